@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -37,5 +38,5 @@ def test_every_phrase_belongs_to_a_named_group(lines):
     groups = [line for line in lines if line.startswith("#")]
     assert len(groups) >= 20
     assert len(set(groups)) == len(groups)
-    following = {after for before, after in zip(lines, lines[1:], strict=False) if before.startswith("#")}
+    following = {after for before, after in pairwise(lines) if before.startswith("#")}
     assert all(line and not line.startswith("#") for line in following), "a group is empty"
