@@ -1,0 +1,5 @@
+"""The root of what may go wrong in a way that a person can mend."""
+
+
+class EngineError(Exception):
+    """Something a person can act on; its text is one sentence: what is wrong with what, and what to do."""

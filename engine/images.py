@@ -1,0 +1,199 @@
+"""Untrusted bytes in, an upright RGB picture or a reason out."""
+
+import io
+import struct
+import unicodedata
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
+
+from engine.errors import EngineError
+
+MAX_BYTES = 50 * 2**20
+MAX_PIXELS = 64_000_000
+MAX_NAME = 200
+
+# Pillow can be talked into many more; these are the ones that photos come in.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
+
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+)
+_STRANGERS = (
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+)
+# Where width and height stand in the headers that Pillow refuses without a word about them.
+_SIZES = {"PNG": (">II", 16), "GIF": ("<HH", 6), "BMP": ("<ii", 18)}
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = frozenset(_TURNS[orientation] for orientation in (5, 6, 7, 8))
+
+
+class ImageRejected(EngineError):
+    """A file that cannot be used as a picture, and why."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} was left out: {reason}.")
+        self.name = name
+        self.reason = reason
+
+
+def open_picture(data: bytes, name: str, longest: int | None = None) -> Image.Image:
+    """The picture as a person should see it: upright, RGB, transparency on white, an animation's first frame.
+
+    Args:
+        longest: reduce it so that no side is longer than this many pixels; decoding is faster for it.
+    Raises: ImageRejected.
+    """
+    picture = _open(data, name)
+    turn = _turn(picture)
+    if longest is not None:
+        picture.draft(None, (longest, longest))  # JPEG only: decoded at a half, a quarter or an eighth
+    try:
+        picture.load()
+        rgb = _to_rgb(picture)
+    except Exception as error:  # decoders raise whatever they stumble over
+        cut = "truncated" in str(error).lower()
+        raise ImageRejected(name, "cut short" if cut else "damaged, or of an unusual kind") from error
+    if longest is not None:
+        rgb.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def picture_size(data: bytes, name: str) -> tuple[int, int]:
+    """Width and height of the upright picture, read from its header alone; raises ImageRejected."""
+    picture = _open(data, name)
+    width, height = picture.size
+    return (height, width) if _turn(picture) in _SIDEWAYS else (width, height)
+
+
+def to_jpeg(picture: Image.Image) -> bytes:
+    """The picture as a JPEG file without metadata."""
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def clean_name(name: str) -> str:
+    """A file name that is safe to show: no folders, no control or text-direction characters, at most 200 characters."""
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    # Category C: controls, direction marks, lone surrogates; Zl and Zp: separators that break a line.
+    shown = "".join(
+        c for c in last if unicodedata.category(c)[0] != "C" and unicodedata.category(c) not in ("Zl", "Zp")
+    )
+    return shown.strip()[:MAX_NAME] or "unnamed"
+
+
+def _open(data: bytes, name: str) -> Image.Image:
+    """The picture with its header read and its declared size checked, its pixels not yet decoded."""
+    if not data:
+        raise ImageRejected(name, "empty file")
+    if len(data) > MAX_BYTES:
+        raise ImageRejected(name, f"too large: over {MAX_BYTES >> 20} MB")
+    try:
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise ImageRejected(name, _what_it_is(data)) from error
+    except Image.DecompressionBombError as error:
+        raise ImageRejected(name, f"too large: far over {MAX_PIXELS // 10**6} megapixels") from error
+    except Exception as error:
+        raise ImageRejected(name, "damaged: its header cannot be read") from error
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise ImageRejected(name, f"too large: {width} x {height} pixels (limit {MAX_PIXELS // 10**6} megapixels)")
+    return picture
+
+
+def _what_it_is(data: bytes) -> str:
+    """Why no decoder took these bytes."""
+    for signature, format in _SIGNATURES:
+        if data.startswith(signature):
+            if format in _SIZES and 0 in _declared(data, *_SIZES[format]):
+                return "no pixels: its width or height is 0"
+            return f"damaged: its {format} header cannot be read"
+    for signature, what in _STRANGERS:
+        if data.startswith(signature):
+            return f"not a picture (it is {what})"
+    if data[4:8] == b"ftyp":
+        return "not a kind of picture that can be read (HEIC, or a film); save it as JPEG"
+    head = data[:1024]
+    if b"<svg" in head:
+        return "a drawing (SVG), not a photo"
+    if b"\0" not in head and _is_text(head):
+        return "not a picture (it is text)"
+    return "not a picture"
+
+
+def _declared(data: bytes, layout: str, offset: int) -> tuple[int, ...]:
+    try:
+        return struct.unpack_from(layout, data, offset)
+    except struct.error:
+        return ()
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start > len(head) - 4  # only a character cut in two at the end
+    return True
+
+
+def _turn(picture: Image.Image) -> Image.Transpose | None:
+    """How the picture must be turned to stand upright."""
+    if picture.format == "TIFF":
+        return None  # Pillow turns these itself
+    try:
+        return _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # a broken EXIF block says nothing about the pixels
+        return None
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I;16"):
+        return _grey(np.asarray(picture, dtype=np.float32) / 257)
+    if picture.mode in ("I", "F"):
+        # No range is declared for these: show what is there.
+        values = np.nan_to_num(np.asarray(picture, dtype=np.float64))
+        low, high = values.min(), values.max()
+        return _grey((values - low) * (255 / max(high - low, 1e-9)))
+    if picture.mode == "CMYK":
+        return _print_to_rgb(picture)
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _grey(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(values.round().astype(np.uint8)).convert("RGB")
+
+
+def _print_to_rgb(picture: Image.Image) -> Image.Image:
+    """CMYK by its own colour profile where it has a good one: inks are not the plain complement of light."""
+    profile = picture.info.get("icc_profile")
+    if profile:
+        try:
+            inks, light = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(picture, inks, light, outputMode="RGB")
+            assert converted is not None  # only with inPlace
+            return converted
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass
+    return picture.convert("RGB")

@@ -1,0 +1,427 @@
+"""What is kept: collections, images and encodings in SQLite, and a picture file for each image.
+
+SQLite is the truth, and only this module speaks SQL. Each call is one short session; each change is one transaction.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, Literal
+
+import alembic.command
+import alembic.config
+import numpy as np
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Connection,
+    Engine,
+    ForeignKey,
+    Index,
+    UniqueConstraint,
+    create_engine,
+    delete,
+    event,
+    func,
+    select,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+
+from engine.errors import EngineError
+from engine.home import home
+
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
+BUSY_SECONDS = 10.0  # how long a call waits for another one's transaction
+
+Kind = Literal["demo", "gallery"]
+
+
+class StoreUnusable(EngineError):
+    """The database or a picture file cannot be read or written."""
+
+
+class NewerDatabase(EngineError):
+    """The database was written by a newer version of this program."""
+
+
+class GalleryMissing(EngineError):
+    """There is no such collection."""
+
+
+class PhotoMissing(EngineError):
+    """There is no such image."""
+
+
+class ModelChanged(EngineError):
+    """A collection was encoded with another model, and vectors of two models must never meet."""
+
+
+@dataclass(frozen=True)
+class ModelStamp:
+    """The model that a collection is encoded with, and what its costs are measured against."""
+
+    model: str
+    weights_hash: str
+    exits_hash: str
+    exits: int
+    full_macs: int
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over the images of one collection."""
+
+    photos: int
+    macs: int
+    exits: Mapping[int, int]  # exit -> photos that left there
+
+
+class Base(DeclarativeBase):
+    """The tables, as the newest migration makes them."""
+
+
+class CollectionRow(Base):
+    """A named set of images, all encoded with one model; unstamped until the first image is in."""
+
+    __tablename__ = "collections"
+    __table_args__ = {"sqlite_autoincrement": True}  # ids are never used again  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    kind: Mapped[str]
+    owner: Mapped[str | None]
+    model: Mapped[str | None]
+    weights_hash: Mapped[str | None]
+    exits_hash: Mapped[str | None]
+    exits: Mapped[int | None]
+    full_macs: Mapped[int | None] = mapped_column(BigInteger)
+    budget: Mapped[float | None]
+    created_at: Mapped[float]  # seconds since the epoch
+    indexed_at: Mapped[float | None]
+
+    def require(self, stamp: ModelStamp) -> None:
+        """Raise ModelChanged if the images in here were encoded with other weights than the stamp's."""
+        if self.model is not None and (self.weights_hash, self.exits_hash) != (stamp.weights_hash, stamp.exits_hash):
+            raise ModelChanged(
+                f'Gallery "{self.name}" was encoded with {_version(self.model, self.weights_hash, self.exits_hash)}, '
+                f"and the model is now {_version(stamp.model, stamp.weights_hash, stamp.exits_hash)}; "
+                "encode its photos again, in a new gallery."
+            )
+
+
+class ImageRow(Base):
+    """One picture of a collection."""
+
+    __tablename__ = "images"
+    __table_args__ = (
+        UniqueConstraint("collection_id", "content_hash"),
+        Index("ix_images_collection_id_id", "collection_id", "id"),  # a collection's images in order, from any id on
+        Index("ix_images_content_hash", "content_hash"),  # who else uses a picture file
+        {"sqlite_autoincrement": True},  # an index catches up by id, so ids must only ever grow
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    content_hash: Mapped[str]  # sha256 of the bytes as they came
+    name: Mapped[str]
+    width: Mapped[int]
+    height: Mapped[int]
+    bytes: Mapped[int]
+    added_at: Mapped[float]
+
+    collection: Mapped[CollectionRow] = relationship(lazy="joined", innerjoin=True)
+    encoding: Mapped["EncodingRow"] = relationship(lazy="joined", innerjoin=True, passive_deletes=True)
+
+
+class EncodingRow(Base):
+    """What the encoder made of an image, and what that cost."""
+
+    __tablename__ = "encodings"
+
+    image_id: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    vector: Mapped[bytes]  # float32, unit length
+    exit: Mapped[int]
+    gates: Mapped[bytes]  # float32, one row for each gated exit reached
+    phrases: Mapped[list[list[tuple[str, float]]]] = mapped_column(JSON)
+    macs_index: Mapped[int] = mapped_column(BigInteger)
+    macs_query: Mapped[int] = mapped_column(BigInteger, default=0)
+    milliseconds: Mapped[float]
+    budget: Mapped[float]
+
+
+class Store:
+    """The database and the picture files of one data folder; safe to use from many threads and processes."""
+
+    def __init__(self, engine: Engine, pictures: Path) -> None:
+        self._reading = engine
+        self._writing = engine.execution_options(tgem_writes=True)
+        self._pictures = pictures
+
+    @classmethod
+    def open(cls, folder: Path | None = None) -> "Store":
+        """The store of a data folder (by default `home()`), its tables brought up to date.
+
+        Raises: HomeUnwritable, NewerDatabase, StoreUnusable.
+        """
+        folder = folder or home()
+        store = cls(connect(database_url(folder)), folder / "pictures")
+        store._migrate()
+        return store
+
+    def close(self) -> None:
+        """Let go of the database file."""
+        self._reading.dispose()
+
+    # Collections
+
+    def open_collection(self, name: str, kind: Kind, owner: str | None) -> int:
+        """The id of the collection of that name, kind and owner, made if there is none."""
+        with self._write() as session:
+            wanted = select(CollectionRow.id).where(
+                CollectionRow.name == name, CollectionRow.kind == kind, CollectionRow.owner.is_not_distinct_from(owner)
+            )
+            if (found := session.scalar(wanted)) is not None:
+                return found
+            row = CollectionRow(name=name, kind=kind, owner=owner, created_at=time.time())
+            session.add(row)
+            session.flush()
+            return row.id
+
+    def collection(self, collection_id: int) -> CollectionRow:
+        """One collection; raises GalleryMissing."""
+        with self._read() as session:
+            return _collection(session, collection_id)
+
+    def collections(self, kind: Kind | None = None) -> list[CollectionRow]:
+        """All collections (of a kind): the one indexed last first."""
+        rows = select(CollectionRow).order_by(CollectionRow.indexed_at.desc().nulls_last(), CollectionRow.id.desc())
+        if kind is not None:
+            rows = rows.where(CollectionRow.kind == kind)
+        with self._read() as session:
+            return list(session.scalars(rows))
+
+    def touch(self, collection_id: int) -> None:
+        """Note that a collection is being indexed now; raises GalleryMissing."""
+        with self._write() as session:
+            _collection(session, collection_id).indexed_at = time.time()
+
+    def remove(self, collection_id: int) -> None:
+        """Delete a collection, its images, and the pictures that no other one uses; raises GalleryMissing."""
+        of_collection = select(ImageRow.content_hash).where(ImageRow.collection_id == collection_id)
+        with self._write() as session:
+            _collection(session, collection_id)
+            hashes = set(session.scalars(of_collection))
+            session.execute(delete(CollectionRow).where(CollectionRow.id == collection_id))
+        # After the commit, so that no row ever lacks its file; in a transaction, so that no `add` comes in between.
+        with self._write() as session:
+            for content_hash in hashes - set(session.scalars(select(ImageRow.content_hash).distinct())):
+                self.picture_path(content_hash).unlink(missing_ok=True)
+
+    def totals(self, collection_id: int) -> Totals:
+        """Sums over the images of a collection; zeros for one that is empty or not there."""
+        rows = (
+            select(EncodingRow.exit, func.count(), func.sum(EncodingRow.macs_index + EncodingRow.macs_query))
+            .join(ImageRow, ImageRow.id == EncodingRow.image_id)
+            .where(ImageRow.collection_id == collection_id)
+            .group_by(EncodingRow.exit)
+        )
+        with self._read() as session:
+            counted = session.execute(rows).all()
+        return Totals(
+            photos=sum(photos for _, photos, _ in counted),
+            macs=sum(macs for *_, macs in counted),
+            exits={exit: photos for exit, photos, _ in counted},
+        )
+
+    # Images
+
+    def has_image(self, collection_id: int, content_hash: str) -> bool:
+        """Whether the collection holds an image made of exactly these bytes."""
+        wanted = select(ImageRow.id).where(
+            ImageRow.collection_id == collection_id, ImageRow.content_hash == content_hash
+        )
+        with self._read() as session:
+            return session.scalar(wanted) is not None
+
+    def add(
+        self, collection_id: int, stamp: ModelStamp, images: Sequence[ImageRow], pictures: Mapping[str, bytes]
+    ) -> list[ImageRow]:
+        """Keep a batch of encoded images in one transaction: all of it, or none.
+
+        Args:
+            stamp: what encoded them; the collection's own from its first image on.
+            images: rows with their encodings; the collection is filled in here.
+            pictures: the file to keep for each image, by content hash.
+        Returns: the rows that are new, with their ids; images that came in meanwhile by another way are left out.
+        Raises: GalleryMissing, ModelChanged, StoreUnusable.
+        """
+        with self._write() as session:
+            collection = _collection(session, collection_id)
+            collection.require(stamp)
+            hashes = [image.content_hash for image in images]
+            known = set(
+                session.scalars(
+                    select(ImageRow.content_hash).where(
+                        ImageRow.collection_id == collection_id, ImageRow.content_hash.in_(hashes)
+                    )
+                )
+            )
+            fresh = [image for image in images if image.content_hash not in known]
+            if not fresh:
+                return []
+            for name, value in vars(stamp).items():
+                setattr(collection, name, value)
+            collection.budget = fresh[-1].encoding.budget
+            for image in fresh:
+                self._keep_picture(image.content_hash, pictures[image.content_hash])
+                image.collection = collection
+                session.add(image)
+        return fresh
+
+    def image(self, image_id: int) -> ImageRow:
+        """One image with its encoding and collection; raises PhotoMissing."""
+        found = self.images([image_id])
+        if not found:
+            raise PhotoMissing(f"There is no photo number {image_id} any more; search again.")
+        return found[0]
+
+    def images(self, image_ids: Sequence[int]) -> list[ImageRow]:
+        """Images in the order of the ids asked for; those that are not there are left out."""
+        with self._read() as session:
+            rows = {row.id: row for row in session.scalars(select(ImageRow).where(ImageRow.id.in_(image_ids)))}
+        return [rows[image_id] for image_id in image_ids if image_id in rows]
+
+    def page(self, collection_id: int, offset: int, limit: int) -> list[ImageRow]:
+        """A collection's images in the order in which they came."""
+        rows = select(ImageRow).where(ImageRow.collection_id == collection_id).order_by(ImageRow.id)
+        with self._read() as session:
+            return list(session.scalars(rows.offset(offset).limit(limit)))
+
+    def vectors(self, collection_id: int, after: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
+        """The vectors of a collection's images with an id above `after`, in order of id.
+
+        Returns: (N,) int64 image ids and (N, D) float32 vectors, N at most `limit`; (0, 0) vectors when there are none.
+        """
+        wanted = (
+            select(ImageRow.id, EncodingRow.vector)
+            .join(EncodingRow, EncodingRow.image_id == ImageRow.id)
+            .where(ImageRow.collection_id == collection_id, ImageRow.id > after)
+            .order_by(ImageRow.id)
+            .limit(limit)
+        )
+        with self._read() as session:
+            rows = session.execute(wanted).all()
+        ids = np.array([image_id for image_id, _ in rows], dtype=np.int64)
+        vectors = np.frombuffer(b"".join(vector for _, vector in rows), dtype=np.float32)
+        return ids, vectors.reshape(len(rows), -1 if rows else 0)
+
+    # Pictures
+
+    def picture_path(self, content_hash: str) -> Path:
+        """Where the picture of an image is kept: upright RGB, at most 768 px, JPEG without metadata."""
+        return self._pictures / content_hash[:2] / f"{content_hash}.jpg"
+
+    def _keep_picture(self, content_hash: str, data: bytes) -> None:
+        path = self.picture_path(content_hash)
+        if path.exists():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Renamed into place, so that a sudden death leaves a whole picture or none.
+        with NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+            file.write(data)
+        os.replace(file.name, path)
+
+    # Sessions
+
+    @contextmanager
+    def _read(self) -> Iterator[Session]:
+        with self._mended(), Session(self._reading) as session:
+            yield session
+
+    @contextmanager
+    def _write(self) -> Iterator[Session]:
+        # Rows stay readable after the commit, when they are handed out.
+        with self._mended(), Session(self._writing, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def _mended(self) -> Iterator[None]:
+        """Turn what SQLite and the disk complain of into a sentence."""
+        try:
+            yield
+        except (DatabaseError, OSError) as error:
+            reason = error.orig if isinstance(error, DatabaseError) else error
+            raise StoreUnusable(
+                f"The data in {self._reading.url.database} cannot be used ({reason}); free the file or the disk, "
+                "or set TGEM_HOME to another folder."
+            ) from error
+
+    def _migrate(self) -> None:
+        # `%` begins a substitution in an Alembic setting.
+        config = alembic.config.Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        revisions = ScriptDirectory.from_config(config)
+        with self._mended(), self._writing.begin() as connection:
+            present = MigrationContext.configure(connection).get_current_revision()
+            if present == revisions.get_current_head():
+                return
+            if present is not None and present not in {script.revision for script in revisions.walk_revisions()}:
+                raise NewerDatabase(
+                    f"{self._reading.url.database} was written by a newer version of this program (revision "
+                    f"{present}); upgrade the program with `git pull`, or move the file away to start anew."
+                )
+            config.attributes["connection"] = connection
+            alembic.command.upgrade(config, "head")
+
+
+def database_url(folder: Path) -> str:
+    """$TGEM_DATABASE_URL, or the SQLite file in the data folder."""
+    return os.environ.get("TGEM_DATABASE_URL") or f"sqlite:///{folder / 'tgem.db'}"
+
+
+def connect(url: str) -> Engine:
+    """A SQLite engine whose transactions are SQLite's own; raises StoreUnusable for any other database.
+
+    Readers never wait (write-ahead log); a writer waits its turn, which it takes when its transaction begins.
+    """
+    try:
+        backend = make_url(url).get_backend_name()
+    except ArgumentError:
+        backend = "unreadable"
+    if backend != "sqlite":
+        raise StoreUnusable(f"TGEM_DATABASE_URL is {backend}; it must look like sqlite:////folder/tgem.db.")
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_up(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # Python's driver leaves BEGIN to us
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that reads first and writes later is refused at once when another has written meanwhile.
+    writes = connection.get_execution_options().get("tgem_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _collection(session: Session, collection_id: int) -> CollectionRow:
+    row = session.get(CollectionRow, collection_id)
+    if row is None:
+        raise GalleryMissing(f"There is no gallery number {collection_id} any more; choose another one.")
+    return row
+
+
+def _version(model: str | None, weights_hash: str | None, exits_hash: str | None) -> str:
+    return f"{model} (weights {(weights_hash or 'none')[:8]}, exits {(exits_hash or 'none')[:8]})"

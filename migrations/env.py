@@ -1,0 +1,21 @@
+"""Alembic's entry: the store hands over a connection at start, and from the command line we open one."""
+
+from alembic import context
+
+from engine.home import home
+from engine.store import Base, connect, database_url
+
+
+def run(connection: object) -> None:
+    # SQLite cannot alter a column in place: changes are made in a copy of the table.
+    context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+given = context.config.attributes.get("connection")
+if given is not None:
+    run(given)
+else:
+    with connect(database_url(home())).execution_options(tgem_writes=True).begin() as opened:
+        run(opened)
