@@ -1,0 +1,143 @@
+"""The command line, as a person and as a program see it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import engine.__main__ as command_line
+from tests.conftest import FakeEncoder
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr(command_line, "embedded_encoder", lambda: fake_encoder)
+    return lambda *words: CliRunner().invoke(command_line.cli, [str(word) for word in words])
+
+
+@pytest.fixture
+def photos(tmp_path: Path, png: Callable[..., bytes]) -> Path:
+    """Two photos, one of them in a folder below, and one file that is none."""
+    folder = tmp_path / "photos"
+    (folder / "summer").mkdir(parents=True)
+    (folder / "red.png").write_bytes(png("red"))
+    (folder / "summer" / "blue.png").write_bytes(png("blue"))
+    (folder / "empty.jpg").write_bytes(b"")
+    return folder
+
+
+def test_help_and_mistakes_load_nothing_heavy():
+    code = "import sys, engine.__main__; print(sorted({'torch', 'faiss', 'gradio', 'sqlalchemy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("command", ["index", "search"])
+def test_every_command_has_a_help_text(run: Run, command: str):
+    assert command in run("--help").stdout
+    assert "Usage" in run(command, "--help").stdout
+
+
+def test_index_says_what_it_did_and_what_it_skipped(run: Run, photos: Path):
+    result = run("index", photos)
+    assert result.exit_code == 0
+    assert "2 added, 0 already there, 1 skipped" in result.stdout
+    assert "at 40% of the full encoder's work" in result.stdout
+    assert "skipping empty.jpg: empty file\n" in result.stderr
+    assert "3 of 3 photos" in result.stderr
+
+
+def test_index_json_is_all_there_is_on_stdout(run: Run, photos: Path):
+    report = json.loads(run("index", photos, "--json").stdout)
+    assert set(report) == {"added", "duplicates", "skipped", "seconds", "images_per_second", "mean_macs_share"}
+    assert (report["added"], report["duplicates"], report["mean_macs_share"]) == (2, 0, 0.4)
+    assert report["skipped"] == [{"file": "empty.jpg", "reason": "empty file"}]
+    assert report["seconds"] > 0
+    assert report["images_per_second"] > 0
+
+
+def test_indexing_a_folder_again_adds_only_what_is_new(run: Run, photos: Path, png: Callable[..., bytes]):
+    run("index", photos)
+    (photos / "green.png").write_bytes(png("green"))
+    report = json.loads(run("index", photos, "--json").stdout)
+    assert (report["added"], report["duplicates"]) == (1, 2)
+
+
+def test_a_budget_of_one_runs_photos_to_full_depth(run: Run, photos: Path):
+    assert json.loads(run("index", photos, "--budget", "1", "--json").stdout)["mean_macs_share"] == 1.0
+
+
+def test_search_json_ranks_photos_by_the_text(run: Run, photos: Path):
+    run("index", photos)
+    hits = json.loads(run("search", "blue", "--json").stdout)
+    assert [hit["rank"] for hit in hits] == [1, 2]
+    assert hits[0] == {
+        "rank": 1,
+        "file": "summer/blue.png",
+        "score": pytest.approx(1.0),
+        "exit": 1,
+        "exits": 3,
+        "macs_share": 0.4,
+    }
+
+
+def test_search_lists_at_most_k_lines_for_a_person(run: Run, photos: Path):
+    run("index", photos)
+    lines = run("search", "red", "-k", 1).stdout.splitlines()
+    assert len(lines) == 1
+    assert lines[0].split() == ["1", "1.000", "exit", "1", "of", "3", "60%", "saved", "red.png"]
+
+
+def test_search_uses_the_gallery_indexed_last_or_the_one_named(run: Run, photos: Path):
+    run("index", photos / "summer", "--gallery", "first")
+    run("index", photos, "--gallery", "second")
+    assert len(json.loads(run("search", "blue", "--json").stdout)) == 2
+    assert len(json.loads(run("search", "blue", "--gallery", "first", "--json").stdout)) == 1
+
+
+def test_a_gallery_is_named_after_its_folder(run: Run, photos: Path):
+    run("index", photos)
+    assert run("search", "red", "--gallery", "photos").exit_code == 0
+
+
+def test_a_file_name_cannot_write_to_the_terminal(run: Run, photos: Path):
+    (photos / "red.png").rename(photos / "\x1b[2Jred.png")
+    (photos / "empty.jpg").rename(photos / "\x1b[2Jempty.jpg")
+    assert "\x1b" not in run("index", photos).stderr
+    assert "\x1b" not in run("search", "red").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("index", "no/such/folder"), "no/such/folder is not a folder"),
+        (("search", "red"), "Nothing is indexed yet"),
+        (("search", "red", "--gallery", "holidays"), "Nothing is indexed yet"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(run: Run, words: tuple[str, ...], sentence: str):
+    result = run(*words, "--json")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_unknown_gallery_is_answered_with_those_there_are(run: Run, photos: Path):
+    run("index", photos)
+    result = run("search", "red", "--gallery", "holidays")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == 'There is no gallery "holidays"; there are: "photos".\n'
+
+
+def test_searching_for_nothing_says_so(run: Run, photos: Path):
+    run("index", photos)
+    result = run("search", " ")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "empty" in result.stderr
