@@ -1,0 +1,1 @@
+"""Training: feature cache, objective, fitting, and the embedded model's own training."""

@@ -1,0 +1,70 @@
+"""Captioned and labelled photo sets, as lists of examples."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from engine.errors import EngineError
+
+GATE_PHOTOS = Path(__file__).with_name("gate_photos.txt")
+
+
+class DataMissing(EngineError):
+    """A data folder lacks the file that makes it a captioned or labelled set."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One photo and the texts that are true of it."""
+
+    path: Path
+    texts: tuple[str, ...]
+    split: str
+
+
+def read_captions(folder: Path) -> list[Example]:
+    """Examples of a folder with `captions.jsonl` (file, captions, split) and `images/`, in file order."""
+    return [
+        Example(folder / "images" / row["file"], tuple(row["captions"]), row["split"])
+        for row in _read_rows(folder / "captions.jsonl")
+    ]
+
+
+def read_labels(folder: Path) -> list[Example]:
+    """Examples of a folder with `labels.jsonl` (file, label) and `images/`; the text is "a photo of a LABEL"."""
+    return [
+        Example(folder / "images" / row["file"], (f"a photo of a {row['label']}",), "train")
+        for row in _read_rows(folder / "labels.jsonl")
+    ]
+
+
+def _read_rows(path: Path) -> list[dict]:
+    if not path.is_file():
+        raise DataMissing(f"{path.parent} has no {path.name}; name the folder of a captioned photo set.")
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+
+
+@cache
+def gate_photos() -> frozenset[str]:
+    """File names of the train photos that neither trunk nor readouts see: the gates are fitted on them."""
+    return frozenset(GATE_PHOTOS.read_text(encoding="utf-8").split())
+
+
+def load_squashed(examples: Sequence[Example], size: int) -> np.ndarray:
+    """Pixels of all examples, squashed to a square.
+
+    Returns: (N, 3, size, size) uint8; 150 kB a photo at 224 px.
+    """
+    pixels = np.empty((len(examples), 3, size, size), dtype=np.uint8)
+    for row, example in zip(pixels, examples, strict=True):
+        with Image.open(example.path) as picture:
+            rgb = picture.convert("RGB")
+        if rgb.size != (size, size):
+            rgb = rgb.resize((size, size), Image.Resampling.BICUBIC)
+        row[:] = np.asarray(rgb).transpose(2, 0, 1)
+    return pixels

