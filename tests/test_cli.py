@@ -38,7 +38,7 @@ def test_help_and_mistakes_load_nothing_heavy():
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("command", ["index", "search"])
+@pytest.mark.parametrize("command", ["index", "search", "train-mini"])
 def test_every_command_has_a_help_text(run: Run, command: str):
     assert command in run("--help").stdout
     assert "Usage" in run(command, "--help").stdout
