@@ -1,10 +1,7 @@
 """The use cases: take photos in, find them by words, tell what each one cost."""
 
-import hashlib
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,45 +10,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.errors import EngineError
-from engine.images import MAX_BYTES, ImageRejected, open_picture, picture_size, to_jpeg
 from engine.index import VectorIndex
-from engine.store import CollectionRow, EncodingRow, GalleryMissing, ImageRow, Kind, ModelStamp, Store
+from engine.intake import Decoded, Skipped, Upload, decoded_batches, file_upload, folder_uploads
+from engine.store import CollectionRow, EncodingRow, GalleryMissing, ImageRow, Kind, ModelChanged, ModelStamp, Store
 
 if TYPE_CHECKING:
     from engine.encoder import Encoder, Encoding  # torch comes with it, and most calls need neither
 
-BATCH = 32
-KEPT_SIDE = 768  # the longest side of the pictures that are kept, and that the encoder sees
-# What may be a picture by its name: what we read, and what people would miss if it were passed over in silence.
-# fmt: off
-PICTURE_SUFFIXES = frozenset((
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif",
-    ".heic", ".heif", ".jxl", ".jp2",
-))
-# fmt: on
+# What a page or a command line needs of the engine, in one place.
+__all__ = [
+    "Catalog",
+    "GalleryMissing",
+    "GallerySummary",
+    "Hit",
+    "IngestReport",
+    "ModelChanged",
+    "Photo",
+    "Progress",
+    "Skipped",
+    "Upload",
+    "file_upload",
+    "folder_uploads",
+]
 
 Phrases = tuple[tuple[tuple[str, float], ...], ...]
-
-
-class FolderMissing(EngineError):
-    """There is no such folder."""
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A file to take in; its bytes are read late, one file at a time."""
-
-    name: str
-    read: Callable[[], bytes]
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file that was left out, and why."""
-
-    file: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -121,25 +103,6 @@ class GallerySummary:
     budget: float | None
 
 
-@dataclass(frozen=True)
-class _Decoded:
-    """A new photo, ready for the encoder."""
-
-    image: ImageRow
-    pixels: np.ndarray  # (3, S, S) uint8
-    jpeg: bytes
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """What became of one batch of uploads before the encoder."""
-
-    uploads: int
-    fresh: list[_Decoded]
-    duplicates: int
-    skipped: list[Skipped]
-
-
 class Catalog:
     """Collections of photos, their encodings, and search; safe to use from many threads."""
 
@@ -173,21 +136,13 @@ class Catalog:
         """All collections, the demo among them: the one indexed last first."""
         return [self._summary(row) for row in self._store.collections()]
 
-    def latest(self) -> int:
-        """The id of the gallery that was indexed last, never the demo's; raises GalleryMissing when there is none."""
-        rows = self._store.collections("gallery")
-        if not rows:
-            raise GalleryMissing("Nothing is indexed yet; add photos first.")
-        return rows[0].id
+    def latest(self) -> int | None:
+        """The id of the gallery that was indexed last, never the demo's; None when there is none."""
+        return next((row.id for row in self._store.collections("gallery") if row.indexed_at is not None), None)
 
-    def find(self, name: str) -> int:
-        """The id of the gallery of that name, never the demo's; raises GalleryMissing."""
-        rows = self._store.collections("gallery")
-        for row in rows:
-            if row.name == name:
-                return row.id
-        others = ", ".join(f'"{row.name}"' for row in rows) or "none yet"
-        raise GalleryMissing(f'There is no gallery "{name}"; there are: {others}.')
+    def find(self, name: str) -> int | None:
+        """The id of the gallery of that name, never the demo's; None when there is none."""
+        return next((row.id for row in self._store.collections("gallery") if row.name == name), None)
 
     def summary(self, collection_id: int) -> GallerySummary:
         """A collection in numbers; raises GalleryMissing."""
@@ -221,30 +176,28 @@ class Catalog:
         """
         collection = self._store.collection(collection_id)
         encoder = self.encoder
-        stamp = _stamp(encoder)
-        collection.require(stamp)
+        collection.require(_stamp(encoder))
         self._store.touch(collection_id)
         aim = budget if budget is not None else collection.budget
 
         start = time.perf_counter()
         files = list(uploads)
-        done = added = duplicates = macs = 0
+        done = added = macs = 0
         skipped: list[Skipped] = []
-        seen: set[str] = set()
-        # The next batch is read and decoded while this one is encoded: two are in memory at most.
-        for batch in _ahead(partial(self._prepare, collection_id, encoder, seen), _batches(files)):
-            rows = self._encode(collection_id, encoder, stamp, aim, batch.fresh) if batch.fresh else []
-            done += batch.uploads
+        is_known = partial(self._store.has_image, collection_id)
+        for batch in decoded_batches(files, is_known, encoder.preprocess):
+            fresh = [outcome for outcome in batch if isinstance(outcome, Decoded)]
+            rows = self._encode(collection_id, encoder, aim, fresh) if fresh else []
+            done += len(batch)
             added += len(rows)
-            duplicates += batch.duplicates + len(batch.fresh) - len(rows)
             macs += sum(row.encoding.macs_index for row in rows)
-            skipped += batch.skipped
+            skipped += [outcome for outcome in batch if isinstance(outcome, Skipped)]
             if on_progress is not None:
                 on_progress(Progress(done, len(files), tuple(map(_photo, rows))))
         seconds = time.perf_counter() - start
         return IngestReport(
             added=added,
-            duplicates=duplicates,
+            duplicates=done - added - len(skipped),
             skipped=tuple(skipped),
             seconds=seconds,
             images_per_second=added / seconds,
@@ -270,36 +223,15 @@ class Catalog:
         rows = self._store.images(list(found))
         return [Hit(rank, found[row.id], _photo(row)) for rank, row in enumerate(rows, start=1)]
 
-    def _prepare(self, collection_id: int, encoder: "Encoder", seen: set[str], uploads: list[Upload]) -> _Prepared:
-        """Read and hash each file of a batch, and decode those that are new."""
-        fresh: list[_Decoded] = []
-        skipped: list[Skipped] = []
-        duplicates = 0
-        for upload in uploads:
-            try:
-                data = upload.read()
-                content_hash = hashlib.sha256(data).hexdigest()
-                if content_hash in seen or self._store.has_image(collection_id, content_hash):
-                    duplicates += 1
-                    continue
-                fresh.append(_decode(encoder, upload.name, data, content_hash))
-                seen.add(content_hash)
-            except ImageRejected as error:
-                skipped.append(Skipped(upload.name, error.reason))
-            except OSError as error:
-                skipped.append(Skipped(upload.name, f"cannot be read ({error.strerror or error})"))
-        return _Prepared(len(uploads), fresh, duplicates, skipped)
-
     def _encode(
-        self, collection_id: int, encoder: "Encoder", stamp: ModelStamp, budget: float | None, batch: list[_Decoded]
+        self, collection_id: int, encoder: "Encoder", budget: float | None, photos: list[Decoded]
     ) -> list[ImageRow]:
         """Encode a batch and store it in one transaction; returns the rows that are new."""
-        pixels = np.stack([decoded.pixels for decoded in batch])
+        pixels = np.stack([photo.pixels for photo in photos])
         encodings = encoder.encode(pixels) if budget is None else encoder.encode(pixels, budget)
-        for decoded, encoding in zip(batch, encodings, strict=True):
-            decoded.image.encoding = _encoding_row(encoding)
-        pictures = {decoded.image.content_hash: decoded.jpeg for decoded in batch}
-        return self._store.add(collection_id, stamp, [decoded.image for decoded in batch], pictures)
+        rows = [_row(photo, encoding) for photo, encoding in zip(photos, encodings, strict=True)]
+        pictures = {photo.content_hash: photo.jpeg for photo in photos}
+        return self._store.add(collection_id, _stamp(encoder), rows, pictures)
 
     def _summary(self, row: CollectionRow) -> GallerySummary:
         totals = self._store.totals(row.id)
@@ -318,79 +250,28 @@ class Catalog:
         )
 
 
-def file_upload(path: Path, name: str) -> Upload:
-    """A file on disk, to be taken in under a name."""
-    return Upload(name, partial(_read, path))
-
-
-def folder_uploads(folder: Path) -> list[Upload]:
-    """Every file below a folder that may be a picture by its name, sorted; named by the path from the folder on.
-
-    Hidden files and folders are passed over. Raises: FolderMissing.
-    """
-    if not folder.is_dir():
-        raise FolderMissing(f"{folder} is not a folder; name one that holds photos.")
-    paths = sorted(_picture_files(folder), key=lambda path: path.relative_to(folder).parts)
-    # A name that is not UTF-8 can be neither stored nor shown.
-    names = (os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace") for path in paths)
-    return [file_upload(path, name) for path, name in zip(paths, names, strict=True)]
-
-
-def _picture_files(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for path in (Path(parent, name) for name in files if not name.startswith(".")):
-            if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file():
-                yield path
-
-
-def _read(path: Path) -> bytes:
-    # One byte over the limit is enough to be rejected for it.
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
-
-
-def _batches(uploads: Sequence[Upload]) -> Iterator[list[Upload]]:
-    return (list(uploads[start : start + BATCH]) for start in range(0, len(uploads), BATCH))
-
-
-def _ahead(prepare: Callable[[list[Upload]], _Prepared], batches: Iterable[list[Upload]]) -> Iterator[_Prepared]:
-    """Prepared batches in order, the next one in the making while the caller works on the last."""
-    with ThreadPoolExecutor(1, "decode") as thread:
-        pending: Future[_Prepared] | None = None
-        for batch in batches:
-            following = thread.submit(prepare, batch)
-            if pending is not None:
-                yield pending.result()
-            pending = following
-        if pending is not None:
-            yield pending.result()
-
-
-def _decode(encoder: "Encoder", name: str, data: bytes, content_hash: str) -> _Decoded:
-    picture = open_picture(data, name, KEPT_SIDE)
-    width, height = picture_size(data, name)
-    image = ImageRow(
-        content_hash=content_hash, name=name, width=width, height=height, bytes=len(data), added_at=time.time()
-    )
-    return _Decoded(image, encoder.preprocess(picture), to_jpeg(picture))
-
-
 def _stamp(encoder: "Encoder") -> ModelStamp:
     identity = encoder.identity
     return ModelStamp(identity.model, identity.weights, identity.exits, encoder.exits, encoder.full_macs)
 
 
-def _encoding_row(encoding: "Encoding") -> EncodingRow:
-    return EncodingRow(
-        vector=np.asarray(encoding.vector, np.float32).tobytes(),
-        exit=encoding.exit,
-        gates=np.asarray(encoding.gates, np.float32).tobytes(),
-        phrases=encoding.phrases,
-        macs_index=encoding.macs,
-        macs_query=0,
-        milliseconds=encoding.milliseconds,
-        budget=encoding.budget,
+def _row(photo: Decoded, encoding: "Encoding") -> ImageRow:
+    return ImageRow(
+        content_hash=photo.content_hash,
+        name=photo.name,
+        width=photo.width,
+        height=photo.height,
+        bytes=photo.file_bytes,
+        added_at=time.time(),
+        encoding=EncodingRow(
+            vector=np.asarray(encoding.vector, np.float32).tobytes(),
+            exit=encoding.exit,
+            gates=np.asarray(encoding.gates, np.float32).tobytes(),
+            phrases=encoding.phrases,
+            macs_index=encoding.macs,
+            milliseconds=encoding.milliseconds,
+            budget=encoding.budget,
+        ),
     )
 
 

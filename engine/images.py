@@ -3,6 +3,7 @@
 import io
 import struct
 import unicodedata
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
@@ -30,9 +31,10 @@ _STRANGERS = (
     (b"Rar!", "a RAR archive"),
     (b"\x1f\x8b", "a gzip archive"),
 )
-# Where width and height stand in the headers that Pillow refuses without a word about them.
-_SIZES = {"PNG": (">II", 16), "GIF": ("<HH", 6), "BMP": ("<ii", 18)}
+# Where a header says width and height: Pillow refuses a picture of no size, or of far too much, without naming it.
+_SIZES = ((b"\x89PNG", ">II", 16), (b"GIF8", "<HH", 6), (b"BM", "<ii", 18))
 
+# By EXIF orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -42,7 +44,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SIDEWAYS = frozenset(_TURNS[orientation] for orientation in (5, 6, 7, 8))
+_SIDEWAYS = (5, 6, 7, 8)
 
 
 class ImageRejected(EngineError):
@@ -54,39 +56,47 @@ class ImageRejected(EngineError):
         self.reason = reason
 
 
-def open_picture(data: bytes, name: str, longest: int | None = None) -> Image.Image:
-    """The picture as a person should see it: upright, RGB, transparency on white, an animation's first frame.
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a person should see it, and the size that its file declares."""
+
+    rgb: Image.Image  # without metadata
+    width: int
+    height: int
+
+
+def open_picture(data: bytes, name: str, longest: int | None = None) -> Picture:
+    """Decode a picture: upright, RGB, transparency on white, an animation's first frame.
 
     Args:
         longest: reduce it so that no side is longer than this many pixels; decoding is faster for it.
     Raises: ImageRejected.
     """
     picture = _open(data, name)
-    turn = _turn(picture)
-    if longest is not None:
-        picture.draft(None, (longest, longest))  # JPEG only: decoded at a half, a quarter or an eighth
+    width, height = picture.size
     try:
+        if longest is not None:
+            picture.draft(None, (longest, longest))  # JPEG only: decoded at a half, a quarter or an eighth
         picture.load()
         rgb = _to_rgb(picture)
     except Exception as error:  # decoders raise whatever they stumble over
         cut = "truncated" in str(error).lower()
         raise ImageRejected(name, "cut short" if cut else "damaged, or of an unusual kind") from error
+    rgb.info.clear()  # comments and profiles would be saved along with it
     if longest is not None:
         rgb.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-    return rgb if turn is None else rgb.transpose(turn)
+    orientation = _orientation(picture)
+    if orientation in _TURNS:
+        rgb = rgb.transpose(_TURNS[orientation])
+    if orientation in _SIDEWAYS:
+        width, height = height, width
+    return Picture(rgb, width, height)
 
 
-def picture_size(data: bytes, name: str) -> tuple[int, int]:
-    """Width and height of the upright picture, read from its header alone; raises ImageRejected."""
-    picture = _open(data, name)
-    width, height = picture.size
-    return (height, width) if _turn(picture) in _SIDEWAYS else (width, height)
-
-
-def to_jpeg(picture: Image.Image) -> bytes:
-    """The picture as a JPEG file without metadata."""
+def to_jpeg(rgb: Image.Image) -> bytes:
+    """The file of a picture; metadata comes only from its `info`, which `open_picture` empties."""
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=90)
+    rgb.save(file, "JPEG", quality=90)
     return file.getvalue()
 
 
@@ -106,6 +116,7 @@ def _open(data: bytes, name: str) -> Image.Image:
         raise ImageRejected(name, "empty file")
     if len(data) > MAX_BYTES:
         raise ImageRejected(name, f"too large: over {MAX_BYTES >> 20} MB")
+    _check_size(name, *_declared_size(data))
     try:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
@@ -113,20 +124,32 @@ def _open(data: bytes, name: str) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise ImageRejected(name, f"too large: far over {MAX_PIXELS // 10**6} megapixels") from error
     except Exception as error:
-        raise ImageRejected(name, "damaged: its header cannot be read") from error
-    width, height = picture.size
+        raise ImageRejected(name, "cut short or damaged: its header cannot be read") from error
+    _check_size(name, *picture.size)
+    return picture
+
+
+def _declared_size(data: bytes) -> tuple[int, int]:
+    """What the header of a PNG, GIF or BMP says; (1, 1) where it does not say, or for another format."""
+    for signature, layout, offset in _SIZES:
+        if data.startswith(signature) and len(data) >= offset + struct.calcsize(layout):
+            width, height = struct.unpack_from(layout, data, offset)
+            return width, abs(height)  # a BMP stored from the top down has a negative one
+    return 1, 1
+
+
+def _check_size(name: str, width: int, height: int) -> None:
+    if not width or not height:
+        raise ImageRejected(name, f"no pixels: it is {width} x {height}")
     if width * height > MAX_PIXELS:
         raise ImageRejected(name, f"too large: {width} x {height} pixels (limit {MAX_PIXELS // 10**6} megapixels)")
-    return picture
 
 
 def _what_it_is(data: bytes) -> str:
     """Why no decoder took these bytes."""
     for signature, format in _SIGNATURES:
         if data.startswith(signature):
-            if format in _SIZES and 0 in _declared(data, *_SIZES[format]):
-                return "no pixels: its width or height is 0"
-            return f"damaged: its {format} header cannot be read"
+            return f"cut short or damaged: its {format} header cannot be read"
     for signature, what in _STRANGERS:
         if data.startswith(signature):
             return f"not a picture (it is {what})"
@@ -140,13 +163,6 @@ def _what_it_is(data: bytes) -> str:
     return "not a picture"
 
 
-def _declared(data: bytes, layout: str, offset: int) -> tuple[int, ...]:
-    try:
-        return struct.unpack_from(layout, data, offset)
-    except struct.error:
-        return ()
-
-
 def _is_text(head: bytes) -> bool:
     try:
         head.decode("utf-8")
@@ -155,24 +171,22 @@ def _is_text(head: bytes) -> bool:
     return True
 
 
-def _turn(picture: Image.Image) -> Image.Transpose | None:
-    """How the picture must be turned to stand upright."""
-    if picture.format == "TIFF":
-        return None  # Pillow turns these itself
+def _orientation(loaded: Image.Image) -> int:
+    """The EXIF orientation that is still to be undone: Pillow undoes a TIFF's itself, and says 1 afterwards."""
     try:
-        return _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+        return loaded.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # a broken EXIF block says nothing about the pixels
-        return None
+        return 1
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I;16"):
-        return _grey(np.asarray(picture, dtype=np.float32) / 257)
+        return _grey(np.asarray(picture) >> 8)
     if picture.mode in ("I", "F"):
         # No range is declared for these: show what is there.
-        values = np.nan_to_num(np.asarray(picture, dtype=np.float64))
+        values = np.nan_to_num(np.asarray(picture, dtype=np.float32), posinf=0, neginf=0)
         low, high = values.min(), values.max()
-        return _grey((values - low) * (255 / max(high - low, 1e-9)))
+        return _grey(((values - low) * (255 / max(high - low, 1e-9))).round())
     if picture.mode == "CMYK":
         return _print_to_rgb(picture)
     if picture.has_transparency_data:
@@ -182,7 +196,7 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 
 
 def _grey(values: np.ndarray) -> Image.Image:
-    return Image.fromarray(values.round().astype(np.uint8)).convert("RGB")
+    return Image.fromarray(values.astype(np.uint8)).convert("RGB")
 
 
 def _print_to_rgb(picture: Image.Image) -> Image.Image:

@@ -10,46 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, Literal
+from typing import Literal
 
-import alembic.command
-import alembic.config
 import numpy as np
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Connection,
-    Engine,
-    ForeignKey,
-    Index,
-    UniqueConstraint,
-    create_engine,
-    delete,
-    event,
-    func,
-    select,
-)
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy import JSON, BigInteger, Engine, ForeignKey, Index, UniqueConstraint, delete, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
+from engine.database import connect, database_url, for_writing, in_a_sentence, migrate
 from engine.errors import EngineError
 from engine.home import home
 
-MIGRATIONS = Path(__file__).parents[1] / "migrations"
-BUSY_SECONDS = 10.0  # how long a call waits for another one's transaction
-
 Kind = Literal["demo", "gallery"]
-
-
-class StoreUnusable(EngineError):
-    """The database or a picture file cannot be read or written."""
-
-
-class NewerDatabase(EngineError):
-    """The database was written by a newer version of this program."""
 
 
 class GalleryMissing(EngineError):
@@ -162,7 +133,7 @@ class Store:
 
     def __init__(self, engine: Engine, pictures: Path) -> None:
         self._reading = engine
-        self._writing = engine.execution_options(tgem_writes=True)
+        self._writing = for_writing(engine)
         self._pictures = pictures
 
     @classmethod
@@ -172,9 +143,9 @@ class Store:
         Raises: HomeUnwritable, NewerDatabase, StoreUnusable.
         """
         folder = folder or home()
-        store = cls(connect(database_url(folder)), folder / "pictures")
-        store._migrate()
-        return store
+        engine = connect(database_url(folder))
+        migrate(engine)
+        return cls(engine, folder / "pictures")
 
     def close(self) -> None:
         """Let go of the database file."""
@@ -343,77 +314,14 @@ class Store:
 
     @contextmanager
     def _read(self) -> Iterator[Session]:
-        with self._mended(), Session(self._reading) as session:
+        with in_a_sentence(self._reading), Session(self._reading) as session:
             yield session
 
     @contextmanager
     def _write(self) -> Iterator[Session]:
         # Rows stay readable after the commit, when they are handed out.
-        with self._mended(), Session(self._writing, expire_on_commit=False) as session, session.begin():
+        with in_a_sentence(self._reading), Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
-
-    @contextmanager
-    def _mended(self) -> Iterator[None]:
-        """Turn what SQLite and the disk complain of into a sentence."""
-        try:
-            yield
-        except (DatabaseError, OSError) as error:
-            reason = error.orig if isinstance(error, DatabaseError) else error
-            raise StoreUnusable(
-                f"The data in {self._reading.url.database} cannot be used ({reason}); free the file or the disk, "
-                "or set TGEM_HOME to another folder."
-            ) from error
-
-    def _migrate(self) -> None:
-        # `%` begins a substitution in an Alembic setting.
-        config = alembic.config.Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        revisions = ScriptDirectory.from_config(config)
-        with self._mended(), self._writing.begin() as connection:
-            present = MigrationContext.configure(connection).get_current_revision()
-            if present == revisions.get_current_head():
-                return
-            if present is not None and present not in {script.revision for script in revisions.walk_revisions()}:
-                raise NewerDatabase(
-                    f"{self._reading.url.database} was written by a newer version of this program (revision "
-                    f"{present}); upgrade the program with `git pull`, or move the file away to start anew."
-                )
-            config.attributes["connection"] = connection
-            alembic.command.upgrade(config, "head")
-
-
-def database_url(folder: Path) -> str:
-    """$TGEM_DATABASE_URL, or the SQLite file in the data folder."""
-    return os.environ.get("TGEM_DATABASE_URL") or f"sqlite:///{folder / 'tgem.db'}"
-
-
-def connect(url: str) -> Engine:
-    """A SQLite engine whose transactions are SQLite's own; raises StoreUnusable for any other database.
-
-    Readers never wait (write-ahead log); a writer waits its turn, which it takes when its transaction begins.
-    """
-    try:
-        backend = make_url(url).get_backend_name()
-    except ArgumentError:
-        backend = "unreadable"
-    if backend != "sqlite":
-        raise StoreUnusable(f"TGEM_DATABASE_URL is {backend}; it must look like sqlite:////folder/tgem.db.")
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
-    event.listen(engine, "connect", _set_up)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _set_up(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # Python's driver leaves BEGIN to us
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    # A transaction that reads first and writes later is refused at once when another has written meanwhile.
-    writes = connection.get_execution_options().get("tgem_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _collection(session: Session, collection_id: int) -> CollectionRow:

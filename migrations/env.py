@@ -2,8 +2,9 @@
 
 from alembic import context
 
+from engine.database import connect, database_url, for_writing
 from engine.home import home
-from engine.store import Base, connect, database_url
+from engine.store import Base
 
 
 def run(connection: object) -> None:
@@ -17,5 +18,5 @@ given = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    with connect(database_url(home())).execution_options(tgem_writes=True).begin() as opened:
+    with for_writing(connect(database_url(home()))).begin() as opened:
         run(opened)

@@ -70,8 +70,8 @@ class FakeEncoder:
     def _encode_one(self, picture: np.ndarray, budget: float) -> FakeEncoding:
         colours = picture.reshape(3, -1).astype(np.float32)
         plain = bool((colours == colours[:, :1]).all()) and budget < 1
-        exit = 1 if plain else 3
-        gates = np.full((min(exit, 2), len(GRID)), float(plain), np.float32)
+        exit = 1 if plain else self.exits
+        gates = np.full((min(exit, self.exits - 1), len(GRID)), float(plain), np.float32)
         phrases = ((("a colour", 0.9), ("a thing", 0.1)),) * exit
         return FakeEncoding(_unit(colours.mean(axis=1)), exit, gates, phrases, self.exit_macs[exit - 1], 2.0, budget)
 

@@ -1,0 +1,151 @@
+"""Uploads on their way to the encoder: read, hashed and decoded, one batch ahead of it."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from engine.errors import EngineError
+from engine.images import MAX_BYTES, ImageRejected, open_picture, to_jpeg
+
+BATCH = 32
+KEPT_SIDE = 768  # the longest side of the pictures that are kept, and that the encoder sees
+
+# What may be a picture by its name: what we read, and what people would miss if it were passed over in silence.
+# fmt: off
+PICTURE_SUFFIXES = frozenset((
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif",
+    ".heic", ".heif", ".jxl", ".jp2",
+))
+# fmt: on
+
+
+class FolderMissing(EngineError):
+    """There is no such folder."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file to take in; its bytes are read late, one file at a time."""
+
+    name: str
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was left out, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A new photo, ready for the encoder and for the store."""
+
+    name: str
+    content_hash: str  # sha256 of the bytes as they came
+    width: int
+    height: int
+    file_bytes: int
+    pixels: np.ndarray  # (3, S, S) uint8
+    jpeg: bytes
+
+
+# What became of an upload; None: its photo is stored already, or came earlier among the same uploads.
+Outcome = Decoded | Skipped | None
+
+
+def decoded_batches(
+    uploads: Sequence[Upload], is_known: Callable[[str], bool], preprocess: Callable[[Image.Image], np.ndarray]
+) -> Iterator[list[Outcome]]:
+    """Outcomes of uploads in order, in batches of `BATCH`; the next batch is made while the caller works on the last.
+
+    Args:
+        is_known: whether the photo of a content hash is stored already; such a file is hashed, and not decoded.
+        preprocess: the encoder's, to (3, S, S) uint8.
+    """
+    seen: set[str] = set()
+
+    def make(start: int) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for upload in uploads[start : start + BATCH]:
+            outcome = _decode(upload, lambda key: key in seen or is_known(key), preprocess)
+            if isinstance(outcome, Decoded):
+                seen.add(outcome.content_hash)
+            outcomes.append(outcome)
+        return outcomes
+
+    # One batch ahead and no more, so memory holds the pixels of two batches at most.
+    with ThreadPoolExecutor(1, "decode") as thread:
+        pending: Future[list[Outcome]] | None = None
+        for start in range(0, len(uploads), BATCH):
+            following = thread.submit(make, start)
+            if pending is not None:
+                yield pending.result()
+            pending = following
+        if pending is not None:
+            yield pending.result()
+
+
+def file_upload(path: Path, name: str) -> Upload:
+    """A file on disk, to be taken in under a name."""
+    return Upload(name, partial(_read, path))
+
+
+def folder_uploads(folder: Path) -> list[Upload]:
+    """Every file below a folder that may be a picture by its name, sorted; named by the path from the folder on.
+
+    Hidden files and folders are passed over. Raises: FolderMissing.
+    """
+    if not folder.is_dir():
+        raise FolderMissing(f"{folder} is not a folder; name one that holds photos.")
+    paths = sorted(_picture_files(folder), key=lambda path: path.relative_to(folder).parts)
+    # A name that is not UTF-8 can be neither stored nor shown.
+    names = (os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace") for path in paths)
+    return [file_upload(path, name) for path, name in zip(paths, names, strict=True)]
+
+
+def _decode(
+    upload: Upload, is_known: Callable[[str], bool], preprocess: Callable[[Image.Image], np.ndarray]
+) -> Outcome:
+    try:
+        data = upload.read()
+        content_hash = hashlib.sha256(data).hexdigest()
+        if is_known(content_hash):
+            return None
+        picture = open_picture(data, upload.name, KEPT_SIDE)
+    except ImageRejected as error:
+        return Skipped(upload.name, error.reason)
+    except OSError as error:
+        return Skipped(upload.name, f"cannot be read ({error.strerror or error})")
+    return Decoded(
+        name=upload.name,
+        content_hash=content_hash,
+        width=picture.width,
+        height=picture.height,
+        file_bytes=len(data),
+        pixels=preprocess(picture.rgb),
+        jpeg=to_jpeg(picture.rgb),
+    )
+
+
+def _picture_files(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(parent, name) for name in files if not name.startswith(".")):
+            if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file():
+                yield path
+
+
+def _read(path: Path) -> bytes:
+    # One byte over the limit is enough to be rejected for it.
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)

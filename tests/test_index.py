@@ -1,0 +1,89 @@
+"""The index agrees with the rows it is fed from, and its order is exact and stable."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from engine import index as index_module
+from engine.index import VectorIndex
+
+
+class Rows:
+    """Rows as the store gives them, counted."""
+
+    def __init__(self, count: int, dim: int = 8) -> None:
+        self.ids = np.arange(1, count + 1, dtype=np.int64) * 3
+        vectors = np.random.default_rng(0).standard_normal((count, dim)).astype(np.float32)
+        self.vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        self.visible = count
+        self.given = 0
+
+    def __call__(self, after: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
+        wanted = np.flatnonzero(self.ids[: self.visible] > after)[:limit]
+        self.given += len(wanted)
+        return self.ids[wanted], self.vectors[wanted]
+
+
+def indexed(rows: Rows) -> VectorIndex:
+    index = VectorIndex(rows.vectors.shape[1])
+    index.catch_up(rows)
+    return index
+
+
+def test_the_best_come_first_with_their_cosines() -> None:
+    rows = Rows(200)
+    query = rows.vectors[17]
+    ids, scores = indexed(rows).search(query, 10)
+    cosines = rows.vectors @ query
+    best = np.argsort(-cosines)[:10]
+    assert ids.tolist() == rows.ids[best].tolist()
+    np.testing.assert_allclose(scores, cosines[best], atol=1e-6)
+
+
+def test_equals_come_in_order_of_id_wherever_the_list_is_cut() -> None:
+    rows = Rows(40)
+    rows.vectors[5:35] = rows.vectors[5]
+    index = indexed(rows)
+    for k in range(1, 35):
+        ids, _ = index.search(rows.vectors[5], k)
+        assert ids.tolist()[:30] == rows.ids[5:35].tolist()[:k]
+        assert len(ids) == k
+
+
+@pytest.mark.parametrize(("k", "found"), [(0, 0), (-1, 0), (3, 3), (5, 5), (100, 5)])
+def test_no_more_than_asked_for_or_held(k: int, found: int) -> None:
+    rows = Rows(5)
+    ids, scores = indexed(rows).search(rows.vectors[0], k)
+    assert len(ids) == len(scores) == found
+
+
+def test_an_empty_index_finds_nothing() -> None:
+    ids, _ = VectorIndex(8).search(np.ones(8, np.float32), 5)
+    assert len(ids) == 0
+
+
+def test_catching_up_takes_each_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_module, "CHUNK", 7)
+    rows = Rows(30)
+    rows.visible = 20
+    index = indexed(rows)
+    assert len(index) == 20
+    rows.visible = 30
+    index.catch_up(rows)
+    index.catch_up(rows)
+    assert len(index) == rows.given == 30
+    assert index.search(rows.vectors[29], 1)[0].tolist() == [rows.ids[29]]
+
+
+def test_many_threads_catch_up_and_search_at_once() -> None:
+    rows = Rows(500)
+    index = VectorIndex(8)
+
+    def once(number: int) -> int:
+        index.catch_up(rows)
+        return int(index.search(rows.vectors[number], 1)[0][0])
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(once, range(100))) == rows.ids[:100].tolist()
+    assert len(index) == rows.given == 500

@@ -1,0 +1,113 @@
+"""Files are found, read late and hashed first; only what is new is decoded."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine import images, intake
+from engine.intake import Decoded, FolderMissing, Skipped, Upload, decoded_batches, file_upload, folder_uploads
+
+
+def preprocess(picture: Image.Image) -> np.ndarray:
+    return np.asarray(picture.resize((2, 2))).transpose(2, 0, 1)
+
+
+def outcomes(uploads: list[Upload], is_known: Callable[[str], bool] = lambda _: False) -> list[intake.Outcome]:
+    return [outcome for batch in decoded_batches(uploads, is_known, preprocess) for outcome in batch]
+
+
+def test_a_new_photo_is_decoded_with_its_facts(upload: Callable[..., Upload], png: Callable[..., bytes]) -> None:
+    (photo,) = outcomes([upload("a.png", png("red", (1536, 768)))])
+    assert isinstance(photo, Decoded)
+    assert (photo.name, photo.width, photo.height) == ("a.png", 1536, 768)
+    assert photo.file_bytes == len(png("red", (1536, 768)))
+    assert (photo.pixels == np.array([255, 0, 0]).reshape(3, 1, 1)).all()
+    assert photo.jpeg[:3] == b"\xff\xd8\xff"
+
+
+def test_each_upload_has_its_outcome_in_order(upload: Callable[..., Upload]) -> None:
+    found = outcomes([upload("a", "red"), upload("b", b""), upload("c", "red"), upload("d", "blue"), upload("e", b"")])
+    assert [type(outcome).__name__ for outcome in found] == ["Decoded", "Skipped", "NoneType", "Decoded", "Skipped"]
+
+
+def test_what_is_known_is_not_decoded(upload: Callable[..., Upload], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "open_picture", pytest.fail)
+    assert outcomes([upload("a", "red")], is_known=lambda _: True) == [None]
+
+
+def test_the_same_photo_two_batches_apart_is_decoded_once(
+    upload: Callable[..., Upload], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "BATCH", 1)
+    assert [type(outcome) for outcome in outcomes([upload("a", "red"), upload("b", "blue"), upload("c", "red")])] == [
+        Decoded,
+        Decoded,
+        type(None),
+    ]
+
+
+def test_files_are_read_one_batch_ahead_and_no_further(png: Callable[..., bytes]) -> None:
+    read: list[int] = []
+
+    def late(number: int) -> Upload:
+        return Upload(str(number), lambda: read.append(number) or png((number, 0, 0)))
+
+    batches = decoded_batches([late(number) for number in range(200)], lambda _: False, preprocess)
+    next(batches)
+    batches.close()  # waits for the batch in the making
+    assert len(read) == 2 * intake.BATCH
+
+
+def test_a_file_that_cannot_be_read_is_a_reason(tmp_path: Path) -> None:
+    assert outcomes([file_upload(tmp_path / "gone.jpg", "gone.jpg")]) == [
+        Skipped("gone.jpg", "cannot be read (No such file or directory)")
+    ]
+
+
+def test_a_huge_file_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "MAX_BYTES", 10)
+    monkeypatch.setattr(images, "MAX_BYTES", 10)
+    (tmp_path / "a.jpg").write_bytes(b"\xff" * 1000)
+    upload = file_upload(tmp_path / "a.jpg", "a.jpg")
+    assert len(upload.read()) == 11
+    (skipped,) = outcomes([upload])
+    assert isinstance(skipped, Skipped)
+    assert skipped.reason.startswith("too large")
+
+
+def test_a_folder_gives_its_pictures_by_path_in_order(tmp_path: Path) -> None:
+    for name in (
+        "b.JPG",
+        "a/z.png",
+        "a/b/c.webp",
+        "a b.heic",
+        "notes.txt",
+        "captions.jsonl",
+        ".hidden.jpg",
+        ".git/x.png",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    (tmp_path / "folder.jpg").mkdir()
+    uploads = folder_uploads(tmp_path)
+    assert [upload.name for upload in uploads] == ["a/b/c.webp", "a/z.png", "a b.heic", "b.JPG"]
+    assert uploads[0].read() == b"a/b/c.webp"
+
+
+def test_a_name_that_is_not_utf8_can_still_be_shown(tmp_path: Path) -> None:
+    try:
+        Path(f"{tmp_path}/caf\udce9.jpg").touch()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    (upload,) = folder_uploads(tmp_path)
+    assert upload.name == "caf\ufffd.jpg"
+    assert upload.read() == b""
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FolderMissing, match="nowhere is not a folder"):
+        folder_uploads(tmp_path / "nowhere")
