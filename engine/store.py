@@ -1,6 +1,6 @@
 """What is kept: collections, images and encodings in SQLite, and a picture file for each image.
 
-SQLite is the truth, and only this module speaks SQL. Each call is one short session; each change is one transaction.
+SQLite is the truth, and only this module queries it. Each call is one short session; each change is one transaction.
 """
 
 import os

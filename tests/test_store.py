@@ -1,5 +1,7 @@
 """Rows and picture files come and go together, and a vector of another model never meets the others."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -193,3 +195,10 @@ def test_reading_goes_on_while_another_writes(store: Store, gallery: int) -> Non
     add(store, gallery, "aa")
     with store._write():
         assert store.totals(gallery).photos == 1
+
+
+def test_the_store_is_light_to_import() -> None:
+    heavy = (
+        "import engine, engine.store, sys; sys.exit(bool({'torch', 'faiss', 'open_clip', 'gradio'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", heavy], cwd=Path(__file__).parents[1], check=False).returncode == 0
