@@ -1,0 +1,87 @@
+"""The demo gallery: encoded at the first start, reused later."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic
+
+from engine.catalog import Catalog, Progress, folder_uploads
+from engine.errors import EngineError
+from engine.progress import ProgressLine
+from engine.store import ModelChanged
+
+GALLERY = Path(__file__).parents[1] / "assets" / "gallery"
+NAME = "Demo gallery"
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query that one photo of the demo gallery answers."""
+
+    query: str
+    file: str
+
+
+class Demo:
+    """The demo gallery on its way into the store, and what can be asked of it."""
+
+    def __init__(self, catalog: Catalog, folder: Path = GALLERY) -> None:
+        self._catalog = catalog
+        self._folder = folder
+        self._done = Event()
+        self.queries = tuple(Query(**query) for query in json.loads((folder / "queries.json").read_text("utf-8")))
+        self.id = catalog.open_collection(NAME, kind="demo")
+        self.began = 0.0  # monotonic seconds: when the first photo went to the encoder
+        self.progress: Progress | None = None
+        self.problem: str | None = None  # a sentence, when it cannot be encoded
+
+    def start(self) -> Thread:
+        """Begin to take in what is not there yet, beside the page that already answers."""
+        thread = Thread(target=self._encode, name="demo", daemon=True)
+        thread.start()
+        return thread
+
+    @property
+    def ready(self) -> bool:
+        """Nothing is left to encode."""
+        return self._done.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is ready, at most so long; returns whether it is."""
+        return self._done.wait(seconds)
+
+    def _encode(self) -> None:
+        try:
+            self._renew_if_outdated()
+            with ProgressLine("photos of the demo gallery encoded") as line:
+                _ = self._catalog.encoder  # loading it is not part of the rate
+                self.began = monotonic()
+                self._catalog.ingest(
+                    self.id, folder_uploads(self._folder), on_progress=lambda now: self._tell(now, line)
+                )
+        except EngineError as error:
+            self.problem = str(error)
+        except Exception:
+            # The page must not wait for ever; the reason is for the terminal.
+            self.problem = "The demo gallery could not be encoded; the terminal says why."
+            raise
+        finally:
+            self._done.set()
+
+    def _renew_if_outdated(self) -> None:
+        """Drop photos of an earlier demo gallery or model, which costs a few seconds of encoding."""
+        present = {upload.name for upload in folder_uploads(self._folder)}
+        outdated = any(photo.file not in present for photo in self._catalog.photos(self.id, limit=10_000))
+        try:
+            self._catalog.search(self.id, "any", k=1)
+        except ModelChanged:
+            outdated = True
+        if outdated:
+            self._catalog.remove(self.id)
+            self.id = self._catalog.open_collection(NAME, kind="demo")
+
+    def _tell(self, now: Progress, line: ProgressLine) -> None:
+        if now.latest:  # at later starts there is nothing to tell
+            line.show(now.done, now.total)
+        self.progress = now

@@ -1,0 +1,80 @@
+"""Photos by URL: signed addresses that cannot be guessed, and the route that serves them."""
+
+import hashlib
+import hmac
+import io
+import os
+import secrets
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from engine.catalog import Catalog, Photo
+from engine.errors import EngineError
+
+Size = Literal["grid", "large"]
+GRID_SIDE = 480  # px: a card's width on a sharp screen
+# The content of an address never changes; only this visitor's browser may keep it.
+HEADERS = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+
+
+class Pictures:
+    """The addresses of photos, each signed with the data folder's own secret, and what answers there."""
+
+    def __init__(self, catalog: Catalog, secret: bytes) -> None:
+        self._catalog = catalog
+        self._secret = secret
+
+    def address(self, photo: Photo, size: Size) -> str:
+        """Where the picture of a photo is served, relative to the page."""
+        return f"photo/{photo.id}/{size}/{self._token(photo, size)}.jpg"
+
+    def routes(self) -> list[Route]:
+        """What the web server must know."""
+        return [Route("/photo/{photo_id:int}/{size}/{token}.jpg", self._answer)]
+
+    def _token(self, photo: Photo, size: str) -> str:
+        message = f"{photo.id}/{photo.content_hash}/{size}".encode()
+        return hmac.new(self._secret, message, hashlib.sha256).hexdigest()
+
+    def _answer(self, request: Request) -> Response:
+        size, token = request.path_params["size"], request.path_params["token"]
+        try:
+            photo = self._catalog.photo(request.path_params["photo_id"])
+        except (EngineError, OverflowError):
+            return Response(status_code=404)
+        # A wrong token answers like a missing photo: nobody learns which photos there are.
+        if size not in ("grid", "large") or not hmac.compare_digest(token.encode(), self._token(photo, size).encode()):
+            return Response(status_code=404)
+        path = self._catalog.picture_path(photo.content_hash)
+        if not path.is_file():
+            return Response(status_code=404)
+        if size == "large":
+            return FileResponse(path, media_type="image/jpeg", headers=HEADERS)
+        return Response(_thumbnail(path), media_type="image/jpeg", headers=HEADERS)
+
+
+def secret_of(home: Path) -> bytes:
+    """The data folder's secret, made at first; addresses stay valid over restarts. 32 bytes."""
+    path = home / "secret.key"
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(32))
+    except FileExistsError:
+        pass
+    return path.read_bytes()
+
+
+@lru_cache(maxsize=512)  # about 20 MB
+def _thumbnail(path: Path) -> bytes:
+    with Image.open(path, formats=["JPEG"]) as picture:
+        picture.draft("RGB", (GRID_SIDE, GRID_SIDE))
+        picture.thumbnail((GRID_SIDE, GRID_SIDE))
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=82)
+    return file.getvalue()
