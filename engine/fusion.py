@@ -4,9 +4,11 @@ Stage by stage a convolutional trunk on CPU waits for memory, not for arithmetic
 clamping inside the convolution (a oneDNN post-op) reads and writes each feature map once instead of three times.
 """
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
-from timm.layers import Conv2dSame
+from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
@@ -16,7 +18,7 @@ def conv_norm_pairs(module: nn.Module) -> list[tuple[nn.Module, str, str]]:
     found = []
     for parent in module.modules():
         children = list(parent.named_children())
-        for (conv_name, conv), (norm_name, norm) in zip(children, children[1:], strict=False):
+        for (conv_name, conv), (norm_name, norm) in pairwise(children):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 found.append((parent, conv_name, norm_name))
     return found

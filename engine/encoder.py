@@ -1,0 +1,366 @@
+"""Batched early-exit encoding: a batch runs stage by stage, and rows that leave are taken out."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from engine.backbone import EMBEDDED, Backbone, ModelUnreadable, Tower, load_folder, weights_hash
+from engine.cost import count_macs
+from engine.fusion import fuse_for_inference
+from engine.guidance import STATISTICS, content_distribution, read_guide_texts, statistics
+from engine.tgem import Exit, ExitModules, first_exit
+
+BUDGET_GRID = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
+DEFAULT_BUDGET = 0.75
+PHRASES_KEPT = 3
+LOWEST_LOG_PRICE = -30.0  # a price of nothing: no gate opens
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the encoder, as it is drawn: as wide as its share of the MACs."""
+
+    name: str
+    size: int  # input size in px of the pass that it belongs to
+    macs: int  # of this stage alone
+    exit: int | None  # 1-based number of the exit after it
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What an embedding depends on; vectors of two identities never meet."""
+
+    model: str
+    weights: str  # sha256 of the model's weights
+    exits: str  # sha256 of the exit weights, "" where there are none
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What the encoder made of one photo, and what that cost."""
+
+    vector: np.ndarray  # (D,) float32, unit length
+    exit: int  # 1..K, where it left
+    gates: np.ndarray  # (R, G) float32: probability of leaving at each gated exit reached, on BUDGET_GRID
+    phrases: tuple[tuple[tuple[str, float], ...], ...]  # per exit reached: guide texts that fit best, with their shares
+    macs: int  # spent, readouts and gates included
+    milliseconds: float  # for each stage it ran, the stage's time over the rows in it, summed
+    budget: float
+
+
+@dataclass
+class Trace:
+    """All exits of a batch: what training and evaluation look at."""
+
+    pooled: list[Tensor] = field(default_factory=list)  # K - 1 of (B, F_k)
+    vectors: list[Tensor] = field(default_factory=list)  # K of (B, D), unit length
+
+
+class Encoder:
+    """A backbone with its exits; without exit weights every photo runs to full depth."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        modules: ExitModules | None,
+        prices: Sequence[float],
+        identity: Identity,
+        guide_texts: Sequence[str],
+        folder: Path,
+        quick: bool = False,
+    ) -> None:
+        """Args: prices: lambda for each budget of BUDGET_GRID; quick: run the image tower in bfloat16 where it can."""
+        self.backbone, self.identity, self.folder = backbone, identity, folder
+        self.guide_texts = tuple(guide_texts)
+        self.modules = (modules or ExitModules([], backbone.dim)).eval().requires_grad_(False)
+        self.log_prices = torch.tensor(prices).log().clamp_min(LOWEST_LOG_PRICE)  # (G,)
+        quick_tower = backbone.quick_tower() if quick else None
+        self.precision = "bfloat16" if quick_tower else "float32"
+        self._tower = quick_tower or backbone.tower
+        self._branches = self.modules.branches
+        if quick_tower:
+            self._branches = deepcopy(self._branches)
+            fuse_for_inference(self._branches)
+        self._after = {e.stage: k for k, e in enumerate(self.modules.exits)}
+        self.guides = backbone.encode_text(self.guide_texts) if self.guide_texts else torch.empty(0, backbone.dim)
+        self.dim, self.exits = backbone.dim, len(self.modules.exits) + 1
+        self._measure_costs()
+
+    def _measure_costs(self) -> None:
+        macs = self.backbone.step_macs
+        self.full_macs = sum(macs)
+        names = [*(step.name for step in self._tower.steps), "head"]
+        numbers = {name: k + 1 for name, k in self._after.items()} | {"head": self.exits}
+        self.stages = tuple(
+            Stage(name, self.backbone.size, m, numbers.get(name)) for name, m in zip(names, macs, strict=True)
+        )
+        shapes = dict(zip(names, self.backbone.shapes, strict=False))
+        readouts, gates = [], []
+        for k, exit in enumerate(self.modules.exits):
+            features = torch.zeros(shapes[exit.stage])
+            pooled = [torch.zeros(1, e.pooled) for e in self.modules.exits[: k + 1]]
+            branch = self.modules.branches[k]
+            readouts.append(
+                (count_macs(branch, lambda b=branch, f=features: b(f)) if exit.channels else 0)
+                + count_macs(self.modules.projections, lambda k=k, p=pooled: self.modules.read(k, p))
+            )
+            seen = torch.zeros(1, STATISTICS)
+            gate = self.modules.gates[k]
+            gates.append(
+                count_macs(gate, lambda g=gate, p=pooled, s=seen: g(p[-1], s, self.log_prices[None]))
+                + self.guides.numel()  # the similarity to each guide text
+            )
+        self.readout_macs, self.gate_macs = tuple(readouts), tuple(gates)
+        reached = np.cumsum(macs)
+        self.exit_macs = tuple(self._macs_at(k, reached, names) for k in range(self.exits))
+
+    def _macs_at(self, k: int, reached: np.ndarray, names: list[str], gated: bool = True) -> int:
+        last = k == self.exits - 1
+        own = int(reached[-1] if last else reached[names.index(self.modules.exits[k].stage)])
+        paid = range(k if last else k + 1)
+        return own + sum(self.readout_macs[j] + (self.gate_macs[j] if gated else 0) for j in paid)
+
+    def forced_macs(self, exit: int) -> int:
+        """MACs of `encode_to`: no gates run, and at full depth no readouts either (1-based exit)."""
+        if exit == self.exits:
+            return self.full_macs
+        names = [stage.name for stage in self.stages]
+        return self._macs_at(exit - 1, np.cumsum(self.backbone.step_macs), names, gated=False)
+
+    def preprocess(self, picture: Image.Image) -> np.ndarray:
+        """An RGB picture of any shape to (3, S, S) uint8."""
+        return np.asarray(self.backbone.preprocess(picture)).transpose(2, 0, 1)
+
+    def encode_text(self, texts: Sequence[str]) -> np.ndarray:
+        """(N, D) float32, unit length."""
+        return self.backbone.encode_text(texts).numpy()
+
+    @torch.inference_mode()
+    def encode(self, pixels: np.ndarray, budget: float = DEFAULT_BUDGET) -> list[Encoding]:
+        """Encode photos, each as deep as its gates ask for.
+
+        Args:
+            pixels: (B, 3, S, S) uint8.
+            budget: mean MACs share to aim at; the nearest of BUDGET_GRID is used.
+        """
+        price = int(np.abs(np.array(BUDGET_GRID) - budget).argmin())
+        run = _Run(len(pixels))
+        state = self.backbone.normalise(torch.from_numpy(pixels))
+        pooled: list[Tensor] = []
+        before: Tensor | None = None
+        for step in self._tower.steps:
+            state = run.timed(step.run, state)
+            k = self._after.get(step.name)
+            if k is None:
+                continue
+            vectors, p, gates = run.timed(self._look, k, state, pooled, before)
+            run.note(gates, self._phrases(p))
+            leaving = gates[:, price] >= 0.5
+            run.leave(leaving, k, vectors)
+            if not run.rows:
+                break
+            kept = ~leaving
+            state, before, pooled = state[kept], p[kept], [f[kept] for f in pooled]
+        if run.rows:
+            vectors = run.timed(self._finish, state)
+            if self.guide_texts:
+                run.note(None, self._phrases(content_distribution(vectors, self.guides, self.backbone.sharpness)))
+            run.leave(torch.ones(len(run.rows), dtype=torch.bool), self.exits - 1, vectors)
+        return [run.encoding(row, self.exit_macs, BUDGET_GRID[price]) for row in range(len(pixels))]
+
+    def _finish(self, state: Tensor) -> Tensor:
+        return F.normalize(self._tower.finish(state).float(), dim=-1)
+
+    def _look(
+        self, k: int, state: Tensor, pooled: list[Tensor], before: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Embedding (B, D), p_k (B, G) and gate probabilities (B, budgets) at exit k; adds its pooled features."""
+        pooled.append(self._pooled(k, state))
+        vectors = self.modules.read(k, pooled)
+        p = content_distribution(vectors, self.guides, self.backbone.sharpness)
+        gates = self.modules.gates[k](pooled[k], statistics(p, before), self.log_prices[None]).sigmoid()
+        return vectors, p, gates
+
+    def _pooled(self, k: int, state: Tensor) -> Tensor:
+        if not self.modules.exits[k].channels:
+            return self._tower.pooled(state)
+        return self._branches[k](state)
+
+    def _phrases(self, p: Tensor) -> list[tuple[tuple[str, float], ...]]:
+        shares, places = p.topk(min(PHRASES_KEPT, p.shape[-1]), dim=-1)
+        return [
+            tuple((self.guide_texts[i], round(s, 4)) for s, i in zip(row, where, strict=True))
+            for row, where in zip(shares.tolist(), places.tolist(), strict=True)
+        ]
+
+    @torch.inference_mode()
+    def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
+        """Embeddings of photos that all leave at one exit (1-based), no gate asked; (B, D) float32, unit length."""
+        if exit == self.exits:
+            state = self.backbone.normalise(torch.from_numpy(pixels))
+            for step in self._tower.steps:
+                state = step.run(state)
+            return self._finish(state).numpy()
+        state = self.backbone.normalise(torch.from_numpy(pixels))
+        pooled: list[Tensor] = []
+        for step in self._tower.steps:
+            state = step.run(state)
+            k = self._after.get(step.name)
+            if k is not None:
+                pooled.append(self._pooled(k, state))
+                if k == exit - 1:
+                    return self.modules.read(k, pooled).numpy()
+        raise ValueError(f"exit {exit} is not one of 1 to {self.exits}")
+
+    @torch.inference_mode()
+    def trace(self, pixels: np.ndarray) -> Trace:
+        """Everything that every exit would see: nobody leaves, no gate is asked."""
+        found = Trace()
+        state = self.backbone.normalise(torch.from_numpy(pixels))
+        for step in self._tower.steps:
+            state = step.run(state)
+            k = self._after.get(step.name)
+            if k is not None:
+                found.pooled.append(self._pooled(k, state))
+                found.vectors.append(self.modules.read(k, found.pooled))
+        found.vectors.append(self._finish(state))
+        return found
+
+    @torch.inference_mode()
+    def decide(self, trace: Trace) -> tuple[Tensor, Tensor]:
+        """What `encode` would do with traced photos, at every budget of the grid.
+
+        Returns: gate probabilities (B, K - 1, G), and the exit of each photo at each budget, (B, G), 0-based.
+        """
+        before: Tensor | None = None
+        gates = []
+        for k in range(self.exits - 1):
+            p = content_distribution(trace.vectors[k], self.guides, self.backbone.sharpness)
+            stats = statistics(p, before)
+            gates.append(self.modules.gates[k](trace.pooled[k], stats, self.log_prices[None]).sigmoid())
+            before = p
+        if not gates:
+            many = len(trace.vectors[-1])
+            return torch.empty(many, 0, len(BUDGET_GRID)), torch.zeros(many, len(BUDGET_GRID), dtype=torch.long)
+        stacked = torch.stack(gates, 1)
+        return stacked, first_exit(stacked.transpose(1, 2))
+
+
+class _Run:
+    """The bookkeeping of one batch: which rows are still in, and what each has shown and cost."""
+
+    def __init__(self, many: int) -> None:
+        self.rows = list(range(many))
+        self._seconds = [0.0] * many
+        self._gates: list[list[np.ndarray]] = [[] for _ in range(many)]
+        self._phrases: list[list[tuple[tuple[str, float], ...]]] = [[] for _ in range(many)]
+        self._left: dict[int, tuple[int, np.ndarray]] = {}
+
+    def timed(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do one piece of work and share its time among the rows that are in."""
+        began = time.perf_counter()
+        done = work(*args, **kwargs)
+        share = (time.perf_counter() - began) / max(1, len(self.rows))
+        for row in self.rows:
+            self._seconds[row] += share
+        return done
+
+    def note(self, gates: Tensor | None, phrases: list[tuple[tuple[str, float], ...]]) -> None:
+        """Keep what an exit showed of each row that reached it."""
+        for place, row in enumerate(self.rows):
+            if gates is not None:
+                self._gates[row].append(gates[place].numpy())
+            self._phrases[row].append(phrases[place])
+
+    def leave(self, leaving: Tensor, k: int, vectors: Tensor) -> None:
+        """Take out the rows that leave at exit k (0-based)."""
+        found = vectors.float().numpy()
+        for place, goes in enumerate(leaving.tolist()):
+            if goes:
+                self._left[self.rows[place]] = (k, found[place].copy())
+        self.rows = [row for row, goes in zip(self.rows, leaving.tolist(), strict=True) if not goes]
+
+    def encoding(self, row: int, exit_macs: Sequence[int], budget: float) -> Encoding:
+        """What became of one row."""
+        k, vector = self._left[row]
+        gates = np.stack(self._gates[row]) if self._gates[row] else np.empty((0, len(BUDGET_GRID)), np.float32)
+        milliseconds = self._seconds[row] * 1000
+        return Encoding(vector, k + 1, gates, tuple(self._phrases[row]), exit_macs[k], milliseconds, budget)
+
+
+def _bfloat16_pays(backbone: Backbone) -> bool:
+    """Whether the fused bfloat16 tower is clearly faster here than the float32 one; about half a second."""
+    quick = backbone.quick_tower()
+    if quick is None:
+        return False
+    pixels = torch.zeros(4, 3, backbone.size, backbone.size)
+
+    def seconds(tower: Tower) -> float:
+        times = []
+        for _ in range(3):
+            began = time.perf_counter()
+            state = pixels
+            for step in tower.steps:
+                state = step.run(state)
+            tower.finish(state)
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    with torch.inference_mode():
+        return seconds(quick) < 0.8 * seconds(backbone.tower)
+
+
+def load_exits(folder: Path, backbone: Backbone, weights: str) -> tuple[ExitModules, list[float]] | None:
+    """Exit modules and prices beside a model, or None where there are none.
+
+    Raises: ModelUnreadable where they are damaged or belong to other weights.
+    """
+    described, stored = folder / "tgem.json", folder / "tgem.safetensors"
+    if not described.is_file() and not stored.is_file():
+        return None
+    try:
+        about = json.loads(described.read_text(encoding="utf-8"))
+        modules = ExitModules([Exit(**row) for row in about["exits"]], backbone.dim)
+        modules.load_state_dict(load_file(stored))
+        prices = [about["prices"][f"{budget:.2f}"] for budget in BUDGET_GRID]
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise ModelUnreadable(
+            f"The exit weights in {folder} cannot be read; restore tgem.json and tgem.safetensors."
+        ) from error
+    if about["weights"] != weights:
+        raise ModelUnreadable(
+            f"The exit weights in {folder} were fitted on other weights of the model; fit them again."
+        )
+    return modules, prices
+
+
+def load_encoder(model: str | None = None, precision: str | None = None) -> Encoder:
+    """The encoder of a model.
+
+    Args:
+        model: an OpenCLIP folder, as `local-dir:PATH`; None is the embedded one.
+        precision: "float32" or "bfloat16"; None measures which is faster here.
+    Raises: ModelUnreadable.
+    """
+    folder = EMBEDDED if model is None else Path(model.removeprefix("local-dir:"))
+    backbone = load_folder(folder)
+    weights = weights_hash(folder / "open_clip_model.safetensors")
+    found = load_exits(folder, backbone, weights)
+    modules, prices = found if found else (None, [0.0] * len(BUDGET_GRID))
+    identity = Identity(folder.name, weights, weights_hash(folder / "tgem.safetensors") if found else "")
+    quick = precision == "bfloat16" or (precision is None and _bfloat16_pays(backbone))
+    return Encoder(backbone, modules, prices, identity, read_guide_texts(), folder, quick)
