@@ -15,6 +15,7 @@ from app.uploads import taken_in
 from engine.catalog import Catalog, GallerySummary, IngestReport, Photo, Progress
 from engine.errors import EngineError
 from engine.images import clean_name
+from engine.store import GalleryMissing
 
 SHOWN = 24  # photos on the page
 EXAMPLES = 7
@@ -51,13 +52,16 @@ class Handlers:
 
         Returns: gallery choice, query, timer, and Shown.
         """
-        if self._demo.problem:
-            shown = Shown("", "", views.problem(self._demo.problem), "", "")
-            return self._choice(self._demo.id), "", gr.update(active=False), *shown
-        if not self._demo.ready:
-            return self._choice(self._demo.id), "", gr.update(active=True), *self._encoding_demo()
-        query = self._demo.queries[0].query
-        return self._choice(self._demo.id), query, gr.update(active=False), *self._shown(self._demo.id, query)
+        try:
+            gallery = self._choice(self._demo.id)
+            if self._demo.problem:
+                return gallery, "", gr.update(active=False), *_only(views.problem(self._demo.problem))
+            if not self._demo.ready:
+                return gallery, "", gr.update(active=True), *_only(self._encoding_demo())
+            query = self._demo.queries[0].query
+            return gallery, query, gr.update(active=False), *self._shown(self._demo.id, query)
+        except EngineError as error:
+            return gr.skip(), "", gr.update(active=False), *_only(views.problem(str(error)))
 
     def waited(self, gallery: int) -> tuple[Any, ...]:
         """A second has passed while the demo gallery is encoded; a visitor who looks at another one is let be."""
@@ -92,7 +96,7 @@ class Handlers:
         try:
             return "", self._catalog.summary(gallery).name, *self._shown(gallery, "")
         except EngineError as error:
-            return "", NEW_GALLERY, *_unchanged()._replace(grid=views.problem(str(error)), panel="")
+            return "", NEW_GALLERY, *_only(views.problem(str(error)))
 
     def uploaded(self, files: list[str], name: str) -> Iterator[tuple[Any, ...]]:
         """Photos were dropped. Yields: file drop, account of the upload, gallery choice, query, and Shown."""
@@ -130,6 +134,8 @@ class Handlers:
             if not gallery:
                 self._demo.wait(PATIENCE)
             collection = self._catalog.find(gallery) if gallery else self._demo.id
+            if collection is None:
+                raise GalleryMissing(f'There is no gallery "{gallery}".')
             hits = self._catalog.search(collection, _query(text), min(max(int(k), 1), 100))
         except EngineError as error:
             raise gr.Error(str(error)) from error
@@ -177,12 +183,11 @@ class Handlers:
             choices=[(_label(summary), summary.id) for summary in self._catalog.galleries()], value=gallery
         )
 
-    def _encoding_demo(self) -> Shown:
+    def _encoding_demo(self) -> str:
         now = self._demo.progress
         stages = self._catalog.encoder.stages if now else None
         seconds = time.monotonic() - self._demo.began
-        grid = views.encoding(FIRST_START, now, seconds, stages, self._address, FIRST_START_NOTE)
-        return Shown("", "", grid, "", "")
+        return views.encoding(FIRST_START, now, seconds, stages, self._address, FIRST_START_NOTE)
 
     def _on_its_way(self, title: str, now: Progress | None, seconds: float) -> str:
         return views.encoding(title, now, seconds, None, self._address)
@@ -195,6 +200,11 @@ def _query(text: str) -> str:
 
 def _label(summary: GallerySummary) -> str:
     return f"{summary.name} · {summary.photos}"
+
+
+def _only(grid: str) -> Shown:
+    """One thing in the middle of the page and nothing else to see."""
+    return Shown("", "", grid, "", "")
 
 
 def _unchanged() -> Shown:

@@ -13,7 +13,8 @@ from app.theme import theme
 ASSETS = Path(__file__).parents[1] / "assets"
 SCRIPT = (ASSETS / "page.js").read_text("utf-8")
 DAY = 86_400  # seconds
-PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+OURS: dict[str, Any] = {"js_on_load": SCRIPT, "apply_default_css": False}
 
 
 def build(handlers: Handlers) -> gr.Blocks:
@@ -24,25 +25,26 @@ def build(handlers: Handlers) -> gr.Blocks:
             gallery = gr.Dropdown(
                 choices=[], label="Gallery", show_label=False, container=False, interactive=True, elem_id="gallery"
             )
-            headline = gr.HTML(elem_id="headline")
+            headline = gr.HTML(elem_id="headline", **OURS)
         query = gr.Textbox(
             placeholder="What are you looking for?",
             label="Search",
             show_label=False,
             container=False,
             submit_btn="Search",
+            max_lines=1,
             max_length=LONGEST_QUERY,
             elem_id="query",
         )
-        examples = gr.HTML(js_on_load=SCRIPT, elem_id="examples")
+        examples = gr.HTML(elem_id="examples", **OURS)
         with gr.Row(elem_id="found"):
             with gr.Column(scale=5, min_width=320):
-                grid = gr.HTML(views.skeleton(), js_on_load=SCRIPT, elem_id="grid")
+                grid = gr.HTML(views.skeleton(), elem_id="grid", **OURS)
             with gr.Column(scale=3, min_width=320, elem_id="aside"):
-                panel = gr.HTML(js_on_load=SCRIPT, elem_id="panel")
+                panel = gr.HTML(elem_id="panel", **OURS)
         with gr.Row(elem_id="foot"):
             with gr.Column(scale=5, min_width=320):
-                gr.HTML(views.note("Add photos", "Many at once. They stay on this machine."), elem_id="add")
+                gr.HTML(views.note("Add photos", "Many at once. They stay on this machine."), elem_id="add", **OURS)
                 name = gr.Textbox(
                     NEW_GALLERY,
                     label="To the gallery",
@@ -51,18 +53,17 @@ def build(handlers: Handlers) -> gr.Blocks:
                     elem_id="name",
                 )
                 files = gr.File(file_count="multiple", label="Photos", height=150, elem_id="files")
-                account = gr.HTML(elem_id="account")
+                account = gr.HTML(elem_id="account", **OURS)
             with gr.Column(scale=3, min_width=320):
-                histogram = gr.HTML(elem_id="histogram")
+                histogram = gr.HTML(elem_id="histogram", **OURS)
         timer = gr.Timer(1.0, active=False)
 
         shown = [headline, examples, grid, panel, histogram]
-        entry: dict[str, Any] = {"fn": handlers.opened, "outputs": [gallery, query, timer, *shown], **PRIVATE}
-        page.load(**entry)
+        page.load(handlers.opened, None, [gallery, query, timer, *shown], **PRIVATE)
         timer.tick(handlers.waited, gallery, [gallery, query, timer, *shown], **PRIVATE)
         query.submit(handlers.searched, [query, gallery], [grid, panel], concurrency_limit=8, **PRIVATE)
         examples.select(handlers.tried, gallery, [query, grid, panel], concurrency_limit=8, **PRIVATE)
-        grid.select(handlers.selected, None, panel, concurrency_limit=8, **PRIVATE)
+        gr.on([grid.select, account.select], handlers.selected, None, panel, concurrency_limit=8, **PRIVATE)
         gallery.input(handlers.picked, gallery, [query, name, *shown], concurrency_limit=8, **PRIVATE)
         files.upload(
             handlers.uploaded, [files, name], [files, account, gallery, query, *shown], concurrency_limit=4, **PRIVATE

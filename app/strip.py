@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.encoder import Stage
 
-MARK_WIDTH = 0.085  # of the strip: what the numbers under a mark need to stand side by side
+MARK_WIDTH = 0.058  # of the strip: what the numbers under a mark need to stand side by side
 
 
 def stages_run(stages: "Sequence[Stage]", exit: int) -> int:

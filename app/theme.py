@@ -28,6 +28,8 @@ def theme() -> gr.themes.Base:
         block_label_text_color_dark="*neutral_300",
         block_title_text_color="*neutral_600",
         block_title_text_color_dark="*neutral_300",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_400",
         border_color_primary="*neutral_300",
         border_color_primary_dark="*neutral_700",
         input_background_fill="#ffffff",

@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 Address = Callable[[Photo, Size], str]
 Stages = Sequence["Stage"]
 
+TITLE = '<h1 class="unseen">Text-to-image search</h1>'
+
 
 def headline(summary: GallerySummary) -> str:
     """A gallery in one line."""
     if not summary.photos:
-        return '<p class="headline">No photos yet</p>'
+        return f'{TITLE}<p class="headline">No photos yet</p>'
     saved = f"<b>{percent(summary.saved_share)}</b> of the encoder’s work not done"
     if summary.saved_share < 0:
         saved = f"<b>{percent(-summary.saved_share)}</b> more work than the full encoder"
-    return f'<p class="headline"><b>{summary.photos}</b> {photos_word(summary.photos)} · {saved}</p>'
+    return f'{TITLE}<p class="headline"><b>{summary.photos}</b> {photos_word(summary.photos)} · {saved}</p>'
 
 
 def examples(queries: Sequence[str]) -> str:
@@ -99,7 +101,7 @@ def encoding(
 ) -> str:
     """Photos on their way through the encoder; without a progress it is about to begin."""
     if progress is None:
-        return _progress(title, "Loading the encoder …", None, note)
+        return _progress(title, "Reading the first photos …", None, note)
     rate = progress.done / seconds if seconds else 0.0
     left = f" · about {duration((progress.total - progress.done) / rate)} left" if rate else ""
     words = f"{progress.done} of {progress.total} · {rate:.1f} a second{left}"
@@ -212,7 +214,9 @@ def _marks(photo: Photo, stages: Stages, gates: Sequence[float]) -> str:
         marks.append(
             f'<span class="mark{reached}{here}" style="left:{place:.2%};--lane:{lane}"><b>{exit}</b>{gate}</span>'
         )
-    return f'<div class="marks" aria-hidden="true" style="--lanes:{_rows(stages)}">{"".join(marks)}</div>'
+    # The names of the two rows stand where the strip has no exits yet.
+    key = '<span class="key"><b>exit</b>gate</span>' if min(places.values()) > 0.2 else ""
+    return f'<div class="marks" aria-hidden="true" style="--lanes:{_rows(stages)}">{key}{"".join(marks)}</div>'
 
 
 def _sights(photo: Photo, gates: Sequence[float]) -> str:

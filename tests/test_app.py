@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import GRID, FakeEncoder
 from gradio_client import Client
+from gradio_client.exceptions import AppError
 from PIL import Image
 
 from app.demo import Demo
@@ -21,6 +21,7 @@ from app.uploads import taken_in
 from engine.catalog import Catalog, IngestReport
 from engine.home import home
 from engine.store import Store
+from tests.conftest import GRID, FakeEncoder
 
 
 @pytest.fixture
@@ -72,6 +73,8 @@ class TestOverHttp:
         hits = client.predict("red", api_name="/search")
         assert hits[0]["file"] == "red-square.png"
         assert set(hits[0]) == {"rank", "file", "score", "exit", "exits", "macs_share"}
+        with pytest.raises(AppError, match='There is no gallery "nowhere"'):
+            client.predict("red", "nowhere", api_name="/search")
         assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/search"]
 
     def test_pictures_are_served_at_their_addresses_only(
