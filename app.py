@@ -1,17 +1,27 @@
 """Open the page: `python app.py`."""
 
 import sys
-
-from engine.encoder import BUDGET_GRID, load_encoder
+from typing import TYPE_CHECKING
 
 from app.demo import Demo
 from app.handlers import Handlers
 from app.layout import build, launch_options
 from app.pictures import Pictures, secret_of
+from engine.budget import BUDGET_GRID
 from engine.catalog import Catalog
 from engine.errors import EngineError
 from engine.home import home
 from engine.store import Store
+
+if TYPE_CHECKING:
+    from engine.encoder import Encoder
+
+
+def load_encoder() -> "Encoder":
+    """The encoder, with what it stands on imported only now: the page opens before."""
+    from engine.encoder import load_encoder as load
+
+    return load()
 
 
 def main() -> None:

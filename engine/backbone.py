@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +97,15 @@ class Backbone:
         self, model: nn.Module, tokenize: Callable[[list[str]], Tensor], preprocess: dict[str, Any], name: str
     ) -> None:
         """Args: an open_clip model; its tokenizer; its preprocess config (mean, std, size, resize mode); its name."""
-        self.model = model.eval().requires_grad_(False)
+        self.model: Any = model.eval().requires_grad_(False)
         self.tokenize = tokenize
         self.name = name
         self.size = int(preprocess["size"][0] if isinstance(preprocess["size"], Sequence) else preprocess["size"])
         self.mean = torch.tensor(preprocess["mean"]).view(3, 1, 1)
         self.std = torch.tensor(preprocess["std"]).view(3, 1, 1)
         self.resize_mode = str(preprocess.get("resize_mode", "shortest"))
-        self.tower = cut(model.visual, name)
+        visual: Any = model.visual
+        self.tower = cut(visual, name)
 
     @cached_property
     def dim(self) -> int:
@@ -133,9 +134,9 @@ class Backbone:
             state = run(state)
 
         for step in self.tower.steps:
-            counts.append(count_macs(self.model.visual, lambda step=step: go(step.run)))
+            counts.append(count_macs(self.model.visual, partial(go, step.run)))
             shapes.append(tuple(state.shape))
-        counts.append(count_macs(self.model.visual, lambda: go(self.tower.finish)))
+        counts.append(count_macs(self.model.visual, partial(go, self.tower.finish)))
         projection = getattr(self.model.visual, "proj", None)
         if isinstance(projection, Tensor):  # a bare matrix, which no module's hook sees
             counts[-1] += projection.numel()
@@ -173,7 +174,8 @@ class Backbone:
         if padding is not None:
             used = (ids != padding).any(0).nonzero()
             ids = ids[:, : int(used.max()) + 1]
-        return self.model.encode_text(ids, normalize=True).float()
+        vectors: Tensor = self.model.encode_text(ids, normalize=True)
+        return vectors.float()
 
     def quick_tower(self) -> Tower | None:
         """A bfloat16 copy of the tower with fused stages, or None where this tower has none."""

@@ -15,7 +15,8 @@ from engine.intake import Decoded, Skipped, Upload, decoded_batches, file_upload
 from engine.store import CollectionRow, EncodingRow, GalleryMissing, ImageRow, Kind, ModelChanged, ModelStamp, Store
 
 if TYPE_CHECKING:
-    from engine.encoder import Encoder, Encoding  # torch comes with it, and most calls need neither
+    from engine.batch import Encoding
+    from engine.encoder import Encoder  # torch comes with it, and most calls need neither
 
 # What a page or a command line needs of the engine, in one place.
 __all__ = [

@@ -1,33 +1,29 @@
 """Batched early-exit encoding: a batch runs stage by stage, and rows that leave are taken out."""
 
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from engine.backbone import EMBEDDED, Backbone, ModelUnreadable, Tower, load_folder, weights_hash
+from engine.backbone import EMBEDDED, Backbone, Tower, load_folder, weights_hash
+from engine.batch import BatchRun, Encoding, Phrases
+from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.cost import count_macs
+from engine.exits import load_exits
 from engine.fusion import fuse_for_inference
 from engine.guidance import STATISTICS, content_distribution, read_guide_texts, statistics
-from engine.tgem import Exit, ExitModules, first_exit
+from engine.tgem import ExitModules, first_exit
 
-BUDGET_GRID = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
-DEFAULT_BUDGET = 0.75
 PHRASES_KEPT = 3
 LOWEST_LOG_PRICE = -30.0  # a price of nothing: no gate opens
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -47,19 +43,6 @@ class Identity:
     model: str
     weights: str  # sha256 of the model's weights
     exits: str  # sha256 of the exit weights, "" where there are none
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """What the encoder made of one photo, and what that cost."""
-
-    vector: np.ndarray  # (D,) float32, unit length
-    exit: int  # 1..K, where it left
-    gates: np.ndarray  # (R, G) float32: probability of leaving at each gated exit reached, on BUDGET_GRID
-    phrases: tuple[tuple[tuple[str, float], ...], ...]  # per exit reached: guide texts that fit best, with their shares
-    macs: int  # spent, readouts and gates included
-    milliseconds: float  # for each stage it ran, the stage's time over the rows in it, summed
-    budget: float
 
 
 @dataclass
@@ -115,13 +98,13 @@ class Encoder:
             pooled = [torch.zeros(1, e.pooled) for e in self.modules.exits[: k + 1]]
             branch = self.modules.branches[k]
             readouts.append(
-                (count_macs(branch, lambda b=branch, f=features: b(f)) if exit.channels else 0)
-                + count_macs(self.modules.projections, lambda k=k, p=pooled: self.modules.read(k, p))
+                (count_macs(branch, partial(branch, features)) if exit.channels else 0)
+                + count_macs(self.modules.projections, partial(self.modules.read, k, pooled))
             )
             seen = torch.zeros(1, STATISTICS)
             gate = self.modules.gates[k]
             gates.append(
-                count_macs(gate, lambda g=gate, p=pooled, s=seen: g(p[-1], s, self.log_prices[None]))
+                count_macs(gate, partial(gate, pooled[-1], seen, self.log_prices[None]))
                 + self.guides.numel()  # the similarity to each guide text
             )
         self.readout_macs, self.gate_macs = tuple(readouts), tuple(gates)
@@ -157,8 +140,10 @@ class Encoder:
             pixels: (B, 3, S, S) uint8.
             budget: mean MACs share to aim at; the nearest of BUDGET_GRID is used.
         """
+        if not len(pixels):
+            return []
         price = int(np.abs(np.array(BUDGET_GRID) - budget).argmin())
-        run = _Run(len(pixels))
+        run = BatchRun(len(pixels), len(BUDGET_GRID))
         state = self.backbone.normalise(torch.from_numpy(pixels))
         pooled: list[Tensor] = []
         before: Tensor | None = None
@@ -200,7 +185,7 @@ class Encoder:
             return self._tower.pooled(state)
         return self._branches[k](state)
 
-    def _phrases(self, p: Tensor) -> list[tuple[tuple[str, float], ...]]:
+    def _phrases(self, p: Tensor) -> list[Phrases]:
         shares, places = p.topk(min(PHRASES_KEPT, p.shape[-1]), dim=-1)
         return [
             tuple((self.guide_texts[i], round(s, 4)) for s, i in zip(row, where, strict=True))
@@ -260,48 +245,6 @@ class Encoder:
         return stacked, first_exit(stacked.transpose(1, 2))
 
 
-class _Run:
-    """The bookkeeping of one batch: which rows are still in, and what each has shown and cost."""
-
-    def __init__(self, many: int) -> None:
-        self.rows = list(range(many))
-        self._seconds = [0.0] * many
-        self._gates: list[list[np.ndarray]] = [[] for _ in range(many)]
-        self._phrases: list[list[tuple[tuple[str, float], ...]]] = [[] for _ in range(many)]
-        self._left: dict[int, tuple[int, np.ndarray]] = {}
-
-    def timed(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do one piece of work and share its time among the rows that are in."""
-        began = time.perf_counter()
-        done = work(*args, **kwargs)
-        share = (time.perf_counter() - began) / max(1, len(self.rows))
-        for row in self.rows:
-            self._seconds[row] += share
-        return done
-
-    def note(self, gates: Tensor | None, phrases: list[tuple[tuple[str, float], ...]]) -> None:
-        """Keep what an exit showed of each row that reached it."""
-        for place, row in enumerate(self.rows):
-            if gates is not None:
-                self._gates[row].append(gates[place].numpy())
-            self._phrases[row].append(phrases[place])
-
-    def leave(self, leaving: Tensor, k: int, vectors: Tensor) -> None:
-        """Take out the rows that leave at exit k (0-based)."""
-        found = vectors.float().numpy()
-        for place, goes in enumerate(leaving.tolist()):
-            if goes:
-                self._left[self.rows[place]] = (k, found[place].copy())
-        self.rows = [row for row, goes in zip(self.rows, leaving.tolist(), strict=True) if not goes]
-
-    def encoding(self, row: int, exit_macs: Sequence[int], budget: float) -> Encoding:
-        """What became of one row."""
-        k, vector = self._left[row]
-        gates = np.stack(self._gates[row]) if self._gates[row] else np.empty((0, len(BUDGET_GRID)), np.float32)
-        milliseconds = self._seconds[row] * 1000
-        return Encoding(vector, k + 1, gates, tuple(self._phrases[row]), exit_macs[k], milliseconds, budget)
-
-
 def _bfloat16_pays(backbone: Backbone) -> bool:
     """Whether the fused bfloat16 tower is clearly faster here than the float32 one; about half a second."""
     quick = backbone.quick_tower()
@@ -322,30 +265,6 @@ def _bfloat16_pays(backbone: Backbone) -> bool:
 
     with torch.inference_mode():
         return seconds(quick) < 0.8 * seconds(backbone.tower)
-
-
-def load_exits(folder: Path, backbone: Backbone, weights: str) -> tuple[ExitModules, list[float]] | None:
-    """Exit modules and prices beside a model, or None where there are none.
-
-    Raises: ModelUnreadable where they are damaged or belong to other weights.
-    """
-    described, stored = folder / "tgem.json", folder / "tgem.safetensors"
-    if not described.is_file() and not stored.is_file():
-        return None
-    try:
-        about = json.loads(described.read_text(encoding="utf-8"))
-        modules = ExitModules([Exit(**row) for row in about["exits"]], backbone.dim)
-        modules.load_state_dict(load_file(stored))
-        prices = [about["prices"][f"{budget:.2f}"] for budget in BUDGET_GRID]
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise ModelUnreadable(
-            f"The exit weights in {folder} cannot be read; restore tgem.json and tgem.safetensors."
-        ) from error
-    if about["weights"] != weights:
-        raise ModelUnreadable(
-            f"The exit weights in {folder} were fitted on other weights of the model; fit them again."
-        )
-    return modules, prices
 
 
 def load_encoder(model: str | None = None, precision: str | None = None) -> Encoder:

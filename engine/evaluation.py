@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.encoder import BUDGET_GRID, Encoder, load_encoder
+from engine.budget import BUDGET_GRID
+from engine.encoder import Encoder, load_encoder
 from engine.training.captions import DataMissing, read_captions
 from engine.training.features import Features, collect
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FakeEncoder, FakeIdentity
-from pictures import encoded, left_red_right_blue, noise, png_declaring
 from PIL import Image
 
 from engine import intake
 from engine.catalog import Catalog, GalleryMissing, ModelChanged, Photo, Progress, Skipped, Upload
 from engine.store import PhotoMissing, Store
+from tests.conftest import FakeEncoder, FakeIdentity
+from tests.pictures import encoded, left_red_right_blue, noise, png_declaring
 
 MakeUpload = Callable[..., Upload]
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from pictures import encoded, jpeg_declaring, left_red_right_blue, noise, png_declaring
 from PIL import Image, ImageCms
 
 from engine import images
 from engine.images import ImageRejected, clean_name, open_picture, to_jpeg
+from tests.pictures import encoded, jpeg_declaring, left_red_right_blue, noise, png_declaring
 
 WHITE, RED, BLUE = (255, 255, 255), (255, 0, 0), (0, 0, 255)
 

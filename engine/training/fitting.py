@@ -1,15 +1,15 @@
 """Fitting exits to a frozen model, from the feature cache."""
 
-import json
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.encoder import BUDGET_GRID, Encoder, load_encoder
+from engine.budget import BUDGET_GRID
+from engine.encoder import Encoder, load_encoder
+from engine.exits import save_exits
 from engine.guidance import content_distribution, divergence, statistics
 from engine.tgem import ExitModules, first_exit
 from engine.training.captions import gate_photos, read_captions
@@ -92,18 +92,6 @@ def calibrate(
             low, high = (middle, high) if share(middle) > budget else (low, middle)
         prices.append(float(torch.tensor(high).exp()))
     return prices
-
-
-def save_exits(folder: Path, modules: ExitModules, prices: Sequence[float], weights: str) -> None:
-    """Write `tgem.json` and `tgem.safetensors` (float16) beside a model's weights."""
-    about = {
-        "format": 1,
-        "weights": weights,
-        "exits": modules.describe(),
-        "prices": {f"{budget:.2f}": float(f"{price:.6g}") for budget, price in zip(BUDGET_GRID, prices, strict=True)},
-    }
-    save_file({name: t.half().contiguous() for name, t in modules.state_dict().items()}, folder / "tgem.safetensors")
-    (folder / "tgem.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
 def fit(data: Path, model: str | None = None, out: Path | None = None, say: Callable[[str], None] = print) -> None:

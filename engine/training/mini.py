@@ -20,15 +20,15 @@ from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from engine.backbone import weights_hash
-from engine.encoder import BUDGET_GRID
+from engine.budget import BUDGET_GRID
 from engine.errors import EngineError
 from engine.evaluation import recall
+from engine.exits import save_exits
 from engine.fusion import fold_batch_norms, fuse_for_inference
 from engine.tgem import Branch, Exit, ExitModules, pool
 from engine.training.augment import random_views
 from engine.training.captions import Example, gate_photos, load_squashed, read_captions, read_labels
 from engine.training.depthwise import speed_up_depthwise
-from engine.training.fitting import save_exits
 from engine.training.folding import unfold_batch_norms
 from engine.training.objective import contrastive, distil, match_targets
 from engine.training.sentences import Sentences
@@ -252,7 +252,7 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
     lower = nn.Sequential(folded.conv_stem, folded.bn1, *folded.blocks[:FIRST_TRAINED_STAGE]).eval()
     fast_lower = deepcopy(lower)
     fuse_for_inference(fast_lower)
-    student = Student(folded, sentences).to(memory_format=torch.channels_last)
+    student = Student(folded, sentences)
     optimizer = torch.optim.AdamW(student.groups(), lr=0.0, betas=(0.9, 0.98), fused=True)
     average = {name: p.detach().clone() for name, p in student.named_parameters()}
     first = _load_checkpoint(work, student, optimizer, average) if resume else 0
@@ -332,7 +332,7 @@ def folded_state(lower: nn.Sequential, student: Student) -> nn.Module:
     """The folded trunk put together again under its own names."""
     trunk = nn.Module()
     trunk.conv_stem, trunk.conv_head = lower[0], student.conv_head
-    trunk.blocks = nn.ModuleList([*lower[2:], *student.blocks])
+    trunk.blocks = nn.ModuleList([*list(lower)[2:], *student.blocks])
     return trunk
 
 

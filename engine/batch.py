@@ -1,0 +1,68 @@
+"""One batch on its way through the encoder: which rows are still in, what each has shown, and what it cost."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+from torch import Tensor
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Phrases = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What the encoder made of one photo, and what that cost."""
+
+    vector: np.ndarray  # (D,) float32, unit length
+    exit: int  # 1..K, where it left
+    gates: np.ndarray  # (R, G) float32: probability of leaving at each gated exit reached, on the grid of budgets
+    phrases: tuple[Phrases, ...]  # per exit reached: guide texts that fit best, with their shares
+    macs: int  # spent, readouts and gates included
+    milliseconds: float  # for each stage it ran, the stage's time over the rows in it, summed
+    budget: float
+
+
+class BatchRun:
+    """The bookkeeping of one batch: which rows are still in, and what each has shown and cost."""
+
+    def __init__(self, many: int, budgets: int) -> None:
+        self.rows, self._budgets = list(range(many)), budgets
+        self._seconds = [0.0] * many
+        self._gates: list[list[np.ndarray]] = [[] for _ in range(many)]
+        self._phrases: list[list[Phrases]] = [[] for _ in range(many)]
+        self._left: dict[int, tuple[int, np.ndarray]] = {}
+
+    def timed(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do one piece of work and share its time among the rows that are in."""
+        began = time.perf_counter()
+        done = work(*args, **kwargs)
+        share = (time.perf_counter() - began) / max(1, len(self.rows))
+        for row in self.rows:
+            self._seconds[row] += share
+        return done
+
+    def note(self, gates: Tensor | None, phrases: list[Phrases]) -> None:
+        """Keep what an exit showed of each row that reached it."""
+        for place, row in enumerate(self.rows):
+            if gates is not None:
+                self._gates[row].append(gates[place].numpy())
+            self._phrases[row].append(phrases[place])
+
+    def leave(self, leaving: Tensor, k: int, vectors: Tensor) -> None:
+        """Take out the rows that leave at exit k (0-based)."""
+        found = vectors.float().numpy()
+        for place, goes in enumerate(leaving.tolist()):
+            if goes:
+                self._left[self.rows[place]] = (k, found[place].copy())
+        self.rows = [row for row, goes in zip(self.rows, leaving.tolist(), strict=True) if not goes]
+
+    def encoding(self, row: int, exit_macs: Sequence[int], budget: float) -> Encoding:
+        """What became of one row."""
+        k, vector = self._left[row]
+        gates = np.stack(self._gates[row]) if self._gates[row] else np.empty((0, self._budgets), np.float32)
+        milliseconds = self._seconds[row] * 1000
+        return Encoding(vector, k + 1, gates, tuple(self._phrases[row]), exit_macs[k], milliseconds, budget)

@@ -1,0 +1,46 @@
+"""Squash, cut or pad: which way of making a photo square finds photos of every shape best."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.encoder import Encoder, load_encoder
+from engine.intake import folder_uploads
+from engine.images import open_picture
+
+MODES = ("squash", "shortest", "longest")
+GALLERY = Path(__file__).parents[2] / "assets" / "gallery"
+
+
+def resize_modes(data: Path, model: str | None = None) -> list[dict[str, Any]]:
+    """Search photos with their true aspect, made square in each way.
+
+    The demo gallery is asked its own queries; of `data/gallery_open`, each animal and crop is asked by its file's name.
+
+    Returns: a row per mode: {"mode", "queries", "r1", "r5", "mrr"}, recall in per cent.
+    """
+    encoder = load_encoder(model)
+    named = [p.name for p in sorted((data / "gallery_open" / "images").iterdir()) if p.name.startswith(("animal", "crop"))]
+    names = [(f"a photo of a {Path(n).stem.split('_', 1)[1].replace('_', ' ')}", n) for n in named]
+    own = [(row["query"], row["file"]) for row in json.loads((GALLERY / "queries.json").read_text(encoding="utf-8"))]
+    rows = []
+    for mode in MODES:
+        encoder.backbone.resize_mode = mode
+        ranks = np.concatenate(
+            [_ranks(encoder, data / "gallery_open" / "images", names), _ranks(encoder, GALLERY, own)]
+        )
+        recall = {f"r{k}": round(float((ranks <= k).mean() * 100), 1) for k in (1, 5)}
+        rows.append({"mode": mode, "queries": len(ranks), **recall, "mrr": round(float((1 / ranks).mean()), 4)})
+    return rows
+
+
+def _ranks(encoder: Encoder, folder: Path, queries: list[tuple[str, str]]) -> np.ndarray:
+    uploads = folder_uploads(folder)
+    pictures = [open_picture(u.read(), u.name).rgb for u in uploads]
+    vectors = encoder.encode_to(np.stack([encoder.preprocess(p) for p in pictures]), encoder.exits)
+    files = [u.name for u in uploads]
+    scores = encoder.encode_text([q for q, _ in queries]) @ vectors.T
+    own = scores[np.arange(len(queries)), [files.index(f) for _, f in queries]]
+    return (scores > own[:, None]).sum(1) + 1

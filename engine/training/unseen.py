@@ -1,0 +1,40 @@
+"""Whether words that training never saw still find their photo: what the text tower brings from before."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.encoder import load_encoder
+from engine.training.captions import read_captions, read_labels
+from engine.training.features import collect
+
+UNSEEN_WORDS = Path(__file__).with_name("unseen_words.json")
+NEAR = 5
+
+
+def unseen_words(data: Path, model: str | None = None) -> dict[str, Any]:
+    """Search a folder of photos that were never trained on for words that no caption and no label holds.
+
+    Args: data: folder with `flickr8k`, `imagenet_samples` (to check the words) and `gallery_open` (to search).
+    Returns: {"photos", "words", "first", "near", "rows": [{"word", "file", "rank"}]}; near counts ranks up to 5.
+    """
+    texts = [t for e in read_captions(data / "flickr8k") + read_labels(data / "imagenet_samples") for t in e.texts]
+    seen = set(re.findall(r"[a-z]+", " ".join(texts).lower()))
+    wanted = [row for row in json.loads(UNSEEN_WORDS.read_text(encoding="utf-8")) if row["word"] not in seen]
+    encoder = load_encoder(model)
+    photos = collect(encoder, read_captions(data / "gallery_open"))
+    names = (data / "gallery_open" / "captions.jsonl").read_text(encoding="utf-8").splitlines()
+    files = [json.loads(line)["file"] for line in names]
+    scores = encoder.encode_text([f"a photo of {row['word']}" for row in wanted]) @ photos.vectors[:, -1].numpy().T
+    own = np.array([files.index(row["file"]) for row in wanted])
+    ranks = (scores > scores[np.arange(len(wanted)), own][:, None]).sum(1) + 1
+    return {
+        "photos": len(files),
+        "words": len(wanted),
+        "first": int((ranks == 1).sum()),
+        "near": int((ranks <= NEAR).sum()),
+        "rows": [row | {"rank": int(rank)} for row, rank in zip(wanted, ranks, strict=True)],
+    }

@@ -1,0 +1,121 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from engine.backbone import ModelUnreadable
+from engine.budget import BUDGET_GRID
+from engine.encoder import Encoder, Identity, load_encoder
+from tests import tiny
+
+
+@pytest.mark.parametrize("kind", tiny.VISION)
+def test_full_depth_is_the_models_own_embedding(kind: str) -> None:
+    encoder = tiny.encoder(kind)
+    photos = tiny.pixels(4, encoder.backbone.size)
+    with torch.inference_mode():
+        own = encoder.backbone.model.encode_image(encoder.backbone.normalise(torch.from_numpy(photos)), normalize=True)
+    assert np.array_equal(encoder.encode_to(photos, encoder.exits), own.numpy())
+
+
+def test_full_depth_of_the_embedded_model_is_open_clips() -> None:
+    encoder = load_encoder(precision="float32")
+    photos = tiny.pixels(3, encoder.backbone.size)
+    with torch.inference_mode():
+        own = encoder.backbone.model.encode_image(encoder.backbone.normalise(torch.from_numpy(photos)), normalize=True)
+    assert np.array_equal(encoder.encode_to(photos, encoder.exits), own.numpy())
+
+
+def test_packed_rows_get_the_embedding_of_their_exit() -> None:
+    encoder = tiny.encoder()
+    photos = tiny.pixels(24, encoder.backbone.size)
+    found = encoder.encode(photos, 0.75)
+    assert len({e.exit for e in found}) > 2, "the case must mix exits"
+    for encoding, photo in zip(found, photos, strict=True):
+        alone = encoder.encode_to(photo[None], encoding.exit)[0]
+        np.testing.assert_allclose(encoding.vector, alone, atol=1e-5)
+
+
+def test_rows_that_left_are_not_computed_any_further() -> None:
+    encoder = tiny.encoder()
+    photos = tiny.pixels(24, encoder.backbone.size)
+    sizes: dict[str, int] = {}
+    for name, block in zip(
+        [s.name for s in encoder.stages[1:-1]], encoder.backbone.model.visual.transformer.resblocks, strict=True
+    ):
+        block.register_forward_pre_hook(lambda module, args, name=name: sizes.update({name: len(args[0])}))
+    found = encoder.encode(photos, 0.75)
+    for stage in encoder.stages[1:-1]:
+        number = [s.name for s in encoder.stages].index(stage.name)
+        still_in = sum(1 for e in found if [s.exit for s in encoder.stages].index(e.exit) >= number)
+        assert sizes.get(stage.name, 0) == still_in
+
+
+def test_costs_grow_with_depth_and_gates_are_paid_for() -> None:
+    encoder = tiny.encoder()
+    assert list(encoder.exit_macs) == sorted(encoder.exit_macs)
+    assert encoder.exit_macs[-1] > encoder.full_macs == encoder.forced_macs(encoder.exits)
+    assert sum(stage.macs for stage in encoder.stages) == encoder.full_macs
+    for encoding in encoder.encode(tiny.pixels(12, encoder.backbone.size)):
+        assert encoding.macs == encoder.exit_macs[encoding.exit - 1]
+
+
+def test_what_is_stored_of_a_photo_covers_the_exits_it_reached() -> None:
+    encoder = tiny.encoder()
+    for e in encoder.encode(tiny.pixels(12, encoder.backbone.size)):
+        assert e.gates.shape == (min(e.exit, encoder.exits - 1), len(BUDGET_GRID))
+        assert len(e.phrases) == e.exit
+        assert all(text in tiny.GUIDES for exit in e.phrases for text, _ in exit)
+        assert e.milliseconds > 0
+
+
+def test_a_thriftier_budget_never_goes_deeper() -> None:
+    encoder = tiny.encoder()
+    photos = tiny.pixels(24, encoder.backbone.size)
+    depths = [[e.exit for e in encoder.encode(photos, budget)] for budget in BUDGET_GRID]
+    for thrifty, costly in pairwise(depths):
+        assert all(a <= b for a, b in zip(thrifty, costly, strict=True))
+    assert depths[0] != depths[-1]
+
+
+def test_stored_gates_foretell_a_thriftier_run() -> None:
+    encoder = tiny.encoder()
+    photos = tiny.pixels(24, encoder.backbone.size)
+    rich, poor = encoder.encode(photos, 1.0), encoder.encode(photos, 0.5)
+    for deep, shallow in zip(rich, poor, strict=True):
+        opened = np.flatnonzero(deep.gates[:, 0] >= 0.5)
+        assert (opened[0] + 1 if len(opened) else deep.exit) == shallow.exit
+
+
+def test_decide_agrees_with_encode() -> None:
+    encoder = tiny.encoder()
+    photos = tiny.pixels(24, encoder.backbone.size)
+    _, exits = encoder.decide(encoder.trace(photos))
+    for column in (0, 5, 10):
+        assert [e.exit - 1 for e in encoder.encode(photos, BUDGET_GRID[column])] == exits[:, column].tolist()
+
+
+def test_without_exit_weights_every_photo_runs_to_full_depth(tmp_path) -> None:
+    model = tiny.backbone("vit")
+    encoder = Encoder(model, None, [0.0] * len(BUDGET_GRID), Identity("tiny", "w", ""), tiny.GUIDES, tmp_path)
+    found = encoder.encode(tiny.pixels(3, model.size), 0.5)
+    assert [e.exit for e in found] == [1, 1, 1]
+    assert {e.macs for e in found} == {encoder.full_macs}
+
+
+def test_an_empty_batch_is_no_error() -> None:
+    assert tiny.encoder().encode(tiny.pixels(0, 32)) == []
+
+
+def test_a_missing_model_is_one_sentence(tmp_path) -> None:
+    with pytest.raises(ModelUnreadable, match="not an OpenCLIP folder"):
+        load_encoder(str(tmp_path / "nowhere"))
+
+
+def test_bfloat16_keeps_the_ranking_of_the_demo_gallery() -> None:
+    plain, quick = load_encoder(precision="float32"), load_encoder(precision="bfloat16")
+    photos = tiny.pixels(8, plain.backbone.size)
+    assert quick.precision == "bfloat16"
+    similarity = (plain.encode_to(photos, plain.exits) * quick.encode_to(photos, plain.exits)).sum(1)
+    assert (similarity > 0.99).all()

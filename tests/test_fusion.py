@@ -1,0 +1,54 @@
+import copy
+
+import pytest
+import torch
+from timm.layers.conv2d_same import Conv2dSame
+from torch import nn
+
+from engine.fusion import fold_batch_norms, fuse_for_inference, same_sides
+
+
+def stack() -> nn.Sequential:
+    torch.manual_seed(0)
+    layers = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, 1, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU6(),
+        Conv2dSame(8, 8, 5, 2, groups=8, bias=False),
+        nn.BatchNorm2d(8),
+        nn.Conv2d(8, 4, 1),
+        nn.ReLU6(),
+    )
+    for norm in layers:
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.running_mean.normal_()
+            norm.running_var.uniform_(0.5, 2)
+            nn.init.normal_(norm.weight)
+            nn.init.normal_(norm.bias)
+    return layers.eval().requires_grad_(False)
+
+
+def test_folding_changes_nothing_but_rounding() -> None:
+    layers, x = stack(), torch.randn(2, 3, 17, 17)
+    folded = copy.deepcopy(layers)
+    fold_batch_norms(folded)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
+    assert torch.allclose(folded(x), layers(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [15, 16, 33])
+def test_fused_layers_agree_with_the_plain_ones_to_bfloat16(side: int) -> None:
+    layers = stack()
+    x = torch.randn(2, 3, side, side)
+    expected = layers(x)
+    fuse_for_inference(layers)
+    found = layers(x.bfloat16().contiguous(memory_format=torch.channels_last)).float()
+    assert found.shape == expected.shape
+    assert (found - expected).norm() / expected.norm() < 0.03
+
+
+@pytest.mark.parametrize(("length", "kernel", "stride"), [(15, 3, 2), (16, 3, 2), (16, 5, 2), (7, 5, 1)])
+def test_same_padding_gives_the_ceiling_of_length_over_stride(length: int, kernel: int, stride: int) -> None:
+    before, after = same_sides(length, kernel, stride)
+    assert 0 <= after - before <= 1
+    assert (length + before + after - kernel) // stride + 1 == -(-length // stride)

@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from engine.tgem import Exit, ExitModules, Gate, exit_distribution, first_exit, pool
+
+
+def test_exit_distribution_by_hand() -> None:
+    q = exit_distribution(torch.tensor([[0.5, 0.2], [0.0, 0.0], [1.0, 0.7]]))
+    assert q.tolist() == [pytest.approx([0.5, 0.1, 0.4]), pytest.approx([0, 0, 1]), pytest.approx([1, 0, 0])]
+
+
+def test_a_photo_leaves_at_the_first_open_gate() -> None:
+    gates = torch.tensor([[0.1, 0.5, 0.9], [0.2, 0.3, 0.49], [0.5, 0.0, 0.0]])
+    assert first_exit(gates).tolist() == [1, 3, 0]
+
+
+def test_a_higher_price_never_makes_a_photo_stay_longer() -> None:
+    torch.manual_seed(0)
+    gate = Gate(6).eval()
+    torch.nn.init.normal_(gate.out.weight, std=3.0)
+    prices = torch.linspace(-6, 6, 25)[None]
+    logits = gate(torch.randn(40, 6), torch.rand(40, 5), prices)
+    assert (logits.diff(dim=1) > 0).all()
+
+
+def test_pooling_is_mean_and_max() -> None:
+    features = torch.tensor([[[[1.0, 3.0], [0.0, 0.0]]]])
+    assert pool(features).tolist() == [[1.0, 3.0]]
+
+
+def test_a_readout_sees_its_own_and_all_earlier_exits() -> None:
+    modules = ExitModules([Exit("a", 4), Exit("b", 6)], dim=3).eval()
+    pooled = [torch.randn(2, 4), torch.randn(2, 6)]
+    assert torch.allclose(modules.read(1, pooled).norm(dim=1), torch.ones(2))
+    moved = modules.read(1, [pooled[0] + 1, pooled[1]])
+    assert not torch.allclose(moved, modules.read(1, pooled))
+    assert torch.equal(modules.read(0, pooled), modules.read(0, [pooled[0], pooled[1] + 1]))
+
+
+@pytest.mark.parametrize(("channels", "stride", "size"), [(88, 16, 16), (208, 32, 8)])
+def test_branches_end_at_stride_32(channels: int, stride: int, size: int) -> None:
+    shape = Exit("blocks", 512 if stride == 16 else 768, channels, stride)
+    branch = ExitModules([shape], dim=3).branches[0]
+    assert branch.steps(torch.zeros(1, channels, size, size)).shape[-1] == 8
+    assert branch(torch.zeros(1, channels, size, size)).shape == (1, shape.pooled)

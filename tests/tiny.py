@@ -1,0 +1,80 @@
+"""Small random models: real open_clip classes, a few thousand weights."""
+
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+from torch import Tensor
+
+from engine.backbone import Backbone
+from engine.budget import BUDGET_GRID
+from engine.encoder import Encoder, Identity
+from engine.tgem import Exit, ExitModules
+
+DIM = 16
+GUIDES = ("a dog", "a cat", "red car", "blue sky", "green tree", "two people")
+TEXT = {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
+VISION = {
+    "vit": {"image_size": 32, "layers": 4, "width": 32, "head_width": 16, "patch_size": 8},
+    "efficientnet": {
+        "timm_model_name": "test_efficientnet",
+        "timm_model_pretrained": False,
+        "timm_pool": "catavgmax",
+        "timm_proj": "",
+        "image_size": 64,
+    },
+}
+
+
+def tokenize(texts: list[str]) -> Tensor:
+    """Words to ids by their letters; the end of a text has the highest id, as CLIP's towers expect."""
+    ids = torch.zeros(len(texts), TEXT["context_length"], dtype=torch.long)
+    for row, text in zip(ids, texts, strict=True):
+        words = [sum(map(ord, word)) % 62 + 1 for word in text.split()][: TEXT["context_length"] - 1]
+        row[: len(words) + 1] = torch.tensor([*words, 63])
+    return ids
+
+
+def backbone(kind: str, seed: int = 0) -> Backbone:
+    """A random model of a kind of VISION."""
+    torch.manual_seed(seed)
+    build = open_clip.CustomTextCLIP if kind == "efficientnet" else open_clip.CLIP
+    model = build(embed_dim=DIM, vision_cfg=VISION[kind], text_cfg=TEXT)
+    for norm in model.modules():  # fresh batch norms are all alike, which would hide mistakes
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.running_mean.normal_(0, 0.1)
+            norm.running_var.uniform_(0.8, 1.2)
+    preprocess = {"size": VISION[kind]["image_size"], "mean": (0.5,) * 3, "std": (0.5,) * 3, "resize_mode": "squash"}
+    return Backbone(model, tokenize, preprocess, f"tiny-{kind}")
+
+
+def exits_of(model: Backbone, every: int) -> list[Exit]:
+    """An exit after every n-th step but the last, read from the tower's own pooled features."""
+    steps, shapes = model.tower.steps[:-1], model.shapes
+    found = []
+    for step, shape in list(zip(steps, shapes, strict=False))[every - 1 :: every]:
+        width = int(model.tower.pooled(torch.zeros(shape)).shape[1])
+        found.append(Exit(step.name, width))
+    return found
+
+
+def encoder(kind: str = "vit", seed: int = 0) -> Encoder:
+    """A random encoder whose gates differ from photo to photo: at the middle budget each lets about half of them go."""
+    model = backbone(kind, seed)
+    modules = ExitModules(exits_of(model, 1 if kind == "vit" else 2), DIM)
+    for gate in modules.gates:
+        torch.nn.init.normal_(gate.out.weight, std=3.0)
+    prices = list(np.geomspace(2.0, 0.5, len(BUDGET_GRID)))
+    found = Encoder(model, modules, prices, Identity("tiny", "w", "e"), GUIDES, Path())
+    gates, _ = found.decide(found.trace(pixels(32, model.size, seed=1)))
+    for k, gate in enumerate(modules.gates):
+        gate.out.bias[0] -= gates[:, k, len(BUDGET_GRID) // 2].logit().median()
+    return found
+
+
+def pixels(many: int, size: int, seed: int = 0) -> np.ndarray:
+    """Random photos of different colours and patterns, (many, 3, size, size) uint8."""
+    draw = np.random.default_rng(seed)
+    colours, patterns = draw.uniform(0, 200, (many, 3, 1, 1)), draw.uniform(-1, 1, (many, 1, size, size))
+    return np.clip(colours + patterns * draw.uniform(0, 120, (many, 1, 1, 1)), 0, 255).astype(np.uint8)

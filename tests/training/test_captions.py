@@ -1,0 +1,38 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.training.captions import DataMissing, gate_photos, load_squashed, read_captions, read_labels
+
+
+def test_captions_and_labels_are_read_in_file_order(tmp_path) -> None:
+    rows = [{"file": f"{i}.jpg", "captions": ["a", "b"], "split": "train"} for i in range(3)]
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    (tmp_path / "labels.jsonl").write_text(json.dumps({"file": "x.jpg", "wnid": "n0", "label": "otter"}) + "\n")
+    captions = read_captions(tmp_path)
+    assert [e.path.name for e in captions] == ["0.jpg", "1.jpg", "2.jpg"]
+    assert captions[0].texts == ("a", "b")
+    assert read_labels(tmp_path)[0].texts == ("a photo of a otter",)
+
+
+def test_a_folder_that_is_no_data_set_is_named(tmp_path) -> None:
+    with pytest.raises(DataMissing, match=r"captions\.jsonl"):
+        read_captions(tmp_path)
+
+
+def test_the_gates_have_800_photos_of_their_own() -> None:
+    assert len(gate_photos()) == 800
+
+
+def test_photos_are_squashed_not_cut(tmp_path) -> None:
+    photo = Image.new("RGB", (80, 20), "red")
+    photo.paste("blue", (40, 0, 80, 20))
+    (tmp_path / "images").mkdir()
+    photo.save(tmp_path / "images" / "0.png")
+    (tmp_path / "captions.jsonl").write_text(json.dumps({"file": "0.png", "captions": ["a"], "split": "val"}))
+    pixels = load_squashed(read_captions(tmp_path), 16)
+    assert pixels.shape == (1, 3, 16, 16)
+    assert np.array_equal(pixels[0, :, 8, 0], [255, 0, 0])
+    assert np.array_equal(pixels[0, :, 8, 15], [0, 0, 255])
