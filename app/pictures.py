@@ -7,6 +7,7 @@ import os
 import secrets
 from functools import lru_cache
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Literal
 
 from PIL import Image
@@ -19,6 +20,7 @@ from engine.errors import EngineError
 
 Size = Literal["grid", "large"]
 GRID_SIDE = 480  # px: a card's width on a sharp screen
+SECRET_BYTES = 32
 # The content of an address never changes; only this visitor's browser may keep it.
 HEADERS = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
 
@@ -60,13 +62,13 @@ class Pictures:
 
 
 def secret_of(home: Path) -> bytes:
-    """The data folder's secret, made at first; addresses stay valid over restarts. 32 bytes."""
+    """The data folder's secret, made at first; addresses stay valid over restarts."""
     path = home / "secret.key"
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
-    except FileExistsError:
-        pass
+    if not path.is_file() or path.stat().st_size != SECRET_BYTES:
+        # Renamed into place whole: an empty secret, left by a sudden death, would sign addresses that can be guessed.
+        with NamedTemporaryFile(dir=home, delete=False) as file:  # nobody else may read it
+            file.write(secrets.token_bytes(SECRET_BYTES))
+        os.replace(file.name, path)
     return path.read_bytes()
 
 

@@ -111,6 +111,12 @@ def test_addresses_are_signed_with_the_data_folders_own_secret(catalog: Catalog,
     assert (home() / "secret.key").stat().st_mode & 0o077 == 0
 
 
+def test_a_secret_that_was_never_written_whole_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "secret.key").touch()
+    assert len(secret_of(tmp_path)) == 32
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
+
+
 class TestDemo:
     def test_it_is_encoded_once(self, catalog: Catalog, folder: Path, demo: Demo, fake_encoder: FakeEncoder) -> None:
         assert demo.ready
