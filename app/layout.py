@@ -9,10 +9,10 @@ from app import views
 from app.handlers import LONGEST_QUERY, NEW_GALLERY, Handlers
 from app.pictures import Pictures
 from app.theme import theme
+from app.uploads import DAY
 
 ASSETS = Path(__file__).parents[1] / "assets"
 SCRIPT = (ASSETS / "page.js").read_text("utf-8")
-DAY = 86_400  # seconds
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 OURS: dict[str, Any] = {"js_on_load": SCRIPT, "apply_default_css": False}
 

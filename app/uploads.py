@@ -1,6 +1,7 @@
 """Files that a visitor sent: out of Gradio's cache at once, through the encoder in a thread of their own."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -8,9 +9,12 @@ from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from threading import Thread
 
-from engine.catalog import Catalog, IngestReport, Progress, Upload, file_upload
+from engine.catalog import Catalog, IngestReport, Progress, file_upload
 from engine.home import home
 from engine.images import clean_name
+
+DAY = 86_400  # seconds
+INCOMING = "incoming-"
 
 
 def taken_in(catalog: Catalog, collection_id: int, files: Sequence[Path]) -> Iterator[Progress | IngestReport]:
@@ -42,14 +46,25 @@ def taken_in(catalog: Catalog, collection_id: int, files: Sequence[Path]) -> Ite
 def _ingest(
     catalog: Catalog, collection_id: int, files: Sequence[Path], on_progress: Callable[[Progress], object]
 ) -> IngestReport:
-    with TemporaryDirectory(prefix="incoming-", dir=home()) as folder:
-        uploads = [_set_aside(file, Path(folder, str(number))) for number, file in enumerate(files)]
+    _forget_interrupted(home())
+    with TemporaryDirectory(prefix=INCOMING, dir=home()) as folder:
+        # The same file twice in one drop lies in the cache once: it is moved once, and read twice.
+        places = {file: Path(folder, str(number)) for number, file in enumerate(dict.fromkeys(files))}
+        for file, place in places.items():
+            _set_aside(file, place)
+        uploads = [file_upload(places[file], clean_name(file.name)) for file in files]
         return catalog.ingest(collection_id, uploads, on_progress=on_progress)
 
 
-def _set_aside(file: Path, place: Path) -> Upload:
+def _set_aside(file: Path, place: Path) -> None:
     """Move a file out of the cache, whose files can be asked for by address."""
-    # The same file twice in one drop lies there once; the report tells of the other.
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):  # the report names a file that is gone
         shutil.move(file, place)
-    return file_upload(place, clean_name(file.name))
+
+
+def _forget_interrupted(folder: Path) -> None:
+    """Delete what uploads have left that were killed on their way: they are originals, metadata and all."""
+    for left in folder.glob(f"{INCOMING}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > DAY:
+                shutil.rmtree(left)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -263,9 +264,23 @@ class TestUploads:
         self, handlers: Handlers, dropped: Callable[..., list[str]], tmp_path: Path
     ) -> None:
         files = dropped(red="red", text=b"hello")
-        list(handlers.uploaded([*files, files[0]], ""))
+        *_, (_, account, *_) = handlers.uploaded([*files, files[0]], "")
+        assert "1</b> photo added" in account
+        assert "1 was here already" in account
         assert not list((tmp_path / "cache").iterdir())
         assert not list(home().glob("incoming-*"))
+
+    def test_what_a_killed_upload_left_behind_is_forgotten_after_a_day(
+        self, handlers: Handlers, dropped: Callable[..., list[str]]
+    ) -> None:
+        old, recent = home() / "incoming-old", home() / "incoming-recent"
+        for folder in (old, recent):
+            folder.mkdir()
+            (folder / "0").write_bytes(b"an original")
+        os.utime(old, (0, 0))
+        list(handlers.uploaded(dropped(red="red"), ""))
+        assert not old.exists()
+        assert recent.exists()
 
     def test_an_ingest_that_fails_says_so_to_the_visitor(
         self, handlers: Handlers, catalog: Catalog, dropped: Callable[..., list[str]], store: Store
