@@ -31,7 +31,7 @@ class Demo:
         self._folder = folder
         self._done = Event()
         self.queries = tuple(Query(**query) for query in json.loads((folder / "queries.json").read_text("utf-8")))
-        self.id = catalog.open_collection(NAME, kind="demo")
+        self.ids = [catalog.open_collection(NAME, kind="demo")]  # the last one counts; a page may still show one before
         self.began = 0.0  # monotonic seconds: when the first photo went to the encoder
         self.progress: Progress | None = None
         self.problem: str | None = None  # a sentence, when it cannot be encoded
@@ -41,6 +41,11 @@ class Demo:
         thread = Thread(target=self._encode, name="demo", daemon=True)
         thread.start()
         return thread
+
+    @property
+    def id(self) -> int:
+        """The collection that the demo gallery is kept in."""
+        return self.ids[-1]
 
     @property
     def ready(self) -> bool:
@@ -74,12 +79,12 @@ class Demo:
         present = {upload.name for upload in folder_uploads(self._folder)}
         outdated = any(photo.file not in present for photo in self._catalog.photos(self.id, limit=10_000))
         try:
-            self._catalog.search(self.id, "any", k=1)
+            self._catalog.require_model(self.id)
         except ModelChanged:
             outdated = True
         if outdated:
             self._catalog.remove(self.id)
-            self.id = self._catalog.open_collection(NAME, kind="demo")
+            self.ids.append(self._catalog.open_collection(NAME, kind="demo"))
 
     def _tell(self, now: Progress, line: ProgressLine) -> None:
         if now.latest:  # at later starts there is nothing to tell

@@ -12,7 +12,7 @@ from app import views
 from app.demo import Demo
 from app.pictures import Pictures
 from app.uploads import taken_in
-from engine.catalog import Catalog, GallerySummary, IngestReport, Photo, Progress
+from engine.catalog import Catalog, GallerySummary, IngestReport, Photo
 from engine.errors import EngineError
 from engine.images import clean_name
 from engine.store import GalleryMissing
@@ -65,7 +65,7 @@ class Handlers:
 
     def waited(self, gallery: int) -> tuple[Any, ...]:
         """A second has passed while the demo gallery is encoded; a visitor who looks at another one is let be."""
-        if gallery != self._demo.id:
+        if gallery not in self._demo.ids:
             return gr.skip(), gr.skip(), gr.update(active=not self._demo.ready), *_unchanged()
         return self.opened()
 
@@ -85,7 +85,7 @@ class Handlers:
         """A photo was chosen. Returns: panel."""
         try:
             return self._panel(self._catalog.photo(int(event.photo)), picked=True)
-        except (EngineError, ValueError):
+        except (EngineError, ValueError, OverflowError):
             return views.problem("This photo is not there any more; search again.")
 
     def picked(self, gallery: int) -> tuple[Any, ...]:
@@ -105,7 +105,7 @@ class Handlers:
             return
         name = clean_name(name)[:80].strip() or NEW_GALLERY
         title = f"Encoding {len(files)} {views.photos_word(len(files))}"
-        yield gr.skip(), self._on_its_way(title, None, 0.0), *nothing
+        yield gr.skip(), views.encoding(title, None, 0.0, None, self._address), *nothing
         try:
             gallery = self._catalog.open_collection(name)
             stages = self._catalog.encoder.stages
@@ -160,6 +160,7 @@ class Handlers:
 
     def _found(self, gallery: int, text: str) -> tuple[str, str]:
         """Grid and panel: what fits the text, or without one the gallery's first photos."""
+        self._catalog.require_model(gallery)  # another model's photos do not fit this one's strip
         stages = self._catalog.encoder.stages
         if text.strip():
             hits = self._catalog.search(gallery, _query(text), SHOWN)
@@ -175,7 +176,7 @@ class Handlers:
     def _panel(self, photo: Photo, picked: bool = False) -> str:
         encoder = self._catalog.encoder
         column = int(np.abs(self._budgets - photo.budget).argmin())
-        gates = photo.gates[:, column].tolist()
+        gates = photo.gates[:, column].tolist() if photo.gates.size else []  # a model without exits has none
         return views.panel(photo, encoder.stages, encoder.full_macs, gates, self._address, picked)
 
     def _choice(self, gallery: int) -> Any:
@@ -188,9 +189,6 @@ class Handlers:
         stages = self._catalog.encoder.stages if now else None
         seconds = time.monotonic() - self._demo.began
         return views.encoding(FIRST_START, now, seconds, stages, self._address, FIRST_START_NOTE)
-
-    def _on_its_way(self, title: str, now: Progress | None, seconds: float) -> str:
-        return views.encoding(title, now, seconds, None, self._address)
 
 
 def _query(text: str) -> str:

@@ -149,6 +149,10 @@ class Catalog:
         """A collection in numbers; raises GalleryMissing."""
         return self._summary(self._store.collection(collection_id))
 
+    def require_model(self, collection_id: int) -> None:
+        """Raise GalleryMissing, or ModelChanged where a collection was encoded with another model than the present."""
+        self._store.collection(collection_id).require(_stamp(self.encoder))
+
     def photo(self, photo_id: int) -> Photo:
         """One photo; raises PhotoMissing."""
         return _photo(self._store.image(photo_id))

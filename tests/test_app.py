@@ -19,7 +19,7 @@ from app.handlers import Handlers
 from app.layout import build, launch_options
 from app.pictures import Pictures, secret_of
 from app.uploads import taken_in
-from engine.catalog import Catalog, IngestReport
+from engine.catalog import Catalog, IngestReport, Upload
 from engine.home import home
 from engine.store import Store
 from tests.conftest import GRID, FakeEncoder
@@ -134,6 +134,7 @@ class TestDemo:
         again = Demo(catalog, folder)
         again.start().join()
         assert again.problem is None
+        assert again.ids == [demo.id, again.id]
         assert [hit.photo.file for hit in catalog.search(again.id, "green", k=1)] == ["green-square.png"]
 
     def test_photos_that_left_the_folder_leave_the_gallery(self, catalog: Catalog, folder: Path, demo: Demo) -> None:
@@ -208,10 +209,43 @@ class TestHandlers:
         assert "That did not work" in handlers.searched("red", 999)[0]
         assert "That did not work" in handlers.picked(999)[4]
 
+    def test_a_page_that_was_open_before_the_demo_was_renewed_goes_on_to_the_new_one(
+        self, store: Store, folder: Path, demo: Demo
+    ) -> None:
+        newer = FakeEncoder()
+        newer.identity = replace(newer.identity, weights="c" * 64)
+        catalog = Catalog(store, lambda: newer)
+        again = Demo(catalog, folder)
+        again.start().join()
+        handlers = Handlers(catalog, again, Pictures(catalog, secret_of(home())), GRID)
+        choice, query, timer, *_ = handlers.waited(demo.id)
+        assert (choice["value"], query) == (again.id, "something red")
+        assert not timer["active"]
+
+    def test_a_gallery_of_another_model_is_a_sentence_not_a_wrong_strip(
+        self, handlers: Handlers, catalog: Catalog, upload: Callable[..., Upload]
+    ) -> None:
+        gallery = catalog.open_collection("Holidays")
+        catalog.ingest(gallery, [upload("r.png", "red")])
+        catalog.encoder.identity = replace(catalog.encoder.identity, weights="c" * 64)
+        assert "encode its photos again" in handlers.picked(gallery)[4]
+        assert "encode its photos again" in handlers.searched("", gallery)[0]
+
+    def test_a_photo_of_a_model_without_exits_has_a_panel(
+        self, store: Store, folder: Path, fake_encoder: FakeEncoder
+    ) -> None:
+        stages = tuple(replace(s, exit=1 if s.exit == fake_encoder.exits else None) for s in fake_encoder.stages)
+        full = FakeEncoder(exits=1, exit_macs=(100,), stages=stages)
+        catalog = Catalog(store, lambda: full)
+        demo = Demo(catalog, folder)
+        demo.start().join()
+        handlers = Handlers(catalog, demo, Pictures(catalog, secret_of(home())), GRID)
+        assert "went all the way" in handlers.searched("red", demo.id)[1]
+
     def test_a_photo_is_selected(self, handlers: Handlers, catalog: Catalog, demo: Demo) -> None:
         photo = catalog.photos(demo.id)[0]
         assert photo.file in handlers.selected(Event(photo=str(photo.id)))
-        for gone in ("999", "x", ""):
+        for gone in ("999", "x", "", "9" * 30):
             assert "search again" in handlers.selected(Event(photo=gone))
 
     def test_the_gate_shown_is_that_of_the_photos_budget(
