@@ -113,7 +113,7 @@ def test_a_missing_model_is_one_sentence(tmp_path) -> None:
         load_encoder(str(tmp_path / "nowhere"))
 
 
-def test_bfloat16_keeps_the_ranking_of_the_demo_gallery() -> None:
+def test_bfloat16_embeddings_stay_near_those_of_float32() -> None:
     plain, quick = load_encoder(precision="float32"), load_encoder(precision="bfloat16")
     photos = tiny.pixels(8, plain.backbone.size)
     assert quick.precision == "bfloat16"
