@@ -59,9 +59,9 @@ def index(
     budget: Annotated[
         float | None,
         typer.Option(
-            min=0.0,
+            min=0.5,
             max=1.0,
-            help="Mean share of the full encoder's work to spend on a photo: 1 is full depth, lower is cheaper.",
+            help="Mean share of the full encoder's work to spend on a photo; lower is cheaper.",
             show_default="the model's own",
         ),
     ] = None,
@@ -144,6 +144,22 @@ def train_mini(
 
     length = {} if steps is None else {"steps": steps}
     train(data, out, resume=resume, say=say, **length)
+
+
+@cli.command()
+def probe(
+    data: Annotated[Path, typer.Option(help="Folder with flickr8k, imagenet_samples and gallery_open.")],
+    model: Annotated[str | None, Model] = None,
+) -> None:
+    """Two checks of a model on photos it was never trained on, as JSON.
+
+    Words that no caption and no label of its training held: do they find their photo? And which way of making a photo
+    of any shape square finds photos best?
+    """
+    from engine.training.aspect import resize_modes
+    from engine.training.unseen import unseen_words
+
+    write_json({"unseen_words": unseen_words(data, model), "resize_modes": resize_modes(data, model)})
 
 
 @cli.command()

@@ -193,12 +193,14 @@ class Backbone:
         return Tower((Step(first.name, stem), *rest), tower.pooled, tower.finish)
 
 
-def weights_hash(path: Path) -> str:
-    """SHA-256 of a weights file, in hex."""
+def model_hash(folder: Path) -> str:
+    """SHA-256, in hex, of all that a model's embeddings depend on: its weights, its shape and its preprocessing."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with (folder / "open_clip_model.safetensors").open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
+    config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))
+    digest.update(json.dumps(config, sort_keys=True).encode())
     return digest.hexdigest()
 
 

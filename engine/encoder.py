@@ -13,17 +13,17 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from engine.backbone import EMBEDDED, Backbone, Tower, load_folder, weights_hash
+from engine.backbone import EMBEDDED, Backbone, Tower, load_folder, model_hash
 from engine.batch import BatchRun, Encoding, Phrases
 from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.cost import count_macs
-from engine.exits import load_exits
+from engine.exits import exits_hash, load_exits
 from engine.fusion import fuse_for_inference
 from engine.guidance import STATISTICS, content_distribution, read_guide_texts, statistics
 from engine.tgem import ExitModules, first_exit
 
 PHRASES_KEPT = 3
-LOWEST_LOG_PRICE = -30.0  # a price of nothing: no gate opens
+LOWEST_LOG_PRICE = -30.0  # the logarithm of a price of nothing
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Identity:
     """What an embedding depends on; vectors of two identities never meet."""
 
     model: str
-    weights: str  # sha256 of the model's weights
-    exits: str  # sha256 of the exit weights, "" where there are none
+    weights: str  # sha256 of the model's weights and configuration
+    exits: str  # sha256 of the exit weights and the guide texts, "" where there are none
 
 
 @dataclass
@@ -81,6 +81,10 @@ class Encoder:
         self._after = {e.stage: k for k, e in enumerate(self.modules.exits)}
         self.guides = backbone.encode_text(self.guide_texts) if self.guide_texts else torch.empty(0, backbone.dim)
         self.dim, self.exits = backbone.dim, len(self.modules.exits) + 1
+        # MACs of a photo that leaves at each exit, readouts, gates and the likeness to each guide text included; and of
+        # one that `encode_to` sends there: no gates, no readouts but that exit's, and at full depth the bare encoder's.
+        self.exit_macs: tuple[int, ...]
+        self.forced_macs: tuple[int, ...]
         self._measure_costs()
 
     def _measure_costs(self) -> None:
@@ -92,37 +96,27 @@ class Encoder:
             Stage(name, self.backbone.size, m, numbers.get(name)) for name, m in zip(names, macs, strict=True)
         )
         shapes = dict(zip(names, self.backbone.shapes, strict=False))
-        readouts, gates = [], []
+        branches, projections, gates = [], [], []
         for k, exit in enumerate(self.modules.exits):
             features = torch.zeros(shapes[exit.stage])
             pooled = [torch.zeros(1, e.pooled) for e in self.modules.exits[: k + 1]]
             branch = self.modules.branches[k]
-            readouts.append(
-                (count_macs(branch, partial(branch, features)) if exit.channels else 0)
-                + count_macs(self.modules.projections, partial(self.modules.read, k, pooled))
-            )
+            branches.append(count_macs(branch, partial(branch, features)) if exit.channels else 0)
+            projections.append(count_macs(self.modules.projections, partial(self.modules.read, k, pooled)))
             seen = torch.zeros(1, STATISTICS)
             gate = self.modules.gates[k]
             gates.append(
                 count_macs(gate, partial(gate, pooled[-1], seen, self.log_prices[None]))
                 + self.guides.numel()  # the similarity to each guide text
             )
-        self.readout_macs, self.gate_macs = tuple(readouts), tuple(gates)
-        reached = np.cumsum(macs)
-        self.exit_macs = tuple(self._macs_at(k, reached, names) for k in range(self.exits))
-
-    def _macs_at(self, k: int, reached: np.ndarray, names: list[str], gated: bool = True) -> int:
-        last = k == self.exits - 1
-        own = int(reached[-1] if last else reached[names.index(self.modules.exits[k].stage)])
-        paid = range(k if last else k + 1)
-        return own + sum(self.readout_macs[j] + (self.gate_macs[j] if gated else 0) for j in paid)
-
-    def forced_macs(self, exit: int) -> int:
-        """MACs of `encode_to`: no gates run, and at full depth no readouts either (1-based exit)."""
-        if exit == self.exits:
-            return self.full_macs
-        names = [stage.name for stage in self.stages]
-        return self._macs_at(exit - 1, np.cumsum(self.backbone.step_macs), names, gated=False)
+        depth = dict(zip(names, np.cumsum(macs).tolist(), strict=True))
+        bare = [depth[exit.stage] for exit in self.modules.exits]
+        looks = np.cumsum([sum(parts) for parts in zip(branches, projections, gates, strict=True)]).tolist()
+        full = self.full_macs + (looks[-1] if looks else 0) + self.guides.numel()
+        self.exit_macs = (*(b + look for b, look in zip(bare, looks, strict=True)), full)
+        seen_before = np.cumsum(branches).tolist()
+        forced = [b + s + p for b, s, p in zip(bare, seen_before, projections, strict=True)]
+        self.forced_macs = (*forced, self.full_macs)
 
     def preprocess(self, picture: Image.Image) -> np.ndarray:
         """An RGB picture of any shape to (3, S, S) uint8."""
@@ -246,7 +240,7 @@ class Encoder:
 
 
 def _bfloat16_pays(backbone: Backbone) -> bool:
-    """Whether the fused bfloat16 tower is clearly faster here than the float32 one; about half a second."""
+    """Whether the fused bfloat16 tower is clearly faster here than the float32 one."""
     quick = backbone.quick_tower()
     if quick is None:
         return False
@@ -277,9 +271,10 @@ def load_encoder(model: str | None = None, precision: str | None = None) -> Enco
     """
     folder = EMBEDDED if model is None else Path(model.removeprefix("local-dir:"))
     backbone = load_folder(folder)
-    weights = weights_hash(folder / "open_clip_model.safetensors")
+    weights = model_hash(folder)
+    guide_texts = read_guide_texts()
     found = load_exits(folder, backbone, weights)
     modules, prices = found if found else (None, [0.0] * len(BUDGET_GRID))
-    identity = Identity(folder.name, weights, weights_hash(folder / "tgem.safetensors") if found else "")
+    identity = Identity(folder.name, weights, exits_hash(folder, guide_texts) if found else "")
     quick = precision == "bfloat16" or (precision is None and _bfloat16_pays(backbone))
-    return Encoder(backbone, modules, prices, identity, read_guide_texts(), folder, quick)
+    return Encoder(backbone, modules, prices, identity, guide_texts, folder, quick)

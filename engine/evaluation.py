@@ -52,7 +52,7 @@ def policies(encoder: Encoder, features: Features, deals: int = 20) -> list[Row]
 
     rows = [row("full", encoder.exits, 1.0, np.full(many, last))]
     for k in range(last):
-        rows.append(row("exit", k + 1, encoder.forced_macs(k + 1) / encoder.full_macs, np.full(many, k)))
+        rows.append(row("exit", k + 1, encoder.forced_macs[k] / encoder.full_macs, np.full(many, k)))
     for column, budget in enumerate(BUDGET_GRID):
         chosen = exits[:, column].numpy()
         rows.append(row("tgem", budget, float(share[chosen].mean()), chosen))

@@ -1,11 +1,13 @@
 """Exit weights on disk: `tgem.json` and `tgem.safetensors`, beside the model's own weights."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
+from torch import nn
 
 from engine.backbone import Backbone, ModelUnreadable
 from engine.budget import BUDGET_GRID
@@ -13,15 +15,25 @@ from engine.tgem import Exit, ExitModules
 
 
 def save_exits(folder: Path, modules: ExitModules, prices: Sequence[float], weights: str) -> None:
-    """Write `tgem.json` and `tgem.safetensors` (float16) beside a model's weights."""
+    """Write a model's exits (float16) and their prices; the two files name each other, so halves never mix.
+
+    Args: prices: lambda for each budget of BUDGET_GRID; weights: the model's hash.
+    """
+    stored = save({name: t.half().contiguous() for name, t in modules.state_dict().items()})
     about = {
         "format": 1,
         "weights": weights,
+        "modules": hashlib.sha256(stored).hexdigest(),
         "exits": modules.describe(),
-        "prices": {f"{budget:.2f}": float(f"{price:.6g}") for budget, price in zip(BUDGET_GRID, prices, strict=True)},
+        "prices": {f"{budget:.2f}": price for budget, price in zip(BUDGET_GRID, prices, strict=True)},
     }
-    save_file({name: t.half().contiguous() for name, t in modules.state_dict().items()}, folder / "tgem.safetensors")
-    (folder / "tgem.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    for name, data in (
+        ("tgem.safetensors", stored),
+        ("tgem.json", (json.dumps(about, indent=2) + "\n").encode()),
+    ):
+        partial = folder / f"{name}.partial"
+        partial.write_bytes(data)
+        partial.replace(folder / name)
 
 
 def load_exits(folder: Path, backbone: Backbone, weights: str) -> tuple[ExitModules, list[float]] | None:
@@ -34,15 +46,42 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> tuple[ExitModu
         return None
     try:
         about = json.loads(described.read_text(encoding="utf-8"))
+        data = stored.read_bytes()
         modules = ExitModules([Exit(**row) for row in about["exits"]], backbone.dim)
-        modules.load_state_dict(load_file(stored))
-        prices = [about["prices"][f"{budget:.2f}"] for budget in BUDGET_GRID]
+        modules.load_state_dict(load(data))
+        prices = [float(about["prices"][f"{budget:.2f}"]) for budget in BUDGET_GRID]
+        whole = about["modules"] == hashlib.sha256(data).hexdigest()
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelUnreadable(
             f"The exit weights in {folder} cannot be read; restore tgem.json and tgem.safetensors."
         ) from error
+    if not whole:
+        raise ModelUnreadable(f"tgem.json and tgem.safetensors in {folder} are not of one piece; restore both.")
     if about["weights"] != weights:
         raise ModelUnreadable(
             f"The exit weights in {folder} were fitted on other weights of the model; fit them again."
         )
     return modules, prices
+
+
+def exits_hash(folder: Path, guide_texts: Sequence[str]) -> str:
+    """SHA-256, in hex, of what decides where a photo leaves: both files, and the guide texts that gates read."""
+    digest = hashlib.sha256()
+    for part in (
+        (folder / "tgem.json").read_bytes(),
+        (folder / "tgem.safetensors").read_bytes(),
+        "\n".join(guide_texts).encode(),
+    ):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def readouts_hash(modules: ExitModules) -> str:
+    """SHA-256, in hex, of branches and projections alone: what an exit sees, whatever its gate makes of it."""
+    digest = hashlib.sha256()
+    parts: tuple[nn.Module, ...] = (modules.branches, modules.projections)
+    for part in parts:
+        for name, tensor in sorted(part.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.float().numpy().tobytes())
+    return digest.hexdigest()

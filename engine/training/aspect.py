@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from engine.encoder import Encoder, load_encoder
-from engine.intake import folder_uploads
 from engine.images import open_picture
+from engine.intake import folder_uploads
 
 MODES = ("squash", "shortest", "longest")
 GALLERY = Path(__file__).parents[2] / "assets" / "gallery"
@@ -22,7 +22,9 @@ def resize_modes(data: Path, model: str | None = None) -> list[dict[str, Any]]:
     Returns: a row per mode: {"mode", "queries", "r1", "r5", "mrr"}, recall in per cent.
     """
     encoder = load_encoder(model)
-    named = [p.name for p in sorted((data / "gallery_open" / "images").iterdir()) if p.name.startswith(("animal", "crop"))]
+    named = [
+        p.name for p in sorted((data / "gallery_open" / "images").iterdir()) if p.name.startswith(("animal", "crop"))
+    ]
     names = [(f"a photo of a {Path(n).stem.split('_', 1)[1].replace('_', ' ')}", n) for n in named]
     own = [(row["query"], row["file"]) for row in json.loads((GALLERY / "queries.json").read_text(encoding="utf-8"))]
     rows = []

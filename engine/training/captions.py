@@ -47,7 +47,10 @@ def read_labels(folder: Path) -> list[Example]:
 def _read_rows(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise DataMissing(f"{path.parent} has no {path.name}; name the folder of a captioned photo set.")
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    except ValueError as error:
+        raise DataMissing(f"{path} has a line that is not JSON ({error}).") from error
 
 
 @cache

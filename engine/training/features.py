@@ -1,5 +1,6 @@
 """The feature cache: what every exit sees of every photo of a captioned set, computed once."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from engine.encoder import Encoder, Trace
+from engine.exits import readouts_hash
 from engine.training.captions import Example
 
 BATCH = 32
@@ -33,7 +35,7 @@ class Features:
 
 
 def collect(encoder: Encoder, examples: Sequence[Example], say: Callable[[str], None] = lambda line: None) -> Features:
-    """Run every photo past every exit and encode its texts; some 10 ms a photo for the embedded model on two cores."""
+    """Run every photo past every exit, and encode its texts."""
     pooled: list[list[Tensor]] = []
     vectors = []
     for start in range(0, len(examples), BATCH):
@@ -49,7 +51,7 @@ def collect(encoder: Encoder, examples: Sequence[Example], say: Callable[[str], 
     return Features(
         [torch.cat(part) for part in zip(*pooled, strict=True)],
         torch.cat(vectors),
-        torch.cat(encoded),
+        torch.cat(encoded) if encoded else torch.empty(0, encoder.dim),
         torch.repeat_interleave(torch.arange(len(examples)), counts),
     )
 
@@ -62,8 +64,14 @@ def _pixels(encoder: Encoder, path: Path) -> np.ndarray:
 def cached(
     path: Path, encoder: Encoder, examples: Sequence[Example], say: Callable[[str], None] = lambda line: None
 ) -> Features:
-    """`collect`, kept in a safetensors file for the next time; a file of other weights is replaced."""
-    stamp = {"weights": encoder.identity.weights, "exits": encoder.identity.exits, "photos": str(len(examples))}
+    """`collect`, kept in a safetensors file for the next time; a file of other weights or photos is replaced."""
+    contents = "\n".join("\t".join([e.path.name, *e.texts]) for e in examples)
+    stamp = {
+        "weights": encoder.identity.weights,
+        "readouts": readouts_hash(encoder.modules),
+        "precision": encoder.precision,
+        "examples": hashlib.sha256(contents.encode()).hexdigest(),
+    }
     if path.is_file():
         with safe_open(path, framework="pt") as stored:
             if stored.metadata() == stamp:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from engine.budget import BUDGET_GRID
 from engine.encoder import Encoder, load_encoder
+from engine.errors import EngineError
 from engine.exits import save_exits
 from engine.guidance import content_distribution, divergence, statistics
 from engine.tgem import ExitModules, first_exit
@@ -16,12 +17,16 @@ from engine.training.captions import gate_photos, read_captions
 from engine.training.features import Features, cached
 from engine.training.objective import caption_distortion, rate_distortion
 
-STEPS = 1500
+STEPS = 800
 RATE, WEIGHT_DECAY = 2e-3, 0.05
 PRICES = (0.003, 30.0)  # lambda is drawn log-uniformly between these
-DIVERGENCE_WEIGHT = 0.1
+DIVERGENCE_WEIGHT = 0.3
 POOL = 3000  # other photos among which captions look for theirs
 SEED = 2605
+
+
+class NothingToFit(EngineError):
+    """A model without readouts, or a photo set without the photos that gates are fitted on."""
 
 
 def guide_statistics(encoder: Encoder, features: Features) -> tuple[list[Tensor], Tensor]:
@@ -107,20 +112,27 @@ def fit(data: Path, model: str | None = None, out: Path | None = None, say: Call
     """
     encoder = load_encoder(model)
     folder = out or encoder.folder
+    if encoder.exits == 1:
+        raise NothingToFit(f"{encoder.identity.model} has no readouts to fit gates for; train-mini writes them.")
     examples = read_captions(data)
     held = [e for e in examples if e.path.name in gate_photos()]
     pool = [e for e in examples if e.split == "train" and e.path.name not in gate_photos()][:POOL]
+    validation = [e for e in examples if e.split == "val"]
+    if not held or not validation:
+        raise NothingToFit(f"{data} has no photos of the list gate_photos.txt, or none in the split val.")
     cache = folder / "training"
     say(f"features of {len(held)} photos for the gates, {len(pool)} around them, and val's")
     photos = cached(cache / "features-gates.safetensors", encoder, held, say)
     around = cached(cache / "features-around.safetensors", encoder, pool, say)
-    val = cached(cache / "features-val.safetensors", encoder, [e for e in examples if e.split == "val"], say)
+    val = cached(cache / "features-val.safetensors", encoder, validation, say)
 
     sharpness = encoder.backbone.sharpness
     cost_share = torch.tensor(encoder.exit_macs, dtype=torch.float32) / encoder.full_macs
     stats, apart = guide_statistics(encoder, photos)
-    distortion = caption_distortion(photos.vectors, photos.texts, photos.owner, around.vectors[:, -1], sharpness)
-    modules = fit_gates(encoder.modules, photos.pooled, stats, distortion + DIVERGENCE_WEIGHT * apart, cost_share)
+    distortion = caption_distortion(photos.vectors, photos.texts, photos.owner, around.vectors, sharpness)
+    # Where an early exit serves the captions better than full depth, that is luck of the draw and no reward.
+    meaning = distortion.clamp_min(0) + DIVERGENCE_WEIGHT * apart
+    modules = fit_gates(encoder.modules, photos.pooled, stats, meaning, cost_share)
     stored = deepcopy(modules).half().float()  # what float16 storage keeps
     prices = calibrate(stored, val.pooled, guide_statistics(encoder, val)[0], cost_share)
     save_exits(folder, modules, prices, encoder.identity.weights)
