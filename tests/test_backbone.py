@@ -2,6 +2,7 @@ import json
 import shutil
 
 import numpy as np
+import open_clip
 import pytest
 import torch
 from PIL import Image
@@ -53,6 +54,15 @@ def test_text_embeddings_do_not_depend_on_the_texts_beside_them() -> None:
 def test_the_embedded_model_loads_from_any_working_directory(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert load_folder(EMBEDDED).dim == 512
+
+
+def test_plain_open_clip_loads_the_embedded_model_from_the_repository_root(monkeypatch) -> None:
+    monkeypatch.chdir(EMBEDDED.parents[2])
+    plain = open_clip.create_model("local-dir:assets/models/tgem-mini", pretrained_text=False, pretrained_image=False)
+    ours = load_folder(EMBEDDED)
+    photos = ours.normalise(torch.from_numpy(tiny.pixels(2, ours.size)))
+    with torch.no_grad():
+        assert torch.equal(plain.eval().encode_image(photos), ours.model.encode_image(photos))
 
 
 def test_a_damaged_model_is_one_sentence(tmp_path) -> None:
