@@ -139,17 +139,7 @@ class Handlers:
             hits = self._catalog.search(collection, _query(text), min(max(int(k), 1), 100))
         except EngineError as error:
             raise gr.Error(str(error)) from error
-        return [
-            {
-                "rank": hit.rank,
-                "file": hit.photo.file,
-                "score": hit.score,
-                "exit": hit.photo.exit,
-                "exits": hit.photo.exits,
-                "macs_share": hit.photo.macs_share,
-            }
-            for hit in hits
-        ]
+        return [hit.row() for hit in hits]
 
     def _shown(self, gallery: int, text: str) -> Shown:
         summary = self._catalog.summary(gallery)

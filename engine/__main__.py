@@ -100,7 +100,7 @@ def search(
     catalog = open_catalog()
     hits = catalog.search(chosen_gallery(catalog, gallery), text, k=k)
     if as_json:
-        write_json([hit_row(hit) for hit in hits])
+        write_json([hit.row() for hit in hits])
         return
     for hit in hits:
         typer.echo(hit_line(hit))
@@ -214,19 +214,6 @@ def index_sentence(report: IngestReport) -> str:
         f"{counts} in {report.seconds:.1f} s ({report.images_per_second:.1f} photos a second), "
         f"at {report.mean_macs_share:.0%} of the full encoder's work."
     )
-
-
-def hit_row(hit: Hit) -> dict[str, Any]:
-    """A hit as `search --json` gives it."""
-    photo = hit.photo
-    return {
-        "rank": hit.rank,
-        "file": photo.file,
-        "score": hit.score,
-        "exit": photo.exit,
-        "exits": photo.exits,
-        "macs_share": photo.macs_share,
-    }
 
 
 def hit_line(hit: Hit) -> str:

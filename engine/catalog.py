@@ -87,6 +87,18 @@ class Hit:
     score: float
     photo: Photo
 
+    def row(self) -> dict[str, str | int | float]:
+        """The hit as programs read it, on the command line and over HTTP."""
+        photo = self.photo
+        return {
+            "rank": self.rank,
+            "file": photo.file,
+            "score": self.score,
+            "exit": photo.exit,
+            "exits": photo.exits,
+            "macs_share": photo.macs_share,
+        }
+
 
 @dataclass(frozen=True)
 class GallerySummary:

@@ -3,15 +3,13 @@
 The bounds are what the model does today, less a little: it knows everyday things well and rare names badly.
 """
 
-import json
-
 import numpy as np
 import pytest
 
 from engine.encoder import Encoder, load_encoder
 from engine.images import open_picture
 from engine.intake import folder_uploads
-from engine.training.aspect import GALLERY
+from engine.training.aspect import GALLERY, own_queries, ranks
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +22,10 @@ def photos(encoder: Encoder) -> dict[str, np.ndarray]:
     return {u.name: encoder.preprocess(open_picture(u.read(), u.name).rgb) for u in folder_uploads(GALLERY)}
 
 
-def ranks(encoder: Encoder, vectors: np.ndarray, files: list[str]) -> np.ndarray:
-    asked = json.loads((GALLERY / "queries.json").read_text(encoding="utf-8"))
-    scores = encoder.encode_text([row["query"] for row in asked]) @ vectors.T
-    own = scores[np.arange(len(asked)), [files.index(row["file"]) for row in asked]]
-    return (scores > own[:, None]).sum(1) + 1
-
-
 def test_queries_find_their_photo_at_full_depth(encoder: Encoder, photos: dict[str, np.ndarray]) -> None:
-    found = ranks(encoder, encoder.encode_to(np.stack(list(photos.values())), encoder.exits), list(photos))
+    found = ranks(
+        encoder, encoder.encode_to(np.stack(list(photos.values())), encoder.exits), list(photos), own_queries()
+    )
     assert (found == 1).mean() >= 0.35
     assert (found <= 3).mean() >= 0.65
 
@@ -41,7 +34,7 @@ def test_queries_find_their_photo_with_the_gates(encoder: Encoder, photos: dict[
     encodings = encoder.encode(np.stack(list(photos.values())))
     assert np.mean([e.macs for e in encodings]) < encoder.full_macs
     assert len({e.exit for e in encodings}) > 1
-    found = ranks(encoder, np.stack([e.vector for e in encodings]), list(photos))
+    found = ranks(encoder, np.stack([e.vector for e in encodings]), list(photos), own_queries())
     assert (found <= 3).mean() >= 0.65
 
 
@@ -50,5 +43,5 @@ def test_bfloat16_ranks_as_float32_does(photos: dict[str, np.ndarray]) -> None:
     if quick.precision != "bfloat16":
         pytest.skip("this build of torch has no fused bfloat16 convolutions")
     pixels, files = np.stack(list(photos.values())), list(photos)
-    exact, rough = (ranks(e, e.encode_to(pixels, e.exits), files) for e in (plain, quick))
+    exact, rough = (ranks(e, e.encode_to(pixels, e.exits), files, own_queries()) for e in (plain, quick))
     assert (np.abs(exact - rough) <= 1).mean() >= 0.9

@@ -26,15 +26,15 @@ def resize_modes(data: Path, model: str | None = None) -> list[dict[str, Any]]:
         p.name for p in sorted((data / "gallery_open" / "images").iterdir()) if p.name.startswith(("animal", "crop"))
     ]
     names = [(f"a photo of a {Path(n).stem.split('_', 1)[1].replace('_', ' ')}", n) for n in named]
-    own = [(row["query"], row["file"]) for row in json.loads((GALLERY / "queries.json").read_text(encoding="utf-8"))]
+    own = own_queries()
     rows = []
     for mode in MODES:
         encoder.backbone.resize_mode = mode
-        ranks = np.concatenate(
+        places = np.concatenate(
             [_ranks(encoder, data / "gallery_open" / "images", names), _ranks(encoder, GALLERY, own)]
         )
-        recall = {f"r{k}": round(float((ranks <= k).mean() * 100), 1) for k in (1, 5)}
-        rows.append({"mode": mode, "queries": len(ranks), **recall, "mrr": round(float((1 / ranks).mean()), 4)})
+        recall = {f"r{k}": round(float((places <= k).mean() * 100), 1) for k in (1, 5)}
+        rows.append({"mode": mode, "queries": len(places), **recall, "mrr": round(float((1 / places).mean()), 4)})
     return rows
 
 
@@ -42,7 +42,20 @@ def _ranks(encoder: Encoder, folder: Path, queries: list[tuple[str, str]]) -> np
     uploads = folder_uploads(folder)
     pictures = [open_picture(u.read(), u.name).rgb for u in uploads]
     vectors = encoder.encode_to(np.stack([encoder.preprocess(p) for p in pictures]), encoder.exits)
-    files = [u.name for u in uploads]
-    scores = encoder.encode_text([q for q, _ in queries]) @ vectors.T
-    own = scores[np.arange(len(queries)), [files.index(f) for _, f in queries]]
+    return ranks(encoder, vectors, [u.name for u in uploads], queries)
+
+
+def ranks(encoder: Encoder, vectors: np.ndarray, files: list[str], queries: list[tuple[str, str]]) -> np.ndarray:
+    """Rank, from 1, of each query's own file among all.
+
+    Args: vectors: (N, D), one per file.  queries: (text, file) pairs.
+    """
+    scores = encoder.encode_text([query for query, _ in queries]) @ vectors.T
+    own = scores[np.arange(len(queries)), [files.index(file) for _, file in queries]]
     return (scores > own[:, None]).sum(1) + 1
+
+
+def own_queries() -> list[tuple[str, str]]:
+    """The demo gallery's queries and the file that each should find."""
+    rows = json.loads((GALLERY / "queries.json").read_text(encoding="utf-8"))
+    return [(row["query"], row["file"]) for row in rows]
