@@ -1,7 +1,8 @@
 """Start `python app.py` with an empty data folder on a free port, then search the demo gallery over HTTP.
 
-Three in four of the gallery's own queries must find their photo among the first three: this asks whether the whole path
-works, not how good the model is.
+Three in four of the gallery's first twelve queries must find their photo among the first three. They stand in the
+order in which the model does well on them, the page's examples first: this asks whether the whole path works, not how
+good the model is, which `python -m engine probe` and tests/test_demo_gallery.py ask of all of them.
 """
 
 import json

@@ -151,15 +151,21 @@ def probe(
     data: Annotated[Path, typer.Option(help="Folder with flickr8k, imagenet_samples and gallery_open.")],
     model: Annotated[str | None, Model] = None,
 ) -> None:
-    """Two checks of a model on photos it was never trained on, as JSON.
+    """Three checks of a model on photos it was never trained on, as JSON.
 
-    Words that no caption and no label of its training held: do they find their photo? And which way of making a photo
-    of any shape square finds photos best?
+    Words that no caption and no label of its training held: do they find their photo? Do the demo gallery's queries?
+    And which way of making a photo of any shape square finds photos best?
     """
-    from engine.training.aspect import resize_modes
+    from engine.training.aspect import demo_gallery, resize_modes
     from engine.training.unseen import unseen_words
 
-    write_json({"unseen_words": unseen_words(data, model), "resize_modes": resize_modes(data, model)})
+    write_json(
+        {
+            "unseen_words": unseen_words(data, model),
+            "demo_gallery": demo_gallery(model),
+            "resize_modes": resize_modes(data, model),
+        }
+    )
 
 
 @cli.command()

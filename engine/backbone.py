@@ -218,6 +218,8 @@ def load_folder(folder: Path) -> Backbone:
         raise ModelUnreadable(
             f"{folder} is not an OpenCLIP folder: its open_clip_config.json cannot be read."
         ) from error
+    if not (folder / "open_clip_model.safetensors").is_file():  # open_clip would go on with random weights
+        raise ModelUnreadable(f"{folder} has no open_clip_model.safetensors; restore it or install the model again.")
     if "hf_model_name" in text:
         text["hf_model_name"] = folder.resolve().as_posix()
     with tempfile.TemporaryDirectory() as links:

@@ -82,7 +82,7 @@ class Encoder:
         self.guides = backbone.encode_text(self.guide_texts) if self.guide_texts else torch.empty(0, backbone.dim)
         self.dim, self.exits = backbone.dim, len(self.modules.exits) + 1
         # MACs of a photo that leaves at each exit, readouts, gates and the likeness to each guide text included; and of
-        # one that `encode_to` sends there: no gates, no readouts but that exit's, and at full depth the bare encoder's.
+        # one that `encode_to` sends there: no gates, the branches up to it and one projection; at full depth neither.
         self.exit_macs: tuple[int, ...]
         self.forced_macs: tuple[int, ...]
         self._measure_costs()

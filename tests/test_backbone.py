@@ -73,6 +73,9 @@ def test_a_damaged_model_is_one_sentence(tmp_path) -> None:
     with pytest.raises(ModelUnreadable, match="cannot be loaded") as caught:
         load_folder(folder)
     assert "\n" not in str(caught.value)
+    (folder / "open_clip_model.safetensors").unlink()
+    with pytest.raises(ModelUnreadable, match=r"has no open_clip_model\.safetensors"):
+        load_folder(folder)
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {}}))
     with pytest.raises(ModelUnreadable, match=r"open_clip_config\.json"):
         load_folder(folder)

@@ -38,6 +38,12 @@ def resize_modes(data: Path, model: str | None = None) -> list[dict[str, Any]]:
     return rows
 
 
+def demo_gallery(model: str | None = None) -> dict[str, int]:
+    """How many of the demo gallery's queries find their photo first, and among the first three, at full depth."""
+    places = _ranks(load_encoder(model), GALLERY, own_queries())
+    return {"queries": len(places), "first": int((places == 1).sum()), "near": int((places <= 3).sum())}
+
+
 def _ranks(encoder: Encoder, folder: Path, queries: list[tuple[str, str]]) -> np.ndarray:
     uploads = folder_uploads(folder)
     pictures = [open_picture(u.read(), u.name).rgb for u in uploads]
