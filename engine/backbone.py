@@ -106,6 +106,7 @@ class Backbone:
         self.resize_mode = str(preprocess.get("resize_mode", "shortest"))
         visual: Any = model.visual
         self.tower = cut(visual, name)
+        self._measured: dict[int, tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]] = {}
 
     @cached_property
     def dim(self) -> int:
@@ -117,17 +118,25 @@ class Backbone:
         """What the model multiplies cosines by before a softmax."""
         return float(self.model.logit_scale.exp())
 
-    @cached_property
+    @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shape of what each step passes on, for a batch of one."""
-        self.step_macs  # noqa: B018 - measured together
-        return self._shapes
+        return self.measure(self.size)[1]
 
-    @cached_property
+    @property
     def step_macs(self) -> tuple[int, ...]:
         """MACs of each step for one image; the last entry is `finish`."""
+        return self.measure(self.size)[0]
+
+    def measure(self, size: int) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+        """MACs of each step and of `finish` for one image, and the shape of what each step passes on.
+
+        Args: size: side of the input in px; other sizes than the model's own are for towers that read any.
+        """
+        if size in self._measured:
+            return self._measured[size]
         counts, shapes = [], []
-        state: Tensor = torch.zeros(1, 3, self.size, self.size)
+        state: Tensor = torch.zeros(1, 3, size, size)
 
         def go(run: Callable[[Tensor], Tensor]) -> None:
             nonlocal state
@@ -140,8 +149,8 @@ class Backbone:
         projection = getattr(self.model.visual, "proj", None)
         if isinstance(projection, Tensor):  # a bare matrix, which no module's hook sees
             counts[-1] += projection.numel()
-        self._shapes = tuple(shapes)
-        return tuple(counts)
+        self._measured[size] = (tuple(counts), tuple(shapes))
+        return self._measured[size]
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """(B, 3, S, S) uint8 to float32 as the tower takes it."""

@@ -19,8 +19,11 @@ class Encoding:
 
     vector: np.ndarray  # (D,) float32, unit length
     exit: int  # 1..K, where it left
-    gates: np.ndarray  # (R, G) float32: probability of leaving at each gated exit reached, on the grid of budgets
-    phrases: tuple[Phrases, ...]  # per exit reached: guide texts that fit best, with their shares
+    gates: np.ndarray  # (R, G) float32: at each gated exit up to its own, the probability of leaving on the grid of
+    # budgets; NaN at an exit that its budget's plan does not ask
+    phrases: tuple[
+        Phrases, ...
+    ]  # per exit up to its own: guide texts that fit best, with their shares; () if not asked
     macs: int  # spent, readouts and gates included
     milliseconds: float  # for each stage it ran, the stage's time over the rows in it, summed
     budget: float
@@ -32,8 +35,8 @@ class BatchRun:
     def __init__(self, many: int, budgets: int) -> None:
         self.rows, self._budgets = list(range(many)), budgets
         self._seconds = [0.0] * many
-        self._gates: list[list[np.ndarray]] = [[] for _ in range(many)]
-        self._phrases: list[list[Phrases]] = [[] for _ in range(many)]
+        self._gates: list[dict[int, np.ndarray]] = [{} for _ in range(many)]
+        self._phrases: list[dict[int, Phrases]] = [{} for _ in range(many)]
         self._left: dict[int, tuple[int, np.ndarray]] = {}
 
     def timed(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -45,12 +48,12 @@ class BatchRun:
             self._seconds[row] += share
         return done
 
-    def note(self, gates: Tensor | None, phrases: list[Phrases]) -> None:
-        """Keep what an exit showed of each row that reached it."""
+    def note(self, k: int, gates: Tensor | None, phrases: list[Phrases]) -> None:
+        """Keep what exit k (0-based) showed of each row that reached it."""
         for place, row in enumerate(self.rows):
             if gates is not None:
-                self._gates[row].append(gates[place].numpy())
-            self._phrases[row].append(phrases[place])
+                self._gates[row][k] = gates[place].numpy()
+            self._phrases[row][k] = phrases[place]
 
     def leave(self, leaving: Tensor, k: int, vectors: Tensor) -> None:
         """Take out the rows that leave at exit k (0-based)."""
@@ -60,9 +63,14 @@ class BatchRun:
                 self._left[self.rows[place]] = (k, found[place].copy())
         self.rows = [row for row, goes in zip(self.rows, leaving.tolist(), strict=True) if not goes]
 
-    def encoding(self, row: int, exit_macs: Sequence[int], budget: float) -> Encoding:
-        """What became of one row."""
+    def encoding(self, row: int, gated: int, macs: Sequence[int], budget: float) -> Encoding:
+        """What became of one row.
+
+        Args: gated: how many exits have a gate.  macs: of a photo that leaves at each exit.
+        """
         k, vector = self._left[row]
-        gates = np.stack(self._gates[row]) if self._gates[row] else np.empty((0, self._budgets), np.float32)
-        milliseconds = self._seconds[row] * 1000
-        return Encoding(vector, k + 1, gates, tuple(self._phrases[row]), exit_macs[k], milliseconds, budget)
+        gates = np.full((min(k + 1, gated), self._budgets), np.nan, np.float32)
+        for asked, values in self._gates[row].items():
+            gates[asked] = values
+        phrases = tuple(self._phrases[row].get(exit, ()) for exit in range(k + 1))
+        return Encoding(vector, k + 1, gates, phrases, macs[k], self._seconds[row] * 1000, budget)

@@ -1,4 +1,19 @@
 """The one knob: the mean share of the full encoder's MACs that a person asks for."""
 
-BUDGET_GRID = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)  # a price and gate values are kept for each
-DEFAULT_BUDGET = 0.75
+from dataclasses import dataclass
+
+BUDGET_GRID = tuple(percent / 100 for percent in range(20, 101, 5))  # a plan and gate values are kept for each
+DEFAULT_BUDGET = 0.6
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a model meets a budget."""
+
+    open: tuple[int, ...]  # exits (0-based, ascending) whose gates are asked; a pass without one is left out
+    price: float  # lambda, what those gates are told compute costs
+
+
+def cheapest(open: tuple[int, ...]) -> tuple[Plan, ...]:
+    """A plan for each budget of BUDGET_GRID that asks these exits and finds compute free: nobody leaves early."""
+    return tuple(Plan(open, 0.0) for _ in BUDGET_GRID)

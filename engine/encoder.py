@@ -1,7 +1,7 @@
 """Batched early-exit encoding: a batch runs stage by stage, and rows that leave are taken out."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,12 +15,12 @@ from torch import Tensor
 
 from engine.backbone import EMBEDDED, Backbone, Tower, load_folder, model_hash
 from engine.batch import BatchRun, Encoding, Phrases
-from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
+from engine.budget import BUDGET_GRID, DEFAULT_BUDGET, Plan, cheapest
 from engine.cost import count_macs
 from engine.exits import exits_hash, load_exits
 from engine.fusion import fuse_for_inference
 from engine.guidance import STATISTICS, content_distribution, read_guide_texts, statistics
-from engine.tgem import ExitModules, first_exit
+from engine.tgem import HEAD, ExitModules, first_exit
 
 PHRASES_KEPT = 3
 LOWEST_LOG_PRICE = -30.0  # the logarithm of a price of nothing
@@ -34,6 +34,14 @@ class Stage:
     size: int  # input size in px of the pass that it belongs to
     macs: int  # of this stage alone
     exit: int | None  # 1-based number of the exit after it
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One run of the tower over an input of one size."""
+
+    size: int  # side in px
+    exits: dict[str, int]  # name of a stage -> 0-based number of the exit after it; HEAD is the last stage's
 
 
 @dataclass(frozen=True)
@@ -54,23 +62,26 @@ class Trace:
 
 
 class Encoder:
-    """A backbone with its exits; without exit weights every photo runs to full depth."""
+    """A backbone with its exits: a ladder of passes over inputs of growing size, each with exits along its depth.
+
+    Without exit weights every photo runs one pass, of the model's own size, to full depth.
+    """
 
     def __init__(
         self,
         backbone: Backbone,
         modules: ExitModules | None,
-        prices: Sequence[float],
+        plans: Sequence[Plan],
         identity: Identity,
         guide_texts: Sequence[str],
         folder: Path,
         quick: bool = False,
     ) -> None:
-        """Args: prices: lambda for each budget of BUDGET_GRID; quick: run the image tower in bfloat16 where it can."""
+        """Args: plans: one for each budget of BUDGET_GRID; quick: run the image tower in bfloat16 where it can."""
         self.backbone, self.identity, self.folder = backbone, identity, folder
         self.guide_texts = tuple(guide_texts)
         self.modules = (modules or ExitModules([], backbone.dim)).eval().requires_grad_(False)
-        self.log_prices = torch.tensor(prices).log().clamp_min(LOWEST_LOG_PRICE)  # (G,)
+        self.plans = tuple(plans)
         quick_tower = backbone.quick_tower() if quick else None
         self.precision = "bfloat16" if quick_tower else "float32"
         self._tower = quick_tower or backbone.tower
@@ -78,45 +89,91 @@ class Encoder:
         if quick_tower:
             self._branches = deepcopy(self._branches)
             fuse_for_inference(self._branches)
-        self._after = {e.stage: k for k, e in enumerate(self.modules.exits)}
         self.guides = backbone.encode_text(self.guide_texts) if self.guide_texts else torch.empty(0, backbone.dim)
         self.dim, self.exits = backbone.dim, len(self.modules.exits) + 1
-        # MACs of a photo that leaves at each exit, readouts, gates and the likeness to each guide text included; and of
-        # one that `encode_to` sends there: no gates, the branches up to it and one projection; at full depth neither.
-        self.exit_macs: tuple[int, ...]
-        self.forced_macs: tuple[int, ...]
-        self._measure_costs()
+        self._log_prices = torch.tensor([plan.price for plan in plans]).log().clamp_min(LOWEST_LOG_PRICE)  # (G,)
+        self._is_open = torch.tensor([[k in plan.open for plan in plans] for k in range(self.exits - 1)])  # (K - 1, G)
+        self._lay_out()
 
-    def _measure_costs(self) -> None:
-        macs = self.backbone.step_macs
-        self.full_macs = sum(macs)
-        names = [*(step.name for step in self._tower.steps), "head"]
-        numbers = {name: k + 1 for name, k in self._after.items()} | {"head": self.exits}
-        self.stages = tuple(
-            Stage(name, self.backbone.size, m, numbers.get(name)) for name, m in zip(names, macs, strict=True)
+    def _lay_out(self) -> None:
+        """Passes, stages and their costs."""
+        own = self.backbone.size
+        sizes = list(dict.fromkeys([*(e.size or own for e in self.modules.exits), own]))
+        self.passes = tuple(
+            Pass(size, {e.stage: k for k, e in enumerate(self.modules.exits) if (e.size or own) == size})
+            for size in sizes
         )
-        shapes = dict(zip(names, self.backbone.shapes, strict=False))
-        branches, projections, gates = [], [], []
-        for k, exit in enumerate(self.modules.exits):
-            features = torch.zeros(shapes[exit.stage])
-            pooled = [torch.zeros(1, e.pooled) for e in self.modules.exits[: k + 1]]
-            branch = self.modules.branches[k]
-            branches.append(count_macs(branch, partial(branch, features)) if exit.channels else 0)
-            projections.append(count_macs(self.modules.projections, partial(self.modules.read, k, pooled)))
-            seen = torch.zeros(1, STATISTICS)
-            gate = self.modules.gates[k]
-            gates.append(
-                count_macs(gate, partial(gate, pooled[-1], seen, self.log_prices[None]))
-                + self.guides.numel()  # the similarity to each guide text
+        self.passes[-1].exits[HEAD] = self.exits - 1
+        names = [*(step.name for step in self._tower.steps), HEAD]
+        self.stages = tuple(
+            Stage(name, p.size, macs, k + 1 if (k := p.exits.get(name)) is not None else None)
+            for p in self.passes
+            for name, macs in zip(names, self.backbone.measure(p.size)[0], strict=True)
+        )
+        self.full_macs = sum(self.backbone.step_macs)
+        described = self.guides.numel()  # the likeness to each guide text
+        self._depth: list[int] = []  # MACs of the exit's pass up to its stage
+        self._looks: list[tuple[int, int, int]] = []  # MACs of each exit's branch, projection and gate
+        for p in self.passes:
+            macs, shapes = self.backbone.measure(p.size)
+            depth, shape = (
+                dict(zip(names, np.cumsum(macs).tolist(), strict=True)),
+                dict(zip(names, shapes, strict=False)),
             )
-        depth = dict(zip(names, np.cumsum(macs).tolist(), strict=True))
-        bare = [depth[exit.stage] for exit in self.modules.exits]
-        looks = np.cumsum([sum(parts) for parts in zip(branches, projections, gates, strict=True)]).tolist()
-        full = self.full_macs + (looks[-1] if looks else 0) + self.guides.numel()
-        self.exit_macs = (*(b + look for b, look in zip(bare, looks, strict=True)), full)
-        seen_before = np.cumsum(branches).tolist()
-        forced = [b + s + p for b, s, p in zip(bare, seen_before, projections, strict=True)]
-        self.forced_macs = (*forced, self.full_macs)
+            for stage, k in p.exits.items():
+                self._depth.append(depth[stage])
+                if k < self.exits - 1:
+                    branch, projection, gate = self._look_macs(k, shape.get(stage))
+                    self._looks.append((branch, projection, gate + described))
+
+    def _look_macs(self, k: int, shape: tuple[int, ...] | None) -> tuple[int, int, int]:
+        modules, exit = self.modules, self.modules.exits[k]
+        branch = projection = 0
+        if exit.channels and shape is not None:
+            branch = count_macs(modules.branches[k], partial(modules.branches[k], torch.zeros(shape)))
+        pooled = {j: torch.zeros(1, modules.exits[j].pooled) for j in modules.seen(k)}
+        projection = count_macs(modules.projections, partial(modules.read, k, pooled))
+        seen = torch.zeros(1, STATISTICS)
+        gate = partial(modules.gates[k], pooled[k], seen, self._log_prices[None])
+        return branch, projection, count_macs(modules.gates[k], gate)
+
+    def exit_macs(self, open: tuple[int, ...]) -> tuple[int, ...]:
+        """MACs of a photo that leaves at each exit while these (0-based) are asked; every pass that it ran counts.
+
+        An exit that is not asked costs 0: nobody leaves there.
+        """
+        found, spent = [0] * self.exits, 0
+        for p in self.passes:
+            asked = self._asked(p, open)
+            if not asked:
+                continue
+            for k in p.exits.values():
+                if k < self.exits - 1:
+                    branch, projection, gate = self._looks[k]
+                    spent += branch if self._is_seen(k, asked) else 0
+                    spent += projection + gate if k in asked else 0
+                if k in asked:
+                    found[k] = spent + self._depth[k]
+            spent += sum(self.backbone.measure(p.size)[0])
+        found[-1] += self.guides.numel()
+        return tuple(found)
+
+    @property
+    def forced_macs(self) -> tuple[int, ...]:
+        """MACs of a photo that `encode_to` sends to each exit: one pass, no gate asked."""
+        found = []
+        for k in range(self.exits - 1):
+            branches = sum(self._looks[j][0] for j in self.modules.seen(k))
+            found.append(self._depth[k] + branches + self._looks[k][1])
+        return (*found, self.full_macs)
+
+    def _asked(self, p: Pass, open: tuple[int, ...]) -> list[int]:
+        """The exits of a pass at which a photo may leave; none: the pass is left out."""
+        return [k for k in p.exits.values() if k in open or k == self.exits - 1]
+
+    def _is_seen(self, k: int, asked: Sequence[int]) -> bool:
+        """Whether a readout that is asked sees the pooled features of exit k."""
+        return any(k in self.modules.seen(j) for j in asked if j < self.exits - 1)
 
     def preprocess(self, picture: Image.Image) -> np.ndarray:
         """An RGB picture of any shape to (3, S, S) uint8."""
@@ -128,7 +185,7 @@ class Encoder:
 
     @torch.inference_mode()
     def encode(self, pixels: np.ndarray, budget: float = DEFAULT_BUDGET) -> list[Encoding]:
-        """Encode photos, each as deep as its gates ask for.
+        """Encode photos, each as far as its gates ask for.
 
         Args:
             pixels: (B, 3, S, S) uint8.
@@ -136,51 +193,75 @@ class Encoder:
         """
         if not len(pixels):
             return []
-        price = int(np.abs(np.array(BUDGET_GRID) - budget).argmin())
+        column = int(np.abs(np.array(BUDGET_GRID) - budget).argmin())
+        open = self.plans[column].open
         run = BatchRun(len(pixels), len(BUDGET_GRID))
-        state = self.backbone.normalise(torch.from_numpy(pixels))
-        pooled: list[Tensor] = []
         before: Tensor | None = None
-        for step in self._tower.steps:
-            state = run.timed(step.run, state)
-            k = self._after.get(step.name)
-            if k is None:
+        for p in self.passes:
+            asked = self._asked(p, open)
+            if not asked or not run.rows:
                 continue
-            vectors, p, gates = run.timed(self._look, k, state, pooled, before)
-            run.note(gates, self._phrases(p))
-            leaving = gates[:, price] >= 0.5
-            run.leave(leaving, k, vectors)
-            if not run.rows:
-                break
-            kept = ~leaving
-            state, before, pooled = state[kept], p[kept], [f[kept] for f in pooled]
-        if run.rows:
-            vectors = run.timed(self._finish, state)
-            if self.guide_texts:
-                run.note(None, self._phrases(content_distribution(vectors, self.guides, self.backbone.sharpness)))
-            run.leave(torch.ones(len(run.rows), dtype=torch.bool), self.exits - 1, vectors)
-        return [run.encoding(row, self.exit_macs, BUDGET_GRID[price]) for row in range(len(pixels))]
+            state = run.timed(self._input, pixels[run.rows], p.size)
+            pooled: dict[int, Tensor] = {}
+            for name, work in self._steps():
+                state = run.timed(work, state)
+                k = p.exits.get(name)
+                if k is None or not (k in asked or self._is_seen(k, asked)):
+                    continue
+                if k == self.exits - 1:
+                    self._leave_at_the_end(run, state)
+                    break
+                pooled[k] = run.timed(self._pooled, k, state)
+                if k not in asked:
+                    continue
+                vectors, seen, gates = run.timed(self._look, k, pooled, before)
+                run.note(k, gates, self._phrases(seen))
+                leaving = gates[:, column] >= 0.5
+                run.leave(leaving, k, vectors)
+                kept = ~leaving
+                state, before, pooled = state[kept], seen[kept], {j: f[kept] for j, f in pooled.items()}
+                if not run.rows:
+                    break
+        macs = self.exit_macs(open)
+        return [run.encoding(row, self.exits - 1, macs, BUDGET_GRID[column]) for row in range(len(pixels))]
 
-    def _finish(self, state: Tensor) -> Tensor:
-        return F.normalize(self._tower.finish(state).float(), dim=-1)
+    def _leave_at_the_end(self, run: BatchRun, vectors: Tensor) -> None:
+        if self.guide_texts:
+            seen = content_distribution(vectors, self.guides, self.backbone.sharpness)
+            run.note(self.exits - 1, None, self._phrases(seen))
+        run.leave(torch.ones(len(run.rows), dtype=torch.bool), self.exits - 1, vectors)
 
-    def _look(
-        self, k: int, state: Tensor, pooled: list[Tensor], before: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Embedding (B, D), p_k (B, G) and gate probabilities (B, budgets) at exit k; adds its pooled features."""
-        pooled.append(self._pooled(k, state))
+    def _input(self, pixels: np.ndarray, size: int) -> Tensor:
+        """(B, 3, S, S) uint8 to what the tower takes, made smaller for a pass over a smaller input."""
+        photos = torch.from_numpy(pixels)
+        if size != photos.shape[-1]:
+            photos = F.interpolate(photos, (size, size), mode="bicubic", antialias=True)
+        return self.backbone.normalise(photos)
+
+    def _steps(self) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
+        """The stages of a pass; the last gives unit-length embeddings, (B, D) float32."""
+        for step in self._tower.steps:
+            yield step.name, step.run
+        yield HEAD, lambda state: F.normalize(self._tower.finish(state).float(), dim=-1)
+
+    def _look(self, k: int, pooled: dict[int, Tensor], before: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Embedding (B, D), p_k (B, G) and gate probabilities (B, budgets) at exit k."""
         vectors = self.modules.read(k, pooled)
-        p = content_distribution(vectors, self.guides, self.backbone.sharpness)
-        gates = self.modules.gates[k](pooled[k], statistics(p, before), self.log_prices[None]).sigmoid()
-        return vectors, p, gates
+        seen = content_distribution(vectors, self.guides, self.backbone.sharpness)
+        return vectors, seen, self._gate(k, pooled[k], statistics(seen, before))
+
+    def _gate(self, k: int, pooled: Tensor, stats: Tensor) -> Tensor:
+        """Probability of leaving at exit k at every budget, (B, budgets); 0 where the budget's plan does not ask."""
+        return self.modules.gates[k](pooled, stats, self._log_prices[None]).sigmoid() * self._is_open[k]
 
     def _pooled(self, k: int, state: Tensor) -> Tensor:
-        if not self.modules.exits[k].channels:
-            return self._tower.pooled(state)
-        return self._branches[k](state)
+        exit = self.modules.exits[k]
+        if exit.stage == HEAD:
+            return state
+        return self._branches[k](state) if exit.channels else self._tower.pooled(state)
 
-    def _phrases(self, p: Tensor) -> list[Phrases]:
-        shares, places = p.topk(min(PHRASES_KEPT, p.shape[-1]), dim=-1)
+    def _phrases(self, seen: Tensor) -> list[Phrases]:
+        shares, places = seen.topk(min(PHRASES_KEPT, seen.shape[-1]), dim=-1)
         return [
             tuple((self.guide_texts[i], round(s, 4)) for s, i in zip(row, where, strict=True))
             for row, where in zip(shares.tolist(), places.tolist(), strict=True)
@@ -188,55 +269,58 @@ class Encoder:
 
     @torch.inference_mode()
     def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
-        """Embeddings of photos that all leave at one exit (1-based), no gate asked; (B, D) float32, unit length."""
-        if exit == self.exits:
-            state = self.backbone.normalise(torch.from_numpy(pixels))
-            for step in self._tower.steps:
-                state = step.run(state)
-            return self._finish(state).numpy()
-        state = self.backbone.normalise(torch.from_numpy(pixels))
-        pooled: list[Tensor] = []
-        for step in self._tower.steps:
-            state = step.run(state)
-            k = self._after.get(step.name)
-            if k is not None:
-                pooled.append(self._pooled(k, state))
-                if k == exit - 1:
+        """Embeddings of photos that all leave at one exit (1-based), by its pass alone, no gate asked.
+
+        Returns: (B, D) float32, unit length.
+        """
+        wanted = exit - 1
+        p = next(p for p in self.passes if wanted in p.exits.values())
+        state = self._input(pixels, p.size)
+        pooled: dict[int, Tensor] = {}
+        for name, work in self._steps():
+            state = work(state)
+            k = p.exits.get(name)
+            if k == self.exits - 1:
+                break
+            if k is not None and self._is_seen(k, [wanted]):
+                pooled[k] = self._pooled(k, state)
+                if k == wanted:
                     return self.modules.read(k, pooled).numpy()
-        raise ValueError(f"exit {exit} is not one of 1 to {self.exits}")
+        return state.numpy()
 
     @torch.inference_mode()
     def trace(self, pixels: np.ndarray) -> Trace:
-        """Everything that every exit would see: nobody leaves, no gate is asked."""
-        found = Trace()
-        state = self.backbone.normalise(torch.from_numpy(pixels))
-        for step in self._tower.steps:
-            state = step.run(state)
-            k = self._after.get(step.name)
-            if k is not None:
-                found.pooled.append(self._pooled(k, state))
-                found.vectors.append(self.modules.read(k, found.pooled))
-        found.vectors.append(self._finish(state))
+        """Everything that every exit would see: every pass is run, nobody leaves, no gate is asked."""
+        found, pooled = Trace(), {}
+        for p in self.passes:
+            state = self._input(pixels, p.size)
+            for name, work in self._steps():
+                state = work(state)
+                k = p.exits.get(name)
+                if k is not None and k < self.exits - 1:
+                    pooled[k] = self._pooled(k, state)
+                    found.pooled.append(pooled[k])
+                    found.vectors.append(self.modules.read(k, pooled))
+        found.vectors.append(state)
         return found
 
     @torch.inference_mode()
     def decide(self, trace: Trace) -> tuple[Tensor, Tensor]:
         """What `encode` would do with traced photos, at every budget of the grid.
 
-        Returns: gate probabilities (B, K - 1, G), and the exit of each photo at each budget, (B, G), 0-based.
+        Returns: gate probabilities (B, K - 1, G), 0 at exits that are not asked, and the exit of each photo at each
+        budget, (B, G), 0-based.
         """
-        before: Tensor | None = None
-        gates = []
-        for k in range(self.exits - 1):
-            p = content_distribution(trace.vectors[k], self.guides, self.backbone.sharpness)
-            stats = statistics(p, before)
-            gates.append(self.modules.gates[k](trace.pooled[k], stats, self.log_prices[None]).sigmoid())
-            before = p
-        if not gates:
-            many = len(trace.vectors[-1])
-            return torch.empty(many, 0, len(BUDGET_GRID)), torch.zeros(many, len(BUDGET_GRID), dtype=torch.long)
-        stacked = torch.stack(gates, 1)
-        return stacked, first_exit(stacked.transpose(1, 2))
+        many = len(trace.vectors[-1])
+        gates = torch.zeros(many, self.exits - 1, len(self.plans))
+        seen = [content_distribution(v, self.guides, self.backbone.sharpness) for v in trace.vectors[:-1]]
+        for open in {plan.open for plan in self.plans}:
+            columns = [column for column, plan in enumerate(self.plans) if plan.open == open]
+            before: Tensor | None = None
+            for k in open:
+                gates[:, k, columns] = self._gate(k, trace.pooled[k], statistics(seen[k], before))[:, columns]
+                before = seen[k]
+        return gates, first_exit(gates.transpose(1, 2))
 
 
 def _bfloat16_pays(backbone: Backbone) -> bool:
@@ -274,7 +358,7 @@ def load_encoder(model: str | None = None, precision: str | None = None) -> Enco
     weights = model_hash(folder)
     guide_texts = read_guide_texts()
     found = load_exits(folder, backbone, weights)
-    modules, prices = found if found else (None, [0.0] * len(BUDGET_GRID))
+    modules, plans = found if found else (None, cheapest(()))
     identity = Identity(folder.name, weights, exits_hash(folder, guide_texts) if found else "")
     quick = precision == "bfloat16" or (precision is None and _bfloat16_pays(backbone))
-    return Encoder(backbone, modules, prices, identity, guide_texts, folder, quick)
+    return Encoder(backbone, modules, plans, identity, guide_texts, folder, quick)

@@ -43,7 +43,6 @@ def policies(encoder: Encoder, features: Features, deals: int = 20) -> list[Row]
     """
     vectors, texts, owner = features.vectors.numpy(), features.texts.numpy(), features.owner.numpy()
     many, last = len(vectors), encoder.exits - 1
-    share = np.array(encoder.exit_macs) / encoder.full_macs
     _, exits = encoder.decide(features.trace)
 
     def row(policy: str, setting: float, macs_share: float, chosen: np.ndarray) -> Row:
@@ -55,6 +54,7 @@ def policies(encoder: Encoder, features: Features, deals: int = 20) -> list[Row]
         rows.append(row("exit", k + 1, encoder.forced_macs[k] / encoder.full_macs, np.full(many, k)))
     for column, budget in enumerate(BUDGET_GRID):
         chosen = exits[:, column].numpy()
+        share = np.array(encoder.exit_macs(encoder.plans[column].open)) / encoder.full_macs
         rows.append(row("tgem", budget, float(share[chosen].mean()), chosen))
         shuffle = np.random.default_rng(column)
         dealt = [row("random", budget, float(share[chosen].mean()), shuffle.permutation(chosen)) for _ in range(deals)]

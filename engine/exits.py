@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -10,22 +11,22 @@ from safetensors.torch import load, save
 from torch import nn
 
 from engine.backbone import Backbone, ModelUnreadable
-from engine.budget import BUDGET_GRID
+from engine.budget import BUDGET_GRID, Plan
 from engine.tgem import Exit, ExitModules
 
 
-def save_exits(folder: Path, modules: ExitModules, prices: Sequence[float], weights: str) -> None:
-    """Write a model's exits (float16) and their prices; the two files name each other, so halves never mix.
+def save_exits(folder: Path, modules: ExitModules, plans: Sequence[Plan], weights: str) -> None:
+    """Write a model's exits (float16) and their plans; the two files name each other, so halves never mix.
 
-    Args: prices: lambda for each budget of BUDGET_GRID; weights: the model's hash.
+    Args: plans: one for each budget of BUDGET_GRID; weights: the model's hash.
     """
     stored = save({name: t.half().contiguous() for name, t in modules.state_dict().items()})
     about = {
-        "format": 1,
+        "format": 2,
         "weights": weights,
         "modules": hashlib.sha256(stored).hexdigest(),
         "exits": modules.describe(),
-        "prices": {f"{budget:.2f}": price for budget, price in zip(BUDGET_GRID, prices, strict=True)},
+        "plans": {f"{budget:.2f}": asdict(plan) for budget, plan in zip(BUDGET_GRID, plans, strict=True)},
     }
     for name, data in (
         ("tgem.safetensors", stored),
@@ -36,8 +37,8 @@ def save_exits(folder: Path, modules: ExitModules, prices: Sequence[float], weig
         partial.replace(folder / name)
 
 
-def load_exits(folder: Path, backbone: Backbone, weights: str) -> tuple[ExitModules, list[float]] | None:
-    """Exit modules and prices beside a model, or None where there are none.
+def load_exits(folder: Path, backbone: Backbone, weights: str) -> tuple[ExitModules, list[Plan]] | None:
+    """Exit modules and plans beside a model, or None where there are none.
 
     Raises: ModelUnreadable where they are damaged or belong to other weights.
     """
@@ -49,7 +50,8 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> tuple[ExitModu
         data = stored.read_bytes()
         modules = ExitModules([Exit(**row) for row in about["exits"]], backbone.dim)
         modules.load_state_dict(load(data))
-        prices = [float(about["prices"][f"{budget:.2f}"]) for budget in BUDGET_GRID]
+        stored_plans = [about["plans"][f"{budget:.2f}"] for budget in BUDGET_GRID]
+        plans = [Plan(tuple(plan["open"]), float(plan["price"])) for plan in stored_plans]
         whole = about["modules"] == hashlib.sha256(data).hexdigest()
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelUnreadable(
@@ -61,7 +63,7 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> tuple[ExitModu
         raise ModelUnreadable(
             f"The exit weights in {folder} were fitted on other weights of the model; fit them again."
         )
-    return modules, prices
+    return modules, plans
 
 
 def exits_hash(folder: Path, guide_texts: Sequence[str]) -> str:

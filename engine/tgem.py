@@ -1,6 +1,6 @@
 """Text-Guided Exit Modules: a readout and a gate per exit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from engine.guidance import STATISTICS
 
+HEAD = "head"  # the stage that ends a pass: the backbone's own projection
 GATE_SIGHT, GATE_HIDDEN = 24, 48
 # How sharply a gate answers to the price: steep enough for training's expectation to come near to the decision at run
 # time, flat enough for photos to leave at different prices. Chosen on val among 1, 3, 6, 10 and a learned one.
@@ -81,26 +82,38 @@ class Gate(nn.Module):
 class Exit:
     """Where an image may leave before the end, and the shape of what reads it there."""
 
-    stage: str  # name of the backbone's stage
-    pooled: int  # width of the pooled features
+    stage: str  # name of the backbone's stage; HEAD: the end of a pass over a smaller input
+    pooled: int  # width of the pooled features; at the end of a pass that of the embedding, which stands for them
     channels: int = 0  # of the stage's map, where a branch reads it; 0: the backbone's own pooled features are used
     stride: int = 0
+    size: int = 0  # side of the input in px of the pass that it belongs to; 0: the model's own
 
 
 class ExitModules(nn.Module):
-    """Branches, projections and gates of all exits but the last (whose readout is the model's own projection)."""
+    """Branches, projections and gates of all exits but the last (whose readout is the model's own projection).
+
+    An exit at the end of a pass over a smaller input has a gate alone: the model's own projection reads it, too.
+    """
 
     def __init__(self, exits: Sequence[Exit], dim: int) -> None:
         super().__init__()
         self.exits, self.dim = tuple(exits), dim
         self.branches = nn.ModuleList(Branch(e.channels, e.stride) if e.channels else nn.Identity() for e in exits)
-        seen = [sum(e.pooled for e in exits[: k + 1]) for k in range(len(exits))]
-        self.projections = nn.ModuleList(nn.Linear(width, dim) for width in seen)
+        self.projections = nn.ModuleList(
+            nn.Identity() if e.stage == HEAD else nn.Linear(sum(exits[j].pooled for j in self.seen(k)), dim)
+            for k, e in enumerate(exits)
+        )
         self.gates = nn.ModuleList(Gate(e.pooled) for e in exits)
 
-    def read(self, k: int, pooled: Sequence[Tensor]) -> Tensor:
-        """Unit-length embedding at exit k (0-based) from the pooled features of exits 0..k; (B, D) float32."""
-        return F.normalize(self.projections[k](torch.cat(list(pooled[: k + 1]), -1)), dim=-1)
+    def seen(self, k: int) -> list[int]:
+        """The exits whose pooled features the readout of exit k (0-based) sees: its pass's own, up to itself."""
+        if self.exits[k].stage == HEAD:
+            return [k]
+        return [j for j in range(k + 1) if self.exits[j].size == self.exits[k].size and self.exits[j].stage != HEAD]
+
+    def read(self, k: int, pooled: Mapping[int, Tensor]) -> Tensor:
+        """Unit-length embedding at exit k (0-based) from the pooled features of the exits it sees; (B, D) float32."""
+        return F.normalize(self.projections[k](torch.cat([pooled[j] for j in self.seen(k)], -1)), dim=-1)
 
     def describe(self) -> list[dict[str, str | int]]:
         """The exits as plain dictionaries, for `tgem.json`."""

@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from engine.backbone import ModelUnreadable
-from engine.budget import BUDGET_GRID
+from engine.budget import BUDGET_GRID, cheapest
 from engine.encoder import Encoder, Identity, load_encoder
 from tests import tiny
+
+MIDDLE = BUDGET_GRID[len(BUDGET_GRID) // 2]
 
 
 @pytest.mark.parametrize("kind", tiny.VISION)
@@ -40,7 +42,7 @@ def test_the_embedded_models_packed_rows_get_the_embedding_of_their_exit() -> No
 def test_packed_rows_get_the_embedding_of_their_exit() -> None:
     encoder = tiny.encoder()
     photos = tiny.pixels(24, encoder.backbone.size)
-    found = encoder.encode(photos, 0.75)
+    found = encoder.encode(photos, MIDDLE)
     assert len({e.exit for e in found}) > 2, "the case must mix exits"
     for encoding, photo in zip(found, photos, strict=True):
         alone = encoder.encode_to(photo[None], encoding.exit)[0]
@@ -55,7 +57,7 @@ def test_rows_that_left_are_not_computed_any_further() -> None:
         [s.name for s in encoder.stages[1:-1]], encoder.backbone.model.visual.transformer.resblocks, strict=True
     ):
         block.register_forward_pre_hook(lambda module, args, name=name: sizes.update({name: len(args[0])}))
-    found = encoder.encode(photos, 0.75)
+    found = encoder.encode(photos, MIDDLE)
     for stage in encoder.stages[1:-1]:
         number = [s.name for s in encoder.stages].index(stage.name)
         still_in = sum(1 for e in found if [s.exit for s in encoder.stages].index(e.exit) >= number)
@@ -64,11 +66,12 @@ def test_rows_that_left_are_not_computed_any_further() -> None:
 
 def test_costs_grow_with_depth_and_gates_are_paid_for() -> None:
     encoder = tiny.encoder()
-    assert list(encoder.exit_macs) == sorted(encoder.exit_macs)
-    assert encoder.exit_macs[-1] > encoder.full_macs == encoder.forced_macs[-1]
+    macs = encoder.exit_macs(encoder.plans[0].open)
+    assert list(macs) == sorted(macs)
+    assert macs[-1] > encoder.full_macs == encoder.forced_macs[-1]
     assert sum(stage.macs for stage in encoder.stages) == encoder.full_macs
     for encoding in encoder.encode(tiny.pixels(12, encoder.backbone.size)):
-        assert encoding.macs == encoder.exit_macs[encoding.exit - 1]
+        assert encoding.macs == macs[encoding.exit - 1]
 
 
 def test_what_is_stored_of_a_photo_covers_the_exits_it_reached() -> None:
@@ -92,7 +95,7 @@ def test_a_thriftier_budget_never_goes_deeper() -> None:
 def test_stored_gates_foretell_a_thriftier_run() -> None:
     encoder = tiny.encoder()
     photos = tiny.pixels(24, encoder.backbone.size)
-    rich, poor = encoder.encode(photos, 1.0), encoder.encode(photos, 0.5)
+    rich, poor = encoder.encode(photos, 1.0), encoder.encode(photos, BUDGET_GRID[0])
     for deep, shallow in zip(rich, poor, strict=True):
         opened = np.flatnonzero(deep.gates[:, 0] >= 0.5)
         assert (opened[0] + 1 if len(opened) else deep.exit) == shallow.exit
@@ -102,13 +105,13 @@ def test_decide_agrees_with_encode() -> None:
     encoder = tiny.encoder()
     photos = tiny.pixels(24, encoder.backbone.size)
     _, exits = encoder.decide(encoder.trace(photos))
-    for column in (0, 5, 10):
+    for column in (0, len(BUDGET_GRID) // 2, -1):
         assert [e.exit - 1 for e in encoder.encode(photos, BUDGET_GRID[column])] == exits[:, column].tolist()
 
 
 def test_without_exit_weights_every_photo_runs_to_full_depth(tmp_path) -> None:
     model = tiny.backbone("vit")
-    encoder = Encoder(model, None, [0.0] * len(BUDGET_GRID), Identity("tiny", "w", ""), tiny.GUIDES, tmp_path)
+    encoder = Encoder(model, None, cheapest(()), Identity("tiny", "w", ""), tiny.GUIDES, tmp_path)
     found = encoder.encode(tiny.pixels(3, model.size), 0.5)
     assert [e.exit for e in found] == [1, 1, 1]
     assert {e.macs for e in found} == {encoder.full_macs + len(tiny.GUIDES) * tiny.DIM}  # it is still described
@@ -129,3 +132,60 @@ def test_bfloat16_embeddings_stay_near_those_of_float32() -> None:
     assert quick.precision == "bfloat16"
     similarity = (plain.encode_to(photos, plain.exits) * quick.encode_to(photos, plain.exits)).sum(1)
     assert (similarity > 0.99).all()
+
+
+LADDER = ((0,), (1,), (2, 3))  # thrifty budgets ask the smallest pass, the costliest the exits along the depth
+
+
+def test_a_pass_over_a_smaller_input_is_the_model_on_the_smaller_photo() -> None:
+    encoder = tiny.encoder("efficientnet", opens=LADDER)
+    photos = tiny.pixels(3, encoder.backbone.size)
+    small = torch.nn.functional.interpolate(torch.from_numpy(photos), (32, 32), mode="bicubic", antialias=True)
+    with torch.inference_mode():
+        own = encoder.backbone.model.encode_image(encoder.backbone.normalise(small), normalize=True)
+    np.testing.assert_allclose(encoder.encode_to(photos, 1), own.numpy(), atol=1e-6)
+
+
+def test_a_photo_that_stays_pays_for_every_pass_it_ran_and_for_no_other() -> None:
+    encoder = tiny.encoder("efficientnet", opens=LADDER)
+    small, larger, whole = ([s.macs for s in encoder.stages if s.size == p.size] for p in encoder.passes)
+    photos = tiny.pixels(24, encoder.backbone.size)
+    looked = tiny.DIM * len(tiny.GUIDES)
+    for open, passes in (((0,), [small, whole]), ((1,), [larger, whole])):
+        macs = encoder.exit_macs(open)
+        gate = macs[open[0]] - sum(passes[0]) - looked
+        assert 0 < gate < sum(passes[0])
+        assert macs[-1] == sum(map(sum, passes)) + gate + 2 * looked
+        column = [plan.open for plan in encoder.plans].index(open)
+        found = encoder.encode(photos, BUDGET_GRID[column])
+        assert {e.exit - 1 for e in found} == {open[0], encoder.exits - 1}, "the case must mix exits"
+        assert all(e.macs == macs[e.exit - 1] for e in found)
+
+
+def test_rows_of_every_course_get_the_embedding_of_their_exit() -> None:
+    encoder = tiny.encoder("efficientnet", opens=LADDER)
+    photos = tiny.pixels(24, encoder.backbone.size)
+    _, exits = encoder.decide(encoder.trace(photos))
+    for column in range(len(BUDGET_GRID)):
+        found = encoder.encode(photos, BUDGET_GRID[column])
+        assert [e.exit - 1 for e in found] == exits[:, column].tolist()
+        for encoding, photo in zip(found, photos, strict=True):
+            alone = encoder.encode_to(photo[None], encoding.exit)[0]
+            np.testing.assert_allclose(encoding.vector, alone, atol=1e-5)
+
+
+def test_exits_that_were_not_asked_are_told_from_those_that_were() -> None:
+    encoder = tiny.encoder("efficientnet", opens=LADDER)
+    column = [plan.open for plan in encoder.plans].index((1,))
+    for e in encoder.encode(tiny.pixels(24, encoder.backbone.size), BUDGET_GRID[column]):
+        asked = ~np.isnan(e.gates).all(1)
+        assert np.flatnonzero(asked).tolist() == [1]
+        assert [k for k, phrases in enumerate(e.phrases) if phrases] == sorted({1, e.exit - 1})
+        never_asked_at = [c for c, plan in enumerate(encoder.plans) if 1 not in plan.open]
+        assert (e.gates[1, never_asked_at] == 0).all()
+
+
+def test_closed_exits_along_the_depth_cost_nothing() -> None:
+    encoder = tiny.encoder("efficientnet", opens=LADDER)
+    assert encoder.exit_macs(())[-1] == encoder.full_macs + tiny.DIM * len(tiny.GUIDES)
+    assert encoder.exit_macs((2, 3))[-1] > encoder.exit_macs((2,))[-1] > encoder.exit_macs(())[-1]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from engine.tgem import Exit, ExitModules, Gate, exit_distribution, first_exit, pool
+from engine.tgem import HEAD, Exit, ExitModules, Gate, exit_distribution, first_exit, pool
 
 
 def test_exit_distribution_by_hand() -> None:
@@ -30,11 +30,18 @@ def test_pooling_is_mean_and_max() -> None:
 
 def test_a_readout_sees_its_own_and_all_earlier_exits() -> None:
     modules = ExitModules([Exit("a", 4), Exit("b", 6)], dim=3).eval()
-    pooled = [torch.randn(2, 4), torch.randn(2, 6)]
+    pooled = {0: torch.randn(2, 4), 1: torch.randn(2, 6)}
     assert torch.allclose(modules.read(1, pooled).norm(dim=1), torch.ones(2))
-    moved = modules.read(1, [pooled[0] + 1, pooled[1]])
+    moved = modules.read(1, {0: pooled[0] + 1, 1: pooled[1]})
     assert not torch.allclose(moved, modules.read(1, pooled))
-    assert torch.equal(modules.read(0, pooled), modules.read(0, [pooled[0], pooled[1] + 1]))
+    assert torch.equal(modules.read(0, pooled), modules.read(0, {0: pooled[0], 1: pooled[1] + 1}))
+
+
+def test_readouts_see_exits_of_their_own_pass_alone() -> None:
+    modules = ExitModules([Exit(HEAD, 3, size=32), Exit("a", 4), Exit("b", 6)], dim=3).eval()
+    assert [modules.seen(k) for k in range(3)] == [[0], [1], [1, 2]]
+    embedding = torch.nn.functional.normalize(torch.randn(2, 3), dim=1)
+    assert torch.allclose(modules.read(0, {0: embedding}), embedding)
 
 
 @pytest.mark.parametrize(("channels", "stride", "size"), [(88, 16, 16), (208, 32, 8)])

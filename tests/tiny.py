@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from engine.backbone import Backbone
-from engine.budget import BUDGET_GRID
+from engine.budget import BUDGET_GRID, Plan
 from engine.encoder import Encoder, Identity
-from engine.tgem import Exit, ExitModules
+from engine.tgem import HEAD, Exit, ExitModules
 
 DIM = 16
 GUIDES = ("a dog", "a cat", "red car", "blue sky", "green tree", "two people")
@@ -59,18 +59,34 @@ def exits_of(model: Backbone, every: int) -> list[Exit]:
     return found
 
 
-def encoder(kind: str = "vit", seed: int = 0) -> Encoder:
-    """A random encoder whose gates differ from photo to photo: at the middle budget each lets about half of them go."""
+def ladder_of(model: Backbone) -> list[Exit]:
+    """Two passes over smaller inputs, then exits along the depth."""
+    return [Exit(HEAD, DIM, size=32), Exit(HEAD, DIM, size=48), *exits_of(model, 2)]
+
+
+def plans(*opens: tuple[int, ...]) -> list[Plan]:
+    """A plan for each budget; several ways share the grid, thriftiest first, a single one is ever dearer to that end."""
+    many = len(BUDGET_GRID)
+    prices = np.geomspace(2.0, 0.5, many).tolist() if len(opens) == 1 else [1.0] * many
+    return [Plan(opens[i * len(opens) // many], price) for i, price in enumerate(prices)]
+
+
+def encoder(kind: str = "vit", seed: int = 0, opens: tuple[tuple[int, ...], ...] = ()) -> Encoder:
+    """A random encoder whose gates differ from photo to photo: at the middle price each lets about half of them go.
+
+    `opens` (which exits are asked, thriftiest budgets first) makes a ladder with passes over smaller inputs; without it
+    all exits are along the depth, and all are asked.
+    """
     model = backbone(kind, seed)
-    modules = ExitModules(exits_of(model, 1 if kind == "vit" else 2), DIM)
+    modules = ExitModules(ladder_of(model) if opens else exits_of(model, 1 if kind == "vit" else 2), DIM)
     for gate in modules.gates:
         torch.nn.init.normal_(gate.out.weight, std=3.0)
-    prices = list(np.geomspace(2.0, 0.5, len(BUDGET_GRID)))
-    found = Encoder(model, modules, prices, Identity("tiny", "w", "e"), GUIDES, Path())
+    everything = tuple(range(len(modules.exits)))
+    found = Encoder(model, modules, plans(everything), Identity("tiny", "w", "e"), GUIDES, Path())
     gates, _ = found.decide(found.trace(pixels(32, model.size, seed=1)))
     for k, gate in enumerate(modules.gates):
         gate.out.bias[0] -= gates[:, k, len(BUDGET_GRID) // 2].logit().median()
-    return found
+    return Encoder(model, modules, plans(*opens), Identity("tiny", "w", "e"), GUIDES, Path()) if opens else found
 
 
 def pixels(many: int, size: int, seed: int = 0) -> np.ndarray:

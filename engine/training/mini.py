@@ -19,13 +19,13 @@ from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from engine.backbone import model_hash
-from engine.budget import BUDGET_GRID
+from engine.budget import cheapest
 from engine.errors import EngineError
 from engine.evaluation import recall
 from engine.exits import save_exits
 from engine.fusion import fold_batch_norms
 from engine.guidance import read_guide_texts
-from engine.tgem import Branch, Exit, ExitModules, pool
+from engine.tgem import HEAD, Branch, Exit, ExitModules, pool
 from engine.training.augment import random_views
 from engine.training.captions import Example, gate_photos, load_squashed, read_captions, read_labels
 from engine.training.depthwise import speed_up_depthwise
@@ -40,15 +40,17 @@ SIZE = 256
 # on val, R@10 is 73.7 at 288 px and 72.0 at 256.
 READ_SIZE = 288
 SMALLER_SIZES = tuple(range(112, 241, 16))  # half of the steps read a smaller input, so that coarse passes work
-EXIT_SHAPES = (  # trunk blocks after which an image may leave before the end
+COARSE_SIZES = (128, 160, 208)  # passes over a smaller input: 0.20, 0.31 and 0.52 of the MACs
+DEPTH_EXITS = (  # trunk blocks after which an image may leave before the end
     Exit("blocks.3.3", 512, channels=88, stride=16),
     Exit("blocks.4.1", 512, channels=120, stride=16),
     Exit("blocks.4.3", 512, channels=120, stride=16),
     Exit("blocks.5.1", 768, channels=208, stride=32),
     Exit("blocks.5.3", 768, channels=208, stride=32),
 )
-EXITS = tuple(exit.stage for exit in EXIT_SHAPES)
+EXITS = tuple(exit.stage for exit in DEPTH_EXITS)
 DIM = 512
+LADDER = (*(Exit(HEAD, DIM, size=size) for size in COARSE_SIZES), *DEPTH_EXITS)
 FIRST_TRAINED_STAGE = 3
 CAPTIONED, LABELLED, TEXTS_PER_PHOTO = 172, 28, 2
 NAMES = 256  # names of things that a step's photos are told by
@@ -134,7 +136,7 @@ class Student(nn.Module):
         self.head = trunk.classifier
         self.branches, self.projections = nn.ModuleList(), nn.ModuleList()
         seen = 0
-        for exit in EXIT_SHAPES:
+        for exit in DEPTH_EXITS:
             seen += exit.pooled
             self.branches.append(Branch(exit.channels, exit.stride))
             self.projections.append(nn.Linear(seen, DIM))
@@ -310,7 +312,9 @@ def train(data: Path, out: Path, steps: int = 600, resume: bool = False, say: Ca
         if size < SIZE:
             features = below(F.interpolate(views, (size, size), mode="bicubic", antialias=True).clamp(0, 1))
         classes = common_classes(seen, NAMES)
-        others = torch.cat([name_rows[classes] + step % 2, guide_rows[torch.randperm(len(guides), generator=generator)[:NAMES]]])
+        others = torch.cat(
+            [name_rows[classes] + step % 2, guide_rows[torch.randperm(len(guides), generator=generator)[:NAMES]]]
+        )
         with torch.autocast("cpu", torch.bfloat16):
             vectors = student(features)
             texts, wider = sentences(rows), sentences(others)
@@ -319,7 +323,9 @@ def train(data: Path, out: Path, steps: int = 600, resume: bool = False, say: Ca
         to_texts, to_images = match_targets(own, meaning, SOFTNESS), match_targets(own.T, meaning.T, SOFTNESS)
         scale, naming_scale = (s.exp().clamp(max=100) for s in (student.logit_scale, student.naming_scale))
         *early, last = [scale * v @ texts.T for v in vectors]
-        losses_of = [(cross_entropy(logits, to_texts) + cross_entropy(logits.T, to_images)) / 2 for logits in (*early, last)]
+        losses_of = [
+            (cross_entropy(logits, to_texts) + cross_entropy(logits.T, to_images)) / 2 for logits in (*early, last)
+        ]
         for k, logits in enumerate(early):
             copied = (distil(logits, last) + distil(logits.T, last.T)) / 2
             losses_of[k] = (losses_of[k] + copied) / 2
@@ -339,7 +345,11 @@ def train(data: Path, out: Path, steps: int = 600, resume: bool = False, say: Ca
         losses.append(float(loss.detach()))
         if (step + 1) % 20 == 0 or step + 1 == steps:
             row: dict[str, Any] = {"step": step + 1, "of": steps, "loss": round(float(np.mean(losses)), 4)}
-            row |= {"naming": round(float(names[-1].detach()), 3), "scale": round(float(scale.detach()), 1), "seconds": round(time.perf_counter() - began)}
+            row |= {
+                "naming": round(float(names[-1].detach()), 3),
+                "scale": round(float(scale.detach()), 1),
+                "seconds": round(time.perf_counter() - began),
+            }
             losses = []
             if (step + 1) % 120 == 0 or step + 1 == steps:
                 row["val_t2i"] = validate()
@@ -381,10 +391,11 @@ def export(model: nn.Module, student: Student, out: Path) -> None:
         for name, t in model.state_dict().items()
     }
     save_file(weights, out / "open_clip_model.safetensors", {"format": "pt"})
-    modules = ExitModules(EXIT_SHAPES, DIM)
-    readouts = {n: t for n, t in student.state_dict().items() if n.startswith(("branches.", "projections."))}
-    modules.load_state_dict(readouts, strict=False)
-    save_exits(out, modules, [0.0] * len(BUDGET_GRID), model_hash(out))
+    modules = ExitModules(LADDER, DIM)
+    for k in range(len(DEPTH_EXITS)):
+        modules.branches[len(COARSE_SIZES) + k].load_state_dict(student.branches[k].state_dict())
+        modules.projections[len(COARSE_SIZES) + k].load_state_dict(student.projections[k].state_dict())
+    save_exits(out, modules, cheapest(()), model_hash(out))
 
 
 def _assign(module: nn.Module, values: dict[str, Tensor]) -> None:

@@ -3,10 +3,12 @@ import json
 import pytest
 import torch
 
-from engine.budget import BUDGET_GRID
+from engine.budget import BUDGET_GRID, Plan
 from engine.exits import load_exits, save_exits
-from engine.tgem import ExitModules, first_exit
+from engine.tgem import ExitModules
 from engine.training import fitting
+from engine.training.features import Features
+from engine.training.fitting import Course
 from tests import tiny
 
 
@@ -17,47 +19,69 @@ def case():
     modules = ExitModules(tiny.exits_of(tiny.backbone("vit"), 2), tiny.DIM)
     hard = torch.arange(64) % 2 == 0
     pooled = [torch.randn(64, e.pooled) + hard[:, None] * torch.linspace(-2, 2, e.pooled) for e in modules.exits]
-    stats = [torch.rand(64, 5) for _ in modules.exits]
-    distortion = torch.zeros(64, len(modules.exits) + 1)
+    many = len(modules.exits)
+    distortion = torch.zeros(64, many + 1)
     distortion[hard, :-1] = 1.0
-    share = torch.linspace(0.4, 1.05, len(modules.exits) + 1)
-    return modules, pooled, stats, distortion, share, hard
+    way = Course(tuple(range(many)), [torch.rand(64, 5) for _ in range(many)], torch.linspace(0.4, 1.05, many + 1))
+    return modules, pooled, way, distortion, hard
 
 
 def test_gates_learn_which_photos_may_leave(case, monkeypatch) -> None:
     monkeypatch.setattr(fitting, "STEPS", 200)
-    modules, pooled, stats, distortion, share, hard = case
-    fitted = fitting.fit_gates(modules, pooled, stats, distortion, share)
-    logits = torch.stack(
-        [g(f, s, torch.zeros(1, 1))[:, 0] for g, f, s in zip(fitted.gates, pooled, stats, strict=True)], 1
-    )
-    exits = first_exit(logits.sigmoid())
+    modules, pooled, way, distortion, hard = case
+    fitted = fitting.fit_gates(modules, pooled, [way], distortion)
+    exits = way.exits(fitted, pooled, 0.0)
     assert (exits[~hard] == 0).float().mean() > 0.9
     assert (exits[hard] == len(modules.exits)).float().mean() > 0.9
 
 
 def test_prices_meet_the_budgets_on_the_photos_they_are_calibrated_on(case, monkeypatch) -> None:
     monkeypatch.setattr(fitting, "STEPS", 50)
-    modules, pooled, stats, distortion, share, _ = case
-    fitted = fitting.fit_gates(modules, pooled, stats, distortion + torch.rand(64, 1), share)
-    prices = fitting.calibrate(fitted, pooled, stats, share)
-    assert prices == sorted(prices, reverse=True)
-    means = []
-    for budget, price in zip(BUDGET_GRID, prices, strict=True):
-        log_price = torch.tensor([[price]]).log()
-        logits = [g(f, s, log_price)[:, 0] for g, f, s in zip(fitted.gates, pooled, stats, strict=True)]
-        mean = share[first_exit(torch.stack(logits, 1).sigmoid())].mean().item()
-        assert mean <= budget + 0.02
-        means.append(mean)
+    modules, pooled, way, distortion, _ = case
+    fitted = fitting.fit_gates(modules, pooled, [way], distortion + torch.rand(64, 1))
+    prices = fitting.calibrate(fitted, pooled, way)
+    able = [(budget, price) for budget, price in zip(BUDGET_GRID, prices, strict=True) if price is not None]
+    assert [budget for budget, _ in able] == [budget for budget in BUDGET_GRID if budget >= 0.4]
+    assert [price for _, price in able] == sorted((price for _, price in able), reverse=True)
+    means = [float(way.cost_share[way.exits(fitted, pooled, torch.tensor(p).log().item())].mean()) for _, p in able]
+    assert all(mean <= budget + 0.02 for mean, (budget, _) in zip(means, able, strict=True))
     assert means[-1] > means[0] + 0.2
+
+
+def test_each_budget_gets_the_course_that_finds_most_within_it(case) -> None:
+    modules, pooled, way, _, _ = case
+    torch.manual_seed(1)
+    full = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
+    lost = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
+    vectors = torch.stack([lost, *[full] * (len(modules.exits))], 1)  # the first exit finds nothing
+    features = Features(pooled, vectors, full, torch.arange(64))
+    first, second = (
+        Course((k,), [way.statistics[k]], torch.stack([way.cost_share[k], way.cost_share[-1]])) for k in (0, 1)
+    )
+    plans = fitting.choose_plans(modules, features, [first, second])
+    for budget, plan in zip(BUDGET_GRID, plans, strict=True):
+        assert plan.open == ((1,) if budget >= float(way.cost_share[1]) else (0,))
+
+
+def test_courses_never_have_two_passes_before_the_last() -> None:
+    encoder = tiny.encoder("efficientnet", opens=((0,), (1,)))
+    trace = encoder.trace(tiny.pixels(6, encoder.backbone.size))
+    features = Features(trace.pooled, torch.stack(trace.vectors, 1), torch.empty(0, tiny.DIM), torch.empty(0))
+    ways = fitting.courses(encoder, features)
+    assert [way.open for way in ways] == [(0,), (1,), tuple(range(2, encoder.exits - 1))]
+    for way in ways:
+        macs = encoder.exit_macs(way.open)
+        assert way.cost_share[-1].item() == pytest.approx(macs[-1] / encoder.full_macs)
+        assert [len(s) for s in way.statistics] == [6] * len(way.open)
 
 
 def test_saved_exits_load_again_and_refuse_other_weights(case, tmp_path) -> None:
     modules = case[0]
     model = tiny.backbone("vit")
-    save_exits(tmp_path, modules, [0.5] * len(BUDGET_GRID), "abc")
-    loaded, prices = load_exits(tmp_path, model, "abc")
-    assert prices == [0.5] * len(BUDGET_GRID)
+    plans = [Plan((0,), 0.5)] * len(BUDGET_GRID)
+    save_exits(tmp_path, modules, plans, "abc")
+    loaded, found = load_exits(tmp_path, model, "abc")
+    assert found == plans
     for name, tensor in modules.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor.half().float())
     with pytest.raises(Exception, match="other weights"):
