@@ -113,16 +113,21 @@ def evaluate(
     data: Annotated[Path, Data],
     split: Annotated[str, typer.Option(help="Photos to use: those with this split in captions.jsonl.")] = "test",
     model: Annotated[str | None, Model] = None,
+    policies: Annotated[str, typer.Option(help="Which to measure: all, or some of their names with commas.")] = "all",
     as_json: Json = False,
 ) -> None:
-    """Measure recall against compute: full depth, every fixed exit, the exit modules, and exits dealt at random.
+    """Measure recall against compute: full depth, every exit, the exit modules, with and without deepening.
 
     Nothing is trained. Compute is counted in multiply-accumulates (MACs), readouts and gates included, as a share of
     the bare full encoder's.
     """
+    from engine.evaluation import POLICIES
     from engine.evaluation import evaluate as measure
 
-    table = measure(data, split, model, say=say)
+    wanted = POLICIES if policies == "all" else tuple(name.strip() for name in policies.split(","))
+    if unknown := sorted(set(wanted) - set(POLICIES)):
+        raise typer.BadParameter(f"{unknown[0]} is no policy; choose from {', '.join(POLICIES)}.")
+    table = measure(data, split, model, wanted, say)
     if as_json:
         write_json(table)
     else:

@@ -12,8 +12,3 @@ class Plan:
 
     open: tuple[int, ...]  # exits (0-based, ascending) whose gates are asked; a pass without one is left out
     price: float  # lambda, what those gates are told compute costs
-
-
-def cheapest(open: tuple[int, ...]) -> tuple[Plan, ...]:
-    """A plan for each budget of BUDGET_GRID that asks these exits and finds compute free: nobody leaves early."""
-    return tuple(Plan(open, 0.0) for _ in BUDGET_GRID)

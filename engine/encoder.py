@@ -15,9 +15,9 @@ from torch import Tensor
 
 from engine.backbone import EMBEDDED, Backbone, Tower, load_folder, model_hash
 from engine.batch import BatchRun, Encoding, Phrases
-from engine.budget import BUDGET_GRID, DEFAULT_BUDGET, Plan, cheapest
+from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.cost import count_macs
-from engine.exits import exits_hash, load_exits
+from engine.exits import FittedExits, exits_hash, load_exits, unfitted
 from engine.fusion import fuse_for_inference
 from engine.guidance import STATISTICS, content_distribution, read_guide_texts, statistics
 from engine.tgem import HEAD, ExitModules, first_exit
@@ -70,18 +70,18 @@ class Encoder:
     def __init__(
         self,
         backbone: Backbone,
-        modules: ExitModules | None,
-        plans: Sequence[Plan],
+        fitted: FittedExits | None,
         identity: Identity,
         guide_texts: Sequence[str],
         folder: Path,
         quick: bool = False,
     ) -> None:
-        """Args: plans: one for each budget of BUDGET_GRID; quick: run the image tower in bfloat16 where it can."""
+        """Args: quick: run the image tower in bfloat16 where it can."""
         self.backbone, self.identity, self.folder = backbone, identity, folder
         self.guide_texts = tuple(guide_texts)
-        self.modules = (modules or ExitModules([], backbone.dim)).eval().requires_grad_(False)
-        self.plans = tuple(plans)
+        fitted = fitted or unfitted(ExitModules([], backbone.dim))
+        self.modules = fitted.modules.eval().requires_grad_(False)
+        self.plans, self.calibrations = fitted.plans, fitted.calibrations
         quick_tower = backbone.quick_tower() if quick else None
         self.precision = "bfloat16" if quick_tower else "float32"
         self._tower = quick_tower or backbone.tower
@@ -91,8 +91,10 @@ class Encoder:
             fuse_for_inference(self._branches)
         self.guides = backbone.encode_text(self.guide_texts) if self.guide_texts else torch.empty(0, backbone.dim)
         self.dim, self.exits = backbone.dim, len(self.modules.exits) + 1
-        self._log_prices = torch.tensor([plan.price for plan in plans]).log().clamp_min(LOWEST_LOG_PRICE)  # (G,)
-        self._is_open = torch.tensor([[k in plan.open for plan in plans] for k in range(self.exits - 1)])  # (K - 1, G)
+        self._log_prices = torch.tensor([plan.price for plan in self.plans]).log().clamp_min(LOWEST_LOG_PRICE)  # (G,)
+        self._is_open = torch.tensor(
+            [[k in plan.open for plan in self.plans] for k in range(self.exits - 1)]
+        )  # (K - 1, G)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -358,7 +360,6 @@ def load_encoder(model: str | None = None, precision: str | None = None) -> Enco
     weights = model_hash(folder)
     guide_texts = read_guide_texts()
     found = load_exits(folder, backbone, weights)
-    modules, plans = found if found else (None, cheapest(()))
     identity = Identity(folder.name, weights, exits_hash(folder, guide_texts) if found else "")
     quick = precision == "bfloat16" or (precision is None and _bfloat16_pays(backbone))
-    return Encoder(backbone, modules, plans, identity, guide_texts, folder, quick)
+    return Encoder(backbone, found, identity, guide_texts, folder, quick)

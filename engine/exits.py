@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -12,21 +12,37 @@ from torch import nn
 
 from engine.backbone import Backbone, ModelUnreadable
 from engine.budget import BUDGET_GRID, Plan
+from engine.deepening import Calibration, calibrations
 from engine.tgem import Exit, ExitModules
 
 
-def save_exits(folder: Path, modules: ExitModules, plans: Sequence[Plan], weights: str) -> None:
-    """Write a model's exits (float16) and their plans; the two files name each other, so halves never mix.
+@dataclass(frozen=True)
+class FittedExits:
+    """All that fitting gives: modules, and how they are used."""
 
-    Args: plans: one for each budget of BUDGET_GRID; weights: the model's hash.
+    modules: ExitModules
+    plans: tuple[Plan, ...]  # one for each budget of BUDGET_GRID
+    calibrations: tuple[Calibration, ...]  # of the scores at each exit, the last one exact
+
+
+def unfitted(modules: ExitModules) -> FittedExits:
+    """Exits whose gates are still to be fitted: none is ever asked."""
+    return FittedExits(modules, tuple(Plan((), 0.0) for _ in BUDGET_GRID), calibrations(len(modules.exits) + 1))
+
+
+def save_exits(folder: Path, exits: FittedExits, weights: str) -> None:
+    """Write a model's exits, weights in float16; the two files name each other, so halves never mix.
+
+    Args: weights: the model's hash.
     """
-    stored = save({name: t.half().contiguous() for name, t in modules.state_dict().items()})
+    stored = save({name: t.half().contiguous() for name, t in exits.modules.state_dict().items()})
     about = {
         "format": 2,
         "weights": weights,
         "modules": hashlib.sha256(stored).hexdigest(),
-        "exits": modules.describe(),
-        "plans": {f"{budget:.2f}": asdict(plan) for budget, plan in zip(BUDGET_GRID, plans, strict=True)},
+        "exits": exits.modules.describe(),
+        "plans": {f"{budget:.2f}": asdict(plan) for budget, plan in zip(BUDGET_GRID, exits.plans, strict=True)},
+        "calibrations": [asdict(calibration) for calibration in exits.calibrations],
     }
     for name, data in (
         ("tgem.safetensors", stored),
@@ -37,8 +53,8 @@ def save_exits(folder: Path, modules: ExitModules, plans: Sequence[Plan], weight
         partial.replace(folder / name)
 
 
-def load_exits(folder: Path, backbone: Backbone, weights: str) -> tuple[ExitModules, list[Plan]] | None:
-    """Exit modules and plans beside a model, or None where there are none.
+def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | None:
+    """The exits beside a model, or None where there are none.
 
     Raises: ModelUnreadable where they are damaged or belong to other weights.
     """
@@ -51,7 +67,10 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> tuple[ExitModu
         modules = ExitModules([Exit(**row) for row in about["exits"]], backbone.dim)
         modules.load_state_dict(load(data))
         stored_plans = [about["plans"][f"{budget:.2f}"] for budget in BUDGET_GRID]
-        plans = [Plan(tuple(plan["open"]), float(plan["price"])) for plan in stored_plans]
+        plans = tuple(Plan(tuple(plan["open"]), float(plan["price"])) for plan in stored_plans)
+        calibrations = tuple(Calibration(**row) for row in about["calibrations"])
+        if len(calibrations) != len(modules.exits) + 1:
+            raise ValueError("a calibration for each exit")
         whole = about["modules"] == hashlib.sha256(data).hexdigest()
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelUnreadable(
@@ -63,7 +82,7 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> tuple[ExitModu
         raise ModelUnreadable(
             f"The exit weights in {folder} were fitted on other weights of the model; fit them again."
         )
-    return modules, plans
+    return FittedExits(modules, plans, calibrations)
 
 
 def exits_hash(folder: Path, guide_texts: Sequence[str]) -> str:

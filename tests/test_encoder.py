@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from engine.backbone import ModelUnreadable
-from engine.budget import BUDGET_GRID, cheapest
+from engine.budget import BUDGET_GRID
 from engine.encoder import Encoder, Identity, load_encoder
 from tests import tiny
 
@@ -111,7 +111,7 @@ def test_decide_agrees_with_encode() -> None:
 
 def test_without_exit_weights_every_photo_runs_to_full_depth(tmp_path) -> None:
     model = tiny.backbone("vit")
-    encoder = Encoder(model, None, cheapest(()), Identity("tiny", "w", ""), tiny.GUIDES, tmp_path)
+    encoder = Encoder(model, None, Identity("tiny", "w", ""), tiny.GUIDES, tmp_path)
     found = encoder.encode(tiny.pixels(3, model.size), 0.5)
     assert [e.exit for e in found] == [1, 1, 1]
     assert {e.macs for e in found} == {encoder.full_macs + len(tiny.GUIDES) * tiny.DIM}  # it is still described

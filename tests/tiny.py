@@ -1,5 +1,6 @@
 """Small random models: real open_clip classes, a few thousand weights."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 from engine.backbone import Backbone
 from engine.budget import BUDGET_GRID, Plan
 from engine.encoder import Encoder, Identity
+from engine.exits import FittedExits, unfitted
 from engine.tgem import HEAD, Exit, ExitModules
 
 DIM = 16
@@ -65,10 +67,15 @@ def ladder_of(model: Backbone) -> list[Exit]:
 
 
 def plans(*opens: tuple[int, ...]) -> list[Plan]:
-    """A plan for each budget; several ways share the grid, thriftiest first, a single one is ever dearer to that end."""
+    """A plan for each budget; several ways share the grid, thriftiest first; a single one gets dearer to that end."""
     many = len(BUDGET_GRID)
     prices = np.geomspace(2.0, 0.5, many).tolist() if len(opens) == 1 else [1.0] * many
     return [Plan(opens[i * len(opens) // many], price) for i, price in enumerate(prices)]
+
+
+def fitted(modules: ExitModules, *opens: tuple[int, ...]) -> FittedExits:
+    """Exits as `fit` would leave them, the scores at an exit telling little of those at full depth."""
+    return replace(unfitted(modules), plans=tuple(plans(*opens)))
 
 
 def encoder(kind: str = "vit", seed: int = 0, opens: tuple[tuple[int, ...], ...] = ()) -> Encoder:
@@ -82,11 +89,11 @@ def encoder(kind: str = "vit", seed: int = 0, opens: tuple[tuple[int, ...], ...]
     for gate in modules.gates:
         torch.nn.init.normal_(gate.out.weight, std=3.0)
     everything = tuple(range(len(modules.exits)))
-    found = Encoder(model, modules, plans(everything), Identity("tiny", "w", "e"), GUIDES, Path())
+    found = Encoder(model, fitted(modules, everything), Identity("tiny", "w", "e"), GUIDES, Path())
     gates, _ = found.decide(found.trace(pixels(32, model.size, seed=1)))
     for k, gate in enumerate(modules.gates):
         gate.out.bias[0] -= gates[:, k, len(BUDGET_GRID) // 2].logit().median()
-    return Encoder(model, modules, plans(*opens), Identity("tiny", "w", "e"), GUIDES, Path()) if opens else found
+    return Encoder(model, fitted(modules, *opens), Identity("tiny", "w", "e"), GUIDES, Path()) if opens else found
 
 
 def pixels(many: int, size: int, seed: int = 0) -> np.ndarray:

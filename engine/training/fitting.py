@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from engine.budget import BUDGET_GRID, Plan
+from engine.deepening import EXACT, Calibration
 from engine.encoder import Encoder, load_encoder
 from engine.errors import EngineError
 from engine.evaluation import recall
-from engine.exits import save_exits
+from engine.exits import FittedExits, save_exits
 from engine.guidance import content_distribution, divergence, statistics
 from engine.tgem import ExitModules, first_exit
 from engine.training.captions import gate_photos, read_captions
@@ -24,6 +25,7 @@ RATE, WEIGHT_DECAY = 2e-3, 0.05
 PRICES = (0.003, 30.0)  # lambda is drawn log-uniformly between these
 DIVERGENCE_WEIGHT = 0.3
 HIGHEST_LOG_PRICE = 20.0
+RANKED_HIGH = 50  # photos of a query whose scores are calibrated: those that may come to stand on its first page
 POOL = 3000  # other photos among which captions look for theirs
 SEED = 2605
 
@@ -158,6 +160,19 @@ def choose_plans(modules: ExitModules, features: Features, ways: Sequence[Course
     return plans
 
 
+def fit_calibrations(features: Features) -> tuple[Calibration, ...]:
+    """What a score at each exit foretells of the score at full depth, among the photos that a query ranks high."""
+    final = features.texts @ features.vectors[:, -1].T  # (T, N)
+    found = []
+    for k in range(features.vectors.shape[1] - 1):
+        scores, places = (features.texts @ features.vectors[:, k].T).topk(min(RANKED_HIGH, len(features.vectors)), 1)
+        deep = final.gather(1, places)
+        slope = float(((scores - scores.mean()) * (deep - deep.mean())).mean() / scores.var(correction=0))
+        offset = float(deep.mean() - slope * scores.mean())
+        found.append(Calibration(slope, offset, float((deep - slope * scores - offset).std(correction=0))))
+    return (*found, EXACT)
+
+
 def fit(data: Path, model: str | None = None, out: Path | None = None, say: Callable[[str], None] = print) -> None:
     """Fit the gates of a model's exits to a captioned set and choose how each budget is met.
 
@@ -195,5 +210,5 @@ def fit(data: Path, model: str | None = None, out: Path | None = None, say: Call
     plans = choose_plans(stored, val, courses(encoder, val))
     for budget, plan in zip(BUDGET_GRID, plans, strict=True):
         say(f"budget {budget:.2f}: exits {', '.join(str(k + 1) for k in plan.open)}, lambda {plan.price:.4g}")
-    save_exits(folder, modules, plans, encoder.identity.weights)
+    save_exits(folder, FittedExits(modules, tuple(plans), fit_calibrations(photos)), encoder.identity.weights)
     say(f"exit weights written to {folder}")

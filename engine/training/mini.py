@@ -19,10 +19,9 @@ from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from engine.backbone import model_hash
-from engine.budget import cheapest
 from engine.errors import EngineError
 from engine.evaluation import recall
-from engine.exits import save_exits
+from engine.exits import save_exits, unfitted
 from engine.fusion import fold_batch_norms
 from engine.guidance import read_guide_texts
 from engine.tgem import HEAD, Branch, Exit, ExitModules, pool
@@ -395,7 +394,7 @@ def export(model: nn.Module, student: Student, out: Path) -> None:
     for k in range(len(DEPTH_EXITS)):
         modules.branches[len(COARSE_SIZES) + k].load_state_dict(student.branches[k].state_dict())
         modules.projections[len(COARSE_SIZES) + k].load_state_dict(student.projections[k].state_dict())
-    save_exits(out, modules, cheapest(()), model_hash(out))
+    save_exits(out, unfitted(modules), model_hash(out))
 
 
 def _assign(module: nn.Module, values: dict[str, Tensor]) -> None:

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from engine.budget import BUDGET_GRID, Plan
-from engine.exits import load_exits, save_exits
+from engine.deepening import EXACT, Calibration
+from engine.exits import FittedExits, load_exits, save_exits
 from engine.tgem import ExitModules
 from engine.training import fitting
 from engine.training.features import Features
@@ -75,15 +76,26 @@ def test_courses_never_have_two_passes_before_the_last() -> None:
         assert [len(s) for s in way.statistics] == [6] * len(way.open)
 
 
+def test_a_calibration_tells_the_score_at_full_depth(case) -> None:
+    torch.manual_seed(2)
+    full = torch.nn.functional.normalize(torch.randn(40, tiny.DIM), dim=1)
+    features = Features([], torch.stack([full * 0.5, full], 1), full, torch.arange(40))  # half as long: half the score
+    early, last = fitting.fit_calibrations(features)
+    assert (early.slope, early.offset) == (pytest.approx(2, abs=1e-4), pytest.approx(0, abs=1e-4))
+    assert early.deviation == pytest.approx(0, abs=1e-4)
+    assert last == EXACT
+
+
 def test_saved_exits_load_again_and_refuse_other_weights(case, tmp_path) -> None:
     modules = case[0]
     model = tiny.backbone("vit")
-    plans = [Plan((0,), 0.5)] * len(BUDGET_GRID)
-    save_exits(tmp_path, modules, plans, "abc")
-    loaded, found = load_exits(tmp_path, model, "abc")
-    assert found == plans
+    plans = (Plan((0,), 0.5),) * len(BUDGET_GRID)
+    told = tuple(Calibration(0.9, k / 8, 0.05) for k in range(len(modules.exits)))
+    save_exits(tmp_path, FittedExits(modules, plans, (*told, EXACT)), "abc")
+    found = load_exits(tmp_path, model, "abc")
+    assert (found.plans, found.calibrations) == (plans, (*told, EXACT))
     for name, tensor in modules.state_dict().items():
-        assert torch.equal(loaded.state_dict()[name], tensor.half().float())
+        assert torch.equal(found.modules.state_dict()[name], tensor.half().float())
     with pytest.raises(Exception, match="other weights"):
         load_exits(tmp_path, model, "another")
     described = json.loads((tmp_path / "tgem.json").read_text())
