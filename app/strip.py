@@ -5,7 +5,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.encoder import Stage
+    from engine.ladder import Stage
 
 MARK_WIDTH = 0.058  # of the strip: what the numbers under a mark need to stand side by side
 

@@ -10,7 +10,7 @@ from app.strip import lanes, positions, strip, survival
 from engine.catalog import GallerySummary, Hit, IngestReport, Photo, Progress
 
 if TYPE_CHECKING:
-    from engine.encoder import Stage
+    from engine.ladder import Stage
 
 Address = Callable[[Photo, Size], str]
 Stages = Sequence["Stage"]

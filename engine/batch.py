@@ -1,12 +1,14 @@
 """One batch on its way through the encoder: which rows are still in, what each has shown, and what it cost."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 import numpy as np
 from torch import Tensor
+
+from engine.featuremap import FeatureMap
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,6 +29,19 @@ class Encoding:
     macs: int  # spent, readouts and gates included
     milliseconds: float  # for each stage it ran, the stage's time over the rows in it, summed
     budget: float
+    map: FeatureMap | None  # what it left with; None at the end of a pass, where nothing is left to resume
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What became of a photo that was sent to an exit, no gate asked on the way."""
+
+    vector: np.ndarray  # (D,) float32, unit length
+    exit: int  # 1..K
+    phrases: Phrases  # guide texts that fit best there, with their shares
+    macs: int  # spent on the way
+    milliseconds: float
+    map: FeatureMap | None
 
 
 class BatchRun:
@@ -38,6 +53,7 @@ class BatchRun:
         self._gates: list[dict[int, np.ndarray]] = [{} for _ in range(many)]
         self._phrases: list[dict[int, Phrases]] = [{} for _ in range(many)]
         self._left: dict[int, tuple[int, np.ndarray]] = {}
+        self._maps: dict[int, FeatureMap] = {}
 
     def timed(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do one piece of work and share its time among the rows that are in."""
@@ -55,9 +71,19 @@ class BatchRun:
                 self._gates[row][k] = gates[place].numpy()
             self._phrases[row][k] = phrases[place]
 
-    def leave(self, leaving: Tensor, k: int, vectors: Tensor) -> None:
-        """Take out the rows that leave at exit k (0-based)."""
+    def leave(
+        self, leaving: Tensor, k: int, vectors: Tensor, state: Tensor | None, pooled: Mapping[int, Tensor]
+    ) -> None:
+        """Take out the rows that leave at exit k (0-based).
+
+        Args: state: what the tower passes along there; None where nothing comes after.  pooled: at the exits up to k.
+        """
         found = vectors.float().numpy()
+        if state is not None:
+            states, features = state[leaving], {j: f[leaving] for j, f in pooled.items()}
+            for place, number in enumerate(leaving.nonzero()[:, 0].tolist()):
+                kept = {j: f[place] for j, f in features.items()}
+                self._maps[self.rows[number]] = FeatureMap(states[place], kept)
         for place, goes in enumerate(leaving.tolist()):
             if goes:
                 self._left[self.rows[place]] = (k, found[place].copy())
@@ -73,4 +99,11 @@ class BatchRun:
         for asked, values in self._gates[row].items():
             gates[asked] = values
         phrases = tuple(self._phrases[row].get(exit, ()) for exit in range(k + 1))
-        return Encoding(vector, k + 1, gates, phrases, macs[k], self._seconds[row] * 1000, budget)
+        milliseconds = self._seconds[row] * 1000
+        return Encoding(vector, k + 1, gates, phrases, macs[k], milliseconds, budget, self._maps.get(row))
+
+    def visit(self, row: int, macs: int) -> Visit:
+        """What became of one row that was sent to an exit."""
+        k, vector = self._left[row]
+        phrases = self._phrases[row].get(k, ())
+        return Visit(vector, k + 1, phrases, macs, self._seconds[row] * 1000, self._maps.get(row))

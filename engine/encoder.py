@@ -1,10 +1,9 @@
 """Batched early-exit encoding: a batch runs stage by stage, and rows that leave are taken out."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy, deepcopy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,34 +13,17 @@ from PIL import Image
 from torch import Tensor
 
 from engine.backbone import EMBEDDED, Backbone, Tower, load_folder, model_hash
-from engine.batch import BatchRun, Encoding, Phrases
+from engine.batch import BatchRun, Encoding, Phrases, Visit
 from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
-from engine.cost import count_macs
-from engine.exits import FittedExits, exits_hash, load_exits, unfitted
+from engine.exits import FittedExits, exits_hash, guided_hash, load_exits, unfitted
+from engine.featuremap import FeatureMap
 from engine.fusion import fuse_for_inference
-from engine.guidance import STATISTICS, content_distribution, read_guide_texts, statistics
+from engine.guidance import content_distribution, read_guide_texts, statistics
+from engine.ladder import Ladder
 from engine.tgem import HEAD, ExitModules, first_exit
 
 PHRASES_KEPT = 3
 LOWEST_LOG_PRICE = -30.0  # the logarithm of a price of nothing
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One step of the encoder, as it is drawn: as wide as its share of the MACs."""
-
-    name: str
-    size: int  # input size in px of the pass that it belongs to
-    macs: int  # of this stage alone
-    exit: int | None  # 1-based number of the exit after it
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One run of the tower over an input of one size."""
-
-    size: int  # side in px
-    exits: dict[str, int]  # name of a stage -> 0-based number of the exit after it; HEAD is the last stage's
 
 
 @dataclass(frozen=True)
@@ -95,87 +77,34 @@ class Encoder:
         self._is_open = torch.tensor(
             [[k in plan.open for plan in self.plans] for k in range(self.exits - 1)]
         )  # (K - 1, G)
-        self._lay_out()
+        self.ladder = Ladder(backbone, self.modules, self.guides.numel())
+        self.passes, self.stages, self.full_macs = self.ladder.passes, self.ladder.stages, self.ladder.full_macs
 
-    def _lay_out(self) -> None:
-        """Passes, stages and their costs."""
-        own = self.backbone.size
-        sizes = list(dict.fromkeys([*(e.size or own for e in self.modules.exits), own]))
-        self.passes = tuple(
-            Pass(size, {e.stage: k for k, e in enumerate(self.modules.exits) if (e.size or own) == size})
-            for size in sizes
-        )
-        self.passes[-1].exits[HEAD] = self.exits - 1
-        names = [*(step.name for step in self._tower.steps), HEAD]
-        self.stages = tuple(
-            Stage(name, p.size, macs, k + 1 if (k := p.exits.get(name)) is not None else None)
-            for p in self.passes
-            for name, macs in zip(names, self.backbone.measure(p.size)[0], strict=True)
-        )
-        self.full_macs = sum(self.backbone.step_macs)
-        described = self.guides.numel()  # the likeness to each guide text
-        self._depth: list[int] = []  # MACs of the exit's pass up to its stage
-        self._looks: list[tuple[int, int, int]] = []  # MACs of each exit's branch, projection and gate
-        for p in self.passes:
-            macs, shapes = self.backbone.measure(p.size)
-            depth, shape = (
-                dict(zip(names, np.cumsum(macs).tolist(), strict=True)),
-                dict(zip(names, shapes, strict=False)),
-            )
-            for stage, k in p.exits.items():
-                self._depth.append(depth[stage])
-                if k < self.exits - 1:
-                    branch, projection, gate = self._look_macs(k, shape.get(stage))
-                    self._looks.append((branch, projection, gate + described))
-
-    def _look_macs(self, k: int, shape: tuple[int, ...] | None) -> tuple[int, int, int]:
-        modules, exit = self.modules, self.modules.exits[k]
-        branch = projection = 0
-        if exit.channels and shape is not None:
-            branch = count_macs(modules.branches[k], partial(modules.branches[k], torch.zeros(shape)))
-        pooled = {j: torch.zeros(1, modules.exits[j].pooled) for j in modules.seen(k)}
-        projection = count_macs(modules.projections, partial(modules.read, k, pooled))
-        seen = torch.zeros(1, STATISTICS)
-        gate = partial(modules.gates[k], pooled[k], seen, self._log_prices[None])
-        return branch, projection, count_macs(modules.gates[k], gate)
+    def guided_by(self, texts: Sequence[str]) -> "Encoder":
+        """The same encoder with other guide texts; texts that it knows already are not encoded again."""
+        found = copy(self)
+        found.guide_texts = tuple(texts)
+        known = dict(zip(self.guide_texts, self.guides, strict=True))
+        fresh = [text for text in dict.fromkeys(texts) if text not in known]
+        if fresh:
+            known |= dict(zip(fresh, self.backbone.encode_text(fresh), strict=True))
+        found.guides = torch.stack([known[text] for text in texts])
+        found.identity = replace(self.identity, exits=guided_hash(self.identity.exits, texts))
+        found.ladder = self.ladder.describing(found.guides.numel())
+        return found
 
     def exit_macs(self, open: tuple[int, ...]) -> tuple[int, ...]:
-        """MACs of a photo that leaves at each exit while these (0-based) are asked; every pass that it ran counts.
-
-        An exit that is not asked costs 0: nobody leaves there.
-        """
-        found, spent = [0] * self.exits, 0
-        for p in self.passes:
-            asked = self._asked(p, open)
-            if not asked:
-                continue
-            for k in p.exits.values():
-                if k < self.exits - 1:
-                    branch, projection, gate = self._looks[k]
-                    spent += branch if self._is_seen(k, asked) else 0
-                    spent += projection + gate if k in asked else 0
-                if k in asked:
-                    found[k] = spent + self._depth[k]
-            spent += sum(self.backbone.measure(p.size)[0])
-        found[-1] += self.guides.numel()
-        return tuple(found)
+        """MACs of a photo that leaves at each exit while these (0-based) are asked; see `Ladder`."""
+        return self.ladder.exit_macs(open)
 
     @property
     def forced_macs(self) -> tuple[int, ...]:
         """MACs of a photo that `encode_to` sends to each exit: one pass, no gate asked."""
-        found = []
-        for k in range(self.exits - 1):
-            branches = sum(self._looks[j][0] for j in self.modules.seen(k))
-            found.append(self._depth[k] + branches + self._looks[k][1])
-        return (*found, self.full_macs)
+        return self.ladder.forced_macs
 
-    def _asked(self, p: Pass, open: tuple[int, ...]) -> list[int]:
-        """The exits of a pass at which a photo may leave; none: the pass is left out."""
-        return [k for k in p.exits.values() if k in open or k == self.exits - 1]
-
-    def _is_seen(self, k: int, asked: Sequence[int]) -> bool:
-        """Whether a readout that is asked sees the pooled features of exit k."""
-        return any(k in self.modules.seen(j) for j in asked if j < self.exits - 1)
+    def cost_to(self, from_exit: int, to_exit: int, from_map: bool) -> int:
+        """MACs of `resume` (from a map) or `run_to` from one exit to a later one, both 1-based; see `Ladder`."""
+        return self.ladder.cost_to(from_exit, to_exit, from_map)
 
     def preprocess(self, picture: Image.Image) -> np.ndarray:
         """An RGB picture of any shape to (3, S, S) uint8."""
@@ -200,7 +129,7 @@ class Encoder:
         run = BatchRun(len(pixels), len(BUDGET_GRID))
         before: Tensor | None = None
         for p in self.passes:
-            asked = self._asked(p, open)
+            asked = self.ladder.asked(p, open)
             if not asked or not run.rows:
                 continue
             state = run.timed(self._input, pixels[run.rows], p.size)
@@ -208,7 +137,7 @@ class Encoder:
             for name, work in self._steps():
                 state = run.timed(work, state)
                 k = p.exits.get(name)
-                if k is None or not (k in asked or self._is_seen(k, asked)):
+                if k is None or not (k in asked or self.ladder.is_seen(k, asked)):
                     continue
                 if k == self.exits - 1:
                     self._leave_at_the_end(run, state)
@@ -219,7 +148,7 @@ class Encoder:
                 vectors, seen, gates = run.timed(self._look, k, pooled, before)
                 run.note(k, gates, self._phrases(seen))
                 leaving = gates[:, column] >= 0.5
-                run.leave(leaving, k, vectors)
+                run.leave(leaving, k, vectors, None if name == HEAD else state, pooled)
                 kept = ~leaving
                 state, before, pooled = state[kept], seen[kept], {j: f[kept] for j, f in pooled.items()}
                 if not run.rows:
@@ -228,10 +157,16 @@ class Encoder:
         return [run.encoding(row, self.exits - 1, macs, BUDGET_GRID[column]) for row in range(len(pixels))]
 
     def _leave_at_the_end(self, run: BatchRun, vectors: Tensor) -> None:
+        self._leave_all(run, self.exits - 1, vectors, None, {})
+
+    def _leave_all(
+        self, run: BatchRun, k: int, vectors: Tensor, state: Tensor | None, pooled: dict[int, Tensor]
+    ) -> None:
+        """All rows leave at exit k (0-based), described and not asked."""
         if self.guide_texts:
-            seen = content_distribution(vectors, self.guides, self.backbone.sharpness)
-            run.note(self.exits - 1, None, self._phrases(seen))
-        run.leave(torch.ones(len(run.rows), dtype=torch.bool), self.exits - 1, vectors)
+            seen = run.timed(content_distribution, vectors, self.guides, self.backbone.sharpness)
+            run.note(k, None, self._phrases(seen))
+        run.leave(torch.ones(len(run.rows), dtype=torch.bool), k, vectors, state, pooled)
 
     def _input(self, pixels: np.ndarray, size: int) -> Tensor:
         """(B, 3, S, S) uint8 to what the tower takes, made smaller for a pass over a smaller input."""
@@ -275,20 +210,78 @@ class Encoder:
 
         Returns: (B, D) float32, unit length.
         """
-        wanted = exit - 1
-        p = next(p for p in self.passes if wanted in p.exits.values())
-        state = self._input(pixels, p.size)
-        pooled: dict[int, Tensor] = {}
+        run = BatchRun(len(pixels), 0)
+        return self._course(run, self._input(pixels, self.ladder.pass_of(exit - 1).size), exit - 1)[0].numpy()
+
+    @torch.inference_mode()
+    def run_to(self, pixels: np.ndarray, exit: int) -> list[Visit]:
+        """Send photos to one exit (1-based) by its pass alone, no gate asked; they are described there.
+
+        Args: pixels: (B, 3, S, S) uint8.
+        """
+        if not len(pixels):
+            return []
+        run = BatchRun(len(pixels), 0)
+        state = run.timed(self._input, pixels, self.ladder.pass_of(exit - 1).size)
+        return self._visits(run, self._course(run, state, exit - 1), exit - 1, self.ladder.cost_to(1, exit, False))
+
+    @torch.inference_mode()
+    def resume(self, maps: Sequence[FeatureMap], from_exit: int, to_exit: int) -> list[Visit]:
+        """Send photos on from the feature maps that they left one exit with to a later one, as `run_to` does.
+
+        Args: from_exit, to_exit: 1-based; `ladder.resumes` says whether the first leads to the second.
+        """
+        if not maps:
+            return []
+        run = BatchRun(len(maps), 0)
+        state = self._stacked(maps)
+        pooled = {j: torch.stack([m.pooled[j] for m in maps]) for j in maps[0].pooled}
+        course = self._course(run, state, to_exit - 1, from_exit - 1, pooled)
+        return self._visits(run, course, to_exit - 1, self.ladder.cost_to(from_exit, to_exit, True))
+
+    def unpack_map(self, data: bytes, exit: int) -> FeatureMap | None:
+        """A packed feature map of an exit (1-based); None where it is damaged or not of this encoder."""
+        k = exit - 1
+        widths = {j: self.modules.exits[j].pooled for j in self.modules.seen(k)} if k < self.exits - 1 else {}
+        return FeatureMap.unpack(data, self.ladder.shapes[k], widths)
+
+    def _stacked(self, maps: Sequence[FeatureMap]) -> Tensor:
+        """The batch that maps were taken from, as the tower would have passed it on."""
+        state = torch.stack([m.state for m in maps])
+        if self.precision != "bfloat16":
+            return state.float()
+        quick = state.bfloat16()
+        return quick.contiguous(memory_format=torch.channels_last) if quick.dim() == 4 else quick
+
+    def _course(
+        self, run: BatchRun, state: Tensor, wanted: int, start: int = -1, seen: Mapping[int, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor | None, dict[int, Tensor]]:
+        """From the input of a pass, or from the map of one of its exits, to another one; exits are 0-based.
+
+        Args: start: the exit that the state is of; -1: it is the input.  seen: pooled features of the exits up to it.
+        Returns: embeddings (B, D), the state there (None at the end of a pass), and the pooled features seen.
+        """
+        p, pooled, on = self.ladder.pass_of(wanted), dict(seen or {}), start < 0
         for name, work in self._steps():
-            state = work(state)
             k = p.exits.get(name)
-            if k == self.exits - 1:
-                break
-            if k is not None and self._is_seen(k, [wanted]):
-                pooled[k] = self._pooled(k, state)
+            if on:
+                state = run.timed(work, state)
+                if k == self.exits - 1:
+                    break
+                if k is not None and self.ladder.is_seen(k, [wanted]):
+                    pooled[k] = run.timed(self._pooled, k, state)
                 if k == wanted:
-                    return self.modules.read(k, pooled).numpy()
-        return state.numpy()
+                    vectors = run.timed(self.modules.read, k, pooled)
+                    return vectors, None if name == HEAD else state, pooled
+            on = on or k == start
+        return state, None, {}
+
+    def _visits(
+        self, run: BatchRun, course: tuple[Tensor, Tensor | None, dict[int, Tensor]], k: int, macs: int
+    ) -> list[Visit]:
+        many = len(run.rows)
+        self._leave_all(run, k, *course)
+        return [run.visit(row, macs) for row in range(many)]
 
     @torch.inference_mode()
     def trace(self, pixels: np.ndarray) -> Trace:

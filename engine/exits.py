@@ -97,6 +97,11 @@ def exits_hash(folder: Path, guide_texts: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
+def guided_hash(exits: str, guide_texts: Sequence[str]) -> str:
+    """The hash of exits that decide by other guide texts than the general ones; "" where there are none to decide."""
+    return hashlib.sha256("\n".join([exits, *guide_texts]).encode()).hexdigest() if exits else ""
+
+
 def readouts_hash(modules: ExitModules) -> str:
     """SHA-256, in hex, of branches and projections alone: what an exit sees, whatever its gate makes of it."""
     digest = hashlib.sha256()

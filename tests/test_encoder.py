@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from engine.backbone import ModelUnreadable
 from engine.budget import BUDGET_GRID
 from engine.encoder import Encoder, Identity, load_encoder
+from engine.tgem import HEAD
 from tests import tiny
 
 MIDDLE = BUDGET_GRID[len(BUDGET_GRID) // 2]
@@ -132,6 +134,133 @@ def test_bfloat16_embeddings_stay_near_those_of_float32() -> None:
     assert quick.precision == "bfloat16"
     similarity = (plain.encode_to(photos, plain.exits) * quick.encode_to(photos, plain.exits)).sum(1)
     assert (similarity > 0.99).all()
+
+
+def shallow(encoder: Encoder) -> dict[int, list[int]]:
+    """Rows of `tiny.pixels(24, ...)` by the exit, 1-based, at which they leave at a middling budget."""
+    found = encoder.encode(tiny.pixels(24, encoder.backbone.size), MIDDLE)
+    return {exit: [row for row, e in enumerate(found) if e.exit == exit] for exit in {e.exit for e in found}}
+
+
+@pytest.mark.parametrize("kind", tiny.VISION)
+def test_photos_resumed_from_their_maps_end_where_a_straight_run_ends(kind: str) -> None:
+    encoder = tiny.encoder(kind)
+    photos = tiny.pixels(24, encoder.backbone.size)
+    found = encoder.encode(photos, MIDDLE)
+    resumed = 0
+    for exit, rows in shallow(encoder).items():
+        for to_exit in range(exit + 1, encoder.exits + 1):
+            visits = encoder.resume([found[row].map for row in rows], exit, to_exit)
+            assert {v.exit for v in visits} == {to_exit}
+            straight = encoder.encode_to(photos[rows], to_exit)
+            np.testing.assert_allclose(np.stack([v.vector for v in visits]), straight, atol=1e-5)
+            resumed += len(visits)
+    assert resumed > 24, "the case must resume from several exits"
+
+
+@pytest.mark.parametrize("kind", tiny.VISION)
+def test_a_photo_may_leave_again_on_the_way(kind: str) -> None:
+    encoder = tiny.encoder(kind)
+    photos = tiny.pixels(3, encoder.backbone.size)
+    maps = [visit.map for visit in encoder.run_to(photos, 1)]
+    for exit in range(2, encoder.exits + 1):
+        visits = encoder.resume(maps, exit - 1, exit)
+        np.testing.assert_allclose([v.vector for v in visits], encoder.encode_to(photos, exit), atol=1e-5)
+        maps = [visit.map for visit in visits]
+    assert maps == [None] * 3
+
+
+@pytest.mark.parametrize("kind", tiny.VISION)
+def test_a_map_survives_being_kept(kind: str) -> None:
+    encoder = tiny.encoder(kind)
+    (visit,) = encoder.run_to(tiny.pixels(1, encoder.backbone.size), 2)
+    kept = encoder.unpack_map(visit.map.pack(), 2)
+    assert np.array_equal(
+        encoder.resume([kept], 2, encoder.exits)[0].vector, encoder.resume([visit.map], 2, encoder.exits)[0].vector
+    )
+    assert encoder.unpack_map(visit.map.pack(), 1) is None, "of another exit"
+    assert encoder.unpack_map(visit.map.pack()[:-9], 2) is None, "cut short"
+    assert encoder.unpack_map(b"", 2) is None
+
+
+class Counter:
+    """MACs of what an encoder runs, counted where it runs; for encoders without branches."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.total = 0
+        steps = {id(step): macs for step, macs in zip(encoder._tower.steps, encoder.backbone.step_macs, strict=False)}
+        assert not any(e.channels for e in encoder.modules.exits)
+
+        def counting(run, macs):
+            def counted(state):
+                self.total += macs * len(state)
+                return run(state)
+
+            return counted
+
+        counted = tuple(replace(step, run=counting(step.run, steps[id(step)])) for step in encoder._tower.steps)
+        finish = counting(encoder._tower.finish, encoder.backbone.step_macs[-1])
+        encoder._tower = replace(encoder._tower, steps=counted, finish=finish)
+        for k, projection in enumerate(encoder.modules.projections):
+            if encoder.modules.exits[k].stage != HEAD:
+                projection.register_forward_hook(
+                    lambda module, args, output: setattr(
+                        self, "total", self.total + module.in_features * module.out_features * len(args[0])
+                    )
+                )
+
+
+@pytest.mark.parametrize("kind", tiny.VISION)
+def test_what_a_way_is_said_to_cost_is_what_ran(kind: str) -> None:
+    encoder = tiny.encoder(kind)
+    counter, photos = Counter(encoder), tiny.pixels(2, encoder.backbone.size)
+    described = tiny.DIM * len(tiny.GUIDES)
+    for start in range(1, encoder.exits):
+        maps = [visit.map for visit in encoder.run_to(photos, start)]
+        for end in range(start + 1, encoder.exits + 1):
+            for from_map in (True, False):
+                counter.total = 0
+                visits = encoder.resume(maps, start, end) if from_map else encoder.run_to(photos, end)
+                assert [v.macs for v in visits] == [encoder.cost_to(start, end, from_map)] * 2
+                assert counter.total + 2 * described == sum(v.macs for v in visits)
+
+
+def test_where_a_map_leads_nowhere_the_photo_is_run_again() -> None:
+    encoder = tiny.encoder("efficientnet", opens=LADDER)
+    photos = tiny.pixels(4, encoder.backbone.size)
+    assert [visit.map for visit in encoder.run_to(photos, 1)] == [None] * 4
+    assert not encoder.ladder.resumes(1, 3)
+    assert encoder.ladder.resumes(3, encoder.exits)
+    whole = encoder.cost_to(1, encoder.exits, False)
+    assert encoder.cost_to(1, encoder.exits, True) == whole == encoder.full_macs + tiny.DIM * len(tiny.GUIDES)
+    assert encoder.cost_to(3, encoder.exits, True) < whole
+
+
+def test_a_visit_describes_the_photo_where_it_ended() -> None:
+    encoder = tiny.encoder()
+    for exit in range(1, encoder.exits + 1):
+        (visit,) = encoder.run_to(tiny.pixels(1, 32), exit)
+        assert len(visit.phrases) == 3
+        assert {text for text, _ in visit.phrases} <= set(tiny.GUIDES)
+        assert visit.milliseconds > 0
+    assert encoder.run_to(tiny.pixels(0, 32), 1) == encoder.resume([], 1, 2) == []
+
+
+def test_an_owners_guide_texts_describe_and_decide_and_name_another_encoder() -> None:
+    encoder = tiny.encoder()
+    texts = ("a boat", "a dog", "the sea")
+    guided = encoder.guided_by(texts)
+    photos = tiny.pixels(24, 32)
+    assert {text for e in guided.encode(photos) for exit in e.phrases for text, _ in exit} == set(texts)
+    np.testing.assert_allclose(guided.guides, encoder.backbone.encode_text(texts), atol=1e-6)
+    assert guided.identity != encoder.identity
+    assert guided.identity == encoder.guided_by(texts).identity != encoder.guided_by(texts[:2]).identity
+    assert [e.exit for e in guided.encode(photos)] != [e.exit for e in encoder.encode(photos)]
+    assert np.array_equal(guided.encode_to(photos, 2), encoder.encode_to(photos, 2))
+    everything = encoder.plans[0].open
+    fewer = tiny.DIM * (len(tiny.GUIDES) - len(texts)) * encoder.exits
+    assert encoder.exit_macs(everything)[-1] - guided.exit_macs(everything)[-1] == fewer
+    assert encoder.guide_texts == tiny.GUIDES
 
 
 LADDER = ((0,), (1,), (2, 3))  # thrifty budgets ask the smallest pass, the costliest the exits along the depth

@@ -1,0 +1,142 @@
+"""The encoder as a ladder: passes over inputs of growing size, exits along each one, and what every way costs."""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+from engine.backbone import Backbone
+from engine.budget import BUDGET_GRID
+from engine.cost import count_macs
+from engine.guidance import STATISTICS
+from engine.tgem import HEAD, ExitModules
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the encoder, as it is drawn: as wide as its share of the MACs."""
+
+    name: str
+    size: int  # input size in px of the pass that it belongs to
+    macs: int  # of this stage alone
+    exit: int | None  # 1-based number of the exit after it
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One run of the tower over an input of one size."""
+
+    size: int  # side in px
+    exits: dict[str, int]  # name of a stage -> 0-based number of the exit after it; HEAD is the last stage's
+
+
+class Ladder:
+    """Passes, stages and MACs of an encoder."""
+
+    def __init__(self, backbone: Backbone, modules: ExitModules, described: int) -> None:
+        """Args: described: MACs of the likeness to each guide text, paid wherever a photo is described."""
+        self._backbone, self._modules, self._described = backbone, modules, described
+        self.exits = len(modules.exits) + 1
+        own = backbone.size
+        sizes = list(dict.fromkeys([*(e.size or own for e in modules.exits), own]))
+        self.passes = tuple(
+            Pass(size, {e.stage: k for k, e in enumerate(modules.exits) if (e.size or own) == size}) for size in sizes
+        )
+        self.passes[-1].exits[HEAD] = self.exits - 1
+        names = [*(step.name for step in backbone.tower.steps), HEAD]
+        self.stages = tuple(
+            Stage(name, p.size, macs, k + 1 if (k := p.exits.get(name)) is not None else None)
+            for p in self.passes
+            for name, macs in zip(names, backbone.measure(p.size)[0], strict=True)
+        )
+        self.full_macs = sum(backbone.step_macs)
+        self.shapes: list[tuple[int, ...] | None] = []  # of the feature map at each exit, for one photo; None: no map
+        self._depth: list[int] = []  # MACs of the exit's pass up to its stage
+        self._looks: list[tuple[int, int, int]] = []  # MACs of each exit's branch, projection and gate
+        for p in self.passes:
+            macs, shapes = backbone.measure(p.size)
+            depth = dict(zip(names, np.cumsum(macs).tolist(), strict=True))
+            shape = dict(zip(names, shapes, strict=False))
+            for stage, k in p.exits.items():
+                self._depth.append(depth[stage])
+                self.shapes.append(shape[stage][1:] if stage in shape else None)
+                if k < self.exits - 1:
+                    self._looks.append(self._look_macs(k, shape.get(stage)))
+
+    def describing(self, described: int) -> "Ladder":
+        """The same ladder with other guide texts, by the MACs of the likeness to each."""
+        found = copy(self)
+        found._described = described
+        return found
+
+    def pass_of(self, k: int) -> Pass:
+        """The pass that exit k (0-based) belongs to."""
+        return next(p for p in self.passes if k in p.exits.values())
+
+    def asked(self, p: Pass, open: tuple[int, ...]) -> list[int]:
+        """The exits of a pass at which a photo may leave; none: the pass is left out."""
+        return [k for k in p.exits.values() if k in open or k == self.exits - 1]
+
+    def is_seen(self, k: int, asked: Sequence[int]) -> bool:
+        """Whether a readout that is asked sees the pooled features of exit k."""
+        return any(k in self._modules.seen(j) for j in asked if j < self.exits - 1)
+
+    def exit_macs(self, open: tuple[int, ...]) -> tuple[int, ...]:
+        """MACs of a photo that leaves at each exit while these (0-based) are asked; every pass that it ran counts.
+
+        An exit that is not asked costs 0: nobody leaves there.
+        """
+        found, spent = [0] * self.exits, 0
+        for p in self.passes:
+            asked = self.asked(p, open)
+            if not asked:
+                continue
+            for k in p.exits.values():
+                if k < self.exits - 1:
+                    branch, projection, gate = self._looks[k]
+                    spent += branch if self.is_seen(k, asked) else 0
+                    spent += projection + gate + self._described if k in asked else 0
+                if k in asked:
+                    found[k] = spent + self._depth[k]
+            spent += sum(self._backbone.measure(p.size)[0])
+        found[-1] += self._described
+        return tuple(found)
+
+    @property
+    def forced_macs(self) -> tuple[int, ...]:
+        """MACs of a photo that `Encoder.encode_to` sends to each exit: one pass, no gate asked, nothing described."""
+        return tuple(self._depth[k] + self._read_macs(k) for k in range(self.exits))
+
+    def resumes(self, from_exit: int, to_exit: int) -> bool:
+        """Whether the feature map at one exit (1-based) leads to another: both belong to one pass."""
+        start, end = from_exit - 1, to_exit - 1
+        return start < end and self.shapes[start] is not None and end in self.pass_of(start).exits.values()
+
+    def cost_to(self, from_exit: int, to_exit: int, from_map: bool) -> int:
+        """MACs of sending a photo that stands at one exit on to a later one (both 1-based), where it is described.
+
+        Args: from_map: its feature map is at hand; where that leads nowhere, the photo itself is run again.
+        """
+        start, end = from_exit - 1, to_exit - 1
+        if not (from_map and self.resumes(from_exit, to_exit)):
+            return self._depth[end] + self._read_macs(end) + self._described
+        return self._depth[end] - self._depth[start] + self._read_macs(end, after=start) + self._described
+
+    def _read_macs(self, k: int, after: int = -1) -> int:
+        """MACs of reading an embedding at exit k, the branches up to exit `after` having run already (0-based)."""
+        if k == self.exits - 1:
+            return 0
+        return sum(self._looks[j][0] for j in self._modules.seen(k) if j > after) + self._looks[k][1]
+
+    def _look_macs(self, k: int, shape: tuple[int, ...] | None) -> tuple[int, int, int]:
+        modules, exit = self._modules, self._modules.exits[k]
+        branch = projection = 0
+        if exit.channels and shape is not None:
+            branch = count_macs(modules.branches[k], partial(modules.branches[k], torch.zeros(shape)))
+        pooled = {j: torch.zeros(1, modules.exits[j].pooled) for j in modules.seen(k)}
+        projection = count_macs(modules.projections, partial(modules.read, k, pooled))
+        seen, prices = torch.zeros(1, STATISTICS), torch.zeros(1, len(BUDGET_GRID))
+        return branch, projection, count_macs(modules.gates[k], partial(modules.gates[k], pooled[k], seen, prices))
