@@ -1,7 +1,8 @@
 """The use cases: take photos in, find them by words, tell what each one cost."""
 
+import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,9 +11,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.budget import BUDGET_GRID
+from engine.forecast import Forecast, forecast
+from engine.images import open_picture
 from engine.index import VectorIndex
-from engine.intake import Decoded, Skipped, Upload, decoded_batches, file_upload, folder_uploads
-from engine.store import CollectionRow, EncodingRow, GalleryMissing, ImageRow, Kind, ModelChanged, ModelStamp, Store
+from engine.intake import KEPT_SIDE, Decoded, Skipped, Upload, decoded_batches, file_upload, folder_uploads
+from engine.query import DROPPED, QueryRejected, embed, parse
+from engine.store import (
+    CollectionRow,
+    EncodingRow,
+    GalleryMissing,
+    ImageRow,
+    Kind,
+    ModelChanged,
+    ModelStamp,
+    PhotoMissing,
+    Store,
+)
 
 if TYPE_CHECKING:
     from engine.batch import Encoding
@@ -35,6 +50,9 @@ __all__ = [
 ]
 
 Phrases = tuple[tuple[tuple[str, float], ...], ...]
+
+SAMPLE = 300  # photos among which typical ones are looked for
+CHUNK = 5_000  # photos whose gate values are read at once: a few MB
 
 
 @dataclass(frozen=True)
@@ -114,6 +132,7 @@ class GallerySummary:
     exits: tuple[int, ...]  # photos that left at each exit
     model: str | None
     budget: float | None
+    link: str | None  # what its published address ends with; None while it is not published
 
 
 class Catalog:
@@ -144,6 +163,33 @@ class Catalog:
         self._store.remove(collection_id)
         with self._lock:
             self._indexes.pop(collection_id, None)
+
+    def rename(self, collection_id: int, name: str) -> None:
+        """Give a collection another name; raises GalleryMissing, NameTaken."""
+        self._store.rename(collection_id, name)
+
+    def publish(self, collection_id: int, public: bool) -> str | None:
+        """Let everyone with the link look at a collection, or nobody any more; raises GalleryMissing.
+
+        Returns: the link's end, which cannot be guessed. One that was taken back is never given again.
+        """
+        link = self._store.collection(collection_id).link if public else None
+        if public and link is None:
+            link = secrets.token_urlsafe(16)
+        self._store.set_link(collection_id, link)
+        return link
+
+    def published(self, link: str) -> int | None:
+        """The collection that is published under a link."""
+        row = self._store.linked(link) if link else None
+        return row.id if row is not None else None
+
+    def remove_photos(self, collection_id: int, photo_ids: Iterable[int]) -> int:
+        """Delete photos of a collection and all that is kept of them; returns how many there were."""
+        removed = self._store.remove_images(collection_id, list(photo_ids))
+        with self._lock:
+            self._indexes.pop(collection_id, None)  # built again at the next search
+        return removed
 
     def galleries(self) -> list[GallerySummary]:
         """All collections, the demo among them: the one indexed last first."""
@@ -240,6 +286,51 @@ class Catalog:
         rows = self._store.images(list(found))
         return [Hit(rank, found[row.id], _photo(row)) for rank, row in enumerate(rows, start=1)]
 
+    def embed_query(self, collection_id: int, text: str, dropped: np.ndarray | None = None) -> np.ndarray | None:
+        """What one line of words and pictures asks for (see `engine.query`); None for a blank line.
+
+        Args:
+            dropped: (D,) the picture that came with the query, where one did.
+        Returns: (D,) float32, unit length.
+        Raises: QueryRejected; PhotoMissing for a photo that is not of this collection.
+        """
+
+        def photo(name: str) -> np.ndarray:
+            if name != DROPPED:
+                return self._vector(collection_id, int(name))
+            if dropped is None:
+                raise QueryRejected("The picture of this query is gone; drop it again.")
+            return dropped
+
+        terms = parse(text)
+        return embed(terms, self.encoder.encode_text, photo) if terms else None
+
+    def embed_picture(self, data: bytes, name: str) -> np.ndarray:
+        """(D,) What a picture shows, at full depth; raises ImageRejected. Nothing of it is kept."""
+        encoder = self.encoder
+        pixels = encoder.preprocess(open_picture(data, name, KEPT_SIDE).rgb)
+        return encoder.encode_to(pixels[None], encoder.exits)[0]
+
+    def at_exit(self, collection_id: int, exit: int, limit: int = 3) -> list[Photo]:
+        """A collection's typical photos among those that left at an exit: the nearest to their mean embedding."""
+        rows = self._store.at_exit(collection_id, exit, SAMPLE)
+        if not rows:
+            return []
+        vectors = np.stack([np.frombuffer(row.encoding.vector, np.float32) for row in rows])
+        nearest = np.argsort(-(vectors @ vectors.mean(axis=0)), kind="stable")[:limit]
+        return [_photo(rows[place]) for place in nearest]
+
+    def forecast(self, collection_id: int, budget: float) -> Forecast:
+        """What a collection's photos would do at another budget, as far as their gate values tell."""
+        plans, to = self.encoder.plans, _place(budget)
+        return forecast(self._gates(collection_id), plans, self.encoder.exit_macs(plans[to].open), to)
+
+    def _vector(self, collection_id: int, photo_id: int) -> np.ndarray:
+        ids, vectors = self._store.vectors(collection_id, photo_id - 1, 1)
+        if ids.tolist() != [photo_id]:
+            raise PhotoMissing(f"There is no photo number {photo_id} in this gallery; search again.")
+        return vectors[0]
+
     def _encode(
         self, collection_id: int, encoder: "Encoder", budget: float | None, photos: list[Decoded]
     ) -> list[ImageRow]:
@@ -264,7 +355,27 @@ class Catalog:
             exits=tuple(totals.exits.get(exit, 0) for exit in range(1, (row.exits or 0) + 1)),
             model=row.model,
             budget=row.budget,
+            link=row.link,
         )
+
+    def _gates(self, collection_id: int) -> Iterator[tuple[int, np.ndarray]]:
+        """A collection's photos by the budget they were encoded for, as `forecast` takes them."""
+        gated = self.encoder.exits - 1
+        after = 0
+        while rows := self._store.gates(collection_id, after, CHUNK):
+            after = rows[-1][0]
+            places = [_place(budget) for _, budget, _ in rows]
+            values = np.full((len(rows), gated, len(BUDGET_GRID)), np.nan, np.float32)
+            for row, (_, _, gates) in enumerate(rows):
+                reached = np.frombuffer(gates, np.float32).reshape(-1, len(BUDGET_GRID))
+                values[row, : len(reached)] = reached
+            for origin in set(places):
+                yield origin, values[[place == origin for place in places]]
+
+
+def _place(budget: float) -> int:
+    """The nearest budget's place on the grid."""
+    return int(np.abs(np.array(BUDGET_GRID) - budget).argmin())
 
 
 def _stamp(encoder: "Encoder") -> ModelStamp:

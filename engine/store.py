@@ -55,6 +55,10 @@ class Totals:
     exits: Mapping[int, int]  # exit -> photos that left there
 
 
+class NameTaken(EngineError):
+    """There is a collection of that name already."""
+
+
 class Base(DeclarativeBase):
     """The tables, as the newest migration makes them."""
 
@@ -77,6 +81,7 @@ class CollectionRow(Base):
     budget: Mapped[float | None]
     created_at: Mapped[float]  # seconds since the epoch
     indexed_at: Mapped[float | None]
+    link: Mapped[str | None] = mapped_column(index=True, unique=True)  # what its published address ends with
 
     def require(self, stamp: ModelStamp) -> None:
         """Raise ModelChanged if the images in here were encoded with other weights than the stamp's."""
@@ -126,6 +131,21 @@ class EncodingRow(Base):
     macs_query: Mapped[int] = mapped_column(BigInteger, default=0)
     milliseconds: Mapped[float]
     budget: Mapped[float]
+
+
+class RaceRow(Base):
+    """One measured race between the full encoder and the one that stops early, over photos of a collection."""
+
+    __tablename__ = "races"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"), index=True)
+    at: Mapped[float]  # seconds since the epoch
+    photos: Mapped[int]
+    budget: Mapped[float]
+    full_per_second: Mapped[float]
+    early_per_second: Mapped[float]
+    macs_share: Mapped[float]
 
 
 class Store:
@@ -191,10 +211,31 @@ class Store:
             _collection(session, collection_id)
             hashes = set(session.scalars(of_collection))
             session.execute(delete(CollectionRow).where(CollectionRow.id == collection_id))
-        # After the commit, so that no row ever lacks its file; in a transaction, so that no `add` comes in between.
+        self._drop_pictures(hashes)
+
+    def rename(self, collection_id: int, name: str) -> None:
+        """Give a collection another name; raises GalleryMissing, NameTaken."""
         with self._write() as session:
-            for content_hash in hashes - set(session.scalars(select(ImageRow.content_hash).distinct())):
-                self.picture_path(content_hash).unlink(missing_ok=True)
+            row = _collection(session, collection_id)
+            others = select(CollectionRow.id).where(
+                CollectionRow.name == name,
+                CollectionRow.kind == row.kind,
+                CollectionRow.owner.is_not_distinct_from(row.owner),
+                CollectionRow.id != collection_id,
+            )
+            if session.scalar(others) is not None:
+                raise NameTaken(f'There is a gallery "{name}" already; choose another name.')
+            row.name = name
+
+    def set_link(self, collection_id: int, link: str | None) -> None:
+        """Publish a collection under a link, or under none any more; raises GalleryMissing."""
+        with self._write() as session:
+            _collection(session, collection_id).link = link
+
+    def linked(self, link: str) -> CollectionRow | None:
+        """The collection that is published under a link."""
+        with self._read() as session:
+            return session.scalar(select(CollectionRow).where(CollectionRow.link == link))
 
     def totals(self, collection_id: int) -> Totals:
         """Sums over the images of a collection; zeros for one that is empty or not there."""
@@ -211,6 +252,20 @@ class Store:
             macs=sum(macs for *_, macs in counted),
             exits={exit: photos for exit, photos, _ in counted},
         )
+
+    # Races
+
+    def add_race(self, race: RaceRow) -> None:
+        """Keep a race; one whose collection has gone meanwhile is dropped."""
+        with self._write() as session:
+            if session.get(CollectionRow, race.collection_id) is not None:
+                session.add(race)
+
+    def last_race(self, collection_id: int) -> RaceRow | None:
+        """The latest race over photos of a collection."""
+        races = select(RaceRow).where(RaceRow.collection_id == collection_id).order_by(RaceRow.at.desc()).limit(1)
+        with self._read() as session:
+            return session.scalar(races)
 
     # Images
 
@@ -276,6 +331,39 @@ class Store:
         with self._read() as session:
             return list(session.scalars(rows.offset(offset).limit(limit)))
 
+    def remove_images(self, collection_id: int, image_ids: Sequence[int]) -> int:
+        """Delete images of a collection, and the pictures that no other one uses; returns how many there were."""
+        wanted = (ImageRow.collection_id == collection_id, ImageRow.id.in_(image_ids))
+        with self._write() as session:
+            hashes = list(session.scalars(select(ImageRow.content_hash).where(*wanted)))
+            session.execute(delete(ImageRow).where(*wanted))
+        self._drop_pictures(set(hashes))
+        return len(hashes)
+
+    def at_exit(self, collection_id: int, exit: int, limit: int) -> list[ImageRow]:
+        """Images of a collection that left at an exit, in the order in which they came."""
+        rows = (
+            select(ImageRow)
+            .join(EncodingRow, EncodingRow.image_id == ImageRow.id)
+            .where(ImageRow.collection_id == collection_id, EncodingRow.exit == exit)
+            .order_by(ImageRow.id)
+            .limit(limit)
+        )
+        with self._read() as session:
+            return list(session.scalars(rows))
+
+    def gates(self, collection_id: int, after: int, limit: int) -> list[tuple[int, float, bytes]]:
+        """Of a collection's images with an id above `after`, in order of id: id, budget and gate values."""
+        wanted = (
+            select(ImageRow.id, EncodingRow.budget, EncodingRow.gates)
+            .join(EncodingRow, EncodingRow.image_id == ImageRow.id)
+            .where(ImageRow.collection_id == collection_id, ImageRow.id > after)
+            .order_by(ImageRow.id)
+            .limit(limit)
+        )
+        with self._read() as session:
+            return [(image_id, budget, gates) for image_id, budget, gates in session.execute(wanted)]
+
     def vectors(self, collection_id: int, after: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
         """The vectors of a collection's images with an id above `after`, in order of id.
 
@@ -309,6 +397,14 @@ class Store:
         with NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
             file.write(data)
         os.replace(file.name, path)
+
+    def _drop_pictures(self, hashes: set[str]) -> None:
+        """Delete the pictures among these that no image uses any more."""
+        # After the commit, so that no row ever lacks its file; in a transaction, so that no `add` comes in between.
+        with self._write() as session:
+            for content_hash in hashes:
+                if session.scalar(select(ImageRow.id).where(ImageRow.content_hash == content_hash).limit(1)) is None:
+                    self.picture_path(content_hash).unlink(missing_ok=True)
 
     # Sessions
 

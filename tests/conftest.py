@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.budget import BUDGET_GRID, Plan
 from engine.catalog import Catalog, Upload
 from engine.store import Store
 
-GRID = (0.5, 0.75, 1.0)
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0), "grey": (1, 1, 1)}
 
 
@@ -52,13 +52,20 @@ class FakeEncoder:
     dim: int = 3
     exits: int = 3
     full_macs: int = 100
-    exit_macs: tuple[int, ...] = (40, 70, 100)
+    costs: tuple[int, ...] = (40, 70, 100)
     stages: tuple[FakeStage, ...] = (
         FakeStage("stem", 8, 20, None),
         FakeStage("blocks.0", 8, 20, 1),
         FakeStage("blocks.1", 8, 30, 2),
         FakeStage("blocks.2", 8, 30, 3),
     )
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        return tuple(Plan(tuple(range(self.exits - 1)), 1.0) for _ in BUDGET_GRID)
+
+    def exit_macs(self, open: tuple[int, ...]) -> tuple[int, ...]:
+        return self.costs
 
     def preprocess(self, picture: Image.Image) -> np.ndarray:
         return np.asarray(picture.resize((8, 8), Image.Resampling.NEAREST)).transpose(2, 0, 1)
@@ -67,13 +74,17 @@ class FakeEncoder:
         self.batches.append(len(pixels))
         return [self._encode_one(picture, budget) for picture in pixels]
 
+    def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
+        return np.stack([_unit(picture.reshape(3, -1).astype(np.float32).mean(axis=1)) for picture in pixels])
+
     def _encode_one(self, picture: np.ndarray, budget: float) -> FakeEncoding:
         colours = picture.reshape(3, -1).astype(np.float32)
         plain = bool((colours == colours[:, :1]).all()) and budget < 1
         exit = 1 if plain else self.exits
-        gates = np.full((min(exit, self.exits - 1), len(GRID)), float(plain), np.float32)
+        gates = np.full((min(exit, self.exits - 1), len(BUDGET_GRID)), float(plain), np.float32)
+        gates[:, -1] = 0
         phrases = ((("a colour", 0.9), ("a thing", 0.1)),) * exit
-        return FakeEncoding(_unit(colours.mean(axis=1)), exit, gates, phrases, self.exit_macs[exit - 1], 2.0, budget)
+        return FakeEncoding(_unit(colours.mean(axis=1)), exit, gates, phrases, self.costs[exit - 1], 2.0, budget)
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         sums = [

@@ -19,10 +19,11 @@ from app.handlers import Handlers
 from app.layout import build, launch_options
 from app.pictures import Pictures, secret_of
 from app.uploads import taken_in
+from engine.budget import BUDGET_GRID
 from engine.catalog import Catalog, IngestReport, Upload
 from engine.home import home
 from engine.store import Store
-from tests.conftest import GRID, FakeEncoder
+from tests.conftest import FakeEncoder
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def pictures(catalog: Catalog) -> Pictures:
 
 @pytest.fixture
 def handlers(catalog: Catalog, demo: Demo, pictures: Pictures) -> Handlers:
-    return Handlers(catalog, demo, pictures, GRID)
+    return Handlers(catalog, demo, pictures, BUDGET_GRID)
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ class TestHandlers:
     def test_before_the_demo_gallery_is_ready_its_progress_is_shown(
         self, catalog: Catalog, folder: Path, pictures: Pictures
     ) -> None:
-        handlers = Handlers(catalog, Demo(catalog, folder), pictures, GRID)
+        handlers = Handlers(catalog, Demo(catalog, folder), pictures, BUDGET_GRID)
         _, _, timer, *_, grid, _, _ = handlers.opened()
         assert timer["active"]
         assert "Encoding the demo gallery" in grid
@@ -183,7 +184,7 @@ class TestHandlers:
         threading.excepthook = lambda _: None
         demo.start().join()
         threading.excepthook = thread_error
-        _, _, timer, *_, grid, _, _ = Handlers(catalog, demo, pictures, GRID).opened()
+        _, _, timer, *_, grid, _, _ = Handlers(catalog, demo, pictures, BUDGET_GRID).opened()
         assert not timer["active"]
         assert "That did not work" in grid
 
@@ -217,7 +218,7 @@ class TestHandlers:
         catalog = Catalog(store, lambda: newer)
         again = Demo(catalog, folder)
         again.start().join()
-        handlers = Handlers(catalog, again, Pictures(catalog, secret_of(home())), GRID)
+        handlers = Handlers(catalog, again, Pictures(catalog, secret_of(home())), BUDGET_GRID)
         choice, query, timer, *_ = handlers.waited(demo.id)
         assert (choice["value"], query) == (again.id, "something red")
         assert not timer["active"]
@@ -235,11 +236,11 @@ class TestHandlers:
         self, store: Store, folder: Path, fake_encoder: FakeEncoder
     ) -> None:
         stages = tuple(replace(s, exit=1 if s.exit == fake_encoder.exits else None) for s in fake_encoder.stages)
-        full = FakeEncoder(exits=1, exit_macs=(100,), stages=stages)
+        full = FakeEncoder(exits=1, costs=(100,), stages=stages)
         catalog = Catalog(store, lambda: full)
         demo = Demo(catalog, folder)
         demo.start().join()
-        handlers = Handlers(catalog, demo, Pictures(catalog, secret_of(home())), GRID)
+        handlers = Handlers(catalog, demo, Pictures(catalog, secret_of(home())), BUDGET_GRID)
         assert "went all the way" in handlers.searched("red", demo.id)[1]
 
     def test_a_photo_is_selected(self, handlers: Handlers, catalog: Catalog, demo: Demo) -> None:

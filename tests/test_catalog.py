@@ -11,7 +11,9 @@ from PIL import Image
 
 from engine import intake
 from engine.catalog import Catalog, GalleryMissing, ModelChanged, Photo, Progress, Skipped, Upload
-from engine.store import PhotoMissing, Store
+from engine.images import ImageRejected
+from engine.query import QueryRejected
+from engine.store import NameTaken, PhotoMissing, Store
 from tests.conftest import FakeEncoder, FakeIdentity
 from tests.pictures import encoded, left_red_right_blue, noise, png_declaring
 
@@ -66,15 +68,15 @@ def test_a_photo_tells_what_it_cost(catalog: Catalog, gallery: int, upload: Make
     assert (plain.exit, plain.exits, plain.macs, plain.macs_share) == (1, 3, 40, 0.4)
     assert (busy.exit, busy.macs, busy.macs_share) == (3, 100, 1.0)
     assert (busy.width, busy.height, busy.milliseconds, busy.budget) == (40, 20, 2.0, 0.75)
-    assert plain.gates.tolist() == [[1.0, 1.0, 1.0]]
-    assert busy.gates.tolist() == [[0.0, 0.0, 0.0]] * 2
+    assert plain.gates.tolist() == [[1.0] * 16 + [0.0]]
+    assert busy.gates.tolist() == [[0.0] * 17] * 2
     assert plain.phrases == ((("a colour", 0.9), ("a thing", 0.1)),)
     assert len(busy.phrases) == 3
     assert asdict(catalog.photo(busy.id))["file"] == "busy.png"
 
 
 def test_a_model_without_exits_has_no_gates(store: Store, upload: MakeUpload) -> None:
-    catalog = Catalog(store, lambda: FakeEncoder(exits=1, exit_macs=(100,)))
+    catalog = Catalog(store, lambda: FakeEncoder(exits=1, costs=(100,)))
     gallery = catalog.open_collection("full")
     catalog.ingest(gallery, [upload("r.png", "red")])
     (photo,) = catalog.photos(gallery)
@@ -330,3 +332,87 @@ def test_a_folder_of_photos_is_searched_by_path(tmp_path: Path, catalog: Catalog
     (tmp_path / "photos" / "rose.png").write_bytes(png("red"))
     catalog.ingest(gallery, intake.folder_uploads(tmp_path / "photos"))
     assert [hit.photo.file for hit in catalog.search(gallery, "blue")] == ["day 1/sea.png", "rose.png"]
+
+
+class TestGalleries:
+    @pytest.fixture
+    def colours(self, catalog: Catalog, gallery: int, upload: MakeUpload) -> list[int]:
+        catalog.ingest(gallery, [upload(f"{colour}.png", colour) for colour in ("red", "green", "blue")])
+        return [photo.id for photo in catalog.photos(gallery)]
+
+    def test_a_gallery_gets_another_name_that_is_free(self, catalog: Catalog, gallery: int) -> None:
+        other = catalog.open_collection("Other")
+        catalog.rename(other, "Renamed")
+        assert catalog.find("Renamed") == other
+        catalog.rename(other, "Renamed")
+        with pytest.raises(NameTaken, match='a gallery "Renamed" already'):
+            catalog.rename(gallery, "Renamed")
+
+    def test_photos_are_deleted_with_their_pictures_and_not_found_any_more(
+        self, catalog: Catalog, gallery: int, colours: list[int]
+    ) -> None:
+        catalog.search(gallery, "red")  # the index holds all three
+        red = catalog.photo(colours[0])
+        assert catalog.remove_photos(gallery, colours[:1]) == 1
+        assert not catalog.picture_path(red.content_hash).exists()
+        assert [hit.photo.file for hit in catalog.search(gallery, "red", k=3)] == ["green.png", "blue.png"]
+        assert catalog.summary(gallery).photos == 2
+
+    def test_photos_of_another_gallery_are_not_deleted_and_their_pictures_stay(
+        self, catalog: Catalog, gallery: int, colours: list[int], upload: MakeUpload
+    ) -> None:
+        other = catalog.open_collection("Other")
+        catalog.ingest(other, [upload("red.png", "red")])
+        assert catalog.remove_photos(other, colours) == 0
+        catalog.remove_photos(gallery, colours[:1])
+        (kept,) = catalog.photos(other)
+        assert catalog.picture_path(kept.content_hash).exists()
+
+    def test_a_published_gallery_is_found_by_its_link_until_it_is_taken_back(
+        self, catalog: Catalog, gallery: int
+    ) -> None:
+        link = catalog.publish(gallery, True)
+        assert link == catalog.publish(gallery, True) == catalog.summary(gallery).link
+        assert catalog.published(link) == gallery
+        assert catalog.published("") is None
+        assert catalog.publish(gallery, False) is None
+        assert catalog.published(link) is None
+        assert catalog.publish(gallery, True) != link
+
+    def test_words_and_pictures_make_a_query(self, catalog: Catalog, gallery: int, colours: list[int]) -> None:
+        assert catalog.embed_query(gallery, "  ") is None
+        found = catalog.embed_query(gallery, f"photo:{colours[1]} + blue")
+        assert np.allclose(found, np.array([0, 1, 1]) / np.sqrt(2))
+        dropped = np.array([1, 0, 0], np.float32)
+        assert catalog.embed_query(gallery, "photo:dropped", dropped).tolist() == [1, 0, 0]
+        with pytest.raises(QueryRejected, match="drop it again"):
+            catalog.embed_query(gallery, "photo:dropped")
+
+    def test_a_picture_of_another_gallery_is_no_query(self, catalog: Catalog, colours: list[int]) -> None:
+        other = catalog.open_collection("Other")
+        with pytest.raises(PhotoMissing, match="in this gallery"):
+            catalog.embed_query(other, f"photo:{colours[0]}")
+
+    def test_a_dropped_picture_is_looked_at_in_full_and_not_kept(
+        self, catalog: Catalog, gallery: int, png: Callable[..., bytes]
+    ) -> None:
+        assert catalog.embed_picture(png("green"), "g.png").round(1).tolist() == [0, 1, 0]
+        with pytest.raises(ImageRejected):
+            catalog.embed_picture(b"text", "t.png")
+        assert catalog.summary(gallery).photos == 0
+
+    def test_typical_photos_of_an_exit_are_those_nearest_to_their_mean(
+        self, catalog: Catalog, gallery: int, upload: MakeUpload
+    ) -> None:
+        catalog.ingest(gallery, [upload("a.png", (9, 1, 0)), upload("b.png", (9, 3, 0)), upload("c.png", (9, 5, 0))])
+        assert [photo.file for photo in catalog.at_exit(gallery, 1, limit=1)] == ["b.png"]
+        assert catalog.at_exit(gallery, 3) == []
+
+    def test_a_forecast_tells_what_is_known_and_what_is_not(
+        self, catalog: Catalog, gallery: int, colours: list[int]
+    ) -> None:
+        thriftier = catalog.forecast(gallery, 0.5)
+        assert (thriftier.exits, thriftier.exact, thriftier.most_macs) == ((3, 0, 0), True, 120)
+        dearer = catalog.forecast(gallery, 1.0)
+        assert (dearer.exits, dearer.further) == ((0, 0, 0), (0, 3, 0))
+        assert (dearer.least_macs, dearer.most_macs) == (210, 300)

@@ -29,7 +29,7 @@ PHOTO = Photo(
 )
 SUMMARY = GallerySummary(
     id=1, name="Holidays", kind="gallery", photos=4, macs=250, full_macs=400, saved_share=0.375, exits=(2, 1, 1),
-    model="fake", budget=0.75,
+    model="fake", budget=0.75, link=None,
 )  # fmt: skip
 
 

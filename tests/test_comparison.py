@@ -1,0 +1,88 @@
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from engine.catalog import Catalog, Upload
+from engine.comparison import Comparison, FullRun, NothingToCompare, ranking
+from engine.race import BATCH, ROUNDS, Lap, race
+from engine.store import Store
+from tests.conftest import FakeEncoder
+
+MakeUpload = Callable[..., Upload]
+
+
+@pytest.fixture
+def comparison(store: Store, catalog: Catalog) -> Comparison:
+    return Comparison(store, catalog)
+
+
+@pytest.fixture
+def gallery(catalog: Catalog, upload: MakeUpload) -> int:
+    gallery = catalog.open_collection("colours")
+    catalog.ingest(gallery, [upload(f"{colour}.png", colour) for colour in ("red", "green", "blue")])
+    return gallery
+
+
+def test_every_batch_runs_both_ways_as_often_and_once_to_warm_up(fake_encoder: FakeEncoder) -> None:
+    fake_encoder.batches.clear()
+    batches: Iterator[np.ndarray] = iter([np.full((2, 3, 8, 8), 200, np.uint8), np.zeros((1, 3, 8, 8), np.uint8)])
+    laps: list[Lap] = []
+    measured, vectors = race(fake_encoder, batches, 3, 0.6, laps.append)
+    assert fake_encoder.batches == [2] * (ROUNDS + 1) + [1] * ROUNDS
+    assert [(lap.done, lap.total) for lap in laps] == [(2, 3), (3, 3)]
+    assert (measured.photos, measured.budget, measured.macs_share) == (3, 0.6, 0.4)
+    assert measured.full_per_second > 0
+    assert measured.speedup == measured.early_per_second / measured.full_per_second
+    assert vectors.shape == (3, 3)
+
+
+def test_a_race_is_kept_with_its_date(comparison: Comparison, gallery: int, store: Store, catalog: Catalog) -> None:
+    assert comparison.last(gallery) is None
+    first, second = comparison.race(gallery), comparison.race(gallery)
+    assert second.at > first.at > 1_600_000_000
+    assert Comparison(store, catalog).last(gallery) == second
+    catalog.remove(gallery)
+    assert comparison.last(gallery) is None
+
+
+def test_full_depth_embeddings_stay_beside_the_gallerys_account(
+    comparison: Comparison, gallery: int, catalog: Catalog
+) -> None:
+    before = catalog.summary(gallery)
+    assert comparison.full_run(gallery) is None
+    comparison.race(gallery)
+    run = comparison.full_run(gallery)
+    assert run is not None
+    assert run.macs == 300
+    assert catalog.summary(gallery).macs == before.macs
+    green = catalog.photos(gallery)[1]
+    assert ranking(run, np.array([0, 1, 0], np.float32), 2)[0] == (green.id, pytest.approx(1, abs=1e-3))
+
+
+def test_equal_photos_rank_in_the_order_they_came() -> None:
+    run = FullRun(np.array([4, 7, 9]), np.array([[1, 0], [1, 0], [0, 1]], np.float32), 300, "w")
+    assert ranking(run, np.array([1, 0], np.float32), 2) == [(4, 1.0), (7, 1.0)]
+
+
+def test_a_race_can_be_stopped_and_leaves_nothing(comparison: Comparison, gallery: int) -> None:
+    def stop(_: Lap) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        comparison.race(gallery, stop)
+    assert comparison.last(gallery) is None
+    assert comparison.full_run(gallery) is None
+
+
+def test_an_empty_gallery_has_nothing_to_race(comparison: Comparison, catalog: Catalog) -> None:
+    with pytest.raises(NothingToCompare, match="add some first"):
+        comparison.race(catalog.open_collection("empty"))
+
+
+def test_photos_race_in_batches(comparison: Comparison, catalog: Catalog, upload: MakeUpload) -> None:
+    gallery = catalog.open_collection("many")
+    catalog.ingest(gallery, [upload(f"{i}.png", (i, i, 0)) for i in range(1, BATCH + 3)])
+    laps: list[Lap] = []
+    comparison.race(gallery, laps.append)
+    assert [lap.done for lap in laps] == [BATCH, BATCH + 2]
