@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from threading import Thread
 
-from engine.catalog import Catalog, IngestReport, Progress, file_upload
+from engine.catalog import Catalog, IngestReport, Progress, uploads_of
 from engine.home import home
 from engine.images import clean_name
 
@@ -52,7 +52,7 @@ def _ingest(
         places = {file: Path(folder, str(number)) for number, file in enumerate(dict.fromkeys(files))}
         for file, place in places.items():
             _set_aside(file, place)
-        uploads = [file_upload(places[file], clean_name(file.name)) for file in files]
+        uploads = [upload for file in files for upload in uploads_of(places[file], clean_name(file.name))]
         return catalog.ingest(collection_id, uploads, on_progress=on_progress)
 
 

@@ -15,7 +15,7 @@ from engine.budget import BUDGET_GRID
 from engine.forecast import Forecast, forecast
 from engine.images import open_picture
 from engine.index import VectorIndex
-from engine.intake import KEPT_SIDE, Decoded, Skipped, Upload, decoded_batches, file_upload, folder_uploads
+from engine.intake import KEPT_SIDE, Decoded, Skipped, decoded_batches, folder_uploads, uploads_of
 from engine.query import DROPPED, QueryRejected, embed, parse
 from engine.store import (
     CollectionRow,
@@ -28,6 +28,7 @@ from engine.store import (
     PhotoMissing,
     Store,
 )
+from engine.upload import Upload, file_upload
 
 if TYPE_CHECKING:
     from engine.batch import Encoding
@@ -47,6 +48,7 @@ __all__ = [
     "Upload",
     "file_upload",
     "folder_uploads",
+    "uploads_of",
 ]
 
 Phrases = tuple[tuple[tuple[str, float], ...], ...]

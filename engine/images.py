@@ -107,7 +107,18 @@ def clean_name(name: str) -> str:
     shown = "".join(
         c for c in last if unicodedata.category(c)[0] != "C" and unicodedata.category(c) not in ("Zl", "Zp")
     )
-    return shown.strip()[:MAX_NAME] or "unnamed"
+    return _shortened(shown.strip()) or "unnamed"
+
+
+def clean_path(name: str) -> str:
+    """A path that is safe to show, within an archive for example: clean names with slashes between, no way upwards."""
+    parts = name.replace("\\", "/").split("/")
+    return _shortened("/".join(clean_name(part) for part in parts if part.strip() not in ("", ".", ".."))) or "unnamed"
+
+
+def _shortened(name: str) -> str:
+    """A long name without its middle: its ending says what it is."""
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 21]}…{name[-20:]}"
 
 
 def _open(data: bytes, name: str) -> Image.Image:

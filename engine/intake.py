@@ -5,37 +5,22 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from engine.archives import archive_uploads, is_archive
 from engine.errors import EngineError
-from engine.images import MAX_BYTES, ImageRejected, open_picture, to_jpeg
+from engine.images import ImageRejected, open_picture, to_jpeg
+from engine.upload import PICTURE_SUFFIXES, Upload, file_upload
 
 BATCH = 32
 KEPT_SIDE = 768  # the longest side of the pictures that are kept, and that the encoder sees
 
-# What may be a picture by its name: what we read, and what people would miss if it were passed over in silence.
-# fmt: off
-PICTURE_SUFFIXES = frozenset((
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif",
-    ".heic", ".heif", ".jxl", ".jp2",
-))
-# fmt: on
-
 
 class FolderMissing(EngineError):
     """There is no such folder."""
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A file to take in; its bytes are read late, one file at a time."""
-
-    name: str
-    read: Callable[[], bytes]
 
 
 @dataclass(frozen=True)
@@ -95,22 +80,22 @@ def decoded_batches(
             yield pending.result()
 
 
-def file_upload(path: Path, name: str) -> Upload:
-    """A file on disk, to be taken in under a name."""
-    return Upload(name, partial(_read, path))
+def uploads_of(path: Path, name: str) -> list[Upload]:
+    """A file on disk under a name: itself, or the photos in it where it is an archive by its name."""
+    return archive_uploads(path, name) if is_archive(name) else [file_upload(path, name)]
 
 
 def folder_uploads(folder: Path) -> list[Upload]:
     """Every file below a folder that may be a picture by its name, sorted; named by the path from the folder on.
 
-    Hidden files and folders are passed over. Raises: FolderMissing.
+    Archives are opened. Hidden files and folders are passed over. Raises: FolderMissing.
     """
     if not folder.is_dir():
         raise FolderMissing(f"{folder} is not a folder; name one that holds photos.")
     paths = sorted(_picture_files(folder), key=lambda path: path.relative_to(folder).parts)
     # A name that is not UTF-8 can be neither stored nor shown.
     names = (os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace") for path in paths)
-    return [file_upload(path, name) for path, name in zip(paths, names, strict=True)]
+    return [upload for path, name in zip(paths, names, strict=True) for upload in uploads_of(path, name)]
 
 
 def _decode(
@@ -141,11 +126,5 @@ def _picture_files(folder: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for path in (Path(parent, name) for name in files if not name.startswith(".")):
-            if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file():
+            if (path.suffix.lower() in PICTURE_SUFFIXES or is_archive(path.name)) and path.is_file():
                 yield path
-
-
-def _read(path: Path) -> bytes:
-    # One byte over the limit is enough to be rejected for it.
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from engine import images
-from engine.images import ImageRejected, clean_name, open_picture, to_jpeg
+from engine.images import ImageRejected, clean_name, clean_path, open_picture, to_jpeg
 from tests.pictures import encoded, jpeg_declaring, left_red_right_blue, noise, png_declaring
 
 WHITE, RED, BLUE = (255, 255, 255), (255, 0, 0), (0, 0, 255)
@@ -214,7 +214,7 @@ def test_any_cut_or_flip_ends_in_a_picture_or_a_reason(cut: int, png: Callable[.
         ("photo\u202egpj.exe", "photogpj.exe"),
         ("Grüße 日本.jpg", "Grüße 日本.jpg"),
         ("\ud800.jpg", ".jpg"),
-        ("x" * 500, "x" * 200),
+        ("x" * 500 + ".jpg", "x" * 179 + "…" + "x" * 16 + ".jpg"),
         ("", "unnamed"),
         ("folder/", "folder"),
         ("///", "unnamed"),
@@ -222,3 +222,18 @@ def test_any_cut_or_flip_ends_in_a_picture_or_a_reason(cut: int, png: Callable[.
 )
 def test_clean_name(name: str, shown: str) -> None:
     assert clean_name(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("a/b.jpg", "a/b.jpg"),
+        ("/../../a/./b.jpg", "a/b.jpg"),
+        ("a\\..\\\x00b.jpg", "a/b.jpg"),
+        (" .. /b.jpg", "b.jpg"),
+        ("", "unnamed"),
+        ("../..", "unnamed"),
+    ],
+)
+def test_clean_path(path: str, shown: str) -> None:
+    assert clean_path(path) == shown

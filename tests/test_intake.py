@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine import images, intake
-from engine.intake import Decoded, FolderMissing, Skipped, Upload, decoded_batches, file_upload, folder_uploads
+from engine import images, intake, upload
+from engine.intake import Decoded, FolderMissing, Skipped, decoded_batches, folder_uploads
+from engine.upload import Upload, file_upload
+from tests.packed import zipped
 
 
 def preprocess(picture: Image.Image) -> np.ndarray:
@@ -68,12 +70,12 @@ def test_a_file_that_cannot_be_read_is_a_reason(tmp_path: Path) -> None:
 
 
 def test_a_huge_file_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "MAX_BYTES", 10)
+    monkeypatch.setattr(upload, "MAX_BYTES", 10)
     monkeypatch.setattr(images, "MAX_BYTES", 10)
     (tmp_path / "a.jpg").write_bytes(b"\xff" * 1000)
-    upload = file_upload(tmp_path / "a.jpg", "a.jpg")
-    assert len(upload.read()) == 11
-    (skipped,) = outcomes([upload])
+    huge = file_upload(tmp_path / "a.jpg", "a.jpg")
+    assert len(huge.read()) == 11
+    (skipped,) = outcomes([huge])
     assert isinstance(skipped, Skipped)
     assert skipped.reason.startswith("too large")
 
@@ -96,6 +98,17 @@ def test_a_folder_gives_its_pictures_by_path_in_order(tmp_path: Path) -> None:
     uploads = folder_uploads(tmp_path)
     assert [upload.name for upload in uploads] == ["a/b/c.webp", "a/z.png", "a b.heic", "b.JPG"]
     assert uploads[0].read() == b"a/b/c.webp"
+
+
+def test_a_folder_gives_the_photos_of_its_archives_too(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "old.zip").write_bytes(zipped({"x/y.jpg": b"photo", "notes.txt": b""}))
+    (tmp_path / "broken.tar.gz").write_bytes(b"nothing")
+    (tmp_path / "c.jpg").write_bytes(b"photo")
+    good, broken, plain = folder_uploads(tmp_path)
+    assert [good.name, broken.name, plain.name] == ["b/old.zip/x/y.jpg", "broken.tar.gz", "c.jpg"]
+    assert good.read() == b"photo"
+    assert outcomes([broken]) == [Skipped("broken.tar.gz", "damaged, or not the kind of archive that its name says")]
 
 
 def test_a_name_that_is_not_utf8_can_still_be_shown(tmp_path: Path) -> None:
