@@ -3,7 +3,6 @@
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -17,6 +16,7 @@ from engine.images import open_picture
 from engine.index import VectorIndex
 from engine.intake import KEPT_SIDE, Decoded, Skipped, decoded_batches, folder_uploads, uploads_of
 from engine.query import DROPPED, QueryRejected, embed, parse
+from engine.results import GallerySummary, Hit, IngestReport, Photo, Progress, photo_of
 from engine.store import (
     CollectionRow,
     EncodingRow,
@@ -51,90 +51,8 @@ __all__ = [
     "uploads_of",
 ]
 
-Phrases = tuple[tuple[tuple[str, float], ...], ...]
-
 SAMPLE = 300  # photos among which typical ones are looked for
 CHUNK = 5_000  # photos whose gate values are read at once: a few MB
-
-
-@dataclass(frozen=True)
-class IngestReport:
-    """What became of the files of one ingest; the time is that of reading, encoding and storing them."""
-
-    added: int
-    duplicates: int
-    skipped: tuple[Skipped, ...]
-    seconds: float
-    images_per_second: float  # of those added
-    mean_macs_share: float  # of those added; 0 when there are none
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A stored photo and how it went through the encoder."""
-
-    id: int
-    file: str
-    content_hash: str
-    width: int
-    height: int
-    exit: int  # 1..exits, where it left
-    exits: int
-    macs: int  # spent so far, when indexed and by queries
-    macs_share: float  # of the bare full encoder's; what is saved is 1 less this
-    milliseconds: float
-    gates: (
-        np.ndarray
-    )  # (R, G) float32: at each gated exit reached, the probability of leaving at each budget of the grid
-    phrases: Phrases  # at each exit reached: the guide texts that fit best, and their shares
-    budget: float
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far an ingest has come; told after every batch."""
-
-    done: int
-    total: int
-    latest: tuple[Photo, ...]
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A photo found; the score is the cosine between its embedding and the query's."""
-
-    rank: int
-    score: float
-    photo: Photo
-
-    def row(self) -> dict[str, str | int | float]:
-        """The hit as programs read it, on the command line and over HTTP."""
-        photo = self.photo
-        return {
-            "rank": self.rank,
-            "file": photo.file,
-            "score": self.score,
-            "exit": photo.exit,
-            "exits": photo.exits,
-            "macs_share": photo.macs_share,
-        }
-
-
-@dataclass(frozen=True)
-class GallerySummary:
-    """A collection in numbers; model and budget are empty until its first photo is in."""
-
-    id: int
-    name: str
-    kind: str
-    photos: int
-    macs: int  # spent on all its photos
-    full_macs: int  # what the bare full encoder would have spent on them
-    saved_share: float  # 1 - macs / full_macs; 0 for an empty gallery
-    exits: tuple[int, ...]  # photos that left at each exit
-    model: str | None
-    budget: float | None
-    link: str | None  # what its published address ends with; None while it is not published
 
 
 class Catalog:
@@ -215,11 +133,11 @@ class Catalog:
 
     def photo(self, photo_id: int) -> Photo:
         """One photo; raises PhotoMissing."""
-        return _photo(self._store.image(photo_id))
+        return photo_of(self._store.image(photo_id))
 
     def photos(self, collection_id: int, offset: int = 0, limit: int = 100) -> list[Photo]:
         """A collection's photos in the order in which they came."""
-        return [_photo(row) for row in self._store.page(collection_id, offset, limit)]
+        return [photo_of(row) for row in self._store.page(collection_id, offset, limit)]
 
     def picture_path(self, content_hash: str) -> Path:
         """Where the picture of a photo is kept: upright, at most 768 px, JPEG without metadata."""
@@ -258,7 +176,7 @@ class Catalog:
             macs += sum(row.encoding.macs_index for row in rows)
             skipped += [outcome for outcome in batch if isinstance(outcome, Skipped)]
             if on_progress is not None:
-                on_progress(Progress(done, len(files), tuple(map(_photo, rows))))
+                on_progress(Progress(done, len(files), tuple(map(photo_of, rows))))
         seconds = time.perf_counter() - start
         return IngestReport(
             added=added,
@@ -286,7 +204,7 @@ class Catalog:
         ids, scores = index.search(encoder.encode_text([text])[0], k)
         found = dict(zip(ids.tolist(), scores.tolist(), strict=True))
         rows = self._store.images(list(found))
-        return [Hit(rank, found[row.id], _photo(row)) for rank, row in enumerate(rows, start=1)]
+        return [Hit(rank, found[row.id], photo_of(row)) for rank, row in enumerate(rows, start=1)]
 
     def embed_query(self, collection_id: int, text: str, dropped: np.ndarray | None = None) -> np.ndarray | None:
         """What one line of words and pictures asks for (see `engine.query`); None for a blank line.
@@ -320,7 +238,7 @@ class Catalog:
             return []
         vectors = np.stack([np.frombuffer(row.encoding.vector, np.float32) for row in rows])
         nearest = np.argsort(-(vectors @ vectors.mean(axis=0)), kind="stable")[:limit]
-        return [_photo(rows[place]) for place in nearest]
+        return [photo_of(rows[place]) for place in nearest]
 
     def forecast(self, collection_id: int, budget: float) -> Forecast:
         """What a collection's photos would do at another budget, as far as their gate values tell."""
@@ -402,27 +320,4 @@ def _row(photo: Decoded, encoding: "Encoding") -> ImageRow:
             milliseconds=encoding.milliseconds,
             budget=encoding.budget,
         ),
-    )
-
-
-def _photo(row: ImageRow) -> Photo:
-    encoding, collection = row.encoding, row.collection
-    assert collection.exits is not None  # stamped with its first image
-    assert collection.full_macs is not None
-    macs = encoding.macs_index + encoding.macs_query
-    gated = min(encoding.exit, collection.exits - 1)  # exits reached that have a gate: all but the last
-    return Photo(
-        id=row.id,
-        file=row.name,
-        content_hash=row.content_hash,
-        width=row.width,
-        height=row.height,
-        exit=encoding.exit,
-        exits=collection.exits,
-        macs=macs,
-        macs_share=macs / collection.full_macs,
-        milliseconds=encoding.milliseconds,
-        gates=np.frombuffer(encoding.gates, np.float32).reshape(gated, -1 if gated else 0),
-        phrases=tuple(tuple((text, share) for text, share in at_exit) for at_exit in encoding.phrases),
-        budget=encoding.budget,
     )

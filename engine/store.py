@@ -7,145 +7,45 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Literal
 
 import numpy as np
-from sqlalchemy import JSON, BigInteger, Engine, ForeignKey, Index, UniqueConstraint, delete, func, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+from sqlalchemy import Engine, delete, func, select
+from sqlalchemy.orm import Session
 
 from engine.database import connect, database_url, for_writing, in_a_sentence, migrate
-from engine.errors import EngineError
 from engine.home import home
+from engine.tables import (
+    Base,
+    CollectionRow,
+    EncodingRow,
+    GalleryMissing,
+    ImageRow,
+    Kind,
+    ModelChanged,
+    ModelStamp,
+    NameTaken,
+    PhotoMissing,
+    RaceRow,
+    Totals,
+)
 
-Kind = Literal["demo", "gallery"]
-
-
-class GalleryMissing(EngineError):
-    """There is no such collection."""
-
-
-class PhotoMissing(EngineError):
-    """There is no such image."""
-
-
-class ModelChanged(EngineError):
-    """A collection was encoded with another model, and vectors of two models must never meet."""
-
-
-@dataclass(frozen=True)
-class ModelStamp:
-    """The model that a collection is encoded with, and what its costs are measured against."""
-
-    model: str
-    weights_hash: str
-    exits_hash: str
-    exits: int
-    full_macs: int
-
-
-@dataclass(frozen=True)
-class Totals:
-    """Sums over the images of one collection."""
-
-    photos: int
-    macs: int
-    exits: Mapping[int, int]  # exit -> photos that left there
-
-
-class NameTaken(EngineError):
-    """There is a collection of that name already."""
-
-
-class Base(DeclarativeBase):
-    """The tables, as the newest migration makes them."""
-
-
-class CollectionRow(Base):
-    """A named set of images, all encoded with one model; unstamped until the first image is in."""
-
-    __tablename__ = "collections"
-    __table_args__ = {"sqlite_autoincrement": True}  # ids are never used again  # noqa: RUF012
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    kind: Mapped[str]
-    owner: Mapped[str | None]
-    model: Mapped[str | None]
-    weights_hash: Mapped[str | None]
-    exits_hash: Mapped[str | None]
-    exits: Mapped[int | None]
-    full_macs: Mapped[int | None] = mapped_column(BigInteger)
-    budget: Mapped[float | None]
-    created_at: Mapped[float]  # seconds since the epoch
-    indexed_at: Mapped[float | None]
-    link: Mapped[str | None] = mapped_column(index=True, unique=True)  # what its published address ends with
-
-    def require(self, stamp: ModelStamp) -> None:
-        """Raise ModelChanged if the images in here were encoded with other weights than the stamp's."""
-        if self.model is not None and (self.weights_hash, self.exits_hash) != (stamp.weights_hash, stamp.exits_hash):
-            raise ModelChanged(
-                f'Gallery "{self.name}" was encoded with {_version(self.model, self.weights_hash, self.exits_hash)}, '
-                f"and the model is now {_version(stamp.model, stamp.weights_hash, stamp.exits_hash)}; "
-                "encode its photos again, in a new gallery."
-            )
-
-
-class ImageRow(Base):
-    """One picture of a collection."""
-
-    __tablename__ = "images"
-    __table_args__ = (
-        UniqueConstraint("collection_id", "content_hash"),
-        Index("ix_images_collection_id_id", "collection_id", "id"),  # a collection's images in order, from any id on
-        Index("ix_images_content_hash", "content_hash"),  # who else uses a picture file
-        {"sqlite_autoincrement": True},  # an index catches up by id, so ids must only ever grow
-    )
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
-    content_hash: Mapped[str]  # sha256 of the bytes as they came
-    name: Mapped[str]
-    width: Mapped[int]
-    height: Mapped[int]
-    bytes: Mapped[int]
-    added_at: Mapped[float]
-
-    collection: Mapped[CollectionRow] = relationship(lazy="joined", innerjoin=True)
-    encoding: Mapped["EncodingRow"] = relationship(lazy="joined", innerjoin=True, passive_deletes=True)
-
-
-class EncodingRow(Base):
-    """What the encoder made of an image, and what that cost."""
-
-    __tablename__ = "encodings"
-
-    image_id: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
-    vector: Mapped[bytes]  # float32, unit length
-    exit: Mapped[int]
-    gates: Mapped[bytes]  # float32, one row for each gated exit reached
-    phrases: Mapped[list[list[tuple[str, float]]]] = mapped_column(JSON)
-    macs_index: Mapped[int] = mapped_column(BigInteger)
-    macs_query: Mapped[int] = mapped_column(BigInteger, default=0)
-    milliseconds: Mapped[float]
-    budget: Mapped[float]
-
-
-class RaceRow(Base):
-    """One measured race between the full encoder and the one that stops early, over photos of a collection."""
-
-    __tablename__ = "races"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"), index=True)
-    at: Mapped[float]  # seconds since the epoch
-    photos: Mapped[int]
-    budget: Mapped[float]
-    full_per_second: Mapped[float]
-    early_per_second: Mapped[float]
-    macs_share: Mapped[float]
+__all__ = [
+    "Base",
+    "CollectionRow",
+    "EncodingRow",
+    "GalleryMissing",
+    "ImageRow",
+    "Kind",
+    "ModelChanged",
+    "ModelStamp",
+    "NameTaken",
+    "PhotoMissing",
+    "RaceRow",
+    "Store",
+    "Totals",
+]
 
 
 class Store:
@@ -425,7 +325,3 @@ def _collection(session: Session, collection_id: int) -> CollectionRow:
     if row is None:
         raise GalleryMissing(f"There is no gallery number {collection_id} any more; choose another one.")
     return row
-
-
-def _version(model: str | None, weights_hash: str | None, exits_hash: str | None) -> str:
-    return f"{model} (weights {(weights_hash or 'none')[:8]}, exits {(exits_hash or 'none')[:8]})"
