@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -10,14 +10,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.budget import BUDGET_GRID
+from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
+from engine.deepening import pool_size
+from engine.errors import EngineError
 from engine.forecast import Forecast, forecast
 from engine.images import open_picture
 from engine.index import VectorIndex
 from engine.intake import KEPT_SIDE, Decoded, Skipped, decoded_batches, folder_uploads, uploads_of
 from engine.query import DROPPED, QueryRejected, embed, parse
-from engine.results import GallerySummary, Hit, IngestReport, Photo, Progress, photo_of
+from engine.ranking import Ranking, lifted, lifted_query, ranked, read
+from engine.reencoding import kept_batches
+from engine.refinement import Deepening, decide, kept_pixels
+from engine.results import (
+    Deepened,
+    GallerySummary,
+    GuideTexts,
+    Hit,
+    IngestReport,
+    Photo,
+    Progress,
+    Refinement,
+    photo_of,
+)
 from engine.store import (
+    Candidate,
     CollectionRow,
     EncodingRow,
     GalleryMissing,
@@ -37,13 +53,18 @@ if TYPE_CHECKING:
 # What a page or a command line needs of the engine, in one place.
 __all__ = [
     "Catalog",
+    "Deepened",
     "GalleryMissing",
     "GallerySummary",
+    "GuideTexts",
+    "GuidesDiffer",
     "Hit",
     "IngestReport",
     "ModelChanged",
     "Photo",
+    "PictureGone",
     "Progress",
+    "Refinement",
     "Skipped",
     "Upload",
     "file_upload",
@@ -51,8 +72,17 @@ __all__ = [
     "uploads_of",
 ]
 
+GUIDED_KEPT = 16  # lists of guide texts whose embeddings stay in memory
 SAMPLE = 300  # photos among which typical ones are looked for
 CHUNK = 5_000  # photos whose gate values are read at once: a few MB
+
+
+class PictureGone(EngineError):
+    """The kept picture of a photo is not there any more, or cannot be read."""
+
+
+class GuidesDiffer(EngineError):
+    """A gallery's photos were encoded with other guide texts."""
 
 
 class Catalog:
@@ -63,7 +93,9 @@ class Catalog:
         self._store = store
         self._load_encoder = encoder
         self._encoder: Encoder | None = None
-        self._indexes: dict[int, VectorIndex] = {}
+        self._guided: dict[tuple[str, ...], Encoder] = {}
+        self._indexes: dict[int, tuple[ModelStamp, VectorIndex]] = {}
+        self._refining: dict[int, Lock] = {}  # one refinement of a collection at a time: the next finds its work done
         self._lock = Lock()
 
     @property
@@ -83,6 +115,7 @@ class Catalog:
         self._store.remove(collection_id)
         with self._lock:
             self._indexes.pop(collection_id, None)
+            self._refining.pop(collection_id, None)
 
     def rename(self, collection_id: int, name: str) -> None:
         """Give a collection another name; raises GalleryMissing, NameTaken."""
@@ -129,7 +162,7 @@ class Catalog:
 
     def require_model(self, collection_id: int) -> None:
         """Raise GalleryMissing, or ModelChanged where a collection was encoded with another model than the present."""
-        self._store.collection(collection_id).require(_stamp(self.encoder))
+        self._encoder_of(self._store.collection(collection_id))
 
     def photo(self, photo_id: int) -> Photo:
         """One photo; raises PhotoMissing."""
@@ -149,17 +182,26 @@ class Catalog:
         uploads: Iterable[Upload],
         budget: float | None = None,
         on_progress: Callable[[Progress], object] | None = None,
+        guides: GuideTexts | None = None,
     ) -> IngestReport:
         """Take files into a collection, batch by batch; a finished batch stays whatever happens later.
 
         Args:
             budget: mean MACs share to aim at; by default the collection's last one, or else the encoder's own.
             on_progress: told after every batch; what it raises stops the ingest.
-        Raises: GalleryMissing, ModelChanged, StoreUnusable; a bad file is a line in the report instead.
+            guides: its owner's guide texts, which it remembers; by default those that it remembers already.
+        Raises: GalleryMissing, ModelChanged, GuidesDiffer, StoreUnusable; a bad file is a line in the report instead.
         """
         collection = self._store.collection(collection_id)
-        encoder = self.encoder
-        collection.require(_stamp(encoder))
+        if guides is not None and guides != _guides(collection):
+            if collection.model is not None:
+                raise GuidesDiffer(
+                    f'The photos in gallery "{collection.name}" were encoded with other guide texts; encode them again '
+                    "with these (reencode), or name a new gallery."
+                )
+            self._store.restamp(collection_id, _stamp(self.encoder), guides.phrases, guides.only)
+            collection = self._store.collection(collection_id)
+        encoder = self._encoder_of(collection)
         self._store.touch(collection_id)
         aim = budget if budget is not None else collection.budget
 
@@ -187,24 +229,143 @@ class Catalog:
             mean_macs_share=macs / (added * encoder.full_macs) if added else 0.0,
         )
 
-    def search(self, collection_id: int, text: str, k: int = 20) -> list[Hit]:
-        """The k photos of a collection that fit the text best, best first; equal scores in the order they came.
+    def search(self, collection_id: int, query: str | np.ndarray, k: int = 20, offset: int = 0) -> list[Hit]:
+        """Photos of a collection that fit a query best, from what is indexed; equal scores in the order they came.
 
         Photos of an ingest that is still running are found from the batch on that is finished.
+
+        Args:
+            query: words, or a unit vector (D,).
+            k, offset: how many, after how many better ones.
         Raises: GalleryMissing, ModelChanged.
         """
-        collection = self._store.collection(collection_id)
-        if not text.strip():
+        encoder = self._encoder_of(self._store.collection(collection_id))
+        vector = _vector(encoder, query)
+        if vector is None:
             return []
-        encoder = self.encoder
-        collection.require(_stamp(encoder))
+        return self._hits(self._ranking(collection_id, encoder, vector, k, offset), k, offset)
+
+    def refine(self, collection_id: int, query: str | np.ndarray, k: int = 20) -> Refinement:
+        """The first k photos for a query, those whose place is in doubt run deeper first; the deeper embeddings stay.
+
+        Searches go on meanwhile; a second refinement of the same collection waits, and finds the first one's work done.
+        Raises: GalleryMissing, ModelChanged.
+        """
+        began = time.perf_counter()
+        encoder = self._encoder_of(self._store.collection(collection_id))
+        vector = _vector(encoder, query)
+        if vector is None:
+            return Refinement([], (), 0, encoder.full_macs, time.perf_counter() - began)
         with self._lock:
-            index = self._indexes.setdefault(collection_id, VectorIndex(encoder.dim))
-        index.catch_up(partial(self._store.vectors, collection_id))
-        ids, scores = index.search(encoder.encode_text([text])[0], k)
-        found = dict(zip(ids.tolist(), scores.tolist(), strict=True))
-        rows = self._store.images(list(found))
-        return [Hit(rank, found[row.id], photo_of(row)) for rank, row in enumerate(rows, start=1)]
+            turn = self._refining.setdefault(collection_id, Lock())
+        with turn:
+            before = self._ranking(collection_id, encoder, vector, k)
+            deepening = self._deepening(encoder, before.candidates)
+            decide(deepening, before, vector, k)
+            found = deepening.deeper()
+            candidates = [candidate.image_id for candidate in before.candidates]
+            self._store.deepen(collection_id, _stamp(encoder), found, candidates)
+        after = self._ranking(collection_id, encoder, vector, k) if found else before
+        ranks = [{image_id: rank for rank, image_id in enumerate(r.ids[:k], start=1)} for r in (before, after)]
+        stood = {candidate.image_id: candidate.exit for candidate in before.candidates}
+        return Refinement(
+            hits=self._hits(after, k),
+            deepened=tuple(
+                Deepened(f.image_id, stood[f.image_id], f.exit, f.macs, *(r.get(f.image_id) for r in ranks))
+                for f in found
+            ),
+            macs=deepening.macs,
+            full_macs=encoder.full_macs,
+            seconds=time.perf_counter() - began,
+        )
+
+    def deepen(self, photo_id: int) -> Photo:
+        """Run one photo to full depth and keep that embedding; raises PhotoMissing, ModelChanged, PictureGone."""
+        row = self._store.image(photo_id)
+        encoder = self._encoder_of(row.collection)
+        if row.encoding.exit == encoder.exits:
+            return photo_of(row)
+        deepening = self._deepening(encoder, self._store.candidates([photo_id]))
+        if not deepening.run([0], encoder.exits).all():
+            raise _picture_gone(row)
+        self._store.deepen(row.collection_id, _stamp(encoder), deepening.deeper())
+        return self.photo(photo_id)
+
+    def explain(self, photo_id: int, query: str | np.ndarray) -> list[float]:
+        """The score of a photo for a query as every exit would have it, the first one first; nothing of it is kept.
+
+        Raises: PhotoMissing, ModelChanged, PictureGone.
+        """
+        row = self._store.image(photo_id)
+        encoder = self._encoder_of(row.collection)
+        vector = _vector(encoder, query)
+        if vector is None:
+            return []
+        pixels = kept_pixels(self._store.picture_path(row.content_hash), encoder)
+        if pixels is None:
+            raise _picture_gone(row)
+        vectors = np.concatenate([found.numpy() for found in encoder.trace(pixels[None]).vectors])
+        expected, _ = read(encoder, vector, vectors, np.arange(1, encoder.exits + 1))
+        return expected.tolist()
+
+    def reencode(
+        self,
+        collection_id: int,
+        budget: float | None = None,
+        on_progress: Callable[[Progress], object] | None = None,
+        guides: GuideTexts | None = None,
+    ) -> IngestReport:
+        """Encode a collection's photos again from their kept pictures: for another budget, model or guide texts.
+
+        A finished batch stays whatever happens later, and the same call goes on after a stop. Photos of another model
+        are not found until their turn has come.
+
+        Args:
+            budget: mean MACs share to aim at; by default the collection's last one.
+            on_progress: told after every batch; what it raises stops the run.
+            guides: its owner's guide texts from now on; by default those that it remembers.
+        Returns: photos encoded again as `added`, those that needed nothing as `duplicates`.
+        Raises: GalleryMissing, ModelChanged where another program encodes with another model meanwhile.
+        """
+        collection = self._store.collection(collection_id)
+        guides = guides or _guides(collection)
+        encoder = self._guided_by(guides)
+        wanted = budget if budget is not None else collection.budget
+        aim = BUDGET_GRID[_place(wanted if wanted is not None else DEFAULT_BUDGET)]
+        start = time.perf_counter()
+        self._store.restamp(
+            collection_id,
+            _stamp(encoder),
+            None if guides is None else guides.phrases,
+            guides is not None and guides.only,
+        )
+        images = self._store.to_recode(collection_id, aim)
+        standing = self._store.totals(collection_id)
+        skipped: list[Skipped] = []
+        done = macs = 0
+        for ids, pixels, gone in kept_batches(images, self._store.picture_path, encoder):
+            encodings = dict(zip(ids, encoder.encode(pixels, aim) if ids else [], strict=True))
+            rows = self._store.recode(
+                collection_id,
+                _stamp(encoder),
+                {image_id: _encoding_row(encoding) for image_id, encoding in encodings.items()},
+                {image_id: e.map.pack() for image_id, e in encodings.items() if e.map is not None},
+            )
+            skipped += [Skipped(name, "its kept picture is gone") for name in self._store.names(gone)]
+            done += len(ids) + len(gone)
+            macs += sum(encoding.macs for encoding in encodings.values())
+            if on_progress is not None:
+                on_progress(Progress(done, len(images), tuple(map(photo_of, rows))))
+        seconds = time.perf_counter() - start
+        added = done - len(skipped)
+        return IngestReport(
+            added=added,
+            duplicates=standing.photos + standing.waiting - len(images),
+            skipped=tuple(skipped),
+            seconds=seconds,
+            images_per_second=added / seconds,
+            mean_macs_share=macs / (added * encoder.full_macs) if added else 0.0,
+        )
 
     def embed_query(self, collection_id: int, text: str, dropped: np.ndarray | None = None) -> np.ndarray | None:
         """What one line of words and pictures asks for (see `engine.query`); None for a blank line.
@@ -246,10 +407,56 @@ class Catalog:
         return forecast(self._gates(collection_id), plans, self.encoder.exit_macs(plans[to].open), to)
 
     def _vector(self, collection_id: int, photo_id: int) -> np.ndarray:
-        ids, vectors = self._store.vectors(collection_id, photo_id - 1, 1)
-        if ids.tolist() != [photo_id]:
+        rows = self._store.images([photo_id])
+        if not rows or rows[0].collection_id != collection_id:
             raise PhotoMissing(f"There is no photo number {photo_id} in this gallery; search again.")
-        return vectors[0]
+        return np.frombuffer(rows[0].encoding.vector, np.float32)
+
+    def _encoder_of(self, collection: CollectionRow) -> "Encoder":
+        """The encoder as a collection wants it guided; raises ModelChanged where its photos were encoded otherwise."""
+        encoder = self._guided_by(_guides(collection))
+        collection.require(_stamp(encoder))
+        return encoder
+
+    def _guided_by(self, guides: GuideTexts | None) -> "Encoder":
+        encoder = self.encoder
+        if guides is None:
+            return encoder
+        general = () if guides.only else encoder.guide_texts
+        texts = tuple(dict.fromkeys([*general, *guides.phrases]))
+        with self._lock:
+            if texts not in self._guided:
+                while len(self._guided) >= GUIDED_KEPT:
+                    self._guided.pop(next(iter(self._guided)))
+                self._guided[texts] = encoder.guided_by(texts)
+            return self._guided[texts]
+
+    def _ranking(self, collection_id: int, encoder: "Encoder", query: np.ndarray, k: int, offset: int = 0) -> Ranking:
+        """A collection's photos for a query, at least k after the offset where there are as many."""
+        stamp = _stamp(encoder)
+        with self._lock:
+            held, index = self._indexes.get(collection_id, (None, None))
+            if index is None or held != stamp:
+                index = VectorIndex(encoder.dim + 1)
+                self._indexes[collection_id] = (stamp, index)
+
+        def changes(after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            found = self._store.changes(collection_id, after, limit)
+            return found.revisions, found.ids, lifted(found.vectors, found.exits, encoder)
+
+        index.catch_up(changes)
+        pool = pool_size(len(index), k)
+        ids, scores = index.search(lifted_query(query), max(pool, offset + k))
+        return ranked(encoder, query, ids, scores, self._store.candidates(ids[:pool].tolist()))
+
+    def _hits(self, ranking: Ranking, k: int, offset: int = 0) -> list[Hit]:
+        end = offset + max(k, 0)
+        scores = dict(zip(ranking.ids[offset:end], ranking.scores[offset:end], strict=True))
+        rows = self._store.images(list(scores))
+        return [Hit(rank, scores[row.id], photo_of(row)) for rank, row in enumerate(rows, start=offset + 1)]
+
+    def _deepening(self, encoder: "Encoder", candidates: Sequence[Candidate]) -> Deepening:
+        return Deepening(encoder, candidates, self._store.picture_path, self._store.kept_map)
 
     def _encode(
         self, collection_id: int, encoder: "Encoder", budget: float | None, photos: list[Decoded]
@@ -259,19 +466,29 @@ class Catalog:
         encodings = encoder.encode(pixels) if budget is None else encoder.encode(pixels, budget)
         rows = [_row(photo, encoding) for photo, encoding in zip(photos, encodings, strict=True)]
         pictures = {photo.content_hash: photo.jpeg for photo in photos}
-        return self._store.add(collection_id, _stamp(encoder), rows, pictures)
+        maps = {
+            photo.content_hash: encoding.map.pack()
+            for photo, encoding in zip(photos, encodings, strict=True)
+            if encoding.map is not None
+        }
+        return self._store.add(collection_id, _stamp(encoder), rows, pictures, maps)
 
     def _summary(self, row: CollectionRow) -> GallerySummary:
         totals = self._store.totals(row.id)
+        macs = totals.macs_index + row.macs_queries
         full_macs = totals.photos * (row.full_macs or 0)
         return GallerySummary(
             id=row.id,
             name=row.name,
             kind=row.kind,
             photos=totals.photos,
-            macs=totals.macs,
+            waiting=totals.waiting,
+            macs_index=totals.macs_index,
+            macs_queries=row.macs_queries,
+            queries=row.queries,
+            macs=macs,
             full_macs=full_macs,
-            saved_share=1 - totals.macs / full_macs if full_macs else 0.0,
+            saved_share=1 - macs / full_macs if full_macs else 0.0,
             exits=tuple(totals.exits.get(exit, 0) for exit in range(1, (row.exits or 0) + 1)),
             model=row.model,
             budget=row.budget,
@@ -311,13 +528,35 @@ def _row(photo: Decoded, encoding: "Encoding") -> ImageRow:
         height=photo.height,
         bytes=photo.file_bytes,
         added_at=time.time(),
-        encoding=EncodingRow(
-            vector=np.asarray(encoding.vector, np.float32).tobytes(),
-            exit=encoding.exit,
-            gates=np.asarray(encoding.gates, np.float32).tobytes(),
-            phrases=encoding.phrases,
-            macs_index=encoding.macs,
-            milliseconds=encoding.milliseconds,
-            budget=encoding.budget,
-        ),
+        encoding=_encoding_row(encoding),
     )
+
+
+def _encoding_row(encoding: "Encoding") -> EncodingRow:
+    return EncodingRow(
+        vector=np.asarray(encoding.vector, np.float32).tobytes(),
+        exit=encoding.exit,
+        gates=np.asarray(encoding.gates, np.float32).tobytes(),
+        phrases=encoding.phrases,
+        macs_index=encoding.macs,
+        macs_query=0,
+        milliseconds=encoding.milliseconds,
+        budget=encoding.budget,
+    )
+
+
+def _guides(collection: CollectionRow) -> GuideTexts | None:
+    if collection.guide_texts is None:
+        return None
+    return GuideTexts(tuple(collection.guide_texts), collection.guides_only)
+
+
+def _vector(encoder: "Encoder", query: str | np.ndarray) -> np.ndarray | None:
+    """(D,) What a query asks for; None for words that are none."""
+    if isinstance(query, np.ndarray):
+        return query
+    return encoder.encode_text([query])[0] if query.strip() else None
+
+
+def _picture_gone(row: ImageRow) -> PictureGone:
+    return PictureGone(f"The kept picture of {row.name} is gone or damaged; remove the photo and add it again.")

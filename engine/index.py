@@ -8,7 +8,7 @@ import numpy as np
 
 CHUNK = 10_000  # vectors read at once: 20 MB at 512 dimensions
 
-RowsAfter = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
+Changes = Callable[[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 class VectorIndex:
@@ -19,25 +19,30 @@ class VectorIndex:
 
     def __init__(self, dim: int) -> None:
         self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
-        self._last_id = 0
+        self._revision = 0
         self._lock = Lock()
 
     def __len__(self) -> int:
         return self._index.ntotal
 
-    def catch_up(self, rows_after: RowsAfter) -> None:
-        """Take in the rows that have come since the last time.
+    def catch_up(self, changes: Changes) -> None:
+        """Take in the rows that have come or changed since the last time.
 
         Args:
-            rows_after: (id, limit) -> (N,) int64 ids above that id, ascending, and their (N, D) float32 vectors.
+            changes: (revision, limit) -> (N,) int64 revisions above that one, ascending, and the (N,) int64 ids and
+                (N, D) float32 vectors that they gave.
         """
         with self._lock:
             while True:
-                ids, vectors = rows_after(self._last_id, CHUNK)
+                revisions, ids, vectors = changes(self._revision, CHUNK)
                 if not len(ids):
                     return
+                held = faiss.vector_to_array(self._index.id_map)
+                replaced = ids[np.isin(ids, held)]
+                if len(replaced):
+                    self._index.remove_ids(faiss.IDSelectorBatch(replaced))
                 self._index.add_with_ids(vectors, ids)
-                self._last_id = int(ids[-1])
+                self._revision = int(revisions[-1])
 
     def search(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k best vectors for a query, best first; equal scores in order of id.

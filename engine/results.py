@@ -54,7 +54,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Hit:
-    """A photo found; the score is the cosine between its embedding and the query's."""
+    """A photo found; the score is the cosine to be expected between its embedding at full depth and the query's."""
 
     rank: int
     score: float
@@ -81,13 +81,48 @@ class GallerySummary:
     name: str
     kind: str
     photos: int
-    macs: int  # spent on all its photos
-    full_macs: int  # what the bare full encoder would have spent on them
+    waiting: int  # photos whose encoding was another model's; not found until they are encoded again
+    macs_index: int  # spent when its photos were indexed
+    macs_queries: int  # spent by queries, on photos that were run deeper
+    queries: int  # refined so far
+    macs: int  # all that was spent
+    full_macs: int  # what the bare full encoder would have spent on its photos, and nothing on queries
     saved_share: float  # 1 - macs / full_macs; 0 for an empty gallery
     exits: tuple[int, ...]  # photos that left at each exit
     model: str | None
     budget: float | None
     link: str | None  # what its published address ends with; None while it is not published
+
+
+@dataclass(frozen=True)
+class GuideTexts:
+    """Phrases of a gallery's owner: what people will look for."""
+
+    phrases: tuple[str, ...]
+    only: bool = False  # in place of the general ones, not beside them
+
+
+@dataclass(frozen=True)
+class Deepened:
+    """A photo that was run deeper for a query."""
+
+    photo_id: int
+    from_exit: int  # 1-based
+    to_exit: int
+    macs: int
+    rank_before: int | None  # 1-based; None: not on the page
+    rank_after: int | None
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """The ranking after the photos in doubt were run deeper, and what that took."""
+
+    hits: list[Hit]
+    deepened: tuple[Deepened, ...]
+    macs: int
+    full_macs: int  # of one full encoding, to measure `macs` in
+    seconds: float
 
 
 def photo_of(row: ImageRow) -> Photo:

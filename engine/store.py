@@ -3,23 +3,25 @@
 SQLite is the truth, and only this module queries it. Each call is one short session; each change is one transaction.
 """
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Engine, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from engine.database import connect, database_url, for_writing, in_a_sentence, migrate
+from engine.files import write_whole
 from engine.home import home
+from engine.maps import KeptMaps
 from engine.tables import (
     Base,
     CollectionRow,
     EncodingRow,
+    FeatureMapRow,
     GalleryMissing,
     ImageRow,
     Kind,
@@ -27,13 +29,17 @@ from engine.tables import (
     ModelStamp,
     NameTaken,
     PhotoMissing,
+    Phrases,
     RaceRow,
     Totals,
 )
 
 __all__ = [
     "Base",
+    "Candidate",
+    "Changes",
     "CollectionRow",
+    "Deeper",
     "EncodingRow",
     "GalleryMissing",
     "ImageRow",
@@ -42,19 +48,55 @@ __all__ = [
     "ModelStamp",
     "NameTaken",
     "PhotoMissing",
+    "Phrases",
     "RaceRow",
     "Store",
     "Totals",
 ]
 
 
+@dataclass(frozen=True)
+class Changes:
+    """Images that came or were encoded anew, in order of revision."""
+
+    revisions: np.ndarray  # (N,) int64
+    ids: np.ndarray  # (N,) int64
+    exits: np.ndarray  # (N,) int64, 1-based
+    vectors: np.ndarray  # (N, D) float32; (0, 0) when there are none
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Where an image stands."""
+
+    image_id: int
+    content_hash: str
+    exit: int  # 1-based
+    vector: bytes  # float32
+    map: str | None  # file of the feature map that it left that exit with, where one is kept
+
+
+@dataclass(frozen=True)
+class Deeper:
+    """A deeper encoding of an image, and what it took."""
+
+    image_id: int
+    exit: int  # 1-based, where it left at last
+    vector: bytes  # float32, unit length
+    phrases: Mapping[int, Phrases]  # of the exits (1-based) it was described at
+    macs: int
+    milliseconds: float
+    map: bytes | None  # the feature map that it left with, where there is one
+
+
 class Store:
     """The database and the picture files of one data folder; safe to use from many threads and processes."""
 
-    def __init__(self, engine: Engine, pictures: Path) -> None:
+    def __init__(self, engine: Engine, folder: Path) -> None:
         self._reading = engine
         self._writing = for_writing(engine)
-        self._pictures = pictures
+        self._pictures = folder / "pictures"
+        self._maps = KeptMaps(folder / "maps")
 
     @classmethod
     def open(cls, folder: Path | None = None) -> "Store":
@@ -65,7 +107,7 @@ class Store:
         folder = folder or home()
         engine = connect(database_url(folder))
         migrate(engine)
-        return cls(engine, folder / "pictures")
+        return cls(engine, folder)
 
     def close(self) -> None:
         """Let go of the database file."""
@@ -110,7 +152,9 @@ class Store:
         with self._write() as session:
             _collection(session, collection_id)
             hashes = set(session.scalars(of_collection))
+            maps = self._maps.files(session, collection_id)
             session.execute(delete(CollectionRow).where(CollectionRow.id == collection_id))
+        self._maps.unlink(maps)
         self._drop_pictures(hashes)
 
     def rename(self, collection_id: int, name: str) -> None:
@@ -140,17 +184,21 @@ class Store:
     def totals(self, collection_id: int) -> Totals:
         """Sums over the images of a collection; zeros for one that is empty or not there."""
         rows = (
-            select(EncodingRow.exit, func.count(), func.sum(EncodingRow.macs_index + EncodingRow.macs_query))
+            select(EncodingRow.exit, func.count(), func.sum(EncodingRow.macs_index))
             .join(ImageRow, ImageRow.id == EncodingRow.image_id)
             .where(ImageRow.collection_id == collection_id)
             .group_by(EncodingRow.exit)
         )
+        all_images = select(func.count()).select_from(ImageRow).where(ImageRow.collection_id == collection_id)
         with self._read() as session:
             counted = session.execute(rows).all()
+            images = session.scalar(all_images) or 0
+        photos = sum(photos for _, photos, _ in counted)
         return Totals(
-            photos=sum(photos for _, photos, _ in counted),
-            macs=sum(macs for *_, macs in counted),
+            photos=photos,
+            macs_index=sum(macs for *_, macs in counted),
             exits={exit: photos for exit, photos, _ in counted},
+            waiting=images - photos,
         )
 
     # Races
@@ -178,7 +226,12 @@ class Store:
             return session.scalar(wanted) is not None
 
     def add(
-        self, collection_id: int, stamp: ModelStamp, images: Sequence[ImageRow], pictures: Mapping[str, bytes]
+        self,
+        collection_id: int,
+        stamp: ModelStamp,
+        images: Sequence[ImageRow],
+        pictures: Mapping[str, bytes],
+        maps: Mapping[str, bytes],
     ) -> list[ImageRow]:
         """Keep a batch of encoded images in one transaction: all of it, or none.
 
@@ -186,6 +239,7 @@ class Store:
             stamp: what encoded them; the collection's own from its first image on.
             images: rows with their encodings; the collection is filled in here.
             pictures: the file to keep for each image, by content hash.
+            maps: the feature map to keep for those that have one, by content hash.
         Returns: the rows that are new, with their ids; images that came in meanwhile by another way are left out.
         Raises: GalleryMissing, ModelChanged, StoreUnusable.
         """
@@ -203,14 +257,151 @@ class Store:
             fresh = [image for image in images if image.content_hash not in known]
             if not fresh:
                 return []
-            for name, value in vars(stamp).items():
-                setattr(collection, name, value)
+            collection.stamp(stamp)
             collection.budget = fresh[-1].encoding.budget
             for image in fresh:
                 self._keep_picture(image.content_hash, pictures[image.content_hash])
                 image.collection = collection
+                image.revision = collection.next_revision()
                 session.add(image)
+            session.flush()
+            for image in fresh:
+                self._maps.put(session, image.id, image.encoding.exit, maps.get(image.content_hash))
+            lost = self._maps.trim(session)
+        self._tidy(lost)
         return fresh
+
+    def deepen(
+        self, collection_id: int, stamp: ModelStamp, found: Sequence[Deeper], candidates: Sequence[int] | None = None
+    ) -> None:
+        """Put deeper encodings in the place of those before, in one transaction.
+
+        What was spent is counted even where another query has meanwhile gone as deep; that encoding stays then.
+
+        Args: candidates: images whose places a query asked about; None: no query did.
+        Raises: GalleryMissing, ModelChanged.
+        """
+        lost: list[str] = []
+        with self._write() as session:
+            collection = _collection(session, collection_id)
+            collection.require(stamp)
+            for deeper in found:
+                collection.macs_queries += deeper.macs
+                image = session.get(ImageRow, deeper.image_id)
+                if image is None:  # deleted meanwhile
+                    continue
+                row = image.encoding
+                row.macs_query += deeper.macs
+                row.milliseconds += deeper.milliseconds
+                if row.exit < deeper.exit:
+                    _deepen(row, deeper, stamp.exits)
+                    image.revision = collection.next_revision()
+                    lost += self._maps.put(session, image.id, deeper.exit, deeper.map)
+            if candidates is not None:
+                collection.queries += 1
+                self._maps.use(session, candidates)
+            lost += self._maps.trim(session)
+        self._tidy(lost)
+
+    def restamp(
+        self, collection_id: int, stamp: ModelStamp, guide_texts: Sequence[str] | None, guides_only: bool
+    ) -> None:
+        """Make a collection another model's: encodings of the one before go, and its images wait for theirs.
+
+        Raises: GalleryMissing.
+        """
+        with self._write() as session:
+            collection = _collection(session, collection_id)
+            collection.guide_texts, collection.guides_only = (
+                None if guide_texts is None else list(guide_texts),
+                guides_only,
+            )
+            if (collection.weights_hash, collection.exits_hash) == (stamp.weights_hash, stamp.exits_hash):
+                return
+            maps = self._maps.files(session, collection_id)
+            of_collection = select(ImageRow.id).where(ImageRow.collection_id == collection_id)
+            for table in (FeatureMapRow, EncodingRow):
+                session.execute(delete(table).where(table.image_id.in_(of_collection)))
+            if collection.model is not None:
+                collection.stamp(stamp)
+            collection.queries = collection.macs_queries = 0
+        self._tidy(maps)
+
+    def to_recode(self, collection_id: int, budget: float) -> list[tuple[int, str]]:
+        """(id, content hash) of the images that have no encoding, or one for another budget; in order of id."""
+        wanted = (
+            select(ImageRow.id, ImageRow.content_hash)
+            .outerjoin(EncodingRow, EncodingRow.image_id == ImageRow.id)
+            .where(ImageRow.collection_id == collection_id)
+            .where(or_(EncodingRow.budget.is_(None), EncodingRow.budget != budget))
+            .order_by(ImageRow.id)
+        )
+        with self._read() as session:
+            return [(image_id, content_hash) for image_id, content_hash in session.execute(wanted)]
+
+    def names(self, image_ids: Sequence[int]) -> list[str]:
+        """Names of images, whether they have an encoding or not; those that are not there are left out."""
+        with self._read() as session:
+            return list(session.scalars(select(ImageRow.name).where(ImageRow.id.in_(image_ids)).order_by(ImageRow.id)))
+
+    def recode(
+        self,
+        collection_id: int,
+        stamp: ModelStamp,
+        encodings: Mapping[int, EncodingRow],
+        maps: Mapping[int, bytes],
+    ) -> list[ImageRow]:
+        """Give images new encodings in one transaction, by id; returns those that are still there.
+
+        What queries spent on the encodings before is no longer counted: the account is that of those that stand.
+        Raises: GalleryMissing, ModelChanged.
+        """
+        lost: list[str] = []
+        with self._write() as session:
+            collection = _collection(session, collection_id)
+            collection.require(stamp)
+            collection.stamp(stamp)
+            there = set(session.scalars(select(ImageRow.id).where(ImageRow.id.in_(encodings))))
+            for image_id in sorted(there):
+                before = session.get(EncodingRow, image_id)
+                if before is not None:
+                    collection.macs_queries -= before.macs_query
+                    session.delete(before)
+                    session.flush()
+                encodings[image_id].image_id = image_id
+                session.add(encodings[image_id])
+                collection.budget = encodings[image_id].budget
+                revised = update(ImageRow).where(ImageRow.id == image_id).values(revision=collection.next_revision())
+                session.execute(revised)
+                lost += self._maps.put(session, image_id, encodings[image_id].exit, maps.get(image_id))
+            lost += self._maps.trim(session)
+        self._tidy(lost)
+        return self.images(sorted(there))
+
+    def candidates(self, image_ids: Sequence[int]) -> list[Candidate]:
+        """Where images stand, in the order of the ids asked for; those that are not there are left out."""
+        wanted = (
+            select(
+                ImageRow.id,
+                ImageRow.content_hash,
+                EncodingRow.exit,
+                EncodingRow.vector,
+                FeatureMapRow.file,
+            )
+            .join(EncodingRow, EncodingRow.image_id == ImageRow.id)
+            .outerjoin(
+                FeatureMapRow,
+                and_(FeatureMapRow.image_id == ImageRow.id, FeatureMapRow.exit == EncodingRow.exit),
+            )
+            .where(ImageRow.id.in_(image_ids))
+        )
+        with self._read() as session:
+            found = {row[0]: Candidate(*row) for row in session.execute(wanted)}
+        return [found[image_id] for image_id in image_ids if image_id in found]
+
+    def kept_map(self, file: str) -> bytes | None:
+        """A candidate's feature map; None where it is gone."""
+        return self._maps.read(file)
 
     def image(self, image_id: int) -> ImageRow:
         """One image with its encoding and collection; raises PhotoMissing."""
@@ -236,7 +427,9 @@ class Store:
         wanted = (ImageRow.collection_id == collection_id, ImageRow.id.in_(image_ids))
         with self._write() as session:
             hashes = list(session.scalars(select(ImageRow.content_hash).where(*wanted)))
+            maps = self._maps.files(session, collection_id, image_ids)
             session.execute(delete(ImageRow).where(*wanted))
+        self._maps.unlink(maps)
         self._drop_pictures(set(hashes))
         return len(hashes)
 
@@ -264,23 +457,20 @@ class Store:
         with self._read() as session:
             return [(image_id, budget, gates) for image_id, budget, gates in session.execute(wanted)]
 
-    def vectors(self, collection_id: int, after: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
-        """The vectors of a collection's images with an id above `after`, in order of id.
-
-        Returns: (N,) int64 image ids and (N, D) float32 vectors, N at most `limit`; (0, 0) vectors when there are none.
-        """
+    def changes(self, collection_id: int, after: int, limit: int) -> Changes:
+        """The images of a collection that came or were encoded anew after a revision, in order of revision."""
         wanted = (
-            select(ImageRow.id, EncodingRow.vector)
+            select(ImageRow.revision, ImageRow.id, EncodingRow.exit, EncodingRow.vector)
             .join(EncodingRow, EncodingRow.image_id == ImageRow.id)
-            .where(ImageRow.collection_id == collection_id, ImageRow.id > after)
-            .order_by(ImageRow.id)
+            .where(ImageRow.collection_id == collection_id, ImageRow.revision > after)
+            .order_by(ImageRow.revision)
             .limit(limit)
         )
         with self._read() as session:
             rows = session.execute(wanted).all()
-        ids = np.array([image_id for image_id, _ in rows], dtype=np.int64)
-        vectors = np.frombuffer(b"".join(vector for _, vector in rows), dtype=np.float32)
-        return ids, vectors.reshape(len(rows), -1 if rows else 0)
+        revisions, ids, exits = (np.array([row[column] for row in rows], np.int64) for column in range(3))
+        vectors = np.frombuffer(b"".join(row[3] for row in rows), np.float32)
+        return Changes(revisions, ids, exits, vectors.reshape(len(rows), -1 if rows else 0))
 
     # Pictures
 
@@ -290,13 +480,8 @@ class Store:
 
     def _keep_picture(self, content_hash: str, data: bytes) -> None:
         path = self.picture_path(content_hash)
-        if path.exists():
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Renamed into place, so that a sudden death leaves a whole picture or none.
-        with NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            file.write(data)
-        os.replace(file.name, path)
+        if not path.exists():
+            write_whole(path, data)
 
     def _drop_pictures(self, hashes: set[str]) -> None:
         """Delete the pictures among these that no image uses any more."""
@@ -305,6 +490,12 @@ class Store:
             for content_hash in hashes:
                 if session.scalar(select(ImageRow.id).where(ImageRow.content_hash == content_hash).limit(1)) is None:
                     self.picture_path(content_hash).unlink(missing_ok=True)
+
+    def _tidy(self, lost: Sequence[str]) -> None:
+        """After a commit, delete the feature maps that have lost their rows, then or at a sudden death."""
+        self._maps.unlink(lost)
+        with self._read() as session:
+            self._maps.sweep(session)
 
     # Sessions
 
@@ -318,6 +509,17 @@ class Store:
         # Rows stay readable after the commit, when they are handed out.
         with in_a_sentence(self._reading), Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
+
+
+def _deepen(row: EncodingRow, deeper: Deeper, exits: int) -> None:
+    """Put a deeper encoding in an older one's place; of the exits on the way, what was not asked is not known."""
+    gated = min(row.exit, exits - 1)
+    values = np.frombuffer(row.gates, np.float32).reshape(gated, -1)
+    passed = np.full((min(deeper.exit, exits - 1) - gated, values.shape[1]), np.nan, np.float32)
+    row.gates = np.concatenate([values, passed]).tobytes()
+    seen = dict(enumerate(row.phrases, start=1)) | {exit: list(texts) for exit, texts in deeper.phrases.items()}
+    row.phrases = [seen.get(exit, []) for exit in range(1, deeper.exit + 1)]
+    row.vector, row.exit = deeper.vector, deeper.exit
 
 
 def _collection(session: Session, collection_id: int) -> CollectionRow:

@@ -1,6 +1,6 @@
 """The tables, and the rows that are handed out: collections, images, and what the encoder made of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from engine.errors import EngineError
 
 Kind = Literal["demo", "gallery"]
+Phrases = Sequence[tuple[str, float]]  # guide texts that fit best, with their shares
 
 
 class GalleryMissing(EngineError):
@@ -40,8 +41,9 @@ class Totals:
     """Sums over the images of one collection."""
 
     photos: int
-    macs: int
+    macs_index: int
     exits: Mapping[int, int]  # exit -> photos that left there
+    waiting: int  # images whose encoding was another model's; they are found again once they are encoded anew
 
 
 class NameTaken(EngineError):
@@ -71,6 +73,11 @@ class CollectionRow(Base):
     created_at: Mapped[float]  # seconds since the epoch
     indexed_at: Mapped[float | None]
     link: Mapped[str | None] = mapped_column(index=True, unique=True)  # what its published address ends with
+    guide_texts: Mapped[list[str] | None] = mapped_column(JSON)  # its owner's own
+    guides_only: Mapped[bool] = mapped_column(default=False)  # they replace the general ones
+    revision: Mapped[int] = mapped_column(default=0)  # of its last change; see ImageRow
+    queries: Mapped[int] = mapped_column(default=0)  # refined so far
+    macs_queries: Mapped[int] = mapped_column(BigInteger, default=0)  # that they spent
 
     def require(self, stamp: ModelStamp) -> None:
         """Raise ModelChanged if the images in here were encoded with other weights than the stamp's."""
@@ -78,8 +85,18 @@ class CollectionRow(Base):
             raise ModelChanged(
                 f'Gallery "{self.name}" was encoded with {_version(self.model, self.weights_hash, self.exits_hash)}, '
                 f"and the model is now {_version(stamp.model, stamp.weights_hash, stamp.exits_hash)}; "
-                "encode its photos again, in a new gallery."
+                "encode its photos again."
             )
+
+    def stamp(self, stamp: ModelStamp) -> None:
+        """Note the model that its images are encoded with."""
+        for name, value in vars(stamp).items():
+            setattr(self, name, value)
+
+    def next_revision(self) -> int:
+        """The number of one more change to one of its images; inside a transaction that writes."""
+        self.revision += 1
+        return self.revision
 
 
 class ImageRow(Base):
@@ -89,8 +106,9 @@ class ImageRow(Base):
     __table_args__ = (
         UniqueConstraint("collection_id", "content_hash"),
         Index("ix_images_collection_id_id", "collection_id", "id"),  # a collection's images in order, from any id on
+        Index("ix_images_collection_id_revision", "collection_id", "revision"),  # what an index catches up by
         Index("ix_images_content_hash", "content_hash"),  # who else uses a picture file
-        {"sqlite_autoincrement": True},  # an index catches up by id, so ids must only ever grow
+        {"sqlite_autoincrement": True},  # ids are never used again
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -101,6 +119,8 @@ class ImageRow(Base):
     height: Mapped[int]
     bytes: Mapped[int]
     added_at: Mapped[float]
+    # Numbers a collection's changes, and only ever grows: its indexes, in any process, ask for what is above the last.
+    revision: Mapped[int]
 
     collection: Mapped[CollectionRow] = relationship(lazy="joined", innerjoin=True)
     encoding: Mapped["EncodingRow"] = relationship(lazy="joined", innerjoin=True, passive_deletes=True)
@@ -120,6 +140,18 @@ class EncodingRow(Base):
     macs_query: Mapped[int] = mapped_column(BigInteger, default=0)
     milliseconds: Mapped[float]
     budget: Mapped[float]
+
+
+class FeatureMapRow(Base):
+    """A feature map kept of an image, to run it on from; where its file is gone, the image is run again."""
+
+    __tablename__ = "feature_maps"
+
+    image_id: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    exit: Mapped[int]
+    file: Mapped[str]  # name below the folder of the maps
+    bytes: Mapped[int]
+    last_used: Mapped[float] = mapped_column(index=True)  # seconds since the epoch
 
 
 class RaceRow(Base):

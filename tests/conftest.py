@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from PIL import Image
 
 from engine.budget import BUDGET_GRID, Plan
 from engine.catalog import Catalog, Upload
+from engine.deepening import Calibration, calibrations
 from engine.store import Store
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0), "grey": (1, 1, 1)}
@@ -40,15 +41,65 @@ class FakeEncoding:
     macs: int
     milliseconds: float
     budget: float
+    map: "FakeMap | None"
+
+
+@dataclass(frozen=True)
+class FakeMap:
+    """What a photo left with: its own mean colour."""
+
+    colour: np.ndarray
+
+    def pack(self) -> bytes:
+        return self.colour.tobytes()
+
+
+@dataclass(frozen=True)
+class FakeVisit:
+    vector: np.ndarray
+    exit: int
+    phrases: tuple[tuple[str, float], ...]
+    macs: int
+    milliseconds: float
+    map: FakeMap | None
+
+
+@dataclass(frozen=True)
+class FakeLadder:
+    exits: int
+
+    def resumes(self, from_exit: int, to_exit: int) -> bool:
+        return from_exit < to_exit
+
+
+@dataclass(frozen=True)
+class FakeVectors:
+    """As a tensor has them."""
+
+    vectors: np.ndarray
+
+    def numpy(self) -> np.ndarray:
+        return self.vectors
+
+
+@dataclass(frozen=True)
+class FakeTrace:
+    vectors: list[FakeVectors]
 
 
 @dataclass
 class FakeEncoder:
-    """Sees the mean colour: a picture of one colour leaves at exit 1 of 3, any other goes to full depth, as all do
-    at budget 1; a text is the sum of the colours it names. MACs: 40, 70, 100 of 100."""
+    """Sees the mean colour, before full depth as through a haze; a text is the sum of the colours it names.
+
+    A picture of one colour leaves at exit 1 of 3, any other goes to full depth, as all do at budget 1. MACs: 40, 70,
+    100 of 100.
+    """
 
     identity: FakeIdentity = field(default_factory=FakeIdentity)
     batches: list[int] = field(default_factory=list)  # photos in each batch encoded so far
+    visits: list[tuple[int, int, int]] = field(default_factory=list)  # photos, from exit (0: anew) and to exit of each
+    haze: float = 0.0  # grey that is mixed into every colour
+    guide_texts: tuple[str, ...] = ("a colour", "a thing")
     dim: int = 3
     exits: int = 3
     full_macs: int = 100
@@ -74,8 +125,37 @@ class FakeEncoder:
         self.batches.append(len(pixels))
         return [self._encode_one(picture, budget) for picture in pixels]
 
+    @property
+    def calibrations(self) -> tuple[Calibration, ...]:
+        return calibrations(self.exits)
+
+    @property
+    def ladder(self) -> FakeLadder:
+        return FakeLadder(self.exits)
+
+    def guided_by(self, texts: Sequence[str]) -> "FakeEncoder":
+        identity = replace(self.identity, exits="".join(texts))
+        return replace(self, identity=identity, guide_texts=tuple(texts))
+
+    def cost_to(self, from_exit: int, to_exit: int, from_map: bool) -> int:
+        return self.costs[to_exit - 1] - (self.costs[from_exit - 1] if from_map else 0)
+
     def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
-        return np.stack([_unit(picture.reshape(3, -1).astype(np.float32).mean(axis=1)) for picture in pixels])
+        return np.stack([self._vector(_mean(picture), exit) for picture in pixels])
+
+    def run_to(self, pixels: np.ndarray, exit: int) -> list[FakeVisit]:
+        self.visits.append((len(pixels), 0, exit))
+        return [self._visit(_mean(picture), exit, self.cost_to(1, exit, False)) for picture in pixels]
+
+    def resume(self, maps: Sequence[FakeMap], from_exit: int, to_exit: int) -> list[FakeVisit]:
+        self.visits.append((len(maps), from_exit, to_exit))
+        return [self._visit(kept.colour, to_exit, self.cost_to(from_exit, to_exit, True)) for kept in maps]
+
+    def unpack_map(self, data: bytes, exit: int) -> FakeMap | None:
+        return FakeMap(np.frombuffer(data, np.float32)) if len(data) == 12 else None
+
+    def trace(self, pixels: np.ndarray) -> FakeTrace:
+        return FakeTrace([FakeVectors(self.encode_to(pixels, exit)) for exit in range(1, self.exits + 1)])
 
     def _encode_one(self, picture: np.ndarray, budget: float) -> FakeEncoding:
         colours = picture.reshape(3, -1).astype(np.float32)
@@ -83,14 +163,26 @@ class FakeEncoder:
         exit = 1 if plain else self.exits
         gates = np.full((min(exit, self.exits - 1), len(BUDGET_GRID)), float(plain), np.float32)
         gates[:, -1] = 0
-        phrases = ((("a colour", 0.9), ("a thing", 0.1)),) * exit
-        return FakeEncoding(_unit(colours.mean(axis=1)), exit, gates, phrases, self.costs[exit - 1], 2.0, budget)
+        seen = self._visit(_mean(picture), exit, self.costs[exit - 1])
+        return FakeEncoding(seen.vector, exit, gates, (seen.phrases,) * exit, seen.macs, 2.0, budget, seen.map)
+
+    def _visit(self, colour: np.ndarray, exit: int, macs: int) -> FakeVisit:
+        phrases = tuple(zip(self.guide_texts[:2], (0.9, 0.1), strict=True))
+        kept = FakeMap(colour) if exit < self.exits else None
+        return FakeVisit(self._vector(colour, exit), exit, phrases, macs, 2.0, kept)
+
+    def _vector(self, colour: np.ndarray, exit: int) -> np.ndarray:
+        return _unit(colour + (255 * self.haze if exit < self.exits else 0))
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         sums = [
             sum((np.array(COLOURS[word]) for word in text.split() if word in COLOURS), np.zeros(3)) for text in texts
         ]
         return np.stack([_unit(vector) for vector in sums])
+
+
+def _mean(picture: np.ndarray) -> np.ndarray:
+    return picture.reshape(3, -1).astype(np.float32).mean(axis=1)
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

@@ -16,13 +16,20 @@ class Rows:
         self.ids = np.arange(1, count + 1, dtype=np.int64) * 3
         vectors = np.random.default_rng(0).standard_normal((count, dim)).astype(np.float32)
         self.vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        self.revisions = np.arange(1, count + 1, dtype=np.int64)
         self.visible = count
         self.given = 0
 
-    def __call__(self, after: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
-        wanted = np.flatnonzero(self.ids[: self.visible] > after)[:limit]
+    def __call__(self, after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        wanted = np.flatnonzero(self.revisions[: self.visible] > after)
+        wanted = wanted[np.argsort(self.revisions[wanted])][:limit]
         self.given += len(wanted)
-        return self.ids[wanted], self.vectors[wanted]
+        return self.revisions[wanted], self.ids[wanted], self.vectors[wanted]
+
+    def change(self, place: int, vector: np.ndarray) -> None:
+        """Give one row another vector."""
+        self.vectors[place] = vector
+        self.revisions[place] = self.revisions.max() + 1
 
 
 def indexed(rows: Rows) -> VectorIndex:
@@ -74,6 +81,31 @@ def test_catching_up_takes_each_row_once(monkeypatch: pytest.MonkeyPatch) -> Non
     index.catch_up(rows)
     assert len(index) == rows.given == 30
     assert index.search(rows.vectors[29], 1)[0].tolist() == [rows.ids[29]]
+
+
+def test_a_changed_row_is_found_by_its_new_vector_and_no_longer_by_the_old() -> None:
+    rows = Rows(60)
+    index = indexed(rows)
+    before, after = rows.vectors[7].copy(), -rows.vectors[7]
+    rows.change(7, after)
+    rows.change(3, rows.vectors[3])
+    index.catch_up(rows)
+    assert len(index) == 60
+    assert index.search(after, 1)[0].tolist() == [rows.ids[7]]
+    ids, scores = index.search(before, 60)
+    assert ids.tolist()[-1] == rows.ids[7]
+    assert sorted(ids.tolist()) == rows.ids.tolist()
+    np.testing.assert_allclose(scores, np.sort(rows.vectors @ before)[::-1], atol=1e-6)
+
+
+def test_a_row_that_changed_while_others_came_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_module, "CHUNK", 7)
+    rows = Rows(30)
+    for place in (4, 11, 4):
+        rows.change(place, rows.vectors[place])
+    index = indexed(rows)
+    assert len(index) == rows.given == 30
+    assert index.search(rows.vectors[4], 1)[0].tolist() == [rows.ids[4]]
 
 
 def test_many_threads_catch_up_and_search_at_once() -> None:

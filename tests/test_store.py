@@ -33,7 +33,7 @@ def image(name: str, exit: int = 1, vector: tuple[float, ...] = (1.0, 0.0)) -> I
 
 def add(store: Store, collection_id: int, *names: str, stamp: ModelStamp = STAMP) -> list[ImageRow]:
     rows = [image(name) for name in names]
-    return store.add(collection_id, stamp, rows, {row.content_hash: row.name.encode() for row in rows})
+    return store.add(collection_id, stamp, rows, {row.content_hash: row.name.encode() for row in rows}, {})
 
 
 @pytest.fixture
@@ -82,26 +82,26 @@ def test_images_come_in_the_order_asked_for(store: Store, gallery: int) -> None:
     assert [row.name for row in store.page(gallery, 1, 5)] == ["bb.jpg", "cc.jpg"]
 
 
-def test_vectors_follow_on_from_an_id(store: Store, gallery: int) -> None:
+def test_changes_follow_on_from_a_revision(store: Store, gallery: int) -> None:
     other = store.open_collection("other", "gallery", None)
     first = add(store, gallery, "aa")
     add(store, other, "bb")
     last = add(store, gallery, "cc", "dd")
-    ids, vectors = store.vectors(gallery, after=0, limit=2)
-    assert ids.tolist() == [first[0].id, last[0].id]
-    assert vectors.tolist() == [[1.0, 0.0]] * 2
-    ids, _ = store.vectors(gallery, after=last[0].id, limit=9)
-    assert ids.tolist() == [last[1].id]
-    ids, vectors = store.vectors(gallery, after=last[1].id, limit=9)
-    assert (len(ids), vectors.shape) == (0, (0, 0))
+    found = store.changes(gallery, after=0, limit=2)
+    assert found.ids.tolist() == [first[0].id, last[0].id]
+    assert (found.exits.tolist(), found.vectors.tolist()) == ([1, 1], [[1.0, 0.0]] * 2)
+    rest = store.changes(gallery, after=int(found.revisions[-1]), limit=9)
+    assert rest.ids.tolist() == [last[1].id]
+    nothing = store.changes(gallery, after=int(rest.revisions[-1]), limit=9)
+    assert (len(nothing.ids), nothing.vectors.shape) == (0, (0, 0))
 
 
 def test_totals(store: Store, gallery: int) -> None:
     assert store.totals(gallery).photos == 0
     rows = [image("aa"), image("bb", exit=3), image("cc", exit=3)]
-    store.add(gallery, STAMP, rows, {row.content_hash: b"" for row in rows})
+    store.add(gallery, STAMP, rows, {row.content_hash: b"" for row in rows}, {})
     totals = store.totals(gallery)
-    assert (totals.photos, totals.macs, totals.exits) == (3, 210, {1: 1, 3: 2})
+    assert (totals.photos, totals.macs_index, totals.exits) == (3, 210, {1: 1, 3: 2})
 
 
 @pytest.mark.parametrize("change", [{"weights_hash": "c" * 64}, {"exits_hash": ""}])
@@ -121,7 +121,7 @@ def test_the_same_weights_under_another_name_are_the_same_model(store: Store, ga
 def test_an_empty_collection_takes_any_model(store: Store, gallery: int) -> None:
     store.touch(gallery)
     store.collection(gallery).require(STAMP)
-    assert store.add(gallery, STAMP, [], {}) == []
+    assert store.add(gallery, STAMP, [], {}, {}) == []
     assert store.collection(gallery).model is None
 
 
@@ -129,7 +129,7 @@ def test_a_batch_is_kept_whole_or_not_at_all(store: Store, gallery: int) -> None
     broken = image("bb")
     broken.encoding.vector = None  # type: ignore[assignment]
     with pytest.raises(StoreUnusable):
-        store.add(gallery, STAMP, [image("aa"), broken], {"aa" * 32: b"", "bb" * 32: b""})
+        store.add(gallery, STAMP, [image("aa"), broken], {"aa" * 32: b"", "bb" * 32: b""}, {})
     assert store.totals(gallery).photos == 0
     assert len(add(store, gallery, "aa", "bb")) == 2
 
