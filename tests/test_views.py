@@ -28,7 +28,7 @@ PHOTO = Photo(
     budget=0.75,
 )
 SUMMARY = GallerySummary(
-    id=1, name="Holidays", kind="gallery", photos=4, macs=250, full_macs=400, saved_share=0.375, exits=(2, 1, 1),
+    id=1, name="Holidays", kind="gallery", photos=4, waiting=0, macs_index=250, macs_queries=0, queries=0, macs=250, full_macs=400, saved_share=0.375, exits=(2, 1, 1),
     model="fake", budget=0.75, link=None,
 )  # fmt: skip
 
