@@ -3,12 +3,12 @@
 import sys
 from typing import TYPE_CHECKING
 
+from app.context import Context
 from app.demo import Demo
-from app.handlers import Handlers
 from app.layout import build, launch_options
-from app.pictures import Pictures, secret_of
-from engine.budget import BUDGET_GRID
+from app.pictures import Pictures, derived, secret_of
 from engine.catalog import Catalog
+from engine.comparison import Comparison
 from engine.errors import EngineError
 from engine.home import home
 from engine.store import Store
@@ -27,10 +27,12 @@ def load_encoder() -> "Encoder":
 def main() -> None:
     """Serve the page until it is stopped; the demo gallery is encoded beside it at the first start."""
     try:
-        catalog = Catalog(Store.open(), load_encoder)
+        store = Store.open()
+        catalog = Catalog(store, load_encoder)
         demo = Demo(catalog)
-        pictures = Pictures(catalog, secret_of(home()))
-        page = build(Handlers(catalog, demo, pictures, BUDGET_GRID))
+        secret = secret_of(home())
+        pictures = Pictures(catalog, secret)
+        page = build(Context(catalog, Comparison(store, catalog), demo, pictures.address), derived(secret, "browser"))
         _, address, _ = page.launch(**launch_options(pictures), prevent_thread_lock=True)
     except (EngineError, OSError) as error:
         sys.exit(str(error))

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 
+from app.attribution import attributions
 from engine.catalog import Catalog, Progress, folder_uploads
 from engine.errors import EngineError
 from engine.progress import ProgressLine
@@ -31,6 +32,8 @@ class Demo:
         self._folder = folder
         self._done = Event()
         self.queries = tuple(Query(**query) for query in json.loads((folder / "queries.json").read_text("utf-8")))
+        table = folder / "ATTRIBUTION.md"
+        self.credits = attributions(table) if table.is_file() else {}
         self.ids = [catalog.open_collection(NAME, kind="demo")]  # the last one counts; a page may still show one before
         self.began = 0.0  # monotonic seconds: when the first photo went to the encoder
         self.progress: Progress | None = None

@@ -5,70 +5,189 @@ from typing import Any
 
 import gradio as gr
 
-from app import views
-from app.handlers import LONGEST_QUERY, NEW_GALLERY, Handlers
+from app.access import is_local
+from app.context import Context
+from app.handlers.api import Api
+from app.handlers.budget import Budget
+from app.handlers.comparison import Compare
+from app.handlers.galleries import LONGEST_NAME, NEW_GALLERY, Galleries
+from app.handlers.intake import Intake
+from app.handlers.photo import Selection
+from app.handlers.search import COMPARE, Search
 from app.pictures import Pictures
 from app.theme import theme
 from app.uploads import DAY
+from app.views import notes
+from app.visit import Visit
+from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
+from engine.query import LONGEST
 
 ASSETS = Path(__file__).parents[1] / "assets"
-SCRIPT = (ASSETS / "page.js").read_text("utf-8")
+SCRIPT, GLIDE, SCREENS = ((ASSETS / name).read_text("utf-8") for name in ("page.js", "glide.js", "present.js"))
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-OURS: dict[str, Any] = {"js_on_load": SCRIPT, "apply_default_css": False}
+MANY: dict[str, Any] = {**PRIVATE, "concurrency_limit": 8}
 
 
-def build(handlers: Handlers) -> gr.Blocks:
-    """The page, not yet served."""
+def ours(elem_id: str, value: str = "", script: str = "") -> gr.HTML:
+    """A part of the page that we draw ourselves."""
+    return gr.HTML(value, elem_id=elem_id, js_on_load=SCRIPT + script, apply_default_css=False)
+
+
+def build(context: Context, secret: str) -> gr.Blocks:
+    """The page, not yet served.
+
+    Args: secret: what the browser's memory is sealed with; the same over restarts.
+    """
+    search = Search(context)
+    selection, galleries = Selection(context), Galleries(context, search)
+    intake, budgets, compare = Intake(context, search, galleries), Budget(context), Compare(context)
     # What an interrupted upload leaves in Gradio's cache is gone after a day.
     with gr.Blocks(title="T-GEM search", analytics_enabled=False, fill_width=True, delete_cache=(DAY, DAY)) as page:
+        visit = gr.State(Visit())
+        browser = gr.BrowserState(None, storage_key="tgem", secret=secret)
         with gr.Row(elem_id="head"):
             gallery = gr.Dropdown(
                 choices=[], label="Gallery", show_label=False, container=False, interactive=True, elem_id="gallery"
             )
-            headline = gr.HTML(elem_id="headline", **OURS)
-        query = gr.Textbox(
-            placeholder="What are you looking for?",
-            label="Search",
-            show_label=False,
-            container=False,
-            submit_btn="Search",
-            max_lines=1,
-            max_length=LONGEST_QUERY,
-            elem_id="query",
-        )
-        examples = gr.HTML(elem_id="examples", **OURS)
-        with gr.Row(elem_id="found"):
-            with gr.Column(scale=5, min_width=320):
-                grid = gr.HTML(views.skeleton(), elem_id="grid", **OURS)
-            with gr.Column(scale=3, min_width=320, elem_id="aside"):
-                panel = gr.HTML(elem_id="panel", **OURS)
-        with gr.Row(elem_id="foot"):
-            with gr.Column(scale=5, min_width=320):
-                gr.HTML(views.note("Add photos", "Many at once. They stay on this machine."), elem_id="add", **OURS)
+            headline = ours("headline")
+            tools = ours("tools", '<button type="button" data-event="present">Present</button>')
+        with gr.Row(elem_id="ask"):
+            query = gr.Textbox(
+                placeholder="What are you looking for?   2:dog + beach - people",
+                label="Search",
+                show_label=False,
+                container=False,
+                submit_btn="Search",
+                max_lines=1,
+                max_length=LONGEST,
+                elem_id="query",
+            )
+            picture = gr.UploadButton("By picture", file_types=["image"], elem_id="picture", size="md")
+            refine = gr.Checkbox(True, label="Look again where in doubt", container=False, elem_id="refine")
+        suggestions = ours("suggestions")
+        with gr.Tabs(selected="results", elem_id="tabs") as tabs:
+            with gr.Tab("Results", id="results"):
+                answer = ours("answer")
+                with gr.Row(elem_id="found"):
+                    with gr.Column(scale=5, min_width=320):
+                        grid = ours("grid", notes.skeleton(), GLIDE)
+                    with gr.Column(scale=3, min_width=320, elem_id="aside"):
+                        panel = ours("panel")
+            with gr.Tab("Gallery", id="gallery") as gallery_tab:
+                figures = ours("figures")
+                with gr.Row(elem_id="whole"):
+                    with gr.Column(scale=5, min_width=320):
+                        histogram = ours("histogram")
+                    with gr.Column(scale=3, min_width=320):
+                        curve = ours("curve")
+                with gr.Row(elem_id="manage"):
+                    with gr.Column(scale=5, min_width=320, elem_id="knob"):
+                        ours(
+                            "knob-title",
+                            notes.note(
+                                "Another budget", "How much of the full encoder’s work a photo may take on average."
+                            ),
+                        )
+                        budget = gr.Slider(
+                            BUDGET_GRID[0], BUDGET_GRID[-1], DEFAULT_BUDGET, step=0.05, label="Budget", elem_id="budget"
+                        )
+                        prospect = ours("prospect")
+                        with gr.Row(elem_id="apply-row"):
+                            apply = gr.Button("Encode again at this budget", variant="primary", elem_id="apply")
+                            stop_apply = gr.Button("Stop", visible=False, elem_id="stop-apply")
+                        applied = ours("applied")
+                    with gr.Column(scale=3, min_width=320, elem_id="keep"):
+                        ours("keep-title", notes.note("This gallery", "Its name, and who sees it."))
+                        title = gr.Textbox(label="Name", max_length=LONGEST_NAME, submit_btn="Rename", elem_id="title")
+                        public = gr.Checkbox(False, label="Everyone with the link may look at it", elem_id="public")
+                        link = ours("link")
+                        delete = gr.Button("Delete this gallery", variant="stop", elem_id="delete")
+                        done = ours("done")
+            with gr.Tab(COMPARE, id="compare") as compare_tab:
+                race = ours("race")
+                with gr.Row(elem_id="race-row"):
+                    start = gr.Button("Race against the full encoder", variant="primary", elem_id="start")
+                    stop_race = gr.Button("Stop", visible=False, elem_id="stop-race")
+                sides = ours("sides")
+            with gr.Tab("Add photos", id="add"):
+                ours(
+                    "add",
+                    notes.note("Add photos", "Many at once, folders, ZIP and tar archives. They stay on this machine."),
+                )
                 name = gr.Textbox(
                     NEW_GALLERY,
                     label="To the gallery",
                     info="A new name makes a new gallery.",
-                    max_length=80,
+                    max_length=LONGEST_NAME,
                     elem_id="name",
                 )
-                files = gr.File(file_count="multiple", label="Photos", height=150, elem_id="files")
-                account = gr.HTML(elem_id="account", **OURS)
-            with gr.Column(scale=3, min_width=320):
-                histogram = gr.HTML(elem_id="histogram", **OURS)
+                with gr.Row(elem_id="drop-row"):
+                    files = gr.File(file_count="multiple", label="Photos or archives", height=150, elem_id="files")
+                    folder = gr.UploadButton("Choose a folder", file_count="directory", elem_id="folder", size="md")
+                with gr.Row(visible=is_local(), elem_id="server-row"):
+                    server = gr.Textbox(
+                        label="Or a folder of this machine",
+                        placeholder="/home/me/Pictures",
+                        submit_btn="Read it",
+                        elem_id="server",
+                    )
+                stop = gr.Button("Stop", visible=False, elem_id="stop")
+                account = ours("account")
+        screens = ours("screens", script=SCREENS)
         timer = gr.Timer(1.0, active=False)
 
-        shown = [headline, examples, grid, panel, histogram]
-        page.load(handlers.opened, None, [gallery, query, timer, *shown], **PRIVATE)
-        timer.tick(handlers.waited, gallery, [gallery, query, timer, *shown], **PRIVATE)
-        query.submit(handlers.searched, [query, gallery], [grid, panel], concurrency_limit=8, **PRIVATE)
-        examples.select(handlers.tried, gallery, [query, grid, panel], concurrency_limit=8, **PRIVATE)
-        gr.on([grid.select, account.select], handlers.selected, None, panel, concurrency_limit=8, **PRIVATE)
-        gallery.input(handlers.picked, gallery, [query, name, *shown], concurrency_limit=8, **PRIVATE)
-        files.upload(
-            handlers.uploaded, [files, name], [files, account, gallery, query, *shown], concurrency_limit=4, **PRIVATE
+        found = [headline, suggestions, answer, grid, panel]
+        whole = [figures, histogram, curve, budget, prospect, title, public, link]
+        taken = [gallery, query, browser, *found]
+
+        page.load(galleries.opened, [browser, refine, visit], [gallery, query, timer, browser, *found], **MANY)
+        timer.tick(galleries.waited, [refine, visit], [gallery, query, timer, browser, *found], **MANY)
+
+        tabs.select(search.turned, visit, None, **MANY)
+        for listen in (query.submit, suggestions.again, picture.upload, panel.alike):
+            listen(search.seen, visit, tabs, **MANY)
+        asked = query.submit(search.searched, [query, refine, visit], found, trigger_mode="always_last", **MANY)
+        again = suggestions.again(search.again, [refine, visit], [query, *found], **MANY)
+        pictured = picture.upload(search.pictured, [picture, refine, visit], [picture, query, *found], **MANY)
+        alike = panel.alike(search.alike, [refine, visit], [query, *found], **MANY)
+        grid.more(search.more, visit, grid, **MANY)
+        for event in (asked, again, pictured, alike):
+            event.then(compare.shown, visit, [race, sides], **MANY)
+
+        gr.on([grid.select, account.select, histogram.select, applied.select], selection.selected, visit, panel, **MANY)
+        panel.explain(selection.explained, visit, panel, **MANY)
+        panel.deepen(selection.deepened, visit, panel, **MANY)
+        panel.discard(selection.discarded, visit, panel, **MANY)
+
+        gallery.input(galleries.picked, [gallery, refine, visit], [query, name, browser, *found], **MANY).then(
+            galleries.whole, visit, whole, **MANY
+        ).then(compare.shown, visit, [race, sides], **MANY)
+        gallery_tab.select(galleries.whole, visit, whole, **MANY)
+        compare_tab.select(compare.shown, visit, [race, sides], **MANY)
+        budget.change(galleries.prospect, [budget, visit], prospect, trigger_mode="always_last", **MANY)
+        apply.click(budgets.applied, [budget, visit], [applied, stop_apply], concurrency_limit=2, **PRIVATE).then(
+            galleries.whole, visit, whole, **MANY
         )
-        gr.api(handlers.search, api_name="search", concurrency_limit=8)
+        title.submit(galleries.renamed, [title, visit], [gallery, done], **MANY)
+        public.input(galleries.published, [public, visit], link, **MANY)
+        delete.click(
+            galleries.deleted,
+            [refine, visit],
+            [gallery, query, browser, tabs, *found],
+            js="(...given) => { if (!confirm('Delete this gallery and all its photos?')) throw 'kept'; return given; }",
+            **MANY,
+        )
+        start.click(compare.raced, visit, [race, sides, start, stop_race], concurrency_limit=1, **PRIVATE)
+
+        drops: dict[str, Any] = {"concurrency_limit": 4, **PRIVATE}
+        files.upload(intake.uploaded, [files, name, visit], [files, account, stop, *taken], **drops)
+        folder.upload(intake.uploaded, [folder, name, visit], [folder, account, stop, *taken], **drops)
+        server.submit(intake.from_folder, [server, name, visit], [files, account, stop, *taken], **drops)
+        for button in (stop, stop_apply, stop_race):
+            button.click(intake.stopped, visit, None, **MANY)
+
+        tools.present(compare.presented, visit, screens, **MANY)
+        gr.api(Api(context).search, api_name="search", concurrency_limit=8)
     return page
 
 

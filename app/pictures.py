@@ -72,6 +72,11 @@ def secret_of(home: Path) -> bytes:
     return path.read_bytes()
 
 
+def derived(secret: bytes, purpose: str) -> str:
+    """A secret for another purpose, from which this one cannot be told."""
+    return hmac.new(secret, purpose.encode(), hashlib.sha256).hexdigest()
+
+
 @lru_cache(maxsize=512)  # about 20 MB
 def _thumbnail(path: Path) -> bytes:
     with Image.open(path, formats=["JPEG"]) as picture:

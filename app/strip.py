@@ -1,45 +1,136 @@
-"""The one look of the page: the encoder as a strip of stages. Filled = computed, hollow = saved."""
+"""The one look of the page: the encoder as a strip of stages, each as wide as its MACs.
+
+Filled = computed, hollow = saved. A card's strip draws the stages from one exit to the next as one piece; the selected
+photo's draws every stage. A pass over another input size is a run of its own, and one that a photo's budget left out is
+not drawn.
+"""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from engine.catalog import Photo
+
 if TYPE_CHECKING:
+    from engine.budget import Plan
     from engine.ladder import Stage
 
 MARK_WIDTH = 0.058  # of the strip: what the numbers under a mark need to stand side by side
 
 
-def stages_run(stages: "Sequence[Stage]", exit: int) -> int:
-    """How many of the stages a photo ran that left at an exit."""
-    return next(count for count, stage in enumerate(stages, start=1) if stage.exit == exit)
+@dataclass(frozen=True)
+class Drawing:
+    """An encoder as the page draws it."""
+
+    stages: "Sequence[Stage]"
+    full_macs: int
+    budgets: Sequence[float]  # the grid
+    plans: "Sequence[Plan]"  # one for each budget of the grid
+
+    def place(self, budget: float | None) -> int:
+        """The place on the grid of the budget nearest to one; by default the dearest."""
+        if budget is None:
+            return len(self.budgets) - 1
+        return min(range(len(self.budgets)), key=lambda place: abs(self.budgets[place] - budget))
+
+    def open(self, budget: float | None) -> tuple[int, ...]:
+        """The exits (0-based) that are asked at a budget."""
+        return self.plans[self.place(budget)].open
+
+    def course(self, photo: Photo, exit: int | None = None) -> "Course":
+        """The way that a photo has taken: when it was indexed, and what it ran later; or up to an earlier exit."""
+        exit = exit or photo.exit
+        return course(self.stages, self.open(photo.budget), min(self.left_at(photo), exit), exit)
+
+    def left_at(self, photo: Photo) -> int:
+        """The exit at which a photo left when it was indexed; a query may have sent it deeper since, past no gate."""
+        gates = photo.gates[:, self.place(photo.budget)] if photo.gates.size else photo.gates
+        left = [exit for exit, gate in enumerate(gates.tolist(), start=1) if gate >= 0.5]
+        return left[0] if left else photo.exit
+
+    def courses(self, budget: float | None, exits: int) -> "list[Course]":
+        """The ways of photos that leave at each exit at a budget."""
+        return [course(self.stages, self.open(budget), exit, exit) for exit in range(1, exits + 1)]
 
 
-def positions(stages: "Sequence[Stage]") -> dict[int, float]:
-    """Where along the strip each exit lies: exit -> share of the strip's width."""
-    ends = list(accumulate(stage.macs for stage in stages))
-    return {stage.exit: end / ends[-1] for stage, end in zip(stages, ends, strict=True) if stage.exit is not None}
+@dataclass(frozen=True)
+class Piece:
+    """One box of a strip."""
+
+    macs: int
+    fill: float  # 0 hollow .. 1 filled
+    size: int  # input size of its pass
+    new: bool = False  # run for the query on show
 
 
-def strip(stages: "Sequence[Stage]", exit: int, label: str = "") -> str:
-    """A photo's strip; without a label it is an ornament to the numbers beside it."""
-    run = stages_run(stages, exit)
-    return _strip(stages, lambda index: 1.0 if index < run else 0.0, "strip", label)
+@dataclass(frozen=True)
+class Course:
+    """The stages on a photo's way, and which of them it ran."""
+
+    stages: "Sequence[Stage]"
+    ran: Sequence[bool]
+
+    @property
+    def positions(self) -> dict[int, float]:
+        """Where along the strip each exit lies: exit -> share of the strip's width."""
+        ends = list(accumulate(stage.macs for stage in self.stages))
+        return {s.exit: end / ends[-1] for s, end in zip(self.stages, ends, strict=True) if s.exit is not None}
 
 
-def survival(stages: "Sequence[Stage]", exits: Sequence[int], label: str) -> str:
+def course(stages: "Sequence[Stage]", open: Sequence[int], left: int, exit: int) -> Course:
+    """The way to an exit (1-based): through the passes that are asked up to one, then on or anew to the other."""
+    place = {stage.exit: index for index, stage in enumerate(stages) if stage.exit is not None}
+    last = max(place)
+    deep = stages[place[exit]].size
+    asked = {stages[index].size for number, index in place.items() if number - 1 in open or number in (left, last)}
+    shown = [index for index, stage in enumerate(stages) if stage.size in asked | {deep}]
+    ran = [
+        (stages[index].size in asked and index <= place[left]) or (stages[index].size == deep and index <= place[exit])
+        for index in shown
+    ]
+    return Course([stages[index] for index in shown], ran)
+
+
+def strip(way: Course, before: Course | None = None) -> str:
+    """A card's strip, an ornament to the numbers beside it: one piece from each exit to the next.
+
+    Args: before: what had been run when the query came; what came since is marked.
+    """
+    had = _ran(before) if before is not None else _ran(way)
+    pieces: list[Piece] = []
+    macs = 0
+    for index, (stage, ran) in enumerate(zip(way.stages, way.ran, strict=True)):
+        macs += stage.macs
+        last = index + 1 == len(way.stages)
+        if stage.exit is not None or last or way.stages[index + 1].size != stage.size:
+            pieces.append(Piece(macs, float(ran), stage.size, ran and (stage.name, stage.size) not in had))
+            macs = 0
+    return _strip(pieces, "strip", "")
+
+
+def stages_strip(way: Course, label: str) -> str:
+    """The selected photo's strip, stage by stage."""
+    pieces = [Piece(stage.macs, float(ran), stage.size) for stage, ran in zip(way.stages, way.ran, strict=True)]
+    return _strip(pieces, "strip", label)
+
+
+def survival(ways: Sequence[Course], exits: Sequence[int], label: str) -> str:
     """A gallery's strip: each stage filled up to the share of photos that ran it.
 
     Args:
+        ways: of photos that leave at each exit.
         exits: (K,) photos that left at each exit.
     """
-    photos = sum(exits)
-    last = [stages_run(stages, exit) for exit in range(1, len(exits) + 1)]
-    shares = [
-        sum(count for count, run in zip(exits, last, strict=True) if index < run) / photos
-        for index in range(len(stages))
-    ]
-    return _strip(stages, shares.__getitem__, "strip survival", label)
+    photos = sum(exits) or 1
+    stages = ways[-1].stages
+    shares = [0.0] * len(stages)
+    for way, count in zip(ways, exits, strict=True):
+        ran = _ran(way)
+        for index, stage in enumerate(stages):
+            shares[index] += count / photos * ((stage.name, stage.size) in ran)
+    pieces = [Piece(stage.macs, min(share, 1.0), stage.size) for stage, share in zip(stages, shares, strict=True)]
+    return _strip(pieces, "strip survival", label)
 
 
 def lanes(places: Sequence[float]) -> list[int]:
@@ -53,14 +144,32 @@ def lanes(places: Sequence[float]) -> list[int]:
     return rows
 
 
-def _strip(stages: "Sequence[Stage]", filled: Callable[[int], float], kind: str, label: str) -> str:
+def marks(way: Course, mark: Callable[[int], tuple[str, str]]) -> str:
+    """What is written under a strip, at its exits.
+
+    Args: mark: exit -> HTML of it, and classes of its own.
+    """
+    places = way.positions
+    rows = lanes(list(places.values()))
+    written = []
+    for (exit, place), lane in zip(places.items(), rows, strict=True):
+        html, classes = mark(exit)
+        written.append(f'<span class="mark {classes}" style="left:{place:.2%};--lane:{lane}">{html}</span>')
+    return f'<div class="marks" aria-hidden="true" style="--lanes:{1 + max(rows)}">{"".join(written)}</div>'
+
+
+def _ran(way: Course) -> set[tuple[str, int]]:
+    return {(stage.name, stage.size) for stage, ran in zip(way.stages, way.ran, strict=True) if ran}
+
+
+def _strip(pieces: Sequence[Piece], kind: str, label: str) -> str:
     parts = []
-    for index, stage in enumerate(stages):
+    for index, piece in enumerate(pieces):
         # A pass over another input size is a run of its own.
-        start = " pass" if index and stage.size != stages[index - 1].size else ""
-        fill = filled(index)
-        state = "on" if fill == 1 else "off" if fill == 0 else "part"
-        level = f";--fill:{fill:.3f}" if state == "part" else ""
-        parts.append(f'<i class="{state}{start}" style="flex-grow:{stage.macs}{level}"></i>')
+        start = " pass" if index and piece.size != pieces[index - 1].size else ""
+        state = "on" if piece.fill > 0.9995 else "off" if piece.fill < 0.0005 else "part"
+        level = f";--fill:{piece.fill:.3f}" if state == "part" else ""
+        new = " new" if piece.new else ""
+        parts.append(f'<i class="{state}{start}{new}" style="flex-grow:{piece.macs}{level}"></i>')
     says = f'role="img" aria-label="{label}"' if label else 'aria-hidden="true"'
     return f'<span class="{kind}" {says}>{"".join(parts)}</span>'

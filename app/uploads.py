@@ -1,13 +1,11 @@
-"""Files that a visitor sent: out of Gradio's cache at once, through the encoder in a thread of their own."""
+"""Files that a visitor sent: out of Gradio's cache at once, so that no address leads to them any more."""
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from threading import Thread
 
 from engine.catalog import Catalog, IngestReport, Progress, uploads_of
 from engine.home import home
@@ -17,35 +15,16 @@ DAY = 86_400  # seconds
 INCOMING = "incoming-"
 
 
-def taken_in(catalog: Catalog, collection_id: int, files: Sequence[Path]) -> Iterator[Progress | IngestReport]:
-    """Take files into a gallery: its progress after every batch, the report at the end.
+def take_in(
+    catalog: Catalog, collection_id: int, files: Sequence[Path], on_progress: Callable[[Progress], object]
+) -> IngestReport:
+    """Take files into a gallery.
 
     Args:
         files: in Gradio's cache, each under its own name.
-
-    It goes on to its end when the visitor leaves. Raises what the ingest raises.
+        on_progress: told after every batch.
+    Raises what the ingest raises.
     """
-    events: SimpleQueue[Progress | IngestReport | Exception] = SimpleQueue()
-
-    def work() -> None:
-        try:
-            events.put(_ingest(catalog, collection_id, files, events.put))
-        except Exception as error:  # raised again where the visitor is
-            events.put(error)
-
-    Thread(target=work, name="ingest", daemon=True).start()
-    while True:
-        event = events.get()
-        if isinstance(event, Exception):
-            raise event
-        yield event
-        if isinstance(event, IngestReport):
-            return
-
-
-def _ingest(
-    catalog: Catalog, collection_id: int, files: Sequence[Path], on_progress: Callable[[Progress], object]
-) -> IngestReport:
     _forget_interrupted(home())
     with TemporaryDirectory(prefix=INCOMING, dir=home()) as folder:
         # The same file twice in one drop lies in the cache once: it is moved once, and read twice.

@@ -27,6 +27,7 @@ class Photo:
     """A stored photo and how it went through the encoder."""
 
     id: int
+    collection_id: int
     file: str
     content_hash: str
     width: int
@@ -134,6 +135,7 @@ def photo_of(row: ImageRow) -> Photo:
     gated = min(encoding.exit, collection.exits - 1)  # exits reached that have a gate: all but the last
     return Photo(
         id=row.id,
+        collection_id=row.collection_id,
         file=row.name,
         content_hash=row.content_hash,
         width=row.width,

@@ -1,0 +1,53 @@
+"""Another budget applied: a gallery's photos are encoded again, batch by batch."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from app.context import Context
+from app.views import intake, notes, words
+from app.visit import Visit
+from app.work import Stopped
+from engine.catalog import Progress
+from engine.errors import EngineError
+
+
+class Budget:
+    """The one knob."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def applied(self, budget: float, visit: Visit) -> Iterator[tuple[Any, ...]]:
+        """Apply was pressed. Yields: account of it, stop button."""
+        context = self._context
+        running, over = gr.update(visible=True), gr.update(visible=False)
+        title = f"Encoding again at a budget of {words.percent(budget)}"
+        yield intake.encoding(title, None, 0.0, None, context.address), running
+        try:
+            # The demo gallery belongs to everyone who comes; whoever has the place to themselves may change it.
+            summary = context.access.gallery(visit.gallery, visit)
+            if visit.owner is not None:
+                summary = context.access.own(visit.gallery, visit)
+            drawing = context.drawing
+            began = time.monotonic()
+            visit.work, events = context.works.begin(
+                lambda tell: context.catalog.reencode(summary.id, budget, on_progress=tell)
+            )
+            done = 0
+            try:
+                for event in events:
+                    if isinstance(event, Progress):
+                        done = event.done
+                        seconds = time.monotonic() - began
+                        yield intake.encoding(title, event, seconds, drawing, context.address), gr.skip()
+                yield notes.said(f"Every photo is encoded at a budget of {words.percent(budget)} now."), over
+            except Stopped:
+                yield (
+                    notes.said(f"Stopped: {words.many(done)} of {summary.photos} are at the new budget, and stay."),
+                    over,
+                )
+        except EngineError as error:
+            yield notes.problem(str(error)), over

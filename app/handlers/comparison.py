@@ -1,0 +1,108 @@
+"""The full encoder beside the one that stops early, and the screens of present mode."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from app.context import Context
+from app.views import comparison as views
+from app.views import notes, present
+from app.visit import Visit
+from app.work import Stopped
+from engine.agreement import Agreement, agreement
+from engine.catalog import Photo
+from engine.comparison import ranking
+from engine.errors import EngineError
+from engine.race import MOST, Lap
+
+FIRST = 10  # places that are compared
+
+
+class Compare:
+    """Two encoders, one gallery."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def shown(self, visit: Visit) -> tuple[Any, Any]:
+        """The tab was opened, or another query asked. Returns: race, both rankings."""
+        context = self._context
+        try:
+            summary = context.access.gallery(visit.gallery, visit)
+            if not summary.photos:
+                return notes.note("Nothing to compare yet", "Add photos first; then both encoders can race."), ""
+            return views.race_result(context.comparison.last(summary.id)), self._sides(visit, summary.photos)
+        except EngineError as error:
+            return notes.problem(str(error)), ""
+
+    def raced(self, visit: Visit) -> Iterator[tuple[Any, Any, Any, Any]]:
+        """Race was pressed. Yields: race, both rankings, race button, stop button."""
+        context = self._context
+        begin, end = gr.update(interactive=False), gr.update(interactive=True)
+        yield views.racing(None, MOST), gr.skip(), begin, gr.update(visible=True)
+        try:
+            summary = context.access.gallery(visit.gallery, visit)
+            visit.work, events = context.works.begin(lambda tell: context.comparison.race(summary.id, tell))
+            for event in events:
+                if isinstance(event, Lap):
+                    yield views.racing(event, MOST), gr.skip(), gr.skip(), gr.skip()
+            yield *self.shown(visit), end, gr.update(visible=False)
+        except Stopped:
+            yield notes.said("Stopped: nothing was kept of this race."), gr.skip(), end, gr.update(visible=False)
+        except EngineError as error:
+            yield notes.problem(str(error)), gr.skip(), end, gr.update(visible=False)
+
+    def presented(self, visit: Visit) -> str:
+        """Present was pressed. Returns: the screens."""
+        context = self._context
+        try:
+            summary = context.access.gallery(visit.gallery, visit)
+            last = context.comparison.last(summary.id)
+            found = self._agreement(visit)
+            query = visit.query
+            ends = self._ends(visit)
+            return present.present(summary, context.drawing, last, found, query, ends, context.address)
+        except EngineError as error:
+            return notes.problem(str(error))
+
+    def _sides(self, visit: Visit, photos: int) -> str:
+        context = self._context
+        assert visit.gallery is not None
+        run = context.comparison.full_run(visit.gallery)
+        if run is None:
+            return views.invitation(photos, MOST)
+        found = self._agreement(visit)
+        if found is None:
+            return notes.note("Ask something", "Search for anything, and both rankings stand here side by side.")
+        ids = dict.fromkeys([*found.shown, *found.full])
+        pictures: dict[int, Photo] = {}
+        for id in ids:
+            try:
+                pictures[id] = context.access.photo(id, visit)
+            except EngineError:  # deleted since the race
+                continue
+        return views.sides(visit.query, found, pictures, context.drawing, context.address, len(run.ids), run.macs)
+
+    def _agreement(self, visit: Visit) -> Agreement | None:
+        """How the ranking on show agrees with the full encoder's, over the photos that both know."""
+        context = self._context
+        if visit.gallery is None or not visit.query.strip():
+            return None
+        run = context.comparison.full_run(visit.gallery)
+        vector = context.catalog.embed_query(visit.gallery, visit.query, visit.dropped)
+        if run is None or vector is None:
+            return None
+        known = set(run.ids.tolist())
+        hits = visit.hits or context.catalog.search(visit.gallery, vector, 100)
+        ours = [hit.photo.id for hit in hits if hit.photo.id in known]
+        return agreement(ours, [id for id, _ in ranking(run, vector, FIRST)], FIRST)
+
+    def _ends(self, visit: Visit) -> list[Photo]:
+        """A typical photo of those that left early, and one of those that went deep; none where all are alike."""
+        context = self._context
+        summary = context.access.gallery(visit.gallery, visit)
+        reached = [exit for exit, count in enumerate(summary.exits, start=1) if count]
+        if len(reached) < 2:
+            return []
+        return [context.catalog.at_exit(summary.id, exit, 1)[0] for exit in (reached[0], reached[-1])]

@@ -1,0 +1,194 @@
+"""Galleries: opened, picked, renamed, published, deleted, and seen as a whole."""
+
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from app.context import Context
+from app.handlers.search import Search, only, unchanged
+from app.views import depths, intake, notes
+from app.visit import Visit
+from engine.budget import DEFAULT_BUDGET
+from engine.catalog import GallerySummary
+from engine.errors import EngineError
+from engine.images import clean_name
+
+NEW_GALLERY = "My photos"
+LONGEST_NAME = 80
+FIRST_START = "Encoding the demo gallery"
+FIRST_START_NOTE = "Once only: later starts reuse what is stored. Each photo leaves the encoder as soon as it can."
+
+
+class Whole(NamedTuple):
+    """What the gallery's tab shows."""
+
+    figures: Any
+    histogram: Any
+    curve: Any
+    budget: Any
+    prospect: Any
+    title: Any
+    public: Any
+    link: Any
+
+
+class Galleries:
+    """The galleries of a visit."""
+
+    def __init__(self, context: Context, search: Search) -> None:
+        self._context, self._search = context, search
+
+    def opened(
+        self, kept: dict[str, Any] | None, refine: bool, visit: Visit, request: gr.Request | None
+    ) -> Iterator[Any]:
+        """A visitor comes: to the gallery of the address, or to the one they left, or to the demo gallery.
+
+        Yields: gallery choice, query, timer, what the browser keeps, and Found.
+        """
+        asked = dict(request.query_params) if request is not None else {}
+        try:
+            visit.gallery = self._first_gallery(asked, kept, visit)
+            if visit.gallery in self._context.demo.ids:
+                if self._context.demo.problem:
+                    problem = notes.problem(self._context.demo.problem)
+                    yield self.choice(visit), "", gr.update(active=False), gr.skip(), *only(problem)
+                    return
+                if not self._context.demo.ready:
+                    yield self.choice(visit), "", gr.update(active=True), gr.skip(), *only(self._encoding_demo())
+                    return
+                visit.gallery = self._context.demo.id
+            query = str(asked.get("q", ""))[:1000]
+            if not query and visit.gallery == self._context.demo.id:
+                query = self._context.demo.queries[0].query
+            visit.ask(query)
+            for found in self._search.answers(refine, visit):
+                yield self.choice(visit), query, gr.update(active=False), self.kept(visit), *found
+        except EngineError as error:
+            yield gr.skip(), "", gr.update(active=False), gr.skip(), *only(notes.problem(str(error)))
+
+    def waited(self, refine: bool, visit: Visit) -> Iterator[Any]:
+        """A second has passed while the demo gallery is encoded; a visitor who looks at another one is let be."""
+        demo = self._context.demo
+        if visit.gallery not in demo.ids:
+            yield gr.skip(), gr.skip(), gr.update(active=not demo.ready), gr.skip(), *unchanged()
+            return
+        if not demo.ready:
+            yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), *only(self._encoding_demo())
+            return
+        visit.gallery = demo.id
+        yield from self.opened(None, refine, visit, None)
+
+    def picked(self, gallery: int, refine: bool, visit: Visit) -> Iterator[Any]:
+        """A gallery was chosen. Yields: query, name for uploads, what the browser keeps, and Found."""
+        try:
+            visit.gallery = self._context.access.gallery(gallery, visit).id
+            demo = self._context.demo
+            at_demo = visit.gallery == demo.id and demo.ready
+            visit.ask(demo.queries[0].query if at_demo else "")
+            name = NEW_GALLERY if visit.gallery in demo.ids else self._summary(visit).name
+            for found in self._search.answers(refine, visit):
+                yield visit.query, name, self.kept(visit), *found
+        except EngineError as error:
+            yield "", NEW_GALLERY, gr.skip(), *only(notes.problem(str(error)))
+
+    def whole(self, visit: Visit) -> Whole:
+        """The gallery's tab was opened."""
+        context = self._context
+        try:
+            summary = self._summary(visit)
+            last = context.comparison.last(summary.id)
+            typical = {exit: context.catalog.at_exit(summary.id, exit) for exit in range(1, len(summary.exits) + 1)}
+            budget = summary.budget if summary.budget is not None else DEFAULT_BUDGET
+            own = summary.kind != "demo"
+            return Whole(
+                depths.figures(summary, last),
+                depths.histogram(summary, context.drawing, typical, context.address),
+                depths.curve(context.curve, summary.budget),
+                gr.update(value=budget),
+                self.prospect(budget, visit),
+                gr.update(value=summary.name, interactive=own),
+                gr.update(value=summary.link is not None, interactive=own),
+                depths.address(summary),
+            )
+        except EngineError as error:
+            return Whole(notes.problem(str(error)), *([gr.skip()] * (len(Whole._fields) - 1)))
+
+    def prospect(self, budget: float, visit: Visit) -> str:
+        """The budget slider moved. Returns: what that budget would do."""
+        context = self._context
+        try:
+            summary = self._summary(visit)
+            told = context.catalog.forecast(summary.id, budget)
+            return depths.prospect(told, summary, context.drawing, budget)
+        except EngineError as error:
+            return notes.problem(str(error))
+
+    def renamed(self, name: str, visit: Visit) -> tuple[Any, str]:
+        """Another name was given. Returns: gallery choice, what was done."""
+        try:
+            summary = self._context.access.own(visit.gallery, visit)
+            if not name.strip():
+                return gr.skip(), notes.said("A gallery needs a name.")
+            name = clean_name(name)[:LONGEST_NAME].strip()
+            self._context.catalog.rename(summary.id, name)
+            return self.choice(visit), notes.said(f"It is called “{name}” now.")
+        except EngineError as error:
+            return gr.skip(), notes.problem(str(error))
+
+    def published(self, public: bool, visit: Visit) -> str:
+        """The gallery is to be seen by everyone with its link, or not any more. Returns: its address."""
+        try:
+            summary = self._context.access.own(visit.gallery, visit)
+            self._context.catalog.publish(summary.id, public)
+            return depths.address(self._summary(visit))
+        except EngineError as error:
+            return notes.problem(str(error))
+
+    def deleted(self, refine: bool, visit: Visit) -> Iterator[Any]:
+        """The gallery is to be deleted. Yields: gallery choice, query, what the browser keeps, tabs, and Found."""
+        try:
+            self._context.catalog.remove(self._context.access.own(visit.gallery, visit).id)
+        except EngineError as error:
+            yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), *only(notes.problem(str(error)))
+            return
+        visit.gallery, visit.photo, visit.tab = self._context.demo.id, None, ""
+        for query, _, kept, *found in self.picked(visit.gallery, refine, visit):
+            yield self.choice(visit), query, kept, gr.update(selected="results"), *found
+
+    def choice(self, visit: Visit) -> Any:
+        """The galleries to choose from, the present one chosen."""
+        choices = [(_label(summary), summary.id) for summary in self._context.access.galleries(visit)]
+        return gr.update(choices=choices, value=visit.gallery)
+
+    def kept(self, visit: Visit) -> dict[str, Any]:
+        """What the browser remembers for the next time."""
+        return {"gallery": visit.gallery, "links": list(visit.links)}
+
+    def _first_gallery(self, asked: dict[str, str], kept: dict[str, Any] | None, visit: Visit) -> int:
+        kept = kept if isinstance(kept, dict) else {}
+        for link in [*kept.get("links", []), asked.get("gallery", "")]:
+            found = self._context.access.open_link(str(link), visit)
+            if found is not None and link == asked.get("gallery"):
+                return found
+        if "q" not in asked and kept.get("gallery") is not None:
+            try:
+                return self._context.access.gallery(kept["gallery"], visit).id
+            except EngineError:  # deleted since
+                pass
+        return self._context.demo.id
+
+    def _summary(self, visit: Visit) -> GallerySummary:
+        return self._context.access.gallery(visit.gallery, visit)
+
+    def _encoding_demo(self) -> str:
+        demo = self._context.demo
+        now = demo.progress
+        drawing = self._context.drawing if now else None
+        seconds = time.monotonic() - demo.began
+        return intake.encoding(FIRST_START, now, seconds, drawing, self._context.address, FIRST_START_NOTE)
+
+
+def _label(summary: GallerySummary) -> str:
+    return f"{summary.name} · {summary.photos}"

@@ -1,0 +1,95 @@
+"""Adding photos: dropped files and folders, or a folder of the server's own."""
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.access import is_local
+from app.context import Context
+from app.handlers.galleries import LONGEST_NAME, NEW_GALLERY, Galleries
+from app.handlers.search import Search, unchanged
+from app.uploads import take_in
+from app.views import intake, notes, words
+from app.visit import Visit
+from app.work import Stopped
+from engine.catalog import IngestReport, Progress, folder_uploads
+from engine.errors import EngineError
+from engine.images import clean_name
+
+Take = Callable[[int, Callable[[Progress], object]], IngestReport]
+
+
+class Intake:
+    """Photos into a gallery, told of as they go, and stopped with what is done kept."""
+
+    def __init__(self, context: Context, search: Search, galleries: Galleries) -> None:
+        self._context, self._search, self._galleries = context, search, galleries
+
+    def uploaded(self, files: list[str] | None, name: str, visit: Visit) -> Iterator[tuple[Any, ...]]:
+        """Files were dropped. Yields: file drop, account of it, stop button, gallery choice, query, browser, Found."""
+        if not files:
+            return
+        paths = [Path(file) for file in files]
+        title = f"Encoding {len(files)} {'file' if len(files) == 1 else 'files'}"
+        catalog = self._context.catalog
+        yield from self._take(title, name, visit, lambda into, tell: take_in(catalog, into, paths, tell))
+
+    def from_folder(self, folder: str, name: str, visit: Visit) -> Iterator[tuple[Any, ...]]:
+        """A folder of this machine was named; refused where strangers come."""
+        nothing = (gr.skip(), gr.skip(), gr.skip(), *unchanged())
+        if not is_local():
+            yield gr.skip(), notes.problem("Folders of the server can be read only on the machine itself."), *nothing
+            return
+        try:
+            uploads = folder_uploads(Path(folder.strip()).expanduser())
+        except (EngineError, OSError) as error:
+            yield gr.skip(), notes.problem(str(error)), *nothing
+            return
+        if not uploads:
+            yield gr.skip(), notes.problem("There is no picture in that folder, nor in any below it."), *nothing
+            return
+        catalog = self._context.catalog
+        title = f"Encoding {words.many(len(uploads))}"
+        yield from self._take(title, name, visit, lambda into, tell: catalog.ingest(into, uploads, on_progress=tell))
+
+    def stopped(self, visit: Visit) -> None:
+        """Stop was pressed."""
+        self._context.works.stop(visit.work)
+
+    def _take(self, title: str, name: str, visit: Visit, take: Take) -> Iterator[tuple[Any, ...]]:
+        context = self._context
+        rest = (gr.skip(), gr.skip(), gr.skip(), *unchanged())
+        name = clean_name(name)[:LONGEST_NAME].strip() or NEW_GALLERY
+        stoppable, over = gr.update(visible=True), gr.update(visible=False)
+        show = partial(intake.encoding, title, address=context.address)
+        yield None, show(progress=None, seconds=0.0, drawing=None), stoppable, *rest
+        added = 0
+        try:
+            gallery = context.catalog.open_collection(name, owner=visit.owner)
+            drawing = context.drawing
+            began = time.monotonic()
+            visit.work, events = context.works.begin(partial(take, gallery))
+            try:
+                for event in events:
+                    if isinstance(event, IngestReport):
+                        yield from self._over(intake.report(event, name), gallery, visit)
+                    else:
+                        added += len(event.latest)
+                        progress = show(progress=event, seconds=time.monotonic() - began, drawing=drawing)
+                        yield gr.skip(), progress, gr.skip(), *rest
+            except Stopped:
+                account = notes.said(f"Stopped: {words.many(added)} added to “{name}” so far, and kept.")
+                yield from self._over(account, gallery, visit)
+        except EngineError as error:
+            yield None, notes.problem(str(error)), over, *rest
+
+    def _over(self, account: str, gallery: int, visit: Visit) -> Iterator[tuple[Any, ...]]:
+        visit.gallery, visit.work = gallery, None
+        visit.ask("")
+        for found in self._search.answers(False, visit):
+            choice, kept = self._galleries.choice(visit), self._galleries.kept(visit)
+            yield None, account, gr.update(visible=False), choice, "", kept, *found

@@ -1,0 +1,90 @@
+"""The selected photo: chosen, explained, run to full depth, deleted."""
+
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from app.context import Context
+from app.views import notes, photo
+from app.visit import Visit
+from engine.budget import BUDGET_GRID
+from engine.catalog import Photo
+from engine.errors import EngineError
+
+GONE = "This photo is not there any more; search again."
+
+
+class Selection:
+    """One photo at a time."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def selected(self, event: gr.EventData, visit: Visit) -> str:
+        """A photo was chosen. Returns: panel."""
+        try:
+            chosen = self._context.access.photo(int(event.photo), visit)
+        except (EngineError, ValueError, OverflowError):
+            return notes.problem(GONE)
+        visit.photo = chosen.id
+        return self._panel(chosen)
+
+    def explained(self, visit: Visit) -> str:
+        """How the query fits at every exit was asked for. Returns: panel."""
+        context = self._context
+        try:
+            chosen = self._chosen(visit)
+            vector = context.catalog.embed_query(chosen.collection_id, visit.query, visit.dropped)
+            if vector is None:
+                return self._panel(chosen, notes.said("Search for something first; this shows how the photo fits it."))
+            similarities = context.catalog.explain(chosen.id, vector)
+            return self._panel(chosen, photo.fit(visit.query, similarities, chosen.exit))
+        except EngineError as error:
+            return notes.problem(str(error))
+
+    def deepened(self, visit: Visit) -> str:
+        """The photo is to be run to full depth. Returns: panel."""
+        context = self._context
+        try:
+            before = self._chosen(visit)
+            after = context.catalog.deepen(before.id)
+            rank = visit.rank(before.id)
+            again = rank
+            if rank is not None:
+                vector = context.catalog.embed_query(after.collection_id, visit.query, visit.dropped)
+                assert vector is not None
+                visit.hits = context.catalog.search(after.collection_id, vector, len(visit.hits))
+                again = visit.rank(before.id)
+            words = photo.deepened(rank, again, after.macs - before.macs, context.drawing.full_macs)
+            return self._panel(after, words)
+        except EngineError as error:
+            return notes.problem(str(error))
+
+    def discarded(self, visit: Visit) -> str:
+        """The photo is to be deleted. Returns: panel."""
+        context = self._context
+        try:
+            chosen = self._chosen(visit)
+            context.access.own(chosen.collection_id, visit)
+            context.catalog.remove_photos(chosen.collection_id, [chosen.id])
+        except EngineError as error:
+            return notes.problem(str(error))
+        visit.photo = None
+        return notes.said(f"{chosen.file} is deleted.")
+
+    def _chosen(self, visit: Visit) -> Photo:
+        return self._context.access.photo(visit.photo if visit.photo is not None else 0, visit)
+
+    def _panel(self, chosen: Photo, extra: str = "") -> str:
+        context = self._context
+        own = chosen.collection_id not in context.demo.ids
+        return photo.panel(
+            chosen, context.drawing, gates_of(chosen), context.address, True, context.credit(chosen), extra, own
+        )
+
+
+def gates_of(chosen: Photo) -> Any:
+    """The gate's probability at each gated exit that a photo reached, at its budget; none for a model without exits."""
+    column = int(np.abs(np.asarray(BUDGET_GRID) - chosen.budget).argmin())
+    return chosen.gates[:, column].tolist() if chosen.gates.size else []

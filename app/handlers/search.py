@@ -1,0 +1,207 @@
+"""Asking: the first ranking at once, then the refined one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import gradio as gr
+import numpy as np
+
+from app import export
+from app.context import Context
+from app.handlers.photo import gates_of
+from app.views import head, notes, photo, results
+from app.visit import Visit
+from engine.catalog import Deepened, Hit
+from engine.errors import EngineError
+from engine.query import DROPPED
+from engine.relevance import relevant
+
+PAGE = 24  # photos on the page at first, and with every "more"
+POOL = 100  # photos that tell where relevance falls off
+REFINED = 12  # the places that are made sure of: what is seen without scrolling
+EXAMPLES = 7
+COMPARE = "Compare"  # the tab that stays open when something is asked
+
+
+class Found(NamedTuple):
+    """What a search shows, top to bottom."""
+
+    headline: Any
+    suggestions: Any
+    answer: Any
+    grid: Any
+    panel: Any
+
+
+class Search:
+    """Words and pictures in, photos out."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def searched(self, text: str, refine: bool, visit: Visit) -> Iterator[Found]:
+        """Words were typed."""
+        visit.ask(text)
+        yield from self.answers(refine, visit)
+
+    def again(self, event: gr.EventData, refine: bool, visit: Visit) -> Iterator[tuple[Any, ...]]:
+        """A query that was offered was chosen. Yields: query, and Found."""
+        visit.ask(str(event.query)[:1000])
+        for found in self.answers(refine, visit):
+            yield visit.query, *found
+
+    def alike(self, refine: bool, visit: Visit) -> Iterator[tuple[Any, ...]]:
+        """More like the selected photo. Yields: query, and Found."""
+        if visit.photo is None:
+            return
+        visit.ask(f"photo:{visit.photo}")
+        for found in self.answers(refine, visit):
+            yield visit.query, *found
+
+    def pictured(self, file: str, refine: bool, visit: Visit) -> Iterator[tuple[Any, ...]]:
+        """A picture was given to search with. Yields: picture button, query, and Found."""
+        try:
+            path = Path(file)
+            data = path.read_bytes()
+            path.unlink(missing_ok=True)  # it is asked with, and not kept
+            visit.dropped = self._context.catalog.embed_picture(data, path.name)
+        except (EngineError, OSError) as error:
+            yield None, gr.skip(), *only(notes.problem(str(error)))
+            return
+        visit.ask(f"photo:{DROPPED}")
+        for found in self.answers(refine, visit):
+            yield None, visit.query, *found
+
+    def turned(self, event: gr.SelectData, visit: Visit) -> None:
+        """Another tab was opened."""
+        visit.tab = str(event.value)
+
+    def seen(self, visit: Visit) -> Any:
+        """Something was asked: its answer is seen among the results, or compared. Returns: tabs."""
+        return gr.skip() if visit.tab == COMPARE else gr.update(selected="results")
+
+    def more(self, visit: Visit) -> str:
+        """More of the ranking was asked for. Returns: grid."""
+        visit.unfolded += 1
+        try:
+            if len(visit.hits) < self._wanted(visit):
+                visit.hits = self._hits(visit)
+            return self._grid(visit)
+        except EngineError as error:
+            return notes.problem(str(error))
+
+    def answers(self, refine: bool, visit: Visit) -> Iterator[Found]:
+        """What fits the visit's query: at once, and then with the photos in doubt looked at again."""
+        catalog, access = self._context.catalog, self._context.access
+        try:
+            access.gallery(visit.gallery, visit)
+            assert visit.gallery is not None
+            catalog.require_model(visit.gallery)  # another model's photos do not fit this one's strip
+            vector = catalog.embed_query(visit.gallery, visit.query, visit.dropped)
+            if vector is None:
+                yield self._unasked(visit)
+                return
+            visit.hits = self._hits(visit, vector)
+            visit.photo = visit.hits[0].photo.id if visit.hits else None
+            yield self._found(visit, head.LOOKING_AGAIN if refine and visit.hits else "")
+            if refine and visit.hits:
+                yield self._refined(visit, vector)
+        except EngineError as error:
+            yield only(notes.problem(str(error)))
+
+    def _refined(self, visit: Visit, vector: np.ndarray) -> Found:
+        assert visit.gallery is not None
+        shown = visit.query, visit.gallery
+        refinement = self._context.catalog.refine(visit.gallery, vector, REFINED)
+        if (visit.query, visit.gallery) != shown:  # the visitor has gone on to something else meanwhile
+            return unchanged()
+        visit.deepened = {deepened.photo_id: deepened for deepened in refinement.deepened}
+        before = {hit.photo.id: hit.rank for hit in visit.hits}
+        if refinement.deepened:
+            visit.hits = self._hits(visit, vector)
+            visit.deepened = {id: _moved(d, before, visit.rank(id)) for id, d in visit.deepened.items()}
+        return self._found(visit, head.refined(refinement, list(visit.deepened.values())))
+
+    def _wanted(self, visit: Visit) -> int:
+        return max(POOL, (visit.unfolded + 1) * PAGE)
+
+    def _hits(self, visit: Visit, vector: np.ndarray | None = None) -> list[Hit]:
+        catalog = self._context.catalog
+        assert visit.gallery is not None
+        if vector is None:
+            vector = catalog.embed_query(visit.gallery, visit.query, visit.dropped)
+        return catalog.search(visit.gallery, vector, self._wanted(visit)) if vector is not None else []
+
+    def _found(self, visit: Visit, answer: str) -> Found:
+        return Found(*self._around(visit), self._bar(visit, answer), self._grid(visit), self._panel(visit))
+
+    def _bar(self, visit: Visit, status: str) -> str:
+        summary = self._context.access.gallery(visit.gallery, visit)
+        asked = {"gallery": summary.link, "q": visit.query} if summary.link else {"q": visit.query}
+        sharable = (summary.kind == "demo" or summary.link is not None) and "photo:" not in visit.query
+        share = f"?{urlencode(asked)}" if sharable else ""
+        return head.bar(status, export.links(visit.query, visit.hits[:PAGE]), share)
+
+    def _around(self, visit: Visit) -> tuple[str, str]:
+        """The headline, and what may be asked."""
+        context = self._context
+        summary = context.access.gallery(visit.gallery, visit)
+        examples = [query.query for query in context.demo.queries[:EXAMPLES]] if summary.kind == "demo" else []
+        earlier = visit.earlier(examples)
+        return head.headline(summary, context.comparison.last(summary.id)), head.suggestions(examples, earlier)
+
+    def _grid(self, visit: Visit) -> str:
+        if not visit.hits:
+            return notes.note("An empty gallery", "Add photos first, then type what to look for.")
+        hits, standing = visit.hits, min(relevant([hit.score for hit in visit.hits]), PAGE)
+        shown = hits[: standing if not visit.unfolded else max(standing, visit.unfolded * PAGE)]
+        summary = self._context.access.gallery(visit.gallery, visit)
+        more = min(PAGE, summary.photos - len(shown))
+        return results.results(
+            shown, self._context.drawing, self._context.address, standing, max(more, 0), visit.deepened
+        )
+
+    def _panel(self, visit: Visit) -> str:
+        context = self._context
+        if not visit.hits:
+            return ""
+        best = visit.hits[0].photo
+        return photo.panel(best, context.drawing, gates_of(best), context.address, credit=context.credit(best))
+
+    def _unasked(self, visit: Visit) -> Found:
+        """A gallery when nothing is asked: its first photos."""
+        context = self._context
+        summary = context.access.gallery(visit.gallery, visit)
+        photos = context.catalog.photos(summary.id, limit=PAGE)
+        visit.photo = photos[0].id if photos else None
+        if not photos:
+            empty = notes.note("An empty gallery", "Add photos first, then type what to look for.")
+            return Found(*self._around(visit), head.bar(), empty, "")
+        grid = results.shelf(photos, context.drawing, context.address, summary.photos - len(photos))
+        first = photos[0]
+        panel = photo.panel(first, context.drawing, gates_of(first), context.address, credit=context.credit(first))
+        return Found(*self._around(visit), head.bar(), grid, panel)
+
+
+def only(grid: str) -> Found:
+    """One thing in the middle of the page and nothing else to see."""
+    return Found(gr.skip(), gr.skip(), head.bar(), grid, "")
+
+
+def unchanged() -> Found:
+    """Everything stays as it is."""
+    return Found(*(gr.skip() for _ in Found._fields))
+
+
+def _moved(deepened: Deepened, before: dict[int, int], after: int | None) -> Deepened:
+    """With its ranks among all the photos on show."""
+    return Deepened(
+        deepened.photo_id,
+        deepened.from_exit,
+        deepened.to_exit,
+        deepened.macs,
+        before.get(deepened.photo_id),
+        after,
+    )

@@ -1,0 +1,174 @@
+"""A gallery as a whole: where its photos leave, what that saved, and the model's curve of quality against compute."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from app.curve import Curve
+from app.strip import Drawing, marks, survival
+from app.views.notes import note
+from app.views.results import Address
+from app.views.words import date, described, macs, many, not_done, percent, times
+from engine.catalog import GallerySummary, Photo
+from engine.forecast import Forecast
+from engine.race import Race
+
+
+def figures(summary: GallerySummary, race: Race | None) -> str:
+    """The three figures of a gallery: saved, work not done, speed-up."""
+    if not summary.photos:
+        return note("An empty gallery", "Add photos, and this shows how deep each of them had to go.")
+    figure, of_what = not_done(summary.saved_share)
+    spared, full = macs(abs(summary.full_macs - summary.macs)), macs(summary.full_macs)
+    work = "work not done" if summary.saved_share >= 0 else "work on top"
+    if race is None:
+        speed = "<dt>speed-up</dt><dd>–<small>not measured yet: see Compare</small></dd>"
+    else:
+        speed = f"<dt>speed-up, measured</dt><dd>{times(race.speedup)}<small>{date(race.at)}</small></dd>"
+    return (
+        f'<dl class="figures"><div><dt>{of_what}</dt><dd>{figure}<small>indexing and all queries</small></dd></div>'
+        f"<div><dt>{work}</dt><dd>{spared}<small>full encoder: {full}</small></dd></div>"
+        f"<div>{speed}</div></dl>"
+    )
+
+
+def histogram(
+    summary: GallerySummary, drawing: Drawing, typical: Mapping[int, Sequence[Photo]], address: Address
+) -> str:
+    """Where a gallery's photos leave: the filled area is the work that was done, with typical photos at each exit."""
+    if not summary.photos:
+        return ""
+    counts = [f"exit {exit}: {count}" for exit, count in enumerate(summary.exits, start=1)]
+    ways = drawing.courses(summary.budget, len(summary.exits))
+
+    def mark(exit: int) -> tuple[str, str]:
+        count = summary.exits[exit - 1]
+        return f"<b>{count}</b>", "" if count else "none"
+
+    columns = "".join(
+        f"<li><b>exit {exit}</b><small>{many(summary.exits[exit - 1])}</small>{_thumbnails(photos, address)}</li>"
+        for exit, photos in typical.items()
+        if photos
+    )
+    return (
+        '<figure class="histogram"><figcaption><h2>Where photos leave</h2>'
+        "<p>Filled is work that was done, hollow is work that was not. The numbers count the photos that left "
+        "at each exit.</p></figcaption>"
+        f"{survival(ways, summary.exits, 'Photos that left at each exit: ' + ', '.join(counts))}"
+        f'{marks(ways[-1], mark)}</figure><ol class="typical" aria-label="Typical photos at each exit">{columns}</ol>'
+    )
+
+
+def address(summary: GallerySummary) -> str:
+    """Where everyone finds a published gallery; the script fills in the page's own address."""
+    if summary.kind == "demo":
+        return '<p class="aside">Everyone who comes sees the demo gallery.</p>'
+    if summary.link is None:
+        return '<p class="aside">Only you see this gallery.</p>'
+    return (
+        f'<p class="aside">Everyone with this address can look at it: <output data-link="{escape(summary.link)}">'
+        '</output> <button type="button" data-event="copy">Copy</button></p>'
+    )
+
+
+def prospect(told: Forecast, summary: GallerySummary, drawing: Drawing, budget: float) -> str:
+    """What another budget would do, as far as kept gate values tell."""
+    if not told.photos:
+        return note("Nothing to tell yet", "Add photos, and this shows what another budget would save.")
+    full = summary.full_macs
+    ways = drawing.courses(budget, len(told.exits))
+    reached = [known + more for known, more in zip(told.exits, told.further, strict=True)]
+    low, high = 1 - told.most_macs / full, 1 - told.least_macs / full
+    if told.exact:
+        figure, words = percent(high), "of the work would be saved: known of every photo from its gates"
+    elif drawing.open(summary.budget) != drawing.open(budget) and not any(told.exits):
+        figure = f"{percent(low)} … {percent(high)}"
+        words = (
+            "could be saved. This budget asks other exits than the photos went by, so where they would leave "
+            "is not known before they are encoded again"
+        )
+    else:
+        figure = f"{percent(low)} … {percent(high)}"
+        words = (
+            f"would be saved: {many(sum(told.exits))} known, {many(sum(told.further))} would go at least "
+            "as far as drawn, and how much further is not known before they are encoded again"
+        )
+
+    def mark(exit: int) -> tuple[str, str]:
+        known, further = told.exits[exit - 1], told.further[exit - 1]
+        plus = "+" if further else ""
+        return f"<b>{known + further}{plus}</b>", "" if known + further else "none"
+
+    now = " ".join(not_done(summary.saved_share))
+    return (
+        f'<div class="prospect" aria-live="polite"><p class="figure"><b>{figure}</b> {words}.</p>'
+        f"{survival(ways, reached, 'Photos at each exit at this budget')}{marks(ways[-1], mark)}"
+        f'<p class="aside">Now, with all queries: {now}, at a budget of {percent(summary.budget or 1)}.</p></div>'
+    )
+
+
+def curve(found: Curve | None, budget: float | None) -> str:
+    """The model's recall against its compute, with a mark at the present budget."""
+    if found is None:
+        return note(
+            "Quality against compute",
+            "Nobody has measured this model yet: `python -m engine evaluate` does, and writes what is drawn here.",
+        )
+    width, height, pad = 360, 190, 34
+    shares = [point.macs_share for point in found.points]
+    lowest = min(shares) - 0.04
+    best = max(point.recall for point in found.points)
+
+    def place(share: float, recall: float) -> tuple[float, float]:
+        x = pad + (share - lowest) / (1.04 - lowest) * (width - pad - 6)
+        return x, 10 + (1 - recall / (best * 1.05)) * (height - 10 - pad)
+
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(p.macs_share, p.recall) for p in found.points))
+    dots = "".join(
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in (place(p.macs_share, p.recall) for p in found.points)
+    )
+    here = ""
+    at = found.at(budget) if budget is not None else None
+    if at is not None:
+        x, y = place(at.macs_share, at.recall)
+        end = "end" if x > width * 0.7 else "start"
+        here = (
+            f'<line class="here" x1="{x:.1f}" x2="{x:.1f}" y1="{y:.1f}" y2="{height - pad}"/>'
+            f'<circle class="here" cx="{x:.1f}" cy="{y:.1f}" r="5.5"/>'
+            f'<text class="label" x="{x + (-10 if end == "end" else 10):.1f}" y="{y + 30:.1f}" text-anchor="{end}">'
+            f"this gallery: {at.recall:.0f}</text>"
+        )
+    full_x, full_y = place(found.full.macs_share, found.full.recall)
+    ticks = "".join(
+        f'<text x="{place(share, 0)[0]:.1f}" y="{height - pad + 16}" text-anchor="middle">{percent(share)}</text>'
+        for share in (0.2, 0.4, 0.6, 0.8, 1.0)
+        if share >= lowest
+    )
+    rows = "".join(
+        f'<text x="{pad - 6}" y="{place(lowest, recall)[1] + 4:.1f}" text-anchor="end">{recall}</text>'
+        f'<line class="rule" x1="{pad}" x2="{width}" y1="{place(lowest, recall)[1]:.1f}"'
+        f' y2="{place(lowest, recall)[1]:.1f}"/>'
+        for recall in range(0, int(best) + 1, 20)
+    )
+    says = f"Recall at 10 against compute: {found.full.recall:.0f} at full depth"
+    if at is not None:
+        says += f", {at.recall:.0f} at {percent(at.macs_share)} of the work, this gallery's budget"
+    return (
+        '<figure class="curve"><figcaption><h2>Quality against compute</h2>'
+        f"<p>{escape(found.model)} on {escape(found.data)} ({escape(found.split)}, {many(found.images)}): how often "
+        "the right photo is among the first ten, in %. The cross is the full encoder.</p></figcaption>"
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(says)}">{rows}{ticks}'
+        f'<polyline points="{line}"/>{dots}'
+        f'<path class="full" d="M{full_x - 5:.1f} {full_y:.1f}h10M{full_x:.1f} {full_y - 5:.1f}v10"/>{here}</svg>'
+        "<p class=aside>across: share of the full encoder’s work</p></figure>"
+    )
+
+
+def _thumbnails(photos: Sequence[Photo], address: Address) -> str:
+    pictures = "".join(
+        f'<button type="button" data-event="select" data-photo="{photo.id}">'
+        f'<img src="{escape(address(photo, "grid"))}" alt="{escape(described(photo.file))}" width="4" height="3"'
+        ' loading="lazy" decoding="async">'
+        "</button>"
+        for photo in photos
+    )
+    return f"<span>{pictures}</span>"

@@ -1,0 +1,64 @@
+"""The head of the page: a gallery in one line, queries to try, and what an answer cost."""
+
+from collections.abc import Sequence
+from html import escape
+
+from app.views.words import date, many, not_done, times
+from engine.catalog import Deepened, GallerySummary, Refinement
+from engine.race import Race
+
+TITLE = '<h1 class="unseen">Text-to-image search</h1>'
+
+
+def headline(summary: GallerySummary, race: Race | None) -> str:
+    """A gallery in one line: a running account of indexing and all queries, and the last measured race."""
+    if not summary.photos:
+        return f'{TITLE}<p class="headline">No photos yet</p>'
+    figure, of_what = not_done(summary.saved_share)
+    line = f"<b>{many(summary.photos)}</b> · <span><b>{figure}</b> {of_what}</span>"
+    if race is not None:
+        line += f' · <span title="{date(race.at)}"><b>{times(race.speedup)}</b> as fast, measured</span>'
+    return f'{TITLE}<p class="headline">{line}</p>'
+
+
+def suggestions(examples: Sequence[str], history: Sequence[str]) -> str:
+    """Queries to try, and those of this visit, as buttons."""
+    rows = []
+    for title, queries in (("Try", examples), ("Earlier", history)):
+        if queries:
+            buttons = "".join(
+                f'<button type="button" data-event="again" data-query="{escape(query)}">{escape(query)}</button>'
+                for query in queries
+            )
+            rows.append(f'<div class="examples"><span>{title}</span>{buttons}</div>')
+    return "".join(rows)
+
+
+def bar(status: str = "", links: str = "", share: str = "") -> str:
+    """The line over a ranking: what has become of it, and what can be taken away; its place is kept free.
+
+    Args:
+        status, links: HTML.
+        share: the end of an address that opens this ranking again, where strangers may.
+    """
+    copy = f'<button type="button" data-event="share" data-share="{escape(share)}">Copy link</button>' if share else ""
+    return f'<div class="answer"><p role="status">{status or "&nbsp;"}</p><span>{links}{copy}</span></div>'
+
+
+LOOKING_AGAIN = '<span class="busy">Looking again at photos whose place is in doubt …</span>'
+
+
+def refined(found: Refinement, deepened: Sequence[Deepened]) -> str:
+    """What a refined answer cost, and what it changed.
+
+    Args: deepened: with their ranks among all photos on show.
+    """
+    if not deepened:
+        return "No place at the top was in doubt: no photo was looked at again."
+    encodings = found.macs / found.full_macs if found.full_macs else 0.0
+    moved = sum(photo.rank_before != photo.rank_after for photo in deepened)
+    changed = "none of them moved" if not moved else "one of them moved" if moved == 1 else f"{moved} of them moved"
+    return (
+        f"<b>{many(len(deepened))}</b> looked at again for this query · the work of <b>{encodings:.1f}</b> full "
+        f"encodings, {found.seconds:.1f} s · {changed}"
+    )

@@ -1,0 +1,55 @@
+"""Photos on their way into a gallery, and what became of them."""
+
+from html import escape
+
+from app.strip import Drawing
+from app.views.results import Address, card
+from app.views.words import duration, percent, photos_word
+from engine.catalog import IngestReport, Progress
+
+
+def encoding(
+    title: str,
+    progress: Progress | None,
+    seconds: float,
+    drawing: Drawing | None,
+    address: Address,
+    note: str = "",
+) -> str:
+    """Photos on their way through the encoder; without a progress it is about to begin."""
+    if progress is None:
+        return _progress(title, "Reading the first photos …", None, note)
+    rate = progress.done / seconds if seconds else 0.0
+    left = f" · about {duration((progress.total - progress.done) / rate)} left" if rate else ""
+    words = f"{progress.done} of {progress.total} · {rate:.1f} a second{left}"
+    cards = "".join(card(photo, drawing, address) for photo in progress.latest) if drawing else ""
+    grid = f'<ol class="grid small" aria-label="Just encoded">{cards}</ol>' if cards else ""
+    return _progress(title, words, progress, note) + grid
+
+
+def report(done: IngestReport, gallery: str, stopped: bool = False) -> str:
+    """What became of the files of one upload; one that was stopped keeps what was done."""
+    lines = [f"<b>{done.added}</b> {photos_word(done.added)} added to “{escape(gallery)}”"]
+    if stopped:
+        lines.insert(0, "Stopped")
+    if done.added:
+        lines.append(f"{done.images_per_second:.1f} a second, {percent(1 - done.mean_macs_share)} of the work saved")
+    if done.duplicates:
+        lines.append(f"{done.duplicates} {'was' if done.duplicates == 1 else 'were'} here already")
+    skipped = ""
+    if done.skipped:
+        rows = "".join(
+            f"<li><span>{escape(skip.file)}</span><span>{escape(skip.reason)}</span></li>" for skip in done.skipped
+        )
+        files = "file was" if len(done.skipped) == 1 else "files were"
+        skipped = f"<h3>{len(done.skipped)} {files} left out</h3><ul tabindex=0>{rows}</ul>"
+    return f'<div class="report" role="status"><p>{" · ".join(lines)}</p>{skipped}</div>'
+
+
+def _progress(title: str, words: str, progress: Progress | None, note: str) -> str:
+    amount = f' value="{progress.done}" max="{progress.total}"' if progress else ""
+    aside = f"<p>{escape(note)}</p>" if note else ""
+    return (
+        f'<div class="encoding" role="status"><h2>{escape(title)}</h2>'
+        f'<progress{amount} aria-label="{escape(title)}"></progress><p class="numbers">{words}</p>{aside}</div>'
+    )

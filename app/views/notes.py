@@ -1,0 +1,23 @@
+"""Parts that have nothing to show: empty, loading, failed."""
+
+from html import escape
+
+
+def note(title: str, sentence: str) -> str:
+    """A part that has nothing to show yet, and what to do about it."""
+    return f'<div class="note"><h2>{escape(title)}</h2><p>{escape(sentence)}</p></div>'
+
+
+def problem(sentence: str) -> str:
+    """Something went wrong, in a sentence."""
+    return f'<div class="note problem" role="alert"><h2>That did not work</h2><p>{escape(sentence)}</p></div>'
+
+
+def said(sentence: str) -> str:
+    """A line about what has just been done."""
+    return f'<p class="said" role="status">{escape(sentence)}</p>'
+
+
+def skeleton(cards: int = 12) -> str:
+    """The grid before anything is known."""
+    return f'<div class="grid skeleton" aria-hidden="true">{"<span><i></i><i></i></span>" * cards}</div>'

@@ -1,0 +1,129 @@
+"""The selected photo: how it went through the encoder, and what more could be asked of it."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from app.attribution import Attribution
+from app.strip import Course, Drawing, marks, stages_strip
+from app.views.results import Address
+from app.views.words import described, macs, percent, saved
+from engine.catalog import Photo
+
+
+def panel(
+    photo: Photo,
+    drawing: Drawing,
+    gates: Sequence[float],
+    address: Address,
+    picked: bool = False,
+    credit: Attribution | None = None,
+    extra: str = "",
+    own: bool = False,
+) -> str:
+    """How one photo went through the encoder.
+
+    Args:
+        gates: the gate's probability at each gated exit reached, at the budget the photo was encoded for; NaN where
+            that budget does not ask.
+        picked: a person chose it; on a phone it then comes up as a sheet.
+        credit: whose photo it is, where that must be said.
+        extra: HTML of what was asked about it.
+        own: the photo may be deleted.
+    """
+    left = f"left at exit {photo.exit} of {photo.exits}"
+    if photo.exit == photo.exits:
+        left = f"went all the way, exit {photo.exits} of {photo.exits}"
+    way = drawing.course(photo)
+    deeper = "" if photo.exit == photo.exits else _button("deepen", "Run it to full depth")
+    return (
+        f'<section class="panel" aria-label="The selected photo" data-photo="{photo.id}"'
+        f"{' data-picked' if picked else ''}>"
+        '<button type="button" class="close" aria-label="Close">×</button>'
+        f'<img src="{escape(address(photo, "large"))}" alt="{escape(described(photo.file))}"'
+        f' width="{photo.width}" height="{photo.height}">'
+        f'<p class="file">{escape(photo.file)}<span>{photo.width} × {photo.height}</span></p>{_credit(credit)}'
+        f"<h2>It {left}</h2>"
+        f"{stages_strip(way, f'Stages of the encoder: the photo {left}')}"
+        f"{_marks(photo, way, gates)}"
+        f'<p class="spent"><b>{macs(photo.macs, drawing.full_macs)}</b> · {photo.milliseconds:.1f} ms · '
+        f"<b>{saved(photo)}</b></p>"
+        f'<div class="actions">{deeper}{_button("alike", "More like this")}'
+        f"{_button('explain', 'How the query fits, exit by exit')}{_button('discard', 'Delete') if own else ''}</div>"
+        f'<div class="extra" aria-live="polite">{extra}</div>{_sights(photo, gates)}</section>'
+    )
+
+
+def fit(query: str, similarities: Sequence[float], exit: int) -> str:
+    """How similar a photo and a query are at every exit, up to full depth.
+
+    Args: exit: the one that the photo left at, 1-based.
+    """
+    top = max(*similarities, 0.01)
+    rows = "".join(
+        f'<li class="{"here" if number == exit else "on" if number < exit else "off"}"><span>exit {number}</span>'
+        f'<i style="--part:{max(similarity, 0) / top:.3f}"></i><b>{similarity:.2f}</b></li>'
+        for number, similarity in enumerate(similarities, start=1)
+    )
+    return (
+        f'<h3>Similarity to “{escape(query)}” at each exit</h3><ol class="fit">{rows}</ol>'
+        '<p class="aside">Beyond its exit the bars are hollow: that work was done for this answer only.</p>'
+    )
+
+
+def deepened(rank_before: int | None, rank_after: int | None, spent: int, full_macs: int) -> str:
+    """What running a photo to full depth changed in the ranking on show; ranks are None where it is not on it."""
+    share = f"It cost another {percent(spent / full_macs)} of a full encoding."
+    if rank_before is None and rank_after is None:
+        return f'<p class="outcome"><b>At full depth now.</b> No ranking on show holds it. {share}</p>'
+    if rank_before == rank_after:
+        return f'<p class="outcome"><b>The ranking did not change:</b> still at rank {rank_after}. {share}</p>'
+    before = f"rank {rank_before}" if rank_before is not None else "off the page"
+    after = f"rank {rank_after}" if rank_after is not None else "off the page"
+    return f'<p class="outcome"><b>The ranking changed:</b> from {before} to {after}. {share}</p>'
+
+
+def _credit(credit: Attribution | None) -> str:
+    if credit is None:
+        return ""
+    return (
+        f'<p class="credit">“{escape(credit.title)}”, {escape(credit.author)} · '
+        f'<a href="{escape(credit.licence_url)}" rel="noreferrer" target="_blank">{escape(credit.licence)}</a></p>'
+    )
+
+
+def _button(event: str, words: str) -> str:
+    return f'<button type="button" data-event="{event}">{words}</button>'
+
+
+def _marks(photo: Photo, way: Course, gates: Sequence[float]) -> str:
+    """The exits under a photo's strip, each with its gate's probability where the photo came by."""
+    ran: Mapping[int | None, bool] = {stage.exit: ran for stage, ran in zip(way.stages, way.ran, strict=True)}
+
+    def mark(exit: int) -> tuple[str, str]:
+        gate = "end" if exit == photo.exits else ""
+        if exit <= len(gates) and gates[exit - 1] == gates[exit - 1]:
+            gate = f"{gates[exit - 1]:.2f}".removeprefix("0")
+        here = " here" if exit == photo.exit else ""
+        return f"<b>{exit}</b>{gate}", f"{'' if ran[exit] else 'none'}{here}"
+
+    # The names of the two rows stand where the strip has no exits yet.
+    key = '<span class="key"><b>exit</b>gate</span>' if min(way.positions.values()) > 0.2 else ""
+    return marks(way, mark).replace(">", f">{key}", 1)
+
+
+def _sights(photo: Photo, gates: Sequence[float]) -> str:
+    """At each exit that looked: the gate, and the guide texts that fitted best, settling on the way."""
+    rows = []
+    for exit, phrases in enumerate(photo.phrases, start=1):
+        if not phrases:
+            continue
+        asked = exit <= len(gates) and gates[exit - 1] == gates[exit - 1]
+        gate = f"gate {gates[exit - 1]:.2f}" if asked else "no gate"
+        (first, share), *others = phrases
+        rest = "".join(f" <span>{escape(text)} {percent(part)}</span>" for text, part in others)
+        here = " class=here" if exit == photo.exit else ""
+        rows.append(
+            f'<li{here} style="--part:{share:.3f}"><span class="exit">exit {exit}<small>{gate}</small></span>'
+            f'<span class="phrases"><b>{escape(first)} {percent(share)}</b>{rest}</span></li>'
+        )
+    return f'<h3>What it saw on the way</h3><ol class="sights">{"".join(rows)}</ol>' if rows else ""

@@ -1,0 +1,80 @@
+"""Photos found, and the photos of a gallery when nothing is asked."""
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+
+from app.pictures import Size
+from app.strip import Drawing, strip
+from app.views.words import described, many, percent, saved
+from engine.catalog import Deepened, Hit, Photo
+from engine.relevance import closeness
+
+Address = Callable[[Photo, Size], str]
+NOBODY: Mapping[int, Deepened] = {}
+
+
+def results(
+    hits: Sequence[Hit],
+    drawing: Drawing,
+    address: Address,
+    standing: int,
+    more: int = 0,
+    deepened: Mapping[int, Deepened] = NOBODY,
+) -> str:
+    """Photos found, best first.
+
+    Args:
+        standing: how many stand out; a line is drawn after them.
+        more: photos that are folded away behind a button.
+        deepened: what was looked at again for this query, by photo.
+    """
+    best = hits[0].score if hits else 0.0
+    cards = [
+        card(hit.photo, drawing, address, _similarity(hit, best), hit.rank == 1, deepened.get(hit.photo.id))
+        for hit in hits
+    ]
+    parts = [f'<ol class="grid" aria-label="Results, best first">{"".join(cards[:standing])}</ol>']
+    if standing < len(cards) + more:
+        parts.append('<p class="falls"><span>relevance falls off here</span></p>')
+    if cards[standing:]:
+        rest = "".join(cards[standing:])
+        parts.append(f'<ol class="grid faint" start="{standing + 1}" aria-label="Less alike">{rest}</ol>')
+    if more:
+        parts.append(f'<button type="button" class="more" data-event="more">Show {more} more</button>')
+    return "".join(parts)
+
+
+def shelf(photos: Sequence[Photo], drawing: Drawing, address: Address, more: int = 0) -> str:
+    """A gallery's photos when nothing is asked; `more` of them are not shown."""
+    cards = "".join(card(photo, drawing, address) for photo in photos)
+    rest = f'<p class="aside">and {many(more)} more: type what to look for</p>' if more else ""
+    return f'<ol class="grid" aria-label="Photos of this gallery">{cards}</ol>{rest}'
+
+
+def card(
+    photo: Photo,
+    drawing: Drawing,
+    address: Address,
+    similarity: str = "",
+    current: bool = False,
+    deepened: Deepened | None = None,
+) -> str:
+    """A photo as a button, with its strip and its three numbers."""
+    again = mark = ""
+    before = None
+    if deepened is not None:
+        again, mark = " data-again", '<span class="again">looked at again</span>'
+        before = drawing.course(photo, deepened.from_exit)
+    return (
+        f'<li data-photo="{photo.id}"{again}><button type="button" class="hit" data-event="select" '
+        f'data-photo="{photo.id}"{" aria-current=true" if current else ""}>'
+        f'<span class="frame"><img src="{escape(address(photo, "grid"))}" alt="{escape(described(photo.file))}"'
+        f' width="4" height="3" loading="lazy" decoding="async">{mark}</span>{strip(drawing.course(photo), before)}'
+        f'<span class="numbers">{similarity}<span>exit {photo.exit}/{photo.exits}</span>'
+        f"<span>{saved(photo)}</span></span></button></li>"
+    )
+
+
+def _similarity(hit: Hit, best: float) -> str:
+    share = "best match" if hit.rank == 1 else f"{percent(closeness(hit.score, best))} as close"
+    return f"<b>{hit.score:.2f} <small>{share}</small></b>"

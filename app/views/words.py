@@ -1,0 +1,69 @@
+"""Numbers and names as people read them."""
+
+import time
+from pathlib import PurePath
+
+from engine.catalog import Photo
+
+
+def percent(share: float) -> str:
+    """A share in whole percent."""
+    return f"{share * 100:.0f} %"
+
+
+def saved(photo: Photo) -> str:
+    """What a photo spared the encoder, in words; gates cost a little too."""
+    spared = round(100 * (1 - photo.macs_share))
+    if spared < 0:
+        return f"{-spared} % extra"
+    return f"{spared} % saved" if spared else "nothing saved"
+
+
+def not_done(share: float) -> tuple[str, str]:
+    """What a gallery spared the encoder: a figure, and what it is of."""
+    if share < 0:
+        return percent(-share), "more work than the full encoder"
+    return percent(share), "of the encoder’s work not done"
+
+
+def macs(amount: float, of: float | None = None) -> str:
+    """Work in the unit that fits it, or that fits what it is a part of."""
+    largest = amount if of is None else of
+    for unit, size in (("TMACs", 10**12), ("GMACs", 10**9), ("MMACs", 10**6), ("kMACs", 10**3)):
+        if largest >= size / 10:
+            digits = 2 if largest < 10 * size else 1 if largest < 100 * size else 0
+            part = f" of {of / size:.{digits}f}" if of is not None else ""
+            return f"{amount / size:.{digits}f}{part} {unit}"
+    return f"{amount:.0f} of {of:.0f} MACs" if of is not None else f"{amount:.0f} MACs"
+
+
+def duration(seconds: float) -> str:
+    """A time to wait, roughly."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def date(at: float) -> str:
+    """A day and its time, in the server's zone: 25 Nov 2026, 14:05."""
+    when = time.localtime(at)
+    return f"{when.tm_mday} {time.strftime('%b %Y, %H:%M', when)}"
+
+
+def described(file: str) -> str:
+    """A file name as words, for those who cannot see the photo."""
+    words = PurePath(file).stem.replace("-", " ").replace("_", " ").strip()
+    return f"Photo: {words or file}"
+
+
+def photos_word(count: int) -> str:
+    """Singular or plural."""
+    return "photo" if count == 1 else "photos"
+
+
+def many(count: int) -> str:
+    """A number of photos."""
+    return f"{count:,} {photos_word(count)}".replace(",", "\u202f")
+
+
+def times(factor: float) -> str:
+    """How many times faster."""
+    return f"{factor:.1f}×" if factor < 10 else f"{factor:.0f}×"

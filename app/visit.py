@@ -1,0 +1,42 @@
+"""What the page remembers of one visit, until its tab is closed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engine.catalog import Deepened, Hit
+
+REMEMBERED = 6  # queries of this visit
+
+
+@dataclass
+class Visit:
+    """Which gallery is on show, what was asked of it, and what came back."""
+
+    owner: str | None = None  # whose galleries these are; None where one person has the place to themselves
+    links: tuple[str, ...] = ()  # published galleries that were opened by their address
+    gallery: int | None = None
+    tab: str = ""  # the one that is open, by its title
+    query: str = ""
+    dropped: np.ndarray | None = None  # (D,) the picture that the query speaks of
+    hits: list[Hit] = field(default_factory=list)
+    deepened: dict[int, Deepened] = field(default_factory=dict)
+    unfolded: int = 0  # how often more was asked for
+    photo: int | None = None  # the selected one
+    history: list[str] = field(default_factory=list)
+    work: str | None = None  # what is being done for this visit, and can be stopped
+
+    def ask(self, query: str) -> None:
+        """Begin anew with a query."""
+        self.query, self.unfolded, self.hits, self.deepened = query, 0, [], {}
+        if query.strip():
+            self.history = [query, *(earlier for earlier in self.history if earlier != query)][:REMEMBERED]
+
+    def rank(self, photo_id: int) -> int | None:
+        """Where a photo stands in the ranking on show."""
+        return next((hit.rank for hit in self.hits if hit.photo.id == photo_id), None)
+
+    def earlier(self, but: Sequence[str] = ()) -> list[str]:
+        """The queries of this visit, the present one and those that are offered anyway left out."""
+        return [query for query in self.history if query != self.query and query not in but]

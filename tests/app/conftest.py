@@ -1,0 +1,49 @@
+"""A running page's parts over a demo gallery of three colours."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.context import Context
+from app.demo import Demo
+from app.pictures import Pictures, secret_of
+from app.visit import Visit
+from engine.catalog import Catalog
+from engine.comparison import Comparison
+from engine.home import home
+from engine.store import Store
+
+
+@pytest.fixture
+def folder(tmp_path: Path, png: Callable[..., bytes]) -> Path:
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    for colour in ("red", "green", "blue"):
+        (folder / f"{colour}-square.png").write_bytes(png(colour))
+    (folder / "queries.json").write_text(json.dumps([{"query": "something red", "file": "red-square.png"}]))
+    return folder
+
+
+@pytest.fixture
+def demo(catalog: Catalog, folder: Path) -> Demo:
+    demo = Demo(catalog, folder)
+    demo.start().join()
+    return demo
+
+
+@pytest.fixture
+def pictures(catalog: Catalog) -> Pictures:
+    return Pictures(catalog, secret_of(home()))
+
+
+@pytest.fixture
+def context(store: Store, catalog: Catalog, demo: Demo, pictures: Pictures) -> Context:
+    return Context(catalog, Comparison(store, catalog), demo, pictures.address)
+
+
+@pytest.fixture
+def visit(demo: Demo) -> Visit:
+    """Somebody who looks at the demo gallery."""
+    return Visit(gallery=demo.id)

@@ -1,0 +1,113 @@
+"""The page over HTTP, as a program meets it; a small encoder stands in for the real one."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from app.context import Context
+from app.demo import Demo
+from app.layout import build, launch_options
+from app.pictures import Pictures, secret_of
+from engine.catalog import Catalog
+from engine.home import home
+from engine.store import Store
+from tests.conftest import FakeEncoder
+
+
+class TestOverHttp:
+    @pytest.fixture
+    def address(self, context: Context, pictures: Pictures) -> Iterator[str]:
+        page = build(context, "a secret")
+        _, address, _ = page.launch(**launch_options(pictures), prevent_thread_lock=True)
+        yield address
+        page.close()
+
+    def test_a_search_is_answered_and_everything_else_is_private(self, address: str) -> None:
+        client = Client(address, verbose=False)
+        hits = client.predict("red", api_name="/search")
+        assert hits[0]["file"] == "red-square.png"
+        assert set(hits[0]) == {"rank", "file", "score", "exit", "exits", "macs_share"}
+        with pytest.raises(AppError, match='There is no gallery "nowhere"'):
+            client.predict("red", "nowhere", api_name="/search")
+        assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/search"]
+
+    def test_pictures_are_served_at_their_addresses_only(
+        self, address: str, catalog: Catalog, demo: Demo, pictures: Pictures
+    ) -> None:
+        photo, other = catalog.photos(demo.id, limit=2)
+        for size in ("grid", "large"):
+            answer = httpx.get(address + pictures.address(photo, size))
+            assert answer.headers["content-type"] == "image/jpeg"
+            assert "immutable" in answer.headers["cache-control"]
+            assert Image.open(io.BytesIO(answer.content)).format == "JPEG"
+        good = pictures.address(photo, "grid")
+        for wrong in (
+            good.replace("grid", "large"),
+            good.replace(f"photo/{photo.id}/", f"photo/{other.id}/"),
+            f"photo/{photo.id}/grid/{'0' * 64}.jpg",
+            f"photo/{photo.id}/grid/ü.jpg",
+            f"photo/{10**30}/grid/{'0' * 64}.jpg",
+        ):
+            assert httpx.get(address + wrong).status_code == 404
+
+    def test_the_page_asks_no_other_host_for_anything(self, address: str) -> None:
+        html = httpx.get(address).text
+        assert "fonts.googleapis.com" not in html
+        assert '"analytics_enabled":false' in html.replace(" ", "")
+
+
+def test_addresses_are_signed_with_the_data_folders_own_secret(catalog: Catalog, demo: Demo, tmp_path: Path) -> None:
+    photo = catalog.photos(demo.id)[0]
+    ours = Pictures(catalog, secret_of(home())).address(photo, "grid")
+    (tmp_path / "other").mkdir()
+    assert ours == Pictures(catalog, secret_of(home())).address(photo, "grid")
+    assert ours != Pictures(catalog, secret_of(tmp_path / "other")).address(photo, "grid")
+    assert (home() / "secret.key").stat().st_mode & 0o077 == 0
+
+
+def test_a_secret_that_was_never_written_whole_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "secret.key").touch()
+    assert len(secret_of(tmp_path)) == 32
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
+
+
+class TestDemo:
+    def test_it_is_encoded_once(self, catalog: Catalog, folder: Path, demo: Demo, fake_encoder: FakeEncoder) -> None:
+        assert demo.ready
+        assert fake_encoder.batches == [3]
+        again = Demo(catalog, folder)
+        again.start().join()
+        assert again.id == demo.id
+        assert fake_encoder.batches == [3]
+
+    def test_another_model_encodes_it_anew(self, store: Store, folder: Path, demo: Demo) -> None:
+        newer = FakeEncoder()
+        newer.identity = replace(newer.identity, weights="c" * 64)
+        catalog = Catalog(store, lambda: newer)
+        again = Demo(catalog, folder)
+        again.start().join()
+        assert again.problem is None
+        assert again.ids == [demo.id, again.id]
+        assert [hit.photo.file for hit in catalog.search(again.id, "green", k=1)] == ["green-square.png"]
+
+    def test_photos_that_left_the_folder_leave_the_gallery(self, catalog: Catalog, folder: Path, demo: Demo) -> None:
+        (folder / "blue-square.png").unlink()
+        again = Demo(catalog, folder)
+        again.start().join()
+        assert {photo.file for photo in catalog.photos(again.id)} == {"red-square.png", "green-square.png"}
+
+    def test_every_query_of_the_shipped_gallery_names_a_photo_with_an_attribution(self, catalog: Catalog) -> None:
+        gallery = Path(__file__).parents[2] / "assets" / "gallery"
+        photos = {path.name for path in gallery.glob("*.jpg")}
+        queries = Demo(catalog).queries
+        assert len({query.file for query in queries}) == len(queries) >= 12
+        assert {query.file for query in queries} <= photos
+        rows = (gallery / "ATTRIBUTION.md").read_text("utf-8")
+        assert all(f"| {photo} |" in rows for photo in photos)

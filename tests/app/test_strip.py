@@ -1,0 +1,84 @@
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from app.strip import Drawing, course, lanes, stages_strip, strip, survival
+from engine.budget import BUDGET_GRID
+from tests.app.shown import DRAWING, PHOTO
+from tests.conftest import FakeEncoder, FakeStage
+
+STAGES = FakeEncoder().stages  # MACs 20, 20, 30, 30; exits after the last three
+# A coarse pass with an exit at its end, then the full one.
+LADDER = (
+    FakeStage("stem", 4, 10, None), FakeStage("head", 4, 20, 1),
+    FakeStage("stem", 8, 30, None), FakeStage("blocks.0", 8, 30, 2), FakeStage("head", 8, 40, 3),
+)  # fmt: skip
+
+
+def filled(html: str) -> list[str]:
+    return re.findall(r'<i class="(on|off|part)', html)
+
+
+def widths(html: str) -> list[int]:
+    return [int(width) for width in re.findall(r"flex-grow:(\d+)", html)]
+
+
+def test_a_strip_is_filled_up_to_the_exit_and_hollow_after_it() -> None:
+    ways = [course(STAGES, (0, 1), exit, exit) for exit in (1, 2, 3)]
+    assert [filled(stages_strip(way, "")) for way in ways] == [
+        ["on", "on", "off", "off"],
+        ["on", "on", "on", "off"],
+        ["on", "on", "on", "on"],
+    ]
+
+
+def test_a_stage_is_as_wide_as_its_macs_and_a_cards_pieces_go_from_exit_to_exit() -> None:
+    way = course(STAGES, (0, 1), 1, 1)
+    assert widths(stages_strip(way, "")) == [20, 20, 30, 30]
+    assert widths(strip(way)) == [40, 30, 30]
+    assert way.positions == {1: 0.4, 2: 0.7, 3: 1.0}
+
+
+def test_a_coarse_pass_is_a_run_of_its_own() -> None:
+    html = strip(course(LADDER, (0, 1), 2, 2))
+    assert widths(html) == [30, 60, 40]
+    assert filled(html) == ["on", "on", "off"]
+    assert html.count(" pass") == 1
+
+
+def test_a_pass_that_the_budget_leaves_out_is_not_drawn() -> None:
+    way = course(LADDER, (1,), 2, 2)
+    assert widths(strip(way)) == [60, 40]
+    assert list(way.positions) == [2, 3]
+
+
+def test_what_a_query_ran_later_is_filled_and_marked() -> None:
+    """Left at the end of the coarse pass, later run through the full one, whose exit 2 it never saw."""
+    before, now = course(LADDER, (0,), 1, 1), course(LADDER, (0,), 1, 3)
+    html = strip(now, before)
+    assert filled(html) == ["on", "on", "on"]
+    assert re.findall(r'class="on( pass)?( new)?"', html) == [("", ""), (" pass", " new"), ("", " new")]
+
+
+def test_where_a_photo_left_is_told_by_its_gates_when_a_query_sent_it_on() -> None:
+    gates = np.full((2, len(BUDGET_GRID)), np.nan, np.float32)
+    gates[0] = 0.7
+    assert DRAWING.left_at(replace(PHOTO, gates=gates, exit=3)) == 1
+    gates[:] = 0.2
+    assert DRAWING.left_at(replace(PHOTO, gates=gates, exit=3)) == 3
+    assert DRAWING.left_at(replace(PHOTO, gates=np.empty((0, 0), np.float32), exit=1, exits=1)) == 1
+
+
+def test_a_gallery_fills_each_stage_up_to_the_share_of_photos_that_ran_it() -> None:
+    encoder = FakeEncoder()
+    ways = Drawing(STAGES, 100, BUDGET_GRID, encoder.plans).courses(0.75, 3)
+    html = survival(ways, (2, 1, 1), "")
+    assert filled(html) == ["on", "on", "part", "part"]
+    assert re.findall(r"--fill:([\d.]+)", html) == ["0.500", "0.250"]
+
+
+@pytest.mark.parametrize(("places", "rows"), [([0.2, 0.5, 0.8], [0, 0, 0]), ([0.45, 0.5, 0.55, 1.0], [0, 1, 0, 0])])
+def test_marks_that_would_touch_go_to_rows_of_their_own(places: list[float], rows: list[int]) -> None:
+    assert lanes(places) == rows

@@ -1,0 +1,306 @@
+"""What is shown of results: whole HTML, true numbers, and whatever people gave is text."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from app.attribution import Attribution
+from app.curve import Curve, Point
+from app.views import comparison, depths, head, intake, notes, photo, present, results, words
+from engine.agreement import agreement
+from engine.budget import BUDGET_GRID, Plan
+from engine.catalog import Deepened, Hit, IngestReport, Photo, Progress, Refinement, Skipped
+from engine.forecast import Forecast
+from engine.race import Lap
+from tests.app.shown import DRAWING, EVIL, PHOTO, RACE, SUMMARY, Outline, address
+
+BAD = replace(PHOTO, file=EVIL)
+CREDIT = Attribution(EVIL, EVIL, "CC0", "https://example.org/cc0")
+POINTS = (Point(0.3, 0.31, 55.0), Point(0.6, 0.6, 66.0), Point(1.0, 1.0, 73.0))
+CURVE = Curve("tgem-mini", "flickr8k", "test", 1000, POINTS, Point(1.0, 1.0, 74.0))
+DEEPENED = Deepened(7, 1, 2, 30, 3, 1)
+PAIR = {7: PHOTO, 8: replace(PHOTO, id=8, file="b.jpg"), 9: replace(PHOTO, id=9, file="c.jpg")}
+
+
+def panel(shown: Photo, gates: list[float], picked: bool = False) -> str:
+    return photo.panel(shown, DRAWING, gates, address, picked)
+
+
+ALL = {
+    "headline": head.headline(SUMMARY, RACE),
+    "suggestions": head.suggestions(["red + car", EVIL], [EVIL]),
+    "bar": head.bar("words", "", f"?q={EVIL}"),
+    "refined": head.refined(Refinement([], (DEEPENED,), 30, 100, 0.4), [DEEPENED]),
+    "results": results.results([Hit(1, 0.34, BAD)], DRAWING, address, 1, 3, {7: DEEPENED}),
+    "shelf": results.shelf([BAD], DRAWING, address, more=3),
+    "panel": photo.panel(
+        replace(BAD, phrases=(((EVIL, 0.5),), ((EVIL, 0.5), (EVIL, 0.1)))),
+        DRAWING, [0.2, 0.7], address, True, CREDIT, photo.fit(EVIL, [0.1, 0.2, 0.3], 2), own=True,
+    ),
+    "outcome": photo.deepened(3, 1, 30, 100),
+    "figures": depths.figures(SUMMARY, RACE),
+    "histogram": depths.histogram(SUMMARY, DRAWING, {1: [BAD], 2: [], 3: [BAD]}, address),
+    "prospect": depths.prospect(Forecast((2, 0, 1), (0, 1, 0), 250, 280), SUMMARY, DRAWING, 0.6),
+    "curve": depths.curve(CURVE, 0.6),
+    "no curve": depths.curve(None, 0.6),
+    "address": depths.address(replace(SUMMARY, link=EVIL)),
+    "invitation": comparison.invitation(46, 256),
+    "racing": comparison.racing(Lap(16, 46, 20.0, 30.0), 256),
+    "race": comparison.race_result(RACE),
+    "sides": comparison.sides(EVIL, agreement([7, 8], [8, 9]), PAIR | {7: BAD}, DRAWING, address, 46, 4600),
+    "present": present.present(SUMMARY, DRAWING, RACE, agreement([7, 8], [8, 9]), EVIL, [BAD, BAD], address),
+    "present nothing": present.present(replace(SUMMARY, name=EVIL), DRAWING, None, None, "", [], address),
+    "encoding": intake.encoding(EVIL, Progress(3, 10, (BAD,)), 1.5, DRAWING, address, EVIL),
+    "report": intake.report(IngestReport(1, 1, (Skipped(EVIL, EVIL),), 1.0, 1.0, 0.7), EVIL),
+    "note": notes.note(EVIL, EVIL),
+    "problem": notes.problem(EVIL),
+    "said": notes.said(EVIL),
+    "skeleton": notes.skeleton(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("view", ALL)
+def test_html_is_whole_and_what_people_gave_is_text(view: str) -> None:
+    outline = Outline(ALL[view])
+    assert not outline.open
+    assert "script" not in [tag for tag, _ in outline.tags]
+    assert not any(name.startswith("on") for _, attributes in outline.tags for name in attributes)
+
+
+@pytest.mark.parametrize("view", ALL)
+def test_every_picture_has_words_and_every_button_a_name(view: str) -> None:
+    html = ALL[view]
+    for tag, attributes in Outline(html).tags:
+        if tag == "img":
+            assert attributes["alt"]
+            assert {"width", "height"} <= attributes.keys() or "loading" in attributes
+    for button in re.findall(r"<button(.*?)</button>", html, re.S):
+        label, _, inside = button.partition(">")
+        assert "aria-label" in label or re.sub(r"<[^>]*>", "", inside).strip() or "alt=" in inside
+
+
+def text(html: str) -> str:
+    return re.sub(r"\s+", " ", Outline(html).text)
+
+
+class TestHead:
+    def test_it_says_what_was_spared_and_what_was_measured(self) -> None:
+        assert "4 photos · 38 % of the encoder’s work not done" in text(head.headline(SUMMARY, None))
+        assert "1.6× as fast, measured" in text(head.headline(SUMMARY, RACE))
+        assert "3 % more work" in text(head.headline(replace(SUMMARY, saved_share=-0.03), None))
+        assert "1 photo ·" in text(head.headline(replace(SUMMARY, photos=1), None))
+        assert "No photos yet" in head.headline(replace(SUMMARY, photos=0), None)
+
+    def test_a_refined_answer_says_what_it_cost_and_changed(self) -> None:
+        stayed = Deepened(8, 1, 3, 60, 2, 2)
+        refinement = Refinement([], (DEEPENED, stayed), 90, 100, 0.42)
+        assert text(head.refined(refinement, [DEEPENED, stayed])) == (
+            "2 photos looked at again for this query · the work of 0.9 full encodings, 0.4 s · one of them moved"
+        )
+        assert "none of them moved" in head.refined(refinement, [stayed])
+        assert "no photo was looked at again" in head.refined(Refinement([], (), 0, 100, 0.0), [])
+
+    def test_earlier_queries_are_offered_again(self) -> None:
+        html = head.suggestions([], ["red + car"])
+        assert 'data-query="red + car"' in html
+        assert "Try" not in html
+
+
+class TestResults:
+    HITS = (Hit(1, 0.4, PHOTO), Hit(2, 0.3, replace(PHOTO, id=8)), Hit(3, 0.1, replace(PHOTO, id=9)))
+
+    def test_a_result_is_a_button_with_similarity_depth_and_what_was_saved(self) -> None:
+        outline = Outline(results.results(self.HITS[:2], DRAWING, address, 2))
+        buttons = [attributes for tag, attributes in outline.tags if tag == "button"]
+        assert [button["data-photo"] for button in buttons] == ["7", "8"]
+        assert [button.get("aria-current") for button in buttons] == ["true", None]  # the best one is on show beside
+        assert [a["alt"] for tag, a in outline.tags if tag == "img"] == ["Photo: otter on rock"] * 2
+        assert outline.text.startswith("0.40 best matchexit 2/330 % saved0.30 75 % as closeexit 2/3")
+
+    def test_a_line_stands_where_relevance_falls_off_and_the_rest_is_folded(self) -> None:
+        html = results.results(self.HITS[:2], DRAWING, address, 2, more=1)
+        assert html.index('data-photo="8"') < html.index("relevance falls off here") < html.index("Show 1 more")
+        assert 'data-photo="9"' not in html
+
+    def test_what_was_asked_for_stands_below_the_line(self) -> None:
+        html = results.results(self.HITS, DRAWING, address, 2)
+        assert html.index("relevance falls off here") < html.index('data-photo="9"')
+        assert "Show" not in html
+
+    def test_where_nothing_falls_off_there_is_no_line(self) -> None:
+        assert "falls off" not in results.results(self.HITS, DRAWING, address, 3)
+
+    def test_a_photo_that_was_looked_at_again_is_marked_with_the_stages_it_ran_since(self) -> None:
+        html = results.results(self.HITS, DRAWING, address, 3, deepened={7: DEEPENED})
+        first, *others = html.split("<li ")[1:]
+        assert "data-again" in first
+        assert "looked at again" in first
+        assert first.count(" new") == 1
+        assert not any("again" in other for other in others)
+
+    def test_pictures_load_late_in_boxes_of_a_fixed_shape(self) -> None:
+        assert results.shelf([PHOTO], DRAWING, address).count('width="4" height="3" loading="lazy"') == 1
+
+
+class TestPhoto:
+    def test_it_tells_where_the_photo_left_and_why(self) -> None:
+        said = text(panel(PHOTO, [0.2, 0.7]))
+        assert "It left at exit 2 of 3" in said
+        assert "gate 0.20" in said
+        assert "gate 0.70" in said
+        assert "0.07 of 0.10 kMACs · 4.1 ms · 30 % saved" in said
+        assert "a dog 50 %" in said
+        assert "an otter 80 %" in said
+        assert "Run it to full depth" in said
+
+    def test_one_that_went_all_the_way_cannot_go_deeper(self) -> None:
+        far = replace(PHOTO, exit=3, macs=103, macs_share=1.03, phrases=(*PHOTO.phrases, (("an otter", 0.9),)))
+        said = text(panel(far, [0.2, 0.3]))
+        assert "It went all the way, exit 3 of 3" in said
+        assert "3 % extra" in said
+        assert "no gate" in said
+        assert "Run it to full depth" not in said
+
+    def test_a_gate_that_was_not_asked_has_no_number(self) -> None:
+        said = text(panel(replace(PHOTO, phrases=((), PHOTO.phrases[1])), [np.nan, 0.7]))
+        assert "nan" not in said
+        assert "exit 1gate" not in said
+
+    def test_only_a_chosen_photo_comes_up_as_a_sheet_and_only_ones_own_can_be_deleted(self) -> None:
+        assert "data-picked" in panel(PHOTO, [0.2, 0.7], picked=True)
+        assert "data-picked" not in panel(PHOTO, [0.2, 0.7])
+        assert "Delete" not in panel(PHOTO, [0.2, 0.7])
+        assert "Delete" in ALL["panel"]
+
+    def test_similarities_are_drawn_up_to_its_exit_filled_and_hollow_beyond(self) -> None:
+        html = photo.fit("otter", [0.1, 0.2, 0.4], 2)
+        assert re.findall(r'<li class="(\w+)">', html) == ["on", "here", "off"]
+        assert re.findall(r"--part:([\d.]+)", html) == ["0.250", "0.500", "1.000"]
+
+    @pytest.mark.parametrize(
+        ("before", "after", "words"),
+        [
+            (3, 3, "The ranking did not change: still at rank 3"),
+            (3, 1, "The ranking changed: from rank 3 to rank 1"),
+            (3, None, "from rank 3 to off the page"),
+            (None, None, "No ranking on show holds it"),
+        ],
+    )
+    def test_full_depth_answers_whether_the_ranking_changed(
+        self, before: int | None, after: int | None, words: str
+    ) -> None:
+        said = text(photo.deepened(before, after, 30, 100))
+        assert words in said
+        assert "another 30 % of a full encoding" in said
+
+
+class TestDepths:
+    def test_the_histogram_counts_the_photos_of_each_exit_and_shows_typical_ones(self) -> None:
+        html = ALL["histogram"]
+        assert "exit 1: 2, exit 2: 1, exit 3: 1" in html
+        assert re.findall(r"left:([\d.]+)%", html) == ["40.00", "70.00", "100.00"]
+        assert html.count("<img") == 2
+
+    def test_figures_are_measured_or_say_that_they_are_not(self) -> None:
+        assert "1.6×" in text(ALL["figures"])
+        assert words.date(RACE.at) in ALL["figures"]
+        assert "0.15 kMACsfull encoder: 0.40 kMACs" in text(ALL["figures"])
+        assert "not measured yet" in depths.figures(SUMMARY, None)
+        assert "Add photos" in depths.figures(replace(SUMMARY, photos=0), None)
+
+    def test_a_budget_that_is_known_is_one_figure(self) -> None:
+        said = text(depths.prospect(Forecast((3, 1, 0), (0, 0, 0), 200, 200), SUMMARY, DRAWING, 0.5))
+        assert said.startswith("50 % of the work would be saved: known of every photo")
+
+    def test_a_budget_that_is_known_in_part_says_at_least(self) -> None:
+        said = text(ALL["prospect"])
+        assert said.startswith("30 % … 38 % would be saved: 3 photos known, 1 photo would go at least as far as drawn")
+
+    def test_a_budget_that_goes_another_way_says_that_it_is_not_known(self) -> None:
+        plans = [Plan((0,), 1.0) if budget < 0.5 else Plan((0, 1), 1.0) for budget in BUDGET_GRID]
+        drawing = replace(DRAWING, plans=plans)
+        said = text(depths.prospect(Forecast((0, 0, 0), (4, 0, 0), 100, 400), SUMMARY, drawing, 0.2))
+        assert "asks other exits than the photos went by" in said
+
+    def test_the_curve_marks_the_present_budget(self) -> None:
+        assert "this gallery: 66" in text(ALL["curve"])
+        assert "66 at 60 % of the work" in ALL["curve"]
+        assert "Nobody has measured this model yet" in ALL["no curve"]
+
+
+class TestComparison:
+    def test_a_race_is_a_number_that_can_be_said_aloud(self) -> None:
+        said = text(ALL["race"])
+        assert "1.6× as fast, measured" in said
+        assert "20.0 images/s" in said
+        assert "60 % of the MACs ran" in said
+        assert "80 % of the speed" in text(comparison.race_result(replace(RACE, early_per_second=16.0)))
+        assert comparison.race_result(None) == ""
+
+    def test_both_rankings_stand_side_by_side_with_their_moves(self) -> None:
+        said = text(ALL["sides"])
+        assert "1 of 2 the same, another photo first" in said
+        assert "not there" in said
+        assert "▲ 1" in said
+        assert "4.60 kMACs" in said
+        assert "its index never saw" in said
+
+
+class TestPresent:
+    def test_one_key_figure_a_screen_and_only_the_first_is_seen(self) -> None:
+        screens = re.findall(r"<section(.*?)>(.*?)</section>", ALL["present"], re.S)
+        assert ["hidden" in attributes for attributes, _ in screens] == [False, True, True, True, True]
+        figures = [re.search(r'class="big">(.*?)<', screen)[1] for _, screen in screens]  # type: ignore[index]
+        assert figures == ["38 %", "30 %", "30 %", "1.6×", "1 of 2"]
+
+    def test_what_was_not_measured_is_not_shown_as_a_number(self) -> None:
+        assert ALL["present nothing"].count('class="big">–<') == 2
+
+
+class TestIntake:
+    def test_progress_says_how_far_how_fast_and_how_long(self) -> None:
+        html = intake.encoding("Encoding 40 photos", Progress(10, 40, (PHOTO,)), 2.0, DRAWING, address)
+        assert "10 of 40 · 5.0 a second · about 6 s left" in text(html)
+
+    def test_before_the_first_batch_it_promises_nothing(self) -> None:
+        html = intake.encoding("Encoding 40 photos", None, 0.0, None, address)
+        assert "Reading the first photos" in html
+        assert "value=" not in html
+
+    def test_the_report_names_every_file_that_was_left_out(self) -> None:
+        skipped = (Skipped("notes.jpg", "not a picture (it is text)"), Skipped("half.jpg", "cut short"))
+        said = text(intake.report(IngestReport(5, 2, skipped, 2.0, 2.5, 0.6), "Holidays"))
+        assert "5 photos added to “Holidays”" in said
+        assert "2 were here already" in said
+        assert "40 % of the work saved" in said
+        assert "2 files were left out" in said
+        assert "notes.jpgnot a picture (it is text)" in said
+        assert "half.jpgcut short" in said
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.7, "30 % saved"), (1.02, "2 % extra"), (1.0, "nothing saved"), (0.998, "nothing saved")]
+)
+def test_saved_in_words(share: float, said: str) -> None:
+    assert words.saved(replace(PHOTO, macs_share=share)) == said
+
+
+@pytest.mark.parametrize(
+    ("macs", "full", "said"),
+    [
+        (210_000_000, 580_000_000, "0.21 of 0.58 GMACs"),
+        (21_000_000, 58_000_000, "21.0 of 58.0 MMACs"),
+        (70, 100, "0.07 of 0.10 kMACs"),
+        (1_234_000_000_000, None, "1.23 TMACs"),
+        (7, None, "7 MACs"),
+    ],
+)
+def test_macs_in_words(macs: int, full: int | None, said: str) -> None:
+    assert words.macs(macs, full) == said
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(6.4, "6 s"), (89, "89 s"), (150, "2 min")])
+def test_time_to_wait(seconds: float, said: str) -> None:
+    assert words.duration(seconds) == said
