@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
+from engine.decoder import decode
 from engine.deepening import pool_size
 from engine.errors import EngineError
 from engine.forecast import Forecast, forecast
-from engine.images import open_picture
 from engine.index import VectorIndex
 from engine.intake import KEPT_SIDE, Decoded, Skipped, decoded_batches, folder_uploads, uploads_of
 from engine.query import DROPPED, QueryRejected, embed, parse
@@ -389,7 +389,7 @@ class Catalog:
     def embed_picture(self, data: bytes, name: str) -> np.ndarray:
         """(D,) What a picture shows, at full depth; raises ImageRejected. Nothing of it is kept."""
         encoder = self.encoder
-        pixels = encoder.preprocess(open_picture(data, name, KEPT_SIDE).rgb)
+        pixels = encoder.preprocess(decode(data, name, KEPT_SIDE).rgb)
         return encoder.encode_to(pixels[None], encoder.exits)[0]
 
     def at_exit(self, collection_id: int, exit: int, limit: int = 3) -> list[Photo]:

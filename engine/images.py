@@ -12,6 +12,7 @@ from engine.errors import EngineError
 
 MAX_BYTES = 50 * 2**20
 MAX_PIXELS = 64_000_000
+MAX_SCANS = 100  # a progressive JPEG has about ten; each is a pass over all its pixels
 MAX_NAME = 200
 
 # Pillow can be talked into many more; these are the ones that photos come in.
@@ -79,6 +80,8 @@ def open_picture(data: bytes, name: str, longest: int | None = None) -> Picture:
             picture.draft(None, (longest, longest))  # JPEG only: decoded at a half, a quarter or an eighth
         picture.load()
         rgb = _to_rgb(picture)
+    except MemoryError:
+        raise
     except Exception as error:  # decoders raise whatever they stumble over
         cut = "truncated" in str(error).lower()
         raise ImageRejected(name, "cut short" if cut else "damaged, or of an unusual kind") from error
@@ -128,12 +131,16 @@ def _open(data: bytes, name: str) -> Image.Image:
     if len(data) > MAX_BYTES:
         raise ImageRejected(name, f"too large: over {MAX_BYTES >> 20} MB")
     _check_size(name, *_declared_size(data))
+    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MAX_SCANS:
+        raise ImageRejected(name, f"a JPEG of over {MAX_SCANS} scans, each of which goes over the whole picture")
     try:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
         raise ImageRejected(name, _what_it_is(data)) from error
     except Image.DecompressionBombError as error:
         raise ImageRejected(name, f"too large: far over {MAX_PIXELS // 10**6} megapixels") from error
+    except MemoryError:
+        raise
     except Exception as error:
         raise ImageRejected(name, "cut short or damaged: its header cannot be read") from error
     _check_size(name, *picture.size)

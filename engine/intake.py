@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from engine.archives import archive_uploads, is_archive
+from engine.decoder import decode
 from engine.errors import EngineError
-from engine.images import ImageRejected, open_picture, to_jpeg
+from engine.images import ImageRejected, to_jpeg
 from engine.upload import PICTURE_SUFFIXES, Upload, file_upload
 
 BATCH = 32
@@ -106,7 +107,7 @@ def _decode(
         content_hash = hashlib.sha256(data).hexdigest()
         if is_known(content_hash):
             return None
-        picture = open_picture(data, upload.name, KEPT_SIDE)
+        picture = decode(data, upload.name, KEPT_SIDE)
     except ImageRejected as error:
         return Skipped(upload.name, error.reason)
     except OSError as error:

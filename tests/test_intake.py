@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from engine import images, intake, upload
+from engine.images import ImageRejected, open_picture
 from engine.intake import Decoded, FolderMissing, Skipped, decoded_batches, folder_uploads
 from engine.upload import Upload, file_upload
 from tests.packed import zipped
@@ -36,7 +37,7 @@ def test_each_upload_has_its_outcome_in_order(upload: Callable[..., Upload]) -> 
 
 
 def test_what_is_known_is_not_decoded(upload: Callable[..., Upload], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "open_picture", pytest.fail)
+    monkeypatch.setattr(intake, "decode", pytest.fail)
     assert outcomes([upload("a", "red")], is_known=lambda _: True) == [None]
 
 
@@ -73,11 +74,10 @@ def test_a_huge_file_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(upload, "MAX_BYTES", 10)
     monkeypatch.setattr(images, "MAX_BYTES", 10)
     (tmp_path / "a.jpg").write_bytes(b"\xff" * 1000)
-    huge = file_upload(tmp_path / "a.jpg", "a.jpg")
-    assert len(huge.read()) == 11
-    (skipped,) = outcomes([huge])
-    assert isinstance(skipped, Skipped)
-    assert skipped.reason.startswith("too large")
+    read = file_upload(tmp_path / "a.jpg", "a.jpg").read()
+    assert len(read) == 11
+    with pytest.raises(ImageRejected, match="too large"):
+        open_picture(read, "a.jpg")
 
 
 def test_a_folder_gives_its_pictures_by_path_in_order(tmp_path: Path) -> None:
