@@ -32,6 +32,7 @@ from engine.tables import (
     Phrases,
     RaceRow,
     Totals,
+    VisitorRow,
 )
 
 __all__ = [
@@ -133,11 +134,13 @@ class Store:
         with self._read() as session:
             return _collection(session, collection_id)
 
-    def collections(self, kind: Kind | None = None) -> list[CollectionRow]:
-        """All collections (of a kind): the one indexed last first."""
+    def collections(self, kind: Kind | None = None, owner: str | None = None) -> list[CollectionRow]:
+        """All collections (of a kind, of an owner): the one indexed last first."""
         rows = select(CollectionRow).order_by(CollectionRow.indexed_at.desc().nulls_last(), CollectionRow.id.desc())
         if kind is not None:
             rows = rows.where(CollectionRow.kind == kind)
+        if owner is not None:
+            rows = rows.where(CollectionRow.owner == owner)
         with self._read() as session:
             return list(session.scalars(rows))
 
@@ -200,6 +203,34 @@ class Store:
             exits={exit: photos for exit, photos, _ in counted},
             waiting=images - photos,
         )
+
+    # Visitors
+
+    def see(self, owner: str, now: float) -> None:
+        """Note that a visitor is here now."""
+        with self._write() as session:
+            session.merge(VisitorRow(owner=owner, seen_at=now))
+
+    def unseen(self, before: float) -> list[str]:
+        """The visitors who came last before a time."""
+        with self._read() as session:
+            return list(session.scalars(select(VisitorRow.owner).where(VisitorRow.seen_at < before)))
+
+    def forget(self, owner: str, before: float) -> None:
+        """Delete a visitor, unless they have come again since a time."""
+        with self._write() as session:
+            session.execute(delete(VisitorRow).where(VisitorRow.owner == owner, VisitorRow.seen_at < before))
+
+    def usage(self, owner: str) -> tuple[int, int]:
+        """How many photos an owner keeps in all their collections, and the bytes of their files as they came."""
+        kept = (
+            select(func.count(), func.coalesce(func.sum(ImageRow.bytes), 0))
+            .join(CollectionRow, CollectionRow.id == ImageRow.collection_id)
+            .where(CollectionRow.owner == owner)
+        )
+        with self._read() as session:
+            photos, size = session.execute(kept).one()
+        return photos, size
 
     # Races
 

@@ -63,7 +63,7 @@ class CollectionRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
     kind: Mapped[str]
-    owner: Mapped[str | None]
+    owner: Mapped[str | None] = mapped_column(index=True)  # a visitor's; None where one person has the place
     model: Mapped[str | None]
     weights_hash: Mapped[str | None]
     exits_hash: Mapped[str | None]
@@ -152,6 +152,15 @@ class FeatureMapRow(Base):
     file: Mapped[str]  # name below the folder of the maps
     bytes: Mapped[int]
     last_used: Mapped[float] = mapped_column(index=True)  # seconds since the epoch
+
+
+class VisitorRow(Base):
+    """A visitor of a public page."""
+
+    __tablename__ = "visitors"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)  # hash of the token in their browser
+    seen_at: Mapped[float]  # seconds since the epoch
 
 
 class RaceRow(Base):

@@ -1,0 +1,133 @@
+"""Strangers on a public page: who each one is, what they may keep, and until when.
+
+A visitor is known by a token that only their browser holds. What is stored is its hash: whoever reads the database
+cannot become a visitor. Where one person has the place to themselves there are no visitors, and no limits.
+"""
+
+import hashlib
+import re
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from threading import Lock
+
+from engine.errors import EngineError
+from engine.images import ImageRejected
+from engine.store import Store
+from engine.upload import Upload
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+DAY = 86_400.0  # seconds
+
+
+class TooMuch(EngineError):
+    """A visitor asks for more than one may have."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one visitor may keep and do."""
+
+    galleries: int = 5
+    photos: int = 1000
+    bytes: int = 2**30  # of the files as they came
+    at_once: int = 4  # requests in flight
+    ingests: int = 1  # in flight
+    days: float = 7.0  # that what is kept outlives the last visit
+
+
+class Visitors:
+    """The visitors of one data folder; safe to use from many threads."""
+
+    def __init__(self, store: Store, remove: Callable[[int], None], limits: Limits | None = None) -> None:
+        """`remove` deletes a collection and all that is kept of it."""
+        self._store, self._remove = store, remove
+        self.limits = limits or Limits()
+        self._running: Counter[tuple[str, str]] = Counter()
+        self._lock = Lock()
+
+    def recognised(self, token: object) -> tuple[str, str]:
+        """Whose token this is; one that we cannot have given makes a new visitor.
+
+        Returns: the token to keep in the browser, and the owner that their galleries have.
+        """
+        known = token if isinstance(token, str) and _TOKEN.fullmatch(token) else secrets.token_urlsafe(32)
+        owner = hashlib.sha256(known.encode()).hexdigest()
+        self._store.see(owner, time.time())
+        return known, owner
+
+    def admit(self, owner: str, name: str) -> None:
+        """Raise TooMuch where a visitor may not make a gallery of this name beside those there are."""
+        names = [row.name for row in self._store.collections("gallery", owner)]
+        if name not in names and len(names) >= self.limits.galleries:
+            raise TooMuch(f"A visitor may keep {self.limits.galleries} galleries here; delete one first.")
+
+    def within(self, owner: str, uploads: Sequence[Upload]) -> list[Upload]:
+        """Uploads of which those over the visitor's limits have that as their reason when they are read."""
+        room = _Room(self.limits, *self._store.usage(owner))
+        return [replace(upload, read=_guarded(upload, room)) for upload in uploads]
+
+    @contextmanager
+    def turn(self, owner: str, ingest: bool = False) -> Iterator[None]:
+        """One request of a visitor; raises TooMuch while as many as are allowed are running."""
+        what, most = ("ingest", self.limits.ingests) if ingest else ("request", self.limits.at_once)
+        with self._lock:
+            if self._running[owner, what] >= most:
+                raise TooMuch(
+                    "Your photos are being encoded; add more when they are done."
+                    if ingest
+                    else f"You have {most} requests running already; wait for one of them."
+                )
+            self._running[owner, what] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running[owner, what] -= 1
+                self._running += Counter()  # forgets those that are at zero
+
+    def expire(self, now: float | None = None) -> int:
+        """Delete all that is kept of visitors who have not come for too long: rows, vectors and files.
+
+        Returns: how many visitors that were.
+        """
+        before = (time.time() if now is None else now) - self.limits.days * DAY
+        gone = self._store.unseen(before)
+        for owner in gone:
+            for row in self._store.collections(owner=owner):
+                self._remove(row.id)
+            self._store.forget(owner, before)
+        return len(gone)
+
+
+class _Room:
+    """What is left of a visitor's limits while their uploads are read."""
+
+    def __init__(self, limits: Limits, photos: int, size: int) -> None:
+        self._limits, self._photos, self._bytes = limits, photos, size
+
+    def take(self, name: str, size: int) -> None:
+        """One photo of that many bytes more; raises ImageRejected."""
+        self.check(name, size)
+        self._photos += 1
+        self._bytes += size
+
+    def check(self, name: str, size: int = 0) -> None:
+        """Raise ImageRejected where one photo of that many bytes more would be too much."""
+        if self._photos >= self._limits.photos:
+            raise ImageRejected(name, f"over the limit of {self._limits.photos} photos for a visitor")
+        if self._bytes + size > self._limits.bytes:
+            raise ImageRejected(name, f"over the limit of {self._limits.bytes >> 20} MB for a visitor")
+
+
+def _guarded(upload: Upload, room: _Room) -> Callable[[], bytes]:
+    def read() -> bytes:
+        room.check(upload.name)  # before anything is unpacked
+        data = upload.read()
+        room.take(upload.name, len(data))
+        return data
+
+    return read

@@ -1,0 +1,127 @@
+"""Strangers have what is theirs, within limits, and it is gone when they have been away for long."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.catalog import Catalog, Upload
+from engine.store import GalleryMissing, PhotoMissing, Store
+from engine.visitors import DAY, Limits, TooMuch, Visitors
+
+Make = Callable[..., Upload]
+
+
+@pytest.fixture
+def visitors(store: Store, catalog: Catalog) -> Visitors:
+    return Visitors(store, catalog.remove, Limits(galleries=2, photos=3, bytes=10_000, at_once=2, days=7.0))
+
+
+def test_a_token_is_kept_and_one_that_we_did_not_give_is_not(visitors: Visitors) -> None:
+    token, owner = visitors.recognised(None)
+    assert visitors.recognised(token) == (token, owner)
+    for forged in ("", "me", owner, "x" * 42, "ü" * 43, 7, ["x"], {"a": 1}):
+        other, stranger = visitors.recognised(forged)
+        assert stranger != owner
+        assert other not in (forged, token)
+
+
+def test_who_reads_the_database_cannot_become_a_visitor(visitors: Visitors, store: Store) -> None:
+    token, owner = visitors.recognised(None)
+    kept = store.unseen(before=2e10)
+    assert kept == [owner]
+    assert token not in kept
+    assert visitors.recognised(owner)[1] != owner
+
+
+def test_galleries_are_counted(visitors: Visitors, catalog: Catalog) -> None:
+    _, owner = visitors.recognised(None)
+    for name in ("one", "two"):
+        visitors.admit(owner, name)
+        catalog.open_collection(name, owner=owner)
+    visitors.admit(owner, "two")
+    with pytest.raises(TooMuch, match="2 galleries"):
+        visitors.admit(owner, "three")
+    visitors.admit(visitors.recognised(None)[1], "three")
+
+
+def test_photos_over_the_limit_are_named_and_the_others_kept(
+    visitors: Visitors, catalog: Catalog, upload: Make
+) -> None:
+    _, owner = visitors.recognised(None)
+    gallery = catalog.open_collection("mine", owner=owner)
+    colours = ["red", "green", "blue", "yellow", "grey"]
+    report = catalog.ingest(gallery, visitors.within(owner, [upload(colour, colour) for colour in colours]))
+    assert report.added == 3
+    assert [skipped.reason for skipped in report.skipped] == ["over the limit of 3 photos for a visitor"] * 2
+    again = catalog.ingest(gallery, visitors.within(owner, [upload("white", "white")]))
+    assert again.added == 0
+
+
+def test_what_does_not_become_a_photo_takes_no_room_that_lasts(
+    visitors: Visitors, catalog: Catalog, upload: Make
+) -> None:
+    _, owner = visitors.recognised(None)
+    gallery = catalog.open_collection("mine", owner=owner)
+    catalog.ingest(gallery, visitors.within(owner, [upload(f"{n}", b"no photo") for n in range(3)]))
+    assert catalog.ingest(gallery, visitors.within(owner, [upload("a", "red")])).added == 1
+
+
+def test_bytes_are_counted_over_all_galleries(visitors: Visitors, catalog: Catalog, upload: Make) -> None:
+    _, owner = visitors.recognised(None)
+    first, second = (catalog.open_collection(name, owner=owner) for name in ("one", "two"))
+    padded = upload("a", "red").read() + bytes(6_000)
+    catalog.ingest(first, visitors.within(owner, [upload("a", padded)]))
+    report = catalog.ingest(second, visitors.within(owner, [upload("b", padded)]))
+    assert report.skipped[0].reason == "over the limit of 0 MB for a visitor"
+
+
+def test_over_the_limit_nothing_is_even_read(visitors: Visitors, catalog: Catalog, upload: Make) -> None:
+    _, owner = visitors.recognised(None)
+    gallery = catalog.open_collection("mine", owner=owner)
+    catalog.ingest(gallery, visitors.within(owner, [upload(c, c) for c in ("red", "green", "blue")]))
+    report = catalog.ingest(gallery, visitors.within(owner, [Upload("bomb", pytest.fail)]))
+    assert len(report.skipped) == 1
+
+
+def test_so_many_requests_at_once_and_no_more(visitors: Visitors) -> None:
+    _, owner = visitors.recognised(None)
+    with visitors.turn(owner), visitors.turn(owner), visitors.turn("another"):
+        with pytest.raises(TooMuch, match="2 requests"), visitors.turn(owner):
+            pass
+        with (
+            visitors.turn(owner, ingest=True),
+            pytest.raises(TooMuch, match="being encoded"),
+            visitors.turn(owner, ingest=True),
+        ):
+            pass
+    with visitors.turn(owner):
+        pass
+    assert not visitors._running
+
+
+def test_who_stays_away_is_forgotten_with_all_there_was(
+    visitors: Visitors, catalog: Catalog, store: Store, upload: Make, home: Path
+) -> None:
+    owners = [visitors.recognised(None)[1] for _ in range(2)]
+    galleries = [catalog.open_collection("mine", owner=owner) for owner in owners]
+    catalog.ingest(galleries[0], [upload("a", "red"), upload("b", "blue")])
+    catalog.ingest(galleries[1], [upload("a", "red")])
+    local = catalog.open_collection("local")
+    catalog.ingest(local, [upload("c", "green")])
+    catalog.search(galleries[0], "red")
+    photo = catalog.photos(galleries[0])[1]
+    now = 1e10  # long after everything above
+    store.see(owners[1], now - 6 * DAY)
+
+    assert visitors.expire(now) == 1
+    with pytest.raises(GalleryMissing):
+        catalog.search(galleries[0], "red")
+    with pytest.raises(PhotoMissing):
+        catalog.photo(photo.id)
+    assert not store.picture_path(photo.content_hash).exists()
+    assert galleries[0] not in catalog._indexes
+    assert [hit.photo.file for hit in catalog.search(galleries[1], "red")] == ["a"]
+    assert catalog.summary(local).photos == 1
+    assert len(list(home.glob("pictures/**/*.jpg"))) == 2
+    assert visitors.expire(now) == 0
