@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 from torch import Tensor
 
+from engine.device import bring_later
 from engine.featuremap import FeatureMap
 
 P = ParamSpec("P")
@@ -78,9 +79,11 @@ class BatchRun:
 
         Args: state: what the tower passes along there; None where nothing comes after.  pooled: at the exits up to k.
         """
-        found = vectors.float().numpy()
+        found = vectors.float().cpu().numpy()
         if state is not None:
-            states, features = state[leaving], {j: f[leaving] for j, f in pooled.items()}
+            which = leaving.nonzero()[:, 0].to(state.device, non_blocking=True)
+            states = bring_later(state.index_select(0, which))
+            features = {j: bring_later(f.index_select(0, which)) for j, f in pooled.items()}
             for place, number in enumerate(leaving.nonzero()[:, 0].tolist()):
                 kept = {j: f[place] for j, f in features.items()}
                 self._maps[self.rows[number]] = FeatureMap(states[place], kept)

@@ -1,54 +1,82 @@
-"""Multiply-accumulates (MACs), counted from the modules that ran."""
+"""Multiply-accumulates (MACs), counted from the operations that ran."""
 
-from collections.abc import Callable
-from math import prod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 
-def _convolution(module: nn.Conv2d, output: Tensor) -> int:
-    return output.numel() * prod(module.kernel_size) * module.in_channels // module.groups
+def _convolution(output: Tensor, features: Tensor, weight: Tensor, *_: object) -> int:
+    return output.numel() * weight[0].numel()
 
 
-def _linear(module: nn.Linear, output: Tensor) -> int:
-    return output.numel() * module.in_features
+def _linear(output: Tensor, features: Tensor, *_: object) -> int:
+    return output.numel() * features.shape[-1]
 
 
-def _attention(module: nn.MultiheadAttention, query: Tensor, key: Tensor) -> int:
-    """Projections in and out, and the two products between positions."""
-    length, many = (1, 0) if module.batch_first else (0, 1)
-    rows, wide = query.shape[length] * query.shape[many], module.embed_dim
-    looked = key.shape[length] * key.shape[many]
-    projections = rows * wide * wide * 2 + looked * wide * (module.kdim or wide) * 2
-    return projections + 2 * rows * key.shape[length] * wide
+def _added_product(output: Tensor, added: Tensor, left: Tensor, *_: object) -> int:
+    return output.numel() * left.shape[-1]
 
 
-def count_macs(modules: nn.Module, run: Callable[[], object]) -> int:
-    """MACs of the convolutions, linear layers and attentions below `modules` while `run` runs.
+def _attention(output: Tensor, query: Tensor, key: Tensor, *_: object) -> int:
+    """Likeness of each query to each key, and the sum of the values that follows."""
+    return (query.numel() + output.numel()) * key.shape[-2]
+
+
+def _multi_head(output: tuple[Tensor, Tensor | None], query: Tensor, key: Tensor, value: Tensor, *rest: Any) -> int:
+    """Projections in and out, and the two products between positions; (L, B, C) tensors."""
+    wide, out_projection = query.shape[-1], rest[8]  # in the order of torch's own signature
+    inward = wide * (query.numel() + key.numel() + value.numel())
+    outward = output[0].shape[:-1].numel() * out_projection.numel()
+    return inward + 2 * query.numel() * key.shape[0] + outward
+
+
+COUNTED: dict[Any, Callable[..., int]] = {
+    F.conv2d: _convolution,
+    F.linear: _linear,
+    torch.matmul: _linear,
+    Tensor.matmul: _linear,
+    Tensor.__matmul__: _linear,
+    torch.bmm: _linear,
+    Tensor.bmm: _linear,
+    torch.baddbmm: _added_product,
+    F.scaled_dot_product_attention: _attention,
+    F.multi_head_attention_forward: _multi_head,
+}
+
+
+class _Counter(TorchFunctionMode):
+    """Sees every operation on tensors. While it looks, torch takes no path that fuses several of them into one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.macs = 0
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        output = func(*args, **(kwargs or {}))
+        if func in COUNTED:
+            self.macs += COUNTED[func](output, *args)
+        return output
+
+
+def count_macs(run: Callable[[], object]) -> int:
+    """MACs of the convolutions, linear layers, products and attentions while `run` runs.
 
     Norms, activations and poolings are left out, as is usual. Counted from shapes, so any device and dtype will do.
     """
-    total = 0
-
-    def hook(module: nn.Module, inputs: tuple[Tensor, ...], kwargs: dict[str, Tensor], output: object) -> None:
-        nonlocal total
-        if isinstance(module, nn.Conv2d) and isinstance(output, Tensor):
-            total += _convolution(module, output)
-        elif isinstance(module, nn.Linear) and isinstance(output, Tensor):
-            total += _linear(module, output)
-        elif isinstance(module, nn.MultiheadAttention):
-            query = inputs[0] if inputs else kwargs["query"]
-            total += _attention(module, query, inputs[1] if len(inputs) > 1 else kwargs.get("key", query))
-
-    handles = [m.register_forward_hook(hook, with_kwargs=True) for m in modules.modules()]
-    try:
-        with torch.no_grad():
-            run()
-    finally:
-        for handle in handles:
-            handle.remove()
-    return total
+    counter = _Counter()
+    with torch.no_grad(), counter:
+        run()
+    return counter.macs
 
 
 def rate(exit_probs: Tensor, cost_share: Tensor) -> Tensor:

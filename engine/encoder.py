@@ -12,18 +12,23 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from engine.backbone import EMBEDDED, Backbone, Tower, load_folder, model_hash
+from engine.backbone import Backbone
 from engine.batch import BatchRun, Encoding, Phrases, Visit
 from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
-from engine.exits import FittedExits, exits_hash, guided_hash, load_exits, unfitted
+from engine.device import CPU, best_device, bring, send, settle
+from engine.exits import FittedExits, exits_hash, guided_hash, install_exits, load_exits, unfitted
 from engine.featuremap import FeatureMap
 from engine.fusion import fuse_for_inference
 from engine.guidance import content_distribution, read_guide_texts, statistics
+from engine.hub import HubUnreachable, fetch_exits
 from engine.ladder import Ladder
+from engine.sources import Loaded, load_model
 from engine.tgem import HEAD, ExitModules, first_exit
+from engine.towers import Tower
 
 PHRASES_KEPT = 3
 LOWEST_LOG_PRICE = -30.0  # the logarithm of a price of nothing
+SAME = 0.99  # cosine of an embedding in bfloat16 to that in float32, below which the ranking might suffer
 
 
 @dataclass(frozen=True)
@@ -61,24 +66,45 @@ class Encoder:
         """Args: quick: run the image tower in bfloat16 where it can."""
         self.backbone, self.identity, self.folder = backbone, identity, folder
         self.guide_texts = tuple(guide_texts)
-        fitted = fitted or unfitted(ExitModules([], backbone.dim))
-        self.modules = fitted.modules.eval().requires_grad_(False)
-        self.plans, self.calibrations = fitted.plans, fitted.calibrations
         quick_tower = backbone.quick_tower() if quick else None
         self.precision = "bfloat16" if quick_tower else "float32"
         self._tower = quick_tower or backbone.tower
-        self._branches = self.modules.branches
-        if quick_tower:
-            self._branches = deepcopy(self._branches)
-            fuse_for_inference(self._branches)
+        self.device = backbone.device
         self.guides = backbone.encode_text(self.guide_texts) if self.guide_texts else torch.empty(0, backbone.dim)
-        self.dim, self.exits = backbone.dim, len(self.modules.exits) + 1
+        self._sent: tuple[Tensor, Tensor] | None = None  # guide texts, and the same on the device
+        self.dim = backbone.dim
+        self._take(fitted or unfitted(ExitModules([], backbone.dim)))
+
+    def _take(self, fitted: FittedExits) -> None:
+        """Stand exits along the tower."""
+        self.modules = fitted.modules.eval().requires_grad_(False)
+        self.plans, self.calibrations = fitted.plans, fitted.calibrations
+        self.exits = len(self.modules.exits) + 1
+        self._ran = self.modules if self.device == CPU else deepcopy(self.modules).to(self.device)
+        self._branches = self._ran.branches
+        if self.precision == "bfloat16":
+            self._branches = deepcopy(self._branches)
+            if self.device == CPU:
+                fuse_for_inference(self._branches)
+            else:
+                self._branches.bfloat16()
         self._log_prices = torch.tensor([plan.price for plan in self.plans]).log().clamp_min(LOWEST_LOG_PRICE)  # (G,)
         self._is_open = torch.tensor(
             [[k in plan.open for plan in self.plans] for k in range(self.exits - 1)]
         )  # (K - 1, G)
-        self.ladder = Ladder(backbone, self.modules, self.guides.numel())
+        self._log_prices, self._is_open = self._log_prices.to(self.device), self._is_open.to(self.device)
+        self.ladder = Ladder(self.backbone, self.modules, self.guides.numel())
         self.passes, self.stages, self.full_macs = self.ladder.passes, self.ladder.stages, self.ladder.full_macs
+
+    def with_exits(self, fitted: FittedExits, exits: str = "") -> "Encoder":
+        """The same backbone with other exits; its weights are shared.
+
+        Args: exits: what the identity says of them; "" for exits that are only being tried.
+        """
+        found = copy(self)
+        found.identity = replace(self.identity, exits=exits)
+        found._take(fitted)
+        return found
 
     def guided_by(self, texts: Sequence[str]) -> "Encoder":
         """The same encoder with other guide texts; texts that it knows already are not encoded again."""
@@ -145,14 +171,19 @@ class Encoder:
                 pooled[k] = run.timed(self._pooled, k, state)
                 if k not in asked:
                     continue
-                vectors, seen, gates = run.timed(self._look, k, pooled, before)
-                run.note(k, gates, self._phrases(seen))
+                vectors, before, gates = run.timed(self._look, k, pooled, before)
+                shares, places = self._best(before)
+                vectors, gates, shares, places = run.timed(bring, (vectors, gates, shares, places))
+                run.note(k, gates, self._phrases(shares, places))
                 leaving = gates[:, column] >= 0.5
                 run.leave(leaving, k, vectors, None if name == HEAD else state, pooled)
-                kept = ~leaving
-                state, before, pooled = state[kept], seen[kept], {j: f[kept] for j, f in pooled.items()}
                 if not run.rows:
                     break
+                if len(run.rows) < len(leaving):
+                    kept = (~leaving).nonzero()[:, 0].to(self.device, non_blocking=True)
+                    state, before = state.index_select(0, kept), before.index_select(0, kept)
+                    pooled = {j: f.index_select(0, kept) for j, f in pooled.items()}
+        settle(self.device)
         macs = self.exit_macs(open)
         return [run.encoding(row, self.exits - 1, macs, BUDGET_GRID[column]) for row in range(len(pixels))]
 
@@ -164,16 +195,17 @@ class Encoder:
     ) -> None:
         """All rows leave at exit k (0-based), described and not asked."""
         if self.guide_texts:
-            seen = run.timed(content_distribution, vectors, self.guides, self.backbone.sharpness)
-            run.note(k, None, self._phrases(seen))
+            seen = run.timed(content_distribution, vectors, self._guides, self.backbone.sharpness)
+            vectors, shares, places = run.timed(bring, (vectors, *self._best(seen)))
+            run.note(k, None, self._phrases(shares, places))
         run.leave(torch.ones(len(run.rows), dtype=torch.bool), k, vectors, state, pooled)
 
     def _input(self, pixels: np.ndarray, size: int) -> Tensor:
         """(B, 3, S, S) uint8 to what the tower takes, made smaller for a pass over a smaller input."""
-        photos = torch.from_numpy(pixels)
-        if size != photos.shape[-1]:
-            photos = F.interpolate(photos, (size, size), mode="bicubic", antialias=True)
-        return self.backbone.normalise(photos)
+        if size != pixels.shape[-1]:
+            smaller = F.interpolate(torch.from_numpy(pixels), (size, size), mode="bicubic", antialias=True)
+            pixels = smaller.numpy()
+        return self.backbone.normalise(send(pixels, self.device))
 
     def _steps(self) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
         """The stages of a pass; the last gives unit-length embeddings, (B, D) float32."""
@@ -183,13 +215,13 @@ class Encoder:
 
     def _look(self, k: int, pooled: dict[int, Tensor], before: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Embedding (B, D), p_k (B, G) and gate probabilities (B, budgets) at exit k."""
-        vectors = self.modules.read(k, pooled)
-        seen = content_distribution(vectors, self.guides, self.backbone.sharpness)
+        vectors = self._ran.read(k, pooled)
+        seen = content_distribution(vectors, self._guides, self.backbone.sharpness)
         return vectors, seen, self._gate(k, pooled[k], statistics(seen, before))
 
     def _gate(self, k: int, pooled: Tensor, stats: Tensor) -> Tensor:
         """Probability of leaving at exit k at every budget, (B, budgets); 0 where the budget's plan does not ask."""
-        return self.modules.gates[k](pooled, stats, self._log_prices[None]).sigmoid() * self._is_open[k]
+        return self._ran.gates[k](pooled, stats, self._log_prices[None]).sigmoid() * self._is_open[k]
 
     def _pooled(self, k: int, state: Tensor) -> Tensor:
         exit = self.modules.exits[k]
@@ -197,10 +229,21 @@ class Encoder:
             return state
         return self._branches[k](state) if exit.channels else self._tower.pooled(state)
 
-    def _phrases(self, seen: Tensor) -> list[Phrases]:
+    @property
+    def _guides(self) -> Tensor:
+        """The guide texts where the encoder computes, (G, D)."""
+        if self._sent is None or self._sent[0] is not self.guides:
+            self._sent = (self.guides, self.guides.to(self.device))
+        return self._sent[1]
+
+    def _best(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Shares and places of the guide texts that fit best, (B, 3) twice."""
         shares, places = seen.topk(min(PHRASES_KEPT, seen.shape[-1]), dim=-1)
+        return shares, places
+
+    def _phrases(self, shares: Tensor, places: Tensor) -> list[Phrases]:
         return [
-            tuple((self.guide_texts[i], round(s, 4)) for s, i in zip(row, where, strict=True))
+            tuple((self.guide_texts[int(i)], round(s, 4)) for s, i in zip(row, where, strict=True))
             for row, where in zip(shares.tolist(), places.tolist(), strict=True)
         ]
 
@@ -211,7 +254,7 @@ class Encoder:
         Returns: (B, D) float32, unit length.
         """
         run = BatchRun(len(pixels), 0)
-        return self._course(run, self._input(pixels, self.ladder.pass_of(exit - 1).size), exit - 1)[0].numpy()
+        return self._course(run, self._input(pixels, self.ladder.pass_of(exit - 1).size), exit - 1)[0].cpu().numpy()
 
     @torch.inference_mode()
     def run_to(self, pixels: np.ndarray, exit: int) -> list[Visit]:
@@ -234,8 +277,8 @@ class Encoder:
         if not maps:
             return []
         run = BatchRun(len(maps), 0)
-        state = self._stacked(maps)
-        pooled = {j: torch.stack([m.pooled[j] for m in maps]) for j in maps[0].pooled}
+        state = self._stacked(maps).to(self.device)
+        pooled = {j: torch.stack([m.pooled[j] for m in maps]).to(self.device) for j in maps[0].pooled}
         course = self._course(run, state, to_exit - 1, from_exit - 1, pooled)
         return self._visits(run, course, to_exit - 1, self.ladder.cost_to(from_exit, to_exit, True))
 
@@ -271,7 +314,7 @@ class Encoder:
                 if k is not None and self.ladder.is_seen(k, [wanted]):
                     pooled[k] = run.timed(self._pooled, k, state)
                 if k == wanted:
-                    vectors = run.timed(self.modules.read, k, pooled)
+                    vectors = run.timed(self._ran.read, k, pooled)
                     return vectors, None if name == HEAD else state, pooled
             on = on or k == start
         return state, None, {}
@@ -281,6 +324,7 @@ class Encoder:
     ) -> list[Visit]:
         many = len(run.rows)
         self._leave_all(run, k, *course)
+        settle(self.device)
         return [run.visit(row, macs) for row in range(many)]
 
     @torch.inference_mode()
@@ -295,9 +339,9 @@ class Encoder:
                 if k is not None and k < self.exits - 1:
                     pooled[k] = self._pooled(k, state)
                     found.pooled.append(pooled[k])
-                    found.vectors.append(self.modules.read(k, pooled))
+                    found.vectors.append(self._ran.read(k, pooled))
         found.vectors.append(state)
-        return found
+        return Trace([f.cpu() for f in found.pooled], [v.cpu() for v in found.vectors])
 
     @torch.inference_mode()
     def decide(self, trace: Trace) -> tuple[Tensor, Tensor]:
@@ -313,46 +357,62 @@ class Encoder:
             columns = [column for column, plan in enumerate(self.plans) if plan.open == open]
             before: Tensor | None = None
             for k in open:
-                gates[:, k, columns] = self._gate(k, trace.pooled[k], statistics(seen[k], before))[:, columns]
+                asked = (trace.pooled[k], statistics(seen[k], before))
+                gates[:, k, columns] = self._gate(k, *(t.to(self.device) for t in asked)).cpu()[:, columns]
                 before = seen[k]
         return gates, first_exit(gates.transpose(1, 2))
 
 
+@torch.inference_mode()
 def _bfloat16_pays(backbone: Backbone) -> bool:
-    """Whether the fused bfloat16 tower is clearly faster here than the float32 one."""
+    """Whether the bfloat16 tower is clearly faster here than the float32 one, and its embeddings are the same."""
     quick = backbone.quick_tower()
     if quick is None:
         return False
-    pixels = torch.zeros(4, 3, backbone.size, backbone.size)
+    pixels = torch.randn(4, 3, backbone.size, backbone.size, generator=torch.Generator().manual_seed(0))
+    pixels = pixels.to(backbone.device)
 
-    def seconds(tower: Tower) -> float:
-        times = []
+    def tried(tower: Tower) -> tuple[float, Tensor]:
+        times, state = [], pixels
         for _ in range(3):
             began = time.perf_counter()
             state = pixels
             for step in tower.steps:
                 state = step.run(state)
-            tower.finish(state)
+            state = tower.finish(state).float().cpu()
             times.append(time.perf_counter() - began)
-        return min(times)
+        return min(times), state
 
-    with torch.inference_mode():
-        return seconds(quick) < 0.8 * seconds(backbone.tower)
+    seconds, vectors = tried(quick)
+    plain_seconds, plain_vectors = tried(backbone.tower)
+    return seconds < 0.8 * plain_seconds and bool((F.cosine_similarity(vectors, plain_vectors) > SAME).all())
 
 
-def load_encoder(model: str | None = None, precision: str | None = None) -> Encoder:
-    """The encoder of a model.
+def _exits(loaded: Loaded) -> FittedExits | None:
+    """The exits of a model: those kept here, or else those in the Hub repository that the model came from."""
+    found = load_exits(loaded.folder, loaded.backbone, loaded.weights)
+    if found is not None or loaded.repo is None:
+        return found
+    try:
+        snapshot = fetch_exits(loaded.repo)
+    except HubUnreachable:  # the model is here already, and runs without
+        return None
+    return install_exits(snapshot, loaded.folder, loaded.backbone, loaded.weights) if snapshot else None
+
+
+def load_encoder(model: str | None = None, precision: str | None = None, exits: bool = True) -> Encoder:
+    """The encoder of a model, with its exits where there are some.
 
     Args:
-        model: an OpenCLIP folder, as `local-dir:PATH`; None is the embedded one.
+        model: its name, as `load_model` takes it; None is the embedded one.
         precision: "float32" or "bfloat16"; None measures which is faster here.
-    Raises: ModelUnreadable.
+        exits: whether to look for exit weights; without them every photo runs to full depth.
+    Raises: ModelUnreadable, HubUnreachable, HubMissing.
     """
-    folder = EMBEDDED if model is None else Path(model.removeprefix("local-dir:"))
-    backbone = load_folder(folder)
-    weights = model_hash(folder)
-    guide_texts = read_guide_texts()
-    found = load_exits(folder, backbone, weights)
-    identity = Identity(folder.name, weights, exits_hash(folder, guide_texts) if found else "")
+    loaded = load_model(model)
+    backbone, guide_texts = loaded.backbone, read_guide_texts()
+    backbone.to(best_device())
+    found = _exits(loaded) if exits else None
+    identity = Identity(loaded.name, loaded.weights, exits_hash(loaded.folder, guide_texts) if found else "")
     quick = precision == "bfloat16" or (precision is None and _bfloat16_pays(backbone))
-    return Encoder(backbone, found, identity, guide_texts, folder, quick)
+    return Encoder(backbone, found, identity, guide_texts, loaded.folder, quick)

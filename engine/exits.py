@@ -2,18 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import nn
+from torch import Tensor
 
 from engine.backbone import Backbone, ModelUnreadable
 from engine.budget import BUDGET_GRID, Plan
 from engine.deepening import Calibration, calibrations
+from engine.hub import Snapshot
 from engine.tgem import Exit, ExitModules
+
+SOURCE = "source.json"  # where exit weights that are not of this machine came from
 
 
 @dataclass(frozen=True)
@@ -30,27 +34,36 @@ def unfitted(modules: ExitModules) -> FittedExits:
     return FittedExits(modules, tuple(Plan((), 0.0) for _ in BUDGET_GRID), calibrations(len(modules.exits) + 1))
 
 
-def save_exits(folder: Path, exits: FittedExits, weights: str) -> None:
-    """Write a model's exits, weights in float16; the two files name each other, so halves never mix.
+def save_exits(folder: Path, exits: FittedExits, weights: str, model: str = "") -> None:
+    """Write a model's exits, `as_stored`; the two files name each other, so halves never mix.
 
-    Args: weights: the model's hash.
+    Args: weights: the model's hash.  model: its name, for a reader.
     """
-    stored = save({name: t.half().contiguous() for name, t in exits.modules.state_dict().items()})
+    stored = save({name: _kept(t).contiguous() for name, t in exits.modules.state_dict().items()})
     about = {
         "format": 2,
+        "model": model,
         "weights": weights,
         "modules": hashlib.sha256(stored).hexdigest(),
         "exits": exits.modules.describe(),
         "plans": {f"{budget:.2f}": asdict(plan) for budget, plan in zip(BUDGET_GRID, exits.plans, strict=True)},
         "calibrations": [asdict(calibration) for calibration in exits.calibrations],
     }
-    for name, data in (
-        ("tgem.safetensors", stored),
-        ("tgem.json", (json.dumps(about, indent=2) + "\n").encode()),
-    ):
-        partial = folder / f"{name}.partial"
-        partial.write_bytes(data)
-        partial.replace(folder / name)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder, {"tgem.safetensors": stored, "tgem.json": (json.dumps(about, indent=2) + "\n").encode()})
+    (folder / SOURCE).unlink(missing_ok=True)
+
+
+def as_stored(modules: ExitModules) -> ExitModules:
+    """A copy of exit modules as they come back from storage."""
+    found = deepcopy(modules)
+    found.load_state_dict({name: _kept(t) for name, t in modules.state_dict().items()})
+    return found
+
+
+def _kept(tensor: Tensor) -> Tensor:
+    """Matrices in float16; biases are few, and the sum of what they make up for is large."""
+    return tensor.half() if tensor.dim() > 1 else tensor
 
 
 def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | None:
@@ -85,13 +98,49 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
     return FittedExits(modules, plans, calibrations)
 
 
+def install_exits(snapshot: Snapshot, folder: Path, backbone: Backbone, weights: str) -> FittedExits:
+    """Take exit weights from the Hub into a model's folder, pinned to their commit.
+
+    Raises: ModelUnreadable where they are damaged or belong to other weights; nothing is written then.
+    """
+    try:
+        found = load_exits(snapshot.folder, backbone, weights)
+    except ModelUnreadable as error:
+        raise ModelUnreadable(
+            f"The exit weights in the Hub repository {snapshot.repo} are not for this model, or damaged."
+        ) from error
+    assert found is not None  # both files were fetched
+    folder.mkdir(parents=True, exist_ok=True)
+    source = {"repo": snapshot.repo, "commit": snapshot.commit}
+    files = {name: (snapshot.folder / name).read_bytes() for name in ("tgem.safetensors", "tgem.json")}
+    _write(folder, {SOURCE: json.dumps(source).encode(), **files})
+    return found
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, data in files.items():
+        partial = folder / f"{name}.partial"
+        partial.write_bytes(data)
+        partial.replace(folder / name)
+
+
+def source_of(folder: Path) -> str:
+    """Where exit weights came from, as REPO@COMMIT; "" for those fitted here."""
+    try:
+        source = json.loads((folder / SOURCE).read_text(encoding="utf-8"))
+        return f"{source['repo']}@{source['commit']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def exits_hash(folder: Path, guide_texts: Sequence[str]) -> str:
-    """SHA-256, in hex, of what decides where a photo leaves: both files, and the guide texts that gates read."""
+    """SHA-256, in hex, of what decides where a photo leaves: both files, their commit, and the guide texts."""
     digest = hashlib.sha256()
     for part in (
         (folder / "tgem.json").read_bytes(),
         (folder / "tgem.safetensors").read_bytes(),
         "\n".join(guide_texts).encode(),
+        source_of(folder).encode(),
     ):
         digest.update(part)
     return digest.hexdigest()
@@ -102,12 +151,10 @@ def guided_hash(exits: str, guide_texts: Sequence[str]) -> str:
     return hashlib.sha256("\n".join([exits, *guide_texts]).encode()).hexdigest() if exits else ""
 
 
-def readouts_hash(modules: ExitModules) -> str:
-    """SHA-256, in hex, of branches and projections alone: what an exit sees, whatever its gate makes of it."""
-    digest = hashlib.sha256()
-    parts: tuple[nn.Module, ...] = (modules.branches, modules.projections)
-    for part in parts:
-        for name, tensor in sorted(part.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.float().numpy().tobytes())
+def sight_hash(modules: ExitModules) -> str:
+    """SHA-256, in hex, of what exits see of a photo: where they stand, and their branches, whatever reads them then."""
+    digest = hashlib.sha256(json.dumps(modules.describe()).encode())
+    for name, tensor in sorted(modules.branches.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.float().numpy().tobytes())
     return digest.hexdigest()

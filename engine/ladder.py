@@ -135,8 +135,8 @@ class Ladder:
         modules, exit = self._modules, self._modules.exits[k]
         branch = projection = 0
         if exit.channels and shape is not None:
-            branch = count_macs(modules.branches[k], partial(modules.branches[k], torch.zeros(shape)))
+            branch = count_macs(partial(modules.branches[k], torch.zeros(shape)))
         pooled = {j: torch.zeros(1, modules.exits[j].pooled) for j in modules.seen(k)}
-        projection = count_macs(modules.projections, partial(modules.read, k, pooled))
+        projection = count_macs(partial(modules.read, k, pooled))
         seen, prices = torch.zeros(1, STATISTICS), torch.zeros(1, len(BUDGET_GRID))
-        return branch, projection, count_macs(modules.gates[k], partial(modules.gates[k], pooled[k], seen, prices))
+        return branch, projection, count_macs(partial(modules.gates[k], pooled[k], seen, prices))

@@ -1,25 +1,13 @@
-import json
-import shutil
-
 import numpy as np
-import open_clip
 import pytest
 import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from torch import nn
 
-from engine.backbone import EMBEDDED, ModelUnreadable, cut, load_folder
+from engine.backbone import Backbone, ModelUnreadable
+from engine.sources import EMBEDDED, load_folder
 from tests import tiny
-
-
-@pytest.mark.parametrize("kind", tiny.VISION)
-def test_all_steps_together_are_the_models_own_encode_image(kind: str) -> None:
-    model = tiny.backbone(kind)
-    state = model.normalise(torch.from_numpy(tiny.pixels(3, model.size)))
-    expected = model.model.encode_image(state)
-    for step in model.tower.steps:
-        state = step.run(state)
-    assert torch.equal(model.tower.finish(state), expected)
 
 
 @pytest.mark.parametrize(
@@ -38,9 +26,32 @@ def test_resize_modes_keep_or_cut_the_sides_of_a_wide_photo(mode: str, left: str
     assert seen.getpixel((30, 16)) == colours[right]
 
 
+@pytest.mark.parametrize("mode", ["squash", "shortest", "longest"])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+def test_preprocessing_is_open_clips_own(mode: str, interpolation: str) -> None:
+    model = tiny.backbone("vit")
+    config = {"size": 32, "mean": (0.5,) * 3, "std": (0.5,) * 3, "resize_mode": mode, "interpolation": interpolation}
+    ours = Backbone(model.model, tiny.tokenize, config, "tiny")
+    theirs = image_transform_v2(PreprocessCfg(**config), is_train=False)
+    noise = np.random.default_rng(0).integers(0, 256, (75, 118, 3), np.uint8)
+    for photo in (Image.fromarray(noise), Image.fromarray(noise.transpose(1, 0, 2).copy())):
+        pixels = np.asarray(ours.preprocess(photo)).transpose(2, 0, 1)
+        seen = ours.normalise(torch.from_numpy(pixels.copy())[None])[0]
+        torch.testing.assert_close(seen, theirs(photo), atol=1e-6, rtol=0)
+
+
 def test_a_tower_that_cannot_be_cut_is_named() -> None:
-    with pytest.raises(ModelUnreadable, match=r"my-model is a Linear.*what works"):
-        cut(nn.Linear(2, 2), "my-model")
+    model = nn.Module()
+    model.visual = nn.Linear(2, 2)
+    preprocess = {"size": 32, "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    with pytest.raises(ModelUnreadable, match=r"my-model is a Linear.*what works: OpenCLIP's own ViTs"):
+        Backbone(model, tiny.tokenize, preprocess, "my-model")
+
+
+def test_a_model_for_oblong_pictures_is_refused() -> None:
+    model = tiny.backbone("vit").model
+    with pytest.raises(ModelUnreadable, match="only models that read squares"):
+        Backbone(model, tiny.tokenize, {"size": (32, 64), "mean": (0.5,) * 3, "std": (0.5,) * 3}, "oblong")
 
 
 def test_text_embeddings_do_not_depend_on_the_texts_beside_them() -> None:
@@ -49,36 +60,6 @@ def test_text_embeddings_do_not_depend_on_the_texts_beside_them() -> None:
     beside = model.encode_text(["a dog", "a long text about two people who walk along a river in the evening"])
     assert torch.allclose(alone[0], beside[0], atol=1e-6)
     assert torch.allclose(beside.norm(dim=1), torch.ones(2))
-
-
-def test_the_embedded_model_loads_from_any_working_directory(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert load_folder(EMBEDDED).dim == 512
-
-
-def test_plain_open_clip_loads_the_embedded_model_from_the_repository_root(monkeypatch) -> None:
-    monkeypatch.chdir(EMBEDDED.parents[2])
-    plain = open_clip.create_model("local-dir:assets/models/tgem-mini", pretrained_text=False, pretrained_image=False)
-    ours = load_folder(EMBEDDED)
-    photos = ours.normalise(torch.from_numpy(tiny.pixels(2, ours.size)))
-    with torch.no_grad():
-        assert torch.equal(plain.eval().encode_image(photos), ours.model.encode_image(photos))
-
-
-def test_a_damaged_model_is_one_sentence(tmp_path) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(EMBEDDED, folder)
-    whole = (folder / "open_clip_model.safetensors").read_bytes()
-    (folder / "open_clip_model.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ModelUnreadable, match="cannot be loaded") as caught:
-        load_folder(folder)
-    assert "\n" not in str(caught.value)
-    (folder / "open_clip_model.safetensors").unlink()
-    with pytest.raises(ModelUnreadable, match=r"has no open_clip_model\.safetensors"):
-        load_folder(folder)
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {}}))
-    with pytest.raises(ModelUnreadable, match=r"open_clip_config\.json"):
-        load_folder(folder)
 
 
 def test_preprocess_gives_bytes_not_floats() -> None:

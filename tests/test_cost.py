@@ -41,12 +41,12 @@ def test_the_embedded_models_costs_agree_with_an_independent_counter() -> None:
 
 def test_a_linear_layer_by_hand() -> None:
     layer = nn.Linear(5, 7)
-    assert count_macs(layer, lambda: layer(torch.zeros(3, 5))) == 3 * 5 * 7
+    assert count_macs(lambda: layer(torch.zeros(3, 5))) == 3 * 5 * 7
 
 
 def test_a_grouped_convolution_by_hand() -> None:
     layer = nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2)
-    assert count_macs(layer, lambda: layer(torch.zeros(1, 4, 8, 8))) == 8 * 4 * 4 * 9 * 2
+    assert count_macs(lambda: layer(torch.zeros(1, 4, 8, 8))) == 8 * 4 * 4 * 9 * 2
 
 
 def test_rate_is_the_expected_share() -> None:

@@ -14,7 +14,7 @@ from tests import tiny
 MIDDLE = BUDGET_GRID[len(BUDGET_GRID) // 2]
 
 
-@pytest.mark.parametrize("kind", tiny.VISION)
+@pytest.mark.parametrize("kind", tiny.SMALL)
 def test_full_depth_is_the_models_own_embedding(kind: str) -> None:
     encoder = tiny.encoder(kind)
     photos = tiny.pixels(4, encoder.backbone.size)
@@ -142,7 +142,7 @@ def shallow(encoder: Encoder) -> dict[int, list[int]]:
     return {exit: [row for row, e in enumerate(found) if e.exit == exit] for exit in {e.exit for e in found}}
 
 
-@pytest.mark.parametrize("kind", tiny.VISION)
+@pytest.mark.parametrize("kind", tiny.SMALL)
 def test_photos_resumed_from_their_maps_end_where_a_straight_run_ends(kind: str) -> None:
     encoder = tiny.encoder(kind)
     photos = tiny.pixels(24, encoder.backbone.size)
@@ -158,7 +158,7 @@ def test_photos_resumed_from_their_maps_end_where_a_straight_run_ends(kind: str)
     assert resumed > 24, "the case must resume from several exits"
 
 
-@pytest.mark.parametrize("kind", tiny.VISION)
+@pytest.mark.parametrize("kind", tiny.SMALL)
 def test_a_photo_may_leave_again_on_the_way(kind: str) -> None:
     encoder = tiny.encoder(kind)
     photos = tiny.pixels(3, encoder.backbone.size)
@@ -170,7 +170,7 @@ def test_a_photo_may_leave_again_on_the_way(kind: str) -> None:
     assert maps == [None] * 3
 
 
-@pytest.mark.parametrize("kind", tiny.VISION)
+@pytest.mark.parametrize("kind", tiny.SMALL)
 def test_a_map_survives_being_kept(kind: str) -> None:
     encoder = tiny.encoder(kind)
     (visit,) = encoder.run_to(tiny.pixels(1, encoder.backbone.size), 2)
@@ -210,11 +210,11 @@ class Counter:
                 )
 
 
-@pytest.mark.parametrize("kind", tiny.VISION)
+@pytest.mark.parametrize("kind", tiny.SMALL)
 def test_what_a_way_is_said_to_cost_is_what_ran(kind: str) -> None:
     encoder = tiny.encoder(kind)
     counter, photos = Counter(encoder), tiny.pixels(2, encoder.backbone.size)
-    described = tiny.DIM * len(tiny.GUIDES)
+    described = encoder.dim * len(tiny.GUIDES)
     for start in range(1, encoder.exits):
         maps = [visit.map for visit in encoder.run_to(photos, start)]
         for end in range(start + 1, encoder.exits + 1):

@@ -17,15 +17,37 @@ from engine.tgem import HEAD, Exit, ExitModules
 DIM = 16
 GUIDES = ("a dog", "a cat", "red car", "blue sky", "green tree", "two people")
 TEXT = {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
-VISION = {
-    "vit": {"image_size": 32, "layers": 4, "width": 32, "head_width": 16, "patch_size": 8},
-    "efficientnet": {
-        "timm_model_name": "test_efficientnet",
+VIT = {"image_size": 32, "layers": 4, "width": 32, "head_width": 16, "patch_size": 8}
+
+
+SMALL = ("vit", "siglip", "resnet", "efficientnet", "convnext")  # whose batches take no time
+
+
+def _timm(name: str, size: int, pool: str, proj: str) -> dict[str, str | int | bool]:
+    return {
+        "timm_model_name": name,
         "timm_model_pretrained": False,
-        "timm_pool": "catavgmax",
-        "timm_proj": "",
-        "image_size": 64,
-    },
+        "timm_pool": pool,
+        "timm_proj": proj,
+        "image_size": size,
+    }
+
+
+VISION = {  # by family and what is special about it, as open_clip's configurations have it
+    "vit": VIT,
+    "vit-quickgelu": VIT,
+    "vit-average": VIT | {"pool_type": "avg", "final_ln_after_pool": True, "no_ln_pre": True},
+    "vit-attention": VIT | {"attentional_pool": True, "attn_pooler_queries": 4, "attn_pooler_heads": 2},
+    "vit-custom-block": VIT | {"qk_norm": True, "scale_heads": True, "ls_init_value": 0.1},
+    "coca": VIT | {"attentional_pool": True, "attn_pooler_queries": 4, "attn_pooler_heads": 2, "output_tokens": True},
+    "resnet": {"image_size": 64, "layers": [1, 1, 2, 1], "width": 8, "head_width": 16},
+    "siglip": _timm("test_vit", 160, "map", "none"),
+    "timm-vit": _timm("vit_tiny_patch16_224", 224, "token", ""),
+    "eva": _timm("eva02_tiny_patch14_224", 224, "token", ""),
+    "pe-core": _timm("vit_pe_core_tiny_patch16_384", 384, "map", ""),
+    "efficientnet": _timm("test_efficientnet", 64, "catavgmax", ""),
+    "convnext": _timm("test_convnext", 64, "", "linear"),
+    "fastvit": _timm("fastvit_mci0", 64, "avg", ""),
 }
 
 
@@ -41,12 +63,19 @@ def tokenize(texts: list[str]) -> Tensor:
 def backbone(kind: str, seed: int = 0) -> Backbone:
     """A random model of a kind of VISION."""
     torch.manual_seed(seed)
-    build = open_clip.CustomTextCLIP if kind == "efficientnet" else open_clip.CLIP
-    model = build(embed_dim=DIM, vision_cfg=VISION[kind], text_cfg=TEXT)
+    vision, text, parts = VISION[kind], TEXT, {}
+    build = open_clip.CustomTextCLIP if "timm_model_name" in vision else open_clip.CLIP
+    if kind == "coca":
+        build, text, parts = open_clip.CoCa, TEXT | {"output_tokens": True}, {"multimodal_cfg": TEXT}
+    dim = 64 if kind == "siglip" else DIM  # without a projection, the trunk's own width
+    model = build(embed_dim=dim, vision_cfg=vision, text_cfg=text, quick_gelu=kind.endswith("quickgelu"), **parts)
     for norm in model.modules():  # fresh batch norms are all alike, which would hide mistakes
         if isinstance(norm, torch.nn.BatchNorm2d):
             norm.running_mean.normal_(0, 0.1)
             norm.running_var.uniform_(0.8, 1.2)
+    for name, parameter in model.visual.named_parameters():
+        if name.endswith(("gamma", "bn3.weight")) and parameter.abs().max() < 1e-3:  # a lost block would not show
+            torch.nn.init.uniform_(parameter, 0.5, 1.0)
     preprocess = {"size": VISION[kind]["image_size"], "mean": (0.5,) * 3, "std": (0.5,) * 3, "resize_mode": "squash"}
     return Backbone(model, tokenize, preprocess, f"tiny-{kind}")
 
@@ -85,7 +114,7 @@ def encoder(kind: str = "vit", seed: int = 0, opens: tuple[tuple[int, ...], ...]
     all exits are along the depth, and all are asked.
     """
     model = backbone(kind, seed)
-    modules = ExitModules(ladder_of(model) if opens else exits_of(model, 1 if kind == "vit" else 2), DIM)
+    modules = ExitModules(ladder_of(model) if opens else exits_of(model, 1 if kind == "vit" else 2), model.dim)
     for gate in modules.gates:
         torch.nn.init.normal_(gate.out.weight, std=3.0)
     everything = tuple(range(len(modules.exits)))

@@ -1,22 +1,24 @@
-"""The feature cache: what every exit sees of every photo of a captioned set, computed once."""
+"""The feature cache: what every exit sees of every photo of a set, computed once, memory-mapped, resumable."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from engine.encoder import Encoder, Trace
-from engine.exits import readouts_hash
+from engine.exits import sight_hash
+from engine.images import ImageRejected, open_picture
+from engine.tgem import ExitModules
 from engine.training.captions import Example
 
 BATCH = 32
+KEPT = 8  # batches after which what has been computed is written down: a stop loses no more
 
 
 @dataclass(frozen=True)
@@ -33,56 +35,145 @@ class Features:
         """The photos as an encoder's trace."""
         return Trace(self.pooled, list(self.vectors.unbind(1)))
 
+    def read_by(self, modules: ExitModules) -> "Features":
+        """The same photos as other readouts read them."""
+        return replace(self, vectors=_read(modules, self.pooled, self.vectors[:, -1]))
 
-def collect(encoder: Encoder, examples: Sequence[Example], say: Callable[[str], None] = lambda line: None) -> Features:
-    """Run every photo past every exit, and encode its texts."""
+    def described_by(self, texts: Tensor, owner: Tensor) -> "Features":
+        """The same photos with other texts."""
+        return replace(self, texts=texts, owner=owner)
+
+
+Say = Callable[[str], None]
+
+
+def collect(encoder: Encoder, examples: Sequence[Example], say: Say = lambda line: None) -> Features:
+    """Run every photo past every exit, and encode its texts; raises ImageRejected where one cannot be read."""
     pooled: list[list[Tensor]] = []
     vectors = []
-    for start in range(0, len(examples), BATCH):
-        part = examples[start : start + BATCH]
-        trace = encoder.trace(np.stack([_pixels(encoder, e.path) for e in part]))
+    for start, pixels in _batches(encoder, examples, 0):
+        for picture in pixels:
+            if isinstance(picture, ImageRejected):
+                raise picture
+        trace = encoder.trace(np.stack([p for p in pixels if isinstance(p, np.ndarray)]))
         pooled.append(trace.pooled)
         vectors.append(torch.stack(trace.vectors, 1))
         if (start // BATCH) % 16 == 15:
-            say(f"{start + len(part)} of {len(examples)} photos")
-    texts = [text for e in examples for text in e.texts]
-    encoded = [encoder.backbone.encode_text(texts[i : i + 256]) for i in range(0, len(texts), 256)]
-    counts = torch.tensor([len(e.texts) for e in examples])
+            say(f"{start + len(pixels)} of {len(examples)} photos")
     return Features(
         [torch.cat(part) for part in zip(*pooled, strict=True)],
         torch.cat(vectors),
+        *_encode_texts(encoder, examples),
+    )
+
+
+def cached(path: Path, encoder: Encoder, examples: Sequence[Example], say: Say = lambda line: None) -> Features:
+    """`collect`, kept in a folder for the next time; one of other weights, exits or photos is replaced.
+
+    What is computed stays on disk, one .npy file for each exit, and is mapped into memory rather than read. After a
+    stop the photos that are done are not run again. Photos that cannot be read are said and left out.
+    """
+    stamp = _stamp(encoder, examples)
+    state = path / "state.json"
+    made = json.loads(state.read_text("utf-8")) if state.is_file() else {}
+    if made.get("stamp") != stamp:
+        made = {"stamp": stamp, "done": 0, "bad": []}
+    path.mkdir(parents=True, exist_ok=True)
+    widths = [e.pooled for e in encoder.modules.exits]
+    names = [*(f"exit-{k + 1}" for k in range(len(widths))), "full"]
+    mode = "r+" if made["done"] else "w+"
+    arrays = [
+        np.lib.format.open_memmap(path / f"{name}.npy", mode, np.float32, (len(examples), width))
+        for name, width in zip(names, [*widths, encoder.dim], strict=True)
+    ]
+    for start, pixels in _batches(encoder, examples, made["done"]):
+        rows = [start + i for i, p in enumerate(pixels) if isinstance(p, np.ndarray)]
+        if rows:
+            trace = encoder.trace(np.stack([p for p in pixels if isinstance(p, np.ndarray)]))
+            for array, found in zip(arrays, [*trace.pooled, trace.vectors[-1]], strict=True):
+                array[rows] = found.float().numpy()
+        for i, picture in enumerate(pixels):
+            if isinstance(picture, ImageRejected):
+                say(f"skipping {examples[start + i].path}: {picture.reason}")
+                made["bad"].append(start + i)
+        made["done"] = start + len(pixels)
+        if (start // BATCH) % KEPT == KEPT - 1 or made["done"] == len(examples):
+            for array in arrays:
+                array.flush()
+            partial = state.with_suffix(".partial")
+            partial.write_text(json.dumps(made), "utf-8")
+            partial.replace(state)
+            say(f"{made['done']} of {len(examples)} photos")
+    good = np.setdiff1d(np.arange(len(examples)), made["bad"])
+    tensors = [torch.from_numpy(array if len(good) == len(examples) else array[good]) for array in arrays]
+    texts = _kept_texts(path / "texts.npy", stamp, encoder, [examples[i] for i in good])
+    return Features(tensors[:-1], _read(encoder.modules, tensors[:-1], tensors[-1]), *texts)
+
+
+def _read(modules: ExitModules, pooled: Sequence[Tensor], final: Tensor) -> Tensor:
+    """(N, K, D) what readouts make of pooled features, the model's own embedding last; batch by batch."""
+    vectors = torch.empty(len(final), len(pooled) + 1, final.shape[1])
+    vectors[:, -1] = final
+    with torch.no_grad():
+        for start in range(0, len(final), 1024):
+            part = {k: f[start : start + 1024] for k, f in enumerate(pooled)}
+            for k in range(len(pooled)):
+                vectors[start : start + 1024, k] = modules.read(k, part)
+    return vectors
+
+
+def _batches(
+    encoder: Encoder, examples: Sequence[Example], done: int
+) -> Iterator[tuple[int, list[np.ndarray | ImageRejected]]]:
+    """Pixels from example `done` on, batch by batch; the next batch is decoded while the caller works on the last."""
+
+    def decode(start: int) -> list[np.ndarray | ImageRejected]:
+        return [_pixels(encoder, example.path) for example in examples[start : start + BATCH]]
+
+    with ThreadPoolExecutor(1, "decode") as thread:
+        starts = range(done, len(examples), BATCH)
+        pending = [thread.submit(decode, start) for start in starts[:1]]
+        for start in starts:
+            pixels = pending.pop().result()
+            if start + BATCH < len(examples):
+                pending.append(thread.submit(decode, start + BATCH))
+            yield start, pixels
+
+
+def _pixels(encoder: Encoder, path: Path) -> np.ndarray | ImageRejected:
+    try:
+        return encoder.preprocess(open_picture(path.read_bytes(), path.name).rgb)
+    except ImageRejected as error:
+        return error
+    except OSError as error:
+        return ImageRejected(path.name, error.strerror or "it cannot be read")
+
+
+def _encode_texts(encoder: Encoder, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
+    texts = [text for e in examples for text in e.texts]
+    encoded = [encoder.backbone.encode_text(texts[i : i + 256]) for i in range(0, len(texts), 256)]
+    counts = torch.tensor([len(e.texts) for e in examples], dtype=torch.long)
+    return (
         torch.cat(encoded) if encoded else torch.empty(0, encoder.dim),
         torch.repeat_interleave(torch.arange(len(examples)), counts),
     )
 
 
-def _pixels(encoder: Encoder, path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return encoder.preprocess(picture.convert("RGB"))
+def _kept_texts(path: Path, stamp: str, encoder: Encoder, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
+    """`_encode_texts`, kept beside the features of the same stamp."""
+    marker = path.with_suffix(".stamp")
+    counts = torch.tensor([len(e.texts) for e in examples], dtype=torch.long)
+    if path.is_file() and marker.is_file() and marker.read_text("utf-8") == stamp:
+        texts = torch.from_numpy(np.load(path, mmap_mode="c"))
+        return texts, torch.repeat_interleave(torch.arange(len(examples)), counts)
+    texts, owner = _encode_texts(encoder, examples)
+    np.save(path, texts.numpy())
+    marker.write_text(stamp, "utf-8")
+    return texts, owner
 
 
-def cached(
-    path: Path, encoder: Encoder, examples: Sequence[Example], say: Callable[[str], None] = lambda line: None
-) -> Features:
-    """`collect`, kept in a safetensors file for the next time; a file of other weights or photos is replaced."""
-    contents = "\n".join("\t".join([e.path.name, *e.texts]) for e in examples)
-    stamp = {
-        "weights": encoder.identity.weights,
-        "readouts": readouts_hash(encoder.modules),
-        "precision": encoder.precision,
-        "examples": hashlib.sha256(contents.encode()).hexdigest(),
-    }
-    if path.is_file():
-        with safe_open(path, framework="pt") as stored:
-            if stored.metadata() == stamp:
-                pooled = [stored.get_tensor(f"pooled.{k}") for k in range(encoder.exits - 1)]
-                rest = [stored.get_tensor(name) for name in ("vectors", "texts", "owner")]
-                return Features(pooled, *rest)
-    found = collect(encoder, examples, say)
-    tensors = {f"pooled.{k}": t for k, t in enumerate(found.pooled)}
-    tensors |= {"vectors": found.vectors, "texts": found.texts, "owner": found.owner}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file({name: t.contiguous() for name, t in tensors.items()}, partial, stamp)
-    partial.replace(path)
-    return found
+def _stamp(encoder: Encoder, examples: Sequence[Example]) -> str:
+    """SHA-256, in hex, of all that the features depend on: weights, precision, where the exits look, and the photos."""
+    photos = [(e.path.name, e.path.stat().st_size if e.path.is_file() else 0, e.texts) for e in examples]
+    parts = [encoder.identity.weights, encoder.precision, sight_hash(encoder.modules), photos]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

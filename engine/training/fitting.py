@@ -1,7 +1,6 @@
 """Fitting exits to a frozen model, from the feature cache."""
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from engine.deepening import EXACT, Calibration
 from engine.encoder import Encoder, load_encoder
 from engine.errors import EngineError
 from engine.evaluation import recall
-from engine.exits import FittedExits, save_exits
+from engine.exits import FittedExits, as_stored, save_exits
 from engine.guidance import content_distribution, divergence, statistics
 from engine.tgem import ExitModules, first_exit
 from engine.training.captions import gate_photos, read_captions
@@ -31,7 +30,7 @@ SEED = 2605
 
 
 class NothingToFit(EngineError):
-    """A model without readouts, or a photo set without the photos that gates are fitted on."""
+    """A photo set without the photos that gates are fitted on."""
 
 
 @dataclass(frozen=True)
@@ -181,13 +180,16 @@ def fit(data: Path, model: str | None = None, out: Path | None = None, say: Call
 
     Args:
         data: folder with `captions.jsonl` and `images`.
-        model: an OpenCLIP folder with exits; None is the embedded model.
+        model: its name; None is the embedded model. One without exits gets readouts first.
         out: where the exit weights are written; by default the model's folder.
     """
     encoder = load_encoder(model)
     folder = out or encoder.folder
     if encoder.exits == 1:
-        raise NothingToFit(f"{encoder.identity.model} has no readouts to fit gates for; train-mini writes them.")
+        from engine.training.adopting import fit_captions
+
+        fit_captions(encoder, data, out, say)
+        return
     examples = read_captions(data)
     held = [e for e in examples if e.path.name in gate_photos()]
     pool = [e for e in examples if e.split == "train" and e.path.name not in gate_photos()][:POOL]
@@ -196,9 +198,9 @@ def fit(data: Path, model: str | None = None, out: Path | None = None, say: Call
         raise NothingToFit(f"{data} has no photos of the list gate_photos.txt, or none in the split val.")
     cache = folder / "training"
     say(f"features of {len(held)} photos for the gates, {len(pool)} around them, and val's")
-    photos = cached(cache / "features-gates.safetensors", encoder, held, say)
-    around = cached(cache / "features-around.safetensors", encoder, pool, say)
-    val = cached(cache / "features-val.safetensors", encoder, validation, say)
+    photos = cached(cache / "features-gates", encoder, held, say)
+    around = cached(cache / "features-around", encoder, pool, say)
+    val = cached(cache / "features-val", encoder, validation, say)
 
     distortion = caption_distortion(
         photos.vectors, photos.texts, photos.owner, around.vectors, encoder.backbone.sharpness
@@ -206,7 +208,7 @@ def fit(data: Path, model: str | None = None, out: Path | None = None, say: Call
     # Where an early exit serves the captions better than full depth, that is luck of the draw and no reward.
     meaning = distortion.clamp_min(0) + DIVERGENCE_WEIGHT * text_divergence(encoder, photos)
     modules = fit_gates(encoder.modules, photos.pooled, courses(encoder, photos), meaning)
-    stored = deepcopy(modules).half().float()  # what float16 storage keeps
+    stored = as_stored(modules)
     plans = choose_plans(stored, val, courses(encoder, val))
     for budget, plan in zip(BUDGET_GRID, plans, strict=True):
         say(f"budget {budget:.2f}: exits {', '.join(str(k + 1) for k in plan.open)}, lambda {plan.price:.4g}")

@@ -18,12 +18,12 @@ from safetensors.torch import load_file, save_file
 from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
-from engine.backbone import model_hash
 from engine.errors import EngineError
 from engine.evaluation import recall
 from engine.exits import save_exits, unfitted
 from engine.fusion import fold_batch_norms
 from engine.guidance import read_guide_texts
+from engine.sources import model_hash
 from engine.tgem import HEAD, Branch, Exit, ExitModules, pool
 from engine.training.augment import random_views
 from engine.training.captions import Example, gate_photos, load_squashed, read_captions, read_labels

@@ -1,0 +1,36 @@
+"""How much memory this machine has to give, and how much this process took."""
+
+import resource
+import sys
+from pathlib import Path
+
+
+def available_memory() -> int | None:
+    """Bytes that a new allocation can have without swapping; None where the system does not say (it is Linux's)."""
+    return _kilobytes(Path("/proc/meminfo"), "MemAvailable:")
+
+
+def peak_memory() -> int:
+    """Most bytes that this process has held: since it began, or since `forget_peak` where the system knows that."""
+    found = _kilobytes(Path("/proc/self/status"), "VmHWM:")
+    if found is not None:
+        return found
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def forget_peak() -> None:
+    """Begin to count anew, where the system can: it is Linux's."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return
+
+
+def _kilobytes(path: Path, name: str) -> int | None:
+    """Bytes that a line "NAME N kB" of one of Linux's files says."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), None)

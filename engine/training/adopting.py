@@ -1,0 +1,219 @@
+"""Exits for a backbone that has none: readouts, then gates on photos they have not seen, then the budgets' prices."""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from engine.budget import BUDGET_GRID
+from engine.encoder import Encoder
+from engine.errors import EngineError
+from engine.evaluation import overlap, policies
+from engine.exits import FittedExits, as_stored, exits_hash, save_exits, unfitted
+from engine.intake import FolderMissing
+from engine.memory import peak_memory
+from engine.tgem import ExitModules
+from engine.training.captions import Example, read_captions
+from engine.training.features import Features, cached
+from engine.training.objective import caption_distortion
+from engine.training.readouts import choose_exits, fit_readouts, nearest_guides
+from engine.upload import PICTURE_SUFFIXES
+
+FEWEST = 100  # photos; a tenth of them is what the budgets' prices are found on
+OnProgress = Callable[[str, int, int], object]
+
+
+class TooFewPhotos(EngineError):
+    """A photo set that is too small to fit exits on."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Photos that must not meet: what readouts saw, gates must not see, and what gates saw, prices must not."""
+
+    readouts: list[Example]
+    gates: list[Example]
+    prices: list[Example]
+    judged: list[Example]  # the curve is drawn on these
+
+    @property
+    def all(self) -> list[Example]:
+        """Every photo."""
+        return [*self.readouts, *self.gates, *self.prices, *self.judged]
+
+
+def split_captions(examples: Sequence[Example]) -> Parts:
+    """A captioned set by its own splits; a quarter of train is for the gates. Without a split test, val is halved."""
+    train = [e for e in examples if e.split == "train"]
+    val = [e for e in examples if e.split == "val"]
+    test = [e for e in examples if e.split == "test"]
+    if not test:
+        val, test = [e for e in val if _place(e) < 0.5], [e for e in val if _place(e) >= 0.5]
+    return _checked(Parts([e for e in train if _place(e) < 0.75], [e for e in train if _place(e) >= 0.75], val, test))
+
+
+def split_photos(paths: Sequence[Path]) -> Parts:
+    """Photos without captions: 60 % for the readouts, 20 for the gates, 10 for the prices, 10 to draw the curve on."""
+    examples = [Example(path, (), "") for path in paths]
+    bounds = (0.0, 0.6, 0.8, 0.9, 1.0)
+    parts = [[e for e in examples if low <= _place(e) < high] for low, high in pairwise(bounds)]
+    return _checked(Parts(*parts))
+
+
+def folder_photos(folder: Path) -> list[Path]:
+    """The photos below a folder, hidden ones left out; raises FolderMissing."""
+    if not folder.is_dir():
+        raise FolderMissing(f"{folder} is not a folder; name one that holds photos.")
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+
+
+def adopt(
+    encoder: Encoder, parts: Parts, out: Path, say: Callable[[str], None], on_progress: OnProgress | None = None
+) -> Encoder:
+    """Fit exits to an encoder that has none, write them, and print what they are worth on photos nothing was fitted on.
+
+    Args:
+        out: where exit weights and the cache of features are written; a fit that was stopped goes on from there.
+        on_progress: told what is being done, and how many of how many steps are.
+    Returns: the encoder with its exits.
+    """
+    tell, began = on_progress or (lambda what, done, total: None), time.monotonic()
+    sharpness = encoder.backbone.sharpness
+    seer = encoder.with_exits(unfitted(ExitModules(choose_exits(encoder.backbone), encoder.dim)))
+    say(f"{seer.exits - 1} exits: after {', '.join(e.stage for e in seer.modules.exits)}")
+
+    def features(name: str, examples: list[Example]) -> Features:
+        say(f"features of {len(examples)} photos for {name}")
+
+        def heard(line: str) -> None:
+            say(line)
+            tell(f"looking at photos for {name}", *_counted(line, len(examples)))
+
+        found = cached(out / "training" / f"features-{name}", seer, examples, heard)
+        if len(found.texts):
+            return found
+        return found.described_by(*nearest_guides(found.vectors[:, -1], encoder.guides))
+
+    captioned = any(e.texts for e in parts.readouts)
+    seen, photos, val, test = (
+        features(name, examples)
+        for name, examples in (
+            ("readouts", parts.readouts),
+            ("gates", parts.gates),
+            ("prices", parts.prices),
+            ("the curve", parts.judged),
+        )
+    )
+    looked = time.monotonic()
+    texts, owner = (seen.texts, seen.owner) if captioned else (encoder.guides, None)
+    final = seen.vectors[:, -1].contiguous()
+
+    def stepped(done: int, total: int) -> None:
+        tell("training readouts", done, total)
+        if done % 50 == 0:
+            say(f"readouts: step {done} of {total}")
+
+    modules = fit_readouts(seer.modules.exits, seen.pooled, final, texts, owner, sharpness, stepped)
+    modules = as_stored(modules)
+    read = time.monotonic()
+    tell("training gates", 0, 1)
+    reader = seer.with_exits(unfitted(modules))
+    say(f"gates: on {len(photos.vectors)} photos that the readouts have not seen")
+    fitted = _fit_gates(reader, photos.read_by(modules), seen.read_by(modules), val.read_by(modules))
+    save_exits(out, fitted, encoder.identity.weights, encoder.identity.model)
+    say(
+        f"{len(parts.all)} photos: {looked - began:.0f} s to look at them, {read - looked:.0f} s for the readouts, "
+        f"{time.monotonic() - read:.0f} s for gates and prices; at most {peak_memory() / 1e9:.1f} GB of memory"
+    )
+    say(f"exit weights written to {out}")
+    found = seer.with_exits(fitted, exits_hash(out, encoder.guide_texts))
+    for line in curve(found, test.read_by(fitted.modules), captioned):
+        say(line)
+    tell("fitted", 1, 1)
+    return found
+
+
+def curve(encoder: Encoder, features: Features, captioned: bool) -> list[str]:
+    """What each budget costs and finds on photos, as lines for a person.
+
+    With captions that is recall; without, how many of the ten photos that full depth ranks first for each guide text
+    are among the ten that the exits rank first.
+    """
+    if captioned:
+        rows = policies(encoder, features, ("full", "exit", "random", "tgem"))
+        return [
+            "policy  setting  MACs   text to image, R@1 / 5 / 10",
+            *(
+                f"{row['policy']:6}  {row['setting']:7g}  {row['macs_share']:4.0%}   "
+                + " / ".join(f"{row['t2i'][k]:.1f}" for k in ("r1", "r5", "r10"))
+                for row in rows
+            ),
+        ]
+    _, exits = encoder.decide(features.trace)
+    vectors, guides = features.vectors.numpy(), encoder.guides.numpy()
+    full = guides @ vectors[:, -1].T
+    lines = ["budget   MACs   of full depth's first ten, found among the first ten"]
+    for column, budget in enumerate(BUDGET_GRID):
+        chosen = exits[:, column].numpy()
+        share = float(np.array(encoder.exit_macs(encoder.plans[column].open))[chosen].mean() / encoder.full_macs)
+        kept = overlap(guides @ vectors[np.arange(len(vectors)), chosen].T, full)
+        lines.append(f"{budget:6.2f}   {share:4.0%}   {kept:4.0%}")
+    return lines
+
+
+def _fit_gates(encoder: Encoder, photos: Features, around: Features, val: Features) -> FittedExits:
+    from engine.training import fitting
+
+    distortion = caption_distortion(
+        photos.vectors, photos.texts, photos.owner, around.vectors[: fitting.POOL], encoder.backbone.sharpness
+    )
+    meaning = distortion.clamp_min(0) + fitting.DIVERGENCE_WEIGHT * fitting.text_divergence(encoder, photos)
+    modules = fitting.fit_gates(encoder.modules, photos.pooled, fitting.courses(encoder, photos), meaning)
+    stored = as_stored(modules)
+    plans = fitting.choose_plans(stored, val, fitting.courses(encoder, val))
+    return FittedExits(stored, tuple(plans), fitting.fit_calibrations(photos))
+
+
+def fit_captions(encoder: Encoder, data: Path, out: Path | None, say: Callable[[str], None]) -> Encoder:
+    """Fit exits to an encoder that has none, from a captioned set; raises TooFewPhotos, DataMissing."""
+    return adopt(encoder, split_captions(read_captions(data)), out or encoder.folder, say)
+
+
+def fit_photos(
+    encoder: Encoder,
+    pictures: Sequence[Path],
+    on_progress: OnProgress | None = None,
+    out: Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Encoder:
+    """Fit exits to an encoder that has none, from photos alone: full depth and the guide texts are the teachers.
+
+    Raises: TooFewPhotos.
+    """
+    return adopt(encoder, split_photos(pictures), out or encoder.folder, say, on_progress)
+
+
+def _checked(parts: Parts) -> Parts:
+    many = len(parts.all)
+    if many < FEWEST or not all((parts.readouts, parts.gates, parts.prices, parts.judged)):
+        raise TooFewPhotos(
+            f"Exits cannot be fitted on {many} photos: at least {FEWEST} are needed, captioned ones in the splits "
+            "train and val."
+        )
+    return parts
+
+
+def _place(example: Example) -> float:
+    """Where a photo stands between 0 and 1, by its name alone: it lands in the same part every time."""
+    return int.from_bytes(hashlib.sha256(example.path.name.encode()).digest()[:4], "big") / 2**32
+
+
+def _counted(line: str, total: int) -> tuple[int, int]:
+    """How far a line "N of M photos" says it is."""
+    first = line.split(" ", 1)[0]
+    return (int(first) if first.isdigit() else 0), total

@@ -1,0 +1,134 @@
+"""Readouts for a backbone that has none: where exits stand, and how each learns to say what full depth says."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.backbone import Backbone
+from engine.tgem import Exit, ExitModules
+from engine.training.objective import cross_entropy, distil
+
+EARLIEST = 0.25  # share of the MACs before which no exit stands: a readout there knows colours, and little else
+MOST = 8  # exits; each one's pooled features are kept for every photo while fitting
+BATCH, EPOCHS = 256, 60
+FEWEST_STEPS, MOST_STEPS = 200, 1200
+PACE, WEIGHT_DECAY = 0.2, 0.05  # how far a step of Adam may move an output, whatever the number of its inputs
+CLOSENESS = 10.0  # weight of the cosine to the model's own embedding
+SEED = 2605
+
+
+def choose_exits(backbone: Backbone) -> list[Exit]:
+    """An exit after every stage but the last from a quarter of the MACs on; where those are many, an even few."""
+    shares = np.cumsum(backbone.step_macs)[:-2] / sum(backbone.step_macs)
+    able = np.flatnonzero(shares >= EARLIEST)
+    if len(able) > MOST:
+        wanted = np.linspace(shares[able[0]], shares[able[-1]], MOST)
+        able = np.unique([able[np.abs(shares[able] - share).argmin()] for share in wanted])
+    tower, shapes = backbone.tower, backbone.shapes
+    return [Exit(tower.steps[i].name, tower.pooled(torch.zeros(shapes[i])).shape[1]) for i in able.tolist()]
+
+
+def readout_loss(vectors: Tensor, final: Tensor, texts: Tensor, own: Tensor | None, sharpness: float) -> Tensor:
+    """How far an exit's embeddings are from saying what full depth says, and what the captions say; a scalar.
+
+    Distillation, in the crowd of texts and in that of the other photos, and closeness to the embedding itself; with
+    captions, the contrastive loss of CLIP besides.
+
+    Args:
+        vectors: (B, D) at the exit.  final: (B, D) at full depth.  texts: (T, D); all of unit length.
+        own: (B, T) bool, at least one True a row and a column: the text is of the photo; None: texts of no photo.
+        sharpness: what cosines are multiplied by.
+    """
+    said = sharpness * vectors @ texts.T
+    loss = distil(said, sharpness * final @ texts.T)
+    loss = loss + distil(sharpness * vectors @ final.T, sharpness * final @ final.T)
+    loss = loss + CLOSENESS * (1 - (vectors * final).sum(1)).mean()
+    if own is not None:
+        right = own.to(said.dtype)
+        loss = loss + cross_entropy(said, right / right.sum(1, keepdim=True)) / 2
+        loss = loss + cross_entropy(said.T, right.T / right.sum(0)[:, None]) / 2
+    return loss
+
+
+def fit_readouts(
+    exits: Sequence[Exit],
+    pooled: Sequence[Tensor],
+    final: Tensor,
+    texts: Tensor,
+    owner: Tensor | None,
+    sharpness: float,
+    on_step: Callable[[int, int], object] = lambda done, total: None,
+) -> ExitModules:
+    """Exit modules whose readouts are trained on cached features; their gates are as they are made.
+
+    Args:
+        pooled: K - 1 of (N, F_k), may be mapped from disk.  final: (N, D) at full depth.
+        texts: (T, D) captions, or guide texts.  owner: (T,) photo of each caption; None: texts are of no photo.
+        on_step: told how many steps of how many are done.
+    """
+    draw = torch.Generator().manual_seed(SEED)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        modules = ExitModules(exits, final.shape[1])
+    scale = [_scale(features) for features in pooled]
+    total = max(FEWEST_STEPS, min(MOST_STEPS, EPOCHS * len(final) // BATCH))
+    rates = [PACE / int(projection.weight.shape[1]) for projection in _linear(modules)]
+    groups = [{"params": p.parameters(), "lr": rate} for p, rate in zip(_linear(modules), rates, strict=True)]
+    optimizer = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=total)
+    firsts, counts = _captions_of(owner, len(final)) if owner is not None else (None, None)
+    for step in range(total):
+        rows = torch.randperm(len(final), generator=draw)[:BATCH].sort().values
+        seen = {k: (f[rows] - mean) / spread for k, (f, (mean, spread)) in enumerate(zip(pooled, scale, strict=True))}
+        shown, own = texts, None
+        if firsts is not None and counts is not None:
+            chosen = firsts[rows] + (torch.rand(len(rows), generator=draw) * counts[rows]).long()
+            shown, own = texts[chosen], torch.eye(len(rows), dtype=torch.bool)
+        loss = torch.zeros(())
+        for k in range(len(pooled)):
+            loss = loss + readout_loss(modules.read(k, seen), final[rows], shown, own, sharpness)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        on_step(step + 1, total)
+    _fold(modules, scale)
+    return modules.eval().requires_grad_(False)
+
+
+def nearest_guides(final: Tensor, guides: Tensor, many: int = 3) -> tuple[Tensor, Tensor]:
+    """The guide texts that stand in for captions where there are none: those nearest to each photo at full depth.
+
+    Args: final: (N, D).  guides: (G, D).
+    Returns: texts (N * many, D), and the photo of each, (N * many,).
+    """
+    places = (final @ guides.T).topk(min(many, len(guides)), 1).indices
+    return guides[places].flatten(0, 1), torch.arange(len(final)).repeat_interleave(places.shape[1])
+
+
+def _linear(modules: ExitModules) -> list[nn.Linear]:
+    return [projection for projection in modules.projections if isinstance(projection, nn.Linear)]
+
+
+def _scale(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and spread of each feature, (F,) twice; one that is nearly the same for all photos is not blown up."""
+    mean, spread = features.mean(0), features.std(0)
+    return mean, torch.maximum(spread, 0.01 * mean.abs()).clamp_min(1e-4)
+
+
+def _fold(modules: ExitModules, scale: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Make projections that were trained on scaled features read them as they come."""
+    for k, projection in enumerate(_linear(modules)):
+        mean = torch.cat([scale[j][0] for j in modules.seen(k)])
+        spread = torch.cat([scale[j][1] for j in modules.seen(k)])
+        projection.weight.data /= spread
+        # What is stored is float16: the bias makes up for the rounding of the weights at the mean.
+        projection.bias.data -= projection.weight.data.half().float() @ mean
+
+
+def _captions_of(owner: Tensor, photos: int) -> tuple[Tensor, Tensor]:
+    """First caption and number of captions of each photo, (N,) twice; captions stand in the order of their photos."""
+    counts = torch.bincount(owner, minlength=photos)
+    return counts.cumsum(0) - counts, counts

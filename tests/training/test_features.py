@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from engine.encoder import Encoder
+from engine.images import ImageRejected
+from engine.training import features
+from engine.training.captions import Example
+from engine.training.features import cached, collect
+from tests import tiny
+
+
+@pytest.fixture
+def examples(tmp_path: Path) -> list[Example]:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    found = []
+    for i, pixels in enumerate(tiny.pixels(9, 40)):
+        Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"{i}.png")
+        found.append(Example(folder / f"{i}.png", (f"photo {i}", "a dog")[: 1 + i % 2], "train"))
+    return found
+
+
+@pytest.fixture
+def encoder(monkeypatch: pytest.MonkeyPatch) -> Encoder:
+    monkeypatch.setattr(features, "BATCH", 2)
+    monkeypatch.setattr(features, "KEPT", 1)
+    return tiny.encoder()
+
+
+def count(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Photos in each batch that goes through the encoder."""
+    seen, trace = [], encoder.trace
+    monkeypatch.setattr(encoder, "trace", lambda pixels: (seen.append(len(pixels)), trace(pixels))[1])
+    return seen
+
+
+def test_the_cache_holds_what_every_exit_sees(encoder: Encoder, examples, tmp_path: Path) -> None:
+    plain, kept = collect(encoder, examples), cached(tmp_path / "cache", encoder, examples)
+    again = cached(tmp_path / "cache", encoder, examples)
+    for found in (kept, again):
+        assert found.owner.tolist() == plain.owner.tolist()
+        torch.testing.assert_close(found.texts, plain.texts)
+        torch.testing.assert_close(found.vectors, plain.vectors)
+        for a, b in zip(found.pooled, plain.pooled, strict=True):
+            torch.testing.assert_close(a, b)
+
+
+def test_a_second_run_runs_nothing(encoder: Encoder, examples, tmp_path: Path, monkeypatch) -> None:
+    cached(tmp_path / "cache", encoder, examples)
+    assert not count(encoder, monkeypatch)
+    cached(tmp_path / "cache", encoder, examples)
+    assert not count(encoder, monkeypatch)
+
+
+def test_a_stopped_run_goes_on_where_it_was(encoder: Encoder, examples, tmp_path: Path, monkeypatch) -> None:
+    def stop(line: str) -> None:
+        if line.startswith("4 of"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cached(tmp_path / "cache", encoder, examples, stop)
+    batches = count(encoder, monkeypatch)
+    found = cached(tmp_path / "cache", encoder, examples)
+    assert batches == [2, 2, 1]
+    torch.testing.assert_close(found.vectors, collect(encoder, examples).vectors)
+
+
+def test_other_photos_and_other_weights_are_run_anew(encoder: Encoder, examples, tmp_path: Path, monkeypatch) -> None:
+    cached(tmp_path / "cache", encoder, examples)
+    batches = count(encoder, monkeypatch)
+    cached(tmp_path / "cache", encoder, examples[:-1])
+    assert sum(batches) == 8
+    other = tiny.encoder(seed=1)
+    other.identity = type(other.identity)("tiny", "other weights", "e")
+    found = cached(tmp_path / "cache", other, examples[:-1])
+    torch.testing.assert_close(found.vectors, collect(other, examples[:-1]).vectors)
+
+
+def test_a_photo_that_cannot_be_read_is_said_and_left_out(encoder: Encoder, examples, tmp_path: Path) -> None:
+    examples[3].path.write_bytes(b"no picture")
+    said: list[str] = []
+    found = cached(tmp_path / "cache", encoder, examples, said.append)
+    assert any("3.png" in line for line in said)
+    good = [e for i, e in enumerate(examples) if i != 3]
+    torch.testing.assert_close(found.vectors, collect(encoder, good).vectors)
+    assert found.owner.tolist() == collect(encoder, good).owner.tolist()
+    with pytest.raises(ImageRejected, match=r"3\.png"):
+        collect(encoder, examples)
+
+
+def test_features_are_mapped_and_not_read(encoder: Encoder, examples, tmp_path: Path) -> None:
+    found = cached(tmp_path / "cache", encoder, examples)
+    base = found.pooled[0].numpy()
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    assert (tmp_path / "cache" / "exit-1.npy").stat().st_size > found.pooled[0].numel() * 4
+    stored = np.load(tmp_path / "cache" / "exit-1.npy", mmap_mode="r+")
+    stored[0, 0] = 123.0
+    stored.flush()
+    assert found.pooled[0][0, 0] == 123.0
