@@ -34,6 +34,10 @@ class Commands(TyperGroup):
             raise typer.Exit(2) from error
 
 
+class NothingToPush(EngineError):
+    """A model without exit weights."""
+
+
 cli = typer.Typer(
     cls=Commands,
     add_completion=False,
@@ -47,7 +51,12 @@ cli = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, for programs.")]
 
 Data = typer.Option(help="Folder with captions.jsonl (file, captions, split) and images/.")
-Model = typer.Option(help="OpenCLIP folder, as PATH or local-dir:PATH.", show_default="the shipped model")
+Model = typer.Option(
+    envvar="TGEM_MODEL",
+    help="NAME/TAG of an OpenCLIP model, hf-hub:ORGANISATION/NAME, or a folder as local-dir:PATH.",
+    show_default="the shipped model",
+)
+Random = typer.Option("--random-weights", help="Give the architecture NAME weights from a fixed seed; fetches nothing.")
 
 
 @cli.command()
@@ -65,6 +74,8 @@ def index(
             show_default="the model's own",
         ),
     ] = None,
+    model: Annotated[str | None, Model] = None,
+    random_weights: Annotated[bool, Random] = False,
     as_json: Json = False,
 ) -> None:
     """Encode the photos of a folder and keep them in a gallery.
@@ -75,7 +86,7 @@ def index(
     from engine.catalog import folder_uploads
 
     uploads = folder_uploads(folder)
-    catalog = open_catalog()
+    catalog = open_catalog(model, random_weights)
     collection = catalog.open_collection(gallery or folder.resolve().name or "gallery")
     with ProgressLine("photos") as line:
         report = catalog.ingest(
@@ -94,10 +105,12 @@ def search(
     text: Annotated[str, typer.Argument(help='What the photo shows, for example "a dog catching a frisbee".')],
     gallery: Annotated[str | None, typer.Option(help="Gallery to search.", show_default="the one indexed last")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many photos to list.")] = 10,
+    model: Annotated[str | None, Model] = None,
+    random_weights: Annotated[bool, Random] = False,
     as_json: Json = False,
 ) -> None:
     """List the photos of a gallery that fit a text best, with the depth at which each left the encoder."""
-    catalog = open_catalog()
+    catalog = open_catalog(model, random_weights)
     hits = catalog.search(chosen_gallery(catalog, gallery), text, k=k)
     if as_json:
         write_json([hit.row() for hit in hits])
@@ -175,32 +188,128 @@ def probe(
 
 @cli.command()
 def fit(
-    data: Annotated[Path, Data],
+    data: Annotated[Path | None, Data] = None,
+    photos: Annotated[Path | None, typer.Option(help="Folder of photos without captions, to fit on instead.")] = None,
+    model: Annotated[str | None, Model] = None,
+    random_weights: Annotated[bool, Random] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where exit weights go.", show_default="beside the model, or in the data folder"),
+    ] = None,
+) -> None:
+    """Fit exit modules to a model, from a captioned set or from photos alone.
+
+    Gates learn from photos that the readouts have not seen, and prices are set on others again. What the exits see of
+    each photo is kept in a folder `training` beside the exit weights: a fit that was stopped goes on from there.
+    """
+    if (data is None) == (photos is None):
+        raise typer.BadParameter("name either --data or --photos.")
+    from engine.sources import named
+
+    name = named(model, random_weights)
+    if data is not None:
+        from engine.training.fitting import fit as fit_exits
+
+        fit_exits(data, name, out, say)
+    elif photos is not None:
+        from engine.encoder import load_encoder
+        from engine.training.adopting import fit_photos, folder_photos
+
+        fit_photos(load_encoder(name, exits=False), folder_photos(photos), out=out, say=say)
+
+
+@cli.command()
+def push(
+    repo: Annotated[str, typer.Argument(help="Hub repository as ORGANISATION/NAME; made if it is not there.")],
     model: Annotated[str | None, Model] = None,
 ) -> None:
-    """Fit the exit modules of a model to a captioned set, and write them beside its weights.
+    """Put a model's exit weights on the Hub, with a model card; the model's own weights stay where they are.
 
-    Gates learn from photos held out of the model's own training, and the budgets are calibrated on the split `val`.
-    What the exits see of each photo is kept in the model's `training` folder, so that a second fit is quick.
+    Needs a token: `hf auth login`, or the environment variable HF_TOKEN.
     """
-    from engine.training.fitting import fit as fit_exits
+    from engine.encoder import load_encoder
+    from engine.hub import EXITS
+    from engine.hub import push as put
+    from engine.modelcard import card
+    from engine.sources import named
 
-    fit_exits(data, model, say=say)
+    encoder = load_encoder(named(model, False))
+    if encoder.exits == 1:
+        raise NothingToPush(f"{encoder.identity.model} has no exit weights yet; `python -m engine fit` makes some.")
+    files = {name: (encoder.folder / name).read_bytes() for name in EXITS}
+    commit = put(repo, {"README.md": card(encoder, repo).encode(), **files}, f"Exits for {encoder.identity.model}")
+    typer.echo(f"{repo}@{commit}")
 
 
-def open_catalog() -> Catalog:
+@cli.command()
+def pull(
+    repo: Annotated[str, typer.Argument(help="Hub repository as ORGANISATION/NAME, or @COMMIT after it.")],
+    model: Annotated[str | None, Model] = None,
+    random_weights: Annotated[bool, Random] = False,
+) -> None:
+    """Fetch exit weights for a model from the Hub and keep them, pinned to the commit they are of.
+
+    Those of an hf-hub: model that has some in its own repository are fetched without asking.
+    """
+    from engine.exits import install_exits
+    from engine.hub import HubMissing, fetch_exits
+    from engine.sources import load_model, named
+
+    loaded = load_model(named(model, random_weights))
+    place, _, revision = repo.partition("@")
+    snapshot = fetch_exits(place, revision or None)
+    if snapshot is None:
+        raise HubMissing(f"There are no exit weights in the Hub repository {place}: it has no tgem.json.")
+    install_exits(snapshot, loaded.folder, loaded.backbone, loaded.weights)
+    typer.echo(f"{snapshot.repo}@{snapshot.commit} kept in {loaded.folder}")
+
+
+@cli.command()
+def bench(
+    model: Annotated[list[str] | None, Model] = None,
+    random_weights: Annotated[bool, Random] = False,
+    batch: Annotated[list[int] | None, typer.Option(min=1, help="Batch size; can be given again.")] = None,
+    modes: Annotated[
+        str | None,
+        typer.Option(help="Of bare, full, tgem and exit:K, with commas.", show_default="all that a model has"),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a picture of it there, as SVG.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure speed and memory: open_clip's own loop, our encoder at full depth, at every exit, and with its gates.
+
+    In float32, on photos of the demo gallery. Modes take turns, the median of seven rounds counts, and every row's peak
+    memory is that of a process of its own. A model without exit weights is measured with untrained ones.
+    """
+    from engine.bench import BATCHES, promises
+    from engine.bench import bench as measure
+    from engine.benchplot import plot as draw
+    from engine.sources import named
+
+    names = [named(name, random_weights) for name in model] if model else [named(None, random_weights)]
+    table = measure(names, batch or BATCHES, [m.strip() for m in modes.split(",")] if modes else None, say)
+    for row, kept in promises(table["rows"]):
+        say(f"{row['model']}  {row['mode']:8} batch {row['batch']:<4} {kept:.2f} of what its MACs promise")
+    if plot is not None:
+        plot.write_text(draw(table), encoding="utf-8")
+    if as_json:
+        write_json(table)
+
+
+def open_catalog(model: str | None = None, random_weights: bool = False) -> Catalog:
     """The catalog of this data folder; the encoder is loaded when a command first needs it."""
     from engine.catalog import Catalog
     from engine.store import Store
 
-    return Catalog(Store.open(), encoder=embedded_encoder)
+    return Catalog(Store.open(), encoder=lambda: chosen_encoder(model, random_weights))
 
 
-def embedded_encoder() -> Encoder:
-    """The shipped encoder."""
+def chosen_encoder(model: str | None, random_weights: bool) -> Encoder:
+    """The encoder that the options name, the shipped one without any."""
     from engine.encoder import load_encoder
+    from engine.sources import named
 
-    return load_encoder()
+    return load_encoder(named(model, random_weights))
 
 
 def chosen_gallery(catalog: Catalog, name: str | None) -> int:

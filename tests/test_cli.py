@@ -19,7 +19,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr(command_line, "embedded_encoder", lambda: fake_encoder)
+    monkeypatch.setattr(command_line, "chosen_encoder", lambda model, random_weights: fake_encoder)
     return lambda *words: CliRunner().invoke(command_line.cli, [str(word) for word in words])
 
 
