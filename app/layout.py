@@ -10,6 +10,7 @@ from app.context import Context
 from app.handlers.api import Api
 from app.handlers.budget import Budget
 from app.handlers.comparison import Compare
+from app.handlers.fitting import Fitting
 from app.handlers.galleries import LONGEST_NAME, NEW_GALLERY, Galleries
 from app.handlers.intake import Intake
 from app.handlers.photo import Selection
@@ -41,6 +42,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
     search = Search(context)
     selection, galleries = Selection(context), Galleries(context, search)
     intake, budgets, compare = Intake(context, search, galleries), Budget(context), Compare(context)
+    fitting = Fitting(context)
     # What an interrupted upload leaves in Gradio's cache is gone after a day.
     with gr.Blocks(title="T-GEM search", analytics_enabled=False, fill_width=True, delete_cache=(DAY, DAY)) as page:
         visit = gr.State(Visit())
@@ -80,6 +82,9 @@ def build(context: Context, secret: str) -> gr.Blocks:
                         histogram = ours("histogram")
                     with gr.Column(scale=3, min_width=320):
                         curve = ours("curve")
+                offer = ours("offer")
+                fit = gr.Button("Fit exit modules on this gallery", visible=False, variant="primary", elem_id="fit")
+                stop_fit = gr.Button("Stop", visible=False, elem_id="stop-fit")
                 with gr.Row(elem_id="manage"):
                     with gr.Column(scale=5, min_width=320, elem_id="knob"):
                         ours(
@@ -162,7 +167,10 @@ def build(context: Context, secret: str) -> gr.Blocks:
         gallery.input(galleries.picked, [gallery, refine, visit], [query, name, browser, *found], **MANY).then(
             galleries.whole, visit, whole, **MANY
         ).then(compare.shown, visit, [race, sides], **MANY)
-        gallery_tab.select(galleries.whole, visit, whole, **MANY)
+        gallery_tab.select(galleries.whole, visit, whole, **MANY).then(fitting.offered, visit, [offer, fit], **MANY)
+        fit.click(fitting.fitted, visit, [offer, fit, stop_fit], concurrency_limit=1, **PRIVATE).then(
+            galleries.whole, visit, whole, **MANY
+        )
         compare_tab.select(compare.shown, visit, [race, sides], **MANY)
         budget.change(galleries.prospect, [budget, visit], prospect, trigger_mode="always_last", **MANY)
         apply.click(budgets.applied, [budget, visit], [applied, stop_apply], concurrency_limit=2, **PRIVATE).then(
@@ -183,7 +191,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
         files.upload(intake.uploaded, [files, name, visit], [files, account, stop, *taken], **drops)
         folder.upload(intake.uploaded, [folder, name, visit], [folder, account, stop, *taken], **drops)
         server.submit(intake.from_folder, [server, name, visit], [files, account, stop, *taken], **drops)
-        for button in (stop, stop_apply, stop_race):
+        for button in (stop, stop_apply, stop_fit, stop_race):
             button.click(intake.stopped, visit, None, **MANY)
 
         tools.present(compare.presented, visit, screens, **MANY)

@@ -367,6 +367,23 @@ class Catalog:
             mean_macs_share=macs / (added * encoder.full_macs) if added else 0.0,
         )
 
+    def fit_exits(self, collection_id: int, on_progress: Callable[[str, int, int], object] | None = None) -> None:
+        """Fit exits to the present encoder, which has none, on a collection's kept pictures.
+
+        Photos of every collection are then of another model than before; `reencode` takes one along.
+
+        Args: on_progress: told what is being done, and how many of how many steps are; what it raises stops the fit,
+            and the next one goes on from there.
+        Raises: GalleryMissing, TooFewPhotos.
+        """
+        from engine.training.adopting import fit_photos  # what trains is loaded where somebody trains
+
+        many = self._store.totals(self._store.collection(collection_id).id).photos
+        pictures = [self.picture_path(photo.content_hash) for photo in self.photos(collection_id, limit=many)]
+        encoder = fit_photos(self.encoder, pictures, on_progress)
+        with self._lock:
+            self._encoder, self._guided = encoder, {}
+
     def embed_query(self, collection_id: int, text: str, dropped: np.ndarray | None = None) -> np.ndarray | None:
         """What one line of words and pictures asks for (see `engine.query`); None for a blank line.
 

@@ -1,0 +1,70 @@
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from app.context import Context
+from app.demo import Demo
+from app.handlers.fitting import Fitting
+from app.pictures import Pictures, secret_of
+from app.visit import Visit
+from engine.catalog import Catalog, Upload
+from engine.comparison import Comparison
+from engine.encoder import Encoder, Identity
+from engine.home import home
+from engine.store import Store
+from engine.training import fitting, readouts
+from tests import tiny
+
+MANY = 110
+
+
+def png(pixels) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels.transpose(1, 2, 0)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def context(store: Store, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+    """A page over a real encoder that has no exits."""
+    monkeypatch.setattr(readouts, "FEWEST_STEPS", 20)
+    monkeypatch.setattr(fitting, "STEPS", 30)
+    encoder = Encoder(tiny.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny.GUIDES, tmp_path / "exits")
+    catalog = Catalog(store, lambda: encoder)
+    demo = Demo(catalog, folder)
+    demo.start().join()
+    return Context(catalog, Comparison(store, catalog), demo, Pictures(catalog, secret_of(home())).address)
+
+
+def filled(context: Context, many: int) -> Visit:
+    gallery = context.catalog.open_collection("mine")
+    files = [Upload(f"{i}.png", lambda p=p: png(p)) for i, p in enumerate(tiny.pixels(many, 32))]
+    context.catalog.ingest(gallery, files)
+    return Visit(gallery=gallery)
+
+
+def test_a_gallery_gets_exits_and_its_photos_leave_at_them(context: Context) -> None:
+    visit = filled(context, MANY)
+    note, button = Fitting(context).offered(visit)
+    assert "tiny has no exit modules" in note
+    assert button["visible"]
+    said = [step[0] for step in Fitting(context).fitted(visit)]
+    assert any("training readouts" in line for line in said)
+    assert "Photos leave early" in said[-1]
+    assert Fitting(context).offered(visit) == ("", {"visible": False, "__type__": "update"})
+    photos = context.catalog.photos(visit.gallery, limit=MANY)
+    assert {photo.exits for photo in photos} == {context.catalog.encoder.exits}
+    assert context.catalog.search(visit.gallery, "a dog", 5)
+
+
+def test_too_few_photos_is_a_sentence_and_can_be_tried_again(context: Context) -> None:
+    note, button, _ = list(Fitting(context).fitted(filled(context, 20)))[-1]
+    assert "at least 100 are needed" in note
+    assert button["visible"]
+
+
+def test_a_model_that_is_everyones_is_not_a_visitors_to_change(context: Context) -> None:
+    visit = Visit(owner="somebody", gallery=context.demo.id)
+    assert not Fitting(context).offered(visit)[1]["visible"]
