@@ -142,7 +142,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
         timer = gr.Timer(1.0, active=False)
 
         found = [headline, suggestions, answer, grid, panel]
-        whole = [figures, histogram, curve, budget, prospect, title, public, link]
+        whole = [figures, histogram, curve, budget, prospect, title, public, link, delete]
         taken = [gallery, query, browser, *found]
 
         page.load(galleries.opened, [browser, refine, visit], [gallery, query, timer, browser, *found], **MANY)

@@ -32,6 +32,7 @@ class Whole(NamedTuple):
     title: Any
     public: Any
     link: Any
+    delete: Any
 
 
 class Galleries:
@@ -108,9 +109,10 @@ class Galleries:
                 depths.curve(context.curve, summary.budget),
                 gr.update(value=budget),
                 self.prospect(budget, visit),
-                gr.update(value=summary.name, interactive=own),
-                gr.update(value=summary.link is not None, interactive=own),
+                gr.update(value=summary.name, visible=own),
+                gr.update(value=summary.link is not None, visible=own),
                 depths.address(summary),
+                gr.update(visible=own),
             )
         except EngineError as error:
             return Whole(notes.problem(str(error)), *([gr.skip()] * (len(Whole._fields) - 1)))

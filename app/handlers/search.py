@@ -20,7 +20,7 @@ from engine.relevance import relevant
 
 PAGE = 24  # photos on the page at first, and with every "more"
 POOL = 100  # photos that tell where relevance falls off
-REFINED = 12  # the places that are made sure of: what is seen without scrolling
+SURE = (3, 12)  # how many places are made sure of, at least and at most: those that stand out
 EXAMPLES = 7
 COMPARE = "Compare"  # the tab that stays open when something is asked
 
@@ -114,7 +114,8 @@ class Search:
     def _refined(self, visit: Visit, vector: np.ndarray) -> Found:
         assert visit.gallery is not None
         shown = visit.query, visit.gallery
-        refinement = self._context.catalog.refine(visit.gallery, vector, REFINED)
+        standing = relevant([hit.score for hit in visit.hits])
+        refinement = self._context.catalog.refine(visit.gallery, vector, min(max(standing, SURE[0]), SURE[1]))
         if (visit.query, visit.gallery) != shown:  # the visitor has gone on to something else meanwhile
             return unchanged()
         visit.deepened = {deepened.photo_id: deepened for deepened in refinement.deepened}

@@ -7,7 +7,7 @@ from app.curve import Curve
 from app.strip import Drawing, marks, survival
 from app.views.notes import note
 from app.views.results import Address
-from app.views.words import date, described, macs, many, not_done, percent, times
+from app.views.words import change, date, described, macs, many, not_done, percent, times
 from engine.catalog import GallerySummary, Photo
 from engine.forecast import Forecast
 from engine.race import Race
@@ -79,15 +79,16 @@ def prospect(told: Forecast, summary: GallerySummary, drawing: Drawing, budget: 
     reached = [known + more for known, more in zip(told.exits, told.further, strict=True)]
     low, high = 1 - told.most_macs / full, 1 - told.least_macs / full
     if told.exact:
-        figure, words = percent(high), "of the work would be saved: known of every photo from its gates"
+        figure, of_what = not_done(high)
+        words = f"{of_what}: known of every photo from its gates"
     elif drawing.open(summary.budget) != drawing.open(budget) and not any(told.exits):
-        figure = f"{percent(low)} … {percent(high)}"
+        figure = f"{change(low)} … {change(high)}"
         words = (
             "could be saved. This budget asks other exits than the photos went by, so where they would leave "
             "is not known before they are encoded again"
         )
     else:
-        figure = f"{percent(low)} … {percent(high)}"
+        figure = f"{change(low)} … {change(high)}"
         words = (
             f"would be saved: {many(sum(told.exits))} known, {many(sum(told.further))} would go at least "
             "as far as drawn, and how much further is not known before they are encoded again"
@@ -113,7 +114,7 @@ def curve(found: Curve | None, budget: float | None) -> str:
             "Quality against compute",
             "Nobody has measured this model yet: `python -m engine evaluate` does, and writes what is drawn here.",
         )
-    width, height, pad = 360, 190, 34
+    width, height, pad = 480, 240, 34
     shares = [point.macs_share for point in found.points]
     lowest = min(shares) - 0.04
     best = max(point.recall for point in found.points)
@@ -124,7 +125,7 @@ def curve(found: Curve | None, budget: float | None) -> str:
 
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(p.macs_share, p.recall) for p in found.points))
     dots = "".join(
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in (place(p.macs_share, p.recall) for p in found.points)
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in (place(p.macs_share, p.recall) for p in found.points)
     )
     here = ""
     at = found.at(budget) if budget is not None else None
@@ -133,7 +134,7 @@ def curve(found: Curve | None, budget: float | None) -> str:
         end = "end" if x > width * 0.7 else "start"
         here = (
             f'<line class="here" x1="{x:.1f}" x2="{x:.1f}" y1="{y:.1f}" y2="{height - pad}"/>'
-            f'<circle class="here" cx="{x:.1f}" cy="{y:.1f}" r="5.5"/>'
+            f'<circle class="here" cx="{x:.1f}" cy="{y:.1f}" r="7"/>'
             f'<text class="label" x="{x + (-10 if end == "end" else 10):.1f}" y="{y + 30:.1f}" text-anchor="{end}">'
             f"this gallery: {at.recall:.0f}</text>"
         )

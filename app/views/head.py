@@ -57,8 +57,8 @@ def refined(found: Refinement, deepened: Sequence[Deepened]) -> str:
         return "No place at the top was in doubt: no photo was looked at again."
     encodings = found.macs / found.full_macs if found.full_macs else 0.0
     moved = sum(photo.rank_before != photo.rank_after for photo in deepened)
-    changed = "none of them moved" if not moved else "one of them moved" if moved == 1 else f"{moved} of them moved"
+    changed = "none moved" if not moved else f"{moved} moved"
     return (
-        f"<b>{many(len(deepened))}</b> looked at again for this query · the work of <b>{encodings:.1f}</b> full "
+        f"<b>{many(len(deepened))}</b> looked at again for this query: the work of <b>{encodings:.1f}</b> full "
         f"encodings, {found.seconds:.1f} s · {changed}"
     )

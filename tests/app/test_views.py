@@ -97,9 +97,9 @@ class TestHead:
         stayed = Deepened(8, 1, 3, 60, 2, 2)
         refinement = Refinement([], (DEEPENED, stayed), 90, 100, 0.42)
         assert text(head.refined(refinement, [DEEPENED, stayed])) == (
-            "2 photos looked at again for this query · the work of 0.9 full encodings, 0.4 s · one of them moved"
+            "2 photos looked at again for this query: the work of 0.9 full encodings, 0.4 s · 1 moved"
         )
-        assert "none of them moved" in head.refined(refinement, [stayed])
+        assert "none moved" in head.refined(refinement, [stayed])
         assert "no photo was looked at again" in head.refined(Refinement([], (), 0, 100, 0.0), [])
 
     def test_earlier_queries_are_offered_again(self) -> None:
@@ -212,7 +212,9 @@ class TestDepths:
 
     def test_a_budget_that_is_known_is_one_figure(self) -> None:
         said = text(depths.prospect(Forecast((3, 1, 0), (0, 0, 0), 200, 200), SUMMARY, DRAWING, 0.5))
-        assert said.startswith("50 % of the work would be saved: known of every photo")
+        assert said.startswith("50 % of the encoder’s work not done: known of every photo")
+        over = text(depths.prospect(Forecast((0, 0, 4), (0, 0, 0), 440, 440), SUMMARY, DRAWING, 1.0))
+        assert over.startswith("10 % more work than the full encoder")
 
     def test_a_budget_that_is_known_in_part_says_at_least(self) -> None:
         said = text(ALL["prospect"])
