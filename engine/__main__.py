@@ -18,7 +18,7 @@ from engine.errors import EngineError
 from engine.progress import ProgressLine
 
 if TYPE_CHECKING:
-    from engine.catalog import Catalog, Hit, IngestReport
+    from engine.catalog import Catalog, GuideTexts, Hit, IngestReport, Refinement
     from engine.encoder import Encoder
 
 
@@ -51,6 +51,9 @@ cli = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, for programs.")]
 
 Data = typer.Option(help="Folder with captions.jsonl (file, captions, split) and images/.")
+Budget = typer.Option(min=0.2, max=1.0, help="Mean share of the full encoder's work to spend on a photo.")
+Guides = typer.Option(help="File with what people will look for, a phrase a line; it guides how far each photo goes.")
+Only = typer.Option("--only", help="Use these guide texts in place of the general ones, not beside them.")
 Model = typer.Option(
     envvar="TGEM_MODEL",
     help="NAME/TAG of an OpenCLIP model, hf-hub:ORGANISATION/NAME, or a folder as local-dir:PATH.",
@@ -65,15 +68,9 @@ def index(
     gallery: Annotated[
         str | None, typer.Option(help="Gallery to add to; made if new.", show_default="the folder's name")
     ] = None,
-    budget: Annotated[
-        float | None,
-        typer.Option(
-            min=0.5,
-            max=1.0,
-            help="Mean share of the full encoder's work to spend on a photo; lower is cheaper.",
-            show_default="the model's own",
-        ),
-    ] = None,
+    budget: Annotated[float | None, Budget] = None,
+    guide_texts: Annotated[Path | None, Guides] = None,
+    only: Annotated[bool, Only] = False,
     model: Annotated[str | None, Model] = None,
     random_weights: Annotated[bool, Random] = False,
     as_json: Json = False,
@@ -86,18 +83,41 @@ def index(
     from engine.catalog import folder_uploads
 
     uploads = folder_uploads(folder)
+    guides = own_guides(guide_texts, only)
     catalog = open_catalog(model, random_weights)
     collection = catalog.open_collection(gallery or folder.resolve().name or "gallery")
     with ProgressLine("photos") as line:
         report = catalog.ingest(
-            collection, uploads, budget=budget, on_progress=lambda progress: line.show(progress.done, progress.total)
+            collection,
+            uploads,
+            budget=budget,
+            on_progress=lambda progress: line.show(progress.done, progress.total),
+            guides=guides,
         )
-    for skipped in report.skipped:
-        say(f"skipping {printable(skipped.file)}: {skipped.reason}")
-    if as_json:
-        write_json(asdict(report))
-    else:
-        typer.echo(index_sentence(report))
+    tell(report, as_json, index_sentence(report))
+
+
+@cli.command()
+def reencode(
+    gallery: Annotated[str, typer.Argument(help="Gallery to encode again, from its kept pictures.")],
+    budget: Annotated[float | None, Budget] = None,
+    guide_texts: Annotated[Path | None, Guides] = None,
+    only: Annotated[bool, Only] = False,
+    model: Annotated[str | None, Model] = None,
+    random_weights: Annotated[bool, Random] = False,
+    as_json: Json = False,
+) -> None:
+    """Encode the photos of a gallery again: for another budget, other guide texts, or a model that has changed.
+
+    Photos that need nothing are passed over. Stopping half-way (Ctrl-C) keeps every finished batch: run it again to go
+    on.
+    """
+    guides = own_guides(guide_texts, only)
+    catalog = open_catalog(model, random_weights)
+    collection = chosen_gallery(catalog, gallery)
+    with ProgressLine("photos") as line:
+        report = catalog.reencode(collection, budget, lambda progress: line.show(progress.done, progress.total), guides)
+    tell(report, as_json, reencode_sentence(report))
 
 
 @cli.command()
@@ -105,13 +125,27 @@ def search(
     text: Annotated[str, typer.Argument(help='What the photo shows, for example "a dog catching a frisbee".')],
     gallery: Annotated[str | None, typer.Option(help="Gallery to search.", show_default="the one indexed last")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many photos to list.")] = 10,
+    no_refine: Annotated[
+        bool, typer.Option("--no-refine", help="Rank from what is indexed; run no photo deeper for this query.")
+    ] = False,
     model: Annotated[str | None, Model] = None,
     random_weights: Annotated[bool, Random] = False,
     as_json: Json = False,
 ) -> None:
-    """List the photos of a gallery that fit a text best, with the depth at which each left the encoder."""
+    """List the photos of a gallery that fit a text best, with the depth at which each left the encoder.
+
+    Photos whose place is in doubt are first run deeper for this query, and stay so: a gallery gets better where people
+    look. What that cost is said on stderr.
+    """
     catalog = open_catalog(model, random_weights)
-    hits = catalog.search(chosen_gallery(catalog, gallery), text, k=k)
+    collection = chosen_gallery(catalog, gallery)
+    if no_refine:
+        hits = catalog.search(collection, text, k)
+    else:
+        refined = catalog.refine(collection, text, k)
+        hits = refined.hits
+        for line in refinement_lines(refined):
+            say(line)
     if as_json:
         write_json([hit.row() for hit in hits])
         return
@@ -325,9 +359,60 @@ def chosen_gallery(catalog: Catalog, name: str | None) -> int:
     raise GalleryMissing(f'There is no gallery "{name}"; there are: {names}.')
 
 
+def own_guides(file: Path | None, only: bool) -> GuideTexts | None:
+    """The guide texts in a file, as a gallery remembers them; raises GuideTextsUnusable."""
+    if file is None:
+        if only:
+            raise typer.BadParameter("--only says how to use --guide-texts; name a file with that.")
+        return None
+    from engine.guidance import own_guide_texts
+    from engine.results import GuideTexts
+
+    return GuideTexts(tuple(own_guide_texts(file)), only)
+
+
+def tell(report: IngestReport, as_json: bool, sentence: str) -> None:
+    """Say what became of photos: the skipped ones on stderr, the rest on stdout."""
+    for skipped in report.skipped:
+        say(f"skipping {printable(skipped.file)}: {skipped.reason}")
+    if as_json:
+        write_json(asdict(report))
+    else:
+        typer.echo(sentence)
+
+
+def refinement_lines(refined: Refinement) -> list[str]:
+    """What a query had run deeper, for a person; nothing where nothing was."""
+    if not refined.deepened:
+        return []
+    many = len(refined.deepened)
+    names = {hit.photo.id: printable(hit.photo.file) for hit in refined.hits}
+    lines = [
+        f"{many} {'photo' if many == 1 else 'photos'} looked at again for this query, for "
+        f"{refined.macs / refined.full_macs:.1f} full encodings' worth of work, in {refined.seconds:.1f} s."
+    ]
+    for photo in refined.deepened:
+        if photo.photo_id in names and photo.rank_after != photo.rank_before:
+            before = "from further down" if photo.rank_before is None else f"from {photo.rank_before}"
+            lines.append(
+                f"  {before} to {photo.rank_after}: {names[photo.photo_id]} (exit {photo.from_exit} to {photo.to_exit})"
+            )
+    return lines
+
+
+def reencode_sentence(report: IngestReport) -> str:
+    """What encoding again did, for a person."""
+    counts = f"{report.added} encoded again, {report.duplicates} needed nothing, {len(report.skipped)} skipped"
+    return _at_what_rate(counts, report)
+
+
 def index_sentence(report: IngestReport) -> str:
     """What an ingest did, for a person."""
     counts = f"{report.added} added, {report.duplicates} already there, {len(report.skipped)} skipped"
+    return _at_what_rate(counts, report)
+
+
+def _at_what_rate(counts: str, report: IngestReport) -> str:
     if not report.added:
         return f"{counts}."
     return (

@@ -80,10 +80,17 @@ def promises(rows: Sequence[Row]) -> list[tuple[Row, float]]:
     return found
 
 
-def encoder_to_measure(model: str | None) -> Encoder:
-    """A model in float32, with its exits or, where it has none, with untrained ones that let equal shares go."""
+def encoder_to_measure(model: str | None, gated: bool = True) -> Encoder:
+    """A model in float32, with its exits or, where it has none, with untrained ones that let equal shares go.
+
+    Args: gated: whether gates are going to be asked; if not, untrained ones are left as they are made.
+    """
     encoder = load_encoder(model, precision="float32")
-    return encoder if encoder.exits > 1 else encoder.with_exits(untrained(encoder, photos(encoder, 64)))
+    if encoder.exits > 1:
+        return encoder
+    if not gated:
+        return encoder.with_exits(unfitted(ExitModules(choose_exits(encoder.backbone), encoder.dim)))
+    return encoder.with_exits(untrained(encoder, photos(encoder, 64)))
 
 
 @torch.no_grad()
@@ -142,7 +149,7 @@ def _modes(encoder: Encoder) -> dict[str, tuple[Callable[[np.ndarray], Any], flo
 
 def _timed(model: str | None, batch: int, wanted: Sequence[str] | None) -> tuple[Row, list[tuple[Row, float]]]:
     """Rows of one model and batch size without their memory, and each one's spread; the modes take turns."""
-    encoder = encoder_to_measure(model)
+    encoder = encoder_to_measure(model, gated=wanted is None or "tgem" in wanted)
     able = _modes(encoder)
     if unknown := [mode for mode in wanted or () if mode not in able]:
         raise ModeUnknown(f"{unknown[0]} is no mode of {encoder.identity.model}; choose from {', '.join(able)}.")
@@ -178,7 +185,7 @@ def _timed(model: str | None, batch: int, wanted: Sequence[str] | None) -> tuple
 
 def _peak(model: str | None, batch: int, mode: str) -> float:
     """Most memory in MB that a process held while it ran one mode, the model itself included, loading it left out."""
-    encoder = encoder_to_measure(model)
+    encoder = encoder_to_measure(model, gated=mode == "tgem")
     run, _ = _modes(encoder)[mode]
     pixels = photos(encoder, batch)
     if encoder.backbone.device.type == "cuda":

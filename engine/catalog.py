@@ -12,14 +12,13 @@ import numpy as np
 
 from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.decoder import decode
-from engine.deepening import pool_size
+from engine.encoders import Encoders, guides_of, stamp_of
 from engine.errors import EngineError
 from engine.forecast import Forecast, forecast
-from engine.index import VectorIndex
 from engine.intake import KEPT_SIDE, Decoded, Skipped, decoded_batches, folder_uploads, uploads_of
 from engine.query import DROPPED, QueryRejected, embed, parse
-from engine.ranking import Ranking, lifted, lifted_query, ranked, read
-from engine.reencoding import kept_batches
+from engine.ranking import Ranking, Rankings, read
+from engine.reencoding import encode_again
 from engine.refinement import Deepening, decide, kept_pixels
 from engine.results import (
     Deepened,
@@ -40,7 +39,6 @@ from engine.store import (
     ImageRow,
     Kind,
     ModelChanged,
-    ModelStamp,
     PhotoMissing,
     Store,
 )
@@ -72,7 +70,6 @@ __all__ = [
     "uploads_of",
 ]
 
-GUIDED_KEPT = 16  # lists of guide texts whose embeddings stay in memory
 SAMPLE = 300  # photos among which typical ones are looked for
 CHUNK = 5_000  # photos whose gate values are read at once: a few MB
 
@@ -91,20 +88,15 @@ class Catalog:
     def __init__(self, store: Store, encoder: "Callable[[], Encoder]") -> None:
         """`encoder` loads the encoder; it is called once, when first needed."""
         self._store = store
-        self._load_encoder = encoder
-        self._encoder: Encoder | None = None
-        self._guided: dict[tuple[str, ...], Encoder] = {}
-        self._indexes: dict[int, tuple[ModelStamp, VectorIndex]] = {}
+        self._encoders = Encoders(encoder)
+        self._rankings = Rankings(store)
         self._refining: dict[int, Lock] = {}  # one refinement of a collection at a time: the next finds its work done
         self._lock = Lock()
 
     @property
     def encoder(self) -> "Encoder":
         """The encoder, loaded at the first call."""
-        with self._lock:
-            if self._encoder is None:
-                self._encoder = self._load_encoder()
-            return self._encoder
+        return self._encoders.general
 
     def open_collection(self, name: str, kind: Kind = "gallery", owner: str | None = None) -> int:
         """The id of the collection of that name, kind and owner, made if there is none."""
@@ -113,8 +105,8 @@ class Catalog:
     def remove(self, collection_id: int) -> None:
         """Delete a collection and all that is kept of its photos; raises GalleryMissing."""
         self._store.remove(collection_id)
+        self._rankings.forget(collection_id)
         with self._lock:
-            self._indexes.pop(collection_id, None)
             self._refining.pop(collection_id, None)
 
     def rename(self, collection_id: int, name: str) -> None:
@@ -140,8 +132,7 @@ class Catalog:
     def remove_photos(self, collection_id: int, photo_ids: Iterable[int]) -> int:
         """Delete photos of a collection and all that is kept of them; returns how many there were."""
         removed = self._store.remove_images(collection_id, list(photo_ids))
-        with self._lock:
-            self._indexes.pop(collection_id, None)  # built again at the next search
+        self._rankings.forget(collection_id)  # the index is built again at the next search
         return removed
 
     def galleries(self) -> list[GallerySummary]:
@@ -162,7 +153,7 @@ class Catalog:
 
     def require_model(self, collection_id: int) -> None:
         """Raise GalleryMissing, or ModelChanged where a collection was encoded with another model than the present."""
-        self._encoder_of(self._store.collection(collection_id))
+        self._encoders.of(self._store.collection(collection_id))
 
     def photo(self, photo_id: int) -> Photo:
         """One photo; raises PhotoMissing."""
@@ -193,15 +184,15 @@ class Catalog:
         Raises: GalleryMissing, ModelChanged, GuidesDiffer, StoreUnusable; a bad file is a line in the report instead.
         """
         collection = self._store.collection(collection_id)
-        if guides is not None and guides != _guides(collection):
+        if guides is not None and guides != guides_of(collection):
             if collection.model is not None:
                 raise GuidesDiffer(
                     f'The photos in gallery "{collection.name}" were encoded with other guide texts; encode them again '
                     "with these (reencode), or name a new gallery."
                 )
-            self._store.restamp(collection_id, _stamp(self.encoder), guides.phrases, guides.only)
+            self._store.restamp(collection_id, stamp_of(self.encoder), guides.phrases, guides.only)
             collection = self._store.collection(collection_id)
-        encoder = self._encoder_of(collection)
+        encoder = self._encoders.of(collection)
         self._store.touch(collection_id)
         aim = budget if budget is not None else collection.budget
 
@@ -239,11 +230,11 @@ class Catalog:
             k, offset: how many, after how many better ones.
         Raises: GalleryMissing, ModelChanged.
         """
-        encoder = self._encoder_of(self._store.collection(collection_id))
+        encoder = self._encoders.of(self._store.collection(collection_id))
         vector = _vector(encoder, query)
         if vector is None:
             return []
-        return self._hits(self._ranking(collection_id, encoder, vector, k, offset), k, offset)
+        return self._hits(self._rankings.ranking(collection_id, encoder, vector, k, offset), k, offset)
 
     def refine(self, collection_id: int, query: str | np.ndarray, k: int = 20) -> Refinement:
         """The first k photos for a query, those whose place is in doubt run deeper first; the deeper embeddings stay.
@@ -252,20 +243,20 @@ class Catalog:
         Raises: GalleryMissing, ModelChanged.
         """
         began = time.perf_counter()
-        encoder = self._encoder_of(self._store.collection(collection_id))
+        encoder = self._encoders.of(self._store.collection(collection_id))
         vector = _vector(encoder, query)
         if vector is None:
             return Refinement([], (), 0, encoder.full_macs, time.perf_counter() - began)
         with self._lock:
             turn = self._refining.setdefault(collection_id, Lock())
         with turn:
-            before = self._ranking(collection_id, encoder, vector, k)
+            before = self._rankings.ranking(collection_id, encoder, vector, k)
             deepening = self._deepening(encoder, before.candidates)
             decide(deepening, before, vector, k)
             found = deepening.deeper()
             candidates = [candidate.image_id for candidate in before.candidates]
-            self._store.deepen(collection_id, _stamp(encoder), found, candidates)
-        after = self._ranking(collection_id, encoder, vector, k) if found else before
+            self._store.deepen(collection_id, stamp_of(encoder), found, candidates)
+        after = self._rankings.ranking(collection_id, encoder, vector, k) if found else before
         ranks = [{image_id: rank for rank, image_id in enumerate(r.ids[:k], start=1)} for r in (before, after)]
         stood = {candidate.image_id: candidate.exit for candidate in before.candidates}
         return Refinement(
@@ -282,13 +273,13 @@ class Catalog:
     def deepen(self, photo_id: int) -> Photo:
         """Run one photo to full depth and keep that embedding; raises PhotoMissing, ModelChanged, PictureGone."""
         row = self._store.image(photo_id)
-        encoder = self._encoder_of(row.collection)
+        encoder = self._encoders.of(row.collection)
         if row.encoding.exit == encoder.exits:
             return photo_of(row)
         deepening = self._deepening(encoder, self._store.candidates([photo_id]))
         if not deepening.run([0], encoder.exits).all():
             raise _picture_gone(row)
-        self._store.deepen(row.collection_id, _stamp(encoder), deepening.deeper())
+        self._store.deepen(row.collection_id, stamp_of(encoder), deepening.deeper())
         return self.photo(photo_id)
 
     def explain(self, photo_id: int, query: str | np.ndarray) -> list[float]:
@@ -297,7 +288,7 @@ class Catalog:
         Raises: PhotoMissing, ModelChanged, PictureGone.
         """
         row = self._store.image(photo_id)
-        encoder = self._encoder_of(row.collection)
+        encoder = self._encoders.of(row.collection)
         vector = _vector(encoder, query)
         if vector is None:
             return []
@@ -328,44 +319,17 @@ class Catalog:
         Raises: GalleryMissing, ModelChanged where another program encodes with another model meanwhile.
         """
         collection = self._store.collection(collection_id)
-        guides = guides or _guides(collection)
-        encoder = self._guided_by(guides)
+        guides = guides or guides_of(collection)
+        encoder = self._encoders.by(guides)
         wanted = budget if budget is not None else collection.budget
         aim = BUDGET_GRID[_place(wanted if wanted is not None else DEFAULT_BUDGET)]
-        start = time.perf_counter()
         self._store.restamp(
             collection_id,
-            _stamp(encoder),
+            stamp_of(encoder),
             None if guides is None else guides.phrases,
             guides is not None and guides.only,
         )
-        images = self._store.to_recode(collection_id, aim)
-        standing = self._store.totals(collection_id)
-        skipped: list[Skipped] = []
-        done = macs = 0
-        for ids, pixels, gone in kept_batches(images, self._store.picture_path, encoder):
-            encodings = dict(zip(ids, encoder.encode(pixels, aim) if ids else [], strict=True))
-            rows = self._store.recode(
-                collection_id,
-                _stamp(encoder),
-                {image_id: _encoding_row(encoding) for image_id, encoding in encodings.items()},
-                {image_id: e.map.pack() for image_id, e in encodings.items() if e.map is not None},
-            )
-            skipped += [Skipped(name, "its kept picture is gone") for name in self._store.names(gone)]
-            done += len(ids) + len(gone)
-            macs += sum(encoding.macs for encoding in encodings.values())
-            if on_progress is not None:
-                on_progress(Progress(done, len(images), tuple(map(photo_of, rows))))
-        seconds = time.perf_counter() - start
-        added = done - len(skipped)
-        return IngestReport(
-            added=added,
-            duplicates=standing.photos + standing.waiting - len(images),
-            skipped=tuple(skipped),
-            seconds=seconds,
-            images_per_second=added / seconds,
-            mean_macs_share=macs / (added * encoder.full_macs) if added else 0.0,
-        )
+        return encode_again(self._store, encoder, collection_id, aim, on_progress)
 
     def fit_exits(self, collection_id: int, on_progress: Callable[[str, int, int], object] | None = None) -> None:
         """Fit exits to the present encoder, which has none, on a collection's kept pictures.
@@ -380,9 +344,7 @@ class Catalog:
 
         many = self._store.totals(self._store.collection(collection_id).id).photos
         pictures = [self.picture_path(photo.content_hash) for photo in self.photos(collection_id, limit=many)]
-        encoder = fit_photos(self.encoder, pictures, on_progress)
-        with self._lock:
-            self._encoder, self._guided = encoder, {}
+        self._encoders.replace(fit_photos(self.encoder, pictures, on_progress))
 
     def embed_query(self, collection_id: int, text: str, dropped: np.ndarray | None = None) -> np.ndarray | None:
         """What one line of words and pictures asks for (see `engine.query`); None for a blank line.
@@ -429,43 +391,6 @@ class Catalog:
             raise PhotoMissing(f"There is no photo number {photo_id} in this gallery; search again.")
         return np.frombuffer(rows[0].encoding.vector, np.float32)
 
-    def _encoder_of(self, collection: CollectionRow) -> "Encoder":
-        """The encoder as a collection wants it guided; raises ModelChanged where its photos were encoded otherwise."""
-        encoder = self._guided_by(_guides(collection))
-        collection.require(_stamp(encoder))
-        return encoder
-
-    def _guided_by(self, guides: GuideTexts | None) -> "Encoder":
-        encoder = self.encoder
-        if guides is None:
-            return encoder
-        general = () if guides.only else encoder.guide_texts
-        texts = tuple(dict.fromkeys([*general, *guides.phrases]))
-        with self._lock:
-            if texts not in self._guided:
-                while len(self._guided) >= GUIDED_KEPT:
-                    self._guided.pop(next(iter(self._guided)))
-                self._guided[texts] = encoder.guided_by(texts)
-            return self._guided[texts]
-
-    def _ranking(self, collection_id: int, encoder: "Encoder", query: np.ndarray, k: int, offset: int = 0) -> Ranking:
-        """A collection's photos for a query, at least k after the offset where there are as many."""
-        stamp = _stamp(encoder)
-        with self._lock:
-            held, index = self._indexes.get(collection_id, (None, None))
-            if index is None or held != stamp:
-                index = VectorIndex(encoder.dim + 1)
-                self._indexes[collection_id] = (stamp, index)
-
-        def changes(after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            found = self._store.changes(collection_id, after, limit)
-            return found.revisions, found.ids, lifted(found.vectors, found.exits, encoder)
-
-        index.catch_up(changes)
-        pool = pool_size(len(index), k)
-        ids, scores = index.search(lifted_query(query), max(pool, offset + k))
-        return ranked(encoder, query, ids, scores, self._store.candidates(ids[:pool].tolist()))
-
     def _hits(self, ranking: Ranking, k: int, offset: int = 0) -> list[Hit]:
         end = offset + max(k, 0)
         scores = dict(zip(ranking.ids[offset:end], ranking.scores[offset:end], strict=True))
@@ -488,7 +413,7 @@ class Catalog:
             for photo, encoding in zip(photos, encodings, strict=True)
             if encoding.map is not None
         }
-        return self._store.add(collection_id, _stamp(encoder), rows, pictures, maps)
+        return self._store.add(collection_id, stamp_of(encoder), rows, pictures, maps)
 
     def _summary(self, row: CollectionRow) -> GallerySummary:
         totals = self._store.totals(row.id)
@@ -532,11 +457,6 @@ def _place(budget: float) -> int:
     return int(np.abs(np.array(BUDGET_GRID) - budget).argmin())
 
 
-def _stamp(encoder: "Encoder") -> ModelStamp:
-    identity = encoder.identity
-    return ModelStamp(identity.model, identity.weights, identity.exits, encoder.exits, encoder.full_macs)
-
-
 def _row(photo: Decoded, encoding: "Encoding") -> ImageRow:
     return ImageRow(
         content_hash=photo.content_hash,
@@ -545,27 +465,8 @@ def _row(photo: Decoded, encoding: "Encoding") -> ImageRow:
         height=photo.height,
         bytes=photo.file_bytes,
         added_at=time.time(),
-        encoding=_encoding_row(encoding),
+        encoding=EncodingRow.of(encoding),
     )
-
-
-def _encoding_row(encoding: "Encoding") -> EncodingRow:
-    return EncodingRow(
-        vector=np.asarray(encoding.vector, np.float32).tobytes(),
-        exit=encoding.exit,
-        gates=np.asarray(encoding.gates, np.float32).tobytes(),
-        phrases=encoding.phrases,
-        macs_index=encoding.macs,
-        macs_query=0,
-        milliseconds=encoding.milliseconds,
-        budget=encoding.budget,
-    )
-
-
-def _guides(collection: CollectionRow) -> GuideTexts | None:
-    if collection.guide_texts is None:
-        return None
-    return GuideTexts(tuple(collection.guide_texts), collection.guides_only)
 
 
 def _vector(encoder: "Encoder", query: str | np.ndarray) -> np.ndarray | None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,6 @@ class Encoder:
         self.precision = "bfloat16" if quick_tower else "float32"
         self._tower = quick_tower or backbone.tower
         self.device = backbone.device
-        self.guides = backbone.encode_text(self.guide_texts) if self.guide_texts else torch.empty(0, backbone.dim)
         self._sent: tuple[Tensor, Tensor] | None = None  # guide texts, and the same on the device
         self.dim = backbone.dim
         self._take(fitted or unfitted(ExitModules([], backbone.dim)))
@@ -93,8 +93,25 @@ class Encoder:
             [[k in plan.open for plan in self.plans] for k in range(self.exits - 1)]
         )  # (K - 1, G)
         self._log_prices, self._is_open = self._log_prices.to(self.device), self._is_open.to(self.device)
-        self.ladder = Ladder(self.backbone, self.modules, self.guides.numel())
+        self.ladder = Ladder(self.backbone, self.modules, len(self.guide_texts) * self.dim)
         self.passes, self.stages, self.full_macs = self.ladder.passes, self.ladder.stages, self.ladder.full_macs
+
+    def to(self, device: torch.device) -> None:
+        """Move to another device, as where a GPU is lent for a while; raises ModelUnreadable where it has no room."""
+        if device == self.device:
+            return
+        self.backbone.to(device)
+        self.device, self._sent = device, None
+        quick = self.backbone.quick_tower() if self.precision == "bfloat16" else None
+        self._tower, self.precision = quick or self.backbone.tower, "bfloat16" if quick else "float32"
+        self._take(FittedExits(self.modules, self.plans, self.calibrations))
+
+    @cached_property
+    def guides(self) -> Tensor:
+        """(G, D) The guide texts' embeddings, unit length; made when a photo is first described."""
+        if not self.guide_texts:
+            return torch.empty(0, self.dim)
+        return self.backbone.encode_text(self.guide_texts)
 
     def with_exits(self, fitted: FittedExits, exits: str = "") -> "Encoder":
         """The same backbone with other exits; its weights are shared.
@@ -152,7 +169,7 @@ class Encoder:
             return []
         column = int(np.abs(np.array(BUDGET_GRID) - budget).argmin())
         open = self.plans[column].open
-        run = BatchRun(len(pixels), len(BUDGET_GRID))
+        run = self._run(len(pixels), len(BUDGET_GRID))
         before: Tensor | None = None
         for p in self.passes:
             asked = self.ladder.asked(p, open)
@@ -186,6 +203,11 @@ class Encoder:
         settle(self.device)
         macs = self.exit_macs(open)
         return [run.encoding(row, self.exits - 1, macs, BUDGET_GRID[column]) for row in range(len(pixels))]
+
+    def _run(self, many: int, budgets: int) -> BatchRun:
+        """A batch that is going to be described."""
+        _ = self._guides  # made before the clock starts: they are no photo's cost
+        return BatchRun(many, budgets)
 
     def _leave_at_the_end(self, run: BatchRun, vectors: Tensor) -> None:
         self._leave_all(run, self.exits - 1, vectors, None, {})
@@ -264,7 +286,7 @@ class Encoder:
         """
         if not len(pixels):
             return []
-        run = BatchRun(len(pixels), 0)
+        run = self._run(len(pixels), 0)
         state = run.timed(self._input, pixels, self.ladder.pass_of(exit - 1).size)
         return self._visits(run, self._course(run, state, exit - 1), exit - 1, self.ladder.cost_to(1, exit, False))
 
@@ -276,7 +298,7 @@ class Encoder:
         """
         if not maps:
             return []
-        run = BatchRun(len(maps), 0)
+        run = self._run(len(maps), 0)
         state = self._stacked(maps).to(self.device)
         pooled = {j: torch.stack([m.pooled[j] for m in maps]).to(self.device) for j in maps[0].pooled}
         course = self._course(run, state, to_exit - 1, from_exit - 1, pooled)

@@ -5,14 +5,32 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from engine.errors import EngineError
+
 GUIDE_TEXTS = Path(__file__).parent.parent / "assets" / "guide_texts.txt"
+MOST_PHRASES = 5_000  # of an owner's own; each costs a text encoding once, and a product at every exit of every photo
 STATISTICS = 5  # how many numbers `statistics` gives per image
+
+
+class GuideTextsUnusable(EngineError):
+    """Guide texts that cannot be read, or that are too few or too many."""
 
 
 def read_guide_texts(path: Path = GUIDE_TEXTS) -> list[str]:
     """The phrases of a file, one a line; blank lines and lines that start with # are passed over."""
     lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def own_guide_texts(path: Path) -> list[str]:
+    """The phrases of a gallery owner's file, each one once; raises GuideTextsUnusable."""
+    try:
+        phrases = list(dict.fromkeys(read_guide_texts(path)))
+    except (OSError, UnicodeDecodeError) as error:
+        raise GuideTextsUnusable(f"{path} cannot be read as guide texts; name a UTF-8 text file.") from error
+    if not 2 <= len(phrases) <= MOST_PHRASES:
+        raise GuideTextsUnusable(f"{path} has {len(phrases)} phrases; guide texts are 2 to {MOST_PHRASES}, one a line.")
+    return phrases
 
 
 def content_distribution(vectors: Tensor, guides: Tensor, sharpness: float) -> Tensor:

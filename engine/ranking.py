@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.store import Candidate
+from engine.deepening import pool_size
+from engine.encoders import stamp_of
+from engine.index import VectorIndex
+from engine.store import Candidate, ModelStamp, Store
 
 if TYPE_CHECKING:
     from engine.encoder import Encoder
@@ -20,6 +24,46 @@ class Ranking:
     scores: list[float]  # expected at full depth
     candidates: list[Candidate]  # for running deeper: the first ones, in the same order
     deviations: np.ndarray  # (M,) of their scores at full depth around the expected ones
+
+
+class Rankings:
+    """An index for each collection that is searched, and rankings from it; safe to use from many threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._indexes: dict[int, tuple[ModelStamp, VectorIndex]] = {}
+        self._lock = Lock()
+
+    def ranking(self, collection_id: int, encoder: "Encoder", query: np.ndarray, k: int, offset: int = 0) -> Ranking:
+        """A collection's best photos for a query: k after the offset, and all candidates for a page of k.
+
+        Args: query: (D,) unit vector.
+        """
+
+        def changes(after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            found = self._store.changes(collection_id, after, limit)
+            return found.revisions, found.ids, lifted(found.vectors, found.exits, encoder)
+
+        index = self._index(collection_id, encoder)
+        index.catch_up(changes)
+        pool = pool_size(len(index), k)
+        ids, scores = index.search(lifted_query(query), max(pool, offset + k))
+        return ranked(encoder, query, ids, scores, self._store.candidates(ids[:pool].tolist()))
+
+    def forget(self, collection_id: int) -> None:
+        """Let go of a collection's index; it is built again when it is searched."""
+        with self._lock:
+            self._indexes.pop(collection_id, None)
+
+    def _index(self, collection_id: int, encoder: "Encoder") -> VectorIndex:
+        """A collection's index, a new one where its photos are now encoded with another model."""
+        stamp = stamp_of(encoder)
+        with self._lock:
+            held, index = self._indexes.get(collection_id, (None, None))
+            if index is None or held != stamp:
+                index = VectorIndex(encoder.dim + 1)
+                self._indexes[collection_id] = (stamp, index)
+            return index
 
 
 def lifted(vectors: np.ndarray, exits: np.ndarray, encoder: "Encoder") -> np.ndarray:

@@ -1,5 +1,6 @@
-"""Kept pictures on their way through the encoder again, one batch decoded ahead of it."""
+"""Photos encoded again from their kept pictures, batch by batch, one decoded ahead of the encoder."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -7,11 +8,52 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.intake import BATCH
+from engine.encoders import stamp_of
+from engine.intake import BATCH, Skipped
 from engine.refinement import kept_pixels
+from engine.results import IngestReport, Progress, photo_of
+from engine.store import EncodingRow, Store
 
 if TYPE_CHECKING:
     from engine.encoder import Encoder
+
+
+def encode_again(
+    store: Store,
+    encoder: "Encoder",
+    collection_id: int,
+    budget: float,
+    on_progress: Callable[[Progress], object] | None = None,
+) -> IngestReport:
+    """Encode those photos of a collection that have no encoding for a budget of the grid; see `Catalog.reencode`."""
+    start = time.perf_counter()
+    images = store.to_recode(collection_id, budget)
+    totals = store.totals(collection_id)
+    skipped: list[Skipped] = []
+    done = macs = 0
+    for ids, pixels, gone in kept_batches(images, store.picture_path, encoder):
+        encodings = dict(zip(ids, encoder.encode(pixels, budget) if ids else [], strict=True))
+        rows = store.recode(
+            collection_id,
+            stamp_of(encoder),
+            {image_id: EncodingRow.of(encoding) for image_id, encoding in encodings.items()},
+            {image_id: e.map.pack() for image_id, e in encodings.items() if e.map is not None},
+        )
+        skipped += [Skipped(name, "its kept picture is gone") for name in store.names(gone)]
+        done += len(ids) + len(gone)
+        macs += sum(encoding.macs for encoding in encodings.values())
+        if on_progress is not None:
+            on_progress(Progress(done, len(images), tuple(map(photo_of, rows))))
+    seconds = time.perf_counter() - start
+    added = done - len(skipped)
+    return IngestReport(
+        added=added,
+        duplicates=totals.photos + totals.waiting - len(images),
+        skipped=tuple(skipped),
+        seconds=seconds,
+        images_per_second=added / seconds,
+        mean_macs_share=macs / (added * encoder.full_macs) if added else 0.0,
+    )
 
 
 def kept_batches(

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -161,9 +162,13 @@ def _random(name: str) -> Loaded:
     _require_architecture(name)
 
     def build() -> nn.Module:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(SEED)
-            return open_clip.create_model(name, pretrained_text=False)
+        logging.disable(logging.WARNING)  # open_clip warns of what was asked for
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(SEED)
+                return open_clip.create_model(name, pretrained_text=False)
+        finally:
+            logging.disable(logging.NOTSET)
 
     return _named(_built(name, build), name, f"{name} (random weights)")
 

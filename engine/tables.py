@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from engine.batch import Encoding
 
 Kind = Literal["demo", "gallery"]
 Phrases = Sequence[tuple[str, float]]  # guide texts that fit best, with their shares
@@ -140,6 +144,20 @@ class EncodingRow(Base):
     macs_query: Mapped[int] = mapped_column(BigInteger, default=0)
     milliseconds: Mapped[float]
     budget: Mapped[float]
+
+    @classmethod
+    def of(cls, encoding: "Encoding") -> "EncodingRow":
+        """The row of a photo's encoding, made when the photo was indexed."""
+        return cls(
+            vector=np.asarray(encoding.vector, np.float32).tobytes(),
+            exit=encoding.exit,
+            gates=np.asarray(encoding.gates, np.float32).tobytes(),
+            phrases=encoding.phrases,
+            macs_index=encoding.macs,
+            macs_query=0,
+            milliseconds=encoding.milliseconds,
+            budget=encoding.budget,
+        )
 
 
 class FeatureMapRow(Base):

@@ -40,7 +40,7 @@ def test_help_and_mistakes_load_nothing_heavy():
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("command", ["index", "search", "evaluate", "train-mini", "fit"])
+@pytest.mark.parametrize("command", ["index", "search", "reencode", "evaluate", "train-mini", "fit"])
 def test_every_command_has_a_help_text(run: Run, command: str):
     assert command in run("--help").stdout
     assert "Usage" in run(command, "--help").stdout
@@ -94,6 +94,70 @@ def test_search_lists_at_most_k_lines_for_a_person(run: Run, photos: Path):
     lines = run("search", "red", "-k", 1).stdout.splitlines()
     assert len(lines) == 1
     assert lines[0].split() == ["1", "1.000", "exit", "1", "of", "3", "60%", "saved", "red.png"]
+
+
+@pytest.fixture
+def hazy(fake_encoder: FakeEncoder, photos: Path, png: Callable[..., bytes]) -> FakeEncoder:
+    """An encoder that sees too little before full depth, and more photos of which several may be the reddest."""
+    fake_encoder.haze = 1.0
+    for shade in (30, 60, 90):
+        (photos / f"red {shade}.png").write_bytes(png((255, shade, shade)))
+    return fake_encoder
+
+
+def test_search_runs_photos_deeper_and_says_what_that_cost(run: Run, photos: Path, hazy: FakeEncoder):
+    run("index", photos)
+    first = run("search", "red", "--json")
+    hits = json.loads(first.stdout)
+    assert [set(hit) for hit in hits] == [{"rank", "file", "score", "exit", "exits", "macs_share"}] * 5
+    assert (hits[0]["file"], hits[0]["exit"]) == ("red.png", 3)
+    spent = sum(hit["macs_share"] - 0.4 for hit in hits if hit["exit"] == 3)
+    assert f"for {spent:.1f} full encodings' worth of work" in first.stderr
+    assert "looked at again for this query" in first.stderr
+    again = run("search", "red", "--json")
+    assert (json.loads(again.stdout), again.stderr) == (hits, "")
+
+
+def test_search_without_refining_leaves_photos_where_they_are(run: Run, photos: Path, hazy: FakeEncoder):
+    run("index", photos)
+    result = run("search", "red", "--no-refine", "--json")
+    assert {hit["exit"] for hit in json.loads(result.stdout)} == {1}
+    assert result.stderr == ""
+
+
+def test_an_owners_guide_texts_are_remembered(run: Run, photos: Path, tmp_path: Path, png: Callable[..., bytes]):
+    phrases = tmp_path / "phrases.txt"
+    phrases.write_text("# ours\na red rose\nthe blue sea\n", encoding="utf-8")
+    assert run("index", photos, "--guide-texts", phrases, "--only").exit_code == 0
+    (photos / "later.png").write_bytes(png("green"))
+    assert json.loads(run("index", photos, "--json").stdout)["added"] == 1
+    changed = run("index", photos, "--guide-texts", phrases)
+    assert changed.exit_code == 2
+    assert "encoded with other guide texts" in changed.stderr
+    report = json.loads(run("reencode", "photos", "--guide-texts", phrases, "--json").stdout)
+    assert (report["added"], report["duplicates"]) == (3, 0)
+    assert run("index", photos, "--guide-texts", phrases).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(b"one phrase\n", "has 1 phrases"), (b"\xff\xfe\x00", "cannot be read as guide texts")]
+)
+def test_useless_guide_texts_are_one_sentence(run: Run, photos: Path, tmp_path: Path, content: bytes, sentence: str):
+    (tmp_path / "phrases.txt").write_bytes(content)
+    result = run("index", photos, "--guide-texts", tmp_path / "phrases.txt")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_gallery_is_encoded_again_for_another_budget(run: Run, photos: Path):
+    run("index", photos)
+    result = run("reencode", "photos", "--budget", 1)
+    assert "2 encoded again, 0 needed nothing, 0 skipped" in result.stdout
+    assert "at 100% of the full encoder's work" in result.stdout
+    assert {hit["exit"] for hit in json.loads(run("search", "red", "--json").stdout)} == {3}
+    assert "0 encoded again, 2 needed nothing" in run("reencode", "photos", "--budget", 1).stdout
+    assert run("reencode", "photos", "--budget", 0.1).exit_code == 2
 
 
 def test_search_uses_the_gallery_indexed_last_or_the_one_named(run: Run, photos: Path):

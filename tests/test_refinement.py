@@ -1,14 +1,36 @@
 """A query sends the photos in doubt deeper; what it finds stays, in every process, and all that it cost is counted."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from engine.catalog import Catalog, Upload
-from engine.store import Store
-from tests.conftest import FakeEncoder
+from engine import refinement
+from engine.catalog import Catalog, ModelChanged, PictureGone, Upload
+from engine.store import PhotoMissing, Store
+from tests.conftest import FakeEncoder, FakeIdentity
 
 MakeUpload = Callable[..., Upload]
+SHADES = (90, 60, 30, 0)
+
+
+class Gate:
+    """Holds an encoder up wherever it runs a photo deeper, until it is opened."""
+
+    def __init__(self, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reached, self.opened = threading.Event(), threading.Event()
+        resume = FakeEncoder.resume
+
+        def held(this: FakeEncoder, *args: object) -> object:
+            self.reached.set()
+            assert self.opened.wait(30)
+            return resume(this, *args)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(FakeEncoder, "resume", held)
 
 
 @pytest.fixture
@@ -22,22 +44,239 @@ def catalog(store: Store, hazy: FakeEncoder) -> Catalog:
 
 
 @pytest.fixture
+def other(home: Path, hazy: FakeEncoder) -> Iterator[Catalog]:
+    """Another process over the same data folder."""
+    store = Store.open()
+    yield Catalog(store, lambda: replace(hazy))  # type: ignore[arg-type,return-value]
+    store.close()
+
+
+@pytest.fixture
 def gallery(catalog: Catalog, upload: MakeUpload) -> int:
-    """Reds that a look through the haze hardly tells apart."""
+    """Four reds that a look through the haze hardly tells apart, the reddest last."""
     collection = catalog.open_collection("reds")
-    catalog.ingest(collection, [upload(f"{green}.png", (255, green, green)) for green in (90, 60, 30, 0)])
+    catalog.ingest(collection, [upload(f"{shade}.png", (255, shade, shade)) for shade in SHADES])
     return collection
 
 
-def test_photos_in_doubt_are_run_deeper_and_stay_so(catalog: Catalog, gallery: int, hazy: FakeEncoder) -> None:
+def maps(home: Path) -> list[Path]:
+    return sorted(path for path in home.glob("maps/*/*"))
+
+
+def rows(catalog: Catalog, gallery: int, k: int = 20) -> list[dict[str, str | int | float]]:
+    return [hit.row() for hit in catalog.search(gallery, "red", k)]
+
+
+def test_photos_in_doubt_are_run_deeper_and_stay_so(catalog: Catalog, gallery: int) -> None:
     first = catalog.search(gallery, "red", k=2)
     refined = catalog.refine(gallery, "red", k=2)
-    assert {photo.exit for photo in catalog.photos(gallery)} == {1, 3} or all(
-        photo.exit == 3 for photo in catalog.photos(gallery)
-    )
     assert refined.hits[0].photo.file == "0.png"
     assert refined.hits[0].score == pytest.approx(1.0)
     assert refined.hits[0].score > first[0].score
-    assert [hit.row() for hit in catalog.search(gallery, "red", k=2)] == [hit.row() for hit in refined.hits]
+    assert [hit.row() for hit in refined.hits] == rows(catalog, gallery, 2)
     again = catalog.refine(gallery, "red", k=2)
     assert (again.deepened, again.macs) == ((), 0)
+    assert [hit.row() for hit in again.hits] == [hit.row() for hit in refined.hits]
+
+
+def test_each_photo_that_went_deeper_is_told_of(catalog: Catalog, gallery: int) -> None:
+    before = {hit.photo.id: hit.rank for hit in catalog.search(gallery, "red", k=2)}
+    refined = catalog.refine(gallery, "red", k=2)
+    after = {hit.photo.id: hit.rank for hit in refined.hits}
+    assert refined.deepened
+    for photo in refined.deepened:
+        assert (photo.from_exit, photo.to_exit, photo.macs) == (1, 3, 60)
+        assert (photo.rank_before, photo.rank_after) == (before.get(photo.photo_id), after.get(photo.photo_id))
+    assert refined.macs == 60 * len(refined.deepened)
+    assert (refined.full_macs, refined.seconds > 0) == (100, True)
+
+
+def test_the_account_runs_on(catalog: Catalog, gallery: int) -> None:
+    indexed = catalog.summary(gallery)
+    assert (indexed.macs_index, indexed.macs_queries, indexed.queries) == (160, 0, 0)
+    spent = catalog.refine(gallery, "red", k=2).macs + catalog.refine(gallery, "green", k=2).macs
+    told = catalog.summary(gallery)
+    assert (told.macs_index, told.macs_queries, told.queries) == (160, spent, 2)
+    assert told.macs == 160 + spent == sum(photo.macs for photo in catalog.photos(gallery))
+    assert told.saved_share == pytest.approx(1 - told.macs / 400)
+    assert sum(told.exits) == 4
+
+
+def test_a_photo_that_went_deeper_is_still_described_where_it_was_seen(catalog: Catalog, gallery: int) -> None:
+    (shallow, *_) = catalog.photos(gallery)
+    deep = catalog.deepen(shallow.id)
+    assert (deep.exit, deep.macs, deep.milliseconds) == (3, 100, 4.0)
+    assert deep.phrases == (shallow.phrases[0], (), shallow.phrases[0])
+    assert np.array_equal(deep.gates[0], shallow.gates[0])
+    assert np.isnan(deep.gates[1]).all()
+    assert deep.gates.shape == (2, shallow.gates.shape[1])
+
+
+def test_kept_maps_save_the_stages_before(catalog: Catalog, gallery: int, hazy: FakeEncoder, home: Path) -> None:
+    assert len(maps(home)) == 4
+    refined = catalog.refine(gallery, "red", k=2)
+    assert {(start, end) for _, start, end in hazy.visits} == {(1, 3)}
+    assert sum(photos for photos, *_ in hazy.visits) == len(refined.deepened)
+    assert len(maps(home)) == 4 - len(refined.deepened), "the maps of photos at full depth lead nowhere"
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"cut short")])
+def test_without_its_map_a_photo_is_run_again_and_that_is_counted(
+    catalog: Catalog, gallery: int, hazy: FakeEncoder, home: Path, harm: Callable[[Path], object]
+) -> None:
+    for path in maps(home):
+        harm(path)
+    refined = catalog.refine(gallery, "red", k=2)
+    assert {(start, end) for _, start, end in hazy.visits} == {(0, 3)}
+    assert {photo.macs for photo in refined.deepened} == {100}
+    assert catalog.photo(refined.deepened[0].photo_id).macs == 140
+
+
+def test_a_photo_whose_files_are_gone_keeps_its_place(catalog: Catalog, gallery: int, home: Path) -> None:
+    for path in maps(home):
+        path.unlink()
+    first = catalog.search(gallery, "red")
+    gone = first[1].photo
+    catalog.picture_path(gone.content_hash).unlink()
+    refined = catalog.refine(gallery, "red", k=4)
+    assert gone.id not in {photo.photo_id for photo in refined.deepened}
+    assert refined.deepened
+    assert (catalog.photo(gone.id).exit, len(refined.hits)) == (1, 4)
+    score = {hit.photo.id: hit.score for hit in refined.hits}[gone.id]
+    assert score == pytest.approx(first[1].score)
+    with pytest.raises(PictureGone, match=rf"kept picture of {gone.file} is gone"):
+        catalog.deepen(gone.id)
+    with pytest.raises(PictureGone):
+        catalog.explain(gone.id, "red")
+
+
+def test_a_kept_map_is_enough_where_the_picture_is_gone(catalog: Catalog, gallery: int) -> None:
+    for photo in catalog.photos(gallery):
+        catalog.picture_path(photo.content_hash).unlink()
+    assert catalog.refine(gallery, "red", k=2).hits[0].photo.file == "0.png"
+
+
+def test_a_query_spends_no_more_than_its_limit(catalog: Catalog, gallery: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refinement, "LIMIT", 2.0)
+    assert 0 < catalog.refine(gallery, "red", k=4).macs <= 200
+
+
+def test_nothing_in_words_or_photos_refines_nothing(catalog: Catalog, gallery: int) -> None:
+    assert catalog.refine(gallery, " ").hits == []
+    assert catalog.refine(catalog.open_collection("empty"), "red").hits == []
+    assert catalog.summary(gallery).queries == 0
+
+
+def test_a_vector_asks_as_words_do(catalog: Catalog, gallery: int, hazy: FakeEncoder) -> None:
+    red = hazy.encode_text(["red"])[0]
+    assert [hit.row() for hit in catalog.search(gallery, red)] == rows(catalog, gallery)
+    assert catalog.refine(gallery, red, k=2).hits[0].photo.file == "0.png"
+
+
+def test_pages_follow_on_from_each_other(catalog: Catalog, gallery: int) -> None:
+    whole = rows(catalog, gallery, 4)
+    pages = [catalog.search(gallery, "red", 1, offset) for offset in range(5)]
+    assert [hit.row() for page in pages for hit in page] == whole
+    assert [hit.rank for page in pages for hit in page] == [1, 2, 3, 4]
+
+
+def test_a_refined_gallery_stays_refined_after_a_restart(catalog: Catalog, gallery: int, other: Catalog) -> None:
+    refined = catalog.refine(gallery, "red", k=2)
+    assert rows(other, gallery, 2) == [hit.row() for hit in refined.hits]
+    assert other.refine(gallery, "red", k=2).deepened == ()
+    assert other.summary(gallery).macs == catalog.summary(gallery).macs
+
+
+def test_another_process_sees_the_deeper_embeddings(catalog: Catalog, gallery: int, other: Catalog) -> None:
+    before = rows(other, gallery)
+    catalog.refine(gallery, "red", k=4)
+    after = rows(other, gallery)
+    assert after == rows(catalog, gallery)
+    assert after[0]["score"] == pytest.approx(1.0)
+    assert after != before
+    assert len(after) == 4
+
+
+def test_searches_go_on_while_a_refinement_runs(
+    catalog: Catalog, gallery: int, hazy: FakeEncoder, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = rows(catalog, gallery)
+    gate = Gate(hazy, monkeypatch)
+    with ThreadPoolExecutor(6) as threads:
+        refining = threads.submit(catalog.refine, gallery, "red", 2)
+        assert gate.reached.wait(30)
+        try:
+            assert list(threads.map(lambda _: rows(catalog, gallery), range(8), timeout=30)) == [before] * 8
+            assert threads.submit(catalog.ingest, gallery, [upload("b.png", "blue")]).result(30).added == 1
+            assert threads.submit(rows, catalog, gallery).result(30)[-1]["file"] == "b.png"
+            assert not refining.done()
+        finally:
+            gate.opened.set()
+        assert refining.result(30).hits[0].photo.file == "0.png"
+    assert rows(catalog, gallery)[0]["score"] == pytest.approx(1.0)
+
+
+def test_refinements_at_once_do_no_work_twice_and_lose_none(catalog: Catalog, gallery: int, hazy: FakeEncoder) -> None:
+    with ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(lambda query: catalog.refine(gallery, query, 4), ["red", "green", "blue"] * 4))
+    assert sum(photos for photos, *_ in hazy.visits) == sum(photo.exit == 3 for photo in catalog.photos(gallery))
+    told = catalog.summary(gallery)
+    assert (told.queries, told.macs_queries) == (12, sum(refined.macs for refined in found))
+    assert told.macs == sum(photo.macs for photo in catalog.photos(gallery))
+
+
+def test_two_processes_at_once_keep_the_deeper_and_count_both(
+    catalog: Catalog, gallery: int, other: Catalog, hazy: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(hazy, monkeypatch)
+    photo = catalog.photos(gallery)[0]
+    with ThreadPoolExecutor(2) as threads:
+        runs = [threads.submit(each.deepen, photo.id) for each in (catalog, other)]
+        assert gate.reached.wait(30)
+        threading.Event().wait(0.2)  # both have begun
+        gate.opened.set()
+        assert [run.result(30).exit for run in runs] == [3, 3]
+    assert catalog.photo(photo.id).macs == 40 + 60 * len(hazy.visits)
+    assert rows(catalog, gallery) == rows(other, gallery)
+
+
+def test_a_photo_deleted_meanwhile_is_no_error(
+    catalog: Catalog, gallery: int, hazy: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(hazy, monkeypatch)
+    gone = catalog.search(gallery, "red")[0].photo
+    with ThreadPoolExecutor(1) as threads:
+        refining = threads.submit(catalog.refine, gallery, "red", 2)
+        assert gate.reached.wait(30)
+        catalog.remove_photos(gallery, [gone.id])
+        gate.opened.set()
+        assert gone.id not in {hit.photo.id for hit in refining.result(30).hits}
+    with pytest.raises(PhotoMissing):
+        catalog.deepen(gone.id)
+
+
+def test_one_photo_is_run_to_full_depth_on_demand(catalog: Catalog, gallery: int, hazy: FakeEncoder) -> None:
+    photo = catalog.photos(gallery)[0]
+    assert catalog.deepen(photo.id).exit == 3
+    assert catalog.deepen(photo.id).macs == 100
+    assert len(hazy.visits) == 1, "what is deep stays as it is"
+    assert catalog.summary(gallery).queries == 0
+
+
+def test_explaining_shows_the_score_at_every_exit_and_keeps_nothing(catalog: Catalog, gallery: int) -> None:
+    hit = catalog.search(gallery, "red")[0]
+    scores = catalog.explain(hit.photo.id, "red")
+    assert len(scores) == 3
+    assert scores[0] == pytest.approx(hit.score, abs=0.01)  # the picture is kept as a JPEG
+    assert scores[2] > scores[0]
+    assert catalog.photo(hit.photo.id).exit == 1
+    assert catalog.explain(hit.photo.id, " ") == []
+    assert catalog.summary(gallery).macs == 160
+
+
+def test_another_model_never_refines(store: Store, gallery: int) -> None:
+    newer = FakeEncoder(identity=FakeIdentity(weights="c" * 64))
+    later = Catalog(store, lambda: newer)  # type: ignore[arg-type,return-value]
+    with pytest.raises(ModelChanged):
+        later.refine(gallery, "red")
+    assert newer.visits == []

@@ -120,7 +120,7 @@ def test_who_stays_away_is_forgotten_with_all_there_was(
     with pytest.raises(PhotoMissing):
         catalog.photo(photo.id)
     assert not store.picture_path(photo.content_hash).exists()
-    assert galleries[0] not in catalog._indexes
+    assert galleries[0] not in catalog._rankings._indexes
     assert [hit.photo.file for hit in catalog.search(galleries[1], "red")] == ["a"]
     assert catalog.summary(local).photos == 1
     assert len(list(home.glob("pictures/**/*.jpg"))) == 2

@@ -75,7 +75,9 @@ def folder_photos(folder: Path) -> list[Path]:
 def adopt(
     encoder: Encoder, parts: Parts, out: Path, say: Callable[[str], None], on_progress: OnProgress | None = None
 ) -> Encoder:
-    """Fit exits to an encoder that has none, write them, and print what they are worth on photos nothing was fitted on.
+    """Fit exits to an encoder, write them, and say what they are worth on photos that nothing was fitted on.
+
+    Exits that it has are left aside.
 
     Args:
         out: where exit weights and the cache of features are written; a fit that was stopped goes on from there.
@@ -92,7 +94,8 @@ def adopt(
 
         def heard(line: str) -> None:
             say(line)
-            tell(f"looking at photos for {name}", *_counted(line, len(examples)))
+            if (done := line.split(" ", 1)[0]).isdigit():
+                tell(f"looking at photos for {name}", int(done), len(examples))
 
         found = cached(out / "training" / f"features-{name}", seer, examples, heard)
         if len(found.texts):
@@ -106,7 +109,7 @@ def adopt(
             ("readouts", parts.readouts),
             ("gates", parts.gates),
             ("prices", parts.prices),
-            ("the curve", parts.judged),
+            ("curve", parts.judged),
         )
     )
     looked = time.monotonic()
@@ -211,9 +214,3 @@ def _checked(parts: Parts) -> Parts:
 def _place(example: Example) -> float:
     """Where a photo stands between 0 and 1, by its name alone: it lands in the same part every time."""
     return int.from_bytes(hashlib.sha256(example.path.name.encode()).digest()[:4], "big") / 2**32
-
-
-def _counted(line: str, total: int) -> tuple[int, int]:
-    """How far a line "N of M photos" says it is."""
-    first = line.split(" ", 1)[0]
-    return (int(first) if first.isdigit() else 0), total

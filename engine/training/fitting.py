@@ -185,7 +185,7 @@ def fit(data: Path, model: str | None = None, out: Path | None = None, say: Call
     """
     encoder = load_encoder(model)
     folder = out or encoder.folder
-    if encoder.exits == 1:
+    if not any(exit.channels for exit in encoder.modules.exits):  # readouts with branches were trained with the model
         from engine.training.adopting import fit_captions
 
         fit_captions(encoder, data, out, say)
