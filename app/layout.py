@@ -26,7 +26,9 @@ from engine.query import LONGEST
 ASSETS = Path(__file__).parents[1] / "assets"
 SCRIPT, GLIDE, SCREENS = ((ASSETS / name).read_text("utf-8") for name in ("page.js", "glide.js", "present.js"))
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-MANY: dict[str, Any] = {**PRIVATE, "concurrency_limit": 8}
+# A new question does not wait until the last one has been looked at again.
+MANY: dict[str, Any] = {**PRIVATE, "concurrency_limit": 8, "trigger_mode": "multiple"}
+LATEST: dict[str, Any] = {**MANY, "trigger_mode": "always_last"}
 
 
 def ours(elem_id: str, value: str = "", script: str = "") -> gr.HTML:
@@ -151,7 +153,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
         tabs.select(search.turned, visit, None, **MANY)
         for listen in (query.submit, suggestions.again, picture.upload, panel.alike):
             listen(search.seen, visit, tabs, **MANY)
-        asked = query.submit(search.searched, [query, refine, visit], found, trigger_mode="always_last", **MANY)
+        asked = query.submit(search.searched, [query, refine, visit], found, **MANY)
         again = suggestions.again(search.again, [refine, visit], [query, *found], **MANY)
         pictured = picture.upload(search.pictured, [picture, refine, visit], [picture, query, *found], **MANY)
         alike = panel.alike(search.alike, [refine, visit], [query, *found], **MANY)
@@ -172,7 +174,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
             galleries.whole, visit, whole, **MANY
         )
         compare_tab.select(compare.shown, visit, [race, sides], **MANY)
-        budget.change(galleries.prospect, [budget, visit], prospect, trigger_mode="always_last", **MANY)
+        budget.change(galleries.prospect, [budget, visit], prospect, **LATEST)
         apply.click(budgets.applied, [budget, visit], [applied, stop_apply], concurrency_limit=2, **PRIVATE).then(
             galleries.whole, visit, whole, **MANY
         )

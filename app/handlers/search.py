@@ -13,7 +13,7 @@ from app.context import Context
 from app.handlers.photo import gates_of
 from app.views import head, notes, photo, results
 from app.visit import Visit
-from engine.catalog import Deepened, Hit
+from engine.catalog import Deepened, GallerySummary, Hit
 from engine.errors import EngineError
 from engine.query import DROPPED
 from engine.relevance import relevant
@@ -88,7 +88,7 @@ class Search:
         try:
             if len(visit.hits) < self._wanted(visit):
                 visit.hits = self._hits(visit)
-            return self._grid(visit)
+            return self._grid(visit, self._context.access.gallery(visit.gallery, visit))
         except EngineError as error:
             return notes.problem(str(error))
 
@@ -96,16 +96,16 @@ class Search:
         """What fits the visit's query: at once, and then with the photos in doubt looked at again."""
         catalog, access = self._context.catalog, self._context.access
         try:
-            access.gallery(visit.gallery, visit)
+            summary = access.gallery(visit.gallery, visit)
             assert visit.gallery is not None
             catalog.require_model(visit.gallery)  # another model's photos do not fit this one's strip
             vector = catalog.embed_query(visit.gallery, visit.query, visit.dropped)
             if vector is None:
-                yield self._unasked(visit)
+                yield self._unasked(visit, summary)
                 return
             visit.hits = self._hits(visit, vector)
             visit.photo = visit.hits[0].photo.id if visit.hits else None
-            yield self._found(visit, head.LOOKING_AGAIN if refine and visit.hits else "")
+            yield self._found(visit, summary, head.LOOKING_AGAIN if refine and visit.hits else head.FIRST_ANSWER)
             if refine and visit.hits:
                 yield self._refined(visit, vector)
         except EngineError as error:
@@ -113,7 +113,7 @@ class Search:
 
     def _refined(self, visit: Visit, vector: np.ndarray) -> Found:
         assert visit.gallery is not None
-        shown = visit.query, visit.gallery
+        shown, best = (visit.query, visit.gallery), visit.photo
         standing = relevant([hit.score for hit in visit.hits])
         refinement = self._context.catalog.refine(visit.gallery, vector, min(max(standing, SURE[0]), SURE[1]))
         if (visit.query, visit.gallery) != shown:  # the visitor has gone on to something else meanwhile
@@ -123,7 +123,12 @@ class Search:
         if refinement.deepened:
             visit.hits = self._hits(visit, vector)
             visit.deepened = {id: _moved(d, before, visit.rank(id)) for id, d in visit.deepened.items()}
-        return self._found(visit, head.refined(refinement, list(visit.deepened.values())))
+        kept = visit.photo != best  # another photo was selected meanwhile, and stays
+        if not kept:
+            visit.photo = visit.hits[0].photo.id
+        summary = self._context.access.gallery(visit.gallery, visit)
+        found = self._found(visit, summary, head.refined(refinement, list(visit.deepened.values())))
+        return found._replace(panel=gr.skip()) if kept else found
 
     def _wanted(self, visit: Visit) -> int:
         return max(POOL, (visit.unfolded + 1) * PAGE)
@@ -135,33 +140,31 @@ class Search:
             vector = catalog.embed_query(visit.gallery, visit.query, visit.dropped)
         return catalog.search(visit.gallery, vector, self._wanted(visit)) if vector is not None else []
 
-    def _found(self, visit: Visit, answer: str) -> Found:
-        return Found(*self._around(visit), self._bar(visit, answer), self._grid(visit), self._panel(visit))
+    def _found(self, visit: Visit, summary: GallerySummary, answer: str) -> Found:
+        around, bar = self._around(visit, summary), self._bar(visit, summary, answer)
+        return Found(*around, bar, self._grid(visit, summary), self._panel(visit))
 
-    def _bar(self, visit: Visit, status: str) -> str:
-        summary = self._context.access.gallery(visit.gallery, visit)
+    def _bar(self, visit: Visit, summary: GallerySummary, status: str) -> str:
         asked = {"gallery": summary.link, "q": visit.query} if summary.link else {"q": visit.query}
         sharable = (summary.kind == "demo" or summary.link is not None) and "photo:" not in visit.query
         share = f"?{urlencode(asked)}" if sharable else ""
         return head.bar(status, export.links(visit.query, visit.hits[:PAGE]), share)
 
-    def _around(self, visit: Visit) -> tuple[str, str]:
+    def _around(self, visit: Visit, summary: GallerySummary) -> tuple[str, str]:
         """The headline, and what may be asked."""
         context = self._context
-        summary = context.access.gallery(visit.gallery, visit)
         examples = [query.query for query in context.demo.queries[:EXAMPLES]] if summary.kind == "demo" else []
         earlier = visit.earlier(examples)
         return head.headline(summary, context.comparison.last(summary.id)), head.suggestions(examples, earlier)
 
-    def _grid(self, visit: Visit) -> str:
+    def _grid(self, visit: Visit, summary: GallerySummary) -> str:
         if not visit.hits:
             return notes.note("An empty gallery", "Add photos first, then type what to look for.")
         hits, standing = visit.hits, min(relevant([hit.score for hit in visit.hits]), PAGE)
         shown = hits[: standing if not visit.unfolded else max(standing, visit.unfolded * PAGE)]
-        summary = self._context.access.gallery(visit.gallery, visit)
         more = min(PAGE, summary.photos - len(shown))
         return results.results(
-            shown, self._context.drawing, self._context.address, standing, max(more, 0), visit.deepened
+            shown, self._context.drawing, self._context.address, standing, max(more, 0), visit.deepened, visit.photo
         )
 
     def _panel(self, visit: Visit) -> str:
@@ -171,19 +174,18 @@ class Search:
         best = visit.hits[0].photo
         return photo.panel(best, context.drawing, gates_of(best), context.address, credit=context.credit(best))
 
-    def _unasked(self, visit: Visit) -> Found:
+    def _unasked(self, visit: Visit, summary: GallerySummary) -> Found:
         """A gallery when nothing is asked: its first photos."""
         context = self._context
-        summary = context.access.gallery(visit.gallery, visit)
         photos = context.catalog.photos(summary.id, limit=PAGE)
         visit.photo = photos[0].id if photos else None
         if not photos:
             empty = notes.note("An empty gallery", "Add photos first, then type what to look for.")
-            return Found(*self._around(visit), head.bar(), empty, "")
+            return Found(*self._around(visit, summary), head.bar(), empty, "")
         grid = results.shelf(photos, context.drawing, context.address, summary.photos - len(photos))
         first = photos[0]
         panel = photo.panel(first, context.drawing, gates_of(first), context.address, credit=context.credit(first))
-        return Found(*self._around(visit), head.bar(), grid, panel)
+        return Found(*self._around(visit, summary), head.bar(), grid, panel)
 
 
 def only(grid: str) -> Found:

@@ -48,6 +48,9 @@ def bar(status: str = "", links: str = "", share: str = "") -> str:
 LOOKING_AGAIN = '<span class="busy">Looking again at photos whose place is in doubt …</span>'
 
 
+FIRST_ANSWER = "Answered from what is indexed: no photo was looked at again."
+
+
 def refined(found: Refinement, deepened: Sequence[Deepened]) -> str:
     """What a refined answer cost, and what it changed.
 

@@ -20,6 +20,7 @@ def results(
     standing: int,
     more: int = 0,
     deepened: Mapping[int, Deepened] = NOBODY,
+    current: int | None = None,
 ) -> str:
     """Photos found, best first.
 
@@ -27,12 +28,17 @@ def results(
         standing: how many stand out; a line is drawn after them.
         more: photos that are folded away behind a button.
         deepened: what was looked at again for this query, by photo.
+        current: the selected one; by default the best.
     """
     best = hits[0].score if hits else 0.0
-    cards = [
-        card(hit.photo, drawing, address, _similarity(hit, best), hit.rank == 1, deepened.get(hit.photo.id))
-        for hit in hits
-    ]
+    if current is None and hits:
+        current = hits[0].photo.id
+
+    def one(hit: Hit) -> str:
+        similarity, again = _similarity(hit, best), deepened.get(hit.photo.id)
+        return card(hit.photo, drawing, address, similarity, hit.photo.id == current, again)
+
+    cards = [one(hit) for hit in hits]
     parts = [f'<ol class="grid" aria-label="Results, best first">{"".join(cards[:standing])}</ol>']
     if standing < len(cards) + more:
         parts.append('<p class="falls"><span>relevance falls off here</span></p>')
