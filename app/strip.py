@@ -49,6 +49,12 @@ class Drawing:
         left = [exit for exit, gate in enumerate(gates.tolist(), start=1) if gate >= 0.5]
         return left[0] if left else photo.exit
 
+    @property
+    def full(self) -> "Course":
+        """The way through the bare full encoder: its one pass, all of it."""
+        stages = [stage for stage in self.stages if stage.size == self.stages[-1].size]
+        return Course(stages, [True] * len(stages))
+
     def courses(self, budget: float | None, exits: int) -> "list[Course]":
         """The ways of photos that leave at each exit at a budget."""
         return [course(self.stages, self.open(budget), exit, exit) for exit in range(1, exits + 1)]

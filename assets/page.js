@@ -38,7 +38,7 @@ element.addEventListener("click", (event) => {
   if (!name) return;
   if (button.matches(".hit")) mark(button);
   if (name === "discard" && !confirm("Delete this photo?")) return;
-  button.classList.toggle("waiting", !button.matches(".hit"));
+  button.classList.toggle("waiting", !button.matches(".hit") && name !== "present"); // until its part is drawn anew
   trigger(name, { ...button.dataset });
 });
 

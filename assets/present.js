@@ -17,7 +17,7 @@ function leave() {
 
 Object.assign(ours, { on: () => turn(1), back: () => turn(-1), leave });
 
-element.addEventListener("keydown", (event) => {
+document.addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, PageDown: 1, " ": 1, ArrowLeft: -1, PageUp: -1 }[event.key];
   if (!step || !dialog()?.open || (event.key === " " && event.target.matches("button"))) return;
   event.preventDefault();

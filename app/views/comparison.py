@@ -11,6 +11,8 @@ from engine.agreement import Agreement
 from engine.catalog import Photo
 from engine.race import Lap, Race
 
+NO_MOVE = '<span class="move"></span>'
+
 
 def invitation(photos: int, most: int) -> str:
     """Nothing has been compared yet."""
@@ -43,18 +45,19 @@ def race_result(race: Race | None) -> str:
     """The last race, as a number that can be said aloud."""
     if race is None:
         return ""
-    longest = max(race.full_per_second, race.early_per_second)
+    slowest = min(race.full_per_second, race.early_per_second)
 
-    def lane(name: str, rate: float, kind: str) -> str:
+    def lane(name: str, rate: float) -> str:
+        # As long as the time it took: filled is computed, hollow is saved.
         return (
-            f'<li class="{kind}"><span>{name}</span><i style="--part:{rate / longest:.3f}"></i>'
+            f'<li><span>{name}</span><i style="--part:{slowest / rate:.3f}"></i>'
             f"<b>{rate:.1f}<small> images/s</small></b></li>"
         )
 
     faster = times(race.speedup) + " as fast" if race.speedup >= 1 else f"{percent(race.speedup)} of the speed"
     return (
         f'<figure class="race"><figcaption><h2><b>{faster}</b>, measured</h2></figcaption><ol>'
-        f"{lane('Stopping early', race.early_per_second, 'early')}{lane('Full encoder', race.full_per_second, 'full')}"
+        f"{lane('Stopping early', race.early_per_second)}{lane('Full encoder', race.full_per_second)}"
         f"</ol><p>{date(race.at)} on this machine · the same {many(race.photos)}, one run, interleaved, decoding left "
         f"out on both sides · budget {percent(race.budget)}, {percent(race.macs_share)} of the MACs ran</p></figure>"
     )
@@ -98,12 +101,12 @@ def sides(
 
 
 def _row(photo: Photo, drawing: Drawing, address: Address, rank: int, move: str, shared: bool, early: bool) -> str:
-    bar = strip(drawing.course(photo)) if early else ""
+    bar = strip(drawing.course(photo) if early else drawing.full)
     lone = "" if shared else ' class="lone"'
     return (
         f'<li{lone}><span class="rank">{rank}</span><img src="{escape(address(photo, "grid"))}" width="4" height="3"'
         f' alt="{escape(described(photo.file))}" loading="lazy" decoding="async">'
-        f'<span class="what">{bar}<small>{escape(photo.file)}</small></span>{move}</li>'
+        f'<span class="what">{bar}<small>{escape(photo.file)}</small></span>{move or NO_MOVE}</li>'
     )
 
 

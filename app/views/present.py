@@ -76,15 +76,14 @@ def _photo(photo: Photo, drawing: Drawing, address: Address) -> str:
 def _speed(race: Race | None, summary: GallerySummary, drawing: Drawing) -> str:
     if race is None:
         return _screen("–", "speed-up not measured yet", "", "Open Compare and start a race; it takes a moment.")
-    longest = max(race.full_per_second, race.early_per_second)
+    slowest = min(race.full_per_second, race.early_per_second)
     drawn = (
-        f'<ol class="lanes"><li><span>stopping early</span><i style="--part:{race.early_per_second / longest:.3f}">'
-        f'</i></li><li class="full"><span>full encoder</span><i style="--part:{race.full_per_second / longest:.3f}">'
-        "</i></li></ol>"
+        f'<ol class="lanes"><li><span>stopping early</span><i style="--part:{slowest / race.early_per_second:.3f}">'
+        f'</i></li><li><span>full encoder</span><i style="--part:{slowest / race.full_per_second:.3f}"></i></li></ol>'
     )
     return _screen(
         times(race.speedup),
-        "as fast as the full encoder, measured",
+        "as fast as the full encoder, measured: the bars are time",
         drawn,
         f"{race.early_per_second:.1f} against {race.full_per_second:.1f} images a second, "
         f"{many(race.photos)}, {date(race.at)}",
