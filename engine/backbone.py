@@ -15,6 +15,8 @@ from engine.errors import EngineError
 from engine.fusion import fuse_for_inference
 from engine.towers import WORKS, Step, Tower, cut, kind_of
 
+TEXTS = 64  # run at once: a tower that pads to 77 tokens needs half a gigabyte for a few hundred
+
 
 class ModelUnreadable(EngineError):
     """A model that is not there, is damaged, or cannot be cut into stages."""
@@ -127,8 +129,12 @@ class Backbone:
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """(N, D) float32 on the CPU, unit length. Texts longer than the tower reads are cut by its tokenizer.
 
-        An HF tower gets no more padding than the batch's longest text needs: padding is masked, so it only costs time.
+        An HF tower gets no more padding than the longest text beside it needs: it is masked, and only costs time.
         """
+        parts = [self._encode_texts(texts[i : i + TEXTS]) for i in range(0, len(texts), TEXTS)]
+        return torch.cat(parts) if parts else torch.empty(0, self.dim)
+
+    def _encode_texts(self, texts: Sequence[str]) -> Tensor:
         ids = self.tokenize(list(texts))
         padding = getattr(getattr(getattr(self.model, "text", None), "config", None), "pad_token_id", None)
         if padding is not None:
