@@ -85,8 +85,9 @@ def build(context: Context, secret: str) -> gr.Blocks:
                     with gr.Column(scale=3, min_width=320):
                         curve = ours("curve")
                 offer = ours("offer")
-                fit = gr.Button("Fit exit modules on this gallery", visible=False, variant="primary", elem_id="fit")
-                stop_fit = gr.Button("Stop", visible=False, elem_id="stop-fit")
+                with gr.Row(elem_id="fit-row"):
+                    fit = gr.Button("Fit exit modules on this gallery", visible=False, variant="primary", elem_id="fit")
+                    stop_fit = gr.Button("Stop", visible=False, elem_id="stop-fit")
                 with gr.Row(elem_id="manage"):
                     with gr.Column(scale=5, min_width=320, elem_id="knob"):
                         ours(
