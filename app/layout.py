@@ -178,7 +178,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
         budget.change(galleries.prospect, [budget, visit], prospect, **LATEST)
         apply.click(budgets.applied, [budget, visit], [applied, stop_apply], concurrency_limit=2, **PRIVATE).then(
             galleries.whole, visit, whole, **MANY
-        )
+        ).then(search.refreshed, visit, found, **MANY)
         title.submit(galleries.renamed, [title, visit], [gallery, done], **MANY)
         public.input(galleries.published, [public, visit], link, **MANY)
         delete.click(

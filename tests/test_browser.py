@@ -208,6 +208,7 @@ def test_photos_in_doubt_are_looked_at_again(visit: Visit, look: str, tmp_path: 
         assert page.locator("#grid li[data-again] .strip .new").count()
         page.wait_for_timeout(2500 if look == "wide" else 0)  # cards glide, strips fill
         keep(page, f"refined-{look}")
+        page.context.close()  # before the server goes
 
 
 @pytest.mark.parametrize("look", LOOKS)

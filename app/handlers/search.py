@@ -11,6 +11,7 @@ import numpy as np
 from app import export
 from app.context import Context
 from app.handlers.photo import gates_of
+from app.suggestions import suggestions
 from app.views import head, notes, photo, results
 from app.visit import Visit
 from engine.catalog import Deepened, GallerySummary, Hit
@@ -40,6 +41,7 @@ class Search:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._suggested: dict[int, tuple[int, list[str]]] = {}  # gallery -> photos it had, and queries that fitted
 
     def searched(self, text: str, refine: bool, visit: Visit) -> Iterator[Found]:
         """Words were typed."""
@@ -81,6 +83,10 @@ class Search:
     def seen(self, visit: Visit) -> Any:
         """Something was asked: its answer is seen among the results, or compared. Returns: tabs."""
         return gr.skip() if visit.tab == COMPARE else gr.update(selected="results")
+
+    def refreshed(self, visit: Visit) -> Iterator[Found]:
+        """The gallery has changed under its ranking."""
+        yield from self.answers(False, visit)
 
     def more(self, visit: Visit) -> str:
         """More of the ranking was asked for. Returns: grid."""
@@ -153,9 +159,19 @@ class Search:
     def _around(self, visit: Visit, summary: GallerySummary) -> tuple[str, str]:
         """The headline, and what may be asked."""
         context = self._context
-        examples = [query.query for query in context.demo.queries[:EXAMPLES]] if summary.kind == "demo" else []
+        examples = self._examples(summary)
         earlier = visit.earlier(examples)
         return head.headline(summary, context.comparison.last(summary.id)), head.suggestions(examples, earlier)
+
+    def _examples(self, summary: GallerySummary) -> list[str]:
+        """Queries that fit the gallery: the demo's own, or what the first photos of another one were taken for."""
+        if summary.kind == "demo":
+            return [query.query for query in self._context.demo.queries[:EXAMPLES]]
+        known, found = self._suggested.get(summary.id, (0, []))
+        if known != summary.photos:
+            found = suggestions(self._context.catalog.photos(summary.id, limit=POOL), EXAMPLES)
+            self._suggested[summary.id] = summary.photos, found
+        return found
 
     def _grid(self, visit: Visit, summary: GallerySummary) -> str:
         if not visit.hits:

@@ -1,0 +1,32 @@
+import base64
+import csv
+import io
+import json
+import re
+from dataclasses import replace
+
+from app.export import as_csv, as_json, links
+from engine.catalog import Hit
+from tests.app.shown import EVIL, PHOTO
+
+HITS = [Hit(1, 0.4, PHOTO), Hit(2, 0.3, replace(PHOTO, file="=1+1.jpg")), Hit(3, 0.2, replace(PHOTO, file=EVIL))]
+
+
+def test_a_table_has_a_line_for_each_photo_and_no_formula() -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(HITS))))
+    assert [row["file"] for row in rows] == ["otter-on-rock.jpg", "'=1+1.jpg", EVIL]
+    assert (rows[0]["rank"], rows[0]["exit"], rows[0]["macs_share"]) == ("1", "2", "0.7")
+
+
+def test_json_holds_the_query_and_what_was_found() -> None:
+    told = json.loads(as_json("2:dog - cat", HITS))
+    assert told["query"] == "2:dog - cat"
+    assert told["results"][1]["file"] == "=1+1.jpg"
+
+
+def test_links_carry_the_files_themselves() -> None:
+    html = links(EVIL, HITS)
+    assert "<script" not in html
+    found = [base64.b64decode(part).decode() for part in re.findall(r"base64,([A-Za-z0-9+/=]+)", html)]
+    assert found == [as_csv(HITS), as_json(EVIL, HITS)]
+    assert links("dog", []) == ""

@@ -1,0 +1,24 @@
+from dataclasses import replace
+
+from app.suggestions import suggestions
+from engine.catalog import Photo
+from tests.app.shown import PHOTO
+
+
+def seen(*phrases: tuple[str, float]) -> Photo:
+    return replace(PHOTO, phrases=((("a start", 0.9),), (), tuple(phrases)))
+
+
+def test_what_photos_were_taken_for_most_often_comes_first_then_what_fitted_best() -> None:
+    photos = [
+        seen(("a cat", 0.9), ("a dog", 0.1)),
+        seen(("a beach", 0.3)),
+        seen(("a beach", 0.2)),
+        seen(("a dog", 0.4)),
+    ]
+    assert suggestions(photos, 3) == ["a beach", "a cat", "a dog"]
+    assert suggestions(photos, 1) == ["a beach"]
+
+
+def test_photos_without_guide_texts_suggest_nothing() -> None:
+    assert suggestions([replace(PHOTO, phrases=((), ()))], 5) == []
