@@ -127,7 +127,8 @@ def keep(page: Page, name: str) -> None:
     page.evaluate("document.activeElement?.blur()")
     page.mouse.move(0, 0)
     page.wait_for_function(
-        "[...document.images].every((i) => i.complete || i.getBoundingClientRect().top > innerHeight)"
+        "[...document.images].every((i) =>"
+        " i.complete || !i.getClientRects().length || i.getBoundingClientRect().top > innerHeight)"
     )
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
