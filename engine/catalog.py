@@ -252,10 +252,10 @@ class Catalog:
         with turn:
             before = self._rankings.ranking(collection_id, encoder, vector, k)
             deepening = self._deepening(encoder, before.candidates)
-            decide(deepening, before, vector, k)
+            deciding = decide(deepening, before, vector, k)
             found = deepening.deeper()
             candidates = [candidate.image_id for candidate in before.candidates]
-            self._store.deepen(collection_id, stamp_of(encoder), found, candidates)
+            self._store.deepen(collection_id, stamp_of(encoder), found, candidates, deciding)
         after = self._rankings.ranking(collection_id, encoder, vector, k) if found else before
         ranks = [{image_id: rank for rank, image_id in enumerate(r.ids[:k], start=1)} for r in (before, after)]
         stood = {candidate.image_id: candidate.exit for candidate in before.candidates}
@@ -265,7 +265,7 @@ class Catalog:
                 Deepened(f.image_id, stood[f.image_id], f.exit, f.macs, *(r.get(f.image_id) for r in ranks))
                 for f in found
             ),
-            macs=deepening.macs,
+            macs=deepening.macs + deciding,
             full_macs=encoder.full_macs,
             seconds=time.perf_counter() - began,
         )

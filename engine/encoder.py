@@ -24,6 +24,7 @@ from engine.guidance import content_distribution, read_guide_texts, statistics
 from engine.hub import HubUnreachable, fetch_exits
 from engine.ladder import Ladder
 from engine.sources import Loaded, load_model
+from engine.reading import GATE_MACS, described, described_macs, relations
 from engine.tgem import HEAD, ExitModules, first_exit
 from engine.towers import Tower
 
@@ -158,6 +159,39 @@ class Encoder:
         return self.backbone.encode_text(texts).numpy()
 
     @torch.inference_mode()
+    def foresee(
+        self, query: np.ndarray, vectors: np.ndarray, exits: np.ndarray, scores: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What a query's candidates will score at full depth, as the T-GEMs of their exits read them.
+
+        Args:
+            query: (D,).  vectors: (M, D).  exits: (M,) 1-based, where each stands.
+            scores: (M,) calibrated ones, which say how the candidates stand to each other.
+        Returns: (M,) expected scores, and (M,) deviations of the true ones around them; 0 at full depth.
+        """
+        deviations = np.array([self.calibrations[k - 1].deviation for k in exits], np.float32)
+        open = np.flatnonzero(exits < self.exits)
+        if not len(open) or not self.guide_texts:
+            return scores, deviations
+        expected = torch.from_numpy(np.ascontiguousarray(scores, np.float32))[None]
+        asked, photos = (
+            described(torch.from_numpy(np.ascontiguousarray(v, np.float32))[None], self.guides, self.backbone.sharpness)
+            for v in (query, vectors)
+        )
+        seen = relations(expected, torch.from_numpy(query)[None], asked, photos)[0]  # (M, R)
+        found = expected[0].numpy().copy()
+        for k in np.unique(exits[open]).tolist():
+            places = np.flatnonzero(exits == k)
+            shift, factor = self.modules.query_gates[k - 1](seen[places])
+            found[places] += shift.numpy()
+            deviations[places] *= factor.numpy()
+        return found, deviations
+
+    def foresee_macs(self, candidates: int) -> int:
+        """MACs of `foresee`."""
+        return (candidates + 1) * described_macs(self.guides) + candidates * GATE_MACS
+
+    @torch.inference_mode()
     def encode(self, pixels: np.ndarray, budget: float = DEFAULT_BUDGET) -> list[Encoding]:
         """Encode photos, each as far as its gates ask for.
 
@@ -277,6 +311,17 @@ class Encoder:
         """
         run = BatchRun(len(pixels), 0)
         return self._course(run, self._input(pixels, self.ladder.pass_of(exit - 1).size), exit - 1)[0].cpu().numpy()
+
+    @torch.inference_mode()
+    def read_at(self, pixels: np.ndarray, size: int) -> np.ndarray:
+        """Embeddings at the end of one pass over an input of any size, for towers that read any.
+
+        Returns: (B, D) float32, unit length.
+        """
+        state = self._input(pixels, size)
+        for _, work in self._steps():
+            state = work(state)
+        return state.numpy()
 
     @torch.inference_mode()
     def run_to(self, pixels: np.ndarray, exit: int) -> list[Visit]:

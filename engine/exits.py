@@ -7,8 +7,8 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load, save, save_file
 from torch import Tensor
 
 from engine.backbone import Backbone, ModelUnreadable
@@ -18,6 +18,8 @@ from engine.hub import Snapshot
 from engine.tgem import Exit, ExitModules
 
 SOURCE = "source.json"  # where exit weights that are not of this machine came from
+VARIANTS = "variants"  # folder beside the exit weights: other seeds and ablations, which only `evaluate` looks at
+SHUFFLED = "shuffled-guide-texts"  # the variant whose guide texts mean nothing
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def save_exits(folder: Path, exits: FittedExits, weights: str, model: str = "") 
     """
     stored = save({name: _kept(t).contiguous() for name, t in exits.modules.state_dict().items()})
     about = {
-        "format": 2,
+        "format": 3,
         "model": model,
         "weights": weights,
         "modules": hashlib.sha256(stored).hexdigest(),
@@ -131,6 +133,34 @@ def source_of(folder: Path) -> str:
         return f"{source['repo']}@{source['commit']}"
     except (OSError, ValueError, KeyError, TypeError):
         return ""
+
+
+def save_variant(folder: Path, name: str, exits: FittedExits, weights: str) -> None:
+    """Write gates and query gates fitted in another way beside a model's exits, whose readouts they share."""
+    gates = {n: t.half().contiguous() for n, t in exits.modules.state_dict().items() if "gates." in n}
+    about = {
+        "weights": weights,
+        "plans": json.dumps([asdict(plan) for plan in exits.plans]),
+        "calibrations": json.dumps([asdict(calibration) for calibration in exits.calibrations]),
+    }
+    (folder / VARIANTS).mkdir(exist_ok=True)
+    save_file(gates, folder / VARIANTS / f"{name}.safetensors", about)
+
+
+def load_variants(folder: Path, exits: FittedExits, weights: str) -> dict[str, FittedExits]:
+    """The variants beside a model's exits by name; those fitted on other weights are passed over."""
+    found = {}
+    for path in sorted((folder / VARIANTS).glob("*.safetensors")):
+        with safe_open(path, framework="pt") as stored:
+            about = stored.metadata()
+            if about["weights"] != weights:
+                continue
+            modules = deepcopy(exits.modules)
+            modules.load_state_dict({name: stored.get_tensor(name).float() for name in stored.keys()}, strict=False)  # noqa: SIM118
+        plans = tuple(Plan(tuple(row["open"]), row["price"]) for row in json.loads(about["plans"]))
+        told = tuple(Calibration(**row) for row in json.loads(about["calibrations"]))
+        found[path.stem] = FittedExits(modules, plans, told)
+    return found
 
 
 def exits_hash(folder: Path, guide_texts: Sequence[str]) -> str:

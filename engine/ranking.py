@@ -23,7 +23,6 @@ class Ranking:
     ids: list[int]
     scores: list[float]  # expected at full depth
     candidates: list[Candidate]  # for running deeper: the first ones, in the same order
-    deviations: np.ndarray  # (M,) of their scores at full depth around the expected ones
 
 
 class Rankings:
@@ -102,7 +101,7 @@ def ranked(
     Args: ids, scores: (N,) best first, as the index has them.  candidates: the first of them, or fewer.
     """
     vectors = np.stack([np.frombuffer(c.vector, np.float32) for c in candidates]) if candidates else np.empty((0, 1))
-    expected, deviations = read(encoder, query, vectors, [c.exit for c in candidates])
+    expected, _ = read(encoder, query, vectors, [c.exit for c in candidates])
     order = np.lexsort((np.array([c.image_id for c in candidates], np.int64), -expected))
     first = [candidates[place].image_id for place in order]
     known = set(first)
@@ -111,7 +110,6 @@ def ranked(
         ids=[*first, *(i for i, _ in rest)],
         scores=[*expected[order].tolist(), *(s for _, s in rest)],
         candidates=[candidates[place] for place in order],
-        deviations=deviations[order],
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from engine.deepening import deepen
+from engine.deepening import Reading, deepen
 from engine.ranking import Ranking, read
 from engine.store import Candidate, Deeper, Phrases
 
@@ -45,19 +45,36 @@ class _Way:
     pixels: np.ndarray | None = None
 
 
-def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int) -> None:
-    """Run the candidates whose place among the first k is in doubt deeper, within the limit of a query."""
-    encoder = deepening.encoder
-    affordable = int(LIMIT * encoder.full_macs / encoder.cost_to(1, encoder.exits, False))
-    runnable = np.isfinite(deepening.costs()[:, -1])
-    expected = np.array(ranking.scores[: len(runnable)])
+def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int) -> int:
+    """Look again at the candidates whose place among the first k is in doubt, within the limit of a query.
 
-    def run(places: Sequence[int]) -> np.ndarray:
-        came = deepening.run(places, encoder.exits)
-        scores, _ = read(encoder, query, deepening.vectors[list(places)], deepening.exits[list(places)])
-        return np.where(came, scores, np.nan)
+    Returns: MACs of deciding it.
+    """
+    encoder, costs = deepening.encoder, deepening.costs()
+    spreads = np.array([calibration.deviation for calibration in encoder.calibrations])
+    calibrated = np.array(ranking.scores[: len(costs)])
+    if not len(costs) or (deepening.exits == encoder.exits).all():
+        return 0
 
-    deepen(expected, np.where(runnable, ranking.deviations, 0), k, affordable, run)
+    def run(_: np.ndarray, places: np.ndarray, target: int) -> Reading:
+        came = deepening.run(places.tolist(), target + 1)
+        scores, deviations = read(encoder, query, deepening.vectors[places], deepening.exits[places])
+        # One that cannot be run keeps its place, and is not asked again.
+        return Reading(np.where(came, scores, calibrated[places]), np.where(came, deviations, 0))
+
+    expected, deviations = encoder.foresee(query, deepening.vectors, deepening.exits, calibrated)
+    deviations = np.where(np.isfinite(costs).any(1), deviations, 0)
+    deepen(
+        Reading(expected[None], deviations[None]),
+        deepening.exits[None] - 1,
+        costs[None],
+        deepening.onward(),
+        spreads,
+        k,
+        LIMIT,
+        run,
+    )
+    return encoder.foresee_macs(len(costs))
 
 
 class Deepening:

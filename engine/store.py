@@ -303,19 +303,27 @@ class Store:
         return fresh
 
     def deepen(
-        self, collection_id: int, stamp: ModelStamp, found: Sequence[Deeper], candidates: Sequence[int] | None = None
+        self,
+        collection_id: int,
+        stamp: ModelStamp,
+        found: Sequence[Deeper],
+        candidates: Sequence[int] | None = None,
+        deciding: int = 0,
     ) -> None:
         """Put deeper encodings in the place of those before, in one transaction.
 
         What was spent is counted even where another query has meanwhile gone as deep; that encoding stays then.
 
-        Args: candidates: images whose places a query asked about; None: no query did.
+        Args:
+            candidates: images whose places a query asked about; None: no query did.
+            deciding: MACs that went into the choice of these.
         Raises: GalleryMissing, ModelChanged.
         """
         lost: list[str] = []
         with self._write() as session:
             collection = _collection(session, collection_id)
             collection.require(stamp)
+            collection.macs_queries += deciding
             for deeper in found:
                 collection.macs_queries += deeper.macs
                 image = session.get(ImageRow, deeper.image_id)

@@ -1,4 +1,4 @@
-"""Text-Guided Exit Modules: a readout and a gate per exit."""
+"""Text-Guided Exit Modules: a readout, a gate and a query-time gate per exit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.guidance import STATISTICS
+from engine.reading import QueryGate
 
 HEAD = "head"  # the stage that ends a pass: the backbone's own projection
 GATE_SIGHT, GATE_HIDDEN = 24, 48
@@ -90,7 +91,7 @@ class Exit:
 
 
 class ExitModules(nn.Module):
-    """Branches, projections and gates of all exits but the last (whose readout is the model's own projection).
+    """Branches, projections and both gates of all exits but the last (whose readout is the model's own projection).
 
     An exit at the end of a pass over a smaller input has a gate alone: the model's own projection reads it, too.
     """
@@ -104,6 +105,7 @@ class ExitModules(nn.Module):
             for k, e in enumerate(exits)
         )
         self.gates = nn.ModuleList(Gate(e.pooled) for e in exits)
+        self.query_gates = nn.ModuleList(QueryGate() for _ in exits)
 
     def seen(self, k: int) -> list[int]:
         """The exits whose pooled features the readout of exit k (0-based) sees: its pass's own, up to itself."""

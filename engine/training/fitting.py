@@ -8,23 +8,23 @@ import torch
 from torch import Tensor
 
 from engine.budget import BUDGET_GRID, Plan
-from engine.deepening import EXACT, Calibration
 from engine.encoder import Encoder, load_encoder
 from engine.errors import EngineError
-from engine.evaluation import recall
-from engine.exits import FittedExits, as_stored, save_exits
-from engine.guidance import content_distribution, divergence, statistics
+from engine.exits import SHUFFLED, FittedExits, as_stored, save_exits, save_variant
+from engine.guidance import STATISTICS, content_distribution, divergence, statistics
+from engine.metrics import recall
 from engine.tgem import ExitModules, first_exit
 from engine.training.captions import gate_photos, read_captions
 from engine.training.features import Features, cached
 from engine.training.objective import caption_distortion, rate_distortion
+from engine.training.querygates import fit_calibrations, fit_query_gates
 
 STEPS = 800
 RATE, WEIGHT_DECAY = 2e-3, 0.05
 PRICES = (0.003, 30.0)  # lambda is drawn log-uniformly between these
 DIVERGENCE_WEIGHT = 0.3
 HIGHEST_LOG_PRICE = 20.0
-RANKED_HIGH = 50  # photos of a query whose scores are calibrated: those that may come to stand on its first page
+APART_WEIGHT = 4.0
 POOL = 3000  # other photos among which captions look for theirs
 SEED = 2605
 
@@ -51,10 +51,12 @@ class Course:
         return first_exit(self.logits(modules, pooled, torch.tensor([[log_price]])).sigmoid())
 
 
-def courses(encoder: Encoder, features: Features) -> list[Course]:
+def courses(encoder: Encoder, features: Features, blind: bool = False) -> list[Course]:
     """The ways through the ladder: one pass over a smaller input and then the whole way, or exits along the depth.
 
     A pass costs more than its gate can win back when a second one follows, so no course has two of them.
+
+    Args: blind: all that p_k shows is 0.
     """
     depth = tuple(encoder.passes[-1].exits.values())[:-1]
     coarse = [(k,) for p in encoder.passes[:-1] for k in p.exits.values()]
@@ -66,7 +68,7 @@ def courses(encoder: Encoder, features: Features) -> list[Course]:
         found.append(
             Course(
                 open,
-                [statistics(seen[k], earlier) for k, earlier in zip(open, before, strict=False)],
+                [statistics(seen[k], earlier) * (not blind) for k, earlier in zip(open, before, strict=False)],
                 torch.tensor([macs[k] / encoder.full_macs for k in (*open, encoder.exits - 1)]),
             )
         )
@@ -159,20 +161,54 @@ def choose_plans(modules: ExitModules, features: Features, ways: Sequence[Course
     return plans
 
 
-def fit_calibrations(features: Features) -> tuple[Calibration, ...]:
-    """What a score at each exit foretells of the score at full depth, among the photos that a query ranks high."""
-    final = features.texts @ features.vectors[:, -1].T  # (T, N)
-    found = []
-    for k in range(features.vectors.shape[1] - 1):
-        scores, places = (features.texts @ features.vectors[:, k].T).topk(min(RANKED_HIGH, len(features.vectors)), 1)
-        deep = final.gather(1, places)
-        slope = float(((scores - scores.mean()) * (deep - deep.mean())).mean() / scores.var(correction=0))
-        offset = float(deep.mean() - slope * scores.mean())
-        found.append(Calibration(slope, offset, float((deep - slope * scores - offset).std(correction=0))))
-    return (*found, EXACT)
+def fit_exits(
+    encoder: Encoder, photos: Features, val: Features, loss: Tensor, seed: int, blind: bool = False
+) -> FittedExits:
+    """Gates, plans, calibrations and query gates of an encoder's exits.
+
+    Args:
+        photos: what gates are fitted on.  val: what courses and prices are chosen on.
+        loss: (N, K) what leaving each photo at each exit costs in meaning.
+        blind: gates see nothing of the guide texts.
+    """
+    modules = fit_gates(encoder.modules, photos.pooled, courses(encoder, photos, blind), loss, seed)
+    if blind:
+        for gate in modules.gates:
+            gate.hidden.weight[:, -STATISTICS:] = 0
+    told = fit_calibrations(photos)
+    fit_query_gates(modules, photos, told, encoder.guides, encoder.backbone.sharpness, seed)
+    stored = as_stored(modules)
+    return FittedExits(stored, tuple(choose_plans(stored, val, courses(encoder, val))), told)
 
 
-def fit(data: Path, model: str | None = None, out: Path | None = None, say: Callable[[str], None] = print) -> None:
+def meaning_lost(encoder: Encoder, photos: Features, around: Features) -> Tensor:
+    """(N, K) What leaving early costs, read off the captions and the guide texts."""
+    lost = caption_distortion(photos.vectors, photos.texts, photos.owner, around.vectors, encoder.backbone.sharpness)
+    # Where an early exit serves the captions better than full depth, that is luck of the draw and no reward.
+    return lost.clamp_min(0) + DIVERGENCE_WEIGHT * text_divergence(encoder, photos)
+
+
+def meaning_lost_without_captions(encoder: Encoder, photos: Features) -> Tensor:
+    """(N, K) The same where photos have no captions: the guide texts, and the photo's own embedding at full depth."""
+    apart = 1 - (photos.vectors * photos.vectors[:, -1:]).sum(-1)
+    return APART_WEIGHT * apart + DIVERGENCE_WEIGHT * text_divergence(encoder, photos)
+
+
+def shuffled(texts: Sequence[str], seed: int = SEED) -> list[str]:
+    """As many phrases of the same words, dealt out anew: guide texts that mean nothing."""
+    words = [word for text in texts for word in text.split()]
+    order = torch.randperm(len(words), generator=torch.Generator().manual_seed(seed)).tolist()
+    dealt = iter([words[place] for place in order])
+    return [" ".join(next(dealt) for _ in text.split()) for text in texts]
+
+
+def fit(
+    data: Path,
+    model: str | None = None,
+    out: Path | None = None,
+    variants: bool = False,
+    say: Callable[[str], None] = print,
+) -> None:
     """Fit the gates of a model's exits to a captioned set and choose how each budget is met.
 
     The gates are fitted on train photos that the readouts have not seen (readouts fit the photos they were trained on
@@ -182,6 +218,7 @@ def fit(data: Path, model: str | None = None, out: Path | None = None, say: Call
         data: folder with `captions.jsonl` and `images`.
         model: its name; None is the embedded model. One without exits gets readouts first.
         out: where the exit weights are written; by default the model's folder.
+        variants: fit other seeds and ablations too, for `evaluate` to set beside it.
     """
     encoder = load_encoder(model)
     folder = out or encoder.folder
@@ -202,15 +239,22 @@ def fit(data: Path, model: str | None = None, out: Path | None = None, say: Call
     around = cached(cache / "features-around", encoder, pool, say)
     val = cached(cache / "features-val", encoder, validation, say)
 
-    distortion = caption_distortion(
-        photos.vectors, photos.texts, photos.owner, around.vectors, encoder.backbone.sharpness
-    )
-    # Where an early exit serves the captions better than full depth, that is luck of the draw and no reward.
-    meaning = distortion.clamp_min(0) + DIVERGENCE_WEIGHT * text_divergence(encoder, photos)
-    modules = fit_gates(encoder.modules, photos.pooled, courses(encoder, photos), meaning)
-    stored = as_stored(modules)
-    plans = choose_plans(stored, val, courses(encoder, val))
-    for budget, plan in zip(BUDGET_GRID, plans, strict=True):
+    loss = meaning_lost(encoder, photos, around)
+    fitted = fit_exits(encoder, photos, val, loss, SEED)
+    for budget, plan in zip(BUDGET_GRID, fitted.plans, strict=True):
         say(f"budget {budget:.2f}: exits {', '.join(str(k + 1) for k in plan.open)}, lambda {plan.price:.4g}")
-    save_exits(folder, FittedExits(modules, tuple(plans), fit_calibrations(photos)), encoder.identity.weights)
+    save_exits(folder, fitted, encoder.identity.weights)
     say(f"exit weights written to {folder}")
+    if not variants:
+        return
+    nonsense = encoder.guided_by(shuffled(encoder.guide_texts))
+    makers: dict[str, Callable[[], FittedExits]] = {
+        "seed-2": lambda: fit_exits(encoder, photos, val, loss, SEED + 1),
+        "seed-3": lambda: fit_exits(encoder, photos, val, loss, SEED + 2),
+        "no-captions": lambda: fit_exits(encoder, photos, val, meaning_lost_without_captions(encoder, photos), SEED),
+        "no-guide-texts": lambda: fit_exits(encoder, photos, val, loss, SEED, blind=True),
+        SHUFFLED: lambda: fit_exits(nonsense, photos, val, meaning_lost(nonsense, photos, around), SEED),
+    }
+    for name, make in makers.items():
+        save_variant(folder, name, make(), encoder.identity.weights)
+        say(f"variant {name} written")

@@ -19,10 +19,10 @@ from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from engine.errors import EngineError
-from engine.evaluation import recall
 from engine.exits import save_exits, unfitted
 from engine.fusion import fold_batch_norms
 from engine.guidance import read_guide_texts
+from engine.metrics import recall
 from engine.sources import model_hash
 from engine.tgem import HEAD, Branch, Exit, ExitModules, pool
 from engine.training.augment import random_views
@@ -34,11 +34,11 @@ from engine.training.objective import cross_entropy, distil, keep_neighbours, ma
 from engine.training.sentences import Sentences
 
 TRUNK = "tf_efficientnet_lite2"
-SIZE = 256
+SIZE = 240
 # Random crops show things larger than whole photos do, so a larger input suits whole ones (FixRes, Touvron 2019):
 # on val, R@10 is 73.7 at 288 px and 72.0 at 256.
 READ_SIZE = 288
-SMALLER_SIZES = tuple(range(112, 241, 16))  # half of the steps read a smaller input, so that coarse passes work
+SMALLER_SIZES = tuple(range(112, 225, 16))  # half of the steps read a smaller input, so that coarse passes work
 COARSE_SIZES = (128, 160, 208)  # passes over a smaller input: 0.20, 0.31 and 0.52 of the MACs
 DEPTH_EXITS = (  # trunk blocks after which an image may leave before the end
     Exit("blocks.3.3", 512, channels=88, stride=16),
@@ -231,7 +231,7 @@ def learning_rate(step: int, steps: int) -> float:
     return 0.5 * (1 + float(np.cos(np.pi * (step - rise) / max(1, steps - rise))))
 
 
-def train(data: Path, out: Path, steps: int = 600, resume: bool = False, say: Callable[[str], None] = print) -> None:
+def train(data: Path, out: Path, steps: int = 400, resume: bool = False, say: Callable[[str], None] = print) -> None:
     """Train the embedded model and write it as an OpenCLIP folder, with its exits' branches beside it.
 
     Args:

@@ -1,0 +1,60 @@
+"""How good a ranking is: recall, and agreement with another ranking. Pure functions of scores."""
+
+import numpy as np
+
+
+def recall(images: np.ndarray, texts: np.ndarray, owner: np.ndarray) -> dict[str, dict[str, float]]:
+    """Recall@1/5/10 in per cent, texts finding images ("t2i") and images finding any of their texts ("i2t").
+
+    Args:
+        images: (N, D) unit length.  texts: (T, D) unit length.  owner: (T,) which image each text describes.
+    Returns: {"t2i": {"r1", "r5", "r10"}, "i2t": {...}}. Equal scores count against the right answer.
+    """
+    return recall_of(texts @ images.T, owner)
+
+
+def recall_of(scores: np.ndarray, owner: np.ndarray) -> dict[str, dict[str, float]]:
+    """`recall` from scores (T, N)."""
+    text_ranks = own_ranks(scores, owner)
+    image_ranks = np.full(scores.shape[1], len(scores))
+    for image in range(scores.shape[1]):
+        mine = owner == image
+        others = scores[~mine, image]
+        image_ranks[image] = (others >= scores[mine, image].max()).sum() if mine.any() else len(scores)
+    return {"t2i": at_ranks(text_ranks), "i2t": at_ranks(image_ranks)}
+
+
+def own_ranks(scores: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """(T,) how many images score at least as high as the text's own, that one left out; scores (T, N)."""
+    own = scores[np.arange(len(scores)), owner]
+    return (scores >= own[:, None]).sum(1) - 1
+
+
+def at_ranks(ranks: np.ndarray) -> dict[str, float]:
+    """Recall@1/5/10 in per cent, of ranks that count from 0."""
+    return {f"r{k}": float((ranks < k).mean() * 100) for k in (1, 5, 10)}
+
+
+def best(scores: np.ndarray, k: int) -> np.ndarray:
+    """(Q, k) places of the best k of each row, best first, equals in order; scores (Q, N)."""
+    top = np.argpartition(-scores, min(k, scores.shape[1] - 1), axis=1)[:, :k]
+    top.sort(1)
+    order = np.argsort(-np.take_along_axis(scores, top, 1), axis=1, kind="stable")
+    return np.take_along_axis(top, order, 1)
+
+
+def overlap(ranking: np.ndarray, reference: np.ndarray) -> float:
+    """Share of the reference's places that stand in the ranking, the mean over rows; both (Q, k)."""
+    return float((ranking[:, :, None] == reference[:, None, :]).any(1).mean())
+
+
+def ndcg(ranking: np.ndarray, reference: np.ndarray) -> float:
+    """Normalised discounted cumulative gain (Jaervelin and Kekaelaeinen 2002) of a ranking against a reference.
+
+    The reference's first place is worth k, its last 1, all else nothing. Both (Q, k), the mean over rows.
+    """
+    k = reference.shape[1]
+    worth = np.arange(k, 0, -1)
+    discount = 1 / np.log2(np.arange(2, k + 2))
+    gains = ((ranking[:, :, None] == reference[:, None, :]) * worth).sum(2)  # (Q, k)
+    return float((gains * discount).sum(1).mean() / (worth * discount).sum())

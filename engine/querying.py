@@ -1,0 +1,142 @@
+"""Queries that look at some photos of an index again: what is found then, and what it costs, on a captioned set."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.deepening import Reading, deepen, pool_size
+from engine.encoder import Encoder
+from engine.metrics import at_ranks, best, ndcg, overlap, own_ranks, recall_of
+from engine.reading import PAGE, Described, described, relations
+from engine.refinement import LIMIT
+from engine.training.features import Features
+
+Row = dict[str, Any]
+AT_ONCE = 500  # queries read together, for the sake of memory
+
+
+class Index:
+    """An index in which each photo stands at some exit; every query starts from it as it is."""
+
+    def __init__(self, encoder: Encoder, features: Features, exits: np.ndarray, plain: bool = False) -> None:
+        """Args: exits: (N,) 0-based, where each photo stands.  plain: read scores by calibrations alone."""
+        self.encoder, self.features, self.exits = encoder, features, exits
+        vectors, self.texts = features.vectors.numpy(), features.texts.numpy()
+        self.owner, self._vectors = features.owner.numpy(), vectors
+        self.final = self.texts @ vectors[:, -1].T  # (T, N)
+        told = encoder.calibrations
+        self.slopes, self.offsets, self.spreads = (
+            np.array([getattr(c, name) for c in told]) for name in ("slope", "offset", "deviation")
+        )
+        self.indexed = vectors[np.arange(len(vectors)), exits]
+        self.expected = self.texts @ self.indexed.T * self.slopes[exits] + self.offsets[exits]  # (T, N)
+        self.pool = best(self.expected, min(pool_size(len(exits), PAGE), len(exits)))  # (T, M)
+        onward = np.full((encoder.exits, encoder.exits), np.inf)
+        for start in range(encoder.exits):
+            for end in range(start + 1, encoder.exits):
+                onward[start, end] = encoder.cost_to(start + 1, end + 1, True) / encoder.full_macs
+        self.onward = onward
+        self._plain, self._read = plain, None
+
+    def reading(self) -> Reading:
+        """What is expected of each query's candidates, (T, M)."""
+        if self._read is None:
+            self._read = self._foresee()
+        return self._read
+
+    def _foresee(self) -> Reading:
+        encoder, places = self.encoder, torch.from_numpy(self.pool)
+        exits = self.exits[self.pool]
+        expected = np.take_along_axis(self.expected, self.pool, 1)
+        deviations = self.spreads[exits]
+        if self._plain:
+            return Reading(expected, deviations)
+        sharpness = encoder.backbone.sharpness
+        photos = described(torch.from_numpy(self.indexed), encoder.guides, sharpness)
+        asked = described(self.features.texts, encoder.guides, sharpness)
+        shifts, factors = np.zeros(expected.shape), np.ones(expected.shape)
+        for rows in torch.arange(len(places)).split(AT_ONCE):
+            here = places[rows]
+            with torch.inference_mode():
+                seen = relations(
+                    torch.from_numpy(expected[rows]).float(),
+                    self.features.texts[rows],
+                    Described(asked.shape[rows], asked.meaning[rows]),
+                    Described(photos.shape[here], photos.meaning[here]),
+                )
+                for k in np.unique(exits[rows]).tolist():
+                    if k < encoder.exits - 1:
+                        mine = exits[rows] == k
+                        shift, factor = encoder.modules.query_gates[k](seen[torch.from_numpy(mine)])
+                        part, scale = shifts[rows], factors[rows]
+                        part[mine], scale[mine] = shift.numpy(), factor.numpy()
+                        shifts[rows], factors[rows] = part, scale
+        return Reading(expected + shifts, deviations * factors)
+
+    def untouched(self) -> Row:
+        """What is found in the index as it is."""
+        return self._row(self.expected, 0.0, 0.0)
+
+    def by_worth(self, worth: float, limit: float = LIMIT) -> Row:
+        """Each query looks again while a look is worth its cost; see `engine.deepening`."""
+        reading, refined = self.reading(), self.expected.copy()
+        np.put_along_axis(refined, self.pool, reading.expected, 1)
+
+        def run(queries: np.ndarray, places: np.ndarray, target: int) -> Reading:
+            photos = self.pool[queries, places]
+            cosines = np.einsum("nd,nd->n", self.texts[queries], self._vectors[photos, target])
+            scores = cosines * self.slopes[target] + self.offsets[target]
+            refined[queries, photos] = scores
+            return Reading(scores, np.full(len(scores), self.spreads[target]))
+
+        exits = self.exits[self.pool]
+        costs = self.onward[exits]
+        looks = deepen(reading, exits, costs, self.onward, self.spreads, PAGE, limit, run, worth)
+        many = len(self.texts)
+        read = 0 if self._plain else self.encoder.foresee_macs(self.pool.shape[1]) / self.encoder.full_macs
+        photos = np.unique(looks.queries * len(self.exits) + self.pool[looks.queries, looks.places])
+        return self._row(refined, len(photos) / many, looks.costs.sum() / many + read)
+
+    def by_rank(self, most: Sequence[int] | np.ndarray | int) -> Row:
+        """Each query runs its best photos to full depth; `most` of them, one number or one for each query."""
+        refined = self.expected.copy()
+        counts = np.broadcast_to(np.asarray(most), len(self.texts))
+        top = best(self.expected, min(int(counts.max()), refined.shape[1]))
+        rows, ranks = np.nonzero(np.arange(top.shape[1]) < counts[:, None])
+        photos = top[rows, ranks]
+        refined[rows, photos] = self.final[rows, photos]
+        costs = self.onward[self.exits[photos], -1]
+        deeper = np.isfinite(costs)
+        return self._row(refined, deeper.sum() / len(self.texts), costs[deeper].sum() / len(self.texts))
+
+    def by_schedule(self, middle: int, first: int, second: int) -> Row:
+        """The best `first` photos go to an exit in the middle (0-based), then the best `second` of all to the end."""
+        refined, many = self.expected.copy(), len(self.texts)
+        rows = np.repeat(np.arange(many), min(first, refined.shape[1]))
+        photos = best(refined, min(first, refined.shape[1])).ravel()
+        goes = np.isfinite(self.onward[self.exits[photos], middle])
+        rows, photos = rows[goes], photos[goes]
+        cost = self.onward[self.exits[photos], middle].sum()
+        cosines = np.einsum("nd,nd->n", self.texts[rows], self._vectors[photos, middle])
+        refined[rows, photos] = cosines * self.slopes[middle] + self.offsets[middle]
+        stands = np.broadcast_to(self.exits, refined.shape).copy()
+        stands[rows, photos] = middle
+        last = best(refined, min(second, refined.shape[1]))
+        costs = self.onward[np.take_along_axis(stands, last, 1), -1]
+        cost += costs[np.isfinite(costs)].sum()
+        np.put_along_axis(refined, last, np.take_along_axis(self.final, last, 1), 1)
+        return self._row(refined, (len(photos) + last.size) / many, cost / many)
+
+    def _row(self, refined: np.ndarray, deepened: float, macs: float) -> Row:
+        reference = best(self.final, PAGE)
+        page = best(refined, PAGE)
+        return {
+            "t2i": at_ranks(own_ranks(refined, self.owner)),
+            "i2t": recall_of(self.expected, self.owner)["i2t"],
+            "deepened_per_query": round(deepened, 2),
+            "macs_per_query": round(macs, 2),
+            "overlap10": round(overlap(page, reference), 4),
+            "ndcg10": round(ndcg(page, reference), 4),
+        }

@@ -1,0 +1,64 @@
+"""Fitting what a query reads of its candidates: calibrations of the scores at every exit, and query gates."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from engine.deepening import EXACT, Calibration
+from engine.reading import Described, described, relations, surprise
+from engine.tgem import ExitModules
+from engine.training.features import Features
+
+RANKED_HIGH = 60  # a query's candidates: those that may come to stand on its first page
+STEPS, QUERIES = 500, 128  # of fitting one gate, and the queries of each
+RATE, WEIGHT_DECAY = 3e-3, 0.05
+
+
+def fit_calibrations(features: Features) -> tuple[Calibration, ...]:
+    """What a score at each exit foretells of the score at full depth, among the photos that a query ranks high."""
+    found = []
+    for k in range(features.vectors.shape[1] - 1):
+        scores, _, deep = candidates(features, k)
+        slope = float(((scores - scores.mean()) * (deep - deep.mean())).mean() / scores.var(correction=0))
+        offset = float(deep.mean() - slope * scores.mean())
+        found.append(Calibration(slope, offset, float((deep - slope * scores - offset).std(correction=0))))
+    return (*found, EXACT)
+
+
+def candidates(features: Features, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The photos that each text ranks high by exit k: scores there, numbers, and scores at full depth.
+
+    Returns: (T, M) each.
+    """
+    scores, places = (features.texts @ features.vectors[:, k].T).topk(min(RANKED_HIGH, len(features.vectors)), 1)
+    return scores, places, (features.texts @ features.vectors[:, -1].T).gather(1, places)
+
+
+def fit_query_gates(
+    modules: ExitModules, features: Features, told: Sequence[Calibration], guides: Tensor, sharpness: float, seed: int
+) -> None:
+    """Train, in place, each exit's reading of a query's candidates; the captions are the queries."""
+    torch.manual_seed(seed)
+    asked = described(features.texts, guides, sharpness)
+    for k, gate in enumerate(modules.query_gates):
+        scores, places, deep = candidates(features, k)
+        expected = told[k].slope * scores + told[k].offset
+        photos = described(features.vectors[:, k], guides, sharpness)
+        optimizer = torch.optim.AdamW(gate.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
+        gate.train().requires_grad_(True)
+        for _ in range(STEPS):
+            rows = torch.randint(0, len(scores), (QUERIES,))
+            seen = relations(
+                expected[rows],
+                features.texts[rows],
+                Described(asked.shape[rows], asked.meaning[rows]),
+                Described(photos.shape[places[rows]], photos.meaning[places[rows]]),
+            )
+            loss = surprise(*gate(seen), expected[rows], told[k].deviation, deep[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+        gate.eval().requires_grad_(False)
