@@ -74,6 +74,11 @@ class Backbone:
         return float(self.model.logit_scale.exp())
 
     @property
+    def reads_any_size(self) -> bool:
+        """Whether the tower takes inputs of other sizes than the model's own: it passes on maps, not tokens."""
+        return len(self.shapes[-1]) == 4
+
+    @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shape of what each step passes on, for a batch of one."""
         return self.measure(self.size)[1]

@@ -112,9 +112,14 @@ def deepen(
             exits[who, where], costs[who, where] = target, onward[target]
         going = np.unique(queries)
     if not taken:
-        return Looks(*(np.empty(0, int) for _ in range(3)), np.empty(0))
-    names = ("queries", "places", "exits", "costs")
-    return Looks(*(np.concatenate([getattr(t, name) for t in taken]) for name in names))
+        none = np.empty(0, int)
+        return Looks(none, none, none, np.empty(0))
+    return Looks(
+        queries=np.concatenate([t.queries for t in taken]),
+        places=np.concatenate([t.places for t in taken]),
+        exits=np.concatenate([t.exits for t in taken]),
+        costs=np.concatenate([t.costs for t in taken]),
+    )
 
 
 def _round(gains: np.ndarray, costs: np.ndarray, left: np.ndarray, worth: float) -> tuple[np.ndarray, ...]:

@@ -1,150 +1,208 @@
-"""Retrieval quality against compute: recall, and policies side by side."""
+"""Retrieval quality against compute, policies side by side on one captioned set. Nothing here trains."""
 
-from collections.abc import Callable, Container
+import time
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from engine import policies
 from engine.budget import BUDGET_GRID
-from engine.deepening import deepen, pool_size
+from engine.deepening import WORTH
 from engine.encoder import Encoder, load_encoder
-from engine.training.captions import DataMissing, read_captions
-from engine.training.features import Features, collect
+from engine.exits import SHUFFLED, FittedExits, load_variants
+from engine.metrics import recall
+from engine.querying import Index
+from engine.training.captions import DataMissing, Example, read_captions
+from engine.training.features import Features, collect, pixels_of
 
 Row = dict[str, Any]
+Say = Callable[[str], None]
 
-POLICIES = ("full", "exit", "random", "tgem", "exit+topm", "tgem+deepen")
-PAGE = 10
-TOP_M = (5, 10, 15, 20, 30, 50)  # how many of the best a query runs deeper where rank alone decides
-LIMITS = (5, 10, 14, 20, 30)  # how many it may run deeper where doubt decides
-
-
-def recall(images: np.ndarray, texts: np.ndarray, owner: np.ndarray) -> dict[str, dict[str, float]]:
-    """Recall@1/5/10 in per cent, texts finding images ("t2i") and images finding any of their texts ("i2t").
-
-    Args:
-        images: (N, D) unit-length vectors.  texts: (T, D) likewise.  owner: (T,) the image each text describes.
-    Returns: {"t2i": {"r1", "r5", "r10"}, "i2t": {...}}. Equal scores count against the right answer.
-    """
-    scores = texts @ images.T  # (T, N)
-    text_ranks = _own_ranks(scores, owner)
-    image_ranks = np.full(len(images), len(texts))
-    for image in range(len(images)):
-        mine = owner == image
-        best = scores[mine, image].max()
-        image_ranks[image] = (scores[~mine, image] >= best).sum()
-    return {
-        way: {f"r{k}": float((ranks < k).mean() * 100) for k in (1, 5, 10)}
-        for way, ranks in (("t2i", text_ranks), ("i2t", image_ranks))
-    }
+# fmt: off
+POLICIES = (
+    "full", "exit", "exit+topm", "small-input", "small-input+topm", "schedule", "random", *policies.RULES, "oracle",
+    "tgem", "tgem+deepen", "ablation",
+)
+# fmt: on
+SIZES = (112, 128, 144, 160, 176, 192, 208, 224, 240, 256)  # px, of the smaller inputs that are rivals
+TOP_M = (5, 7, 10, 12, 14, 17, 20, 24, 30, 40, 50)  # how many a query runs deeper where rank alone decides
+WORTHS = (0.3, 0.25, 0.2, 0.17, 0.15, 0.13, 0.1, 0.07)  # what a look must be worth where doubt decides
+SCHEDULES = tuple((first, second) for first in (20, 30, 50) for second in (5, 10, 15, 20) if second < first)
+DEALS = 20  # of random exits
+DEEPEST_INDEX = 0.7  # MACs share above which an index leaves queries little to look at again
+TIMED, TIMES = 64, 3  # photos of a measurement of speed, and how often each is timed
 
 
-def _own_ranks(scores: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """(T,) how many images score at least as high as the text's own, that one left out."""
-    own = scores[np.arange(len(scores)), owner]
-    return (scores >= own[:, None]).sum(1) - 1
+class Bench:
+    """One encoder on one captioned set: what every policy needs, computed once."""
+
+    def __init__(self, encoder: Encoder, features: Features, val: Features, variants: dict[str, FittedExits]) -> None:
+        """Args: features: of the photos to report on.  val: of the photos that thresholds are tuned on."""
+        self.encoder, self.features, self.val, self.variants = encoder, features, val, variants
+        self.vectors, self.texts = features.vectors.numpy(), features.texts.numpy()
+        self.owner, self.many = features.owner.numpy(), len(features.vectors)
+
+    def found(self, exits: np.ndarray) -> Row:
+        """What an index finds whose photos stand at these exits, (N,) 0-based."""
+        return self.found_by(self.vectors[np.arange(self.many), exits])
+
+    def found_by(self, vectors: np.ndarray) -> Row:
+        """What an index of these embeddings finds, (N, D)."""
+        return recall(vectors, self.texts, self.owner)
 
 
-def overlap(scores: np.ndarray, reference: np.ndarray, k: int = PAGE) -> float:
-    """Share of the reference's best k that stand among the best k, the mean over rows; both (T, N)."""
-    k = min(k, scores.shape[1])
-    best, wanted = (np.argpartition(-s, k - 1, axis=1)[:, :k] for s in (scores, reference))
-    return float(np.mean([len(np.intersect1d(a, b)) / k for a, b in zip(best, wanted, strict=True)]))
-
-
-class Refining:
-    """Queries that run some photos of an index deeper, each one from the untouched index."""
-
-    def __init__(self, encoder: Encoder, features: Features, chosen: np.ndarray) -> None:
-        """Args: chosen: (N,) the exit, 0-based, at which each photo was left when it was indexed."""
-        vectors, texts = features.vectors.numpy(), features.texts.numpy()
-        told = encoder.calibrations
-        slopes, offsets, deviations = (
-            np.array([getattr(told[k], name) for k in chosen]) for name in ("slope", "offset", "deviation")
-        )
-        self._indexed = vectors[np.arange(len(vectors)), chosen]
-        self._texts, self._owner = texts, features.owner.numpy()
-        self._final = texts @ vectors[:, -1].T  # (T, N)
-        self._expected = texts @ self._indexed.T * slopes + offsets  # (T, N)
-        self._deviations = deviations
-        self._cost = encoder.exit_macs(())[-1] / encoder.full_macs
-
-    def by_doubt(self, most: int) -> Row:
-        """What is found where each query runs the photos whose place is in doubt, `most` at most."""
-        pool = pool_size(len(self._indexed), PAGE)
-        refined, tried = self._expected.copy(), 0
-        for scores, final in zip(refined, self._final, strict=True):
-            places = np.argsort(-scores, kind="stable")[:pool]
-            ran = deepen(scores[places], self._deviations[places], PAGE, most, lambda at, f=final[places]: f[list(at)])
-            scores[places[ran]] = final[places[ran]]
-            tried += len(ran)
-        return self._row(refined, tried / len(refined))
-
-    def by_rank(self, most: int) -> Row:
-        """What is found where each query runs its best photos that are not at full depth yet."""
-        refined = self._expected.copy()
-        best = np.argsort(-refined, axis=1, kind="stable")[:, :most]
-        np.put_along_axis(refined, best, np.take_along_axis(self._final, best, 1), 1)
-        return self._row(refined, float((self._deviations[best] > 0).sum(1).mean()))
-
-    def _row(self, refined: np.ndarray, deepened: float) -> Row:
-        ranks = _own_ranks(refined, self._owner)
-        return {
-            "t2i": {f"r{k}": float((ranks < k).mean() * 100) for k in (1, 5, 10)},
-            "i2t": recall(self._indexed, self._texts, self._owner)["i2t"],
-            "deepened_per_query": round(deepened, 2),
-            "macs_per_query": round(deepened * self._cost, 2),
-            "overlap10": round(overlap(refined, self._final), 4),
-        }
-
-
-def policies(encoder: Encoder, features: Features, wanted: Container[str] = POLICIES, deals: int = 20) -> list[Row]:
-    """Rows of recall against compute for the policies asked for, names as in POLICIES.
-
-    "random" deals the very exits that the gates chose at a budget to photos at random, so that it costs exactly the
-    same: what is left of the difference is the choice of photos. Recall is the mean over the deals.
-    """
-    vectors, texts, owner = features.vectors.numpy(), features.texts.numpy(), features.owner.numpy()
-    many, last = len(vectors), encoder.exits - 1
-    _, exits = encoder.decide(features.trace)
+def rows_of(bench: Bench, wanted: Container[str]) -> Iterator[Row]:
+    """The rows of the policies asked for, but for smaller inputs, which need the photos themselves."""
+    encoder, last = bench.encoder, bench.encoder.exits - 1
     forced = [macs / encoder.full_macs for macs in encoder.forced_macs]
-    rows: list[Row] = []
-
-    def add(policy: str, setting: float, macs_share: float, found: Row) -> None:
-        if policy in wanted:
-            rows.append({"policy": policy, "setting": setting, "macs_share": macs_share, **found})
-
-    def index(chosen: np.ndarray) -> Row:
-        return recall(vectors[np.arange(many), chosen], texts, owner)
-
-    add("full", encoder.exits, 1.0, index(np.full(many, last)))
+    if "full" in wanted:
+        yield row("full", encoder.exits, 1.0, bench.found(np.full(bench.many, last)))
     for k in range(last):
-        everyone = np.full(many, k)
-        add("exit", k + 1, forced[k], index(everyone))
+        everyone = np.full(bench.many, k)
+        if "exit" in wanted:
+            yield row("exit", k + 1, forced[k], bench.found(everyone))
+        index = Index(encoder, bench.features, everyone)
         if "exit+topm" in wanted:
-            refining = Refining(encoder, features, everyone)
             for most in TOP_M:
-                add("exit+topm", k + 1, forced[k], refining.by_rank(most) | {"m": most})
+                yield row("exit+topm", k + 1, forced[k], index.by_rank(most) | {"m": most})
     for column, budget in enumerate(BUDGET_GRID):
-        chosen = exits[:, column].numpy()
-        share = float(np.array(encoder.exit_macs(encoder.plans[column].open))[chosen].mean() / encoder.full_macs)
-        add("tgem", budget, share, index(chosen))
-        if "random" in wanted:
-            shuffle = np.random.default_rng(column)
-            dealt = [index(shuffle.permutation(chosen)) for _ in range(deals)]
-            mean = {way: {k: float(np.mean([d[way][k] for d in dealt])) for k in at} for way, at in dealt[0].items()}
-            add("random", budget, share, mean)
-        if "tgem+deepen" in wanted:
-            refining = Refining(encoder, features, chosen)
-            for most in LIMITS:
-                add("tgem+deepen", budget, share, refining.by_doubt(most) | {"limit": most})
-    return [_rounded(r) for r in rows]
+        yield from _rows_at(bench, wanted, column, budget)
+    if "ablation" in wanted:
+        for name, fitted in bench.variants.items():
+            yield from _variant_rows(bench, name, fitted)
 
 
-def _rounded(row: Row) -> Row:
-    ways = {way: {k: round(v, 2) for k, v in row[way].items()} for way in ("t2i", "i2t")}
-    return row | {"macs_share": round(row["macs_share"], 4)} | ways
+def _rows_at(bench: Bench, wanted: Container[str], column: int, budget: float) -> Iterator[Row]:
+    encoder, features = bench.encoder, bench.features
+    dealt = policies.tgem(encoder, features, column)
+    if "tgem" in wanted:
+        yield row("tgem", budget, dealt.macs_share, bench.found(dealt.exits))
+    if "random" in wanted:  # the very exits that the gates chose, dealt to photos blindly: the same cost
+        draw = np.random.default_rng(column)
+        found = [bench.found(draw.permutation(dealt.exits)) for _ in range(DEALS)]
+        mean = {way: {k: float(np.mean([f[way][k] for f in found])) for k in at} for way, at in found[0].items()}
+        yield row("random", budget, dealt.macs_share, mean)
+    for rule in policies.RULES:
+        if rule in wanted:
+            other = policies.ruled(rule, encoder, bench.val, features, budget)
+            yield row(rule, budget, other.macs_share, bench.found(other.exits))
+    if "oracle" in wanted:
+        other = policies.oracle(encoder, features, budget)
+        yield row("oracle", budget, other.macs_share, bench.found(other.exits))
+    if dealt.macs_share > DEEPEST_INDEX:
+        return
+    index = Index(encoder, features, dealt.exits)
+    if "tgem+deepen" in wanted:
+        for worth in WORTHS:
+            yield row("tgem+deepen", budget, dealt.macs_share, index.by_worth(worth) | {"worth": worth})
+    if "schedule" in wanted:
+        for middle, first, second, refined in _schedules(index):
+            about = {"middle": middle + 1, "first": first, "second": second}
+            yield row("schedule", budget, dealt.macs_share, refined | about)
+    if "ablation" in wanted:
+        for worth in WORTHS:
+            refined = index.by_worth(worth)
+            by_rank = index.by_rank(round(refined["deepened_per_query"]))
+            yield row("ablation:rank-only", budget, dealt.macs_share, by_rank | {"worth": worth})
+        plain = Index(encoder, features, dealt.exits, plain=True)
+        for worth in WORTHS:
+            yield row("ablation:plain-reading", budget, dealt.macs_share, plain.by_worth(worth) | {"worth": worth})
+
+
+def _schedules(index: Index) -> Iterator[tuple[int, int, int, Row]]:
+    """Fixed stage-by-stage schedules: some of the best to an exit in the middle, fewer of them to the end."""
+    stands = int(np.bincount(index.exits).argmax())
+    middles = [k for k in range(stands + 1, index.encoder.exits - 1) if index.spreads[k] < index.spreads[stands]]
+    for middle in middles:
+        for first, second in SCHEDULES:
+            yield middle, first, second, index.by_schedule(middle, first, second)
+
+
+def _variant_rows(bench: Bench, name: str, fitted: FittedExits) -> Iterator[Row]:
+    """Gates fitted in another way, at every budget; other seeds count as the policy itself."""
+    encoder = bench.encoder.deciding_by(fitted)
+    if name == SHUFFLED:
+        from engine.training.fitting import shuffled
+
+        encoder = encoder.guided_by(shuffled(encoder.guide_texts))
+    policy = "tgem" if name.startswith("seed-") else f"ablation:{name}"
+    about = {"seed": int(name.removeprefix("seed-"))} if name.startswith("seed-") else {}
+    for column, budget in enumerate(BUDGET_GRID):
+        dealt = policies.tgem(encoder, bench.features, column)
+        yield row(policy, budget, dealt.macs_share, bench.found(dealt.exits) | about)
+        if dealt.macs_share <= DEEPEST_INDEX:
+            refined = Index(encoder, bench.features, dealt.exits).by_worth(WORTH) | about | {"worth": WORTH}
+            yield row(f"{policy}+deepen", budget, dealt.macs_share, refined)
+
+
+def smaller_inputs(bench: Bench, examples: Sequence[Example], wanted: Container[str], say: Say) -> Iterator[Row]:
+    """Every photo read at full depth from a smaller input, with and without the best of a query run at full size."""
+    encoder = bench.encoder
+    for size in SIZES:
+        if size >= encoder.backbone.size or not encoder.backbone.reads_any_size:
+            continue
+        say(f"smaller inputs: {size} px")
+        vectors = np.concatenate([encoder.read_at(batch, size) for batch in pixels_of(encoder, examples)])
+        share = sum(encoder.backbone.measure(size)[0]) / encoder.full_macs
+        found = bench.found_by(vectors)
+        if "small-input" in wanted:
+            yield row("small-input", size, share, found)
+        if "small-input+topm" in wanted:
+            index = Index(encoder, bench.features, np.zeros(bench.many, int))
+            for most in TOP_M:
+                refined = index.by_rank_of(bench.texts @ vectors.T, most)
+                yield row("small-input+topm", size, share, refined | {"i2t": found["i2t"], "m": most})
+
+
+def speeds(bench: Bench, examples: Sequence[Example], say: Say) -> list[Row]:
+    """Photos per second over full depth's, for every plan and every exit; medians of runs that take turns."""
+    encoder = bench.encoder
+    pixels = np.concatenate(list(pixels_of(encoder, examples[:TIMED])))
+    runs: dict[tuple[str, float], Callable[[], object]] = {
+        ("full", float(encoder.exits)): lambda: encoder.encode_to(pixels, encoder.exits)
+    }
+    for k in range(1, encoder.exits):
+        runs["exit", float(k)] = lambda k=k: encoder.encode_to(pixels, k)  # type: ignore[misc]
+    for budget in BUDGET_GRID:
+        runs["tgem", budget] = lambda budget=budget: encoder.encode(pixels, budget)  # type: ignore[misc]
+    taken: dict[tuple[str, float], list[float]] = {name: [] for name in runs}
+    for turn in range(TIMES + 1):  # the first is to warm up
+        say(f"speed: turn {turn + 1} of {TIMES + 1}")
+        for name, run in runs.items():
+            began = time.perf_counter()
+            run()
+            taken[name].append(time.perf_counter() - began)
+    seconds = {name: float(np.median(times[1:])) for name, times in taken.items()}
+    base = seconds["full", float(encoder.exits)]
+    return [
+        {"policy": policy, "setting": setting, "images_per_second_over_full": round(base / spent, 3)}
+        for (policy, setting), spent in seconds.items()
+    ]
+
+
+def fairness(bench: Bench, column: int) -> list[Row]:
+    """A mixed index by exit: mean score of what ranks high and share of page places, raw and calibrated."""
+    dealt = policies.tgem(bench.encoder, bench.features, column)
+    index = Index(bench.encoder, bench.features, dealt.exits)
+    raw = bench.texts @ index.indexed.T
+    found = []
+    for k in np.unique(dealt.exits).tolist():
+        mine = dealt.exits == k
+        entry: Row = {"exit": k + 1, "photos": float(mine.mean())}
+        for name, scores in (("raw", raw), ("calibrated", index.expected), ("full", index.final)):
+            page = np.argsort(-scores, axis=1)[:, :10]
+            entry[f"hits_{name}"] = round(float(mine[page].mean()), 4)
+            entry[f"mean_{name}"] = round(float(scores[:, mine].mean()), 4)
+        found.append(entry)
+    return found
+
+
+def row(policy: str, setting: float, macs_share: float, found: Row) -> Row:
+    """One row of the table, rounded."""
+    ways = {way: {k: round(v, 2) for k, v in found[way].items()} for way in ("t2i", "i2t")}
+    return {"policy": policy, "setting": setting, "macs_share": round(macs_share, 4), **found, **ways}
 
 
 def evaluate(
@@ -152,25 +210,38 @@ def evaluate(
     split: str = "test",
     model: str | None = None,
     wanted: Container[str] = POLICIES,
-    say: Callable[[str], None] = lambda line: None,
+    say: Say = lambda line: None,
 ) -> Row:
     """Retrieval on a captioned set, as the machine-readable table that `evaluate --json` prints; trains nothing.
 
     Args:
-        data: folder with `captions.jsonl` and `images`.  split: which part of it.  model: as in `load_encoder`.
-        wanted: policies, of POLICIES.
+        data: folder with `captions.jsonl` and `images`; thresholds of rivals are tuned on its split "val".
+        split: which part of it to report on.  model: as in `load_encoder`.  wanted: policies, of POLICIES.
     Raises: DataMissing, ModelUnreadable.
     """
     encoder = load_encoder(model)
-    examples = [e for e in read_captions(data) if e.split == split]
+    everything = read_captions(data)
+    examples, tuning = ([e for e in everything if e.split == part] for part in (split, "val"))
     if not examples:
         raise DataMissing(f"{data} has no photos in the split {split!r}.")
+    say(f"{len(examples)} photos past every exit")
     features = collect(encoder, examples, say)
+    val = features
+    if split != "val" and tuning and any(rule in wanted for rule in policies.RULES):
+        say(f"{len(tuning)} photos of val, for the rivals' thresholds")
+        val = collect(encoder, tuning, say)
+    fitted = FittedExits(encoder.modules, encoder.plans, encoder.calibrations)
+    bench = Bench(encoder, features, val, load_variants(encoder.folder, fitted, encoder.identity.weights))
+    rows = list(rows_of(bench, wanted))
+    if "small-input" in wanted or "small-input+topm" in wanted:
+        rows += smaller_inputs(bench, examples, wanted, say)
     return {
         "model": encoder.identity.model,
         "data": data.name,
         "split": split,
         "images": len(examples),
         "captions": len(features.texts),
-        "rows": policies(encoder, features, wanted),
+        "rows": rows,
+        "speed": speeds(bench, examples, say) if "tgem" in wanted else [],
+        "fairness": fairness(bench, BUDGET_GRID.index(0.6)) if "tgem" in wanted else [],
     }

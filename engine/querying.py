@@ -1,6 +1,7 @@
 """Queries that look at some photos of an index again: what is found then, and what it costs, on a captioned set."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,15 +39,11 @@ class Index:
             for end in range(start + 1, encoder.exits):
                 onward[start, end] = encoder.cost_to(start + 1, end + 1, True) / encoder.full_macs
         self.onward = onward
-        self._plain, self._read = plain, None
+        self._plain = plain
 
+    @cached_property
     def reading(self) -> Reading:
         """What is expected of each query's candidates, (T, M)."""
-        if self._read is None:
-            self._read = self._foresee()
-        return self._read
-
-    def _foresee(self) -> Reading:
         encoder, places = self.encoder, torch.from_numpy(self.pool)
         exits = self.exits[self.pool]
         expected = np.take_along_axis(self.expected, self.pool, 1)
@@ -81,7 +78,7 @@ class Index:
 
     def by_worth(self, worth: float, limit: float = LIMIT) -> Row:
         """Each query looks again while a look is worth its cost; see `engine.deepening`."""
-        reading, refined = self.reading(), self.expected.copy()
+        reading, refined = self.reading, self.expected.copy()
         np.put_along_axis(refined, self.pool, reading.expected, 1)
 
         def run(queries: np.ndarray, places: np.ndarray, target: int) -> Reading:
@@ -110,6 +107,13 @@ class Index:
         costs = self.onward[self.exits[photos], -1]
         deeper = np.isfinite(costs)
         return self._row(refined, deeper.sum() / len(self.texts), costs[deeper].sum() / len(self.texts))
+
+    def by_rank_of(self, scores: np.ndarray, most: int) -> Row:
+        """Another encoder's ranking (T, N), whose best photos this one runs to full depth and puts before the rest."""
+        top = best(scores, min(most, scores.shape[1]))
+        refined = scores - 4  # below any cosine
+        np.put_along_axis(refined, top, np.take_along_axis(self.final, top, 1), 1)
+        return self._row(refined, most, most)
 
     def by_schedule(self, middle: int, first: int, second: int) -> Row:
         """The best `first` photos go to an exit in the middle (0-based), then the best `second` of all to the end."""

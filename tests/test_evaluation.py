@@ -1,84 +1,117 @@
-import numpy as np
 import pytest
 import torch
 
 from engine.budget import BUDGET_GRID
-from engine.evaluation import LIMITS, overlap, policies, recall
+from engine.evaluation import TOP_M, WORTHS, Bench, fairness, rows_of
+from engine.exits import FittedExits
+from engine.policies import RULES
 from engine.training.features import Features
 from tests import tiny
 
-
-def test_recall_by_hand() -> None:
-    images = np.eye(3, dtype=np.float32)
-    texts = np.array([[1, 0, 0], [0.9, 0.5, 0], [0, 1, 0], [0.9, 0.1, 0.5]], dtype=np.float32)
-    found = recall(images, texts, np.array([0, 1, 1, 2]))
-    assert found["t2i"]["r1"] == pytest.approx(50)  # the second and the last caption find image 0 first
-    assert found["t2i"]["r5"] == 100
-    assert found["i2t"]["r1"] == 100  # each image's nearest text is one of its own
+MANY = 30
 
 
-def test_equal_scores_are_no_success() -> None:
-    images, texts = np.ones((4, 2), np.float32), np.ones((4, 2), np.float32)
-    assert recall(images, texts, np.arange(4))["t2i"]["r1"] == 0
+def features_of(encoder, seed: int = 0) -> Features:
+    """Photos whose texts are their own embeddings at full depth."""
+    trace = encoder.trace(tiny.pixels(MANY, encoder.backbone.size, seed))
+    vectors = torch.stack(trace.vectors, 1)
+    return Features(trace.pooled, vectors, vectors[:, -1], torch.arange(MANY))
 
 
 @pytest.fixture(scope="module")
-def rows():
+def bench() -> Bench:
     encoder = tiny.encoder()
-    trace = encoder.trace(tiny.pixels(30, encoder.backbone.size))
-    vectors = torch.stack(trace.vectors, 1)
-    features = Features(trace.pooled, vectors, vectors[:, -1], torch.arange(30))
-    return encoder, policies(encoder, features, deals=3)
+    fitted = FittedExits(encoder.modules, encoder.plans, encoder.calibrations)
+    return Bench(encoder, features_of(encoder), features_of(encoder, seed=5), {"seed-2": fitted, "no-captions": fitted})
 
 
-def test_every_policy_has_its_rows(rows) -> None:
-    encoder, table = rows
-    settings = {name: [r["setting"] for r in table if r["policy"] == name] for name in {r["policy"] for r in table}}
-    assert settings["full"] == [encoder.exits]
-    assert settings["exit"] == list(range(1, encoder.exits))
-    assert settings["tgem"] == settings["random"] == list(BUDGET_GRID)
+@pytest.fixture(scope="module")
+def table(bench: Bench) -> list[dict]:
+    everything = (
+        "full",
+        "exit",
+        "exit+topm",
+        "random",
+        *RULES,
+        "oracle",
+        "tgem",
+        "tgem+deepen",
+        "ablation",
+        "schedule",
+    )
+    return list(rows_of(bench, everything))
 
 
-def test_texts_that_are_the_photos_own_embeddings_are_found_at_full_depth(rows) -> None:
-    full = next(r for r in rows[1] if r["policy"] == "full")
+def of(table: list[dict], policy: str) -> list[dict]:
+    return [row for row in table if row["policy"] == policy]
+
+
+def test_every_policy_has_its_rows(bench: Bench, table: list[dict]) -> None:
+    settings = {row["policy"]: [r["setting"] for r in of(table, row["policy"])] for row in table}
+    assert settings["full"] == [bench.encoder.exits]
+    assert settings["exit"] == list(range(1, bench.encoder.exits))
+    assert settings["random"] == list(BUDGET_GRID)
+    assert settings["tgem"] == [*BUDGET_GRID, *BUDGET_GRID]  # its own and another seed's
+    assert settings["ablation:no-captions"] == list(BUDGET_GRID)
+    for rule in (*RULES, "oracle"):
+        assert settings[rule] == list(BUDGET_GRID)
+
+
+def test_texts_that_are_the_photos_own_embeddings_are_found_at_full_depth(table: list[dict]) -> None:
+    (full,) = of(table, "full")
     assert full["macs_share"] == 1
     assert full["t2i"]["r1"] == 100
 
 
-def test_random_exits_cost_what_the_gates_cost(rows) -> None:
-    for budget in BUDGET_GRID:
-        pair = [r for r in rows[1] if r["policy"] in ("tgem", "random") and r["setting"] == budget]
-        assert pair[0]["macs_share"] == pair[1]["macs_share"]
+def test_random_exits_cost_what_the_gates_cost(table: list[dict]) -> None:
+    for gates, blind in zip(of(table, "tgem"), of(table, "random"), strict=False):
+        assert gates["macs_share"] == blind["macs_share"]
 
 
-def test_overlap_by_hand() -> None:
-    reference = np.array([[4.0, 3.0, 2.0, 1.0], [4.0, 3.0, 2.0, 1.0]])
-    scores = np.array([[3.0, 4.0, 2.0, 1.0], [1.0, 2.0, 3.0, 4.0]])
-    assert overlap(scores, reference, 2) == 0.5  # the first row's best two in another order, none of the second's
+def test_rivals_and_the_oracle_keep_to_the_budget_where_they_can(bench: Bench, table: list[dict]) -> None:
+    cheapest = min(bench.encoder.forced_macs) / bench.encoder.full_macs
+    for policy in ("oracle",):
+        for row in of(table, policy):
+            assert row["macs_share"] <= max(row["setting"], cheapest) + 1e-3
 
 
-def test_deepening_all_that_is_asked_for_gives_the_full_ranking(rows) -> None:
-    encoder, table = rows
-    for row in table:
-        if row["policy"] == "exit+topm" and row["m"] >= 30:  # as many as there are photos
-            assert row["overlap10"] == 1
-            assert row["t2i"] == next(r for r in table if r["policy"] == "full")["t2i"]
-            assert row["deepened_per_query"] == 30
-            assert row["macs_per_query"] == pytest.approx(30 * encoder.exit_macs(())[-1] / encoder.full_macs, abs=0.01)
+def test_running_all_that_a_query_ranks_gives_the_full_ranking(bench: Bench, table: list[dict]) -> None:
+    (full,) = of(table, "full")
+    for row in of(table, "exit+topm"):
+        if row["m"] >= MANY:
+            assert row["overlap10"] == row["ndcg10"] == 1
+            assert row["t2i"] == full["t2i"]
+            assert row["deepened_per_query"] == MANY
 
 
-def test_deepening_by_doubt_keeps_to_its_limit_and_asks_nothing_of_photos_at_full_depth(rows) -> None:
-    _, table = rows
-    deepened = [r for r in table if r["policy"] == "tgem+deepen"]
-    assert {r["limit"] for r in deepened} == set(LIMITS)
-    assert all(r["deepened_per_query"] <= r["limit"] for r in deepened)
-    costly = [r for r in deepened if r["setting"] == 1.0]
-    assert max(r["deepened_per_query"] for r in costly) < max(r["deepened_per_query"] for r in deepened)
+def test_more_looks_agree_better_with_full_depth(table: list[dict]) -> None:
+    rows = [row for row in of(table, "exit+topm") if row["setting"] == 1]
+    assert [row["m"] for row in rows] == list(TOP_M)
+    agreement = [row["overlap10"] for row in rows]
+    assert agreement[-1] > agreement[0]
 
 
-def test_only_the_policies_asked_for_are_measured() -> None:
-    encoder = tiny.encoder()
-    trace = encoder.trace(tiny.pixels(12, encoder.backbone.size))
-    vectors = torch.stack(trace.vectors, 1)
-    features = Features(trace.pooled, vectors, vectors[:, -1], torch.arange(12))
-    assert {r["policy"] for r in policies(encoder, features, ("full", "tgem"))} == {"full", "tgem"}
+def test_the_less_a_look_must_be_worth_the_more_is_spent(table: list[dict]) -> None:
+    rows = of(table, "tgem+deepen")
+    assert rows
+    for setting in {row["setting"] for row in rows}:
+        mine = [row for row in rows if row["setting"] == setting]
+        assert [row["worth"] for row in mine] == list(WORTHS)
+        spent = [row["macs_per_query"] for row in mine]
+        assert spent == sorted(spent)
+
+
+def test_a_ranking_alone_deepens_as_many(table: list[dict]) -> None:
+    ours = [row["deepened_per_query"] for row in of(table, "tgem+deepen")]
+    by_rank = [row["deepened_per_query"] for row in of(table, "ablation:rank-only")]
+    assert len(ours) == len(by_rank)
+
+
+def test_fairness_counts_all_photos_and_all_hits_once(bench: Bench) -> None:
+    found = fairness(bench, 8)
+    for name in ("photos", "hits_raw", "hits_calibrated", "hits_full"):
+        assert sum(row[name] for row in found) == pytest.approx(1, abs=1e-3)
+
+
+def test_only_the_policies_asked_for_are_measured(bench: Bench) -> None:
+    assert {row["policy"] for row in rows_of(bench, ("full", "tgem"))} == {"full", "tgem"}

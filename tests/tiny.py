@@ -115,6 +115,7 @@ def encoder(kind: str = "vit", seed: int = 0, opens: tuple[tuple[int, ...], ...]
     """
     model = backbone(kind, seed)
     modules = ExitModules(ladder_of(model) if opens else exits_of(model, 1 if kind == "vit" else 2), model.dim)
+    torch.manual_seed(seed + 4)
     for gate in modules.gates:
         torch.nn.init.normal_(gate.out.weight, std=3.0)
     everything = tuple(range(len(modules.exits)))

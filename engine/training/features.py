@@ -51,15 +51,12 @@ def collect(encoder: Encoder, examples: Sequence[Example], say: Say = lambda lin
     """Run every photo past every exit, and encode its texts; raises ImageRejected where one cannot be read."""
     pooled: list[list[Tensor]] = []
     vectors = []
-    for start, pixels in _batches(encoder, examples, 0):
-        for picture in pixels:
-            if isinstance(picture, ImageRejected):
-                raise picture
-        trace = encoder.trace(np.stack([p for p in pixels if isinstance(p, np.ndarray)]))
+    for number, pixels in enumerate(pixels_of(encoder, examples), start=1):
+        trace = encoder.trace(pixels)
         pooled.append(trace.pooled)
         vectors.append(torch.stack(trace.vectors, 1))
-        if (start // BATCH) % 16 == 15:
-            say(f"{start + len(pixels)} of {len(examples)} photos")
+        if number % 16 == 0:
+            say(f"{number * BATCH} of {len(examples)} photos")
     return Features(
         [torch.cat(part) for part in zip(*pooled, strict=True)],
         torch.cat(vectors),
@@ -157,6 +154,15 @@ def _encode_texts(encoder: Encoder, examples: Sequence[Example]) -> tuple[Tensor
         torch.cat(encoded) if encoded else torch.empty(0, encoder.dim),
         torch.repeat_interleave(torch.arange(len(examples)), counts),
     )
+
+
+def pixels_of(encoder: Encoder, examples: Sequence[Example]) -> Iterator[np.ndarray]:
+    """Photos as the encoder takes them, in batches of (B, 3, S, S) uint8; raises ImageRejected."""
+    for _, pixels in _batches(encoder, examples, 0):
+        for picture in pixels:
+            if isinstance(picture, ImageRejected):
+                raise picture
+        yield np.stack([p for p in pixels if isinstance(p, np.ndarray)])
 
 
 def _kept_texts(path: Path, stamp: str, encoder: Encoder, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:

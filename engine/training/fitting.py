@@ -13,7 +13,7 @@ from engine.errors import EngineError
 from engine.exits import SHUFFLED, FittedExits, as_stored, save_exits, save_variant
 from engine.guidance import STATISTICS, content_distribution, divergence, statistics
 from engine.metrics import recall
-from engine.tgem import ExitModules, first_exit
+from engine.tgem import ExitModules, Gate, first_exit
 from engine.training.captions import gate_photos, read_captions
 from engine.training.features import Features, cached
 from engine.training.objective import caption_distortion, rate_distortion
@@ -174,6 +174,7 @@ def fit_exits(
     modules = fit_gates(encoder.modules, photos.pooled, courses(encoder, photos, blind), loss, seed)
     if blind:
         for gate in modules.gates:
+            assert isinstance(gate, Gate)
             gate.hidden.weight[:, -STATISTICS:] = 0
     told = fit_calibrations(photos)
     fit_query_gates(modules, photos, told, encoder.guides, encoder.backbone.sharpness, seed)

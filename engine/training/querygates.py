@@ -56,7 +56,8 @@ def fit_query_gates(
                 Described(asked.shape[rows], asked.meaning[rows]),
                 Described(photos.shape[places[rows]], photos.meaning[places[rows]]),
             )
-            loss = surprise(*gate(seen), expected[rows], told[k].deviation, deep[rows])
+            shift, factor = gate(seen)
+            loss = surprise(shift, factor, expected[rows], told[k].deviation, deep[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

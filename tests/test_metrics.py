@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from engine.metrics import best, ndcg, overlap, recall
+
+
+def test_recall_by_hand() -> None:
+    images = np.eye(3, dtype=np.float32)
+    texts = np.array([[1, 0, 0], [0.9, 0.5, 0], [0, 1, 0], [0.9, 0.1, 0.5]], dtype=np.float32)
+    found = recall(images, texts, np.array([0, 1, 1, 2]))
+    assert found["t2i"]["r1"] == pytest.approx(50)  # the second and the last caption find image 0 first
+    assert found["t2i"]["r5"] == 100
+    assert found["i2t"]["r1"] == 100  # each image's nearest text is one of its own
+
+
+def test_equal_scores_are_no_success() -> None:
+    images, texts = np.ones((4, 2), np.float32), np.ones((4, 2), np.float32)
+    assert recall(images, texts, np.arange(4))["t2i"]["r1"] == 0
+
+
+def test_the_best_come_in_order_and_equals_as_they_stand() -> None:
+    assert best(np.array([[1.0, 3.0, 2.0, 3.0]]), 3).tolist() == [[1, 3, 2]]
+    assert best(np.array([[1.0, 2.0]]), 9).tolist() == [[1, 0]]
+
+
+def test_overlap_and_ndcg_by_hand() -> None:
+    reference = np.array([[0, 1]])
+    assert overlap(np.array([[1, 0]]), reference) == 1
+    assert overlap(np.array([[2, 0]]), reference) == 0.5
+    assert ndcg(reference, reference) == 1
+    # Worth 2 and 1, the second place counts for 1 / log2(3) = 0.631: (1 + 1.262) / (2 + 0.631).
+    assert ndcg(np.array([[1, 0]]), reference) == pytest.approx(0.8597, abs=1e-4)
+    assert ndcg(np.array([[2, 3]]), reference) == 0
