@@ -23,8 +23,8 @@ from engine.fusion import fuse_for_inference
 from engine.guidance import content_distribution, read_guide_texts, statistics
 from engine.hub import HubUnreachable, fetch_exits
 from engine.ladder import Ladder
-from engine.sources import Loaded, load_model
 from engine.reading import GATE_MACS, described, described_macs, relations
+from engine.sources import Loaded, load_model
 from engine.tgem import HEAD, ExitModules, first_exit
 from engine.towers import Tower
 

@@ -122,7 +122,7 @@ def _schedules(index: Index) -> Iterator[tuple[int, int, int, Row]]:
 
 def _variant_rows(bench: Bench, name: str, fitted: FittedExits) -> Iterator[Row]:
     """Gates fitted in another way, at every budget; other seeds count as the policy itself."""
-    encoder = bench.encoder.deciding_by(fitted)
+    encoder = bench.encoder.with_exits(fitted)
     if name == SHUFFLED:
         from engine.training.fitting import shuffled
 
