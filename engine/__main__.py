@@ -230,6 +230,9 @@ def fit(
         Path | None,
         typer.Option(help="Where exit weights go.", show_default="beside the model, or in the data folder"),
     ] = None,
+    variants: Annotated[
+        bool, typer.Option("--variants", help="Also fit other seeds and ablations, for `evaluate` to set beside.")
+    ] = False,
 ) -> None:
     """Fit exit modules to a model, from a captioned set or from photos alone.
 
@@ -244,7 +247,7 @@ def fit(
     if data is not None:
         from engine.training.fitting import fit as fit_exits
 
-        fit_exits(data, name, out, say)
+        fit_exits(data, name, out, variants, say)
     elif photos is not None:
         from engine.encoder import load_encoder
         from engine.training.adopting import fit_photos, folder_photos

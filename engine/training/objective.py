@@ -8,19 +8,21 @@ from engine.cost import rate
 from engine.tgem import exit_distribution
 
 
-def match_targets(own: Tensor, meaning: Tensor, softness: float, temperature: float = 0.1) -> Tensor:
-    """Which candidates belong to which anchors (texts to images, or images to texts), softened by what they mean.
+def match_targets(owner: Tensor, meaning: Tensor, softness: float, temperature: float = 0.1) -> tuple[Tensor, Tensor]:
+    """Which texts belong to which images, softened by what the texts mean.
 
     A caption often fits other photos of the batch nearly as well as its own; a share of the target goes to them.
 
     Args:
-        own: (A, C) bool, at least one True a row: the candidate is the anchor's own.
-        meaning: (A, C) cosine of the two sides' captions in an untouched sentence encoder.
-        softness: share of the target that follows meaning; 0 gives the own candidates alone.
-    Returns: (A, C), rows sum to 1.
+        owner: (T,) number of the image that each text describes.
+        meaning: (B, T) cosine of each image's mean caption to each text, in an untouched sentence encoder.
+        softness: share of the target that follows meaning; 0 gives one-hot targets.
+    Returns: (B, T) target over texts for each image (rows sum to 1), (B, T) over images for each text (columns do).
     """
-    hard = own.to(meaning.dtype)
-    return (1 - softness) * hard / hard.sum(1, keepdim=True) + softness * (meaning / temperature).softmax(1)
+    own = F.one_hot(owner, len(meaning)).T.to(meaning.dtype)  # (B, T)
+    to_texts = (1 - softness) * own / own.sum(1, keepdim=True) + softness * (meaning / temperature).softmax(1)
+    to_images = (1 - softness) * own + softness * (meaning / temperature).softmax(0)
+    return to_texts, to_images
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -28,22 +30,15 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return -(targets * logits.log_softmax(1)).sum(1).mean()
 
 
+def contrastive(logits: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
+    """Symmetric cross-entropy of (B, T) image-text logits against `match_targets`; a scalar (CLIP, Radford 2021)."""
+    to_texts, to_images = targets
+    return (cross_entropy(logits, to_texts) + cross_entropy(logits.T, to_images.T)) / 2
+
+
 def distil(logits: Tensor, teacher: Tensor) -> Tensor:
     """Cross-entropy of an exit's logits (A, C) against the last exit's; the teacher gets no gradient."""
     return cross_entropy(logits, teacher.detach().softmax(1))
-
-
-def keep_neighbours(similarity: Tensor, before: Tensor, temperature: float = 0.1) -> Tensor:
-    """How far texts have moved among each other, in nats (relational distillation, Park 2019); a scalar.
-
-    Args:
-        similarity: (N, N) logits between texts now.
-        before: (N, N) cosines in the untouched sentence encoder.
-    """
-    itself = torch.eye(len(before), dtype=torch.bool)
-    now = similarity.masked_fill(itself, -torch.inf).log_softmax(1)
-    then = (before / temperature).masked_fill(itself, -torch.inf).log_softmax(1)
-    return (then.exp() * (then - now).masked_fill(itself, 0)).sum(1).mean()
 
 
 def caption_distortion(vectors: Tensor, texts: Tensor, owner: Tensor, pool: Tensor, sharpness: float) -> Tensor:

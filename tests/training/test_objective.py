@@ -3,31 +3,28 @@ import math
 import pytest
 import torch
 
-from engine.training.objective import (
-    caption_distortion,
-    cross_entropy,
-    distil,
-    keep_neighbours,
-    match_targets,
-    rate_distortion,
-)
+from engine.training.objective import caption_distortion, contrastive, distil, match_targets, rate_distortion
 
 
-def test_hard_targets_are_an_anchors_own() -> None:
-    own = torch.tensor([[True, True, False], [False, False, True]])
-    assert match_targets(own, torch.zeros(2, 3), softness=0.0).tolist() == [[0.5, 0.5, 0], [0, 0, 1]]
+def test_hard_targets_are_the_texts_own_images() -> None:
+    to_texts, to_images = match_targets(torch.tensor([0, 0, 1]), torch.zeros(2, 3), softness=0.0)
+    assert to_texts.tolist() == [[0.5, 0.5, 0], [0, 0, 1]]
+    assert to_images.tolist() == [[1, 1, 0], [0, 0, 1]]
 
 
 def test_soft_targets_share_with_what_means_the_same() -> None:
     meaning = torch.tensor([[0.9, 0.9], [0.0, 0.9]])
-    targets = match_targets(torch.eye(2, dtype=torch.bool), meaning, softness=0.4)
-    assert targets[0].tolist() == pytest.approx([0.8, 0.2])  # the second candidate means the first anchor as much
-    assert torch.allclose(targets.sum(1), torch.ones(2))
+    to_texts, to_images = match_targets(torch.tensor([0, 1]), meaning, softness=0.4)
+    assert to_texts[0].tolist() == pytest.approx([0.8, 0.2])  # the second text means the first image as much
+    assert to_images[:, 1].tolist() == pytest.approx([0.2, 0.8])
+    for sums in (to_texts.sum(1), to_images.sum(0)):
+        assert torch.allclose(sums, torch.ones(2))
 
 
-def test_cross_entropy_by_hand() -> None:
+def test_contrastive_by_hand() -> None:
     logits = torch.tensor([[2.0, 0.0], [0.0, 2.0]])
-    assert cross_entropy(logits, torch.eye(2)).item() == pytest.approx(math.log(1 + math.exp(-2)))
+    eye = torch.eye(2)
+    assert contrastive(logits, (eye, eye)).item() == pytest.approx(math.log(1 + math.exp(-2)))
 
 
 def test_distilling_is_least_where_the_exit_agrees_and_moves_no_teacher() -> None:
@@ -38,15 +35,6 @@ def test_distilling_is_least_where_the_exit_agrees_and_moves_no_teacher() -> Non
     distil(exit, teacher).backward()
     assert teacher.grad is None
     assert exit.grad is not None
-
-
-def test_neighbours_are_kept_where_texts_are_as_alike_as_before() -> None:
-    before = torch.tensor([[1.0, 0.8, 0.1], [0.8, 1.0, 0.2], [0.1, 0.2, 1.0]])
-    assert keep_neighbours(before / 0.1, before).item() == pytest.approx(0, abs=1e-6)
-    swapped = before[:, [0, 2, 1]][[0, 2, 1]]
-    assert keep_neighbours(swapped / 0.1, before) > 0.1
-    of_itself = before / 0.1 + 50 * torch.eye(3)  # likeness to itself is no neighbour
-    assert keep_neighbours(of_itself, before).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_distortion_is_what_the_captions_lose() -> None:
