@@ -436,12 +436,13 @@ def evaluation_lines(table: dict[str, Any]) -> list[str]:
     title = f"{table['model']} on {table['data']}, split {table['split']}:"
     lines = [
         f"{title} {table['images']} photos, {table['captions']} captions",
-        "                          text to image           image to text",
-        "policy  setting  MACs     R@1    R@5   R@10      R@1    R@5   R@10",
+        f"{'':41}text to image           image to text        a query",
+        f"{'policy':26}  setting  MACs     R@1    R@5   R@10      R@1    R@5   R@10    encodings",
     ]
     for row in table["rows"]:
         recalls = "   ".join(" ".join(f"{row[way][k]:6.1f}" for k in ("r1", "r5", "r10")) for way in ("t2i", "i2t"))
-        lines.append(f"{row['policy']:6}  {row['setting']:7g}  {row['macs_share']:4.0%}  {recalls}")
+        spent = f"   {row['macs_per_query']:8.1f}" if "macs_per_query" in row else ""
+        lines.append(f"{row['policy']:26}  {row['setting']:7g}  {row['macs_share']:4.0%}  {recalls}{spent}")
     return lines
 
 

@@ -2,9 +2,10 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,11 @@ def test_search_runs_photos_deeper_and_says_what_that_cost(run: Run, photos: Pat
     hits = json.loads(first.stdout)
     assert [set(hit) for hit in hits] == [{"rank", "file", "score", "exit", "exits", "macs_share"}] * 5
     assert (hits[0]["file"], hits[0]["exit"]) == ("red.png", 3)
-    spent = sum(hit["macs_share"] - 0.4 for hit in hits if hit["exit"] == 3)
-    assert f"for {spent:.1f} full encodings' worth of work" in first.stderr
+    deciding = 5 / 100  # the fake encoder's, 1 of 100 MACs for each candidate
+    spent = sum(hit["macs_share"] - 0.4 for hit in hits if hit["exit"] == 3) + deciding
+    told = re.search(r"for ([0-9.]+) full encodings' worth of work", first.stderr)
+    assert told is not None
+    assert float(told[1]) == pytest.approx(spent, abs=0.051)
     assert "looked at again for this query" in first.stderr
     again = run("search", "red", "--json")
     assert (json.loads(again.stdout), again.stderr) == (hits, "")
@@ -180,8 +184,11 @@ def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     row = {"policy": "tgem", "setting": 0.75, "macs_share": 0.7421, "t2i": recall, "i2t": recall}
     table = {"model": "m", "data": "d", "split": "val", "images": 3, "captions": 15, "rows": [row]}
 
-    def measure(data: Path, split: str, model: str | None, say: Callable[[str], None]) -> dict[str, Any]:
+    def measure(
+        data: Path, split: str, model: str | None, wanted: Sequence[str], say: Callable[[str], None]
+    ) -> dict[str, Any]:
         assert (data, split, model) == (Path("somewhere"), "val", None)
+        assert set(wanted) <= set(evaluation.POLICIES)
         say("3 of 3 photos")
         return table
 
@@ -199,6 +206,12 @@ def test_evaluate_prints_a_line_a_row(run: Run, table: dict[str, Any]):
     lines = run("evaluate", "--data", "somewhere", "--split", "val").stdout.splitlines()
     assert lines[0] == "m on d, split val: 3 photos, 15 captions"
     assert lines[-1].split() == ["tgem", "0.75", "74%", "28.5", "58.2", "71.0", "28.5", "58.2", "71.0"]
+
+
+def test_evaluate_names_a_policy_that_is_none(run: Run, table: dict[str, Any]):
+    result = run("evaluate", "--data", "somewhere", "--split", "val", "--policies", "tgem,magic")
+    assert result.exit_code == 2
+    assert "magic is no policy" in result.output
 
 
 def test_a_file_name_cannot_write_to_the_terminal(run: Run, photos: Path):

@@ -24,8 +24,9 @@ RATE, WEIGHT_DECAY = 2e-3, 0.05
 PRICES = (0.003, 30.0)  # lambda is drawn log-uniformly between these
 DIVERGENCE_WEIGHT = 0.3
 HIGHEST_LOG_PRICE = 20.0
+ROUNDING = 1e-6  # of shares in float32
 APART_WEIGHT = 4.0
-POOL = 3000  # other photos among which captions look for theirs
+POOL = 1500  # other photos among which captions look for theirs
 SEED = 2605
 
 
@@ -123,7 +124,7 @@ def calibrate(modules: ExitModules, pooled: Sequence[Tensor], way: Course) -> li
     prices: list[float | None] = []
     for budget in BUDGET_GRID:
         low, high = -HIGHEST_LOG_PRICE, HIGHEST_LOG_PRICE
-        if share(high) > budget:
+        if share(high) > budget + ROUNDING:
             prices.append(None)
             continue
         for _ in range(40):
