@@ -39,7 +39,11 @@ def curve_of(model: str, results: Path = RESULTS) -> Curve | None:
             about = json.loads(path.read_text("utf-8"))
             if about["model"] != model:
                 continue
-            gated = [_point(row, float(row["setting"])) for row in about["rows"] if row["policy"] == "tgem"]
+            gated = [
+                _point(row, float(row["setting"]))
+                for row in about["rows"]
+                if row["policy"] == "tgem" and "seed" not in row
+            ]
             full = next(_point(row, 1.0) for row in about["rows"] if row["policy"] == "full")
             if gated:
                 points = tuple(sorted(gated, key=lambda point: point.macs_share))

@@ -221,6 +221,22 @@ def probe(
 
 
 @cli.command()
+def report(
+    results: Annotated[Path, typer.Argument(help="What `evaluate --json` printed, as a file.")],
+    card: Annotated[Path | None, typer.Option(help="A model card whose table is to be renewed too.")] = None,
+) -> None:
+    """Write an evaluation's tables and figures beside its results (`pip install -r requirements-train.txt`)."""
+    from engine.report import markdown, put_into, write
+
+    table = json.loads(results.read_text(encoding="utf-8"))
+    for path in write(table, results.parent, results.stem):
+        say(f"{path} written")
+    if card is not None:
+        put_into(card, markdown(table))
+        say(f"{card} renewed")
+
+
+@cli.command()
 def fit(
     data: Annotated[Path | None, Data] = None,
     photos: Annotated[Path | None, typer.Option(help="Folder of photos without captions, to fit on instead.")] = None,

@@ -1,0 +1,158 @@
+"""What an evaluation found, for people: Markdown tables, and figures of quality against compute."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+START, END = "<!-- written by python -m engine report -->", "<!-- end of what is written -->"
+NAMES = {
+    "exit": "every photo leaves at one exit",
+    "small-input": "smaller input",
+    "random": "the gates' exits, dealt at random",
+    "saturation": "saturation",
+    "confidence": "confidence of p_k",
+    "patience": "patience",
+    "oracle": "oracle by captions",
+    "tgem": "T-GEM",
+}
+
+
+def markdown(table: Row) -> str:
+    """The tables of an evaluation: without queries looking again, and with."""
+    rows, full = table["rows"], _full(table)
+    head = ["| | MACs share | text to image, R@1 / 5 / 10 | image to text, R@1 / 5 / 10 |", "| --- | --- | --- | --- |"]
+    lines = [
+        f"{table['images']:,} photos, {table['captions']:,} captions of {table['data']} {table['split']}. MACs are "
+        "counted from what ran, readouts and gates included, as a share of the bare full encoder's.",
+        "",
+        *head,
+        _line("full depth", full),
+        *(_line(f"exit {row['setting']}", row) for row in _of(rows, "exit")),
+        *(_line(f"T-GEM, budget {row['setting']:g}", row) for row in _of(rows, "tgem")),
+        *(_line(f"random, budget {row['setting']:g}", row) for row in _of(rows, "random")),
+    ]
+    others = ("small-input", "saturation", "confidence", "patience", "oracle")
+    lines += [_line(f"{name}, {row['setting']:g}", row) for name in others for row in _of(rows, name)]
+    if spread := _spread(rows):
+        lines += ["", "Over three seeds of the gates, R@10:", "", *spread]
+    deepened = _of(rows, "tgem+deepen")
+    if deepened:
+        lines += [
+            "",
+            "With queries that look again, each from the untouched index; kept is the share of full depth's recall, "
+            "costs are in full encodings a query, the reading of its candidates included:",
+            "",
+            "| index, MACs share | a look is worth | photos | MACs a query | R@1 kept | R@10 kept | overlap@10 |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+            *(_deep_line(row, full) for row in deepened),
+        ]
+    ablations = sorted({row["policy"] for row in rows if row["policy"].startswith("ablation:")})
+    if ablations:
+        lines += [
+            "",
+            "Ablations:",
+            "",
+            "| | budget | MACs share | MACs a query | R@10 |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        lines += [
+            f"| {name.removeprefix('ablation:')} | {row['setting']:g} | {row['macs_share']:.3f} | "
+            f"{row.get('macs_per_query', 0):.1f} | {row['t2i']['r10']:.1f} |"
+            for name in ablations
+            for row in _of(rows, name)
+        ]
+    return "\n".join([*lines, ""])
+
+
+def write(table: Row, folder: Path, stem: str) -> list[Path]:
+    """Write the tables as STEM.md and the figures as STEM-index.png and STEM-queries.png; returns the paths."""
+    paths = [folder / f"{stem}.md", folder / f"{stem}-index.png", folder / f"{stem}-queries.png"]
+    paths[0].write_text(markdown(table), encoding="utf-8")
+    _figure(
+        paths[1], "Finding the right photo within ten", "MACs share of the index", _index_lines(table), _full(table)
+    )
+    _figure(paths[2], "Queries that look again", "full encodings a query", _query_lines(table), _full(table))
+    return paths
+
+
+def put_into(page: Path, text: str) -> None:
+    """Replace what stands between the markers of a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(START)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{START}\n{text}{END}{after}", encoding="utf-8")
+
+
+def _of(rows: Sequence[Row], policy: str) -> list[Row]:
+    """A policy's own rows, other seeds left out."""
+    return [row for row in rows if row["policy"] == policy and "seed" not in row]
+
+
+def _full(table: Row) -> Row:
+    return next(row for row in table["rows"] if row["policy"] == "full")
+
+
+def _recalls(found: Row) -> str:
+    return " / ".join(f"{found[k]:.1f}" for k in ("r1", "r5", "r10"))
+
+
+def _line(name: str, row: Row) -> str:
+    return f"| {name} | {row['macs_share']:.3f} | {_recalls(row['t2i'])} | {_recalls(row['i2t'])} |"
+
+
+def _deep_line(row: Row, full: Row) -> str:
+    kept = [f"{row['t2i'][k] / full['t2i'][k]:.1%}" for k in ("r1", "r10")]
+    return (
+        f"| {row['macs_share']:.3f} (budget {row['setting']:g}) | {row['worth']:g} | {row['deepened_per_query']:.1f} | "
+        f"{row['macs_per_query']:.1f} | {kept[0]} | {kept[1]} | {row['overlap10']:.3f} |"
+    )
+
+
+def _spread(rows: Sequence[Row]) -> list[str]:
+    """Mean and spread of the seeds, budget by budget."""
+    lines = ["| budget | mean | spread (highest less lowest) |", "| --- | --- | --- |"]
+    found: dict[float, list[float]] = {}
+    for row in rows:
+        if row["policy"] == "tgem":
+            found.setdefault(row["setting"], []).append(row["t2i"]["r10"])
+    if not any(len(values) > 1 for values in found.values()):
+        return []
+    return lines + [
+        f"| {budget:g} | {sum(values) / len(values):.2f} | {max(values) - min(values):.2f} |"
+        for budget, values in sorted(found.items())
+    ]
+
+
+def _index_lines(table: Row) -> dict[str, list[tuple[float, float]]]:
+    points = {
+        title: sorted((row["macs_share"], row["t2i"]["r10"]) for row in _of(table["rows"], policy))
+        for policy, title in NAMES.items()
+    }
+    return {title: at for title, at in points.items() if at}
+
+
+def _query_lines(table: Row) -> dict[str, list[tuple[float, float]]]:
+    rows, found = table["rows"], {}
+    for budget in sorted({row["setting"] for row in _of(rows, "tgem+deepen")})[::2]:
+        for policy, title in (("tgem+deepen", "T-GEM"), ("ablation:rank-only", "by rank alone")):
+            mine = [row for row in _of(rows, policy) if row["setting"] == budget]
+            if mine:
+                name = f"{title}, index {mine[0]['macs_share']:.2f}"
+                found[name] = sorted((row["macs_per_query"], row["t2i"]["r10"]) for row in mine)
+    return found
+
+
+def _figure(path: Path, title: str, across: str, lines: dict[str, list[tuple[float, float]]], full: Row) -> None:
+    from matplotlib.figure import Figure  # only who writes figures needs it
+
+    figure = Figure(figsize=(9, 5.5), layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(full["t2i"]["r10"], color="#999", linestyle="--", label="full depth")
+    for name, points in lines.items():
+        ours = name.startswith("T-GEM")
+        axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=name, linewidth=2.6 if ours else 1.2)
+    axes.set(title=title, xlabel=across, ylabel="R@10, text to image, %")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="lower right")
+    figure.savefig(path, dpi=110)

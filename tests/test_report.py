@@ -1,0 +1,38 @@
+from pathlib import Path
+
+from engine.report import END, START, markdown, put_into
+
+RECALL = {"r1": 20.0, "r5": 50.0, "r10": 60.0}
+FULL = {"policy": "full", "setting": 9, "macs_share": 1.0, "t2i": {"r1": 25.0, "r5": 55.0, "r10": 75.0}, "i2t": RECALL}
+GATES = {"policy": "tgem", "setting": 0.5, "macs_share": 0.48, "t2i": RECALL, "i2t": RECALL}
+LOOKS = {"deepened_per_query": 8.0, "macs_per_query": 9.5, "overlap10": 0.9, "worth": 0.17}
+TABLE = {
+    "data": "d",
+    "split": "test",
+    "images": 1000,
+    "captions": 5000,
+    "rows": [
+        FULL,
+        GATES,
+        GATES | {"seed": 2, "t2i": RECALL | {"r10": 62.0}},
+        GATES | LOOKS | {"policy": "tgem+deepen"},
+        GATES | LOOKS | {"policy": "ablation:rank-only"},
+    ],
+}
+
+
+def test_tables_tell_what_was_measured() -> None:
+    text = markdown(TABLE)
+    assert "| full depth | 1.000 | 25.0 / 55.0 / 75.0 | 20.0 / 50.0 / 60.0 |" in text
+    assert text.count("| T-GEM, budget 0.5 |") == 1  # other seeds are not rows of their own
+    assert "| 0.5 | 61.00 | 2.00 |" in text  # they are the spread
+    assert "| 0.480 (budget 0.5) | 0.17 | 8.0 | 9.5 | 80.0% | 80.0% | 0.900 |" in text
+    assert "| rank-only | 0.5 | 0.480 | 9.5 | 60.0 |" in text
+
+
+def test_a_page_keeps_what_stands_around_its_tables(tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text(f"before\n{START}\nold\n{END}\nafter\n", encoding="utf-8")
+    put_into(page, "new\n")
+    put_into(page, "newer\n")
+    assert page.read_text(encoding="utf-8") == f"before\n{START}\nnewer\n{END}\nafter\n"
