@@ -14,7 +14,7 @@ def test_captions_and_labels_are_read_in_file_order(tmp_path) -> None:
     captions = read_captions(tmp_path)
     assert [e.path.name for e in captions] == ["0.jpg", "1.jpg", "2.jpg"]
     assert captions[0].texts == ("a", "b")
-    assert read_labels(tmp_path)[0].texts == ("a photo of a otter", "otter")
+    assert read_labels(tmp_path)[0].texts == ("a photo of a otter",)
 
 
 def test_a_folder_that_is_no_data_set_is_named(tmp_path) -> None:
