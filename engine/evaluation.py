@@ -28,8 +28,8 @@ POLICIES = (
 # fmt: on
 SIZES = (112, 128, 144, 160, 176, 192, 208, 224, 240, 256)  # px, of the smaller inputs that are rivals
 TOP_M = (5, 7, 10, 12, 14, 17, 20, 24, 30, 40, 50)  # how many a query runs deeper where rank alone decides
-WORTHS = (0.3, 0.25, 0.2, 0.17, 0.15, 0.13, 0.1, 0.07)  # what a look must be worth where doubt decides
-SCHEDULES = tuple((first, second) for first in (20, 30, 50) for second in (5, 10, 15, 20) if second < first)
+WORTHS = (0.25, 0.2, 0.17, 0.14, 0.1)  # what a look must be worth where doubt decides
+SCHEDULES = ((20, 5), (20, 10), (30, 10), (30, 15), (50, 15), (50, 20))  # photos to the middle, and on to the end
 DEALS = 20  # of random exits
 DEEPEST_INDEX = 0.7  # MACs share above which an index leaves queries little to look at again
 TIMED, TIMES = 64, 3  # photos of a measurement of speed, and how often each is timed
@@ -42,7 +42,14 @@ class Bench:
         """Args: features: of the photos to report on.  val: of the photos that thresholds are tuned on."""
         self.encoder, self.features, self.val, self.variants = encoder, features, val, variants
         self.vectors, self.texts = features.vectors.numpy(), features.texts.numpy()
+        self._rules: dict[str, policies.Rule] = {}
         self.owner, self.many = features.owner.numpy(), len(features.vectors)
+
+    def rule(self, name: str) -> policies.Rule:
+        """A rule with its thresholds tuned."""
+        if name not in self._rules:
+            self._rules[name] = policies.Rule(name, self.encoder, self.val)
+        return self._rules[name]
 
     def found(self, exits: np.ndarray) -> Row:
         """What an index finds whose photos stand at these exits, (N,) 0-based."""
@@ -86,7 +93,7 @@ def _rows_at(bench: Bench, wanted: Container[str], column: int, budget: float) -
         yield row("random", budget, dealt.macs_share, mean)
     for rule in policies.RULES:
         if rule in wanted:
-            other = policies.ruled(rule, encoder, bench.val, features, budget)
+            other = bench.rule(rule).deal(features, budget)
             yield row(rule, budget, other.macs_share, bench.found(other.exits))
     if "oracle" in wanted:
         other = policies.oracle(encoder, features, budget)
@@ -102,13 +109,11 @@ def _rows_at(bench: Bench, wanted: Container[str], column: int, budget: float) -
             about = {"middle": middle + 1, "first": first, "second": second}
             yield row("schedule", budget, dealt.macs_share, refined | about)
     if "ablation" in wanted:
-        for worth in WORTHS:
-            refined = index.by_worth(worth)
-            by_rank = index.by_rank(round(refined["deepened_per_query"]))
-            yield row("ablation:rank-only", budget, dealt.macs_share, by_rank | {"worth": worth})
-        plain = Index(encoder, features, dealt.exits, plain=True)
-        for worth in WORTHS:
-            yield row("ablation:plain-reading", budget, dealt.macs_share, plain.by_worth(worth) | {"worth": worth})
+        refined = index.by_worth(WORTH)
+        by_rank = index.by_rank(round(refined["deepened_per_query"]))
+        yield row("ablation:rank-only", budget, dealt.macs_share, by_rank)
+        plain = Index(encoder, features, dealt.exits, plain=True).by_worth(WORTH)
+        yield row("ablation:plain-reading", budget, dealt.macs_share, plain | {"worth": WORTH})
 
 
 def _schedules(index: Index) -> Iterator[tuple[int, int, int, Row]]:

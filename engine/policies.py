@@ -8,7 +8,7 @@ import torch
 
 from engine.encoder import Encoder
 from engine.guidance import content_distribution
-from engine.metrics import recall
+from engine.metrics import at_ranks, own_ranks
 from engine.training.features import Features
 from engine.training.objective import caption_distortion
 
@@ -46,25 +46,37 @@ def oracle(encoder: Encoder, features: Features, budget: float) -> Dealt:
     return _dearest_within(budget, lambda level: choose(float(np.exp(level))), -12.0, 12.0)
 
 
-def ruled(rule: str, encoder: Encoder, val: Features, features: Features, budget: float) -> Dealt:
-    """A photo leaves at the first exit where a rule of the literature is met; course and threshold are chosen on val.
+class Rule:
+    """A rule of the literature: a photo leaves at the first exit where its clue reaches a threshold.
 
-    "saturation": the embedding's cosine to the exit before is at least the threshold.  "confidence": the peak of p_k
-    is.  "patience": the top guide text has stayed for so many exits. Readouts are paid, gates are not there to be.
-    A budget that no course meets gets the cheapest exit.
+    "saturation": the embedding's cosine to the exit before.  "confidence": the peak of p_k.  "patience": for how many
+    exits the top guide text has stayed. Readouts are paid, gates are not there to be. For each budget, course and
+    threshold are those that find most on val within it; a budget that none meets gets the cheapest exit.
     """
-    best, quality = None, -1.0
-    for open in _sequences(encoder):
-        clues, share = _clues(rule, encoder, val, open), _share(encoder, open)
-        levels = np.unique(np.quantile(clues, np.linspace(0, 1, 64)))
-        for level in [*levels.tolist(), np.inf]:
-            dealt = _by_clue(clues, open, share, level, encoder.exits)
-            if dealt.macs_share <= budget and (found := _recall(val, dealt.exits)) > quality:
-                best, quality = (open, level), found
-    if best is None:
-        return Dealt(np.zeros(len(features.vectors), np.int64), encoder.forced_macs[0] / encoder.full_macs)
-    open, level = best
-    return _by_clue(_clues(rule, encoder, features, open), open, _share(encoder, open), level, encoder.exits)
+
+    def __init__(self, name: str, encoder: Encoder, val: Features) -> None:
+        self.name, self.encoder = name, encoder
+        self._options: list[tuple[float, float, tuple[int, ...], float]] = []  # MACs share, recall, course, threshold
+        scores = (val.texts @ val.vectors.transpose(1, 2)).transpose(0, 1).numpy()  # (T, N, K)
+        owner = val.owner.numpy()
+        for open in _sequences(encoder):
+            clues, share = _clues(name, encoder, val, open), _share(encoder, open)
+            for level in [*np.unique(np.quantile(clues, np.linspace(0, 1, 33))).tolist(), np.inf]:
+                dealt = _by_clue(clues, open, share, level, encoder.exits)
+                mixed = scores[:, np.arange(len(dealt.exits)), dealt.exits]
+                found = sum(at_ranks(own_ranks(mixed, owner)).values())
+                self._options.append((dealt.macs_share, found, open, level))
+
+    def deal(self, features: Features, budget: float) -> Dealt:
+        """Where photos leave at a budget."""
+        able = [option for option in self._options if option[0] <= budget]
+        if not able:
+            return Dealt(
+                np.zeros(len(features.vectors), np.int64), self.encoder.forced_macs[0] / self.encoder.full_macs
+            )
+        _, _, open, level = max(able, key=lambda option: option[1])
+        clues = _clues(self.name, self.encoder, features, open)
+        return _by_clue(clues, open, _share(self.encoder, open), level, self.encoder.exits)
 
 
 def _sequences(encoder: Encoder) -> list[tuple[int, ...]]:
@@ -106,11 +118,6 @@ def _clues(rule: str, encoder: Encoder, features: Features, open: tuple[int, ...
 def _by_clue(clues: np.ndarray, open: tuple[int, ...], share: np.ndarray, level: float, exits: int) -> Dealt:
     left = np.hstack([clues >= level, np.ones((len(clues), 1), bool)]).argmax(1)
     return Dealt(np.array([*open, exits - 1])[left], float(share[left].mean()))
-
-
-def _recall(features: Features, exits: np.ndarray) -> float:
-    chosen = features.vectors[torch.arange(len(exits)), torch.from_numpy(exits)]
-    return sum(recall(chosen.numpy(), features.texts.numpy(), features.owner.numpy())["t2i"].values())
 
 
 def _dearest_within(budget: float, deal: Callable[[float], Dealt], low: float, high: float) -> Dealt:
