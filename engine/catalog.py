@@ -19,7 +19,7 @@ from engine.intake import KEPT_SIDE, Decoded, Skipped, decoded_batches, folder_u
 from engine.query import DROPPED, QueryRejected, embed, parse
 from engine.ranking import Ranking, Rankings, read
 from engine.reencoding import encode_again
-from engine.refinement import Deepening, decide, kept_pixels
+from engine.refinement import Deepening, affordable, decide, kept_pixels
 from engine.results import (
     Deepened,
     GallerySummary,
@@ -252,7 +252,9 @@ class Catalog:
         with turn:
             before = self._rankings.ranking(collection_id, encoder, vector, k)
             deepening = self._deepening(encoder, before.candidates)
-            deciding = decide(deepening, before, vector, k)
+            account = self.summary(collection_id)
+            limit = affordable(account.photos, account.macs / encoder.full_macs)
+            deciding = decide(deepening, before, vector, k, limit)
             found = deepening.deeper()
             candidates = [candidate.image_id for candidate in before.candidates]
             self._store.deepen(collection_id, stamp_of(encoder), found, candidates, deciding)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from engine.featuremap import FeatureMap
 
 LIMIT = 20.0  # what one query may spend, in full encodings
+LEAST, PART = 3.0, 0.1  # in a small gallery: no more than a tenth of its photos, but three
+SPARED = 0.2  # of what the full encoder would have cost; queries never spend that
 BATCH = 16  # photos that run together
 DECODERS = 4  # threads that decode pictures; Pillow lets go of the interpreter while it does
 
@@ -45,15 +47,26 @@ class _Way:
     pixels: np.ndarray | None = None
 
 
-def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int) -> int:
-    """Look again at the candidates whose place among the first k is in doubt, within the limit of a query.
+def affordable(photos: int, spent: float) -> float:
+    """What one query may spend, in full encodings.
 
+    A gallery never pays for looking again what would make it dearer than encoding all of it at full depth at once.
+
+    Args: photos: in the gallery.  spent: on it so far, by indexing and by queries, in full encodings.
+    """
+    return max(0.0, min(LIMIT, max(LEAST, PART * photos), (1 - SPARED) * photos - spent))
+
+
+def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int, limit: float) -> int:
+    """Look again at the candidates whose place among the first k is in doubt.
+
+    Args: limit: what that may cost, in full encodings; see `affordable`.
     Returns: MACs of deciding it.
     """
     encoder, costs = deepening.encoder, deepening.costs()
     spreads = np.array([calibration.deviation for calibration in encoder.calibrations])
     calibrated = np.array(ranking.scores[: len(costs)])
-    if not len(costs) or (deepening.exits == encoder.exits).all():
+    if limit < costs.min(initial=np.inf):  # all are at full depth, or one more would be too many
         return 0
 
     def run(_: np.ndarray, places: np.ndarray, target: int) -> Reading:
@@ -71,7 +84,7 @@ def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int) 
         deepening.onward(),
         spreads,
         k,
-        LIMIT,
+        limit,
         run,
     )
     return encoder.foresee_macs(len(costs))
