@@ -3,11 +3,15 @@
 import argparse
 import os
 import sys
+import time
 from functools import partial
+from threading import Thread
 from typing import TYPE_CHECKING
 
+from app.access import is_public
 from app.context import Context
 from app.demo import Demo
+from app.journal import Journal
 from app.layout import build, launch_options
 from app.pictures import Pictures, derived, secret_of
 from engine.catalog import Catalog
@@ -15,6 +19,7 @@ from engine.comparison import Comparison
 from engine.errors import EngineError
 from engine.home import home
 from engine.store import Store
+from engine.visitors import Visitors
 
 if TYPE_CHECKING:
     from engine.encoder import Encoder
@@ -46,7 +51,18 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--random-weights", action="store_true", help="give the architecture NAME weights from a fixed seed"
     )
+    parser.add_argument("--mcp", action="store_true", help="serve the named endpoints as tools for assistants, too")
     return parser.parse_args()
+
+
+def forget_who_stays_away(visitors: Visitors) -> None:
+    """Every hour, delete what is kept of visitors who have not come for too long."""
+    while True:
+        try:
+            visitors.expire()
+        except EngineError as error:  # a locked database, say: the next hour will do
+            sys.stderr.write(f"{error}\n")
+        time.sleep(3600)
 
 
 def main() -> None:
@@ -58,12 +74,19 @@ def main() -> None:
         demo = Demo(catalog)
         secret = secret_of(home())
         pictures = Pictures(catalog, secret)
-        page = build(Context(catalog, Comparison(store, catalog), demo, pictures.address), derived(secret, "browser"))
-        _, address, _ = page.launch(**launch_options(pictures), prevent_thread_lock=True)
+        visitors = Visitors(store, catalog.remove) if is_public() else None
+        journal = Journal(sys.stderr if visitors is not None else None)
+        context = Context(catalog, Comparison(store, catalog), demo, pictures.address, visitors, journal)
+        page = build(context, derived(secret, "browser"))
+        _, address, _ = page.launch(
+            **launch_options(context, pictures), prevent_thread_lock=True, mcp_server=chosen.mcp
+        )
     except (EngineError, OSError) as error:
         sys.exit(str(error))
     sys.stderr.write(f"T-GEM search is on {address}\n")
     demo.start()
+    if visitors is not None:
+        Thread(target=forget_who_stays_away, args=(visitors,), name="expiry", daemon=True).start()
     page.block_thread()
 
 

@@ -1,11 +1,16 @@
 """Who may look at which gallery, and change it: every handler asks here."""
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from app.demo import Demo
 from app.visit import Visit
-from engine.catalog import Catalog, GalleryMissing, GallerySummary, Photo
+from engine.catalog import Catalog, GalleryMissing, GallerySummary, Photo, Upload
 from engine.errors import EngineError
+from engine.visitors import Visitors
+
+NOBODY = ""  # stands for the requests of those who have shown no token
 
 
 class NotYours(EngineError):
@@ -13,24 +18,42 @@ class NotYours(EngineError):
 
 
 class Access:
-    """The galleries that a visit reaches: its owner's own, the demo's, and those opened by their published address."""
+    """The galleries that a visit reaches: its owner's own, the demo's, and those opened by their published address.
 
-    def __init__(self, catalog: Catalog, demo: Demo) -> None:
-        self._catalog, self._demo = catalog, demo
+    Where strangers come (`visitors` is given) each has their own, within limits. Else there is one owner, of all.
+    """
+
+    def __init__(self, catalog: Catalog, demo: Demo, visitors: Visitors | None = None) -> None:
+        self._catalog, self._demo, self._visitors = catalog, demo, visitors
+
+    @property
+    def alone(self) -> bool:
+        """One owner has the place to themselves, and may change what is everyone's."""
+        return self._visitors is None
+
+    def arrive(self, kept: object, visit: Visit) -> None:
+        """A visitor comes, with what their browser kept; a new one is given a token of their own."""
+        if self._visitors is not None and visit.token is None:
+            token = kept.get("visitor") if isinstance(kept, dict) else None
+            visit.token, visit.owner = self._visitors.recognised(token)
 
     def galleries(self, visit: Visit) -> list[GallerySummary]:
         """All that may be looked at: the one indexed last first."""
-        opened = {self._catalog.published(link) for link in visit.links}
-        return [
-            summary
-            for summary in self._catalog.galleries()
-            if summary.kind == "demo" or visit.owner is None or summary.id in opened
-        ]
+        if self._visitors is None:
+            return self._catalog.galleries()
+        own = self._catalog.galleries(owner=visit.owner) if visit.owner is not None else []
+        opened = [self._catalog.published(link) for link in visit.links]
+        others = [self._demo.id, *(id for id in opened if id is not None)]
+        known = {summary.id for summary in own}
+        return [*own, *(self._catalog.summary(id) for id in dict.fromkeys(others) if id not in known)]
 
     def gallery(self, collection_id: int | None, visit: Visit) -> GallerySummary:
         """One that may be looked at; raises GalleryMissing, whether there is another one of that number or not."""
-        found = next((summary for summary in self.galleries(visit) if summary.id == collection_id), None)
-        if found is None:
+        try:
+            found = self._catalog.summary(collection_id if collection_id is not None else 0)
+        except (GalleryMissing, OverflowError):
+            found = None
+        if found is None or not self._may_look_at(found, visit):
             raise GalleryMissing("This gallery is not there any more; choose another one.")
         return found
 
@@ -39,14 +62,30 @@ class Access:
         found = self.gallery(collection_id, visit)
         if found.kind == "demo":
             raise NotYours("The demo gallery stays as it is; add photos to a gallery of your own.")
-        if visit.owner is not None and found.link in visit.links:
+        if not self._owns(found, visit):
             raise NotYours("This gallery is its owner’s; add photos to one of your own.")
         return found
+
+    def recodable(self, collection_id: int | None, visit: Visit) -> GallerySummary:
+        """One whose photos may be encoded again; raises GalleryMissing, NotYours.
+
+        The demo gallery belongs to everyone who comes: only who has the place to themselves may change it.
+        """
+        return self.gallery(collection_id, visit) if self._visitors is None else self.own(collection_id, visit)
 
     def photo(self, photo_id: int, visit: Visit) -> Photo:
         """A photo of a gallery that may be looked at; raises PhotoMissing, GalleryMissing."""
         found = self._catalog.photo(photo_id)
         self.gallery(found.collection_id, visit)
+        return found
+
+    def named(self, name: str, visit: Visit) -> int:
+        """The gallery of that name, or published under that link; raises GalleryMissing."""
+        found = self._catalog.find(name, visit.owner) if self._visitors is None or visit.owner is not None else None
+        if found is None:
+            found = self._catalog.published(name)
+        if found is None:
+            raise GalleryMissing(f'There is no gallery "{name}".')
         return found
 
     def open_link(self, link: str, visit: Visit) -> int | None:
@@ -56,8 +95,50 @@ class Access:
             visit.links = (*visit.links, link)
         return found
 
+    def make(self, name: str, visit: Visit) -> int:
+        """The visit's own gallery of that name, made if there is none; raises NotYours, TooMuch."""
+        if self._visitors is not None:
+            if visit.owner is None:
+                raise NotYours("Nobody knows whose photos these are; load the page again.")
+            self._visitors.admit(visit.owner, name)
+        return self._catalog.open_collection(name, owner=visit.owner)
+
+    def within_limits(self, uploads: Sequence[Upload], visit: Visit) -> Sequence[Upload]:
+        """Uploads of which those over a visitor's limits have that as their reason when they are read."""
+        if self._visitors is None or visit.owner is None:
+            return uploads
+        return self._visitors.within(visit.owner, uploads)
+
+    @contextmanager
+    def turn(self, visit: Visit, ingest: bool = False) -> Iterator[None]:
+        """One request of a visitor, or one ingest; raises TooMuch while as many as are allowed are running."""
+        if self._visitors is None:
+            yield
+            return
+        with self._visitors.turn(visit.owner or NOBODY, ingest):
+            yield
+
+    def _may_look_at(self, gallery: GallerySummary, visit: Visit) -> bool:
+        opened = gallery.link is not None and gallery.link in visit.links
+        return gallery.kind == "demo" or opened or self._owns(gallery, visit)
+
+    def _owns(self, gallery: GallerySummary, visit: Visit) -> bool:
+        if self._visitors is None:
+            return gallery.kind != "demo"
+        return visit.owner is not None and gallery.owner == visit.owner
+
+
+def is_public() -> bool:
+    """Whether strangers come: $TGEM_PUBLIC says, or else whether another machine can reach the page."""
+    setting = os.environ.get("TGEM_PUBLIC", "").strip().lower()
+    return setting not in ("0", "no", "false") if setting else not _is_loopback()
+
 
 def is_local() -> bool:
     """Whether only this machine can reach the page; what reads the server's folders is offered nowhere else."""
+    return _is_loopback() and not is_public()
+
+
+def _is_loopback() -> bool:
     name = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
     return "SPACE_ID" not in os.environ and name in ("127.0.0.1", "localhost", "::1")

@@ -7,12 +7,14 @@ from app.access import Access
 from app.attribution import Attribution
 from app.curve import Curve, curve_of
 from app.demo import Demo
+from app.journal import Journal
 from app.strip import Drawing
 from app.views.results import Address
 from app.work import Works
 from engine.budget import BUDGET_GRID
 from engine.catalog import Catalog, Photo
 from engine.comparison import Comparison
+from engine.visitors import Visitors
 
 
 @dataclass
@@ -23,10 +25,12 @@ class Context:
     comparison: Comparison
     demo: Demo
     address: Address
+    visitors: Visitors | None = None  # where strangers come
+    journal: Journal = field(default_factory=Journal)
     works: Works[Any] = field(default_factory=Works)
 
     def __post_init__(self) -> None:
-        self.access = Access(self.catalog, self.demo)
+        self.access = Access(self.catalog, self.demo, self.visitors)
 
     @property
     def drawing(self) -> Drawing:

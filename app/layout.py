@@ -15,6 +15,7 @@ from app.handlers.galleries import LONGEST_NAME, NEW_GALLERY, Galleries
 from app.handlers.intake import Intake
 from app.handlers.photo import Selection
 from app.handlers.search import COMPARE, Search
+from app.health import health_route
 from app.pictures import Pictures
 from app.theme import theme
 from app.uploads import DAY
@@ -198,16 +199,27 @@ def build(context: Context, secret: str) -> gr.Blocks:
             button.click(intake.stopped, visit, None, **MANY)
 
         tools.present(compare.presented, visit, screens, **MANY)
-        gr.api(Api(context).search, api_name="search", concurrency_limit=8)
+        doors(Api(context))
     return page
 
 
-def launch_options(pictures: Pictures) -> dict[str, Any]:
+def doors(api: Api) -> None:
+    """The named endpoints; all other events are private."""
+    for name in ("search", "galleries", "explain"):
+        gr.api(getattr(api, name), api_name=name, concurrency_limit=8)
+    gr.api(api.compare, api_name="compare", concurrency_limit=1)
+    with gr.Row(visible=False):  # the part that checks where files come from
+        files = gr.File(file_count="multiple", label="files")
+        gallery, visitor, report = gr.Textbox("", label="gallery"), gr.Textbox("", label="visitor"), gr.JSON(label="report")
+        gr.Button().click(api.add_photos, [files, gallery, visitor], report, api_name="add_photos", concurrency_limit=4)
+
+
+def launch_options(context: Context, pictures: Pictures) -> dict[str, Any]:
     """How the page is served; host and port are Gradio's own environment variables."""
     return {
         "theme": theme(),
         "css_paths": ASSETS / "style.css",
-        "app_kwargs": {"routes": pictures.routes()},
+        "app_kwargs": {"routes": [*pictures.routes(), health_route(context)]},
         "footer_links": [],
         "run_history": False,
         "ssr_mode": False,

@@ -5,6 +5,7 @@ import hmac
 import io
 import os
 import secrets
+import time
 from functools import lru_cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -21,8 +22,9 @@ from engine.errors import EngineError
 Size = Literal["grid", "large"]
 GRID_SIDE = 480  # px: a card's width on a sharp screen
 SECRET_BYTES = 32
+DAY = 86_400  # seconds
 # The content of an address never changes; only this visitor's browser may keep it.
-HEADERS = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+HEADERS = {"Cache-Control": f"private, max-age={DAY}, immutable", "X-Content-Type-Options": "nosniff"}
 
 
 class Pictures:
@@ -33,15 +35,18 @@ class Pictures:
         self._secret = secret
 
     def address(self, photo: Photo, size: Size) -> str:
-        """Where the picture of a photo is served, relative to the page."""
-        return f"photo/{photo.id}/{size}/{self._token(photo, size)}.jpg"
+        """Where the picture of a photo is served today and tomorrow, relative to the page.
+
+        Only who was shown the photo can know it; passed on, it leads nowhere from the day after tomorrow on.
+        """
+        return f"photo/{photo.id}/{size}/{self._token(photo, size, _today())}.jpg"
 
     def routes(self) -> list[Route]:
         """What the web server must know."""
         return [Route("/photo/{photo_id:int}/{size}/{token}.jpg", self._answer)]
 
-    def _token(self, photo: Photo, size: str) -> str:
-        message = f"{photo.id}/{photo.content_hash}/{size}".encode()
+    def _token(self, photo: Photo, size: str, day: int) -> str:
+        message = f"{photo.id}/{photo.content_hash}/{size}/{day}".encode()
         return hmac.new(self._secret, message, hashlib.sha256).hexdigest()
 
     def _answer(self, request: Request) -> Response:
@@ -51,7 +56,8 @@ class Pictures:
         except (EngineError, OverflowError):
             return Response(status_code=404)
         # A wrong token answers like a missing photo: nobody learns which photos there are.
-        if size not in ("grid", "large") or not hmac.compare_digest(token.encode(), self._token(photo, size).encode()):
+        valid = [self._token(photo, size, day).encode() for day in (_today(), _today() - 1)]
+        if size not in ("grid", "large") or not any(hmac.compare_digest(token.encode(), good) for good in valid):
             return Response(status_code=404)
         path = self._catalog.picture_path(photo.content_hash)
         if not path.is_file():
@@ -59,6 +65,10 @@ class Pictures:
         if size == "large":
             return FileResponse(path, media_type="image/jpeg", headers=HEADERS)
         return Response(_thumbnail(path), media_type="image/jpeg", headers=HEADERS)
+
+
+def _today() -> int:
+    return int(time.time() // DAY)
 
 
 def secret_of(home: Path) -> bytes:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from engine.catalog import Catalog, IngestReport, Progress, uploads_of
+from engine.catalog import Catalog, IngestReport, Progress, Upload, uploads_of
 from engine.home import home
 from engine.images import clean_name
 
@@ -16,13 +16,18 @@ INCOMING = "incoming-"
 
 
 def take_in(
-    catalog: Catalog, collection_id: int, files: Sequence[Path], on_progress: Callable[[Progress], object]
+    catalog: Catalog,
+    collection_id: int,
+    files: Sequence[Path],
+    on_progress: Callable[[Progress], object],
+    limited: Callable[[Sequence[Upload]], Sequence[Upload]] = lambda uploads: uploads,
 ) -> IngestReport:
     """Take files into a gallery.
 
     Args:
         files: in Gradio's cache, each under its own name.
         on_progress: told after every batch.
+        limited: what of them a visitor may still keep.
     Raises what the ingest raises.
     """
     _forget_interrupted(home())
@@ -32,7 +37,7 @@ def take_in(
         for file, place in places.items():
             _set_aside(file, place)
         uploads = [upload for file in files for upload in uploads_of(places[file], clean_name(file.name))]
-        return catalog.ingest(collection_id, uploads, on_progress=on_progress)
+        return catalog.ingest(collection_id, limited(uploads), on_progress=on_progress)
 
 
 def _set_aside(file: Path, place: Path) -> None:

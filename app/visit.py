@@ -14,6 +14,7 @@ REMEMBERED = 6  # queries of this visit
 class Visit:
     """Which gallery is on show, what was asked of it, and what came back."""
 
+    token: str | None = None  # what this visitor's browser keeps, where strangers come
     owner: str | None = None  # whose galleries these are; None where one person has the place to themselves
     links: tuple[str, ...] = ()  # published galleries that were opened by their address
     gallery: int | None = None

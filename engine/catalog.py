@@ -135,17 +135,17 @@ class Catalog:
         self._rankings.forget(collection_id)  # the index is built again at the next search
         return removed
 
-    def galleries(self) -> list[GallerySummary]:
-        """All collections, the demo among them: the one indexed last first."""
-        return [self._summary(row) for row in self._store.collections()]
+    def galleries(self, owner: str | None = None) -> list[GallerySummary]:
+        """All collections, the demo among them, or all of an owner: the one indexed last first."""
+        return [self._summary(row) for row in self._store.collections(owner=owner)]
 
     def latest(self) -> int | None:
         """The id of the gallery that was indexed last, never the demo's; None when there is none."""
         return next((row.id for row in self._store.collections("gallery") if row.indexed_at is not None), None)
 
-    def find(self, name: str) -> int | None:
-        """The id of the gallery of that name, never the demo's; None when there is none."""
-        return next((row.id for row in self._store.collections("gallery") if row.name == name), None)
+    def find(self, name: str, owner: str | None = None) -> int | None:
+        """The id of the gallery of that name (of an owner), never the demo's; None when there is none."""
+        return next((row.id for row in self._store.collections("gallery", owner) if row.name == name), None)
 
     def summary(self, collection_id: int) -> GallerySummary:
         """A collection in numbers; raises GalleryMissing."""
@@ -436,6 +436,7 @@ class Catalog:
             exits=tuple(totals.exits.get(exit, 0) for exit in range(1, (row.exits or 0) + 1)),
             model=row.model,
             budget=row.budget,
+            owner=row.owner,
             link=row.link,
         )
 

@@ -92,6 +92,7 @@ class GallerySummary:
     exits: tuple[int, ...]  # photos that left at each exit
     model: str | None
     budget: float | None
+    owner: str | None  # a visitor; None where one person has the place to themselves
     link: str | None  # what its published address ends with; None while it is not published
 
 

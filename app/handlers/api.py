@@ -1,41 +1,227 @@
-"""What programs may ask of the page over HTTP."""
+"""What programs may ask of the page over HTTP, and assistants as tools: named, typed, the rest is private."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app.context import Context
+from app.handlers.galleries import LONGEST_NAME
+from app.uploads import take_in
+from app.visit import Visit
+from engine.catalog import IngestReport, Photo
+from engine.comparison import FullRun, ranking
 from engine.errors import EngineError
-from engine.store import GalleryMissing
+from engine.images import clean_name
 
-PATIENCE = 300.0  # seconds that a search waits for the demo gallery at the first start
+PATIENCE = 300.0  # seconds that a call waits for the demo gallery at the first start
+MOST = 100  # photos of one answer
+
+
+class BadCall(EngineError):
+    """A call whose arguments cannot be used."""
 
 
 class Api:
-    """The named endpoints."""
+    """The named endpoints. `visitor` is needed on public hosts only: a token that `add_photos` gives, and keeps."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def search(self, text: str, gallery: str = "", k: int = 20) -> list[dict[str, Any]]:
+    def search(self, text: str, gallery: str = "", k: int = 20, visitor: str = "") -> list[dict[str, Any]]:
         """The photos of a gallery that fit a text best.
 
         Args:
             text: what the photo shows; also sums like `2:dog + beach - people`.
-            gallery: its name; by default the demo gallery.
-            k: how many photos, at most 100.
-        Returns: rank, file, score, exit, exits and macs_share of each, best first.
+            gallery: its name, or the end of its published address; by default the demo gallery.
+            k: how many photos, 1 to 100.
+            visitor: on a public host, the token that add_photos gave; empty for the demo and published galleries.
+        Returns: rank, file, score, exit, exits, macs_share, photo (its number) and picture (its address) of each.
         """
-        catalog, demo = self._context.catalog, self._context.demo
         try:
-            if not gallery:
-                demo.wait(PATIENCE)
-            collection = catalog.find(gallery) if gallery else demo.id
-            if collection is None:
-                raise GalleryMissing(f'There is no gallery "{gallery}".')
-            text = text.encode("utf-8", "replace").decode("utf-8")
-            vector = catalog.embed_query(collection, text)
-            hits = [] if vector is None else catalog.search(collection, vector, min(max(int(k), 1), 100))
+            visit = self._visit(visitor)
+            wanted = _whole(k, "k", MOST)
+            with self._context.access.turn(visit):
+                collection = self._gallery(gallery, visit)
+                with self._context.journal.timed("search"):
+                    vector = self._context.catalog.embed_query(collection, _words(text))
+                    hits = [] if vector is None else self._context.catalog.search(collection, vector, wanted)
         except EngineError as error:
-            raise gr.Error(str(error)) from error
-        return [hit.row() for hit in hits]
+            raise gr.Error(str(error), print_exception=False) from error
+        return [{**hit.row(), **self._where(hit.photo)} for hit in hits]
+
+    def galleries(self, visitor: str = "") -> list[dict[str, Any]]:
+        """The galleries that can be searched.
+
+        Args:
+            visitor: on a public host, the token that add_photos gave.
+        Returns: name, photos, saved_share (of the full encoder's work), model, budget and link (the end of its
+            published address, or empty) of each, the one indexed last first.
+        """
+        try:
+            found = self._context.access.galleries(self._visit(visitor))
+        except EngineError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return [
+            {
+                "name": summary.name,
+                "photos": summary.photos,
+                "saved_share": summary.saved_share,
+                "model": summary.model,
+                "budget": summary.budget,
+                "link": summary.link or "",
+            }
+            for summary in found
+        ]
+
+    def add_photos(self, files: Sequence[str] | None, gallery: str, visitor: str = "") -> dict[str, Any]:
+        """Encode photos, or the photos in ZIP and tar archives, and keep them in a gallery.
+
+        Args:
+            files: the files, at most 200 MB each.
+            gallery: its name; a new name makes a new gallery.
+            visitor: on a public host, the token that an earlier call gave; empty to begin as a new visitor.
+        Returns: gallery, added, duplicates, skipped (file and reason of each), macs_share (mean, of those added) and
+            visitor (the token to keep; empty on a host with one owner).
+        """
+        try:
+            visit = self._visit(visitor, new=True)
+            name = clean_name(str(gallery))[:LONGEST_NAME].strip()
+            if not files or not str(gallery).strip():
+                raise BadCall("Say which files, and the name of a gallery for them.")
+            report = self._take([Path(file) for file in files], name, visit)
+        except EngineError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return {
+            "gallery": name,
+            "added": report.added,
+            "duplicates": report.duplicates,
+            "skipped": [{"file": skip.file, "reason": skip.reason} for skip in report.skipped],
+            "macs_share": report.mean_macs_share,
+            "visitor": visit.token or "",
+        }
+
+    def explain(self, photo: int, text: str, visitor: str = "") -> dict[str, Any]:
+        """How one photo went through the encoder, and how well it fits a text as every exit would have it.
+
+        Args:
+            photo: its number, as search gives it.
+            text: what to compare it with.
+            visitor: on a public host, the token that add_photos gave.
+        Returns: file, exit, exits, macs, macs_share, milliseconds, phrases (what it saw at each exit reached: text and
+            share) and scores (its similarity to the text at every exit, the first one first).
+        """
+        try:
+            visit = self._visit(visitor)
+            found = self._context.access.photo(_whole(photo, "photo", 2**63 - 1), visit)
+            with self._context.access.turn(visit), self._context.journal.timed("explain"):
+                vector = self._context.catalog.embed_query(found.collection_id, _words(text))
+                scores = [] if vector is None else self._context.catalog.explain(found.id, vector)
+        except EngineError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return {
+            "file": found.file,
+            "exit": found.exit,
+            "exits": found.exits,
+            "macs": found.macs,
+            "macs_share": found.macs_share,
+            "milliseconds": found.milliseconds,
+            "phrases": [[list(phrase) for phrase in at_exit] for at_exit in found.phrases],
+            "scores": scores,
+        }
+
+    def compare(self, text: str, gallery: str = "", k: int = 10, visitor: str = "") -> dict[str, Any]:
+        """The ranking of the encoder that stops early beside the full encoder's, over a gallery's first photos.
+
+        The first call runs the gallery's photos through the full encoder, which takes a while; it is measured.
+
+        Args:
+            text: what the photo shows.
+            gallery: its name, or the end of its published address; by default the demo gallery.
+            k: how many photos of each ranking, 1 to 100.
+            visitor: on a public host, the token that add_photos gave.
+        Returns: early and full (the files of both rankings, best first), shared (how many are in both), photos (how
+            many took part), full_per_second, early_per_second and macs_share (the measured race).
+        """
+        try:
+            visit = self._visit(visitor)
+            wanted = _whole(k, "k", MOST)
+            with self._context.access.turn(visit):
+                collection = self._gallery(gallery, visit)
+                vector = self._context.catalog.embed_query(collection, _words(text))
+                if vector is None:
+                    raise BadCall("Say what the photos show.")
+                run = self._full_run(collection, visit)
+                known = set(run.ids.tolist())
+                hits = [hit.photo for hit in self._context.catalog.search(collection, vector, len(known) + wanted)]
+                early = [photo for photo in hits if photo.id in known][:wanted]
+                full = [self._context.catalog.photo(id) for id, _ in ranking(run, vector, wanted)]
+                race = self._context.comparison.last(collection)
+                assert race is not None
+        except EngineError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return {
+            "early": [photo.file for photo in early],
+            "full": [photo.file for photo in full],
+            "shared": len({photo.id for photo in early} & {photo.id for photo in full}),
+            "photos": len(known),
+            "full_per_second": race.full_per_second,
+            "early_per_second": race.early_per_second,
+            "macs_share": race.macs_share,
+        }
+
+    def _visit(self, token: object, new: bool = False) -> Visit:
+        visit = Visit()
+        if token or new:
+            self._context.access.arrive({"visitor": token}, visit)
+            if token and visit.token not in (token, None):
+                raise BadCall("No visitor has this token; leave it away to begin as a new one.")
+        return visit
+
+    def _gallery(self, name: object, visit: Visit) -> int:
+        if not name:
+            self._context.demo.wait(PATIENCE)
+            return self._context.demo.id
+        return self._context.access.named(_words(name), visit)
+
+    def _take(self, files: list[Path], name: str, visit: Visit) -> IngestReport:
+        access = self._context.access
+        gallery = access.make(name, visit)
+        with access.turn(visit, ingest=True), self._context.journal.timed("ingest") as counts:
+            report = take_in(
+                self._context.catalog,
+                gallery,
+                files,
+                lambda _: None,
+                lambda uploads: access.within_limits(uploads, visit),
+            )
+            counts.update(added=report.added, skipped=len(report.skipped))
+        return report
+
+    def _full_run(self, collection: int, visit: Visit) -> FullRun:
+        comparison = self._context.comparison
+        run = comparison.full_run(collection)
+        if run is None:
+            with self._context.access.turn(visit, ingest=True), self._context.journal.timed("race"):
+                comparison.race(collection)
+            run = comparison.full_run(collection)
+        assert run is not None
+        return run
+
+    def _where(self, photo: Photo) -> dict[str, Any]:
+        return {"photo": photo.id, "picture": self._context.address(photo, "large")}
+
+
+def _whole(value: object, name: str, most: int) -> int:
+    """A number from 1 to `most`; raises BadCall."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value <= most or value != int(value):
+        raise BadCall(f"{name} is a whole number from 1 to {most}.")
+    return int(value)
+
+
+def _words(value: object) -> str:
+    """Text of characters that can be written down; raises BadCall."""
+    if not isinstance(value, str):
+        raise BadCall("A text was expected.")
+    return value.encode("utf-8", "replace").decode("utf-8")

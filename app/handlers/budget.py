@@ -1,7 +1,7 @@
 """Another budget applied: a gallery's photos are encoded again, batch by batch."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
@@ -10,7 +10,7 @@ from app.context import Context
 from app.views import intake, notes, words
 from app.visit import Visit
 from app.work import Stopped
-from engine.catalog import Progress
+from engine.catalog import IngestReport, Progress
 from engine.errors import EngineError
 
 
@@ -27,15 +27,10 @@ class Budget:
         title = f"Encoding again at a budget of {words.percent(budget)}"
         yield intake.encoding(title, None, 0.0, None, context.address), running
         try:
-            # The demo gallery belongs to everyone who comes; whoever has the place to themselves may change it.
-            summary = context.access.gallery(visit.gallery, visit)
-            if visit.owner is not None:
-                summary = context.access.own(visit.gallery, visit)
+            summary = context.access.recodable(visit.gallery, visit)
             drawing = context.drawing
             began = time.monotonic()
-            visit.work, events = context.works.begin(
-                lambda tell: context.catalog.reencode(summary.id, budget, on_progress=tell)
-            )
+            visit.work, events = context.works.begin(lambda tell: self._encode(summary.id, budget, visit, tell))
             done = 0
             try:
                 for event in events:
@@ -51,3 +46,7 @@ class Budget:
                 )
         except EngineError as error:
             yield notes.problem(str(error)), over
+
+    def _encode(self, gallery: int, budget: float, visit: Visit, tell: Callable[[Progress], object]) -> IngestReport:
+        with self._context.access.turn(visit, ingest=True):
+            return self._context.catalog.reencode(gallery, budget, on_progress=tell)

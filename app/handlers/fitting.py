@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from app.access import NotYours
 from app.context import Context
 from app.views import notes
 from app.visit import Visit
@@ -36,7 +37,7 @@ class Fitting:
             "Every photo runs to full depth. Exits can be fitted on this gallery’s photos; they need no captions."
         )
         return notes.note(f"{encoder.identity.model} has no exit modules", sentence), gr.update(
-            visible=visit.owner is None  # the model is everyone's
+            visible=self._context.access.alone  # the model is everyone's
         )
 
     def fitted(self, visit: Visit) -> Iterator[tuple[Any, Any, Any]]:
@@ -45,6 +46,8 @@ class Fitting:
         yield notes.said("Loading the photos."), gr.update(visible=False), gr.update(visible=True)
         try:
             gallery = self._context.access.gallery(visit.gallery, visit)
+            if not self._context.access.alone:
+                raise NotYours("The model is everyone’s here; exits for it are fitted by who keeps this page.")
 
             def work(tell: Any) -> Any:
                 catalog.fit_exits(gallery.id, lambda *step: tell(Step(*step)))

@@ -17,6 +17,7 @@ from engine.images import clean_name
 
 NEW_GALLERY = "My photos"
 LONGEST_NAME = 80
+LINKS = 20  # published galleries that a browser is believed to remember
 FIRST_START = "Encoding the demo gallery"
 FIRST_START_NOTE = "Once only: later starts reuse what is stored. Each photo leaves the encoder as soon as it can."
 
@@ -50,6 +51,7 @@ class Galleries:
         """
         asked = dict(request.query_params) if request is not None else {}
         try:
+            self._context.access.arrive(kept, visit)
             visit.gallery = self._first_gallery(asked, kept, visit)
             if visit.gallery in self._context.demo.ids:
                 if self._context.demo.problem:
@@ -166,11 +168,13 @@ class Galleries:
 
     def kept(self, visit: Visit) -> dict[str, Any]:
         """What the browser remembers for the next time."""
-        return {"gallery": visit.gallery, "links": list(visit.links)}
+        return {"visitor": visit.token, "gallery": visit.gallery, "links": list(visit.links)}
 
     def _first_gallery(self, asked: dict[str, str], kept: dict[str, Any] | None, visit: Visit) -> int:
         kept = kept if isinstance(kept, dict) else {}
-        for link in [*kept.get("links", []), asked.get("gallery", "")]:
+        remembered = kept.get("links")
+        links = remembered[:LINKS] if isinstance(remembered, list) else []
+        for link in [*links, asked.get("gallery", "")]:
             found = self._context.access.open_link(str(link), visit)
             if found is not None and link == asked.get("gallery"):
                 return found

@@ -35,8 +35,9 @@ class Intake:
             return
         paths = [Path(file) for file in files]
         title = f"Encoding {len(files)} {'file' if len(files) == 1 else 'files'}"
-        catalog = self._context.catalog
-        yield from self._take(title, name, visit, lambda into, tell: take_in(catalog, into, paths, tell))
+        catalog, access = self._context.catalog, self._context.access
+        limited = partial(access.within_limits, visit=visit)
+        yield from self._take(title, name, visit, lambda into, tell: take_in(catalog, into, paths, tell, limited))
 
     def from_folder(self, folder: str, name: str, visit: Visit) -> Iterator[tuple[Any, ...]]:
         """A folder of this machine was named; refused where strangers come."""
@@ -69,10 +70,10 @@ class Intake:
         yield None, show(progress=None, seconds=0.0, drawing=None), stoppable, *rest
         added = 0
         try:
-            gallery = context.catalog.open_collection(name, owner=visit.owner)
+            gallery = context.access.make(name, visit)
             drawing = context.drawing
             began = time.monotonic()
-            visit.work, events = context.works.begin(partial(take, gallery))
+            visit.work, events = context.works.begin(partial(self._in_turn, take, gallery, visit))
             try:
                 for event in events:
                     if isinstance(event, IngestReport):
@@ -86,6 +87,12 @@ class Intake:
                 yield from self._over(account, gallery, visit)
         except EngineError as error:
             yield None, notes.problem(str(error)), over, *rest
+
+    def _in_turn(self, take: Take, gallery: int, visit: Visit, tell: Callable[[Progress], object]) -> IngestReport:
+        with self._context.access.turn(visit, ingest=True), self._context.journal.timed("ingest") as counts:
+            report = take(gallery, tell)
+            counts.update(added=report.added, skipped=len(report.skipped))
+            return report
 
     def _over(self, account: str, gallery: int, visit: Visit) -> Iterator[tuple[Any, ...]]:
         visit.gallery, visit.work = gallery, None

@@ -38,7 +38,8 @@ class Selection:
             vector = context.catalog.embed_query(chosen.collection_id, visit.query, visit.dropped)
             if vector is None:
                 return self._panel(chosen, notes.said("Search for something first; this shows how the photo fits it."))
-            similarities = context.catalog.explain(chosen.id, vector)
+            with context.access.turn(visit):
+                similarities = context.catalog.explain(chosen.id, vector)
             return self._panel(chosen, photo.fit(visit.query, similarities, chosen.exit))
         except EngineError as error:
             return notes.problem(str(error))
@@ -48,7 +49,8 @@ class Selection:
         context = self._context
         try:
             before = self._chosen(visit)
-            after = context.catalog.deepen(before.id)
+            with context.access.turn(visit):
+                after = context.catalog.deepen(before.id)
             rank = visit.rank(before.id)
             again = rank
             if rank is not None:

@@ -100,22 +100,27 @@ class Search:
 
     def answers(self, refine: bool, visit: Visit) -> Iterator[Found]:
         """What fits the visit's query: at once, and then with the photos in doubt looked at again."""
-        catalog, access = self._context.catalog, self._context.access
         try:
-            summary = access.gallery(visit.gallery, visit)
-            assert visit.gallery is not None
-            catalog.require_model(visit.gallery)  # another model's photos do not fit this one's strip
-            vector = catalog.embed_query(visit.gallery, visit.query, visit.dropped)
-            if vector is None:
-                yield self._unasked(visit, summary)
-                return
-            visit.hits = self._hits(visit, vector)
-            visit.photo = visit.hits[0].photo.id if visit.hits else None
-            yield self._found(visit, summary, head.LOOKING_AGAIN if refine and visit.hits else head.FIRST_ANSWER)
-            if refine and visit.hits:
-                yield self._refined(visit, vector)
+            with self._context.access.turn(visit):
+                yield from self._answers(refine, visit)
         except EngineError as error:
             yield only(notes.problem(str(error)))
+
+    def _answers(self, refine: bool, visit: Visit) -> Iterator[Found]:
+        catalog, access = self._context.catalog, self._context.access
+        summary = access.gallery(visit.gallery, visit)
+        assert visit.gallery is not None
+        catalog.require_model(visit.gallery)  # another model's photos do not fit this one's strip
+        with self._context.journal.timed("search"):
+            vector = catalog.embed_query(visit.gallery, visit.query, visit.dropped)
+            visit.hits = self._hits(visit, vector) if vector is not None else []
+        if vector is None:
+            yield self._unasked(visit, summary)
+            return
+        visit.photo = visit.hits[0].photo.id if visit.hits else None
+        yield self._found(visit, summary, head.LOOKING_AGAIN if refine and visit.hits else head.FIRST_ANSWER)
+        if refine and visit.hits:
+            yield self._refined(visit, vector)
 
     def _refined(self, visit: Visit, vector: np.ndarray) -> Found:
         assert visit.gallery is not None

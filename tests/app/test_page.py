@@ -25,7 +25,7 @@ class TestOverHttp:
     @pytest.fixture
     def address(self, context: Context, pictures: Pictures) -> Iterator[str]:
         page = build(context, "a secret")
-        _, address, _ = page.launch(**launch_options(pictures), prevent_thread_lock=True)
+        _, address, _ = page.launch(**launch_options(context, pictures), prevent_thread_lock=True)
         yield address
         page.close()
 

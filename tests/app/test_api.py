@@ -1,0 +1,98 @@
+"""The named endpoints do what docs/api.md says, and mistakes are sentences."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from app.context import Context
+from app.layout import build, launch_options
+from app.pictures import Pictures
+from tests.packed import zipped
+
+DOCS = Path(__file__).parents[2] / "docs" / "api.md"
+ENDPOINTS = ["/search", "/galleries", "/explain", "/compare", "/add_photos"]
+
+
+@pytest.fixture
+def address(context: Context, pictures: Pictures) -> Iterator[str]:
+    page = build(context, "a secret")
+    _, address, _ = page.launch(**launch_options(context, pictures), prevent_thread_lock=True)
+    yield address
+    page.close()
+
+
+def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
+    address: str, tmp_path: Path, png: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch, context: Context
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dog.jpg").write_bytes(png("yellow"))
+    (tmp_path / "holiday.zip").write_bytes(zipped({"a.png": png("red"), "b.png": b"no photo"}))
+    (example,) = re.findall(r"```python\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    told: dict[str, Any] = {}
+    exec(example.replace("http://127.0.0.1:7860", address), told)
+    assert told["best"]["file"] == "red-square.png"
+    assert (told["report"]["added"], told["report"]["visitor"]) == (2, "")
+    assert told["report"]["skipped"] == [{"file": "holiday.zip/b.png", "reason": "not a picture (it is text)"}]
+    assert told["found"][0]["file"] == "dog.jpg"
+    assert len(told["told"]["scores"]) == 3
+    assert told["both"]["early"] == told["both"]["full"] == ["holiday.zip/a.png", "dog.jpg"]
+    assert httpx.get(address + told["best"]["picture"]).headers["content-type"] == "image/jpeg"
+
+    client = told["client"]
+    api = client.view_api(return_format="dict")["named_endpoints"]
+    assert sorted(api) == sorted(ENDPOINTS)
+    assert all(endpoint["description"] for endpoint in api.values())
+    for call, sentence in [
+        (("red", "nowhere", 5, "", "/search"), 'There is no gallery "nowhere"'),
+        (("red", "", 0, "", "/search"), "k is a whole number from 1 to 100"),
+        (("red", "", 1e400, "", "/search"), ""),
+        (("red", "", "many", "", "/search"), "k is a whole number"),
+        ((["red"], "", 5, "", "/search"), "A text was expected"),
+        (("x" * 100_000, "", 5, "", "/search"), "A query may have 500 characters"),
+        ((" + ".join(["red"] * 100), "", 5, "", "/search"), "A query may have 12 terms"),
+        ((10**9, "red", "", "/explain"), "There is no photo"),
+        ((-1, "red", "", "/explain"), "photo is a whole number"),
+        (("", "", 5, "", "/compare"), "Say what the photos show"),
+        ((None, "Holiday", "", "/add_photos"), "Say which files"),
+        (([handle_file(str(tmp_path / "dog.jpg"))], " ", "", "/add_photos"), "Say which files"),
+    ]:
+        *arguments, name = call
+        with pytest.raises((AppError, ValueError), match=sentence):
+            client.predict(*arguments, api_name=name)
+    for text in ("\0", "\ud800", "🦦", "\u202e", "<b>", "- red"):
+        with_surrogates = text.encode("utf-8", "replace").decode()
+        assert client.predict(with_surrogates, "", 1, "", api_name="/search")
+
+    health = httpx.get(f"{address}health").json()
+    assert (health["status"], health["demo"]) == ("ok", "ready")
+    assert health["events"]["search"]["count"] >= 2
+    assert not {"something", "red", "Holiday", "dog"} & set(re.findall(r"\w+", json.dumps(health)))
+
+
+def test_a_path_of_the_servers_own_is_no_upload(address: str, tmp_path: Path, png: Callable[..., bytes]) -> None:
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(png("red"))
+    client = Client(address, verbose=False)
+    for file in ({"path": str(secret)}, {"path": str(secret), "meta": {"_type": "gradio.FileData"}}, str(secret)):
+        with pytest.raises((AppError, ValueError)):
+            client.predict([file], "Mine", "", api_name="/add_photos")
+    assert secret.exists()
+    assert client.predict("", api_name="/galleries")[0]["name"] == "Demo gallery"
+
+
+def test_a_database_that_cannot_be_used_is_seen_by_the_host(
+    address: str, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: int) -> None:
+        raise OSError
+
+    monkeypatch.setattr(context.catalog, "summary", broken)
+    answer = httpx.get(f"{address}health")
+    assert (answer.status_code, answer.json()["status"]) == (503, "failing")

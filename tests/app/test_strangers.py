@@ -1,0 +1,250 @@
+"""On a public page visitors do not meet: nothing of one is listed, found, fetched, changed or guessed by another."""
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from app import pictures as pictures_module
+from app.access import Access, NotYours, is_local, is_public
+from app.context import Context
+from app.demo import Demo
+from app.handlers.budget import Budget
+from app.handlers.galleries import Galleries
+from app.handlers.photo import Selection
+from app.handlers.search import Search
+from app.journal import Journal
+from app.layout import build, launch_options
+from app.pictures import Pictures
+from app.visit import Visit
+from engine.catalog import Catalog, GalleryMissing, Upload
+from engine.comparison import Comparison
+from engine.store import Store
+from engine.visitors import Limits, TooMuch, Visitors
+
+
+@pytest.fixture
+def lines() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def context(store: Store, catalog: Catalog, demo: Demo, pictures: Pictures, lines: io.StringIO) -> Context:
+    visitors = Visitors(store, catalog.remove, Limits(galleries=2))
+    return Context(catalog, Comparison(store, catalog), demo, pictures.address, visitors, Journal(lines))
+
+
+@pytest.fixture
+def access(context: Context) -> Access:
+    return context.access
+
+
+def arrived(access: Access, token: str | None = None) -> Visit:
+    visit = Visit()
+    access.arrive({"visitor": token}, visit)
+    return visit
+
+
+@pytest.fixture
+def ann(access: Access, catalog: Catalog, upload: Callable[..., Upload]) -> Visit:
+    """A visitor with one gallery."""
+    visit = arrived(access)
+    visit.gallery = access.make("Mine", visit)
+    catalog.ingest(visit.gallery, [upload("secret.png", "yellow")])
+    return visit
+
+
+@pytest.fixture(params=["another", "without a token", "who shows the owner's hash"])
+def stranger(request: pytest.FixtureRequest, access: Access, ann: Visit) -> Visit:
+    if request.param == "without a token":
+        return Visit()
+    return arrived(access, ann.owner if request.param != "another" else None)
+
+
+def test_a_visitor_comes_again_to_what_is_theirs(access: Access, ann: Visit) -> None:
+    again = arrived(access, ann.token)
+    assert [summary.name for summary in access.galleries(again)] == ["Mine", "Demo gallery"]
+    assert access.own(ann.gallery, again).id == ann.gallery
+
+
+def test_nothing_of_another_is_listed_seen_or_changed(
+    access: Access, ann: Visit, stranger: Visit, catalog: Catalog
+) -> None:
+    assert [summary.kind for summary in access.galleries(stranger)] == ["demo"]
+    photo = catalog.photos(ann.gallery or 0)[0]
+    for forbidden in (
+        lambda: access.gallery(ann.gallery, stranger),
+        lambda: access.own(ann.gallery, stranger),
+        lambda: access.recodable(ann.gallery, stranger),
+        lambda: access.photo(photo.id, stranger),
+        lambda: access.named("Mine", stranger),
+    ):
+        with pytest.raises(GalleryMissing):
+            forbidden()
+
+
+def test_the_same_name_is_another_gallery(access: Access, ann: Visit) -> None:
+    bob = arrived(access)
+    assert access.make("Mine", bob) != ann.gallery
+    assert access.named("Mine", ann) == ann.gallery
+
+
+def test_the_handlers_ask_first(context: Context, ann: Visit, stranger: Visit, catalog: Catalog) -> None:
+    photo = catalog.photos(ann.gallery or 0)[0]
+    stranger.gallery, stranger.photo = ann.gallery, photo.id
+    search = Search(context)
+    galleries, selection = Galleries(context, search), Selection(context)
+    shown = json.dumps(
+        [
+            list(search.searched("yellow", True, stranger)),
+            list(search.searched(f"photo:{photo.id}", True, stranger)),
+            list(galleries.picked(ann.gallery or 0, False, stranger)),
+            galleries.whole(stranger),
+            galleries.renamed("Stolen", stranger),
+            galleries.published(True, stranger),
+            list(galleries.deleted(False, stranger)),
+            selection.explained(stranger),
+            selection.deepened(stranger),
+            selection.discarded(stranger),
+            list(Budget(context).applied(1.0, stranger)),
+        ],
+        default=str,
+    )
+    assert "secret" not in shown
+    assert catalog.summary(ann.gallery or 0).name == "Mine"
+    assert catalog.summary(ann.gallery or 0).link is None
+    assert catalog.photo(photo.id).exit == photo.exit
+
+
+def test_a_browser_that_claims_anothers_gallery_or_link_gets_the_demo(context: Context, ann: Visit, demo: Demo) -> None:
+    for kept in (
+        {"gallery": ann.gallery, "visitor": "x", "links": ["", None, 7, ann.owner]},
+        {"gallery": "1 OR 1", "links": {"a": 1}},
+        ["visitor"],
+    ):
+        bob = Visit()
+        list(Galleries(context, Search(context)).opened(kept, False, bob, None))
+        assert bob.gallery == demo.id
+        assert bob.owner not in (None, ann.owner)
+
+
+def test_a_published_gallery_is_looked_at_and_not_changed_until_the_link_is_taken_back(
+    access: Access, ann: Visit, stranger: Visit, catalog: Catalog
+) -> None:
+    link = catalog.publish(ann.gallery or 0, True)
+    assert access.open_link(link or "", stranger) == ann.gallery
+    assert access.gallery(ann.gallery, stranger).name == "Mine"
+    for forbidden in (access.own, access.recodable):
+        with pytest.raises(NotYours):
+            forbidden(ann.gallery, stranger)
+    catalog.publish(ann.gallery or 0, False)
+    with pytest.raises(GalleryMissing):
+        access.gallery(ann.gallery, stranger)
+
+
+def test_the_demo_gallery_is_nobodys_to_change(context: Context, ann: Visit, demo: Demo) -> None:
+    ann.gallery = demo.id
+    for visit in (ann, Visit(gallery=demo.id)):
+        *_, (account, _) = Budget(context).applied(1.0, visit)
+        assert "stays as it is" in account
+
+
+def test_limits_are_sentences(access: Access, ann: Visit) -> None:
+    access.make("Second", ann)
+    with pytest.raises(TooMuch, match="2 galleries"):
+        access.make("Third", ann)
+    with pytest.raises(NotYours, match="load the page again"):
+        access.make("Mine", Visit())
+
+
+def test_an_address_of_a_picture_that_was_passed_on_does_not_live_long(
+    catalog: Catalog, demo: Demo, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = catalog.photos(demo.id)[0]
+    today = pictures_module._today()
+    address = pictures.address(photo, "grid")
+    token = address.rpartition("/")[2].removesuffix(".jpg")
+    assert token == pictures._token(photo, "grid", today)
+    assert token not in {pictures._token(photo, "grid", day) for day in (today + 1, today - 1)}
+
+
+@pytest.mark.parametrize(
+    ("environment", "public", "local"),
+    [
+        ({}, False, True),
+        ({"GRADIO_SERVER_NAME": "localhost"}, False, True),
+        ({"GRADIO_SERVER_NAME": "0.0.0.0"}, True, False),
+        ({"GRADIO_SERVER_NAME": "192.168.1.7"}, True, False),
+        ({"SPACE_ID": "me/demo"}, True, False),
+        ({"SPACE_ID": "me/demo", "GRADIO_SERVER_NAME": "127.0.0.1"}, True, False),
+        ({"TGEM_PUBLIC": "1"}, True, False),
+        ({"TGEM_PUBLIC": "0", "GRADIO_SERVER_NAME": "0.0.0.0"}, False, False),
+        ({"TGEM_PUBLIC": " ", "GRADIO_SERVER_NAME": "0.0.0.0"}, True, False),
+    ],
+)
+def test_a_page_that_others_can_reach_is_public_unless_somebody_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], public: bool, local: bool
+) -> None:
+    for name in ("GRADIO_SERVER_NAME", "SPACE_ID", "TGEM_PUBLIC"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert (is_public(), is_local()) == (public, local)
+
+
+class TestOverHttp:
+    @pytest.fixture
+    def address(self, context: Context, pictures: Pictures) -> Iterator[str]:
+        page = build(context, "a secret")
+        _, address, _ = page.launch(**launch_options(context, pictures), prevent_thread_lock=True)
+        yield address
+        page.close()
+
+    def test_two_programs_do_not_meet(
+        self, address: str, tmp_path: Path, png: Callable[..., bytes], lines: io.StringIO, context: Context
+    ) -> None:
+        photo = tmp_path / "dog.png"
+        photo.write_bytes(png("yellow"))
+        one, other = Client(address, verbose=False), Client(address, verbose=False)
+        report = one.predict([handle_file(str(photo))], "Holiday", "", api_name="/add_photos")
+        token = report["visitor"]
+        (hit,) = one.predict("yellow", "Holiday", 5, token, api_name="/search")
+        assert [g["name"] for g in one.predict(token, api_name="/galleries")] == ["Holiday", "Demo gallery"]
+        again = one.predict([handle_file(str(photo))], "Holiday", token, api_name="/add_photos")
+        assert (again["duplicates"], again["visitor"]) == (1, token)
+
+        stranger = other.predict([handle_file(str(photo))], "Mine", "", api_name="/add_photos")["visitor"]
+        assert stranger != token
+        for shown in ("", stranger, "x" * 43, token[:-1]):
+            for call in (
+                ("yellow", "Holiday", 5, shown, "/search"),
+                (hit["photo"], "yellow", shown, "/explain"),
+                ("yellow", "Holiday", 5, shown, "/compare"),
+            ):
+                *arguments, name = call
+                with pytest.raises(AppError, match=r"no gallery|not there|No visitor"):
+                    other.predict(*arguments, api_name=name)
+        assert [g["name"] for g in other.predict("", api_name="/galleries")] == ["Demo gallery"]
+        assert httpx.get(address + hit["picture"]).status_code == 200
+        assert httpx.get(address + re.sub("[0-9a-f]{64}", "0" * 64, hit["picture"])).status_code == 404
+
+        told = [json.loads(line) for line in lines.getvalue().splitlines()]
+        assert {line["event"] for line in told} >= {"ingest", "search"}
+        assert all(set(line) <= {"at", "event", "ms", "added", "skipped", "failed"} for line in told)
+
+    def test_private_events_called_by_number_know_nobody(self, address: str, ann: Visit) -> None:
+        config = httpx.get(f"{address}config").json()
+        with httpx.Client(base_url=address, timeout=30) as client:
+            for event in config["dependencies"]:
+                if event["api_visibility"] != "private" or len(event["inputs"]) > 6:
+                    continue
+                data = [ann.gallery if n == 0 else None for n in range(len(event["inputs"]))]
+                body = {"fn_index": event["id"], "data": data, "session_hash": "guess", "event_data": None}
+                answer = client.post("gradio_api/run/predict", json=body)
+                assert "secret" not in answer.text
