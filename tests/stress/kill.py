@@ -1,0 +1,182 @@
+"""Kill `python -m engine index` at random points, again and again, and look at what it leaves.
+
+After each death every finished batch must be there and none half there: every row has its encoding, its whole picture
+and its feature map's file; the index agrees with the rows; and at the end the folder's photos are there, each once.
+"""
+
+import argparse
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from PIL import Image
+
+from engine.intake import BATCH
+from tests.stress.results import keep
+
+ROOT = Path(__file__).parents[2]
+# The real command with a small encoder in the model's place: a hundred deaths would take a day with the real one.
+COMMAND = """
+import sys, time
+import engine.__main__ as line
+from tests.conftest import FakeEncoder
+class Slow(FakeEncoder):
+    def encode(self, pixels, budget=0.75):
+        time.sleep(0.02)
+        return super().encode(pixels, budget)
+line.chosen_encoder = lambda *_: Slow()
+line.cli(["index", sys.argv[1], "--gallery", "killed", "--json"], standalone_mode=True)
+"""
+
+
+def photos(folder: Path, count: int) -> None:
+    """Small photos, no two alike."""
+    draw = np.random.default_rng(0)
+    for number in range(count):
+        Image.fromarray(draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(folder / f"{number:05}.png")
+
+
+def start(folder: Path, home: Path) -> "subprocess.Popen[bytes]":
+    """The command, indexing."""
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "TGEM_HOME": str(home), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def rows(home: Path) -> int:
+    """How many photos are in, asked beside the process that writes."""
+    path = home / "tgem.db"
+    if not path.is_file():
+        return 0
+    try:
+        with closing(sqlite3.connect(path, timeout=30)) as connection:
+            return int(connection.execute("SELECT count(*) FROM images").fetchone()[0])
+    except sqlite3.OperationalError:  # the tables are not there yet
+        return 0
+
+
+def check(home: Path, total: int) -> int:
+    """Look at what a death has left; returns how many photos are in. Raises AssertionError."""
+    from functools import partial
+
+    from engine.index import VectorIndex
+    from engine.store import Store
+
+    with closing(sqlite3.connect(home / "tgem.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        halves = "SELECT count(*) FROM images LEFT JOIN encodings ON image_id = id WHERE image_id IS NULL"
+        assert connection.execute(halves).fetchone() == (0,)
+        hashes = [row[0] for row in connection.execute("SELECT content_hash FROM images")]
+        maps = [row[0] for row in connection.execute("SELECT file FROM feature_maps")]
+    assert len(set(hashes)) == len(hashes)
+    assert len(hashes) % BATCH == 0 or len(hashes) == total, f"{len(hashes)} photos are no whole batches"
+    for content_hash in hashes:
+        with Image.open(home / "pictures" / content_hash[:2] / f"{content_hash}.jpg") as picture:
+            picture.load()
+    assert all((home / "maps" / file[:2] / file).is_file() for file in maps)
+    store = Store.open(home)
+    try:
+        (gallery,) = store.collections("gallery")
+        index = VectorIndex(3)
+
+        def changes(after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            found = store.changes(gallery.id, after, limit)
+            return found.revisions, found.ids, found.vectors
+
+        index.catch_up(partial(changes))
+        assert len(index) == len(hashes)
+        if hashes:
+            ids, scores = index.search(np.eye(3, dtype=np.float32)[0], len(hashes))
+            assert sorted(ids.tolist()) == sorted(row.id for row in store.page(gallery.id, 0, total))
+            assert np.isfinite(scores).all()
+    finally:
+        store.close()
+    return len(hashes)
+
+
+def run(deaths: int, total: int, seed: int = 0) -> dict[str, int | float]:
+    """Kill it so often; returns what happened. Raises AssertionError where something was left half done."""
+    draw = random.Random(seed)
+    with TemporaryDirectory() as name:
+        folder, home = Path(name, "photos"), Path(name, "home")
+        folder.mkdir()
+        photos(folder, total)
+        killed = anew = early = 0
+        held = 0
+        while killed < deaths:
+            process = start(folder, home)
+            began = time.monotonic()
+            if draw.random() < 0.2:  # anywhere: while it starts, migrates, or reads
+                time.sleep(draw.uniform(0, 2.5))
+            else:  # in the thick of it: some batches further than before, and a little
+                goal = held + draw.randrange(1, 4)
+                while process.poll() is None and rows(home) < goal and time.monotonic() - began < 120:
+                    time.sleep(0.002)
+                time.sleep(draw.uniform(0, 0.08))
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+                killed += 1
+            _, said = process.communicate()
+            assert process.returncode in (0, -signal.SIGKILL), said.decode()
+            if not (home / "tgem.db").is_file() or (rows(home) == 0 and not _has_gallery(home)):
+                early += 1
+                continue
+            now = check(home, total)
+            assert now >= held, f"{held} photos were in, and now {now}"
+            held = now
+            if held == total:  # all in: begin again with nothing
+                anew, held = anew + 1, 0
+                _empty(home)
+        process = start(folder, home)
+        out, said = process.communicate(timeout=600)
+        assert process.returncode == 0, said.decode()
+        import json
+
+        report = json.loads(out)
+        assert report["added"] == total - held, f"{report['added']} added, {total - held} were missing"
+        assert check(home, total) == total
+        parts = len(list(home.glob("**/*.part")))
+    return {"deaths": killed, "before the first row": early, "photos": total, "begun anew": anew, "parts left": parts}
+
+
+def _has_gallery(home: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(home / "tgem.db")) as connection:
+            return bool(connection.execute("SELECT count(*) FROM collections").fetchone()[0])
+    except sqlite3.OperationalError:
+        return False
+
+
+def _empty(home: Path) -> None:
+    import shutil
+
+    shutil.rmtree(home)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--deaths", type=int, default=100)
+    parser.add_argument("--photos", type=int, default=640)
+    given = parser.parse_args()
+    figures = run(given.deaths, given.photos)
+    keep(
+        "kill",
+        "Sudden death",
+        "SIGKILL at random points of `python -m engine index` (a small encoder in the model's place). After each death "
+        "the database is whole, every row has its encoding and its picture, only whole batches are there, the index "
+        "holds exactly the rows; at the end the same folder adds exactly the missing photos.",
+        [figures],
+    )
