@@ -210,7 +210,11 @@ def doors(api: Api) -> None:
     gr.api(api.compare, api_name="compare", concurrency_limit=1)
     with gr.Row(visible=False):  # the part that checks where files come from
         files = gr.File(file_count="multiple", label="files")
-        gallery, visitor, report = gr.Textbox("", label="gallery"), gr.Textbox("", label="visitor"), gr.JSON(label="report")
+        gallery, visitor, report = (
+            gr.Textbox("", label="gallery"),
+            gr.Textbox("", label="visitor"),
+            gr.JSON(label="report"),
+        )
         gr.Button().click(api.add_photos, [files, gallery, visitor], report, api_name="add_photos", concurrency_limit=4)
 
 

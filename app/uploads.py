@@ -7,12 +7,30 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from gradio.utils import get_upload_folder
+
 from engine.catalog import Catalog, IngestReport, Progress, Upload, uploads_of
+from engine.errors import EngineError
 from engine.home import home
 from engine.images import clean_name
 
 DAY = 86_400  # seconds
 INCOMING = "incoming-"
+
+
+class NotUploaded(EngineError):
+    """A file that a visitor names and has not sent."""
+
+
+def sent(file: str) -> Path:
+    """A file that a visitor sent, by its path in Gradio's cache; raises NotUploaded for any other path.
+
+    Gradio looks at the paths of most calls itself, and not at those of a call that is made by hand.
+    """
+    path, cache = Path(file).resolve(), Path(get_upload_folder()).resolve()
+    if not path.is_relative_to(cache) or path.is_symlink():
+        raise NotUploaded("A file was named that was not sent; send it along.")
+    return path
 
 
 def take_in(

@@ -131,8 +131,9 @@ class Catalog:
 
     def remove_photos(self, collection_id: int, photo_ids: Iterable[int]) -> int:
         """Delete photos of a collection and all that is kept of them; returns how many there were."""
-        removed = self._store.remove_images(collection_id, list(photo_ids))
-        self._rankings.forget(collection_id)  # the index is built again at the next search
+        ids = list(photo_ids)
+        removed = self._store.remove_images(collection_id, ids)
+        self._rankings.remove(collection_id, ids)
         return removed
 
     def galleries(self, owner: str | None = None) -> list[GallerySummary]:

@@ -1,4 +1,4 @@
-"""Exact vector search over one collection; derived from the store's rows and never kept on disk."""
+"""Vector search over one collection: exact while it is small; derived from the store's rows, never kept on disk."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -7,49 +7,65 @@ import faiss
 import numpy as np
 
 CHUNK = 10_000  # vectors read at once: 20 MB at 512 dimensions
+EXACT = 200_000  # vectors up to which every one is compared: about 20 ms at 384 dimensions
+# Above, vectors lie in cells around as many centres, and only the cells nearest to a query are looked into. What that
+# misses is measured by `python -m tests.stress.size`.
+CELLS = 1024
+LOOKED_INTO = 96
+TRAINED_ON = 64 * CELLS  # vectors that the centres are found from
 
 Changes = Callable[[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 class VectorIndex:
-    """Inner products with every vector of a collection; safe to use from many threads.
+    """Inner products with the vectors of a collection; safe to use from many threads.
 
     It draws its rows from the store, as far as they have come, so no writer has to know of it.
     """
 
     def __init__(self, dim: int) -> None:
         self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
-        self._revision = 0
+        self._dim = dim
+        self._revision = self._highest = 0
         self._lock = Lock()
 
     def __len__(self) -> int:
         return self._index.ntotal
+
+    @property
+    def exact(self) -> bool:
+        """Every vector is compared with a query."""
+        return isinstance(self._index, faiss.IndexIDMap2)
 
     def catch_up(self, changes: Changes) -> None:
         """Take in the rows that have come or changed since the last time.
 
         Args:
             changes: (revision, limit) -> (N,) int64 revisions above that one, ascending, and the (N,) int64 ids and
-                (N, D) float32 vectors that they gave.
+                (N, D) float32 vectors that they gave. Ids of new rows are above all those before.
         """
         with self._lock:
             while True:
                 revisions, ids, vectors = changes(self._revision, CHUNK)
                 if not len(ids):
-                    return
-                held = faiss.vector_to_array(self._index.id_map)
-                replaced = ids[np.isin(ids, held)]
-                if len(replaced):
-                    self._index.remove_ids(faiss.IDSelectorBatch(replaced))
+                    break
+                self._remove(ids[ids <= self._highest])
                 self._index.add_with_ids(vectors, ids)
-                self._revision = int(revisions[-1])
+                self._revision, self._highest = int(revisions[-1]), max(self._highest, int(ids.max()))
+            if self.exact and len(self) > EXACT:
+                self._into_cells()
+
+    def remove(self, ids: np.ndarray) -> None:
+        """Forget vectors by their (N,) int64 ids; those that are not there do not matter."""
+        with self._lock:
+            self._remove(ids)
 
     def search(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k best vectors for a query, best first; equal scores in order of id.
 
         Args:
             query: (D,) float32.
-        Returns: (N,) int64 ids and (N,) float32 scores, N = min(k, vectors held).
+        Returns: (N,) int64 ids and (N,) float32 scores, N = min(k, vectors held); over EXACT vectors it may be less.
         """
         with self._lock:
             # One more than asked for tells whether the last place is shared.
@@ -57,8 +73,26 @@ class VectorIndex:
             if k < 1 or not wanted:
                 return np.empty(0, np.int64), np.empty(0, np.float32)
             scores, ids = (found[0] for found in self._index.search(query[None], wanted))
-            if wanted > k and scores[k] == scores[k - 1]:
+            scores, ids = scores[ids >= 0], ids[ids >= 0]  # the cells looked into may hold less
+            if len(ids) > k and scores[k] == scores[k - 1]:
                 # FAISS leaves open which of several equals it returns: take them all, then the lowest ids.
                 _, scores, ids = self._index.range_search(query[None], float(np.nextafter(scores[k], -np.inf)))
         order = np.lexsort((ids, -scores))[:k]
         return ids[order], scores[order]
+
+    def _remove(self, ids: np.ndarray) -> None:
+        if len(ids):
+            self._index.remove_ids(faiss.IDSelectorBatch(ids))
+
+    def _into_cells(self) -> None:
+        """From comparing all to looking into cells; they stay what they are as vectors come and go."""
+        ids = faiss.vector_to_array(self._index.id_map)
+        vectors = faiss.vector_to_array(faiss.downcast_index(self._index.index).codes).view(np.float32)
+        vectors = vectors.reshape(-1, self._dim)
+        cells = faiss.IndexIVFFlat(faiss.IndexFlatIP(self._dim), self._dim, CELLS, faiss.METRIC_INNER_PRODUCT)
+        cells.cp.niter, cells.cp.seed = 10, 0
+        cells.nprobe = LOOKED_INTO
+        sample = np.random.default_rng(0).choice(len(ids), min(TRAINED_ON, len(ids)), replace=False)
+        cells.train(vectors[np.sort(sample)])
+        cells.add_with_ids(vectors, ids)
+        self._index = cells

@@ -54,6 +54,13 @@ class Rankings:
         with self._lock:
             self._indexes.pop(collection_id, None)
 
+    def remove(self, collection_id: int, image_ids: Sequence[int]) -> None:
+        """Images of a collection are gone."""
+        with self._lock:
+            _, index = self._indexes.get(collection_id, (None, None))
+        if index is not None:
+            index.remove(np.array(image_ids, np.int64))
+
     def _index(self, collection_id: int, encoder: "Encoder") -> VectorIndex:
         """A collection's index, a new one where its photos are now encoded with another model."""
         stamp = stamp_of(encoder)

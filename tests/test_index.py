@@ -119,3 +119,55 @@ def test_many_threads_catch_up_and_search_at_once() -> None:
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(once, range(100))) == rows.ids[:100].tolist()
     assert len(index) == rows.given == 500
+
+
+class TestCells:
+    """What holds above EXACT vectors; how much is missed is measured by tests/stress/size.py."""
+
+    @pytest.fixture
+    def rows(self, monkeypatch: pytest.MonkeyPatch) -> Rows:
+        monkeypatch.setattr(index_module, "EXACT", 2000)
+        monkeypatch.setattr(index_module, "CELLS", 16)
+        monkeypatch.setattr(index_module, "LOOKED_INTO", 8)
+        monkeypatch.setattr(index_module, "TRAINED_ON", 1600)
+        return Rows(4000)
+
+    def test_it_is_exact_up_to_the_threshold(self, rows: Rows) -> None:
+        rows.visible = 2000
+        index = indexed(rows)
+        assert index.exact
+        rows.visible = 2001
+        index.catch_up(rows)
+        assert not index.exact
+        assert len(index) == 2001
+
+    def test_most_of_the_best_are_found_and_scores_are_true(self, rows: Rows) -> None:
+        index, hits = indexed(rows), 0
+        for query in rows.vectors[::100]:
+            ids, scores = index.search(query, 10)
+            cosines = rows.vectors @ query
+            np.testing.assert_allclose(scores, cosines[ids // 3 - 1], atol=1e-6)
+            assert ids[0] == rows.ids[np.argmax(cosines)]
+            hits += len(set(ids) & set(rows.ids[np.argsort(-cosines)[:10]]))
+        assert hits / 400 > 0.8
+
+    def test_what_comes_later_changes_or_goes_is_known(self, rows: Rows) -> None:
+        rows.visible = 3999
+        index = indexed(rows)
+        rows.visible = 4000
+        index.catch_up(rows)
+        assert index.search(rows.vectors[3999], 1)[0].tolist() == [rows.ids[3999]]
+        rows.change(0, rows.vectors[3999])
+        index.catch_up(rows)
+        assert index.search(rows.vectors[3999], 2)[0].tolist() == [rows.ids[0], rows.ids[3999]]
+        index.remove(rows.ids[[0, 7]])
+        assert len(index) == 3998
+        assert index.search(rows.vectors[3999], 1)[0].tolist() == [rows.ids[3999]]
+
+
+def test_what_was_removed_is_not_found() -> None:
+    rows = Rows(50)
+    index = indexed(rows)
+    index.remove(np.array([rows.ids[17], 10**9]))
+    assert len(index) == 49
+    assert rows.ids[17] not in index.search(rows.vectors[17], 50)[0]

@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.context import Context
 from app.handlers.galleries import LONGEST_NAME
-from app.uploads import take_in
+from app.uploads import sent, take_in
 from app.visit import Visit
 from engine.catalog import IngestReport, Photo
 from engine.comparison import FullRun, ranking
@@ -90,7 +90,7 @@ class Api:
             name = clean_name(str(gallery))[:LONGEST_NAME].strip()
             if not files or not str(gallery).strip():
                 raise BadCall("Say which files, and the name of a gallery for them.")
-            report = self._take([Path(file) for file in files], name, visit)
+            report = self._take([sent(file) for file in files], name, visit)
         except EngineError as error:
             raise gr.Error(str(error), print_exception=False) from error
         return {

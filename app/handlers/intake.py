@@ -12,7 +12,7 @@ from app.access import is_local
 from app.context import Context
 from app.handlers.galleries import LONGEST_NAME, NEW_GALLERY, Galleries
 from app.handlers.search import Search, unchanged
-from app.uploads import take_in
+from app.uploads import sent, take_in
 from app.views import intake, notes, words
 from app.visit import Visit
 from app.work import Stopped
@@ -33,7 +33,11 @@ class Intake:
         """Files were dropped. Yields: file drop, account of it, stop button, gallery choice, query, browser, Found."""
         if not files:
             return
-        paths = [Path(file) for file in files]
+        try:
+            paths = [sent(file) for file in files]
+        except EngineError as error:
+            yield None, notes.problem(str(error)), gr.skip(), gr.skip(), gr.skip(), gr.skip(), *unchanged()
+            return
         title = f"Encoding {len(files)} {'file' if len(files) == 1 else 'files'}"
         catalog, access = self._context.catalog, self._context.access
         limited = partial(access.within_limits, visit=visit)

@@ -1,7 +1,6 @@
 """Asking: the first ranking at once, then the refined one."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -12,6 +11,7 @@ from app import export
 from app.context import Context
 from app.handlers.photo import gates_of
 from app.suggestions import suggestions
+from app.uploads import sent
 from app.views import head, notes, photo, results
 from app.visit import Visit
 from engine.catalog import Deepened, GallerySummary, Hit
@@ -65,7 +65,7 @@ class Search:
     def pictured(self, file: str, refine: bool, visit: Visit) -> Iterator[tuple[Any, ...]]:
         """A picture was given to search with. Yields: picture button, query, and Found."""
         try:
-            path = Path(file)
+            path = sent(file)
             data = path.read_bytes()
             path.unlink(missing_ok=True)  # it is asked with, and not kept
             visit.dropped = self._context.catalog.embed_picture(data, path.name)

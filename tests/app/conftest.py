@@ -16,6 +16,12 @@ from engine.home import home
 from engine.store import Store
 
 
+@pytest.fixture(autouse=True)
+def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test writes counts as sent: it lies where Gradio keeps uploads."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+
+
 @pytest.fixture
 def folder(tmp_path: Path, png: Callable[..., bytes]) -> Path:
     folder = tmp_path / "demo"

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from engine.encoder import Encoder, Identity
 from engine.home import home
 from engine.store import Store
 from engine.training import fitting, readouts
+from engine.visitors import Visitors
 from tests import tiny
 
 MANY = 110
@@ -65,6 +67,7 @@ def test_too_few_photos_is_a_sentence_and_can_be_tried_again(context: Context) -
     assert button["visible"]
 
 
-def test_a_model_that_is_everyones_is_not_a_visitors_to_change(context: Context) -> None:
+def test_a_model_that_is_everyones_is_not_a_visitors_to_change(context: Context, store: Store) -> None:
+    context = replace(context, visitors=Visitors(store, context.catalog.remove))
     visit = Visit(owner="somebody", gallery=context.demo.id)
     assert not Fitting(context).offered(visit)[1]["visible"]

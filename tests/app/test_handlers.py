@@ -24,6 +24,7 @@ from engine.catalog import Catalog, Upload
 from engine.comparison import Comparison
 from engine.home import home
 from engine.store import GalleryMissing, Store
+from engine.visitors import Visitors
 from tests.conftest import FakeEncoder
 
 MakeUpload = Callable[..., Upload]
@@ -282,9 +283,9 @@ class TestGalleries:
 
 class TestAccess:
     def test_a_stranger_reaches_the_demo_and_what_was_published_to_them(
-        self, context: Context, catalog: Catalog, holidays: int, demo: Demo
+        self, store: Store, catalog: Catalog, holidays: int, demo: Demo
     ) -> None:
-        access: Access = context.access
+        access = Access(catalog, demo, Visitors(store, catalog.remove))
         stranger = Visit(owner="somebody else")
         assert [summary.id for summary in access.galleries(stranger)] == [demo.id]
         photo = catalog.photos(holidays)[0]

@@ -33,10 +33,11 @@ class TestOverHttp:
         client = Client(address, verbose=False)
         hits = client.predict("red", api_name="/search")
         assert hits[0]["file"] == "red-square.png"
-        assert set(hits[0]) == {"rank", "file", "score", "exit", "exits", "macs_share"}
+        assert set(hits[0]) == {"rank", "file", "score", "exit", "exits", "macs_share", "photo", "picture"}
         with pytest.raises(AppError, match='There is no gallery "nowhere"'):
             client.predict("red", "nowhere", api_name="/search")
-        assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/search"]
+        named = client.view_api(return_format="dict")["named_endpoints"]
+        assert sorted(named) == ["/add_photos", "/compare", "/explain", "/galleries", "/search"]
 
     def test_pictures_are_served_at_their_addresses_only(
         self, address: str, catalog: Catalog, demo: Demo, pictures: Pictures

@@ -16,6 +16,7 @@ from app.access import Access, NotYours, is_local, is_public
 from app.context import Context
 from app.demo import Demo
 from app.handlers.budget import Budget
+from app.handlers.fitting import Fitting
 from app.handlers.galleries import Galleries
 from app.handlers.photo import Selection
 from app.handlers.search import Search
@@ -113,6 +114,7 @@ def test_the_handlers_ask_first(context: Context, ann: Visit, stranger: Visit, c
             selection.deepened(stranger),
             selection.discarded(stranger),
             list(Budget(context).applied(1.0, stranger)),
+            list(Fitting(context).fitted(stranger)),
         ],
         default=str,
     )
@@ -153,6 +155,11 @@ def test_the_demo_gallery_is_nobodys_to_change(context: Context, ann: Visit, dem
     for visit in (ann, Visit(gallery=demo.id)):
         *_, (account, _) = Budget(context).applied(1.0, visit)
         assert "stays as it is" in account
+
+
+def test_exits_for_everyones_model_are_not_fitted_by_a_visitor(context: Context, ann: Visit) -> None:
+    *_, (account, _, _) = Fitting(context).fitted(ann)
+    assert "fitted by who keeps this page" in account
 
 
 def test_limits_are_sentences(access: Access, ann: Visit) -> None:

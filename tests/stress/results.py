@@ -39,5 +39,5 @@ def _part(name: str, part: dict[str, Any]) -> str:
     columns = list(part["rows"][0])
     lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
     lines += [f"| {' | '.join(str(row[column]) for column in columns)} |" for row in part["rows"]]
-    told = f"`python -m tests.stress.{name}`, {part['date']}, {part['machine']}."
+    told = f"`python -m tests.stress.{name.partition(' ')[0]}`, {part['date']}, {part['machine']}."
     return f"\n## {part['title']}\n\n{part['sentence']} {told}\n\n" + "\n".join(lines) + "\n"
