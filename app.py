@@ -14,6 +14,7 @@ from app.demo import Demo
 from app.journal import Journal
 from app.layout import build, launch_options
 from app.pictures import Pictures, derived, secret_of
+from app.zerogpu import borrow_for
 from engine.catalog import Catalog
 from engine.comparison import Comparison
 from engine.errors import EngineError
@@ -36,7 +37,7 @@ def load_encoder(model: str | None, random_weights: bool) -> "Encoder":
             f"{encoder.identity.model} has no exit weights: every photo runs to full depth. "
             "`python -m engine fit` makes some.\n"
         )
-    return encoder
+    return borrow_for(encoder)
 
 
 def options() -> argparse.Namespace:

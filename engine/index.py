@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from threading import Lock
+from typing import Any
 
 import faiss
 import numpy as np
@@ -24,7 +25,7 @@ class VectorIndex:
     """
 
     def __init__(self, dim: int) -> None:
-        self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
+        self._index: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))  # faiss types little of itself
         self._dim = dim
         self._revision = self._highest = 0
         self._lock = Lock()
@@ -87,7 +88,8 @@ class VectorIndex:
     def _into_cells(self) -> None:
         """From comparing all to looking into cells; they stay what they are as vectors come and go."""
         ids = faiss.vector_to_array(self._index.id_map)
-        vectors = faiss.vector_to_array(faiss.downcast_index(self._index.index).codes).view(np.float32)
+        flat: Any = faiss.downcast_index(self._index.index)
+        vectors = faiss.vector_to_array(flat.codes).view(np.float32)
         vectors = vectors.reshape(-1, self._dim)
         cells = faiss.IndexIVFFlat(faiss.IndexFlatIP(self._dim), self._dim, CELLS, faiss.METRIC_INNER_PRODUCT)
         cells.cp.niter, cells.cp.seed = 10, 0
