@@ -13,7 +13,7 @@ from engine.errors import EngineError
 from engine.exits import SHUFFLED, FittedExits, as_stored, save_exits, save_variant
 from engine.guidance import STATISTICS, content_distribution, divergence, statistics
 from engine.metrics import recall
-from engine.tgem import ExitModules, Gate, first_exit
+from engine.tgem import SLOPE, ExitModules, Gate, first_exit
 from engine.training.captions import gate_photos, read_captions
 from engine.training.features import Features, cached
 from engine.training.objective import caption_distortion, rate_distortion
@@ -118,8 +118,10 @@ def calibrate(modules: ExitModules, pooled: Sequence[Tensor], way: Course) -> li
     Gates are monotone in lambda, so bisection finds it. None where even the highest price does not meet the budget.
     """
 
+    free = way.logits(modules, pooled, torch.zeros(1, 1))  # the price only adds to it
+
     def share(log_price: float) -> float:
-        return float(way.cost_share[way.exits(modules, pooled, log_price)].mean())
+        return float(way.cost_share[first_exit((free + SLOPE * log_price).sigmoid())].mean())
 
     prices: list[float | None] = []
     for budget in BUDGET_GRID:
