@@ -112,7 +112,8 @@ class Encoder:
         """(G, D) The guide texts' embeddings, unit length; made when a photo is first described."""
         if not self.guide_texts:
             return torch.empty(0, self.dim)
-        return self.backbone.encode_text(self.guide_texts)
+        with torch.inference_mode(False):  # first asked for in the middle of encoding, and later trained with
+            return self.backbone.encode_text(self.guide_texts)
 
     def with_exits(self, fitted: FittedExits, exits: str = "") -> "Encoder":
         """The same backbone with other exits; its weights are shared.
