@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from engine.featuremap import FeatureMap
 
 LIMIT = 20.0  # what one query may spend, in full encodings
-LEAST, PART = 2.0, 0.05  # in a small gallery: no more than a twentieth of its photos, but two
-SPARED = 0.2  # of what the full encoder would have cost; queries never spend that
+LEAST, PART = 3.0, 0.1  # in a small gallery: no more than a tenth of its photos, but three
+SPARED = 0.1  # of what the full encoder would have cost; queries never spend that
 BATCH = 16  # photos that run together
 DECODERS = 4  # threads that decode pictures; Pillow lets go of the interpreter while it does
 
