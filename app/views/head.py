@@ -57,7 +57,7 @@ def refined(found: Refinement, deepened: Sequence[Deepened]) -> str:
     Args: deepened: with their ranks among all photos on show.
     """
     if not deepened:
-        return "No photo was looked at again: no place at the top is in doubt, or the gallery has spent what that may cost."
+        return "No photo was looked at again: the top is settled, or the gallery has spent what that may cost."
     encodings = found.macs / found.full_macs if found.full_macs else 0.0
     moved = sum(photo.rank_before != photo.rank_after for photo in deepened)
     changed = "none moved" if not moved else f"{moved} moved"
