@@ -5,8 +5,6 @@ FROM python:3.11-slim
 RUN useradd --create-home --uid 1000 tgem && mkdir /data && chown tgem /data
 WORKDIR /srv/tgem
 COPY requirements.txt .
-# An index with CPU builds of torch, where there is no GPU, makes an image of a third of the size.
-ARG PIP_EXTRA_INDEX_URL
 RUN pip install --no-cache-dir -r requirements.txt
 COPY app.py alembic.ini ./
 COPY app app
