@@ -226,13 +226,14 @@ def report(
     card: Annotated[Path | None, typer.Option(help="A model card whose table is to be renewed too.")] = None,
 ) -> None:
     """Write an evaluation's tables and figures beside its results (`pip install -r requirements-train.txt`)."""
-    from engine.report import markdown, put_into, write
+    from engine.deepening import WORTH
+    from engine.report import put_into, summary, write
 
     table = json.loads(results.read_text(encoding="utf-8"))
     for path in write(table, results.parent, results.stem):
         say(f"{path} written")
     if card is not None:
-        put_into(card, markdown(table))
+        put_into(card, summary(table, WORTH))
         say(f"{card} renewed")
 
 

@@ -8,6 +8,10 @@ Row = dict[str, Any]
 
 DEEPEST = 0.6  # MACs share of an index above which its queries are not drawn
 START, END = "<!-- written by python -m engine report -->", "<!-- end of what is written -->"
+DEEP_HEAD = (
+    "| index, MACs share | a look is worth | photos | MACs a query | R@1 kept | R@10 kept | overlap@10 |",
+    "| --- | --- | --- | --- | --- | --- | --- |",
+)
 NAMES = {
     "exit": "every photo leaves at one exit",
     "small-input": "smaller input",
@@ -45,8 +49,7 @@ def markdown(table: Row) -> str:
             "With queries that look again, each from the untouched index; kept is the share of full depth's recall, "
             "costs are in full encodings a query, the reading of its candidates included:",
             "",
-            "| index, MACs share | a look is worth | photos | MACs a query | R@1 kept | R@10 kept | overlap@10 |",
-            "| --- | --- | --- | --- | --- | --- | --- |",
+            *DEEP_HEAD,
             *(_deep_line(row, full) for row in deepened),
         ]
     ablations = sorted({row["policy"] for row in rows if row["policy"].startswith("ablation:")})
@@ -64,6 +67,24 @@ def markdown(table: Row) -> str:
             for name in ablations
             for row in _of(rows, name)
         ]
+    return "\n".join([*lines, ""])
+
+
+def summary(table: Row, worth: float) -> str:
+    """The few rows that a model card needs; of queries that look again, those where a look is worth so much."""
+    rows, full = table["rows"], _full(table)
+    lines = [
+        "| | MACs share | text to image, R@1 / 5 / 10 | image to text, R@1 / 5 / 10 |",
+        "| --- | --- | --- | --- |",
+        _line("full depth", full),
+        *(_line(f"exit {row['setting']}", row) for row in _of(rows, "exit")),
+        *(_line(f"T-GEM, budget {row['setting']:g}", row) for row in _of(rows, "tgem")),
+        "",
+        "With queries that look again:",
+        "",
+        *DEEP_HEAD,
+        *(_deep_line(row, full) for row in _of(rows, "tgem+deepen") if row["worth"] == worth),
+    ]
     return "\n".join([*lines, ""])
 
 
@@ -155,8 +176,12 @@ def _figure(path: Path, title: str, across: str, lines: dict[str, list[tuple[flo
     axes = figure.subplots()
     axes.axhline(full["t2i"]["r10"], color="#999", linestyle="--", label="full depth")
     for name, points in lines.items():
-        ours = name.startswith("T-GEM")
-        axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=name, linewidth=2.6 if ours else 1.2)
+        style: dict[str, Any] = {"linewidth": 1.2}
+        if name == NAMES["exit"]:  # passes and depths: what lies between two of them is neither
+            style = {"linestyle": "none"}
+        elif name.startswith("T-GEM"):
+            style = {"linewidth": 2.6}
+        axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=name, **style)
     axes.set(title=title, xlabel=across, ylabel="R@10, text to image, %")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="lower right")
