@@ -360,8 +360,9 @@ def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_de
     expect(page.locator("#panel")).to_contain_text("is deleted")
     tab(page, "Gallery")
     page.locator("#title textarea, #title input").first.fill("Gone soon")
+    page.wait_for_timeout(2000)  # a busy machine takes the words in after the click otherwise
     page.locator("#title").get_by_role("button").click()
-    expect(page.locator("#done")).to_contain_text("Gone soon")
+    expect(page.locator("#done")).to_contain_text("Gone soon", timeout=PATIENCE)
     page.get_by_label("Everyone with the link may look at it").check()
     link = page.locator("#link output")
     expect(link).to_contain_text("?gallery=")
@@ -379,6 +380,7 @@ def test_another_budget_is_applied_to_ones_own_gallery(visit: Visit, tmp_path: P
     tab(page, "Gallery")
     page.locator("#budget input[type=number]").fill("1")
     page.locator("#budget input[type=number]").press("Enter")
+    page.wait_for_timeout(2000)  # a busy machine takes the number in after the click otherwise
     page.locator("#apply").click()
     expect(page.locator("#applied")).to_contain_text("at a budget of 100 % now", timeout=PATIENCE)
 
