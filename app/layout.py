@@ -146,7 +146,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
         timer = gr.Timer(1.0, active=False)
 
         found = [headline, suggestions, answer, grid, panel]
-        whole = [figures, histogram, curve, budget, prospect, title, public, link, delete]
+        whole = [figures, histogram, curve, prospect]
         taken = [gallery, query, browser, *found]
 
         page.load(galleries.opened, [browser, refine, visit], [gallery, query, timer, browser, *found], **MANY)
@@ -168,17 +168,20 @@ def build(context: Context, secret: str) -> gr.Blocks:
         panel.deepen(selection.deepened, visit, panel, **MANY)
         panel.discard(selection.discarded, visit, panel, **MANY)
 
+        gallery.change(galleries.settings, [gallery, visit], [budget, title, public, link, delete], **MANY)
         gallery.input(galleries.picked, [gallery, refine, visit], [query, name, browser, *found], **MANY).then(
-            galleries.whole, visit, whole, **MANY
+            galleries.whole, [budget, visit], whole, **MANY
         ).then(compare.shown, visit, [race, sides], **MANY)
-        gallery_tab.select(galleries.whole, visit, whole, **MANY).then(fitting.offered, visit, [offer, fit], **MANY)
+        gallery_tab.select(galleries.whole, [budget, visit], whole, **MANY).then(
+            fitting.offered, visit, [offer, fit], **MANY
+        )
         fit.click(fitting.fitted, visit, [offer, fit, stop_fit], concurrency_limit=1, **PRIVATE).then(
-            galleries.whole, visit, whole, **MANY
+            galleries.whole, [budget, visit], whole, **MANY
         )
         compare_tab.select(compare.shown, visit, [race, sides], **MANY)
         budget.change(galleries.prospect, [budget, visit], prospect, **LATEST)
         apply.click(budgets.applied, [budget, visit], [applied, stop_apply], concurrency_limit=2, **PRIVATE).then(
-            galleries.whole, visit, whole, **MANY
+            galleries.whole, [budget, visit], whole, **MANY
         ).then(search.refreshed, visit, found, **MANY)
         title.submit(galleries.renamed, [title, visit], [gallery, done], **MANY)
         public.input(galleries.published, [public, visit], link, **MANY)

@@ -28,8 +28,13 @@ class Whole(NamedTuple):
     figures: Any
     histogram: Any
     curve: Any
-    budget: Any
     prospect: Any
+
+
+class Settings(NamedTuple):
+    """What a gallery is set to. Drawn when another one is on show only: what is being typed is not written over."""
+
+    budget: Any
     title: Any
     public: Any
     link: Any
@@ -96,28 +101,36 @@ class Galleries:
         except EngineError as error:
             yield "", NEW_GALLERY, gr.skip(), *only(notes.problem(str(error)))
 
-    def whole(self, visit: Visit) -> Whole:
-        """The gallery's tab was opened."""
+    def whole(self, budget: float, visit: Visit) -> Whole:
+        """The gallery's tab was opened, or what it shows has changed."""
         context = self._context
         try:
             summary = self._summary(visit)
             last = context.comparison.last(summary.id)
             typical = {exit: context.catalog.at_exit(summary.id, exit) for exit in range(1, len(summary.exits) + 1)}
-            budget = summary.budget if summary.budget is not None else DEFAULT_BUDGET
-            own = summary.kind != "demo"
             return Whole(
                 depths.figures(summary, last),
                 depths.histogram(summary, context.drawing, typical, context.address),
                 depths.curve(context.curve, summary.budget),
-                gr.update(value=budget),
                 self.prospect(budget, visit),
-                gr.update(value=summary.name, visible=own),
-                gr.update(value=summary.link is not None, visible=own),
-                depths.address(summary),
-                gr.update(visible=own),
             )
         except EngineError as error:
             return Whole(notes.problem(str(error)), *([gr.skip()] * (len(Whole._fields) - 1)))
+
+    def settings(self, gallery: int | None, visit: Visit) -> Settings:
+        """Another gallery is on show."""
+        try:
+            summary = self._context.access.gallery(gallery, visit)
+        except EngineError:  # deleted meanwhile; whatever is asked of it next says so
+            return Settings(*([gr.skip()] * len(Settings._fields)))
+        own = summary.kind != "demo"
+        return Settings(
+            gr.update(value=summary.budget if summary.budget is not None else DEFAULT_BUDGET),
+            gr.update(value=summary.name, visible=own),
+            gr.update(value=summary.link is not None, visible=own),
+            depths.address(summary),
+            gr.update(visible=own),
+        )
 
     def prospect(self, budget: float, visit: Visit) -> str:
         """The budget slider moved. Returns: what that budget would do."""

@@ -144,7 +144,7 @@ class TestSearch:
     ) -> None:
         catalog.encoder.identity = replace(catalog.encoder.identity, weights="c" * 64)
         assert "That did not work" in found(search.searched("red", True, Visit(gallery=holidays))).grid
-        assert "encode" in galleries.whole(Visit(gallery=holidays)).figures
+        assert "encode" in galleries.whole(0.75, Visit(gallery=holidays)).figures
 
     def test_a_link_reopens_a_query_where_strangers_may(
         self, search: Search, visit: Visit, catalog: Catalog, holidays: int
@@ -240,14 +240,21 @@ class TestGalleries:
         assert "not there any more" in found(galleries.picked(999, False, visit)).grid
 
     def test_a_gallery_as_a_whole(self, galleries: Galleries, holidays: int) -> None:
-        whole = galleries.whole(Visit(gallery=holidays))
+        whole = galleries.whole(0.75, Visit(gallery=holidays))
         assert "60 %" in whole.figures
         assert "Where photos leave" in whole.histogram
         assert whole.histogram.count("<img") == 2
         assert "Nobody has measured" in whole.curve
-        assert whole.budget["value"] == 0.75
         assert "60 %" in whole.prospect
-        assert whole.title["value"] == "Holidays"
+
+    def test_what_a_gallery_is_set_to_is_drawn_when_it_comes_on_show(
+        self, galleries: Galleries, holidays: int, demo: Demo, visit: Visit
+    ) -> None:
+        settings = galleries.settings(holidays, visit)
+        assert (settings.budget["value"], settings.title["value"]) == (0.75, "Holidays")
+        assert settings.delete["visible"]
+        assert not galleries.settings(demo.id, visit).delete["visible"]
+        assert "value" not in galleries.settings(999, visit).title
 
     def test_another_budget_is_told_of_from_kept_gates(self, galleries: Galleries, holidays: int) -> None:
         assert "known of every photo" in galleries.prospect(0.5, Visit(gallery=holidays))
@@ -255,7 +262,7 @@ class TestGalleries:
 
     def test_an_empty_gallery_says_what_to_do(self, galleries: Galleries, catalog: Catalog) -> None:
         empty = Visit(gallery=catalog.open_collection("Empty"))
-        assert "Add photos" in galleries.whole(empty).figures
+        assert "Add photos" in galleries.whole(0.75, empty).figures
         assert "Add photos first" in found(galleries.picked(empty.gallery, True, empty)).grid
 
     def test_a_gallery_is_renamed_published_and_deleted(
@@ -355,7 +362,7 @@ class TestSelection:
         context = Context(catalog, Comparison(store, catalog), demo, pictures.address)
         visit = Visit(gallery=demo.id)
         assert "went all the way" in found(Search(context).searched("red", True, visit)).panel
-        assert "Where photos leave" in Galleries(context, Search(context)).whole(visit).histogram
+        assert "Where photos leave" in Galleries(context, Search(context)).whole(0.75, visit).histogram
 
 
 class TestCompare:
