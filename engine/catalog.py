@@ -45,6 +45,8 @@ from engine.store import (
 from engine.upload import Upload, file_upload
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from engine.batch import Encoding
     from engine.encoder import Encoder  # torch comes with it, and most calls need neither
 
@@ -202,9 +204,9 @@ class Catalog:
         done = added = macs = 0
         skipped: list[Skipped] = []
         is_known = partial(self._store.has_image, collection_id)
-        for batch in decoded_batches(files, is_known, encoder.preprocess):
+        for batch, pixels in decoded_batches(files, is_known, encoder.preprocess, encoder.send):
             fresh = [outcome for outcome in batch if isinstance(outcome, Decoded)]
-            rows = self._encode(collection_id, encoder, aim, fresh) if fresh else []
+            rows = self._encode(collection_id, encoder, aim, fresh, pixels) if pixels is not None else []
             done += len(batch)
             added += len(rows)
             macs += sum(row.encoding.macs_index for row in rows)
@@ -404,10 +406,14 @@ class Catalog:
         return Deepening(encoder, candidates, self._store.picture_path, self._store.kept_map)
 
     def _encode(
-        self, collection_id: int, encoder: "Encoder", budget: float | None, photos: list[Decoded]
+        self,
+        collection_id: int,
+        encoder: "Encoder",
+        budget: float | None,
+        photos: list[Decoded],
+        pixels: "np.ndarray | Tensor",
     ) -> list[ImageRow]:
         """Encode a batch and store it in one transaction; returns the rows that are new."""
-        pixels = np.stack([photo.pixels for photo in photos])
         encodings = encoder.encode(pixels) if budget is None else encoder.encode(pixels, budget)
         rows = [_row(photo, encoding) for photo, encoding in zip(photos, encodings, strict=True)]
         pictures = {photo.content_hash: photo.jpeg for photo in photos}

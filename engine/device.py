@@ -6,6 +6,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 CPU = torch.device("cpu")
@@ -24,12 +25,45 @@ def best_device() -> torch.device:
     return torch.device("mps") if torch.backends.mps.is_available() else CPU
 
 
-def send(pixels: np.ndarray, device: torch.device) -> Tensor:
+def send(photos: Tensor, device: torch.device) -> Tensor:
     """Bytes to a device, without waiting for them to arrive: a quarter of what floats would be."""
-    photos = torch.from_numpy(np.ascontiguousarray(pixels))
-    if device.type == "cuda":
+    if device.type == "cuda" and photos.device == CPU:
         return photos.pin_memory().to(device, non_blocking=True)
     return photos.to(device)
+
+
+def send_ahead(pixels: np.ndarray, device: torch.device) -> Tensor:
+    """Bytes to a GPU that is at work on something else: beside that work, on a stream of its own.
+
+    Only the thread that calls it waits for them to arrive.
+    """
+    beside = torch.cuda.Stream(device)
+    with torch.cuda.stream(beside):
+        sent = torch.from_numpy(np.ascontiguousarray(pixels)).pin_memory().to(device, non_blocking=True)
+    sent.record_stream(torch.cuda.default_stream(device))  # where it is going to be read: its memory is not lent before
+    beside.synchronize()
+    return sent
+
+
+def taken(pixels: np.ndarray | Tensor, rows: Sequence[int]) -> np.ndarray | Tensor:
+    """Some photos of a batch, wherever it is."""
+    if len(rows) == len(pixels):
+        return pixels
+    if isinstance(pixels, np.ndarray):
+        return pixels[rows]
+    return pixels.index_select(0, torch.tensor(rows).to(pixels.device, non_blocking=True))
+
+
+def smaller(photos: Tensor, size: int) -> Tensor:
+    """Photos (B, 3, S, S) uint8 at another input size in px.
+
+    The CPU works on the bytes themselves; CUDA has that for floats alone, and may differ by one level of 255.
+    """
+    if size == photos.shape[-1]:
+        return photos
+    on_cpu = photos.device == CPU
+    found = F.interpolate(photos if on_cpu else photos.float(), (size, size), mode="bicubic", antialias=True)
+    return found if on_cpu else found.round().clamp(0, 255)
 
 
 def bring(tensors: Sequence[Tensor]) -> list[Tensor]:

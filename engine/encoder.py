@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,14 @@ from torch import Tensor
 from engine.backbone import Backbone
 from engine.batch import BatchRun, Encoding, Phrases, Visit
 from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
-from engine.device import CPU, best_device, bring, send, settle
+from engine.device import CPU, best_device, bring, send, send_ahead, settle, smaller, taken
 from engine.exits import FittedExits, exits_hash, guided_hash, install_exits, load_exits, unfitted
 from engine.featuremap import FeatureMap
 from engine.fusion import fuse_for_inference
 from engine.guidance import content_distribution, read_guide_texts, statistics
 from engine.hub import HubUnreachable, fetch_exits
 from engine.ladder import Ladder
+from engine.phrasebook import embedded
 from engine.reading import GATE_MACS, described, described_macs, relations
 from engine.sources import Loaded, load_model
 from engine.tgem import HEAD, ExitModules, first_exit
@@ -64,10 +65,14 @@ class Encoder:
         guide_texts: Sequence[str],
         folder: Path,
         quick: bool = False,
+        embed_guides: Callable[[Sequence[str]], Tensor] | None = None,
     ) -> None:
-        """Args: quick: run the image tower in bfloat16 where it can."""
+        """Args:
+        quick: run the image tower in bfloat16 where it can.
+        embed_guides: how the guide texts get their embeddings; by default the text tower makes them.
+        """
         self.backbone, self.identity, self.folder = backbone, identity, folder
-        self.guide_texts = tuple(guide_texts)
+        self.guide_texts, self._embed_guides = tuple(guide_texts), embed_guides or backbone.encode_text
         quick_tower = backbone.quick_tower() if quick else None
         self.precision = "bfloat16" if quick_tower else "float32"
         self._tower = quick_tower or backbone.tower
@@ -113,7 +118,7 @@ class Encoder:
         if not self.guide_texts:
             return torch.empty(0, self.dim)
         with torch.inference_mode(False):  # first asked for in the middle of encoding, and later trained with
-            return self.backbone.encode_text(self.guide_texts)
+            return self._embed_guides(self.guide_texts)
 
     def with_exits(self, fitted: FittedExits, exits: str = "") -> "Encoder":
         """The same backbone with other exits; its weights are shared.
@@ -129,7 +134,9 @@ class Encoder:
         """The same encoder with other guide texts; texts that it knows already are not encoded again."""
         found = copy(self)
         found.guide_texts = tuple(texts)
-        known = dict(zip(self.guide_texts, self.guides, strict=True))
+        known: dict[str, Tensor] = {}
+        if "guides" in vars(self) or set(self.guide_texts) <= set(texts):  # else none are made for a few of them
+            known = dict(zip(self.guide_texts, self.guides, strict=True))
         fresh = [text for text in dict.fromkeys(texts) if text not in known]
         if fresh:
             known |= dict(zip(fresh, self.backbone.encode_text(fresh), strict=True))
@@ -192,12 +199,20 @@ class Encoder:
         """MACs of `foresee`."""
         return (candidates + 1) * described_macs(self.guides) + candidates * GATE_MACS
 
+    def send(self, photos: Sequence[np.ndarray]) -> np.ndarray | Tensor:
+        """Photos as `encode` takes them, sent to a GPU already; meant for the thread that decodes the next batch.
+
+        Args: photos: (3, S, S) uint8 each.
+        """
+        pixels = np.stack(photos)
+        return send_ahead(pixels, self.device) if self.device.type == "cuda" else pixels
+
     @torch.inference_mode()
-    def encode(self, pixels: np.ndarray, budget: float = DEFAULT_BUDGET) -> list[Encoding]:
+    def encode(self, pixels: np.ndarray | Tensor, budget: float = DEFAULT_BUDGET) -> list[Encoding]:
         """Encode photos, each as far as its gates ask for.
 
         Args:
-            pixels: (B, 3, S, S) uint8.
+            pixels: (B, 3, S, S) uint8, or what `send` made of them.
             budget: mean MACs share to aim at; the nearest of BUDGET_GRID is used.
         """
         if not len(pixels):
@@ -210,7 +225,7 @@ class Encoder:
             asked = self.ladder.asked(p, open)
             if not asked or not run.rows:
                 continue
-            state = run.timed(self._input, pixels[run.rows], p.size)
+            state = run.timed(self._input, taken(pixels, run.rows), p.size)
             pooled: dict[int, Tensor] = {}
             for name, work in self._steps():
                 state = run.timed(work, state)
@@ -257,12 +272,10 @@ class Encoder:
             run.note(k, None, self._phrases(shares, places))
         run.leave(torch.ones(len(run.rows), dtype=torch.bool), k, vectors, state, pooled)
 
-    def _input(self, pixels: np.ndarray, size: int) -> Tensor:
+    def _input(self, pixels: np.ndarray | Tensor, size: int) -> Tensor:
         """(B, 3, S, S) uint8 to what the tower takes, made smaller for a pass over a smaller input."""
-        if size != pixels.shape[-1]:
-            smaller = F.interpolate(torch.from_numpy(pixels), (size, size), mode="bicubic", antialias=True)
-            pixels = smaller.numpy()
-        return self.backbone.normalise(send(pixels, self.device))
+        photos = torch.from_numpy(np.ascontiguousarray(pixels)) if isinstance(pixels, np.ndarray) else pixels
+        return self.backbone.normalise(send(smaller(photos, size), self.device))
 
     def _steps(self) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
         """The stages of a pass; the last gives unit-length embeddings, (B, D) float32."""
@@ -483,4 +496,5 @@ def load_encoder(model: str | None = None, precision: str | None = None, exits: 
     found = _exits(loaded) if exits else None
     identity = Identity(loaded.name, loaded.weights, exits_hash(loaded.folder, guide_texts) if found else "")
     quick = precision == "bfloat16" or (precision is None and _bfloat16_pays(backbone))
-    return Encoder(backbone, found, identity, guide_texts, loaded.folder, quick)
+    embed_guides = partial(embedded, backbone, loaded.weights)
+    return Encoder(backbone, found, identity, guide_texts, loaded.folder, quick, embed_guides)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -47,31 +48,38 @@ class Decoded:
 
 # What became of an upload; None: its photo is stored already, or came earlier among the same uploads.
 Outcome = Decoded | Skipped | None
+Pixels = TypeVar("Pixels")
 
 
 def decoded_batches(
-    uploads: Sequence[Upload], is_known: Callable[[str], bool], preprocess: Callable[[Image.Image], np.ndarray]
-) -> Iterator[list[Outcome]]:
+    uploads: Sequence[Upload],
+    is_known: Callable[[str], bool],
+    preprocess: Callable[[Image.Image], np.ndarray],
+    send: Callable[[list[np.ndarray]], Pixels],
+) -> Iterator[tuple[list[Outcome], Pixels | None]]:
     """Outcomes of uploads in order, in batches of `BATCH`; the next batch is made while the caller works on the last.
 
     Args:
         is_known: whether the photo of a content hash is stored already; such a file is hashed, and not decoded.
         preprocess: the encoder's, to (3, S, S) uint8.
+        send: the encoder's, for the new photos of a batch.
+    Yields: outcomes, and the pixels of the decoded ones as the encoder takes them; None where there are none.
     """
     seen: set[str] = set()
 
-    def make(start: int) -> list[Outcome]:
+    def make(start: int) -> tuple[list[Outcome], Pixels | None]:
         outcomes: list[Outcome] = []
         for upload in uploads[start : start + BATCH]:
             outcome = _decode(upload, lambda key: key in seen or is_known(key), preprocess)
             if isinstance(outcome, Decoded):
                 seen.add(outcome.content_hash)
             outcomes.append(outcome)
-        return outcomes
+        fresh = [outcome.pixels for outcome in outcomes if isinstance(outcome, Decoded)]
+        return outcomes, send(fresh) if fresh else None
 
     # One batch ahead and no more, so memory holds the pixels of two batches at most.
     with ThreadPoolExecutor(1, "decode") as thread:
-        pending: Future[list[Outcome]] | None = None
+        pending: Future[tuple[list[Outcome], Pixels | None]] | None = None
         for start in range(0, len(uploads), BATCH):
             following = thread.submit(make, start)
             if pending is not None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from engine.results import IngestReport, Progress, photo_of
 from engine.store import EncodingRow, Store
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from engine.encoder import Encoder
 
 
@@ -32,7 +34,7 @@ def encode_again(
     skipped: list[Skipped] = []
     done = macs = 0
     for ids, pixels, gone in kept_batches(images, store.picture_path, encoder):
-        encodings = dict(zip(ids, encoder.encode(pixels, budget) if ids else [], strict=True))
+        encodings = dict(zip(ids, encoder.encode(pixels, budget) if pixels is not None else [], strict=True))
         rows = store.recode(
             collection_id,
             stamp_of(encoder),
@@ -58,21 +60,22 @@ def encode_again(
 
 def kept_batches(
     images: Sequence[tuple[int, str]], picture_path: Callable[[str], Path], encoder: "Encoder"
-) -> Iterator[tuple[list[int], np.ndarray, list[int]]]:
+) -> "Iterator[tuple[list[int], np.ndarray | Tensor | None, list[int]]]":
     """Pictures of images in batches of `BATCH`.
 
     Args: images: (id, content hash) of each.
-    Yields: ids, their pixels (B, 3, S, S) uint8, and the ids of those whose picture is gone.
+    Yields: ids, their pixels as the encoder takes them, and the ids of those whose picture is gone.
     """
 
-    def decode(start: int) -> list[np.ndarray | None]:
-        return [kept_pixels(picture_path(content_hash), encoder) for _, content_hash in images[start : start + BATCH]]
+    def decode(start: int) -> "tuple[list[int], np.ndarray | Tensor | None, list[int]]":
+        batch = images[start : start + BATCH]
+        pictures = [(i, kept_pixels(picture_path(content_hash), encoder)) for i, content_hash in batch]
+        there = {i: pixels for i, pixels in pictures if pixels is not None}
+        gone = [i for i, pixels in pictures if pixels is None]
+        return list(there), encoder.send(list(there.values())) if there else None, gone
 
     with ThreadPoolExecutor(1, "decode") as thread:
-        following: Future[list[np.ndarray | None]] = thread.submit(decode, 0)
+        following = thread.submit(decode, 0)
         for start in range(0, len(images), BATCH):
-            decoded, following = following.result(), thread.submit(decode, start + BATCH)
-            ids = [image_id for image_id, _ in images[start : start + BATCH]]
-            there = [(i, pixels) for i, pixels in zip(ids, decoded, strict=True) if pixels is not None]
-            gone = [i for i, pixels in zip(ids, decoded, strict=True) if pixels is None]
-            yield [i for i, _ in there], np.stack([p for _, p in there]) if there else np.empty(0), gone
+            batch, following = following.result(), thread.submit(decode, start + BATCH)
+            yield batch

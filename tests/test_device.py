@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.device import CPU, apart, best_device, bring, bring_later, send, together
+from engine.device import CPU, apart, best_device, bring, bring_later, send, taken, together
 
 
 def test_results_that_travel_together_come_apart_as_they_were() -> None:
@@ -17,10 +17,11 @@ def test_results_that_travel_together_come_apart_as_they_were() -> None:
 
 def test_on_the_cpu_nothing_travels() -> None:
     pixels = np.zeros((2, 3, 4, 4), np.uint8)
-    sent = send(pixels, CPU)
+    sent = send(torch.from_numpy(pixels), CPU)
     pixels[0, 0, 0, 0] = 9
     assert sent[0, 0, 0, 0] == 9
     assert sent.dtype == torch.uint8
+    assert taken(pixels, [0, 1]) is pixels
     vectors = torch.randn(2, 3)
     assert bring((vectors,))[0] is vectors
     assert bring_later(vectors) is vectors

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -261,6 +262,18 @@ def test_an_owners_guide_texts_describe_and_decide_and_name_another_encoder() ->
     fewer = tiny.DIM * (len(tiny.GUIDES) - len(texts)) * encoder.exits
     assert encoder.exit_macs(everything)[-1] - guided.exit_macs(everything)[-1] == fewer
     assert encoder.guide_texts == tiny.GUIDES
+
+
+def test_an_owners_phrases_in_place_of_the_general_ones_are_all_that_is_encoded(monkeypatch) -> None:
+    model = tiny.backbone("vit")
+    encoder = Encoder(model, None, Identity("tiny", "w", ""), tiny.GUIDES, Path())
+    encoded: list[str] = []
+    encode = model.encode_text
+    monkeypatch.setattr(model, "encode_text", lambda texts: encoded.extend(texts) or encode(texts))
+    encoder.guided_by(("a boat", "a dog"))
+    assert encoded == ["a boat", "a dog"]
+    encoder.guided_by((*tiny.GUIDES, "a boat"))
+    assert encoded[2:] == ["a boat"]
 
 
 LADDER = ((0,), (1,), (2, 3))  # thrifty budgets ask the smallest pass, the costliest the exits along the depth

@@ -19,7 +19,7 @@ def preprocess(picture: Image.Image) -> np.ndarray:
 
 
 def outcomes(uploads: list[Upload], is_known: Callable[[str], bool] = lambda _: False) -> list[intake.Outcome]:
-    return [outcome for batch in decoded_batches(uploads, is_known, preprocess) for outcome in batch]
+    return [outcome for batch, _ in decoded_batches(uploads, is_known, preprocess, np.stack) for outcome in batch]
 
 
 def test_a_new_photo_is_decoded_with_its_facts(upload: Callable[..., Upload], png: Callable[..., bytes]) -> None:
@@ -34,6 +34,20 @@ def test_a_new_photo_is_decoded_with_its_facts(upload: Callable[..., Upload], pn
 def test_each_upload_has_its_outcome_in_order(upload: Callable[..., Upload]) -> None:
     found = outcomes([upload("a", "red"), upload("b", b""), upload("c", "red"), upload("d", "blue"), upload("e", b"")])
     assert [type(outcome).__name__ for outcome in found] == ["Decoded", "Skipped", "NoneType", "Decoded", "Skipped"]
+
+
+def test_a_batch_is_made_ready_for_the_encoder_before_it_is_asked_for(upload: Callable[..., Upload]) -> None:
+    sent: list[int] = []
+    uploads = [upload(str(number), (number, 0, 0)) for number in range(intake.BATCH + 1)]
+    batches = decoded_batches(uploads, lambda _: False, preprocess, lambda photos: sent.append(len(photos)) or photos)
+    next(batches)
+    batches.close()  # waits for the batch in the making
+    assert sent == [intake.BATCH, 1]
+
+
+def test_a_batch_without_a_new_photo_is_not_sent(upload: Callable[..., Upload]) -> None:
+    ((_, pixels),) = decoded_batches([upload("a", b"")], lambda _: False, preprocess, pytest.fail)
+    assert pixels is None
 
 
 def test_what_is_known_is_not_decoded(upload: Callable[..., Upload], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +72,7 @@ def test_files_are_read_one_batch_ahead_and_no_further(png: Callable[..., bytes]
     def late(number: int) -> Upload:
         return Upload(str(number), lambda: read.append(number) or png((number, 0, 0)))
 
-    batches = decoded_batches([late(number) for number in range(200)], lambda _: False, preprocess)
+    batches = decoded_batches([late(number) for number in range(200)], lambda _: False, preprocess, np.stack)
     next(batches)
     batches.close()  # waits for the batch in the making
     assert len(read) == 2 * intake.BATCH
