@@ -10,6 +10,7 @@ from torch import Tensor
 
 from engine.device import bring_later
 from engine.featuremap import FeatureMap
+from engine.turns import TURNS
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,7 +58,8 @@ class BatchRun:
         self._maps: dict[int, FeatureMap] = {}
 
     def timed(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do one piece of work and share its time among the rows that are in."""
+        """Do one piece of work, shorter work of others first, and share its time among the rows that are in."""
+        TURNS.give_way()
         began = time.perf_counter()
         done = work(*args, **kwargs)
         share = (time.perf_counter() - began) / max(1, len(self.rows))

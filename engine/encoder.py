@@ -28,6 +28,7 @@ from engine.reading import GATE_MACS, described, described_macs, relations
 from engine.sources import Loaded, load_model
 from engine.tgem import HEAD, ExitModules, first_exit
 from engine.towers import Tower
+from engine.turns import ANSWER, ENCODE, LOOK_AGAIN, TURNS
 
 PHRASES_KEPT = 3
 LOWEST_LOG_PRICE = -30.0  # the logarithm of a price of nothing
@@ -162,6 +163,7 @@ class Encoder:
         """An RGB picture of any shape to (3, S, S) uint8."""
         return np.asarray(self.backbone.preprocess(picture)).transpose(2, 0, 1)
 
+    @TURNS.turn(ANSWER)
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """(N, D) float32, unit length."""
         return self.backbone.encode_text(texts).numpy()
@@ -207,6 +209,7 @@ class Encoder:
         pixels = np.stack(photos)
         return send_ahead(pixels, self.device) if self.device.type == "cuda" else pixels
 
+    @TURNS.turn(ENCODE)
     @torch.inference_mode()
     def encode(self, pixels: np.ndarray | Tensor, budget: float = DEFAULT_BUDGET) -> list[Encoding]:
         """Encode photos, each as far as its gates ask for.
@@ -317,6 +320,7 @@ class Encoder:
             for row, where in zip(shares.tolist(), places.tolist(), strict=True)
         ]
 
+    @TURNS.turn(LOOK_AGAIN)
     @torch.inference_mode()
     def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
         """Embeddings of photos that all leave at one exit (1-based), by its pass alone, no gate asked.
@@ -337,6 +341,7 @@ class Encoder:
             state = work(state)
         return state.numpy()
 
+    @TURNS.turn(LOOK_AGAIN)
     @torch.inference_mode()
     def run_to(self, pixels: np.ndarray, exit: int) -> list[Visit]:
         """Send photos to one exit (1-based) by its pass alone, no gate asked; they are described there.
@@ -349,6 +354,7 @@ class Encoder:
         state = run.timed(self._input, pixels, self.ladder.pass_of(exit - 1).size)
         return self._visits(run, self._course(run, state, exit - 1), exit - 1, self.ladder.cost_to(1, exit, False))
 
+    @TURNS.turn(LOOK_AGAIN)
     @torch.inference_mode()
     def resume(self, maps: Sequence[FeatureMap], from_exit: int, to_exit: int) -> list[Visit]:
         """Send photos on from the feature maps that they left one exit with to a later one, as `run_to` does.
@@ -408,6 +414,7 @@ class Encoder:
         settle(self.device)
         return [run.visit(row, macs) for row in range(many)]
 
+    @TURNS.turn(LOOK_AGAIN)
     @torch.inference_mode()
     def trace(self, pixels: np.ndarray) -> Trace:
         """Everything that every exit would see: every pass is run, nobody leaves, no gate is asked."""
@@ -415,6 +422,7 @@ class Encoder:
         for p in self.passes:
             state = self._input(pixels, p.size)
             for name, work in self._steps():
+                TURNS.give_way()
                 state = work(state)
                 k = p.exits.get(name)
                 if k is not None and k < self.exits - 1:
