@@ -1,16 +1,17 @@
 """Who may look at which gallery, and change it: every handler asks here."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 from app.demo import Demo
 from app.visit import Visit
+from app.work import Line, Waiting
 from engine.catalog import Catalog, GalleryMissing, GallerySummary, Photo, Upload
 from engine.errors import EngineError
 from engine.visitors import Visitors
 
-NOBODY = ""  # stands for the requests of those who have shown no token
+NOBODY = ""  # stands for the work of all who have shown no token
 
 
 class NotYours(EngineError):
@@ -25,6 +26,7 @@ class Access:
 
     def __init__(self, catalog: Catalog, demo: Demo, visitors: Visitors | None = None) -> None:
         self._catalog, self._demo, self._visitors = catalog, demo, visitors
+        self._line = Line()
 
     @property
     def alone(self) -> bool:
@@ -110,12 +112,25 @@ class Access:
         return self._visitors.within(visit.owner, uploads)
 
     @contextmanager
-    def turn(self, visit: Visit, ingest: bool = False) -> Iterator[None]:
-        """One request of a visitor, or one ingest; raises TooMuch while as many as are allowed are running."""
-        if self._visitors is None:
+    def turn(self, visit: Visit) -> Iterator[None]:
+        """One request of a visitor; raises TooMuch while as many as are allowed are running.
+
+        Programs without a token are nobody in particular: the queue of each endpoint limits them all together.
+        """
+        if self._visitors is None or visit.owner is None:
             yield
             return
-        with self._visitors.turn(visit.owner or NOBODY, ingest):
+        with self._visitors.turn(visit.owner):
+            yield
+
+    @contextmanager
+    def work(self, visit: Visit, tell: Callable[[Waiting], object] = lambda _: None) -> Iterator[None]:
+        """Long work of a visitor: one at a time, and in line with that of others; raises TooMuch.
+
+        Args: tell: told the place in line; what it raises gives the place up.
+        """
+        own = nullcontext() if self._visitors is None else self._visitors.turn(visit.owner or NOBODY, work=True)
+        with own, self._line.turn(tell):
             yield
 
     def _may_look_at(self, gallery: GallerySummary, visit: Visit) -> bool:

@@ -1,5 +1,6 @@
 """What every handler stands on: the engine, who may see what, and how an encoder is drawn."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +11,10 @@ from app.demo import Demo
 from app.journal import Journal
 from app.strip import Drawing
 from app.views.results import Address
-from app.work import Works
+from app.visit import Visit
+from app.work import Waiting, Works
 from engine.budget import BUDGET_GRID
-from engine.catalog import Catalog, Photo
+from engine.catalog import Catalog, IngestReport, Photo, Progress, Upload
 from engine.comparison import Comparison
 from engine.visitors import Visitors
 
@@ -31,6 +33,22 @@ class Context:
 
     def __post_init__(self) -> None:
         self.access = Access(self.catalog, self.demo, self.visitors)
+
+    def ingest(
+        self,
+        gallery: int,
+        uploads: Sequence[Upload],
+        visit: Visit,
+        tell: Callable[[Progress | Waiting], object] = lambda _: None,
+    ) -> IngestReport:
+        """Take a visitor's photos into a gallery of theirs, in line and within limits; raises TooMuch too.
+
+        Args: tell: told the place in line, and how far it is; what it raises stops it.
+        """
+        with self.access.work(visit, tell), self.journal.timed("ingest") as counts:
+            report = self.catalog.ingest(gallery, self.access.within_limits(uploads, visit), on_progress=tell)
+            counts.update(added=report.added, skipped=len(report.skipped))
+        return report
 
     @property
     def drawing(self) -> Drawing:

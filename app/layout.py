@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from app.access import is_local
 from app.context import Context
@@ -18,6 +19,7 @@ from app.handlers.search import COMPARE, Search
 from app.health import health_route
 from app.pictures import Pictures
 from app.theme import theme
+from app.transfers import Transfers
 from app.uploads import DAY
 from app.views import notes
 from app.visit import Visit
@@ -29,6 +31,9 @@ SCRIPT, GLIDE, SCREENS = ((ASSETS / name).read_text("utf-8") for name in ("page.
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 # A new question does not wait until the last one has been looked at again.
 MANY: dict[str, Any] = {**PRIVATE, "concurrency_limit": 8, "trigger_mode": "multiple"}
+# Long work waits in a line of our own, where its place is told (app/work.py), and not unseen in Gradio's.
+LONG: dict[str, Any] = {**PRIVATE, "concurrency_limit": 40}
+THREADS = 200  # for events that run or wait at once: one that waits costs next to nothing
 LATEST: dict[str, Any] = {**MANY, "trigger_mode": "always_last"}
 
 
@@ -175,12 +180,12 @@ def build(context: Context, secret: str) -> gr.Blocks:
         gallery_tab.select(galleries.whole, [budget, visit], whole, **MANY).then(
             fitting.offered, visit, [offer, fit], **MANY
         )
-        fit.click(fitting.fitted, visit, [offer, fit, stop_fit], concurrency_limit=1, **PRIVATE).then(
+        fit.click(fitting.fitted, visit, [offer, fit, stop_fit], **LONG).then(
             galleries.whole, [budget, visit], whole, **MANY
         )
         compare_tab.select(compare.shown, visit, [race, sides], **MANY)
         budget.change(galleries.prospect, [budget, visit], prospect, **LATEST)
-        apply.click(budgets.applied, [budget, visit], [applied, stop_apply], concurrency_limit=2, **PRIVATE).then(
+        apply.click(budgets.applied, [budget, visit], [applied, stop_apply], **LONG).then(
             galleries.whole, [budget, visit], whole, **MANY
         ).then(search.refreshed, visit, found, **MANY)
         title.submit(galleries.renamed, [title, visit], [gallery, done], **MANY)
@@ -192,12 +197,11 @@ def build(context: Context, secret: str) -> gr.Blocks:
             js="(...given) => { if (!confirm('Delete this gallery and all its photos?')) throw 'kept'; return given; }",
             **MANY,
         )
-        start.click(compare.raced, visit, [race, sides, start, stop_race], concurrency_limit=1, **PRIVATE)
+        start.click(compare.raced, visit, [race, sides, start, stop_race], **LONG)
 
-        drops: dict[str, Any] = {"concurrency_limit": 4, **PRIVATE}
-        files.upload(intake.uploaded, [files, name, visit], [files, account, stop, *taken], **drops)
-        folder.upload(intake.uploaded, [folder, name, visit], [folder, account, stop, *taken], **drops)
-        server.submit(intake.from_folder, [server, name, visit], [files, account, stop, *taken], **drops)
+        files.upload(intake.uploaded, [files, name, visit], [files, account, stop, *taken], **LONG)
+        folder.upload(intake.uploaded, [folder, name, visit], [folder, account, stop, *taken], **LONG)
+        server.submit(intake.from_folder, [server, name, visit], [files, account, stop, *taken], **LONG)
         for button in (stop, stop_apply, stop_fit, stop_race):
             button.click(intake.stopped, visit, None, **MANY)
 
@@ -218,7 +222,9 @@ def doors(api: Api) -> None:
             gr.Textbox("", label="visitor"),
             gr.JSON(label="report"),
         )
-        gr.Button().click(api.add_photos, [files, gallery, visitor], report, api_name="add_photos", concurrency_limit=4)
+        gr.Button().click(
+            api.add_photos, [files, gallery, visitor], report, api_name="add_photos", concurrency_limit=40
+        )
 
 
 def launch_options(context: Context, pictures: Pictures) -> dict[str, Any]:
@@ -226,11 +232,15 @@ def launch_options(context: Context, pictures: Pictures) -> dict[str, Any]:
     return {
         "theme": theme(),
         "css_paths": ASSETS / "style.css",
-        "app_kwargs": {"routes": [*pictures.routes(), health_route(context)]},
+        "app_kwargs": {
+            "routes": [*pictures.routes(), health_route(context)],
+            "middleware": [] if context.visitors is None else [Middleware(Transfers)],
+        },
         "footer_links": [],
         "run_history": False,
         "ssr_mode": False,
         "share": False,
+        "max_threads": THREADS,
         "max_file_size": "200mb",  # per file; what is over the engine's own limit is named in the account
         "quiet": True,
     }

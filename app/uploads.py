@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from gradio.utils import get_upload_folder
 
-from engine.catalog import Catalog, IngestReport, Progress, Upload, uploads_of
+from engine.catalog import IngestReport, Upload, uploads_of
 from engine.errors import EngineError
 from engine.home import home
 from engine.images import clean_name
@@ -33,20 +33,13 @@ def sent(file: str) -> Path:
     return path
 
 
-def take_in(
-    catalog: Catalog,
-    collection_id: int,
-    files: Sequence[Path],
-    on_progress: Callable[[Progress], object],
-    limited: Callable[[Sequence[Upload]], Sequence[Upload]] = lambda uploads: uploads,
-) -> IngestReport:
-    """Take files into a gallery.
+def take_in(files: Sequence[Path], ingest: Callable[[list[Upload]], IngestReport]) -> IngestReport:
+    """Have files taken into a gallery, out of Gradio's cache; none of them is left, whatever happens.
 
     Args:
         files: in Gradio's cache, each under its own name.
-        on_progress: told after every batch.
-        limited: what of them a visitor may still keep.
-    Raises what the ingest raises.
+        ingest: takes in the photos that the files are or hold.
+    Raises what `ingest` raises.
     """
     _forget_interrupted(home())
     with TemporaryDirectory(prefix=INCOMING, dir=home()) as folder:
@@ -54,8 +47,7 @@ def take_in(
         places = {file: Path(folder, str(number)) for number, file in enumerate(dict.fromkeys(files))}
         for file, place in places.items():
             _set_aside(file, place)
-        uploads = [upload for file in files for upload in uploads_of(places[file], clean_name(file.name))]
-        return catalog.ingest(collection_id, limited(uploads), on_progress=on_progress)
+        return ingest([upload for file in files for upload in uploads_of(places[file], clean_name(file.name))])
 
 
 def _set_aside(file: Path, place: Path) -> None:

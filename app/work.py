@@ -1,16 +1,71 @@
-"""Long work beside the page: in a thread of its own, told of as it goes, and stopped when somebody asks."""
+"""Long work beside the page: in a thread of its own, in line, told of as it goes, and stopped when somebody asks."""
 
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from queue import SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Condition, Event, Lock, Thread
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+SECOND = 1.0  # between two words to those who wait
 
 
 class Stopped(Exception):
     """Somebody asked for it; what was finished by then stays."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Others come first."""
+
+    place: int  # in line; 1 is the next
+
+
+class Line:
+    """Long work of many visitors: so much of it at once, and who came first is served first."""
+
+    def __init__(self, at_once: int = 2) -> None:
+        """`at_once`: two, so that a few photos need not wait for a thousand of somebody else."""
+        self._free = at_once
+        self._waiting: list[object] = []
+        self._changed = Condition()
+
+    @contextmanager
+    def turn(self, tell: Callable[[Waiting], object]) -> Iterator[None]:
+        """Work when it is one's turn.
+
+        Args: tell: told the place in line every second; what it raises gives the place up.
+        """
+        me = object()
+        with self._changed:
+            self._waiting.append(me)
+        try:
+            while (place := self._place(me)) is not None:
+                tell(Waiting(place))
+        except BaseException:
+            with self._changed:
+                self._waiting.remove(me)
+                self._changed.notify_all()
+            raise
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += 1
+                self._changed.notify_all()
+
+    def _place(self, me: object) -> int | None:
+        """The place in line at the latest after a second; None: it is one's turn, and the place is left."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._free > 0 and self._waiting[0] is me, SECOND)
+            if not self._free or self._waiting[0] is not me:
+                return self._waiting.index(me) + 1
+            self._waiting.remove(me)
+            self._free -= 1
+            self._changed.notify_all()  # there may be room for the next one, too
+            return None
 
 
 class Works(Generic[T]):

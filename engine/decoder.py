@@ -22,7 +22,7 @@ from engine.images import ImageRejected, Picture, open_picture
 CPU_SECONDS = 15  # for one picture; the largest that we take need about five
 WALL_SECONDS = 90.0  # where the processor is busy with other things, or where its time cannot be limited
 MEMORY = 2 * 2**30  # bytes of a decoder's address space
-NICE = 10  # decoders leave the processor to who waits for an answer
+NICE = 5  # decoders leave most of the processor to who waits for an answer
 IDLE = 2  # decoders kept for the next picture: 60 MB each
 
 _REQUEST = struct.Struct("<IQ")  # longest side or 0, bytes of the file, which follow

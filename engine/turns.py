@@ -1,9 +1,9 @@
 """One model and a few cores for many: who waits for an answer goes first, and long work lets them pass between stages.
 
 Two computations at once take longer than one after the other: each asks for all cores. So one thread computes at a
-time, and the next one is the one that has the earliest claim: the moment it came, and the patience that its kind of work
-is expected to have. Long work gives way to any shorter kind at each stage, and after its patience has its turn again,
-so that a page full of questions slows it down and never stops it.
+time, and the next one is the one with the earliest claim: the moment it came, and the patience that its kind of work is
+expected to have. Long work gives way to any shorter kind at each stage, and after its patience has its turn again, so
+that a page full of questions slows it down and never stops it.
 """
 
 import os

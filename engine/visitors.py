@@ -35,7 +35,7 @@ class Limits:
     photos: int = 1000
     bytes: int = 2**30  # of the files as they came
     at_once: int = 4  # requests in flight
-    ingests: int = 1  # in flight
+    works: int = 1  # in flight: ingests, new encodings, races
     days: float = 7.0  # that what is kept outlives the last visit
 
 
@@ -71,14 +71,14 @@ class Visitors:
         return [replace(upload, read=_guarded(upload, room)) for upload in uploads]
 
     @contextmanager
-    def turn(self, owner: str, ingest: bool = False) -> Iterator[None]:
-        """One request of a visitor; raises TooMuch while as many as are allowed are running."""
-        what, most = ("ingest", self.limits.ingests) if ingest else ("request", self.limits.at_once)
+    def turn(self, owner: str, work: bool = False) -> Iterator[None]:
+        """One request of a visitor, or one long work; raises TooMuch while as many as are allowed are running."""
+        what, most = ("work", self.limits.works) if work else ("request", self.limits.at_once)
         with self._lock:
             if self._running[owner, what] >= most:
                 raise TooMuch(
-                    "Your photos are being encoded; add more when they are done."
-                    if ingest
+                    "Your photos are being worked on already; begin this when that is done."
+                    if work
                     else f"You have {most} requests running already; wait for one of them."
                 )
             self._running[owner, what] += 1

@@ -90,9 +90,9 @@ def test_so_many_requests_at_once_and_no_more(visitors: Visitors) -> None:
         with pytest.raises(TooMuch, match="2 requests"), visitors.turn(owner):
             pass
         with (
-            visitors.turn(owner, ingest=True),
-            pytest.raises(TooMuch, match="being encoded"),
-            visitors.turn(owner, ingest=True),
+            visitors.turn(owner, work=True),
+            pytest.raises(TooMuch, match="being worked on"),
+            visitors.turn(owner, work=True),
         ):
             pass
     with visitors.turn(owner):

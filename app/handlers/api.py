@@ -1,7 +1,6 @@
 """What programs may ask of the page over HTTP, and assistants as tools: named, typed, the rest is private."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -10,7 +9,7 @@ from app.context import Context
 from app.handlers.galleries import LONGEST_NAME
 from app.uploads import sent, take_in
 from app.visit import Visit
-from engine.catalog import IngestReport, Photo
+from engine.catalog import Photo
 from engine.comparison import FullRun, ranking
 from engine.errors import EngineError
 from engine.images import clean_name
@@ -60,7 +59,9 @@ class Api:
             published address, or empty) of each, the one indexed last first.
         """
         try:
-            found = self._context.access.galleries(self._visit(visitor))
+            visit = self._visit(visitor)
+            with self._context.access.turn(visit):
+                found = self._context.access.galleries(visit)
         except EngineError as error:
             raise gr.Error(str(error), print_exception=False) from error
         return [
@@ -90,7 +91,9 @@ class Api:
             name = clean_name(str(gallery))[:LONGEST_NAME].strip()
             if not files or not str(gallery).strip():
                 raise BadCall("Say which files, and the name of a gallery for them.")
-            report = self._take([sent(file) for file in files], name, visit)
+            paths = [sent(file) for file in files]
+            into = self._context.access.make(name, visit)
+            report = take_in(paths, lambda uploads: self._context.ingest(into, uploads, visit))
         except EngineError as error:
             raise gr.Error(str(error), print_exception=False) from error
         return {
@@ -185,25 +188,11 @@ class Api:
             return self._context.demo.id
         return self._context.access.named(_words(name), visit)
 
-    def _take(self, files: list[Path], name: str, visit: Visit) -> IngestReport:
-        access = self._context.access
-        gallery = access.make(name, visit)
-        with access.turn(visit, ingest=True), self._context.journal.timed("ingest") as counts:
-            report = take_in(
-                self._context.catalog,
-                gallery,
-                files,
-                lambda _: None,
-                lambda uploads: access.within_limits(uploads, visit),
-            )
-            counts.update(added=report.added, skipped=len(report.skipped))
-        return report
-
     def _full_run(self, collection: int, visit: Visit) -> FullRun:
         comparison = self._context.comparison
         run = comparison.full_run(collection)
         if run is None:
-            with self._context.access.turn(visit, ingest=True), self._context.journal.timed("race"):
+            with self._context.access.work(visit), self._context.journal.timed("race"):
                 comparison.race(collection)
             run = comparison.full_run(collection)
         assert run is not None

@@ -9,7 +9,7 @@ import gradio as gr
 from app.context import Context
 from app.views import intake, notes, words
 from app.visit import Visit
-from app.work import Stopped
+from app.work import Stopped, Waiting
 from engine.catalog import IngestReport, Progress
 from engine.errors import EngineError
 
@@ -34,7 +34,10 @@ class Budget:
             done = 0
             try:
                 for event in events:
-                    if isinstance(event, Progress):
+                    if isinstance(event, Waiting):
+                        yield intake.waiting(title, event.place), gr.skip()
+                        began = time.monotonic()
+                    elif isinstance(event, Progress):
                         done = event.done
                         seconds = time.monotonic() - began
                         yield intake.encoding(title, event, seconds, drawing, context.address), gr.skip()
@@ -47,6 +50,8 @@ class Budget:
         except EngineError as error:
             yield notes.problem(str(error)), over
 
-    def _encode(self, gallery: int, budget: float, visit: Visit, tell: Callable[[Progress], object]) -> IngestReport:
-        with self._context.access.turn(visit, ingest=True):
+    def _encode(
+        self, gallery: int, budget: float, visit: Visit, tell: Callable[[Progress | Waiting], object]
+    ) -> IngestReport:
+        with self._context.access.work(visit, tell), self._context.journal.timed("ingest"):
             return self._context.catalog.reencode(gallery, budget, on_progress=tell)

@@ -1,20 +1,20 @@
 """The full encoder beside the one that stops early, and the screens of present mode."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
 
 from app.context import Context
 from app.views import comparison as views
-from app.views import notes, present
+from app.views import notes, present, words
 from app.visit import Visit
-from app.work import Stopped
+from app.work import Stopped, Waiting
 from engine.agreement import Agreement, agreement
 from engine.catalog import Photo
 from engine.comparison import ranking
 from engine.errors import EngineError
-from engine.race import MOST, Lap
+from engine.race import MOST, Lap, Race
 
 FIRST = 10  # places that are compared
 
@@ -32,7 +32,8 @@ class Compare:
             summary = context.access.gallery(visit.gallery, visit)
             if not summary.photos:
                 return notes.note("Nothing to compare yet", "Add photos first; then both encoders can race."), ""
-            return views.race_result(context.comparison.last(summary.id)), self._sides(visit, summary.photos)
+            with context.access.turn(visit):
+                return views.race_result(context.comparison.last(summary.id)), self._sides(visit, summary.photos)
         except EngineError as error:
             return notes.problem(str(error)), ""
 
@@ -43,9 +44,11 @@ class Compare:
         yield views.racing(None, MOST), gr.skip(), begin, gr.update(visible=True)
         try:
             summary = context.access.gallery(visit.gallery, visit)
-            visit.work, events = context.works.begin(lambda tell: context.comparison.race(summary.id, tell))
+            visit.work, events = context.works.begin(lambda tell: self._race(summary.id, visit, tell))
             for event in events:
-                if isinstance(event, Lap):
+                if isinstance(event, Waiting):
+                    yield notes.said(words.in_line(event.place)), gr.skip(), gr.skip(), gr.skip()
+                elif isinstance(event, Lap):
                     yield views.racing(event, MOST), gr.skip(), gr.skip(), gr.skip()
             yield *self.shown(visit), end, gr.update(visible=False)
         except Stopped:
@@ -53,15 +56,19 @@ class Compare:
         except EngineError as error:
             yield notes.problem(str(error)), gr.skip(), end, gr.update(visible=False)
 
+    def _race(self, gallery: int, visit: Visit, tell: Callable[[Lap | Waiting], object]) -> Race:
+        with self._context.access.work(visit, tell), self._context.journal.timed("race"):
+            return self._context.comparison.race(gallery, tell)
+
     def presented(self, visit: Visit) -> str:
         """Present was pressed. Returns: the screens."""
         context = self._context
         try:
             summary = context.access.gallery(visit.gallery, visit)
             last = context.comparison.last(summary.id)
-            found = self._agreement(visit)
             query = visit.query
-            ends = self._ends(visit)
+            with context.access.turn(visit):
+                found, ends = self._agreement(visit), self._ends(visit)
             return present.present(summary, context.drawing, last, found, query, ends, context.address)
         except EngineError as error:
             return notes.problem(str(error))

@@ -7,9 +7,9 @@ import gradio as gr
 
 from app.access import NotYours
 from app.context import Context
-from app.views import notes
+from app.views import notes, words
 from app.visit import Visit
-from app.work import Stopped
+from app.work import Stopped, Waiting
 from engine.catalog import Progress
 from engine.errors import EngineError
 
@@ -50,14 +50,17 @@ class Fitting:
                 raise NotYours("The model is everyone’s here; exits for it are fitted by who keeps this page.")
 
             def work(tell: Any) -> Any:
-                catalog.fit_exits(gallery.id, lambda *step: tell(Step(*step)))
-                return catalog.reencode(gallery.id, on_progress=tell)
+                with self._context.access.work(visit, tell):
+                    catalog.fit_exits(gallery.id, lambda *step: tell(Step(*step)))
+                    return catalog.reencode(gallery.id, on_progress=tell)
 
             visit.work, events = self._context.works.begin(work)
             try:
                 for event in events:
                     if isinstance(event, Step):
                         yield notes.said(f"{event.what}: {event.done} of {event.total}"), gr.skip(), gr.skip()
+                    elif isinstance(event, Waiting):
+                        yield notes.said(words.in_line(event.place)), gr.skip(), gr.skip()
                     elif isinstance(event, Progress):
                         line = f"Encoding this gallery again: {event.done} of {event.total} photos"
                         yield notes.said(line), gr.skip(), gr.skip()

@@ -107,7 +107,8 @@ class Galleries:
         try:
             summary = self._summary(visit)
             last = context.comparison.last(summary.id)
-            typical = {exit: context.catalog.at_exit(summary.id, exit) for exit in range(1, len(summary.exits) + 1)}
+            with context.access.turn(visit):
+                typical = {exit: context.catalog.at_exit(summary.id, exit) for exit in range(1, len(summary.exits) + 1)}
             return Whole(
                 depths.figures(summary, last),
                 depths.histogram(summary, context.drawing, typical, context.address),
@@ -137,7 +138,8 @@ class Galleries:
         context = self._context
         try:
             summary = self._summary(visit)
-            told = context.catalog.forecast(summary.id, budget)
+            with context.access.turn(visit):
+                told = context.catalog.forecast(summary.id, budget)
             return depths.prospect(told, summary, context.drawing, budget)
         except EngineError as error:
             return notes.problem(str(error))

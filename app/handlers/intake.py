@@ -15,12 +15,12 @@ from app.handlers.search import Search, unchanged
 from app.uploads import sent, take_in
 from app.views import intake, notes, words
 from app.visit import Visit
-from app.work import Stopped
-from engine.catalog import IngestReport, Progress, folder_uploads
+from app.work import Stopped, Waiting
+from engine.catalog import IngestReport, Upload, folder_uploads
 from engine.errors import EngineError
 from engine.images import clean_name
 
-Take = Callable[[int, Callable[[Progress], object]], IngestReport]
+Take = Callable[[Callable[[list[Upload]], IngestReport]], IngestReport]
 
 
 class Intake:
@@ -39,9 +39,7 @@ class Intake:
             yield None, notes.problem(str(error)), gr.skip(), gr.skip(), gr.skip(), gr.skip(), *unchanged()
             return
         title = f"Encoding {len(files)} {'file' if len(files) == 1 else 'files'}"
-        catalog, access = self._context.catalog, self._context.access
-        limited = partial(access.within_limits, visit=visit)
-        yield from self._take(title, name, visit, lambda into, tell: take_in(catalog, into, paths, tell, limited))
+        yield from self._take(title, name, visit, partial(take_in, paths))
 
     def from_folder(self, folder: str, name: str, visit: Visit) -> Iterator[tuple[Any, ...]]:
         """A folder of this machine was named; refused where strangers come."""
@@ -57,9 +55,8 @@ class Intake:
         if not uploads:
             yield gr.skip(), notes.problem("There is no picture in that folder, nor in any below it."), *nothing
             return
-        catalog = self._context.catalog
         title = f"Encoding {words.many(len(uploads))}"
-        yield from self._take(title, name, visit, lambda into, tell: catalog.ingest(into, uploads, on_progress=tell))
+        yield from self._take(title, name, visit, lambda ingest: ingest(uploads))
 
     def stopped(self, visit: Visit) -> None:
         """Stop was pressed."""
@@ -77,11 +74,16 @@ class Intake:
             gallery = context.access.make(name, visit)
             drawing = context.drawing
             began = time.monotonic()
-            visit.work, events = context.works.begin(partial(self._in_turn, take, gallery, visit))
+            visit.work, events = context.works.begin(
+                lambda tell: take(lambda uploads: context.ingest(gallery, uploads, visit, tell))
+            )
             try:
                 for event in events:
                     if isinstance(event, IngestReport):
                         yield from self._over(intake.report(event, name), gallery, visit)
+                    elif isinstance(event, Waiting):
+                        yield gr.skip(), intake.waiting(title, event.place), gr.skip(), *rest
+                        began = time.monotonic()
                     else:
                         added += len(event.latest)
                         progress = show(progress=event, seconds=time.monotonic() - began, drawing=drawing)
@@ -91,12 +93,6 @@ class Intake:
                 yield from self._over(account, gallery, visit)
         except EngineError as error:
             yield None, notes.problem(str(error)), over, *rest
-
-    def _in_turn(self, take: Take, gallery: int, visit: Visit, tell: Callable[[Progress], object]) -> IngestReport:
-        with self._context.access.turn(visit, ingest=True), self._context.journal.timed("ingest") as counts:
-            report = take(gallery, tell)
-            counts.update(added=report.added, skipped=len(report.skipped))
-            return report
 
     def _over(self, account: str, gallery: int, visit: Visit) -> Iterator[tuple[Any, ...]]:
         visit.gallery, visit.work = gallery, None

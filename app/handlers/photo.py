@@ -35,11 +35,11 @@ class Selection:
         context = self._context
         try:
             chosen = self._chosen(visit)
-            vector = context.catalog.embed_query(chosen.collection_id, visit.query, visit.dropped)
-            if vector is None:
-                return self._panel(chosen, notes.said("Search for something first; this shows how the photo fits it."))
             with context.access.turn(visit):
-                similarities = context.catalog.explain(chosen.id, vector)
+                vector = context.catalog.embed_query(chosen.collection_id, visit.query, visit.dropped)
+                similarities = context.catalog.explain(chosen.id, vector) if vector is not None else None
+            if similarities is None:
+                return self._panel(chosen, notes.said("Search for something first; this shows how the photo fits it."))
             return self._panel(chosen, photo.fit(visit.query, similarities, chosen.exit))
         except EngineError as error:
             return notes.problem(str(error))
@@ -49,15 +49,14 @@ class Selection:
         context = self._context
         try:
             before = self._chosen(visit)
+            rank = again = visit.rank(before.id)
             with context.access.turn(visit):
                 after = context.catalog.deepen(before.id)
-            rank = visit.rank(before.id)
-            again = rank
-            if rank is not None:
-                vector = context.catalog.embed_query(after.collection_id, visit.query, visit.dropped)
-                assert vector is not None
-                visit.hits = context.catalog.search(after.collection_id, vector, len(visit.hits))
-                again = visit.rank(before.id)
+                if rank is not None:
+                    vector = context.catalog.embed_query(after.collection_id, visit.query, visit.dropped)
+                    assert vector is not None
+                    visit.hits = context.catalog.search(after.collection_id, vector, len(visit.hits))
+                    again = visit.rank(before.id)
             words = photo.deepened(rank, again, after.macs - before.macs, context.drawing.full_macs)
             return self._panel(after, words)
         except EngineError as error:

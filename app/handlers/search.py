@@ -68,7 +68,8 @@ class Search:
             path = sent(file)
             data = path.read_bytes()
             path.unlink(missing_ok=True)  # it is asked with, and not kept
-            visit.dropped = self._context.catalog.embed_picture(data, path.name)
+            with self._context.access.turn(visit):
+                visit.dropped = self._context.catalog.embed_picture(data, path.name)
         except (EngineError, OSError) as error:
             yield None, gr.skip(), *only(notes.problem(str(error)))
             return
@@ -93,7 +94,8 @@ class Search:
         visit.unfolded += 1
         try:
             if len(visit.hits) < self._wanted(visit):
-                visit.hits = self._hits(visit)
+                with self._context.access.turn(visit):
+                    visit.hits = self._hits(visit)
             return self._grid(visit, self._context.access.gallery(visit.gallery, visit))
         except EngineError as error:
             return notes.problem(str(error))

@@ -4,7 +4,7 @@ from html import escape
 
 from app.strip import Drawing
 from app.views.results import Address, card
-from app.views.words import duration, percent, photos_word
+from app.views.words import duration, in_line, percent, photos_word
 from engine.catalog import IngestReport, Progress
 
 
@@ -25,6 +25,11 @@ def encoding(
     cards = "".join(card(photo, drawing, address) for photo in progress.latest) if drawing else ""
     grid = f'<ol class="grid small" aria-label="Just encoded">{cards}</ol>' if cards else ""
     return _progress(title, words, progress, note) + grid
+
+
+def waiting(title: str, place: int) -> str:
+    """Photos that wait for others' to be done; 1 is the next place in line."""
+    return _progress(title, in_line(place), None, "")
 
 
 def report(done: IngestReport, gallery: str, stopped: bool = False) -> str:

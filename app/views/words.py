@@ -72,3 +72,8 @@ def many(count: int) -> str:
 def times(factor: float) -> str:
     """How many times faster."""
     return f"{factor:.1f}×" if factor < 10 else f"{factor:.0f}×"
+
+
+def in_line(place: int) -> str:
+    """Where somebody stands who waits for others; 1 is the next."""
+    return f"Others are being served; you are {'next' if place == 1 else f'number {place} in line'}."

@@ -4,6 +4,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -16,8 +17,10 @@ from app.access import Access, NotYours, is_local, is_public
 from app.context import Context
 from app.demo import Demo
 from app.handlers.budget import Budget
+from app.handlers.comparison import Compare
 from app.handlers.fitting import Fitting
 from app.handlers.galleries import Galleries
+from app.handlers.intake import Intake
 from app.handlers.photo import Selection
 from app.handlers.search import Search
 from app.journal import Journal
@@ -169,6 +172,55 @@ def test_limits_are_sentences(access: Access, ann: Visit) -> None:
         access.make("Third", ann)
     with pytest.raises(NotYours, match="load the page again"):
         access.make("Mine", Visit())
+
+
+def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_place(
+    context: Context, ann: Visit, access: Access, png: Callable[..., bytes], tmp_path: Path
+) -> None:
+    file = tmp_path / "blue.png"
+    file.write_bytes(png("blue"))
+    search = Search(context)
+    intake = Intake(context, search, Galleries(context, search))
+    with access.work(ann), access.work(arrived(access)):  # as many as are served at once
+        *_, refused = intake.uploaded([str(file)], "Mine", ann)
+        assert "being worked on already" in str(refused)
+        for busy in (Budget(context).applied(1.0, ann), Compare(context).raced(ann)):
+            assert "being worked on already" in str([*busy])
+        assert not file.exists()  # nothing that was refused is kept
+
+        bob, carol = arrived(access), arrived(access)
+        file.write_bytes(png("blue"))
+        waiting = intake.uploaded([str(file)], "Mine", bob)
+        next(waiting)  # reading
+        assert "you are next" in str(next(waiting))
+        carol.gallery = context.demo.id
+        racing = Compare(context).raced(carol)
+        next(racing)
+        assert "you are number 2 in line" in str(next(racing))
+        context.works.stop(carol.work)
+        assert "Stopped" in str([*racing])
+    assert "<b>1</b> photo added" in str([*waiting])
+
+
+def test_every_door_that_computes_counts_as_a_request(context: Context, ann: Visit, access: Access) -> None:
+    ann.query, ann.tab = "yellow", "Compare"
+    ann.photo = context.catalog.photos(ann.gallery or 0)[0].id
+    search = Search(context)
+    galleries, selection, compare = Galleries(context, search), Selection(context), Compare(context)
+    with ExitStack() as running:
+        for _ in range(Limits.at_once):
+            running.enter_context(access.turn(ann))
+        for answer in (
+            list(search.searched("yellow", True, ann)),
+            search.more(ann),
+            selection.explained(ann),
+            selection.deepened(ann),
+            galleries.whole(1.0, ann),
+            galleries.prospect(1.0, ann),
+            compare.shown(ann),
+            compare.presented(ann),
+        ):
+            assert "You have 4 requests running already" in str(answer)
 
 
 def test_an_address_of_a_picture_that_was_passed_on_does_not_live_long(

@@ -1,9 +1,10 @@
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 
-from app.work import Stopped, Works
+from app.work import Line, Stopped, Waiting, Works
 
 
 def test_events_come_in_order_and_the_result_last() -> None:
@@ -47,3 +48,58 @@ def test_work_stops_after_the_event_at_which_somebody_asked() -> None:
     with pytest.raises(Stopped):
         next(events)
     works.stop(name)  # over already
+
+
+def test_who_comes_first_is_served_first_and_the_others_know_their_place() -> None:
+    line, began = Line(at_once=1), []
+    told: dict[str, list[int]] = {"second": [], "third": []}
+    gate = threading.Event()
+
+    def wait(name: str) -> None:
+        with line.turn(lambda waiting: told[name].append(waiting.place)):
+            began.append(name)
+
+    def first() -> None:
+        with line.turn(lambda _: None):
+            began.append("first")
+            gate.wait(20)
+
+    threads = []
+    for run in (first, lambda: wait("second"), lambda: wait("third")):
+        threads.append(threading.Thread(target=run, daemon=True))
+        threads[-1].start()
+        while len(line._waiting) + len(began) < len(threads):
+            time.sleep(0.001)
+    while not told["third"]:
+        time.sleep(0.01)
+    gate.set()
+    for thread in threads:
+        thread.join(20)
+    assert began == ["first", "second", "third"]
+    assert (set(told["second"]), told["third"][0]) == ({1}, 2)
+
+
+def test_two_are_served_at_once() -> None:
+    line = Line()
+    with line.turn(pytest.fail), line.turn(pytest.fail):
+        assert line._free == 0
+
+
+def test_who_gives_up_waiting_leaves_the_line() -> None:
+    def stop(_: Waiting) -> None:
+        raise Stopped
+
+    line = Line(at_once=1)
+    with line.turn(pytest.fail), pytest.raises(Stopped), line.turn(stop):
+        pass
+    with line.turn(pytest.fail):
+        pass
+    assert not line._waiting
+
+
+def test_what_fails_gives_its_place_to_the_next() -> None:
+    line = Line(at_once=1)
+    with pytest.raises(ValueError, match="no"), line.turn(pytest.fail):
+        raise ValueError("no")
+    with line.turn(pytest.fail):
+        pass

@@ -1,0 +1,89 @@
+from collections.abc import Callable
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from app.transfers import HOUR, Transfers, address_of
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def visitor(clock: Clock) -> Callable[[str], TestClient]:
+    async def length(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(str(len(await request.body())))
+
+    page = Starlette(routes=[Route("/upload", length, methods=["GET", "POST"])])
+    guarded = Transfers(page, limits=((HOUR, 1000), (24 * HOUR, 2000)), clock=clock)
+    return lambda address: TestClient(guarded, client=(address, 5))
+
+
+def test_what_is_too_much_for_an_hour_or_a_day_is_turned_away(
+    visitor: Callable[[str], TestClient], clock: Clock
+) -> None:
+    one, other = visitor("192.0.2.1"), visitor("192.0.2.2")
+    assert one.post("/upload", content=b"a" * 900).text == "900"
+    refused = one.post("/upload", content=b"a" * 101)
+    assert (refused.status_code, "in the last 1 h" in refused.text) == (429, True)
+    assert one.post("/upload", content=b"a" * 100).status_code == 200  # what was turned away does not count
+    assert other.post("/upload", content=b"a" * 900).status_code == 200
+    clock.now += HOUR
+    assert one.post("/upload", content=b"a" * 1000).status_code == 200
+    clock.now += HOUR
+    assert "in the last 24 h" in one.post("/upload", content=b"a").text
+    assert one.get("/upload").status_code == 200
+    clock.now += 24 * HOUR
+    assert one.post("/upload", content=b"a").status_code == 200
+
+
+def test_a_transfer_without_a_length_is_turned_away(visitor: Callable[[str], TestClient]) -> None:
+    assert visitor("192.0.2.1").post("/upload", content=iter([b"a"])).status_code == 411
+
+
+def test_who_has_not_sent_anything_lately_is_forgotten(clock: Clock) -> None:
+    async def page(*_: object) -> None:
+        pass
+
+    guarded = Transfers(page, clock=clock)
+    for number in range(5):
+        scope = {"type": "http", "method": "POST", "client": (f"192.0.2.{number}", 1), "headers": []}
+        assert guarded._refusal({**scope, "headers": [(b"content-length", b"9")]}) is None
+    assert len(guarded._sent) == 5
+    clock.now += 25 * HOUR
+    guarded._forget(clock.now)
+    assert not guarded._sent
+
+
+@pytest.mark.parametrize(
+    ("client", "forwarded", "on_a_space", "address"),
+    [
+        ("192.0.2.1", None, False, "192.0.2.1"),
+        ("192.0.2.1", "198.51.100.7", False, "192.0.2.1"),
+        ("10.0.0.1", "203.0.113.9, 198.51.100.7", True, "198.51.100.7"),
+        ("10.0.0.1", None, True, "10.0.0.1"),
+        ("2001:db8:1:2:3:4:5:6", None, False, "2001:db8:1:2::"),
+        ("testclient", None, False, ""),
+    ],
+)
+def test_an_address_is_the_visitors_and_not_one_that_they_made_up(
+    monkeypatch: pytest.MonkeyPatch, client: str, forwarded: str | None, on_a_space: bool, address: str
+) -> None:
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    if on_a_space:
+        monkeypatch.setenv("SPACE_ID", "me/demo")
+    headers = [] if forwarded is None else [(b"x-forwarded-for", forwarded.encode())]
+    assert address_of({"client": (client, 1), "headers": headers}) == address
