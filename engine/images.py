@@ -203,8 +203,10 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode in ("I", "F"):
         # No range is declared for these: show what is there.
         values = np.nan_to_num(np.asarray(picture, dtype=np.float32), posinf=0, neginf=0)
+        values /= 2  # the difference of two very large numbers is still a number
         low, high = values.min(), values.max()
-        return _grey(((values - low) * (255 / max(high - low, 1e-9))).round())
+        values -= low
+        return _grey((values * (255 / max(high - low, np.float32(1e-9)))).round())
     if picture.mode == "CMYK":
         return _print_to_rgb(picture)
     if picture.has_transparency_data:

@@ -142,6 +142,15 @@ def test_floats_are_shown_from_their_darkest_to_their_lightest() -> None:
     assert shades.tolist() == [0, 128, 255, 128]
 
 
+@pytest.mark.parametrize("ends", [(-3.4e38, 3.4e38), (0.0, 1e-45), (3.4e38, 3.4e38), (-np.inf, np.inf)])
+@pytest.mark.filterwarnings("error")
+def test_the_largest_and_the_smallest_floats_are_shown_too(ends: tuple[float, float]) -> None:
+    values = np.array([[ends[0], 0.0, ends[1]]], dtype=np.float32)
+    rgb = open_picture(encoded(Image.fromarray(values), "TIFF"), "a").rgb
+    low, _, high = (rgb.getpixel((x, 0))[0] for x in range(3))
+    assert (low, high) == ((0, 255) if ends == (-3.4e38, 3.4e38) else (low, high))
+
+
 def test_an_animation_shows_its_first_frame() -> None:
     for format in ("GIF", "WEBP"):
         data = encoded(plain(), format, save_all=True, append_images=[plain("RGB", BLUE)])
