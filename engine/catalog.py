@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -14,8 +14,9 @@ from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.decoder import decode
 from engine.encoders import Encoders, guides_of, stamp_of
 from engine.errors import EngineError
-from engine.forecast import Forecast, forecast
+from engine.forecast import Forecast
 from engine.intake import KEPT_SIDE, Decoded, Skipped, decoded_batches, folder_uploads, uploads_of
+from engine.outlook import Outlooks, place
 from engine.query import DROPPED, QueryRejected, embed, parse
 from engine.ranking import Ranking, Rankings, read
 from engine.reencoding import encode_again
@@ -73,7 +74,6 @@ __all__ = [
 ]
 
 SAMPLE = 300  # photos among which typical ones are looked for
-CHUNK = 5_000  # photos whose gate values are read at once: a few MB
 
 
 class PictureGone(EngineError):
@@ -92,6 +92,7 @@ class Catalog:
         self._store = store
         self._encoders = Encoders(encoder)
         self._rankings = Rankings(store)
+        self._outlooks = Outlooks(store)
         self._refining: dict[int, Lock] = {}  # one refinement of a collection at a time: the next finds its work done
         self._lock = Lock()
 
@@ -108,6 +109,7 @@ class Catalog:
         """Delete a collection and all that is kept of its photos; raises GalleryMissing."""
         self._store.remove(collection_id)
         self._rankings.forget(collection_id)
+        self._outlooks.forget(collection_id)
         with self._lock:
             self._refining.pop(collection_id, None)
 
@@ -327,7 +329,7 @@ class Catalog:
         guides = guides or guides_of(collection)
         encoder = self._encoders.by(guides)
         wanted = budget if budget is not None else collection.budget
-        aim = BUDGET_GRID[_place(wanted if wanted is not None else DEFAULT_BUDGET)]
+        aim = BUDGET_GRID[place(wanted if wanted is not None else DEFAULT_BUDGET)]
         self._store.restamp(
             collection_id,
             stamp_of(encoder),
@@ -370,11 +372,16 @@ class Catalog:
         terms = parse(text)
         return embed(terms, self.encoder.encode_text, photo) if terms else None
 
-    def embed_picture(self, data: bytes, name: str) -> np.ndarray:
-        """(D,) What a picture shows, at full depth; raises ImageRejected. Nothing of it is kept."""
+    def embed_picture(self, collection_id: int, data: bytes, name: str) -> np.ndarray:
+        """(D,) What a picture shows, at full depth, to search a collection with; raises GalleryMissing, ImageRejected.
+
+        Nothing of it is kept but what it cost, in the collection's account of its queries.
+        """
         encoder = self.encoder
         pixels = encoder.preprocess(decode(data, name, KEPT_SIDE).rgb)
-        return encoder.encode_to(pixels[None], encoder.exits)[0]
+        vector = encoder.encode_to(pixels[None], encoder.exits)[0]
+        self._store.spend(collection_id, encoder.full_macs)
+        return vector
 
     def at_exit(self, collection_id: int, exit: int, limit: int = 3) -> list[Photo]:
         """A collection's typical photos among those that left at an exit: the nearest to their mean embedding."""
@@ -386,9 +393,12 @@ class Catalog:
         return [photo_of(rows[place]) for place in nearest]
 
     def forecast(self, collection_id: int, budget: float) -> Forecast:
-        """What a collection's photos would do at another budget, as far as their gate values tell."""
-        plans, to = self.encoder.plans, _place(budget)
-        return forecast(self._gates(collection_id), plans, self.encoder.exit_macs(plans[to].open), to)
+        """What a collection's photos would do at another budget, as far as their gate values tell.
+
+        Raises: GalleryMissing, ModelChanged.
+        """
+        encoder = self._encoders.of(self._store.collection(collection_id))
+        return self._outlooks.of(collection_id, encoder, budget)
 
     def _vector(self, collection_id: int, photo_id: int) -> np.ndarray:
         rows = self._store.images([photo_id])
@@ -446,25 +456,6 @@ class Catalog:
             owner=row.owner,
             link=row.link,
         )
-
-    def _gates(self, collection_id: int) -> Iterator[tuple[int, np.ndarray]]:
-        """A collection's photos by the budget they were encoded for, as `forecast` takes them."""
-        gated = self.encoder.exits - 1
-        after = 0
-        while rows := self._store.gates(collection_id, after, CHUNK):
-            after = rows[-1][0]
-            places = [_place(budget) for _, budget, _ in rows]
-            values = np.full((len(rows), gated, len(BUDGET_GRID)), np.nan, np.float32)
-            for row, (_, _, gates) in enumerate(rows):
-                reached = np.frombuffer(gates, np.float32).reshape(-1, len(BUDGET_GRID))
-                values[row, : len(reached)] = reached
-            for origin in set(places):
-                yield origin, values[[place == origin for place in places]]
-
-
-def _place(budget: float) -> int:
-    """The nearest budget's place on the grid."""
-    return int(np.abs(np.array(BUDGET_GRID) - budget).argmin())
 
 
 def _row(photo: Decoded, encoding: "Encoding") -> ImageRow:

@@ -56,6 +56,10 @@ __all__ = [
 ]
 
 
+# The model's two hashes, the revision, and how many images there are.
+State = tuple[str | None, str | None, int, int]
+
+
 @dataclass(frozen=True)
 class Changes:
     """Images that came or were encoded anew, in order of revision."""
@@ -98,6 +102,7 @@ class Store:
         self._writing = for_writing(engine)
         self._pictures = folder / "pictures"
         self._maps = KeptMaps(folder / "maps")
+        self._totals: dict[int, tuple[State, Totals]] = {}  # a sum over a large collection takes a while
 
     @classmethod
     def open(cls, folder: Path | None = None) -> "Store":
@@ -157,6 +162,7 @@ class Store:
             hashes = set(session.scalars(of_collection))
             maps = self._maps.files(session, collection_id)
             session.execute(delete(CollectionRow).where(CollectionRow.id == collection_id))
+        self._totals.pop(collection_id, None)
         self._maps.unlink(maps)
         self._drop_pictures(hashes)
 
@@ -184,6 +190,16 @@ class Store:
         with self._read() as session:
             return session.scalar(select(CollectionRow).where(CollectionRow.link == link))
 
+    def spend(self, collection_id: int, macs: int) -> None:
+        """Note MACs that a query spent on no image of the collection; raises GalleryMissing."""
+        with self._write() as session:
+            _collection(session, collection_id).macs_queries += macs
+
+    def state(self, collection_id: int) -> State:
+        """Two equal ones say that neither the collection's images nor their encodings have changed in between."""
+        with self._read() as session:
+            return _state(session, collection_id)
+
     def totals(self, collection_id: int) -> Totals:
         """Sums over the images of a collection; zeros for one that is empty or not there."""
         rows = (
@@ -192,17 +208,21 @@ class Store:
             .where(ImageRow.collection_id == collection_id)
             .group_by(EncodingRow.exit)
         )
-        all_images = select(func.count()).select_from(ImageRow).where(ImageRow.collection_id == collection_id)
         with self._read() as session:
+            state = _state(session, collection_id)
+            known, totals = self._totals.get(collection_id, (None, None))
+            if totals is not None and known == state:
+                return totals
             counted = session.execute(rows).all()
-            images = session.scalar(all_images) or 0
         photos = sum(photos for _, photos, _ in counted)
-        return Totals(
+        totals = Totals(
             photos=photos,
             macs_index=sum(macs for *_, macs in counted),
             exits={exit: photos for exit, photos, _ in counted},
-            waiting=images - photos,
+            waiting=state[-1] - photos,
         )
+        self._totals[collection_id] = (state, totals)
+        return totals
 
     # Visitors
 
@@ -559,6 +579,13 @@ def _deepen(row: EncodingRow, deeper: Deeper, exits: int) -> None:
     seen = dict(enumerate(row.phrases, start=1)) | {exit: list(texts) for exit, texts in deeper.phrases.items()}
     row.phrases = [seen.get(exit, []) for exit in range(1, deeper.exit + 1)]
     row.vector, row.exit = deeper.vector, deeper.exit
+
+
+def _state(session: Session, collection_id: int) -> State:
+    row = session.get(CollectionRow, collection_id)
+    images = select(func.count()).select_from(ImageRow).where(ImageRow.collection_id == collection_id)
+    model = (row.weights_hash, row.exits_hash, row.revision) if row is not None else (None, None, 0)
+    return *model, session.scalar(images) or 0
 
 
 def _collection(session: Session, collection_id: int) -> CollectionRow:

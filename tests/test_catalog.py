@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -396,10 +396,14 @@ class TestGalleries:
     def test_a_dropped_picture_is_looked_at_in_full_and_not_kept(
         self, catalog: Catalog, gallery: int, png: Callable[..., bytes]
     ) -> None:
-        assert catalog.embed_picture(png("green"), "g.png").round(1).tolist() == [0, 1, 0]
+        assert catalog.embed_picture(gallery, png("green"), "g.png").round(1).tolist() == [0, 1, 0]
         with pytest.raises(ImageRejected):
-            catalog.embed_picture(b"text", "t.png")
-        assert catalog.summary(gallery).photos == 0
+            catalog.embed_picture(gallery, b"text", "t.png")
+        summary = catalog.summary(gallery)
+        assert summary.photos == 0
+        assert summary.macs_queries == catalog.encoder.full_macs, "the one that was looked at"
+        with pytest.raises(GalleryMissing):
+            catalog.embed_picture(999, png("green"), "g.png")
 
     def test_typical_photos_of_an_exit_are_those_nearest_to_their_mean(
         self, catalog: Catalog, gallery: int, upload: MakeUpload
@@ -416,3 +420,21 @@ class TestGalleries:
         dearer = catalog.forecast(gallery, 1.0)
         assert (dearer.exits, dearer.further) == ((0, 0, 0), (0, 3, 0))
         assert (dearer.least_macs, dearer.most_macs) == (210, 300)
+
+    def test_a_forecast_follows_what_becomes_of_the_photos(
+        self, catalog: Catalog, gallery: int, colours: list[int], upload: MakeUpload
+    ) -> None:
+        assert catalog.forecast(gallery, 0.5).photos == 3
+        catalog.remove_photos(gallery, colours[:1])
+        assert catalog.forecast(gallery, 0.5).photos == 2
+        catalog.ingest(gallery, [upload("new.png", (1, 2, 3))])
+        assert catalog.forecast(gallery, 0.5).photos == 3
+        catalog.reencode(gallery, 1.0)
+        assert catalog.forecast(gallery, 1.0).exits == (0, 0, 3)
+
+    def test_a_forecast_of_another_models_photos_is_refused(
+        self, catalog: Catalog, gallery: int, colours: list[int]
+    ) -> None:
+        catalog.encoder.identity = replace(catalog.encoder.identity, weights="c" * 64)
+        with pytest.raises(ModelChanged):
+            catalog.forecast(gallery, 0.5)

@@ -104,6 +104,22 @@ def test_totals(store: Store, gallery: int) -> None:
     assert (totals.photos, totals.macs_index, totals.exits) == (3, 210, {1: 1, 3: 2})
 
 
+def test_totals_follow_what_another_process_does(store: Store, gallery: int, home: Path) -> None:
+    other = Store.open(home)
+    (first,) = add(store, gallery, "aa")
+    assert store.totals(gallery).exits == {1: 1}
+    add(other, gallery, "bb")
+    assert store.totals(gallery).exits == {1: 2}
+    again = image("aa", exit=3).encoding
+    other.recode(gallery, STAMP, {first.id: again}, {})
+    assert (store.totals(gallery).exits, store.totals(gallery).macs_index) == ({1: 1, 3: 1}, 120)
+    other.remove_images(gallery, [first.id])
+    assert store.totals(gallery).exits == {1: 1}
+    other.restamp(gallery, replace(STAMP, weights_hash="c" * 64), None, False)
+    assert (store.totals(gallery).photos, store.totals(gallery).waiting) == (0, 1)
+    other.close()
+
+
 @pytest.mark.parametrize("change", [{"weights_hash": "c" * 64}, {"exits_hash": ""}])
 def test_another_model_is_refused_and_nothing_is_kept(store: Store, gallery: int, change: dict[str, str]) -> None:
     add(store, gallery, "aa")

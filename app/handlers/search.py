@@ -68,13 +68,14 @@ class Search:
             path = sent(file)
             data = path.read_bytes()
             path.unlink(missing_ok=True)  # it is asked with, and not kept
+            summary = self._context.access.gallery(visit.gallery, visit)
             with self._context.access.turn(visit):
-                visit.dropped = self._context.catalog.embed_picture(data, path.name)
+                visit.dropped = self._context.catalog.embed_picture(summary.id, data, path.name)
         except (EngineError, OSError) as error:
             yield None, gr.skip(), *only(notes.problem(str(error)))
             return
         visit.ask(f"photo:{DROPPED}")
-        for found in self.answers(refine, visit):
+        for found in self.answers(refine, visit, head.PICTURED):
             yield None, visit.query, *found
 
     def turned(self, event: gr.SelectData, visit: Visit) -> None:
@@ -100,15 +101,18 @@ class Search:
         except EngineError as error:
             return notes.problem(str(error))
 
-    def answers(self, refine: bool, visit: Visit) -> Iterator[Found]:
-        """What fits the visit's query: at once, and then with the photos in doubt looked at again."""
+    def answers(self, refine: bool, visit: Visit, aside: str = "") -> Iterator[Found]:
+        """What fits the visit's query: at once, and then with the photos in doubt looked at again.
+
+        Args: aside: what else the query has cost.
+        """
         try:
             with self._context.access.turn(visit):
-                yield from self._answers(refine, visit)
+                yield from self._answers(refine, visit, aside)
         except EngineError as error:
             yield only(notes.problem(str(error)))
 
-    def _answers(self, refine: bool, visit: Visit) -> Iterator[Found]:
+    def _answers(self, refine: bool, visit: Visit, aside: str) -> Iterator[Found]:
         catalog, access = self._context.catalog, self._context.access
         summary = access.gallery(visit.gallery, visit)
         assert visit.gallery is not None
@@ -120,11 +124,11 @@ class Search:
             yield self._unasked(visit, summary)
             return
         visit.photo = visit.hits[0].photo.id if visit.hits else None
-        yield self._found(visit, summary, head.LOOKING_AGAIN if refine and visit.hits else head.FIRST_ANSWER)
+        yield self._found(visit, summary, (head.LOOKING_AGAIN if refine and visit.hits else head.FIRST_ANSWER) + aside)
         if refine and visit.hits:
-            yield self._refined(visit, vector)
+            yield self._refined(visit, vector, aside)
 
-    def _refined(self, visit: Visit, vector: np.ndarray) -> Found:
+    def _refined(self, visit: Visit, vector: np.ndarray, aside: str) -> Found:
         assert visit.gallery is not None
         shown, best = (visit.query, visit.gallery), visit.photo
         standing = relevant([hit.score for hit in visit.hits])
@@ -140,7 +144,7 @@ class Search:
         if not kept:
             visit.photo = visit.hits[0].photo.id
         summary = self._context.access.gallery(visit.gallery, visit)
-        found = self._found(visit, summary, head.refined(refinement, list(visit.deepened.values())))
+        found = self._found(visit, summary, head.refined(refinement, list(visit.deepened.values())) + aside)
         return found._replace(panel=gr.skip()) if kept else found
 
     def _wanted(self, visit: Visit) -> int:

@@ -49,6 +49,7 @@ LOOKING_AGAIN = '<span class="busy">Looking again at photos whose place is in do
 
 
 FIRST_ANSWER = "Answered from what is indexed: no photo was looked at again."
+PICTURED = " Your picture took one full encoding, which this gallery’s account counts."
 
 
 def refined(found: Refinement, deepened: Sequence[Deepened]) -> str:

@@ -114,12 +114,15 @@ class TestSearch:
         assert "green square" in grid
 
     def test_a_picture_is_searched_with_and_not_kept(
-        self, search: Search, visit: Visit, tmp_path: Path, png: Callable[..., bytes]
+        self, search: Search, visit: Visit, catalog: Catalog, tmp_path: Path, png: Callable[..., bytes]
     ) -> None:
         file = tmp_path / "mine.png"
         file.write_bytes(png("green"))
-        button, query, *_, grid, _ = last(search.pictured(str(file), False, visit))
+        before = catalog.summary(visit.gallery).macs_queries
+        button, query, *_, answer, grid, _ = last(search.pictured(str(file), False, visit))
         assert (button, query) == (None, "photo:dropped")
+        assert "one full encoding" in answer
+        assert catalog.summary(visit.gallery).macs_queries == before + catalog.encoder.full_macs
         assert "green square" in grid
         assert not file.exists()
         file.write_text("a letter")
