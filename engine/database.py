@@ -1,23 +1,31 @@
-"""The SQLite file: where it is, how we talk to it, and its tables brought up to date."""
+"""The database: where it is, how we talk to it, and its tables brought up to date.
+
+A SQLite file unless TGEM_DATABASE_URL names a PostgreSQL server, of which `engine.postgres` knows the rest.
+"""
 
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import alembic.command
 import alembic.config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
+from engine import postgres
 from engine.errors import EngineError
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 BUSY_SECONDS = 10.0  # how long a writer waits for another one's transaction
+
+# What one process at a time may do to a database that several share.
+Turn = Literal["migrations", "names", "visitors", "pictures"]
 
 
 class StoreUnusable(EngineError):
@@ -34,16 +42,22 @@ def database_url(folder: Path) -> str:
 
 
 def connect(url: str) -> Engine:
-    """An engine whose transactions are SQLite's own; raises StoreUnusable for a URL of any other database.
+    """An engine for a database; raises StoreUnusable for a URL of another kind, PostgresUnusable without its driver.
 
-    Readers never wait (write-ahead log). A writer waits for its turn when its transaction begins.
+    Readers never wait: they see the database as it was when their transaction began. SQLite's writers wait for their
+    turn when their transaction begins, PostgreSQL's for the rows that they lock and the turns that they take.
     """
     try:
         backend = make_url(url).get_backend_name()
     except ArgumentError:
         backend = None
+    if backend == "postgresql":
+        return postgres.connect(url)
     if backend != "sqlite":
-        raise StoreUnusable("TGEM_DATABASE_URL must name a SQLite file, like sqlite:////folder/tgem.db.")
+        raise StoreUnusable(
+            "TGEM_DATABASE_URL must name a SQLite file, like sqlite:////folder/tgem.db, or a PostgreSQL database, like "
+            "postgresql+psycopg://user@host/database."
+        )
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
@@ -51,11 +65,25 @@ def connect(url: str) -> Engine:
 
 
 def for_writing(engine: Engine) -> Engine:
-    """The same engine, whose transactions take the write lock as they begin.
+    """The same engine for transactions that write; SQLite's take the write lock as they begin.
 
     SQLite refuses at once, without waiting, a transaction that has read and then writes after another one's commit.
     """
+    if engine.dialect.name == "postgresql":
+        return postgres.for_writing(engine)
     return engine.execution_options(tgem_writes=True)
+
+
+def take_turn(connection: Connection, turn: Turn, shared: bool = False) -> None:
+    """Wait until no other transaction has this turn, and have it until this one ends.
+
+    SQLite has one writer at a time as it is.
+
+    Args: shared: have it beside others that share it too.
+    """
+    if connection.dialect.name == "postgresql":
+        lock = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
+        connection.execute(select(lock(zlib.crc32(f"tgem {turn}".encode()))))
 
 
 def migrate(engine: Engine) -> None:
@@ -64,23 +92,34 @@ def migrate(engine: Engine) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))  # % begins a substitution
     script = ScriptDirectory.from_config(config)
     with in_a_sentence(engine), for_writing(engine).begin() as connection:
+        prepare(connection)
         present = MigrationContext.configure(connection).get_current_revision()
         if present is not None and present not in {known.revision for known in script.walk_revisions()}:
+            other = "name another database" if connection.dialect.name == "postgresql" else "move the file away"
             raise NewerDatabase(
                 f"{engine.url.database} was written by a newer version of this program (revision {present}); "
-                "upgrade the program with `git pull`, or move the file away to start anew."
+                f"upgrade the program with `git pull`, or {other} to start anew."
             )
         if present != script.get_current_head():
             config.attributes["connection"] = connection
             alembic.command.upgrade(config, "head")
 
 
+def prepare(connection: Connection) -> None:
+    """Have the migrations to ourselves, and in place what they need; raises PostgresUnusable."""
+    take_turn(connection, "migrations")
+    if connection.dialect.name == "postgresql":
+        postgres.require_pgvector(connection)
+
+
 @contextmanager
 def in_a_sentence(engine: Engine) -> Iterator[None]:
-    """Raise StoreUnusable for what SQLite and the disk complain of: locked, full, read-only, corrupt."""
+    """Raise StoreUnusable for what the database and the disk complain of: locked, full, read-only, corrupt."""
     try:
         yield
     except (DatabaseError, OSError) as error:
+        if engine.dialect.name == "postgresql" and isinstance(error, DatabaseError):
+            raise StoreUnusable(postgres.sentence(engine, error)) from error
         reason = error.orig if isinstance(error, DatabaseError) else error.strerror
         raise StoreUnusable(
             f"The data in {engine.url.database} cannot be used ({reason}); mend or move that file, make room on its "

@@ -36,7 +36,7 @@ class KeptMaps:
 
     def put(self, session: Session, image_id: int, exit: int, data: bytes | None) -> list[str]:
         """Keep an image's map, or none, in place of the one before."""
-        before = session.get(FeatureMapRow, image_id)
+        before = session.get(FeatureMapRow, image_id, with_for_update=True)  # another collection's trim may take it
         lost = []
         if before is not None:
             lost.append(before.file)
@@ -62,7 +62,9 @@ class KeptMaps:
         total = session.scalar(select(func.sum(FeatureMapRow.bytes))) or 0
         lost: list[str] = []
         if total > LIMIT:
-            for row in session.scalars(select(FeatureMapRow).order_by(FeatureMapRow.last_used)).all():
+            # Those that another transaction holds are in use.
+            oldest = select(FeatureMapRow).order_by(FeatureMapRow.last_used).with_for_update(skip_locked=True)
+            for row in session.scalars(oldest).all():
                 if total <= ROOM * LIMIT:
                     break
                 total -= row.bytes

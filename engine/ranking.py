@@ -3,17 +3,34 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from engine.deepening import pool_size
 from engine.encoders import stamp_of
-from engine.index import VectorIndex
+from engine.index import Changes, VectorIndex
+from engine.pgindex import PgIndex
 from engine.store import Candidate, ModelStamp, Store
 
 if TYPE_CHECKING:
     from engine.encoder import Encoder
+
+
+class Index(Protocol):
+    """What a ranking needs of the vectors of one collection; safe to use from many threads."""
+
+    def __len__(self) -> int:
+        """How many vectors there were when it last caught up."""
+
+    def catch_up(self, changes: Changes, /) -> None:
+        """Know the rows that have come or changed since the last time; see `engine.index.VectorIndex`."""
+
+    def remove(self, ids: np.ndarray, /) -> None:
+        """Know that vectors are gone, by their (N,) int64 ids."""
+
+    def search(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The (N,) ids and scores of the k best for a lifted query (D + 1,), best first; equals in order of id."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +47,7 @@ class Rankings:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._indexes: dict[int, tuple[ModelStamp, VectorIndex]] = {}
+        self._indexes: dict[int, tuple[ModelStamp, Index]] = {}
         self._lock = Lock()
 
     def ranking(self, collection_id: int, encoder: "Encoder", query: np.ndarray, k: int, offset: int = 0) -> Ranking:
@@ -61,15 +78,23 @@ class Rankings:
         if index is not None:
             index.remove(np.array(image_ids, np.int64))
 
-    def _index(self, collection_id: int, encoder: "Encoder") -> VectorIndex:
+    def _index(self, collection_id: int, encoder: "Encoder") -> Index:
         """A collection's index, a new one where its photos are now encoded with another model."""
         stamp = stamp_of(encoder)
         with self._lock:
             held, index = self._indexes.get(collection_id, (None, None))
             if index is None or held != stamp:
-                index = VectorIndex(encoder.dim + 1)
+                index = self._new(collection_id, encoder)
                 self._indexes[collection_id] = (stamp, index)
             return index
+
+    def _new(self, collection_id: int, encoder: "Encoder") -> Index:
+        """In the database where it can search vectors, else in memory."""
+        database = self._store.vector_search
+        if database is None:
+            return VectorIndex(encoder.dim + 1)
+        told = [(calibration.slope, calibration.offset) for calibration in encoder.calibrations]
+        return PgIndex(database, collection_id, stamp_of(encoder).key, encoder.dim, told)
 
 
 def lifted(vectors: np.ndarray, exits: np.ndarray, encoder: "Encoder") -> np.ndarray:

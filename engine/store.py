@@ -1,6 +1,8 @@
-"""What is kept: collections, images and encodings in SQLite, and a picture file for each image.
+"""What is kept: collections, images and encodings in the database, and a picture file for each image.
 
-SQLite is the truth, and only this module queries it. Each call is one short session; each change is one transaction.
+The database is the truth, and only this module changes it. Each call is one short session; each change is one
+transaction, which holds its collection's row from the start: changes of one collection come one after another, whatever
+process they come from.
 """
 
 import time
@@ -10,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import Engine, and_, delete, func, or_, select, update
+from sqlalchemy import BigInteger, Engine, and_, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from engine.database import connect, database_url, for_writing, in_a_sentence, migrate
+from engine.database import Turn, connect, database_url, for_writing, in_a_sentence, migrate, take_turn
 from engine.files import write_whole
 from engine.home import home
 from engine.maps import KeptMaps
@@ -116,14 +118,19 @@ class Store:
         return cls(engine, folder)
 
     def close(self) -> None:
-        """Let go of the database file."""
+        """Let go of the database."""
         self._reading.dispose()
+
+    @property
+    def vector_search(self) -> Engine | None:
+        """The database, where it can search vectors itself."""
+        return self._reading if self._reading.dialect.name == "postgresql" else None
 
     # Collections
 
     def open_collection(self, name: str, kind: Kind, owner: str | None) -> int:
         """The id of the collection of that name, kind and owner, made if there is none."""
-        with self._write() as session:
+        with self._write("names") as session:
             wanted = select(CollectionRow.id).where(
                 CollectionRow.name == name, CollectionRow.kind == kind, CollectionRow.owner.is_not_distinct_from(owner)
             )
@@ -152,13 +159,13 @@ class Store:
     def touch(self, collection_id: int) -> None:
         """Note that a collection is being indexed now; raises GalleryMissing."""
         with self._write() as session:
-            _collection(session, collection_id).indexed_at = time.time()
+            _held(session, collection_id).indexed_at = time.time()
 
     def remove(self, collection_id: int) -> None:
         """Delete a collection, its images, and the pictures that no other one uses; raises GalleryMissing."""
         of_collection = select(ImageRow.content_hash).where(ImageRow.collection_id == collection_id)
         with self._write() as session:
-            _collection(session, collection_id)
+            _held(session, collection_id)
             hashes = set(session.scalars(of_collection))
             maps = self._maps.files(session, collection_id)
             session.execute(delete(CollectionRow).where(CollectionRow.id == collection_id))
@@ -168,8 +175,8 @@ class Store:
 
     def rename(self, collection_id: int, name: str) -> None:
         """Give a collection another name; raises GalleryMissing, NameTaken."""
-        with self._write() as session:
-            row = _collection(session, collection_id)
+        with self._write("names") as session:
+            row = _held(session, collection_id)
             others = select(CollectionRow.id).where(
                 CollectionRow.name == name,
                 CollectionRow.kind == row.kind,
@@ -183,7 +190,7 @@ class Store:
     def set_link(self, collection_id: int, link: str | None) -> None:
         """Publish a collection under a link, or under none any more; raises GalleryMissing."""
         with self._write() as session:
-            _collection(session, collection_id).link = link
+            _held(session, collection_id).link = link
 
     def linked(self, link: str) -> CollectionRow | None:
         """The collection that is published under a link."""
@@ -193,7 +200,7 @@ class Store:
     def spend(self, collection_id: int, macs: int) -> None:
         """Note MACs that a query spent on no image of the collection; raises GalleryMissing."""
         with self._write() as session:
-            _collection(session, collection_id).macs_queries += macs
+            _held(session, collection_id).macs_queries += macs
 
     def state(self, collection_id: int) -> State:
         """Two equal ones say that neither the collection's images nor their encodings have changed in between."""
@@ -202,10 +209,10 @@ class Store:
 
     def totals(self, collection_id: int) -> Totals:
         """Sums over the images of a collection; zeros for one that is empty or not there."""
+        macs = cast(func.sum(EncodingRow.macs_index), BigInteger)  # PostgreSQL's sum is a decimal number
         rows = (
-            select(EncodingRow.exit, func.count(), func.sum(EncodingRow.macs_index))
-            .join(ImageRow, ImageRow.id == EncodingRow.image_id)
-            .where(ImageRow.collection_id == collection_id)
+            select(EncodingRow.exit, func.count(), macs)
+            .where(EncodingRow.collection_id == collection_id)
             .group_by(EncodingRow.exit)
         )
         with self._read() as session:
@@ -228,7 +235,7 @@ class Store:
 
     def see(self, owner: str, now: float) -> None:
         """Note that a visitor is here now."""
-        with self._write() as session:
+        with self._write("visitors") as session:
             session.merge(VisitorRow(owner=owner, seen_at=now))
 
     def unseen(self, before: float) -> list[str]:
@@ -257,7 +264,7 @@ class Store:
     def add_race(self, race: RaceRow) -> None:
         """Keep a race; one whose collection has gone meanwhile is dropped."""
         with self._write() as session:
-            if session.get(CollectionRow, race.collection_id) is not None:
+            if session.get(CollectionRow, race.collection_id, with_for_update=True) is not None:
                 session.add(race)
 
     def last_race(self, collection_id: int) -> RaceRow | None:
@@ -295,7 +302,7 @@ class Store:
         Raises: GalleryMissing, ModelChanged, StoreUnusable.
         """
         with self._write() as session:
-            collection = _collection(session, collection_id)
+            collection = _held(session, collection_id)
             collection.require(stamp)
             hashes = [image.content_hash for image in images]
             known = set(
@@ -310,9 +317,11 @@ class Store:
                 return []
             collection.stamp(stamp)
             collection.budget = fresh[-1].encoding.budget
+            take_turn(session.connection(), "pictures", shared=True)
             for image in fresh:
                 self._keep_picture(image.content_hash, pictures[image.content_hash])
                 image.collection = collection
+                image.encoding.collection_id, image.encoding.model = collection.id, stamp.key
                 image.revision = collection.next_revision()
                 session.add(image)
             session.flush()
@@ -341,7 +350,7 @@ class Store:
         """
         lost: list[str] = []
         with self._write() as session:
-            collection = _collection(session, collection_id)
+            collection = _held(session, collection_id)
             collection.require(stamp)
             collection.macs_queries += deciding
             for deeper in found:
@@ -370,7 +379,7 @@ class Store:
         Raises: GalleryMissing.
         """
         with self._write() as session:
-            collection = _collection(session, collection_id)
+            collection = _held(session, collection_id)
             collection.guide_texts, collection.guides_only = (
                 None if guide_texts is None else list(guide_texts),
                 guides_only,
@@ -417,7 +426,7 @@ class Store:
         """
         lost: list[str] = []
         with self._write() as session:
-            collection = _collection(session, collection_id)
+            collection = _held(session, collection_id)
             collection.require(stamp)
             collection.stamp(stamp)
             there = set(session.scalars(select(ImageRow.id).where(ImageRow.id.in_(encodings))))
@@ -427,12 +436,13 @@ class Store:
                     collection.macs_queries -= before.macs_query
                     session.delete(before)
                     session.flush()
-                encodings[image_id].image_id = image_id
-                session.add(encodings[image_id])
-                collection.budget = encodings[image_id].budget
+                row = encodings[image_id]
+                row.image_id, row.collection_id, row.model = image_id, collection.id, stamp.key
+                session.add(row)
+                collection.budget = row.budget
                 revised = update(ImageRow).where(ImageRow.id == image_id).values(revision=collection.next_revision())
                 session.execute(revised)
-                lost += self._maps.put(session, image_id, encodings[image_id].exit, maps.get(image_id))
+                lost += self._maps.put(session, image_id, row.exit, maps.get(image_id))
             lost += self._maps.trim(session)
         self._tidy(lost)
         return self.images(sorted(there))
@@ -485,6 +495,7 @@ class Store:
         """Delete images of a collection, and the pictures that no other one uses; returns how many there were."""
         wanted = (ImageRow.collection_id == collection_id, ImageRow.id.in_(image_ids))
         with self._write() as session:
+            session.get(CollectionRow, collection_id, with_for_update=True)
             hashes = list(session.scalars(select(ImageRow.content_hash).where(*wanted)))
             maps = self._maps.files(session, collection_id, image_ids)
             session.execute(delete(ImageRow).where(*wanted))
@@ -544,8 +555,8 @@ class Store:
 
     def _drop_pictures(self, hashes: set[str]) -> None:
         """Delete the pictures among these that no image uses any more."""
-        # After the commit, so that no row ever lacks its file; in a transaction, so that no `add` comes in between.
-        with self._write() as session:
+        # After the commit, so that no row ever lacks its file; in a turn of its own, so that no `add` comes in between.
+        with self._write("pictures") as session:
             for content_hash in hashes:
                 if session.scalar(select(ImageRow.id).where(ImageRow.content_hash == content_hash).limit(1)) is None:
                     self.picture_path(content_hash).unlink(missing_ok=True)
@@ -564,9 +575,11 @@ class Store:
             yield session
 
     @contextmanager
-    def _write(self) -> Iterator[Session]:
+    def _write(self, turn: Turn | None = None) -> Iterator[Session]:
         # Rows stay readable after the commit, when they are handed out.
         with in_a_sentence(self._reading), Session(self._writing, expire_on_commit=False) as session, session.begin():
+            if turn is not None:
+                take_turn(session.connection(), turn)
             yield session
 
 
@@ -588,8 +601,13 @@ def _state(session: Session, collection_id: int) -> State:
     return *model, session.scalar(images) or 0
 
 
-def _collection(session: Session, collection_id: int) -> CollectionRow:
-    row = session.get(CollectionRow, collection_id)
+def _held(session: Session, collection_id: int) -> CollectionRow:
+    """A collection that no other transaction changes before this one ends."""
+    return _collection(session, collection_id, hold=True)
+
+
+def _collection(session: Session, collection_id: int, hold: bool = False) -> CollectionRow:
+    row = session.get(CollectionRow, collection_id, with_for_update=True if hold else None)
     if row is None:
         raise GalleryMissing(f"There is no gallery number {collection_id} any more; choose another one.")
     return row

@@ -9,6 +9,7 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from engine.errors import EngineError
+from engine.vectors import vector_type
 
 if TYPE_CHECKING:
     from engine.batch import Encoding
@@ -38,6 +39,11 @@ class ModelStamp:
     exits_hash: str
     exits: int
     full_macs: int
+
+    @property
+    def key(self) -> str:
+        """What tells its encodings from another model's within one database."""
+        return self.weights_hash[:8] + self.exits_hash[:8]
 
 
 @dataclass(frozen=True)
@@ -134,9 +140,13 @@ class EncodingRow(Base):
     """What the encoder made of an image, and what that cost."""
 
     __tablename__ = "encodings"
+    __table_args__ = (Index("ix_encodings_collection_id", "collection_id"),)
 
     image_id: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
-    vector: Mapped[bytes]  # float32, unit length
+    # The image's collection and the key of its model, here too: a search in the database looks into this table alone.
+    collection_id: Mapped[int]
+    model: Mapped[str]
+    vector: Mapped[bytes] = mapped_column(vector_type())  # float32, unit length
     exit: Mapped[int]
     gates: Mapped[bytes]  # float32, one row for each gated exit reached
     phrases: Mapped[list[list[tuple[str, float]]]] = mapped_column(JSON)

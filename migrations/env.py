@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from engine.database import connect, database_url, for_writing
+from engine.database import connect, database_url, for_writing, prepare
 from engine.home import home
 from engine.store import Base
 
@@ -19,4 +19,5 @@ if given is not None:
     run(given)
 else:
     with for_writing(connect(database_url(home()))).begin() as opened:
+        prepare(opened)
         run(opened)

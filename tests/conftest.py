@@ -1,6 +1,7 @@
 """A small exact encoder and the fixtures that stand on it: a data folder, a store, a catalog, pictures."""
 
 import io
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,8 +12,10 @@ from PIL import Image
 
 from engine.budget import BUDGET_GRID, Plan
 from engine.catalog import Catalog, Upload
+from engine.database import connect, migrate
 from engine.deepening import Calibration, calibrations
 from engine.store import Store
+from tests import postgres
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0), "grey": (1, 1, 1)}
 
@@ -202,12 +205,65 @@ def _unit(vector: np.ndarray) -> np.ndarray:
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "store" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_databases"):
+        metafunc.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgres.Cluster]:
+    """A PostgreSQL server with pgvector, started for these tests."""
+    binaries = postgres.programs()
+    if binaries is None:
+        missing = "PostgreSQL with pgvector is missing (Debian: postgresql-17 and postgresql-17-pgvector)"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with postgres.cluster(binaries) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def migrated(cluster: postgres.Cluster) -> str:
+    """A database with the tables, for one test after another: emptying it is far quicker than making another."""
+    url = cluster.create()
+    engine = connect(url)
+    migrate(engine)
+    engine.dispose()
+    return url
+
+
+@pytest.fixture
+def postgres_url(cluster: postgres.Cluster, migrated: str) -> str:
+    """A PostgreSQL database with empty tables."""
+    cluster.empty(migrated)
+    return migrated
+
+
+@pytest.fixture
+def new_postgres_url(cluster: postgres.Cluster) -> Iterator[str]:
+    """A PostgreSQL database that has nothing in it."""
+    url = cluster.create()
+    yield url
+    cluster.drop(url)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The kind of database that a test stands on; the mark `both_databases` has it run on each."""
+    kind = str(getattr(request, "param", "sqlite"))
+    if kind == "sqlite":
+        monkeypatch.delenv("TGEM_DATABASE_URL", raising=False)
+    else:
+        monkeypatch.setenv("TGEM_DATABASE_URL", request.getfixturevalue("postgres_url"))
+    return kind
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str) -> Path:
     """A data folder of the test's own: no test touches the user's."""
     folder = tmp_path / "home"
     monkeypatch.setenv("TGEM_HOME", str(folder))
-    monkeypatch.delenv("TGEM_DATABASE_URL", raising=False)
     return folder
 
 

@@ -17,6 +17,8 @@ from engine.store import NameTaken, PhotoMissing, Store
 from tests.conftest import FakeEncoder, FakeIdentity
 from tests.pictures import encoded, left_red_right_blue, noise, png_declaring
 
+pytestmark = pytest.mark.both_databases
+
 MakeUpload = Callable[..., Upload]
 
 

@@ -10,6 +10,8 @@ from engine import maps as maps_module
 from engine.store import Deeper, Store
 from tests.test_store import STAMP, image
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def gallery(store: Store) -> int:

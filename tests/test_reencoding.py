@@ -10,6 +10,8 @@ from engine.catalog import Catalog, GuidesDiffer, GuideTexts, ModelChanged, Prog
 from engine.store import Store
 from tests.conftest import FakeEncoder, FakeIdentity
 
+pytestmark = pytest.mark.both_databases
+
 MakeUpload = Callable[..., Upload]
 ROSES = GuideTexts(("a rose", "a tulip"), only=True)
 

@@ -15,6 +15,8 @@ from engine.refinement import affordable
 from engine.store import PhotoMissing, Store
 from tests.conftest import FakeEncoder, FakeIdentity
 
+pytestmark = pytest.mark.both_databases
+
 MakeUpload = Callable[..., Upload]
 SHADES = (90, 60, 30, 0)
 

@@ -13,6 +13,8 @@ import pytest
 from engine.database import StoreUnusable
 from engine.store import EncodingRow, GalleryMissing, ImageRow, ModelChanged, ModelStamp, PhotoMissing, Store
 
+pytestmark = pytest.mark.both_databases
+
 STAMP = ModelStamp("mini", "a" * 64, "b" * 64, exits=3, full_macs=100)
 
 

@@ -9,6 +9,8 @@ from engine.catalog import Catalog, Upload
 from engine.store import GalleryMissing, PhotoMissing, Store
 from engine.visitors import DAY, Limits, TooMuch, Visitors
 
+pytestmark = pytest.mark.both_databases
+
 Make = Callable[..., Upload]
 
 

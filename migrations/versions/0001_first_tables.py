@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from engine.vectors import vector_type
+
 revision = "0001"
 down_revision = None
 
@@ -45,7 +47,7 @@ def upgrade() -> None:
     op.create_table(
         "encodings",
         sa.Column("image_id", sa.Integer(), nullable=False),
-        sa.Column("vector", sa.LargeBinary(), nullable=False),
+        sa.Column("vector", vector_type(), nullable=False),
         sa.Column("exit", sa.Integer(), nullable=False),
         sa.Column("gates", sa.LargeBinary(), nullable=False),
         sa.Column("phrases", sa.JSON(), nullable=False),
