@@ -1,6 +1,8 @@
 """The long runs of tests/stress, with small counts."""
 
-from tests.stress import fuzz, kill, size
+import pytest
+
+from tests.stress import fuzz, kill, postgres, size
 
 
 def test_hostile_files_end_in_a_result_or_a_reason() -> None:
@@ -15,3 +17,12 @@ def test_sudden_deaths_leave_whole_batches_only() -> None:
 def test_sizes_are_measured() -> None:
     assert size.through_the_store(2000)["photos"] == 2000
     assert size.through_the_index(3000)["recall at 24"] == "1.000"
+
+
+@pytest.mark.usefixtures("cluster")  # which fails, or skips, where there is no PostgreSQL
+def test_searches_in_postgresql_are_measured() -> None:
+    searches, graphs = postgres.run(3000)
+    assert [row["graph of"] for row in graphs] == ["vector", "halfvec"]
+    assert graphs[1]["graph, bytes a vector"] < graphs[0]["graph, bytes a vector"]
+    assert searches[0]["recall@10"] == "1.0000"
+    assert min(float(str(row["recall@10"])) for row in searches) >= 0.97
