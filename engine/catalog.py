@@ -258,7 +258,8 @@ class Catalog:
             before = self._rankings.ranking(collection_id, encoder, vector, k)
             deepening = self._deepening(encoder, before.candidates)
             account = self.summary(collection_id)
-            limit = affordable(account.photos, account.macs / encoder.full_macs)
+            spent = account.macs_index / encoder.full_macs, account.macs_queries / encoder.full_macs
+            limit = affordable(account.photos, *spent)
             deciding = decide(deepening, before, vector, k, limit)
             found = deepening.deeper()
             candidates = [candidate.image_id for candidate in before.candidates]

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from engine import policies
-from engine.budget import BUDGET_GRID
+from engine import growth, policies
+from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.deepening import WORTH
 from engine.encoder import Encoder, load_encoder
 from engine.exits import SHUFFLED, FittedExits, load_variants
@@ -31,6 +31,7 @@ TOP_M = (5, 7, 10, 12, 14, 17, 20, 24, 30, 40, 50)  # how many a query runs deep
 WORTHS = (0.25, 0.2, 0.17, 0.14, 0.1)  # what a look must be worth where doubt decides
 SCHEDULES = ((20, 5), (20, 10), (30, 10), (30, 15), (50, 15), (50, 20))  # photos to the middle, and on to the end
 DEALS = 20  # of random exits
+ACCOUNTS = (0.2, 0.35, DEFAULT_BUDGET)  # budgets whose galleries are asked a thousand times
 DEEPEST_INDEX = 0.7  # MACs share above which an index leaves queries little to look at again
 TIMED, TIMES = 64, 3  # photos of a measurement of speed, and how often each is timed
 
@@ -248,5 +249,24 @@ def evaluate(
         "captions": len(features.texts),
         "rows": rows,
         "speed": speeds(bench, examples, say) if "tgem" in wanted else [],
-        "fairness": fairness(bench, BUDGET_GRID.index(0.6)) if "tgem" in wanted else [],
+        "fairness": fairness(bench, BUDGET_GRID.index(DEFAULT_BUDGET)) if "tgem" in wanted else [],
+        **(grown(bench, [e for e in everything if e.split == "train"], say) if "tgem+deepen" in wanted else {}),
     }
+
+
+def grown(bench: Bench, others: Sequence[Example], say: Say) -> Row:
+    """How looking again grows with the gallery, and what a gallery has cost after so many queries.
+
+    Args: others: photos that nobody asks for.
+    """
+    encoder, features = bench.encoder, bench.features
+    exit = encoder.plans[BUDGET_GRID.index(DEFAULT_BUDGET)].open[0]
+    wanted = others[: max(growth.GALLERIES) - bench.many]
+    say(f"{len(wanted)} other photos around them")
+    found: Row = {"growth": growth.needs(encoder, features, growth.seen_at(encoder, wanted, exit), exit), "account": []}
+    for budget in ACCOUNTS:
+        say(f"a gallery's account at a budget of {budget}")
+        dealt = policies.tgem(encoder, features, BUDGET_GRID.index(budget))
+        rows = growth.account(encoder, features, dealt.exits, dealt.macs_share)
+        found["account"] += [{"budget": budget, **row} for row in rows]
+    return found

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.deepening import Reading, deepen, pool_size
+from engine.deepening import Looks, Reading, deepen, pool_size
 from engine.encoder import Encoder
 from engine.metrics import at_ranks, best, ndcg, overlap, own_ranks, recall_of
 from engine.reading import PAGE, Described, described, relations
@@ -54,7 +54,8 @@ class Index:
         photos = described(torch.from_numpy(self.indexed), encoder.guides, sharpness)
         asked = described(self.features.texts, encoder.guides, sharpness)
         shifts, factors = np.zeros(expected.shape), np.ones(expected.shape)
-        for rows in torch.arange(len(places)).split(AT_ONCE):
+        for start in range(0, len(places), AT_ONCE):
+            rows = slice(start, start + AT_ONCE)
             here = places[rows]
             with torch.inference_mode():
                 seen = relations(
@@ -67,9 +68,7 @@ class Index:
                     if k < encoder.exits - 1:
                         mine = exits[rows] == k
                         shift, factor = encoder.modules.query_gates[k](seen[torch.from_numpy(mine)])
-                        part, scale = shifts[rows], factors[rows]
-                        part[mine], scale[mine] = shift.numpy(), factor.numpy()
-                        shifts[rows], factors[rows] = part, scale
+                        shifts[rows][mine], factors[rows][mine] = shift.numpy(), factor.numpy()
         return Reading(expected + shifts, deviations * factors)
 
     def untouched(self) -> Row:
@@ -78,6 +77,16 @@ class Index:
 
     def by_worth(self, worth: float, limit: float = LIMIT) -> Row:
         """Each query looks again while a look is worth its cost; see `engine.deepening`."""
+        refined, looks, spent = self.looked(worth, limit)
+        many = len(self.texts)
+        photos = np.unique(looks.queries * len(self.exits) + self.pool[looks.queries, looks.places])
+        return self._row(refined, len(photos) / many, spent / many)
+
+    def looked(self, worth: float, limit: float = LIMIT) -> tuple[np.ndarray, Looks, float]:
+        """What each query looks at again, one by one from the index as it is.
+
+        Returns: (T, N) scores after it; the looks; what they and the reading of candidates cost, in full encodings.
+        """
         reading, refined = self.reading, self.expected.copy()
         np.put_along_axis(refined, self.pool, reading.expected, 1)
 
@@ -91,10 +100,8 @@ class Index:
         exits = self.exits[self.pool]
         costs = self.onward[exits]
         looks = deepen(reading, exits, costs, self.onward, self.spreads, PAGE, limit, run, worth)
-        many = len(self.texts)
         read = 0 if self._plain else self.encoder.foresee_macs(self.pool.shape[1]) / self.encoder.full_macs
-        photos = np.unique(looks.queries * len(self.exits) + self.pool[looks.queries, looks.places])
-        return self._row(refined, len(photos) / many, looks.costs.sum() / many + read)
+        return refined, looks, float(looks.costs.sum()) + read * len(self.texts)
 
     def by_rank(self, most: Sequence[int] | np.ndarray | int) -> Row:
         """Each query runs its best photos to full depth; `most` of them, one number or one for each query."""

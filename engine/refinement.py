@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LIMIT = 20.0  # what one query may spend, in full encodings
 LEAST, PART = 3.0, 0.1  # in a small gallery: no more than a tenth of its photos, but three
-SPARED = 0.1  # of what the full encoder would have cost; queries never spend that
+SPENDABLE = 0.5  # of what indexing saved; queries spend no more, so a gallery that is asked a lot still saves the rest
 BATCH = 16  # photos that run together
 DECODERS = 4  # threads that decode pictures; Pillow lets go of the interpreter while it does
 
@@ -47,14 +47,12 @@ class _Way:
     pixels: np.ndarray | None = None
 
 
-def affordable(photos: int, spent: float) -> float:
+def affordable(photos: int, indexed: float, asked: float) -> float:
     """What one query may spend, in full encodings.
 
-    A gallery never pays for looking again what would make it dearer than encoding all of it at full depth at once.
-
-    Args: photos: in the gallery.  spent: on it so far, by indexing and by queries, in full encodings.
+    Args: photos: in the gallery.  indexed, asked: spent on it so far by indexing and by queries, in full encodings.
     """
-    return max(0.0, min(LIMIT, max(LEAST, PART * photos), (1 - SPARED) * photos - spent))
+    return max(0.0, min(LIMIT, max(LEAST, PART * photos), SPENDABLE * (photos - indexed) - asked))
 
 
 def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int, limit: float) -> int:

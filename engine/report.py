@@ -52,6 +52,7 @@ def markdown(table: Row) -> str:
             *DEEP_HEAD,
             *(_deep_line(row, full) for row in deepened),
         ]
+    lines += [*_growth(table.get("growth", [])), *_account(table.get("account", []))]
     ablations = sorted({row["policy"] for row in rows if row["policy"].startswith("ablation:")})
     if ablations:
         lines += [
@@ -68,6 +69,40 @@ def markdown(table: Row) -> str:
             for row in _of(rows, name)
         ]
     return "\n".join([*lines, ""])
+
+
+def _growth(rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return []
+    return [
+        "",
+        f"What 98 % of full depth's R@10 takes as the gallery grows, from exit {rows[0]['exit']}; the photos beyond "
+        "the first thousand are of the train split, and nobody asks for them:",
+        "",
+        "| photos | R@10 at full depth | looked at again | MACs a query | the best by rank alone |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {row['photos']:,} | {row['full_r10']:.1f} | {row.get('deepened_per_query', 0):.1f} | "
+            f"{row.get('macs_per_query', 0):.1f} | {row['topm']} |"
+            for row in rows
+        ),
+    ]
+
+
+def _account(rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return []
+    lines = [
+        "",
+        "A gallery's whole account, as a share of full depth for every photo, after so many queries that leave what "
+        "they find (the large gallery is told from the rate of the first hundred):",
+        "",
+        "| budget | photos | queries | MACs share |",
+        "| --- | --- | --- | --- |",
+    ]
+    return lines + [
+        f"| {row['budget']:g} | {row['photos']:,} | {row['queries']:,} | {row['macs_share']:.3f} |" for row in rows
+    ]
 
 
 def summary(table: Row, worth: float) -> str:

@@ -96,11 +96,20 @@ def test_each_photo_that_went_deeper_is_told_of(catalog: Catalog, gallery: int) 
 
 
 @pytest.mark.parametrize(
-    ("photos", "spent", "limit"),
-    [(46, 25.0, 4.6), (46, 40.0, 1.4), (46, 42.0, 0), (4, 1.9, 1.7), (20, 5.0, 3.0), (100_000, 50_000.0, 20.0)],
+    ("photos", "indexed", "asked", "limit"),
+    [
+        (46, 20.5, 0.0, 4.6),
+        (46, 20.5, 12.0, 0.75),
+        (46, 20.5, 13.0, 0.0),
+        (4, 1.8, 0.0, 1.1),
+        (20, 9.0, 0.0, 3.0),
+        (100_000, 50_000.0, 900.0, 20.0),
+    ],
 )
-def test_queries_never_make_a_gallery_dearer_than_full_depth(photos: int, spent: float, limit: float) -> None:
-    assert affordable(photos, spent) == pytest.approx(limit)
+def test_queries_spend_no_more_than_half_of_what_indexing_saved(
+    photos: int, indexed: float, asked: float, limit: float
+) -> None:
+    assert affordable(photos, indexed, asked) == pytest.approx(limit)
 
 
 def test_the_account_runs_on(catalog: Catalog, gallery: int) -> None:

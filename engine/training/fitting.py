@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ DIVERGENCE_WEIGHT = 0.3
 HIGHEST_LOG_PRICE = 20.0
 ROUNDING = 1e-6  # of shares in float32
 APART_WEIGHT = 4.0
+GRID_STEP = BUDGET_GRID[1] - BUDGET_GRID[0]
 POOL = 1500  # other photos among which captions look for theirs
 SEED = 2605
 
@@ -139,28 +141,32 @@ def calibrate(modules: ExitModules, pooled: Sequence[Tensor], way: Course) -> li
 def choose_plans(modules: ExitModules, features: Features, ways: Sequence[Course]) -> list[Plan]:
     """For each budget of BUDGET_GRID the course that finds most within it, by the mean recall of these captions.
 
-    A budget that no course meets gets the cheapest course at the highest price.
+    A course may spend by its gates what its first exit leaves of the budget, or spare it where it is less than a step
+    of the grid. A budget that no course meets gets the cheapest course at the highest price.
     """
     priced = [calibrate(modules, features.pooled, way) for way in ways]
     many, texts, owner = torch.arange(len(features.vectors)), features.texts.numpy(), features.owner.numpy()
 
-    def quality(way: Course, price: float) -> float:
+    @cache
+    def quality(plan: Plan) -> float:
+        way = next(way for way in ways if way.open == plan.open)
         chosen = torch.tensor([*way.open, features.vectors.shape[1] - 1])[
-            way.exits(modules, features.pooled, float(torch.tensor(price).log()))
+            way.exits(modules, features.pooled, float(torch.tensor(plan.price).log()))
         ]
         found = recall(features.vectors[many, chosen].numpy(), texts, owner)
         return sum(found["t2i"].values())
 
+    everyone = float(torch.tensor(HIGHEST_LOG_PRICE).exp())  # leaves at the first exit asked
     plans = []
-    for column in range(len(BUDGET_GRID)):
+    for column, budget in enumerate(BUDGET_GRID):
         met = [(way, prices[column]) for way, prices in zip(ways, priced, strict=True)]
         able = [Plan(way.open, price) for way, price in met if price is not None]
-        scores = [quality(way, price) for way, price in met if price is not None]
+        able += [Plan(way.open, everyone) for way in ways if budget - GRID_STEP < way.cost_share[0] <= budget]
         if able:
-            plans.append(able[scores.index(max(scores))])
+            plans.append(max(able, key=quality))
         else:
             cheapest_way = min(ways, key=lambda way: float(way.cost_share[0]))
-            plans.append(Plan(cheapest_way.open, float(torch.tensor(HIGHEST_LOG_PRICE).exp())))
+            plans.append(Plan(cheapest_way.open, everyone))
     return plans
 
 
