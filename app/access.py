@@ -64,9 +64,15 @@ class Access:
         found = self.gallery(collection_id, visit)
         if found.kind == "demo":
             raise NotYours("The demo gallery stays as it is; add photos to a gallery of your own.")
-        if not self._owns(found, visit):
+        if not self.owns(found, visit):
             raise NotYours("This gallery is its owner’s; add photos to one of your own.")
         return found
+
+    def owns(self, gallery: GallerySummary, visit: Visit) -> bool:
+        """Whether the visit may change a gallery."""
+        if self._visitors is None:
+            return gallery.kind != "demo"
+        return visit.owner is not None and gallery.owner == visit.owner
 
     def recodable(self, collection_id: int | None, visit: Visit) -> GallerySummary:
         """One whose photos may be encoded again; raises GalleryMissing, NotYours.
@@ -135,12 +141,7 @@ class Access:
 
     def _may_look_at(self, gallery: GallerySummary, visit: Visit) -> bool:
         opened = gallery.link is not None and gallery.link in visit.links
-        return gallery.kind == "demo" or opened or self._owns(gallery, visit)
-
-    def _owns(self, gallery: GallerySummary, visit: Visit) -> bool:
-        if self._visitors is None:
-            return gallery.kind != "demo"
-        return visit.owner is not None and gallery.owner == visit.owner
+        return gallery.kind == "demo" or opened or self.owns(gallery, visit)
 
 
 def is_public() -> bool:

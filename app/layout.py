@@ -12,7 +12,7 @@ from app.handlers.api import Api
 from app.handlers.budget import Budget
 from app.handlers.comparison import Compare
 from app.handlers.fitting import Fitting
-from app.handlers.galleries import LONGEST_NAME, NEW_GALLERY, Galleries
+from app.handlers.galleries import GALLERY, LONGEST_NAME, NEW_GALLERY, Galleries
 from app.handlers.intake import Intake
 from app.handlers.photo import Selection
 from app.handlers.search import COMPARE, Search
@@ -83,7 +83,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
                         grid = ours("grid", notes.skeleton(), GLIDE)
                     with gr.Column(scale=3, min_width=320, elem_id="aside"):
                         panel = ours("panel")
-            with gr.Tab("Gallery", id="gallery") as gallery_tab:
+            with gr.Tab(GALLERY, id="gallery") as gallery_tab:
                 figures = ours("figures")
                 with gr.Row(elem_id="whole"):
                     with gr.Column(scale=5, min_width=320):
@@ -167,11 +167,14 @@ def build(context: Context, secret: str) -> gr.Blocks:
         grid.more(search.more, visit, grid, **MANY)
         for event in (asked, again, pictured, alike):
             event.then(compare.shown, visit, [race, sides], **MANY)
+            event.then(galleries.stirred, [budget, visit], whole, **MANY)
 
         gr.on([grid.select, account.select, histogram.select, applied.select], selection.selected, visit, panel, **MANY)
         panel.explain(selection.explained, visit, panel, **MANY)
         panel.deepen(selection.deepened, visit, panel, **MANY)
-        panel.discard(selection.discarded, visit, panel, **MANY)
+        for part in (answer, panel):
+            part.discard(galleries.discarded, visit, [gallery, *found], **MANY)
+        account.show(lambda: gr.update(selected="results"), None, tabs, **MANY)
 
         gallery.change(galleries.settings, [gallery, visit], [budget, title, public, link, delete], **MANY)
         gallery.input(galleries.picked, [gallery, refine, visit], [query, name, browser, *found], **MANY).then(

@@ -83,6 +83,11 @@ class Course:
         ends = list(accumulate(stage.macs for stage in self.stages))
         return {s.exit: end / ends[-1] for s, end in zip(self.stages, ends, strict=True) if s.exit is not None}
 
+    @property
+    def reached(self) -> set[int]:
+        """The exits that it comes by."""
+        return {s.exit for s, ran in zip(self.stages, self.ran, strict=True) if ran and s.exit is not None}
+
 
 def course(stages: "Sequence[Stage]", open: Sequence[int], left: int, exit: int) -> Course:
     """The way to an exit (1-based): through the passes that are asked up to one, then on or anew to the other."""

@@ -1,5 +1,5 @@
 // Runs once for each of our HTML parts. `element`, `trigger` and `watch` come from Gradio's HTML component.
-// What Python may listen to: "select" "again" "alike" "deepen" "explain" "discard" "more" "present".
+// What Python may listen to: "select" "again" "alike" "deepen" "explain" "discard" "more" "present" "show".
 const columns = () => getComputedStyle(element.querySelector(".grid")).gridTemplateColumns.split(" ").length;
 
 function mark(hit) {
@@ -10,6 +10,39 @@ function mark(hit) {
 function close() {
   document.querySelector(".panel[data-picked]")?.removeAttribute("data-picked");
   document.querySelector('.hit[aria-current="true"]')?.focus();
+}
+
+// Choosing: while it lasts, a click on a photo of the grid ticks it, and all that are ticked are deleted together.
+const choosing = () => document.body.classList.contains("choosing");
+const hitsOnShow = () => [...document.querySelectorAll("#grid .hit")];
+const ticked = () => hitsOnShow().filter((hit) => hit.getAttribute("aria-pressed") === "true");
+
+function tally() {
+  const button = document.querySelector("#answer [data-event=discard]");
+  if (!button) return;
+  const count = ticked().length;
+  button.disabled = !count;
+  button.textContent = count ? `Delete ${count}` : "Delete";
+}
+
+function tick(hits, on) {
+  hits.forEach((hit) => hit.setAttribute("aria-pressed", on));
+  tally();
+}
+
+function choose(on) {
+  document.body.classList.toggle("choosing", on);
+  document.querySelectorAll("#answer .answer > span").forEach((span) => (span.hidden = span.matches(".choice") !== on));
+  if (on) return tick(hitsOnShow(), false);
+  hitsOnShow().forEach((hit) => hit.removeAttribute("aria-pressed"));
+  tally();
+}
+
+function discard(button) {
+  const photos = (choosing() ? ticked() : [button.closest(".panel")]).map((part) => part.dataset.photo);
+  if (!confirm(photos.length === 1 ? "Delete this photo?" : `Delete these ${photos.length} photos?`)) return;
+  choose(false);
+  trigger("discard", { photos: photos.join(" ") });
 }
 
 async function copy(text, button) {
@@ -27,6 +60,9 @@ const address = (rest) => location.origin + location.pathname + rest;
 const ours = {
   copy: (button) => copy(button.parentElement.querySelector("[data-link]").textContent, button),
   share: (button) => copy(address(button.dataset.share), button),
+  choose: () => choose(!choosing()),
+  all: () => tick(hitsOnShow(), true),
+  discard,
 };
 
 element.addEventListener("click", (event) => {
@@ -36,8 +72,8 @@ element.addEventListener("click", (event) => {
   const name = button.dataset.event;
   if (ours[name]) return ours[name](button);
   if (!name) return;
+  if (button.matches("#grid .hit") && choosing()) return tick([button], button.getAttribute("aria-pressed") !== "true");
   if (button.matches(".hit")) mark(button);
-  if (name === "discard" && !confirm("Delete this photo?")) return;
   button.classList.toggle("waiting", !button.matches(".hit") && name !== "present"); // until its part is drawn anew
   trigger(name, { ...button.dataset });
 });
@@ -45,7 +81,7 @@ element.addEventListener("click", (event) => {
 element.addEventListener("keydown", (event) => {
   const hits = [...element.querySelectorAll(".hit")];
   const at = hits.indexOf(event.target);
-  if (event.key === "Escape") return close();
+  if (event.key === "Escape") return choosing() ? choose(false) : close();
   if (at < 0) return;
   const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns(), ArrowUp: -columns() }[event.key];
   if (!step || !hits[at + step]) return;
@@ -53,7 +89,13 @@ element.addEventListener("keydown", (event) => {
   hits[at + step].focus();
 });
 
+let running = false; // photos are on their way into a gallery
+
 watch("value", () => {
+  if (element.closest("#grid") && choosing()) choose(false);
+  const begun = Boolean(element.querySelector(".encoding"));
+  if (begun && !running && element.closest("#account")) element.scrollIntoView({ block: "nearest" });
+  running = begun;
   element.querySelectorAll(".waiting").forEach((button) => button.classList.remove("waiting"));
   element.querySelectorAll("[data-link]").forEach((link) => (link.textContent = address("?gallery=" + link.dataset.link)));
 });

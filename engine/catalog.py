@@ -214,7 +214,7 @@ class Catalog:
             macs += sum(row.encoding.macs_index for row in rows)
             skipped += [outcome for outcome in batch if isinstance(outcome, Skipped)]
             if on_progress is not None:
-                on_progress(Progress(done, len(files), tuple(map(photo_of, rows))))
+                on_progress(Progress(done, len(files), tuple(map(photo_of, rows)), tuple(skipped)))
         seconds = time.perf_counter() - start
         return IngestReport(
             added=added,

@@ -51,6 +51,7 @@ class Progress:
     done: int
     total: int
     latest: tuple[Photo, ...]
+    skipped: tuple[Skipped, ...] = ()  # of all batches so far
 
 
 @dataclass(frozen=True)

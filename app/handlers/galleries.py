@@ -9,6 +9,7 @@ import gradio as gr
 from app.context import Context
 from app.handlers.search import Search, only, unchanged
 from app.views import depths, intake, notes
+from app.views.words import many
 from app.visit import Visit
 from engine.budget import DEFAULT_BUDGET
 from engine.catalog import GallerySummary
@@ -17,7 +18,9 @@ from engine.images import clean_name
 
 NEW_GALLERY = "My photos"
 LONGEST_NAME = 80
+MOST_AT_ONCE = 5_000  # photos to delete
 LINKS = 20  # published galleries that a browser is believed to remember
+GALLERY = "Gallery"  # the title of its tab
 FIRST_START = "Encoding the demo gallery"
 FIRST_START_NOTE = "Once only: later starts reuse what is stored. Each photo leaves the encoder as soon as it can."
 
@@ -118,6 +121,10 @@ class Galleries:
         except EngineError as error:
             return Whole(notes.problem(str(error)), *([gr.skip()] * (len(Whole._fields) - 1)))
 
+    def stirred(self, budget: float, visit: Visit) -> Whole:
+        """A query may have changed what the gallery's tab shows, if that is the one that is open."""
+        return self.whole(budget, visit) if visit.tab == GALLERY else Whole(*([gr.skip()] * len(Whole._fields)))
+
     def settings(self, gallery: int | None, visit: Visit) -> Settings:
         """Another gallery is on show."""
         try:
@@ -175,6 +182,19 @@ class Galleries:
         visit.gallery, visit.photo, visit.tab = self._context.demo.id, None, ""
         for query, _, kept, *found in self.picked(visit.gallery, refine, visit):
             yield self.choice(visit), query, kept, gr.update(selected="results"), *found
+
+    def discarded(self, event: gr.EventData, visit: Visit) -> Iterator[Any]:
+        """Photos of the gallery are to be deleted. Yields: gallery choice, and Found."""
+        try:
+            summary = self._context.access.own(visit.gallery, visit)
+            photos = [int(photo) for photo in str(event.photos).split()[:MOST_AT_ONCE]]
+            removed = self._context.catalog.remove_photos(summary.id, photos)
+        except (EngineError, ValueError, OverflowError) as error:
+            sentence = str(error) if isinstance(error, EngineError) else "These photos are not there any more."
+            yield gr.skip(), *only(notes.problem(sentence))
+            return
+        for found in self._search.answers(False, visit, f" {many(removed)} deleted."):
+            yield self.choice(visit), *found
 
     def choice(self, visit: Visit) -> Any:
         """The galleries to choose from, the present one chosen."""

@@ -13,7 +13,7 @@ from app.context import Context
 from app.handlers.galleries import LONGEST_NAME, NEW_GALLERY, Galleries
 from app.handlers.search import Search, unchanged
 from app.uploads import sent, take_in
-from app.views import intake, notes, words
+from app.views import intake, notes
 from app.visit import Visit
 from app.work import Stopped, Waiting
 from engine.catalog import IngestReport, Upload, folder_uploads
@@ -38,8 +38,7 @@ class Intake:
         except EngineError as error:
             yield None, notes.problem(str(error)), gr.skip(), gr.skip(), gr.skip(), gr.skip(), *unchanged()
             return
-        title = f"Encoding {len(files)} {'file' if len(files) == 1 else 'files'}"
-        yield from self._take(title, name, visit, partial(take_in, paths))
+        yield from self._take(name, visit, partial(take_in, paths))
 
     def from_folder(self, folder: str, name: str, visit: Visit) -> Iterator[tuple[Any, ...]]:
         """A folder of this machine was named; refused where strangers come."""
@@ -55,21 +54,21 @@ class Intake:
         if not uploads:
             yield gr.skip(), notes.problem("There is no picture in that folder, nor in any below it."), *nothing
             return
-        title = f"Encoding {words.many(len(uploads))}"
-        yield from self._take(title, name, visit, lambda ingest: ingest(uploads))
+        yield from self._take(name, visit, lambda ingest: ingest(uploads))
 
     def stopped(self, visit: Visit) -> None:
         """Stop was pressed."""
         self._context.works.stop(visit.work)
 
-    def _take(self, title: str, name: str, visit: Visit, take: Take) -> Iterator[tuple[Any, ...]]:
+    def _take(self, name: str, visit: Visit, take: Take) -> Iterator[tuple[Any, ...]]:
         context = self._context
         rest = (gr.skip(), gr.skip(), gr.skip(), *unchanged())
         name = clean_name(name)[:LONGEST_NAME].strip() or NEW_GALLERY
+        title = f"Adding to “{name}”"
         stoppable, over = gr.update(visible=True), gr.update(visible=False)
         show = partial(intake.encoding, title, address=context.address)
         yield None, show(progress=None, seconds=0.0, drawing=None), stoppable, *rest
-        added = 0
+        added, skipped = 0, ()
         try:
             gallery = context.access.make(name, visit)
             drawing = context.drawing
@@ -85,12 +84,11 @@ class Intake:
                         yield gr.skip(), intake.waiting(title, event.place), gr.skip(), *rest
                         began = time.monotonic()
                     else:
-                        added += len(event.latest)
+                        added, skipped = added + len(event.latest), event.skipped
                         progress = show(progress=event, seconds=time.monotonic() - began, drawing=drawing)
                         yield gr.skip(), progress, gr.skip(), *rest
             except Stopped:
-                account = notes.said(f"Stopped: {words.many(added)} added to “{name}” so far, and kept.")
-                yield from self._over(account, gallery, visit)
+                yield from self._over(intake.stopped(added, skipped, name), gallery, visit)
         except EngineError as error:
             yield None, notes.problem(str(error)), over, *rest
 

@@ -1,4 +1,4 @@
-"""The selected photo: chosen, explained, run to full depth, deleted."""
+"""The selected photo: chosen, explained, run to full depth."""
 
 from typing import Any
 
@@ -40,7 +40,9 @@ class Selection:
                 similarities = context.catalog.explain(chosen.id, vector) if vector is not None else None
             if similarities is None:
                 return self._panel(chosen, notes.said("Search for something first; this shows how the photo fits it."))
-            return self._panel(chosen, photo.fit(visit.query, similarities, chosen.exit))
+            return self._panel(
+                chosen, photo.fit(visit.query, similarities, chosen.exit, context.drawing.course(chosen).reached)
+            )
         except EngineError as error:
             return notes.problem(str(error))
 
@@ -61,18 +63,6 @@ class Selection:
             return self._panel(after, words)
         except EngineError as error:
             return notes.problem(str(error))
-
-    def discarded(self, visit: Visit) -> str:
-        """The photo is to be deleted. Returns: panel."""
-        context = self._context
-        try:
-            chosen = self._chosen(visit)
-            context.access.own(chosen.collection_id, visit)
-            context.catalog.remove_photos(chosen.collection_id, [chosen.id])
-        except EngineError as error:
-            return notes.problem(str(error))
-        visit.photo = None
-        return notes.said(f"{chosen.file} is deleted.")
 
     def _chosen(self, visit: Visit) -> Photo:
         return self._context.access.photo(visit.photo if visit.photo is not None else 0, visit)

@@ -84,7 +84,10 @@ class Search:
 
     def seen(self, visit: Visit) -> Any:
         """Something was asked: its answer is seen among the results, or compared. Returns: tabs."""
-        return gr.skip() if visit.tab == COMPARE else gr.update(selected="results")
+        if visit.tab == COMPARE:
+            return gr.skip()
+        visit.tab = ""
+        return gr.update(selected="results")
 
     def refreshed(self, visit: Visit) -> Iterator[Found]:
         """The gallery has changed under its ranking."""
@@ -94,10 +97,13 @@ class Search:
         """More of the ranking was asked for. Returns: grid."""
         visit.unfolded += 1
         try:
+            summary = self._context.access.gallery(visit.gallery, visit)
+            if not visit.query.strip():
+                return self._shelf(visit, summary)
             if len(visit.hits) < self._wanted(visit):
                 with self._context.access.turn(visit):
                     visit.hits = self._hits(visit)
-            return self._grid(visit, self._context.access.gallery(visit.gallery, visit))
+            return self._grid(visit, summary)
         except EngineError as error:
             return notes.problem(str(error))
 
@@ -121,7 +127,7 @@ class Search:
             vector = catalog.embed_query(visit.gallery, visit.query, visit.dropped)
             visit.hits = self._hits(visit, vector) if vector is not None else []
         if vector is None:
-            yield self._unasked(visit, summary)
+            yield self._unasked(visit, summary, aside)
             return
         visit.photo = visit.hits[0].photo.id if visit.hits else None
         yield self._found(visit, summary, (head.LOOKING_AGAIN if refine and visit.hits else head.FIRST_ANSWER) + aside)
@@ -165,7 +171,8 @@ class Search:
         asked = {"gallery": summary.link, "q": visit.query} if summary.link else {"q": visit.query}
         sharable = (summary.kind == "demo" or summary.link is not None) and "photo:" not in visit.query
         share = f"?{urlencode(asked)}" if sharable else ""
-        return head.bar(status, export.links(visit.query, visit.hits[:PAGE]), share)
+        own = bool(visit.hits) and self._context.access.owns(summary, visit)
+        return head.bar(status, export.links(visit.query, visit.hits[:PAGE]), share, own)
 
     def _around(self, visit: Visit, summary: GallerySummary) -> tuple[str, str]:
         """The headline, and what may be asked."""
@@ -201,18 +208,23 @@ class Search:
         best = visit.hits[0].photo
         return photo.panel(best, context.drawing, gates_of(best), context.address, credit=context.credit(best))
 
-    def _unasked(self, visit: Visit, summary: GallerySummary) -> Found:
+    def _unasked(self, visit: Visit, summary: GallerySummary, aside: str) -> Found:
         """A gallery when nothing is asked: its first photos."""
         context = self._context
-        photos = context.catalog.photos(summary.id, limit=PAGE)
+        photos = context.catalog.photos(summary.id, limit=1)
         visit.photo = photos[0].id if photos else None
         if not photos:
             empty = notes.note("An empty gallery", "Add photos first, then type what to look for.")
-            return Found(*self._around(visit, summary), head.bar(), empty, "")
-        grid = results.shelf(photos, context.drawing, context.address, summary.photos - len(photos))
-        first = photos[0]
+            return Found(*self._around(visit, summary), head.bar(aside), empty, "")
+        first, bar = photos[0], head.bar(head.UNASKED + aside, own=context.access.owns(summary, visit))
         panel = photo.panel(first, context.drawing, gates_of(first), context.address, credit=context.credit(first))
-        return Found(*self._around(visit, summary), head.bar(), grid, panel)
+        return Found(*self._around(visit, summary), bar, self._shelf(visit, summary), panel)
+
+    def _shelf(self, visit: Visit, summary: GallerySummary) -> str:
+        context = self._context
+        photos = context.catalog.photos(summary.id, limit=(visit.unfolded + 1) * PAGE)
+        more = min(PAGE, summary.photos - len(photos))
+        return results.shelf(photos, context.drawing, context.address, more)
 
 
 def only(grid: str) -> Found:

@@ -16,6 +16,8 @@ def headline(summary: GallerySummary, race: Race | None) -> str:
         return f'{TITLE}<p class="headline">No photos yet</p>'
     figure, of_what = not_done(summary.saved_share)
     line = f"<b>{many(summary.photos)}</b> · <span><b>{figure}</b> {of_what}</span>"
+    if len(summary.exits) == 1:
+        line = f"<b>{many(summary.photos)}</b> · <span>all at full depth: this model has no exit modules yet</span>"
     if race is not None:
         line += f' · <span title="{date(race.at)}"><b>{times(race.speedup)}</b> as fast, measured</span>'
     return f'{TITLE}<p class="headline">{line}</p>'
@@ -34,21 +36,32 @@ def suggestions(examples: Sequence[str], history: Sequence[str]) -> str:
     return "".join(rows)
 
 
-def bar(status: str = "", links: str = "", share: str = "") -> str:
+def bar(status: str = "", links: str = "", share: str = "", own: bool = False) -> str:
     """The line over a ranking: what has become of it, and what can be taken away; its place is kept free.
 
     Args:
         status, links: HTML.
         share: the end of an address that opens this ranking again, where strangers may.
+        own: the photos may be deleted: several can be chosen for that.
     """
     copy = f'<button type="button" data-event="share" data-share="{escape(share)}">Copy link</button>' if share else ""
-    return f'<div class="answer"><p role="status">{status or "&nbsp;"}</p><span>{links}{copy}</span></div>'
+    choose = chosen = ""
+    if own:
+        choose = '<button type="button" data-event="choose">Select</button>'
+        chosen = (
+            '<span class="choice" hidden><button type="button" data-event="all">All on show</button>'
+            '<button type="button" data-event="discard" disabled>Delete</button>'
+            '<button type="button" data-event="choose">Cancel</button></span>'
+        )
+    doing = f"<span>{links}{copy}{choose}</span>{chosen}"
+    return f'<div class="answer"><p role="status">{status or "&nbsp;"}</p>{doing}</div>'
 
 
 LOOKING_AGAIN = '<span class="busy">Looking again at photos whose place is in doubt …</span>'
 
 
 FIRST_ANSWER = "Answered from what is indexed: no photo was looked at again."
+UNASKED = "The gallery’s photos, in the order they came."
 PICTURED = " Your picture took one full encoding, which this gallery’s account counts."
 
 

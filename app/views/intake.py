@@ -1,11 +1,12 @@
 """Photos on their way into a gallery, and what became of them."""
 
+from collections.abc import Sequence
 from html import escape
 
 from app.strip import Drawing
 from app.views.results import Address, card
 from app.views.words import duration, in_line, percent, photos_word
-from engine.catalog import IngestReport, Progress
+from engine.catalog import IngestReport, Progress, Skipped
 
 
 def encoding(
@@ -32,23 +33,33 @@ def waiting(title: str, place: int) -> str:
     return _progress(title, in_line(place), None, "")
 
 
-def report(done: IngestReport, gallery: str, stopped: bool = False) -> str:
-    """What became of the files of one upload; one that was stopped keeps what was done."""
+def report(done: IngestReport, gallery: str) -> str:
+    """What became of the files of one upload."""
     lines = [f"<b>{done.added}</b> {photos_word(done.added)} added to “{escape(gallery)}”"]
-    if stopped:
-        lines.insert(0, "Stopped")
     if done.added:
         lines.append(f"{done.images_per_second:.1f} a second, {percent(1 - done.mean_macs_share)} of the work saved")
     if done.duplicates:
         lines.append(f"{done.duplicates} {'was' if done.duplicates == 1 else 'were'} here already")
-    skipped = ""
-    if done.skipped:
+    return _account(" · ".join(lines), bool(done.added), done.skipped)
+
+
+def stopped(added: int, skipped: Sequence[Skipped], gallery: str) -> str:
+    """What an upload that was stopped had done until then: it stays."""
+    line = f"Stopped: <b>{added}</b> {photos_word(added)} added to “{escape(gallery)}” so far, and kept"
+    return _account(line, bool(added), skipped)
+
+
+def _account(line: str, some: bool, skipped: Sequence[Skipped]) -> str:
+    """A line, a way to the photos where there are some, and the files that were left out."""
+    show = '<p class="actions"><button type="button" data-event="show">Show the gallery</button></p>' if some else ""
+    listed = ""
+    if skipped:
         rows = "".join(
-            f"<li><span>{escape(skip.file)}</span><span>{escape(skip.reason)}</span></li>" for skip in done.skipped
+            f"<li><span>{escape(skip.file)}</span><span>{escape(skip.reason)}</span></li>" for skip in skipped
         )
-        files = "file was" if len(done.skipped) == 1 else "files were"
-        skipped = f"<h3>{len(done.skipped)} {files} left out</h3><ul tabindex=0>{rows}</ul>"
-    return f'<div class="report" role="status"><p>{" · ".join(lines)}</p>{skipped}</div>'
+        files = "file was" if len(skipped) == 1 else "files were"
+        listed = f"<h3>{len(skipped)} {files} left out</h3><ul tabindex=0>{rows}</ul>"
+    return f'<div class="report" role="status"><p>{line}</p>{show}{listed}</div>'
 
 
 def _progress(title: str, words: str, progress: Progress | None, note: str) -> str:

@@ -1,6 +1,6 @@
 """The selected photo: how it went through the encoder, and what more could be asked of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 
 from app.attribution import Attribution
@@ -53,20 +53,22 @@ def panel(
     )
 
 
-def fit(query: str, similarities: Sequence[float], exit: int) -> str:
+def fit(query: str, similarities: Sequence[float], exit: int, reached: Collection[int]) -> str:
     """How similar a photo and a query are at every exit, up to full depth.
 
-    Args: exit: the one that the photo left at, 1-based.
+    Args:
+        exit: the one that the photo left at, 1-based.
+        reached: those that it has come by.
     """
     top = max(*similarities, 0.01)
     rows = "".join(
-        f'<li class="{"here" if number == exit else "on" if number < exit else "off"}"><span>exit {number}</span>'
+        f'<li class="{"here" if number == exit else "on" if number in reached else "off"}"><span>exit {number}</span>'
         f'<i style="--part:{max(similarity, 0) / top:.3f}"></i><b>{similarity:.2f}</b></li>'
         for number, similarity in enumerate(similarities, start=1)
     )
     return (
         f'<h3>Similarity to “{escape(query)}” at each exit</h3><ol class="fit">{rows}</ol>'
-        '<p class="aside">Beyond its exit the bars are hollow: that work was done for this answer only.</p>'
+        '<p class="aside">Hollow are exits that it never came by: that work was done for this answer only.</p>'
     )
 
 

@@ -5,7 +5,7 @@ from html import escape
 
 from app.pictures import Size
 from app.strip import Drawing, strip
-from app.views.words import described, many, percent, saved
+from app.views.words import described, percent, saved
 from engine.catalog import Deepened, Hit, Photo
 from engine.relevance import closeness
 
@@ -45,16 +45,13 @@ def results(
     if cards[standing:]:
         rest = "".join(cards[standing:])
         parts.append(f'<ol class="grid faint" start="{standing + 1}" aria-label="Less alike">{rest}</ol>')
-    if more:
-        parts.append(f'<button type="button" class="more" data-event="more">Show {more} more</button>')
-    return "".join(parts)
+    return "".join([*parts, _more(more)])
 
 
 def shelf(photos: Sequence[Photo], drawing: Drawing, address: Address, more: int = 0) -> str:
-    """A gallery's photos when nothing is asked; `more` of them are not shown."""
+    """A gallery's photos when nothing is asked; `more` of them come when they are asked for."""
     cards = "".join(card(photo, drawing, address) for photo in photos)
-    rest = f'<p class="aside">and {many(more)} more: type what to look for</p>' if more else ""
-    return f'<ol class="grid" aria-label="Photos of this gallery">{cards}</ol>{rest}'
+    return f'<ol class="grid" aria-label="Photos of this gallery">{cards}</ol>{_more(more)}'
 
 
 def card(
@@ -79,6 +76,10 @@ def card(
         f'<span class="numbers">{similarity}<span>exit {photo.exit}/{photo.exits}</span>'
         f"<span>{saved(photo)}</span></span></button></li>"
     )
+
+
+def _more(count: int) -> str:
+    return f'<button type="button" class="more" data-event="more">Show {count} more</button>' if count else ""
 
 
 def _similarity(hit: Hit, best: float) -> str:

@@ -32,12 +32,13 @@ ALL = {
     "headline": head.headline(SUMMARY, RACE),
     "suggestions": head.suggestions(["red + car", EVIL], [EVIL]),
     "bar": head.bar("words", "", f"?q={EVIL}"),
+    "own bar": head.bar("words", own=True),
     "refined": head.refined(Refinement([], (DEEPENED,), 30, 100, 0.4), [DEEPENED]),
     "results": results.results([Hit(1, 0.34, BAD)], DRAWING, address, 1, 3, {7: DEEPENED}),
     "shelf": results.shelf([BAD], DRAWING, address, more=3),
     "panel": photo.panel(
         replace(BAD, phrases=(((EVIL, 0.5),), ((EVIL, 0.5), (EVIL, 0.1)))),
-        DRAWING, [0.2, 0.7], address, True, CREDIT, photo.fit(EVIL, [0.1, 0.2, 0.3], 2), own=True,
+        DRAWING, [0.2, 0.7], address, True, CREDIT, photo.fit(EVIL, [0.1, 0.2, 0.3], 2, range(1, 3)), own=True,
     ),
     "outcome": photo.deepened(3, 1, 30, 100),
     "figures": depths.figures(SUMMARY, RACE),
@@ -54,6 +55,7 @@ ALL = {
     "present nothing": present.present(replace(SUMMARY, name=EVIL), DRAWING, None, None, "", [], address),
     "encoding": intake.encoding(EVIL, Progress(3, 10, (BAD,)), 1.5, DRAWING, address, EVIL),
     "report": intake.report(IngestReport(1, 1, (Skipped(EVIL, EVIL),), 1.0, 1.0, 0.7), EVIL),
+    "stopped": intake.stopped(1, [Skipped(EVIL, EVIL)], EVIL),
     "note": notes.note(EVIL, EVIL),
     "problem": notes.problem(EVIL),
     "said": notes.said(EVIL),
@@ -174,8 +176,9 @@ class TestPhoto:
         assert "Delete" not in panel(PHOTO, [0.2, 0.7])
         assert "Delete" in ALL["panel"]
 
-    def test_similarities_are_drawn_up_to_its_exit_filled_and_hollow_beyond(self) -> None:
-        html = photo.fit("otter", [0.1, 0.2, 0.4], 2)
+    def test_similarities_are_filled_at_exits_that_it_came_by_alone(self) -> None:
+        assert '"off"><span>exit 1<' in photo.fit("otter", [0.1, 0.2, 0.4], 2, [2]), "a pass that was left out"
+        html = photo.fit("otter", [0.1, 0.2, 0.4], 2, range(1, 3))
         assert re.findall(r'<li class="(\w+)">', html) == ["on", "here", "off"]
         assert re.findall(r"--part:([\d.]+)", html) == ["0.250", "0.500", "1.000"]
 
@@ -280,6 +283,13 @@ class TestIntake:
         assert "2 files were left out" in said
         assert "notes.jpgnot a picture (it is text)" in said
         assert "half.jpgcut short" in said
+
+    def test_one_that_was_stopped_names_what_was_left_out_until_then(self) -> None:
+        said = text(intake.stopped(1, [Skipped("half.jpg", "cut short")], "Holidays"))
+        assert "Stopped: 1 photo added to “Holidays” so far, and kept" in said
+        assert "1 file was left out" in said
+        assert "half.jpgcut short" in said
+        assert "data-event" not in intake.stopped(0, [], "Holidays"), "there is nothing to show"
 
 
 @pytest.mark.parametrize(
