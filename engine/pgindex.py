@@ -5,6 +5,7 @@ is gone. A graph holds half-precision vectors of one model, of all collections; 
 """
 
 import hashlib
+import logging
 import time
 import zlib
 from collections.abc import Sequence
@@ -12,9 +13,10 @@ from threading import Lock, Thread
 
 import numpy as np
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from engine.database import in_a_sentence
+from engine.postgres import WAIT, reason
 
 KIND = "halfvec"  # of the graph's vectors: half the bytes of `vector`, and the same photos are found
 EXACT = 20_000  # vectors of a collection up to which every one is compared
@@ -22,6 +24,8 @@ RECOUNT_SECONDS = 60.0  # a count of more than those is as old as that at most
 M, BUILT_WITH = 16, 128  # neighbours of a vector, and candidates for them as the graph is built
 LOOKED_AT, MOST = 200, 1000  # least candidates of a search, and pgvector's limit
 SCANNED = 100_000  # vectors that a search looks at where a filter leaves it short
+
+log = logging.getLogger(__name__)
 
 
 class PgIndex:
@@ -54,7 +58,7 @@ class PgIndex:
         """Count what there is; a collection that has become large has its model's graph built meanwhile."""
         if len(self) > EXACT and time.monotonic() - self._counted < RECOUNT_SECONDS:
             return
-        rows = text(f"SELECT count(*) FROM encodings WHERE {self._mine}")
+        rows = text("SELECT count(*) FROM encodings WHERE collection_id = :collection")  # they are all of one model
         with in_a_sentence(self._engine), self._engine.connect() as connection:
             self._count = connection.scalar(rows, {"collection": self._collection_id}) or 0
             self._counted = time.monotonic()
@@ -101,10 +105,10 @@ class PgIndex:
                     self.ready = True
                 finally:
                     connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
-                    connection.exec_driver_sql("RESET lock_timeout")
-        except DBAPIError:
-            # Searches go on exactly; the next count begins anew.
-            self.ready = False
+                    connection.exec_driver_sql(f"SET lock_timeout = '{WAIT}'")
+        except SQLAlchemyError as error:
+            said = reason(error) if isinstance(error, DBAPIError) else str(error)
+            log.warning("The search graph %s was not built (%s); photos are compared one by one.", self.graph, said)
 
     def _start(self) -> None:
         """Build in the background: searches compare every vector meanwhile."""
@@ -125,6 +129,7 @@ class PgIndex:
             "hnsw.iterative_scan = relaxed_order",
             f"hnsw.ef_search = {min(max(LOOKED_AT, wanted), MOST)}",
             f"hnsw.max_scan_tuples = {max(SCANNED, 2 * wanted)}",
+            "hnsw.scan_mem_multiplier = 8",  # of work_mem, by default 4 MB: room for as many as that
             "enable_sort = off",  # a graph gives them in order; all of them would have to be sorted
         ):
             connection.exec_driver_sql(f"SET LOCAL {setting}")

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, event, text
 from engine import pgindex as pgindex_module
 from engine.index import VectorIndex
 from engine.pgindex import PgIndex
+from engine.postgres import WAIT
 from engine.ranking import lifted_query
 from engine.store import EncodingRow, ImageRow, ModelStamp, Store
 
@@ -132,13 +133,13 @@ class TestGraph:
 
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(pgindex_module, "EXACT", 500)
+        monkeypatch.setattr(pgindex_module, "EXACT", 250)
         monkeypatch.setattr(PgIndex, "_start", PgIndex.build)  # not in a thread: the test looks at what it made
         monkeypatch.setattr(pgindex_module, "RECOUNT_SECONDS", 0.0)
 
     @pytest.fixture
     def large(self, store: Store, small: None) -> Filled:
-        return Filled(store, "large", 1500)
+        return Filled(store, "large", 800)
 
     def test_nearly_all_of_the_best_are_found_with_their_true_scores(self, engine: Engine, large: Filled) -> None:
         index, hits = index_of(engine, large.id), 0
@@ -167,9 +168,9 @@ class TestGraph:
         assert f"Index Scan using {index.graph}" in plan, plan
 
     def test_a_collection_beside_larger_ones_gets_all_it_asks_for(self, store: Store, engine: Engine) -> None:
-        for name in ("one", "another", "a third one"):
-            Filled(store, name, 1200)
-        mine = Filled(store, "mine", 501)
+        for name in ("another", "a third one"):
+            Filled(store, name, 600)
+        mine = Filled(store, "mine", 251)
         index = index_of(engine, mine.id)
         assert index.ready
         hits = 0
@@ -191,7 +192,7 @@ class TestGraph:
 
     def test_another_model_has_a_graph_of_its_own(self, store: Store, engine: Engine, large: Filled) -> None:
         stamp = ModelStamp("other", "c" * 64, "it's" * 16, exits=EXITS, full_macs=100)
-        other = Filled(store, "other", 600, stamp)
+        other = Filled(store, "other", 300, stamp)
         first, second = index_of(engine, large.id), index_of(engine, other.id, stamp)
         assert first.graph != second.graph
         assert found(second, other.vectors[4], 5) == other.best(other.vectors[4], 5)
@@ -206,6 +207,17 @@ class TestGraph:
         again.catch_up(None)
         assert again.ready
         assert found(again, large.vectors[3], 3)[0] == large.ids[3]
+
+    def test_a_graph_that_cannot_be_built_is_said_so_and_all_are_compared(
+        self, engine: Engine, large: Filled, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(pgindex_module, "M", 1)  # pgvector takes 2 to 100
+        index = index_of(engine, large.id)
+        assert not index.ready
+        assert "was not built (value 1 out of bounds" in caplog.text
+        assert found(index, large.vectors[3], 10) == large.best(large.vectors[3], 10)
+        with engine.connect() as connection:
+            assert connection.scalar(text("SHOW lock_timeout")) == WAIT
 
     def test_processes_that_build_at_once_build_one(self, engine: Engine, large: Filled) -> None:
         indexes = [PgIndex(engine, large.id, STAMP.key, DIM, TOLD) for _ in range(3)]

@@ -21,7 +21,7 @@ def test_sizes_are_measured() -> None:
 
 @pytest.mark.usefixtures("cluster")  # which fails, or skips, where there is no PostgreSQL
 def test_searches_in_postgresql_are_measured() -> None:
-    searches, graphs = postgres.run(3000)
+    searches, graphs = postgres.run(1500)
     assert [row["graph of"] for row in graphs] == ["vector", "halfvec"]
     assert graphs[1]["graph, bytes a vector"] < graphs[0]["graph, bytes a vector"]
     assert searches[0]["recall@10"] == "1.0000"

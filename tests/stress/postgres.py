@@ -21,7 +21,7 @@ from tests.stress.size import STAMP, durations
 
 DIM, LATENT, EXITS = 512, 48, 6
 TOLD = [(0.80, 0.05), (0.85, 0.04), (0.88, 0.03), (0.92, 0.02), (0.96, 0.01), (1.0, 0.0)]
-QUERIES, K = 200, 10
+QUERIES, K = 100, 10
 SETTINGS = {"shared_buffers": "1GB", "maintenance_work_mem": "2GB", "autovacuum": "on"}
 # Collections by id, and the share of the vectors that each holds.
 SHARES = {1: 0.7, 2: 0.29, 3: 0.01}
