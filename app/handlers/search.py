@@ -151,7 +151,16 @@ class Search:
             visit.photo = visit.hits[0].photo.id
         summary = self._context.access.gallery(visit.gallery, visit)
         found = self._found(visit, summary, head.refined(refinement, list(visit.deepened.values())) + aside)
-        return found._replace(panel=gr.skip()) if kept else found
+        return found._replace(panel=self._selected(visit, summary)) if kept else found
+
+    def _selected(self, visit: Visit, summary: GallerySummary) -> Any:
+        """The panel of the photo that the visitor has selected meanwhile: drawn anew where it has gone deeper since."""
+        context = self._context
+        if visit.photo not in visit.deepened:
+            return gr.skip()
+        chosen = context.catalog.photo(visit.photo)
+        credit, own = context.credit(chosen), context.access.owns(summary, visit)
+        return photo.panel(chosen, context.drawing, gates_of(chosen), context.address, True, credit, own=own)
 
     def _wanted(self, visit: Visit) -> int:
         return max(POOL, (visit.unfolded + 1) * PAGE)

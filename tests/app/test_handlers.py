@@ -94,6 +94,17 @@ class TestSearch:
         assert "data-again" in after.grid
         assert 'class="on new"' in after.grid
 
+    def test_a_photo_selected_meanwhile_is_drawn_as_deep_as_its_query_has_sent_it(
+        self, search: Search, visit: Visit, catalog: Catalog
+    ) -> None:
+        answers = search.searched("red + green", True, visit)
+        next(answers)
+        visit.photo = visit.hits[1].photo.id
+        (refined,) = answers
+        assert visit.photo in visit.deepened, "the case must send it deeper"
+        assert "exit 3 of 3" in refined.panel
+        assert f'data-photo="{visit.photo}"' in refined.panel
+
     def test_what_was_folded_away_comes_back(self, search: Search, visit: Visit) -> None:
         grid = found(search.searched("blue", False, visit)).grid
         assert grid.count('class="hit"') == 1
