@@ -218,16 +218,14 @@ def doors(api: Api) -> None:
     for name in ("search", "galleries", "explain"):
         gr.api(getattr(api, name), api_name=name, concurrency_limit=8)
     gr.api(api.compare, api_name="compare", concurrency_limit=1)
-    with gr.Row(visible=False):  # the part that checks where files come from
-        files = gr.File(file_count="multiple", label="files")
+    with gr.Row(visible=False):  # the part that checks where files come from; one, for assistants cannot send a list
+        file = gr.File(label="file")
         gallery, visitor, report = (
             gr.Textbox("", label="gallery"),
             gr.Textbox("", label="visitor"),
             gr.JSON(label="report"),
         )
-        gr.Button().click(
-            api.add_photos, [files, gallery, visitor], report, api_name="add_photos", concurrency_limit=40
-        )
+        gr.Button().click(api.add_photos, [file, gallery, visitor], report, api_name="add_photos", concurrency_limit=40)
 
 
 def launch_options(context: Context, pictures: Pictures) -> dict[str, Any]:

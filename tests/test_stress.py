@@ -1,8 +1,10 @@
 """The long runs of tests/stress, with small counts."""
 
+import asyncio
+
 import pytest
 
-from tests.stress import fuzz, kill, postgres, size
+from tests.stress import fuzz, kill, load, postgres, size
 
 
 def test_hostile_files_end_in_a_result_or_a_reason() -> None:
@@ -26,3 +28,10 @@ def test_searches_in_postgresql_are_measured() -> None:
     assert graphs[1]["graph, bytes a vector"] < graphs[0]["graph, bytes a vector"]
     assert searches[0]["recall@10"] == "1.0000"
     assert min(float(str(row["recall@10"])) for row in searches) >= 0.97
+
+
+def test_many_visitors_get_their_own_answers() -> None:
+    *_, crowd = asyncio.run(load.run(many=4, seconds=5, photos=8, searches=5))
+    assert crowd["searches"] > 4
+    assert crowd["photos"] >= 4 * load.UPLOAD
+    assert (crowd["errors"], crowd["foreign"]) == (0, 0)

@@ -1,6 +1,5 @@
 """What programs may ask of the page over HTTP, and assistants as tools: named, typed, the rest is private."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -76,11 +75,11 @@ class Api:
             for summary in found
         ]
 
-    def add_photos(self, files: Sequence[str] | None, gallery: str, visitor: str = "") -> dict[str, Any]:
-        """Encode photos, or the photos in ZIP and tar archives, and keep them in a gallery.
+    def add_photos(self, file: str | None, gallery: str, visitor: str = "") -> dict[str, Any]:
+        """Encode a photo, or all photos in a ZIP or tar archive, and keep them in a gallery.
 
         Args:
-            files: the files, at most 200 MB each.
+            file: a picture or an archive, at most 200 MB.
             gallery: its name; a new name makes a new gallery.
             visitor: on a public host, the token that an earlier call gave; empty to begin as a new visitor.
         Returns: gallery, added, duplicates, skipped (file and reason of each), macs_share (mean, of those added) and
@@ -89,11 +88,11 @@ class Api:
         try:
             visit = self._visit(visitor, new=True)
             name = clean_name(str(gallery))[:LONGEST_NAME].strip()
-            if not files or not str(gallery).strip():
-                raise BadCall("Say which files, and the name of a gallery for them.")
-            paths = [sent(file) for file in files]
+            if not file or not str(gallery).strip():
+                raise BadCall("Say which file, and the name of a gallery for it.")
+            path = sent(file)
             into = self._context.access.make(name, visit)
-            report = take_in(paths, lambda uploads: self._context.ingest(into, uploads, visit))
+            report = take_in([path], lambda uploads: self._context.ingest(into, uploads, visit))
         except EngineError as error:
             raise gr.Error(str(error), print_exception=False) from error
         return {

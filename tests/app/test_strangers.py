@@ -272,14 +272,14 @@ class TestOverHttp:
         photo = tmp_path / "dog.png"
         photo.write_bytes(png("yellow"))
         one, other = Client(address, verbose=False), Client(address, verbose=False)
-        report = one.predict([handle_file(str(photo))], "Holiday", "", api_name="/add_photos")
+        report = one.predict(handle_file(str(photo)), "Holiday", "", api_name="/add_photos")
         token = report["visitor"]
         (hit,) = one.predict("yellow", "Holiday", 5, token, api_name="/search")
         assert [g["name"] for g in one.predict(token, api_name="/galleries")] == ["Holiday", "Demo gallery"]
-        again = one.predict([handle_file(str(photo))], "Holiday", token, api_name="/add_photos")
+        again = one.predict(handle_file(str(photo)), "Holiday", token, api_name="/add_photos")
         assert (again["duplicates"], again["visitor"]) == (1, token)
 
-        stranger = other.predict([handle_file(str(photo))], "Mine", "", api_name="/add_photos")["visitor"]
+        stranger = other.predict(handle_file(str(photo)), "Mine", "", api_name="/add_photos")["visitor"]
         assert stranger != token
         for shown in ("", stranger, "x" * 43, token[:-1]):
             for call in (

@@ -68,7 +68,7 @@ def connected(address: str, seconds: float = 300.0) -> Client:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return Client(address, verbose=False)
+            return Client(address, verbose=False, httpx_kwargs={"timeout": 120.0})
         except Exception:  # whatever the client raises while nothing listens yet
             if time.monotonic() > deadline:
                 raise
@@ -139,12 +139,12 @@ class Visitor:
         self._sent += 1
         path = self._folder / f"{self._prefix}{self._sent}.zip"
         sent = archive(path, f"{self._prefix}{self._sent}-", UPLOAD, self._draw)
-        report = self._timed("upload", [handle_file(str(sent))], "Mine", self._token, api_name="/add_photos")
+        report = self._timed("upload", handle_file(str(sent)), "Mine", self._token, api_name="/add_photos")
         sent.unlink()
         if report is not None:
             self._token = self._token or report["visitor"]
             self._account.photos += report["added"]
-            self._see(report["visitor"] == self._token and report["added"] == UPLOAD)
+            self._see(report["visitor"] == self._token and report["added"] + report["duplicates"] == UPLOAD)
 
     def search(self) -> None:
         """Search one's own gallery, or the demo's, or look at what there is."""
@@ -238,7 +238,7 @@ async def run(many: int, seconds: float, photos: int, searches: int = SEARCHES) 
             quiet = asked(client, lambda done: done == searches)
 
             other = connected(address)
-            job = other.submit([handle_file(str(many_photos))], "Many", "", api_name="/add_photos")
+            job = other.submit(handle_file(str(many_photos)), "Many", "", api_name="/add_photos")
             began = time.monotonic()
             beside = await in_thread(asked, client, lambda done: done and job.done())
             indexing = time.monotonic() - began

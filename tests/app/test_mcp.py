@@ -1,0 +1,87 @@
+"""`python app.py --mcp`, started for real, and its tools called as an assistant calls them."""
+
+import ast
+import asyncio
+import base64
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+if "CI" not in os.environ:
+    pytest.importorskip("mcp", reason="pip install 'gradio[mcp]'")
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def address(home: Path) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    here = {"TGEM_HOME": str(home), "GRADIO_SERVER_PORT": str(port)}
+    page = subprocess.Popen([sys.executable, "app.py", "--mcp"], cwd=ROOT, env={**os.environ, **here})
+    address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 300
+    try:
+        while True:
+            assert page.poll() is None, "app.py stopped before it served"
+            assert time.monotonic() < deadline, "app.py did not serve"
+            try:
+                if httpx.get(f"{address}/health").json().get("demo") == "ready":
+                    break
+            except httpx.TransportError:
+                pass
+            time.sleep(0.2)
+        yield address
+    finally:
+        page.terminate()
+        page.wait(30)
+
+
+def test_an_assistant_finds_the_tools_and_uses_them(address: str, png: Callable[..., bytes]) -> None:
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    picture = "data:image/png;base64," + base64.b64encode(png("yellow")).decode()
+
+    async def talk() -> tuple[Any, list[Any]]:
+        async with (
+            streamablehttp_client(f"{address}/gradio_api/mcp/") as (incoming, outgoing, _),
+            ClientSession(incoming, outgoing) as session,
+        ):
+            await session.initialize()
+            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+            answers = [
+                await session.call_tool(name, given)
+                for name, given in [
+                    ("search", {"text": "a dog", "gallery": "", "k": 3, "visitor": ""}),
+                    ("add_photos", {"file": picture, "gallery": "From an assistant", "visitor": ""}),
+                    ("galleries", {"visitor": ""}),
+                    ("search", {"text": "a dog", "gallery": "nowhere", "k": 3, "visitor": ""}),
+                ]
+            ]
+            return tools, answers
+
+    tools, (found, added, galleries, refused) = asyncio.run(talk())
+    assert sorted(tools) == ["add_photos", "compare", "explain", "galleries", "search"]
+    assert all(tool.description for tool in tools.values())
+    assert set(tools["search"].inputSchema["properties"]) == {"text", "gallery", "k", "visitor"}
+    assert tools["search"].inputSchema["properties"]["text"]["description"].startswith("what the photo shows")
+    assert [hit["rank"] for hit in told(found)] == [1, 2, 3]
+    assert (told(added)["added"], told(added)["skipped"]) == (1, [])
+    assert "From an assistant" in [gallery["name"] for gallery in told(galleries)]
+    assert refused.isError
+    assert 'There is no gallery "nowhere"' in refused.content[0].text
+
+
+def told(answer: Any) -> Any:
+    """What a tool gave back, which Gradio writes as Python does."""
+    assert not answer.isError, answer
+    return ast.literal_eval(answer.content[0].text)
