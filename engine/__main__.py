@@ -7,8 +7,12 @@ on stderr and exit code 2. Heavy imports stand inside the commands that need the
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,7 +23,9 @@ from engine.progress import ProgressLine
 
 if TYPE_CHECKING:
     from engine.catalog import Catalog, GuideTexts, Hit, IngestReport, Refinement
+    from engine.cluster import Cluster
     from engine.encoder import Encoder
+    from engine.upload import Upload
 
 
 class Commands(TyperGroup):
@@ -64,13 +70,23 @@ Random = typer.Option("--random-weights", help="Give the architecture NAME weigh
 
 @cli.command()
 def index(
-    folder: Annotated[Path, typer.Argument(help="Folder of photos; folders below it are read too.")],
+    folder: Annotated[
+        str, typer.Argument(help="Folder of photos, or a URI as s3://BUCKET/FOLDER; what is below is read too.")
+    ],
     gallery: Annotated[
         str | None, typer.Option(help="Gallery to add to; made if new.", show_default="the folder's name")
     ] = None,
     budget: Annotated[float | None, Budget] = None,
     guide_texts: Annotated[Path | None, Guides] = None,
     only: Annotated[bool, Only] = False,
+    on: Annotated[
+        str | None,
+        typer.Option(help="`ray` encodes on a Ray cluster of this machine, ray://HEAD:PORT on one that runs."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --on: encoders.", show_default="one for each GPU, or for every 4 cores"),
+    ] = None,
     model: Annotated[str | None, Model] = None,
     random_weights: Annotated[bool, Random] = False,
     as_json: Json = False,
@@ -80,21 +96,33 @@ def index(
     A photo whose bytes are already in the gallery is not encoded again. A file that cannot be read is named with the
     reason, and the others go on. Stopping half-way (Ctrl-C) keeps every finished batch: run it again to go on.
     """
-    from engine.catalog import folder_uploads
+    if on is not None and on.partition("://")[0] != "ray":
+        raise typer.BadParameter("--on takes ray, or ray://HEAD:PORT.")
+    if workers is not None and on is None:
+        raise typer.BadParameter("--workers says how many encode on a cluster; name that with --on.")
+    from engine.ingest import encode_here
 
-    uploads = folder_uploads(folder)
+    uploads, name = listed(folder)
     guides = own_guides(guide_texts, only)
     catalog = open_catalog(model, random_weights)
-    collection = catalog.open_collection(gallery or folder.resolve().name or "gallery")
-    with ProgressLine("photos") as line:
+    with ExitStack() as context:
+        cluster = context.enter_context(cluster_at(on, workers, model, random_weights)) if on is not None else None
+        collection = catalog.open_collection(gallery or name)
+        line = context.enter_context(ProgressLine("photos"))
         report = catalog.ingest(
             collection,
             uploads,
             budget=budget,
             on_progress=lambda progress: line.show(progress.done, progress.total),
             guides=guides,
+            encode=cluster or encode_here,
         )
-    tell(report, as_json, index_sentence(report))
+    if cluster is None:
+        tell(report, as_json, index_sentence(report))
+    else:
+        busy = round(cluster.busy.utilisation, 3)
+        sentence = f"{index_sentence(report)} {cluster.busy.workers} workers, busy {busy:.0%} of the time."
+        tell(report, as_json, sentence, {"utilisation": busy})
 
 
 @cli.command()
@@ -381,6 +409,28 @@ def open_catalog(model: str | None = None, random_weights: bool = False) -> Cata
     return Catalog(Store.open(), encoder=lambda: chosen_encoder(model, random_weights))
 
 
+def listed(place: str) -> tuple[list[Upload], str]:
+    """The files at a folder or URI, and what a gallery of them is called; raises FolderMissing, PyarrowMissing."""
+    from engine.uris import is_uri, uri_uploads
+
+    if is_uri(place):
+        return uri_uploads(place), PurePosixPath(place.partition("://")[2]).name or "gallery"
+    from engine.intake import folder_uploads
+
+    return folder_uploads(Path(place)), Path(place).resolve().name or "gallery"
+
+
+def cluster_at(
+    address: str, workers: int | None, model: str | None, random_weights: bool
+) -> AbstractContextManager[Cluster]:
+    """A Ray cluster whose workers load the encoder that the options name; raises RayMissing, ClusterUnreachable."""
+    from engine.cluster import on_ray
+    from engine.encoder import load_encoder
+    from engine.sources import named
+
+    return on_ray(address, partial(load_encoder, named(model, random_weights)), workers)
+
+
 def chosen_encoder(model: str | None, random_weights: bool) -> Encoder:
     """The encoder that the options name, the shipped one without any."""
     from engine.encoder import load_encoder
@@ -414,12 +464,15 @@ def own_guides(file: Path | None, only: bool) -> GuideTexts | None:
     return GuideTexts(tuple(own_guide_texts(file)), only)
 
 
-def tell(report: IngestReport, as_json: bool, sentence: str) -> None:
-    """Say what became of photos: the skipped ones on stderr, the rest on stdout."""
+def tell(report: IngestReport, as_json: bool, sentence: str, more: Mapping[str, float] = MappingProxyType({})) -> None:
+    """Say what became of photos: the skipped ones on stderr, the rest on stdout.
+
+    Args: more: figures for programs, beside those of the report.
+    """
     for skipped in report.skipped:
         say(f"skipping {printable(skipped.file)}: {skipped.reason}")
     if as_json:
-        write_json(asdict(report))
+        write_json(asdict(report) | dict(more))
     else:
         typer.echo(sentence)
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from engine.cost import count_macs
 from engine.errors import EngineError
 from engine.fusion import fuse_for_inference
+from engine.square import Square
 from engine.towers import WORKS, Step, Tower, cut, kind_of
 
 TEXTS = 64  # run at once: a tower that pads to 77 tokens needs half a gigabyte for a few hundred
@@ -39,10 +40,13 @@ class Backbone:
         self.device = torch.device("cpu")
         self.mean = torch.tensor(preprocess["mean"]).view(3, 1, 1)
         self.std = torch.tensor(preprocess["std"]).view(3, 1, 1)
-        self.resize_mode = str(preprocess.get("resize_mode") or "shortest")
-        self.fill = int(preprocess.get("fill_color") or 0)
         bilinear = preprocess.get("interpolation") == "bilinear"
-        self.resampling = Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC
+        self.square = Square(
+            self.size,
+            str(preprocess.get("resize_mode") or "shortest"),
+            int(preprocess.get("fill_color") or 0),
+            Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC,
+        )
         visual: Any = self.model.visual
         tower = cut(visual)
         if tower is None:
@@ -113,22 +117,6 @@ class Backbone:
     def normalise(self, pixels: Tensor) -> Tensor:
         """(B, 3, S, S) uint8 to float32 as the tower takes it."""
         return (pixels.float() / 255 - self.mean) / self.std
-
-    def preprocess(self, picture: Image.Image) -> Image.Image:
-        """An RGB picture of any shape to the model's square, as open_clip's own transform does it."""
-        side = self.size
-        if self.resize_mode == "squash":
-            return picture.resize((side, side), self.resampling)
-        if self.resize_mode == "longest":
-            scale = side / max(picture.size)
-            fitted = picture.resize([max(1, round(n * scale)) for n in picture.size], self.resampling)
-            square = Image.new("RGB", (side, side), (self.fill,) * 3)
-            square.paste(fitted, ((side - fitted.width) // 2, (side - fitted.height) // 2))
-            return square
-        short = min(picture.size)
-        fitted = picture.resize([side if n == short else int(side * n / short) for n in picture.size], self.resampling)
-        left, top = (round((n - side) / 2) for n in fitted.size)
-        return fitted.crop((left, top, left + side, top + side))
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Tensor:

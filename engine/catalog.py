@@ -15,7 +15,8 @@ from engine.decoder import decode
 from engine.encoders import Encoders, guides_of, stamp_of
 from engine.errors import EngineError
 from engine.forecast import Forecast
-from engine.intake import KEPT_SIDE, Decoded, Skipped, decoded_batches, folder_uploads, uploads_of
+from engine.ingest import Encoded, Encoding, Known, encode_here
+from engine.intake import KEPT_SIDE, Skipped, folder_uploads, uploads_of
 from engine.outlook import Outlooks, place
 from engine.query import DROPPED, QueryRejected, embed, parse
 from engine.ranking import Ranking, Rankings, read
@@ -46,9 +47,6 @@ from engine.store import (
 from engine.upload import Upload, file_upload
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from engine.batch import Encoding
     from engine.encoder import Encoder  # torch comes with it, and most calls need neither
 
 # What a page or a command line needs of the engine, in one place.
@@ -179,6 +177,7 @@ class Catalog:
         budget: float | None = None,
         on_progress: Callable[[Progress], object] | None = None,
         guides: GuideTexts | None = None,
+        encode: Encoding = encode_here,
     ) -> IngestReport:
         """Take files into a collection, batch by batch; a finished batch stays whatever happens later.
 
@@ -186,6 +185,7 @@ class Catalog:
             budget: mean MACs share to aim at; by default the collection's last one, or else the encoder's own.
             on_progress: told after every batch; what it raises stops the ingest.
             guides: its owner's guide texts, which it remembers; by default those that it remembers already.
+            encode: where they are decoded and encoded; by default in this process.
         Raises: GalleryMissing, ModelChanged, GuidesDiffer, StoreUnusable; a bad file is a line in the report instead.
         """
         collection = self._store.collection(collection_id)
@@ -205,10 +205,9 @@ class Catalog:
         files = list(uploads)
         done = added = macs = 0
         skipped: list[Skipped] = []
-        is_known = partial(self._store.has_image, collection_id)
-        for batch, pixels in decoded_batches(files, is_known, encoder.preprocess, encoder.send):
-            fresh = [outcome for outcome in batch if isinstance(outcome, Decoded)]
-            rows = self._encode(collection_id, encoder, aim, fresh, pixels) if pixels is not None else []
+        known = Known(partial(self._store.has_image, collection_id), partial(self._store.content_hashes, collection_id))
+        for batch in encode(files, known, encoder, aim):
+            rows = self._keep(collection_id, encoder, [made for made in batch if isinstance(made, Encoded)])
             done += len(batch)
             added += len(rows)
             macs += sum(row.encoding.macs_index for row in rows)
@@ -416,23 +415,14 @@ class Catalog:
     def _deepening(self, encoder: "Encoder", candidates: Sequence[Candidate]) -> Deepening:
         return Deepening(encoder, candidates, self._store.picture_path, self._store.kept_map)
 
-    def _encode(
-        self,
-        collection_id: int,
-        encoder: "Encoder",
-        budget: float | None,
-        photos: list[Decoded],
-        pixels: "np.ndarray | Tensor",
-    ) -> list[ImageRow]:
-        """Encode a batch and store it in one transaction; returns the rows that are new."""
-        encodings = encoder.encode(pixels) if budget is None else encoder.encode(pixels, budget)
-        rows = [_row(photo, encoding) for photo, encoding in zip(photos, encodings, strict=True)]
-        pictures = {photo.content_hash: photo.jpeg for photo in photos}
-        maps = {
-            photo.content_hash: encoding.map.pack()
-            for photo, encoding in zip(photos, encodings, strict=True)
-            if encoding.map is not None
-        }
+    def _keep(self, collection_id: int, encoder: "Encoder", made: Sequence[Encoded]) -> list[ImageRow]:
+        """Store a batch in one transaction; returns the rows that are new."""
+        found = {each.photo.content_hash: each for each in made}  # a photo may come twice where many encode at once
+        if not found:
+            return []
+        rows = [_row(each) for each in found.values()]
+        pictures = {content_hash: each.photo.jpeg for content_hash, each in found.items()}
+        maps = {content_hash: each.map for content_hash, each in found.items() if each.map is not None}
         return self._store.add(collection_id, stamp_of(encoder), rows, pictures, maps)
 
     def _summary(self, row: CollectionRow) -> GallerySummary:
@@ -459,7 +449,8 @@ class Catalog:
         )
 
 
-def _row(photo: Decoded, encoding: "Encoding") -> ImageRow:
+def _row(made: Encoded) -> ImageRow:
+    photo = made.photo
     return ImageRow(
         content_hash=photo.content_hash,
         name=photo.name,
@@ -467,7 +458,7 @@ def _row(photo: Decoded, encoding: "Encoding") -> ImageRow:
         height=photo.height,
         bytes=photo.file_bytes,
         added_at=time.time(),
-        encoding=EncodingRow.of(encoding),
+        encoding=EncodingRow.of(made.encoding),
     )
 
 

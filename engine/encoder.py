@@ -159,9 +159,10 @@ class Encoder:
         """MACs of `resume` (from a map) or `run_to` from one exit to a later one, both 1-based; see `Ladder`."""
         return self.ladder.cost_to(from_exit, to_exit, from_map)
 
-    def preprocess(self, picture: Image.Image) -> np.ndarray:
-        """An RGB picture of any shape to (3, S, S) uint8."""
-        return np.asarray(self.backbone.preprocess(picture)).transpose(2, 0, 1)
+    @property
+    def preprocess(self) -> Callable[[Image.Image], np.ndarray]:
+        """An RGB picture of any shape to (3, S, S) uint8; apart from the encoder, so that it can be done elsewhere."""
+        return self.backbone.square.pixels
 
     @TURNS.turn(ANSWER)
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:

@@ -70,7 +70,7 @@ def decoded_batches(
     def make(start: int) -> tuple[list[Outcome], Pixels | None]:
         outcomes: list[Outcome] = []
         for upload in uploads[start : start + BATCH]:
-            outcome = _decode(upload, lambda key: key in seen or is_known(key), preprocess)
+            outcome = decode_upload(upload, lambda key: key in seen or is_known(key), preprocess)
             if isinstance(outcome, Decoded):
                 seen.add(outcome.content_hash)
             outcomes.append(outcome)
@@ -107,9 +107,10 @@ def folder_uploads(folder: Path) -> list[Upload]:
     return [upload for path, name in zip(paths, names, strict=True) for upload in uploads_of(path, name)]
 
 
-def _decode(
+def decode_upload(
     upload: Upload, is_known: Callable[[str], bool], preprocess: Callable[[Image.Image], np.ndarray]
 ) -> Outcome:
+    """Read, hash and decode one upload; never raises for a bad file. Args: as for `decoded_batches`."""
     try:
         data = upload.read()
         content_hash = hashlib.sha256(data).hexdigest()

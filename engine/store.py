@@ -283,6 +283,11 @@ class Store:
         with self._read() as session:
             return session.scalar(wanted) is not None
 
+    def content_hashes(self, collection_id: int) -> list[str]:
+        """The content hashes of all images of a collection, in no order."""
+        with self._read() as session:
+            return list(session.scalars(select(ImageRow.content_hash).where(ImageRow.collection_id == collection_id)))
+
     def add(
         self,
         collection_id: int,

@@ -101,6 +101,7 @@ class FakeEncoder:
     identity: FakeIdentity = field(default_factory=FakeIdentity)
     batches: list[int] = field(default_factory=list)  # photos in each batch encoded so far
     visits: list[tuple[int, int, int]] = field(default_factory=list)  # photos, from exit (0: anew) and to exit of each
+    precision: str = "float32"
     haze: float = 0.0  # grey that is mixed into every colour
     guide_texts: tuple[str, ...] = ("a colour", "a thing")
     dim: int = 3

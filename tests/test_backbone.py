@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,12 +16,11 @@ from tests import tiny
     ("mode", "left", "right"), [("squash", "red", "blue"), ("shortest", "black", "black"), ("longest", "red", "blue")]
 )
 def test_resize_modes_keep_or_cut_the_sides_of_a_wide_photo(mode: str, left: str, right: str) -> None:
-    model = tiny.backbone("vit")
-    model.resize_mode = mode
+    square = replace(tiny.backbone("vit").square, mode=mode)
     photo = Image.new("RGB", (300, 100), "black")
     photo.paste("red", (0, 0, 80, 100))
     photo.paste("blue", (220, 0, 300, 100))
-    seen = model.preprocess(photo)
+    seen = square.picture(photo)
     assert seen.size == (32, 32)
     colours = {"red": (255, 0, 0), "blue": (0, 0, 255), "black": (0, 0, 0)}
     assert seen.getpixel((1, 16)) == colours[left]
@@ -35,7 +36,7 @@ def test_preprocessing_is_open_clips_own(mode: str, interpolation: str) -> None:
     theirs = image_transform_v2(PreprocessCfg(**config), is_train=False)
     noise = np.random.default_rng(0).integers(0, 256, (75, 118, 3), np.uint8)
     for photo in (Image.fromarray(noise), Image.fromarray(noise.transpose(1, 0, 2).copy())):
-        pixels = np.asarray(ours.preprocess(photo)).transpose(2, 0, 1)
+        pixels = ours.square.pixels(photo)
         seen = ours.normalise(torch.from_numpy(pixels.copy())[None])[0]
         torch.testing.assert_close(seen, theirs(photo), atol=1e-6, rtol=0)
 
@@ -64,4 +65,4 @@ def test_text_embeddings_do_not_depend_on_the_texts_beside_them() -> None:
 
 def test_preprocess_gives_bytes_not_floats() -> None:
     model = tiny.backbone("vit")
-    assert np.asarray(model.preprocess(Image.new("RGB", (40, 20)))).dtype == np.uint8
+    assert model.square.pixels(Image.new("RGB", (40, 20))).dtype == np.uint8

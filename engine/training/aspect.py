@@ -1,6 +1,7 @@
 """Squash, cut or pad: which way of making a photo square finds photos of every shape best."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def resize_modes(data: Path, model: str | None = None) -> list[dict[str, Any]]:
     own = own_queries()
     rows = []
     for mode in MODES:
-        encoder.backbone.resize_mode = mode
+        encoder.backbone.square = replace(encoder.backbone.square, mode=mode)
         places = np.concatenate(
             [_ranks(encoder, data / "gallery_open" / "images", names), _ranks(encoder, GALLERY, own)]
         )

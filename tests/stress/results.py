@@ -1,28 +1,57 @@
-"""Figures of the long runs, kept in one JSON file, and the page of tables that is made of it."""
+"""Figures of the long runs, kept in JSON files, and the pages of tables that are made of them."""
 
 import json
 import os
 import platform
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parents[2] / "docs" / "results"
-FIGURES, PAGE = FOLDER / "robustness.json", FOLDER / "robustness.md"
-HEAD = """# Robustness, measured
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of tables, and the file of the figures that it is made of."""
+
+    name: str  # of both files
+    head: str
+
+    @property
+    def figures(self) -> Path:
+        return FOLDER / f"{self.name}.json"
+
+    @property
+    def text(self) -> Path:
+        return FOLDER / f"{self.name}.md"
+
+
+ROBUSTNESS = Page(
+    "robustness",
+    """# Robustness, measured
 
 Written by `python -m tests.stress.NAME`; each part says which, on which machine and when. The tests run the same code
 with smaller counts.
-"""
+""",
+)
+SCALE = Page(
+    "scale",
+    """# Past one machine, measured
+
+Written by `python -m tests.stress.scale FOLDER`; each part says on which machine and when. What follows from it for
+larger collections: [docs/scale.md](../scale.md).
+""",
+)
 
 
-def keep(name: str, title: str, sentence: str, rows: list[dict[str, Any]]) -> None:
+def keep(name: str, title: str, sentence: str, rows: list[dict[str, Any]], page: Page = ROBUSTNESS) -> None:
     """Put a run's table in the place of its last one.
 
     Args:
         name: of the module; sentence: what was done and what had to hold; rows: one a line, all with the same keys.
     """
-    figures = json.loads(FIGURES.read_text("utf-8")) if FIGURES.is_file() else {}
+    figures = read(page)
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
     figures[name] = {
         "title": title,
@@ -31,8 +60,14 @@ def keep(name: str, title: str, sentence: str, rows: list[dict[str, Any]]) -> No
         "date": date.today().isoformat(),
         "rows": rows,
     }
-    FIGURES.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    PAGE.write_text(HEAD + "".join(_part(key, figures[key]) for key in sorted(figures)), encoding="utf-8")
+    page.figures.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    page.text.write_text(page.head + "".join(_part(key, figures[key]) for key in sorted(figures)), encoding="utf-8")
+
+
+def read(page: Page) -> dict[str, Any]:
+    """The figures of a page, by the name of each part."""
+    found: dict[str, Any] = json.loads(page.figures.read_text("utf-8")) if page.figures.is_file() else {}
+    return found
 
 
 def _part(name: str, part: dict[str, Any]) -> str:
