@@ -331,3 +331,28 @@ def test_closed_exits_along_the_depth_cost_nothing() -> None:
     encoder = tiny.encoder("efficientnet", opens=LADDER)
     assert encoder.exit_macs(())[-1] == encoder.full_macs + tiny.DIM * len(tiny.GUIDES)
     assert encoder.exit_macs((2, 3))[-1] > encoder.exit_macs((2,))[-1] > encoder.exit_macs(())[-1]
+
+
+@pytest.mark.parametrize("kind", ["vit", "efficientnet"])
+def test_an_encoder_that_has_moved_gives_what_it_gave(kind: str) -> None:
+    """To "cpu:0", which is another name of the same place: all that is copied and sent on a move is, and runs."""
+    encoder = tiny.encoder(kind, opens=LADDER if kind == "efficientnet" else ())
+    photos = tiny.pixels(24, encoder.backbone.size)
+    before = encoder.encode(photos, MIDDLE)
+    place = torch.device("cpu", 0)
+    encoder.to(place)
+    assert (encoder.device, encoder.backbone.device, encoder.precision) == (place, place, "float32")
+    after = encoder.encode(encoder.send(list(photos)), MIDDLE)
+    assert [e.exit for e in after] == [e.exit for e in before]
+    for one, other in zip(after, before, strict=True):
+        np.testing.assert_allclose(one.vector, other.vector, atol=1e-6)
+        np.testing.assert_allclose(one.gates, other.gates, atol=1e-6)
+    assert {e.macs for e in after} == {e.macs for e in before}
+    shallow = [e for e in after if e.map is not None]
+    if shallow:
+        exit = shallow[0].exit
+        maps = [e.map for e in shallow if e.exit == exit]
+        rows = [row for row, e in enumerate(after) if e.map is not None and e.exit == exit]
+        visits = encoder.resume(maps, exit, encoder.exits)
+        straight = encoder.encode_to(photos[rows], encoder.exits)
+        np.testing.assert_allclose([v.vector for v in visits], straight, atol=1e-5)

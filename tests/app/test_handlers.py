@@ -407,7 +407,9 @@ class TestSelection:
         demo.start().join()
         context = Context(catalog, Comparison(store, catalog), demo, pictures.address)
         visit = Visit(gallery=demo.id)
-        assert "went all the way" in found(Search(context).searched("red", True, visit)).panel
+        shown = found(Search(context).searched("red", True, visit))
+        assert "went all the way" in shown.panel
+        assert "at full depth: this model has no exit modules yet" in shown.headline
         assert "Where photos leave" in Galleries(context, Search(context)).whole(0.75, visit).histogram
 
 
