@@ -28,3 +28,7 @@ def test_the_plan_is_written_between_its_markers_and_again(tmp_path: Path) -> No
     plan.put(page, "one\n")
     plan.put(page, "two\n")
     assert page.read_text(encoding="utf-8") == f"before\n{plan.START}\ntwo\n{plan.END}\nafter\n"
+
+
+def test_the_plan_in_the_docs_is_what_the_measured_figures_give() -> None:
+    assert plan.tables(plan.measured(), plan.Prices()) in plan.PAPER.read_text(encoding="utf-8")
