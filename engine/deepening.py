@@ -96,11 +96,14 @@ def deepen(
     exits, costs = exits.copy(), costs.astype(np.float64)
     spent = np.zeros(len(expected))
     taken: list[Looks] = []
-    going = np.arange(len(expected))  # queries that still look
+    able = _able(costs, spreads)
+    going = np.arange(len(expected) if len(able) else 0)  # queries that still look
     while len(going):
-        gains = mended(expected[going], deviations[going], exits[going], spreads, k) / costs[going]  # (Q, M, E)
-        queries, places, targets = _round(gains, costs[going], limit - spent[going], worth)
-        queries = going[queries]
+        prices = costs[going][..., able]  # (Q, M, T)
+        floor = worth * prices.min(2, initial=np.inf)
+        mends = mended(expected[going], deviations[going], exits[going], spreads, k, able, floor)
+        queries, places, targets = _round(mends / prices, prices, limit - spent[going], worth)
+        queries, targets = going[queries], able[targets]
         for target in np.unique(targets).tolist():
             these = targets == target
             who, where = queries[these], places[these]
@@ -134,21 +137,48 @@ def _round(gains: np.ndarray, costs: np.ndarray, left: np.ndarray, worth: float)
     return queries, places, targets[queries, places]
 
 
-def mended(expected: np.ndarray, deviations: np.ndarray, exits: np.ndarray, spreads: np.ndarray, k: int) -> np.ndarray:
+def _able(costs: np.ndarray, spreads: np.ndarray) -> np.ndarray:
+    """(T,) The exits that a look may go to: some candidate can be run there, and none that tells more costs less."""
+    found = [k for k in range(len(spreads)) if np.isfinite(costs[..., k]).any()]
+
+    def is_beaten(k: int) -> bool:
+        return any(spreads[j] < spreads[k] and (costs[..., j] <= costs[..., k]).all() for j in found)
+
+    return np.array([k for k in found if not is_beaten(k)], np.int64)
+
+
+def mended(
+    expected: np.ndarray,
+    deviations: np.ndarray,
+    exits: np.ndarray,
+    spreads: np.ndarray,
+    k: int,
+    targets: np.ndarray,
+    floor: np.ndarray,
+) -> np.ndarray:
     """How many wrong places a look at each candidate at each exit would mend, the first place counted `FIRST` times.
 
-    Args: as for `deepen`.
-    Returns: (Q, M, E); 0 for an exit that the candidate has passed, or that would tell nothing new.
+    Args:
+        expected, deviations, exits, spreads, k: as for `deepen`.
+        targets: (T,) exits that are looked at.
+        floor: (Q, M) wrong places; a candidate on which no more than that hang is passed over.
+    Returns: (Q, M, T); 0 for an exit that the candidate has passed, or that would tell nothing new.
     """
-    deeper = np.arange(len(spreads)) > exits[..., None]
-    left = np.where(deeper, np.minimum(spreads, deviations[..., None]), deviations[..., None])  # (Q, M, E)
-    total = np.zeros(left.shape)
+    wrong = []  # for the page and for its first place: weight, gaps, doubts, probability of a wrong place as it is
     for best, weight in ((k, 1.0), (1, FIRST)):
         edges, doubts = edge(expected, deviations, best)
         gaps = np.abs(expected - edges)
-        before = _tail(gaps, np.hypot(deviations, doubts))
-        total += weight * (before[..., None] - _wrong_after(gaps, deviations, left, doubts))
-    return np.maximum(total, 0)
+        wrong.append((weight, gaps, doubts, _tail(gaps, np.hypot(deviations, doubts))))
+    open = np.nonzero(sum(weight * before for weight, _, _, before in wrong) > floor)
+    deeper = targets > exits[open][:, None]
+    own = deviations[open]
+    left = np.where(deeper, np.minimum(spreads[targets], own[:, None]), own[:, None])  # (N, T)
+    total = np.zeros(left.shape)
+    for weight, gaps, doubts, before in wrong:
+        total += weight * (before[open][:, None] - _wrong_after(gaps[open], own, left, doubts[open]))
+    found = np.zeros((*expected.shape, len(targets)))
+    found[open] = np.maximum(total, 0)
+    return found
 
 
 def edge(expected: np.ndarray, deviations: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -170,7 +200,7 @@ def edge(expected: np.ndarray, deviations: np.ndarray, k: int) -> tuple[np.ndarr
 
 
 def _wrong_after(gaps: np.ndarray, deviations: np.ndarray, left: np.ndarray, doubts: np.ndarray) -> np.ndarray:
-    """(Q, M, E) Probability of a wrong place after a look that leaves a deviation, the mean over what it may show."""
+    """(..., T) Probability of a wrong place after a look that leaves a deviation, the mean over what it may show."""
     moves = np.sqrt(np.maximum(deviations[..., None] ** 2 - left**2, 0))  # of the expected score, by the look
     remaining = np.hypot(left, doubts[..., None])
     return sum(

@@ -14,6 +14,7 @@ from engine.encoder import Encoder, load_encoder
 from engine.exits import SHUFFLED, FittedExits, load_variants
 from engine.metrics import recall
 from engine.querying import Index
+from engine.tgem import HEAD
 from engine.training.captions import DataMissing, Example, read_captions
 from engine.training.features import Features, collect, pixels_of
 
@@ -31,7 +32,7 @@ TOP_M = (5, 7, 10, 12, 14, 17, 20, 24, 30, 40, 50)  # how many a query runs deep
 WORTHS = (0.25, 0.2, 0.17, 0.14, 0.1)  # what a look must be worth where doubt decides
 SCHEDULES = ((20, 5), (20, 10), (30, 10), (30, 15), (50, 15), (50, 20))  # photos to the middle, and on to the end
 DEALS = 20  # of random exits
-ACCOUNTS = (0.2, 0.35, DEFAULT_BUDGET)  # budgets whose galleries are asked a thousand times
+ACCOUNTS = (0.2, 0.35, DEFAULT_BUDGET)  # budgets of the ablations with queries, and of galleries asked a thousand times
 DEEPEST_INDEX = 0.7  # MACs share above which an index leaves queries little to look at again
 TIMED, TIMES = 64, 3  # photos of a measurement of speed, and how often each is timed
 
@@ -109,7 +110,7 @@ def _rows_at(bench: Bench, wanted: Container[str], column: int, budget: float) -
         for middle, first, second, refined in _schedules(index):
             about = {"middle": middle + 1, "first": first, "second": second}
             yield row("schedule", budget, dealt.macs_share, refined | about)
-    if "ablation" in wanted:
+    if "ablation" in wanted and budget in ACCOUNTS:
         refined = index.by_worth(WORTH)
         by_rank = index.by_rank(round(refined["deepened_per_query"]))
         yield row("ablation:rank-only", budget, dealt.macs_share, by_rank)
@@ -120,7 +121,10 @@ def _rows_at(bench: Bench, wanted: Container[str], column: int, budget: float) -
 def _schedules(index: Index) -> Iterator[tuple[int, int, int, Row]]:
     """Fixed stage-by-stage schedules: some of the best to an exit in the middle, fewer of them to the end."""
     stands = int(np.bincount(index.exits).argmax())
-    middles = [k for k in range(stands + 1, index.encoder.exits - 1) if index.spreads[k] < index.spreads[stands]]
+    middles: list[int] = []
+    for k in sorted(range(stands + 1, index.encoder.exits - 1), key=lambda k: index.onward[stands, k]):
+        if index.spreads[k] < min(index.spreads[[stands, *middles]]):  # one that costs more and tells less is none
+            middles.append(k)
     for middle in middles:
         for first, second in SCHEDULES:
             yield middle, first, second, index.by_schedule(middle, first, second)
@@ -138,7 +142,7 @@ def _variant_rows(bench: Bench, name: str, fitted: FittedExits) -> Iterator[Row]
     for column, budget in enumerate(BUDGET_GRID):
         dealt = policies.tgem(encoder, bench.features, column)
         yield row(policy, budget, dealt.macs_share, bench.found(dealt.exits) | about)
-        if dealt.macs_share <= DEEPEST_INDEX:
+        if budget in ACCOUNTS:
             refined = Index(encoder, bench.features, dealt.exits).by_worth(WORTH) | about | {"worth": WORTH}
             yield row(f"{policy}+deepen", budget, dealt.macs_share, refined)
 
@@ -150,7 +154,11 @@ def smaller_inputs(bench: Bench, examples: Sequence[Example], wanted: Container[
         if size >= encoder.backbone.size or not encoder.backbone.reads_any_size:
             continue
         say(f"smaller inputs: {size} px")
-        vectors = np.concatenate([encoder.read_at(batch, size) for batch in pixels_of(encoder, examples)])
+        own = next((k for k, exit in enumerate(encoder.modules.exits) if (exit.stage, exit.size) == (HEAD, size)), None)
+        if own is not None:  # a pass of the ladder
+            vectors = bench.vectors[:, own]
+        else:
+            vectors = np.concatenate([encoder.read_at(batch, size) for batch in pixels_of(encoder, examples)])
         share = sum(encoder.backbone.measure(size)[0]) / encoder.full_macs
         found = bench.found_by(vectors)
         if "small-input" in wanted:

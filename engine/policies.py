@@ -61,7 +61,7 @@ class Rule:
         owner = val.owner.numpy()
         for open in _sequences(encoder):
             clues, share = _clues(name, encoder, val, open), _share(encoder, open)
-            for level in [*np.unique(np.quantile(clues, np.linspace(0, 1, 33))).tolist(), np.inf]:
+            for level in [*np.unique(np.quantile(clues, np.linspace(0, 1, 17))).tolist(), np.inf]:
                 dealt = _by_clue(clues, open, share, level, encoder.exits)
                 mixed = scores[:, np.arange(len(dealt.exits)), dealt.exits]
                 found = sum(at_ranks(own_ranks(mixed, owner)).values())

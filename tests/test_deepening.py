@@ -15,7 +15,8 @@ def eighths(*numbers: float) -> np.ndarray:
 
 
 def gains(expected: np.ndarray, deviations: np.ndarray, k: int) -> np.ndarray:
-    return mended(expected, deviations, np.zeros(expected.shape, int), SPREADS, k)[0]
+    everything = np.arange(3), np.zeros(expected.shape)
+    return mended(expected, deviations, np.zeros(expected.shape, int), SPREADS, k, *everything)[0]
 
 
 def test_the_edge_is_the_best_score_of_the_others_that_counts() -> None:
@@ -36,7 +37,7 @@ def test_a_candidate_at_full_depth_has_nothing_to_mend() -> None:
 
 def test_a_look_at_an_exit_that_was_passed_mends_nothing() -> None:
     exits = np.array([[1, 1, 1]])
-    found = mended(eighths(5, 4, 3), np.full((1, 3), 1 / 16), exits, SPREADS, 2)[0]
+    found = mended(eighths(5, 4, 3), np.full((1, 3), 1 / 16), exits, SPREADS, 2, np.arange(3), np.zeros((1, 3)))[0]
     assert (found[:, :2] == 0).all()
     assert (found[:, 2] > 0).all()
 
@@ -146,3 +147,31 @@ def test_only_the_last_exit_is_exact() -> None:
     table = calibrations(3)
     assert [(c.slope, c.offset, c.deviation) for c in table] == [(1, 0, 0.06), (1, 0, 0.06), (1, 0, 0)]
     assert calibrations(1) == (EXACT,)
+
+
+def test_candidates_on_which_less_hangs_than_a_look_is_worth_are_passed_over() -> None:
+    expected, deviations, exits = eighths(6, 5, 4, 1), np.full((1, 4), 1 / 16), np.zeros((1, 4), int)
+    every = mended(expected, deviations, exits, SPREADS, 2, np.arange(3), np.zeros((1, 4)))
+    some = mended(expected, deviations, exits, SPREADS, 2, np.arange(3), np.full((1, 4), 0.3))
+    assert ((some == 0) | (some == every)).all()
+    assert (every[some == 0] < 0.3).all()
+    assert (some == 0).any()
+
+
+def test_an_exit_that_another_one_beats_is_not_looked_at() -> None:
+    spreads = np.array([1 / 8, 1 / 16, 3 / 32, 0.0])  # the third tells less than the second, for more
+    costs = np.array([np.inf, 0.4, 0.6, 1.0])
+    onward = np.full((4, 4), np.inf)
+    looks = deepen(
+        Reading(eighths(5, 5, 5, 4), np.full((1, 4), 1 / 8)),
+        np.zeros((1, 4), int),
+        np.broadcast_to(costs, (1, 4, 4)),
+        onward,
+        spreads,
+        2,
+        20.0,
+        lambda queries, places, target: Reading(np.full(len(places), 0.5), np.full(len(places), spreads[target])),
+        0.01,
+    )
+    assert len(looks.exits)
+    assert 2 not in looks.exits
