@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import gradio as gr
 import httpx
 import pytest
 from gradio_client import Client, handle_file
@@ -116,7 +117,7 @@ def test_the_handlers_ask_first(context: Context, ann: Visit, stranger: Visit, c
             list(galleries.deleted(False, stranger)),
             selection.explained(stranger),
             selection.deepened(stranger),
-            selection.discarded(stranger),
+            list(galleries.discarded(gr.EventData(None, {"photos": str(photo.id)}), stranger)),
             list(Budget(context).applied(1.0, stranger)),
             list(Fitting(context).fitted(stranger)),
         ],
