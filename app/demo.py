@@ -35,6 +35,7 @@ class Demo:
         table = folder / "ATTRIBUTION.md"
         self.credits = attributions(table) if table.is_file() else {}
         self.ids = [catalog.open_collection(NAME, kind="demo")]  # the last one counts; a page may still show one before
+        self.stored = bool(catalog.photos(self.id, limit=1))  # by an earlier start
         self.began = 0.0  # monotonic seconds: when the first photo went to the encoder
         self.progress: Progress | None = None
         self.problem: str | None = None  # a sentence, when it cannot be encoded
@@ -92,4 +93,4 @@ class Demo:
     def _tell(self, now: Progress, line: ProgressLine) -> None:
         if now.latest:  # at later starts there is nothing to tell
             line.show(now.done, now.total)
-        self.progress = now
+            self.progress = now

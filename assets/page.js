@@ -74,6 +74,7 @@ element.addEventListener("click", (event) => {
   if (!name) return;
   if (button.matches("#grid .hit") && choosing()) return tick([button], button.getAttribute("aria-pressed") !== "true");
   if (button.matches(".hit")) mark(button);
+  if (name === "more" && choosing()) kept = ticked().map((hit) => hit.dataset.photo);
   button.classList.toggle("waiting", !button.matches(".hit") && name !== "present"); // until its part is drawn anew
   trigger(name, { ...button.dataset });
 });
@@ -90,9 +91,17 @@ element.addEventListener("keydown", (event) => {
 });
 
 let running = false; // photos are on their way into a gallery
+let kept = null; // photos that were ticked when more were asked for
+
+function redrawn() {
+  if (!kept) return choose(false);
+  tick(hitsOnShow(), false);
+  tick(hitsOnShow().filter((hit) => kept.includes(hit.dataset.photo)), true);
+  kept = null;
+}
 
 watch("value", () => {
-  if (element.closest("#grid") && choosing()) choose(false);
+  if (element.closest("#grid") && choosing()) redrawn();
   const begun = Boolean(element.querySelector(".encoding"));
   if (begun && !running && element.closest("#account")) element.scrollIntoView({ block: "nearest" });
   running = begun;

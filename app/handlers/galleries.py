@@ -22,6 +22,8 @@ MOST_AT_ONCE = 5_000  # photos to delete
 LINKS = 20  # published galleries that a browser is believed to remember
 GALLERY = "Gallery"  # the title of its tab
 FIRST_START = "Encoding the demo gallery"
+LATER_START = "Loading the encoder"
+LATER_START_NOTE = "The demo gallery is stored already: the first answer comes in a few seconds."
 FIRST_START_NOTE = "Once only: later starts reuse what is stored. Each photo leaves the encoder as soon as it can."
 
 
@@ -226,6 +228,8 @@ class Galleries:
     def _encoding_demo(self) -> str:
         demo = self._context.demo
         now = demo.progress
+        if demo.stored and now is None:
+            return intake.loading(LATER_START, LATER_START_NOTE)
         drawing = self._context.drawing if now else None
         seconds = time.monotonic() - demo.began
         return intake.encoding(FIRST_START, now, seconds, drawing, self._context.address, FIRST_START_NOTE)

@@ -24,16 +24,16 @@ def headline(summary: GallerySummary, race: Race | None) -> str:
 
 
 def suggestions(examples: Sequence[str], history: Sequence[str]) -> str:
-    """Queries to try, and those of this visit, as buttons."""
-    rows = []
-    for title, queries in (("Try", examples), ("Earlier", history)):
+    """Queries of this visit, and queries to try, as buttons: one line, so that the page below it never moves."""
+    parts = []
+    for title, queries in (("Earlier", history), ("Try", examples)):
         if queries:
             buttons = "".join(
                 f'<button type="button" data-event="again" data-query="{escape(query)}">{escape(query)}</button>'
                 for query in queries
             )
-            rows.append(f'<div class="examples"><span>{title}</span>{buttons}</div>')
-    return "".join(rows)
+            parts.append(f"<span>{title}</span>{buttons}")
+    return f'<div class="examples">{"".join(parts)}</div>' if parts else ""
 
 
 def bar(status: str = "", links: str = "", share: str = "", own: bool = False) -> str:

@@ -28,6 +28,11 @@ def encoding(
     return _progress(title, words, progress, note) + grid
 
 
+def loading(title: str, words: str) -> str:
+    """What photos are to be encoded or searched with is not there yet."""
+    return _progress(title, words, None, "")
+
+
 def waiting(title: str, place: int) -> str:
     """Photos that wait for others' to be done; 1 is the next place in line."""
     return _progress(title, in_line(place), None, "")

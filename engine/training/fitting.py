@@ -1,5 +1,6 @@
 """Fitting exits to a frozen model, from the feature cache."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -134,7 +135,7 @@ def calibrate(modules: ExitModules, pooled: Sequence[Tensor], way: Course) -> li
         for _ in range(40):
             middle = (low + high) / 2
             low, high = (middle, high) if share(middle) > budget else (low, middle)
-        prices.append(float(torch.tensor(high).exp()))
+        prices.append(math.exp(high))
     return prices
 
 
@@ -151,12 +152,12 @@ def choose_plans(modules: ExitModules, features: Features, ways: Sequence[Course
     def quality(plan: Plan) -> float:
         way = next(way for way in ways if way.open == plan.open)
         chosen = torch.tensor([*way.open, features.vectors.shape[1] - 1])[
-            way.exits(modules, features.pooled, float(torch.tensor(plan.price).log()))
+            way.exits(modules, features.pooled, math.log(plan.price))
         ]
         found = recall(features.vectors[many, chosen].numpy(), texts, owner)
         return sum(found["t2i"].values())
 
-    everyone = float(torch.tensor(HIGHEST_LOG_PRICE).exp())  # leaves at the first exit asked
+    everyone = math.exp(HIGHEST_LOG_PRICE)  # leaves at the first exit asked
     plans = []
     for column, budget in enumerate(BUDGET_GRID):
         met = [(way, prices[column]) for way, prices in zip(ways, priced, strict=True)]
