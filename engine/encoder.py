@@ -23,6 +23,7 @@ from engine.fusion import fuse_for_inference
 from engine.guidance import content_distribution, read_guide_texts, statistics
 from engine.hub import HubUnreachable, fetch_exits
 from engine.ladder import Ladder
+from engine.memory import keep_freed_memory
 from engine.phrasebook import embedded
 from engine.reading import GATE_MACS, described, described_macs, relations
 from engine.sources import Loaded, load_model
@@ -277,8 +278,11 @@ class Encoder:
         run.leave(torch.ones(len(run.rows), dtype=torch.bool), k, vectors, state, pooled)
 
     def _input(self, pixels: np.ndarray | Tensor, size: int) -> Tensor:
-        """(B, 3, S, S) uint8 to what the tower takes, made smaller for a pass over a smaller input."""
-        photos = torch.from_numpy(np.ascontiguousarray(pixels)) if isinstance(pixels, np.ndarray) else pixels
+        """(B, 3, S, S) uint8 to what the tower takes, made smaller for a pass over a smaller input.
+
+        The photos' order in memory is kept: colours side by side, as pictures are decoded, suits convolutions best.
+        """
+        photos = torch.from_numpy(pixels) if isinstance(pixels, np.ndarray) else pixels
         return self.backbone.normalise(send(smaller(photos, size), self.device))
 
     def _steps(self) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
@@ -499,6 +503,7 @@ def load_encoder(model: str | None = None, precision: str | None = None, exits: 
         exits: whether to look for exit weights; without them every photo runs to full depth.
     Raises: ModelUnreadable, HubUnreachable, HubMissing.
     """
+    keep_freed_memory()
     loaded = load_model(model)
     backbone, guide_texts = loaded.backbone, read_guide_texts()
     backbone.to(best_device())

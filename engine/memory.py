@@ -1,8 +1,13 @@
 """How much memory this machine has to give, and how much this process took."""
 
+import ctypes
 import resource
 import sys
 from pathlib import Path
+
+# Names of glibc's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
+KEPT = 2**30  # bytes
 
 
 def available_memory() -> int | None:
@@ -25,6 +30,19 @@ def forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
         return
+
+
+def keep_freed_memory() -> None:
+    """Keep up to a gigabyte of what is freed for what is needed next, where the C library is glibc.
+
+    By itself it gives the features of a stage back to the system when the next stage is done and asks for as much
+    again at once, page by page: that takes half of an encoder's time in float32, and a sixth in bfloat16.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, KEPT)
+        mallopt(M_ARENA_MAX, 1)  # other threads' own heaps would be too small to keep anything
 
 
 def _kilobytes(path: Path, name: str) -> int | None:
