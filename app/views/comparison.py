@@ -56,7 +56,7 @@ def race_result(race: Race | None) -> str:
 
     faster = times(race.speedup) + " as fast" if race.speedup >= 1 else f"{percent(race.speedup)} of the speed"
     return (
-        f'<figure class="race"><figcaption><h2><b>{faster}</b>, measured</h2></figcaption><ol>'
+        f'<figure class="race"><figcaption><h2><b>{faster}</b> measured</h2></figcaption><ol>'
         f"{lane('Stopping early', race.early_per_second)}{lane('Full encoder', race.full_per_second)}"
         f"</ol><p>{date(race.at)} on this machine · the same {many(race.photos)}, one run, interleaved, decoding left "
         f"out on both sides · budget {percent(race.budget)}, {percent(race.macs_share)} of the MACs ran</p></figure>"
