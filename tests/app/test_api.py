@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from gradio.utils import get_upload_folder
 from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 
@@ -17,6 +18,7 @@ from app.handlers.intake import Intake
 from app.handlers.search import Search
 from app.layout import build, launch_options
 from app.pictures import Pictures
+from app.uploads import NotUploaded, sent
 from app.visit import Visit
 from tests.packed import zipped
 
@@ -30,6 +32,13 @@ def address(context: Context, pictures: Pictures) -> Iterator[str]:
     _, address, _ = page.launch(**launch_options(context, pictures), prevent_thread_lock=True)
     yield address
     page.close()
+
+
+def posted(address: str, data: list[Any]) -> str:
+    """What add_photos answers to a call that is made by hand; the client would send a file of its own."""
+    door = f"{address}gradio_api/call/add_photos"
+    event = httpx.post(door, json={"data": data}, timeout=30).json()["event_id"]
+    return httpx.get(f"{door}/{event}", timeout=30).text
 
 
 def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
@@ -85,12 +94,8 @@ def test_a_path_of_the_servers_own_is_no_upload(
 ) -> None:
     secret = tmp_path_factory.mktemp("elsewhere") / "secret.png"
     secret.write_bytes(png("red"))
-    # By hand: the client would send a file of its own.
     for file in ({"path": str(secret)}, {"path": str(secret), "meta": {"_type": "gradio.FileData"}}, str(secret)):
-        call = httpx.post(f"{address}gradio_api/call/add_photos", json={"data": [file, "Mine", ""]}, timeout=30)
-        event = call.json().get("event_id", "")
-        answer = httpx.get(f"{address}gradio_api/call/add_photos/{event}", timeout=30).text
-        assert "event: error" in answer or call.status_code >= 400, answer
+        assert "event: error" in posted(address, [file, "Mine", ""])
     assert secret.exists()
     assert [summary.name for summary in context.catalog.galleries()] == ["Demo gallery"]
     # The page's own handlers, called by hand.
@@ -102,6 +107,19 @@ def test_a_path_of_the_servers_own_is_no_upload(
     ):
         assert "not sent" in str(said)
     assert secret.exists()
+
+
+def test_the_folders_that_hold_what_others_have_sent_are_no_upload(
+    address: str, png: Callable[..., bytes], context: Context
+) -> None:
+    (others,) = httpx.post(f"{address}gradio_api/upload", files={"files": ("secret.png", png("red"))}).json()
+    for folder in (get_upload_folder(), str(Path(others).parent)):
+        file = {"path": folder, "meta": {"_type": "gradio.FileData"}}
+        assert "event: error" in posted(address, [file, "Mine", ""])
+        with pytest.raises(NotUploaded, match="not sent"):
+            sent(folder)
+    assert Path(others).exists()
+    assert [summary.name for summary in context.catalog.galleries()] == ["Demo gallery"]
 
 
 def test_a_database_that_cannot_be_used_is_seen_by_the_host(
