@@ -17,6 +17,7 @@ from app.handlers.intake import Intake
 from app.handlers.photo import Selection
 from app.handlers.search import COMPARE, Search
 from app.health import health_route
+from app.page import Page
 from app.pictures import Pictures
 from app.theme import theme
 from app.transfers import Transfers
@@ -52,7 +53,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
     intake, budgets, compare = Intake(context, search, galleries), Budget(context), Compare(context)
     fitting = Fitting(context)
     # What an interrupted upload leaves in Gradio's cache is gone after a day.
-    with gr.Blocks(title="T-GEM search", analytics_enabled=False, fill_width=True, delete_cache=(DAY, DAY)) as page:
+    with Page(title="T-GEM search", analytics_enabled=False, fill_width=True, delete_cache=(DAY, DAY)) as page:
         visit = gr.State(Visit())
         browser = gr.BrowserState(None, storage_key="tgem", secret=secret)
         with gr.Row(elem_id="head"):

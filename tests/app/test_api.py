@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -120,6 +121,15 @@ def test_the_folders_that_hold_what_others_have_sent_are_no_upload(
             sent(folder)
     assert Path(others).exists()
     assert [summary.name for summary in context.catalog.galleries()] == ["Demo gallery"]
+
+
+def test_nothing_is_fetched_for_who_names_an_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch = AsyncMock()
+    monkeypatch.setattr("gradio.processing_utils.async_ssrf_protected_download", fetch)
+    file = {"path": "https://example.com/a.png", "meta": {"_type": "gradio.FileData"}}
+    for data in ([file, "Mine", ""], [None, file, ""], [None, "Mine", [{"a": file}]]):
+        assert "event: error" in posted(address, data)
+    fetch.assert_not_called()
 
 
 def test_a_database_that_cannot_be_used_is_seen_by_the_host(
