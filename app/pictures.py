@@ -3,12 +3,10 @@
 import hashlib
 import hmac
 import io
-import os
 import secrets
 import time
 from functools import lru_cache
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Literal
 
 from PIL import Image
@@ -18,6 +16,7 @@ from starlette.routing import Route
 
 from engine.catalog import Catalog, Photo
 from engine.errors import EngineError
+from engine.files import write_whole
 
 Size = Literal["grid", "large"]
 GRID_SIDE = 480  # px: a card's width on a sharp screen
@@ -75,10 +74,8 @@ def secret_of(home: Path) -> bytes:
     """The data folder's secret, made at first; addresses stay valid over restarts."""
     path = home / "secret.key"
     if not path.is_file() or path.stat().st_size != SECRET_BYTES:
-        # Renamed into place whole: an empty secret, left by a sudden death, would sign addresses that can be guessed.
-        with NamedTemporaryFile(dir=home, delete=False) as file:  # nobody else may read it
-            file.write(secrets.token_bytes(SECRET_BYTES))
-        os.replace(file.name, path)
+        # An empty secret, left by a sudden death, would sign addresses that can be guessed.
+        write_whole(path, secrets.token_bytes(SECRET_BYTES))
     return path.read_bytes()
 
 
