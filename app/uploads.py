@@ -22,6 +22,10 @@ class NotUploaded(EngineError):
     """A file that a visitor names and has not sent."""
 
 
+class NotTakenIn(EngineError):
+    """The disk does not take what a visitor sent."""
+
+
 def sent(file: str) -> Path:
     """A file that a visitor sent, by its path in Gradio's cache; raises NotUploaded for any other path.
 
@@ -39,21 +43,33 @@ def take_in(files: Sequence[Path], ingest: Callable[[list[Upload]], IngestReport
     Args:
         files: in Gradio's cache, each under its own name.
         ingest: takes in the photos that the files are or hold.
-    Raises what `ingest` raises.
+    Raises NotTakenIn, HomeUnwritable, and what `ingest` raises.
     """
-    _forget_interrupted(home())
-    with TemporaryDirectory(prefix=INCOMING, dir=home()) as folder:
-        # The same file twice in one drop lies in the cache once: it is moved once, and read twice.
-        places = {file: Path(folder, str(number)) for number, file in enumerate(dict.fromkeys(files))}
-        for file, place in places.items():
-            _set_aside(file, place)
-        return ingest([upload for file in files for upload in uploads_of(places[file], clean_name(file.name))])
+    try:
+        _forget_interrupted(home())
+        with TemporaryDirectory(prefix=INCOMING, dir=home()) as folder:
+            # The same file twice in one drop lies in the cache once: it is moved once, and read twice.
+            places = {file: Path(folder, str(number)) for number, file in enumerate(dict.fromkeys(files))}
+            for file, place in places.items():
+                _set_aside(file, place)
+            return ingest([upload for file in files for upload in uploads_of(places[file], clean_name(file.name))])
+    except OSError as error:
+        _forget(files)
+        reason = error.strerror or type(error).__name__
+        raise NotTakenIn(f"What was sent cannot be kept ({reason}); make room on the disk and send it again.") from error
 
 
 def _set_aside(file: Path, place: Path) -> None:
     """Move a file out of the cache, whose files can be asked for by address."""
     with suppress(FileNotFoundError):  # the report names a file that is gone
         shutil.move(file, place)
+
+
+def _forget(files: Sequence[Path]) -> None:
+    """Delete those that are still in the cache."""
+    for file in files:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def _forget_interrupted(folder: Path) -> None:

@@ -1,11 +1,13 @@
 """What happens when a visitor does something."""
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -525,6 +527,20 @@ class TestIntake:
         assert "1 was here already" in account
         assert not list((tmp_path / "cache").iterdir())
         assert not list(home().glob("incoming-*"))
+
+    def test_a_full_disk_is_a_sentence_and_nothing_stays(
+        self,
+        intake: Intake,
+        dropped: Callable[..., list[str]],
+        tmp_path: Path,
+        visit: Visit,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("shutil.move", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+        _, account, stop, *_ = last(intake.uploaded(dropped(red="red"), "Holidays", visit))
+        assert "No space left on device" in account
+        assert not stop["visible"]
+        assert not list((tmp_path / "cache").iterdir())
 
     def test_what_a_killed_upload_left_behind_is_forgotten_after_a_day(
         self, intake: Intake, dropped: Callable[..., list[str]], visit: Visit
