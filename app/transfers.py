@@ -12,6 +12,29 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 HOUR, DAY = 3600.0, 86_400.0  # seconds
 LIMITS = ((HOUR, 2 * 2**30), (DAY, 8 * 2**30))  # bytes in so many seconds; a visitor may keep 1 GB
+SLOTS = 60  # that a stretch of time is counted in: what is kept of an address stays small however often it asks
+
+
+class Window:
+    """The bytes that came in the last so many seconds, to a sixtieth of them."""
+
+    def __init__(self, seconds: float) -> None:
+        self._slot = seconds / SLOTS
+        self._slots: deque[tuple[int, int]] = deque()  # number of the slot, and its bytes
+        self._total = 0
+
+    def total(self, now: float) -> int:
+        """All that still count."""
+        while self._slots and self._slots[0][0] <= now // self._slot - SLOTS:
+            self._total -= self._slots.popleft()[1]
+        return self._total
+
+    def add(self, now: float, size: int) -> None:
+        """Count some more."""
+        slot = int(now // self._slot)
+        before = self._slots.pop()[1] if self._slots and self._slots[-1][0] == slot else 0
+        self._slots.append((slot, before + size))
+        self._total += size
 
 
 class Transfers:
@@ -24,7 +47,8 @@ class Transfers:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app, self._limits, self._clock = app, limits, clock
-        self._sent: dict[str, deque[tuple[float, int]]] = {}  # by address: when, and how many bytes
+        # By address, who sent something last at the end: when that was, and a window for each limit.
+        self._sent: dict[str, tuple[float, list[Window]]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it."""
@@ -37,21 +61,25 @@ class Transfers:
             return PlainTextResponse("Say how long it is (Content-Length).", 411)
         now, address = self._clock(), address_of(scope)
         self._forget(now)
-        sent = self._sent.setdefault(address, deque())
-        for seconds, most in self._limits:
-            if sum(bytes for at, bytes in sent if at > now - seconds) + int(size) > most:
+        _, sent = self._sent.get(address, (now, self._windows()))
+        for window, (seconds, most) in zip(sent, self._limits, strict=True):
+            if window.total(now) + int(size) > most:
                 lately = f"the last {seconds / HOUR:.0f} h"
                 return PlainTextResponse(f"Over {most >> 20} MB came from your address in {lately}; wait a while.", 429)
-        sent.append((now, int(size)))
+        for window in sent:
+            window.add(now, int(size))
+        self._sent.pop(address, None)
+        self._sent[address] = now, sent
         return None
 
+    def _windows(self) -> list[Window]:
+        return [Window(seconds) for seconds, _ in self._limits]
+
     def _forget(self, now: float) -> None:
+        """Drop the addresses that have not sent anything lately."""
         longest = max(seconds for seconds, _ in self._limits)
-        for address, sent in list(self._sent.items()):
-            while sent and sent[0][0] <= now - longest:
-                sent.popleft()
-            if not sent:
-                del self._sent[address]
+        while self._sent and now - next(iter(self._sent.values()))[0] >= longest:
+            del self._sent[next(iter(self._sent))]
 
 
 def address_of(scope: Scope) -> str:

@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app.transfers import HOUR, Transfers, address_of
+from app.transfers import HOUR, SLOTS, Transfers, Window, address_of
 
 
 class Clock:
@@ -52,6 +52,16 @@ def test_what_is_too_much_for_an_hour_or_a_day_is_turned_away(
 
 def test_a_transfer_without_a_length_is_turned_away(visitor: Callable[[str], TestClient]) -> None:
     assert visitor("192.0.2.1").post("/upload", content=iter([b"a"])).status_code == 411
+
+
+def test_what_is_kept_of_an_address_stays_small_however_often_it_asks(clock: Clock) -> None:
+    window = Window(HOUR)
+    for _ in range(3 * 3600):
+        clock.now += 1
+        window.add(clock.now, 2)
+        assert clock.now <= 4600 or abs(window.total(clock.now) - 7200) <= 120
+    assert len(window._slots) <= SLOTS
+    assert window.total(clock.now + HOUR) == 0
 
 
 def test_who_has_not_sent_anything_lately_is_forgotten(clock: Clock) -> None:
