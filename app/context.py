@@ -1,5 +1,6 @@
 """What every handler stands on: the engine, who may see what, and how an encoder is drawn."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,13 +11,17 @@ from app.curve import Curve, curve_of
 from app.demo import Demo
 from app.journal import Journal
 from app.strip import Drawing
+from app.views import notes
 from app.views.results import Address
 from app.visit import Visit
 from app.work import Waiting, Works
 from engine.budget import BUDGET_GRID
 from engine.catalog import Catalog, IngestReport, Photo, Progress, Upload
 from engine.comparison import Comparison
+from engine.errors import HostProblem
 from engine.visitors import Visitors
+
+TROUBLE = "Something is wrong on the machine that serves this page; try again later."
 
 
 @dataclass
@@ -49,6 +54,17 @@ class Context:
             report = self.catalog.ingest(gallery, self.access.within_limits(uploads, visit), on_progress=tell)
             counts.update(added=report.added, skipped=len(report.skipped))
         return report
+
+    def sentence(self, error: Exception) -> str:
+        """What a visitor is told of an error: a stranger nothing of this machine, whose keeper is told instead."""
+        if self.visitors is None or not isinstance(error, HostProblem | OSError):
+            return str(error)
+        sys.stderr.write(f"{error}\n")
+        return TROUBLE
+
+    def problem(self, error: Exception) -> str:
+        """The same as a part of the page."""
+        return notes.problem(self.sentence(error))
 
     @property
     def drawing(self) -> Drawing:

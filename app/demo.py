@@ -38,7 +38,7 @@ class Demo:
         self.stored = bool(catalog.photos(self.id, limit=1))  # by an earlier start
         self.began = 0.0  # monotonic seconds: when the first photo went to the encoder
         self.progress: Progress | None = None
-        self.problem: str | None = None  # a sentence, when it cannot be encoded
+        self.problem: EngineError | None = None  # why it cannot be encoded
 
     def start(self) -> Thread:
         """Begin to take in what is not there yet, beside the page that already answers."""
@@ -70,10 +70,10 @@ class Demo:
                     self.id, folder_uploads(self._folder), on_progress=lambda now: self._tell(now, line)
                 )
         except EngineError as error:
-            self.problem = str(error)
+            self.problem = error
         except Exception:
             # The page must not wait for ever; the reason is for the terminal.
-            self.problem = "The demo gallery could not be encoded; the terminal says why."
+            self.problem = EngineError("The demo gallery could not be encoded; the terminal says why.")
             raise
         finally:
             self._done.set()

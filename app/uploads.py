@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from gradio.utils import get_upload_folder
 
 from engine.catalog import IngestReport, Upload, uploads_of
-from engine.errors import EngineError
+from engine.errors import EngineError, HostProblem
 from engine.home import home
 from engine.images import clean_name
 
@@ -22,7 +22,7 @@ class NotUploaded(EngineError):
     """A file that a visitor names and has not sent."""
 
 
-class NotTakenIn(EngineError):
+class NotTakenIn(HostProblem):
     """The disk does not take what a visitor sent."""
 
 
@@ -56,7 +56,9 @@ def take_in(files: Sequence[Path], ingest: Callable[[list[Upload]], IngestReport
     except OSError as error:
         _forget(files)
         reason = error.strerror or type(error).__name__
-        raise NotTakenIn(f"What was sent cannot be kept ({reason}); make room on the disk and send it again.") from error
+        raise NotTakenIn(
+            f"What was sent cannot be kept ({reason}); make room on the disk and send it again."
+        ) from error
 
 
 def _set_aside(file: Path, place: Path) -> None:

@@ -11,7 +11,7 @@ from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 
 from engine.cost import count_macs
-from engine.errors import EngineError
+from engine.errors import HostProblem
 from engine.fusion import fuse_for_inference
 from engine.square import Square
 from engine.towers import WORKS, Step, Tower, cut, kind_of
@@ -19,7 +19,7 @@ from engine.towers import WORKS, Step, Tower, cut, kind_of
 TEXTS = 64  # run at once: a tower that pads to 77 tokens needs half a gigabyte for a few hundred
 
 
-class ModelUnreadable(EngineError):
+class ModelUnreadable(HostProblem):
     """A model that is not there, is damaged, or cannot be cut into stages."""
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from engine import postgres
-from engine.errors import EngineError
+from engine.errors import HostProblem
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 BUSY_SECONDS = 10.0  # how long a writer waits for another one's transaction
@@ -28,11 +28,11 @@ BUSY_SECONDS = 10.0  # how long a writer waits for another one's transaction
 Turn = Literal["migrations", "names", "visitors", "pictures"]
 
 
-class StoreUnusable(EngineError):
+class StoreUnusable(HostProblem):
     """The database or a picture file cannot be read or written."""
 
 
-class NewerDatabase(EngineError):
+class NewerDatabase(HostProblem):
     """The database was written by a newer version of this program."""
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import platformdirs
 
-from engine.errors import EngineError
+from engine.errors import HostProblem
 
 
-class HomeUnwritable(EngineError):
+class HomeUnwritable(HostProblem):
     """The data folder cannot be made or written to."""
 
 

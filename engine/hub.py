@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import EngineError
+from engine.errors import HostProblem
 
 EXITS = ("tgem.json", "tgem.safetensors")
 
 
-class HubUnreachable(EngineError):
+class HubUnreachable(HostProblem):
     """The Hub does not answer, or this process was told to stay offline, and the file is not here yet."""
 
 
-class HubMissing(EngineError):
+class HubMissing(HostProblem):
     """A repository or a file in it is not there, or not for us to read or write."""
 
 

@@ -6,13 +6,13 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from engine.errors import EngineError
+from engine.errors import HostProblem
 
 NEEDS = (0, 8)  # pgvector's first version that goes on looking where a filter leaves an HNSW index short
 WAIT = "30s"  # how long a statement waits for another one's lock
 
 
-class PostgresUnusable(EngineError):
+class PostgresUnusable(HostProblem):
     """What a PostgreSQL database needs is not there."""
 
 

@@ -46,7 +46,7 @@ class Api:
                     vector = self._context.catalog.embed_query(collection, _words(text))
                     hits = [] if vector is None else self._context.catalog.search(collection, vector, wanted)
         except EngineError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise gr.Error(self._context.sentence(error), print_exception=False) from error
         return [{**hit.row(), **self._where(hit.photo)} for hit in hits]
 
     def galleries(self, visitor: str = "") -> list[dict[str, Any]]:
@@ -62,7 +62,7 @@ class Api:
             with self._context.access.turn(visit):
                 found = self._context.access.galleries(visit)
         except EngineError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise gr.Error(self._context.sentence(error), print_exception=False) from error
         return [
             {
                 "name": summary.name,
@@ -94,7 +94,7 @@ class Api:
             into = self._context.access.make(name, visit)
             report = take_in([path], lambda uploads: self._context.ingest(into, uploads, visit))
         except EngineError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise gr.Error(self._context.sentence(error), print_exception=False) from error
         return {
             "gallery": name,
             "added": report.added,
@@ -121,7 +121,7 @@ class Api:
                 vector = self._context.catalog.embed_query(found.collection_id, _words(text))
                 scores = [] if vector is None else self._context.catalog.explain(found.id, vector)
         except EngineError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise gr.Error(self._context.sentence(error), print_exception=False) from error
         return {
             "file": found.file,
             "exit": found.exit,
@@ -162,7 +162,7 @@ class Api:
                 race = self._context.comparison.last(collection)
                 assert race is not None
         except EngineError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise gr.Error(self._context.sentence(error), print_exception=False) from error
         return {
             "early": [photo.file for photo in early],
             "full": [photo.file for photo in full],

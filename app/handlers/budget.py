@@ -48,7 +48,7 @@ class Budget:
                     over,
                 )
         except EngineError as error:
-            yield notes.problem(str(error)), over
+            yield context.problem(error), over
 
     def _encode(
         self, gallery: int, budget: float, visit: Visit, tell: Callable[[Progress | Waiting], object]

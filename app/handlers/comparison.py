@@ -35,7 +35,7 @@ class Compare:
             with context.access.turn(visit):
                 return views.race_result(context.comparison.last(summary.id)), self._sides(visit, summary.photos)
         except EngineError as error:
-            return notes.problem(str(error)), ""
+            return context.problem(error), ""
 
     def raced(self, visit: Visit) -> Iterator[tuple[Any, Any, Any, Any]]:
         """Race was pressed. Yields: race, both rankings, race button, stop button."""
@@ -54,7 +54,7 @@ class Compare:
         except Stopped:
             yield notes.said("Stopped: nothing was kept of this race."), gr.skip(), end, gr.update(visible=False)
         except EngineError as error:
-            yield notes.problem(str(error)), gr.skip(), end, gr.update(visible=False)
+            yield context.problem(error), gr.skip(), end, gr.update(visible=False)
 
     def _race(self, gallery: int, visit: Visit, tell: Callable[[Lap | Waiting], object]) -> Race:
         with self._context.access.work(visit, tell), self._context.journal.timed("race"):
@@ -71,7 +71,7 @@ class Compare:
                 found, ends = self._agreement(visit), self._ends(visit)
             return present.present(summary, context.drawing, last, found, query, ends, context.address)
         except EngineError as error:
-            return notes.problem(str(error))
+            return context.problem(error)
 
     def _sides(self, visit: Visit, photos: int) -> str:
         context = self._context

@@ -72,4 +72,4 @@ class Fitting:
                     idle,
                 )
         except EngineError as error:
-            yield notes.problem(str(error)), gr.update(visible=True), idle
+            yield self._context.problem(error), gr.update(visible=True), idle

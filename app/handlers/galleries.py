@@ -65,7 +65,7 @@ class Galleries:
             visit.gallery = self._first_gallery(asked, kept, visit)
             if visit.gallery in self._context.demo.ids:
                 if self._context.demo.problem:
-                    problem = notes.problem(self._context.demo.problem)
+                    problem = self._context.problem(self._context.demo.problem)
                     yield self.choice(visit), "", gr.update(active=False), gr.skip(), *only(problem)
                     return
                 if not self._context.demo.ready:
@@ -79,7 +79,7 @@ class Galleries:
             for found in self._search.answers(refine, visit):
                 yield self.choice(visit), query, gr.update(active=False), self.kept(visit), *found
         except EngineError as error:
-            yield gr.skip(), "", gr.update(active=False), gr.skip(), *only(notes.problem(str(error)))
+            yield gr.skip(), "", gr.update(active=False), gr.skip(), *only(self._context.problem(error))
 
     def waited(self, refine: bool, visit: Visit) -> Iterator[Any]:
         """A second has passed while the demo gallery is encoded; a visitor who looks at another one is let be."""
@@ -104,7 +104,7 @@ class Galleries:
             for found in self._search.answers(refine, visit):
                 yield visit.query, name, self.kept(visit), *found
         except EngineError as error:
-            yield "", NEW_GALLERY, gr.skip(), *only(notes.problem(str(error)))
+            yield "", NEW_GALLERY, gr.skip(), *only(self._context.problem(error))
 
     def whole(self, budget: float, visit: Visit) -> Whole:
         """The gallery's tab was opened, or what it shows has changed."""
@@ -121,7 +121,7 @@ class Galleries:
                 self.prospect(budget, visit),
             )
         except EngineError as error:
-            return Whole(notes.problem(str(error)), *([gr.skip()] * (len(Whole._fields) - 1)))
+            return Whole(context.problem(error), *([gr.skip()] * (len(Whole._fields) - 1)))
 
     def stirred(self, budget: float, visit: Visit) -> Whole:
         """A query may have changed what the gallery's tab shows, if that is the one that is open."""
@@ -151,7 +151,7 @@ class Galleries:
                 told = context.catalog.forecast(summary.id, budget)
             return depths.prospect(told, summary, context.drawing, budget)
         except EngineError as error:
-            return notes.problem(str(error))
+            return context.problem(error)
 
     def renamed(self, name: str, visit: Visit) -> tuple[Any, str]:
         """Another name was given. Returns: gallery choice, what was done."""
@@ -163,7 +163,7 @@ class Galleries:
             self._context.catalog.rename(summary.id, name)
             return self.choice(visit), notes.said(f"It is called “{name}” now.")
         except EngineError as error:
-            return gr.skip(), notes.problem(str(error))
+            return gr.skip(), self._context.problem(error)
 
     def published(self, public: bool, visit: Visit) -> str:
         """The gallery is to be seen by everyone with its link, or not any more. Returns: its address."""
@@ -172,14 +172,14 @@ class Galleries:
             self._context.catalog.publish(summary.id, public)
             return depths.address(self._summary(visit))
         except EngineError as error:
-            return notes.problem(str(error))
+            return self._context.problem(error)
 
     def deleted(self, refine: bool, visit: Visit) -> Iterator[Any]:
         """The gallery is to be deleted. Yields: gallery choice, query, what the browser keeps, tabs, and Found."""
         try:
             self._context.catalog.remove(self._context.access.own(visit.gallery, visit).id)
         except EngineError as error:
-            yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), *only(notes.problem(str(error)))
+            yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), *only(self._context.problem(error))
             return
         visit.gallery, visit.photo, visit.tab = self._context.demo.id, None, ""
         for query, _, kept, *found in self.picked(visit.gallery, refine, visit):
@@ -192,7 +192,11 @@ class Galleries:
             photos = [int(photo) for photo in str(event.photos).split()[:MOST_AT_ONCE]]
             removed = self._context.catalog.remove_photos(summary.id, photos)
         except (EngineError, ValueError, OverflowError) as error:
-            sentence = str(error) if isinstance(error, EngineError) else "These photos are not there any more."
+            sentence = (
+                self._context.sentence(error)
+                if isinstance(error, EngineError)
+                else "These photos are not there any more."
+            )
             yield gr.skip(), *only(notes.problem(sentence))
             return
         for found in self._search.answers(False, visit, f" {many(removed)} deleted."):

@@ -36,7 +36,15 @@ class Intake:
         try:
             paths = [sent(file) for file in files]
         except EngineError as error:
-            yield None, notes.problem(str(error)), gr.skip(), gr.skip(), gr.skip(), gr.skip(), *unchanged()
+            yield (
+                None,
+                self._context.problem(error),
+                gr.skip(),
+                gr.skip(),
+                gr.skip(),
+                gr.skip(),
+                *unchanged(),
+            )
             return
         yield from self._take(name, visit, partial(take_in, paths))
 
@@ -49,7 +57,7 @@ class Intake:
         try:
             uploads = folder_uploads(Path(folder.strip()).expanduser())
         except (EngineError, OSError) as error:
-            yield gr.skip(), notes.problem(str(error)), *nothing
+            yield gr.skip(), self._context.problem(error), *nothing
             return
         if not uploads:
             yield gr.skip(), notes.problem("There is no picture in that folder, nor in any below it."), *nothing
@@ -90,7 +98,7 @@ class Intake:
             except Stopped:
                 yield from self._over(intake.stopped(added, skipped, name), gallery, visit)
         except EngineError as error:
-            yield None, notes.problem(str(error)), over, *rest
+            yield None, context.problem(error), over, *rest
 
     def _over(self, account: str, gallery: int, visit: Visit) -> Iterator[tuple[Any, ...]]:
         visit.gallery, visit.work = gallery, None

@@ -44,7 +44,7 @@ class Selection:
                 chosen, photo.fit(visit.query, similarities, chosen.exit, context.drawing.course(chosen).reached)
             )
         except EngineError as error:
-            return notes.problem(str(error))
+            return context.problem(error)
 
     def deepened(self, visit: Visit) -> str:
         """The photo is to be run to full depth. Returns: panel."""
@@ -62,7 +62,7 @@ class Selection:
             words = photo.deepened(rank, again, after.macs - before.macs, context.drawing.full_macs)
             return self._panel(after, words)
         except EngineError as error:
-            return notes.problem(str(error))
+            return context.problem(error)
 
     def _chosen(self, visit: Visit) -> Photo:
         return self._context.access.photo(visit.photo if visit.photo is not None else 0, visit)

@@ -72,7 +72,7 @@ class Search:
             with self._context.access.turn(visit):
                 visit.dropped = self._context.catalog.embed_picture(summary.id, data, path.name)
         except (EngineError, OSError) as error:
-            yield None, gr.skip(), *only(notes.problem(str(error)))
+            yield None, gr.skip(), *only(self._context.problem(error))
             return
         visit.ask(f"photo:{DROPPED}")
         for found in self.answers(refine, visit, head.PICTURED):
@@ -105,7 +105,7 @@ class Search:
                     visit.hits = self._hits(visit)
             return self._grid(visit, summary)
         except EngineError as error:
-            return notes.problem(str(error))
+            return self._context.problem(error)
 
     def answers(self, refine: bool, visit: Visit, aside: str = "") -> Iterator[Found]:
         """What fits the visit's query: at once, and then with the photos in doubt looked at again.
@@ -116,7 +116,7 @@ class Search:
             with self._context.access.turn(visit):
                 yield from self._answers(refine, visit, aside)
         except EngineError as error:
-            yield only(notes.problem(str(error)))
+            yield only(self._context.problem(error))
 
     def _answers(self, refine: bool, visit: Visit, aside: str) -> Iterator[Found]:
         catalog, access = self._context.catalog, self._context.access

@@ -17,6 +17,7 @@ from app import pictures as pictures_module
 from app.access import Access, NotYours, is_local, is_public
 from app.context import Context
 from app.demo import Demo
+from app.handlers.api import Api
 from app.handlers.budget import Budget
 from app.handlers.comparison import Compare
 from app.handlers.fitting import Fitting
@@ -30,6 +31,7 @@ from app.pictures import Pictures
 from app.visit import Visit
 from engine.catalog import Catalog, GalleryMissing, Upload
 from engine.comparison import Comparison
+from engine.database import StoreUnusable
 from engine.store import Store
 from engine.visitors import Limits, TooMuch, Visitors
 
@@ -165,6 +167,48 @@ def test_the_demo_gallery_is_nobodys_to_change(context: Context, ann: Visit, dem
 def test_exits_for_everyones_model_are_not_fitted_by_a_visitor(context: Context, ann: Visit) -> None:
     *_, (account, _, _) = Fitting(context).fitted(ann)
     assert "fitted by who keeps this page" in account
+
+
+def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
+    context: Context, ann: Visit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: int) -> None:
+        raise StoreUnusable("The data in /data/tgem.db cannot be used (disk I/O error); set TGEM_HOME.")
+
+    monkeypatch.setattr(context.catalog, "summary", broken)
+    ann.query = "yellow"
+    search = Search(context)
+    galleries, selection, compare = Galleries(context, search), Selection(context), Compare(context)
+    doors: list[Callable[[], object]] = [
+        lambda: list(galleries.opened(None, False, ann, None)),
+        lambda: list(galleries.picked(ann.gallery or 0, False, ann)),
+        lambda: list(galleries.deleted(False, ann)),
+        lambda: galleries.whole(1.0, ann),
+        lambda: galleries.prospect(1.0, ann),
+        lambda: galleries.renamed("Sea", ann),
+        lambda: galleries.published(True, ann),
+        lambda: list(galleries.discarded(gr.EventData(None, {"photos": "1"}), ann)),
+        lambda: list(search.searched("yellow", True, ann)),
+        lambda: search.more(ann),
+        lambda: selection.selected(gr.EventData(None, {"photo": "1"}), ann),
+        lambda: selection.explained(ann),
+        lambda: selection.deepened(ann),
+        lambda: compare.shown(ann),
+        lambda: compare.presented(ann),
+        lambda: list(compare.raced(ann)),
+        lambda: list(Budget(context).applied(1.0, ann)),
+        lambda: list(Fitting(context).fitted(ann)),
+    ]
+    for door in doors:
+        said = str(door())
+        assert "That did not work" in said
+        assert "/data" not in said
+        assert "TGEM_HOME" not in said
+    with pytest.raises(gr.Error, match="on the machine that serves this page"):
+        Api(context).galleries(ann.token or "")
+    assert "The data in /data/tgem.db cannot be used" in capsys.readouterr().err
+    context.visitors = None
+    assert "/data/tgem.db" in search.more(ann), "who has the place to themselves can mend it"
 
 
 def test_limits_are_sentences(access: Access, ann: Visit) -> None:
