@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from app.demo import Demo
 from app.visit import Visit
 from app.work import Line, Waiting
-from engine.catalog import Catalog, GalleryMissing, GallerySummary, Photo, Upload
+from engine.catalog import Catalog, GalleryMissing, GallerySummary, Photo, PhotoMissing, Upload
 from engine.errors import EngineError
 from engine.visitors import Visitors
 
@@ -82,9 +82,12 @@ class Access:
         return self.gallery(collection_id, visit) if self._visitors is None else self.own(collection_id, visit)
 
     def photo(self, photo_id: int, visit: Visit) -> Photo:
-        """A photo of a gallery that may be looked at; raises PhotoMissing, GalleryMissing."""
-        found = self._catalog.photo(photo_id)
-        self.gallery(found.collection_id, visit)
+        """A photo of a gallery that may be looked at; raises PhotoMissing, whether there is such a one or not."""
+        try:
+            found = self._catalog.photo(photo_id)
+            self.gallery(found.collection_id, visit)
+        except (PhotoMissing, GalleryMissing) as error:
+            raise PhotoMissing(f"There is no photo number {photo_id} any more; search again.") from error
         return found
 
     def named(self, name: str, visit: Visit) -> int:

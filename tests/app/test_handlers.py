@@ -25,7 +25,7 @@ from app.visit import Visit
 from engine.catalog import Catalog, Upload
 from engine.comparison import Comparison
 from engine.home import home
-from engine.store import GalleryMissing, Store
+from engine.store import GalleryMissing, PhotoMissing, Store
 from engine.visitors import Visitors
 from tests.conftest import FakeEncoder
 
@@ -355,7 +355,7 @@ class TestAccess:
         photo = catalog.photos(holidays)[0]
         with pytest.raises(GalleryMissing):
             access.gallery(holidays, stranger)
-        with pytest.raises(GalleryMissing):
+        with pytest.raises(PhotoMissing):
             access.photo(photo.id, stranger)
         assert access.open_link("a guess", stranger) is None
         link = catalog.publish(holidays, True)

@@ -29,7 +29,7 @@ from app.journal import Journal
 from app.layout import build, launch_options
 from app.pictures import Pictures
 from app.visit import Visit
-from engine.catalog import Catalog, GalleryMissing, Upload
+from engine.catalog import Catalog, GalleryMissing, PhotoMissing, Upload
 from engine.comparison import Comparison
 from engine.database import StoreUnusable
 from engine.store import Store
@@ -84,16 +84,21 @@ def test_nothing_of_another_is_listed_seen_or_changed(
     access: Access, ann: Visit, stranger: Visit, catalog: Catalog
 ) -> None:
     assert [summary.kind for summary in access.galleries(stranger)] == ["demo"]
-    photo = catalog.photos(ann.gallery or 0)[0]
     for forbidden in (
         lambda: access.gallery(ann.gallery, stranger),
         lambda: access.own(ann.gallery, stranger),
         lambda: access.recodable(ann.gallery, stranger),
-        lambda: access.photo(photo.id, stranger),
         lambda: access.named("Mine", stranger),
     ):
         with pytest.raises(GalleryMissing):
             forbidden()
+
+
+def test_nobody_learns_which_photos_there_are(access: Access, ann: Visit, stranger: Visit, catalog: Catalog) -> None:
+    photo = catalog.photos(ann.gallery or 0)[0].id
+    for number in (photo, photo + 1):
+        with pytest.raises(PhotoMissing, match=f"no photo number {number} any more"):
+            access.photo(number, stranger)
 
 
 def test_the_same_name_is_another_gallery(access: Access, ann: Visit) -> None:
@@ -333,7 +338,7 @@ class TestOverHttp:
                 ("yellow", "Holiday", 5, shown, "/compare"),
             ):
                 *arguments, name = call
-                with pytest.raises(AppError, match=r"no gallery|not there|No visitor"):
+                with pytest.raises(AppError, match=r"no gallery|no photo|No visitor"):
                     other.predict(*arguments, api_name=name)
         assert [g["name"] for g in other.predict("", api_name="/galleries")] == ["Demo gallery"]
         assert httpx.get(address + hit["picture"]).status_code == 200
