@@ -63,21 +63,8 @@ class Galleries:
         try:
             self._context.access.arrive(kept, visit)
             visit.gallery = self._first_gallery(asked, kept, visit)
-            if visit.gallery in self._context.demo.ids:
-                if self._context.demo.problem:
-                    problem = self._context.problem(self._context.demo.problem)
-                    yield self.choice(visit), "", gr.update(active=False), gr.skip(), *only(problem)
-                    return
-                if not self._context.demo.ready:
-                    yield self.choice(visit), "", gr.update(active=True), gr.skip(), *only(self._encoding_demo())
-                    return
-                visit.gallery = self._context.demo.id
-            query = str(asked.get("q", ""))[:1000]
-            if not query and visit.gallery == self._context.demo.id:
-                query = self._context.demo.queries[0].query
-            visit.ask(query)
-            for found in self._search.answers(refine, visit):
-                yield self.choice(visit), query, gr.update(active=False), self.kept(visit), *found
+            visit.ask(str(asked.get("q", ""))[:1000])
+            yield from self._first_answer(refine, visit)
         except EngineError as error:
             yield gr.skip(), "", gr.update(active=False), gr.skip(), *only(self._context.problem(error))
 
@@ -90,8 +77,28 @@ class Galleries:
         if not demo.ready:
             yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), *only(self._encoding_demo())
             return
-        visit.gallery = demo.id
-        yield from self.opened(None, refine, visit, None)
+        try:
+            yield from self._first_answer(refine, visit)
+        except EngineError as error:
+            yield gr.skip(), "", gr.update(active=False), gr.skip(), *only(self._context.problem(error))
+
+    def _first_answer(self, refine: bool, visit: Visit) -> Iterator[Any]:
+        """What the visitor has come for, or how far the demo gallery is until then."""
+        demo = self._context.demo
+        if visit.gallery in demo.ids:
+            if demo.problem:
+                problem = self._context.problem(demo.problem)
+                yield self.choice(visit), "", gr.update(active=False), gr.skip(), *only(problem)
+                return
+            if not demo.ready:
+                yield self.choice(visit), visit.query, gr.update(active=True), gr.skip(), *only(self._encoding_demo())
+                return
+            visit.gallery = demo.id
+            if not visit.query:
+                visit.ask(demo.queries[0].query)
+        query = visit.query
+        for found in self._search.answers(refine, visit):
+            yield self.choice(visit), query, gr.update(active=False), self.kept(visit), *found
 
     def picked(self, gallery: int, refine: bool, visit: Visit) -> Iterator[Any]:
         """A gallery was chosen. Yields: query, name for uploads, what the browser keeps, and Found."""

@@ -222,6 +222,18 @@ class TestGalleries:
         context.demo.start().join()
         assert "red square" in last(galleries.waited(True, visit))[-2]
 
+    def test_a_query_of_the_address_is_answered_when_the_demo_gallery_is_ready(
+        self, store: Store, catalog: Catalog, folder: Path, pictures: Pictures
+    ) -> None:
+        context = Context(catalog, Comparison(store, catalog), Demo(catalog, folder), pictures.address)
+        galleries, visit = Galleries(context, Search(context)), Visit()
+        _, query, *_ = last(galleries.opened(None, False, visit, Request({"q": "blue"})))
+        assert query == "blue"
+        context.demo.start().join()
+        _, query, *_, grid, _ = last(galleries.waited(False, visit))
+        assert query == "blue"
+        assert "blue square" in grid
+
     def test_a_demo_that_cannot_be_encoded_is_a_sentence(self, store: Store, folder: Path, pictures: Pictures) -> None:
         def broken() -> FakeEncoder:
             raise ZeroDivisionError
