@@ -206,8 +206,8 @@ def build(context: Context, secret: str) -> gr.Blocks:
         files.upload(intake.uploaded, [files, name, visit], [files, account, stop, *taken], **LONG)
         folder.upload(intake.uploaded, [folder, name, visit], [folder, account, stop, *taken], **LONG)
         server.submit(intake.from_folder, [server, name, visit], [files, account, stop, *taken], **LONG)
-        for button in (stop, stop_apply, stop_fit, stop_race):
-            button.click(intake.stopped, visit, None, **MANY)
+        for button, doing in ((stop, intake), (stop_apply, budgets), (stop_fit, fitting), (stop_race, compare)):
+            button.click(doing.stopped, visit, None, **MANY)
 
         tools.present(compare.presented, visit, screens, **MANY)
         doors(Api(context))

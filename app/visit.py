@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from engine.catalog import Deepened, Hit
 
 REMEMBERED = 6  # queries of this visit
+
+Work = Literal["intake", "budget", "fit", "race"]  # one of each can be on its way
 
 
 @dataclass
@@ -26,7 +29,7 @@ class Visit:
     unfolded: int = 0  # how often more was asked for
     photo: int | None = None  # the selected one
     history: list[str] = field(default_factory=list)
-    work: str | None = None  # what is being done for this visit, and can be stopped
+    works: dict[Work, str] = field(default_factory=dict)  # what is being done for this visit, and can be stopped
 
     def ask(self, query: str) -> None:
         """Begin anew with a query."""

@@ -61,6 +61,7 @@ __all__ = [
     "IngestReport",
     "ModelChanged",
     "Photo",
+    "PhotoMissing",
     "PictureGone",
     "Progress",
     "Refinement",

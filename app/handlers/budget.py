@@ -30,7 +30,9 @@ class Budget:
             summary = context.access.recodable(visit.gallery, visit)
             drawing = context.drawing
             began = time.monotonic()
-            visit.work, events = context.works.begin(lambda tell: self._encode(summary.id, budget, visit, tell))
+            visit.works["budget"], events = context.works.begin(
+                lambda tell: self._encode(summary.id, budget, visit, tell)
+            )
             done = 0
             try:
                 for event in events:
@@ -49,6 +51,10 @@ class Budget:
                 )
         except EngineError as error:
             yield context.problem(error), over
+
+    def stopped(self, visit: Visit) -> None:
+        """Stop was pressed."""
+        self._context.works.stop(visit.works.get("budget"))
 
     def _encode(
         self, gallery: int, budget: float, visit: Visit, tell: Callable[[Progress | Waiting], object]

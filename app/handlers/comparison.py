@@ -44,7 +44,7 @@ class Compare:
         yield views.racing(None, MOST), gr.skip(), begin, gr.update(visible=True)
         try:
             summary = context.access.gallery(visit.gallery, visit)
-            visit.work, events = context.works.begin(lambda tell: self._race(summary.id, visit, tell))
+            visit.works["race"], events = context.works.begin(lambda tell: self._race(summary.id, visit, tell))
             for event in events:
                 if isinstance(event, Waiting):
                     yield notes.said(words.in_line(event.place)), gr.skip(), gr.skip(), gr.skip()
@@ -55,6 +55,10 @@ class Compare:
             yield notes.said("Stopped: nothing was kept of this race."), gr.skip(), end, gr.update(visible=False)
         except EngineError as error:
             yield context.problem(error), gr.skip(), end, gr.update(visible=False)
+
+    def stopped(self, visit: Visit) -> None:
+        """Stop was pressed."""
+        self._context.works.stop(visit.works.get("race"))
 
     def _race(self, gallery: int, visit: Visit, tell: Callable[[Lap | Waiting], object]) -> Race:
         with self._context.access.work(visit, tell), self._context.journal.timed("race"):

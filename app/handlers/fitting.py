@@ -54,7 +54,7 @@ class Fitting:
                     catalog.fit_exits(gallery.id, lambda *step: tell(Step(*step)))
                     return catalog.reencode(gallery.id, on_progress=tell)
 
-            visit.work, events = self._context.works.begin(work)
+            visit.works["fit"], events = self._context.works.begin(work)
             try:
                 for event in events:
                     if isinstance(event, Step):
@@ -73,3 +73,7 @@ class Fitting:
                 )
         except EngineError as error:
             yield self._context.problem(error), gr.update(visible=True), idle
+
+    def stopped(self, visit: Visit) -> None:
+        """Stop was pressed."""
+        self._context.works.stop(visit.works.get("fit"))

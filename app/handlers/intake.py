@@ -66,7 +66,7 @@ class Intake:
 
     def stopped(self, visit: Visit) -> None:
         """Stop was pressed."""
-        self._context.works.stop(visit.work)
+        self._context.works.stop(visit.works.get("intake"))
 
     def _take(self, name: str, visit: Visit, take: Take) -> Iterator[tuple[Any, ...]]:
         context = self._context
@@ -81,7 +81,7 @@ class Intake:
             gallery = context.access.make(name, visit)
             drawing = context.drawing
             began = time.monotonic()
-            visit.work, events = context.works.begin(
+            visit.works["intake"], events = context.works.begin(
                 lambda tell: take(lambda uploads: context.ingest(gallery, uploads, visit, tell))
             )
             try:
@@ -101,7 +101,7 @@ class Intake:
             yield None, context.problem(error), over, *rest
 
     def _over(self, account: str, gallery: int, visit: Visit) -> Iterator[tuple[Any, ...]]:
-        visit.gallery, visit.work = gallery, None
+        visit.gallery = gallery
         visit.ask("")
         for found in self._search.answers(False, visit):
             choice, kept = self._galleries.choice(visit), self._galleries.kept(visit)

@@ -530,6 +530,20 @@ class TestIntake:
         assert f"{kept}</b> photos added to “Holidays” so far, and kept" in final[1]
         assert "<span>letter</span>" in final[1], "bad files until then are named"
 
+    def test_an_upload_is_stopped_by_its_own_button_and_a_race_by_its_own(
+        self, intake: Intake, dropped: Callable[..., list[str]], visit: Visit, context: Context
+    ) -> None:
+        compare = Compare(context)
+        with context.access.work(visit), context.access.work(visit):  # both wait in line
+            uploading, racing = intake.uploaded(dropped(red="red"), "Holidays", visit), compare.raced(visit)
+            for begun in (uploading, racing):
+                next(begun)
+                next(begun)
+            intake.stopped(visit)
+            assert "Stopped" in last(uploading)[1]
+            compare.stopped(visit)
+            assert "Stopped" in last(racing)[0]
+
     def test_nothing_stays_in_gradios_cache(
         self, intake: Intake, dropped: Callable[..., list[str]], tmp_path: Path, visit: Visit
     ) -> None:

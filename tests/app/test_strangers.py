@@ -247,7 +247,7 @@ def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_plac
         racing = Compare(context).raced(carol)
         next(racing)
         assert "you are number 2 in line" in str(next(racing))
-        context.works.stop(carol.work)
+        Compare(context).stopped(carol)
         assert "Stopped" in str([*racing])
     assert "<b>1</b> photo added" in str([*waiting])
 
