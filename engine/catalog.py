@@ -128,8 +128,8 @@ class Catalog:
         return link
 
     def published(self, link: str) -> int | None:
-        """The collection that is published under a link."""
-        row = self._store.linked(link) if link else None
+        """The collection that is published under a link, which may be any text."""
+        row = self._store.linked(link) if link and link.isascii() and link.isprintable() else None
         return row.id if row is not None else None
 
     def remove_photos(self, collection_id: int, photo_ids: Iterable[int]) -> int:

@@ -30,7 +30,10 @@ class Fitting:
 
     def offered(self, visit: Visit) -> tuple[Any, Any]:
         """The gallery's tab was opened. Returns: note, button; there is something to offer where there are no exits."""
-        encoder = self._context.catalog.encoder
+        try:
+            encoder = self._context.catalog.encoder
+        except EngineError as error:
+            return self._context.problem(error), gr.update(visible=False)
         if encoder.exits > 1:
             return "", gr.update(visible=False)
         sentence = (

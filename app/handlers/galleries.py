@@ -2,17 +2,19 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import gradio as gr
 
 from app.context import Context
+from app.handlers.events import sent_along
 from app.handlers.search import Search, only, unchanged
 from app.views import depths, intake, notes
 from app.views.words import many
 from app.visit import Visit
 from engine.budget import DEFAULT_BUDGET
-from engine.catalog import GallerySummary
+from engine.catalog import GalleryMissing, GallerySummary
 from engine.errors import EngineError
 from engine.images import clean_name
 
@@ -52,9 +54,7 @@ class Galleries:
     def __init__(self, context: Context, search: Search) -> None:
         self._context, self._search = context, search
 
-    def opened(
-        self, kept: dict[str, Any] | None, refine: bool, visit: Visit, request: gr.Request | None
-    ) -> Iterator[Any]:
+    def opened(self, kept: object, refine: bool, visit: Visit, request: gr.Request | None) -> Iterator[Any]:
         """A visitor comes: to the gallery of the address, or to the one they left, or to the demo gallery.
 
         Yields: gallery choice, query, timer, what the browser keeps, and Found.
@@ -140,7 +140,7 @@ class Galleries:
             summary = self._context.access.gallery(gallery, visit)
         except EngineError:  # deleted meanwhile; whatever is asked of it next says so
             return Settings(*([gr.skip()] * len(Settings._fields)))
-        own = summary.kind != "demo"
+        own = self._context.access.owns(summary, visit)
         return Settings(
             gr.update(value=summary.budget if summary.budget is not None else DEFAULT_BUDGET),
             gr.update(value=summary.name, visible=own),
@@ -196,15 +196,13 @@ class Galleries:
         """Photos of the gallery are to be deleted. Yields: gallery choice, and Found."""
         try:
             summary = self._context.access.own(visit.gallery, visit)
-            photos = [int(photo) for photo in str(event.photos).split()[:MOST_AT_ONCE]]
+            photos = [int(photo) for photo in sent_along(event, "photos").split()[:MOST_AT_ONCE]]
             removed = self._context.catalog.remove_photos(summary.id, photos)
-        except (EngineError, ValueError, OverflowError) as error:
-            sentence = (
-                self._context.sentence(error)
-                if isinstance(error, EngineError)
-                else "These photos are not there any more."
-            )
-            yield gr.skip(), *only(notes.problem(sentence))
+        except EngineError as error:
+            yield gr.skip(), *only(self._context.problem(error))
+            return
+        except (ValueError, OverflowError):
+            yield gr.skip(), *only(notes.problem("These photos are not there any more."))
             return
         for found in self._search.answers(False, visit, f" {many(removed)} deleted."):
             yield self.choice(visit), *found
@@ -218,19 +216,17 @@ class Galleries:
         """What the browser remembers for the next time."""
         return {"visitor": visit.token, "gallery": visit.gallery, "links": list(visit.links)}
 
-    def _first_gallery(self, asked: dict[str, str], kept: dict[str, Any] | None, visit: Visit) -> int:
+    def _first_gallery(self, asked: dict[str, str], kept: object, visit: Visit) -> int:
         kept = kept if isinstance(kept, dict) else {}
-        remembered = kept.get("links")
+        remembered, left = kept.get("links"), kept.get("gallery")
         links = remembered[:LINKS] if isinstance(remembered, list) else []
-        for link in [*links, asked.get("gallery", "")]:
-            found = self._context.access.open_link(str(link), visit)
+        for link in [*links, asked.get("gallery")]:
+            found = self._context.access.open_link(link, visit) if isinstance(link, str) else None
             if found is not None and link == asked.get("gallery"):
                 return found
-        if "q" not in asked and kept.get("gallery") is not None:
-            try:
-                return self._context.access.gallery(kept["gallery"], visit).id
-            except EngineError:  # deleted since
-                pass
+        if "q" not in asked and isinstance(left, int):
+            with suppress(GalleryMissing):  # deleted since
+                return self._context.access.gallery(left, visit).id
         return self._context.demo.id
 
     def _summary(self, visit: Visit) -> GallerySummary:

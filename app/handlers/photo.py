@@ -6,6 +6,7 @@ import gradio as gr
 import numpy as np
 
 from app.context import Context
+from app.handlers.events import sent_along
 from app.views import notes, photo
 from app.visit import Visit
 from engine.budget import BUDGET_GRID
@@ -24,11 +25,11 @@ class Selection:
     def selected(self, event: gr.EventData, visit: Visit) -> str:
         """A photo was chosen. Returns: panel."""
         try:
-            chosen = self._context.access.photo(int(event.photo), visit)
+            chosen = self._context.access.photo(int(sent_along(event, "photo")), visit)
+            visit.photo = chosen.id
+            return self._panel(chosen, visit)
         except (EngineError, ValueError, OverflowError):
             return notes.problem(GONE)
-        visit.photo = chosen.id
-        return self._panel(chosen)
 
     def explained(self, visit: Visit) -> str:
         """How the query fits at every exit was asked for. Returns: panel."""
@@ -39,10 +40,11 @@ class Selection:
                 vector = context.catalog.embed_query(chosen.collection_id, visit.query, visit.dropped)
                 similarities = context.catalog.explain(chosen.id, vector) if vector is not None else None
             if similarities is None:
-                return self._panel(chosen, notes.said("Search for something first; this shows how the photo fits it."))
-            return self._panel(
-                chosen, photo.fit(visit.query, similarities, chosen.exit, context.drawing.course(chosen).reached)
-            )
+                return self._panel(
+                    chosen, visit, notes.said("Search for something first; this shows how the photo fits it.")
+                )
+            reached = context.drawing.course(chosen).reached
+            return self._panel(chosen, visit, photo.fit(visit.query, similarities, chosen.exit, reached))
         except EngineError as error:
             return context.problem(error)
 
@@ -60,16 +62,16 @@ class Selection:
                     visit.hits = context.catalog.search(after.collection_id, vector, len(visit.hits))
                     again = visit.rank(before.id)
             words = photo.deepened(rank, again, after.macs - before.macs, context.drawing.full_macs)
-            return self._panel(after, words)
+            return self._panel(after, visit, words)
         except EngineError as error:
             return context.problem(error)
 
     def _chosen(self, visit: Visit) -> Photo:
         return self._context.access.photo(visit.photo if visit.photo is not None else 0, visit)
 
-    def _panel(self, chosen: Photo, extra: str = "") -> str:
+    def _panel(self, chosen: Photo, visit: Visit, extra: str = "") -> str:
         context = self._context
-        own = chosen.collection_id not in context.demo.ids
+        own = context.access.owns(context.catalog.summary(chosen.collection_id), visit)
         return photo.panel(
             chosen, context.drawing, gates_of(chosen), context.address, True, context.credit(chosen), extra, own
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from app import export
 from app.context import Context
+from app.handlers.events import sent_along
 from app.handlers.photo import gates_of
 from app.suggestions import suggestions
 from app.uploads import sent
@@ -50,7 +51,7 @@ class Search:
 
     def again(self, event: gr.EventData, refine: bool, visit: Visit) -> Iterator[tuple[Any, ...]]:
         """A query that was offered was chosen. Yields: query, and Found."""
-        visit.ask(str(event.query)[:1000])
+        visit.ask(sent_along(event, "query")[:1000])
         for found in self.answers(refine, visit):
             yield visit.query, *found
 

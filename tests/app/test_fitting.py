@@ -10,6 +10,7 @@ from app.demo import Demo
 from app.handlers.fitting import Fitting
 from app.pictures import Pictures, secret_of
 from app.visit import Visit
+from engine.backbone import ModelUnreadable
 from engine.catalog import Catalog, Upload
 from engine.comparison import Comparison
 from engine.encoder import Encoder, Identity
@@ -71,3 +72,12 @@ def test_a_model_that_is_everyones_is_not_a_visitors_to_change(context: Context,
     context = replace(context, visitors=Visitors(store, context.catalog.remove))
     visit = Visit(owner="somebody", gallery=context.demo.id)
     assert not Fitting(context).offered(visit)[1]["visible"]
+
+
+def test_a_model_that_cannot_be_loaded_is_a_sentence(store: Store, context: Context) -> None:
+    def broken() -> Encoder:
+        raise ModelUnreadable("The weights cannot be loaded; restore them.")
+
+    note, button = Fitting(replace(context, catalog=Catalog(store, broken))).offered(Visit())
+    assert "restore them" in note
+    assert not button["visible"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
+import gradio as gr
 import pytest
 
 from app.access import Access, NotYours
@@ -206,7 +207,13 @@ class TestGalleries:
         catalog.remove(holidays)
         choice, *_ = last(galleries.opened({"gallery": holidays}, False, Visit(), Request()))
         assert choice["value"] == demo.id
-        for odd in ("text", {"gallery": "x", "links": [{}]}, {"gallery": None}):
+        for odd in (
+            "text",
+            {"gallery": "x", "links": [{}]},
+            {"gallery": None},
+            {"gallery": [holidays], "links": ["\0", "\ud800", "ü", ["a"], None]},
+            {"gallery": {"a": 1}},
+        ):
             assert last(galleries.opened(odd, False, Visit(), Request()))[0]["value"] == demo.id
 
     def test_before_the_demo_gallery_is_ready_its_progress_is_shown(
@@ -425,6 +432,16 @@ class TestSelection:
         assert "went all the way" in shown.panel
         assert "at full depth: this model has no exit modules yet" in shown.headline
         assert "Where photos leave" in Galleries(context, Search(context)).whole(0.75, visit).histogram
+
+
+@pytest.mark.parametrize("data", [None, {}, {"photo": [], "photos": {"a": 1}, "query": None}, []])
+def test_an_event_that_was_made_by_hand_is_a_sentence(context: Context, holidays: int, data: object) -> None:
+    event, mine = gr.EventData(None, data), Visit(gallery=holidays)
+    search = Search(context)
+    assert "search again" in Selection(context).selected(event, mine)
+    assert found(search.again(event, False, mine)).grid
+    assert found(Galleries(context, search).discarded(event, mine)).grid
+    assert context.catalog.summary(holidays).photos == 2
 
 
 class TestCompare:

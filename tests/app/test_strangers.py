@@ -162,6 +162,30 @@ def test_a_published_gallery_is_looked_at_and_not_changed_until_the_link_is_take
         access.gallery(ann.gallery, stranger)
 
 
+def test_who_looks_at_a_published_gallery_is_offered_no_change_of_it(
+    context: Context, ann: Visit, stranger: Visit, catalog: Catalog
+) -> None:
+    context.access.open_link(catalog.publish(ann.gallery or 0, True) or "", stranger)
+    event = gr.EventData(None, {"photo": str(catalog.photos(ann.gallery or 0)[0].id)})
+    galleries, selection = Galleries(context, Search(context)), Selection(context)
+    for visit, offered in ((ann, True), (stranger, False)):
+        settings = galleries.settings(ann.gallery, visit)
+        parts = (settings.title, settings.public, settings.delete)
+        assert [part["visible"] for part in parts] == [offered] * 3
+        assert ('data-event="discard"' in selection.selected(event, visit)) is offered
+
+
+def test_a_program_searches_and_compares_a_published_gallery_and_explains_the_demos_photos(
+    context: Context, ann: Visit, catalog: Catalog, demo: Demo
+) -> None:
+    api, link = Api(context), catalog.publish(ann.gallery or 0, True) or ""
+    (hit,) = api.search("yellow", link)
+    assert api.compare("yellow", link)["full"] == ["secret.png"]
+    assert api.explain(catalog.photos(demo.id)[0].id, "red")["scores"]
+    with pytest.raises(gr.Error, match="no photo"):
+        api.explain(hit["photo"], "yellow")
+
+
 def test_the_demo_gallery_is_nobodys_to_change(context: Context, ann: Visit, demo: Demo) -> None:
     ann.gallery = demo.id
     for visit in (ann, Visit(gallery=demo.id)):
