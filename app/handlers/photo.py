@@ -28,7 +28,9 @@ class Selection:
             chosen = self._context.access.photo(int(sent_along(event, "photo")), visit)
             visit.photo = chosen.id
             return self._panel(chosen, visit)
-        except (EngineError, ValueError, OverflowError):
+        except EngineError as error:
+            return self._context.problem(error)
+        except (ValueError, OverflowError):
             return notes.problem(GONE)
 
     def explained(self, visit: Visit) -> str:
