@@ -1,7 +1,6 @@
 """How much memory this machine has to give, and how much this process took."""
 
 import ctypes
-import resource
 import sys
 from pathlib import Path
 
@@ -20,6 +19,8 @@ def peak_memory() -> int:
     found = _kilobytes(Path("/proc/self/status"), "VmHWM:")
     if found is not None:
         return found
+    import resource  # not on Windows
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

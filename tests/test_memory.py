@@ -16,6 +16,11 @@ def test_the_peak_grows_with_what_is_held() -> None:
     assert peak_memory() > 64_000_000
 
 
+def test_it_is_there_where_the_system_counts_no_resources() -> None:
+    program = "import sys; sys.modules['resource'] = None; import engine.memory"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not forget")
 def test_a_peak_that_is_over_is_forgotten() -> None:
     with mmap(-1, 256_000_000) as block:  # what is freed inside of the process may be kept by it
