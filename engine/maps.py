@@ -8,12 +8,11 @@ from uuid import uuid4
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from engine.files import write_whole
+from engine.files import settled, write_whole
 from engine.tables import FeatureMapRow, ImageRow
 
 LIMIT = 2 << 30  # bytes; a map of the embedded model has some 50,000
 ROOM = 0.9  # what is kept of the limit once it is reached, so that it is not reached again at once
-SWEEP_SECONDS = 3600.0  # between two looks for files that a sudden death has left behind, and the age they must have
 
 
 class KeptMaps:
@@ -25,7 +24,6 @@ class KeptMaps:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._swept = -SWEEP_SECONDS
 
     def read(self, file: str) -> bytes | None:
         """The map in a file; None where it is gone or cannot be read."""
@@ -85,16 +83,10 @@ class KeptMaps:
             self._path(file).unlink(missing_ok=True)
 
     def sweep(self, session: Session) -> None:
-        """Now and then, delete the files without a row that a sudden death has left, and parts of files."""
-        if time.monotonic() - self._swept < SWEEP_SECONDS:
-            return
-        self._swept = time.monotonic()
+        """Delete the files without a row that a sudden death has left, and parts of files."""
         known = set(session.scalars(select(FeatureMapRow.file)))
-        # A younger one may be of a transaction that is still to be committed.
-        oldest = time.time() - SWEEP_SECONDS
-        for path in self._folder.glob("*/*"):
-            if path.name not in known and path.stat().st_mtime < oldest:
-                path.unlink(missing_ok=True)
+        for path in settled(path for path in self._folder.glob("*/*") if path.name not in known):
+            path.unlink(missing_ok=True)
 
     def _path(self, file: str) -> Path:
         return self._folder / file[:2] / file

@@ -6,7 +6,7 @@ process they come from.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,9 @@ from sqlalchemy import BigInteger, Engine, and_, cast, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from engine.database import Turn, connect, database_url, for_writing, in_a_sentence, migrate, take_turn
-from engine.files import write_whole
 from engine.home import home
 from engine.maps import KeptMaps
+from engine.pictures import KeptPictures
 from engine.tables import (
     Base,
     CollectionRow,
@@ -57,6 +57,8 @@ __all__ = [
     "Totals",
 ]
 
+
+SWEEP_SECONDS = 3600.0  # between two looks for files that a sudden death has left behind
 
 # The model's two hashes, the revision, and how many images there are.
 State = tuple[str | None, str | None, int, int]
@@ -102,8 +104,9 @@ class Store:
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._reading = engine
         self._writing = for_writing(engine)
-        self._pictures = folder / "pictures"
+        self._pictures = KeptPictures(folder / "pictures")
         self._maps = KeptMaps(folder / "maps")
+        self._swept = -SWEEP_SECONDS
         self._totals: dict[int, tuple[State, Totals]] = {}  # a sum over a large collection takes a while
 
     @classmethod
@@ -168,10 +171,11 @@ class Store:
             _held(session, collection_id)
             hashes = set(session.scalars(of_collection))
             maps = self._maps.files(session, collection_id)
+            note = self._pictures.doubt(hashes)
             session.execute(delete(CollectionRow).where(CollectionRow.id == collection_id))
         self._totals.pop(collection_id, None)
-        self._maps.unlink(maps)
-        self._drop_pictures(hashes)
+        self._drop_pictures(hashes, note)
+        self._tidy(maps)
 
     def rename(self, collection_id: int, name: str) -> None:
         """Give a collection another name; raises GalleryMissing, NameTaken."""
@@ -323,8 +327,9 @@ class Store:
             collection.stamp(stamp)
             collection.budget = fresh[-1].encoding.budget
             take_turn(session.connection(), "pictures", shared=True)
+            note = self._pictures.doubt(image.content_hash for image in fresh)
             for image in fresh:
-                self._keep_picture(image.content_hash, pictures[image.content_hash])
+                self._pictures.keep(image.content_hash, pictures[image.content_hash])
                 image.collection = collection
                 image.encoding.collection_id, image.encoding.model = collection.id, stamp.key
                 image.revision = collection.next_revision()
@@ -333,6 +338,7 @@ class Store:
             for image in fresh:
                 self._maps.put(session, image.id, image.encoding.exit, maps.get(image.content_hash))
             lost = self._maps.trim(session)
+        note.unlink(missing_ok=True)
         self._tidy(lost)
         return fresh
 
@@ -503,9 +509,10 @@ class Store:
             session.get(CollectionRow, collection_id, with_for_update=True)
             hashes = list(session.scalars(select(ImageRow.content_hash).where(*wanted)))
             maps = self._maps.files(session, collection_id, image_ids)
+            note = self._pictures.doubt(hashes)
             session.execute(delete(ImageRow).where(*wanted))
-        self._maps.unlink(maps)
-        self._drop_pictures(set(hashes))
+        self._drop_pictures(hashes, note)
+        self._tidy(maps)
         return len(hashes)
 
     def at_exit(self, collection_id: int, exit: int, limit: int) -> list[ImageRow]:
@@ -551,26 +558,29 @@ class Store:
 
     def picture_path(self, content_hash: str) -> Path:
         """Where the picture of an image is kept: upright RGB, at most 768 px, JPEG without metadata."""
-        return self._pictures / content_hash[:2] / f"{content_hash}.jpg"
+        return self._pictures.path(content_hash)
 
-    def _keep_picture(self, content_hash: str, data: bytes) -> None:
-        path = self.picture_path(content_hash)
-        if not path.exists():
-            write_whole(path, data)
-
-    def _drop_pictures(self, hashes: set[str]) -> None:
-        """Delete the pictures among these that no image uses any more."""
+    def _drop_pictures(self, hashes: Collection[str], note: Path) -> None:
+        """Delete the pictures among these that no image uses any more, and the note of them."""
         # After the commit, so that no row ever lacks its file; in a turn of its own, so that no `add` comes in between.
         with self._write("pictures") as session:
-            for content_hash in hashes:
-                if session.scalar(select(ImageRow.id).where(ImageRow.content_hash == content_hash).limit(1)) is None:
-                    self.picture_path(content_hash).unlink(missing_ok=True)
+            self._pictures.drop(session, hashes)
+        note.unlink(missing_ok=True)
 
-    def _tidy(self, lost: Sequence[str]) -> None:
-        """After a commit, delete the feature maps that have lost their rows, then or at a sudden death."""
-        self._maps.unlink(lost)
+    def _tidy(self, maps: Sequence[str]) -> None:
+        """After a commit, delete the feature maps that have lost their rows; now and then, sweep."""
+        self._maps.unlink(maps)
+        if time.monotonic() - self._swept >= SWEEP_SECONDS:
+            self._swept = time.monotonic()
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Delete what a sudden death has left: pictures and feature maps without a row, and parts of files."""
         with self._read() as session:
             self._maps.sweep(session)
+        self._pictures.sweep()
+        for note, hashes in self._pictures.doubted():
+            self._drop_pictures(hashes, note)
 
     # Sessions
 
