@@ -238,14 +238,15 @@ def evaluate(
     examples, tuning = ([e for e in everything if e.split == part] for part in (split, "val"))
     if not examples:
         raise DataMissing(f"{data} has no photos in the split {split!r}.")
+    fitted = FittedExits(encoder.modules, encoder.plans, encoder.calibrations)
+    variants = load_variants(encoder.folder, fitted, encoder.identity.weights)
     say(f"{len(examples)} photos past every exit")
     features = collect(encoder, examples, say)
     val = features
     if split != "val" and tuning and any(rule in wanted for rule in policies.RULES):
         say(f"{len(tuning)} photos of val, for the rivals' thresholds")
         val = collect(encoder, tuning, say)
-    fitted = FittedExits(encoder.modules, encoder.plans, encoder.calibrations)
-    bench = Bench(encoder, features, val, load_variants(encoder.folder, fitted, encoder.identity.weights))
+    bench = Bench(encoder, features, val, variants)
     rows = list(rows_of(bench, wanted))
     if "small-input" in wanted or "small-input+topm" in wanted:
         rows += smaller_inputs(bench, examples, wanted, say)

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 from engine.backbone import Backbone, ModelUnreadable
@@ -17,6 +18,7 @@ from engine.deepening import Calibration, calibrations
 from engine.hub import Snapshot
 from engine.tgem import Exit, ExitModules
 
+DESCRIBED, STORED = "tgem.json", "tgem.safetensors"
 SOURCE = "source.json"  # where exit weights that are not of this machine came from
 VARIANTS = "variants"  # folder beside the exit weights: other seeds and ablations, which only `evaluate` looks at
 SHUFFLED = "shuffled-guide-texts"  # the variant whose guide texts mean nothing
@@ -42,17 +44,17 @@ def save_exits(folder: Path, exits: FittedExits, weights: str, model: str = "") 
     Args: weights: the model's hash.  model: its name, for a reader.
     """
     stored = save({name: _kept(t).contiguous() for name, t in exits.modules.state_dict().items()})
+    digest = hashlib.sha256(stored).hexdigest()
     about = {
         "format": 3,
         "model": model,
         "weights": weights,
-        "modules": hashlib.sha256(stored).hexdigest(),
+        "modules": digest,
         "exits": exits.modules.describe(),
         "plans": {f"{budget:.2f}": asdict(plan) for budget, plan in zip(BUDGET_GRID, exits.plans, strict=True)},
         "calibrations": [asdict(calibration) for calibration in exits.calibrations],
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder, {"tgem.safetensors": stored, "tgem.json": (json.dumps(about, indent=2) + "\n").encode()})
+    _write(folder, (json.dumps(about, indent=2) + "\n").encode(), stored, digest)
     (folder / SOURCE).unlink(missing_ok=True)
 
 
@@ -73,11 +75,12 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
 
     Raises: ModelUnreadable where they are damaged or belong to other weights.
     """
-    described, stored = folder / "tgem.json", folder / "tgem.safetensors"
+    described, stored = folder / DESCRIBED, folder / STORED
     if not described.is_file() and not stored.is_file():
         return None
     try:
         about = json.loads(described.read_text(encoding="utf-8"))
+        _settle(folder, about["modules"])
         data = stored.read_bytes()
         modules = ExitModules([Exit(**row) for row in about["exits"]], backbone.dim)
         modules.load_state_dict(load(data))
@@ -112,18 +115,36 @@ def install_exits(snapshot: Snapshot, folder: Path, backbone: Backbone, weights:
             f"The exit weights in the Hub repository {snapshot.repo} are not for this model, or damaged."
         ) from error
     assert found is not None  # both files were fetched
-    folder.mkdir(parents=True, exist_ok=True)
-    source = {"repo": snapshot.repo, "commit": snapshot.commit}
-    files = {name: (snapshot.folder / name).read_bytes() for name in ("tgem.safetensors", "tgem.json")}
-    _write(folder, {SOURCE: json.dumps(source).encode(), **files})
+    described, stored = ((snapshot.folder / name).read_bytes() for name in (DESCRIBED, STORED))
+    _write(folder, described, stored, json.loads(described)["modules"])
+    _put(folder / SOURCE, json.dumps({"repo": snapshot.repo, "commit": snapshot.commit}).encode())
     return found
 
 
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    for name, data in files.items():
-        partial = folder / f"{name}.partial"
-        partial.write_bytes(data)
-        partial.replace(folder / name)
+def _write(folder: Path, described: bytes, stored: bytes, digest: str) -> None:
+    """Put exits in the place of those before: the change is made when `tgem.json` is, which names its tensors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _partial(folder / STORED).write_bytes(stored)
+    _put(folder / DESCRIBED, described)
+    _settle(folder, digest)
+
+
+def _settle(folder: Path, digest: str) -> None:
+    """Put tensors in their place that a sudden death has kept from it."""
+    waiting = _partial(folder / STORED)
+    with suppress(FileNotFoundError):  # none wait, as a rule; or another process was faster
+        if hashlib.sha256(waiting.read_bytes()).hexdigest() == digest:
+            waiting.replace(folder / STORED)
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    _partial(path).write_bytes(data)
+    _partial(path).replace(path)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}.partial")
 
 
 def source_of(folder: Path) -> str:
@@ -144,31 +165,44 @@ def save_variant(folder: Path, name: str, exits: FittedExits, weights: str) -> N
         "calibrations": json.dumps([asdict(calibration) for calibration in exits.calibrations]),
     }
     (folder / VARIANTS).mkdir(exist_ok=True)
-    save_file(gates, folder / VARIANTS / f"{name}.safetensors", about)
+    _put(folder / VARIANTS / f"{name}.safetensors", save(gates, about))
 
 
 def load_variants(folder: Path, exits: FittedExits, weights: str) -> dict[str, FittedExits]:
-    """The variants beside a model's exits by name; those fitted on other weights are passed over."""
+    """The variants beside a model's exits by name; those fitted on other weights are passed over.
+
+    Raises: ModelUnreadable where one is damaged.
+    """
     found = {}
     for path in sorted((folder / VARIANTS).glob("*.safetensors")):
-        with safe_open(path, framework="pt") as stored:
-            about = stored.metadata()
-            if about["weights"] != weights:
-                continue
-            modules = deepcopy(exits.modules)
-            modules.load_state_dict({name: stored.get_tensor(name).float() for name in stored.keys()}, strict=False)  # noqa: SIM118
-        plans = tuple(Plan(tuple(row["open"]), row["price"]) for row in json.loads(about["plans"]))
-        told = tuple(Calibration(**row) for row in json.loads(about["calibrations"]))
-        found[path.stem] = FittedExits(modules, plans, told)
+        try:
+            variant = _variant(path, exits, weights)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            raise ModelUnreadable(f"{path} cannot be read; delete it, or fit it again with --variants.") from error
+        if variant is not None:
+            found[path.stem] = variant
     return found
+
+
+def _variant(path: Path, exits: FittedExits, weights: str) -> FittedExits | None:
+    """A variant of a model's exits; None where it was fitted on other weights."""
+    with safe_open(path, framework="pt") as stored:
+        about = stored.metadata()
+        if about["weights"] != weights:
+            return None
+        modules = deepcopy(exits.modules)
+        modules.load_state_dict({name: stored.get_tensor(name).float() for name in stored.keys()}, strict=False)  # noqa: SIM118
+    plans = tuple(Plan(tuple(row["open"]), row["price"]) for row in json.loads(about["plans"]))
+    told = tuple(Calibration(**row) for row in json.loads(about["calibrations"]))
+    return FittedExits(modules, plans, told)
 
 
 def exits_hash(folder: Path, guide_texts: Sequence[str]) -> str:
     """SHA-256, in hex, of what decides where a photo leaves: both files, their commit, and the guide texts."""
     digest = hashlib.sha256()
     for part in (
-        (folder / "tgem.json").read_bytes(),
-        (folder / "tgem.safetensors").read_bytes(),
+        (folder / DESCRIBED).read_bytes(),
+        (folder / STORED).read_bytes(),
         "\n".join(guide_texts).encode(),
         source_of(folder).encode(),
     ):
