@@ -44,7 +44,7 @@ from engine.store import (
     PhotoMissing,
     Store,
 )
-from engine.upload import Upload, file_upload
+from engine.upload import Upload
 
 if TYPE_CHECKING:
     from engine.encoder import Encoder  # torch comes with it, and most calls need neither
@@ -67,7 +67,6 @@ __all__ = [
     "Refinement",
     "Skipped",
     "Upload",
-    "file_upload",
     "folder_uploads",
     "uploads_of",
 ]
@@ -428,17 +427,16 @@ class Catalog:
 
     def _summary(self, row: CollectionRow) -> GallerySummary:
         totals = self._store.totals(row.id)
-        macs = totals.macs_index + row.macs_queries
+        macs = totals.macs_index + row.macs_queries + row.macs_pictures
         full_macs = totals.photos * (row.full_macs or 0)
         return GallerySummary(
             id=row.id,
             name=row.name,
             kind=row.kind,
             photos=totals.photos,
-            waiting=totals.waiting,
             macs_index=totals.macs_index,
             macs_queries=row.macs_queries,
-            queries=row.queries,
+            macs_pictures=row.macs_pictures,
             macs=macs,
             full_macs=full_macs,
             saved_share=1 - macs / full_macs if full_macs else 0.0,

@@ -83,10 +83,9 @@ class GallerySummary:
     name: str
     kind: str
     photos: int
-    waiting: int  # photos whose encoding was another model's; not found until they are encoded again
     macs_index: int  # spent when its photos were indexed
     macs_queries: int  # spent by queries, on photos that were run deeper
-    queries: int  # refined so far
+    macs_pictures: int  # and on pictures that were searched with
     macs: int  # all that was spent
     full_macs: int  # what the bare full encoder would have spent on its photos, and nothing on queries
     saved_share: float  # 1 - macs / full_macs; 0 for an empty gallery

@@ -202,9 +202,9 @@ class Store:
             return session.scalar(select(CollectionRow).where(CollectionRow.link == link))
 
     def spend(self, collection_id: int, macs: int) -> None:
-        """Note MACs that a query spent on no image of the collection; raises GalleryMissing."""
+        """Note MACs that a query spent on a picture that came with it; raises GalleryMissing."""
         with self._write() as session:
-            _held(session, collection_id).macs_queries += macs
+            _held(session, collection_id).macs_pictures += macs
 
     def state(self, collection_id: int) -> State:
         """Two equal ones say that neither the collection's images nor their encodings have changed in between."""
@@ -403,7 +403,7 @@ class Store:
                 session.execute(delete(table).where(table.image_id.in_(of_collection)))
             if collection.model is not None:
                 collection.stamp(stamp)
-            collection.queries = collection.macs_queries = 0
+            collection.queries = collection.macs_queries = collection.macs_pictures = 0
         self._tidy(maps)
 
     def to_recode(self, collection_id: int, budget: float) -> list[tuple[int, str]]:

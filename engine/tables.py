@@ -87,7 +87,8 @@ class CollectionRow(Base):
     guides_only: Mapped[bool] = mapped_column(default=False)  # they replace the general ones
     revision: Mapped[int] = mapped_column(default=0)  # of its last change; see ImageRow
     queries: Mapped[int] = mapped_column(default=0)  # refined so far
-    macs_queries: Mapped[int] = mapped_column(BigInteger, default=0)  # that they spent
+    macs_queries: Mapped[int] = mapped_column(BigInteger, default=0)  # that they spent on its photos
+    macs_pictures: Mapped[int] = mapped_column(BigInteger, default=0)  # and on pictures that came with them
 
     def require(self, stamp: ModelStamp) -> None:
         """Raise ModelChanged if the images in here were encoded with other weights than the stamp's."""

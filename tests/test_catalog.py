@@ -403,7 +403,7 @@ class TestGalleries:
             catalog.embed_picture(gallery, b"text", "t.png")
         summary = catalog.summary(gallery)
         assert summary.photos == 0
-        assert summary.macs_queries == catalog.encoder.full_macs, "the one that was looked at"
+        assert summary.macs_pictures == catalog.encoder.full_macs, "the one that was looked at"
         with pytest.raises(GalleryMissing):
             catalog.embed_picture(999, png("green"), "g.png")
 

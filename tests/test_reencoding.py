@@ -75,22 +75,24 @@ def test_the_account_is_that_of_the_encodings_that_stand(catalog: Catalog, galle
     assert (summary.macs, summary.macs_queries) == (200, 0)
 
 
-def test_a_changed_model_is_cured(catalog: Catalog, gallery: int, newer: Catalog) -> None:
+def test_a_changed_model_is_cured(catalog: Catalog, store: Store, gallery: int, newer: Catalog) -> None:
     with pytest.raises(ModelChanged, match="encode its photos again"):
         newer.search(gallery, "red")
     report = newer.reencode(gallery)
     assert (report.added, report.duplicates) == (5, 0)
     assert len(newer.search(gallery, "red")) == 5
-    assert newer.summary(gallery).waiting == 0
+    assert store.totals(gallery).waiting == 0
     with pytest.raises(ModelChanged):
         catalog.search(gallery, "red")
 
 
-def test_vectors_of_two_models_never_meet_while_it_goes_on(catalog: Catalog, gallery: int, newer: Catalog) -> None:
+def test_vectors_of_two_models_never_meet_while_it_goes_on(
+    catalog: Catalog, store: Store, gallery: int, newer: Catalog
+) -> None:
     with pytest.raises(KeyboardInterrupt):
         newer.reencode(gallery, on_progress=stop)
-    summary = newer.summary(gallery)
-    assert (summary.photos, summary.waiting) == (2, 3)
+    totals = store.totals(gallery)
+    assert (totals.photos, totals.waiting) == (2, 3)
     assert len(newer.search(gallery, "red")) == len(newer.photos(gallery)) == 2
     with pytest.raises(ModelChanged):
         catalog.search(gallery, "red")
@@ -98,13 +100,13 @@ def test_vectors_of_two_models_never_meet_while_it_goes_on(catalog: Catalog, gal
     assert len(newer.search(gallery, "red")) == 5
 
 
-def test_a_photo_whose_picture_is_gone_is_named(catalog: Catalog, gallery: int, newer: Catalog) -> None:
+def test_a_photo_whose_picture_is_gone_is_named(catalog: Catalog, store: Store, gallery: int, newer: Catalog) -> None:
     catalog.picture_path(catalog.photos(gallery)[2].content_hash).unlink()
     report = catalog.reencode(gallery, budget=1.0)
     assert [(skipped.file, skipped.reason) for skipped in report.skipped] == [("2.png", "its kept picture is gone")]
     assert (report.added, catalog.summary(gallery).exits) == (4, (1, 0, 4))
     assert newer.reencode(gallery).added == 4
-    assert (newer.summary(gallery).photos, newer.summary(gallery).waiting) == (4, 1)
+    assert (store.totals(gallery).photos, store.totals(gallery).waiting) == (4, 1)
 
 
 def test_feature_maps_are_those_of_the_present_encoding(

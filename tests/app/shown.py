@@ -28,7 +28,7 @@ PHOTO = Photo(
     budget=0.75,
 )
 SUMMARY = GallerySummary(
-    id=1, name="Holidays", kind="gallery", photos=4, waiting=0, macs_index=220, macs_queries=30, queries=3,
+    id=1, name="Holidays", kind="gallery", photos=4, macs_index=220, macs_queries=30, macs_pictures=0,
     macs=250, full_macs=400, saved_share=0.375, exits=(2, 1, 1),
     model="fake", budget=0.75, link=None, owner=None,
 )  # fmt: skip

@@ -133,11 +133,11 @@ class TestSearch:
     ) -> None:
         file = tmp_path / "mine.png"
         file.write_bytes(png("green"))
-        before = catalog.summary(visit.gallery).macs_queries
+        before = catalog.summary(visit.gallery).macs_pictures
         button, query, *_, answer, grid, _ = last(search.pictured(str(file), False, visit))
         assert (button, query) == (None, "photo:dropped")
         assert "one full encoding" in answer
-        assert catalog.summary(visit.gallery).macs_queries == before + catalog.encoder.full_macs
+        assert catalog.summary(visit.gallery).macs_pictures == before + catalog.encoder.full_macs
         assert "green square" in grid
         assert not file.exists()
         file.write_text("a letter")
