@@ -70,10 +70,18 @@ class Comparison:
         return Race(row.at, row.photos, row.budget, row.full_per_second, row.early_per_second, row.macs_share)
 
     def full_run(self, collection_id: int) -> FullRun | None:
-        """The gallery's photos at full depth, where a race in this run of the program has made them."""
+        """The gallery's photos at full depth, where a race in this run of the program has made them.
+
+        Those that were deleted since are left out; None where no photo is left.
+        """
         with self._lock:
             found = self._runs.get(collection_id)
-        return found if found is not None and found.weights == self._catalog.encoder.identity.weights else None
+        encoder = self._catalog.encoder
+        if found is None or found.weights != encoder.identity.weights:
+            return None
+        there = np.isin(found.ids, [row.id for row in self._store.images(found.ids.tolist())])
+        ids = found.ids[there]
+        return FullRun(ids, found.vectors[there], encoder.full_macs * len(ids), found.weights) if len(ids) else None
 
     def _batches(self, photos: Sequence[Photo]) -> Iterator[np.ndarray]:
         for start in range(0, len(photos), BATCH):

@@ -60,6 +60,20 @@ def test_full_depth_embeddings_stay_beside_the_gallerys_account(
     assert ranking(run, np.array([0, 1, 0], np.float32), 2)[0] == (green.id, pytest.approx(1, abs=1e-3))
 
 
+def test_photos_deleted_since_a_race_are_in_no_ranking(
+    comparison: Comparison, gallery: int, catalog: Catalog, store: Store
+) -> None:
+    comparison.race(gallery)
+    red, *others = [photo.id for photo in catalog.photos(gallery)]
+    catalog.remove_photos(gallery, [red])
+    run = comparison.full_run(gallery)
+    assert run is not None
+    assert [photo for photo, _ in ranking(run, np.array([1, 1, 1], np.float32), 3)] == others
+    assert (len(run.vectors), run.macs) == (2, 200)
+    store.remove_images(gallery, others)  # as another process does it
+    assert comparison.full_run(gallery) is None
+
+
 def test_equal_photos_rank_in_the_order_they_came() -> None:
     run = FullRun(np.array([4, 7, 9]), np.array([[1, 0], [1, 0], [0, 1]], np.float32), 300, "w")
     assert ranking(run, np.array([1, 0], np.float32), 2) == [(4, 1.0), (7, 1.0)]
