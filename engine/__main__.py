@@ -251,13 +251,15 @@ def probe(
 @cli.command()
 def report(
     results: Annotated[Path, typer.Argument(help="What `evaluate --json` printed, as a file.")],
-    card: Annotated[Path | None, typer.Option(help="A model card whose table is to be renewed too.")] = None,
+    card: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A model card whose table is to be renewed too.")
+    ] = None,
 ) -> None:
     """Write an evaluation's tables and figures beside its results (`pip install -r requirements-train.txt`)."""
     from engine.deepening import WORTH
-    from engine.report import put_into, summary, write
+    from engine.report import put_into, read, summary, write
 
-    table = json.loads(results.read_text(encoding="utf-8"))
+    table = read(results)
     for path in write(table, results.parent, results.stem):
         say(f"{path} written")
     if card is not None:
@@ -355,7 +357,7 @@ def bench(
         str | None,
         typer.Option(help="Of bare, full, tgem and exit:K, with commas.", show_default="all that a model has"),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write a picture of it there, as SVG.")] = None,
+    plot: Annotated[Path | None, typer.Option(dir_okay=False, help="Write a picture of it there, as SVG.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure speed and memory: open_clip's own loop, our encoder at full depth, at every exit, and with its gates.
@@ -363,6 +365,8 @@ def bench(
     In float32, on photos of the demo gallery. Modes take turns, the median of seven rounds counts, and every row's peak
     memory is that of a process of its own. A model without exit weights is measured with untrained ones.
     """
+    if plot is not None and not plot.parent.is_dir():
+        raise typer.BadParameter(f"--plot needs a folder that is there, and {plot.parent} is none.")
     from engine.bench import BATCHES, promises
     from engine.bench import bench as measure
     from engine.benchplot import plot as draw

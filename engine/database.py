@@ -6,7 +6,7 @@ A SQLite file unless TGEM_DATABASE_URL names a PostgreSQL server, of which `engi
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ import alembic.command
 import alembic.config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
@@ -41,23 +41,26 @@ def database_url(folder: Path) -> str:
     return os.environ.get("TGEM_DATABASE_URL") or f"sqlite:///{folder / 'tgem.db'}"
 
 
+def read_url(text: str) -> URL:
+    """What names a database; raises StoreUnusable for what names none, or one of another kind."""
+    with suppress(ArgumentError, ValueError):  # ValueError: of a port that is no number
+        url = make_url(text)
+        if url.get_backend_name() in ("sqlite", "postgresql"):
+            return url
+    raise StoreUnusable(
+        "A database's URL (TGEM_DATABASE_URL) must name a SQLite file, like sqlite:////folder/tgem.db, or a PostgreSQL "
+        "database, like postgresql+psycopg://user@host/database."
+    )
+
+
 def connect(url: str) -> Engine:
     """An engine for a database; raises StoreUnusable for a URL of another kind, PostgresUnusable without its driver.
 
     Readers never wait: they see the database as it was when their transaction began. SQLite's writers wait for their
     turn when their transaction begins, PostgreSQL's for the rows that they lock and the turns that they take.
     """
-    try:
-        backend = make_url(url).get_backend_name()
-    except ArgumentError:
-        backend = None
-    if backend == "postgresql":
+    if read_url(url).get_backend_name() == "postgresql":
         return postgres.connect(url)
-    if backend != "sqlite":
-        raise StoreUnusable(
-            "TGEM_DATABASE_URL must name a SQLite file, like sqlite:////folder/tgem.db, or a PostgreSQL database, like "
-            "postgresql+psycopg://user@host/database."
-        )
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)

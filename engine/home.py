@@ -18,7 +18,10 @@ def home() -> Path:
     Raises: HomeUnwritable.
     """
     chosen = os.environ.get("TGEM_HOME")
-    folder = Path(chosen).expanduser() if chosen else platformdirs.user_data_path("tgem-search")
+    try:
+        folder = Path(chosen).expanduser() if chosen else platformdirs.user_data_path("tgem-search")
+    except RuntimeError as error:
+        raise HomeUnwritable(_sentence(chosen, "there is no such user")) from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -28,5 +31,5 @@ def home() -> Path:
     return folder.resolve()
 
 
-def _sentence(folder: Path, reason: str | None) -> str:
+def _sentence(folder: Path | str | None, reason: str | None) -> str:
     return f"The data folder {folder} cannot be used ({reason}); set TGEM_HOME to a folder that can be written to."

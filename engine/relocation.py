@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, func, insert, select, text
-from sqlalchemy.engine import make_url
 
-from engine.database import StoreUnusable, connect, for_writing, in_a_sentence, migrate
+from engine.database import StoreUnusable, connect, for_writing, in_a_sentence, migrate, read_url
 from engine.errors import EngineError
 from engine.tables import Base
 
@@ -45,7 +44,7 @@ def relocate(
     Args: on_progress: told how many rows were looked at, of how many; each is looked at again to be compared.
     Raises: MoveFailed, StoreUnusable, PostgresUnusable, NewerDatabase.
     """
-    if make_url(from_url) == make_url(to_url):
+    if read_url(from_url) == read_url(to_url):
         raise MoveFailed("Both databases are the same one; name another to move to.")
     with (
         _opened(from_url, there=True) as source,

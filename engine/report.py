@@ -1,8 +1,11 @@
 """What an evaluation found, for people: Markdown tables, and figures of quality against compute."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from engine.errors import EngineError
 
 Row = dict[str, Any]
 
@@ -22,6 +25,24 @@ NAMES = {
     "oracle": "oracle by captions",
     "tgem": "T-GEM",
 }
+
+
+class ResultsUnreadable(EngineError):
+    """A file that holds no evaluation."""
+
+
+class MatplotlibMissing(EngineError):
+    """What draws figures is not installed."""
+
+
+def read(path: Path) -> Row:
+    """What an evaluation found, from a file; raises ResultsUnreadable."""
+    try:
+        table: Row = json.loads(path.read_text(encoding="utf-8"))
+        _full(table)
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+        raise ResultsUnreadable(f"{path} holds no evaluation; `evaluate --json` prints one.") from error
+    return table
 
 
 def markdown(table: Row) -> str:
@@ -125,13 +146,16 @@ def summary(table: Row, worth: float) -> str:
 
 
 def write(table: Row, folder: Path, stem: str) -> list[Path]:
-    """Write the tables as STEM.md and the figures as STEM-index.png and STEM-queries.png; returns the paths."""
+    """Write the tables as STEM.md and the figures as STEM-index.png and STEM-queries.png; returns the paths.
+
+    Raises: MatplotlibMissing; nothing is written then.
+    """
     paths = [folder / f"{stem}.md", folder / f"{stem}-index.png", folder / f"{stem}-queries.png"]
-    paths[0].write_text(markdown(table), encoding="utf-8")
     _figure(
         paths[1], "Finding the right photo within ten", "MACs share of the index", _index_lines(table), _full(table)
     )
     _figure(paths[2], "Queries that look again", "full encodings a query", _query_lines(table), _full(table))
+    paths[0].write_text(markdown(table), encoding="utf-8")
     return paths
 
 
@@ -211,7 +235,12 @@ def _paid(rows: Sequence[Row]) -> list[tuple[float, float]]:
 
 
 def _figure(path: Path, title: str, across: str, lines: dict[str, list[tuple[float, float]]], full: Row) -> None:
-    from matplotlib.figure import Figure  # only who writes figures needs it
+    try:
+        from matplotlib.figure import Figure  # only who writes figures needs it
+    except ImportError as error:
+        raise MatplotlibMissing(
+            "Figures need matplotlib, which is not installed; get it with `pip install -r requirements-train.txt`."
+        ) from error
 
     figure = Figure(figsize=(9, 5.5), layout="constrained")
     axes = figure.subplots()

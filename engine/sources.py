@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import json
 import logging
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def load_model(name: str | None = None) -> Loaded:
     if name.startswith(HUB):
         return _repository(name.removeprefix(HUB))
     if name.startswith(LOCAL) or Path(name).is_dir():
-        return _folder(Path(name.removeprefix(LOCAL)).expanduser())
+        return _folder(Path(os.path.expanduser(name.removeprefix(LOCAL))))  # leaves an unknown user's as it is
     return _tagged(name)
 
 

@@ -227,6 +227,11 @@ def test_a_file_name_cannot_write_to_the_terminal(run: Run, photos: Path):
         (("index", "no/such/folder"), "no/such/folder is not a folder"),
         (("search", "red"), "Nothing is indexed yet"),
         (("search", "red", "--gallery", "holidays"), "Nothing is indexed yet"),
+        (("migrate-store", "tgem.db", "sqlite:////folder/tgem.db"), "must name a SQLite file, like sqlite:///"),
+        (
+            ("migrate-store", "sqlite:///a.db", "postgresql://user@host:port/a"),
+            "must name a SQLite file, like sqlite:///",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(run: Run, words: tuple[str, ...], sentence: str):
@@ -235,6 +240,30 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(run: Run, words: tuple[str, .
     assert result.stdout == ""
     assert sentence in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [None, b"no JSON", b"\xff", b"[]", b'{"rows": []}'])
+def test_what_is_no_evaluation_is_not_reported_on(run: Run, tmp_path: Path, content: bytes | None):
+    results = tmp_path / "results.json"
+    if content is not None:
+        results.write_bytes(content)
+    result = run("report", results)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"{results} holds no evaluation; `evaluate --json` prints one.\n"
+
+
+@pytest.mark.parametrize(
+    "words", [("report", "RESULTS", "--card", "FOLDER/card.md"), ("bench", "--plot", "FOLDER/bench.svg")]
+)
+def test_a_place_that_is_not_there_is_said_before_any_work(
+    run: Run, tmp_path: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "engine.report", None)  # work would fail in another way
+    monkeypatch.setitem(sys.modules, "engine.bench", None)
+    result = run(*(word.replace("FOLDER", str(tmp_path / "nowhere")) for word in words))
+    assert result.exit_code == 2
+    assert isinstance(result.exception, SystemExit)
+    assert "nowhere" in result.stderr
 
 
 def test_an_unknown_gallery_is_answered_with_those_there_are(run: Run, photos: Path):

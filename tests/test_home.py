@@ -30,6 +30,12 @@ def test_otherwise_the_users_own_data_folder(unset: bool, tmp_path: Path, monkey
     assert home() == tmp_path / "tgem-search"
 
 
+def test_an_unknown_users_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TGEM_HOME", "~nobody-of-this-name/photos")
+    with pytest.raises(HomeUnwritable, match=r"~nobody-of-this-name/photos cannot be used \(there is no such user\)"):
+        home()
+
+
 def test_a_file_in_the_way_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("TGEM_HOME", str(tmp_path / "file"))

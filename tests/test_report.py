@@ -1,6 +1,9 @@
+import sys
 from pathlib import Path
 
-from engine.report import END, START, markdown, put_into
+import pytest
+
+from engine.report import END, START, MatplotlibMissing, markdown, put_into, write
 
 RECALL = {"r1": 20.0, "r5": 50.0, "r10": 60.0}
 FULL = {"policy": "full", "setting": 9, "macs_share": 1.0, "t2i": {"r1": 25.0, "r5": 55.0, "r10": 75.0}, "i2t": RECALL}
@@ -28,6 +31,13 @@ def test_tables_tell_what_was_measured() -> None:
     assert "| 0.5 | 61.00 | 2.00 |" in text  # they are the spread
     assert "| 0.480 (budget 0.5) | 0.17 | 8.0 | 9.5 | 80.0% | 80.0% | 0.900 |" in text
     assert "| rank-only | 0.5 | 0.480 | 9.5 | 60.0 |" in text
+
+
+def test_without_matplotlib_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(MatplotlibMissing, match=r"pip install -r requirements-train\.txt"):
+        write(TABLE, tmp_path, "results")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_page_keeps_what_stands_around_its_tables(tmp_path: Path) -> None:

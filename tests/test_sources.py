@@ -85,6 +85,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("ViT-B-32/laion2b_s34b_b79k", "HF_HUB_OFFLINE"),
         ("hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "HF_HUB_OFFLINE"),
         ("hf-hub:a/b/c", "not a name of a Hub repository"),
+        ("local-dir:~nobody-of-this-name/clip", "~nobody-of-this-name/clip is not an OpenCLIP folder"),
     ],
 )
 def test_a_model_that_cannot_be_had_is_one_sentence(name: str, sentence: str, offline: None) -> None:
