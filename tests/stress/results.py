@@ -3,6 +3,9 @@
 import json
 import os
 import platform
+import shlex
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -56,12 +59,18 @@ def keep(name: str, title: str, sentence: str, rows: list[dict[str, Any]], page:
     figures[name] = {
         "title": title,
         "sentence": sentence,
+        "options": options(sys.argv[1:]),
         "machine": machine,
         "date": date.today().isoformat(),
         "rows": rows,
     }
     page.figures.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     page.text.write_text(page.head + "".join(_part(key, figures[key]) for key in sorted(figures)), encoding="utf-8")
+
+
+def options(words: Sequence[str]) -> str:
+    """What stood behind a command, as a shell takes it; of places on this machine the last name alone."""
+    return shlex.join(Path(word).name if Path(word).is_absolute() else word for word in words)
 
 
 def read(page: Page) -> dict[str, Any]:
@@ -74,5 +83,6 @@ def _part(name: str, part: dict[str, Any]) -> str:
     columns = list(part["rows"][0])
     lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
     lines += [f"| {' | '.join(str(row[column]) for column in columns)} |" for row in part["rows"]]
-    told = f"`python -m tests.stress.{name.partition(' ')[0]}`, {part['date']}, {part['machine']}."
+    command = f"python -m tests.stress.{name.partition(' ')[0]} {part.get('options', '')}".rstrip()
+    told = f"`{command}`, {part['date']}, {part['machine']}."
     return f"\n## {part['title']}\n\n{part['sentence']} {told}\n\n" + "\n".join(lines) + "\n"
