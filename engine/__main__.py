@@ -235,6 +235,10 @@ def probe(
 
     Words that no caption and no label of its training held: do they find their photo? Do the demo gallery's queries?
     And which way of making a photo of any shape square finds photos best?
+
+    flickr8k and imagenet_samples are those of `train-mini`. gallery_open holds `captions.jsonl` (file, captions, which
+    may be empty, and split) and `images/`: the photos that `engine/training/unseen_words.json` names and any others;
+    those called animal_NAME or crop_NAME are also searched by their names.
     """
     from engine.training.aspect import demo_gallery, resize_modes
     from engine.training.unseen import unseen_words

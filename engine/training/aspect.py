@@ -10,6 +10,7 @@ import numpy as np
 from engine.encoder import Encoder, load_encoder
 from engine.images import open_picture
 from engine.intake import folder_uploads
+from engine.training.captions import DataMissing
 
 MODES = ("squash", "shortest", "longest")
 GALLERY = Path(__file__).parents[2] / "assets" / "gallery"
@@ -20,20 +21,20 @@ def resize_modes(data: Path, model: str | None = None) -> list[dict[str, Any]]:
 
     The demo gallery is asked its own queries; of `data/gallery_open`, each animal and crop is asked by its file's name.
 
+    Raises: DataMissing.
     Returns: a row per mode: {"mode", "queries", "r1", "r5", "mrr"}, recall in per cent.
     """
+    gallery = data / "gallery_open" / "images"
+    if not gallery.is_dir():
+        raise DataMissing(f"{gallery} is not there; it holds the photos to search.")
     encoder = load_encoder(model)
-    named = [
-        p.name for p in sorted((data / "gallery_open" / "images").iterdir()) if p.name.startswith(("animal", "crop"))
-    ]
+    named = [p.name for p in sorted(gallery.iterdir()) if p.name.startswith(("animal", "crop"))]
     names = [(f"a photo of a {Path(n).stem.split('_', 1)[1].replace('_', ' ')}", n) for n in named]
     own = own_queries()
     rows = []
     for mode in MODES:
         encoder.backbone.square = replace(encoder.backbone.square, mode=mode)
-        places = np.concatenate(
-            [_ranks(encoder, data / "gallery_open" / "images", names), _ranks(encoder, GALLERY, own)]
-        )
+        places = np.concatenate([_ranks(encoder, gallery, names), _ranks(encoder, GALLERY, own)])
         recall = {f"r{k}": round(float((places <= k).mean() * 100), 1) for k in (1, 5)}
         rows.append({"mode": mode, "queries": len(places), **recall, "mrr": round(float((1 / places).mean()), 4)})
     return rows
