@@ -479,7 +479,7 @@ def _bfloat16_pays(backbone: Backbone) -> bool:
 
     seconds, vectors = tried(quick)
     plain_seconds, plain_vectors = tried(backbone.tower)
-    return seconds < 0.8 * plain_seconds and bool((F.cosine_similarity(vectors, plain_vectors) > SAME).all())
+    return seconds < 0.9 * plain_seconds and bool((F.cosine_similarity(vectors, plain_vectors) > SAME).all())
 
 
 def _exits(loaded: Loaded) -> FittedExits | None:
