@@ -56,7 +56,7 @@ class Intake:
             return
         try:
             uploads = folder_uploads(Path(folder.strip()).expanduser())
-        except (EngineError, OSError) as error:
+        except (EngineError, OSError, RuntimeError) as error:  # the last: ~ and a name that nobody has
             yield gr.skip(), self._context.problem(error), *nothing
             return
         if not uploads:
