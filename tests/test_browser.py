@@ -186,7 +186,7 @@ def test_the_first_visit_shows_a_gallery_with_a_query_answered(visit: Visit, loo
 def test_an_answer_comes_at_once_and_can_be_unfolded(visit: Visit, look: str) -> None:
     page = visit(look)
     page.get_by_label("Look again where in doubt").uncheck()
-    search(page, "polar bear walking")
+    search(page, "polar bear in the snow")
     expect(page.locator("#grid .hit .numbers").first).to_contain_text("exit")
     before = page.locator("#grid .hit").count()
     keep(page, f"results-{look}")
@@ -200,7 +200,7 @@ def test_an_answer_comes_at_once_and_can_be_unfolded(visit: Visit, look: str) ->
 def test_photos_in_doubt_are_looked_at_again(visit: Visit, look: str, tmp_path: Path) -> None:
     with serving(tmp_path / "fresh") as at:  # nobody has asked anything there yet
         page = visit(look, motion="no-preference" if look == "wide" else "reduce", at=at)
-        for query in ("animals in the wild", "sunset over the city", "a building made of stone", "flowers"):
+        for query in ("buildings by the water", "sunset over the city", "a building made of stone", "flowers"):
             search(page, query)
             expect(page.locator("#answer")).to_contain_text("looked at again")
             if page.locator("#grid li[data-again]").count():
