@@ -9,7 +9,7 @@ import gradio as gr
 
 from app.context import Context
 from app.handlers.events import sent_along
-from app.handlers.search import Search, only, unchanged
+from app.handlers.search import Search, at_first, only, unchanged
 from app.views import depths, intake, notes
 from app.views.words import many
 from app.visit import Visit
@@ -97,8 +97,8 @@ class Galleries:
             if not visit.query:
                 visit.ask(demo.queries[0].query)
         query = visit.query
-        for found in self._search.answers(refine, visit):
-            yield self.choice(visit), query, gr.update(active=False), self.kept(visit), *found
+        for number, found in enumerate(self._search.answers(refine, visit)):
+            yield self.choice(visit), at_first(number, query), gr.update(active=False), self.kept(visit), *found
 
     def picked(self, gallery: int, refine: bool, visit: Visit) -> Iterator[Any]:
         """A gallery was chosen. Yields: query, name for uploads, what the browser keeps, and Found."""
@@ -108,8 +108,8 @@ class Galleries:
             at_demo = visit.gallery == demo.id and demo.ready
             visit.ask(demo.queries[0].query if at_demo else "")
             name = NEW_GALLERY if visit.gallery in demo.ids else self._summary(visit).name
-            for found in self._search.answers(refine, visit):
-                yield visit.query, name, self.kept(visit), *found
+            for number, found in enumerate(self._search.answers(refine, visit)):
+                yield at_first(number, visit.query), at_first(number, name), self.kept(visit), *found
         except EngineError as error:
             yield "", NEW_GALLERY, gr.skip(), *only(self._context.problem(error))
 

@@ -52,16 +52,16 @@ class Search:
     def again(self, event: gr.EventData, refine: bool, visit: Visit) -> Iterator[tuple[Any, ...]]:
         """A query that was offered was chosen. Yields: query, and Found."""
         visit.ask(sent_along(event, "query")[:1000])
-        for found in self.answers(refine, visit):
-            yield visit.query, *found
+        for number, found in enumerate(self.answers(refine, visit)):
+            yield at_first(number, visit.query), *found
 
     def alike(self, refine: bool, visit: Visit) -> Iterator[tuple[Any, ...]]:
         """More like the selected photo. Yields: query, and Found."""
         if visit.photo is None:
             return
         visit.ask(f"photo:{visit.photo}")
-        for found in self.answers(refine, visit):
-            yield visit.query, *found
+        for number, found in enumerate(self.answers(refine, visit)):
+            yield at_first(number, visit.query), *found
 
     def pictured(self, file: str, refine: bool, visit: Visit) -> Iterator[tuple[Any, ...]]:
         """A picture was given to search with. Yields: picture button, query, and Found."""
@@ -76,8 +76,8 @@ class Search:
             yield None, gr.skip(), *only(self._context.problem(error))
             return
         visit.ask(f"photo:{DROPPED}")
-        for found in self.answers(refine, visit, head.PICTURED):
-            yield None, visit.query, *found
+        for number, found in enumerate(self.answers(refine, visit, head.PICTURED)):
+            yield at_first(number, None), at_first(number, visit.query), *found
 
     def turned(self, event: gr.SelectData, visit: Visit) -> None:
         """Another tab was opened."""
@@ -235,6 +235,11 @@ class Search:
         photos = context.catalog.photos(summary.id, limit=(visit.unfolded + 1) * PAGE)
         more = min(PAGE, summary.photos - len(photos))
         return results.shelf(photos, context.drawing, context.address, more)
+
+
+def at_first(number: int, value: Any) -> Any:
+    """What a box is set to with the first answer, number 0; by the second one the visitor may be typing in it."""
+    return gr.skip() if number else value
 
 
 def only(grid: str) -> Found:

@@ -21,9 +21,9 @@ def saved(photo: Photo) -> str:
 
 def not_done(share: float) -> tuple[str, str]:
     """What a gallery spared the encoder: a figure, and what it is of."""
-    if share < 0:
+    if round(share * 100) < 0:
         return percent(-share), "more work than the full encoder"
-    return percent(share), "of the encoder’s work not done"
+    return percent(abs(share)), "of the encoder’s work not done"
 
 
 def change(share: float) -> str:

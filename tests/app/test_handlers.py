@@ -186,6 +186,12 @@ class TestGalleries:
         assert 'data-query="something red"' in shown.suggestions
         assert "red-square.png" in shown.panel
 
+    def test_a_second_answer_leaves_what_is_typed_meanwhile(self, galleries: Galleries, demo: Demo) -> None:
+        first, *later = galleries.opened(None, True, Visit(), Request())
+        assert first[1] == demo.queries[0].query
+        assert later
+        assert all(second[1] == gr.skip() for second in later)
+
     def test_an_address_reopens_a_query_and_a_published_gallery(
         self, galleries: Galleries, catalog: Catalog, holidays: int
     ) -> None:
