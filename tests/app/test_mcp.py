@@ -7,13 +7,13 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+
+from tests.health import until_ready
 
 if "CI" not in os.environ:
     pytest.importorskip("mcp", reason="pip install 'gradio[mcp]'")
@@ -28,17 +28,9 @@ def address(home: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     here = {"TGEM_HOME": str(home), "GRADIO_SERVER_PORT": str(port)}
     page = subprocess.Popen([sys.executable, "app.py", "--mcp"], cwd=ROOT, env={**os.environ, **here})
-    address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 300
+    address = f"http://127.0.0.1:{port}"
     try:
-        while True:
-            assert page.poll() is None, "app.py stopped before it served"
-            assert time.monotonic() < deadline, "app.py did not serve"
-            try:
-                if httpx.get(f"{address}/health").json().get("demo") == "ready":
-                    break
-            except httpx.TransportError:
-                pass
-            time.sleep(0.2)
+        until_ready(page, address, 300)
         yield address
     finally:
         page.terminate()

@@ -11,15 +11,14 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
 from gradio_client import Client, handle_file
 
+from tests.health import until_ready
 from tests.stress.results import keep
 
 ROOT = Path(__file__).parents[2]
@@ -84,24 +83,14 @@ class Space:
         other = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
         command = [self._python, front_matter()["app_file"]]
         page = subprocess.Popen(command, cwd=self._source, env=here, stderr=subprocess.PIPE, text=True, **other)
-        return page, f"http://127.0.0.1:{port}/"
+        return page, f"http://127.0.0.1:{port}"
 
     @contextmanager
     def awake(self, data: Path) -> Iterator[tuple[str, float]]:
         """The page once its demo gallery is ready. Yields: its address, and the seconds that it took."""
-        began = time.monotonic()
         page, address = self.start(data)
         try:
-            while True:
-                assert page.poll() is None, page.stderr.read() if page.stderr else ""
-                assert time.monotonic() - began < PATIENCE, "it did not serve"
-                try:
-                    if httpx.get(f"{address}health").json().get("demo") == "ready":
-                        break
-                except httpx.TransportError:
-                    pass
-                time.sleep(0.2)
-            yield address, time.monotonic() - began
+            yield address, until_ready(page, address, PATIENCE)
         finally:
             page.terminate()
             page.communicate(timeout=60)

@@ -1,0 +1,24 @@
+"""A page in a process of its own, until it serves."""
+
+import subprocess
+import time
+
+import httpx
+
+
+def until_ready(page: subprocess.Popen[str] | subprocess.Popen[bytes], address: str, seconds: float) -> float:
+    """Wait until a page has its demo gallery; returns the seconds that took.
+
+    Args: address: without a slash at its end.  Raises: AssertionError where it stops, or is not ready in time.
+    """
+    began = time.monotonic()
+    while True:
+        said = page.stderr.read() if page.poll() is not None and page.stderr else ""
+        assert page.poll() is None, f"app.py stopped before it served: {said!r}"
+        assert time.monotonic() - began < seconds, "app.py did not serve"
+        try:
+            if httpx.get(f"{address}/health").json().get("demo") == "ready":
+                return time.monotonic() - began
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
