@@ -41,35 +41,71 @@ def same_sides(length: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
+CLAMPED: tuple[str, list[float]] = ("hardtanh", [0.0, 6.0])
+PLAIN: tuple[str, list[float]] = ("none", [])
+
+
 class FusedConv2d(nn.Module):
-    """A convolution with bias and, where asked, ReLU6; bfloat16 in and out, inference only."""
+    """A convolution with bias and, where asked, ReLU6; bfloat16 in and out, inference only.
+
+    TensorFlow's "same" rule pads an even side by one more after it than before it, which the operation cannot, and
+    padding by hand copies the largest feature maps. A kernel with a row and a column of zeros before it can be padded
+    alike on both sides.
+    """
 
     def __init__(self, conv: nn.Conv2d, clamp: bool) -> None:
         super().__init__()
         layout = {"memory_format": torch.channels_last} if conv.groups == 1 else {}
-        self.register_buffer("weight", conv.weight.detach().to(torch.bfloat16).contiguous(**layout))
-        self.register_buffer("bias", None if conv.bias is None else conv.bias.detach().to(torch.bfloat16))
         self.kernel, self.stride, self.groups = int(conv.kernel_size[0]), int(conv.stride[0]), conv.groups
         self.padding = None if isinstance(conv, Conv2dSame) else int(conv.padding[0])
-        self.activation = ("hardtanh", [0.0, 6.0]) if clamp else ("none", [])
+        weight = conv.weight.detach().to(torch.bfloat16)
+        self.register_buffer("weight", weight.contiguous(**layout))
+        self.register_buffer("wider", F.pad(weight, (1, 0, 1, 0)).contiguous(**layout) if self._halves else None)
+        self.register_buffer("bias", None if conv.bias is None else conv.bias.detach().to(torch.bfloat16))
+        self.activation = CLAMPED if clamp else PLAIN
+
+    @property
+    def _halves(self) -> bool:
+        """Whether this is one of those that halve the sides under TensorFlow's rule."""
+        return self.padding is None and self.stride == 2 and self.kernel % 2 == 1
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, c, h, w), channels last."""
-        padding = self.padding
+        weight, padding = self.weight, self.padding
+        if padding is None and self._halves and x.shape[2] % 2 == x.shape[3] % 2:
+            weight, padding = (self.weight if x.shape[2] % 2 else self.wider), self.kernel // 2
         if padding is None:
-            x = F.pad(
-                x,
-                (
-                    *same_sides(x.shape[3], self.kernel, self.stride),
-                    *same_sides(x.shape[2], self.kernel, self.stride),
-                ),
-            )
-            padding = 0
+            rows, columns = (same_sides(side, self.kernel, self.stride) for side in x.shape[2:])
+            x, padding = F.pad(x, (*columns, *rows)), 0
         name, limits = self.activation
         sides, steps = [padding, padding], [self.stride, self.stride]
         return torch.ops.mkldnn._convolution_pointwise(
-            x, self.weight, self.bias, sides, steps, [1, 1], self.groups, name, limits, ""
+            x, weight, self.bias, sides, steps, [1, 1], self.groups, name, limits, ""
         )
+
+
+class FusedPointwise(nn.Module):
+    """A 1x1 convolution with bias and, where asked, ReLU6, as a product of matrices; bfloat16, inference only.
+
+    Its weights are laid out once for the product. A convolution lays them out anew at each call, which is half of its
+    time for a few photos or a small input.
+    """
+
+    def __init__(self, conv: nn.Conv2d, clamp: bool) -> None:
+        super().__init__()
+        weight = conv.weight.detach()[:, :, 0, 0].to(torch.bfloat16).contiguous()
+        self.laid_out = torch.ops.mkldnn._reorder_linear_weight(weight, None)
+        self.bias = None if conv.bias is None else conv.bias.detach().to(torch.bfloat16)
+        self.activation = CLAMPED if clamp else PLAIN
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, c, H, W), channels last."""
+        rows = x.permute(0, 2, 3, 1)  # (B, H, W, C)
+        name, limits = self.activation
+        found = torch.ops.mkldnn._linear_pointwise(
+            rows.reshape(-1, rows.shape[3]), self.laid_out, self.bias, name, limits, ""
+        )
+        return found.view(*rows.shape[:3], -1).permute(0, 3, 1, 2)
 
 
 def fuse_for_inference(module: nn.Module) -> None:
@@ -80,6 +116,8 @@ def fuse_for_inference(module: nn.Module) -> None:
         for (name, conv), (after_name, after) in zip(children, [*children[1:], ("", None)], strict=False):
             if isinstance(conv, nn.Conv2d):
                 clamp = isinstance(after, nn.ReLU6)
-                setattr(parent, name, FusedConv2d(conv, clamp))
+                is_pointwise = conv.kernel_size == (1, 1) and conv.stride == (1, 1) and conv.groups == 1
+                kind = FusedPointwise if is_pointwise else FusedConv2d
+                setattr(parent, name, kind(conv, clamp))
                 if clamp:
                     setattr(parent, after_name, nn.Identity())

@@ -5,7 +5,7 @@ import torch
 from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
-from engine.fusion import fold_batch_norms, fuse_for_inference, same_sides
+from engine.fusion import FusedConv2d, FusedPointwise, fold_batch_norms, fuse_for_inference, same_sides
 
 
 def stack() -> nn.Sequential:
@@ -45,6 +45,27 @@ def test_fused_layers_agree_with_the_plain_ones_to_bfloat16(side: int) -> None:
     found = layers(x.bfloat16().contiguous(memory_format=torch.channels_last)).float()
     assert found.shape == expected.shape
     assert (found - expected).norm() / expected.norm() < 0.03
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("sides", [(16, 16), (15, 15), (16, 15), (9, 12)])
+def test_halving_needs_no_padding_by_hand(kernel: int, sides: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    conv = Conv2dSame(6, 6, kernel, 2, groups=6)
+    x = torch.randn(2, 6, *sides).bfloat16().contiguous(memory_format=torch.channels_last)
+    found = FusedConv2d(conv, clamp=False)(x)
+    expected = conv.bfloat16()(x)
+    assert found.shape == expected.shape
+    assert torch.allclose(found.float(), expected.float(), atol=0.03)
+
+
+def test_a_product_of_matrices_is_a_pointwise_convolution() -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(8, 5, 1)
+    x = torch.randn(3, 8, 7, 4)
+    found = FusedPointwise(conv, clamp=True)(x.bfloat16().contiguous(memory_format=torch.channels_last))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(found.float(), conv(x).clamp(0, 6), atol=0.05)
 
 
 @pytest.mark.parametrize(("length", "kernel", "stride"), [(15, 3, 2), (16, 3, 2), (16, 5, 2), (7, 5, 1)])
