@@ -44,6 +44,12 @@ def read_labels(folder: Path) -> list[Example]:
     ]
 
 
+def read_kinds(folder: Path) -> list[str]:
+    """What the kinds in `labels.jsonl` are called, in the order of their WordNet ids."""
+    rows = sorted(_read_rows(folder / "labels.jsonl"), key=lambda row: row["wnid"])
+    return list({row["wnid"]: row["label"] for row in rows}.values())
+
+
 def _read_rows(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise DataMissing(f"{path.parent} has no {path.name}; name the folder of a captioned photo set.")

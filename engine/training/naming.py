@@ -1,0 +1,172 @@
+"""Names of things that no caption uses, taught to the text tower when the rest of the model is done.
+
+Captions of a few thousand photos know "a brown dog" and no otter. But training has not made the image tower forget what
+ImageNet taught it: a ridge regression reads the kinds of things off its embeddings, as the untouched classifier sees
+them. So only texts need to move: each a little way towards the kinds that it means to the untouched sentence encoder.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from open_clip.tokenizer import HFTokenizer
+from torch import Tensor
+
+from engine.encoder import load_encoder
+from engine.training.captions import DataMissing, Example, load_squashed, read_kinds, read_labels
+from engine.training.pretrained import CONTEXT, READ_SIZE, classifier, export, pretrained_model
+from engine.training.sentences import Sentences
+
+KINDS = 1000  # that the classifier knows
+WORDS = 6000  # of the tokenizer's vocabulary: those that come nearest to the name of a kind
+SHORTEST = 4  # letters
+UNSEEN_WORDS = Path(__file__).with_name("unseen_words.json")  # which a check needs untaught
+PHRASES = (
+    "a {}",
+    "the {}",
+    "a photo of {}",
+    "a photo of a {}",
+    "a picture of a {}",
+    "a close view of a {}",
+    "a {} outdoors",
+    "a {} in the wild",
+    "there is a {}",
+    "some kind of {}",
+    "a large {}",
+    "a small {}",
+)
+RIDGE = 0.1  # of the embeddings' mean variance
+LIKENESS = 0.06  # temperature of the cosine between a text and the name of a kind
+# How far texts move, as a multiple of how a caption's scores differ between photos. Chosen on val and on the demo
+# gallery's queries: a name that moves further finds no more, captions lose from 0.6 on.
+NAMES_MOVE, CAPTIONS_MOVE = 1.0, 0.3
+CAPTIONS = 2  # of each photo
+STEPS, NAMES_AT_ONCE, CAPTIONS_AT_ONCE = 600, 384, 192
+RATES = {"layers": 1e-4, "proj": 1e-3}
+WEIGHT_DECAY = 0.01
+SEED = 2605
+
+
+def teach_names(out: Path, captioned: Sequence[Example], data: Path, say: Callable[[str], None]) -> None:
+    """Move the texts of a written model towards the kinds of things they mean, and write it again.
+
+    What moves is the text tower's projection and its last layers; no photo's embedding changes.
+
+    Args: captioned: photos that the model was trained on.  data: folder with `imagenet_samples`.
+    Raises: DataMissing.
+    """
+    torch.manual_seed(SEED)
+    labels = data / "imagenet_samples"
+    kinds = read_kinds(labels)
+    if len(kinds) != KINDS:
+        raise DataMissing(f"{labels}/labels.jsonl names {len(kinds)} kinds of things; ImageNet's {KINDS} are needed.")
+    encoder = load_encoder(f"local-dir:{out}", exits=False)
+    model: Any = encoder.backbone.model
+    photos = torch.from_numpy(load_squashed([*captioned[::2], *read_labels(labels)], READ_SIZE))
+    say(f"what the classifier sees in {len(photos)} photos")
+    vectors = torch.cat([torch.from_numpy(encoder.read_at(part.numpy(), READ_SIZE)) for part in photos.split(32)])
+    directions = kind_directions(vectors, _logits(photos))
+    covariance = torch.cov(vectors.T)
+
+    tokenize = HFTokenizer(out.as_posix(), context_length=CONTEXT)
+    untouched = pretrained_model(out).text
+    names = in_phrases([*kinds, *words_near(kinds, untouched, tokenize, out / "vocab.txt")])
+    texts = [*names, *(text for example in captioned for text in example.texts[:CAPTIONS])]
+    say(f"{len(names)} names and phrases, {len(texts) - len(names)} captions")
+    ids = tokenize(texts)
+    meanings = Sentences(untouched, ids).frozen_vectors
+    meant = (meanings @ meanings[: len(kinds)].T / LIKENESS).softmax(1) @ directions
+    sentences = Sentences(model.text.requires_grad_(True), ids)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        as_they_were = torch.cat([sentences(rows) for rows in torch.arange(len(texts)).split(512)])
+    spread = spreads(as_they_were[len(names) :], covariance).mean()
+    moves = torch.full((len(texts), 1), CAPTIONS_MOVE).index_fill_(0, torch.arange(len(names)), NAMES_MOVE)
+    _imitate(sentences, F.normalize(as_they_were + moves * spread * meant, dim=-1), len(names), covariance, say)
+    export(model, out)
+
+
+def _imitate(sentences: Sentences, wanted: Tensor, names: int, covariance: Tensor, say: Callable[[str], None]) -> None:
+    """Train the text tower's top to say what is wanted of each text, (T, D); the first so many are names."""
+    groups = {"layers": sentences.layers, "proj": sentences.proj}
+    optimizer = torch.optim.AdamW(
+        [{"params": [*part.parameters()], "lr": RATES[name]} for name, part in groups.items()],
+        weight_decay=WEIGHT_DECAY,
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, [*RATES.values()], total_steps=STEPS)
+    for step in range(STEPS):
+        loss = torch.zeros(())
+        for first, last, many in ((0, names, NAMES_AT_ONCE), (names, len(wanted), CAPTIONS_AT_ONCE)):
+            rows = torch.randint(first, last, (many,))
+            with torch.autocast("cpu", torch.bfloat16):
+                said = sentences(rows)
+            loss = loss + apart(said, wanted[rows], covariance)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([p for part in groups.values() for p in part.parameters()], 1.0)
+        optimizer.step()
+        schedule.step()
+        if (step + 1) % 50 == 0:
+            say(f"names, step {step + 1} of {STEPS}: {float(loss.detach()):.4f}")
+
+
+def apart(said: Tensor, wanted: Tensor, covariance: Tensor) -> Tensor:
+    """How differently texts (B, D) and what is wanted of them rank photos, and how far they are apart; a scalar.
+
+    One less the correlation of their scores over photos whose embeddings have this covariance (D, D), and one less
+    their cosine.
+    """
+    together = (said @ covariance * wanted).sum(1)
+    correlation = together / (spreads(said, covariance) * spreads(wanted, covariance))
+    return (1 - correlation).mean() + (1 - (said * wanted).sum(1)).mean()
+
+
+def spreads(texts: Tensor, covariance: Tensor) -> Tensor:
+    """Standard deviation of each text's scores over photos whose embeddings have this covariance; (T, D) to (T,)."""
+    return (texts @ covariance * texts).sum(1).clamp_min(1e-12).sqrt()
+
+
+def kind_directions(vectors: Tensor, logits: Tensor) -> Tensor:
+    """Where each kind of thing lies among embeddings, by ridge regression on how a classifier sees the same photos.
+
+    Args: vectors: (N, D) unit length.  logits: (N, C).
+    Returns: (C, D); the photos' scores along each have a spread of 1.
+    """
+    centred = vectors - vectors.mean(0)
+    ridge = RIDGE * centred.var(0).mean() * len(vectors)
+    within = centred.T @ centred + ridge * torch.eye(centred.shape[1])
+    directions = torch.linalg.solve(within, centred.T @ (logits - logits.mean(0)))  # (D, C)
+    return (directions / (centred @ directions).std(0)).T
+
+
+def words_near(
+    kinds: Sequence[str], text_tower: Any, tokenize: Callable[[list[str]], Tensor], vocabulary: Path
+) -> list[str]:
+    """Words of the tokenizer's vocabulary that come nearest to the names of kinds, but for those kept unseen."""
+    untaught = {row["word"] for row in json.loads(UNSEEN_WORDS.read_text(encoding="utf-8"))}
+    known = vocabulary.read_text(encoding="utf-8").split()
+    words = [w for w in known if w.isascii() and w.isalpha() and len(w) >= SHORTEST and w not in untaught]
+    vectors = Sentences(text_tower, tokenize([*kinds, *words])).frozen_vectors
+    nearness = (vectors[len(kinds) :] @ vectors[: len(kinds)].T).amax(1)
+    return [words[i] for i in nearness.topk(min(WORDS, len(words))).indices.sort().values.tolist()]
+
+
+def in_phrases(words: Sequence[str]) -> list[str]:
+    """The words, then each in one phrase, then each in another."""
+    numbered, many = list(enumerate(words)), len(PHRASES)
+    first = [PHRASES[i % many].format(word) for i, word in numbered]
+    return [*words, *first, *(PHRASES[(i * 5 + 3) % many].format(word) for i, word in numbered)]
+
+
+@torch.no_grad()
+def _logits(photos: Tensor) -> Tensor:
+    """What the untouched classifier sees; (N, 3, S, S) uint8 to (N, C)."""
+    model = classifier().to(memory_format=torch.channels_last)
+    found = []
+    with torch.autocast("cpu", torch.bfloat16):
+        for part in photos.split(50):
+            pixels = (part.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+            found.append(model(pixels).float())
+    return torch.cat(found)

