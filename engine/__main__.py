@@ -227,6 +227,23 @@ def train_mini(
 
 
 @cli.command()
+def train_small(
+    data: Annotated[Path, typer.Option(help="Folder with the data sets flickr8k and imagenet_samples.")],
+    model: Annotated[str | None, Model] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Length of the run; a step is 200 photos.", show_default="as for train-mini"),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+) -> None:
+    """Train the smaller model that `evaluate` sets beside the embedded one (needs requirements-train.txt)."""
+    from engine.training.small import train_small as train
+
+    length = {} if steps is None else {"steps": steps}
+    train(data, model, resume=resume, say=say, **length)
+
+
+@cli.command()
 def probe(
     data: Annotated[Path, typer.Option(help="Folder with flickr8k, imagenet_samples and gallery_open.")],
     model: Annotated[str | None, Model] = None,

@@ -14,6 +14,7 @@ from engine.encoder import Encoder, load_encoder
 from engine.exits import SHUFFLED, FittedExits, load_variants
 from engine.metrics import recall
 from engine.querying import Index
+from engine.smallmodel import small_model
 from engine.tgem import HEAD
 from engine.training.captions import DataMissing, Example, read_captions
 from engine.training.features import Features, collect, pixels_of
@@ -23,13 +24,14 @@ Say = Callable[[str], None]
 
 # fmt: off
 POLICIES = (
-    "full", "exit", "exit+topm", "small-input", "small-input+topm", "schedule", "random", *policies.RULES, "oracle",
-    "tgem", "tgem+deepen", "ablation",
+    "full", "exit", "exit+topm", "small-input", "small-input+topm", "small-model", "small-model+topm", "schedule",
+    "random", *policies.RULES, "oracle", "tgem", "tgem+deepen", "ablation",
 )
 # fmt: on
 SIZES = (112, 128, 144, 160, 176, 192, 208, 224, 240, 256)  # px, of the smaller inputs that are rivals
+SMALL_SIZES = (128, 160, 192, 224, 256, 288)  # px, at which the smaller model reads
 TOP_M = (5, 7, 10, 12, 14, 17, 20, 24, 30, 40, 50)  # how many a query runs deeper where rank alone decides
-WORTHS = (0.25, 0.2, 0.17, 0.14, 0.1)  # what a look must be worth where doubt decides
+WORTHS = (0.4, 0.3, 0.25, 0.2, 0.17, 0.14, 0.1)  # what a look must be worth where doubt decides
 SCHEDULES = ((20, 5), (20, 10), (30, 10), (30, 15), (50, 15), (50, 20))  # photos to the middle, and on to the end
 DEALS = 20  # of random exits
 ACCOUNTS = (0.2, 0.35, DEFAULT_BUDGET)  # budgets of the ablations with queries, and of galleries asked a thousand times
@@ -110,6 +112,9 @@ def _rows_at(bench: Bench, wanted: Container[str], column: int, budget: float) -
         for middle, first, second, refined in _schedules(index):
             about = {"middle": middle + 1, "first": first, "second": second}
             yield row("schedule", budget, dealt.macs_share, refined | about)
+    if "ablation" in wanted:
+        for most in TOP_M:
+            yield row("ablation:rank-only", budget, dealt.macs_share, index.by_rank(most) | {"m": most})
     if "ablation" in wanted and budget in ACCOUNTS:
         refined = index.by_worth(WORTH)
         by_rank = index.by_rank(round(refined["deepened_per_query"]))
@@ -159,15 +164,31 @@ def smaller_inputs(bench: Bench, examples: Sequence[Example], wanted: Container[
             vectors = bench.vectors[:, own]
         else:
             vectors = np.concatenate([encoder.read_at(batch, size) for batch in pixels_of(encoder, examples)])
-        share = sum(encoder.backbone.measure(size)[0]) / encoder.full_macs
-        found = bench.found_by(vectors)
-        if "small-input" in wanted:
-            yield row("small-input", size, share, found)
-        if "small-input+topm" in wanted:
-            index = Index(encoder, bench.features, np.zeros(bench.many, int))
-            for most in TOP_M:
-                refined = index.by_rank_of(bench.texts @ vectors.T, most)
-                yield row("small-input+topm", size, share, refined | {"i2t": found["i2t"], "m": most})
+        yield from _read_otherwise(bench, wanted, "small-input", size, encoder, vectors)
+
+
+def smaller_models(bench: Bench, examples: Sequence[Example], wanted: Container[str], say: Say) -> Iterator[Row]:
+    """The same of the smaller model that was trained beside the encoder, where there is one, at several input sizes."""
+    small = small_model(bench.encoder)
+    for size in SMALL_SIZES if small is not None else ():
+        say(f"a smaller model: {size} px")
+        vectors = np.concatenate([small.read_at(batch, size) for batch in pixels_of(small, examples)])
+        yield from _read_otherwise(bench, wanted, "small-model", size, small, vectors)
+
+
+def _read_otherwise(
+    bench: Bench, wanted: Container[str], policy: str, size: int, by: Encoder, vectors: np.ndarray
+) -> Iterator[Row]:
+    """Rows of embeddings (N, D) that an encoder makes of an input of some size, at its end."""
+    share = sum(by.backbone.measure(size)[0]) / bench.encoder.full_macs
+    found = bench.found_by(vectors)
+    if policy in wanted:
+        yield row(policy, size, share, found)
+    if f"{policy}+topm" in wanted:
+        index = Index(bench.encoder, bench.features, np.zeros(bench.many, int))
+        for most in TOP_M:
+            refined = index.by_rank_of(bench.texts @ vectors.T, most)
+            yield row(f"{policy}+topm", size, share, refined | {"i2t": found["i2t"], "m": most})
 
 
 def speeds(bench: Bench, examples: Sequence[Example], say: Say) -> list[Row]:
@@ -250,6 +271,8 @@ def evaluate(
     rows = list(rows_of(bench, wanted))
     if "small-input" in wanted or "small-input+topm" in wanted:
         rows += smaller_inputs(bench, examples, wanted, say)
+    if "small-model" in wanted or "small-model+topm" in wanted:
+        rows += smaller_models(bench, examples, wanted, say)
     return {
         "model": encoder.identity.model,
         "data": data.name,

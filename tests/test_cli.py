@@ -41,7 +41,7 @@ def test_help_and_mistakes_load_nothing_heavy():
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("command", ["index", "search", "reencode", "evaluate", "train-mini", "fit"])
+@pytest.mark.parametrize("command", ["index", "search", "reencode", "evaluate", "train-mini", "train-small", "fit"])
 def test_every_command_has_a_help_text(run: Run, command: str):
     assert command in run("--help").stdout
     assert "Usage" in run(command, "--help").stdout
