@@ -11,6 +11,15 @@ Row = dict[str, Any]
 
 DEEPEST = 0.6  # MACs share of an index above which its queries are not drawn
 START, END = "<!-- written by python -m engine report -->", "<!-- end of what is written -->"
+KEPT = (0.97, 0.98, 0.99, 0.995)  # of full depth's R@10, whose price a query is asked for
+RANKED = {  # rows of one index, whose best photos go to full depth in the ranking's order or by a schedule
+    "exit+topm": "exit {:g}, the best M",
+    "small-input+topm": "{:g} px, the best M",
+    "small-model+topm": "smaller model at {:g} px, the best M",
+    "schedule": "T-GEM's index of budget {:g}, fixed schedule",
+    "ablation:rank-only": "T-GEM's index of budget {:g}, the best M",
+    "tgem+deepen": "T-GEM's index of budget {:g}, by doubt",
+}
 DEEP_HEAD = (
     "| index, MACs share | a look is worth | photos | MACs a query | R@1 kept | R@10 kept | overlap@10 |",
     "| --- | --- | --- | --- | --- | --- | --- |",
@@ -18,6 +27,7 @@ DEEP_HEAD = (
 NAMES = {
     "exit": "every photo leaves at one exit",
     "small-input": "smaller input",
+    "small-model": "smaller model",
     "random": "the gates' exits, dealt at random",
     "saturation": "saturation",
     "confidence": "confidence of p_k",
@@ -59,7 +69,7 @@ def markdown(table: Row) -> str:
         *(_line(f"T-GEM, budget {row['setting']:g}", row) for row in _of(rows, "tgem")),
         *(_line(f"random, budget {row['setting']:g}", row) for row in _of(rows, "random")),
     ]
-    others = ("small-input", "saturation", "confidence", "patience", "oracle")
+    others = ("small-input", "small-model", "saturation", "confidence", "patience", "oracle")
     lines += [_line(f"{name}, {row['setting']:g}", row) for name in others for row in _of(rows, name)]
     if spread := _spread(rows):
         lines += ["", "Over three seeds of the gates, R@10:", "", *spread]
@@ -72,6 +82,7 @@ def markdown(table: Row) -> str:
             "",
             *DEEP_HEAD,
             *(_deep_line(row, full) for row in deepened),
+            *_prices(rows, full),
         ]
     lines += [*_growth(table.get("growth", [])), *_account(table.get("account", []))]
     ablations = sorted({row["policy"] for row in rows if row["policy"].startswith("ablation:")})
@@ -88,8 +99,42 @@ def markdown(table: Row) -> str:
             f"{row.get('macs_per_query', 0):.1f} | {row['t2i']['r10']:.1f} |"
             for name in ablations
             for row in _of(rows, name)
+            if "m" not in row
         ]
     return "\n".join([*lines, ""])
+
+
+def _prices(rows: Sequence[Row], full: Row) -> list[str]:
+    """What keeping a share of full depth's R@10 costs a query, index by index, every way of choosing photos."""
+    lines = [
+        "",
+        "Full encodings that a query costs where a share of full depth's R@10 is to be kept, by index and by how the "
+        "photos to look at again are chosen; between two settings the line, - where none reaches it:",
+        "",
+        f"| | index, MACs share | {' | '.join(f'{share:.1%}' for share in KEPT)} |",
+        f"| --- | --- |{' --- |' * len(KEPT)}",
+    ]
+    for policy, title in RANKED.items():
+        mine = [row for row in _of(rows, policy) if row["macs_share"] < DEEPEST]
+        for setting in dict.fromkeys(row["setting"] for row in mine):
+            at = [row for row in mine if row["setting"] == setting]
+            found = sorted((row["macs_per_query"], row["t2i"]["r10"] / full["t2i"]["r10"]) for row in at)
+            cells = " | ".join(_price(found, share) for share in KEPT)
+            lines.append(f"| {title.format(setting)} | {at[0]['macs_share']:.3f} | {cells} |")
+    return lines
+
+
+def _price(points: Sequence[tuple[float, float]], wanted: float) -> str:
+    """The least cost at which a line through points (cost, quality), in order of cost, reaches a quality, in words."""
+    before: tuple[float, float] | None = None
+    for cost, quality in points:
+        if quality >= wanted and before is None:
+            return f"≤ {cost:.1f}"
+        if before is None or quality > before[1]:
+            if before is not None and quality >= wanted:
+                return f"{before[0] + (cost - before[0]) * (wanted - before[1]) / (quality - before[1]):.1f}"
+            before = (cost, quality)
+    return "-"
 
 
 def _growth(rows: Sequence[Row]) -> list[str]:

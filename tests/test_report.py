@@ -46,3 +46,15 @@ def test_a_page_keeps_what_stands_around_its_tables(tmp_path: Path) -> None:
     put_into(page, "new\n")
     put_into(page, "newer\n")
     assert page.read_text(encoding="utf-8") == f"before\n{START}\nnewer\n{END}\nafter\n"
+
+
+def test_prices_are_read_off_the_line_between_two_settings() -> None:
+    full = FULL | {"t2i": RECALL | {"r10": 100.0}}
+    ranked = [(5, 98.5), (10, 99.0), (20, 99.0), (30, 99.8)]
+    rows = [
+        GATES | {"policy": "exit+topm", "setting": 3, "m": m, "macs_per_query": m, "t2i": RECALL | {"r10": found}}
+        for m, found in ranked
+    ]
+    text = markdown(TABLE | {"rows": [full, *rows, GATES | LOOKS | {"policy": "tgem+deepen"}]})
+    assert "| exit 3, the best M | 0.480 | ≤ 5.0 | ≤ 5.0 | 10.0 | 22.5 |" in text
+    assert "| T-GEM's index of budget 0.5, by doubt | 0.480 | - | - | - | - |" in text
