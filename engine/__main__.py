@@ -13,7 +13,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -378,12 +378,16 @@ def bench(
         str | None,
         typer.Option(help="Of bare, full, tgem and exit:K, with commas.", show_default="all that a model has"),
     ] = None,
+    precision: Annotated[
+        Literal["float32", "bfloat16"],
+        typer.Option(help="Of all but bare, which is float32; the page takes what is faster here."),
+    ] = "float32",
     plot: Annotated[Path | None, typer.Option(dir_okay=False, help="Write a picture of it there, as SVG.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure speed and memory: open_clip's own loop, our encoder at full depth, at every exit, and with its gates.
 
-    In float32, on photos of the demo gallery. Modes take turns, the median of seven rounds counts, and every row's peak
+    On photos of the demo gallery. Modes take turns, the median of seven rounds counts, and every row's peak
     memory is that of a process of its own. A model without exit weights is measured with untrained ones.
     """
     if plot is not None and not plot.parent.is_dir():
@@ -394,7 +398,7 @@ def bench(
     from engine.sources import named
 
     names = [named(name, random_weights) for name in model] if model else [named(None, random_weights)]
-    table = measure(names, batch or BATCHES, [m.strip() for m in modes.split(",")] if modes else None, say)
+    table = measure(names, batch or BATCHES, [m.strip() for m in modes.split(",")] if modes else None, say, precision)
     for row, kept in promises(table["rows"]):
         say(f"{row['model']}  {row['mode']:8} batch {row['batch']:<4} {kept:.2f} of what its MACs promise")
     if plot is not None:

@@ -41,22 +41,25 @@ def bench(
     batches: Sequence[int] = BATCHES,
     modes: Sequence[str] | None = None,
     say: Callable[[str], None] = lambda line: None,
+    precision: str = "float32",
 ) -> Row:
     """Measure models; every row's peak memory comes from a process of its own, times from rounds that take turns.
 
     Args:
         models: names as `load_model` takes them.
         modes: of "bare", "full", "tgem" and "exit:K" (1-based); by default all that a model has.
-    Returns: {"device", "threads", "rows": [{"model", "mode", "batch", "images_per_s", "macs_share", "peak_mb"}]}.
+        precision: of all modes but "bare", which is always float32; "bfloat16" counts where there is a way to it.
+    Returns: {"device", "threads", "precision",
+        "rows": [{"model", "mode", "batch", "images_per_s", "macs_share", "peak_mb"}]}.
     Raises: ModeUnknown, ModelUnreadable.
     """
     rows: list[Row] = []
     about: Row = {}
     for model in models:
         for batch in batches:
-            about, found = _fresh(_timed, model, batch, modes)
+            about, found = _fresh(_timed, model, batch, modes, precision)
             for row, spread in found:
-                row["peak_mb"] = round(_fresh(_peak, model, batch, row["mode"]), 1)
+                row["peak_mb"] = round(_fresh(_peak, model, batch, row["mode"], precision), 1)
                 rows.append(row)
                 say(line(row, spread))
     return {**about, "rows": rows}
@@ -80,12 +83,12 @@ def promises(rows: Sequence[Row]) -> list[tuple[Row, float]]:
     return found
 
 
-def encoder_to_measure(model: str | None, gated: bool = True) -> Encoder:
-    """A model in float32, with its exits or, where it has none, with untrained ones that let equal shares go.
+def encoder_to_measure(model: str | None, gated: bool = True, precision: str = "float32") -> Encoder:
+    """A model with its exits or, where it has none, with untrained ones that let equal shares go.
 
     Args: gated: whether gates are going to be asked; if not, untrained ones are left as they are made.
     """
-    encoder = load_encoder(model, precision="float32")
+    encoder = load_encoder(model, precision=precision)
     if encoder.exits > 1:
         return encoder
     if not gated:
@@ -147,9 +150,11 @@ def _modes(encoder: Encoder) -> dict[str, tuple[Callable[[np.ndarray], Any], flo
     return found
 
 
-def _timed(model: str | None, batch: int, wanted: Sequence[str] | None) -> tuple[Row, list[tuple[Row, float]]]:
+def _timed(
+    model: str | None, batch: int, wanted: Sequence[str] | None, precision: str
+) -> tuple[Row, list[tuple[Row, float]]]:
     """Rows of one model and batch size without their memory, and each one's spread; the modes take turns."""
-    encoder = encoder_to_measure(model, gated=wanted is None or "tgem" in wanted)
+    encoder = encoder_to_measure(model, wanted is None or "tgem" in wanted, precision)
     able = _modes(encoder)
     if unknown := [mode for mode in wanted or () if mode not in able]:
         raise ModeUnknown(f"{unknown[0]} is no mode of {encoder.identity.model}; choose from {', '.join(able)}.")
@@ -180,12 +185,13 @@ def _timed(model: str | None, batch: int, wanted: Sequence[str] | None) -> tuple
             "macs_share": round(share, 4),
         }
         found.append((row, float(high - low) / middle))
-    return {"device": _device(encoder), "threads": torch.get_num_threads()}, found
+    about = {"device": _device(encoder), "threads": torch.get_num_threads(), "precision": encoder.precision}
+    return about, found
 
 
-def _peak(model: str | None, batch: int, mode: str) -> float:
+def _peak(model: str | None, batch: int, mode: str, precision: str) -> float:
     """Most memory in MB that a process held while it ran one mode, the model itself included, loading it left out."""
-    encoder = encoder_to_measure(model, gated=mode == "tgem")
+    encoder = encoder_to_measure(model, mode == "tgem", precision)
     run, _ = _modes(encoder)[mode]
     pixels = photos(encoder, batch)
     if encoder.backbone.device.type == "cuda":

@@ -36,7 +36,8 @@ def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
 def test_every_mode_of_a_model_is_measured(encoder: Encoder) -> None:
     said: list[str] = []
     table = bench.bench([None], [1, 4], say=said.append)
-    assert set(table) == {"device", "threads", "rows"}
+    assert set(table) == {"device", "threads", "precision", "rows"}
+    assert table["precision"] == "float32"
     exits = bench.encoder_to_measure(None).exits
     modes = ["bare", "full", "tgem", *(f"exit:{k}" for k in range(1, exits))]
     assert [(row["batch"], row["mode"]) for row in table["rows"]] == [(b, mode) for b in (1, 4) for mode in modes]
