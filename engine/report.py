@@ -143,16 +143,20 @@ def _growth(rows: Sequence[Row]) -> list[str]:
     return [
         "",
         f"What 98 % of full depth's R@10 takes as the gallery grows, from exit {rows[0]['exit']}; the photos beyond "
-        "the first thousand are of the train split, and nobody asks for them:",
+        "the first thousand are of the train split, and nobody asks for them; - where no setting tried keeps as much:",
         "",
         "| photos | R@10 at full depth | looked at again | MACs a query | the best by rank alone |",
         "| --- | --- | --- | --- | --- |",
         *(
-            f"| {row['photos']:,} | {row['full_r10']:.1f} | {row.get('deepened_per_query', 0):.1f} | "
-            f"{row.get('macs_per_query', 0):.1f} | {row['topm']} |"
+            f"| {row['photos']:,} | {row['full_r10']:.1f} | {_told(row, 'deepened_per_query')} | "
+            f"{_told(row, 'macs_per_query')} | {row['topm'] or '-'} |"
             for row in rows
         ),
     ]
+
+
+def _told(row: Row, name: str) -> str:
+    return f"{row[name]:.1f}" if name in row else "-"
 
 
 def _account(rows: Sequence[Row]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The shipped model on the shipped photos: most names of things find their photo, also at less than full depth.
+"""The shipped model on the shipped photos: most queries find their photo near the top, also at less than full depth.
 
 The bounds are what the model does today, less a little: it knows everyday things well and rare names badly.
 """
@@ -27,15 +27,15 @@ def test_queries_find_their_photo_at_full_depth(encoder: Encoder, photos: dict[s
     found = ranks(
         encoder, encoder.encode_to(np.stack(list(photos.values())), encoder.exits), list(photos), own_queries()
     )
-    assert (found == 1).mean() >= 0.35
-    assert (found <= 3).mean() >= 0.65
+    assert (found == 1).mean() >= 0.45
+    assert (found <= 3).mean() >= 0.7
 
 
 def test_queries_find_their_photo_with_the_gates(encoder: Encoder, photos: dict[str, np.ndarray]) -> None:
     encodings = encoder.encode(np.stack(list(photos.values())))
     assert np.mean([e.macs for e in encodings]) < encoder.full_macs / 2
     found = ranks(encoder, np.stack([e.vector for e in encodings]), list(photos), own_queries())
-    assert (found <= 3).mean() >= 0.65
+    assert (found <= 3).mean() >= 0.7
 
 
 def test_a_budget_with_something_to_spare_sends_some_photos_on(encoder: Encoder, photos: dict[str, np.ndarray]) -> None:
