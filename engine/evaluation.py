@@ -170,7 +170,9 @@ def smaller_inputs(bench: Bench, examples: Sequence[Example], wanted: Container[
 def smaller_models(bench: Bench, examples: Sequence[Example], wanted: Container[str], say: Say) -> Iterator[Row]:
     """The same of the smaller model that was trained beside the encoder, where there is one, at several input sizes."""
     small = small_model(bench.encoder)
-    for size in SMALL_SIZES if small is not None else ():
+    if small is None:
+        return
+    for size in SMALL_SIZES:
         say(f"a smaller model: {size} px")
         vectors = np.concatenate([small.read_at(batch, size) for batch in pixels_of(small, examples)])
         yield from _read_otherwise(bench, wanted, "small-model", size, small, vectors)

@@ -163,7 +163,8 @@ def in_phrases(words: Sequence[str]) -> list[str]:
 @torch.no_grad()
 def _logits(photos: Tensor) -> Tensor:
     """What the untouched classifier sees; (N, 3, S, S) uint8 to (N, C)."""
-    model = classifier().to(memory_format=torch.channels_last)
+    model: Any = classifier()
+    model = model.to(memory_format=torch.channels_last)
     found = []
     with torch.autocast("cpu", torch.bfloat16):
         for part in photos.split(50):
