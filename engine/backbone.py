@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from engine.cost import count_macs
 from engine.errors import HostProblem
-from engine.fusion import fuse_for_inference
+from engine.fusion import can_fuse, fuse_for_inference
 from engine.square import Square
 from engine.towers import WORKS, Step, Tower, cut, kind_of
 
@@ -139,7 +139,7 @@ class Backbone:
     def quick_tower(self) -> Tower | None:
         """A bfloat16 copy of the tower, its stages fused where there is a way to, or None where the device has none."""
         on_cpu = self.device.type == "cpu"
-        if not (hasattr(torch.ops.mkldnn, "_convolution_pointwise") if on_cpu else self.device.type == "cuda"):
+        if not (can_fuse() if on_cpu else self.device.type == "cuda"):
             return None
         copy: Any = deepcopy(self.model.visual)
         if on_cpu and isinstance(getattr(copy, "trunk", None), EfficientNet):

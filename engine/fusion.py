@@ -108,8 +108,17 @@ class FusedPointwise(nn.Module):
         return found.view(*rows.shape[:3], -1).permute(0, 3, 1, 2)
 
 
+def can_fuse() -> bool:
+    """Whether this build of torch and this CPU have bfloat16 operations to fuse stages with (AVX-512, as a rule)."""
+    found = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return found is not None and bool(found())
+
+
 def fuse_for_inference(module: nn.Module) -> None:
-    """Fold and fuse, in place, every convolution below a module that has square kernels and no dilation."""
+    """Fold and fuse, in place, every convolution below a module that has square kernels and no dilation.
+
+    Raises: RuntimeError where `can_fuse` says no.
+    """
     fold_batch_norms(module)
     for parent in list(module.modules()):
         children = list(parent.named_children())

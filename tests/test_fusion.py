@@ -1,11 +1,16 @@
 import copy
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
 from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
-from engine.fusion import FusedConv2d, FusedPointwise, fold_batch_norms, fuse_for_inference, same_sides
+from engine.fusion import FusedConv2d, FusedPointwise, can_fuse, fold_batch_norms, fuse_for_inference, same_sides
+
+fused = pytest.mark.skipif(not can_fuse(), reason="this CPU, or this build of torch, has no fused bfloat16 operations")
 
 
 def stack() -> nn.Sequential:
@@ -36,6 +41,7 @@ def test_folding_changes_nothing_but_rounding() -> None:
     assert torch.allclose(folded(x), layers(x), atol=1e-5)
 
 
+@fused
 @pytest.mark.parametrize("side", [15, 16, 33])
 def test_fused_layers_agree_with_the_plain_ones_to_bfloat16(side: int) -> None:
     layers = stack()
@@ -47,6 +53,7 @@ def test_fused_layers_agree_with_the_plain_ones_to_bfloat16(side: int) -> None:
     assert (found - expected).norm() / expected.norm() < 0.03
 
 
+@fused
 @pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("sides", [(16, 16), (15, 15), (16, 15), (9, 12)])
 def test_halving_needs_no_padding_by_hand(kernel: int, sides: tuple[int, int]) -> None:
@@ -59,6 +66,7 @@ def test_halving_needs_no_padding_by_hand(kernel: int, sides: tuple[int, int]) -
     assert torch.allclose(found.float(), expected.float(), atol=0.03)
 
 
+@fused
 def test_a_product_of_matrices_is_a_pointwise_convolution() -> None:
     torch.manual_seed(0)
     conv = nn.Conv2d(8, 5, 1)
@@ -73,3 +81,13 @@ def test_same_padding_gives_the_ceiling_of_length_over_stride(length: int, kerne
     before, after = same_sides(length, kernel, stride)
     assert 0 <= after - before <= 1
     assert (length + before + after - kernel) // stride + 1 == -(-length // stride)
+
+
+def test_a_cpu_without_bfloat16_runs_the_plain_tower() -> None:
+    code = "from tests import tiny; t = tiny.backbone('efficientnet').quick_tower(); print('plain' if t is None else 'quick')"
+    said = {}
+    for isa in ("AVX2", "DEFAULT"):
+        environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": isa}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        said[isa] = done.stdout.strip()
+    assert said == {"AVX2": "plain", "DEFAULT": "quick" if can_fuse() else "plain"}
