@@ -174,7 +174,7 @@ def smaller_models(bench: Bench, examples: Sequence[Example], wanted: Container[
         return
     for size in SMALL_SIZES:
         say(f"a smaller model: {size} px")
-        vectors = np.concatenate([small.read_at(batch, size) for batch in pixels_of(small, examples)])
+        vectors = np.concatenate([small.read_at(batch, size) for batch in pixels_of(bench.encoder, examples)])
         yield from _read_otherwise(bench, wanted, "small-model", size, small, vectors)
 
 

@@ -25,6 +25,8 @@ class ImagesOnly(nn.Module):
 def small_model(beside: Encoder) -> Encoder | None:
     """The smaller model that was trained beside an encoder's, without exits; None where there is none.
 
+    It takes photos as that encoder's `preprocess` gives them.
+
     Raises: ModelUnreadable where its file is damaged.
     """
     path, own = beside.folder / STORED, beside.backbone
@@ -39,6 +41,6 @@ def small_model(beside: Encoder) -> Encoder | None:
     except (OSError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelUnreadable(f"{path} cannot be read; delete it, or train it again with train-small.") from error
     about = {"size": own.size, "mean": own.mean.flatten().tolist(), "std": own.std.flatten().tolist()}
-    backbone = Backbone(model, own.tokenize, about | {"resize_mode": own.square.mode}, f"{own.name}, {SMALL_TRUNK}")
+    backbone = Backbone(model, own.tokenize, about, f"{own.name}, {SMALL_TRUNK}")
     identity = Identity(backbone.name, beside.identity.weights, "")
     return Encoder(backbone, None, identity, (), beside.folder, quick=beside.precision == "bfloat16")

@@ -1,12 +1,9 @@
 """Training the smaller model that `evaluate` sets beside the embedded one: the same recipe, the texts as they are."""
 
-import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from open_clip.tokenizer import HFTokenizer
@@ -18,27 +15,15 @@ from engine.encoder import load_encoder
 from engine.fusion import fold_batch_norms
 from engine.memory import keep_freed_memory
 from engine.smallmodel import SMALL_TRUNK, STORED, ImagesOnly
-from engine.training.augment import random_views
+from engine.training.batches import TrainingSet
 from engine.training.captions import gate_photos, read_captions, read_labels
-from engine.training.checkpoint import assign, load_checkpoint, save_checkpoint
 from engine.training.depthwise import speed_up_depthwise
 from engine.training.folding import unfold_batch_norms
 from engine.training.lower import FIRST_TRAINED_STAGE, Lower
-from engine.training.mini import (
-    AVERAGE_DECAY,
-    DROP_PATH,
-    DROPOUT,
-    RATES,
-    SEED,
-    SIZE,
-    SMALLER_SIZES,
-    SOFTNESS,
-    WEIGHT_DECAY,
-    TrainingSet,
-    learning_rate,
-)
+from engine.training.mini import DROP_PATH, DROPOUT, SOFTNESS
 from engine.training.objective import contrastive, match_targets
 from engine.training.pretrained import CONTEXT, load_trunk, pretrained_model
+from engine.training.run import SEED, Run, groups
 from engine.training.sentences import Sentences
 
 
@@ -67,11 +52,7 @@ class SmallStudent(nn.Module):
     def groups(self) -> list[dict[str, Any]]:
         """Optimizer groups with their peak learning rates."""
         trunk = [*self.blocks.parameters(), *self.conv_head.parameters()]
-        return [
-            {"params": [p for p in parameters if (p.ndim > 1) == (decay > 0)], "peak": rate, "weight_decay": decay}
-            for parameters, rate in ((trunk, RATES["trunk"]), ([*self.head.parameters()], RATES["heads"]))
-            for decay in (WEIGHT_DECAY, 0.0)
-        ]
+        return groups({"trunk": trunk, "heads": [*self.head.parameters()]})
 
 
 def train_small(
@@ -84,6 +65,7 @@ def train_small(
         model: as in `load_encoder`; checkpoints and the log go to `training/small` in its folder.
         steps: length of the run; a step is 200 photos.
         resume: go on from the last checkpoint.
+    Raises: DataMissing, IngredientMissing, ModelUnreadable.
     """
     keep_freed_memory(-1)
     encoder = load_encoder(model)
@@ -105,41 +87,16 @@ def train_small(
     fold_batch_norms(folded)
     folded = folded.to(memory_format=torch.channels_last)
     lower, student = Lower(folded), SmallStudent(folded)
-    optimizer = torch.optim.AdamW(student.groups(), lr=0.0, betas=(0.9, 0.98), fused=True)
-    average = {name: p.detach().clone() for name, p in student.named_parameters()}
-    first = load_checkpoint(work, student, optimizer, average) if resume else 0
 
-    student.train()
-    began, losses = time.perf_counter(), []
-    for step in range(first, steps):
-        torch.manual_seed(SEED * 1_000_003 + step)
-        for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * learning_rate(step, steps)
+    def loss_of(step: int) -> Tensor:
         photos, rows, owner, generator = examples.batch(step)
-        draw = torch.rand(2, generator=generator).tolist()
-        size = SIZE if draw[0] < 0.5 else SMALLER_SIZES[int(draw[1] * len(SMALLER_SIZES))]
-        views = random_views(examples.pixels[photos], size, generator)
+        views = examples.views(photos, generator)
         targets = match_targets(owner, meanings[photos] @ meant[rows].T, SOFTNESS)
         with torch.autocast("cpu", torch.bfloat16):
             vectors = student(lower(views))
-        loss = contrastive(encoder.backbone.sharpness * vectors @ texts[rows].T, targets)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(student.parameters(), 5.0)
-        optimizer.step()
-        decay = min(AVERAGE_DECAY, (step + 1) / (step + 10))
-        with torch.no_grad():
-            for name, p in student.named_parameters():
-                average[name].lerp_(p, 1 - decay)
-        losses.append(float(loss.detach()))
-        if (step + 1) % 20 == 0 or step + 1 == steps:
-            row = {"step": step + 1, "of": steps, "loss": round(float(np.mean(losses)), 4)}
-            losses = []
-            say(json.dumps(row | {"seconds": round(time.perf_counter() - began)}))
-        if (step + 1) % 120 == 0 or step + 1 == steps:
-            save_checkpoint(work, step + 1, student, optimizer, average)
+        return contrastive(encoder.backbone.sharpness * vectors @ texts[rows].T, targets)
 
-    assign(student, average)
+    Run(student, student.groups(), work, resume, say).go(steps, loss_of)
     unfold_batch_norms(lower.with_upper(student.blocks, student.conv_head), written.visual.trunk)
     written.visual.trunk.classifier.load_state_dict(student.head.state_dict())
     weights = {n: t.half() if t.is_floating_point() else t for n, t in written.visual.state_dict().items()}

@@ -1,0 +1,73 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine.training import run
+from engine.training.run import LOG, Run, groups, learning_rate
+
+STEPS = 12
+
+
+def student() -> nn.Linear:
+    torch.manual_seed(0)
+    return nn.Linear(4, 3)
+
+
+def go(model: nn.Linear, work: Path, steps: int = STEPS, stop: int | None = None, resume: bool = False) -> None:
+    """Run a student; it dies before the step `stop`."""
+
+    def loss_of(step: int) -> Tensor:
+        if step == stop:
+            raise KeyboardInterrupt
+        x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
+        return (nn.functional.dropout(model(x)) - x[:, :3]).square().mean()
+
+    Run(model, groups({"heads": [*model.parameters()]}), work, resume, lambda line: None).go(steps, loss_of)
+
+
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "KEPT", 5)
+    whole, broken, resumed = student(), student(), student()
+    for name in ("whole", "broken"):
+        (tmp_path / name).mkdir()
+    go(whole, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        go(broken, tmp_path / "broken", stop=8)
+    go(resumed, tmp_path / "broken", resume=True)
+    assert torch.equal(resumed.weight, whole.weight)
+    assert not torch.equal(whole.weight, student().weight)
+
+
+def test_the_log_tells_of_every_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "KEPT", 5)
+    go(student(), tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
+    assert [row["step"] for row in rows] == [5, 10, 12]
+    assert rows[-1]["loss"] > 0
+
+
+def test_the_average_is_lent_and_given_back(tmp_path: Path) -> None:
+    model = student()
+    mine = Run(model, groups({"heads": [*model.parameters()]}), tmp_path, False, lambda line: None)
+    before = model.weight.detach().clone()
+    with torch.no_grad():
+        model.weight.add_(1)
+    with mine.averaged():
+        assert torch.equal(model.weight, before)
+        assert not model.training
+    assert torch.equal(model.weight, before + 1)
+    assert model.training
+
+
+def test_only_matrices_decay_and_the_rate_rises_and_falls() -> None:
+    model = student()
+    matrices, others = groups({"trunk": [*model.parameters()]})
+    assert matrices["weight_decay"] > 0 == others["weight_decay"]
+    assert [p.ndim for p in others["params"]] == [1]
+    rates = [learning_rate(step, 100) for step in range(100)]
+    assert rates[:5] == sorted(rates[:5])
+    assert max(rates) == rates[4] == 1
+    assert rates[4:] == sorted(rates[4:], reverse=True)
