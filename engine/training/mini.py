@@ -24,7 +24,7 @@ from engine.training.depthwise import speed_up_depthwise
 from engine.training.features import cached
 from engine.training.folding import unfold_batch_norms
 from engine.training.lower import FIRST_TRAINED_STAGE, Lower
-from engine.training.naming import teach_names
+from engine.training.naming import known_kinds, teach_names
 from engine.training.objective import contrastive, distil, match_targets
 from engine.training.pretrained import CONTEXT, DIM, export, pretrained_model
 from engine.training.readouts import fit_readouts
@@ -114,6 +114,7 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
     keep_freed_memory(-1)
+    known_kinds(data / "imagenet_samples")  # missing ones are said now, not after the run
     captioned = read_captions(data / "flickr8k")
     labelled = read_labels(data / "imagenet_samples")
     training = [e for e in captioned if e.split in ("train", "extra") and e.path.name not in gate_photos()]

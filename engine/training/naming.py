@@ -60,9 +60,7 @@ def teach_names(out: Path, captioned: Sequence[Example], data: Path, say: Callab
     """
     torch.manual_seed(SEED)
     labels = data / "imagenet_samples"
-    kinds = read_kinds(labels)
-    if len(kinds) != KINDS:
-        raise DataMissing(f"{labels}/labels.jsonl names {len(kinds)} kinds of things; ImageNet's {KINDS} are needed.")
+    kinds = known_kinds(labels)
     encoder = load_encoder(f"local-dir:{out}", exits=False)
     model: Any = encoder.backbone.model
     photos = torch.from_numpy(load_squashed([*captioned[::2], *read_labels(labels)], READ_SIZE))
@@ -86,6 +84,14 @@ def teach_names(out: Path, captioned: Sequence[Example], data: Path, say: Callab
     moves = torch.full((len(texts), 1), CAPTIONS_MOVE).index_fill_(0, torch.arange(len(names)), NAMES_MOVE)
     _imitate(sentences, F.normalize(as_they_were + moves * spread * meant, dim=-1), len(names), covariance, say)
     export(model, out)
+
+
+def known_kinds(labels: Path) -> list[str]:
+    """What the classifier's kinds are called, in its order; raises DataMissing where a folder lacks some."""
+    kinds = read_kinds(labels)
+    if len(kinds) != KINDS:
+        raise DataMissing(f"{labels}/labels.jsonl names {len(kinds)} kinds of things; ImageNet's {KINDS} are needed.")
+    return kinds
 
 
 def _imitate(sentences: Sentences, wanted: Tensor, names: int, covariance: Tensor, say: Callable[[str], None]) -> None:

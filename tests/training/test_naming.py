@@ -5,8 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.training.captions import read_kinds
-from engine.training.naming import PHRASES, apart, in_phrases, kind_directions, spreads
+from engine.training.captions import DataMissing, read_kinds
+from engine.training.naming import PHRASES, apart, in_phrases, kind_directions, known_kinds, spreads
 
 
 def test_a_kind_lies_where_the_classifier_sees_it_among_embeddings() -> None:
@@ -53,3 +53,5 @@ def test_kinds_stand_in_the_order_of_their_ids(tmp_path: Path) -> None:
     lines = [json.dumps({"file": f"{i}.jpg", "wnid": wnid, "label": label}) for i, (wnid, label) in enumerate(rows)]
     (tmp_path / "labels.jsonl").write_text("\n".join(lines))
     assert read_kinds(tmp_path) == ["tench", "wren", "teapot"]
+    with pytest.raises(DataMissing, match=r"labels\.jsonl names 3 kinds of things; ImageNet's 1000 are needed"):
+        known_kinds(tmp_path)
