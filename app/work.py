@@ -106,6 +106,11 @@ class Works(Generic[T]):
         Thread(target=run, name="work", daemon=True).start()
         return name, _taken(events)
 
+    def goes_on(self, name: str | None) -> bool:
+        """Whether some work is not over yet."""
+        with self._lock:
+            return name in self._stops
+
     def stop(self, name: str | None) -> None:
         """Ask some work to stop after its next event; one that is over already does not mind."""
         with self._lock:

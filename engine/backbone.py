@@ -138,24 +138,37 @@ class Backbone:
 
     def quick_tower(self) -> Tower | None:
         """A bfloat16 copy of the tower, its stages fused where there is a way to, or None where the device has none."""
-        on_cpu = self.device.type == "cpu"
-        if not (can_fuse() if on_cpu else self.device.type == "cuda"):
+        if self.device.type == "cpu":
+            return self.fused_tower(torch.bfloat16) or (self._converted() if can_fuse(torch.bfloat16) else None)
+        return self._converted() if self.device.type == "cuda" else None
+
+    def fused_tower(self, dtype: torch.dtype) -> Tower | None:
+        """A copy of the tower whose stages are fused for this CPU, or None where there is no way to.
+
+        In float32 it agrees with the model's own to rounding.
+        """
+        trunk = getattr(self.model.visual, "trunk", None)
+        if self.device.type != "cpu" or not isinstance(trunk, EfficientNet) or not can_fuse(dtype):
             return None
         copy: Any = deepcopy(self.model.visual)
-        if on_cpu and isinstance(getattr(copy, "trunk", None), EfficientNet):
-            fuse_for_inference(copy)
-            layout = torch.channels_last
-        else:
-            copy.bfloat16()
-            layout = torch.contiguous_format
-        tower = cut(copy)
-        assert tower is not None  # its original was cut
-        first, *rest = tower.steps
+        fuse_for_inference(copy, dtype)
+        return _begun_as(copy, dtype, torch.channels_last)
 
-        def begin(pixels: Tensor) -> Tensor:
-            return first.run(pixels.bfloat16().contiguous(memory_format=layout))
+    def _converted(self) -> Tower:
+        copy: Any = deepcopy(self.model.visual)
+        return _begun_as(copy.bfloat16(), torch.bfloat16, torch.contiguous_format)
 
-        return Tower((Step(first.name, begin), *rest), tower.pooled, tower.finish)
+
+def _begun_as(visual: nn.Module, dtype: torch.dtype, layout: torch.memory_format) -> Tower:
+    """The tower of an image model that takes normalised pixels in another type and order."""
+    tower = cut(visual)
+    assert tower is not None  # its original was cut
+    first, *rest = tower.steps
+
+    def begin(pixels: Tensor) -> Tensor:
+        return first.run(pixels.to(dtype).contiguous(memory_format=layout))
+
+    return Tower((Step(first.name, begin), *rest), tower.pooled, tower.finish)
 
 
 def _side(size: int | Sequence[int], name: str) -> int:

@@ -75,13 +75,20 @@ class Encoder:
         """
         self.backbone, self.identity, self.folder = backbone, identity, folder
         self.guide_texts, self._embed_guides = tuple(guide_texts), embed_guides or backbone.encode_text
-        quick_tower = backbone.quick_tower() if quick else None
-        self.precision = "bfloat16" if quick_tower else "float32"
-        self._tower = quick_tower or backbone.tower
         self.device = backbone.device
+        self._stand_on(backbone.quick_tower() if quick else None)
         self._sent: tuple[Tensor, Tensor] | None = None  # guide texts, and the same on the device
         self.dim = backbone.dim
         self._take(fitted or unfitted(ExitModules([], backbone.dim)))
+
+    def _stand_on(self, quick: Tower | None) -> None:
+        """Run on a bfloat16 tower or, without one, on the model's own.
+
+        That one is fused for passes that do not end with the model's own embedding, which is to be the very same.
+        """
+        self.precision = "bfloat16" if quick else "float32"
+        self._tower = quick or self.backbone.tower
+        self._early_tower = quick or self.backbone.fused_tower(torch.float32) or self._tower
 
     def _take(self, fitted: FittedExits) -> None:
         """Stand exits along the tower."""
@@ -93,7 +100,7 @@ class Encoder:
         if self.precision == "bfloat16":
             self._branches = deepcopy(self._branches)
             if self.device == CPU:
-                fuse_for_inference(self._branches)
+                fuse_for_inference(self._branches, torch.bfloat16)
             else:
                 self._branches.bfloat16()
         self._log_prices = torch.tensor([plan.price for plan in self.plans]).log().clamp_min(LOWEST_LOG_PRICE)  # (G,)
@@ -110,8 +117,7 @@ class Encoder:
             return
         self.backbone.to(device)
         self.device, self._sent = device, None
-        quick = self.backbone.quick_tower() if self.precision == "bfloat16" else None
-        self._tower, self.precision = quick or self.backbone.tower, "bfloat16" if quick else "float32"
+        self._stand_on(self.backbone.quick_tower() if self.precision == "bfloat16" else None)
         self._take(FittedExits(self.modules, self.plans, self.calibrations))
 
     @cached_property
@@ -232,7 +238,7 @@ class Encoder:
                 continue
             state = run.timed(self._input, taken(pixels, run.rows), p.size)
             pooled: dict[int, Tensor] = {}
-            for name, work in self._steps():
+            for name, work in self._steps(p is self.passes[-1]):
                 state = run.timed(work, state)
                 k = p.exits.get(name)
                 if k is None or not (k in asked or self.ladder.is_seen(k, asked)):
@@ -285,11 +291,15 @@ class Encoder:
         photos = torch.from_numpy(pixels) if isinstance(pixels, np.ndarray) else pixels
         return self.backbone.normalise(send(smaller(photos, size), self.device))
 
-    def _steps(self) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
-        """The stages of a pass; the last gives unit-length embeddings, (B, D) float32."""
-        for step in self._tower.steps:
+    def _steps(self, to_the_end: bool) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
+        """The stages of a pass; the last gives unit-length embeddings, (B, D) float32.
+
+        Args: to_the_end: whether the pass may end with the model's own embedding.
+        """
+        tower = self._tower if to_the_end else self._early_tower
+        for step in tower.steps:
             yield step.name, step.run
-        yield HEAD, lambda state: F.normalize(self._tower.finish(state).float(), dim=-1)
+        yield HEAD, lambda state: F.normalize(tower.finish(state).float(), dim=-1)
 
     def _look(self, k: int, pooled: dict[int, Tensor], before: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Embedding (B, D), p_k (B, G) and gate probabilities (B, budgets) at exit k."""
@@ -342,7 +352,7 @@ class Encoder:
         Returns: (B, D) float32, unit length.
         """
         state = self._input(pixels, size)
-        for _, work in self._steps():
+        for _, work in self._steps(size == self.backbone.size):
             state = work(state)
         return state.numpy()
 
@@ -397,7 +407,7 @@ class Encoder:
         Returns: embeddings (B, D), the state there (None at the end of a pass), and the pooled features seen.
         """
         p, pooled, on = self.ladder.pass_of(wanted), dict(seen or {}), start < 0
-        for name, work in self._steps():
+        for name, work in self._steps(wanted == self.exits - 1):
             k = p.exits.get(name)
             if on:
                 state = run.timed(work, state)
@@ -426,7 +436,7 @@ class Encoder:
         found, pooled = Trace(), {}
         for p in self.passes:
             state = self._input(pixels, p.size)
-            for name, work in self._steps():
+            for name, work in self._steps(p is self.passes[-1]):
                 TURNS.give_way()
                 state = work(state)
                 k = p.exits.get(name)

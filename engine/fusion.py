@@ -1,4 +1,4 @@
-"""Convolution, frozen batch norm and ReLU6 as one bfloat16 operation, for inference on CPU.
+"""Convolution, frozen batch norm and ReLU6 as one operation, for inference on CPU.
 
 Stage by stage a convolutional trunk on CPU waits for memory, not for arithmetic: folding the norm into the weights and
 clamping inside the convolution (a oneDNN post-op) reads and writes each feature map once instead of three times.
@@ -46,22 +46,22 @@ PLAIN: tuple[str, list[float]] = ("none", [])
 
 
 class FusedConv2d(nn.Module):
-    """A convolution with bias and, where asked, ReLU6; bfloat16 in and out, inference only.
+    """A convolution with bias and, where asked, ReLU6; one type of numbers in and out, inference only.
 
     TensorFlow's "same" rule pads an even side by one more after it than before it, which the operation cannot, and
     padding by hand copies the largest feature maps. A kernel with a row and a column of zeros before it can be padded
     alike on both sides.
     """
 
-    def __init__(self, conv: nn.Conv2d, clamp: bool) -> None:
+    def __init__(self, conv: nn.Conv2d, clamp: bool, dtype: torch.dtype) -> None:
         super().__init__()
         layout = {"memory_format": torch.channels_last} if conv.groups == 1 else {}
         self.kernel, self.stride, self.groups = int(conv.kernel_size[0]), int(conv.stride[0]), conv.groups
         self.padding = None if isinstance(conv, Conv2dSame) else int(conv.padding[0])
-        weight = conv.weight.detach().to(torch.bfloat16)
+        weight = conv.weight.detach().to(dtype)
         self.register_buffer("weight", weight.contiguous(**layout))
         self.register_buffer("wider", F.pad(weight, (1, 0, 1, 0)).contiguous(**layout) if self._halves else None)
-        self.register_buffer("bias", None if conv.bias is None else conv.bias.detach().to(torch.bfloat16))
+        self.register_buffer("bias", None if conv.bias is None else conv.bias.detach().to(dtype))
         self.activation = CLAMPED if clamp else PLAIN
 
     @property
@@ -85,17 +85,17 @@ class FusedConv2d(nn.Module):
 
 
 class FusedPointwise(nn.Module):
-    """A 1x1 convolution with bias and, where asked, ReLU6, as a product of matrices; bfloat16, inference only.
+    """A 1x1 convolution with bias and, where asked, ReLU6, as a product of matrices; inference only.
 
     Its weights are laid out once for the product. A convolution lays them out anew at each call, which is half of its
     time for a few photos or a small input.
     """
 
-    def __init__(self, conv: nn.Conv2d, clamp: bool) -> None:
+    def __init__(self, conv: nn.Conv2d, clamp: bool, dtype: torch.dtype) -> None:
         super().__init__()
-        weight = conv.weight.detach()[:, :, 0, 0].to(torch.bfloat16).contiguous()
+        weight = conv.weight.detach()[:, :, 0, 0].to(dtype).contiguous()
         self.laid_out = torch.ops.mkldnn._reorder_linear_weight(weight, None)
-        self.bias = None if conv.bias is None else conv.bias.detach().to(torch.bfloat16)
+        self.bias = None if conv.bias is None else conv.bias.detach().to(dtype)
         self.activation = CLAMPED if clamp else PLAIN
 
     def forward(self, x: Tensor) -> Tensor:
@@ -108,13 +108,18 @@ class FusedPointwise(nn.Module):
         return found.view(*rows.shape[:3], -1).permute(0, 3, 1, 2)
 
 
-def can_fuse() -> bool:
-    """Whether this build of torch and this CPU have bfloat16 operations to fuse stages with (AVX-512, as a rule)."""
+def can_fuse(dtype: torch.dtype) -> bool:
+    """Whether this build of torch and this CPU have operations to fuse stages with.
+
+    Args: dtype: float32, or bfloat16, which takes AVX-512 as a rule.
+    """
+    if dtype == torch.float32:
+        return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     found = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     return found is not None and bool(found())
 
 
-def fuse_for_inference(module: nn.Module) -> None:
+def fuse_for_inference(module: nn.Module, dtype: torch.dtype) -> None:
     """Fold and fuse, in place, every convolution below a module that has square kernels and no dilation.
 
     Raises: RuntimeError where `can_fuse` says no.
@@ -127,6 +132,6 @@ def fuse_for_inference(module: nn.Module) -> None:
                 clamp = isinstance(after, nn.ReLU6)
                 is_pointwise = conv.kernel_size == (1, 1) and conv.stride == (1, 1) and conv.groups == 1
                 kind = FusedPointwise if is_pointwise else FusedConv2d
-                setattr(parent, name, kind(conv, clamp))
+                setattr(parent, name, kind(conv, clamp, dtype))
                 if clamp:
                     setattr(parent, after_name, nn.Identity())

@@ -189,7 +189,7 @@ class Counter:
 
     def __init__(self, encoder: Encoder) -> None:
         self.total = 0
-        steps = {id(step): macs for step, macs in zip(encoder._tower.steps, encoder.backbone.step_macs, strict=False)}
+        costs = encoder.backbone.step_macs
         assert not any(e.channels for e in encoder.modules.exits)
 
         def counting(run, macs):
@@ -199,9 +199,10 @@ class Counter:
 
             return counted
 
-        counted = tuple(replace(step, run=counting(step.run, steps[id(step)])) for step in encoder._tower.steps)
-        finish = counting(encoder._tower.finish, encoder.backbone.step_macs[-1])
-        encoder._tower = replace(encoder._tower, steps=counted, finish=finish)
+        for name in ("_tower", "_early_tower"):
+            tower = getattr(encoder, name)
+            steps = tuple(replace(s, run=counting(s.run, n)) for s, n in zip(tower.steps, costs, strict=False))
+            setattr(encoder, name, replace(tower, steps=steps, finish=counting(tower.finish, costs[-1])))
         for k, projection in enumerate(encoder.modules.projections):
             if encoder.modules.exits[k].stage != HEAD:
                 projection.register_forward_hook(

@@ -10,7 +10,7 @@ from torch import nn
 
 from engine.fusion import FusedConv2d, FusedPointwise, can_fuse, fold_batch_norms, fuse_for_inference, same_sides
 
-fused = pytest.mark.skipif(not can_fuse(), reason="this CPU, or this build of torch, has no fused bfloat16 operations")
+fused = pytest.mark.skipif(not can_fuse(torch.bfloat16), reason="this CPU or build of torch cannot")
 
 
 def stack() -> nn.Sequential:
@@ -47,10 +47,20 @@ def test_fused_layers_agree_with_the_plain_ones_to_bfloat16(side: int) -> None:
     layers = stack()
     x = torch.randn(2, 3, side, side)
     expected = layers(x)
-    fuse_for_inference(layers)
+    fuse_for_inference(layers, torch.bfloat16)
     found = layers(x.bfloat16().contiguous(memory_format=torch.channels_last)).float()
     assert found.shape == expected.shape
     assert (found - expected).norm() / expected.norm() < 0.03
+
+
+@pytest.mark.skipif(not can_fuse(torch.float32), reason="this build of torch cannot")
+@pytest.mark.parametrize("side", [15, 16, 33])
+def test_fused_layers_agree_with_the_plain_ones_to_rounding(side: int) -> None:
+    layers = stack()
+    x = torch.randn(2, 3, side, side)
+    expected = layers(x)
+    fuse_for_inference(layers, torch.float32)
+    assert torch.allclose(layers(x.contiguous(memory_format=torch.channels_last)), expected, atol=1e-5)
 
 
 @fused
@@ -60,7 +70,7 @@ def test_halving_needs_no_padding_by_hand(kernel: int, sides: tuple[int, int]) -
     torch.manual_seed(0)
     conv = Conv2dSame(6, 6, kernel, 2, groups=6)
     x = torch.randn(2, 6, *sides).bfloat16().contiguous(memory_format=torch.channels_last)
-    found = FusedConv2d(conv, clamp=False)(x)
+    found = FusedConv2d(conv, clamp=False, dtype=torch.bfloat16)(x)
     expected = conv.bfloat16()(x)
     assert found.shape == expected.shape
     assert torch.allclose(found.float(), expected.float(), atol=0.03)
@@ -71,7 +81,7 @@ def test_a_product_of_matrices_is_a_pointwise_convolution() -> None:
     torch.manual_seed(0)
     conv = nn.Conv2d(8, 5, 1)
     x = torch.randn(3, 8, 7, 4)
-    found = FusedPointwise(conv, clamp=True)(x.bfloat16().contiguous(memory_format=torch.channels_last))
+    found = FusedPointwise(conv, clamp=True, dtype=torch.bfloat16)(x.bfloat16().contiguous(memory_format=torch.channels_last))
     assert found.is_contiguous(memory_format=torch.channels_last)
     assert torch.allclose(found.float(), conv(x).clamp(0, 6), atol=0.05)
 
@@ -90,4 +100,4 @@ def test_a_cpu_without_bfloat16_runs_the_plain_tower() -> None:
         environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": isa}
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
         said[isa] = done.stdout.strip()
-    assert said == {"AVX2": "plain", "DEFAULT": "quick" if can_fuse() else "plain"}
+    assert said == {"AVX2": "plain", "DEFAULT": "quick" if can_fuse(torch.bfloat16) else "plain"}

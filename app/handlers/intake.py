@@ -77,6 +77,7 @@ class Intake:
         show = partial(intake.encoding, title, address=context.address)
         yield None, show(progress=None, seconds=0.0, drawing=None), stoppable, *rest
         added, skipped = 0, ()
+        before = visit.works.get("intake")
         try:
             gallery = context.access.make(name, visit)
             drawing = context.drawing
@@ -98,6 +99,8 @@ class Intake:
             except Stopped:
                 yield from self._over(intake.stopped(added, skipped, name), gallery, visit)
         except EngineError as error:
+            if before and context.works.goes_on(before):  # this was one too many; that one can still be stopped
+                visit.works["intake"], over = before, gr.skip()
             yield None, context.problem(error), over, *rest
 
     def _over(self, account: str, gallery: int, visit: Visit) -> Iterator[tuple[Any, ...]]:

@@ -19,7 +19,7 @@ class Lower:
         """Args: an EfficientNet whose batch norms are folded."""
         self.stages = nn.Sequential(folded.conv_stem, folded.bn1, *folded.blocks[:FIRST_TRAINED_STAGE]).eval()
         self._fast = deepcopy(self.stages)
-        fuse_for_inference(self._fast)
+        fuse_for_inference(self._fast, torch.bfloat16)
 
     @torch.no_grad()
     def __call__(self, views: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from unittest.mock import Mock
 
 import gradio as gr
@@ -27,7 +27,7 @@ from engine.catalog import Catalog, Upload
 from engine.comparison import Comparison
 from engine.home import home
 from engine.store import GalleryMissing, PhotoMissing, Store
-from engine.visitors import Visitors
+from engine.visitors import TooMuch, Visitors
 from tests.conftest import FakeEncoder
 
 MakeUpload = Callable[..., Upload]
@@ -566,6 +566,29 @@ class TestIntake:
             assert "Stopped" in last(uploading)[1]
             compare.stopped(visit)
             assert "Stopped" in last(racing)[0]
+
+    def test_an_upload_that_is_refused_leaves_the_one_before_it_its_button(
+        self,
+        intake: Intake,
+        dropped: Callable[..., list[str]],
+        visit: Visit,
+        context: Context,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def refuse(*_: object) -> NoReturn:
+            raise TooMuch("One upload at a time.")
+
+        with context.access.work(visit), context.access.work(visit):  # all others wait in line
+            uploading = intake.uploaded(dropped(red="red"), "Holidays", visit)
+            next(uploading)
+            next(uploading)
+            monkeypatch.setattr(context, "ingest", refuse)
+            _, account, stop, *_ = last(intake.uploaded(dropped(blue="blue"), "Holidays", visit))
+            assert "One upload at a time." in account
+            assert "visible" not in stop, "what is under way can still be stopped"
+            intake.stopped(visit)
+            assert "Stopped" in last(uploading)[1]
+        assert not last(intake.uploaded(dropped(blue="blue"), "Holidays", visit))[2]["visible"], "nothing to stop now"
 
     def test_nothing_stays_in_gradios_cache(
         self, intake: Intake, dropped: Callable[..., list[str]], tmp_path: Path, visit: Visit
