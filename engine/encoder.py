@@ -294,12 +294,19 @@ class Encoder:
     def _steps(self, to_the_end: bool) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
         """The stages of a pass; the last gives unit-length embeddings, (B, D) float32.
 
-        Args: to_the_end: whether the pass may end with the model's own embedding.
+        Args:
+            to_the_end: whether the pass may end with the model's own embedding. If not, the pooled features that it was
+                made of stand behind the embedding, (B, D + F), for the readout.
         """
         tower = self._tower if to_the_end else self._early_tower
+
+        def finish(state: Tensor) -> Tensor:
+            embedding = F.normalize(tower.finish(state).float(), dim=-1)
+            return embedding if to_the_end else torch.cat([embedding, tower.pooled(state)], -1)
+
         for step in tower.steps:
             yield step.name, step.run
-        yield HEAD, lambda state: F.normalize(tower.finish(state).float(), dim=-1)
+        yield HEAD, finish
 
     def _look(self, k: int, pooled: dict[int, Tensor], before: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Embedding (B, D), p_k (B, G) and gate probabilities (B, budgets) at exit k."""
@@ -347,14 +354,14 @@ class Encoder:
 
     @torch.inference_mode()
     def read_at(self, pixels: np.ndarray, size: int) -> np.ndarray:
-        """Embeddings at the end of one pass over an input of any size, for towers that read any.
+        """The model's own embeddings of an input of any size, for towers that read any.
 
         Returns: (B, D) float32, unit length.
         """
         state = self._input(pixels, size)
         for _, work in self._steps(size == self.backbone.size):
             state = work(state)
-        return state.numpy()
+        return state[:, : self.dim].cpu().numpy()
 
     @TURNS.turn(LOOK_AGAIN)
     @torch.inference_mode()

@@ -161,7 +161,7 @@ def smaller_inputs(bench: Bench, examples: Sequence[Example], wanted: Container[
         say(f"smaller inputs: {size} px")
         own = next((k for k, exit in enumerate(encoder.modules.exits) if (exit.stage, exit.size) == (HEAD, size)), None)
         if own is not None:  # a pass of the ladder
-            vectors = bench.vectors[:, own]
+            vectors = bench.features.pooled[own][:, : encoder.dim].numpy()  # as the model's own projection reads it
         else:
             vectors = np.concatenate([encoder.read_at(batch, size) for batch in pixels_of(encoder, examples)])
         yield from _read_otherwise(bench, wanted, "small-input", size, encoder, vectors)

@@ -57,10 +57,12 @@ class Gate(nn.Module):
     a thriftier budget follow from what a costlier run has seen.
     """
 
-    def __init__(self, pooled: int) -> None:
+    def __init__(self, width: int) -> None:
+        """Args: how many of the pooled features it sees: the first ones."""
         super().__init__()
-        self.norm = nn.LayerNorm(pooled, elementwise_affine=False)
-        self.sight = nn.Linear(pooled, GATE_SIGHT)
+        self.width = width
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.sight = nn.Linear(width, GATE_SIGHT)
         self.hidden = nn.Linear(GATE_SIGHT + STATISTICS, GATE_HIDDEN)
         self.out = nn.Linear(GATE_HIDDEN, 1)
         self.dropout = nn.Dropout(0.3)
@@ -74,7 +76,7 @@ class Gate(nn.Module):
             pooled: (B, F) at this exit.  statistics: (B, 5) of p_k.  log_price: (B, G) or (1, G) logs of lambda.
         Returns: (B, G).
         """
-        seen = self.sight(self.dropout(self.norm(pooled)))
+        seen = self.sight(self.dropout(self.norm(pooled[:, : self.width])))
         hidden = F.gelu(self.hidden(torch.cat([seen, statistics], -1)))
         return self.out(self.dropout(hidden)) + SLOPE * log_price
 
@@ -84,7 +86,7 @@ class Exit:
     """Where an image may leave before the end, and the shape of what reads it there."""
 
     stage: str  # name of the backbone's stage; HEAD: the end of a pass over a smaller input
-    pooled: int  # width of the pooled features; at the end of a pass that of the embedding, which stands for them
+    pooled: int  # width of what its readout sees: pooled features; at the end of a pass the embedding before them
     channels: int = 0  # of the stage's map, where a branch reads it; 0: the backbone's own pooled features are used
     stride: int = 0
     size: int = 0  # side of the input in px of the pass that it belongs to; 0: the model's own
@@ -93,18 +95,21 @@ class Exit:
 class ExitModules(nn.Module):
     """Branches, projections and both gates of all exits but the last (whose readout is the model's own projection).
 
-    An exit at the end of a pass over a smaller input has a gate alone: the model's own projection reads it, too.
+    At the end of a pass over a smaller input that projection has read the picture, too; what stands here corrects it,
+    and begins by changing nothing.
     """
 
     def __init__(self, exits: Sequence[Exit], dim: int) -> None:
         super().__init__()
         self.exits, self.dim = tuple(exits), dim
         self.branches = nn.ModuleList(Branch(e.channels, e.stride) if e.channels else nn.Identity() for e in exits)
-        self.projections = nn.ModuleList(
-            nn.Identity() if e.stage == HEAD else nn.Linear(sum(exits[j].pooled for j in self.seen(k)), dim)
-            for k, e in enumerate(exits)
-        )
-        self.gates = nn.ModuleList(Gate(e.pooled) for e in exits)
+        projections = [nn.Linear(sum(exits[j].pooled for j in self.seen(k)), dim) for k in range(len(exits))]
+        for e, projection in zip(exits, projections, strict=True):
+            if e.stage == HEAD:
+                nn.init.eye_(projection.weight)
+                nn.init.zeros_(projection.bias)
+        self.projections = nn.ModuleList(projections)
+        self.gates = nn.ModuleList(Gate(dim if e.stage == HEAD else e.pooled) for e in exits)
         self.query_gates = nn.ModuleList(QueryGate() for _ in exits)
 
     def seen(self, k: int) -> list[int]:

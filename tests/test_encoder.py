@@ -8,6 +8,7 @@ import torch
 
 from engine.backbone import ModelUnreadable
 from engine.budget import BUDGET_GRID
+from engine.device import smaller
 from engine.encoder import Encoder, Identity, load_encoder
 from engine.tgem import HEAD
 from tests import tiny
@@ -30,6 +31,17 @@ def test_full_depth_of_the_embedded_model_is_open_clips() -> None:
     with torch.inference_mode():
         own = encoder.backbone.model.encode_image(encoder.backbone.normalise(torch.from_numpy(photos)), normalize=True)
     assert np.array_equal(encoder.encode_to(photos, encoder.exits), own.numpy())
+
+
+def test_a_pass_over_a_smaller_input_says_what_the_tower_would_to_rounding() -> None:
+    encoder = load_encoder(precision="float32")
+    photos = tiny.pixels(3, encoder.backbone.size)
+    size = encoder.passes[0].size
+    with torch.inference_mode():
+        small = encoder.backbone.normalise(smaller(torch.from_numpy(photos), size))
+        own = encoder.backbone.model.encode_image(small, normalize=True).numpy()
+    assert size < encoder.backbone.size
+    np.testing.assert_allclose(encoder.read_at(photos, size), own, atol=1e-5)
 
 
 def test_the_embedded_models_packed_rows_get_the_embedding_of_their_exit() -> None:

@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 import torch
 
+from engine import evaluation
 from engine.budget import BUDGET_GRID
 from engine.deepening import WORTH
 from engine.evaluation import TOP_M, WORTHS, Bench, fairness, rows_of
@@ -118,3 +120,16 @@ def test_fairness_counts_all_photos_and_all_hits_once(bench: Bench) -> None:
 
 def test_only_the_policies_asked_for_are_measured(bench: Bench) -> None:
     assert {row["policy"] for row in rows_of(bench, ("full", "tgem"))} == {"full", "tgem"}
+
+
+def test_a_smaller_input_is_a_rival_as_the_models_own_projection_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = tiny.encoder("efficientnet", opens=((0,),))
+    for projection in encoder.modules.projections:
+        torch.nn.init.normal_(projection.weight)  # the ladder's own readouts say something else
+    monkeypatch.setattr(evaluation, "SIZES", (encoder.passes[0].size,))
+    features = features_of(encoder)
+    plain = encoder.read_at(tiny.pixels(MANY, encoder.backbone.size), encoder.passes[0].size)
+    bench = Bench(encoder, features, features, {})
+    (row,) = evaluation.smaller_inputs(bench, [], ("small-input",), lambda line: None)
+    assert row["t2i"] == pytest.approx(bench.found_by(plain)["t2i"], abs=0.01)
+    assert row["t2i"] != pytest.approx(bench.found(np.zeros(MANY, int))["t2i"], abs=0.01)

@@ -81,7 +81,9 @@ def test_a_product_of_matrices_is_a_pointwise_convolution() -> None:
     torch.manual_seed(0)
     conv = nn.Conv2d(8, 5, 1)
     x = torch.randn(3, 8, 7, 4)
-    found = FusedPointwise(conv, clamp=True, dtype=torch.bfloat16)(x.bfloat16().contiguous(memory_format=torch.channels_last))
+    found = FusedPointwise(conv, clamp=True, dtype=torch.bfloat16)(
+        x.bfloat16().contiguous(memory_format=torch.channels_last)
+    )
     assert found.is_contiguous(memory_format=torch.channels_last)
     assert torch.allclose(found.float(), conv(x).clamp(0, 6), atol=0.05)
 

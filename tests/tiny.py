@@ -92,7 +92,8 @@ def exits_of(model: Backbone, every: int) -> list[Exit]:
 
 def ladder_of(model: Backbone) -> list[Exit]:
     """Two passes over smaller inputs, then exits along the depth."""
-    return [Exit(HEAD, DIM, size=32), Exit(HEAD, DIM, size=48), *exits_of(model, 2)]
+    seen = model.dim + int(model.tower.pooled(torch.zeros(model.shapes[-1])).shape[1])
+    return [Exit(HEAD, seen, size=32), Exit(HEAD, seen, size=48), *exits_of(model, 2)]
 
 
 def plans(*opens: tuple[int, ...]) -> list[Plan]:
@@ -118,12 +119,14 @@ def encoder(kind: str = "vit", seed: int = 0, opens: tuple[tuple[int, ...], ...]
     torch.manual_seed(seed + 4)
     for gate in modules.gates:
         torch.nn.init.normal_(gate.out.weight, std=3.0)
-    everything = tuple(range(len(modules.exits)))
-    found = Encoder(model, fitted(modules, everything), Identity("tiny", "w", "e"), GUIDES, Path())
+    exits = fitted(modules, *(opens or (tuple(range(len(modules.exits))),)))
+    found = Encoder(model, exits, Identity("tiny", "w", "e"), GUIDES, Path())
     gates, _ = found.decide(found.trace(pixels(32, model.size, seed=1)))
     for k, gate in enumerate(modules.gates):
-        gate.out.bias[0] -= gates[:, k, len(BUDGET_GRID) // 2].logit().median()
-    return Encoder(model, fitted(modules, *opens), Identity("tiny", "w", "e"), GUIDES, Path()) if opens else found
+        asking = [column for column, plan in enumerate(exits.plans) if k in plan.open]
+        if asking:
+            gate.out.bias[0] -= gates[:, k, asking[len(asking) // 2]].logit().median()
+    return found
 
 
 def pixels(many: int, size: int, seed: int = 0) -> np.ndarray:

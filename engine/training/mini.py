@@ -27,7 +27,7 @@ from engine.training.lower import FIRST_TRAINED_STAGE, Lower
 from engine.training.naming import known_kinds, teach_names
 from engine.training.objective import contrastive, distil, match_targets
 from engine.training.pretrained import CONTEXT, DIM, export, pretrained_model
-from engine.training.readouts import fit_readouts
+from engine.training.readouts import fit_pass_readouts, fit_readouts
 from engine.training.run import SEED, Run, groups
 from engine.training.sentences import Sentences
 
@@ -41,9 +41,10 @@ SUPERVISED = (  # trunk blocks that are trained to say something themselves, so 
 EXITS = tuple(exit.stage for exit in SUPERVISED)
 # The exits of the model: the ends of passes over smaller inputs, and the last two of those blocks. The blocks before do
 # not earn their place: what they find for 0.44 to 0.70 of the MACs, the smallest pass finds for 0.20.
-COARSE_SIZES = (128, 144, 160, 176, 192, 224, 256)  # px: 0.20 to 0.79 of the MACs
+COARSE_SIZES = (128, 144, 160, 176, 192, 208, 224, 240, 256)  # px: 0.20 to 0.79 of the MACs
+LAST_MAP = 352  # channels of the trunk's last blocks
 DEPTH_EXITS = SUPERVISED[3:]
-LADDER = (*(Exit(HEAD, DIM, size=size) for size in COARSE_SIZES), *DEPTH_EXITS)
+LADDER = (*(Exit(HEAD, DIM + 2 * LAST_MAP, size=size) for size in COARSE_SIZES), *DEPTH_EXITS)
 EXIT_WEIGHT = 0.35
 SOFTNESS = 0.2
 DROP_PATH = 0.1
@@ -179,22 +180,23 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
 def fit_ladder(
     branches: Mapping[str, nn.Module], examples: Sequence[Example], out: Path, say: Callable[[str], None]
 ) -> None:
-    """Fit the readouts of the exits along the depth to a written model, and write its ladder of exits.
+    """Fit the readouts of all exits to a written model, and write its ladder of exits.
 
     Their gates are still to be fitted.
 
     Args: branches: by the trunk's block.  examples: captioned photos that the model was trained on.
     """
-    modules = ExitModules(DEPTH_EXITS, DIM)
-    for branch, exit in zip(modules.branches, DEPTH_EXITS, strict=True):
-        branch.load_state_dict(branches[exit.stage].state_dict())
+    ladder = ExitModules(LADDER, DIM)
+    depth = range(len(COARSE_SIZES), len(LADDER))
+    for k in depth:
+        ladder.branches[k].load_state_dict(branches[LADDER[k].stage].state_dict())
     encoder = load_encoder(f"local-dir:{out}", exits=False)
-    seer = encoder.with_exits(unfitted(as_stored(modules)))
+    seer = encoder.with_exits(unfitted(as_stored(ladder)))
     seen = cached(out / "training" / "features-readouts", seer, examples, say)
     final = seen.vectors[:, -1].contiguous()
-    fitted = fit_readouts(DEPTH_EXITS, seen.pooled, final, seen.texts, seen.owner, encoder.backbone.sharpness)
-    ladder = ExitModules(LADDER, DIM)
-    for k, (branch, readout) in enumerate(zip(modules.branches, fitted.projections, strict=True), len(COARSE_SIZES)):
-        ladder.branches[k].load_state_dict(branch.state_dict())
+    fit_pass_readouts(ladder, seen.pooled, final)
+    pooled = [seen.pooled[k] for k in depth]
+    fitted = fit_readouts(DEPTH_EXITS, pooled, final, seen.texts, seen.owner, encoder.backbone.sharpness)
+    for k, readout in zip(depth, fitted.projections, strict=True):
         ladder.projections[k].load_state_dict(readout.state_dict())
     save_exits(out, unfitted(ladder), model_hash(out))

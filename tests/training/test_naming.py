@@ -6,7 +6,17 @@ import torch
 import torch.nn.functional as F
 
 from engine.training.captions import DataMissing, read_kinds
-from engine.training.naming import PHRASES, apart, in_phrases, kind_directions, known_kinds, spreads
+from engine.training.naming import (
+    PAIRS,
+    PHRASES,
+    PHRASES_EACH,
+    apart,
+    in_pairs,
+    in_phrases,
+    kind_directions,
+    known_kinds,
+    spreads,
+)
 
 
 def test_a_kind_lies_where_the_classifier_sees_it_among_embeddings() -> None:
@@ -36,16 +46,22 @@ def test_the_spread_of_a_text_is_that_of_its_scores() -> None:
     assert torch.allclose(measured, (photos @ texts.T).std(0), rtol=1e-4)
 
 
-def test_each_word_comes_alone_and_in_two_phrases() -> None:
+def test_each_word_comes_alone_and_in_other_phrases() -> None:
     words = ["otter", "rocket", "osprey", *(f"word{i}" for i in range(20))]
     texts = in_phrases(words)
     assert texts[: len(words)] == words
     for number, word in enumerate(words):
-        first, second = (texts[turn * len(words) + number] for turn in (1, 2))
-        assert word in first
-        assert word in second
-        assert first != second
+        phrases = texts[number :: len(words)]
+        assert all(word in phrase for phrase in phrases)
+        assert len(set(phrases)) == len(phrases) == 1 + PHRASES_EACH
     assert all("{}" in phrase for phrase in PHRASES)
+
+
+def test_two_words_of_a_phrase_are_two() -> None:
+    texts = in_pairs(["otter", "rocket", "osprey"])
+    assert texts == in_pairs(["otter", "rocket", "osprey"]), "alike every time"
+    assert len(texts) == PAIRS
+    assert all(sum(word in text for word in ("otter", "rocket", "osprey")) == 2 for text in texts)
 
 
 def test_kinds_stand_in_the_order_of_their_ids(tmp_path: Path) -> None:

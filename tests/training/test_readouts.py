@@ -3,9 +3,9 @@ import torch
 import torch.nn.functional as F
 
 from engine.exits import as_stored
-from engine.tgem import Exit
+from engine.tgem import HEAD, Exit, ExitModules
 from engine.training import readouts
-from engine.training.readouts import choose_exits, fit_readouts, nearest_guides, readout_loss
+from engine.training.readouts import choose_exits, fit_pass_readouts, fit_readouts, nearest_guides, readout_loss
 from tests import tiny
 
 
@@ -88,3 +88,19 @@ def test_guide_texts_stand_in_for_captions() -> None:
     texts, owner = nearest_guides(F.normalize(torch.tensor([[3.0, 2, 1, 0], [0, 0, 1, 2]]), dim=1), guides, 2)
     assert torch.equal(texts, guides[[0, 1, 3, 2]])
     assert owner.tolist() == [0, 0, 1, 1]
+
+
+def test_the_end_of_a_smaller_pass_learns_what_its_input_left_out() -> None:
+    torch.manual_seed(0)
+    final, unseen = unit(1000, 8), torch.randn(1000, 4)
+    lost = 0.3 + 0.5 * unseen @ torch.randn(4, 8)  # on every photo, or as its last map says
+    embedding = F.normalize(final + 0.3 * lost + 0.05 * torch.randn(1000, 8), dim=1)
+    pooled = [torch.cat([embedding, 40 * unseen - 7], 1), torch.randn(1000, 5)]
+    modules = ExitModules([Exit(HEAD, 12, size=32), Exit("a", 5)], 8)
+    assert torch.allclose(modules.read(0, {0: pooled[0]}), embedding, atol=1e-6), "at first it changes nothing"
+    before = modules.projections[1].weight.clone()
+    fit_pass_readouts(modules, [p[:800] for p in pooled], final[:800])
+    found = as_stored(modules).read(0, {0: pooled[0][800:]})
+    apart, apart_before = (1 - (v * final[800:]).sum(1).mean() for v in (found, embedding[800:]))
+    assert apart < 0.5 * apart_before
+    assert torch.equal(modules.projections[1].weight, before)
