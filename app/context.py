@@ -1,7 +1,7 @@
 """What every handler stands on: the engine, who may see what, and how an encoder is drawn."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from app.journal import Journal
 from app.strip import Drawing
 from app.views import notes
 from app.views.results import Address
-from app.visit import Visit
+from app.visit import Visit, Work
 from app.work import Waiting, Works
 from engine.budget import BUDGET_GRID
 from engine.catalog import Catalog, IngestReport, Photo, Progress, Upload
@@ -54,6 +54,21 @@ class Context:
             report = self.catalog.ingest(gallery, self.access.within_limits(uploads, visit), on_progress=tell)
             counts.update(added=report.added, skipped=len(report.skipped))
         return report
+
+    def begin(self, kind: Work, visit: Visit, work: Callable[[Callable[[Any], None]], Any]) -> Iterator[Any]:
+        """Start some work that the visit can stop; its events, as `Works.begin` gives them."""
+        name, events = self.works.begin(work)
+        visit.works[kind] = [*filter(self.works.goes_on, visit.works.get(kind, ())), name]
+        return events
+
+    def stop(self, kind: Work, visit: Visit) -> None:
+        """Stop all that goes on of a kind for the visit."""
+        for name in visit.works.get(kind, ()):
+            self.works.stop(name)
+
+    def goes_on(self, kind: Work, visit: Visit) -> bool:
+        """Whether there is something of a kind to stop: more than one can be on its way, and one may be refused."""
+        return any(map(self.works.goes_on, visit.works.get(kind, ())))
 
     def sentence(self, error: Exception) -> str:
         """What a visitor is told of an error: a stranger nothing of this machine, whose keeper is told instead."""

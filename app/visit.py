@@ -10,7 +10,7 @@ from engine.catalog import Deepened, Hit
 
 REMEMBERED = 6  # queries of this visit
 
-Work = Literal["intake", "budget", "fit", "race"]  # one of each can be on its way
+Work = Literal["intake", "budget", "fit", "race"]
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Visit:
     unfolded: int = 0  # how often more was asked for
     photo: int | None = None  # the selected one
     history: list[str] = field(default_factory=list)
-    works: dict[Work, str] = field(default_factory=dict)  # what is being done for this visit, and can be stopped
+    works: dict[Work, list[str]] = field(default_factory=dict)  # what was begun for this visit, and can be stopped
 
     def ask(self, query: str) -> None:
         """Begin anew with a query."""

@@ -92,29 +92,30 @@ class Works(Generic[T]):
                 raise Stopped
 
         def run() -> None:
+            last: list[T | BaseException | None]
             try:
-                events.put(work(tell))
-                events.put(None)
+                last = [work(tell), None]
             except Exception as error:  # raised again where the visitor is
-                events.put(error)
-            finally:
-                with self._lock:
-                    self._stops.pop(name, None)
+                last = [error]
+            with self._lock:
+                self._stops.pop(name)
+            for event in last:
+                events.put(event)
 
         with self._lock:
             self._stops[name] = stop
         Thread(target=run, name="work", daemon=True).start()
         return name, _taken(events)
 
-    def goes_on(self, name: str | None) -> bool:
+    def goes_on(self, name: str) -> bool:
         """Whether some work is not over yet."""
         with self._lock:
             return name in self._stops
 
-    def stop(self, name: str | None) -> None:
+    def stop(self, name: str) -> None:
         """Ask some work to stop after its next event; one that is over already does not mind."""
         with self._lock:
-            stop = self._stops.get(name) if name else None
+            stop = self._stops.get(name)
         if stop is not None:
             stop.set()
 

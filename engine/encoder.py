@@ -84,7 +84,8 @@ class Encoder:
     def _stand_on(self, quick: Tower | None) -> None:
         """Run on a bfloat16 tower or, without one, on the model's own.
 
-        That one is fused for passes that do not end with the model's own embedding, which is to be the very same.
+        What ends before the model's own embedding then runs on a fused copy of it; that embedding is to be the very
+        same.
         """
         self.precision = "bfloat16" if quick else "float32"
         self._tower = quick or self.backbone.tower
@@ -292,11 +293,11 @@ class Encoder:
         return self.backbone.normalise(send(smaller(photos, size), self.device))
 
     def _steps(self, to_the_end: bool) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
-        """The stages of a pass; the last gives unit-length embeddings, (B, D) float32.
+        """The stages of a pass; the last gives embeddings as the model's own projection reads them.
 
-        Args:
-            to_the_end: whether the pass may end with the model's own embedding. If not, the pooled features that it was
-                made of stand behind the embedding, (B, D + F), for the readout.
+        Args: to_the_end: whether the pass may end with the model's own embedding.
+        Returns: names, and functions of what the one before gives. The last gives float32: unit-length embeddings,
+            (B, D); or else, with the pooled features of the last map behind them for the readout, (B, D + F).
         """
         tower = self._tower if to_the_end else self._early_tower
 
@@ -476,7 +477,7 @@ class Encoder:
 
 @torch.inference_mode()
 def _bfloat16_pays(backbone: Backbone) -> bool:
-    """Whether the bfloat16 tower is clearly faster here than the float32 one, and its embeddings are the same."""
+    """Whether the bfloat16 tower is clearly faster here than in float32, and its embeddings are the same."""
     quick = backbone.quick_tower()
     if quick is None:
         return False
@@ -495,7 +496,7 @@ def _bfloat16_pays(backbone: Backbone) -> bool:
         return min(times), state
 
     seconds, vectors = tried(quick)
-    plain_seconds, plain_vectors = tried(backbone.tower)
+    plain_seconds, plain_vectors = tried(backbone.fused_tower(torch.float32) or backbone.tower)
     return seconds < 0.9 * plain_seconds and bool((F.cosine_similarity(vectors, plain_vectors) > SAME).all())
 
 

@@ -86,7 +86,7 @@ class Exit:
     """Where an image may leave before the end, and the shape of what reads it there."""
 
     stage: str  # name of the backbone's stage; HEAD: the end of a pass over a smaller input
-    pooled: int  # width of what its readout sees: pooled features; at the end of a pass the embedding before them
+    pooled: int  # width of the pooled features taken here; at the end of a pass, of the embedding and of them behind it
     channels: int = 0  # of the stage's map, where a branch reads it; 0: the backbone's own pooled features are used
     stride: int = 0
     size: int = 0  # side of the input in px of the pass that it belongs to; 0: the model's own
@@ -95,8 +95,8 @@ class Exit:
 class ExitModules(nn.Module):
     """Branches, projections and both gates of all exits but the last (whose readout is the model's own projection).
 
-    At the end of a pass over a smaller input that projection has read the picture, too; what stands here corrects it,
-    and begins by changing nothing.
+    At the end of a pass over a smaller input, too, the model's own projection has read the picture; the readout that
+    stands here corrects it, and begins by changing nothing.
     """
 
     def __init__(self, exits: Sequence[Exit], dim: int) -> None:

@@ -27,15 +27,15 @@ def test_queries_find_their_photo_at_full_depth(encoder: Encoder, photos: dict[s
     found = ranks(
         encoder, encoder.encode_to(np.stack(list(photos.values())), encoder.exits), list(photos), own_queries()
     )
-    assert (found == 1).mean() >= 0.45
-    assert (found <= 3).mean() >= 0.7
+    assert (found == 1).mean() >= 0.58
+    assert (found <= 3).mean() >= 0.75
 
 
 def test_queries_find_their_photo_with_the_gates(encoder: Encoder, photos: dict[str, np.ndarray]) -> None:
     encodings = encoder.encode(np.stack(list(photos.values())))
     assert np.mean([e.macs for e in encodings]) < encoder.full_macs / 2
     found = ranks(encoder, np.stack([e.vector for e in encodings]), list(photos), own_queries())
-    assert (found <= 3).mean() >= 0.7
+    assert (found <= 3).mean() >= 0.75
 
 
 def test_a_budget_with_something_to_spare_sends_some_photos_on(encoder: Encoder, photos: dict[str, np.ndarray]) -> None:

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from engine.guidance import STATISTICS
 from engine.tgem import HEAD, Exit, ExitModules, Gate, exit_distribution, first_exit, pool
 
 
@@ -38,10 +39,19 @@ def test_a_readout_sees_its_own_and_all_earlier_exits() -> None:
 
 
 def test_readouts_see_exits_of_their_own_pass_alone() -> None:
-    modules = ExitModules([Exit(HEAD, 3, size=32), Exit("a", 4), Exit("b", 6)], dim=3).eval()
+    modules = ExitModules([Exit(HEAD, 5, size=32), Exit("a", 4), Exit("b", 6)], dim=3).eval()
     assert [modules.seen(k) for k in range(3)] == [[0], [1], [1, 2]]
+
+
+def test_the_end_of_a_smaller_pass_is_the_models_own_embedding_until_its_readout_is_fitted() -> None:
+    modules = ExitModules([Exit(HEAD, 5, size=32)], dim=3).eval()
     embedding = torch.nn.functional.normalize(torch.randn(2, 3), dim=1)
-    assert torch.allclose(modules.read(0, {0: embedding}), embedding)
+    maps, others = torch.randn(2, 2), torch.randn(2, 2)
+    assert torch.allclose(modules.read(0, {0: torch.cat([embedding, maps], 1)}), embedding)
+    torch.nn.init.normal_(modules.gates[0].out.weight)
+    stats, price = torch.zeros(2, STATISTICS), torch.zeros(1, 1)
+    seen = [modules.gates[0](torch.cat([embedding, m], 1), stats, price) for m in (maps, others)]
+    assert torch.equal(*seen), "the gate looks at the embedding alone"
 
 
 @pytest.mark.parametrize(("channels", "stride", "size"), [(88, 16, 16), (208, 32, 8)])

@@ -23,16 +23,13 @@ class Budget:
     def applied(self, budget: float, visit: Visit) -> Iterator[tuple[Any, ...]]:
         """Apply was pressed. Yields: account of it, stop button."""
         context = self._context
-        running, over = gr.update(visible=True), gr.update(visible=False)
         title = f"Encoding again at a budget of {words.percent(budget)}"
-        yield intake.encoding(title, None, 0.0, None, context.address), running
+        yield intake.encoding(title, None, 0.0, None, context.address), gr.update(visible=True)
         try:
             summary = context.access.recodable(visit.gallery, visit)
             drawing = context.drawing
             began = time.monotonic()
-            visit.works["budget"], events = context.works.begin(
-                lambda tell: self._encode(summary.id, budget, visit, tell)
-            )
+            events = context.begin("budget", visit, lambda tell: self._encode(summary.id, budget, visit, tell))
             done = 0
             try:
                 for event in events:
@@ -43,18 +40,18 @@ class Budget:
                         done = event.done
                         seconds = time.monotonic() - began
                         yield intake.encoding(title, event, seconds, drawing, context.address), gr.skip()
-                yield notes.said(f"Every photo is encoded at a budget of {words.percent(budget)} now."), over
+                account = notes.said(f"Every photo is encoded at a budget of {words.percent(budget)} now.")
             except Stopped:
-                yield (
-                    notes.said(f"Stopped: {words.many(done)} of {summary.photos} are at the new budget, and stay."),
-                    over,
+                account = notes.said(
+                    f"Stopped: {words.many(done)} of {summary.photos} are at the new budget, and stay."
                 )
         except EngineError as error:
-            yield context.problem(error), over
+            account = context.problem(error)
+        yield account, gr.update(visible=context.goes_on("budget", visit))
 
     def stopped(self, visit: Visit) -> None:
         """Stop was pressed."""
-        self._context.works.stop(visit.works.get("budget"))
+        self._context.stop("budget", visit)
 
     def _encode(
         self, gallery: int, budget: float, visit: Visit, tell: Callable[[Progress | Waiting], object]

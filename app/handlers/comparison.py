@@ -44,8 +44,7 @@ class Compare:
         yield views.racing(None, MOST), gr.skip(), begin, gr.update(visible=True)
         try:
             summary = context.access.gallery(visit.gallery, visit)
-            visit.works["race"], events = context.works.begin(lambda tell: self._race(summary.id, visit, tell))
-            for event in events:
+            for event in context.begin("race", visit, lambda tell: self._race(summary.id, visit, tell)):
                 if isinstance(event, Waiting):
                     yield notes.said(words.in_line(event.place)), gr.skip(), gr.skip(), gr.skip()
                 elif isinstance(event, Lap):
@@ -54,11 +53,11 @@ class Compare:
         except Stopped:
             yield notes.said("Stopped: nothing was kept of this race."), gr.skip(), end, gr.update(visible=False)
         except EngineError as error:
-            yield context.problem(error), gr.skip(), end, gr.update(visible=False)
+            yield context.problem(error), gr.skip(), end, gr.update(visible=context.goes_on("race", visit))
 
     def stopped(self, visit: Visit) -> None:
         """Stop was pressed."""
-        self._context.works.stop(visit.works.get("race"))
+        self._context.stop("race", visit)
 
     def _race(self, gallery: int, visit: Visit, tell: Callable[[Lap | Waiting], object]) -> Race:
         with self._context.access.work(visit, tell), self._context.journal.timed("race"):

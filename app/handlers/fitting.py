@@ -57,9 +57,8 @@ class Fitting:
                     catalog.fit_exits(gallery.id, lambda *step: tell(Step(*step)))
                     return catalog.reencode(gallery.id, on_progress=tell)
 
-            visit.works["fit"], events = self._context.works.begin(work)
             try:
-                for event in events:
+                for event in self._context.begin("fit", visit, work):
                     if isinstance(event, Step):
                         yield notes.said(f"{event.what}: {event.done} of {event.total}"), gr.skip(), gr.skip()
                     elif isinstance(event, Waiting):
@@ -79,4 +78,4 @@ class Fitting:
 
     def stopped(self, visit: Visit) -> None:
         """Stop was pressed."""
-        self._context.works.stop(visit.works.get("fit"))
+        self._context.stop("fit", visit)

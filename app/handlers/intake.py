@@ -66,24 +66,22 @@ class Intake:
 
     def stopped(self, visit: Visit) -> None:
         """Stop was pressed."""
-        self._context.works.stop(visit.works.get("intake"))
+        self._context.stop("intake", visit)
 
     def _take(self, name: str, visit: Visit, take: Take) -> Iterator[tuple[Any, ...]]:
         context = self._context
         rest = (gr.skip(), gr.skip(), gr.skip(), *unchanged())
         name = clean_name(name)[:LONGEST_NAME].strip() or NEW_GALLERY
         title = f"Adding to “{name}”"
-        stoppable, over = gr.update(visible=True), gr.update(visible=False)
         show = partial(intake.encoding, title, address=context.address)
-        yield None, show(progress=None, seconds=0.0, drawing=None), stoppable, *rest
+        yield None, show(progress=None, seconds=0.0, drawing=None), gr.update(visible=True), *rest
         added, skipped = 0, ()
-        before = visit.works.get("intake")
         try:
             gallery = context.access.make(name, visit)
             drawing = context.drawing
             began = time.monotonic()
-            visit.works["intake"], events = context.works.begin(
-                lambda tell: take(lambda uploads: context.ingest(gallery, uploads, visit, tell))
+            events = context.begin(
+                "intake", visit, lambda tell: take(lambda uploads: context.ingest(gallery, uploads, visit, tell))
             )
             try:
                 for event in events:
@@ -99,13 +97,15 @@ class Intake:
             except Stopped:
                 yield from self._over(intake.stopped(added, skipped, name), gallery, visit)
         except EngineError as error:
-            if before and context.works.goes_on(before):  # this was one too many; that one can still be stopped
-                visit.works["intake"], over = before, gr.skip()
-            yield None, context.problem(error), over, *rest
+            yield None, context.problem(error), self._stop_button(visit), *rest
 
     def _over(self, account: str, gallery: int, visit: Visit) -> Iterator[tuple[Any, ...]]:
         visit.gallery = gallery
         visit.ask("")
         for found in self._search.answers(False, visit):
             choice, kept = self._galleries.choice(visit), self._galleries.kept(visit)
-            yield None, account, gr.update(visible=False), choice, "", kept, *found
+            yield None, account, self._stop_button(visit), choice, "", kept, *found
+
+    def _stop_button(self, visit: Visit) -> Any:
+        """As it stands when an upload is over: another one may not be."""
+        return gr.update(visible=self._context.goes_on("intake", visit))

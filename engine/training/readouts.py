@@ -1,6 +1,7 @@
 """Readouts: where exits stand, and how each learns to say what full depth says."""
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -127,7 +128,8 @@ def nearest_guides(final: Tensor, guides: Tensor, many: int = 3) -> tuple[Tensor
 
 
 def _linear(modules: ExitModules) -> list[nn.Linear]:
-    return [projection for projection in modules.projections if isinstance(projection, nn.Linear)]
+    """The projections, as what they are."""
+    return [cast(nn.Linear, projection) for projection in modules.projections]
 
 
 def _scale(features: Tensor) -> tuple[Tensor, Tensor]:

@@ -41,7 +41,6 @@ def test_work_stops_after_the_event_at_which_somebody_asked() -> None:
     name, events = works.begin(work)
     assert next(events) == 1
     works.stop("a guess")
-    works.stop(None)
     works.stop(name)
     go.set()
     assert next(events) == 2

@@ -11,6 +11,7 @@ from engine.training.naming import (
     PHRASES,
     PHRASES_EACH,
     apart,
+    holds_unseen,
     in_pairs,
     in_phrases,
     kind_directions,
@@ -62,6 +63,13 @@ def test_two_words_of_a_phrase_are_two() -> None:
     assert texts == in_pairs(["otter", "rocket", "osprey"]), "alike every time"
     assert len(texts) == PAIRS
     assert all(sum(word in text for word in ("otter", "rocket", "osprey")) == 2 for text in texts)
+
+
+def test_words_kept_unseen_are_known_in_all_their_forms() -> None:
+    for text in ("a raccoon", "blueberries", "galaxies far away", "nursing", "an osprey with a fish", "olives"):
+        assert holds_unseen(text)
+    for text in ("a dog", "a bird of prey", "blue berries", "stars"):
+        assert not holds_unseen(text)
 
 
 def test_kinds_stand_in_the_order_of_their_ids(tmp_path: Path) -> None:
