@@ -92,7 +92,7 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
         whole = about["modules"] == hashlib.sha256(data).hexdigest()
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelUnreadable(
-            f"The exit weights in {folder} cannot be read; restore tgem.json and tgem.safetensors."
+            f"The exit weights in {folder} cannot be read; restore tgem.json and tgem.safetensors, or make them anew."
         ) from error
     if not whole:
         raise ModelUnreadable(f"tgem.json and tgem.safetensors in {folder} are not of one piece; restore both.")

@@ -53,7 +53,7 @@ class Compare:
         except Stopped:
             yield notes.said("Stopped: nothing was kept of this race."), gr.skip(), end, gr.update(visible=False)
         except EngineError as error:
-            yield context.problem(error), gr.skip(), end, gr.update(visible=context.goes_on("race", visit))
+            yield context.problem(error), gr.skip(), end, gr.update(visible=False)
 
     def stopped(self, visit: Visit) -> None:
         """Stop was pressed."""

@@ -493,6 +493,26 @@ class TestBudget:
     def test_a_gallery_that_is_gone_is_a_sentence(self, context: Context) -> None:
         assert "That did not work" in last(Budget(context).applied(0.5, Visit(gallery=999)))[0]
 
+    def test_apply_that_is_refused_leaves_the_one_before_it_its_button(
+        self, context: Context, holidays: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object) -> NoReturn:
+            raise TooMuch("One at a time.")
+
+        budget, visit = Budget(context), Visit(gallery=holidays)
+        with context.access.work(visit), context.access.work(visit):  # all others wait in line
+            applying = budget.applied(1.0, visit)
+            next(applying)
+            next(applying)
+            monkeypatch.setattr(budget, "_encode", refuse)
+            account, stop = last(budget.applied(0.5, visit))
+            assert "One at a time." in account
+            assert stop["visible"], "what is under way can still be stopped"
+            budget.stopped(visit)
+            account, stop = last(applying)
+        assert "Stopped" in account
+        assert not stop["visible"]
+
 
 class TestIntake:
     @pytest.fixture
