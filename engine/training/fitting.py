@@ -27,6 +27,7 @@ PRICES = (0.003, 30.0)  # lambda is drawn log-uniformly between these
 DIVERGENCE_WEIGHT = 0.3
 HIGHEST_LOG_PRICE = 20.0
 ROUNDING = 1e-6  # of shares in float32
+OVER = 0.01  # of the full encoder's MACs, which an exit may cost above a budget
 APART_WEIGHT = 4.0
 GRID_STEP = BUDGET_GRID[1] - BUDGET_GRID[0]
 POOL = 1500  # other photos among which captions look for theirs
@@ -97,6 +98,7 @@ def fit_gates(
     fitted = ExitModules(modules.exits, modules.dim)
     fitted.branches.load_state_dict(modules.branches.state_dict())
     fitted.projections.load_state_dict(modules.projections.state_dict())
+    fitted.scout = modules.scout
     optimizer = torch.optim.AdamW(fitted.gates.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
     low, high = torch.tensor(PRICES).log()
@@ -143,7 +145,8 @@ def choose_plans(modules: ExitModules, features: Features, ways: Sequence[Course
     """For each budget of BUDGET_GRID the course that finds most within it, by the mean recall of these captions.
 
     A course may spend by its gates what its first exit leaves of the budget, or spare it where it is less than a step
-    of the grid. A budget that no course meets gets the cheapest course at the highest price.
+    of the grid. A first exit that costs a hundredth more still meets it: what an exit costs is no choice, and the one
+    before it may find far less. A budget that no course meets gets the cheapest course at the highest price.
     """
     priced = [calibrate(modules, features.pooled, way) for way in ways]
     many, texts, owner = torch.arange(len(features.vectors)), features.texts.numpy(), features.owner.numpy()
@@ -162,7 +165,7 @@ def choose_plans(modules: ExitModules, features: Features, ways: Sequence[Course
     for column, budget in enumerate(BUDGET_GRID):
         met = [(way, prices[column]) for way, prices in zip(ways, priced, strict=True)]
         able = [Plan(way.open, price) for way, price in met if price is not None]
-        able += [Plan(way.open, everyone) for way in ways if budget - GRID_STEP < way.cost_share[0] <= budget]
+        able += [Plan(way.open, everyone) for way in ways if budget - GRID_STEP < way.cost_share[0] <= budget + OVER]
         if able:
             plans.append(max(able, key=quality))
         else:

@@ -49,19 +49,18 @@ def test_prices_meet_the_budgets_on_the_photos_they_are_calibrated_on(case, monk
     assert means[-1] > means[0] + 0.2
 
 
-def test_each_budget_gets_the_course_that_finds_most_within_it(case) -> None:
+@pytest.mark.parametrize(("share", "from_budget"), [(0.45, 0.45), (0.459, 0.45), (0.461, 0.5)])
+def test_each_budget_gets_the_course_that_finds_most_within_it(case, share: float, from_budget: float) -> None:
     modules, pooled, way, _, _ = case
     torch.manual_seed(1)
     full = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
     lost = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
     vectors = torch.stack([lost, *[full] * (len(modules.exits))], 1)  # the first exit finds nothing
     features = Features(pooled, vectors, full, torch.arange(64))
-    first, second = (
-        Course((k,), [way.statistics[k]], torch.stack([way.cost_share[k], way.cost_share[-1]])) for k in (0, 1)
-    )
+    first, second = (Course((k,), [way.statistics[k]], torch.tensor([at, 1.05])) for k, at in ((0, 0.3), (1, share)))
     plans = fitting.choose_plans(modules, features, [first, second])
     for budget, plan in zip(BUDGET_GRID, plans, strict=True):
-        assert plan.open == ((1,) if budget >= float(way.cost_share[1]) else (0,))
+        assert plan.open == ((1,) if budget >= from_budget else (0,))
 
 
 def test_courses_never_have_two_passes_before_the_last() -> None:
