@@ -52,7 +52,7 @@ class Drawing:
     @property
     def full(self) -> "Course":
         """The way through the bare full encoder: its one pass, all of it."""
-        stages = [stage for stage in self.stages if stage.size == self.stages[-1].size]
+        stages = [stage for stage in self.stages if stage.run == self.stages[-1].run]
         return Course(stages, [True] * len(stages))
 
     def courses(self, budget: float | None, exits: int) -> "list[Course]":
@@ -66,7 +66,7 @@ class Piece:
 
     macs: int
     fill: float  # 0 hollow .. 1 filled
-    size: int  # input size of its pass
+    run: int  # number of its pass
     new: bool = False  # run for the query on show
 
 
@@ -84,6 +84,11 @@ class Course:
         return {s.exit: end / ends[-1] for s, end in zip(self.stages, ends, strict=True) if s.exit is not None}
 
     @property
+    def towers(self) -> set[bool]:
+        """Which towers it ran: the scout's (True), the model's own (False)."""
+        return {s.scout for s, ran in zip(self.stages, self.ran, strict=True) if ran}
+
+    @property
     def reached(self) -> set[int]:
         """The exits that it comes by."""
         return {s.exit for s, ran in zip(self.stages, self.ran, strict=True) if ran and s.exit is not None}
@@ -93,11 +98,11 @@ def course(stages: "Sequence[Stage]", open: Sequence[int], left: int, exit: int)
     """The way to an exit (1-based): through the passes that are asked up to one, then on or anew to the other."""
     place = {stage.exit: index for index, stage in enumerate(stages) if stage.exit is not None}
     last = max(place)
-    deep = stages[place[exit]].size
-    asked = {stages[index].size for number, index in place.items() if number - 1 in open or number in (left, last)}
-    shown = [index for index, stage in enumerate(stages) if stage.size in asked | {deep}]
+    deep = stages[place[exit]].run
+    asked = {stages[index].run for number, index in place.items() if number - 1 in open or number in (left, last)}
+    shown = [index for index, stage in enumerate(stages) if stage.run in asked | {deep}]
     ran = [
-        (stages[index].size in asked and index <= place[left]) or (stages[index].size == deep and index <= place[exit])
+        (stages[index].run in asked and index <= place[left]) or (stages[index].run == deep and index <= place[exit])
         for index in shown
     ]
     return Course([stages[index] for index in shown], ran)
@@ -114,15 +119,15 @@ def strip(way: Course, before: Course | None = None) -> str:
     for index, (stage, ran) in enumerate(zip(way.stages, way.ran, strict=True)):
         macs += stage.macs
         last = index + 1 == len(way.stages)
-        if stage.exit is not None or last or way.stages[index + 1].size != stage.size:
-            pieces.append(Piece(macs, float(ran), stage.size, ran and (stage.name, stage.size) not in had))
+        if stage.exit is not None or last or way.stages[index + 1].run != stage.run:
+            pieces.append(Piece(macs, float(ran), stage.run, ran and (stage.name, stage.run) not in had))
             macs = 0
     return _strip(pieces, "strip", "")
 
 
 def stages_strip(way: Course, label: str) -> str:
     """The selected photo's strip, stage by stage."""
-    pieces = [Piece(stage.macs, float(ran), stage.size) for stage, ran in zip(way.stages, way.ran, strict=True)]
+    pieces = [Piece(stage.macs, float(ran), stage.run) for stage, ran in zip(way.stages, way.ran, strict=True)]
     return _strip(pieces, "strip", label)
 
 
@@ -139,8 +144,8 @@ def survival(ways: Sequence[Course], exits: Sequence[int], label: str) -> str:
     for way, count in zip(ways, exits, strict=True):
         ran = _ran(way)
         for index, stage in enumerate(stages):
-            shares[index] += count / photos * ((stage.name, stage.size) in ran)
-    pieces = [Piece(stage.macs, min(share, 1.0), stage.size) for stage, share in zip(stages, shares, strict=True)]
+            shares[index] += count / photos * ((stage.name, stage.run) in ran)
+    pieces = [Piece(stage.macs, min(share, 1.0), stage.run) for stage, share in zip(stages, shares, strict=True)]
     return _strip(pieces, "strip survival", label)
 
 
@@ -170,14 +175,13 @@ def marks(way: Course, mark: Callable[[int], tuple[str, str]]) -> str:
 
 
 def _ran(way: Course) -> set[tuple[str, int]]:
-    return {(stage.name, stage.size) for stage, ran in zip(way.stages, way.ran, strict=True) if ran}
+    return {(stage.name, stage.run) for stage, ran in zip(way.stages, way.ran, strict=True) if ran}
 
 
 def _strip(pieces: Sequence[Piece], kind: str, label: str) -> str:
     parts = []
     for index, piece in enumerate(pieces):
-        # A pass over another input size is a run of its own.
-        start = " pass" if index and piece.size != pieces[index - 1].size else ""
+        start = " pass" if index and piece.run != pieces[index - 1].run else ""
         state = "on" if piece.fill > 0.9995 else "off" if piece.fill < 0.0005 else "part"
         level = f";--fill:{piece.fill:.3f}" if state == "part" else ""
         new = " new" if piece.new else ""

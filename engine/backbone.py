@@ -1,7 +1,7 @@
 """An open_clip model as a text tower and an image tower cut into stages."""
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from functools import cached_property, partial
 from typing import Any
 
@@ -47,14 +47,7 @@ class Backbone:
             int(preprocess.get("fill_color") or 0),
             Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC,
         )
-        visual: Any = self.model.visual
-        tower = cut(visual)
-        if tower is None:
-            kind = kind_of(visual)
-            raise ModelUnreadable(
-                f"The image tower of {name} is a {kind}, which cannot be run stage by stage; what works: {WORKS}."
-            )
-        self.tower = tower
+        self.tower = _cut(self.model.visual, name)
         self._measured: dict[int, tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]] = {}
 
     def to(self, device: torch.device) -> None:
@@ -65,6 +58,16 @@ class Backbone:
         except torch.cuda.OutOfMemoryError as error:
             raise ModelUnreadable(f"{self.name} does not fit on the GPU; choose a smaller model.") from error
         self.device = device
+
+    def seeing_through(self, visual: nn.Module, name: str) -> "Backbone":
+        """The same space seen through another image tower, which takes the same photos; no text can be encoded.
+
+        Raises: ModelUnreadable where the tower cannot be cut.
+        """
+        found = copy(self)
+        found.model = ImagesOnly(visual, self.model.logit_scale).eval().requires_grad_(False)
+        found.name, found.tower, found._measured = name, _cut(visual, name), {}
+        return found
 
     @cached_property
     def dim(self) -> int:
@@ -157,6 +160,24 @@ class Backbone:
     def _converted(self) -> Tower:
         copy: Any = deepcopy(self.model.visual)
         return _begun_as(copy.bfloat16(), torch.bfloat16, torch.contiguous_format)
+
+
+class ImagesOnly(nn.Module):
+    """As much of an open_clip model as encodes photos."""
+
+    def __init__(self, visual: nn.Module, logit_scale: nn.Parameter) -> None:
+        super().__init__()
+        self.visual, self.logit_scale = visual, logit_scale
+
+
+def _cut(visual: Any, name: str) -> Tower:
+    tower = cut(visual)
+    if tower is None:
+        kind = kind_of(visual)
+        raise ModelUnreadable(
+            f"The image tower of {name} is a {kind}, which cannot be run stage by stage; what works: {WORKS}."
+        )
+    return tower
 
 
 def _begun_as(visual: nn.Module, dtype: torch.dtype, layout: torch.memory_format) -> Tower:

@@ -22,7 +22,7 @@ from engine.featuremap import FeatureMap
 from engine.fusion import fuse_for_inference
 from engine.guidance import content_distribution, read_guide_texts, statistics
 from engine.hub import HubUnreachable, fetch_exits
-from engine.ladder import Ladder
+from engine.ladder import Ladder, Pass
 from engine.memory import keep_freed_memory
 from engine.phrasebook import embedded
 from engine.reading import GATE_MACS, described, described_macs, relations
@@ -66,17 +66,17 @@ class Encoder:
         identity: Identity,
         guide_texts: Sequence[str],
         folder: Path,
-        quick: bool = False,
+        quick: Tower | None = None,
         embed_guides: Callable[[Sequence[str]], Tensor] | None = None,
     ) -> None:
         """Args:
-        quick: run the image tower in bfloat16 where it can.
+        quick: the image tower in bfloat16, to run on that.
         embed_guides: how the guide texts get their embeddings; by default the text tower makes them.
         """
         self.backbone, self.identity, self.folder = backbone, identity, folder
         self.guide_texts, self._embed_guides = tuple(guide_texts), embed_guides or backbone.encode_text
         self.device = backbone.device
-        self._stand_on(backbone.quick_tower() if quick else None)
+        self._stand_on(quick)
         self._sent: tuple[Tensor, Tensor] | None = None  # guide texts, and the same on the device
         self.dim = backbone.dim
         self._take(fitted or unfitted(ExitModules([], backbone.dim)))
@@ -89,7 +89,12 @@ class Encoder:
         """
         self.precision = "bfloat16" if quick else "float32"
         self._tower = quick or self.backbone.tower
-        self._early_tower = quick or self.backbone.fused_tower(torch.float32) or self._tower
+        self._early_tower = quick or self._early(self.backbone)
+
+    def _early(self, backbone: Backbone) -> Tower:
+        """What runs up to an exit before the last one."""
+        quick = backbone.quick_tower() if self.precision == "bfloat16" else backbone.fused_tower(torch.float32)
+        return quick or backbone.tower
 
     def _take(self, fitted: FittedExits) -> None:
         """Stand exits along the tower."""
@@ -104,13 +109,20 @@ class Encoder:
                 fuse_for_inference(self._branches, torch.bfloat16)
             else:
                 self._branches.bfloat16()
+        scout = self._seen_by_scout()
+        self._scout_tower = None if scout is None else self._early(scout)
         self._log_prices = torch.tensor([plan.price for plan in self.plans]).log().clamp_min(LOWEST_LOG_PRICE)  # (G,)
         self._is_open = torch.tensor(
             [[k in plan.open for plan in self.plans] for k in range(self.exits - 1)]
         )  # (K - 1, G)
         self._log_prices, self._is_open = self._log_prices.to(self.device), self._is_open.to(self.device)
-        self.ladder = Ladder(self.backbone, self.modules, len(self.guide_texts) * self.dim)
+        self.ladder = Ladder(self.backbone, scout, self.modules, len(self.guide_texts) * self.dim)
         self.passes, self.stages, self.full_macs = self.ladder.passes, self.ladder.stages, self.ladder.full_macs
+
+    def _seen_by_scout(self) -> Backbone | None:
+        """The backbone with the scout's tower, where the exits bring one."""
+        visual = self._ran.scout
+        return None if visual is None else self.backbone.seeing_through(visual, f"the scout of {self.backbone.name}")
 
     def to(self, device: torch.device) -> None:
         """Move to another device, as where a GPU is lent for a while; raises ModelUnreadable where it has no room."""
@@ -239,7 +251,7 @@ class Encoder:
                 continue
             state = run.timed(self._input, taken(pixels, run.rows), p.size)
             pooled: dict[int, Tensor] = {}
-            for name, work in self._steps(p is self.passes[-1]):
+            for name, work in self._steps(p, p is self.passes[-1]):
                 state = run.timed(work, state)
                 k = p.exits.get(name)
                 if k is None or not (k in asked or self.ladder.is_seen(k, asked)):
@@ -292,14 +304,17 @@ class Encoder:
         photos = torch.from_numpy(pixels) if isinstance(pixels, np.ndarray) else pixels
         return self.backbone.normalise(send(smaller(photos, size), self.device))
 
-    def _steps(self, to_the_end: bool) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
-        """The stages of a pass; the last gives embeddings as the model's own projection reads them.
+    def _steps(self, p: Pass, to_the_end: bool) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
+        """The stages of a pass; the last gives embeddings as the tower's own projection reads them.
 
         Args: to_the_end: whether the pass may end with the model's own embedding.
         Returns: names, and functions of what the one before gives. The last gives float32: unit-length embeddings,
             (B, D); or else, with the pooled features of the last map behind them for the readout, (B, D + F).
         """
         tower = self._tower if to_the_end else self._early_tower
+        if p.scout:
+            assert self._scout_tower is not None  # exits that are its come with it
+            tower = self._scout_tower
 
         def finish(state: Tensor) -> Tensor:
             embedding = F.normalize(tower.finish(state).float(), dim=-1)
@@ -360,7 +375,7 @@ class Encoder:
         Returns: (B, D) float32, unit length.
         """
         state = self._input(pixels, size)
-        for _, work in self._steps(size == self.backbone.size):
+        for _, work in self._steps(self.passes[-1], size == self.backbone.size):
             state = work(state)
         return state[:, : self.dim].cpu().numpy()
 
@@ -415,7 +430,7 @@ class Encoder:
         Returns: embeddings (B, D), the state there (None at the end of a pass), and the pooled features seen.
         """
         p, pooled, on = self.ladder.pass_of(wanted), dict(seen or {}), start < 0
-        for name, work in self._steps(wanted == self.exits - 1):
+        for name, work in self._steps(p, wanted == self.exits - 1):
             k = p.exits.get(name)
             if on:
                 state = run.timed(work, state)
@@ -444,7 +459,7 @@ class Encoder:
         found, pooled = Trace(), {}
         for p in self.passes:
             state = self._input(pixels, p.size)
-            for name, work in self._steps(p is self.passes[-1]):
+            for name, work in self._steps(p, p is self.passes[-1]):
                 TURNS.give_way()
                 state = work(state)
                 k = p.exits.get(name)
@@ -476,11 +491,11 @@ class Encoder:
 
 
 @torch.inference_mode()
-def _bfloat16_pays(backbone: Backbone) -> bool:
-    """Whether the bfloat16 tower is clearly faster here than in float32, and its embeddings are the same."""
+def _paying_tower(backbone: Backbone) -> Tower | None:
+    """The bfloat16 tower where it is clearly faster here than in float32, and its embeddings are the same."""
     quick = backbone.quick_tower()
     if quick is None:
-        return False
+        return None
     pixels = torch.randn(4, 3, backbone.size, backbone.size, generator=torch.Generator().manual_seed(0))
     pixels = pixels.to(backbone.device)
 
@@ -497,7 +512,8 @@ def _bfloat16_pays(backbone: Backbone) -> bool:
 
     seconds, vectors = tried(quick)
     plain_seconds, plain_vectors = tried(backbone.fused_tower(torch.float32) or backbone.tower)
-    return seconds < 0.9 * plain_seconds and bool((F.cosine_similarity(vectors, plain_vectors) > SAME).all())
+    agrees = bool((F.cosine_similarity(vectors, plain_vectors) > SAME).all())
+    return quick if agrees and seconds < 0.9 * plain_seconds else None
 
 
 def _exits(loaded: Loaded) -> FittedExits | None:
@@ -527,6 +543,9 @@ def load_encoder(model: str | None = None, precision: str | None = None, exits: 
     backbone.to(best_device())
     found = _exits(loaded) if exits else None
     identity = Identity(loaded.name, loaded.weights, exits_hash(loaded.folder, guide_texts) if found else "")
-    quick = precision == "bfloat16" or (precision is None and _bfloat16_pays(backbone))
+    if precision is None:
+        quick = _paying_tower(backbone)
+    else:
+        quick = backbone.quick_tower() if precision == "bfloat16" else None
     embed_guides = partial(embedded, backbone, loaded.weights)
     return Encoder(backbone, found, identity, guide_texts, loaded.folder, quick, embed_guides)

@@ -159,8 +159,8 @@ def smaller_inputs(bench: Bench, examples: Sequence[Example], wanted: Container[
         if size >= encoder.backbone.size or not encoder.backbone.reads_any_size:
             continue
         say(f"smaller inputs: {size} px")
-        own = next((k for k, exit in enumerate(encoder.modules.exits) if (exit.stage, exit.size) == (HEAD, size)), None)
-        if own is not None:  # a pass of the ladder
+        passes = {e.size: k for k, e in enumerate(encoder.modules.exits) if e.stage == HEAD and not e.scout}
+        if (own := passes.get(size)) is not None:  # a pass of the ladder
             vectors = bench.features.pooled[own][:, : encoder.dim].numpy()  # as the model's own projection reads it
         else:
             vectors = np.concatenate([encoder.read_at(batch, size) for batch in pixels_of(encoder, examples)])

@@ -216,9 +216,13 @@ def guided_hash(exits: str, guide_texts: Sequence[str]) -> str:
 
 
 def sight_hash(modules: ExitModules) -> str:
-    """SHA-256, in hex, of what exits see of a photo: where they stand, and their branches, whatever reads them then."""
+    """SHA-256, in hex, of what exits see of a photo: where they stand, their branches and the scout.
+
+    Whatever reads it then leaves the hash as it is.
+    """
     digest = hashlib.sha256(json.dumps(modules.describe()).encode())
-    for name, tensor in sorted(modules.branches.state_dict().items()):
+    scout = {} if modules.scout is None else modules.scout.state_dict()
+    for name, tensor in sorted([*modules.branches.state_dict().items(), *scout.items()]):
         digest.update(name.encode())
         digest.update(tensor.float().numpy().tobytes())
     return digest.hexdigest()

@@ -20,44 +20,49 @@ class Stage:
     """One step of the encoder, as it is drawn: as wide as its share of the MACs."""
 
     name: str
-    size: int  # input size in px of the pass that it belongs to
+    run: int  # number of the pass that it belongs to
     macs: int  # of this stage alone
     exit: int | None  # 1-based number of the exit after it
+    scout: bool  # the scout's, not the model's own tower
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One run of the tower over an input of one size."""
+    """One run of a tower over an input of one size."""
 
     size: int  # side in px
+    scout: bool  # the scout's, not the model's own tower
     exits: dict[str, int]  # name of a stage -> 0-based number of the exit after it; HEAD is the last stage's
 
 
 class Ladder:
     """Passes, stages and MACs of an encoder."""
 
-    def __init__(self, backbone: Backbone, modules: ExitModules, described: int) -> None:
-        """Args: described: MACs of the likeness to each guide text, paid wherever a photo is described."""
-        self._backbone, self._modules, self._described = backbone, modules, described
+    def __init__(self, backbone: Backbone, scout: Backbone | None, modules: ExitModules, described: int) -> None:
+        """Args:
+        scout: the same with the scout's tower, for the passes that are its.
+        described: MACs of the likeness to each guide text, paid wherever a photo is described.
+        """
+        self._backbone, self._scout, self._modules, self._described = backbone, scout, modules, described
         self.exits = len(modules.exits) + 1
         own = backbone.size
-        sizes = list(dict.fromkeys([*(e.size or own for e in modules.exits), own]))
+        runs = list(dict.fromkeys([*((e.size or own, e.scout) for e in modules.exits), (own, False)]))
         self.passes = tuple(
-            Pass(size, {e.stage: k for k, e in enumerate(modules.exits) if (e.size or own) == size}) for size in sizes
+            Pass(*run, {e.stage: k for k, e in enumerate(modules.exits) if (e.size or own, e.scout) == run})
+            for run in runs
         )
         self.passes[-1].exits[HEAD] = self.exits - 1
-        names = [*(step.name for step in backbone.tower.steps), HEAD]
         self.stages = tuple(
-            Stage(name, p.size, macs, k + 1 if (k := p.exits.get(name)) is not None else None)
-            for p in self.passes
-            for name, macs in zip(names, backbone.measure(p.size)[0], strict=True)
+            Stage(name, number, macs, k + 1 if (k := p.exits.get(name)) is not None else None, p.scout)
+            for number, p in enumerate(self.passes)
+            for name, macs in zip(self._names(p), self._measure(p)[0], strict=True)
         )
         self.full_macs = sum(backbone.step_macs)
         self.shapes: list[tuple[int, ...] | None] = []  # of the feature map at each exit, for one photo; None: no map
         self._depth: list[int] = []  # MACs of the exit's pass up to its stage
         self._looks: list[tuple[int, int, int]] = []  # MACs of each exit's branch, projection and gate
         for p in self.passes:
-            macs, shapes = backbone.measure(p.size)
+            (macs, shapes), names = self._measure(p), self._names(p)
             depth = dict(zip(names, np.cumsum(macs).tolist(), strict=True))
             shape = dict(zip(names, shapes, strict=False))
             for stage, k in p.exits.items():
@@ -101,7 +106,7 @@ class Ladder:
                     spent += projection + gate + self._described if k in asked else 0
                 if k in asked:
                     found[k] = spent + self._depth[k]
-            spent += sum(self._backbone.measure(p.size)[0])
+            spent += sum(self._measure(p)[0])
         found[-1] += self._described
         return tuple(found)
 
@@ -124,6 +129,18 @@ class Ladder:
         if not (from_map and self.resumes(from_exit, to_exit)):
             return self._depth[end] + self._read_macs(end) + self._described
         return self._depth[end] - self._depth[start] + self._read_macs(end, after=start) + self._described
+
+    def _tower_of(self, p: Pass) -> Backbone:
+        if not p.scout:
+            return self._backbone
+        assert self._scout is not None  # exits that are its come with it
+        return self._scout
+
+    def _names(self, p: Pass) -> list[str]:
+        return [*(step.name for step in self._tower_of(p).tower.steps), HEAD]
+
+    def _measure(self, p: Pass) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+        return self._tower_of(p).measure(p.size)
 
     def _read_macs(self, k: int, after: int = -1) -> int:
         """MACs of reading an embedding at exit k, the branches up to exit `after` having run already (0-based)."""

@@ -2,12 +2,18 @@
 
 from engine.budget import BUDGET_GRID
 from engine.encoder import Encoder
+from engine.tgem import Exit
 
 ABOUT = """\
 Small modules that stand between the stages of a CLIP image encoder and decide, photo by photo, when enough has been
 seen: an independent implementation of the idea of Text-Guided Exit Modules (arXiv 2605.17499). They hold readouts and
 gates alone, not the model's own weights, and fit one model: `{name}` with the weights below. Other weights are refused.
 """
+
+
+def _input(exit: Exit) -> str:
+    """Of which pass an exit is, in words."""
+    return f"{' of the scout' if exit.scout else ''}{f' at {exit.size} px' if exit.size else ''}"
 
 
 def card(encoder: Encoder, repo: str) -> str:
@@ -36,7 +42,7 @@ def card(encoder: Encoder, repo: str) -> str:
         "| exit | after | share of the full encoder's multiply-accumulates |",
         "| --- | --- | --- |",
         *(
-            f"| {k} | `{exit.stage}`{f' at {exit.size} px' if exit.size else ''} | {share:.3f} |"
+            f"| {k} | `{exit.stage}`{_input(exit)} | {share:.3f} |"
             for k, (exit, share) in enumerate(zip(encoder.modules.exits, shares, strict=False), start=1)
         ),
         f"| {encoder.exits} | the end | 1 |",

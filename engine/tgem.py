@@ -1,4 +1,4 @@
-"""Text-Guided Exit Modules: a readout, a gate and a query-time gate per exit."""
+"""Text-Guided Exit Modules: a readout, a gate and a query-time gate per exit; and the scout, where there is one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from engine.guidance import STATISTICS
 from engine.reading import QueryGate
+from engine.scout import scout_tower
 
 HEAD = "head"  # the stage that ends a pass: the backbone's own projection
 GATE_SIGHT, GATE_HIDDEN = 24, 48
@@ -90,14 +91,17 @@ class Exit:
     channels: int = 0  # of the stage's map, where a branch reads it; 0: the backbone's own pooled features are used
     stride: int = 0
     size: int = 0  # side of the input in px of the pass that it belongs to; 0: the model's own
+    scout: bool = False  # the scout runs that pass, not the model's own tower
 
 
 class ExitModules(nn.Module):
     """Branches, projections and both gates of all exits but the last (whose readout is the model's own projection).
 
-    At the end of a pass over a smaller input, too, the model's own projection has read the picture; the readout that
+    At the end of a pass over a smaller input, too, the tower's own projection has read the picture; the readout that
     stands here corrects it, and begins by changing nothing.
     """
+
+    scout: nn.Module | None  # the image tower of the passes that are its
 
     def __init__(self, exits: Sequence[Exit], dim: int) -> None:
         super().__init__()
@@ -111,6 +115,7 @@ class ExitModules(nn.Module):
         self.projections = nn.ModuleList(projections)
         self.gates = nn.ModuleList(Gate(dim if e.stage == HEAD else e.pooled) for e in exits)
         self.query_gates = nn.ModuleList(QueryGate() for _ in exits)
+        self.scout = scout_tower(dim) if any(e.scout for e in exits) else None
 
     def seen(self, k: int) -> list[int]:
         """The exits whose pooled features the readout of exit k (0-based) sees: its pass's own, up to itself."""
@@ -122,7 +127,7 @@ class ExitModules(nn.Module):
         """Unit-length embedding at exit k (0-based) from the pooled features of the exits it sees; (B, D) float32."""
         return F.normalize(self.projections[k](torch.cat([pooled[j] for j in self.seen(k)], -1)), dim=-1)
 
-    def describe(self) -> list[dict[str, str | int]]:
+    def describe(self) -> list[dict[str, str | int | bool]]:
         """The exits as plain dictionaries, for `tgem.json`."""
         return [asdict(e) for e in self.exits]
 

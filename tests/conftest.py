@@ -23,9 +23,10 @@ COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1
 @dataclass(frozen=True)
 class FakeStage:
     name: str
-    size: int
+    run: int
     macs: int
     exit: int | None
+    scout: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from safetensors.torch import save_file
 
 from engine.backbone import ModelUnreadable
 from engine.encoder import Encoder
-from engine.smallmodel import STORED, ImagesOnly, small_model
+from engine.scout import scout_tower
+from engine.smallmodel import STORED, small_model
 from tests import tiny
 
 
@@ -20,10 +21,11 @@ def beside(tmp_path: Path) -> Encoder:
 
 def write(beside: Encoder, weights: str) -> Path:
     torch.manual_seed(0)
-    model = ImagesOnly(beside.dim, beside.backbone.size, beside.backbone.model.logit_scale)
     path = beside.folder / STORED
     path.parent.mkdir()
-    save_file({name: t.contiguous() for name, t in model.visual.state_dict().items()}, path, {"weights": weights})
+    save_file(
+        {name: t.contiguous() for name, t in scout_tower(beside.dim).state_dict().items()}, path, {"weights": weights}
+    )
     return path
 
 

@@ -12,6 +12,7 @@ from engine.backbone import Backbone
 from engine.budget import BUDGET_GRID, Plan
 from engine.encoder import Encoder, Identity
 from engine.exits import FittedExits, unfitted
+from engine.scout import LAST_MAP
 from engine.tgem import HEAD, Exit, ExitModules
 
 DIM = 16
@@ -90,10 +91,11 @@ def exits_of(model: Backbone, every: int) -> list[Exit]:
     return found
 
 
-def ladder_of(model: Backbone) -> list[Exit]:
-    """Two passes over smaller inputs, then exits along the depth."""
+def ladder_of(model: Backbone, scout: bool = False) -> list[Exit]:
+    """Two passes over smaller inputs, then exits along the depth; a scout, where one is wanted, runs two more first."""
     seen = model.dim + int(model.tower.pooled(torch.zeros(model.shapes[-1])).shape[1])
-    return [Exit(HEAD, seen, size=32), Exit(HEAD, seen, size=48), *exits_of(model, 2)]
+    first = [Exit(HEAD, model.dim + 2 * LAST_MAP, size=size, scout=True) for size in (32, 48)]
+    return [*(first if scout else []), Exit(HEAD, seen, size=32), Exit(HEAD, seen, size=48), *exits_of(model, 2)]
 
 
 def plans(*opens: tuple[int, ...]) -> list[Plan]:
@@ -108,14 +110,14 @@ def fitted(modules: ExitModules, *opens: tuple[int, ...]) -> FittedExits:
     return replace(unfitted(modules), plans=tuple(plans(*opens)))
 
 
-def encoder(kind: str = "vit", seed: int = 0, opens: tuple[tuple[int, ...], ...] = ()) -> Encoder:
+def encoder(kind: str = "vit", seed: int = 0, opens: tuple[tuple[int, ...], ...] = (), scout: bool = False) -> Encoder:
     """A random encoder whose gates differ from photo to photo: at the middle price each lets about half of them go.
 
     `opens` (which exits are asked, thriftiest budgets first) makes a ladder with passes over smaller inputs; without it
-    all exits are along the depth, and all are asked.
+    all exits are along the depth, and all are asked. A ladder may begin with passes of a scout.
     """
     model = backbone(kind, seed)
-    modules = ExitModules(ladder_of(model) if opens else exits_of(model, 1 if kind == "vit" else 2), model.dim)
+    modules = ExitModules(ladder_of(model, scout) if opens else exits_of(model, 1 if kind == "vit" else 2), model.dim)
     torch.manual_seed(seed + 4)
     for gate in modules.gates:
         torch.nn.init.normal_(gate.out.weight, std=3.0)

@@ -46,7 +46,7 @@ def panel(
         f"{stages_strip(way, f'Stages of the encoder: the photo {left}')}"
         f"{_marks(photo, way, gates)}"
         f'<p class="spent"><b>{macs(photo.macs, drawing.full_macs)}</b> · {photo.milliseconds:.1f} ms · '
-        f"<b>{saved(photo)}</b></p>"
+        f"<b>{saved(photo)}</b></p>{_scouted(way)}"
         f'<div class="actions">{deeper}{_button("alike", "More like this")}'
         f"{_button('explain', 'How the query fits, exit by exit')}{_button('discard', 'Delete') if own else ''}</div>"
         f'<div class="extra" aria-live="polite">{extra}</div>{_sights(photo, gates)}</section>'
@@ -91,6 +91,14 @@ def _credit(credit: Attribution | None) -> str:
         f'<p class="credit">“{escape(credit.title)}”, {escape(credit.author)} · '
         f'<a href="{escape(credit.licence_url)}" rel="noreferrer" target="_blank">{escape(credit.licence)}</a></p>'
     )
+
+
+def _scouted(way: Course) -> str:
+    """What the scout had to do with it."""
+    if True not in way.towers:
+        return ""
+    rest = "ran first." if False in way.towers else "was enough: the model’s own never ran."
+    return f'<p class="aside">The scout, a smaller tower, {rest}</p>'
 
 
 def _button(event: str, words: str) -> str:

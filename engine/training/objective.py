@@ -7,6 +7,8 @@ from torch import Tensor
 from engine.cost import rate
 from engine.tgem import exit_distribution
 
+SOFTNESS = 0.2  # of the targets of a contrastive run; see `match_targets`
+
 
 def match_targets(owner: Tensor, meaning: Tensor, softness: float, temperature: float = 0.1) -> tuple[Tensor, Tensor]:
     """Which texts belong to which images, softened by what the texts mean.

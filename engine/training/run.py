@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 RATES = {"trunk": 2e-4, "heads": 1e-3, "text": 3e-5}  # at the peak
 WEIGHT_DECAY = 0.05
+DROP_PATH, DROPOUT = 0.1, 0.1
 AVERAGE_DECAY = 0.997
 LOGGED, KEPT = 20, 120  # steps between lines of the log, and between checkpoints
 SEED = 2605

@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from engine.encoder import load_encoder
 from engine.fusion import fold_batch_norms
 from engine.memory import keep_freed_memory
-from engine.smallmodel import SMALL_TRUNK, STORED, ImagesOnly
+from engine.scout import TRUNK, scout_tower
+from engine.smallmodel import STORED
 from engine.training.batches import TrainingSet
 from engine.training.captions import gate_photos, read_captions, read_labels
 from engine.training.depthwise import speed_up_depthwise
 from engine.training.folding import unfold_batch_norms
 from engine.training.lower import FIRST_TRAINED_STAGE, Lower
-from engine.training.mini import DROP_PATH, DROPOUT, SOFTNESS
-from engine.training.objective import contrastive, match_targets
+from engine.training.objective import SOFTNESS, contrastive, match_targets
 from engine.training.pretrained import CONTEXT, load_trunk, pretrained_model
-from engine.training.run import SEED, Run, groups
+from engine.training.run import DROP_PATH, DROPOUT, SEED, Run, groups
 from engine.training.sentences import Sentences
 
 
@@ -55,6 +55,23 @@ class SmallStudent(nn.Module):
         return groups({"trunk": trunk, "heads": [*self.head.parameters()]})
 
 
+def begun(dim: int) -> tuple[Lower, SmallStudent]:
+    """A smaller trunk as it comes: the stages that stay so, and the rest; raises IngredientMissing."""
+    folded: Any = scout_tower(dim).trunk
+    load_trunk(folded, TRUNK)
+    fold_batch_norms(folded)
+    folded = folded.to(memory_format=torch.channels_last)
+    return Lower(folded), SmallStudent(folded)
+
+
+def finished(lower: Lower, student: SmallStudent, dim: int) -> nn.Module:
+    """The image tower put together again, its batch norms restored."""
+    found: Any = scout_tower(dim)
+    unfold_batch_norms(lower.with_upper(student.blocks, student.conv_head), found.trunk)
+    found.trunk.classifier.load_state_dict(student.head.state_dict())
+    return found.eval().requires_grad_(False)
+
+
 def train_small(
     data: Path, model: str | None = None, steps: int = 840, resume: bool = False, say: Callable[[str], None] = print
 ) -> None:
@@ -81,12 +98,7 @@ def train_small(
     meant = Sentences(untouched, tokenize(examples.texts)).frozen_vectors
     meanings = examples.meanings(meant)
 
-    written = ImagesOnly(encoder.dim, encoder.backbone.size, encoder.backbone.model.logit_scale)
-    folded: Any = ImagesOnly(encoder.dim, encoder.backbone.size, encoder.backbone.model.logit_scale).visual.trunk
-    load_trunk(folded, SMALL_TRUNK)
-    fold_batch_norms(folded)
-    folded = folded.to(memory_format=torch.channels_last)
-    lower, student = Lower(folded), SmallStudent(folded)
+    lower, student = begun(encoder.dim)
 
     def loss_of(step: int) -> Tensor:
         photos, rows, owner, generator = examples.batch(step)
@@ -97,9 +109,8 @@ def train_small(
         return contrastive(encoder.backbone.sharpness * vectors @ texts[rows].T, targets)
 
     Run(student, student.groups(), work, resume, say).go(steps, loss_of)
-    unfold_batch_norms(lower.with_upper(student.blocks, student.conv_head), written.visual.trunk)
-    written.visual.trunk.classifier.load_state_dict(student.head.state_dict())
-    weights = {n: t.half() if t.is_floating_point() else t for n, t in written.visual.state_dict().items()}
+    written = finished(lower, student, encoder.dim)
+    weights = {n: t.half() if t.is_floating_point() else t for n, t in written.state_dict().items()}
     path = encoder.folder / STORED
     path.parent.mkdir(exist_ok=True)
     save_file({n: t.contiguous() for n, t in weights.items()}, path, {"weights": encoder.identity.weights})

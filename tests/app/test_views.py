@@ -165,6 +165,17 @@ class TestPhoto:
         assert "no gate" in said
         assert "Run it to full depth" not in said
 
+    def test_it_says_which_photos_the_scout_was_enough_for(self) -> None:
+        first = [replace(stage, scout=stage.exit is None or stage.exit == 1) for stage in DRAWING.stages]
+        scouted = replace(DRAWING, stages=first)
+
+        def shown(exit: int) -> str:
+            return text(photo.panel(replace(PHOTO, exit=exit), scouted, [0.2, 0.7], address))
+
+        assert "The scout, a smaller tower, was enough" in shown(1)
+        assert "The scout, a smaller tower, ran first." in shown(3)
+        assert "scout" not in text(panel(PHOTO, [0.2, 0.7]))
+
     def test_a_gate_that_was_not_asked_has_no_number(self) -> None:
         said = text(panel(replace(PHOTO, phrases=((), PHOTO.phrases[1])), [np.nan, 0.7]))
         assert "nan" not in said

@@ -1,0 +1,88 @@
+"""Training the scout: a smaller trunk that learns to say, of a smaller input, what the model says of the whole one."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.encoder import Encoder
+from engine.metrics import recall
+from engine.training.augment import random_views
+from engine.training.batches import TrainingSet
+from engine.training.captions import Example, load_squashed
+from engine.training.readouts import readout_loss
+from engine.training.run import SEED, Run
+from engine.training.small import begun, finished
+
+SIZES = tuple(range(112, 225, 16))  # px, of the inputs that it learns on
+TAUGHT_AT = 256  # px, of the same views as the model reads them
+AT_ONCE = 25  # photos, of the model's reading
+JUDGED = (128, 160, 192, 224)  # px
+
+
+def train_scout(
+    encoder: Encoder,
+    captioned: Sequence[Example],
+    labelled: Sequence[Example],
+    validation: Sequence[Example],
+    work: Path,
+    steps: int,
+    resume: bool = False,
+    say: Callable[[str], None] = print,
+) -> nn.Module:
+    """The image tower of a scout: trained on views of photos at sizes of its own, to the model's reading of them.
+
+    Args:
+        encoder: the model, its exits left aside; its texts stay as they are.
+        captioned, labelled: photos that the model was trained on.  validation: what the log reports on.
+        work: folder of checkpoints and log.  steps: of 200 photos.
+        resume: go on from the last checkpoint.
+    Raises: IngredientMissing.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(SEED)
+    backbone = encoder.backbone
+    examples = TrainingSet([*captioned, *labelled], len(captioned))
+    texts = torch.from_numpy(encoder.encode_text(examples.texts))
+    val_pixels = load_squashed(validation, backbone.size)
+    val_texts = encoder.encode_text([t for e in validation for t in e.texts])
+    val_owner = np.repeat(np.arange(len(validation)), [len(e.texts) for e in validation])
+
+    lower, student = begun(encoder.dim)
+
+    def read(size: int) -> np.ndarray:
+        """(N, D) the validation photos at a size."""
+        found = []
+        for part in torch.from_numpy(val_pixels).split(50):
+            small = nn.functional.interpolate(part.float() / 255, (size, size), mode="bicubic", antialias=True)
+            found.append(student(lower(small.clamp(0, 1))))
+        return torch.cat(found).numpy()
+
+    def judge() -> dict[str, Any]:
+        found = {}
+        with run.averaged(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            for size in JUDGED:
+                scores = recall(read(size), val_texts, val_owner)
+                found[str(size)] = [round(scores["t2i"][k], 1) for k in ("r1", "r5", "r10")]
+        return {"val_t2i": found}
+
+    def loss_of(step: int) -> Tensor:
+        photos, rows, owner, generator = examples.batch(step)
+        size = SIZES[int(torch.randint(len(SIZES), (), generator=generator))]
+        same = generator.get_state()
+        views = random_views(examples.pixels[photos], size, generator)
+        taught = random_views(examples.pixels[photos], TAUGHT_AT, generator.set_state(same))
+        pixels = (taught * 255).round().to(torch.uint8).numpy()
+        parts = [encoder.read_at(pixels[i : i + AT_ONCE], TAUGHT_AT) for i in range(0, len(pixels), AT_ONCE)]
+        final = torch.from_numpy(np.concatenate(parts))
+        with torch.autocast("cpu", torch.bfloat16):
+            vectors = student(lower(views))
+        own = owner == torch.arange(len(photos))[:, None]  # (B, T)
+        return readout_loss(vectors, final, texts[rows], own, backbone.sharpness)
+
+    run = Run(student, student.groups(), work, resume, say)
+    run.go(steps, loss_of, judge)
+    return finished(lower, student, encoder.dim)
