@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 BUDGET_GRID = tuple(percent / 100 for percent in range(20, 101, 5))  # a plan and gate values are kept for each
-DEFAULT_BUDGET = 0.45
+DEFAULT_BUDGET = 0.4
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,9 @@ def choose_plans(modules: ExitModules, features: Features, ways: Sequence[Course
 
     A course may spend by its gates what its first exit leaves of the budget, or spare it where it is less than a step
     of the grid. A first exit that costs a hundredth more still meets it: what an exit costs is no choice, and the one
-    before it may find far less. A budget that no course meets gets the cheapest course at the highest price.
+    before it may find far less. Where no such course finds more than the way that meets the budget before, that one
+    serves this one too, and the rest is spared; but a budget of 1 asks for depth. A budget that no course meets gets
+    the cheapest course at the highest price.
     """
     priced = [calibrate(modules, features.pooled, way) for way in ways]
     many, texts, owner = torch.arange(len(features.vectors)), features.texts.numpy(), features.owner.numpy()
@@ -167,7 +169,8 @@ def choose_plans(modules: ExitModules, features: Features, ways: Sequence[Course
         able = [Plan(way.open, price) for way, price in met if price is not None]
         able += [Plan(way.open, everyone) for way in ways if budget - GRID_STEP < way.cost_share[0] <= budget + OVER]
         if able:
-            plans.append(max(able, key=quality))
+            sparing = plans[-1:] if column < len(BUDGET_GRID) - 1 else []
+            plans.append(max([*sparing, *able], key=quality))
         else:
             cheapest_way = min(ways, key=lambda way: float(way.cost_share[0]))
             plans.append(Plan(cheapest_way.open, everyone))

@@ -41,16 +41,15 @@ SUPERVISED = (  # trunk blocks that are trained to say something themselves, so 
     Exit("blocks.5.3", 768, channels=208, stride=32),
 )
 EXITS = tuple(exit.stage for exit in SUPERVISED)
-# The exits of the model: the ends of the scout's passes and of passes over smaller inputs, and the last two of those
-# blocks. The blocks before do not earn their place: what they find for 0.44 to 0.70 of the MACs, the scout finds for
-# 0.21. Nor do sides between multiples of 32 px: a last map that is cut off costs as much as a whole one and tells less.
+# The exits of the model: the ends of the scout's passes, and the last two of those blocks. The blocks before do not
+# earn their place: what they find for 0.44 to 0.70 of the MACs, the scout finds for 0.21. Neither do, on val, passes of
+# the model's own tower over smaller inputs: as an index they find less than the scout for more, and a query that may
+# look at them finds less than one that runs its candidates to the end. Nor do sides between multiples of 32 px: a last
+# map that is cut off costs as much as a whole one and tells less.
 SCOUT_SIZES = (160, 192, 224, 256, 288)  # px: 0.21 to 0.67 of the MACs
-COARSE_SIZES = (192, 224, 256)  # px: 0.45 to 0.79 of the MACs; nearer to what full depth says than the scout
-OWN_MAP = 352  # channels of the trunk's last blocks
 DEPTH_EXITS = SUPERVISED[3:]
 LADDER = (
     *(Exit(HEAD, DIM + 2 * LAST_MAP, size=size, scout=True) for size in SCOUT_SIZES),
-    *(Exit(HEAD, DIM + 2 * OWN_MAP, size=size) for size in COARSE_SIZES),
     *DEPTH_EXITS,
 )
 SCOUT_STEPS = 520

@@ -63,6 +63,19 @@ def test_each_budget_gets_the_course_that_finds_most_within_it(case, share: floa
         assert plan.open == ((1,) if budget >= from_budget else (0,))
 
 
+def test_a_budget_is_not_spent_where_that_finds_no_more_but_a_whole_one_is(case) -> None:
+    modules, pooled, way, _, _ = case
+    torch.manual_seed(1)
+    full = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
+    lost = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
+    vectors = torch.stack([full, *[lost] * len(modules.exits)], 1)  # depth finds nothing
+    features = Features(pooled, vectors, full, torch.arange(64))
+    plans = fitting.choose_plans(modules, features, [Course((0,), way.statistics[:1], torch.tensor([0.3, 1.2]))])
+    met = plans[BUDGET_GRID.index(0.3) :]
+    assert set(met[:-1]) == {met[0]}
+    assert met[-1].price < met[0].price
+
+
 def test_courses_never_have_two_passes_before_the_last() -> None:
     encoder = tiny.encoder("efficientnet", opens=((0,), (1,)))
     trace = encoder.trace(tiny.pixels(6, encoder.backbone.size))
