@@ -73,7 +73,7 @@ def markdown(table: Row) -> str:
     lines += [_line(f"{name}, {row['setting']:g}", row) for name in others for row in _of(rows, name)]
     if spread := _spread(rows):
         lines += ["", "Over three seeds of the gates, R@10:", "", *spread]
-    deepened = _of(rows, "tgem+deepen")
+    deepened = _distinct(_of(rows, "tgem+deepen"))
     if deepened:
         lines += [
             "",
@@ -115,7 +115,7 @@ def _prices(rows: Sequence[Row], full: Row) -> list[str]:
         f"| --- | --- |{' --- |' * len(KEPT)}",
     ]
     for policy, title in RANKED.items():
-        mine = [row for row in _of(rows, policy) if row["macs_share"] < DEEPEST]
+        mine = [row for row in _distinct(_of(rows, policy)) if row["macs_share"] < DEEPEST]
         for setting in dict.fromkeys(row["setting"] for row in mine):
             at = [row for row in mine if row["setting"] == setting]
             found = sorted((row["macs_per_query"], row["t2i"]["r10"] / full["t2i"]["r10"]) for row in at)
@@ -189,7 +189,7 @@ def summary(table: Row, worth: float) -> str:
         "With queries that look again:",
         "",
         *DEEP_HEAD,
-        *(_deep_line(row, full) for row in _of(rows, "tgem+deepen") if row["worth"] == worth),
+        *(_deep_line(row, full) for row in _distinct(_of(rows, "tgem+deepen")) if row["worth"] == worth),
     ]
     return "\n".join([*lines, ""])
 
@@ -218,6 +218,14 @@ def put_into(page: Path, text: str) -> None:
 def _of(rows: Sequence[Row], policy: str) -> list[Row]:
     """A policy's own rows, other seeds left out."""
     return [row for row in rows if row["policy"] == policy and "seed" not in row]
+
+
+def _distinct(rows: Sequence[Row]) -> list[Row]:
+    """Rows but for those that only name another budget: one that is not spent is met in the way of the one before."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        found.setdefault(json.dumps({name: value for name, value in row.items() if name != "setting"}), row)
+    return list(found.values())
 
 
 def _full(table: Row) -> Row:

@@ -33,6 +33,14 @@ def test_tables_tell_what_was_measured() -> None:
     assert "| rank-only | 0.5 | 0.480 | 9.5 | 60.0 |" in text
 
 
+def test_a_budget_that_is_met_in_the_way_of_another_has_no_row_of_its_own_with_queries() -> None:
+    spared = GATES | LOOKS | {"policy": "tgem+deepen", "setting": 0.55}
+    text = markdown(TABLE | {"rows": [*TABLE["rows"], spared, spared | {"setting": 0.6, "macs_share": 0.59}]})
+    assert "(budget 0.5)" in text
+    assert "(budget 0.55)" not in text
+    assert "(budget 0.6)" in text
+
+
 def test_without_matplotlib_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MatplotlibMissing, match=r"pip install -r requirements-train\.txt"):
