@@ -65,7 +65,8 @@ class Backbone:
         Raises: ModelUnreadable where the tower cannot be cut.
         """
         found = copy(self)
-        found.model = ImagesOnly(visual, self.model.logit_scale).eval().requires_grad_(False)
+        vars(found).pop("dim", None)
+        found.model = ImagesOnly(visual.to(self.device), self.model.logit_scale).eval().requires_grad_(False)
         found.name, found.tower, found._measured = name, _cut(visual, name), {}
         return found
 

@@ -54,7 +54,7 @@ class Trace:
 
 
 class Encoder:
-    """A backbone with its exits: a ladder of passes over inputs of growing size, each with exits along its depth.
+    """A backbone with its exits: a ladder of passes, of a scout or over smaller inputs, then its own along the depth.
 
     Without exit weights every photo runs one pass, of the model's own size, to full depth.
     """

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from itertools import groupby, pairwise
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
@@ -16,7 +18,7 @@ from engine.backbone import Backbone, ModelUnreadable
 from engine.budget import BUDGET_GRID, Plan
 from engine.deepening import Calibration, calibrations
 from engine.hub import Snapshot
-from engine.tgem import Exit, ExitModules
+from engine.tgem import HEAD, Exit, ExitModules
 
 DESCRIBED, STORED = "tgem.json", "tgem.safetensors"
 SOURCE = "source.json"  # where exit weights that are not of this machine came from
@@ -82,7 +84,7 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
         about = json.loads(described.read_text(encoding="utf-8"))
         _settle(folder, about["modules"])
         data = stored.read_bytes()
-        modules = ExitModules([Exit(**row) for row in about["exits"]], backbone.dim)
+        modules = ExitModules(_ladder(about["exits"], backbone, len(data)), backbone.dim)
         modules.load_state_dict(load(data))
         stored_plans = [about["plans"][f"{budget:.2f}"] for budget in BUDGET_GRID]
         plans = tuple(Plan(tuple(plan["open"]), float(plan["price"])) for plan in stored_plans)
@@ -101,6 +103,33 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
             f"The exit weights in {folder} were fitted on other weights of the model; fit them again."
         )
     return FittedExits(modules, plans, calibrations)
+
+
+def _ladder(rows: list[dict[str, Any]], backbone: Backbone, bytes: int) -> list[Exit]:
+    """The exits that `tgem.json` tells of, which may be a stranger's; raises ValueError where they make no ladder.
+
+    Args: bytes: size of the tensors; exits that would need more than there are would only take memory.
+    """
+    own, order = backbone.size, [*(step.name for step in backbone.tower.steps), HEAD]
+    exits, places = [Exit(**row) for row in rows], []
+    for exit in exits:
+        numbers = (exit.pooled, exit.channels, exit.stride, exit.size)
+        if type(exit.scout) is not bool or any(type(n) is not int or not 0 <= n <= bytes for n in numbers):
+            raise ValueError(f"{exit} has a field of another kind")
+        size, ends = exit.size or own, exit.stage == HEAD
+        whole = size == own and not exit.scout
+        able = ends and exit.size > 0 if exit.scout else whole or backbone.reads_any_size
+        if size > own or (whole and ends) or not able:
+            raise ValueError(f"{exit} is of a pass that there is not")
+        places.append(((size, exit.scout), order.index(exit.stage)))
+    runs = [run for run, _ in groupby(run for run, _ in places)]
+    if len(set(runs)) < len(runs) or (own, False) in runs[:-1]:
+        raise ValueError("passes in no order")
+    if any(one[0] == next[0] and one[1] >= next[1] for one, next in pairwise(places)):
+        raise ValueError("exits in no order")
+    if sum(exit.pooled for exit in exits) * backbone.dim > bytes:
+        raise ValueError("exits that have no tensors")
+    return exits
 
 
 def install_exits(snapshot: Snapshot, folder: Path, backbone: Backbone, weights: str) -> FittedExits:

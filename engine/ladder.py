@@ -1,4 +1,4 @@
-"""The encoder as a ladder: passes over inputs of growing size, exits along each one, and what every way costs."""
+"""The encoder as a ladder: passes of a scout or over smaller inputs, then the whole one; and what every way costs."""
 
 from collections.abc import Sequence
 from copy import copy

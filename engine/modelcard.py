@@ -2,13 +2,15 @@
 
 from engine.budget import BUDGET_GRID
 from engine.encoder import Encoder
+from engine.scout import TRUNK
 from engine.tgem import Exit
 
 ABOUT = """\
 Small modules that stand between the stages of a CLIP image encoder and decide, photo by photo, when enough has been
 seen: an independent implementation of the idea of Text-Guided Exit Modules (arXiv 2605.17499). They hold readouts and
-gates alone, not the model's own weights, and fit one model: `{name}` with the weights below. Other weights are refused.
+gates{scout}, not the model's own weights, and fit one model: `{name}` with the weights below. Others are refused.
 """
+SCOUT = f", and a smaller tower for the first passes, fine-tuned from timm's `{TRUNK}` (ImageNet weights, Apache-2.0)"
 
 
 def _input(exit: Exit) -> str:
@@ -31,7 +33,7 @@ def card(encoder: Encoder, repo: str) -> str:
         "---",
         f"# Exit modules for {name}",
         "",
-        ABOUT.format(name=name),
+        ABOUT.format(name=name, scout="" if encoder.modules.scout is None else SCOUT),
         "```bash",
         f"python -m engine pull {repo} --model {name}",
         f"python app.py --model {name}",

@@ -221,7 +221,7 @@ def _of(rows: Sequence[Row], policy: str) -> list[Row]:
 
 
 def _distinct(rows: Sequence[Row]) -> list[Row]:
-    """Rows but for those that only name another budget: one that is not spent is met in the way of the one before."""
+    """Rows without those that differ from an earlier one in nothing but the budget."""
     found: dict[str, Row] = {}
     for row in rows:
         found.setdefault(json.dumps({name: value for name, value in row.items() if name != "setting"}), row)

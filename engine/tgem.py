@@ -11,7 +11,7 @@ from engine.guidance import STATISTICS
 from engine.reading import QueryGate
 from engine.scout import scout_tower
 
-HEAD = "head"  # the stage that ends a pass: the backbone's own projection
+HEAD = "head"  # the stage that ends a pass: the tower's own projection
 GATE_SIGHT, GATE_HIDDEN = 24, 48
 # How sharply a gate answers to the price: steep enough for training's expectation to come near to the decision at run
 # time, flat enough for photos to leave at different prices. Chosen on val among 1, 3, 6, 10 and a learned one.
@@ -86,7 +86,7 @@ class Gate(nn.Module):
 class Exit:
     """Where an image may leave before the end, and the shape of what reads it there."""
 
-    stage: str  # name of the backbone's stage; HEAD: the end of a pass over a smaller input
+    stage: str  # name of the backbone's stage; HEAD: the end of a pass before the whole one
     pooled: int  # width of the pooled features taken here; at the end of a pass, of the embedding and of them behind it
     channels: int = 0  # of the stage's map, where a branch reads it; 0: the backbone's own pooled features are used
     stride: int = 0
@@ -97,7 +97,7 @@ class Exit:
 class ExitModules(nn.Module):
     """Branches, projections and both gates of all exits but the last (whose readout is the model's own projection).
 
-    At the end of a pass over a smaller input, too, the tower's own projection has read the picture; the readout that
+    At the end of a pass before the whole one, too, the tower's own projection has read the picture; the readout that
     stands here corrects it, and begins by changing nothing.
     """
 

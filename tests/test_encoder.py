@@ -269,7 +269,7 @@ def test_an_owners_guide_texts_describe_and_decide_and_name_another_encoder() ->
     np.testing.assert_allclose(guided.guides, encoder.backbone.encode_text(texts), atol=1e-6)
     assert guided.identity != encoder.identity
     assert guided.identity == encoder.guided_by(texts).identity != encoder.guided_by(texts[:2]).identity
-    assert [e.exit for e in guided.encode(photos)] != [e.exit for e in encoder.encode(photos)]
+    assert [e.exit for e in guided.encode(photos, MIDDLE)] != [e.exit for e in encoder.encode(photos, MIDDLE)]
     assert np.array_equal(guided.encode_to(photos, 2), encoder.encode_to(photos, 2))
     everything = encoder.plans[0].open
     fewer = tiny.DIM * (len(tiny.GUIDES) - len(texts)) * encoder.exits
@@ -303,7 +303,7 @@ def test_a_pass_over_a_smaller_input_is_the_model_on_the_smaller_photo() -> None
 
 def test_a_photo_that_stays_pays_for_every_pass_it_ran_and_for_no_other() -> None:
     encoder = tiny.encoder("efficientnet", opens=LADDER)
-    small, larger, whole = ([s.macs for s in encoder.stages if s.size == p.size] for p in encoder.passes)
+    small, larger, whole = ([s.macs for s in encoder.stages if s.run == run] for run in range(3))
     photos = tiny.pixels(24, encoder.backbone.size)
     looked = tiny.DIM * len(tiny.GUIDES)
     for open, passes in (((0,), [small, whole]), ((1,), [larger, whole])):
@@ -346,10 +346,10 @@ def test_closed_exits_along_the_depth_cost_nothing() -> None:
     assert encoder.exit_macs((2, 3))[-1] > encoder.exit_macs((2,))[-1] > encoder.exit_macs(())[-1]
 
 
-@pytest.mark.parametrize("kind", ["vit", "efficientnet"])
-def test_an_encoder_that_has_moved_gives_what_it_gave(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "scout"), [("vit", False), ("efficientnet", False), ("efficientnet", True)])
+def test_an_encoder_that_has_moved_gives_what_it_gave(kind: str, scout: bool) -> None:
     """To "cpu:0", which is another name of the same place: all that is copied and sent on a move is, and runs."""
-    encoder = tiny.encoder(kind, opens=LADDER if kind == "efficientnet" else ())
+    encoder = tiny.encoder(kind, opens=LADDER if kind == "efficientnet" else (), scout=scout)
     photos = tiny.pixels(24, encoder.backbone.size)
     before = encoder.encode(photos, MIDDLE)
     place = torch.device("cpu", 0)

@@ -1,5 +1,6 @@
 """Exit weights on disk: whenever a process dies, a model has the ones before or the new ones, and loads."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from engine.backbone import ModelUnreadable
 from engine.budget import BUDGET_GRID, Plan
-from engine.exits import FittedExits, load_exits, load_variants, save_exits, save_variant, unfitted
+from engine.exits import DESCRIBED, FittedExits, load_exits, load_variants, save_exits, save_variant, unfitted
 from engine.tgem import ExitModules
 from tests import tiny
 
@@ -23,6 +24,34 @@ def exits(price: float) -> FittedExits:
 def price(folder: Path) -> float | None:
     found = load_exits(folder, BACKBONE, "abc")
     return None if found is None else found.plans[0].price
+
+
+HARM = {  # rows of a stranger's tgem.json, and what they would do
+    "a scout that is the model's own pass": [{"stage": "head", "pooled": 20, "size": 32}],
+    "a full pass before the others": [
+        {"stage": "blocks.0", "pooled": 64},
+        {"stage": "head", "pooled": 20, "size": 16, "scout": True},
+    ],
+    "an input larger than the model's": [{"stage": "head", "pooled": 20, "size": 100_000, "scout": True}],
+    "a size that this tower does not read": [{"stage": "head", "pooled": 20, "size": 16}],
+    "a scout along the depth": [{"stage": "blocks.0", "pooled": 20, "size": 16, "scout": True}],
+    "a stage that there is not": [{"stage": "blocks.99", "pooled": 64}],
+    "stages backwards": [{"stage": "blocks.1", "pooled": 64}, {"stage": "blocks.0", "pooled": 64}],
+    "a field of another kind": [{"stage": "head", "pooled": 20, "size": 16, "scout": []}],
+    "features without tensors": [{"stage": "blocks.0", "pooled": 10**9}],
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_a_ladder_that_cannot_be_is_refused_before_it_is_built(
+    harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_exits(tmp_path, exits(1.0), "abc")
+    about = json.loads((tmp_path / DESCRIBED).read_text("utf-8"))
+    (tmp_path / DESCRIBED).write_text(json.dumps(about | {"exits": HARM[harm]}), "utf-8")
+    monkeypatch.setattr("engine.exits.ExitModules", lambda *_: pytest.fail("it was built"))
+    with pytest.raises(ModelUnreadable, match="cannot be read"):
+        load_exits(tmp_path, BACKBONE, "abc")
 
 
 def dying_at(change: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,15 +72,14 @@ def test_rows_of_every_course_get_the_embedding_of_their_exit(scouted: Encoder) 
 
 
 def test_a_photo_that_stays_pays_for_both_towers(scouted: Encoder) -> None:
-    scout, own = tower_of(scouted), scouted.backbone
-    small = torch.zeros(1, 3, 32, 32)
-    alone = count_macs(lambda: scout(small))
-    first, *_, whole = scouted.exit_macs((0,))
-    assert alone < first < 1.5 * alone + scouted.foresee_macs(1)
-    assert whole > first + sum(own.step_macs) - 1
-    assert scouted.forced_macs[0] < first, "no gate is asked, and nobody described"
-    with_own = scouted.exit_macs((0, 2))
-    assert with_own[2] > with_own[0] + sum(own.measure(32)[0]) - 1
+    small, *_, whole = ([s.macs for s in scouted.stages if s.run == run] for run in range(5))
+    tower, looked = tower_of(scouted), tiny.DIM * len(tiny.GUIDES)
+    assert sum(small) == count_macs(lambda: tower(torch.zeros(1, 3, 32, 32)))
+    assert [s.scout for s in scouted.stages if s.run in (0, 4)] == [True] * len(small) + [False] * len(whole)
+    first, *_, last = scouted.exit_macs((0,))
+    gate = first - sum(small) - looked
+    assert 0 < gate < sum(small)
+    assert last == sum(small) + sum(whole) + gate + 2 * looked
 
 
 def test_it_is_kept_with_the_exits_and_tells_their_sight_apart(scouted: Encoder, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from engine.training.run import SEED
 CAPTIONED, LABELLED, TEXTS_PER_PHOTO = 176, 24, 2
 STORED_SIZE = 224  # px
 SIZE = 256
-SMALLER_SIZES = tuple(range(112, 241, 16))  # half of the steps read a smaller input, so that coarse passes work
+SMALLER_SIZES = tuple(range(112, 241, 16))  # half of the steps read a smaller input
 
 
 class TrainingSet:

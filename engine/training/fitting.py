@@ -57,7 +57,7 @@ class Course:
 
 
 def courses(encoder: Encoder, features: Features, blind: bool = False) -> list[Course]:
-    """The ways through the ladder: one pass over a smaller input and then the whole way, or exits along the depth.
+    """The ways through the ladder: one pass before the whole one and then the whole way, or exits along the depth.
 
     A pass costs more than its gate can win back when a second one follows, so no course has two of them.
 

@@ -180,7 +180,8 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
     export(model, out)
     teach_names(out, training, data, say)
     finished = load_encoder(f"local-dir:{out}", exits=False)
-    scout = train_scout(finished, training, labelled, validation, work / "scout", SCOUT_STEPS, resume, say)
+    taught_by = work / f"scout-{finished.identity.weights[:12]}"  # another model's scout is not gone on with
+    scout = train_scout(finished, training, labelled, validation, taught_by, SCOUT_STEPS, resume, say)
     fit_ladder(dict(zip(EXITS, student.branches, strict=True)), scout, training, out, say)
 
 

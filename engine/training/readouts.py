@@ -101,7 +101,7 @@ def fit_readouts(
 
 
 def fit_pass_readouts(modules: ExitModules, pooled: Sequence[Tensor], final: Tensor) -> None:
-    """Correct, in place, what the ends of passes over smaller inputs say: ridge regression of full depth's embedding.
+    """Correct, in place, what the ends of passes before the whole one say: ridge regression of full depth's embedding.
 
     Args: pooled: K - 1 of (N, F_k).  final: (N, D) at full depth.
     """
