@@ -163,7 +163,7 @@ def choose_plans(modules: ExitModules, features: Features, ways: Sequence[Course
         return sum(found["t2i"].values())
 
     everyone = math.exp(HIGHEST_LOG_PRICE)  # leaves at the first exit asked
-    plans = []
+    plans: list[Plan] = []
     for column, budget in enumerate(BUDGET_GRID):
         met = [(way, prices[column]) for way, prices in zip(ways, priced, strict=True)]
         able = [Plan(way.open, price) for way, price in met if price is not None]
