@@ -28,7 +28,9 @@ def test_counts_agree_with_an_independent_counter(kind: str) -> None:
 
 def test_the_embedded_models_costs_agree_with_an_independent_counter() -> None:
     encoder = load_encoder(precision="float32")
-    encoder._early_tower = encoder._tower  # fused operations do the same, and the counter does not know them
+    # Fused operations do the same, and the counter does not know them.
+    encoder._early_tower = encoder._tower
+    encoder._scout_tower = encoder.backbone.seeing_through(encoder.modules.scout, "scout").tower
     model = encoder.backbone
     photo = tiny.pixels(1, model.size)
     assert encoder.full_macs == flop_counter_macs(
