@@ -510,7 +510,7 @@ def _paying_tower(backbone: Backbone) -> Tower | None:
                 state = step.run(state)
             states[place] = tower.finish(state).float().cpu()
             seconds[place] = min(seconds[place], time.perf_counter() - began)
-    agrees = bool((F.cosine_similarity(*states) > SAME).all())
+    agrees = bool((F.cosine_similarity(states[0], states[1]) > SAME).all())
     return quick if agrees and seconds[0] < 0.9 * seconds[1] else None
 
 
