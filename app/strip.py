@@ -84,11 +84,6 @@ class Course:
         return {s.exit: end / ends[-1] for s, end in zip(self.stages, ends, strict=True) if s.exit is not None}
 
     @property
-    def towers(self) -> set[bool]:
-        """Which towers it ran: the scout's (True), the model's own (False)."""
-        return {s.scout for s, ran in zip(self.stages, self.ran, strict=True) if ran}
-
-    @property
     def reached(self) -> set[int]:
         """The exits that it comes by."""
         return {s.exit for s, ran in zip(self.stages, self.ran, strict=True) if ran and s.exit is not None}

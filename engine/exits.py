@@ -105,16 +105,16 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
     return FittedExits(modules, plans, calibrations)
 
 
-def _ladder(rows: list[dict[str, Any]], backbone: Backbone, bytes: int) -> list[Exit]:
+def _ladder(rows: list[dict[str, Any]], backbone: Backbone, stored: int) -> list[Exit]:
     """The exits that `tgem.json` tells of, which may be a stranger's; raises ValueError where they make no ladder.
 
-    Args: bytes: size of the tensors; exits that would need more than there are would only take memory.
+    Args: stored: bytes of the tensors; exits that would need more than there are would only take memory.
     """
     own, order = backbone.size, [*(step.name for step in backbone.tower.steps), HEAD]
     exits, places = [Exit(**row) for row in rows], []
     for exit in exits:
         numbers = (exit.pooled, exit.channels, exit.stride, exit.size)
-        if type(exit.scout) is not bool or any(type(n) is not int or not 0 <= n <= bytes for n in numbers):
+        if type(exit.scout) is not bool or any(type(n) is not int or not 0 <= n <= stored for n in numbers):
             raise ValueError(f"{exit} has a field of another kind")
         size, ends = exit.size or own, exit.stage == HEAD
         whole = size == own and not exit.scout
@@ -125,9 +125,9 @@ def _ladder(rows: list[dict[str, Any]], backbone: Backbone, bytes: int) -> list[
     runs = [run for run, _ in groupby(run for run, _ in places)]
     if len(set(runs)) < len(runs) or (own, False) in runs[:-1]:
         raise ValueError("passes in no order")
-    if any(one[0] == next[0] and one[1] >= next[1] for one, next in pairwise(places)):
+    if any(one[0] == other[0] and one[1] >= other[1] for one, other in pairwise(places)):
         raise ValueError("exits in no order")
-    if sum(exit.pooled for exit in exits) * backbone.dim > bytes:
+    if sum(exit.pooled for exit in exits) * backbone.dim > stored:
         raise ValueError("exits that have no tensors")
     return exits
 

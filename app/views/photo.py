@@ -95,9 +95,10 @@ def _credit(credit: Attribution | None) -> str:
 
 def _scouted(way: Course) -> str:
     """What the scout had to do with it."""
-    if True not in way.towers:
+    scouted = [stage.scout for stage, ran in zip(way.stages, way.ran, strict=True) if ran]
+    if not any(scouted):
         return ""
-    rest = "ran first." if False in way.towers else "was enough: the model’s own never ran."
+    rest = "was enough: the model’s own never ran." if all(scouted) else "ran first."
     return f'<p class="aside">The scout, a smaller tower, {rest}</p>'
 
 

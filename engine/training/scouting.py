@@ -20,7 +20,7 @@ from engine.training.small import begun, finished
 SIZES = tuple(range(112, 225, 16))  # px, of the inputs that it learns on
 TAUGHT_AT = 256  # px, of the same views as the model reads them
 AT_ONCE = 25  # photos, of the model's reading
-JUDGED = (128, 160, 192, 224)  # px
+JUDGED = (160, 192, 224)  # px
 
 
 def train_scout(
