@@ -127,7 +127,7 @@ def _schedules(index: Index) -> Iterator[tuple[int, int, int, Row]]:
     """Fixed stage-by-stage schedules: some of the best to an exit in the middle, fewer of them to the end."""
     stands = int(np.bincount(index.exits).argmax())
     middles: list[int] = []
-    for k in sorted(range(stands + 1, index.encoder.exits - 1), key=lambda k: index.onward[stands, k]):
+    for k in sorted(range(stands + 1, index.encoder.exits - 1), key=lambda k: index.costs[stands, k]):
         if index.spreads[k] < min(index.spreads[[stands, *middles]]):  # one that costs more and tells less is none
             middles.append(k)
     for middle in middles:

@@ -130,6 +130,19 @@ class Ladder:
             return self._depth[end] + self._read_macs(end) + self._described
         return self._depth[end] - self._depth[start] + self._read_macs(end, after=start) + self._described
 
+    def costs(self, from_map: bool) -> np.ndarray:
+        """`cost_to` of every exit from every other, in full encodings; (E, E), inf where a photo has passed the exit."""
+        found = np.full((self.exits, self.exits), np.inf)
+        for start in range(self.exits):
+            for end in range(start + 1, self.exits):
+                found[start, end] = self.cost_to(start + 1, end + 1, from_map) / self.full_macs
+        return found
+
+    def onward(self, from_map: bool) -> np.ndarray:
+        """The same of second looks: none goes to a scout's exit, whose passes err alike; (E, E)."""
+        of_scout = [self.pass_of(k).scout for k in range(self.exits)]
+        return np.where(of_scout, np.inf, self.costs(from_map))
+
     def _tower_of(self, p: Pass) -> Backbone:
         if not p.scout:
             return self._backbone

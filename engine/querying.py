@@ -34,11 +34,7 @@ class Index:
         self.indexed = vectors[np.arange(len(vectors)), exits]
         self.expected = self.texts @ self.indexed.T * self.slopes[exits] + self.offsets[exits]  # (T, N)
         self.pool = best(self.expected, min(pool_size(len(exits), PAGE), len(exits)))  # (T, M)
-        onward = np.full((encoder.exits, encoder.exits), np.inf)
-        for start in range(encoder.exits):
-            for end in range(start + 1, encoder.exits):
-                onward[start, end] = encoder.cost_to(start + 1, end + 1, True) / encoder.full_macs
-        self.onward = onward
+        self.costs, self.onward = encoder.ladder.costs(from_map=True), encoder.ladder.onward(from_map=True)
         self._plain = plain
 
     @cached_property
@@ -127,15 +123,15 @@ class Index:
         refined, many = self.expected.copy(), len(self.texts)
         rows = np.repeat(np.arange(many), min(first, refined.shape[1]))
         photos = best(refined, min(first, refined.shape[1])).ravel()
-        goes = np.isfinite(self.onward[self.exits[photos], middle])
+        goes = np.isfinite(self.costs[self.exits[photos], middle])
         rows, photos = rows[goes], photos[goes]
-        cost = self.onward[self.exits[photos], middle].sum()
+        cost = self.costs[self.exits[photos], middle].sum()
         cosines = np.einsum("nd,nd->n", self.texts[rows], self._vectors[photos, middle])
         refined[rows, photos] = cosines * self.slopes[middle] + self.offsets[middle]
         stands = np.broadcast_to(self.exits, refined.shape).copy()
         stands[rows, photos] = middle
         last = best(refined, min(second, refined.shape[1]))
-        costs = self.onward[np.take_along_axis(stands, last, 1), -1]
+        costs = self.costs[np.take_along_axis(stands, last, 1), -1]
         cost += costs[np.isfinite(costs)].sum()
         np.put_along_axis(refined, last, np.take_along_axis(self.final, last, 1), 1)
         return self._row(refined, (len(photos) + last.size) / many, cost / many)

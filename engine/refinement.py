@@ -79,7 +79,7 @@ def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int, 
         Reading(expected[None], deviations[None]),
         deepening.exits[None] - 1,
         costs[None],
-        deepening.onward(),
+        encoder.ladder.onward(from_map=True),
         spreads,
         k,
         limit,
@@ -119,25 +119,14 @@ class Deepening:
 
     def costs(self) -> np.ndarray:
         """(M, E) full encodings that it takes to run each candidate to each exit; inf where it cannot be run there."""
-        encoder, exits = self.encoder, range(1, self.encoder.exits + 1)
-        table = np.full((2, encoder.exits, encoder.exits), np.inf)  # by: has a map, from, to
-        for has_map in (False, True):
-            for start in exits:
-                for end in range(start + 1, encoder.exits + 1):
-                    table[int(has_map), start - 1, end - 1] = encoder.cost_to(start, end, has_map) / encoder.full_macs
+        ladder, exits = self.encoder.ladder, range(1, self.encoder.exits + 1)
+        table = np.stack([ladder.onward(from_map) for from_map in (False, True)])  # (2, E, E)
         found = table[[int(c.map is not None) for c in self.candidates], self.exits - 1]
         for row, candidate in enumerate(self.candidates):
             if not self._picture_path(candidate.content_hash).is_file():
-                onward = candidate.map is not None and [encoder.ladder.resumes(candidate.exit, end) for end in exits]
-                found[row] = np.where(onward, found[row], np.inf)
+                goes_on = candidate.map is not None and [ladder.resumes(candidate.exit, end) for end in exits]
+                found[row] = np.where(goes_on, found[row], np.inf)
         return found
-
-    def onward(self) -> np.ndarray:
-        """(E, E) the same from one exit to another for a candidate that has just been run to the first."""
-        encoder, exits = self.encoder, range(1, self.encoder.exits + 1)
-        return np.array(
-            [[encoder.cost_to(a, b, True) / encoder.full_macs if b > a else np.inf for b in exits] for a in exits]
-        )
 
     def run(self, places: Sequence[int], to_exit: int) -> np.ndarray:
         """Run candidates to an exit (1-based), together.

@@ -70,10 +70,15 @@ class FakeVisit:
 
 @dataclass(frozen=True)
 class FakeLadder:
-    exits: int
+    costs: tuple[int, ...]
 
     def resumes(self, from_exit: int, to_exit: int) -> bool:
         return from_exit < to_exit
+
+    def onward(self, from_map: bool) -> np.ndarray:
+        costs = np.array(self.costs)
+        found = (costs - costs[:, None] if from_map else np.tile(costs, (len(costs), 1))) / costs[-1]
+        return np.where(np.tri(len(costs), dtype=bool), np.inf, found)
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,7 @@ class FakeEncoder:
 
     @property
     def ladder(self) -> FakeLadder:
-        return FakeLadder(self.exits)
+        return FakeLadder(self.costs)
 
     def guided_by(self, texts: Sequence[str]) -> "FakeEncoder":
         identity = replace(self.identity, exits="".join(texts))

@@ -82,6 +82,16 @@ def test_a_photo_that_stays_pays_for_both_towers(scouted: Encoder) -> None:
     assert last == sum(small) + sum(whole) + gate + 2 * looked
 
 
+def test_a_query_looks_again_through_the_models_own_tower(scouted: Encoder) -> None:
+    onward, costs = (of(from_map=True) for of in (scouted.ladder.onward, scouted.ladder.costs))
+    scouts = [k for k, exit in enumerate(scouted.modules.exits) if exit.scout]
+    assert np.isfinite(costs[0, scouts[1:]]).all()
+    assert np.isinf(onward[:, scouts]).all()
+    own = [k for k in range(scouted.exits) if k not in scouts]
+    assert (onward[:, own] == costs[:, own]).all()
+    assert onward[0, -1] == scouted.cost_to(1, scouted.exits, True) / scouted.full_macs
+
+
 def test_it_is_kept_with_the_exits_and_tells_their_sight_apart(scouted: Encoder, tmp_path: Path) -> None:
     fitted = FittedExits(scouted.modules, scouted.plans, scouted.calibrations)
     save_exits(tmp_path, fitted, "w")
