@@ -131,7 +131,7 @@ class Ladder:
         return self._depth[end] - self._depth[start] + self._read_macs(end, after=start) + self._described
 
     def costs(self, from_map: bool) -> np.ndarray:
-        """`cost_to` of every exit from every other, in full encodings; (E, E), inf where a photo has passed the exit."""
+        """`cost_to` from every exit to every other, in full encodings; (E, E), inf where a photo has passed it."""
         found = np.full((self.exits, self.exits), np.inf)
         for start in range(self.exits):
             for end in range(start + 1, self.exits):

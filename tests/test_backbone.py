@@ -41,6 +41,20 @@ def test_preprocessing_is_open_clips_own(mode: str, interpolation: str) -> None:
         torch.testing.assert_close(seen, theirs(photo), atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_pixels_are_normalised_alike_and_stay_in_their_order_in_memory(order: torch.memory_format) -> None:
+    model = tiny.backbone("vit").model
+    mean, std = (0.1, 0.5, 0.7), (0.2, 0.3, 0.9)
+    backbone = Backbone(model, tiny.tokenize, {"size": 32, "mean": mean, "std": std}, "tiny")
+    pixels = torch.from_numpy(tiny.pixels(3, 32)).contiguous(memory_format=order)
+    before = pixels.clone()
+    found = backbone.normalise(pixels)
+    assert found.is_contiguous(memory_format=order)
+    colours = [(pixels[:, i].float() / 255 - mean[i]) / std[i] for i in range(3)]
+    assert torch.equal(found, torch.stack(colours, 1))
+    assert torch.equal(pixels, before)
+
+
 def test_a_tower_that_cannot_be_cut_is_named() -> None:
     model = nn.Module()
     model.visual = nn.Linear(2, 2)
