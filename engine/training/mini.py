@@ -22,6 +22,7 @@ from engine.tgem import HEAD, Branch, Exit, ExitModules, pool
 from engine.training.batches import SIZE, TrainingSet
 from engine.training.captions import Example, gate_photos, load_squashed, read_captions, read_labels
 from engine.training.depthwise import speed_up_depthwise
+from engine.training.ensemble import train_ensemble
 from engine.training.features import cached
 from engine.training.folding import unfold_batch_norms
 from engine.training.lower import FIRST_TRAINED_STAGE, Lower
@@ -52,7 +53,7 @@ LADDER = (
     *(Exit(HEAD, DIM + 2 * LAST_MAP, size=size, scout=True) for size in SCOUT_SIZES),
     *DEPTH_EXITS,
 )
-SCOUT_STEPS = 520
+SCOUT_STEPS, ENSEMBLE_STEPS = 520, 440
 EXIT_WEIGHT = 0.35
 
 
@@ -183,6 +184,30 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
     taught_by = work / f"scout-{finished.identity.weights[:12]}"  # another model's scout is not gone on with
     scout = train_scout(finished, training, labelled, validation, taught_by, SCOUT_STEPS, resume, say)
     fit_ladder(dict(zip(EXITS, student.branches, strict=True)), scout, training, out, say)
+    teach_both(out, training, labelled, validation, resume, say)
+
+
+def teach_both(
+    out: Path,
+    captioned: Sequence[Example],
+    labelled: Sequence[Example],
+    validation: Sequence[Example],
+    resume: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Teach both towers of a written model what their mean says, and write it and its ladder again; its texts stay.
+
+    Args: captioned, labelled: photos that the model was trained on.  validation: what the log reports on.
+    """
+    encoder = load_encoder(f"local-dir:{out}")
+    work = out / "training" / f"ensemble-{encoder.identity.exits[:12]}"  # other towers' mean is not gone on with
+    visual, scout, branches = train_ensemble(
+        encoder, captioned, labelled, validation, work, ENSEMBLE_STEPS, resume, say
+    )
+    model: Any = encoder.backbone.model
+    model.visual.load_state_dict(visual.state_dict())
+    export(model, out)
+    fit_ladder(dict(zip((exit.stage for exit in DEPTH_EXITS), branches, strict=True)), scout, captioned, out, say)
 
 
 def fit_ladder(

@@ -66,10 +66,15 @@ def begun(dim: int) -> tuple[Lower, SmallStudent]:
 
 def finished(lower: Lower, student: SmallStudent, dim: int) -> nn.Module:
     """The image tower put together again, its batch norms restored."""
-    found: Any = scout_tower(dim)
-    unfold_batch_norms(lower.with_upper(student.blocks, student.conv_head), found.trunk)
-    found.trunk.classifier.load_state_dict(student.head.state_dict())
+    found = scout_tower(dim)
+    put_together(lower, student, found)
     return found.eval().requires_grad_(False)
+
+
+def put_together(lower: Lower, student: SmallStudent, visual: Any) -> None:
+    """Write what has been trained into an image tower of its shape, batch norms restored."""
+    unfold_batch_norms(lower.with_upper(student.blocks, student.conv_head), visual.trunk)
+    visual.trunk.classifier.load_state_dict(student.head.state_dict())
 
 
 def train_small(
