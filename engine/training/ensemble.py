@@ -118,11 +118,10 @@ class Students(nn.Module):
     def __init__(self, encoder: Encoder) -> None:
         """Args: encoder: with a scout; it is left as it is."""
         super().__init__()
-        modules, self._visual = encoder.modules, encoder.backbone.model.visual
+        modules = encoder.modules
         depth = [k for k, exit in enumerate(modules.exits) if exit.stage != HEAD]
         readouts = [nn.ModuleList(deepcopy(part[k]) for k in depth) for part in (modules.branches, modules.projections)]
-        self._dim = encoder.dim
-        self._lower, folded = _split(self._visual)
+        self._lower, folded = _split(encoder.backbone.model.visual)
         self.full_upper = Upper(folded, [modules.exits[k] for k in depth], *readouts)
         self._scout_lower, folded = _split(modules.scout)
         self.scout_upper = SmallStudent(folded)
@@ -136,11 +135,11 @@ class Students(nn.Module):
         """(B, 3, S, S) in [0, 1] to what the scout says, (B, D), alone in a list."""
         return [self.scout_upper(self._scout_lower(views))]
 
-    def finished(self) -> tuple[nn.Module, nn.Module, list[nn.Module]]:
-        """The model's image tower, the scout's, and the branches along the depth."""
-        visual = deepcopy(self._visual)
+    def finished(self, encoder: Encoder) -> tuple[nn.Module, nn.Module, list[nn.Module]]:
+        """The model's image tower, the scout's, and the branches along the depth, as those of an encoder."""
+        visual = deepcopy(encoder.backbone.model.visual)
         put_together(self._lower, self.full_upper, visual)
-        return visual, finished(self._scout_lower, self.scout_upper, self._dim), [*self.full_upper.branches]
+        return visual, finished(self._scout_lower, self.scout_upper, encoder.dim), [*self.full_upper.branches]
 
 
 def _split(visual: Any) -> tuple[Lower, Any]:
@@ -212,7 +211,7 @@ def train_ensemble(
     rates = [*student.full_upper.groups(), *student.scout_upper.groups()]
     run = Run(student, rates, work, resume, say)
     run.go(steps, loss_of, judge)
-    return student.finished()
+    return student.finished(encoder)
 
 
 def resized(views: Tensor, size: int) -> Tensor:

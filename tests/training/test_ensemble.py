@@ -38,7 +38,7 @@ def test_students_begin_as_the_towers_and_their_exits_are(encoder: Encoder, phot
 
 
 def test_what_is_finished_untaught_is_what_was_begun_with(encoder: Encoder, photos: torch.Tensor) -> None:
-    visual, scout, branches = Students(encoder).finished()
+    visual, scout, branches = Students(encoder).finished(encoder)
     normalised = encoder.backbone.normalise((photos * 255).round().to(torch.uint8))
     with torch.no_grad():
         for found, was in ((visual, encoder.backbone.model.visual), (scout, encoder.modules.scout)):
