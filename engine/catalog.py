@@ -19,7 +19,7 @@ from engine.ingest import Encoded, Encoding, Known, encode_here
 from engine.intake import KEPT_SIDE, Skipped, folder_uploads, uploads_of
 from engine.outlook import Outlooks, place
 from engine.query import DROPPED, QueryRejected, embed, parse
-from engine.ranking import Ranking, Rankings, read
+from engine.ranking import Ranking, Rankings, ranked, read
 from engine.reencoding import encode_again
 from engine.refinement import Deepening, affordable, decide, kept_pixels
 from engine.results import (
@@ -239,6 +239,18 @@ class Catalog:
         if vector is None:
             return []
         return self._hits(self._rankings.ranking(collection_id, encoder, vector, k, offset), k, offset)
+
+    def ranked(self, collection_id: int, query: str | np.ndarray, photo_ids: Sequence[int]) -> list[int]:
+        """Some photos of a collection, those that fit a query best first, from what is indexed.
+
+        Raises: GalleryMissing, ModelChanged.
+        """
+        encoder = self._encoders.of(self._store.collection(collection_id))
+        vector = _vector(encoder, query)
+        if vector is None:
+            return []
+        nothing = np.empty(0, np.int64)
+        return ranked(encoder, vector, nothing, nothing, self._store.candidates(photo_ids)).ids
 
     def refine(self, collection_id: int, query: str | np.ndarray, k: int = 20) -> Refinement:
         """The first k photos for a query, those whose place is in doubt run deeper first; the deeper embeddings stay.

@@ -74,6 +74,14 @@ def test_photos_deleted_since_a_race_are_in_no_ranking(
     assert comparison.full_run(gallery) is None
 
 
+def test_both_encoders_rank_the_raced_photos_alone(comparison: Comparison, gallery: int, catalog: Catalog) -> None:
+    red, green, blue = [photo.id for photo in catalog.photos(gallery)]
+    assert catalog.ranked(gallery, "green", [red, green, blue])[0] == green
+    assert set(catalog.ranked(gallery, "green", [blue, red])) == {red, blue}
+    assert catalog.ranked(gallery, "blue", [red, blue]) == [blue, red]
+    assert catalog.ranked(gallery, "red", []) == []
+
+
 def test_equal_photos_rank_in_the_order_they_came() -> None:
     run = FullRun(np.array([4, 7, 9]), np.array([[1, 0], [1, 0], [0, 1]], np.float32), 300, "w")
     assert ranking(run, np.array([1, 0], np.float32), 2) == [(4, 1.0), (7, 1.0)]

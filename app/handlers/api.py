@@ -5,10 +5,11 @@ from typing import Any
 import gradio as gr
 
 from app.context import Context
+from app.demo import NAME as DEMO
 from app.handlers.galleries import LONGEST_NAME
 from app.uploads import sent, take_in
 from app.visit import Visit
-from engine.catalog import Photo
+from engine.catalog import GalleryMissing, Photo
 from engine.comparison import FullRun, ranking
 from engine.errors import EngineError
 from engine.images import clean_name
@@ -155,9 +156,8 @@ class Api:
                 if vector is None:
                     raise BadCall("Say what the photos show.")
                 run = self._full_run(collection, visit)
-                known = set(run.ids.tolist())
-                hits = [hit.photo for hit in self._context.catalog.search(collection, vector, len(known) + wanted)]
-                early = [photo for photo in hits if photo.id in known][:wanted]
+                ours = self._context.catalog.ranked(collection, vector, run.ids.tolist())
+                early = [self._context.catalog.photo(id) for id in ours[:wanted]]
                 full = [self._context.catalog.photo(id) for id, _ in ranking(run, vector, wanted)]
                 race = self._context.comparison.last(collection)
                 assert race is not None
@@ -167,7 +167,7 @@ class Api:
             "early": [photo.file for photo in early],
             "full": [photo.file for photo in full],
             "shared": len({photo.id for photo in early} & {photo.id for photo in full}),
-            "photos": len(known),
+            "photos": len(run.ids),
             "full_per_second": race.full_per_second,
             "early_per_second": race.early_per_second,
             "macs_share": race.macs_share,
@@ -182,10 +182,14 @@ class Api:
         return visit
 
     def _gallery(self, name: object, visit: Visit) -> int:
-        if not name:
-            self._context.demo.wait(PATIENCE)
-            return self._context.demo.id
-        return self._context.access.named(_words(name), visit)
+        if name:
+            try:
+                return self._context.access.named(_words(name), visit)
+            except GalleryMissing:
+                if name != DEMO:  # which `galleries` names too
+                    raise
+        self._context.demo.wait(PATIENCE)
+        return self._context.demo.id
 
     def _full_run(self, collection: int, visit: Visit) -> FullRun:
         comparison = self._context.comparison

@@ -71,6 +71,7 @@ class Compare:
             last = context.comparison.last(summary.id)
             query = visit.query
             with context.access.turn(visit):
+                context.catalog.require_model(summary.id)
                 found, ends = self._agreement(visit), self._ends(visit)
             return present.present(summary, context.drawing, last, found, query, ends, context.address)
         except EngineError as error:
@@ -103,9 +104,7 @@ class Compare:
         vector = context.catalog.embed_query(visit.gallery, visit.query, visit.dropped)
         if run is None or vector is None:
             return None
-        known = set(run.ids.tolist())
-        hits = visit.hits or context.catalog.search(visit.gallery, vector, 100)
-        ours = [hit.photo.id for hit in hits if hit.photo.id in known]
+        ours = context.catalog.ranked(visit.gallery, vector, run.ids.tolist())
         return agreement(ours, [id for id, _ in ranking(run, vector, FIRST)], FIRST)
 
     def _ends(self, visit: Visit) -> list[Photo]:

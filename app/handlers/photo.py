@@ -45,8 +45,9 @@ class Selection:
                 return self._panel(
                     chosen, visit, notes.said("Search for something first; this shows how the photo fits it.")
                 )
-            reached = context.drawing.course(chosen).reached
-            return self._panel(chosen, visit, photo.fit(visit.query, similarities, chosen.exit, reached))
+            drawing = context.drawing
+            reached, spent = drawing.course(chosen).reached, sum(s.macs for s in drawing.stages) / drawing.full_macs
+            return self._panel(chosen, visit, photo.fit(visit.query, similarities, chosen.exit, reached, spent))
         except EngineError as error:
             return context.problem(error)
 

@@ -53,12 +53,13 @@ def panel(
     )
 
 
-def fit(query: str, similarities: Sequence[float], exit: int, reached: Collection[int]) -> str:
+def fit(query: str, similarities: Sequence[float], exit: int, reached: Collection[int], spent: float) -> str:
     """How similar a photo and a query are at every exit, up to full depth.
 
     Args:
         exit: the one that the photo left at, 1-based.
         reached: those that it has come by.
+        spent: full encodings that it took to run all of them.
     """
     top = max(*similarities, 0.01)
     rows = "".join(
@@ -68,7 +69,8 @@ def fit(query: str, similarities: Sequence[float], exit: int, reached: Collectio
     )
     return (
         f'<h3>Similarity to “{escape(query)}” at each exit</h3><ol class="fit">{rows}</ol>'
-        '<p class="aside">Hollow are exits that it never came by: that work was done for this answer only.</p>'
+        f'<p class="aside">Hollow are exits that it never came by. All were run for this answer only, {spent:.1f} full '
+        "encodings in all, which no account counts.</p>"
     )
 
 

@@ -84,6 +84,9 @@ def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
         with_surrogates = text.encode("utf-8", "replace").decode()
         assert client.predict(with_surrogates, "", 1, "", api_name="/search")
 
+    for gallery in client.predict(api_name="/galleries"):
+        assert client.predict("red", gallery["name"], 1, "", api_name="/search"), "what is listed can be searched"
+
     health = httpx.get(f"{address}health").json()
     assert (health["status"], health["demo"]) == ("ok", "ready")
     assert health["events"]["search"]["count"] >= 2

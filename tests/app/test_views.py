@@ -38,7 +38,7 @@ ALL = {
     "shelf": results.shelf([BAD], DRAWING, address, more=3),
     "panel": photo.panel(
         replace(BAD, phrases=(((EVIL, 0.5),), ((EVIL, 0.5), (EVIL, 0.1)))),
-        DRAWING, [0.2, 0.7], address, True, CREDIT, photo.fit(EVIL, [0.1, 0.2, 0.3], 2, range(1, 3)), own=True,
+        DRAWING, [0.2, 0.7], address, True, CREDIT, photo.fit(EVIL, [0.1, 0.2, 0.3], 2, range(1, 3), 1.0), own=True,
     ),
     "outcome": photo.deepened(3, 1, 30, 100),
     "figures": depths.figures(SUMMARY, RACE),
@@ -188,8 +188,9 @@ class TestPhoto:
         assert "Delete" in ALL["panel"]
 
     def test_similarities_are_filled_at_exits_that_it_came_by_alone(self) -> None:
-        assert '"off"><span>exit 1<' in photo.fit("otter", [0.1, 0.2, 0.4], 2, [2]), "a pass that was left out"
-        html = photo.fit("otter", [0.1, 0.2, 0.4], 2, range(1, 3))
+        assert '"off"><span>exit 1<' in photo.fit("otter", [0.1, 0.2, 0.4], 2, [2], 1.0), "a pass that was left out"
+        html = photo.fit("otter", [0.1, 0.2, 0.4], 2, range(1, 3), 3.14)
+        assert "3.1 full encodings in all" in html
         assert re.findall(r'<li class="(\w+)">', html) == ["on", "here", "off"]
         assert re.findall(r"--part:([\d.]+)", html) == ["0.250", "0.500", "1.000"]
 
