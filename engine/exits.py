@@ -91,6 +91,7 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
         calibrations = tuple(Calibration(**row) for row in about["calibrations"])
         if len(calibrations) != len(modules.exits) + 1:
             raise ValueError("a calibration for each exit")
+        fitted_on = about["weights"]
         whole = about["modules"] == hashlib.sha256(data).hexdigest()
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelUnreadable(
@@ -98,7 +99,7 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
         ) from error
     if not whole:
         raise ModelUnreadable(f"tgem.json and tgem.safetensors in {folder} are not of one piece; restore both.")
-    if about["weights"] != weights:
+    if fitted_on != weights:
         raise ModelUnreadable(
             f"The exit weights in {folder} were fitted on other weights of the model; fit them again."
         )

@@ -44,6 +44,8 @@ def fetch(repo: str, file: str, revision: str | None = None) -> Path:
         raise HubMissing(f"{_status(error)} for {file} of the Hub repository {repo}; check its name.") from error
     except OSError as error:
         raise HubUnreachable(f"{file} of {repo} could not be kept ({error.strerror or error}).") from error
+    except _network_errors() as error:
+        raise HubUnreachable(_unreachable(f"{file} of {repo}")) from error
 
 
 def first_of(repo: str, files: Sequence[str], revision: str | None = None) -> Path | None:
@@ -74,7 +76,6 @@ def push(repo: str, files: Mapping[str, bytes], message: str) -> str:
 
     Raises: HubUnreachable, HubMissing.
     """
-    import httpx
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
@@ -92,8 +93,15 @@ def push(repo: str, files: Mapping[str, bytes], message: str) -> str:
         raise HubMissing(f"{reason}; log in with `hf auth login`, or set HF_TOKEN, for an account that may.") from error
     except OfflineModeIsEnabled as error:
         raise HubUnreachable("HF_HUB_OFFLINE is set; unset it to write to the Hub.") from error
-    except (httpx.HTTPError, OSError) as error:
+    except (OSError, *_network_errors()) as error:
         raise HubUnreachable("The Hub does not answer; check the network and try again.") from error
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    """What the Hub's library raises where no answer comes: the family of its own errors, which has changed its name."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return tuple(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception))
 
 
 def _unreachable(what: str) -> str:

@@ -84,6 +84,17 @@ def test_a_death_between_two_files_leaves_the_old_pair_or_the_new(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tgem.json", "tgem.safetensors"]
 
 
+@pytest.mark.parametrize("lacking", ["weights", "modules", "exits", "plans", "calibrations"])
+def test_a_description_that_lacks_something_is_one_sentence(lacking: str, tmp_path: Path) -> None:
+    save_exits(tmp_path, exits(1.0), "abc")
+    described = tmp_path / "tgem.json"
+    about = json.loads(described.read_text("utf-8"))
+    del about[lacking]
+    described.write_text(json.dumps(about), "utf-8")
+    with pytest.raises(ModelUnreadable, match="cannot be read; restore"):
+        price(tmp_path)
+
+
 def test_a_variant_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = exits(1.0)
     save_variant(tmp_path, "seed-2", fitted, "abc")

@@ -131,6 +131,18 @@ def test_offline_a_model_without_exits_runs_without(hub: Hub, monkeypatch: pytes
     assert "HF_HUB_OFFLINE is set" in refused.stderr
 
 
+def test_no_network_is_one_sentence(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit(f"hf-hub:{MODEL}")
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")  # where nobody listens
+    refused = run("push", EXITS, "--model", f"hf-hub:{MODEL}")
+    assert refused.exit_code
+    assert "The Hub does not answer" in refused.stderr
+    template = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    with pytest.raises(HubUnreachable, match="the Hub does not answer"):
+        fetch_exits("lab/elsewhere")
+
+
 def test_exits_of_another_model_and_damaged_ones_are_refused(hub: Hub) -> None:
     hub.commit("lab/other-clip", model_files(seed=1))
     foreign = fit("hf-hub:lab/other-clip")
