@@ -1,5 +1,6 @@
 """One ranking of photos that left the encoder at different depths: scores read as what full depth would give."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -42,12 +43,24 @@ class Ranking:
     candidates: list[Candidate]  # for running deeper: the first ones, in the same order
 
 
+IDLE = 3600.0  # seconds after which an index that nobody searches is let go of
+
+
+@dataclass
+class _Held:
+    """An index in memory."""
+
+    stamp: ModelStamp
+    index: Index
+    used: float  # by the monotonic clock
+
+
 class Rankings:
     """An index for each collection that is searched, and rankings from it; safe to use from many threads."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._indexes: dict[int, tuple[ModelStamp, Index]] = {}
+        self._indexes: dict[int, _Held] = {}
         self._lock = Lock()
 
     def ranking(self, collection_id: int, encoder: "Encoder", query: np.ndarray, k: int, offset: int = 0) -> Ranking:
@@ -74,19 +87,20 @@ class Rankings:
     def remove(self, collection_id: int, image_ids: Sequence[int]) -> None:
         """Images of a collection are gone."""
         with self._lock:
-            _, index = self._indexes.get(collection_id, (None, None))
-        if index is not None:
-            index.remove(np.array(image_ids, np.int64))
+            held = self._indexes.get(collection_id)
+        if held is not None:
+            held.index.remove(np.array(image_ids, np.int64))
 
     def _index(self, collection_id: int, encoder: "Encoder") -> Index:
         """A collection's index, a new one where its photos are now encoded with another model."""
-        stamp = stamp_of(encoder)
+        stamp, now = stamp_of(encoder), time.monotonic()
         with self._lock:
-            held, index = self._indexes.get(collection_id, (None, None))
-            if index is None or held != stamp:
-                index = self._new(collection_id, encoder)
-                self._indexes[collection_id] = (stamp, index)
-            return index
+            held = self._indexes.get(collection_id)
+            if held is None or held.stamp != stamp:
+                held = self._indexes[collection_id] = _Held(stamp, self._new(collection_id, encoder), now)
+            held.used = now
+            self._indexes = {i: other for i, other in self._indexes.items() if now - other.used < IDLE}
+            return held.index
 
     def _new(self, collection_id: int, encoder: "Encoder") -> Index:
         """In the database where it can search vectors, else in memory."""

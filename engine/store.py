@@ -503,10 +503,17 @@ class Store:
             return list(session.scalars(rows.offset(offset).limit(limit)))
 
     def remove_images(self, collection_id: int, image_ids: Sequence[int]) -> int:
-        """Delete images of a collection, and the pictures that no other one uses; returns how many there were."""
+        """Delete images of a collection, and the pictures that no other one uses; returns how many there were.
+
+        What queries spent on them is no longer counted, as what indexing did is not.
+        """
         wanted = (ImageRow.collection_id == collection_id, ImageRow.id.in_(image_ids))
         with self._write() as session:
-            session.get(CollectionRow, collection_id, with_for_update=True)
+            collection = session.get(CollectionRow, collection_id, with_for_update=True)
+            if collection is not None:
+                spent = cast(func.sum(EncodingRow.macs_query), BigInteger)
+                of_them = select(spent).join(ImageRow, ImageRow.id == EncodingRow.image_id).where(*wanted)
+                collection.macs_queries -= session.scalar(of_them) or 0
             hashes = list(session.scalars(select(ImageRow.content_hash).where(*wanted)))
             maps = self._maps.files(session, collection_id, image_ids)
             note = self._pictures.doubt(hashes)

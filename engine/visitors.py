@@ -20,7 +20,7 @@ from engine.store import Store
 from engine.upload import Upload
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
-DAY = 86_400.0  # seconds
+HOUR, DAY = 3600.0, 86_400.0  # seconds
 
 
 class TooMuch(EngineError):
@@ -47,6 +47,7 @@ class Visitors:
         self._store, self._remove = store, remove
         self.limits = limits or Limits()
         self._running: Counter[tuple[str, str]] = Counter()
+        self._seen: dict[str, float] = {}  # when that was last written down
         self._lock = Lock()
 
     def recognised(self, token: object) -> tuple[str, str]:
@@ -56,7 +57,7 @@ class Visitors:
         """
         known = token if isinstance(token, str) and _TOKEN.fullmatch(token) else secrets.token_urlsafe(32)
         owner = hashlib.sha256(known.encode()).hexdigest()
-        self._store.see(owner, time.time())
+        self._see(owner)
         return known, owner
 
     def admit(self, owner: str, name: str) -> None:
@@ -82,12 +83,22 @@ class Visitors:
                     else f"You have {most} requests running already; wait for one of them."
                 )
             self._running[owner, what] += 1
+            due = time.time() - self._seen.get(owner, 0.0) > HOUR
         try:
+            if due and owner:
+                self._see(owner)
             yield
         finally:
             with self._lock:
                 self._running[owner, what] -= 1
                 self._running += Counter()  # forgets those that are at zero
+
+    def _see(self, owner: str) -> None:
+        """A visitor is here; of those who stay on one page for days that is written down once an hour."""
+        now = time.time()
+        self._store.see(owner, now)
+        with self._lock:
+            self._seen = {known: at for known, at in self._seen.items() if now - at < HOUR} | {owner: now}
 
     def expire(self, now: float | None = None) -> int:
         """Delete all that is kept of visitors who have not come for too long: rows, vectors and files.

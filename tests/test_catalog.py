@@ -1,6 +1,7 @@
 """Photos in, words in, right photos out, with what each one cost; and what was not taken in, with the reason."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from engine import intake
 from engine.catalog import Catalog, GalleryMissing, ModelChanged, Photo, Progress, Skipped, Upload
 from engine.images import ImageRejected
 from engine.query import QueryRejected
+from engine.ranking import IDLE
 from engine.store import NameTaken, PhotoMissing, Store
 from tests.conftest import FakeEncoder, FakeIdentity
 from tests.pictures import encoded, left_red_right_blue, noise, png_declaring
@@ -349,6 +351,17 @@ class TestGalleries:
         catalog.rename(other, "Renamed")
         with pytest.raises(NameTaken, match='a gallery "Renamed" already'):
             catalog.rename(gallery, "Renamed")
+
+    def test_an_index_that_nobody_searches_is_let_go_of_and_made_again(
+        self, catalog: Catalog, gallery: int, colours: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = catalog.open_collection("Other")
+        catalog.search(gallery, "red")
+        later = time.monotonic() + IDLE + 1
+        monkeypatch.setattr(time, "monotonic", lambda: later)
+        catalog.search(other, "red")
+        assert list(catalog._rankings._indexes) == [other]
+        assert catalog.search(gallery, "green", k=1)[0].photo.id == colours[1]
 
     def test_photos_are_deleted_with_their_pictures_and_not_found_any_more(
         self, catalog: Catalog, gallery: int, colours: list[int]

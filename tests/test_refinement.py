@@ -125,6 +125,17 @@ def test_the_account_runs_on(catalog: Catalog, store: Store, gallery: int) -> No
     assert sum(told.exits) == 4
 
 
+def test_what_was_spent_on_photos_goes_with_them(catalog: Catalog, store: Store, gallery: int) -> None:
+    catalog.refine(gallery, "red", k=2)
+    dearest = max(catalog.photos(gallery), key=lambda photo: store.image(photo.id).encoding.macs_query)
+    on_it, before = store.image(dearest.id).encoding.macs_query, catalog.summary(gallery)
+    assert on_it > 0
+    catalog.remove_photos(gallery, [dearest.id])
+    after = catalog.summary(gallery)
+    assert after.macs_queries == before.macs_queries - on_it
+    assert after.macs == before.macs - dearest.macs
+
+
 def test_pictures_that_were_searched_with_take_nothing_from_second_looks(
     catalog: Catalog, gallery: int, png: Callable[..., bytes]
 ) -> None:

@@ -1,5 +1,6 @@
 """Strangers have what is theirs, within limits, and it is gone when they have been away for long."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +101,20 @@ def test_so_many_requests_at_once_and_no_more(visitors: Visitors) -> None:
     with visitors.turn(owner):
         pass
     assert not visitors._running
+
+
+def test_who_stays_on_one_page_is_not_forgotten(
+    visitors: Visitors, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, owner = visitors.recognised(None)
+    come = time.time()
+    for days in range(1, 9):
+        monkeypatch.setattr(time, "time", lambda later=come + days * DAY: later)
+        with visitors.turn(owner):
+            pass
+    assert visitors.expire() == 0
+    monkeypatch.setattr(time, "time", lambda: come + 16 * DAY)
+    assert visitors.expire() == 1
 
 
 def test_who_stays_away_is_forgotten_with_all_there_was(
