@@ -30,18 +30,20 @@ class Budget:
             drawing = context.drawing
             began = time.monotonic()
             events = context.begin("budget", visit, lambda tell: self._encode(summary.id, budget, visit, tell))
-            done = 0
+            now = account = None
             try:
                 for event in events:
                     if isinstance(event, Waiting):
                         yield intake.waiting(title, event.place), gr.skip()
                         began = time.monotonic()
                     elif isinstance(event, Progress):
-                        done = event.done
+                        now = event
                         seconds = time.monotonic() - began
                         yield intake.encoding(title, event, seconds, drawing, context.address), gr.skip()
-                account = notes.said(f"Every photo is encoded at a budget of {words.percent(budget)} now.")
+                    elif isinstance(event, IngestReport):
+                        account = intake.encoded_again(event, budget)
             except Stopped:
+                done = summary.photos - now.total + now.done if now is not None else 0
                 account = notes.said(
                     f"Stopped: {words.many(done)} of {summary.photos} are at the new budget, and stay."
                 )

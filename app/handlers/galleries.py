@@ -14,7 +14,7 @@ from app.views import depths, intake, notes
 from app.views.words import many
 from app.visit import Visit
 from engine.budget import DEFAULT_BUDGET
-from engine.catalog import GalleryMissing, GallerySummary
+from engine.catalog import GalleryMissing, GallerySummary, ModelChanged
 from engine.errors import EngineError
 from engine.images import clean_name
 
@@ -120,6 +120,7 @@ class Galleries:
             summary = self._summary(visit)
             last = context.comparison.last(summary.id)
             with context.access.turn(visit):
+                context.catalog.require_model(summary.id)  # another model's exits are not this one's
                 typical = {exit: context.catalog.at_exit(summary.id, exit) for exit in range(1, len(summary.exits) + 1)}
             return Whole(
                 depths.figures(summary, last),
@@ -127,6 +128,8 @@ class Galleries:
                 depths.curve(context.curve, summary.budget),
                 self.prospect(budget, visit),
             )
+        except ModelChanged as error:
+            return Whole(context.problem(error), "", "", "")
         except EngineError as error:
             return Whole(context.problem(error), *([gr.skip()] * (len(Whole._fields) - 1)))
 

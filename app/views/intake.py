@@ -48,6 +48,12 @@ def report(done: IngestReport, gallery: str) -> str:
     return _account(" · ".join(lines), bool(done.added), done.skipped)
 
 
+def encoded_again(done: IngestReport, budget: float) -> str:
+    """What became of a gallery's photos when another budget was applied."""
+    which = "All other photos are" if done.skipped else "Every photo is"
+    return _account(f"{which} encoded at a budget of {percent(budget)} now.", False, done.skipped)
+
+
 def stopped(added: int, skipped: Sequence[Skipped], gallery: str) -> str:
     """What an upload that was stopped had done until then: it stays."""
     line = f"Stopped: <b>{added}</b> {photos_word(added)} added to “{escape(gallery)}” so far, and kept"

@@ -162,7 +162,21 @@ class TestSearch:
     ) -> None:
         catalog.encoder.identity = replace(catalog.encoder.identity, weights="c" * 64)
         assert "That did not work" in found(search.searched("red", True, Visit(gallery=holidays))).grid
-        assert "encode" in galleries.whole(0.75, Visit(gallery=holidays)).figures
+        told = galleries.whole(0.75, Visit(gallery=holidays))
+        assert "That did not work" in told.figures
+        assert "encode its photos again" in told.figures
+        assert told.histogram == told.curve == told.prospect == ""
+
+    def test_a_gallery_with_other_exits_is_a_sentence_too(
+        self, galleries: Galleries, context: Context, catalog: Catalog, holidays: int
+    ) -> None:
+        stages = catalog.encoder.stages[:2]
+        encoder: Any = catalog.encoder
+        encoder.exits, encoder.costs, encoder.stages = 1, (100,), (*stages, replace(stages[1], exit=1))
+        encoder.identity = replace(encoder.identity, exits="")
+        visit = Visit(gallery=holidays)
+        assert "That did not work" in galleries.whole(0.75, visit).figures
+        assert "That did not work" in Compare(context).presented(visit)
 
     def test_a_link_reopens_a_query_where_strangers_may(
         self, search: Search, visit: Visit, catalog: Catalog, holidays: int
@@ -489,6 +503,15 @@ class TestBudget:
         assert "at a budget of 100 % now" in account
         assert not stop["visible"]
         assert catalog.summary(holidays).exits == (0, 0, 2)
+
+    def test_a_photo_whose_kept_picture_is_gone_is_named(
+        self, context: Context, catalog: Catalog, holidays: int
+    ) -> None:
+        gone = catalog.photos(holidays)[0]
+        catalog.picture_path(gone.content_hash).unlink()
+        account, _ = last(Budget(context).applied(1.0, Visit(gallery=holidays)))
+        assert "All other photos are" in account
+        assert f"{gone.file}</span><span>its kept picture is gone" in account
 
     def test_a_gallery_that_is_gone_is_a_sentence(self, context: Context) -> None:
         assert "That did not work" in last(Budget(context).applied(0.5, Visit(gallery=999)))[0]
