@@ -93,7 +93,7 @@ def push(repo: str, files: Mapping[str, bytes], message: str) -> str:
         raise HubMissing(f"{reason}; log in with `hf auth login`, or set HF_TOKEN, for an account that may.") from error
     except OfflineModeIsEnabled as error:
         raise HubUnreachable("HF_HUB_OFFLINE is set; unset it to write to the Hub.") from error
-    except (OSError, *_network_errors()) as error:
+    except _network_errors() as error:
         raise HubUnreachable("The Hub does not answer; check the network and try again.") from error
 
 
@@ -101,7 +101,7 @@ def _network_errors() -> tuple[type[Exception], ...]:
     """What the Hub's library raises where no answer comes: the family of its own errors, which has changed its name."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    return tuple(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception))
+    return (OSError, *(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception)))
 
 
 def _unreachable(what: str) -> str:
