@@ -131,9 +131,9 @@ class Students(nn.Module):
         """(B, 3, S, S) in [0, 1] to what the exits along the model's depth and its end say, (B, D) each."""
         return self.full_upper.exits_and_end(self._lower(views))
 
-    def scout(self, views: Tensor) -> list[Tensor]:
-        """(B, 3, S, S) in [0, 1] to what the scout says, (B, D), alone in a list."""
-        return [self.scout_upper(self._scout_lower(views))]
+    def scout(self, views: Tensor) -> Tensor:
+        """(B, 3, S, S) in [0, 1] to what the scout says, (B, D)."""
+        return self.scout_upper(self._scout_lower(views))
 
     def finished(self, encoder: Encoder) -> tuple[nn.Module, nn.Module, list[nn.Module]]:
         """The model's image tower, the scout's, and the branches along the depth, as those of an encoder."""
@@ -182,17 +182,16 @@ def train_ensemble(
     teach.learn_kinds(examples.pixels)
     student = Students(encoder)
 
+    def found(read: Callable[[Tensor], Tensor], size: int) -> list[float]:
+        """R@1, 5 and 10 on the validation photos at a size."""
+        parts = [read(resized(part.float() / 255, size)) for part in val_pixels.split(50)]
+        scores = recall(torch.cat(parts).numpy(), val_texts, val_owner)["t2i"]
+        return [round(scores[k], 1) for k in ("r1", "r5", "r10")]
+
     def judge() -> dict[str, Any]:
-        found = {}
         with run.averaged(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            for name, read, size in (
-                ("full", student.full, backbone.size),
-                *((f"scout {size}", student.scout, size) for size in JUDGED),
-            ):
-                parts = [read(resized(part.float() / 255, size))[-1] for part in val_pixels.split(50)]
-                scores = recall(torch.cat(parts).numpy(), val_texts, val_owner)
-                found[name] = [round(scores["t2i"][k], 1) for k in ("r1", "r5", "r10")]
-        return {"val_t2i": found}
+            of_scout = {f"scout {size}": found(student.scout, size) for size in JUDGED}
+            return {"val_t2i": {"full": found(lambda views: student.full(views)[-1], backbone.size), **of_scout}}
 
     def loss_of(step: int) -> Tensor:
         photos, rows, _, generator = examples.batch(step)
@@ -201,13 +200,14 @@ def train_ensemble(
         sizes = [int(torch.randint(len(s), (), generator=generator)) for s in (SIZES, SCOUT_SIZES)]
         with torch.autocast("cpu", torch.bfloat16):
             *early, full = student.full(resized(views, SIZES[sizes[0]]))
-            (scout,) = student.scout(resized(views, SCOUT_SIZES[sizes[1]]))
+            scout = student.scout(resized(views, SCOUT_SIZES[sizes[1]]))
 
         def apart(vectors: Tensor) -> Tensor:
             return readout_loss(vectors, wanted, texts[rows], None, backbone.sharpness)
 
         return torch.stack([apart(full), apart(scout), *(EXIT_WEIGHT * apart(v) for v in early)]).sum()
 
+    say(f"the teachers on val, R@1, 5 and 10: {found(teach, backbone.size)}")
     rates = [*student.full_upper.groups(), *student.scout_upper.groups()]
     run = Run(student, rates, work, resume, say)
     run.go(steps, loss_of, judge)

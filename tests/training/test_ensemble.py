@@ -25,7 +25,7 @@ def photos(encoder: Encoder) -> torch.Tensor:
 def test_students_begin_as_the_towers_and_their_exits_are(encoder: Encoder, photos: torch.Tensor) -> None:
     student = Students(encoder).eval()
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        said = [*student.full(photos), *student.scout(photos)]
+        said = [*student.full(photos), student.scout(photos)]
     pixels = (photos * 255).round().to(torch.uint8).numpy()
     depth = [k for k, exit in enumerate(encoder.modules.exits) if exit.stage != HEAD]
     wanted = [encoder.encode_to(pixels, k + 1) for k in (*depth, encoder.exits - 1)]
