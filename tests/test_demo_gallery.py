@@ -27,8 +27,8 @@ def test_queries_find_their_photo_at_full_depth(encoder: Encoder, photos: dict[s
     found = ranks(
         encoder, encoder.encode_to(np.stack(list(photos.values())), encoder.exits), list(photos), own_queries()
     )
-    assert (found == 1).mean() >= 0.58
-    assert (found <= 3).mean() >= 0.75
+    assert (found == 1).mean() >= 0.62
+    assert (found <= 3).mean() >= 0.79
 
 
 def test_queries_find_their_photo_with_the_gates(encoder: Encoder, photos: dict[str, np.ndarray]) -> None:
