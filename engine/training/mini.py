@@ -44,9 +44,9 @@ SUPERVISED = (  # trunk blocks that are trained to say something themselves, so 
 EXITS = tuple(exit.stage for exit in SUPERVISED)
 # The exits of the model: the ends of the scout's passes, and the last two of those blocks. The blocks before do not
 # earn their place: what they find for 0.44 to 0.70 of the MACs, the scout finds for 0.21. Neither did passes of the
-# model's own tower over smaller inputs, until both towers were taught by their mean: since then those of 208 px and more
-# find more than the scout does for as much, and are still to be tried. Sides between multiples of 32 px do not either: a
-# last map that is cut off costs as much as a whole one and tells less.
+# model's own tower over smaller inputs, until both towers were taught by their mean: since then those of 208 px and
+# more find more than the scout does for as much, and are still to be tried. Sides between multiples of 32 px do not
+# either: a last map that is cut off costs as much as a whole one and tells less.
 SCOUT_SIZES = (160, 192, 224, 256, 288)  # px: 0.21 to 0.67 of the MACs
 DEPTH_EXITS = SUPERVISED[3:]
 LADDER = (
