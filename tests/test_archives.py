@@ -239,4 +239,4 @@ def test_a_thousand_archives_keep_no_file_open(tmp_path: Path, uploads: Make) ->
     for upload in found:
         upload.read()
         assert open_files() <= before + 1
-    assert open_files() == before
+    assert open_files() <= before  # fewer where what earlier tests left open is let go of meanwhile
