@@ -43,3 +43,11 @@ def random_views(pixels: Tensor, size: int, generator: torch.Generator) -> Tenso
     level = grey.mean((2, 3), keepdim=True)
     colours = (level + contrast * (colours - level)) * brightness
     return colours.clamp(0, 1).contiguous(memory_format=torch.channels_last)
+
+
+def resized(views: Tensor, size: int) -> Tensor:
+    """(B, 3, S, S) in [0, 1] at another size, channels last."""
+    if views.shape[-1] == size:
+        return views
+    views = F.interpolate(views, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
+    return views.contiguous(memory_format=torch.channels_last)

@@ -10,7 +10,6 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from open_clip.timm_model import TimmModel
@@ -18,18 +17,18 @@ from torch import Tensor, nn
 
 from engine.encoder import Encoder
 from engine.fusion import fold_batch_norms
-from engine.metrics import recall
 from engine.tgem import HEAD, Exit
 from engine.towers import Tower
-from engine.training.augment import random_views
+from engine.training.augment import random_views, resized
 from engine.training.batches import TrainingSet
-from engine.training.captions import Example, load_squashed
-from engine.training.lower import FIRST_TRAINED_STAGE, Lower
+from engine.training.captions import Example
+from engine.training.lower import Lower, run_upper
 from engine.training.naming import KINDS, kind_directions
 from engine.training.pretrained import TRUNK, classifier
 from engine.training.readouts import readout_loss
 from engine.training.run import SEED, Run, groups
 from engine.training.small import SmallStudent, finished, put_together
+from engine.training.validation import Validation
 
 READ_AT = 256  # px, of the views as the teachers read them
 SIZES = (208, 224, 240, 256)  # px, of the same views as the model's tower learns on them
@@ -52,14 +51,7 @@ class Upper(SmallStudent):
 
     def exits_and_end(self, features: Tensor) -> list[Tensor]:
         """Feature maps after the frozen stages to unit-length embeddings of the exits, the tower's own last."""
-        vectors: list[Tensor] = []
-        pooled: list[Tensor] = []
-        for number, stage in enumerate(self.blocks, FIRST_TRAINED_STAGE):
-            for position, block in enumerate(stage):
-                features = block(features)
-                if f"blocks.{number}.{position}" in self._exits:
-                    pooled.append(self.branches[len(pooled)](features))
-                    vectors.append(self.projections[len(vectors)](self.dropout(torch.cat(pooled, 1))))
+        vectors, features = run_upper(self, self._exits, features)
         features = self.act(self.conv_head(features))
         vectors.append(self.head(self.dropout(self.pool(features))))
         return [F.normalize(v.float(), dim=-1) for v in vectors]
@@ -174,24 +166,17 @@ def train_ensemble(
     backbone = encoder.backbone
     examples = TrainingSet([*captioned, *labelled], len(captioned))
     texts = torch.from_numpy(encoder.encode_text(examples.texts))
-    val_texts = encoder.encode_text([t for e in validation for t in e.texts])
-    val_owner = np.repeat(np.arange(len(validation)), [len(e.texts) for e in validation])
-    val_pixels = torch.from_numpy(load_squashed(validation, backbone.size))
+    held_back = Validation(encoder, validation)
     teach = Teachers(encoder)
     say(f"what the towers and the classifier see in {len(examples.pixels)} photos")
     teach.learn_kinds(examples.pixels)
     student = Students(encoder)
 
-    def found(read: Callable[[Tensor], Tensor], size: int) -> list[float]:
-        """R@1, 5 and 10 on the validation photos at a size."""
-        parts = [read(resized(part.float() / 255, size)) for part in val_pixels.split(50)]
-        scores = recall(torch.cat(parts).numpy(), val_texts, val_owner)["t2i"]
-        return [round(scores[k], 1) for k in ("r1", "r5", "r10")]
-
     def judge() -> dict[str, Any]:
         with run.averaged(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            of_scout = {f"scout {size}": found(student.scout, size) for size in JUDGED}
-            return {"val_t2i": {"full": found(lambda views: student.full(views)[-1], backbone.size), **of_scout}}
+            of_scout = {f"scout {size}": held_back.found(student.scout, size) for size in JUDGED}
+            full = held_back.found(lambda views: student.full(views)[-1], backbone.size)
+        return {"val_t2i": {"full": full, **of_scout}}
 
     def loss_of(step: int) -> Tensor:
         photos, rows, _, generator = examples.batch(step)
@@ -207,19 +192,11 @@ def train_ensemble(
 
         return torch.stack([apart(full), apart(scout), *(EXIT_WEIGHT * apart(v) for v in early)]).sum()
 
-    say(f"the teachers on val, R@1, 5 and 10: {found(teach, backbone.size)}")
+    say(f"the teachers on val, R@1, 5 and 10: {held_back.found(teach, backbone.size)}")
     rates = [*student.full_upper.groups(), *student.scout_upper.groups()]
     run = Run(student, rates, work, resume, say)
     run.go(steps, loss_of, judge)
     return student.finished(encoder)
-
-
-def resized(views: Tensor, size: int) -> Tensor:
-    """(B, 3, S, S) in [0, 1] at another size, channels last."""
-    if views.shape[-1] == size:
-        return views
-    views = F.interpolate(views, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
-    return views.contiguous(memory_format=torch.channels_last)
 
 
 def blended(views: Tensor, generator: torch.Generator) -> Tensor:

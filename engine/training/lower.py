@@ -1,5 +1,6 @@
-"""The early stages of an EfficientNet, which training leaves as they came: run fast, and without a gradient."""
+"""An EfficientNet in training: its early stages, run fast and without a gradient, and the rest, with exits along it."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -33,3 +34,22 @@ class Lower:
         trunk.conv_stem, trunk.conv_head = self.stages[0], conv_head
         trunk.blocks = nn.ModuleList([*list(self.stages)[2:], *blocks])
         return trunk
+
+
+def run_upper(student: Any, exits: Sequence[str], features: Tensor) -> tuple[list[Tensor], Tensor]:
+    """The stages that are trained, and what exits along them say.
+
+    Args:
+        student: has `blocks`, and for each exit a branch and a projection, which sees the branches up to it.
+        exits: names of blocks, in order.  features: after the stages before.
+    Returns: embeddings at the exits, (B, D) each, not yet of unit length, and the last feature map.
+    """
+    vectors: list[Tensor] = []
+    pooled: list[Tensor] = []
+    for number, stage in enumerate(student.blocks, FIRST_TRAINED_STAGE):
+        for position, block in enumerate(stage):
+            features = block(features)
+            if f"blocks.{number}.{position}" in exits:
+                pooled.append(student.branches[len(pooled)](features))
+                vectors.append(student.projections[len(vectors)](student.dropout(torch.cat(pooled, 1))))
+    return vectors, features

@@ -25,7 +25,7 @@ from engine.training.depthwise import speed_up_depthwise
 from engine.training.ensemble import train_ensemble
 from engine.training.features import cached
 from engine.training.folding import unfold_batch_norms
-from engine.training.lower import FIRST_TRAINED_STAGE, Lower
+from engine.training.lower import FIRST_TRAINED_STAGE, Lower, run_upper
 from engine.training.naming import known_kinds, teach_names
 from engine.training.objective import SOFTNESS, contrastive, distil, match_targets
 from engine.training.pretrained import CONTEXT, DIM, export, pretrained_model
@@ -83,14 +83,7 @@ class Student(nn.Module):
 
     def forward(self, features: Tensor) -> list[Tensor]:
         """Feature maps after the frozen stages to unit-length float32 embeddings of all exits, the last one last."""
-        vectors: list[Tensor] = []
-        pooled: list[Tensor] = []
-        for number, stage in enumerate(self.blocks, FIRST_TRAINED_STAGE):
-            for position, block in enumerate(stage):
-                features = block(features)
-                if f"blocks.{number}.{position}" in EXITS:
-                    pooled.append(self.branches[len(pooled)](features))
-                    vectors.append(self.projections[len(vectors)](self.dropout(torch.cat(pooled, 1))))
+        vectors, features = run_upper(self, EXITS, features)
         features = self.act(self.conv_head(features))
         vectors.append(self.head(self.dropout(pool(features))))
         return [F.normalize(v.float(), dim=-1) for v in vectors]

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from engine.encoder import Encoder
-from engine.metrics import recall
 from engine.training.augment import random_views
 from engine.training.batches import TrainingSet
-from engine.training.captions import Example, load_squashed
+from engine.training.captions import Example
 from engine.training.readouts import readout_loss
 from engine.training.run import SEED, Run
 from engine.training.small import begun, finished
+from engine.training.validation import Validation
 
 SIZES = tuple(range(112, 225, 16))  # px, of the inputs that it learns on
 TAUGHT_AT = 256  # px, of the same views as the model reads them
@@ -47,27 +47,13 @@ def train_scout(
     backbone = encoder.backbone
     examples = TrainingSet([*captioned, *labelled], len(captioned))
     texts = torch.from_numpy(encoder.encode_text(examples.texts))
-    val_pixels = load_squashed(validation, backbone.size)
-    val_texts = encoder.encode_text([t for e in validation for t in e.texts])
-    val_owner = np.repeat(np.arange(len(validation)), [len(e.texts) for e in validation])
+    held_back = Validation(encoder, validation)
 
     lower, student = begun(encoder.dim)
 
-    def read(size: int) -> np.ndarray:
-        """(N, D) the validation photos at a size."""
-        found = []
-        for part in torch.from_numpy(val_pixels).split(50):
-            small = nn.functional.interpolate(part.float() / 255, (size, size), mode="bicubic", antialias=True)
-            found.append(student(lower(small.clamp(0, 1))))
-        return torch.cat(found).numpy()
-
     def judge() -> dict[str, Any]:
-        found = {}
         with run.averaged(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            for size in JUDGED:
-                scores = recall(read(size), val_texts, val_owner)
-                found[str(size)] = [round(scores["t2i"][k], 1) for k in ("r1", "r5", "r10")]
-        return {"val_t2i": found}
+            return {"val_t2i": {str(size): held_back.found(lambda v: student(lower(v)), size) for size in JUDGED}}
 
     def loss_of(step: int) -> Tensor:
         photos, rows, owner, generator = examples.batch(step)

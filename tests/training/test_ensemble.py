@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from engine.encoder import Encoder, load_encoder
 from engine.fusion import can_fuse
 from engine.tgem import HEAD
-from engine.training.ensemble import BLENDED, Students, blended, resized
+from engine.training.augment import resized
+from engine.training.ensemble import BLENDED, Students, blended
 
 pytestmark = pytest.mark.skipif(not can_fuse(torch.bfloat16), reason="no fused bfloat16 convolutions here")
 

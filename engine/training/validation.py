@@ -1,0 +1,33 @@
+"""What a run's log reports on: captioned photos that it does not learn from."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.encoder import Encoder
+from engine.metrics import recall
+from engine.training.augment import resized
+from engine.training.captions import Example, load_squashed
+
+AT_ONCE = 50  # photos
+
+
+class Validation:
+    """Photos in memory and their captions, encoded once."""
+
+    def __init__(self, encoder: Encoder, examples: Sequence[Example]) -> None:
+        """Args: encoder: whose texts stay as they are, and whose size the photos are kept at."""
+        self._pixels = torch.from_numpy(load_squashed(examples, encoder.backbone.size))
+        self._texts = encoder.encode_text([t for e in examples for t in e.texts])
+        self._owner = np.repeat(np.arange(len(examples)), [len(e.texts) for e in examples])
+
+    def found(self, read: Callable[[Tensor], Tensor], size: int) -> list[float]:
+        """R@1, 5 and 10, text to image, in per cent, of the photos at a size in px.
+
+        Args: read: (B, 3, S, S) in [0, 1] to unit-length embeddings (B, D).
+        """
+        parts = [read(resized(part.float() / 255, size)) for part in self._pixels.split(AT_ONCE)]
+        scores = recall(torch.cat(parts).numpy(), self._texts, self._owner)["t2i"]
+        return [round(scores[k], 1) for k in ("r1", "r5", "r10")]
