@@ -1,7 +1,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,17 @@ from engine.training.captions import Example
 from engine.training.validation import Validation
 
 
-@dataclass
+@dataclass(frozen=True)
+class Space:
+    size: int = 16
+
+
+@dataclass(frozen=True)
 class Texts:
-    """An encoder whose n-th text means the n-th colour."""
+    """An encoder whose n-th text means the n-th colour of an order."""
 
     order: tuple[int, ...]
-    backbone: Any = SimpleNamespace(size=16)
+    backbone: Space = Space()
 
     def encode_text(self, texts: list[str]) -> np.ndarray:
         return np.eye(3, dtype=np.float32)[list(self.order)]
