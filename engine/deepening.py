@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 ROUND = 8  # looks taken at once, before the page's edge is found again
-FIRST = 4.0  # how many wrong places on the page the wrong first one counts for
+FIRST = 2.0  # how many wrong places on the page the wrong first one counts for; chosen on val
 WORTH = 0.17  # wrong places that one full encoding must mend to be worth it: lambda at query time; chosen on val
 
 # Gauss-Hermite: the mean of f(z) over a standard normal z is SHARES @ f(NODES).

@@ -21,7 +21,7 @@ from engine.device import CPU, best_device, bring, send, send_ahead, settle, sma
 from engine.exits import FittedExits, exits_hash, guided_hash, install_exits, load_exits, unfitted
 from engine.featuremap import FeatureMap
 from engine.fusion import fuse_for_inference
-from engine.guidance import content_distribution, read_guide_texts, statistics
+from engine.guidance import Interest, content_distribution, read_guide_texts, statistics
 from engine.hub import HubUnreachable, fetch_exits
 from engine.ladder import Ladder, Pass
 from engine.memory import keep_freed_memory
@@ -80,6 +80,8 @@ class Encoder:
         self.device = backbone.device
         self._stand_on(quick)
         self._sent: tuple[Tensor, Tensor] | None = None  # guide texts, and the same on the device
+        self.looked_for: tuple[str, ...] = ()  # what people will look for, where that is known
+        self._interest: Interest | None = None
         self.dim = backbone.dim
         self._take(fitted or unfitted(ExitModules([], backbone.dim)))
 
@@ -118,8 +120,13 @@ class Encoder:
             [[k in plan.open for plan in self.plans] for k in range(self.exits - 1)]
         )  # (K - 1, G)
         self._log_prices, self._is_open = self._log_prices.to(self.device), self._is_open.to(self.device)
-        self.ladder = Ladder(self.backbone, scout, self.modules, len(self.guide_texts) * self.dim)
+        self.ladder = Ladder(self.backbone, scout, self.modules, self._describing)
         self.passes, self.stages, self.full_macs = self.ladder.passes, self.ladder.stages, self.ladder.full_macs
+
+    @property
+    def _describing(self) -> int:
+        """MACs of describing a photo at an exit, and of asking whether it shows what people will look for."""
+        return len(self.guide_texts) * self.dim + (self._interest.macs if self._interest else 0)
 
     def _seen_by_scout(self) -> Backbone | None:
         """The backbone with the scout's tower, where the exits bring one."""
@@ -132,6 +139,7 @@ class Encoder:
             return
         self.backbone.to(device)
         self.device, self._sent = device, None
+        self._interest = self._interest and self._interest.to(device)
         self._stand_on(self.backbone.quick_tower() if self.precision == "bfloat16" else None)
         self._take(FittedExits(self.modules, self.plans, self.calibrations))
 
@@ -153,8 +161,13 @@ class Encoder:
         found._take(fitted)
         return found
 
-    def guided_by(self, texts: Sequence[str]) -> "Encoder":
-        """The same encoder with other guide texts; texts that it knows already are not encoded again."""
+    def guided_by(self, texts: Sequence[str], looked_for: Sequence[str] = ()) -> "Encoder":
+        """The same encoder with other guide texts; texts that it knows already are not encoded again.
+
+        Args:
+            texts: what photos are described by.
+            looked_for: those of them that say what people will look for. A photo that shows it does not leave early.
+        """
         found = copy(self)
         found.guide_texts = tuple(texts)
         known: dict[str, Tensor] = {}
@@ -165,7 +178,11 @@ class Encoder:
             known |= dict(zip(fresh, self.backbone.encode_text(fresh), strict=True))
         found.guides = torch.stack([known[text] for text in texts])
         found.identity = replace(self.identity, exits=guided_hash(self.identity.exits, texts))
-        found.ladder = self.ladder.describing(found.guides.numel())
+        found.looked_for, found._interest = tuple(looked_for), None
+        if looked_for:
+            phrases = torch.stack([known[text] for text in looked_for])
+            found._interest = Interest(phrases, self.guides).to(self.device)
+        found.ladder = self.ladder.describing(found._describing)
         return found
 
     def exit_macs(self, open: tuple[int, ...]) -> tuple[int, ...]:
@@ -269,7 +286,7 @@ class Encoder:
                 vectors, gates, shares, places = run.timed(bring, (vectors, gates, shares, places))
                 run.note(k, gates, self._phrases(shares, places))
                 leaving = gates[:, column] >= 0.5
-                run.leave(leaving, k, vectors, None if name == HEAD else state, pooled)
+                run.leave(leaving, k, vectors, self._kept(k, state), pooled)
                 if not run.rows:
                     break
                 if len(run.rows) < len(leaving):
@@ -330,11 +347,19 @@ class Encoder:
         """Embedding (B, D), p_k (B, G) and gate probabilities (B, budgets) at exit k."""
         vectors = self._ran.read(k, pooled)
         seen = content_distribution(vectors, self._guides, self.backbone.sharpness)
-        return vectors, seen, self._gate(k, pooled[k], statistics(seen, before))
+        return vectors, seen, self._gate(k, vectors, pooled[k], statistics(seen, before))
 
-    def _gate(self, k: int, pooled: Tensor, stats: Tensor) -> Tensor:
-        """Probability of leaving at exit k at every budget, (B, budgets); 0 where the budget's plan does not ask."""
-        return self._ran.gates[k](pooled, stats, self._log_prices[None]).sigmoid() * self._is_open[k]
+    def _gate(self, k: int, vectors: Tensor, pooled: Tensor, stats: Tensor) -> Tensor:
+        """Probability of leaving at exit k at every budget, (B, budgets).
+
+        It is 0 where the budget's plan does not ask, and for photos that show what people will look for.
+        """
+        gates: Tensor = self._ran.gates[k](pooled, stats, self._log_prices[None]).sigmoid() * self._is_open[k]
+        return gates if self._interest is None else gates * ~self._interest.shown_by(vectors)[:, None]
+
+    def _kept(self, k: int, state: Tensor) -> Tensor | None:
+        """What is kept of a photo that leaves at exit k, for a look that goes on from there."""
+        return None if self.ladder.shapes[k] is None else state
 
     def _pooled(self, k: int, state: Tensor) -> Tensor:
         exit = self.modules.exits[k]
@@ -429,7 +454,7 @@ class Encoder:
         """From the input of a pass, or from the map of one of its exits, to another one; exits are 0-based.
 
         Args: start: the exit that the state is of; -1: it is the input.  seen: pooled features of the exits up to it.
-        Returns: embeddings (B, D), the state there (None at the end of a pass), and the pooled features seen.
+        Returns: embeddings (B, D), the state there (None where none is kept), and the pooled features seen.
         """
         p, pooled, on = self.ladder.pass_of(wanted), dict(seen or {}), start < 0
         for name, work in self._steps(p, wanted == self.exits - 1):
@@ -442,7 +467,7 @@ class Encoder:
                     pooled[k] = run.timed(self._pooled, k, state)
                 if k == wanted:
                     vectors = run.timed(self._ran.read, k, pooled)
-                    return vectors, None if name == HEAD else state, pooled
+                    return vectors, self._kept(k, state), pooled
             on = on or k == start
         return state, None, {}
 
@@ -486,7 +511,7 @@ class Encoder:
             columns = [column for column, plan in enumerate(self.plans) if plan.open == open]
             before: Tensor | None = None
             for k in open:
-                asked = (trace.pooled[k], statistics(seen[k], before))
+                asked = (trace.vectors[k], trace.pooled[k], statistics(seen[k], before))
                 gates[:, k, columns] = self._gate(k, *(t.to(self.device) for t in asked)).cpu()[:, columns]
                 before = seen[k]
         return gates, first_exit(gates.transpose(1, 2))

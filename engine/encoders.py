@@ -19,7 +19,7 @@ class Encoders:
     def __init__(self, load: "Callable[[], Encoder]") -> None:
         self._load = load
         self._general: Encoder | None = None
-        self._guided: dict[tuple[str, ...], Encoder] = {}
+        self._guided: dict[GuideTexts, Encoder] = {}
         self._lock, self._guiding = Lock(), Lock()  # two, so that nobody waits for another gallery's guide texts
 
     @property
@@ -41,13 +41,13 @@ class Encoders:
         encoder = self.general
         if guides is None:
             return encoder
-        texts = tuple(dict.fromkeys([*(() if guides.only else encoder.guide_texts), *guides.phrases]))
         with self._guiding:
-            if texts not in self._guided:
+            if guides not in self._guided:
                 while len(self._guided) >= GUIDED_KEPT:
                     self._guided.pop(next(iter(self._guided)))
-                self._guided[texts] = encoder.guided_by(texts)
-            return self._guided[texts]
+                texts = dict.fromkeys([*(() if guides.only else encoder.guide_texts), *guides.phrases])
+                self._guided[guides] = encoder.guided_by(tuple(texts), guides.phrases)
+            return self._guided[guides]
 
     def of(self, collection: CollectionRow) -> "Encoder":
         """A collection's encoder; raises ModelChanged where its photos were encoded with another one."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine import growth, policies
+from engine import growth, policies, subjects
 from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.deepening import WORTH
 from engine.encoder import Encoder, load_encoder
@@ -284,8 +284,14 @@ def evaluate(
         "rows": rows,
         "speed": speeds(bench, examples, say) if "tgem" in wanted else [],
         "fairness": fairness(bench, BUDGET_GRID.index(DEFAULT_BUDGET)) if "tgem" in wanted else [],
+        "subjects": _subjects(bench, examples) if "ablation" in wanted else [],
         **(grown(bench, [e for e in everything if e.split == "train"], say) if "tgem+deepen" in wanted else {}),
     }
+
+
+def _subjects(bench: Bench, examples: Sequence[Example]) -> list[Row]:
+    captions = [text for example in examples for text in example.texts]
+    return subjects.looked_for(bench.encoder, bench.features, captions, BUDGET_GRID.index(DEFAULT_BUDGET))
 
 
 def grown(bench: Bench, others: Sequence[Example], say: Say) -> Row:
@@ -294,7 +300,8 @@ def grown(bench: Bench, others: Sequence[Example], say: Say) -> Row:
     Args: others: photos that nobody asks for.
     """
     encoder, features = bench.encoder, bench.features
-    exit = encoder.plans[BUDGET_GRID.index(DEFAULT_BUDGET)].open[0]
+    dealt = policies.tgem(encoder, features, BUDGET_GRID.index(DEFAULT_BUDGET))
+    exit = int(np.bincount(dealt.exits).argmax())
     wanted = others[: max(growth.GALLERIES) - bench.many]
     say(f"{len(wanted)} other photos around them")
     found: Row = {"growth": growth.needs(encoder, features, growth.seen_at(encoder, wanted, exit), exit), "account": []}

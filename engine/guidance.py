@@ -1,5 +1,6 @@
-"""Guide texts, and the semantic content distribution of an embedding over them."""
+"""Guide texts, the semantic content distribution of an embedding over them, and what people will look for."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,6 +11,10 @@ from engine.errors import EngineError
 GUIDE_TEXTS = Path(__file__).parent.parent / "assets" / "guide_texts.txt"
 MOST_PHRASES = 5_000  # of an owner's own; each costs a text encoding once, and a product at every exit of every photo
 STATISTICS = 5  # how many numbers `statistics` gives per image
+# A photo shows what a phrase says if that fits it as well as the best of so many general guide texts do. Chosen on val
+# among 10, 20, 50 and 100, by how much more the captions that speak of a subject find when its photos go deeper.
+ONE_IN = 50
+ROUNDING = 1e-6  # of a cosine: a phrase may be the very general one that it is held against
 
 
 class GuideTextsUnusable(EngineError):
@@ -31,6 +36,29 @@ def own_guide_texts(path: Path) -> list[str]:
     if not 2 <= len(phrases) <= MOST_PHRASES:
         raise GuideTextsUnusable(f"{path} has {len(phrases)} phrases; guide texts are 2 to {MOST_PHRASES}, one a line.")
     return phrases
+
+
+@dataclass(frozen=True)
+class Interest:
+    """What people will look for in a gallery, by its owner's phrases: photos that show it are not let go early."""
+
+    phrases: Tensor  # (P, D), unit length
+    general: Tensor  # (G, D) the general guide texts, which tell how well a phrase that says nothing fits
+
+    def shown_by(self, vectors: Tensor) -> Tensor:
+        """Whether photos show it, as far as their exit can tell: unit-length embeddings (B, D) to (B,) bool."""
+        many = max(1, len(self.general) // ONE_IN)
+        usual = (vectors @ self.general.T).topk(many, dim=-1).values[:, -1]
+        return (vectors @ self.phrases.T).amax(-1) >= usual - ROUNDING
+
+    @property
+    def macs(self) -> int:
+        """MACs of asking that of one photo."""
+        return self.phrases.numel() + self.general.numel()
+
+    def to(self, device: torch.device) -> "Interest":
+        """The same on another device."""
+        return Interest(self.phrases.to(device), self.general.to(device))
 
 
 def content_distribution(vectors: Tensor, guides: Tensor, sharpness: float) -> Tensor:

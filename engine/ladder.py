@@ -58,7 +58,9 @@ class Ladder:
             for name, macs in zip(self._names(p), self._measure(p)[0], strict=True)
         )
         self.full_macs = sum(backbone.step_macs)
-        self.shapes: list[tuple[int, ...] | None] = []  # of the feature map at each exit, for one photo; None: no map
+        self.shapes: list[
+            tuple[int, ...] | None
+        ] = []  # of the feature map kept at each exit, for one photo; None: none
         self._depth: list[int] = []  # MACs of the exit's pass up to its stage
         self._looks: list[tuple[int, int, int]] = []  # MACs of each exit's branch, projection and gate
         for p in self.passes:
@@ -67,7 +69,8 @@ class Ladder:
             shape = dict(zip(names, shapes, strict=False))
             for stage, k in p.exits.items():
                 self._depth.append(depth[stage])
-                self.shapes.append(shape[stage][1:] if stage in shape else None)
+                goes_on = stage in shape and p is self.passes[-1]  # no look leads to another pass's end
+                self.shapes.append(shape[stage][1:] if goes_on else None)
                 if k < self.exits - 1:
                     self._looks.append(self._look_macs(k, shape.get(stage)))
 
@@ -139,9 +142,13 @@ class Ladder:
         return found
 
     def onward(self, from_map: bool) -> np.ndarray:
-        """The same of second looks: none goes to a scout's exit, whose passes err alike; (E, E)."""
-        of_scout = [self.pass_of(k).scout for k in range(self.exits)]
-        return np.where(of_scout, np.inf, self.costs(from_map))
+        """The same of second looks, (E, E): they go through the whole pass, for what smaller ones tell is not worth it.
+
+        Tried on val: a pass of the scout errs where its others do, and one of the model's own over a smaller input,
+        alone or together with what the scout says, mends no more per MAC than the whole one does.
+        """
+        whole = [self.pass_of(k) is self.passes[-1] for k in range(self.exits)]
+        return np.where(whole, self.costs(from_map), np.inf)
 
     def _tower_of(self, p: Pass) -> Backbone:
         if not p.scout:

@@ -121,7 +121,9 @@ class ExitModules(nn.Module):
         """The exits whose pooled features the readout of exit k (0-based) sees: its pass's own, up to itself."""
         if self.exits[k].stage == HEAD:
             return [k]
-        return [j for j in range(k + 1) if self.exits[j].size == self.exits[k].size and self.exits[j].stage != HEAD]
+        of_pass = (self.exits[k].size, self.exits[k].scout)
+        before = ((j, e) for j, e in enumerate(self.exits[: k + 1]) if e.stage != HEAD)
+        return [j for j, e in before if (e.size, e.scout) == of_pass]
 
     def read(self, k: int, pooled: Mapping[int, Tensor]) -> Tensor:
         """Unit-length embedding at exit k (0-based) from the pooled features of the exits it sees; (B, D) float32."""

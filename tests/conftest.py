@@ -110,6 +110,7 @@ class FakeEncoder:
     precision: str = "float32"
     haze: float = 0.0  # grey that is mixed into every colour
     guide_texts: tuple[str, ...] = ("a colour", "a thing")
+    looked_for: tuple[str, ...] = ()
     dim: int = 3
     exits: int = 3
     full_macs: int = 100
@@ -146,9 +147,9 @@ class FakeEncoder:
     def ladder(self) -> FakeLadder:
         return FakeLadder(self.costs)
 
-    def guided_by(self, texts: Sequence[str]) -> "FakeEncoder":
+    def guided_by(self, texts: Sequence[str], looked_for: Sequence[str] = ()) -> "FakeEncoder":
         identity = replace(self.identity, exits="".join(texts))
-        return replace(self, identity=identity, guide_texts=tuple(texts))
+        return replace(self, identity=identity, guide_texts=tuple(texts), looked_for=tuple(looked_for))
 
     def cost_to(self, from_exit: int, to_exit: int, from_map: bool) -> int:
         return self.costs[to_exit - 1] - (self.costs[from_exit - 1] if from_map else 0)

@@ -10,6 +10,7 @@ from engine.backbone import ModelUnreadable
 from engine.budget import BUDGET_GRID
 from engine.device import smaller
 from engine.encoder import Encoder, Identity, load_encoder
+from engine.exits import FittedExits
 from engine.tgem import HEAD
 from tests import tiny
 
@@ -275,6 +276,28 @@ def test_an_owners_guide_texts_describe_and_decide_and_name_another_encoder() ->
     fewer = tiny.DIM * (len(tiny.GUIDES) - len(texts)) * encoder.exits
     assert encoder.exit_macs(everything)[-1] - guided.exit_macs(everything)[-1] == fewer
     assert encoder.guide_texts == tiny.GUIDES
+
+
+@pytest.mark.parametrize("texts", [tiny.GUIDES, ("a boat", "two people")])
+def test_a_photo_that_shows_what_people_will_look_for_never_leaves_early(texts: tuple[str, ...]) -> None:
+    encoder = tiny.encoder()
+    plain, guided = encoder.guided_by(texts), encoder.guided_by(texts, ("two people",))
+    photos = tiny.pixels(40, 32)
+    trace = encoder.trace(photos)
+    _, exits = guided.decide(trace)
+    for budget in (BUDGET_GRID[0], MIDDLE, BUDGET_GRID[-1]):
+        before, after = plain.encode(photos, budget), guided.encode(photos, budget)
+        assert [e.exit - 1 for e in after] == exits[:, BUDGET_GRID.index(budget)].tolist()
+        assert all(now.exit >= then.exit for now, then in zip(after, before, strict=True))
+    assert {e.exit for e in plain.encode(photos, BUDGET_GRID[0])} == {1}
+    shown = [e.phrases[0][0][0] == "two people" for e in encoder.encode(photos, BUDGET_GRID[0])]
+    assert [e.exit > 1 for e in guided.encode(photos, BUDGET_GRID[0])] == shown
+    assert 0 < sum(shown) < len(photos)
+    everything = encoder.plans[0].open
+    asking = tiny.DIM * (1 + len(tiny.GUIDES)) * encoder.exits
+    assert guided.exit_macs(everything)[-1] - plain.exit_macs(everything)[-1] == asking
+    moved = guided.with_exits(FittedExits(guided.modules, guided.plans, guided.calibrations))
+    assert moved.exit_macs(everything) == guided.exit_macs(everything)
 
 
 def test_an_owners_phrases_in_place_of_the_general_ones_are_all_that_is_encoded(monkeypatch) -> None:

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from engine.guidance import content_distribution, divergence, read_guide_texts, statistics
+from engine.guidance import ONE_IN, Interest, content_distribution, divergence, read_guide_texts, statistics
 
 
 def test_the_nearest_guide_text_gets_the_largest_share() -> None:
@@ -30,6 +30,17 @@ def test_statistics_tell_a_settled_description_from_a_moving_one() -> None:
     assert statistics(other, sure)[0, 3] > 4
     assert statistics(other, sure)[0, 4] == 1
     assert statistics(sure, None)[0, 3:].tolist() == [0, 1]
+
+
+def test_a_photo_shows_what_fits_it_as_well_as_the_best_general_texts() -> None:
+    general = torch.nn.functional.normalize(torch.stack([torch.ones(3 * ONE_IN), torch.arange(3.0 * ONE_IN)], 1), dim=1)
+    phrase = general[-3:-2]  # among vertical photos' best three, and the worst of the level ones'
+    interest = Interest(phrase, general)
+    assert interest.shown_by(torch.tensor([[0.0, 1.0], [1.0, 0.0]])).tolist() == [True, False]
+    assert not Interest(general[-4:-3], general).shown_by(torch.tensor([[0.0, 1.0]]))
+    several = Interest(torch.cat([phrase, general[:1]]), general)
+    assert several.shown_by(torch.tensor([[0.0, 1.0], [1.0, 0.0]])).all()
+    assert interest.macs == 2 * (3 * ONE_IN + 1)
 
 
 def test_comments_and_blank_lines_are_no_guide_texts(tmp_path) -> None:

@@ -82,13 +82,13 @@ def test_a_photo_that_stays_pays_for_both_towers(scouted: Encoder) -> None:
     assert last == sum(small) + sum(whole) + gate + 2 * looked
 
 
-def test_a_query_looks_again_through_the_models_own_tower(scouted: Encoder) -> None:
+def test_a_query_looks_again_through_the_models_own_tower_and_the_whole_input(scouted: Encoder) -> None:
     onward, costs = (of(from_map=True) for of in (scouted.ladder.onward, scouted.ladder.costs))
-    scouts = [k for k, exit in enumerate(scouted.modules.exits) if exit.scout]
-    assert np.isfinite(costs[0, scouts[1:]]).all()
-    assert np.isinf(onward[:, scouts]).all()
-    own = [k for k in range(scouted.exits) if k not in scouts]
-    assert (onward[:, own] == costs[:, own]).all()
+    whole = list(scouted.passes[-1].exits.values())
+    before = [k for k in range(scouted.exits) if k not in whole]
+    assert np.isfinite(costs[0, before[1:]]).all()
+    assert np.isinf(onward[:, before]).all()
+    assert (onward[:, whole] == costs[:, whole]).all()
     assert onward[0, -1] == scouted.cost_to(1, scouted.exits, True) / scouted.full_macs
 
 

@@ -57,17 +57,17 @@ class Course:
 
 
 def courses(encoder: Encoder, features: Features, blind: bool = False) -> list[Course]:
-    """The ways through the ladder: one pass before the whole one and then the whole way, or exits along the depth.
+    """The ways through the ladder: exits of one pass before the whole one and then the whole way, or of that alone.
 
-    A pass costs more than its gate can win back when a second one follows, so no course has two of them.
+    Of a pass either all exits are asked, or those from one of them on. A pass costs more than its gate can win back
+    when a second one follows, so no course has two of them before the whole one.
 
     Args: blind: all that p_k shows is 0.
     """
-    depth = tuple(encoder.passes[-1].exits.values())[:-1]
-    coarse = [(k,) for p in encoder.passes[:-1] for k in p.exits.values()]
+    exits = (tuple(k for k in p.exits.values() if k < encoder.exits - 1) for p in encoder.passes)
     seen = [content_distribution(v, encoder.guides, encoder.backbone.sharpness) for v in features.vectors.unbind(1)]
     found = []
-    for open in [*coarse, depth]:
+    for open in (of_pass[first:] for of_pass in exits for first in range(len(of_pass))):
         macs = encoder.exit_macs(open)
         before = [None, *(seen[k] for k in open)]
         found.append(
@@ -77,7 +77,7 @@ def courses(encoder: Encoder, features: Features, blind: bool = False) -> list[C
                 torch.tensor([macs[k] / encoder.full_macs for k in (*open, encoder.exits - 1)]),
             )
         )
-    return [course for course in found if course.open]
+    return found
 
 
 def text_divergence(encoder: Encoder, features: Features) -> Tensor:
