@@ -33,7 +33,8 @@ def test_statistics_tell_a_settled_description_from_a_moving_one() -> None:
 
 
 def test_a_photo_shows_what_fits_it_as_well_as_the_best_general_texts() -> None:
-    general = torch.nn.functional.normalize(torch.stack([torch.ones(3 * ONE_IN), torch.arange(3.0 * ONE_IN)], 1), dim=1)
+    angles = torch.linspace(0, math.pi / 2, 3 * ONE_IN)  # from level to vertical
+    general = torch.stack([angles.cos(), angles.sin()], 1)
     phrase = general[-3:-2]  # among vertical photos' best three, and the worst of the level ones'
     interest = Interest(phrase, general)
     assert interest.shown_by(torch.tensor([[0.0, 1.0], [1.0, 0.0]])).tolist() == [True, False]
