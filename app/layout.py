@@ -107,8 +107,16 @@ def build(context: Context, secret: str) -> gr.Blocks:
                             BUDGET_GRID[0], BUDGET_GRID[-1], DEFAULT_BUDGET, step=0.05, label="Budget", elem_id="budget"
                         )
                         prospect = ours("prospect")
+                        looked_for = gr.Textbox(
+                            label="What people will look for",
+                            info="If you know it, a phrase a line. Photos that show it go deeper than the budget asks.",
+                            lines=2,
+                            max_lines=6,
+                            max_length=5_000,
+                            elem_id="looked-for",
+                        )
                         with gr.Row(elem_id="apply-row"):
-                            apply = gr.Button("Encode again at this budget", variant="primary", elem_id="apply")
+                            apply = gr.Button("Encode again", variant="primary", elem_id="apply")
                             stop_apply = gr.Button("Stop", visible=False, elem_id="stop-apply")
                         applied = ours("applied")
                     with gr.Column(scale=3, min_width=320, elem_id="keep"):
@@ -177,7 +185,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
             part.discard(galleries.discarded, visit, [gallery, *found], **MANY)
         account.show(lambda: gr.update(selected="results"), None, tabs, **MANY)
 
-        gallery.change(galleries.settings, [gallery, visit], [budget, title, public, link, delete], **MANY)
+        gallery.change(galleries.settings, [gallery, visit], [budget, looked_for, title, public, link, delete], **MANY)
         gallery.input(galleries.picked, [gallery, refine, visit], [query, name, browser, *found], **MANY).then(
             galleries.whole, [budget, visit], whole, **MANY
         ).then(compare.shown, visit, [race, sides], **MANY)
@@ -189,7 +197,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
         )
         compare_tab.select(compare.shown, visit, [race, sides], **MANY)
         budget.change(galleries.prospect, [budget, visit], prospect, **LATEST)
-        apply.click(budgets.applied, [budget, visit], [applied, stop_apply], **LONG).then(
+        apply.click(budgets.applied, [budget, looked_for, visit], [applied, stop_apply], **LONG).then(
             galleries.whole, [budget, visit], whole, **MANY
         ).then(search.refreshed, visit, found, **MANY)
         title.submit(galleries.renamed, [title, visit], [gallery, done], **MANY)

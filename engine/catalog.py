@@ -333,19 +333,19 @@ class Catalog:
         Args:
             budget: mean MACs share to aim at; by default the collection's last one.
             on_progress: told after every batch; what it raises stops the run.
-            guides: its owner's guide texts from now on; by default those that it remembers.
+            guides: its owner's guide texts from now on, without phrases for none; by default those that it remembers.
         Returns: photos encoded again as `added`, those that needed nothing as `duplicates`.
         Raises: GalleryMissing, ModelChanged where another program encodes with another model meanwhile.
         """
         collection = self._store.collection(collection_id)
-        guides = guides or guides_of(collection)
+        guides = guides_of(collection) if guides is None else guides
         encoder = self._encoders.by(guides)
         wanted = budget if budget is not None else collection.budget
         aim = BUDGET_GRID[place(wanted if wanted is not None else DEFAULT_BUDGET)]
         self._store.restamp(
             collection_id,
             stamp_of(encoder),
-            None if guides is None else guides.phrases,
+            guides.phrases if guides and guides.phrases else None,
             guides is not None and guides.only,
         )
         return encode_again(self._store, encoder, collection_id, aim, on_progress)
@@ -457,6 +457,7 @@ class Catalog:
             budget=row.budget,
             owner=row.owner,
             link=row.link,
+            guides=guides_of(row),
         )
 
 

@@ -177,7 +177,7 @@ class Encoder:
         if fresh:
             known |= dict(zip(fresh, self.backbone.encode_text(fresh), strict=True))
         found.guides = torch.stack([known[text] for text in texts])
-        found.identity = replace(self.identity, exits=guided_hash(self.identity.exits, texts))
+        found.identity = replace(self.identity, exits=guided_hash(self.identity.exits, texts, looked_for))
         found.looked_for, found._interest = tuple(looked_for), None
         if looked_for:
             phrases = torch.stack([known[text] for text in looked_for])

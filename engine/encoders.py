@@ -39,7 +39,7 @@ class Encoders:
     def by(self, guides: GuideTexts | None) -> "Encoder":
         """The encoder with an owner's guide texts; their embeddings are computed once."""
         encoder = self.general
-        if guides is None:
+        if guides is None or not guides.phrases:
             return encoder
         with self._guiding:
             if guides not in self._guided:

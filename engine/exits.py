@@ -240,9 +240,10 @@ def exits_hash(folder: Path, guide_texts: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def guided_hash(exits: str, guide_texts: Sequence[str]) -> str:
-    """The hash of exits that decide by other guide texts than the general ones; "" where there are none to decide."""
-    return hashlib.sha256("\n".join([exits, *guide_texts]).encode()).hexdigest() if exits else ""
+def guided_hash(exits: str, guide_texts: Sequence[str], looked_for: Sequence[str]) -> str:
+    """The hash of exits that decide by what an owner has said; "" where there are none to decide."""
+    said = "\n".join([exits, *guide_texts, "", *looked_for])
+    return hashlib.sha256(said.encode()).hexdigest() if exits else ""
 
 
 def sight_hash(modules: ExitModules) -> str:

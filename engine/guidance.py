@@ -10,6 +10,7 @@ from engine.errors import EngineError
 
 GUIDE_TEXTS = Path(__file__).parent.parent / "assets" / "guide_texts.txt"
 MOST_PHRASES = 5_000  # of an owner's own; each costs a text encoding once, and a product at every exit of every photo
+MOST_TYPED = 50  # phrases, on the page: of more subjects than that, nearly every photo shows one
 STATISTICS = 5  # how many numbers `statistics` gives per image
 # A photo shows what a phrase says if that fits it as well as the best of so many general guide texts do. Chosen on val
 # among 10, 20, 50 and 100, by how much more the captions that speak of a subject find when its photos go deeper.
@@ -23,8 +24,15 @@ class GuideTextsUnusable(EngineError):
 
 def read_guide_texts(path: Path = GUIDE_TEXTS) -> list[str]:
     """The phrases of a file, one a line; blank lines and lines that start with # are passed over."""
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
+    return _lines(path.read_text(encoding="utf-8"))
+
+
+def typed_guide_texts(text: str) -> list[str]:
+    """The phrases that a gallery's owner has typed, one a line, each one once; raises GuideTextsUnusable."""
+    phrases = list(dict.fromkeys(_lines(text)))
+    if len(phrases) > MOST_TYPED:
+        raise GuideTextsUnusable(f"These are {len(phrases)} phrases; name {MOST_TYPED} at most, one a line.")
+    return phrases
 
 
 def own_guide_texts(path: Path) -> list[str]:
@@ -93,3 +101,8 @@ def statistics(p: Tensor, before: Tensor | None) -> Tensor:
         moved = divergence(p, before)
         changed = (before.argmax(-1) != places[:, 0]).to(p.dtype)
     return torch.stack([top[:, 0], top[:, 0] - top[:, 1], entropy, moved, changed], -1)
+
+
+def _lines(text: str) -> list[str]:
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]

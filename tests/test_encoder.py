@@ -270,6 +270,7 @@ def test_an_owners_guide_texts_describe_and_decide_and_name_another_encoder() ->
     np.testing.assert_allclose(guided.guides, encoder.backbone.encode_text(texts), atol=1e-6)
     assert guided.identity != encoder.identity
     assert guided.identity == encoder.guided_by(texts).identity != encoder.guided_by(texts[:2]).identity
+    assert encoder.guided_by(texts, texts[:1]).identity != guided.identity
     assert [e.exit for e in guided.encode(photos, MIDDLE)] != [e.exit for e in encoder.encode(photos, MIDDLE)]
     assert np.array_equal(guided.encode_to(photos, 2), encoder.encode_to(photos, 2))
     everything = encoder.plans[0].open

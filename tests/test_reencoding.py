@@ -150,3 +150,12 @@ def test_other_guide_texts_are_another_encoder(catalog: Catalog, gallery: int, u
     assert catalog.reencode(gallery, guides=ROSES).added == 5
     assert catalog.ingest(gallery, [upload("b.png", "blue")], guides=ROSES).added == 1
     assert {photo.phrases[0][0][0] for photo in catalog.photos(gallery)} == {"a rose"}
+
+
+def test_guide_texts_that_are_taken_back_leave_the_general_ones(catalog: Catalog, gallery: int) -> None:
+    catalog.reencode(gallery, guides=ROSES)
+    assert catalog.summary(gallery).guides == ROSES
+    assert catalog.reencode(gallery).added == 0, "they are remembered"
+    assert catalog.reencode(gallery, guides=GuideTexts(())).added > 0
+    assert catalog.summary(gallery).guides is None
+    assert catalog.photos(gallery)[0].phrases[0][0][0] == catalog.encoder.guide_texts[0]

@@ -1,4 +1,4 @@
-"""Another budget applied: a gallery's photos are encoded again, batch by batch."""
+"""Another budget, or other guide texts, applied: a gallery's photos are encoded again, batch by batch."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,26 +10,32 @@ from app.context import Context
 from app.views import intake, notes, words
 from app.visit import Visit
 from app.work import Stopped, Waiting
-from engine.catalog import IngestReport, Progress
+from engine.catalog import GuideTexts, IngestReport, Progress
 from engine.errors import EngineError
+from engine.guidance import typed_guide_texts
 
 
 class Budget:
-    """The one knob."""
+    """The one knob, and what people will look for."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def applied(self, budget: float, visit: Visit) -> Iterator[tuple[Any, ...]]:
-        """Apply was pressed. Yields: account of it, stop button."""
+    def applied(self, budget: float, looked_for: str, visit: Visit) -> Iterator[tuple[Any, ...]]:
+        """Apply was pressed. Yields: account of it, stop button.
+
+        Args: looked_for: the owner's guide texts, a phrase a line.
+        """
         context = self._context
         title = f"Encoding again at a budget of {words.percent(budget)}"
         yield intake.encoding(title, None, 0.0, None, context.address), gr.update(visible=True)
         try:
             summary = context.access.recodable(visit.gallery, visit)
+            phrases = tuple(typed_guide_texts(looked_for))
+            guides = GuideTexts(phrases, bool(phrases and summary.guides and summary.guides.only))
             drawing = context.drawing
             began = time.monotonic()
-            events = context.begin("budget", visit, lambda tell: self._encode(summary.id, budget, visit, tell))
+            events = context.begin("budget", visit, lambda tell: self._encode(summary.id, budget, guides, visit, tell))
             now = account = None
             try:
                 for event in events:
@@ -41,7 +47,7 @@ class Budget:
                         seconds = time.monotonic() - began
                         yield intake.encoding(title, event, seconds, drawing, context.address), gr.skip()
                     elif isinstance(event, IngestReport):
-                        account = intake.encoded_again(event, budget)
+                        account = intake.encoded_again(event, budget, len(phrases))
             except Stopped:
                 done = summary.photos - now.total + now.done if now is not None else 0
                 account = notes.said(
@@ -56,7 +62,12 @@ class Budget:
         self._context.stop("budget", visit)
 
     def _encode(
-        self, gallery: int, budget: float, visit: Visit, tell: Callable[[Progress | Waiting], object]
+        self,
+        gallery: int,
+        budget: float,
+        guides: GuideTexts,
+        visit: Visit,
+        tell: Callable[[Progress | Waiting], object],
     ) -> IngestReport:
         with self._context.access.work(visit, tell), self._context.journal.timed("ingest"):
-            return self._context.catalog.reencode(gallery, budget, on_progress=tell)
+            return self._context.catalog.reencode(gallery, budget, tell, guides)

@@ -42,6 +42,7 @@ class Settings(NamedTuple):
     """What a gallery is set to. Drawn when another one is on show only: what is being typed is not written over."""
 
     budget: Any
+    looked_for: Any
     title: Any
     public: Any
     link: Any
@@ -146,6 +147,7 @@ class Galleries:
         own = self._context.access.owns(summary, visit)
         return Settings(
             gr.update(value=summary.budget if summary.budget is not None else DEFAULT_BUDGET),
+            "\n".join(summary.guides.phrases) if summary.guides else "",
             gr.update(value=summary.name, visible=own),
             gr.update(value=summary.link is not None, visible=own),
             depths.address(summary),

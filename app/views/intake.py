@@ -48,10 +48,11 @@ def report(done: IngestReport, gallery: str) -> str:
     return _account(" · ".join(lines), bool(done.added), done.skipped)
 
 
-def encoded_again(done: IngestReport, budget: float) -> str:
-    """What became of a gallery's photos when another budget was applied."""
+def encoded_again(done: IngestReport, budget: float, phrases: int) -> str:
+    """What became of a gallery's photos when another budget was applied, or other phrases of its owner."""
     which = "All other photos are" if done.skipped else "Every photo is"
-    return _account(f"{which} encoded at a budget of {percent(budget)} now.", False, done.skipped)
+    further = " Those that show what people will look for went further." if phrases else ""
+    return _account(f"{which} encoded at a budget of {percent(budget)} now.{further}", False, done.skipped)
 
 
 def stopped(added: int, skipped: Sequence[Skipped], gallery: str) -> str:

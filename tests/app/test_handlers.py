@@ -23,8 +23,9 @@ from app.handlers.photo import Selection
 from app.handlers.search import Found, Search
 from app.pictures import Pictures
 from app.visit import Visit
-from engine.catalog import Catalog, Upload
+from engine.catalog import Catalog, GuideTexts, Upload
 from engine.comparison import Comparison
+from engine.guidance import MOST_TYPED
 from engine.home import home
 from engine.store import GalleryMissing, PhotoMissing, Store
 from engine.visitors import TooMuch, Visitors
@@ -499,22 +500,36 @@ class TestCompare:
 
 class TestBudget:
     def test_another_budget_is_applied(self, context: Context, catalog: Catalog, holidays: int) -> None:
-        *_, (account, stop) = Budget(context).applied(1.0, Visit(gallery=holidays))
+        *_, (account, stop) = Budget(context).applied(1.0, "", Visit(gallery=holidays))
         assert "at a budget of 100 % now" in account
         assert not stop["visible"]
         assert catalog.summary(holidays).exits == (0, 0, 2)
+
+    def test_what_people_will_look_for_is_remembered_until_it_is_taken_back(
+        self, context: Context, galleries: Galleries, catalog: Catalog, holidays: int
+    ) -> None:
+        visit = Visit(gallery=holidays)
+        account, _ = last(Budget(context).applied(0.75, " a kite \n\n# sky\na kite\na boat", visit))
+        assert "show what people will look for went further" in account
+        assert catalog.summary(holidays).guides == GuideTexts(("a kite", "a boat"))
+        assert galleries.settings(holidays, visit).looked_for == "a kite\na boat"
+        many = "\n".join(map(str, range(MOST_TYPED + 1)))
+        assert f"name {MOST_TYPED} at most" in last(Budget(context).applied(0.75, many, visit))[0]
+        assert "went further" not in last(Budget(context).applied(0.75, "", visit))[0]
+        assert catalog.summary(holidays).guides is None
+        assert galleries.settings(holidays, visit).looked_for == ""
 
     def test_a_photo_whose_kept_picture_is_gone_is_named(
         self, context: Context, catalog: Catalog, holidays: int
     ) -> None:
         gone = catalog.photos(holidays)[0]
         catalog.picture_path(gone.content_hash).unlink()
-        account, _ = last(Budget(context).applied(1.0, Visit(gallery=holidays)))
+        account, _ = last(Budget(context).applied(1.0, "", Visit(gallery=holidays)))
         assert "All other photos are" in account
         assert f"{gone.file}</span><span>its kept picture is gone" in account
 
     def test_a_gallery_that_is_gone_is_a_sentence(self, context: Context) -> None:
-        assert "That did not work" in last(Budget(context).applied(0.5, Visit(gallery=999)))[0]
+        assert "That did not work" in last(Budget(context).applied(0.5, "", Visit(gallery=999)))[0]
 
     def test_apply_that_is_refused_leaves_the_one_before_it_its_button(
         self, context: Context, holidays: int, monkeypatch: pytest.MonkeyPatch
@@ -524,11 +539,11 @@ class TestBudget:
 
         budget, visit = Budget(context), Visit(gallery=holidays)
         with context.access.work(visit), context.access.work(visit):  # all others wait in line
-            applying = budget.applied(1.0, visit)
+            applying = budget.applied(1.0, "", visit)
             next(applying)
             next(applying)
             monkeypatch.setattr(budget, "_encode", refuse)
-            account, stop = last(budget.applied(0.5, visit))
+            account, stop = last(budget.applied(0.5, "", visit))
             assert "One at a time." in account
             assert stop["visible"], "what is under way can still be stopped"
             budget.stopped(visit)
