@@ -22,7 +22,7 @@ from app.pictures import Pictures
 from app.theme import theme
 from app.transfers import Transfers
 from app.uploads import DAY
-from app.views import notes
+from app.views import head, notes
 from app.visit import Visit
 from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.query import LONGEST
@@ -61,7 +61,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
                 choices=[], label="Gallery", show_label=False, container=False, interactive=True, elem_id="gallery"
             )
             headline = ours("headline")
-            tools = ours("tools", '<button type="button" data-event="present">Present</button>')
+            tools = ours("tools", f'<button type="button" data-event="present">Present</button>{head.KEY}')
         with gr.Row(elem_id="ask"):
             query = gr.Textbox(
                 placeholder="What are you looking for?   2:dog + beach - people",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.errors import EngineError
 from engine.progress import ProgressLine
 
@@ -50,15 +51,20 @@ cli = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",  # paragraphs of help are wrapped to the terminal, not where the source breaks
     pretty_exceptions_enable=False,
-    help="Text-to-image search that pays only for the encoder depth a photo needs.",
+    help="Text-to-image search whose image encoder stops early, and goes on where a query asks.",
     epilog="Data lives in the folder named by TGEM_HOME, by default the user data folder of this system.",
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, for programs.")]
 
 Data = typer.Option(help="Folder with captions.jsonl (file, captions, split) and images/.")
-Budget = typer.Option(min=0.2, max=1.0, help="Mean share of the full encoder's work to spend on a photo.")
-Guides = typer.Option(help="File with what people will look for, a phrase a line; it guides how far each photo goes.")
+Budget = typer.Option(
+    min=BUDGET_GRID[0],
+    max=BUDGET_GRID[-1],
+    help="Mean share of the full encoder's work to spend on a photo, to the nearest twentieth.",
+    show_default=f"the gallery's last, or else {DEFAULT_BUDGET}",
+)
+Guides = typer.Option(help="File with what people will look for, a phrase a line: photos that show it go deeper.")
 Only = typer.Option("--only", help="Use these guide texts in place of the general ones, not beside them.")
 Model = typer.Option(
     envvar="TGEM_MODEL",
@@ -312,6 +318,10 @@ def fit(
     from engine.sources import named
 
     name = named(model, random_weights)
+    if photos is not None and name is None and out is None:
+        raise typer.BadParameter(
+            "the shipped model has exits of its own; name a --model, or --out for others beside it."
+        )
     if data is not None:
         from engine.training.fitting import fit as fit_exits
 

@@ -20,11 +20,12 @@ def plot(table: dict[str, Any]) -> str:
     def at(share: float, speed: float) -> tuple[float, float]:
         return LEFT + share * across, TOP + up * (1 - speed / top)
 
+    where = f"{escape(table['device'])}, {table['threads']} threads, {table['precision']}"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {HIGH}" font-family="sans-serif" font-size="13">',
         f'<rect width="{WIDE}" height="{HIGH}" fill="white"/>',
         f'<text x="{LEFT}" y="24" font-size="16">Speed at each depth, as a multiple of full depth</text>',
-        f'<text x="{LEFT}" y="42" fill="#666">{escape(table["device"])}, {table["threads"]} threads, float32</text>',
+        f'<text x="{LEFT}" y="42" fill="#666">{where}</text>',
     ]
     for tick in range(int(top) + 1):
         x, y = at(0, tick)

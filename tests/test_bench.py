@@ -83,7 +83,7 @@ def test_a_promise_is_kept_where_speed_grows_as_macs_shrink() -> None:
 
 
 def test_the_plot_is_well_formed_and_names_every_model() -> None:
-    picture = plot({"device": "cpu (A & B)", "threads": 2, "rows": ROWS})
+    picture = plot({"device": "cpu (A & B)", "threads": 2, "precision": "bfloat16", "rows": ROWS})
     texts = [element.text for element in ET.fromstring(picture).iter() if element.tag.endswith("text")]
     assert "m, batch 8" in texts
     assert "m <x>, batch 1" in texts

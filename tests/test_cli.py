@@ -242,6 +242,12 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(run: Run, words: tuple[str, .
     assert result.stderr.count("\n") == 1
 
 
+def test_the_shipped_models_exits_are_not_written_over_by_a_fit_on_photos(run: Run, photos: Path):
+    result = run("fit", "--photos", photos)
+    assert result.exit_code == 2
+    assert "has exits of its own" in result.stderr
+
+
 @pytest.mark.parametrize("content", [None, b"no JSON", b"\xff", b"[]", b'{"rows": []}'])
 def test_what_is_no_evaluation_is_not_reported_on(run: Run, tmp_path: Path, content: bytes | None):
     results = tmp_path / "results.json"

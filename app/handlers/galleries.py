@@ -26,7 +26,9 @@ GALLERY = "Gallery"  # the title of its tab
 FIRST_START = "Encoding the demo gallery"
 LATER_START = "Loading the encoder"
 LATER_START_NOTE = "The demo gallery is stored already: the first answer comes in a few seconds."
-FIRST_START_NOTE = "Once only: later starts reuse what is stored. Each photo leaves the encoder as soon as it can."
+FIRST_START_NOTE = (
+    "Once only: later starts reuse what is stored. Each photo leaves the encoder where its gates let it go."
+)
 
 
 class Whole(NamedTuple):

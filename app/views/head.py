@@ -60,6 +60,20 @@ def bar(status: str = "", links: str = "", share: str = "", own: bool = False) -
 LOOKING_AGAIN = '<span class="busy">Looking again at photos whose place is in doubt …</span>'
 
 
+# What stands behind the question mark.
+KEY = (
+    '<details class="key"><summary aria-label="How to read this page" title="How to read this page">?</summary><div>'
+    "<p><b>Filled is work that was done</b> to take a photo in, hollow is work that was saved.</p>"
+    "<p>A strip is the image encoder from its first stage to its last, each as wide as its share of the work. It may "
+    "run several times over one photo, over a small picture first: every run is a strip of its own.</p>"
+    "<p>An <b>exit</b> is a place where a photo may leave. They are numbered through all runs, the last one the "
+    "encoder’s own end; those that a gallery’s budget does not ask are not drawn. At each of the others a <b>gate</b> "
+    "says how probably the photo has shown enough: it leaves from .50 on.</p>"
+    "<p><b>Saved</b> is the share of the full encoder’s multiply-accumulates that were not done. <b>Similarity</b> is "
+    "how well a photo fits the words; it is to be compared within one search.</p>"
+    "<p>A search answers at once from what is known, then runs a few photos deeper whose place is in doubt, and moves "
+    "them. What that finds is kept.</p></div></details>"
+)
 FIRST_ANSWER = "Answered from what is indexed: no photo was looked at again."
 UNASKED = "The gallery’s photos, in the order they came."
 PICTURED = " Your picture took one full encoding, which this gallery’s account counts."
@@ -71,7 +85,7 @@ def refined(found: Refinement, deepened: Sequence[Deepened]) -> str:
     Args: deepened: with their ranks among all photos on show.
     """
     if not deepened:
-        return "No photo was looked at again: the top is settled, or the gallery has spent what that may cost."
+        return "No photo was looked at again: the top is settled, or the gallery has spent all that looks may cost."
     encodings = found.macs / found.full_macs if found.full_macs else 0.0
     moved = sum(photo.rank_before != photo.rank_after for photo in deepened)
     changed = "none moved" if not moved else f"{moved} moved"
