@@ -9,7 +9,7 @@ from engine.errors import EngineError
 
 Row = dict[str, Any]
 
-DEEPEST = 0.6  # MACs share of an index above which its queries are not drawn
+DEEPEST = 0.65  # MACs share of an index above which its queries are not drawn
 START, END = "<!-- written by python -m engine report -->", "<!-- end of what is written -->"
 KEPT = (0.97, 0.98, 0.99, 0.995)  # of full depth's R@10, whose price a query is asked for
 RANKED = {  # rows of one index, whose best photos go to full depth in the ranking's order or by a schedule
@@ -61,7 +61,8 @@ def markdown(table: Row) -> str:
     head = ["| | MACs share | text to image, R@1 / 5 / 10 | image to text, R@1 / 5 / 10 |", "| --- | --- | --- | --- |"]
     lines = [
         f"{table['images']:,} photos, {table['captions']:,} captions of {table['data']} {table['split']}. MACs are "
-        "counted from what ran, readouts and gates included, as a share of the bare full encoder's.",
+        "counted from what ran, readouts and gates included, as a share of the bare full encoder's. R@k is the share of "
+        "texts (of photos, from image to text) whose own photo (or one of whose texts) is among the first k.",
         "",
         *head,
         _line("full depth", full),
@@ -77,8 +78,10 @@ def markdown(table: Row) -> str:
     if deepened:
         lines += [
             "",
-            "With queries that look again, each from the untouched index; kept is the share of full depth's recall, "
-            "costs are in full encodings a query, the reading of its candidates included:",
+            "With queries that look again, each from the untouched index; a look is worth so many wrong places mended "
+            "per full encoding, or it is not taken; kept is the share of full depth's recall, overlap@10 the share of "
+            "full depth's first ten among the first ten; costs are in full encodings a query, the reading of its "
+            "candidates included:",
             "",
             *DEEP_HEAD,
             *(_deep_line(row, full) for row in deepened),
