@@ -61,8 +61,8 @@ def markdown(table: Row) -> str:
     head = ["| | MACs share | text to image, R@1 / 5 / 10 | image to text, R@1 / 5 / 10 |", "| --- | --- | --- | --- |"]
     lines = [
         f"{table['images']:,} photos, {table['captions']:,} captions of {table['data']} {table['split']}. MACs are "
-        "counted from what ran, readouts and gates included, as a share of the bare full encoder's. R@k is the share of "
-        "texts (of photos, from image to text) whose own photo (or one of whose texts) is among the first k.",
+        "counted from what ran, readouts and gates included, as a share of the bare full encoder's. R@k is the share "
+        "of texts (of photos, from image to text) whose own photo (or one of whose texts) is among the first k.",
         "",
         *head,
         _line("full depth", full),
