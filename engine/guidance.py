@@ -13,8 +13,9 @@ MOST_PHRASES = 5_000  # of an owner's own; each costs a text encoding once, and 
 MOST_TYPED = 50  # phrases, on the page: of more subjects than that, nearly every photo shows one
 STATISTICS = 5  # how many numbers `statistics` gives per image
 # A photo shows what a phrase says if that fits it as well as the best of so many general guide texts do. Chosen on val
-# among 10, 20, 50 and 100, by how much more the captions that speak of a subject find when its photos go deeper.
-ONE_IN = 50
+# among 10, 20, 35, 50 and 100: where the captions that speak of a subject find most beyond what they find when as many
+# photos go deeper at random.
+ONE_IN = 20
 ROUNDING = 1e-6  # of a cosine: a phrase may be the very general one that it is held against
 
 
