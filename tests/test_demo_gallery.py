@@ -43,6 +43,16 @@ def test_a_budget_with_something_to_spare_sends_some_photos_on(encoder: Encoder,
     assert len({e.exit for e in encodings}) > 1
 
 
+def test_what_people_will_look_for_goes_deeper(encoder: Encoder, photos: dict[str, np.ndarray]) -> None:
+    guided = encoder.guided_by((*encoder.guide_texts, "flowers"), ("flowers",))
+    wanted = {"blue-forget-me-nots.jpg", "dahlia-flower.jpg"}
+    pixels = np.stack(list(photos.values()))
+    before, after = encoder.encode(pixels), guided.encode(pixels)
+    deeper = {name for name, then, now in zip(photos, before, after, strict=True) if now.exit > then.exit}
+    assert wanted <= deeper
+    assert len(deeper) < len(photos) / 5
+
+
 @pytest.mark.parametrize("scouted", [False, True])
 def test_bfloat16_ranks_as_float32_does(photos: dict[str, np.ndarray], scouted: bool) -> None:
     plain, quick = load_encoder(precision="float32"), load_encoder(precision="bfloat16")

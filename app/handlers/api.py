@@ -80,7 +80,7 @@ class Api:
         """Encode a photo, or all photos in a ZIP or tar archive, and keep them in a gallery.
 
         Args:
-            file: a picture or an archive, at most 200 MB.
+            file: a picture of 50 MB at most, or an archive of 200 MB.
             gallery: its name; a new name makes a new gallery.
             visitor: on a public host, the token that an earlier call gave; empty to begin as a new visitor.
         Returns: gallery, added, duplicates, skipped (file and reason of each), macs_share (mean, of those added) and
