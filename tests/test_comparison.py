@@ -1,3 +1,5 @@
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -7,7 +9,8 @@ from engine.catalog import Catalog, Upload
 from engine.comparison import Comparison, FullRun, NothingToCompare, ranking
 from engine.race import BATCH, ROUNDS, Lap, race
 from engine.store import Store
-from tests.conftest import FakeEncoder
+from engine.turns import ANSWER, ENCODE, LOOK_AGAIN, TURNS
+from tests.conftest import FakeEncoder, FakeEncoding
 
 MakeUpload = Callable[..., Upload]
 
@@ -35,6 +38,38 @@ def test_every_batch_runs_both_ways_as_often_and_once_to_warm_up(fake_encoder: F
     assert measured.full_per_second > 0
     assert measured.speedup == measured.early_per_second / measured.full_per_second
     assert vectors.shape == (3, 3)
+
+
+class TurnTaker(FakeEncoder):
+    """Waits its turn and lets others pass as the real one does."""
+
+    def encode(self, pixels: np.ndarray, budget: float = 0.75) -> list[FakeEncoding]:
+        with TURNS.turn(ENCODE):
+            TURNS.give_way()
+            return super().encode(pixels, budget)
+
+    def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
+        with TURNS.turn(LOOK_AGAIN):
+            TURNS.give_way()
+            return super().encode_to(pixels, exit)
+
+
+@pytest.mark.parametrize("patience", [ANSWER, ENCODE])
+def test_what_others_compute_meanwhile_is_on_neither_clock(patience: float) -> None:
+    over = threading.Event()
+
+    def compute() -> None:
+        while not over.is_set():
+            with TURNS.turn(patience):
+                time.sleep(0.2)
+
+    other = threading.Thread(target=compute, daemon=True)
+    other.start()
+    measured, _ = race(TurnTaker(), iter([np.zeros((1, 3, 8, 8), np.uint8)]), 1, 0.6)
+    over.set()
+    other.join(5)
+    assert measured.full_per_second > 10
+    assert measured.early_per_second > 10
 
 
 def test_a_race_is_kept_with_its_date(comparison: Comparison, gallery: int, store: Store, catalog: Catalog) -> None:
