@@ -47,9 +47,8 @@ class Comparison:
 
         Raises: GalleryMissing, ModelChanged, NothingToCompare, and what `on_lap` raises.
         """
-        catalog, encoder = self._catalog, self._catalog.encoder
-        catalog.require_model(collection_id)
-        photos = catalog.photos(collection_id, limit=MOST)
+        encoder = self._catalog.encoder_of(collection_id)
+        photos = self._catalog.photos(collection_id, limit=MOST)
         if not photos:
             raise NothingToCompare("This gallery has no photos to compare with; add some first.")
         measured, vectors = race(encoder, self._batches(photos), len(photos), photos[-1].budget, on_lap)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from engine.catalog import Catalog, Upload
+from engine.catalog import Catalog, GuideTexts, Upload
 from engine.comparison import Comparison, FullRun, NothingToCompare, ranking
 from engine.race import BATCH, ROUNDS, Lap, race
 from engine.store import Store
@@ -79,6 +79,23 @@ def test_a_race_is_kept_with_its_date(comparison: Comparison, gallery: int, stor
     assert Comparison(store, catalog).last(gallery) == second
     catalog.remove(gallery)
     assert comparison.last(gallery) is None
+
+
+def test_a_gallery_with_guide_texts_of_its_own_races_by_them(
+    store: Store, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = Catalog(store, FakeEncoder)
+    gallery = catalog.open_collection("roses")
+    catalog.ingest(gallery, [upload("r.png", "red")], guides=GuideTexts(("a rose",)))
+    raced: list[tuple[str, ...]] = []
+
+    def encode(self: FakeEncoder, pixels: np.ndarray, budget: float) -> list[FakeEncoding]:
+        raced.append(self.looked_for)
+        return [self._encode_one(picture, budget) for picture in pixels]
+
+    monkeypatch.setattr(FakeEncoder, "encode", encode)
+    Comparison(store, catalog).race(gallery)
+    assert raced == [("a rose",)] * (ROUNDS + 1)
 
 
 def test_full_depth_embeddings_stay_beside_the_gallerys_account(
