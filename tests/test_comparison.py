@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.catalog import Catalog, GuideTexts, Upload
-from engine.comparison import Comparison, FullRun, NothingToCompare, ranking
+from engine.comparison import Comparison, FullRun, NoFairRace, NothingToCompare, ranking
 from engine.race import BATCH, ROUNDS, Lap, race
 from engine.store import Store
 from engine.turns import ANSWER, ENCODE, LOOK_AGAIN, TURNS
@@ -152,6 +152,15 @@ def test_a_race_can_be_stopped_and_leaves_nothing(comparison: Comparison, galler
 def test_an_empty_gallery_has_nothing_to_race(comparison: Comparison, catalog: Catalog) -> None:
     with pytest.raises(NothingToCompare, match="add some first"):
         comparison.race(catalog.open_collection("empty"))
+
+
+def test_where_a_gpu_is_lent_to_one_side_alone_there_is_no_race(
+    comparison: Comparison, gallery: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    with pytest.raises(NoFairRace, match="a machine of your own"):
+        comparison.race(gallery)
+    assert comparison.last(gallery) is None
 
 
 def test_photos_race_in_batches(comparison: Comparison, catalog: Catalog, upload: MakeUpload) -> None:
