@@ -175,7 +175,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
         alike = panel.alike(search.alike, [refine, visit], [query, *found], **MANY)
         grid.more(search.more, visit, grid, **MANY)
         for event in (asked, again, pictured, alike):
-            event.then(compare.shown, visit, [race, sides], **MANY)
+            event.then(compare.stirred, visit, [race, sides], **MANY)
             event.then(galleries.stirred, [budget, visit], whole, **MANY)
 
         gr.on([grid.select, account.select, histogram.select, applied.select], selection.selected, visit, panel, **MANY)
@@ -188,7 +188,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
         gallery.change(galleries.settings, [gallery, visit], [budget, looked_for, title, public, link, delete], **MANY)
         gallery.input(galleries.picked, [gallery, refine, visit], [query, name, browser, *found], **MANY).then(
             galleries.whole, [budget, visit], whole, **MANY
-        ).then(compare.shown, visit, [race, sides], **MANY)
+        ).then(compare.stirred, visit, [race, sides], **MANY)
         gallery_tab.select(galleries.whole, [budget, visit], whole, **MANY).then(
             fitting.offered, visit, [offer, fit], **MANY
         )

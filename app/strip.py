@@ -5,7 +5,7 @@ photo's draws every stage. Each pass of the scout, or over another input size, i
 photo's budget left out is not drawn.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -55,9 +55,17 @@ class Drawing:
         stages = [stage for stage in self.stages if stage.run == self.stages[-1].run]
         return Course(stages, [True] * len(stages))
 
-    def courses(self, budget: float | None, exits: int) -> "list[Course]":
-        """The ways of photos that leave at each exit at a budget."""
-        return [course(self.stages, self.open(budget), exit, exit) for exit in range(1, exits + 1)]
+    def courses(self, budget: float | None, standing: Sequence[int]) -> "list[Course]":
+        """The ways of photos that leave at each exit at a budget, over the stages of all of them.
+
+        Args: standing: (K,) photos at each exit. Where a re-encoding was stopped, some stand at exits that the budget
+            does not ask; their passes are drawn, too, and count as run by those photos alone.
+        """
+        open, last = self.open(budget), len(standing)
+        found = [k for k, photos in enumerate(standing) if photos]
+        shown = course(self.stages, {*open, *found}, last, last).stages
+        ways = [_ran(course(self.stages, open, exit, exit)) for exit in range(1, last + 1)]
+        return [Course(shown, [(stage.name, stage.run) in ran for stage in shown]) for ran in ways]
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,7 @@ class Course:
         return {s.exit for s, ran in zip(self.stages, self.ran, strict=True) if ran and s.exit is not None}
 
 
-def course(stages: "Sequence[Stage]", open: Sequence[int], left: int, exit: int) -> Course:
+def course(stages: "Sequence[Stage]", open: Collection[int], left: int, exit: int) -> Course:
     """The way to an exit (1-based): through the passes that are asked up to one, then on or anew to the other."""
     place = {stage.exit: index for index, stage in enumerate(stages) if stage.exit is not None}
     last = max(place)
@@ -130,16 +138,15 @@ def survival(ways: Sequence[Course], exits: Sequence[int], label: str) -> str:
     """A gallery's strip: each stage filled up to the share of photos that ran it.
 
     Args:
-        ways: of photos that leave at each exit.
+        ways: of photos that leave at each exit, as `Drawing.courses` gives them.
         exits: (K,) photos that left at each exit.
     """
     photos = sum(exits) or 1
     stages = ways[-1].stages
     shares = [0.0] * len(stages)
     for way, count in zip(ways, exits, strict=True):
-        ran = _ran(way)
-        for index, stage in enumerate(stages):
-            shares[index] += count / photos * ((stage.name, stage.run) in ran)
+        for index, ran in enumerate(way.ran):
+            shares[index] += count / photos * ran
     pieces = [Piece(stage.macs, min(share, 1.0), stage.run) for stage, share in zip(stages, shares, strict=True)]
     return _strip(pieces, "strip survival", label)
 

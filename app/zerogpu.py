@@ -5,12 +5,17 @@ is copied from there, so feature maps stay behind and a photo that a query sends
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import numpy as np
+from engine.encoders import GUIDED_KEPT
 
 if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
     from engine.batch import Encoding
     from engine.encoder import Encoder
 
@@ -19,15 +24,30 @@ SECONDS = 60  # that a batch may take of the GPU, loading it there included
 _encoder: "Encoder | None" = None
 
 
-def encode_lent(pixels: np.ndarray, budget: float) -> "list[Encoding]":
-    """What `Encoder.encode` gives, less the feature maps, from the GPU that is lent to this call."""
+def encode_lent(
+    pixels: "np.ndarray | Tensor", budget: float, texts: Sequence[str], looked_for: Sequence[str]
+) -> "list[Encoding]":
+    """What `Encoder.encode` gives, less the feature maps, from the GPU that is lent to this call.
+
+    Args: texts, looked_for: the guide texts, as `Encoder.guided_by` takes them; that process makes its own of them.
+    """
     import torch
 
     from engine.encoder import Encoder
 
     assert _encoder is not None  # `borrow_for` comes before the first batch
     _encoder.to(torch.device("cuda"))
-    return [replace(encoding, map=None) for encoding in Encoder.encode(_encoder, pixels, budget)]
+    guided = _guided(tuple(texts), tuple(looked_for))
+    return [replace(encoding, map=None) for encoding in Encoder.encode(guided, pixels, budget)]
+
+
+@lru_cache(GUIDED_KEPT)
+def _guided(texts: tuple[str, ...], looked_for: tuple[str, ...]) -> "Encoder":
+    """The encoder, moved already, with a gallery's guide texts."""
+    assert _encoder is not None
+    if (texts, looked_for) == (_encoder.guide_texts, _encoder.looked_for):
+        return _encoder
+    return _encoder.guided_by(texts, looked_for)
 
 
 if os.environ.get("SPACES_ZERO_GPU"):
@@ -37,11 +57,18 @@ if os.environ.get("SPACES_ZERO_GPU"):
 
 
 def borrow_for(encoder: "Encoder") -> "Encoder":
-    """The same encoder, whose batches are encoded on a lent GPU where this is a ZeroGPU Space."""
+    """The same encoder, whose batches are encoded on a lent GPU where this is a ZeroGPU Space; so are its copies'."""
     global _encoder
     if os.environ.get("SPACES_ZERO_GPU"):
         from engine.budget import DEFAULT_BUDGET
+        from engine.encoder import Encoder
+
+        class Borrowing(Encoder):
+            """Asks for a GPU batch by batch, each time with the guide texts that it has itself."""
+
+            def encode(self, pixels: "np.ndarray | Tensor", budget: float = DEFAULT_BUDGET) -> "list[Encoding]":
+                return encode_lent(pixels, budget, self.guide_texts, self.looked_for)
 
         _encoder = encoder
-        setattr(encoder, "encode", lambda pixels, budget=DEFAULT_BUDGET: encode_lent(pixels, budget))  # noqa: B010
+        encoder.__class__ = Borrowing
     return encoder

@@ -99,6 +99,13 @@ class Catalog:
         """The encoder, loaded at the first call."""
         return self._encoders.general
 
+    def encoder_of(self, collection_id: int) -> "Encoder":
+        """The encoder that a collection's photos went through, with its owner's guide texts where it has some.
+
+        Raises: GalleryMissing, or ModelChanged where it was encoded with another model than the present.
+        """
+        return self._encoders.of(self._store.collection(collection_id))
+
     def open_collection(self, name: str, kind: Kind = "gallery", owner: str | None = None) -> int:
         """The id of the collection of that name, kind and owner, made if there is none."""
         return self._store.open_collection(name, kind, owner)
@@ -156,7 +163,7 @@ class Catalog:
 
     def require_model(self, collection_id: int) -> None:
         """Raise GalleryMissing, or ModelChanged where a collection was encoded with another model than the present."""
-        self._encoders.of(self._store.collection(collection_id))
+        self.encoder_of(collection_id)
 
     def photo(self, photo_id: int) -> Photo:
         """One photo; raises PhotoMissing."""
@@ -234,7 +241,7 @@ class Catalog:
             k, offset: how many, after how many better ones.
         Raises: GalleryMissing, ModelChanged.
         """
-        encoder = self._encoders.of(self._store.collection(collection_id))
+        encoder = self.encoder_of(collection_id)
         vector = _vector(encoder, query)
         if vector is None:
             return []
@@ -245,7 +252,7 @@ class Catalog:
 
         Raises: GalleryMissing, ModelChanged.
         """
-        encoder = self._encoders.of(self._store.collection(collection_id))
+        encoder = self.encoder_of(collection_id)
         vector = _vector(encoder, query)
         if vector is None:
             return []
@@ -259,7 +266,7 @@ class Catalog:
         Raises: GalleryMissing, ModelChanged.
         """
         began = time.perf_counter()
-        encoder = self._encoders.of(self._store.collection(collection_id))
+        encoder = self.encoder_of(collection_id)
         vector = _vector(encoder, query)
         if vector is None:
             return Refinement([], (), 0, encoder.full_macs, time.perf_counter() - began)
@@ -409,7 +416,7 @@ class Catalog:
 
         Raises: GalleryMissing, ModelChanged.
         """
-        encoder = self._encoders.of(self._store.collection(collection_id))
+        encoder = self.encoder_of(collection_id)
         return self._outlooks.of(collection_id, encoder, budget)
 
     def _vector(self, collection_id: int, photo_id: int) -> np.ndarray:

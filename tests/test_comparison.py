@@ -1,13 +1,16 @@
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
-from engine.catalog import Catalog, Upload
-from engine.comparison import Comparison, FullRun, NothingToCompare, ranking
+from engine.catalog import Catalog, GuideTexts, Upload
+from engine.comparison import Comparison, FullRun, NoFairRace, NothingToCompare, ranking
 from engine.race import BATCH, ROUNDS, Lap, race
 from engine.store import Store
-from tests.conftest import FakeEncoder
+from engine.turns import ANSWER, ENCODE, LOOK_AGAIN, TURNS
+from tests.conftest import FakeEncoder, FakeEncoding
 
 MakeUpload = Callable[..., Upload]
 
@@ -37,6 +40,38 @@ def test_every_batch_runs_both_ways_as_often_and_once_to_warm_up(fake_encoder: F
     assert vectors.shape == (3, 3)
 
 
+class TurnTaker(FakeEncoder):
+    """Waits its turn and lets others pass as the real one does."""
+
+    def encode(self, pixels: np.ndarray, budget: float = 0.75) -> list[FakeEncoding]:
+        with TURNS.turn(ENCODE):
+            TURNS.give_way()
+            return super().encode(pixels, budget)
+
+    def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
+        with TURNS.turn(LOOK_AGAIN):
+            TURNS.give_way()
+            return super().encode_to(pixels, exit)
+
+
+@pytest.mark.parametrize("patience", [ANSWER, ENCODE])
+def test_what_others_compute_meanwhile_is_on_neither_clock(patience: float) -> None:
+    over = threading.Event()
+
+    def compute() -> None:
+        while not over.is_set():
+            with TURNS.turn(patience):
+                time.sleep(0.2)
+
+    other = threading.Thread(target=compute, daemon=True)
+    other.start()
+    measured, _ = race(TurnTaker(), iter([np.zeros((1, 3, 8, 8), np.uint8)]), 1, 0.6)
+    over.set()
+    other.join(5)
+    assert measured.full_per_second > 10
+    assert measured.early_per_second > 10
+
+
 def test_a_race_is_kept_with_its_date(comparison: Comparison, gallery: int, store: Store, catalog: Catalog) -> None:
     assert comparison.last(gallery) is None
     first, second = comparison.race(gallery), comparison.race(gallery)
@@ -44,6 +79,23 @@ def test_a_race_is_kept_with_its_date(comparison: Comparison, gallery: int, stor
     assert Comparison(store, catalog).last(gallery) == second
     catalog.remove(gallery)
     assert comparison.last(gallery) is None
+
+
+def test_a_gallery_with_guide_texts_of_its_own_races_by_them(
+    store: Store, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = Catalog(store, FakeEncoder)
+    gallery = catalog.open_collection("roses")
+    catalog.ingest(gallery, [upload("r.png", "red")], guides=GuideTexts(("a rose",)))
+    raced: list[tuple[str, ...]] = []
+
+    def encode(self: FakeEncoder, pixels: np.ndarray, budget: float) -> list[FakeEncoding]:
+        raced.append(self.looked_for)
+        return [self._encode_one(picture, budget) for picture in pixels]
+
+    monkeypatch.setattr(FakeEncoder, "encode", encode)
+    Comparison(store, catalog).race(gallery)
+    assert raced == [("a rose",)] * (ROUNDS + 1)
 
 
 def test_full_depth_embeddings_stay_beside_the_gallerys_account(
@@ -100,6 +152,15 @@ def test_a_race_can_be_stopped_and_leaves_nothing(comparison: Comparison, galler
 def test_an_empty_gallery_has_nothing_to_race(comparison: Comparison, catalog: Catalog) -> None:
     with pytest.raises(NothingToCompare, match="add some first"):
         comparison.race(catalog.open_collection("empty"))
+
+
+def test_where_a_gpu_is_lent_to_one_side_alone_there_is_no_race(
+    comparison: Comparison, gallery: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    with pytest.raises(NoFairRace, match="a machine of your own"):
+        comparison.race(gallery)
+    assert comparison.last(gallery) is None
 
 
 def test_photos_race_in_batches(comparison: Comparison, catalog: Catalog, upload: MakeUpload) -> None:

@@ -6,13 +6,14 @@ from typing import Any
 import gradio as gr
 
 from app.context import Context
+from app.handlers.search import COMPARE
 from app.views import comparison as views
 from app.views import notes, present, words
 from app.visit import Visit
 from app.work import Stopped, Waiting
 from engine.agreement import Agreement, agreement
-from engine.catalog import Photo
-from engine.comparison import ranking
+from engine.catalog import GallerySummary, Photo, PhotoMissing
+from engine.comparison import FullRun, ranking
 from engine.errors import EngineError
 from engine.race import MOST, Lap, Race
 
@@ -26,16 +27,20 @@ class Compare:
         self._context = context
 
     def shown(self, visit: Visit) -> tuple[Any, Any]:
-        """The tab was opened, or another query asked. Returns: race, both rankings."""
+        """The tab was opened, or what it shows has changed. Returns: race, both rankings."""
         context = self._context
         try:
             summary = context.access.gallery(visit.gallery, visit)
             if not summary.photos:
                 return notes.note("Nothing to compare yet", "Add photos first; then both encoders can race."), ""
             with context.access.turn(visit):
-                return views.race_result(context.comparison.last(summary.id)), self._sides(visit, summary.photos)
+                return views.race_result(context.comparison.last(summary.id)), self._sides(visit, summary)
         except EngineError as error:
             return context.problem(error), ""
+
+    def stirred(self, visit: Visit) -> tuple[Any, Any]:
+        """Another query was asked, or another gallery picked: drawn anew if the tab is open. Returns: as `shown`."""
+        return self.shown(visit) if visit.tab == COMPARE else (gr.skip(), gr.skip())
 
     def raced(self, visit: Visit) -> Iterator[tuple[Any, Any, Any, Any]]:
         """Race was pressed. Yields: race, both rankings, race button, stop button."""
@@ -72,46 +77,41 @@ class Compare:
             query = visit.query
             with context.access.turn(visit):
                 context.catalog.require_model(summary.id)
-                found, ends = self._agreement(visit), self._ends(visit)
+                found = self._agreement(visit, summary, context.comparison.full_run(summary.id))
+                ends = self._ends(summary)
             return present.present(summary, context.drawing, last, found, query, ends, context.address)
         except EngineError as error:
             return context.problem(error)
 
-    def _sides(self, visit: Visit, photos: int) -> str:
+    def _sides(self, visit: Visit, summary: GallerySummary) -> str:
         context = self._context
-        assert visit.gallery is not None
-        run = context.comparison.full_run(visit.gallery)
+        run = context.comparison.full_run(summary.id)
         if run is None:
-            return views.invitation(photos, MOST)
-        found = self._agreement(visit)
+            return views.invitation(summary.photos, MOST)
+        found = self._agreement(visit, summary, run)
         if found is None:
             return notes.note("Ask something", "Search for anything, and both rankings stand here side by side.")
         ids = dict.fromkeys([*found.shown, *found.full])
         pictures: dict[int, Photo] = {}
         for id in ids:
             try:
-                pictures[id] = context.access.photo(id, visit)
-            except EngineError:  # deleted since the race
+                pictures[id] = context.catalog.photo(id)
+            except PhotoMissing:  # deleted since it was ranked
                 continue
         return views.sides(visit.query, found, pictures, context.drawing, context.address, len(run.ids), run.macs)
 
-    def _agreement(self, visit: Visit) -> Agreement | None:
+    def _agreement(self, visit: Visit, summary: GallerySummary, run: FullRun | None) -> Agreement | None:
         """How the ranking on show agrees with the full encoder's, over the photos that both know."""
-        context = self._context
-        if visit.gallery is None or not visit.query.strip():
-            return None
-        run = context.comparison.full_run(visit.gallery)
-        vector = context.catalog.embed_query(visit.gallery, visit.query, visit.dropped)
+        catalog = self._context.catalog
+        vector = catalog.embed_query(summary.id, visit.query, visit.dropped) if run is not None else None
         if run is None or vector is None:
             return None
-        ours = context.catalog.ranked(visit.gallery, vector, run.ids.tolist())
+        ours = catalog.ranked(summary.id, vector, run.ids.tolist())
         return agreement(ours, [id for id, _ in ranking(run, vector, FIRST)], FIRST)
 
-    def _ends(self, visit: Visit) -> list[Photo]:
+    def _ends(self, summary: GallerySummary) -> list[Photo]:
         """A typical photo of those that left early, and one of those that went deep; none where all are alike."""
-        context = self._context
-        summary = context.access.gallery(visit.gallery, visit)
         reached = [exit for exit, count in enumerate(summary.exits, start=1) if count]
         if len(reached) < 2:
             return []
-        return [context.catalog.at_exit(summary.id, exit, 1)[0] for exit in (reached[0], reached[-1])]
+        return [self._context.catalog.at_exit(summary.id, exit, 1)[0] for exit in (reached[0], reached[-1])]

@@ -38,7 +38,7 @@ def histogram(
     if not summary.photos:
         return ""
     counts = [f"exit {exit}: {count}" for exit, count in enumerate(summary.exits, start=1)]
-    ways = drawing.courses(summary.budget, len(summary.exits))
+    ways = drawing.courses(summary.budget, summary.exits)
 
     def mark(exit: int) -> tuple[str, str]:
         count = summary.exits[exit - 1]
@@ -75,8 +75,8 @@ def prospect(told: Forecast, summary: GallerySummary, drawing: Drawing, budget: 
     if not told.photos:
         return note("Nothing to tell yet", "Add photos, and this shows what another budget would save.")
     full = summary.full_macs
-    ways = drawing.courses(budget, len(told.exits))
     reached = [known + more for known, more in zip(told.exits, told.further, strict=True)]
+    ways = drawing.courses(budget, reached)
     low, high = 1 - told.most_macs / full, 1 - told.least_macs / full
     if told.exact:
         figure, of_what = not_done(high)

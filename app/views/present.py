@@ -53,7 +53,7 @@ def _saving(summary: GallerySummary, drawing: Drawing) -> str:
     if not summary.photos:
         return _screen("0", "photos in this gallery", "", "Add some, and present what they did not need.")
     figure, of_what = not_done(summary.saved_share)
-    ways = drawing.courses(summary.budget, len(summary.exits))
+    ways = drawing.courses(summary.budget, summary.exits)
     return _screen(
         figure,
         of_what,

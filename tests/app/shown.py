@@ -8,7 +8,7 @@ from app.strip import Drawing
 from engine.budget import BUDGET_GRID
 from engine.catalog import GallerySummary, Photo
 from engine.race import Race
-from tests.conftest import FakeEncoder
+from tests.conftest import FakeEncoder, FakeStage
 
 EVIL = "<script>alert(1)</script>\"'${7*7}{{x}}.jpg"
 PHOTO = Photo(
@@ -33,6 +33,11 @@ SUMMARY = GallerySummary(
     model="fake", budget=0.75, link=None, owner=None, guides=None,
 )  # fmt: skip
 RACE = Race(at=1_764_000_000.0, photos=46, budget=0.75, full_per_second=20.0, early_per_second=32.0, macs_share=0.6)
+# A coarse pass with an exit at its end, then the full one.
+LADDER = (
+    FakeStage("stem", 4, 10, None), FakeStage("head", 4, 20, 1),
+    FakeStage("stem", 8, 30, None), FakeStage("blocks.0", 8, 30, 2), FakeStage("head", 8, 40, 3),
+)  # fmt: skip
 DRAWING = Drawing(FakeEncoder().stages, 100, BUDGET_GRID, FakeEncoder().plans)
 
 

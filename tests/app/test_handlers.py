@@ -20,7 +20,7 @@ from app.handlers.comparison import Compare
 from app.handlers.galleries import Galleries
 from app.handlers.intake import Intake
 from app.handlers.photo import Selection
-from app.handlers.search import Found, Search
+from app.handlers.search import COMPARE, Found, Search
 from app.pictures import Pictures
 from app.visit import Visit
 from engine.catalog import Catalog, GuideTexts, Upload
@@ -483,6 +483,23 @@ class TestCompare:
         assert not stop["visible"]
         visit.ask("")
         assert "Ask something" in compare.shown(visit)[1]
+
+    def test_a_query_is_compared_where_that_is_on_show_and_nothing_is_loaded_twice(
+        self, compare: Compare, search: Search, visit: Visit, context: Context, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        list(compare.raced(visit))
+        list(search.searched("red", False, visit))
+        loaded: list[str] = []
+        for part, name in ((context.comparison, "full_run"), (context.catalog, "summary")):
+            load = getattr(part, name)
+            monkeypatch.setattr(part, name, lambda id, name=name, load=load: loaded.append(name) or load(id))
+        assert "3 of 3" not in str(compare.stirred(visit))
+        assert loaded == []
+        visit.tab = COMPARE
+        assert "3 of 3" in compare.stirred(visit)[1]
+        assert sorted(loaded) == ["full_run", "summary"]
+        compare.presented(visit)
+        assert sorted(loaded) == ["full_run", "full_run", "summary", "summary"]
 
     def test_an_empty_gallery_has_nothing_to_compare(self, compare: Compare, catalog: Catalog) -> None:
         empty = Visit(gallery=catalog.open_collection("Empty"))

@@ -5,16 +5,11 @@ import numpy as np
 import pytest
 
 from app.strip import Drawing, course, lanes, stages_strip, strip, survival
-from engine.budget import BUDGET_GRID
-from tests.app.shown import DRAWING, PHOTO
-from tests.conftest import FakeEncoder, FakeStage
+from engine.budget import BUDGET_GRID, Plan
+from tests.app.shown import DRAWING, LADDER, PHOTO
+from tests.conftest import FakeEncoder
 
 STAGES = FakeEncoder().stages  # MACs 20, 20, 30, 30; exits after the last three
-# A coarse pass with an exit at its end, then the full one.
-LADDER = (
-    FakeStage("stem", 4, 10, None), FakeStage("head", 4, 20, 1),
-    FakeStage("stem", 8, 30, None), FakeStage("blocks.0", 8, 30, 2), FakeStage("head", 8, 40, 3),
-)  # fmt: skip
 
 
 def filled(html: str) -> list[str]:
@@ -73,10 +68,21 @@ def test_where_a_photo_left_is_told_by_its_gates_when_a_query_sent_it_on() -> No
 
 def test_a_gallery_fills_each_stage_up_to_the_share_of_photos_that_ran_it() -> None:
     encoder = FakeEncoder()
-    ways = Drawing(STAGES, 100, BUDGET_GRID, encoder.plans).courses(0.75, 3)
+    ways = Drawing(STAGES, 100, BUDGET_GRID, encoder.plans).courses(0.75, (2, 1, 1))
     html = survival(ways, (2, 1, 1), "")
     assert filled(html) == ["on", "on", "part", "part"]
     assert re.findall(r"--fill:([\d.]+)", html) == ["0.500", "0.250"]
+
+
+def test_photos_that_stand_where_the_budget_does_not_ask_are_drawn_and_counted() -> None:
+    """A re-encoding was stopped: two are still at the end of the coarse pass, which the rest no longer runs."""
+    drawing = Drawing(LADDER, 100, BUDGET_GRID, [Plan((1,), 1.0)] * len(BUDGET_GRID))
+    ways = drawing.courses(0.75, (2, 1, 1))
+    html = survival(ways, (2, 1, 1), "")
+    assert widths(html) == [stage.macs for stage in LADDER]
+    assert re.findall(r"--fill:([\d.]+)", html) == ["0.500"] * 4 + ["0.250"]
+    assert list(ways[-1].positions) == [1, 2, 3]
+    assert list(drawing.courses(0.75, (0, 3, 1))[-1].positions) == [2, 3]
 
 
 @pytest.mark.parametrize(("places", "rows"), [([0.2, 0.5, 0.8], [0, 0, 0]), ([0.45, 0.5, 0.55, 1.0], [0, 1, 0, 0])])

@@ -8,13 +8,14 @@ import pytest
 
 from app.attribution import Attribution
 from app.curve import Curve, Point
+from app.strip import Drawing
 from app.views import comparison, depths, head, intake, notes, photo, present, results, words
 from engine.agreement import agreement
 from engine.budget import BUDGET_GRID, Plan
 from engine.catalog import Deepened, Hit, IngestReport, Photo, Progress, Refinement, Skipped
 from engine.forecast import Forecast
 from engine.race import Lap
-from tests.app.shown import DRAWING, EVIL, PHOTO, RACE, SUMMARY, Outline, address
+from tests.app.shown import DRAWING, EVIL, LADDER, PHOTO, RACE, SUMMARY, Outline, address
 
 BAD = replace(PHOTO, file=EVIL)
 CREDIT = Attribution(EVIL, EVIL, "CC0", "https://example.org/cc0")
@@ -217,6 +218,12 @@ class TestDepths:
         assert "exit 1: 2, exit 2: 1, exit 3: 1" in html
         assert re.findall(r"left:([\d.]+)%", html) == ["40.00", "70.00", "100.00"]
         assert html.count("<img") == 2
+
+    def test_photos_that_a_stopped_reencoding_left_at_another_exit_are_in_a_mark(self) -> None:
+        drawing = Drawing(LADDER, 100, BUDGET_GRID, [Plan((1,), 1.0)] * len(BUDGET_GRID))
+        html = depths.histogram(SUMMARY, drawing, {}, address)
+        assert re.findall(r"<b>(\d+)</b>", html) == ["2", "1", "1"]
+        assert present.present(SUMMARY, drawing, None, None, "", [], address).count("--fill:0.500") == 4
 
     def test_figures_are_measured_or_say_that_they_are_not(self) -> None:
         assert "1.6×" in text(ALL["figures"])

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,36 +10,59 @@ import pytest
 import torch
 
 from app import zerogpu
+from engine.encoder import Encoder
 from tests import tiny
+
+
+@pytest.fixture
+def moved() -> list[torch.device]:
+    return []
+
+
+@pytest.fixture
+def lent() -> list[int]:
+    return []
+
+
+@pytest.fixture
+def borrowing(lent: list[int], moved: list[torch.device], monkeypatch: pytest.MonkeyPatch) -> Iterator[Encoder]:
+    """A tiny encoder on a ZeroGPU Space; its way to the GPU is noted and not taken."""
+
+    def gpu(duration: int):  # as the package's own decorator is used
+        return lambda call: lambda *given: lent.append(duration) or call(*given)
+
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))
+    encoder = tiny.encoder()
+    monkeypatch.setattr(encoder, "to", moved.append)
+    yield importlib.reload(zerogpu).borrow_for(encoder)
+    monkeypatch.undo()
+    importlib.reload(zerogpu)
 
 
 def test_elsewhere_the_encoder_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
     encoder = tiny.encoder()
     assert zerogpu.borrow_for(encoder) is encoder
-    assert "encode" not in vars(encoder)
+    assert type(encoder) is Encoder
 
 
-def test_pixels_go_to_the_lent_gpu_and_arrays_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    lent: list[int] = []
-
-    def gpu(duration: int):  # as the package's own decorator is used
-        return lambda call: lambda *given: lent.append(duration) or call(*given)
-
-    encoder = tiny.encoder()
+def test_pixels_go_to_the_lent_gpu_and_arrays_come_back(
+    borrowing: Encoder, lent: list[int], moved: list[torch.device]
+) -> None:
     photos = tiny.pixels(5, 32)
-    before = encoder.encode(photos, 0.75)
-    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))
-    moved: list[torch.device] = []
-    monkeypatch.setattr(encoder, "to", moved.append)
-    with_gpu = importlib.reload(zerogpu)
-    try:
-        found = with_gpu.borrow_for(encoder).encode(photos, 0.75)
-    finally:
-        monkeypatch.undo()
-        importlib.reload(zerogpu)
+    before, found = tiny.encoder().encode(photos, 0.75), borrowing.encode(photos, 0.75)
     assert (lent, moved) == ([zerogpu.SECONDS], [torch.device("cuda")])
     assert [encoding.exit for encoding in found] == [encoding.exit for encoding in before]
     np.testing.assert_allclose(found[0].vector, before[0].vector, atol=1e-5)
     assert all(encoding.map is None for encoding in found)
+
+
+def test_a_gallery_with_guide_texts_of_its_own_is_encoded_by_them_there(borrowing: Encoder, lent: list[int]) -> None:
+    photos, texts = tiny.pixels(5, 32), (*tiny.GUIDES, "a rose")
+    guided = borrowing.guided_by(texts, ("a rose",))
+    before, found = tiny.encoder().guided_by(texts, ("a rose",)).encode(photos), guided.encode(photos)
+    assert len(lent) == 1
+    assert [encoding.exit for encoding in found] == [encoding.exit for encoding in before]
+    assert [encoding.phrases for encoding in found] == [encoding.phrases for encoding in before]
+    assert found[0].phrases != borrowing.encode(photos)[0].phrases
