@@ -18,7 +18,7 @@ from engine.forecast import Forecast
 from engine.ingest import Encoded, Encoding, Known, encode_here
 from engine.intake import KEPT_SIDE, Skipped, folder_uploads, uploads_of
 from engine.outlook import Outlooks, place
-from engine.query import DROPPED, QueryRejected, embed, parse
+from engine.query import DROPPED, Asked, QueryRejected, embed, parse
 from engine.ranking import Ranking, Rankings, ranked, read
 from engine.reencoding import encode_again
 from engine.refinement import Deepening, affordable, decide, kept_pixels
@@ -91,6 +91,7 @@ class Catalog:
         self._encoders = Encoders(encoder)
         self._rankings = Rankings(store)
         self._outlooks = Outlooks(store)
+        self._asked = Asked()
         self._refining: dict[int, Lock] = {}  # one refinement of a collection at a time: the next finds its work done
         self._lock = Lock()
 
@@ -389,7 +390,10 @@ class Catalog:
             return dropped
 
         terms = parse(text)
-        return embed(terms, self.encoder.encode_text, photo) if terms else None
+        if not terms:
+            return None
+        encoder = self.encoder  # guide texts change nothing of what a text means
+        return embed(terms, partial(self._asked.embeddings, encoder.identity.weights, encoder.encode_text), photo)
 
     def embed_picture(self, collection_id: int, data: bytes, name: str) -> np.ndarray:
         """(D,) What a picture shows, at full depth, to search a collection with; raises GalleryMissing, ImageRejected.

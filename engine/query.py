@@ -6,8 +6,10 @@ is a weight only where no digit follows, so that "16:9" and "10:30" stay words, 
 """
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from engine.errors import EngineError
 LONGEST = 500  # characters; the model reads about thirty words
 MOST_TERMS = 12
 HEAVIEST = 10.0
+TEXTS_KEPT = 64  # embeddings of the last texts asked for, some 2 kB each
 DROPPED = "dropped"  # names the picture that came with the query itself
 
 _SIGN = re.compile(r"(?:^|(?<=\s))([+\-\u2212])\s*(?=[^\s+\-\u2212])")
@@ -34,6 +37,37 @@ class Term:
     weight: float  # below 0 where it is subtracted
     words: str = ""
     photo: str = ""  # a photo's number, or DROPPED
+
+
+class Asked:
+    """The last texts that were asked for, and their embeddings; safe to use from many threads.
+
+    A query is embedded to be ranked by, and then again for more of its ranking, to explain a photo and to compare.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str], np.ndarray] = OrderedDict()
+        self._lock = Lock()
+
+    def embeddings(
+        self, weights: str, encode_text: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str]
+    ) -> np.ndarray:
+        """(N, D) What `encode_text` gives; it is called for those texts alone that are not kept.
+
+        Args: weights: the hash of the model that encodes them.
+        """
+        with self._lock:
+            found = {text: self._kept[weights, text] for text in texts if (weights, text) in self._kept}
+        fresh = [text for text in dict.fromkeys(texts) if text not in found]
+        if fresh:  # without the lock: nobody waits for another one's query
+            found |= zip(fresh, encode_text(fresh), strict=True)
+        with self._lock:
+            for text, vector in found.items():
+                self._kept[weights, text] = vector
+                self._kept.move_to_end((weights, text))
+            while len(self._kept) > TEXTS_KEPT:
+                self._kept.popitem(last=False)
+        return np.stack([found[text] for text in texts])
 
 
 def parse(text: str) -> tuple[Term, ...]:

@@ -403,6 +403,18 @@ class TestGalleries:
         with pytest.raises(QueryRejected, match="drop it again"):
             catalog.embed_query(gallery, "photo:dropped")
 
+    def test_the_words_of_a_query_are_encoded_once(
+        self, catalog: Catalog, gallery: int, fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        encoded: list[str] = []
+        encode = fake_encoder.encode_text
+        monkeypatch.setattr(fake_encoder, "encode_text", lambda texts: encoded.extend(texts) or encode(texts))
+        first, again = (catalog.embed_query(gallery, "2:red + blue") for _ in range(2))
+        assert np.array_equal(first, again)
+        fake_encoder.identity = replace(fake_encoder.identity, weights="c" * 64)
+        catalog.embed_query(gallery, "blue")
+        assert encoded == ["red", "blue", "blue"]
+
     def test_a_picture_of_another_gallery_is_no_query(self, catalog: Catalog, colours: list[int]) -> None:
         other = catalog.open_collection("Other")
         with pytest.raises(PhotoMissing, match="in this gallery"):

@@ -1,9 +1,9 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
-from engine.query import LONGEST, MOST_TERMS, QueryRejected, Term, embed, parse
+from engine.query import LONGEST, MOST_TERMS, TEXTS_KEPT, Asked, QueryRejected, Term, embed, parse
 
 
 def words(*weighted: tuple[float, str]) -> tuple[Term, ...]:
@@ -100,3 +100,37 @@ def test_all_words_are_encoded_in_one_go() -> None:
 def test_nothing_left_is_refused() -> None:
     with pytest.raises(QueryRejected, match="cancel"):
         embed(parse("dog - dog"), encode_text, photo)
+
+
+class TestAsked:
+    @pytest.fixture
+    def calls(self) -> list[list[str]]:
+        return []
+
+    @pytest.fixture
+    def encode(self, calls: list[list[str]]) -> Callable[[Sequence[str]], np.ndarray]:
+        return lambda texts: calls.append(list(texts)) or np.array([[len(text)] for text in texts], np.float32)
+
+    def test_only_texts_that_are_new_are_encoded(
+        self, calls: list[list[str]], encode: Callable[[Sequence[str]], np.ndarray]
+    ) -> None:
+        asked = Asked()
+        assert asked.embeddings("w", encode, ["dog"]).tolist() == [[3]]
+        assert asked.embeddings("w", encode, ["beach", "dog", "beach"]).tolist() == [[5], [3], [5]]
+        assert asked.embeddings("another model", encode, ["dog"]).tolist() == [[3]]
+        assert calls == [["dog"], ["beach"], ["dog"]]
+
+    def test_the_last_ones_alone_are_kept(
+        self, calls: list[list[str]], encode: Callable[[Sequence[str]], np.ndarray]
+    ) -> None:
+        asked = Asked()
+        for text in ("dog", *map(str, range(TEXTS_KEPT)), "dog", "dog"):
+            asked.embeddings("w", encode, [text])
+        assert calls.count(["dog"]) == 2
+
+    def test_what_is_done_with_an_embedding_changes_nothing_kept(
+        self, encode: Callable[[Sequence[str]], np.ndarray]
+    ) -> None:
+        asked = Asked()
+        asked.embeddings("w", encode, ["dog"])[:] = 0
+        assert asked.embeddings("w", encode, ["dog"]).tolist() == [[3]]
