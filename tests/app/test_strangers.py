@@ -125,7 +125,7 @@ def test_the_handlers_ask_first(context: Context, ann: Visit, stranger: Visit, c
             selection.explained(stranger),
             selection.deepened(stranger),
             list(galleries.discarded(gr.EventData(None, {"photos": str(photo.id)}), stranger)),
-            list(Budget(context).applied(1.0, stranger)),
+            list(Budget(context).applied(1.0, "", stranger)),
             list(Fitting(context).fitted(stranger)),
         ],
         default=str,
@@ -189,7 +189,7 @@ def test_a_program_searches_and_compares_a_published_gallery_and_explains_the_de
 def test_the_demo_gallery_is_nobodys_to_change(context: Context, ann: Visit, demo: Demo) -> None:
     ann.gallery = demo.id
     for visit in (ann, Visit(gallery=demo.id)):
-        *_, (account, _) = Budget(context).applied(1.0, visit)
+        *_, (account, _) = Budget(context).applied(1.0, "", visit)
         assert "stays as it is" in account
 
 
@@ -225,7 +225,7 @@ def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
         lambda: compare.shown(ann),
         lambda: compare.presented(ann),
         lambda: list(compare.raced(ann)),
-        lambda: list(Budget(context).applied(1.0, ann)),
+        lambda: list(Budget(context).applied(1.0, "", ann)),
         lambda: list(Fitting(context).fitted(ann)),
     ]
     for door in doors:
@@ -258,7 +258,7 @@ def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_plac
     with access.work(ann), access.work(arrived(access)):  # as many as are served at once
         *_, refused = intake.uploaded([str(file)], "Mine", ann)
         assert "being worked on already" in str(refused)
-        for busy in (Budget(context).applied(1.0, ann), Compare(context).raced(ann)):
+        for busy in (Budget(context).applied(1.0, "", ann), Compare(context).raced(ann)):
             assert "being worked on already" in str([*busy])
         assert not file.exists()  # nothing that was refused is kept
 
