@@ -204,9 +204,12 @@ class Search:
     def _grid(self, visit: Visit, summary: GallerySummary) -> str:
         if not visit.hits:
             return notes.note("An empty gallery", "Add photos first, then type what to look for.")
-        hits, standing = visit.hits, min(relevant([hit.score for hit in visit.hits]), PAGE)
-        shown = hits[: standing if not visit.unfolded else max(standing, visit.unfolded * PAGE)]
+        scores = [hit.score for hit in visit.hits[:POOL]]  # the same photos tell it however many are on show
+        standing = relevant(scores)
+        shown = visit.hits[: min(standing, PAGE) + visit.unfolded * PAGE]
         more = min(PAGE, summary.photos - len(shown))
+        if standing == len(scores):  # nothing falls off as far as was looked
+            standing = summary.photos
         return results.results(
             shown, self._context.drawing, self._context.address, standing, max(more, 0), visit.deepened, visit.photo
         )
