@@ -120,7 +120,7 @@ class Search:
             yield only(self._context.problem(error))
 
     def _answers(self, refine: bool, visit: Visit, aside: str) -> Iterator[Found]:
-        catalog, access = self._context.catalog, self._context.access
+        catalog, access, asking = self._context.catalog, self._context.access, visit.asking
         summary = access.gallery(visit.gallery, visit)
         assert visit.gallery is not None
         catalog.require_model(visit.gallery)  # another model's photos do not fit this one's strip
@@ -133,14 +133,16 @@ class Search:
         visit.photo = visit.hits[0].photo.id if visit.hits else None
         yield self._found(visit, summary, (head.LOOKING_AGAIN if refine and visit.hits else head.FIRST_ANSWER) + aside)
         if refine and visit.hits:
-            yield self._refined(visit, vector, aside)
+            yield self._refined(visit, vector, asking, aside)
 
-    def _refined(self, visit: Visit, vector: np.ndarray, aside: str) -> Found:
+    def _refined(self, visit: Visit, vector: np.ndarray, asking: object, aside: str) -> Found:
+        if visit.asking is not asking:  # the visitor has gone on to something else
+            return unchanged()
         assert visit.gallery is not None
-        shown, best = (visit.query, visit.gallery), visit.photo
+        best = visit.photo
         standing = relevant([hit.score for hit in visit.hits])
         refinement = self._context.catalog.refine(visit.gallery, vector, min(max(standing, SURE[0]), SURE[1]))
-        if (visit.query, visit.gallery) != shown:  # the visitor has gone on to something else meanwhile
+        if visit.asking is not asking:  # or has meanwhile
             return unchanged()
         visit.deepened = {deepened.photo_id: deepened for deepened in refinement.deepened}
         before = {hit.photo.id: hit.rank for hit in visit.hits}

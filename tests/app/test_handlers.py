@@ -21,7 +21,7 @@ from app.handlers.comparison import Compare
 from app.handlers.galleries import Galleries
 from app.handlers.intake import Intake
 from app.handlers.photo import Selection
-from app.handlers.search import Found, Search
+from app.handlers.search import Found, Search, unchanged
 from app.pictures import Pictures
 from app.visit import Visit
 from engine.catalog import Catalog, GuideTexts, Upload
@@ -176,6 +176,20 @@ class TestSearch:
         assert not file.exists()
         file.write_text("a letter")
         assert "That did not work" in found(search.pictured(str(file), False, visit)).grid
+
+    def test_a_second_picture_is_not_answered_with_the_ranking_of_the_first(
+        self, search: Search, visit: Visit, tmp_path: Path, png: Callable[..., bytes]
+    ) -> None:
+        answers = []
+        for colour in ("red", "blue"):
+            file = tmp_path / f"my-{colour}.png"
+            file.write_bytes(png(colour))
+            answers.append(search.pictured(str(file), True, visit))
+            next(answers[-1])
+        of_the_first, of_the_second = map(found, answers)
+        assert of_the_first == unchanged()
+        assert "blue-square.png" in of_the_second.panel
+        assert visit.hits[0].photo.file == "blue-square.png"
 
     def test_without_words_the_gallerys_photos_are_shown(self, search: Search, visit: Visit) -> None:
         assert found(search.searched("  ", True, visit)).grid.count('class="hit"') == 3
