@@ -23,6 +23,13 @@ class Waiting:
     place: int  # in line; 1 is the next
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What was sent is looked through; to open an archive takes a while."""
+
+    found: int  # photos so far
+
+
 class Line:
     """Long work of many visitors: so much of it at once, and who came first is served first."""
 

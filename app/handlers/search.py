@@ -1,6 +1,7 @@
 """Asking: the first ranking at once, then the refined one."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -19,6 +20,7 @@ from engine.catalog import Deepened, GallerySummary, Hit
 from engine.errors import EngineError
 from engine.query import DROPPED
 from engine.relevance import relevant
+from engine.upload import file_upload
 
 PAGE = 24  # photos on the page at first, and with every "more"
 POOL = 100  # photos that tell where relevance falls off
@@ -66,18 +68,23 @@ class Search:
     def pictured(self, file: str, refine: bool, visit: Visit) -> Iterator[tuple[Any, ...]]:
         """A picture was given to search with. Yields: picture button, query, and Found."""
         try:
-            path = sent(file)
-            data = path.read_bytes()
-            path.unlink(missing_ok=True)  # it is asked with, and not kept
-            summary = self._context.access.gallery(visit.gallery, visit)
-            with self._context.access.turn(visit):
-                visit.dropped = self._context.catalog.embed_picture(summary.id, data, path.name)
+            dropped = self._embedded(sent(file), visit)
         except (EngineError, OSError) as error:
             yield None, gr.skip(), *only(self._context.problem(error))
             return
+        visit.dropped = dropped
         visit.ask(f"photo:{DROPPED}")
         for number, found in enumerate(self.answers(refine, visit, head.PICTURED)):
             yield at_first(number, None), at_first(number, visit.query), *found
+
+    def _embedded(self, path: Path, visit: Visit) -> np.ndarray:
+        try:
+            summary = self._context.access.gallery(visit.gallery, visit)
+            with self._context.access.turn(visit):
+                data = file_upload(path, path.name).read()  # no more of it than may be a picture
+                return self._context.catalog.embed_picture(summary.id, data, path.name)
+        finally:
+            path.unlink(missing_ok=True)  # it is asked with, and not kept
 
     def turned(self, event: gr.SelectData, visit: Visit) -> None:
         """Another tab was opened."""

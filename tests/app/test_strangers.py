@@ -29,11 +29,13 @@ from app.journal import Journal
 from app.layout import build, launch_options
 from app.pictures import Pictures
 from app.visit import Visit
-from engine.catalog import Catalog, GalleryMissing, PhotoMissing, Upload
+from engine.catalog import Catalog, GalleryMissing, PhotoMissing, Upload, uploads_of
 from engine.comparison import Comparison
 from engine.database import StoreUnusable
+from engine.images import MAX_BYTES
 from engine.store import Store
 from engine.visitors import Limits, TooMuch, Visitors
+from tests.packed import zipped
 
 
 @pytest.fixture
@@ -274,6 +276,64 @@ def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_plac
         Compare(context).stopped(carol)
         assert "Stopped" in str([*racing])
     assert "<b>1</b> photo added" in str([*waiting])
+
+
+def test_what_was_sent_is_listed_in_its_turn_and_not_once_it_is_stopped(
+    context: Context,
+    ann: Visit,
+    access: Access,
+    png: Callable[..., bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listed: list[str] = []
+    search = Search(context)
+    intake = Intake(context, search, Galleries(context, search))
+    bob = arrived(access)
+
+    def listing(path: Path, name: str) -> list[Upload]:
+        listed.append(name)
+        intake.stopped(bob)  # while it is being listed
+        return uploads_of(path, name)
+
+    def dropped() -> list[str]:
+        files = [tmp_path / f"{number}.zip" for number in range(3)]
+        for file in files:
+            file.write_bytes(zipped({"a.png": png("blue")}))
+        return [str(file) for file in files]
+
+    monkeypatch.setattr("app.uploads.uploads_of", listing)
+    with access.work(ann), access.work(arrived(access)):  # as many as are served at once
+        assert "being worked on already" in str([*intake.uploaded(dropped(), "Mine", ann)])
+        waiting = intake.uploaded(dropped(), "Mine", bob)
+        next(waiting)
+        assert "you are next" in str(next(waiting))
+        assert listed == []
+    assert "Stopped: <b>0</b>" in str([*waiting])
+    assert listed == ["0.zip"]
+
+
+def test_a_picture_to_search_with_is_read_in_its_turn_and_no_further_than_may_be_a_picture(
+    context: Context, ann: Visit, access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed, sizes = context.catalog.embed_picture, []
+    monkeypatch.setattr(
+        context.catalog, "embed_picture", lambda id, data, name: (sizes.append(len(data)), embed(id, data, name))[1]
+    )
+    monkeypatch.setattr(Path, "read_bytes", pytest.fail)
+    file = tmp_path / "huge.png"
+    search = Search(context)
+    with ExitStack() as running:
+        for _ in range(Limits.at_once):
+            running.enter_context(access.turn(ann))
+        file.touch()
+        assert "You have 4 requests running already" in str([*search.pictured(str(file), False, ann)])
+        assert not file.exists()
+    with file.open("wb") as huge:
+        huge.truncate(MAX_BYTES + 10_000)
+    assert "too large" in str([*search.pictured(str(file), False, ann)])
+    assert sizes == [MAX_BYTES + 1]
+    assert not file.exists()
 
 
 def test_every_door_that_computes_counts_as_a_request(context: Context, ann: Visit, access: Access) -> None:
