@@ -211,9 +211,10 @@ class Catalog:
             done += len(batch)
             added += len(rows)
             macs += sum(row.encoding.macs_index for row in rows)
-            skipped += [outcome for outcome in batch if isinstance(outcome, Skipped)]
+            left_out = tuple(outcome for outcome in batch if isinstance(outcome, Skipped))
+            skipped += left_out
             if on_progress is not None:
-                on_progress(Progress(done, len(files), tuple(map(photo_of, rows)), tuple(skipped)))
+                on_progress(Progress(done, len(files), tuple(map(photo_of, rows)), left_out))
         seconds = time.perf_counter() - start
         return IngestReport(
             added=added,

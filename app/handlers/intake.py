@@ -16,7 +16,7 @@ from app.uploads import sent, take_in
 from app.views import intake, notes
 from app.visit import Visit
 from app.work import Listing, Stopped, Waiting
-from engine.catalog import IngestReport, Upload, folder_uploads
+from engine.catalog import IngestReport, Skipped, Upload, folder_uploads
 from engine.errors import EngineError
 from engine.images import clean_name
 
@@ -75,7 +75,7 @@ class Intake:
         title = f"Adding to “{name}”"
         show = partial(intake.encoding, title, address=context.address)
         yield None, show(progress=None, seconds=0.0, drawing=None), gr.update(visible=True), *rest
-        added, skipped = 0, ()
+        added, skipped = 0, list[Skipped]()
         try:
             gallery = context.access.make(name, visit)
             drawing = context.drawing
@@ -93,7 +93,8 @@ class Intake:
                     elif isinstance(event, Listing):
                         began = time.monotonic()  # the rate is that of encoding
                     else:
-                        added, skipped = added + len(event.latest), event.skipped
+                        added += len(event.latest)
+                        skipped += event.skipped
                         progress = show(progress=event, seconds=time.monotonic() - began, drawing=drawing)
                         yield gr.skip(), progress, gr.skip(), *rest
             except Stopped:
