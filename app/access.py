@@ -114,11 +114,11 @@ class Access:
             self._visitors.admit(visit.owner, name)
         return self._catalog.open_collection(name, owner=visit.owner)
 
-    def within_limits(self, uploads: Sequence[Upload], visit: Visit) -> Sequence[Upload]:
-        """Uploads of which those over a visitor's limits have that as their reason when they are read."""
+    def within_limits(self, gallery: int, uploads: Sequence[Upload], visit: Visit) -> Sequence[Upload]:
+        """Uploads into a gallery, of which those over a visitor's limits have that as their reason when read."""
         if self._visitors is None or visit.owner is None:
             return uploads
-        return self._visitors.within(visit.owner, uploads)
+        return self._visitors.within(visit.owner, gallery, uploads)
 
     @contextmanager
     def turn(self, visit: Visit) -> Iterator[None]:

@@ -57,7 +57,7 @@ class Context:
             for found in listing:
                 uploads += found
                 tell(Listing(len(uploads)))
-            report = self.catalog.ingest(gallery, self.access.within_limits(uploads, visit), on_progress=tell)
+            report = self.catalog.ingest(gallery, self.access.within_limits(gallery, uploads, visit), on_progress=tell)
             counts.update(added=report.added, skipped=len(report.skipped))
         return report
 
