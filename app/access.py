@@ -74,6 +74,10 @@ class Access:
             return gallery.kind != "demo"
         return visit.owner is not None and gallery.owner == visit.owner
 
+    def keeps(self, gallery: GallerySummary, visit: Visit) -> bool:
+        """Whether what is done by hand may spend on a gallery's account without bound: not where strangers do it."""
+        return self.alone or self.owns(gallery, visit)
+
     def recodable(self, collection_id: int | None, visit: Visit) -> GallerySummary:
         """One whose photos may be encoded again; raises GalleryMissing, NotYours.
 

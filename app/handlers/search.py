@@ -68,21 +68,24 @@ class Search:
     def pictured(self, file: str, refine: bool, visit: Visit) -> Iterator[tuple[Any, ...]]:
         """A picture was given to search with. Yields: picture button, query, and Found."""
         try:
-            dropped = self._embedded(sent(file), visit)
+            dropped, aside = self._embedded(sent(file), visit)
         except (EngineError, OSError) as error:
             yield None, gr.skip(), *only(self._context.problem(error))
             return
         visit.dropped = dropped
         visit.ask(f"photo:{DROPPED}")
-        for number, found in enumerate(self.answers(refine, visit, head.PICTURED)):
+        for number, found in enumerate(self.answers(refine, visit, aside)):
             yield at_first(number, None), at_first(number, visit.query), *found
 
-    def _embedded(self, path: Path, visit: Visit) -> np.ndarray:
+    def _embedded(self, path: Path, visit: Visit) -> tuple[np.ndarray, str]:
+        """What a picture shows, and whose account counts it."""
+        access = self._context.access
         try:
-            summary = self._context.access.gallery(visit.gallery, visit)
-            with self._context.access.turn(visit):
+            summary = access.gallery(visit.gallery, visit)
+            account, aside = (summary.id, head.PICTURED) if access.keeps(summary, visit) else (None, head.UNCOUNTED)
+            with access.turn(visit):
                 data = file_upload(path, path.name).read()  # no more of it than may be a picture
-                return self._context.catalog.embed_picture(summary.id, data, path.name)
+                return self._context.catalog.embed_picture(account, data, path.name), aside
         finally:
             path.unlink(missing_ok=True)  # it is asked with, and not kept
 

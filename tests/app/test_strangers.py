@@ -336,6 +336,47 @@ def test_a_picture_to_search_with_is_read_in_its_turn_and_no_further_than_may_be
     assert not file.exists()
 
 
+def test_who_does_not_own_a_gallery_spends_on_it_no_more_than_queries_may(
+    context: Context,
+    ann: Visit,
+    access: Access,
+    catalog: Catalog,
+    demo: Demo,
+    png: Callable[..., bytes],
+    tmp_path: Path,
+) -> None:
+    bob, selection, search = arrived(access), Selection(context), Search(context)
+    access.open_link(catalog.publish(ann.gallery or 0, True) or "", bob)
+
+    def deepened(visit: Visit, photo: int) -> str:
+        visit.photo = photo
+        return selection.deepened(visit)
+
+    def pictured(visit: Visit) -> str:
+        file = tmp_path / "mine.png"
+        file.write_bytes(png("green"))
+        return str([*search.pictured(str(file), False, visit)])
+
+    first, second, _ = catalog.photos(demo.id)
+    assert "exit 3 of 3" in deepened(bob, first.id)
+    refused = deepened(bob, second.id)
+    assert "so no more of its photos are run to full depth" in refused
+    assert f'data-photo="{second.id}"' in refused
+    assert catalog.photo(second.id).exit == 1
+    assert "so no more of its photos" in deepened(ann, second.id), "the demo gallery is nobody's"
+
+    secret = catalog.photos(ann.gallery or 0)[0].id
+    assert "so no more of its photos" in deepened(bob, secret)
+    assert "exit 3 of 3" in deepened(ann, secret)
+
+    for gallery in (demo.id, ann.gallery):
+        bob.gallery = gallery
+        assert "no gallery’s account counts" in pictured(bob)
+        assert catalog.summary(gallery or 0).macs_pictures == 0
+    assert "this gallery’s account counts" in pictured(ann)
+    assert catalog.summary(ann.gallery or 0).macs_pictures == catalog.encoder.full_macs
+
+
 def test_every_door_that_computes_counts_as_a_request(context: Context, ann: Visit, access: Access) -> None:
     ann.query, ann.tab = "yellow", "Compare"
     ann.photo = context.catalog.photos(ann.gallery or 0)[0].id
