@@ -74,6 +74,10 @@ class Access:
             return gallery.kind != "demo"
         return visit.owner is not None and gallery.owner == visit.owner
 
+    def keeps(self, gallery: GallerySummary, visit: Visit) -> bool:
+        """Whether what is done by hand may spend on a gallery's account without bound: not where strangers do it."""
+        return self.alone or self.owns(gallery, visit)
+
     def recodable(self, collection_id: int | None, visit: Visit) -> GallerySummary:
         """One whose photos may be encoded again; raises GalleryMissing, NotYours.
 
@@ -114,11 +118,11 @@ class Access:
             self._visitors.admit(visit.owner, name)
         return self._catalog.open_collection(name, owner=visit.owner)
 
-    def within_limits(self, uploads: Sequence[Upload], visit: Visit) -> Sequence[Upload]:
-        """Uploads of which those over a visitor's limits have that as their reason when they are read."""
+    def within_limits(self, gallery: int, uploads: Sequence[Upload], visit: Visit) -> Sequence[Upload]:
+        """Uploads into a gallery, of which those over a visitor's limits have that as their reason when read."""
         if self._visitors is None or visit.owner is None:
             return uploads
-        return self._visitors.within(visit.owner, uploads)
+        return self._visitors.within(visit.owner, gallery, uploads)
 
     @contextmanager
     def turn(self, visit: Visit) -> Iterator[None]:

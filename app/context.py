@@ -1,7 +1,7 @@
 """What every handler stands on: the engine, who may see what, and how an encoder is drawn."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from app.strip import Drawing
 from app.views import notes
 from app.views.results import Address
 from app.visit import Visit, Work
-from app.work import Waiting, Works
+from app.work import Listing, Waiting, Works
 from engine.budget import BUDGET_GRID
 from engine.catalog import Catalog, IngestReport, Photo, Progress, Upload
 from engine.comparison import Comparison
@@ -42,16 +42,22 @@ class Context:
     def ingest(
         self,
         gallery: int,
-        uploads: Sequence[Upload],
+        listing: Iterable[list[Upload]],
         visit: Visit,
-        tell: Callable[[Progress | Waiting], object] = lambda _: None,
+        tell: Callable[[Progress | Waiting | Listing], object] = lambda _: None,
     ) -> IngestReport:
         """Take a visitor's photos into a gallery of theirs, in line and within limits; raises TooMuch too.
 
-        Args: tell: told the place in line, and how far it is; what it raises stops it.
+        Args:
+            listing: the photos of one file after the other; to list them is a part of the work.
+            tell: told the place in line, and how far it is; what it raises stops it.
         """
         with self.access.work(visit, tell), self.journal.timed("ingest") as counts:
-            report = self.catalog.ingest(gallery, self.access.within_limits(uploads, visit), on_progress=tell)
+            uploads: list[Upload] = []
+            for found in listing:
+                uploads += found
+                tell(Listing(len(uploads)))
+            report = self.catalog.ingest(gallery, self.access.within_limits(gallery, uploads, visit), on_progress=tell)
             counts.update(added=report.added, skipped=len(report.skipped))
         return report
 

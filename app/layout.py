@@ -219,6 +219,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
 
         tools.present(compare.presented, visit, screens, **MANY)
         doors(Api(context))
+    page.queue(api_open=False)  # who skipped the queue would skip the limit of each endpoint, too
     return page
 
 

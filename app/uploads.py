@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,12 +37,12 @@ def sent(file: str) -> Path:
     return path
 
 
-def take_in(files: Sequence[Path], ingest: Callable[[list[Upload]], IngestReport]) -> IngestReport:
+def take_in(files: Sequence[Path], ingest: Callable[[Iterator[list[Upload]]], IngestReport]) -> IngestReport:
     """Have files taken into a gallery, out of Gradio's cache; none of them is left, whatever happens.
 
     Args:
         files: in Gradio's cache, each under its own name.
-        ingest: takes in the photos that the files are or hold.
+        ingest: takes in the photos that each of the files is or holds; an archive is opened when it asks for them.
     Raises NotTakenIn, HomeUnwritable, and what `ingest` raises.
     """
     try:
@@ -52,7 +52,7 @@ def take_in(files: Sequence[Path], ingest: Callable[[list[Upload]], IngestReport
             places = {file: Path(folder, str(number)) for number, file in enumerate(dict.fromkeys(files))}
             for file, place in places.items():
                 _set_aside(file, place)
-            return ingest([upload for file in files for upload in uploads_of(places[file], clean_name(file.name))])
+            return ingest(uploads_of(places[file], clean_name(file.name)) for file in files)
     except OSError as error:
         _forget(files)
         reason = error.strerror or type(error).__name__

@@ -23,6 +23,7 @@ class Visit:
     gallery: int | None = None
     tab: str = ""  # the one that is open, by its title
     query: str = ""
+    asking: object = field(default_factory=object)  # another one each time: two queries may read the same
     dropped: np.ndarray | None = None  # (D,) the picture that the query speaks of
     hits: list[Hit] = field(default_factory=list)
     deepened: dict[int, Deepened] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Visit:
 
     def ask(self, query: str) -> None:
         """Begin anew with a query."""
+        self.asking = object()
         self.query, self.unfolded, self.hits, self.deepened = query, 0, [], {}
         if query.strip():
             self.history = [query, *(earlier for earlier in self.history if earlier != query)][:REMEMBERED]

@@ -23,6 +23,13 @@ class Waiting:
     place: int  # in line; 1 is the next
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What was sent is looked through; to open an archive takes a while."""
+
+    found: int  # photos so far
+
+
 class Line:
     """Long work of many visitors: so much of it at once, and who came first is served first."""
 
@@ -83,11 +90,12 @@ class Works(Generic[T]):
         Returns: its name, and its events; they raise what the work raises, Stopped among it. It goes on to its end
             when nobody takes them any more.
         """
-        name, stop = secrets.token_urlsafe(9), Event()
+        name, stop, left = secrets.token_urlsafe(9), Event(), Event()
         events: SimpleQueue[T | BaseException | None] = SimpleQueue()
 
         def tell(event: T) -> None:
-            events.put(event)
+            if not left.is_set():
+                events.put(event)
             if stop.is_set():
                 raise Stopped
 
@@ -105,7 +113,7 @@ class Works(Generic[T]):
         with self._lock:
             self._stops[name] = stop
         Thread(target=run, name="work", daemon=True).start()
-        return name, _taken(events)
+        return name, _taken(events, left)
 
     def goes_on(self, name: str) -> bool:
         """Whether some work is not over yet."""
@@ -120,8 +128,13 @@ class Works(Generic[T]):
             stop.set()
 
 
-def _taken(events: "SimpleQueue[T | BaseException | None]") -> Iterator[T]:
-    while (event := events.get()) is not None:
-        if isinstance(event, BaseException):
-            raise event
-        yield event
+def _taken(events: "SimpleQueue[T | BaseException | None]", left: Event) -> Iterator[T]:
+    try:
+        while (event := events.get()) is not None:
+            if isinstance(event, BaseException):
+                raise event
+            yield event
+    finally:  # what is told from here on is kept for nobody
+        left.set()
+        while not events.empty():
+            events.get()

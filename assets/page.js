@@ -39,7 +39,8 @@ function choose(on) {
 }
 
 function discard(button) {
-  const photos = (choosing() ? ticked() : [button.closest(".panel")]).map((part) => part.dataset.photo);
+  const panel = button.closest(".panel"); // its own button, whatever is ticked meanwhile
+  const photos = (panel ? [panel] : ticked()).map((part) => part.dataset.photo);
   if (!confirm(photos.length === 1 ? "Delete this photo?" : `Delete these ${photos.length} photos?`)) return;
   choose(false);
   trigger("discard", { photos: photos.join(" ") });

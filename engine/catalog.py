@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 # What a page or a command line needs of the engine, in one place.
 __all__ = [
+    "AllSpent",
     "Catalog",
     "Deepened",
     "GalleryMissing",
@@ -76,6 +77,10 @@ SAMPLE = 300  # photos among which typical ones are looked for
 
 class PictureGone(EngineError):
     """The kept picture of a photo is not there any more, or cannot be read."""
+
+
+class AllSpent(EngineError):
+    """Queries have spent on a gallery what they may."""
 
 
 class GuidesDiffer(EngineError):
@@ -219,9 +224,10 @@ class Catalog:
             done += len(batch)
             added += len(rows)
             macs += sum(row.encoding.macs_index for row in rows)
-            skipped += [outcome for outcome in batch if isinstance(outcome, Skipped)]
+            left_out = tuple(outcome for outcome in batch if isinstance(outcome, Skipped))
+            skipped += left_out
             if on_progress is not None:
-                on_progress(Progress(done, len(files), tuple(map(photo_of, rows)), tuple(skipped)))
+                on_progress(Progress(done, len(files), tuple(map(photo_of, rows)), left_out))
         seconds = time.perf_counter() - start
         return IngestReport(
             added=added,
@@ -271,15 +277,10 @@ class Catalog:
         vector = _vector(encoder, query)
         if vector is None:
             return Refinement([], (), 0, encoder.full_macs, time.perf_counter() - began)
-        with self._lock:
-            turn = self._refining.setdefault(collection_id, Lock())
-        with turn:
+        with self._turn(collection_id):
             before = self._rankings.ranking(collection_id, encoder, vector, k)
             deepening = self._deepening(encoder, before.candidates)
-            account = self.summary(collection_id)
-            spent = account.macs_index / encoder.full_macs, account.macs_queries / encoder.full_macs
-            limit = affordable(account.photos, *spent)
-            deciding = decide(deepening, before, vector, k, limit)
+            deciding = decide(deepening, before, vector, k, self._affordable(collection_id, encoder))
             found = deepening.deeper()
             candidates = [candidate.image_id for candidate in before.candidates]
             self._store.deepen(collection_id, stamp_of(encoder), found, candidates, deciding)
@@ -297,16 +298,26 @@ class Catalog:
             seconds=time.perf_counter() - began,
         )
 
-    def deepen(self, photo_id: int) -> Photo:
-        """Run one photo to full depth and keep that embedding; raises PhotoMissing, ModelChanged, PictureGone."""
-        row = self._store.image(photo_id)
-        encoder = self._encoders.of(row.collection)
-        if row.encoding.exit == encoder.exits:
-            return photo_of(row)
-        deepening = self._deepening(encoder, self._store.candidates([photo_id]))
-        if not deepening.run([0], encoder.exits).all():
-            raise _picture_gone(row)
-        self._store.deepen(row.collection_id, stamp_of(encoder), deepening.deeper())
+    def deepen(self, photo_id: int, bounded: bool = False) -> Photo:
+        """Run one photo to full depth and keep that embedding; raises PhotoMissing, ModelChanged, PictureGone.
+
+        Args: bounded: as a query is in what it may spend on the gallery; beyond that, raises AllSpent.
+        """
+        with self._turn(self._store.image(photo_id).collection_id):
+            row = self._store.image(photo_id)
+            encoder = self._encoders.of(row.collection)
+            if row.encoding.exit == encoder.exits:
+                return photo_of(row)
+            deepening = self._deepening(encoder, self._store.candidates([photo_id]))
+            cost = deepening.costs()[0, -1]  # inf where it cannot be run
+            if bounded and self._affordable(row.collection_id, encoder) < cost < np.inf:
+                raise AllSpent(
+                    f'Queries have spent on gallery "{row.collection.name}" what they may, half of what indexing it '
+                    "saved, so no more of its photos are run to full depth."
+                )
+            if not deepening.run([0], encoder.exits).all():
+                raise _picture_gone(row)
+            self._store.deepen(row.collection_id, stamp_of(encoder), deepening.deeper())
         return self.photo(photo_id)
 
     def explain(self, photo_id: int, query: str | np.ndarray) -> list[float]:
@@ -395,15 +406,18 @@ class Catalog:
         encoder = self.encoder  # guide texts change nothing of what a text means
         return embed(terms, partial(self._asked.embeddings, encoder.identity.weights, encoder.encode_text), photo)
 
-    def embed_picture(self, collection_id: int, data: bytes, name: str) -> np.ndarray:
-        """(D,) What a picture shows, at full depth, to search a collection with; raises GalleryMissing, ImageRejected.
+    def embed_picture(self, collection_id: int | None, data: bytes, name: str) -> np.ndarray:
+        """(D,) What a picture shows, at full depth, to search with; raises GalleryMissing, ImageRejected.
 
-        Nothing of it is kept but what it cost, in the collection's account of its queries.
+        Nothing of it is kept but what it cost.
+
+        Args: collection_id: whose account of its queries that is in; None: nobody's.
         """
         encoder = self.encoder
         pixels = encoder.preprocess(decode(data, name, KEPT_SIDE).rgb)
         vector = encoder.encode_to(pixels[None], encoder.exits)[0]
-        self._store.spend(collection_id, encoder.full_macs)
+        if collection_id is not None:
+            self._store.spend(collection_id, encoder.full_macs)
         return vector
 
     def at_exit(self, collection_id: int, exit: int, limit: int = 3) -> list[Photo]:
@@ -434,6 +448,17 @@ class Catalog:
         scores = dict(zip(ranking.ids[offset:end], ranking.scores[offset:end], strict=True))
         rows = self._store.images(list(scores))
         return [Hit(rank, scores[row.id], photo_of(row)) for rank, row in enumerate(rows, start=offset + 1)]
+
+    def _turn(self, collection_id: int) -> Lock:
+        """Held while a collection's photos are run deeper."""
+        with self._lock:
+            return self._refining.setdefault(collection_id, Lock())
+
+    def _affordable(self, collection_id: int, encoder: "Encoder") -> float:
+        """What one more query may spend on a collection, in full encodings."""
+        account = self.summary(collection_id)
+        spent = account.macs_index / encoder.full_macs, account.macs_queries / encoder.full_macs
+        return affordable(account.photos, *spent)
 
     def _deepening(self, encoder: "Encoder", candidates: Sequence[Candidate]) -> Deepening:
         return Deepening(encoder, candidates, self._store.picture_path, self._store.kept_map)

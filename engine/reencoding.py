@@ -41,11 +41,12 @@ def encode_again(
             {image_id: EncodingRow.of(encoding) for image_id, encoding in encodings.items()},
             {image_id: e.map.pack() for image_id, e in encodings.items() if e.map is not None},
         )
-        skipped += [Skipped(name, "its kept picture is gone") for name in store.names(gone)]
+        left_out = tuple(Skipped(name, "its kept picture is gone") for name in store.names(gone))
+        skipped += left_out
         done += len(ids) + len(gone)
         macs += sum(encoding.macs for encoding in encodings.values())
         if on_progress is not None:
-            on_progress(Progress(done, len(images), tuple(map(photo_of, rows))))
+            on_progress(Progress(done, len(images), tuple(map(photo_of, rows)), left_out))
     seconds = time.perf_counter() - start
     added = done - len(skipped)
     return IngestReport(

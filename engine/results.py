@@ -51,7 +51,7 @@ class Progress:
     done: int
     total: int
     latest: tuple[Photo, ...]
-    skipped: tuple[Skipped, ...] = ()  # of all batches so far
+    skipped: tuple[Skipped, ...] = ()  # of this batch, as `latest` is
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Lock
 
 from engine.errors import EngineError
@@ -66,9 +67,9 @@ class Visitors:
         if name not in names and len(names) >= self.limits.galleries:
             raise TooMuch(f"A visitor may keep {self.limits.galleries} galleries here; delete one first.")
 
-    def within(self, owner: str, uploads: Sequence[Upload]) -> list[Upload]:
-        """Uploads of which those over the visitor's limits have that as their reason when they are read."""
-        room = _Room(self.limits, *self._store.usage(owner))
+    def within(self, owner: str, gallery: int, uploads: Sequence[Upload]) -> list[Upload]:
+        """Uploads into a gallery, of which those over the visitor's limits have that as their reason when read."""
+        room = _Room(self.limits, *self._store.usage(owner), partial(self._store.has_image, gallery))
         return [replace(upload, read=_guarded(upload, room)) for upload in uploads]
 
     @contextmanager
@@ -117,28 +118,31 @@ class Visitors:
 class _Room:
     """What is left of a visitor's limits while their uploads are read."""
 
-    def __init__(self, limits: Limits, photos: int, size: int) -> None:
-        self._limits, self._photos, self._bytes = limits, photos, size
+    def __init__(self, limits: Limits, photos: int, size: int, is_kept: Callable[[str], bool]) -> None:
+        """`is_kept` says of a content hash whether its photo is in the gallery, and takes no more room."""
+        self._limits, self._photos, self._bytes, self._is_kept = limits, photos, size, is_kept
+        self._counted: set[str] = set()  # content hashes; a file may come twice
+        self._lock = Lock()
 
-    def take(self, name: str, size: int) -> None:
-        """One photo of that many bytes more; raises ImageRejected."""
-        self.check(name, size)
-        self._photos += 1
-        self._bytes += size
-
-    def check(self, name: str, size: int = 0) -> None:
-        """Raise ImageRejected where one photo of that many bytes more would be too much."""
-        if self._photos >= self._limits.photos:
-            raise ImageRejected(name, f"over the limit of {self._limits.photos} photos for a visitor")
-        if self._bytes + size > self._limits.bytes:
-            raise ImageRejected(name, f"over the limit of {self._limits.bytes >> 20} MB for a visitor")
+    def take(self, name: str, data: bytes) -> None:
+        """Count a file, unless its photo is there already; raises ImageRejected where it would be too much."""
+        content_hash = hashlib.sha256(data).hexdigest()
+        with self._lock:
+            if content_hash in self._counted or self._is_kept(content_hash):
+                return
+            if self._photos >= self._limits.photos:
+                raise ImageRejected(name, f"over the limit of {self._limits.photos} photos for a visitor")
+            if self._bytes + len(data) > self._limits.bytes:
+                raise ImageRejected(name, f"over the limit of {self._limits.bytes >> 20} MB for a visitor")
+            self._counted.add(content_hash)
+            self._photos += 1
+            self._bytes += len(data)
 
 
 def _guarded(upload: Upload, room: _Room) -> Callable[[], bytes]:
     def read() -> bytes:
-        room.check(upload.name)  # before anything is unpacked
-        data = upload.read()
-        room.take(upload.name, len(data))
+        data = upload.read()  # at the limit too: only the bytes tell whether it is there already
+        room.take(upload.name, data)
         return data
 
     return read

@@ -399,6 +399,27 @@ def test_several_photos_are_chosen_and_deleted_together(
     expect(page.locator("#grid .hit[aria-pressed]")).to_have_count(0)
 
 
+def test_the_selected_photo_is_deleted_by_its_own_button_whatever_is_ticked(
+    visit: Visit, tmp_path: Path, png: Callable[..., bytes]
+) -> None:
+    page = visit("wide")
+    drop(page, two_photos(tmp_path, png), "One of two")
+    page.get_by_role("button", name="Show the gallery").click()
+    hits = page.locator("#grid .hit")
+    hits.first.click()
+    expect(page.locator("#panel [data-event=discard]")).to_be_visible()
+    chosen = page.locator("#panel .panel").get_attribute("data-photo") or ""
+    page.locator("#answer").get_by_role("button", name="Select").click()
+    hits.nth(1).click()
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+    page.locator("#panel [data-event=discard]").click()
+    expect(page.locator("#answer")).to_contain_text("1 photo deleted", timeout=PATIENCE)
+    assert asked == ["Delete this photo?"]
+    expect(hits).to_have_count(1)
+    expect(hits.first).not_to_have_attribute("data-photo", chosen)
+
+
 def test_another_budget_is_applied_to_ones_own_gallery(visit: Visit, tmp_path: Path, png: Callable[..., bytes]) -> None:
     page = visit("wide")
     drop(page, two_photos(tmp_path, png), "Dearer")

@@ -133,6 +133,14 @@ def test_progress_is_told_after_every_batch(catalog: Catalog, gallery: int, uplo
     assert files(list(told[0].latest)) == files(catalog.photos(gallery, 0, 32))
 
 
+def test_each_progress_names_what_its_own_batch_left_out(catalog: Catalog, gallery: int, upload: MakeUpload) -> None:
+    told: list[Progress] = []
+    uploads = [upload("a.jpg", b"hello"), *shades(upload, 40), upload("b.jpg", b""), upload("c.jpg", b"")]
+    report = catalog.ingest(gallery, uploads, on_progress=told.append)
+    assert [[skipped.file for skipped in progress.skipped] for progress in told] == [["a.jpg"], ["b.jpg", "c.jpg"]]
+    assert len(report.skipped) == 3
+
+
 def test_a_stopped_ingest_keeps_its_finished_batches_and_goes_on_later(
     catalog: Catalog, gallery: int, upload: MakeUpload
 ) -> None:

@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from engine.catalog import Catalog, Upload
+from engine.images import ImageRejected
 from engine.store import GalleryMissing, PhotoMissing, Store
 from engine.visitors import DAY, Limits, TooMuch, Visitors
 
@@ -54,10 +57,10 @@ def test_photos_over_the_limit_are_named_and_the_others_kept(
     _, owner = visitors.recognised(None)
     gallery = catalog.open_collection("mine", owner=owner)
     colours = ["red", "green", "blue", "yellow", "grey"]
-    report = catalog.ingest(gallery, visitors.within(owner, [upload(colour, colour) for colour in colours]))
+    report = catalog.ingest(gallery, visitors.within(owner, gallery, [upload(colour, colour) for colour in colours]))
     assert report.added == 3
     assert [skipped.reason for skipped in report.skipped] == ["over the limit of 3 photos for a visitor"] * 2
-    again = catalog.ingest(gallery, visitors.within(owner, [upload("white", "white")]))
+    again = catalog.ingest(gallery, visitors.within(owner, gallery, [upload("white", "white")]))
     assert again.added == 0
 
 
@@ -66,25 +69,56 @@ def test_what_does_not_become_a_photo_takes_no_room_that_lasts(
 ) -> None:
     _, owner = visitors.recognised(None)
     gallery = catalog.open_collection("mine", owner=owner)
-    catalog.ingest(gallery, visitors.within(owner, [upload(f"{n}", b"no photo") for n in range(3)]))
-    assert catalog.ingest(gallery, visitors.within(owner, [upload("a", "red")])).added == 1
+    catalog.ingest(gallery, visitors.within(owner, gallery, [upload(f"{n}", b"no photo") for n in range(3)]))
+    assert catalog.ingest(gallery, visitors.within(owner, gallery, [upload("a", "red")])).added == 1
 
 
 def test_bytes_are_counted_over_all_galleries(visitors: Visitors, catalog: Catalog, upload: Make) -> None:
     _, owner = visitors.recognised(None)
     first, second = (catalog.open_collection(name, owner=owner) for name in ("one", "two"))
     padded = upload("a", "red").read() + bytes(6_000)
-    catalog.ingest(first, visitors.within(owner, [upload("a", padded)]))
-    report = catalog.ingest(second, visitors.within(owner, [upload("b", padded)]))
+    catalog.ingest(first, visitors.within(owner, first, [upload("a", padded)]))
+    report = catalog.ingest(second, visitors.within(owner, second, [upload("b", padded)]))
     assert report.skipped[0].reason == "over the limit of 0 MB for a visitor"
 
 
-def test_over_the_limit_nothing_is_even_read(visitors: Visitors, catalog: Catalog, upload: Make) -> None:
+def test_what_is_kept_already_takes_no_room_however_full_it_is(
+    visitors: Visitors, catalog: Catalog, upload: Make
+) -> None:
     _, owner = visitors.recognised(None)
     gallery = catalog.open_collection("mine", owner=owner)
-    catalog.ingest(gallery, visitors.within(owner, [upload(c, c) for c in ("red", "green", "blue")]))
-    report = catalog.ingest(gallery, visitors.within(owner, [Upload("bomb", pytest.fail)]))
-    assert len(report.skipped) == 1
+    kept = [upload(c, c) for c in ("red", "green")]
+    catalog.ingest(gallery, kept)
+    twice = [upload("blue", "blue"), upload("again", "blue")]
+    report = catalog.ingest(gallery, visitors.within(owner, gallery, [*kept, *twice, *kept, upload("grey", "grey")]))
+    assert (report.added, report.duplicates) == (1, 5)
+    assert [(skipped.file, skipped.reason) for skipped in report.skipped] == [
+        ("grey", "over the limit of 3 photos for a visitor")
+    ]
+    full = catalog.ingest(gallery, visitors.within(owner, gallery, kept))
+    assert (full.added, full.duplicates, full.skipped) == (0, 2, ())
+
+
+def test_a_photo_of_another_gallery_takes_room_in_this_one(visitors: Visitors, catalog: Catalog, upload: Make) -> None:
+    _, owner = visitors.recognised(None)
+    first, second = (catalog.open_collection(name, owner=owner) for name in ("one", "two"))
+    colours = [upload(c, c) for c in ("red", "green", "blue")]
+    catalog.ingest(first, colours)
+    assert len(catalog.ingest(second, visitors.within(owner, second, colours)).skipped) == 3
+
+
+def test_the_limit_holds_when_many_are_read_at_once(visitors: Visitors, catalog: Catalog, upload: Make) -> None:
+    _, owner = visitors.recognised(None)
+    gallery = catalog.open_collection("mine", owner=owner)
+    uploads = visitors.within(owner, gallery, [upload(f"{n}", (n, 2, 3)) for n in range(16)])
+
+    def is_read(one: Upload) -> bool:
+        with suppress(ImageRejected):
+            return bool(one.read())
+        return False
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(is_read, uploads)) == 3
 
 
 def test_so_many_requests_at_once_and_no_more(visitors: Visitors) -> None:

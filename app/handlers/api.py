@@ -93,7 +93,7 @@ class Api:
                 raise BadCall("Say which file, and the name of a gallery for it.")
             path = sent(file)
             into = self._context.access.make(name, visit)
-            report = take_in([path], lambda uploads: self._context.ingest(into, uploads, visit))
+            report = take_in([path], lambda listing: self._context.ingest(into, listing, visit))
         except EngineError as error:
             raise gr.Error(self._context.sentence(error), print_exception=False) from error
         return {

@@ -1,7 +1,7 @@
 """Adding photos: dropped files and folders, or a folder of the server's own."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from app.handlers.search import Search, unchanged
 from app.uploads import sent, take_in
 from app.views import intake, notes
 from app.visit import Visit
-from app.work import Stopped, Waiting
-from engine.catalog import IngestReport, Upload, folder_uploads
+from app.work import Listing, Stopped, Waiting
+from engine.catalog import IngestReport, Skipped, Upload, folder_uploads
 from engine.errors import EngineError
 from engine.images import clean_name
 
-Take = Callable[[Callable[[list[Upload]], IngestReport]], IngestReport]
+Take = Callable[[Callable[[Iterable[list[Upload]]], IngestReport]], IngestReport]
 
 
 class Intake:
@@ -62,7 +62,7 @@ class Intake:
         if not uploads:
             yield gr.skip(), notes.problem("There is no picture in that folder, nor in any below it."), *nothing
             return
-        yield from self._take(name, visit, lambda ingest: ingest(uploads))
+        yield from self._take(name, visit, lambda ingest: ingest([uploads]))
 
     def stopped(self, visit: Visit) -> None:
         """Stop was pressed."""
@@ -75,13 +75,13 @@ class Intake:
         title = f"Adding to “{name}”"
         show = partial(intake.encoding, title, address=context.address)
         yield None, show(progress=None, seconds=0.0, drawing=None), gr.update(visible=True), *rest
-        added, skipped = 0, ()
+        added, skipped = 0, list[Skipped]()
         try:
             gallery = context.access.make(name, visit)
             drawing = context.drawing
             began = time.monotonic()
             events = context.begin(
-                "intake", visit, lambda tell: take(lambda uploads: context.ingest(gallery, uploads, visit, tell))
+                "intake", visit, lambda tell: take(lambda listing: context.ingest(gallery, listing, visit, tell))
             )
             try:
                 for event in events:
@@ -90,8 +90,11 @@ class Intake:
                     elif isinstance(event, Waiting):
                         yield gr.skip(), intake.waiting(title, event.place), gr.skip(), *rest
                         began = time.monotonic()
+                    elif isinstance(event, Listing):
+                        began = time.monotonic()  # the rate is that of encoding
                     else:
-                        added, skipped = added + len(event.latest), event.skipped
+                        added += len(event.latest)
+                        skipped += event.skipped
                         progress = show(progress=event, seconds=time.monotonic() - began, drawing=drawing)
                         yield gr.skip(), progress, gr.skip(), *rest
             except Stopped:

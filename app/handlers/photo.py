@@ -10,7 +10,7 @@ from app.handlers.events import sent_along
 from app.views import notes, photo
 from app.visit import Visit
 from engine.budget import BUDGET_GRID
-from engine.catalog import Photo
+from engine.catalog import AllSpent, Photo
 from engine.errors import EngineError
 
 GONE = "This photo is not there any more; search again."
@@ -57,8 +57,9 @@ class Selection:
         try:
             before = self._chosen(visit)
             rank = again = visit.rank(before.id)
+            keeps = context.access.keeps(context.catalog.summary(before.collection_id), visit)
             with context.access.turn(visit):
-                after = context.catalog.deepen(before.id)
+                after = context.catalog.deepen(before.id, bounded=not keeps)
                 if rank is not None:
                     vector = context.catalog.embed_query(after.collection_id, visit.query, visit.dropped)
                     assert vector is not None
@@ -66,6 +67,8 @@ class Selection:
                     again = visit.rank(before.id)
             words = photo.deepened(rank, again, after.macs - before.macs, context.drawing.full_macs)
             return self._panel(after, visit, words)
+        except AllSpent as error:
+            return self._panel(before, visit, notes.said(str(error)))
         except EngineError as error:
             return context.problem(error)
 

@@ -1,6 +1,7 @@
 """Asking: the first ranking at once, then the refined one."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -19,6 +20,7 @@ from engine.catalog import Deepened, GallerySummary, Hit
 from engine.errors import EngineError
 from engine.query import DROPPED
 from engine.relevance import relevant
+from engine.upload import file_upload
 
 PAGE = 24  # photos on the page at first, and with every "more"
 POOL = 100  # photos that tell where relevance falls off
@@ -66,18 +68,26 @@ class Search:
     def pictured(self, file: str, refine: bool, visit: Visit) -> Iterator[tuple[Any, ...]]:
         """A picture was given to search with. Yields: picture button, query, and Found."""
         try:
-            path = sent(file)
-            data = path.read_bytes()
-            path.unlink(missing_ok=True)  # it is asked with, and not kept
-            summary = self._context.access.gallery(visit.gallery, visit)
-            with self._context.access.turn(visit):
-                visit.dropped = self._context.catalog.embed_picture(summary.id, data, path.name)
+            dropped, aside = self._embedded(sent(file), visit)
         except (EngineError, OSError) as error:
             yield None, gr.skip(), *only(self._context.problem(error))
             return
+        visit.dropped = dropped
         visit.ask(f"photo:{DROPPED}")
-        for number, found in enumerate(self.answers(refine, visit, head.PICTURED)):
+        for number, found in enumerate(self.answers(refine, visit, aside)):
             yield at_first(number, None), at_first(number, visit.query), *found
+
+    def _embedded(self, path: Path, visit: Visit) -> tuple[np.ndarray, str]:
+        """What a picture shows, and whose account counts it."""
+        access = self._context.access
+        try:
+            summary = access.gallery(visit.gallery, visit)
+            account, aside = (summary.id, head.PICTURED) if access.keeps(summary, visit) else (None, head.UNCOUNTED)
+            with access.turn(visit):
+                data = file_upload(path, path.name).read()  # no more of it than may be a picture
+                return self._context.catalog.embed_picture(account, data, path.name), aside
+        finally:
+            path.unlink(missing_ok=True)  # it is asked with, and not kept
 
     def turned(self, event: gr.SelectData, visit: Visit) -> None:
         """Another tab was opened."""
@@ -120,7 +130,7 @@ class Search:
             yield only(self._context.problem(error))
 
     def _answers(self, refine: bool, visit: Visit, aside: str) -> Iterator[Found]:
-        catalog, access = self._context.catalog, self._context.access
+        catalog, access, asking = self._context.catalog, self._context.access, visit.asking
         summary = access.gallery(visit.gallery, visit)
         assert visit.gallery is not None
         catalog.require_model(visit.gallery)  # another model's photos do not fit this one's strip
@@ -133,14 +143,16 @@ class Search:
         visit.photo = visit.hits[0].photo.id if visit.hits else None
         yield self._found(visit, summary, (head.LOOKING_AGAIN if refine and visit.hits else head.FIRST_ANSWER) + aside)
         if refine and visit.hits:
-            yield self._refined(visit, vector, aside)
+            yield self._refined(visit, vector, asking, aside)
 
-    def _refined(self, visit: Visit, vector: np.ndarray, aside: str) -> Found:
+    def _refined(self, visit: Visit, vector: np.ndarray, asking: object, aside: str) -> Found:
+        if visit.asking is not asking:  # the visitor has gone on to something else
+            return unchanged()
         assert visit.gallery is not None
-        shown, best = (visit.query, visit.gallery), visit.photo
+        best = visit.photo
         standing = relevant([hit.score for hit in visit.hits])
         refinement = self._context.catalog.refine(visit.gallery, vector, min(max(standing, SURE[0]), SURE[1]))
-        if (visit.query, visit.gallery) != shown:  # the visitor has gone on to something else meanwhile
+        if visit.asking is not asking:  # or has meanwhile
             return unchanged()
         visit.deepened = {deepened.photo_id: deepened for deepened in refinement.deepened}
         before = {hit.photo.id: hit.rank for hit in visit.hits}
@@ -204,9 +216,12 @@ class Search:
     def _grid(self, visit: Visit, summary: GallerySummary) -> str:
         if not visit.hits:
             return notes.note("An empty gallery", "Add photos first, then type what to look for.")
-        hits, standing = visit.hits, min(relevant([hit.score for hit in visit.hits]), PAGE)
-        shown = hits[: standing if not visit.unfolded else max(standing, visit.unfolded * PAGE)]
+        scores = [hit.score for hit in visit.hits[:POOL]]  # the same photos tell it however many are on show
+        standing = relevant(scores)
+        shown = visit.hits[: min(standing, PAGE) + visit.unfolded * PAGE]
         more = min(PAGE, summary.photos - len(shown))
+        if standing == len(scores):  # nothing falls off as far as was looked
+            standing = summary.photos
         return results.results(
             shown, self._context.drawing, self._context.address, standing, max(more, 0), visit.deepened, visit.photo
         )

@@ -77,6 +77,7 @@ KEY = (
 FIRST_ANSWER = "Answered from what is indexed: no photo was looked at again."
 UNASKED = "The gallery’s photos, in the order they came."
 PICTURED = " Your picture took one full encoding, which this gallery’s account counts."
+UNCOUNTED = " Your picture took one full encoding, which no gallery’s account counts."
 
 
 def refined(found: Refinement, deepened: Sequence[Deepened]) -> str:

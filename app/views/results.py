@@ -25,7 +25,7 @@ def results(
     """Photos found, best first.
 
     Args:
-        standing: how many stand out; a line is drawn after them.
+        standing: how many stand out; a line is drawn after them, where they are all on show and others follow.
         more: photos that are folded away behind a button.
         deepened: what was looked at again for this query, by photo.
         current: the selected one; by default the best.
@@ -40,7 +40,7 @@ def results(
 
     cards = [one(hit) for hit in hits]
     parts = [f'<ol class="grid" aria-label="Results, best first">{"".join(cards[:standing])}</ol>']
-    if standing < len(cards) + more:
+    if standing <= len(cards) and standing < len(cards) + more:
         parts.append('<p class="falls"><span>relevance falls off here</span></p>')
     if cards[standing:]:
         rest = "".join(cards[standing:])

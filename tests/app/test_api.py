@@ -42,6 +42,14 @@ def posted(address: str, data: list[Any]) -> str:
     return httpx.get(f"{door}/{event}", timeout=30).text
 
 
+def test_no_call_skips_the_queue(address: str) -> None:
+    for route in ("run", "api"):
+        for name in ENDPOINTS:
+            answer = httpx.post(f"{address}gradio_api/{route}{name}", json={"data": [None] * 5}, follow_redirects=True)
+            assert answer.status_code == 404
+            assert "join the queue" in answer.text
+
+
 def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
     address: str, tmp_path: Path, png: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch, context: Context
 ) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from app.handlers.comparison import Compare
 from app.handlers.galleries import Galleries
 from app.handlers.intake import Intake
 from app.handlers.photo import Selection
-from app.handlers.search import COMPARE, Found, Search
+from app.handlers.search import COMPARE, Found, Search, unchanged
 from app.pictures import Pictures
 from app.visit import Visit
 from engine.catalog import Catalog, GuideTexts, Upload
@@ -115,6 +116,38 @@ class TestSearch:
         assert "Show 2 more" in grid
         assert search.more(visit).count('class="hit"') == 3
 
+    def test_every_click_shows_a_page_more_than_stood_out(
+        self, search: Search, catalog: Catalog, upload: MakeUpload
+    ) -> None:
+        gallery = catalog.open_collection("Many")
+        reds = [upload(f"red-{i}.png", (255, i, 0)) for i in range(3)]
+        catalog.ingest(gallery, [*reds, *(upload(f"blue-{i}.png", (0, i, 255)) for i in range(50))])
+        mine = Visit(gallery=gallery)
+        grids = [found(search.searched("red", False, mine)).grid, *(search.more(mine) for _ in range(3))]
+        assert [grid.count('class="hit"') for grid in grids] == [3, 27, 51, 53]
+        assert [re.findall(r"Show (\d+) more", grid) for grid in grids] == [["24"], ["24"], ["2"], []]
+        assert all(grid.count("relevance falls off") == 1 for grid in grids)
+
+    def test_where_more_than_a_page_stand_out_the_line_comes_after_them(
+        self, search: Search, catalog: Catalog, upload: MakeUpload
+    ) -> None:
+        gallery = catalog.open_collection("Many")
+        reds = [upload(f"red-{i}.png", (255, i, 0)) for i in range(30)]
+        catalog.ingest(gallery, [*reds, *(upload(f"blue-{i}.png", (0, i, 255)) for i in range(40))])
+        mine = Visit(gallery=gallery)
+        grid = found(search.searched("red", False, mine)).grid
+        assert (grid.count('class="hit"'), "falls off" in grid) == (24, False)
+        above, below = search.more(mine).split("relevance falls off")
+        assert (above.count('class="hit"'), below.count('class="hit"')) == (30, 18)
+
+    def test_where_all_are_alike_no_line_is_drawn(self, search: Search, catalog: Catalog, upload: MakeUpload) -> None:
+        gallery = catalog.open_collection("Many")
+        catalog.ingest(gallery, [upload(f"{i}.png", (255, i // 2, i % 2)) for i in range(130)])
+        mine = Visit(gallery=gallery)
+        grids = [found(search.searched("red", False, mine)).grid, *(search.more(mine) for _ in range(5))]
+        assert [grid.count('class="hit"') for grid in grids] == [24, 48, 72, 96, 120, 130]
+        assert not any("falls off" in grid for grid in grids)
+
     def test_a_chosen_query_fills_the_search_box_and_is_remembered(self, search: Search, visit: Visit) -> None:
         query, *_ = last(search.again(Event(query="green"), False, visit))
         assert query == "green"
@@ -143,6 +176,20 @@ class TestSearch:
         assert not file.exists()
         file.write_text("a letter")
         assert "That did not work" in found(search.pictured(str(file), False, visit)).grid
+
+    def test_a_second_picture_is_not_answered_with_the_ranking_of_the_first(
+        self, search: Search, visit: Visit, tmp_path: Path, png: Callable[..., bytes]
+    ) -> None:
+        answers = []
+        for colour in ("red", "blue"):
+            file = tmp_path / f"my-{colour}.png"
+            file.write_bytes(png(colour))
+            answers.append(search.pictured(str(file), True, visit))
+            next(answers[-1])
+        of_the_first, of_the_second = map(found, answers)
+        assert of_the_first == unchanged()
+        assert "blue-square.png" in of_the_second.panel
+        assert visit.hits[0].photo.file == "blue-square.png"
 
     def test_without_words_the_gallerys_photos_are_shown(self, search: Search, visit: Visit) -> None:
         assert found(search.searched("  ", True, visit)).grid.count('class="hit"') == 3

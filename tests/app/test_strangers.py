@@ -29,11 +29,13 @@ from app.journal import Journal
 from app.layout import build, launch_options
 from app.pictures import Pictures
 from app.visit import Visit
-from engine.catalog import Catalog, GalleryMissing, PhotoMissing, Upload
+from engine.catalog import Catalog, GalleryMissing, PhotoMissing, Upload, uploads_of
 from engine.comparison import Comparison
 from engine.database import StoreUnusable
+from engine.images import MAX_BYTES
 from engine.store import Store
 from engine.visitors import Limits, TooMuch, Visitors
+from tests.packed import zipped
 
 
 @pytest.fixture
@@ -276,6 +278,105 @@ def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_plac
     assert "<b>1</b> photo added" in str([*waiting])
 
 
+def test_what_was_sent_is_listed_in_its_turn_and_not_once_it_is_stopped(
+    context: Context,
+    ann: Visit,
+    access: Access,
+    png: Callable[..., bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listed: list[str] = []
+    search = Search(context)
+    intake = Intake(context, search, Galleries(context, search))
+    bob = arrived(access)
+
+    def listing(path: Path, name: str) -> list[Upload]:
+        listed.append(name)
+        intake.stopped(bob)  # while it is being listed
+        return uploads_of(path, name)
+
+    def dropped() -> list[str]:
+        files = [tmp_path / f"{number}.zip" for number in range(3)]
+        for file in files:
+            file.write_bytes(zipped({"a.png": png("blue")}))
+        return [str(file) for file in files]
+
+    monkeypatch.setattr("app.uploads.uploads_of", listing)
+    with access.work(ann), access.work(arrived(access)):  # as many as are served at once
+        assert "being worked on already" in str([*intake.uploaded(dropped(), "Mine", ann)])
+        waiting = intake.uploaded(dropped(), "Mine", bob)
+        next(waiting)
+        assert "you are next" in str(next(waiting))
+        assert listed == []
+    assert "Stopped: <b>0</b>" in str([*waiting])
+    assert listed == ["0.zip"]
+
+
+def test_a_picture_to_search_with_is_read_in_its_turn_and_no_further_than_may_be_a_picture(
+    context: Context, ann: Visit, access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed, sizes = context.catalog.embed_picture, []
+    monkeypatch.setattr(
+        context.catalog, "embed_picture", lambda id, data, name: (sizes.append(len(data)), embed(id, data, name))[1]
+    )
+    monkeypatch.setattr(Path, "read_bytes", pytest.fail)
+    file = tmp_path / "huge.png"
+    search = Search(context)
+    with ExitStack() as running:
+        for _ in range(Limits.at_once):
+            running.enter_context(access.turn(ann))
+        file.touch()
+        assert "You have 4 requests running already" in str([*search.pictured(str(file), False, ann)])
+        assert not file.exists()
+    with file.open("wb") as huge:
+        huge.truncate(MAX_BYTES + 10_000)
+    assert "too large" in str([*search.pictured(str(file), False, ann)])
+    assert sizes == [MAX_BYTES + 1]
+    assert not file.exists()
+
+
+def test_who_does_not_own_a_gallery_spends_on_it_no_more_than_queries_may(
+    context: Context,
+    ann: Visit,
+    access: Access,
+    catalog: Catalog,
+    demo: Demo,
+    png: Callable[..., bytes],
+    tmp_path: Path,
+) -> None:
+    bob, selection, search = arrived(access), Selection(context), Search(context)
+    access.open_link(catalog.publish(ann.gallery or 0, True) or "", bob)
+
+    def deepened(visit: Visit, photo: int) -> str:
+        visit.photo = photo
+        return selection.deepened(visit)
+
+    def pictured(visit: Visit) -> str:
+        file = tmp_path / "mine.png"
+        file.write_bytes(png("green"))
+        return str([*search.pictured(str(file), False, visit)])
+
+    first, second, _ = catalog.photos(demo.id)
+    assert "exit 3 of 3" in deepened(bob, first.id)
+    refused = deepened(bob, second.id)
+    assert "so no more of its photos are run to full depth" in refused
+    assert f'data-photo="{second.id}"' in refused
+    assert catalog.photo(second.id).exit == 1
+    assert "so no more of its photos" in deepened(ann, second.id), "the demo gallery is nobody's"
+
+    secret = catalog.photos(ann.gallery or 0)[0].id
+    assert "so no more of its photos" in deepened(bob, secret)
+    assert "exit 3 of 3" in deepened(ann, secret)
+
+    for gallery in (demo.id, ann.gallery):
+        bob.gallery = gallery
+        assert "no gallery’s account counts" in pictured(bob)
+        assert catalog.summary(gallery or 0).macs_pictures == 0
+    assert "this gallery’s account counts" in pictured(ann)
+    assert catalog.summary(ann.gallery or 0).macs_pictures == catalog.encoder.full_macs
+
+
 def test_every_door_that_computes_counts_as_a_request(context: Context, ann: Visit, access: Access) -> None:
     ann.query, ann.tab = "yellow", "Compare"
     ann.photo = context.catalog.photos(ann.gallery or 0)[0].id
@@ -374,11 +475,17 @@ class TestOverHttp:
 
     def test_private_events_called_by_number_know_nobody(self, address: str, ann: Visit) -> None:
         config = httpx.get(f"{address}config").json()
+        answered = 0
         with httpx.Client(base_url=address, timeout=30) as client:
             for event in config["dependencies"]:
                 if event["api_visibility"] != "private" or len(event["inputs"]) > 6:
                     continue
                 data = [ann.gallery if n == 0 else None for n in range(len(event["inputs"]))]
-                body = {"fn_index": event["id"], "data": data, "session_hash": "guess", "event_data": None}
-                answer = client.post("gradio_api/run/predict", json=body)
+                session = {"session_hash": f"guess-{event['id']}"}
+                body = {"fn_index": event["id"], "data": data, "event_data": None, **session}
+                client.post("gradio_api/queue/join", json=body).raise_for_status()
+                answer = client.get("gradio_api/queue/data", params=session)
+                assert "process_completed" in answer.text
                 assert "secret" not in answer.text
+                answered += 1
+        assert answered > 20

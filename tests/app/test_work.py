@@ -1,10 +1,16 @@
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 import pytest
 
 from app.work import Line, Stopped, Waiting, Works
+
+
+class Told:
+    """Something that is told of."""
 
 
 def test_events_come_in_order_and_the_result_last() -> None:
@@ -15,6 +21,32 @@ def test_events_come_in_order_and_the_result_last() -> None:
 
     _, events = Works[int]().begin(work)
     assert list(events) == [1, 2, 3]
+
+
+def test_nothing_is_kept_for_somebody_who_has_left() -> None:
+    works, left, told = Works[Told](), threading.Event(), list[weakref.ref[Told]]()
+
+    def work(tell: Callable[[Told], None]) -> Told:
+        for _ in range(3):
+            event = Told()
+            told.append(weakref.ref(event))
+            tell(event)
+            if len(told) == 2:
+                left.wait(10)
+        del event
+        gc.collect()
+        alive.extend(kept() for kept in told)
+        over.set()
+        return Told()
+
+    alive: list[Told | None] = []
+    over = threading.Event()
+    _, events = works.begin(work)
+    next(events)
+    events.close()
+    left.set()
+    assert over.wait(10)
+    assert alive == [None] * 3
 
 
 def test_what_the_work_raises_is_raised_where_it_is_waited_for() -> None:
