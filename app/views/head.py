@@ -62,8 +62,8 @@ LOOKING_AGAIN = '<span class="busy">Looking again at photos whose place is in do
 
 # What stands behind the question mark.
 KEY = (
-    '<details class="reading"><summary aria-label="How to read this page" title="How to read this page">?</summary><div>'
-    "<p><b>Filled is work that was done</b> to take a photo in, hollow is work that was saved.</p>"
+    '<details class="reading"><summary aria-label="How to read this page" title="How to read this page">?</summary>'
+    "<div><p><b>Filled is work that was done</b> to take a photo in, hollow is work that was saved.</p>"
     "<p>A strip is the image encoder from its first stage to its last, each as wide as its share of the work. It may "
     "run several times over one photo, over a small picture first: every run is a strip of its own.</p>"
     "<p>An <b>exit</b> is a place where a photo may leave. They are numbered through all runs, the last one the "
