@@ -14,7 +14,8 @@ from engine.encoder import Encoder, load_encoder
 from engine.errors import EngineError
 from engine.exits import SHUFFLED, FittedExits, as_stored, save_exits, save_variant
 from engine.guidance import STATISTICS, content_distribution, divergence, statistics
-from engine.metrics import recall
+from engine.metrics import at_ranks, best, overlap, own_ranks
+from engine.reading import PAGE
 from engine.tgem import SLOPE, ExitModules, Gate, first_exit
 from engine.training.captions import gate_photos, read_captions
 from engine.training.features import Features, cached
@@ -142,16 +143,21 @@ def calibrate(modules: ExitModules, pooled: Sequence[Tensor], way: Course) -> li
 
 
 def choose_plans(modules: ExitModules, features: Features, ways: Sequence[Course]) -> list[Plan]:
-    """For each budget of BUDGET_GRID the course that finds most within it, by the mean recall of these captions.
+    """For each budget of BUDGET_GRID the course that serves these captions best within it.
+
+    What counts is how many find their photo, by R@1, 5 and 10, and the share of full depth's first ten that stand
+    among the first ten: recall hangs on one photo a caption, and cannot tell courses apart that are as close as these.
 
     A course may spend by its gates what its first exit leaves of the budget, or spare it where it is less than a step
     of the grid. A first exit that costs a hundredth more still meets it: what an exit costs is no choice, and the one
-    before it may find far less. Where no such course finds more than the way that meets the budget before, that one
+    before it may find far less. Where no such course is better than the way that meets the budget before, that one
     serves this one too, and the rest is spared; but a budget of 1 asks for depth. A budget that no course meets gets
     the cheapest course at the highest price.
     """
     priced = [calibrate(modules, features.pooled, way) for way in ways]
     many, texts, owner = torch.arange(len(features.vectors)), features.texts.numpy(), features.owner.numpy()
+    page = min(PAGE, len(many))
+    reference = best(texts @ features.vectors[:, -1].numpy().T, page)
 
     @cache
     def quality(plan: Plan) -> float:
@@ -159,8 +165,9 @@ def choose_plans(modules: ExitModules, features: Features, ways: Sequence[Course
         chosen = torch.tensor([*way.open, features.vectors.shape[1] - 1])[
             way.exits(modules, features.pooled, math.log(plan.price))
         ]
-        found = recall(features.vectors[many, chosen].numpy(), texts, owner)
-        return sum(found["t2i"].values())
+        scores = texts @ features.vectors[many, chosen].numpy().T
+        found = at_ranks(own_ranks(scores, owner))
+        return sum(found.values()) + 100 * overlap(best(scores, page), reference)
 
     everyone = math.exp(HIGHEST_LOG_PRICE)  # leaves at the first exit asked
     plans: list[Plan] = []
