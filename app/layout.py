@@ -61,7 +61,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
                 choices=[], label="Gallery", show_label=False, container=False, interactive=True, elem_id="gallery"
             )
             headline = ours("headline")
-            tools = ours("tools", f'<button type="button" data-event="present">Present</button>{head.KEY}')
+            tools = ours("tools", head.TOOLS)
         with gr.Row(elem_id="ask"):
             query = gr.Textbox(
                 placeholder="What are you looking for?   2:dog + beach - people",

@@ -428,6 +428,23 @@ def test_another_budget_is_applied_to_ones_own_gallery(visit: Visit, tmp_path: P
     page.locator("#budget input[type=number]").press("Enter")
     page.locator("#apply").click()
     expect(page.locator("#applied")).to_contain_text("at a budget of 100 % now", timeout=PATIENCE)
+    page.locator("#looked-for textarea").fill("a red square")
+    page.locator("#apply").click()
+    expect(page.locator("#applied")).to_contain_text("show what people will look for went further", timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_question_mark_says_how_to_read_the_page(visit: Visit, look: str) -> None:
+    page = visit(look)
+    page.locator("#tools summary").click()
+    expect(page.locator("#tools .reading > div")).to_contain_text("Filled is work that was done")
+    box = page.locator("#tools .reading > div").bounding_box()
+    assert box is not None
+    width = page.evaluate("innerWidth")
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    page.locator("#tools summary").click()
+    expect(page.locator("#tools .reading > div")).to_be_hidden()
 
 
 @pytest.mark.parametrize("look", LOOKS)

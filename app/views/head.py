@@ -60,8 +60,8 @@ def bar(status: str = "", links: str = "", share: str = "", own: bool = False) -
 LOOKING_AGAIN = '<span class="busy">Looking again at photos whose place is in doubt …</span>'
 
 
-# What stands behind the question mark.
-KEY = (
+TOOLS = (
+    '<div class="tools"><button type="button" data-event="present">Present</button>'
     '<details class="reading"><summary aria-label="How to read this page" title="How to read this page">?</summary>'
     "<div><p><b>Filled is work that was done</b> to take a photo in, hollow is work that was saved.</p>"
     "<p>A strip is the image encoder from its first stage to its last, each as wide as its share of the work. It may "
@@ -72,7 +72,7 @@ KEY = (
     "<p><b>Saved</b> is the share of the full encoder’s multiply-accumulates that were not done. <b>Similarity</b> is "
     "how well a photo fits the words; it is to be compared within one search.</p>"
     "<p>A search answers at once from what is known, then runs a few photos deeper whose place is in doubt, and moves "
-    "them. What that finds is kept.</p></div></details>"
+    "them. What that finds is kept.</p></div></details></div>"
 )
 FIRST_ANSWER = "Answered from what is indexed: no photo was looked at again."
 UNASKED = "The gallery’s photos, in the order they came."
