@@ -120,13 +120,13 @@ class Encoder:
             [[k in plan.open for plan in self.plans] for k in range(self.exits - 1)]
         )  # (K - 1, G)
         self._log_prices, self._is_open = self._log_prices.to(self.device), self._is_open.to(self.device)
-        self.ladder = Ladder(self.backbone, scout, self.modules, self._describing)
+        self.ladder = Ladder(self.backbone, scout, self.modules, *self._describing)
         self.passes, self.stages, self.full_macs = self.ladder.passes, self.ladder.stages, self.ladder.full_macs
 
     @property
-    def _describing(self) -> int:
+    def _describing(self) -> tuple[int, int]:
         """MACs of describing a photo at an exit, and of asking whether it shows what people will look for."""
-        return len(self.guide_texts) * self.dim + (self._interest.macs if self._interest else 0)
+        return len(self.guide_texts) * self.dim, self._interest.macs if self._interest else 0
 
     def _seen_by_scout(self) -> Backbone | None:
         """The backbone with the scout's tower, where the exits bring one."""
@@ -182,7 +182,7 @@ class Encoder:
         if looked_for:
             phrases = torch.stack([known[text] for text in looked_for])
             found._interest = Interest(phrases, self.guides).to(self.device)
-        found.ladder = self.ladder.describing(found._describing)
+        found.ladder = self.ladder.describing(*found._describing)
         return found
 
     def exit_macs(self, open: tuple[int, ...]) -> tuple[int, ...]:

@@ -38,12 +38,16 @@ class Pass:
 class Ladder:
     """Passes, stages and MACs of an encoder."""
 
-    def __init__(self, backbone: Backbone, scout: Backbone | None, modules: ExitModules, described: int) -> None:
+    def __init__(
+        self, backbone: Backbone, scout: Backbone | None, modules: ExitModules, described: int, asked: int = 0
+    ) -> None:
         """Args:
         scout: the same with the scout's tower, for the passes that are its.
         described: MACs of the likeness to each guide text, paid wherever a photo is described.
+        asked: of whether it shows what people will look for, paid at each gate.
         """
-        self._backbone, self._scout, self._modules, self._described = backbone, scout, modules, described
+        self._backbone, self._scout, self._modules = backbone, scout, modules
+        self._described, self._asked = described, asked
         self.exits = len(modules.exits) + 1
         own = backbone.size
         runs = list(dict.fromkeys([*((e.size or own, e.scout) for e in modules.exits), (own, False)]))
@@ -58,9 +62,7 @@ class Ladder:
             for name, macs in zip(self._names(p), self._measure(p)[0], strict=True)
         )
         self.full_macs = sum(backbone.step_macs)
-        self.shapes: list[
-            tuple[int, ...] | None
-        ] = []  # of the feature map kept at each exit, for one photo; None: none
+        self.shapes: list[tuple[int, ...] | None] = []  # of the feature map that is kept at each exit, if one is
         self._depth: list[int] = []  # MACs of the exit's pass up to its stage
         self._looks: list[tuple[int, int, int]] = []  # MACs of each exit's branch, projection and gate
         for p in self.passes:
@@ -74,10 +76,10 @@ class Ladder:
                 if k < self.exits - 1:
                     self._looks.append(self._look_macs(k, shape.get(stage)))
 
-    def describing(self, described: int) -> "Ladder":
-        """The same ladder with other guide texts, by the MACs of the likeness to each."""
+    def describing(self, described: int, asked: int) -> "Ladder":
+        """The same ladder with other guide texts, by their MACs."""
         found = copy(self)
-        found._described = described
+        found._described, found._asked = described, asked
         return found
 
     def pass_of(self, k: int) -> Pass:
@@ -106,7 +108,7 @@ class Ladder:
                 if k < self.exits - 1:
                     branch, projection, gate = self._looks[k]
                     spent += branch if self.is_seen(k, asked) else 0
-                    spent += projection + gate + self._described if k in asked else 0
+                    spent += projection + gate + self._described + self._asked if k in asked else 0
                 if k in asked:
                     found[k] = spent + self._depth[k]
             spent += sum(self._measure(p)[0])

@@ -295,8 +295,9 @@ def test_a_photo_that_shows_what_people_will_look_for_never_leaves_early(texts: 
     assert [e.exit > 1 for e in guided.encode(photos, BUDGET_GRID[0])] == shown
     assert 0 < sum(shown) < len(photos)
     everything = encoder.plans[0].open
-    asking = tiny.DIM * (1 + len(tiny.GUIDES)) * encoder.exits
+    asking = tiny.DIM * (1 + len(tiny.GUIDES)) * (encoder.exits - 1)
     assert guided.exit_macs(everything)[-1] - plain.exit_macs(everything)[-1] == asking
+    assert guided.cost_to(1, 2, False) == plain.cost_to(1, 2, False), "a second look asks no gate"
     moved = guided.with_exits(FittedExits(guided.modules, guided.plans, guided.calibrations))
     assert moved.exit_macs(everything) == guided.exit_macs(everything)
 
