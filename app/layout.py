@@ -112,7 +112,6 @@ def build(context: Context, secret: str) -> gr.Blocks:
                             info="If you know it, a phrase a line. Photos that show it go deeper than the budget asks.",
                             lines=2,
                             max_lines=6,
-                            max_length=5_000,
                             elem_id="looked-for",
                         )
                         with gr.Row(elem_id="apply-row"):

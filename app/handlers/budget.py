@@ -31,8 +31,7 @@ class Budget:
         yield intake.encoding(title, None, 0.0, None, context.address), gr.update(visible=True)
         try:
             summary = context.access.recodable(visit.gallery, visit)
-            phrases = tuple(typed_guide_texts(looked_for))
-            guides = GuideTexts(phrases, bool(phrases and summary.guides and summary.guides.only))
+            guides = as_typed(looked_for, summary.guides)
             drawing = context.drawing
             began = time.monotonic()
             events = context.begin("budget", visit, lambda tell: self._encode(summary.id, budget, guides, visit, tell))
@@ -47,7 +46,7 @@ class Budget:
                         seconds = time.monotonic() - began
                         yield intake.encoding(title, event, seconds, drawing, context.address), gr.skip()
                     elif isinstance(event, IngestReport):
-                        account = intake.encoded_again(event, budget, len(phrases))
+                        account = intake.encoded_again(event, budget, bool(guides.phrases))
             except Stopped:
                 done = summary.photos - now.total + now.done if now is not None else 0
                 account = notes.said(
@@ -71,3 +70,19 @@ class Budget:
     ) -> IngestReport:
         with self._context.access.work(visit, tell), self._context.journal.timed("ingest"):
             return self._context.catalog.reencode(gallery, budget, tell, guides)
+
+
+def typed(guides: GuideTexts | None) -> str:
+    """An owner's guide texts as a text box holds them, a phrase a line."""
+    return "\n".join(guides.phrases) if guides else ""
+
+
+def as_typed(text: str, remembered: GuideTexts | None) -> GuideTexts:
+    """The guide texts that a text box holds; raises GuideTextsUnusable.
+
+    Args: remembered: those of the gallery. Left as they are, they may be more than a person would type: a file's.
+    """
+    if remembered is not None and text == typed(remembered):
+        return remembered
+    phrases = tuple(typed_guide_texts(text))
+    return GuideTexts(phrases, bool(phrases and remembered and remembered.only))

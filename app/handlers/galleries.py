@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from app.context import Context
+from app.handlers.budget import typed
 from app.handlers.events import sent_along
 from app.handlers.search import Search, at_first, only, unchanged
 from app.views import depths, intake, notes
@@ -149,7 +150,7 @@ class Galleries:
         own = self._context.access.owns(summary, visit)
         return Settings(
             gr.update(value=summary.budget if summary.budget is not None else DEFAULT_BUDGET),
-            "\n".join(summary.guides.phrases) if summary.guides else "",
+            typed(summary.guides),
             gr.update(value=summary.name, visible=own),
             gr.update(value=summary.link is not None, visible=own),
             depths.address(summary),

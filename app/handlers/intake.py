@@ -91,6 +91,7 @@ class Intake:
                         yield gr.skip(), intake.waiting(title, event.place), gr.skip(), *rest
                         began = time.monotonic()
                     elif isinstance(event, Listing):
+                        yield gr.skip(), intake.listing(title, event.found), gr.skip(), *rest
                         began = time.monotonic()  # the rate is that of encoding
                     else:
                         added += len(event.latest)

@@ -33,6 +33,11 @@ def loading(title: str, words: str) -> str:
     return _progress(title, words, None, "")
 
 
+def listing(title: str, found: int) -> str:
+    """What was sent is looked through, archives too."""
+    return _progress(title, f"Looking through what was sent: {found} {photos_word(found)} so far …", None, "")
+
+
 def waiting(title: str, place: int) -> str:
     """Photos that wait for others' to be done; 1 is the next place in line."""
     return _progress(title, in_line(place), None, "")
@@ -48,10 +53,13 @@ def report(done: IngestReport, gallery: str) -> str:
     return _account(" · ".join(lines), bool(done.added), done.skipped)
 
 
-def encoded_again(done: IngestReport, budget: float, phrases: int) -> str:
-    """What became of a gallery's photos when another budget was applied, or other phrases of its owner."""
+def encoded_again(done: IngestReport, budget: float, guided: bool) -> str:
+    """What became of a gallery's photos when another budget was applied, or other phrases of its owner.
+
+    Args: guided: its owner has said what people will look for.
+    """
     which = "All other photos are" if done.skipped else "Every photo is"
-    further = " Those that show what people will look for went further." if phrases else ""
+    further = " Those that show what people will look for may have gone deeper." if guided else ""
     return _account(f"{which} encoded at a budget of {percent(budget)} now.{further}", False, done.skipped)
 
 

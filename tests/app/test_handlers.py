@@ -574,14 +574,28 @@ class TestBudget:
     ) -> None:
         visit = Visit(gallery=holidays)
         account, _ = last(Budget(context).applied(0.75, " a kite \n\n# sky\na kite\na boat", visit))
-        assert "show what people will look for went further" in account
+        assert "show what people will look for may have gone deeper" in account
         assert catalog.summary(holidays).guides == GuideTexts(("a kite", "a boat"))
         assert galleries.settings(holidays, visit).looked_for == "a kite\na boat"
         many = "\n".join(map(str, range(MOST_TYPED + 1)))
         assert f"name {MOST_TYPED} at most" in last(Budget(context).applied(0.75, many, visit))[0]
-        assert "went further" not in last(Budget(context).applied(0.75, "", visit))[0]
+        long = "a kite " * 30
+        assert "say it in a few words" in last(Budget(context).applied(0.75, long, visit))[0]
+        assert catalog.summary(holidays).guides == GuideTexts(("a kite", "a boat")), "what is refused changes nothing"
+        assert "may have gone deeper" not in last(Budget(context).applied(0.75, "", visit))[0]
         assert catalog.summary(holidays).guides is None
         assert galleries.settings(holidays, visit).looked_for == ""
+
+    def test_a_files_many_phrases_stay_as_they_are_when_the_budget_alone_is_changed(
+        self, context: Context, galleries: Galleries, catalog: Catalog, holidays: int
+    ) -> None:
+        of_a_file = GuideTexts(tuple(f"a kite of {n}" for n in range(MOST_TYPED + 1)), only=True)
+        catalog.reencode(holidays, guides=of_a_file)
+        visit = Visit(gallery=holidays)
+        shown = galleries.settings(holidays, visit).looked_for
+        account, _ = last(Budget(context).applied(1.0, shown, visit))
+        assert "at a budget of 100 % now" in account
+        assert catalog.summary(holidays).guides == of_a_file
 
     def test_a_photo_whose_kept_picture_is_gone_is_named(
         self, context: Context, catalog: Catalog, holidays: int
@@ -636,6 +650,14 @@ class TestIntake:
             return files
 
         return drop
+
+    def test_what_was_sent_is_counted_while_it_is_looked_through(
+        self, intake: Intake, dropped: Callable[..., list[str]], visit: Visit
+    ) -> None:
+        accounts = [account for _, account, *_ in intake.uploaded(dropped(a="yellow", b="green"), "Holidays", visit)]
+        looking = [account for account in accounts if isinstance(account, str) and "Looking through" in account]
+        assert ["1 photo so far" in looking[0], "2 photos so far" in looking[1]] == [True, True]
+        assert len(looking) == 2
 
     def test_good_files_are_stored_and_bad_ones_named(
         self, intake: Intake, dropped: Callable[..., list[str]], visit: Visit
