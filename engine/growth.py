@@ -16,22 +16,8 @@ from engine.training.features import Features, pixels_of
 Row = dict[str, Any]
 KEPT = 0.98  # of full depth's R@10
 GALLERIES = (1000, 2000, 4000, 7000)  # photos
-WORTHS = (
-    0.6,
-    0.5,
-    0.4,
-    0.32,
-    0.25,
-    0.2,
-    0.17,
-    0.14,
-    0.1,
-    0.07,
-    0.05,
-    0.035,
-    0.025,
-    0.017,
-)  # the first is the thriftiest
+# The first is the thriftiest.
+WORTHS = (0.6, 0.5, 0.4, 0.32, 0.25, 0.2, 0.17, 0.14, 0.1, 0.07, 0.05, 0.035, 0.025)
 TOP_M = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 24, 28, 33, 40, 50, 60, 80, 100)
 MOST = 60.0  # full encodings that a query may spend here, so that the limit of the page does not hide the need
 QUERIES = (1, 10, 100, 1000)

@@ -116,25 +116,31 @@ class TestSearch:
         assert "Show 2 more" in grid
         assert search.more(visit).count('class="hit"') == 3
 
+    @pytest.fixture
+    def many(self, catalog: Catalog, upload: MakeUpload) -> Callable[[int, int], Visit]:
+        """Opens a gallery of so many reddish photos and so many bluish ones."""
+
+        def visit_of(reds: int, blues: int) -> Visit:
+            gallery = catalog.open_collection("Many")
+            colours = [*((255, i, 0) for i in range(reds)), *((0, i, 255) for i in range(blues))]
+            catalog.ingest(gallery, [upload(f"{number}.png", colour) for number, colour in enumerate(colours)])
+            return Visit(gallery=gallery)
+
+        return visit_of
+
     def test_every_click_shows_a_page_more_than_stood_out(
-        self, search: Search, catalog: Catalog, upload: MakeUpload
+        self, search: Search, many: Callable[[int, int], Visit]
     ) -> None:
-        gallery = catalog.open_collection("Many")
-        reds = [upload(f"red-{i}.png", (255, i, 0)) for i in range(3)]
-        catalog.ingest(gallery, [*reds, *(upload(f"blue-{i}.png", (0, i, 255)) for i in range(50))])
-        mine = Visit(gallery=gallery)
+        mine = many(3, 50)
         grids = [found(search.searched("red", False, mine)).grid, *(search.more(mine) for _ in range(3))]
         assert [grid.count('class="hit"') for grid in grids] == [3, 27, 51, 53]
         assert [re.findall(r"Show (\d+) more", grid) for grid in grids] == [["24"], ["24"], ["2"], []]
         assert all(grid.count("relevance falls off") == 1 for grid in grids)
 
     def test_where_more_than_a_page_stand_out_the_line_comes_after_them(
-        self, search: Search, catalog: Catalog, upload: MakeUpload
+        self, search: Search, many: Callable[[int, int], Visit]
     ) -> None:
-        gallery = catalog.open_collection("Many")
-        reds = [upload(f"red-{i}.png", (255, i, 0)) for i in range(30)]
-        catalog.ingest(gallery, [*reds, *(upload(f"blue-{i}.png", (0, i, 255)) for i in range(40))])
-        mine = Visit(gallery=gallery)
+        mine = many(30, 40)
         grid = found(search.searched("red", False, mine)).grid
         assert (grid.count('class="hit"'), "falls off" in grid) == (24, False)
         above, below = search.more(mine).split("relevance falls off")
