@@ -283,7 +283,7 @@ class Catalog:
             deciding = decide(deepening, before, vector, k, self._affordable(collection_id, encoder))
             found = deepening.deeper()
             candidates = [candidate.image_id for candidate in before.candidates]
-            self._store.deepen(collection_id, stamp_of(encoder), found, candidates, deciding)
+            self._store.deepen(collection_id, stamp_of(encoder), found, candidates, deciding or 0)
         after = self._rankings.ranking(collection_id, encoder, vector, k) if found else before
         ranks = [{image_id: rank for rank, image_id in enumerate(r.ids[:k], start=1)} for r in (before, after)]
         stood = {candidate.image_id: candidate.exit for candidate in before.candidates}
@@ -293,9 +293,10 @@ class Catalog:
                 Deepened(f.image_id, stood[f.image_id], f.exit, f.macs, *(r.get(f.image_id) for r in ranks))
                 for f in found
             ),
-            macs=deepening.macs + deciding,
+            macs=deepening.macs + (deciding or 0),
             full_macs=encoder.full_macs,
             seconds=time.perf_counter() - began,
+            all_spent=deciding is None,
         )
 
     def deepen(self, photo_id: int, bounded: bool = False) -> Photo:

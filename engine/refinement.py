@@ -55,17 +55,20 @@ def affordable(photos: int, indexed: float, asked: float) -> float:
     return max(0.0, min(LIMIT, max(LEAST, PART * photos), SPENDABLE * (photos - indexed) - asked))
 
 
-def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int, limit: float) -> int:
+def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int, limit: float) -> int | None:
     """Look again at the candidates whose place among the first k is in doubt.
 
     Args: limit: what that may cost, in full encodings; see `affordable`.
-    Returns: MACs of deciding it.
+    Returns: MACs of deciding it; None where even the cheapest look would cost more.
     """
     encoder, costs = deepening.encoder, deepening.costs()
     spreads = np.array([calibration.deviation for calibration in encoder.calibrations])
     calibrated = np.array(ranking.scores[: len(costs)])
-    if limit < costs.min(initial=np.inf):  # all are at full depth, or one more would be too many
+    cheapest = costs.min(initial=np.inf)
+    if cheapest == np.inf:  # all are at full depth
         return 0
+    if limit < cheapest:
+        return None
 
     def run(_: np.ndarray, places: np.ndarray, target: int) -> Reading:
         came = deepening.run(places.tolist(), target + 1)

@@ -126,6 +126,7 @@ class Refinement:
     macs: int
     full_macs: int  # of one full encoding, to measure `macs` in
     seconds: float
+    all_spent: bool = False  # queries have spent on the gallery what they may, so nothing was looked at
 
 
 def photo_of(row: ImageRow) -> Photo:

@@ -112,6 +112,18 @@ def test_queries_spend_no_more_than_half_of_what_indexing_saved(
     assert affordable(photos, indexed, asked) == pytest.approx(limit)
 
 
+def test_a_gallery_that_may_spend_no_more_says_so(
+    catalog: Catalog, gallery: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refinement, "SPENDABLE", 0.0)
+    barred = catalog.refine(gallery, "red", k=2)
+    assert (barred.deepened, barred.macs, barred.all_spent) == ((), 0, True)
+    for photo in catalog.photos(gallery):
+        catalog.deepen(photo.id)
+    settled = catalog.refine(gallery, "red", k=2)
+    assert (settled.deepened, settled.all_spent) == ((), False), "nothing is left that could go deeper"
+
+
 def test_the_account_runs_on(catalog: Catalog, store: Store, gallery: int) -> None:
     indexed = catalog.summary(gallery)
     assert (indexed.macs_index, indexed.macs_queries) == (160, 0)

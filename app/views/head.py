@@ -75,6 +75,7 @@ TOOLS = (
     "them. What that finds is kept.</p></div></details></div>"
 )
 FIRST_ANSWER = "Answered from what is indexed: no photo was looked at again."
+ALL_SPENT = "queries have spent on this gallery what they may, half of what indexing it saved."
 UNASKED = "The gallery’s photos, in the order they came."
 PICTURED = " Your picture took one full encoding, which this gallery’s account counts."
 UNCOUNTED = " Your picture took one full encoding, which no gallery’s account counts."
@@ -86,7 +87,7 @@ def refined(found: Refinement, deepened: Sequence[Deepened]) -> str:
     Args: deepened: with their ranks among all photos on show.
     """
     if not deepened:
-        return "No photo was looked at again: the top is settled, or the gallery has spent all that looks may cost."
+        return f"No photo was looked at again: {ALL_SPENT if found.all_spent else 'the top is settled.'}"
     encodings = found.macs / found.full_macs if found.full_macs else 0.0
     moved = sum(photo.rank_before != photo.rank_after for photo in deepened)
     changed = "none moved" if not moved else f"{moved} moved"

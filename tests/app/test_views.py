@@ -103,7 +103,8 @@ class TestHead:
             "2 photos looked at again for this query: the work of 0.9 full encodings, 0.4 s · 1 moved"
         )
         assert "none moved" in head.refined(refinement, [stayed])
-        assert "No photo was looked at again" in head.refined(Refinement([], (), 0, 100, 0.0), [])
+        assert head.refined(Refinement([], (), 0, 100, 0.0), []).endswith("the top is settled.")
+        assert "half of what indexing it saved" in head.refined(Refinement([], (), 0, 100, 0.0, all_spent=True), [])
 
     def test_earlier_queries_are_offered_again(self) -> None:
         html = head.suggestions([], ["red + car"])
