@@ -1,6 +1,6 @@
 """The shipped model on the shipped photos: most queries find their photo near the top, also at less than full depth.
 
-The bounds are what the model does today, less a little: it knows everyday things well and rare names badly.
+Every photo has its query. The bounds are what the model does today, less a little: the gallery holds what it knows.
 """
 
 import numpy as np
@@ -27,15 +27,22 @@ def test_queries_find_their_photo_at_full_depth(encoder: Encoder, photos: dict[s
     found = ranks(
         encoder, encoder.encode_to(np.stack(list(photos.values())), encoder.exits), list(photos), own_queries()
     )
-    assert (found == 1).mean() >= 0.62
-    assert (found <= 3).mean() >= 0.79
+    assert (found == 1).mean() >= 0.8
+    assert (found <= 3).mean() >= 0.94
 
 
 def test_queries_find_their_photo_with_the_gates(encoder: Encoder, photos: dict[str, np.ndarray]) -> None:
     encodings = encoder.encode(np.stack(list(photos.values())))
     assert np.mean([e.macs for e in encodings]) < encoder.full_macs / 2
     found = ranks(encoder, np.stack([e.vector for e in encodings]), list(photos), own_queries())
-    assert (found <= 3).mean() >= 0.75
+    assert (found == 1).mean() >= 0.7
+    assert (found <= 3).mean() >= 0.89
+
+
+def test_every_photo_has_its_query_and_its_line_of_attribution(photos: dict[str, np.ndarray]) -> None:
+    assert sorted(file for _, file in own_queries()) == sorted(photos)
+    lines = (GALLERY / "ATTRIBUTION.md").read_text(encoding="utf-8").splitlines()
+    assert sorted(line.split(" | ")[0].removeprefix("| ") for line in lines if ".jpg |" in line) == sorted(photos)
 
 
 def test_a_budget_with_something_to_spare_sends_some_photos_on(encoder: Encoder, photos: dict[str, np.ndarray]) -> None:
