@@ -12,8 +12,9 @@ from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.deepening import WORTH
 from engine.encoder import Encoder, load_encoder
 from engine.exits import SHUFFLED, FittedExits, load_variants
-from engine.metrics import recall
+from engine.metrics import found_more, own_ranks, recall
 from engine.querying import Index
+from engine.reading import PAGE
 from engine.smallmodel import small_model
 from engine.tgem import HEAD
 from engine.training.captions import DataMissing, Example, read_captions
@@ -63,6 +64,14 @@ class Bench:
         """What an index of these embeddings finds, (N, D)."""
         return recall(vectors, self.texts, self.owner)
 
+    def hits(self, vectors: np.ndarray) -> np.ndarray:
+        """(T,) whether each caption finds its photo among the first ten of an index of these embeddings, (N, D)."""
+        return own_ranks(self.texts @ vectors.T, self.owner) < PAGE
+
+    def hits_at(self, exits: np.ndarray) -> np.ndarray:
+        """The same of an index whose photos stand at these exits, (N,) 0-based."""
+        return self.hits(self.vectors[np.arange(self.many), exits])
+
 
 def rows_of(bench: Bench, wanted: Container[str]) -> Iterator[Row]:
     """The rows of the policies asked for, but for smaller inputs, which need the photos themselves."""
@@ -90,9 +99,8 @@ def _rows_at(bench: Bench, wanted: Container[str], column: int, budget: float) -
     dealt = policies.tgem(encoder, features, column)
     if "tgem" in wanted:
         yield row("tgem", budget, dealt.macs_share, bench.found(dealt.exits))
-    if "random" in wanted:  # the very exits that the gates chose, dealt to photos blindly: the same cost
-        draw = np.random.default_rng(column)
-        found = [bench.found(draw.permutation(dealt.exits)) for _ in range(DEALS)]
+    if "random" in wanted:
+        found = [bench.found(exits) for exits in _blindly(dealt.exits, column)]
         mean = {way: {k: float(np.mean([f[way][k] for f in found])) for k in at} for way, at in found[0].items()}
         yield row("random", budget, dealt.macs_share, mean)
     for rule in policies.RULES:
@@ -152,8 +160,8 @@ def _variant_rows(bench: Bench, name: str, fitted: FittedExits) -> Iterator[Row]
             yield row(f"{policy}+deepen", budget, dealt.macs_share, refined)
 
 
-def smaller_inputs(bench: Bench, examples: Sequence[Example], wanted: Container[str], say: Say) -> Iterator[Row]:
-    """Every photo read at full depth from a smaller input, with and without the best of a query run at full size."""
+def smaller_inputs(bench: Bench, examples: Sequence[Example], say: Say) -> Iterator[tuple[int, np.ndarray]]:
+    """Every photo read at full depth from smaller inputs: their sides in px, and the embeddings, (N, D)."""
     encoder = bench.encoder
     for size in SIZES:
         if size >= encoder.backbone.size or not encoder.backbone.reads_any_size:
@@ -164,7 +172,46 @@ def smaller_inputs(bench: Bench, examples: Sequence[Example], wanted: Container[
             vectors = bench.features.pooled[own][:, : encoder.dim].numpy()  # as the model's own projection reads it
         else:
             vectors = np.concatenate([encoder.read_at(batch, size) for batch in pixels_of(encoder, examples)])
-        yield from _read_otherwise(bench, wanted, "small-input", size, encoder, vectors)
+        yield size, vectors
+
+
+def differences(bench: Bench, smaller: Sequence[tuple[int, np.ndarray]]) -> list[Row]:
+    """How many more captions T-GEM finds among the first ten than its rivals at the same cost, budget by budget.
+
+    The rivals are the gates' own exits dealt at random, and the line through smaller inputs and full depth.
+
+    Args: smaller: as `smaller_inputs` gives them, smallest first.
+    Returns: {"budget", "macs_share", "random": {"r10", "error"}, "small-input": {...}}; error is the standard error.
+        A budget that the line does not reach has no "small-input", one that is met as the last was has no row.
+    """
+    encoder, last = bench.encoder, bench.encoder.exits - 1
+    points = [(sum(encoder.backbone.measure(size)[0]) / encoder.full_macs, bench.hits(v)) for size, v in smaller]
+    points.append((1.0, bench.hits(bench.vectors[:, last])))
+    shares = [share for share, _ in points]
+    rows: list[Row] = []
+    for column, budget in enumerate(BUDGET_GRID):
+        dealt = policies.tgem(encoder, bench.features, column)
+        if rows and rows[-1]["macs_share"] == round(dealt.macs_share, 4):
+            continue
+        mine = bench.hits_at(dealt.exits)
+        rivals = {"random": np.mean([bench.hits_at(exits) for exits in _blindly(dealt.exits, column)], axis=0)}
+        if shares[0] <= dealt.macs_share <= 1:
+            above = max(1, int(np.searchsorted(shares, dealt.macs_share)))
+            (low, less), (high, more) = points[above - 1], points[above]
+            part = (dealt.macs_share - low) / (high - low)
+            rivals["small-input"] = (1 - part) * less + part * more
+        row: Row = {"budget": budget, "macs_share": round(dealt.macs_share, 4)}
+        for name, theirs in rivals.items():
+            more_found, error = found_more(mine, theirs, bench.owner)
+            row[name] = {"r10": round(more_found, 2), "error": round(error, 2)}
+        rows.append(row)
+    return rows
+
+
+def _blindly(exits: np.ndarray, column: int) -> Iterator[np.ndarray]:
+    """The very exits that the gates chose, dealt to photos at random: the same cost."""
+    draw = np.random.default_rng(column)
+    return (draw.permutation(exits) for _ in range(DEALS))
 
 
 def smaller_models(bench: Bench, examples: Sequence[Example], wanted: Container[str], say: Say) -> Iterator[Row]:
@@ -271,8 +318,11 @@ def evaluate(
         val = collect(encoder, tuning, say)
     bench = Bench(encoder, features, val, variants)
     rows = list(rows_of(bench, wanted))
+    smaller: list[tuple[int, np.ndarray]] = []
     if "small-input" in wanted or "small-input+topm" in wanted:
-        rows += smaller_inputs(bench, examples, wanted, say)
+        smaller = list(smaller_inputs(bench, examples, say))
+        for size, vectors in smaller:
+            rows += _read_otherwise(bench, wanted, "small-input", size, encoder, vectors)
     if "small-model" in wanted or "small-model+topm" in wanted:
         rows += smaller_models(bench, examples, wanted, say)
     return {
@@ -284,6 +334,7 @@ def evaluate(
         "rows": rows,
         "speed": speeds(bench, examples, say) if "tgem" in wanted else [],
         "fairness": fairness(bench, BUDGET_GRID.index(DEFAULT_BUDGET)) if "tgem" in wanted else [],
+        "differences": differences(bench, smaller) if smaller and "tgem" in wanted else [],
         "subjects": _subjects(bench, examples) if "ablation" in wanted else [],
         **(grown(bench, [e for e in everything if e.split == "train"], say) if "tgem+deepen" in wanted else {}),
     }

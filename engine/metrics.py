@@ -58,3 +58,14 @@ def ndcg(ranking: np.ndarray, reference: np.ndarray) -> float:
     discount = 1 / np.log2(np.arange(2, k + 2))
     gains = ((ranking[:, :, None] == reference[:, None, :]) * worth).sum(2)  # (Q, k)
     return float((gains * discount).sum(1).mean() / (worth * discount).sum())
+
+
+def found_more(first: np.ndarray, second: np.ndarray, owner: np.ndarray) -> tuple[float, float]:
+    """How many more of the texts one way finds than another, in per cent, and the standard error of that.
+
+    The texts of one image stand or fall together, so the error is that of a mean over images.
+
+    Args: first, second: (T,) whether each text is found, or how often of many tries.  owner: (T,) image of each text.
+    """
+    by_image = np.bincount(owner, np.asarray(first, float) - np.asarray(second, float)) * 100 / len(owner)
+    return float(by_image.sum()), float(by_image.std(ddof=1) * np.sqrt(len(by_image)))

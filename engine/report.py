@@ -74,6 +74,7 @@ def markdown(table: Row) -> str:
     lines += [_line(f"{name}, {row['setting']:g}", row) for name in others for row in _of(rows, name)]
     if spread := _spread(rows):
         lines += ["", "Over three seeds of the gates, R@10:", "", *spread]
+    lines += _differences(table.get("differences", []))
     deepened = _distinct(_of(rows, "tgem+deepen"))
     if deepened:
         lines += [
@@ -106,6 +107,28 @@ def markdown(table: Row) -> str:
             if "m" not in row
         ]
     return "\n".join([*lines, ""])
+
+
+def _differences(rows: Sequence[Row]) -> list[str]:
+    """How T-GEM's recall differs from its rivals' at the same cost, and how sure that is."""
+    if not rows:
+        return []
+
+    def cell(found: Row | None) -> str:
+        return f"{found['r10']:+.1f} ± {found['error']:.1f}" if found else "-"
+
+    return [
+        "",
+        "T-GEM's R@10 less its rivals' at the same MACs share, give or take the standard error of the difference over "
+        "photos; differences of less than two of them cannot be told from none:",
+        "",
+        "| budget | MACs share | its exits dealt at random | the line through smaller inputs and full depth |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| {row['budget']:g} | {row['macs_share']:.3f} | {cell(row['random'])} | {cell(row.get('small-input'))} |"
+            for row in rows
+        ),
+    ]
 
 
 def _prices(rows: Sequence[Row], full: Row) -> list[str]:

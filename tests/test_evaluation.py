@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine import evaluation
+from engine import evaluation, policies
 from engine.budget import BUDGET_GRID
 from engine.deepening import WORTH
 from engine.evaluation import TOP_M, WORTHS, Bench, fairness, rows_of
@@ -130,6 +130,26 @@ def test_a_smaller_input_is_a_rival_as_the_models_own_projection_reads_it(monkey
     features = features_of(encoder)
     plain = encoder.read_at(tiny.pixels(MANY, encoder.backbone.size), encoder.passes[0].size)
     bench = Bench(encoder, features, features, {})
-    (row,) = evaluation.smaller_inputs(bench, [], ("small-input",), lambda line: None)
-    assert row["t2i"] == pytest.approx(bench.found_by(plain)["t2i"], abs=0.01)
-    assert row["t2i"] != pytest.approx(bench.found(np.zeros(MANY, int))["t2i"], abs=0.01)
+    ((size, vectors),) = evaluation.smaller_inputs(bench, [], lambda line: None)
+    assert size == encoder.passes[0].size
+    assert np.allclose(vectors, plain, atol=1e-5)
+    assert not np.allclose(vectors, features.vectors[:, 0].numpy(), atol=1e-2)
+
+
+def test_what_is_found_more_than_by_rivals_is_counted_at_the_same_cost() -> None:
+    encoder = tiny.encoder("efficientnet", opens=((0,),))
+    features = features_of(encoder)
+    bench = Bench(encoder, features, features, {})
+    whole = bench.vectors[:, -1]
+    rows = evaluation.differences(bench, [(encoder.passes[0].size, whole)])  # a rival as good as full depth
+    assert rows
+    found = bench.hits(whole).mean() * 100
+    for row in rows:
+        dealt = policies.tgem(encoder, features, BUDGET_GRID.index(row["budget"]))
+        assert row["macs_share"] == pytest.approx(dealt.macs_share, abs=1e-4)
+        if len(np.unique(dealt.exits)) == 1:
+            assert row["random"] == {"r10": 0, "error": 0}, "there is nothing to deal"
+        if "small-input" in row:
+            less = bench.hits_at(dealt.exits).mean() * 100 - found
+            assert row["small-input"]["r10"] == pytest.approx(less, abs=0.01)
+    assert any("small-input" in row for row in rows)

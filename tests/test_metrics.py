@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from engine.metrics import best, ndcg, overlap, recall
+from engine.metrics import best, found_more, ndcg, overlap, recall
 
 
 def test_recall_by_hand() -> None:
@@ -31,3 +31,12 @@ def test_overlap_and_ndcg_by_hand() -> None:
     # Worth 2 and 1, the second place counts for 1 / log2(3) = 0.631: (1 + 1.262) / (2 + 0.631).
     assert ndcg(np.array([[1, 0]]), reference) == pytest.approx(0.8597, abs=1e-4)
     assert ndcg(np.array([[2, 3]]), reference) == 0
+
+
+def test_how_many_more_are_found_and_how_sure_that_is_by_hand() -> None:
+    owner = np.array([0, 0, 1, 1])
+    first, second = np.array([True, True, True, False]), np.array([False, False, True, False])
+    more, error = found_more(first, second, owner)
+    assert more == pytest.approx(50)  # both of image 0, none of image 1
+    assert error == pytest.approx(50)  # 50 and 0: a deviation of 35.4 each, and the error of the sum of two of them
+    assert found_more(first, first, owner) == (0, 0)

@@ -33,6 +33,14 @@ def test_tables_tell_what_was_measured() -> None:
     assert "| rank-only | 0.5 | 0.480 | 9.5 | 60.0 |" in text
 
 
+def test_differences_come_with_their_errors() -> None:
+    found = {"budget": 0.5, "macs_share": 0.48, "random": {"r10": 1.04, "error": 0.31}}
+    both = found | {"budget": 0.6, "small-input": {"r10": -0.7, "error": 0.52}}
+    text = markdown(TABLE | {"differences": [found, both]})
+    assert "| 0.5 | 0.480 | +1.0 ± 0.3 | - |" in text
+    assert "| 0.6 | 0.480 | +1.0 ± 0.3 | -0.7 ± 0.5 |" in text
+
+
 def test_a_budget_that_is_met_in_the_way_of_another_has_no_row_of_its_own_with_queries() -> None:
     spared = GATES | LOOKS | {"policy": "tgem+deepen", "setting": 0.55}
     text = markdown(TABLE | {"rows": [*TABLE["rows"], spared, spared | {"setting": 0.6, "macs_share": 0.59}]})
