@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +31,7 @@ ROUNDING = 1e-6  # of shares in float32
 OVER = 0.01  # of the full encoder's MACs, which an exit may cost above a budget
 APART_WEIGHT = 4.0
 GRID_STEP = BUDGET_GRID[1] - BUDGET_GRID[0]
+AT_ONCE = 1024  # photos of a step, where there are more
 POOL = 1500  # other photos among which captions look for theirs
 SEED = 2605
 
@@ -51,6 +52,10 @@ class Course:
         """Gate logits of the open exits, (N, len(open)); log_price (N, 1) or (1, 1)."""
         pairs = zip(self.open, self.statistics, strict=True)
         return torch.cat([modules.gates[k](pooled[k], seen, log_price) for k, seen in pairs], 1)
+
+    def of(self, rows: Tensor) -> "Course":
+        """The same on some of the photos, (n,) numbers."""
+        return replace(self, statistics=[seen[rows] for seen in self.statistics])
 
     def exits(self, modules: ExitModules, pooled: Sequence[Tensor], log_price: float) -> Tensor:
         """Where photos leave at a price, (N,), counted among the open exits, full depth last."""
@@ -104,13 +109,15 @@ def fit_gates(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
     low, high = torch.tensor(PRICES).log()
     fitted.gates.train()
+    many = len(distortion)
     for _ in range(STEPS):
-        log_price = low + (high - low) * torch.rand(len(distortion), 1)
+        rows = torch.randperm(many)[:AT_ONCE] if many > AT_ONCE else torch.arange(many)
+        seen, lost = [features[rows] for features in pooled], distortion[rows]
+        log_price = low + (high - low) * torch.rand(len(rows), 1)
         loss = torch.zeros(())
         for way in ways:
-            gates = way.logits(fitted, pooled, log_price).sigmoid()
-            lost = distortion[:, [*way.open, -1]]
-            loss = loss + rate_distortion(gates, lost, way.cost_share, log_price[:, 0].exp())
+            gates = way.of(rows).logits(fitted, seen, log_price).sigmoid()
+            loss = loss + rate_distortion(gates, lost[:, [*way.open, -1]], way.cost_share, log_price[:, 0].exp())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

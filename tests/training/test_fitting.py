@@ -27,8 +27,10 @@ def case():
     return modules, pooled, way, distortion, hard
 
 
-def test_gates_learn_which_photos_may_leave(case, monkeypatch) -> None:
+@pytest.mark.parametrize("at_once", [64, 40])
+def test_gates_learn_which_photos_may_leave(case, monkeypatch, at_once: int) -> None:
     monkeypatch.setattr(fitting, "STEPS", 200)
+    monkeypatch.setattr(fitting, "AT_ONCE", at_once)
     modules, pooled, way, distortion, hard = case
     fitted = fitting.fit_gates(modules, pooled, [way], distortion)
     exits = way.exits(fitted, pooled, 0.0)
