@@ -200,11 +200,11 @@ def differences(bench: Bench, smaller: Sequence[tuple[int, np.ndarray]]) -> list
             (low, less), (high, more) = points[above - 1], points[above]
             part = (dealt.macs_share - low) / (high - low)
             rivals["small-input"] = (1 - part) * less + part * more
-        row: Row = {"budget": budget, "macs_share": round(dealt.macs_share, 4)}
+        entry: Row = {"budget": budget, "macs_share": round(dealt.macs_share, 4)}
         for name, theirs in rivals.items():
             more_found, error = found_more(mine, theirs, bench.owner)
-            row[name] = {"r10": round(more_found, 2), "error": round(error, 2)}
-        rows.append(row)
+            entry[name] = {"r10": round(more_found, 2), "error": round(error, 2)}
+        rows.append(entry)
     return rows
 
 
