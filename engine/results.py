@@ -126,7 +126,7 @@ class Refinement:
     macs: int
     full_macs: int  # of one full encoding, to measure `macs` in
     seconds: float
-    all_spent: bool = False  # queries have spent on the gallery what they may, so nothing was looked at
+    all_spent: bool = False  # a look would have cost more than queries may still spend on the gallery
 
 
 def photo_of(row: ImageRow) -> Photo:

@@ -75,7 +75,7 @@ TOOLS = (
     "them. What that finds is kept.</p></div></details></div>"
 )
 FIRST_ANSWER = "Answered from what is indexed: no photo was looked at again."
-ALL_SPENT = "queries have spent on this gallery what they may, half of what indexing it saved."
+ALL_SPENT = "queries may spend no more on this gallery than half of what indexing it saved."
 UNASKED = "The gallery’s photos, in the order they came."
 PICTURED = " Your picture took one full encoding, which this gallery’s account counts."
 UNCOUNTED = " Your picture took one full encoding, which no gallery’s account counts."
