@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from engine.ingest import Encoded, Encoding, Known, encode_here
 from engine.intake import KEPT_SIDE, Skipped, folder_uploads, uploads_of
 from engine.outlook import Outlooks, place
 from engine.query import DROPPED, Asked, QueryRejected, embed, parse
-from engine.ranking import Ranking, Rankings, ranked, read
+from engine.ranking import Ranking, Rankings, ranked, read, scores_of
 from engine.reencoding import encode_again
 from engine.refinement import Deepening, affordable, decide, kept_pixels
 from engine.results import (
@@ -98,6 +99,7 @@ class Catalog:
         self._outlooks = Outlooks(store)
         self._asked = Asked()
         self._refining: dict[int, Lock] = {}  # one refinement of a collection at a time: the next finds its work done
+        self._read: Counter[int] = Counter()  # MACs of reading candidates, of searches that no refinement has counted
         self._lock = Lock()
 
     @property
@@ -123,6 +125,7 @@ class Catalog:
         self._outlooks.forget(collection_id)
         with self._lock:
             self._refining.pop(collection_id, None)
+            self._read.pop(collection_id, None)
 
     def rename(self, collection_id: int, name: str) -> None:
         """Give a collection another name; raises GalleryMissing, NameTaken."""
@@ -252,7 +255,10 @@ class Catalog:
         vector = _vector(encoder, query)
         if vector is None:
             return []
-        return self._hits(self._rankings.ranking(collection_id, encoder, vector, k, offset), k, offset)
+        ranking = self._rankings.ranking(collection_id, encoder, vector, k, offset)
+        with self._lock:
+            self._read[collection_id] += ranking.macs
+        return self._hits(ranking, k, offset)
 
     def ranked(self, collection_id: int, query: str | np.ndarray, photo_ids: Sequence[int]) -> list[int]:
         """Some photos of a collection, those that fit a query best first, from what is indexed.
@@ -280,10 +286,15 @@ class Catalog:
         with self._turn(collection_id):
             before = self._rankings.ranking(collection_id, encoder, vector, k)
             deepening = self._deepening(encoder, before.candidates)
-            deciding = decide(deepening, before, vector, k, self._affordable(collection_id, encoder))
+            may_spend = decide(deepening, before, vector, k, self._affordable(collection_id, encoder))
             found = deepening.deeper()
+            reading = before.macs
+            if found and (deepening.exits < encoder.exits).any():
+                reading += before.macs  # once more, after the looks
             candidates = [candidate.image_id for candidate in before.candidates]
-            self._store.deepen(collection_id, stamp_of(encoder), found, candidates, deciding or 0)
+            with self._lock:
+                searches = self._read.pop(collection_id, 0)
+            self._store.deepen(collection_id, stamp_of(encoder), found, candidates, reading + searches)
         after = self._rankings.ranking(collection_id, encoder, vector, k) if found else before
         ranks = [{image_id: rank for rank, image_id in enumerate(r.ids[:k], start=1)} for r in (before, after)]
         stood = {candidate.image_id: candidate.exit for candidate in before.candidates}
@@ -293,10 +304,10 @@ class Catalog:
                 Deepened(f.image_id, stood[f.image_id], f.exit, f.macs, *(r.get(f.image_id) for r in ranks))
                 for f in found
             ),
-            macs=deepening.macs + (deciding or 0),
+            macs=deepening.macs + reading,
             full_macs=encoder.full_macs,
             seconds=time.perf_counter() - began,
-            all_spent=deciding is None,
+            all_spent=not may_spend,
         )
 
     def deepen(self, photo_id: int, bounded: bool = False) -> Photo:
@@ -335,8 +346,7 @@ class Catalog:
         if pixels is None:
             raise _picture_gone(row)
         vectors = np.concatenate([found.numpy() for found in encoder.trace(pixels[None]).vectors])
-        expected, _ = read(encoder, vector, vectors, np.arange(1, encoder.exits + 1))
-        return expected.tolist()
+        return scores_of(encoder, read(encoder, vector, vectors, np.arange(1, encoder.exits + 1))).tolist()
 
     def reencode(
         self,

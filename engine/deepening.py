@@ -1,25 +1,24 @@
-"""Which of a query's candidates to look at again, and how deep: those whose place is in doubt, where a look pays.
+"""Which of a query's candidates to look at again, and how deep: those where a look pays.
 
-A candidate's score at full depth is taken to be normal around what is expected of it (`Reading`). How far that stands
-from the score at the page's edge says how probably the candidate is on the wrong side of it; how far from the best of
-the others, how probably it is wrongly the first, or wrongly not. A look at a deeper exit costs MACs and leaves less
-doubt; the one that mends most wrong places per MAC comes first (knowledge gradient: Frazier, Powell and Dayanik 2008).
+A CLIP says how probably each photo is the one that a text is about: the softmax over photos of sharpness times score
+(Radford et al. 2021). Of a candidate that left early the score at full depth is not known, only what is expected of it
+and how far off that may be (`Reading`), so its likelihood is log-normal. The score that a known photo would need to be
+as likely is its `certainty_equivalent`; photos rank by it, and the one asked for is on the page as probably as the
+likelihoods there, as a share of all, add up to. A look at a deeper exit may change a candidate's place. What that is
+worth before it is known is the price of an option to exchange one photo for another (Margrabe 1978), and the look that
+raises the chance of finding most per MAC comes first (knowledge gradient: Frazier, Powell and Dayanik 2008).
 Nothing here knows of photos, texts or encoders.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 ROUND = 8  # looks taken at once, before the page's edge is found again
-FIRST = 2.0  # how many wrong places on the page the wrong first one counts for; chosen on val
-WORTH = 0.17  # wrong places that one full encoding must mend to be worth it: lambda at query time; chosen on val
-
-# Gauss-Hermite: the mean of f(z) over a standard normal z is SHARES @ f(NODES).
-_ROOTS, _WEIGHTS = np.polynomial.hermite.hermgauss(7)
-NODES, SHARES = _ROOTS * math.sqrt(2), _WEIGHTS / math.sqrt(math.pi)
+FIRST = 0.15  # what it counts, beside being on the page at all, that the photo asked for comes first; chosen on val
+WORTH = 0.003  # by how much one full encoding must raise the chance of finding: lambda at query time; chosen on val
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,20 @@ def pool_size(photos: int, k: int) -> int:
     return max(6 * k, 2 * math.isqrt(photos))
 
 
+def certainty_equivalent(expected: np.ndarray, deviations: np.ndarray, sharpness: float) -> np.ndarray:
+    """The known score that is as likely the one asked for as a doubtful one: the log of a log-normal mean.
+
+    Args: arrays of one shape.  sharpness: what scores are multiplied by before their softmax.
+    """
+    return expected + sharpness / 2 * deviations**2
+
+
+def lifts(told: Sequence[Calibration], sharpness: float) -> tuple[np.ndarray, np.ndarray]:
+    """Slopes and offsets that make scores at each exit comparable in one ranking, (E,) each; see above."""
+    slopes, offsets, deviations = np.array([(c.slope, c.offset, c.deviation) for c in told], np.float64).T
+    return slopes, certainty_equivalent(offsets, deviations, sharpness)
+
+
 def deepen(
     reading: Reading,
     exits: np.ndarray,
@@ -74,6 +87,7 @@ def deepen(
     onward: np.ndarray,
     spreads: np.ndarray,
     k: int,
+    sharpness: float,
     limit: float,
     run: Run,
     worth: float = WORTH,
@@ -89,8 +103,9 @@ def deepen(
         onward: (E, E) the same from one exit to another for a candidate that has just been run to the first.
         spreads: (E,) typical deviation of a candidate at each exit; the last one's is 0.
         k: page size.
+        sharpness: what scores are multiplied by before their softmax.
         limit: what all looks of a query together may cost, in full encodings.
-        worth: wrong places that a full encoding must mend; the lower, the more is looked at.
+        worth: what a full encoding must add to the chance of finding; the lower, the more is looked at.
     """
     expected, deviations = reading.expected.astype(np.float64), reading.deviations.astype(np.float64)
     exits, costs = exits.copy(), costs.astype(np.float64)
@@ -100,18 +115,17 @@ def deepen(
     going = np.arange(len(expected) if len(able) else 0)  # queries that still look
     while len(going):
         prices = costs[going][..., able]  # (Q, M, T)
-        floor = worth * prices.min(2, initial=np.inf)
-        mends = mended(expected[going], deviations[going], exits[going], spreads, k, able, floor)
-        queries, places, targets = _round(mends / prices, prices, limit - spent[going], worth)
+        found = gains(expected[going], deviations[going], exits[going], spreads, k, able, sharpness)
+        queries, places, targets = _round(found / prices, prices, limit - spent[going], worth)
         queries, targets = going[queries], able[targets]
         for target in np.unique(targets).tolist():
             these = targets == target
             who, where = queries[these], places[these]
             price = costs[who, where, target]
-            found = run(who, where, target)
+            seen = run(who, where, target)
             taken.append(Looks(who, where, np.full(len(who), target), price))
             np.add.at(spent, who, price)
-            expected[who, where], deviations[who, where] = found.expected, found.deviations
+            expected[who, where], deviations[who, where] = seen.expected, seen.deviations
             exits[who, where], costs[who, where] = target, onward[target]
         going = np.unique(queries)
     if not taken:
@@ -125,10 +139,10 @@ def deepen(
     )
 
 
-def _round(gains: np.ndarray, costs: np.ndarray, left: np.ndarray, worth: float) -> tuple[np.ndarray, ...]:
+def _round(rates: np.ndarray, costs: np.ndarray, left: np.ndarray, worth: float) -> tuple[np.ndarray, ...]:
     """The best looks of each query, `ROUND` at most: (N,) queries, places and targets."""
-    targets = gains.argmax(2)  # (Q, M)
-    gain, cost = (np.take_along_axis(a, targets[..., None], 2)[..., 0] for a in (gains, costs))
+    targets = rates.argmax(2)  # (Q, M)
+    gain, cost = (np.take_along_axis(a, targets[..., None], 2)[..., 0] for a in (rates, costs))
     order = np.argsort(-gain, axis=1, kind="stable")[:, :ROUND]
     best, price = np.take_along_axis(gain, order, 1), np.take_along_axis(cost, order, 1)
     good = (best >= worth) & (np.where(np.isfinite(price), price, 0).cumsum(1) <= left[:, None] + 1e-9)
@@ -147,70 +161,58 @@ def _able(costs: np.ndarray, spreads: np.ndarray) -> np.ndarray:
     return np.array([k for k in found if not is_beaten(k)], np.int64)
 
 
-def mended(
+def gains(
     expected: np.ndarray,
     deviations: np.ndarray,
     exits: np.ndarray,
     spreads: np.ndarray,
     k: int,
     targets: np.ndarray,
-    floor: np.ndarray,
+    sharpness: float,
 ) -> np.ndarray:
-    """How many wrong places a look at each candidate at each exit would mend, the first place counted `FIRST` times.
+    """By how much a look raises the chance that the photo asked for is on the page, and `FIRST` times that it leads.
 
     Args:
-        expected, deviations, exits, spreads, k: as for `deepen`.
+        expected, deviations, exits, spreads, k, sharpness: as for `deepen`.
         targets: (T,) exits that are looked at.
-        floor: (Q, M) wrong places; a candidate on which no more than that hang is passed over.
     Returns: (Q, M, T); 0 for an exit that the candidate has passed, or that would tell nothing new.
     """
-    wrong = []  # for the page and for its first place: weight, gaps, doubts, probability of a wrong place as it is
-    for best, weight in ((k, 1.0), (1, FIRST)):
-        edges, doubts = edge(expected, deviations, best)
-        gaps = np.abs(expected - edges)
-        wrong.append((weight, gaps, doubts, _tail(gaps, np.hypot(deviations, doubts))))
-    open = np.nonzero(sum(weight * before for weight, _, _, before in wrong) > floor)
-    deeper = targets > exits[open][:, None]
-    own = deviations[open]
-    left = np.where(deeper, np.minimum(spreads[targets], own[:, None]), own[:, None])  # (N, T)
-    total = np.zeros(left.shape)
-    for weight, gaps, doubts, before in wrong:
-        total += weight * (before[open][:, None] - _wrong_after(gaps[open], own, left, doubts[open]))
+    equivalents = certainty_equivalent(expected, deviations, sharpness)
+    logs = sharpness * (equivalents - equivalents.max(1, keepdims=True))  # of likelihoods, up to a constant a query
+    crowd = np.exp(logs).sum(1)[:, None]
     found = np.zeros((*expected.shape, len(targets)))
-    found[open] = np.maximum(total, 0)
+    for places, weight in ((k, 1.0), (1, FIRST)):
+        edges, inside = edge(logs, places)
+        for column, target in enumerate(targets.tolist()):
+            left = np.minimum(spreads[target], deviations)
+            moves = sharpness * np.sqrt(deviations**2 - left**2)  # of the log of the likelihood, by the look
+            price = np.where(target > exits, _exchange(logs, edges, inside, moves), 0)
+            found[..., column] += weight * price / crowd
     return found
 
 
-def edge(expected: np.ndarray, deviations: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each candidate the k-th best score of all the others, and its deviation; above it, it is among the best k.
+def edge(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each candidate the k-th best score of all the others, and whether it is above it: among the best k.
 
-    Args: (Q, M) each.  Returns: (Q, M) each; -inf and 0 where there are no k others.
+    Args: (Q, M).  Returns: (Q, M) each; -inf and True where there are no k others.
     """
-    many = expected.shape[1]
-    order = np.argsort(-expected, axis=1, kind="stable")[:, : k + 1]
-    best, doubt = np.take_along_axis(expected, order, 1), np.take_along_axis(deviations, order, 1)
-    if many <= k:  # room for all
-        none = np.full((len(expected), k + 1 - many), -np.inf)
-        best, doubt = np.hstack([best, none]), np.hstack([doubt, np.zeros(none.shape)])
-    inside, next_one, last_one = expected >= best[:, k - 1 : k], slice(k, k + 1), slice(k - 1, k)
-    return (
-        np.where(inside, best[:, next_one], best[:, last_one]),
-        np.where(inside, doubt[:, next_one], doubt[:, last_one]),
-    )
+    if scores.shape[1] <= k:  # room for all
+        return np.full(scores.shape, -np.inf), np.full(scores.shape, True)
+    best = -np.sort(-scores, axis=1)[:, k - 1 : k + 1]
+    inside = scores >= best[:, :1]
+    return np.where(inside, best[:, 1:], best[:, :1]), inside
 
 
-def _wrong_after(gaps: np.ndarray, deviations: np.ndarray, left: np.ndarray, doubts: np.ndarray) -> np.ndarray:
-    """(..., T) Probability of a wrong place after a look that leaves a deviation, the mean over what it may show."""
-    moves = np.sqrt(np.maximum(deviations[..., None] ** 2 - left**2, 0))  # of the expected score, by the look
-    remaining = np.hypot(left, doubts[..., None])
-    return sum(
-        share * _tail(np.abs(gaps[..., None] + node * moves), remaining)
-        for node, share in zip(NODES.tolist(), SHARES.tolist(), strict=True)
-    )
+def _exchange(logs: np.ndarray, edges: np.ndarray, inside: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """The mean of what is won where a look shows that a candidate and the one at the edge should change places.
 
+    Args: logs of likelihoods of both; whether the candidate has a place; by how much a look moves its own log.
+    """
+    from torch import from_numpy  # there is an encoder where there is something to look at
+    from torch.special import ndtr
 
-def _tail(gaps: np.ndarray, deviations: np.ndarray) -> np.ndarray:
-    """P(Z > gap / deviation) for a standard normal Z, to about 0.0002; 0 where the deviation is 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        sigmas = np.minimum(np.where(deviations > 0, gaps / deviations, np.inf), 6.0)
-    return 0.5 * (1 - np.tanh(math.sqrt(2 / math.pi) * (sigmas + 0.044715 * sigmas**3)))
+    own, other, moving = np.exp(logs), np.exp(edges), np.maximum(moves, 1e-9)
+    ahead = (logs - edges) / moving + moving / 2
+    above, below = (ndtr(from_numpy(z)).numpy() for z in (ahead, ahead - moving))
+    call = own * above - other * below
+    return np.maximum(np.where(inside, call - own + other, call), 0)

@@ -17,6 +17,7 @@ from torch import Tensor
 from engine.backbone import Backbone
 from engine.batch import BatchRun, Encoding, Phrases, Visit
 from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
+from engine.deepening import Reading
 from engine.device import CPU, best_device, bring, send, send_ahead, settle, smaller, taken
 from engine.exits import FittedExits, exits_hash, guided_hash, install_exits, load_exits, unfitted
 from engine.featuremap import FeatureMap
@@ -203,26 +204,28 @@ class Encoder:
         """An RGB picture of any shape to (3, S, S) uint8; apart from the encoder, so that it can be done elsewhere."""
         return self.backbone.square.pixels
 
+    @property
+    def sharpness(self) -> float:
+        """What scores are multiplied by before their softmax: the model's own logit scale."""
+        return self.backbone.sharpness
+
     @TURNS.turn(ANSWER)
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """(N, D) float32, unit length."""
         return self.backbone.encode_text(texts).numpy()
 
     @torch.inference_mode()
-    def foresee(
-        self, query: np.ndarray, vectors: np.ndarray, exits: np.ndarray, scores: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def foresee(self, query: np.ndarray, vectors: np.ndarray, exits: np.ndarray, scores: np.ndarray) -> Reading:
         """What a query's candidates will score at full depth, as the T-GEMs of their exits read them.
 
         Args:
             query: (D,).  vectors: (M, D).  exits: (M,) 1-based, where each stands.
             scores: (M,) calibrated ones, which say how the candidates stand to each other.
-        Returns: (M,) expected scores, and (M,) deviations of the true ones around them; 0 at full depth.
         """
         deviations = np.array([self.calibrations[k - 1].deviation for k in exits], np.float32)
         open = np.flatnonzero(exits < self.exits)
         if not len(open) or not self.guide_texts:
-            return scores, deviations
+            return Reading(scores, deviations)
         expected = torch.from_numpy(np.ascontiguousarray(scores, np.float32))[None]
         asked, photos = (
             described(torch.from_numpy(np.ascontiguousarray(v, np.float32))[None], self.guides, self.backbone.sharpness)
@@ -235,7 +238,7 @@ class Encoder:
             shift, factor = self.modules.query_gates[k - 1](seen[places])
             found[places] += shift.numpy()
             deviations[places] *= factor.numpy()
-        return found, deviations
+        return Reading(found, deviations)
 
     def foresee_macs(self, candidates: int) -> int:
         """MACs of `foresee`."""

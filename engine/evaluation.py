@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.deepening import WORTH
 from engine.encoder import Encoder, load_encoder
 from engine.exits import SHUFFLED, FittedExits, load_variants
-from engine.metrics import found_more, own_ranks, recall
+from engine.metrics import found_more, own_ranks, recall, recall_of
 from engine.querying import Index
 from engine.reading import PAGE
 from engine.smallmodel import small_model
@@ -32,9 +33,9 @@ POLICIES = (
 SIZES = (112, 128, 144, 160, 176, 192, 208, 224, 240, 256)  # px, of the smaller inputs that are rivals
 SMALL_SIZES = (128, 160, 192, 224, 256, 288)  # px, at which the smaller model reads
 TOP_M = (5, 7, 10, 12, 14, 17, 20, 24, 30, 40, 50)  # how many a query runs deeper where rank alone decides
-WORTHS = (0.4, 0.3, 0.25, 0.2, 0.17, 0.14, 0.1)  # what a look must be worth where doubt decides
+WORTHS = (0.02, 0.014, 0.01, 0.007, 0.005, 0.004, 0.003, 0.002, 0.0014, 0.001)  # what a look must be worth
 SCHEDULES = ((20, 5), (20, 10), (30, 10), (30, 15), (50, 15), (50, 20))  # photos to the middle, and on to the end
-DEALS = 20  # of random exits
+DEALS = 10  # of random exits
 ACCOUNTS = (0.2, 0.35, DEFAULT_BUDGET)  # budgets of the ablations with queries, and of galleries asked a thousand times
 DEEPEST_INDEX = 0.7  # MACs share above which an index leaves queries little to look at again
 TIMED, TIMES = 64, 3  # photos of a measurement of speed, and how often each is timed
@@ -48,6 +49,7 @@ class Bench:
         self.encoder, self.features, self.val, self.variants = encoder, features, val, variants
         self.vectors, self.texts = features.vectors.numpy(), features.texts.numpy()
         self._rules: dict[str, policies.Rule] = {}
+        self._asked: dict[int, Asked] = {}
         self.owner, self.many = features.owner.numpy(), len(features.vectors)
 
     def rule(self, name: str) -> policies.Rule:
@@ -57,20 +59,49 @@ class Bench:
         return self._rules[name]
 
     def found(self, exits: np.ndarray) -> Row:
-        """What an index finds whose photos stand at these exits, (N,) 0-based."""
-        return self.found_by(self.vectors[np.arange(self.many), exits])
+        """What an index finds whose photos stand at these exits, (N,) 0-based; no query is read by a T-GEM."""
+        return recall_of(Index(self.encoder, self.features, exits, plain=True).scores, self.owner)
 
     def found_by(self, vectors: np.ndarray) -> Row:
         """What an index of these embeddings finds, (N, D)."""
         return recall(vectors, self.texts, self.owner)
 
-    def hits(self, vectors: np.ndarray) -> np.ndarray:
-        """(T,) whether each caption finds its photo among the first ten of an index of these embeddings, (N, D)."""
-        return own_ranks(self.texts @ vectors.T, self.owner) < PAGE
+    def hits(self, scores: np.ndarray) -> np.ndarray:
+        """(T,) whether each caption finds its photo among the first ten of a ranking, (T, N)."""
+        return own_ranks(scores, self.owner) < PAGE
 
-    def hits_at(self, exits: np.ndarray) -> np.ndarray:
-        """The same of an index whose photos stand at these exits, (N,) 0-based."""
-        return self.hits(self.vectors[np.arange(self.many), exits])
+    def asked(self, column: int) -> "Asked":
+        """What the gates' index of a budget finds, and the same exits dealt to photos at random: the same cost."""
+        if column not in self._asked:
+            dealt = policies.tgem(self.encoder, self.features, column)
+            draw = np.random.default_rng(column)
+            mixed = np.ptp(dealt.exits) > 0
+            deals = [draw.permutation(dealt.exits) for _ in range(DEALS)] if mixed else [dealt.exits]
+            at_random = [Index(self.encoder, self.features, exits) for exits in deals]
+            index = Index(self.encoder, self.features, dealt.exits)
+            self._asked[column] = Asked(
+                dealt=dealt,
+                found=index.found(),
+                hits=self.hits(index.first),
+                found_at_random=_mean([other.found() for other in at_random]),
+                hits_at_random=np.mean([self.hits(other.first) for other in at_random], axis=0),
+            )
+        return self._asked[column]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """First rankings from the gates' index of one budget, and from their exits dealt at random."""
+
+    dealt: policies.Dealt
+    found: Row
+    hits: np.ndarray  # (T,) whether each caption finds its photo among the first ten
+    found_at_random: Row  # the means of several deals
+    hits_at_random: np.ndarray
+
+
+def _mean(found: Sequence[Row]) -> Row:
+    return {way: {k: float(np.mean([f[way][k] for f in found])) for k in at} for way, at in found[0].items()}
 
 
 def rows_of(bench: Bench, wanted: Container[str]) -> Iterator[Row]:
@@ -98,11 +129,9 @@ def _rows_at(bench: Bench, wanted: Container[str], column: int, budget: float) -
     encoder, features = bench.encoder, bench.features
     dealt = policies.tgem(encoder, features, column)
     if "tgem" in wanted:
-        yield row("tgem", budget, dealt.macs_share, bench.found(dealt.exits))
+        yield row("tgem", budget, dealt.macs_share, bench.asked(column).found)
     if "random" in wanted:
-        found = [bench.found(exits) for exits in _blindly(dealt.exits, column)]
-        mean = {way: {k: float(np.mean([f[way][k] for f in found])) for k in at} for way, at in found[0].items()}
-        yield row("random", budget, dealt.macs_share, mean)
+        yield row("random", budget, dealt.macs_share, bench.asked(column).found_at_random)
     for rule in policies.RULES:
         if rule in wanted:
             other = bench.rule(rule).deal(features, budget)
@@ -154,10 +183,10 @@ def _variant_rows(bench: Bench, name: str, fitted: FittedExits) -> Iterator[Row]
     about = {"seed": int(name.removeprefix("seed-"))} if name.startswith("seed-") else {}
     for column, budget in enumerate(BUDGET_GRID):
         dealt = policies.tgem(encoder, bench.features, column)
-        yield row(policy, budget, dealt.macs_share, bench.found(dealt.exits) | about)
+        index = Index(encoder, bench.features, dealt.exits)
+        yield row(policy, budget, dealt.macs_share, index.found() | about)
         if budget in ACCOUNTS:
-            refined = Index(encoder, bench.features, dealt.exits).by_worth(WORTH) | about | {"worth": WORTH}
-            yield row(f"{policy}+deepen", budget, dealt.macs_share, refined)
+            yield row(f"{policy}+deepen", budget, dealt.macs_share, index.by_worth(WORTH) | about | {"worth": WORTH})
 
 
 def smaller_inputs(bench: Bench, examples: Sequence[Example], say: Say) -> Iterator[tuple[int, np.ndarray]]:
@@ -185,16 +214,19 @@ def differences(bench: Bench, smaller: Sequence[tuple[int, np.ndarray]]) -> list
         A budget that the line does not reach has no "small-input", one that is met as the last was has no row.
     """
     encoder, last = bench.encoder, bench.encoder.exits - 1
-    points = [(sum(encoder.backbone.measure(size)[0]) / encoder.full_macs, bench.hits(v)) for size, v in smaller]
-    points.append((1.0, bench.hits(bench.vectors[:, last])))
+    points = [
+        (sum(encoder.backbone.measure(size)[0]) / encoder.full_macs, bench.hits(bench.texts @ vectors.T))
+        for size, vectors in smaller
+    ]
+    points.append((1.0, bench.hits(bench.texts @ bench.vectors[:, last].T)))
     shares = [share for share, _ in points]
     rows: list[Row] = []
     for column, budget in enumerate(BUDGET_GRID):
-        dealt = policies.tgem(encoder, bench.features, column)
+        asked = bench.asked(column)
+        dealt = asked.dealt
         if rows and rows[-1]["macs_share"] == round(dealt.macs_share, 4):
             continue
-        mine = bench.hits_at(dealt.exits)
-        rivals = {"random": np.mean([bench.hits_at(exits) for exits in _blindly(dealt.exits, column)], axis=0)}
+        rivals = {"random": asked.hits_at_random}
         if shares[0] <= dealt.macs_share <= 1:
             above = max(1, int(np.searchsorted(shares, dealt.macs_share)))
             (low, less), (high, more) = points[above - 1], points[above]
@@ -202,16 +234,10 @@ def differences(bench: Bench, smaller: Sequence[tuple[int, np.ndarray]]) -> list
             rivals["small-input"] = (1 - part) * less + part * more
         entry: Row = {"budget": budget, "macs_share": round(dealt.macs_share, 4)}
         for name, theirs in rivals.items():
-            more_found, error = found_more(mine, theirs, bench.owner)
+            more_found, error = found_more(asked.hits, theirs, bench.owner)
             entry[name] = {"r10": round(more_found, 2), "error": round(error, 2)}
         rows.append(entry)
     return rows
-
-
-def _blindly(exits: np.ndarray, column: int) -> Iterator[np.ndarray]:
-    """The very exits that the gates chose, dealt to photos at random: the same cost."""
-    draw = np.random.default_rng(column)
-    return (draw.permutation(exits) for _ in range(DEALS))
 
 
 def smaller_models(bench: Bench, examples: Sequence[Example], wanted: Container[str], say: Say) -> Iterator[Row]:
@@ -275,7 +301,7 @@ def fairness(bench: Bench, column: int) -> list[Row]:
     for k in np.unique(dealt.exits).tolist():
         mine = dealt.exits == k
         entry: Row = {"exit": k + 1, "photos": float(mine.mean())}
-        for name, scores in (("raw", raw), ("calibrated", index.expected), ("full", index.final)):
+        for name, scores in (("raw", raw), ("calibrated", index.scores), ("full", index.final)):
             page = np.argsort(-scores, axis=1)[:, :10]
             entry[f"hits_{name}"] = round(float(mine[page].mean()), 4)
             entry[f"mean_{name}"] = round(float(scores[:, mine].mean()), 4)

@@ -17,7 +17,7 @@ Row = dict[str, Any]
 KEPT = 0.98  # of full depth's R@10
 GALLERIES = (1000, 2000, 4000, 7000)  # photos
 # The first is the thriftiest.
-WORTHS = (0.6, 0.5, 0.4, 0.32, 0.25, 0.2, 0.17, 0.14, 0.1, 0.07, 0.05, 0.035, 0.025)
+WORTHS = (0.02, 0.014, 0.01, 0.008, 0.0065, 0.005, 0.004, 0.003, 0.0024, 0.0018, 0.0014, 0.001, 0.0007, 0.0005)
 TOP_M = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 24, 28, 33, 40, 50, 60, 80, 100)
 MOST = 60.0  # full encodings that a query may spend here, so that the limit of the page does not hide the need
 QUERIES = (1, 10, 100, 1000)

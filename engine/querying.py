@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.deepening import Looks, Reading, deepen, pool_size
+from engine.deepening import Looks, Reading, certainty_equivalent, deepen, lifts, pool_size
 from engine.encoder import Encoder
 from engine.metrics import at_ranks, best, ndcg, overlap, own_ranks, recall_of
 from engine.reading import PAGE, Described, described, relations
@@ -27,13 +27,11 @@ class Index:
         vectors, self.texts = features.vectors.numpy(), features.texts.numpy()
         self.owner, self._vectors = features.owner.numpy(), vectors
         self.final = self.texts @ vectors[:, -1].T  # (T, N)
-        told = encoder.calibrations
-        self.slopes, self.offsets, self.spreads = (
-            np.array([getattr(c, name) for c in told]) for name in ("slope", "offset", "deviation")
-        )
+        self.spreads = np.array([calibration.deviation for calibration in encoder.calibrations])
+        self._slopes, self._offsets = lifts(encoder.calibrations, encoder.sharpness)
         self.indexed = vectors[np.arange(len(vectors)), exits]
-        self.expected = self.texts @ self.indexed.T * self.slopes[exits] + self.offsets[exits]  # (T, N)
-        self.pool = best(self.expected, min(pool_size(len(exits), PAGE), len(exits)))  # (T, M)
+        self.scores = self.texts @ self.indexed.T * self._slopes[exits] + self._offsets[exits]  # (T, N)
+        self.pool = best(self.scores, min(pool_size(len(exits), PAGE), len(exits)))  # (T, M)
         self.costs, self.onward = encoder.ladder.costs(from_map=True), encoder.ladder.onward(from_map=True)
         self._plain = plain
 
@@ -42,8 +40,8 @@ class Index:
         """What is expected of each query's candidates, (T, M)."""
         encoder, places = self.encoder, torch.from_numpy(self.pool)
         exits = self.exits[self.pool]
-        expected = np.take_along_axis(self.expected, self.pool, 1)
         deviations = self.spreads[exits]
+        expected = np.take_along_axis(self.scores, self.pool, 1) - self._of_doubt(deviations)
         if self._plain:
             return Reading(expected, deviations)
         sharpness = encoder.backbone.sharpness
@@ -67,9 +65,16 @@ class Index:
                         shifts[rows][mine], factors[rows][mine] = shift.numpy(), factor.numpy()
         return Reading(expected + shifts, deviations * factors)
 
-    def untouched(self) -> Row:
-        """What is found in the index as it is."""
-        return self._row(self.expected, 0.0, 0.0)
+    def found(self) -> Row:
+        """What the first ranking finds, both ways."""
+        return {"t2i": at_ranks(own_ranks(self.first, self.owner)), "i2t": self._found_backwards}
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """(T, N) scores of the first ranking, before any look; the candidates among them are read."""
+        found = self.scores.copy()
+        np.put_along_axis(found, self.pool, self.reading.expected + self._of_doubt(self.reading.deviations), 1)
+        return found
 
     def by_worth(self, worth: float, limit: float = LIMIT) -> Row:
         """Each query looks again while a look is worth its cost; see `engine.deepening`."""
@@ -83,27 +88,35 @@ class Index:
 
         Returns: (T, N) scores after it; the looks; what they and the reading of candidates cost, in full encodings.
         """
-        reading, refined = self.reading, self.expected.copy()
-        np.put_along_axis(refined, self.pool, reading.expected, 1)
+        reading, refined = self.reading, self.first.copy()
 
         def run(queries: np.ndarray, places: np.ndarray, target: int) -> Reading:
             photos = self.pool[queries, places]
-            cosines = np.einsum("nd,nd->n", self.texts[queries], self._vectors[photos, target])
-            scores = cosines * self.slopes[target] + self.offsets[target]
-            refined[queries, photos] = scores
-            return Reading(scores, np.full(len(scores), self.spreads[target]))
+            scores = refined[queries, photos] = self._scores_at(target, queries, photos)
+            deviations = np.full(len(scores), self.spreads[target])
+            return Reading(scores - self._of_doubt(deviations), deviations)
 
         exits = self.exits[self.pool]
-        costs = self.onward[exits]
-        looks = deepen(reading, exits, costs, self.onward, self.spreads, PAGE, limit, run, worth)
+        looks = deepen(
+            reading,
+            exits,
+            self.onward[exits],
+            self.onward,
+            self.spreads,
+            PAGE,
+            self.encoder.sharpness,
+            limit,
+            run,
+            worth,
+        )
         read = 0 if self._plain else self.encoder.foresee_macs(self.pool.shape[1]) / self.encoder.full_macs
         return refined, looks, float(looks.costs.sum()) + read * len(self.texts)
 
     def by_rank(self, most: Sequence[int] | np.ndarray | int) -> Row:
         """Each query runs its best photos to full depth; `most` of them, one number or one for each query."""
-        refined = self.expected.copy()
+        refined = self.scores.copy()
         counts = np.broadcast_to(np.asarray(most), len(self.texts))
-        top = best(self.expected, min(int(counts.max()), refined.shape[1]))
+        top = best(self.scores, min(int(counts.max()), refined.shape[1]))
         rows, ranks = np.nonzero(np.arange(top.shape[1]) < counts[:, None])
         photos = top[rows, ranks]
         refined[rows, photos] = self.final[rows, photos]
@@ -120,14 +133,13 @@ class Index:
 
     def by_schedule(self, middle: int, first: int, second: int) -> Row:
         """The best `first` photos go to an exit in the middle (0-based), then the best `second` of all to the end."""
-        refined, many = self.expected.copy(), len(self.texts)
+        refined, many = self.scores.copy(), len(self.texts)
         rows = np.repeat(np.arange(many), min(first, refined.shape[1]))
         photos = best(refined, min(first, refined.shape[1])).ravel()
         goes = np.isfinite(self.costs[self.exits[photos], middle])
         rows, photos = rows[goes], photos[goes]
         cost = self.costs[self.exits[photos], middle].sum()
-        cosines = np.einsum("nd,nd->n", self.texts[rows], self._vectors[photos, middle])
-        refined[rows, photos] = cosines * self.slopes[middle] + self.offsets[middle]
+        refined[rows, photos] = self._scores_at(middle, rows, photos)
         stands = np.broadcast_to(self.exits, refined.shape).copy()
         stands[rows, photos] = middle
         last = best(refined, min(second, refined.shape[1]))
@@ -140,10 +152,19 @@ class Index:
     def _reference(self) -> np.ndarray:
         return best(self.final, PAGE)
 
+    def _scores_at(self, exit: int, queries: np.ndarray, photos: np.ndarray) -> np.ndarray:
+        """(N,) what queries score photos at an exit (0-based), by its calibration."""
+        cosines = np.einsum("nd,nd->n", self.texts[queries], self._vectors[photos, exit])
+        return cosines * self._slopes[exit] + self._offsets[exit]
+
+    def _of_doubt(self, deviations: np.ndarray) -> np.ndarray:
+        """What doubt adds to expected scores in a ranking."""
+        return certainty_equivalent(np.zeros(1), deviations, self.encoder.sharpness)
+
     @cached_property
     def _found_backwards(self) -> dict[str, float]:
         """Photos finding their texts: of the index as it is, whatever queries do."""
-        return recall_of(self.expected, self.owner)["i2t"]
+        return recall_of(self.scores, self.owner)["i2t"]
 
     def _row(self, refined: np.ndarray, deepened: float, macs: float) -> Row:
         page, reference = best(refined, PAGE), self._reference

@@ -1,4 +1,8 @@
-"""One ranking of photos that left the encoder at different depths: scores read as what full depth would give."""
+"""One ranking of photos that left the encoder at different depths, by how probably each is the one asked for.
+
+A score is the photo's certainty equivalent (`engine.deepening`). All photos have one by their exit's calibration; the
+best of them are read by their exits' T-GEMs, too, and put in order anew.
+"""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from engine.deepening import pool_size
+from engine.deepening import Reading, certainty_equivalent, lifts, pool_size
 from engine.encoders import stamp_of
 from engine.index import Changes, VectorIndex
 from engine.pgindex import PgIndex
@@ -39,8 +43,10 @@ class Ranking:
     """A query's photos, best first."""
 
     ids: list[int]
-    scores: list[float]  # expected at full depth
+    scores: list[float]  # certainty equivalents
     candidates: list[Candidate]  # for running deeper: the first ones, in the same order
+    reading: Reading  # of the candidates
+    macs: int  # of reading them
 
 
 IDLE = 3600.0  # seconds after which an index that nobody searches is let go of
@@ -107,17 +113,17 @@ class Rankings:
         database = self._store.vector_search
         if database is None:
             return VectorIndex(encoder.dim + 1)
-        told = [(calibration.slope, calibration.offset) for calibration in encoder.calibrations]
+        told = list(zip(*lifts(encoder.calibrations, encoder.sharpness), strict=True))
         return PgIndex(database, collection_id, stamp_of(encoder).key, encoder.dim, told)
 
 
 def lifted(vectors: np.ndarray, exits: np.ndarray, encoder: "Encoder") -> np.ndarray:
-    """Vectors whose inner product with a lifted query is the calibrated score.
+    """Vectors whose inner product with a lifted query is the score by their exits' calibrations.
 
     Args: vectors: (N, D).  exits: (N,) 1-based.
     Returns: (N, D + 1) float32.
     """
-    slopes, offsets, _ = _told(encoder, exits)
+    slopes, offsets = (values[exits - 1] for values in lifts(encoder.calibrations, encoder.sharpness))
     return np.hstack([vectors * slopes[:, None], offsets[:, None]]).astype(np.float32)
 
 
@@ -126,17 +132,20 @@ def lifted_query(query: np.ndarray) -> np.ndarray:
     return np.append(query, 1).astype(np.float32)
 
 
-def read(
-    encoder: "Encoder", query: np.ndarray, vectors: np.ndarray, exits: Sequence[int] | np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """What embeddings foretell of their photos' scores at full depth.
+def read(encoder: "Encoder", query: np.ndarray, vectors: np.ndarray, exits: Sequence[int] | np.ndarray) -> Reading:
+    """What embeddings foretell of their photos' scores at full depth, by their exits' calibrations alone.
 
     Args: query: (D,).  vectors: (N, D).  exits: (N,) 1-based, where each was left.
-    Returns: (N,) expected scores, and (N,) deviations of the true ones around them; 0 at full depth.
     """
-    slopes, offsets, deviations = _told(encoder, np.asarray(exits, np.int64))
+    told = np.array([(c.slope, c.offset, c.deviation) for c in encoder.calibrations], np.float32)
+    slopes, offsets, deviations = told[np.asarray(exits, np.int64) - 1].T
     cosines = (vectors * query).sum(axis=1)  # row by row, so that equal photos have equal scores to the last bit
-    return cosines * slopes + offsets, deviations
+    return Reading(cosines * slopes + offsets, deviations)
+
+
+def scores_of(encoder: "Encoder", reading: Reading) -> np.ndarray:
+    """(N,) What photos rank by."""
+    return certainty_equivalent(reading.expected, reading.deviations, encoder.sharpness)
 
 
 def ranked(
@@ -147,20 +156,17 @@ def ranked(
     Args: ids, scores: (N,) best first, as the index has them.  candidates: the first of them, or fewer.
     """
     vectors = np.stack([np.frombuffer(c.vector, np.float32) for c in candidates]) if candidates else np.empty((0, 1))
-    expected, _ = read(encoder, query, vectors, [c.exit for c in candidates])
-    order = np.lexsort((np.array([c.image_id for c in candidates], np.int64), -expected))
+    exits = np.array([c.exit for c in candidates], np.int64)
+    reading = encoder.foresee(query, vectors, exits, read(encoder, query, vectors, exits).expected)
+    equivalents = scores_of(encoder, reading)
+    order = np.lexsort((np.array([c.image_id for c in candidates], np.int64), -equivalents))
     first = [candidates[place].image_id for place in order]
     known = set(first)
     rest = [(i, s) for i, s in zip(ids.tolist(), scores.tolist(), strict=True) if i not in known]
     return Ranking(
         ids=[*first, *(i for i, _ in rest)],
-        scores=[*expected[order].tolist(), *(s for _, s in rest)],
+        scores=[*equivalents[order].tolist(), *(s for _, s in rest)],
         candidates=[candidates[place] for place in order],
+        reading=Reading(reading.expected[order], reading.deviations[order]),
+        macs=encoder.foresee_macs(len(candidates)) if (exits < encoder.exits).any() else 0,
     )
-
-
-def _told(encoder: "Encoder", exits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Slopes, offsets and deviations of the scores at exits, (N,) each."""
-    table = np.array([(c.slope, c.offset, c.deviation) for c in encoder.calibrations], np.float32)
-    slopes, offsets, deviations = table[exits - 1].T
-    return slopes, offsets, deviations

@@ -94,3 +94,12 @@ def surprise(shift: Tensor, factor: Tensor, expected: Tensor, deviation: float, 
     """
     sigmas = (final - expected - shift) / (deviation * factor)
     return (0.5 * sigmas**2 + factor.log()).mean()
+
+
+def missed(expected: Tensor, deviations: Tensor, own: Tensor, sharpness: float) -> Tensor:
+    """Negative log-likelihood of the candidates asked for under certainty equivalents, in nats; a scalar, the mean.
+
+    Args: all (Q, M).  own: bool, at most one True a row; rows without one do not count.
+    """
+    logs = (sharpness * expected + (sharpness * deviations) ** 2 / 2).log_softmax(1)
+    return -(logs * own).sum() / own.sum().clamp_min(1)

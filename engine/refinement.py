@@ -55,29 +55,30 @@ def affordable(photos: int, indexed: float, asked: float) -> float:
     return max(0.0, min(LIMIT, max(LEAST, PART * photos), SPENDABLE * (photos - indexed) - asked))
 
 
-def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int, limit: float) -> int | None:
-    """Look again at the candidates whose place among the first k is in doubt.
+def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int, limit: float) -> bool:
+    """Look again at the candidates of a ranking where that may change its first k.
 
-    Args: limit: what that may cost, in full encodings; see `affordable`.
-    Returns: MACs of deciding it; None where even the cheapest look would cost more.
+    Args: limit: what it may cost, in full encodings; see `affordable`.
+    Returns: False where even the cheapest look would cost more.
     """
     encoder, costs = deepening.encoder, deepening.costs()
     spreads = np.array([calibration.deviation for calibration in encoder.calibrations])
-    calibrated = np.array(ranking.scores[: len(costs)])
     cheapest = costs.min(initial=np.inf)
     if cheapest == np.inf:  # all are at full depth
-        return 0
+        return True
     if limit < cheapest:
-        return None
+        return False
+    # One that cannot be run keeps its place: its score is taken as known.
+    runs = np.isfinite(costs).any(1)
+    expected = np.where(runs, ranking.reading.expected, ranking.scores[: len(costs)])
+    deviations = np.where(runs, ranking.reading.deviations, 0)
 
     def run(_: np.ndarray, places: np.ndarray, target: int) -> Reading:
         came = deepening.run(places.tolist(), target + 1)
-        scores, deviations = read(encoder, query, deepening.vectors[places], deepening.exits[places])
-        # One that cannot be run keeps its place, and is not asked again.
-        return Reading(np.where(came, scores, calibrated[places]), np.where(came, deviations, 0))
+        seen = read(encoder, query, deepening.vectors[places], deepening.exits[places])
+        kept = np.array(ranking.scores)[places]
+        return Reading(np.where(came, seen.expected, kept), np.where(came, seen.deviations, 0))
 
-    expected, deviations = encoder.foresee(query, deepening.vectors, deepening.exits, calibrated)
-    deviations = np.where(np.isfinite(costs).any(1), deviations, 0)
     deepen(
         Reading(expected[None], deviations[None]),
         deepening.exits[None] - 1,
@@ -85,10 +86,11 @@ def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int, 
         encoder.ladder.onward(from_map=True),
         spreads,
         k,
+        encoder.sharpness,
         limit,
         run,
     )
-    return encoder.foresee_macs(len(costs))
+    return True
 
 
 class Deepening:

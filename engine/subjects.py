@@ -69,5 +69,5 @@ def looked_for(encoder: Encoder, features: Features, captions: Sequence[str], co
 
 
 def _recalls(encoder: Encoder, asked: Features, exits: np.ndarray) -> dict[str, float]:
-    scores = Index(encoder, asked, exits).expected
+    scores = Index(encoder, asked, exits).first
     return {k: round(v, 2) for k, v in at_ranks(own_ranks(scores, asked.owner.numpy())).items()}

@@ -1,58 +1,102 @@
-"""Who is looked at again, worked out by hand: scores in eighths, so that every distance is a whole number of them."""
+"""Who is looked at again, worked out by hand: scores in eighths, each of which makes a photo twice as likely."""
+
+import math
 
 import numpy as np
 import pytest
 
 from engine import deepening
-from engine.deepening import EXACT, Looks, Reading, calibrations, deepen, edge, mended, pool_size
+from engine.deepening import (
+    EXACT,
+    Calibration,
+    Looks,
+    Reading,
+    calibrations,
+    certainty_equivalent,
+    deepen,
+    edge,
+    gains,
+    lifts,
+    pool_size,
+)
 
 SPREADS = np.array([1 / 8, 1 / 16, 0.0])  # of the scores at three exits
 COSTS = np.array([[np.inf, 0.5, 1.0], [np.inf, np.inf, 1.0], [np.inf] * 3])  # from one exit to another
+SHARPNESS = 8 * math.log(2)
 
 
 def eighths(*numbers: float) -> np.ndarray:
     return np.array([numbers], np.float64) / 8
 
 
-def gains(expected: np.ndarray, deviations: np.ndarray, k: int) -> np.ndarray:
-    everything = np.arange(3), np.zeros(expected.shape)
-    return mended(expected, deviations, np.zeros(expected.shape, int), SPREADS, k, *everything)[0]
+def gained(expected: np.ndarray, deviations: np.ndarray, k: int, exit: int = 0) -> np.ndarray:
+    exits = np.full(expected.shape, exit)
+    return gains(expected, deviations, exits, SPREADS, k, np.arange(3), SHARPNESS)[0]
+
+
+def test_a_doubtful_score_is_worth_more_than_the_same_one_known() -> None:
+    # The mean of 2^x where x is normal around 3, give or take 1, is 2^3 * exp(log(2)^2 / 2) = 2^3.3466.
+    found = certainty_equivalent(eighths(3, 3), eighths(1, 0), SHARPNESS)
+    assert found * 8 == pytest.approx(np.array([[3.3466, 3]]), abs=1e-4)
+
+
+def test_what_calibrations_expect_is_lifted_by_their_doubt() -> None:
+    slopes, offsets = lifts((Calibration(0.9, 1 / 8, 1 / 8), EXACT), SHARPNESS)
+    assert slopes.tolist() == [0.9, 1]
+    assert offsets * 8 == pytest.approx(np.array([1.3466, 0]), abs=1e-4)
 
 
 def test_the_edge_is_the_best_score_of_the_others_that_counts() -> None:
-    edges, doubts = edge(eighths(5, 4, 3), eighths(1, 2, 3), 2)
+    edges, inside = edge(eighths(5, 4, 3), 2)
     assert (edges * 8).tolist() == [[3, 3, 4]]  # the first two leave the page below the third, which joins above 4
-    assert (doubts * 8).tolist() == [[3, 3, 2]]
+    assert inside.tolist() == [[True, True, False]]
 
 
 def test_on_a_page_with_room_for_all_nothing_is_at_the_edge() -> None:
-    assert edge(eighths(5, 4), eighths(1, 1), 3)[0].tolist() == [[-np.inf, -np.inf]]
+    edges, inside = edge(eighths(5, 4), 3)
+    assert edges.tolist() == [[-np.inf, -np.inf]]
+    assert inside.all()
 
 
-def test_a_candidate_at_full_depth_has_nothing_to_mend() -> None:
-    found = gains(eighths(10, 5, 4, 1), eighths(1, 0, 1, 1), 2)
+def test_a_look_at_a_candidate_at_full_depth_gains_nothing() -> None:
+    found = gained(eighths(10, 5, 4, 1), eighths(1, 0, 1, 1), 2)
     assert found[1].tolist() == [0, 0, 0]
     assert found[2, 2] > 0
 
 
-def test_a_look_at_an_exit_that_was_passed_mends_nothing() -> None:
-    exits = np.array([[1, 1, 1]])
-    found = mended(eighths(5, 4, 3), np.full((1, 3), 1 / 16), exits, SPREADS, 2, np.arange(3), np.zeros((1, 3)))[0]
+def test_a_look_at_an_exit_that_was_passed_gains_nothing() -> None:
+    found = gained(eighths(5, 4, 3), np.full((1, 3), 1 / 16), 2, exit=1)
     assert (found[:, :2] == 0).all()
     assert (found[:, 2] > 0).all()
 
 
 def test_full_depth_tells_more_than_half_the_way_and_the_edge_more_than_far_from_it() -> None:
-    found = gains(eighths(20, 10, 5, 4, -9), eighths(0, 1, 1, 1, 1), 3)
+    found = gained(eighths(20, 10, 5, 4, -9), eighths(0, 1, 1, 1, 1), 3)
     assert found[2, 2] > found[2, 1] > 0
     assert found[2, 2] > found[1, 2]
     assert found[2, 2] > found[4, 2]
 
 
-def test_level_scores_are_wrong_every_other_time() -> None:
-    # Two candidates for one place, each known but for one deviation: after a look at one, the other's doubt remains.
-    found = gains(eighths(4, 4), eighths(1, 0), 1)
-    assert found[0, 2] == pytest.approx((1 + deepening.FIRST) / 2, abs=0.01)
+def test_a_look_gains_what_changing_places_wins_in_the_mean() -> None:
+    # One place and two candidates: one known at 3, one normal around 3, give or take 2, so at 2^3 and 2^4.386 of
+    # likelihood. The look at it pays where it falls below 3: 0.5 * 2^3 - 2^4.386 * P(Z < -2 log 2), of 2^3 + 2^4.386.
+    found = gained(eighths(3, 3), eighths(2, 0), 1)[0, 2]
+    likely = 2 ** (3 + 4 * math.log(2) / 2)
+    below = 0.5 * (1 + math.erf(-2 * math.log(2) / math.sqrt(2)))
+    assert found == pytest.approx((1 + deepening.FIRST) * (0.5 * 8 - likely * below) / (8 + likely))
+
+
+@pytest.mark.parametrize("place", [0, 2, 3, 6])
+def test_gains_are_what_looking_at_many_draws_wins(place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deepening, "FIRST", 0.0)
+    expected, deviations = eighths(6, 5, 4.5, 4, 3.8, 3, 2), eighths(1, 1.5, 0.5, 2, 0, 1, 2)
+    likely = 2 ** (8 * certainty_equivalent(expected, deviations, SHARPNESS)[0])
+    draws = 2 ** np.random.default_rng(0).normal(8 * expected[0, place], 8 * deviations[0, place], 400_000)
+    others = np.sort(np.delete(likely, place))[::-1]
+    best_three = others[:2].sum() + np.maximum(draws, others[2])
+    left = np.sort(likely)[::-1][:3].sum()
+    found = gained(expected, deviations, 3)[place, 2]
+    assert found == pytest.approx((best_three.mean() - left) / likely.sum(), abs=5e-4)
 
 
 class Truth:
@@ -67,10 +111,10 @@ class Truth:
         return Reading(self.scores[queries, places], np.full(len(places), SPREADS[exit]))
 
 
-def looks_of(scores: np.ndarray, truth: Truth, k: int, limit: float = 100, worth: float = 0.02) -> Looks:
+def looks_of(scores: np.ndarray, truth: Truth, k: int, limit: float = 100, worth: float = 0.002) -> Looks:
     exits = np.zeros(scores.shape, int)
     reading = Reading(scores, np.full(scores.shape, SPREADS[0]))
-    return deepen(reading, exits, COSTS[exits], COSTS, SPREADS, k, limit, truth, worth)
+    return deepen(reading, exits, COSTS[exits], COSTS, SPREADS, k, SHARPNESS, limit, truth, worth)
 
 
 def test_settled_rankings_cost_nothing() -> None:
@@ -81,7 +125,7 @@ def test_settled_rankings_cost_nothing() -> None:
 
 def test_looks_are_few_where_a_look_must_be_worth_much() -> None:
     scores = np.linspace(1, 0, 30)[None]
-    many, few = (len(looks_of(scores, Truth(scores), 10, worth=worth).places) for worth in (0.05, 0.3))
+    many, few = (len(looks_of(scores, Truth(scores), 10, worth=worth).places) for worth in (0.0005, 0.005))
     assert few < many
 
 
@@ -118,24 +162,28 @@ def test_what_was_given_is_left_as_it_was() -> None:
     assert scores.tolist() == eighths(5, 4, 3).tolist()
 
 
-def test_doubt_finds_the_page_for_fewer_looks_than_rank(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deepening, "FIRST", 0.0)
+def test_doubt_finds_what_is_asked_for_with_fewer_looks_than_rank() -> None:
     draw = np.random.default_rng(0)
-    expected = -np.sort(-draw.normal(0, 1, (200, 60)) / 2, axis=1)
-    truth = expected + draw.normal(0, SPREADS[0], expected.shape)
+    many, spread = 3000, SPREADS[0]
+    expected = -np.sort(-draw.normal(0, 0.25, (many, 60)), axis=1)
+    truth = expected + draw.normal(0, spread, expected.shape)
+    likely = np.exp(SHARPNESS * truth)
+    asked = (likely.cumsum(1) < draw.random((many, 1)) * likely.sum(1, keepdims=True)).sum(1)
     exits, straight = np.ones(expected.shape, int), np.where(COSTS == 0.5, np.inf, COSTS)
-    reading = Reading(expected, np.full(expected.shape, SPREADS[0]))
-    found = deepen(reading, exits, straight[exits], straight, SPREADS[[0, 0, 2]], 10, 100, Truth(truth), worth=0.15)
-    known, ranked = expected.copy(), expected.copy()
-    known[found.queries, found.places] = truth[found.queries, found.places]
-    ranked[:, :11] = truth[:, :11]
+    reading = Reading(expected, np.full(expected.shape, spread))
+    spreads = SPREADS[[0, 0, 2]]
+    looks = deepen(reading, exits, straight[exits], straight, spreads, 5, SHARPNESS, 100, Truth(truth), worth=0.006)
+    known = certainty_equivalent(expected, reading.deviations, SHARPNESS)
+    ranked = known.copy()
+    known[looks.queries, looks.places] = truth[looks.queries, looks.places]
+    ranked[:, :8] = truth[:, :8]
 
-    def right(scores: np.ndarray) -> float:
-        pages = [set(np.argsort(-s)[:10].tolist()) for s in scores]
-        return float(np.mean([len(p & set(np.argsort(-t)[:10].tolist())) for p, t in zip(pages, truth, strict=True)]))
+    def found(scores: np.ndarray) -> float:
+        own = scores[np.arange(many), asked][:, None]
+        return float(((scores > own).sum(1) < 5).mean())
 
-    assert found.costs.sum() / 200 < 8
-    assert right(known) > right(ranked)
+    assert looks.costs.sum() / many < 7
+    assert found(known) > found(ranked)
 
 
 @pytest.mark.parametrize(("photos", "k", "size"), [(10, 20, 120), (1_000, 10, 62), (10_000, 20, 200)])
@@ -149,15 +197,6 @@ def test_only_the_last_exit_is_exact() -> None:
     assert calibrations(1) == (EXACT,)
 
 
-def test_candidates_on_which_less_hangs_than_a_look_is_worth_are_passed_over() -> None:
-    expected, deviations, exits = eighths(6, 5, 4, 1), np.full((1, 4), 1 / 16), np.zeros((1, 4), int)
-    every = mended(expected, deviations, exits, SPREADS, 2, np.arange(3), np.zeros((1, 4)))
-    some = mended(expected, deviations, exits, SPREADS, 2, np.arange(3), np.full((1, 4), 0.3))
-    assert ((some == 0) | (some == every)).all()
-    assert (every[some == 0] < 0.3).all()
-    assert (some == 0).any()
-
-
 def test_an_exit_that_another_one_beats_is_not_looked_at() -> None:
     spreads = np.array([1 / 8, 1 / 16, 3 / 32, 0.0])  # the third tells less than the second, for more
     costs = np.array([np.inf, 0.4, 0.6, 1.0])
@@ -169,6 +208,7 @@ def test_an_exit_that_another_one_beats_is_not_looked_at() -> None:
         onward,
         spreads,
         2,
+        SHARPNESS,
         20.0,
         lambda queries, places, target: Reading(np.full(len(places), 0.5), np.full(len(places), spreads[target])),
         0.01,

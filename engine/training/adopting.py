@@ -178,7 +178,7 @@ def _fit_gates(encoder: Encoder, photos: Features, around: Features, val: Featur
     if captioned:
         crowd = replace(around, vectors=around.vectors[: fitting.POOL])
         loss = fitting.meaning_lost(encoder, photos, crowd)
-    return fitting.fit_exits(encoder, photos, val, loss, fitting.SEED)
+    return fitting.fit_exits(encoder, photos, val, loss, fitting.SEED, captioned=captioned)
 
 
 def fit_captions(encoder: Encoder, data: Path, out: Path | None, say: Callable[[str], None]) -> Encoder:

@@ -7,15 +7,15 @@ from functools import cache
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from engine.budget import BUDGET_GRID, Plan
+from engine.deepening import Calibration, lifts
 from engine.encoder import Encoder, load_encoder
 from engine.errors import EngineError
 from engine.exits import SHUFFLED, FittedExits, as_stored, save_exits, save_variant
 from engine.guidance import STATISTICS, content_distribution, divergence, statistics
-from engine.metrics import at_ranks, best, overlap, own_ranks
-from engine.reading import PAGE
 from engine.tgem import SLOPE, ExitModules, Gate, first_exit
 from engine.training.captions import gate_photos, read_captions
 from engine.training.features import Features, cached
@@ -149,11 +149,13 @@ def calibrate(modules: ExitModules, pooled: Sequence[Tensor], way: Course) -> li
     return prices
 
 
-def choose_plans(modules: ExitModules, features: Features, ways: Sequence[Course]) -> list[Plan]:
+def choose_plans(
+    modules: ExitModules, features: Features, ways: Sequence[Course], told: Sequence[Calibration], sharpness: float
+) -> list[Plan]:
     """For each budget of BUDGET_GRID the course that serves these captions best within it.
 
-    What counts is how many find their photo, by R@1, 5 and 10, and the share of full depth's first ten that stand
-    among the first ten: recall hangs on one photo a caption, and cannot tell courses apart that are as close as these.
+    What counts is how likely a ranking of these photos makes each caption's own. Recall hangs on the places that a few
+    photos happen to take, and cannot tell courses apart that are as close as these.
 
     A course may spend by its gates what its first exit leaves of the budget, or spare it where it is less than a step
     of the grid. A first exit that costs a hundredth more still meets it: what an exit costs is no choice, and the one
@@ -162,19 +164,15 @@ def choose_plans(modules: ExitModules, features: Features, ways: Sequence[Course
     the cheapest course at the highest price.
     """
     priced = [calibrate(modules, features.pooled, way) for way in ways]
-    many, texts, owner = torch.arange(len(features.vectors)), features.texts.numpy(), features.owner.numpy()
-    page = min(PAGE, len(many))
-    reference = best(texts @ features.vectors[:, -1].numpy().T, page)
+    slopes, offsets = (torch.from_numpy(values).float() for values in lifts(told, sharpness))
+    many, last = torch.arange(len(features.vectors)), features.vectors.shape[1] - 1
 
     @cache
     def quality(plan: Plan) -> float:
         way = next(way for way in ways if way.open == plan.open)
-        chosen = torch.tensor([*way.open, features.vectors.shape[1] - 1])[
-            way.exits(modules, features.pooled, math.log(plan.price))
-        ]
-        scores = texts @ features.vectors[many, chosen].numpy().T
-        found = at_ranks(own_ranks(scores, owner))
-        return sum(found.values()) + 100 * overlap(best(scores, page), reference)
+        chosen = torch.tensor([*way.open, last])[way.exits(modules, features.pooled, math.log(plan.price))]
+        scores = features.texts @ features.vectors[many, chosen].T * slopes[chosen] + offsets[chosen]
+        return -float(F.cross_entropy(sharpness * scores, features.owner))
 
     everyone = math.exp(HIGHEST_LOG_PRICE)  # leaves at the first exit asked
     plans: list[Plan] = []
@@ -192,7 +190,13 @@ def choose_plans(modules: ExitModules, features: Features, ways: Sequence[Course
 
 
 def fit_exits(
-    encoder: Encoder, photos: Features, val: Features, loss: Tensor, seed: int, blind: bool = False
+    encoder: Encoder,
+    photos: Features,
+    val: Features,
+    loss: Tensor,
+    seed: int,
+    blind: bool = False,
+    captioned: bool = True,
 ) -> FittedExits:
     """Gates, plans, calibrations and query gates of an encoder's exits.
 
@@ -200,16 +204,17 @@ def fit_exits(
         photos: what gates are fitted on.  val: what courses and prices are chosen on.
         loss: (N, K) what leaving each photo at each exit costs in meaning.
         blind: gates see nothing of the guide texts.
+        captioned: the photos' texts are captions, each true of its own photo before others.
     """
     modules = fit_gates(encoder.modules, photos.pooled, courses(encoder, photos, blind), loss, seed)
     if blind:
         for gate in modules.gates:
             assert isinstance(gate, Gate)
             gate.hidden.weight[:, -STATISTICS:] = 0
-    told = fit_calibrations(photos)
-    fit_query_gates(modules, photos, told, encoder.guides, encoder.backbone.sharpness, seed)
+    told, sharpness = fit_calibrations(photos), encoder.sharpness
+    fit_query_gates(modules, photos, told, encoder.guides, sharpness, seed, captioned)
     stored = as_stored(modules)
-    return FittedExits(stored, tuple(choose_plans(stored, val, courses(encoder, val))), told)
+    return FittedExits(stored, tuple(choose_plans(stored, val, courses(encoder, val), told, sharpness)), told)
 
 
 def meaning_lost(encoder: Encoder, photos: Features, around: Features) -> Tensor:
@@ -282,7 +287,9 @@ def fit(
     makers: dict[str, Callable[[], FittedExits]] = {
         "seed-2": lambda: fit_exits(encoder, photos, val, loss, SEED + 1),
         "seed-3": lambda: fit_exits(encoder, photos, val, loss, SEED + 2),
-        "no-captions": lambda: fit_exits(encoder, photos, val, meaning_lost_without_captions(encoder, photos), SEED),
+        "no-captions": lambda: fit_exits(
+            encoder, photos, val, meaning_lost_without_captions(encoder, photos), SEED, captioned=False
+        ),
         "no-guide-texts": lambda: fit_exits(encoder, photos, val, loss, SEED, blind=True),
         SHUFFLED: lambda: fit_exits(nonsense, photos, val, meaning_lost(nonsense, photos, around), SEED),
     }

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.budget import BUDGET_GRID, Plan
-from engine.deepening import EXACT, Calibration
+from engine.deepening import EXACT, Calibration, calibrations
 from engine.exits import FittedExits, as_stored, load_exits, save_exits
 from engine.tgem import ExitModules
 from engine.training import fitting
@@ -60,7 +60,7 @@ def test_each_budget_gets_the_course_that_finds_most_within_it(case, share: floa
     vectors = torch.stack([lost, *[full] * (len(modules.exits))], 1)  # the first exit finds nothing
     features = Features(pooled, vectors, full, torch.arange(64))
     first, second = (Course((k,), [way.statistics[k]], torch.tensor([at, 1.05])) for k, at in ((0, 0.3), (1, share)))
-    plans = fitting.choose_plans(modules, features, [first, second])
+    plans = fitting.choose_plans(modules, features, [first, second], calibrations(len(modules.exits) + 1), 20.0)
     for budget, plan in zip(BUDGET_GRID, plans, strict=True):
         assert plan.open == ((1,) if budget >= from_budget else (0,))
 
@@ -72,7 +72,8 @@ def test_a_budget_is_not_spent_where_that_finds_no_more_but_a_whole_one_is(case)
     lost = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
     vectors = torch.stack([full, *[lost] * len(modules.exits)], 1)  # depth finds nothing
     features = Features(pooled, vectors, full, torch.arange(64))
-    plans = fitting.choose_plans(modules, features, [Course((0,), way.statistics[:1], torch.tensor([0.3, 1.2]))])
+    only = Course((0,), way.statistics[:1], torch.tensor([0.3, 1.2]))
+    plans = fitting.choose_plans(modules, features, [only], calibrations(len(modules.exits) + 1), 20.0)
     met = plans[BUDGET_GRID.index(0.3) :]
     assert set(met[:-1]) == {met[0]}
     assert met[-1].price < met[0].price
