@@ -20,7 +20,7 @@ from engine.ingest import Encoded, Encoding, Known, encode_here
 from engine.intake import KEPT_SIDE, Skipped, folder_uploads, uploads_of
 from engine.outlook import Outlooks, place
 from engine.query import DROPPED, Asked, QueryRejected, embed, parse
-from engine.ranking import Ranking, Rankings, ranked, read, scores_of
+from engine.ranking import Ranking, Rankings, ranked, read, similarities
 from engine.reencoding import encode_again
 from engine.refinement import Deepening, affordable, decide, kept_pixels
 from engine.results import (
@@ -99,7 +99,7 @@ class Catalog:
         self._outlooks = Outlooks(store)
         self._asked = Asked()
         self._refining: dict[int, Lock] = {}  # one refinement of a collection at a time: the next finds its work done
-        self._read: Counter[int] = Counter()  # MACs of reading candidates, of searches that no refinement has counted
+        self._read: Counter[int] = Counter()  # MACs of reading candidates that are not written down yet, by collection
         self._lock = Lock()
 
     @property
@@ -255,10 +255,7 @@ class Catalog:
         vector = _vector(encoder, query)
         if vector is None:
             return []
-        ranking = self._rankings.ranking(collection_id, encoder, vector, k, offset)
-        with self._lock:
-            self._read[collection_id] += ranking.macs
-        return self._hits(ranking, k, offset)
+        return self._hits(encoder, self._ranking(collection_id, encoder, vector, k, offset), k, offset)
 
     def ranked(self, collection_id: int, query: str | np.ndarray, photo_ids: Sequence[int]) -> list[int]:
         """Some photos of a collection, those that fit a query best first, from what is indexed.
@@ -270,7 +267,10 @@ class Catalog:
         if vector is None:
             return []
         nothing = np.empty(0, np.int64)
-        return ranked(encoder, vector, nothing, nothing, self._store.candidates(photo_ids)).ids
+        found = ranked(encoder, vector, nothing, nothing, self._store.candidates(photo_ids))
+        with self._lock:
+            self._read[collection_id] += found.macs
+        return found.ids
 
     def refine(self, collection_id: int, query: str | np.ndarray, k: int = 20) -> Refinement:
         """The first k photos for a query, those whose place is in doubt run deeper first; the deeper embeddings stay.
@@ -284,27 +284,24 @@ class Catalog:
         if vector is None:
             return Refinement([], (), 0, encoder.full_macs, time.perf_counter() - began)
         with self._turn(collection_id):
-            before = self._rankings.ranking(collection_id, encoder, vector, k)
+            before = self._ranking(collection_id, encoder, vector, k)
             deepening = self._deepening(encoder, before.candidates)
             may_spend = decide(deepening, before, vector, k, self._affordable(collection_id, encoder))
             found = deepening.deeper()
-            reading = before.macs
-            if found and (deepening.exits < encoder.exits).any():
-                reading += before.macs  # once more, after the looks
-            candidates = [candidate.image_id for candidate in before.candidates]
+            candidates, unwritten = [candidate.image_id for candidate in before.candidates], self._read[collection_id]
+            self._store.deepen(collection_id, stamp_of(encoder), found, candidates, unwritten)
             with self._lock:
-                searches = self._read.pop(collection_id, 0)
-            self._store.deepen(collection_id, stamp_of(encoder), found, candidates, reading + searches)
-        after = self._rankings.ranking(collection_id, encoder, vector, k) if found else before
+                self._read[collection_id] -= unwritten
+        after = self._ranking(collection_id, encoder, vector, k) if found else before
         ranks = [{image_id: rank for rank, image_id in enumerate(r.ids[:k], start=1)} for r in (before, after)]
         stood = {candidate.image_id: candidate.exit for candidate in before.candidates}
         return Refinement(
-            hits=self._hits(after, k),
+            hits=self._hits(encoder, after, k),
             deepened=tuple(
                 Deepened(f.image_id, stood[f.image_id], f.exit, f.macs, *(r.get(f.image_id) for r in ranks))
                 for f in found
             ),
-            macs=deepening.macs + reading,
+            macs=deepening.macs + before.macs + (after.macs if found else 0),
             full_macs=encoder.full_macs,
             seconds=time.perf_counter() - began,
             all_spent=not may_spend,
@@ -333,7 +330,7 @@ class Catalog:
         return self.photo(photo_id)
 
     def explain(self, photo_id: int, query: str | np.ndarray) -> list[float]:
-        """The score of a photo for a query as every exit would have it, the first one first; nothing of it is kept.
+        """The similarity of a photo to a query as every exit would have it, the first one first; nothing of it is kept.
 
         Raises: PhotoMissing, ModelChanged, PictureGone.
         """
@@ -346,7 +343,7 @@ class Catalog:
         if pixels is None:
             raise _picture_gone(row)
         vectors = np.concatenate([found.numpy() for found in encoder.trace(pixels[None]).vectors])
-        return scores_of(encoder, read(encoder, vector, vectors, np.arange(1, encoder.exits + 1))).tolist()
+        return read(encoder, vector, vectors, np.arange(1, encoder.exits + 1)).expected.tolist()
 
     def reencode(
         self,
@@ -378,6 +375,8 @@ class Catalog:
             guides.phrases if guides and guides.phrases else None,
             guides is not None and guides.only,
         )
+        with self._lock:
+            self._read.pop(collection_id, None)
         return encode_again(self._store, encoder, collection_id, aim, on_progress)
 
     def fit_exits(self, collection_id: int, on_progress: Callable[[str, int, int], object] | None = None) -> None:
@@ -454,11 +453,16 @@ class Catalog:
             raise PhotoMissing(f"There is no photo number {photo_id} in this gallery; search again.")
         return np.frombuffer(rows[0].encoding.vector, np.float32)
 
-    def _hits(self, ranking: Ranking, k: int, offset: int = 0) -> list[Hit]:
-        end = offset + max(k, 0)
-        scores = dict(zip(ranking.ids[offset:end], ranking.scores[offset:end], strict=True))
-        rows = self._store.images(list(scores))
-        return [Hit(rank, scores[row.id], photo_of(row)) for rank, row in enumerate(rows, start=offset + 1)]
+    def _ranking(self, collection_id: int, encoder: "Encoder", query: np.ndarray, k: int, offset: int = 0) -> Ranking:
+        found = self._rankings.ranking(collection_id, encoder, query, k, offset)
+        with self._lock:
+            self._read[collection_id] += found.macs
+        return found
+
+    def _hits(self, encoder: "Encoder", ranking: Ranking, k: int, offset: int = 0) -> list[Hit]:
+        rows = self._store.images(ranking.ids[offset : offset + max(k, 0)])
+        told = similarities(encoder, ranking, {row.id: row.encoding.exit for row in rows})
+        return [Hit(rank, told[row.id], photo_of(row)) for rank, row in enumerate(rows, start=offset + 1)]
 
     def _turn(self, collection_id: int) -> Lock:
         """Held while a collection's photos are run deeper."""
@@ -486,7 +490,8 @@ class Catalog:
 
     def _summary(self, row: CollectionRow) -> GallerySummary:
         totals = self._store.totals(row.id)
-        macs = totals.macs_index + row.macs_queries + row.macs_pictures
+        macs_queries = row.macs_queries + self._read[row.id]
+        macs = totals.macs_index + macs_queries + row.macs_pictures
         full_macs = totals.photos * (row.full_macs or 0)
         return GallerySummary(
             id=row.id,
@@ -494,7 +499,7 @@ class Catalog:
             kind=row.kind,
             photos=totals.photos,
             macs_index=totals.macs_index,
-            macs_queries=row.macs_queries,
+            macs_queries=macs_queries,
             macs_pictures=row.macs_pictures,
             macs=macs,
             full_macs=full_macs,

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 ROUND = 8  # looks taken at once, before the page's edge is found again
+READ = 60  # a query's best candidates, which T-GEMs read; the others are too far from the page
 FIRST = 0.15  # what it counts, beside being on the page at all, that the photo asked for comes first; chosen on val
+FARTHEST = 1.5  # deviation of the log of a likelihood that is believed: farther out, normal tails would decide it all
 WORTH = 0.003  # by how much one full encoding must raise the chance of finding: lambda at query time; chosen on val
 
 
@@ -71,7 +73,7 @@ def certainty_equivalent(expected: np.ndarray, deviations: np.ndarray, sharpness
 
     Args: arrays of one shape.  sharpness: what scores are multiplied by before their softmax.
     """
-    return expected + sharpness / 2 * deviations**2
+    return expected + sharpness / 2 * np.minimum(deviations, FARTHEST / sharpness) ** 2
 
 
 def lifts(told: Sequence[Calibration], sharpness: float) -> tuple[np.ndarray, np.ndarray]:
@@ -178,6 +180,7 @@ def gains(
     Returns: (Q, M, T); 0 for an exit that the candidate has passed, or that would tell nothing new.
     """
     equivalents = certainty_equivalent(expected, deviations, sharpness)
+    deviations, spreads = (np.minimum(values, FARTHEST / sharpness) for values in (deviations, spreads))
     logs = sharpness * (equivalents - equivalents.max(1, keepdims=True))  # of likelihoods, up to a constant a query
     crowd = np.exp(logs).sum(1)[:, None]
     found = np.zeros((*expected.shape, len(targets)))

@@ -27,7 +27,7 @@ from engine.hub import HubUnreachable, fetch_exits
 from engine.ladder import Ladder, Pass
 from engine.memory import keep_freed_memory
 from engine.phrasebook import embedded
-from engine.reading import GATE_MACS, described, described_macs, relations
+from engine.reading import GATE_MACS, Described, Descriptions, described_macs, relations
 from engine.sources import Loaded, load_model
 from engine.tgem import HEAD, ExitModules, first_exit
 from engine.towers import Tower
@@ -170,6 +170,7 @@ class Encoder:
             looked_for: those of them that say what people will look for. A photo that shows it does not leave early.
         """
         found = copy(self)
+        vars(found).pop("_descriptions", None)
         found.guide_texts = tuple(texts)
         known: dict[str, Tensor] = {}
         if "guides" in vars(self) or set(self.guide_texts) <= set(texts):  # else none are made for a few of them
@@ -214,35 +215,49 @@ class Encoder:
         """(N, D) float32, unit length."""
         return self.backbone.encode_text(texts).numpy()
 
+    @TURNS.turn(ANSWER)
     @torch.inference_mode()
-    def foresee(self, query: np.ndarray, vectors: np.ndarray, exits: np.ndarray, scores: np.ndarray) -> Reading:
+    def foresee(
+        self, query: np.ndarray, vectors: np.ndarray, exits: np.ndarray, scores: np.ndarray
+    ) -> tuple[Reading, int]:
         """What a query's candidates will score at full depth, as the T-GEMs of their exits read them.
 
         Args:
             query: (D,).  vectors: (M, D).  exits: (M,) 1-based, where each stands.
             scores: (M,) calibrated ones, which say how the candidates stand to each other.
+        Returns: what is expected of each, (M,); and the MACs of it, of what has been described before only the gates'.
         """
         deviations = np.array([self.calibrations[k - 1].deviation for k in exits], np.float32)
         open = np.flatnonzero(exits < self.exits)
         if not len(open) or not self.guide_texts:
-            return Reading(scores, deviations)
+            return Reading(scores, deviations), 0
         expected = torch.from_numpy(np.ascontiguousarray(scores, np.float32))[None]
-        asked, photos = (
-            described(torch.from_numpy(np.ascontiguousarray(v, np.float32))[None], self.guides, self.backbone.sharpness)
-            for v in (query, vectors)
-        )
-        seen = relations(expected, torch.from_numpy(query)[None], asked, photos)[0]  # (M, R)
+        query, vectors = np.ascontiguousarray(query, np.float32)[None], np.ascontiguousarray(vectors, np.float32)
+        (asked, new), (shown, fresh) = self._descriptions.of(query), self._descriptions.of(vectors[open])
+        shapes, meanings = torch.zeros(1, len(exits), shown.shape.shape[-1]), torch.zeros(1, *vectors.shape)
+        shapes[0, open], meanings[0, open] = shown.shape, shown.meaning
+        seen = relations(expected, torch.from_numpy(query), asked, Described(shapes, meanings))[0]  # (M, R)
         found = expected[0].numpy().copy()
         for k in np.unique(exits[open]).tolist():
             places = np.flatnonzero(exits == k)
             shift, factor = self.modules.query_gates[k - 1](seen[places])
             found[places] += shift.numpy()
             deviations[places] *= factor.numpy()
-        return Reading(found, deviations)
+        macs = (new + fresh) * described_macs(self.guides) + len(open) * self.reading_macs
+        return Reading(found, deviations), macs
+
+    @cached_property
+    def _descriptions(self) -> Descriptions:
+        return Descriptions(self.guides, self.sharpness)
+
+    @property
+    def reading_macs(self) -> int:
+        """MACs of reading a candidate that has been described."""
+        return GATE_MACS + self.dim
 
     def foresee_macs(self, candidates: int) -> int:
-        """MACs of `foresee`."""
-        return (candidates + 1) * described_macs(self.guides) + candidates * GATE_MACS
+        """MACs of `foresee` where none of so many candidates, nor the query, has been described before."""
+        return (candidates + 1) * described_macs(self.guides) + candidates * self.reading_macs if candidates else 0
 
     def send(self, photos: Sequence[np.ndarray]) -> np.ndarray | Tensor:
         """Photos as `encode` takes them, sent to a GPU already; meant for the thread that decodes the next batch.

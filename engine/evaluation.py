@@ -12,7 +12,7 @@ from engine import growth, policies, subjects
 from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.deepening import WORTH
 from engine.encoder import Encoder, load_encoder
-from engine.exits import SHUFFLED, FittedExits, load_variants
+from engine.exits import BLIND, SHUFFLED, FittedExits, load_variants
 from engine.metrics import found_more, own_ranks, recall, recall_of
 from engine.querying import Index
 from engine.reading import PAGE
@@ -76,17 +76,21 @@ class Bench:
             dealt = policies.tgem(self.encoder, self.features, column)
             draw = np.random.default_rng(column)
             mixed = np.ptp(dealt.exits) > 0
-            deals = [draw.permutation(dealt.exits) for _ in range(DEALS)] if mixed else [dealt.exits]
-            at_random = [Index(self.encoder, self.features, exits) for exits in deals]
-            index = Index(self.encoder, self.features, dealt.exits)
+            deals = [draw.permutation(dealt.exits) for _ in range(DEALS)]
+            found, hits = self._answers(dealt.exits)
+            at_random = [self._answers(exits) for exits in deals] if mixed else [(found, hits)]
             self._asked[column] = Asked(
                 dealt=dealt,
-                found=index.found(),
-                hits=self.hits(index.first),
-                found_at_random=_mean([other.found() for other in at_random]),
-                hits_at_random=np.mean([self.hits(other.first) for other in at_random], axis=0),
+                found=found,
+                hits=hits,
+                found_at_random=_mean([row for row, _ in at_random]),
+                hits_at_random=np.mean([each for _, each in at_random], axis=0),
             )
         return self._asked[column]
+
+    def _answers(self, exits: np.ndarray) -> tuple[Row, np.ndarray]:
+        index = Index(self.encoder, self.features, exits)
+        return index.found(), self.hits(index.first)
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,10 @@ def _schedules(index: Index) -> Iterator[tuple[int, int, int, Row]]:
 
 
 def _variant_rows(bench: Bench, name: str, fitted: FittedExits) -> Iterator[Row]:
-    """Gates fitted in another way, at every budget; other seeds count as the policy itself."""
+    """Gates fitted in another way, at every budget; other seeds count as the policy itself.
+
+    What reads candidates knows guide texts, so gates that see none are on their own.
+    """
     encoder = bench.encoder.with_exits(fitted)
     if name == SHUFFLED:
         from engine.training.fitting import shuffled
@@ -183,7 +190,7 @@ def _variant_rows(bench: Bench, name: str, fitted: FittedExits) -> Iterator[Row]
     about = {"seed": int(name.removeprefix("seed-"))} if name.startswith("seed-") else {}
     for column, budget in enumerate(BUDGET_GRID):
         dealt = policies.tgem(encoder, bench.features, column)
-        index = Index(encoder, bench.features, dealt.exits)
+        index = Index(encoder, bench.features, dealt.exits, plain=name == BLIND)
         yield row(policy, budget, dealt.macs_share, index.found() | about)
         if budget in ACCOUNTS:
             yield row(f"{policy}+deepen", budget, dealt.macs_share, index.by_worth(WORTH) | about | {"worth": WORTH})
@@ -301,8 +308,12 @@ def fairness(bench: Bench, column: int) -> list[Row]:
     for k in np.unique(dealt.exits).tolist():
         mine = dealt.exits == k
         entry: Row = {"exit": k + 1, "photos": float(mine.mean())}
-        for name, scores in (("raw", raw), ("calibrated", index.scores), ("full", index.final)):
-            page = np.argsort(-scores, axis=1)[:, :10]
+        for name, ranking, scores in (
+            ("raw", raw, raw),
+            ("calibrated", index.first, index.expected),
+            ("full", index.final, index.final),
+        ):
+            page = np.argsort(-ranking, axis=1)[:, :10]
             entry[f"hits_{name}"] = round(float(mine[page].mean()), 4)
             entry[f"mean_{name}"] = round(float(scores[:, mine].mean()), 4)
         found.append(entry)

@@ -24,6 +24,7 @@ DESCRIBED, STORED = "tgem.json", "tgem.safetensors"
 SOURCE = "source.json"  # where exit weights that are not of this machine came from
 VARIANTS = "variants"  # folder beside the exit weights: other seeds and ablations, which only `evaluate` looks at
 SHUFFLED = "shuffled-guide-texts"  # the variant whose guide texts mean nothing
+BLIND = "no-guide-texts"  # the variant whose gates see nothing of them
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.deepening import Looks, Reading, certainty_equivalent, deepen, lifts, pool_size
+from engine.deepening import READ, Looks, Reading, certainty_equivalent, deepen, lifts, pool_size
 from engine.encoder import Encoder
 from engine.metrics import at_ranks, best, ndcg, overlap, own_ranks, recall_of
 from engine.reading import PAGE, Described, described, relations
@@ -38,32 +38,41 @@ class Index:
     @cached_property
     def reading(self) -> Reading:
         """What is expected of each query's candidates, (T, M)."""
-        encoder, places = self.encoder, torch.from_numpy(self.pool)
         exits = self.exits[self.pool]
-        deviations = self.spreads[exits]
-        expected = np.take_along_axis(self.scores, self.pool, 1) - self._of_doubt(deviations)
+        return self._read(np.take_along_axis(self.scores, self.pool, 1) - self._of_doubt(self.spreads[exits]), exits)
+
+    def _read(self, expected: np.ndarray, exits: np.ndarray) -> Reading:
+        """What T-GEMs make of candidates whose calibrations expect so much at their exits (0-based), (T, M) each."""
+        encoder, deviations = self.encoder, self.spreads[exits]
         if self._plain:
             return Reading(expected, deviations)
-        sharpness = encoder.backbone.sharpness
-        photos = described(torch.from_numpy(self.indexed), encoder.guides, sharpness)
-        asked = described(self.features.texts, encoder.guides, sharpness)
-        shifts, factors = np.zeros(expected.shape), np.ones(expected.shape)
-        for start in range(0, len(places), AT_ONCE):
+        order = np.argsort(-(expected + self._of_doubt(deviations)), axis=1, kind="stable")[:, :READ]
+        near, at, photos = (np.take_along_axis(values, order, 1) for values in (expected, exits, self.pool))
+        asked = described(self.features.texts, encoder.guides, encoder.sharpness)
+        shifts, factors = np.zeros(near.shape), np.ones(near.shape)
+        for start in range(0, len(near), AT_ONCE):
             rows = slice(start, start + AT_ONCE)
-            here = places[rows]
             with torch.inference_mode():
                 seen = relations(
-                    torch.from_numpy(expected[rows]).float(),
+                    torch.from_numpy(near[rows]).float(),
                     self.features.texts[rows],
                     Described(asked.shape[rows], asked.meaning[rows]),
-                    Described(photos.shape[here], photos.meaning[here]),
+                    Described(self._shown.shape[at[rows], photos[rows]], self._shown.meaning[at[rows], photos[rows]]),
                 )
-                for k in np.unique(exits[rows]).tolist():
+                for k in np.unique(at[rows]).tolist():
                     if k < encoder.exits - 1:
-                        mine = exits[rows] == k
+                        mine = at[rows] == k
                         shift, factor = encoder.modules.query_gates[k](seen[torch.from_numpy(mine)])
                         shifts[rows][mine], factors[rows][mine] = shift.numpy(), factor.numpy()
-        return Reading(expected + shifts, deviations * factors)
+        found = Reading(expected.copy(), deviations.copy())
+        np.put_along_axis(found.expected, order, near + shifts, 1)
+        np.put_along_axis(found.deviations, order, np.take_along_axis(deviations, order, 1) * factors, 1)
+        return found
+
+    @cached_property
+    def _shown(self) -> Described:
+        """Every photo at every exit, (E, N, ...), in terms of the guide texts."""
+        return described(self.features.vectors.transpose(0, 1), self.encoder.guides, self.encoder.sharpness)
 
     def found(self) -> Row:
         """What the first ranking finds, both ways."""
@@ -86,19 +95,23 @@ class Index:
     def looked(self, worth: float, limit: float = LIMIT) -> tuple[np.ndarray, Looks, float]:
         """What each query looks at again, one by one from the index as it is.
 
+        Candidates are read before the looks and, those that are shallow still, again after them.
+
         Returns: (T, N) scores after it; the looks; what they and the reading of candidates cost, in full encodings.
         """
-        reading, refined = self.reading, self.first.copy()
+        exits = self.exits[self.pool]
+        stands, expected = exits.copy(), np.take_along_axis(self.scores, self.pool, 1)
+        expected -= self._of_doubt(self.spreads[exits])
 
         def run(queries: np.ndarray, places: np.ndarray, target: int) -> Reading:
-            photos = self.pool[queries, places]
-            scores = refined[queries, photos] = self._scores_at(target, queries, photos)
+            scores = self._scores_at(target, queries, self.pool[queries, places])
             deviations = np.full(len(scores), self.spreads[target])
-            return Reading(scores - self._of_doubt(deviations), deviations)
+            stands[queries, places] = target
+            expected[queries, places] = scores - self._of_doubt(deviations)
+            return Reading(expected[queries, places], deviations)
 
-        exits = self.exits[self.pool]
         looks = deepen(
-            reading,
+            self.reading,
             exits,
             self.onward[exits],
             self.onward,
@@ -109,8 +122,17 @@ class Index:
             run,
             worth,
         )
-        read = 0 if self._plain else self.encoder.foresee_macs(self.pool.shape[1]) / self.encoder.full_macs
-        return refined, looks, float(looks.costs.sum()) + read * len(self.texts)
+        refined, after = self.first.copy(), self._read(expected, stands)
+        np.put_along_axis(refined, self.pool, after.expected + self._of_doubt(after.deviations), 1)
+        return refined, looks, float(looks.costs.sum()) + self._reading_cost(exits, stands)
+
+    def _reading_cost(self, before: np.ndarray, after: np.ndarray) -> float:
+        """Full encodings that reading candidates takes which stand at these exits (0-based) before and after looks."""
+        if self._plain:
+            return 0.0
+        many, left = ((exits[:, :READ] < self.encoder.exits - 1).sum(1) for exits in (before, after))
+        macs = sum(map(self.encoder.foresee_macs, many.tolist())) + int(left.sum()) * self.encoder.reading_macs
+        return macs / self.encoder.full_macs
 
     def by_rank(self, most: Sequence[int] | np.ndarray | int) -> Row:
         """Each query runs its best photos to full depth; `most` of them, one number or one for each query."""
@@ -151,6 +173,11 @@ class Index:
     @cached_property
     def _reference(self) -> np.ndarray:
         return best(self.final, PAGE)
+
+    @property
+    def expected(self) -> np.ndarray:
+        """(T, N) what calibrations expect of every photo at full depth."""
+        return self.scores - self._of_doubt(self.spreads[self.exits])
 
     def _scores_at(self, exit: int, queries: np.ndarray, photos: np.ndarray) -> np.ndarray:
         """(N,) what queries score photos at an exit (0-based), by its calibration."""

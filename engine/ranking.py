@@ -5,14 +5,14 @@ best of them are read by their exits' T-GEMs, too, and put in order anew.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from engine.deepening import Reading, certainty_equivalent, lifts, pool_size
+from engine.deepening import READ, Reading, certainty_equivalent, lifts, pool_size
 from engine.encoders import stamp_of
 from engine.index import Changes, VectorIndex
 from engine.pgindex import PgIndex
@@ -44,7 +44,7 @@ class Ranking:
 
     ids: list[int]
     scores: list[float]  # certainty equivalents
-    candidates: list[Candidate]  # for running deeper: the first ones, in the same order
+    candidates: list[Candidate]  # for running deeper: the best, in the same order
     reading: Reading  # of the candidates
     macs: int  # of reading them
 
@@ -156,17 +156,31 @@ def ranked(
     Args: ids, scores: (N,) best first, as the index has them.  candidates: the first of them, or fewer.
     """
     vectors = np.stack([np.frombuffer(c.vector, np.float32) for c in candidates]) if candidates else np.empty((0, 1))
-    exits = np.array([c.exit for c in candidates], np.int64)
-    reading = encoder.foresee(query, vectors, exits, read(encoder, query, vectors, exits).expected)
-    equivalents = scores_of(encoder, reading)
-    order = np.lexsort((np.array([c.image_id for c in candidates], np.int64), -equivalents))
-    first = [candidates[place].image_id for place in order]
-    known = set(first)
-    rest = [(i, s) for i, s in zip(ids.tolist(), scores.tolist(), strict=True) if i not in known]
+    exits, mine = (np.array([getattr(c, name) for c in candidates], np.int64) for name in ("exit", "image_id"))
+    told = read(encoder, query, vectors, exits)
+    best = np.lexsort((mine, -scores_of(encoder, told)))[:READ]
+    seen, macs = encoder.foresee(query, vectors[best], exits[best], told.expected[best])
+    told.expected[best], told.deviations[best] = seen.expected, seen.deviations
+    equivalents = scores_of(encoder, told)
+    order = np.lexsort((mine, -equivalents))
+    others = ~np.isin(ids, mine)
+    all_ids, all_scores = np.append(mine, ids[others]), np.append(equivalents, scores[others])
+    together = np.lexsort((all_ids, -all_scores))
     return Ranking(
-        ids=[*first, *(i for i, _ in rest)],
-        scores=[*equivalents[order].tolist(), *(s for _, s in rest)],
+        ids=all_ids[together].tolist(),
+        scores=all_scores[together].tolist(),
         candidates=[candidates[place] for place in order],
-        reading=Reading(reading.expected[order], reading.deviations[order]),
-        macs=encoder.foresee_macs(len(candidates)) if (exits < encoder.exits).any() else 0,
+        reading=Reading(told.expected[order], told.deviations[order]),
+        macs=macs,
     )
+
+
+def similarities(encoder: "Encoder", ranking: Ranking, exits: Mapping[int, int]) -> dict[int, float]:
+    """The cosines to be expected at full depth of some photos of a ranking, by their numbers.
+
+    Args: exits: 1-based, by the photos' numbers.
+    """
+    lift = lifts(encoder.calibrations, encoder.sharpness)[1] - [c.offset for c in encoder.calibrations]
+    found = {i: s - lift[exits[i] - 1] for i, s in zip(ranking.ids, ranking.scores, strict=True) if i in exits}
+    read_ones = zip(ranking.candidates, ranking.reading.expected.tolist(), strict=True)
+    return found | {c.image_id: expected for c, expected in read_ones if c.image_id in exits}

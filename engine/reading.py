@@ -5,8 +5,11 @@ the shape of p_k, and the likeness of the query to the guide texts that p_k spea
 plain calibration expects, and says how sure that is.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
+from threading import Lock
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +17,7 @@ from torch import Tensor, nn
 from engine.guidance import content_distribution
 
 PAGE = 10  # the place whose score is the page's edge
+KEPT = 4096  # descriptions that are kept, 4 kB each
 RELATIONS = 12
 HIDDEN = 48
 SHIFT = 0.05  # what one unit of a gate's first output moves an expected score by
@@ -37,6 +41,35 @@ def described(vectors: Tensor, guides: Tensor, sharpness: float) -> Described:
     return Described(shape, F.normalize(p @ guides, dim=-1))
 
 
+class Descriptions:
+    """What the last embeddings have shown, none of them described twice; safe to use from many threads."""
+
+    def __init__(self, guides: Tensor, sharpness: float) -> None:
+        self._guides, self._sharpness = guides, sharpness
+        self._kept: OrderedDict[bytes, Described] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, vectors: np.ndarray) -> tuple[Described, int]:
+        """Descriptions of embeddings (N, D), one at least, and how many of them are new."""
+        keys = [vector.tobytes() for vector in vectors]
+        with self._lock:
+            found = {key: self._kept[key] for key in keys if key in self._kept}
+        fresh = [row for row, key in enumerate(keys) if key not in found]
+        if fresh:  # without the lock: nobody waits for another one's query
+            made = described(torch.from_numpy(vectors[fresh]), self._guides, self._sharpness)
+            new = map(Described, made.shape, made.meaning)
+            found |= {keys[row]: description for row, description in zip(fresh, new, strict=True)}
+        with self._lock:
+            for key in keys:
+                self._kept[key] = found[key]
+                self._kept.move_to_end(key)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        all_of_them = [found[key] for key in keys]
+        shapes, meanings = torch.stack([d.shape for d in all_of_them]), torch.stack([d.meaning for d in all_of_them])
+        return Described(shapes, meanings), len(fresh)
+
+
 def described_macs(guides: Tensor) -> int:
     """MACs of describing one embedding."""
     return 2 * guides.numel()
@@ -52,7 +85,7 @@ def relations(expected: Tensor, queries: Tensor, asked: Described, photos: Descr
     Returns: (Q, M, RELATIONS), of the order of 1.
     """
     best = expected.sort(dim=1, descending=True).values[:, :PAGE]  # (Q, <= PAGE)
-    ranks = expected.argsort(dim=1, descending=True).argsort(dim=1)
+    ranks = (expected[:, None, :] > expected[:, :, None]).sum(2)  # of those that are better: equals are read alike
 
     def for_all(value: Tensor) -> Tensor:
         return value[:, None].expand_as(expected)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from engine.deepening import Reading, deepen
-from engine.ranking import Ranking, read
+from engine.ranking import Ranking, read, scores_of
 from engine.store import Candidate, Deeper, Phrases
 
 if TYPE_CHECKING:
@@ -69,15 +69,14 @@ def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int, 
     if limit < cheapest:
         return False
     # One that cannot be run keeps its place: its score is taken as known.
-    runs = np.isfinite(costs).any(1)
-    expected = np.where(runs, ranking.reading.expected, ranking.scores[: len(costs)])
+    runs, scores = np.isfinite(costs).any(1), scores_of(encoder, ranking.reading)
+    expected = np.where(runs, ranking.reading.expected, scores)
     deviations = np.where(runs, ranking.reading.deviations, 0)
 
     def run(_: np.ndarray, places: np.ndarray, target: int) -> Reading:
         came = deepening.run(places.tolist(), target + 1)
         seen = read(encoder, query, deepening.vectors[places], deepening.exits[places])
-        kept = np.array(ranking.scores)[places]
-        return Reading(np.where(came, seen.expected, kept), np.where(came, seen.deviations, 0))
+        return Reading(np.where(came, seen.expected, scores[places]), np.where(came, seen.deviations, 0))
 
     deepen(
         Reading(expected[None], deviations[None]),

@@ -62,7 +62,9 @@ def markdown(table: Row) -> str:
     lines = [
         f"{table['images']:,} photos, {table['captions']:,} captions of {table['data']} {table['split']}. MACs are "
         "counted from what ran, readouts and gates included, as a share of the bare full encoder's. R@k is the share "
-        "of texts (of photos, from image to text) whose own photo (or one of whose texts) is among the first k.",
+        "of texts (of photos, from image to text) whose own photo (or one of whose texts) is among the first k. "
+        "T-GEM's exits, and those dealt at random, are ranked as a search ranks them: a query's candidates are read by "
+        "their exits' T-GEMs. What that costs a query is counted where queries look again.",
         "",
         *head,
         _line("full depth", full),
@@ -79,10 +81,10 @@ def markdown(table: Row) -> str:
     if deepened:
         lines += [
             "",
-            "With queries that look again, each from the untouched index; a look is worth so many wrong places mended "
-            "per full encoding, or it is not taken; kept is the share of full depth's recall, overlap@10 the share of "
-            "full depth's first ten among the first ten; costs are in full encodings a query, the reading of its "
-            "candidates included:",
+            "With queries that look again, each from the untouched index; a look is worth what a full encoding adds "
+            "by it to the chance of finding the photo asked for, and is not taken for less; kept is the share of full "
+            "depth's recall, overlap@10 the share of full depth's first ten among the first ten; costs are in full "
+            "encodings a query, the reading of its candidates included:",
             "",
             *DEEP_HEAD,
             *(_deep_line(row, full) for row in deepened),

@@ -56,7 +56,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Hit:
-    """A photo found; the score is the cosine to be expected between its embedding at full depth and the query's."""
+    """A photo found; the score is the cosine to be expected between its embedding at full depth and the query's.
+
+    Photos rank by how probably each is the one asked for, in which the doubt about a score counts, too.
+    """
 
     rank: int
     score: float

@@ -157,11 +157,11 @@ class FakeEncoder:
     def cost_to(self, from_exit: int, to_exit: int, from_map: bool) -> int:
         return self.costs[to_exit - 1] - (self.costs[from_exit - 1] if from_map else 0)
 
-    def foresee(self, query: np.ndarray, vectors: np.ndarray, exits: np.ndarray, scores: np.ndarray) -> Reading:
-        return Reading(scores, np.array([self.calibrations[exit - 1].deviation for exit in exits]))
-
-    def foresee_macs(self, candidates: int) -> int:
-        return candidates
+    def foresee(
+        self, query: np.ndarray, vectors: np.ndarray, exits: np.ndarray, scores: np.ndarray
+    ) -> tuple[Reading, int]:
+        reading = Reading(scores, np.array([self.calibrations[exit - 1].deviation for exit in exits]))
+        return reading, int((exits < self.exits).sum())
 
     def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
         return np.stack([self._vector(_mean(picture), exit) for picture in pixels])

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from engine.encoder import load_encoder
 from tests.stress import fuzz, kill, load, postgres, size
 
 
@@ -17,7 +18,7 @@ def test_sudden_deaths_leave_whole_batches_only() -> None:
 
 
 def test_sizes_are_measured() -> None:
-    assert size.through_the_store(2000)["photos"] == 2000
+    assert size.through_the_store(2000, load_encoder())["photos"] == 2000
     assert size.through_the_index(3000)["recall at 24"] == "1.000"
 
 

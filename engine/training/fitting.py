@@ -14,7 +14,7 @@ from engine.budget import BUDGET_GRID, Plan
 from engine.deepening import Calibration, lifts
 from engine.encoder import Encoder, load_encoder
 from engine.errors import EngineError
-from engine.exits import SHUFFLED, FittedExits, as_stored, save_exits, save_variant
+from engine.exits import BLIND, SHUFFLED, FittedExits, as_stored, save_exits, save_variant
 from engine.guidance import STATISTICS, content_distribution, divergence, statistics
 from engine.tgem import SLOPE, ExitModules, Gate, first_exit
 from engine.training.captions import gate_photos, read_captions
@@ -150,12 +150,18 @@ def calibrate(modules: ExitModules, pooled: Sequence[Tensor], way: Course) -> li
 
 
 def choose_plans(
-    modules: ExitModules, features: Features, ways: Sequence[Course], told: Sequence[Calibration], sharpness: float
+    modules: ExitModules,
+    features: Features,
+    ways: Sequence[Course],
+    told: Sequence[Calibration],
+    sharpness: float,
+    captioned: bool = True,
 ) -> list[Plan]:
     """For each budget of BUDGET_GRID the course that serves these captions best within it.
 
-    What counts is how likely a ranking of these photos makes each caption's own. Recall hangs on the places that a few
-    photos happen to take, and cannot tell courses apart that are as close as these.
+    What counts is what counts for gates: how likely a ranking of these photos makes each caption's own, and, of less
+    weight but all where texts are no captions, how like full depth's its likelihoods are. Recall hangs on the places
+    that a few photos happen to take, and cannot tell courses apart that are as close as these.
 
     A course may spend by its gates what its first exit leaves of the budget, or spare it where it is less than a step
     of the grid. A first exit that costs a hundredth more still meets it: what an exit costs is no choice, and the one
@@ -166,13 +172,15 @@ def choose_plans(
     priced = [calibrate(modules, features.pooled, way) for way in ways]
     slopes, offsets = (torch.from_numpy(values).float() for values in lifts(told, sharpness))
     many, last = torch.arange(len(features.vectors)), features.vectors.shape[1] - 1
+    final = (sharpness * features.texts @ features.vectors[:, -1].T).softmax(1)
 
     @cache
     def quality(plan: Plan) -> float:
         way = next(way for way in ways if way.open == plan.open)
         chosen = torch.tensor([*way.open, last])[way.exits(modules, features.pooled, math.log(plan.price))]
-        scores = features.texts @ features.vectors[many, chosen].T * slopes[chosen] + offsets[chosen]
-        return -float(F.cross_entropy(sharpness * scores, features.owner))
+        logits = sharpness * (features.texts @ features.vectors[many, chosen].T * slopes[chosen] + offsets[chosen])
+        lost = DIVERGENCE_WEIGHT * F.cross_entropy(logits, final)
+        return -float(lost + F.cross_entropy(logits, features.owner) if captioned else lost)
 
     everyone = math.exp(HIGHEST_LOG_PRICE)  # leaves at the first exit asked
     plans: list[Plan] = []
@@ -214,7 +222,8 @@ def fit_exits(
     told, sharpness = fit_calibrations(photos), encoder.sharpness
     fit_query_gates(modules, photos, told, encoder.guides, sharpness, seed, captioned)
     stored = as_stored(modules)
-    return FittedExits(stored, tuple(choose_plans(stored, val, courses(encoder, val), told, sharpness)), told)
+    plans = choose_plans(stored, val, courses(encoder, val), told, sharpness, captioned)
+    return FittedExits(stored, tuple(plans), told)
 
 
 def meaning_lost(encoder: Encoder, photos: Features, around: Features) -> Tensor:
@@ -290,7 +299,7 @@ def fit(
         "no-captions": lambda: fit_exits(
             encoder, photos, val, meaning_lost_without_captions(encoder, photos), SEED, captioned=False
         ),
-        "no-guide-texts": lambda: fit_exits(encoder, photos, val, loss, SEED, blind=True),
+        BLIND: lambda: fit_exits(encoder, photos, val, loss, SEED, blind=True),
         SHUFFLED: lambda: fit_exits(nonsense, photos, val, meaning_lost(nonsense, photos, around), SEED),
     }
     for name, make in makers.items():

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from engine.deepening import EXACT, Calibration
+from engine.deepening import EXACT, READ, Calibration
 from engine.reading import Described, described, missed, relations, surprise
 from engine.tgem import ExitModules
 from engine.training.features import Features
 
-RANKED_HIGH = 60  # a query's candidates: those that may come to stand on its first page
 STEPS, QUERIES = 500, 128  # of fitting one gate, and the queries of each
 RATE, WEIGHT_DECAY = 3e-3, 0.05
 ASKED_WEIGHT = 0.3  # of finding the one asked for; chosen on val among 0, 0.3, 1 and 3
@@ -32,7 +31,7 @@ def candidates(features: Features, k: int) -> tuple[Tensor, Tensor, Tensor]:
 
     Returns: (T, M) each.
     """
-    scores, places = (features.texts @ features.vectors[:, k].T).topk(min(RANKED_HIGH, len(features.vectors)), 1)
+    scores, places = (features.texts @ features.vectors[:, k].T).topk(min(READ, len(features.vectors)), 1)
     return scores, places, (features.texts @ features.vectors[:, -1].T).gather(1, places)
 
 

@@ -10,7 +10,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from engine.encoder import Encoder, load_encoder
 from engine.index import EXACT, VectorIndex
+from engine.ranking import Rankings
 from engine.store import EncodingRow, ImageRow, ModelStamp, Store
 from tests.stress.results import keep
 
@@ -48,7 +50,7 @@ def durations(call: Callable[[int], object], times: int) -> tuple[float, float]:
     return round(float(np.percentile(found, 50)), 2), round(float(np.percentile(found, 95)), 2)
 
 
-def through_the_store(count: int) -> dict[str, object]:
+def through_the_store(count: int, encoder: Encoder) -> dict[str, object]:
     """A gallery of so many photos: filled, opened, searched, added to, deleted from."""
     made, queries = vectors(count + BATCH), vectors(QUERIES, seed=1)
 
@@ -87,35 +89,29 @@ def through_the_store(count: int) -> dict[str, object]:
         store.close()
 
         store = Store.open(home)
-        index = VectorIndex(DIM)
+        rankings = Rankings(store)
 
-        def changes(after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            found = store.changes(gallery, after, limit)
-            return found.revisions, found.ids, found.vectors
+        def search(number: int) -> list[int]:
+            ids = rankings.ranking(gallery, encoder, queries[number % QUERIES], 24).ids
+            assert len(store.images(ids[:24])) == 24
+            return ids
 
         before = resident()
         began = time.perf_counter()
-        index.catch_up(changes)
+        search(0)
         opened = time.perf_counter() - began
         grown = resident() - before
-
-        def search(number: int) -> None:
-            index.catch_up(changes)
-            ids, _ = index.search(queries[number % QUERIES], 24)
-            assert len(store.images(ids.tolist())) == 24
-
         p50, p95 = durations(search, QUERIES)
         began = time.perf_counter()
         store.add(gallery, STAMP, rows(count, count + BATCH), pictures, {})
-        index.catch_up(changes)
+        search(0)
         added = time.perf_counter() - began
-        assert len(index) == count + BATCH
         gone = [row.id for row in store.page(gallery, 0, BATCH)]
         began = time.perf_counter()
         store.remove_images(gallery, gone)
-        index.remove(np.array(gone))
+        rankings.remove(gallery, gone)
         deleted = time.perf_counter() - began
-        assert len(index) == count
+        assert not set(search(0)) & set(gone)
         began = time.perf_counter()
         assert store.totals(gallery).photos == count
         totals = time.perf_counter() - began
@@ -186,8 +182,8 @@ if __name__ == "__main__":
             "size",
             "Size: a gallery through the store",
             f"Synthetic vectors of {DIM} numbers through the real store and index: a search is the index brought up to "
-            "date, the 24 best, and their rows.",
-            [through_the_store(count) for count in given.photos],
+            "date, the best photos read by their exits' T-GEMs, the 24 best of them, and their rows.",
+            [through_the_store(count, load_encoder()) for count in given.photos],
         )
     if given.vectors:
         keep(
