@@ -168,8 +168,8 @@ def search(
 ) -> None:
     """List the photos of a gallery that fit a text best, with the depth at which each left the encoder.
 
-    Photos whose place is in doubt are first run deeper for this query, and stay so: a gallery gets better where people
-    look. What that cost is said on stderr.
+    Photos that may change the ranking are first run deeper for this query, and stay so: a gallery gets better where
+    people look. What that cost is said on stderr.
     """
     catalog = open_catalog(model, random_weights)
     collection = chosen_gallery(catalog, gallery)

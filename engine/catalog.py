@@ -273,7 +273,7 @@ class Catalog:
         return found.ids
 
     def refine(self, collection_id: int, query: str | np.ndarray, k: int = 20) -> Refinement:
-        """The first k photos for a query, those whose place is in doubt run deeper first; the deeper embeddings stay.
+        """The first k photos for a query, some run deeper first where that may change them; the deeper embeddings stay.
 
         Searches go on meanwhile; a second refinement of the same collection waits, and finds the first one's work done.
         Raises: GalleryMissing, ModelChanged.

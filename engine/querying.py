@@ -49,6 +49,10 @@ class Index:
         order = np.argsort(-(expected + self._of_doubt(deviations)), axis=1, kind="stable")[:, :READ]
         near, at, photos = (np.take_along_axis(values, order, 1) for values in (expected, exits, self.pool))
         asked = described(self.features.texts, encoder.guides, encoder.sharpness)
+        seen_at, rows_of = np.unique(at * len(self.exits) + photos, return_inverse=True)  # each photo once at an exit
+        embeddings = self._vectors[seen_at % len(self.exits), seen_at // len(self.exits)]
+        shown = described(torch.from_numpy(embeddings), encoder.guides, encoder.sharpness)
+        places = torch.from_numpy(rows_of.reshape(at.shape))
         shifts, factors = np.zeros(near.shape), np.ones(near.shape)
         for start in range(0, len(near), AT_ONCE):
             rows = slice(start, start + AT_ONCE)
@@ -57,7 +61,7 @@ class Index:
                     torch.from_numpy(near[rows]).float(),
                     self.features.texts[rows],
                     Described(asked.shape[rows], asked.meaning[rows]),
-                    Described(self._shown.shape[at[rows], photos[rows]], self._shown.meaning[at[rows], photos[rows]]),
+                    Described(shown.shape[places[rows]], shown.meaning[places[rows]]),
                 )
                 for k in np.unique(at[rows]).tolist():
                     if k < encoder.exits - 1:
@@ -68,11 +72,6 @@ class Index:
         np.put_along_axis(found.expected, order, near + shifts, 1)
         np.put_along_axis(found.deviations, order, np.take_along_axis(deviations, order, 1) * factors, 1)
         return found
-
-    @cached_property
-    def _shown(self) -> Described:
-        """Every photo at every exit, (E, N, ...), in terms of the guide texts."""
-        return described(self.features.vectors.transpose(0, 1), self.encoder.guides, self.encoder.sharpness)
 
     def found(self) -> Row:
         """What the first ranking finds, both ways."""

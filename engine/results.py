@@ -95,7 +95,7 @@ class GallerySummary:
     kind: str
     photos: int
     macs_index: int  # spent when its photos were indexed
-    macs_queries: int  # spent by queries, on photos that were run deeper
+    macs_queries: int  # spent by queries, on reading photos and on running some deeper
     macs_pictures: int  # and on pictures that were searched with
     macs: int  # all that was spent
     full_macs: int  # what the bare full encoder would have spent on its photos, and nothing on queries
@@ -122,7 +122,7 @@ class Deepened:
 
 @dataclass(frozen=True)
 class Refinement:
-    """The ranking after the photos in doubt were run deeper, and what that took."""
+    """The ranking after photos were looked at again, and what that took."""
 
     hits: list[Hit]
     deepened: tuple[Deepened, ...]

@@ -356,7 +356,7 @@ class Store:
 
         Args:
             candidates: images whose places a query asked about; None: no query did.
-            deciding: MACs that went into the choice of these.
+            deciding: MACs of reading candidates that no query has written down yet.
         Raises: GalleryMissing, ModelChanged.
         """
         lost: list[str] = []

@@ -24,6 +24,7 @@ from app.handlers.photo import Selection
 from app.handlers.search import COMPARE, Found, Search, unchanged
 from app.pictures import Pictures
 from app.visit import Visit
+from engine import refinement
 from engine.catalog import Catalog, GuideTexts, Upload
 from engine.comparison import Comparison
 from engine.guidance import MOST_TYPED
@@ -100,8 +101,9 @@ class TestSearch:
         assert 'class="on new"' in after.grid
 
     def test_a_photo_selected_meanwhile_is_drawn_as_deep_as_its_query_has_sent_it(
-        self, search: Search, visit: Visit, catalog: Catalog
+        self, search: Search, visit: Visit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(refinement, "SPENDABLE", 2.0)  # more than one look
         answers = search.searched("red + green", True, visit)
         next(answers)
         visit.photo = visit.hits[1].photo.id
