@@ -70,9 +70,10 @@ TOOLS = (
     "encoder’s own end; runs that a gallery’s budget leaves out are not drawn, nor are their exits. Where the budget "
     "asks, a <b>gate</b> says how probably the photo has shown enough: it leaves from .50 on.</p>"
     "<p><b>Saved</b> is the share of the full encoder’s multiply-accumulates that were not done. <b>Similarity</b> is "
-    "how well a photo fits the words; it is to be compared within one search.</p>"
-    "<p>A search answers at once from what is known, then runs a few photos deeper whose place is in doubt, and moves "
-    "them. What that finds is kept.</p></div></details></div>"
+    "how well a photo fits the words; it is to be compared within one search. Photos stand in the order of their "
+    "chances to be the one that is meant: one that left early may stand before one of a little more similarity.</p>"
+    "<p>A search answers at once from what is known, then runs a few photos deeper where that may change the answer, "
+    "and moves them. What that finds is kept.</p></div></details></div>"
 )
 FIRST_ANSWER = "Answered from what is indexed: no photo was looked at again."
 ALL_SPENT = "queries may spend no more on this gallery than half of what indexing it saved."
