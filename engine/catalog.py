@@ -342,7 +342,7 @@ class Catalog:
         pixels = kept_pixels(self._store.picture_path(row.content_hash), encoder)
         if pixels is None:
             raise _picture_gone(row)
-        vectors = np.concatenate([found.numpy() for found in encoder.trace(pixels[None]).vectors])
+        vectors = np.concatenate([found.numpy() for found in encoder.trace(np.stack([pixels])).vectors])
         return read(encoder, vector, vectors, np.arange(1, encoder.exits + 1)).expected.tolist()
 
     def reencode(
@@ -425,7 +425,7 @@ class Catalog:
         """
         encoder = self.encoder
         pixels = encoder.preprocess(decode(data, name, KEPT_SIDE).rgb)
-        vector = encoder.encode_to(pixels[None], encoder.exits)[0]
+        vector = encoder.encode_to(np.stack([pixels]), encoder.exits)[0]
         if collection_id is not None:
             self._store.spend(collection_id, encoder.full_macs)
         return vector
