@@ -291,7 +291,7 @@ class Catalog:
             candidates, unwritten = [candidate.image_id for candidate in before.candidates], self._read[collection_id]
             self._store.deepen(collection_id, stamp_of(encoder), found, candidates, unwritten)
             with self._lock:
-                self._read[collection_id] -= unwritten
+                self._read[collection_id] = max(self._read[collection_id] - unwritten, 0)  # 0: encoded again meanwhile
         after = self._ranking(collection_id, encoder, vector, k) if found else before
         ranks = [{image_id: rank for rank, image_id in enumerate(r.ids[:k], start=1)} for r in (before, after)]
         stood = {candidate.image_id: candidate.exit for candidate in before.candidates}

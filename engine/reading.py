@@ -57,8 +57,12 @@ class Descriptions:
         fresh = [row for row, key in enumerate(keys) if key not in found]
         if fresh:  # without the lock: nobody waits for another one's query
             made = described(torch.from_numpy(vectors[fresh]), self._guides, self._sharpness)
-            new = map(Described, made.shape, made.meaning)
-            found |= {keys[row]: description for row, description in zip(fresh, new, strict=True)}
+            # Copies, for a view of one would keep all that were described with it.
+            new = (
+                Described(shape.clone(), meaning.clone())
+                for shape, meaning in zip(made.shape, made.meaning, strict=True)
+            )
+            found |= dict(zip((keys[row] for row in fresh), new, strict=True))
         with self._lock:
             for key in keys:
                 self._kept[key] = found[key]
