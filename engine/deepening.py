@@ -18,7 +18,9 @@ import numpy as np
 
 ROUND = 8  # looks taken at once, before the page's edge is found again
 READ = 60  # a query's best candidates, which T-GEMs read; the others are too far from the page
-FIRST = 0.15  # what it counts, beside being on the page at all, that the photo asked for comes first; chosen on val
+# What it counts, beside being on the page at all, that the photo asked for comes first; chosen on val and on the photos
+# that gates are fitted on.
+FIRST = 0.15
 FARTHEST = 1.5  # deviation of the log of a likelihood that is believed: farther out, normal tails would decide it all
 WORTH = 0.003  # by how much one full encoding must raise the chance of finding: lambda at query time; chosen on val
 
@@ -209,7 +211,9 @@ def edge(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 def _exchange(logs: np.ndarray, edges: np.ndarray, inside: np.ndarray, moves: np.ndarray) -> np.ndarray:
     """The mean of what is won where a look shows that a candidate and the one at the edge should change places.
 
-    Args: logs of likelihoods of both; whether the candidate has a place; by how much a look moves its own log.
+    Args: logs of likelihoods of both; whether the candidate has a place; by how much a look moves its own log;
+        (Q, M) each.
+    Returns: (Q, M) likelihoods.
     """
     from torch import from_numpy  # there is an encoder where there is something to look at
     from torch.special import ndtr

@@ -49,7 +49,7 @@ class Bench:
         self.encoder, self.features, self.val, self.variants = encoder, features, val, variants
         self.vectors, self.texts = features.vectors.numpy(), features.texts.numpy()
         self._rules: dict[str, policies.Rule] = {}
-        self._asked: dict[int, Asked] = {}
+        self._first: dict[int, FirstRankings] = {}
         self.owner, self.many = features.owner.numpy(), len(features.vectors)
 
     def rule(self, name: str) -> policies.Rule:
@@ -70,23 +70,23 @@ class Bench:
         """(T,) whether each caption finds its photo among the first ten of a ranking, (T, N)."""
         return own_ranks(scores, self.owner) < PAGE
 
-    def asked(self, column: int) -> "Asked":
+    def first_rankings(self, column: int) -> "FirstRankings":
         """What the gates' index of a budget finds, and the same exits dealt to photos at random: the same cost."""
-        if column not in self._asked:
+        if column not in self._first:
             dealt = policies.tgem(self.encoder, self.features, column)
             draw = np.random.default_rng(column)
             mixed = np.ptp(dealt.exits) > 0
             deals = [draw.permutation(dealt.exits) for _ in range(DEALS)]
             found, hits = self._answers(dealt.exits)
             at_random = [self._answers(exits) for exits in deals] if mixed else [(found, hits)]
-            self._asked[column] = Asked(
+            self._first[column] = FirstRankings(
                 dealt=dealt,
                 found=found,
                 hits=hits,
                 found_at_random=_mean([row for row, _ in at_random]),
                 hits_at_random=np.mean([each for _, each in at_random], axis=0),
             )
-        return self._asked[column]
+        return self._first[column]
 
     def _answers(self, exits: np.ndarray) -> tuple[Row, np.ndarray]:
         index = Index(self.encoder, self.features, exits)
@@ -94,7 +94,7 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class Asked:
+class FirstRankings:
     """First rankings from the gates' index of one budget, and from their exits dealt at random."""
 
     dealt: policies.Dealt
@@ -133,9 +133,9 @@ def _rows_at(bench: Bench, wanted: Container[str], column: int, budget: float) -
     encoder, features = bench.encoder, bench.features
     dealt = policies.tgem(encoder, features, column)
     if "tgem" in wanted:
-        yield row("tgem", budget, dealt.macs_share, bench.asked(column).found)
+        yield row("tgem", budget, dealt.macs_share, bench.first_rankings(column).found)
     if "random" in wanted:
-        yield row("random", budget, dealt.macs_share, bench.asked(column).found_at_random)
+        yield row("random", budget, dealt.macs_share, bench.first_rankings(column).found_at_random)
     for rule in policies.RULES:
         if rule in wanted:
             other = bench.rule(rule).deal(features, budget)
@@ -229,11 +229,11 @@ def differences(bench: Bench, smaller: Sequence[tuple[int, np.ndarray]]) -> list
     shares = [share for share, _ in points]
     rows: list[Row] = []
     for column, budget in enumerate(BUDGET_GRID):
-        asked = bench.asked(column)
-        dealt = asked.dealt
+        mine = bench.first_rankings(column)
+        dealt = mine.dealt
         if rows and rows[-1]["macs_share"] == round(dealt.macs_share, 4):
             continue
-        rivals = {"random": asked.hits_at_random}
+        rivals = {"random": mine.hits_at_random}
         if shares[0] <= dealt.macs_share <= 1:
             above = max(1, int(np.searchsorted(shares, dealt.macs_share)))
             (low, less), (high, more) = points[above - 1], points[above]
@@ -241,7 +241,7 @@ def differences(bench: Bench, smaller: Sequence[tuple[int, np.ndarray]]) -> list
             rivals["small-input"] = (1 - part) * less + part * more
         entry: Row = {"budget": budget, "macs_share": round(dealt.macs_share, 4)}
         for name, theirs in rivals.items():
-            more_found, error = found_more(asked.hits, theirs, bench.owner)
+            more_found, error = found_more(mine.hits, theirs, bench.owner)
             entry[name] = {"r10": round(more_found, 2), "error": round(error, 2)}
         rows.append(entry)
     return rows

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.deepening import FARTHEST
 from engine.guidance import content_distribution
 
 PAGE = 10  # the place whose score is the page's edge
@@ -138,5 +139,5 @@ def missed(expected: Tensor, deviations: Tensor, own: Tensor, sharpness: float) 
 
     Args: all (Q, M).  own: bool, at most one True a row; rows without one do not count.
     """
-    logs = (sharpness * expected + (sharpness * deviations) ** 2 / 2).log_softmax(1)
+    logs = (sharpness * expected + (sharpness * deviations).clamp_max(FARTHEST) ** 2 / 2).log_softmax(1)
     return -(logs * own).sum() / own.sum().clamp_min(1)

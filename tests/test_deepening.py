@@ -40,6 +40,12 @@ def test_a_doubtful_score_is_worth_more_than_the_same_one_known() -> None:
     assert found * 8 == pytest.approx(np.array([[3.3466, 3]]), abs=1e-4)
 
 
+def test_more_doubt_than_is_believed_lifts_no_further() -> None:
+    most = deepening.FARTHEST / SHARPNESS
+    found = certainty_equivalent(np.zeros(3), np.array([most / 2, most, 9 * most]), SHARPNESS)
+    assert found[0] < found[1] == found[2]
+
+
 def test_what_calibrations_expect_is_lifted_by_their_doubt() -> None:
     slopes, offsets = lifts((Calibration(0.9, 1 / 8, 1 / 8), EXACT), SHARPNESS)
     assert slopes.tolist() == [0.9, 1]

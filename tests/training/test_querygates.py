@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.deepening import Calibration
+from engine.deepening import Calibration, certainty_equivalent
 from engine.reading import Described, QueryGate, described, missed, relations
 from engine.tgem import Exit, ExitModules
 from engine.training import querygates
@@ -55,6 +55,14 @@ def test_captions_make_their_own_photos_likelier(photos: Features, monkeypatch: 
         fit_query_gates(modules, photos, told, guides, SHARPNESS, 1, captioned)
         found[captioned] = likelihood(modules.query_gates[0], photos, told[0], guides)
     assert found[True] > found[False]
+
+
+def test_a_reading_is_fitted_to_the_doubt_that_a_ranking_believes() -> None:
+    expected, deviations = torch.tensor([[0.1, 0.12]]), torch.tensor([[0.5, 0.02]])
+    own = torch.tensor([[True, False]])
+    scores = certainty_equivalent(expected.numpy(), deviations.numpy(), SHARPNESS)
+    told = -torch.from_numpy(SHARPNESS * scores).log_softmax(1)[0, 0]
+    assert float(missed(expected, deviations, own, SHARPNESS)) == pytest.approx(float(told), abs=1e-5)
 
 
 def test_candidates_that_miss_the_one_asked_for_do_not_count() -> None:
