@@ -15,21 +15,16 @@ from app.journal import Journal
 from app.layout import build, launch_options
 from app.pictures import Pictures, derived, secret_of
 from app.zerogpu import borrow_for
-from engine.catalog import Catalog
-from engine.comparison import Comparison
-from engine.errors import EngineError
-from engine.home import home
-from engine.store import Store
-from engine.visitors import Visitors
+from engine.gallery import Catalog, Comparison, EngineError, Store, Visitors, home
 
 if TYPE_CHECKING:
-    from engine.encoder import Encoder
+    from engine.gallery import Encoder
 
 
 def load_encoder(model: str | None, random_weights: bool) -> "Encoder":
     """The encoder, with what it stands on imported only now: the page opens before."""
-    from engine.encoder import load_encoder as load
-    from engine.sources import named
+    from engine.gallery import load_encoder as load
+    from engine.gallery import named
 
     encoder = load(named(model, random_weights))
     if encoder.exits == 1:

@@ -7,9 +7,7 @@ from contextlib import contextmanager, nullcontext
 from app.demo import Demo
 from app.visit import Visit
 from app.work import Line, Waiting
-from engine.catalog import Catalog, GalleryMissing, GallerySummary, Photo, PhotoMissing, Upload
-from engine.errors import EngineError
-from engine.visitors import Visitors
+from engine.gallery import Catalog, EngineError, GalleryMissing, GallerySummary, Photo, PhotoMissing, Upload, Visitors
 
 NOBODY = ""  # stands for the work of all who have shown no token
 

@@ -15,11 +15,17 @@ from app.views import notes
 from app.views.results import Address
 from app.visit import Visit, Work
 from app.work import Listing, Waiting, Works
-from engine.budget import BUDGET_GRID
-from engine.catalog import Catalog, IngestReport, Photo, Progress, Upload
-from engine.comparison import Comparison
-from engine.errors import HostProblem
-from engine.visitors import Visitors
+from engine.gallery import (
+    BUDGET_GRID,
+    Catalog,
+    Comparison,
+    HostProblem,
+    IngestReport,
+    Photo,
+    Progress,
+    Upload,
+    Visitors,
+)
 
 TROUBLE = "Something is wrong on the machine that serves this page; try again later."
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
+from engine.gallery import RESULTS
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,8 @@ from threading import Event, Thread
 from time import monotonic
 
 from app.attribution import attributions
-from engine.catalog import Catalog, Progress, folder_uploads
-from engine.errors import EngineError
-from engine.progress import ProgressLine
-from engine.store import ModelChanged
+from engine.gallery import DEMO_GALLERY, Catalog, EngineError, ModelChanged, Progress, ProgressLine, folder_uploads
 
-GALLERY = Path(__file__).parents[1] / "assets" / "gallery"
 NAME = "Demo gallery"
 
 
@@ -27,7 +23,7 @@ class Query:
 class Demo:
     """The demo gallery on its way into the store, and what can be asked of it."""
 
-    def __init__(self, catalog: Catalog, folder: Path = GALLERY) -> None:
+    def __init__(self, catalog: Catalog, folder: Path = DEMO_GALLERY) -> None:
         self._catalog = catalog
         self._folder = folder
         self._done = Event()

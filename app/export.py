@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Sequence
 
-from engine.catalog import Hit
+from engine.gallery import Hit
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would run
 

@@ -1,6 +1,5 @@
 """The page from top to bottom, and what is wired to what."""
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -24,10 +23,8 @@ from app.transfers import Transfers
 from app.uploads import DAY
 from app.views import head, notes
 from app.visit import Visit
-from engine.budget import BUDGET_GRID, DEFAULT_BUDGET
-from engine.query import LONGEST
+from engine.gallery import ASSETS, BUDGET_GRID, DEFAULT_BUDGET, LONGEST_QUERY
 
-ASSETS = Path(__file__).parents[1] / "assets"
 SCRIPT, GLIDE, SCREENS = ((ASSETS / name).read_text("utf-8") for name in ("page.js", "glide.js", "present.js"))
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 # A new question does not wait until the last one has been looked at again.
@@ -70,7 +67,7 @@ def build(context: Context, secret: str) -> gr.Blocks:
                 container=False,
                 submit_btn="Search",
                 max_lines=1,
-                max_length=LONGEST,
+                max_length=LONGEST_QUERY,
                 elem_id="query",
             )
             picture = gr.UploadButton("By picture", file_types=["image"], elem_id="picture", size="md")

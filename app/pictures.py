@@ -14,9 +14,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from engine.catalog import Catalog, Photo
-from engine.errors import EngineError
-from engine.files import write_whole
+from engine.gallery import Catalog, EngineError, Photo, write_whole
 
 Size = Literal["grid", "large"]
 GRID_SIDE = 480  # px: a card's width on a sharp screen

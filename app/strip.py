@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from engine.catalog import Photo
+from engine.gallery import Photo
 
 if TYPE_CHECKING:
-    from engine.budget import Plan
-    from engine.ladder import Stage
+    from engine.gallery import Plan, Stage
 
 MARK_WIDTH = 0.058  # of the strip: what the numbers under a mark need to stand side by side
 

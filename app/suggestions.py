@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from engine.catalog import Photo
+from engine.gallery import Photo
 
 
 def suggestions(photos: Iterable[Photo], many: int) -> list[str]:

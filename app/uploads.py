@@ -9,10 +9,7 @@ from tempfile import TemporaryDirectory
 
 from gradio.utils import get_upload_folder
 
-from engine.catalog import IngestReport, Upload, uploads_of
-from engine.errors import EngineError, HostProblem
-from engine.home import home
-from engine.images import clean_name
+from engine.gallery import EngineError, HostProblem, IngestReport, Upload, clean_name, home, uploads_of
 
 DAY = 86_400  # seconds
 INCOMING = "incoming-"

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from engine.catalog import Deepened, Hit
+from engine.gallery import Deepened, Hit
 
 REMEMBERED = 6  # queries of this visit
 

@@ -10,14 +10,13 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from engine.encoders import GUIDED_KEPT
+from engine.gallery import GUIDED_KEPT
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from engine.batch import Encoding
-    from engine.encoder import Encoder
+    from engine.gallery import Encoder, Encoding
 
 SECONDS = 60  # that a batch may take of the GPU, loading it there included
 
@@ -33,7 +32,7 @@ def encode_lent(
     """
     import torch
 
-    from engine.encoder import Encoder
+    from engine.gallery import Encoder
 
     assert _encoder is not None  # `borrow_for` comes before the first batch
     _encoder.to(torch.device("cuda"))
@@ -60,8 +59,7 @@ def borrow_for(encoder: "Encoder") -> "Encoder":
     """The same encoder, whose batches are encoded on a lent GPU where this is a ZeroGPU Space; so are its copies'."""
     global _encoder
     if os.environ.get("SPACES_ZERO_GPU"):
-        from engine.budget import DEFAULT_BUDGET
-        from engine.encoder import Encoder
+        from engine.gallery import DEFAULT_BUDGET, Encoder
 
         class Borrowing(Encoder):
             """Asks for a GPU batch by batch, each time with the guide texts that it has itself."""

@@ -2,9 +2,9 @@
 
 from alembic import context
 
-from engine.database import connect, database_url, for_writing, prepare
-from engine.home import home
-from engine.store import Base
+from engine.storage.database import connect, database_url, for_writing, prepare
+from engine.storage.store import Base
+from engine.utils.data_dir import home
 
 
 def run(connection: object) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.budget import BUDGET_GRID, Plan
-from engine.catalog import Catalog, Upload
-from engine.database import connect, migrate
-from engine.deepening import EXACT, Calibration, Reading
-from engine.store import Store
+from engine.exits.budget import BUDGET_GRID, Plan
+from engine.exits.calibration import EXACT, Calibration, Reading
+from engine.gallery import Catalog, Upload
+from engine.storage.database import connect, migrate
+from engine.storage.store import Store
 from tests import postgres
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0), "grey": (1, 1, 1)}

@@ -8,12 +8,12 @@ import open_clip
 import torch
 from torch import Tensor
 
-from engine.backbone import Backbone
-from engine.budget import BUDGET_GRID, Plan
-from engine.encoder import Encoder, Identity
-from engine.exits import FittedExits, unfitted
-from engine.scout import LAST_MAP
-from engine.tgem import HEAD, Exit, ExitModules
+from engine.clip.backbone import Backbone
+from engine.clip.small_tower import LAST_MAP
+from engine.exits.budget import BUDGET_GRID, Plan
+from engine.exits.checkpoint import FittedExits, unfitted
+from engine.exits.encoder import Encoder, Identity
+from engine.exits.modules import HEAD, Exit, ExitModules
 
 DIM = 16
 GUIDES = ("a dog", "a cat", "red car", "blue sky", "green tree", "two people")

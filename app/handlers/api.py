@@ -9,10 +9,7 @@ from app.demo import NAME as DEMO
 from app.handlers.galleries import LONGEST_NAME
 from app.uploads import sent, take_in
 from app.visit import Visit
-from engine.catalog import GalleryMissing, Photo
-from engine.comparison import FullRun, ranking
-from engine.errors import EngineError
-from engine.images import clean_name
+from engine.gallery import EngineError, FullRun, GalleryMissing, Photo, clean_name, full_depth_ranking
 
 PATIENCE = 300.0  # seconds that a call waits for the demo gallery at the first start
 MOST = 100  # photos of one answer
@@ -158,7 +155,7 @@ class Api:
                 run = self._full_run(collection, visit)
                 ours = self._context.catalog.ranked(collection, vector, run.ids.tolist())
                 early = [self._context.catalog.photo(id) for id in ours[:wanted]]
-                full = [self._context.catalog.photo(id) for id, _ in ranking(run, vector, wanted)]
+                full = [self._context.catalog.photo(id) for id, _ in full_depth_ranking(run, vector, wanted)]
                 race = self._context.comparison.last(collection)
                 assert race is not None
         except EngineError as error:

@@ -10,9 +10,7 @@ from app.context import Context
 from app.views import intake, notes, words
 from app.visit import Visit
 from app.work import Stopped, Waiting
-from engine.catalog import GuideTexts, IngestReport, Progress
-from engine.errors import EngineError
-from engine.guidance import typed_guide_texts
+from engine.gallery import EngineError, GuideTexts, IngestReport, Progress, typed_guide_texts
 
 
 class Budget:

@@ -11,11 +11,19 @@ from app.views import comparison as views
 from app.views import notes, present, words
 from app.visit import Visit
 from app.work import Stopped, Waiting
-from engine.agreement import Agreement, agreement
-from engine.catalog import GallerySummary, Photo, PhotoMissing
-from engine.comparison import FullRun, ranking
-from engine.errors import EngineError
-from engine.race import MOST, Lap, Race
+from engine.gallery import (
+    MOST_RACED,
+    Agreement,
+    EngineError,
+    FullRun,
+    GallerySummary,
+    Lap,
+    Photo,
+    PhotoMissing,
+    Race,
+    agreement,
+    full_depth_ranking,
+)
 
 FIRST = 10  # places that are compared
 
@@ -46,14 +54,14 @@ class Compare:
         """Race was pressed. Yields: race, both rankings, race button, stop button."""
         context = self._context
         begin, end = gr.update(interactive=False), gr.update(interactive=True)
-        yield views.racing(None, MOST), gr.skip(), begin, gr.update(visible=True)
+        yield views.racing(None, MOST_RACED), gr.skip(), begin, gr.update(visible=True)
         try:
             summary = context.access.gallery(visit.gallery, visit)
             for event in context.begin("race", visit, lambda tell: self._race(summary.id, visit, tell)):
                 if isinstance(event, Waiting):
                     yield notes.said(words.in_line(event.place)), gr.skip(), gr.skip(), gr.skip()
                 elif isinstance(event, Lap):
-                    yield views.racing(event, MOST), gr.skip(), gr.skip(), gr.skip()
+                    yield views.racing(event, MOST_RACED), gr.skip(), gr.skip(), gr.skip()
             yield *self.shown(visit), end, gr.update(visible=False)
         except Stopped:
             yield notes.said("Stopped: nothing was kept of this race."), gr.skip(), end, gr.update(visible=False)
@@ -87,7 +95,7 @@ class Compare:
         context = self._context
         run = context.comparison.full_run(summary.id)
         if run is None:
-            return views.invitation(summary.photos, MOST)
+            return views.invitation(summary.photos, MOST_RACED)
         found = self._agreement(visit, summary, run)
         if found is None:
             return notes.note("Ask something", "Search for anything, and both rankings stand here side by side.")
@@ -107,7 +115,7 @@ class Compare:
         if run is None or vector is None:
             return None
         ours = catalog.ranked(summary.id, vector, run.ids.tolist())
-        return agreement(ours, [id for id, _ in ranking(run, vector, FIRST)], FIRST)
+        return agreement(ours, [id for id, _ in full_depth_ranking(run, vector, FIRST)], FIRST)
 
     def _ends(self, summary: GallerySummary) -> list[Photo]:
         """A typical photo of those that left early, and one of those that went deep; none where all are alike."""

@@ -10,8 +10,7 @@ from app.context import Context
 from app.views import notes, words
 from app.visit import Visit
 from app.work import Stopped, Waiting
-from engine.catalog import Progress
-from engine.errors import EngineError
+from engine.gallery import EngineError, Progress
 
 
 class Step(NamedTuple):

@@ -14,10 +14,7 @@ from app.handlers.search import Search, at_first, only, unchanged
 from app.views import depths, intake, notes
 from app.views.words import many
 from app.visit import Visit
-from engine.budget import DEFAULT_BUDGET
-from engine.catalog import GalleryMissing, GallerySummary, ModelChanged
-from engine.errors import EngineError
-from engine.images import clean_name
+from engine.gallery import DEFAULT_BUDGET, EngineError, GalleryMissing, GallerySummary, ModelChanged, clean_name
 
 NEW_GALLERY = "My photos"
 LONGEST_NAME = 80

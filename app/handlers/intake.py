@@ -16,9 +16,7 @@ from app.uploads import sent, take_in
 from app.views import intake, notes
 from app.visit import Visit
 from app.work import Listing, Stopped, Waiting
-from engine.catalog import IngestReport, Skipped, Upload, folder_uploads
-from engine.errors import EngineError
-from engine.images import clean_name
+from engine.gallery import EngineError, IngestReport, Skipped, Upload, clean_name, folder_uploads
 
 Take = Callable[[Callable[[Iterable[list[Upload]]], IngestReport]], IngestReport]
 

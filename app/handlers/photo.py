@@ -9,9 +9,7 @@ from app.context import Context
 from app.handlers.events import sent_along
 from app.views import notes, photo
 from app.visit import Visit
-from engine.budget import BUDGET_GRID
-from engine.catalog import AllSpent, Photo
-from engine.errors import EngineError
+from engine.gallery import BUDGET_GRID, AllSpent, EngineError, Photo
 
 GONE = "This photo is not there any more; search again."
 

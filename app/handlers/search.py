@@ -16,11 +16,7 @@ from app.suggestions import suggestions
 from app.uploads import sent
 from app.views import head, notes, photo, results
 from app.visit import Visit
-from engine.catalog import Deepened, GallerySummary, Hit
-from engine.errors import EngineError
-from engine.query import DROPPED
-from engine.relevance import relevant
-from engine.upload import file_upload
+from engine.gallery import DROPPED, Deepened, EngineError, GallerySummary, Hit, file_upload, relevant
 
 PAGE = 24  # photos on the page at first, and with every "more"
 POOL = 100  # photos that tell where relevance falls off

@@ -7,9 +7,7 @@ from app.strip import Drawing, strip
 from app.views.notes import note
 from app.views.results import Address
 from app.views.words import date, described, macs, many, percent, times
-from engine.agreement import Agreement
-from engine.catalog import Photo
-from engine.race import Lap, Race
+from engine.gallery import Agreement, Lap, Photo, Race
 
 NO_MOVE = '<span class="move"></span>'
 

@@ -8,9 +8,7 @@ from app.strip import Drawing, marks, survival
 from app.views.notes import note
 from app.views.results import Address
 from app.views.words import change, date, described, macs, many, not_done, percent, times
-from engine.catalog import GallerySummary, Photo
-from engine.forecast import Forecast
-from engine.race import Race
+from engine.gallery import Forecast, GallerySummary, Photo, Race
 
 
 def figures(summary: GallerySummary, race: Race | None) -> str:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from app.views.words import date, many, not_done, times
-from engine.catalog import Deepened, GallerySummary, Refinement
-from engine.race import Race
+from engine.gallery import Deepened, GallerySummary, Race, Refinement
 
 TITLE = '<h1 class="unseen">Text-to-image search</h1>'
 

@@ -6,7 +6,7 @@ from html import escape
 from app.strip import Drawing
 from app.views.results import Address, card
 from app.views.words import duration, in_line, percent, photos_word
-from engine.catalog import IngestReport, Progress, Skipped
+from engine.gallery import IngestReport, Progress, Skipped
 
 
 def encoding(

@@ -7,7 +7,7 @@ from app.attribution import Attribution
 from app.strip import Course, Drawing, marks, stages_strip
 from app.views.results import Address
 from app.views.words import described, macs, percent, saved
-from engine.catalog import Photo
+from engine.gallery import Photo
 
 
 def panel(

@@ -7,9 +7,7 @@ from html import escape
 from app.strip import Drawing, stages_strip, survival
 from app.views.results import Address
 from app.views.words import date, described, macs, many, not_done, percent, saved, times
-from engine.agreement import Agreement
-from engine.catalog import GallerySummary, Photo
-from engine.race import Race
+from engine.gallery import Agreement, GallerySummary, Photo, Race
 
 
 def present(

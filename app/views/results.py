@@ -6,8 +6,7 @@ from html import escape
 from app.pictures import Size
 from app.strip import Drawing, strip
 from app.views.words import described, percent, saved
-from engine.catalog import Deepened, Hit, Photo
-from engine.relevance import closeness
+from engine.gallery import Deepened, Hit, Photo, closeness
 
 Address = Callable[[Photo, Size], str]
 NOBODY: Mapping[int, Deepened] = {}

@@ -3,7 +3,7 @@
 import time
 from pathlib import PurePath
 
-from engine.catalog import Photo
+from engine.gallery import Photo
 
 
 def percent(share: float) -> str:

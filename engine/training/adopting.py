@@ -9,23 +9,23 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.budget import BUDGET_GRID
-from engine.encoder import Encoder
-from engine.errors import EngineError
-from engine.evaluation import Bench, rows_of
-from engine.exits import FittedExits, as_stored, exits_hash, save_exits, unfitted
-from engine.intake import FolderMissing
-from engine.memory import peak_memory
-from engine.metrics import best, overlap
-from engine.reading import PAGE
-from engine.tgem import ExitModules
+from engine.exits.budget import BUDGET_GRID
+from engine.exits.checkpoint import FittedExits, as_stored, exits_hash, save_exits, unfitted
+from engine.exits.encoder import Encoder
+from engine.exits.modules import ExitModules
+from engine.exits.query_gate import PAGE
+from engine.ingest.decode import FolderMissing
+from engine.ingest.upload import PICTURE_SUFFIXES
+from engine.search.metrics import best, overlap
 from engine.training.captions import Example, read_captions
 from engine.training.features import Features, cached
 from engine.training.readouts import choose_exits, fit_readouts, nearest_guides
-from engine.upload import PICTURE_SUFFIXES
+from engine.utils.errors import EngineError
+from engine.utils.memory import peak_memory
 
 FEWEST = 100  # photos; a tenth of them is what the budgets' prices are found on
 OnProgress = Callable[[str, int, int], object]
+Judge = Callable[[Encoder, Features], list[str]]  # lines of what exits find on captioned photos that fitted nothing
 
 
 class TooFewPhotos(EngineError):
@@ -74,7 +74,12 @@ def folder_photos(folder: Path) -> list[Path]:
 
 
 def adopt(
-    encoder: Encoder, parts: Parts, out: Path, say: Callable[[str], None], on_progress: OnProgress | None = None
+    encoder: Encoder,
+    parts: Parts,
+    out: Path,
+    say: Callable[[str], None],
+    on_progress: OnProgress | None = None,
+    judge: Judge | None = None,
 ) -> Encoder:
     """Fit exits to an encoder, write them, and say what they are worth on photos that nothing was fitted on.
 
@@ -83,6 +88,7 @@ def adopt(
     Args:
         out: where exit weights and the cache of features are written; a fit that was stopped goes on from there.
         on_progress: told what is being done, and how many of how many steps are.
+        judge: of captioned photos; by default, and without captions, exits are held against full depth.
     Returns: the encoder with its exits.
     """
     tell, began = on_progress or (lambda what, done, total: None), time.monotonic()
@@ -136,29 +142,18 @@ def adopt(
     )
     say(f"exit weights written to {out}")
     found = seer.with_exits(fitted, exits_hash(out, encoder.guide_texts))
-    for line in curve(found, test.read_by(fitted.modules), captioned):
+    for line in (judge if captioned and judge else curve)(found, test.read_by(fitted.modules)):
         say(line)
     tell("fitted", 1, 1)
     return found
 
 
-def curve(encoder: Encoder, features: Features, captioned: bool) -> list[str]:
+def curve(encoder: Encoder, features: Features) -> list[str]:
     """What each budget costs and finds on photos, as lines for a person.
 
-    With captions that is recall; without, how many of the ten photos that full depth ranks first for each guide text
-    are among the ten that the exits rank first.
+    That is how many of the ten photos that full depth ranks first for each guide text are among the ten that the exits
+    rank first.
     """
-    if captioned:
-        bench = Bench(encoder, features, features, {})
-        rows = rows_of(bench, ("full", "exit", "random", "tgem"))
-        return [
-            "policy  setting  MACs   text to image, R@1 / 5 / 10",
-            *(
-                f"{row['policy']:6}  {row['setting']:7g}  {row['macs_share']:4.0%}   "
-                + " / ".join(f"{row['t2i'][k]:.1f}" for k in ("r1", "r5", "r10"))
-                for row in rows
-            ),
-        ]
     _, exits = encoder.decide(features.trace)
     vectors, guides = features.vectors.numpy(), encoder.guides.numpy()
     full = best(guides @ vectors[:, -1].T, PAGE)
@@ -181,9 +176,11 @@ def _fit_gates(encoder: Encoder, photos: Features, around: Features, val: Featur
     return fitting.fit_exits(encoder, photos, val, loss, fitting.SEED, captioned=captioned)
 
 
-def fit_captions(encoder: Encoder, data: Path, out: Path | None, say: Callable[[str], None]) -> Encoder:
+def fit_captions(
+    encoder: Encoder, data: Path, out: Path | None, say: Callable[[str], None], judge: Judge | None = None
+) -> Encoder:
     """Fit exits to an encoder that has none, from a captioned set; raises TooFewPhotos, DataMissing."""
-    return adopt(encoder, split_captions(read_captions(data)), out or encoder.folder, say)
+    return adopt(encoder, split_captions(read_captions(data)), out or encoder.folder, say, judge=judge)
 
 
 def fit_photos(

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from engine.encoder import Encoder, load_encoder
-from engine.images import open_picture
-from engine.intake import folder_uploads
+from engine.exits.encoder import Encoder, load_encoder
+from engine.ingest.decode import folder_uploads
+from engine.ingest.image import open_picture
 from engine.training.captions import DataMissing
+from engine.utils.paths import DEMO_GALLERY
 
 MODES = ("squash", "shortest", "longest")
-GALLERY = Path(__file__).parents[2] / "assets" / "gallery"
 
 
 def resize_modes(data: Path, model: str | None = None) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ def resize_modes(data: Path, model: str | None = None) -> list[dict[str, Any]]:
     rows = []
     for mode in MODES:
         encoder.backbone.square = replace(encoder.backbone.square, mode=mode)
-        places = np.concatenate([_ranks(encoder, gallery, names), _ranks(encoder, GALLERY, own)])
+        places = np.concatenate([_ranks(encoder, gallery, names), _ranks(encoder, DEMO_GALLERY, own)])
         recall = {f"r{k}": round(float((places <= k).mean() * 100), 1) for k in (1, 5)}
         rows.append({"mode": mode, "queries": len(places), **recall, "mrr": round(float((1 / places).mean()), 4)})
     return rows
@@ -42,7 +42,7 @@ def resize_modes(data: Path, model: str | None = None) -> list[dict[str, Any]]:
 
 def demo_gallery(model: str | None = None) -> dict[str, int]:
     """How many of the demo gallery's queries find their photo first, and among the first three, at full depth."""
-    places = _ranks(load_encoder(model), GALLERY, own_queries())
+    places = _ranks(load_encoder(model), DEMO_GALLERY, own_queries())
     return {"queries": len(places), "first": int((places == 1).sum()), "near": int((places <= 3).sum())}
 
 
@@ -65,5 +65,5 @@ def ranks(encoder: Encoder, vectors: np.ndarray, files: list[str], queries: list
 
 def own_queries() -> list[tuple[str, str]]:
     """The demo gallery's queries and the file that each should find."""
-    rows = json.loads((GALLERY / "queries.json").read_text(encoding="utf-8"))
+    rows = json.loads((DEMO_GALLERY / "queries.json").read_text(encoding="utf-8"))
     return [(row["query"], row["file"]) for row in rows]

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from engine.errors import EngineError
-
-GATE_PHOTOS = Path(__file__).with_name("gate_photos.txt")
+from engine.utils.errors import EngineError
+from engine.utils.paths import GATE_PHOTOS
 
 
 class DataMissing(EngineError):

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
-from engine.fusion import same_sides
+from engine.clip.fuse import same_sides
 
 
 def _window_gradient(x: Tensor, grad: Tensor, weight: Tensor, stride: int) -> Tensor:

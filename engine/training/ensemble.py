@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from open_clip.timm_model import TimmModel
 from torch import Tensor, nn
 
-from engine.encoder import Encoder
-from engine.fusion import fold_batch_norms
-from engine.tgem import HEAD, Exit
-from engine.towers import Tower
+from engine.clip.fuse import fold_batch_norms
+from engine.clip.stages import Tower
+from engine.exits.encoder import Encoder
+from engine.exits.modules import HEAD, Exit
 from engine.training.augment import random_views, resized
 from engine.training.batches import TrainingSet
 from engine.training.captions import Example

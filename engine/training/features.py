@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.encoder import Encoder, Trace
-from engine.exits import sight_hash
-from engine.images import ImageRejected, open_picture
-from engine.tgem import ExitModules
+from engine.exits.checkpoint import sight_hash
+from engine.exits.encoder import Encoder, Trace
+from engine.exits.modules import ExitModules
+from engine.ingest.image import ImageRejected, open_picture
 from engine.training.captions import Example
 
 BATCH = 32

@@ -5,22 +5,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.budget import BUDGET_GRID, Plan
-from engine.deepening import Calibration, lifts
-from engine.encoder import Encoder, load_encoder
-from engine.errors import EngineError
-from engine.exits import BLIND, SHUFFLED, FittedExits, as_stored, save_exits, save_variant
-from engine.guidance import STATISTICS, content_distribution, divergence, statistics
-from engine.tgem import SLOPE, ExitModules, Gate, first_exit
+from engine.exits.budget import BUDGET_GRID, Plan
+from engine.exits.calibration import Calibration, lifts
+from engine.exits.checkpoint import BLIND, SHUFFLED, FittedExits, as_stored, save_exits, save_variant
+from engine.exits.encoder import Encoder, load_encoder
+from engine.exits.modules import SLOPE, ExitModules, Gate, first_exit
+from engine.exits.text_bank import STATISTICS, content_distribution, divergence, statistics
 from engine.training.captions import gate_photos, read_captions
 from engine.training.features import Features, cached
 from engine.training.objective import caption_distortion, rate_distortion
 from engine.training.querygates import fit_calibrations, fit_query_gates
+from engine.utils.errors import EngineError
+
+if TYPE_CHECKING:
+    from engine.training.adopting import Judge
 
 STEPS = 800
 RATE, WEIGHT_DECAY = 2e-3, 0.05
@@ -253,6 +257,7 @@ def fit(
     out: Path | None = None,
     variants: bool = False,
     say: Callable[[str], None] = print,
+    judge: "Judge | None" = None,
 ) -> None:
     """Fit the gates of a model's exits to a captioned set and choose how each budget is met.
 
@@ -264,13 +269,14 @@ def fit(
         model: its name; None is the embedded model. One without exits gets readouts first.
         out: where the exit weights are written; by default the model's folder.
         variants: fit other seeds and ablations too, for `evaluate` to set beside it.
+        judge: see `engine.training.adopting.adopt`; for a model without exits.
     """
     encoder = load_encoder(model)
     folder = out or encoder.folder
     if not any(exit.channels for exit in encoder.modules.exits):  # readouts with branches were trained with the model
         from engine.training.adopting import fit_captions
 
-        fit_captions(encoder, data, out, say)
+        fit_captions(encoder, data, out, say, judge)
         return
     examples = read_captions(data)
     held = [e for e in examples if e.path.name in gate_photos()]

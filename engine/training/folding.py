@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from engine.fusion import conv_norm_pairs
+from engine.clip.fuse import conv_norm_pairs
 
 STORED_VARIANCE = 0.999  # with timm's eps of 1e-3 the restored norm scales by 1, also after rounding to float16
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.fusion import fuse_for_inference
+from engine.clip.fuse import fuse_for_inference
 
 FIRST_TRAINED_STAGE = 3
 AT_ONCE = 16  # photos: their early feature maps are large

@@ -11,14 +11,14 @@ from open_clip.tokenizer import HFTokenizer
 from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
-from engine.encoder import load_encoder
-from engine.exits import as_stored, save_exits, unfitted
-from engine.fusion import fold_batch_norms
-from engine.memory import keep_freed_memory
-from engine.metrics import recall
-from engine.scout import LAST_MAP
-from engine.sources import model_hash
-from engine.tgem import HEAD, Branch, Exit, ExitModules, pool
+from engine.clip.factory import model_hash
+from engine.clip.fuse import fold_batch_norms
+from engine.clip.small_tower import LAST_MAP
+from engine.clip.stages import pool
+from engine.exits.checkpoint import as_stored, save_exits, unfitted
+from engine.exits.encoder import load_encoder
+from engine.exits.modules import HEAD, Branch, Exit, ExitModules
+from engine.search.metrics import recall
 from engine.training.batches import SIZE, TrainingSet
 from engine.training.captions import Example, gate_photos, load_squashed, read_captions, read_labels
 from engine.training.depthwise import speed_up_depthwise
@@ -33,6 +33,7 @@ from engine.training.readouts import fit_pass_readouts, fit_readouts
 from engine.training.run import DROP_PATH, DROPOUT, SEED, Run, groups
 from engine.training.scouting import train_scout
 from engine.training.sentences import Sentences
+from engine.utils.memory import keep_freed_memory
 
 SUPERVISED = (  # trunk blocks that are trained to say something themselves, so that there is something to read early
     Exit("blocks.3.3", 512, channels=88, stride=16),

@@ -17,17 +17,17 @@ import torch.nn.functional as F
 from open_clip.tokenizer import HFTokenizer
 from torch import Tensor
 
-from engine.encoder import load_encoder
-from engine.guidance import read_guide_texts
+from engine.exits.encoder import load_encoder
+from engine.exits.text_bank import read_guide_texts
 from engine.training.captions import DataMissing, Example, load_squashed, read_kinds, read_labels
 from engine.training.objective import distil
 from engine.training.pretrained import CONTEXT, READ_SIZE, classifier, export, pretrained_model
 from engine.training.sentences import Sentences
+from engine.utils.paths import UNSEEN_WORDS
 
 KINDS = 1000  # that the classifier knows
 WORDS = 12_000  # of the tokenizer's vocabulary: those that come nearest to the name of a kind
 SHORTEST = 4  # letters
-UNSEEN_WORDS = Path(__file__).with_name("unseen_words.json")  # which a check needs untaught
 PHRASES = (
     "a {}",
     "the {}",

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.cost import rate
-from engine.tgem import exit_distribution
+from engine.exits.budget import rate
+from engine.exits.modules import exit_distribution
 
 SOFTNESS = 0.2  # of the targets of a contrastive run; see `match_targets`
 

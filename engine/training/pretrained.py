@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from engine.errors import EngineError
+from engine.utils.errors import EngineError
 
 TRUNK = "tf_efficientnet_lite2"
 # Random crops show things larger than whole photos do, so a larger input suits whole ones (FixRes, Touvron 2019):

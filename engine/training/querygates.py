@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from engine.deepening import EXACT, READ, Calibration
-from engine.reading import Described, described, missed, relations, surprise
-from engine.tgem import ExitModules
+from engine.exits.calibration import EXACT, Calibration
+from engine.exits.modules import ExitModules
+from engine.exits.query_gate import Described, described, missed, relations, surprise
+from engine.search.allocation import READ
 from engine.training.features import Features
 
 STEPS, QUERIES = 500, 128  # of fitting one gate, and the queries of each

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.backbone import Backbone
-from engine.tgem import HEAD, Exit, ExitModules
+from engine.clip.backbone import Backbone
+from engine.exits.modules import HEAD, Exit, ExitModules
 from engine.training.objective import cross_entropy, distil
 
 EARLIEST = 0.25  # share of the MACs before which no exit stands: a readout there knows colours, and little else

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.encoder import Encoder
+from engine.exits.encoder import Encoder
 from engine.training.augment import random_views
 from engine.training.batches import TrainingSet
 from engine.training.captions import Example

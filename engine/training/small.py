@@ -11,11 +11,10 @@ from safetensors.torch import save_file
 from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
-from engine.encoder import load_encoder
-from engine.fusion import fold_batch_norms
-from engine.memory import keep_freed_memory
-from engine.scout import TRUNK, scout_tower
-from engine.smallmodel import STORED
+from engine.clip.fuse import fold_batch_norms
+from engine.clip.small_tower import TRUNK, scout_tower
+from engine.exits.checkpoint import SMALL_MODEL
+from engine.exits.encoder import load_encoder
 from engine.training.batches import TrainingSet
 from engine.training.captions import gate_photos, read_captions, read_labels
 from engine.training.depthwise import speed_up_depthwise
@@ -25,6 +24,7 @@ from engine.training.objective import SOFTNESS, contrastive, match_targets
 from engine.training.pretrained import CONTEXT, load_trunk, pretrained_model
 from engine.training.run import DROP_PATH, DROPOUT, SEED, Run, groups
 from engine.training.sentences import Sentences
+from engine.utils.memory import keep_freed_memory
 
 
 class SmallStudent(nn.Module):
@@ -116,7 +116,7 @@ def train_small(
     Run(student, student.groups(), work, resume, say).go(steps, loss_of)
     written = finished(lower, student, encoder.dim)
     weights = {n: t.half() if t.is_floating_point() else t for n, t in written.state_dict().items()}
-    path = encoder.folder / STORED
+    path = encoder.folder / SMALL_MODEL
     path.parent.mkdir(exist_ok=True)
     save_file({n: t.contiguous() for n, t in weights.items()}, path, {"weights": encoder.identity.weights})
     say(f"{path} written")

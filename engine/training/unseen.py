@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.encoder import load_encoder
+from engine.exits.encoder import load_encoder
 from engine.training.captions import DataMissing, read_captions, read_labels
 from engine.training.features import collect
+from engine.utils.paths import UNSEEN_WORDS
 
-UNSEEN_WORDS = Path(__file__).with_name("unseen_words.json")
 NEAR = 5
 
 

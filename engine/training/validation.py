@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.encoder import Encoder
-from engine.metrics import recall
+from engine.exits.encoder import Encoder
+from engine.search.metrics import recall
 from engine.training.augment import resized
 from engine.training.captions import Example, load_squashed
 

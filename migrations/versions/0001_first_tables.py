@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from engine.vectors import vector_type
+from engine.storage.vector_column import vector_type
 
 revision = "0001"
 down_revision = None

@@ -10,10 +10,10 @@ from app.context import Context
 from app.demo import Demo
 from app.pictures import Pictures, secret_of
 from app.visit import Visit
-from engine.catalog import Catalog
-from engine.comparison import Comparison
-from engine.home import home
-from engine.store import Store
+from engine.gallery.comparison import Comparison
+from engine.gallery.service import Catalog
+from engine.storage.store import Store
+from engine.utils.data_dir import home
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 import numpy as np
 
 from app.strip import Drawing
-from engine.budget import BUDGET_GRID
-from engine.catalog import GallerySummary, Photo
-from engine.race import Race
+from engine.exits.budget import BUDGET_GRID
+from engine.gallery import GallerySummary, Photo
+from engine.gallery.speed_race import Race
 from tests.conftest import FakeEncoder, FakeStage
 
 EVIL = "<script>alert(1)</script>\"'${7*7}{{x}}.jpg"

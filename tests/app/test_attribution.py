@@ -1,12 +1,12 @@
 from pathlib import Path
 
 from app.attribution import attributions
-from app.demo import GALLERY
+from engine.gallery import DEMO_GALLERY
 
 
 def test_every_photo_of_the_shipped_gallery_is_credited() -> None:
-    found = attributions(GALLERY / "ATTRIBUTION.md")
-    assert {path.name for path in GALLERY.glob("*.jpg")} <= found.keys()
+    found = attributions(DEMO_GALLERY / "ATTRIBUTION.md")
+    assert {path.name for path in DEMO_GALLERY.glob("*.jpg")} <= found.keys()
     assert all(
         credit.author and credit.licence and credit.licence_url.startswith("https://") for credit in found.values()
     )

@@ -10,14 +10,14 @@ from app.demo import Demo
 from app.handlers.fitting import Fitting
 from app.pictures import Pictures, secret_of
 from app.visit import Visit
-from engine.backbone import ModelUnreadable
-from engine.catalog import Catalog, Upload
-from engine.comparison import Comparison
-from engine.encoder import Encoder, Identity
-from engine.home import home
-from engine.store import Store
+from engine.clip.backbone import ModelUnreadable
+from engine.exits.encoder import Encoder, Identity
+from engine.gallery import Catalog, Upload
+from engine.gallery.comparison import Comparison
+from engine.gallery.quotas import Visitors
+from engine.storage.store import Store
 from engine.training import fitting, readouts
-from engine.visitors import Visitors
+from engine.utils.data_dir import home
 from tests import tiny
 
 MANY = 110

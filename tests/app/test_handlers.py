@@ -24,13 +24,13 @@ from app.handlers.photo import Selection
 from app.handlers.search import COMPARE, Found, Search, unchanged
 from app.pictures import Pictures
 from app.visit import Visit
-from engine import refinement
-from engine.catalog import Catalog, GuideTexts, Upload
-from engine.comparison import Comparison
-from engine.guidance import MOST_TYPED
-from engine.home import home
-from engine.store import GalleryMissing, PhotoMissing, Store
-from engine.visitors import TooMuch, Visitors
+from engine.exits.text_bank import MOST_TYPED
+from engine.gallery import Catalog, GuideTexts, Upload
+from engine.gallery.comparison import Comparison
+from engine.gallery.quotas import TooMuch, Visitors
+from engine.search import refine as refine_module
+from engine.storage.store import GalleryMissing, PhotoMissing, Store
+from engine.utils.data_dir import home
 from tests.conftest import FakeEncoder
 
 MakeUpload = Callable[..., Upload]
@@ -103,7 +103,7 @@ class TestSearch:
     def test_a_photo_selected_meanwhile_is_drawn_as_deep_as_its_query_has_sent_it(
         self, search: Search, visit: Visit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(refinement, "SPENDABLE", 2.0)  # more than one look
+        monkeypatch.setattr(refine_module, "SPENDABLE", 2.0)  # more than one look
         answers = search.searched("red + green", True, visit)
         next(answers)
         visit.photo = visit.hits[1].photo.id

@@ -15,9 +15,9 @@ from app.context import Context
 from app.demo import Demo
 from app.layout import build, launch_options
 from app.pictures import Pictures, secret_of
-from engine.catalog import Catalog
-from engine.home import home
-from engine.store import Store
+from engine.gallery.service import Catalog
+from engine.storage.store import Store
+from engine.utils.data_dir import home
 from tests.conftest import FakeEncoder
 
 

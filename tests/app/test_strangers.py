@@ -29,12 +29,12 @@ from app.journal import Journal
 from app.layout import build, launch_options
 from app.pictures import Pictures
 from app.visit import Visit
-from engine.catalog import Catalog, GalleryMissing, PhotoMissing, Upload, uploads_of
-from engine.comparison import Comparison
-from engine.database import StoreUnusable
-from engine.images import MAX_BYTES
-from engine.store import Store
-from engine.visitors import Limits, TooMuch, Visitors
+from engine.gallery import Catalog, GalleryMissing, PhotoMissing, Upload, uploads_of
+from engine.gallery.comparison import Comparison
+from engine.gallery.quotas import Limits, TooMuch, Visitors
+from engine.ingest.image import MAX_BYTES
+from engine.storage.database import StoreUnusable
+from engine.storage.store import Store
 from tests.packed import zipped
 
 

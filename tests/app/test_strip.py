@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from app.strip import Drawing, course, lanes, stages_strip, strip, survival
-from engine.budget import BUDGET_GRID, Plan
+from engine.exits.budget import BUDGET_GRID, Plan
 from tests.app.shown import DRAWING, LADDER, PHOTO
 from tests.conftest import FakeEncoder
 

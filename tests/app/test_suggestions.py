@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from app.suggestions import suggestions
-from engine.catalog import Photo
+from engine.gallery import Photo
 from tests.app.shown import PHOTO
 
 

@@ -10,11 +10,11 @@ from app.attribution import Attribution
 from app.curve import Curve, Point
 from app.strip import Drawing
 from app.views import comparison, depths, head, intake, notes, photo, present, results, words
-from engine.agreement import agreement
-from engine.budget import BUDGET_GRID, Plan
-from engine.catalog import Deepened, Hit, IngestReport, Photo, Progress, Refinement, Skipped
-from engine.forecast import Forecast
-from engine.race import Lap
+from engine.exits.budget import BUDGET_GRID, Plan
+from engine.gallery import Deepened, Hit, IngestReport, Photo, Progress, Refinement, Skipped
+from engine.gallery.budget_preview import Forecast
+from engine.gallery.rank_agreement import agreement
+from engine.gallery.speed_race import Lap
 from tests.app.shown import DRAWING, EVIL, LADDER, PHOTO, RACE, SUMMARY, Outline, address
 
 BAD = replace(PHOTO, file=EVIL)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from app import zerogpu
-from engine.encoder import Encoder
+from engine.exits.encoder import Encoder
 from tests import tiny
 
 

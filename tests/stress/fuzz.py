@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from engine.archives import archive_uploads
-from engine.images import FORMATS, ImageRejected, open_picture, to_jpeg
+from engine.ingest.archives import archive_uploads
+from engine.ingest.image import FORMATS, ImageRejected, open_picture, to_jpeg
 from tests import packed
 from tests.pictures import encoded, noise
 from tests.stress.results import keep

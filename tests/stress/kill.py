@@ -19,20 +19,20 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image
 
-from engine.intake import BATCH
+from engine.ingest.decode import BATCH
 from tests.stress.results import keep
 
 ROOT = Path(__file__).parents[2]
 # The real command with a small encoder in the model's place: a hundred deaths would take a day with the real one.
 COMMAND = """
 import sys, time
-import engine.__main__ as line
+import engine.cli as line
 from tests.conftest import FakeEncoder
 class Slow(FakeEncoder):
     def encode(self, pixels, budget=0.75):
         time.sleep(0.02)
         return super().encode(pixels, budget)
-line.chosen_encoder = lambda *_: Slow()
+line.opening.chosen_encoder = lambda *_: Slow()
 line.cli(["index", sys.argv[1], "--gallery", "killed", "--json"], standalone_mode=True)
 """
 
@@ -71,8 +71,8 @@ def check(home: Path, total: int) -> int:
     """Look at what a death has left; returns how many photos are in. Raises AssertionError."""
     from functools import partial
 
-    from engine.index import VectorIndex
-    from engine.store import Store
+    from engine.search.vector_index import VectorIndex
+    from engine.storage.store import Store
 
     with closing(sqlite3.connect(home / "tgem.db")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

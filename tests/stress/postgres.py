@@ -11,11 +11,11 @@ from contextlib import contextmanager
 import numpy as np
 from sqlalchemy import Engine, insert, text
 
-from engine import pgindex
-from engine.database import connect, for_writing, migrate
-from engine.pgindex import PgIndex
-from engine.ranking import lifted_query
-from engine.tables import Base
+from engine.search import pg_vector_index
+from engine.search.pg_vector_index import PgIndex
+from engine.search.ranking import lifted_query
+from engine.storage.database import connect, for_writing, migrate
+from engine.storage.schema import Base
 from tests import postgres
 from tests.stress.results import keep
 from tests.stress.size import STAMP, durations
@@ -90,9 +90,9 @@ def best(made: np.ndarray, queries: np.ndarray, mine: np.ndarray) -> list[set[in
 @contextmanager
 def kind_of_graph(kind: str) -> Iterator[None]:
     """Indexes made meanwhile have graphs of this kind of vector."""
-    before, pgindex.KIND = pgindex.KIND, kind
+    before, pg_vector_index.KIND = pg_vector_index.KIND, kind
     yield
-    pgindex.KIND = before
+    pg_vector_index.KIND = before
 
 
 def run(count: int) -> tuple[list[dict[str, object]], list[dict[str, object]]]:

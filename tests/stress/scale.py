@@ -19,16 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from engine.batch import Encoding
-from engine.budget import DEFAULT_BUDGET
-from engine.catalog import Catalog, Upload, folder_uploads
-from engine.cluster import on_ray
-from engine.encoder import Encoder, load_encoder
-from engine.ingest import Encoding as Way
-from engine.ingest import Known, Made, encode_here
-from engine.intake import decoded_batches
-from engine.results import IngestReport
-from engine.store import Store
+from engine.exits.batch import Encoding
+from engine.exits.budget import DEFAULT_BUDGET
+from engine.exits.encoder import Encoder, load_encoder
+from engine.gallery import Catalog, Upload, folder_uploads
+from engine.gallery.types import IngestReport
+from engine.ingest.decode import decoded_batches
+from engine.ingest.pipeline import Encoding as Way
+from engine.ingest.pipeline import Known, Made, encode_here
+from engine.ingest.ray_pipeline import on_ray
+from engine.storage.store import Store
 from tests import postgres
 from tests.stress.results import SCALE, keep
 
@@ -215,7 +215,7 @@ def _used() -> float:
 
 def _said() -> Callable[[Any], None]:
     """A line every so often, for whoever waits."""
-    from engine.progress import ProgressLine
+    from engine.utils.progress import ProgressLine
 
     line = ProgressLine("photos")
     return lambda progress: line.show(progress.done, progress.total)

@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from engine.encoder import Encoder, load_encoder
-from engine.index import EXACT, VectorIndex
-from engine.ranking import Rankings
-from engine.store import EncodingRow, ImageRow, ModelStamp, Store
+from engine.exits.encoder import Encoder, load_encoder
+from engine.search.ranking import Rankings
+from engine.search.vector_index import EXACT, VectorIndex
+from engine.storage.store import EncodingRow, ImageRow, ModelStamp, Store
 from tests.stress.results import keep
 
 DIM = 512

@@ -22,8 +22,8 @@ def look(door: str, folder: Path, corpus: Path, seconds: int) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["engine", "PIL", "zipfile", "tarfile"]):
-        import engine.archives
-        import engine.images  # noqa: F401
+        import engine.ingest.archives
+        import engine.ingest.image  # noqa: F401
     from tests.stress.fuzz import ARCHIVES, PICTURES, look_at_archive, look_at_picture
 
     def one(data: bytes) -> None:

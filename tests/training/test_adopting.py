@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.encoder import Encoder, Identity
-from engine.exits import load_exits
+from engine.evaluation import evaluate
+from engine.exits.checkpoint import load_exits
+from engine.exits.encoder import Encoder, Identity
 from engine.training import adopting, fitting, readouts
 from engine.training.adopting import TooFewPhotos, fit_captions, fit_photos, folder_photos, split_photos
 from engine.training.captions import DataMissing
@@ -50,7 +51,7 @@ def loaded(encoder: Encoder) -> Encoder:
 def test_a_backbone_gets_exits_that_photos_leave_at(encoder: Encoder, data: Path, captioned: bool) -> None:
     said: list[str] = []
     if captioned:
-        found = fit_captions(encoder, data, None, said.append)
+        found = fit_captions(encoder, data, None, said.append, evaluate.curve)
     else:
         found = fit_photos(encoder, folder_photos(data / "images"), say=said.append)
     again = loaded(encoder)

@@ -3,9 +3,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.encoder import Encoder, load_encoder
-from engine.fusion import can_fuse
-from engine.tgem import HEAD
+from engine.clip.fuse import can_fuse
+from engine.exits.encoder import Encoder, load_encoder
+from engine.exits.modules import HEAD
 from engine.training.augment import resized
 from engine.training.ensemble import BLENDED, Students, blended
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.encoder import Encoder
-from engine.images import ImageRejected
+from engine.exits.encoder import Encoder
+from engine.ingest.image import ImageRejected
 from engine.training import features
 from engine.training.captions import Example
 from engine.training.features import cached, collect

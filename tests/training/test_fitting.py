@@ -3,10 +3,10 @@ import json
 import pytest
 import torch
 
-from engine.budget import BUDGET_GRID, Plan
-from engine.deepening import EXACT, Calibration, calibrations
-from engine.exits import FittedExits, as_stored, load_exits, save_exits
-from engine.tgem import ExitModules
+from engine.exits.budget import BUDGET_GRID, Plan
+from engine.exits.calibration import EXACT, Calibration, calibrations
+from engine.exits.checkpoint import FittedExits, as_stored, load_exits, save_exits
+from engine.exits.modules import ExitModules
 from engine.training import fitting
 from engine.training.features import Features
 from engine.training.fitting import Course

@@ -3,7 +3,7 @@ import copy
 import torch
 from torch import nn
 
-from engine.fusion import fold_batch_norms
+from engine.clip.fuse import fold_batch_norms
 from engine.training.folding import unfold_batch_norms
 
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.deepening import Calibration, certainty_equivalent
-from engine.reading import Described, QueryGate, described, missed, relations
-from engine.tgem import Exit, ExitModules
+from engine.exits.calibration import Calibration, certainty_equivalent
+from engine.exits.modules import Exit, ExitModules
+from engine.exits.query_gate import Described, QueryGate, described, missed, relations
 from engine.training import querygates
 from engine.training.features import Features
 from engine.training.querygates import fit_calibrations, fit_query_gates

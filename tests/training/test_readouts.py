@@ -2,8 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.exits import as_stored
-from engine.tgem import HEAD, Exit, ExitModules
+from engine.exits.checkpoint import as_stored
+from engine.exits.modules import HEAD, Exit, ExitModules
 from engine.training import readouts
 from engine.training.readouts import choose_exits, fit_pass_readouts, fit_readouts, nearest_guides, readout_loss
 from tests import tiny

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.fusion import can_fuse
+from engine.clip.fuse import can_fuse
 from engine.training import small
 
 

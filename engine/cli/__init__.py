@@ -1,0 +1,68 @@
+"""The command line: `python -m engine --help`.
+
+Results go to stdout, everything else to stderr, so that `--json` can be piped as it is. An EngineError is one sentence
+on stderr and exit code 2. Heavy imports stand inside the commands that need them: help and mistakes are instant.
+"""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from engine.cli import (
+    bench,
+    evaluate,
+    fit,
+    index,
+    migrate_store,
+    probe,
+    pull,
+    push,
+    reencode,
+    report,
+    search,
+    train_mini,
+    train_small,
+)
+from engine.cli.output import say
+from engine.utils.errors import EngineError
+
+
+class Commands(TyperGroup):
+    """The commands, with every EngineError turned into its sentence and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except EngineError as error:
+            say(str(error))
+            raise typer.Exit(2) from error
+
+
+cli = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",  # paragraphs of help are wrapped to the terminal, not where the source breaks
+    pretty_exceptions_enable=False,
+    help="Text-to-image search whose image encoder stops early, and goes on where a query asks.",
+    epilog="Data lives in the folder named by TGEM_HOME, by default the user data folder of this system.",
+)
+
+for command in (  # in the order of the help
+    index.index,
+    reencode.reencode,
+    search.search,
+    evaluate.evaluate,
+    train_mini.train_mini,
+    train_small.train_small,
+    probe.probe,
+    report.report,
+    fit.fit,
+    push.push,
+    pull.pull,
+    bench.bench,
+    migrate_store.migrate_store,
+):
+    cli.command()(command)

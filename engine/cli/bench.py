@@ -1,0 +1,48 @@
+"""`bench`: measure speed and memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from engine.cli.options import Json, Model, Random
+from engine.cli.output import say, write_json
+
+
+def bench(
+    model: Annotated[list[str] | None, Model] = None,
+    random_weights: Annotated[bool, Random] = False,
+    batch: Annotated[list[int] | None, typer.Option(min=1, help="Batch size; can be given again.")] = None,
+    modes: Annotated[
+        str | None,
+        typer.Option(help="Of bare, full, tgem and exit:K, with commas.", show_default="all that a model has"),
+    ] = None,
+    precision: Annotated[
+        Literal["float32", "bfloat16"],
+        typer.Option(help="Of all but bare, which is float32; the page takes what is faster here."),
+    ] = "float32",
+    plot: Annotated[Path | None, typer.Option(dir_okay=False, help="Write a picture of it there, as SVG.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure speed and memory: open_clip's own loop, our encoder at full depth, at every exit, and with its gates.
+
+    On photos of the demo gallery. Modes take turns, the median of seven rounds counts, and every row's peak
+    memory is that of a process of its own. A model without exit weights is measured with untrained ones.
+    """
+    if plot is not None and not plot.parent.is_dir():
+        raise typer.BadParameter(f"--plot needs a folder that is there, and {plot.parent} is none.")
+    from engine.clip.factory import named
+    from engine.evaluation.plots import plot as draw
+    from engine.evaluation.speed import BATCHES, promises
+    from engine.evaluation.speed import bench as measure
+
+    names = [named(name, random_weights) for name in model] if model else [named(None, random_weights)]
+    table = measure(names, batch or BATCHES, [m.strip() for m in modes.split(",")] if modes else None, say, precision)
+    for row, kept in promises(table["rows"]):
+        say(f"{row['model']}  {row['mode']:8} batch {row['batch']:<4} {kept:.2f} of what its MACs promise")
+    if plot is not None:
+        plot.write_text(draw(table), encoding="utf-8")
+    if as_json:
+        write_json(table)

@@ -1,0 +1,50 @@
+"""`fit`: fit exit modules to a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli.options import Data, Model, Random
+from engine.cli.output import say
+
+
+def fit(
+    data: Annotated[Path | None, Data] = None,
+    photos: Annotated[Path | None, typer.Option(help="Folder of photos without captions, to fit on instead.")] = None,
+    model: Annotated[str | None, Model] = None,
+    random_weights: Annotated[bool, Random] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where exit weights go.", show_default="beside the model, or in the data folder"),
+    ] = None,
+    variants: Annotated[
+        bool, typer.Option("--variants", help="Also fit other seeds and ablations, for `evaluate` to set beside.")
+    ] = False,
+) -> None:
+    """Fit exit modules to a model, from a captioned set or from photos alone.
+
+    Gates learn from photos that the readouts have not seen, and prices are set on others again. What the exits see of
+    each photo is kept in a folder `training` beside the exit weights: a fit that was stopped goes on from there.
+    """
+    if (data is None) == (photos is None):
+        raise typer.BadParameter("name either --data or --photos.")
+    from engine.clip.factory import named
+
+    name = named(model, random_weights)
+    if photos is not None and name is None and out is None:
+        raise typer.BadParameter(
+            "the shipped model has exits of its own; name a --model, or --out for others beside it."
+        )
+    if data is not None:
+        from engine.evaluation.evaluate import curve
+        from engine.training.fitting import fit as fit_exits
+
+        fit_exits(data, name, out, variants, say, curve)
+    elif photos is not None:
+        from engine.exits.encoder import load_encoder
+        from engine.training.adopting import fit_photos, folder_photos
+
+        fit_photos(load_encoder(name, exits=False), folder_photos(photos), out=out, say=say)

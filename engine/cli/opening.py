@@ -1,0 +1,54 @@
+"""What commands open: the galleries of this data folder, and an encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from engine.exits.encoder import Encoder
+    from engine.gallery.service import Catalog
+    from engine.gallery.types import GuideTexts
+
+
+def open_catalog(model: str | None = None, random_weights: bool = False) -> Catalog:
+    """The catalog of this data folder; the encoder is loaded when a command first needs it."""
+    from engine.gallery.service import Catalog
+    from engine.storage.store import Store
+
+    return Catalog(Store.open(), encoder=lambda: chosen_encoder(model, random_weights))
+
+
+def chosen_encoder(model: str | None, random_weights: bool) -> Encoder:
+    """The encoder that the options name, the shipped one without any."""
+    from engine.clip.factory import named
+    from engine.exits.encoder import load_encoder
+
+    return load_encoder(named(model, random_weights))
+
+
+def chosen_gallery(catalog: Catalog, name: str | None) -> int:
+    """The id of the gallery of that name, or of the one indexed last; raises GalleryMissing."""
+    from engine.storage.store import GalleryMissing
+
+    found = catalog.latest() if name is None else catalog.find(name)
+    if found is not None:
+        return found
+    names = ", ".join(f'"{gallery.name}"' for gallery in catalog.galleries() if gallery.kind == "gallery")
+    if name is None or not names:
+        raise GalleryMissing("Nothing is indexed yet: make a gallery with `python -m engine index FOLDER`.")
+    raise GalleryMissing(f'There is no gallery "{name}"; there are: {names}.')
+
+
+def own_guides(file: Path | None, only: bool) -> GuideTexts | None:
+    """The guide texts in a file, as a gallery remembers them; raises GuideTextsUnusable."""
+    if file is None:
+        if only:
+            raise typer.BadParameter("--only says how to use --guide-texts; name a file with that.")
+        return None
+    from engine.exits.text_bank import own_guide_texts
+    from engine.gallery.types import GuideTexts
+
+    return GuideTexts(tuple(own_guide_texts(file)), only)

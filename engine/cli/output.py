@@ -1,0 +1,52 @@
+"""What commands print: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from engine.gallery.types import IngestReport
+
+
+def tell(report: IngestReport, as_json: bool, sentence: str, more: Mapping[str, float] = MappingProxyType({})) -> None:
+    """Say what became of photos: the skipped ones on stderr, the rest on stdout.
+
+    Args: more: figures for programs, beside those of the report.
+    """
+    for skipped in report.skipped:
+        say(f"skipping {printable(skipped.file)}: {skipped.reason}")
+    if as_json:
+        write_json(asdict(report) | dict(more))
+    else:
+        typer.echo(sentence)
+
+
+def at_what_rate(counts: str, report: IngestReport) -> str:
+    """Counts of photos, with how fast and how thriftily they were encoded."""
+    if not report.added:
+        return f"{counts}."
+    return (
+        f"{counts} in {report.seconds:.1f} s ({report.images_per_second:.1f} photos a second), "
+        f"at {report.mean_macs_share:.0%} of the full encoder's work."
+    )
+
+
+def say(line: str) -> None:
+    """A line for a person on stderr."""
+    typer.echo(line, err=True)
+
+
+def write_json(value: Any) -> None:
+    """A JSON document on stdout."""
+    typer.echo(json.dumps(value, indent=2))
+
+
+def printable(name: str) -> str:
+    """A file name that cannot move the cursor, recolour the terminal or fail to encode."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)

@@ -1,0 +1,44 @@
+"""`reencode`: encode the photos of a gallery again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.opening import chosen_gallery, open_catalog, own_guides
+from engine.cli.options import Budget, Guides, Json, Model, Only, Random
+from engine.cli.output import at_what_rate, tell
+from engine.utils.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from engine.gallery.types import IngestReport
+
+
+def reencode(
+    gallery: Annotated[str, typer.Argument(help="Gallery to encode again, from its kept pictures.")],
+    budget: Annotated[float | None, Budget] = None,
+    guide_texts: Annotated[Path | None, Guides] = None,
+    only: Annotated[bool, Only] = False,
+    model: Annotated[str | None, Model] = None,
+    random_weights: Annotated[bool, Random] = False,
+    as_json: Json = False,
+) -> None:
+    """Encode the photos of a gallery again: for another budget, other guide texts, or a model that has changed.
+
+    Photos that need nothing are passed over. Stopping half-way (Ctrl-C) keeps every finished batch: run it again to go
+    on.
+    """
+    guides = own_guides(guide_texts, only)
+    catalog = open_catalog(model, random_weights)
+    collection = chosen_gallery(catalog, gallery)
+    with ProgressLine("photos") as line:
+        report = catalog.reencode(collection, budget, lambda progress: line.show(progress.done, progress.total), guides)
+    tell(report, as_json, reencode_sentence(report))
+
+
+def reencode_sentence(report: IngestReport) -> str:
+    """What encoding again did, for a person."""
+    counts = f"{report.added} encoded again, {report.duplicates} needed nothing, {len(report.skipped)} skipped"
+    return at_what_rate(counts, report)

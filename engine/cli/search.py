@@ -1,0 +1,74 @@
+"""`search`: list the photos that fit a text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.opening import chosen_gallery, open_catalog
+from engine.cli.options import Json, Model, Random
+from engine.cli.output import printable, say, write_json
+
+if TYPE_CHECKING:
+    from engine.gallery.types import Hit, Refinement
+
+
+def search(
+    text: Annotated[str, typer.Argument(help='What the photo shows, for example "a dog catching a frisbee".')],
+    gallery: Annotated[str | None, typer.Option(help="Gallery to search.", show_default="the one indexed last")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many photos to list.")] = 10,
+    no_refine: Annotated[
+        bool, typer.Option("--no-refine", help="Rank from what is indexed; run no photo deeper for this query.")
+    ] = False,
+    model: Annotated[str | None, Model] = None,
+    random_weights: Annotated[bool, Random] = False,
+    as_json: Json = False,
+) -> None:
+    """List the photos of a gallery that fit a text best, with the depth at which each left the encoder.
+
+    Photos that may change the ranking are first run deeper for this query, and stay so: a gallery gets better where
+    people look. What that cost is said on stderr.
+    """
+    catalog = open_catalog(model, random_weights)
+    collection = chosen_gallery(catalog, gallery)
+    if no_refine:
+        hits = catalog.search(collection, text, k)
+    else:
+        refined = catalog.refine(collection, text, k)
+        hits = refined.hits
+        for line in refinement_lines(refined):
+            say(line)
+    if as_json:
+        write_json([hit.row() for hit in hits])
+        return
+    for hit in hits:
+        typer.echo(hit_line(hit))
+    if not hits:
+        say("Nothing to show: the gallery or the text is empty.")
+
+
+def refinement_lines(refined: Refinement) -> list[str]:
+    """What a query had run deeper, for a person; nothing where nothing was."""
+    if not refined.deepened:
+        return []
+    many = len(refined.deepened)
+    names = {hit.photo.id: printable(hit.photo.file) for hit in refined.hits}
+    lines = [
+        f"{many} {'photo' if many == 1 else 'photos'} looked at again for this query, for "
+        f"{refined.macs / refined.full_macs:.1f} full encodings' worth of work, in {refined.seconds:.1f} s."
+    ]
+    for photo in refined.deepened:
+        if photo.photo_id in names and photo.rank_after != photo.rank_before:
+            before = "from further down" if photo.rank_before is None else f"from {photo.rank_before}"
+            lines.append(
+                f"  {before} to {photo.rank_after}: {names[photo.photo_id]} (exit {photo.from_exit} to {photo.to_exit})"
+            )
+    return lines
+
+
+def hit_line(hit: Hit) -> str:
+    """A hit as a line for a person."""
+    photo = hit.photo
+    saved = f"{1 - photo.macs_share:4.0%} saved"
+    return f"{hit.rank:3}  {hit.score:.3f}  exit {photo.exit} of {photo.exits}  {saved}  {printable(photo.file)}"

@@ -1,0 +1,123 @@
+"""The Hub: models and exit weights from it, exit weights to it, and every way it can fail as a sentence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.utils.errors import HostProblem
+
+EXITS = ("tgem.json", "tgem.safetensors")
+
+
+class HubUnreachable(HostProblem):
+    """The Hub does not answer, or this process was told to stay offline, and the file is not here yet."""
+
+
+class HubMissing(HostProblem):
+    """A repository or a file in it is not there, or not for us to read or write."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The exit weights of a repository as one commit has them."""
+
+    repo: str
+    commit: str
+    folder: Path
+
+
+def fetch(repo: str, file: str, revision: str | None = None) -> Path:
+    """A file of a Hub repository, from this machine's cache where it is there already.
+
+    Raises: HubMissing where the repository lacks it; HubUnreachable.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(repo, file, revision=revision))
+    except LocalEntryNotFoundError as error:
+        raise HubUnreachable(_unreachable(f"{file} of {repo}")) from error
+    except HFValidationError as error:
+        raise HubMissing(f"{repo!r} is not a name of a Hub repository; it is written ORGANISATION/NAME.") from error
+    except HfHubHTTPError as error:
+        raise HubMissing(f"{_status(error)} for {file} of the Hub repository {repo}; check its name.") from error
+    except OSError as error:
+        raise HubUnreachable(f"{file} of {repo} could not be kept ({error.strerror or error}).") from error
+    except _network_errors() as error:
+        raise HubUnreachable(_unreachable(f"{file} of {repo}")) from error
+
+
+def first_of(repo: str, files: Sequence[str], revision: str | None = None) -> Path | None:
+    """The first of these files that a repository has, or None; raises HubUnreachable."""
+    for file in files:
+        try:
+            return fetch(repo, file, revision)
+        except HubMissing:
+            continue
+    return None
+
+
+def fetch_exits(repo: str, revision: str | None = None) -> Snapshot | None:
+    """The exit weights of a repository, both files of one commit; None where it has none.
+
+    Args: revision: a branch, a tag or a commit; by default the main branch.
+    Raises: HubUnreachable; HubMissing where it has one file of the two.
+    """
+    described = first_of(repo, EXITS[:1], revision)
+    if described is None:
+        return None
+    commit = described.parent.name  # the cache keeps the files of a commit in a folder of its name
+    return Snapshot(repo, commit, fetch(repo, EXITS[1], commit).parent)
+
+
+def push(repo: str, files: Mapping[str, bytes], message: str) -> str:
+    """Put files into a repository, made if it is not there, in one commit; returns the commit.
+
+    Raises: HubUnreachable, HubMissing.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
+
+    api = HfApi()
+    try:
+        api.create_repo(repo, exist_ok=True)
+        additions = [CommitOperationAdd(name, data) for name, data in files.items()]
+        return api.create_commit(repo, additions, commit_message=message).oid
+    except HFValidationError as error:
+        raise HubMissing(f"{repo!r} is not a name of a Hub repository; it is written ORGANISATION/NAME.") from error
+    except LocalTokenNotFoundError as error:
+        raise HubMissing("Writing to the Hub needs a token: log in with `hf auth login`, or set HF_TOKEN.") from error
+    except HfHubHTTPError as error:
+        reason = f"{_status(error)} when writing to {repo}"
+        raise HubMissing(f"{reason}; log in with `hf auth login`, or set HF_TOKEN, for an account that may.") from error
+    except OfflineModeIsEnabled as error:
+        raise HubUnreachable("HF_HUB_OFFLINE is set; unset it to write to the Hub.") from error
+    except _network_errors() as error:
+        raise HubUnreachable("The Hub does not answer; check the network and try again.") from error
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    """What the Hub's library raises where no answer comes: the family of its own errors, which has changed its name."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return (OSError, *(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception)))
+
+
+def _unreachable(what: str) -> str:
+    from huggingface_hub.constants import is_offline_mode
+
+    if is_offline_mode():
+        return f"{what} is not on this machine and HF_HUB_OFFLINE is set; unset it once to fetch it."
+    return (
+        f"{what} could not be fetched: the Hub does not answer. Check the network and try again, or copy the model's "
+        "folder here and name it as local-dir:PATH."
+    )
+
+
+def _status(error: Exception) -> str:
+    response = getattr(error, "response", None)
+    code = getattr(response, "status_code", None)
+    return {401: "No access (401)", 403: "No access (403)", 404: "Nothing there (404)"}.get(
+        code or 0, f"The Hub answers {code}" if code else "The Hub refuses"
+    )

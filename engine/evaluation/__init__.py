@@ -1,0 +1,1 @@
+"""Retrieval quality, speed and cost, measured."""

@@ -1,0 +1,221 @@
+"""Speed and memory, side by side: open_clip's own loop, our encoder at full depth, at every exit, and with gates."""
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, Plan
+from engine.exits.checkpoint import FittedExits, unfitted
+from engine.exits.encoder import Encoder, load_encoder
+from engine.exits.modules import ExitModules, Gate
+from engine.exits.text_bank import content_distribution, statistics
+from engine.training.readouts import choose_exits
+from engine.utils.errors import EngineError
+from engine.utils.memory import forget_peak, peak_memory
+from engine.utils.paths import DEMO_GALLERY
+
+BATCHES = (1, 8, 32, 128)
+ROUNDS = 7  # after one that warms up; the median of a mode's rounds counts
+FEWEST = 16  # photos in a round, so that small batches are not over before the clock ticks
+Row = dict[str, Any]
+
+
+class ModeUnknown(EngineError):
+    """There is no such mode to measure."""
+
+
+def bench(
+    models: Sequence[str | None],
+    batches: Sequence[int] = BATCHES,
+    modes: Sequence[str] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    precision: str = "float32",
+) -> Row:
+    """Measure models; every row's peak memory comes from a process of its own, times from rounds that take turns.
+
+    Args:
+        models: names as `load_model` takes them.
+        modes: of "bare", "full", "tgem" and "exit:K" (1-based); by default all that a model has.
+        precision: of all modes but "bare", which is always float32; "bfloat16" counts where there is a way to it.
+    Returns: {"device", "threads", "precision",
+        "rows": [{"model", "mode", "batch", "images_per_s", "macs_share", "peak_mb"}]}.
+    Raises: ModeUnknown, ModelUnreadable.
+    """
+    rows: list[Row] = []
+    about: Row = {}
+    for model in models:
+        for batch in batches:
+            about, found = _fresh(_timed, model, batch, modes, precision)
+            for row, spread in found:
+                row["peak_mb"] = round(_fresh(_peak, model, batch, row["mode"], precision), 1)
+                rows.append(row)
+                say(line(row, spread))
+    return {**about, "rows": rows}
+
+
+def line(row: Row, spread: float) -> str:
+    """A row for a person; spread is that of the middle half of the rounds, as a share of the median."""
+    return (
+        f"{row['model']}  {row['mode']:8} batch {row['batch']:<4} {row['images_per_s']:8.2f} images/s "
+        f"(± {spread:.1%})  MACs {row['macs_share']:.3f}  peak {row['peak_mb']:.0f} MB"
+    )
+
+
+def promises(rows: Sequence[Row]) -> list[tuple[Row, float]]:
+    """How each early row did against its promise: (times full depth's speed) * (its MACs share); 1 is what MACs say."""
+    full = {(row["model"], row["batch"]): row["images_per_s"] for row in rows if row["mode"] == "full"}
+    found = []
+    for row in rows:
+        if row["mode"] not in ("bare", "full") and (key := (row["model"], row["batch"])) in full:
+            found.append((row, row["images_per_s"] / full[key] * row["macs_share"]))
+    return found
+
+
+def encoder_to_measure(model: str | None, gated: bool = True, precision: str = "float32") -> Encoder:
+    """A model with its exits or, where it has none, with untrained ones that let equal shares go.
+
+    Args: gated: whether gates are going to be asked; if not, untrained ones are left as they are made.
+    """
+    encoder = load_encoder(model, precision=precision)
+    if encoder.exits > 1:
+        return encoder
+    if not gated:
+        return encoder.with_exits(unfitted(ExitModules(choose_exits(encoder.backbone), encoder.dim)))
+    return encoder.with_exits(untrained(encoder, photos(encoder, 64)))
+
+
+@torch.no_grad()
+def untrained(encoder: Encoder, pixels: np.ndarray) -> FittedExits:
+    """Exits of random weights whose gates let about equal shares of these photos go at each exit: for speed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        modules = ExitModules(choose_exits(encoder.backbone), encoder.dim)
+        gates = [gate for gate in modules.gates if isinstance(gate, Gate)]
+        for gate in gates:
+            torch.nn.init.normal_(gate.out.weight)
+    everything = Plan(tuple(range(len(modules.exits))), 1.0)
+    fitted = FittedExits(modules, (everything,) * len(BUDGET_GRID), unfitted(modules).calibrations)
+    trace = encoder.with_exits(fitted).trace(pixels)
+    staying, before = torch.ones(len(pixels), dtype=torch.bool), None
+    for k, gate in enumerate(gates):
+        seen = content_distribution(trace.vectors[k], encoder.guides, encoder.backbone.sharpness)
+        logits = gate(trace.pooled[k], statistics(seen, before), torch.zeros(1, 1))[:, 0]
+        leaving_share = 1 / (len(modules.exits) + 1 - k)
+        threshold = logits[staying].quantile(1 - leaving_share)
+        gate.out.bias.sub_(threshold)
+        staying &= logits < threshold
+        before = seen
+    return fitted
+
+
+def photos(encoder: Encoder, many: int) -> np.ndarray:
+    """Photos of the demo gallery as the encoder takes them, from the first again where they do not suffice."""
+    files = sorted(p for p in DEMO_GALLERY.iterdir() if p.suffix == ".jpg")[:many]
+    pixels = []
+    for file in files:
+        with Image.open(file) as picture:
+            pixels.append(encoder.preprocess(picture.convert("RGB")))
+    return np.stack([pixels[i % len(pixels)] for i in range(many)])
+
+
+def _modes(encoder: Encoder) -> dict[str, tuple[Callable[[np.ndarray], Any], float | None]]:
+    """What each mode does with a batch, and its MACs share; None: as the photos have it."""
+    device = encoder.backbone.device
+
+    @torch.inference_mode()
+    def bare(pixels: np.ndarray) -> Tensor:
+        ready = encoder.backbone.normalise(torch.from_numpy(pixels).to(device))
+        return F.normalize(encoder.backbone.model.encode_image(ready, normalize=False), dim=-1).cpu()
+
+    found: dict[str, tuple[Callable[[np.ndarray], Any], float | None]] = {
+        "bare": (bare, 1.0),
+        "full": (partial(encoder.encode_to, exit=encoder.exits), 1.0),
+        "tgem": (partial(encoder.encode, budget=DEFAULT_BUDGET), None),
+    }
+    for k in range(1, encoder.exits):
+        share = encoder.forced_macs[k - 1] / encoder.full_macs
+        found[f"exit:{k}"] = (partial(encoder.encode_to, exit=k), share)
+    return found
+
+
+def _timed(
+    model: str | None, batch: int, wanted: Sequence[str] | None, precision: str
+) -> tuple[Row, list[tuple[Row, float]]]:
+    """Rows of one model and batch size without their memory, and each one's spread; the modes take turns."""
+    encoder = encoder_to_measure(model, wanted is None or "tgem" in wanted, precision)
+    able = _modes(encoder)
+    if unknown := [mode for mode in wanted or () if mode not in able]:
+        raise ModeUnknown(f"{unknown[0]} is no mode of {encoder.identity.model}; choose from {', '.join(able)}.")
+    modes = {mode: able[mode] for mode in wanted or able}
+    many = batch * max(1, FEWEST // batch)
+    pixels = photos(encoder, many)
+    parts = [pixels[start : start + batch] for start in range(0, many, batch)]
+    seconds: dict[str, list[float]] = {mode: [] for mode in modes}
+    names = list(modes)
+    for turn in range(ROUNDS + 1):
+        for mode in names[turn % len(names) :] + names[: turn % len(names)]:
+            began = time.perf_counter()
+            for part in parts:
+                modes[mode][0](part)
+            if turn:
+                seconds[mode].append(time.perf_counter() - began)
+    found = []
+    for mode, (run, share) in modes.items():
+        if share is None:
+            share = float(np.mean([e.macs for part in parts for e in run(part)]) / encoder.full_macs)
+        middle = median(seconds[mode])
+        low, high = np.quantile(seconds[mode], (0.25, 0.75))
+        row = {
+            "model": encoder.identity.model,
+            "mode": mode,
+            "batch": batch,
+            "images_per_s": round(many / middle, 3),
+            "macs_share": round(share, 4),
+        }
+        found.append((row, float(high - low) / middle))
+    about = {"device": _device(encoder), "threads": torch.get_num_threads(), "precision": encoder.precision}
+    return about, found
+
+
+def _peak(model: str | None, batch: int, mode: str, precision: str) -> float:
+    """Most memory in MB that a process held while it ran one mode, the model itself included, loading it left out."""
+    encoder = encoder_to_measure(model, mode == "tgem", precision)
+    run, _ = _modes(encoder)[mode]
+    pixels = photos(encoder, batch)
+    if encoder.backbone.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        run(pixels)
+        return torch.cuda.max_memory_allocated() / 2**20
+    forget_peak()
+    for _ in range(2):
+        run(pixels)
+    return peak_memory() / 2**20
+
+
+def _device(encoder: Encoder) -> str:
+    if encoder.backbone.device.type == "cuda":
+        return torch.cuda.get_device_name()
+    try:
+        rows = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(row.split(":", 1)[1].strip() for row in rows if row.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor()
+    return f"{encoder.backbone.device.type} ({name})"
+
+
+def _fresh(work: Callable[..., Any], *args: Any) -> Any:
+    """Do work in a process of its own, which nothing else has run in."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(work, *args).result()

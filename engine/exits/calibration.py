@@ -1,0 +1,48 @@
+"""What a score at an exit foretells of the one at full depth, and how photos of different depths compare."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+FARTHEST = 1.5  # deviation of the log of a likelihood that is believed: farther out, normal tails would decide it all
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a score at an exit foretells of the score at full depth: slope * score + offset, give or take."""
+
+    slope: float
+    offset: float
+    deviation: float  # standard deviation of the full-depth score around that
+
+
+EXACT = Calibration(slope=1.0, offset=0.0, deviation=0.0)  # of the last exit
+UNFITTED = Calibration(slope=1.0, offset=0.0, deviation=0.06)
+
+
+def calibrations(exits: int) -> tuple[Calibration, ...]:
+    """One for each exit of an encoder, the last one exact, where none have been fitted."""
+    return (*(UNFITTED for _ in range(exits - 1)), EXACT)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is expected of candidates at full depth; arrays of one shape."""
+
+    expected: np.ndarray  # scores
+    deviations: np.ndarray  # of the score at full depth around that; 0 where it is known
+
+
+def certainty_equivalent(expected: np.ndarray, deviations: np.ndarray, sharpness: float) -> np.ndarray:
+    """The known score that is as likely the one asked for as a doubtful one: the log of a log-normal mean.
+
+    Args: arrays of one shape.  sharpness: what scores are multiplied by before their softmax.
+    """
+    return expected + sharpness / 2 * np.minimum(deviations, FARTHEST / sharpness) ** 2
+
+
+def lifts(told: Sequence[Calibration], sharpness: float) -> tuple[np.ndarray, np.ndarray]:
+    """Slopes and offsets that make scores at each exit comparable in one ranking, (E,) each; see above."""
+    slopes, offsets, deviations = np.array([(c.slope, c.offset, c.deviation) for c in told], np.float64).T
+    return slopes, certainty_equivalent(offsets, deviations, sharpness)

@@ -1,0 +1,118 @@
+"""The use cases, and all that a page or another program needs of the engine, in one place."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, Plan
+from engine.gallery.budget_preview import Forecast
+from engine.gallery.comparison import Comparison, FullRun
+from engine.gallery.comparison import ranking as full_depth_ranking
+from engine.gallery.encoder_cache import GUIDED_KEPT
+from engine.gallery.quotas import Visitors
+from engine.gallery.rank_agreement import Agreement, agreement
+from engine.gallery.service import AllSpent, Catalog, GuidesDiffer, PictureGone
+from engine.gallery.speed_race import MOST as MOST_RACED
+from engine.gallery.speed_race import Lap, Race
+from engine.gallery.types import (
+    Deepened,
+    GallerySummary,
+    GuideTexts,
+    Hit,
+    IngestReport,
+    Photo,
+    Progress,
+    Refinement,
+)
+from engine.ingest.decode import Skipped, folder_uploads, uploads_of
+from engine.ingest.image import clean_name
+from engine.ingest.upload import Upload, file_upload
+from engine.search.query_parser import DROPPED
+from engine.search.query_parser import LONGEST as LONGEST_QUERY
+from engine.search.relevance import closeness, relevant
+from engine.storage.schema import GalleryMissing, ModelChanged, PhotoMissing
+from engine.storage.store import Store
+from engine.utils.atomic_files import write_whole
+from engine.utils.data_dir import home
+from engine.utils.errors import EngineError, HostProblem
+from engine.utils.paths import ASSETS, DEMO_GALLERY, RESULTS
+from engine.utils.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from engine.clip.factory import named
+    from engine.exits.batch import Encoding
+    from engine.exits.encoder import Encoder, load_encoder
+    from engine.exits.ladder import Stage
+    from engine.exits.text_bank import typed_guide_texts
+
+__all__ = [
+    "ASSETS",
+    "BUDGET_GRID",
+    "DEFAULT_BUDGET",
+    "DEMO_GALLERY",
+    "DROPPED",
+    "GUIDED_KEPT",
+    "LONGEST_QUERY",
+    "MOST_RACED",
+    "RESULTS",
+    "Agreement",
+    "AllSpent",
+    "Catalog",
+    "Comparison",
+    "Deepened",
+    "Encoder",
+    "Encoding",
+    "EngineError",
+    "Forecast",
+    "FullRun",
+    "GalleryMissing",
+    "GallerySummary",
+    "GuideTexts",
+    "GuidesDiffer",
+    "Hit",
+    "HostProblem",
+    "IngestReport",
+    "Lap",
+    "ModelChanged",
+    "Photo",
+    "PhotoMissing",
+    "PictureGone",
+    "Plan",
+    "Progress",
+    "ProgressLine",
+    "Race",
+    "Refinement",
+    "Skipped",
+    "Stage",
+    "Store",
+    "Upload",
+    "Visitors",
+    "agreement",
+    "clean_name",
+    "closeness",
+    "file_upload",
+    "folder_uploads",
+    "full_depth_ranking",
+    "home",
+    "load_encoder",
+    "named",
+    "relevant",
+    "typed_guide_texts",
+    "uploads_of",
+    "write_whole",
+]
+
+# What brings PyTorch with it is loaded when it is asked for: the page opens before.
+_LATER = {
+    "Encoder": "engine.exits.encoder",
+    "Encoding": "engine.exits.batch",
+    "Stage": "engine.exits.ladder",
+    "load_encoder": "engine.exits.encoder",
+    "named": "engine.clip.factory",
+    "typed_guide_texts": "engine.exits.text_bank",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,115 @@
+"""What the full encoder would have found and how long it takes: a race, and rankings by full-depth embeddings.
+
+Full-depth embeddings are made for the comparison alone. They are kept in memory beside the index and never in it, and
+their MACs are said where the comparison is shown; a gallery's own account does not change.
+"""
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+from PIL import Image
+
+from engine.gallery.service import Catalog
+from engine.gallery.speed_race import BATCH, MOST, Lap, Race, race
+from engine.gallery.types import Photo
+from engine.storage.store import RaceRow, Store
+from engine.utils.errors import EngineError
+
+GALLERIES_KEPT = 8
+
+
+class NothingToCompare(EngineError):
+    """A gallery that holds no photo to race with."""
+
+
+class NoFairRace(EngineError):
+    """A host on which both encoders do not run on the same device."""
+
+
+@dataclass(frozen=True)
+class FullRun:
+    """Photos of a gallery at full depth."""
+
+    ids: np.ndarray  # (N,) int64
+    vectors: np.ndarray  # (N, D) float32
+    macs: int  # what the full encoder spent on them once
+    weights: str  # of the model that made them
+
+
+class Comparison:
+    """The full encoder beside the one that stops early; safe to use from many threads."""
+
+    def __init__(self, store: Store, catalog: Catalog) -> None:
+        self._store, self._catalog = store, catalog
+        self._runs: OrderedDict[int, FullRun] = OrderedDict()
+        self._lock = Lock()
+
+    def race(self, collection_id: int, on_lap: Callable[[Lap], object] | None = None) -> Race:
+        """Race over a gallery's photos (the first MOST of them) at its budget, and keep the result with its date.
+
+        Raises: GalleryMissing, ModelChanged, NothingToCompare, NoFairRace, and what `on_lap` raises.
+        """
+        if os.environ.get("SPACES_ZERO_GPU"):  # and a call that waits in line for a GPU would time the line
+            raise NoFairRace(
+                "This host lends its GPU to the encoder that stops early alone, so a race would not be fair; "
+                "run this program on a machine of your own to measure one."
+            )
+        encoder = self._catalog.encoder_of(collection_id)
+        photos = self._catalog.photos(collection_id, limit=MOST)
+        if not photos:
+            raise NothingToCompare("This gallery has no photos to compare with; add some first.")
+        measured, vectors = race(encoder, self._batches(photos), len(photos), photos[-1].budget, on_lap)
+        ids = np.array([photo.id for photo in photos], np.int64)
+        run = FullRun(ids, vectors, encoder.full_macs * len(photos), encoder.identity.weights)
+        with self._lock:
+            self._runs[collection_id] = run
+            while len(self._runs) > GALLERIES_KEPT:
+                self._runs.popitem(last=False)
+        self._store.add_race(RaceRow(collection_id=collection_id, **vars(measured)))
+        return measured
+
+    def last(self, collection_id: int) -> Race | None:
+        """The latest race over a gallery's photos, from any run of the program."""
+        row = self._store.last_race(collection_id)
+        if row is None:
+            return None
+        return Race(row.at, row.photos, row.budget, row.full_per_second, row.early_per_second, row.macs_share)
+
+    def full_run(self, collection_id: int) -> FullRun | None:
+        """The gallery's photos at full depth, where a race in this run of the program has made them.
+
+        Those that were deleted since are left out; None where no photo is left.
+        """
+        with self._lock:
+            found = self._runs.get(collection_id)
+        encoder = self._catalog.encoder
+        if found is None or found.weights != encoder.identity.weights:
+            return None
+        there = np.isin(found.ids, [row.id for row in self._store.images(found.ids.tolist())])
+        ids = found.ids[there]
+        return FullRun(ids, found.vectors[there], encoder.full_macs * len(ids), found.weights) if len(ids) else None
+
+    def _batches(self, photos: Sequence[Photo]) -> Iterator[np.ndarray]:
+        for start in range(0, len(photos), BATCH):
+            yield np.stack([self._pixels(photo) for photo in photos[start : start + BATCH]])
+
+    def _pixels(self, photo: Photo) -> np.ndarray:
+        try:
+            with Image.open(self._catalog.picture_path(photo.content_hash), formats=["JPEG"]) as picture:
+                return self._catalog.encoder.preprocess(picture.convert("RGB"))
+        except OSError as error:
+            raise NothingToCompare(f"The kept picture of {photo.file} cannot be read; remove the photo.") from error
+
+
+def ranking(run: FullRun, query: np.ndarray, k: int) -> list[tuple[int, float]]:
+    """The k photos nearest to a query at full depth, best first: id and cosine; equal ones in the order they came.
+
+    Args: query: (D,) unit vector.
+    """
+    scores = run.vectors @ query
+    order = np.lexsort((run.ids, -scores))[:k]
+    return [(int(run.ids[place]), float(scores[place])) for place in order]

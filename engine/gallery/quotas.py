@@ -1,0 +1,148 @@
+"""Strangers on a public page: who each one is, what they may keep, and until when.
+
+A visitor is known by a token that only their browser holds. What is stored is its hash: whoever reads the database
+cannot become a visitor. Where one person has the place to themselves there are no visitors, and no limits.
+"""
+
+import hashlib
+import re
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from threading import Lock
+
+from engine.ingest.image import ImageRejected
+from engine.ingest.upload import Upload
+from engine.storage.store import Store
+from engine.utils.errors import EngineError
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+HOUR, DAY = 3600.0, 86_400.0  # seconds
+
+
+class TooMuch(EngineError):
+    """A visitor asks for more than one may have."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one visitor may keep and do."""
+
+    galleries: int = 5
+    photos: int = 1000
+    bytes: int = 2**30  # of the files as they came
+    at_once: int = 4  # requests in flight
+    works: int = 1  # in flight: ingests, new encodings, races
+    days: float = 7.0  # that what is kept outlives the last visit
+
+
+class Visitors:
+    """The visitors of one data folder; safe to use from many threads."""
+
+    def __init__(self, store: Store, remove: Callable[[int], None], limits: Limits | None = None) -> None:
+        """`remove` deletes a collection and all that is kept of it."""
+        self._store, self._remove = store, remove
+        self.limits = limits or Limits()
+        self._running: Counter[tuple[str, str]] = Counter()
+        self._seen: dict[str, float] = {}  # when that was last written down
+        self._lock = Lock()
+
+    def recognised(self, token: object) -> tuple[str, str]:
+        """Whose token this is; one that we cannot have given makes a new visitor.
+
+        Returns: the token to keep in the browser, and the owner that their galleries have.
+        """
+        known = token if isinstance(token, str) and _TOKEN.fullmatch(token) else secrets.token_urlsafe(32)
+        owner = hashlib.sha256(known.encode()).hexdigest()
+        self._see(owner)
+        return known, owner
+
+    def admit(self, owner: str, name: str) -> None:
+        """Raise TooMuch where a visitor may not make a gallery of this name beside those there are."""
+        names = [row.name for row in self._store.collections("gallery", owner)]
+        if name not in names and len(names) >= self.limits.galleries:
+            raise TooMuch(f"A visitor may keep {self.limits.galleries} galleries here; delete one first.")
+
+    def within(self, owner: str, gallery: int, uploads: Sequence[Upload]) -> list[Upload]:
+        """Uploads into a gallery, of which those over the visitor's limits have that as their reason when read."""
+        room = _Room(self.limits, *self._store.usage(owner), partial(self._store.has_image, gallery))
+        return [replace(upload, read=_guarded(upload, room)) for upload in uploads]
+
+    @contextmanager
+    def turn(self, owner: str, work: bool = False) -> Iterator[None]:
+        """One request of a visitor, or one long work; raises TooMuch while as many as are allowed are running."""
+        what, most = ("work", self.limits.works) if work else ("request", self.limits.at_once)
+        with self._lock:
+            if self._running[owner, what] >= most:
+                raise TooMuch(
+                    "Your photos are being worked on already; begin this when that is done."
+                    if work
+                    else f"You have {most} requests running already; wait for one of them."
+                )
+            self._running[owner, what] += 1
+            due = time.time() - self._seen.get(owner, 0.0) > HOUR
+        try:
+            if due and owner:
+                self._see(owner)
+            yield
+        finally:
+            with self._lock:
+                self._running[owner, what] -= 1
+                self._running += Counter()  # forgets those that are at zero
+
+    def _see(self, owner: str) -> None:
+        """A visitor is here; of those who stay on one page for days that is written down once an hour."""
+        now = time.time()
+        self._store.see(owner, now)
+        with self._lock:
+            self._seen = {known: at for known, at in self._seen.items() if now - at < HOUR} | {owner: now}
+
+    def expire(self, now: float | None = None) -> int:
+        """Delete all that is kept of visitors who have not come for too long: rows, vectors and files.
+
+        Returns: how many visitors that were.
+        """
+        before = (time.time() if now is None else now) - self.limits.days * DAY
+        gone = self._store.unseen(before)
+        for owner in gone:
+            for row in self._store.collections(owner=owner):
+                self._remove(row.id)
+            self._store.forget(owner, before)
+        return len(gone)
+
+
+class _Room:
+    """What is left of a visitor's limits while their uploads are read."""
+
+    def __init__(self, limits: Limits, photos: int, size: int, is_kept: Callable[[str], bool]) -> None:
+        """`is_kept` says of a content hash whether its photo is in the gallery, and takes no more room."""
+        self._limits, self._photos, self._bytes, self._is_kept = limits, photos, size, is_kept
+        self._counted: set[str] = set()  # content hashes; a file may come twice
+        self._lock = Lock()
+
+    def take(self, name: str, data: bytes) -> None:
+        """Count a file, unless its photo is there already; raises ImageRejected where it would be too much."""
+        content_hash = hashlib.sha256(data).hexdigest()
+        with self._lock:
+            if content_hash in self._counted or self._is_kept(content_hash):
+                return
+            if self._photos >= self._limits.photos:
+                raise ImageRejected(name, f"over the limit of {self._limits.photos} photos for a visitor")
+            if self._bytes + len(data) > self._limits.bytes:
+                raise ImageRejected(name, f"over the limit of {self._limits.bytes >> 20} MB for a visitor")
+            self._counted.add(content_hash)
+            self._photos += 1
+            self._bytes += len(data)
+
+
+def _guarded(upload: Upload, room: _Room) -> Callable[[], bytes]:
+    def read() -> bytes:
+        data = upload.read()  # at the limit too: only the bytes tell whether it is there already
+        room.take(upload.name, data)
+        return data
+
+    return read

@@ -1,0 +1,157 @@
+"""What the use cases give back: photos and how each went through the encoder, hits, and sums over a collection."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.ingest.decode import Skipped
+from engine.storage.store import ImageRow
+
+Phrases = tuple[tuple[tuple[str, float], ...], ...]
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What became of the files of one ingest; the time is that of reading, encoding and storing them."""
+
+    added: int
+    duplicates: int
+    skipped: tuple[Skipped, ...]
+    seconds: float
+    images_per_second: float  # of those added
+    mean_macs_share: float  # of those added; 0 when there are none
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A stored photo and how it went through the encoder."""
+
+    id: int
+    collection_id: int
+    file: str
+    content_hash: str
+    width: int
+    height: int
+    exit: int  # 1..exits, where it left
+    exits: int
+    macs: int  # spent so far, when indexed and by queries
+    macs_share: float  # of the bare full encoder's; what is saved is 1 less this
+    milliseconds: float
+    gates: (
+        np.ndarray
+    )  # (R, G) float32: at each gated exit reached, the probability of leaving at each budget of the grid
+    phrases: Phrases  # at each exit reached: the guide texts that fit best, and their shares
+    budget: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an ingest has come; told after every batch."""
+
+    done: int
+    total: int
+    latest: tuple[Photo, ...]
+    skipped: tuple[Skipped, ...] = ()  # of this batch, as `latest` is
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A photo found; the score is the cosine to be expected between its embedding at full depth and the query's.
+
+    Photos rank by how probably each is the one asked for, in which the doubt about a score counts, too.
+    """
+
+    rank: int
+    score: float
+    photo: Photo
+
+    def row(self) -> dict[str, str | int | float]:
+        """The hit as programs read it, on the command line and over HTTP."""
+        photo = self.photo
+        return {
+            "rank": self.rank,
+            "file": photo.file,
+            "score": self.score,
+            "exit": photo.exit,
+            "exits": photo.exits,
+            "macs_share": photo.macs_share,
+        }
+
+
+@dataclass(frozen=True)
+class GuideTexts:
+    """Phrases of a gallery's owner: what people will look for."""
+
+    phrases: tuple[str, ...]
+    only: bool = False  # in place of the general ones, not beside them
+
+
+@dataclass(frozen=True)
+class GallerySummary:
+    """A collection in numbers; model and budget are empty until its first photo is in."""
+
+    id: int
+    name: str
+    kind: str
+    photos: int
+    macs_index: int  # spent when its photos were indexed
+    macs_queries: int  # spent by queries, on reading photos and on running some deeper
+    macs_pictures: int  # and on pictures that were searched with
+    macs: int  # all that was spent
+    full_macs: int  # what the bare full encoder would have spent on its photos, and nothing on queries
+    saved_share: float  # 1 - macs / full_macs; 0 for an empty gallery
+    exits: tuple[int, ...]  # photos that left at each exit
+    model: str | None
+    budget: float | None
+    owner: str | None  # a visitor; None where one person has the place to themselves
+    link: str | None  # what its published address ends with; None while it is not published
+    guides: GuideTexts | None  # its owner's; None: the general ones alone
+
+
+@dataclass(frozen=True)
+class Deepened:
+    """A photo that was run deeper for a query."""
+
+    photo_id: int
+    from_exit: int  # 1-based
+    to_exit: int
+    macs: int
+    rank_before: int | None  # 1-based; None: not on the page
+    rank_after: int | None
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """The ranking after photos were looked at again, and what that took."""
+
+    hits: list[Hit]
+    deepened: tuple[Deepened, ...]
+    macs: int
+    full_macs: int  # of one full encoding, to measure `macs` in
+    seconds: float
+    all_spent: bool = False  # a look would have cost more than queries may still spend on the gallery
+
+
+def photo_of(row: ImageRow) -> Photo:
+    """A stored photo, as it is shown."""
+    encoding, collection = row.encoding, row.collection
+    assert collection.exits is not None  # stamped with its first image
+    assert collection.full_macs is not None
+    macs = encoding.macs_index + encoding.macs_query
+    gated = min(encoding.exit, collection.exits - 1)  # exits reached that have a gate: all but the last
+    return Photo(
+        id=row.id,
+        collection_id=row.collection_id,
+        file=row.name,
+        content_hash=row.content_hash,
+        width=row.width,
+        height=row.height,
+        exit=encoding.exit,
+        exits=collection.exits,
+        macs=macs,
+        macs_share=macs / collection.full_macs,
+        milliseconds=encoding.milliseconds,
+        gates=np.frombuffer(encoding.gates, np.float32).reshape(gated, -1 if gated else 0),
+        phrases=tuple(tuple((text, share) for text, share in at_exit) for at_exit in encoding.phrases),
+        budget=encoding.budget,
+    )

@@ -1,0 +1,233 @@
+"""Untrusted bytes in, an upright RGB picture or a reason out."""
+
+import io
+import struct
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
+
+from engine.utils.errors import EngineError
+
+MAX_BYTES = 50 * 2**20
+MAX_PIXELS = 64_000_000
+MAX_SCANS = 100  # a progressive JPEG has about ten; each is a pass over all its pixels
+MAX_NAME = 200
+
+# Pillow can be talked into many more; these are the ones that photos come in.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
+
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+)
+_STRANGERS = (
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+)
+# Where a header says width and height: Pillow refuses a picture of no size, or of far too much, without naming it.
+_SIZES = ((b"\x89PNG", ">II", 16), (b"GIF8", "<HH", 6), (b"BM", "<ii", 18))
+
+# By EXIF orientation.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = (5, 6, 7, 8)
+
+
+class ImageRejected(EngineError):
+    """A file that cannot be used as a picture, and why."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} was left out: {reason}.")
+        self.name = name
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a person should see it, and the size that its file declares."""
+
+    rgb: Image.Image  # without metadata
+    width: int
+    height: int
+
+
+def open_picture(data: bytes, name: str, longest: int | None = None) -> Picture:
+    """Decode a picture: upright, RGB, transparency on white, an animation's first frame.
+
+    Args:
+        longest: reduce it so that no side is longer than this many pixels; decoding is faster for it.
+    Raises: ImageRejected.
+    """
+    picture = _open(data, name)
+    width, height = picture.size
+    try:
+        if longest is not None:
+            picture.draft(None, (longest, longest))  # JPEG only: decoded at a half, a quarter or an eighth
+        picture.load()
+        rgb = _to_rgb(picture)
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise whatever they stumble over
+        cut = "truncated" in str(error).lower()
+        raise ImageRejected(name, "cut short" if cut else "damaged, or of an unusual kind") from error
+    rgb.info.clear()  # comments and profiles would be saved along with it
+    if longest is not None:
+        rgb.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    orientation = _orientation(picture)
+    if orientation in _TURNS:
+        rgb = rgb.transpose(_TURNS[orientation])
+    if orientation in _SIDEWAYS:
+        width, height = height, width
+    return Picture(rgb, width, height)
+
+
+def to_jpeg(rgb: Image.Image) -> bytes:
+    """The file of a picture; metadata comes only from its `info`, which `open_picture` empties."""
+    file = io.BytesIO()
+    rgb.save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def clean_name(name: str) -> str:
+    """A file name that is safe to show: no folders, no control or text-direction characters, at most 200 characters."""
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    # Category C: controls, direction marks, lone surrogates; Zl and Zp: separators that break a line.
+    shown = "".join(
+        c for c in last if unicodedata.category(c)[0] != "C" and unicodedata.category(c) not in ("Zl", "Zp")
+    )
+    return _shortened(shown.strip()) or "unnamed"
+
+
+def clean_path(name: str) -> str:
+    """A path that is safe to show, within an archive for example: clean names with slashes between, no way upwards."""
+    parts = name.replace("\\", "/").split("/")
+    return _shortened("/".join(clean_name(part) for part in parts if part.strip() not in ("", ".", ".."))) or "unnamed"
+
+
+def _shortened(name: str) -> str:
+    """A long name without its middle: its ending says what it is."""
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 21]}…{name[-20:]}"
+
+
+def _open(data: bytes, name: str) -> Image.Image:
+    """The picture with its header read and its declared size checked, its pixels not yet decoded."""
+    if not data:
+        raise ImageRejected(name, "empty file")
+    if len(data) > MAX_BYTES:
+        raise ImageRejected(name, f"too large: over {MAX_BYTES >> 20} MB")
+    _check_size(name, *_declared_size(data))
+    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MAX_SCANS:
+        raise ImageRejected(name, f"a JPEG of over {MAX_SCANS} scans, each of which goes over the whole picture")
+    try:
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise ImageRejected(name, _what_it_is(data)) from error
+    except Image.DecompressionBombError as error:
+        raise ImageRejected(name, f"too large: far over {MAX_PIXELS // 10**6} megapixels") from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ImageRejected(name, "cut short or damaged: its header cannot be read") from error
+    _check_size(name, *picture.size)
+    return picture
+
+
+def _declared_size(data: bytes) -> tuple[int, int]:
+    """What the header of a PNG, GIF or BMP says; (1, 1) where it does not say, or for another format."""
+    for signature, layout, offset in _SIZES:
+        if data.startswith(signature) and len(data) >= offset + struct.calcsize(layout):
+            width, height = struct.unpack_from(layout, data, offset)
+            return width, abs(height)  # a BMP stored from the top down has a negative one
+    return 1, 1
+
+
+def _check_size(name: str, width: int, height: int) -> None:
+    if not width or not height:
+        raise ImageRejected(name, f"no pixels: it is {width} x {height}")
+    if width * height > MAX_PIXELS:
+        raise ImageRejected(name, f"too large: {width} x {height} pixels (limit {MAX_PIXELS // 10**6} megapixels)")
+
+
+def _what_it_is(data: bytes) -> str:
+    """Why no decoder took these bytes."""
+    for signature, format in _SIGNATURES:
+        if data.startswith(signature):
+            return f"cut short or damaged: its {format} header cannot be read"
+    for signature, what in _STRANGERS:
+        if data.startswith(signature):
+            return f"not a picture (it is {what})"
+    if data[4:8] == b"ftyp":
+        return "not a kind of picture that can be read (HEIC, or a film); save it as JPEG"
+    head = data[:1024]
+    if b"<svg" in head:
+        return "a drawing (SVG), not a photo"
+    if b"\0" not in head and _is_text(head):
+        return "not a picture (it is text)"
+    return "not a picture"
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start > len(head) - 4  # only a character cut in two at the end
+    return True
+
+
+def _orientation(loaded: Image.Image) -> int:
+    """The EXIF orientation that is still to be undone: Pillow undoes a TIFF's itself, and says 1 afterwards."""
+    try:
+        return loaded.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # a broken EXIF block says nothing about the pixels
+        return 1
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I;16"):
+        return _grey(np.asarray(picture) >> 8)
+    if picture.mode in ("I", "F"):
+        # No range is declared for these: show what is there.
+        values = np.nan_to_num(np.asarray(picture, dtype=np.float32), posinf=0, neginf=0)
+        values /= 2  # the difference of two very large numbers is still a number
+        low, high = values.min(), values.max()
+        values -= low
+        return _grey((values * (255 / max(high - low, np.float32(1e-9)))).round())
+    if picture.mode == "CMYK":
+        return _print_to_rgb(picture)
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _grey(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(values.astype(np.uint8)).convert("RGB")
+
+
+def _print_to_rgb(picture: Image.Image) -> Image.Image:
+    """CMYK by its own colour profile where it has a good one: inks are not the plain complement of light."""
+    profile = picture.info.get("icc_profile")
+    if profile:
+        try:
+            inks, light = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(picture, inks, light, outputMode="RGB")
+            assert converted is not None  # only with inPlace
+            return converted
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass
+    return picture.convert("RGB")

@@ -1,0 +1,76 @@
+"""New files on their way into a collection: what encoding them gives, wherever it is done."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from engine.ingest.decode import Decoded, Outcome, Skipped, decoded_batches
+from engine.ingest.upload import Upload
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.exits import batch
+    from engine.exits.encoder import Encoder  # torch comes with it
+
+
+@dataclass(frozen=True)
+class Known:
+    """The photos that are stored already, by content hash."""
+
+    has: Callable[[str], bool]
+    all: Callable[[], list[str]]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A new photo, ready for the store; all of it is plain data, which another machine may have made."""
+
+    photo: Decoded  # without its pixels
+    encoding: "batch.Encoding"  # without its map
+    map: bytes | None  # the feature map that it left with, packed
+
+
+# What became of an upload; None: its photo is stored already, or came earlier.
+Made = Encoded | Skipped | None
+
+
+class Encoding(Protocol):
+    """A way of decoding and encoding files."""
+
+    def __call__(
+        self, uploads: Sequence[Upload], known: Known, encoder: "Encoder", budget: float | None
+    ) -> Iterator[list[Made]]:
+        """What became of uploads, batch by batch and each once; in any order.
+
+        Args: known: photos that need not be encoded.  budget: mean MACs share to aim at; None: the encoder's own.
+        """
+        ...
+
+
+def encode_here(
+    uploads: Sequence[Upload], known: Known, encoder: "Encoder", budget: float | None
+) -> Iterator[list[Made]]:
+    """The way of one process: the next batch is decoded while one is encoded; in the order of the uploads."""
+    for outcomes, pixels in decoded_batches(uploads, known.has, encoder.preprocess, encoder.send):
+        yield encode_batch(outcomes, pixels, encoder, budget)
+
+
+def encode_batch(
+    outcomes: Sequence[Outcome], pixels: "np.ndarray | Tensor | None", encoder: "Encoder", budget: float | None
+) -> list[Made]:
+    """A batch with its new photos encoded.
+
+    Args: pixels: of the decoded ones, as the encoder takes them; None where there are none.
+    """
+    if pixels is None:
+        return [outcome for outcome in outcomes if not isinstance(outcome, Decoded)]
+    encodings = iter(encoder.encode(pixels) if budget is None else encoder.encode(pixels, budget))
+    return [_encoded(each, next(encodings)) if isinstance(each, Decoded) else each for each in outcomes]
+
+
+def _encoded(photo: Decoded, encoding: "batch.Encoding") -> Encoded:
+    packed = encoding.map.pack() if encoding.map is not None else None
+    return Encoded(replace(photo, pixels=photo.pixels[:, :0, :0].copy()), replace(encoding, map=None), packed)

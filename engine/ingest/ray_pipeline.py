@@ -1,0 +1,291 @@
+"""Encoding on a Ray cluster: files are decoded by tasks and encoded by workers, and come back batch by batch.
+
+Workers hand encodings back and write nothing: only this process does, keyed by content hash. So a worker may die at any
+point and its batch be done again, and nothing is lost or kept twice.
+"""
+
+import logging
+import os
+import platform
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.ingest.decode import BATCH, Decoded, Outcome, decode_upload
+from engine.ingest.pipeline import Known, Made, encode_batch
+from engine.ingest.upload import Upload
+from engine.utils.errors import EngineError
+from engine.utils.paths import ROOT
+
+if TYPE_CHECKING:
+    from engine.exits.encoder import Encoder, Identity
+
+NOT_SENT = ["/.git", "/docs", "/tests", "/assets/gallery"]
+LOCAL = "ray"  # a cluster of this machine alone, started for the run
+CORES = 4  # for each worker where there is no GPU
+OBJECTS = 512 * 2**20  # bytes of shared memory for batches on their way, on a cluster that is started here
+PORTION = "portion"  # the only column of the data set: a row is a batch
+
+Load = Callable[[str | None], "Encoder"]
+
+
+class RayMissing(EngineError):
+    """Ray is not installed."""
+
+
+class ClusterUnreachable(EngineError):
+    """There is no cluster at an address."""
+
+
+class ClusterFailed(EngineError):
+    """The cluster could not go on."""
+
+
+class WorkersDiffer(EngineError):
+    """Workers have another model, or cannot load theirs."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How processors are shared out."""
+
+    workers: int  # processes that encode
+    cpus: float  # of each
+    gpus: int  # of each
+    decode_cpus: float  # of a task that decodes a batch
+
+
+def shared_out(cores: Sequence[float], gpus: int, workers: int | None) -> Shares:
+    """A worker for each GPU, or else for every `CORES` cores; a quarter of the cores is left for decoding.
+
+    Args: cores: of each machine.  workers: how many there shall be instead, no more than GPUs where there are some.
+    """
+    if gpus:
+        return Shares(min(workers or gpus, gpus), 1, 1, 1)
+    many = workers or max(1, sum(int(n // CORES) for n in cores))
+    each = sum(cores) / many if workers or max(cores) < CORES else CORES
+    cpus = 0.75 * each
+    # Ray takes whole processors, or parts of one.
+    return Shares(many, int(cpus) if cpus >= 1 else round(cpus, 4), 0, round(min(1.0, each / 4), 4))
+
+
+@dataclass(frozen=True)
+class Portion:
+    """A batch on its way, whole in one row: its uploads, then what they were decoded to, then what was made of them."""
+
+    items: Sequence[Any]
+    worker: str = ""  # that encoded it
+    began: float = 0.0  # seconds since the epoch
+    ended: float = 0.0
+    problem: str = ""  # why it could not be encoded
+
+
+@dataclass
+class Busy:
+    """How much of their time workers spend encoding, from the first batch that one takes up to the last one's end."""
+
+    workers: int
+    seconds: float = 0.0  # encoding, all workers together
+    began: float = field(default=float("inf"))
+    ended: float = 0.0
+
+    def count(self, portion: Portion) -> None:
+        """Take a batch in."""
+        self.seconds += portion.ended - portion.began
+        self.began, self.ended = min(self.began, portion.began), max(self.ended, portion.ended)
+
+    @property
+    def utilisation(self) -> float:
+        """The share, 0 to 1; 0 where nothing was encoded. Waiting for batches, deaths and restarts count against it."""
+        span = (self.ended - self.began) * self.workers
+        return min(1.0, self.seconds / span) if span > 0 else 0.0
+
+
+class Cluster:
+    """A way of encoding (see `engine.ingest.pipeline.Encoding`) on a Ray cluster that this process is connected to."""
+
+    def __init__(self, load: Load, shares: Shares) -> None:
+        """Args: load: makes a worker's encoder at a precision, None for the fastest; it is sent to the workers."""
+        self._load, self.shares = load, shares
+        self.busy = Busy(shares.workers)
+
+    def __call__(
+        self, uploads: Sequence[Upload], known: Known, encoder: "Encoder", budget: float | None
+    ) -> Iterator[list[Made]]:
+        """What became of uploads, in the order in which workers finish.
+
+        Raises: WorkersDiffer, ClusterFailed; what was handed back before stays good.
+        """
+        import ray
+        from ray.exceptions import RayError
+
+        if not uploads:
+            return
+        # CPUs of one cluster may differ in which precision is fastest, and its photos shall not.
+        precision = None if self.shares.gpus else encoder.precision
+        setup = Setup(self._load, precision, encoder.identity, encoder.guide_texts, encoder.looked_for, budget)
+        hashes = ray.put(np.sort(np.array(known.all(), "S64")))  # shared by all tasks of a machine, and not copied
+        rows = [{PORTION: Portion(uploads[start : start + BATCH])} for start in range(0, len(uploads), BATCH)]
+        decode: Any = _decode  # Ray's types know of no arguments beside a row,
+        worker: Any = Worker  # nor of classes
+        photos = (
+            ray.data.from_items(rows, override_num_blocks=len(rows))
+            .map(decode, fn_args=(hashes, encoder.preprocess), num_cpus=self.shares.decode_cpus)
+            .map(
+                worker,
+                fn_constructor_args=(setup,),
+                compute=ray.data.ActorPoolStrategy(size=self.shares.workers),
+                num_cpus=self.shares.cpus,
+                num_gpus=self.shares.gpus or None,
+            )
+        )
+        try:
+            for row in photos.iter_rows():
+                portion: Portion = row[PORTION]
+                if portion.problem:
+                    raise WorkersDiffer(portion.problem)
+                if portion.worker:
+                    self.busy.count(portion)
+                yield list(portion.items)
+        except RayError as error:
+            raise ClusterFailed(
+                f"The cluster could not go on ({_short(error)}); what is finished is kept: run it again to go on."
+            ) from error
+
+
+@contextmanager
+def on_ray(address: str, load: Load, workers: int | None = None) -> Iterator[Cluster]:
+    """A cluster to encode on, for as long as the context lasts.
+
+    Args:
+        address: "ray" starts one on this machine; ray://HEAD:PORT joins one that runs, as a client of its head.
+        load: see `Cluster`.  workers: how many shall encode; by default `shared_out` says.
+    Raises: RayMissing, ClusterUnreachable.
+    """
+    # Before Ray is imported, and nothing that the user has set is changed.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # all the rest is in Ray's own log files
+    # Decoders that have nothing to do for a second would be ended, and starting one takes longer than that.
+    os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", "60000")
+    if address == LOCAL and "RAY_AUTH_MODE" not in os.environ:
+        # Ray listens on every network address, and whoever reaches it may run code.
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise RayMissing(
+            "Encoding on Ray needs Ray; install it with `pip install -r requirements-cluster.txt`."
+        ) from error
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if address == LOCAL:
+            ray.init("local", include_dashboard=False, object_store_memory=OBJECTS, **quiet)
+        else:
+            # Its machines get this code and the model that comes with it; other models must be at the same place there.
+            ray.init(address, runtime_env={"working_dir": str(ROOT), "excludes": NOT_SENT}, **quiet)
+    except Exception as error:  # Ray raises many kinds, a bare one where a machine takes long to start
+        raise ClusterUnreachable(
+            f"No Ray cluster can be used at {address} ({_short(error)}); name one as ray://HEAD:PORT, or start one on "
+            "this machine with --on ray."
+        ) from error
+    try:
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what goes wrong is raised, and said once
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        cores = [float(machine.get("CPU", 0)) for machine in machines]
+        gpus = int(sum(machine.get("GPU", 0) for machine in machines))
+        yield Cluster(load, shared_out(cores, gpus, workers))
+    finally:
+        ray.shutdown()
+
+
+def _short(error: Exception) -> str:
+    """What an error says in a line; of a traceback from the cluster, what it ends with."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = [line for line in lines if re.match(r"[\w.]*(Error|Exception): .", line)] or lines
+    return (said[0] if said else type(error).__name__)[:160].rstrip(".")
+
+
+# On the cluster
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker needs."""
+
+    load: Load
+    precision: str | None
+    identity: "Identity"  # that its encoder must have
+    guide_texts: tuple[str, ...]
+    looked_for: tuple[str, ...]
+    budget: float | None
+
+
+def _decode(row: dict[str, Portion], known: Any, preprocess: Callable[[Any], np.ndarray]) -> dict[str, Portion]:
+    import ray
+
+    return decode_portion(row, ray.get(known), preprocess)
+
+
+def decode_portion(
+    row: dict[str, Portion], known: np.ndarray, preprocess: Callable[[Any], np.ndarray]
+) -> dict[str, Portion]:
+    """A task: read, hash and decode a batch.
+
+    Args: known: content hashes of stored photos, (N,) ASCII, sorted.
+    """
+    seen: set[str] = set()
+
+    def is_known(content_hash: str) -> bool:
+        place = int(np.searchsorted(known, content_hash.encode()))
+        return content_hash in seen or (place < len(known) and known[place].decode() == content_hash)
+
+    outcomes: list[Outcome] = []
+    for upload in row[PORTION].items:
+        outcome = decode_upload(upload, is_known, preprocess)
+        if isinstance(outcome, Decoded):
+            seen.add(outcome.content_hash)
+        outcomes.append(outcome)
+    return {PORTION: Portion(outcomes)}
+
+
+class Worker:
+    """A process with an encoder of its own. Ray starts it again when it dies, and gives it its batch again."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._name, self._budget = uuid.uuid4().hex, setup.budget
+        self._encoder, self._problem = _loaded(setup)
+
+    def __call__(self, row: dict[str, Portion]) -> dict[str, Portion]:
+        """Encode a batch."""
+        outcomes: Sequence[Outcome] = row[PORTION].items
+        if self._encoder is None:
+            return {PORTION: Portion((), problem=self._problem)}
+        fresh = [outcome.pixels for outcome in outcomes if isinstance(outcome, Decoded)]
+        if not fresh:
+            return {PORTION: Portion(outcomes)}
+        began = time.time()
+        made = encode_batch(outcomes, self._encoder.send(fresh), self._encoder, self._budget)
+        return {PORTION: Portion(made, self._name, began, time.time())}
+
+
+def _loaded(setup: Setup) -> "tuple[Encoder | None, str]":
+    """A worker's encoder, or why there is none: the sentence is for the person who started the run."""
+    machine = platform.node()
+    try:
+        encoder = setup.load(setup.precision)
+        if encoder.identity != setup.identity:
+            encoder = encoder.guided_by(setup.guide_texts, setup.looked_for)
+    except EngineError as error:
+        return None, f"A worker on {machine} cannot start: {error}"
+    if encoder.identity != setup.identity:
+        return None, f"A worker on {machine} has another model than this machine; put the same files on both."
+    return encoder, ""

@@ -1,0 +1,66 @@
+"""Photos at a URI, as in s3://BUCKET/FOLDER: what pyarrow's file systems read."""
+
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any
+
+from engine.ingest.archives import is_archive
+from engine.ingest.decode import FolderMissing
+from engine.ingest.image import MAX_BYTES, ImageRejected
+from engine.ingest.upload import PICTURE_SUFFIXES, Upload
+from engine.utils.errors import EngineError
+
+
+class PyarrowMissing(EngineError):
+    """What reads URIs is not installed."""
+
+
+def is_uri(place: str) -> bool:
+    """Whether a place is a URI, and not a folder of this machine."""
+    return "://" in place
+
+
+def uri_uploads(uri: str) -> list[Upload]:
+    """Every file below a URI that may be a picture by its name, sorted; named by the path from there on.
+
+    Hidden files and folders are passed over. Archives are named, not opened: they are read by seeking. What an upload
+    reads from can be sent to another machine, whose own credentials it then uses.
+    Raises: FolderMissing, PyarrowMissing.
+    """
+    try:
+        import pyarrow
+        from pyarrow import fs
+    except ImportError as error:
+        raise PyarrowMissing(
+            f"Reading {uri} needs pyarrow; install it with `pip install -r requirements-cluster.txt`."
+        ) from error
+    try:
+        files, root = fs.FileSystem.from_uri(uri)
+        found = files.get_file_info(fs.FileSelector(root, recursive=True))
+    except (OSError, pyarrow.ArrowException) as error:
+        reason = str(error).splitlines()[0][:160]
+        raise FolderMissing(
+            f"{uri} cannot be listed ({reason}); check its name and your credentials for it."
+        ) from error
+    paths = [(PurePosixPath(info.path).relative_to(root), info.path) for info in found if info.type == fs.FileType.File]
+    return [
+        _upload(files, path, name.as_posix())
+        for name, path in sorted(paths, key=lambda pair: pair[0].parts)
+        if not any(part.startswith(".") for part in name.parts)
+        and (name.suffix.lower() in PICTURE_SUFFIXES or is_archive(name.name))
+    ]
+
+
+def _upload(files: Any, path: str, name: str) -> Upload:
+    return Upload(name, partial(_reject, name) if is_archive(name) else partial(_read, files, path))
+
+
+def _read(files: Any, path: str) -> bytes:
+    # One byte over the limit is enough to be rejected for it.
+    with files.open_input_stream(path) as file:
+        data: bytes = file.read(MAX_BYTES + 1)
+    return data
+
+
+def _reject(name: str) -> bytes:
+    raise ImageRejected(name, "an archive; those are opened in a folder of this machine only")

@@ -1,0 +1,119 @@
+"""One line of words and pictures, added, subtracted and weighted, to the vector that is searched for.
+
+`2:dog + beach - people` is twice a dog and a beach, less people; `photo:12 + snow` is photo 12 with snow. A plus or
+minus counts only with a blank before it, so that "t-shirt" and "black-and-white" stay words, and a number with a colon
+is a weight only where no digit follows, so that "16:9" and "10:30" stay words, too.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+
+from engine.utils.errors import EngineError
+
+LONGEST = 500  # characters; the model reads about thirty words
+MOST_TERMS = 12
+HEAVIEST = 10.0
+TEXTS_KEPT = 64  # embeddings of the last texts asked for, some 2 kB each
+DROPPED = "dropped"  # names the picture that came with the query itself
+
+_SIGN = re.compile(r"(?:^|(?<=\s))([+\-\u2212])\s*(?=[^\s+\-\u2212])")
+_WEIGHT = re.compile(r"(\d+(?:\.\d+)?)\s*:(?!\d)\s*(?=\S)")
+_PHOTO = re.compile(rf"photo:(\d{{1,18}}|{DROPPED})", re.IGNORECASE)
+
+
+class QueryRejected(EngineError):
+    """A query that cannot be searched for, and why."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of a query: words, or a picture by its name."""
+
+    weight: float  # below 0 where it is subtracted
+    words: str = ""
+    photo: str = ""  # a photo's number, or DROPPED
+
+
+class Asked:
+    """The last texts that were asked for, and their embeddings; safe to use from many threads.
+
+    A query is embedded to be ranked by, and then again for more of its ranking, to explain a photo and to compare.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str], np.ndarray] = OrderedDict()
+        self._lock = Lock()
+
+    def embeddings(
+        self, weights: str, encode_text: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str]
+    ) -> np.ndarray:
+        """(N, D) What `encode_text` gives; it is called for those texts alone that are not kept.
+
+        Args: weights: the hash of the model that encodes them.
+        """
+        with self._lock:
+            found = {text: self._kept[weights, text] for text in texts if (weights, text) in self._kept}
+        fresh = [text for text in dict.fromkeys(texts) if text not in found]
+        if fresh:  # without the lock: nobody waits for another one's query
+            found |= zip(fresh, encode_text(fresh), strict=True)
+        with self._lock:
+            for text, vector in found.items():
+                self._kept[weights, text] = vector
+                self._kept.move_to_end((weights, text))
+            while len(self._kept) > TEXTS_KEPT:
+                self._kept.popitem(last=False)
+        return np.stack([found[text] for text in texts])
+
+
+def parse(text: str) -> tuple[Term, ...]:
+    """The terms of a query; none for a blank one. Raises: QueryRejected."""
+    text = text.strip()
+    if len(text) > LONGEST:
+        raise QueryRejected(f"A query may have {LONGEST} characters, and this one has {len(text)}; shorten it.")
+    # Splitting by a pattern with a group gives: words, sign, words, sign, words ...
+    first, *rest = _SIGN.split(text)
+    terms = [_term(first, 1.0)] if first.strip() else []
+    terms += [_term(words, 1.0 if sign == "+" else -1.0) for sign, words in zip(rest[::2], rest[1::2], strict=True)]
+    if len(terms) > MOST_TERMS:
+        raise QueryRejected(f"A query may have {MOST_TERMS} terms, and this one has {len(terms)}; leave some out.")
+    return tuple(terms)
+
+
+def embed(
+    terms: Sequence[Term], encode_text: Callable[[Sequence[str]], np.ndarray], photo: Callable[[str], np.ndarray]
+) -> np.ndarray:
+    """The unit vector that terms add up to.
+
+    Args:
+        encode_text: texts to (N, D), unit length; called once, with all the words.
+        photo: the (D,) unit vector of a picture by its name.
+    Returns: (D,) float32.
+    Raises: QueryRejected where nothing is left of it, and what `photo` raises.
+    """
+    words = [term.words for term in terms if term.words]
+    texts = iter(encode_text(words) if words else ())
+    vectors = [next(texts) if term.words else photo(term.photo) for term in terms]
+    if len(terms) == 1 and terms[0].weight > 0:
+        return vectors[0].astype(np.float32)
+    total = sum((term.weight * vector for term, vector in zip(terms, vectors, strict=True)), np.zeros(1))
+    length = float(np.linalg.norm(total))
+    if length < 1e-4:
+        raise QueryRejected("The terms of this query cancel each other out; leave one of them away.")
+    return (total / length).astype(np.float32)
+
+
+def _term(text: str, sign: float) -> Term:
+    text = text.strip()
+    weight = 1.0
+    if found := _WEIGHT.match(text):
+        weight, text = float(found[1]), text[found.end() :]
+        if not 0 < weight <= HEAVIEST:
+            raise QueryRejected(f"A weight is a number above 0 and up to {HEAVIEST:.0f}, and this one is {found[1]}.")
+    if found := _PHOTO.fullmatch(text):
+        return Term(sign * weight, photo=found[1].lower())
+    return Term(sign * weight, words=text)

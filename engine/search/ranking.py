@@ -1,0 +1,187 @@
+"""One ranking of photos that left the encoder at different depths, by how probably each is the one asked for.
+
+A score is the photo's certainty equivalent (`engine.exits.calibration`). All photos have one by their exit's
+calibration; the best of them are read by their exits' T-GEMs, too, and put in order anew.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from engine.exits.calibration import Reading, certainty_equivalent, lifts
+from engine.search.allocation import READ, pool_size
+from engine.search.pg_vector_index import PgIndex
+from engine.search.vector_index import Changes, VectorIndex
+from engine.storage.schema import stamp_of
+from engine.storage.store import Candidate, ModelStamp, Store
+
+if TYPE_CHECKING:
+    from engine.exits.encoder import Encoder
+
+
+class Index(Protocol):
+    """What a ranking needs of the vectors of one collection; safe to use from many threads."""
+
+    def __len__(self) -> int:
+        """How many vectors there were when it last caught up."""
+
+    def catch_up(self, changes: Changes, /) -> None:
+        """Know the rows that have come or changed since the last time; see `engine.search.vector_index.VectorIndex`."""
+
+    def remove(self, ids: np.ndarray, /) -> None:
+        """Know that vectors are gone, by their (N,) int64 ids."""
+
+    def search(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The (N,) ids and scores of the k best for a lifted query (D + 1,), best first; equals in order of id."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A query's photos, best first."""
+
+    ids: list[int]
+    scores: list[float]  # certainty equivalents
+    candidates: list[Candidate]  # for running deeper: the best, in the same order
+    reading: Reading  # of the candidates
+    macs: int  # of reading them
+
+
+IDLE = 3600.0  # seconds after which an index that nobody searches is let go of
+
+
+@dataclass
+class _Held:
+    """An index in memory."""
+
+    stamp: ModelStamp
+    index: Index
+    used: float  # by the monotonic clock
+
+
+class Rankings:
+    """An index for each collection that is searched, and rankings from it; safe to use from many threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._indexes: dict[int, _Held] = {}
+        self._lock = Lock()
+
+    def ranking(self, collection_id: int, encoder: "Encoder", query: np.ndarray, k: int, offset: int = 0) -> Ranking:
+        """A collection's best photos for a query: k after the offset, and all candidates for a page of k.
+
+        Args: query: (D,) unit vector.
+        """
+
+        def changes(after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            found = self._store.changes(collection_id, after, limit)
+            return found.revisions, found.ids, lifted(found.vectors, found.exits, encoder)
+
+        index = self._index(collection_id, encoder)
+        index.catch_up(changes)
+        pool = pool_size(len(index), k)
+        ids, scores = index.search(lifted_query(query), max(pool, offset + k))
+        return ranked(encoder, query, ids, scores, self._store.candidates(ids[:pool].tolist()))
+
+    def forget(self, collection_id: int) -> None:
+        """Let go of a collection's index; it is built again when it is searched."""
+        with self._lock:
+            self._indexes.pop(collection_id, None)
+
+    def remove(self, collection_id: int, image_ids: Sequence[int]) -> None:
+        """Images of a collection are gone."""
+        with self._lock:
+            held = self._indexes.get(collection_id)
+        if held is not None:
+            held.index.remove(np.array(image_ids, np.int64))
+
+    def _index(self, collection_id: int, encoder: "Encoder") -> Index:
+        """A collection's index, a new one where its photos are now encoded with another model."""
+        stamp, now = stamp_of(encoder), time.monotonic()
+        with self._lock:
+            held = self._indexes.get(collection_id)
+            if held is None or held.stamp != stamp:
+                held = self._indexes[collection_id] = _Held(stamp, self._new(collection_id, encoder), now)
+            held.used = now
+            self._indexes = {i: other for i, other in self._indexes.items() if now - other.used < IDLE}
+            return held.index
+
+    def _new(self, collection_id: int, encoder: "Encoder") -> Index:
+        """In the database where it can search vectors, else in memory."""
+        database = self._store.vector_search
+        if database is None:
+            return VectorIndex(encoder.dim + 1)
+        told = list(zip(*lifts(encoder.calibrations, encoder.sharpness), strict=True))
+        return PgIndex(database, collection_id, stamp_of(encoder).key, encoder.dim, told)
+
+
+def lifted(vectors: np.ndarray, exits: np.ndarray, encoder: "Encoder") -> np.ndarray:
+    """Vectors whose inner product with a lifted query is the score by their exits' calibrations.
+
+    Args: vectors: (N, D).  exits: (N,) 1-based.
+    Returns: (N, D + 1) float32.
+    """
+    slopes, offsets = (values[exits - 1] for values in lifts(encoder.calibrations, encoder.sharpness))
+    return np.hstack([vectors * slopes[:, None], offsets[:, None]]).astype(np.float32)
+
+
+def lifted_query(query: np.ndarray) -> np.ndarray:
+    """(D,) to (D + 1,) float32; see `lifted`."""
+    return np.append(query, 1).astype(np.float32)
+
+
+def read(encoder: "Encoder", query: np.ndarray, vectors: np.ndarray, exits: Sequence[int] | np.ndarray) -> Reading:
+    """What embeddings foretell of their photos' scores at full depth, by their exits' calibrations alone.
+
+    Args: query: (D,).  vectors: (N, D).  exits: (N,) 1-based, where each was left.
+    """
+    told = np.array([(c.slope, c.offset, c.deviation) for c in encoder.calibrations], np.float32)
+    slopes, offsets, deviations = told[np.asarray(exits, np.int64) - 1].T
+    cosines = (vectors * query).sum(axis=1)  # row by row, so that equal photos have equal scores to the last bit
+    return Reading(cosines * slopes + offsets, deviations)
+
+
+def scores_of(encoder: "Encoder", reading: Reading) -> np.ndarray:
+    """(N,) What photos rank by."""
+    return certainty_equivalent(reading.expected, reading.deviations, encoder.sharpness)
+
+
+def ranked(
+    encoder: "Encoder", query: np.ndarray, ids: np.ndarray, scores: np.ndarray, candidates: Sequence[Candidate]
+) -> Ranking:
+    """The best photos of an index, the candidates among them read one by one and put in order.
+
+    Args: ids, scores: (N,) best first, as the index has them.  candidates: the first of them, or fewer.
+    """
+    vectors = np.stack([np.frombuffer(c.vector, np.float32) for c in candidates]) if candidates else np.empty((0, 1))
+    exits, mine = (np.array([getattr(c, name) for c in candidates], np.int64) for name in ("exit", "image_id"))
+    told = read(encoder, query, vectors, exits)
+    best = np.lexsort((mine, -scores_of(encoder, told)))[:READ]
+    seen, macs = encoder.foresee(query, vectors[best], exits[best], told.expected[best])
+    told.expected[best], told.deviations[best] = seen.expected, seen.deviations
+    equivalents = scores_of(encoder, told)
+    order = np.lexsort((mine, -equivalents))
+    others = ~np.isin(ids, mine)
+    all_ids, all_scores = np.append(mine, ids[others]), np.append(equivalents, scores[others])
+    together = np.lexsort((all_ids, -all_scores))
+    return Ranking(
+        ids=all_ids[together].tolist(),
+        scores=all_scores[together].tolist(),
+        candidates=[candidates[place] for place in order],
+        reading=Reading(told.expected[order], told.deviations[order]),
+        macs=macs,
+    )
+
+
+def similarities(encoder: "Encoder", ranking: Ranking, exits: Mapping[int, int]) -> dict[int, float]:
+    """The cosines to be expected at full depth of some photos of a ranking, by their numbers.
+
+    Args: exits: 1-based, by the photos' numbers.
+    """
+    lift = lifts(encoder.calibrations, encoder.sharpness)[1] - [c.offset for c in encoder.calibrations]
+    found = {i: s - lift[exits[i] - 1] for i, s in zip(ranking.ids, ranking.scores, strict=True) if i in exits}
+    read_ones = zip(ranking.candidates, ranking.reading.expected.tolist(), strict=True)
+    return found | {c.image_id: expected for c, expected in read_ones if c.image_id in exits}

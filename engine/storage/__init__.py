@@ -1,0 +1,1 @@
+"""Rows in the database and files beside it."""

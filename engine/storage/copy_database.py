@@ -1,0 +1,163 @@
+"""A store's rows moved from one database to another, SQLite or PostgreSQL, and counted and compared afterwards.
+
+Ids stay, so pictures and feature maps, which are files of the data folder, stay where they are and go on being found.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, func, insert, select, text
+
+from engine.storage.database import StoreUnusable, connect, for_writing, in_a_sentence, migrate, read_url
+from engine.storage.schema import Base
+from engine.utils.errors import EngineError
+
+CHUNK = 1000  # rows moved in one transaction, some 3 MB
+TABLES: Sequence[Table] = Base.metadata.sorted_tables  # parents first
+
+
+class MoveFailed(EngineError):
+    """The two databases do not hold the same."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A table that is the same in both databases."""
+
+    table: str
+    rows: int
+    new: int  # that this run moved
+    checksum: str  # of all rows, in whatever order they lie
+
+
+def relocate(
+    from_url: str, to_url: str, on_progress: Callable[[int, int], object] = lambda done, rows: None
+) -> list[Moved]:
+    """Move all rows to a database that holds nothing, or the beginning of the same move; the old one keeps them.
+
+    One state of the old database is moved, whatever is written to it meanwhile. After a stop the same call goes on.
+
+    Args: on_progress: told how many rows were looked at, of how many; each is looked at again to be compared.
+    Raises: MoveFailed, StoreUnusable, PostgresUnusable, NewerDatabase.
+    """
+    if read_url(from_url) == read_url(to_url):
+        raise MoveFailed("Both databases are the same one; name another to move to.")
+    with (
+        _opened(from_url, there=True) as source,
+        _opened(to_url) as target,
+        in_a_sentence(source),
+        source.connect() as old,
+    ):
+        many = 2 * sum(old.scalar(select(func.count()).select_from(table)) or 0 for table in TABLES)
+        done = 0
+
+        def look(rows: int) -> None:
+            nonlocal done
+            done += rows
+            on_progress(done, many)
+
+        with in_a_sentence(target):
+            _require_beginning(old, target)
+            new = {table.name: _move(old, target, table, look) for table in TABLES}
+            with target.connect() as now:
+                return [_compared(old, now, table, new[table.name], look) for table in TABLES]
+
+
+@contextmanager
+def _opened(url: str, there: bool = False) -> Iterator[Engine]:
+    """A database with its tables brought up to date; one that has to be there is not made."""
+    engine = connect(url)
+    file = engine.url.database
+    if there and engine.dialect.name == "sqlite" and not (file and Path(file).is_file()):
+        raise StoreUnusable(f"There is no database {file}; name the one to move from.")
+    try:
+        migrate(engine)
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _require_beginning(old: Connection, target: Engine) -> None:
+    """Raise MoveFailed where the target holds other galleries than those that are moved."""
+    collections = Base.metadata.tables["collections"]
+    moving = {row.id: tuple(row) for row in old.execute(select(collections))}
+    with target.connect() as connection:
+        for row in connection.execute(select(collections)):
+            if moving.get(row.id) != tuple(row):
+                raise MoveFailed(
+                    f'The database to move to holds a gallery "{row.name}" that is not the same in the one to move '
+                    "from; name an empty database."
+                )
+
+
+def _move(old: Connection, target: Engine, table: Table, look: Callable[[int], None]) -> int:
+    """Copy the rows of a table that are not there yet; returns how many those were."""
+    key = next(iter(table.primary_key))
+    moved, after = 0, None
+    while True:
+        page = select(key).order_by(key).limit(CHUNK)
+        keys = old.scalars(page if after is None else page.where(key > after)).all()
+        if not keys:
+            break
+        after = keys[-1]
+        with for_writing(target).begin() as connection:
+            missing = set(keys) - set(connection.scalars(select(key).where(key.in_(keys))))
+            if missing:
+                rows = old.execute(select(table).where(key.in_(missing)).order_by(key)).mappings()
+                connection.execute(insert(table), [dict(row) for row in rows])
+        moved += len(missing)
+        look(len(keys))
+    if key.name == "id":
+        with for_writing(target).begin() as connection:
+            _never_again(connection, table, _last_id(old, table))
+    return moved
+
+
+def _last_id(connection: Connection, table: Table) -> int:
+    """The last id that a table has given, whether its row is still there or not."""
+    last = connection.scalar(select(func.max(table.c.id))) or 0
+    if connection.dialect.name == "postgresql":
+        given = text(f"SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('{table.name}', 'id')), 0)")
+    else:
+        given = text(f"SELECT seq FROM sqlite_sequence WHERE name = '{table.name}'")
+    return max(last, connection.scalar(given) or 0)
+
+
+def _never_again(connection: Connection, table: Table, last: int) -> None:
+    """Have a table go on after an id."""
+    if last and connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), {last})"))
+    elif last:
+        connection.execute(
+            text(f"UPDATE sqlite_sequence SET seq = {last} WHERE name = '{table.name}' AND seq < {last}")
+        )
+
+
+def _compared(old: Connection, now: Connection, table: Table, new: int, look: Callable[[int], None]) -> Moved:
+    """A table of both databases; raises MoveFailed where they differ."""
+    there, here = _checksum(old, table, look), _checksum(now, table, lambda rows: None)
+    if there != here:
+        raise MoveFailed(
+            f"{table.name} are not the same in both databases after the move ({there[0]} rows in the old one, "
+            f"{here[0]} in the new one). The old one is as it was; was the new one in use? Empty it, and move again."
+        )
+    return Moved(table.name, here[0], new, here[1])
+
+
+def _checksum(connection: Connection, table: Table, look: Callable[[int], None]) -> tuple[int, str]:
+    """How many rows, and the sum of their hashes: databases sort text differently."""
+    count = total = 0
+    streamed = connection.execution_options(yield_per=CHUNK).execute(select(table))
+    for rows in streamed.partitions():
+        total += sum(_hash(tuple(row)) for row in rows)
+        count += len(rows)
+        look(len(rows))
+    return count, f"{total % 2**256:064x}"
+
+
+def _hash(row: tuple[Any, ...]) -> int:
+    return int.from_bytes(hashlib.sha256(repr(row).encode()).digest(), "big")

@@ -1,0 +1,141 @@
+"""The database: where it is, how we talk to it, and its tables brought up to date.
+
+A SQLite file unless TGEM_DATABASE_URL names a PostgreSQL server, of which `engine.storage.postgres` knows the rest.
+"""
+
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import alembic.command
+import alembic.config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError
+
+from engine.storage import postgres
+from engine.utils.errors import HostProblem
+from engine.utils.paths import MIGRATIONS
+
+BUSY_SECONDS = 10.0  # how long a writer waits for another one's transaction
+
+# What one process at a time may do to a database that several share.
+Turn = Literal["migrations", "names", "visitors", "pictures"]
+
+
+class StoreUnusable(HostProblem):
+    """The database or a picture file cannot be read or written."""
+
+
+class NewerDatabase(HostProblem):
+    """The database was written by a newer version of this program."""
+
+
+def database_url(folder: Path) -> str:
+    """$TGEM_DATABASE_URL, or the SQLite file in the data folder."""
+    return os.environ.get("TGEM_DATABASE_URL") or f"sqlite:///{folder / 'tgem.db'}"
+
+
+def read_url(text: str) -> URL:
+    """What names a database; raises StoreUnusable for what names none, or one of another kind."""
+    with suppress(ArgumentError, ValueError):  # ValueError: of a port that is no number
+        url = make_url(text)
+        if url.get_backend_name() in ("sqlite", "postgresql"):
+            return url
+    raise StoreUnusable(
+        "A database's URL (TGEM_DATABASE_URL) must name a SQLite file, like sqlite:////folder/tgem.db, or a PostgreSQL "
+        "database, like postgresql+psycopg://user@host/database."
+    )
+
+
+def connect(url: str) -> Engine:
+    """An engine for a database; raises StoreUnusable for a URL of another kind, PostgresUnusable without its driver.
+
+    Readers never wait: they see the database as it was when their transaction began. SQLite's writers wait for their
+    turn when their transaction begins, PostgreSQL's for the rows that they lock and the turns that they take.
+    """
+    if read_url(url).get_backend_name() == "postgresql":
+        return postgres.connect(url)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def for_writing(engine: Engine) -> Engine:
+    """The same engine for transactions that write; SQLite's take the write lock as they begin.
+
+    SQLite refuses at once, without waiting, a transaction that has read and then writes after another one's commit.
+    """
+    if engine.dialect.name == "postgresql":
+        return postgres.for_writing(engine)
+    return engine.execution_options(tgem_writes=True)
+
+
+def take_turn(connection: Connection, turn: Turn, shared: bool = False) -> None:
+    """Wait until no other transaction has this turn, and have it until this one ends.
+
+    SQLite has one writer at a time as it is.
+
+    Args: shared: have it beside others that share it too.
+    """
+    if connection.dialect.name == "postgresql":
+        lock = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
+        connection.execute(select(lock(zlib.crc32(f"tgem {turn}".encode()))))
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables up to date, in one transaction; raises NewerDatabase, StoreUnusable."""
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))  # % begins a substitution
+    script = ScriptDirectory.from_config(config)
+    with in_a_sentence(engine), for_writing(engine).begin() as connection:
+        prepare(connection)
+        present = MigrationContext.configure(connection).get_current_revision()
+        if present is not None and present not in {known.revision for known in script.walk_revisions()}:
+            other = "name another database" if connection.dialect.name == "postgresql" else "move the file away"
+            raise NewerDatabase(
+                f"{engine.url.database} was written by a newer version of this program (revision {present}); "
+                f"upgrade the program with `git pull`, or {other} to start anew."
+            )
+        if present != script.get_current_head():
+            config.attributes["connection"] = connection
+            alembic.command.upgrade(config, "head")
+
+
+def prepare(connection: Connection) -> None:
+    """Have the migrations to ourselves, and in place what they need; raises PostgresUnusable."""
+    take_turn(connection, "migrations")
+    if connection.dialect.name == "postgresql":
+        postgres.require_pgvector(connection)
+
+
+@contextmanager
+def in_a_sentence(engine: Engine) -> Iterator[None]:
+    """Raise StoreUnusable for what the database and the disk complain of: locked, full, read-only, corrupt."""
+    try:
+        yield
+    except (DatabaseError, OSError) as error:
+        if engine.dialect.name == "postgresql" and isinstance(error, DatabaseError):
+            raise StoreUnusable(postgres.sentence(engine, error)) from error
+        reason = error.orig if isinstance(error, DatabaseError) else error.strerror
+        raise StoreUnusable(
+            f"The data in {engine.url.database} cannot be used ({reason}); mend or move that file, make room on its "
+            "disk, or set TGEM_HOME to another folder."
+        ) from error
+
+
+def _set_up(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # Python's driver leaves BEGIN to us
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("tgem_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

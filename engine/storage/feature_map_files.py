@@ -1,0 +1,92 @@
+"""The feature maps that are kept: files below one folder, those that were not used for longest going first."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from engine.storage.schema import FeatureMapRow, ImageRow
+from engine.utils.atomic_files import settled, write_whole
+
+LIMIT = 2 << 30  # bytes; a map of the embedded model has some 50,000
+ROOM = 0.9  # what is kept of the limit once it is reached, so that it is not reached again at once
+
+
+class KeptMaps:
+    """Rows and files of feature maps.
+
+    Changes are part of the caller's transaction. Each returns the names of the files that have lost their rows: the
+    caller hands them to `unlink` after the commit, so that no row ever lacks its file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, file: str) -> bytes | None:
+        """The map in a file; None where it is gone or cannot be read."""
+        try:
+            return self._path(file).read_bytes()
+        except OSError:
+            return None
+
+    def put(self, session: Session, image_id: int, exit: int, data: bytes | None) -> list[str]:
+        """Keep an image's map, or none, in place of the one before."""
+        before = session.get(FeatureMapRow, image_id, with_for_update=True)  # another collection's trim may take it
+        lost = []
+        if before is not None:
+            lost.append(before.file)
+            session.delete(before)
+            session.flush()
+        if data is not None:
+            file = f"{uuid4().hex}.safetensors"
+            try:
+                write_whole(self._path(file), data)
+            except OSError:  # a full disk: the image will be run again where it could have been run on
+                return lost
+            session.add(FeatureMapRow(image_id=image_id, exit=exit, file=file, bytes=len(data), last_used=time.time()))
+        return lost
+
+    def use(self, session: Session, image_ids: Sequence[int]) -> None:
+        """Note that people look at these images."""
+        session.execute(
+            update(FeatureMapRow).where(FeatureMapRow.image_id.in_(image_ids)).values(last_used=time.time())
+        )
+
+    def trim(self, session: Session) -> list[str]:
+        """Let go of the maps that were not used for longest, once all together are over the limit."""
+        total = session.scalar(select(func.sum(FeatureMapRow.bytes))) or 0
+        lost: list[str] = []
+        if total > LIMIT:
+            # Those that another transaction holds are in use.
+            oldest = select(FeatureMapRow).order_by(FeatureMapRow.last_used).with_for_update(skip_locked=True)
+            for row in session.scalars(oldest).all():
+                if total <= ROOM * LIMIT:
+                    break
+                total -= row.bytes
+                lost.append(row.file)
+                session.delete(row)
+        return lost
+
+    def files(self, session: Session, collection_id: int, image_ids: Sequence[int] | None = None) -> list[str]:
+        """The files of a collection's maps, or of those of some of its images."""
+        wanted = select(FeatureMapRow.file).join(ImageRow).where(ImageRow.collection_id == collection_id)
+        if image_ids is not None:
+            wanted = wanted.where(ImageRow.id.in_(image_ids))
+        return list(session.scalars(wanted))
+
+    def unlink(self, files: Sequence[str]) -> None:
+        """Delete files whose rows are gone."""
+        for file in files:
+            self._path(file).unlink(missing_ok=True)
+
+    def sweep(self, session: Session) -> None:
+        """Delete the files without a row that a sudden death has left, and parts of files."""
+        known = set(session.scalars(select(FeatureMapRow.file)))
+        for path in settled(path for path in self._folder.glob("*/*") if path.name not in known):
+            path.unlink(missing_ok=True)
+
+    def _path(self, file: str) -> Path:
+        return self._folder / file[:2] / file

@@ -1,0 +1,80 @@
+"""A PostgreSQL database with pgvector, for the store: connected to, checked, and its complaints put in a sentence."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+
+from engine.utils.errors import HostProblem
+
+NEEDS = (0, 8)  # pgvector's first version that goes on looking where a filter leaves an HNSW index short
+WAIT = "30s"  # how long a statement waits for another one's lock
+
+
+class PostgresUnusable(HostProblem):
+    """What a PostgreSQL database needs is not there."""
+
+
+def connect(url: str) -> Engine:
+    """An engine whose transactions read one snapshot, as SQLite's do; raises PostgresUnusable without the driver."""
+    try:
+        import pgvector  # noqa: F401
+
+        driven = make_url(url).set(drivername="postgresql+psycopg")
+        engine = create_engine(driven, isolation_level="REPEATABLE READ", pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise PostgresUnusable(
+            f"A database on PostgreSQL needs the package {error.name}; `pip install -r requirements-postgres.txt` "
+            "brings it."
+        ) from error
+    event.listen(engine, "connect", _set_up)
+    return engine
+
+
+def for_writing(engine: Engine) -> Engine:
+    """The same engine, whose statements see what others have committed once a lock of theirs is free."""
+    return engine.execution_options(isolation_level="READ COMMITTED")
+
+
+def require_pgvector(connection: Connection) -> None:
+    """Put pgvector into the database where it is not yet; raises PostgresUnusable where it cannot be."""
+    version = text("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+    if connection.scalar(version) is None:
+        try:
+            connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
+        except DBAPIError as error:
+            raise PostgresUnusable(
+                f"{place(connection.engine)} has no pgvector ({reason(error)}); install it on the server (Debian: "
+                "postgresql-17-pgvector), and let a superuser run CREATE EXTENSION vector in that database."
+            ) from error
+    found = str(connection.scalar(version))
+    if tuple(map(int, found.split(".")[:2])) < NEEDS:
+        raise PostgresUnusable(
+            f"{place(connection.engine)} has pgvector {found}, and {'.'.join(map(str, NEEDS))} is needed; upgrade it "
+            "on the server, then run ALTER EXTENSION vector UPDATE in that database."
+        )
+
+
+def sentence(engine: Engine, error: DBAPIError) -> str:
+    """What to tell a person of an error, and what to do."""
+    return (
+        f"{place(engine)} cannot be used ({reason(error)}); see that the server runs, and that TGEM_DATABASE_URL names "
+        "it and someone who may use it."
+    )
+
+
+def place(engine: Engine) -> str:
+    """Which database that is, without the password."""
+    return f"The database {engine.url.database or ''} on {engine.url.host or 'this machine'}"
+
+
+def reason(error: DBAPIError) -> str:
+    """The first line of what PostgreSQL said."""
+    return next(iter(str(error.orig).strip().splitlines()), type(error.orig).__name__).rstrip(".")
+
+
+def _set_up(connection: Any, _: object) -> None:
+    connection.execute(f"SET lock_timeout = '{WAIT}'")
+    connection.execute("SET jit = off")  # our queries take less time than compiling them would
+    connection.commit()

@@ -1,0 +1,35 @@
+"""The data folder: where the database and the pictures are kept."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from engine.utils.errors import HostProblem
+
+
+class HomeUnwritable(HostProblem):
+    """The data folder cannot be made or written to."""
+
+
+def home() -> Path:
+    """The data folder, made when it is not there: $TGEM_HOME, or this user's own data folder.
+
+    Raises: HomeUnwritable.
+    """
+    chosen = os.environ.get("TGEM_HOME")
+    try:
+        folder = Path(chosen).expanduser() if chosen else platformdirs.user_data_path("tgem-search")
+    except RuntimeError as error:
+        raise HomeUnwritable(_sentence(chosen, "there is no such user")) from error
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HomeUnwritable(_sentence(folder, error.strerror)) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise HomeUnwritable(_sentence(folder, "no permission to write"))
+    return folder.resolve()
+
+
+def _sentence(folder: Path | str | None, reason: str | None) -> str:
+    return f"The data folder {folder} cannot be used ({reason}); set TGEM_HOME to a folder that can be written to."

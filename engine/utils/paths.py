@@ -1,0 +1,14 @@
+"""Where files of this program lie."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MIGRATIONS = ROOT / "migrations"
+RESULTS = ROOT / "docs" / "results"  # measured tables and figures
+ASSETS = ROOT / "assets"
+GUIDE_TEXTS = ASSETS / "guide_texts.txt"
+EMBEDDED_MODEL = ASSETS / "models" / "tgem-mini"
+DEMO_GALLERY = ASSETS / "gallery"
+TRAINING = ROOT / "engine" / "training"
+UNSEEN_WORDS = TRAINING / "unseen_words.json"  # which a check needs untaught
+GATE_PHOTOS = TRAINING / "gate_photos.txt"

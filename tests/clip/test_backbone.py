@@ -1,0 +1,83 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
+from torch import nn
+
+from engine.clip.backbone import Backbone, ModelUnreadable
+from engine.clip.factory import load_folder
+from engine.utils.paths import EMBEDDED_MODEL
+from tests import tiny
+
+
+@pytest.mark.parametrize(
+    ("mode", "left", "right"), [("squash", "red", "blue"), ("shortest", "black", "black"), ("longest", "red", "blue")]
+)
+def test_resize_modes_keep_or_cut_the_sides_of_a_wide_photo(mode: str, left: str, right: str) -> None:
+    square = replace(tiny.backbone("vit").square, mode=mode)
+    photo = Image.new("RGB", (300, 100), "black")
+    photo.paste("red", (0, 0, 80, 100))
+    photo.paste("blue", (220, 0, 300, 100))
+    seen = square.picture(photo)
+    assert seen.size == (32, 32)
+    colours = {"red": (255, 0, 0), "blue": (0, 0, 255), "black": (0, 0, 0)}
+    assert seen.getpixel((1, 16)) == colours[left]
+    assert seen.getpixel((30, 16)) == colours[right]
+
+
+@pytest.mark.parametrize("mode", ["squash", "shortest", "longest"])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+def test_preprocessing_is_open_clips_own(mode: str, interpolation: str) -> None:
+    model = tiny.backbone("vit")
+    config = {"size": 32, "mean": (0.5,) * 3, "std": (0.5,) * 3, "resize_mode": mode, "interpolation": interpolation}
+    ours = Backbone(model.model, tiny.tokenize, config, "tiny")
+    theirs = image_transform_v2(PreprocessCfg(**config), is_train=False)
+    noise = np.random.default_rng(0).integers(0, 256, (75, 118, 3), np.uint8)
+    for photo in (Image.fromarray(noise), Image.fromarray(noise.transpose(1, 0, 2).copy())):
+        pixels = ours.square.pixels(photo)
+        seen = ours.normalise(torch.from_numpy(pixels.copy())[None])[0]
+        torch.testing.assert_close(seen, theirs(photo), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_pixels_are_normalised_alike_and_stay_in_their_order_in_memory(order: torch.memory_format) -> None:
+    model = tiny.backbone("vit").model
+    mean, std = (0.1, 0.5, 0.7), (0.2, 0.3, 0.9)
+    backbone = Backbone(model, tiny.tokenize, {"size": 32, "mean": mean, "std": std}, "tiny")
+    pixels = torch.from_numpy(tiny.pixels(3, 32)).contiguous(memory_format=order)
+    before = pixels.clone()
+    found = backbone.normalise(pixels)
+    assert found.is_contiguous(memory_format=order)
+    colours = [(pixels[:, i].float() / 255 - mean[i]) / std[i] for i in range(3)]
+    assert torch.equal(found, torch.stack(colours, 1))
+    assert torch.equal(pixels, before)
+
+
+def test_a_tower_that_cannot_be_cut_is_named() -> None:
+    model = nn.Module()
+    model.visual = nn.Linear(2, 2)
+    preprocess = {"size": 32, "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    with pytest.raises(ModelUnreadable, match=r"my-model is a Linear.*what works: OpenCLIP's own ViTs"):
+        Backbone(model, tiny.tokenize, preprocess, "my-model")
+
+
+def test_a_model_for_oblong_pictures_is_refused() -> None:
+    model = tiny.backbone("vit").model
+    with pytest.raises(ModelUnreadable, match="only models that read squares"):
+        Backbone(model, tiny.tokenize, {"size": (32, 64), "mean": (0.5,) * 3, "std": (0.5,) * 3}, "oblong")
+
+
+def test_text_embeddings_do_not_depend_on_the_texts_beside_them() -> None:
+    model = load_folder(EMBEDDED_MODEL)
+    alone = model.encode_text(["a dog"])
+    beside = model.encode_text(["a dog", "a long text about two people who walk along a river in the evening"])
+    assert torch.allclose(alone[0], beside[0], atol=1e-6)
+    assert torch.allclose(beside.norm(dim=1), torch.ones(2))
+
+
+def test_preprocess_gives_bytes_not_floats() -> None:
+    model = tiny.backbone("vit")
+    assert model.square.pixels(Image.new("RGB", (40, 20))).dtype == np.uint8

@@ -1,0 +1,109 @@
+import json
+import shutil
+from pathlib import Path
+
+import huggingface_hub
+import open_clip
+import pytest
+import torch
+
+from engine.clip import factory
+from engine.clip.backbone import ModelUnreadable
+from engine.clip.factory import load_folder, load_model, named
+from engine.utils.errors import EngineError
+from engine.utils.paths import EMBEDDED_MODEL
+from tests import tiny
+
+
+def test_the_embedded_model_loads_from_any_working_directory(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_folder(EMBEDDED_MODEL).dim == 512
+
+
+def test_plain_open_clip_loads_the_embedded_model_from_the_repository_root(monkeypatch) -> None:
+    monkeypatch.chdir(EMBEDDED_MODEL.parents[2])
+    plain = open_clip.create_model("local-dir:assets/models/tgem-mini", pretrained_text=False, pretrained_image=False)
+    ours = load_folder(EMBEDDED_MODEL)
+    photos = ours.normalise(torch.from_numpy(tiny.pixels(2, ours.size)))
+    with torch.no_grad():
+        assert torch.equal(plain.eval().encode_image(photos), ours.model.encode_image(photos))
+
+
+def test_a_damaged_model_is_one_sentence(tmp_path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(EMBEDDED_MODEL, folder)
+    whole = (folder / "open_clip_model.safetensors").read_bytes()
+    (folder / "open_clip_model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelUnreadable, match="cannot be loaded") as caught:
+        load_folder(folder)
+    assert "\n" not in str(caught.value)
+    (folder / "open_clip_model.safetensors").unlink()
+    with pytest.raises(ModelUnreadable, match=r"has no open_clip_model\.safetensors"):
+        load_folder(folder)
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {}}))
+    with pytest.raises(ModelUnreadable, match=r"open_clip_config\.json"):
+        load_folder(folder)
+
+
+def test_random_weights_are_the_same_at_every_start() -> None:
+    first, second = (load_model("random:ViT-S-32-alt") for _ in range(2))
+    assert first.weights == second.weights
+    assert first.name == "ViT-S-32-alt (random weights)"
+    photos = first.backbone.normalise(torch.from_numpy(tiny.pixels(1, first.backbone.size)))
+    with torch.no_grad():
+        assert torch.equal(first.backbone.model.encode_image(photos), second.backbone.model.encode_image(photos))
+
+
+def test_random_weights_leave_the_callers_own_randomness_alone() -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    load_model("random:ViT-S-32-alt")
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_an_option_for_random_weights_needs_an_architecture() -> None:
+    assert named("ViT-B-32", True) == "random:ViT-B-32"
+    assert named(None, False) is None
+    with pytest.raises(ModelUnreadable, match="needs the name of an architecture"):
+        named(None, True)
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No network, and nothing fetched before."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("ViT-B-23", "did you mean ViT-B-32"),
+        ("ViT-B-32", "needs one of its tags .*ViT-B-32/laion2b_s34b_b79k"),
+        ("ViT-B-32/laion9b", "needs one of its tags"),
+        ("ViTamin-S/datacomp1b", "HF_HUB_OFFLINE"),
+        ("ViT-B-32/laion2b_s34b_b79k", "HF_HUB_OFFLINE"),
+        ("hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "HF_HUB_OFFLINE"),
+        ("hf-hub:a/b/c", "not a name of a Hub repository"),
+        ("local-dir:~nobody-of-this-name/clip", "~nobody-of-this-name/clip is not an OpenCLIP folder"),
+    ],
+)
+def test_a_model_that_cannot_be_had_is_one_sentence(name: str, sentence: str, offline: None) -> None:
+    with pytest.raises(EngineError, match=sentence) as caught:
+        load_model(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_larger_than_memory_is_refused_before_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factory, "available_memory", lambda: 1_000_000)
+    with pytest.raises(ModelUnreadable, match=r"needs 0\.\d GB of memory to load and 0\.0 GB are free"):
+        load_folder(EMBEDDED_MODEL)
+
+
+def test_weights_that_would_have_to_be_unpickled_are_not_read(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(EMBEDDED_MODEL, folder)
+    (folder / "open_clip_model.safetensors").rename(folder / "open_clip_pytorch_model.bin")
+    with pytest.raises(ModelUnreadable, match=r"has no open_clip_model\.safetensors"):
+        load_folder(folder)

@@ -1,0 +1,181 @@
+"""Exit weights to and from a Hub, through huggingface_hub and over HTTP, with a stand-in for the Hub itself."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import huggingface_hub.constants
+import open_clip
+import pytest
+import torch
+from safetensors.torch import save
+from typer.testing import CliRunner, Result
+
+from engine import cli as command_line
+from engine.clip.backbone import ModelUnreadable
+from engine.clip.factory import load_model
+from engine.clip.hub import HubMissing, HubUnreachable, fetch_exits
+from engine.exits.budget import BUDGET_GRID, Plan
+from engine.exits.checkpoint import FittedExits, save_exits, unfitted
+from engine.exits.encoder import load_encoder
+from engine.exits.modules import ExitModules
+from tests import tiny
+from tests.hubserver import Hub, serve
+
+MODEL, EXITS = "lab/tiny-clip", "lab/tiny-exits"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub that knows one small model, and a machine that has fetched nothing yet and may write."""
+    constants = huggingface_hub.constants
+    with serve() as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.address + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setenv("HF_TOKEN", "hf_right")
+        hub.commit(MODEL, model_files())
+        yield hub
+
+
+def model_files(seed: int = 0) -> dict[str, bytes]:
+    """An OpenCLIP repository with random weights."""
+    config = {
+        "model_cfg": {"embed_dim": 16, "vision_cfg": tiny.VIT, "text_cfg": {"width": 16, "heads": 2, "layers": 1}},
+        "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"},
+    }
+    torch.manual_seed(seed)
+    model = open_clip.CLIP(**config["model_cfg"])
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    return {"open_clip_config.json": json.dumps(config).encode(), "open_clip_model.safetensors": save(weights)}
+
+
+def fit(name: str, price: float = 1.0) -> Path:
+    """Exits for a model, where `fit` would have written them."""
+    loaded = load_model(name)
+    modules = ExitModules(tiny.exits_of(loaded.backbone, 2), loaded.backbone.dim)
+    plans = (Plan((0,), price),) * len(BUDGET_GRID)
+    save_exits(loaded.folder, FittedExits(modules, plans, unfitted(modules).calibrations), loaded.weights, loaded.name)
+    return loaded.folder
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(command_line.cli, list(words))
+
+
+def forget(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+
+
+def test_exits_go_to_the_hub_with_a_card_and_come_back_pinned(hub: Hub) -> None:
+    folder = fit(f"hf-hub:{MODEL}")
+    pushed = run("push", EXITS, "--model", f"hf-hub:{MODEL}")
+    assert pushed.exit_code == 0, pushed.output
+    commit, files = hub.commits[EXITS][-1]
+    assert pushed.stdout.strip() == f"{EXITS}@{commit}"
+    assert sorted(files) == ["README.md", "tgem.json", "tgem.safetensors"]
+    card = files["README.md"].decode()
+    assert card.startswith("---\nlibrary_name: open_clip\n")
+    assert f"# Exit modules for {MODEL}" in card
+    assert "| 1 | `blocks.0` |" in card
+    assert load_model(f"hf-hub:{MODEL}").weights in card
+
+    forget(folder)
+    assert load_encoder(f"hf-hub:{MODEL}").exits == 1
+    pulled = run("pull", EXITS, "--model", f"hf-hub:{MODEL}")
+    assert pulled.exit_code == 0, pulled.output
+    assert json.loads((folder / "source.json").read_text()) == {"repo": EXITS, "commit": commit}
+    assert load_encoder(f"hf-hub:{MODEL}").exits > 1
+    assert (folder / "tgem.safetensors").read_bytes() == files["tgem.safetensors"]
+
+
+def test_a_model_that_has_exits_in_its_own_repository_brings_them(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = fit(f"hf-hub:{MODEL}")
+    own = {name: (folder / name).read_bytes() for name in ("tgem.json", "tgem.safetensors")}
+    forget(folder)
+    first = hub.commit(MODEL, own)
+    found = load_encoder(f"hf-hub:{MODEL}")
+    assert found.exits > 1
+    assert json.loads((folder / "source.json").read_text())["commit"] == first
+
+    fit(f"hf-hub:{MODEL}", price=2.0)
+    newer = {name: (folder / name).read_bytes() for name in own}
+    forget(folder)
+    for name, data in own.items():
+        (folder / name).write_bytes(data)
+    (folder / "source.json").write_text(json.dumps({"repo": MODEL, "commit": first}))
+    second = hub.commit(MODEL, newer)
+    assert load_encoder(f"hf-hub:{MODEL}").identity == found.identity, "a gallery stays with the commit it was made of"
+    assert run("pull", f"{MODEL}@{second}", "--model", f"hf-hub:{MODEL}").exit_code == 0
+    assert load_encoder(f"hf-hub:{MODEL}").identity.exits != found.identity.exits
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    asked = len(hub.requests)
+    assert load_encoder(f"hf-hub:{MODEL}").exits > 1
+    assert len(hub.requests) == asked
+
+
+def test_offline_a_model_without_exits_runs_without(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_model(f"hf-hub:{MODEL}")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert load_encoder(f"hf-hub:{MODEL}").exits == 1
+    with pytest.raises(HubUnreachable, match="HF_HUB_OFFLINE is set"):
+        fetch_exits(EXITS)
+    fit(f"hf-hub:{MODEL}")
+    refused = run("push", EXITS, "--model", f"hf-hub:{MODEL}")
+    assert refused.exit_code == 2
+    assert "HF_HUB_OFFLINE is set" in refused.stderr
+
+
+def test_no_network_is_one_sentence(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit(f"hf-hub:{MODEL}")
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")  # where nobody listens
+    refused = run("push", EXITS, "--model", f"hf-hub:{MODEL}")
+    assert refused.exit_code
+    assert "The Hub does not answer" in refused.stderr
+    template = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    with pytest.raises(HubUnreachable, match="the Hub does not answer"):
+        fetch_exits("lab/elsewhere")
+
+
+def test_exits_of_another_model_and_damaged_ones_are_refused(hub: Hub) -> None:
+    hub.commit("lab/other-clip", model_files(seed=1))
+    foreign = fit("hf-hub:lab/other-clip")
+    files = {name: (foreign / name).read_bytes() for name in ("tgem.json", "tgem.safetensors")}
+    described = json.loads(files["tgem.json"])
+    described["weights"] = load_model(f"hf-hub:{MODEL}").weights
+    described["exits"][0]["pooled"] += 1
+    cases = {
+        "lab/foreign": files,
+        "lab/cut": {**files, "tgem.safetensors": files["tgem.safetensors"][:-10]},
+        "lab/shape": {**files, "tgem.json": json.dumps(described).encode()},
+    }
+    for repo, stored in cases.items():
+        hub.commit(repo, stored)
+        refused = run("pull", repo, "--model", f"hf-hub:{MODEL}")
+        assert refused.exit_code == 2
+        assert f"The exit weights in the Hub repository {repo}" in refused.stderr
+    assert load_encoder(f"hf-hub:{MODEL}").exits == 1, "nothing was kept"
+
+
+def test_what_is_not_there_is_one_sentence(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.commit("lab/half", {"tgem.json": b"{}"})
+    hub.commit("lab/pickle", {"open_clip_config.json": model_files()["open_clip_config.json"], "model.bin": b""})
+    assert "it has no tgem.json" in run("pull", MODEL, "--model", f"hf-hub:{MODEL}").stderr
+    with pytest.raises(HubMissing, match=r"404.* for tgem\.safetensors"):
+        fetch_exits("lab/half")
+    with pytest.raises(HubMissing, match=r"404.*lab/nowhere"):
+        load_model("hf-hub:lab/nowhere")
+    with pytest.raises(ModelUnreadable, match="only safetensors are read"):
+        load_model("hf-hub:lab/pickle")
+    assert "has no exit weights yet" in run("push", EXITS, "--model", f"hf-hub:{MODEL}").stderr
+    fit(f"hf-hub:{MODEL}")
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    refused = run("push", EXITS, "--model", f"hf-hub:{MODEL}")
+    assert "No access (401)" in refused.stderr
+    assert "HF_TOKEN" in refused.stderr

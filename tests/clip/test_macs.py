@@ -1,0 +1,52 @@
+import pytest
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from engine.clip.macs import count_macs
+from engine.exits.encoder import load_encoder
+from tests import tiny
+
+
+def flop_counter_macs(run) -> int:
+    torch.backends.mha.set_fastpath_enabled(False)  # the counter does not see inside fused attention
+    try:
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            run()
+    finally:
+        torch.backends.mha.set_fastpath_enabled(True)
+    return counter.get_total_flops() // 2
+
+
+@pytest.mark.parametrize("kind", tiny.VISION)
+def test_counts_agree_with_an_independent_counter(kind: str) -> None:
+    model = tiny.backbone(kind)
+    image = torch.zeros(1, 3, model.size, model.size)
+    assert sum(model.step_macs) == flop_counter_macs(lambda: model.model.encode_image(image))
+
+
+def test_the_embedded_models_costs_agree_with_an_independent_counter() -> None:
+    encoder = load_encoder(precision="float32")
+    # Fused operations do the same, and the counter does not know them.
+    encoder._early_tower = encoder._tower
+    encoder._scout_tower = encoder.backbone.seeing_through(encoder.modules.scout, "scout").tower
+    model = encoder.backbone
+    photo = tiny.pixels(1, model.size)
+    assert encoder.full_macs == flop_counter_macs(
+        lambda: model.model.encode_image(torch.zeros(1, 3, model.size, model.size))
+    )
+    for exit in range(1, encoder.exits + 1):
+        # encode_to runs in inference mode, which the counter cannot enter; the function below it can be counted
+        measured = flop_counter_macs(lambda exit=exit: encoder.encode_to.__wrapped__(encoder, photo, exit))
+        assert encoder.forced_macs[exit - 1] == measured
+
+
+def test_a_linear_layer_by_hand() -> None:
+    layer = nn.Linear(5, 7)
+    assert count_macs(lambda: layer(torch.zeros(3, 5))) == 3 * 5 * 7
+
+
+def test_a_grouped_convolution_by_hand() -> None:
+    layer = nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2)
+    assert count_macs(lambda: layer(torch.zeros(1, 4, 8, 8))) == 8 * 4 * 4 * 9 * 2

@@ -1,0 +1,70 @@
+import open_clip
+import pytest
+import torch
+from open_clip.model import _build_vision_tower
+
+from engine.clip.macs import count_macs
+from engine.clip.stages import Tower, cut, kind_of
+from tests import tiny
+
+REFUSED = {
+    "swin_base_patch4_window7_224": "SwinTransformer",
+    "vit_relpos_medium_patch16_cls_224": "VisionTransformerRelPos",
+}
+
+
+def run(tower: Tower, state: torch.Tensor) -> torch.Tensor:
+    for step in tower.steps:
+        state = step.run(state)
+    return tower.finish(state)
+
+
+@pytest.mark.parametrize("kind", tiny.VISION)
+def test_all_steps_together_are_the_models_own_encode_image(kind: str) -> None:
+    model = tiny.backbone(kind)
+    photos = model.normalise(torch.from_numpy(tiny.pixels(3, model.size)))
+    expected = model.model.encode_image(photos, normalize=False)
+    assert torch.equal(run(model.tower, photos), expected)
+    assert (expected.std(0) > 0).all(), "photos must differ for this to mean anything"
+
+
+@pytest.mark.parametrize("kind", tiny.VISION)
+def test_rows_taken_out_halfway_leave_the_others_as_they_were(kind: str) -> None:
+    model = tiny.backbone(kind)
+    photos = model.normalise(torch.from_numpy(tiny.pixels(4, model.size)))
+    expected = model.model.encode_image(photos, normalize=False)
+    state, rows = photos, torch.arange(4)
+    for i, step in enumerate(model.tower.steps):
+        state = step.run(state)
+        if i in (1, len(model.tower.steps) // 2):
+            state, rows = state[:-1], rows[:-1]
+    found = model.tower.finish(state)
+    torch.testing.assert_close(found, expected[rows], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", tiny.VISION)
+def test_pooled_features_are_of_one_photo_each_and_of_every_stage(kind: str) -> None:
+    model = tiny.backbone(kind)
+    pixels = torch.from_numpy(tiny.pixels(2, model.size))
+    state, alone = model.normalise(pixels), model.normalise(pixels[:1])
+    for step in model.tower.steps:
+        state, alone = step.run(state), step.run(alone)
+        pooled = model.tower.pooled(state)
+        assert pooled.ndim == 2
+        torch.testing.assert_close(pooled[:1], model.tower.pooled(alone), atol=1e-4, rtol=1e-4)
+        assert not torch.equal(pooled[0], pooled[1])
+
+
+@pytest.mark.parametrize("name", open_clip.list_models())
+def test_every_architecture_of_open_clip_is_cut_whole_or_refused(name: str) -> None:
+    config = open_clip.get_model_config(name)
+    with torch.device("meta"):  # shapes alone: nothing is computed and nothing allocated
+        visual = _build_vision_tower(config["embed_dim"], config["vision_cfg"], config.get("quick_gelu", False)).eval()
+        photo = torch.zeros(1, 3, config["vision_cfg"]["image_size"], config["vision_cfg"]["image_size"])
+    tower = cut(visual)
+    if name in REFUSED:
+        assert tower is None
+        assert kind_of(visual) == REFUSED[name]
+    else:
+        assert tower is not None
+        assert count_macs(lambda: run(tower, photo)) == count_macs(lambda: visual(photo))

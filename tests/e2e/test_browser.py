@@ -1,0 +1,474 @@
+"""The page in a real Chromium, from `python app.py` on; writes the pictures in docs/screenshots."""
+
+import io
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+SCREENSHOTS = ROOT / "docs" / "screenshots"
+CHROMIUM = Path("/usr/bin/chromium")
+
+pytestmark = [
+    pytest.mark.browser,
+    # In CI a missing browser fails the tests; elsewhere it skips them.
+    pytest.mark.skipif(not CHROMIUM.is_file() and "CI" not in os.environ, reason=f"there is no {CHROMIUM}"),
+]
+
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 120_000  # ms: the first start loads the encoder and encodes the demo gallery
+LOOKS = {
+    "wide": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
+    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+}
+# Parts that are ours; Gradio draws the rest (docs/accessibility.md).
+OURS = [
+    *("#headline", "#tools", "#suggestions", "#answer", "#grid", "#panel", "#figures", "#histogram", "#curve"),
+    *("#prospect", "#race", "#sides", "#screens", "#account", "#link", "#add"),
+]
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where `python app.py` serves."""
+    with serving(tmp_path_factory.mktemp("home")) as address:
+        yield address
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[str]:
+    """Serve from an empty data folder."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "TGEM_HOME": str(home), "GRADIO_SERVER_PORT": str(port)}
+    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    said: list[str] = []
+    for line in process.stderr:
+        said.append(line)
+        if " is on " in line:
+            break
+    else:
+        pytest.fail(f"app.py stopped with exit code {process.wait()}: {''.join(said)}")
+    # Whatever else it says is read, or it would wait for ever when the pipe is full.
+    threading.Thread(target=process.stderr.read, daemon=True).start()
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str) -> Iterator[Visit]:
+    """Opens the page as a new visitor with one of the looks; complaints and foreign requests fail the test."""
+    places = [address]
+    contexts: list[BrowserContext] = []
+    wrong: list[str] = []
+
+    def open_page(look: str, rest: str = "", motion: str = "reduce", at: str = address) -> Page:
+        places.append(at)
+        context = browser.new_context(**LOOKS[look], reduced_motion=motion)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("request", lambda request: wrong.append(request.url) if is_foreign(request.url) else None)
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(at + rest)
+        answered(page)
+        return page
+
+    def is_foreign(url: str) -> bool:
+        return urlsplit(url).scheme in ("http", "https", "ws", "wss") and not url.startswith(tuple(places))
+
+    yield open_page
+    complaints = list(wrong)  # what a page says when it is closed on is none
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+def answered(page: Page) -> None:
+    """Wait until photos are on show and none is being looked at again."""
+    page.wait_for_selector("#grid .hit")
+    expect(page.locator("#answer .busy")).to_have_count(0, timeout=PATIENCE)
+    page.wait_for_timeout(200)  # the parts of the page are drawn one after the other
+
+
+def keep(page: Page, name: str) -> None:
+    """Write a screenshot once all pictures in view are there."""
+    page.evaluate("document.activeElement?.blur()")
+    page.mouse.move(0, 0)
+    page.wait_for_function(
+        "[...document.images].every((i) =>"
+        " i.complete || !i.getClientRects().length || i.getBoundingClientRect().top > innerHeight)"
+    )
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    # A palette keeps the repository small, and the eye hardly sees it.
+    shot.quantize(256, Image.Quantize.MEDIANCUT).save(SCREENSHOTS / f"{name}.png", optimize=True)
+
+
+def first_alt(page: Page) -> str:
+    return page.locator("#grid .hit img").first.get_attribute("alt") or ""
+
+
+def box(page: Page) -> Locator:
+    return page.locator("#query textarea, #query input").first
+
+
+def search(page: Page, text: str) -> None:
+    """Type words and wait for their answer, which carries them in its links."""
+    before = page.locator("#answer .answer").evaluate("(answer) => answer.outerHTML")
+    box(page).fill(text)
+    box(page).press("Enter")
+    page.wait_for_function("(before) => document.querySelector('#answer .answer')?.outerHTML !== before", arg=before)
+    answered(page)
+
+
+def tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def drop(page: Page, files: list[Path], gallery: str) -> None:
+    """Add files to a gallery, and wait for what became of them."""
+    tab(page, "Add photos")
+    page.locator("#name textarea, #name input").first.fill(gallery)
+    page.locator("#files input[type=file]").set_input_files(files)
+    expect(page.locator(".report")).to_contain_text(f"“{gallery}”", timeout=PATIENCE)
+
+
+def two_photos(folder: Path, png: Callable[..., bytes]) -> list[Path]:
+    (folder / "red wall.png").write_bytes(png("red", (64, 48)))
+    (folder / "sea.png").write_bytes(png((10, 60, 160), (48, 64)))
+    return [folder / "red wall.png", folder / "sea.png"]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_first_visit_shows_a_gallery_with_a_query_answered(visit: Visit, look: str) -> None:
+    page = visit(look)
+    expect(page.locator("#headline")).to_contain_text(re.compile("work (not done|than)|of the encoder"))
+    expect(box(page)).not_to_have_value("")
+    assert page.locator("#grid .hit").count() >= 1
+    keep(page, f"first-start-{look}")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_an_answer_comes_at_once_and_can_be_unfolded(visit: Visit, look: str) -> None:
+    page = visit(look)
+    page.get_by_label("Look again where in doubt").uncheck()
+    search(page, "polar bear in the snow")
+    expect(page.locator("#grid .hit .numbers").first).to_contain_text("exit")
+    before = page.locator("#grid .hit").count()
+    keep(page, f"results-{look}")
+    more = page.locator("#grid .more")
+    if more.count():
+        more.click()
+        expect(page.locator("#grid .hit")).not_to_have_count(before)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_photos_in_doubt_are_looked_at_again(visit: Visit, look: str, tmp_path: Path) -> None:
+    with serving(tmp_path / "fresh") as at:  # nobody has asked anything there yet
+        page = visit(look, motion="no-preference" if look == "wide" else "reduce", at=at)
+        for query in ("buildings by the water", "sunset over the city", "a building made of stone", "flowers"):
+            search(page, query)
+            expect(page.locator("#answer")).to_contain_text("looked at again")
+            if page.locator("#grid li[data-again]").count():
+                break
+        assert page.locator("#grid li[data-again] .strip .new").count()
+        page.wait_for_timeout(2500 if look == "wide" else 0)  # cards glide, strips fill
+        keep(page, f"refined-{look}")
+        page.context.close()  # before the server goes
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_selected_photo_shows_what_it_cost(visit: Visit, look: str) -> None:
+    page = visit(look)
+    search(page, "mountains and a lake")
+    chosen = page.locator("#grid .hit").nth(min(1, page.locator("#grid .hit").count() - 1))
+    name = (chosen.locator("img").get_attribute("alt") or "").removeprefix("Photo: ")
+    chosen.click()
+    panel = page.locator(".panel[data-picked]")
+    expect(panel.locator(".file")).to_contain_text(name.replace(" ", "-"))
+    expect(panel).to_contain_text("MACs")
+    expect(panel.locator(".credit a")).to_be_visible()
+    panel.get_by_role("button", name="How the query fits").click()
+    expect(panel.locator(".fit li").first).to_be_visible()
+    panel.locator(".fit li").last.scroll_into_view_if_needed()
+    keep(page, f"compute-{look}")
+    if look == "phone":
+        panel.get_by_role("button", name="Close").click()
+        expect(page.locator(".panel")).to_be_hidden()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_gallery_as_a_whole_and_another_budget(visit: Visit, look: str) -> None:
+    page = visit(look)
+    tab(page, "Gallery")
+    expect(page.locator("#histogram .survival")).to_be_visible()
+    expect(page.locator("#curve")).to_contain_text("Quality against compute")
+    keep(page, f"gallery-{look}")
+    before = page.locator("#prospect").inner_text()
+    page.locator("#budget input[type=number]").fill("0.2")
+    page.locator("#budget input[type=number]").press("Enter")
+    expect(page.locator("#prospect")).not_to_have_text(before)
+    expect(page.locator("#prospect .survival")).to_be_visible()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_both_encoders_race_and_their_rankings_stand_side_by_side(visit: Visit, look: str) -> None:
+    page = visit(look)
+    search(page, "animal")
+    tab(page, "Compare")
+    expect(page.locator("#race, #sides").first).to_be_attached()
+    if not page.locator("#sides .duel").count():
+        page.locator("#start").click()
+    expect(page.locator("#race .race")).to_contain_text("measured", timeout=3 * PATIENCE)
+    expect(page.locator("#sides .sides section")).to_have_count(2)
+    expect(page.locator("#sides")).to_contain_text("of 10 the same")
+    keep(page, f"compare-{look}")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_present_mode_goes_by_the_keyboard_alone(visit: Visit, look: str) -> None:
+    page = visit(look)
+    page.locator("#tools button").focus()
+    page.keyboard.press("Enter")
+    dialog = page.locator("dialog.present[open]")
+    expect(dialog.locator(".screen:visible .big")).to_have_count(1)
+    page.wait_for_timeout(300)
+    keep(page, f"present-{look}")
+    first = dialog.locator(".screen:visible .words").inner_text()
+    page.keyboard.press("ArrowRight")
+    expect(dialog.locator(".screen:visible .words")).not_to_have_text(first)
+    page.keyboard.press("ArrowLeft")
+    expect(dialog.locator(".screen:visible .words")).to_have_text(first)
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.present[open]")).to_have_count(0)
+
+
+def test_the_keyboard_goes_through_the_results(visit: Visit) -> None:
+    page = visit("wide")
+    tab(page, "Results")
+    if page.locator("#grid .more").count():
+        page.locator("#grid .more").click()
+        expect(page.locator("#grid .hit").nth(8)).to_be_visible()
+    hits = page.locator("#grid .hit")
+    hits.first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(hits.nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(hits.nth(1)).to_have_attribute("aria-current", "true")
+    expect(page.locator(".panel[data-picked]")).to_be_visible()
+
+
+def test_an_example_is_a_query_and_earlier_ones_are_offered_again(visit: Visit) -> None:
+    page = visit("wide")
+    search(page, "2:dog + beach - people")
+    example = page.locator(".examples button").nth(2)
+    words = example.inner_text()
+    example.click()
+    expect(box(page)).to_have_value(words)
+    earlier = page.locator(".examples", has_text="Earlier").get_by_role("button", name="2:dog + beach - people")
+    earlier.click()
+    expect(box(page)).to_have_value("2:dog + beach - people")
+
+
+def test_more_like_this_and_a_picture_of_ones_own_are_queries(visit: Visit) -> None:
+    page = visit("wide")
+    page.locator("#grid .hit").first.click()
+    name = first_alt(page)
+    page.locator("#panel [data-event=alike]").click()
+    expect(box(page)).to_have_value(re.compile(r"photo:\d+"))
+    answered(page)
+    assert first_alt(page) == name
+    picture = page.locator("#picture").locator("xpath=..").locator("input[type=file]")
+    picture.set_input_files(ROOT / "assets/gallery/taj-mahal.jpg")
+    expect(box(page)).to_have_value("photo:dropped")
+    answered(page)
+    assert first_alt(page) == "Photo: taj mahal"
+
+
+def test_a_link_reopens_a_query(visit: Visit) -> None:
+    page = visit("wide", "?q=windmill+%2B+sky")
+    expect(box(page)).to_have_value("windmill + sky")
+    assert page.locator("#answer [data-share]").get_attribute("data-share") == "?q=windmill+%2B+sky"
+
+
+def test_good_files_of_an_upload_are_found_and_bad_ones_named(
+    visit: Visit, tmp_path: Path, png: Callable[..., bytes]
+) -> None:
+    files = two_photos(tmp_path, png)
+    (tmp_path / "letter.jpg").write_text("Dear Sir or Madam")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "half.jpg").write_bytes((ROOT / "assets/gallery/taj-mahal.jpg").read_bytes()[:5000])
+    page = visit("wide")
+    drop(page, sorted(tmp_path.glob("*.*")), "Holidays <b>")
+    report = page.locator(".report")
+    expect(report).to_contain_text(f"{len(files)} photos added to “Holidays <b>”")
+    for name in ("letter.jpg", "empty.jpg", "half.jpg"):
+        expect(report.locator("li", has_text=name)).to_be_visible()
+    expect(page.locator("#headline")).to_contain_text("2 photos")
+    search(page, "a red wall")
+    expect(page.locator("#grid ol").first).to_have_attribute("aria-label", "Results, best first")
+
+
+def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_demo(
+    visit: Visit, tmp_path: Path, png: Callable[..., bytes]
+) -> None:
+    page = visit("wide")
+    drop(page, two_photos(tmp_path, png), "Short lived")
+    expect(page.locator("#gallery input")).to_have_value("Short lived · 2")
+    expect(page.locator("#grid .hit")).to_have_count(2)
+    page.wait_for_timeout(1000)  # a reload cuts off what is still on its way
+    page.reload()
+    answered(page)
+    expect(page.locator("#gallery input")).to_have_value("Short lived · 2")
+    expect(page.locator("#grid .hit")).to_have_count(2)
+    page.locator("#grid .hit").first.click()
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator("#panel [data-event=discard]").click()
+    expect(page.locator("#answer")).to_contain_text("1 photo deleted", timeout=PATIENCE)
+    expect(page.locator("#grid .hit")).to_have_count(1)
+    tab(page, "Gallery")
+    page.locator("#title textarea, #title input").first.fill("Gone soon")
+    page.locator("#title").get_by_role("button").click()
+    expect(page.locator("#done")).to_contain_text("Gone soon", timeout=PATIENCE)
+    page.get_by_label("Everyone with the link may look at it").check()
+    link = page.locator("#link output")
+    expect(link).to_contain_text("?gallery=")
+    stranger = visit("wide", "?" + (link.inner_text().split("?", 1)[1]))
+    expect(stranger.locator("#gallery input")).to_have_value("Gone soon · 1")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator("#delete").click()
+    expect(page.locator("#gallery input")).to_have_value(re.compile("Demo gallery"))
+    expect(page.get_by_role("tab", name="Results")).to_have_attribute("aria-selected", "true")
+
+
+def test_several_photos_are_chosen_and_deleted_together(
+    visit: Visit, tmp_path: Path, png: Callable[..., bytes]
+) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}.png").write_bytes(png((40 * number, 90, 60), (64, 48)))
+    page = visit("wide")
+    drop(page, sorted(tmp_path.glob("*.png")), "Too many")
+    page.get_by_role("button", name="Show the gallery").click()
+    page.locator("#answer").get_by_role("button", name="Select").click()
+    hits = page.locator("#grid .hit")
+    for place in (0, 2, 3, 3):  # the last one is ticked and let go again
+        hits.nth(place).click()
+    expect(hits.nth(2)).to_have_attribute("aria-pressed", "true")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator("#answer").get_by_role("button", name="Delete 2").click()
+    expect(page.locator("#answer")).to_contain_text("2 photos deleted", timeout=PATIENCE)
+    expect(hits).to_have_count(3)
+    expect(page.locator("#gallery input")).to_have_value("Too many · 3")
+    page.locator("#answer").get_by_role("button", name="Select").click()
+    page.locator("#answer").get_by_role("button", name="All on show").click()
+    page.locator("#answer").get_by_role("button", name="Cancel").click()
+    expect(page.locator("#grid .hit[aria-pressed]")).to_have_count(0)
+
+
+def test_the_selected_photo_is_deleted_by_its_own_button_whatever_is_ticked(
+    visit: Visit, tmp_path: Path, png: Callable[..., bytes]
+) -> None:
+    page = visit("wide")
+    drop(page, two_photos(tmp_path, png), "One of two")
+    page.get_by_role("button", name="Show the gallery").click()
+    hits = page.locator("#grid .hit")
+    hits.first.click()
+    expect(page.locator("#panel [data-event=discard]")).to_be_visible()
+    chosen = page.locator("#panel .panel").get_attribute("data-photo") or ""
+    page.locator("#answer").get_by_role("button", name="Select").click()
+    hits.nth(1).click()
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+    page.locator("#panel [data-event=discard]").click()
+    expect(page.locator("#answer")).to_contain_text("1 photo deleted", timeout=PATIENCE)
+    assert asked == ["Delete this photo?"]
+    expect(hits).to_have_count(1)
+    expect(hits.first).not_to_have_attribute("data-photo", chosen)
+
+
+def test_another_budget_is_applied_to_ones_own_gallery(visit: Visit, tmp_path: Path, png: Callable[..., bytes]) -> None:
+    page = visit("wide")
+    drop(page, two_photos(tmp_path, png), "Dearer")
+    tab(page, "Gallery")
+    page.locator("#budget input[type=number]").fill("1")
+    page.locator("#budget input[type=number]").press("Enter")
+    page.locator("#apply").click()
+    expect(page.locator("#applied")).to_contain_text("at a budget of 100 % now", timeout=PATIENCE)
+    page.locator("#looked-for textarea").fill("a red square")
+    page.locator("#apply").click()
+    expect(page.locator("#applied")).to_contain_text(
+        "show what people will look for may have gone deeper", timeout=PATIENCE
+    )
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_question_mark_says_how_to_read_the_page(visit: Visit, look: str) -> None:
+    page = visit(look)
+    page.locator("#tools summary").click()
+    expect(page.locator("#tools .reading > div")).to_contain_text("Filled is work that was done")
+    box = page.locator("#tools .reading > div").bounding_box()
+    assert box is not None
+    width = page.evaluate("innerWidth")
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    page.locator("#tools summary").click()
+    expect(page.locator("#tools .reading > div")).to_be_hidden()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_nothing_is_wider_than_the_screen(visit: Visit, look: str) -> None:
+    page = visit(look)
+    for name in ("Results", "Gallery", "Compare", "Add photos"):
+        tab(page, name)
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+
+
+@pytest.mark.parametrize("look", ["wide", "dark"])
+def test_axe_finds_nothing_serious_in_what_we_draw(visit: Visit, look: str) -> None:
+    page = visit(look)
+    page.locator("#grid .hit").first.click()
+    for name in ("Results", "Gallery", "Compare", "Add photos"):
+        tab(page, name)
+        page.wait_for_timeout(500)
+        found = Axe().run(page, {"include": [[part] for part in OURS]}).response["violations"]
+        serious = [(v["id"], v["nodes"][0]["html"][:120]) for v in found if v["impact"] in ("serious", "critical")]
+        assert not serious, name
+    page.locator("#tools button").click()
+    page.wait_for_selector("dialog.present[open]")
+    found = Axe().run(page, {"include": [["#screens"]]}).response["violations"]
+    assert not [v["id"] for v in found if v["impact"] in ("serious", "critical")]

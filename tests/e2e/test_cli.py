@@ -1,0 +1,287 @@
+"""The command line, as a person and as a program see it."""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from engine import cli as command_line
+from engine.cli import opening
+from tests.conftest import FakeEncoder
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr(opening, "chosen_encoder", lambda model, random_weights: fake_encoder)
+    return lambda *words: CliRunner().invoke(command_line.cli, [str(word) for word in words])
+
+
+@pytest.fixture
+def photos(tmp_path: Path, png: Callable[..., bytes]) -> Path:
+    """Two photos, one of them in a folder below, and one file that is none."""
+    folder = tmp_path / "photos"
+    (folder / "summer").mkdir(parents=True)
+    (folder / "red.png").write_bytes(png("red"))
+    (folder / "summer" / "blue.png").write_bytes(png("blue"))
+    (folder / "empty.jpg").write_bytes(b"")
+    return folder
+
+
+def test_help_and_mistakes_load_nothing_heavy():
+    code = "import sys, engine.cli; print(sorted({'torch', 'faiss', 'gradio', 'sqlalchemy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("command", ["index", "search", "reencode", "evaluate", "train-mini", "train-small", "fit"])
+def test_every_command_has_a_help_text(run: Run, command: str):
+    assert command in run("--help").stdout
+    assert "Usage" in run(command, "--help").stdout
+
+
+def test_index_says_what_it_did_and_what_it_skipped(run: Run, photos: Path):
+    result = run("index", photos)
+    assert result.exit_code == 0
+    assert "2 added, 0 already there, 1 skipped" in result.stdout
+    assert "at 40% of the full encoder's work" in result.stdout
+    assert "skipping empty.jpg: empty file\n" in result.stderr
+    assert "3 of 3 photos" in result.stderr
+
+
+def test_index_json_is_all_there_is_on_stdout(run: Run, photos: Path):
+    report = json.loads(run("index", photos, "--json").stdout)
+    assert set(report) == {"added", "duplicates", "skipped", "seconds", "images_per_second", "mean_macs_share"}
+    assert (report["added"], report["duplicates"], report["mean_macs_share"]) == (2, 0, 0.4)
+    assert report["skipped"] == [{"file": "empty.jpg", "reason": "empty file"}]
+    assert report["seconds"] > 0
+    assert report["images_per_second"] > 0
+
+
+def test_indexing_a_folder_again_adds_only_what_is_new(run: Run, photos: Path, png: Callable[..., bytes]):
+    run("index", photos)
+    (photos / "green.png").write_bytes(png("green"))
+    report = json.loads(run("index", photos, "--json").stdout)
+    assert (report["added"], report["duplicates"]) == (1, 2)
+
+
+def test_a_budget_of_one_runs_photos_to_full_depth(run: Run, photos: Path):
+    assert json.loads(run("index", photos, "--budget", "1", "--json").stdout)["mean_macs_share"] == 1.0
+
+
+def test_search_json_ranks_photos_by_the_text(run: Run, photos: Path):
+    run("index", photos)
+    hits = json.loads(run("search", "blue", "--json").stdout)
+    assert [hit["rank"] for hit in hits] == [1, 2]
+    assert hits[0] == {
+        "rank": 1,
+        "file": "summer/blue.png",
+        "score": pytest.approx(1.0),
+        "exit": 1,
+        "exits": 3,
+        "macs_share": 0.4,
+    }
+
+
+def test_search_lists_at_most_k_lines_for_a_person(run: Run, photos: Path):
+    run("index", photos)
+    lines = run("search", "red", "-k", 1).stdout.splitlines()
+    assert len(lines) == 1
+    assert lines[0].split() == ["1", "1.000", "exit", "1", "of", "3", "60%", "saved", "red.png"]
+
+
+@pytest.fixture
+def hazy(fake_encoder: FakeEncoder, photos: Path, png: Callable[..., bytes]) -> FakeEncoder:
+    """An encoder that sees too little before full depth, and more photos of which several may be the reddest."""
+    fake_encoder.haze = 1.0
+    for shade in (30, 60, 90):
+        (photos / f"red {shade}.png").write_bytes(png((255, shade, shade)))
+    return fake_encoder
+
+
+def test_search_runs_photos_deeper_and_says_what_that_cost(run: Run, photos: Path, hazy: FakeEncoder):
+    run("index", photos)
+    first = run("search", "red", "--json")
+    hits = json.loads(first.stdout)
+    assert [set(hit) for hit in hits] == [{"rank", "file", "score", "exit", "exits", "macs_share"}] * 5
+    assert (hits[0]["file"], hits[0]["exit"]) == ("red.png", 3)
+    deciding = 5 / 100  # the fake encoder's, 1 of 100 MACs for each candidate
+    spent = sum(hit["macs_share"] - 0.4 for hit in hits if hit["exit"] == 3) + deciding
+    told = re.search(r"for ([0-9.]+) full encodings' worth of work", first.stderr)
+    assert told is not None
+    assert float(told[1]) == pytest.approx(spent, abs=0.051)
+    assert "looked at again for this query" in first.stderr
+    again = run("search", "red", "--json")
+    assert (json.loads(again.stdout), again.stderr) == (hits, "")
+
+
+def test_search_without_refining_leaves_photos_where_they_are(run: Run, photos: Path, hazy: FakeEncoder):
+    run("index", photos)
+    result = run("search", "red", "--no-refine", "--json")
+    assert {hit["exit"] for hit in json.loads(result.stdout)} == {1}
+    assert result.stderr == ""
+
+
+def test_an_owners_guide_texts_are_remembered(run: Run, photos: Path, tmp_path: Path, png: Callable[..., bytes]):
+    phrases = tmp_path / "phrases.txt"
+    phrases.write_text("# ours\na red rose\nthe blue sea\n", encoding="utf-8")
+    assert run("index", photos, "--guide-texts", phrases, "--only").exit_code == 0
+    (photos / "later.png").write_bytes(png("green"))
+    assert json.loads(run("index", photos, "--json").stdout)["added"] == 1
+    changed = run("index", photos, "--guide-texts", phrases)
+    assert changed.exit_code == 2
+    assert "encoded with other guide texts" in changed.stderr
+    report = json.loads(run("reencode", "photos", "--guide-texts", phrases, "--json").stdout)
+    assert (report["added"], report["duplicates"]) == (3, 0)
+    assert run("index", photos, "--guide-texts", phrases).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(b"one phrase\n", "has 1 phrases"), (b"\xff\xfe\x00", "cannot be read as guide texts")]
+)
+def test_useless_guide_texts_are_one_sentence(run: Run, photos: Path, tmp_path: Path, content: bytes, sentence: str):
+    (tmp_path / "phrases.txt").write_bytes(content)
+    result = run("index", photos, "--guide-texts", tmp_path / "phrases.txt")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_gallery_is_encoded_again_for_another_budget(run: Run, photos: Path):
+    run("index", photos)
+    result = run("reencode", "photos", "--budget", 1)
+    assert "2 encoded again, 0 needed nothing, 0 skipped" in result.stdout
+    assert "at 100% of the full encoder's work" in result.stdout
+    assert {hit["exit"] for hit in json.loads(run("search", "red", "--json").stdout)} == {3}
+    assert "0 encoded again, 2 needed nothing" in run("reencode", "photos", "--budget", 1).stdout
+    assert run("reencode", "photos", "--budget", 0.1).exit_code == 2
+
+
+def test_search_uses_the_gallery_indexed_last_or_the_one_named(run: Run, photos: Path):
+    run("index", photos / "summer", "--gallery", "first")
+    run("index", photos, "--gallery", "second")
+    assert len(json.loads(run("search", "blue", "--json").stdout)) == 2
+    assert len(json.loads(run("search", "blue", "--gallery", "first", "--json").stdout)) == 1
+
+
+def test_a_gallery_is_named_after_its_folder(run: Run, photos: Path):
+    run("index", photos)
+    assert run("search", "red", "--gallery", "photos").exit_code == 0
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What an evaluation returns, in place of one that would need a model and a captioned set."""
+    evaluation = importlib.import_module("engine.evaluation.evaluate")
+    recall = {"r1": 28.5, "r5": 58.25, "r10": 71.0}
+    row = {"policy": "tgem", "setting": 0.75, "macs_share": 0.7421, "t2i": recall, "i2t": recall}
+    table = {"model": "m", "data": "d", "split": "val", "images": 3, "captions": 15, "rows": [row]}
+
+    def measure(
+        data: Path, split: str, model: str | None, wanted: Sequence[str], say: Callable[[str], None]
+    ) -> dict[str, Any]:
+        assert (data, split, model) == (Path("somewhere"), "val", None)
+        assert set(wanted) <= set(evaluation.POLICIES)
+        say("3 of 3 photos")
+        return table
+
+    monkeypatch.setattr(evaluation, "evaluate", measure)
+    return table
+
+
+def test_evaluate_json_is_the_table_and_nothing_else(run: Run, table: dict[str, Any]):
+    result = run("evaluate", "--data", "somewhere", "--split", "val", "--json")
+    assert json.loads(result.stdout) == table
+    assert result.stderr == "3 of 3 photos\n"
+
+
+def test_evaluate_prints_a_line_a_row(run: Run, table: dict[str, Any]):
+    lines = run("evaluate", "--data", "somewhere", "--split", "val").stdout.splitlines()
+    assert lines[0] == "m on d, split val: 3 photos, 15 captions"
+    assert lines[-1].split() == ["tgem", "0.75", "74%", "28.5", "58.2", "71.0", "28.5", "58.2", "71.0"]
+
+
+def test_evaluate_names_a_policy_that_is_none(run: Run, table: dict[str, Any]):
+    result = run("evaluate", "--data", "somewhere", "--split", "val", "--policies", "tgem,magic")
+    assert result.exit_code == 2
+    assert "magic is no policy" in result.output
+
+
+def test_a_file_name_cannot_write_to_the_terminal(run: Run, photos: Path):
+    (photos / "red.png").rename(photos / "\x1b[2Jred.png")
+    (photos / "empty.jpg").rename(photos / "\x1b[2Jempty.jpg")
+    assert "\x1b" not in run("index", photos).stderr
+    assert "\x1b" not in run("search", "red").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("index", "no/such/folder"), "no/such/folder is not a folder"),
+        (("search", "red"), "Nothing is indexed yet"),
+        (("search", "red", "--gallery", "holidays"), "Nothing is indexed yet"),
+        (("migrate-store", "tgem.db", "sqlite:////folder/tgem.db"), "must name a SQLite file, like sqlite:///"),
+        (
+            ("migrate-store", "sqlite:///a.db", "postgresql://user@host:port/a"),
+            "must name a SQLite file, like sqlite:///",
+        ),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(run: Run, words: tuple[str, ...], sentence: str):
+    result = run(*words, "--json")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_the_shipped_models_exits_are_not_written_over_by_a_fit_on_photos(run: Run, photos: Path):
+    result = run("fit", "--photos", photos)
+    assert result.exit_code == 2
+    assert "has exits of its own" in result.stderr
+
+
+@pytest.mark.parametrize("content", [None, b"no JSON", b"\xff", b"[]", b'{"rows": []}'])
+def test_what_is_no_evaluation_is_not_reported_on(run: Run, tmp_path: Path, content: bytes | None):
+    results = tmp_path / "results.json"
+    if content is not None:
+        results.write_bytes(content)
+    result = run("report", results)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"{results} holds no evaluation; `evaluate --json` prints one.\n"
+
+
+@pytest.mark.parametrize(
+    "words", [("report", "RESULTS", "--card", "FOLDER/card.md"), ("bench", "--plot", "FOLDER/bench.svg")]
+)
+def test_a_place_that_is_not_there_is_said_before_any_work(
+    run: Run, tmp_path: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "engine.evaluation.report", None)  # work would fail in another way
+    monkeypatch.setitem(sys.modules, "engine.evaluation.speed", None)
+    result = run(*(word.replace("FOLDER", str(tmp_path / "nowhere")) for word in words))
+    assert result.exit_code == 2
+    assert isinstance(result.exception, SystemExit)
+    assert "nowhere" in result.stderr
+
+
+def test_an_unknown_gallery_is_answered_with_those_there_are(run: Run, photos: Path):
+    run("index", photos)
+    result = run("search", "red", "--gallery", "holidays")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == 'There is no gallery "holidays"; there are: "photos".\n'
+
+
+def test_searching_for_nothing_says_so(run: Run, photos: Path):
+    run("index", photos)
+    result = run("search", " ")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "empty" in result.stderr

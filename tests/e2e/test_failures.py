@@ -1,0 +1,142 @@
+"""What can go wrong with a disk, a database or a weight file: one sentence each, no traceback, nothing lost."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.gallery import Catalog, Upload
+from engine.storage.database import StoreUnusable
+from engine.storage.store import Store
+from engine.utils.errors import EngineError
+from tests.conftest import FakeEncoder
+
+ASSETS = Path(__file__).parents[2] / "assets" / "models" / "tgem-mini"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A real disk of one megabyte, where the system lets us mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if not made or made.returncode:
+        pytest.skip("only root can mount a disk")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def index(home: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The real command with a small encoder in the model's place."""
+    code = (
+        "import sys, engine.cli as line\n"
+        "from tests.conftest import FakeEncoder\n"
+        "line.opening.chosen_encoder = lambda *_: FakeEncoder()\n"
+        "line.cli(['index', sys.argv[1]])"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "TGEM_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def sentence(done: subprocess.CompletedProcess[str]) -> str:
+    """The last line of stderr, of a command that failed as designed."""
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr.strip().splitlines()[-1]
+
+
+def test_a_disk_that_gets_full_is_a_sentence_and_keeps_what_was_whole(
+    disk: Path, tmp_path: Path, png: Callable[..., bytes]
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(640):
+        (photos / f"{number:03}.png").write_bytes(png((number % 256, number // 256, 0), (300, 300)))
+    said = sentence(index(disk, photos))
+    assert "full" in said or "No space left" in said
+    assert "make room on its disk" in said
+    held = Store.open(disk)
+    (gallery,) = held.collections("gallery")
+    kept = held.totals(gallery.id).photos
+    held.close()
+    assert 0 < kept < 640
+    subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+    again = index(disk, photos)
+    assert f"{640 - kept} added, {kept} already there, 0 skipped" in again.stdout, again.stderr
+
+
+def test_a_data_folder_that_is_read_only_is_a_sentence(disk: Path, tmp_path: Path, png: Callable[..., bytes]) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "a.png").write_bytes(png("red"))
+    assert index(disk, photos).returncode == 0
+    before = (disk / "tgem.db").read_bytes()
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    (photos / "b.png").write_bytes(png("blue"))
+    said = sentence(index(disk, photos))
+    assert "set TGEM_HOME" in said
+    assert (disk / "tgem.db").read_bytes() == before
+
+
+def search(text: str) -> None:
+    """As a new process would."""
+    store = Store.open()
+    (row, *_) = store.collections()
+    Catalog(store, FakeEncoder).search(row.id, text)
+
+
+@pytest.mark.parametrize("damage", ["no database", "cut short", "overwritten in the middle"])
+def test_a_database_file_that_is_damaged_is_a_sentence_and_stays_as_it_is(
+    home: Path, catalog: Catalog, store: Store, upload: Callable[..., Upload], damage: str
+) -> None:
+    catalog.ingest(catalog.open_collection("a"), [upload("a", "red"), upload("b", "blue")])
+    store.close()
+    path = home / "tgem.db"
+    whole = path.read_bytes()
+    if damage == "no database":
+        broken = b"dear diary" * 500
+    elif damage == "cut short":
+        broken = whole[: len(whole) // 2]
+    else:
+        broken = whole[:4096] + b"\xff" * (len(whole) - 4096)
+    path.write_bytes(broken)
+    with pytest.raises(StoreUnusable, match=r"tgem.db cannot be used"):
+        search("red")
+    assert path.stat().st_size >= len(broken) - 4096  # nothing was thrown away
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut short", "other bytes"])
+@pytest.mark.parametrize("file", ["open_clip_model.safetensors", "tgem.safetensors"])
+def test_a_weight_file_that_is_missing_or_damaged_is_a_sentence(tmp_path: Path, file: str, damage: str) -> None:
+    from engine.exits.encoder import load_encoder
+
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for source in ASSETS.iterdir():
+        if source.is_file() and source.name != file:
+            (folder / source.name).symlink_to(source)
+    if damage == "empty":
+        (folder / file).touch()
+    elif damage == "cut short":
+        (folder / file).write_bytes((ASSETS / file).read_bytes()[:-1000])
+    elif damage == "other bytes":
+        (folder / file).write_bytes(b"\xff" * 10_000)
+    if damage == "missing" and file == "tgem.safetensors":
+        for name in ("tgem.json",):
+            assert (folder / name).exists()  # exits are described, and their weights are not there
+    with pytest.raises(EngineError) as caught:
+        load_encoder(f"local-dir:{folder}")
+    assert "\n" not in str(caught.value)
+    assert str(folder) in str(caught.value) or file in str(caught.value)

@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+import torch
+
+from engine.evaluation import baselines
+from engine.evaluation import evaluate as evaluate_module
+from engine.evaluation.baselines import RULES
+from engine.evaluation.evaluate import TOP_M, WORTHS, Bench, fairness, rows_of
+from engine.exits.budget import BUDGET_GRID
+from engine.exits.checkpoint import FittedExits
+from engine.search.allocation import WORTH
+from engine.training.features import Features
+from tests import tiny
+
+MANY = 30
+
+
+def features_of(encoder, seed: int = 0) -> Features:
+    """Photos whose texts are their own embeddings at full depth."""
+    trace = encoder.trace(tiny.pixels(MANY, encoder.backbone.size, seed))
+    vectors = torch.stack(trace.vectors, 1)
+    return Features(trace.pooled, vectors, vectors[:, -1], torch.arange(MANY))
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    encoder = tiny.encoder()
+    fitted = FittedExits(encoder.modules, encoder.plans, encoder.calibrations)
+    return Bench(encoder, features_of(encoder), features_of(encoder, seed=5), {"seed-2": fitted, "no-captions": fitted})
+
+
+@pytest.fixture(scope="module")
+def table(bench: Bench) -> list[dict]:
+    everything = (
+        "full",
+        "exit",
+        "exit+topm",
+        "random",
+        *RULES,
+        "oracle",
+        "tgem",
+        "tgem+deepen",
+        "ablation",
+        "schedule",
+    )
+    return list(rows_of(bench, everything))
+
+
+def of(table: list[dict], policy: str) -> list[dict]:
+    return [row for row in table if row["policy"] == policy]
+
+
+def test_every_policy_has_its_rows(bench: Bench, table: list[dict]) -> None:
+    settings = {row["policy"]: [r["setting"] for r in of(table, row["policy"])] for row in table}
+    assert settings["full"] == [bench.encoder.exits]
+    assert settings["exit"] == list(range(1, bench.encoder.exits))
+    assert settings["random"] == list(BUDGET_GRID)
+    assert settings["tgem"] == [*BUDGET_GRID, *BUDGET_GRID]  # its own and another seed's
+    assert settings["ablation:no-captions"] == list(BUDGET_GRID)
+    for rule in (*RULES, "oracle"):
+        assert settings[rule] == list(BUDGET_GRID)
+
+
+def test_texts_that_are_the_photos_own_embeddings_are_found_at_full_depth(table: list[dict]) -> None:
+    (full,) = of(table, "full")
+    assert full["macs_share"] == 1
+    assert full["t2i"]["r1"] == 100
+
+
+def test_random_exits_cost_what_the_gates_cost(table: list[dict]) -> None:
+    for gates, blind in zip(of(table, "tgem"), of(table, "random"), strict=False):
+        assert gates["macs_share"] == blind["macs_share"]
+
+
+def test_rivals_and_the_oracle_keep_to_the_budget_where_they_can(bench: Bench, table: list[dict]) -> None:
+    cheapest = min(bench.encoder.forced_macs) / bench.encoder.full_macs
+    for policy in ("oracle",):
+        for row in of(table, policy):
+            assert row["macs_share"] <= max(row["setting"], cheapest) + 1e-3
+
+
+def test_running_all_that_a_query_ranks_gives_the_full_ranking(bench: Bench, table: list[dict]) -> None:
+    (full,) = of(table, "full")
+    for row in of(table, "exit+topm"):
+        if row["m"] >= MANY:
+            assert row["overlap10"] == row["ndcg10"] == 1
+            assert row["t2i"] == full["t2i"]
+            assert row["deepened_per_query"] == MANY
+
+
+def test_more_looks_agree_better_with_full_depth(table: list[dict]) -> None:
+    rows = [row for row in of(table, "exit+topm") if row["setting"] == 1]
+    assert [row["m"] for row in rows] == list(TOP_M)
+    agreement = [row["overlap10"] for row in rows]
+    assert agreement[-1] > agreement[0]
+
+
+def test_the_less_a_look_must_be_worth_the_more_is_spent(table: list[dict]) -> None:
+    rows = of(table, "tgem+deepen")
+    assert rows
+    for setting in {row["setting"] for row in rows}:
+        mine = [row for row in rows if row["setting"] == setting and "seed" not in row]
+        assert [row["worth"] for row in mine] == list(WORTHS)
+        spent = [row["macs_per_query"] for row in mine]
+        assert spent == sorted(spent)
+
+
+def test_a_ranking_alone_deepens_as_many(table: list[dict]) -> None:
+    at = {row["setting"]: row for row in of(table, "tgem+deepen") if row["worth"] == WORTH and "seed" not in row}
+    alone = [row for row in of(table, "ablation:rank-only") if "m" not in row]
+    assert alone
+    for row in alone:
+        assert row["deepened_per_query"] <= round(at[row["setting"]]["deepened_per_query"])
+
+
+def test_fairness_counts_all_photos_and_all_hits_once(bench: Bench) -> None:
+    found = fairness(bench, 8)
+    for name in ("photos", "hits_raw", "hits_calibrated", "hits_full"):
+        assert sum(row[name] for row in found) == pytest.approx(1, abs=1e-3)
+
+
+def test_only_the_policies_asked_for_are_measured(bench: Bench) -> None:
+    assert {row["policy"] for row in rows_of(bench, ("full", "tgem"))} == {"full", "tgem"}
+
+
+def test_a_smaller_input_is_a_rival_as_the_models_own_projection_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = tiny.encoder("efficientnet", opens=((0,),))
+    for projection in encoder.modules.projections:
+        torch.nn.init.normal_(projection.weight)  # the ladder's own readouts say something else
+    monkeypatch.setattr(evaluate_module, "SIZES", (encoder.passes[0].size,))
+    features = features_of(encoder)
+    plain = encoder.read_at(tiny.pixels(MANY, encoder.backbone.size), encoder.passes[0].size)
+    bench = Bench(encoder, features, features, {})
+    ((size, vectors),) = evaluate_module.smaller_inputs(bench, [], lambda line: None)
+    assert size == encoder.passes[0].size
+    assert np.allclose(vectors, plain, atol=1e-5)
+    assert not np.allclose(vectors, features.vectors[:, 0].numpy(), atol=1e-2)
+
+
+def test_what_is_found_more_than_by_rivals_is_counted_at_the_same_cost() -> None:
+    encoder = tiny.encoder("efficientnet", opens=((0,),))
+    features = features_of(encoder)
+    bench = Bench(encoder, features, features, {})
+    whole = bench.vectors[:, -1]
+    rows = evaluate_module.differences(bench, [(encoder.passes[0].size, whole)])  # a rival as good as full depth
+    assert rows
+    found = bench.hits(bench.texts @ whole.T).mean() * 100
+    for row in rows:
+        dealt = baselines.tgem(encoder, features, BUDGET_GRID.index(row["budget"]))
+        assert row["macs_share"] == pytest.approx(dealt.macs_share, abs=1e-4)
+        if len(np.unique(dealt.exits)) == 1:
+            assert row["random"] == {"r10": 0, "error": 0}, "there is nothing to deal"
+        if "small-input" in row:
+            less = bench.first_rankings(BUDGET_GRID.index(row["budget"])).hits.mean() * 100 - found
+            assert row["small-input"]["r10"] == pytest.approx(less, abs=0.01)
+    assert any("small-input" in row for row in rows)

@@ -1,0 +1,93 @@
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from engine import cli as command_line
+from engine.evaluation import speed
+from engine.evaluation.plots import plot
+from engine.exits.encoder import Encoder, Identity
+from tests import tiny
+
+ROWS = [
+    {"model": "m", "mode": "bare", "batch": 8, "images_per_s": 10.2, "macs_share": 1.0, "peak_mb": 400.0},
+    {"model": "m", "mode": "full", "batch": 8, "images_per_s": 10.0, "macs_share": 1.0, "peak_mb": 400.0},
+    {"model": "m", "mode": "exit:1", "batch": 8, "images_per_s": 19.0, "macs_share": 0.5, "peak_mb": 400.0},
+    {"model": "m <x>", "mode": "full", "batch": 1, "images_per_s": 5.0, "macs_share": 1.0, "peak_mb": 400.0},
+]
+
+
+@pytest.fixture
+def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
+    """A model without exits, photos to measure it on, and no process but this one."""
+    for i, pixels in enumerate(tiny.pixels(20, 32)):
+        Image.fromarray(pixels.transpose(1, 2, 0)).save(tmp_path / f"{i}.jpg")
+    found = Encoder(tiny.backbone("vit"), None, Identity("tiny", "w", ""), tiny.GUIDES, tmp_path)
+    monkeypatch.setattr(speed, "PHOTOS", tmp_path)
+    monkeypatch.setattr(speed, "load_encoder", lambda model, precision: found)
+    monkeypatch.setattr(speed, "_fresh", lambda work, *args: work(*args))
+    return found
+
+
+def test_every_mode_of_a_model_is_measured(encoder: Encoder) -> None:
+    said: list[str] = []
+    table = speed.bench([None], [1, 4], say=said.append)
+    assert set(table) == {"device", "threads", "precision", "rows"}
+    assert table["precision"] == "float32"
+    exits = speed.encoder_to_measure(None).exits
+    modes = ["bare", "full", "tgem", *(f"exit:{k}" for k in range(1, exits))]
+    assert [(row["batch"], row["mode"]) for row in table["rows"]] == [(b, mode) for b in (1, 4) for mode in modes]
+    assert len(said) == len(table["rows"])
+    for row in table["rows"]:
+        assert set(row) == {"model", "mode", "batch", "images_per_s", "macs_share", "peak_mb"}
+        assert row["images_per_s"] > 0
+        assert row["peak_mb"] > 50
+    shares = {row["mode"]: row["macs_share"] for row in table["rows"]}
+    assert shares["full"] == shares["bare"] == 1
+    early = [shares[mode] for mode in modes if mode.startswith("exit")]
+    assert early == sorted(early)
+    assert early[0] < shares["tgem"] < 1.1
+
+
+def test_untrained_gates_let_equal_shares_go(encoder: Encoder) -> None:
+    pixels = tiny.pixels(60, 32)
+    fitted = encoder.with_exits(speed.untrained(encoder, pixels))
+    left = np.bincount([e.exit - 1 for e in fitted.encode(pixels)], minlength=fitted.exits)
+    assert left.min() >= 60 / fitted.exits - 3
+    assert left.max() <= 60 / fitted.exits + 3
+
+
+def test_a_mode_that_is_none_is_a_sentence(encoder: Encoder) -> None:
+    with pytest.raises(speed.ModeUnknown, match="exit:99 is no mode of tiny; choose from bare, full, tgem, exit:1"):
+        speed.bench([None], [4], ["full", "exit:99"])
+
+
+def test_the_command_narrows_and_prints_json_alone(encoder: Encoder, tmp_path: Path) -> None:
+    words = ["bench", "--batch", "4", "--modes", "bare,full,exit:1", "--json", "--plot", str(tmp_path / "bench.svg")]
+    result = CliRunner().invoke(command_line.cli, words)
+    assert result.exit_code == 0, result.output
+    assert [row["mode"] for row in json.loads(result.stdout)["rows"]] == ["bare", "full", "exit:1"]
+    assert "of what its MACs promise" in result.stderr
+    assert "±" in result.stderr
+    assert ET.parse(tmp_path / "bench.svg").getroot().tag.endswith("svg")
+
+
+def test_a_promise_is_kept_where_speed_grows_as_macs_shrink() -> None:
+    ((row, kept),) = speed.promises(ROWS)
+    assert row["mode"] == "exit:1"
+    assert kept == pytest.approx(0.95)
+
+
+def test_the_plot_is_well_formed_and_names_every_model() -> None:
+    picture = plot({"device": "cpu (A & B)", "threads": 2, "precision": "bfloat16", "rows": ROWS})
+    texts = [element.text for element in ET.fromstring(picture).iter() if element.tag.endswith("text")]
+    assert "m, batch 8" in texts
+    assert "m <x>, batch 1" in texts
+
+
+def test_a_process_of_its_own_does_the_work() -> None:
+    assert speed._fresh(abs, -3) == 3

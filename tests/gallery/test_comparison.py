@@ -1,0 +1,171 @@
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from engine.gallery import Catalog, GuideTexts, Upload
+from engine.gallery.comparison import Comparison, FullRun, NoFairRace, NothingToCompare, ranking
+from engine.gallery.speed_race import BATCH, ROUNDS, Lap, race
+from engine.storage.store import Store
+from engine.utils.compute_lock import ANSWER, ENCODE, LOOK_AGAIN, TURNS
+from tests.conftest import FakeEncoder, FakeEncoding
+
+MakeUpload = Callable[..., Upload]
+
+
+@pytest.fixture
+def comparison(store: Store, catalog: Catalog) -> Comparison:
+    return Comparison(store, catalog)
+
+
+@pytest.fixture
+def gallery(catalog: Catalog, upload: MakeUpload) -> int:
+    gallery = catalog.open_collection("colours")
+    catalog.ingest(gallery, [upload(f"{colour}.png", colour) for colour in ("red", "green", "blue")])
+    return gallery
+
+
+def test_every_batch_runs_both_ways_as_often_and_once_to_warm_up(fake_encoder: FakeEncoder) -> None:
+    fake_encoder.batches.clear()
+    batches: Iterator[np.ndarray] = iter([np.full((2, 3, 8, 8), 200, np.uint8), np.zeros((1, 3, 8, 8), np.uint8)])
+    laps: list[Lap] = []
+    measured, vectors = race(fake_encoder, batches, 3, 0.6, laps.append)
+    assert fake_encoder.batches == [2] * (ROUNDS + 1) + [1] * ROUNDS
+    assert [(lap.done, lap.total) for lap in laps] == [(2, 3), (3, 3)]
+    assert (measured.photos, measured.budget, measured.macs_share) == (3, 0.6, 0.4)
+    assert measured.full_per_second > 0
+    assert measured.speedup == measured.early_per_second / measured.full_per_second
+    assert vectors.shape == (3, 3)
+
+
+class TurnTaker(FakeEncoder):
+    """Waits its turn and lets others pass as the real one does."""
+
+    def encode(self, pixels: np.ndarray, budget: float = 0.75) -> list[FakeEncoding]:
+        with TURNS.turn(ENCODE):
+            TURNS.give_way()
+            return super().encode(pixels, budget)
+
+    def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
+        with TURNS.turn(LOOK_AGAIN):
+            TURNS.give_way()
+            return super().encode_to(pixels, exit)
+
+
+@pytest.mark.parametrize("patience", [ANSWER, ENCODE])
+def test_what_others_compute_meanwhile_is_on_neither_clock(patience: float) -> None:
+    over = threading.Event()
+
+    def compute() -> None:
+        while not over.is_set():
+            with TURNS.turn(patience):
+                time.sleep(0.2)
+
+    other = threading.Thread(target=compute, daemon=True)
+    other.start()
+    measured, _ = race(TurnTaker(), iter([np.zeros((1, 3, 8, 8), np.uint8)]), 1, 0.6)
+    over.set()
+    other.join(5)
+    assert measured.full_per_second > 10
+    assert measured.early_per_second > 10
+
+
+def test_a_race_is_kept_with_its_date(comparison: Comparison, gallery: int, store: Store, catalog: Catalog) -> None:
+    assert comparison.last(gallery) is None
+    first, second = comparison.race(gallery), comparison.race(gallery)
+    assert second.at > first.at > 1_600_000_000
+    assert Comparison(store, catalog).last(gallery) == second
+    catalog.remove(gallery)
+    assert comparison.last(gallery) is None
+
+
+def test_a_gallery_with_guide_texts_of_its_own_races_by_them(
+    store: Store, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = Catalog(store, FakeEncoder)
+    gallery = catalog.open_collection("roses")
+    catalog.ingest(gallery, [upload("r.png", "red")], guides=GuideTexts(("a rose",)))
+    raced: list[tuple[str, ...]] = []
+
+    def encode(self: FakeEncoder, pixels: np.ndarray, budget: float) -> list[FakeEncoding]:
+        raced.append(self.looked_for)
+        return [self._encode_one(picture, budget) for picture in pixels]
+
+    monkeypatch.setattr(FakeEncoder, "encode", encode)
+    Comparison(store, catalog).race(gallery)
+    assert raced == [("a rose",)] * (ROUNDS + 1)
+
+
+def test_full_depth_embeddings_stay_beside_the_gallerys_account(
+    comparison: Comparison, gallery: int, catalog: Catalog
+) -> None:
+    before = catalog.summary(gallery)
+    assert comparison.full_run(gallery) is None
+    comparison.race(gallery)
+    run = comparison.full_run(gallery)
+    assert run is not None
+    assert run.macs == 300
+    assert catalog.summary(gallery).macs == before.macs
+    green = catalog.photos(gallery)[1]
+    assert ranking(run, np.array([0, 1, 0], np.float32), 2)[0] == (green.id, pytest.approx(1, abs=1e-3))
+
+
+def test_photos_deleted_since_a_race_are_in_no_ranking(
+    comparison: Comparison, gallery: int, catalog: Catalog, store: Store
+) -> None:
+    comparison.race(gallery)
+    red, *others = [photo.id for photo in catalog.photos(gallery)]
+    catalog.remove_photos(gallery, [red])
+    run = comparison.full_run(gallery)
+    assert run is not None
+    assert [photo for photo, _ in ranking(run, np.array([1, 1, 1], np.float32), 3)] == others
+    assert (len(run.vectors), run.macs) == (2, 200)
+    store.remove_images(gallery, others)  # as another process does it
+    assert comparison.full_run(gallery) is None
+
+
+def test_both_encoders_rank_the_raced_photos_alone(comparison: Comparison, gallery: int, catalog: Catalog) -> None:
+    red, green, blue = [photo.id for photo in catalog.photos(gallery)]
+    assert catalog.ranked(gallery, "green", [red, green, blue])[0] == green
+    assert set(catalog.ranked(gallery, "green", [blue, red])) == {red, blue}
+    assert catalog.ranked(gallery, "blue", [red, blue]) == [blue, red]
+    assert catalog.ranked(gallery, "red", []) == []
+
+
+def test_equal_photos_rank_in_the_order_they_came() -> None:
+    run = FullRun(np.array([4, 7, 9]), np.array([[1, 0], [1, 0], [0, 1]], np.float32), 300, "w")
+    assert ranking(run, np.array([1, 0], np.float32), 2) == [(4, 1.0), (7, 1.0)]
+
+
+def test_a_race_can_be_stopped_and_leaves_nothing(comparison: Comparison, gallery: int) -> None:
+    def stop(_: Lap) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        comparison.race(gallery, stop)
+    assert comparison.last(gallery) is None
+    assert comparison.full_run(gallery) is None
+
+
+def test_an_empty_gallery_has_nothing_to_race(comparison: Comparison, catalog: Catalog) -> None:
+    with pytest.raises(NothingToCompare, match="add some first"):
+        comparison.race(catalog.open_collection("empty"))
+
+
+def test_where_a_gpu_is_lent_to_one_side_alone_there_is_no_race(
+    comparison: Comparison, gallery: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    with pytest.raises(NoFairRace, match="a machine of your own"):
+        comparison.race(gallery)
+    assert comparison.last(gallery) is None
+
+
+def test_photos_race_in_batches(comparison: Comparison, catalog: Catalog, upload: MakeUpload) -> None:
+    gallery = catalog.open_collection("many")
+    catalog.ingest(gallery, [upload(f"{i}.png", (i, i, 0)) for i in range(1, BATCH + 3)])
+    laps: list[Lap] = []
+    comparison.race(gallery, laps.append)
+    assert [lap.done for lap in laps] == [BATCH, BATCH + 2]

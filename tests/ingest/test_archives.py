@@ -1,0 +1,251 @@
+"""Archives give their photos or a reason, in bounded time, memory and descriptors, and touch no other file."""
+
+import bz2
+import gc
+import gzip
+import os
+import struct
+import tarfile
+import time
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from engine.ingest import archives
+from engine.ingest.archives import archive_uploads, is_archive
+from engine.ingest.image import ImageRejected
+from engine.ingest.upload import Upload
+from tests import packed
+
+PHOTOS = {"b/red.png": b"red", "blue.JPG": b"blue", "notes.txt": b"no photo"}
+Make = Callable[[str, bytes], list[Upload]]
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Make:
+    """Writes an archive and opens it."""
+
+    def make(name: str, data: bytes) -> list[Upload]:
+        (tmp_path / name).write_bytes(data)
+        return archive_uploads(tmp_path / name, name)
+
+    return make
+
+
+def outcome(upload: Upload) -> bytes | str:
+    try:
+        return upload.read()
+    except ImageRejected as error:
+        return error.reason if error.name == upload.name else f"{error.name} is not {upload.name}"
+
+
+def outcomes(uploads: list[Upload]) -> dict[str, bytes | str]:
+    return {upload.name: outcome(upload) for upload in uploads}
+
+
+def open_files() -> set[tuple[str, str]]:
+    """Number and target of each."""
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # the listing's own
+            found.add((number, os.readlink(f"/proc/self/fd/{number}")))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.zip", packed.zipped(PHOTOS)),
+        ("a.zip", packed.zipped(PHOTOS, zipfile.ZIP_STORED)),
+        ("a.zip", b"any bytes before" + packed.zipped(PHOTOS)),
+        ("a.tar", packed.taped(PHOTOS)),
+        ("a.tar", packed.taped(PHOTOS, format=tarfile.GNU_FORMAT)),
+        ("a.tar", packed.taped(PHOTOS, format=tarfile.USTAR_FORMAT)),
+        ("a.tar.gz", packed.taped(PHOTOS, "gz")),
+        ("A.TGZ", packed.taped(PHOTOS, "gz")),
+        ("a.tar.bz2", packed.taped(PHOTOS, "bz2")),
+    ],
+)
+def test_the_photos_of_an_archive_are_read(uploads: Make, name: str, data: bytes) -> None:
+    assert outcomes(uploads(name, data)) == {f"{name}/b/red.png": b"red", f"{name}/blue.JPG": b"blue"}
+
+
+@pytest.mark.parametrize("packing", ["zip", "tar.gz"])
+def test_they_can_be_read_in_any_order_and_again(uploads: Make, packing: str) -> None:
+    members = {f"{n}.jpg": bytes([n]) * 1000 for n in range(20)}
+    data = packed.zipped(members) if packing == "zip" else packed.taped(members, "gz")
+    found = uploads(f"a.{packing}", data)
+    for _ in range(2):
+        assert [upload.read()[0] for upload in reversed(found)] == list(reversed(range(20)))
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.tar.bz2", "a.7z", "a.RAR", "a.tar.xz"])
+def test_archives_are_known_by_their_name(name: str) -> None:
+    assert is_archive(name)
+    assert not is_archive(f"{name}.jpg")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("a.zip", b"", "damaged, or not the kind of archive that its name says"),
+        ("a.zip", b"\xff\xd8\xff" * 99, "damaged, or not the kind of archive that its name says"),
+        ("a.zip", packed.zipped(PHOTOS)[:-30], "damaged, or not the kind of archive that its name says"),
+        ("a.zip", packed.taped(PHOTOS), "damaged, or not the kind of archive that its name says"),
+        ("a.tar.gz", packed.zipped(PHOTOS), "damaged, or not the kind of archive that its name says"),
+        ("a.tar", packed.taped(PHOTOS, "gz"), "damaged, or not the kind of archive that its name says"),
+        ("a.zip", packed.zipped({"notes.txt": b"no photo"}), "an archive without photos"),
+        ("a.tar", packed.taped({}), "an archive without photos"),
+        ("a.7z", b"7z", "a 7-Zip archive, which is not opened here; unpack it, or make it a ZIP"),
+        (
+            "a.tar.xz",
+            packed.taped(PHOTOS, "xz"),
+            "packed with xz, which is not opened here; unpack it, or make it a ZIP",
+        ),
+        ("a.zip", packed.overlapping(1000), "its members overlap, as in a bomb"),
+    ],
+)
+def test_an_archive_that_cannot_be_used_is_named_with_a_reason(
+    uploads: Make, name: str, data: bytes, reason: str
+) -> None:
+    assert outcomes(uploads(name, data)) == {name: reason}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("a.zip", packed.zipped_as("x.jpg", packed.LINK), "a link or a device, not a file"),
+        ("a.zip", packed.zipped_as("x.jpg", packed.DEVICE), "a link or a device, not a file"),
+        ("a.tar", packed.taped_as("x.jpg", tarfile.SYMTYPE), "a link or a device, not a file"),
+        ("a.tar", packed.taped_as("x.jpg", tarfile.LNKTYPE), "a link or a device, not a file"),
+        ("a.tar", packed.taped_as("x.jpg", tarfile.BLKTYPE), "a link or a device, not a file"),
+        ("a.tar", packed.taped_as("x.jpg", tarfile.FIFOTYPE), "a link or a device, not a file"),
+        ("a.zip", packed.zipped({"x.zip": packed.zipped(PHOTOS)}), "an archive inside an archive; unpack it first"),
+        ("a.tar.gz", packed.taped({"x.tgz": b""}, "gz"), "an archive inside an archive; unpack it first"),
+        ("a.zip", packed.lying("x.bmp", 40 * 2**20, 100), "damaged in the archive"),
+        ("a.zip", packed.zipped({"x.bmp": bytes(51 * 2**20)}), "too large: over 50 MB"),
+        ("a.tar.gz", packed.taped({"x.bmp": bytes(51 * 2**20)}, "gz"), "too large: over 50 MB"),
+        (
+            "a.zip",
+            packed.zipped({"x.jpg": b"photo"}, zipfile.ZIP_LZMA),
+            "packed in a way that is not read here; make the ZIP again with the usual one (deflate)",
+        ),
+    ],
+)
+def test_a_member_that_cannot_be_used_is_named_with_a_reason(
+    uploads: Make, name: str, data: bytes, reason: str
+) -> None:
+    (upload,) = uploads(name, data)
+    assert upload.name.startswith(f"{name}/x.")
+    assert outcome(upload) == reason
+
+
+def test_a_member_locked_with_a_password_is_said_to_be(uploads: Make) -> None:
+    data = bytearray(packed.zipped({"x.jpg": b"photo"}))
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    assert outcomes(uploads("a.zip", bytes(data))) == {"a.zip/x.jpg": "locked with a password"}
+
+
+def test_a_bad_member_does_not_stop_the_others(uploads: Make) -> None:
+    data = bytearray(packed.zipped({"a.jpg": b"first", "b.jpg": b"second", "c.jpg": b"third"}, zipfile.ZIP_STORED))
+    data[data.index(b"second")] ^= 1
+    assert list(outcomes(uploads("a.zip", bytes(data))).values()) == [b"first", "damaged in the archive", b"third"]
+
+
+@pytest.mark.parametrize("packing", ["", "gz"])
+def test_what_lies_before_a_cut_is_taken(uploads: Make, packing: str) -> None:
+    whole = packed.taped({f"{n}.jpg": os.urandom(5000) for n in range(9)}, packing)
+    *before, last = outcomes(uploads("a.tar.gz" if packing else "a.tar", whole[: len(whole) * 2 // 3])).values()
+    if isinstance(before[-1], str):  # the one that the cut goes through
+        assert before.pop() == "damaged in the archive"
+    assert len(before) >= 4
+    assert all(isinstance(data, bytes) and len(data) == 5000 for data in before)
+    assert last == "damaged from there on; what lies before it was taken"
+
+
+@pytest.mark.parametrize(
+    ("member", "shown"),
+    [
+        ("../../etc/passwd.jpg", "etc/passwd.jpg"),
+        ("/etc/shadow.png", "etc/shadow.png"),
+        ("C:\\Windows\\..\\x.jpg", "C:/Windows/x.jpg"),
+        ("CON.jpg", "CON.jpg"),
+        ("<img src=x onerror=alert(1)>.jpg", "<img src=x onerror=alert(1)>.jpg"),
+        ("photo\u202egpj.\x1b[31m.jpg", "photogpj.[31m.jpg"),
+        ("x" * 3000 + ".jpg", "x" * 179 + "…" + "x" * 16 + ".jpg"),
+        ("a/" * 500 + "x.jpg", ("a/" * 500)[:179] + "…" + "/a/a/a/a/a/a/a/x.jpg"),
+    ],
+)
+@pytest.mark.parametrize("packing", ["zip", "tar"])
+def test_a_members_name_is_never_a_path(uploads: Make, tmp_path: Path, packing: str, member: str, shown: str) -> None:
+    data = packed.zipped({member: b"photo"}) if packing == "zip" else packed.taped({member: b"photo"})
+    assert outcomes(uploads(f"a.{packing}", data)) == {f"a.{packing}/{shown}": b"photo"}
+    assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == [f"a.{packing}"]
+
+
+def test_what_is_hidden_is_passed_over_as_in_a_folder(uploads: Make) -> None:
+    names = ["x.jpg", ".y.jpg", "__MACOSX/._x.jpg", "a/.git/z.png"]
+    assert [upload.name for upload in uploads("a.zip", packed.zipped(dict.fromkeys(names, b"photo")))] == [
+        "a.zip/x.jpg"
+    ]
+
+
+BOMBS = {
+    "zeros.tar.gz": lambda: gzip.compress(packed.header("x.bmp", 2**33)) + packed.gzip_of_zeros(2**30),
+    "many.zip": lambda: packed.zipped({f"{n}.jpg": b"" for n in range(archives.MAX_MEMBERS + 1)}, zipfile.ZIP_STORED),
+    "many.tar.gz": lambda: gzip.compress(packed.header("x.jpg", 0)) * (archives.MAX_MEMBERS + 1),
+    "declared.zip": lambda: packed.zipped({f"{n}.bmp": bytes(40 * 2**20) for n in range(8)}),
+    "long name.tar": lambda: packed.header("././@LongLink", 2**40, tarfile.GNUTYPE_LONGNAME) + bytes(4096),
+    "endless names.tar.gz": lambda: gzip.compress(
+        (packed.header("././@LongLink", 5, tarfile.GNUTYPE_LONGNAME) + b"name".ljust(512, b"\0")) * 100_000
+    ),
+    "attributes.tar": lambda: packed.header("x", 30_000, tarfile.XHDTYPE) + b"1" * 30_000 + bytes(1024),
+    "backwards.tar": lambda: negative_size(),
+    "directory.zip": lambda: struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, 2**31, 0, 0),
+    "padded.tar.bz2": lambda: bz2.compress(packed.header("x.bmp", 2**34) + bytes(300 * 2**20)),
+}
+
+
+def negative_size() -> bytes:
+    """A tar whose second header says that its member ends before it began."""
+    data = bytearray(packed.header("x.jpg", 0) + packed.header("y.jpg", 0) + bytes(1024))
+    at = 512 + 124
+    data[at : at + 12] = b"\xff" * 10 + (-1024 % 2**16).to_bytes(2, "big")
+    data[512 + 148 : 512 + 156] = b" " * 8
+    data[512 + 148 : 512 + 156] = b"%06o\0 " % sum(data[512:1024])
+    return bytes(data)
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_a_reason_in_little_time_and_memory(
+    uploads: Make, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 5000)
+    monkeypatch.setattr(archives, "MAX_DIRECTORY", 128 * 5000)
+    data = BOMBS[name]()
+    gc.collect()  # or files of earlier tests are closed meanwhile
+    before, start = open_files(), time.monotonic()
+    tracemalloc.start()
+    reasons = [outcome(upload) for upload in uploads(name, data)]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert any(isinstance(reason, str) for reason in reasons)
+    assert time.monotonic() - start < 20
+    assert peak < 200 * 2**20
+    assert open_files() == before
+
+
+def test_a_thousand_archives_keep_no_file_open(tmp_path: Path, uploads: Make) -> None:
+    gc.collect()  # or files of earlier tests are closed meanwhile
+    before = open_files()
+    found = [upload for n in range(300) for upload in uploads(f"{n}.zip", packed.zipped(PHOTOS))]
+    found += [upload for n in range(300) for upload in uploads(f"{n}.tar.gz", packed.taped(PHOTOS, "gz"))]
+    for upload in found:
+        upload.read()
+        assert len(open_files() - before) <= 1
+    assert open_files() == before

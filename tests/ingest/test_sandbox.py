@@ -1,0 +1,152 @@
+"""A picture is decoded in a process apart: none keeps us busy, eats our memory or takes us down."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.ingest import sandbox
+from engine.ingest.image import ImageRejected, open_picture
+from engine.ingest.sandbox import decode
+from tests import hostile
+from tests.packed import zipped
+from tests.pictures import encoded, left_red_right_blue, noise
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> None:
+    """A decoder of the test's own, with the limits of the test."""
+    while sandbox._idle:
+        sandbox._idle.pop().close()
+
+
+def reason(data: bytes) -> str:
+    with pytest.raises(ImageRejected) as caught:
+        decode(data, "a", 768)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("longest", [None, 20])
+def test_it_gives_what_the_plain_function_gives(longest: int | None) -> None:
+    data = encoded(left_red_right_blue(), "PNG")
+    here, there = open_picture(data, "a", longest), decode(data, "a", longest)
+    assert np.array_equal(np.asarray(here.rgb), np.asarray(there.rgb))
+    assert (here.width, here.height) == (there.width, there.height)
+    assert not there.rgb.info
+
+
+def test_a_reason_carries_the_name_of_the_file() -> None:
+    with pytest.raises(ImageRejected, match=r"^holiday.jpg was left out: empty file.$"):
+        decode(b"", "holiday.jpg")
+
+
+def test_a_picture_that_takes_too_long_is_given_up_and_the_next_one_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "WALL_SECONDS", 2.0)
+    start = time.monotonic()
+    assert reason(hostile.comments_gif(40 * 2**20)) == "takes too long to decode"
+    assert time.monotonic() - start < 60
+    assert decode(encoded(noise(), "PNG"), "a").width == 64
+
+
+def test_processor_time_is_limited_for_each_picture() -> None:
+    code = (
+        "import sys, engine.ingest.sandbox as d, engine.ingest.image as i\n"
+        "d.CPU_SECONDS = 0\n"
+        "def busy(*_):\n"
+        "    while True: pass\n"
+        "d.open_picture = busy\n"
+        "d._serve(sys.stdin.buffer, sys.stdout.buffer)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=sandbox._REQUEST.pack(0, 0), timeout=60, check=False, cwd=os.getcwd()
+    )
+    assert done.returncode == -signal.SIGXCPU
+
+
+def test_a_picture_that_takes_too_much_memory_is_a_reason() -> None:
+    code = (
+        "import sys, engine.ingest.sandbox as d\nd.MEMORY = 500 * 2**20\nd._serve(sys.stdin.buffer, sys.stdout.buffer)"
+    )
+    large, small = encoded(Image.new("RGBA", (6000, 6000)), "PNG"), encoded(noise(), "PNG")
+    requests = b"".join(sandbox._REQUEST.pack(0, len(data)) + data for data in (large, small))
+    done = subprocess.run([sys.executable, "-c", code], input=requests, capture_output=True, timeout=60, check=True)
+    kind, *_, length = sandbox._ANSWER.unpack_from(done.stdout)
+    rest = done.stdout[sandbox._ANSWER.size :]
+    assert (kind, rest[:length]) == (b"R", b"takes too much memory to decode")
+    assert sandbox._ANSWER.unpack_from(rest, length)[:3] == (b"P", 64, 64)
+
+
+def test_a_decoder_that_crashes_takes_nobody_with_it() -> None:
+    decode(encoded(noise(), "PNG"), "a")
+    (child,) = sandbox._idle
+    child._process.send_signal(signal.SIGSEGV)
+    child._process.wait()
+    assert reason(encoded(noise(), "PNG")) == "damaged: its decoder broke down"
+    assert decode(encoded(noise(), "PNG"), "a").width == 64
+
+
+ODD: dict[str, Callable[[], bytes]] = {
+    "many segments": lambda: hostile.segments_jpeg(200_000),
+    "many strips": lambda: hostile.strips_tiff(1_000_000),
+    "text bomb": lambda: hostile.text_png(100 * 2**20),
+    "profile bomb": lambda: hostile.profile_png(100 * 2**20),
+    "frames of a GIF": lambda: hostile.animation("GIF", 2000),
+    "frames of a TIFF": lambda: hostile.animation("TIFF", 2000),
+    "frames of a WebP": lambda: hostile.animation("WEBP", 200),
+    "picture and archive": lambda: encoded(noise(), "JPEG") + zipped({"a.jpg": b"x"}),
+    "picture and page": lambda: encoded(noise(), "PNG") + b"<script>alert(1)</script>",
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_is_odd_ends_soon_in_a_picture_or_a_reason(name: str) -> None:
+    data, start = ODD[name](), time.monotonic()
+    with contextlib.suppress(ImageRejected):
+        picture = decode(data, "a", 768)
+        assert (picture.rgb.mode, picture.rgb.info) == ("RGB", {})
+    assert time.monotonic() - start < 60
+    assert all(child.alive for child in sandbox._idle)
+
+
+def test_a_jpeg_of_endless_scans_is_named_at_once() -> None:
+    assert "over 100 scans" in reason(hostile.scans_jpeg(2000, 1000))
+
+
+def test_many_threads_share_a_few_decoders() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    data = encoded(noise(), "PNG")
+    with ThreadPoolExecutor(6) as threads:
+        assert {picture.width for picture in threads.map(lambda _: decode(data, "a"), range(30))} == {64}
+    assert len(sandbox._idle) <= sandbox.IDLE
+    assert len(os.listdir("/proc/self/fd")) - before <= 2 * sandbox.IDLE
+
+
+def test_a_decoder_ends_with_the_process_that_asked(tmp_path: object) -> None:
+    code = (
+        "import os, signal, engine.ingest.sandbox as d\n"
+        "d._give_back(d._borrow())\n"
+        "print(d._idle[0]._process.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    child = int(done.stdout)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and _runs(child):
+        time.sleep(0.1)
+    assert not _runs(child)
+
+
+def _runs(process: int) -> bool:
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().split()[2] != "Z"
+    except FileNotFoundError:
+        return False

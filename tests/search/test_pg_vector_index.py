@@ -1,0 +1,229 @@
+"""A collection searched in PostgreSQL itself: exact, or by a graph; always what the rows say now."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, event, text
+
+from engine.search import pg_vector_index as pgindex_module
+from engine.search.pg_vector_index import PgIndex
+from engine.search.ranking import lifted_query
+from engine.search.vector_index import VectorIndex
+from engine.storage.postgres import WAIT
+from engine.storage.store import EncodingRow, ImageRow, ModelStamp, Store
+
+DIM, EXITS = 16, 3
+TOLD = [(0.8, 0.05), (0.9, 0.02), (1.0, 0.0)]  # slope and offset of the scores at each exit
+STAMP = ModelStamp("synthetic", "a" * 64, "b" * 64, exits=EXITS, full_macs=100)
+
+
+def unit(count: int, seed: int) -> np.ndarray:
+    found = np.random.default_rng(seed).standard_normal((count, DIM)).astype(np.float32)
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def row(vector: np.ndarray, exit: int, name: str) -> ImageRow:
+    encoding = EncodingRow(
+        vector=vector.tobytes(), exit=exit, gates=b"", phrases=[], macs_index=1, milliseconds=1.0, budget=0.5
+    )
+    return ImageRow(content_hash=name, name=name, width=4, height=3, bytes=9, added_at=0.0, encoding=encoding)
+
+
+class Filled:
+    """A collection of random vectors, and what is true of it."""
+
+    def __init__(self, store: Store, name: str, count: int, stamp: ModelStamp = STAMP) -> None:
+        self.id = store.open_collection(name, "gallery", None)
+        self.vectors, self.exits = unit(count, seed=len(name)), np.arange(count) % EXITS + 1
+        rows = [row(v, int(e), f"{name}-{n}") for n, (v, e) in enumerate(zip(self.vectors, self.exits, strict=True))]
+        kept = store.add(self.id, stamp, rows, {r.content_hash: b"" for r in rows}, {})
+        self.ids = np.array([image.id for image in kept])
+
+    def best(self, query: np.ndarray, k: int) -> list[int]:
+        slopes, offsets = np.array(TOLD).T
+        scores = self.vectors @ query * slopes[self.exits - 1] + offsets[self.exits - 1]
+        return self.ids[np.argsort(-scores, kind="stable")[:k]].tolist()
+
+
+@pytest.fixture
+def store(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setenv("TGEM_DATABASE_URL", postgres_url)
+    store = Store.open()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def engine(store: Store) -> Engine:
+    assert store.vector_search is not None
+    return store.vector_search
+
+
+def index_of(engine: Engine, collection_id: int, stamp: ModelStamp = STAMP) -> PgIndex:
+    index = PgIndex(engine, collection_id, stamp.key, DIM, TOLD)
+    index.catch_up(None)
+    return index
+
+
+def found(index: PgIndex | VectorIndex, query: np.ndarray, k: int) -> list[int]:
+    return index.search(lifted_query(query), k)[0].tolist()
+
+
+def test_a_small_collection_is_searched_exactly_and_alone(store: Store, engine: Engine) -> None:
+    filled, other = Filled(store, "mine", 300), Filled(store, "another", 300)
+    index = index_of(engine, filled.id)
+    assert len(index) == 300
+    for query in unit(10, seed=99):
+        assert found(index, query, 20) == filled.best(query, 20)
+        assert not set(found(index, query, 300)) & set(other.ids.tolist())
+
+
+@pytest.mark.parametrize(("k", "many"), [(0, 0), (-1, 0), (3, 3), (100, 5)])
+def test_no_more_than_asked_for_or_held(store: Store, engine: Engine, k: int, many: int) -> None:
+    filled = Filled(store, "few", 5)
+    ids, scores = index_of(engine, filled.id).search(lifted_query(filled.vectors[0]), k)
+    assert len(ids) == len(scores) == many
+
+
+def test_equals_come_in_order_of_id(store: Store, engine: Engine) -> None:
+    gallery = store.open_collection("equal", "gallery", None)
+    vector = unit(1, seed=0)[0]
+    rows = [row(vector, 3, f"{number}") for number in range(9)]
+    store.add(gallery, STAMP, rows, {r.content_hash: b"" for r in rows}, {})
+    ids = found(index_of(engine, gallery), vector, 5)
+    assert ids == sorted(ids)
+
+
+def test_both_kinds_of_index_give_the_same_photos_and_scores(store: Store, engine: Engine) -> None:
+    filled = Filled(store, "same", 500)
+    faiss, slopes, offsets = VectorIndex(DIM + 1), *np.array(TOLD, np.float32).T
+
+    def changes(after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        new = store.changes(filled.id, after, limit)
+        told = new.exits - 1
+        return new.revisions, new.ids, np.hstack([new.vectors * slopes[told][:, None], offsets[told][:, None]])
+
+    faiss.catch_up(changes)
+    index = index_of(engine, filled.id)
+    for query in map(lifted_query, unit(10, seed=5)):
+        (ids, scores), (others, theirs) = index.search(query, 30), faiss.search(query, 30)
+        assert ids.tolist() == others.tolist()
+        np.testing.assert_allclose(scores, theirs, atol=1e-6)
+
+
+@contextmanager
+def statements(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
+    """What is executed meanwhile, with its parameters."""
+    said: list[tuple[str, Any]] = []
+
+    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        said.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield said
+    event.remove(engine, "before_cursor_execute", note)
+
+
+class TestGraph:
+    """What holds for collections of more than EXACT vectors."""
+
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pgindex_module, "EXACT", 250)
+        monkeypatch.setattr(PgIndex, "_start", PgIndex.build)  # not in a thread: the test looks at what it made
+        monkeypatch.setattr(pgindex_module, "RECOUNT_SECONDS", 0.0)
+
+    @pytest.fixture
+    def large(self, store: Store, small: None) -> Filled:
+        return Filled(store, "large", 800)
+
+    def test_nearly_all_of_the_best_are_found_with_their_true_scores(self, engine: Engine, large: Filled) -> None:
+        index, hits = index_of(engine, large.id), 0
+        assert index.ready
+        for query in unit(30, seed=9):
+            ids, scores = index.search(lifted_query(query), 10)
+            slopes, offsets = np.array(TOLD).T
+            places = np.searchsorted(large.ids, ids)
+            exits = large.exits[places] - 1
+            np.testing.assert_allclose(
+                scores, large.vectors[places] @ query * slopes[exits] + offsets[exits], atol=1e-6
+            )
+            assert (np.diff(scores) <= 0).all()
+            hits += len(set(ids.tolist()) & set(large.best(query, 10)))
+        assert hits / 300 >= 0.99
+
+    def test_the_graph_is_what_the_planner_takes(self, engine: Engine, large: Filled) -> None:
+        index = index_of(engine, large.id)
+        with statements(engine) as said:
+            found(index, large.vectors[0], 10)
+        with engine.connect() as connection:
+            for statement, parameters in said[:-1]:
+                connection.exec_driver_sql(statement, parameters)
+            statement, parameters = said[-1]
+            plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
+        assert f"Index Scan using {index.graph}" in plan, plan
+
+    def test_a_collection_beside_larger_ones_gets_all_it_asks_for(self, store: Store, engine: Engine) -> None:
+        for name in ("another", "a third one"):
+            Filled(store, name, 600)
+        mine = Filled(store, "mine", 251)
+        index = index_of(engine, mine.id)
+        assert index.ready
+        hits = 0
+        for query in unit(10, seed=3):
+            ids = found(index, query, 50)
+            assert len(ids) == 50
+            assert set(ids) <= set(mine.ids.tolist())
+            hits += len(set(ids[:10]) & set(mine.best(query, 10)))
+        assert hits / 100 >= 0.97
+
+    def test_what_comes_goes_or_changes_is_known_at_once(self, store: Store, engine: Engine, large: Filled) -> None:
+        index = index_of(engine, large.id)
+        query = unit(1, seed=77)[0]
+        new = row(query, 3, "new")
+        (kept,) = store.add(large.id, STAMP, [new], {"new": b""}, {})
+        assert found(index, query, 1) == [kept.id]
+        store.remove_images(large.id, [kept.id])
+        assert kept.id not in found(index, query, 50)
+
+    def test_another_model_has_a_graph_of_its_own(self, store: Store, engine: Engine, large: Filled) -> None:
+        stamp = ModelStamp("other", "c" * 64, "it's" * 16, exits=EXITS, full_macs=100)
+        other = Filled(store, "other", 300, stamp)
+        first, second = index_of(engine, large.id), index_of(engine, other.id, stamp)
+        assert first.graph != second.graph
+        assert found(second, other.vectors[4], 5) == other.best(other.vectors[4], 5)
+
+    def test_a_graph_that_was_left_half_built_is_built_anew(self, engine: Engine, large: Filled) -> None:
+        index = index_of(engine, large.id)
+        with engine.begin() as connection:
+            broken = text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(:name)")
+            connection.execute(broken, {"name": index.graph})
+        again = PgIndex(engine, large.id, STAMP.key, DIM, TOLD)
+        assert not again.ready
+        again.catch_up(None)
+        assert again.ready
+        assert found(again, large.vectors[3], 3)[0] == large.ids[3]
+
+    def test_a_graph_that_cannot_be_built_is_said_so_and_all_are_compared(
+        self, engine: Engine, large: Filled, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(pgindex_module, "M", 1)  # pgvector takes 2 to 100
+        index = index_of(engine, large.id)
+        assert not index.ready
+        assert "was not built (value 1 out of bounds" in caplog.text
+        assert found(index, large.vectors[3], 10) == large.best(large.vectors[3], 10)
+        with engine.connect() as connection:
+            assert connection.scalar(text("SHOW lock_timeout")) == WAIT
+
+    def test_processes_that_build_at_once_build_one(self, engine: Engine, large: Filled) -> None:
+        indexes = [PgIndex(engine, large.id, STAMP.key, DIM, TOLD) for _ in range(3)]
+        with ThreadPoolExecutor(3) as threads:
+            list(threads.map(lambda index: index.catch_up(None), indexes))
+        with engine.connect() as connection:
+            assert connection.scalar(text("SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%hnsw%'")) == 1
+        for index in indexes:
+            assert found(index, large.vectors[8], 1) == [large.ids[8]]

@@ -1,0 +1,136 @@
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from engine.search.query_parser import LONGEST, MOST_TERMS, TEXTS_KEPT, Asked, QueryRejected, Term, embed, parse
+
+
+def words(*weighted: tuple[float, str]) -> tuple[Term, ...]:
+    return tuple(Term(weight, words=text) for weight, text in weighted)
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("", ()),
+        ("   ", ()),
+        ("a dog on a beach", words((1, "a dog on a beach"))),
+        ("2:dog + beach - people", words((2, "dog"), (1, "beach"), (-1, "people"))),
+        ("dog +beach -people", words((1, "dog"), (1, "beach"), (-1, "people"))),
+        ("0.5:dog − 1.5: people", words((0.5, "dog"), (-1.5, "people"))),
+        ("- people", words((-1, "people"))),
+        ("t-shirt", words((1, "t-shirt"))),
+        ("a black-and-white photo", words((1, "a black-and-white photo"))),
+        ("well-known C++ book", words((1, "well-known C++ book"))),
+        ("3+4 apples", words((1, "3+4 apples"))),
+        ("screen in 16:9", words((1, "screen in 16:9"))),
+        ("10:30 train", words((1, "10:30 train"))),
+        ("note: a dog", words((1, "note: a dog"))),
+        ("dog +", words((1, "dog +"))),
+        ("dog + + cat", words((1, "dog +"), (1, "cat"))),
+        ("-", words((1, "-"))),
+        ("🦦 + снег", words((1, "🦦"), (1, "снег"))),
+        ("photo:12", (Term(1, photo="12"),)),
+        ("2:photo:12 - Photo:dropped", (Term(2, photo="12"), Term(-1, photo="dropped"))),
+        ("photo:12 + snow", (Term(1, photo="12"), Term(1, words="snow"))),
+        ("photo: a dog", words((1, "photo: a dog"))),
+        ("photo:12 of a dog", words((1, "photo:12 of a dog"))),
+    ],
+)
+def test_a_line_is_read_as_terms(text: str, terms: tuple[Term, ...]) -> None:
+    assert parse(text) == terms
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("x" * (LONGEST + 1), "shorten it"),
+        (" + ".join("a" * (MOST_TERMS + 1)), "leave some out"),
+        ("a" + " - b" * 5_000, "shorten it"),
+        ("11:dog", "a number above 0"),
+        ("0:dog", "a number above 0"),
+        ("1" * 400 + ":dog", "a number above 0"),
+    ],
+)
+def test_what_is_too_much_is_refused_in_a_sentence(text: str, reason: str) -> None:
+    with pytest.raises(QueryRejected, match=reason):
+        parse(text)
+
+
+AXES = {"dog": (1, 0, 0), "beach": (0, 1, 0), "people": (0, 0, 1)}
+
+
+def encode_text(texts: Sequence[str]) -> np.ndarray:
+    return np.array([AXES[text] for text in texts], np.float32)
+
+
+def photo(name: str) -> np.ndarray:
+    return np.array({"7": (0, 0.6, 0.8)}[name], np.float32)
+
+
+def test_terms_add_up_to_a_unit_vector() -> None:
+    found = embed(parse("2:dog + beach - people"), encode_text, photo)
+    assert found.dtype == np.float32
+    assert np.allclose(found, np.array([2, 1, -1]) / np.sqrt(6))
+
+
+def test_words_and_pictures_are_added_alike() -> None:
+    found = embed(parse("photo:7 + dog"), encode_text, photo)
+    assert np.allclose(found, np.array([1, 0.6, 0.8]) / np.sqrt(2))
+
+
+def test_words_alone_are_what_the_encoder_makes_of_them() -> None:
+    assert embed(parse("dog"), encode_text, photo).tolist() == [1, 0, 0]
+    assert embed(parse("3:dog"), encode_text, photo).tolist() == [1, 0, 0]
+    assert embed(parse("- dog"), encode_text, photo).tolist() == [-1, 0, 0]
+
+
+def test_all_words_are_encoded_in_one_go() -> None:
+    calls = []
+
+    def counting(texts: Sequence[str]) -> np.ndarray:
+        calls.append(list(texts))
+        return encode_text(texts)
+
+    embed(parse("dog + photo:7 - people"), counting, photo)
+    assert calls == [["dog", "people"]]
+
+
+def test_nothing_left_is_refused() -> None:
+    with pytest.raises(QueryRejected, match="cancel"):
+        embed(parse("dog - dog"), encode_text, photo)
+
+
+class TestAsked:
+    @pytest.fixture
+    def calls(self) -> list[list[str]]:
+        return []
+
+    @pytest.fixture
+    def encode(self, calls: list[list[str]]) -> Callable[[Sequence[str]], np.ndarray]:
+        return lambda texts: calls.append(list(texts)) or np.array([[len(text)] for text in texts], np.float32)
+
+    def test_only_texts_that_are_new_are_encoded(
+        self, calls: list[list[str]], encode: Callable[[Sequence[str]], np.ndarray]
+    ) -> None:
+        asked = Asked()
+        assert asked.embeddings("w", encode, ["dog"]).tolist() == [[3]]
+        assert asked.embeddings("w", encode, ["beach", "dog", "beach"]).tolist() == [[5], [3], [5]]
+        assert asked.embeddings("another model", encode, ["dog"]).tolist() == [[3]]
+        assert calls == [["dog"], ["beach"], ["dog"]]
+
+    def test_the_last_ones_alone_are_kept(
+        self, calls: list[list[str]], encode: Callable[[Sequence[str]], np.ndarray]
+    ) -> None:
+        asked = Asked()
+        for text in ("dog", *map(str, range(TEXTS_KEPT)), "dog", "dog"):
+            asked.embeddings("w", encode, [text])
+        assert calls.count(["dog"]) == 2
+
+    def test_what_is_done_with_an_embedding_changes_nothing_kept(
+        self, encode: Callable[[Sequence[str]], np.ndarray]
+    ) -> None:
+        asked = Asked()
+        asked.embeddings("w", encode, ["dog"])[:] = 0
+        assert asked.embeddings("w", encode, ["dog"]).tolist() == [[3]]

@@ -1,0 +1,125 @@
+"""A store moved between databases holds the same, goes on after a stop, and is refused where it would be mixed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.cli import cli
+from engine.gallery import Catalog, Upload
+from engine.storage import copy_database
+from engine.storage.copy_database import MoveFailed, relocate
+from engine.storage.database import StoreUnusable
+from engine.storage.store import Store
+from tests import postgres
+from tests.conftest import FakeEncoder
+
+COLOURS = ("red", "green", "blue", "yellow", "grey")
+
+
+@pytest.fixture
+def sqlite_url(home: Path, upload: Callable[..., Upload]) -> str:
+    """A store with two galleries, kept maps, a visitor, and gaps among its ids."""
+    store = Store.open()
+    catalog = Catalog(store, FakeEncoder)
+    first, second = catalog.open_collection("first"), catalog.open_collection("second", owner="ann")
+    catalog.ingest(first, [upload(colour, colour) for colour in COLOURS])
+    catalog.ingest(second, [upload("mine", "red"), upload("gone", "green")])
+    catalog.remove_photos(second, [photo.id for photo in catalog.photos(second) if photo.file == "gone"])
+    catalog.deepen(catalog.photos(first)[0].id)
+    store.see("ann", 5.0)
+    store.close()
+    return f"sqlite:///{home / 'tgem.db'}"
+
+
+def searched(url: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, float]]:
+    """What a database answers, from the same data folder."""
+    monkeypatch.setenv("TGEM_DATABASE_URL", url)
+    store = Store.open()
+    catalog = Catalog(store, FakeEncoder)
+    hits = catalog.search(1, "red green", 5)
+    assert all(catalog.picture_path(hit.photo.content_hash).is_file() for hit in hits)
+    found = [(hit.photo.id, hit.photo.file, round(hit.score, 5)) for hit in hits]
+    store.close()
+    return found
+
+
+def test_all_rows_move_and_are_found_again(
+    sqlite_url: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch, upload: Callable[..., Upload]
+) -> None:
+    moved = {table.table: table for table in relocate(sqlite_url, postgres_url)}
+    assert {name: table.rows for name, table in moved.items()} == {
+        "collections": 2,
+        "images": 6,
+        "encodings": 6,
+        "feature_maps": 5,
+        "races": 0,
+        "visitors": 1,
+    }
+    before = searched(sqlite_url, monkeypatch)
+    assert len(before) == 5
+    assert searched(postgres_url, monkeypatch) == before
+    store = Store.open()
+    catalog = Catalog(store, FakeEncoder)
+    catalog.ingest(1, [upload("new", (9, 9, 9))])
+    assert catalog.photos(1)[-1].id == 8  # 7 was another photo's once
+    store.close()
+
+
+def test_there_and_back_is_the_same(sqlite_url: str, postgres_url: str, tmp_path: Path) -> None:
+    there = relocate(sqlite_url, postgres_url)
+    back = relocate(postgres_url, f"sqlite:///{tmp_path / 'back.db'}")
+    assert [table.checksum for table in back] == [table.checksum for table in there]
+
+
+def test_a_move_that_was_stopped_goes_on(sqlite_url: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copy_database, "CHUNK", 2)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(done: int, rows: int) -> None:
+        if done >= 5:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        relocate(sqlite_url, postgres_url, stop)
+    seen: list[tuple[int, int]] = []
+    moved = relocate(sqlite_url, postgres_url, lambda done, rows: seen.append((done, rows)))
+    new = {table.table: table.new for table in moved}
+    assert (new["collections"], new["images"], new["encodings"]) == (0, 4, 6)
+    assert seen[-1] == (40, 40)
+    assert sum(table.new for table in relocate(sqlite_url, postgres_url)) == 0
+
+
+def test_other_galleries_are_never_mixed_in(
+    sqlite_url: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TGEM_DATABASE_URL", postgres_url)
+    store = Store.open()
+    store.open_collection("theirs", "gallery", None)
+    store.close()
+    with pytest.raises(MoveFailed, match=r'holds a gallery "theirs".*name an empty database'):
+        relocate(sqlite_url, postgres_url)
+
+
+def test_a_difference_is_found(sqlite_url: str, postgres_url: str, cluster: postgres.Cluster) -> None:
+    relocate(sqlite_url, postgres_url)
+    cluster.run(postgres_url, "UPDATE encodings SET vector = vector * '[1,1,0.5]' WHERE image_id = 3")
+    with pytest.raises(MoveFailed, match=r"encodings are not the same in both databases .*6 rows.*6 in the new"):
+        relocate(sqlite_url, postgres_url)
+
+
+def test_what_is_not_there_is_not_made(tmp_path: Path, postgres_url: str) -> None:
+    with pytest.raises(StoreUnusable, match=r"no database .*nothing\.db"):
+        relocate(f"sqlite:///{tmp_path / 'nothing.db'}", postgres_url)
+    assert not (tmp_path / "nothing.db").exists()
+    with pytest.raises(MoveFailed, match="same one"):
+        relocate(postgres_url, postgres_url)
+
+
+def test_the_command_says_what_moved(sqlite_url: str, postgres_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    cli(["migrate-store", sqlite_url, postgres_url, "--json"], standalone_mode=False)
+    tables = json.loads(capsys.readouterr().out)
+    assert [table["new"] for table in tables if table["table"] == "images"] == [6]

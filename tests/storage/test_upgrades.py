@@ -1,0 +1,106 @@
+"""A database of the first version, with data, comes up to the newest and goes down again with nothing lost."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import alembic.command
+import alembic.config
+import numpy as np
+import pytest
+
+from engine.gallery.service import Catalog
+from engine.storage.store import ModelChanged, ModelStamp, Store
+from tests.conftest import FakeEncoder, FakeIdentity
+
+ROOT = Path(__file__).parents[2]
+FIRST = (ROOT / "tests" / "data" / "0001.sql").read_text("utf-8")
+STAMP = ModelStamp("tgem-mini", "a" * 64, "b" * 64, exits=3, full_macs=100)
+KEPT = {
+    "collections": "id, name, kind, owner, model, weights_hash, exits_hash, exits, full_macs, budget, created_at",
+    "images": "id, collection_id, content_hash, name, width, height, bytes, added_at",
+    "encodings": "image_id, vector, exit, gates, phrases, macs_index, macs_query, milliseconds, budget",
+}
+
+
+@pytest.fixture
+def first(home: Path) -> Path:
+    """The data folder of someone who has not upgraded since the first version."""
+    home.mkdir()
+    with closing(sqlite3.connect(home / "tgem.db")) as connection:
+        connection.executescript(FIRST)
+    return home
+
+
+def contents(home: Path) -> dict[str, list[tuple[object, ...]]]:
+    with closing(sqlite3.connect(home / "tgem.db")) as connection:
+        return {
+            table: connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall()
+            for table, columns in KEPT.items()
+        }
+
+
+def test_the_first_version_comes_up_with_nothing_lost(first: Path) -> None:
+    before = contents(first)
+    Store.open().close()
+    assert contents(first) == before
+    assert [len(rows) for rows in before.values()] == [3, 5, 5]
+    with closing(sqlite3.connect(first / "tgem.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_what_was_there_is_found_and_added_to(first: Path) -> None:
+    store = Store.open()
+    changes = store.changes(2, 0, 100)
+    assert changes.ids.tolist() == [5, 6, 9]
+    np.testing.assert_allclose(changes.vectors[1], [0, 0, 1])
+    assert [row.name for row in store.page(2, 0, 9)] == ["Grüße 日本.jpg", "blue.jpg", "o'clock; --.jpg"]
+    assert store.totals(2).photos == 3
+    assert store.image(6).encoding.macs_query == 7
+    assert store.collection(2).link is None
+    store.collection(2).require(STAMP)
+    new = store.open_collection("New", "gallery", None)
+    assert new > 4
+    store.remove(2)
+    assert store.totals(1).photos == 2
+    store.close()
+
+
+def test_it_goes_down_again_as_far_as_the_first_version(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = contents(first)
+    Store.open().close()
+    config = alembic.config.Config(ROOT / "alembic.ini")
+    alembic.command.downgrade(config, "0001")
+    assert contents(first) == before
+    Store.open().close()
+    assert contents(first) == before
+
+
+def test_each_step_down_and_up_again_is_possible(first: Path) -> None:
+    Store.open().close()
+    config = alembic.config.Config(ROOT / "alembic.ini")
+    before = contents(first)
+    for _ in range(3):
+        alembic.command.downgrade(config, "-1")
+    alembic.command.upgrade(config, "head")
+    assert contents(first) == before
+
+
+@pytest.mark.parametrize("change", [{"weights": "c" * 64}, {"exits": "d" * 64}])
+def test_old_vectors_never_meet_a_changed_model_and_the_sentence_offers_the_way(
+    first: Path, change: dict[str, str]
+) -> None:
+    encoder = FakeEncoder(identity=FakeIdentity(**{"model": "tgem-mini", **change}))
+    store = Store.open()
+    catalog = Catalog(store, lambda: encoder)
+    for call in (
+        lambda: catalog.search(2, "red"),
+        lambda: catalog.refine(2, "red"),
+        lambda: catalog.require_model(2),
+        lambda: catalog.ingest(2, []),
+    ):
+        with pytest.raises(ModelChanged, match=r'"Holiday" was encoded with tgem-mini .*encode its photos again'):
+            call()
+    assert store.totals(2).photos == 3
+    store.close()

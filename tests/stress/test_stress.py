@@ -1,0 +1,38 @@
+"""The long runs of tests/stress, with small counts."""
+
+import asyncio
+
+import pytest
+
+from engine.exits.encoder import load_encoder
+from tests.stress import fuzz, kill, load, postgres, size
+
+
+def test_hostile_files_end_in_a_result_or_a_reason() -> None:
+    for row in fuzz.run(150):
+        assert int(str(row["cases"])) >= 150
+
+
+def test_sudden_deaths_leave_whole_batches_only() -> None:
+    assert kill.run(deaths=4, total=160, seed=1)["deaths"] == 4
+
+
+def test_sizes_are_measured() -> None:
+    assert size.through_the_store(2000, load_encoder())["photos"] == 2000
+    assert size.through_the_index(3000)["recall at 24"] == "1.000"
+
+
+@pytest.mark.usefixtures("cluster")  # which fails, or skips, where there is no PostgreSQL
+def test_searches_in_postgresql_are_measured() -> None:
+    searches, graphs = postgres.run(1500)
+    assert [row["graph of"] for row in graphs] == ["vector", "halfvec"]
+    assert graphs[1]["graph, bytes a vector"] < graphs[0]["graph, bytes a vector"]
+    assert searches[0]["recall@10"] == "1.0000"
+    assert min(float(str(row["recall@10"])) for row in searches) >= 0.97
+
+
+def test_many_visitors_get_their_own_answers() -> None:
+    *_, crowd = asyncio.run(load.run(many=4, seconds=5, photos=8, searches=5))
+    assert crowd["searches"] > 0
+    assert crowd["photos"] >= 4 * load.UPLOAD
+    assert (crowd["errors"], crowd["foreign"]) == (0, 0)

@@ -1,0 +1,43 @@
+"""The data folder is where the environment says, or a sentence says why not."""
+
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from engine.utils.data_dir import HomeUnwritable, home
+
+
+def test_made_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TGEM_HOME", str(tmp_path / "a" / "b"))
+    assert home() == tmp_path / "a" / "b"
+    assert home().is_dir()
+
+
+def test_a_tilde_is_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("TGEM_HOME", "~/photos")
+    assert home() == tmp_path / "photos"
+
+
+@pytest.mark.parametrize("unset", [True, False])
+def test_otherwise_the_users_own_data_folder(unset: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platformdirs, "user_data_path", lambda name: tmp_path / name)
+    if unset:
+        monkeypatch.delenv("TGEM_HOME")
+    else:
+        monkeypatch.setenv("TGEM_HOME", "")
+    assert home() == tmp_path / "tgem-search"
+
+
+def test_an_unknown_users_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TGEM_HOME", "~nobody-of-this-name/photos")
+    with pytest.raises(HomeUnwritable, match=r"~nobody-of-this-name/photos cannot be used \(there is no such user\)"):
+        home()
+
+
+def test_a_file_in_the_way_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TGEM_HOME", str(tmp_path / "file"))
+    with pytest.raises(HomeUnwritable, match=r"file cannot be used \(File exists\); set TGEM_HOME"):
+        home()

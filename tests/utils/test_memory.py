@@ -1,0 +1,58 @@
+import platform
+import subprocess
+import sys
+from mmap import mmap
+
+import pytest
+
+from engine.utils.memory import available_memory, forget_peak, peak_memory
+
+
+def test_the_peak_grows_with_what_is_held() -> None:
+    before = peak_memory()
+    block = bytearray(64_000_000)
+    block[::4096] = b"x" * len(block[::4096])
+    assert peak_memory() >= before
+    assert peak_memory() > 64_000_000
+
+
+def test_it_is_there_where_the_system_counts_no_resources() -> None:
+    program = "import sys; sys.modules['resource'] = None; import engine.utils.memory"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not forget")
+def test_a_peak_that_is_over_is_forgotten() -> None:
+    with mmap(-1, 256_000_000) as block:  # what is freed inside of the process may be kept by it
+        block[::4096] = b"x" * len(block[::4096])
+        high = peak_memory()
+    forget_peak()
+    assert peak_memory() < high - 200_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say")
+def test_linux_says_what_is_free() -> None:
+    assert (available_memory() or 0) > 1_000_000
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
+def test_freed_memory_is_there_for_what_is_needed_next() -> None:
+    """In a process of its own: it cannot be undone."""
+    program = """
+import resource
+from threading import Thread
+from engine.utils.memory import keep_freed_memory
+
+def work():
+    for _ in range(20):
+        block = bytearray(64_000_000)
+        block[::4096] = b"x" * len(block[::4096])
+
+keep_freed_memory()
+thread = Thread(target=work)
+thread.start()
+thread.join()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+    faults = int(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
+    assert faults < 3 * 64_000_000 // 4096
