@@ -27,7 +27,7 @@ def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     for i, pixels in enumerate(tiny.pixels(20, 32)):
         Image.fromarray(pixels.transpose(1, 2, 0)).save(tmp_path / f"{i}.jpg")
     found = Encoder(tiny.backbone("vit"), None, Identity("tiny", "w", ""), tiny.GUIDES, tmp_path)
-    monkeypatch.setattr(speed, "PHOTOS", tmp_path)
+    monkeypatch.setattr(speed, "DEMO_GALLERY", tmp_path)
     monkeypatch.setattr(speed, "load_encoder", lambda model, precision: found)
     monkeypatch.setattr(speed, "_fresh", lambda work, *args: work(*args))
     return found
