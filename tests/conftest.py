@@ -127,9 +127,6 @@ class FakeEncoder:
     def plans(self) -> tuple[Plan, ...]:
         return tuple(Plan(tuple(range(self.exits - 1)), 1.0) for _ in BUDGET_GRID)
 
-    def exit_macs(self, open: tuple[int, ...]) -> tuple[int, ...]:
-        return self.costs
-
     def preprocess(self, picture: Image.Image) -> np.ndarray:
         return np.asarray(picture.resize((8, 8), Image.Resampling.NEAREST)).transpose(2, 0, 1)
 

@@ -156,14 +156,10 @@ class Galleries:
 
     def prospect(self, budget: float, visit: Visit) -> str:
         """The budget slider moved. Returns: what that budget would do."""
-        context = self._context
         try:
-            summary = self._summary(visit)
-            with context.access.turn(visit):
-                told = context.catalog.forecast(summary.id, budget)
-            return depths.prospect(told, summary, context.drawing, budget)
+            return depths.prospect(self._summary(visit), budget)
         except EngineError as error:
-            return context.problem(error)
+            return self._context.problem(error)
 
     def renamed(self, name: str, visit: Visit) -> tuple[Any, str]:
         """Another name was given. Returns: gallery choice, what was done."""

@@ -7,8 +7,8 @@ from app.curve import Curve
 from app.strip import Drawing, marks, survival
 from app.views.notes import note
 from app.views.results import Address
-from app.views.words import change, date, described, macs, many, not_done, percent, times
-from engine.gallery import Forecast, GallerySummary, Photo, Race
+from app.views.words import date, described, macs, many, not_done, percent, times
+from engine.gallery import GallerySummary, Photo, Race
 
 
 def figures(summary: GallerySummary, race: Race | None) -> str:
@@ -68,40 +68,16 @@ def address(summary: GallerySummary) -> str:
     )
 
 
-def prospect(told: Forecast, summary: GallerySummary, drawing: Drawing, budget: float) -> str:
-    """What another budget would do, as far as kept gate values tell."""
-    if not told.photos:
+def prospect(summary: GallerySummary, budget: float) -> str:
+    """What another budget would save: the mean that it stands for."""
+    if not summary.photos:
         return note("Nothing to tell yet", "Add photos, and this shows what another budget would save.")
-    full = summary.full_macs
-    reached = [known + more for known, more in zip(told.exits, told.further, strict=True)]
-    ways = drawing.courses(budget, reached)
-    low, high = 1 - told.most_macs / full, 1 - told.least_macs / full
-    if told.exact:
-        figure, of_what = not_done(high)
-        words = f"{of_what}: known of every photo from its gates"
-    elif drawing.open(summary.budget) != drawing.open(budget) and not any(told.exits):
-        figure = f"{change(low)} … {change(high)}"
-        words = (
-            "could be saved. This budget asks other exits than the photos went by, so where they would leave "
-            "is not known before they are encoded again"
-        )
-    else:
-        figure = f"{change(low)} … {change(high)}"
-        words = (
-            f"would be saved: {many(sum(told.exits))} known, {many(sum(told.further))} would go at least "
-            "as far as drawn, and how much further is not known before they are encoded again"
-        )
-
-    def mark(exit: int) -> tuple[str, str]:
-        known, further = told.exits[exit - 1], told.further[exit - 1]
-        plus = "+" if further else ""
-        return f"<b>{known + further}{plus}</b>", "" if known + further else "none"
-
     now = " ".join(not_done(summary.saved_share))
     return (
-        f'<div class="prospect" aria-live="polite"><p class="figure"><b>{figure}</b> {words}.</p>'
-        f"{survival(ways, reached, 'Photos at each exit at this budget')}{marks(ways[-1], mark)}"
-        f'<p class="aside">Now, with all queries: {now}, at a budget of {percent(summary.budget or 1)}.</p></div>'
+        f'<div class="prospect" aria-live="polite"><p class="figure"><b>{percent(1 - budget)}</b> of the full '
+        "encoder’s compute saved: the mean over the photos that the budgets were fitted on. Yours may be easier or "
+        f'harder.</p><p class="aside">Now, with all queries: {now}, at a budget of {percent(summary.budget or 1)}.</p>'
+        "</div>"
     )
 
 

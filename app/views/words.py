@@ -26,11 +26,6 @@ def not_done(share: float) -> tuple[str, str]:
     return percent(abs(share)), "of the encoder’s work not done"
 
 
-def change(share: float) -> str:
-    """What would be saved, where it may be less than nothing."""
-    return percent(share) if round(share * 100) >= 0 else f"−{percent(-share)}"
-
-
 def macs(amount: float, of: float | None = None) -> str:
     """Work in the unit that fits it, or that fits what it is a part of."""
     largest = amount if of is None else of

@@ -18,6 +18,11 @@ class Plan:
     price: float  # lambda, what those gates are told compute costs
 
 
+def nearest_budget(budget: float) -> int:
+    """The place on the grid of the budget nearest to one."""
+    return min(range(len(BUDGET_GRID)), key=lambda place: abs(BUDGET_GRID[place] - budget))
+
+
 def rate(exit_probs: "Tensor", cost_share: "Tensor") -> "Tensor":
     """Expected share of the full encoder's MACs.
 

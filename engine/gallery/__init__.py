@@ -4,7 +4,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, Plan
-from engine.gallery.budget_preview import Forecast
 from engine.gallery.comparison import Comparison, FullRun
 from engine.gallery.comparison import ranking as full_depth_ranking
 from engine.gallery.encoder_cache import GUIDED_KEPT
@@ -62,7 +61,6 @@ __all__ = [
     "Encoder",
     "Encoding",
     "EngineError",
-    "Forecast",
     "FullRun",
     "GalleryMissing",
     "GallerySummary",

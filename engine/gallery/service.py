@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET
-from engine.gallery.budget_preview import Forecast, Outlooks, place
+from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
 from engine.gallery.encoder_cache import Encoders, guides_of
 from engine.gallery.reencode import encode_again
 from engine.gallery.types import (
@@ -71,7 +70,6 @@ class Catalog:
         self._store = store
         self._encoders = Encoders(encoder)
         self._rankings = Rankings(store)
-        self._outlooks = Outlooks(store)
         self._asked = Asked()
         self._refining: dict[int, Lock] = {}  # one refinement of a collection at a time: the next finds its work done
         self._read: Counter[int] = Counter()  # MACs of reading candidates that are not written down yet, by collection
@@ -97,7 +95,6 @@ class Catalog:
         """Delete a collection and all that is kept of its photos; raises GalleryMissing."""
         self._store.remove(collection_id)
         self._rankings.forget(collection_id)
-        self._outlooks.forget(collection_id)
         with self._lock:
             self._refining.pop(collection_id, None)
             self._read.pop(collection_id, None)
@@ -343,7 +340,7 @@ class Catalog:
         guides = guides_of(collection) if guides is None else guides
         encoder = self._encoders.by(guides)
         wanted = budget if budget is not None else collection.budget
-        aim = BUDGET_GRID[place(wanted if wanted is not None else DEFAULT_BUDGET)]
+        aim = BUDGET_GRID[nearest_budget(DEFAULT_BUDGET if wanted is None else wanted)]
         self._store.restamp(
             collection_id,
             stamp_of(encoder),
@@ -413,14 +410,6 @@ class Catalog:
         vectors = np.stack([np.frombuffer(row.encoding.vector, np.float32) for row in rows])
         nearest = np.argsort(-(vectors @ vectors.mean(axis=0)), kind="stable")[:limit]
         return [photo_of(rows[place]) for place in nearest]
-
-    def forecast(self, collection_id: int, budget: float) -> Forecast:
-        """What a collection's photos would do at another budget, as far as their gate values tell.
-
-        Raises: GalleryMissing, ModelChanged.
-        """
-        encoder = self.encoder_of(collection_id)
-        return self._outlooks.of(collection_id, encoder, budget)
 
     def _vector(self, collection_id: int, photo_id: int) -> np.ndarray:
         rows = self._store.images([photo_id])

@@ -206,11 +206,6 @@ class Store:
         with self._write() as session:
             _held(session, collection_id).macs_pictures += macs
 
-    def state(self, collection_id: int) -> State:
-        """Two equal ones say that neither the collection's images nor their encodings have changed in between."""
-        with self._read() as session:
-            return _state(session, collection_id)
-
     def totals(self, collection_id: int) -> Totals:
         """Sums over the images of a collection; zeros for one that is empty or not there."""
         macs = cast(func.sum(EncodingRow.macs_index), BigInteger)  # PostgreSQL's sum is a decimal number
@@ -533,18 +528,6 @@ class Store:
         )
         with self._read() as session:
             return list(session.scalars(rows))
-
-    def gates(self, collection_id: int, after: int, limit: int) -> list[tuple[int, float, bytes]]:
-        """Of a collection's images with an id above `after`, in order of id: id, budget and gate values."""
-        wanted = (
-            select(ImageRow.id, EncodingRow.budget, EncodingRow.gates)
-            .join(EncodingRow, EncodingRow.image_id == ImageRow.id)
-            .where(ImageRow.collection_id == collection_id, ImageRow.id > after)
-            .order_by(ImageRow.id)
-            .limit(limit)
-        )
-        with self._read() as session:
-            return [(image_id, budget, gates) for image_id, budget, gates in session.execute(wanted)]
 
     def changes(self, collection_id: int, after: int, limit: int) -> Changes:
         """The images of a collection that came or were encoded anew after a revision, in order of revision."""

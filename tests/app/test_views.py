@@ -12,7 +12,6 @@ from app.strip import Drawing
 from app.views import comparison, depths, head, intake, notes, photo, present, results, words
 from engine.exits.budget import BUDGET_GRID, Plan
 from engine.gallery import Deepened, Hit, IngestReport, Photo, Progress, Refinement, Skipped
-from engine.gallery.budget_preview import Forecast
 from engine.gallery.rank_agreement import agreement
 from engine.gallery.speed_race import Lap
 from tests.app.shown import DRAWING, EVIL, LADDER, PHOTO, RACE, SUMMARY, Outline, address
@@ -44,7 +43,7 @@ ALL = {
     "outcome": photo.deepened(3, 1, 30, 100),
     "figures": depths.figures(SUMMARY, RACE),
     "histogram": depths.histogram(SUMMARY, DRAWING, {1: [BAD], 2: [], 3: [BAD]}, address),
-    "prospect": depths.prospect(Forecast((2, 0, 1), (0, 1, 0), 250, 280), SUMMARY, DRAWING, 0.6),
+    "prospect": depths.prospect(SUMMARY, 0.6),
     "curve": depths.curve(CURVE, 0.6),
     "no curve": depths.curve(None, 0.6),
     "address": depths.address(replace(SUMMARY, link=EVIL)),
@@ -233,21 +232,9 @@ class TestDepths:
         assert "not measured yet" in depths.figures(SUMMARY, None)
         assert "Add photos" in depths.figures(replace(SUMMARY, photos=0), None)
 
-    def test_a_budget_that_is_known_is_one_figure(self) -> None:
-        said = text(depths.prospect(Forecast((3, 1, 0), (0, 0, 0), 200, 200), SUMMARY, DRAWING, 0.5))
-        assert said.startswith("50 % of the encoder’s work not done: known of every photo")
-        over = text(depths.prospect(Forecast((0, 0, 4), (0, 0, 0), 440, 440), SUMMARY, DRAWING, 1.0))
-        assert over.startswith("10 % more work than the full encoder")
-
-    def test_a_budget_that_is_known_in_part_says_at_least(self) -> None:
-        said = text(ALL["prospect"])
-        assert said.startswith("30 % … 38 % would be saved: 3 photos known, 1 photo would go at least as far as drawn")
-
-    def test_a_budget_that_goes_another_way_says_that_it_is_not_known(self) -> None:
-        plans = [Plan((0,), 1.0) if budget < 0.5 else Plan((0, 1), 1.0) for budget in BUDGET_GRID]
-        drawing = replace(DRAWING, plans=plans)
-        said = text(depths.prospect(Forecast((0, 0, 0), (4, 0, 0), 100, 400), SUMMARY, drawing, 0.2))
-        assert "asks other exits than the photos went by" in said
+    def test_another_budget_is_one_figure(self) -> None:
+        assert text(ALL["prospect"]).startswith("40 % of the full encoder’s compute saved")
+        assert "Add photos" in depths.prospect(replace(SUMMARY, photos=0), 0.6)
 
     def test_the_curve_marks_the_present_budget(self) -> None:
         assert "this gallery: 66" in text(ALL["curve"])

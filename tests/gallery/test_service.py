@@ -450,30 +450,3 @@ class TestGalleries:
         catalog.ingest(gallery, [upload("a.png", (9, 1, 0)), upload("b.png", (9, 3, 0)), upload("c.png", (9, 5, 0))])
         assert [photo.file for photo in catalog.at_exit(gallery, 1, limit=1)] == ["b.png"]
         assert catalog.at_exit(gallery, 3) == []
-
-    def test_a_forecast_tells_what_is_known_and_what_is_not(
-        self, catalog: Catalog, gallery: int, colours: list[int]
-    ) -> None:
-        thriftier = catalog.forecast(gallery, 0.5)
-        assert (thriftier.exits, thriftier.exact, thriftier.most_macs) == ((3, 0, 0), True, 120)
-        dearer = catalog.forecast(gallery, 1.0)
-        assert (dearer.exits, dearer.further) == ((0, 0, 0), (0, 3, 0))
-        assert (dearer.least_macs, dearer.most_macs) == (210, 300)
-
-    def test_a_forecast_follows_what_becomes_of_the_photos(
-        self, catalog: Catalog, gallery: int, colours: list[int], upload: MakeUpload
-    ) -> None:
-        assert catalog.forecast(gallery, 0.5).photos == 3
-        catalog.remove_photos(gallery, colours[:1])
-        assert catalog.forecast(gallery, 0.5).photos == 2
-        catalog.ingest(gallery, [upload("new.png", (1, 2, 3))])
-        assert catalog.forecast(gallery, 0.5).photos == 3
-        catalog.reencode(gallery, 1.0)
-        assert catalog.forecast(gallery, 1.0).exits == (0, 0, 3)
-
-    def test_a_forecast_of_another_models_photos_is_refused(
-        self, catalog: Catalog, gallery: int, colours: list[int]
-    ) -> None:
-        catalog.encoder.identity = replace(catalog.encoder.identity, weights="c" * 64)
-        with pytest.raises(ModelChanged):
-            catalog.forecast(gallery, 0.5)
