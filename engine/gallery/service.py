@@ -2,8 +2,8 @@
 
 import secrets
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -32,6 +32,7 @@ from engine.ingest.upload import Upload
 from engine.search.query_parser import DROPPED, Asked, QueryRejected, embed, parse
 from engine.search.ranking import Ranking, Rankings, ranked, read, similarities
 from engine.search.refine import Deepening, affordable, decide, kept_pixels
+from engine.storage.database import StoreUnusable
 from engine.storage.schema import stamp_of
 from engine.storage.store import (
     Candidate,
@@ -72,7 +73,6 @@ class Catalog:
         self._rankings = Rankings(store)
         self._asked = Asked()
         self._refining: dict[int, Lock] = {}  # one refinement of a collection at a time: the next finds its work done
-        self._read: Counter[int] = Counter()  # MACs of reading candidates that are not written down yet, by collection
         self._lock = Lock()
 
     @property
@@ -97,7 +97,6 @@ class Catalog:
         self._rankings.forget(collection_id)
         with self._lock:
             self._refining.pop(collection_id, None)
-            self._read.pop(collection_id, None)
 
     def rename(self, collection_id: int, name: str) -> None:
         """Give a collection another name; raises GalleryMissing, NameTaken."""
@@ -227,7 +226,9 @@ class Catalog:
         vector = _vector(encoder, query)
         if vector is None:
             return []
-        return self._hits(encoder, self._ranking(collection_id, encoder, vector, k, offset), k, offset)
+        found = self._rankings.ranking(collection_id, encoder, vector, k, offset)
+        self._spend(collection_id, found.macs)
+        return self._hits(encoder, found, k, offset)
 
     def ranked(self, collection_id: int, query: str | np.ndarray, photo_ids: Sequence[int]) -> list[int]:
         """Some photos of a collection, those that fit a query best first, from what is indexed.
@@ -240,8 +241,7 @@ class Catalog:
             return []
         nothing = np.empty(0, np.int64)
         found = ranked(encoder, vector, nothing, nothing, self._store.candidates(photo_ids))
-        with self._lock:
-            self._read[collection_id] += found.macs
+        self._spend(collection_id, found.macs)
         return found.ids
 
     def refine(self, collection_id: int, query: str | np.ndarray, k: int = 20) -> Refinement:
@@ -256,15 +256,16 @@ class Catalog:
         if vector is None:
             return Refinement([], (), 0, encoder.full_macs, time.perf_counter() - began)
         with self._turn(collection_id):
-            before = self._ranking(collection_id, encoder, vector, k)
+            before = self._rankings.ranking(collection_id, encoder, vector, k)
             deepening = self._deepening(encoder, before.candidates)
             may_spend = decide(deepening, before, vector, k, self._affordable(collection_id, encoder))
             found = deepening.deeper()
-            candidates, unwritten = [candidate.image_id for candidate in before.candidates], self._read[collection_id]
-            self._store.deepen(collection_id, stamp_of(encoder), found, candidates, unwritten)
-            with self._lock:
-                self._read[collection_id] = max(self._read[collection_id] - unwritten, 0)  # 0: encoded again meanwhile
-        after = self._ranking(collection_id, encoder, vector, k) if found else before
+            candidates = [candidate.image_id for candidate in before.candidates]
+            self._store.deepen(collection_id, stamp_of(encoder), found, candidates, before.macs)
+        after = before
+        if found:
+            after = self._rankings.ranking(collection_id, encoder, vector, k)
+            self._spend(collection_id, after.macs)
         ranks = [{image_id: rank for rank, image_id in enumerate(r.ids[:k], start=1)} for r in (before, after)]
         stood = {candidate.image_id: candidate.exit for candidate in before.candidates}
         return Refinement(
@@ -347,8 +348,6 @@ class Catalog:
             guides.phrases if guides and guides.phrases else None,
             guides is not None and guides.only,
         )
-        with self._lock:
-            self._read.pop(collection_id, None)
         return encode_again(self._store, encoder, collection_id, aim, on_progress)
 
     def fit_exits(self, collection_id: int, on_progress: Callable[[str, int, int], object] | None = None) -> None:
@@ -399,7 +398,7 @@ class Catalog:
         pixels = encoder.preprocess(decode(data, name, KEPT_SIDE).rgb)
         vector = encoder.encode_to(np.stack([pixels]), encoder.exits)[0]
         if collection_id is not None:
-            self._store.spend(collection_id, encoder.full_macs)
+            self._store.spend(collection_id, on_pictures=encoder.full_macs)
         return vector
 
     def at_exit(self, collection_id: int, exit: int, limit: int = 3) -> list[Photo]:
@@ -417,11 +416,11 @@ class Catalog:
             raise PhotoMissing(f"There is no photo number {photo_id} in this gallery; search again.")
         return np.frombuffer(rows[0].encoding.vector, np.float32)
 
-    def _ranking(self, collection_id: int, encoder: "Encoder", query: np.ndarray, k: int, offset: int = 0) -> Ranking:
-        found = self._rankings.ranking(collection_id, encoder, query, k, offset)
-        with self._lock:
-            self._read[collection_id] += found.macs
-        return found
+    def _spend(self, collection_id: int, macs: int) -> None:
+        """Write down what scoring photos cost; a full disk does not keep anyone from searching."""
+        if macs:
+            with suppress(StoreUnusable):
+                self._store.spend(collection_id, on_photos=macs)
 
     def _hits(self, encoder: "Encoder", ranking: Ranking, k: int, offset: int = 0) -> list[Hit]:
         rows = self._store.images(ranking.ids[offset : offset + max(k, 0)])
@@ -454,8 +453,7 @@ class Catalog:
 
     def _summary(self, row: CollectionRow) -> GallerySummary:
         totals = self._store.totals(row.id)
-        macs_queries = row.macs_queries + self._read[row.id]
-        macs = totals.macs_index + macs_queries + row.macs_pictures
+        macs = totals.macs_index + row.macs_queries + row.macs_pictures
         full_macs = totals.photos * (row.full_macs or 0)
         return GallerySummary(
             id=row.id,
@@ -463,7 +461,7 @@ class Catalog:
             kind=row.kind,
             photos=totals.photos,
             macs_index=totals.macs_index,
-            macs_queries=macs_queries,
+            macs_queries=row.macs_queries,
             macs_pictures=row.macs_pictures,
             macs=macs,
             full_macs=full_macs,

@@ -201,10 +201,15 @@ class Store:
         with self._read() as session:
             return session.scalar(select(CollectionRow).where(CollectionRow.link == link))
 
-    def spend(self, collection_id: int, macs: int) -> None:
-        """Note MACs that a query spent on a picture that came with it; raises GalleryMissing."""
+    def spend(self, collection_id: int, on_photos: int = 0, on_pictures: int = 0) -> None:
+        """Add MACs of a query to a collection's account; raises GalleryMissing.
+
+        Args: on_photos: for scoring its photos.  on_pictures: for a picture that came with the query.
+        """
         with self._write() as session:
-            _held(session, collection_id).macs_pictures += macs
+            collection = _held(session, collection_id)
+            collection.macs_queries += on_photos
+            collection.macs_pictures += on_pictures
 
     def totals(self, collection_id: int) -> Totals:
         """Sums over the images of a collection; zeros for one that is empty or not there."""
@@ -351,7 +356,7 @@ class Store:
 
         Args:
             candidates: images whose places a query asked about; None: no query did.
-            deciding: MACs of reading candidates that no query has written down yet.
+            deciding: MACs of reading those candidates.
         Raises: GalleryMissing, ModelChanged.
         """
         lost: list[str] = []

@@ -12,6 +12,7 @@ import pytest
 from engine.gallery import Catalog, ModelChanged, PictureGone, Upload
 from engine.search import refine as refine_module
 from engine.search.refine import affordable
+from engine.storage.database import StoreUnusable
 from engine.storage.store import PhotoMissing, Store
 from tests.conftest import FakeEncoder, FakeIdentity
 
@@ -138,15 +139,25 @@ def test_the_account_runs_on(catalog: Catalog, store: Store, gallery: int) -> No
     assert sum(told.exits) == 4
 
 
-def test_what_searches_read_is_counted_at_once_and_written_down_with_the_next_second_look(
-    catalog: Catalog, store: Store, gallery: int, monkeypatch: pytest.MonkeyPatch
+def test_what_queries_spent_is_still_known_after_a_restart(
+    catalog: Catalog, gallery: int, other: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refine_module, "LIMIT", 0.7)  # one look
     for _ in range(3):
         catalog.search(gallery, "red")
-    assert (catalog.summary(gallery).macs_queries, store.collection(gallery).macs_queries) == (12, 0)
+    assert catalog.summary(gallery).macs_queries == other.summary(gallery).macs_queries == 12
     assert catalog.refine(gallery, "red", k=2).macs == 60 + 4 + 3  # the look, four photos read, three read again
-    assert (catalog.summary(gallery).macs_queries, store.collection(gallery).macs_queries) == (79, 76)
+    assert catalog.summary(gallery).macs_queries == other.summary(gallery).macs_queries == 79
+
+
+def test_a_full_disk_keeps_nobody_from_searching(
+    catalog: Catalog, store: Store, gallery: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StoreUnusable("The data in tgem.db cannot be used (disk full); make room.")
+
+    monkeypatch.setattr(store, "spend", full)
+    assert len(catalog.search(gallery, "red")) == 4
 
 
 def test_what_was_spent_on_photos_goes_with_them(catalog: Catalog, store: Store, gallery: int) -> None:
