@@ -22,7 +22,7 @@ from engine.cli import (
     report,
     search,
     train_mini,
-    train_small,
+    train_rivals,
 )
 from engine.cli.output import say
 from engine.utils.errors import EngineError
@@ -56,7 +56,7 @@ for command in (  # in the order of the help
     search.search,
     evaluate.evaluate,
     train_mini.train_mini,
-    train_small.train_small,
+    train_rivals.train_rivals,
     probe.probe,
     report.report,
     fit.fit,

@@ -16,6 +16,9 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Photos to use: those with this split in captions.jsonl.")] = "test",
     model: Annotated[str | None, Model] = None,
     policies: Annotated[str, typer.Option(help="Which to measure: all, or some of their names with commas.")] = "all",
+    rivals: Annotated[
+        Path | None, typer.Option(help="Folder that `train-rivals` wrote: a smaller model, other gates.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure recall against compute: full depth, every exit, the exit modules, with and without deepening.
@@ -29,7 +32,7 @@ def evaluate(
     wanted = POLICIES if policies == "all" else tuple(name.strip() for name in policies.split(","))
     if unknown := sorted(set(wanted) - set(POLICIES)):
         raise typer.BadParameter(f"{unknown[0]} is no policy; choose from {', '.join(POLICIES)}.")
-    table = measure(data, split, model, wanted, say)
+    table = measure(data, split, model, wanted, rivals, say)
     if as_json:
         write_json(table)
     else:

@@ -20,9 +20,6 @@ def fit(
         Path | None,
         typer.Option(help="Where exit weights go.", show_default="beside the model, or in the data folder"),
     ] = None,
-    variants: Annotated[
-        bool, typer.Option("--variants", help="Also fit other seeds and ablations, for `evaluate` to set beside.")
-    ] = False,
 ) -> None:
     """Fit exit modules to a model, from a captioned set or from photos alone.
 
@@ -40,9 +37,9 @@ def fit(
         )
     if data is not None:
         from engine.evaluation.evaluate import curve
-        from engine.training.fitting import fit as fit_exits
+        from engine.training.adopting import fit as fit_exits
 
-        fit_exits(data, name, out, variants, say, curve)
+        fit_exits(data, name, out, say, curve)
     elif photos is not None:
         from engine.exits.encoder import load_encoder
         from engine.training.adopting import fit_photos, folder_photos

@@ -10,9 +10,8 @@ import numpy as np
 
 from engine.evaluation import baselines, growth, subjects
 from engine.evaluation.query_simulation import Index
-from engine.evaluation.small_model import small_model
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET
-from engine.exits.checkpoint import BLIND, SHUFFLED, FittedExits, load_variants
+from engine.exits.checkpoint import FittedExits
 from engine.exits.encoder import Encoder, load_encoder
 from engine.exits.modules import HEAD
 from engine.exits.query_gate import PAGE
@@ -20,6 +19,7 @@ from engine.search.allocation import WORTH
 from engine.search.metrics import found_more, own_ranks, recall, recall_of
 from engine.training.captions import DataMissing, Example, read_captions
 from engine.training.features import Features, collect, pixels_of
+from engine.training.rivals import NO_GUIDE_TEXTS, SHUFFLED_GUIDE_TEXTS, Rivals, load_rivals, shuffled
 
 Row = dict[str, Any]
 Say = Callable[[str], None]
@@ -44,9 +44,9 @@ TIMED, TIMES = 64, 3  # photos of a measurement of speed, and how often each is 
 class Bench:
     """One encoder on one captioned set: what every policy needs, computed once."""
 
-    def __init__(self, encoder: Encoder, features: Features, val: Features, variants: dict[str, FittedExits]) -> None:
+    def __init__(self, encoder: Encoder, features: Features, val: Features, rivals: Rivals | None = None) -> None:
         """Args: features: of the photos to report on.  val: of the photos that thresholds are tuned on."""
-        self.encoder, self.features, self.val, self.variants = encoder, features, val, variants
+        self.encoder, self.features, self.val, self.rivals = encoder, features, val, rivals or Rivals()
         self.vectors, self.texts = features.vectors.numpy(), features.texts.numpy()
         self._rules: dict[str, baselines.Rule] = {}
         self._first: dict[int, FirstRankings] = {}
@@ -125,13 +125,13 @@ def rows_of(bench: Bench, wanted: Container[str]) -> Iterator[Row]:
     for column, budget in enumerate(BUDGET_GRID):
         yield from _rows_at(bench, wanted, column, budget)
     if "ablation" in wanted:
-        for name, fitted in bench.variants.items():
+        for name, fitted in bench.rivals.gates.items():
             yield from _variant_rows(bench, name, fitted)
 
 
 def curve(encoder: Encoder, features: Features) -> list[str]:
     """What each budget costs and finds on captioned photos, as lines for a person."""
-    rows = rows_of(Bench(encoder, features, features, {}), ("full", "exit", "random", "tgem"))
+    rows = rows_of(Bench(encoder, features, features), ("full", "exit", "random", "tgem"))
     return [
         "policy  setting  MACs   text to image, R@1 / 5 / 10",
         *(
@@ -195,15 +195,13 @@ def _variant_rows(bench: Bench, name: str, fitted: FittedExits) -> Iterator[Row]
     What reads candidates knows guide texts, so gates that see none are on their own.
     """
     encoder = bench.encoder.with_exits(fitted)
-    if name == SHUFFLED:
-        from engine.training.fitting import shuffled
-
+    if name == SHUFFLED_GUIDE_TEXTS:
         encoder = encoder.guided_by(shuffled(encoder.guide_texts))
     policy = "tgem" if name.startswith("seed-") else f"ablation:{name}"
     about = {"seed": int(name.removeprefix("seed-"))} if name.startswith("seed-") else {}
     for column, budget in enumerate(BUDGET_GRID):
         dealt = baselines.tgem(encoder, bench.features, column)
-        index = Index(encoder, bench.features, dealt.exits, plain=name == BLIND)
+        index = Index(encoder, bench.features, dealt.exits, plain=name == NO_GUIDE_TEXTS)
         yield row(policy, budget, dealt.macs_share, index.found() | about)
         if budget in ACCOUNTS:
             yield row(f"{policy}+deepen", budget, dealt.macs_share, index.by_worth(WORTH) | about | {"worth": WORTH})
@@ -262,7 +260,7 @@ def differences(bench: Bench, smaller: Sequence[tuple[int, np.ndarray]]) -> list
 
 def smaller_models(bench: Bench, examples: Sequence[Example], wanted: Container[str], say: Say) -> Iterator[Row]:
     """The same of the smaller model that was trained beside the encoder, where there is one, at several input sizes."""
-    small = small_model(bench.encoder)
+    small = bench.rivals.small_model
     if small is None:
         return
     for size in SMALL_SIZES:
@@ -344,6 +342,7 @@ def evaluate(
     split: str = "test",
     model: str | None = None,
     wanted: Container[str] = POLICIES,
+    rivals: Path | None = None,
     say: Say = lambda line: None,
 ) -> Row:
     """Retrieval on a captioned set, as the machine-readable table that `evaluate --json` prints; trains nothing.
@@ -351,6 +350,7 @@ def evaluate(
     Args:
         data: folder with `captions.jsonl` and `images`; thresholds of rivals are tuned on its split "val".
         split: which part of it to report on.  model: as in `load_encoder`.  wanted: policies, of POLICIES.
+        rivals: folder that `train-rivals` wrote; without it there are no rows of what is in it.
     Raises: DataMissing, ModelUnreadable.
     """
     encoder = load_encoder(model)
@@ -358,15 +358,14 @@ def evaluate(
     examples, tuning = ([e for e in everything if e.split == part] for part in (split, "val"))
     if not examples:
         raise DataMissing(f"{data} has no photos in the split {split!r}.")
-    fitted = FittedExits(encoder.modules, encoder.plans, encoder.calibrations)
-    variants = load_variants(encoder.folder, fitted, encoder.identity.weights)
+    others = Rivals() if rivals is None else load_rivals(rivals, encoder)
     say(f"{len(examples)} photos past every exit")
     features = collect(encoder, examples, say)
     val = features
     if split != "val" and tuning and any(rule in wanted for rule in baselines.RULES):
         say(f"{len(tuning)} photos of val, for the rivals' thresholds")
         val = collect(encoder, tuning, say)
-    bench = Bench(encoder, features, val, variants)
+    bench = Bench(encoder, features, val, others)
     rows = list(rows_of(bench, wanted))
     smaller: list[tuple[int, np.ndarray]] = []
     if "small-input" in wanted or "small-input+topm" in wanted:

@@ -10,7 +10,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -21,11 +21,7 @@ from engine.exits.calibration import Calibration, calibrations
 from engine.exits.modules import HEAD, Exit, ExitModules
 
 DESCRIBED, STORED = "tgem.json", "tgem.safetensors"
-SMALL_MODEL = Path("rivals") / "small-model.safetensors"  # that evaluation sets beside this one
 SOURCE = "source.json"  # where exit weights that are not of this machine came from
-VARIANTS = "variants"  # folder beside the exit weights: other seeds and ablations, which only `evaluate` looks at
-SHUFFLED = "shuffled-guide-texts"  # the variant whose guide texts mean nothing
-BLIND = "no-guide-texts"  # the variant whose gates see nothing of them
 
 
 @dataclass(frozen=True)
@@ -186,47 +182,6 @@ def source_of(folder: Path) -> str:
         return f"{source['repo']}@{source['commit']}"
     except (OSError, ValueError, KeyError, TypeError):
         return ""
-
-
-def save_variant(folder: Path, name: str, exits: FittedExits, weights: str) -> None:
-    """Write gates and query gates fitted in another way beside a model's exits, whose readouts they share."""
-    gates = {n: t.half().contiguous() for n, t in exits.modules.state_dict().items() if "gates." in n}
-    about = {
-        "weights": weights,
-        "plans": json.dumps([asdict(plan) for plan in exits.plans]),
-        "calibrations": json.dumps([asdict(calibration) for calibration in exits.calibrations]),
-    }
-    (folder / VARIANTS).mkdir(exist_ok=True)
-    _put(folder / VARIANTS / f"{name}.safetensors", save(gates, about))
-
-
-def load_variants(folder: Path, exits: FittedExits, weights: str) -> dict[str, FittedExits]:
-    """The variants beside a model's exits by name; those fitted on other weights are passed over.
-
-    Raises: ModelUnreadable where one is damaged.
-    """
-    found = {}
-    for path in sorted((folder / VARIANTS).glob("*.safetensors")):
-        try:
-            variant = _variant(path, exits, weights)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            raise ModelUnreadable(f"{path} cannot be read; delete it, or fit it again with --variants.") from error
-        if variant is not None:
-            found[path.stem] = variant
-    return found
-
-
-def _variant(path: Path, exits: FittedExits, weights: str) -> FittedExits | None:
-    """A variant of a model's exits; None where it was fitted on other weights."""
-    with safe_open(path, framework="pt") as stored:
-        about = stored.metadata()
-        if about["weights"] != weights:
-            return None
-        modules = deepcopy(exits.modules)
-        modules.load_state_dict({name: stored.get_tensor(name).float() for name in stored.keys()}, strict=False)  # noqa: SIM118
-    plans = tuple(Plan(tuple(row["open"]), row["price"]) for row in json.loads(about["plans"]))
-    told = tuple(Calibration(**row) for row in json.loads(about["calibrations"]))
-    return FittedExits(modules, plans, told)
 
 
 def exits_hash(folder: Path, guide_texts: Sequence[str]) -> str:

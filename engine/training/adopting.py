@@ -11,12 +11,13 @@ import numpy as np
 
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.checkpoint import FittedExits, as_stored, exits_hash, save_exits, unfitted
-from engine.exits.encoder import Encoder
+from engine.exits.encoder import Encoder, load_encoder
 from engine.exits.modules import ExitModules
 from engine.exits.query_gate import PAGE
 from engine.ingest.decode import FolderMissing
 from engine.ingest.upload import PICTURE_SUFFIXES
 from engine.search.metrics import best, overlap
+from engine.training import fitting
 from engine.training.captions import Example, read_captions
 from engine.training.features import Features, cached
 from engine.training.readouts import choose_exits, fit_readouts, nearest_guides
@@ -167,13 +168,47 @@ def curve(encoder: Encoder, features: Features) -> list[str]:
 
 
 def _fit_gates(encoder: Encoder, photos: Features, around: Features, val: Features, captioned: bool) -> FittedExits:
-    from engine.training import fitting
-
     loss = fitting.meaning_lost_without_captions(encoder, photos)
     if captioned:
         crowd = replace(around, vectors=around.vectors[: fitting.POOL])
         loss = fitting.meaning_lost(encoder, photos, crowd)
     return fitting.fit_exits(encoder, photos, val, loss, fitting.SEED, captioned=captioned)
+
+
+def fit(
+    data: Path,
+    model: str | None = None,
+    out: Path | None = None,
+    say: Callable[[str], None] = print,
+    judge: Judge | None = None,
+) -> None:
+    """Fit a model's exits to a captioned set: its gates alone where its readouts were trained with it.
+
+    Args:
+        data: folder with `captions.jsonl` and `images`.
+        model: as in `load_encoder`.
+        out: where the exit weights are written; by default the model's folder.
+        judge: see `adopt`; for a model without exits.
+    Raises: DataMissing, NothingToFit, TooFewPhotos.
+    """
+    encoder = load_encoder(model)
+    if any(exit.channels for exit in encoder.modules.exits):  # readouts with branches were trained with the model
+        fit_again(encoder, data, out or encoder.folder, say)
+    else:
+        fit_captions(encoder, data, out, say, judge)
+
+
+def fit_again(encoder: Encoder, data: Path, folder: Path, say: Callable[[str], None]) -> None:
+    """Fit the gates of a model's exits to a captioned set, choose how each budget is met, and write both.
+
+    Raises: DataMissing, NothingToFit.
+    """
+    photos, around, val = fitting.gate_features(encoder, data, folder / "training", say)
+    fitted = fitting.fit_exits(encoder, photos, val, fitting.meaning_lost(encoder, photos, around), fitting.SEED)
+    for budget, plan in zip(BUDGET_GRID, fitted.plans, strict=True):
+        say(f"budget {budget:.2f}: exits {', '.join(str(k + 1) for k in plan.open)}, lambda {plan.price:.4g}")
+    save_exits(folder, fitted, encoder.identity.weights)
+    say(f"exit weights written to {folder}")
 
 
 def fit_captions(

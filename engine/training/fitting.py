@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +12,8 @@ from torch import Tensor
 
 from engine.exits.budget import BUDGET_GRID, Plan
 from engine.exits.calibration import Calibration, lifts
-from engine.exits.checkpoint import BLIND, SHUFFLED, FittedExits, as_stored, save_exits, save_variant
-from engine.exits.encoder import Encoder, load_encoder
+from engine.exits.checkpoint import FittedExits, as_stored
+from engine.exits.encoder import Encoder
 from engine.exits.modules import SLOPE, ExitModules, Gate, first_exit
 from engine.exits.text_bank import STATISTICS, content_distribution, divergence, statistics
 from engine.training.captions import gate_photos, read_captions
@@ -22,9 +21,6 @@ from engine.training.features import Features, cached
 from engine.training.objective import caption_distortion, rate_distortion
 from engine.training.querygates import fit_calibrations, fit_query_gates
 from engine.utils.errors import EngineError
-
-if TYPE_CHECKING:
-    from engine.training.adopting import Judge
 
 STEPS = 800
 RATE, WEIGHT_DECAY = 2e-3, 0.05
@@ -243,71 +239,24 @@ def meaning_lost_without_captions(encoder: Encoder, photos: Features) -> Tensor:
     return APART_WEIGHT * apart + DIVERGENCE_WEIGHT * text_divergence(encoder, photos)
 
 
-def shuffled(texts: Sequence[str], seed: int = SEED) -> list[str]:
-    """As many phrases of the same words, dealt out anew: guide texts that mean nothing."""
-    words = [word for text in texts for word in text.split()]
-    order = torch.randperm(len(words), generator=torch.Generator().manual_seed(seed)).tolist()
-    dealt = iter([words[place] for place in order])
-    return [" ".join(next(dealt) for _ in text.split()) for text in texts]
+def gate_features(
+    encoder: Encoder, data: Path, cache: Path, say: Callable[[str], None]
+) -> tuple[Features, Features, Features]:
+    """What exits see of the photos that gates are fitted on, of others around them, and of val.
 
-
-def fit(
-    data: Path,
-    model: str | None = None,
-    out: Path | None = None,
-    variants: bool = False,
-    say: Callable[[str], None] = print,
-    judge: "Judge | None" = None,
-) -> None:
-    """Fit the gates of a model's exits to a captioned set and choose how each budget is met.
-
-    The gates are fitted on train photos that the readouts have not seen (readouts fit the photos they were trained on
-    too well); courses and prices are chosen on val.
+    The first are train photos that the readouts have not seen: readouts fit the photos they were trained on too well.
 
     Args:
-        data: folder with `captions.jsonl` and `images`.
-        model: its name; None is the embedded model. One without exits gets readouts first.
-        out: where the exit weights are written; by default the model's folder.
-        variants: fit other seeds and ablations too, for `evaluate` to set beside it.
-        judge: see `engine.training.adopting.adopt`; for a model without exits.
+        data: folder with `captions.jsonl` and `images`.  cache: folder that features are kept in.
+    Raises: DataMissing, NothingToFit.
     """
-    encoder = load_encoder(model)
-    folder = out or encoder.folder
-    if not any(exit.channels for exit in encoder.modules.exits):  # readouts with branches were trained with the model
-        from engine.training.adopting import fit_captions
-
-        fit_captions(encoder, data, out, say, judge)
-        return
     examples = read_captions(data)
     held = [e for e in examples if e.path.name in gate_photos()]
     pool = [e for e in examples if e.split == "train" and e.path.name not in gate_photos()][:POOL]
     validation = [e for e in examples if e.split == "val"]
     if not held or not validation:
         raise NothingToFit(f"{data} has no photos of the list gate_photos.txt, or none in the split val.")
-    cache = folder / "training"
     say(f"features of {len(held)} photos for the gates, {len(pool)} around them, and val's")
     photos = cached(cache / "features-gates", encoder, held, say)
     around = cached(cache / "features-around", encoder, pool, say)
-    val = cached(cache / "features-val", encoder, validation, say)
-
-    loss = meaning_lost(encoder, photos, around)
-    fitted = fit_exits(encoder, photos, val, loss, SEED)
-    for budget, plan in zip(BUDGET_GRID, fitted.plans, strict=True):
-        say(f"budget {budget:.2f}: exits {', '.join(str(k + 1) for k in plan.open)}, lambda {plan.price:.4g}")
-    save_exits(folder, fitted, encoder.identity.weights)
-    say(f"exit weights written to {folder}")
-    if not variants:
-        return
-    nonsense = encoder.guided_by(shuffled(encoder.guide_texts))
-    makers: dict[str, Callable[[], FittedExits]] = {
-        "seed-2": lambda: fit_exits(encoder, photos, val, loss, SEED + 1),
-        "seed-3": lambda: fit_exits(encoder, photos, val, loss, SEED + 2),
-        "no-captions": lambda: fit_exits(
-            encoder, photos, val, meaning_lost_without_captions(encoder, photos), SEED, captioned=False
-        ),
-        BLIND: lambda: fit_exits(encoder, photos, val, loss, SEED, blind=True),
-        SHUFFLED: lambda: fit_exits(nonsense, photos, val, meaning_lost(nonsense, photos, around), SEED),
-    }
-    for name, make in makers.items():
-        save_variant(folder, name, make(), encoder.identity.weights)
-        say(f"variant {name} written")
+    return photos, around, cached(cache / "features-val", encoder, validation, say)

@@ -7,14 +7,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from open_clip.tokenizer import HFTokenizer
-from safetensors.torch import save_file
 from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from engine.clip.fuse import fold_batch_norms
 from engine.clip.small_tower import TRUNK, scout_tower
-from engine.exits.checkpoint import SMALL_MODEL
-from engine.exits.encoder import load_encoder
+from engine.exits.encoder import Encoder
 from engine.training.batches import TrainingSet
 from engine.training.captions import gate_photos, read_captions, read_labels
 from engine.training.depthwise import speed_up_depthwise
@@ -78,21 +76,18 @@ def put_together(lower: Lower, student: SmallStudent, visual: Any) -> None:
 
 
 def train_small(
-    data: Path, model: str | None = None, steps: int = 840, resume: bool = False, say: Callable[[str], None] = print
-) -> None:
-    """Train the smaller model beside a model, whose text tower it is trained to and stays with.
+    encoder: Encoder, data: Path, work: Path, steps: int, resume: bool = False, say: Callable[[str], None] = print
+) -> nn.Module:
+    """The image tower of a smaller model, trained to a model's text tower, which stays as it is.
 
     Args:
         data: folder with `flickr8k` and `imagenet_samples`.
-        model: as in `load_encoder`; checkpoints and the log go to `training/small` in its folder.
+        work: folder of checkpoints and log.
         steps: length of the run; a step is 200 photos.
         resume: go on from the last checkpoint.
-    Raises: DataMissing, IngredientMissing, ModelUnreadable.
+    Raises: DataMissing, IngredientMissing.
     """
     keep_freed_memory(-1)
-    encoder = load_encoder(model)
-    work = encoder.folder / "training" / "small"
-    work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
     captioned = [e for e in read_captions(data / "flickr8k") if e.split in ("train", "extra")]
     captioned = [e for e in captioned if e.path.name not in gate_photos()]
@@ -114,9 +109,4 @@ def train_small(
         return contrastive(encoder.backbone.sharpness * vectors @ texts[rows].T, targets)
 
     Run(student, student.groups(), work, resume, say).go(steps, loss_of)
-    written = finished(lower, student, encoder.dim)
-    weights = {n: t.half() if t.is_floating_point() else t for n, t in written.state_dict().items()}
-    path = encoder.folder / SMALL_MODEL
-    path.parent.mkdir(exist_ok=True)
-    save_file({n: t.contiguous() for n, t in weights.items()}, path, {"weights": encoder.identity.weights})
-    say(f"{path} written")
+    return finished(lower, student, encoder.dim)

@@ -42,7 +42,7 @@ def test_help_and_mistakes_load_nothing_heavy():
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("command", ["index", "search", "reencode", "evaluate", "train-mini", "train-small", "fit"])
+@pytest.mark.parametrize("command", ["index", "search", "reencode", "evaluate", "train-mini", "train-rivals", "fit"])
 def test_every_command_has_a_help_text(run: Run, command: str):
     assert command in run("--help").stdout
     assert "Usage" in run(command, "--help").stdout
@@ -186,7 +186,12 @@ def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     table = {"model": "m", "data": "d", "split": "val", "images": 3, "captions": 15, "rows": [row]}
 
     def measure(
-        data: Path, split: str, model: str | None, wanted: Sequence[str], say: Callable[[str], None]
+        data: Path,
+        split: str,
+        model: str | None,
+        wanted: Sequence[str],
+        rivals: Path | None,
+        say: Callable[[str], None],
     ) -> dict[str, Any]:
         assert (data, split, model) == (Path("somewhere"), "val", None)
         assert set(wanted) <= set(evaluation.POLICIES)

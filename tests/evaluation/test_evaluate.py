@@ -10,6 +10,7 @@ from engine.exits.budget import BUDGET_GRID
 from engine.exits.checkpoint import FittedExits
 from engine.search.allocation import WORTH
 from engine.training.features import Features
+from engine.training.rivals import Rivals
 from tests import tiny
 
 MANY = 30
@@ -26,7 +27,8 @@ def features_of(encoder, seed: int = 0) -> Features:
 def bench() -> Bench:
     encoder = tiny.encoder()
     fitted = FittedExits(encoder.modules, encoder.plans, encoder.calibrations)
-    return Bench(encoder, features_of(encoder), features_of(encoder, seed=5), {"seed-2": fitted, "no-captions": fitted})
+    rivals = Rivals(gates={"seed-2": fitted, "no-captions": fitted})
+    return Bench(encoder, features_of(encoder), features_of(encoder, seed=5), rivals)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +132,7 @@ def test_a_smaller_input_is_a_rival_as_the_models_own_projection_reads_it(monkey
     monkeypatch.setattr(evaluate_module, "SIZES", (encoder.passes[0].size,))
     features = features_of(encoder)
     plain = encoder.read_at(tiny.pixels(MANY, encoder.backbone.size), encoder.passes[0].size)
-    bench = Bench(encoder, features, features, {})
+    bench = Bench(encoder, features, features)
     ((size, vectors),) = evaluate_module.smaller_inputs(bench, [], lambda line: None)
     assert size == encoder.passes[0].size
     assert np.allclose(vectors, plain, atol=1e-5)
@@ -140,7 +142,7 @@ def test_a_smaller_input_is_a_rival_as_the_models_own_projection_reads_it(monkey
 def test_what_is_found_more_than_by_rivals_is_counted_at_the_same_cost() -> None:
     encoder = tiny.encoder("efficientnet", opens=((0,),))
     features = features_of(encoder)
-    bench = Bench(encoder, features, features, {})
+    bench = Bench(encoder, features, features)
     whole = bench.vectors[:, -1]
     rows = evaluate_module.differences(bench, [(encoder.passes[0].size, whole)])  # a rival as good as full depth
     assert rows

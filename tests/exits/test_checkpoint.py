@@ -12,9 +12,7 @@ from engine.exits.checkpoint import (
     DESCRIBED,
     FittedExits,
     load_exits,
-    load_variants,
     save_exits,
-    save_variant,
     unfitted,
 )
 from engine.exits.modules import ExitModules
@@ -101,23 +99,3 @@ def test_a_description_that_lacks_something_is_one_sentence(lacking: str, tmp_pa
     described.write_text(json.dumps(about), "utf-8")
     with pytest.raises(ModelUnreadable, match="cannot be read; restore"):
         price(tmp_path)
-
-
-def test_a_variant_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fitted = exits(1.0)
-    save_variant(tmp_path, "seed-2", fitted, "abc")
-    with monkeypatch.context() as dying:
-        dying_at(0, dying)
-        with pytest.raises(KeyboardInterrupt):
-            save_variant(tmp_path, "seed-3", fitted, "abc")
-    assert list(load_variants(tmp_path, fitted, "abc")) == ["seed-2"]
-    assert load_variants(tmp_path, fitted, "another") == {}
-
-
-def test_a_damaged_variant_is_one_sentence(tmp_path: Path) -> None:
-    fitted = exits(1.0)
-    save_variant(tmp_path, "seed-2", fitted, "abc")
-    path = tmp_path / "variants" / "seed-2.safetensors"
-    path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(ModelUnreadable, match=r"seed-2\.safetensors cannot be read"):
-        load_variants(tmp_path, fitted, "abc")
