@@ -9,11 +9,11 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from app.access import is_public
-from app.context import Context
 from app.demo import Demo
-from app.journal import Journal
+from app.event_log import EventLog
 from app.layout import build, launch_options
 from app.pictures import Pictures, derived, secret_of
+from app.services import Services
 from app.zerogpu import borrow_for
 from engine.gallery import Catalog, Comparison, EngineError, Store, Visitors, home
 
@@ -71,11 +71,11 @@ def main() -> None:
         secret = secret_of(home())
         pictures = Pictures(catalog, secret)
         visitors = Visitors(store, catalog.remove) if is_public() else None
-        journal = Journal(sys.stderr if visitors is not None else None)
-        context = Context(catalog, Comparison(store, catalog), demo, pictures.address, visitors, journal)
-        page = build(context, derived(secret, "browser"))
+        event_log = EventLog(sys.stderr if visitors is not None else None)
+        services = Services(catalog, Comparison(store, catalog), demo, pictures.address, visitors, event_log)
+        page = build(services, derived(secret, "browser"))
         _, address, _ = page.launch(
-            **launch_options(context, pictures), prevent_thread_lock=True, mcp_server=chosen.mcp
+            **launch_options(services, pictures), prevent_thread_lock=True, mcp_server=chosen.mcp
         )
     except (EngineError, OSError) as error:
         sys.exit(str(error))

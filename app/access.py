@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 from app.demo import Demo
-from app.visit import Visit
+from app.session import Session
 from app.work import Line, Waiting
 from engine.gallery import Catalog, EngineError, GalleryMissing, GallerySummary, Photo, PhotoMissing, Upload, Visitors
 
@@ -17,7 +17,7 @@ class NotYours(EngineError):
 
 
 class Access:
-    """The galleries that a visit reaches: its owner's own, the demo's, and those opened by their published address.
+    """The galleries that a session reaches: its owner's own, the demo's, and those opened by their published address.
 
     Where strangers come (`visitors` is given) each has their own, within limits. Else there is one owner, of all.
     """
@@ -31,122 +31,122 @@ class Access:
         """One owner has the place to themselves, and may change what is everyone's."""
         return self._visitors is None
 
-    def arrive(self, kept: object, visit: Visit) -> None:
+    def arrive(self, kept: object, session: Session) -> None:
         """A visitor comes, with what their browser kept; a new one is given a token of their own."""
-        if self._visitors is not None and visit.token is None:
+        if self._visitors is not None and session.token is None:
             token = kept.get("visitor") if isinstance(kept, dict) else None
-            visit.token, visit.owner = self._visitors.recognised(token)
+            session.token, session.owner = self._visitors.recognised(token)
 
-    def galleries(self, visit: Visit) -> list[GallerySummary]:
+    def galleries(self, session: Session) -> list[GallerySummary]:
         """All that may be looked at: the one indexed last first."""
         if self._visitors is None:
             return self._catalog.galleries()
-        own = self._catalog.galleries(owner=visit.owner) if visit.owner is not None else []
-        opened = [self._catalog.published(link) for link in visit.links]
+        own = self._catalog.galleries(owner=session.owner) if session.owner is not None else []
+        opened = [self._catalog.published(link) for link in session.links]
         others = [self._demo.id, *(id for id in opened if id is not None)]
         known = {summary.id for summary in own}
         return [*own, *(self._catalog.summary(id) for id in dict.fromkeys(others) if id not in known)]
 
-    def gallery(self, collection_id: int | None, visit: Visit) -> GallerySummary:
+    def gallery(self, collection_id: int | None, session: Session) -> GallerySummary:
         """One that may be looked at; raises GalleryMissing, whether there is another one of that number or not."""
         try:
             found = self._catalog.summary(collection_id if collection_id is not None else 0)
         except (GalleryMissing, OverflowError):
             found = None
-        if found is None or not self._may_look_at(found, visit):
+        if found is None or not self._may_look_at(found, session):
             raise GalleryMissing("This gallery is not there any more; choose another one.")
         return found
 
-    def own(self, collection_id: int | None, visit: Visit) -> GallerySummary:
+    def own(self, collection_id: int | None, session: Session) -> GallerySummary:
         """One that may be changed; raises GalleryMissing, NotYours."""
-        found = self.gallery(collection_id, visit)
+        found = self.gallery(collection_id, session)
         if found.kind == "demo":
             raise NotYours("The demo gallery stays as it is; add photos to a gallery of your own.")
-        if not self.owns(found, visit):
+        if not self.owns(found, session):
             raise NotYours("This gallery is its owner’s; add photos to one of your own.")
         return found
 
-    def owns(self, gallery: GallerySummary, visit: Visit) -> bool:
-        """Whether the visit may change a gallery."""
+    def owns(self, gallery: GallerySummary, session: Session) -> bool:
+        """Whether the session may change a gallery."""
         if self._visitors is None:
             return gallery.kind != "demo"
-        return visit.owner is not None and gallery.owner == visit.owner
+        return session.owner is not None and gallery.owner == session.owner
 
-    def keeps(self, gallery: GallerySummary, visit: Visit) -> bool:
+    def keeps(self, gallery: GallerySummary, session: Session) -> bool:
         """Whether what is done by hand may spend on a gallery's account without bound: not where strangers do it."""
-        return self.alone or self.owns(gallery, visit)
+        return self.alone or self.owns(gallery, session)
 
-    def recodable(self, collection_id: int | None, visit: Visit) -> GallerySummary:
+    def recodable(self, collection_id: int | None, session: Session) -> GallerySummary:
         """One whose photos may be encoded again; raises GalleryMissing, NotYours.
 
         The demo gallery belongs to everyone who comes: only who has the place to themselves may change it.
         """
-        return self.gallery(collection_id, visit) if self._visitors is None else self.own(collection_id, visit)
+        return self.gallery(collection_id, session) if self._visitors is None else self.own(collection_id, session)
 
-    def photo(self, photo_id: int, visit: Visit) -> Photo:
+    def photo(self, photo_id: int, session: Session) -> Photo:
         """A photo of a gallery that may be looked at; raises PhotoMissing, whether there is such a one or not."""
         try:
             found = self._catalog.photo(photo_id)
-            self.gallery(found.collection_id, visit)
+            self.gallery(found.collection_id, session)
         except (PhotoMissing, GalleryMissing) as error:
             raise PhotoMissing(f"There is no photo number {photo_id} any more; search again.") from error
         return found
 
-    def named(self, name: str, visit: Visit) -> int:
+    def named(self, name: str, session: Session) -> int:
         """The gallery of that name, or published under that link; raises GalleryMissing."""
-        found = self._catalog.find(name, visit.owner) if self._visitors is None or visit.owner is not None else None
+        found = self._catalog.find(name, session.owner) if self._visitors is None or session.owner is not None else None
         if found is None:
             found = self._catalog.published(name)
         if found is None:
             raise GalleryMissing(f'There is no gallery "{name}".')
         return found
 
-    def open_link(self, link: str, visit: Visit) -> int | None:
-        """The published gallery that an address names, from now on one of the visit's."""
+    def open_link(self, link: str, session: Session) -> int | None:
+        """The published gallery that an address names, from now on one of the session's."""
         found = self._catalog.published(link)
-        if found is not None and link not in visit.links:
-            visit.links = (*visit.links, link)
+        if found is not None and link not in session.links:
+            session.links = (*session.links, link)
         return found
 
-    def make(self, name: str, visit: Visit) -> int:
-        """The visit's own gallery of that name, made if there is none; raises NotYours, TooMuch."""
+    def make(self, name: str, session: Session) -> int:
+        """The session's own gallery of that name, made if there is none; raises NotYours, TooMuch."""
         if self._visitors is not None:
-            if visit.owner is None:
+            if session.owner is None:
                 raise NotYours("Nobody knows whose photos these are; load the page again.")
-            self._visitors.admit(visit.owner, name)
-        return self._catalog.open_collection(name, owner=visit.owner)
+            self._visitors.admit(session.owner, name)
+        return self._catalog.open_collection(name, owner=session.owner)
 
-    def within_limits(self, gallery: int, uploads: Sequence[Upload], visit: Visit) -> Sequence[Upload]:
+    def within_limits(self, gallery: int, uploads: Sequence[Upload], session: Session) -> Sequence[Upload]:
         """Uploads into a gallery, of which those over a visitor's limits have that as their reason when read."""
-        if self._visitors is None or visit.owner is None:
+        if self._visitors is None or session.owner is None:
             return uploads
-        return self._visitors.within(visit.owner, gallery, uploads)
+        return self._visitors.within(session.owner, gallery, uploads)
 
     @contextmanager
-    def turn(self, visit: Visit) -> Iterator[None]:
+    def turn(self, session: Session) -> Iterator[None]:
         """One request of a visitor; raises TooMuch while as many as are allowed are running.
 
         Programs without a token are nobody in particular: the queue of each endpoint limits them all together.
         """
-        if self._visitors is None or visit.owner is None:
+        if self._visitors is None or session.owner is None:
             yield
             return
-        with self._visitors.turn(visit.owner):
+        with self._visitors.turn(session.owner):
             yield
 
     @contextmanager
-    def work(self, visit: Visit, tell: Callable[[Waiting], object] = lambda _: None) -> Iterator[None]:
+    def work(self, session: Session, tell: Callable[[Waiting], object] = lambda _: None) -> Iterator[None]:
         """Long work of a visitor: one at a time, and in line with that of others; raises TooMuch.
 
         Args: tell: told the place in line; what it raises gives the place up.
         """
-        own = nullcontext() if self._visitors is None else self._visitors.turn(visit.owner or NOBODY, work=True)
+        own = nullcontext() if self._visitors is None else self._visitors.turn(session.owner or NOBODY, work=True)
         with own, self._line.turn(tell):
             yield
 
-    def _may_look_at(self, gallery: GallerySummary, visit: Visit) -> bool:
-        opened = gallery.link is not None and gallery.link in visit.links
-        return gallery.kind == "demo" or opened or self.owns(gallery, visit)
+    def _may_look_at(self, gallery: GallerySummary, session: Session) -> bool:
+        opened = gallery.link is not None and gallery.link in session.links
+        return gallery.kind == "demo" or opened or self.owns(gallery, session)
 
 
 def is_public() -> bool:

@@ -6,23 +6,23 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from app.access import is_local
-from app.context import Context
+from app.handlers.add_photos import AddPhotos
 from app.handlers.api import Api
 from app.handlers.budget import Budget
 from app.handlers.comparison import Compare
 from app.handlers.fitting import Fitting
 from app.handlers.galleries import GALLERY, LONGEST_NAME, NEW_GALLERY, Galleries
-from app.handlers.intake import Intake
 from app.handlers.photo import Selection
 from app.handlers.search import COMPARE, Search
 from app.health import health_route
 from app.page import Page
 from app.pictures import Pictures
+from app.services import Services
+from app.session import Session
 from app.theme import theme
 from app.transfers import Transfers
 from app.uploads import DAY
 from app.views import head, notes
-from app.visit import Visit
 from engine.gallery import ASSETS, BUDGET_GRID, DEFAULT_BUDGET, LONGEST_QUERY
 
 SCRIPT, GLIDE, SCREENS = ((ASSETS / name).read_text("utf-8") for name in ("page.js", "glide.js", "present.js"))
@@ -40,18 +40,18 @@ def ours(elem_id: str, value: str = "", script: str = "") -> gr.HTML:
     return gr.HTML(value, elem_id=elem_id, js_on_load=SCRIPT + script, apply_default_css=False)
 
 
-def build(context: Context, secret: str) -> gr.Blocks:
+def build(services: Services, secret: str) -> gr.Blocks:
     """The page, not yet served.
 
     Args: secret: what the browser's memory is sealed with; the same over restarts.
     """
-    search = Search(context)
-    selection, galleries = Selection(context), Galleries(context, search)
-    intake, budgets, compare = Intake(context, search, galleries), Budget(context), Compare(context)
-    fitting = Fitting(context)
+    search = Search(services)
+    selection, galleries = Selection(services), Galleries(services, search)
+    add_photos, budgets, compare = AddPhotos(services, search, galleries), Budget(services), Compare(services)
+    fitting = Fitting(services)
     # What an interrupted upload leaves in Gradio's cache is gone after a day.
     with Page(title="T-GEM search", analytics_enabled=False, fill_width=True, delete_cache=(DAY, DAY)) as page:
-        visit = gr.State(Visit())
+        session = gr.State(Session())
         browser = gr.BrowserState(None, storage_key="tgem", secret=secret)
         with gr.Row(elem_id="head"):
             gallery = gr.Dropdown(
@@ -159,62 +159,66 @@ def build(context: Context, secret: str) -> gr.Blocks:
         whole = [figures, histogram, curve, prospect]
         taken = [gallery, query, browser, *found]
 
-        page.load(galleries.opened, [browser, refine, visit], [gallery, query, timer, browser, *found], **MANY)
-        timer.tick(galleries.waited, [refine, visit], [gallery, query, timer, browser, *found], **MANY)
+        page.load(galleries.opened, [browser, refine, session], [gallery, query, timer, browser, *found], **MANY)
+        timer.tick(galleries.waited, [refine, session], [gallery, query, timer, browser, *found], **MANY)
 
-        tabs.select(search.turned, visit, None, **MANY)
+        tabs.select(search.turned, session, None, **MANY)
         for listen in (query.submit, suggestions.again, picture.upload, panel.alike):
-            listen(search.seen, visit, tabs, **MANY)
-        asked = query.submit(search.searched, [query, refine, visit], found, **MANY)
-        again = suggestions.again(search.again, [refine, visit], [query, *found], **MANY)
-        pictured = picture.upload(search.pictured, [picture, refine, visit], [picture, query, *found], **MANY)
-        alike = panel.alike(search.alike, [refine, visit], [query, *found], **MANY)
-        grid.more(search.more, visit, grid, **MANY)
+            listen(search.seen, session, tabs, **MANY)
+        asked = query.submit(search.searched, [query, refine, session], found, **MANY)
+        again = suggestions.again(search.again, [refine, session], [query, *found], **MANY)
+        pictured = picture.upload(search.pictured, [picture, refine, session], [picture, query, *found], **MANY)
+        alike = panel.alike(search.alike, [refine, session], [query, *found], **MANY)
+        grid.more(search.more, session, grid, **MANY)
         for event in (asked, again, pictured, alike):
-            event.then(compare.stirred, visit, [race, sides], **MANY)
-            event.then(galleries.stirred, [budget, visit], whole, **MANY)
+            event.then(compare.stirred, session, [race, sides], **MANY)
+            event.then(galleries.stirred, [budget, session], whole, **MANY)
 
-        gr.on([grid.select, account.select, histogram.select, applied.select], selection.selected, visit, panel, **MANY)
-        panel.explain(selection.explained, visit, panel, **MANY)
-        panel.deepen(selection.deepened, visit, panel, **MANY)
+        gr.on(
+            [grid.select, account.select, histogram.select, applied.select], selection.selected, session, panel, **MANY
+        )
+        panel.explain(selection.explained, session, panel, **MANY)
+        panel.deepen(selection.deepened, session, panel, **MANY)
         for part in (answer, panel):
-            part.discard(galleries.discarded, visit, [gallery, *found], **MANY)
+            part.discard(galleries.discarded, session, [gallery, *found], **MANY)
         account.show(lambda: gr.update(selected="results"), None, tabs, **MANY)
 
-        gallery.change(galleries.settings, [gallery, visit], [budget, looked_for, title, public, link, delete], **MANY)
-        gallery.input(galleries.picked, [gallery, refine, visit], [query, name, browser, *found], **MANY).then(
-            galleries.whole, [budget, visit], whole, **MANY
-        ).then(compare.stirred, visit, [race, sides], **MANY)
-        gallery_tab.select(galleries.whole, [budget, visit], whole, **MANY).then(
-            fitting.offered, visit, [offer, fit], **MANY
+        gallery.change(
+            galleries.settings, [gallery, session], [budget, looked_for, title, public, link, delete], **MANY
         )
-        fit.click(fitting.fitted, visit, [offer, fit, stop_fit], **LONG).then(
-            galleries.whole, [budget, visit], whole, **MANY
+        gallery.input(galleries.picked, [gallery, refine, session], [query, name, browser, *found], **MANY).then(
+            galleries.whole, [budget, session], whole, **MANY
+        ).then(compare.stirred, session, [race, sides], **MANY)
+        gallery_tab.select(galleries.whole, [budget, session], whole, **MANY).then(
+            fitting.offered, session, [offer, fit], **MANY
         )
-        compare_tab.select(compare.shown, visit, [race, sides], **MANY)
-        budget.change(galleries.prospect, [budget, visit], prospect, **LATEST)
-        apply.click(budgets.applied, [budget, looked_for, visit], [applied, stop_apply], **LONG).then(
-            galleries.whole, [budget, visit], whole, **MANY
-        ).then(search.refreshed, visit, found, **MANY)
-        title.submit(galleries.renamed, [title, visit], [gallery, done], **MANY)
-        public.input(galleries.published, [public, visit], link, **MANY)
+        fit.click(fitting.fitted, session, [offer, fit, stop_fit], **LONG).then(
+            galleries.whole, [budget, session], whole, **MANY
+        )
+        compare_tab.select(compare.shown, session, [race, sides], **MANY)
+        budget.change(galleries.prospect, [budget, session], prospect, **LATEST)
+        apply.click(budgets.applied, [budget, looked_for, session], [applied, stop_apply], **LONG).then(
+            galleries.whole, [budget, session], whole, **MANY
+        ).then(search.refreshed, session, found, **MANY)
+        title.submit(galleries.renamed, [title, session], [gallery, done], **MANY)
+        public.input(galleries.published, [public, session], link, **MANY)
         delete.click(
             galleries.deleted,
-            [refine, visit],
+            [refine, session],
             [gallery, query, browser, tabs, *found],
             js="(...given) => { if (!confirm('Delete this gallery and all its photos?')) throw 'kept'; return given; }",
             **MANY,
         )
-        start.click(compare.raced, visit, [race, sides, start, stop_race], **LONG)
+        start.click(compare.raced, session, [race, sides, start, stop_race], **LONG)
 
-        files.upload(intake.uploaded, [files, name, visit], [files, account, stop, *taken], **LONG)
-        folder.upload(intake.uploaded, [folder, name, visit], [folder, account, stop, *taken], **LONG)
-        server.submit(intake.from_folder, [server, name, visit], [files, account, stop, *taken], **LONG)
-        for button, doing in ((stop, intake), (stop_apply, budgets), (stop_fit, fitting), (stop_race, compare)):
-            button.click(doing.stopped, visit, None, **MANY)
+        files.upload(add_photos.uploaded, [files, name, session], [files, account, stop, *taken], **LONG)
+        folder.upload(add_photos.uploaded, [folder, name, session], [folder, account, stop, *taken], **LONG)
+        server.submit(add_photos.from_folder, [server, name, session], [files, account, stop, *taken], **LONG)
+        for button, doing in ((stop, add_photos), (stop_apply, budgets), (stop_fit, fitting), (stop_race, compare)):
+            button.click(doing.stopped, session, None, **MANY)
 
-        tools.present(compare.presented, visit, screens, **MANY)
-        doors(Api(context))
+        tools.present(compare.presented, session, screens, **MANY)
+        doors(Api(services))
     page.queue(api_open=False)  # who skipped the queue would skip the limit of each endpoint, too
     return page
 
@@ -234,14 +238,14 @@ def doors(api: Api) -> None:
         gr.Button().click(api.add_photos, [file, gallery, visitor], report, api_name="add_photos", concurrency_limit=40)
 
 
-def launch_options(context: Context, pictures: Pictures) -> dict[str, Any]:
+def launch_options(services: Services, pictures: Pictures) -> dict[str, Any]:
     """How the page is served; host and port are Gradio's own environment variables."""
     return {
         "theme": theme(),
         "css_paths": ASSETS / "style.css",
         "app_kwargs": {
-            "routes": [*pictures.routes(), health_route(context)],
-            "middleware": [] if context.visitors is None else [Middleware(Transfers)],
+            "routes": [*pictures.routes(), health_route(services)],
+            "middleware": [] if services.visitors is None else [Middleware(Transfers)],
         },
         "footer_links": [],
         "run_history": False,

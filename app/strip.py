@@ -37,10 +37,10 @@ class Drawing:
         """The exits (0-based) that are asked at a budget."""
         return self.plans[self.place(budget)].open
 
-    def course(self, photo: Photo, exit: int | None = None) -> "Course":
-        """The way that a photo has taken: when it was indexed, and what it ran later; or up to an earlier exit."""
+    def trace(self, photo: Photo, exit: int | None = None) -> "Trace":
+        """The stages that a photo ran, when it was indexed and later; or those up to an earlier exit."""
         exit = exit or photo.exit
-        return course(self.stages, self.open(photo.budget), min(self.left_at(photo), exit), exit)
+        return trace_to(self.stages, self.open(photo.budget), min(self.left_at(photo), exit), exit)
 
     def left_at(self, photo: Photo) -> int:
         """The exit at which a photo left when it was indexed; a query may have sent it deeper since, past no gate."""
@@ -49,22 +49,22 @@ class Drawing:
         return left[0] if left else photo.exit
 
     @property
-    def full(self) -> "Course":
-        """The way through the bare full encoder: its one pass, all of it."""
+    def full(self) -> "Trace":
+        """The bare full encoder: its one pass, all of it."""
         stages = [stage for stage in self.stages if stage.run == self.stages[-1].run]
-        return Course(stages, [True] * len(stages))
+        return Trace(stages, [True] * len(stages))
 
-    def courses(self, budget: float | None, standing: Sequence[int]) -> "list[Course]":
-        """The ways of photos that leave at each exit at a budget, over the stages of all of them.
+    def traces(self, budget: float | None, standing: Sequence[int]) -> "list[Trace]":
+        """The traces of photos that leave at each exit at a budget, over the stages of all of them.
 
         Args: standing: (K,) photos at each exit. Where a re-encoding was stopped, some stand at exits that the budget
             does not ask; their passes are drawn, too, and count as run by those photos alone.
         """
         open, last = self.open(budget), len(standing)
         found = [k for k, photos in enumerate(standing) if photos]
-        shown = course(self.stages, {*open, *found}, last, last).stages
-        ways = [_ran(course(self.stages, open, exit, exit)) for exit in range(1, last + 1)]
-        return [Course(shown, [(stage.name, stage.run) in ran for stage in shown]) for ran in ways]
+        shown = trace_to(self.stages, {*open, *found}, last, last).stages
+        traces = [_ran(trace_to(self.stages, open, exit, exit)) for exit in range(1, last + 1)]
+        return [Trace(shown, [(stage.name, stage.run) in ran for stage in shown]) for ran in traces]
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Course:
-    """The stages on a photo's way, and which of them it ran."""
+class Trace:
+    """The stages drawn for a photo, and which of them ran."""
 
     stages: "Sequence[Stage]"
     ran: Sequence[bool]
@@ -92,12 +92,12 @@ class Course:
 
     @property
     def reached(self) -> set[int]:
-        """The exits that it comes by."""
+        """The exits whose stages ran."""
         return {s.exit for s, ran in zip(self.stages, self.ran, strict=True) if ran and s.exit is not None}
 
 
-def course(stages: "Sequence[Stage]", open: Collection[int], left: int, exit: int) -> Course:
-    """The way to an exit (1-based): through the passes that are asked up to one, then on or anew to the other."""
+def trace_to(stages: "Sequence[Stage]", open: Collection[int], left: int, exit: int) -> Trace:
+    """What runs up to an exit (1-based): the open passes until the photo left, then what a later look ran."""
     place = {stage.exit: index for index, stage in enumerate(stages) if stage.exit is not None}
     last = max(place)
     deep = stages[place[exit]].run
@@ -107,44 +107,44 @@ def course(stages: "Sequence[Stage]", open: Collection[int], left: int, exit: in
         (stages[index].run in asked and index <= place[left]) or (stages[index].run == deep and index <= place[exit])
         for index in shown
     ]
-    return Course([stages[index] for index in shown], ran)
+    return Trace([stages[index] for index in shown], ran)
 
 
-def strip(way: Course, before: Course | None = None) -> str:
+def strip(trace: Trace, before: Trace | None = None) -> str:
     """A card's strip, an ornament to the numbers beside it: one piece from each exit to the next.
 
     Args: before: what had been run when the query came; what came since is marked.
     """
-    had = _ran(before) if before is not None else _ran(way)
+    had = _ran(before) if before is not None else _ran(trace)
     pieces: list[Piece] = []
     macs = 0
-    for index, (stage, ran) in enumerate(zip(way.stages, way.ran, strict=True)):
+    for index, (stage, ran) in enumerate(zip(trace.stages, trace.ran, strict=True)):
         macs += stage.macs
-        last = index + 1 == len(way.stages)
-        if stage.exit is not None or last or way.stages[index + 1].run != stage.run:
+        last = index + 1 == len(trace.stages)
+        if stage.exit is not None or last or trace.stages[index + 1].run != stage.run:
             pieces.append(Piece(macs, float(ran), stage.run, ran and (stage.name, stage.run) not in had))
             macs = 0
     return _strip(pieces, "strip", "")
 
 
-def stages_strip(way: Course, label: str) -> str:
+def stages_strip(trace: Trace, label: str) -> str:
     """The selected photo's strip, stage by stage."""
-    pieces = [Piece(stage.macs, float(ran), stage.run) for stage, ran in zip(way.stages, way.ran, strict=True)]
+    pieces = [Piece(stage.macs, float(ran), stage.run) for stage, ran in zip(trace.stages, trace.ran, strict=True)]
     return _strip(pieces, "strip", label)
 
 
-def survival(ways: Sequence[Course], exits: Sequence[int], label: str) -> str:
+def survival(traces: Sequence[Trace], exits: Sequence[int], label: str) -> str:
     """A gallery's strip: each stage filled up to the share of photos that ran it.
 
     Args:
-        ways: of photos that leave at each exit, as `Drawing.courses` gives them.
+        traces: of photos that leave at each exit, as `Drawing.traces` gives them.
         exits: (K,) photos that left at each exit.
     """
     photos = sum(exits) or 1
-    stages = ways[-1].stages
+    stages = traces[-1].stages
     shares = [0.0] * len(stages)
-    for way, count in zip(ways, exits, strict=True):
-        for index, ran in enumerate(way.ran):
+    for trace, count in zip(traces, exits, strict=True):
+        for index, ran in enumerate(trace.ran):
             shares[index] += count / photos * ran
     pieces = [Piece(stage.macs, min(share, 1.0), stage.run) for stage, share in zip(stages, shares, strict=True)]
     return _strip(pieces, "strip survival", label)
@@ -161,12 +161,12 @@ def lanes(places: Sequence[float]) -> list[int]:
     return rows
 
 
-def marks(way: Course, mark: Callable[[int], tuple[str, str]]) -> str:
+def marks(trace: Trace, mark: Callable[[int], tuple[str, str]]) -> str:
     """What is written under a strip, at its exits.
 
     Args: mark: exit -> HTML of it, and classes of its own.
     """
-    places = way.positions
+    places = trace.positions
     rows = lanes(list(places.values()))
     written = []
     for (exit, place), lane in zip(places.items(), rows, strict=True):
@@ -175,8 +175,8 @@ def marks(way: Course, mark: Callable[[int], tuple[str, str]]) -> str:
     return f'<div class="marks" aria-hidden="true" style="--lanes:{1 + max(rows)}">{"".join(written)}</div>'
 
 
-def _ran(way: Course) -> set[tuple[str, int]]:
-    return {(stage.name, stage.run) for stage, ran in zip(way.stages, way.ran, strict=True) if ran}
+def _ran(trace: Trace) -> set[tuple[str, int]]:
+    return {(stage.name, stage.run) for stage, ran in zip(trace.stages, trace.ran, strict=True) if ran}
 
 
 def _strip(pieces: Sequence[Piece], kind: str, label: str) -> str:

@@ -4,11 +4,11 @@ from typing import Any
 
 import gradio as gr
 
-from app.context import Context
 from app.demo import NAME as DEMO
 from app.handlers.galleries import LONGEST_NAME
+from app.services import Services
+from app.session import Session
 from app.uploads import sent, take_in
-from app.visit import Visit
 from engine.gallery import EngineError, FullRun, GalleryMissing, Photo, clean_name, full_depth_ranking
 
 PATIENCE = 300.0  # seconds that a call waits for the demo gallery at the first start
@@ -22,8 +22,8 @@ class BadCall(EngineError):
 class Api:
     """The named endpoints. `visitor` is needed on public hosts only: a token that `add_photos` gives, and keeps."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     def search(self, text: str, gallery: str = "", k: int = 20, visitor: str = "") -> list[dict[str, Any]]:
         """The photos of a gallery that fit a text best.
@@ -36,15 +36,15 @@ class Api:
         Returns: rank, file, score, exit, exits, macs_share, photo (its number) and picture (its address) of each.
         """
         try:
-            visit = self._visit(visitor)
+            session = self._session(visitor)
             wanted = _whole(k, "k", MOST)
-            with self._context.access.turn(visit):
-                collection = self._gallery(gallery, visit)
-                with self._context.journal.timed("search"):
-                    vector = self._context.catalog.embed_query(collection, _words(text))
-                    hits = [] if vector is None else self._context.catalog.search(collection, vector, wanted)
+            with self._services.access.turn(session):
+                collection = self._gallery(gallery, session)
+                with self._services.event_log.timed("search"):
+                    vector = self._services.catalog.embed_query(collection, _words(text))
+                    hits = [] if vector is None else self._services.catalog.search(collection, vector, wanted)
         except EngineError as error:
-            raise gr.Error(self._context.sentence(error), print_exception=False) from error
+            raise gr.Error(self._services.sentence(error), print_exception=False) from error
         return [{**hit.row(), **self._where(hit.photo)} for hit in hits]
 
     def galleries(self, visitor: str = "") -> list[dict[str, Any]]:
@@ -56,11 +56,11 @@ class Api:
             published address, or empty) of each, the one indexed last first.
         """
         try:
-            visit = self._visit(visitor)
-            with self._context.access.turn(visit):
-                found = self._context.access.galleries(visit)
+            session = self._session(visitor)
+            with self._services.access.turn(session):
+                found = self._services.access.galleries(session)
         except EngineError as error:
-            raise gr.Error(self._context.sentence(error), print_exception=False) from error
+            raise gr.Error(self._services.sentence(error), print_exception=False) from error
         return [
             {
                 "name": summary.name,
@@ -84,22 +84,22 @@ class Api:
             visitor (the token to keep; empty on a host with one owner).
         """
         try:
-            visit = self._visit(visitor, new=True)
+            session = self._session(visitor, new=True)
             name = clean_name(str(gallery))[:LONGEST_NAME].strip()
             if not file or not str(gallery).strip():
                 raise BadCall("Say which file, and the name of a gallery for it.")
             path = sent(file)
-            into = self._context.access.make(name, visit)
-            report = take_in([path], lambda listing: self._context.ingest(into, listing, visit))
+            into = self._services.access.make(name, session)
+            report = take_in([path], lambda listing: self._services.ingest(into, listing, session))
         except EngineError as error:
-            raise gr.Error(self._context.sentence(error), print_exception=False) from error
+            raise gr.Error(self._services.sentence(error), print_exception=False) from error
         return {
             "gallery": name,
             "added": report.added,
             "duplicates": report.duplicates,
             "skipped": [{"file": skip.file, "reason": skip.reason} for skip in report.skipped],
             "macs_share": report.mean_macs_share,
-            "visitor": visit.token or "",
+            "visitor": session.token or "",
         }
 
     def explain(self, photo: int, text: str, visitor: str = "") -> dict[str, Any]:
@@ -113,13 +113,13 @@ class Api:
             share) and scores (its similarity to the text at every exit, the first one first).
         """
         try:
-            visit = self._visit(visitor)
-            found = self._context.access.photo(_whole(photo, "photo", 2**63 - 1), visit)
-            with self._context.access.turn(visit), self._context.journal.timed("explain"):
-                vector = self._context.catalog.embed_query(found.collection_id, _words(text))
-                scores = [] if vector is None else self._context.catalog.explain(found.id, vector)
+            session = self._session(visitor)
+            found = self._services.access.photo(_whole(photo, "photo", 2**63 - 1), session)
+            with self._services.access.turn(session), self._services.event_log.timed("explain"):
+                vector = self._services.catalog.embed_query(found.collection_id, _words(text))
+                scores = [] if vector is None else self._services.catalog.explain(found.id, vector)
         except EngineError as error:
-            raise gr.Error(self._context.sentence(error), print_exception=False) from error
+            raise gr.Error(self._services.sentence(error), print_exception=False) from error
         return {
             "file": found.file,
             "exit": found.exit,
@@ -145,21 +145,21 @@ class Api:
             many took part), full_per_second, early_per_second and macs_share (the measured race).
         """
         try:
-            visit = self._visit(visitor)
+            session = self._session(visitor)
             wanted = _whole(k, "k", MOST)
-            with self._context.access.turn(visit):
-                collection = self._gallery(gallery, visit)
-                vector = self._context.catalog.embed_query(collection, _words(text))
+            with self._services.access.turn(session):
+                collection = self._gallery(gallery, session)
+                vector = self._services.catalog.embed_query(collection, _words(text))
                 if vector is None:
                     raise BadCall("Say what the photos show.")
-                run = self._full_run(collection, visit)
-                ours = self._context.catalog.ranked(collection, vector, run.ids.tolist())
-                early = [self._context.catalog.photo(id) for id in ours[:wanted]]
-                full = [self._context.catalog.photo(id) for id, _ in full_depth_ranking(run, vector, wanted)]
-                race = self._context.comparison.last(collection)
+                run = self._full_run(collection, session)
+                ours = self._services.catalog.ranked(collection, vector, run.ids.tolist())
+                early = [self._services.catalog.photo(id) for id in ours[:wanted]]
+                full = [self._services.catalog.photo(id) for id, _ in full_depth_ranking(run, vector, wanted)]
+                race = self._services.comparison.last(collection)
                 assert race is not None
         except EngineError as error:
-            raise gr.Error(self._context.sentence(error), print_exception=False) from error
+            raise gr.Error(self._services.sentence(error), print_exception=False) from error
         return {
             "early": [photo.file for photo in early],
             "full": [photo.file for photo in full],
@@ -170,36 +170,36 @@ class Api:
             "macs_share": race.macs_share,
         }
 
-    def _visit(self, token: object, new: bool = False) -> Visit:
-        visit = Visit()
+    def _session(self, token: object, new: bool = False) -> Session:
+        session = Session()
         if token or new:
-            self._context.access.arrive({"visitor": token}, visit)
-            if token and visit.token not in (token, None):
+            self._services.access.arrive({"visitor": token}, session)
+            if token and session.token not in (token, None):
                 raise BadCall("No visitor has this token; leave it away to begin as a new one.")
-        return visit
+        return session
 
-    def _gallery(self, name: object, visit: Visit) -> int:
+    def _gallery(self, name: object, session: Session) -> int:
         if name:
             try:
-                return self._context.access.named(_words(name), visit)
+                return self._services.access.named(_words(name), session)
             except GalleryMissing:
                 if name != DEMO:  # which `galleries` names too
                     raise
-        self._context.demo.wait(PATIENCE)
-        return self._context.demo.id
+        self._services.demo.wait(PATIENCE)
+        return self._services.demo.id
 
-    def _full_run(self, collection: int, visit: Visit) -> FullRun:
-        comparison = self._context.comparison
+    def _full_run(self, collection: int, session: Session) -> FullRun:
+        comparison = self._services.comparison
         run = comparison.full_run(collection)
         if run is None:
-            with self._context.access.work(visit), self._context.journal.timed("race"):
+            with self._services.access.work(session), self._services.event_log.timed("race"):
                 comparison.race(collection)
             run = comparison.full_run(collection)
         assert run is not None
         return run
 
     def _where(self, photo: Photo) -> dict[str, Any]:
-        return {"photo": photo.id, "picture": self._context.address(photo, "large")}
+        return {"photo": photo.id, "picture": self._services.address(photo, "large")}
 
 
 def _whole(value: object, name: str, most: int) -> int:

@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from app.context import Context
-from app.views import intake, notes, words
-from app.visit import Visit
+from app.services import Services
+from app.session import Session
+from app.views import formatting, notes, upload
 from app.work import Stopped, Waiting
 from engine.gallery import EngineError, GuideTexts, IngestReport, Progress, typed_guide_texts
 
@@ -16,58 +16,60 @@ from engine.gallery import EngineError, GuideTexts, IngestReport, Progress, type
 class Budget:
     """The one knob, and what people will look for."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
-    def applied(self, budget: float, looked_for: str, visit: Visit) -> Iterator[tuple[Any, ...]]:
+    def applied(self, budget: float, looked_for: str, session: Session) -> Iterator[tuple[Any, ...]]:
         """Apply was pressed. Yields: account of it, stop button.
 
         Args: looked_for: the owner's guide texts, a phrase a line.
         """
-        context = self._context
-        title = f"Encoding again at a budget of {words.percent(budget)}"
-        yield intake.encoding(title, None, 0.0, None, context.address), gr.update(visible=True)
+        services = self._services
+        title = f"Encoding again at a budget of {formatting.percent(budget)}"
+        yield upload.encoding(title, None, 0.0, None, services.address), gr.update(visible=True)
         try:
-            summary = context.access.recodable(visit.gallery, visit)
+            summary = services.access.recodable(session.gallery, session)
             guides = as_typed(looked_for, summary.guides)
-            drawing = context.drawing
+            drawing = services.drawing
             began = time.monotonic()
-            events = context.begin("budget", visit, lambda tell: self._encode(summary.id, budget, guides, visit, tell))
+            events = services.begin(
+                "budget", session, lambda tell: self._encode(summary.id, budget, guides, session, tell)
+            )
             now = account = None
             try:
                 for event in events:
                     if isinstance(event, Waiting):
-                        yield intake.waiting(title, event.place), gr.skip()
+                        yield upload.waiting(title, event.place), gr.skip()
                         began = time.monotonic()
                     elif isinstance(event, Progress):
                         now = event
                         seconds = time.monotonic() - began
-                        yield intake.encoding(title, event, seconds, drawing, context.address), gr.skip()
+                        yield upload.encoding(title, event, seconds, drawing, services.address), gr.skip()
                     elif isinstance(event, IngestReport):
-                        account = intake.encoded_again(event, budget, bool(guides.phrases))
+                        account = upload.encoded_again(event, budget, bool(guides.phrases))
             except Stopped:
                 done = summary.photos - now.total + now.done if now is not None else 0
                 account = notes.said(
-                    f"Stopped: {words.many(done)} of {summary.photos} are at the new budget, and stay."
+                    f"Stopped: {formatting.many(done)} of {summary.photos} are at the new budget, and stay."
                 )
         except EngineError as error:
-            account = context.problem(error)
-        yield account, gr.update(visible=context.goes_on("budget", visit))
+            account = services.problem(error)
+        yield account, gr.update(visible=services.goes_on("budget", session))
 
-    def stopped(self, visit: Visit) -> None:
+    def stopped(self, session: Session) -> None:
         """Stop was pressed."""
-        self._context.stop("budget", visit)
+        self._services.stop("budget", session)
 
     def _encode(
         self,
         gallery: int,
         budget: float,
         guides: GuideTexts,
-        visit: Visit,
+        session: Session,
         tell: Callable[[Progress | Waiting], object],
     ) -> IngestReport:
-        with self._context.access.work(visit, tell), self._context.journal.timed("ingest"):
-            return self._context.catalog.reencode(gallery, budget, tell, guides)
+        with self._services.access.work(session, tell), self._services.event_log.timed("ingest"):
+            return self._services.catalog.reencode(gallery, budget, tell, guides)
 
 
 def typed(guides: GuideTexts | None) -> str:

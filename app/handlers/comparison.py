@@ -5,11 +5,11 @@ from typing import Any
 
 import gradio as gr
 
-from app.context import Context
 from app.handlers.search import COMPARE
+from app.services import Services
+from app.session import Session
 from app.views import comparison as views
-from app.views import notes, present, words
-from app.visit import Visit
+from app.views import formatting, notes, present
 from app.work import Stopped, Waiting
 from engine.gallery import (
     MOST_RACED,
@@ -31,87 +31,87 @@ FIRST = 10  # places that are compared
 class Compare:
     """Two encoders, one gallery."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
-    def shown(self, visit: Visit) -> tuple[Any, Any]:
+    def shown(self, session: Session) -> tuple[Any, Any]:
         """The tab was opened, or what it shows has changed. Returns: race, both rankings."""
-        context = self._context
+        services = self._services
         try:
-            summary = context.access.gallery(visit.gallery, visit)
+            summary = services.access.gallery(session.gallery, session)
             if not summary.photos:
                 return notes.note("Nothing to compare yet", "Add photos first; then both encoders can race."), ""
-            with context.access.turn(visit):
-                return views.race_result(context.comparison.last(summary.id)), self._sides(visit, summary)
+            with services.access.turn(session):
+                return views.race_result(services.comparison.last(summary.id)), self._sides(session, summary)
         except EngineError as error:
-            return context.problem(error), ""
+            return services.problem(error), ""
 
-    def stirred(self, visit: Visit) -> tuple[Any, Any]:
+    def stirred(self, session: Session) -> tuple[Any, Any]:
         """Another query was asked, or another gallery picked: drawn anew if the tab is open. Returns: as `shown`."""
-        return self.shown(visit) if visit.tab == COMPARE else (gr.skip(), gr.skip())
+        return self.shown(session) if session.tab == COMPARE else (gr.skip(), gr.skip())
 
-    def raced(self, visit: Visit) -> Iterator[tuple[Any, Any, Any, Any]]:
+    def raced(self, session: Session) -> Iterator[tuple[Any, Any, Any, Any]]:
         """Race was pressed. Yields: race, both rankings, race button, stop button."""
-        context = self._context
+        services = self._services
         begin, end = gr.update(interactive=False), gr.update(interactive=True)
         yield views.racing(None, MOST_RACED), gr.skip(), begin, gr.update(visible=True)
         try:
-            summary = context.access.gallery(visit.gallery, visit)
-            for event in context.begin("race", visit, lambda tell: self._race(summary.id, visit, tell)):
+            summary = services.access.gallery(session.gallery, session)
+            for event in services.begin("race", session, lambda tell: self._race(summary.id, session, tell)):
                 if isinstance(event, Waiting):
-                    yield notes.said(words.in_line(event.place)), gr.skip(), gr.skip(), gr.skip()
+                    yield notes.said(formatting.in_line(event.place)), gr.skip(), gr.skip(), gr.skip()
                 elif isinstance(event, Lap):
                     yield views.racing(event, MOST_RACED), gr.skip(), gr.skip(), gr.skip()
-            yield *self.shown(visit), end, gr.update(visible=False)
+            yield *self.shown(session), end, gr.update(visible=False)
         except Stopped:
             yield notes.said("Stopped: nothing was kept of this race."), gr.skip(), end, gr.update(visible=False)
         except EngineError as error:
-            yield context.problem(error), gr.skip(), end, gr.update(visible=False)
+            yield services.problem(error), gr.skip(), end, gr.update(visible=False)
 
-    def stopped(self, visit: Visit) -> None:
+    def stopped(self, session: Session) -> None:
         """Stop was pressed."""
-        self._context.stop("race", visit)
+        self._services.stop("race", session)
 
-    def _race(self, gallery: int, visit: Visit, tell: Callable[[Lap | Waiting], object]) -> Race:
-        with self._context.access.work(visit, tell), self._context.journal.timed("race"):
-            return self._context.comparison.race(gallery, tell)
+    def _race(self, gallery: int, session: Session, tell: Callable[[Lap | Waiting], object]) -> Race:
+        with self._services.access.work(session, tell), self._services.event_log.timed("race"):
+            return self._services.comparison.race(gallery, tell)
 
-    def presented(self, visit: Visit) -> str:
+    def presented(self, session: Session) -> str:
         """Present was pressed. Returns: the screens."""
-        context = self._context
+        services = self._services
         try:
-            summary = context.access.gallery(visit.gallery, visit)
-            last = context.comparison.last(summary.id)
-            query = visit.query
-            with context.access.turn(visit):
-                context.catalog.require_model(summary.id)
-                found = self._agreement(visit, summary, context.comparison.full_run(summary.id))
+            summary = services.access.gallery(session.gallery, session)
+            last = services.comparison.last(summary.id)
+            query = session.query
+            with services.access.turn(session):
+                services.catalog.require_model(summary.id)
+                found = self._agreement(session, summary, services.comparison.full_run(summary.id))
                 ends = self._ends(summary)
-            return present.present(summary, context.drawing, last, found, query, ends, context.address)
+            return present.present(summary, services.drawing, last, found, query, ends, services.address)
         except EngineError as error:
-            return context.problem(error)
+            return services.problem(error)
 
-    def _sides(self, visit: Visit, summary: GallerySummary) -> str:
-        context = self._context
-        run = context.comparison.full_run(summary.id)
+    def _sides(self, session: Session, summary: GallerySummary) -> str:
+        services = self._services
+        run = services.comparison.full_run(summary.id)
         if run is None:
             return views.invitation(summary.photos, MOST_RACED)
-        found = self._agreement(visit, summary, run)
+        found = self._agreement(session, summary, run)
         if found is None:
             return notes.note("Ask something", "Search for anything, and both rankings stand here side by side.")
         ids = dict.fromkeys([*found.shown, *found.full])
         pictures: dict[int, Photo] = {}
         for id in ids:
             try:
-                pictures[id] = context.catalog.photo(id)
+                pictures[id] = services.catalog.photo(id)
             except PhotoMissing:  # deleted since it was ranked
                 continue
-        return views.sides(visit.query, found, pictures, context.drawing, context.address, len(run.ids), run.macs)
+        return views.sides(session.query, found, pictures, services.drawing, services.address, len(run.ids), run.macs)
 
-    def _agreement(self, visit: Visit, summary: GallerySummary, run: FullRun | None) -> Agreement | None:
+    def _agreement(self, session: Session, summary: GallerySummary, run: FullRun | None) -> Agreement | None:
         """How the ranking on show agrees with the full encoder's, over the photos that both know."""
-        catalog = self._context.catalog
-        vector = catalog.embed_query(summary.id, visit.query, visit.dropped) if run is not None else None
+        catalog = self._services.catalog
+        vector = catalog.embed_query(summary.id, session.query, session.dropped) if run is not None else None
         if run is None or vector is None:
             return None
         ours = catalog.ranked(summary.id, vector, run.ids.tolist())
@@ -122,4 +122,4 @@ class Compare:
         reached = [exit for exit, count in enumerate(summary.exits, start=1) if count]
         if len(reached) < 2:
             return []
-        return [self._context.catalog.at_exit(summary.id, exit, 1)[0] for exit in (reached[0], reached[-1])]
+        return [self._services.catalog.at_exit(summary.id, exit, 1)[0] for exit in (reached[0], reached[-1])]

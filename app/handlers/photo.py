@@ -5,10 +5,10 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from app.context import Context
 from app.handlers.events import sent_along
+from app.services import Services
+from app.session import Session
 from app.views import notes, photo
-from app.visit import Visit
 from engine.gallery import BUDGET_GRID, AllSpent, EngineError, Photo
 
 GONE = "This photo is not there any more; search again."
@@ -17,67 +17,67 @@ GONE = "This photo is not there any more; search again."
 class Selection:
     """One photo at a time."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
-    def selected(self, event: gr.EventData, visit: Visit) -> str:
+    def selected(self, event: gr.EventData, session: Session) -> str:
         """A photo was chosen. Returns: panel."""
         try:
-            chosen = self._context.access.photo(int(sent_along(event, "photo")), visit)
-            visit.photo = chosen.id
-            return self._panel(chosen, visit)
+            chosen = self._services.access.photo(int(sent_along(event, "photo")), session)
+            session.photo = chosen.id
+            return self._panel(chosen, session)
         except EngineError as error:
-            return self._context.problem(error)
+            return self._services.problem(error)
         except (ValueError, OverflowError):
             return notes.problem(GONE)
 
-    def explained(self, visit: Visit) -> str:
+    def explained(self, session: Session) -> str:
         """How the query fits at every exit was asked for. Returns: panel."""
-        context = self._context
+        services = self._services
         try:
-            chosen = self._chosen(visit)
-            with context.access.turn(visit):
-                vector = context.catalog.embed_query(chosen.collection_id, visit.query, visit.dropped)
-                similarities = context.catalog.explain(chosen.id, vector) if vector is not None else None
+            chosen = self._chosen(session)
+            with services.access.turn(session):
+                vector = services.catalog.embed_query(chosen.collection_id, session.query, session.dropped)
+                similarities = services.catalog.explain(chosen.id, vector) if vector is not None else None
             if similarities is None:
                 return self._panel(
-                    chosen, visit, notes.said("Search for something first; this shows how the photo fits it.")
+                    chosen, session, notes.said("Search for something first; this shows how the photo fits it.")
                 )
-            drawing = context.drawing
-            reached, spent = drawing.course(chosen).reached, sum(s.macs for s in drawing.stages) / drawing.full_macs
-            return self._panel(chosen, visit, photo.fit(visit.query, similarities, chosen.exit, reached, spent))
+            drawing = services.drawing
+            reached, spent = drawing.trace(chosen).reached, sum(s.macs for s in drawing.stages) / drawing.full_macs
+            return self._panel(chosen, session, photo.fit(session.query, similarities, chosen.exit, reached, spent))
         except EngineError as error:
-            return context.problem(error)
+            return services.problem(error)
 
-    def deepened(self, visit: Visit) -> str:
+    def deepened(self, session: Session) -> str:
         """The photo is to be run to full depth. Returns: panel."""
-        context = self._context
+        services = self._services
         try:
-            before = self._chosen(visit)
-            rank = again = visit.rank(before.id)
-            keeps = context.access.keeps(context.catalog.summary(before.collection_id), visit)
-            with context.access.turn(visit):
-                after = context.catalog.deepen(before.id, bounded=not keeps)
+            before = self._chosen(session)
+            rank = again = session.rank(before.id)
+            keeps = services.access.keeps(services.catalog.summary(before.collection_id), session)
+            with services.access.turn(session):
+                after = services.catalog.deepen(before.id, bounded=not keeps)
                 if rank is not None:
-                    vector = context.catalog.embed_query(after.collection_id, visit.query, visit.dropped)
+                    vector = services.catalog.embed_query(after.collection_id, session.query, session.dropped)
                     assert vector is not None
-                    visit.hits = context.catalog.search(after.collection_id, vector, len(visit.hits))
-                    again = visit.rank(before.id)
-            words = photo.deepened(rank, again, after.macs - before.macs, context.drawing.full_macs)
-            return self._panel(after, visit, words)
+                    session.hits = services.catalog.search(after.collection_id, vector, len(session.hits))
+                    again = session.rank(before.id)
+            words = photo.deepened(rank, again, after.macs - before.macs, services.drawing.full_macs)
+            return self._panel(after, session, words)
         except AllSpent as error:
-            return self._panel(before, visit, notes.said(str(error)))
+            return self._panel(before, session, notes.said(str(error)))
         except EngineError as error:
-            return context.problem(error)
+            return services.problem(error)
 
-    def _chosen(self, visit: Visit) -> Photo:
-        return self._context.access.photo(visit.photo if visit.photo is not None else 0, visit)
+    def _chosen(self, session: Session) -> Photo:
+        return self._services.access.photo(session.photo if session.photo is not None else 0, session)
 
-    def _panel(self, chosen: Photo, visit: Visit, extra: str = "") -> str:
-        context = self._context
-        own = context.access.owns(context.catalog.summary(chosen.collection_id), visit)
+    def _panel(self, chosen: Photo, session: Session, extra: str = "") -> str:
+        services = self._services
+        own = services.access.owns(services.catalog.summary(chosen.collection_id), session)
         return photo.panel(
-            chosen, context.drawing, gates_of(chosen), context.address, True, context.credit(chosen), extra, own
+            chosen, services.drawing, gates_of(chosen), services.address, True, services.credit(chosen), extra, own
         )
 
 

@@ -9,13 +9,13 @@ import gradio as gr
 import numpy as np
 
 from app import export
-from app.context import Context
 from app.handlers.events import sent_along
 from app.handlers.photo import gates_of
+from app.services import Services
+from app.session import Session
 from app.suggestions import suggestions
 from app.uploads import sent
 from app.views import head, notes, photo, results
-from app.visit import Visit
 from engine.gallery import DROPPED, Deepened, EngineError, GallerySummary, Hit, file_upload, relevant
 
 PAGE = 24  # photos on the page at first, and with every "more"
@@ -38,214 +38,222 @@ class Found(NamedTuple):
 class Search:
     """Words and pictures in, photos out."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._suggested: dict[int, tuple[int, list[str]]] = {}  # gallery -> photos it had, and queries that fitted
 
-    def searched(self, text: str, refine: bool, visit: Visit) -> Iterator[Found]:
+    def searched(self, text: str, refine: bool, session: Session) -> Iterator[Found]:
         """Words were typed."""
-        visit.ask(text)
-        yield from self.answers(refine, visit)
+        session.ask(text)
+        yield from self.answers(refine, session)
 
-    def again(self, event: gr.EventData, refine: bool, visit: Visit) -> Iterator[tuple[Any, ...]]:
+    def again(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[tuple[Any, ...]]:
         """A query that was offered was chosen. Yields: query, and Found."""
-        visit.ask(sent_along(event, "query")[:1000])
-        for number, found in enumerate(self.answers(refine, visit)):
-            yield at_first(number, visit.query), *found
+        session.ask(sent_along(event, "query")[:1000])
+        for number, found in enumerate(self.answers(refine, session)):
+            yield at_first(number, session.query), *found
 
-    def alike(self, refine: bool, visit: Visit) -> Iterator[tuple[Any, ...]]:
+    def alike(self, refine: bool, session: Session) -> Iterator[tuple[Any, ...]]:
         """More like the selected photo. Yields: query, and Found."""
-        if visit.photo is None:
+        if session.photo is None:
             return
-        visit.ask(f"photo:{visit.photo}")
-        for number, found in enumerate(self.answers(refine, visit)):
-            yield at_first(number, visit.query), *found
+        session.ask(f"photo:{session.photo}")
+        for number, found in enumerate(self.answers(refine, session)):
+            yield at_first(number, session.query), *found
 
-    def pictured(self, file: str, refine: bool, visit: Visit) -> Iterator[tuple[Any, ...]]:
+    def pictured(self, file: str, refine: bool, session: Session) -> Iterator[tuple[Any, ...]]:
         """A picture was given to search with. Yields: picture button, query, and Found."""
         try:
-            dropped, aside = self._embedded(sent(file), visit)
+            dropped, aside = self._embedded(sent(file), session)
         except (EngineError, OSError) as error:
-            yield None, gr.skip(), *only(self._context.problem(error))
+            yield None, gr.skip(), *only(self._services.problem(error))
             return
-        visit.dropped = dropped
-        visit.ask(f"photo:{DROPPED}")
-        for number, found in enumerate(self.answers(refine, visit, aside)):
-            yield at_first(number, None), at_first(number, visit.query), *found
+        session.dropped = dropped
+        session.ask(f"photo:{DROPPED}")
+        for number, found in enumerate(self.answers(refine, session, aside)):
+            yield at_first(number, None), at_first(number, session.query), *found
 
-    def _embedded(self, path: Path, visit: Visit) -> tuple[np.ndarray, str]:
+    def _embedded(self, path: Path, session: Session) -> tuple[np.ndarray, str]:
         """What a picture shows, and whose account counts it."""
-        access = self._context.access
+        access = self._services.access
         try:
-            summary = access.gallery(visit.gallery, visit)
-            account, aside = (summary.id, head.PICTURED) if access.keeps(summary, visit) else (None, head.UNCOUNTED)
-            with access.turn(visit):
+            summary = access.gallery(session.gallery, session)
+            account, aside = (summary.id, head.PICTURED) if access.keeps(summary, session) else (None, head.UNCOUNTED)
+            with access.turn(session):
                 data = file_upload(path, path.name).read()  # no more of it than may be a picture
-                return self._context.catalog.embed_picture(account, data, path.name), aside
+                return self._services.catalog.embed_picture(account, data, path.name), aside
         finally:
             path.unlink(missing_ok=True)  # it is asked with, and not kept
 
-    def turned(self, event: gr.SelectData, visit: Visit) -> None:
+    def turned(self, event: gr.SelectData, session: Session) -> None:
         """Another tab was opened."""
-        visit.tab = str(event.value)
+        session.tab = str(event.value)
 
-    def seen(self, visit: Visit) -> Any:
+    def seen(self, session: Session) -> Any:
         """Something was asked: its answer is seen among the results, or compared. Returns: tabs."""
-        if visit.tab == COMPARE:
+        if session.tab == COMPARE:
             return gr.skip()
-        visit.tab = ""
+        session.tab = ""
         return gr.update(selected="results")
 
-    def refreshed(self, visit: Visit) -> Iterator[Found]:
+    def refreshed(self, session: Session) -> Iterator[Found]:
         """The gallery has changed under its ranking."""
-        yield from self.answers(False, visit)
+        yield from self.answers(False, session)
 
-    def more(self, visit: Visit) -> str:
+    def more(self, session: Session) -> str:
         """More of the ranking was asked for. Returns: grid."""
-        visit.unfolded += 1
+        session.unfolded += 1
         try:
-            summary = self._context.access.gallery(visit.gallery, visit)
-            if not visit.query.strip():
-                return self._shelf(visit, summary)
-            if len(visit.hits) < self._wanted(visit):
-                with self._context.access.turn(visit):
-                    visit.hits = self._hits(visit)
-            return self._grid(visit, summary)
+            summary = self._services.access.gallery(session.gallery, session)
+            if not session.query.strip():
+                return self._shelf(session, summary)
+            if len(session.hits) < self._wanted(session):
+                with self._services.access.turn(session):
+                    session.hits = self._hits(session)
+            return self._grid(session, summary)
         except EngineError as error:
-            return self._context.problem(error)
+            return self._services.problem(error)
 
-    def answers(self, refine: bool, visit: Visit, aside: str = "") -> Iterator[Found]:
-        """What fits the visit's query: at once, and then with the photos in doubt looked at again.
+    def answers(self, refine: bool, session: Session, aside: str = "") -> Iterator[Found]:
+        """What fits the session's query: at once, and then with the photos in doubt looked at again.
 
         Args: aside: what else the query has cost.
         """
         try:
-            with self._context.access.turn(visit):
-                yield from self._answers(refine, visit, aside)
+            with self._services.access.turn(session):
+                yield from self._answers(refine, session, aside)
         except EngineError as error:
-            yield only(self._context.problem(error))
+            yield only(self._services.problem(error))
 
-    def _answers(self, refine: bool, visit: Visit, aside: str) -> Iterator[Found]:
-        catalog, access, asking = self._context.catalog, self._context.access, visit.asking
-        summary = access.gallery(visit.gallery, visit)
-        assert visit.gallery is not None
-        catalog.require_model(visit.gallery)  # another model's photos do not fit this one's strip
-        with self._context.journal.timed("search"):
-            vector = catalog.embed_query(visit.gallery, visit.query, visit.dropped)
-            visit.hits = self._hits(visit, vector) if vector is not None else []
+    def _answers(self, refine: bool, session: Session, aside: str) -> Iterator[Found]:
+        catalog, access, asking = self._services.catalog, self._services.access, session.asking
+        summary = access.gallery(session.gallery, session)
+        assert session.gallery is not None
+        catalog.require_model(session.gallery)  # another model's photos do not fit this one's strip
+        with self._services.event_log.timed("search"):
+            vector = catalog.embed_query(session.gallery, session.query, session.dropped)
+            session.hits = self._hits(session, vector) if vector is not None else []
         if vector is None:
-            yield self._unasked(visit, summary, aside)
+            yield self._unasked(session, summary, aside)
             return
-        visit.photo = visit.hits[0].photo.id if visit.hits else None
-        yield self._found(visit, summary, (head.LOOKING_AGAIN if refine and visit.hits else head.FIRST_ANSWER) + aside)
-        if refine and visit.hits:
-            yield self._refined(visit, vector, asking, aside)
+        session.photo = session.hits[0].photo.id if session.hits else None
+        yield self._found(
+            session, summary, (head.LOOKING_AGAIN if refine and session.hits else head.FIRST_ANSWER) + aside
+        )
+        if refine and session.hits:
+            yield self._refined(session, vector, asking, aside)
 
-    def _refined(self, visit: Visit, vector: np.ndarray, asking: object, aside: str) -> Found:
-        if visit.asking is not asking:  # the visitor has gone on to something else
+    def _refined(self, session: Session, vector: np.ndarray, asking: object, aside: str) -> Found:
+        if session.asking is not asking:  # the visitor has gone on to something else
             return unchanged()
-        assert visit.gallery is not None
-        best = visit.photo
-        standing = relevant([hit.score for hit in visit.hits])
-        refinement = self._context.catalog.refine(visit.gallery, vector, min(max(standing, SURE[0]), SURE[1]))
-        if visit.asking is not asking:  # or has meanwhile
+        assert session.gallery is not None
+        best = session.photo
+        standing = relevant([hit.score for hit in session.hits])
+        refinement = self._services.catalog.refine(session.gallery, vector, min(max(standing, SURE[0]), SURE[1]))
+        if session.asking is not asking:  # or has meanwhile
             return unchanged()
-        visit.deepened = {deepened.photo_id: deepened for deepened in refinement.deepened}
-        before = {hit.photo.id: hit.rank for hit in visit.hits}
+        session.deepened = {deepened.photo_id: deepened for deepened in refinement.deepened}
+        before = {hit.photo.id: hit.rank for hit in session.hits}
         if refinement.deepened:
-            visit.hits = self._hits(visit, vector)
-            visit.deepened = {id: _moved(d, before, visit.rank(id)) for id, d in visit.deepened.items()}
-        kept = visit.photo != best  # another photo was selected meanwhile, and stays
+            session.hits = self._hits(session, vector)
+            session.deepened = {id: _moved(d, before, session.rank(id)) for id, d in session.deepened.items()}
+        kept = session.photo != best  # another photo was selected meanwhile, and stays
         if not kept:
-            visit.photo = visit.hits[0].photo.id
-        summary = self._context.access.gallery(visit.gallery, visit)
-        found = self._found(visit, summary, head.refined(refinement, list(visit.deepened.values())) + aside)
-        return found._replace(panel=self._selected(visit, summary)) if kept else found
+            session.photo = session.hits[0].photo.id
+        summary = self._services.access.gallery(session.gallery, session)
+        found = self._found(session, summary, head.refined(refinement, list(session.deepened.values())) + aside)
+        return found._replace(panel=self._selected(session, summary)) if kept else found
 
-    def _selected(self, visit: Visit, summary: GallerySummary) -> Any:
+    def _selected(self, session: Session, summary: GallerySummary) -> Any:
         """The panel of the photo that the visitor has selected meanwhile: drawn anew where it has gone deeper since."""
-        context = self._context
-        if visit.photo not in visit.deepened:
+        services = self._services
+        if session.photo not in session.deepened:
             return gr.skip()
-        chosen = context.catalog.photo(visit.photo)
-        credit, own = context.credit(chosen), context.access.owns(summary, visit)
-        return photo.panel(chosen, context.drawing, gates_of(chosen), context.address, True, credit, own=own)
+        chosen = services.catalog.photo(session.photo)
+        credit, own = services.credit(chosen), services.access.owns(summary, session)
+        return photo.panel(chosen, services.drawing, gates_of(chosen), services.address, True, credit, own=own)
 
-    def _wanted(self, visit: Visit) -> int:
-        return max(POOL, (visit.unfolded + 1) * PAGE)
+    def _wanted(self, session: Session) -> int:
+        return max(POOL, (session.unfolded + 1) * PAGE)
 
-    def _hits(self, visit: Visit, vector: np.ndarray | None = None) -> list[Hit]:
-        catalog = self._context.catalog
-        assert visit.gallery is not None
+    def _hits(self, session: Session, vector: np.ndarray | None = None) -> list[Hit]:
+        catalog = self._services.catalog
+        assert session.gallery is not None
         if vector is None:
-            vector = catalog.embed_query(visit.gallery, visit.query, visit.dropped)
-        return catalog.search(visit.gallery, vector, self._wanted(visit)) if vector is not None else []
+            vector = catalog.embed_query(session.gallery, session.query, session.dropped)
+        return catalog.search(session.gallery, vector, self._wanted(session)) if vector is not None else []
 
-    def _found(self, visit: Visit, summary: GallerySummary, answer: str) -> Found:
-        around, bar = self._around(visit, summary), self._bar(visit, summary, answer)
-        return Found(*around, bar, self._grid(visit, summary), self._panel(visit))
+    def _found(self, session: Session, summary: GallerySummary, answer: str) -> Found:
+        around, bar = self._around(session, summary), self._bar(session, summary, answer)
+        return Found(*around, bar, self._grid(session, summary), self._panel(session))
 
-    def _bar(self, visit: Visit, summary: GallerySummary, status: str) -> str:
-        asked = {"gallery": summary.link, "q": visit.query} if summary.link else {"q": visit.query}
-        sharable = (summary.kind == "demo" or summary.link is not None) and "photo:" not in visit.query
+    def _bar(self, session: Session, summary: GallerySummary, status: str) -> str:
+        asked = {"gallery": summary.link, "q": session.query} if summary.link else {"q": session.query}
+        sharable = (summary.kind == "demo" or summary.link is not None) and "photo:" not in session.query
         share = f"?{urlencode(asked)}" if sharable else ""
-        own = bool(visit.hits) and self._context.access.owns(summary, visit)
-        return head.bar(status, export.links(visit.query, visit.hits[:PAGE]), share, own)
+        own = bool(session.hits) and self._services.access.owns(summary, session)
+        return head.bar(status, export.links(session.query, session.hits[:PAGE]), share, own)
 
-    def _around(self, visit: Visit, summary: GallerySummary) -> tuple[str, str]:
+    def _around(self, session: Session, summary: GallerySummary) -> tuple[str, str]:
         """The headline, and what may be asked."""
-        context = self._context
+        services = self._services
         examples = self._examples(summary)
-        earlier = visit.earlier(examples)
-        return head.headline(summary, context.comparison.last(summary.id)), head.suggestions(examples, earlier)
+        earlier = session.earlier(examples)
+        return head.headline(summary, services.comparison.last(summary.id)), head.suggestions(examples, earlier)
 
     def _examples(self, summary: GallerySummary) -> list[str]:
         """Queries that fit the gallery: the demo's own, or what the first photos of another one were taken for."""
         if summary.kind == "demo":
-            return [query.query for query in self._context.demo.queries[:EXAMPLES]]
+            return [query.query for query in self._services.demo.queries[:EXAMPLES]]
         known, found = self._suggested.get(summary.id, (0, []))
         if known != summary.photos:
-            found = suggestions(self._context.catalog.photos(summary.id, limit=POOL), EXAMPLES)
+            found = suggestions(self._services.catalog.photos(summary.id, limit=POOL), EXAMPLES)
             self._suggested[summary.id] = summary.photos, found
         return found
 
-    def _grid(self, visit: Visit, summary: GallerySummary) -> str:
-        if not visit.hits:
+    def _grid(self, session: Session, summary: GallerySummary) -> str:
+        if not session.hits:
             return notes.note("An empty gallery", "Add photos first, then type what to look for.")
-        scores = [hit.score for hit in visit.hits[:POOL]]  # the same photos tell it however many are on show
+        scores = [hit.score for hit in session.hits[:POOL]]  # the same photos tell it however many are on show
         standing = relevant(scores)
-        shown = visit.hits[: min(standing, PAGE) + visit.unfolded * PAGE]
+        shown = session.hits[: min(standing, PAGE) + session.unfolded * PAGE]
         more = min(PAGE, summary.photos - len(shown))
         if standing == len(scores):  # nothing falls off as far as was looked
             standing = summary.photos
         return results.results(
-            shown, self._context.drawing, self._context.address, standing, max(more, 0), visit.deepened, visit.photo
+            shown,
+            self._services.drawing,
+            self._services.address,
+            standing,
+            max(more, 0),
+            session.deepened,
+            session.photo,
         )
 
-    def _panel(self, visit: Visit) -> str:
-        context = self._context
-        if not visit.hits:
+    def _panel(self, session: Session) -> str:
+        services = self._services
+        if not session.hits:
             return ""
-        best = visit.hits[0].photo
-        return photo.panel(best, context.drawing, gates_of(best), context.address, credit=context.credit(best))
+        best = session.hits[0].photo
+        return photo.panel(best, services.drawing, gates_of(best), services.address, credit=services.credit(best))
 
-    def _unasked(self, visit: Visit, summary: GallerySummary, aside: str) -> Found:
+    def _unasked(self, session: Session, summary: GallerySummary, aside: str) -> Found:
         """A gallery when nothing is asked: its first photos."""
-        context = self._context
-        photos = context.catalog.photos(summary.id, limit=1)
-        visit.photo = photos[0].id if photos else None
+        services = self._services
+        photos = services.catalog.photos(summary.id, limit=1)
+        session.photo = photos[0].id if photos else None
         if not photos:
             empty = notes.note("An empty gallery", "Add photos first, then type what to look for.")
-            return Found(*self._around(visit, summary), head.bar(aside), empty, "")
-        first, bar = photos[0], head.bar(head.UNASKED + aside, own=context.access.owns(summary, visit))
-        panel = photo.panel(first, context.drawing, gates_of(first), context.address, credit=context.credit(first))
-        return Found(*self._around(visit, summary), bar, self._shelf(visit, summary), panel)
+            return Found(*self._around(session, summary), head.bar(aside), empty, "")
+        first, bar = photos[0], head.bar(head.UNASKED + aside, own=services.access.owns(summary, session))
+        panel = photo.panel(first, services.drawing, gates_of(first), services.address, credit=services.credit(first))
+        return Found(*self._around(session, summary), bar, self._shelf(session, summary), panel)
 
-    def _shelf(self, visit: Visit, summary: GallerySummary) -> str:
-        context = self._context
-        photos = context.catalog.photos(summary.id, limit=(visit.unfolded + 1) * PAGE)
+    def _shelf(self, session: Session, summary: GallerySummary) -> str:
+        services = self._services
+        photos = services.catalog.photos(summary.id, limit=(session.unfolded + 1) * PAGE)
         more = min(PAGE, summary.photos - len(photos))
-        return results.shelf(photos, context.drawing, context.address, more)
+        return results.shelf(photos, services.drawing, services.address, more)
 
 
 def at_first(number: int, value: Any) -> Any:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from html import escape
 
 from app.strip import Drawing, strip
+from app.views.formatting import date, described, macs, many, percent, times
 from app.views.notes import note
 from app.views.results import Address
-from app.views.words import date, described, macs, many, percent, times
 from engine.gallery import Agreement, Lap, Photo, Race
 
 NO_MOVE = '<span class="move"></span>'
@@ -99,7 +99,7 @@ def sides(
 
 
 def _row(photo: Photo, drawing: Drawing, address: Address, rank: int, move: str, shared: bool, early: bool) -> str:
-    bar = strip(drawing.course(photo) if early else drawing.full)
+    bar = strip(drawing.trace(photo) if early else drawing.full)
     lone = "" if shared else ' class="lone"'
     return (
         f'<li{lone}><span class="rank">{rank}</span><img src="{escape(address(photo, "grid"))}" width="4" height="3"'

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from app.views.words import date, many, not_done, times
+from app.views.formatting import date, many, not_done, times
 from engine.gallery import Deepened, GallerySummary, Race, Refinement
 
 TITLE = '<h1 class="unseen">Text-to-image search</h1>'
@@ -23,7 +23,7 @@ def headline(summary: GallerySummary, race: Race | None) -> str:
 
 
 def suggestions(examples: Sequence[str], history: Sequence[str]) -> str:
-    """Queries of this visit, and queries to try, as buttons: one line, so that the page below it never moves."""
+    """Queries of this session, and queries to try, as buttons: one line, so that the page below it never moves."""
     parts = []
     for title, queries in (("Earlier", history), ("Try", examples)):
         if queries:

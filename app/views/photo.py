@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from html import escape
 
 from app.attribution import Attribution
-from app.strip import Course, Drawing, marks, stages_strip
+from app.strip import Drawing, Trace, marks, stages_strip
+from app.views.formatting import described, macs, percent, saved
 from app.views.results import Address
-from app.views.words import described, macs, percent, saved
 from engine.gallery import Photo
 
 
@@ -33,7 +33,7 @@ def panel(
     left = f"left at exit {photo.exit} of {photo.exits}"
     if photo.exit == photo.exits:
         left = f"went all the way, exit {photo.exits} of {photo.exits}"
-    way = drawing.course(photo)
+    trace = drawing.trace(photo)
     deeper = "" if photo.exit == photo.exits else _button("deepen", "Run it to full depth")
     return (
         f'<section class="panel" aria-label="The selected photo" data-photo="{photo.id}"'
@@ -43,10 +43,10 @@ def panel(
         f' width="{photo.width}" height="{photo.height}">'
         f'<p class="file">{escape(photo.file)}<span>{photo.width} × {photo.height}</span></p>{_credit(credit)}'
         f"<h2>It {left}</h2>"
-        f"{stages_strip(way, f'Stages of the encoder: the photo {left}')}"
-        f"{_marks(photo, way, gates)}"
+        f"{stages_strip(trace, f'Stages of the encoder: the photo {left}')}"
+        f"{_marks(photo, trace, gates)}"
         f'<p class="spent"><b>{macs(photo.macs, drawing.full_macs)}</b> · {photo.milliseconds:.1f} ms · '
-        f"<b>{saved(photo)}</b></p>{_scouted(way)}"
+        f"<b>{saved(photo)}</b></p>{_scouted(trace)}"
         f'<div class="actions">{deeper}{_button("alike", "More like this")}'
         f"{_button('explain', 'How the query fits, exit by exit')}{_button('discard', 'Delete') if own else ''}</div>"
         f'<div class="extra" aria-live="polite">{extra}</div>{_sights(photo, gates)}</section>'
@@ -95,9 +95,9 @@ def _credit(credit: Attribution | None) -> str:
     )
 
 
-def _scouted(way: Course) -> str:
+def _scouted(trace: Trace) -> str:
     """What the scout had to do with it."""
-    scouted = [stage.scout for stage, ran in zip(way.stages, way.ran, strict=True) if ran]
+    scouted = [stage.scout for stage, ran in zip(trace.stages, trace.ran, strict=True) if ran]
     if not any(scouted):
         return ""
     rest = "was enough: the model’s own never ran." if all(scouted) else "ran first."
@@ -108,9 +108,9 @@ def _button(event: str, words: str) -> str:
     return f'<button type="button" data-event="{event}">{words}</button>'
 
 
-def _marks(photo: Photo, way: Course, gates: Sequence[float]) -> str:
+def _marks(photo: Photo, trace: Trace, gates: Sequence[float]) -> str:
     """The exits under a photo's strip, each with its gate's probability where the photo came by."""
-    ran: Mapping[int | None, bool] = {stage.exit: ran for stage, ran in zip(way.stages, way.ran, strict=True)}
+    ran: Mapping[int | None, bool] = {stage.exit: ran for stage, ran in zip(trace.stages, trace.ran, strict=True)}
 
     def mark(exit: int) -> tuple[str, str]:
         gate = "end" if exit == photo.exits else ""
@@ -120,12 +120,12 @@ def _marks(photo: Photo, way: Course, gates: Sequence[float]) -> str:
         return f"<b>{exit}</b>{gate}", f"{'' if ran[exit] else 'none'}{here}"
 
     # The names of the two rows stand where the strip has no exits yet.
-    key = '<span class="key"><b>exit</b>gate</span>' if min(way.positions.values()) > 0.2 else ""
-    return marks(way, mark).replace(">", f">{key}", 1)
+    key = '<span class="key"><b>exit</b>gate</span>' if min(trace.positions.values()) > 0.2 else ""
+    return marks(trace, mark).replace(">", f">{key}", 1)
 
 
 def _sights(photo: Photo, gates: Sequence[float]) -> str:
-    """At each exit that looked: the gate, and the guide texts that fitted best, settling on the way."""
+    """At each exit that looked: the gate, and the guide texts that fitted best, settling on the trace."""
     rows = []
     for exit, phrases in enumerate(photo.phrases, start=1):
         if not phrases:

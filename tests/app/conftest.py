@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app.context import Context
 from app.demo import Demo
 from app.pictures import Pictures, secret_of
-from app.visit import Visit
+from app.services import Services
+from app.session import Session
 from engine.gallery.comparison import Comparison
 from engine.gallery.service import Catalog
 from engine.storage.store import Store
@@ -45,11 +45,11 @@ def pictures(catalog: Catalog) -> Pictures:
 
 
 @pytest.fixture
-def context(store: Store, catalog: Catalog, demo: Demo, pictures: Pictures) -> Context:
-    return Context(catalog, Comparison(store, catalog), demo, pictures.address)
+def services(store: Store, catalog: Catalog, demo: Demo, pictures: Pictures) -> Services:
+    return Services(catalog, Comparison(store, catalog), demo, pictures.address)
 
 
 @pytest.fixture
-def visit(demo: Demo) -> Visit:
+def session(demo: Demo) -> Session:
     """Somebody who looks at the demo gallery."""
-    return Visit(gallery=demo.id)
+    return Session(gallery=demo.id)

@@ -13,14 +13,14 @@ from gradio.utils import get_upload_folder
 from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 
-from app.context import Context
+from app.handlers.add_photos import AddPhotos
 from app.handlers.galleries import Galleries
-from app.handlers.intake import Intake
 from app.handlers.search import Search
 from app.layout import build, launch_options
 from app.pictures import Pictures
+from app.services import Services
+from app.session import Session
 from app.uploads import NotUploaded, sent
-from app.visit import Visit
 from tests.packed import zipped
 
 DOCS = Path(__file__).parents[2] / "docs" / "api.md"
@@ -28,9 +28,9 @@ ENDPOINTS = ["/search", "/galleries", "/explain", "/compare", "/add_photos"]
 
 
 @pytest.fixture
-def address(context: Context, pictures: Pictures) -> Iterator[str]:
-    page = build(context, "a secret")
-    _, address, _ = page.launch(**launch_options(context, pictures), prevent_thread_lock=True)
+def address(services: Services, pictures: Pictures) -> Iterator[str]:
+    page = build(services, "a secret")
+    _, address, _ = page.launch(**launch_options(services, pictures), prevent_thread_lock=True)
     yield address
     page.close()
 
@@ -51,7 +51,7 @@ def test_no_call_skips_the_queue(address: str) -> None:
 
 
 def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
-    address: str, tmp_path: Path, png: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch, context: Context
+    address: str, tmp_path: Path, png: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch, services: Services
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dog.jpg").write_bytes(png("yellow"))
@@ -102,27 +102,27 @@ def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
 
 
 def test_a_path_of_the_servers_own_is_no_upload(
-    address: str, tmp_path_factory: pytest.TempPathFactory, png: Callable[..., bytes], context: Context
+    address: str, tmp_path_factory: pytest.TempPathFactory, png: Callable[..., bytes], services: Services
 ) -> None:
     secret = tmp_path_factory.mktemp("elsewhere") / "secret.png"
     secret.write_bytes(png("red"))
     for file in ({"path": str(secret)}, {"path": str(secret), "meta": {"_type": "gradio.FileData"}}, str(secret)):
         assert "event: error" in posted(address, [file, "Mine", ""])
     assert secret.exists()
-    assert [summary.name for summary in context.catalog.galleries()] == ["Demo gallery"]
+    assert [summary.name for summary in services.catalog.galleries()] == ["Demo gallery"]
     # The page's own handlers, called by hand.
-    visit = Visit(gallery=context.demo.id)
-    search = Search(context)
+    session = Session(gallery=services.demo.id)
+    search = Search(services)
     for said in (
-        [*search.pictured(str(secret), False, visit)],
-        [*Intake(context, search, Galleries(context, search)).uploaded([str(secret)], "Mine", visit)],
+        [*search.pictured(str(secret), False, session)],
+        [*AddPhotos(services, search, Galleries(services, search)).uploaded([str(secret)], "Mine", session)],
     ):
         assert "not sent" in str(said)
     assert secret.exists()
 
 
 def test_the_folders_that_hold_what_others_have_sent_are_no_upload(
-    address: str, png: Callable[..., bytes], context: Context
+    address: str, png: Callable[..., bytes], services: Services
 ) -> None:
     (others,) = httpx.post(f"{address}gradio_api/upload", files={"files": ("secret.png", png("red"))}).json()
     for folder in (get_upload_folder(), str(Path(others).parent)):
@@ -131,7 +131,7 @@ def test_the_folders_that_hold_what_others_have_sent_are_no_upload(
         with pytest.raises(NotUploaded, match="not sent"):
             sent(folder)
     assert Path(others).exists()
-    assert [summary.name for summary in context.catalog.galleries()] == ["Demo gallery"]
+    assert [summary.name for summary in services.catalog.galleries()] == ["Demo gallery"]
 
 
 def test_nothing_is_fetched_for_who_names_an_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,11 +144,11 @@ def test_nothing_is_fetched_for_who_names_an_address(address: str, monkeypatch: 
 
 
 def test_a_database_that_cannot_be_used_is_seen_by_the_host(
-    address: str, context: Context, monkeypatch: pytest.MonkeyPatch
+    address: str, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_: int) -> None:
         raise OSError
 
-    monkeypatch.setattr(context.catalog, "summary", broken)
+    monkeypatch.setattr(services.catalog, "summary", broken)
     answer = httpx.get(f"{address}health")
     assert (answer.status_code, answer.json()["status"]) == (503, "failing")

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.context import Context
 from app.demo import Demo
 from app.handlers.fitting import Fitting
 from app.pictures import Pictures, secret_of
-from app.visit import Visit
+from app.services import Services
+from app.session import Session
 from engine.clip.backbone import ModelUnreadable
 from engine.exits.encoder import Encoder, Identity
 from engine.gallery import Catalog, Upload
@@ -30,7 +30,7 @@ def png(pixels) -> bytes:
 
 
 @pytest.fixture
-def context(store: Store, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+def services(store: Store, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     """A page over a real encoder that has no exits."""
     monkeypatch.setattr(readouts, "FEWEST_STEPS", 20)
     monkeypatch.setattr(fitting, "STEPS", 30)
@@ -38,46 +38,46 @@ def context(store: Store, folder: Path, tmp_path: Path, monkeypatch: pytest.Monk
     catalog = Catalog(store, lambda: encoder)
     demo = Demo(catalog, folder)
     demo.start().join()
-    return Context(catalog, Comparison(store, catalog), demo, Pictures(catalog, secret_of(home())).address)
+    return Services(catalog, Comparison(store, catalog), demo, Pictures(catalog, secret_of(home())).address)
 
 
-def filled(context: Context, many: int) -> Visit:
-    gallery = context.catalog.open_collection("mine")
+def filled(services: Services, many: int) -> Session:
+    gallery = services.catalog.open_collection("mine")
     files = [Upload(f"{i}.png", lambda p=p: png(p)) for i, p in enumerate(tiny.pixels(many, 32))]
-    context.catalog.ingest(gallery, files)
-    return Visit(gallery=gallery)
+    services.catalog.ingest(gallery, files)
+    return Session(gallery=gallery)
 
 
-def test_a_gallery_gets_exits_and_its_photos_leave_at_them(context: Context) -> None:
-    visit = filled(context, MANY)
-    note, button = Fitting(context).offered(visit)
+def test_a_gallery_gets_exits_and_its_photos_leave_at_them(services: Services) -> None:
+    session = filled(services, MANY)
+    note, button = Fitting(services).offered(session)
     assert "tiny has no exit modules" in note
     assert button["visible"]
-    said = [step[0] for step in Fitting(context).fitted(visit)]
+    said = [step[0] for step in Fitting(services).fitted(session)]
     assert any("training readouts" in line for line in said)
     assert "Photos leave early" in said[-1]
-    assert Fitting(context).offered(visit) == ("", {"visible": False, "__type__": "update"})
-    photos = context.catalog.photos(visit.gallery, limit=MANY)
-    assert {photo.exits for photo in photos} == {context.catalog.encoder.exits}
-    assert context.catalog.search(visit.gallery, "a dog", 5)
+    assert Fitting(services).offered(session) == ("", {"visible": False, "__type__": "update"})
+    photos = services.catalog.photos(session.gallery, limit=MANY)
+    assert {photo.exits for photo in photos} == {services.catalog.encoder.exits}
+    assert services.catalog.search(session.gallery, "a dog", 5)
 
 
-def test_too_few_photos_is_a_sentence_and_can_be_tried_again(context: Context) -> None:
-    note, button, _ = list(Fitting(context).fitted(filled(context, 20)))[-1]
+def test_too_few_photos_is_a_sentence_and_can_be_tried_again(services: Services) -> None:
+    note, button, _ = list(Fitting(services).fitted(filled(services, 20)))[-1]
     assert "at least 100 are needed" in note
     assert button["visible"]
 
 
-def test_a_model_that_is_everyones_is_not_a_visitors_to_change(context: Context, store: Store) -> None:
-    context = replace(context, visitors=Visitors(store, context.catalog.remove))
-    visit = Visit(owner="somebody", gallery=context.demo.id)
-    assert not Fitting(context).offered(visit)[1]["visible"]
+def test_a_model_that_is_everyones_is_not_a_visitors_to_change(services: Services, store: Store) -> None:
+    services = replace(services, visitors=Visitors(store, services.catalog.remove))
+    session = Session(owner="somebody", gallery=services.demo.id)
+    assert not Fitting(services).offered(session)[1]["visible"]
 
 
-def test_a_model_that_cannot_be_loaded_is_a_sentence(store: Store, context: Context) -> None:
+def test_a_model_that_cannot_be_loaded_is_a_sentence(store: Store, services: Services) -> None:
     def broken() -> Encoder:
         raise ModelUnreadable("The weights cannot be loaded; restore them.")
 
-    note, button = Fitting(replace(context, catalog=Catalog(store, broken))).offered(Visit())
+    note, button = Fitting(replace(services, catalog=Catalog(store, broken))).offered(Session())
     assert "restore them" in note
     assert not button["visible"]

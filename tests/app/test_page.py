@@ -11,10 +11,10 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from app.context import Context
 from app.demo import Demo
 from app.layout import build, launch_options
 from app.pictures import Pictures, secret_of
+from app.services import Services
 from engine.gallery.service import Catalog
 from engine.storage.store import Store
 from engine.utils.data_dir import home
@@ -23,9 +23,9 @@ from tests.conftest import FakeEncoder
 
 class TestOverHttp:
     @pytest.fixture
-    def address(self, context: Context, pictures: Pictures) -> Iterator[str]:
-        page = build(context, "a secret")
-        _, address, _ = page.launch(**launch_options(context, pictures), prevent_thread_lock=True)
+    def address(self, services: Services, pictures: Pictures) -> Iterator[str]:
+        page = build(services, "a secret")
+        _, address, _ = page.launch(**launch_options(services, pictures), prevent_thread_lock=True)
         yield address
         page.close()
 

@@ -15,20 +15,20 @@ from gradio_client.exceptions import AppError
 
 from app import pictures as pictures_module
 from app.access import Access, NotYours, is_local, is_public
-from app.context import Context
 from app.demo import Demo
+from app.event_log import EventLog
+from app.handlers.add_photos import AddPhotos
 from app.handlers.api import Api
 from app.handlers.budget import Budget
 from app.handlers.comparison import Compare
 from app.handlers.fitting import Fitting
 from app.handlers.galleries import Galleries
-from app.handlers.intake import Intake
 from app.handlers.photo import Selection
 from app.handlers.search import Search
-from app.journal import Journal
 from app.layout import build, launch_options
 from app.pictures import Pictures
-from app.visit import Visit
+from app.services import Services
+from app.session import Session
 from engine.gallery import Catalog, GalleryMissing, PhotoMissing, Upload, uploads_of
 from engine.gallery.comparison import Comparison
 from engine.gallery.quotas import Limits, TooMuch, Visitors
@@ -44,46 +44,46 @@ def lines() -> io.StringIO:
 
 
 @pytest.fixture
-def context(store: Store, catalog: Catalog, demo: Demo, pictures: Pictures, lines: io.StringIO) -> Context:
+def services(store: Store, catalog: Catalog, demo: Demo, pictures: Pictures, lines: io.StringIO) -> Services:
     visitors = Visitors(store, catalog.remove, Limits(galleries=2))
-    return Context(catalog, Comparison(store, catalog), demo, pictures.address, visitors, Journal(lines))
+    return Services(catalog, Comparison(store, catalog), demo, pictures.address, visitors, EventLog(lines))
 
 
 @pytest.fixture
-def access(context: Context) -> Access:
-    return context.access
+def access(services: Services) -> Access:
+    return services.access
 
 
-def arrived(access: Access, token: str | None = None) -> Visit:
-    visit = Visit()
-    access.arrive({"visitor": token}, visit)
-    return visit
+def arrived(access: Access, token: str | None = None) -> Session:
+    session = Session()
+    access.arrive({"visitor": token}, session)
+    return session
 
 
 @pytest.fixture
-def ann(access: Access, catalog: Catalog, upload: Callable[..., Upload]) -> Visit:
+def ann(access: Access, catalog: Catalog, upload: Callable[..., Upload]) -> Session:
     """A visitor with one gallery."""
-    visit = arrived(access)
-    visit.gallery = access.make("Mine", visit)
-    catalog.ingest(visit.gallery, [upload("secret.png", "yellow")])
-    return visit
+    session = arrived(access)
+    session.gallery = access.make("Mine", session)
+    catalog.ingest(session.gallery, [upload("secret.png", "yellow")])
+    return session
 
 
 @pytest.fixture(params=["another", "without a token", "who shows the owner's hash"])
-def stranger(request: pytest.FixtureRequest, access: Access, ann: Visit) -> Visit:
+def stranger(request: pytest.FixtureRequest, access: Access, ann: Session) -> Session:
     if request.param == "without a token":
-        return Visit()
+        return Session()
     return arrived(access, ann.owner if request.param != "another" else None)
 
 
-def test_a_visitor_comes_again_to_what_is_theirs(access: Access, ann: Visit) -> None:
+def test_a_visitor_comes_again_to_what_is_theirs(access: Access, ann: Session) -> None:
     again = arrived(access, ann.token)
     assert [summary.name for summary in access.galleries(again)] == ["Mine", "Demo gallery"]
     assert access.own(ann.gallery, again).id == ann.gallery
 
 
 def test_nothing_of_another_is_listed_seen_or_changed(
-    access: Access, ann: Visit, stranger: Visit, catalog: Catalog
+    access: Access, ann: Session, stranger: Session, catalog: Catalog
 ) -> None:
     assert [summary.kind for summary in access.galleries(stranger)] == ["demo"]
     for forbidden in (
@@ -96,24 +96,26 @@ def test_nothing_of_another_is_listed_seen_or_changed(
             forbidden()
 
 
-def test_nobody_learns_which_photos_there_are(access: Access, ann: Visit, stranger: Visit, catalog: Catalog) -> None:
+def test_nobody_learns_which_photos_there_are(
+    access: Access, ann: Session, stranger: Session, catalog: Catalog
+) -> None:
     photo = catalog.photos(ann.gallery or 0)[0].id
     for number in (photo, photo + 1):
         with pytest.raises(PhotoMissing, match=f"no photo number {number} any more"):
             access.photo(number, stranger)
 
 
-def test_the_same_name_is_another_gallery(access: Access, ann: Visit) -> None:
+def test_the_same_name_is_another_gallery(access: Access, ann: Session) -> None:
     bob = arrived(access)
     assert access.make("Mine", bob) != ann.gallery
     assert access.named("Mine", ann) == ann.gallery
 
 
-def test_the_handlers_ask_first(context: Context, ann: Visit, stranger: Visit, catalog: Catalog) -> None:
+def test_the_handlers_ask_first(services: Services, ann: Session, stranger: Session, catalog: Catalog) -> None:
     photo = catalog.photos(ann.gallery or 0)[0]
     stranger.gallery, stranger.photo = ann.gallery, photo.id
-    search = Search(context)
-    galleries, selection = Galleries(context, search), Selection(context)
+    search = Search(services)
+    galleries, selection = Galleries(services, search), Selection(services)
     shown = json.dumps(
         [
             list(search.searched("yellow", True, stranger)),
@@ -127,8 +129,8 @@ def test_the_handlers_ask_first(context: Context, ann: Visit, stranger: Visit, c
             selection.explained(stranger),
             selection.deepened(stranger),
             list(galleries.discarded(gr.EventData(None, {"photos": str(photo.id)}), stranger)),
-            list(Budget(context).applied(1.0, "", stranger)),
-            list(Fitting(context).fitted(stranger)),
+            list(Budget(services).applied(1.0, "", stranger)),
+            list(Fitting(services).fitted(stranger)),
         ],
         default=str,
     )
@@ -138,20 +140,22 @@ def test_the_handlers_ask_first(context: Context, ann: Visit, stranger: Visit, c
     assert catalog.photo(photo.id).exit == photo.exit
 
 
-def test_a_browser_that_claims_anothers_gallery_or_link_gets_the_demo(context: Context, ann: Visit, demo: Demo) -> None:
+def test_a_browser_that_claims_anothers_gallery_or_link_gets_the_demo(
+    services: Services, ann: Session, demo: Demo
+) -> None:
     for kept in (
         {"gallery": ann.gallery, "visitor": "x", "links": ["", None, 7, ann.owner]},
         {"gallery": "1 OR 1", "links": {"a": 1}},
         ["visitor"],
     ):
-        bob = Visit()
-        list(Galleries(context, Search(context)).opened(kept, False, bob, None))
+        bob = Session()
+        list(Galleries(services, Search(services)).opened(kept, False, bob, None))
         assert bob.gallery == demo.id
         assert bob.owner not in (None, ann.owner)
 
 
 def test_a_published_gallery_is_looked_at_and_not_changed_until_the_link_is_taken_back(
-    access: Access, ann: Visit, stranger: Visit, catalog: Catalog
+    access: Access, ann: Session, stranger: Session, catalog: Catalog
 ) -> None:
     link = catalog.publish(ann.gallery or 0, True)
     assert access.open_link(link or "", stranger) == ann.gallery
@@ -165,22 +169,22 @@ def test_a_published_gallery_is_looked_at_and_not_changed_until_the_link_is_take
 
 
 def test_who_looks_at_a_published_gallery_is_offered_no_change_of_it(
-    context: Context, ann: Visit, stranger: Visit, catalog: Catalog
+    services: Services, ann: Session, stranger: Session, catalog: Catalog
 ) -> None:
-    context.access.open_link(catalog.publish(ann.gallery or 0, True) or "", stranger)
+    services.access.open_link(catalog.publish(ann.gallery or 0, True) or "", stranger)
     event = gr.EventData(None, {"photo": str(catalog.photos(ann.gallery or 0)[0].id)})
-    galleries, selection = Galleries(context, Search(context)), Selection(context)
-    for visit, offered in ((ann, True), (stranger, False)):
-        settings = galleries.settings(ann.gallery, visit)
+    galleries, selection = Galleries(services, Search(services)), Selection(services)
+    for session, offered in ((ann, True), (stranger, False)):
+        settings = galleries.settings(ann.gallery, session)
         parts = (settings.title, settings.public, settings.delete)
         assert [part["visible"] for part in parts] == [offered] * 3
-        assert ('data-event="discard"' in selection.selected(event, visit)) is offered
+        assert ('data-event="discard"' in selection.selected(event, session)) is offered
 
 
 def test_a_program_searches_and_compares_a_published_gallery_and_explains_the_demos_photos(
-    context: Context, ann: Visit, catalog: Catalog, demo: Demo
+    services: Services, ann: Session, catalog: Catalog, demo: Demo
 ) -> None:
-    api, link = Api(context), catalog.publish(ann.gallery or 0, True) or ""
+    api, link = Api(services), catalog.publish(ann.gallery or 0, True) or ""
     (hit,) = api.search("yellow", link)
     assert api.compare("yellow", link)["full"] == ["secret.png"]
     assert api.explain(catalog.photos(demo.id)[0].id, "red")["scores"]
@@ -188,28 +192,28 @@ def test_a_program_searches_and_compares_a_published_gallery_and_explains_the_de
         api.explain(hit["photo"], "yellow")
 
 
-def test_the_demo_gallery_is_nobodys_to_change(context: Context, ann: Visit, demo: Demo) -> None:
+def test_the_demo_gallery_is_nobodys_to_change(services: Services, ann: Session, demo: Demo) -> None:
     ann.gallery = demo.id
-    for visit in (ann, Visit(gallery=demo.id)):
-        *_, (account, _) = Budget(context).applied(1.0, "", visit)
+    for session in (ann, Session(gallery=demo.id)):
+        *_, (account, _) = Budget(services).applied(1.0, "", session)
         assert "stays as it is" in account
 
 
-def test_exits_for_everyones_model_are_not_fitted_by_a_visitor(context: Context, ann: Visit) -> None:
-    *_, (account, _, _) = Fitting(context).fitted(ann)
+def test_exits_for_everyones_model_are_not_fitted_by_a_visitor(services: Services, ann: Session) -> None:
+    *_, (account, _, _) = Fitting(services).fitted(ann)
     assert "fitted by who keeps this page" in account
 
 
 def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
-    context: Context, ann: Visit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    services: Services, ann: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(_: int) -> None:
         raise StoreUnusable("The data in /data/tgem.db cannot be used (disk I/O error); set TGEM_HOME.")
 
-    monkeypatch.setattr(context.catalog, "summary", broken)
+    monkeypatch.setattr(services.catalog, "summary", broken)
     ann.query = "yellow"
-    search = Search(context)
-    galleries, selection, compare = Galleries(context, search), Selection(context), Compare(context)
+    search = Search(services)
+    galleries, selection, compare = Galleries(services, search), Selection(services), Compare(services)
     doors: list[Callable[[], object]] = [
         lambda: list(galleries.opened(None, False, ann, None)),
         lambda: list(galleries.picked(ann.gallery or 0, False, ann)),
@@ -227,8 +231,8 @@ def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
         lambda: compare.shown(ann),
         lambda: compare.presented(ann),
         lambda: list(compare.raced(ann)),
-        lambda: list(Budget(context).applied(1.0, "", ann)),
-        lambda: list(Fitting(context).fitted(ann)),
+        lambda: list(Budget(services).applied(1.0, "", ann)),
+        lambda: list(Fitting(services).fitted(ann)),
     ]
     for door in doors:
         said = str(door())
@@ -236,64 +240,64 @@ def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
         assert "/data" not in said
         assert "TGEM_HOME" not in said
     with pytest.raises(gr.Error, match="on the machine that serves this page"):
-        Api(context).galleries(ann.token or "")
+        Api(services).galleries(ann.token or "")
     assert "The data in /data/tgem.db cannot be used" in capsys.readouterr().err
-    context.visitors = None
+    services.visitors = None
     assert "/data/tgem.db" in search.more(ann), "who has the place to themselves can mend it"
 
 
-def test_limits_are_sentences(access: Access, ann: Visit) -> None:
+def test_limits_are_sentences(access: Access, ann: Session) -> None:
     access.make("Second", ann)
     with pytest.raises(TooMuch, match="2 galleries"):
         access.make("Third", ann)
     with pytest.raises(NotYours, match="load the page again"):
-        access.make("Mine", Visit())
+        access.make("Mine", Session())
 
 
 def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_place(
-    context: Context, ann: Visit, access: Access, png: Callable[..., bytes], tmp_path: Path
+    services: Services, ann: Session, access: Access, png: Callable[..., bytes], tmp_path: Path
 ) -> None:
     file = tmp_path / "blue.png"
     file.write_bytes(png("blue"))
-    search = Search(context)
-    intake = Intake(context, search, Galleries(context, search))
+    search = Search(services)
+    add_photos = AddPhotos(services, search, Galleries(services, search))
     with access.work(ann), access.work(arrived(access)):  # as many as are served at once
-        *_, refused = intake.uploaded([str(file)], "Mine", ann)
+        *_, refused = add_photos.uploaded([str(file)], "Mine", ann)
         assert "being worked on already" in str(refused)
-        for busy in (Budget(context).applied(1.0, "", ann), Compare(context).raced(ann)):
+        for busy in (Budget(services).applied(1.0, "", ann), Compare(services).raced(ann)):
             assert "being worked on already" in str([*busy])
         assert not file.exists()  # nothing that was refused is kept
 
         bob, carol = arrived(access), arrived(access)
         file.write_bytes(png("blue"))
-        waiting = intake.uploaded([str(file)], "Mine", bob)
+        waiting = add_photos.uploaded([str(file)], "Mine", bob)
         next(waiting)  # reading
         assert "you are next" in str(next(waiting))
-        carol.gallery = context.demo.id
-        racing = Compare(context).raced(carol)
+        carol.gallery = services.demo.id
+        racing = Compare(services).raced(carol)
         next(racing)
         assert "you are number 2 in line" in str(next(racing))
-        Compare(context).stopped(carol)
+        Compare(services).stopped(carol)
         assert "Stopped" in str([*racing])
     assert "<b>1</b> photo added" in str([*waiting])
 
 
 def test_what_was_sent_is_listed_in_its_turn_and_not_once_it_is_stopped(
-    context: Context,
-    ann: Visit,
+    services: Services,
+    ann: Session,
     access: Access,
     png: Callable[..., bytes],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     listed: list[str] = []
-    search = Search(context)
-    intake = Intake(context, search, Galleries(context, search))
+    search = Search(services)
+    add_photos = AddPhotos(services, search, Galleries(services, search))
     bob = arrived(access)
 
     def listing(path: Path, name: str) -> list[Upload]:
         listed.append(name)
-        intake.stopped(bob)  # while it is being listed
+        add_photos.stopped(bob)  # while it is being listed
         return uploads_of(path, name)
 
     def dropped() -> list[str]:
@@ -304,8 +308,8 @@ def test_what_was_sent_is_listed_in_its_turn_and_not_once_it_is_stopped(
 
     monkeypatch.setattr("app.uploads.uploads_of", listing)
     with access.work(ann), access.work(arrived(access)):  # as many as are served at once
-        assert "being worked on already" in str([*intake.uploaded(dropped(), "Mine", ann)])
-        waiting = intake.uploaded(dropped(), "Mine", bob)
+        assert "being worked on already" in str([*add_photos.uploaded(dropped(), "Mine", ann)])
+        waiting = add_photos.uploaded(dropped(), "Mine", bob)
         next(waiting)
         assert "you are next" in str(next(waiting))
         assert listed == []
@@ -314,15 +318,15 @@ def test_what_was_sent_is_listed_in_its_turn_and_not_once_it_is_stopped(
 
 
 def test_a_picture_to_search_with_is_read_in_its_turn_and_no_further_than_may_be_a_picture(
-    context: Context, ann: Visit, access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    services: Services, ann: Session, access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    embed, sizes = context.catalog.embed_picture, []
+    embed, sizes = services.catalog.embed_picture, []
     monkeypatch.setattr(
-        context.catalog, "embed_picture", lambda id, data, name: (sizes.append(len(data)), embed(id, data, name))[1]
+        services.catalog, "embed_picture", lambda id, data, name: (sizes.append(len(data)), embed(id, data, name))[1]
     )
     monkeypatch.setattr(Path, "read_bytes", pytest.fail)
     file = tmp_path / "huge.png"
-    search = Search(context)
+    search = Search(services)
     with ExitStack() as running:
         for _ in range(Limits.at_once):
             running.enter_context(access.turn(ann))
@@ -337,25 +341,25 @@ def test_a_picture_to_search_with_is_read_in_its_turn_and_no_further_than_may_be
 
 
 def test_who_does_not_own_a_gallery_spends_on_it_no_more_than_queries_may(
-    context: Context,
-    ann: Visit,
+    services: Services,
+    ann: Session,
     access: Access,
     catalog: Catalog,
     demo: Demo,
     png: Callable[..., bytes],
     tmp_path: Path,
 ) -> None:
-    bob, selection, search = arrived(access), Selection(context), Search(context)
+    bob, selection, search = arrived(access), Selection(services), Search(services)
     access.open_link(catalog.publish(ann.gallery or 0, True) or "", bob)
 
-    def deepened(visit: Visit, photo: int) -> str:
-        visit.photo = photo
-        return selection.deepened(visit)
+    def deepened(session: Session, photo: int) -> str:
+        session.photo = photo
+        return selection.deepened(session)
 
-    def pictured(visit: Visit) -> str:
+    def pictured(session: Session) -> str:
         file = tmp_path / "mine.png"
         file.write_bytes(png("green"))
-        return str([*search.pictured(str(file), False, visit)])
+        return str([*search.pictured(str(file), False, session)])
 
     first, second, _ = catalog.photos(demo.id)
     assert "exit 3 of 3" in deepened(bob, first.id)
@@ -377,11 +381,11 @@ def test_who_does_not_own_a_gallery_spends_on_it_no_more_than_queries_may(
     assert catalog.summary(ann.gallery or 0).macs_pictures == catalog.encoder.full_macs
 
 
-def test_every_door_that_computes_counts_as_a_request(context: Context, ann: Visit, access: Access) -> None:
+def test_every_door_that_computes_counts_as_a_request(services: Services, ann: Session, access: Access) -> None:
     ann.query, ann.tab = "yellow", "Compare"
-    ann.photo = context.catalog.photos(ann.gallery or 0)[0].id
-    search = Search(context)
-    galleries, selection, compare = Galleries(context, search), Selection(context), Compare(context)
+    ann.photo = services.catalog.photos(ann.gallery or 0)[0].id
+    search = Search(services)
+    galleries, selection, compare = Galleries(services, search), Selection(services), Compare(services)
     with ExitStack() as running:
         for _ in range(Limits.at_once):
             running.enter_context(access.turn(ann))
@@ -435,14 +439,14 @@ def test_a_page_that_others_can_reach_is_public_unless_somebody_says_otherwise(
 
 class TestOverHttp:
     @pytest.fixture
-    def address(self, context: Context, pictures: Pictures) -> Iterator[str]:
-        page = build(context, "a secret")
-        _, address, _ = page.launch(**launch_options(context, pictures), prevent_thread_lock=True)
+    def address(self, services: Services, pictures: Pictures) -> Iterator[str]:
+        page = build(services, "a secret")
+        _, address, _ = page.launch(**launch_options(services, pictures), prevent_thread_lock=True)
         yield address
         page.close()
 
     def test_two_programs_do_not_meet(
-        self, address: str, tmp_path: Path, png: Callable[..., bytes], lines: io.StringIO, context: Context
+        self, address: str, tmp_path: Path, png: Callable[..., bytes], lines: io.StringIO, services: Services
     ) -> None:
         photo = tmp_path / "dog.png"
         photo.write_bytes(png("yellow"))
@@ -473,7 +477,7 @@ class TestOverHttp:
         assert {line["event"] for line in told} >= {"ingest", "search"}
         assert all(set(line) <= {"at", "event", "ms", "added", "skipped", "failed"} for line in told)
 
-    def test_private_events_called_by_number_know_nobody(self, address: str, ann: Visit) -> None:
+    def test_private_events_called_by_number_know_nobody(self, address: str, ann: Session) -> None:
         config = httpx.get(f"{address}config").json()
         answered = 0
         with httpx.Client(base_url=address, timeout=30) as client:

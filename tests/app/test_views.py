@@ -9,7 +9,7 @@ import pytest
 from app.attribution import Attribution
 from app.curve import Curve, Point
 from app.strip import Drawing
-from app.views import comparison, depths, head, intake, notes, photo, present, results, words
+from app.views import comparison, formatting, head, notes, overview, photo, present, results, upload
 from engine.exits.budget import BUDGET_GRID, Plan
 from engine.gallery import Deepened, Hit, IngestReport, Photo, Progress, Refinement, Skipped
 from engine.gallery.rank_agreement import agreement
@@ -41,21 +41,21 @@ ALL = {
         DRAWING, [0.2, 0.7], address, True, CREDIT, photo.fit(EVIL, [0.1, 0.2, 0.3], 2, range(1, 3), 1.0), own=True,
     ),
     "outcome": photo.deepened(3, 1, 30, 100),
-    "figures": depths.figures(SUMMARY, RACE),
-    "histogram": depths.histogram(SUMMARY, DRAWING, {1: [BAD], 2: [], 3: [BAD]}, address),
-    "prospect": depths.prospect(SUMMARY, 0.6),
-    "curve": depths.curve(CURVE, 0.6),
-    "no curve": depths.curve(None, 0.6),
-    "address": depths.address(replace(SUMMARY, link=EVIL)),
+    "figures": overview.figures(SUMMARY, RACE),
+    "histogram": overview.histogram(SUMMARY, DRAWING, {1: [BAD], 2: [], 3: [BAD]}, address),
+    "prospect": overview.prospect(SUMMARY, 0.6),
+    "curve": overview.curve(CURVE, 0.6),
+    "no curve": overview.curve(None, 0.6),
+    "address": overview.address(replace(SUMMARY, link=EVIL)),
     "invitation": comparison.invitation(46, 256),
     "racing": comparison.racing(Lap(16, 46, 20.0, 30.0), 256),
     "race": comparison.race_result(RACE),
     "sides": comparison.sides(EVIL, agreement([7, 8], [8, 9]), PAIR | {7: BAD}, DRAWING, address, 46, 4600),
     "present": present.present(SUMMARY, DRAWING, RACE, agreement([7, 8], [8, 9]), EVIL, [BAD, BAD], address),
     "present nothing": present.present(replace(SUMMARY, name=EVIL), DRAWING, None, None, "", [], address),
-    "encoding": intake.encoding(EVIL, Progress(3, 10, (BAD,)), 1.5, DRAWING, address, EVIL),
-    "report": intake.report(IngestReport(1, 1, (Skipped(EVIL, EVIL),), 1.0, 1.0, 0.7), EVIL),
-    "stopped": intake.stopped(1, [Skipped(EVIL, EVIL)], EVIL),
+    "encoding": upload.encoding(EVIL, Progress(3, 10, (BAD,)), 1.5, DRAWING, address, EVIL),
+    "report": upload.report(IngestReport(1, 1, (Skipped(EVIL, EVIL),), 1.0, 1.0, 0.7), EVIL),
+    "stopped": upload.stopped(1, [Skipped(EVIL, EVIL)], EVIL),
     "note": notes.note(EVIL, EVIL),
     "problem": notes.problem(EVIL),
     "said": notes.said(EVIL),
@@ -221,20 +221,20 @@ class TestDepths:
 
     def test_photos_that_a_stopped_reencoding_left_at_another_exit_are_in_a_mark(self) -> None:
         drawing = Drawing(LADDER, 100, BUDGET_GRID, [Plan((1,), 1.0)] * len(BUDGET_GRID))
-        html = depths.histogram(SUMMARY, drawing, {}, address)
+        html = overview.histogram(SUMMARY, drawing, {}, address)
         assert re.findall(r"<b>(\d+)</b>", html) == ["2", "1", "1"]
         assert present.present(SUMMARY, drawing, None, None, "", [], address).count("--fill:0.500") == 4
 
     def test_figures_are_measured_or_say_that_they_are_not(self) -> None:
         assert "1.6×" in text(ALL["figures"])
-        assert words.date(RACE.at) in ALL["figures"]
+        assert formatting.date(RACE.at) in ALL["figures"]
         assert "0.15 kMACsfull encoder: 0.40 kMACs" in text(ALL["figures"])
-        assert "not measured yet" in depths.figures(SUMMARY, None)
-        assert "Add photos" in depths.figures(replace(SUMMARY, photos=0), None)
+        assert "not measured yet" in overview.figures(SUMMARY, None)
+        assert "Add photos" in overview.figures(replace(SUMMARY, photos=0), None)
 
     def test_another_budget_is_one_figure(self) -> None:
         assert text(ALL["prospect"]).startswith("40 % of the full encoder’s compute saved")
-        assert "Add photos" in depths.prospect(replace(SUMMARY, photos=0), 0.6)
+        assert "Add photos" in overview.prospect(replace(SUMMARY, photos=0), 0.6)
 
     def test_the_curve_marks_the_present_budget(self) -> None:
         assert "this gallery: 66" in text(ALL["curve"])
@@ -271,19 +271,19 @@ class TestPresent:
         assert ALL["present nothing"].count('class="big">–<') == 2
 
 
-class TestIntake:
+class TestUpload:
     def test_progress_says_how_far_how_fast_and_how_long(self) -> None:
-        html = intake.encoding("Encoding 40 photos", Progress(10, 40, (PHOTO,)), 2.0, DRAWING, address)
+        html = upload.encoding("Encoding 40 photos", Progress(10, 40, (PHOTO,)), 2.0, DRAWING, address)
         assert "10 of 40 · 5.0 a second · about 6 s left" in text(html)
 
     def test_before_the_first_batch_it_promises_nothing(self) -> None:
-        html = intake.encoding("Encoding 40 photos", None, 0.0, None, address)
+        html = upload.encoding("Encoding 40 photos", None, 0.0, None, address)
         assert "Reading the first photos" in html
         assert "value=" not in html
 
     def test_the_report_names_every_file_that_was_left_out(self) -> None:
         skipped = (Skipped("notes.jpg", "not a picture (it is text)"), Skipped("half.jpg", "cut short"))
-        said = text(intake.report(IngestReport(5, 2, skipped, 2.0, 2.5, 0.6), "Holidays"))
+        said = text(upload.report(IngestReport(5, 2, skipped, 2.0, 2.5, 0.6), "Holidays"))
         assert "5 photos added to “Holidays”" in said
         assert "2 were here already" in said
         assert "40 % of the work saved" in said
@@ -292,18 +292,18 @@ class TestIntake:
         assert "half.jpgcut short" in said
 
     def test_one_that_was_stopped_names_what_was_left_out_until_then(self) -> None:
-        said = text(intake.stopped(1, [Skipped("half.jpg", "cut short")], "Holidays"))
+        said = text(upload.stopped(1, [Skipped("half.jpg", "cut short")], "Holidays"))
         assert "Stopped: 1 photo added to “Holidays” so far, and kept" in said
         assert "1 file was left out" in said
         assert "half.jpgcut short" in said
-        assert "data-event" not in intake.stopped(0, [], "Holidays"), "there is nothing to show"
+        assert "data-event" not in upload.stopped(0, [], "Holidays"), "there is nothing to show"
 
 
 @pytest.mark.parametrize(
     ("share", "said"), [(0.7, "30 % saved"), (1.02, "2 % extra"), (1.0, "nothing saved"), (0.998, "nothing saved")]
 )
 def test_saved_in_words(share: float, said: str) -> None:
-    assert words.saved(replace(PHOTO, macs_share=share)) == said
+    assert formatting.saved(replace(PHOTO, macs_share=share)) == said
 
 
 @pytest.mark.parametrize(
@@ -317,9 +317,9 @@ def test_saved_in_words(share: float, said: str) -> None:
     ],
 )
 def test_macs_in_words(macs: int, full: int | None, said: str) -> None:
-    assert words.macs(macs, full) == said
+    assert formatting.macs(macs, full) == said
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(6.4, "6 s"), (89, "89 s"), (150, "2 min")])
 def test_time_to_wait(seconds: float, said: str) -> None:
-    assert words.duration(seconds) == said
+    assert formatting.duration(seconds) == said

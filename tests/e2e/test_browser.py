@@ -46,7 +46,7 @@ OURS = [
     *("#prospect", "#race", "#sides", "#screens", "#account", "#link", "#add"),
 ]
 
-Visit = Callable[..., Page]
+OpenPage = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
@@ -88,13 +88,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator[Visit]:
+def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
     """Opens the page as a new visitor with one of the looks; complaints and foreign requests fail the test."""
     places = [address]
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
 
-    def open_page(look: str, rest: str = "", motion: str = "reduce", at: str = address) -> Page:
+    def open_with(look: str, rest: str = "", motion: str = "reduce", at: str = address) -> Page:
         places.append(at)
         context = browser.new_context(**LOOKS[look], reduced_motion=motion)
         contexts.append(context)
@@ -110,7 +110,7 @@ def visit(browser: Browser, address: str) -> Iterator[Visit]:
     def is_foreign(url: str) -> bool:
         return urlsplit(url).scheme in ("http", "https", "ws", "wss") and not url.startswith(tuple(places))
 
-    yield open_page
+    yield open_with
     complaints = list(wrong)  # what a page says when it is closed on is none
     for context in contexts:
         context.close()
@@ -174,8 +174,8 @@ def two_photos(folder: Path, png: Callable[..., bytes]) -> list[Path]:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_the_first_visit_shows_a_gallery_with_a_query_answered(visit: Visit, look: str) -> None:
-    page = visit(look)
+def test_the_first_visit_shows_a_gallery_with_a_query_answered(open_page: OpenPage, look: str) -> None:
+    page = open_page(look)
     expect(page.locator("#headline")).to_contain_text(re.compile("work (not done|than)|of the encoder"))
     expect(box(page)).not_to_have_value("")
     assert page.locator("#grid .hit").count() >= 1
@@ -183,8 +183,8 @@ def test_the_first_visit_shows_a_gallery_with_a_query_answered(visit: Visit, loo
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_an_answer_comes_at_once_and_can_be_unfolded(visit: Visit, look: str) -> None:
-    page = visit(look)
+def test_an_answer_comes_at_once_and_can_be_unfolded(open_page: OpenPage, look: str) -> None:
+    page = open_page(look)
     page.get_by_label("Look again where in doubt").uncheck()
     search(page, "polar bear in the snow")
     expect(page.locator("#grid .hit .numbers").first).to_contain_text("exit")
@@ -197,9 +197,9 @@ def test_an_answer_comes_at_once_and_can_be_unfolded(visit: Visit, look: str) ->
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_photos_in_doubt_are_looked_at_again(visit: Visit, look: str, tmp_path: Path) -> None:
+def test_photos_in_doubt_are_looked_at_again(open_page: OpenPage, look: str, tmp_path: Path) -> None:
     with serving(tmp_path / "fresh") as at:  # nobody has asked anything there yet
-        page = visit(look, motion="no-preference" if look == "wide" else "reduce", at=at)
+        page = open_page(look, motion="no-preference" if look == "wide" else "reduce", at=at)
         for query in ("buildings by the water", "sunset over the city", "a building made of stone", "flowers"):
             search(page, query)
             expect(page.locator("#answer")).to_contain_text("looked at again")
@@ -212,8 +212,8 @@ def test_photos_in_doubt_are_looked_at_again(visit: Visit, look: str, tmp_path: 
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_a_selected_photo_shows_what_it_cost(visit: Visit, look: str) -> None:
-    page = visit(look)
+def test_a_selected_photo_shows_what_it_cost(open_page: OpenPage, look: str) -> None:
+    page = open_page(look)
     search(page, "mountains and a lake")
     chosen = page.locator("#grid .hit").nth(min(1, page.locator("#grid .hit").count() - 1))
     name = (chosen.locator("img").get_attribute("alt") or "").removeprefix("Photo: ")
@@ -232,8 +232,8 @@ def test_a_selected_photo_shows_what_it_cost(visit: Visit, look: str) -> None:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_the_gallery_as_a_whole_and_another_budget(visit: Visit, look: str) -> None:
-    page = visit(look)
+def test_the_gallery_as_a_whole_and_another_budget(open_page: OpenPage, look: str) -> None:
+    page = open_page(look)
     tab(page, "Gallery")
     expect(page.locator("#histogram .survival")).to_be_visible()
     expect(page.locator("#curve")).to_contain_text("Quality against compute")
@@ -245,8 +245,8 @@ def test_the_gallery_as_a_whole_and_another_budget(visit: Visit, look: str) -> N
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_both_encoders_race_and_their_rankings_stand_side_by_side(visit: Visit, look: str) -> None:
-    page = visit(look)
+def test_both_encoders_race_and_their_rankings_stand_side_by_side(open_page: OpenPage, look: str) -> None:
+    page = open_page(look)
     search(page, "animal")
     tab(page, "Compare")
     expect(page.locator("#race, #sides").first).to_be_attached()
@@ -259,8 +259,8 @@ def test_both_encoders_race_and_their_rankings_stand_side_by_side(visit: Visit, 
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_present_mode_goes_by_the_keyboard_alone(visit: Visit, look: str) -> None:
-    page = visit(look)
+def test_present_mode_goes_by_the_keyboard_alone(open_page: OpenPage, look: str) -> None:
+    page = open_page(look)
     page.locator("#tools button").focus()
     page.keyboard.press("Enter")
     dialog = page.locator("dialog.present[open]")
@@ -276,8 +276,8 @@ def test_present_mode_goes_by_the_keyboard_alone(visit: Visit, look: str) -> Non
     expect(page.locator("dialog.present[open]")).to_have_count(0)
 
 
-def test_the_keyboard_goes_through_the_results(visit: Visit) -> None:
-    page = visit("wide")
+def test_the_keyboard_goes_through_the_results(open_page: OpenPage) -> None:
+    page = open_page("wide")
     tab(page, "Results")
     if page.locator("#grid .more").count():
         page.locator("#grid .more").click()
@@ -291,8 +291,8 @@ def test_the_keyboard_goes_through_the_results(visit: Visit) -> None:
     expect(page.locator(".panel[data-picked]")).to_be_visible()
 
 
-def test_an_example_is_a_query_and_earlier_ones_are_offered_again(visit: Visit) -> None:
-    page = visit("wide")
+def test_an_example_is_a_query_and_earlier_ones_are_offered_again(open_page: OpenPage) -> None:
+    page = open_page("wide")
     search(page, "2:dog + beach - people")
     example = page.locator(".examples button").nth(2)
     words = example.inner_text()
@@ -303,8 +303,8 @@ def test_an_example_is_a_query_and_earlier_ones_are_offered_again(visit: Visit) 
     expect(box(page)).to_have_value("2:dog + beach - people")
 
 
-def test_more_like_this_and_a_picture_of_ones_own_are_queries(visit: Visit) -> None:
-    page = visit("wide")
+def test_more_like_this_and_a_picture_of_ones_own_are_queries(open_page: OpenPage) -> None:
+    page = open_page("wide")
     page.locator("#grid .hit").first.click()
     name = first_alt(page)
     page.locator("#panel [data-event=alike]").click()
@@ -318,20 +318,20 @@ def test_more_like_this_and_a_picture_of_ones_own_are_queries(visit: Visit) -> N
     assert first_alt(page) == "Photo: taj mahal"
 
 
-def test_a_link_reopens_a_query(visit: Visit) -> None:
-    page = visit("wide", "?q=windmill+%2B+sky")
+def test_a_link_reopens_a_query(open_page: OpenPage) -> None:
+    page = open_page("wide", "?q=windmill+%2B+sky")
     expect(box(page)).to_have_value("windmill + sky")
     assert page.locator("#answer [data-share]").get_attribute("data-share") == "?q=windmill+%2B+sky"
 
 
 def test_good_files_of_an_upload_are_found_and_bad_ones_named(
-    visit: Visit, tmp_path: Path, png: Callable[..., bytes]
+    open_page: OpenPage, tmp_path: Path, png: Callable[..., bytes]
 ) -> None:
     files = two_photos(tmp_path, png)
     (tmp_path / "letter.jpg").write_text("Dear Sir or Madam")
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "half.jpg").write_bytes((ROOT / "assets/gallery/taj-mahal.jpg").read_bytes()[:5000])
-    page = visit("wide")
+    page = open_page("wide")
     drop(page, sorted(tmp_path.glob("*.*")), "Holidays <b>")
     report = page.locator(".report")
     expect(report).to_contain_text(f"{len(files)} photos added to “Holidays <b>”")
@@ -343,9 +343,9 @@ def test_good_files_of_an_upload_are_found_and_bad_ones_named(
 
 
 def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_demo(
-    visit: Visit, tmp_path: Path, png: Callable[..., bytes]
+    open_page: OpenPage, tmp_path: Path, png: Callable[..., bytes]
 ) -> None:
-    page = visit("wide")
+    page = open_page("wide")
     drop(page, two_photos(tmp_path, png), "Short lived")
     expect(page.locator("#gallery input")).to_have_value("Short lived · 2")
     expect(page.locator("#grid .hit")).to_have_count(2)
@@ -366,7 +366,7 @@ def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_de
     page.get_by_label("Everyone with the link may look at it").check()
     link = page.locator("#link output")
     expect(link).to_contain_text("?gallery=")
-    stranger = visit("wide", "?" + (link.inner_text().split("?", 1)[1]))
+    stranger = open_page("wide", "?" + (link.inner_text().split("?", 1)[1]))
     expect(stranger.locator("#gallery input")).to_have_value("Gone soon · 1")
     page.once("dialog", lambda dialog: dialog.accept())
     page.locator("#delete").click()
@@ -375,11 +375,11 @@ def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_de
 
 
 def test_several_photos_are_chosen_and_deleted_together(
-    visit: Visit, tmp_path: Path, png: Callable[..., bytes]
+    open_page: OpenPage, tmp_path: Path, png: Callable[..., bytes]
 ) -> None:
     for number in range(5):
         (tmp_path / f"{number}.png").write_bytes(png((40 * number, 90, 60), (64, 48)))
-    page = visit("wide")
+    page = open_page("wide")
     drop(page, sorted(tmp_path.glob("*.png")), "Too many")
     page.get_by_role("button", name="Show the gallery").click()
     page.locator("#answer").get_by_role("button", name="Select").click()
@@ -399,9 +399,9 @@ def test_several_photos_are_chosen_and_deleted_together(
 
 
 def test_the_selected_photo_is_deleted_by_its_own_button_whatever_is_ticked(
-    visit: Visit, tmp_path: Path, png: Callable[..., bytes]
+    open_page: OpenPage, tmp_path: Path, png: Callable[..., bytes]
 ) -> None:
-    page = visit("wide")
+    page = open_page("wide")
     drop(page, two_photos(tmp_path, png), "One of two")
     page.get_by_role("button", name="Show the gallery").click()
     hits = page.locator("#grid .hit")
@@ -419,8 +419,10 @@ def test_the_selected_photo_is_deleted_by_its_own_button_whatever_is_ticked(
     expect(hits.first).not_to_have_attribute("data-photo", chosen)
 
 
-def test_another_budget_is_applied_to_ones_own_gallery(visit: Visit, tmp_path: Path, png: Callable[..., bytes]) -> None:
-    page = visit("wide")
+def test_another_budget_is_applied_to_ones_own_gallery(
+    open_page: OpenPage, tmp_path: Path, png: Callable[..., bytes]
+) -> None:
+    page = open_page("wide")
     drop(page, two_photos(tmp_path, png), "Dearer")
     tab(page, "Gallery")
     page.locator("#budget input[type=number]").fill("1")
@@ -435,8 +437,8 @@ def test_another_budget_is_applied_to_ones_own_gallery(visit: Visit, tmp_path: P
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_a_question_mark_says_how_to_read_the_page(visit: Visit, look: str) -> None:
-    page = visit(look)
+def test_a_question_mark_says_how_to_read_the_page(open_page: OpenPage, look: str) -> None:
+    page = open_page(look)
     page.locator("#tools summary").click()
     expect(page.locator("#tools .reading > div")).to_contain_text("Filled is work that was done")
     box = page.locator("#tools .reading > div").bounding_box()
@@ -449,8 +451,8 @@ def test_a_question_mark_says_how_to_read_the_page(visit: Visit, look: str) -> N
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_nothing_is_wider_than_the_screen(visit: Visit, look: str) -> None:
-    page = visit(look)
+def test_nothing_is_wider_than_the_screen(open_page: OpenPage, look: str) -> None:
+    page = open_page(look)
     for name in ("Results", "Gallery", "Compare", "Add photos"):
         tab(page, name)
         page.wait_for_timeout(300)
@@ -458,8 +460,8 @@ def test_nothing_is_wider_than_the_screen(visit: Visit, look: str) -> None:
 
 
 @pytest.mark.parametrize("look", ["wide", "dark"])
-def test_axe_finds_nothing_serious_in_what_we_draw(visit: Visit, look: str) -> None:
-    page = visit(look)
+def test_axe_finds_nothing_serious_in_what_we_draw(open_page: OpenPage, look: str) -> None:
+    page = open_page(look)
     page.locator("#grid .hit").first.click()
     for name in ("Results", "Gallery", "Compare", "Add photos"):
         tab(page, name)

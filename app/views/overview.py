@@ -5,9 +5,9 @@ from html import escape
 
 from app.curve import Curve
 from app.strip import Drawing, marks, survival
+from app.views.formatting import date, described, macs, many, not_done, percent, times
 from app.views.notes import note
 from app.views.results import Address
-from app.views.words import date, described, macs, many, not_done, percent, times
 from engine.gallery import GallerySummary, Photo, Race
 
 
@@ -36,7 +36,7 @@ def histogram(
     if not summary.photos:
         return ""
     counts = [f"exit {exit}: {count}" for exit, count in enumerate(summary.exits, start=1)]
-    ways = drawing.courses(summary.budget, summary.exits)
+    traces = drawing.traces(summary.budget, summary.exits)
 
     def mark(exit: int) -> tuple[str, str]:
         count = summary.exits[exit - 1]
@@ -51,8 +51,8 @@ def histogram(
         '<figure class="histogram"><figcaption><h2>Where photos leave</h2>'
         "<p>Filled is work that was done, hollow is work that was not. The numbers count the photos that left "
         "at each exit.</p></figcaption>"
-        f"{survival(ways, summary.exits, 'Photos that left at each exit: ' + ', '.join(counts))}"
-        f'{marks(ways[-1], mark)}</figure><ol class="typical" aria-label="Typical photos at each exit">{columns}</ol>'
+        f"{survival(traces, summary.exits, 'Photos that left at each exit: ' + ', '.join(counts))}"
+        f'{marks(traces[-1], mark)}</figure><ol class="typical" aria-label="Typical photos at each exit">{columns}</ol>'
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 REMEMBERED = 1000  # durations of each kind of event that the figures are made of
 
 
-class Journal:
+class EventLog:
     """The durations of what was done lately; safe to use from many threads."""
 
     def __init__(self, lines: TextIO | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What the page remembers of one visit, until its tab is closed."""
+"""What the page remembers of one visitor, until the tab is closed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,13 +8,13 @@ import numpy as np
 
 from engine.gallery import Deepened, Hit
 
-REMEMBERED = 6  # queries of this visit
+REMEMBERED = 6  # queries of this session
 
-Work = Literal["intake", "budget", "fit", "race"]
+Work = Literal["upload", "budget", "fit", "race"]
 
 
 @dataclass
-class Visit:
+class Session:
     """Which gallery is on show, what was asked of it, and what came back."""
 
     token: str | None = None  # what this visitor's browser keeps, where strangers come
@@ -30,7 +30,7 @@ class Visit:
     unfolded: int = 0  # how often more was asked for
     photo: int | None = None  # the selected one
     history: list[str] = field(default_factory=list)
-    works: dict[Work, list[str]] = field(default_factory=dict)  # what was begun for this visit, and can be stopped
+    works: dict[Work, list[str]] = field(default_factory=dict)  # what was begun for this session, and can be stopped
 
     def ask(self, query: str) -> None:
         """Begin anew with a query."""
@@ -44,5 +44,5 @@ class Visit:
         return next((hit.rank for hit in self.hits if hit.photo.id == photo_id), None)
 
     def earlier(self, but: Sequence[str] = ()) -> list[str]:
-        """The queries of this visit, the present one and those that are offered anyway left out."""
+        """The queries of this session, the present one and those that are offered anyway left out."""
         return [query for query in self.history if query != self.query and query not in but]

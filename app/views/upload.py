@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from html import escape
 
 from app.strip import Drawing
+from app.views.formatting import duration, in_line, percent, photos_word
 from app.views.results import Address, card
-from app.views.words import duration, in_line, percent, photos_word
 from engine.gallery import IngestReport, Progress, Skipped
 
 

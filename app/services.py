@@ -9,11 +9,11 @@ from app.access import Access
 from app.attribution import Attribution
 from app.curve import Curve, curve_of
 from app.demo import Demo
-from app.journal import Journal
+from app.event_log import EventLog
+from app.session import Session, Work
 from app.strip import Drawing
 from app.views import notes
 from app.views.results import Address
-from app.visit import Visit, Work
 from app.work import Listing, Waiting, Works
 from engine.gallery import (
     BUDGET_GRID,
@@ -31,7 +31,7 @@ TROUBLE = "Something is wrong on the machine that serves this page; try again la
 
 
 @dataclass
-class Context:
+class Services:
     """The parts of one running page."""
 
     catalog: Catalog
@@ -39,7 +39,7 @@ class Context:
     demo: Demo
     address: Address
     visitors: Visitors | None = None  # where strangers come
-    journal: Journal = field(default_factory=Journal)
+    event_log: EventLog = field(default_factory=EventLog)
     works: Works[Any] = field(default_factory=Works)
 
     def __post_init__(self) -> None:
@@ -49,7 +49,7 @@ class Context:
         self,
         gallery: int,
         listing: Iterable[list[Upload]],
-        visit: Visit,
+        session: Session,
         tell: Callable[[Progress | Waiting | Listing], object] = lambda _: None,
     ) -> IngestReport:
         """Take a visitor's photos into a gallery of theirs, in line and within limits; raises TooMuch too.
@@ -58,29 +58,31 @@ class Context:
             listing: the photos of one file after the other; to list them is a part of the work.
             tell: told the place in line, and how far it is; what it raises stops it.
         """
-        with self.access.work(visit, tell), self.journal.timed("ingest") as counts:
+        with self.access.work(session, tell), self.event_log.timed("ingest") as counts:
             uploads: list[Upload] = []
             for found in listing:
                 uploads += found
                 tell(Listing(len(uploads)))
-            report = self.catalog.ingest(gallery, self.access.within_limits(gallery, uploads, visit), on_progress=tell)
+            report = self.catalog.ingest(
+                gallery, self.access.within_limits(gallery, uploads, session), on_progress=tell
+            )
             counts.update(added=report.added, skipped=len(report.skipped))
         return report
 
-    def begin(self, kind: Work, visit: Visit, work: Callable[[Callable[[Any], None]], Any]) -> Iterator[Any]:
-        """Start some work that the visit can stop; its events, as `Works.begin` gives them."""
+    def begin(self, kind: Work, session: Session, work: Callable[[Callable[[Any], None]], Any]) -> Iterator[Any]:
+        """Start some work that the session can stop; its events, as `Works.begin` gives them."""
         name, events = self.works.begin(work)
-        visit.works[kind] = [*filter(self.works.goes_on, visit.works.get(kind, ())), name]
+        session.works[kind] = [*filter(self.works.goes_on, session.works.get(kind, ())), name]
         return events
 
-    def stop(self, kind: Work, visit: Visit) -> None:
-        """Stop all that goes on of a kind for the visit."""
-        for name in visit.works.get(kind, ()):
+    def stop(self, kind: Work, session: Session) -> None:
+        """Stop all that goes on of a kind for the session."""
+        for name in session.works.get(kind, ()):
             self.works.stop(name)
 
-    def goes_on(self, kind: Work, visit: Visit) -> bool:
+    def goes_on(self, kind: Work, session: Session) -> bool:
         """Whether there is something of a kind to stop: more than one can be on its way, and one may be refused."""
-        return any(map(self.works.goes_on, visit.works.get(kind, ())))
+        return any(map(self.works.goes_on, session.works.get(kind, ())))
 
     def sentence(self, error: Exception) -> str:
         """What a visitor is told of an error: a stranger nothing of this machine, whose keeper is told instead."""
