@@ -109,7 +109,7 @@ class FakeEncoder:
     visits: list[tuple[int, int, int]] = field(default_factory=list)  # photos, from exit (0: anew) and to exit of each
     precision: str = "float32"
     haze: float = 0.0  # grey that is mixed into every colour
-    sharpness: float = 20.0
+    logit_scale: float = 20.0
     guide_texts: tuple[str, ...] = ("a colour", "a thing")
     looked_for: tuple[str, ...] = ()
     dim: int = 3

@@ -77,7 +77,7 @@ class Backbone:
             return self.tower.finish(torch.zeros(self.shapes[-1], device=self.device)).shape[1]
 
     @property
-    def sharpness(self) -> float:
+    def logit_scale(self) -> float:
         """What the model multiplies cosines by before a softmax."""
         return float(self.model.logit_scale.exp())
 

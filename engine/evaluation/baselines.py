@@ -36,7 +36,7 @@ def oracle(encoder: Encoder, features: Features, budget: float) -> Dealt:
     lambda is found by bisection, so that the mean cost meets the budget.
     """
     nobody = features.vectors[:0]
-    lost = caption_distortion(features.vectors, features.texts, features.owner, nobody, encoder.backbone.sharpness)
+    lost = caption_distortion(features.vectors, features.texts, features.owner, nobody, encoder.backbone.logit_scale)
     cost = torch.tensor(encoder.forced_macs) / encoder.full_macs
 
     def choose(price: float) -> Dealt:
@@ -105,7 +105,7 @@ def _clues(rule: str, encoder: Encoder, features: Features, open: tuple[int, ...
     if rule == "saturation":
         moved = (vectors[:, 1:] * vectors[:, :-1]).sum(-1)
         return np.hstack([np.full((len(vectors), 1), -2.0), moved.numpy()])
-    seen = [content_distribution(v, encoder.guides, encoder.backbone.sharpness) for v in vectors.unbind(1)]
+    seen = [content_distribution(v, encoder.guides, encoder.backbone.logit_scale) for v in vectors.unbind(1)]
     if rule == "confidence":
         return torch.stack([p.amax(-1) for p in seen], 1).numpy()
     tops = torch.stack([p.argmax(-1) for p in seen], 1)

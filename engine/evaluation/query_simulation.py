@@ -29,7 +29,7 @@ class Index:
         self.owner, self._vectors = features.owner.numpy(), vectors
         self.final = self.texts @ vectors[:, -1].T  # (T, N)
         self.spreads = np.array([calibration.deviation for calibration in encoder.calibrations])
-        self._slopes, self._offsets = lifts(encoder.calibrations, encoder.sharpness)
+        self._slopes, self._offsets = lifts(encoder.calibrations, encoder.logit_scale)
         self.indexed = vectors[np.arange(len(vectors)), exits]
         self.scores = self.texts @ self.indexed.T * self._slopes[exits] + self._offsets[exits]  # (T, N)
         self.pool = best(self.scores, min(pool_size(len(exits), PAGE), len(exits)))  # (T, M)
@@ -49,10 +49,10 @@ class Index:
             return Reading(expected, deviations)
         order = np.argsort(-(expected + self._of_doubt(deviations)), axis=1, kind="stable")[:, :READ]
         near, at, photos = (np.take_along_axis(values, order, 1) for values in (expected, exits, self.pool))
-        asked = described(self.features.texts, encoder.guides, encoder.sharpness)
+        asked = described(self.features.texts, encoder.guides, encoder.logit_scale)
         seen_at, rows_of = np.unique(at * len(self.exits) + photos, return_inverse=True)  # each photo once at an exit
         embeddings = self._vectors[seen_at % len(self.exits), seen_at // len(self.exits)]
-        shown = described(torch.from_numpy(embeddings), encoder.guides, encoder.sharpness)
+        shown = described(torch.from_numpy(embeddings), encoder.guides, encoder.logit_scale)
         places = torch.from_numpy(rows_of.reshape(at.shape))
         shifts, factors = np.zeros(near.shape), np.ones(near.shape)
         for start in range(0, len(near), AT_ONCE):
@@ -117,7 +117,7 @@ class Index:
             self.onward,
             self.spreads,
             PAGE,
-            self.encoder.sharpness,
+            self.encoder.logit_scale,
             limit,
             run,
             worth,
@@ -186,7 +186,7 @@ class Index:
 
     def _of_doubt(self, deviations: np.ndarray) -> np.ndarray:
         """What doubt adds to expected scores in a ranking."""
-        return certainty_equivalent(np.zeros(1), deviations, self.encoder.sharpness)
+        return certainty_equivalent(np.zeros(1), deviations, self.encoder.logit_scale)
 
     @cached_property
     def _found_backwards(self) -> dict[str, float]:

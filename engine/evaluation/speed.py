@@ -110,7 +110,7 @@ def untrained(encoder: Encoder, pixels: np.ndarray) -> FittedExits:
     trace = encoder.with_exits(fitted).trace(pixels)
     staying, before = torch.ones(len(pixels), dtype=torch.bool), None
     for k, gate in enumerate(gates):
-        seen = content_distribution(trace.vectors[k], encoder.guides, encoder.backbone.sharpness)
+        seen = content_distribution(trace.vectors[k], encoder.guides, encoder.backbone.logit_scale)
         logits = gate(trace.pooled[k], statistics(seen, before), torch.zeros(1, 1))[:, 0]
         leaving_share = 1 / (len(modules.exits) + 1 - k)
         threshold = logits[staying].quantile(1 - leaving_share)

@@ -34,15 +34,15 @@ class Reading:
     deviations: np.ndarray  # of the score at full depth around that; 0 where it is known
 
 
-def certainty_equivalent(expected: np.ndarray, deviations: np.ndarray, sharpness: float) -> np.ndarray:
+def certainty_equivalent(expected: np.ndarray, deviations: np.ndarray, logit_scale: float) -> np.ndarray:
     """The known score that is as likely the one asked for as a doubtful one: the log of a log-normal mean.
 
-    Args: arrays of one shape.  sharpness: what scores are multiplied by before their softmax.
+    Args: arrays of one shape.  logit_scale: what scores are multiplied by before their softmax.
     """
-    return expected + sharpness / 2 * np.minimum(deviations, FARTHEST / sharpness) ** 2
+    return expected + logit_scale / 2 * np.minimum(deviations, FARTHEST / logit_scale) ** 2
 
 
-def lifts(told: Sequence[Calibration], sharpness: float) -> tuple[np.ndarray, np.ndarray]:
+def lifts(told: Sequence[Calibration], logit_scale: float) -> tuple[np.ndarray, np.ndarray]:
     """Slopes and offsets that make scores at each exit comparable in one ranking, (E,) each; see above."""
     slopes, offsets, deviations = np.array([(c.slope, c.offset, c.deviation) for c in told], np.float64).T
-    return slopes, certainty_equivalent(offsets, deviations, sharpness)
+    return slopes, certainty_equivalent(offsets, deviations, logit_scale)

@@ -205,9 +205,9 @@ class Encoder:
         return self.backbone.square.pixels
 
     @property
-    def sharpness(self) -> float:
+    def logit_scale(self) -> float:
         """What scores are multiplied by before their softmax: the model's own logit scale."""
-        return self.backbone.sharpness
+        return self.backbone.logit_scale
 
     @TURNS.turn(ANSWER)
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
@@ -247,7 +247,7 @@ class Encoder:
 
     @cached_property
     def _descriptions(self) -> Descriptions:
-        return Descriptions(self.guides, self.sharpness)
+        return Descriptions(self.guides, self.logit_scale)
 
     @property
     def reading_macs(self) -> int:
@@ -327,7 +327,7 @@ class Encoder:
     ) -> None:
         """All rows leave at exit k (0-based), described and not asked."""
         if self.guide_texts:
-            seen = run.timed(content_distribution, vectors, self._guides, self.backbone.sharpness)
+            seen = run.timed(content_distribution, vectors, self._guides, self.backbone.logit_scale)
             vectors, shares, places = run.timed(bring, (vectors, *self._best(seen)))
             run.note(k, None, self._phrases(shares, places))
         run.leave(torch.ones(len(run.rows), dtype=torch.bool), k, vectors, state, pooled)
@@ -363,7 +363,7 @@ class Encoder:
     def _look(self, k: int, pooled: dict[int, Tensor], before: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Embedding (B, D), p_k (B, G) and gate probabilities (B, budgets) at exit k."""
         vectors = self._ran.read(k, pooled)
-        seen = content_distribution(vectors, self._guides, self.backbone.sharpness)
+        seen = content_distribution(vectors, self._guides, self.backbone.logit_scale)
         return vectors, seen, self._gate(k, vectors, pooled[k], statistics(seen, before))
 
     def _gate(self, k: int, vectors: Tensor, pooled: Tensor, stats: Tensor) -> Tensor:
@@ -523,7 +523,7 @@ class Encoder:
         """
         many = len(trace.vectors[-1])
         gates = torch.zeros(many, self.exits - 1, len(self.plans))
-        seen = [content_distribution(v, self.guides, self.backbone.sharpness) for v in trace.vectors[:-1]]
+        seen = [content_distribution(v, self.guides, self.backbone.logit_scale) for v in trace.vectors[:-1]]
         for open in {plan.open for plan in self.plans}:
             columns = [column for column, plan in enumerate(self.plans) if plan.open == open]
             before: Tensor | None = None

@@ -33,9 +33,9 @@ class Described:
     meaning: Tensor  # (..., D) the guide texts, weighted by p; unit length
 
 
-def described(vectors: Tensor, guides: Tensor, sharpness: float) -> Described:
+def described(vectors: Tensor, guides: Tensor, logit_scale: float) -> Described:
     """Describe embeddings (..., D) by guide texts (G, D); see `content_distribution`."""
-    p = content_distribution(vectors, guides, sharpness)
+    p = content_distribution(vectors, guides, logit_scale)
     top = p.topk(2, dim=-1).values
     entropy = torch.special.entr(p).sum(-1) / torch.log(torch.tensor(float(p.shape[-1])))
     shape = torch.stack([top[..., 0], top[..., 0] - top[..., 1], entropy], -1)
@@ -45,8 +45,8 @@ def described(vectors: Tensor, guides: Tensor, sharpness: float) -> Described:
 class Descriptions:
     """What the last embeddings have shown, none of them described twice; safe to use from many threads."""
 
-    def __init__(self, guides: Tensor, sharpness: float) -> None:
-        self._guides, self._sharpness = guides, sharpness
+    def __init__(self, guides: Tensor, logit_scale: float) -> None:
+        self._guides, self._logit_scale = guides, logit_scale
         self._kept: OrderedDict[bytes, Described] = OrderedDict()
         self._lock = Lock()
 
@@ -57,7 +57,7 @@ class Descriptions:
             found = {key: self._kept[key] for key in keys if key in self._kept}
         fresh = [row for row, key in enumerate(keys) if key not in found]
         if fresh:  # without the lock: nobody waits for another one's query
-            made = described(torch.from_numpy(vectors[fresh]), self._guides, self._sharpness)
+            made = described(torch.from_numpy(vectors[fresh]), self._guides, self._logit_scale)
             # Copies, for a view of one would keep all that were described with it.
             new = (
                 Described(shape.clone(), meaning.clone())
@@ -134,10 +134,10 @@ def surprise(shift: Tensor, factor: Tensor, expected: Tensor, deviation: float, 
     return (0.5 * sigmas**2 + factor.log()).mean()
 
 
-def missed(expected: Tensor, deviations: Tensor, own: Tensor, sharpness: float) -> Tensor:
+def missed(expected: Tensor, deviations: Tensor, own: Tensor, logit_scale: float) -> Tensor:
     """Negative log-likelihood of the candidates asked for under certainty equivalents, in nats; a scalar, the mean.
 
     Args: all (Q, M).  own: bool, at most one True a row; rows without one do not count.
     """
-    logs = (sharpness * expected + (sharpness * deviations).clamp_max(FARTHEST) ** 2 / 2).log_softmax(1)
+    logs = (logit_scale * expected + (logit_scale * deviations).clamp_max(FARTHEST) ** 2 / 2).log_softmax(1)
     return -(logs * own).sum() / own.sum().clamp_min(1)

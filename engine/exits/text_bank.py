@@ -88,14 +88,14 @@ class Interest:
         return Interest(self.phrases.to(device), self.general.to(device))
 
 
-def content_distribution(vectors: Tensor, guides: Tensor, sharpness: float) -> Tensor:
+def content_distribution(vectors: Tensor, guides: Tensor, logit_scale: float) -> Tensor:
     """p_k: softmax over the guide texts of the similarity of an exit's embedding to each.
 
     Args:
-        vectors: (B, D) unit length.  guides: (G, D) unit length.  sharpness: what the cosine is multiplied by.
+        vectors: (B, D) unit length.  guides: (G, D) unit length.  logit_scale: what the cosine is multiplied by.
     Returns: (B, G), rows sum to 1.
     """
-    return (sharpness * vectors @ guides.T).softmax(-1)
+    return (logit_scale * vectors @ guides.T).softmax(-1)
 
 
 def divergence(p: Tensor, q: Tensor) -> Tensor:

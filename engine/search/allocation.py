@@ -1,6 +1,6 @@
 """Which of a query's candidates to look at again, and how deep: those where a look pays.
 
-A CLIP says how probably each photo is the one that a text is about: the softmax over photos of sharpness times score
+A CLIP says how probably each photo is the one that a text is about: the softmax over photos of logit_scale times score
 (Radford et al. 2021). Of a candidate that left early the score at full depth is not known, only what is expected of it
 and how far off that may be (`Reading`), so its likelihood is log-normal. The score that a known photo would need to be
 as likely is its `certainty_equivalent`; photos rank by it, and the one asked for is on the page as probably as the
@@ -52,7 +52,7 @@ def deepen(
     onward: np.ndarray,
     spreads: np.ndarray,
     k: int,
-    sharpness: float,
+    logit_scale: float,
     limit: float,
     run: Run,
     worth: float = WORTH,
@@ -68,7 +68,7 @@ def deepen(
         onward: (E, E) the same from one exit to another for a candidate that has just been run to the first.
         spreads: (E,) typical deviation of a candidate at each exit; the last one's is 0.
         k: page size.
-        sharpness: what scores are multiplied by before their softmax.
+        logit_scale: what scores are multiplied by before their softmax.
         limit: what all looks of a query together may cost, in full encodings.
         worth: what a full encoding must add to the chance of finding; the lower, the more is looked at.
     """
@@ -80,7 +80,7 @@ def deepen(
     going = np.arange(len(expected) if len(able) else 0)  # queries that still look
     while len(going):
         prices = costs[going][..., able]  # (Q, M, T)
-        found = gains(expected[going], deviations[going], exits[going], spreads, k, able, sharpness)
+        found = gains(expected[going], deviations[going], exits[going], spreads, k, able, logit_scale)
         queries, places, targets = _round(found / prices, prices, limit - spent[going], worth)
         queries, targets = going[queries], able[targets]
         for target in np.unique(targets).tolist():
@@ -133,25 +133,25 @@ def gains(
     spreads: np.ndarray,
     k: int,
     targets: np.ndarray,
-    sharpness: float,
+    logit_scale: float,
 ) -> np.ndarray:
     """By how much a look raises the chance that the photo asked for is on the page, and `FIRST` times that it leads.
 
     Args:
-        expected, deviations, exits, spreads, k, sharpness: as for `deepen`.
+        expected, deviations, exits, spreads, k, logit_scale: as for `deepen`.
         targets: (T,) exits that are looked at.
     Returns: (Q, M, T); 0 for an exit that the candidate has passed, or that would tell nothing new.
     """
-    equivalents = certainty_equivalent(expected, deviations, sharpness)
-    deviations, spreads = (np.minimum(values, FARTHEST / sharpness) for values in (deviations, spreads))
-    logs = sharpness * (equivalents - equivalents.max(1, keepdims=True))  # of likelihoods, up to a constant a query
+    equivalents = certainty_equivalent(expected, deviations, logit_scale)
+    deviations, spreads = (np.minimum(values, FARTHEST / logit_scale) for values in (deviations, spreads))
+    logs = logit_scale * (equivalents - equivalents.max(1, keepdims=True))  # of likelihoods, up to a constant a query
     crowd = np.exp(logs).sum(1)[:, None]
     found = np.zeros((*expected.shape, len(targets)))
     for places, weight in ((k, 1.0), (1, FIRST)):
         edges, inside = edge(logs, places)
         for column, target in enumerate(targets.tolist()):
             left = np.minimum(spreads[target], deviations)
-            moves = sharpness * np.sqrt(deviations**2 - left**2)  # of the log of the likelihood, by the look
+            moves = logit_scale * np.sqrt(deviations**2 - left**2)  # of the log of the likelihood, by the look
             price = np.where(target > exits, _exchange(logs, edges, inside, moves), 0)
             found[..., column] += weight * price / crowd
     return found

@@ -114,7 +114,7 @@ class Rankings:
         database = self._store.vector_search
         if database is None:
             return VectorIndex(encoder.dim + 1)
-        told = list(zip(*lifts(encoder.calibrations, encoder.sharpness), strict=True))
+        told = list(zip(*lifts(encoder.calibrations, encoder.logit_scale), strict=True))
         return PgIndex(database, collection_id, stamp_of(encoder).key, encoder.dim, told)
 
 
@@ -124,7 +124,7 @@ def lifted(vectors: np.ndarray, exits: np.ndarray, encoder: "Encoder") -> np.nda
     Args: vectors: (N, D).  exits: (N,) 1-based.
     Returns: (N, D + 1) float32.
     """
-    slopes, offsets = (values[exits - 1] for values in lifts(encoder.calibrations, encoder.sharpness))
+    slopes, offsets = (values[exits - 1] for values in lifts(encoder.calibrations, encoder.logit_scale))
     return np.hstack([vectors * slopes[:, None], offsets[:, None]]).astype(np.float32)
 
 
@@ -146,7 +146,7 @@ def read(encoder: "Encoder", query: np.ndarray, vectors: np.ndarray, exits: Sequ
 
 def scores_of(encoder: "Encoder", reading: Reading) -> np.ndarray:
     """(N,) What photos rank by."""
-    return certainty_equivalent(reading.expected, reading.deviations, encoder.sharpness)
+    return certainty_equivalent(reading.expected, reading.deviations, encoder.logit_scale)
 
 
 def ranked(
@@ -181,7 +181,7 @@ def similarities(encoder: "Encoder", ranking: Ranking, exits: Mapping[int, int])
 
     Args: exits: 1-based, by the photos' numbers.
     """
-    lift = lifts(encoder.calibrations, encoder.sharpness)[1] - [c.offset for c in encoder.calibrations]
+    lift = lifts(encoder.calibrations, encoder.logit_scale)[1] - [c.offset for c in encoder.calibrations]
     found = {i: s - lift[exits[i] - 1] for i, s in zip(ranking.ids, ranking.scores, strict=True) if i in exits}
     read_ones = zip(ranking.candidates, ranking.reading.expected.tolist(), strict=True)
     return found | {c.image_id: expected for c, expected in read_ones if c.image_id in exits}

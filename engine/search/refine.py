@@ -86,7 +86,7 @@ def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int, 
         encoder.ladder.onward(from_map=True),
         spreads,
         k,
-        encoder.sharpness,
+        encoder.logit_scale,
         limit,
         run,
     )

@@ -93,7 +93,7 @@ def adopt(
     Returns: the encoder with its exits.
     """
     tell, began = on_progress or (lambda what, done, total: None), time.monotonic()
-    sharpness = encoder.backbone.sharpness
+    logit_scale = encoder.backbone.logit_scale
     seer = encoder.with_exits(unfitted(ExitModules(choose_exits(encoder.backbone), encoder.dim)))
     say(f"{seer.exits - 1} exits: after {', '.join(e.stage for e in seer.modules.exits)}")
 
@@ -129,7 +129,7 @@ def adopt(
         if done % 50 == 0:
             say(f"readouts: step {done} of {total}")
 
-    modules = fit_readouts(seer.modules.exits, seen.pooled, final, texts, owner, sharpness, stepped)
+    modules = fit_readouts(seer.modules.exits, seen.pooled, final, texts, owner, logit_scale, stepped)
     modules = as_stored(modules)
     read = time.monotonic()
     tell("training gates", 0, 1)

@@ -188,7 +188,7 @@ def train_ensemble(
             scout = student.scout(resized(views, SCOUT_SIZES[sizes[1]]))
 
         def apart(vectors: Tensor) -> Tensor:
-            return readout_loss(vectors, wanted, texts[rows], None, backbone.sharpness)
+            return readout_loss(vectors, wanted, texts[rows], None, backbone.logit_scale)
 
         return torch.stack([apart(full), apart(scout), *(EXIT_WEIGHT * apart(v) for v in early)]).sum()
 

@@ -71,7 +71,7 @@ def courses(encoder: Encoder, features: Features, blind: bool = False) -> list[C
     Args: blind: all that p_k shows is 0.
     """
     exits = (tuple(k for k in p.exits.values() if k < encoder.exits - 1) for p in encoder.passes)
-    seen = [content_distribution(v, encoder.guides, encoder.backbone.sharpness) for v in features.vectors.unbind(1)]
+    seen = [content_distribution(v, encoder.guides, encoder.backbone.logit_scale) for v in features.vectors.unbind(1)]
     found = []
     for open in (of_pass[first:] for of_pass in exits for first in range(len(of_pass))):
         macs = encoder.exit_macs(open)
@@ -88,7 +88,7 @@ def courses(encoder: Encoder, features: Features, blind: bool = False) -> list[C
 
 def text_divergence(encoder: Encoder, features: Features) -> Tensor:
     """KL(p_K || p_k) at every exit in nats, (N, K)."""
-    seen = [content_distribution(v, encoder.guides, encoder.backbone.sharpness) for v in features.vectors.unbind(1)]
+    seen = [content_distribution(v, encoder.guides, encoder.backbone.logit_scale) for v in features.vectors.unbind(1)]
     return torch.stack([divergence(seen[-1], p) for p in seen], 1)
 
 
@@ -154,7 +154,7 @@ def choose_plans(
     features: Features,
     ways: Sequence[Course],
     told: Sequence[Calibration],
-    sharpness: float,
+    logit_scale: float,
     captioned: bool = True,
 ) -> list[Plan]:
     """For each budget of BUDGET_GRID the course that serves these captions best within it.
@@ -170,15 +170,15 @@ def choose_plans(
     the cheapest course at the highest price.
     """
     priced = [calibrate(modules, features.pooled, way) for way in ways]
-    slopes, offsets = (torch.from_numpy(values).float() for values in lifts(told, sharpness))
+    slopes, offsets = (torch.from_numpy(values).float() for values in lifts(told, logit_scale))
     many, last = torch.arange(len(features.vectors)), features.vectors.shape[1] - 1
-    final = (sharpness * features.texts @ features.vectors[:, -1].T).softmax(1)
+    final = (logit_scale * features.texts @ features.vectors[:, -1].T).softmax(1)
 
     @cache
     def quality(plan: Plan) -> float:
         way = next(way for way in ways if way.open == plan.open)
         chosen = torch.tensor([*way.open, last])[way.exits(modules, features.pooled, math.log(plan.price))]
-        logits = sharpness * (features.texts @ features.vectors[many, chosen].T * slopes[chosen] + offsets[chosen])
+        logits = logit_scale * (features.texts @ features.vectors[many, chosen].T * slopes[chosen] + offsets[chosen])
         lost = DIVERGENCE_WEIGHT * F.cross_entropy(logits, final)
         return -float(lost + F.cross_entropy(logits, features.owner) if captioned else lost)
 
@@ -219,16 +219,16 @@ def fit_exits(
         for gate in modules.gates:
             assert isinstance(gate, Gate)
             gate.hidden.weight[:, -STATISTICS:] = 0
-    told, sharpness = fit_calibrations(photos), encoder.sharpness
-    fit_query_gates(modules, photos, told, encoder.guides, sharpness, seed, captioned)
+    told, logit_scale = fit_calibrations(photos), encoder.logit_scale
+    fit_query_gates(modules, photos, told, encoder.guides, logit_scale, seed, captioned)
     stored = as_stored(modules)
-    plans = choose_plans(stored, val, courses(encoder, val), told, sharpness, captioned)
+    plans = choose_plans(stored, val, courses(encoder, val), told, logit_scale, captioned)
     return FittedExits(stored, tuple(plans), told)
 
 
 def meaning_lost(encoder: Encoder, photos: Features, around: Features) -> Tensor:
     """(N, K) What leaving early costs, read off the captions and the guide texts."""
-    lost = caption_distortion(photos.vectors, photos.texts, photos.owner, around.vectors, encoder.backbone.sharpness)
+    lost = caption_distortion(photos.vectors, photos.texts, photos.owner, around.vectors, encoder.backbone.logit_scale)
     # Where an early exit serves the captions better than full depth, that is luck of the draw and no reward.
     return lost.clamp_min(0) + DIVERGENCE_WEIGHT * text_divergence(encoder, photos)
 

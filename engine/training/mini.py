@@ -232,7 +232,7 @@ def fit_ladder(
     final = seen.vectors[:, -1].contiguous()
     fit_pass_readouts(ladder, seen.pooled, final)
     pooled = [seen.pooled[k] for k in depth]
-    fitted = fit_readouts(DEPTH_EXITS, pooled, final, seen.texts, seen.owner, encoder.backbone.sharpness)
+    fitted = fit_readouts(DEPTH_EXITS, pooled, final, seen.texts, seen.owner, encoder.backbone.logit_scale)
     for k, readout in zip(depth, fitted.projections, strict=True):
         ladder.projections[k].load_state_dict(readout.state_dict())
     save_exits(out, unfitted(ladder), model_hash(out))

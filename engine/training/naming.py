@@ -103,7 +103,7 @@ def teach_names(out: Path, captioned: Sequence[Example], data: Path, say: Callab
     spread = spreads(as_they_were[len(names) :], torch.cov(vectors.T)).mean()
     moves = torch.full((len(texts), 1), CAPTIONS_MOVE).index_fill_(0, torch.arange(len(names)), NAMES_MOVE)
     wanted = F.normalize(as_they_were + moves * spread * meant, dim=-1)
-    _imitate(sentences, wanted, len(names), vectors, encoder.backbone.sharpness, say)
+    _imitate(sentences, wanted, len(names), vectors, encoder.backbone.logit_scale, say)
     export(model, out)
 
 
@@ -116,7 +116,7 @@ def known_kinds(labels: Path) -> list[str]:
 
 
 def _imitate(
-    sentences: Sentences, wanted: Tensor, names: int, photos: Tensor, sharpness: float, say: Callable[[str], None]
+    sentences: Sentences, wanted: Tensor, names: int, photos: Tensor, logit_scale: float, say: Callable[[str], None]
 ) -> None:
     """Train the text tower's top to say what is wanted of each text, (T, D), and to rank photos (N, D) as that does.
 
@@ -140,7 +140,7 @@ def _imitate(
             with torch.autocast("cpu", torch.bfloat16):
                 said = sentences(rows)
             some = photos[torch.randperm(len(photos))[:RANKED_AT_ONCE]]
-            otherwise = distil(sharpness * said @ some.T, sharpness * wanted[rows] @ some.T)
+            otherwise = distil(logit_scale * said @ some.T, logit_scale * wanted[rows] @ some.T)
             loss = loss + apart(said, wanted[rows], covariance) + RANKING_WEIGHT * otherwise
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

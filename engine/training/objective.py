@@ -43,7 +43,7 @@ def distil(logits: Tensor, teacher: Tensor) -> Tensor:
     return cross_entropy(logits, teacher.detach().softmax(1))
 
 
-def caption_distortion(vectors: Tensor, texts: Tensor, owner: Tensor, pool: Tensor, sharpness: float) -> Tensor:
+def caption_distortion(vectors: Tensor, texts: Tensor, owner: Tensor, pool: Tensor, logit_scale: float) -> Tensor:
     """How much worse each image's own captions find it from exit k than from full depth, in nats.
 
     A caption looks for its image in a crowd of others; what counts is the log-probability of the right one under the
@@ -53,16 +53,16 @@ def caption_distortion(vectors: Tensor, texts: Tensor, owner: Tensor, pool: Tens
     Args:
         vectors: (N, K, D) unit length, the last exit at full depth.  texts: (T, D).  owner: (T,) image of each text.
         pool: (P, K, D) embeddings of other images, which join the other N - 1 in the crowd.
-        sharpness: what cosines are multiplied by.
+        logit_scale: what cosines are multiplied by.
     Returns: (N, K); the last column is 0, others may be negative where an early exit serves the captions better.
     """
     crowds = []
     for k in range(vectors.shape[1]):
-        others = sharpness * texts @ torch.cat([vectors[:, k], pool[:, k]]).T  # (T, N + P)
+        others = logit_scale * texts @ torch.cat([vectors[:, k], pool[:, k]]).T  # (T, N + P)
         others[torch.arange(len(texts)), owner] = -torch.inf
         crowds.append(others.logsumexp(1))
     crowd = torch.stack(crowds, 1)  # (T, K)
-    own = sharpness * torch.einsum("td,tkd->tk", texts, vectors[owner])  # (T, K)
+    own = logit_scale * torch.einsum("td,tkd->tk", texts, vectors[owner])  # (T, K)
     lost = (F.softplus(crowd - own) + F.softplus(crowd[:, -1:] - own)) / 2  # softplus: -log of own's share
     counts = torch.bincount(owner, minlength=len(vectors))[:, None]
     mean = torch.zeros(len(vectors), own.shape[1]).index_add_(0, owner, lost) / counts

@@ -41,7 +41,7 @@ def fit_query_gates(
     features: Features,
     told: Sequence[Calibration],
     guides: Tensor,
-    sharpness: float,
+    logit_scale: float,
     seed: int,
     captioned: bool = True,
 ) -> None:
@@ -50,11 +50,11 @@ def fit_query_gates(
     A reading is to foretell scores at full depth and, where texts are captions, to make their own photos likely.
     """
     torch.manual_seed(seed)
-    asked = described(features.texts, guides, sharpness)
+    asked = described(features.texts, guides, logit_scale)
     for k, gate in enumerate(modules.query_gates):
         scores, places, deep = candidates(features, k)
         expected = told[k].slope * scores + told[k].offset
-        photos = described(features.vectors[:, k], guides, sharpness)
+        photos = described(features.vectors[:, k], guides, logit_scale)
         own = places == features.owner[:, None]  # (T, M)
         optimizer = torch.optim.AdamW(gate.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
@@ -70,7 +70,7 @@ def fit_query_gates(
             shift, factor = gate(seen)
             loss = surprise(shift, factor, expected[rows], told[k].deviation, deep[rows])
             if captioned:
-                lost = missed(expected[rows] + shift, told[k].deviation * factor, own[rows], sharpness)
+                lost = missed(expected[rows] + shift, told[k].deviation * factor, own[rows], logit_scale)
                 loss = loss + ASKED_WEIGHT * lost
             optimizer.zero_grad()
             loss.backward()

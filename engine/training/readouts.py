@@ -32,7 +32,7 @@ def choose_exits(backbone: Backbone) -> list[Exit]:
     return [Exit(tower.steps[i].name, tower.pooled(torch.zeros(shapes[i])).shape[1]) for i in able.tolist()]
 
 
-def readout_loss(vectors: Tensor, final: Tensor, texts: Tensor, own: Tensor | None, sharpness: float) -> Tensor:
+def readout_loss(vectors: Tensor, final: Tensor, texts: Tensor, own: Tensor | None, logit_scale: float) -> Tensor:
     """How far an exit's embeddings are from saying what full depth says, and what the captions say; a scalar.
 
     Distillation, in the crowd of texts and in that of the other photos, and closeness to the embedding itself; with
@@ -41,11 +41,11 @@ def readout_loss(vectors: Tensor, final: Tensor, texts: Tensor, own: Tensor | No
     Args:
         vectors: (B, D) at the exit.  final: (B, D) at full depth.  texts: (T, D); all of unit length.
         own: (B, T) bool, at least one True a row and a column: the text is of the photo; None: texts of no photo.
-        sharpness: what cosines are multiplied by.
+        logit_scale: what cosines are multiplied by.
     """
-    said = sharpness * vectors @ texts.T
-    loss = distil(said, sharpness * final @ texts.T)
-    loss = loss + distil(sharpness * vectors @ final.T, sharpness * final @ final.T)
+    said = logit_scale * vectors @ texts.T
+    loss = distil(said, logit_scale * final @ texts.T)
+    loss = loss + distil(logit_scale * vectors @ final.T, logit_scale * final @ final.T)
     loss = loss + CLOSENESS * (1 - (vectors * final).sum(1)).mean()
     if own is not None:
         right = own.to(said.dtype)
@@ -60,7 +60,7 @@ def fit_readouts(
     final: Tensor,
     texts: Tensor,
     owner: Tensor | None,
-    sharpness: float,
+    logit_scale: float,
     on_step: Callable[[int, int], object] = lambda done, total: None,
 ) -> ExitModules:
     """Exit modules whose readouts are trained on cached features; their gates are as they are made.
@@ -90,7 +90,7 @@ def fit_readouts(
             shown, own = texts[chosen], torch.eye(len(rows), dtype=torch.bool)
         loss = torch.zeros(())
         for k in range(len(pooled)):
-            loss = loss + readout_loss(modules.read(k, seen), final[rows], shown, own, sharpness)
+            loss = loss + readout_loss(modules.read(k, seen), final[rows], shown, own, logit_scale)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -67,7 +67,7 @@ def train_scout(
         with torch.autocast("cpu", torch.bfloat16):
             vectors = student(lower(views))
         own = owner == torch.arange(len(photos))[:, None]  # (B, T)
-        return readout_loss(vectors, final, texts[rows], own, backbone.sharpness)
+        return readout_loss(vectors, final, texts[rows], own, backbone.logit_scale)
 
     run = Run(student, student.groups(), work, resume, say)
     run.go(steps, loss_of, judge)

@@ -106,7 +106,7 @@ def train_small(
         targets = match_targets(owner, meanings[photos] @ meant[rows].T, SOFTNESS)
         with torch.autocast("cpu", torch.bfloat16):
             vectors = student(lower(views))
-        return contrastive(encoder.backbone.sharpness * vectors @ texts[rows].T, targets)
+        return contrastive(encoder.backbone.logit_scale * vectors @ texts[rows].T, targets)
 
     Run(student, student.groups(), work, resume, say).go(steps, loss_of)
     return finished(lower, student, encoder.dim)

@@ -111,5 +111,5 @@ def test_exits_without_its_passes_come_without_it() -> None:
 def test_another_tower_sees_into_the_same_space(scouted: Encoder) -> None:
     found = scouted.backbone.seeing_through(scout_tower(scouted.dim), "other")
     assert found.name == "other"
-    assert (found.dim, found.sharpness) == (scouted.dim, scouted.backbone.sharpness)
+    assert (found.dim, found.logit_scale) == (scouted.dim, scouted.backbone.logit_scale)
     assert found.step_macs != scouted.backbone.step_macs

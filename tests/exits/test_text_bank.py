@@ -15,7 +15,7 @@ from tests import tiny
 
 def test_the_nearest_guide_text_gets_the_largest_share() -> None:
     guides = torch.eye(3)
-    p = content_distribution(torch.tensor([[0.0, 1.0, 0.0]]), guides, sharpness=2.0)
+    p = content_distribution(torch.tensor([[0.0, 1.0, 0.0]]), guides, logit_scale=2.0)
     e = math.e**2
     assert p[0].tolist() == pytest.approx([1 / (2 + e), e / (2 + e), 1 / (2 + e)])
 

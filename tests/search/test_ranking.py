@@ -98,5 +98,5 @@ def test_a_similarity_is_what_is_expected_without_the_doubt(index: Index) -> Non
     ranking = ranked(encoder, index.texts[0], ids, scores, photos)
     found = similarities(encoder, ranking, {0: photos[0].exit, 4: 1})
     place = [c.image_id for c in ranking.candidates].index(0)
-    lift = encoder.sharpness / 2 * min(encoder.calibrations[0].deviation, 1.5 / encoder.sharpness) ** 2
+    lift = encoder.logit_scale / 2 * min(encoder.calibrations[0].deviation, 1.5 / encoder.logit_scale) ** 2
     assert found == pytest.approx({0: ranking.reading.expected[place], 4: 0.5 - lift})

@@ -41,7 +41,7 @@ def test_distortion_is_what_the_captions_lose() -> None:
     right, wrong = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
     vectors = torch.stack([torch.stack([wrong, right]), torch.stack([wrong, wrong])])  # (2 photos, 2 exits, 2)
     texts, owner = torch.stack([right, wrong]), torch.tensor([0, 1])
-    found = caption_distortion(vectors, texts, owner, torch.empty(0, 2, 2), sharpness=3.0)
+    found = caption_distortion(vectors, texts, owner, torch.empty(0, 2, 2), logit_scale=3.0)
     # Photo 0: its caption scores 0 at exit 1 and 3 at full depth; the one other scores 0 at either depth.
     expected = math.log(1 + 1) - math.log(1 + math.exp(-3))
     assert found[0].tolist() == pytest.approx([expected, 0])
