@@ -24,11 +24,11 @@ _encoder: "Encoder | None" = None
 
 
 def encode_lent(
-    pixels: "np.ndarray | Tensor", budget: float, texts: Sequence[str], looked_for: Sequence[str]
+    pixels: "np.ndarray | Tensor", budget: float, texts: Sequence[str], owner_texts: Sequence[str]
 ) -> "list[Encoding]":
     """What `Encoder.encode` gives, less the feature maps, from the GPU that is lent to this call.
 
-    Args: texts, looked_for: the guide texts, as `Encoder.guided_by` takes them; that process makes its own of them.
+    Args: texts, owner_texts: the guide texts, as `Encoder.guided_by` takes them; that process makes its own of them.
     """
     import torch
 
@@ -36,17 +36,17 @@ def encode_lent(
 
     assert _encoder is not None  # `borrow_for` comes before the first batch
     _encoder.to(torch.device("cuda"))
-    guided = _guided(tuple(texts), tuple(looked_for))
+    guided = _guided(tuple(texts), tuple(owner_texts))
     return [replace(encoding, map=None) for encoding in Encoder.encode(guided, pixels, budget)]
 
 
 @lru_cache(GUIDED_KEPT)
-def _guided(texts: tuple[str, ...], looked_for: tuple[str, ...]) -> "Encoder":
+def _guided(texts: tuple[str, ...], owner_texts: tuple[str, ...]) -> "Encoder":
     """The encoder, moved already, with a gallery's guide texts."""
     assert _encoder is not None
-    if (texts, looked_for) == (_encoder.guide_texts, _encoder.looked_for):
+    if (texts, owner_texts) == (_encoder.guide_texts, _encoder.owner_texts):
         return _encoder
-    return _encoder.guided_by(texts, looked_for)
+    return _encoder.guided_by(texts, owner_texts)
 
 
 if os.environ.get("SPACES_ZERO_GPU"):
@@ -65,7 +65,7 @@ def borrow_for(encoder: "Encoder") -> "Encoder":
             """Asks for a GPU batch by batch, each time with the guide texts that it has itself."""
 
             def encode(self, pixels: "np.ndarray | Tensor", budget: float = DEFAULT_BUDGET) -> "list[Encoding]":
-                return encode_lent(pixels, budget, self.guide_texts, self.looked_for)
+                return encode_lent(pixels, budget, self.guide_texts, self.owner_texts)
 
         _encoder = encoder
         encoder.__class__ = Borrowing

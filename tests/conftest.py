@@ -111,7 +111,7 @@ class FakeEncoder:
     haze: float = 0.0  # grey that is mixed into every colour
     logit_scale: float = 20.0
     guide_texts: tuple[str, ...] = ("a colour", "a thing")
-    looked_for: tuple[str, ...] = ()
+    owner_texts: tuple[str, ...] = ()
     dim: int = 3
     exits: int = 3
     full_macs: int = 100
@@ -147,9 +147,9 @@ class FakeEncoder:
     def ladder(self) -> FakeLadder:
         return FakeLadder(self.costs)
 
-    def guided_by(self, texts: Sequence[str], looked_for: Sequence[str] = ()) -> "FakeEncoder":
+    def guided_by(self, texts: Sequence[str], owner_texts: Sequence[str] = ()) -> "FakeEncoder":
         identity = replace(self.identity, exits="".join(texts))
-        return replace(self, identity=identity, guide_texts=tuple(texts), looked_for=tuple(looked_for))
+        return replace(self, identity=identity, guide_texts=tuple(texts), owner_texts=tuple(owner_texts))
 
     def cost_to(self, from_exit: int, to_exit: int, from_map: bool) -> int:
         return self.costs[to_exit - 1] - (self.costs[from_exit - 1] if from_map else 0)

@@ -197,9 +197,9 @@ def exits_hash(folder: Path, guide_texts: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def guided_hash(exits: str, guide_texts: Sequence[str], looked_for: Sequence[str]) -> str:
+def guided_hash(exits: str, guide_texts: Sequence[str], owner_texts: Sequence[str]) -> str:
     """The hash of exits that decide by what an owner has said; "" where there are none to decide."""
-    said = "\n".join([exits, *guide_texts, "", *looked_for])
+    said = "\n".join([exits, *guide_texts, "", *owner_texts])
     return hashlib.sha256(said.encode()).hexdigest() if exits else ""
 
 

@@ -80,7 +80,7 @@ class Encoder:
         self.device = backbone.device
         self._stand_on(quick)
         self._sent: tuple[Tensor, Tensor] | None = None  # guide texts, and the same on the device
-        self.looked_for: tuple[str, ...] = ()  # what people will look for, where that is known
+        self.owner_texts: tuple[str, ...] = ()  # what people will look for, where that is known
         self._interest: Interest | None = None
         self.dim = backbone.dim
         self._take(fitted or unfitted(ExitModules([], backbone.dim)))
@@ -161,12 +161,12 @@ class Encoder:
         found._take(fitted)
         return found
 
-    def guided_by(self, texts: Sequence[str], looked_for: Sequence[str] = ()) -> "Encoder":
+    def guided_by(self, texts: Sequence[str], owner_texts: Sequence[str] = ()) -> "Encoder":
         """The same encoder with other guide texts; texts that it knows already are not encoded again.
 
         Args:
             texts: what photos are described by.
-            looked_for: those of them that say what people will look for. A photo that shows it does not leave early.
+            owner_texts: those of them that say what people will look for. A photo that shows it does not leave early.
         """
         found = copy(self)
         vars(found).pop("_descriptions", None)
@@ -178,10 +178,10 @@ class Encoder:
         if fresh:
             known |= dict(zip(fresh, self.backbone.encode_text(fresh), strict=True))
         found.guides = torch.stack([known[text] for text in texts])
-        found.identity = replace(self.identity, exits=guided_hash(self.identity.exits, texts, looked_for))
-        found.looked_for, found._interest = tuple(looked_for), None
-        if looked_for:
-            phrases = torch.stack([known[text] for text in looked_for])
+        found.identity = replace(self.identity, exits=guided_hash(self.identity.exits, texts, owner_texts))
+        found.owner_texts, found._interest = tuple(owner_texts), None
+        if owner_texts:
+            phrases = torch.stack([known[text] for text in owner_texts])
             found._interest = Interest(phrases, self.guides).to(self.device)
         found.ladder = self.ladder.describing(*found._describing)
         return found

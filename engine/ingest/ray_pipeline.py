@@ -130,7 +130,7 @@ class Cluster:
             return
         # CPUs of one cluster may differ in which precision is fastest, and its photos shall not.
         precision = None if self.shares.gpus else encoder.precision
-        setup = Setup(self._load, precision, encoder.identity, encoder.guide_texts, encoder.looked_for, budget)
+        setup = Setup(self._load, precision, encoder.identity, encoder.guide_texts, encoder.owner_texts, budget)
         hashes = ray.put(np.sort(np.array(known.all(), "S64")))  # shared by all tasks of a machine, and not copied
         rows = [{PORTION: Portion(uploads[start : start + BATCH])} for start in range(0, len(uploads), BATCH)]
         decode: Any = _decode  # Ray's types know of no arguments beside a row,
@@ -225,7 +225,7 @@ class Setup:
     precision: str | None
     identity: "Identity"  # that its encoder must have
     guide_texts: tuple[str, ...]
-    looked_for: tuple[str, ...]
+    owner_texts: tuple[str, ...]
     budget: float | None
 
 
@@ -283,7 +283,7 @@ def _loaded(setup: Setup) -> "tuple[Encoder | None, str]":
     try:
         encoder = setup.load(setup.precision)
         if encoder.identity != setup.identity:
-            encoder = encoder.guided_by(setup.guide_texts, setup.looked_for)
+            encoder = encoder.guided_by(setup.guide_texts, setup.owner_texts)
     except EngineError as error:
         return None, f"A worker on {machine} cannot start: {error}"
     if encoder.identity != setup.identity:

@@ -90,7 +90,7 @@ def test_a_gallery_with_guide_texts_of_its_own_races_by_them(
     raced: list[tuple[str, ...]] = []
 
     def encode(self: FakeEncoder, pixels: np.ndarray, budget: float) -> list[FakeEncoding]:
-        raced.append(self.looked_for)
+        raced.append(self.owner_texts)
         return [self._encode_one(picture, budget) for picture in pixels]
 
     monkeypatch.setattr(FakeEncoder, "encode", encode)

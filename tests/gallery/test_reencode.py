@@ -139,7 +139,7 @@ def test_own_guide_texts_come_beside_the_general_ones_or_in_their_place(catalog:
     general = catalog.encoder.guide_texts
     beside = catalog._encoders.by(GuideTexts((general[0], "a rose")))
     assert beside.guide_texts == (*general, "a rose")
-    assert beside.looked_for == (general[0], "a rose")
+    assert beside.owner_texts == (general[0], "a rose")
     assert catalog._encoders.by(ROSES).guide_texts == ROSES.phrases
     assert catalog._encoders.by(ROSES) is catalog._encoders.by(ROSES)
 

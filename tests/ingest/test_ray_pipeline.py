@@ -91,7 +91,7 @@ def test_a_task_passes_over_what_is_stored_and_what_comes_twice(
 
 def test_a_worker_takes_the_gallerys_guide_texts(fake_encoder: FakeEncoder) -> None:
     guided = fake_encoder.guided_by(("a kite",), ("a kite",))
-    setup = Setup(lambda _: fake_encoder, "float32", guided.identity, guided.guide_texts, guided.looked_for, None)
+    setup = Setup(lambda _: fake_encoder, "float32", guided.identity, guided.guide_texts, guided.owner_texts, None)
     worker = Worker(setup)
     assert worker({PORTION: Portion([None])})[PORTION] == Portion([None])
     assert worker._encoder == guided
