@@ -59,7 +59,7 @@ class FakeMap:
 
 
 @dataclass(frozen=True)
-class FakeVisit:
+class FakeDeeperRun:
     vector: np.ndarray
     exit: int
     phrases: tuple[tuple[str, float], ...]
@@ -163,11 +163,11 @@ class FakeEncoder:
     def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
         return np.stack([self._vector(_mean(picture), exit) for picture in pixels])
 
-    def run_to(self, pixels: np.ndarray, exit: int) -> list[FakeVisit]:
+    def run_to(self, pixels: np.ndarray, exit: int) -> list[FakeDeeperRun]:
         self.visits.append((len(pixels), 0, exit))
         return [self._visit(_mean(picture), exit, self.cost_to(1, exit, False)) for picture in pixels]
 
-    def resume(self, maps: Sequence[FakeMap], from_exit: int, to_exit: int) -> list[FakeVisit]:
+    def resume(self, maps: Sequence[FakeMap], from_exit: int, to_exit: int) -> list[FakeDeeperRun]:
         self.visits.append((len(maps), from_exit, to_exit))
         return [self._visit(kept.colour, to_exit, self.cost_to(from_exit, to_exit, True)) for kept in maps]
 
@@ -186,10 +186,10 @@ class FakeEncoder:
         seen = self._visit(_mean(picture), exit, self.costs[exit - 1])
         return FakeEncoding(seen.vector, exit, gates, (seen.phrases,) * exit, seen.macs, 2.0, budget, seen.map)
 
-    def _visit(self, colour: np.ndarray, exit: int, macs: int) -> FakeVisit:
+    def _visit(self, colour: np.ndarray, exit: int, macs: int) -> FakeDeeperRun:
         phrases = tuple(zip(self.guide_texts[:2], (0.9, 0.1), strict=True))
         kept = FakeMap(colour) if exit < self.exits else None
-        return FakeVisit(self._vector(colour, exit), exit, phrases, macs, 2.0, kept)
+        return FakeDeeperRun(self._vector(colour, exit), exit, phrases, macs, 2.0, kept)
 
     def _vector(self, colour: np.ndarray, exit: int) -> np.ndarray:
         return _unit(colour + (255 * self.haze if exit < self.exits else 0))

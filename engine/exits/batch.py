@@ -35,7 +35,7 @@ class Encoding:
 
 
 @dataclass(frozen=True)
-class Visit:
+class DeeperRun:
     """What became of a photo that was sent to an exit, no gate asked on the way."""
 
     vector: np.ndarray  # (D,) float32, unit length
@@ -107,8 +107,8 @@ class BatchRun:
         milliseconds = self._seconds[row] * 1000
         return Encoding(vector, k + 1, gates, phrases, macs[k], milliseconds, budget, self._maps.get(row))
 
-    def visit(self, row: int, macs: int) -> Visit:
+    def deeper_run(self, row: int, macs: int) -> DeeperRun:
         """What became of one row that was sent to an exit."""
         k, vector = self._left[row]
         phrases = self._phrases[row].get(k, ())
-        return Visit(vector, k + 1, phrases, macs, self._seconds[row] * 1000, self._maps.get(row))
+        return DeeperRun(vector, k + 1, phrases, macs, self._seconds[row] * 1000, self._maps.get(row))

@@ -20,7 +20,7 @@ from engine.clip.factory import Loaded, load_model
 from engine.clip.fuse import fuse_for_inference
 from engine.clip.hub import HubUnreachable, fetch_exits
 from engine.clip.stages import Tower
-from engine.exits.batch import BatchRun, Encoding, Phrases, Visit
+from engine.exits.batch import BatchRun, DeeperRun, Encoding, Phrases
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.exits.calibration import Reading
 from engine.exits.checkpoint import FittedExits, exits_hash, guided_hash, install_exits, load_exits, unfitted
@@ -425,7 +425,7 @@ class Encoder:
 
     @TURNS.turn(LOOK_AGAIN)
     @torch.inference_mode()
-    def run_to(self, pixels: np.ndarray, exit: int) -> list[Visit]:
+    def run_to(self, pixels: np.ndarray, exit: int) -> list[DeeperRun]:
         """Send photos to one exit (1-based) by its pass alone, no gate asked; they are described there.
 
         Args: pixels: (B, 3, S, S) uint8.
@@ -434,11 +434,11 @@ class Encoder:
             return []
         run = self._run(len(pixels), 0)
         state = run.timed(self._input, pixels, self.ladder.pass_of(exit - 1).size)
-        return self._visits(run, self._course(run, state, exit - 1), exit - 1, self.ladder.cost_to(1, exit, False))
+        return self._deeper_runs(run, self._course(run, state, exit - 1), exit - 1, self.ladder.cost_to(1, exit, False))
 
     @TURNS.turn(LOOK_AGAIN)
     @torch.inference_mode()
-    def resume(self, maps: Sequence[FeatureMap], from_exit: int, to_exit: int) -> list[Visit]:
+    def resume(self, maps: Sequence[FeatureMap], from_exit: int, to_exit: int) -> list[DeeperRun]:
         """Send photos on from the feature maps that they left one exit with to a later one, as `run_to` does.
 
         Args: from_exit, to_exit: 1-based; `ladder.resumes` says whether the first leads to the second.
@@ -449,7 +449,7 @@ class Encoder:
         state = self._stacked(maps).to(self.device)
         pooled = {j: torch.stack([m.pooled[j] for m in maps]).to(self.device) for j in maps[0].pooled}
         course = self._course(run, state, to_exit - 1, from_exit - 1, pooled)
-        return self._visits(run, course, to_exit - 1, self.ladder.cost_to(from_exit, to_exit, True))
+        return self._deeper_runs(run, course, to_exit - 1, self.ladder.cost_to(from_exit, to_exit, True))
 
     def unpack_map(self, data: bytes, exit: int) -> FeatureMap | None:
         """A packed feature map of an exit (1-based); None where it is damaged or not of this encoder."""
@@ -488,13 +488,13 @@ class Encoder:
             on = on or k == start
         return state, None, {}
 
-    def _visits(
+    def _deeper_runs(
         self, run: BatchRun, course: tuple[Tensor, Tensor | None, dict[int, Tensor]], k: int, macs: int
-    ) -> list[Visit]:
+    ) -> list[DeeperRun]:
         many = len(run.rows)
         self._leave_all(run, k, *course)
         settle(self.device)
-        return [run.visit(row, macs) for row in range(many)]
+        return [run.deeper_run(row, macs) for row in range(many)]
 
     @TURNS.turn(LOOK_AGAIN)
     @torch.inference_mode()

@@ -15,7 +15,7 @@ from engine.search.ranking import Ranking, read, scores_of
 from engine.storage.store import Candidate, Deeper, Phrases
 
 if TYPE_CHECKING:
-    from engine.exits.batch import Visit
+    from engine.exits.batch import DeeperRun
     from engine.exits.encoder import Encoder
     from engine.exits.feature_map import FeatureMap
 
@@ -194,10 +194,10 @@ class Deepening:
             ):
                 self._ways[place].pixels = pixels
 
-    def _note(self, places: Sequence[int], visits: "Sequence[Visit]") -> None:
-        for place, visit in zip(places, visits, strict=True):
+    def _note(self, places: Sequence[int], runs: "Sequence[DeeperRun]") -> None:
+        for place, run in zip(places, runs, strict=True):
             way = self._ways[place]
-            way.exit, way.vector, way.map = visit.exit, visit.vector, visit.map
-            way.phrases[visit.exit] = visit.phrases
-            way.macs += visit.macs
-            way.milliseconds += visit.milliseconds
+            way.exit, way.vector, way.map = run.exit, run.vector, run.map
+            way.phrases[run.exit] = run.phrases
+            way.macs += run.macs
+            way.milliseconds += run.milliseconds
