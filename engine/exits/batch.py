@@ -10,11 +10,11 @@ from torch import Tensor
 
 from engine.clip.device import bring_later
 from engine.exits.feature_map import FeatureMap
+from engine.exits.phrases import Phrases
 from engine.utils.compute_lock import TURNS
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Phrases = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,7 @@ class Encoding:
     exit: int  # 1..K, where it left
     gates: np.ndarray  # (R, G) float32: at each gated exit up to its own, the probability of leaving on the grid of
     # budgets; NaN at an exit that its budget's plan does not ask
-    phrases: tuple[
-        Phrases, ...
-    ]  # per exit up to its own: guide texts that fit best, with their shares; () if not asked
+    phrases: tuple[Phrases, ...]  # for each exit up to its own; () where it was not asked
     macs: int  # spent, readouts and gates included
     milliseconds: float  # for each stage it ran, the stage's time over the rows in it, summed
     budget: float
@@ -40,7 +38,7 @@ class DeeperRun:
 
     vector: np.ndarray  # (D,) float32, unit length
     exit: int  # 1..K
-    phrases: Phrases  # guide texts that fit best there, with their shares
+    phrases: Phrases
     macs: int  # spent on the way
     milliseconds: float
     map: FeatureMap | None

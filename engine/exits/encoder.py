@@ -20,13 +20,14 @@ from engine.clip.factory import Loaded, load_model
 from engine.clip.fuse import fuse_for_inference
 from engine.clip.hub import HubUnreachable, fetch_exits
 from engine.clip.stages import Tower
-from engine.exits.batch import BatchRun, DeeperRun, Encoding, Phrases
+from engine.exits.batch import BatchRun, DeeperRun, Encoding
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.exits.calibration import Reading
 from engine.exits.checkpoint import FittedExits, exits_hash, guided_hash, install_exits, load_exits, unfitted
 from engine.exits.feature_map import FeatureMap
 from engine.exits.ladder import Ladder, Pass
 from engine.exits.modules import HEAD, ExitModules, first_exit
+from engine.exits.phrases import Phrases
 from engine.exits.query_gate import GATE_MACS, Described, Descriptions, described_macs, relations
 from engine.exits.text_bank import Interest, content_distribution, embedded, read_guide_texts, statistics
 from engine.utils.compute_lock import ANSWER, ENCODE, LOOK_AGAIN, TURNS

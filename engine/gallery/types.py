@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.exits.phrases import Phrases
 from engine.ingest.decode import Skipped
 from engine.storage.store import ImageRow
-
-Phrases = tuple[tuple[tuple[str, float], ...], ...]
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Photo:
     gates: (
         np.ndarray
     )  # (R, G) float32: at each gated exit reached, the probability of leaving at each budget of the grid
-    phrases: Phrases  # at each exit reached: the guide texts that fit best, and their shares
+    phrases: tuple[Phrases, ...]  # at each exit reached
     budget: float
 
 

@@ -1,6 +1,6 @@
 """The tables, and the rows that are handed out: collections, images, and what the encoder made of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from engine.exits.encoder import Encoder
 
 Kind = Literal["demo", "gallery"]
-Phrases = Sequence[tuple[str, float]]  # guide texts that fit best, with their shares
 
 
 class GalleryMissing(EngineError):

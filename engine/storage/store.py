@@ -15,6 +15,7 @@ import numpy as np
 from sqlalchemy import BigInteger, Engine, and_, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from engine.exits.phrases import Phrases
 from engine.storage.database import Turn, connect, database_url, for_writing, in_a_sentence, migrate, take_turn
 from engine.storage.feature_map_files import KeptMaps
 from engine.storage.picture_files import KeptPictures
@@ -30,7 +31,6 @@ from engine.storage.schema import (
     ModelStamp,
     NameTaken,
     PhotoMissing,
-    Phrases,
     RaceRow,
     Totals,
     VisitorRow,
@@ -51,7 +51,6 @@ __all__ = [
     "ModelStamp",
     "NameTaken",
     "PhotoMissing",
-    "Phrases",
     "RaceRow",
     "Store",
     "Totals",
