@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.evaluation import baselines, growth, subjects
+from engine.evaluation import baselines, subjects
 from engine.evaluation.query_simulation import Index
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.exits.checkpoint import FittedExits
@@ -36,7 +36,7 @@ TOP_M = (5, 7, 10, 12, 14, 17, 20, 24, 30, 40, 50)  # how many a query runs deep
 WORTHS = (0.02, 0.014, 0.01, 0.007, 0.005, 0.004, 0.003, 0.002, 0.0014, 0.001)  # what a look must be worth
 SCHEDULES = ((20, 5), (20, 10), (30, 10), (30, 15), (50, 15), (50, 20))  # photos to the middle, and on to the end
 DEALS = 10  # of random exits
-ACCOUNTS = (0.2, 0.35, DEFAULT_BUDGET)  # budgets of the ablations with queries, and of galleries asked a thousand times
+ACCOUNTS = (0.2, 0.35, DEFAULT_BUDGET)  # budgets of the ablations with queries
 DEEPEST_INDEX = 0.7  # MACs share above which an index leaves queries little to look at again
 TIMED, TIMES = 64, 3  # photos of a measurement of speed, and how often each is timed
 
@@ -385,29 +385,9 @@ def evaluate(
         "fairness": fairness(bench, BUDGET_GRID.index(DEFAULT_BUDGET)) if "tgem" in wanted else [],
         "differences": differences(bench, smaller) if smaller and "tgem" in wanted else [],
         "subjects": _subjects(bench, examples) if "ablation" in wanted else [],
-        **(grown(bench, [e for e in everything if e.split == "train"], say) if "tgem+deepen" in wanted else {}),
     }
 
 
 def _subjects(bench: Bench, examples: Sequence[Example]) -> list[Row]:
     captions = [text for example in examples for text in example.texts]
     return subjects.looked_for(bench.encoder, bench.features, captions, BUDGET_GRID.index(DEFAULT_BUDGET))
-
-
-def grown(bench: Bench, others: Sequence[Example], say: Say) -> Row:
-    """How looking again grows with the gallery, and what a gallery has cost after so many queries.
-
-    Args: others: photos that nobody asks for.
-    """
-    encoder, features = bench.encoder, bench.features
-    dealt = baselines.tgem(encoder, features, BUDGET_GRID.index(DEFAULT_BUDGET))
-    exit = int(np.bincount(dealt.exits).argmax())
-    wanted = others[: max(growth.GALLERIES) - bench.many]
-    say(f"{len(wanted)} other photos around them")
-    found: Row = {"growth": growth.needs(encoder, features, growth.seen_at(encoder, wanted, exit), exit), "account": []}
-    for budget in ACCOUNTS:
-        say(f"a gallery's account at a budget of {budget}")
-        dealt = baselines.tgem(encoder, features, BUDGET_GRID.index(budget))
-        rows = growth.account(encoder, features, dealt.exits, dealt.macs_share)
-        found["account"] += [{"budget": budget, **row} for row in rows]
-    return found

@@ -90,7 +90,6 @@ def markdown(table: Row) -> str:
             *(_deep_line(row, full) for row in deepened),
             *_prices(rows, full),
         ]
-    lines += [*_growth(table.get("growth", [])), *_account(table.get("account", []))]
     lines += _subjects(table.get("subjects", []))
     ablations = sorted({row["policy"] for row in rows if row["policy"].startswith("ablation:")})
     if ablations:
@@ -164,45 +163,6 @@ def _price(points: Sequence[tuple[float, float]], wanted: float) -> str:
                 return f"{before[0] + (cost - before[0]) * (wanted - before[1]) / (quality - before[1]):.1f}"
             before = (cost, quality)
     return "-"
-
-
-def _growth(rows: Sequence[Row]) -> list[str]:
-    if not rows:
-        return []
-    return [
-        "",
-        f"What 98 % of full depth's R@10 takes as the gallery grows, from exit {rows[0]['exit']}; the photos beyond "
-        "the first thousand are of the train split, and nobody asks for them; - where no setting tried keeps as much:",
-        "",
-        "| photos | R@10 at full depth | looked at again | MACs a query | the best by rank alone |",
-        "| --- | --- | --- | --- | --- |",
-        *(
-            f"| {row['photos']:,} | {row['full_r10']:.1f} | {_told(row, 'deepened_per_query')} | "
-            f"{_told(row, 'macs_per_query')} | {row['topm'] or '-'} |"
-            for row in rows
-        ),
-    ]
-
-
-def _told(row: Row, name: str) -> str:
-    return f"{row[name]:.1f}" if name in row else "-"
-
-
-def _account(rows: Sequence[Row]) -> list[str]:
-    if not rows:
-        return []
-    lines = [
-        "",
-        "A gallery's whole account, as a share of full depth for every photo, after so many queries that leave what "
-        "they find, if nothing bounded them (the page stops them at half of what indexing saved); the large gallery is "
-        "told from the rate of the first hundred:",
-        "",
-        "| budget | photos | queries | MACs share |",
-        "| --- | --- | --- | --- |",
-    ]
-    return lines + [
-        f"| {row['budget']:g} | {row['photos']:,} | {row['queries']:,} | {row['macs_share']:.3f} |" for row in rows
-    ]
 
 
 def _subjects(rows: Sequence[Row]) -> list[str]:
