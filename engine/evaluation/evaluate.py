@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 # fmt: off
 POLICIES = (
-    "full", "exit", "exit+topm", "small-input", "small-input+topm", "small-model", "small-model+topm", "schedule",
+    "full", "exit", "exit+topm", "small-input", "small-input+topm", "small-model", "small-model+topm",
     "random", *baselines.RULES, "oracle", "tgem", "tgem+deepen", "ablation",
 )
 # fmt: on
@@ -34,7 +34,6 @@ SIZES = (112, 128, 144, 160, 176, 192, 208, 224, 240, 256)  # px, of the smaller
 SMALL_SIZES = (128, 160, 192, 224, 256, 288)  # px, at which the smaller model reads
 TOP_M = (5, 7, 10, 12, 14, 17, 20, 24, 30, 40, 50)  # how many a query runs deeper where rank alone decides
 WORTHS = (0.02, 0.014, 0.01, 0.007, 0.005, 0.004, 0.003, 0.002, 0.0014, 0.001)  # what a look must be worth
-SCHEDULES = ((20, 5), (20, 10), (30, 10), (30, 15), (50, 15), (50, 20))  # photos to the middle, and on to the end
 DEALS = 10  # of random exits
 ACCOUNTS = (0.2, 0.35, DEFAULT_BUDGET)  # budgets of the ablations with queries
 DEEPEST_INDEX = 0.7  # MACs share above which an index leaves queries little to look at again
@@ -162,10 +161,6 @@ def _rows_at(bench: Bench, wanted: Container[str], column: int, budget: float) -
     if "tgem+deepen" in wanted:
         for worth in WORTHS:
             yield row("tgem+deepen", budget, dealt.macs_share, index.by_worth(worth) | {"worth": worth})
-    if "schedule" in wanted:
-        for middle, first, second, refined in _schedules(index):
-            about = {"middle": middle + 1, "first": first, "second": second}
-            yield row("schedule", budget, dealt.macs_share, refined | about)
     if "ablation" in wanted:
         for most in TOP_M:
             yield row("ablation:rank-only", budget, dealt.macs_share, index.by_rank(most) | {"m": most})
@@ -175,18 +170,6 @@ def _rows_at(bench: Bench, wanted: Container[str], column: int, budget: float) -
         yield row("ablation:rank-only", budget, dealt.macs_share, by_rank)
         plain = Index(encoder, features, dealt.exits, plain=True).by_worth(WORTH)
         yield row("ablation:plain-reading", budget, dealt.macs_share, plain | {"worth": WORTH})
-
-
-def _schedules(index: Index) -> Iterator[tuple[int, int, int, Row]]:
-    """Fixed stage-by-stage schedules: some of the best to an exit in the middle, fewer of them to the end."""
-    stands = int(np.bincount(index.exits).argmax())
-    middles: list[int] = []
-    for k in sorted(range(stands + 1, index.encoder.exits - 1), key=lambda k: index.costs[stands, k]):
-        if index.spreads[k] < min(index.spreads[[stands, *middles]]):  # one that costs more and tells less is none
-            middles.append(k)
-    for middle in middles:
-        for first, second in SCHEDULES:
-            yield middle, first, second, index.by_schedule(middle, first, second)
 
 
 def _variant_rows(bench: Bench, name: str, fitted: FittedExits) -> Iterator[Row]:

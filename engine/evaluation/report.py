@@ -16,7 +16,6 @@ RANKED = {  # rows of one index, whose best photos go to full depth in the ranki
     "exit+topm": "exit {:g}, the best M",
     "small-input+topm": "{:g} px, the best M",
     "small-model+topm": "smaller model at {:g} px, the best M",
-    "schedule": "T-GEM's index of budget {:g}, fixed schedule",
     "ablation:rank-only": "T-GEM's index of budget {:g}, the best M",
     "tgem+deepen": "T-GEM's index of budget {:g}, by doubt",
 }

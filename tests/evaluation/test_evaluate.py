@@ -43,7 +43,6 @@ def table(bench: Bench) -> list[dict]:
         "tgem",
         "tgem+deepen",
         "ablation",
-        "schedule",
     )
     return list(rows_of(bench, everything))
 
