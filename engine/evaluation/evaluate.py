@@ -1,6 +1,5 @@
 """Retrieval quality against compute, policies side by side on one captioned set. Nothing here trains."""
 
-import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +36,6 @@ WORTHS = (0.02, 0.014, 0.01, 0.007, 0.005, 0.004, 0.003, 0.002, 0.0014, 0.001)  
 DEALS = 10  # of random exits
 ACCOUNTS = (0.2, 0.35, DEFAULT_BUDGET)  # budgets of the ablations with queries
 DEEPEST_INDEX = 0.7  # MACs share above which an index leaves queries little to look at again
-TIMED, TIMES = 64, 3  # photos of a measurement of speed, and how often each is timed
 
 
 class Bench:
@@ -267,53 +265,6 @@ def _read_otherwise(
             yield row(f"{policy}+topm", size, share, refined | {"i2t": found["i2t"], "m": most})
 
 
-def speeds(bench: Bench, examples: Sequence[Example], say: Say) -> list[Row]:
-    """Photos per second over full depth's, for every plan and every exit; medians of runs that take turns."""
-    encoder = bench.encoder
-    pixels = np.concatenate(list(pixels_of(encoder, examples[:TIMED])))
-    runs: dict[tuple[str, float], Callable[[], object]] = {
-        ("full", float(encoder.exits)): lambda: encoder.encode_to(pixels, encoder.exits)
-    }
-    for k in range(1, encoder.exits):
-        runs["exit", float(k)] = lambda k=k: encoder.encode_to(pixels, k)  # type: ignore[misc]
-    for budget in BUDGET_GRID:
-        runs["tgem", budget] = lambda budget=budget: encoder.encode(pixels, budget)  # type: ignore[misc]
-    taken: dict[tuple[str, float], list[float]] = {name: [] for name in runs}
-    for turn in range(TIMES + 1):  # the first is to warm up
-        say(f"speed: turn {turn + 1} of {TIMES + 1}")
-        for name, run in runs.items():
-            began = time.perf_counter()
-            run()
-            taken[name].append(time.perf_counter() - began)
-    seconds = {name: float(np.median(times[1:])) for name, times in taken.items()}
-    base = seconds["full", float(encoder.exits)]
-    return [
-        {"policy": policy, "setting": setting, "images_per_second_over_full": round(base / spent, 3)}
-        for (policy, setting), spent in seconds.items()
-    ]
-
-
-def fairness(bench: Bench, column: int) -> list[Row]:
-    """A mixed index by exit: mean score of what ranks high and share of page places, raw and calibrated."""
-    dealt = baselines.tgem(bench.encoder, bench.features, column)
-    index = Index(bench.encoder, bench.features, dealt.exits)
-    raw = bench.texts @ index.indexed.T
-    found = []
-    for k in np.unique(dealt.exits).tolist():
-        mine = dealt.exits == k
-        entry: Row = {"exit": k + 1, "photos": float(mine.mean())}
-        for name, ranking, scores in (
-            ("raw", raw, raw),
-            ("calibrated", index.first, index.expected),
-            ("full", index.final, index.final),
-        ):
-            page = np.argsort(-ranking, axis=1)[:, :10]
-            entry[f"hits_{name}"] = round(float(mine[page].mean()), 4)
-            entry[f"mean_{name}"] = round(float(scores[:, mine].mean()), 4)
-        found.append(entry)
-    return found
-
-
 def row(policy: str, setting: float, macs_share: float, found: Row) -> Row:
     """One row of the table, rounded."""
     ways = {way: {k: round(v, 2) for k, v in found[way].items()} for way in ("t2i", "i2t")}
@@ -364,8 +315,6 @@ def evaluate(
         "images": len(examples),
         "captions": len(features.texts),
         "rows": rows,
-        "speed": speeds(bench, examples, say) if "tgem" in wanted else [],
-        "fairness": fairness(bench, BUDGET_GRID.index(DEFAULT_BUDGET)) if "tgem" in wanted else [],
         "differences": differences(bench, smaller) if smaller and "tgem" in wanted else [],
         "subjects": _subjects(bench, examples) if "ablation" in wanted else [],
     }

@@ -157,11 +157,6 @@ class Index:
     def _reference(self) -> np.ndarray:
         return best(self.final, PAGE)
 
-    @property
-    def expected(self) -> np.ndarray:
-        """(T, N) what calibrations expect of every photo at full depth."""
-        return self.scores - self._of_doubt(self.spreads[self.exits])
-
     def _scores_at(self, exit: int, queries: np.ndarray, photos: np.ndarray) -> np.ndarray:
         """(N,) what queries score photos at an exit (0-based), by its calibration."""
         cosines = np.einsum("nd,nd->n", self.texts[queries], self._vectors[photos, exit])
