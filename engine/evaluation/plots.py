@@ -9,7 +9,7 @@ from engine.utils.errors import EngineError
 Row = dict[str, Any]
 Points = Sequence[tuple[float, float]]
 STYLES: dict[str, Row] = {  # of the lines whose names begin so
-    "every photo": {"linestyle": "none"},  # exits: what lies between two of them is neither
+    "exit": {"linestyle": "none"},  # exits: what lies between two of them is neither
     "T-GEM": {"linewidth": 2.6},
 }
 
