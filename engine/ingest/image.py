@@ -57,9 +57,12 @@ class ImageRejected(EngineError):
     """A file that cannot be used as a picture, and why."""
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"{name} was left out: {reason}.")
+        super().__init__(name, reason)  # what another process makes it from again
         self.name = name
         self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.name} was left out: {self.reason}."
 
 
 @dataclass(frozen=True)

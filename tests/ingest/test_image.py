@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import pickle
 import struct
 import time
 from collections.abc import Callable
@@ -104,6 +105,11 @@ def test_fill_bytes_without_end_are_counted_through_in_no_time() -> None:
     with pytest.raises(ImageRejected):
         open_picture(data + b"\xff\xda" * 60, "a")
     assert time.monotonic() - began < 10
+
+
+def test_a_reason_can_be_sent_to_another_process() -> None:
+    error = pickle.loads(pickle.dumps(ImageRejected("a.jpg", "empty file")))
+    assert (error.name, error.reason, str(error)) == ("a.jpg", "empty file", "a.jpg was left out: empty file.")
 
 
 def test_a_file_over_the_limit_is_not_even_opened(monkeypatch: pytest.MonkeyPatch) -> None:
