@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from engine.clip import hub
 from engine.clip.backbone import Backbone, ModelUnreadable
 from engine.utils.data_dir import home
+from engine.utils.links import link
 from engine.utils.memory import available_memory
 from engine.utils.paths import EMBEDDED_MODEL
 
@@ -104,11 +105,11 @@ def load_folder(folder: Path, name: str | None = None, tokenizer: str | None = N
     _require_memory(weights, folder.name)
     if "hf_model_name" in text and (folder / "config.json").is_file():
         text["hf_model_name"] = folder.resolve().as_posix()
-    with tempfile.TemporaryDirectory() as links:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as links:
         for file in folder.iterdir():
             if file.is_file() and file.name not in (CONFIG, *WEIGHTS):
-                (Path(links) / file.name).symlink_to(file.resolve())
-        (Path(links) / WEIGHTS[0]).symlink_to(weights.resolve())
+                link(Path(links) / file.name, file)
+        link(Path(links) / WEIGHTS[0], weights)
         (Path(links) / CONFIG).write_text(json.dumps(config), encoding="utf-8")
         place = f"{LOCAL}{links}"
         model = _built(f"The model in {folder}", partial(open_clip.create_model, place, pretrained_text=False))

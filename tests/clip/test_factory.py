@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -27,6 +28,15 @@ def test_plain_open_clip_loads_the_embedded_model_from_the_repository_root(monke
     photos = ours.normalise(torch.from_numpy(tiny.pixels(2, ours.size)))
     with torch.no_grad():
         assert torch.equal(plain.eval().encode_image(photos), ours.model.encode_image(photos))
+
+
+def test_a_model_loads_where_no_link_can_be_made(monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("A required privilege is not held by the client")
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    monkeypatch.setattr(os, "link", refuse)
+    assert load_folder(EMBEDDED_MODEL).dim == 512
 
 
 def test_a_damaged_model_is_one_sentence(tmp_path) -> None:
