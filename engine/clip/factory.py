@@ -6,7 +6,8 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -164,15 +165,27 @@ def _random(name: str) -> Loaded:
     _require_architecture(name)
 
     def build() -> nn.Module:
-        logging.disable(logging.WARNING)  # open_clip warns of what was asked for
-        try:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(SEED)
-                return open_clip.create_model(name, pretrained_text=False)
-        finally:
-            logging.disable(logging.NOTSET)
+        with _without_warnings(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(SEED)
+            return open_clip.create_model(name, pretrained_text=False)
 
     return _named(_built(name, build), name, f"{name} (random weights)")
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Drop open_clip's own warnings: it warns of random weights where they were asked for."""
+    folder = os.path.dirname(open_clip.__file__)
+
+    def keeps(record: logging.LogRecord) -> bool:
+        return record.levelno > logging.WARNING or not record.pathname.startswith(folder)
+
+    root = logging.getLogger()  # which open_clip writes to
+    root.addFilter(keeps)
+    try:
+        yield
+    finally:
+        root.removeFilter(keeps)
 
 
 def _named(model: nn.Module, architecture: str, name: str) -> Loaded:

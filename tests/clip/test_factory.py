@@ -1,4 +1,5 @@
 import json
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -62,6 +63,18 @@ def test_random_weights_are_the_same_at_every_start() -> None:
     photos = first.backbone.normalise(torch.from_numpy(tiny.pixels(1, first.backbone.size)))
     with torch.no_grad():
         assert torch.equal(first.backbone.model.encode_image(photos), second.backbone.model.encode_image(photos))
+
+
+def test_random_weights_silence_the_warning_of_them_and_nothing_else(monkeypatch, caplog) -> None:
+    create = open_clip.create_model
+
+    def warn_and_create(*args: object, **options: object) -> torch.nn.Module:
+        logging.getLogger("another").warning("heard")
+        return create(*args, **options)
+
+    monkeypatch.setattr(open_clip, "create_model", warn_and_create)
+    load_model("random:ViT-S-32-alt")
+    assert caplog.messages == ["heard"]
 
 
 def test_random_weights_leave_the_callers_own_randomness_alone() -> None:
