@@ -1,89 +1,20 @@
 """Open the page: `python app.py`."""
 
-import argparse
-import os
 import sys
-import time
-from functools import partial
-from threading import Thread
-from typing import TYPE_CHECKING
 
-from app.access import is_public
-from app.demo import Demo
-from app.event_log import EventLog
-from app.layout import build, launch_options
-from app.pictures import Pictures, derived, secret_of
-from app.services import Services
-from app.zerogpu import borrow_for
-from engine.gallery import Catalog, Comparison, EngineError, Store, Visitors, home
-
-if TYPE_CHECKING:
-    from engine.gallery import Encoder
-
-
-def load_encoder(model: str | None, random_weights: bool) -> "Encoder":
-    """The encoder, with what it stands on imported only now: the page opens before."""
-    from engine.gallery import load_encoder as load
-    from engine.gallery import named
-
-    encoder = load(named(model, random_weights))
-    if encoder.exits == 1:
-        sys.stderr.write(
-            f"{encoder.identity.model} has no exit weights: every photo runs to full depth. "
-            "`python -m engine fit` makes some.\n"
-        )
-    return borrow_for(encoder)
-
-
-def options() -> argparse.Namespace:
-    """What the command line asks for."""
-    parser = argparse.ArgumentParser(description="Search photos with words, and see what each one cost.")
-    parser.add_argument(
-        "--model",
-        default=os.environ.get("TGEM_MODEL"),
-        help="NAME/TAG of an OpenCLIP model, hf-hub:ORGANISATION/NAME, or a folder as local-dir:PATH; "
-        "by default TGEM_MODEL, or else the shipped one",
-    )
-    parser.add_argument(
-        "--random-weights", action="store_true", help="give the architecture NAME weights from a fixed seed"
-    )
-    parser.add_argument("--mcp", action="store_true", help="serve the named endpoints as tools for assistants, too")
-    return parser.parse_args()
-
-
-def forget_who_stays_away(visitors: Visitors) -> None:
-    """Every hour, delete what is kept of visitors who have not come for too long."""
-    while True:
-        try:
-            visitors.expire()
-        except EngineError as error:  # a locked database, say: the next hour will do
-            sys.stderr.write(f"{error}\n")
-        time.sleep(3600)
+from app.server.settings import prepare
+from engine.gallery import EngineError
 
 
 def main() -> None:
-    """Serve the page until it is stopped; the demo gallery is encoded beside it at the first start."""
-    chosen = options()
+    """Serve the page until it is stopped."""
     try:
-        store = Store.open()
-        catalog = Catalog(store, partial(load_encoder, chosen.model, chosen.random_weights))
-        demo = Demo(catalog)
-        secret = secret_of(home())
-        pictures = Pictures(catalog, secret)
-        visitors = Visitors(store, catalog.remove) if is_public() else None
-        event_log = EventLog(sys.stderr if visitors is not None else None)
-        services = Services(catalog, Comparison(store, catalog), demo, pictures.address, visitors, event_log)
-        page = build(services, derived(secret, "browser"))
-        _, address, _ = page.launch(
-            **launch_options(services, pictures), prevent_thread_lock=True, mcp_server=chosen.mcp
-        )
-    except (EngineError, OSError) as error:
+        folder = prepare()
+    except EngineError as error:
         sys.exit(str(error))
-    sys.stderr.write(f"T-GEM search is on {address}\n")
-    demo.start()
-    if visitors is not None:
-        Thread(target=forget_who_stays_away, args=(visitors,), name="expiry", daemon=True).start()
-    page.block_thread()
+    from app.run import run  # Gradio reads the environment when it is imported
+
+    run(folder)
 
 
 if __name__ == "__main__":

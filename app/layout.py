@@ -3,7 +3,6 @@
 from typing import Any
 
 import gradio as gr
-from starlette.middleware import Middleware
 
 from app.access import is_local
 from app.handlers.add_photos import AddPhotos
@@ -17,11 +16,10 @@ from app.handlers.search import COMPARE, Search
 from app.health import health_route
 from app.page import Page
 from app.pictures import Pictures
+from app.server.arrivals import FILE_BYTES
 from app.services import Services
 from app.session import Session
 from app.theme import theme
-from app.transfers import Transfers
-from app.uploads import DAY
 from app.views import head, notes
 from engine.gallery import ASSETS, BUDGET_GRID, DEFAULT_BUDGET, LONGEST_QUERY
 
@@ -49,8 +47,7 @@ def build(services: Services, secret: str) -> gr.Blocks:
     selection, galleries = Selection(services), Galleries(services, search)
     add_photos, budgets, compare = AddPhotos(services, search, galleries), Budget(services), Compare(services)
     fitting = Fitting(services)
-    # What an interrupted upload leaves in Gradio's cache is gone after a day.
-    with Page(title="T-GEM search", analytics_enabled=False, fill_width=True, delete_cache=(DAY, DAY)) as page:
+    with Page(title="T-GEM search", analytics_enabled=False, fill_width=True) as page:
         session = gr.State(Session())
         browser = gr.BrowserState(None, storage_key="tgem", secret=secret)
         with gr.Row(elem_id="head"):
@@ -243,15 +240,13 @@ def launch_options(services: Services, pictures: Pictures) -> dict[str, Any]:
     return {
         "theme": theme(),
         "css_paths": ASSETS / "style.css",
-        "app_kwargs": {
-            "routes": [*pictures.routes(), health_route(services)],
-            "middleware": [] if services.visitors is None else [Middleware(Transfers)],
-        },
+        "app_kwargs": {"routes": [*pictures.routes(), health_route(services)]},
         "footer_links": [],
         "run_history": False,
         "ssr_mode": False,
         "share": False,
         "max_threads": THREADS,
-        "max_file_size": "200mb",  # per file; what is over the engine's own limit is named in the account
+        "max_file_size": FILE_BYTES,
+        "enable_monitoring": False,
         "quiet": True,
     }

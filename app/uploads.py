@@ -43,7 +43,6 @@ def take_in(files: Sequence[Path], ingest: Callable[[Iterator[list[Upload]]], In
     Raises NotTakenIn, HomeUnwritable, and what `ingest` raises.
     """
     try:
-        _forget_interrupted(home())
         with TemporaryDirectory(prefix=INCOMING, dir=home()) as folder:
             # The same file twice in one drop lies in the cache once: it is moved once, and read twice.
             places = {file: Path(folder, str(number)) for number, file in enumerate(dict.fromkeys(files))}
@@ -62,6 +61,7 @@ def _set_aside(file: Path, place: Path) -> None:
     """Move a file out of the cache, whose files can be asked for by address."""
     with suppress(FileNotFoundError):  # the report names a file that is gone
         shutil.move(file, place)
+        _forget_folders(file)
 
 
 def _forget(files: Sequence[Path]) -> None:
@@ -69,9 +69,19 @@ def _forget(files: Sequence[Path]) -> None:
     for file in files:
         with suppress(OSError):
             file.unlink(missing_ok=True)
+        _forget_folders(file)
 
 
-def _forget_interrupted(folder: Path) -> None:
+def _forget_folders(file: Path) -> None:
+    """Delete the folders of a file that is gone: its own, and its request's with the last one."""
+    cache = Path(get_upload_folder()).resolve()
+    for folder in (file.parent, file.parent.parent):
+        if cache in folder.resolve().parents:
+            with suppress(OSError):  # others are in it still
+                folder.rmdir()
+
+
+def forget_interrupted(folder: Path) -> None:
     """Delete what uploads have left that were killed on their way: they are originals, metadata and all."""
     for left in folder.glob(f"{INCOMING}*"):
         with suppress(OSError):

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+from gradio.utils import get_upload_folder
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
 
 from app.demo import Demo
-from app.layout import build, launch_options
+from app.layout import build
 from app.pictures import Pictures, secret_of
+from app.server.arrivals import Arrivals
+from app.server.start import serve
 from app.services import Services
 from engine.gallery.service import Catalog
 from engine.storage.store import Store
@@ -25,7 +28,7 @@ class TestOverHttp:
     @pytest.fixture
     def address(self, services: Services, pictures: Pictures) -> Iterator[str]:
         page = build(services, "a secret")
-        _, address, _ = page.launch(**launch_options(services, pictures), prevent_thread_lock=True)
+        address = serve(page, services, pictures, Arrivals(Path(get_upload_folder())))
         yield address
         page.close()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import gradio as gr
 import httpx
 import pytest
+from gradio.utils import get_upload_folder
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
@@ -25,8 +26,10 @@ from app.handlers.fitting import Fitting
 from app.handlers.galleries import Galleries
 from app.handlers.photo import Selection
 from app.handlers.search import Search
-from app.layout import build, launch_options
+from app.layout import build
 from app.pictures import Pictures
+from app.server.arrivals import Arrivals
+from app.server.start import serve
 from app.services import Services
 from app.session import Session
 from engine.gallery import Catalog, GalleryMissing, PhotoMissing, Upload, uploads_of
@@ -441,7 +444,7 @@ class TestOverHttp:
     @pytest.fixture
     def address(self, services: Services, pictures: Pictures) -> Iterator[str]:
         page = build(services, "a secret")
-        _, address, _ = page.launch(**launch_options(services, pictures), prevent_thread_lock=True)
+        address = serve(page, services, pictures, Arrivals(Path(get_upload_folder())))
         yield address
         page.close()
 

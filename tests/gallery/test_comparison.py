@@ -9,7 +9,7 @@ from engine.gallery import Catalog, GuideTexts, Upload
 from engine.gallery.comparison import Comparison, FullRun, NoFairRace, NothingToCompare, ranking
 from engine.gallery.speed_race import BATCH, ROUNDS, Lap, race
 from engine.storage.store import Store
-from engine.utils.compute_lock import ANSWER, COMPUTE, ENCODE, LOOK_AGAIN
+from engine.utils.compute_lock import ANSWER, ENCODE, LOOK_AGAIN, TURNS
 from tests.conftest import FakeEncoder, FakeEncoding
 
 MakeUpload = Callable[..., Upload]
@@ -44,13 +44,13 @@ class TurnTaker(FakeEncoder):
     """Waits its turn and lets others pass as the real one does."""
 
     def encode(self, pixels: np.ndarray, budget: float = 0.75) -> list[FakeEncoding]:
-        with COMPUTE.held(ENCODE):
-            COMPUTE.give_way()
+        with TURNS.turn(ENCODE):
+            TURNS.give_way()
             return super().encode(pixels, budget)
 
     def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
-        with COMPUTE.held(LOOK_AGAIN):
-            COMPUTE.give_way()
+        with TURNS.turn(LOOK_AGAIN):
+            TURNS.give_way()
             return super().encode_to(pixels, exit)
 
 
@@ -60,7 +60,7 @@ def test_what_others_compute_meanwhile_is_on_neither_clock(patience: float) -> N
 
     def compute() -> None:
         while not over.is_set():
-            with COMPUTE.held(patience):
+            with TURNS.turn(patience):
                 time.sleep(0.2)
 
     other = threading.Thread(target=compute, daemon=True)

@@ -1,4 +1,4 @@
-"""What comes in from each address: bounded by the hour and by the day, before a byte of it lies on our disk."""
+"""What comes in from each address: bounded by the hour and by the day, as it arrives."""
 
 import os
 import time
@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv6Address, ip_address
 
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.server.refusals import Refusal
 
 HOUR, DAY = 3600.0, 86_400.0  # seconds
 LIMITS = ((HOUR, 2 * 2**30), (DAY, 8 * 2**30))  # bytes in so many seconds; a visitor may keep 1 GB
@@ -38,7 +40,10 @@ class Window:
 
 
 class Transfers:
-    """Stands before the page and turns away what is too much. Tokens are free to have, so addresses are counted."""
+    """Stands before the page and turns away what is too much. Tokens are free to have, so addresses are counted.
+
+    What arrived counts, never what was announced: an announcement costs its sender nothing.
+    """
 
     def __init__(
         self,
@@ -52,25 +57,55 @@ class Transfers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it."""
-        refusal = self._refusal(scope) if scope["type"] == "http" and scope["method"] == "POST" else None
-        await (refusal or self._app)(scope, receive, send)
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
+        address, began, refused = address_of(scope), False, False
+        declared = Headers(scope=scope).get("content-length", "0")
 
-    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
-        size = Headers(scope=scope).get("content-length", "")
-        if not size.isdecimal():  # the server holds a request to the length that it declares
-            return PlainTextResponse("Say how long it is (Content-Length).", 411)
-        now, address = self._clock(), address_of(scope)
+        async def counted() -> Message:
+            nonlocal refused
+            message = await receive()
+            size = len(message.get("body", b""))
+            refusal = self._over(address, size) if size else None
+            if refusal is None:
+                self._count(address, size)
+                return message
+            if not began and not refused:
+                await refusal(scope, receive, send)
+            refused = True
+            return {"type": "http.disconnect"}
+
+        async def watched(message: Message) -> None:
+            nonlocal began
+            began = True
+            if not refused:
+                await send(message)
+
+        refusal = self._over(address, int(declared[:15]) if declared.isdecimal() else 0)
+        try:
+            await (refusal(scope, receive, send) if refusal else self._app(scope, counted, watched))
+        except ClientDisconnect:
+            if not refused:
+                raise
+
+    def _over(self, address: str, size: int) -> Refusal | None:
+        """The answer to whom so many bytes more would be too much."""
+        now = self._clock()
         self._forget(now)
         _, sent = self._sent.get(address, (now, self._windows()))
         for window, (seconds, most) in zip(sent, self._limits, strict=True):
-            if window.total(now) + int(size) > most:
+            if window.total(now) + size > most:
                 lately = f"the last {seconds / HOUR:.0f} h"
-                return PlainTextResponse(f"Over {most >> 20} MB came from your address in {lately}; wait a while.", 429)
-        for window in sent:
-            window.add(now, int(size))
-        self._sent.pop(address, None)
-        self._sent[address] = now, sent
+                return Refusal(429, f"Over {most >> 20} MB came from your address in {lately}; wait a while.")
         return None
+
+    def _count(self, address: str, size: int) -> None:
+        now = self._clock()
+        _, sent = self._sent.pop(address, (now, self._windows()))
+        for window in sent:
+            window.add(now, size)
+        self._sent[address] = now, sent
 
     def _windows(self) -> list[Window]:
         return [Window(seconds) for seconds, _ in self._limits]

@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app.transfers import HOUR, SLOTS, Transfers, Window, address_of
+from app.server.transfers import HOUR, SLOTS, Transfers, Window, address_of
 
 
 class Clock:
@@ -29,7 +29,7 @@ def visitor(clock: Clock) -> Callable[[str], TestClient]:
 
     page = Starlette(routes=[Route("/upload", length, methods=["GET", "POST"])])
     guarded = Transfers(page, limits=((HOUR, 1000), (24 * HOUR, 2000)), clock=clock)
-    return lambda address: TestClient(guarded, client=(address, 5))
+    return lambda address: TestClient(guarded, client=(address, 5), raise_server_exceptions=False)
 
 
 def test_what_is_too_much_for_an_hour_or_a_day_is_turned_away(
@@ -50,8 +50,12 @@ def test_what_is_too_much_for_an_hour_or_a_day_is_turned_away(
     assert one.post("/upload", content=b"a").status_code == 200
 
 
-def test_a_transfer_without_a_length_is_turned_away(visitor: Callable[[str], TestClient]) -> None:
-    assert visitor("192.0.2.1").post("/upload", content=iter([b"a"])).status_code == 411
+def test_what_is_announced_does_not_count_and_what_arrives_does(visitor: Callable[[str], TestClient]) -> None:
+    one = visitor("192.0.2.1")
+    assert one.post("/upload", content=b"a", headers={"content-length": "5000"}).status_code == 429
+    assert one.post("/upload", content=iter([b"a" * 600])).text == "600"
+    assert one.post("/upload", content=iter([b"a" * 300, b"a" * 300])).status_code == 429
+    assert one.post("/upload", content=b"a" * 100).text == "100"
 
 
 def test_what_is_kept_of_an_address_stays_small_however_often_it_asks(clock: Clock) -> None:
@@ -64,18 +68,16 @@ def test_what_is_kept_of_an_address_stays_small_however_often_it_asks(clock: Clo
     assert window.total(clock.now + HOUR) == 0
 
 
-def test_who_has_not_sent_anything_lately_is_forgotten(clock: Clock) -> None:
-    async def page(*_: object) -> None:
-        pass
-
-    guarded = Transfers(page, clock=clock)
+def test_who_has_not_sent_anything_lately_is_forgotten(visitor: Callable[[str], TestClient], clock: Clock) -> None:
+    one = visitor("192.0.2.0")
+    guarded = one.app
+    assert isinstance(guarded, Transfers)
     for number in range(5):
-        scope = {"type": "http", "method": "POST", "client": (f"192.0.2.{number}", 1), "headers": []}
-        assert guarded._refusal({**scope, "headers": [(b"content-length", b"9")]}) is None
+        guarded._count(f"192.0.2.{number}", 9)
     assert len(guarded._sent) == 5
     clock.now += 25 * HOUR
-    guarded._forget(clock.now)
-    assert not guarded._sent
+    assert one.post("/upload", content=b"a").status_code == 200
+    assert len(guarded._sent) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,96 @@
+"""The page from its start to its end: what it is made of, and what is done beside it."""
+
+import argparse
+import os
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from app.access import is_public
+from app.demo import Demo
+from app.event_log import EventLog
+from app.layout import build
+from app.pictures import Pictures, derived, secret_of
+from app.server.arrivals import Arrivals
+from app.server.start import serve
+from app.services import Services
+from app.uploads import forget_interrupted
+from app.zerogpu import borrow_for
+from engine.gallery import Catalog, Comparison, EngineError, Store, Visitors, home
+
+if TYPE_CHECKING:
+    from engine.gallery import Encoder
+
+HOUR = 3600  # seconds
+
+
+def load_encoder(model: str | None, random_weights: bool) -> "Encoder":
+    """The encoder, with what it stands on imported only now: the page opens before."""
+    from engine.gallery import load_encoder as load
+    from engine.gallery import named
+
+    encoder = load(named(model, random_weights))
+    if encoder.exits == 1:
+        sys.stderr.write(
+            f"{encoder.identity.model} has no exit weights: every photo runs to full depth. "
+            "`python -m engine fit` makes some.\n"
+        )
+    return borrow_for(encoder)
+
+
+def options() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description="Search photos with words, and see what each one cost.")
+    parser.add_argument(
+        "--model",
+        default=os.environ.get("TGEM_MODEL"),
+        help="NAME/TAG of an OpenCLIP model, hf-hub:ORGANISATION/NAME, or a folder as local-dir:PATH; "
+        "by default TGEM_MODEL, or else the shipped one",
+    )
+    parser.add_argument(
+        "--random-weights", action="store_true", help="give the architecture NAME weights from a fixed seed"
+    )
+    parser.add_argument("--mcp", action="store_true", help="serve the named endpoints as tools for assistants, too")
+    return parser.parse_args()
+
+
+def keep_house(arrivals: Arrivals, visitors: Visitors | None) -> None:
+    """Every hour, delete what was left on its way in, and what is kept of visitors who stay away."""
+    while True:
+        try:
+            arrivals.sweep()
+            forget_interrupted(home())
+            if visitors is not None:
+                visitors.expire()
+        except EngineError as error:  # a locked database, say: the next hour will do
+            sys.stderr.write(f"{error}\n")
+        time.sleep(HOUR)
+
+
+def run(folder: Path) -> None:
+    """Serve the page until it is stopped; the demo gallery is encoded beside it at the first start.
+
+    Args: folder: where files arrive.
+    """
+    chosen = options()
+    try:
+        store = Store.open()
+        catalog = Catalog(store, partial(load_encoder, chosen.model, chosen.random_weights))
+        demo = Demo(catalog)
+        secret = secret_of(home())
+        pictures = Pictures(catalog, secret)
+        visitors = Visitors(store, catalog.remove) if is_public() else None
+        event_log = EventLog(sys.stderr if visitors is not None else None)
+        services = Services(catalog, Comparison(store, catalog), demo, pictures.address, visitors, event_log)
+        page = build(services, derived(secret, "browser"))
+        arrivals = Arrivals(folder)
+        address = serve(page, services, pictures, arrivals, chosen.mcp)
+    except (EngineError, OSError) as error:
+        sys.exit(str(error))
+    sys.stderr.write(f"T-GEM search is on {address}\n")
+    demo.start()
+    Thread(target=keep_house, args=(arrivals, visitors), name="house", daemon=True).start()
+    page.block_thread()

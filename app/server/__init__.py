@@ -1,0 +1,1 @@
+"""What stands between the network and the page: every request passes here before Gradio sees it."""

@@ -1,0 +1,134 @@
+"""Files on their way in: each request's in a folder of its own, which is gone when the request is broken off.
+
+Gradio's own address for uploads leaves what was broken off for ever, has two visitors who send the same file share one
+path, and serves what lies there. This one takes its place; nothing is ever served from here.
+"""
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from gradio.route_utils import GradioMultiPartParser, GradioUploadFile, MultiPartException
+from gradio.routes import file_upload_statuses
+from gradio_client.utils import strip_invalid_filename_characters
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app.server.bodies import UPLOAD
+from app.server.refusals import Refusal
+
+FILE_BYTES = 200 * 2**20  # of one file; what is over the engine's own limit is named in the account
+SPARE = 512 * 2**20  # bytes that stay free on the disk
+WAITING = 3600.0  # seconds that a file waits to be taken in
+
+
+class Arrivals:
+    """The folder that files come into."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self._folder, self._clock = folder, clock
+        self._coming: set[str] = set()  # requests' folders that are being written to
+
+    def route(self) -> Route:
+        """What the web server must know; it comes before Gradio's own."""
+        return Route(UPLOAD, self._answer, methods=["POST"])
+
+    def sweep(self) -> None:
+        """Delete what was not taken in for too long, and what a process that was killed has left."""
+        now = self._clock()
+        for entry in _entries(self._folder):
+            with suppress(OSError):
+                age = now - entry.stat().st_mtime
+                if entry.name not in self._coming and age > WAITING:
+                    _delete(Path(entry.path))
+
+    async def _answer(self, request: Request) -> Response:
+        if self._short_of_room(request.headers.get("content-length", "0")):
+            return Refusal(507, "The disk of the machine that serves this page is full; try again later.")
+        upload_id = request.query_params.get("upload_id")
+        try:
+            with self._folder_of_one() as folder:
+                return JSONResponse(await _kept(request, folder, upload_id))
+        except MultiPartException as error:
+            return Refusal(413 if "maximum allowed size" in error.message else 400, error.message)
+        except (KeyError, ValueError):  # no boundary, or a character set that is none
+            return Refusal(400, "Send files as a form (multipart/form-data).")
+        except ClientDisconnect:
+            return Refusal(400, "Broken off.")
+        finally:
+            if upload_id:  # who watches the progress is told that there is no more of it
+                file_upload_statuses.set_done(upload_id)
+
+    @contextmanager
+    def _folder_of_one(self) -> Iterator[Path]:
+        name = secrets.token_hex(16)
+        folder = self._folder / name
+        folder.mkdir(mode=0o700, parents=True)
+        self._coming.add(name)
+        try:
+            yield folder
+            os.utime(folder)  # from now on it waits
+        except BaseException:
+            _delete(folder)
+            raise
+        finally:
+            self._coming.discard(name)
+
+    def _short_of_room(self, declared: str) -> bool:
+        with suppress(OSError):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            coming = int(declared[:15]) if declared.isdecimal() else 0
+            return shutil.disk_usage(self._folder).free - coming < SPARE
+        return True
+
+
+class _Files(GradioMultiPartParser):
+    """Reads a form of files only: a field of another kind would be kept in memory, however long it is."""
+
+    def on_headers_finished(self) -> None:
+        """A part begins."""
+        super().on_headers_finished()
+        if self._current_part.file is None:
+            raise MultiPartException("Send files only.")
+
+
+async def _kept(request: Request, folder: Path, upload_id: str | None) -> list[str]:
+    """The files of a request, each kept under its own name in a folder of its own."""
+    if upload_id:
+        file_upload_statuses.track(upload_id)
+    form = await _Files(
+        request.headers,
+        request.stream(),
+        upload_dir=folder,
+        max_file_size=FILE_BYTES,
+        upload_id=upload_id,
+        upload_progress=file_upload_statuses if upload_id else None,
+    ).parse()
+    kept = []
+    for number, (_, file) in enumerate(form.multi_items()):
+        assert isinstance(file, GradioUploadFile)  # or there was an exception
+        file.file.close()
+        place = folder / str(number)
+        place.mkdir(mode=0o700)
+        path = place / (strip_invalid_filename_characters(Path(file.filename or "").name) or "file")
+        os.rename(file.file.name, path)
+        kept.append(str(path))
+    return kept
+
+
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
+
+
+def _delete(path: Path) -> None:
+    with suppress(OSError):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

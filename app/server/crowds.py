@@ -1,0 +1,35 @@
+"""Requests that are being answered at once for one address, event streams among them."""
+
+from collections import Counter
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.server.refusals import Refusal
+from app.server.transfers import address_of
+
+MOST = 200  # each open page holds two; an office that shares one address has room
+
+
+class Crowds:
+    """An app that answers so many requests of one address at once."""
+
+    def __init__(self, app: ASGIApp, most: int = MOST) -> None:
+        self._app, self._most = app, most
+        self._open: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or turn it away."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        address = address_of(scope)
+        if self._open[address] >= self._most:
+            await Refusal(429, "Your address has too many requests open; close some pages.")(scope, receive, send)
+            return
+        self._open[address] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._open[address] -= 1
+            if not self._open[address]:
+                del self._open[address]

@@ -1,0 +1,31 @@
+"""Heads of requests that no browser and no client sends, and that would end in an error far inside."""
+
+import re
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from app.server.refusals import Refusal
+
+LONGEST_PATH = 1024  # bytes
+RANGE = re.compile(r"bytes=\s*(\d{1,15}-\d{0,15}|-\d{1,15})(\s*,\s*(\d{1,15}-\d{0,15}|-\d{1,15})){0,9}\s*")
+NO_PROXYS = frozenset((b"x-forwarded-host",))
+
+
+def whole_head(scope: Scope) -> Refusal | None:
+    """Turn away what is malformed: two lengths, a long path, a range of nothing."""
+    headers = Headers(scope=scope)
+    if "transfer-encoding" in headers and "content-length" in headers:
+        # Whoever stands in front may believe the other one of the two.
+        return Refusal(400, "Say its length once: either Content-Length or Transfer-Encoding.")
+    if len(scope["path"]) > LONGEST_PATH:
+        return Refusal(414, "This address is too long.")
+    ranges = headers.get("range")
+    if ranges is not None and not RANGE.fullmatch(ranges):
+        return Refusal(400, "The Range header is not one of bytes.")
+    return None
+
+
+def without_proxys_words(scope: Scope) -> None:
+    """Drop headers that anybody can write and that Gradio would believe: the Host header says where the page is."""
+    scope["headers"] = [(name, value) for name, value in scope["headers"] if name not in NO_PROXYS]

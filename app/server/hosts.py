@@ -1,0 +1,92 @@
+"""Which names the page answers to, and which sites' scripts may speak to it.
+
+A foreign site that has its own name resolve to this machine (DNS rebinding) is told by the Host header, one that calls
+the page from its own address by the Origin header. Programs send no Origin; tokens are what they are known by.
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from app.server.refusals import Refusal
+
+HOSTS = "TGEM_HOSTS"  # names of the page, comma between them
+# What a browser loads from links and frames of other sites: nothing in it is private, nothing is changed by it.
+OPEN = ("GET", "HEAD")
+PRIVATE = "/gradio_api/"
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """The names of a page."""
+
+    names: frozenset[str] | None  # None: any name
+
+    def known(self, host: str) -> bool:
+        """Whether a Host header names this page; a numeric address always does, for no name stands behind it."""
+        name = _name(host)
+        if not name:
+            return False
+        return self.names is None or _is_loopback(name) or _is_address(name) or name in self.names
+
+    def own(self, origin: str, host: str) -> bool:
+        """Whether an Origin header is the page's own: where it was asked, or one of its names behind a proxy."""
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            return False
+        return parts.netloc.lower() == host.lower() or parts.hostname in (self.names or ())
+
+    def check(self, scope: Scope) -> Refusal | None:
+        """Turn away what was sent to another name, or by another site's script."""
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if not self.known(host):
+            return Refusal(400, f"This page has another name; its keeper lists its names in {HOSTS}.")
+        if scope["method"] in OPEN and not scope["path"].startswith(PRIVATE):
+            return None
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
+        foreign = site in ("cross-site", "same-site") if origin is None else not self.own(origin, host)
+        if foreign:
+            return Refusal(403, f"Another site sent this; the page's keeper can list its names in {HOSTS}.")
+        return None
+
+
+def hosts(public: bool, environment: Mapping[str, str] = os.environ) -> Hosts:
+    """The names of this page: those that are configured, a Space's own, and where no stranger comes the machine's."""
+    listed = {_name(entry) for entry in environment.get(HOSTS, "").split(",")} - {""}
+    space = environment.get("SPACE_HOST")
+    if space:
+        return Hosts(frozenset((*listed, _name(space))))
+    if public:
+        return Hosts(frozenset(listed) or None)
+    machine = socket.gethostname().lower()
+    return Hosts(frozenset((*listed, machine, f"{machine}.local", _name(environment.get("GRADIO_SERVER_NAME", "")))))
+
+
+def _name(host: str) -> str:
+    """A host without its port, in small letters; empty where it is none."""
+    try:
+        return urlsplit(f"//{host.strip()}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(name: str) -> bool:
+    return name == "localhost" or name.endswith(".localhost")

@@ -1,0 +1,39 @@
+"""Which of Gradio's addresses the page needs; all others of its are closed, whatever a later version adds to them.
+
+Among those closed: `file=`, which serves what others have sent and fetches any public address for whoever asks, and
+`component_server`, which makes a lasting session for everyone who asks. What the page serves itself is not Gradio's.
+"""
+
+from starlette.types import Scope
+
+from app.server.refusals import Refusal
+
+API = "/gradio_api/"
+READ = (
+    *("app_id", "call", "heartbeat", "info", "login_check", "openapi.json", "queue/data", "startup-events"),
+    *("theme.css", "upload_progress"),
+)
+
+WRITTEN = ("call", "cancel", "queue/join", "reset", "upload")
+CLOSED = ("/login", "/logout", "/monitoring", "/pwa_icon", "/svelte")
+
+
+def open_route(scope: Scope) -> Refusal | None:
+    """Turn away what asks for an address of Gradio's that the page does not use."""
+    path, method = scope["path"], scope["method"]
+    if not path.startswith(API):
+        return _closed() if any(_below(path, closed) for closed in CLOSED) else None
+    rest = path.removeprefix(API)
+    if _below(rest, "mcp"):  # there is none unless it was asked for
+        return None
+    needed = READ if method in ("GET", "HEAD") else WRITTEN if method == "POST" else ()
+    return None if any(_below(rest, one) for one in needed) else _closed()
+
+
+def _below(path: str, start: str) -> bool:
+    """Whether a path is an address or lies below it."""
+    return path.rstrip("/") == start.rstrip("/") or path.startswith(f"{start.rstrip('/')}/")
+
+
+def _closed() -> Refusal:
+    return Refusal(404, "There is nothing here.")

@@ -1,0 +1,112 @@
+"""Gradio's sessions, bounded by address and by age: nobody's page is forgotten because a stranger makes many.
+
+Gradio keeps a copy of the page's parts for every session hash that it is told, ten thousand of them, and then drops
+whoever was quiet longest. Here each address has a share, and what it has too much of is taken from itself.
+"""
+
+import time
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+import orjson
+from gradio.state_holder import StateHolder
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.server.routes import API
+from app.server.transfers import address_of
+
+SHARE = 64  # sessions of one address
+AGE = 3600.0  # seconds that one is kept without a request and without an open page
+SWEEP = 10.0  # seconds between two looks at all of them
+HEARTBEAT = f"{API}heartbeat/"
+JOIN = f"{API}queue/join"
+UNNAMED = "-"  # whose sessions are that Gradio makes itself, for a call that names none
+
+
+@dataclass
+class Use:
+    """Of a session: when it was named last, and how many connections say that its page is open."""
+
+    at: float
+    open: int = 0
+
+
+class Sessions:
+    """Who has which sessions; what is too much or too old is dropped from where Gradio holds it."""
+
+    def __init__(
+        self, holder: Callable[[], StateHolder], share: int = SHARE, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._holder, self._share, self._clock = holder, share, clock
+        self._owner: dict[str, str] = {}
+        self._owned: defaultdict[str, OrderedDict[str, Use]] = defaultdict(OrderedDict)  # named longest ago first
+        self._swept = clock()
+
+    def use(self, session: str, address: str) -> Use:
+        """A request names a session; the first address that does has it from then on."""
+        now = self._clock()
+        if now - self._swept >= SWEEP:
+            self.sweep()
+        owned = self._owned[self._owner.setdefault(session, address)]
+        use = owned.setdefault(session, Use(now))
+        use.at = now
+        owned.move_to_end(session)
+        while len(owned) > self._share:
+            self._drop(next((id for id, other in owned.items() if not other.open), next(iter(owned))))
+        return use
+
+    def sweep(self) -> None:
+        """Drop those that are too old, and adopt those that Gradio has made itself."""
+        now = self._swept = self._clock()
+        for session in [id for id in list(self._holder().session_data) if id not in self._owner]:
+            self.use(session, UNNAMED)
+        for owned in list(self._owned.values()):
+            for session in [id for id, use in owned.items() if not use.open and now - use.at > AGE]:
+                self._drop(session)
+
+    def _drop(self, session: str) -> None:
+        address = self._owner.pop(session)
+        del self._owned[address][session]
+        if not self._owned[address]:
+            del self._owned[address]
+        holder = self._holder()
+        with holder.lock:
+            holder.session_data.pop(session, None)
+            holder.time_last_used.pop(session, None)
+
+
+class CountedSessions:
+    """An app whose requests' sessions are counted."""
+
+    def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
+        self._app, self._sessions = app, sessions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Note the session that a request names, and pass it on."""
+        path = scope["path"] if scope["type"] == "http" else ""
+        if path.startswith(HEARTBEAT):
+            use = self._sessions.use(path.removeprefix(HEARTBEAT).rstrip("/"), address_of(scope))
+            use.open += 1
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                use.open -= 1
+        elif path.startswith(API):
+            await self._app(scope, self._noting(scope, receive), send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _noting(self, scope: Scope, receive: Receive) -> Receive:
+        address = address_of(scope)
+        for session in parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", ())[:1]:
+            self._sessions.use(session, address)
+
+        async def noted() -> Message:
+            message = await receive()
+            if scope["path"].rstrip("/") == JOIN and message.get("body"):  # whole, and checked (bodies.py)
+                self._sessions.use(orjson.loads(message["body"])["session_hash"], address)
+            return message
+
+        return noted

@@ -1,0 +1,36 @@
+"""What must stand in the environment before Gradio is imported, which reads it then."""
+
+import os
+from pathlib import Path
+
+from engine.gallery import EngineError, home
+
+TEMPORARY = "GRADIO_TEMP_DIR"
+PORT = "GRADIO_SERVER_PORT"
+
+
+class BadSetting(EngineError):
+    """An environment variable that cannot be meant."""
+
+
+def prepare() -> Path:
+    """Have files arrive in a folder of our own, and all that is written readable by this user only.
+
+    Returns: the folder.  Raises: BadSetting, HomeUnwritable.
+    """
+    os.umask(0o077)
+    port = os.environ.get(PORT, "7860")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise BadSetting(f"{PORT} is {port!r}; set it to a port from 1 to 65535.")
+    chosen = os.environ.get(TEMPORARY)
+    folder = Path(chosen).expanduser().absolute() / "tgem-arriving" if chosen else home() / "arriving"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for private in (home(), folder):
+            private.chmod(0o700)  # what earlier editions have left in it, too
+    except OSError as error:
+        raise BadSetting(
+            f"{folder} cannot be used ({error.strerror}); set {TEMPORARY} to a folder of yours."
+        ) from error
+    os.environ[TEMPORARY] = str(folder)
+    return folder

@@ -1,0 +1,157 @@
+"""Our own web server around Gradio's app: its limits on connections, and the guards in front of every request."""
+
+import asyncio
+import errno
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from threading import Thread
+from typing import Any
+
+import gradio as gr
+import uvicorn
+from gradio import http_server
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.layout import launch_options
+from app.pictures import Pictures
+from app.server.arrivals import Arrivals
+from app.server.bodies import OWNERS, STRANGERS, Bodies
+from app.server.connections import Connection, House, room
+from app.server.crowds import Crowds
+from app.server.headers import SafeHeaders
+from app.server.heads import whole_head, without_proxys_words
+from app.server.hosts import HOSTS, hosts
+from app.server.refusals import Checked
+from app.server.routes import open_route
+from app.server.sessions import SHARE, CountedSessions, Sessions
+from app.server.transfers import Transfers
+from app.services import Services
+
+KEEP_ALIVE = 10  # seconds that a connection waits for another request
+BACKLOG = 128  # connections that the system keeps for us; so many attempts may fail at once
+PATIENCE = 60.0  # seconds until the server has started, on a busy machine
+OWN_SHARE = 1000  # sessions where one owner has the place to themselves
+
+
+class Server(uvicorn.Server):
+    """A server in a thread of its own, as Gradio expects one."""
+
+    def __init__(self, config: uvicorn.Config, listening: socket.socket, house: House) -> None:
+        super().__init__(config)
+        self._listening, self._house = listening, house
+        self._thread = Thread(target=self.run, args=([listening],), name="server", daemon=True)
+
+    def start(self) -> None:
+        """Serve; raises OSError where that does not begin."""
+        self._thread.start()
+        began = time.monotonic()
+        while not self.started:
+            if not self._thread.is_alive() or time.monotonic() - began > PATIENCE:
+                raise OSError("The web server did not start.")
+            time.sleep(0.005)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin, and say in one line a minute that descriptors ran out, instead of a traceback for each attempt."""
+        asyncio.get_running_loop().set_exception_handler(partial(_noted, self._house, self.server_state.connections))
+        await super().startup(sockets)
+
+    def close(self) -> None:
+        """End."""
+        self.should_exit = True
+        self._thread.join(timeout=5)
+
+
+def guarded(app: ASGIApp, page: gr.Blocks, public: bool) -> ASGIApp:
+    """Gradio's app behind all that looks at a request first; the last one named here is the first to look."""
+    names = hosts(public)
+    app = CountedSessions(app, Sessions(lambda: page.state_holder, SHARE if public else OWN_SHARE))
+    app = Bodies(app, STRANGERS if public else OWNERS, lambda: {id: len(fn.inputs) for id, fn in page.fns.items()})
+    if public:
+        app = Crowds(Transfers(app))
+    app = Checked(_Trimmed(app), (whole_head, names.check, open_route))
+    return SafeHeaders(app)
+
+
+def serve(page: gr.Blocks, services: Services, pictures: Pictures, arrivals: Arrivals, mcp: bool | None = False) -> str:
+    """Serve the page; returns its address. Raises OSError.
+
+    `launch` stays the way to start, for ZeroGPU's package waits for it; the server that it asks for is ours.
+    """
+    public = services.visitors is not None
+    options = launch_options(services, pictures)
+    options["app_kwargs"]["routes"].append(arrivals.route())
+
+    def start_server(app: ASGIApp, server_name: str | None = None, server_port: int | None = None, **_: object) -> Any:
+        return start(guarded(app, page, public), server_name, server_port)
+
+    before = http_server.start_server
+    http_server.start_server = start_server  # type: ignore[assignment]  # it is called by name, with these alone
+    try:
+        _, address, _ = page.launch(**options, prevent_thread_lock=True, mcp_server=mcp)
+    finally:
+        http_server.start_server = before
+    if public and hosts(public).names is None:
+        sys.stderr.write(f"The page answers to any host name; {HOSTS} lists those that it should answer to.\n")
+    return address
+
+
+def start(app: ASGIApp, name: str | None, port: int | None) -> tuple[str, int, str, Server]:
+    """Listen on the first free port. Returns: name, port, address and server, as Gradio's own start does.
+
+    Raises: OSError.
+    """
+    name = name or http_server.LOCALHOST_NAME
+    host = name.strip("[]")
+    first = http_server.INITIAL_PORT_VALUE
+    listening = _listening(host, [port] if port else range(first, first + http_server.TRY_NUM_PORTS))
+    port = listening.getsockname()[1]
+    house = House(room())
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=partial(Connection, house),  # type: ignore[arg-type]  # called as a class is
+        ws="none",
+        log_level="error",
+        timeout_keep_alive=KEEP_ALIVE,
+        backlog=BACKLOG,
+        server_header=False,
+    )
+    server = Server(config, listening, house)
+    server.start()
+    shown = "localhost" if host in ("0.0.0.0", "::") else name
+    return name, port, f"http://{shown}:{port}/", server
+
+
+class _Trimmed:
+    """An app that does not see headers which anybody can write and it would believe."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            without_proxys_words(scope)
+        await self._app(scope, receive, send)
+
+
+def _listening(host: str, ports: Sequence[int]) -> socket.socket:
+    family = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
+    for port in ports:
+        try:
+            return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    raise OSError(f"No port from {ports[0]} to {ports[-1]} is free; set GRADIO_SERVER_PORT to another one.")
+
+
+def _noted(house: House, connections: "set[Any]", loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+        house.full(len(connections))
+    else:
+        loop.default_exception_handler(context)

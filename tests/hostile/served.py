@@ -1,0 +1,113 @@
+"""The page in a process of its own, real but for its encoder: what strangers send it cannot hurt the tests."""
+
+import os
+import runpy
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.health import until_ready
+
+ROOT = Path(__file__).parents[2]
+START = 120.0  # seconds
+
+
+@dataclass
+class Served:
+    """A page that serves."""
+
+    port: int
+    home: Path
+    process: "subprocess.Popen[str]"
+    said: list[str] = field(default_factory=list)  # lines on stderr
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def arriving(self) -> Path:
+        """Where files arrive."""
+        return self.home / "arriving"
+
+    def arrived(self) -> list[Path]:
+        """Files on their way in."""
+        return sorted(path for path in self.arriving.rglob("*") if path.is_file())
+
+    def tracebacks(self) -> list[str]:
+        """Errors that it did not foresee."""
+        return [line for line in self.said if "Traceback" in line or "Error" in line]
+
+    def client(self, address: str = "198.51.100.1", **options: Any) -> httpx.Client:
+        """A stranger's client; the page believes this machine when it says for whom it speaks, as of a proxy."""
+        headers = {"X-Forwarded-For": address, **options.pop("headers", {})}
+        return httpx.Client(base_url=self.address, headers=headers, timeout=options.pop("timeout", 30), **options)
+
+    def connect(self) -> socket.socket:
+        """A bare connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+    def memory(self) -> int:
+        """Bytes that the process holds."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text("utf-8")
+        return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+    def event(self, name: str) -> int:
+        """The number of a named event."""
+        config = httpx.get(f"{self.address}/config", timeout=30).json()
+        return next(event["id"] for event in config["dependencies"] if event["api_name"] == name)
+
+
+def until(true: Callable[[], object], seconds: float = 10) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come to be"
+        time.sleep(0.05)
+
+
+@contextmanager
+def served(home: Path, limit: str = "", **environment: str) -> Iterator[Served]:
+    """Serve from a data folder. Args: limit: a shell command before it, as `ulimit -n 64`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    here = {"TGEM_HOME": str(home), "GRADIO_SERVER_PORT": str(port), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    kept = {name: value for name, value in os.environ.items() if name not in ("GRADIO_TEMP_DIR", "TGEM_HOSTS")}
+    process = subprocess.Popen(
+        ["bash", "-c", f'{limit or ":"}; exec "$0" -m tests.hostile.served', sys.executable],
+        cwd=ROOT,
+        env={**kept, **here, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    page = Served(port, home, process)
+    assert process.stderr is not None
+    threading.Thread(target=lambda: page.said.extend(process.stderr or ()), daemon=True).start()
+    try:
+        until_ready(process, page.address, START)
+        yield page
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+if __name__ == "__main__":
+    import engine.gallery
+    from tests.conftest import FakeEncoder
+
+    setattr(engine.gallery, "load_encoder", lambda *_: FakeEncoder())  # noqa: B010  # resolved lazily otherwise
+    setattr(engine.gallery, "named", lambda *_: "fake")  # noqa: B010
+    sys.argv = ["app.py"]
+    runpy.run_path(str(ROOT / "app.py"), run_name="__main__")

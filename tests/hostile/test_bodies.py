@@ -1,0 +1,124 @@
+"""What is sent to the page: too long, too deep, of two lengths, badly cut."""
+
+import json
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+
+from tests.hostile.served import Served, until
+
+JSON = {"content-type": "application/json"}
+
+
+def exchange(page: Served, request: bytes) -> bytes:
+    """All that comes back before the connection ends."""
+    with page.connect() as connection:
+        with suppress(OSError):  # it is closed meanwhile; what was said before can be read
+            connection.sendall(request)
+        answer = b""
+        with suppress(OSError):
+            while part := connection.recv(65536):
+                answer += part
+        return answer
+
+
+def test_sixty_megabytes_of_brackets_stall_nobody(page: Served) -> None:
+    memory, slowest, over = page.memory(), 0.0, threading.Event()
+    refused = []
+
+    def attack() -> None:
+        with page.client("198.51.100.2") as stranger:
+            for body in (b'{"data":[' + b"[]," * 20_000_000 + b"[]]}", b'{"data":[' + b"[]," * 300_000 + b"[]]}"):
+                try:
+                    refused.append(stranger.post("/gradio_api/queue/join", content=body, headers=JSON).status_code)
+                except Exception:  # closed before all of it was sent
+                    refused.append(0)
+        over.set()
+
+    thread = threading.Thread(target=attack)
+    thread.start()
+    with page.client() as visitor:
+        while not over.is_set() or not slowest:
+            began = time.monotonic()
+            assert visitor.get("/health").status_code == 200
+            slowest = max(slowest, time.monotonic() - began)
+    thread.join()
+    assert set(refused) <= {413, 0}
+    assert slowest < 5  # it was 78 s
+    assert page.memory() - memory < 200 * 2**20  # it was 4 GB
+
+
+def test_many_values_in_few_bytes_are_counted_before_they_are_parsed(page: Served) -> None:
+    body = json.dumps({"data": [[[]] * 30_000], "fn_index": page.event("search"), "session_hash": "many"})
+    with page.client() as stranger:
+        for path in ("/gradio_api/queue/join", "/gradio_api/call/search"):
+            answer = stranger.post(path, content=body, headers=JSON)
+            assert (answer.status_code, "values" in answer.text) == (413, True)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"fn_index": -1, "data": [], "session_hash": "a"},
+        {"fn_index": 99_999, "data": [], "session_hash": "a"},
+        {"fn_index": True, "data": [], "session_hash": "a"},
+        {"fn_index": None, "data": [], "session_hash": "a"},
+        {"fn_index": 0, "data": {}, "session_hash": "a"},
+        {"fn_index": 0, "data": [0] * 99, "session_hash": "a"},
+        {"fn_index": 0, "data": []},
+        {"fn_index": 0, "data": [], "session_hash": "a" * 5000},
+        [],
+        "text",
+    ],
+)
+def test_what_is_no_call_of_the_page_is_told_so(page: Served, call: object) -> None:
+    with page.client() as stranger:
+        answer = stranger.post("/gradio_api/queue/join", json=call)
+        assert answer.status_code in (400, 404)
+        assert len(answer.text) < 100
+
+
+def test_two_lengths_are_refused(page: Served) -> None:
+    for path in ("upload", "queue/join"):
+        answer = exchange(
+            page,
+            f"POST /gradio_api/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 22\r\n".encode()
+            + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        )
+        assert answer.startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize(
+    "chunk", [b"5\r\nhelloXX0\r\n\r\n", b"xyz\r\nhello\r\n", b"-5\r\nhello\r\n", b"FFFFFFFFFFFFFFFFFFFFFF\r\na"]
+)
+def test_bad_chunks_end_the_connection(page: Served, chunk: bytes) -> None:
+    head = (
+        b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+        b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+    )
+    before = page.arrived()
+    answer = exchange(page, head + chunk)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+    until(lambda: page.arrived() == before)
+    assert not page.tracebacks()
+
+
+def test_a_refused_announcement_costs_its_address_nothing(page: Served) -> None:
+    with page.client("198.51.100.3") as visitor:
+        for _ in range(43):
+            answer = exchange(
+                page,
+                b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 198.51.100.3\r\n"
+                b"Content-Length: 3000000000\r\n\r\n",
+            )
+            assert answer.startswith(b"HTTP/1.1 429")
+        assert visitor.post("/gradio_api/upload", files={"files": ("a.png", b"a")}).status_code == 200
+
+
+def test_a_field_that_is_no_file_is_not_kept_in_memory(page: Served) -> None:
+    with page.client("198.51.100.4") as stranger:
+        answer = stranger.post("/gradio_api/upload", files={"files": (None, b"a" * 10_000_000)})
+        assert answer.status_code == 400
+    assert not page.tracebacks()
