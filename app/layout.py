@@ -128,7 +128,7 @@ def build(services: Services, secret: str) -> gr.Blocks:
             with gr.Tab("Add photos", id="add"):
                 ours(
                     "add",
-                    notes.note("Add photos", "Many at once, folders, ZIP and tar archives. They stay on this machine."),
+                    notes.note("Add photos", "Many at once, folders, ZIP archives. They stay on this machine."),
                 )
                 name = gr.Textbox(
                     NEW_GALLERY,

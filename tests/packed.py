@@ -1,10 +1,8 @@
-"""The bytes of good and of bad archives."""
+"""The bytes of good and of bad ZIP archives."""
 
 import io
 import stat
-import tarfile
 import zipfile
-import zlib
 
 LINK = stat.S_IFLNK | 0o777
 DEVICE = stat.S_IFBLK | 0o666
@@ -25,27 +23,6 @@ def zipped_as(name: str, mode: int, data: bytes = b"/etc/passwd") -> bytes:
         info = zipfile.ZipInfo(name)
         info.create_system, info.external_attr = 3, mode << 16
         archive.writestr(info, data)
-    return file.getvalue()
-
-
-def taped(members: dict[str, bytes], packed: str = "", format: int = tarfile.PAX_FORMAT) -> bytes:
-    """A tar, packed as "gz", "bz2", "xz" or not at all."""
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode=f"w:{packed}", format=format) as archive:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return file.getvalue()
-
-
-def taped_as(name: str, type: bytes, target: str = "/etc/passwd") -> bytes:
-    """A tar with one member of a type: a link, a device, a pipe."""
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as archive:
-        info = tarfile.TarInfo(name)
-        info.type, info.linkname = type, target
-        archive.addfile(info)
     return file.getvalue()
 
 
@@ -70,18 +47,3 @@ def lying(name: str, actual: int, declared: int) -> bytes:
         at = data.index(signature) + offset
         data[at : at + 4] = declared.to_bytes(4, "little")
     return bytes(data)
-
-
-def gzip_of_zeros(size: int) -> bytes:
-    """A gzip file of many zeros, made without holding them."""
-    packer, out, block = zlib.compressobj(9, zlib.DEFLATED, 31), [], bytes(2**20)
-    for _ in range(size >> 20):
-        out.append(packer.compress(block))
-    return b"".join(out) + packer.flush()
-
-
-def header(name: str, size: int, type: bytes = tarfile.REGTYPE) -> bytes:
-    """The header of a tar's member alone."""
-    info = tarfile.TarInfo(name)
-    info.size, info.type = size, type
-    return info.tobuf(tarfile.GNU_FORMAT)

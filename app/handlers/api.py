@@ -74,7 +74,7 @@ class Api:
         ]
 
     def add_photos(self, file: str | None, gallery: str, visitor: str = "") -> dict[str, Any]:
-        """Encode a photo, or all photos in a ZIP or tar archive, and keep them in a gallery.
+        """Encode a photo, or all photos in a ZIP archive, and keep them in a gallery.
 
         Args:
             file: a picture of 50 MB at most, or an archive of 200 MB.

@@ -1,25 +1,18 @@
-"""ZIP and tar files that nobody vouches for: the photos in them, read in place, or a reason.
+"""Untrusted ZIP archives: the photos in them, read in place, or a reason.
 
 Nothing is ever extracted: a member is found by its offset and read into memory, one at a time and bounded, so a name in
 an archive is never a path on this machine. An archive is measured before any of it is used; one that holds too much, or
 that is built to seem smaller than it is, is refused as a whole.
 """
 
-import bz2
-import gzip
 import io
-import itertools
 import stat
-import tarfile
-import time
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
 
 from engine.ingest.image import MAX_BYTES, ImageRejected, clean_path
 from engine.ingest.upload import PICTURE_SUFFIXES, Upload
@@ -28,18 +21,13 @@ MAX_MEMBERS = 50_000
 MAX_RATIO = 20  # photos hardly shrink; screenshots and drawings do, by less than this over a whole archive
 SMALL = 256 * 2**20  # what even the smallest archive may unpack to
 MAX_DIRECTORY = 128 * MAX_MEMBERS  # bytes of a ZIP's own list of its members
-MAX_HEADER = 32 * 1024  # bytes of one header of a tar: long names and attributes
-SECONDS = 60.0  # to list an archive: a bound for what the others may have missed
 
-_TAR: dict[str, Callable[..., Any]] = {
-    ".tar": open,
-    ".tgz": gzip.open,
-    ".tar.gz": gzip.open,
-    ".tbz2": bz2.open,
-    ".tar.bz2": bz2.open,
+_FOREIGN = {
+    ".7z": "a 7-Zip archive",
+    ".rar": "a RAR archive",
+    **dict.fromkeys((".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz"), "a tar archive"),
 }
-_FOREIGN = {".7z": "a 7-Zip archive", ".rar": "a RAR archive", ".tar.xz": "packed with xz", ".txz": "packed with xz"}
-_NESTED = (".zip", *_TAR, *_FOREIGN)
+_ARCHIVES = (".zip", *_FOREIGN)
 _ZIP_HEADER = 30  # bytes before each member, its name not counted
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others are unpacked by Python without a bound
 
@@ -50,7 +38,7 @@ class _Refused(Exception):
 
 @dataclass(frozen=True)
 class _Member:
-    """A file in an archive; without a name, what is left of one that is damaged."""
+    """A file in an archive."""
 
     name: str
     size: int  # bytes, as declared
@@ -60,7 +48,7 @@ class _Member:
 
 def is_archive(name: str) -> bool:
     """Whether a file is an archive by its name, one that we open or one that people would miss."""
-    return name.lower().endswith(_NESTED)
+    return name.lower().endswith(_ARCHIVES)
 
 
 def archive_uploads(path: Path, name: str) -> list[Upload]:
@@ -85,8 +73,8 @@ def _uploads(path: Path, name: str) -> list[Upload]:
     if suffix in _FOREIGN:
         raise _Refused(f"{_FOREIGN[suffix]}, which is not opened here; unpack it, or make it a ZIP")
     allowed = max(SMALL, MAX_RATIO * path.stat().st_size)
-    source = _Source(partial(_TAR[suffix], path, "rb") if suffix in _TAR else partial(_open_zip, path))
-    members = _tar_members(source, allowed) if suffix in _TAR else _zip_members(source)
+    source = _Source(partial(_open_zip, path))
+    members = _zip_members(source)
     wanted = [member for member in members if _is_wanted(member.name)]
     if not wanted:
         raise _Refused("an archive without photos")
@@ -101,7 +89,7 @@ def _upload(archive: str, member: _Member, source: "_Source") -> Upload:
     problem = member.problem
     if is_archive(member.name):
         problem = "an archive inside an archive; unpack it first"
-    name = f"{archive}/{clean_path(member.name)}" if member.name else archive
+    name = f"{archive}/{clean_path(member.name)}"
 
     def read() -> bytes:
         if problem is not None:
@@ -120,16 +108,16 @@ def _upload(archive: str, member: _Member, source: "_Source") -> Upload:
 class _Source:
     """An archive's file: opened when first needed, closed after the last read."""
 
-    def __init__(self, opener: Callable[[], IO[bytes] | zipfile.ZipFile]) -> None:
+    def __init__(self, opener: Callable[[], zipfile.ZipFile]) -> None:
         self._open = opener
-        self._file: IO[bytes] | zipfile.ZipFile | None = None
+        self._file: zipfile.ZipFile | None = None
         self._left = 0
 
     def expect(self, reads: int) -> None:
         """So many reads will follow."""
         self._left = reads
 
-    def file(self) -> IO[bytes] | zipfile.ZipFile:
+    def file(self) -> zipfile.ZipFile:
         """The open file."""
         if self._file is None:
             self._file = self._open()
@@ -178,7 +166,6 @@ def _zip_members(source: _Source) -> list[_Member]:
     """Raises _Refused for members that overlap: a small file that unpacks to a huge one shares its data that way."""
     with closing(source):
         archive = source.file()
-        assert isinstance(archive, zipfile.ZipFile)
         infos, end = archive.infolist(), archive.start_dir
     if len(infos) > MAX_MEMBERS:
         raise _Refused(f"holds over {MAX_MEMBERS} files")
@@ -207,100 +194,16 @@ def _zip_problem(info: zipfile.ZipInfo) -> str | None:
 
 def _read_zip(source: _Source, info: zipfile.ZipInfo) -> bytes:
     archive = source.file()
-    assert isinstance(archive, zipfile.ZipFile)
     # Without a number it would unpack all there is before it cut to the size declared; a wrong size fails the checksum.
     with archive.open(info) as file:
         return file.read(info.file_size)
-
-
-# tar
-
-
-class _Tape:
-    """A tar file, unpacked as it is read: bounded in bytes, in reads and in seconds."""
-
-    def __init__(self, file: IO[bytes], allowed: int) -> None:
-        self._file = file
-        self._allowed = allowed
-        self._reads = 8 * MAX_MEMBERS  # a member takes two or three
-        self._until = time.monotonic() + SECONDS
-
-    def read(self, size: int) -> bytes:
-        """At most MAX_HEADER bytes."""
-        self._reads -= 1
-        if not 0 <= size <= MAX_HEADER or not self._reads:
-            raise _Refused("its headers are absurd")
-        self._check()
-        return self._file.read(size)
-
-    def tell(self) -> int:
-        """Bytes from the beginning."""
-        return self._file.tell()
-
-    def seek(self, position: int) -> None:
-        """Forward in steps, for a packed file has to be unpacked up to there."""
-        if position > self._allowed:
-            raise _Refused(f"unpacks to over {_megabytes(self._allowed)}, as a bomb would")
-        while position > (here := self._file.tell()):
-            self._check()
-            if self._file.seek(min(position, here + 2**24)) == here:
-                return  # its end
-        self._file.seek(position)
-
-    def _check(self) -> None:
-        if self._file.tell() > self._allowed:
-            raise _Refused(f"unpacks to over {_megabytes(self._allowed)}, as a bomb would")
-        if time.monotonic() > self._until:
-            raise _Refused("takes too long to read")
-
-
-def _tar_members(source: _Source, allowed: int) -> list[_Member]:
-    with closing(source):
-        file = source.file()
-        assert not isinstance(file, zipfile.ZipFile)
-        return list(_tape_members(source, _Tape(file, allowed)))
-
-
-def _tape_members(source: _Source, tape: _Tape) -> Iterator[_Member]:
-    archive = tarfile.TarFile(fileobj=tape, mode="r")  # type: ignore[arg-type]
-    for count in itertools.count():
-        if count == MAX_MEMBERS:
-            raise _Refused(f"holds over {MAX_MEMBERS} files")
-        try:
-            info = archive.next()
-        except (tarfile.TarError, EOFError, OSError, zlib.error):
-            yield _Member("", 0, "damaged from there on; what lies before it was taken", bytes)
-            return
-        if info is None:
-            return
-        archive.members.clear()  # type: ignore[attr-defined]  # it would keep them all
-        if not info.isdir():
-            yield _Member(info.name, info.size, _tar_problem(info), partial(_read_tar, source, info))
-
-
-def _tar_problem(info: tarfile.TarInfo) -> str | None:
-    if not info.isreg() or info.issparse():
-        return "a link or a device, not a file"
-    if info.size < 0 or info.offset_data < 0:
-        return "damaged in the archive"
-    return _too_large(info.size)
-
-
-def _read_tar(source: _Source, info: tarfile.TarInfo) -> bytes:
-    file = source.file()
-    assert not isinstance(file, zipfile.ZipFile)
-    file.seek(info.offset_data)
-    data = file.read(info.size)
-    if len(data) < info.size:
-        raise EOFError
-    return data
 
 
 # Names and words
 
 
 def _suffix(name: str) -> str:
-    return next(suffix for suffix in sorted(_NESTED, key=len, reverse=True) if name.lower().endswith(suffix))
+    return next(suffix for suffix in sorted(_ARCHIVES, key=len, reverse=True) if name.lower().endswith(suffix))
 
 
 def _is_wanted(name: str) -> bool:
@@ -309,7 +212,7 @@ def _is_wanted(name: str) -> bool:
         (part.startswith(".") and part.strip(".")) or part == "__MACOSX" for part in parts
     ):  # hidden, as in a folder
         return False
-    return not name or is_archive(name) or PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
+    return is_archive(name) or PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
 
 
 def _too_large(size: int) -> str | None:

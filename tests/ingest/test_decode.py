@@ -119,12 +119,12 @@ def test_a_folder_gives_its_pictures_by_path_in_order(tmp_path: Path) -> None:
 def test_a_folder_gives_the_photos_of_its_archives_too(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "old.zip").write_bytes(zipped({"x/y.jpg": b"photo", "notes.txt": b""}))
-    (tmp_path / "broken.tar.gz").write_bytes(b"nothing")
+    (tmp_path / "broken.zip").write_bytes(b"nothing")
     (tmp_path / "c.jpg").write_bytes(b"photo")
     good, broken, plain = folder_uploads(tmp_path)
-    assert [good.name, broken.name, plain.name] == ["b/old.zip/x/y.jpg", "broken.tar.gz", "c.jpg"]
+    assert [good.name, broken.name, plain.name] == ["b/old.zip/x/y.jpg", "broken.zip", "c.jpg"]
     assert good.read() == b"photo"
-    assert outcomes([broken]) == [Skipped("broken.tar.gz", "damaged, or not the kind of archive that its name says")]
+    assert outcomes([broken]) == [Skipped("broken.zip", "damaged, or not the kind of archive that its name says")]
 
 
 def test_a_name_that_is_not_utf8_can_still_be_shown(tmp_path: Path) -> None:

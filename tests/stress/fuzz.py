@@ -39,8 +39,6 @@ def _archives() -> list[tuple[str, bytes]]:
     members = {"a.jpg": encoded(noise((8, 8)), "JPEG"), "../b.png": b"b" * 900, "d/c.gif": b"", "n.txt": b"no"}
     found = [("a.zip", packed.zipped(members)), ("a.zip", packed.zipped(members, 0))]
     found += [("a.zip", packed.overlapping(5, 1000)), ("a.zip", packed.zipped_as("l.jpg", packed.LINK))]
-    found += [("a.tar", packed.taped(members, format=format)) for format in (0, 1, 2)]
-    found += [("a.tar.gz", packed.taped(members, "gz")), ("a.tar.bz2", packed.taped(members, "bz2"))]
     return found
 
 
