@@ -183,6 +183,26 @@ def test_a_bomb_is_a_reason_in_little_time_and_memory(
     assert open_files() == before
 
 
+def test_an_archive_is_not_left_open_where_its_reading_stops(uploads: Make) -> None:
+    gc.collect()  # or files of earlier tests are closed meanwhile
+    before = open_files()
+    first, *_ = uploads("a.zip", packed.zipped(PHOTOS))
+    assert first.read() == b"red"
+    assert open_files() == before
+
+
+def test_a_member_that_lies_past_the_end_is_damaged(tmp_path: Path, uploads: Make) -> None:
+    whole = packed.zipped({"x.jpg": b"photo" * 100}, zipfile.ZIP_STORED)
+    (upload,) = uploads("a.zip", whole)
+    for length in (10, 100):  # cut since it was listed
+        (tmp_path / "a.zip").write_bytes(whole[:length])
+        assert outcome(upload) == "damaged in the archive"
+
+
+def test_an_empty_member_is_an_empty_file(uploads: Make) -> None:
+    assert outcomes(uploads("a.zip", packed.zipped({"x.jpg": b""}))) == {"a.zip/x.jpg": b""}
+
+
 def test_a_thousand_archives_keep_no_file_open(tmp_path: Path, uploads: Make) -> None:
     gc.collect()  # or files of earlier tests are closed meanwhile
     before = open_files()
