@@ -7,7 +7,22 @@ from contextlib import contextmanager, nullcontext
 from app.demo import Demo
 from app.session import Session
 from app.work import Line, Waiting
-from engine.gallery import Catalog, EngineError, GalleryMissing, GallerySummary, Photo, PhotoMissing, Upload, Visitors
+from engine.gallery import (
+    EngineError,
+    GalleryMissing,
+    GallerySummary,
+    Library,
+    Photo,
+    PhotoMissing,
+    Upload,
+    Visitors,
+    find_gallery,
+    get_photo,
+    list_galleries,
+    open_gallery,
+    published_gallery,
+    summarize_gallery,
+)
 
 NOBODY = ""  # stands for the work of all who have shown no token
 
@@ -22,8 +37,8 @@ class Access:
     Where strangers come (`visitors` is given) each has their own, within limits. Else there is one owner, of all.
     """
 
-    def __init__(self, catalog: Catalog, demo: Demo, visitors: Visitors | None = None) -> None:
-        self._catalog, self._demo, self._visitors = catalog, demo, visitors
+    def __init__(self, library: Library, demo: Demo, visitors: Visitors | None = None) -> None:
+        self._library, self._demo, self._visitors = library, demo, visitors
         self._line = Line()
 
     @property
@@ -40,17 +55,17 @@ class Access:
     def galleries(self, session: Session) -> list[GallerySummary]:
         """All that may be looked at: the one indexed last first."""
         if self._visitors is None:
-            return self._catalog.galleries()
-        own = self._catalog.galleries(owner=session.owner) if session.owner is not None else []
-        opened = [self._catalog.published(link) for link in session.links]
+            return list_galleries(self._library)
+        own = list_galleries(self._library, owner=session.owner) if session.owner is not None else []
+        opened = [published_gallery(self._library, link) for link in session.links]
         others = [self._demo.id, *(id for id in opened if id is not None)]
         known = {summary.id for summary in own}
-        return [*own, *(self._catalog.summary(id) for id in dict.fromkeys(others) if id not in known)]
+        return [*own, *(summarize_gallery(self._library, id) for id in dict.fromkeys(others) if id not in known)]
 
     def gallery(self, collection_id: int | None, session: Session) -> GallerySummary:
         """One that may be looked at; raises GalleryMissing, whether there is another one of that number or not."""
         try:
-            found = self._catalog.summary(collection_id if collection_id is not None else 0)
+            found = summarize_gallery(self._library, collection_id if collection_id is not None else 0)
         except (GalleryMissing, OverflowError):
             found = None
         if found is None or not self._may_look_at(found, session):
@@ -86,7 +101,7 @@ class Access:
     def photo(self, photo_id: int, session: Session) -> Photo:
         """A photo of a gallery that may be looked at; raises PhotoMissing, whether there is such a one or not."""
         try:
-            found = self._catalog.photo(photo_id)
+            found = get_photo(self._library, photo_id)
             self.gallery(found.collection_id, session)
         except (PhotoMissing, GalleryMissing) as error:
             raise PhotoMissing(f"There is no photo number {photo_id} any more; search again.") from error
@@ -94,16 +109,20 @@ class Access:
 
     def named(self, name: str, session: Session) -> int:
         """The gallery of that name, or published under that link; raises GalleryMissing."""
-        found = self._catalog.find(name, session.owner) if self._visitors is None or session.owner is not None else None
+        found = (
+            find_gallery(self._library, name, session.owner)
+            if self._visitors is None or session.owner is not None
+            else None
+        )
         if found is None:
-            found = self._catalog.published(name)
+            found = published_gallery(self._library, name)
         if found is None:
             raise GalleryMissing(f'There is no gallery "{name}".')
         return found
 
     def open_link(self, link: str, session: Session) -> int | None:
         """The published gallery that an address names, from now on one of the session's."""
-        found = self._catalog.published(link)
+        found = published_gallery(self._library, link)
         if found is not None and link not in session.links:
             session.links = (*session.links, link)
         return found
@@ -114,7 +133,7 @@ class Access:
             if session.owner is None:
                 raise NotYours("Nobody knows whose photos these are; load the page again.")
             self._visitors.admit(session.owner, name)
-        return self._catalog.open_collection(name, owner=session.owner)
+        return open_gallery(self._library, name, owner=session.owner)
 
     def within_limits(self, gallery: int, uploads: Sequence[Upload], session: Session) -> Sequence[Upload]:
         """Uploads into a gallery, of which those over a visitor's limits have that as their reason when read."""

@@ -7,7 +7,20 @@ from threading import Event, Thread
 from time import monotonic
 
 from app.attribution import attributions
-from engine.gallery import DEMO_GALLERY, Catalog, EngineError, ModelChanged, Progress, ProgressLine, folder_uploads
+from engine.gallery import (
+    DEMO_GALLERY,
+    EngineError,
+    Library,
+    ModelChanged,
+    Progress,
+    ProgressLine,
+    delete_gallery,
+    folder_uploads,
+    ingest_files,
+    list_photos,
+    open_gallery,
+    require_model,
+)
 
 NAME = "Demo gallery"
 
@@ -23,15 +36,15 @@ class Query:
 class Demo:
     """The demo gallery on its way into the store, and what can be asked of it."""
 
-    def __init__(self, catalog: Catalog, folder: Path = DEMO_GALLERY) -> None:
-        self._catalog = catalog
+    def __init__(self, library: Library, folder: Path = DEMO_GALLERY) -> None:
+        self._library = library
         self._folder = folder
         self._done = Event()
         self.queries = tuple(Query(**query) for query in json.loads((folder / "queries.json").read_text("utf-8")))
         table = folder / "ATTRIBUTION.md"
         self.credits = attributions(table) if table.is_file() else {}
-        self.ids = [catalog.open_collection(NAME, kind="demo")]  # the last one counts; a page may still show one before
-        self.stored = bool(catalog.photos(self.id, limit=1))  # by an earlier start
+        self.ids = [open_gallery(library, NAME, kind="demo")]  # the last one counts; a page may still show one before
+        self.stored = bool(list_photos(library, self.id, limit=1))  # by an earlier start
         self.began = 0.0  # monotonic seconds: when the first photo went to the encoder
         self.progress: Progress | None = None
         self.problem: EngineError | None = None  # why it cannot be encoded
@@ -60,10 +73,10 @@ class Demo:
         try:
             self._renew_if_outdated()
             with ProgressLine("photos of the demo gallery encoded") as line:
-                _ = self._catalog.encoder  # loading it is not part of the rate
+                _ = self._library.encoder  # loading it is not part of the rate
                 self.began = monotonic()
-                self._catalog.ingest(
-                    self.id, folder_uploads(self._folder), on_progress=lambda now: self._tell(now, line)
+                ingest_files(
+                    self._library, self.id, folder_uploads(self._folder), on_progress=lambda now: self._tell(now, line)
                 )
         except EngineError as error:
             self.problem = error
@@ -77,14 +90,14 @@ class Demo:
     def _renew_if_outdated(self) -> None:
         """Drop photos of an earlier demo gallery or model, which costs a few seconds of encoding."""
         present = {upload.name for upload in folder_uploads(self._folder)}
-        outdated = any(photo.file not in present for photo in self._catalog.photos(self.id, limit=10_000))
+        outdated = any(photo.file not in present for photo in list_photos(self._library, self.id, limit=10_000))
         try:
-            self._catalog.require_model(self.id)
+            require_model(self._library, self.id)
         except ModelChanged:
             outdated = True
         if outdated:
-            self._catalog.remove(self.id)
-            self.ids.append(self._catalog.open_collection(NAME, kind="demo"))
+            delete_gallery(self._library, self.id)
+            self.ids.append(open_gallery(self._library, NAME, kind="demo"))
 
     def _tell(self, now: Progress, line: ProgressLine) -> None:
         if now.latest:  # at later starts there is nothing to tell

@@ -5,6 +5,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.services import Services
+from engine.gallery import summarize_gallery
 
 
 def health_route(services: Services) -> Route:
@@ -15,7 +16,7 @@ def health_route(services: Services) -> Route:
         figures = services.event_log.figures()
         state = "failed" if demo.problem else "ready" if demo.ready else "encoding"
         try:
-            services.catalog.summary(demo.id)
+            summarize_gallery(services.library, demo.id)
         except Exception as error:  # whatever is wrong, the host is to know that something is
             return JSONResponse({"status": "failing", "reason": type(error).__name__, **figures}, status_code=503)
         return JSONResponse({"status": "ok", "demo": state, **figures})

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from engine.gallery import Catalog, EngineError, Photo, write_whole
+from engine.gallery import EngineError, Library, Photo, get_photo, write_whole
 
 Size = Literal["grid", "large"]
 GRID_SIDE = 480  # px: a card's width on a sharp screen
@@ -27,8 +27,8 @@ HEADERS = {"Cache-Control": f"private, max-age={DAY}, immutable", "X-Content-Typ
 class Pictures:
     """The addresses of photos, each signed with the data folder's own secret, and what answers there."""
 
-    def __init__(self, catalog: Catalog, secret: bytes) -> None:
-        self._catalog = catalog
+    def __init__(self, library: Library, secret: bytes) -> None:
+        self._library = library
         self._secret = secret
 
     def address(self, photo: Photo, size: Size) -> str:
@@ -49,14 +49,14 @@ class Pictures:
     def _answer(self, request: Request) -> Response:
         size, token = request.path_params["size"], request.path_params["token"]
         try:
-            photo = self._catalog.photo(request.path_params["photo_id"])
+            photo = get_photo(self._library, request.path_params["photo_id"])
         except (EngineError, OverflowError):
             return Response(status_code=404)
         # A wrong token answers like a missing photo: nobody learns which photos there are.
         valid = [self._token(photo, size, day).encode() for day in (_today(), _today() - 1)]
         if size not in ("grid", "large") or not any(hmac.compare_digest(token.encode(), good) for good in valid):
             return Response(status_code=404)
-        path = self._catalog.picture_path(photo.content_hash)
+        path = self._library.picture_path(photo.content_hash)
         if not path.is_file():
             return Response(status_code=404)
         if size == "large":

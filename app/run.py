@@ -19,7 +19,7 @@ from app.server.start import serve
 from app.services import Services
 from app.uploads import forget_interrupted
 from app.zerogpu import borrow_for
-from engine.gallery import Catalog, Comparison, EngineError, Store, Visitors, home
+from engine.gallery import Comparison, EngineError, Library, Visitors, home
 
 if TYPE_CHECKING:
     from engine.gallery import Encoder
@@ -77,14 +77,13 @@ def run(folder: Path) -> None:
     """
     chosen = options()
     try:
-        store = Store.open()
-        catalog = Catalog(store, partial(load_encoder, chosen.model, chosen.random_weights))
-        demo = Demo(catalog)
+        library = Library.open(partial(load_encoder, chosen.model, chosen.random_weights))
+        demo = Demo(library)
         secret = secret_of(home())
-        pictures = Pictures(catalog, secret)
-        visitors = Visitors(store, catalog.remove) if is_public() else None
+        pictures = Pictures(library, secret)
+        visitors = Visitors(library) if is_public() else None
         event_log = EventLog(sys.stderr if visitors is not None else None)
-        services = Services(catalog, Comparison(store, catalog), demo, pictures.address, visitors, event_log)
+        services = Services(library, Comparison(library), demo, pictures.address, visitors, event_log)
         page = build(services, derived(secret, "browser"))
         arrivals = Arrivals(folder)
         address = serve(page, services, pictures, arrivals, chosen.mcp)

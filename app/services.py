@@ -17,14 +17,15 @@ from app.views.results import Address
 from app.work import Listing, Waiting, Works
 from engine.gallery import (
     BUDGET_GRID,
-    Catalog,
     Comparison,
     HostProblem,
     IngestReport,
+    Library,
     Photo,
     Progress,
     Upload,
     Visitors,
+    ingest_files,
 )
 
 TROUBLE = "Something is wrong on the machine that serves this page; try again later."
@@ -34,7 +35,7 @@ TROUBLE = "Something is wrong on the machine that serves this page; try again la
 class Services:
     """The parts of one running page."""
 
-    catalog: Catalog
+    library: Library
     comparison: Comparison
     demo: Demo
     address: Address
@@ -43,7 +44,7 @@ class Services:
     works: Works[Any] = field(default_factory=Works)
 
     def __post_init__(self) -> None:
-        self.access = Access(self.catalog, self.demo, self.visitors)
+        self.access = Access(self.library, self.demo, self.visitors)
 
     def ingest(
         self,
@@ -63,8 +64,8 @@ class Services:
             for found in listing:
                 uploads += found
                 tell(Listing(len(uploads)))
-            report = self.catalog.ingest(
-                gallery, self.access.within_limits(gallery, uploads, session), on_progress=tell
+            report = ingest_files(
+                self.library, gallery, self.access.within_limits(gallery, uploads, session), on_progress=tell
             )
             counts.update(added=report.added, skipped=len(report.skipped))
         return report
@@ -98,13 +99,13 @@ class Services:
     @property
     def drawing(self) -> Drawing:
         """The present encoder as it is drawn; the first call loads it."""
-        encoder = self.catalog.encoder
+        encoder = self.library.encoder
         return Drawing(encoder.stages, encoder.full_macs, BUDGET_GRID, encoder.plans)
 
     @property
     def curve(self) -> Curve | None:
         """Quality against compute of the present model, where somebody measured it."""
-        return curve_of(self.catalog.encoder.identity.model)
+        return curve_of(self.library.encoder.identity.model)
 
     def credit(self, photo: Photo) -> Attribution | None:
         """Whose photo it is, where it is one of the demo gallery's."""

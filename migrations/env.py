@@ -3,7 +3,7 @@
 from alembic import context
 
 from engine.storage.database import connect, database_url, for_writing, prepare
-from engine.storage.store import Base
+from engine.storage.schema import Base
 from engine.utils.data_dir import home
 
 

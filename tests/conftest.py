@@ -1,4 +1,4 @@
-"""A small exact encoder and the fixtures that stand on it: a data folder, a store, a catalog, pictures."""
+"""A small exact encoder and the fixtures that stand on it: a data folder, a database, a library, pictures."""
 
 import io
 import os
@@ -12,9 +12,8 @@ from PIL import Image
 
 from engine.exits.budget import BUDGET_GRID, Plan
 from engine.exits.calibration import EXACT, Calibration, Reading
-from engine.gallery import Catalog, Upload
-from engine.storage.database import connect, migrate
-from engine.storage.store import Store
+from engine.gallery import Library, Upload
+from engine.storage.database import Database, connect, migrate
 from tests import postgres
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0), "grey": (1, 1, 1)}
@@ -212,8 +211,8 @@ def _unit(vector: np.ndarray) -> np.ndarray:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "store" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_databases"):
-        metafunc.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+    if "database" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_databases"):
+        metafunc.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -255,7 +254,7 @@ def new_postgres_url(cluster: postgres.Cluster) -> Iterator[str]:
 
 
 @pytest.fixture
-def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def database_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The kind of database that a test stands on; the mark `both_databases` has it run on each."""
     kind = str(getattr(request, "param", "sqlite"))
     if kind == "sqlite":
@@ -266,7 +265,7 @@ def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_kind: str) -> Path:
     """A data folder of the test's own: no test touches the user's."""
     folder = tmp_path / "home"
     monkeypatch.setenv("TGEM_HOME", str(folder))
@@ -279,15 +278,15 @@ def fake_encoder() -> FakeEncoder:
 
 
 @pytest.fixture
-def store(home: Path) -> Iterator[Store]:
-    store = Store.open()
-    yield store
-    store.close()
+def database(home: Path) -> Iterator[Database]:
+    database = Database.open()
+    yield database
+    database.close()
 
 
 @pytest.fixture
-def catalog(store: Store, fake_encoder: FakeEncoder) -> Catalog:
-    return Catalog(store, lambda: fake_encoder)
+def library(database: Database, fake_encoder: FakeEncoder) -> Library:
+    return Library.over(database, lambda: fake_encoder)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 
 from sqlalchemy import create_engine
 
-from engine.storage.store import Base
+from engine.storage.schema import Base
 
 # Debian's layout; elsewhere the programs are on the PATH, and the extension is wherever pg_config says.
 DEBIAN = Path("/usr/lib/postgresql")

@@ -9,7 +9,19 @@ from app.handlers.galleries import LONGEST_NAME
 from app.services import Services
 from app.session import Session
 from app.uploads import sent, take_in
-from engine.gallery import EngineError, FullRun, GalleryMissing, Photo, clean_name, full_depth_ranking
+from engine.gallery import (
+    EngineError,
+    FullRun,
+    GalleryMissing,
+    Photo,
+    clean_name,
+    embed_query,
+    explain_photo,
+    full_depth_ranking,
+    get_photo,
+    rank_photos,
+    search_photos,
+)
 
 PATIENCE = 300.0  # seconds that a call waits for the demo gallery at the first start
 MOST = 100  # photos of one answer
@@ -41,8 +53,8 @@ class Api:
             with self._services.access.turn(session):
                 collection = self._gallery(gallery, session)
                 with self._services.event_log.timed("search"):
-                    vector = self._services.catalog.embed_query(collection, _words(text))
-                    hits = [] if vector is None else self._services.catalog.search(collection, vector, wanted)
+                    vector = embed_query(self._services.library, collection, _words(text))
+                    hits = [] if vector is None else search_photos(self._services.library, collection, vector, wanted)
         except EngineError as error:
             raise gr.Error(self._services.sentence(error), print_exception=False) from error
         return [{**hit.row(), **self._where(hit.photo)} for hit in hits]
@@ -116,8 +128,8 @@ class Api:
             session = self._session(visitor)
             found = self._services.access.photo(_whole(photo, "photo", 2**63 - 1), session)
             with self._services.access.turn(session), self._services.event_log.timed("explain"):
-                vector = self._services.catalog.embed_query(found.collection_id, _words(text))
-                scores = [] if vector is None else self._services.catalog.explain(found.id, vector)
+                vector = embed_query(self._services.library, found.collection_id, _words(text))
+                scores = [] if vector is None else explain_photo(self._services.library, found.id, vector)
         except EngineError as error:
             raise gr.Error(self._services.sentence(error), print_exception=False) from error
         return {
@@ -149,13 +161,13 @@ class Api:
             wanted = _whole(k, "k", MOST)
             with self._services.access.turn(session):
                 collection = self._gallery(gallery, session)
-                vector = self._services.catalog.embed_query(collection, _words(text))
+                vector = embed_query(self._services.library, collection, _words(text))
                 if vector is None:
                     raise BadCall("Say what the photos show.")
                 run = self._full_run(collection, session)
-                ours = self._services.catalog.ranked(collection, vector, run.ids.tolist())
-                early = [self._services.catalog.photo(id) for id in ours[:wanted]]
-                full = [self._services.catalog.photo(id) for id, _ in full_depth_ranking(run, vector, wanted)]
+                ours = rank_photos(self._services.library, collection, vector, run.ids.tolist())
+                early = [get_photo(self._services.library, id) for id in ours[:wanted]]
+                full = [get_photo(self._services.library, id) for id, _ in full_depth_ranking(run, vector, wanted)]
                 race = self._services.comparison.last(collection)
                 assert race is not None
         except EngineError as error:

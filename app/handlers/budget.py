@@ -10,7 +10,7 @@ from app.services import Services
 from app.session import Session
 from app.views import formatting, notes, upload
 from app.work import Stopped, Waiting
-from engine.gallery import EngineError, GuideTexts, IngestReport, Progress, typed_guide_texts
+from engine.gallery import EngineError, GuideTexts, IngestReport, Progress, reencode_gallery, typed_guide_texts
 
 
 class Budget:
@@ -69,7 +69,7 @@ class Budget:
         tell: Callable[[Progress | Waiting], object],
     ) -> IngestReport:
         with self._services.access.work(session, tell), self._services.event_log.timed("ingest"):
-            return self._services.catalog.reencode(gallery, budget, tell, guides)
+            return reencode_gallery(self._services.library, gallery, budget, tell, guides)
 
 
 def typed(guides: GuideTexts | None) -> str:

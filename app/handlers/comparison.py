@@ -22,7 +22,12 @@ from engine.gallery import (
     PhotoMissing,
     Race,
     agreement,
+    embed_query,
     full_depth_ranking,
+    get_photo,
+    rank_photos,
+    require_model,
+    typical_photos,
 )
 
 FIRST = 10  # places that are compared
@@ -84,7 +89,7 @@ class Compare:
             last = services.comparison.last(summary.id)
             query = session.query
             with services.access.turn(session):
-                services.catalog.require_model(summary.id)
+                require_model(services.library, summary.id)
                 found = self._agreement(session, summary, services.comparison.full_run(summary.id))
                 ends = self._ends(summary)
             return present.present(summary, services.drawing, last, found, query, ends, services.address)
@@ -103,18 +108,18 @@ class Compare:
         pictures: dict[int, Photo] = {}
         for id in ids:
             try:
-                pictures[id] = services.catalog.photo(id)
+                pictures[id] = get_photo(services.library, id)
             except PhotoMissing:  # deleted since it was ranked
                 continue
         return views.sides(session.query, found, pictures, services.drawing, services.address, len(run.ids), run.macs)
 
     def _agreement(self, session: Session, summary: GallerySummary, run: FullRun | None) -> Agreement | None:
         """How the ranking on show agrees with the full encoder's, over the photos that both know."""
-        catalog = self._services.catalog
-        vector = catalog.embed_query(summary.id, session.query, session.dropped) if run is not None else None
+        library = self._services.library
+        vector = embed_query(library, summary.id, session.query, session.dropped) if run is not None else None
         if run is None or vector is None:
             return None
-        ours = catalog.ranked(summary.id, vector, run.ids.tolist())
+        ours = rank_photos(library, summary.id, vector, run.ids.tolist())
         return agreement(ours, [id for id, _ in full_depth_ranking(run, vector, FIRST)], FIRST)
 
     def _ends(self, summary: GallerySummary) -> list[Photo]:
@@ -122,4 +127,4 @@ class Compare:
         reached = [exit for exit, count in enumerate(summary.exits, start=1) if count]
         if len(reached) < 2:
             return []
-        return [self._services.catalog.at_exit(summary.id, exit, 1)[0] for exit in (reached[0], reached[-1])]
+        return [typical_photos(self._services.library, summary.id, exit, 1)[0] for exit in (reached[0], reached[-1])]

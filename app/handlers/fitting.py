@@ -10,7 +10,7 @@ from app.services import Services
 from app.session import Session
 from app.views import formatting, notes
 from app.work import Stopped, Waiting
-from engine.gallery import EngineError, Progress
+from engine.gallery import EngineError, Progress, fit_exits, reencode_gallery
 
 
 class FitStep(NamedTuple):
@@ -30,7 +30,7 @@ class Fitting:
     def offered(self, session: Session) -> tuple[Any, Any]:
         """The gallery's tab was opened. Returns: note, button; there is something to offer where there are no exits."""
         try:
-            encoder = self._services.catalog.encoder
+            encoder = self._services.library.encoder
         except EngineError as error:
             return self._services.problem(error), gr.update(visible=False)
         if encoder.exits > 1:
@@ -44,7 +44,7 @@ class Fitting:
 
     def fitted(self, session: Session) -> Iterator[tuple[Any, Any, Any]]:
         """The button was pressed. Yields: note, button, stop button."""
-        catalog, idle = self._services.catalog, gr.update(visible=False)
+        library, idle = self._services.library, gr.update(visible=False)
         yield notes.said("Loading the photos."), gr.update(visible=False), gr.update(visible=True)
         try:
             gallery = self._services.access.gallery(session.gallery, session)
@@ -53,8 +53,8 @@ class Fitting:
 
             def work(tell: Any) -> Any:
                 with self._services.access.work(session, tell):
-                    catalog.fit_exits(gallery.id, lambda *step: tell(FitStep(*step)))
-                    return catalog.reencode(gallery.id, on_progress=tell)
+                    fit_exits(library, gallery.id, lambda *step: tell(FitStep(*step)))
+                    return reencode_gallery(library, gallery.id, on_progress=tell)
 
             try:
                 for event in self._services.begin("fit", session, work):

@@ -14,7 +14,20 @@ from app.services import Services
 from app.session import Session
 from app.views import notes, overview, upload
 from app.views.formatting import many
-from engine.gallery import DEFAULT_BUDGET, EngineError, GalleryMissing, GallerySummary, ModelChanged, clean_name
+from engine.gallery import (
+    DEFAULT_BUDGET,
+    EngineError,
+    GalleryMissing,
+    GallerySummary,
+    ModelChanged,
+    clean_name,
+    delete_gallery,
+    delete_photos,
+    publish_gallery,
+    rename_gallery,
+    require_model,
+    typical_photos,
+)
 
 NEW_GALLERY = "My photos"
 LONGEST_NAME = 80
@@ -127,9 +140,10 @@ class Galleries:
             summary = self._summary(session)
             last = services.comparison.last(summary.id)
             with services.access.turn(session):
-                services.catalog.require_model(summary.id)  # another model's exits are not this one's
+                require_model(services.library, summary.id)  # another model's exits are not this one's
                 typical = {
-                    exit: services.catalog.at_exit(summary.id, exit) for exit in range(1, len(summary.exits) + 1)
+                    exit: typical_photos(services.library, summary.id, exit)
+                    for exit in range(1, len(summary.exits) + 1)
                 }
             return Whole(
                 overview.figures(summary, last),
@@ -176,7 +190,7 @@ class Galleries:
             if not name.strip():
                 return gr.skip(), notes.said("A gallery needs a name.")
             name = clean_name(name)[:LONGEST_NAME].strip()
-            self._services.catalog.rename(summary.id, name)
+            rename_gallery(self._services.library, summary.id, name)
             return self.choice(session), notes.said(f"It is called “{name}” now.")
         except EngineError as error:
             return gr.skip(), self._services.problem(error)
@@ -185,7 +199,7 @@ class Galleries:
         """The gallery is to be seen by everyone with its link, or not any more. Returns: its address."""
         try:
             summary = self._services.access.own(session.gallery, session)
-            self._services.catalog.publish(summary.id, public)
+            publish_gallery(self._services.library, summary.id, public)
             return overview.address(self._summary(session))
         except EngineError as error:
             return self._services.problem(error)
@@ -193,7 +207,7 @@ class Galleries:
     def deleted(self, refine: bool, session: Session) -> Iterator[Any]:
         """The gallery is to be deleted. Yields: gallery choice, query, what the browser keeps, tabs, and Found."""
         try:
-            self._services.catalog.remove(self._services.access.own(session.gallery, session).id)
+            delete_gallery(self._services.library, self._services.access.own(session.gallery, session).id)
         except EngineError as error:
             yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), *only(self._services.problem(error))
             return
@@ -206,7 +220,7 @@ class Galleries:
         try:
             summary = self._services.access.own(session.gallery, session)
             photos = [int(photo) for photo in sent_along(event, "photos").split()[:MOST_AT_ONCE]]
-            removed = self._services.catalog.remove_photos(summary.id, photos)
+            removed = delete_photos(self._services.library, summary.id, photos)
         except EngineError as error:
             yield gr.skip(), *only(self._services.problem(error))
             return

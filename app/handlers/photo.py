@@ -9,7 +9,17 @@ from app.handlers.events import sent_along
 from app.services import Services
 from app.session import Session
 from app.views import notes, photo
-from engine.gallery import BUDGET_GRID, AllSpent, EngineError, Photo
+from engine.gallery import (
+    BUDGET_GRID,
+    AllSpent,
+    EngineError,
+    Photo,
+    embed_query,
+    explain_photo,
+    run_to_full_depth,
+    search_photos,
+    summarize_gallery,
+)
 
 GONE = "This photo is not there any more; search again."
 
@@ -37,8 +47,8 @@ class Selection:
         try:
             chosen = self._chosen(session)
             with services.access.turn(session):
-                vector = services.catalog.embed_query(chosen.collection_id, session.query, session.dropped)
-                similarities = services.catalog.explain(chosen.id, vector) if vector is not None else None
+                vector = embed_query(services.library, chosen.collection_id, session.query, session.dropped)
+                similarities = explain_photo(services.library, chosen.id, vector) if vector is not None else None
             if similarities is None:
                 return self._panel(
                     chosen, session, notes.said("Search for something first; this shows how the photo fits it.")
@@ -55,13 +65,13 @@ class Selection:
         try:
             before = self._chosen(session)
             rank = again = session.rank(before.id)
-            keeps = services.access.keeps(services.catalog.summary(before.collection_id), session)
+            keeps = services.access.keeps(summarize_gallery(services.library, before.collection_id), session)
             with services.access.turn(session):
-                after = services.catalog.deepen(before.id, bounded=not keeps)
+                after = run_to_full_depth(services.library, before.id, bounded=not keeps)
                 if rank is not None:
-                    vector = services.catalog.embed_query(after.collection_id, session.query, session.dropped)
+                    vector = embed_query(services.library, after.collection_id, session.query, session.dropped)
                     assert vector is not None
-                    session.hits = services.catalog.search(after.collection_id, vector, len(session.hits))
+                    session.hits = search_photos(services.library, after.collection_id, vector, len(session.hits))
                     again = session.rank(before.id)
             words = photo.deepened(rank, again, after.macs - before.macs, services.drawing.full_macs)
             return self._panel(after, session, words)
@@ -75,7 +85,7 @@ class Selection:
 
     def _panel(self, chosen: Photo, session: Session, extra: str = "") -> str:
         services = self._services
-        own = services.access.owns(services.catalog.summary(chosen.collection_id), session)
+        own = services.access.owns(summarize_gallery(services.library, chosen.collection_id), session)
         return photo.panel(
             chosen, services.drawing, gates_of(chosen), services.address, True, services.credit(chosen), extra, own
         )

@@ -16,7 +16,22 @@ from app.session import Session
 from app.suggestions import suggestions
 from app.uploads import sent
 from app.views import head, notes, photo, results
-from engine.gallery import DROPPED, Deepened, EngineError, GallerySummary, Hit, file_upload, relevant
+from engine.gallery import (
+    DROPPED,
+    Deepened,
+    EngineError,
+    GallerySummary,
+    Hit,
+    embed_picture,
+    embed_query,
+    file_upload,
+    get_photo,
+    list_photos,
+    refine_search,
+    relevant,
+    require_model,
+    search_photos,
+)
 
 PAGE = 24  # photos on the page at first, and with every "more"
 POOL = 100  # photos that tell where relevance falls off
@@ -81,7 +96,7 @@ class Search:
             account, aside = (summary.id, head.PICTURED) if access.keeps(summary, session) else (None, head.UNCOUNTED)
             with access.turn(session):
                 data = file_upload(path, path.name).read()  # no more of it than may be a picture
-                return self._services.catalog.embed_picture(account, data, path.name), aside
+                return embed_picture(self._services.library, account, data, path.name), aside
         finally:
             path.unlink(missing_ok=True)  # it is asked with, and not kept
 
@@ -126,12 +141,12 @@ class Search:
             yield only(self._services.problem(error))
 
     def _answers(self, refine: bool, session: Session, aside: str) -> Iterator[Found]:
-        catalog, access, asking = self._services.catalog, self._services.access, session.asking
+        library, access, asking = self._services.library, self._services.access, session.asking
         summary = access.gallery(session.gallery, session)
         assert session.gallery is not None
-        catalog.require_model(session.gallery)  # another model's photos do not fit this one's strip
+        require_model(library, session.gallery)  # another model's photos do not fit this one's strip
         with self._services.event_log.timed("search"):
-            vector = catalog.embed_query(session.gallery, session.query, session.dropped)
+            vector = embed_query(library, session.gallery, session.query, session.dropped)
             session.hits = self._hits(session, vector) if vector is not None else []
         if vector is None:
             yield self._unasked(session, summary, aside)
@@ -149,7 +164,9 @@ class Search:
         assert session.gallery is not None
         best = session.photo
         standing = relevant([hit.score for hit in session.hits])
-        refinement = self._services.catalog.refine(session.gallery, vector, min(max(standing, SURE[0]), SURE[1]))
+        refinement = refine_search(
+            self._services.library, session.gallery, vector, min(max(standing, SURE[0]), SURE[1])
+        )
         if session.asking is not asking:  # or has meanwhile
             return unchanged()
         session.deepened = {deepened.photo_id: deepened for deepened in refinement.deepened}
@@ -169,7 +186,7 @@ class Search:
         services = self._services
         if session.photo not in session.deepened:
             return gr.skip()
-        chosen = services.catalog.photo(session.photo)
+        chosen = get_photo(services.library, session.photo)
         credit, own = services.credit(chosen), services.access.owns(summary, session)
         return photo.panel(chosen, services.drawing, gates_of(chosen), services.address, True, credit, own=own)
 
@@ -177,11 +194,11 @@ class Search:
         return max(POOL, (session.unfolded + 1) * PAGE)
 
     def _hits(self, session: Session, vector: np.ndarray | None = None) -> list[Hit]:
-        catalog = self._services.catalog
+        library = self._services.library
         assert session.gallery is not None
         if vector is None:
-            vector = catalog.embed_query(session.gallery, session.query, session.dropped)
-        return catalog.search(session.gallery, vector, self._wanted(session)) if vector is not None else []
+            vector = embed_query(library, session.gallery, session.query, session.dropped)
+        return search_photos(library, session.gallery, vector, self._wanted(session)) if vector is not None else []
 
     def _found(self, session: Session, summary: GallerySummary, answer: str) -> Found:
         around, bar = self._around(session, summary), self._bar(session, summary, answer)
@@ -207,7 +224,7 @@ class Search:
             return [query.query for query in self._services.demo.queries[:EXAMPLES]]
         known, found = self._suggested.get(summary.id, (0, []))
         if known != summary.photos:
-            found = suggestions(self._services.catalog.photos(summary.id, limit=POOL), EXAMPLES)
+            found = suggestions(list_photos(self._services.library, summary.id, limit=POOL), EXAMPLES)
             self._suggested[summary.id] = summary.photos, found
         return found
 
@@ -240,7 +257,7 @@ class Search:
     def _unasked(self, session: Session, summary: GallerySummary, aside: str) -> Found:
         """A gallery when nothing is asked: its first photos."""
         services = self._services
-        photos = services.catalog.photos(summary.id, limit=1)
+        photos = list_photos(services.library, summary.id, limit=1)
         session.photo = photos[0].id if photos else None
         if not photos:
             empty = notes.note("An empty gallery", "Add photos first, then type what to look for.")
@@ -251,7 +268,7 @@ class Search:
 
     def _shelf(self, session: Session, summary: GallerySummary) -> str:
         services = self._services
-        photos = services.catalog.photos(summary.id, limit=(session.unfolded + 1) * PAGE)
+        photos = list_photos(services.library, summary.id, limit=(session.unfolded + 1) * PAGE)
         more = min(PAGE, summary.photos - len(photos))
         return results.shelf(photos, services.drawing, services.address, more)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.opening import open_catalog, own_guides
+from engine.cli.opening import open_library, own_guides
 from engine.cli.options import Budget, Guides, Json, Model, Only, Random
 from engine.cli.output import at_what_rate, tell
 from engine.utils.progress import ProgressLine
@@ -51,16 +51,19 @@ def index(
         raise typer.BadParameter("--on takes ray, or ray://HEAD:PORT.")
     if workers is not None and on is None:
         raise typer.BadParameter("--workers says how many encode on a cluster; name that with --on.")
+    from engine.gallery.galleries import open_gallery
+    from engine.gallery.ingest import ingest_files
     from engine.ingest.pipeline import encode_here
 
     uploads, name = listed(folder)
     guides = own_guides(guide_texts, only)
-    catalog = open_catalog(model, random_weights)
+    library = open_library(model, random_weights)
     with ExitStack() as context:
         cluster = context.enter_context(cluster_at(on, workers, model, random_weights)) if on is not None else None
-        collection = catalog.open_collection(gallery or name)
+        collection = open_gallery(library, gallery or name)
         line = context.enter_context(ProgressLine("photos"))
-        report = catalog.ingest(
+        report = ingest_files(
+            library,
             collection,
             uploads,
             budget=budget,

@@ -9,16 +9,15 @@ import typer
 
 if TYPE_CHECKING:
     from engine.exits.encoder import Encoder
-    from engine.gallery.service import Catalog
+    from engine.gallery.library import Library
     from engine.gallery.types import GuideTexts
 
 
-def open_catalog(model: str | None = None, random_weights: bool = False) -> Catalog:
-    """The catalog of this data folder; the encoder is loaded when a command first needs it."""
-    from engine.gallery.service import Catalog
-    from engine.storage.store import Store
+def open_library(model: str | None = None, random_weights: bool = False) -> Library:
+    """The library of this data folder; the encoder is loaded when a command first needs it."""
+    from engine.gallery.library import Library
 
-    return Catalog(Store.open(), encoder=lambda: chosen_encoder(model, random_weights))
+    return Library.open(lambda: chosen_encoder(model, random_weights))
 
 
 def chosen_encoder(model: str | None, random_weights: bool) -> Encoder:
@@ -29,14 +28,15 @@ def chosen_encoder(model: str | None, random_weights: bool) -> Encoder:
     return load_encoder(named(model, random_weights))
 
 
-def chosen_gallery(catalog: Catalog, name: str | None) -> int:
+def chosen_gallery(library: Library, name: str | None) -> int:
     """The id of the gallery of that name, or of the one indexed last; raises GalleryMissing."""
-    from engine.storage.store import GalleryMissing
+    from engine.gallery.galleries import find_gallery, latest_gallery, list_galleries
+    from engine.storage.schema import GalleryMissing
 
-    found = catalog.latest() if name is None else catalog.find(name)
+    found = latest_gallery(library) if name is None else find_gallery(library, name)
     if found is not None:
         return found
-    names = ", ".join(f'"{gallery.name}"' for gallery in catalog.galleries() if gallery.kind == "gallery")
+    names = ", ".join(f'"{gallery.name}"' for gallery in list_galleries(library) if gallery.kind == "gallery")
     if name is None or not names:
         raise GalleryMissing("Nothing is indexed yet: make a gallery with `python -m engine index FOLDER`.")
     raise GalleryMissing(f'There is no gallery "{name}"; there are: {names}.')

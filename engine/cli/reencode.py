@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.opening import chosen_gallery, open_catalog, own_guides
+from engine.cli.opening import chosen_gallery, open_library, own_guides
 from engine.cli.options import Budget, Guides, Json, Model, Only, Random
 from engine.cli.output import at_what_rate, tell
 from engine.utils.progress import ProgressLine
@@ -30,11 +30,15 @@ def reencode(
     Photos that need nothing are passed over. Stopping half-way (Ctrl-C) keeps every finished batch: run it again to go
     on.
     """
+    from engine.gallery.reencode import reencode_gallery
+
     guides = own_guides(guide_texts, only)
-    catalog = open_catalog(model, random_weights)
-    collection = chosen_gallery(catalog, gallery)
+    library = open_library(model, random_weights)
+    collection = chosen_gallery(library, gallery)
     with ProgressLine("photos") as line:
-        report = catalog.reencode(collection, budget, lambda progress: line.show(progress.done, progress.total), guides)
+        report = reencode_gallery(
+            library, collection, budget, lambda progress: line.show(progress.done, progress.total), guides
+        )
     tell(report, as_json, reencode_sentence(report))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.opening import chosen_gallery, open_catalog
+from engine.cli.opening import chosen_gallery, open_library
 from engine.cli.options import Json, Model, Random
 from engine.cli.output import printable, say, write_json
 
@@ -30,12 +30,14 @@ def search(
     Photos that may change the ranking are first run deeper for this query, and stay so: a gallery gets better where
     people look. What that cost is said on stderr.
     """
-    catalog = open_catalog(model, random_weights)
-    collection = chosen_gallery(catalog, gallery)
+    from engine.gallery.search import refine_search, search_photos
+
+    library = open_library(model, random_weights)
+    collection = chosen_gallery(library, gallery)
     if no_refine:
-        hits = catalog.search(collection, text, k)
+        hits = search_photos(library, collection, text, k)
     else:
-        refined = catalog.refine(collection, text, k)
+        refined = refine_search(library, collection, text, k)
         hits = refined.hits
         for line in refinement_lines(refined):
             say(line)

@@ -7,9 +7,38 @@ from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, Plan
 from engine.gallery.comparison import Comparison, FullRun
 from engine.gallery.comparison import ranking as full_depth_ranking
 from engine.gallery.encoder_cache import GUIDED_KEPT
+from engine.gallery.galleries import (
+    delete_gallery,
+    delete_photos,
+    find_gallery,
+    get_photo,
+    latest_gallery,
+    list_galleries,
+    list_photos,
+    open_gallery,
+    publish_gallery,
+    published_gallery,
+    rename_gallery,
+    require_model,
+    summarize_gallery,
+    typical_photos,
+)
+from engine.gallery.ingest import GuidesDiffer, fit_exits, ingest_files
+from engine.gallery.library import Library
 from engine.gallery.quotas import Visitors
 from engine.gallery.rank_agreement import Agreement, agreement
-from engine.gallery.service import AllSpent, Catalog, GuidesDiffer, PictureGone
+from engine.gallery.reencode import reencode_gallery
+from engine.gallery.search import (
+    AllSpent,
+    PictureGone,
+    embed_picture,
+    embed_query,
+    explain_photo,
+    rank_photos,
+    refine_search,
+    run_to_full_depth,
+    search_photos,
+)
 from engine.gallery.speed_race import MOST as MOST_RACED
 from engine.gallery.speed_race import Lap, Race
 from engine.gallery.types import (
@@ -29,7 +58,6 @@ from engine.search.query_parser import DROPPED
 from engine.search.query_parser import LONGEST as LONGEST_QUERY
 from engine.search.relevance import closeness, relevant
 from engine.storage.schema import GalleryMissing, ModelChanged, PhotoMissing
-from engine.storage.store import Store
 from engine.utils.atomic_files import write_whole
 from engine.utils.data_dir import home
 from engine.utils.errors import EngineError, HostProblem
@@ -55,7 +83,6 @@ __all__ = [
     "RESULTS",
     "Agreement",
     "AllSpent",
-    "Catalog",
     "Comparison",
     "Deepened",
     "Encoder",
@@ -70,6 +97,7 @@ __all__ = [
     "HostProblem",
     "IngestReport",
     "Lap",
+    "Library",
     "ModelChanged",
     "Photo",
     "PhotoMissing",
@@ -81,20 +109,43 @@ __all__ = [
     "Refinement",
     "Skipped",
     "Stage",
-    "Store",
     "Upload",
     "Visitors",
     "agreement",
     "clean_name",
     "closeness",
+    "delete_gallery",
+    "delete_photos",
+    "embed_picture",
+    "embed_query",
+    "explain_photo",
     "file_upload",
+    "find_gallery",
+    "fit_exits",
     "folder_uploads",
     "full_depth_ranking",
+    "get_photo",
     "home",
+    "ingest_files",
+    "latest_gallery",
+    "list_galleries",
+    "list_photos",
     "load_encoder",
     "named",
+    "open_gallery",
+    "publish_gallery",
+    "published_gallery",
+    "rank_photos",
+    "reencode_gallery",
+    "refine_search",
     "relevant",
+    "rename_gallery",
+    "require_model",
+    "run_to_full_depth",
+    "search_photos",
+    "summarize_gallery",
     "typed_guide_texts",
+    "typical_photos",
     "uploads_of",
     "write_whole",
 ]

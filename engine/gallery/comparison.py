@@ -13,10 +13,13 @@ from threading import Lock
 import numpy as np
 from PIL import Image
 
-from engine.gallery.service import Catalog
+from engine.gallery.galleries import list_photos
+from engine.gallery.library import Library
 from engine.gallery.speed_race import BATCH, MOST, Lap, Race, race
 from engine.gallery.types import Photo
-from engine.storage.store import RaceRow, Store
+from engine.storage.collections import add_race, last_race
+from engine.storage.images import get_images
+from engine.storage.schema import RaceRow
 from engine.utils.errors import EngineError
 
 GALLERIES_KEPT = 8
@@ -43,12 +46,12 @@ class FullRun:
 class Comparison:
     """The full encoder beside the one that stops early; safe to use from many threads."""
 
-    def __init__(self, store: Store, catalog: Catalog) -> None:
-        self._store, self._catalog = store, catalog
+    def __init__(self, library: Library) -> None:
+        self._library = library
         self._runs: OrderedDict[int, FullRun] = OrderedDict()
         self._lock = Lock()
 
-    def race(self, collection_id: int, on_lap: Callable[[Lap], object] | None = None) -> Race:
+    def race(self, gallery_id: int, on_lap: Callable[[Lap], object] | None = None) -> Race:
         """Race over a gallery's photos (the first MOST of them) at its budget, and keep the result with its date.
 
         Raises: GalleryMissing, ModelChanged, NothingToCompare, NoFairRace, and what `on_lap` raises.
@@ -58,38 +61,38 @@ class Comparison:
                 "This host lends its GPU to the encoder that stops early alone, so a race would not be fair; "
                 "run this program on a machine of your own to measure one."
             )
-        encoder = self._catalog.encoder_of(collection_id)
-        photos = self._catalog.photos(collection_id, limit=MOST)
+        encoder = self._library.encoder_of(gallery_id)
+        photos = list_photos(self._library, gallery_id, limit=MOST)
         if not photos:
             raise NothingToCompare("This gallery has no photos to compare with; add some first.")
         measured, vectors = race(encoder, self._batches(photos), len(photos), photos[-1].budget, on_lap)
         ids = np.array([photo.id for photo in photos], np.int64)
         run = FullRun(ids, vectors, encoder.full_macs * len(photos), encoder.identity.weights)
         with self._lock:
-            self._runs[collection_id] = run
+            self._runs[gallery_id] = run
             while len(self._runs) > GALLERIES_KEPT:
                 self._runs.popitem(last=False)
-        self._store.add_race(RaceRow(collection_id=collection_id, **vars(measured)))
+        add_race(self._library.database, RaceRow(collection_id=gallery_id, **vars(measured)))
         return measured
 
-    def last(self, collection_id: int) -> Race | None:
+    def last(self, gallery_id: int) -> Race | None:
         """The latest race over a gallery's photos, from any run of the program."""
-        row = self._store.last_race(collection_id)
+        row = last_race(self._library.database, gallery_id)
         if row is None:
             return None
         return Race(row.at, row.photos, row.budget, row.full_per_second, row.early_per_second, row.macs_share)
 
-    def full_run(self, collection_id: int) -> FullRun | None:
+    def full_run(self, gallery_id: int) -> FullRun | None:
         """The gallery's photos at full depth, where a race in this run of the program has made them.
 
         Those that were deleted since are left out; None where no photo is left.
         """
         with self._lock:
-            found = self._runs.get(collection_id)
-        encoder = self._catalog.encoder
+            found = self._runs.get(gallery_id)
+        encoder = self._library.encoder
         if found is None or found.weights != encoder.identity.weights:
             return None
-        there = np.isin(found.ids, [row.id for row in self._store.images(found.ids.tolist())])
+        there = np.isin(found.ids, [row.id for row in get_images(self._library.database, found.ids.tolist())])
         ids = found.ids[there]
         return FullRun(ids, found.vectors[there], encoder.full_macs * len(ids), found.weights) if len(ids) else None
 
@@ -99,8 +102,8 @@ class Comparison:
 
     def _pixels(self, photo: Photo) -> np.ndarray:
         try:
-            with Image.open(self._catalog.picture_path(photo.content_hash), formats=["JPEG"]) as picture:
-                return self._catalog.encoder.preprocess(picture.convert("RGB"))
+            with Image.open(self._library.picture_path(photo.content_hash), formats=["JPEG"]) as picture:
+                return self._library.encoder.preprocess(picture.convert("RGB"))
         except OSError as error:
             raise NothingToCompare(f"The kept picture of {photo.file} cannot be read; remove the photo.") from error
 

@@ -5,8 +5,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from engine.gallery.types import GuideTexts
-from engine.storage.schema import stamp_of
-from engine.storage.store import CollectionRow
+from engine.storage.schema import CollectionRow, stamp_of
 
 if TYPE_CHECKING:
     from engine.exits.encoder import Encoder

@@ -15,9 +15,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from threading import Lock
 
+from engine.gallery.galleries import delete_gallery
+from engine.gallery.library import Library
 from engine.ingest.image import ImageRejected
 from engine.ingest.upload import Upload
-from engine.storage.store import Store
+from engine.storage.collections import list_collections
+from engine.storage.images import has_image
+from engine.storage.visitors import forget_visitor, mark_seen, unseen_since, usage
 from engine.utils.errors import EngineError
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -43,9 +47,8 @@ class Limits:
 class Visitors:
     """The visitors of one data folder; safe to use from many threads."""
 
-    def __init__(self, store: Store, remove: Callable[[int], None], limits: Limits | None = None) -> None:
-        """`remove` deletes a collection and all that is kept of it."""
-        self._store, self._remove = store, remove
+    def __init__(self, library: Library, limits: Limits | None = None) -> None:
+        self._library, self._database = library, library.database
         self.limits = limits or Limits()
         self._running: Counter[tuple[str, str]] = Counter()
         self._seen: dict[str, float] = {}  # when that was last written down
@@ -63,13 +66,13 @@ class Visitors:
 
     def admit(self, owner: str, name: str) -> None:
         """Raise TooMuch where a visitor may not make a gallery of this name beside those there are."""
-        names = [row.name for row in self._store.collections("gallery", owner)]
+        names = [row.name for row in list_collections(self._database, "gallery", owner)]
         if name not in names and len(names) >= self.limits.galleries:
             raise TooMuch(f"A visitor may keep {self.limits.galleries} galleries here; delete one first.")
 
     def within(self, owner: str, gallery: int, uploads: Sequence[Upload]) -> list[Upload]:
         """Uploads into a gallery, of which those over the visitor's limits have that as their reason when read."""
-        room = _Room(self.limits, *self._store.usage(owner), partial(self._store.has_image, gallery))
+        room = _Room(self.limits, *usage(self._database, owner), partial(has_image, self._database, gallery))
         return [replace(upload, read=_guarded(upload, room)) for upload in uploads]
 
     @contextmanager
@@ -97,7 +100,7 @@ class Visitors:
     def _see(self, owner: str) -> None:
         """A visitor is here; of those who stay on one page for days that is written down once an hour."""
         now = time.time()
-        self._store.see(owner, now)
+        mark_seen(self._database, owner, now)
         with self._lock:
             self._seen = {known: at for known, at in self._seen.items() if now - at < HOUR} | {owner: now}
 
@@ -107,11 +110,11 @@ class Visitors:
         Returns: how many visitors that were.
         """
         before = (time.time() if now is None else now) - self.limits.days * DAY
-        gone = self._store.unseen(before)
+        gone = unseen_since(self._database, before)
         for owner in gone:
-            for row in self._store.collections(owner=owner):
-                self._remove(row.id)
-            self._store.forget(owner, before)
+            for row in list_collections(self._database, owner=owner):
+                delete_gallery(self._library, row.id)
+            forget_visitor(self._database, owner, before)
         return len(gone)
 
 

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.gallery.types import IngestReport, Progress, photo_of
+from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
+from engine.gallery.encoder_cache import guides_of
+from engine.gallery.library import Library
+from engine.gallery.types import GuideTexts, IngestReport, Progress, photo_of
 from engine.ingest.decode import BATCH, Skipped
 from engine.search.refine import kept_pixels
-from engine.storage.schema import stamp_of
-from engine.storage.store import EncodingRow, Store
+from engine.storage.collections import get_collection, restamp
+from engine.storage.encodings import images_to_encode, replace_encodings
+from engine.storage.images import image_names
+from engine.storage.schema import EncodingRow, stamp_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,28 +25,63 @@ if TYPE_CHECKING:
     from engine.exits.encoder import Encoder
 
 
-def encode_again(
-    store: Store,
-    encoder: "Encoder",
-    collection_id: int,
-    budget: float,
+def reencode_gallery(
+    library: Library,
+    gallery_id: int,
+    budget: float | None = None,
     on_progress: Callable[[Progress], object] | None = None,
+    guides: GuideTexts | None = None,
 ) -> IngestReport:
-    """Encode those photos of a collection that have no encoding for a budget of the grid; see `Catalog.reencode`."""
+    """Encode a gallery's photos again from their kept pictures: for another budget, model or guide texts.
+
+    A finished batch stays whatever happens later, and the same call goes on after a stop. Photos of another model
+    are not found until their turn has come.
+
+    Args:
+        budget: mean MACs share to aim at; by default the gallery's last one.
+        on_progress: told after every batch; what it raises stops the run.
+        guides: its owner's guide texts from now on, without phrases for none; by default those that it remembers.
+    Returns: photos encoded again as `added`, those that needed nothing as `duplicates`.
+    Raises: GalleryMissing, ModelChanged where another program encodes with another model meanwhile.
+    """
+    collection = get_collection(library.database, gallery_id)
+    guides = guides_of(collection) if guides is None else guides
+    encoder = library.encoders.by(guides)
+    wanted = budget if budget is not None else collection.budget
+    aim = BUDGET_GRID[nearest_budget(DEFAULT_BUDGET if wanted is None else wanted)]
+    restamp(
+        library.database,
+        gallery_id,
+        stamp_of(encoder),
+        guides.phrases if guides and guides.phrases else None,
+        guides is not None and guides.only,
+    )
+    return _encode_again(library, encoder, gallery_id, aim, on_progress)
+
+
+def _encode_again(
+    library: Library,
+    encoder: "Encoder",
+    gallery_id: int,
+    budget: float,
+    on_progress: Callable[[Progress], object] | None,
+) -> IngestReport:
+    """Encode those photos of a gallery that have no encoding for a budget of the grid."""
     start = time.perf_counter()
-    images = store.to_recode(collection_id, budget)
-    totals = store.totals(collection_id)
+    images = images_to_encode(library.database, gallery_id, budget)
+    totals = library.totals.of(gallery_id)
     skipped: list[Skipped] = []
     done = macs = 0
-    for ids, pixels, gone in kept_batches(images, store.picture_path, encoder):
+    for ids, pixels, gone in kept_batches(images, library.picture_path, encoder):
         encodings = dict(zip(ids, encoder.encode(pixels, budget) if pixels is not None else [], strict=True))
-        rows = store.recode(
-            collection_id,
+        rows = replace_encodings(
+            library.database,
+            gallery_id,
             stamp_of(encoder),
             {image_id: EncodingRow.of(encoding) for image_id, encoding in encodings.items()},
             {image_id: e.map.pack() for image_id, e in encodings.items() if e.map is not None},
         )
-        left_out = tuple(Skipped(name, "its kept picture is gone") for name in store.names(gone))
+        left_out = tuple(Skipped(name, "its kept picture is gone") for name in image_names(library.database, gone))
         skipped += left_out
         done += len(ids) + len(gone)
         macs += sum(encoding.macs for encoding in encodings.values())

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.exits.phrases import Phrases
 from engine.ingest.decode import Skipped
-from engine.storage.store import ImageRow
+from engine.storage.schema import ImageRow
 
 
 @dataclass(frozen=True)

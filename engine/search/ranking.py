@@ -16,8 +16,9 @@ from engine.exits.calibration import Reading, certainty_equivalent, lifts
 from engine.search.allocation import READ, pool_size
 from engine.search.pg_vector_index import PgIndex
 from engine.search.vector_index import Changes, VectorIndex
-from engine.storage.schema import stamp_of
-from engine.storage.store import Candidate, ModelStamp, Store
+from engine.storage.database import Database
+from engine.storage.encodings import Candidate, list_candidates, list_changes
+from engine.storage.schema import ModelStamp, stamp_of
 
 if TYPE_CHECKING:
     from engine.exits.encoder import Encoder
@@ -65,8 +66,8 @@ class _Held:
 class Rankings:
     """An index for each collection that is searched, and rankings from it; safe to use from many threads."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._indexes: dict[int, _Held] = {}
         self._lock = Lock()
 
@@ -77,14 +78,14 @@ class Rankings:
         """
 
         def changes(after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            found = self._store.changes(collection_id, after, limit)
+            found = list_changes(self._database, collection_id, after, limit)
             return found.revisions, found.ids, lifted(found.vectors, found.exits, encoder)
 
         index = self._index(collection_id, encoder)
         index.catch_up(changes)
         pool = pool_size(len(index), k)
         ids, scores = index.search(lifted_query(query), max(pool, offset + k))
-        return ranked(encoder, query, ids, scores, self._store.candidates(ids[:pool].tolist()))
+        return ranked(encoder, query, ids, scores, list_candidates(self._database, ids[:pool].tolist()))
 
     def forget(self, collection_id: int) -> None:
         """Let go of a collection's index; it is built again when it is searched."""
@@ -111,11 +112,11 @@ class Rankings:
 
     def _new(self, collection_id: int, encoder: "Encoder") -> Index:
         """In the database where it can search vectors, else in memory."""
-        database = self._store.vector_search
-        if database is None:
+        engine = self._database.vector_search
+        if engine is None:
             return VectorIndex(encoder.dim + 1)
         told = list(zip(*lifts(encoder.calibrations, encoder.logit_scale), strict=True))
-        return PgIndex(database, collection_id, stamp_of(encoder).key, encoder.dim, told)
+        return PgIndex(engine, collection_id, stamp_of(encoder).key, encoder.dim, told)
 
 
 def lifted(vectors: np.ndarray, exits: np.ndarray, encoder: "Encoder") -> np.ndarray:

@@ -13,7 +13,7 @@ from engine.exits.calibration import Reading
 from engine.exits.phrases import Phrases
 from engine.search.allocation import deepen
 from engine.search.ranking import Ranking, read, scores_of
-from engine.storage.store import Candidate, Deeper
+from engine.storage.encodings import Candidate, Deeper
 
 if TYPE_CHECKING:
     from engine.exits.batch import DeeperRun

@@ -1,4 +1,4 @@
-"""A store's rows moved from one database to another, SQLite or PostgreSQL, and counted and compared afterwards.
+"""Rows moved from one database to another, SQLite or PostgreSQL, and counted and compared afterwards.
 
 Ids stay, so pictures and feature maps, which are files of the data folder, stay where they are and go on being found.
 """

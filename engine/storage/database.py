@@ -3,6 +3,7 @@
 A SQLite file unless TGEM_DATABASE_URL names a PostgreSQL server, of which `engine.storage.postgres` knows the rest.
 """
 
+import math
 import os
 import zlib
 from collections.abc import Iterator
@@ -17,8 +18,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.orm import Session
 
 from engine.storage import postgres
+from engine.storage.feature_map_files import KeptMaps
+from engine.storage.picture_files import KeptPictures
+from engine.utils.data_dir import home
 from engine.utils.errors import HostProblem
 from engine.utils.paths import MIGRATIONS
 
@@ -34,6 +39,58 @@ class StoreUnusable(HostProblem):
 
 class NewerDatabase(HostProblem):
     """The database was written by a newer version of this program."""
+
+
+class Database:
+    """The database of one data folder and the files that its rows name; safe to use from many threads and processes.
+
+    Each use is one short session, and each change is one transaction. A change of a collection holds its row from the
+    start: such changes come one after another, whatever process they come from.
+    """
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self._engine, self._writing = engine, for_writing(engine)
+        self.pictures = KeptPictures(folder / "pictures")
+        self.maps = KeptMaps(folder / "maps")
+        self.swept_at = -math.inf  # seconds of the monotonic clock
+
+    @classmethod
+    def open(cls, folder: Path | None = None) -> "Database":
+        """The database of a data folder (by default `home()`), its tables brought up to date.
+
+        Raises: HomeUnwritable, NewerDatabase, StoreUnusable.
+        """
+        folder = folder or home()
+        engine = connect(database_url(folder))
+        migrate(engine)
+        return cls(engine, folder)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    @property
+    def vector_search(self) -> Engine | None:
+        """The database, where it can search vectors itself."""
+        return self._engine if self._engine.dialect.name == "postgresql" else None
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that sees one state of the database; raises StoreUnusable."""
+        with in_a_sentence(self._engine), Session(self._engine) as session:
+            yield session
+
+    @contextmanager
+    def write(self, turn: Turn | None = None) -> Iterator[Session]:
+        """A session that is committed as one transaction, or not at all; raises StoreUnusable.
+
+        Args: turn: what it does that one process at a time may do.
+        """
+        # Rows stay readable after the commit, when they are handed out.
+        with in_a_sentence(self._engine), Session(self._writing, expire_on_commit=False) as session, session.begin():
+            if turn is not None:
+                take_turn(session.connection(), turn)
+            yield session
 
 
 def database_url(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""A PostgreSQL database with pgvector, for the store: connected to, checked, and its complaints put in a sentence."""
+"""A PostgreSQL database with pgvector: connected to, checked, and its complaints put in a sentence."""
 
 from typing import Any
 

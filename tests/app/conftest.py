@@ -11,8 +11,8 @@ from app.pictures import Pictures, secret_of
 from app.services import Services
 from app.session import Session
 from engine.gallery.comparison import Comparison
-from engine.gallery.service import Catalog
-from engine.storage.store import Store
+from engine.gallery.library import Library
+from engine.storage.database import Database
 from engine.utils.data_dir import home
 
 
@@ -33,20 +33,20 @@ def folder(tmp_path: Path, png: Callable[..., bytes]) -> Path:
 
 
 @pytest.fixture
-def demo(catalog: Catalog, folder: Path) -> Demo:
-    demo = Demo(catalog, folder)
+def demo(library: Library, folder: Path) -> Demo:
+    demo = Demo(library, folder)
     demo.start().join()
     return demo
 
 
 @pytest.fixture
-def pictures(catalog: Catalog) -> Pictures:
-    return Pictures(catalog, secret_of(home()))
+def pictures(library: Library) -> Pictures:
+    return Pictures(library, secret_of(home()))
 
 
 @pytest.fixture
-def services(store: Store, catalog: Catalog, demo: Demo, pictures: Pictures) -> Services:
-    return Services(catalog, Comparison(store, catalog), demo, pictures.address)
+def services(database: Database, library: Library, demo: Demo, pictures: Pictures) -> Services:
+    return Services(library, Comparison(library), demo, pictures.address)
 
 
 @pytest.fixture

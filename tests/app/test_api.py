@@ -23,6 +23,7 @@ from app.server.start import serve
 from app.services import Services
 from app.session import Session
 from app.uploads import NotUploaded, sent
+from engine.gallery.galleries import list_galleries
 from tests.packed import zipped
 
 DOCS = Path(__file__).parents[2] / "docs" / "api.md"
@@ -110,7 +111,7 @@ def test_a_path_of_the_servers_own_is_no_upload(
     for file in ({"path": str(secret)}, {"path": str(secret), "meta": {"_type": "gradio.FileData"}}, str(secret)):
         assert "event: error" in posted(address, [file, "Mine", ""])
     assert secret.exists()
-    assert [summary.name for summary in services.catalog.galleries()] == ["Demo gallery"]
+    assert [summary.name for summary in list_galleries(services.library)] == ["Demo gallery"]
     # The page's own handlers, called by hand.
     session = Session(gallery=services.demo.id)
     search = Search(services)
@@ -132,7 +133,7 @@ def test_the_folders_that_hold_what_others_have_sent_are_no_upload(
         with pytest.raises(NotUploaded, match="not sent"):
             sent(folder)
     assert Path(others).exists()
-    assert [summary.name for summary in services.catalog.galleries()] == ["Demo gallery"]
+    assert [summary.name for summary in list_galleries(services.library)] == ["Demo gallery"]
 
 
 def test_nothing_is_fetched_for_who_names_an_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,9 +148,9 @@ def test_nothing_is_fetched_for_who_names_an_address(address: str, monkeypatch: 
 def test_a_database_that_cannot_be_used_is_seen_by_the_host(
     address: str, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: int) -> None:
+    def broken(*_: object) -> None:
         raise OSError
 
-    monkeypatch.setattr(services.catalog, "summary", broken)
+    monkeypatch.setattr("engine.gallery.galleries._summary", broken)
     answer = httpx.get(f"{address}health")
     assert (answer.status_code, answer.json()["status"]) == (503, "failing")

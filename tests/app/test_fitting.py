@@ -12,10 +12,13 @@ from app.services import Services
 from app.session import Session
 from engine.clip.backbone import ModelUnreadable
 from engine.exits.encoder import Encoder, Identity
-from engine.gallery import Catalog, Upload
+from engine.gallery import Library, Upload
 from engine.gallery.comparison import Comparison
+from engine.gallery.galleries import list_photos, open_gallery
+from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Visitors
-from engine.storage.store import Store
+from engine.gallery.search import search_photos
+from engine.storage.database import Database
 from engine.training import fitting, readouts
 from engine.utils.data_dir import home
 from tests import tiny
@@ -30,21 +33,21 @@ def png(pixels) -> bytes:
 
 
 @pytest.fixture
-def services(store: Store, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
+def services(database: Database, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     """A page over a real encoder that has no exits."""
     monkeypatch.setattr(readouts, "FEWEST_STEPS", 20)
     monkeypatch.setattr(fitting, "STEPS", 30)
     encoder = Encoder(tiny.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny.GUIDES, tmp_path / "exits")
-    catalog = Catalog(store, lambda: encoder)
-    demo = Demo(catalog, folder)
+    library = Library.over(database, lambda: encoder)
+    demo = Demo(library, folder)
     demo.start().join()
-    return Services(catalog, Comparison(store, catalog), demo, Pictures(catalog, secret_of(home())).address)
+    return Services(library, Comparison(library), demo, Pictures(library, secret_of(home())).address)
 
 
 def filled(services: Services, many: int) -> Session:
-    gallery = services.catalog.open_collection("mine")
+    gallery = open_gallery(services.library, "mine")
     files = [Upload(f"{i}.png", lambda p=p: png(p)) for i, p in enumerate(tiny.pixels(many, 32))]
-    services.catalog.ingest(gallery, files)
+    ingest_files(services.library, gallery, files)
     return Session(gallery=gallery)
 
 
@@ -57,9 +60,9 @@ def test_a_gallery_gets_exits_and_its_photos_leave_at_them(services: Services) -
     assert any("training readouts" in line for line in said)
     assert "Photos leave early" in said[-1]
     assert Fitting(services).offered(session) == ("", {"visible": False, "__type__": "update"})
-    photos = services.catalog.photos(session.gallery, limit=MANY)
-    assert {photo.exits for photo in photos} == {services.catalog.encoder.exits}
-    assert services.catalog.search(session.gallery, "a dog", 5)
+    photos = list_photos(services.library, session.gallery, limit=MANY)
+    assert {photo.exits for photo in photos} == {services.library.encoder.exits}
+    assert search_photos(services.library, session.gallery, "a dog", 5)
 
 
 def test_too_few_photos_is_a_sentence_and_can_be_tried_again(services: Services) -> None:
@@ -68,16 +71,16 @@ def test_too_few_photos_is_a_sentence_and_can_be_tried_again(services: Services)
     assert button["visible"]
 
 
-def test_a_model_that_is_everyones_is_not_a_visitors_to_change(services: Services, store: Store) -> None:
-    services = replace(services, visitors=Visitors(store, services.catalog.remove))
+def test_a_model_that_is_everyones_is_not_a_visitors_to_change(services: Services) -> None:
+    services = replace(services, visitors=Visitors(services.library))
     session = Session(owner="somebody", gallery=services.demo.id)
     assert not Fitting(services).offered(session)[1]["visible"]
 
 
-def test_a_model_that_cannot_be_loaded_is_a_sentence(store: Store, services: Services) -> None:
+def test_a_model_that_cannot_be_loaded_is_a_sentence(database: Database, services: Services) -> None:
     def broken() -> Encoder:
         raise ModelUnreadable("The weights cannot be loaded; restore them.")
 
-    note, button = Fitting(replace(services, catalog=Catalog(store, broken))).offered(Session())
+    note, button = Fitting(replace(services, library=Library.over(database, broken))).offered(Session())
     assert "restore them" in note
     assert not button["visible"]

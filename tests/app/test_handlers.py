@@ -13,6 +13,7 @@ from unittest.mock import Mock
 import gradio as gr
 import pytest
 
+from app import access as access_module
 from app.access import Access, NotYours
 from app.demo import Demo
 from app.handlers.add_photos import AddPhotos
@@ -25,11 +26,24 @@ from app.pictures import Pictures
 from app.services import Services
 from app.session import Session
 from engine.exits.text_bank import MOST_TYPED
-from engine.gallery import Catalog, GuideTexts, Upload
+from engine.gallery import GuideTexts, Library, Upload
 from engine.gallery.comparison import Comparison
+from engine.gallery.galleries import (
+    delete_gallery,
+    find_gallery,
+    get_photo,
+    list_galleries,
+    list_photos,
+    open_gallery,
+    publish_gallery,
+    summarize_gallery,
+)
+from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import TooMuch, Visitors
+from engine.gallery.reencode import reencode_gallery
 from engine.search import refine as refine_module
-from engine.storage.store import GalleryMissing, PhotoMissing, Store
+from engine.storage.database import Database
+from engine.storage.schema import GalleryMissing, PhotoMissing
 from engine.utils.data_dir import home
 from tests.conftest import FakeEncoder
 
@@ -63,9 +77,9 @@ def galleries(services: Services, search: Search) -> Galleries:
 
 
 @pytest.fixture
-def holidays(catalog: Catalog, upload: MakeUpload) -> int:
-    gallery = catalog.open_collection("Holidays")
-    catalog.ingest(gallery, [upload("r.png", "red"), upload("y.png", "yellow")])
+def holidays(library: Library, upload: MakeUpload) -> int:
+    gallery = open_gallery(library, "Holidays")
+    ingest_files(library, gallery, [upload("r.png", "red"), upload("y.png", "yellow")])
     return gallery
 
 
@@ -93,11 +107,11 @@ class TestSearch:
         assert "blue square" in only.grid
 
     def test_an_account_of_queries_runs_in_the_headline(
-        self, search: Search, session: Session, catalog: Catalog
+        self, search: Search, session: Session, library: Library
     ) -> None:
         before = found(search.searched("red + green", False, session)).headline
         after = found(search.searched("red + green", True, session))
-        assert catalog.summary(session.gallery).macs_queries > 0
+        assert summarize_gallery(library, session.gallery).macs_queries > 0
         assert after.headline != before
         assert "data-again" in after.grid
         assert 'class="on new"' in after.grid
@@ -121,13 +135,13 @@ class TestSearch:
         assert search.more(session).count('class="hit"') == 3
 
     @pytest.fixture
-    def many(self, catalog: Catalog, upload: MakeUpload) -> Callable[[int, int], Session]:
+    def many(self, library: Library, upload: MakeUpload) -> Callable[[int, int], Session]:
         """Opens a gallery of so many reddish photos and so many bluish ones."""
 
         def visit_of(reds: int, blues: int) -> Session:
-            gallery = catalog.open_collection("Many")
+            gallery = open_gallery(library, "Many")
             colours = [*((255, i, 0) for i in range(reds)), *((0, i, 255) for i in range(blues))]
-            catalog.ingest(gallery, [upload(f"{number}.png", colour) for number, colour in enumerate(colours)])
+            ingest_files(library, gallery, [upload(f"{number}.png", colour) for number, colour in enumerate(colours)])
             return Session(gallery=gallery)
 
         return visit_of
@@ -150,9 +164,9 @@ class TestSearch:
         above, below = search.more(mine).split("relevance falls off")
         assert (above.count('class="hit"'), below.count('class="hit"')) == (30, 18)
 
-    def test_where_all_are_alike_no_line_is_drawn(self, search: Search, catalog: Catalog, upload: MakeUpload) -> None:
-        gallery = catalog.open_collection("Many")
-        catalog.ingest(gallery, [upload(f"{i}.png", (255, i // 2, i % 2)) for i in range(130)])
+    def test_where_all_are_alike_no_line_is_drawn(self, search: Search, library: Library, upload: MakeUpload) -> None:
+        gallery = open_gallery(library, "Many")
+        ingest_files(library, gallery, [upload(f"{i}.png", (255, i // 2, i % 2)) for i in range(130)])
         mine = Session(gallery=gallery)
         grids = [found(search.searched("red", False, mine)).grid, *(search.more(mine) for _ in range(5))]
         assert [grid.count('class="hit"') for grid in grids] == [24, 48, 72, 96, 120, 130]
@@ -166,24 +180,24 @@ class TestSearch:
         assert session.history == ["blue - red", "green"]
 
     def test_more_like_a_photo_is_a_query_by_its_picture(
-        self, search: Search, session: Session, catalog: Catalog
+        self, search: Search, session: Session, library: Library
     ) -> None:
-        green = catalog.photos(session.gallery)[1]
+        green = list_photos(library, session.gallery)[1]
         session.photo = green.id
         query, *_, grid, _ = last(search.alike(False, session))
         assert query == f"photo:{green.id}"
         assert "green square" in grid
 
     def test_a_picture_is_searched_with_and_not_kept(
-        self, search: Search, session: Session, catalog: Catalog, tmp_path: Path, png: Callable[..., bytes]
+        self, search: Search, session: Session, library: Library, tmp_path: Path, png: Callable[..., bytes]
     ) -> None:
         file = tmp_path / "mine.png"
         file.write_bytes(png("green"))
-        before = catalog.summary(session.gallery).macs_pictures
+        before = summarize_gallery(library, session.gallery).macs_pictures
         button, query, *_, answer, grid, _ = last(search.pictured(str(file), False, session))
         assert (button, query) == (None, "photo:dropped")
         assert "one full encoding" in answer
-        assert catalog.summary(session.gallery).macs_pictures == before + catalog.encoder.full_macs
+        assert summarize_gallery(library, session.gallery).macs_pictures == before + library.encoder.full_macs
         assert "green square" in grid
         assert not file.exists()
         file.write_text("a letter")
@@ -218,9 +232,9 @@ class TestSearch:
         assert "not there any more" in found(search.searched("red", True, Session(gallery=999))).grid
 
     def test_a_gallery_of_another_model_is_a_sentence_not_a_wrong_strip(
-        self, search: Search, galleries: Galleries, catalog: Catalog, holidays: int
+        self, search: Search, galleries: Galleries, library: Library, holidays: int
     ) -> None:
-        catalog.encoder.identity = replace(catalog.encoder.identity, weights="c" * 64)
+        library.encoder.identity = replace(library.encoder.identity, weights="c" * 64)
         assert "That did not work" in found(search.searched("red", True, Session(gallery=holidays))).grid
         told = galleries.whole(0.75, Session(gallery=holidays))
         assert "That did not work" in told.figures
@@ -228,10 +242,10 @@ class TestSearch:
         assert told.histogram == told.curve == told.prospect == ""
 
     def test_a_gallery_with_other_exits_is_a_sentence_too(
-        self, galleries: Galleries, services: Services, catalog: Catalog, holidays: int
+        self, galleries: Galleries, services: Services, library: Library, holidays: int
     ) -> None:
-        stages = catalog.encoder.stages[:2]
-        encoder: Any = catalog.encoder
+        stages = library.encoder.stages[:2]
+        encoder: Any = library.encoder
         encoder.exits, encoder.costs, encoder.stages = 1, (100,), (*stages, replace(stages[1], exit=1))
         encoder.identity = replace(encoder.identity, exits="")
         session = Session(gallery=holidays)
@@ -239,12 +253,12 @@ class TestSearch:
         assert "That did not work" in Compare(services).presented(session)
 
     def test_a_link_reopens_a_query_where_strangers_may(
-        self, search: Search, session: Session, catalog: Catalog, holidays: int
+        self, search: Search, session: Session, library: Library, holidays: int
     ) -> None:
         assert 'data-share="?q=red+%2B+blue"' in found(search.searched("red + blue", False, session)).answer
         mine = Session(gallery=holidays)
         assert "data-share" not in found(search.searched("red", False, mine)).answer
-        link = catalog.publish(holidays, True)
+        link = publish_gallery(library, holidays, True)
         assert f"?gallery={link}&amp;q=red" in found(search.searched("red", False, mine)).answer
 
 
@@ -267,11 +281,11 @@ class TestGalleries:
         assert all(second[1] == gr.skip() for second in later)
 
     def test_an_address_reopens_a_query_and_a_published_gallery(
-        self, galleries: Galleries, catalog: Catalog, holidays: int
+        self, galleries: Galleries, library: Library, holidays: int
     ) -> None:
         _, query, *_ = last(galleries.opened(None, False, Session(), Request({"q": "blue"})))
         assert query == "blue"
-        link = catalog.publish(holidays, True)
+        link = publish_gallery(library, holidays, True)
         stranger = Session(owner="somebody else")
         asked = Request({"gallery": link, "q": "yellow"})
         choice, query, _, kept, *_ = last(galleries.opened(None, False, stranger, asked))
@@ -280,11 +294,11 @@ class TestGalleries:
         assert last(galleries.opened(kept, False, again, Request()))[0]["value"] == holidays
 
     def test_a_reload_comes_back_to_the_gallery_that_was_left(
-        self, galleries: Galleries, catalog: Catalog, holidays: int, demo: Demo
+        self, galleries: Galleries, library: Library, holidays: int, demo: Demo
     ) -> None:
         choice, *_ = last(galleries.opened({"gallery": holidays}, False, Session(), Request()))
         assert choice["value"] == holidays
-        catalog.remove(holidays)
+        delete_gallery(library, holidays)
         choice, *_ = last(galleries.opened({"gallery": holidays}, False, Session(), Request()))
         assert choice["value"] == demo.id
         for odd in (
@@ -297,9 +311,9 @@ class TestGalleries:
             assert last(galleries.opened(odd, False, Session(), Request()))[0]["value"] == demo.id
 
     def test_before_the_demo_gallery_is_ready_its_progress_is_shown(
-        self, store: Store, catalog: Catalog, folder: Path, pictures: Pictures
+        self, database: Database, library: Library, folder: Path, pictures: Pictures
     ) -> None:
-        services = Services(catalog, Comparison(store, catalog), Demo(catalog, folder), pictures.address)
+        services = Services(library, Comparison(library), Demo(library, folder), pictures.address)
         galleries = Galleries(services, Search(services))
         session = Session()
         _, _, timer, *_ = opened = last(galleries.opened(None, True, session, Request()))
@@ -310,9 +324,9 @@ class TestGalleries:
         assert "red square" in last(galleries.waited(True, session))[-2]
 
     def test_a_query_of_the_address_is_answered_when_the_demo_gallery_is_ready(
-        self, store: Store, catalog: Catalog, folder: Path, pictures: Pictures
+        self, database: Database, library: Library, folder: Path, pictures: Pictures
     ) -> None:
-        services = Services(catalog, Comparison(store, catalog), Demo(catalog, folder), pictures.address)
+        services = Services(library, Comparison(library), Demo(library, folder), pictures.address)
         galleries, session = Galleries(services, Search(services)), Session()
         _, query, *_ = last(galleries.opened(None, False, session, Request({"q": "blue"})))
         assert query == "blue"
@@ -321,30 +335,32 @@ class TestGalleries:
         assert query == "blue"
         assert "blue square" in grid
 
-    def test_a_demo_that_cannot_be_encoded_is_a_sentence(self, store: Store, folder: Path, pictures: Pictures) -> None:
+    def test_a_demo_that_cannot_be_encoded_is_a_sentence(
+        self, database: Database, folder: Path, pictures: Pictures
+    ) -> None:
         def broken() -> FakeEncoder:
             raise ZeroDivisionError
 
-        catalog = Catalog(store, broken)
-        demo = Demo(catalog, folder)
+        library = Library.over(database, broken)
+        demo = Demo(library, folder)
         thread_error = threading.excepthook
         threading.excepthook = lambda _: None
         demo.start().join()
         threading.excepthook = thread_error
-        services = Services(catalog, Comparison(store, catalog), demo, pictures.address)
+        services = Services(library, Comparison(library), demo, pictures.address)
         _, _, timer, *_, grid, _ = last(Galleries(services, Search(services)).opened(None, True, Session(), Request()))
         assert not timer["active"]
         assert "That did not work" in grid
 
     def test_a_page_that_was_open_before_the_demo_was_renewed_goes_on_to_the_new_one(
-        self, store: Store, folder: Path, demo: Demo, pictures: Pictures
+        self, database: Database, folder: Path, demo: Demo, pictures: Pictures
     ) -> None:
         newer = FakeEncoder()
         newer.identity = replace(newer.identity, weights="c" * 64)
-        catalog = Catalog(store, lambda: newer)
-        again = Demo(catalog, folder)
+        library = Library.over(database, lambda: newer)
+        again = Demo(library, folder)
         again.start().join()
-        services = Services(catalog, Comparison(store, catalog), again, pictures.address)
+        services = Services(library, Comparison(library), again, pictures.address)
         choice, query, timer, *_ = last(Galleries(services, Search(services)).waited(False, Session(gallery=demo.id)))
         assert (choice["value"], query) == (again.id, "something red")
         assert not timer["active"]
@@ -375,13 +391,13 @@ class TestGalleries:
     def test_another_budget_says_what_it_saves(self, galleries: Galleries, holidays: int) -> None:
         assert "50 %" in galleries.prospect(0.5, Session(gallery=holidays))
 
-    def test_an_empty_gallery_says_what_to_do(self, galleries: Galleries, catalog: Catalog) -> None:
-        empty = Session(gallery=catalog.open_collection("Empty"))
+    def test_an_empty_gallery_says_what_to_do(self, galleries: Galleries, library: Library) -> None:
+        empty = Session(gallery=open_gallery(library, "Empty"))
         assert "Add photos" in galleries.whole(0.75, empty).figures
         assert "Add photos first" in found(galleries.picked(empty.gallery, True, empty)).grid
 
     def test_a_gallery_is_renamed_published_and_deleted(
-        self, galleries: Galleries, holidays: int, catalog: Catalog, demo: Demo
+        self, galleries: Galleries, holidays: int, library: Library, demo: Demo
     ) -> None:
         mine = Session(gallery=holidays)
         choice, done = galleries.renamed("  Sea\n<b> ", mine)
@@ -394,22 +410,22 @@ class TestGalleries:
         assert choice["value"] == mine.gallery == demo.id
         assert tabs["selected"] == "results"
         assert query == "something red"
-        assert [summary.kind for summary in catalog.galleries()] == ["demo"]
+        assert [summary.kind for summary in list_galleries(library)] == ["demo"]
 
     def test_photos_are_deleted_from_ones_own_gallery_only(
-        self, galleries: Galleries, session: Session, catalog: Catalog, holidays: int
+        self, galleries: Galleries, session: Session, library: Library, holidays: int
     ) -> None:
-        demo = catalog.photos(session.gallery)
+        demo = list_photos(library, session.gallery)
         assert "stays as it is" in found(galleries.discarded(Event(photos=str(demo[0].id)), session)).grid
-        first, second = catalog.photos(holidays)
+        first, second = list_photos(library, holidays)
         mine = Session(gallery=holidays)
         for odd in ("x", "9" * 30):
             assert "not there any more" in found(galleries.discarded(Event(photos=odd), mine)).grid
         choice, *rest = last(galleries.discarded(Event(photos=f"{first.id} {demo[1].id}"), mine))
         assert ("Holidays · 1", holidays) in choice["choices"]
         assert "1 photo deleted" in Found(*rest).answer
-        assert [photo.id for photo in catalog.photos(holidays)] == [second.id]
-        assert len(catalog.photos(session.gallery)) == len(demo), "a photo of another gallery stays"
+        assert [photo.id for photo in list_photos(library, holidays)] == [second.id]
+        assert len(list_photos(library, session.gallery)) == len(demo), "a photo of another gallery stays"
         emptied = found(galleries.discarded(Event(photos=str(second.id)), mine))
         assert "1 photo deleted" in emptied.answer
         assert "Add photos first" in emptied.grid
@@ -428,42 +444,42 @@ class TestGalleries:
         assert "60 %" in galleries.stirred(0.75, mine).figures
 
     def test_a_gallery_is_leafed_through_when_nothing_is_asked(
-        self, search: Search, catalog: Catalog, upload: Callable[..., Upload]
+        self, search: Search, library: Library, upload: Callable[..., Upload]
     ) -> None:
-        gallery = catalog.open_collection("Many")
-        catalog.ingest(gallery, [upload(f"{i}.png", (i, 2, 3)) for i in range(30)])
+        gallery = open_gallery(library, "Many")
+        ingest_files(library, gallery, [upload(f"{i}.png", (i, 2, 3)) for i in range(30)])
         mine = Session(gallery=gallery)
         shown = found(search.searched("", True, mine))
         assert (shown.grid.count('class="hit"'), "Show 6 more" in shown.grid) == (24, True)
         grid = search.more(mine)
         assert (grid.count('class="hit"'), "more" in grid) == (30, False)
 
-    def test_the_demo_gallery_stays_as_it_is(self, galleries: Galleries, session: Session, catalog: Catalog) -> None:
+    def test_the_demo_gallery_stays_as_it_is(self, galleries: Galleries, session: Session, library: Library) -> None:
         assert "stays as it is" in galleries.renamed("Mine", session)[1]
         assert "stays as it is" in found(galleries.deleted(False, session)).grid
         assert "stays as it is" in galleries.published(True, session)
-        assert catalog.summary(session.gallery).photos == 3
+        assert summarize_gallery(library, session.gallery).photos == 3
 
 
 class TestAccess:
     def test_a_stranger_reaches_the_demo_and_what_was_published_to_them(
-        self, store: Store, catalog: Catalog, holidays: int, demo: Demo
+        self, database: Database, library: Library, holidays: int, demo: Demo
     ) -> None:
-        access = Access(catalog, demo, Visitors(store, catalog.remove))
+        access = Access(library, demo, Visitors(library))
         stranger = Session(owner="somebody else")
         assert [summary.id for summary in access.galleries(stranger)] == [demo.id]
-        photo = catalog.photos(holidays)[0]
+        photo = list_photos(library, holidays)[0]
         with pytest.raises(GalleryMissing):
             access.gallery(holidays, stranger)
         with pytest.raises(PhotoMissing):
             access.photo(photo.id, stranger)
         assert access.open_link("a guess", stranger) is None
-        link = catalog.publish(holidays, True)
+        link = publish_gallery(library, holidays, True)
         assert access.open_link(link, stranger) == holidays
         assert access.photo(photo.id, stranger).file == "r.png"
         with pytest.raises(NotYours):
             access.own(holidays, stranger)
-        catalog.publish(holidays, False)
+        publish_gallery(library, holidays, False)
         with pytest.raises(GalleryMissing):
             access.gallery(holidays, stranger)
 
@@ -473,8 +489,8 @@ class TestSelection:
     def selection(self, services: Services) -> Selection:
         return Selection(services)
 
-    def test_a_photo_is_selected(self, selection: Selection, catalog: Catalog, session: Session) -> None:
-        photo = catalog.photos(session.gallery)[0]
+    def test_a_photo_is_selected(self, selection: Selection, library: Library, session: Session) -> None:
+        photo = list_photos(library, session.gallery)[0]
         html = selection.selected(Event(photo=str(photo.id)), session)
         assert photo.file in html
         assert "gate 1.00" in html  # the gate of the photo's own budget
@@ -491,23 +507,23 @@ class TestSelection:
         assert "Search for something first" in selection.explained(session)
 
     def test_full_depth_says_whether_the_ranking_changed(
-        self, selection: Selection, search: Search, session: Session, catalog: Catalog
+        self, selection: Selection, search: Search, session: Session, library: Library
     ) -> None:
         list(search.searched("red", False, session))
         html = selection.deepened(session)
         assert "The ranking did not change: </b>still at rank 1" in html.replace("change:</b> ", "change: </b>")
         assert "exit 3 of 3" in html
-        assert catalog.photo(session.photo).exit == 3
+        assert get_photo(library, session.photo).exit == 3
 
     def test_a_photo_of_a_model_without_exits_has_a_panel(
-        self, store: Store, folder: Path, fake_encoder: FakeEncoder, pictures: Pictures
+        self, database: Database, folder: Path, fake_encoder: FakeEncoder, pictures: Pictures
     ) -> None:
         stages = tuple(replace(s, exit=1 if s.exit == fake_encoder.exits else None) for s in fake_encoder.stages)
         full = FakeEncoder(exits=1, costs=(100,), stages=stages)
-        catalog = Catalog(store, lambda: full)
-        demo = Demo(catalog, folder)
+        library = Library.over(database, lambda: full)
+        demo = Demo(library, folder)
         demo.start().join()
-        services = Services(catalog, Comparison(store, catalog), demo, pictures.address)
+        services = Services(library, Comparison(library), demo, pictures.address)
         session = Session(gallery=demo.id)
         shown = found(Search(services).searched("red", True, session))
         assert "went all the way" in shown.panel
@@ -522,7 +538,7 @@ def test_an_event_that_was_made_by_hand_is_a_sentence(services: Services, holida
     assert "search again" in Selection(services).selected(event, mine)
     assert found(search.again(event, False, mine)).grid
     assert found(Galleries(services, search).discarded(event, mine)).grid
-    assert services.catalog.summary(holidays).photos == 2
+    assert summarize_gallery(services.library, holidays).photos == 2
 
 
 class TestCompare:
@@ -550,19 +566,19 @@ class TestCompare:
         list(compare.raced(session))
         list(search.searched("red", False, session))
         loaded: list[str] = []
-        for part, name in ((services.comparison, "full_run"), (services.catalog, "summary")):
+        for part, name in ((services.comparison, "full_run"), (access_module, "summarize_gallery")):
             load = getattr(part, name)
-            monkeypatch.setattr(part, name, lambda id, name=name, load=load: loaded.append(name) or load(id))
+            monkeypatch.setattr(part, name, lambda *args, name=name, load=load: loaded.append(name) or load(*args))
         assert "3 of 3" not in str(compare.stirred(session))
         assert loaded == []
         session.tab = COMPARE
         assert "3 of 3" in compare.stirred(session)[1]
-        assert sorted(loaded) == ["full_run", "summary"]
+        assert sorted(loaded) == ["full_run", "summarize_gallery"]
         compare.presented(session)
-        assert sorted(loaded) == ["full_run", "full_run", "summary", "summary"]
+        assert sorted(loaded) == ["full_run", "full_run", "summarize_gallery", "summarize_gallery"]
 
-    def test_an_empty_gallery_has_nothing_to_compare(self, compare: Compare, catalog: Catalog) -> None:
-        empty = Session(gallery=catalog.open_collection("Empty"))
+    def test_an_empty_gallery_has_nothing_to_compare(self, compare: Compare, library: Library) -> None:
+        empty = Session(gallery=open_gallery(library, "Empty"))
         assert "Add photos first" in compare.shown(empty)[0]
         assert "add some first" in last(compare.raced(empty))[0]
 
@@ -576,45 +592,47 @@ class TestCompare:
 
 
 class TestBudget:
-    def test_another_budget_is_applied(self, services: Services, catalog: Catalog, holidays: int) -> None:
+    def test_another_budget_is_applied(self, services: Services, library: Library, holidays: int) -> None:
         *_, (account, stop) = Budget(services).applied(1.0, "", Session(gallery=holidays))
         assert "at a budget of 100 % now" in account
         assert not stop["visible"]
-        assert catalog.summary(holidays).exits == (0, 0, 2)
+        assert summarize_gallery(library, holidays).exits == (0, 0, 2)
 
     def test_what_people_will_look_for_is_remembered_until_it_is_taken_back(
-        self, services: Services, galleries: Galleries, catalog: Catalog, holidays: int
+        self, services: Services, galleries: Galleries, library: Library, holidays: int
     ) -> None:
         session = Session(gallery=holidays)
         account, _ = last(Budget(services).applied(0.75, " a kite \n\n# sky\na kite\na boat", session))
         assert "show what people will look for may have gone deeper" in account
-        assert catalog.summary(holidays).guides == GuideTexts(("a kite", "a boat"))
+        assert summarize_gallery(library, holidays).guides == GuideTexts(("a kite", "a boat"))
         assert galleries.settings(holidays, session).looked_for == "a kite\na boat"
         many = "\n".join(map(str, range(MOST_TYPED + 1)))
         assert f"name {MOST_TYPED} at most" in last(Budget(services).applied(0.75, many, session))[0]
         long = "a kite " * 30
         assert "say it in a few words" in last(Budget(services).applied(0.75, long, session))[0]
-        assert catalog.summary(holidays).guides == GuideTexts(("a kite", "a boat")), "what is refused changes nothing"
+        assert summarize_gallery(library, holidays).guides == GuideTexts(("a kite", "a boat")), (
+            "what is refused changes nothing"
+        )
         assert "may have gone deeper" not in last(Budget(services).applied(0.75, "", session))[0]
-        assert catalog.summary(holidays).guides is None
+        assert summarize_gallery(library, holidays).guides is None
         assert galleries.settings(holidays, session).looked_for == ""
 
     def test_a_files_many_phrases_stay_as_they_are_when_the_budget_alone_is_changed(
-        self, services: Services, galleries: Galleries, catalog: Catalog, holidays: int
+        self, services: Services, galleries: Galleries, library: Library, holidays: int
     ) -> None:
         of_a_file = GuideTexts(tuple(f"a kite of {n}" for n in range(MOST_TYPED + 1)), only=True)
-        catalog.reencode(holidays, guides=of_a_file)
+        reencode_gallery(library, holidays, guides=of_a_file)
         session = Session(gallery=holidays)
         shown = galleries.settings(holidays, session).looked_for
         account, _ = last(Budget(services).applied(1.0, shown, session))
         assert "at a budget of 100 % now" in account
-        assert catalog.summary(holidays).guides == of_a_file
+        assert summarize_gallery(library, holidays).guides == of_a_file
 
     def test_a_photo_whose_kept_picture_is_gone_is_named(
-        self, services: Services, catalog: Catalog, holidays: int
+        self, services: Services, library: Library, holidays: int
     ) -> None:
-        gone = catalog.photos(holidays)[0]
-        catalog.picture_path(gone.content_hash).unlink()
+        gone = list_photos(library, holidays)[0]
+        library.picture_path(gone.content_hash).unlink()
         account, _ = last(Budget(services).applied(1.0, "", Session(gallery=holidays)))
         assert "All other photos are" in account
         assert f"{gone.file}</span><span>its kept picture is gone" in account
@@ -698,7 +716,7 @@ class TestAddPhotos:
         assert "1 was here already" in account
 
     def test_stop_keeps_what_is_done(
-        self, add_photos: AddPhotos, dropped: Callable[..., list[str]], session: Session, catalog: Catalog
+        self, add_photos: AddPhotos, dropped: Callable[..., list[str]], session: Session, library: Library
     ) -> None:
         files = dropped(letter=b"Dear Sir", **{f"p{i}": (i, 2, 3) for i in range(100)})  # four batches
         events = add_photos.uploaded(files, "Holidays", session)
@@ -706,7 +724,7 @@ class TestAddPhotos:
         next(events)
         add_photos.stopped(session)
         *_, final = events
-        kept = catalog.summary(session.gallery).photos
+        kept = summarize_gallery(library, session.gallery).photos
         assert 31 <= kept < 100
         assert (kept + 1) % 32 == 0, "whole batches, the first with a file that is no picture"
         assert f"{kept}</b> photos added to “Holidays” so far, and kept" in final[1]
@@ -788,15 +806,15 @@ class TestAddPhotos:
         assert recent.exists()
 
     def test_an_ingest_that_fails_says_so_to_the_visitor(
-        self, add_photos: AddPhotos, catalog: Catalog, dropped: Callable[..., list[str]], session: Session
+        self, add_photos: AddPhotos, library: Library, dropped: Callable[..., list[str]], session: Session
     ) -> None:
         list(add_photos.uploaded(dropped(red="red"), "Holidays", session))
-        catalog.encoder.identity = replace(catalog.encoder.identity, weights="c" * 64)
+        library.encoder.identity = replace(library.encoder.identity, weights="c" * 64)
         account = last(add_photos.uploaded(dropped(blue="blue"), "Holidays", session))[1]
         assert "That did not work" in account
 
     def test_an_ingest_goes_on_when_the_visitor_leaves(
-        self, add_photos: AddPhotos, catalog: Catalog, dropped: Callable[..., list[str]], session: Session
+        self, add_photos: AddPhotos, library: Library, dropped: Callable[..., list[str]], session: Session
     ) -> None:
         events = add_photos.uploaded(dropped(red="red", blue="blue"), "Holidays", session)
         next(events)
@@ -805,12 +823,12 @@ class TestAddPhotos:
         for thread in threading.enumerate():
             if thread.name == "work":
                 thread.join(10)
-        gallery = catalog.find("Holidays")
+        gallery = find_gallery(library, "Holidays")
         assert gallery is not None
-        assert catalog.summary(gallery).photos == 2
+        assert summarize_gallery(library, gallery).photos == 2
 
     def test_a_folder_of_this_machine_is_taken_in_by_its_owner_only(
-        self, add_photos: AddPhotos, folder: Path, session: Session, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+        self, add_photos: AddPhotos, folder: Path, session: Session, library: Library, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         assert "3</b> photos added to “Colours”" in last(add_photos.from_folder(str(folder), "Colours", session))[1]
         assert "is not a folder" in last(add_photos.from_folder(str(folder / "none"), "Colours", session))[1]

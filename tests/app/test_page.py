@@ -18,8 +18,10 @@ from app.pictures import Pictures, secret_of
 from app.server.arrivals import Arrivals
 from app.server.start import serve
 from app.services import Services
-from engine.gallery.service import Catalog
-from engine.storage.store import Store
+from engine.gallery.galleries import list_photos
+from engine.gallery.library import Library
+from engine.gallery.search import search_photos
+from engine.storage.database import Database
 from engine.utils.data_dir import home
 from tests.conftest import FakeEncoder
 
@@ -43,9 +45,9 @@ class TestOverHttp:
         assert sorted(named) == ["/add_photos", "/compare", "/explain", "/galleries", "/search"]
 
     def test_pictures_are_served_at_their_addresses_only(
-        self, address: str, catalog: Catalog, demo: Demo, pictures: Pictures
+        self, address: str, library: Library, demo: Demo, pictures: Pictures
     ) -> None:
-        photo, other = catalog.photos(demo.id, limit=2)
+        photo, other = list_photos(library, demo.id, limit=2)
         for size in ("grid", "large"):
             answer = httpx.get(address + pictures.address(photo, size))
             assert answer.headers["content-type"] == "image/jpeg"
@@ -67,12 +69,12 @@ class TestOverHttp:
         assert '"analytics_enabled":false' in html.replace(" ", "")
 
 
-def test_addresses_are_signed_with_the_data_folders_own_secret(catalog: Catalog, demo: Demo, tmp_path: Path) -> None:
-    photo = catalog.photos(demo.id)[0]
-    ours = Pictures(catalog, secret_of(home())).address(photo, "grid")
+def test_addresses_are_signed_with_the_data_folders_own_secret(library: Library, demo: Demo, tmp_path: Path) -> None:
+    photo = list_photos(library, demo.id)[0]
+    ours = Pictures(library, secret_of(home())).address(photo, "grid")
     (tmp_path / "other").mkdir()
-    assert ours == Pictures(catalog, secret_of(home())).address(photo, "grid")
-    assert ours != Pictures(catalog, secret_of(tmp_path / "other")).address(photo, "grid")
+    assert ours == Pictures(library, secret_of(home())).address(photo, "grid")
+    assert ours != Pictures(library, secret_of(tmp_path / "other")).address(photo, "grid")
     assert (home() / "secret.key").stat().st_mode & 0o077 == 0
 
 
@@ -83,34 +85,34 @@ def test_a_secret_that_was_never_written_whole_is_made_anew(tmp_path: Path) -> N
 
 
 class TestDemo:
-    def test_it_is_encoded_once(self, catalog: Catalog, folder: Path, demo: Demo, fake_encoder: FakeEncoder) -> None:
+    def test_it_is_encoded_once(self, library: Library, folder: Path, demo: Demo, fake_encoder: FakeEncoder) -> None:
         assert demo.ready
         assert fake_encoder.batches == [3]
-        again = Demo(catalog, folder)
+        again = Demo(library, folder)
         again.start().join()
         assert again.id == demo.id
         assert fake_encoder.batches == [3]
 
-    def test_another_model_encodes_it_anew(self, store: Store, folder: Path, demo: Demo) -> None:
+    def test_another_model_encodes_it_anew(self, database: Database, folder: Path, demo: Demo) -> None:
         newer = FakeEncoder()
         newer.identity = replace(newer.identity, weights="c" * 64)
-        catalog = Catalog(store, lambda: newer)
-        again = Demo(catalog, folder)
+        library = Library.over(database, lambda: newer)
+        again = Demo(library, folder)
         again.start().join()
         assert again.problem is None
         assert again.ids == [demo.id, again.id]
-        assert [hit.photo.file for hit in catalog.search(again.id, "green", k=1)] == ["green-square.png"]
+        assert [hit.photo.file for hit in search_photos(library, again.id, "green", k=1)] == ["green-square.png"]
 
-    def test_photos_that_left_the_folder_leave_the_gallery(self, catalog: Catalog, folder: Path, demo: Demo) -> None:
+    def test_photos_that_left_the_folder_leave_the_gallery(self, library: Library, folder: Path, demo: Demo) -> None:
         (folder / "blue-square.png").unlink()
-        again = Demo(catalog, folder)
+        again = Demo(library, folder)
         again.start().join()
-        assert {photo.file for photo in catalog.photos(again.id)} == {"red-square.png", "green-square.png"}
+        assert {photo.file for photo in list_photos(library, again.id)} == {"red-square.png", "green-square.png"}
 
-    def test_every_query_of_the_shipped_gallery_names_a_photo_with_an_attribution(self, catalog: Catalog) -> None:
+    def test_every_query_of_the_shipped_gallery_names_a_photo_with_an_attribution(self, library: Library) -> None:
         gallery = Path(__file__).parents[2] / "assets" / "gallery"
         photos = {path.name for path in gallery.glob("*.jpg")}
-        queries = Demo(catalog).queries
+        queries = Demo(library).queries
         assert len({query.file for query in queries}) == len(queries) >= 12
         assert {query.file for query in queries} <= photos
         rows = (gallery / "ATTRIBUTION.md").read_text("utf-8")

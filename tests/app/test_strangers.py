@@ -9,6 +9,7 @@ from pathlib import Path
 
 import gradio as gr
 import httpx
+import numpy as np
 import pytest
 from gradio.utils import get_upload_folder
 from gradio_client import Client, handle_file
@@ -32,12 +33,13 @@ from app.server.arrivals import Arrivals
 from app.server.start import serve
 from app.services import Services
 from app.session import Session
-from engine.gallery import Catalog, GalleryMissing, PhotoMissing, Upload, uploads_of
+from engine.gallery import GalleryMissing, Library, PhotoMissing, Upload, embed_picture, uploads_of
 from engine.gallery.comparison import Comparison
+from engine.gallery.galleries import get_photo, list_photos, publish_gallery, summarize_gallery
+from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Limits, TooMuch, Visitors
 from engine.ingest.image import MAX_BYTES
-from engine.storage.database import StoreUnusable
-from engine.storage.store import Store
+from engine.storage.database import Database, StoreUnusable
 from tests.packed import zipped
 
 
@@ -47,9 +49,9 @@ def lines() -> io.StringIO:
 
 
 @pytest.fixture
-def services(store: Store, catalog: Catalog, demo: Demo, pictures: Pictures, lines: io.StringIO) -> Services:
-    visitors = Visitors(store, catalog.remove, Limits(galleries=2))
-    return Services(catalog, Comparison(store, catalog), demo, pictures.address, visitors, EventLog(lines))
+def services(database: Database, library: Library, demo: Demo, pictures: Pictures, lines: io.StringIO) -> Services:
+    visitors = Visitors(library, Limits(galleries=2))
+    return Services(library, Comparison(library), demo, pictures.address, visitors, EventLog(lines))
 
 
 @pytest.fixture
@@ -64,11 +66,11 @@ def arrived(access: Access, token: str | None = None) -> Session:
 
 
 @pytest.fixture
-def ann(access: Access, catalog: Catalog, upload: Callable[..., Upload]) -> Session:
+def ann(access: Access, library: Library, upload: Callable[..., Upload]) -> Session:
     """A visitor with one gallery."""
     session = arrived(access)
     session.gallery = access.make("Mine", session)
-    catalog.ingest(session.gallery, [upload("secret.png", "yellow")])
+    ingest_files(library, session.gallery, [upload("secret.png", "yellow")])
     return session
 
 
@@ -86,7 +88,7 @@ def test_a_visitor_comes_again_to_what_is_theirs(access: Access, ann: Session) -
 
 
 def test_nothing_of_another_is_listed_seen_or_changed(
-    access: Access, ann: Session, stranger: Session, catalog: Catalog
+    access: Access, ann: Session, stranger: Session, library: Library
 ) -> None:
     assert [summary.kind for summary in access.galleries(stranger)] == ["demo"]
     for forbidden in (
@@ -100,9 +102,9 @@ def test_nothing_of_another_is_listed_seen_or_changed(
 
 
 def test_nobody_learns_which_photos_there_are(
-    access: Access, ann: Session, stranger: Session, catalog: Catalog
+    access: Access, ann: Session, stranger: Session, library: Library
 ) -> None:
-    photo = catalog.photos(ann.gallery or 0)[0].id
+    photo = list_photos(library, ann.gallery or 0)[0].id
     for number in (photo, photo + 1):
         with pytest.raises(PhotoMissing, match=f"no photo number {number} any more"):
             access.photo(number, stranger)
@@ -114,8 +116,8 @@ def test_the_same_name_is_another_gallery(access: Access, ann: Session) -> None:
     assert access.named("Mine", ann) == ann.gallery
 
 
-def test_the_handlers_ask_first(services: Services, ann: Session, stranger: Session, catalog: Catalog) -> None:
-    photo = catalog.photos(ann.gallery or 0)[0]
+def test_the_handlers_ask_first(services: Services, ann: Session, stranger: Session, library: Library) -> None:
+    photo = list_photos(library, ann.gallery or 0)[0]
     stranger.gallery, stranger.photo = ann.gallery, photo.id
     search = Search(services)
     galleries, selection = Galleries(services, search), Selection(services)
@@ -138,9 +140,9 @@ def test_the_handlers_ask_first(services: Services, ann: Session, stranger: Sess
         default=str,
     )
     assert "secret" not in shown
-    assert catalog.summary(ann.gallery or 0).name == "Mine"
-    assert catalog.summary(ann.gallery or 0).link is None
-    assert catalog.photo(photo.id).exit == photo.exit
+    assert summarize_gallery(library, ann.gallery or 0).name == "Mine"
+    assert summarize_gallery(library, ann.gallery or 0).link is None
+    assert get_photo(library, photo.id).exit == photo.exit
 
 
 def test_a_browser_that_claims_anothers_gallery_or_link_gets_the_demo(
@@ -158,24 +160,24 @@ def test_a_browser_that_claims_anothers_gallery_or_link_gets_the_demo(
 
 
 def test_a_published_gallery_is_looked_at_and_not_changed_until_the_link_is_taken_back(
-    access: Access, ann: Session, stranger: Session, catalog: Catalog
+    access: Access, ann: Session, stranger: Session, library: Library
 ) -> None:
-    link = catalog.publish(ann.gallery or 0, True)
+    link = publish_gallery(library, ann.gallery or 0, True)
     assert access.open_link(link or "", stranger) == ann.gallery
     assert access.gallery(ann.gallery, stranger).name == "Mine"
     for forbidden in (access.own, access.recodable):
         with pytest.raises(NotYours):
             forbidden(ann.gallery, stranger)
-    catalog.publish(ann.gallery or 0, False)
+    publish_gallery(library, ann.gallery or 0, False)
     with pytest.raises(GalleryMissing):
         access.gallery(ann.gallery, stranger)
 
 
 def test_who_looks_at_a_published_gallery_is_offered_no_change_of_it(
-    services: Services, ann: Session, stranger: Session, catalog: Catalog
+    services: Services, ann: Session, stranger: Session, library: Library
 ) -> None:
-    services.access.open_link(catalog.publish(ann.gallery or 0, True) or "", stranger)
-    event = gr.EventData(None, {"photo": str(catalog.photos(ann.gallery or 0)[0].id)})
+    services.access.open_link(publish_gallery(library, ann.gallery or 0, True) or "", stranger)
+    event = gr.EventData(None, {"photo": str(list_photos(library, ann.gallery or 0)[0].id)})
     galleries, selection = Galleries(services, Search(services)), Selection(services)
     for session, offered in ((ann, True), (stranger, False)):
         settings = galleries.settings(ann.gallery, session)
@@ -185,12 +187,12 @@ def test_who_looks_at_a_published_gallery_is_offered_no_change_of_it(
 
 
 def test_a_program_searches_and_compares_a_published_gallery_and_explains_the_demos_photos(
-    services: Services, ann: Session, catalog: Catalog, demo: Demo
+    services: Services, ann: Session, library: Library, demo: Demo
 ) -> None:
-    api, link = Api(services), catalog.publish(ann.gallery or 0, True) or ""
+    api, link = Api(services), publish_gallery(library, ann.gallery or 0, True) or ""
     (hit,) = api.search("yellow", link)
     assert api.compare("yellow", link)["full"] == ["secret.png"]
-    assert api.explain(catalog.photos(demo.id)[0].id, "red")["scores"]
+    assert api.explain(list_photos(library, demo.id)[0].id, "red")["scores"]
     with pytest.raises(gr.Error, match="no photo"):
         api.explain(hit["photo"], "yellow")
 
@@ -210,10 +212,10 @@ def test_exits_for_everyones_model_are_not_fitted_by_a_visitor(services: Service
 def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
     services: Services, ann: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(_: int) -> None:
+    def broken(*_: object) -> None:
         raise StoreUnusable("The data in /data/tgem.db cannot be used (disk I/O error); set TGEM_HOME.")
 
-    monkeypatch.setattr(services.catalog, "summary", broken)
+    monkeypatch.setattr("engine.gallery.galleries._summary", broken)
     ann.query = "yellow"
     search = Search(services)
     galleries, selection, compare = Galleries(services, search), Selection(services), Compare(services)
@@ -323,10 +325,13 @@ def test_what_was_sent_is_listed_in_its_turn_and_not_once_it_is_stopped(
 def test_a_picture_to_search_with_is_read_in_its_turn_and_no_further_than_may_be_a_picture(
     services: Services, ann: Session, access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    embed, sizes = services.catalog.embed_picture, []
-    monkeypatch.setattr(
-        services.catalog, "embed_picture", lambda id, data, name: (sizes.append(len(data)), embed(id, data, name))[1]
-    )
+    sizes: list[int] = []
+
+    def embed(library: Library, id: int | None, data: bytes, name: str) -> np.ndarray:
+        sizes.append(len(data))
+        return embed_picture(library, id, data, name)
+
+    monkeypatch.setattr("app.handlers.search.embed_picture", embed)
     monkeypatch.setattr(Path, "read_bytes", pytest.fail)
     file = tmp_path / "huge.png"
     search = Search(services)
@@ -347,13 +352,13 @@ def test_who_does_not_own_a_gallery_spends_on_it_no_more_than_queries_may(
     services: Services,
     ann: Session,
     access: Access,
-    catalog: Catalog,
+    library: Library,
     demo: Demo,
     png: Callable[..., bytes],
     tmp_path: Path,
 ) -> None:
     bob, selection, search = arrived(access), Selection(services), Search(services)
-    access.open_link(catalog.publish(ann.gallery or 0, True) or "", bob)
+    access.open_link(publish_gallery(library, ann.gallery or 0, True) or "", bob)
 
     def deepened(session: Session, photo: int) -> str:
         session.photo = photo
@@ -364,29 +369,29 @@ def test_who_does_not_own_a_gallery_spends_on_it_no_more_than_queries_may(
         file.write_bytes(png("green"))
         return str([*search.pictured(str(file), False, session)])
 
-    first, second, _ = catalog.photos(demo.id)
+    first, second, _ = list_photos(library, demo.id)
     assert "exit 3 of 3" in deepened(bob, first.id)
     refused = deepened(bob, second.id)
     assert "so no more of its photos are run to full depth" in refused
     assert f'data-photo="{second.id}"' in refused
-    assert catalog.photo(second.id).exit == 1
+    assert get_photo(library, second.id).exit == 1
     assert "so no more of its photos" in deepened(ann, second.id), "the demo gallery is nobody's"
 
-    secret = catalog.photos(ann.gallery or 0)[0].id
+    secret = list_photos(library, ann.gallery or 0)[0].id
     assert "so no more of its photos" in deepened(bob, secret)
     assert "exit 3 of 3" in deepened(ann, secret)
 
     for gallery in (demo.id, ann.gallery):
         bob.gallery = gallery
         assert "no gallery’s account counts" in pictured(bob)
-        assert catalog.summary(gallery or 0).macs_pictures == 0
+        assert summarize_gallery(library, gallery or 0).macs_pictures == 0
     assert "this gallery’s account counts" in pictured(ann)
-    assert catalog.summary(ann.gallery or 0).macs_pictures == catalog.encoder.full_macs
+    assert summarize_gallery(library, ann.gallery or 0).macs_pictures == library.encoder.full_macs
 
 
 def test_every_door_that_computes_counts_as_a_request(services: Services, ann: Session, access: Access) -> None:
     ann.query, ann.tab = "yellow", "Compare"
-    ann.photo = services.catalog.photos(ann.gallery or 0)[0].id
+    ann.photo = list_photos(services.library, ann.gallery or 0)[0].id
     search = Search(services)
     galleries, selection, compare = Galleries(services, search), Selection(services), Compare(services)
     with ExitStack() as running:
@@ -398,7 +403,6 @@ def test_every_door_that_computes_counts_as_a_request(services: Services, ann: S
             selection.explained(ann),
             selection.deepened(ann),
             galleries.whole(1.0, ann),
-            galleries.prospect(1.0, ann),
             compare.shown(ann),
             compare.presented(ann),
         ):
@@ -406,9 +410,9 @@ def test_every_door_that_computes_counts_as_a_request(services: Services, ann: S
 
 
 def test_an_address_of_a_picture_that_was_passed_on_does_not_live_long(
-    catalog: Catalog, demo: Demo, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+    library: Library, demo: Demo, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    photo = catalog.photos(demo.id)[0]
+    photo = list_photos(library, demo.id)[0]
     today = pictures_module._today()
     address = pictures.address(photo, "grid")
     token = address.rpartition("/")[2].removesuffix(".jpg")

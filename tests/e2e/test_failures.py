@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.gallery import Catalog, Upload
-from engine.storage.database import StoreUnusable
-from engine.storage.store import Store
+from engine.gallery import Library, Upload
+from engine.gallery.galleries import open_gallery
+from engine.gallery.ingest import ingest_files
+from engine.gallery.search import search_photos
+from engine.storage.collections import TotalsCache, list_collections
+from engine.storage.database import Database, StoreUnusable
 from engine.utils.errors import EngineError
 from tests.conftest import FakeEncoder
 
@@ -67,9 +70,9 @@ def test_a_disk_that_gets_full_is_a_sentence_and_keeps_what_was_whole(
     said = sentence(index(disk, photos))
     assert "full" in said or "No space left" in said
     assert "make room on its disk" in said
-    held = Store.open(disk)
-    (gallery,) = held.collections("gallery")
-    kept = held.totals(gallery.id).photos
+    held = Database.open(disk)
+    (gallery,) = list_collections(held, "gallery")
+    kept = TotalsCache(held).of(gallery.id).photos
     held.close()
     assert 0 < kept < 640
     subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
@@ -92,17 +95,17 @@ def test_a_data_folder_that_is_read_only_is_a_sentence(disk: Path, tmp_path: Pat
 
 def search(text: str) -> None:
     """As a new process would."""
-    store = Store.open()
-    (row, *_) = store.collections()
-    Catalog(store, FakeEncoder).search(row.id, text)
+    database = Database.open()
+    (row, *_) = list_collections(database)
+    search_photos(Library.over(database, FakeEncoder), row.id, text)
 
 
 @pytest.mark.parametrize("damage", ["no database", "cut short", "overwritten in the middle"])
 def test_a_database_file_that_is_damaged_is_a_sentence_and_stays_as_it_is(
-    home: Path, catalog: Catalog, store: Store, upload: Callable[..., Upload], damage: str
+    home: Path, library: Library, database: Database, upload: Callable[..., Upload], damage: str
 ) -> None:
-    catalog.ingest(catalog.open_collection("a"), [upload("a", "red"), upload("b", "blue")])
-    store.close()
+    ingest_files(library, open_gallery(library, "a"), [upload("a", "red"), upload("b", "blue")])
+    database.close()
     path = home / "tgem.db"
     whole = path.read_bytes()
     if damage == "no database":

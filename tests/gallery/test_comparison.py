@@ -5,10 +5,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from engine.gallery import Catalog, GuideTexts, Upload
+from engine.gallery import GuideTexts, Library, Upload
 from engine.gallery.comparison import Comparison, FullRun, NoFairRace, NothingToCompare, ranking
+from engine.gallery.galleries import delete_gallery, delete_photos, list_photos, open_gallery, summarize_gallery
+from engine.gallery.ingest import ingest_files
+from engine.gallery.search import rank_photos
 from engine.gallery.speed_race import BATCH, ROUNDS, Lap, race
-from engine.storage.store import Store
+from engine.storage.database import Database
+from engine.storage.images import delete_images
 from engine.utils.compute_lock import ANSWER, ENCODE, LOOK_AGAIN, TURNS
 from tests.conftest import FakeEncoder, FakeEncoding
 
@@ -16,14 +20,14 @@ MakeUpload = Callable[..., Upload]
 
 
 @pytest.fixture
-def comparison(store: Store, catalog: Catalog) -> Comparison:
-    return Comparison(store, catalog)
+def comparison(database: Database, library: Library) -> Comparison:
+    return Comparison(library)
 
 
 @pytest.fixture
-def gallery(catalog: Catalog, upload: MakeUpload) -> int:
-    gallery = catalog.open_collection("colours")
-    catalog.ingest(gallery, [upload(f"{colour}.png", colour) for colour in ("red", "green", "blue")])
+def gallery(library: Library, upload: MakeUpload) -> int:
+    gallery = open_gallery(library, "colours")
+    ingest_files(library, gallery, [upload(f"{colour}.png", colour) for colour in ("red", "green", "blue")])
     return gallery
 
 
@@ -72,21 +76,23 @@ def test_what_others_compute_meanwhile_is_on_neither_clock(patience: float) -> N
     assert measured.early_per_second > 10
 
 
-def test_a_race_is_kept_with_its_date(comparison: Comparison, gallery: int, store: Store, catalog: Catalog) -> None:
+def test_a_race_is_kept_with_its_date(
+    comparison: Comparison, gallery: int, database: Database, library: Library
+) -> None:
     assert comparison.last(gallery) is None
     first, second = comparison.race(gallery), comparison.race(gallery)
     assert second.at > first.at > 1_600_000_000
-    assert Comparison(store, catalog).last(gallery) == second
-    catalog.remove(gallery)
+    assert Comparison(library).last(gallery) == second
+    delete_gallery(library, gallery)
     assert comparison.last(gallery) is None
 
 
 def test_a_gallery_with_guide_texts_of_its_own_races_by_them(
-    store: Store, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
+    database: Database, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    catalog = Catalog(store, FakeEncoder)
-    gallery = catalog.open_collection("roses")
-    catalog.ingest(gallery, [upload("r.png", "red")], guides=GuideTexts(("a rose",)))
+    library = Library.over(database, FakeEncoder)
+    gallery = open_gallery(library, "roses")
+    ingest_files(library, gallery, [upload("r.png", "red")], guides=GuideTexts(("a rose",)))
     raced: list[tuple[str, ...]] = []
 
     def encode(self: FakeEncoder, pixels: np.ndarray, budget: float) -> list[FakeEncoding]:
@@ -94,44 +100,44 @@ def test_a_gallery_with_guide_texts_of_its_own_races_by_them(
         return [self._encode_one(picture, budget) for picture in pixels]
 
     monkeypatch.setattr(FakeEncoder, "encode", encode)
-    Comparison(store, catalog).race(gallery)
+    Comparison(library).race(gallery)
     assert raced == [("a rose",)] * (ROUNDS + 1)
 
 
 def test_full_depth_embeddings_stay_beside_the_gallerys_account(
-    comparison: Comparison, gallery: int, catalog: Catalog
+    comparison: Comparison, gallery: int, library: Library
 ) -> None:
-    before = catalog.summary(gallery)
+    before = summarize_gallery(library, gallery)
     assert comparison.full_run(gallery) is None
     comparison.race(gallery)
     run = comparison.full_run(gallery)
     assert run is not None
     assert run.macs == 300
-    assert catalog.summary(gallery).macs == before.macs
-    green = catalog.photos(gallery)[1]
+    assert summarize_gallery(library, gallery).macs == before.macs
+    green = list_photos(library, gallery)[1]
     assert ranking(run, np.array([0, 1, 0], np.float32), 2)[0] == (green.id, pytest.approx(1, abs=1e-3))
 
 
 def test_photos_deleted_since_a_race_are_in_no_ranking(
-    comparison: Comparison, gallery: int, catalog: Catalog, store: Store
+    comparison: Comparison, gallery: int, library: Library, database: Database
 ) -> None:
     comparison.race(gallery)
-    red, *others = [photo.id for photo in catalog.photos(gallery)]
-    catalog.remove_photos(gallery, [red])
+    red, *others = [photo.id for photo in list_photos(library, gallery)]
+    delete_photos(library, gallery, [red])
     run = comparison.full_run(gallery)
     assert run is not None
     assert [photo for photo, _ in ranking(run, np.array([1, 1, 1], np.float32), 3)] == others
     assert (len(run.vectors), run.macs) == (2, 200)
-    store.remove_images(gallery, others)  # as another process does it
+    delete_images(database, gallery, others)  # as another process does it
     assert comparison.full_run(gallery) is None
 
 
-def test_both_encoders_rank_the_raced_photos_alone(comparison: Comparison, gallery: int, catalog: Catalog) -> None:
-    red, green, blue = [photo.id for photo in catalog.photos(gallery)]
-    assert catalog.ranked(gallery, "green", [red, green, blue])[0] == green
-    assert set(catalog.ranked(gallery, "green", [blue, red])) == {red, blue}
-    assert catalog.ranked(gallery, "blue", [red, blue]) == [blue, red]
-    assert catalog.ranked(gallery, "red", []) == []
+def test_both_encoders_rank_the_raced_photos_alone(comparison: Comparison, gallery: int, library: Library) -> None:
+    red, green, blue = [photo.id for photo in list_photos(library, gallery)]
+    assert rank_photos(library, gallery, "green", [red, green, blue])[0] == green
+    assert set(rank_photos(library, gallery, "green", [blue, red])) == {red, blue}
+    assert rank_photos(library, gallery, "blue", [red, blue]) == [blue, red]
+    assert rank_photos(library, gallery, "red", []) == []
 
 
 def test_equal_photos_rank_in_the_order_they_came() -> None:
@@ -149,9 +155,9 @@ def test_a_race_can_be_stopped_and_leaves_nothing(comparison: Comparison, galler
     assert comparison.full_run(gallery) is None
 
 
-def test_an_empty_gallery_has_nothing_to_race(comparison: Comparison, catalog: Catalog) -> None:
+def test_an_empty_gallery_has_nothing_to_race(comparison: Comparison, library: Library) -> None:
     with pytest.raises(NothingToCompare, match="add some first"):
-        comparison.race(catalog.open_collection("empty"))
+        comparison.race(open_gallery(library, "empty"))
 
 
 def test_where_a_gpu_is_lent_to_one_side_alone_there_is_no_race(
@@ -163,9 +169,9 @@ def test_where_a_gpu_is_lent_to_one_side_alone_there_is_no_race(
     assert comparison.last(gallery) is None
 
 
-def test_photos_race_in_batches(comparison: Comparison, catalog: Catalog, upload: MakeUpload) -> None:
-    gallery = catalog.open_collection("many")
-    catalog.ingest(gallery, [upload(f"{i}.png", (i, i, 0)) for i in range(1, BATCH + 3)])
+def test_photos_race_in_batches(comparison: Comparison, library: Library, upload: MakeUpload) -> None:
+    gallery = open_gallery(library, "many")
+    ingest_files(library, gallery, [upload(f"{i}.png", (i, i, 0)) for i in range(1, BATCH + 3)])
     laps: list[Lap] = []
     comparison.race(gallery, laps.append)
     assert [lap.done for lap in laps] == [BATCH, BATCH + 2]

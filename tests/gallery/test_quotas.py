@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from engine.gallery import Catalog, Upload
+from engine.gallery import Library, Upload
+from engine.gallery.galleries import get_photo, list_photos, open_gallery, summarize_gallery
+from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import DAY, Limits, TooMuch, Visitors
+from engine.gallery.search import search_photos
 from engine.ingest.image import ImageRejected
-from engine.storage.store import GalleryMissing, PhotoMissing, Store
+from engine.storage.database import Database
+from engine.storage.schema import GalleryMissing, PhotoMissing
+from engine.storage.visitors import mark_seen, unseen_since
 
 pytestmark = pytest.mark.both_databases
 
@@ -19,8 +24,8 @@ Make = Callable[..., Upload]
 
 
 @pytest.fixture
-def visitors(store: Store, catalog: Catalog) -> Visitors:
-    return Visitors(store, catalog.remove, Limits(galleries=2, photos=3, bytes=10_000, at_once=2, days=7.0))
+def visitors(database: Database, library: Library) -> Visitors:
+    return Visitors(library, Limits(galleries=2, photos=3, bytes=10_000, at_once=2, days=7.0))
 
 
 def test_a_token_is_kept_and_one_that_we_did_not_give_is_not(visitors: Visitors) -> None:
@@ -32,19 +37,19 @@ def test_a_token_is_kept_and_one_that_we_did_not_give_is_not(visitors: Visitors)
         assert other not in (forged, token)
 
 
-def test_who_reads_the_database_cannot_become_a_visitor(visitors: Visitors, store: Store) -> None:
+def test_who_reads_the_database_cannot_become_a_visitor(visitors: Visitors, database: Database) -> None:
     token, owner = visitors.recognised(None)
-    kept = store.unseen(before=2e10)
+    kept = unseen_since(database, before=2e10)
     assert kept == [owner]
     assert token not in kept
     assert visitors.recognised(owner)[1] != owner
 
 
-def test_galleries_are_counted(visitors: Visitors, catalog: Catalog) -> None:
+def test_galleries_are_counted(visitors: Visitors, library: Library) -> None:
     _, owner = visitors.recognised(None)
     for name in ("one", "two"):
         visitors.admit(owner, name)
-        catalog.open_collection(name, owner=owner)
+        open_gallery(library, name, owner=owner)
     visitors.admit(owner, "two")
     with pytest.raises(TooMuch, match="2 galleries"):
         visitors.admit(owner, "three")
@@ -52,64 +57,68 @@ def test_galleries_are_counted(visitors: Visitors, catalog: Catalog) -> None:
 
 
 def test_photos_over_the_limit_are_named_and_the_others_kept(
-    visitors: Visitors, catalog: Catalog, upload: Make
+    visitors: Visitors, library: Library, upload: Make
 ) -> None:
     _, owner = visitors.recognised(None)
-    gallery = catalog.open_collection("mine", owner=owner)
+    gallery = open_gallery(library, "mine", owner=owner)
     colours = ["red", "green", "blue", "yellow", "grey"]
-    report = catalog.ingest(gallery, visitors.within(owner, gallery, [upload(colour, colour) for colour in colours]))
+    report = ingest_files(
+        library, gallery, visitors.within(owner, gallery, [upload(colour, colour) for colour in colours])
+    )
     assert report.added == 3
     assert [skipped.reason for skipped in report.skipped] == ["over the limit of 3 photos for a visitor"] * 2
-    again = catalog.ingest(gallery, visitors.within(owner, gallery, [upload("white", "white")]))
+    again = ingest_files(library, gallery, visitors.within(owner, gallery, [upload("white", "white")]))
     assert again.added == 0
 
 
 def test_what_does_not_become_a_photo_takes_no_room_that_lasts(
-    visitors: Visitors, catalog: Catalog, upload: Make
+    visitors: Visitors, library: Library, upload: Make
 ) -> None:
     _, owner = visitors.recognised(None)
-    gallery = catalog.open_collection("mine", owner=owner)
-    catalog.ingest(gallery, visitors.within(owner, gallery, [upload(f"{n}", b"no photo") for n in range(3)]))
-    assert catalog.ingest(gallery, visitors.within(owner, gallery, [upload("a", "red")])).added == 1
+    gallery = open_gallery(library, "mine", owner=owner)
+    ingest_files(library, gallery, visitors.within(owner, gallery, [upload(f"{n}", b"no photo") for n in range(3)]))
+    assert ingest_files(library, gallery, visitors.within(owner, gallery, [upload("a", "red")])).added == 1
 
 
-def test_bytes_are_counted_over_all_galleries(visitors: Visitors, catalog: Catalog, upload: Make) -> None:
+def test_bytes_are_counted_over_all_galleries(visitors: Visitors, library: Library, upload: Make) -> None:
     _, owner = visitors.recognised(None)
-    first, second = (catalog.open_collection(name, owner=owner) for name in ("one", "two"))
+    first, second = (open_gallery(library, name, owner=owner) for name in ("one", "two"))
     padded = upload("a", "red").read() + bytes(6_000)
-    catalog.ingest(first, visitors.within(owner, first, [upload("a", padded)]))
-    report = catalog.ingest(second, visitors.within(owner, second, [upload("b", padded)]))
+    ingest_files(library, first, visitors.within(owner, first, [upload("a", padded)]))
+    report = ingest_files(library, second, visitors.within(owner, second, [upload("b", padded)]))
     assert report.skipped[0].reason == "over the limit of 0 MB for a visitor"
 
 
 def test_what_is_kept_already_takes_no_room_however_full_it_is(
-    visitors: Visitors, catalog: Catalog, upload: Make
+    visitors: Visitors, library: Library, upload: Make
 ) -> None:
     _, owner = visitors.recognised(None)
-    gallery = catalog.open_collection("mine", owner=owner)
+    gallery = open_gallery(library, "mine", owner=owner)
     kept = [upload(c, c) for c in ("red", "green")]
-    catalog.ingest(gallery, kept)
+    ingest_files(library, gallery, kept)
     twice = [upload("blue", "blue"), upload("again", "blue")]
-    report = catalog.ingest(gallery, visitors.within(owner, gallery, [*kept, *twice, *kept, upload("grey", "grey")]))
+    report = ingest_files(
+        library, gallery, visitors.within(owner, gallery, [*kept, *twice, *kept, upload("grey", "grey")])
+    )
     assert (report.added, report.duplicates) == (1, 5)
     assert [(skipped.file, skipped.reason) for skipped in report.skipped] == [
         ("grey", "over the limit of 3 photos for a visitor")
     ]
-    full = catalog.ingest(gallery, visitors.within(owner, gallery, kept))
+    full = ingest_files(library, gallery, visitors.within(owner, gallery, kept))
     assert (full.added, full.duplicates, full.skipped) == (0, 2, ())
 
 
-def test_a_photo_of_another_gallery_takes_room_in_this_one(visitors: Visitors, catalog: Catalog, upload: Make) -> None:
+def test_a_photo_of_another_gallery_takes_room_in_this_one(visitors: Visitors, library: Library, upload: Make) -> None:
     _, owner = visitors.recognised(None)
-    first, second = (catalog.open_collection(name, owner=owner) for name in ("one", "two"))
+    first, second = (open_gallery(library, name, owner=owner) for name in ("one", "two"))
     colours = [upload(c, c) for c in ("red", "green", "blue")]
-    catalog.ingest(first, colours)
-    assert len(catalog.ingest(second, visitors.within(owner, second, colours)).skipped) == 3
+    ingest_files(library, first, colours)
+    assert len(ingest_files(library, second, visitors.within(owner, second, colours)).skipped) == 3
 
 
-def test_the_limit_holds_when_many_are_read_at_once(visitors: Visitors, catalog: Catalog, upload: Make) -> None:
+def test_the_limit_holds_when_many_are_read_at_once(visitors: Visitors, library: Library, upload: Make) -> None:
     _, owner = visitors.recognised(None)
-    gallery = catalog.open_collection("mine", owner=owner)
+    gallery = open_gallery(library, "mine", owner=owner)
     uploads = visitors.within(owner, gallery, [upload(f"{n}", (n, 2, 3)) for n in range(16)])
 
     def is_read(one: Upload) -> bool:
@@ -138,7 +147,7 @@ def test_so_many_requests_at_once_and_no_more(visitors: Visitors) -> None:
 
 
 def test_who_stays_on_one_page_is_not_forgotten(
-    visitors: Visitors, store: Store, monkeypatch: pytest.MonkeyPatch
+    visitors: Visitors, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, owner = visitors.recognised(None)
     come = time.time()
@@ -152,27 +161,27 @@ def test_who_stays_on_one_page_is_not_forgotten(
 
 
 def test_who_stays_away_is_forgotten_with_all_there_was(
-    visitors: Visitors, catalog: Catalog, store: Store, upload: Make, home: Path
+    visitors: Visitors, library: Library, database: Database, upload: Make, home: Path
 ) -> None:
     owners = [visitors.recognised(None)[1] for _ in range(2)]
-    galleries = [catalog.open_collection("mine", owner=owner) for owner in owners]
-    catalog.ingest(galleries[0], [upload("a", "red"), upload("b", "blue")])
-    catalog.ingest(galleries[1], [upload("a", "red")])
-    local = catalog.open_collection("local")
-    catalog.ingest(local, [upload("c", "green")])
-    catalog.search(galleries[0], "red")
-    photo = catalog.photos(galleries[0])[1]
+    galleries = [open_gallery(library, "mine", owner=owner) for owner in owners]
+    ingest_files(library, galleries[0], [upload("a", "red"), upload("b", "blue")])
+    ingest_files(library, galleries[1], [upload("a", "red")])
+    local = open_gallery(library, "local")
+    ingest_files(library, local, [upload("c", "green")])
+    search_photos(library, galleries[0], "red")
+    photo = list_photos(library, galleries[0])[1]
     now = 1e10  # long after everything above
-    store.see(owners[1], now - 6 * DAY)
+    mark_seen(database, owners[1], now - 6 * DAY)
 
     assert visitors.expire(now) == 1
     with pytest.raises(GalleryMissing):
-        catalog.search(galleries[0], "red")
+        search_photos(library, galleries[0], "red")
     with pytest.raises(PhotoMissing):
-        catalog.photo(photo.id)
-    assert not store.picture_path(photo.content_hash).exists()
-    assert galleries[0] not in catalog._rankings._indexes
-    assert [hit.photo.file for hit in catalog.search(galleries[1], "red")] == ["a"]
-    assert catalog.summary(local).photos == 1
+        get_photo(library, photo.id)
+    assert not database.pictures.path(photo.content_hash).exists()
+    assert galleries[0] not in library.rankings._indexes
+    assert [hit.photo.file for hit in search_photos(library, galleries[1], "red")] == ["a"]
+    assert summarize_gallery(library, local).photos == 1
     assert len(list(home.glob("pictures/**/*.jpg"))) == 2
     assert visitors.expire(now) == 0

@@ -3,7 +3,9 @@
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 
-from engine.gallery import Catalog, Upload
+from engine.gallery import Library, Upload
+from engine.gallery.galleries import list_photos, open_gallery
+from engine.gallery.ingest import ingest_files
 from engine.ingest.decode import Skipped
 from engine.ingest.pipeline import Encoded, Known, Made, encode_here
 from tests.conftest import FakeEncoder
@@ -34,29 +36,29 @@ def test_what_was_encoded_is_plain_data_and_carries_no_pixels(
     assert pickle.loads(pickle.dumps(made)).photo.content_hash == made.photo.content_hash
 
 
-def test_a_photo_that_two_have_encoded_is_kept_once(catalog: Catalog, upload: Callable[..., Upload]) -> None:
+def test_a_photo_that_two_have_encoded_is_kept_once(library: Library, upload: Callable[..., Upload]) -> None:
     def by_two(uploads: Sequence[Upload], known: Known, encoder: FakeEncoder, _: float | None) -> Iterator[list[Made]]:
         (batch,) = encode_here(uploads, known, encoder, None)
         yield [*batch, *batch]  # in one batch
         yield batch  # and in the next
 
-    gallery = catalog.open_collection("g")
-    report = catalog.ingest(gallery, [upload("a", "red"), upload("b", "blue")], encode=by_two)
+    gallery = open_gallery(library, "g")
+    report = ingest_files(library, gallery, [upload("a", "red"), upload("b", "blue")], encode=by_two)
     assert (report.added, report.duplicates) == (2, 4)
-    assert [photo.file for photo in catalog.photos(gallery)] == ["a", "b"]
+    assert [photo.file for photo in list_photos(library, gallery)] == ["a", "b"]
 
 
-def test_stored_photos_are_known_one_by_one_and_all_together(catalog: Catalog, upload: Callable[..., Upload]) -> None:
-    gallery = catalog.open_collection("g")
-    catalog.ingest(gallery, [upload("a", "red"), upload("b", "blue")])
+def test_stored_photos_are_known_one_by_one_and_all_together(library: Library, upload: Callable[..., Upload]) -> None:
+    gallery = open_gallery(library, "g")
+    ingest_files(library, gallery, [upload("a", "red"), upload("b", "blue")])
     told: list[Known] = []
 
     def listen(uploads: Sequence[Upload], known: Known, *_: object) -> Iterator[list[Made]]:
         told.append(known)
         yield [None for _ in uploads]
 
-    catalog.ingest(gallery, [upload("a", "red")], encode=listen)
-    stored = {photo.content_hash for photo in catalog.photos(gallery)}
+    ingest_files(library, gallery, [upload("a", "red")], encode=listen)
+    stored = {photo.content_hash for photo in list_photos(library, gallery)}
     assert set(told[0].all()) == stored
     assert all(map(told[0].has, stored))
     assert not told[0].has("0" * 64)

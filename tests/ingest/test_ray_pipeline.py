@@ -17,7 +17,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from engine import cli as command_line
-from engine.gallery import Catalog, Photo, Upload, folder_uploads
+from engine.gallery import Library, Photo, Upload, folder_uploads
+from engine.gallery.galleries import find_gallery, list_photos, open_gallery
+from engine.gallery.ingest import ingest_files
+from engine.gallery.search import search_photos
 from engine.gallery.types import Progress
 from engine.ingest.decode import Decoded, Skipped
 from engine.ingest.ray_pipeline import (
@@ -34,7 +37,8 @@ from engine.ingest.ray_pipeline import (
     on_ray,
     shared_out,
 )
-from engine.storage.store import Store
+from engine.storage.database import Database
+from engine.storage.images import list_images
 from tests import packed
 from tests.conftest import FakeEncoder, FakeEncoding
 
@@ -181,18 +185,18 @@ def encoders() -> list[int]:
     return [pid for pid, name in names.items() if name.startswith("ray::MapWorker") and is_ours(pid)]
 
 
-def as_stored(catalog: Catalog, gallery: int) -> dict[str, Photo]:
+def as_stored(library: Library, gallery: int) -> dict[str, Photo]:
     """A gallery's photos by content hash; fails where one is there twice."""
-    found = catalog.photos(gallery, limit=10_000)
+    found = list_photos(library, gallery, limit=10_000)
     assert len({photo.content_hash for photo in found}) == len(found)
     return {photo.content_hash: photo for photo in found}
 
 
 @on_a_cluster
-def test_a_killed_worker_loses_and_doubles_nothing(ray_cluster: Cluster, photos: Path, store: Store) -> None:
-    catalog = Catalog(store, SlowEncoder)
-    alone, together = catalog.open_collection("alone"), catalog.open_collection("together")
-    expected = Catalog(store, FakeEncoder).ingest(alone, folder_uploads(photos))
+def test_a_killed_worker_loses_and_doubles_nothing(ray_cluster: Cluster, photos: Path, database: Database) -> None:
+    library = Library.over(database, SlowEncoder)
+    alone, together = open_gallery(library, "alone"), open_gallery(library, "together")
+    expected = ingest_files(Library.over(database, FakeEncoder), alone, folder_uploads(photos))
     killed: list[int] = []
 
     def kill(progress: Progress) -> None:
@@ -202,50 +206,50 @@ def test_a_killed_worker_loses_and_doubles_nothing(ray_cluster: Cluster, photos:
             os.kill(before[0], signal.SIGKILL)
             killed.append(before[0])
 
-    report = catalog.ingest(together, folder_uploads(photos), on_progress=kill, encode=ray_cluster)
+    report = ingest_files(library, together, folder_uploads(photos), on_progress=kill, encode=ray_cluster)
     assert killed
     assert killed[0] not in encoders()
     assert (report.added, report.duplicates) == (expected.added, expected.duplicates) == (693, 7)
     assert report.skipped == expected.skipped == (Skipped("bad.jpg", "not a picture (it is text)"),)
     assert report.mean_macs_share == pytest.approx(expected.mean_macs_share)
-    one, two = as_stored(catalog, alone), as_stored(catalog, together)
+    one, two = as_stored(library, alone), as_stored(library, together)
     assert one.keys() == two.keys()
     assert all(one[key].exit == two[key].exit for key in one)
     query = np.array([1, 0, 0], np.float32)
-    assert [hit.score for hit in catalog.search(together, query, 50)] == pytest.approx(
-        [hit.score for hit in catalog.search(alone, query, 50)]
+    assert [hit.score for hit in search_photos(library, together, query, 50)] == pytest.approx(
+        [hit.score for hit in search_photos(library, alone, query, 50)]
     )
     assert 0 < ray_cluster.busy.utilisation < 1  # a restart counts against it
 
 
 @on_a_cluster
 def test_workers_stay_busy_and_known_photos_are_not_encoded_again(
-    ray_cluster: Cluster, photos: Path, store: Store
+    ray_cluster: Cluster, photos: Path, database: Database
 ) -> None:
-    catalog = Catalog(store, SlowEncoder)
-    gallery = catalog.open_collection("g")
+    library = Library.over(database, SlowEncoder)
+    gallery = open_gallery(library, "g")
     shown: list[Progress] = []
     ray_cluster.busy = Busy(ray_cluster.shares.workers)
-    catalog.ingest(gallery, folder_uploads(photos), on_progress=shown.append, encode=ray_cluster)
+    ingest_files(library, gallery, folder_uploads(photos), on_progress=shown.append, encode=ray_cluster)
     assert [progress.done for progress in shown] == sorted(progress.done for progress in shown)
     assert shown[-1].done == shown[-1].total == 701
     if os.getloadavg()[0] < 3 * (os.cpu_count() or 1):  # a machine at work on other things says nothing of it
         assert ray_cluster.busy.utilisation > 0.6
     spent = ray_cluster.busy.seconds
-    again = catalog.ingest(gallery, folder_uploads(photos), encode=ray_cluster)
+    again = ingest_files(library, gallery, folder_uploads(photos), encode=ray_cluster)
     assert (again.added, again.duplicates) == (0, 700)
     assert ray_cluster.busy.seconds == spent
 
 
 @on_a_cluster
 def test_workers_with_another_model_stop_the_run_with_a_sentence(
-    ray_cluster: Cluster, photos: Path, store: Store
+    ray_cluster: Cluster, photos: Path, database: Database
 ) -> None:
-    catalog = Catalog(store, SlowEncoder)
-    gallery = catalog.open_collection("g")
+    library = Library.over(database, SlowEncoder)
+    gallery = open_gallery(library, "g")
     with pytest.raises(WorkersDiffer, match="has another model"):
-        catalog.ingest(gallery, folder_uploads(photos), encode=Cluster(other, ray_cluster.shares))
-    assert catalog.photos(gallery) == []
+        ingest_files(library, gallery, folder_uploads(photos), encode=Cluster(other, ray_cluster.shares))
+    assert list_photos(library, gallery) == []
 
 
 @pytest.fixture
@@ -262,7 +266,7 @@ def crops(tmp_path: Path) -> Path:
 
 
 @on_a_cluster
-def test_the_command_on_ray_keeps_what_one_process_keeps(crops: Path, store: Store) -> None:
+def test_the_command_on_ray_keeps_what_one_process_keeps(crops: Path, database: Database) -> None:
     from engine.exits.encoder import load_encoder  # not above: the small encoder's workers import this file
 
     command = [sys.executable, "-m", "engine", "index", crops.as_uri(), "--on", "ray", "--workers", "2", "--json"]
@@ -277,16 +281,18 @@ def test_the_command_on_ray_keeps_what_one_process_keeps(crops: Path, store: Sto
     assert "70 of 70 photos" in done.stderr
     assert "Traceback" not in done.stderr
 
-    catalog = Catalog(store, load_encoder)
-    alone, together = catalog.open_collection("alone"), catalog.find("crops")
+    library = Library.over(database, load_encoder)
+    alone, together = open_gallery(library, "alone"), find_gallery(library, "crops")
     assert together is not None
-    catalog.ingest(alone, folder_uploads(crops))
-    one, two = ({row.content_hash: row for row in store.page(gallery, 0, 100)} for gallery in (alone, together))
+    ingest_files(library, alone, folder_uploads(crops))
+    one, two = (
+        {row.content_hash: row for row in list_images(database, gallery, 0, 100)} for gallery in (alone, together)
+    )
     assert one.keys() == two.keys()
     assert {row.name for row in two.values()} == {row.name for row in one.values()}
     same = [key for key in one if one[key].encoding.exit == two[key].encoding.exit]
     assert len(same) >= 0.97 * len(one)  # sums come in another order where batches are others
     vectors = ([np.frombuffer(rows[key].encoding.vector, np.float32) for key in same] for rows in (one, two))
     assert min(float(a @ b) for a, b in zip(*vectors, strict=True)) >= 0.9999
-    found = [[hit.photo.file for hit in catalog.search(gallery, "a bird", 5)] for gallery in (alone, together)]
+    found = [[hit.photo.file for hit in search_photos(library, gallery, "a bird", 5)] for gallery in (alone, together)]
     assert found[0] == found[1]

@@ -13,8 +13,12 @@ from engine.search import pg_vector_index as pgindex_module
 from engine.search.pg_vector_index import PgIndex
 from engine.search.ranking import lifted_query
 from engine.search.vector_index import VectorIndex
+from engine.storage.collections import open_collection
+from engine.storage.database import Database
+from engine.storage.encodings import list_changes
+from engine.storage.images import add_images, delete_images
 from engine.storage.postgres import WAIT
-from engine.storage.store import EncodingRow, ImageRow, ModelStamp, Store
+from engine.storage.schema import EncodingRow, ImageRow, ModelStamp
 
 DIM, EXITS = 16, 3
 TOLD = [(0.8, 0.05), (0.9, 0.02), (1.0, 0.0)]  # slope and offset of the scores at each exit
@@ -36,11 +40,11 @@ def row(vector: np.ndarray, exit: int, name: str) -> ImageRow:
 class Filled:
     """A collection of random vectors, and what is true of it."""
 
-    def __init__(self, store: Store, name: str, count: int, stamp: ModelStamp = STAMP) -> None:
-        self.id = store.open_collection(name, "gallery", None)
+    def __init__(self, database: Database, name: str, count: int, stamp: ModelStamp = STAMP) -> None:
+        self.id = open_collection(database, name, "gallery", None)
         self.vectors, self.exits = unit(count, seed=len(name)), np.arange(count) % EXITS + 1
         rows = [row(v, int(e), f"{name}-{n}") for n, (v, e) in enumerate(zip(self.vectors, self.exits, strict=True))]
-        kept = store.add(self.id, stamp, rows, {r.content_hash: b"" for r in rows}, {})
+        kept = add_images(database, self.id, stamp, rows, {r.content_hash: b"" for r in rows}, {})
         self.ids = np.array([image.id for image in kept])
 
     def best(self, query: np.ndarray, k: int) -> list[int]:
@@ -50,17 +54,17 @@ class Filled:
 
 
 @pytest.fixture
-def store(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def database(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     monkeypatch.setenv("TGEM_DATABASE_URL", postgres_url)
-    store = Store.open()
-    yield store
-    store.close()
+    database = Database.open()
+    yield database
+    database.close()
 
 
 @pytest.fixture
-def engine(store: Store) -> Engine:
-    assert store.vector_search is not None
-    return store.vector_search
+def engine(database: Database) -> Engine:
+    assert database.vector_search is not None
+    return database.vector_search
 
 
 def index_of(engine: Engine, collection_id: int, stamp: ModelStamp = STAMP) -> PgIndex:
@@ -73,8 +77,8 @@ def found(index: PgIndex | VectorIndex, query: np.ndarray, k: int) -> list[int]:
     return index.search(lifted_query(query), k)[0].tolist()
 
 
-def test_a_small_collection_is_searched_exactly_and_alone(store: Store, engine: Engine) -> None:
-    filled, other = Filled(store, "mine", 300), Filled(store, "another", 300)
+def test_a_small_collection_is_searched_exactly_and_alone(database: Database, engine: Engine) -> None:
+    filled, other = Filled(database, "mine", 300), Filled(database, "another", 300)
     index = index_of(engine, filled.id)
     assert len(index) == 300
     for query in unit(10, seed=99):
@@ -83,27 +87,27 @@ def test_a_small_collection_is_searched_exactly_and_alone(store: Store, engine: 
 
 
 @pytest.mark.parametrize(("k", "many"), [(0, 0), (-1, 0), (3, 3), (100, 5)])
-def test_no_more_than_asked_for_or_held(store: Store, engine: Engine, k: int, many: int) -> None:
-    filled = Filled(store, "few", 5)
+def test_no_more_than_asked_for_or_held(database: Database, engine: Engine, k: int, many: int) -> None:
+    filled = Filled(database, "few", 5)
     ids, scores = index_of(engine, filled.id).search(lifted_query(filled.vectors[0]), k)
     assert len(ids) == len(scores) == many
 
 
-def test_equals_come_in_order_of_id(store: Store, engine: Engine) -> None:
-    gallery = store.open_collection("equal", "gallery", None)
+def test_equals_come_in_order_of_id(database: Database, engine: Engine) -> None:
+    gallery = open_collection(database, "equal", "gallery", None)
     vector = unit(1, seed=0)[0]
     rows = [row(vector, 3, f"{number}") for number in range(9)]
-    store.add(gallery, STAMP, rows, {r.content_hash: b"" for r in rows}, {})
+    add_images(database, gallery, STAMP, rows, {r.content_hash: b"" for r in rows}, {})
     ids = found(index_of(engine, gallery), vector, 5)
     assert ids == sorted(ids)
 
 
-def test_both_kinds_of_index_give_the_same_photos_and_scores(store: Store, engine: Engine) -> None:
-    filled = Filled(store, "same", 500)
+def test_both_kinds_of_index_give_the_same_photos_and_scores(database: Database, engine: Engine) -> None:
+    filled = Filled(database, "same", 500)
     faiss, slopes, offsets = VectorIndex(DIM + 1), *np.array(TOLD, np.float32).T
 
     def changes(after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        new = store.changes(filled.id, after, limit)
+        new = list_changes(database, filled.id, after, limit)
         told = new.exits - 1
         return new.revisions, new.ids, np.hstack([new.vectors * slopes[told][:, None], offsets[told][:, None]])
 
@@ -138,8 +142,8 @@ class TestGraph:
         monkeypatch.setattr(pgindex_module, "RECOUNT_SECONDS", 0.0)
 
     @pytest.fixture
-    def large(self, store: Store, small: None) -> Filled:
-        return Filled(store, "large", 800)
+    def large(self, database: Database, small: None) -> Filled:
+        return Filled(database, "large", 800)
 
     def test_nearly_all_of_the_best_are_found_with_their_true_scores(self, engine: Engine, large: Filled) -> None:
         index, hits = index_of(engine, large.id), 0
@@ -167,10 +171,10 @@ class TestGraph:
             plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
         assert f"Index Scan using {index.graph}" in plan, plan
 
-    def test_a_collection_beside_larger_ones_gets_all_it_asks_for(self, store: Store, engine: Engine) -> None:
+    def test_a_collection_beside_larger_ones_gets_all_it_asks_for(self, database: Database, engine: Engine) -> None:
         for name in ("another", "a third one"):
-            Filled(store, name, 600)
-        mine = Filled(store, "mine", 251)
+            Filled(database, name, 600)
+        mine = Filled(database, "mine", 251)
         index = index_of(engine, mine.id)
         assert index.ready
         hits = 0
@@ -181,18 +185,20 @@ class TestGraph:
             hits += len(set(ids[:10]) & set(mine.best(query, 10)))
         assert hits / 100 >= 0.97
 
-    def test_what_comes_goes_or_changes_is_known_at_once(self, store: Store, engine: Engine, large: Filled) -> None:
+    def test_what_comes_goes_or_changes_is_known_at_once(
+        self, database: Database, engine: Engine, large: Filled
+    ) -> None:
         index = index_of(engine, large.id)
         query = unit(1, seed=77)[0]
         new = row(query, 3, "new")
-        (kept,) = store.add(large.id, STAMP, [new], {"new": b""}, {})
+        (kept,) = add_images(database, large.id, STAMP, [new], {"new": b""}, {})
         assert found(index, query, 1) == [kept.id]
-        store.remove_images(large.id, [kept.id])
+        delete_images(database, large.id, [kept.id])
         assert kept.id not in found(index, query, 50)
 
-    def test_another_model_has_a_graph_of_its_own(self, store: Store, engine: Engine, large: Filled) -> None:
+    def test_another_model_has_a_graph_of_its_own(self, database: Database, engine: Engine, large: Filled) -> None:
         stamp = ModelStamp("other", "c" * 64, "it's" * 16, exits=EXITS, full_macs=100)
-        other = Filled(store, "other", 300, stamp)
+        other = Filled(database, "other", 300, stamp)
         first, second = index_of(engine, large.id), index_of(engine, other.id, stamp)
         assert first.graph != second.graph
         assert found(second, other.vectors[4], 5) == other.best(other.vectors[4], 5)

@@ -8,7 +8,7 @@ from engine.evaluation.query_simulation import Index
 from engine.exits.calibration import Reading
 from engine.search.allocation import READ
 from engine.search.ranking import lifted, lifted_query, ranked, read, scores_of, similarities
-from engine.storage.store import Candidate
+from engine.storage.encodings import Candidate
 from tests import tiny
 from tests.evaluation.test_evaluate import MANY, features_of
 

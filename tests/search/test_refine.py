@@ -9,11 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.gallery import Catalog, ModelChanged, PictureGone, Upload
+from engine.gallery import Library, ModelChanged, PictureGone, Upload
+from engine.gallery.galleries import delete_photos, get_photo, list_photos, open_gallery, summarize_gallery
+from engine.gallery.ingest import ingest_files
+from engine.gallery.search import embed_picture, explain_photo, refine_search, run_to_full_depth, search_photos
 from engine.search import refine as refine_module
 from engine.search.refine import affordable
-from engine.storage.database import StoreUnusable
-from engine.storage.store import PhotoMissing, Store
+from engine.storage.collections import get_collection
+from engine.storage.database import Database, StoreUnusable
+from engine.storage.images import get_image
+from engine.storage.schema import PhotoMissing
 from tests.conftest import FakeEncoder, FakeIdentity
 
 pytestmark = pytest.mark.both_databases
@@ -43,24 +48,24 @@ def hazy() -> FakeEncoder:
 
 
 @pytest.fixture
-def catalog(store: Store, hazy: FakeEncoder) -> Catalog:
-    return Catalog(store, lambda: hazy)  # type: ignore[arg-type,return-value]
+def library(database: Database, hazy: FakeEncoder) -> Library:
+    return Library.over(database, lambda: hazy)  # type: ignore[arg-type,return-value]
 
 
 @pytest.fixture
-def other(home: Path, hazy: FakeEncoder) -> Iterator[Catalog]:
+def other(home: Path, hazy: FakeEncoder) -> Iterator[Library]:
     """Another process over the same data folder."""
-    store = Store.open()
-    yield Catalog(store, lambda: replace(hazy))  # type: ignore[arg-type,return-value]
-    store.close()
+    database = Database.open()
+    yield Library.over(database, lambda: replace(hazy))  # type: ignore[arg-type,return-value]
+    database.close()
 
 
 @pytest.fixture
-def gallery(catalog: Catalog, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch) -> int:
+def gallery(library: Library, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch) -> int:
     """Four reds that a look through the haze hardly tells apart, the reddest last; a query may look at all of them."""
     monkeypatch.setattr(refine_module, "SPENDABLE", 2.0)
-    collection = catalog.open_collection("reds")
-    catalog.ingest(collection, [upload(f"{shade}.png", (255, shade, shade)) for shade in SHADES])
+    collection = open_gallery(library, "reds")
+    ingest_files(library, collection, [upload(f"{shade}.png", (255, shade, shade)) for shade in SHADES])
     return collection
 
 
@@ -68,26 +73,26 @@ def maps(home: Path) -> list[Path]:
     return sorted(path for path in home.glob("maps/*/*"))
 
 
-def rows(catalog: Catalog, gallery: int, k: int = 20) -> list[dict[str, str | int | float]]:
-    return [hit.row() for hit in catalog.search(gallery, "red", k)]
+def rows(library: Library, gallery: int, k: int = 20) -> list[dict[str, str | int | float]]:
+    return [hit.row() for hit in search_photos(library, gallery, "red", k)]
 
 
-def test_photos_in_doubt_are_run_deeper_and_stay_so(catalog: Catalog, gallery: int) -> None:
-    first = catalog.search(gallery, "red", k=2)
-    refined = catalog.refine(gallery, "red", k=2)
+def test_photos_in_doubt_are_run_deeper_and_stay_so(library: Library, gallery: int) -> None:
+    first = search_photos(library, gallery, "red", k=2)
+    refined = refine_search(library, gallery, "red", k=2)
     assert refined.hits[0].photo.file == "0.png"
     assert refined.hits[0].score == pytest.approx(1.0)
     assert (first[0].photo.exit, refined.hits[0].photo.exit) == (1, 3)
-    assert [hit.row() for hit in refined.hits] == rows(catalog, gallery, 2)
-    again = catalog.refine(gallery, "red", k=2)
+    assert [hit.row() for hit in refined.hits] == rows(library, gallery, 2)
+    again = refine_search(library, gallery, "red", k=2)
     assert again.deepened == ()
     assert again.macs == 0  # all are at full depth
     assert [hit.row() for hit in again.hits] == [hit.row() for hit in refined.hits]
 
 
-def test_each_photo_that_went_deeper_is_told_of(catalog: Catalog, gallery: int) -> None:
-    before = {hit.photo.id: hit.rank for hit in catalog.search(gallery, "red", k=2)}
-    refined = catalog.refine(gallery, "red", k=2)
+def test_each_photo_that_went_deeper_is_told_of(library: Library, gallery: int) -> None:
+    before = {hit.photo.id: hit.rank for hit in search_photos(library, gallery, "red", k=2)}
+    refined = refine_search(library, gallery, "red", k=2)
     after = {hit.photo.id: hit.rank for hit in refined.hits}
     assert refined.deepened
     for photo in refined.deepened:
@@ -115,24 +120,24 @@ def test_queries_spend_no_more_than_half_of_what_indexing_saved(
 
 
 def test_a_gallery_that_may_spend_no_more_says_so(
-    catalog: Catalog, gallery: int, monkeypatch: pytest.MonkeyPatch
+    library: Library, gallery: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refine_module, "SPENDABLE", 0.0)
-    barred = catalog.refine(gallery, "red", k=2)
+    barred = refine_search(library, gallery, "red", k=2)
     assert (barred.deepened, barred.macs, barred.all_spent) == ((), 4, True)
-    for photo in catalog.photos(gallery):
-        catalog.deepen(photo.id)
-    settled = catalog.refine(gallery, "red", k=2)
+    for photo in list_photos(library, gallery):
+        run_to_full_depth(library, photo.id)
+    settled = refine_search(library, gallery, "red", k=2)
     assert (settled.deepened, settled.all_spent) == ((), False), "nothing is left that could go deeper"
 
 
-def test_the_account_runs_on(catalog: Catalog, store: Store, gallery: int) -> None:
-    indexed = catalog.summary(gallery)
+def test_the_account_runs_on(library: Library, database: Database, gallery: int) -> None:
+    indexed = summarize_gallery(library, gallery)
     assert (indexed.macs_index, indexed.macs_queries) == (160, 0)
-    spent = catalog.refine(gallery, "red", k=2).macs + catalog.refine(gallery, "green", k=2).macs
-    told = catalog.summary(gallery)
-    assert (told.macs_index, told.macs_queries, store.collection(gallery).queries) == (160, spent, 2)
-    photos = sum(photo.macs for photo in catalog.photos(gallery))
+    spent = refine_search(library, gallery, "red", k=2).macs + refine_search(library, gallery, "green", k=2).macs
+    told = summarize_gallery(library, gallery)
+    assert (told.macs_index, told.macs_queries, get_collection(database, gallery).queries) == (160, spent, 2)
+    photos = sum(photo.macs for photo in list_photos(library, gallery))
     assert told.macs == 160 + spent
     assert told.macs - photos == 4  # what the first query read; the second found all at full depth
     assert told.saved_share == pytest.approx(1 - told.macs / 400)
@@ -140,50 +145,52 @@ def test_the_account_runs_on(catalog: Catalog, store: Store, gallery: int) -> No
 
 
 def test_what_queries_spent_is_still_known_after_a_restart(
-    catalog: Catalog, gallery: int, other: Catalog, monkeypatch: pytest.MonkeyPatch
+    library: Library, gallery: int, other: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refine_module, "LIMIT", 0.7)  # one look
     for _ in range(3):
-        catalog.search(gallery, "red")
-    assert catalog.summary(gallery).macs_queries == other.summary(gallery).macs_queries == 12
-    assert catalog.refine(gallery, "red", k=2).macs == 60 + 4 + 3  # the look, four photos read, three read again
-    assert catalog.summary(gallery).macs_queries == other.summary(gallery).macs_queries == 79
+        search_photos(library, gallery, "red")
+    assert summarize_gallery(library, gallery).macs_queries == summarize_gallery(other, gallery).macs_queries == 12
+    assert (
+        refine_search(library, gallery, "red", k=2).macs == 60 + 4 + 3
+    )  # the look, four photos read, three read again
+    assert summarize_gallery(library, gallery).macs_queries == summarize_gallery(other, gallery).macs_queries == 79
 
 
 def test_a_full_disk_keeps_nobody_from_searching(
-    catalog: Catalog, store: Store, gallery: int, monkeypatch: pytest.MonkeyPatch
+    library: Library, gallery: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise StoreUnusable("The data in tgem.db cannot be used (disk full); make room.")
 
-    monkeypatch.setattr(store, "spend", full)
-    assert len(catalog.search(gallery, "red")) == 4
+    monkeypatch.setattr("engine.gallery.search.add_macs", full)
+    assert len(search_photos(library, gallery, "red")) == 4
 
 
-def test_what_was_spent_on_photos_goes_with_them(catalog: Catalog, store: Store, gallery: int) -> None:
-    catalog.refine(gallery, "red", k=2)
-    dearest = max(catalog.photos(gallery), key=lambda photo: store.image(photo.id).encoding.macs_query)
-    on_it, before = store.image(dearest.id).encoding.macs_query, catalog.summary(gallery)
+def test_what_was_spent_on_photos_goes_with_them(library: Library, database: Database, gallery: int) -> None:
+    refine_search(library, gallery, "red", k=2)
+    dearest = max(list_photos(library, gallery), key=lambda photo: get_image(database, photo.id).encoding.macs_query)
+    on_it, before = get_image(database, dearest.id).encoding.macs_query, summarize_gallery(library, gallery)
     assert on_it > 0
-    catalog.remove_photos(gallery, [dearest.id])
-    after = catalog.summary(gallery)
+    delete_photos(library, gallery, [dearest.id])
+    after = summarize_gallery(library, gallery)
     assert after.macs_queries == before.macs_queries - on_it
     assert after.macs == before.macs - dearest.macs
 
 
 def test_pictures_that_were_searched_with_take_nothing_from_second_looks(
-    catalog: Catalog, gallery: int, png: Callable[..., bytes]
+    library: Library, gallery: int, png: Callable[..., bytes]
 ) -> None:
-    before = catalog.summary(gallery).macs
+    before = summarize_gallery(library, gallery).macs
     for _ in range(20):
-        catalog.embed_picture(gallery, png("red"), "mine.png")
-    assert catalog.summary(gallery).macs == before + 2000
-    assert catalog.refine(gallery, "red", k=2).deepened
+        embed_picture(library, gallery, png("red"), "mine.png")
+    assert summarize_gallery(library, gallery).macs == before + 2000
+    assert refine_search(library, gallery, "red", k=2).deepened
 
 
-def test_a_photo_that_went_deeper_is_still_described_where_it_was_seen(catalog: Catalog, gallery: int) -> None:
-    (shallow, *_) = catalog.photos(gallery)
-    deep = catalog.deepen(shallow.id)
+def test_a_photo_that_went_deeper_is_still_described_where_it_was_seen(library: Library, gallery: int) -> None:
+    (shallow, *_) = list_photos(library, gallery)
+    deep = run_to_full_depth(library, shallow.id)
     assert (deep.exit, deep.macs, deep.milliseconds) == (3, 100, 4.0)
     assert deep.phrases == (shallow.phrases[0], (), shallow.phrases[0])
     assert np.array_equal(deep.gates[0], shallow.gates[0])
@@ -191,9 +198,9 @@ def test_a_photo_that_went_deeper_is_still_described_where_it_was_seen(catalog: 
     assert deep.gates.shape == (2, shallow.gates.shape[1])
 
 
-def test_kept_maps_save_the_stages_before(catalog: Catalog, gallery: int, hazy: FakeEncoder, home: Path) -> None:
+def test_kept_maps_save_the_stages_before(library: Library, gallery: int, hazy: FakeEncoder, home: Path) -> None:
     assert len(maps(home)) == 4
-    refined = catalog.refine(gallery, "red", k=2)
+    refined = refine_search(library, gallery, "red", k=2)
     assert {(start, end) for _, start, end in hazy.visits} == {(1, 3)}
     assert sum(photos for photos, *_ in hazy.visits) == len(refined.deepened)
     assert len(maps(home)) == 4 - len(refined.deepened), "the maps of photos at full depth lead nowhere"
@@ -201,166 +208,169 @@ def test_kept_maps_save_the_stages_before(catalog: Catalog, gallery: int, hazy: 
 
 @pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"cut short")])
 def test_without_its_map_a_photo_is_run_again_and_that_is_counted(
-    catalog: Catalog, gallery: int, hazy: FakeEncoder, home: Path, harm: Callable[[Path], object]
+    library: Library, gallery: int, hazy: FakeEncoder, home: Path, harm: Callable[[Path], object]
 ) -> None:
     for path in maps(home):
         harm(path)
-    refined = catalog.refine(gallery, "red", k=2)
+    refined = refine_search(library, gallery, "red", k=2)
     assert {(start, end) for _, start, end in hazy.visits} == {(0, 3)}
     assert {photo.macs for photo in refined.deepened} == {100}
-    assert catalog.photo(refined.deepened[0].photo_id).macs == 140
+    assert get_photo(library, refined.deepened[0].photo_id).macs == 140
 
 
-def test_a_photo_whose_files_are_gone_keeps_its_place(catalog: Catalog, gallery: int, home: Path) -> None:
+def test_a_photo_whose_files_are_gone_keeps_its_place(library: Library, gallery: int, home: Path) -> None:
     for path in maps(home):
         path.unlink()
-    first = catalog.search(gallery, "red")
+    first = search_photos(library, gallery, "red")
     gone = first[1].photo
-    catalog.picture_path(gone.content_hash).unlink()
-    refined = catalog.refine(gallery, "red", k=4)
+    library.picture_path(gone.content_hash).unlink()
+    refined = refine_search(library, gallery, "red", k=4)
     assert gone.id not in {photo.photo_id for photo in refined.deepened}
     assert refined.deepened
-    assert (catalog.photo(gone.id).exit, len(refined.hits)) == (1, 4)
+    assert (get_photo(library, gone.id).exit, len(refined.hits)) == (1, 4)
     score = {hit.photo.id: hit.score for hit in refined.hits}[gone.id]
     assert score == pytest.approx(first[1].score)
     with pytest.raises(PictureGone, match=rf"kept picture of {gone.file} is gone"):
-        catalog.deepen(gone.id)
+        run_to_full_depth(library, gone.id)
     with pytest.raises(PictureGone):
-        catalog.explain(gone.id, "red")
+        explain_photo(library, gone.id, "red")
 
 
-def test_a_kept_map_is_enough_where_the_picture_is_gone(catalog: Catalog, gallery: int) -> None:
-    for photo in catalog.photos(gallery):
-        catalog.picture_path(photo.content_hash).unlink()
-    assert catalog.refine(gallery, "red", k=2).hits[0].photo.file == "0.png"
+def test_a_kept_map_is_enough_where_the_picture_is_gone(library: Library, gallery: int) -> None:
+    for photo in list_photos(library, gallery):
+        library.picture_path(photo.content_hash).unlink()
+    assert refine_search(library, gallery, "red", k=2).hits[0].photo.file == "0.png"
 
 
-def test_a_query_spends_no_more_than_its_limit(catalog: Catalog, gallery: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_spends_no_more_than_its_limit(library: Library, gallery: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refine_module, "LIMIT", 2.0)
-    assert 0 < catalog.refine(gallery, "red", k=4).macs <= 200
+    assert 0 < refine_search(library, gallery, "red", k=4).macs <= 200
 
 
-def test_nothing_in_words_or_photos_refines_nothing(catalog: Catalog, store: Store, gallery: int) -> None:
-    assert catalog.refine(gallery, " ").hits == []
-    assert catalog.refine(catalog.open_collection("empty"), "red").hits == []
-    assert store.collection(gallery).queries == 0
+def test_nothing_in_words_or_photos_refines_nothing(library: Library, database: Database, gallery: int) -> None:
+    assert refine_search(library, gallery, " ").hits == []
+    assert refine_search(library, open_gallery(library, "empty"), "red").hits == []
+    assert get_collection(database, gallery).queries == 0
 
 
-def test_a_vector_asks_as_words_do(catalog: Catalog, gallery: int, hazy: FakeEncoder) -> None:
+def test_a_vector_asks_as_words_do(library: Library, gallery: int, hazy: FakeEncoder) -> None:
     red = hazy.encode_text(["red"])[0]
-    assert [hit.row() for hit in catalog.search(gallery, red)] == rows(catalog, gallery)
-    assert catalog.refine(gallery, red, k=2).hits[0].photo.file == "0.png"
+    assert [hit.row() for hit in search_photos(library, gallery, red)] == rows(library, gallery)
+    assert refine_search(library, gallery, red, k=2).hits[0].photo.file == "0.png"
 
 
-def test_pages_follow_on_from_each_other(catalog: Catalog, gallery: int) -> None:
-    whole = rows(catalog, gallery, 4)
-    pages = [catalog.search(gallery, "red", 1, offset) for offset in range(5)]
+def test_pages_follow_on_from_each_other(library: Library, gallery: int) -> None:
+    whole = rows(library, gallery, 4)
+    pages = [search_photos(library, gallery, "red", 1, offset) for offset in range(5)]
     assert [hit.row() for page in pages for hit in page] == whole
     assert [hit.rank for page in pages for hit in page] == [1, 2, 3, 4]
 
 
-def test_a_refined_gallery_stays_refined_after_a_restart(catalog: Catalog, gallery: int, other: Catalog) -> None:
-    refined = catalog.refine(gallery, "red", k=2)
+def test_a_refined_gallery_stays_refined_after_a_restart(library: Library, gallery: int, other: Library) -> None:
+    refined = refine_search(library, gallery, "red", k=2)
     assert rows(other, gallery, 2) == [hit.row() for hit in refined.hits]
-    assert other.refine(gallery, "red", k=2).deepened == ()
-    assert other.summary(gallery).macs == catalog.summary(gallery).macs
+    assert refine_search(other, gallery, "red", k=2).deepened == ()
+    assert summarize_gallery(other, gallery).macs == summarize_gallery(library, gallery).macs
 
 
-def test_another_process_sees_the_deeper_embeddings(catalog: Catalog, gallery: int, other: Catalog) -> None:
+def test_another_process_sees_the_deeper_embeddings(library: Library, gallery: int, other: Library) -> None:
     before = rows(other, gallery)
-    catalog.refine(gallery, "red", k=4)
+    refine_search(library, gallery, "red", k=4)
     after = rows(other, gallery)
-    assert after == rows(catalog, gallery)
+    assert after == rows(library, gallery)
     assert after[0]["score"] == pytest.approx(1.0)
     assert after != before
     assert len(after) == 4
 
 
 def test_searches_go_on_while_a_refinement_runs(
-    catalog: Catalog, gallery: int, hazy: FakeEncoder, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
+    library: Library, gallery: int, hazy: FakeEncoder, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = rows(catalog, gallery)
+    before = rows(library, gallery)
     gate = Gate(hazy, monkeypatch)
     with ThreadPoolExecutor(6) as threads:
-        refining = threads.submit(catalog.refine, gallery, "red", 2)
+        refining = threads.submit(refine_search, library, gallery, "red", 2)
         assert gate.reached.wait(30)
         try:
-            assert list(threads.map(lambda _: rows(catalog, gallery), range(8), timeout=30)) == [before] * 8
-            assert threads.submit(catalog.ingest, gallery, [upload("b.png", "blue")]).result(30).added == 1
-            assert threads.submit(rows, catalog, gallery).result(30)[-1]["file"] == "b.png"
+            assert list(threads.map(lambda _: rows(library, gallery), range(8), timeout=30)) == [before] * 8
+            assert threads.submit(ingest_files, library, gallery, [upload("b.png", "blue")]).result(30).added == 1
+            assert threads.submit(rows, library, gallery).result(30)[-1]["file"] == "b.png"
             assert not refining.done()
         finally:
             gate.opened.set()
         assert refining.result(30).hits[0].photo.file == "0.png"
-    assert rows(catalog, gallery)[0]["score"] == pytest.approx(1.0)
+    assert rows(library, gallery)[0]["score"] == pytest.approx(1.0)
 
 
 def test_refinements_at_once_do_no_work_twice_and_lose_none(
-    catalog: Catalog, store: Store, gallery: int, hazy: FakeEncoder
+    library: Library, database: Database, gallery: int, hazy: FakeEncoder
 ) -> None:
     with ThreadPoolExecutor(6) as threads:
-        found = list(threads.map(lambda query: catalog.refine(gallery, query, 4), ["red", "green", "blue"] * 4))
-    assert sum(photos for photos, *_ in hazy.visits) == sum(photo.exit == 3 for photo in catalog.photos(gallery))
-    told = catalog.summary(gallery)
-    assert (store.collection(gallery).queries, told.macs_queries) == (12, sum(refined.macs for refined in found))
+        found = list(threads.map(lambda query: refine_search(library, gallery, query, 4), ["red", "green", "blue"] * 4))
+    assert sum(photos for photos, *_ in hazy.visits) == sum(photo.exit == 3 for photo in list_photos(library, gallery))
+    told = summarize_gallery(library, gallery)
+    assert (get_collection(database, gallery).queries, told.macs_queries) == (
+        12,
+        sum(refined.macs for refined in found),
+    )
     deciding = [refined.macs for refined in found if refined.macs and not refined.deepened]
-    assert told.macs >= sum(photo.macs for photo in catalog.photos(gallery)) + sum(deciding)
+    assert told.macs >= sum(photo.macs for photo in list_photos(library, gallery)) + sum(deciding)
 
 
 def test_two_processes_at_once_keep_the_deeper_and_count_both(
-    catalog: Catalog, gallery: int, other: Catalog, hazy: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+    library: Library, gallery: int, other: Library, hazy: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = Gate(hazy, monkeypatch)
-    photo = catalog.photos(gallery)[0]
+    photo = list_photos(library, gallery)[0]
     with ThreadPoolExecutor(2) as threads:
-        runs = [threads.submit(each.deepen, photo.id) for each in (catalog, other)]
+        runs = [threads.submit(run_to_full_depth, each, photo.id) for each in (library, other)]
         assert gate.reached.wait(30)
         threading.Event().wait(0.2)  # both have begun
         gate.opened.set()
         assert [run.result(30).exit for run in runs] == [3, 3]
-    assert catalog.photo(photo.id).macs == 40 + 60 * len(hazy.visits)
-    assert rows(catalog, gallery) == rows(other, gallery)
+    assert get_photo(library, photo.id).macs == 40 + 60 * len(hazy.visits)
+    assert rows(library, gallery) == rows(other, gallery)
 
 
 def test_a_photo_deleted_meanwhile_is_no_error(
-    catalog: Catalog, gallery: int, hazy: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+    library: Library, gallery: int, hazy: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = Gate(hazy, monkeypatch)
-    gone = catalog.search(gallery, "red")[0].photo
+    gone = search_photos(library, gallery, "red")[0].photo
     with ThreadPoolExecutor(1) as threads:
-        refining = threads.submit(catalog.refine, gallery, "red", 2)
+        refining = threads.submit(refine_search, library, gallery, "red", 2)
         assert gate.reached.wait(30)
-        catalog.remove_photos(gallery, [gone.id])
+        delete_photos(library, gallery, [gone.id])
         gate.opened.set()
         assert gone.id not in {hit.photo.id for hit in refining.result(30).hits}
     with pytest.raises(PhotoMissing):
-        catalog.deepen(gone.id)
+        run_to_full_depth(library, gone.id)
 
 
 def test_one_photo_is_run_to_full_depth_on_demand(
-    catalog: Catalog, store: Store, gallery: int, hazy: FakeEncoder
+    library: Library, database: Database, gallery: int, hazy: FakeEncoder
 ) -> None:
-    photo = catalog.photos(gallery)[0]
-    assert catalog.deepen(photo.id).exit == 3
-    assert catalog.deepen(photo.id).macs == 100
+    photo = list_photos(library, gallery)[0]
+    assert run_to_full_depth(library, photo.id).exit == 3
+    assert run_to_full_depth(library, photo.id).macs == 100
     assert len(hazy.visits) == 1, "what is deep stays as it is"
-    assert store.collection(gallery).queries == 0
+    assert get_collection(database, gallery).queries == 0
 
 
-def test_explaining_shows_the_score_at_every_exit_and_keeps_nothing(catalog: Catalog, gallery: int) -> None:
-    hit = catalog.search(gallery, "red")[0]
-    scores = catalog.explain(hit.photo.id, "red")
+def test_explaining_shows_the_score_at_every_exit_and_keeps_nothing(library: Library, gallery: int) -> None:
+    hit = search_photos(library, gallery, "red")[0]
+    scores = explain_photo(library, hit.photo.id, "red")
     assert len(scores) == 3
     assert scores[0] == pytest.approx(hit.score, abs=0.01)  # the picture is kept as a JPEG
     assert scores[2] == pytest.approx(1.0, abs=0.01)
-    assert catalog.photo(hit.photo.id).exit == 1
-    assert catalog.explain(hit.photo.id, " ") == []
-    assert catalog.summary(gallery).macs == 160 + 4  # what the search read
+    assert get_photo(library, hit.photo.id).exit == 1
+    assert explain_photo(library, hit.photo.id, " ") == []
+    assert summarize_gallery(library, gallery).macs == 160 + 4  # what the search read
 
 
-def test_another_model_never_refines(store: Store, gallery: int) -> None:
+def test_another_model_never_refines(database: Database, gallery: int) -> None:
     newer = FakeEncoder(identity=FakeIdentity(weights="c" * 64))
-    later = Catalog(store, lambda: newer)  # type: ignore[arg-type,return-value]
+    later = Library.over(database, lambda: newer)  # type: ignore[arg-type,return-value]
     with pytest.raises(ModelChanged):
-        later.refine(gallery, "red")
+        refine_search(later, gallery, "red")
     assert newer.visits == []

@@ -10,7 +10,7 @@ from engine.search.vector_index import VectorIndex
 
 
 class Rows:
-    """Rows as the store gives them, counted."""
+    """Rows as the database gives them, counted."""
 
     def __init__(self, count: int, dim: int = 8) -> None:
         self.ids = np.arange(1, count + 1, dtype=np.int64) * 3

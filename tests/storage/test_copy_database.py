@@ -1,4 +1,4 @@
-"""A store moved between databases holds the same, goes on after a stop, and is refused where it would be mixed."""
+"""A database moved between databases holds the same, goes on after a stop, and is refused where it would be mixed."""
 
 import json
 from collections.abc import Callable
@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 
 from engine.cli import cli
-from engine.gallery import Catalog, Upload
+from engine.gallery import Library, Upload
+from engine.gallery.galleries import delete_photos, list_photos, open_gallery
+from engine.gallery.ingest import ingest_files
+from engine.gallery.search import run_to_full_depth, search_photos
 from engine.storage import copy_database
+from engine.storage.collections import open_collection
 from engine.storage.copy_database import MoveFailed, relocate
-from engine.storage.database import StoreUnusable
-from engine.storage.store import Store
+from engine.storage.database import Database, StoreUnusable
+from engine.storage.visitors import mark_seen
 from tests import postgres
 from tests.conftest import FakeEncoder
 
@@ -20,28 +24,28 @@ COLOURS = ("red", "green", "blue", "yellow", "grey")
 
 @pytest.fixture
 def sqlite_url(home: Path, upload: Callable[..., Upload]) -> str:
-    """A store with two galleries, kept maps, a visitor, and gaps among its ids."""
-    store = Store.open()
-    catalog = Catalog(store, FakeEncoder)
-    first, second = catalog.open_collection("first"), catalog.open_collection("second", owner="ann")
-    catalog.ingest(first, [upload(colour, colour) for colour in COLOURS])
-    catalog.ingest(second, [upload("mine", "red"), upload("gone", "green")])
-    catalog.remove_photos(second, [photo.id for photo in catalog.photos(second) if photo.file == "gone"])
-    catalog.deepen(catalog.photos(first)[0].id)
-    store.see("ann", 5.0)
-    store.close()
+    """A database with two galleries, kept maps, a visitor, and gaps among its ids."""
+    database = Database.open()
+    library = Library.over(database, FakeEncoder)
+    first, second = open_gallery(library, "first"), open_gallery(library, "second", owner="ann")
+    ingest_files(library, first, [upload(colour, colour) for colour in COLOURS])
+    ingest_files(library, second, [upload("mine", "red"), upload("gone", "green")])
+    delete_photos(library, second, [photo.id for photo in list_photos(library, second) if photo.file == "gone"])
+    run_to_full_depth(library, list_photos(library, first)[0].id)
+    mark_seen(database, "ann", 5.0)
+    database.close()
     return f"sqlite:///{home / 'tgem.db'}"
 
 
 def searched(url: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, float]]:
     """What a database answers, from the same data folder."""
     monkeypatch.setenv("TGEM_DATABASE_URL", url)
-    store = Store.open()
-    catalog = Catalog(store, FakeEncoder)
-    hits = catalog.search(1, "red green", 5)
-    assert all(catalog.picture_path(hit.photo.content_hash).is_file() for hit in hits)
+    database = Database.open()
+    library = Library.over(database, FakeEncoder)
+    hits = search_photos(library, 1, "red green", 5)
+    assert all(library.picture_path(hit.photo.content_hash).is_file() for hit in hits)
     found = [(hit.photo.id, hit.photo.file, round(hit.score, 5)) for hit in hits]
-    store.close()
+    database.close()
     return found
 
 
@@ -60,11 +64,11 @@ def test_all_rows_move_and_are_found_again(
     before = searched(sqlite_url, monkeypatch)
     assert len(before) == 5
     assert searched(postgres_url, monkeypatch) == before
-    store = Store.open()
-    catalog = Catalog(store, FakeEncoder)
-    catalog.ingest(1, [upload("new", (9, 9, 9))])
-    assert catalog.photos(1)[-1].id == 8  # 7 was another photo's once
-    store.close()
+    database = Database.open()
+    library = Library.over(database, FakeEncoder)
+    ingest_files(library, 1, [upload("new", (9, 9, 9))])
+    assert list_photos(library, 1)[-1].id == 8  # 7 was another photo's once
+    database.close()
 
 
 def test_there_and_back_is_the_same(sqlite_url: str, postgres_url: str, tmp_path: Path) -> None:
@@ -97,9 +101,9 @@ def test_other_galleries_are_never_mixed_in(
     sqlite_url: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TGEM_DATABASE_URL", postgres_url)
-    store = Store.open()
-    store.open_collection("theirs", "gallery", None)
-    store.close()
+    database = Database.open()
+    open_collection(database, "theirs", "gallery", None)
+    database.close()
     with pytest.raises(MoveFailed, match=r'holds a gallery "theirs".*name an empty database'):
         relocate(sqlite_url, postgres_url)
 

@@ -1,6 +1,8 @@
 """The database is brought up to date when it is opened, and refused in a sentence when it cannot be used."""
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import alembic.command
@@ -9,9 +11,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from engine.storage import database
-from engine.storage.database import NewerDatabase, StoreUnusable, connect, database_url, for_writing, migrate
-from engine.storage.store import Base, Store
+from engine.storage.collections import TotalsCache, open_collection
+from engine.storage.database import Database, NewerDatabase, StoreUnusable, connect, database_url, for_writing, migrate
+from engine.storage.schema import Base
+from tests.storage.rows import add
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +24,7 @@ def tables(path: Path) -> set[str]:
         return {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
 
 
-def test_the_migrations_make_the_tables_of_the_models(home: Path, store: Store) -> None:
+def test_the_migrations_make_the_tables_of_the_models(home: Path, database: Database) -> None:
     engine = connect(database_url(home))
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
@@ -29,31 +32,31 @@ def test_the_migrations_make_the_tables_of_the_models(home: Path, store: Store) 
 
 
 def test_opening_twice_changes_nothing(home: Path) -> None:
-    Store.open().close()
+    Database.open().close()
     before = tables(home / "tgem.db")
-    Store.open().close()
+    Database.open().close()
     assert tables(home / "tgem.db") == before
 
 
 def test_a_database_of_a_newer_version_is_refused_with_the_mend(home: Path) -> None:
-    Store.open().close()
+    Database.open().close()
     with sqlite3.connect(home / "tgem.db") as connection:
         connection.execute("update alembic_version set version_num = '9999'")
     with pytest.raises(NewerDatabase, match=r"tgem\.db was written by a newer version .*9999.*git pull.*move the file"):
-        Store.open()
+        Database.open()
 
 
 def test_a_file_that_is_no_database_is_left_alone_and_named(home: Path) -> None:
     home.mkdir()
     (home / "tgem.db").write_bytes(b"my diary" * 1000)
     with pytest.raises(StoreUnusable, match=r"tgem\.db cannot be used \(file is not a database\)"):
-        Store.open()
+        Database.open()
     assert (home / "tgem.db").read_bytes() == b"my diary" * 1000
 
 
 def test_the_environment_may_name_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TGEM_DATABASE_URL", f"sqlite:///{tmp_path / 'other.db'}")
-    Store.open().close()
+    Database.open().close()
     assert "images" in tables(tmp_path / "other.db")
 
 
@@ -61,18 +64,18 @@ def test_the_environment_may_name_another_file(tmp_path: Path, monkeypatch: pyte
 def test_any_other_database_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TGEM_DATABASE_URL", url)
     with pytest.raises(StoreUnusable, match="must name a SQLite file"):
-        Store.open()
+        Database.open()
 
 
 def test_a_locked_database_is_said_to_be_locked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
-    store = Store.open()
+    monkeypatch.setattr("engine.storage.database.BUSY_SECONDS", 0.05)
+    database = Database.open()
     other = connect(database_url(home))
     with for_writing(other).begin(), pytest.raises(StoreUnusable, match="database is locked"):
-        store.open_collection("a", "gallery", None)
+        open_collection(database, "a", "gallery", None)
     other.dispose()
-    assert store.open_collection("a", "gallery", None) == 1
-    store.close()
+    assert open_collection(database, "a", "gallery", None) == 1
+    database.close()
 
 
 def test_a_failed_migration_leaves_nothing_behind(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,3 +103,19 @@ def test_the_command_line_migrates_up_and_down_from_anywhere(
     assert {"collections", "images", "encodings"} <= tables(home / "tgem.db")
     alembic.command.downgrade(config, "base")
     assert tables(home / "tgem.db") <= {"alembic_version", "sqlite_sequence"}
+
+
+@pytest.mark.both_databases
+def test_reading_goes_on_while_another_writes(database: Database) -> None:
+    gallery = open_collection(database, "holiday", "gallery", None)
+    add(database, gallery, "aa")
+    with database.write():
+        assert TotalsCache(database).of(gallery).photos == 1
+
+
+def test_storage_is_light_to_import() -> None:
+    heavy = (
+        "import engine.storage.encodings, engine.storage.visitors, sys\n"
+        "sys.exit(bool({'torch', 'faiss', 'open_clip', 'gradio'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", heavy], cwd=Path(__file__).parents[2], check=False).returncode == 0

@@ -13,14 +13,20 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect
 
-from engine.gallery import Catalog, Upload
+from engine.gallery import Library, Upload
+from engine.gallery.galleries import delete_gallery, delete_photos, open_gallery
+from engine.gallery.ingest import ingest_files
+from engine.gallery.search import search_photos
 from engine.storage import postgres as postgres_module
-from engine.storage.database import NewerDatabase, StoreUnusable, connect, migrate
+from engine.storage.collections import TotalsCache, list_collections, open_collection
+from engine.storage.database import Database, NewerDatabase, StoreUnusable, connect, migrate
+from engine.storage.encodings import list_changes
+from engine.storage.images import delete_images, get_images, list_images
 from engine.storage.postgres import PostgresUnusable
-from engine.storage.store import Base, GalleryMissing, Store
+from engine.storage.schema import Base, GalleryMissing
 from tests import postgres
 from tests.conftest import FakeEncoder
-from tests.storage.test_store import add
+from tests.storage.rows import add
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,18 +55,18 @@ def test_the_migrations_make_the_tables_of_the_models(postgres_url: str) -> None
 def test_each_migration_goes_down_and_up_again(new_url: str) -> None:
     config = alembic.config.Config(ROOT / "alembic.ini")
     alembic.command.upgrade(config, "head")
-    store = Store.open()
-    gallery = store.open_collection("a", "gallery", None)
-    kept = add(store, gallery, "aa", "bb")
-    before = [row.encoding.vector for row in store.images([row.id for row in kept])]
-    store.close()
+    database = Database.open()
+    gallery = open_collection(database, "a", "gallery", None)
+    kept = add(database, gallery, "aa", "bb")
+    before = [row.encoding.vector for row in get_images(database, [row.id for row in kept])]
+    database.close()
     alembic.command.downgrade(config, "0001")
-    Store.open().close()
-    store = Store.open()
-    rows = store.images([row.id for row in kept])
+    Database.open().close()
+    database = Database.open()
+    rows = get_images(database, [row.id for row in kept])
     assert [row.encoding.vector for row in rows] == before
     assert {(row.encoding.collection_id, row.encoding.model) for row in rows} == {(gallery, "a" * 8 + "b" * 8)}
-    store.close()
+    database.close()
     alembic.command.downgrade(config, "base")
     engine = create_engine(new_url)
     assert inspect(engine).get_table_names() == ["alembic_version"]
@@ -97,51 +103,51 @@ def test_several_processes_index_into_one_gallery(
     for process in running:
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
-    store = Store.open()
-    (gallery,) = store.collections("gallery")
-    assert store.totals(gallery.id).photos == 70
-    revisions = store.changes(gallery.id, 0, 100).revisions.tolist()
+    database = Database.open()
+    (gallery,) = list_collections(database, "gallery")
+    assert TotalsCache(database).of(gallery.id).photos == 70
+    revisions = list_changes(database, gallery.id, 0, 100).revisions.tolist()
     assert revisions == list(range(1, 71))
     assert len(list(home.glob("pictures/*/*.jpg"))) == 70
-    store.close()
+    database.close()
 
 
 def test_a_picture_stays_while_another_process_adds_it_elsewhere(url: str) -> None:
-    stores = [Store.open() for _ in range(4)]
-    keeps, goes = (stores[0].open_collection(name, "gallery", None) for name in ("keeps", "goes"))
+    databases = [Database.open() for _ in range(4)]
+    keeps, goes = (open_collection(databases[0], name, "gallery", None) for name in ("keeps", "goes"))
 
-    def churn(store: Store) -> None:
+    def churn(database: Database) -> None:
         for _ in range(5):
-            add(store, goes, "aa", "bb")
-            store.remove_images(goes, [row.id for row in store.page(goes, 0, 9)])
-            kept = add(store, keeps, "bb")
+            add(database, goes, "aa", "bb")
+            delete_images(database, goes, [row.id for row in list_images(database, goes, 0, 9)])
+            kept = add(database, keeps, "bb")
             if kept:
-                store.remove_images(keeps, [kept[0].id])
+                delete_images(database, keeps, [kept[0].id])
 
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(churn, stores))
-    for store in stores:
+        list(threads.map(churn, databases))
+    for database in databases:
         for collection in (keeps, goes):
-            for row in store.page(collection, 0, 9):
-                assert store.picture_path(row.content_hash).is_file()
-    for store in stores:
-        store.close()
+            for row in list_images(database, collection, 0, 9):
+                assert database.pictures.path(row.content_hash).is_file()
+    for database in databases:
+        database.close()
 
 
 def test_what_one_process_does_another_sees_at_once(url: str, upload: Callable[..., Upload]) -> None:
-    stores = [Store.open() for _ in range(2)]
-    here, there = (Catalog(store, FakeEncoder) for store in stores)
-    gallery = here.open_collection("shared")
-    here.ingest(gallery, [upload("r", "red"), upload("b", "blue")])
-    first = there.search(gallery, "red")[0].photo
+    databases = [Database.open() for _ in range(2)]
+    here, there = (Library.over(database, FakeEncoder) for database in databases)
+    gallery = open_gallery(here, "shared")
+    ingest_files(here, gallery, [upload("r", "red"), upload("b", "blue")])
+    first = search_photos(there, gallery, "red")[0].photo
     assert first.file == "r"
-    there.remove_photos(gallery, [first.id])
-    assert [hit.photo.file for hit in here.search(gallery, "red")] == ["b"]
-    there.remove(gallery)
+    delete_photos(there, gallery, [first.id])
+    assert [hit.photo.file for hit in search_photos(here, gallery, "red")] == ["b"]
+    delete_gallery(there, gallery)
     with pytest.raises(GalleryMissing):
-        here.search(gallery, "red")
-    for store in stores:
-        store.close()
+        search_photos(here, gallery, "red")
+    for database in databases:
+        database.close()
 
 
 def test_a_plain_postgresql_address_is_taken_too(url: str) -> None:
@@ -189,17 +195,19 @@ def test_an_old_pgvector_is_refused(postgres_url: str, monkeypatch: pytest.Monke
 
 
 def test_a_database_of_a_newer_version_is_refused(cluster: postgres.Cluster, new_url: str) -> None:
-    Store.open().close()
+    Database.open().close()
     cluster.run(new_url, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(NewerDatabase, match=r"newer version .*9999.*git pull.*name another database"):
-        Store.open()
+        Database.open()
 
 
 def test_sqlite_imports_nothing_of_this() -> None:
     code = (
         "import sys, os, tempfile; os.environ['TGEM_HOME'] = tempfile.mkdtemp()\n"
-        "from engine.storage.store import Store\n"
-        "store = Store.open(); store.totals(store.open_collection('a', 'gallery', None))\n"
+        "from engine.storage.collections import open_collection\n"
+        "from engine.storage.database import Database\n"
+        "from engine.storage.images import list_images\n"
+        "database = Database.open(); list_images(database, open_collection(database, 'a', 'gallery', None), 0, 1)\n"
         "sys.exit(bool({'psycopg', 'pgvector'} & set(sys.modules)))"
     )
     environment = {"PATH": "/usr/bin:/bin"}

@@ -9,8 +9,15 @@ import alembic.config
 import numpy as np
 import pytest
 
-from engine.gallery.service import Catalog
-from engine.storage.store import ModelChanged, ModelStamp, Store
+from engine.gallery.galleries import require_model
+from engine.gallery.ingest import ingest_files
+from engine.gallery.library import Library
+from engine.gallery.search import refine_search, search_photos
+from engine.storage.collections import TotalsCache, delete_collection, get_collection, open_collection
+from engine.storage.database import Database
+from engine.storage.encodings import list_changes
+from engine.storage.images import get_image, list_images
+from engine.storage.schema import ModelChanged, ModelStamp
 from tests.conftest import FakeEncoder, FakeIdentity
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +49,7 @@ def contents(home: Path) -> dict[str, list[tuple[object, ...]]]:
 
 def test_the_first_version_comes_up_with_nothing_lost(first: Path) -> None:
     before = contents(first)
-    Store.open().close()
+    Database.open().close()
     assert contents(first) == before
     assert [len(rows) for rows in before.values()] == [3, 5, 5]
     with closing(sqlite3.connect(first / "tgem.db")) as connection:
@@ -51,34 +58,34 @@ def test_the_first_version_comes_up_with_nothing_lost(first: Path) -> None:
 
 
 def test_what_was_there_is_found_and_added_to(first: Path) -> None:
-    store = Store.open()
-    changes = store.changes(2, 0, 100)
+    database = Database.open()
+    changes = list_changes(database, 2, 0, 100)
     assert changes.ids.tolist() == [5, 6, 9]
     np.testing.assert_allclose(changes.vectors[1], [0, 0, 1])
-    assert [row.name for row in store.page(2, 0, 9)] == ["Grüße 日本.jpg", "blue.jpg", "o'clock; --.jpg"]
-    assert store.totals(2).photos == 3
-    assert store.image(6).encoding.macs_query == 7
-    assert store.collection(2).link is None
-    store.collection(2).require(STAMP)
-    new = store.open_collection("New", "gallery", None)
+    assert [row.name for row in list_images(database, 2, 0, 9)] == ["Grüße 日本.jpg", "blue.jpg", "o'clock; --.jpg"]
+    assert TotalsCache(database).of(2).photos == 3
+    assert get_image(database, 6).encoding.macs_query == 7
+    assert get_collection(database, 2).link is None
+    get_collection(database, 2).require(STAMP)
+    new = open_collection(database, "New", "gallery", None)
     assert new > 4
-    store.remove(2)
-    assert store.totals(1).photos == 2
-    store.close()
+    delete_collection(database, 2)
+    assert TotalsCache(database).of(1).photos == 2
+    database.close()
 
 
 def test_it_goes_down_again_as_far_as_the_first_version(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(first)
-    Store.open().close()
+    Database.open().close()
     config = alembic.config.Config(ROOT / "alembic.ini")
     alembic.command.downgrade(config, "0001")
     assert contents(first) == before
-    Store.open().close()
+    Database.open().close()
     assert contents(first) == before
 
 
 def test_each_step_down_and_up_again_is_possible(first: Path) -> None:
-    Store.open().close()
+    Database.open().close()
     config = alembic.config.Config(ROOT / "alembic.ini")
     before = contents(first)
     for _ in range(3):
@@ -92,15 +99,15 @@ def test_old_vectors_never_meet_a_changed_model_and_the_sentence_offers_the_way(
     first: Path, change: dict[str, str]
 ) -> None:
     encoder = FakeEncoder(identity=FakeIdentity(**{"model": "tgem-mini", **change}))
-    store = Store.open()
-    catalog = Catalog(store, lambda: encoder)
+    database = Database.open()
+    library = Library.over(database, lambda: encoder)
     for call in (
-        lambda: catalog.search(2, "red"),
-        lambda: catalog.refine(2, "red"),
-        lambda: catalog.require_model(2),
-        lambda: catalog.ingest(2, []),
+        lambda: search_photos(library, 2, "red"),
+        lambda: refine_search(library, 2, "red"),
+        lambda: require_model(library, 2),
+        lambda: ingest_files(library, 2, []),
     ):
         with pytest.raises(ModelChanged, match=r'"Holiday" was encoded with tgem-mini .*encode its photos again'):
             call()
-    assert store.totals(2).photos == 3
-    store.close()
+    assert TotalsCache(database).of(2).photos == 3
+    database.close()

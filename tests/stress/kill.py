@@ -20,6 +20,9 @@ import numpy as np
 from PIL import Image
 
 from engine.ingest.decode import BATCH
+from engine.storage.collections import list_collections
+from engine.storage.encodings import list_changes
+from engine.storage.images import list_images
 from tests.stress.results import keep
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +75,7 @@ def check(home: Path, total: int) -> int:
     from functools import partial
 
     from engine.search.vector_index import VectorIndex
-    from engine.storage.store import Store
+    from engine.storage.database import Database
 
     with closing(sqlite3.connect(home / "tgem.db")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -87,23 +90,23 @@ def check(home: Path, total: int) -> int:
         with Image.open(home / "pictures" / content_hash[:2] / f"{content_hash}.jpg") as picture:
             picture.load()
     assert all((home / "maps" / file[:2] / file).is_file() for file in maps)
-    store = Store.open(home)
+    database = Database.open(home)
     try:
-        (gallery,) = store.collections("gallery")
+        (gallery,) = list_collections(database, "gallery")
         index = VectorIndex(3)
 
         def changes(after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            found = store.changes(gallery.id, after, limit)
+            found = list_changes(database, gallery.id, after, limit)
             return found.revisions, found.ids, found.vectors
 
         index.catch_up(partial(changes))
         assert len(index) == len(hashes)
         if hashes:
             ids, scores = index.search(np.eye(3, dtype=np.float32)[0], len(hashes))
-            assert sorted(ids.tolist()) == sorted(row.id for row in store.page(gallery.id, 0, total))
+            assert sorted(ids.tolist()) == sorted(row.id for row in list_images(database, gallery.id, 0, total))
             assert np.isfinite(scores).all()
     finally:
-        store.close()
+        database.close()
     return len(hashes)
 
 

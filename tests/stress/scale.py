@@ -22,13 +22,17 @@ import numpy as np
 from engine.exits.batch import Encoding
 from engine.exits.budget import DEFAULT_BUDGET
 from engine.exits.encoder import Encoder, load_encoder
-from engine.gallery import Catalog, Upload, folder_uploads
+from engine.gallery import Library, Upload, folder_uploads
+from engine.gallery.galleries import delete_gallery, open_gallery
+from engine.gallery.ingest import ingest_files
+from engine.gallery.search import search_photos
 from engine.gallery.types import IngestReport
 from engine.ingest.decode import decoded_batches
 from engine.ingest.pipeline import Encoding as Way
 from engine.ingest.pipeline import Known, Made, encode_here
 from engine.ingest.ray_pipeline import on_ray
-from engine.storage.store import Store
+from engine.storage.database import Database
+from engine.storage.images import list_images
 from tests import postgres
 from tests.stress.results import SCALE, keep
 
@@ -52,21 +56,21 @@ class Indexed:
     """A gallery after an ingest."""
 
     folder: Path
-    store: Store
-    catalog: Catalog
+    database: Database
+    library: Library
     gallery: int
     report: IngestReport
 
     def photos(self) -> dict[str, tuple[int, np.ndarray]]:
         """Exit and vector by content hash; raises AssertionError where a photo is there twice."""
-        rows = self.store.page(self.gallery, 0, 10**9)
+        rows = list_images(self.database, self.gallery, 0, 10**9)
         found = {row.content_hash: (row.encoding.exit, np.frombuffer(row.encoding.vector, np.float32)) for row in rows}
         assert len(found) == len(rows), "a photo is there twice"
         return found
 
     def found(self) -> list[list[str]]:
         """The first page of every query, as content hashes."""
-        return [[h.photo.content_hash for h in self.catalog.search(self.gallery, q, PAGE)] for q in QUERIES]
+        return [[h.photo.content_hash for h in search_photos(self.library, self.gallery, q, PAGE)] for q in QUERIES]
 
 
 @contextmanager
@@ -75,16 +79,16 @@ def indexed(encoder: Encoder, uploads: Sequence[Upload], encode: Way, url: str |
     with tempfile.TemporaryDirectory(prefix="scale-") as folder:
         if url is not None:
             os.environ["TGEM_DATABASE_URL"] = url
-        store = Store.open(Path(folder))
-        catalog = Catalog(store, lambda: encoder)
-        gallery = catalog.open_collection(f"scale {time.time():.0f}")
+        database = Database.open(Path(folder))
+        library = Library.over(database, lambda: encoder)
+        gallery = open_gallery(library, f"scale {time.time():.0f}")
         try:
-            report = catalog.ingest(gallery, uploads, on_progress=_said(), encode=encode)
-            yield Indexed(Path(folder), store, catalog, gallery, report)
+            report = ingest_files(library, gallery, uploads, on_progress=_said(), encode=encode)
+            yield Indexed(Path(folder), database, library, gallery, report)
             if url is not None:
-                catalog.remove(gallery)
+                delete_gallery(library, gallery)
         finally:
-            store.close()
+            database.close()
             os.environ.pop("TGEM_DATABASE_URL", None)
 
 

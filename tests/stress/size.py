@@ -1,4 +1,4 @@
-"""How a gallery's costs grow with its size: synthetic vectors through the real store, and through the index alone."""
+"""How a gallery's costs grow with its size: synthetic vectors through the database, and through the index alone."""
 
 import argparse
 import resource
@@ -13,7 +13,10 @@ import numpy as np
 from engine.exits.encoder import Encoder, load_encoder
 from engine.search.ranking import Rankings
 from engine.search.vector_index import EXACT, VectorIndex
-from engine.storage.store import EncodingRow, ImageRow, ModelStamp, Store
+from engine.storage.collections import TotalsCache, delete_collection, open_collection
+from engine.storage.database import Database
+from engine.storage.images import add_images, delete_images, get_images, list_images
+from engine.storage.schema import EncodingRow, ImageRow, ModelStamp
 from tests.stress.results import keep
 
 DIM = 512
@@ -78,22 +81,22 @@ def through_the_store(count: int, encoder: Encoder) -> dict[str, object]:
 
     with TemporaryDirectory() as name:
         home = Path(name)
-        store = Store.open(home)
-        gallery = store.open_collection("large", "gallery", None)
+        database = Database.open(home)
+        gallery = open_collection(database, "large", "gallery", None)
         # The pictures are not what is measured: one small file stands for each.
         pictures = {f"{number:064x}": b"\xff\xd8" for number in range(count + BATCH)}
         began = time.perf_counter()
         for start in range(0, count, BATCH):
-            store.add(gallery, STAMP, rows(start, start + BATCH), pictures, {})
+            add_images(database, gallery, STAMP, rows(start, start + BATCH), pictures, {})
         filled = time.perf_counter() - began
-        store.close()
+        database.close()
 
-        store = Store.open(home)
-        rankings = Rankings(store)
+        database = Database.open(home)
+        rankings = Rankings(database)
 
         def search(number: int) -> list[int]:
             ids = rankings.ranking(gallery, encoder, queries[number % QUERIES], 24).ids
-            assert len(store.images(ids[:24])) == 24
+            assert len(get_images(database, ids[:24])) == 24
             return ids
 
         before = resident()
@@ -103,23 +106,23 @@ def through_the_store(count: int, encoder: Encoder) -> dict[str, object]:
         grown = resident() - before
         p50, p95 = durations(search, QUERIES)
         began = time.perf_counter()
-        store.add(gallery, STAMP, rows(count, count + BATCH), pictures, {})
+        add_images(database, gallery, STAMP, rows(count, count + BATCH), pictures, {})
         search(0)
         added = time.perf_counter() - began
-        gone = [row.id for row in store.page(gallery, 0, BATCH)]
+        gone = [row.id for row in list_images(database, gallery, 0, BATCH)]
         began = time.perf_counter()
-        store.remove_images(gallery, gone)
+        delete_images(database, gallery, gone)
         rankings.remove(gallery, gone)
         deleted = time.perf_counter() - began
         assert not set(search(0)) & set(gone)
         began = time.perf_counter()
-        assert store.totals(gallery).photos == count
+        assert TotalsCache(database).of(gallery).photos == count
         totals = time.perf_counter() - began
         size = (home / "tgem.db").stat().st_size >> 20
         began = time.perf_counter()
-        store.remove(gallery)
+        delete_collection(database, gallery)
         emptied = time.perf_counter() - began
-        store.close()
+        database.close()
     return {
         "photos": count,
         "first search ready, s": round(opened, 2),
@@ -180,8 +183,8 @@ if __name__ == "__main__":
     if given.photos:
         keep(
             "size",
-            "Size: a gallery through the store",
-            f"Synthetic vectors of {DIM} numbers through the real store and index: a search is the index brought up to "
+            "Size: a gallery through the database",
+            f"Synthetic vectors of {DIM} numbers through the database and index: a search is the index brought up to "
             "date, the best photos read by their exits' T-GEMs, the 24 best of them, and their rows.",
             [through_the_store(count, load_encoder()) for count in given.photos],
         )

@@ -1,0 +1,128 @@
+"""Photos taken into a gallery: decoded, encoded as far as each needs, and kept batch by batch."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from engine.gallery.encoder_cache import guides_of
+from engine.gallery.galleries import list_photos
+from engine.gallery.library import Library
+from engine.gallery.types import GuideTexts, IngestReport, Progress, photo_of
+from engine.ingest.decode import Skipped
+from engine.ingest.pipeline import Encoded, Encoding, Known, encode_here
+from engine.ingest.upload import Upload
+from engine.storage.collections import get_collection, mark_indexed, restamp
+from engine.storage.images import add_images, content_hashes, has_image
+from engine.storage.schema import CollectionRow, EncodingRow, ImageRow, stamp_of
+from engine.utils.errors import EngineError
+
+if TYPE_CHECKING:
+    from engine.exits.encoder import Encoder  # torch comes with it
+
+
+class GuidesDiffer(EngineError):
+    """A gallery's photos were encoded with other guide texts."""
+
+
+def ingest_files(
+    library: Library,
+    gallery_id: int,
+    uploads: Iterable[Upload],
+    budget: float | None = None,
+    on_progress: Callable[[Progress], object] | None = None,
+    guides: GuideTexts | None = None,
+    encode: Encoding = encode_here,
+) -> IngestReport:
+    """Take files into a gallery, batch by batch; a finished batch stays whatever happens later.
+
+    Args:
+        budget: mean MACs share to aim at; by default the gallery's last one, or else the encoder's own.
+        on_progress: told after every batch; what it raises stops the ingest.
+        guides: its owner's guide texts, which it remembers; by default those that it remembers already.
+        encode: where they are decoded and encoded; by default in this process.
+    Raises: GalleryMissing, ModelChanged, GuidesDiffer, StoreUnusable; a bad file is a line in the report instead.
+    """
+    collection = _guided(library, gallery_id, guides)
+    encoder = library.encoders.of(collection)
+    mark_indexed(library.database, gallery_id)
+    aim = budget if budget is not None else collection.budget
+
+    start = time.perf_counter()
+    files = list(uploads)
+    done = added = macs = 0
+    skipped: list[Skipped] = []
+    stored = library.database, gallery_id
+    known = Known(partial(has_image, *stored), partial(content_hashes, *stored))
+    for batch in encode(files, known, encoder, aim):
+        rows = _keep(library, gallery_id, encoder, [made for made in batch if isinstance(made, Encoded)])
+        done += len(batch)
+        added += len(rows)
+        macs += sum(row.encoding.macs_index for row in rows)
+        left_out = tuple(outcome for outcome in batch if isinstance(outcome, Skipped))
+        skipped += left_out
+        if on_progress is not None:
+            on_progress(Progress(done, len(files), tuple(map(photo_of, rows)), left_out))
+    seconds = time.perf_counter() - start
+    return IngestReport(
+        added=added,
+        duplicates=done - added - len(skipped),
+        skipped=tuple(skipped),
+        seconds=seconds,
+        images_per_second=added / seconds,
+        mean_macs_share=macs / (added * encoder.full_macs) if added else 0.0,
+    )
+
+
+def fit_exits(library: Library, gallery_id: int, on_progress: Callable[[str, int, int], object] | None = None) -> None:
+    """Fit exits to the present encoder, which has none, on a gallery's kept pictures.
+
+    Photos of every gallery are then of another model than before; `reencode_gallery` takes one along.
+
+    Args: on_progress: told what is being done, and how many of how many steps are; what it raises stops the fit,
+        and the next one goes on from there.
+    Raises: GalleryMissing, TooFewPhotos.
+    """
+    from engine.training.adopting import fit_photos  # what trains is loaded where somebody trains
+
+    many = library.totals.of(get_collection(library.database, gallery_id).id).photos
+    pictures = [library.picture_path(photo.content_hash) for photo in list_photos(library, gallery_id, limit=many)]
+    library.encoders.replace(fit_photos(library.encoder, pictures, on_progress))
+
+
+def _guided(library: Library, gallery_id: int, guides: GuideTexts | None) -> CollectionRow:
+    """A gallery that remembers these guide texts from now on; raises GalleryMissing, GuidesDiffer."""
+    collection = get_collection(library.database, gallery_id)
+    if guides is None or guides == guides_of(collection):
+        return collection
+    if collection.model is not None:
+        raise GuidesDiffer(
+            f'The photos in gallery "{collection.name}" were encoded with other guide texts; encode them again '
+            "with these (reencode), or name a new gallery."
+        )
+    restamp(library.database, gallery_id, stamp_of(library.encoder), guides.phrases, guides.only)
+    return get_collection(library.database, gallery_id)
+
+
+def _keep(library: Library, gallery_id: int, encoder: "Encoder", made: Sequence[Encoded]) -> list[ImageRow]:
+    """Store a batch in one transaction; returns the rows that are new."""
+    found = {each.photo.content_hash: each for each in made}  # a photo may come twice where many encode at once
+    if not found:
+        return []
+    rows = [_row(each) for each in found.values()]
+    pictures = {content_hash: each.photo.jpeg for content_hash, each in found.items()}
+    maps = {content_hash: each.map for content_hash, each in found.items() if each.map is not None}
+    return add_images(library.database, gallery_id, stamp_of(encoder), rows, pictures, maps)
+
+
+def _row(made: Encoded) -> ImageRow:
+    photo = made.photo
+    return ImageRow(
+        content_hash=photo.content_hash,
+        name=photo.name,
+        width=photo.width,
+        height=photo.height,
+        bytes=photo.file_bytes,
+        added_at=time.time(),
+        encoding=EncodingRow.of(made.encoding),
+    )

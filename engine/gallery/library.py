@@ -1,0 +1,61 @@
+"""What the use cases share: the database, the encoder, and the indexes that stand on both."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from engine.gallery.encoder_cache import Encoders
+from engine.search.query_parser import Asked
+from engine.search.ranking import Rankings
+from engine.storage.collections import TotalsCache, get_collection
+from engine.storage.database import Database
+
+if TYPE_CHECKING:
+    from engine.exits.encoder import Encoder  # torch comes with it, and most calls need neither
+
+REFINED_AT_ONCE = 16  # galleries; more than that share a lock
+
+
+@dataclass(frozen=True)
+class Library:
+    """The galleries of one data folder and the encoder that they are searched with; safe to use from many threads."""
+
+    database: Database
+    encoders: Encoders
+    rankings: Rankings
+    totals: TotalsCache
+    texts: Asked
+    refining: tuple[Lock, ...]
+
+    @classmethod
+    def over(cls, database: Database, encoder: "Callable[[], Encoder]") -> "Library":
+        """The library of a database; `encoder` loads the encoder, and is called once, when first needed."""
+        locks = tuple(Lock() for _ in range(REFINED_AT_ONCE))
+        return cls(database, Encoders(encoder), Rankings(database), TotalsCache(database), Asked(), locks)
+
+    @classmethod
+    def open(cls, encoder: "Callable[[], Encoder]", folder: Path | None = None) -> "Library":
+        """The library of a data folder, by default the user's; raises HomeUnwritable, NewerDatabase, StoreUnusable."""
+        return cls.over(Database.open(folder), encoder)
+
+    @property
+    def encoder(self) -> "Encoder":
+        """The encoder, loaded at the first call."""
+        return self.encoders.general
+
+    def encoder_of(self, gallery_id: int) -> "Encoder":
+        """The encoder that a gallery's photos went through, with its owner's guide texts where it has some.
+
+        Raises: GalleryMissing, or ModelChanged where it was encoded with another model than the present.
+        """
+        return self.encoders.of(get_collection(self.database, gallery_id))
+
+    def lock_of(self, gallery_id: int) -> Lock:
+        """Held while a gallery's photos are run deeper: the next one who asks finds that work done."""
+        return self.refining[gallery_id % len(self.refining)]
+
+    def picture_path(self, content_hash: str) -> Path:
+        """Where the picture of a photo is kept: upright, at most 768 px, JPEG without metadata."""
+        return self.database.pictures.path(content_hash)

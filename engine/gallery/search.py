@@ -1,0 +1,227 @@
+"""Search: words and pictures to photos, second looks, and single photos run to full depth."""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.gallery.galleries import get_photo, summarize_gallery
+from engine.gallery.library import Library
+from engine.gallery.types import Deepened, Hit, Photo, Refinement, photo_of
+from engine.ingest.decode import KEPT_SIDE
+from engine.ingest.sandbox import decode
+from engine.search.query_parser import DROPPED, QueryRejected, embed, parse
+from engine.search.ranking import Ranking, ranked, read, similarities
+from engine.search.refine import Deepening, affordable, decide, kept_pixels
+from engine.storage.collections import add_macs
+from engine.storage.database import StoreUnusable
+from engine.storage.encodings import Candidate, keep_deeper, list_candidates
+from engine.storage.images import get_image, get_images
+from engine.storage.schema import ImageRow, PhotoMissing, stamp_of
+from engine.utils.errors import EngineError
+
+if TYPE_CHECKING:
+    from engine.exits.encoder import Encoder  # torch comes with it
+
+
+class PictureGone(EngineError):
+    """The kept picture of a photo is not there any more, or cannot be read."""
+
+
+class AllSpent(EngineError):
+    """Queries have spent on a gallery what they may."""
+
+
+def search_photos(
+    library: Library, gallery_id: int, query: str | np.ndarray, k: int = 20, offset: int = 0
+) -> list[Hit]:
+    """Photos of a gallery that fit a query best, from what is indexed; equal scores in the order they came.
+
+    Photos of an ingest that is still running are found from the batch on that is finished.
+
+    Args:
+        query: words, or a unit vector (D,).
+        k, offset: how many, after how many better ones.
+    Raises: GalleryMissing, ModelChanged.
+    """
+    encoder = library.encoder_of(gallery_id)
+    vector = _vector(encoder, query)
+    if vector is None:
+        return []
+    found = library.rankings.ranking(gallery_id, encoder, vector, k, offset)
+    _spend(library, gallery_id, found.macs)
+    return _hits(library, encoder, found, k, offset)
+
+
+def rank_photos(library: Library, gallery_id: int, query: str | np.ndarray, photo_ids: Sequence[int]) -> list[int]:
+    """Some photos of a gallery, those that fit a query best first, from what is indexed.
+
+    Raises: GalleryMissing, ModelChanged.
+    """
+    encoder = library.encoder_of(gallery_id)
+    vector = _vector(encoder, query)
+    if vector is None:
+        return []
+    nothing = np.empty(0, np.int64)
+    found = ranked(encoder, vector, nothing, nothing, list_candidates(library.database, photo_ids))
+    _spend(library, gallery_id, found.macs)
+    return found.ids
+
+
+def refine_search(library: Library, gallery_id: int, query: str | np.ndarray, k: int = 20) -> Refinement:
+    """The first k photos for a query, some run deeper first where that may change them; the deeper embeddings stay.
+
+    Searches go on meanwhile; a second refinement of the same gallery waits, and finds the first one's work done.
+    Raises: GalleryMissing, ModelChanged.
+    """
+    began = time.perf_counter()
+    encoder = library.encoder_of(gallery_id)
+    vector = _vector(encoder, query)
+    if vector is None:
+        return Refinement([], (), 0, encoder.full_macs, time.perf_counter() - began)
+    with library.lock_of(gallery_id):
+        before = library.rankings.ranking(gallery_id, encoder, vector, k)
+        deepening = _deepening(library, encoder, before.candidates)
+        may_spend = decide(deepening, before, vector, k, _affordable(library, gallery_id, encoder))
+        found = deepening.deeper()
+        asked = [candidate.image_id for candidate in before.candidates]
+        keep_deeper(library.database, gallery_id, stamp_of(encoder), found, asked, before.macs)
+    after = before
+    if found:
+        after = library.rankings.ranking(gallery_id, encoder, vector, k)
+        _spend(library, gallery_id, after.macs)
+    ranks = [{image_id: rank for rank, image_id in enumerate(r.ids[:k], start=1)} for r in (before, after)]
+    stood = {candidate.image_id: candidate.exit for candidate in before.candidates}
+    return Refinement(
+        hits=_hits(library, encoder, after, k),
+        deepened=tuple(
+            Deepened(f.image_id, stood[f.image_id], f.exit, f.macs, *(r.get(f.image_id) for r in ranks)) for f in found
+        ),
+        macs=deepening.macs + before.macs + (after.macs if found else 0),
+        full_macs=encoder.full_macs,
+        seconds=time.perf_counter() - began,
+        all_spent=not may_spend,
+    )
+
+
+def run_to_full_depth(library: Library, photo_id: int, bounded: bool = False) -> Photo:
+    """Run one photo to full depth and keep that embedding; raises PhotoMissing, ModelChanged, PictureGone.
+
+    Args: bounded: as a query is in what it may spend on the gallery; beyond that, raises AllSpent.
+    """
+    with library.lock_of(get_image(library.database, photo_id).collection_id):
+        row = get_image(library.database, photo_id)
+        encoder = library.encoders.of(row.collection)
+        if row.encoding.exit == encoder.exits:
+            return photo_of(row)
+        deepening = _deepening(library, encoder, list_candidates(library.database, [photo_id]))
+        cost = deepening.costs()[0, -1]  # inf where it cannot be run
+        if bounded and _affordable(library, row.collection_id, encoder) < cost < np.inf:
+            raise AllSpent(
+                f'Queries have spent on gallery "{row.collection.name}" what they may, half of what indexing it '
+                "saved, so no more of its photos are run to full depth."
+            )
+        if not deepening.run([0], encoder.exits).all():
+            raise _picture_gone(row)
+        keep_deeper(library.database, row.collection_id, stamp_of(encoder), deepening.deeper())
+    return get_photo(library, photo_id)
+
+
+def explain_photo(library: Library, photo_id: int, query: str | np.ndarray) -> list[float]:
+    """The similarity of a photo to a query as every exit would have it, the first one first; nothing of it is kept.
+
+    Raises: PhotoMissing, ModelChanged, PictureGone.
+    """
+    row = get_image(library.database, photo_id)
+    encoder = library.encoders.of(row.collection)
+    vector = _vector(encoder, query)
+    if vector is None:
+        return []
+    pixels = kept_pixels(library.picture_path(row.content_hash), encoder)
+    if pixels is None:
+        raise _picture_gone(row)
+    vectors = np.concatenate([found.numpy() for found in encoder.trace(np.stack([pixels])).vectors])
+    return read(encoder, vector, vectors, np.arange(1, encoder.exits + 1)).expected.tolist()
+
+
+def embed_query(library: Library, gallery_id: int, text: str, dropped: np.ndarray | None = None) -> np.ndarray | None:
+    """What one line of words and pictures asks for (see `engine.search.query_parser`); None for a blank line.
+
+    Args:
+        dropped: (D,) the picture that came with the query, where one did.
+    Returns: (D,) float32, unit length.
+    Raises: QueryRejected; PhotoMissing for a photo that is not of this gallery.
+    """
+
+    def photo(name: str) -> np.ndarray:
+        if name != DROPPED:
+            return _embedding(library, gallery_id, int(name))
+        if dropped is None:
+            raise QueryRejected("The picture of this query is gone; drop it again.")
+        return dropped
+
+    terms = parse(text)
+    if not terms:
+        return None
+    encoder = library.encoder  # guide texts change nothing of what a text means
+    return embed(terms, partial(library.texts.embeddings, encoder.identity.weights, encoder.encode_text), photo)
+
+
+def embed_picture(library: Library, gallery_id: int | None, data: bytes, name: str) -> np.ndarray:
+    """(D,) What a picture shows, at full depth, to search with; raises GalleryMissing, ImageRejected.
+
+    Nothing of it is kept but what it cost.
+
+    Args: gallery_id: whose account of its queries that is in; None: nobody's.
+    """
+    encoder = library.encoder
+    pixels = encoder.preprocess(decode(data, name, KEPT_SIDE).rgb)
+    vector = encoder.encode_to(np.stack([pixels]), encoder.exits)[0]
+    if gallery_id is not None:
+        add_macs(library.database, gallery_id, on_pictures=encoder.full_macs)
+    return vector
+
+
+def _vector(encoder: "Encoder", query: str | np.ndarray) -> np.ndarray | None:
+    """(D,) What a query asks for; None for words that are none."""
+    if isinstance(query, np.ndarray):
+        return query
+    return encoder.encode_text([query])[0] if query.strip() else None
+
+
+def _embedding(library: Library, gallery_id: int, photo_id: int) -> np.ndarray:
+    rows = get_images(library.database, [photo_id])
+    if not rows or rows[0].collection_id != gallery_id:
+        raise PhotoMissing(f"There is no photo number {photo_id} in this gallery; search again.")
+    return np.frombuffer(rows[0].encoding.vector, np.float32)
+
+
+def _hits(library: Library, encoder: "Encoder", ranking: Ranking, k: int, offset: int = 0) -> list[Hit]:
+    rows = get_images(library.database, ranking.ids[offset : offset + max(k, 0)])
+    told = similarities(encoder, ranking, {row.id: row.encoding.exit for row in rows})
+    return [Hit(rank, told[row.id], photo_of(row)) for rank, row in enumerate(rows, start=offset + 1)]
+
+
+def _spend(library: Library, gallery_id: int, macs: int) -> None:
+    """Write down what scoring photos cost; a full disk does not keep anyone from searching."""
+    if macs:
+        with suppress(StoreUnusable):
+            add_macs(library.database, gallery_id, on_photos=macs)
+
+
+def _affordable(library: Library, gallery_id: int, encoder: "Encoder") -> float:
+    """What one more query may spend on a gallery, in full encodings."""
+    account = summarize_gallery(library, gallery_id)
+    spent = account.macs_index / encoder.full_macs, account.macs_queries / encoder.full_macs
+    return affordable(account.photos, *spent)
+
+
+def _deepening(library: Library, encoder: "Encoder", candidates: Sequence[Candidate]) -> Deepening:
+    return Deepening(encoder, candidates, library.picture_path, library.database.maps.read)
+
+
+def _picture_gone(row: ImageRow) -> PictureGone:
+    return PictureGone(f"The kept picture of {row.name} is gone or damaged; remove the photo and add it again.")

@@ -1,0 +1,34 @@
+"""Files whose rows are gone: deleted after the commit, or, after a sudden death, by a sweep."""
+
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from engine.storage.database import Database
+
+SWEEP_SECONDS = 3600.0  # between two looks for files that a sudden death has left behind
+
+
+def drop_pictures(database: Database, hashes: Collection[str], note: Path) -> None:
+    """Delete the pictures among these that no image uses any more, and the note of them."""
+    # After the commit, so that no row ever lacks its file; in a turn of its own, so that no row comes in between.
+    with database.write("pictures") as session:
+        database.pictures.drop(session, hashes)
+    note.unlink(missing_ok=True)
+
+
+def tidy(database: Database, maps: Sequence[str]) -> None:
+    """After a commit, delete the feature maps that have lost their rows; now and then, sweep."""
+    database.maps.unlink(maps)
+    if time.monotonic() - database.swept_at >= SWEEP_SECONDS:
+        database.swept_at = time.monotonic()
+        sweep(database)
+
+
+def sweep(database: Database) -> None:
+    """Delete what a sudden death has left: pictures and feature maps without a row, and parts of files."""
+    with database.read() as session:
+        database.maps.sweep(session)
+    database.pictures.sweep()
+    for note, hashes in database.pictures.doubted():
+        drop_pictures(database, hashes, note)

@@ -1,0 +1,213 @@
+"""Collections: named sets of images, each with its model, its budget and its compute account."""
+
+import time
+from collections.abc import Sequence
+from threading import Lock
+
+from cachetools import LRUCache
+from sqlalchemy import BigInteger, cast, delete, func, select
+from sqlalchemy.orm import Session
+
+from engine.storage.cleanup import drop_pictures, tidy
+from engine.storage.database import Database
+from engine.storage.schema import (
+    CollectionRow,
+    EncodingRow,
+    FeatureMapRow,
+    GalleryMissing,
+    ImageRow,
+    Kind,
+    ModelStamp,
+    NameTaken,
+    RaceRow,
+    Totals,
+)
+
+TOTALS_KEPT = 1000  # collections whose sums stay in memory
+
+# The model's two hashes, the revision, and how many images there are.
+State = tuple[str | None, str | None, int, int]
+
+
+def open_collection(database: Database, name: str, kind: Kind, owner: str | None) -> int:
+    """The id of the collection of that name, kind and owner, made if there is none."""
+    with database.write("names") as session:
+        wanted = select(CollectionRow.id).where(
+            CollectionRow.name == name, CollectionRow.kind == kind, CollectionRow.owner.is_not_distinct_from(owner)
+        )
+        if (found := session.scalar(wanted)) is not None:
+            return found
+        row = CollectionRow(name=name, kind=kind, owner=owner, created_at=time.time())
+        session.add(row)
+        session.flush()
+        return row.id
+
+
+def get_collection(database: Database, collection_id: int) -> CollectionRow:
+    """One collection; raises GalleryMissing."""
+    with database.read() as session:
+        return _find(session, collection_id)
+
+
+def list_collections(database: Database, kind: Kind | None = None, owner: str | None = None) -> list[CollectionRow]:
+    """All collections (of a kind, of an owner): the one indexed last first."""
+    rows = select(CollectionRow).order_by(CollectionRow.indexed_at.desc().nulls_last(), CollectionRow.id.desc())
+    if kind is not None:
+        rows = rows.where(CollectionRow.kind == kind)
+    if owner is not None:
+        rows = rows.where(CollectionRow.owner == owner)
+    with database.read() as session:
+        return list(session.scalars(rows))
+
+
+def mark_indexed(database: Database, collection_id: int) -> None:
+    """Note that a collection is being indexed now; raises GalleryMissing."""
+    with database.write() as session:
+        hold(session, collection_id).indexed_at = time.time()
+
+
+def rename_collection(database: Database, collection_id: int, name: str) -> None:
+    """Give a collection another name; raises GalleryMissing, NameTaken."""
+    with database.write("names") as session:
+        row = hold(session, collection_id)
+        others = select(CollectionRow.id).where(
+            CollectionRow.name == name,
+            CollectionRow.kind == row.kind,
+            CollectionRow.owner.is_not_distinct_from(row.owner),
+            CollectionRow.id != collection_id,
+        )
+        if session.scalar(others) is not None:
+            raise NameTaken(f'There is a gallery "{name}" already; choose another name.')
+        row.name = name
+
+
+def set_link(database: Database, collection_id: int, link: str | None) -> None:
+    """Publish a collection under a link, or under none any more; raises GalleryMissing."""
+    with database.write() as session:
+        hold(session, collection_id).link = link
+
+
+def linked_collection(database: Database, link: str) -> CollectionRow | None:
+    """The collection that is published under a link."""
+    with database.read() as session:
+        return session.scalar(select(CollectionRow).where(CollectionRow.link == link))
+
+
+def add_macs(database: Database, collection_id: int, on_photos: int = 0, on_pictures: int = 0) -> None:
+    """Add MACs of a query to a collection's account; raises GalleryMissing.
+
+    Args: on_photos: for scoring its photos.  on_pictures: for a picture that came with the query.
+    """
+    with database.write() as session:
+        collection = hold(session, collection_id)
+        collection.macs_queries += on_photos
+        collection.macs_pictures += on_pictures
+
+
+def restamp(
+    database: Database, collection_id: int, stamp: ModelStamp, guide_texts: Sequence[str] | None, guides_only: bool
+) -> None:
+    """Make a collection another model's: encodings of the one before go, and its images wait for theirs.
+
+    Raises: GalleryMissing.
+    """
+    with database.write() as session:
+        collection = hold(session, collection_id)
+        collection.guide_texts, collection.guides_only = (
+            None if guide_texts is None else list(guide_texts),
+            guides_only,
+        )
+        if (collection.weights_hash, collection.exits_hash) == (stamp.weights_hash, stamp.exits_hash):
+            return
+        maps = database.maps.files(session, collection_id)
+        of_collection = select(ImageRow.id).where(ImageRow.collection_id == collection_id)
+        for table in (FeatureMapRow, EncodingRow):
+            session.execute(delete(table).where(table.image_id.in_(of_collection)))
+        if collection.model is not None:
+            collection.stamp(stamp)
+        collection.queries = collection.macs_queries = collection.macs_pictures = 0
+    tidy(database, maps)
+
+
+def delete_collection(database: Database, collection_id: int) -> None:
+    """Delete a collection, its images, and the pictures that no other one uses; raises GalleryMissing."""
+    of_collection = select(ImageRow.content_hash).where(ImageRow.collection_id == collection_id)
+    with database.write() as session:
+        hold(session, collection_id)
+        hashes = set(session.scalars(of_collection))
+        maps = database.maps.files(session, collection_id)
+        note = database.pictures.doubt(hashes)
+        session.execute(delete(CollectionRow).where(CollectionRow.id == collection_id))
+    drop_pictures(database, hashes, note)
+    tidy(database, maps)
+
+
+def add_race(database: Database, race: RaceRow) -> None:
+    """Keep a race; one whose collection has gone meanwhile is dropped."""
+    with database.write() as session:
+        if session.get(CollectionRow, race.collection_id, with_for_update=True) is not None:
+            session.add(race)
+
+
+def last_race(database: Database, collection_id: int) -> RaceRow | None:
+    """The latest race over photos of a collection."""
+    races = select(RaceRow).where(RaceRow.collection_id == collection_id).order_by(RaceRow.at.desc()).limit(1)
+    with database.read() as session:
+        return session.scalar(races)
+
+
+class TotalsCache:
+    """Sums over collections, counted again once a collection's state has changed; safe to use from many threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._kept: LRUCache[int, tuple[State, Totals]] = LRUCache(TOTALS_KEPT)
+        self._lock = Lock()
+
+    def of(self, collection_id: int) -> Totals:
+        """Sums over the images of a collection; zeros for one that is empty or not there."""
+        with self._database.read() as session:
+            state = _state(session, collection_id)
+            with self._lock:
+                known, totals = self._kept.get(collection_id, (None, None))
+            if totals is None or known != state:
+                totals = _count(session, collection_id, state[-1])
+        with self._lock:
+            self._kept[collection_id] = (state, totals)
+        return totals
+
+
+def hold(session: Session, collection_id: int) -> CollectionRow:
+    """A collection that no other transaction changes before this one ends; raises GalleryMissing."""
+    return _find(session, collection_id, hold=True)
+
+
+def _find(session: Session, collection_id: int, hold: bool = False) -> CollectionRow:
+    row = session.get(CollectionRow, collection_id, with_for_update=True if hold else None)
+    if row is None:
+        raise GalleryMissing(f"There is no gallery number {collection_id} any more; choose another one.")
+    return row
+
+
+def _state(session: Session, collection_id: int) -> State:
+    row = session.get(CollectionRow, collection_id)
+    images = select(func.count()).select_from(ImageRow).where(ImageRow.collection_id == collection_id)
+    model = (row.weights_hash, row.exits_hash, row.revision) if row is not None else (None, None, 0)
+    return *model, session.scalar(images) or 0
+
+
+def _count(session: Session, collection_id: int, images: int) -> Totals:
+    macs = cast(func.sum(EncodingRow.macs_index), BigInteger)  # PostgreSQL's sum is a decimal number
+    rows = (
+        select(EncodingRow.exit, func.count(), macs)
+        .where(EncodingRow.collection_id == collection_id)
+        .group_by(EncodingRow.exit)
+    )
+    counted = session.execute(rows).all()
+    photos = sum(photos for _, photos, _ in counted)
+    return Totals(
+        photos=photos,
+        macs_index=sum(macs for *_, macs in counted),
+        exits={exit: photos for exit, photos, _ in counted},
+        waiting=images - photos,
+    )

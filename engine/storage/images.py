@@ -1,0 +1,136 @@
+"""Images: the pictures of a collection, each with its encoding and its picture file."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import BigInteger, cast, delete, func, select
+
+from engine.storage.cleanup import drop_pictures, tidy
+from engine.storage.collections import hold
+from engine.storage.database import Database, take_turn
+from engine.storage.schema import CollectionRow, EncodingRow, ImageRow, ModelStamp, PhotoMissing
+
+
+def has_image(database: Database, collection_id: int, content_hash: str) -> bool:
+    """Whether the collection holds an image made of exactly these bytes."""
+    wanted = select(ImageRow.id).where(ImageRow.collection_id == collection_id, ImageRow.content_hash == content_hash)
+    with database.read() as session:
+        return session.scalar(wanted) is not None
+
+
+def content_hashes(database: Database, collection_id: int) -> list[str]:
+    """The content hashes of all images of a collection, in no order."""
+    with database.read() as session:
+        return list(session.scalars(select(ImageRow.content_hash).where(ImageRow.collection_id == collection_id)))
+
+
+def add_images(
+    database: Database,
+    collection_id: int,
+    stamp: ModelStamp,
+    images: Sequence[ImageRow],
+    pictures: Mapping[str, bytes],
+    maps: Mapping[str, bytes],
+) -> list[ImageRow]:
+    """Keep a batch of encoded images in one transaction: all of it, or none.
+
+    Args:
+        stamp: what encoded them; the collection's own from its first image on.
+        images: rows with their encodings; the collection is filled in here.
+        pictures: the file to keep for each image, by content hash.
+        maps: the feature map to keep for those that have one, by content hash.
+    Returns: the rows that are new, with their ids; images that came in meanwhile by another way are left out.
+    Raises: GalleryMissing, ModelChanged, StoreUnusable.
+    """
+    with database.write() as session:
+        collection = hold(session, collection_id)
+        collection.require(stamp)
+        hashes = [image.content_hash for image in images]
+        known = set(
+            session.scalars(
+                select(ImageRow.content_hash).where(
+                    ImageRow.collection_id == collection_id, ImageRow.content_hash.in_(hashes)
+                )
+            )
+        )
+        fresh = [image for image in images if image.content_hash not in known]
+        if not fresh:
+            return []
+        collection.stamp(stamp)
+        collection.budget = fresh[-1].encoding.budget
+        take_turn(session.connection(), "pictures", shared=True)
+        note = database.pictures.doubt(image.content_hash for image in fresh)
+        for image in fresh:
+            database.pictures.keep(image.content_hash, pictures[image.content_hash])
+            image.collection = collection
+            image.encoding.collection_id, image.encoding.model = collection.id, stamp.key
+            image.revision = collection.next_revision()
+            session.add(image)
+        session.flush()
+        for image in fresh:
+            database.maps.put(session, image.id, image.encoding.exit, maps.get(image.content_hash))
+        lost = database.maps.trim(session)
+    note.unlink(missing_ok=True)
+    tidy(database, lost)
+    return fresh
+
+
+def get_image(database: Database, image_id: int) -> ImageRow:
+    """One image with its encoding and collection; raises PhotoMissing."""
+    found = get_images(database, [image_id])
+    if not found:
+        raise PhotoMissing(f"There is no photo number {image_id} any more; search again.")
+    return found[0]
+
+
+def get_images(database: Database, image_ids: Sequence[int]) -> list[ImageRow]:
+    """Images in the order of the ids asked for; those that are not there are left out."""
+    with database.read() as session:
+        rows = {row.id: row for row in session.scalars(select(ImageRow).where(ImageRow.id.in_(image_ids)))}
+    return [rows[image_id] for image_id in image_ids if image_id in rows]
+
+
+def list_images(database: Database, collection_id: int, offset: int, limit: int) -> list[ImageRow]:
+    """A collection's images in the order in which they came."""
+    rows = select(ImageRow).where(ImageRow.collection_id == collection_id).order_by(ImageRow.id)
+    with database.read() as session:
+        return list(session.scalars(rows.offset(offset).limit(limit)))
+
+
+def image_names(database: Database, image_ids: Sequence[int]) -> list[str]:
+    """Names of images, whether they have an encoding or not; those that are not there are left out."""
+    with database.read() as session:
+        return list(session.scalars(select(ImageRow.name).where(ImageRow.id.in_(image_ids)).order_by(ImageRow.id)))
+
+
+def images_at_exit(database: Database, collection_id: int, exit: int, limit: int) -> list[ImageRow]:
+    """Images of a collection that left at an exit, in the order in which they came."""
+    rows = (
+        select(ImageRow)
+        .join(EncodingRow, EncodingRow.image_id == ImageRow.id)
+        .where(ImageRow.collection_id == collection_id, EncodingRow.exit == exit)
+        .order_by(ImageRow.id)
+        .limit(limit)
+    )
+    with database.read() as session:
+        return list(session.scalars(rows))
+
+
+def delete_images(database: Database, collection_id: int, image_ids: Sequence[int]) -> int:
+    """Delete images of a collection, and the pictures that no other one uses; returns how many there were.
+
+    What queries spent on them is no longer counted, as what indexing did is not.
+    """
+    wanted = (ImageRow.collection_id == collection_id, ImageRow.id.in_(image_ids))
+    with database.write() as session:
+        collection = session.get(CollectionRow, collection_id, with_for_update=True)
+        if collection is not None:
+            spent = cast(func.sum(EncodingRow.macs_query), BigInteger)
+            of_them = select(spent).join(ImageRow, ImageRow.id == EncodingRow.image_id).where(*wanted)
+            collection.macs_queries -= session.scalar(of_them) or 0
+        hashes = list(session.scalars(select(ImageRow.content_hash).where(*wanted)))
+        maps = database.maps.files(session, collection_id, image_ids)
+        note = database.pictures.doubt(hashes)
+        session.execute(delete(ImageRow).where(*wanted))
+    drop_pictures(database, hashes, note)
+    tidy(database, maps)
+    return len(hashes)

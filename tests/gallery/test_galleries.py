@@ -1,0 +1,176 @@
+"""Galleries are made, named, published and deleted; each tells what its photos cost."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+import pytest
+
+from engine.gallery import GalleryMissing, Library, Upload
+from engine.gallery.galleries import (
+    delete_gallery,
+    delete_photos,
+    find_gallery,
+    get_photo,
+    latest_gallery,
+    list_galleries,
+    list_photos,
+    open_gallery,
+    publish_gallery,
+    published_gallery,
+    rename_gallery,
+    summarize_gallery,
+    typical_photos,
+)
+from engine.gallery.ingest import ingest_files
+from engine.gallery.search import search_photos
+from engine.storage.database import Database
+from engine.storage.schema import NameTaken, PhotoMissing
+from tests.conftest import FakeEncoder
+from tests.pictures import encoded, left_red_right_blue
+
+pytestmark = pytest.mark.both_databases
+
+MakeUpload = Callable[..., Upload]
+
+
+@pytest.fixture
+def gallery(library: Library) -> int:
+    return open_gallery(library, "holiday")
+
+
+@pytest.fixture
+def colours(library: Library, gallery: int, upload: MakeUpload) -> list[int]:
+    ingest_files(library, gallery, [upload(f"{colour}.png", colour) for colour in ("red", "green", "blue")])
+    return [photo.id for photo in list_photos(library, gallery)]
+
+
+def test_a_photo_tells_what_it_cost(library: Library, gallery: int, upload: MakeUpload) -> None:
+    ingest_files(
+        library, gallery, [upload("plain.png", "red"), upload("busy.png", encoded(left_red_right_blue(), "PNG"))]
+    )
+    plain, busy = list_photos(library, gallery)
+    assert (plain.exit, plain.exits, plain.macs, plain.macs_share) == (1, 3, 40, 0.4)
+    assert (busy.exit, busy.macs, busy.macs_share) == (3, 100, 1.0)
+    assert (busy.width, busy.height, busy.milliseconds, busy.budget) == (40, 20, 2.0, 0.75)
+    assert plain.gates.tolist() == [[1.0] * 16 + [0.0]]
+    assert busy.gates.tolist() == [[0.0] * 17] * 2
+    assert plain.phrases == ((("a colour", 0.9), ("a thing", 0.1)),)
+    assert len(busy.phrases) == 3
+    assert asdict(get_photo(library, busy.id))["file"] == "busy.png"
+
+
+def test_a_model_without_exits_has_no_gates(database: Database, upload: MakeUpload) -> None:
+    library = Library.over(database, lambda: FakeEncoder(exits=1, costs=(100,)))
+    gallery = open_gallery(library, "full")
+    ingest_files(library, gallery, [upload("r.png", "red")])
+    (photo,) = list_photos(library, gallery)
+    assert (photo.exit, photo.exits, photo.macs_share, photo.gates.size) == (1, 1, 1.0, 0)
+
+
+def test_a_summary_adds_up(library: Library, gallery: int, upload: MakeUpload) -> None:
+    empty = summarize_gallery(library, gallery)
+    assert (empty.photos, empty.macs, empty.saved_share, empty.exits, empty.model) == (0, 0, 0.0, (), None)
+    ingest_files(
+        library,
+        gallery,
+        [upload("a.png", "red"), upload("b.png", "blue"), upload("c.png", encoded(left_red_right_blue(), "PNG"))],
+    )
+    summary = summarize_gallery(library, gallery)
+    assert (summary.photos, summary.macs, summary.full_macs) == (3, 180, 300)
+    assert summary.saved_share == pytest.approx(0.4)
+    assert (summary.exits, summary.model, summary.kind) == ((2, 0, 1), "fake", "gallery")
+
+
+def test_the_latest_gallery_is_never_the_demo(library: Library, upload: MakeUpload) -> None:
+    assert latest_gallery(library) is None
+    first, second = open_gallery(library, "first"), open_gallery(library, "second")
+    demo = open_gallery(library, "demo", kind="demo")
+    assert latest_gallery(library) is None
+    for collection in (second, first, demo):
+        ingest_files(library, collection, [upload("r.png", "red")])
+    assert latest_gallery(library) == first
+    assert find_gallery(library, "second") == second
+    assert find_gallery(library, "demo") is None
+    assert [gallery.name for gallery in list_galleries(library)] == ["demo", "first", "second"]
+    ingest_files(library, second, [upload("r.png", "red")])
+    assert latest_gallery(library) == second
+
+
+def test_a_removed_gallery_is_gone_and_its_name_is_free(library: Library, gallery: int, upload: MakeUpload) -> None:
+    ingest_files(library, gallery, [upload("r.png", "red")])
+    (photo,) = list_photos(library, gallery)
+    assert library.picture_path(photo.content_hash).is_file()
+    delete_gallery(library, gallery)
+    assert not library.picture_path(photo.content_hash).exists()
+    for gone in (search_photos, ingest_files):
+        with pytest.raises(GalleryMissing):
+            gone(library, gallery, "red")  # type: ignore[operator]
+    with pytest.raises(PhotoMissing):
+        get_photo(library, photo.id)
+    assert search_photos(library, open_gallery(library, "holiday"), "red") == []
+
+
+def test_the_encoder_is_loaded_once_and_only_when_needed(database: Database, upload: MakeUpload) -> None:
+    loads: list[int] = []
+
+    def load() -> FakeEncoder:
+        loads.append(1)
+        return FakeEncoder()
+
+    library = Library.over(database, load)  # type: ignore[arg-type]
+    gallery = open_gallery(library, "a")
+    assert list_photos(library, gallery) == []
+    assert list_galleries(library)[0].photos == 0
+    assert loads == []
+    ingest_files(library, gallery, [upload("r.png", "red")])
+    search_photos(library, gallery, "red")
+    assert loads == [1]
+
+
+def test_a_gallery_gets_another_name_that_is_free(library: Library, gallery: int) -> None:
+    other = open_gallery(library, "Other")
+    rename_gallery(library, other, "Renamed")
+    assert find_gallery(library, "Renamed") == other
+    rename_gallery(library, other, "Renamed")
+    with pytest.raises(NameTaken, match='a gallery "Renamed" already'):
+        rename_gallery(library, gallery, "Renamed")
+
+
+def test_photos_are_deleted_with_their_pictures_and_not_found_any_more(
+    library: Library, gallery: int, colours: list[int]
+) -> None:
+    search_photos(library, gallery, "red")  # the index holds all three
+    red = get_photo(library, colours[0])
+    assert delete_photos(library, gallery, colours[:1]) == 1
+    assert not library.picture_path(red.content_hash).exists()
+    assert [hit.photo.file for hit in search_photos(library, gallery, "red", k=3)] == ["green.png", "blue.png"]
+    assert summarize_gallery(library, gallery).photos == 2
+
+
+def test_photos_of_another_gallery_are_not_deleted_and_their_pictures_stay(
+    library: Library, gallery: int, colours: list[int], upload: MakeUpload
+) -> None:
+    other = open_gallery(library, "Other")
+    ingest_files(library, other, [upload("red.png", "red")])
+    assert delete_photos(library, other, colours) == 0
+    delete_photos(library, gallery, colours[:1])
+    (kept,) = list_photos(library, other)
+    assert library.picture_path(kept.content_hash).exists()
+
+
+def test_a_published_gallery_is_found_by_its_link_until_it_is_taken_back(library: Library, gallery: int) -> None:
+    link = publish_gallery(library, gallery, True)
+    assert link == publish_gallery(library, gallery, True) == summarize_gallery(library, gallery).link
+    assert published_gallery(library, link) == gallery
+    assert published_gallery(library, "") is None
+    assert publish_gallery(library, gallery, False) is None
+    assert published_gallery(library, link) is None
+    assert publish_gallery(library, gallery, True) != link
+
+
+def test_typical_photos_of_an_exit_are_those_nearest_to_their_mean(
+    library: Library, gallery: int, upload: MakeUpload
+) -> None:
+    ingest_files(library, gallery, [upload("a.png", (9, 1, 0)), upload("b.png", (9, 3, 0)), upload("c.png", (9, 5, 0))])
+    assert [photo.file for photo in typical_photos(library, gallery, 1, limit=1)] == ["b.png"]
+    assert typical_photos(library, gallery, 3) == []

@@ -1,0 +1,137 @@
+"""Words and pictures in, the right photos out."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.gallery import GalleryMissing, Library, Upload
+from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
+from engine.gallery.ingest import ingest_files
+from engine.gallery.search import embed_picture, embed_query, search_photos
+from engine.ingest import decode as decode_module
+from engine.ingest.image import ImageRejected
+from engine.search.query_parser import QueryRejected
+from engine.search.ranking import IDLE
+from engine.storage.database import Database
+from engine.storage.schema import PhotoMissing
+from tests.conftest import FakeEncoder
+
+pytestmark = pytest.mark.both_databases
+
+MakeUpload = Callable[..., Upload]
+
+
+@pytest.fixture
+def gallery(library: Library) -> int:
+    return open_gallery(library, "holiday")
+
+
+@pytest.fixture
+def colours(library: Library, gallery: int, upload: MakeUpload) -> list[int]:
+    ingest_files(library, gallery, [upload(f"{colour}.png", colour) for colour in ("red", "green", "blue")])
+    return [photo.id for photo in list_photos(library, gallery)]
+
+
+def test_words_find_the_photos_they_fit(library: Library, gallery: int, upload: MakeUpload) -> None:
+    ingest_files(library, gallery, [upload("b.png", "blue"), upload("r.png", "red"), upload("y.png", "yellow")])
+    hits = search_photos(library, gallery, "red")
+    assert [(hit.rank, hit.photo.file) for hit in hits] == [(1, "r.png"), (2, "y.png"), (3, "b.png")]
+    assert [hit.score for hit in hits] == pytest.approx([1, 0.5**0.5, 0])
+    assert [hit.photo.file for hit in search_photos(library, gallery, "blue", k=1)] == ["b.png"]
+
+
+def test_equal_scores_keep_the_order_in_which_photos_came(library: Library, gallery: int, upload: MakeUpload) -> None:
+    ingest_files(library, gallery, [upload(f"{dark}.png", (dark, 0, 0)) for dark in (9, 200, 30, 100)])
+    for k in (1, 2, 3, 4):
+        assert [hit.photo.file for hit in search_photos(library, gallery, "red", k)] == [
+            "9.png",
+            "200.png",
+            "30.png",
+            "100.png",
+        ][:k]
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_no_words_find_nothing(library: Library, gallery: int, upload: MakeUpload, text: str) -> None:
+    ingest_files(library, gallery, [upload("r.png", "red")])
+    assert search_photos(library, gallery, text) == []
+
+
+def test_an_empty_gallery_finds_nothing(library: Library, gallery: int) -> None:
+    assert search_photos(library, gallery, "red") == []
+
+
+def test_another_process_sees_what_this_one_added(
+    library: Library, gallery: int, upload: MakeUpload, fake_encoder: FakeEncoder
+) -> None:
+    assert search_photos(library, gallery, "red") == []
+    elsewhere = Database.open()
+    ingest_files(Library.over(elsewhere, lambda: fake_encoder), gallery, [upload("r.png", "red")])
+    elsewhere.close()
+    assert [hit.photo.file for hit in search_photos(library, gallery, "red")] == ["r.png"]
+
+
+def test_a_folder_of_photos_is_searched_by_path(tmp_path: Path, library: Library, gallery: int, png: Callable) -> None:
+    (tmp_path / "photos" / "day 1").mkdir(parents=True)
+    (tmp_path / "photos" / "day 1" / "sea.png").write_bytes(png("blue"))
+    (tmp_path / "photos" / "rose.png").write_bytes(png("red"))
+    ingest_files(library, gallery, decode_module.folder_uploads(tmp_path / "photos"))
+    assert [hit.photo.file for hit in search_photos(library, gallery, "blue")] == ["day 1/sea.png", "rose.png"]
+
+
+def test_an_index_that_nobody_searches_is_let_go_of_and_made_again(
+    library: Library, gallery: int, colours: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = open_gallery(library, "Other")
+    search_photos(library, gallery, "red")
+    later = time.monotonic() + IDLE + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    search_photos(library, other, "red")
+    assert list(library.rankings._indexes) == [other]
+    assert search_photos(library, gallery, "green", k=1)[0].photo.id == colours[1]
+
+
+def test_words_and_pictures_make_a_query(library: Library, gallery: int, colours: list[int]) -> None:
+    assert embed_query(library, gallery, "  ") is None
+    found = embed_query(library, gallery, f"photo:{colours[1]} + blue")
+    assert np.allclose(found, np.array([0, 1, 1]) / np.sqrt(2))
+    dropped = np.array([1, 0, 0], np.float32)
+    assert embed_query(library, gallery, "photo:dropped", dropped).tolist() == [1, 0, 0]
+    with pytest.raises(QueryRejected, match="drop it again"):
+        embed_query(library, gallery, "photo:dropped")
+
+
+def test_the_words_of_a_query_are_encoded_once(
+    library: Library, gallery: int, fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[str] = []
+    encode = fake_encoder.encode_text
+    monkeypatch.setattr(fake_encoder, "encode_text", lambda texts: encoded.extend(texts) or encode(texts))
+    first, again = (embed_query(library, gallery, "2:red + blue") for _ in range(2))
+    assert np.array_equal(first, again)
+    fake_encoder.identity = replace(fake_encoder.identity, weights="c" * 64)
+    embed_query(library, gallery, "blue")
+    assert encoded == ["red", "blue", "blue"]
+
+
+def test_a_picture_of_another_gallery_is_no_query(library: Library, colours: list[int]) -> None:
+    other = open_gallery(library, "Other")
+    with pytest.raises(PhotoMissing, match="in this gallery"):
+        embed_query(library, other, f"photo:{colours[0]}")
+
+
+def test_a_dropped_picture_is_looked_at_in_full_and_not_kept(
+    library: Library, gallery: int, png: Callable[..., bytes]
+) -> None:
+    assert embed_picture(library, gallery, png("green"), "g.png").round(1).tolist() == [0, 1, 0]
+    with pytest.raises(ImageRejected):
+        embed_picture(library, gallery, b"text", "t.png")
+    summary = summarize_gallery(library, gallery)
+    assert summary.photos == 0
+    assert summary.macs_pictures == library.encoder.full_macs, "the one that was looked at"
+    with pytest.raises(GalleryMissing):
+        embed_picture(library, 999, png("green"), "g.png")

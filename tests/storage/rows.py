@@ -1,0 +1,29 @@
+"""Rows that tests keep."""
+
+import numpy as np
+
+from engine.storage.database import Database
+from engine.storage.images import add_images
+from engine.storage.schema import EncodingRow, ImageRow, ModelStamp
+
+STAMP = ModelStamp("mini", "a" * 64, "b" * 64, exits=3, full_macs=100)
+
+
+def image(name: str, exit: int = 1, vector: tuple[float, ...] = (1.0, 0.0)) -> ImageRow:
+    encoding = EncodingRow(
+        vector=np.array(vector, np.float32).tobytes(),
+        exit=exit,
+        gates=b"",
+        phrases=[[("a dog", 0.5)]],
+        macs_index=30 * exit,
+        milliseconds=1.5,
+        budget=0.5,
+    )
+    return ImageRow(
+        content_hash=name * 32, name=f"{name}.jpg", width=4, height=3, bytes=9, added_at=0.0, encoding=encoding
+    )
+
+
+def add(database: Database, collection_id: int, *names: str, stamp: ModelStamp = STAMP) -> list[ImageRow]:
+    rows = [image(name) for name in names]
+    return add_images(database, collection_id, stamp, rows, {row.content_hash: row.name.encode() for row in rows}, {})

@@ -1,0 +1,132 @@
+"""A name is one collection of one model; its sums are right, and what goes takes its files along."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.storage.collections import (
+    TotalsCache,
+    delete_collection,
+    get_collection,
+    list_collections,
+    mark_indexed,
+    open_collection,
+    restamp,
+)
+from engine.storage.database import Database
+from engine.storage.encodings import replace_encodings
+from engine.storage.images import add_images, delete_images, get_image
+from engine.storage.schema import GalleryMissing, ModelChanged, PhotoMissing
+from tests.storage.rows import STAMP, add, image
+
+pytestmark = pytest.mark.both_databases
+
+
+@pytest.fixture
+def gallery(database: Database) -> int:
+    return open_collection(database, "holiday", "gallery", None)
+
+
+def test_a_name_is_one_collection_for_each_owner_and_kind(database: Database, gallery: int) -> None:
+    assert open_collection(database, "holiday", "gallery", None) == gallery
+    others = {
+        open_collection(database, "holiday", "demo", None),
+        open_collection(database, "holiday", "gallery", "ann"),
+        open_collection(database, "holiday", "gallery", "bob"),
+        open_collection(database, "home", "gallery", None),
+    }
+    assert len(others | {gallery}) == 5
+
+
+def test_many_threads_opening_a_name_get_the_same_collection(database: Database) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(lambda _: open_collection(database, "new", "gallery", None), range(24)))) == 1
+
+
+def test_totals(database: Database, gallery: int) -> None:
+    assert TotalsCache(database).of(gallery).photos == 0
+    rows = [image("aa"), image("bb", exit=3), image("cc", exit=3)]
+    add_images(database, gallery, STAMP, rows, {row.content_hash: b"" for row in rows}, {})
+    totals = TotalsCache(database).of(gallery)
+    assert (totals.photos, totals.macs_index, totals.exits) == (3, 210, {1: 1, 3: 2})
+
+
+def test_totals_follow_what_another_process_does(database: Database, gallery: int, home: Path) -> None:
+    other = Database.open(home)
+    (first,) = add(database, gallery, "aa")
+    assert TotalsCache(database).of(gallery).exits == {1: 1}
+    add(other, gallery, "bb")
+    assert TotalsCache(database).of(gallery).exits == {1: 2}
+    again = image("aa", exit=3).encoding
+    replace_encodings(other, gallery, STAMP, {first.id: again}, {})
+    assert (TotalsCache(database).of(gallery).exits, TotalsCache(database).of(gallery).macs_index) == (
+        {1: 1, 3: 1},
+        120,
+    )
+    delete_images(other, gallery, [first.id])
+    assert TotalsCache(database).of(gallery).exits == {1: 1}
+    restamp(other, gallery, replace(STAMP, weights_hash="c" * 64), None, False)
+    assert (TotalsCache(database).of(gallery).photos, TotalsCache(database).of(gallery).waiting) == (0, 1)
+    other.close()
+
+
+@pytest.mark.parametrize("change", [{"weights_hash": "c" * 64}, {"exits_hash": ""}])
+def test_another_model_is_refused_and_nothing_is_kept(database: Database, gallery: int, change: dict[str, str]) -> None:
+    add(database, gallery, "aa")
+    with pytest.raises(ModelChanged, match=r'"holiday" was encoded with mini \(weights aaaaaaaa, exits bbbbbbbb\)'):
+        add(database, gallery, "bb", stamp=replace(STAMP, **change))
+    assert TotalsCache(database).of(gallery).photos == 1
+    assert not database.pictures.path("bb" * 32).exists()
+
+
+def test_the_same_weights_under_another_name_are_the_same_model(database: Database, gallery: int) -> None:
+    add(database, gallery, "aa")
+    assert add(database, gallery, "bb", stamp=replace(STAMP, model="/models/mini"))
+
+
+def test_an_empty_collection_takes_any_model(database: Database, gallery: int) -> None:
+    mark_indexed(database, gallery)
+    get_collection(database, gallery).require(STAMP)
+    assert add_images(database, gallery, STAMP, [], {}, {}) == []
+    assert get_collection(database, gallery).model is None
+
+
+def test_removing_a_collection_keeps_what_others_use(database: Database, gallery: int) -> None:
+    other = open_collection(database, "other", "gallery", None)
+    gone = add(database, gallery, "aa", "bb")
+    add(database, other, "bb")
+    delete_collection(database, gallery)
+    with pytest.raises(GalleryMissing):
+        get_collection(database, gallery)
+    with pytest.raises(PhotoMissing):
+        get_image(database, gone[0].id)
+    assert not database.pictures.path("aa" * 32).exists()
+    assert database.pictures.path("bb" * 32).exists()
+    assert TotalsCache(database).of(other).photos == 1
+    assert add(database, open_collection(database, "new", "gallery", None), "aa")[0].id > gone[-1].id + 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda database: get_collection(database, 7),
+        lambda database: mark_indexed(database, 7),
+        lambda database: delete_collection(database, 7),
+        lambda database: add(database, 7, "aa"),
+    ],
+)
+def test_a_collection_that_is_gone_is_said_to_be(database: Database, call: Callable[[Database], object]) -> None:
+    with pytest.raises(GalleryMissing, match="no gallery number 7"):
+        call(database)
+
+
+def test_the_one_indexed_last_comes_first(database: Database, gallery: int) -> None:
+    second = open_collection(database, "second", "gallery", None)
+    never = open_collection(database, "never", "demo", None)
+    mark_indexed(database, second)
+    mark_indexed(database, gallery)
+    assert [row.id for row in list_collections(database)] == [gallery, second, never]
+    assert [row.id for row in list_collections(database, "demo")] == [never]

@@ -1,0 +1,71 @@
+"""Images and picture files come together, and in the order asked for."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from engine.storage.collections import TotalsCache, open_collection
+from engine.storage.database import Database, StoreUnusable
+from engine.storage.images import add_images, get_image, get_images, has_image, list_images
+from tests.storage.rows import STAMP, add, image
+
+pytestmark = pytest.mark.both_databases
+
+
+@pytest.fixture
+def gallery(database: Database) -> int:
+    return open_collection(database, "holiday", "gallery", None)
+
+
+def test_images_are_given_back_as_they_were_kept(database: Database, gallery: int) -> None:
+    (kept,) = add(database, gallery, "aa")
+    row = get_image(database, kept.id)
+    assert (row.name, row.width, row.height, row.encoding.exit, row.encoding.macs_query) == ("aa.jpg", 4, 3, 1, 0)
+    assert row.encoding.phrases == [[["a dog", 0.5]]]
+    assert row.collection.model == "mini"
+    assert row.collection.budget == 0.5
+    assert database.pictures.path(row.content_hash).read_bytes() == b"aa.jpg"
+
+
+def test_the_same_bytes_are_kept_once_in_a_collection_and_again_in_another(database: Database, gallery: int) -> None:
+    assert len(add(database, gallery, "aa", "bb")) == 2
+    assert [row.name for row in add(database, gallery, "bb", "cc")] == ["cc.jpg"]
+    assert add(database, gallery, "aa") == []
+    assert len(add(database, open_collection(database, "other", "gallery", None), "aa")) == 1
+    assert has_image(database, gallery, "aa" * 32)
+    assert not has_image(database, gallery, "dd" * 32)
+
+
+def test_images_come_in_the_order_asked_for(database: Database, gallery: int) -> None:
+    ids = [row.id for row in add(database, gallery, "aa", "bb", "cc")]
+    assert [row.id for row in get_images(database, [ids[2], 99, ids[0]])] == [ids[2], ids[0]]
+    assert [row.name for row in list_images(database, gallery, 1, 5)] == ["bb.jpg", "cc.jpg"]
+
+
+def test_a_batch_is_kept_whole_or_not_at_all(database: Database, gallery: int) -> None:
+    broken = image("bb")
+    broken.encoding.vector = None  # type: ignore[assignment]
+    with pytest.raises(StoreUnusable):
+        add_images(database, gallery, STAMP, [image("aa"), broken], {"aa" * 32: b"", "bb" * 32: b""}, {})
+    assert TotalsCache(database).of(gallery).photos == 0
+    assert len(add(database, gallery, "aa", "bb")) == 2
+
+
+def test_no_row_without_its_picture(database: Database, gallery: int, home: Path) -> None:
+    (home / "pictures").write_text("in the way")
+    with pytest.raises(StoreUnusable):
+        add(database, gallery, "aa")
+    assert TotalsCache(database).of(gallery).photos == 0
+
+
+def test_a_picture_file_is_whole_or_not_there(database: Database, gallery: int, home: Path) -> None:
+    add(database, gallery, "aa", "bb")
+    assert sorted(path.name for path in home.glob("pictures/**/*.*")) == ["aa" * 32 + ".jpg", "bb" * 32 + ".jpg"]
+
+
+def test_many_threads_adding_the_same_photos_keep_each_once(database: Database, gallery: int) -> None:
+    names = [f"{number:02x}" for number in range(16)]
+    with ThreadPoolExecutor(6) as threads:
+        kept = list(threads.map(lambda _: len(add(database, gallery, *names)), range(6)))
+    assert sum(kept) == TotalsCache(database).of(gallery).photos == 16
