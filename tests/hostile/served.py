@@ -63,8 +63,21 @@ class Served:
 
     def event(self, name: str) -> int:
         """The number of a named event."""
-        config = httpx.get(f"{self.address}/config", timeout=30).json()
-        return next(event["id"] for event in config["dependencies"] if event["api_name"] == name)
+        return next(event["id"] for event in self._config()["dependencies"] if event["api_name"] == name)
+
+    def listener(self, element: str, trigger: str, inputs: int) -> int:
+        """The number of the event of so many inputs that a part of the page triggers; the page itself has no name."""
+        config = self._config()
+        ids = {part["props"].get("elem_id"): part["id"] for part in config["components"]}
+        return next(
+            event["id"]
+            for event in config["dependencies"]
+            if len(event["inputs"]) == inputs
+            and any(on == trigger and (not element or id == ids[element]) for id, on in event["targets"])
+        )
+
+    def _config(self) -> Any:
+        return httpx.get(f"{self.address}/config", timeout=30).json()
 
 
 def until(true: Callable[[], object], seconds: float = 10) -> None:
@@ -73,6 +86,14 @@ def until(true: Callable[[], object], seconds: float = 10) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not come to be"
         time.sleep(0.05)
+
+
+def call(client: httpx.Client, event: int, data: list[Any], session: str) -> str:
+    """All that comes back of one event."""
+    body = {"fn_index": event, "data": data, "session_hash": session}
+    client.post("/gradio_api/queue/join", json=body).raise_for_status()
+    with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as events:
+        return "".join(events.iter_text())
 
 
 @contextmanager

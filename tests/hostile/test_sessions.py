@@ -1,0 +1,17 @@
+"""Sessions that are made for nothing."""
+
+from tests.hostile.served import Served, call
+
+
+def test_who_makes_many_sessions_loses_their_own(page: Served) -> None:
+    load, galleries = page.listener("", "load", 3), page.event("galleries")
+    submit, more = page.listener("query", "submit", 3), page.listener("grid", "more", 1)
+    with page.client("198.51.100.20") as visitor, page.client("198.51.100.21") as stranger:
+        for client, session in ((visitor, "visitor"), (stranger, "first")):
+            call(client, load, [None, False, None], session)
+            call(client, submit, ["red", False, None], session)
+            assert "data-photo" in call(client, more, [None], session)
+        for number in range(70):
+            call(stranger, galleries, [""], f"for-nothing-{number}")
+        assert "data-photo" in call(visitor, more, [None], "visitor")
+        assert "data-photo" not in call(stranger, more, [None], "first")
