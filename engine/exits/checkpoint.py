@@ -19,8 +19,10 @@ from engine.clip.hub import Snapshot
 from engine.exits.budget import BUDGET_GRID, Plan
 from engine.exits.calibration import Calibration, calibrations
 from engine.exits.modules import HEAD, Exit, ExitModules
+from engine.utils.atomic_files import SHARED, write_whole
 
 DESCRIBED, STORED = "tgem.json", "tgem.safetensors"
+WAITING = f"{STORED}.partial"  # tensors, until the description that names them is written
 SOURCE = "source.json"  # where exit weights that are not of this machine came from
 
 
@@ -145,34 +147,23 @@ def install_exits(snapshot: Snapshot, folder: Path, backbone: Backbone, weights:
     assert found is not None  # both files were fetched
     described, stored = ((snapshot.folder / name).read_bytes() for name in (DESCRIBED, STORED))
     _write(folder, described, stored, json.loads(described)["modules"])
-    _put(folder / SOURCE, json.dumps({"repo": snapshot.repo, "commit": snapshot.commit}).encode())
+    write_whole(folder / SOURCE, json.dumps({"repo": snapshot.repo, "commit": snapshot.commit}).encode(), SHARED)
     return found
 
 
 def _write(folder: Path, described: bytes, stored: bytes, digest: str) -> None:
     """Put exits in the place of those before: the change is made when `tgem.json` is, which names its tensors."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _partial(folder / STORED).write_bytes(stored)
-    _put(folder / DESCRIBED, described)
+    write_whole(folder / WAITING, stored, SHARED)
+    write_whole(folder / DESCRIBED, described, SHARED)
     _settle(folder, digest)
 
 
 def _settle(folder: Path, digest: str) -> None:
     """Put tensors in their place that a sudden death has kept from it."""
-    waiting = _partial(folder / STORED)
+    waiting = folder / WAITING
     with suppress(FileNotFoundError):  # none wait, as a rule; or another process was faster
         if hashlib.sha256(waiting.read_bytes()).hexdigest() == digest:
             waiting.replace(folder / STORED)
-
-
-def _put(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    _partial(path).write_bytes(data)
-    _partial(path).replace(path)
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f"{path.name}.partial")
 
 
 def source_of(folder: Path) -> str:

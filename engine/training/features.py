@@ -16,6 +16,7 @@ from engine.exits.encoder import Encoder, Trace
 from engine.exits.modules import ExitModules
 from engine.ingest.image import ImageRejected, open_picture
 from engine.training.captions import Example
+from engine.utils.atomic_files import write_whole
 
 BATCH = 32
 KEPT = 8  # batches after which what has been computed is written down: a stop loses no more
@@ -97,9 +98,7 @@ def cached(path: Path, encoder: Encoder, examples: Sequence[Example], say: Say =
         if (start // BATCH) % KEPT == KEPT - 1 or made["done"] == len(examples):
             for array in arrays:
                 array.flush()
-            partial = state.with_suffix(".partial")
-            partial.write_text(json.dumps(made), "utf-8")
-            partial.replace(state)
+            write_whole(state, json.dumps(made).encode())
             say(f"{made['done']} of {len(examples)} photos")
     good = np.setdiff1d(np.arange(len(examples)), made["bad"])
     tensors = [torch.from_numpy(array if len(good) == len(examples) else array[good]) for array in arrays]

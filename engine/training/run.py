@@ -13,6 +13,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from engine.utils.atomic_files import replacing
+
 RATES = {"trunk": 2e-4, "heads": 1e-3, "text": 3e-5}  # at the peak
 WEIGHT_DECAY = 0.05
 DROP_PATH, DROPOUT = 0.1, 0.1
@@ -111,9 +113,8 @@ class Run:
         for name, p in self._student.named_parameters():
             tensors[f"weights/{name}"] = p.detach()
             tensors |= {f"adam/{key}/{name}": value for key, value in self._optimizer.state.get(p, {}).items()}
-        partial = self._work / f"{CHECKPOINT}.partial"
-        save_file({name: t.contiguous().clone() for name, t in tensors.items()}, partial, {"step": str(step)})
-        partial.replace(self._work / CHECKPOINT)
+        with replacing(self._work / CHECKPOINT) as part:
+            save_file({name: t.contiguous().clone() for name, t in tensors.items()}, part, {"step": str(step)})
 
     def _load(self) -> int:
         """Read the run's state; returns the step that comes next, 0 where there is no checkpoint."""

@@ -1,24 +1,37 @@
-"""Files of the data folder, written whole or not at all."""
+"""Atomic writes: a file is written whole or not at all."""
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from uuid import uuid4
 
 SETTLED_SECONDS = 3600.0  # a younger file may be of a transaction that is still to be committed
+PRIVATE, SHARED = 0o600, 0o666  # permissions, less what the user's umask takes away
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file; a sudden death leaves a whole one or none. Raises: OSError."""
+@contextmanager
+def replacing(path: Path, mode: int = SHARED) -> Iterator[Path]:
+    """A new, empty file beside another, whose place it takes when the block ends; an error leaves the other as it was.
+
+    A sudden death may leave a file that ends in .part.
+
+    Raises: OSError.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:  # nobody else may read it
-        part = Path(file.name)
+    part = path.with_name(f"{uuid4().hex}.part")
+    part.touch(mode)
     try:
-        part.write_bytes(data)
+        yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes, mode: int = PRIVATE) -> None:
+    """Write a file whole or not at all; by default for this user alone to read. Raises: OSError."""
+    with replacing(path, mode) as part:
+        part.write_bytes(data)
 
 
 def settled(paths: Iterator[Path]) -> Iterator[Path]:
