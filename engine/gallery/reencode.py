@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from engine.storage.collections import get_collection, restamp
 from engine.storage.encodings import images_to_encode, replace_encodings
 from engine.storage.images import image_names
 from engine.storage.schema import EncodingRow, stamp_of
+from engine.utils.prefetch import prefetched
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -115,8 +115,4 @@ def kept_batches(
         gone = [i for i, pixels in pictures if pixels is None]
         return list(there), encoder.send(list(there.values())) if there else None, gone
 
-    with ThreadPoolExecutor(1, "decode") as thread:
-        following = thread.submit(decode, 0)
-        for start in range(0, len(images), BATCH):
-            batch, following = following.result(), thread.submit(decode, start + BATCH)
-            yield batch
+    return prefetched(decode, range(0, len(images), BATCH))

@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +15,7 @@ from engine.ingest.image import ImageRejected, to_jpeg
 from engine.ingest.sandbox import decode
 from engine.ingest.upload import PICTURE_SUFFIXES, Upload, file_upload
 from engine.utils.errors import EngineError
+from engine.utils.prefetch import prefetched
 
 BATCH = 32
 KEPT_SIDE = 768  # the longest side of the pictures that are kept, and that the encoder sees
@@ -77,16 +77,7 @@ def decoded_batches(
         fresh = [outcome.pixels for outcome in outcomes if isinstance(outcome, Decoded)]
         return outcomes, send(fresh) if fresh else None
 
-    # One batch ahead and no more, so memory holds the pixels of two batches at most.
-    with ThreadPoolExecutor(1, "decode") as thread:
-        pending: Future[tuple[list[Outcome], Pixels | None]] | None = None
-        for start in range(0, len(uploads), BATCH):
-            following = thread.submit(make, start)
-            if pending is not None:
-                yield pending.result()
-            pending = following
-        if pending is not None:
-            yield pending.result()
+    return prefetched(make, range(0, len(uploads), BATCH))
 
 
 def uploads_of(path: Path, name: str) -> list[Upload]:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from engine.exits.modules import ExitModules
 from engine.ingest.image import ImageRejected, open_picture
 from engine.training.captions import Example
 from engine.utils.atomic_files import write_whole
+from engine.utils.prefetch import prefetched
 
 BATCH = 32
 KEPT = 8  # batches after which what has been computed is written down: a stop loses no more
@@ -123,17 +123,10 @@ def _batches(
 ) -> Iterator[tuple[int, list[np.ndarray | ImageRejected]]]:
     """Pixels from example `done` on, batch by batch; the next batch is decoded while the caller works on the last."""
 
-    def decode(start: int) -> list[np.ndarray | ImageRejected]:
-        return [_pixels(encoder, example.path) for example in examples[start : start + BATCH]]
+    def decode(start: int) -> tuple[int, list[np.ndarray | ImageRejected]]:
+        return start, [_pixels(encoder, example.path) for example in examples[start : start + BATCH]]
 
-    with ThreadPoolExecutor(1, "decode") as thread:
-        starts = range(done, len(examples), BATCH)
-        pending = [thread.submit(decode, start) for start in starts[:1]]
-        for start in starts:
-            pixels = pending.pop().result()
-            if start + BATCH < len(examples):
-                pending.append(thread.submit(decode, start + BATCH))
-            yield start, pixels
+    return prefetched(decode, range(done, len(examples), BATCH))
 
 
 def _pixels(encoder: Encoder, path: Path) -> np.ndarray | ImageRejected:
