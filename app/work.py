@@ -8,8 +8,14 @@ from queue import SimpleQueue
 from threading import Condition, Event, Lock, Thread
 from typing import Generic, TypeVar
 
+from engine.gallery import EngineError
+
 T = TypeVar("T")
 SECOND = 1.0  # between two words to those who wait
+
+
+class Died(EngineError):
+    """Some work ended with neither a result nor an ordinary error."""
 
 
 class Stopped(Exception):
@@ -105,6 +111,8 @@ class Works(Generic[T]):
                 last = [work(tell), None]
             except Exception as error:  # raised again where the visitor is
                 last = [error]
+            except BaseException as error:  # SystemExit would end the thread of who waits
+                last = [Died(f"The work ended early ({type(error).__name__}); try again.")]
             with self._lock:
                 self._stops.pop(name)
             for event in last:
@@ -112,7 +120,11 @@ class Works(Generic[T]):
 
         with self._lock:
             self._stops[name] = stop
-        Thread(target=run, name="work", daemon=True).start()
+        try:
+            Thread(target=run, name="work", daemon=True).start()
+        except BaseException:  # too many threads: nothing goes on then
+            self._stops.pop(name)
+            raise
         return name, _taken(events, left)
 
     def goes_on(self, name: str) -> bool:

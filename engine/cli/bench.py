@@ -23,7 +23,9 @@ def bench(
         Literal["float32", "bfloat16"],
         typer.Option(help="Of all but bare, which is float32; the page takes what is faster here."),
     ] = "float32",
-    plot: Annotated[Path | None, typer.Option(dir_okay=False, help="Write a picture of it there, as SVG.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Draw it there, as .png or .svg; needs matplotlib.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure speed and memory: open_clip's own loop, our encoder at full depth, at every exit, and with its gates.
@@ -34,7 +36,7 @@ def bench(
     if plot is not None and not plot.parent.is_dir():
         raise typer.BadParameter(f"--plot needs a folder that is there, and {plot.parent} is none.")
     from engine.clip.factory import named
-    from engine.evaluation.plots import plot as draw
+    from engine.evaluation.plots import plot_speed
     from engine.evaluation.speed import BATCHES, promises
     from engine.evaluation.speed import bench as measure
 
@@ -43,6 +45,6 @@ def bench(
     for row, kept in promises(table["rows"]):
         say(f"{row['model']}  {row['mode']:8} batch {row['batch']:<4} {kept:.2f} of what its MACs promise")
     if plot is not None:
-        plot.write_text(draw(table), encoding="utf-8")
+        plot_speed(plot, table)
     if as_json:
         write_json(table)

@@ -1,4 +1,4 @@
-"""`probe`: three checks on photos that no training has seen."""
+"""`probe`: two checks on photos that training never saw."""
 
 from __future__ import annotations
 
@@ -15,22 +15,13 @@ def probe(
     data: Annotated[Path, typer.Option(help="Folder with flickr8k, imagenet_samples and gallery_open.")],
     model: Annotated[str | None, Model] = None,
 ) -> None:
-    """Three checks of a model on photos it was never trained on, as JSON.
+    """Check a model on photos it was never trained on, as JSON.
 
     Words that no caption and no label of its training held: do they find their photo? Do the demo gallery's queries?
-    And which way of making a photo of any shape square finds photos best?
 
     flickr8k and imagenet_samples are those of `train-mini`. gallery_open holds `captions.jsonl` (file, captions, which
-    may be empty, and split) and `images/`: the photos that `engine/training/unseen_words.json` names and any others;
-    those called animal_NAME or crop_NAME are also searched by their names.
+    may be empty, and split) and `images/`: the photos that `engine/training/unseen_words.json` names, and any others.
     """
-    from engine.training.aspect import demo_gallery, resize_modes
-    from engine.training.unseen import unseen_words
+    from engine.evaluation.probe import demo_gallery, unseen_words
 
-    write_json(
-        {
-            "unseen_words": unseen_words(data, model),
-            "demo_gallery": demo_gallery(model),
-            "resize_modes": resize_modes(data, model),
-        }
-    )
+    write_json({"unseen_words": unseen_words(data, model), "demo_gallery": demo_gallery(model)})

@@ -12,8 +12,9 @@ from engine.cli.output import say
 
 def report(
     results: Annotated[Path, typer.Argument(help="What `evaluate --json` printed, as a file.")],
-    card: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A model card whose table is to be renewed too.")
+    page: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, dir_okay=False, help="A page whose table is renewed too; can be given again."),
     ] = None,
 ) -> None:
     """Write an evaluation's tables and figures beside its results (`pip install -r requirements-train.txt`)."""
@@ -21,8 +22,8 @@ def report(
     from engine.search.allocation import WORTH
 
     table = read(results)
-    for path in write(table, results.parent, results.stem):
+    for path in write(table, results.parent, results.stem, WORTH):
         say(f"{path} written")
-    if card is not None:
-        put_into(card, summary(table, WORTH))
-        say(f"{card} renewed")
+    for path in page or ():
+        put_into(path, summary(table, WORTH))
+        say(f"{path} renewed")

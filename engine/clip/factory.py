@@ -6,7 +6,8 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from engine.clip import hub
 from engine.clip.backbone import Backbone, ModelUnreadable
 from engine.utils.data_dir import home
+from engine.utils.links import link
 from engine.utils.memory import available_memory
 from engine.utils.paths import EMBEDDED_MODEL
 
@@ -104,11 +106,11 @@ def load_folder(folder: Path, name: str | None = None, tokenizer: str | None = N
     _require_memory(weights, folder.name)
     if "hf_model_name" in text and (folder / "config.json").is_file():
         text["hf_model_name"] = folder.resolve().as_posix()
-    with tempfile.TemporaryDirectory() as links:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as links:
         for file in folder.iterdir():
             if file.is_file() and file.name not in (CONFIG, *WEIGHTS):
-                (Path(links) / file.name).symlink_to(file.resolve())
-        (Path(links) / WEIGHTS[0]).symlink_to(weights.resolve())
+                link(Path(links) / file.name, file)
+        link(Path(links) / WEIGHTS[0], weights)
         (Path(links) / CONFIG).write_text(json.dumps(config), encoding="utf-8")
         place = f"{LOCAL}{links}"
         model = _built(f"The model in {folder}", partial(open_clip.create_model, place, pretrained_text=False))
@@ -163,15 +165,27 @@ def _random(name: str) -> Loaded:
     _require_architecture(name)
 
     def build() -> nn.Module:
-        logging.disable(logging.WARNING)  # open_clip warns of what was asked for
-        try:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(SEED)
-                return open_clip.create_model(name, pretrained_text=False)
-        finally:
-            logging.disable(logging.NOTSET)
+        with _without_warnings(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(SEED)
+            return open_clip.create_model(name, pretrained_text=False)
 
     return _named(_built(name, build), name, f"{name} (random weights)")
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Drop open_clip's own warnings: it warns of random weights where they were asked for."""
+    folder = os.path.dirname(open_clip.__file__)
+
+    def keeps(record: logging.LogRecord) -> bool:
+        return record.levelno > logging.WARNING or not record.pathname.startswith(folder)
+
+    root = logging.getLogger()  # which open_clip writes to
+    root.addFilter(keeps)
+    try:
+        yield
+    finally:
+        root.removeFilter(keeps)
 
 
 def _named(model: nn.Module, architecture: str, name: str) -> Loaded:

@@ -1,6 +1,5 @@
 """Retrieval quality against compute, policies side by side on one captioned set. Nothing here trains."""
 
-import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.evaluation import baselines, growth, subjects
+from engine.evaluation import baselines, subjects
 from engine.evaluation.query_simulation import Index
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.exits.checkpoint import FittedExits
@@ -26,7 +25,7 @@ Say = Callable[[str], None]
 
 # fmt: off
 POLICIES = (
-    "full", "exit", "exit+topm", "small-input", "small-input+topm", "small-model", "small-model+topm", "schedule",
+    "full", "exit", "exit+topm", "small-input", "small-input+topm", "small-model", "small-model+topm",
     "random", *baselines.RULES, "oracle", "tgem", "tgem+deepen", "ablation",
 )
 # fmt: on
@@ -34,11 +33,9 @@ SIZES = (112, 128, 144, 160, 176, 192, 208, 224, 240, 256)  # px, of the smaller
 SMALL_SIZES = (128, 160, 192, 224, 256, 288)  # px, at which the smaller model reads
 TOP_M = (5, 7, 10, 12, 14, 17, 20, 24, 30, 40, 50)  # how many a query runs deeper where rank alone decides
 WORTHS = (0.02, 0.014, 0.01, 0.007, 0.005, 0.004, 0.003, 0.002, 0.0014, 0.001)  # what a look must be worth
-SCHEDULES = ((20, 5), (20, 10), (30, 10), (30, 15), (50, 15), (50, 20))  # photos to the middle, and on to the end
 DEALS = 10  # of random exits
-ACCOUNTS = (0.2, 0.35, DEFAULT_BUDGET)  # budgets of the ablations with queries, and of galleries asked a thousand times
+ACCOUNTS = (0.2, 0.35, DEFAULT_BUDGET)  # budgets of the ablations with queries
 DEEPEST_INDEX = 0.7  # MACs share above which an index leaves queries little to look at again
-TIMED, TIMES = 64, 3  # photos of a measurement of speed, and how often each is timed
 
 
 class Bench:
@@ -162,10 +159,6 @@ def _rows_at(bench: Bench, wanted: Container[str], column: int, budget: float) -
     if "tgem+deepen" in wanted:
         for worth in WORTHS:
             yield row("tgem+deepen", budget, dealt.macs_share, index.by_worth(worth) | {"worth": worth})
-    if "schedule" in wanted:
-        for middle, first, second, refined in _schedules(index):
-            about = {"middle": middle + 1, "first": first, "second": second}
-            yield row("schedule", budget, dealt.macs_share, refined | about)
     if "ablation" in wanted:
         for most in TOP_M:
             yield row("ablation:rank-only", budget, dealt.macs_share, index.by_rank(most) | {"m": most})
@@ -175,18 +168,6 @@ def _rows_at(bench: Bench, wanted: Container[str], column: int, budget: float) -
         yield row("ablation:rank-only", budget, dealt.macs_share, by_rank)
         plain = Index(encoder, features, dealt.exits, plain=True).by_worth(WORTH)
         yield row("ablation:plain-reading", budget, dealt.macs_share, plain | {"worth": WORTH})
-
-
-def _schedules(index: Index) -> Iterator[tuple[int, int, int, Row]]:
-    """Fixed stage-by-stage schedules: some of the best to an exit in the middle, fewer of them to the end."""
-    stands = int(np.bincount(index.exits).argmax())
-    middles: list[int] = []
-    for k in sorted(range(stands + 1, index.encoder.exits - 1), key=lambda k: index.costs[stands, k]):
-        if index.spreads[k] < min(index.spreads[[stands, *middles]]):  # one that costs more and tells less is none
-            middles.append(k)
-    for middle in middles:
-        for first, second in SCHEDULES:
-            yield middle, first, second, index.by_schedule(middle, first, second)
 
 
 def _variant_rows(bench: Bench, name: str, fitted: FittedExits) -> Iterator[Row]:
@@ -284,53 +265,6 @@ def _read_otherwise(
             yield row(f"{policy}+topm", size, share, refined | {"i2t": found["i2t"], "m": most})
 
 
-def speeds(bench: Bench, examples: Sequence[Example], say: Say) -> list[Row]:
-    """Photos per second over full depth's, for every plan and every exit; medians of runs that take turns."""
-    encoder = bench.encoder
-    pixels = np.concatenate(list(pixels_of(encoder, examples[:TIMED])))
-    runs: dict[tuple[str, float], Callable[[], object]] = {
-        ("full", float(encoder.exits)): lambda: encoder.encode_to(pixels, encoder.exits)
-    }
-    for k in range(1, encoder.exits):
-        runs["exit", float(k)] = lambda k=k: encoder.encode_to(pixels, k)  # type: ignore[misc]
-    for budget in BUDGET_GRID:
-        runs["tgem", budget] = lambda budget=budget: encoder.encode(pixels, budget)  # type: ignore[misc]
-    taken: dict[tuple[str, float], list[float]] = {name: [] for name in runs}
-    for turn in range(TIMES + 1):  # the first is to warm up
-        say(f"speed: turn {turn + 1} of {TIMES + 1}")
-        for name, run in runs.items():
-            began = time.perf_counter()
-            run()
-            taken[name].append(time.perf_counter() - began)
-    seconds = {name: float(np.median(times[1:])) for name, times in taken.items()}
-    base = seconds["full", float(encoder.exits)]
-    return [
-        {"policy": policy, "setting": setting, "images_per_second_over_full": round(base / spent, 3)}
-        for (policy, setting), spent in seconds.items()
-    ]
-
-
-def fairness(bench: Bench, column: int) -> list[Row]:
-    """A mixed index by exit: mean score of what ranks high and share of page places, raw and calibrated."""
-    dealt = baselines.tgem(bench.encoder, bench.features, column)
-    index = Index(bench.encoder, bench.features, dealt.exits)
-    raw = bench.texts @ index.indexed.T
-    found = []
-    for k in np.unique(dealt.exits).tolist():
-        mine = dealt.exits == k
-        entry: Row = {"exit": k + 1, "photos": float(mine.mean())}
-        for name, ranking, scores in (
-            ("raw", raw, raw),
-            ("calibrated", index.first, index.expected),
-            ("full", index.final, index.final),
-        ):
-            page = np.argsort(-ranking, axis=1)[:, :10]
-            entry[f"hits_{name}"] = round(float(mine[page].mean()), 4)
-            entry[f"mean_{name}"] = round(float(scores[:, mine].mean()), 4)
-        found.append(entry)
-    return found
-
-
 def row(policy: str, setting: float, macs_share: float, found: Row) -> Row:
     """One row of the table, rounded."""
     ways = {way: {k: round(v, 2) for k, v in found[way].items()} for way in ("t2i", "i2t")}
@@ -381,33 +315,11 @@ def evaluate(
         "images": len(examples),
         "captions": len(features.texts),
         "rows": rows,
-        "speed": speeds(bench, examples, say) if "tgem" in wanted else [],
-        "fairness": fairness(bench, BUDGET_GRID.index(DEFAULT_BUDGET)) if "tgem" in wanted else [],
         "differences": differences(bench, smaller) if smaller and "tgem" in wanted else [],
         "subjects": _subjects(bench, examples) if "ablation" in wanted else [],
-        **(grown(bench, [e for e in everything if e.split == "train"], say) if "tgem+deepen" in wanted else {}),
     }
 
 
 def _subjects(bench: Bench, examples: Sequence[Example]) -> list[Row]:
     captions = [text for example in examples for text in example.texts]
     return subjects.looked_for(bench.encoder, bench.features, captions, BUDGET_GRID.index(DEFAULT_BUDGET))
-
-
-def grown(bench: Bench, others: Sequence[Example], say: Say) -> Row:
-    """How looking again grows with the gallery, and what a gallery has cost after so many queries.
-
-    Args: others: photos that nobody asks for.
-    """
-    encoder, features = bench.encoder, bench.features
-    dealt = baselines.tgem(encoder, features, BUDGET_GRID.index(DEFAULT_BUDGET))
-    exit = int(np.bincount(dealt.exits).argmax())
-    wanted = others[: max(growth.GALLERIES) - bench.many]
-    say(f"{len(wanted)} other photos around them")
-    found: Row = {"growth": growth.needs(encoder, features, growth.seen_at(encoder, wanted, exit), exit), "account": []}
-    for budget in ACCOUNTS:
-        say(f"a gallery's account at a budget of {budget}")
-        dealt = baselines.tgem(encoder, features, BUDGET_GRID.index(budget))
-        rows = growth.account(encoder, features, dealt.exits, dealt.macs_share)
-        found["account"] += [{"budget": budget, **row} for row in rows]
-    return found

@@ -1,65 +1,81 @@
-"""What a bench found as a picture: how fast each depth ran against how fast its MACs say it might."""
+"""Figures of an evaluation and of a bench, drawn with matplotlib (requirements-train.txt)."""
 
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-WIDE, HIGH, LEFT, TOP, RIGHT, BOTTOM = 760, 440, 64, 56, 200, 56
-INKS = ("#1f6f8b", "#d1495b", "#edae49", "#66a182", "#5f4bb6", "#333333")
+from engine.utils.errors import EngineError
+
+Row = dict[str, Any]
+Points = Sequence[tuple[float, float]]
+STYLES: dict[str, Row] = {  # of the lines whose names begin so
+    "exit": {"linestyle": "none"},  # exits: what lies between two of them is neither
+    "T-GEM": {"linewidth": 2.6},
+}
 
 
-def plot(table: dict[str, Any]) -> str:
-    """An SVG picture: MACs share across, speed as a multiple of full depth's up; a line for each model and batch size.
+class MatplotlibMissing(EngineError):
+    """What draws figures is not installed."""
 
-    Args: table: what `bench` gives.
+
+def plot_recall(path: Path, title: str, across: str, lines: Mapping[str, Points], full: float) -> None:
+    """Draw R@10 against a cost, a line for each policy, and full depth's as a dashed line; raises MatplotlibMissing."""
+    axes = _axes()
+    axes.axhline(full, color="#999", linestyle="--", label="full depth")
+    for name, points in lines.items():
+        _draw(axes, name, points)
+    axes.set(title=title, xlabel=across, ylabel="R@10, text to image, %")
+    _save(axes, path, "lower right")
+
+
+def plot_speed(path: Path, table: Row) -> None:
+    """Draw the speed of every exit against what its MACs promise, a line for each model and batch size.
+
+    Args: table: what `engine.evaluation.speed.bench` returns.
+    Raises: MatplotlibMissing.
     """
-    lines = _lines(table["rows"])
-    top = max([2.0, *(speed for points in lines.values() for _, speed in points)]) * 1.1
-    across, up = WIDE - LEFT - RIGHT, HIGH - TOP - BOTTOM
-
-    def at(share: float, speed: float) -> tuple[float, float]:
-        return LEFT + share * across, TOP + up * (1 - speed / top)
-
-    where = f"{escape(table['device'])}, {table['threads']} threads, {table['precision']}"
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {HIGH}" font-family="sans-serif" font-size="13">',
-        f'<rect width="{WIDE}" height="{HIGH}" fill="white"/>',
-        f'<text x="{LEFT}" y="24" font-size="16">Speed at each depth, as a multiple of full depth</text>',
-        f'<text x="{LEFT}" y="42" fill="#666">{where}</text>',
-    ]
-    for tick in range(int(top) + 1):
-        x, y = at(0, tick)
-        parts.append(f'<path d="M{x} {y:.1f}H{LEFT + across}" stroke="#e4e4e4"/>')
-        parts.append(f'<text x="{x - 8}" y="{y + 4:.1f}" text-anchor="end">{tick}x</text>')
-    for tenth in range(0, 11, 2):
-        x, y = at(tenth / 10, 0)
-        parts.append(f'<text x="{x:.1f}" y="{y + 20:.1f}" text-anchor="middle">{tenth / 10:g}</text>')
-    parts.append(f'<text x="{LEFT + across / 2}" y="{HIGH - 14}" text-anchor="middle">share of the full MACs</text>')
-    promised = [at(share / 100, 100 / share) for share in range(100, 0, -1) if 100 / share <= top]
-    parts.append(_path(promised, "#999", "stroke-dasharray='5 4'"))
-    parts.append(f'<text x="{LEFT + across + 16}" y="{TOP}" fill="#777">- - what MACs promise</text>')
-    for number, (name, points) in enumerate(lines.items()):
-        ink = INKS[number % len(INKS)]
-        parts.append(_path([at(*point) for point in points], ink))
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{ink}"/>' for x, y in (at(*p) for p in points)]
-        y = TOP + 24 * (number + 1)
-        parts.append(f'<circle cx="{LEFT + across + 22}" cy="{y - 4}" r="4" fill="{ink}"/>')
-        parts.append(f'<text x="{LEFT + across + 34}" y="{y}">{escape(name)}</text>')
-    return "\n".join([*parts, "</svg>", ""])
+    axes = _axes()
+    lines = speed_lines(table["rows"])
+    shares = [share / 100 for share in range(20, 101)]
+    axes.plot(shares, [1 / share for share in shares], color="#999", linestyle="--", label="what MACs promise")
+    for name, points in lines.items():
+        _draw(axes, name, points)
+    axes.set(
+        title=f"Speed at each depth: {table['device']}, {table['threads']} threads, {table['precision']}",
+        xlabel="MACs share",
+        ylabel="photos a second, as a multiple of full depth's",
+    )
+    _save(axes, path, "upper right")
 
 
-def _lines(rows: Sequence[dict[str, Any]]) -> dict[str, list[tuple[float, float]]]:
+def speed_lines(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
     """(MACs share, multiple of full depth's speed) of every exit and of full depth, by model and batch size."""
-    found: dict[str, list[tuple[float, float]]] = {}
     full = {(row["model"], row["batch"]): row["images_per_s"] for row in rows if row["mode"] == "full"}
+    lines: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         key = (row["model"], row["batch"])
         if key in full and (row["mode"] == "full" or row["mode"].startswith("exit:")):
-            points = found.setdefault(f"{row['model']}, batch {row['batch']}", [])
+            points = lines.setdefault(f"{row['model']}, batch {row['batch']}", [])
             points.append((row["macs_share"], row["images_per_s"] / full[key]))
-    return {name: sorted(points) for name, points in found.items()}
+    return {name: sorted(points) for name, points in lines.items()}
 
 
-def _path(points: Sequence[tuple[float, float]], ink: str, more: str = "") -> str:
-    steps = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-    return f'<path d="M{steps}" fill="none" stroke="{ink}" stroke-width="2" {more}/>'
+def _axes() -> Any:
+    try:
+        from matplotlib.figure import Figure  # only who draws figures needs it
+    except ImportError as error:
+        raise MatplotlibMissing(
+            "Figures need matplotlib, which is not installed; get it with `pip install -r requirements-train.txt`."
+        ) from error
+    return Figure(figsize=(9, 5.5), layout="constrained").subplots()
+
+
+def _draw(axes: Any, name: str, points: Points) -> None:
+    style = next((style for start, style in STYLES.items() if name.startswith(start)), {})
+    axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=name, **({"linewidth": 1.2} | style))
+
+
+def _save(axes: Any, path: Path, legend: str) -> None:
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc=legend)
+    axes.figure.savefig(path, dpi=110)

@@ -33,7 +33,7 @@ class Index:
         self.indexed = vectors[np.arange(len(vectors)), exits]
         self.scores = self.texts @ self.indexed.T * self._slopes[exits] + self._offsets[exits]  # (T, N)
         self.pool = best(self.scores, min(pool_size(len(exits), PAGE), len(exits)))  # (T, M)
-        self.costs, self.onward = encoder.ladder.costs(from_map=True), encoder.ladder.onward(from_map=True)
+        self.onward = encoder.ladder.onward(from_map=True)
         self._plain = plain
 
     @cached_property
@@ -153,31 +153,9 @@ class Index:
         np.put_along_axis(refined, top, np.take_along_axis(self.final, top, 1), 1)
         return self._row(refined, most, most)
 
-    def by_schedule(self, middle: int, first: int, second: int) -> Row:
-        """The best `first` photos go to an exit in the middle (0-based), then the best `second` of all to the end."""
-        refined, many = self.scores.copy(), len(self.texts)
-        rows = np.repeat(np.arange(many), min(first, refined.shape[1]))
-        photos = best(refined, min(first, refined.shape[1])).ravel()
-        goes = np.isfinite(self.costs[self.exits[photos], middle])
-        rows, photos = rows[goes], photos[goes]
-        cost = self.costs[self.exits[photos], middle].sum()
-        refined[rows, photos] = self._scores_at(middle, rows, photos)
-        stands = np.broadcast_to(self.exits, refined.shape).copy()
-        stands[rows, photos] = middle
-        last = best(refined, min(second, refined.shape[1]))
-        costs = self.costs[np.take_along_axis(stands, last, 1), -1]
-        cost += costs[np.isfinite(costs)].sum()
-        np.put_along_axis(refined, last, np.take_along_axis(self.final, last, 1), 1)
-        return self._row(refined, (len(photos) + last.size) / many, cost / many)
-
     @cached_property
     def _reference(self) -> np.ndarray:
         return best(self.final, PAGE)
-
-    @property
-    def expected(self) -> np.ndarray:
-        """(T, N) what calibrations expect of every photo at full depth."""
-        return self.scores - self._of_doubt(self.spreads[self.exits])
 
     def _scores_at(self, exit: int, queries: np.ndarray, photos: np.ndarray) -> np.ndarray:
         """(N,) what queries score photos at an exit (0-based), by its calibration."""

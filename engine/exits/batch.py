@@ -11,7 +11,7 @@ from torch import Tensor
 from engine.clip.device import bring_later
 from engine.exits.feature_map import FeatureMap
 from engine.exits.phrases import Phrases
-from engine.utils.compute_lock import TURNS
+from engine.utils.compute_lock import COMPUTE
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class BatchRun:
 
     def timed(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do one piece of work, shorter work of others first, and share its time among the rows that are in."""
-        TURNS.give_way()
+        COMPUTE.give_way()
         began = time.perf_counter()
         done = work(*args, **kwargs)
         share = (time.perf_counter() - began) / max(1, len(self.rows))

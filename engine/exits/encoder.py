@@ -30,7 +30,7 @@ from engine.exits.modules import HEAD, ExitModules, first_exit
 from engine.exits.phrases import Phrases
 from engine.exits.query_gate import GATE_MACS, Described, Descriptions, described_macs, relations
 from engine.exits.text_bank import Interest, content_distribution, embedded, read_guide_texts, statistics
-from engine.utils.compute_lock import ANSWER, ENCODE, LOOK_AGAIN, TURNS
+from engine.utils.compute_lock import ANSWER, COMPUTE, ENCODE, LOOK_AGAIN
 from engine.utils.memory import keep_freed_memory
 
 PHRASES_KEPT = 3
@@ -210,12 +210,12 @@ class Encoder:
         """What scores are multiplied by before their softmax: the model's own logit scale."""
         return self.backbone.logit_scale
 
-    @TURNS.turn(ANSWER)
+    @COMPUTE.held(ANSWER)
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """(N, D) float32, unit length."""
         return self.backbone.encode_text(texts).numpy()
 
-    @TURNS.turn(ANSWER)
+    @COMPUTE.held(ANSWER)
     @torch.inference_mode()
     def foresee(
         self, query: np.ndarray, vectors: np.ndarray, exits: np.ndarray, scores: np.ndarray
@@ -267,7 +267,7 @@ class Encoder:
         pixels = np.stack(photos)
         return send_ahead(pixels, self.device) if self.device.type == "cuda" else pixels
 
-    @TURNS.turn(ENCODE)
+    @COMPUTE.held(ENCODE)
     @torch.inference_mode()
     def encode(self, pixels: np.ndarray | Tensor, budget: float = DEFAULT_BUDGET) -> list[Encoding]:
         """Encode photos, each as far as its gates ask for.
@@ -403,7 +403,7 @@ class Encoder:
             for row, where in zip(shares.tolist(), places.tolist(), strict=True)
         ]
 
-    @TURNS.turn(LOOK_AGAIN)
+    @COMPUTE.held(LOOK_AGAIN)
     @torch.inference_mode()
     def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
         """Embeddings of photos that all leave at one exit (1-based), by its pass alone, no gate asked.
@@ -424,7 +424,7 @@ class Encoder:
             state = work(state)
         return state[:, : self.dim].cpu().numpy()
 
-    @TURNS.turn(LOOK_AGAIN)
+    @COMPUTE.held(LOOK_AGAIN)
     @torch.inference_mode()
     def run_to(self, pixels: np.ndarray, exit: int) -> list[DeeperRun]:
         """Send photos to one exit (1-based) by its pass alone, no gate asked; they are described there.
@@ -437,7 +437,7 @@ class Encoder:
         state = run.timed(self._input, pixels, self.ladder.pass_of(exit - 1).size)
         return self._deeper_runs(run, self._course(run, state, exit - 1), exit - 1, self.ladder.cost_to(1, exit, False))
 
-    @TURNS.turn(LOOK_AGAIN)
+    @COMPUTE.held(LOOK_AGAIN)
     @torch.inference_mode()
     def resume(self, maps: Sequence[FeatureMap], from_exit: int, to_exit: int) -> list[DeeperRun]:
         """Send photos on from the feature maps that they left one exit with to a later one, as `run_to` does.
@@ -497,7 +497,7 @@ class Encoder:
         settle(self.device)
         return [run.deeper_run(row, macs) for row in range(many)]
 
-    @TURNS.turn(LOOK_AGAIN)
+    @COMPUTE.held(LOOK_AGAIN)
     @torch.inference_mode()
     def trace(self, pixels: np.ndarray) -> Trace:
         """Everything that every exit would see: every pass is run, nobody leaves, no gate is asked."""
@@ -505,7 +505,7 @@ class Encoder:
         for p in self.passes:
             state = self._input(pixels, p.size)
             for name, work in self._steps(p, p is self.passes[-1]):
-                TURNS.give_way()
+                COMPUTE.give_way()
                 state = work(state)
                 k = p.exits.get(name)
                 if k is not None and k < self.exits - 1:
@@ -545,7 +545,7 @@ def _paying_tower(backbone: Backbone) -> Tower | None:
     pixels = torch.randn(4, 3, backbone.size, backbone.size, generator=torch.Generator().manual_seed(0))
     pixels, states = pixels.to(backbone.device), [torch.empty(0)] * len(towers)
     seconds = [math.inf] * len(towers)
-    for _ in range(TRIES):  # in turns: what else the machine has to do then slows both
+    for _ in range(TRIES):  # in lock: what else the machine has to do then slows both
         for place, tower in enumerate(towers):
             began = time.perf_counter()
             state = pixels

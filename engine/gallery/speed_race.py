@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.utils.compute_lock import ANSWER, TURNS
+from engine.utils.compute_lock import ANSWER, COMPUTE
 
 if TYPE_CHECKING:
     from engine.exits.encoder import Encoder
@@ -70,7 +70,7 @@ def race(
         for turn in range(ROUNDS):
             runs: Sequence[str] = ("full", "early") if turn % 2 else ("early", "full")
             for run in runs:
-                with TURNS.turn(ANSWER):  # then the clock starts: nobody is waited for or let pass on either side
+                with COMPUTE.held(ANSWER):  # then the clock starts: nobody is waited for or let pass on either side
                     began = time.perf_counter()
                     if run == "full":
                         found = encoder.encode_to(pixels, encoder.exits)

@@ -1,6 +1,7 @@
 """Untrusted bytes in, an upright RGB picture or a reason out."""
 
 import io
+import re
 import struct
 import unicodedata
 from dataclasses import dataclass
@@ -35,6 +36,10 @@ _STRANGERS = (
 # Where a header says width and height: Pillow refuses a picture of no size, or of far too much, without naming it.
 _SIZES = ((b"\x89PNG", ">II", 16), (b"GIF8", "<HH", 6), (b"BM", "<ii", 18))
 
+# Markers of a JPEG. Reserved ones below the first segment, eight restarts and the start of the image have no length.
+_MARKER = re.compile(rb"\xff([^\x00\xff])")
+_FIRST_SEGMENT, _RESTART, _END_OF_IMAGE, _START_OF_SCAN = 0xC0, 0xD0, 0xD9, 0xDA
+
 # By EXIF orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -52,9 +57,12 @@ class ImageRejected(EngineError):
     """A file that cannot be used as a picture, and why."""
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"{name} was left out: {reason}.")
+        super().__init__(name, reason)  # what another process makes it from again
         self.name = name
         self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.name} was left out: {self.reason}."
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,7 @@ def _open(data: bytes, name: str) -> Image.Image:
     if len(data) > MAX_BYTES:
         raise ImageRejected(name, f"too large: over {MAX_BYTES >> 20} MB")
     _check_size(name, *_declared_size(data))
-    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MAX_SCANS:
+    if data.startswith(b"\xff\xd8") and _has_many_scans(data):
         raise ImageRejected(name, f"a JPEG of over {MAX_SCANS} scans, each of which goes over the whole picture")
     try:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -145,6 +153,28 @@ def _open(data: bytes, name: str) -> Image.Image:
         raise ImageRejected(name, "cut short or damaged: its header cannot be read") from error
     _check_size(name, *picture.size)
     return picture
+
+
+def _has_many_scans(jpeg: bytes) -> bool:
+    """Whether a JPEG has over MAX_SCANS scans, what follows its end (a film, a second picture) not counted.
+
+    Finds markers as libjpeg does, or a scan could be hidden from it: a segment is skipped by its declared length, and
+    what is no marker of a segment is passed over.
+    """
+    if jpeg.count(b"\xff\xda") <= MAX_SCANS:  # as a rule, and fast
+        return False
+    scans, at = 0, 0
+    while (found := _MARKER.search(jpeg, at)) is not None:
+        marker, at = found[1][0], found.end()
+        if marker == _END_OF_IMAGE:
+            return False
+        if marker < _FIRST_SEGMENT or _RESTART <= marker < _END_OF_IMAGE:
+            continue
+        scans += marker == _START_OF_SCAN
+        if scans > MAX_SCANS:
+            return True
+        at += max(2, int.from_bytes(jpeg[at : at + 2], "big"))
+    return False
 
 
 def _declared_size(data: bytes) -> tuple[int, int]:

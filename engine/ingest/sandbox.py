@@ -5,13 +5,15 @@ make it crash. So pictures are decoded by a child that has a limit of processor 
 answers pixels, as plain numbers, and it is replaced when it dies.
 """
 
+import logging
 import os
 import signal
 import struct
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Callable
+from functools import cache
 from typing import IO
 
 from PIL import Image
@@ -27,7 +29,10 @@ IDLE = 2  # decoders kept for the next picture: 60 MB each
 
 _REQUEST = struct.Struct("<IQ")  # longest side or 0, bytes of the file, which follow
 _ANSWER = struct.Struct("<cIIIIQ")  # kind, picture's size, declared size, bytes that follow
-_PICTURE, _REASON = b"P", b"R"
+_PICTURE, _REASON, _UNLIMITED = b"P", b"R", b"U"
+_COMMAND = [sys.executable, "-m", "engine.ingest.sandbox"]
+
+log = logging.getLogger(__name__)
 
 
 def decode(data: bytes, name: str, longest: int | None = None) -> Picture:
@@ -70,7 +75,7 @@ class _Decoder:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "engine.ingest.sandbox"],
+            _COMMAND,
             cwd=ROOT,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},  # threads take address space
             stdin=subprocess.PIPE,
@@ -111,11 +116,14 @@ class _Decoder:
         assert back is not None
         _write(to, _REQUEST.pack(longest or 0, len(data)))
         _write(to, data)
-        kind, *size, width, height, length = _ANSWER.unpack(_read(back, _ANSWER.size))
-        body = _read(back, length)
-        if kind == _REASON:
-            raise ImageRejected(name, body.decode("utf-8"))
-        return Picture(Image.frombytes("RGB", tuple(size), body), width, height)
+        while True:
+            kind, *size, width, height, length = _ANSWER.unpack(_read(back, _ANSWER.size))
+            body = _read(back, length)
+            if kind == _PICTURE:
+                return Picture(Image.frombytes("RGB", tuple(size), body), width, height)
+            if kind == _REASON:
+                raise ImageRejected(name, body.decode("utf-8"))
+            _warn_unlimited(body.decode("utf-8"))
 
     def _give_up(self) -> None:
         self._late = True
@@ -126,6 +134,11 @@ class _Decoder:
         if self._late or code == -getattr(signal, "SIGXCPU", 0):
             return "takes too long to decode"
         return "damaged: its decoder broke down"
+
+
+@cache  # each reason once, not for every child
+def _warn_unlimited(reason: str) -> None:
+    log.warning("Pictures are decoded without a limit of %s; a harmful one may keep this machine busy.", reason)
 
 
 def _write(pipe: IO[bytes], data: bytes) -> None:
@@ -150,7 +163,7 @@ def _read(pipe: IO[bytes], size: int) -> bytes:
 
 def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """Decode one picture after the other until the input ends."""
-    _limit_memory()
+    unlimited = _attempt("memory", _limit_memory)
     if hasattr(os, "nice"):  # not on Windows
         os.nice(NICE)
     while True:
@@ -159,7 +172,10 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
             data = _read(requests, size)
         except EOFError:
             return
-        _limit_time()
+        for reason in (unlimited, _attempt("processor time", _limit_time)):
+            if reason:
+                answers.write(_ANSWER.pack(_UNLIMITED, 0, 0, 0, 0, len(reason)) + reason)
+        unlimited = b""
         try:
             picture = open_picture(data, "", longest or None)
             body = picture.rgb.tobytes()
@@ -172,24 +188,36 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         answers.flush()
 
 
-def _limit_memory() -> None:
-    with suppress(ImportError, ValueError, OSError):  # not on every system
-        import resource
+def _attempt(what: str, limit: Callable[[], None]) -> bytes:
+    """Set a limit; returns what is not limited and why, or nothing."""
+    try:
+        limit()
+    except (ImportError, ValueError, OSError) as error:  # not on every system
+        return f"{what} ({error})".encode()
+    return b""
 
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+def _limit_memory() -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
 def _limit_time() -> None:
     """So many seconds of processor time from now on: then the system ends this process."""
-    with suppress(ImportError, ValueError, OSError):
-        import resource
+    import resource
 
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + CPU_SECONDS, hard))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + CPU_SECONDS, hard))
+
+
+def main() -> None:
+    """Run the child."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends our input
+    _serve(sys.stdin.buffer, sys.stdout.buffer)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends our input
-    _serve(sys.stdin.buffer, sys.stdout.buffer)
+    main()

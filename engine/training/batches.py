@@ -6,7 +6,7 @@ from torch import Tensor
 
 from engine.training.augment import random_views
 from engine.training.captions import Example, load_squashed
-from engine.training.run import SEED
+from engine.training.trainer import SEED
 
 CAPTIONED, LABELLED, TEXTS_PER_PHOTO = 176, 24, 2
 STORED_SIZE = 224  # px

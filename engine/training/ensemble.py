@@ -26,8 +26,8 @@ from engine.training.lower import Lower, run_upper
 from engine.training.naming import KINDS, kind_directions
 from engine.training.pretrained import TRUNK, classifier
 from engine.training.readouts import readout_loss
-from engine.training.run import SEED, Run, groups
 from engine.training.small import SmallStudent, finished, put_together
+from engine.training.trainer import SEED, Trainer, groups
 from engine.training.validation import Validation
 
 READ_AT = 256  # px, of the views as the teachers read them
@@ -173,7 +173,7 @@ def train_ensemble(
     student = Students(encoder)
 
     def judge() -> dict[str, Any]:
-        with run.averaged(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with trainer.averaged(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             of_scout = {f"scout {size}": held_back.found(student.scout, size) for size in JUDGED}
             full = held_back.found(lambda views: student.full(views)[-1], backbone.size)
         return {"val_t2i": {"full": full, **of_scout}}
@@ -194,8 +194,8 @@ def train_ensemble(
 
     say(f"the teachers on val, R@1, 5 and 10: {held_back.found(teach, backbone.size)}")
     rates = [*student.full_upper.groups(), *student.scout_upper.groups()]
-    run = Run(student, rates, work, resume, say)
-    run.go(steps, loss_of, judge)
+    trainer = Trainer(student, rates, work, resume, say)
+    trainer.run(steps, loss_of, judge)
     return student.finished(encoder)
 
 

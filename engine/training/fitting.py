@@ -20,10 +20,11 @@ from engine.training.captions import gate_photos, read_captions
 from engine.training.features import Features, cached
 from engine.training.objective import caption_distortion, rate_distortion
 from engine.training.querygates import fit_calibrations, fit_query_gates
+from engine.training.trainer import fit_one_cycle
 from engine.utils.errors import EngineError
 
 STEPS = 800
-RATE, WEIGHT_DECAY = 2e-3, 0.05
+RATE = 2e-3
 PRICES = (0.003, 30.0)  # lambda is drawn log-uniformly between these
 DIVERGENCE_WEIGHT = 0.3
 HIGHEST_LOG_PRICE = 20.0
@@ -105,12 +106,10 @@ def fit_gates(
     fitted.branches.load_state_dict(modules.branches.state_dict())
     fitted.projections.load_state_dict(modules.projections.state_dict())
     fitted.scout = modules.scout
-    optimizer = torch.optim.AdamW(fitted.gates.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
     low, high = torch.tensor(PRICES).log()
-    fitted.gates.train()
     many = len(distortion)
-    for _ in range(STEPS):
+
+    def loss_of(_: int) -> Tensor:
         rows = torch.randperm(many)[:AT_ONCE] if many > AT_ONCE else torch.arange(many)
         seen, lost = [features[rows] for features in pooled], distortion[rows]
         log_price = low + (high - low) * torch.rand(len(rows), 1)
@@ -118,10 +117,10 @@ def fit_gates(
         for way in ways:
             gates = way.of(rows).logits(fitted, seen, log_price).sigmoid()
             loss = loss + rate_distortion(gates, lost[:, [*way.open, -1]], way.cost_share, log_price[:, 0].exp())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
+        return loss
+
+    fitted.gates.train()
+    fit_one_cycle(fitted.gates, [{"params": [*fitted.gates.parameters()], "lr": RATE}], STEPS, loss_of)
     return fitted.eval().requires_grad_(False)
 
 

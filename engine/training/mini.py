@@ -8,7 +8,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from open_clip.tokenizer import HFTokenizer
-from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from engine.clip.factory import model_hash
@@ -21,18 +20,17 @@ from engine.exits.modules import HEAD, Branch, Exit, ExitModules
 from engine.search.metrics import recall
 from engine.training.batches import SIZE, TrainingSet
 from engine.training.captions import Example, gate_photos, load_squashed, read_captions, read_labels
-from engine.training.depthwise import speed_up_depthwise
 from engine.training.ensemble import train_ensemble
 from engine.training.features import cached
 from engine.training.folding import unfold_batch_norms
-from engine.training.lower import FIRST_TRAINED_STAGE, Lower, run_upper
+from engine.training.lower import DROPOUT, Lower, run_upper, trained_blocks
 from engine.training.naming import known_kinds, teach_names
 from engine.training.objective import SOFTNESS, contrastive, distil, match_targets
 from engine.training.pretrained import CONTEXT, DIM, export, pretrained_model
 from engine.training.readouts import fit_pass_readouts, fit_readouts
-from engine.training.run import DROP_PATH, DROPOUT, SEED, Run, groups
 from engine.training.scouting import train_scout
 from engine.training.sentences import Sentences
+from engine.training.trainer import SEED, Trainer, groups
 from engine.utils.memory import keep_freed_memory
 
 SUPERVISED = (  # trunk blocks that are trained to say something themselves, so that there is something to read early
@@ -66,7 +64,7 @@ class Student(nn.Module):
     def __init__(self, trunk: Any, sentences: Sentences) -> None:
         """Args: an EfficientNet whose batch norms are folded."""
         super().__init__()
-        self.blocks = trunk.blocks[FIRST_TRAINED_STAGE:]
+        self.blocks = trained_blocks(trunk)
         self.conv_head, self.act = trunk.conv_head, trunk.bn2
         self.head = trunk.classifier
         self.branches, self.projections = nn.ModuleList(), nn.ModuleList()
@@ -75,11 +73,6 @@ class Student(nn.Module):
             seen += exit.pooled
             self.branches.append(Branch(exit.channels, exit.stride))
             self.projections.append(nn.Linear(seen, DIM))
-        for stage in self.blocks:
-            for block in stage:
-                if block.has_skip:
-                    block.drop_path = DropPath(DROP_PATH)
-        speed_up_depthwise(self)
         self.dropout = nn.Dropout(DROPOUT)
         self.text_layers, self.text_proj = sentences.layers, sentences.proj
         self.logit_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
@@ -138,11 +131,11 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
     folded = folded.to(memory_format=torch.channels_last)
     lower = Lower(folded)
     student = Student(folded, sentences)
-    run = Run(student, student.groups(), work, resume, say)
+    trainer = Trainer(student, student.groups(), work, resume, say)
 
     def judge() -> dict[str, Any]:
         vectors: list[list[Tensor]] = []
-        with run.averaged(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with trainer.averaged(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             for part in val_pixels.split(100):
                 vectors.append(student(lower(part.float() / 255)))
             texts = torch.cat([val_sentences(rows) for rows in torch.arange(len(val_texts)).split(500)])
@@ -169,7 +162,7 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
             loss = loss + EXIT_WEIGHT / len(early) * (contrastive(logits, targets) + copied) / 2
         return loss
 
-    run.go(steps, loss_of, judge)
+    trainer.run(steps, loss_of, judge)
     unfold_batch_norms(lower.with_upper(student.blocks, student.conv_head), model.visual.trunk)
     model.visual.trunk.classifier.load_state_dict(student.head.state_dict())
     with torch.no_grad():

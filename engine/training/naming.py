@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from open_clip.tokenizer import HFTokenizer
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.exits.encoder import load_encoder
 from engine.exits.text_bank import read_guide_texts
@@ -23,6 +23,7 @@ from engine.training.captions import DataMissing, Example, load_squashed, read_k
 from engine.training.objective import distil
 from engine.training.pretrained import CONTEXT, READ_SIZE, classifier, export, pretrained_model
 from engine.training.sentences import Sentences
+from engine.training.trainer import fit_one_cycle
 from engine.utils.paths import UNSEEN_WORDS
 
 KINDS = 1000  # that the classifier knows
@@ -123,16 +124,14 @@ def _imitate(
     The first so many texts are names. Those of like length are learned at once, so that little is padded.
     """
     covariance, lengths = torch.cov(photos.T), sentences.starts.diff()
-    groups = {"layers": sentences.layers, "proj": sentences.proj}
-    optimizer = torch.optim.AdamW(
-        [{"params": [*part.parameters()], "lr": RATES[name]} for name, part in groups.items()],
-        weight_decay=WEIGHT_DECAY,
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, [*RATES.values()], total_steps=STEPS)
+    trained = nn.ModuleDict({"layers": sentences.layers, "proj": sentences.proj})
+    rates = [{"params": [*part.parameters()], "lr": RATES[name]} for name, part in trained.items()]
     parts = ((0, names, NAMES_AT_ONCE), (names, len(wanted), CAPTIONS_AT_ONCE))
-    for step in range(STEPS):
+    orders: list[Tensor] = []
+
+    def loss_of(step: int) -> Tensor:
         if step % REORDERED == 0:
-            orders = [first + (lengths[first:last] + torch.rand(last - first)).argsort() for first, last, _ in parts]
+            orders[:] = [first + (lengths[first:last] + torch.rand(last - first)).argsort() for first, last, _ in parts]
         loss = torch.zeros(())
         for order, (_, _, many) in zip(orders, parts, strict=True):
             start = int(torch.randint(max(1, len(order) - many + 1), ()))
@@ -142,13 +141,13 @@ def _imitate(
             some = photos[torch.randperm(len(photos))[:RANKED_AT_ONCE]]
             otherwise = distil(logit_scale * said @ some.T, logit_scale * wanted[rows] @ some.T)
             loss = loss + apart(said, wanted[rows], covariance) + RANKING_WEIGHT * otherwise
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_([p for part in groups.values() for p in part.parameters()], 1.0)
-        optimizer.step()
-        schedule.step()
-        if (step + 1) % 50 == 0:
-            say(f"names, step {step + 1} of {STEPS}: {float(loss.detach()):.4f}")
+        return loss
+
+    def on_step(done: int, loss: float) -> None:
+        if done % 50 == 0:
+            say(f"names, step {done} of {STEPS}: {loss:.4f}")
+
+    fit_one_cycle(trained, rates, STEPS, loss_of, WEIGHT_DECAY, clip=1.0, on_step=on_step)
 
 
 def apart(said: Tensor, wanted: Tensor, covariance: Tensor) -> Tensor:

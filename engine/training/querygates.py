@@ -1,18 +1,20 @@
 """Fitting what a query reads of its candidates: calibrations of the scores at every exit, and query gates."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from engine.exits.calibration import EXACT, Calibration
 from engine.exits.modules import ExitModules
-from engine.exits.query_gate import Described, described, missed, relations, surprise
+from engine.exits.query_gate import Described, QueryGate, described, missed, relations, surprise
 from engine.search.allocation import READ
 from engine.training.features import Features
+from engine.training.trainer import fit_one_cycle
 
 STEPS, QUERIES = 500, 128  # of fitting one gate, and the queries of each
-RATE, WEIGHT_DECAY = 3e-3, 0.05
+RATE = 3e-3
 ASKED_WEIGHT = 0.3  # of finding the one asked for; chosen on val among 0, 0.3, 1 and 3
 
 
@@ -51,15 +53,15 @@ def fit_query_gates(
     """
     torch.manual_seed(seed)
     asked = described(features.texts, guides, logit_scale)
-    for k, gate in enumerate(modules.query_gates):
+
+    def fit(k: int) -> None:
+        gate = cast(QueryGate, modules.query_gates[k])
         scores, places, deep = candidates(features, k)
         expected = told[k].slope * scores + told[k].offset
         photos = described(features.vectors[:, k], guides, logit_scale)
         own = places == features.owner[:, None]  # (T, M)
-        optimizer = torch.optim.AdamW(gate.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
-        gate.train().requires_grad_(True)
-        for _ in range(STEPS):
+
+        def loss_of(_: int) -> Tensor:
             rows = torch.randint(0, len(scores), (QUERIES,))
             seen = relations(
                 expected[rows],
@@ -72,8 +74,11 @@ def fit_query_gates(
             if captioned:
                 lost = missed(expected[rows] + shift, told[k].deviation * factor, own[rows], logit_scale)
                 loss = loss + ASKED_WEIGHT * lost
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+            return loss
+
+        gate.train().requires_grad_(True)
+        fit_one_cycle(gate, [{"params": [*gate.parameters()], "lr": RATE}], STEPS, loss_of)
         gate.eval().requires_grad_(False)
+
+    for k in range(len(modules.query_gates)):
+        fit(k)

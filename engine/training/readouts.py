@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from engine.clip.backbone import Backbone
 from engine.exits.modules import HEAD, Exit, ExitModules
 from engine.training.objective import cross_entropy, distil
+from engine.training.trainer import fit_one_cycle
 
 EARLIEST = 0.25  # share of the MACs before which no exit stands: a readout there knows colours, and little else
 MOST = 8  # exits; each one's pooled features are kept for every photo while fitting
 BATCH, EPOCHS = 256, 60
 FEWEST_STEPS, MOST_STEPS = 200, 1200
-PACE, WEIGHT_DECAY = 0.2, 0.05  # how far a step of Adam may move an output, whatever the number of its inputs
+PACE = 0.2  # how far a step of Adam may move an output, whatever the number of its inputs
 CLOSENESS = 10.0  # weight of the cosine to the model's own embedding
 RIDGE = 0.3  # of the variance of scaled features; chosen on val among 0.1, 0.3, 1, 3 and 10
 SEED = 2605
@@ -76,12 +77,10 @@ def fit_readouts(
         modules = ExitModules(exits, final.shape[1])
     scale = [_scale(features) for features in pooled]
     total = max(FEWEST_STEPS, min(MOST_STEPS, EPOCHS * len(final) // BATCH))
-    rates = [PACE / int(projection.weight.shape[1]) for projection in _linear(modules)]
-    groups = [{"params": p.parameters(), "lr": rate} for p, rate in zip(_linear(modules), rates, strict=True)]
-    optimizer = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=total)
+    rates = [{"params": [*p.parameters()], "lr": PACE / int(p.weight.shape[1])} for p in _linear(modules)]
     firsts, counts = _captions_of(owner, len(final)) if owner is not None else (None, None)
-    for step in range(total):
+
+    def loss_of(_: int) -> Tensor:
         rows = torch.randperm(len(final), generator=draw)[:BATCH].sort().values
         seen = {k: (f[rows] - mean) / spread for k, (f, (mean, spread)) in enumerate(zip(pooled, scale, strict=True))}
         shown, own = texts, None
@@ -91,11 +90,9 @@ def fit_readouts(
         loss = torch.zeros(())
         for k in range(len(pooled)):
             loss = loss + readout_loss(modules.read(k, seen), final[rows], shown, own, logit_scale)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        on_step(step + 1, total)
+        return loss
+
+    fit_one_cycle(modules, rates, total, loss_of, on_step=lambda done, loss: on_step(done, total))
     _fold(modules, scale)
     return modules.eval().requires_grad_(False)
 

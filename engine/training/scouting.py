@@ -13,8 +13,8 @@ from engine.training.augment import random_views
 from engine.training.batches import TrainingSet
 from engine.training.captions import Example
 from engine.training.readouts import readout_loss
-from engine.training.run import SEED, Run
 from engine.training.small import begun, finished
+from engine.training.trainer import SEED, Trainer
 from engine.training.validation import Validation
 
 SIZES = tuple(range(112, 225, 16))  # px, of the inputs that it learns on
@@ -52,7 +52,7 @@ def train_scout(
     lower, student = begun(encoder.dim)
 
     def judge() -> dict[str, Any]:
-        with run.averaged(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with trainer.averaged(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             return {"val_t2i": {str(size): held_back.found(lambda v: student(lower(v)), size) for size in JUDGED}}
 
     def loss_of(step: int) -> Tensor:
@@ -69,6 +69,6 @@ def train_scout(
         own = owner == torch.arange(len(photos))[:, None]  # (B, T)
         return readout_loss(vectors, final, texts[rows], own, backbone.logit_scale)
 
-    run = Run(student, student.groups(), work, resume, say)
-    run.go(steps, loss_of, judge)
+    trainer = Trainer(student, student.groups(), work, resume, say)
+    trainer.run(steps, loss_of, judge)
     return finished(lower, student, encoder.dim)

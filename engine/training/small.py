@@ -7,7 +7,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from open_clip.tokenizer import HFTokenizer
-from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from engine.clip.fuse import fold_batch_norms
@@ -15,13 +14,12 @@ from engine.clip.small_tower import TRUNK, scout_tower
 from engine.exits.encoder import Encoder
 from engine.training.batches import TrainingSet
 from engine.training.captions import gate_photos, read_captions, read_labels
-from engine.training.depthwise import speed_up_depthwise
 from engine.training.folding import unfold_batch_norms
-from engine.training.lower import FIRST_TRAINED_STAGE, Lower
+from engine.training.lower import DROPOUT, Lower, trained_blocks
 from engine.training.objective import SOFTNESS, contrastive, match_targets
 from engine.training.pretrained import CONTEXT, load_trunk, pretrained_model
-from engine.training.run import DROP_PATH, DROPOUT, SEED, Run, groups
 from engine.training.sentences import Sentences
+from engine.training.trainer import SEED, Trainer, groups
 from engine.utils.memory import keep_freed_memory
 
 
@@ -31,14 +29,9 @@ class SmallStudent(nn.Module):
     def __init__(self, trunk: Any) -> None:
         """Args: an EfficientNet whose batch norms are folded."""
         super().__init__()
-        self.blocks = trunk.blocks[FIRST_TRAINED_STAGE:]
+        self.blocks = trained_blocks(trunk)
         self.conv_head, self.act = trunk.conv_head, trunk.bn2
         self.pool, self.head, self.dropout = trunk.global_pool, trunk.classifier, nn.Dropout(DROPOUT)
-        for stage in self.blocks:
-            for block in stage:
-                if block.has_skip:
-                    block.drop_path = DropPath(DROP_PATH)
-        speed_up_depthwise(self)
 
     def forward(self, features: Tensor) -> Tensor:
         """Feature maps after the frozen stages to unit-length float32 embeddings."""
@@ -108,5 +101,5 @@ def train_small(
             vectors = student(lower(views))
         return contrastive(encoder.backbone.logit_scale * vectors @ texts[rows].T, targets)
 
-    Run(student, student.groups(), work, resume, say).go(steps, loss_of)
+    Trainer(student, student.groups(), work, resume, say).run(steps, loss_of)
     return finished(lower, student, encoder.dim)

@@ -1,9 +1,8 @@
-"""One model and a few cores for many: who waits for an answer goes first, and long work lets them pass between stages.
+"""Priority lock: one thread computes at a time, and short requests go before batch encoding.
 
-Two computations at once take longer than one after the other: each asks for all cores. So one thread computes at a
-time, and the next one is the one with the earliest claim: the moment it came, and the patience that its kind of work is
-expected to have. Long work gives way to any shorter kind at each stage, and after its patience has its turn again, so
-that a page full of questions slows it down and never stops it.
+Two computations at once take longer than one after the other: each asks for all cores. A claim is due at the moment it
+came plus the patience of its kind of work, and the earliest one is next. Long work yields to shorter kinds between two
+stages; once its own claim is due it goes on, so many short requests slow it down and never stop it.
 """
 
 import os
@@ -23,23 +22,23 @@ class _Claim:
     patience: float
 
 
-class Turns:
-    """Whose turn it is to compute; safe to use from many threads, and within a turn of one's own."""
+class PriorityLock:
+    """A lock by due times; safe to use from many threads, and within a piece of work that holds it already."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Nobody computes or waits: at first, and in a process that was forked off, where other threads are not."""
+        """Forget holders and claims: at first, and in a forked process, which has none of the other threads."""
         self._changed = Condition()
         self._waiting: list[_Claim] = []
         self._taken = False
         self._mine = local()
 
     @contextmanager
-    def turn(self, patience: float) -> Iterator[None]:
-        """Compute when it is one's turn."""
-        if self._own is not None:  # a part of what has its turn already
+    def held(self, patience: float) -> Iterator[None]:
+        """Hold the lock while computing; wait for it where another thread has it."""
+        if self._own is not None:  # a part of work that holds the lock
             yield
             return
         self._take(patience)
@@ -51,7 +50,7 @@ class Turns:
             self._leave()
 
     def give_way(self) -> None:
-        """Between two stages: let those with less patience go first. Costs nothing where nobody waits."""
+        """Let claims of less patience go first; called between two stages, and free where nobody waits."""
         patience = self._own
         if patience is None or not any(claim.patience < patience for claim in self._waiting):
             return
@@ -77,6 +76,6 @@ class Turns:
             self._changed.notify_all()
 
 
-TURNS = Turns()  # of this process: its cores are what is shared
+COMPUTE = PriorityLock()  # of this process: its cores are what is shared
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(after_in_child=TURNS.forget)
+    os.register_at_fork(after_in_child=COMPUTE.forget)

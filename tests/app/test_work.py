@@ -3,10 +3,11 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from queue import Queue
 
 import pytest
 
-from app.work import Line, Stopped, Waiting, Works
+from app.work import Died, Line, Stopped, Waiting, Works
 
 
 class Told:
@@ -58,6 +59,39 @@ def test_what_the_work_raises_is_raised_where_it_is_waited_for() -> None:
     assert next(events) == 1
     with pytest.raises(ValueError, match="no"):
         next(events)
+
+
+@pytest.mark.parametrize("death", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_nobody_waits_for_work_that_has_died(death: type[BaseException]) -> None:
+    works, told = Works[int](), Queue[object]()
+
+    def work(tell: Callable[[int], None]) -> int:
+        raise death
+
+    def wait() -> None:
+        try:
+            told.put(list(events))
+        except Exception as error:
+            told.put(error)
+
+    name, events = works.begin(work)
+    threading.Thread(target=wait, daemon=True).start()
+    error = told.get(timeout=10)
+    assert isinstance(error, Died)
+    assert death.__name__ in str(error)
+    assert not works.goes_on(name)
+
+
+def test_work_that_cannot_begin_does_not_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    works = Works[int]()
+    monkeypatch.setattr("app.work.secrets.token_urlsafe", lambda _: "it")
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError):
+        works.begin(lambda _: 1)
+    assert not works.goes_on("it")
 
 
 def test_work_stops_after_the_event_at_which_somebody_asked() -> None:

@@ -1,4 +1,6 @@
 import json
+import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -29,6 +31,15 @@ def test_plain_open_clip_loads_the_embedded_model_from_the_repository_root(monke
         assert torch.equal(plain.eval().encode_image(photos), ours.model.encode_image(photos))
 
 
+def test_a_model_loads_where_no_link_can_be_made(monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("A required privilege is not held by the client")
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    monkeypatch.setattr(os, "link", refuse)
+    assert load_folder(EMBEDDED_MODEL).dim == 512
+
+
 def test_a_damaged_model_is_one_sentence(tmp_path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(EMBEDDED_MODEL, folder)
@@ -52,6 +63,18 @@ def test_random_weights_are_the_same_at_every_start() -> None:
     photos = first.backbone.normalise(torch.from_numpy(tiny.pixels(1, first.backbone.size)))
     with torch.no_grad():
         assert torch.equal(first.backbone.model.encode_image(photos), second.backbone.model.encode_image(photos))
+
+
+def test_random_weights_silence_the_warning_of_them_and_nothing_else(monkeypatch, caplog) -> None:
+    create = open_clip.create_model
+
+    def warn_and_create(*args: object, **options: object) -> torch.nn.Module:
+        logging.getLogger("another").warning("heard")
+        return create(*args, **options)
+
+    monkeypatch.setattr(open_clip, "create_model", warn_and_create)
+    load_model("random:ViT-S-32-alt")
+    assert caplog.messages == ["heard"]
 
 
 def test_random_weights_leave_the_callers_own_randomness_alone() -> None:

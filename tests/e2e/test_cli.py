@@ -265,7 +265,7 @@ def test_what_is_no_evaluation_is_not_reported_on(run: Run, tmp_path: Path, cont
 
 
 @pytest.mark.parametrize(
-    "words", [("report", "RESULTS", "--card", "FOLDER/card.md"), ("bench", "--plot", "FOLDER/bench.svg")]
+    "words", [("report", "RESULTS", "--page", "FOLDER/card.md"), ("bench", "--plot", "FOLDER/bench.svg")]
 )
 def test_a_place_that_is_not_there_is_said_before_any_work(
     run: Run, tmp_path: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

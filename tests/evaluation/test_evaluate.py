@@ -5,7 +5,7 @@ import torch
 from engine.evaluation import baselines
 from engine.evaluation import evaluate as evaluate_module
 from engine.evaluation.baselines import RULES
-from engine.evaluation.evaluate import TOP_M, WORTHS, Bench, fairness, rows_of
+from engine.evaluation.evaluate import TOP_M, WORTHS, Bench, rows_of
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.checkpoint import FittedExits
 from engine.search.allocation import WORTH
@@ -43,7 +43,6 @@ def table(bench: Bench) -> list[dict]:
         "tgem",
         "tgem+deepen",
         "ablation",
-        "schedule",
     )
     return list(rows_of(bench, everything))
 
@@ -113,12 +112,6 @@ def test_a_ranking_alone_deepens_as_many(table: list[dict]) -> None:
     assert alone
     for row in alone:
         assert row["deepened_per_query"] <= round(at[row["setting"]]["deepened_per_query"])
-
-
-def test_fairness_counts_all_photos_and_all_hits_once(bench: Bench) -> None:
-    found = fairness(bench, 8)
-    for name in ("photos", "hits_raw", "hits_calibrated", "hits_full"):
-        assert sum(row[name] for row in found) == pytest.approx(1, abs=1e-3)
 
 
 def test_only_the_policies_asked_for_are_measured(bench: Bench) -> None:

@@ -3,13 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from engine.evaluation.report import END, START, MatplotlibMissing, markdown, put_into, write
+from engine.evaluation.plots import MatplotlibMissing
+from engine.evaluation.report import END, START, index_lines, markdown, price, put_into, query_lines, summary, write
 
 RECALL = {"r1": 20.0, "r5": 50.0, "r10": 60.0}
 FULL = {"policy": "full", "setting": 9, "macs_share": 1.0, "t2i": {"r1": 25.0, "r5": 55.0, "r10": 75.0}, "i2t": RECALL}
 GATES = {"policy": "tgem", "setting": 0.5, "macs_share": 0.48, "t2i": RECALL, "i2t": RECALL}
 LOOKS = {"deepened_per_query": 8.0, "macs_per_query": 9.5, "overlap10": 0.9, "worth": 0.17}
 TABLE = {
+    "model": "m",
     "data": "d",
     "split": "test",
     "images": 1000,
@@ -18,41 +20,67 @@ TABLE = {
         FULL,
         GATES,
         GATES | {"seed": 2, "t2i": RECALL | {"r10": 62.0}},
-        GATES | LOOKS | {"policy": "tgem+deepen"},
-        GATES | LOOKS | {"policy": "ablation:rank-only"},
+        GATES | LOOKS | {"policy": "tgem+deepen", "t2i": RECALL | {"r10": 70.0}},
+        GATES | LOOKS | {"policy": "tgem+deepen", "worth": 0.01, "macs_per_query": 20.0},
+        GATES | LOOKS | {"policy": "exit+topm", "setting": 3},
+        GATES | {"setting": 0.55},
     ],
 }
 
 
-def test_tables_tell_what_was_measured() -> None:
-    text = markdown(TABLE)
-    assert "| full depth | 1.000 | 25.0 / 55.0 / 75.0 | 20.0 / 50.0 / 60.0 |" in text
-    assert text.count("| T-GEM, budget 0.5 |") == 1  # other seeds are not rows of their own
-    assert "| 0.5 | 61.00 | 2.00 |" in text  # they are the spread
-    assert "| 0.480 (budget 0.5) | 0.17 | 8.0 | 9.5 | 80.0% | 80.0% | 0.900 |" in text
-    assert "| rank-only | 0.5 | 0.480 | 9.5 | 60.0 |" in text
+def test_a_card_shows_recall_before_and_after_second_looks() -> None:
+    lines = summary(TABLE, 0.17).splitlines()
+    assert "| full depth | 1.00 | 25.0 / 55.0 / 75.0 |  |  |" in lines
+    assert "| T-GEM, budget 0.5 | 0.48 | 20.0 / 50.0 / 60.0 | 20.0 / 50.0 / 70.0 | 9.5 |" in lines
+    assert len(lines) == 4  # a head of two lines; other seeds and budgets have none
+
+
+def test_every_policy_and_seed_has_a_row() -> None:
+    text = markdown(TABLE, 0.17)
+    assert "| T-GEM, budget 0.5 |  | 0.480 | 20.0 / 50.0 / 60.0 | 20.0 / 50.0 / 60.0 |" in text
+    assert "| T-GEM, budget 0.5 | 2 | 0.480 | 20.0 / 50.0 / 62.0 | 20.0 / 50.0 / 60.0 |" in text
+    assert "subject" not in text  # what was not measured has no heading
 
 
 def test_differences_come_with_their_errors() -> None:
     found = {"budget": 0.5, "macs_share": 0.48, "random": {"r10": 1.04, "error": 0.31}}
     both = found | {"budget": 0.6, "small-input": {"r10": -0.7, "error": 0.52}}
-    text = markdown(TABLE | {"differences": [found, both]})
+    text = markdown(TABLE | {"differences": [found, both]}, 0.17)
     assert "| 0.5 | 0.480 | +1.0 ± 0.3 | - |" in text
     assert "| 0.6 | 0.480 | +1.0 ± 0.3 | -0.7 ± 0.5 |" in text
 
 
-def test_a_budget_that_is_met_in_the_way_of_another_has_no_row_of_its_own_with_queries() -> None:
-    spared = GATES | LOOKS | {"policy": "tgem+deepen", "setting": 0.55}
-    text = markdown(TABLE | {"rows": [*TABLE["rows"], spared, spared | {"setting": 0.6, "macs_share": 0.59}]})
-    assert "(budget 0.5)" in text
-    assert "(budget 0.55)" not in text
-    assert "(budget 0.6)" in text
+def test_subjects_are_weighed_by_their_captions() -> None:
+    ways = ("before", "named", "random", "full")
+    rows = [{"captions": n} | dict.fromkeys(ways, dict.fromkeys(RECALL, float(r))) for n, r in ((3, 40), (1, 80))]
+    assert "| named | 50.0 / 50.0 / 50.0 |" in markdown(TABLE | {"subjects": rows}, 0.17)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "cost"), [(0.97, "≤ 5.0"), (0.985, "≤ 5.0"), (0.99, "10.0"), (0.995, "22.5"), (1, "-")]
+)
+def test_prices_are_read_off_the_line_between_two_settings(wanted: float, cost: str) -> None:
+    assert price([(5, 0.985), (10, 0.99), (20, 0.99), (30, 0.998)], wanted) == cost
+
+
+def test_figures_have_a_line_for_each_policy() -> None:
+    assert index_lines(TABLE) == {"T-GEM, budget": [(0.48, 60.0), (0.48, 60.0)]}
+    assert query_lines(TABLE) == {
+        "T-GEM, index 0.48": [(9.5, 70.0), (20.0, 60.0)],
+        "the best M, index 0.48": [(9.5, 60.0)],
+    }
+
+
+def test_tables_and_figures_are_written(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for path in write(TABLE, tmp_path, "results", 0.17):
+        assert path.stat().st_size > 100
 
 
 def test_without_matplotlib_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MatplotlibMissing, match=r"pip install -r requirements-train\.txt"):
-        write(TABLE, tmp_path, "results")
+        write(TABLE, tmp_path, "results", 0.17)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -62,15 +90,3 @@ def test_a_page_keeps_what_stands_around_its_tables(tmp_path: Path) -> None:
     put_into(page, "new\n")
     put_into(page, "newer\n")
     assert page.read_text(encoding="utf-8") == f"before\n{START}\nnewer\n{END}\nafter\n"
-
-
-def test_prices_are_read_off_the_line_between_two_settings() -> None:
-    full = FULL | {"t2i": RECALL | {"r10": 100.0}}
-    ranked = [(5, 98.5), (10, 99.0), (20, 99.0), (30, 99.8)]
-    rows = [
-        GATES | {"policy": "exit+topm", "setting": 3, "m": m, "macs_per_query": m, "t2i": RECALL | {"r10": found}}
-        for m, found in ranked
-    ]
-    text = markdown(TABLE | {"rows": [full, *rows, GATES | LOOKS | {"policy": "tgem+deepen"}]})
-    assert "| exit 3, the best M | 0.480 | ≤ 5.0 | ≤ 5.0 | 10.0 | 22.5 |" in text
-    assert "| T-GEM's index of budget 0.5, by doubt | 0.480 | - | - | - | - |" in text

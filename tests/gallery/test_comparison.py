@@ -13,7 +13,7 @@ from engine.gallery.search import rank_photos
 from engine.gallery.speed_race import BATCH, ROUNDS, Lap, race
 from engine.storage.database import Database
 from engine.storage.images import delete_images
-from engine.utils.compute_lock import ANSWER, ENCODE, LOOK_AGAIN, TURNS
+from engine.utils.compute_lock import ANSWER, COMPUTE, ENCODE, LOOK_AGAIN
 from tests.conftest import FakeEncoder, FakeEncoding
 
 MakeUpload = Callable[..., Upload]
@@ -48,13 +48,13 @@ class TurnTaker(FakeEncoder):
     """Waits its turn and lets others pass as the real one does."""
 
     def encode(self, pixels: np.ndarray, budget: float = 0.75) -> list[FakeEncoding]:
-        with TURNS.turn(ENCODE):
-            TURNS.give_way()
+        with COMPUTE.held(ENCODE):
+            COMPUTE.give_way()
             return super().encode(pixels, budget)
 
     def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
-        with TURNS.turn(LOOK_AGAIN):
-            TURNS.give_way()
+        with COMPUTE.held(LOOK_AGAIN):
+            COMPUTE.give_way()
             return super().encode_to(pixels, exit)
 
 
@@ -64,7 +64,7 @@ def test_what_others_compute_meanwhile_is_on_neither_clock(patience: float) -> N
 
     def compute() -> None:
         while not over.is_set():
-            with TURNS.turn(patience):
+            with COMPUTE.held(patience):
                 time.sleep(0.2)
 
     other = threading.Thread(target=compute, daemon=True)

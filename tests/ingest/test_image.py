@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import pickle
 import struct
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image, ImageCms
 
 from engine.ingest import image as image_module
 from engine.ingest.image import ImageRejected, clean_name, clean_path, open_picture, to_jpeg
+from tests import hostile
 from tests.pictures import encoded, jpeg_declaring, left_red_right_blue, noise, png_declaring
 
 WHITE, RED, BLUE = (255, 255, 255), (255, 0, 0), (0, 0, 255)
@@ -66,6 +69,47 @@ def test_what_cannot_be_used_is_named_with_a_reason(data: bytes, reason: str) ->
         open_picture(data, "holiday.jpg")
     assert caught.value.reason == reason
     assert str(caught.value) == f"holiday.jpg was left out: {reason}."
+
+
+def test_a_photo_with_a_film_behind_it_is_read() -> None:
+    film = b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\x08" * 1000
+    assert open_picture(encoded(plain(), "JPEG") + film, "a").rgb.size == (40, 20)
+
+
+def test_a_photo_with_a_preview_in_its_metadata_is_read() -> None:
+    preview = b"\xff\xd8" + b"\xff\xda\0\x08" * 1000 + b"\xff\xd9"
+    assert open_picture(encoded(plain(), "JPEG", exif=b"Exif\0\0" + preview), "a").rgb.size == (40, 20)
+
+
+HIDES = {  # what stands before the scans of a JPEG, as if they were no longer a part of it
+    "end in a preview": b"\xff\xe1\0\x04\xff\xd9",
+    "empty segment": b"\xff\xe5\0\0",
+    "fill bytes": b"\xff" * 100 + b"\xfe\0\x03\xd9",
+    "marker that does not exist": b"\xff\x02\xf0\xf0",
+    "stuffed byte": b"\xff\0\xd9",
+    "restart": b"\xff\xd0\xf0\xf0",
+}
+
+
+@pytest.mark.parametrize("name", HIDES)
+def test_scans_cannot_be_hidden_from_the_count(name: str) -> None:
+    whole = hostile.scans_jpeg(16, 200)
+    at = whole.index(b"\xff\xda")
+    with pytest.raises(ImageRejected, match="over 100 scans"):
+        open_picture(whole[:at] + HIDES[name] + whole[at:], "a")
+
+
+def test_fill_bytes_without_end_are_counted_through_in_no_time() -> None:
+    data = b"\xff\xd8" + b"\xff\xda\0\2" * 60 + b"\xff\0" * 10**6 + b"\xff" * 10**7
+    began = time.monotonic()
+    with pytest.raises(ImageRejected):
+        open_picture(data + b"\xff\xda" * 60, "a")
+    assert time.monotonic() - began < 10
+
+
+def test_a_reason_can_be_sent_to_another_process() -> None:
+    error = pickle.loads(pickle.dumps(ImageRejected("a.jpg", "empty file")))
+    assert (error.name, error.reason, str(error)) == ("a.jpg", "empty file", "a.jpg was left out: empty file.")
 
 
 def test_a_file_over_the_limit_is_not_even_opened(monkeypatch: pytest.MonkeyPatch) -> None:

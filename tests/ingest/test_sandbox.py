@@ -84,6 +84,26 @@ def test_a_picture_that_takes_too_much_memory_is_a_reason() -> None:
     assert sandbox._ANSWER.unpack_from(rest, length)[:3] == (b"P", 64, 64)
 
 
+def test_a_limit_that_cannot_be_set_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    code = (
+        "import resource, engine.ingest.sandbox as d\n"
+        "def refuse(*_): raise ValueError('not here')\n"
+        "resource.setrlimit = refuse\n"
+        "d.main()"
+    )
+    monkeypatch.setattr(sandbox, "_COMMAND", [sys.executable, "-c", code])
+    sandbox._warn_unlimited.cache_clear()
+    for _ in range(2):
+        assert decode(encoded(noise(), "PNG"), "a").width == 64
+    said = [record.getMessage().partition(";")[0] for record in caplog.records]
+    assert said == [
+        f"Pictures are decoded without a limit of {what} (not here)" for what in ("memory", "processor time")
+    ]
+    sandbox._idle.pop().close()
+
+
 def test_a_decoder_that_crashes_takes_nobody_with_it() -> None:
     decode(encoded(noise(), "PNG"), "a")
     (child,) = sandbox._idle

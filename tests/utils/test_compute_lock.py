@@ -4,16 +4,16 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.utils.compute_lock import ANSWER, ENCODE, LOOK_AGAIN, Turns
+from engine.utils.compute_lock import ANSWER, ENCODE, LOOK_AGAIN, PriorityLock
 
 
 @pytest.fixture
-def turns() -> Turns:
-    return Turns()
+def lock() -> PriorityLock:
+    return PriorityLock()
 
 
-def waiting(turns: Turns, many: int) -> None:
-    while len(turns._waiting) < many:
+def waiting(lock: PriorityLock, many: int) -> None:
+    while len(lock._waiting) < many:
         time.sleep(0.001)
 
 
@@ -23,26 +23,26 @@ def started(run: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def beside(turns: Turns, patience: float, note: Callable[[], None]) -> threading.Thread:
+def beside(lock: PriorityLock, patience: float, note: Callable[[], None]) -> threading.Thread:
     """A thread that wants a turn, and is known to wait for it."""
-    many = len(turns._waiting)
+    many = len(lock._waiting)
 
     def run() -> None:
-        with turns.turn(patience):
+        with lock.held(patience):
             note()
 
     thread = started(run)
-    waiting(turns, many + 1)
+    waiting(lock, many + 1)
     return thread
 
 
-def test_one_computes_at_a_time(turns: Turns) -> None:
+def test_one_computes_at_a_time(lock: PriorityLock) -> None:
     inside = most = 0
 
     def run() -> None:
         nonlocal inside, most
         for _ in range(20):
-            with turns.turn(ANSWER):
+            with lock.held(ANSWER):
                 inside += 1
                 most = max(most, inside)
                 time.sleep(0.0005)
@@ -54,55 +54,55 @@ def test_one_computes_at_a_time(turns: Turns) -> None:
     assert (most, inside) == (1, 0)
 
 
-def test_an_answer_goes_before_those_who_came_earlier_with_more_patience(turns: Turns) -> None:
+def test_an_answer_goes_before_those_who_came_earlier_with_more_patience(lock: PriorityLock) -> None:
     done: list[str] = []
-    with turns.turn(ENCODE):
+    with lock.held(ENCODE):
         threads = [
-            beside(turns, ENCODE, lambda: done.append("photos")),
-            beside(turns, LOOK_AGAIN, lambda: done.append("second look")),
-            beside(turns, ANSWER, lambda: done.append("answer")),
-            beside(turns, ANSWER, lambda: done.append("next answer")),
+            beside(lock, ENCODE, lambda: done.append("photos")),
+            beside(lock, LOOK_AGAIN, lambda: done.append("second look")),
+            beside(lock, ANSWER, lambda: done.append("answer")),
+            beside(lock, ANSWER, lambda: done.append("next answer")),
         ]
     for thread in threads:
         thread.join(5)
     assert done == ["answer", "next answer", "second look", "photos"]
 
 
-def test_a_batch_lets_an_answer_pass_between_two_stages(turns: Turns) -> None:
+def test_a_batch_lets_an_answer_pass_between_two_stages(lock: PriorityLock) -> None:
     done: list[str] = []
-    with turns.turn(ENCODE):
-        turns.give_way()  # nobody waits
-        answer = beside(turns, ANSWER, lambda: done.append("answer"))
+    with lock.held(ENCODE):
+        lock.give_way()  # nobody waits
+        answer = beside(lock, ANSWER, lambda: done.append("answer"))
         done.append("stage")
-        turns.give_way()
+        lock.give_way()
         done.append("next stage")
     answer.join(5)
     assert done == ["stage", "answer", "next stage"]
 
 
-def test_a_batch_does_not_let_another_batch_pass(turns: Turns) -> None:
+def test_a_batch_does_not_let_another_batch_pass(lock: PriorityLock) -> None:
     done: list[str] = []
-    with turns.turn(ENCODE):
-        other = beside(turns, ENCODE, lambda: done.append("other"))
-        turns.give_way()
+    with lock.held(ENCODE):
+        other = beside(lock, ENCODE, lambda: done.append("other"))
+        lock.give_way()
         done.append("own")
     other.join(5)
     assert done == ["own", "other"]
 
 
-def test_answers_without_end_do_not_stop_a_batch(turns: Turns) -> None:
+def test_answers_without_end_do_not_stop_a_batch(lock: PriorityLock) -> None:
     over = threading.Event()
 
     def ask() -> None:
         while not over.is_set():
-            with turns.turn(ANSWER):
+            with lock.held(ANSWER):
                 time.sleep(0.002)
 
     askers = [started(ask) for _ in range(3)]
     began = time.monotonic()
-    with turns.turn(ENCODE):
+    with lock.held(ENCODE):
         for _ in range(3):
-            turns.give_way()
+            lock.give_way()
     seconds = time.monotonic() - began
     over.set()
     for thread in askers:
@@ -110,22 +110,22 @@ def test_answers_without_end_do_not_stop_a_batch(turns: Turns) -> None:
     assert seconds < 10 * ENCODE
 
 
-def test_a_part_of_what_has_its_turn_does_not_wait(turns: Turns) -> None:
-    with turns.turn(ENCODE), turns.turn(ANSWER):
+def test_a_part_of_work_that_holds_the_lock_does_not_wait(lock: PriorityLock) -> None:
+    with lock.held(ENCODE), lock.held(ANSWER):
         pass
-    with turns.turn(ANSWER):
+    with lock.held(ANSWER):
         pass
 
 
-def test_what_fails_gives_its_turn_back(turns: Turns) -> None:
-    with pytest.raises(ValueError, match="no"), turns.turn(ENCODE):
+def test_work_that_fails_releases_the_lock(lock: PriorityLock) -> None:
+    with pytest.raises(ValueError, match="no"), lock.held(ENCODE):
         raise ValueError("no")
-    with turns.turn(ANSWER):
+    with lock.held(ANSWER):
         pass
 
 
-def test_a_process_that_is_forked_off_in_the_middle_can_compute(turns: Turns) -> None:
-    with turns.turn(ENCODE):
-        turns.forget()  # as in the child, which has only the thread that forked
-        with turns.turn(ENCODE):
+def test_a_process_that_is_forked_off_in_the_middle_can_compute(lock: PriorityLock) -> None:
+    with lock.held(ENCODE):
+        lock.forget()  # as in the child, which has only the thread that forked
+        with lock.held(ENCODE):
             pass

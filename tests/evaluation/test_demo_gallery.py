@@ -6,11 +6,11 @@ Every photo has its query. The bounds are what the model does today, less a litt
 import numpy as np
 import pytest
 
+from engine.evaluation.probe import demo_queries, ranks_of
 from engine.exits.budget import DEFAULT_BUDGET
 from engine.exits.encoder import Encoder, load_encoder
 from engine.ingest.decode import folder_uploads
 from engine.ingest.image import open_picture
-from engine.training.aspect import own_queries, ranks
 from engine.utils.paths import DEMO_GALLERY
 
 
@@ -25,8 +25,8 @@ def photos(encoder: Encoder) -> dict[str, np.ndarray]:
 
 
 def test_queries_find_their_photo_at_full_depth(encoder: Encoder, photos: dict[str, np.ndarray]) -> None:
-    found = ranks(
-        encoder, encoder.encode_to(np.stack(list(photos.values())), encoder.exits), list(photos), own_queries()
+    found = ranks_of(
+        encoder, encoder.encode_to(np.stack(list(photos.values())), encoder.exits), list(photos), demo_queries()
     )
     assert (found == 1).mean() >= 0.8
     assert (found <= 3).mean() >= 0.94
@@ -35,13 +35,13 @@ def test_queries_find_their_photo_at_full_depth(encoder: Encoder, photos: dict[s
 def test_queries_find_their_photo_with_the_gates(encoder: Encoder, photos: dict[str, np.ndarray]) -> None:
     encodings = encoder.encode(np.stack(list(photos.values())))
     assert np.mean([e.macs for e in encodings]) < encoder.full_macs / 2
-    found = ranks(encoder, np.stack([e.vector for e in encodings]), list(photos), own_queries())
+    found = ranks_of(encoder, np.stack([e.vector for e in encodings]), list(photos), demo_queries())
     assert (found == 1).mean() >= 0.7
     assert (found <= 3).mean() >= 0.89
 
 
 def test_every_photo_has_its_query_and_its_line_of_attribution(photos: dict[str, np.ndarray]) -> None:
-    assert sorted(file for _, file in own_queries()) == sorted(photos)
+    assert sorted(file for _, file in demo_queries()) == sorted(photos)
     lines = (DEMO_GALLERY / "ATTRIBUTION.md").read_text(encoding="utf-8").splitlines()
     assert sorted(line.split(" | ")[0].removeprefix("| ") for line in lines if ".jpg |" in line) == sorted(photos)
 
@@ -68,5 +68,5 @@ def test_bfloat16_ranks_as_float32_does(photos: dict[str, np.ndarray], scouted: 
         pytest.skip("this build of torch has no fused bfloat16 convolutions")
     pixels, files = np.stack(list(photos.values())), list(photos)
     exit = max(stage.exit for stage in plain.stages if stage.exit and stage.scout == scouted)
-    exact, rough = (ranks(e, e.encode_to(pixels, exit), files, own_queries()) for e in (plain, quick))
+    exact, rough = (ranks_of(e, e.encode_to(pixels, exit), files, demo_queries()) for e in (plain, quick))
     assert (np.abs(exact - rough) <= 1).mean() >= 0.9

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.training import run
-from engine.training.run import LOG, Run, groups, learning_rate
+from engine.training import trainer
+from engine.training.trainer import LOG, Trainer, fit_one_cycle, groups, learning_rate
 
 STEPS = 12
 
@@ -25,11 +25,11 @@ def go(model: nn.Linear, work: Path, steps: int = STEPS, stop: int | None = None
         x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
         return (nn.functional.dropout(model(x)) - x[:, :3]).square().mean()
 
-    Run(model, groups({"heads": [*model.parameters()]}), work, resume, lambda line: None).go(steps, loss_of)
+    Trainer(model, groups({"heads": [*model.parameters()]}), work, resume, lambda line: None).run(steps, loss_of)
 
 
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "KEPT", 5)
+    monkeypatch.setattr(trainer, "KEPT", 5)
     whole, broken, resumed = student(), student(), student()
     for name in ("whole", "broken"):
         (tmp_path / name).mkdir()
@@ -42,7 +42,7 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path: Path, monke
 
 
 def test_the_log_tells_of_every_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "KEPT", 5)
+    monkeypatch.setattr(trainer, "KEPT", 5)
     go(student(), tmp_path)
     rows = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
     assert [row["step"] for row in rows] == [5, 10, 12]
@@ -51,11 +51,11 @@ def test_the_log_tells_of_every_checkpoint(tmp_path: Path, monkeypatch: pytest.M
 
 def test_the_average_is_lent_and_given_back(tmp_path: Path) -> None:
     model = student()
-    mine = Run(model, groups({"heads": [*model.parameters()]}), tmp_path, False, lambda line: None)
+    own = Trainer(model, groups({"heads": [*model.parameters()]}), tmp_path, False, lambda line: None)
     before = model.weight.detach().clone()
     with torch.no_grad():
         model.weight.add_(1)
-    with mine.averaged():
+    with own.averaged():
         assert torch.equal(model.weight, before)
         assert not model.training
     assert torch.equal(model.weight, before + 1)
@@ -71,3 +71,18 @@ def test_only_matrices_decay_and_the_rate_rises_and_falls() -> None:
     assert rates[:5] == sorted(rates[:5])
     assert max(rates) == rates[4] == 1
     assert rates[4:] == sorted(rates[4:], reverse=True)
+
+
+def test_a_module_is_fitted_by_one_cycle_and_each_step_is_told() -> None:
+    model, x = student(), torch.randn(64, 4)
+    told: list[tuple[int, float]] = []
+    fit_one_cycle(
+        model,
+        [{"params": [*model.parameters()], "lr": 0.1}],
+        80,
+        lambda step: (model(x) - x[:, :3]).square().mean(),
+        weight_decay=0.0,
+        on_step=lambda done, loss: told.append((done, loss)),
+    )
+    assert [done for done, _ in told] == list(range(1, 81))
+    assert told[-1][1] < 0.1 * told[0][1]

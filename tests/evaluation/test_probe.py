@@ -1,20 +1,17 @@
 """A data folder that the checks of a model cannot use is named, before anything is loaded."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from engine.training import aspect, unseen
+from engine.evaluation import probe
 from engine.training.captions import DataMissing
 
 
 @pytest.fixture(autouse=True)
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (aspect, unseen):
-        monkeypatch.setattr(module, "load_encoder", lambda model: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(probe, "load_encoder", lambda model: pytest.fail("a model was loaded"))
 
 
 @pytest.fixture
@@ -28,17 +25,14 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("check", "gone", "sentence"),
+    ("gone", "sentence"),
     [
-        (unseen.unseen_words, "captions.jsonl", r"gallery_open has no captions\.jsonl"),
-        (unseen.unseen_words, None, r"gallery_open lacks images/animal_\w+\.jpg"),
-        (aspect.resize_modes, None, r"images is not there"),
+        ("captions.jsonl", r"gallery_open has no captions\.jsonl"),
+        (None, r"gallery_open lacks images/animal_\w+\.jpg"),
     ],
 )
-def test_a_gallery_that_is_not_whole_is_named(
-    check: Callable[[Path], Any], gone: str | None, sentence: str, data: Path
-) -> None:
+def test_a_gallery_that_is_not_whole_is_named(gone: str | None, sentence: str, data: Path) -> None:
     if gone is not None:
         (data / "gallery_open" / gone).unlink()
     with pytest.raises(DataMissing, match=sentence):
-        check(data)
+        probe.unseen_words(data)

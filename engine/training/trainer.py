@@ -1,0 +1,192 @@
+"""The training loop, and what long runs add to it: a schedule, averaged weights, checkpoints and a log."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
+
+from engine.utils.atomic_files import write_whole
+
+RATES = {"trunk": 2e-4, "heads": 1e-3, "text": 3e-5}  # peak learning rates
+WEIGHT_DECAY = 0.05
+BETAS = (0.9, 0.98)
+CLIP = 5.0  # gradient norm
+AVERAGE_DECAY = 0.997
+LOGGED, KEPT = 20, 120  # steps between lines of the log, and between checkpoints
+SEED = 2605
+CHECKPOINT, LOG = "checkpoint.safetensors", "log.jsonl"
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # Adam's
+
+Groups = list[dict[str, Any]]  # of parameters, as an optimizer takes them
+Loss = Callable[[int], Tensor]  # of a step, counted from 0
+
+
+def train(
+    student: nn.Module,
+    optimizer: Optimizer,
+    steps: range,
+    loss_of: Loss,
+    after: Callable[[int, float], object],
+    clip: float | None = None,
+) -> None:
+    """The one training loop: for each step a loss, its gradients and an optimizer step.
+
+    Args:
+        after: called with each step and its loss, when its weights are made.
+        clip: largest norm of all gradients together.
+    """
+    for step in steps:
+        loss = loss_of(step)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if clip is not None:
+            nn.utils.clip_grad_norm_(student.parameters(), clip)
+        optimizer.step()
+        after(step, float(loss.detach()))
+
+
+def fit_one_cycle(
+    student: nn.Module,
+    rates: Groups,
+    steps: int,
+    loss_of: Loss,
+    weight_decay: float = WEIGHT_DECAY,
+    clip: float | None = None,
+    on_step: Callable[[int, float], object] = lambda done, loss: None,
+) -> None:
+    """Train a module, as it is, by the one-cycle schedule (Smith and Topin 2019); nothing is kept on the way.
+
+    Args:
+        rates: groups of parameters, each with its peak rate as "lr".
+        on_step: called with the number of steps done, and the last one's loss.
+    """
+    optimizer = AdamW(rates, weight_decay=weight_decay)
+    schedule = OneCycleLR(optimizer, [group["lr"] for group in rates], total_steps=steps)
+
+    def after(step: int, loss: float) -> None:
+        schedule.step()
+        on_step(step + 1, loss)
+
+    train(student, optimizer, range(steps), loss_of, after, clip)
+
+
+def groups(parameters: Mapping[str, Sequence[Tensor]]) -> Groups:
+    """Groups for a `Trainer`, by the names of RATES; only matrices decay."""
+    return [
+        {"params": [p for p in named if (p.ndim > 1) == (decay > 0)], "peak": RATES[name], "weight_decay": decay}
+        for name, named in parameters.items()
+        for decay in (WEIGHT_DECAY, 0.0)
+    ]
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """Share of the peak rate: a linear rise over the first 5 %, then a half cosine to 0."""
+    rise = max(1, steps // 20)
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + float(np.cos(np.pi * (step - rise) / max(1, steps - rise))))
+
+
+class Trainer:
+    """Trains a student for hours, from the first step or from its last checkpoint."""
+
+    def __init__(self, student: nn.Module, rates: Groups, work: Path, resume: bool, say: Callable[[str], None]) -> None:
+        """Args: rates: the student's parameters as `groups` sorts them.  work: folder of checkpoints and log."""
+        self._student, self._work, self._say = student, work, say
+        self._optimizer = AdamW(rates, lr=0.0, betas=BETAS, fused=True)
+        self._average = {name: p.detach().clone() for name, p in student.named_parameters()}
+        self._first = self._load() if resume else 0
+
+    def run(self, steps: int, loss_of: Loss, judge: Callable[[], dict[str, Any]] = dict) -> None:
+        """Run the steps that are left, and give the student its average weights.
+
+        A step's random draws depend on its number alone, so a resumed run makes the same weights.
+
+        Args: judge: what the log says of the student at each checkpoint.
+        """
+        began, losses = time.perf_counter(), []
+
+        def prepared(step: int) -> Tensor:
+            torch.manual_seed(SEED * 1_000_003 + step)  # for dropout
+            for group in self._optimizer.param_groups:
+                group["lr"] = group["peak"] * learning_rate(step, steps)
+            return loss_of(step)
+
+        def after(step: int, loss: float) -> None:
+            self._follow(min(AVERAGE_DECAY, (step + 1) / (step + 10)))
+            losses.append(loss)
+            done = step + 1
+            kept = done % KEPT == 0 or done == steps
+            if kept or done % LOGGED == 0:
+                row: dict[str, Any] = {"step": done, "of": steps, "loss": round(float(np.mean(losses)), 4)}
+                losses.clear()
+                if kept:
+                    row |= judge()
+                    self._save(done)
+                self._log(row | {"seconds": round(time.perf_counter() - began)})
+
+        self._student.train()
+        train(self._student, self._optimizer, range(self._first, steps), prepared, after, CLIP)
+        self._assign(self._average)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Give the student its average weights, and put it in evaluation mode, for a while."""
+        own = {name: p.detach().clone() for name, p in self._student.named_parameters()}
+        self._assign(self._average)
+        self._student.eval()
+        try:
+            yield
+        finally:
+            self._assign(own)
+            self._student.train()
+
+    @torch.no_grad()
+    def _follow(self, decay: float) -> None:
+        """Move the average towards the weights."""
+        for name, p in self._student.named_parameters():
+            self._average[name].lerp_(p, 1 - decay)
+
+    @torch.no_grad()
+    def _assign(self, values: dict[str, Tensor]) -> None:
+        for name, p in self._student.named_parameters():
+            p.copy_(values[name])
+
+    def _log(self, row: dict[str, Any]) -> None:
+        line = json.dumps(row)
+        with (self._work / LOG).open("a", encoding="utf-8") as log:
+            log.write(line + "\n")
+        self._say(line)
+
+    def _save(self, step: int) -> None:
+        """Write the run's state, whole or not at all."""
+        tensors = {f"average/{name}": p for name, p in self._average.items()}
+        for name, p in self._student.named_parameters():
+            tensors[f"weights/{name}"] = p.detach()
+            tensors |= {f"adam/{key}/{name}": value for key, value in self._optimizer.state.get(p, {}).items()}
+        apart = {name: t.contiguous().clone() for name, t in tensors.items()}
+        write_whole(self._work / CHECKPOINT, save(apart, {"step": str(step)}))
+
+    def _load(self) -> int:
+        """Read the run's state; returns the step that comes next, 0 where there is no checkpoint."""
+        path = self._work / CHECKPOINT
+        if not path.is_file():
+            return 0
+        with safe_open(path, framework="pt") as stored:
+            names = set(stored.keys())
+            for name, p in self._student.named_parameters():
+                p.data.copy_(stored.get_tensor(f"weights/{name}"))
+                self._average[name].copy_(stored.get_tensor(f"average/{name}"))
+                if f"adam/step/{name}" in names:
+                    self._optimizer.state[p] = {key: stored.get_tensor(f"adam/{key}/{name}") for key in MOMENTS}
+            return int(stored.metadata()["step"])
