@@ -5,7 +5,15 @@ from typing import Any
 import gradio as gr
 from gradio_client.utils import is_file_obj_with_meta, traverse
 
+from app.health import health_route
+from app.pictures import Pictures
+from app.server.arrivals import FILE_BYTES
+from app.services import Services
+from app.theme import theme
 from app.uploads import NotUploaded, sent
+from engine.gallery import ASSETS
+
+THREADS = 200  # for events that run or wait at once: one that waits costs next to nothing
 
 
 class Page(gr.Blocks):
@@ -21,3 +29,20 @@ class Page(gr.Blocks):
         except NotUploaded as error:
             raise gr.Error(str(error), print_exception=False) from error
         return await super().preprocess_data(block_fn, inputs, *rest, **options)
+
+
+def launch_options(services: Services, pictures: Pictures) -> dict[str, Any]:
+    """How the page is served; host and port are Gradio's own environment variables."""
+    return {
+        "theme": theme(),
+        "css_paths": ASSETS / "style.css",
+        "app_kwargs": {"routes": [*pictures.routes(), health_route(services)]},
+        "footer_links": [],
+        "run_history": False,
+        "ssr_mode": False,
+        "share": False,
+        "max_threads": THREADS,
+        "max_file_size": FILE_BYTES,
+        "enable_monitoring": False,
+        "quiet": True,
+    }

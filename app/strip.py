@@ -42,10 +42,13 @@ class Drawing:
         exit = exit or photo.exit
         return trace_to(self.stages, self.open(photo.budget), min(self.left_at(photo), exit), exit)
 
+    def gates(self, photo: Photo) -> list[float]:
+        """The gate's probability at each gated exit that a photo reached, at its budget; NaN where that has none."""
+        return photo.gates[:, self.place(photo.budget)].tolist() if photo.gates.size else []
+
     def left_at(self, photo: Photo) -> int:
         """The exit at which a photo left when it was indexed; a query may have sent it deeper since, past no gate."""
-        gates = photo.gates[:, self.place(photo.budget)] if photo.gates.size else photo.gates
-        left = [exit for exit, gate in enumerate(gates.tolist(), start=1) if gate >= 0.5]
+        left = [exit for exit, gate in enumerate(self.gates(photo), start=1) if gate >= 0.5]
         return left[0] if left else photo.exit
 
     @property

@@ -4,19 +4,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
 from app.access import is_local
 from app.handlers.galleries import LONGEST_NAME, NEW_GALLERY, Galleries
-from app.handlers.search import Search, unchanged
+from app.handlers.search import Search
+from app.parts import Changes, Parts
 from app.services import Services
 from app.session import Session
 from app.uploads import sent, take_in
 from app.views import notes, upload
 from app.work import Listing, Stopped, Waiting
-from engine.gallery import EngineError, IngestReport, Skipped, Upload, clean_name, folder_uploads
+from engine.gallery import EngineError, IngestReport, Progress, Skipped, Upload, clean_name, folder_uploads
 
 Take = Callable[[Callable[[Iterable[list[Upload]]], IngestReport]], IngestReport]
 
@@ -24,41 +24,34 @@ Take = Callable[[Callable[[Iterable[list[Upload]]], IngestReport]], IngestReport
 class AddPhotos:
     """Photos into a gallery, told of as they go, and stopped with what is done kept."""
 
-    def __init__(self, services: Services, search: Search, galleries: Galleries) -> None:
-        self._services, self._search, self._galleries = services, search, galleries
+    def __init__(self, services: Services, parts: Parts, search: Search, galleries: Galleries) -> None:
+        self._services, self._parts = services, parts
+        self._search, self._galleries = search, galleries
 
-    def uploaded(self, files: list[str] | None, name: str, session: Session) -> Iterator[tuple[Any, ...]]:
-        """Files were dropped. Yields: file drop, account of it, stop button, gallery choice, query, browser, Found."""
+    def uploaded(self, files: list[str] | None, name: str, session: Session) -> Iterator[Changes]:
+        """Files were dropped."""
         if not files:
             return
         try:
             paths = [sent(file) for file in files]
         except EngineError as error:
-            yield (
-                None,
-                self._services.problem(error),
-                gr.skip(),
-                gr.skip(),
-                gr.skip(),
-                gr.skip(),
-                *unchanged(),
-            )
+            yield {**self._emptied(), self._parts.report: self._services.problem(error)}
             return
         yield from self._take(name, session, partial(take_in, paths))
 
-    def from_folder(self, folder: str, name: str, session: Session) -> Iterator[tuple[Any, ...]]:
+    def from_folder(self, folder: str, name: str, session: Session) -> Iterator[Changes]:
         """A folder of this machine was named; refused where strangers come."""
-        nothing = (gr.skip(), gr.skip(), gr.skip(), *unchanged())
+        report = self._parts.report
         if not is_local():
-            yield gr.skip(), notes.problem("Folders of the server can be read only on the machine itself."), *nothing
+            yield {report: notes.problem("Folders of the server can be read only on the machine itself.")}
             return
         try:
             uploads = folder_uploads(Path(folder.strip()).expanduser())
         except (EngineError, OSError, RuntimeError) as error:  # the last: ~ and a name that nobody has
-            yield gr.skip(), self._services.problem(error), *nothing
+            yield {report: self._services.problem(error)}
             return
         if not uploads:
-            yield gr.skip(), notes.problem("There is no picture in that folder, nor in any below it."), *nothing
+            yield {report: notes.problem("There is no picture in that folder, nor in any below it.")}
             return
         yield from self._take(name, session, lambda ingest: ingest([uploads]))
 
@@ -66,13 +59,16 @@ class AddPhotos:
         """Stop was pressed."""
         self._services.stop("upload", session)
 
-    def _take(self, name: str, session: Session, take: Take) -> Iterator[tuple[Any, ...]]:
-        services = self._services
-        rest = (gr.skip(), gr.skip(), gr.skip(), *unchanged())
+    def _take(self, name: str, session: Session, take: Take) -> Iterator[Changes]:
+        """Photos on their way, and what became of them."""
+        services, parts = self._services, self._parts
         name = clean_name(name)[:LONGEST_NAME].strip() or NEW_GALLERY
         title = f"Adding to “{name}”"
-        show = partial(upload.encoding, title, address=services.address)
-        yield None, show(progress=None, seconds=0.0, drawing=None), gr.update(visible=True), *rest
+        yield {
+            **self._emptied(),
+            parts.report: upload.encoding(title, None, 0.0, None, services.address),
+            parts.stop_upload: gr.update(visible=True),
+        }
         added, skipped = 0, list[Skipped]()
         try:
             gallery = services.access.make(name, session)
@@ -85,29 +81,41 @@ class AddPhotos:
                 for event in events:
                     if isinstance(event, IngestReport):
                         yield from self._over(upload.report(event, name), gallery, session)
-                    elif isinstance(event, Waiting):
-                        yield gr.skip(), upload.waiting(title, event.place), gr.skip(), *rest
-                        began = time.monotonic()
-                    elif isinstance(event, Listing):
-                        yield gr.skip(), upload.listing(title, event.found), gr.skip(), *rest
-                        began = time.monotonic()  # the rate is that of encoding
-                    else:
+                    elif isinstance(event, Progress):
                         added += len(event.latest)
                         skipped += event.skipped
-                        progress = show(progress=event, seconds=time.monotonic() - began, drawing=drawing)
-                        yield gr.skip(), progress, gr.skip(), *rest
+                        seconds = time.monotonic() - began
+                        yield {parts.report: upload.encoding(title, event, seconds, drawing, services.address)}
+                    else:
+                        began = time.monotonic()  # the rate is that of encoding
+                        yield {parts.report: _before(event, title)}
             except Stopped:
                 yield from self._over(upload.stopped(added, skipped, name), gallery, session)
         except EngineError as error:
-            yield None, services.problem(error), self._stop_button(session), *rest
+            yield {**self._emptied(), parts.report: services.problem(error), **self._stop_button(session)}
 
-    def _over(self, account: str, gallery: int, session: Session) -> Iterator[tuple[Any, ...]]:
+    def _over(self, report: str, gallery: int, session: Session) -> Iterator[Changes]:
         session.gallery = gallery
         session.ask("")
-        for found in self._search.answers(False, session):
-            choice, kept = self._galleries.choice(session), self._galleries.kept(session)
-            yield None, account, self._stop_button(session), choice, "", kept, *found
+        first = {
+            **self._emptied(),
+            self._parts.report: report,
+            **self._stop_button(session),
+            **self._galleries.choice(session),
+            self._parts.query: "",
+            **self._galleries.remembered(session),
+        }
+        yield from self._search.answers(False, session, first=first)
 
-    def _stop_button(self, session: Session) -> Any:
+    def _emptied(self) -> Changes:
+        """Files that were taken are offered no more."""
+        return {self._parts.files: None, self._parts.folder: None}
+
+    def _stop_button(self, session: Session) -> Changes:
         """As it stands when an upload is over: another one may not be."""
-        return gr.update(visible=self._services.goes_on("upload", session))
+        return {self._parts.stop_upload: gr.update(visible=self._services.goes_on("upload", session))}
+
+
+def _before(event: Waiting | Listing, title: str) -> str:
+    """What is shown before the first photo is encoded."""
+    return upload.waiting(title, event.place) if isinstance(event, Waiting) else upload.listing(title, event.found)

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import gradio as gr
 
+from app.parts import Changes, Parts
 from app.services import Services
 from app.session import Session
 from app.views import formatting, notes, upload
@@ -16,17 +16,20 @@ from engine.gallery import EngineError, GuideTexts, IngestReport, Progress, reen
 class Budget:
     """The one knob, and what people will look for."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, services: Services, parts: Parts) -> None:
+        self._services, self._parts = services, parts
 
-    def applied(self, budget: float, looked_for: str, session: Session) -> Iterator[tuple[Any, ...]]:
-        """Apply was pressed. Yields: account of it, stop button.
+    def applied(self, budget: float, looked_for: str, session: Session) -> Iterator[Changes]:
+        """Apply was pressed.
 
         Args: looked_for: the owner's guide texts, a phrase a line.
         """
-        services = self._services
+        services, applied = self._services, self._parts.applied
         title = f"Encoding again at a budget of {formatting.percent(budget)}"
-        yield upload.encoding(title, None, 0.0, None, services.address), gr.update(visible=True)
+        yield {
+            applied: upload.encoding(title, None, 0.0, None, services.address),
+            self._parts.stop_apply: gr.update(visible=True),
+        }
         try:
             summary = services.access.recodable(session.gallery, session)
             guides = as_typed(looked_for, summary.guides)
@@ -39,12 +42,12 @@ class Budget:
             try:
                 for event in events:
                     if isinstance(event, Waiting):
-                        yield upload.waiting(title, event.place), gr.skip()
+                        yield {applied: upload.waiting(title, event.place)}
                         began = time.monotonic()
                     elif isinstance(event, Progress):
                         now = event
                         seconds = time.monotonic() - began
-                        yield upload.encoding(title, event, seconds, drawing, services.address), gr.skip()
+                        yield {applied: upload.encoding(title, event, seconds, drawing, services.address)}
                     elif isinstance(event, IngestReport):
                         account = upload.encoded_again(event, budget, bool(guides.phrases))
             except Stopped:
@@ -54,7 +57,7 @@ class Budget:
                 )
         except EngineError as error:
             account = services.problem(error)
-        yield account, gr.update(visible=services.goes_on("budget", session))
+        yield {applied: account, self._parts.stop_apply: gr.update(visible=services.goes_on("budget", session))}
 
     def stopped(self, session: Session) -> None:
         """Stop was pressed."""

@@ -1,11 +1,10 @@
 """The full encoder beside the one that stops early, and the screens of present mode."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import gradio as gr
 
-from app.handlers.search import COMPARE
+from app.parts import Changes, Parts
 from app.services import Services
 from app.session import Session
 from app.views import comparison as views
@@ -31,58 +30,66 @@ from engine.gallery import (
 )
 
 FIRST = 10  # places that are compared
+COMPARE = "Compare"  # the title of the tab
 
 
 class Compare:
     """Two encoders, one gallery."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, services: Services, parts: Parts) -> None:
+        self._services, self._parts = services, parts
 
-    def shown(self, session: Session) -> tuple[Any, Any]:
-        """The tab was opened, or what it shows has changed. Returns: race, both rankings."""
-        services = self._services
+    def shown(self, session: Session) -> Changes:
+        """The tab was opened, or what it shows has changed."""
+        services, race, rankings = self._services, self._parts.race, self._parts.rankings
         try:
             summary = services.access.gallery(session.gallery, session)
             if not summary.photos:
-                return notes.note("Nothing to compare yet", "Add photos first; then both encoders can race."), ""
+                note = notes.note("Nothing to compare yet", "Add photos first; then both encoders can race.")
+                return {race: note, rankings: ""}
             with services.access.turn(session):
-                return views.race_result(services.comparison.last(summary.id)), self._sides(session, summary)
+                result = views.race_result(services.comparison.last(summary.id))
+                return {race: result, rankings: self._rankings(session, summary)}
         except EngineError as error:
-            return services.problem(error), ""
+            return {race: services.problem(error), rankings: ""}
 
-    def stirred(self, session: Session) -> tuple[Any, Any]:
-        """Another query was asked, or another gallery picked: drawn anew if the tab is open. Returns: as `shown`."""
-        return self.shown(session) if session.tab == COMPARE else (gr.skip(), gr.skip())
+    def shown_if_open(self, session: Session) -> Changes:
+        """Another query was asked, or another gallery picked: drawn anew if the tab is open."""
+        return self.shown(session) if session.tab == COMPARE else {self._parts.race: gr.skip()}
 
-    def raced(self, session: Session) -> Iterator[tuple[Any, Any, Any, Any]]:
-        """Race was pressed. Yields: race, both rankings, race button, stop button."""
-        services = self._services
-        begin, end = gr.update(interactive=False), gr.update(interactive=True)
-        yield views.racing(None, MOST_RACED), gr.skip(), begin, gr.update(visible=True)
+    def raced(self, session: Session) -> Iterator[Changes]:
+        """Race was pressed."""
+        race = self._parts.race
+        yield {race: views.racing(None, MOST_RACED), **self._buttons(running=True)}
         try:
-            summary = services.access.gallery(session.gallery, session)
-            for event in services.begin("race", session, lambda tell: self._race(summary.id, session, tell)):
+            summary = self._services.access.gallery(session.gallery, session)
+            for event in self._services.begin("race", session, lambda tell: self._race(summary.id, session, tell)):
                 if isinstance(event, Waiting):
-                    yield notes.said(formatting.in_line(event.place)), gr.skip(), gr.skip(), gr.skip()
+                    yield {race: notes.said(formatting.in_line(event.place))}
                 elif isinstance(event, Lap):
-                    yield views.racing(event, MOST_RACED), gr.skip(), gr.skip(), gr.skip()
-            yield *self.shown(session), end, gr.update(visible=False)
+                    yield {race: views.racing(event, MOST_RACED)}
+            yield {**self.shown(session), **self._buttons(running=False)}
         except Stopped:
-            yield notes.said("Stopped: nothing was kept of this race."), gr.skip(), end, gr.update(visible=False)
+            yield {race: notes.said("Stopped: nothing was kept of this race."), **self._buttons(running=False)}
         except EngineError as error:
-            yield services.problem(error), gr.skip(), end, gr.update(visible=False)
+            yield {race: self._services.problem(error), **self._buttons(running=False)}
 
     def stopped(self, session: Session) -> None:
         """Stop was pressed."""
         self._services.stop("race", session)
 
+    def _buttons(self, running: bool) -> Changes:
+        return {
+            self._parts.start_race: gr.update(interactive=not running),
+            self._parts.stop_race: gr.update(visible=running),
+        }
+
     def _race(self, gallery: int, session: Session, tell: Callable[[Lap | Waiting], object]) -> Race:
         with self._services.access.work(session, tell), self._services.event_log.timed("race"):
             return self._services.comparison.race(gallery, tell)
 
-    def presented(self, session: Session) -> str:
-        """Present was pressed. Returns: the screens."""
+    def presented(self, session: Session) -> Changes:
+        """Present was pressed."""
         services = self._services
         try:
             summary = services.access.gallery(session.gallery, session)
@@ -92,11 +99,12 @@ class Compare:
                 require_model(services.library, summary.id)
                 found = self._agreement(session, summary, services.comparison.full_run(summary.id))
                 ends = self._ends(summary)
-            return present.present(summary, services.drawing, last, found, query, ends, services.address)
+            html = present.present(summary, services.drawing, last, found, query, ends, services.address)
         except EngineError as error:
-            return services.problem(error)
+            html = services.problem(error)
+        return {self._parts.screens: html}
 
-    def _sides(self, session: Session, summary: GallerySummary) -> str:
+    def _rankings(self, session: Session, summary: GallerySummary) -> str:
         services = self._services
         run = services.comparison.full_run(summary.id)
         if run is None:

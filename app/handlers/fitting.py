@@ -1,11 +1,12 @@
 """Exits for a model that has none, fitted on the gallery that is on show."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import gradio as gr
 
 from app.access import NotYours
+from app.parts import Changes, Parts
 from app.services import Services
 from app.session import Session
 from app.views import formatting, notes
@@ -24,57 +25,63 @@ class FitStep(NamedTuple):
 class Fitting:
     """Fits exits for a model that has none."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, services: Services, parts: Parts) -> None:
+        self._services, self._parts = services, parts
 
-    def offered(self, session: Session) -> tuple[Any, Any]:
-        """The gallery's tab was opened. Returns: note, button; there is something to offer where there are no exits."""
+    def offered(self, session: Session) -> Changes:
+        """The gallery's tab was opened: where the model has no exits, they are offered."""
         try:
             encoder = self._services.library.encoder
         except EngineError as error:
-            return self._services.problem(error), gr.update(visible=False)
+            return self._said(self._services.problem(error), fit=False)
         if encoder.exits > 1:
-            return "", gr.update(visible=False)
+            return self._said("", fit=False)
         sentence = (
             "Every photo runs to full depth. Exits can be fitted on this gallery’s photos; they need no captions."
         )
-        return notes.note(f"{encoder.identity.model} has no exit modules", sentence), gr.update(
-            visible=self._services.access.alone  # the model is everyone's
-        )
+        note = notes.note(f"{encoder.identity.model} has no exit modules", sentence)
+        return self._said(note, fit=self._services.access.alone)  # the model is everyone's
 
-    def fitted(self, session: Session) -> Iterator[tuple[Any, Any, Any]]:
-        """The button was pressed. Yields: note, button, stop button."""
-        library, idle = self._services.library, gr.update(visible=False)
-        yield notes.said("Loading the photos."), gr.update(visible=False), gr.update(visible=True)
+    def fitted(self, session: Session) -> Iterator[Changes]:
+        """The button was pressed."""
+        said = self._parts.no_exits
+        yield self._said(notes.said("Loading the photos."), fit=False, stop=True)
         try:
-            gallery = self._services.access.gallery(session.gallery, session)
-            if not self._services.access.alone:
-                raise NotYours("The model is everyone’s here; exits for it are fitted by who keeps this page.")
-
-            def work(tell: Any) -> Any:
-                with self._services.access.work(session, tell):
-                    fit_exits(library, gallery.id, lambda *step: tell(FitStep(*step)))
-                    return reencode_gallery(library, gallery.id, on_progress=tell)
-
-            try:
-                for event in self._services.begin("fit", session, work):
-                    if isinstance(event, FitStep):
-                        yield notes.said(f"{event.what}: {event.done} of {event.total}"), gr.skip(), gr.skip()
-                    elif isinstance(event, Waiting):
-                        yield notes.said(formatting.in_line(event.place)), gr.skip(), gr.skip()
-                    elif isinstance(event, Progress):
-                        line = f"Encoding this gallery again: {event.done} of {event.total} photos"
-                        yield notes.said(line), gr.skip(), gr.skip()
-                yield notes.said("Photos leave early from now on."), idle, idle
-            except Stopped:
-                yield (
-                    notes.said("Stopped. What was done is kept: it goes on from there."),
-                    gr.update(visible=True),
-                    idle,
-                )
+            for event in self._services.begin("fit", session, self._work(session)):
+                if isinstance(event, FitStep):
+                    yield {said: notes.said(f"{event.what}: {event.done} of {event.total}")}
+                elif isinstance(event, Waiting):
+                    yield {said: notes.said(formatting.in_line(event.place))}
+                elif isinstance(event, Progress):
+                    yield {said: notes.said(f"Encoding this gallery again: {event.done} of {event.total} photos")}
+            yield self._said(notes.said("Photos leave early from now on."), fit=False)
+        except Stopped:
+            yield self._said(notes.said("Stopped. What was done is kept: it goes on from there."), fit=True)
         except EngineError as error:
-            yield self._services.problem(error), gr.update(visible=True), idle
+            yield self._said(self._services.problem(error), fit=True)
 
     def stopped(self, session: Session) -> None:
         """Stop was pressed."""
         self._services.stop("fit", session)
+
+    def _work(self, session: Session) -> Callable[[Callable[[Any], None]], Any]:
+        """What fits exits on the gallery on show, then encodes it again; raises GalleryMissing, NotYours."""
+        library, access = self._services.library, self._services.access
+        gallery = access.gallery(session.gallery, session)
+        if not access.alone:
+            raise NotYours("The model is everyone’s here; exits for it are fitted by who keeps this page.")
+
+        def work(tell: Callable[[Any], None]) -> Any:
+            with access.work(session, tell):
+                fit_exits(library, gallery.id, lambda *step: tell(FitStep(*step)))
+                return reencode_gallery(library, gallery.id, on_progress=tell)
+
+        return work
+
+    def _said(self, html: str, fit: bool, stop: bool = False) -> Changes:
+        """A line, and which of the two buttons is there."""
+        return {
+            self._parts.no_exits: html,
+            self._parts.fit: gr.update(visible=fit),
+            self._parts.stop_fit: gr.update(visible=stop),
+        }

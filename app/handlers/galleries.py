@@ -3,13 +3,13 @@
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
 
 import gradio as gr
 
 from app.handlers.budget import typed
 from app.handlers.events import sent_along
-from app.handlers.search import Search, at_first, only, unchanged
+from app.handlers.search import Search
+from app.parts import Changes, Parts
 from app.services import Services
 from app.session import Session
 from app.views import notes, overview, upload
@@ -42,37 +42,14 @@ FIRST_START_NOTE = (
 )
 
 
-class Whole(NamedTuple):
-    """What the gallery's tab shows."""
-
-    figures: Any
-    histogram: Any
-    curve: Any
-    prospect: Any
-
-
-class Settings(NamedTuple):
-    """What a gallery is set to. Drawn when another one is on show only: what is being typed is not written over."""
-
-    budget: Any
-    looked_for: Any
-    title: Any
-    public: Any
-    link: Any
-    delete: Any
-
-
 class Galleries:
     """The galleries of a session."""
 
-    def __init__(self, services: Services, search: Search) -> None:
-        self._services, self._search = services, search
+    def __init__(self, services: Services, parts: Parts, search: Search) -> None:
+        self._services, self._parts, self._search = services, parts, search
 
-    def opened(self, kept: object, refine: bool, session: Session, request: gr.Request | None) -> Iterator[Any]:
-        """A visitor comes: to the gallery of the address, or to the one they left, or to the demo gallery.
-
-        Yields: gallery choice, query, timer, what the browser keeps, and Found.
-        """
+    def opened(self, kept: object, refine: bool, session: Session, request: gr.Request | None) -> Iterator[Changes]:
+        """A visitor comes: to the gallery of the address, or to the one they left, or to the demo gallery."""
         asked = dict(request.query_params) if request is not None else {}
         try:
             self._services.access.arrive(kept, session)
@@ -80,164 +57,174 @@ class Galleries:
             session.ask(str(asked.get("q", ""))[:1000])
             yield from self._first_answer(refine, session)
         except EngineError as error:
-            yield gr.skip(), "", gr.update(active=False), gr.skip(), *only(self._services.problem(error))
+            yield self._no_answer(error)
 
-    def waited(self, refine: bool, session: Session) -> Iterator[Any]:
+    def waited(self, refine: bool, session: Session) -> Iterator[Changes]:
         """A second has passed while the demo gallery is encoded; a visitor who looks at another one is let be."""
         demo = self._services.demo
         if session.gallery not in demo.ids:
-            yield gr.skip(), gr.skip(), gr.update(active=not demo.ready), gr.skip(), *unchanged()
+            yield {self._parts.timer: gr.update(active=not demo.ready)}
             return
         if not demo.ready:
-            yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), *only(self._encoding_demo())
+            yield self._search.only(self._encoding_demo())
             return
         try:
             yield from self._first_answer(refine, session)
         except EngineError as error:
-            yield gr.skip(), "", gr.update(active=False), gr.skip(), *only(self._services.problem(error))
+            yield self._no_answer(error)
 
-    def _first_answer(self, refine: bool, session: Session) -> Iterator[Any]:
+    def _no_answer(self, error: EngineError) -> Changes:
+        problem = self._search.only(self._services.problem(error))
+        return {self._parts.query: "", self._parts.timer: gr.update(active=False), **problem}
+
+    def _first_answer(self, refine: bool, session: Session) -> Iterator[Changes]:
         """What the visitor has come for, or how far the demo gallery is until then."""
-        demo = self._services.demo
+        demo, parts = self._services.demo, self._parts
         if session.gallery in demo.ids:
             if demo.problem:
-                problem = self._services.problem(demo.problem)
-                yield self.choice(session), "", gr.update(active=False), gr.skip(), *only(problem)
+                yield {**self.choice(session), **self._no_answer(demo.problem)}
                 return
             if not demo.ready:
-                yield (
-                    self.choice(session),
-                    session.query,
-                    gr.update(active=True),
-                    gr.skip(),
-                    *only(self._encoding_demo()),
-                )
+                yield {
+                    **self.choice(session),
+                    parts.query: session.query,
+                    parts.timer: gr.update(active=True),
+                    **self._search.only(self._encoding_demo()),
+                }
                 return
             session.gallery = demo.id
             if not session.query:
                 session.ask(demo.queries[0].query)
-        query = session.query
-        for number, found in enumerate(self._search.answers(refine, session)):
-            yield self.choice(session), at_first(number, query), gr.update(active=False), self.kept(session), *found
+        first = {
+            **self.choice(session),
+            parts.query: session.query,
+            parts.timer: gr.update(active=False),
+            **self.remembered(session),
+        }
+        yield from self._search.answers(refine, session, first=first)
 
-    def picked(self, gallery: int, refine: bool, session: Session) -> Iterator[Any]:
-        """A gallery was chosen. Yields: query, name for uploads, what the browser keeps, and Found."""
+    def picked(self, gallery: int, refine: bool, session: Session) -> Iterator[Changes]:
+        """A gallery was chosen."""
+        parts = self._parts
         try:
             session.gallery = self._services.access.gallery(gallery, session).id
             demo = self._services.demo
             at_demo = session.gallery == demo.id and demo.ready
             session.ask(demo.queries[0].query if at_demo else "")
             name = NEW_GALLERY if session.gallery in demo.ids else self._summary(session).name
-            for number, found in enumerate(self._search.answers(refine, session)):
-                yield at_first(number, session.query), at_first(number, name), self.kept(session), *found
+            first = {parts.query: session.query, parts.add_to: name, **self.remembered(session)}
+            yield from self._search.answers(refine, session, first=first)
         except EngineError as error:
-            yield "", NEW_GALLERY, gr.skip(), *only(self._services.problem(error))
+            problem = self._search.only(self._services.problem(error))
+            yield {parts.query: "", parts.add_to: NEW_GALLERY, **problem}
 
-    def whole(self, budget: float, session: Session) -> Whole:
+    def overview(self, budget: float, session: Session) -> Changes:
         """The gallery's tab was opened, or what it shows has changed."""
-        services = self._services
+        services, parts = self._services, self._parts
         try:
             summary = self._summary(session)
             last = services.comparison.last(summary.id)
             with services.access.turn(session):
                 require_model(services.library, summary.id)  # another model's exits are not this one's
-                typical = {
-                    exit: typical_photos(services.library, summary.id, exit)
-                    for exit in range(1, len(summary.exits) + 1)
-                }
-            return Whole(
-                overview.figures(summary, last),
-                overview.histogram(summary, services.drawing, typical, services.address),
-                overview.curve(services.curve, summary.budget),
-                self.prospect(budget, session),
-            )
+                exits = range(1, len(summary.exits) + 1)
+                typical = {exit: typical_photos(services.library, summary.id, exit) for exit in exits}
+            return {
+                parts.figures: overview.figures(summary, last),
+                parts.histogram: overview.histogram(summary, services.drawing, typical, services.address),
+                parts.curve: overview.curve(services.curve, summary.budget),
+                **self.budget_preview(budget, session),
+            }
         except ModelChanged as error:
-            return Whole(services.problem(error), "", "", "")
+            return {**dict.fromkeys(parts.overview, ""), parts.figures: services.problem(error)}
         except EngineError as error:
-            return Whole(services.problem(error), *([gr.skip()] * (len(Whole._fields) - 1)))
+            return {parts.figures: services.problem(error)}
 
-    def stirred(self, budget: float, session: Session) -> Whole:
-        """A query may have changed what the gallery's tab shows, if that is the one that is open."""
-        return self.whole(budget, session) if session.tab == GALLERY else Whole(*([gr.skip()] * len(Whole._fields)))
+    def overview_if_open(self, budget: float, session: Session) -> Changes:
+        """A query may have changed what the gallery's tab shows: drawn anew if that is open."""
+        return self.overview(budget, session) if session.tab == GALLERY else {self._parts.figures: gr.skip()}
 
-    def settings(self, gallery: int | None, session: Session) -> Settings:
-        """Another gallery is on show."""
+    def settings(self, gallery: int | None, session: Session) -> Changes:
+        """Another gallery is on show, and only then: what is being typed is not written over."""
+        parts = self._parts
         try:
             summary = self._services.access.gallery(gallery, session)
         except EngineError:  # deleted meanwhile; whatever is asked of it next says so
-            return Settings(*([gr.skip()] * len(Settings._fields)))
+            return {parts.budget: gr.skip()}
         own = self._services.access.owns(summary, session)
-        return Settings(
-            gr.update(value=summary.budget if summary.budget is not None else DEFAULT_BUDGET),
-            typed(summary.guides),
-            gr.update(value=summary.name, visible=own),
-            gr.update(value=summary.link is not None, visible=own),
-            overview.address(summary),
-            gr.update(visible=own),
-        )
+        return {
+            parts.budget: summary.budget if summary.budget is not None else DEFAULT_BUDGET,
+            parts.looked_for: typed(summary.guides),
+            parts.rename: gr.update(value=summary.name, visible=own),
+            parts.public: gr.update(value=summary.link is not None, visible=own),
+            parts.link: overview.address(summary),
+            parts.delete: gr.update(visible=own),
+        }
 
-    def prospect(self, budget: float, session: Session) -> str:
-        """The budget slider moved. Returns: what that budget would do."""
+    def budget_preview(self, budget: float, session: Session) -> Changes:
+        """The budget slider moved: what that budget would do."""
         try:
-            return overview.prospect(self._summary(session), budget)
+            html = overview.budget_preview(self._summary(session), budget)
         except EngineError as error:
-            return self._services.problem(error)
+            html = self._services.problem(error)
+        return {self._parts.budget_preview: html}
 
-    def renamed(self, name: str, session: Session) -> tuple[Any, str]:
-        """Another name was given. Returns: gallery choice, what was done."""
+    def renamed(self, name: str, session: Session) -> Changes:
+        """Another name was given."""
+        done = self._parts.renamed
         try:
             summary = self._services.access.own(session.gallery, session)
             if not name.strip():
-                return gr.skip(), notes.said("A gallery needs a name.")
+                return {done: notes.said("A gallery needs a name.")}
             name = clean_name(name)[:LONGEST_NAME].strip()
             rename_gallery(self._services.library, summary.id, name)
-            return self.choice(session), notes.said(f"It is called “{name}” now.")
+            return {**self.choice(session), done: notes.said(f"It is called “{name}” now.")}
         except EngineError as error:
-            return gr.skip(), self._services.problem(error)
+            return {done: self._services.problem(error)}
 
-    def published(self, public: bool, session: Session) -> str:
-        """The gallery is to be seen by everyone with its link, or not any more. Returns: its address."""
+    def published(self, public: bool, session: Session) -> Changes:
+        """The gallery is to be seen by everyone with its link, or not any more."""
         try:
             summary = self._services.access.own(session.gallery, session)
             publish_gallery(self._services.library, summary.id, public)
-            return overview.address(self._summary(session))
+            html = overview.address(self._summary(session))
         except EngineError as error:
-            return self._services.problem(error)
+            html = self._services.problem(error)
+        return {self._parts.link: html}
 
-    def deleted(self, refine: bool, session: Session) -> Iterator[Any]:
-        """The gallery is to be deleted. Yields: gallery choice, query, what the browser keeps, tabs, and Found."""
+    def deleted(self, refine: bool, session: Session) -> Iterator[Changes]:
+        """The gallery is to be deleted."""
         try:
             delete_gallery(self._services.library, self._services.access.own(session.gallery, session).id)
         except EngineError as error:
-            yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), *only(self._services.problem(error))
+            yield self._search.only(self._services.problem(error))
             return
         session.gallery, session.photo, session.tab = self._services.demo.id, None, ""
-        for query, _, kept, *found in self.picked(session.gallery, refine, session):
-            yield self.choice(session), query, kept, gr.update(selected="results"), *found
+        for changes in self.picked(session.gallery, refine, session):
+            yield {**self.choice(session), self._parts.tabs: gr.update(selected="results"), **changes}
 
-    def discarded(self, event: gr.EventData, session: Session) -> Iterator[Any]:
-        """Photos of the gallery are to be deleted. Yields: gallery choice, and Found."""
+    def photos_deleted(self, event: gr.EventData, session: Session) -> Iterator[Changes]:
+        """Photos of the gallery are to be deleted."""
         try:
             summary = self._services.access.own(session.gallery, session)
             photos = [int(photo) for photo in sent_along(event, "photos").split()[:MOST_AT_ONCE]]
             removed = delete_photos(self._services.library, summary.id, photos)
         except EngineError as error:
-            yield gr.skip(), *only(self._services.problem(error))
+            yield self._search.only(self._services.problem(error))
             return
         except (ValueError, OverflowError):
-            yield gr.skip(), *only(notes.problem("These photos are not there any more."))
+            yield self._search.only(notes.problem("These photos are not there any more."))
             return
-        for found in self._search.answers(False, session, f" {many(removed)} deleted."):
-            yield self.choice(session), *found
+        yield from self._search.answers(False, session, f" {many(removed)} deleted.", self.choice(session))
 
-    def choice(self, session: Session) -> Any:
+    def choice(self, session: Session) -> Changes:
         """The galleries to choose from, the present one chosen."""
         choices = [(_label(summary), summary.id) for summary in self._services.access.galleries(session)]
-        return gr.update(choices=choices, value=session.gallery)
+        return {self._parts.gallery: gr.update(choices=choices, value=session.gallery)}
 
-    def kept(self, session: Session) -> dict[str, Any]:
+    def remembered(self, session: Session) -> Changes:
         """What the browser remembers for the next time."""
-        return {"visitor": session.token, "gallery": session.gallery, "links": list(session.links)}
+        kept = {"visitor": session.token, "gallery": session.gallery, "links": list(session.links)}
+        return {self._parts.browser: kept}
 
     def _first_gallery(self, asked: dict[str, str], kept: object, session: Session) -> int:
         kept = kept if isinstance(kept, dict) else {}

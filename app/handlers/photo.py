@@ -1,16 +1,13 @@
 """The selected photo: chosen, explained, run to full depth."""
 
-from typing import Any
-
 import gradio as gr
-import numpy as np
 
 from app.handlers.events import sent_along
+from app.parts import Changes, Parts
 from app.services import Services
 from app.session import Session
 from app.views import notes, photo
 from engine.gallery import (
-    BUDGET_GRID,
     AllSpent,
     EngineError,
     Photo,
@@ -27,22 +24,22 @@ GONE = "This photo is not there any more; search again."
 class Selection:
     """One photo at a time."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, services: Services, parts: Parts) -> None:
+        self._services, self._parts = services, parts
 
-    def selected(self, event: gr.EventData, session: Session) -> str:
-        """A photo was chosen. Returns: panel."""
+    def selected(self, event: gr.EventData, session: Session) -> Changes:
+        """A photo was chosen."""
         try:
             chosen = self._services.access.photo(int(sent_along(event, "photo")), session)
             session.photo = chosen.id
             return self._panel(chosen, session)
         except EngineError as error:
-            return self._services.problem(error)
+            return self._problem(error)
         except (ValueError, OverflowError):
-            return notes.problem(GONE)
+            return {self._parts.panel: notes.problem(GONE)}
 
-    def explained(self, session: Session) -> str:
-        """How the query fits at every exit was asked for. Returns: panel."""
+    def explained(self, session: Session) -> Changes:
+        """How the query fits at every exit was asked for."""
         services = self._services
         try:
             chosen = self._chosen(session)
@@ -57,10 +54,10 @@ class Selection:
             reached, spent = drawing.trace(chosen).reached, sum(s.macs for s in drawing.stages) / drawing.full_macs
             return self._panel(chosen, session, photo.fit(session.query, similarities, chosen.exit, reached, spent))
         except EngineError as error:
-            return services.problem(error)
+            return self._problem(error)
 
-    def deepened(self, session: Session) -> str:
-        """The photo is to be run to full depth. Returns: panel."""
+    def deepened(self, session: Session) -> Changes:
+        """The photo is to be run to full depth."""
         services = self._services
         try:
             before = self._chosen(session)
@@ -78,20 +75,16 @@ class Selection:
         except AllSpent as error:
             return self._panel(before, session, notes.said(str(error)))
         except EngineError as error:
-            return services.problem(error)
+            return self._problem(error)
 
     def _chosen(self, session: Session) -> Photo:
         return self._services.access.photo(session.photo if session.photo is not None else 0, session)
 
-    def _panel(self, chosen: Photo, session: Session, extra: str = "") -> str:
+    def _panel(self, chosen: Photo, session: Session, extra: str = "") -> Changes:
         services = self._services
         own = services.access.owns(summarize_gallery(services.library, chosen.collection_id), session)
-        return photo.panel(
-            chosen, services.drawing, gates_of(chosen), services.address, True, services.credit(chosen), extra, own
-        )
+        credit = services.credit(chosen)
+        return {self._parts.panel: photo.panel(chosen, services.drawing, services.address, True, credit, extra, own)}
 
-
-def gates_of(chosen: Photo) -> Any:
-    """The gate's probability at each gated exit that a photo reached, at its budget; none for a model without exits."""
-    column = int(np.abs(np.asarray(BUDGET_GRID) - chosen.budget).argmin())
-    return chosen.gates[:, column].tolist() if chosen.gates.size else []
+    def _problem(self, error: EngineError) -> Changes:
+        return {self._parts.panel: self._services.problem(error)}

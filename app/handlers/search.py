@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import gradio as gr
 import numpy as np
 
 from app import export
+from app.handlers.comparison import COMPARE
 from app.handlers.events import sent_along
-from app.handlers.photo import gates_of
+from app.parts import Changes, Parts
 from app.services import Services
 from app.session import Session
 from app.suggestions import suggestions
@@ -22,6 +22,7 @@ from engine.gallery import (
     EngineError,
     GallerySummary,
     Hit,
+    Photo,
     embed_picture,
     embed_query,
     file_upload,
@@ -37,56 +38,44 @@ PAGE = 24  # photos on the page at first, and with every "more"
 POOL = 100  # photos that tell where relevance falls off
 SURE = (3, 12)  # how many places are made sure of, at least and at most: those that stand out
 EXAMPLES = 7
-COMPARE = "Compare"  # the tab that stays open when something is asked
-
-
-class Found(NamedTuple):
-    """What a search shows, top to bottom."""
-
-    headline: Any
-    suggestions: Any
-    answer: Any
-    grid: Any
-    panel: Any
+NOTHING: Changes = {}
 
 
 class Search:
     """Words and pictures in, photos out."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, services: Services, parts: Parts) -> None:
+        self._services, self._parts = services, parts
         self._suggested: dict[int, tuple[int, list[str]]] = {}  # gallery -> photos it had, and queries that fitted
 
-    def searched(self, text: str, refine: bool, session: Session) -> Iterator[Found]:
+    def searched(self, text: str, refine: bool, session: Session) -> Iterator[Changes]:
         """Words were typed."""
         session.ask(text)
         yield from self.answers(refine, session)
 
-    def again(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[tuple[Any, ...]]:
-        """A query that was offered was chosen. Yields: query, and Found."""
+    def suggestion_chosen(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Changes]:
+        """A query that was offered was chosen."""
         session.ask(sent_along(event, "query")[:1000])
-        for number, found in enumerate(self.answers(refine, session)):
-            yield at_first(number, session.query), *found
+        yield from self.answers(refine, session, first={self._parts.query: session.query})
 
-    def alike(self, refine: bool, session: Session) -> Iterator[tuple[Any, ...]]:
-        """More like the selected photo. Yields: query, and Found."""
+    def more_like_this(self, refine: bool, session: Session) -> Iterator[Changes]:
+        """Photos like the selected one are asked for."""
         if session.photo is None:
             return
         session.ask(f"photo:{session.photo}")
-        for number, found in enumerate(self.answers(refine, session)):
-            yield at_first(number, session.query), *found
+        yield from self.answers(refine, session, first={self._parts.query: session.query})
 
-    def pictured(self, file: str, refine: bool, session: Session) -> Iterator[tuple[Any, ...]]:
-        """A picture was given to search with. Yields: picture button, query, and Found."""
+    def picture_given(self, file: str, refine: bool, session: Session) -> Iterator[Changes]:
+        """A picture was given to search with."""
+        parts = self._parts
         try:
             dropped, aside = self._embedded(sent(file), session)
         except (EngineError, OSError) as error:
-            yield None, gr.skip(), *only(self._services.problem(error))
+            yield {parts.picture: None, **self.only(self._services.problem(error))}
             return
         session.dropped = dropped
         session.ask(f"photo:{DROPPED}")
-        for number, found in enumerate(self.answers(refine, session, aside)):
-            yield at_first(number, None), at_first(number, session.query), *found
+        yield from self.answers(refine, session, aside, {parts.picture: None, parts.query: session.query})
 
     def _embedded(self, path: Path, session: Session) -> tuple[np.ndarray, str]:
         """What a picture shows, and whose account counts it."""
@@ -100,47 +89,55 @@ class Search:
         finally:
             path.unlink(missing_ok=True)  # it is asked with, and not kept
 
-    def turned(self, event: gr.SelectData, session: Session) -> None:
+    def tab_selected(self, event: gr.SelectData, session: Session) -> None:
         """Another tab was opened."""
         session.tab = str(event.value)
 
-    def seen(self, session: Session) -> Any:
-        """Something was asked: its answer is seen among the results, or compared. Returns: tabs."""
+    def results_tab_opened(self, session: Session) -> Changes:
+        """Something was asked: its answer is seen among the results, or compared."""
         if session.tab == COMPARE:
-            return gr.skip()
+            return {self._parts.tabs: gr.skip()}
         session.tab = ""
-        return gr.update(selected="results")
+        return {self._parts.tabs: gr.update(selected="results")}
 
-    def refreshed(self, session: Session) -> Iterator[Found]:
+    def gallery_changed(self, session: Session) -> Iterator[Changes]:
         """The gallery has changed under its ranking."""
         yield from self.answers(False, session)
 
-    def more(self, session: Session) -> str:
-        """More of the ranking was asked for. Returns: grid."""
+    def more(self, session: Session) -> Changes:
+        """More of the ranking was asked for."""
         session.unfolded += 1
         try:
             summary = self._services.access.gallery(session.gallery, session)
             if not session.query.strip():
-                return self._shelf(session, summary)
+                return {self._parts.grid: self._shelf(session, summary)}
             if len(session.hits) < self._wanted(session):
                 with self._services.access.turn(session):
                     session.hits = self._hits(session)
-            return self._grid(session, summary)
+            return {self._parts.grid: self._grid(session, summary)}
         except EngineError as error:
-            return self._services.problem(error)
+            return {self._parts.grid: self._services.problem(error)}
 
-    def answers(self, refine: bool, session: Session, aside: str = "") -> Iterator[Found]:
-        """What fits the session's query: at once, and then with the photos in doubt looked at again.
+    def answers(self, refine: bool, session: Session, aside: str = "", first: Changes = NOTHING) -> Iterator[Changes]:
+        """What fits the session's query: at once, and then after a second look at the photos in doubt.
 
-        Args: aside: what else the query has cost.
+        Args:
+            aside: what else the query has cost.
+            first: what changes with the first answer only: by the second one the visitor may be typing.
         """
         try:
             with self._services.access.turn(session):
-                yield from self._answers(refine, session, aside)
+                for answer in self._answers(refine, session, aside):
+                    yield {**first, **answer}
+                    first = NOTHING
         except EngineError as error:
-            yield only(self._services.problem(error))
+            yield {**first, **self.only(self._services.problem(error))}
 
-    def _answers(self, refine: bool, session: Session, aside: str) -> Iterator[Found]:
+    def only(self, html: str) -> Changes:
+        """One thing in the middle of the page, and nothing else to see."""
+        return {self._parts.answer: head.bar(), self._parts.grid: html, self._parts.panel: ""}
+
+    def _answers(self, refine: bool, session: Session, aside: str) -> Iterator[Changes]:
         library, access, asking = self._services.library, self._services.access, session.asking
         summary = access.gallery(session.gallery, session)
         assert session.gallery is not None
@@ -152,43 +149,41 @@ class Search:
             yield self._unasked(session, summary, aside)
             return
         session.photo = session.hits[0].photo.id if session.hits else None
-        yield self._found(
-            session, summary, (head.LOOKING_AGAIN if refine and session.hits else head.FIRST_ANSWER) + aside
-        )
-        if refine and session.hits:
-            yield self._refined(session, vector, asking, aside)
+        status = head.LOOKING_AGAIN if refine and session.hits else head.FIRST_ANSWER
+        yield {**self._found(session, summary, status + aside), self._parts.panel: self._best(session)}
+        if refine and session.hits and session.asking is asking:  # the visitor has not gone on to something else
+            yield from self._refined(session, vector, asking, aside)
 
-    def _refined(self, session: Session, vector: np.ndarray, asking: object, aside: str) -> Found:
-        if session.asking is not asking:  # the visitor has gone on to something else
-            return unchanged()
+    def _refined(self, session: Session, vector: np.ndarray, asking: object, aside: str) -> Iterator[Changes]:
         assert session.gallery is not None
         best = session.photo
         standing = relevant([hit.score for hit in session.hits])
         refinement = refine_search(
             self._services.library, session.gallery, vector, min(max(standing, SURE[0]), SURE[1])
         )
-        if session.asking is not asking:  # or has meanwhile
-            return unchanged()
+        if session.asking is not asking:  # the visitor has meanwhile
+            return
         session.deepened = {deepened.photo_id: deepened for deepened in refinement.deepened}
         before = {hit.photo.id: hit.rank for hit in session.hits}
         if refinement.deepened:
             session.hits = self._hits(session, vector)
             session.deepened = {id: _moved(d, before, session.rank(id)) for id, d in session.deepened.items()}
-        kept = session.photo != best  # another photo was selected meanwhile, and stays
-        if not kept:
-            session.photo = session.hits[0].photo.id
         summary = self._services.access.gallery(session.gallery, session)
         found = self._found(session, summary, head.refined(refinement, list(session.deepened.values())) + aside)
-        return found._replace(panel=self._selected(session, summary)) if kept else found
+        if session.photo == best:
+            session.photo = session.hits[0].photo.id
+            found[self._parts.panel] = self._best(session)
+        elif session.photo in session.deepened:  # another photo was selected meanwhile: drawn as deep as it is now
+            found[self._parts.panel] = self._selected(session, summary)
+        yield found
 
-    def _selected(self, session: Session, summary: GallerySummary) -> Any:
-        """The panel of the photo that the visitor has selected meanwhile: drawn anew where it has gone deeper since."""
+    def _selected(self, session: Session, summary: GallerySummary) -> str:
+        """The panel of the photo that the visitor has selected."""
         services = self._services
-        if session.photo not in session.deepened:
-            return gr.skip()
+        assert session.photo is not None
         chosen = get_photo(services.library, session.photo)
-        credit, own = services.credit(chosen), services.access.owns(summary, session)
-        return photo.panel(chosen, services.drawing, gates_of(chosen), services.address, True, credit, own=own)
+        own = services.access.owns(summary, session)
+        return photo.panel(chosen, services.drawing, services.address, True, services.credit(chosen), own=own)
 
     def _wanted(self, session: Session) -> int:
         return max(POOL, (session.unfolded + 1) * PAGE)
@@ -200,9 +195,13 @@ class Search:
             vector = embed_query(library, session.gallery, session.query, session.dropped)
         return search_photos(library, session.gallery, vector, self._wanted(session)) if vector is not None else []
 
-    def _found(self, session: Session, summary: GallerySummary, answer: str) -> Found:
-        around, bar = self._around(session, summary), self._bar(session, summary, answer)
-        return Found(*around, bar, self._grid(session, summary), self._panel(session))
+    def _found(self, session: Session, summary: GallerySummary, status: str) -> Changes:
+        """A ranking and what stands around it, less the panel."""
+        return {
+            **self._around(session, summary),
+            self._parts.answer: self._bar(session, summary, status),
+            self._parts.grid: self._grid(session, summary),
+        }
 
     def _bar(self, session: Session, summary: GallerySummary, status: str) -> str:
         asked = {"gallery": summary.link, "q": session.query} if summary.link else {"q": session.query}
@@ -211,12 +210,13 @@ class Search:
         own = bool(session.hits) and self._services.access.owns(summary, session)
         return head.bar(status, export.links(session.query, session.hits[:PAGE]), share, own)
 
-    def _around(self, session: Session, summary: GallerySummary) -> tuple[str, str]:
+    def _around(self, session: Session, summary: GallerySummary) -> Changes:
         """The headline, and what may be asked."""
-        services = self._services
         examples = self._examples(summary)
-        earlier = session.earlier(examples)
-        return head.headline(summary, services.comparison.last(summary.id)), head.suggestions(examples, earlier)
+        return {
+            self._parts.headline: head.headline(summary, self._services.comparison.last(summary.id)),
+            self._parts.suggestions: head.suggestions(examples, session.earlier(examples)),
+        }
 
     def _examples(self, summary: GallerySummary) -> list[str]:
         """Queries that fit the gallery: the demo's own, or what the first photos of another one were taken for."""
@@ -230,7 +230,7 @@ class Search:
 
     def _grid(self, session: Session, summary: GallerySummary) -> str:
         if not session.hits:
-            return notes.note("An empty gallery", "Add photos first, then type what to look for.")
+            return notes.EMPTY_GALLERY
         scores = [hit.score for hit in session.hits[:POOL]]  # the same photos tell it however many are on show
         standing = relevant(scores)
         shown = session.hits[: min(standing, PAGE) + session.unfolded * PAGE]
@@ -247,45 +247,34 @@ class Search:
             session.photo,
         )
 
-    def _panel(self, session: Session) -> str:
-        services = self._services
-        if not session.hits:
-            return ""
-        best = session.hits[0].photo
-        return photo.panel(best, services.drawing, gates_of(best), services.address, credit=services.credit(best))
+    def _best(self, session: Session) -> str:
+        """The panel of the best photo."""
+        return self._unpicked(session.hits[0].photo) if session.hits else ""
 
-    def _unasked(self, session: Session, summary: GallerySummary, aside: str) -> Found:
-        """A gallery when nothing is asked: its first photos."""
+    def _unpicked(self, shown: Photo) -> str:
         services = self._services
-        photos = list_photos(services.library, summary.id, limit=1)
+        return photo.panel(shown, services.drawing, services.address, credit=services.credit(shown))
+
+    def _unasked(self, session: Session, summary: GallerySummary, aside: str) -> Changes:
+        """A gallery when nothing is asked: its first photos."""
+        parts = self._parts
+        around = self._around(session, summary)
+        photos = list_photos(self._services.library, summary.id, limit=1)
         session.photo = photos[0].id if photos else None
         if not photos:
-            empty = notes.note("An empty gallery", "Add photos first, then type what to look for.")
-            return Found(*self._around(session, summary), head.bar(aside), empty, "")
-        first, bar = photos[0], head.bar(head.UNASKED + aside, own=services.access.owns(summary, session))
-        panel = photo.panel(first, services.drawing, gates_of(first), services.address, credit=services.credit(first))
-        return Found(*self._around(session, summary), bar, self._shelf(session, summary), panel)
+            return {**around, parts.answer: head.bar(aside), parts.grid: notes.EMPTY_GALLERY, parts.panel: ""}
+        return {
+            **around,
+            parts.answer: head.bar(head.UNASKED + aside, own=self._services.access.owns(summary, session)),
+            parts.grid: self._shelf(session, summary),
+            parts.panel: self._unpicked(photos[0]),
+        }
 
     def _shelf(self, session: Session, summary: GallerySummary) -> str:
         services = self._services
         photos = list_photos(services.library, summary.id, limit=(session.unfolded + 1) * PAGE)
         more = min(PAGE, summary.photos - len(photos))
         return results.shelf(photos, services.drawing, services.address, more)
-
-
-def at_first(number: int, value: Any) -> Any:
-    """What a box is set to with the first answer, number 0; by the second one the visitor may be typing in it."""
-    return gr.skip() if number else value
-
-
-def only(grid: str) -> Found:
-    """One thing in the middle of the page and nothing else to see."""
-    return Found(gr.skip(), gr.skip(), head.bar(), grid, "")
-
-
-def unchanged() -> Found:
-    """Everything stays as it is."""
-    return Found(*(gr.skip() for _ in Found._fields))
 
 
 def _moved(deepened: Deepened, before: dict[int, int], after: int | None) -> Deepened:

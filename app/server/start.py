@@ -15,7 +15,7 @@ import uvicorn
 from gradio import http_server
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.layout import launch_options
+from app.page import launch_options
 from app.pictures import Pictures
 from app.server.arrivals import Arrivals
 from app.server.bodies import OWNERS, STRANGERS, Bodies

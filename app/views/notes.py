@@ -8,6 +8,9 @@ def note(title: str, sentence: str) -> str:
     return f'<div class="note"><h2>{escape(title)}</h2><p>{escape(sentence)}</p></div>'
 
 
+EMPTY_GALLERY = note("An empty gallery", "Add photos first, then type what to look for.")
+
+
 def problem(sentence: str) -> str:
     """Something went wrong, in a sentence."""
     return f'<div class="note problem" role="alert"><h2>That did not work</h2><p>{escape(sentence)}</p></div>'

@@ -68,7 +68,7 @@ def address(summary: GallerySummary) -> str:
     )
 
 
-def prospect(summary: GallerySummary, budget: float) -> str:
+def budget_preview(summary: GallerySummary, budget: float) -> str:
     """What another budget would save: the mean that it stands for."""
     if not summary.photos:
         return note("Nothing to tell yet", "Add photos, and this shows what another budget would save.")

@@ -13,7 +13,6 @@ from engine.gallery import Photo
 def panel(
     photo: Photo,
     drawing: Drawing,
-    gates: Sequence[float],
     address: Address,
     picked: bool = False,
     credit: Attribution | None = None,
@@ -23,8 +22,6 @@ def panel(
     """How one photo went through the encoder.
 
     Args:
-        gates: the gate's probability at each gated exit reached, at the budget the photo was encoded for; NaN where
-            that budget does not ask.
         picked: a person chose it; on a phone it then comes up as a sheet.
         credit: whose photo it is, where that must be said.
         extra: HTML of what was asked about it.
@@ -34,6 +31,7 @@ def panel(
     if photo.exit == photo.exits:
         left = f"went all the way, exit {photo.exits} of {photo.exits}"
     trace = drawing.trace(photo)
+    gates = drawing.gates(photo)
     deeper = "" if photo.exit == photo.exits else _button("deepen", "Run it to full depth")
     return (
         f'<section class="panel" aria-label="The selected photo" data-photo="{photo.id}"'

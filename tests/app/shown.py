@@ -1,9 +1,14 @@
 """A photo, a gallery and an encoder to show, and a reader of what is shown."""
 
+from collections.abc import Iterable
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
+import gradio as gr
 import numpy as np
 
+from app.layout import draw
+from app.parts import Changes
 from app.strip import Drawing
 from engine.exits.budget import BUDGET_GRID
 from engine.gallery import GallerySummary, Photo
@@ -39,6 +44,20 @@ LADDER = (
     FakeStage("stem", 8, 30, None), FakeStage("blocks.0", 8, 30, 2), FakeStage("head", 8, 40, 3),
 )  # fmt: skip
 DRAWING = Drawing(FakeEncoder().stages, 100, BUDGET_GRID, FakeEncoder().plans)
+
+with gr.Blocks():
+    PARTS = draw("a secret")
+
+
+def after(changes: Changes | Iterable[Changes]) -> SimpleNamespace:
+    """What some changes leave in each component that they change, by its name in Parts."""
+    names = {part: name for name, part in vars(PARTS).items()}
+    found = SimpleNamespace()
+    for each in [changes] if isinstance(changes, dict) else changes:
+        for part, value in each.items():
+            if value != gr.skip():
+                setattr(found, names[part], value)
+    return found
 
 
 def address(photo: Photo, size: str) -> str:

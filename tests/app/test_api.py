@@ -24,6 +24,7 @@ from app.services import Services
 from app.session import Session
 from app.uploads import NotUploaded, sent
 from engine.gallery.galleries import list_galleries
+from tests.app.shown import PARTS
 from tests.packed import zipped
 
 DOCS = Path(__file__).parents[2] / "docs" / "api.md"
@@ -114,10 +115,11 @@ def test_a_path_of_the_servers_own_is_no_upload(
     assert [summary.name for summary in list_galleries(services.library)] == ["Demo gallery"]
     # The page's own handlers, called by hand.
     session = Session(gallery=services.demo.id)
-    search = Search(services)
+    search = Search(services, PARTS)
+    add_photos = AddPhotos(services, PARTS, search, Galleries(services, PARTS, search))
     for said in (
-        [*search.pictured(str(secret), False, session)],
-        [*AddPhotos(services, search, Galleries(services, search)).uploaded([str(secret)], "Mine", session)],
+        [*search.picture_given(str(secret), False, session)],
+        [*add_photos.uploaded([str(secret)], "Mine", session)],
     ):
         assert "not sent" in str(said)
     assert secret.exists()

@@ -22,6 +22,7 @@ from engine.storage.database import Database
 from engine.training import fitting, readouts
 from engine.utils.data_dir import home
 from tests import tiny
+from tests.app.shown import PARTS, after
 
 MANY = 110
 
@@ -53,34 +54,35 @@ def filled(services: Services, many: int) -> Session:
 
 def test_a_gallery_gets_exits_and_its_photos_leave_at_them(services: Services) -> None:
     session = filled(services, MANY)
-    note, button = Fitting(services).offered(session)
-    assert "tiny has no exit modules" in note
-    assert button["visible"]
-    said = [step[0] for step in Fitting(services).fitted(session)]
+    offered = after(Fitting(services, PARTS).offered(session))
+    assert "tiny has no exit modules" in offered.no_exits
+    assert offered.fit["visible"]
+    said = [after(changes).no_exits for changes in Fitting(services, PARTS).fitted(session)]
     assert any("training readouts" in line for line in said)
     assert "Photos leave early" in said[-1]
-    assert Fitting(services).offered(session) == ("", {"visible": False, "__type__": "update"})
+    offered = after(Fitting(services, PARTS).offered(session))
+    assert (offered.no_exits, offered.fit["visible"]) == ("", False)
     photos = list_photos(services.library, session.gallery, limit=MANY)
     assert {photo.exits for photo in photos} == {services.library.encoder.exits}
     assert search_photos(services.library, session.gallery, "a dog", 5)
 
 
 def test_too_few_photos_is_a_sentence_and_can_be_tried_again(services: Services) -> None:
-    note, button, _ = list(Fitting(services).fitted(filled(services, 20)))[-1]
-    assert "at least 100 are needed" in note
-    assert button["visible"]
+    shown = after(Fitting(services, PARTS).fitted(filled(services, 20)))
+    assert "at least 100 are needed" in shown.no_exits
+    assert shown.fit["visible"]
 
 
 def test_a_model_that_is_everyones_is_not_a_visitors_to_change(services: Services) -> None:
     services = replace(services, visitors=Visitors(services.library))
     session = Session(owner="somebody", gallery=services.demo.id)
-    assert not Fitting(services).offered(session)[1]["visible"]
+    assert not after(Fitting(services, PARTS).offered(session)).fit["visible"]
 
 
 def test_a_model_that_cannot_be_loaded_is_a_sentence(database: Database, services: Services) -> None:
     def broken() -> Encoder:
         raise ModelUnreadable("The weights cannot be loaded; restore them.")
 
-    note, button = Fitting(replace(services, library=Library.over(database, broken))).offered(Session())
-    assert "restore them" in note
-    assert not button["visible"]
+    offered = after(Fitting(replace(services, library=Library.over(database, broken)), PARTS).offered(Session()))
+    assert "restore them" in offered.no_exits
+    assert not offered.fit["visible"]

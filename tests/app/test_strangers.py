@@ -40,6 +40,7 @@ from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Limits, TooMuch, Visitors
 from engine.ingest.image import MAX_BYTES
 from engine.storage.database import Database, StoreUnusable
+from tests.app.shown import PARTS, after
 from tests.packed import zipped
 
 
@@ -119,25 +120,24 @@ def test_the_same_name_is_another_gallery(access: Access, ann: Session) -> None:
 def test_the_handlers_ask_first(services: Services, ann: Session, stranger: Session, library: Library) -> None:
     photo = list_photos(library, ann.gallery or 0)[0]
     stranger.gallery, stranger.photo = ann.gallery, photo.id
-    search = Search(services)
-    galleries, selection = Galleries(services, search), Selection(services)
-    shown = json.dumps(
+    search = Search(services, PARTS)
+    galleries, selection = Galleries(services, PARTS, search), Selection(services, PARTS)
+    shown = str(
         [
             list(search.searched("yellow", True, stranger)),
             list(search.searched(f"photo:{photo.id}", True, stranger)),
             list(galleries.picked(ann.gallery or 0, False, stranger)),
-            galleries.whole(1.0, stranger),
+            galleries.overview(1.0, stranger),
             galleries.settings(ann.gallery, stranger),
             galleries.renamed("Stolen", stranger),
             galleries.published(True, stranger),
             list(galleries.deleted(False, stranger)),
             selection.explained(stranger),
             selection.deepened(stranger),
-            list(galleries.discarded(gr.EventData(None, {"photos": str(photo.id)}), stranger)),
-            list(Budget(services).applied(1.0, "", stranger)),
-            list(Fitting(services).fitted(stranger)),
-        ],
-        default=str,
+            list(galleries.photos_deleted(gr.EventData(None, {"photos": str(photo.id)}), stranger)),
+            list(Budget(services, PARTS).applied(1.0, "", stranger)),
+            list(Fitting(services, PARTS).fitted(stranger)),
+        ]
     )
     assert "secret" not in shown
     assert summarize_gallery(library, ann.gallery or 0).name == "Mine"
@@ -154,7 +154,7 @@ def test_a_browser_that_claims_anothers_gallery_or_link_gets_the_demo(
         ["visitor"],
     ):
         bob = Session()
-        list(Galleries(services, Search(services)).opened(kept, False, bob, None))
+        list(Galleries(services, PARTS, Search(services, PARTS)).opened(kept, False, bob, None))
         assert bob.gallery == demo.id
         assert bob.owner not in (None, ann.owner)
 
@@ -178,12 +178,12 @@ def test_who_looks_at_a_published_gallery_is_offered_no_change_of_it(
 ) -> None:
     services.access.open_link(publish_gallery(library, ann.gallery or 0, True) or "", stranger)
     event = gr.EventData(None, {"photo": str(list_photos(library, ann.gallery or 0)[0].id)})
-    galleries, selection = Galleries(services, Search(services)), Selection(services)
+    galleries, selection = Galleries(services, PARTS, Search(services, PARTS)), Selection(services, PARTS)
     for session, offered in ((ann, True), (stranger, False)):
-        settings = galleries.settings(ann.gallery, session)
-        parts = (settings.title, settings.public, settings.delete)
+        settings = after(galleries.settings(ann.gallery, session))
+        parts = (settings.rename, settings.public, settings.delete)
         assert [part["visible"] for part in parts] == [offered] * 3
-        assert ('data-event="discard"' in selection.selected(event, session)) is offered
+        assert ('data-event="discard"' in after(selection.selected(event, session)).panel) is offered
 
 
 def test_a_program_searches_and_compares_a_published_gallery_and_explains_the_demos_photos(
@@ -200,13 +200,11 @@ def test_a_program_searches_and_compares_a_published_gallery_and_explains_the_de
 def test_the_demo_gallery_is_nobodys_to_change(services: Services, ann: Session, demo: Demo) -> None:
     ann.gallery = demo.id
     for session in (ann, Session(gallery=demo.id)):
-        *_, (account, _) = Budget(services).applied(1.0, "", session)
-        assert "stays as it is" in account
+        assert "stays as it is" in after(Budget(services, PARTS).applied(1.0, "", session)).applied
 
 
 def test_exits_for_everyones_model_are_not_fitted_by_a_visitor(services: Services, ann: Session) -> None:
-    *_, (account, _, _) = Fitting(services).fitted(ann)
-    assert "fitted by who keeps this page" in account
+    assert "fitted by who keeps this page" in after(Fitting(services, PARTS).fitted(ann)).no_exits
 
 
 def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
@@ -217,17 +215,21 @@ def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
 
     monkeypatch.setattr("engine.gallery.galleries._summary", broken)
     ann.query = "yellow"
-    search = Search(services)
-    galleries, selection, compare = Galleries(services, search), Selection(services), Compare(services)
+    search = Search(services, PARTS)
+    galleries, selection, compare = (
+        Galleries(services, PARTS, search),
+        Selection(services, PARTS),
+        Compare(services, PARTS),
+    )
     doors: list[Callable[[], object]] = [
         lambda: list(galleries.opened(None, False, ann, None)),
         lambda: list(galleries.picked(ann.gallery or 0, False, ann)),
         lambda: list(galleries.deleted(False, ann)),
-        lambda: galleries.whole(1.0, ann),
-        lambda: galleries.prospect(1.0, ann),
+        lambda: galleries.overview(1.0, ann),
+        lambda: galleries.budget_preview(1.0, ann),
         lambda: galleries.renamed("Sea", ann),
         lambda: galleries.published(True, ann),
-        lambda: list(galleries.discarded(gr.EventData(None, {"photos": "1"}), ann)),
+        lambda: list(galleries.photos_deleted(gr.EventData(None, {"photos": "1"}), ann)),
         lambda: list(search.searched("yellow", True, ann)),
         lambda: search.more(ann),
         lambda: selection.selected(gr.EventData(None, {"photo": "1"}), ann),
@@ -236,8 +238,8 @@ def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
         lambda: compare.shown(ann),
         lambda: compare.presented(ann),
         lambda: list(compare.raced(ann)),
-        lambda: list(Budget(services).applied(1.0, "", ann)),
-        lambda: list(Fitting(services).fitted(ann)),
+        lambda: list(Budget(services, PARTS).applied(1.0, "", ann)),
+        lambda: list(Fitting(services, PARTS).fitted(ann)),
     ]
     for door in doors:
         said = str(door())
@@ -248,7 +250,7 @@ def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
         Api(services).galleries(ann.token or "")
     assert "The data in /data/tgem.db cannot be used" in capsys.readouterr().err
     services.visitors = None
-    assert "/data/tgem.db" in search.more(ann), "who has the place to themselves can mend it"
+    assert "/data/tgem.db" in after(search.more(ann)).grid, "who has the place to themselves can mend it"
 
 
 def test_limits_are_sentences(access: Access, ann: Session) -> None:
@@ -264,12 +266,12 @@ def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_plac
 ) -> None:
     file = tmp_path / "blue.png"
     file.write_bytes(png("blue"))
-    search = Search(services)
-    add_photos = AddPhotos(services, search, Galleries(services, search))
+    search = Search(services, PARTS)
+    add_photos = AddPhotos(services, PARTS, search, Galleries(services, PARTS, search))
     with access.work(ann), access.work(arrived(access)):  # as many as are served at once
         *_, refused = add_photos.uploaded([str(file)], "Mine", ann)
         assert "being worked on already" in str(refused)
-        for busy in (Budget(services).applied(1.0, "", ann), Compare(services).raced(ann)):
+        for busy in (Budget(services, PARTS).applied(1.0, "", ann), Compare(services, PARTS).raced(ann)):
             assert "being worked on already" in str([*busy])
         assert not file.exists()  # nothing that was refused is kept
 
@@ -279,10 +281,10 @@ def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_plac
         next(waiting)  # reading
         assert "you are next" in str(next(waiting))
         carol.gallery = services.demo.id
-        racing = Compare(services).raced(carol)
+        racing = Compare(services, PARTS).raced(carol)
         next(racing)
         assert "you are number 2 in line" in str(next(racing))
-        Compare(services).stopped(carol)
+        Compare(services, PARTS).stopped(carol)
         assert "Stopped" in str([*racing])
     assert "<b>1</b> photo added" in str([*waiting])
 
@@ -296,8 +298,8 @@ def test_what_was_sent_is_listed_in_its_turn_and_not_once_it_is_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     listed: list[str] = []
-    search = Search(services)
-    add_photos = AddPhotos(services, search, Galleries(services, search))
+    search = Search(services, PARTS)
+    add_photos = AddPhotos(services, PARTS, search, Galleries(services, PARTS, search))
     bob = arrived(access)
 
     def listing(path: Path, name: str) -> list[Upload]:
@@ -334,16 +336,16 @@ def test_a_picture_to_search_with_is_read_in_its_turn_and_no_further_than_may_be
     monkeypatch.setattr("app.handlers.search.embed_picture", embed)
     monkeypatch.setattr(Path, "read_bytes", pytest.fail)
     file = tmp_path / "huge.png"
-    search = Search(services)
+    search = Search(services, PARTS)
     with ExitStack() as running:
         for _ in range(Limits.at_once):
             running.enter_context(access.turn(ann))
         file.touch()
-        assert "You have 4 requests running already" in str([*search.pictured(str(file), False, ann)])
+        assert "You have 4 requests running already" in str([*search.picture_given(str(file), False, ann)])
         assert not file.exists()
     with file.open("wb") as huge:
         huge.truncate(MAX_BYTES + 10_000)
-    assert "too large" in str([*search.pictured(str(file), False, ann)])
+    assert "too large" in str([*search.picture_given(str(file), False, ann)])
     assert sizes == [MAX_BYTES + 1]
     assert not file.exists()
 
@@ -357,17 +359,17 @@ def test_who_does_not_own_a_gallery_spends_on_it_no_more_than_queries_may(
     png: Callable[..., bytes],
     tmp_path: Path,
 ) -> None:
-    bob, selection, search = arrived(access), Selection(services), Search(services)
+    bob, selection, search = arrived(access), Selection(services, PARTS), Search(services, PARTS)
     access.open_link(publish_gallery(library, ann.gallery or 0, True) or "", bob)
 
     def deepened(session: Session, photo: int) -> str:
         session.photo = photo
-        return selection.deepened(session)
+        return after(selection.deepened(session)).panel
 
     def pictured(session: Session) -> str:
         file = tmp_path / "mine.png"
         file.write_bytes(png("green"))
-        return str([*search.pictured(str(file), False, session)])
+        return str([*search.picture_given(str(file), False, session)])
 
     first, second, _ = list_photos(library, demo.id)
     assert "exit 3 of 3" in deepened(bob, first.id)
@@ -392,8 +394,12 @@ def test_who_does_not_own_a_gallery_spends_on_it_no_more_than_queries_may(
 def test_every_door_that_computes_counts_as_a_request(services: Services, ann: Session, access: Access) -> None:
     ann.query, ann.tab = "yellow", "Compare"
     ann.photo = list_photos(services.library, ann.gallery or 0)[0].id
-    search = Search(services)
-    galleries, selection, compare = Galleries(services, search), Selection(services), Compare(services)
+    search = Search(services, PARTS)
+    galleries, selection, compare = (
+        Galleries(services, PARTS, search),
+        Selection(services, PARTS),
+        Compare(services, PARTS),
+    )
     with ExitStack() as running:
         for _ in range(Limits.at_once):
             running.enter_context(access.turn(ann))
@@ -402,7 +408,7 @@ def test_every_door_that_computes_counts_as_a_request(services: Services, ann: S
             search.more(ann),
             selection.explained(ann),
             selection.deepened(ann),
-            galleries.whole(1.0, ann),
+            galleries.overview(1.0, ann),
             compare.shown(ann),
             compare.presented(ann),
         ):

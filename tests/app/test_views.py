@@ -24,8 +24,9 @@ DEEPENED = Deepened(7, 1, 2, 30, 3, 1)
 PAIR = {7: PHOTO, 8: replace(PHOTO, id=8, file="b.jpg"), 9: replace(PHOTO, id=9, file="c.jpg")}
 
 
-def panel(shown: Photo, gates: list[float], picked: bool = False) -> str:
-    return photo.panel(shown, DRAWING, gates, address, picked)
+def panel(shown: Photo, gates: tuple[float, ...] = (0.2, 0.7), picked: bool = False) -> str:
+    column = np.array(gates, np.float32)[:, None]
+    return photo.panel(replace(shown, gates=column.repeat(len(BUDGET_GRID), 1)), DRAWING, address, picked)
 
 
 ALL = {
@@ -38,12 +39,12 @@ ALL = {
     "shelf": results.shelf([BAD], DRAWING, address, more=3),
     "panel": photo.panel(
         replace(BAD, phrases=(((EVIL, 0.5),), ((EVIL, 0.5), (EVIL, 0.1)))),
-        DRAWING, [0.2, 0.7], address, True, CREDIT, photo.fit(EVIL, [0.1, 0.2, 0.3], 2, range(1, 3), 1.0), own=True,
+        DRAWING, address, True, CREDIT, photo.fit(EVIL, [0.1, 0.2, 0.3], 2, range(1, 3), 1.0), own=True,
     ),
     "outcome": photo.deepened(3, 1, 30, 100),
     "figures": overview.figures(SUMMARY, RACE),
     "histogram": overview.histogram(SUMMARY, DRAWING, {1: [BAD], 2: [], 3: [BAD]}, address),
-    "prospect": overview.prospect(SUMMARY, 0.6),
+    "budget preview": overview.budget_preview(SUMMARY, 0.6),
     "curve": overview.curve(CURVE, 0.6),
     "no curve": overview.curve(None, 0.6),
     "address": overview.address(replace(SUMMARY, link=EVIL)),
@@ -149,7 +150,7 @@ class TestResults:
 
 class TestPhoto:
     def test_it_tells_where_the_photo_left_and_why(self) -> None:
-        said = text(panel(PHOTO, [0.2, 0.7]))
+        said = text(panel(PHOTO))
         assert "It left at exit 2 of 3" in said
         assert "gate 0.20" in said
         assert "gate 0.70" in said
@@ -160,7 +161,7 @@ class TestPhoto:
 
     def test_one_that_went_all_the_way_cannot_go_deeper(self) -> None:
         far = replace(PHOTO, exit=3, macs=103, macs_share=1.03, phrases=(*PHOTO.phrases, (("an otter", 0.9),)))
-        said = text(panel(far, [0.2, 0.3]))
+        said = text(panel(far, (0.2, 0.3)))
         assert "It went all the way, exit 3 of 3" in said
         assert "3 % extra" in said
         assert "no gate" in said
@@ -171,21 +172,21 @@ class TestPhoto:
         scouted = replace(DRAWING, stages=first)
 
         def shown(exit: int) -> str:
-            return text(photo.panel(replace(PHOTO, exit=exit), scouted, [0.2, 0.7], address))
+            return text(photo.panel(replace(PHOTO, exit=exit), scouted, address))
 
         assert "The scout, a smaller tower, was enough" in shown(1)
         assert "The scout, a smaller tower, ran first." in shown(3)
-        assert "scout" not in text(panel(PHOTO, [0.2, 0.7]))
+        assert "scout" not in text(panel(PHOTO))
 
     def test_a_gate_that_was_not_asked_has_no_number(self) -> None:
-        said = text(panel(replace(PHOTO, phrases=((), PHOTO.phrases[1])), [np.nan, 0.7]))
+        said = text(panel(replace(PHOTO, phrases=((), PHOTO.phrases[1])), (np.nan, 0.7)))
         assert "nan" not in said
         assert "exit 1gate" not in said
 
     def test_only_a_chosen_photo_comes_up_as_a_sheet_and_only_ones_own_can_be_deleted(self) -> None:
-        assert "data-picked" in panel(PHOTO, [0.2, 0.7], picked=True)
-        assert "data-picked" not in panel(PHOTO, [0.2, 0.7])
-        assert "Delete" not in panel(PHOTO, [0.2, 0.7])
+        assert "data-picked" in panel(PHOTO, picked=True)
+        assert "data-picked" not in panel(PHOTO)
+        assert "Delete" not in panel(PHOTO)
         assert "Delete" in ALL["panel"]
 
     def test_similarities_are_filled_at_exits_that_it_came_by_alone(self) -> None:
@@ -233,8 +234,8 @@ class TestDepths:
         assert "Add photos" in overview.figures(replace(SUMMARY, photos=0), None)
 
     def test_another_budget_is_one_figure(self) -> None:
-        assert text(ALL["prospect"]).startswith("40 % of the full encoder’s compute saved")
-        assert "Add photos" in overview.prospect(replace(SUMMARY, photos=0), 0.6)
+        assert text(ALL["budget preview"]).startswith("40 % of the full encoder’s compute saved")
+        assert "Add photos" in overview.budget_preview(replace(SUMMARY, photos=0), 0.6)
 
     def test_the_curve_marks_the_present_budget(self) -> None:
         assert "this gallery: 66" in text(ALL["curve"])

@@ -1,0 +1,83 @@
+"""The components of the page, by name: what handlers read and change."""
+
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+
+Changes = dict[Block, Any]  # what a handler returns: each component that it changes, and its new value
+
+
+class Parts:
+    """The page's components, from top to bottom; `app.layout` creates them."""
+
+    session: gr.State
+    browser: gr.BrowserState  # what the visitor's browser remembers
+
+    gallery: gr.Dropdown
+    headline: gr.HTML
+    tools: gr.HTML
+    query: gr.Textbox
+    picture: gr.UploadButton
+    refine: gr.Checkbox
+    suggestions: gr.HTML
+    tabs: gr.Tabs
+
+    answer: gr.HTML
+    grid: gr.HTML
+    panel: gr.HTML
+
+    gallery_tab: gr.Tab
+    figures: gr.HTML
+    histogram: gr.HTML
+    curve: gr.HTML
+    no_exits: gr.HTML
+    fit: gr.Button
+    stop_fit: gr.Button
+    budget: gr.Slider
+    budget_preview: gr.HTML
+    looked_for: gr.Textbox
+    apply: gr.Button
+    stop_apply: gr.Button
+    applied: gr.HTML
+    rename: gr.Textbox
+    public: gr.Checkbox
+    link: gr.HTML
+    delete: gr.Button
+    renamed: gr.HTML
+
+    compare_tab: gr.Tab
+    race: gr.HTML
+    start_race: gr.Button
+    stop_race: gr.Button
+    rankings: gr.HTML
+
+    add_to: gr.Textbox
+    files: gr.File
+    folder: gr.UploadButton
+    server_folder: gr.Textbox
+    stop_upload: gr.Button
+    report: gr.HTML
+
+    screens: gr.HTML
+    timer: gr.Timer
+
+    @property
+    def results(self) -> list[Block]:
+        """What a search changes."""
+        return [self.headline, self.suggestions, self.answer, self.grid, self.panel]
+
+    @property
+    def overview(self) -> list[Block]:
+        """What the gallery tab shows of a gallery."""
+        return [self.figures, self.histogram, self.curve, self.budget_preview]
+
+    @property
+    def settings(self) -> list[Block]:
+        """What a gallery's owner sets."""
+        return [self.budget, self.looked_for, self.rename, self.public, self.link, self.delete]
+
+    @property
+    def comparison(self) -> list[Block]:
+        """What the compare tab shows."""
+        return [self.race, self.rankings]

@@ -1,0 +1,160 @@
+"""Which handler answers which event."""
+
+from typing import Any
+
+import gradio as gr
+
+from app.handlers.add_photos import AddPhotos
+from app.handlers.api import Api
+from app.handlers.budget import Budget
+from app.handlers.comparison import Compare
+from app.handlers.fitting import Fitting
+from app.handlers.galleries import Galleries
+from app.handlers.photo import Selection
+from app.handlers.search import Search
+from app.parts import Parts
+from app.services import Services
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+# A new question does not wait until the second look of the last one is over.
+SHORT: dict[str, Any] = {**PRIVATE, "concurrency_limit": 8, "trigger_mode": "multiple"}
+LATEST: dict[str, Any] = {**SHORT, "trigger_mode": "always_last"}
+# Long work waits in a line of our own, where its place is told (app/work.py), and not unseen in Gradio's.
+LONG: dict[str, Any] = {**PRIVATE, "concurrency_limit": 40}
+CONFIRM_DELETE = (
+    "(...given) => { if (!confirm('Delete this gallery and all its photos?')) throw 'kept'; return given; }"
+)
+
+
+def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
+    """Connect the page's events with their handlers."""
+    search = Search(services, parts)
+    galleries, compare = Galleries(services, parts, search), Compare(services, parts)
+    wire_opening(page, parts, galleries)
+    wire_search(parts, search, galleries, compare)
+    wire_photo(parts, Selection(services, parts), galleries)
+    wire_gallery(parts, galleries, compare)
+    wire_budget(parts, Budget(services, parts), galleries, search)
+    wire_fitting(parts, Fitting(services, parts), galleries)
+    wire_comparison(parts, compare)
+    wire_add_photos(parts, AddPhotos(services, parts, search, galleries))
+
+
+def wire_opening(page: gr.Blocks, parts: Parts, galleries: Galleries) -> None:
+    """The page is opened; at the first start it waits for the demo gallery."""
+    p, session = parts, parts.session
+    changes = [p.gallery, p.query, p.timer, p.browser, *p.results]
+    page.load(galleries.opened, [p.browser, p.refine, session], changes, **SHORT)
+    p.timer.tick(galleries.waited, [p.refine, session], changes, **SHORT)
+
+
+def wire_search(parts: Parts, search: Search, galleries: Galleries, compare: Compare) -> None:
+    """Words or a picture are given, and what follows from that in the other tabs."""
+    p, session = parts, parts.session
+    p.tabs.select(search.tab_selected, session, None, **SHORT)
+    for listen in (p.query.submit, p.suggestions.again, p.picture.upload, p.panel.alike):
+        listen(search.results_tab_opened, session, p.tabs, **SHORT)
+    for answered in (
+        p.query.submit(search.searched, [p.query, p.refine, session], p.results, **SHORT),
+        p.suggestions.again(search.suggestion_chosen, [p.refine, session], [p.query, *p.results], **SHORT),
+        p.picture.upload(
+            search.picture_given, [p.picture, p.refine, session], [p.picture, p.query, *p.results], **SHORT
+        ),
+        p.panel.alike(search.more_like_this, [p.refine, session], [p.query, *p.results], **SHORT),
+    ):
+        answered.then(compare.shown_if_open, session, p.comparison, **SHORT)
+        answered.then(galleries.overview_if_open, [p.budget, session], p.overview, **SHORT)
+    p.grid.more(search.more, session, p.grid, **SHORT)
+
+
+def wire_photo(parts: Parts, selection: Selection, galleries: Galleries) -> None:
+    """A photo is selected, and more is asked about it."""
+    p, session = parts, parts.session
+    gr.on(
+        [p.grid.select, p.report.select, p.histogram.select, p.applied.select],
+        selection.selected,
+        session,
+        p.panel,
+        **SHORT,
+    )
+    p.panel.explain(selection.explained, session, p.panel, **SHORT)
+    p.panel.deepen(selection.deepened, session, p.panel, **SHORT)
+    for part in (p.answer, p.panel):
+        part.discard(galleries.photos_deleted, session, [p.gallery, *p.results], **SHORT)
+
+
+def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare) -> None:
+    """Another gallery is picked; its owner changes it."""
+    p, session = parts, parts.session
+    p.gallery.change(galleries.settings, [p.gallery, session], p.settings, **SHORT)
+    p.gallery.input(
+        galleries.picked, [p.gallery, p.refine, session], [p.query, p.add_to, p.browser, *p.results], **SHORT
+    ).then(galleries.overview, [p.budget, session], p.overview, **SHORT).then(
+        compare.shown_if_open, session, p.comparison, **SHORT
+    )
+    p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, p.renamed], **SHORT)
+    p.public.input(galleries.published, [p.public, session], p.link, **SHORT)
+    p.delete.click(
+        galleries.deleted,
+        [p.refine, session],
+        [p.gallery, p.query, p.add_to, p.browser, p.tabs, *p.results],
+        js=CONFIRM_DELETE,
+        **SHORT,
+    )
+
+
+def wire_budget(parts: Parts, budget: Budget, galleries: Galleries, search: Search) -> None:
+    """Another budget is tried, and applied."""
+    p, session = parts, parts.session
+    p.budget.change(galleries.budget_preview, [p.budget, session], p.budget_preview, **LATEST)
+    p.apply.click(budget.applied, [p.budget, p.looked_for, session], [p.applied, p.stop_apply], **LONG).then(
+        galleries.overview, [p.budget, session], p.overview, **SHORT
+    ).then(search.gallery_changed, session, p.results, **SHORT)
+    p.stop_apply.click(budget.stopped, session, None, **SHORT)
+
+
+def wire_fitting(parts: Parts, fitting: Fitting, galleries: Galleries) -> None:
+    """The gallery's tab is opened, where a model without exits can be given some."""
+    p, session = parts, parts.session
+    p.gallery_tab.select(galleries.overview, [p.budget, session], p.overview, **SHORT).then(
+        fitting.offered, session, [p.no_exits, p.fit, p.stop_fit], **SHORT
+    )
+    p.fit.click(fitting.fitted, session, [p.no_exits, p.fit, p.stop_fit], **LONG).then(
+        galleries.overview, [p.budget, session], p.overview, **SHORT
+    )
+    p.stop_fit.click(fitting.stopped, session, None, **SHORT)
+
+
+def wire_comparison(parts: Parts, compare: Compare) -> None:
+    """Both encoders race; present mode is opened."""
+    p, session = parts, parts.session
+    p.compare_tab.select(compare.shown, session, p.comparison, **SHORT)
+    p.start_race.click(compare.raced, session, [*p.comparison, p.start_race, p.stop_race], **LONG)
+    p.stop_race.click(compare.stopped, session, None, **SHORT)
+    p.tools.present(compare.presented, session, p.screens, **SHORT)
+
+
+def wire_add_photos(parts: Parts, add_photos: AddPhotos) -> None:
+    """Photos come in."""
+    p, session = parts, parts.session
+    changes = [p.files, p.folder, p.report, p.stop_upload, p.gallery, p.query, p.browser, *p.results]
+    p.files.upload(add_photos.uploaded, [p.files, p.add_to, session], changes, **LONG)
+    p.folder.upload(add_photos.uploaded, [p.folder, p.add_to, session], changes, **LONG)
+    p.server_folder.submit(add_photos.from_folder, [p.server_folder, p.add_to, session], changes, **LONG)
+    p.stop_upload.click(add_photos.stopped, session, None, **SHORT)
+    p.report.show(lambda: gr.update(selected="results"), None, p.tabs, **SHORT)
+
+
+def expose(api: Api) -> None:
+    """The named endpoints; all other events are private."""
+    for name in ("search", "galleries", "explain"):
+        gr.api(getattr(api, name), api_name=name, concurrency_limit=8)
+    gr.api(api.compare, api_name="compare", concurrency_limit=1)
+    with gr.Row(visible=False):  # the part that checks where files come from; one, for assistants cannot send a list
+        file = gr.File(label="file")
+        gallery, visitor, report = (
+            gr.Textbox("", label="gallery"),
+            gr.Textbox("", label="visitor"),
+            gr.JSON(label="report"),
+        )
+        gr.Button().click(api.add_photos, [file, gallery, visitor], report, api_name="add_photos", concurrency_limit=40)
