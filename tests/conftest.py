@@ -8,10 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 from engine.exits.budget import BUDGET_GRID, Plan
-from engine.exits.calibration import EXACT, Calibration, Reading
+from engine.exits.calibration import EXACT, Calibration, Estimate
+from engine.exits.scorer import CandidateScorer
+from engine.exits.text_bank import TextBank
 from engine.gallery import Library, Upload
 from engine.storage.database import Database, connect, migrate
 from tests import postgres
@@ -95,6 +99,13 @@ class FakeTrace:
     vectors: list[FakeVectors]
 
 
+class FakeScorer(CandidateScorer):
+    """Goes by calibrations alone, and counts one MAC for each candidate that left early."""
+
+    def scored(self, query: np.ndarray, vectors: np.ndarray, exits: np.ndarray) -> tuple[Estimate, int]:
+        return super().scored(query, vectors, exits)[0], int((exits < len(self.deviations) - 1).sum())
+
+
 @dataclass
 class FakeEncoder:
     """Sees the mean colour, before full depth as through a haze; a text is the sum of the colours it names.
@@ -153,11 +164,9 @@ class FakeEncoder:
     def cost_to(self, from_exit: int, to_exit: int, from_map: bool) -> int:
         return self.costs[to_exit - 1] - (self.costs[from_exit - 1] if from_map else 0)
 
-    def foresee(
-        self, query: np.ndarray, vectors: np.ndarray, exits: np.ndarray, scores: np.ndarray
-    ) -> tuple[Reading, int]:
-        reading = Reading(scores, np.array([self.calibrations[exit - 1].deviation for exit in exits]))
-        return reading, int((exits < self.exits).sum())
+    @property
+    def scorer(self) -> "FakeScorer":
+        return FakeScorer(self.calibrations, nn.ModuleList(), TextBank((), lambda _: torch.empty(0)), self.logit_scale)
 
     def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
         return np.stack([self._vector(_mean(picture), exit) for picture in pixels])

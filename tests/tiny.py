@@ -13,6 +13,7 @@ from engine.clip.small_tower import LAST_MAP
 from engine.exits.budget import BUDGET_GRID, Plan
 from engine.exits.checkpoint import FittedExits, unfitted
 from engine.exits.encoder import Encoder, Identity
+from engine.exits.loading import assembled
 from engine.exits.modules import HEAD, Exit, ExitModules
 
 DIM = 16
@@ -122,7 +123,7 @@ def encoder(kind: str = "vit", seed: int = 0, opens: tuple[tuple[int, ...], ...]
     for gate in modules.gates:
         torch.nn.init.normal_(gate.out.weight, std=3.0)
     exits = fitted(modules, *(opens or (tuple(range(len(modules.exits))),)))
-    found = Encoder(model, exits, Identity("tiny", "w", "e"), GUIDES, Path())
+    found = assembled(model, exits, Identity("tiny", "w", "e"), GUIDES, Path())
     gates, _ = found.decide(found.trace(pixels(32, model.size, seed=1)))
     for k, gate in enumerate(modules.gates):
         asking = [column for column, plan in enumerate(exits.plans) if k in plan.open]

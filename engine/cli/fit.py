@@ -41,7 +41,7 @@ def fit(
 
         fit_exits(data, name, out, say, curve)
     elif photos is not None:
-        from engine.exits.encoder import load_encoder
+        from engine.exits.loading import load_encoder
         from engine.training.adopting import fit_photos, folder_photos
 
         fit_photos(load_encoder(name, exits=False), folder_photos(photos), out=out, say=say)

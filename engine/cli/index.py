@@ -101,7 +101,7 @@ def cluster_at(
 ) -> AbstractContextManager[Cluster]:
     """A Ray cluster whose workers load the encoder that the options name; raises RayMissing, ClusterUnreachable."""
     from engine.clip.factory import named
-    from engine.exits.encoder import load_encoder
+    from engine.exits.loading import load_encoder
     from engine.ingest.ray_pipeline import on_ray
 
     return on_ray(address, partial(load_encoder, named(model, random_weights)), workers)

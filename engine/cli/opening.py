@@ -23,7 +23,7 @@ def open_library(model: str | None = None, random_weights: bool = False) -> Libr
 def chosen_encoder(model: str | None, random_weights: bool) -> Encoder:
     """The encoder that the options name, the shipped one without any."""
     from engine.clip.factory import named
-    from engine.exits.encoder import load_encoder
+    from engine.exits.loading import load_encoder
 
     return load_encoder(named(model, random_weights))
 

@@ -25,7 +25,7 @@ def push(
     from engine.clip.factory import named
     from engine.clip.hub import EXITS
     from engine.clip.hub import push as put
-    from engine.exits.encoder import load_encoder
+    from engine.exits.loading import load_encoder
     from engine.exits.model_card import card
 
     encoder = load_encoder(named(model, False))

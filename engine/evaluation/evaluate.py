@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from engine.evaluation import baselines, subjects
-from engine.evaluation.query_simulation import Index
+from engine.evaluation.query_simulation import IndexSimulation
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.exits.checkpoint import FittedExits
-from engine.exits.encoder import Encoder, load_encoder
+from engine.exits.encoder import Encoder
+from engine.exits.loading import load_encoder
 from engine.exits.modules import HEAD
 from engine.exits.query_gate import PAGE
 from engine.search.allocation import WORTH
@@ -57,7 +58,7 @@ class Bench:
 
     def found(self, exits: np.ndarray) -> Row:
         """What an index finds whose photos stand at these exits, (N,) 0-based; no query is read by a T-GEM."""
-        return recall_of(Index(self.encoder, self.features, exits, plain=True).scores, self.owner)
+        return recall_of(IndexSimulation(self.encoder, self.features, exits, plain=True).scores, self.owner)
 
     def found_by(self, vectors: np.ndarray) -> Row:
         """What an index of these embeddings finds, (N, D)."""
@@ -86,7 +87,7 @@ class Bench:
         return self._first[column]
 
     def _answers(self, exits: np.ndarray) -> tuple[Row, np.ndarray]:
-        index = Index(self.encoder, self.features, exits)
+        index = IndexSimulation(self.encoder, self.features, exits)
         return index.found(), self.hits(index.first)
 
 
@@ -115,7 +116,7 @@ def rows_of(bench: Bench, wanted: Container[str]) -> Iterator[Row]:
         everyone = np.full(bench.many, k)
         if "exit" in wanted:
             yield row("exit", k + 1, forced[k], bench.found(everyone))
-        index = Index(encoder, bench.features, everyone)
+        index = IndexSimulation(encoder, bench.features, everyone)
         if "exit+topm" in wanted:
             for most in TOP_M:
                 yield row("exit+topm", k + 1, forced[k], index.by_rank(most) | {"m": most})
@@ -155,7 +156,7 @@ def _rows_at(bench: Bench, wanted: Container[str], column: int, budget: float) -
         yield row("oracle", budget, other.macs_share, bench.found(other.exits))
     if dealt.macs_share > DEEPEST_INDEX:
         return
-    index = Index(encoder, features, dealt.exits)
+    index = IndexSimulation(encoder, features, dealt.exits)
     if "tgem+deepen" in wanted:
         for worth in WORTHS:
             yield row("tgem+deepen", budget, dealt.macs_share, index.by_worth(worth) | {"worth": worth})
@@ -166,7 +167,7 @@ def _rows_at(bench: Bench, wanted: Container[str], column: int, budget: float) -
         refined = index.by_worth(WORTH)
         by_rank = index.by_rank(round(refined["deepened_per_query"]))
         yield row("ablation:rank-only", budget, dealt.macs_share, by_rank)
-        plain = Index(encoder, features, dealt.exits, plain=True).by_worth(WORTH)
+        plain = IndexSimulation(encoder, features, dealt.exits, plain=True).by_worth(WORTH)
         yield row("ablation:plain-reading", budget, dealt.macs_share, plain | {"worth": WORTH})
 
 
@@ -182,7 +183,7 @@ def _variant_rows(bench: Bench, name: str, fitted: FittedExits) -> Iterator[Row]
     about = {"seed": int(name.removeprefix("seed-"))} if name.startswith("seed-") else {}
     for column, budget in enumerate(BUDGET_GRID):
         dealt = baselines.tgem(encoder, bench.features, column)
-        index = Index(encoder, bench.features, dealt.exits, plain=name == NO_GUIDE_TEXTS)
+        index = IndexSimulation(encoder, bench.features, dealt.exits, plain=name == NO_GUIDE_TEXTS)
         yield row(policy, budget, dealt.macs_share, index.found() | about)
         if budget in ACCOUNTS:
             yield row(f"{policy}+deepen", budget, dealt.macs_share, index.by_worth(WORTH) | about | {"worth": WORTH})
@@ -259,7 +260,7 @@ def _read_otherwise(
     if policy in wanted:
         yield row(policy, size, share, found)
     if f"{policy}+topm" in wanted:
-        index = Index(bench.encoder, bench.features, np.zeros(bench.many, int))
+        index = IndexSimulation(bench.encoder, bench.features, np.zeros(bench.many, int))
         for most in TOP_M:
             refined = index.by_rank_of(bench.texts @ vectors.T, most)
             yield row(f"{policy}+topm", size, share, refined | {"i2t": found["i2t"], "m": most})

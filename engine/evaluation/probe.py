@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.exits.encoder import Encoder, load_encoder
+from engine.exits.encoder import Encoder
+from engine.exits.loading import load_encoder
 from engine.ingest.decode import folder_uploads
 from engine.ingest.image import open_picture
 from engine.training.captions import DataMissing, read_captions, read_labels

@@ -7,72 +7,57 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.exits.calibration import Reading, certainty_equivalent, lifts
+from engine.exits.calibration import Estimate
 from engine.exits.encoder import Encoder
-from engine.exits.query_gate import PAGE, Described, described, relations
-from engine.search.allocation import READ, Looks, deepen, pool_size
+from engine.exits.query_gate import PAGE, Described, described
+from engine.exits.scorer import CORRECTED
+from engine.search.allocation import Looks, deepen, pool_size
 from engine.search.metrics import at_ranks, best, ndcg, overlap, own_ranks, recall_of
 from engine.search.refine import LIMIT
 from engine.training.features import Features
 
 Row = dict[str, Any]
-AT_ONCE = 500  # queries read together, for the sake of memory
 
 
-class Index:
+class IndexSimulation:
     """An index in which each photo stands at some exit; every query starts from it as it is."""
 
     def __init__(self, encoder: Encoder, features: Features, exits: np.ndarray, plain: bool = False) -> None:
-        """Args: exits: (N,) 0-based, where each photo stands.  plain: read scores by calibrations alone."""
+        """Args: exits: (N,) 0-based, where each photo stands.  plain: score by calibrations alone."""
         self.encoder, self.features, self.exits = encoder, features, exits
         vectors, self.texts = features.vectors.numpy(), features.texts.numpy()
         self.owner, self._vectors = features.owner.numpy(), vectors
         self.final = self.texts @ vectors[:, -1].T  # (T, N)
-        self.spreads = np.array([calibration.deviation for calibration in encoder.calibrations])
-        self._slopes, self._offsets = lifts(encoder.calibrations, encoder.logit_scale)
+        self.scorer = encoder.scorer
         self.indexed = vectors[np.arange(len(vectors)), exits]
-        self.scores = self.texts @ self.indexed.T * self._slopes[exits] + self._offsets[exits]  # (T, N)
+        calibrated = self.scorer.calibrated(self.texts @ self.indexed.T, exits)
+        self.expected = calibrated.expected  # (T, N) of every photo at full depth, by calibrations
+        self.scores = self.scorer.rank_scores(calibrated)  # (T, N)
         self.pool = best(self.scores, min(pool_size(len(exits), PAGE), len(exits)))  # (T, M)
         self.onward = encoder.ladder.onward(from_map=True)
         self._plain = plain
 
     @cached_property
-    def reading(self) -> Reading:
-        """What is expected of each query's candidates, (T, M)."""
-        exits = self.exits[self.pool]
-        return self._read(np.take_along_axis(self.scores, self.pool, 1) - self._of_doubt(self.spreads[exits]), exits)
+    def estimate(self) -> Estimate:
+        """Of each query's candidates, (T, M)."""
+        return self._corrected(np.take_along_axis(self.expected, self.pool, 1), self.exits[self.pool])
 
-    def _read(self, expected: np.ndarray, exits: np.ndarray) -> Reading:
-        """What T-GEMs make of candidates whose calibrations expect so much at their exits (0-based), (T, M) each."""
-        encoder, deviations = self.encoder, self.spreads[exits]
+    def _corrected(self, expected: np.ndarray, exits: np.ndarray) -> Estimate:
+        """Candidates whose calibrations expect so much at their exits (0-based), corrected; (T, M) each."""
+        calibrated = Estimate(expected, self.scorer.deviations[exits])
         if self._plain:
-            return Reading(expected, deviations)
-        order = np.argsort(-(expected + self._of_doubt(deviations)), axis=1, kind="stable")[:, :READ]
-        near, at, photos = (np.take_along_axis(values, order, 1) for values in (expected, exits, self.pool))
-        asked = described(self.features.texts, encoder.guides, encoder.logit_scale)
-        seen_at, rows_of = np.unique(at * len(self.exits) + photos, return_inverse=True)  # each photo once at an exit
-        embeddings = self._vectors[seen_at % len(self.exits), seen_at // len(self.exits)]
-        shown = described(torch.from_numpy(embeddings), encoder.guides, encoder.logit_scale)
-        places = torch.from_numpy(rows_of.reshape(at.shape))
-        shifts, factors = np.zeros(near.shape), np.ones(near.shape)
-        for start in range(0, len(near), AT_ONCE):
-            rows = slice(start, start + AT_ONCE)
-            with torch.inference_mode():
-                seen = relations(
-                    torch.from_numpy(near[rows]).float(),
-                    self.features.texts[rows],
-                    Described(asked.shape[rows], asked.meaning[rows]),
-                    Described(shown.shape[places[rows]], shown.meaning[places[rows]]),
-                )
-                for k in np.unique(at[rows]).tolist():
-                    if k < encoder.exits - 1:
-                        mine = at[rows] == k
-                        shift, factor = encoder.modules.query_gates[k](seen[torch.from_numpy(mine)])
-                        shifts[rows][mine], factors[rows][mine] = shift.numpy(), factor.numpy()
-        found = Reading(expected.copy(), deviations.copy())
-        np.put_along_axis(found.expected, order, near + shifts, 1)
-        np.put_along_axis(found.deviations, order, np.take_along_axis(deviations, order, 1) * factors, 1)
-        return found
+            return calibrated
+        guides, logit_scale = self.encoder.guides, self.encoder.logit_scale
+
+        def describe(places: np.ndarray) -> tuple[Described, torch.Tensor]:
+            at, photos = (np.take_along_axis(values, places, 1) for values in (exits, self.pool))
+            stands, whose = np.unique(at * len(self.exits) + photos, return_inverse=True)  # each photo once at an exit
+            embeddings = self._vectors[stands % len(self.exits), stands // len(self.exits)]
+            shown = described(torch.from_numpy(embeddings), guides, logit_scale)
+            return shown, torch.from_numpy(whose.reshape(at.shape))
+
+        asked = described(self.features.texts, guides, logit_scale)
+        return self.scorer.corrected(calibrated, exits, self.features.texts, asked, describe)
 
     def found(self) -> Row:
         """What the first ranking finds, both ways."""
@@ -80,9 +65,9 @@ class Index:
 
     @cached_property
     def first(self) -> np.ndarray:
-        """(T, N) scores of the first ranking, before any look; the candidates among them are read."""
+        """(T, N) scores of the first ranking, before any look; the candidates among them are corrected."""
         found = self.scores.copy()
-        np.put_along_axis(found, self.pool, self.reading.expected + self._of_doubt(self.reading.deviations), 1)
+        np.put_along_axis(found, self.pool, self.scorer.rank_scores(self.estimate), 1)
         return found
 
     def by_worth(self, worth: float, limit: float = LIMIT) -> Row:
@@ -95,43 +80,41 @@ class Index:
     def looked(self, worth: float, limit: float = LIMIT) -> tuple[np.ndarray, Looks, float]:
         """What each query looks at again, one by one from the index as it is.
 
-        Candidates are read before the looks and, those that are shallow still, again after them.
+        Candidates are corrected before the looks and, those that are shallow still, again after them.
 
-        Returns: (T, N) scores after it; the looks; what they and the reading of candidates cost, in full encodings.
+        Returns: (T, N) scores after it; the looks; what they and the scoring of candidates cost, in full encodings.
         """
         exits = self.exits[self.pool]
-        stands, expected = exits.copy(), np.take_along_axis(self.scores, self.pool, 1)
-        expected -= self._of_doubt(self.spreads[exits])
+        stands, expected = exits.copy(), np.take_along_axis(self.expected, self.pool, 1)
 
-        def run(queries: np.ndarray, places: np.ndarray, target: int) -> Reading:
-            scores = self._scores_at(target, queries, self.pool[queries, places])
-            deviations = np.full(len(scores), self.spreads[target])
-            stands[queries, places] = target
-            expected[queries, places] = scores - self._of_doubt(deviations)
-            return Reading(expected[queries, places], deviations)
+        def run(queries: np.ndarray, places: np.ndarray, target: int) -> Estimate:
+            found = self._estimate_at(target, queries, self.pool[queries, places])
+            stands[queries, places], expected[queries, places] = target, found.expected
+            return found
 
         looks = deepen(
-            self.reading,
+            self.estimate,
             exits,
             self.onward[exits],
             self.onward,
-            self.spreads,
+            self.scorer.deviations,
             PAGE,
             self.encoder.logit_scale,
             limit,
             run,
             worth,
         )
-        refined, after = self.first.copy(), self._read(expected, stands)
-        np.put_along_axis(refined, self.pool, after.expected + self._of_doubt(after.deviations), 1)
-        return refined, looks, float(looks.costs.sum()) + self._reading_cost(exits, stands)
+        refined = self.first.copy()
+        np.put_along_axis(refined, self.pool, self.scorer.rank_scores(self._corrected(expected, stands)), 1)
+        return refined, looks, float(looks.costs.sum()) + self._correction_cost(exits, stands)
 
-    def _reading_cost(self, before: np.ndarray, after: np.ndarray) -> float:
-        """Full encodings that reading candidates takes which stand at these exits (0-based) before and after looks."""
+    def _correction_cost(self, before: np.ndarray, after: np.ndarray) -> float:
+        """Full encodings that it takes to correct candidates that stand at these exits (0-based) before and after."""
         if self._plain:
             return 0.0
-        many, left = ((exits[:, :READ] < self.encoder.exits - 1).sum(1) for exits in (before, after))
-        macs = sum(map(self.encoder.foresee_macs, many.tolist())) + int(left.sum()) * self.encoder.reading_macs
+        many, left = ((exits[:, :CORRECTED] < self.encoder.exits - 1).sum(1) for exits in (before, after))
+        described = int((many + 1)[many > 0].sum())
+        macs = self.scorer.macs(described, int(many.sum() + left.sum()))
         return macs / self.encoder.full_macs
 
     def by_rank(self, most: Sequence[int] | np.ndarray | int) -> Row:
@@ -157,14 +140,10 @@ class Index:
     def _reference(self) -> np.ndarray:
         return best(self.final, PAGE)
 
-    def _scores_at(self, exit: int, queries: np.ndarray, photos: np.ndarray) -> np.ndarray:
-        """(N,) what queries score photos at an exit (0-based), by its calibration."""
+    def _estimate_at(self, exit: int, queries: np.ndarray, photos: np.ndarray) -> Estimate:
+        """(N,) What queries expect of photos at an exit (0-based), by its calibration."""
         cosines = np.einsum("nd,nd->n", self.texts[queries], self._vectors[photos, exit])
-        return cosines * self._slopes[exit] + self._offsets[exit]
-
-    def _of_doubt(self, deviations: np.ndarray) -> np.ndarray:
-        """What doubt adds to expected scores in a ranking."""
-        return certainty_equivalent(np.zeros(1), deviations, self.encoder.logit_scale)
+        return self.scorer.calibrated(cosines, np.full(len(cosines), exit))
 
     @cached_property
     def _found_backwards(self) -> dict[str, float]:

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, Plan
 from engine.exits.checkpoint import FittedExits, unfitted
-from engine.exits.encoder import Encoder, load_encoder
+from engine.exits.encoder import Encoder
+from engine.exits.loading import load_encoder
 from engine.exits.modules import ExitModules, Gate
 from engine.exits.text_bank import content_distribution, statistics
 from engine.training.readouts import choose_exits

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.evaluation.query_simulation import Index
+from engine.evaluation.query_simulation import IndexSimulation
 from engine.exits.encoder import Encoder
 from engine.search.metrics import at_ranks, own_ranks
 from engine.training.features import Features
@@ -69,5 +69,5 @@ def looked_for(encoder: Encoder, features: Features, captions: Sequence[str], co
 
 
 def _recalls(encoder: Encoder, asked: Features, exits: np.ndarray) -> dict[str, float]:
-    scores = Index(encoder, asked, exits).first
+    scores = IndexSimulation(encoder, asked, exits).first
     return {k: round(v, 2) for k, v in at_ranks(own_ranks(scores, asked.owner.numpy())).items()}

@@ -105,8 +105,11 @@ class BatchRun:
         milliseconds = self._seconds[row] * 1000
         return Encoding(vector, k + 1, gates, phrases, macs[k], milliseconds, budget, self._maps.get(row))
 
-    def deeper_run(self, row: int, macs: int) -> DeeperRun:
-        """What became of one row that was sent to an exit."""
+    def deeper_runs(self, macs: int) -> list[DeeperRun]:
+        """What became of all rows, sent to one exit for so many MACs each."""
+        return [self._deeper_run(row, macs) for row in range(len(self._seconds))]
+
+    def _deeper_run(self, row: int, macs: int) -> DeeperRun:
         k, vector = self._left[row]
         phrases = self._phrases[row].get(k, ())
         return DeeperRun(vector, k + 1, phrases, macs, self._seconds[row] * 1000, self._maps.get(row))

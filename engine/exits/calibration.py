@@ -1,4 +1,4 @@
-"""What a score at an exit foretells of the one at full depth, and how photos of different depths compare."""
+"""Calibration: predicts a full-depth score from a score at an exit, and makes scores of all exits comparable."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ FARTHEST = 1.5  # deviation of the log of a likelihood that is believed: farther
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a score at an exit foretells of the score at full depth: slope * score + offset, give or take."""
+    """Of the scores at one exit: the score at full depth is slope * score + offset, give or take."""
 
     slope: float
     offset: float
@@ -27,22 +27,22 @@ def calibrations(exits: int) -> tuple[Calibration, ...]:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What is expected of candidates at full depth; arrays of one shape."""
+class Estimate:
+    """Predicted scores of candidates at full depth; arrays of one shape."""
 
     expected: np.ndarray  # scores
-    deviations: np.ndarray  # of the score at full depth around that; 0 where it is known
+    deviations: np.ndarray  # standard deviations of the true scores around those; 0 where they are known
 
 
 def certainty_equivalent(expected: np.ndarray, deviations: np.ndarray, logit_scale: float) -> np.ndarray:
-    """The known score that is as likely the one asked for as a doubtful one: the log of a log-normal mean.
+    """The known score that is as likely the one asked for as an uncertain one: the log of a log-normal mean.
 
     Args: arrays of one shape.  logit_scale: what scores are multiplied by before their softmax.
     """
     return expected + logit_scale / 2 * np.minimum(deviations, FARTHEST / logit_scale) ** 2
 
 
-def lifts(told: Sequence[Calibration], logit_scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Slopes and offsets that make scores at each exit comparable in one ranking, (E,) each; see above."""
-    slopes, offsets, deviations = np.array([(c.slope, c.offset, c.deviation) for c in told], np.float64).T
+def rank_lines(table: Sequence[Calibration], logit_scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """(K,) slopes and (K,) offsets that turn the cosines at each exit into certainty equivalents."""
+    slopes, offsets, deviations = np.array([(c.slope, c.offset, c.deviation) for c in table], np.float64).T
     return slopes, certainty_equivalent(offsets, deviations, logit_scale)

@@ -1,7 +1,6 @@
 """The encoder as a ladder: passes of a scout or over smaller inputs, then the whole one; and what every way costs."""
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import partial
 
@@ -75,12 +74,6 @@ class Ladder:
                 self.shapes.append(shape[stage][1:] if goes_on else None)
                 if k < self.exits - 1:
                     self._looks.append(self._look_macs(k, shape.get(stage)))
-
-    def describing(self, described: int, asked: int) -> "Ladder":
-        """The same ladder with other guide texts, by their MACs."""
-        found = copy(self)
-        found._described, found._asked = described, asked
-        return found
 
     def pass_of(self, k: int) -> Pass:
         """The pass that exit k (0-based) belongs to."""

@@ -1,15 +1,11 @@
-"""What a query's candidates are worth at full depth, read from the photo, its exit and the query.
+"""Query gates: correct what calibrations predict of a query's candidates, and how sure that is.
 
-A T-GEM at query time. It sees how a candidate stands in the ranking and how the query fits what the photo has shown:
-the shape of p_k, and the likeness of the query to the guide texts that p_k speaks of. It corrects the score that a
-plain calibration expects, and says how sure that is.
+A T-GEM at query time. It sees how a candidate stands in the ranking, the shape of the photo's p_k, and the similarity
+of the query to the guide texts that p_k favours.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from threading import Lock
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,7 +14,6 @@ from engine.exits.calibration import FARTHEST
 from engine.exits.text_bank import content_distribution
 
 PAGE = 10  # the place whose score is the page's edge
-KEPT = 4096  # descriptions that are kept, 4 kB each
 RELATIONS = 12
 HIDDEN = 48
 SHIFT = 0.05  # what one unit of a gate's first output moves an expected score by
@@ -27,7 +22,7 @@ LEAST_DOUBT, MOST_DOUBT = -1.5, 1.5  # logs of the deviation over the calibratio
 
 @dataclass(frozen=True)
 class Described:
-    """What embeddings have shown, in terms of the guide texts; any leading shape."""
+    """Embeddings in terms of the guide texts; any leading shape."""
 
     shape: Tensor  # (..., 3) peak, margin and entropy of p
     meaning: Tensor  # (..., D) the guide texts, weighted by p; unit length
@@ -40,44 +35,6 @@ def described(vectors: Tensor, guides: Tensor, logit_scale: float) -> Described:
     entropy = torch.special.entr(p).sum(-1) / torch.log(torch.tensor(float(p.shape[-1])))
     shape = torch.stack([top[..., 0], top[..., 0] - top[..., 1], entropy], -1)
     return Described(shape, F.normalize(p @ guides, dim=-1))
-
-
-class Descriptions:
-    """What the last embeddings have shown, none of them described twice; safe to use from many threads."""
-
-    def __init__(self, guides: Tensor, logit_scale: float) -> None:
-        self._guides, self._logit_scale = guides, logit_scale
-        self._kept: OrderedDict[bytes, Described] = OrderedDict()
-        self._lock = Lock()
-
-    def of(self, vectors: np.ndarray) -> tuple[Described, int]:
-        """Descriptions of embeddings (N, D), one at least, and how many of them are new."""
-        keys = [vector.tobytes() for vector in vectors]
-        with self._lock:
-            found = {key: self._kept[key] for key in keys if key in self._kept}
-        fresh = [row for row, key in enumerate(keys) if key not in found]
-        if fresh:  # without the lock: nobody waits for another one's query
-            made = described(torch.from_numpy(vectors[fresh]), self._guides, self._logit_scale)
-            # Copies, for a view of one would keep all that were described with it.
-            new = (
-                Described(shape.clone(), meaning.clone())
-                for shape, meaning in zip(made.shape, made.meaning, strict=True)
-            )
-            found |= dict(zip((keys[row] for row in fresh), new, strict=True))
-        with self._lock:
-            for key in keys:
-                self._kept[key] = found[key]
-                self._kept.move_to_end(key)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        all_of_them = [found[key] for key in keys]
-        shapes, meanings = torch.stack([d.shape for d in all_of_them]), torch.stack([d.meaning for d in all_of_them])
-        return Described(shapes, meanings), len(fresh)
-
-
-def described_macs(guides: Tensor) -> int:
-    """MACs of describing one embedding."""
-    return 2 * guides.numel()
 
 
 def relations(expected: Tensor, queries: Tensor, asked: Described, photos: Described) -> Tensor:
@@ -104,7 +61,7 @@ def relations(expected: Tensor, queries: Tensor, asked: Described, photos: Descr
 
 
 class QueryGate(nn.Module):
-    """The reading of candidates that stand at one exit."""
+    """Corrects the estimates of candidates that left at one exit."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,7 +83,7 @@ GATE_MACS = 2 * RELATIONS * HIDDEN + 2 * HIDDEN
 
 
 def surprise(shift: Tensor, factor: Tensor, expected: Tensor, deviation: float, final: Tensor) -> Tensor:
-    """Negative log-likelihood of full-depth scores under a reading, in nats up to a constant; a scalar, the mean.
+    """Mean negative log-likelihood of full-depth scores under corrected estimates, in nats up to a constant; a scalar.
 
     Args: all (Q, M) but the deviation, which is the calibration's.
     """

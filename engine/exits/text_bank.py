@@ -4,9 +4,10 @@ The general guide texts' embeddings are kept from one start to the next: a thous
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,44 @@ class Interest:
     def to(self, device: torch.device) -> "Interest":
         """The same on another device."""
         return Interest(self.phrases.to(device), self.general.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class TextBank:
+    """The guide texts of an encoder, and which of them its gallery's owner has named; immutable."""
+
+    texts: tuple[str, ...]
+    embed: Callable[[Sequence[str]], Tensor]  # texts to (N, D) float32, unit length
+    owner_texts: tuple[str, ...] = ()
+    interest: Interest | None = None  # in the owner's texts
+
+    @cached_property
+    def vectors(self) -> Tensor:
+        """(G, D) The texts' embeddings, unit length; made when they are first needed."""
+        with torch.inference_mode(False):  # first needed in the middle of encoding, and later trained with
+            return self.embed(self.texts)
+
+    def replaced(
+        self, texts: Sequence[str], owner_texts: Sequence[str], encode_text: Callable[[Sequence[str]], Tensor]
+    ) -> "TextBank":
+        """A bank of other texts; these texts, where all are among them, are not encoded again.
+
+        Args: owner_texts: those of them that the owner has named; how well they fit is held against these texts.
+        """
+        known: dict[str, Tensor] = {}
+        if owner_texts or set(self.texts) <= set(texts):  # else none are made for a few of them
+            known = dict(zip(self.texts, self.vectors, strict=True))
+        fresh = [text for text in dict.fromkeys(texts) if text not in known]
+        if fresh:
+            known |= dict(zip(fresh, encode_text(fresh), strict=True))
+        vectors = torch.stack([known[text] for text in texts])
+        interest = Interest(torch.stack([known[t] for t in owner_texts]), self.vectors) if owner_texts else None
+        return TextBank(tuple(texts), lambda _: vectors, tuple(owner_texts), interest)
+
+    def on(self, device: torch.device) -> "TextBank":
+        """The same bank with its embeddings on a device."""
+        vectors = self.vectors.to(device)
+        return replace(self, embed=lambda _: vectors, interest=self.interest and self.interest.to(device))
 
 
 def content_distribution(vectors: Tensor, guides: Tensor, logit_scale: float) -> Tensor:

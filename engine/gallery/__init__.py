@@ -67,8 +67,9 @@ from engine.utils.progress import ProgressLine
 if TYPE_CHECKING:
     from engine.clip.factory import named
     from engine.exits.batch import Encoding
-    from engine.exits.encoder import Encoder, load_encoder
+    from engine.exits.encoder import Encoder
     from engine.exits.ladder import Stage
+    from engine.exits.loading import load_encoder
     from engine.exits.text_bank import typed_guide_texts
 
 __all__ = [
@@ -155,7 +156,7 @@ _LATER = {
     "Encoder": "engine.exits.encoder",
     "Encoding": "engine.exits.batch",
     "Stage": "engine.exits.ladder",
-    "load_encoder": "engine.exits.encoder",
+    "load_encoder": "engine.exits.loading",
     "named": "engine.clip.factory",
     "typed_guide_texts": "engine.exits.text_bank",
 }

@@ -14,7 +14,7 @@ from engine.gallery.types import Deepened, Hit, Photo, Refinement, photo_of
 from engine.ingest.decode import KEPT_SIDE
 from engine.ingest.sandbox import decode
 from engine.search.query_parser import DROPPED, QueryRejected, embed, parse
-from engine.search.ranking import Ranking, ranked, read, similarities
+from engine.search.ranking import Ranking, ranked, similarities
 from engine.search.refine import Deepening, affordable, decide, kept_pixels
 from engine.storage.collections import add_macs
 from engine.storage.database import StoreUnusable
@@ -144,7 +144,7 @@ def explain_photo(library: Library, photo_id: int, query: str | np.ndarray) -> l
     if pixels is None:
         raise _picture_gone(row)
     vectors = np.concatenate([found.numpy() for found in encoder.trace(np.stack([pixels])).vectors])
-    return read(encoder, vector, vectors, np.arange(1, encoder.exits + 1)).expected.tolist()
+    return encoder.scorer.calibrated(vectors @ vector, np.arange(encoder.exits)).expected.tolist()
 
 
 def embed_query(library: Library, gallery_id: int, text: str, dropped: np.ndarray | None = None) -> np.ndarray | None:

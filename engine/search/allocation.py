@@ -2,7 +2,7 @@
 
 A CLIP says how probably each photo is the one that a text is about: the softmax over photos of logit_scale times score
 (Radford et al. 2021). Of a candidate that left early the score at full depth is not known, only what is expected of it
-and how far off that may be (`Reading`), so its likelihood is log-normal. The score that a known photo would need to be
+and how far off that may be (`Estimate`), so its likelihood is log-normal. The score that a known photo would need to be
 as likely is its `certainty_equivalent`; photos rank by it, and the one asked for is on the page as probably as the
 likelihoods there, as a share of all, add up to. A look at a deeper exit may change a candidate's place. What that is
 worth before it is known is the price of an option to exchange one photo for another (Margrabe 1978), and the look that
@@ -16,10 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.exits.calibration import FARTHEST, Reading, certainty_equivalent
+from engine.exits.calibration import FARTHEST, Estimate, certainty_equivalent
 
 ROUND = 8  # looks taken at once, before the page's edge is found again
-READ = 60  # a query's best candidates, which T-GEMs read; the others are too far from the page
 # What it counts, beside being on the page at all, that the photo asked for comes first; chosen on val and on the photos
 # that gates are fitted on.
 FIRST = 0.15
@@ -37,7 +36,7 @@ class Looks:
 
 
 # Runs candidates, named by (N,) queries and (N,) places, to an exit and reads them there.
-Run = Callable[[np.ndarray, np.ndarray, int], Reading]
+Run = Callable[[np.ndarray, np.ndarray, int], Estimate]
 
 
 def pool_size(photos: int, k: int) -> int:
@@ -46,7 +45,7 @@ def pool_size(photos: int, k: int) -> int:
 
 
 def deepen(
-    reading: Reading,
+    estimate: Estimate,
     exits: np.ndarray,
     costs: np.ndarray,
     onward: np.ndarray,
@@ -62,7 +61,7 @@ def deepen(
     Several queries go side by side, each for itself; a page has one.
 
     Args:
-        reading: of M candidates of each of Q queries, (Q, M), in any order.
+        estimate: of M candidates of each of Q queries, (Q, M), in any order.
         exits: (Q, M) where each stands, 0-based.
         costs: (Q, M, E) what it costs to run each to each exit, in full encodings; inf where it cannot be run there.
         onward: (E, E) the same from one exit to another for a candidate that has just been run to the first.
@@ -72,7 +71,7 @@ def deepen(
         limit: what all looks of a query together may cost, in full encodings.
         worth: what a full encoding must add to the chance of finding; the lower, the more is looked at.
     """
-    expected, deviations = reading.expected.astype(np.float64), reading.deviations.astype(np.float64)
+    expected, deviations = estimate.expected.astype(np.float64), estimate.deviations.astype(np.float64)
     exits, costs = exits.copy(), costs.astype(np.float64)
     spent = np.zeros(len(expected))
     taken: list[Looks] = []

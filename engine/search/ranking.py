@@ -1,7 +1,6 @@
-"""One ranking of photos that left the encoder at different depths, by how probably each is the one asked for.
+"""Ranks a collection's photos for a query, whatever their exits, by rank score (`engine.exits.scorer`).
 
-A score is the photo's certainty equivalent (`engine.exits.calibration`). All photos have one by their exit's
-calibration; the best of them are read by their exits' T-GEMs, too, and put in order anew.
+An index finds the best by their exits' calibrations. The candidate scorer then corrects the best of those.
 """
 
 import time
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from engine.exits.calibration import Reading, certainty_equivalent, lifts
-from engine.search.allocation import READ, pool_size
+from engine.exits.calibration import Estimate
+from engine.search.allocation import pool_size
 from engine.search.pg_vector_index import PgIndex
 from engine.search.vector_index import Changes, VectorIndex
 from engine.storage.database import Database
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from engine.exits.encoder import Encoder
 
 
-class Index(Protocol):
+class PhotoIndex(Protocol):
     """What a ranking needs of the vectors of one collection; safe to use from many threads."""
 
     def __len__(self) -> int:
@@ -45,10 +44,10 @@ class Ranking:
     """A query's photos, best first."""
 
     ids: list[int]
-    scores: list[float]  # certainty equivalents
+    scores: list[float]  # rank scores
     candidates: list[Candidate]  # for running deeper: the best, in the same order
-    reading: Reading  # of the candidates
-    macs: int  # of reading them
+    estimate: Estimate  # of the candidates
+    macs: int  # of scoring them
 
 
 IDLE = 3600.0  # seconds after which an index that nobody searches is let go of
@@ -59,7 +58,7 @@ class _Held:
     """An index in memory."""
 
     stamp: ModelStamp
-    index: Index
+    index: PhotoIndex
     used: float  # by the monotonic clock
 
 
@@ -99,7 +98,7 @@ class Rankings:
         if held is not None:
             held.index.remove(np.array(image_ids, np.int64))
 
-    def _index(self, collection_id: int, encoder: "Encoder") -> Index:
+    def _index(self, collection_id: int, encoder: "Encoder") -> PhotoIndex:
         """A collection's index, a new one where its photos are now encoded with another model."""
         stamp, now = stamp_of(encoder), time.monotonic()
         with self._lock:
@@ -110,22 +109,22 @@ class Rankings:
             self._indexes = {i: other for i, other in self._indexes.items() if now - other.used < IDLE}
             return held.index
 
-    def _new(self, collection_id: int, encoder: "Encoder") -> Index:
+    def _new(self, collection_id: int, encoder: "Encoder") -> PhotoIndex:
         """In the database where it can search vectors, else in memory."""
         engine = self._database.vector_search
         if engine is None:
             return VectorIndex(encoder.dim + 1)
-        told = list(zip(*lifts(encoder.calibrations, encoder.logit_scale), strict=True))
-        return PgIndex(engine, collection_id, stamp_of(encoder).key, encoder.dim, told)
+        lines = list(zip(*encoder.scorer.lines, strict=True))
+        return PgIndex(engine, collection_id, stamp_of(encoder).key, encoder.dim, lines)
 
 
 def lifted(vectors: np.ndarray, exits: np.ndarray, encoder: "Encoder") -> np.ndarray:
-    """Vectors whose inner product with a lifted query is the score by their exits' calibrations.
+    """Vectors whose inner product with a lifted query is the rank score by their exits' calibrations.
 
     Args: vectors: (N, D).  exits: (N,) 1-based.
     Returns: (N, D + 1) float32.
     """
-    slopes, offsets = (values[exits - 1] for values in lifts(encoder.calibrations, encoder.logit_scale))
+    slopes, offsets = (values[exits - 1] for values in encoder.scorer.lines)
     return np.hstack([vectors * slopes[:, None], offsets[:, None]]).astype(np.float32)
 
 
@@ -134,55 +133,38 @@ def lifted_query(query: np.ndarray) -> np.ndarray:
     return np.append(query, 1).astype(np.float32)
 
 
-def read(encoder: "Encoder", query: np.ndarray, vectors: np.ndarray, exits: Sequence[int] | np.ndarray) -> Reading:
-    """What embeddings foretell of their photos' scores at full depth, by their exits' calibrations alone.
-
-    Args: query: (D,).  vectors: (N, D).  exits: (N,) 1-based, where each was left.
-    """
-    told = np.array([(c.slope, c.offset, c.deviation) for c in encoder.calibrations], np.float32)
-    slopes, offsets, deviations = told[np.asarray(exits, np.int64) - 1].T
-    cosines = (vectors * query).sum(axis=1)  # row by row, so that equal photos have equal scores to the last bit
-    return Reading(cosines * slopes + offsets, deviations)
-
-
-def scores_of(encoder: "Encoder", reading: Reading) -> np.ndarray:
-    """(N,) What photos rank by."""
-    return certainty_equivalent(reading.expected, reading.deviations, encoder.logit_scale)
-
-
 def ranked(
     encoder: "Encoder", query: np.ndarray, ids: np.ndarray, scores: np.ndarray, candidates: Sequence[Candidate]
 ) -> Ranking:
-    """The best photos of an index, the candidates among them read one by one and put in order.
+    """Score candidates one by one, and put them in order with the other photos that an index has found.
 
     Args: ids, scores: (N,) best first, as the index has them.  candidates: the first of them, or fewer.
     """
+    candidates = sorted(candidates, key=lambda c: c.image_id)  # equal ones rank in this order
     vectors = np.stack([np.frombuffer(c.vector, np.float32) for c in candidates]) if candidates else np.empty((0, 1))
-    exits, mine = (np.array([getattr(c, name) for c in candidates], np.int64) for name in ("exit", "image_id"))
-    told = read(encoder, query, vectors, exits)
-    best = np.lexsort((mine, -scores_of(encoder, told)))[:READ]
-    seen, macs = encoder.foresee(query, vectors[best], exits[best], told.expected[best])
-    told.expected[best], told.deviations[best] = seen.expected, seen.deviations
-    equivalents = scores_of(encoder, told)
-    order = np.lexsort((mine, -equivalents))
-    others = ~np.isin(ids, mine)
-    all_ids, all_scores = np.append(mine, ids[others]), np.append(equivalents, scores[others])
+    exits, own_ids = (np.array([getattr(c, name) for c in candidates], np.int64) for name in ("exit", "image_id"))
+    estimate, macs = encoder.scorer.scored(query, vectors, exits - 1)
+    own_scores = encoder.scorer.rank_scores(estimate)
+    order = np.argsort(-own_scores, kind="stable")
+    others = ~np.isin(ids, own_ids)
+    all_ids, all_scores = np.append(own_ids, ids[others]), np.append(own_scores, scores[others])
     together = np.lexsort((all_ids, -all_scores))
     return Ranking(
         ids=all_ids[together].tolist(),
         scores=all_scores[together].tolist(),
         candidates=[candidates[place] for place in order],
-        reading=Reading(told.expected[order], told.deviations[order]),
+        estimate=Estimate(estimate.expected[order], estimate.deviations[order]),
         macs=macs,
     )
 
 
 def similarities(encoder: "Encoder", ranking: Ranking, exits: Mapping[int, int]) -> dict[int, float]:
-    """The cosines to be expected at full depth of some photos of a ranking, by their numbers.
+    """The expected cosines at full depth of some photos of a ranking, by their ids.
 
-    Args: exits: 1-based, by the photos' numbers.
+    Args: exits: 1-based, by the photos' ids.
     """
-    lift = lifts(encoder.calibrations, encoder.logit_scale)[1] - [c.offset for c in encoder.calibrations]
+    scorer = encoder.scorer
+    lift = scorer.lines[1] - scorer.offsets  # what doubt adds to a rank score
     found = {i: s - lift[exits[i] - 1] for i, s in zip(ranking.ids, ranking.scores, strict=True) if i in exits}
-    read_ones = zip(ranking.candidates, ranking.reading.expected.tolist(), strict=True)
-    return found | {c.image_id: expected for c, expected in read_ones if c.image_id in exits}
+    scored = zip(ranking.candidates, ranking.estimate.expected.tolist(), strict=True)
+    return found | {c.image_id: expected for c, expected in scored if c.image_id in exits}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from engine.exits.calibration import Reading
+from engine.exits.calibration import Estimate
 from engine.exits.phrases import Phrases
 from engine.search.allocation import deepen
-from engine.search.ranking import Ranking, read, scores_of
+from engine.search.ranking import Ranking
 from engine.storage.encodings import Candidate, Deeper
 
 if TYPE_CHECKING:
@@ -63,29 +63,29 @@ def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int, 
     Args: limit: what it may cost, in full encodings; see `affordable`.
     Returns: False where even the cheapest look would cost more.
     """
-    encoder, costs = deepening.encoder, deepening.costs()
-    spreads = np.array([calibration.deviation for calibration in encoder.calibrations])
+    encoder, scorer, costs = deepening.encoder, deepening.encoder.scorer, deepening.costs()
     cheapest = costs.min(initial=np.inf)
     if cheapest == np.inf:  # all are at full depth
         return True
     if limit < cheapest:
         return False
     # One that cannot be run keeps its place: its score is taken as known.
-    runs, scores = np.isfinite(costs).any(1), scores_of(encoder, ranking.reading)
-    expected = np.where(runs, ranking.reading.expected, scores)
-    deviations = np.where(runs, ranking.reading.deviations, 0)
+    runs, scores = np.isfinite(costs).any(1), scorer.rank_scores(ranking.estimate)
+    expected = np.where(runs, ranking.estimate.expected, scores)
+    deviations = np.where(runs, ranking.estimate.deviations, 0)
 
-    def run(_: np.ndarray, places: np.ndarray, target: int) -> Reading:
+    def run(_: np.ndarray, places: np.ndarray, target: int) -> Estimate:
         came = deepening.run(places.tolist(), target + 1)
-        seen = read(encoder, query, deepening.vectors[places], deepening.exits[places])
-        return Reading(np.where(came, seen.expected, scores[places]), np.where(came, seen.deviations, 0))
+        cosines = (deepening.vectors[places] * query).sum(1)
+        seen = scorer.calibrated(cosines, deepening.exits[places] - 1)
+        return Estimate(np.where(came, seen.expected, scores[places]), np.where(came, seen.deviations, 0))
 
     deepen(
-        Reading(expected[None], deviations[None]),
+        Estimate(expected[None], deviations[None]),
         deepening.exits[None] - 1,
         costs[None],
         encoder.ladder.onward(from_map=True),
-        spreads,
+        scorer.deviations,
         k,
         encoder.logit_scale,
         limit,

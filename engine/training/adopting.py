@@ -11,7 +11,8 @@ import numpy as np
 
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.checkpoint import FittedExits, as_stored, exits_hash, save_exits, unfitted
-from engine.exits.encoder import Encoder, load_encoder
+from engine.exits.encoder import Encoder
+from engine.exits.loading import load_encoder
 from engine.exits.modules import ExitModules
 from engine.exits.query_gate import PAGE
 from engine.ingest.decode import FolderMissing

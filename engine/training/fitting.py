@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.exits.budget import BUDGET_GRID, Plan
-from engine.exits.calibration import Calibration, lifts
+from engine.exits.calibration import Calibration, rank_lines
 from engine.exits.checkpoint import FittedExits, as_stored
 from engine.exits.encoder import Encoder
 from engine.exits.modules import SLOPE, ExitModules, Gate, first_exit
@@ -169,7 +169,7 @@ def choose_plans(
     the cheapest course at the highest price.
     """
     priced = [calibrate(modules, features.pooled, way) for way in ways]
-    slopes, offsets = (torch.from_numpy(values).float() for values in lifts(told, logit_scale))
+    slopes, offsets = (torch.from_numpy(values).float() for values in rank_lines(told, logit_scale))
     many, last = torch.arange(len(features.vectors)), features.vectors.shape[1] - 1
     final = (logit_scale * features.texts @ features.vectors[:, -1].T).softmax(1)
 

@@ -15,7 +15,7 @@ from engine.clip.fuse import fold_batch_norms
 from engine.clip.small_tower import LAST_MAP
 from engine.clip.stages import pool
 from engine.exits.checkpoint import as_stored, save_exits, unfitted
-from engine.exits.encoder import load_encoder
+from engine.exits.loading import load_encoder
 from engine.exits.modules import HEAD, Branch, Exit, ExitModules
 from engine.search.metrics import recall
 from engine.training.batches import SIZE, TrainingSet

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from open_clip.tokenizer import HFTokenizer
 from torch import Tensor, nn
 
-from engine.exits.encoder import load_encoder
+from engine.exits.loading import load_encoder
 from engine.exits.text_bank import read_guide_texts
 from engine.training.captions import DataMissing, Example, load_squashed, read_kinds, read_labels
 from engine.training.objective import distil

@@ -1,4 +1,4 @@
-"""Fitting what a query reads of its candidates: calibrations of the scores at every exit, and query gates."""
+"""Fits the candidate scorer: calibrations of the scores at every exit, and query gates."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -8,8 +8,8 @@ from torch import Tensor
 
 from engine.exits.calibration import EXACT, Calibration
 from engine.exits.modules import ExitModules
-from engine.exits.query_gate import Described, QueryGate, described, missed, relations, surprise
-from engine.search.allocation import READ
+from engine.exits.query_gate import Described, QueryGate, described, missed, surprise
+from engine.exits.scorer import CORRECTED, corrections
 from engine.training.features import Features
 from engine.training.trainer import fit_one_cycle
 
@@ -19,7 +19,7 @@ ASKED_WEIGHT = 0.3  # of finding the one asked for; chosen on val among 0, 0.3, 
 
 
 def fit_calibrations(features: Features) -> tuple[Calibration, ...]:
-    """What a score at each exit foretells of the score at full depth, among the photos that a query ranks high."""
+    """Fit each exit's calibration among the photos that a query ranks high."""
     found = []
     for k in range(features.vectors.shape[1] - 1):
         scores, _, deep = candidates(features, k)
@@ -34,7 +34,7 @@ def candidates(features: Features, k: int) -> tuple[Tensor, Tensor, Tensor]:
 
     Returns: (T, M) each.
     """
-    scores, places = (features.texts @ features.vectors[:, k].T).topk(min(READ, len(features.vectors)), 1)
+    scores, places = (features.texts @ features.vectors[:, k].T).topk(min(CORRECTED, len(features.vectors)), 1)
     return scores, places, (features.texts @ features.vectors[:, -1].T).gather(1, places)
 
 
@@ -47,9 +47,9 @@ def fit_query_gates(
     seed: int,
     captioned: bool = True,
 ) -> None:
-    """Train, in place, each exit's reading of a query's candidates; the texts are the queries.
+    """Train, in place, each exit's query gate; the texts are the queries.
 
-    A reading is to foretell scores at full depth and, where texts are captions, to make their own photos likely.
+    Corrected estimates are to predict full-depth scores and, where texts are captions, make their own photos likely.
     """
     torch.manual_seed(seed)
     asked = described(features.texts, guides, logit_scale)
@@ -63,13 +63,14 @@ def fit_query_gates(
 
         def loss_of(_: int) -> Tensor:
             rows = torch.randint(0, len(scores), (QUERIES,))
-            seen = relations(
+            shift, factor = corrections(
+                modules.query_gates,
                 expected[rows],
+                torch.full_like(places[rows], k),
                 features.texts[rows],
                 Described(asked.shape[rows], asked.meaning[rows]),
                 Described(photos.shape[places[rows]], photos.meaning[places[rows]]),
             )
-            shift, factor = gate(seen)
             loss = surprise(shift, factor, expected[rows], told[k].deviation, deep[rows])
             if captioned:
                 lost = missed(expected[rows] + shift, told[k].deviation * factor, own[rows], logit_scale)

@@ -21,7 +21,8 @@ from engine.clip.small_tower import TRUNK, scout_tower
 from engine.exits.budget import Plan
 from engine.exits.calibration import Calibration
 from engine.exits.checkpoint import FittedExits
-from engine.exits.encoder import Encoder, Identity, load_encoder
+from engine.exits.encoder import Encoder, Identity
+from engine.exits.loading import assembled, load_encoder
 from engine.training.captions import DataMissing
 from engine.training.fitting import (
     SEED,
@@ -160,5 +161,4 @@ def _small_model(path: Path, beside: Encoder) -> Encoder | None:
         visual.load_state_dict({name: stored.get_tensor(name).float() for name in stored.keys()})  # noqa: SIM118
     backbone = beside.backbone.seeing_through(visual, f"{beside.backbone.name}, {TRUNK}")
     identity = Identity(backbone.name, beside.identity.weights, "")
-    quick = backbone.quick_tower() if beside.precision == "bfloat16" else None
-    return Encoder(backbone, None, identity, (), beside.folder, quick)
+    return assembled(backbone, None, identity, (), beside.folder, beside.precision)

@@ -12,6 +12,7 @@ from app.services import Services
 from app.session import Session
 from engine.clip.backbone import ModelUnreadable
 from engine.exits.encoder import Encoder, Identity
+from engine.exits.loading import assembled
 from engine.gallery import Library, Upload
 from engine.gallery.comparison import Comparison
 from engine.gallery.galleries import list_photos, open_gallery
@@ -38,7 +39,7 @@ def services(database: Database, folder: Path, tmp_path: Path, monkeypatch: pyte
     """A page over a real encoder that has no exits."""
     monkeypatch.setattr(readouts, "FEWEST_STEPS", 20)
     monkeypatch.setattr(fitting, "STEPS", 30)
-    encoder = Encoder(tiny.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny.GUIDES, tmp_path / "exits")
+    encoder = assembled(tiny.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny.GUIDES, tmp_path / "exits")
     library = Library.over(database, lambda: encoder)
     demo = Demo(library, folder)
     demo.start().join()

@@ -17,7 +17,7 @@ from engine.clip.factory import load_model
 from engine.clip.hub import HubMissing, HubUnreachable, fetch_exits
 from engine.exits.budget import BUDGET_GRID, Plan
 from engine.exits.checkpoint import FittedExits, save_exits, unfitted
-from engine.exits.encoder import load_encoder
+from engine.exits.loading import load_encoder
 from engine.exits.modules import ExitModules
 from tests import tiny
 from tests.hubserver import Hub, serve

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -5,7 +7,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from engine.clip.macs import count_macs
-from engine.exits.encoder import load_encoder
+from engine.exits.loading import load_encoder
 from tests import tiny
 
 
@@ -29,8 +31,9 @@ def test_counts_agree_with_an_independent_counter(kind: str) -> None:
 def test_the_embedded_models_costs_agree_with_an_independent_counter() -> None:
     encoder = load_encoder(precision="float32")
     # Fused operations do the same, and the counter does not know them.
-    encoder._early_tower = encoder._tower
-    encoder._scout_tower = encoder.backbone.seeing_through(encoder.modules.scout, "scout").tower
+    runner = encoder._runner
+    runner.towers.before_end = runner.towers.to_end
+    runner._placed = replace(runner.here, scout_tower=runner.here.scout.tower)
     model = encoder.backbone
     photo = tiny.pixels(1, model.size)
     assert encoder.full_macs == flop_counter_macs(

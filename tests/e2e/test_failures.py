@@ -123,7 +123,7 @@ def test_a_database_file_that_is_damaged_is_a_sentence_and_stays_as_it_is(
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut short", "other bytes"])
 @pytest.mark.parametrize("file", ["open_clip_model.safetensors", "tgem.safetensors"])
 def test_a_weight_file_that_is_missing_or_damaged_is_a_sentence(tmp_path: Path, file: str, damage: str) -> None:
-    from engine.exits.encoder import load_encoder
+    from engine.exits.loading import load_encoder
 
     folder = tmp_path / "model"
     folder.mkdir()

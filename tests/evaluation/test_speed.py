@@ -11,6 +11,7 @@ from engine import cli as command_line
 from engine.evaluation import speed
 from engine.evaluation.plots import speed_lines
 from engine.exits.encoder import Encoder, Identity
+from engine.exits.loading import assembled
 from tests import tiny
 
 ROWS = [
@@ -26,7 +27,7 @@ def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     """A model without exits, photos to measure it on, and no process but this one."""
     for i, pixels in enumerate(tiny.pixels(20, 32)):
         Image.fromarray(pixels.transpose(1, 2, 0)).save(tmp_path / f"{i}.jpg")
-    found = Encoder(tiny.backbone("vit"), None, Identity("tiny", "w", ""), tiny.GUIDES, tmp_path)
+    found = assembled(tiny.backbone("vit"), None, Identity("tiny", "w", ""), tiny.GUIDES, tmp_path)
     monkeypatch.setattr(speed, "DEMO_GALLERY", tmp_path)
     monkeypatch.setattr(speed, "load_encoder", lambda model, precision: found)
     monkeypatch.setattr(speed, "_fresh", lambda work, *args: work(*args))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from engine.exits.calibration import EXACT, FARTHEST, Calibration, calibrations, certainty_equivalent, lifts
+from engine.exits.calibration import EXACT, FARTHEST, Calibration, calibrations, certainty_equivalent, rank_lines
 
 SHARPNESS = 8 * math.log(2)
 
@@ -27,7 +27,7 @@ def test_more_doubt_than_is_believed_lifts_no_further() -> None:
 
 
 def test_what_calibrations_expect_is_lifted_by_their_doubt() -> None:
-    slopes, offsets = lifts((Calibration(0.9, 1 / 8, 1 / 8), EXACT), SHARPNESS)
+    slopes, offsets = rank_lines((Calibration(0.9, 1 / 8, 1 / 8), EXACT), SHARPNESS)
     assert slopes.tolist() == [0.9, 1]
     assert offsets * 8 == pytest.approx(np.array([1.3466, 0]), abs=1e-4)
 

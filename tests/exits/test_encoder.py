@@ -10,7 +10,8 @@ from engine.clip.backbone import ModelUnreadable
 from engine.clip.device import smaller
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.checkpoint import FittedExits
-from engine.exits.encoder import Encoder, Identity, load_encoder
+from engine.exits.encoder import Encoder, Identity
+from engine.exits.loading import assembled, load_encoder
 from engine.exits.modules import HEAD
 from tests import tiny
 
@@ -128,7 +129,7 @@ def test_decide_agrees_with_encode() -> None:
 
 def test_without_exit_weights_every_photo_runs_to_full_depth(tmp_path) -> None:
     model = tiny.backbone("vit")
-    encoder = Encoder(model, None, Identity("tiny", "w", ""), tiny.GUIDES, tmp_path)
+    encoder = assembled(model, None, Identity("tiny", "w", ""), tiny.GUIDES, tmp_path)
     found = encoder.encode(tiny.pixels(3, model.size), 0.5)
     assert [e.exit for e in found] == [1, 1, 1]
     assert {e.macs for e in found} == {encoder.full_macs + len(tiny.GUIDES) * tiny.DIM}  # it is still described
@@ -213,10 +214,11 @@ class Counter:
 
             return counted
 
-        for name in ("_tower", "_early_tower"):
-            tower = getattr(encoder, name)
+        towers = encoder._runner.towers
+        for name in ("to_end", "before_end"):
+            tower = getattr(towers, name)
             steps = tuple(replace(s, run=counting(s.run, n)) for s, n in zip(tower.steps, costs, strict=False))
-            setattr(encoder, name, replace(tower, steps=steps, finish=counting(tower.finish, costs[-1])))
+            setattr(towers, name, replace(tower, steps=steps, finish=counting(tower.finish, costs[-1])))
         for projection in encoder.modules.projections:
             projection.register_forward_hook(
                 lambda module, args, output: setattr(
@@ -304,7 +306,7 @@ def test_a_photo_that_shows_what_people_will_look_for_never_leaves_early(texts: 
 
 def test_an_owners_phrases_in_place_of_the_general_ones_are_all_that_is_encoded(monkeypatch) -> None:
     model = tiny.backbone("vit")
-    encoder = Encoder(model, None, Identity("tiny", "w", ""), tiny.GUIDES, Path())
+    encoder = assembled(model, None, Identity("tiny", "w", ""), tiny.GUIDES, Path())
     encoded: list[str] = []
     encode = model.encode_text
     monkeypatch.setattr(model, "encode_text", lambda texts: encoded.extend(texts) or encode(texts))
@@ -369,6 +371,20 @@ def test_closed_exits_along_the_depth_cost_nothing() -> None:
     encoder = tiny.encoder("efficientnet", opens=LADDER)
     assert encoder.exit_macs(())[-1] == encoder.full_macs + tiny.DIM * len(tiny.GUIDES)
     assert encoder.exit_macs((2, 3))[-1] > encoder.exit_macs((2,))[-1] > encoder.exit_macs(())[-1]
+
+
+def test_a_move_reaches_every_encoder_that_shares_the_backbone() -> None:
+    encoder = tiny.encoder("efficientnet", opens=LADDER, scout=True)
+    guided = encoder.guided_by((*tiny.GUIDES, "a boat"), ("a boat",))
+    other = guided.with_exits(FittedExits(encoder.modules, encoder.plans, encoder.calibrations))
+    everyone, photos = (encoder, guided, other), tiny.pixels(8, encoder.backbone.size)
+    for each in everyone:
+        each.encode(photos, MIDDLE)
+    encoder.to(torch.device("meta"))
+    for each in everyone:
+        assert each.device.type == "meta"
+        sent = (*each._runner.here.modules.parameters(), each._runner.here.log_prices, each._here.vectors)
+        assert {tensor.device.type for tensor in sent} == {"meta"}
 
 
 @pytest.mark.parametrize(("kind", "scout"), [("vit", False), ("efficientnet", False), ("efficientnet", True)])

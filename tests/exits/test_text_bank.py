@@ -8,7 +8,7 @@ from torch import Tensor
 
 from engine.clip.backbone import Backbone
 from engine.exits import text_bank
-from engine.exits.encoder import load_encoder
+from engine.exits.loading import load_encoder
 from engine.exits.text_bank import ONE_IN, Interest, content_distribution, divergence, read_guide_texts, statistics
 from tests import tiny
 

@@ -267,7 +267,7 @@ def crops(tmp_path: Path) -> Path:
 
 @on_a_cluster
 def test_the_command_on_ray_keeps_what_one_process_keeps(crops: Path, database: Database) -> None:
-    from engine.exits.encoder import load_encoder  # not above: the small encoder's workers import this file
+    from engine.exits.loading import load_encoder  # not above: the small encoder's workers import this file
 
     command = [sys.executable, "-m", "engine", "index", crops.as_uri(), "--on", "ray", "--workers", "2", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])

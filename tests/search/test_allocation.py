@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from engine.exits.calibration import Reading, certainty_equivalent
+from engine.exits.calibration import Estimate, certainty_equivalent
 from engine.search import allocation
 from engine.search.allocation import Looks, deepen, edge, gains, pool_size
 
@@ -83,15 +83,15 @@ class Truth:
         self.scores = scores
         self.rounds: list[list[int]] = []
 
-    def __call__(self, queries: np.ndarray, places: np.ndarray, exit: int) -> Reading:
+    def __call__(self, queries: np.ndarray, places: np.ndarray, exit: int) -> Estimate:
         self.rounds.append(places.tolist())
-        return Reading(self.scores[queries, places], np.full(len(places), SPREADS[exit]))
+        return Estimate(self.scores[queries, places], np.full(len(places), SPREADS[exit]))
 
 
 def looks_of(scores: np.ndarray, truth: Truth, k: int, limit: float = 100, worth: float = 0.002) -> Looks:
     exits = np.zeros(scores.shape, int)
-    reading = Reading(scores, np.full(scores.shape, SPREADS[0]))
-    return deepen(reading, exits, COSTS[exits], COSTS, SPREADS, k, SHARPNESS, limit, truth, worth)
+    estimate = Estimate(scores, np.full(scores.shape, SPREADS[0]))
+    return deepen(estimate, exits, COSTS[exits], COSTS, SPREADS, k, SHARPNESS, limit, truth, worth)
 
 
 def test_settled_rankings_cost_nothing() -> None:
@@ -147,10 +147,10 @@ def test_doubt_finds_what_is_asked_for_with_fewer_looks_than_rank() -> None:
     likely = np.exp(SHARPNESS * truth)
     asked = (likely.cumsum(1) < draw.random((many, 1)) * likely.sum(1, keepdims=True)).sum(1)
     exits, straight = np.ones(expected.shape, int), np.where(COSTS == 0.5, np.inf, COSTS)
-    reading = Reading(expected, np.full(expected.shape, spread))
+    estimate = Estimate(expected, np.full(expected.shape, spread))
     spreads = SPREADS[[0, 0, 2]]
-    looks = deepen(reading, exits, straight[exits], straight, spreads, 5, SHARPNESS, 100, Truth(truth), worth=0.006)
-    known = certainty_equivalent(expected, reading.deviations, SHARPNESS)
+    looks = deepen(estimate, exits, straight[exits], straight, spreads, 5, SHARPNESS, 100, Truth(truth), worth=0.006)
+    known = certainty_equivalent(expected, estimate.deviations, SHARPNESS)
     ranked = known.copy()
     known[looks.queries, looks.places] = truth[looks.queries, looks.places]
     ranked[:, :7] = truth[:, :7]
@@ -173,7 +173,7 @@ def test_an_exit_that_another_one_beats_is_not_looked_at() -> None:
     costs = np.array([np.inf, 0.4, 0.6, 1.0])
     onward = np.full((4, 4), np.inf)
     looks = deepen(
-        Reading(eighths(5, 5, 5, 4), np.full((1, 4), 1 / 8)),
+        Estimate(eighths(5, 5, 5, 4), np.full((1, 4), 1 / 8)),
         np.zeros((1, 4), int),
         np.broadcast_to(costs, (1, 4, 4)),
         onward,
@@ -181,7 +181,7 @@ def test_an_exit_that_another_one_beats_is_not_looked_at() -> None:
         2,
         SHARPNESS,
         20.0,
-        lambda queries, places, target: Reading(np.full(len(places), 0.5), np.full(len(places), spreads[target])),
+        lambda queries, places, target: Estimate(np.full(len(places), 0.5), np.full(len(places), spreads[target])),
         0.01,
     )
     assert len(looks.exits)

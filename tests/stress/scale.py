@@ -21,7 +21,8 @@ import numpy as np
 
 from engine.exits.batch import Encoding
 from engine.exits.budget import DEFAULT_BUDGET
-from engine.exits.encoder import Encoder, load_encoder
+from engine.exits.encoder import Encoder
+from engine.exits.loading import load_encoder
 from engine.gallery import Library, Upload, folder_uploads
 from engine.gallery.galleries import delete_gallery, open_gallery
 from engine.gallery.ingest import ingest_files

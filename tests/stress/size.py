@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from engine.exits.encoder import Encoder, load_encoder
+from engine.exits.encoder import Encoder
+from engine.exits.loading import load_encoder
 from engine.search.ranking import Rankings
 from engine.search.vector_index import EXACT, VectorIndex
 from engine.storage.collections import TotalsCache, delete_collection, open_collection

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from engine.exits.encoder import load_encoder
+from engine.exits.loading import load_encoder
 from tests.stress import fuzz, kill, load, postgres, size
 
 

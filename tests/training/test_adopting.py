@@ -7,6 +7,7 @@ from PIL import Image
 from engine.evaluation import evaluate
 from engine.exits.checkpoint import load_exits
 from engine.exits.encoder import Encoder, Identity
+from engine.exits.loading import assembled
 from engine.training import adopting, fitting, readouts
 from engine.training.adopting import TooFewPhotos, fit_captions, fit_photos, folder_photos, split_photos
 from engine.training.captions import DataMissing
@@ -21,7 +22,7 @@ def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     monkeypatch.setattr(readouts, "FEWEST_STEPS", 40)
     monkeypatch.setattr(readouts, "EPOCHS", 1)
     monkeypatch.setattr(fitting, "STEPS", 60)
-    found = Encoder(tiny.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny.GUIDES, tmp_path / "exits")
+    found = assembled(tiny.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny.GUIDES, tmp_path / "exits")
     found.folder.mkdir()
     return found
 

@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 
 from engine.clip.fuse import can_fuse
-from engine.exits.encoder import Encoder, load_encoder
+from engine.exits.encoder import Encoder
+from engine.exits.loading import load_encoder
 from engine.exits.modules import HEAD
 from engine.training.augment import resized
 from engine.training.ensemble import BLENDED, Students, blended
