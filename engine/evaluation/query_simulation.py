@@ -12,7 +12,7 @@ from engine.exits.encoder import Encoder
 from engine.exits.query_gate import PAGE, Described, described
 from engine.exits.scorer import CORRECTED
 from engine.search.allocation import Looks, deepen, pool_size
-from engine.search.metrics import at_ranks, best, ndcg, overlap, own_ranks, recall_of
+from engine.search.metrics import best, ndcg, overlap, own_ranks, recall, recall_at
 from engine.search.refine import LIMIT
 from engine.training.features import Features
 
@@ -61,7 +61,7 @@ class IndexSimulation:
 
     def found(self) -> Row:
         """What the first ranking finds, both ways."""
-        return {"t2i": at_ranks(own_ranks(self.first, self.owner)), "i2t": self._found_backwards}
+        return {"t2i": recall_at(own_ranks(self.first, self.owner)), "i2t": self._found_backwards}
 
     @cached_property
     def first(self) -> np.ndarray:
@@ -148,12 +148,12 @@ class IndexSimulation:
     @cached_property
     def _found_backwards(self) -> dict[str, float]:
         """Photos finding their texts: of the index as it is, whatever queries do."""
-        return recall_of(self.scores, self.owner)["i2t"]
+        return recall(self.scores, self.owner)["i2t"]
 
     def _row(self, refined: np.ndarray, deepened: float, macs: float) -> Row:
         page, reference = best(refined, PAGE), self._reference
         return {
-            "t2i": at_ranks(own_ranks(refined, self.owner)),
+            "t2i": recall_at(own_ranks(refined, self.owner)),
             "i2t": self._found_backwards,
             "deepened_per_query": round(deepened, 2),
             "macs_per_query": round(macs, 2),

@@ -1,4 +1,4 @@
-"""What it changes that a gallery's owner says what people will look for, on a captioned set: subject by subject."""
+"""How much better a subject is found once a gallery's owner has named it, on a captioned set."""
 
 import re
 from collections.abc import Sequence
@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from engine.evaluation.baselines import tgem
 from engine.evaluation.query_simulation import IndexSimulation
 from engine.exits.encoder import Encoder
-from engine.search.metrics import at_ranks, own_ranks
+from engine.search.metrics import own_ranks, recall_at
 from engine.training.features import Features
 
 Row = dict[str, Any]
@@ -30,44 +31,42 @@ def subjects_of(captions: Sequence[str], guide_texts: Sequence[str]) -> dict[str
     return dict(sorted(found.items(), key=lambda item: -len(item[1]))[:SUBJECTS])
 
 
-def looked_for(encoder: Encoder, features: Features, captions: Sequence[str], column: int, seed: int = 0) -> list[Row]:
-    """What the captions that speak of a subject find where its owner has named it, subject by subject.
+def looked_for(encoder: Encoder, features: Features, captions: Sequence[str], budget: float) -> list[Row]:
+    """What the captions of a subject find before and after its owner has named it, subject by subject.
 
     Args:
         features: photos, and these captions as their texts.
-        column: the budget's place on the grid.
+        budget: of BUDGET_GRID.
     Returns: for each subject {"subject", "captions", "deeper": share of the photos that went deeper for it,
-        "macs_share"}, and the recalls of an index as it would have been ("before"), as it is ("named"), with as many
-        photos gone as deep at random ("random"), and at full depth ("full").
+        "macs_share"}, and the recalls of the index without the subject ("before"), with it ("named"), with as many
+        random photos gone as deep ("random"), and at full depth ("full").
     """
-    draw, found = np.random.default_rng(seed), []
-    before = encoder.decide(features.trace)[1][:, column].numpy()
-    for subject, rows in subjects_of(captions, encoder.guide_texts).items():
-        guided = encoder.guided_by(encoder.guide_texts, (subject,))
-        asked = replace(features, texts=features.texts[rows], owner=features.owner[rows])
-        exits = guided.decide(features.trace)[1][:, column].numpy()
-        share = np.array(guided.exit_macs(guided.plans[column].open))[exits].mean() / guided.full_macs
-        moved = np.flatnonzero(exits != before)
+    draw, rows = np.random.default_rng(0), []
+    before = tgem(encoder, features, budget).exits
+    for subject, of_subject in subjects_of(captions, encoder.guide_texts).items():
+        asked = replace(features, texts=features.texts[of_subject], owner=features.owner[of_subject])
+        named = tgem(encoder.guided_by(encoder.guide_texts, (subject,)), features, budget)
+        moved = np.flatnonzero(named.exits != before)
         deals = []
         for _ in range(DEALS):
-            dealt, others = before.copy(), draw.choice(len(before), len(moved), replace=False)
-            dealt[others] = exits[moved]
-            deals.append(_recalls(encoder, asked, dealt))
-        found.append(
+            exits = before.copy()
+            exits[draw.choice(len(before), len(moved), replace=False)] = named.exits[moved]
+            deals.append(_recalls(encoder, asked, exits))
+        rows.append(
             {
                 "subject": subject,
-                "captions": len(rows),
+                "captions": len(of_subject),
                 "deeper": round(len(moved) / len(before), 4),
-                "macs_share": round(float(share), 4),
+                "macs_share": round(named.macs_share, 4),
                 "before": _recalls(encoder, asked, before),
-                "named": _recalls(encoder, asked, exits),
+                "named": _recalls(encoder, asked, named.exits),
                 "random": {k: round(float(np.mean([deal[k] for deal in deals])), 2) for k in deals[0]},
                 "full": _recalls(encoder, asked, np.full(len(before), encoder.exits - 1)),
             }
         )
-    return found
+    return rows
 
 
 def _recalls(encoder: Encoder, asked: Features, exits: np.ndarray) -> dict[str, float]:
     scores = IndexSimulation(encoder, asked, exits).first
-    return {k: round(v, 2) for k, v in at_ranks(own_ranks(scores, asked.owner.numpy())).items()}
+    return {k: round(v, 2) for k, v in recall_at(own_ranks(scores, asked.owner.numpy())).items()}

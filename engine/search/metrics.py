@@ -3,25 +3,18 @@
 import numpy as np
 
 
-def recall(images: np.ndarray, texts: np.ndarray, owner: np.ndarray) -> dict[str, dict[str, float]]:
+def recall(scores: np.ndarray, owner: np.ndarray) -> dict[str, dict[str, float]]:
     """Recall@1/5/10 in per cent, texts finding images ("t2i") and images finding any of their texts ("i2t").
 
-    Args:
-        images: (N, D) unit length.  texts: (T, D) unit length.  owner: (T,) which image each text describes.
+    Args: scores: (T, N) of each text and image.  owner: (T,) which image each text describes.
     Returns: {"t2i": {"r1", "r5", "r10"}, "i2t": {...}}. Equal scores count against the right answer.
     """
-    return recall_of(texts @ images.T, owner)
-
-
-def recall_of(scores: np.ndarray, owner: np.ndarray) -> dict[str, dict[str, float]]:
-    """`recall` from scores (T, N)."""
-    text_ranks = own_ranks(scores, owner)
     image_ranks = np.full(scores.shape[1], len(scores))
     for image in range(scores.shape[1]):
-        mine = owner == image
-        others = scores[~mine, image]
-        image_ranks[image] = (others >= scores[mine, image].max()).sum() if mine.any() else len(scores)
-    return {"t2i": at_ranks(text_ranks), "i2t": at_ranks(image_ranks)}
+        own = owner == image
+        if own.any():
+            image_ranks[image] = (scores[~own, image] >= scores[own, image].max()).sum()
+    return {"t2i": recall_at(own_ranks(scores, owner)), "i2t": recall_at(image_ranks)}
 
 
 def own_ranks(scores: np.ndarray, owner: np.ndarray) -> np.ndarray:
@@ -30,7 +23,7 @@ def own_ranks(scores: np.ndarray, owner: np.ndarray) -> np.ndarray:
     return (scores >= own[:, None]).sum(1) - 1
 
 
-def at_ranks(ranks: np.ndarray) -> dict[str, float]:
+def recall_at(ranks: np.ndarray) -> dict[str, float]:
     """Recall@1/5/10 in per cent, of ranks that count from 0."""
     return {f"r{k}": float((ranks < k).mean() * 100) for k in (1, 5, 10)}
 
@@ -60,7 +53,7 @@ def ndcg(ranking: np.ndarray, reference: np.ndarray) -> float:
     return float((gains * discount).sum(1).mean() / (worth * discount).sum())
 
 
-def found_more(first: np.ndarray, second: np.ndarray, owner: np.ndarray) -> tuple[float, float]:
+def paired_difference(first: np.ndarray, second: np.ndarray, owner: np.ndarray) -> tuple[float, float]:
     """How many more of the texts one way finds than another, in per cent, and the standard error of that.
 
     The texts of one image stand or fall together, so the error is that of a mean over images.

@@ -29,5 +29,5 @@ class Validation:
         Args: read: (B, 3, S, S) in [0, 1] to unit-length embeddings (B, D).
         """
         parts = [read(resized(part.float() / 255, size)) for part in self._pixels.split(AT_ONCE)]
-        scores = recall(torch.cat(parts).numpy(), self._texts, self._owner)["t2i"]
+        scores = recall(self._texts @ torch.cat(parts).numpy().T, self._owner)["t2i"]
         return [round(scores[k], 1) for k in ("r1", "r5", "r10")]

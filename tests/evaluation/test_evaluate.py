@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from engine.evaluation import baselines
-from engine.evaluation import evaluate as evaluate_module
-from engine.evaluation.baselines import RULES
-from engine.evaluation.evaluate import TOP_M, WORTHS, Bench, rows_of
+from engine.evaluation.baselines import BUDGETED
+from engine.evaluation.captioned_set import CaptionedSet, OtherInput
+from engine.evaluation.evaluate import POLICIES, TOP_M, WORTHS, differences, first_rankings, rows_of
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.checkpoint import FittedExits
 from engine.search.allocation import WORTH
@@ -24,41 +23,30 @@ def features_of(encoder, seed: int = 0) -> Features:
 
 
 @pytest.fixture(scope="module")
-def bench() -> Bench:
+def case() -> CaptionedSet:
     encoder = tiny.encoder()
     fitted = FittedExits(encoder.modules, encoder.plans, encoder.calibrations)
     rivals = Rivals(gates={"seed-2": fitted, "no-captions": fitted})
-    return Bench(encoder, features_of(encoder), features_of(encoder, seed=5), rivals)
+    return CaptionedSet(encoder, features_of(encoder), features_of(encoder, seed=5), rivals)
 
 
 @pytest.fixture(scope="module")
-def table(bench: Bench) -> list[dict]:
-    everything = (
-        "full",
-        "exit",
-        "exit+topm",
-        "random",
-        *RULES,
-        "oracle",
-        "tgem",
-        "tgem+deepen",
-        "ablation",
-    )
-    return list(rows_of(bench, everything))
+def table(case: CaptionedSet) -> list[dict]:
+    return rows_of(case, POLICIES)
 
 
 def of(table: list[dict], policy: str) -> list[dict]:
     return [row for row in table if row["policy"] == policy]
 
 
-def test_every_policy_has_its_rows(bench: Bench, table: list[dict]) -> None:
+def test_every_policy_has_its_rows(case: CaptionedSet, table: list[dict]) -> None:
     settings = {row["policy"]: [r["setting"] for r in of(table, row["policy"])] for row in table}
-    assert settings["full"] == [bench.encoder.exits]
-    assert settings["exit"] == list(range(1, bench.encoder.exits))
+    assert settings["full"] == [case.encoder.exits]
+    assert settings["exit"] == list(range(1, case.encoder.exits))
     assert settings["random"] == list(BUDGET_GRID)
     assert settings["tgem"] == [*BUDGET_GRID, *BUDGET_GRID]  # its own and another seed's
     assert settings["ablation:no-captions"] == list(BUDGET_GRID)
-    for rule in (*RULES, "oracle"):
+    for rule in BUDGETED:
         assert settings[rule] == list(BUDGET_GRID)
 
 
@@ -73,14 +61,14 @@ def test_random_exits_cost_what_the_gates_cost(table: list[dict]) -> None:
         assert gates["macs_share"] == blind["macs_share"]
 
 
-def test_rivals_and_the_oracle_keep_to_the_budget_where_they_can(bench: Bench, table: list[dict]) -> None:
-    cheapest = min(bench.encoder.forced_macs) / bench.encoder.full_macs
+def test_rivals_and_the_oracle_keep_to_the_budget_where_they_can(case: CaptionedSet, table: list[dict]) -> None:
+    cheapest = min(case.encoder.forced_macs) / case.encoder.full_macs
     for policy in ("oracle",):
         for row in of(table, policy):
             assert row["macs_share"] <= max(row["setting"], cheapest) + 1e-3
 
 
-def test_running_all_that_a_query_ranks_gives_the_full_ranking(bench: Bench, table: list[dict]) -> None:
+def test_running_all_that_a_query_ranks_gives_the_full_ranking(case: CaptionedSet, table: list[dict]) -> None:
     (full,) = of(table, "full")
     for row in of(table, "exit+topm"):
         if row["m"] >= MANY:
@@ -114,38 +102,23 @@ def test_a_ranking_alone_deepens_as_many(table: list[dict]) -> None:
         assert row["deepened_per_query"] <= round(at[row["setting"]]["deepened_per_query"])
 
 
-def test_only_the_policies_asked_for_are_measured(bench: Bench) -> None:
-    assert {row["policy"] for row in rows_of(bench, ("full", "tgem"))} == {"full", "tgem"}
+def test_only_the_policies_asked_for_are_measured(case: CaptionedSet) -> None:
+    assert {row["policy"] for row in rows_of(case, ("full", "tgem"))} == {"full", "tgem"}
 
 
-def test_a_smaller_input_is_a_rival_as_the_models_own_projection_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = tiny.encoder("efficientnet", opens=((0,),))
-    for projection in encoder.modules.projections:
-        torch.nn.init.normal_(projection.weight)  # the ladder's own readouts say something else
-    monkeypatch.setattr(evaluate_module, "SIZES", (encoder.passes[0].size,))
-    features = features_of(encoder)
-    plain = encoder.read_at(tiny.pixels(MANY, encoder.backbone.size), encoder.passes[0].size)
-    bench = Bench(encoder, features, features)
-    ((size, vectors),) = evaluate_module.smaller_inputs(bench, [], lambda line: None)
-    assert size == encoder.passes[0].size
-    assert np.allclose(vectors, plain, atol=1e-5)
-    assert not np.allclose(vectors, features.vectors[:, 0].numpy(), atol=1e-2)
-
-
-def test_what_is_found_more_than_by_rivals_is_counted_at_the_same_cost() -> None:
+def test_t_gem_is_compared_with_its_rivals_at_the_same_cost() -> None:
     encoder = tiny.encoder("efficientnet", opens=((0,),))
     features = features_of(encoder)
-    bench = Bench(encoder, features, features)
-    whole = bench.vectors[:, -1]
-    rows = evaluate_module.differences(bench, [(encoder.passes[0].size, whole)])  # a rival as good as full depth
-    assert rows
-    found = bench.hits(bench.texts @ whole.T).mean() * 100
+    case = CaptionedSet(encoder, features, features)
+    share = case.shares[0]
+    case.__dict__["smaller_inputs"] = [OtherInput(32, share, case.full)]  # a rival as good as full depth
+    rows = differences(case)
+    found = case.hits(case.texts @ case.full.T).mean() * 100
     for row in rows:
-        dealt = baselines.tgem(encoder, features, BUDGET_GRID.index(row["budget"]))
-        assert row["macs_share"] == pytest.approx(dealt.macs_share, abs=1e-4)
-        if len(np.unique(dealt.exits)) == 1:
+        first = first_rankings(case, row["budget"])
+        assert row["macs_share"] == pytest.approx(first.dealt.macs_share, abs=1e-4)
+        if len(np.unique(first.dealt.exits)) == 1:
             assert row["random"] == {"r10": 0, "error": 0}, "there is nothing to deal"
         if "small-input" in row:
-            less = bench.first_rankings(BUDGET_GRID.index(row["budget"])).hits.mean() * 100 - found
-            assert row["small-input"]["r10"] == pytest.approx(less, abs=0.01)
+            assert row["small-input"]["r10"] == pytest.approx(first.hits.mean() * 100 - found, abs=0.01)
     assert any("small-input" in row for row in rows)
