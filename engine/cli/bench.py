@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -23,9 +22,6 @@ def bench(
         Literal["float32", "bfloat16"],
         typer.Option(help="Of all but bare, which is float32; the page takes what is faster here."),
     ] = "float32",
-    plot: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Draw it there, as .png or .svg; needs matplotlib.")
-    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure speed and memory: open_clip's own loop, our encoder at full depth, at every exit, and with its gates.
@@ -33,10 +29,7 @@ def bench(
     On photos of the demo gallery. Modes take turns, the median of seven rounds counts, and every row's peak
     memory is that of a process of its own. A model without exit weights is measured with untrained ones.
     """
-    if plot is not None and not plot.parent.is_dir():
-        raise typer.BadParameter(f"--plot needs a folder that is there, and {plot.parent} is none.")
     from engine.clip.factory import named
-    from engine.evaluation.plots import plot_speed
     from engine.evaluation.speed import BATCHES, promises
     from engine.evaluation.speed import bench as measure
 
@@ -44,7 +37,5 @@ def bench(
     table = measure(names, batch or BATCHES, [m.strip() for m in modes.split(",")] if modes else None, say, precision)
     for row, kept in promises(table["rows"]):
         say(f"{row['model']}  {row['mode']:8} batch {row['batch']:<4} {kept:.2f} of what its MACs promise")
-    if plot is not None:
-        plot_speed(plot, table)
     if as_json:
         write_json(table)

@@ -11,18 +11,27 @@ from engine.cli.output import say
 
 
 def report(
-    results: Annotated[Path, typer.Argument(help="What `evaluate --json` printed, as a file.")],
+    results: Annotated[Path, typer.Argument(help="What `evaluate --json` or `bench --json` printed, as a file.")],
     page: Annotated[
         list[Path] | None,
         typer.Option(exists=True, dir_okay=False, help="A page whose table is renewed too; can be given again."),
     ] = None,
 ) -> None:
-    """Write an evaluation's tables and figures beside its results (`pip install -r requirements-train.txt`)."""
-    from engine.evaluation.report import put_into, read, summary, write
+    """Write tables and figures beside results (`pip install -r requirements-train.txt` brings matplotlib).
+
+    With --page, the short table of an evaluation replaces what stands between the page's markers.
+    """
+    from engine.evaluation.report import is_bench, put_into, read, summary, write, write_bench
     from engine.search.allocation import WORTH
 
     table = read(results)
-    for path in write(table, results.parent, results.stem, WORTH):
+    if is_bench(table):
+        if page:
+            raise typer.BadParameter("--page takes the table of an evaluation, and these results are of a bench.")
+        written = write_bench(table, results.parent, results.stem)
+    else:
+        written = write(table, results.parent, results.stem, WORTH)
+    for path in written:
         say(f"{path} written")
     for path in page or ():
         put_into(path, summary(table, WORTH))

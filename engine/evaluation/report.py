@@ -1,11 +1,12 @@
-"""An evaluation as Markdown tables and two figures. Every measured figure that a page shows comes from here."""
+"""Results as Markdown tables and figures. Every measured figure that a page shows comes from here."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.evaluation.plots import plot_recall
+from engine.evaluation.plots import plot_recall, plot_speed
+from engine.evaluation.speed import promises
 from engine.utils.errors import EngineError
 
 Row = dict[str, Any]
@@ -15,6 +16,10 @@ DEEPEST = 0.65  # MACs share of an index above which a query's second look is no
 KEPT = (0.97, 0.98, 0.99, 0.995)  # shares of full depth's R@10 whose price a query is asked for
 SUMMARISED = (0.2, 0.4, 0.6)  # budgets in the short table
 RECALLS = ("r1", "r5", "r10")
+BENCH_UNITS = (
+    "Photos a second by batch size. In brackets: the speed as a multiple of full depth's, times the MACs share; 1 is "
+    "what the MACs promise."
+)
 NAMES = {
     "full": "full depth",
     "exit": "exit",
@@ -37,23 +42,29 @@ LOOKS = {  # ways of choosing what a query runs deeper
 
 
 class ResultsUnreadable(EngineError):
-    """A file that holds no evaluation."""
+    """A file that holds no results."""
 
 
 def read(path: Path) -> Row:
-    """Read an evaluation from a file; raises ResultsUnreadable."""
+    """Read what `evaluate --json` or `bench --json` printed; raises ResultsUnreadable."""
     try:
         table: Row = json.loads(path.read_text(encoding="utf-8"))
-        _full(table)
+        _ = table["precision"] if is_bench(table) else _full(table)
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
-        raise ResultsUnreadable(f"{path} holds no evaluation; `evaluate --json` prints one.") from error
+        raise ResultsUnreadable(f"{path} holds no results; `evaluate --json` and `bench --json` print some.") from error
     return table
 
 
+def is_bench(table: Row) -> bool:
+    """Whether results are of speed, and not of recall."""
+    return "threads" in table
+
+
 def write(table: Row, folder: Path, stem: str, min_gain: float) -> list[Path]:
-    """Write the tables as STEM.md and the figures as STEM-index.png and STEM-queries.png; returns the paths.
+    """Write the tables of an evaluation as STEM.md, its figures as STEM-index.png and STEM-queries.png.
 
     Args: min_gain: of the second looks in the summary; see `summary`.
+    Returns: the paths.
     Raises: MatplotlibMissing; nothing is written then.
     """
     page, index, queries = (folder / f"{stem}{end}" for end in (".md", "-index.png", "-queries.png"))
@@ -62,6 +73,33 @@ def write(table: Row, folder: Path, stem: str, min_gain: float) -> list[Path]:
     plot_recall(queries, "Second looks", "full encodings a query", query_lines(table), full)
     page.write_text(markdown(table, min_gain), encoding="utf-8")
     return [page, index, queries]
+
+
+def write_bench(table: Row, folder: Path, stem: str) -> list[Path]:
+    """Write the table of a bench as STEM.md and its figure as STEM.png; returns the paths, raises MatplotlibMissing."""
+    page, figure = folder / f"{stem}.md", folder / f"{stem}.png"
+    plot_speed(figure, table)
+    page.write_text(bench_markdown(table), encoding="utf-8")
+    return [page, figure]
+
+
+def bench_markdown(table: Row) -> str:
+    """Photos a second of every mode by batch size, and how much of what its MACs promise an early exit keeps."""
+    rows = {(row["model"], row["mode"], row["batch"]): row for row in table["rows"]}
+    kept = {(row["model"], row["mode"], row["batch"]): share for row, share in promises(table["rows"])}
+    batches = sorted({batch for *_, batch in rows})
+
+    def cell(key: tuple[str, str, int]) -> str:
+        speed = f"{rows[key]['images_per_s']:.1f}" if key in rows else ""
+        return f"{speed} ({kept[key]:.2f})" if key in kept else speed
+
+    lines = [
+        _row(model, mode, f"{row['macs_share']:.2f}", *(cell((model, mode, batch)) for batch in batches))
+        for (model, mode), row in {key[:2]: row for key, row in rows.items()}.items()
+    ]
+    about = f"{table['device']}, {table['threads']} threads, {table['precision']} (bare: float32)."
+    head = _head("model", "mode", "MACs share", *map(str, batches))
+    return "\n".join(["# Speed at every depth", "", f"{about} {BENCH_UNITS}", "", *head, *lines, ""])
 
 
 def put_into(page: Path, text: str) -> None:

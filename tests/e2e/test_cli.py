@@ -261,18 +261,12 @@ def test_what_is_no_evaluation_is_not_reported_on(run: Run, tmp_path: Path, cont
         results.write_bytes(content)
     result = run("report", results)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == f"{results} holds no evaluation; `evaluate --json` prints one.\n"
+    assert result.stderr == f"{results} holds no results; `evaluate --json` and `bench --json` print some.\n"
 
 
-@pytest.mark.parametrize(
-    "words", [("report", "RESULTS", "--page", "FOLDER/card.md"), ("bench", "--plot", "FOLDER/bench.svg")]
-)
-def test_a_place_that_is_not_there_is_said_before_any_work(
-    run: Run, tmp_path: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-):
+def test_a_page_that_is_not_there_is_said_before_any_work(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "engine.evaluation.report", None)  # work would fail in another way
-    monkeypatch.setitem(sys.modules, "engine.evaluation.speed", None)
-    result = run(*(word.replace("FOLDER", str(tmp_path / "nowhere")) for word in words))
+    result = run("report", "RESULTS", "--page", tmp_path / "nowhere" / "card.md")
     assert result.exit_code == 2
     assert isinstance(result.exception, SystemExit)
     assert "nowhere" in result.stderr

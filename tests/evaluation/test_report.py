@@ -3,12 +3,24 @@ from pathlib import Path
 
 import pytest
 
-from engine.evaluation.plots import MatplotlibMissing
-from engine.evaluation.report import END, START, index_lines, markdown, price, put_into, query_lines, summary, write
+from engine.evaluation.plots import MatplotlibMissing, speed_lines
+from engine.evaluation.report import (
+    END,
+    START,
+    bench_markdown,
+    index_lines,
+    markdown,
+    price,
+    put_into,
+    query_lines,
+    summary,
+    write,
+    write_bench,
+)
 
 RECALL = {"r1": 20.0, "r5": 50.0, "r10": 60.0}
 FULL = {"policy": "full", "setting": 9, "macs_share": 1.0, "t2i": {"r1": 25.0, "r5": 55.0, "r10": 75.0}, "i2t": RECALL}
-GATES = {"policy": "tgem", "setting": 0.5, "macs_share": 0.48, "t2i": RECALL, "i2t": RECALL}
+GATES = {"policy": "tgem", "setting": 0.4, "macs_share": 0.48, "t2i": RECALL, "i2t": RECALL}
 LOOKS = {"deepened_per_query": 8.0, "macs_per_query": 9.5, "overlap10": 0.9, "worth": 0.17}
 TABLE = {
     "model": "m",
@@ -31,14 +43,14 @@ TABLE = {
 def test_a_card_shows_recall_before_and_after_second_looks() -> None:
     lines = summary(TABLE, 0.17).splitlines()
     assert "| full depth | 1.00 | 25.0 / 55.0 / 75.0 |  |  |" in lines
-    assert "| T-GEM, budget 0.5 | 0.48 | 20.0 / 50.0 / 60.0 | 20.0 / 50.0 / 70.0 | 9.5 |" in lines
+    assert "| T-GEM, budget 0.4 | 0.48 | 20.0 / 50.0 / 60.0 | 20.0 / 50.0 / 70.0 | 9.5 |" in lines
     assert len(lines) == 4  # a head of two lines; other seeds and budgets have none
 
 
 def test_every_policy_and_seed_has_a_row() -> None:
     text = markdown(TABLE, 0.17)
-    assert "| T-GEM, budget 0.5 |  | 0.480 | 20.0 / 50.0 / 60.0 | 20.0 / 50.0 / 60.0 |" in text
-    assert "| T-GEM, budget 0.5 | 2 | 0.480 | 20.0 / 50.0 / 62.0 | 20.0 / 50.0 / 60.0 |" in text
+    assert "| T-GEM, budget 0.4 |  | 0.480 | 20.0 / 50.0 / 60.0 | 20.0 / 50.0 / 60.0 |" in text
+    assert "| T-GEM, budget 0.4 | 2 | 0.480 | 20.0 / 50.0 / 62.0 | 20.0 / 50.0 / 60.0 |" in text
     assert "subject" not in text  # what was not measured has no heading
 
 
@@ -71,9 +83,28 @@ def test_figures_have_a_line_for_each_policy() -> None:
     }
 
 
+BENCH = {
+    "device": "cpu",
+    "threads": 2,
+    "precision": "float32",
+    "rows": [
+        {"model": "m", "mode": "full", "batch": 8, "images_per_s": 10.0, "macs_share": 1.0},
+        {"model": "m", "mode": "exit:1", "batch": 8, "images_per_s": 19.0, "macs_share": 0.5},
+        {"model": "m", "mode": "full", "batch": 32, "images_per_s": 12.0, "macs_share": 1.0},
+    ],
+}
+
+
+def test_a_bench_shows_what_early_exits_keep_of_their_promise() -> None:
+    lines = bench_markdown(BENCH).splitlines()
+    assert "| m | full | 1.00 | 10.0 | 12.0 |" in lines
+    assert "| m | exit:1 | 0.50 | 19.0 (0.95) |  |" in lines
+    assert speed_lines(BENCH["rows"]) == {"m, batch 8": [(0.5, 1.9), (1.0, 1.0)], "m, batch 32": [(1.0, 1.0)]}
+
+
 def test_tables_and_figures_are_written(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    for path in write(TABLE, tmp_path, "results", 0.17):
+    for path in (*write(TABLE, tmp_path, "results", 0.17), *write_bench(BENCH, tmp_path, "bench")):
         assert path.stat().st_size > 100
 
 

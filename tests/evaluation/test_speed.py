@@ -1,5 +1,4 @@
 import json
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ from typer.testing import CliRunner
 
 from engine import cli as command_line
 from engine.evaluation import speed
-from engine.evaluation.plots import speed_lines
 from engine.exits.encoder import Encoder, Identity
 from engine.exits.loading import assembled
 from tests import tiny
@@ -67,25 +65,19 @@ def test_a_mode_that_is_none_is_a_sentence(encoder: Encoder) -> None:
         speed.bench([None], [4], ["full", "exit:99"])
 
 
-@pytest.mark.skipif(find_spec("matplotlib") is None, reason="figures need matplotlib")
-def test_the_command_narrows_and_prints_json_alone(encoder: Encoder, tmp_path: Path) -> None:
-    words = ["bench", "--batch", "4", "--modes", "bare,full,exit:1", "--json", "--plot", str(tmp_path / "bench.svg")]
+def test_the_command_narrows_and_prints_json_alone(encoder: Encoder) -> None:
+    words = ["bench", "--batch", "4", "--modes", "bare,full,exit:1", "--json"]
     result = CliRunner().invoke(command_line.cli, words)
     assert result.exit_code == 0, result.output
     assert [row["mode"] for row in json.loads(result.stdout)["rows"]] == ["bare", "full", "exit:1"]
     assert "of what its MACs promise" in result.stderr
     assert "±" in result.stderr
-    assert (tmp_path / "bench.svg").stat().st_size > 1000
 
 
 def test_a_promise_is_kept_where_speed_grows_as_macs_shrink() -> None:
     ((row, kept),) = speed.promises(ROWS)
     assert row["mode"] == "exit:1"
     assert kept == pytest.approx(0.95)
-
-
-def test_the_plot_has_a_line_for_each_model_and_batch_size() -> None:
-    assert speed_lines(ROWS) == {"m, batch 8": [(0.5, 1.9), (1.0, 1.0)], "m <x>, batch 1": [(1.0, 1.0)]}
 
 
 def test_a_process_of_its_own_does_the_work() -> None:
