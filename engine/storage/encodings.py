@@ -7,6 +7,7 @@ import numpy as np
 from sqlalchemy import and_, or_, select, update
 
 from engine.exits.phrases import Phrases
+from engine.storage.bind_limit import rows_of
 from engine.storage.cleanup import tidy
 from engine.storage.collections import hold
 from engine.storage.database import Database
@@ -63,10 +64,9 @@ def list_candidates(database: Database, image_ids: Sequence[int]) -> list[Candid
             FeatureMapRow,
             and_(FeatureMapRow.image_id == ImageRow.id, FeatureMapRow.exit == EncodingRow.exit),
         )
-        .where(ImageRow.id.in_(image_ids))
     )
     with database.read() as session:
-        found = {row[0]: Candidate(*row) for row in session.execute(wanted)}
+        found = {row[0]: Candidate(*row) for row in rows_of(session, wanted, ImageRow.id, image_ids)}
     return [found[image_id] for image_id in image_ids if image_id in found]
 
 
@@ -157,8 +157,8 @@ def replace_encodings(
         collection = hold(session, collection_id)
         collection.require(stamp)
         collection.stamp(stamp)
-        there = set(session.scalars(select(ImageRow.id).where(ImageRow.id.in_(encodings))))
-        for image_id in sorted(there):
+        there = sorted(image_id for (image_id,) in rows_of(session, select(ImageRow.id), ImageRow.id, encodings))
+        for image_id in there:
             before = session.get(EncodingRow, image_id)
             if before is not None:
                 collection.macs_queries -= before.macs_query
@@ -173,7 +173,7 @@ def replace_encodings(
             lost += database.maps.put(session, image_id, row.exit, maps.get(image_id))
         lost += database.maps.trim(session)
     tidy(database, lost)
-    return get_images(database, sorted(there))
+    return get_images(database, there)
 
 
 def _deepen(row: EncodingRow, deeper: Deeper, exits: int) -> None:

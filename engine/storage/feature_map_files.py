@@ -8,6 +8,7 @@ from uuid import uuid4
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from engine.storage.bind_limit import change_rows, rows_of
 from engine.storage.schema import FeatureMapRow, ImageRow
 from engine.utils.atomic_files import settled, write_whole
 
@@ -51,9 +52,8 @@ class KeptMaps:
 
     def use(self, session: Session, image_ids: Sequence[int]) -> None:
         """Note that people look at these images."""
-        session.execute(
-            update(FeatureMapRow).where(FeatureMapRow.image_id.in_(image_ids)).values(last_used=time.time())
-        )
+        used = update(FeatureMapRow).values(last_used=time.time())
+        change_rows(session, used, FeatureMapRow.image_id, image_ids)
 
     def trim(self, session: Session) -> list[str]:
         """Let go of the maps that were not used for longest, once all together are over the limit."""
@@ -73,9 +73,9 @@ class KeptMaps:
     def files(self, session: Session, collection_id: int, image_ids: Sequence[int] | None = None) -> list[str]:
         """The files of a collection's maps, or of those of some of its images."""
         wanted = select(FeatureMapRow.file).join(ImageRow).where(ImageRow.collection_id == collection_id)
-        if image_ids is not None:
-            wanted = wanted.where(ImageRow.id.in_(image_ids))
-        return list(session.scalars(wanted))
+        if image_ids is None:
+            return list(session.scalars(wanted))
+        return [file for (file,) in rows_of(session, wanted, ImageRow.id, image_ids)]
 
     def unlink(self, files: Sequence[str]) -> None:
         """Delete files whose rows are gone."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import BigInteger, cast, delete, func, select
+from sqlalchemy import delete, func, select
 
+from engine.storage.bind_limit import change_rows, rows_of
 from engine.storage.cleanup import drop_pictures, tidy
 from engine.storage.collections import hold
 from engine.storage.database import Database, take_turn
@@ -44,14 +45,9 @@ def add_images(
     with database.write() as session:
         collection = hold(session, collection_id)
         collection.require(stamp)
+        kept = select(ImageRow.content_hash).where(ImageRow.collection_id == collection_id)
         hashes = [image.content_hash for image in images]
-        known = set(
-            session.scalars(
-                select(ImageRow.content_hash).where(
-                    ImageRow.collection_id == collection_id, ImageRow.content_hash.in_(hashes)
-                )
-            )
-        )
+        known = {row.content_hash for row in rows_of(session, kept, ImageRow.content_hash, hashes)}
         fresh = [image for image in images if image.content_hash not in known]
         if not fresh:
             return []
@@ -85,7 +81,7 @@ def get_image(database: Database, image_id: int) -> ImageRow:
 def get_images(database: Database, image_ids: Sequence[int]) -> list[ImageRow]:
     """Images in the order of the ids asked for; those that are not there are left out."""
     with database.read() as session:
-        rows = {row.id: row for row in session.scalars(select(ImageRow).where(ImageRow.id.in_(image_ids)))}
+        rows = {row.id: row for (row,) in rows_of(session, select(ImageRow), ImageRow.id, image_ids)}
     return [rows[image_id] for image_id in image_ids if image_id in rows]
 
 
@@ -97,9 +93,10 @@ def list_images(database: Database, collection_id: int, offset: int, limit: int)
 
 
 def image_names(database: Database, image_ids: Sequence[int]) -> list[str]:
-    """Names of images, whether they have an encoding or not; those that are not there are left out."""
+    """Names of images in order of id, with an encoding or not; those that are not there are left out."""
     with database.read() as session:
-        return list(session.scalars(select(ImageRow.name).where(ImageRow.id.in_(image_ids)).order_by(ImageRow.id)))
+        rows = rows_of(session, select(ImageRow.id, ImageRow.name), ImageRow.id, image_ids)
+    return [name for _, name in sorted(rows)]
 
 
 def images_at_exit(database: Database, collection_id: int, exit: int, limit: int) -> list[ImageRow]:
@@ -120,17 +117,17 @@ def delete_images(database: Database, collection_id: int, image_ids: Sequence[in
 
     What queries spent on them is no longer counted, as what indexing did is not.
     """
-    wanted = (ImageRow.collection_id == collection_id, ImageRow.id.in_(image_ids))
+    wanted = select(ImageRow.id, ImageRow.content_hash, func.coalesce(EncodingRow.macs_query, 0))
+    wanted = wanted.outerjoin(EncodingRow, EncodingRow.image_id == ImageRow.id)
     with database.write() as session:
         collection = session.get(CollectionRow, collection_id, with_for_update=True)
+        images = rows_of(session, wanted.where(ImageRow.collection_id == collection_id), ImageRow.id, image_ids)
+        ids, hashes = [image_id for image_id, *_ in images], [content_hash for _, content_hash, _ in images]
         if collection is not None:
-            spent = cast(func.sum(EncodingRow.macs_query), BigInteger)
-            of_them = select(spent).join(ImageRow, ImageRow.id == EncodingRow.image_id).where(*wanted)
-            collection.macs_queries -= session.scalar(of_them) or 0
-        hashes = list(session.scalars(select(ImageRow.content_hash).where(*wanted)))
-        maps = database.maps.files(session, collection_id, image_ids)
+            collection.macs_queries -= sum(macs for *_, macs in images)
+        maps = database.maps.files(session, collection_id, ids)
         note = database.pictures.doubt(hashes)
-        session.execute(delete(ImageRow).where(*wanted))
+        change_rows(session, delete(ImageRow), ImageRow.id, ids)
     drop_pictures(database, hashes, note)
     tidy(database, maps)
     return len(hashes)
