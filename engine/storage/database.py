@@ -7,7 +7,7 @@ import math
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,10 +74,14 @@ class Database:
         """The database, where it can search vectors itself."""
         return self._engine if self._engine.dialect.name == "postgresql" else None
 
+    def explained(self) -> AbstractContextManager[None]:
+        """Raises StoreUnusable for what the database and the disk complain of."""
+        return in_a_sentence(self._engine)
+
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that sees one state of the database; raises StoreUnusable."""
-        with in_a_sentence(self._engine), Session(self._engine) as session:
+        with self.explained(), Session(self._engine) as session:
             yield session
 
     @contextmanager
@@ -87,7 +91,7 @@ class Database:
         Args: turn: what it does that one process at a time may do.
         """
         # Rows stay readable after the commit, when they are handed out.
-        with in_a_sentence(self._engine), Session(self._writing, expire_on_commit=False) as session, session.begin():
+        with self.explained(), Session(self._writing, expire_on_commit=False) as session, session.begin():
             if turn is not None:
                 take_turn(session.connection(), turn)
             yield session

@@ -104,11 +104,12 @@ def keep_deeper(
     Raises: GalleryMissing, ModelChanged.
     """
     lost: list[str] = []
+    written = [database.maps.write(deeper.map) for deeper in found]
     with database.write() as session:
         collection = hold(session, collection_id)
         collection.require(stamp)
         collection.macs_queries += deciding
-        for deeper in found:
+        for deeper, kept in zip(found, written, strict=True):
             collection.macs_queries += deeper.macs
             image = session.get(ImageRow, deeper.image_id)
             if image is None:  # deleted meanwhile
@@ -119,7 +120,7 @@ def keep_deeper(
             if row.exit < deeper.exit:
                 _deepen(row, deeper, stamp.exits)
                 image.revision = collection.next_revision()
-                lost += database.maps.put(session, image.id, deeper.exit, deeper.map)
+                lost += database.maps.put(session, image.id, deeper.exit, kept)
         if candidates is not None:
             collection.queries += 1
             database.maps.use(session, candidates)
@@ -153,6 +154,7 @@ def replace_encodings(
     Raises: GalleryMissing, ModelChanged.
     """
     lost: list[str] = []
+    written = {image_id: database.maps.write(data) for image_id, data in maps.items()}
     with database.write() as session:
         collection = hold(session, collection_id)
         collection.require(stamp)
@@ -170,7 +172,7 @@ def replace_encodings(
             collection.budget = row.budget
             revised = update(ImageRow).where(ImageRow.id == image_id).values(revision=collection.next_revision())
             session.execute(revised)
-            lost += database.maps.put(session, image_id, row.exit, maps.get(image_id))
+            lost += database.maps.put(session, image_id, row.exit, written.get(image_id))
         lost += database.maps.trim(session)
     tidy(database, lost)
     return get_images(database, there)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import func, select, update
@@ -14,6 +15,13 @@ from engine.utils.atomic_files import settled, write_whole
 
 LIMIT = 2 << 30  # bytes; a map of the embedded model has some 50,000
 ROOM = 0.9  # what is kept of the limit once it is reached, so that it is not reached again at once
+
+
+class KeptMap(NamedTuple):
+    """A file that holds a map."""
+
+    file: str
+    bytes: int
 
 
 class KeptMaps:
@@ -33,7 +41,21 @@ class KeptMaps:
         except OSError:
             return None
 
-    def put(self, session: Session, image_id: int, exit: int, data: bytes | None) -> list[str]:
+    def write(self, data: bytes | None) -> KeptMap | None:
+        """Write a map to a file that has no row yet; None for none, or where the disk is full.
+
+        An image without a map is run again where it could have been run on.
+        """
+        if data is None:
+            return None
+        kept = KeptMap(f"{uuid4().hex}.safetensors", len(data))
+        try:
+            write_whole(self._path(kept.file), data)
+        except OSError:
+            return None
+        return kept
+
+    def put(self, session: Session, image_id: int, exit: int, kept: KeptMap | None) -> list[str]:
         """Keep an image's map, or none, in place of the one before."""
         before = session.get(FeatureMapRow, image_id, with_for_update=True)  # another collection's trim may take it
         lost = []
@@ -41,13 +63,8 @@ class KeptMaps:
             lost.append(before.file)
             session.delete(before)
             session.flush()
-        if data is not None:
-            file = f"{uuid4().hex}.safetensors"
-            try:
-                write_whole(self._path(file), data)
-            except OSError:  # a full disk: the image will be run again where it could have been run on
-                return lost
-            session.add(FeatureMapRow(image_id=image_id, exit=exit, file=file, bytes=len(data), last_used=time.time()))
+        if kept is not None:
+            session.add(FeatureMapRow(image_id=image_id, exit=exit, last_used=time.time(), **kept._asdict()))
         return lost
 
     def use(self, session: Session, image_ids: Sequence[int]) -> None:

@@ -1,13 +1,15 @@
 """Images: the pictures of a collection, each with its encoding and its picture file."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 
 from engine.storage.bind_limit import change_rows, rows_of
 from engine.storage.cleanup import drop_pictures, tidy
 from engine.storage.collections import hold
-from engine.storage.database import Database, take_turn
+from engine.storage.database import Database, StoreUnusable, take_turn
 from engine.storage.schema import CollectionRow, EncodingRow, ImageRow, ModelStamp, PhotoMissing
 
 
@@ -32,7 +34,7 @@ def add_images(
     pictures: Mapping[str, bytes],
     maps: Mapping[str, bytes],
 ) -> list[ImageRow]:
-    """Keep a batch of encoded images in one transaction: all of it, or none.
+    """Keep a batch of encoded images: files first, then all rows in one transaction, or none.
 
     Args:
         stamp: what encoded them; the collection's own from its first image on.
@@ -42,31 +44,46 @@ def add_images(
     Returns: the rows that are new, with their ids; images that came in meanwhile by another way are left out.
     Raises: GalleryMissing, ModelChanged, StoreUnusable.
     """
-    with database.write() as session:
-        collection = hold(session, collection_id)
-        collection.require(stamp)
-        kept = select(ImageRow.content_hash).where(ImageRow.collection_id == collection_id)
-        hashes = [image.content_hash for image in images]
-        known = {row.content_hash for row in rows_of(session, kept, ImageRow.content_hash, hashes)}
-        fresh = [image for image in images if image.content_hash not in known]
-        if not fresh:
-            return []
+    new = [content_hash for content_hash in pictures if not database.pictures.path(content_hash).exists()]
+    note = database.pictures.doubt(new)
+    try:
+        with database.explained():
+            database.pictures.keep(pictures)
+        written = {content_hash: database.maps.write(data) for content_hash, data in maps.items()}
+        with database.write() as session:
+            fresh = _add_rows(session, collection_id, stamp, images)
+            # A picture that another process has deleted meanwhile is written again; from here on it stays.
+            take_turn(session.connection(), "pictures", shared=True)
+            database.pictures.keep({image.content_hash: pictures[image.content_hash] for image in fresh})
+            for image in fresh:
+                database.maps.put(session, image.id, image.encoding.exit, written.pop(image.content_hash, None))
+            lost = database.maps.trim(session)
+    except Exception:
+        with suppress(StoreUnusable):  # then the next sweep does it
+            drop_pictures(database, new, note)
+        raise
+    note.unlink(missing_ok=True)
+    tidy(database, [*lost, *(kept.file for kept in written.values() if kept is not None)])
+    return fresh
+
+
+def _add_rows(session: Session, collection_id: int, stamp: ModelStamp, images: Sequence[ImageRow]) -> list[ImageRow]:
+    """Add those images that a collection does not hold yet."""
+    collection = hold(session, collection_id)
+    collection.require(stamp)
+    kept = select(ImageRow.content_hash).where(ImageRow.collection_id == collection_id)
+    hashes = [image.content_hash for image in images]
+    known = {row.content_hash for row in rows_of(session, kept, ImageRow.content_hash, hashes)}
+    fresh = [image for image in images if image.content_hash not in known]
+    if fresh:
         collection.stamp(stamp)
         collection.budget = fresh[-1].encoding.budget
-        take_turn(session.connection(), "pictures", shared=True)
-        note = database.pictures.doubt(image.content_hash for image in fresh)
-        for image in fresh:
-            database.pictures.keep(image.content_hash, pictures[image.content_hash])
-            image.collection = collection
-            image.encoding.collection_id, image.encoding.model = collection.id, stamp.key
-            image.revision = collection.next_revision()
-            session.add(image)
-        session.flush()
-        for image in fresh:
-            database.maps.put(session, image.id, image.encoding.exit, maps.get(image.content_hash))
-        lost = database.maps.trim(session)
-    note.unlink(missing_ok=True)
-    tidy(database, lost)
+    for image in fresh:
+        image.collection = collection
+        image.encoding.collection_id, image.encoding.model = collection.id, stamp.key
+        image.revision = collection.next_revision()
+        session.add(image)
+    session.flush()
     return fresh
 
 

@@ -1,6 +1,6 @@
 """The picture files that are kept: one for all images made of the same bytes, as long as there is any."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -28,14 +28,15 @@ class KeptPictures:
         """Where the picture of an image is kept."""
         return self._folder / content_hash[:2] / f"{content_hash}.jpg"
 
-    def keep(self, content_hash: str, data: bytes) -> None:
-        """Write a picture where there is none."""
-        path = self.path(content_hash)
-        if not path.exists():
-            write_whole(path, data)
+    def keep(self, pictures: Mapping[str, bytes]) -> None:
+        """Write pictures, by content hash, where there are none; raises OSError."""
+        for content_hash, data in pictures.items():
+            path = self.path(content_hash)
+            if not path.exists():
+                write_whole(path, data)
 
     def doubt(self, hashes: Iterable[str]) -> Path:
-        """A note of pictures whose rows come or go with the transaction that is under way; its end is to delete it."""
+        """Note pictures whose rows are about to come or go; who has seen to them deletes the note."""
         note = self._notes / uuid4().hex
         with suppress(OSError):  # a full disk: deleting makes room, and has to go on
             write_whole(note, "\n".join(hashes).encode("ascii"))

@@ -3,13 +3,17 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from engine.storage import collections, images
-from engine.storage.collections import delete_collection, open_collection
+from engine.storage import collections, feature_map_files, images, picture_files
+from engine.storage.collections import delete_collection, mark_indexed, open_collection
 from engine.storage.database import Database, StoreUnusable
+from engine.storage.encodings import Deeper, keep_deeper
 from engine.storage.images import add_images, delete_images
+from engine.storage.schema import ImageRow
+from engine.utils.atomic_files import write_whole
 from tests.storage.rows import STAMP, add, image
 
 pytestmark = pytest.mark.both_databases
@@ -20,10 +24,11 @@ def gallery(database: Database) -> int:
     return open_collection(database, "holiday", "gallery", None)
 
 
-def die_after_the_commit(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(*_: object) -> None:
-        raise KeyboardInterrupt
+def die(*_: object) -> None:
+    raise KeyboardInterrupt
 
+
+def die_after_the_commit(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (images, collections):
         monkeypatch.setattr(module, "drop_pictures", die)
 
@@ -71,10 +76,53 @@ def test_a_batch_that_failed_leaves_no_picture(database: Database, gallery: int,
     broken.encoding.vector = None  # type: ignore[assignment]
     with pytest.raises(StoreUnusable):
         add_images(database, gallery, STAMP, [image("aa"), broken], {"aa" * 32: b"", "bb" * 32: b""}, {})
-    add(database, gallery, "bb")
-    assert pictures(home) == ["aa", "bb"], "a young one may be of a transaction that goes on"
+    assert pictures(home) == []
+    assert list(home.glob("doubts/*")) == []
+
+
+def test_a_death_before_the_rows_are_in_leaves_no_picture(
+    database: Database, gallery: int, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "_add_rows", die)
+        with pytest.raises(KeyboardInterrupt):
+            add(database, gallery, "aa")
+    assert pictures(home) == ["aa"]
     start_much_later(home)
-    assert pictures(home) == ["bb", "ff"]
+    assert pictures(home) == ["ff"]
+
+
+def test_others_write_to_the_database_while_files_are_written(
+    database: Database, gallery: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.storage.database.BUSY_SECONDS", 0.05)
+    others = Database.open()
+
+    def write(path: Path, data: bytes) -> None:
+        mark_indexed(others, gallery)
+        write_whole(path, data)
+
+    for module in (picture_files, feature_map_files):
+        monkeypatch.setattr(module, "write_whole", write)
+    row = image("aa")
+    add_images(database, gallery, STAMP, [row], {row.content_hash: b"a picture"}, {row.content_hash: b"a map"})
+    deeper = Deeper(row.id, 2, b"\0" * 8, {}, 10, 1.0, b"a map")
+    keep_deeper(database, gallery, STAMP, [deeper])
+    others.close()
+
+
+def test_a_picture_that_another_process_deletes_meanwhile_is_written_again(
+    database: Database, gallery: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_rows = images._add_rows
+
+    def after_another(*args: Any) -> list[ImageRow]:
+        database.pictures.path("aa" * 32).unlink()
+        return add_rows(*args)
+
+    monkeypatch.setattr(images, "_add_rows", after_another)
+    add(database, gallery, "aa")
+    assert database.pictures.path("aa" * 32).read_bytes() == b"aa.jpg"
 
 
 def test_parts_of_files_are_swept(database: Database, gallery: int, home: Path) -> None:
