@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 
 from engine.ingest import image as image_module
 from engine.ingest.image import ImageRejected, clean_name, clean_path, open_picture, to_jpeg
-from tests import hostile
+from tests import hostile_pictures
 from tests.pictures import encoded, jpeg_declaring, left_red_right_blue, noise, png_declaring
 
 WHITE, RED, BLUE = (255, 255, 255), (255, 0, 0), (0, 0, 255)
@@ -93,7 +93,7 @@ HIDES = {  # what stands before the scans of a JPEG, as if they were no longer a
 
 @pytest.mark.parametrize("name", HIDES)
 def test_scans_cannot_be_hidden_from_the_count(name: str) -> None:
-    whole = hostile.scans_jpeg(16, 200)
+    whole = hostile_pictures.scans_jpeg(16, 200)
     at = whole.index(b"\xff\xda")
     with pytest.raises(ImageRejected, match="over 100 scans"):
         open_picture(whole[:at] + HIDES[name] + whole[at:], "a")

@@ -16,7 +16,7 @@ from PIL import Image
 from engine.ingest import sandbox
 from engine.ingest.image import ImageRejected, open_picture
 from engine.ingest.sandbox import decode
-from tests import hostile
+from tests import hostile_pictures
 from tests.packed import zipped
 from tests.pictures import encoded, left_red_right_blue, noise
 
@@ -51,7 +51,7 @@ def test_a_reason_carries_the_name_of_the_file() -> None:
 def test_a_picture_that_takes_too_long_is_given_up_and_the_next_one_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "WALL_SECONDS", 2.0)
     start = time.monotonic()
-    assert reason(hostile.comments_gif(40 * 2**20)) == "takes too long to decode"
+    assert reason(hostile_pictures.comments_gif(40 * 2**20)) == "takes too long to decode"
     assert time.monotonic() - start < 60
     assert decode(encoded(noise(), "PNG"), "a").width == 64
 
@@ -114,13 +114,13 @@ def test_a_decoder_that_crashes_takes_nobody_with_it() -> None:
 
 
 ODD: dict[str, Callable[[], bytes]] = {
-    "many segments": lambda: hostile.segments_jpeg(200_000),
-    "many strips": lambda: hostile.strips_tiff(1_000_000),
-    "text bomb": lambda: hostile.text_png(100 * 2**20),
-    "profile bomb": lambda: hostile.profile_png(100 * 2**20),
-    "frames of a GIF": lambda: hostile.animation("GIF", 2000),
-    "frames of a TIFF": lambda: hostile.animation("TIFF", 2000),
-    "frames of a WebP": lambda: hostile.animation("WEBP", 200),
+    "many segments": lambda: hostile_pictures.segments_jpeg(200_000),
+    "many strips": lambda: hostile_pictures.strips_tiff(1_000_000),
+    "text bomb": lambda: hostile_pictures.text_png(100 * 2**20),
+    "profile bomb": lambda: hostile_pictures.profile_png(100 * 2**20),
+    "frames of a GIF": lambda: hostile_pictures.animation("GIF", 2000),
+    "frames of a TIFF": lambda: hostile_pictures.animation("TIFF", 2000),
+    "frames of a WebP": lambda: hostile_pictures.animation("WEBP", 200),
     "picture and archive": lambda: encoded(noise(), "JPEG") + zipped({"a.jpg": b"x"}),
     "picture and page": lambda: encoded(noise(), "PNG") + b"<script>alert(1)</script>",
 }
@@ -137,7 +137,7 @@ def test_what_is_odd_ends_soon_in_a_picture_or_a_reason(name: str) -> None:
 
 
 def test_a_jpeg_of_endless_scans_is_named_at_once() -> None:
-    assert "over 100 scans" in reason(hostile.scans_jpeg(2000, 1000))
+    assert "over 100 scans" in reason(hostile_pictures.scans_jpeg(2000, 1000))
 
 
 def test_many_threads_share_a_few_decoders() -> None:
