@@ -9,12 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from engine.gallery import EngineError, Library, Photo, get_photo, write_whole
+from engine.gallery import EngineError, Library, Photo, get_photo, open_kept, write_whole
 
 Size = Literal["grid", "large"]
 GRID_SIDE = 480  # px: a card's width on a sharp screen
@@ -84,9 +83,6 @@ def derived(secret: bytes, purpose: str) -> str:
 
 @lru_cache(maxsize=512)  # about 20 MB
 def _thumbnail(path: Path) -> bytes:
-    with Image.open(path, formats=["JPEG"]) as picture:
-        picture.draft("RGB", (GRID_SIDE, GRID_SIDE))
-        picture.thumbnail((GRID_SIDE, GRID_SIDE))
-        file = io.BytesIO()
-        picture.save(file, "JPEG", quality=82)
+    file = io.BytesIO()
+    open_kept(path, GRID_SIDE).save(file, "JPEG", quality=82)
     return file.getvalue()

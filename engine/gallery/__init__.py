@@ -53,6 +53,7 @@ from engine.gallery.types import (
 )
 from engine.ingest.decode import Skipped, folder_uploads, uploads_of
 from engine.ingest.image import clean_name
+from engine.ingest.kept_picture import open_kept
 from engine.ingest.upload import Upload, file_upload
 from engine.search.query_parser import DROPPED
 from engine.search.query_parser import LONGEST as LONGEST_QUERY
@@ -134,6 +135,7 @@ __all__ = [
     "load_encoder",
     "named",
     "open_gallery",
+    "open_kept",
     "publish_gallery",
     "published_gallery",
     "rank_photos",

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
-from PIL import Image
 
 from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
 from engine.gallery.speed_race import BATCH, MOST, Lap, Race, race
 from engine.gallery.types import Photo
+from engine.ingest.kept_picture import kept_pixels
 from engine.storage.collections import add_race, last_race
 from engine.storage.images import get_images
 from engine.storage.schema import RaceRow
@@ -101,11 +101,10 @@ class Comparison:
             yield np.stack([self._pixels(photo) for photo in photos[start : start + BATCH]])
 
     def _pixels(self, photo: Photo) -> np.ndarray:
-        try:
-            with Image.open(self._library.picture_path(photo.content_hash), formats=["JPEG"]) as picture:
-                return self._library.encoder.preprocess(picture.convert("RGB"))
-        except OSError as error:
-            raise NothingToCompare(f"The kept picture of {photo.file} cannot be read; remove the photo.") from error
+        pixels = kept_pixels(self._library.picture_path(photo.content_hash), self._library.encoder.preprocess)
+        if pixels is None:
+            raise NothingToCompare(f"The kept picture of {photo.file} cannot be read; remove the photo.")
+        return pixels
 
 
 def ranking(run: FullRun, query: np.ndarray, k: int) -> list[tuple[int, float]]:

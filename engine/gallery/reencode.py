@@ -12,7 +12,7 @@ from engine.gallery.encoder_cache import guides_of
 from engine.gallery.library import Library
 from engine.gallery.types import GuideTexts, IngestReport, Progress, photo_of
 from engine.ingest.decode import BATCH, Skipped
-from engine.search.refine import kept_pixels
+from engine.ingest.kept_picture import kept_pixels
 from engine.storage.collections import get_collection, restamp
 from engine.storage.encodings import images_to_encode, replace_encodings
 from engine.storage.images import image_names
@@ -110,7 +110,7 @@ def kept_batches(
 
     def decode(start: int) -> "tuple[list[int], np.ndarray | Tensor | None, list[int]]":
         batch = images[start : start + BATCH]
-        pictures = [(i, kept_pixels(picture_path(content_hash), encoder)) for i, content_hash in batch]
+        pictures = [(i, kept_pixels(picture_path(content_hash), encoder.preprocess)) for i, content_hash in batch]
         there = {i: pixels for i, pixels in pictures if pixels is not None}
         gone = [i for i, pixels in pictures if pixels is None]
         return list(there), encoder.send(list(there.values())) if there else None, gone

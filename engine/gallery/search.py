@@ -11,11 +11,11 @@ import numpy as np
 from engine.gallery.galleries import get_photo, summarize_gallery
 from engine.gallery.library import Library
 from engine.gallery.types import Deepened, Hit, Photo, Refinement, photo_of
-from engine.ingest.decode import KEPT_SIDE
+from engine.ingest.kept_picture import KEPT_SIDE, kept_pixels
 from engine.ingest.sandbox import decode
 from engine.search.query_parser import DROPPED, QueryRejected, embed, parse
 from engine.search.ranking import Ranking, ranked, similarities
-from engine.search.refine import Deepening, affordable, decide, kept_pixels
+from engine.search.refine import Deepening, affordable, decide
 from engine.storage.collections import add_macs
 from engine.storage.database import StoreUnusable
 from engine.storage.encodings import Candidate, keep_deeper, list_candidates
@@ -140,7 +140,7 @@ def explain_photo(library: Library, photo_id: int, query: str | np.ndarray) -> l
     vector = _vector(encoder, query)
     if vector is None:
         return []
-    pixels = kept_pixels(library.picture_path(row.content_hash), encoder)
+    pixels = kept_pixels(library.picture_path(row.content_hash), encoder.preprocess)
     if pixels is None:
         raise _picture_gone(row)
     vectors = np.concatenate([found.numpy() for found in encoder.trace(np.stack([pixels])).vectors])

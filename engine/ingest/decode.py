@@ -11,14 +11,14 @@ import numpy as np
 from PIL import Image
 
 from engine.ingest.archives import archive_uploads, is_archive
-from engine.ingest.image import ImageRejected, to_jpeg
+from engine.ingest.image import ImageRejected
+from engine.ingest.kept_picture import KEPT_SIDE, to_jpeg
 from engine.ingest.sandbox import decode
 from engine.ingest.upload import PICTURE_SUFFIXES, Upload, file_upload
 from engine.utils.errors import EngineError
 from engine.utils.prefetch import prefetched
 
 BATCH = 32
-KEPT_SIDE = 768  # the longest side of the pictures that are kept, and that the encoder sees
 
 
 class FolderMissing(EngineError):

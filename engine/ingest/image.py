@@ -104,13 +104,6 @@ def open_picture(data: bytes, name: str, longest: int | None = None) -> Picture:
     return Picture(rgb, width, height)
 
 
-def to_jpeg(rgb: Image.Image) -> bytes:
-    """The file of a picture; metadata comes only from its `info`, which `open_picture` empties."""
-    file = io.BytesIO()
-    rgb.save(file, "JPEG", quality=90)
-    return file.getvalue()
-
-
 def clean_name(name: str) -> str:
     """A file name that is safe to show: no folders, no control or text-direction characters, at most 200 characters."""
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from engine.exits.calibration import Estimate
 from engine.exits.phrases import Phrases
+from engine.ingest.kept_picture import kept_pixels
 from engine.search.allocation import deepen
 from engine.search.ranking import Ranking
 from engine.storage.encodings import Candidate, Deeper
@@ -25,15 +25,6 @@ LEAST, PART = 3.0, 0.1  # in a small gallery: no more than a tenth of its photos
 SPENDABLE = 0.5  # of what indexing saved; queries spend no more, so a gallery that is asked a lot still saves the rest
 BATCH = 16  # photos that run together
 DECODERS = 4  # threads that decode pictures; Pillow lets go of the interpreter while it does
-
-
-def kept_pixels(path: Path, encoder: "Encoder") -> np.ndarray | None:
-    """A kept picture as the encoder takes it, (3, S, S) uint8; None where it is gone or cannot be read."""
-    try:
-        with Image.open(path, formats=["JPEG"]) as picture:
-            return encoder.preprocess(picture.convert("RGB"))
-    except OSError:
-        return None
 
 
 @dataclass
@@ -191,7 +182,7 @@ class Deepening:
         paths = [self._picture_path(self.candidates[place].content_hash) for place in wanted]
         with ThreadPoolExecutor(DECODERS, "decode") as threads:
             for place, pixels in zip(
-                wanted, threads.map(lambda path: kept_pixels(path, self.encoder), paths), strict=True
+                wanted, threads.map(lambda path: kept_pixels(path, self.encoder.preprocess), paths), strict=True
             ):
                 self._ways[place].pixels = pixels
 

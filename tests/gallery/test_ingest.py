@@ -11,7 +11,7 @@ from engine.gallery import Library, ModelChanged, Photo, Progress, Skipped, Uplo
 from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import search_photos
-from engine.ingest import decode as decode_module
+from engine.ingest.kept_picture import KEPT_SIDE
 from engine.storage.database import Database
 from tests.conftest import FakeEncoder, FakeIdentity
 from tests.pictures import encoded, left_red_right_blue, noise, png_declaring
@@ -164,7 +164,7 @@ def test_a_large_photo_is_kept_small(library: Library, gallery: int, upload: Mak
     assert (photo.width, photo.height) == (2000, 1000)
     with Image.open(library.picture_path(photo.content_hash)) as kept:
         assert (kept.size, kept.format, kept.mode) == (
-            (decode_module.KEPT_SIDE, decode_module.KEPT_SIDE // 2),
+            (KEPT_SIDE, KEPT_SIDE // 2),
             "JPEG",
             "RGB",
         )

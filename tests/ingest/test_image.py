@@ -12,7 +12,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from engine.ingest import image as image_module
-from engine.ingest.image import ImageRejected, clean_name, clean_path, open_picture, to_jpeg
+from engine.ingest.image import ImageRejected, clean_name, clean_path, open_picture
+from engine.ingest.kept_picture import to_jpeg
 from tests import hostile_pictures
 from tests.pictures import encoded, jpeg_declaring, left_red_right_blue, noise, png_declaring
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from engine.ingest.archives import archive_uploads
-from engine.ingest.image import FORMATS, ImageRejected, open_picture, to_jpeg
+from engine.ingest.image import FORMATS, ImageRejected, open_picture
+from engine.ingest.kept_picture import to_jpeg
 from tests import packed
 from tests.pictures import encoded, noise
 from tests.stress.results import keep
