@@ -33,6 +33,11 @@ def uploads(tmp_path: Path) -> Make:
     return make
 
 
+def named(value: str | bytes) -> str:
+    """Part of a test's name; a ZIP has the time of day in it, its length has not."""
+    return value if isinstance(value, str) else f"{len(value)} bytes"
+
+
 def outcome(upload: Upload) -> bytes | str:
     try:
         return upload.read()
@@ -60,6 +65,7 @@ def open_files() -> set[tuple[str, str]]:
         ("a.zip", packed.zipped(PHOTOS, zipfile.ZIP_STORED)),
         ("a.zip", b"any bytes before" + packed.zipped(PHOTOS)),
     ],
+    ids=named,
 )
 def test_the_photos_of_an_archive_are_read(uploads: Make, name: str, data: bytes) -> None:
     assert outcomes(uploads(name, data)) == {f"{name}/b/red.png": b"red", f"{name}/blue.JPG": b"blue"}
@@ -89,6 +95,7 @@ def test_archives_are_known_by_their_name(name: str) -> None:
         ("a.TGZ", b"\x1f\x8b", "a tar archive, which is not opened here; unpack it, or make it a ZIP"),
         ("a.zip", packed.overlapping(1000), "its members overlap, as in a bomb"),
     ],
+    ids=named,
 )
 def test_an_archive_that_cannot_be_used_is_named_with_a_reason(
     uploads: Make, name: str, data: bytes, reason: str
@@ -110,6 +117,7 @@ def test_an_archive_that_cannot_be_used_is_named_with_a_reason(
             "packed in a way that is not read here; make the ZIP again with the usual one (deflate)",
         ),
     ],
+    ids=named,
 )
 def test_a_member_that_cannot_be_used_is_named_with_a_reason(
     uploads: Make, name: str, data: bytes, reason: str
