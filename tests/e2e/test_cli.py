@@ -269,7 +269,7 @@ def test_a_page_that_is_not_there_is_said_before_any_work(run: Run, tmp_path: Pa
     result = run("report", "RESULTS", "--page", tmp_path / "nowhere" / "card.md")
     assert result.exit_code == 2
     assert isinstance(result.exception, SystemExit)
-    assert "nowhere" in result.stderr
+    assert "nowhere" in re.sub(r"[\s│]", "", result.stderr)  # the box of an error breaks a long path anywhere
 
 
 def test_an_unknown_gallery_is_answered_with_those_there_are(run: Run, photos: Path):
