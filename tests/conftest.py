@@ -219,9 +219,27 @@ def _unit(vector: np.ndarray) -> np.ndarray:
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
+def pytest_configure() -> None:
+    for name in [name for name in os.environ if name.startswith(("GRADIO_", "HF_", "SPACE", "TGEM_"))]:
+        del os.environ[name]  # before a library reads it: what the user has set changes no test
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of each worker; more threads would wait for each other
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two workers for whole folders; none for single files, which are through before a worker has started."""
+    return 0 if all(".py" in place for place in config.args) else 2
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_databases"):
-        metafunc.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+        kinds = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+        metafunc.parametrize("database_kind", kinds, indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker("postgres")
 
 
 @pytest.fixture(scope="session")
@@ -229,10 +247,7 @@ def cluster() -> Iterator[postgres.Cluster]:
     """A PostgreSQL server with pgvector, started for these tests."""
     binaries = postgres.programs()
     if binaries is None:
-        missing = "PostgreSQL with pgvector is missing (Debian: postgresql-17 and postgresql-17-pgvector)"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+        pytest.fail("PostgreSQL with pgvector is missing (Debian: postgresql-17 and postgresql-17-pgvector)")
     with postgres.cluster(binaries) as running:
         yield running
 

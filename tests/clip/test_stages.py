@@ -55,6 +55,7 @@ def test_pooled_features_are_of_one_photo_each_and_of_every_stage(kind: str) -> 
         assert not torch.equal(pooled[0], pooled[1])
 
 
+@pytest.mark.architectures
 @pytest.mark.parametrize("name", open_clip.list_models())
 def test_every_architecture_of_open_clip_is_cut_whole_or_refused(name: str) -> None:
     config = open_clip.get_model_config(name)

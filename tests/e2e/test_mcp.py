@@ -15,9 +15,6 @@ import pytest
 
 from tests.health import until_ready
 
-if "CI" not in os.environ:
-    pytest.importorskip("mcp", reason="pip install 'gradio[mcp]'")
-
 ROOT = Path(__file__).parents[2]
 
 

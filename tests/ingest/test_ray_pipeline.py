@@ -1,6 +1,5 @@
 """Encoding on a real Ray cluster of this machine, with two workers of which one is killed on the way."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -41,12 +40,6 @@ from engine.storage.database import Database
 from engine.storage.images import list_images
 from tests import packed
 from tests.conftest import FakeEncoder, FakeEncoding
-
-HAS_RAY = importlib.util.find_spec("ray") is not None
-on_a_cluster = pytest.mark.skipif(
-    not HAS_RAY and not os.environ.get("CI"), reason="requirements-cluster.txt is not installed"
-)
-
 
 # What needs no cluster
 
@@ -192,7 +185,7 @@ def as_stored(library: Library, gallery: int) -> dict[str, Photo]:
     return {photo.content_hash: photo for photo in found}
 
 
-@on_a_cluster
+@pytest.mark.ray
 def test_a_killed_worker_loses_and_doubles_nothing(ray_cluster: Cluster, photos: Path, database: Database) -> None:
     library = Library.over(database, SlowEncoder)
     alone, together = open_gallery(library, "alone"), open_gallery(library, "together")
@@ -222,7 +215,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(ray_cluster: Cluster, photos:
     assert 0 < ray_cluster.busy.utilisation < 1  # a restart counts against it
 
 
-@on_a_cluster
+@pytest.mark.ray
 def test_workers_stay_busy_and_known_photos_are_not_encoded_again(
     ray_cluster: Cluster, photos: Path, database: Database
 ) -> None:
@@ -241,7 +234,7 @@ def test_workers_stay_busy_and_known_photos_are_not_encoded_again(
     assert ray_cluster.busy.seconds == spent
 
 
-@on_a_cluster
+@pytest.mark.ray
 def test_workers_with_another_model_stop_the_run_with_a_sentence(
     ray_cluster: Cluster, photos: Path, database: Database
 ) -> None:
@@ -265,7 +258,7 @@ def crops(tmp_path: Path) -> Path:
     return folder
 
 
-@on_a_cluster
+@pytest.mark.ray
 def test_the_command_on_ray_keeps_what_one_process_keeps(crops: Path, database: Database) -> None:
     from engine.exits.loading import load_encoder  # not above: the small encoder's workers import this file
 

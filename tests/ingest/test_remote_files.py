@@ -1,7 +1,5 @@
 """Photos at a URI, as pyarrow reads them; object stores need credentials, so a folder stands for them here."""
 
-import importlib.util
-import os
 import sys
 from pathlib import Path
 
@@ -10,9 +8,6 @@ import pytest
 from engine.ingest.decode import FolderMissing
 from engine.ingest.image import MAX_BYTES, ImageRejected
 from engine.ingest.remote_files import PyarrowMissing, is_uri, uri_uploads
-
-if importlib.util.find_spec("pyarrow") is None and not os.environ.get("CI"):
-    pytest.skip("requirements-cluster.txt is not installed", allow_module_level=True)
 
 
 @pytest.fixture
