@@ -30,7 +30,7 @@ Rows = Callable[[CaptionedSet], Iterator[Row]]
 
 OTHERS = ("small-input", "small-model")
 TOP_M = (5, 7, 10, 12, 14, 17, 20, 24, 30, 40, 50)  # how many a query runs deeper where rank alone decides
-WORTHS = (0.02, 0.014, 0.01, 0.007, 0.005, 0.004, 0.003, 0.002, 0.0014, 0.001)  # least gains of a second look
+MIN_GAINS = (0.02, 0.014, 0.01, 0.007, 0.005, 0.004, 0.003, 0.002, 0.0014, 0.001)  # least gains of a second look
 DEALS = 10  # of random exits
 ABLATED = (0.2, 0.35, DEFAULT_BUDGET)  # budgets of the ablations of second looks
 DEEPEST_INDEX = 0.7  # MACs share above which an index leaves second looks little to do
@@ -56,7 +56,7 @@ def first_rankings(case: CaptionedSet, budget: float) -> FirstRankings:
 
     def ranked(exits: np.ndarray) -> tuple[Row, np.ndarray]:
         index = IndexSimulation(case.encoder, case.features, exits)
-        return index.found(), case.hits(index.first)
+        return index.recall(), case.hits(index.first)
 
     recall, hits = ranked(dealt.exits)
     mixed = np.ptp(dealt.exits) > 0
@@ -109,8 +109,8 @@ def budgeted_rows(name: str, policy: Policy, case: CaptionedSet) -> Iterator[Row
 def tgem_look_rows(case: CaptionedSet) -> Iterator[Row]:
     """The gates' exits, and second looks by value of information per MAC, at several least gains."""
     for budget, dealt, index in _indexes(case):
-        for worth in WORTHS:
-            yield row("tgem+deepen", budget, dealt.macs_share, index.by_worth(worth) | {"worth": worth})
+        for min_gain in MIN_GAINS:
+            yield row("tgem+deepen", budget, dealt.macs_share, index.by_gain(min_gain) | {"worth": min_gain})
 
 
 def ablation_rows(case: CaptionedSet) -> Iterator[Row]:
@@ -120,9 +120,9 @@ def ablation_rows(case: CaptionedSet) -> Iterator[Row]:
         for most in TOP_M:
             yield row(name, budget, share, index.by_rank(most) | {"m": most})
         if budget in ABLATED:
-            yield row(name, budget, share, index.by_rank(round(index.by_worth(WORTH)["deepened_per_query"])))
+            yield row(name, budget, share, index.by_rank(round(index.by_gain(WORTH)["deepened_per_query"])))
             plain = IndexSimulation(case.encoder, case.features, dealt.exits, plain=True)
-            yield row("ablation:plain-reading", budget, share, plain.by_worth(WORTH) | {"worth": WORTH})
+            yield row("ablation:plain-reading", budget, share, plain.by_gain(WORTH) | {"worth": WORTH})
     for name, gates in case.rivals.gates.items():
         yield from _other_gates(case, name, gates)
 
@@ -268,9 +268,9 @@ def _other_gates(case: CaptionedSet, name: str, gates: FittedExits) -> Iterator[
     for budget in BUDGET_GRID:
         dealt = tgem(encoder, case.features, budget)
         index = IndexSimulation(encoder, case.features, dealt.exits, plain=name == NO_GUIDE_TEXTS)
-        yield row(policy, budget, dealt.macs_share, index.found() | about)
+        yield row(policy, budget, dealt.macs_share, index.recall() | about)
         if budget in ABLATED:
-            yield row(f"{policy}+deepen", budget, dealt.macs_share, index.by_worth(WORTH) | about | {"worth": WORTH})
+            yield row(f"{policy}+deepen", budget, dealt.macs_share, index.by_gain(WORTH) | about | {"worth": WORTH})
 
 
 def _others(policy: str, case: CaptionedSet) -> list[OtherInput]:

@@ -1,6 +1,5 @@
-"""Queries that look at some photos of an index again: what is found then, and what it costs, on a captioned set."""
+"""Second looks simulated: what queries find on a captioned set when they run some photos deeper, and what it costs."""
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +10,7 @@ from engine.exits.calibration import Estimate
 from engine.exits.encoder import Encoder
 from engine.exits.query_gate import PAGE, Described, described
 from engine.exits.scorer import CORRECTED
-from engine.search.allocation import Looks, deepen, pool_size
+from engine.search.allocation import deepen, pool_size
 from engine.search.metrics import best, ndcg, overlap, own_ranks, recall, recall_at
 from engine.search.refine import LIMIT
 from engine.training.features import Features
@@ -29,8 +28,8 @@ class IndexSimulation:
         self.owner, self._vectors = features.owner.numpy(), vectors
         self.final = self.texts @ vectors[:, -1].T  # (T, N)
         self.scorer = encoder.scorer
-        self.indexed = vectors[np.arange(len(vectors)), exits]
-        calibrated = self.scorer.calibrated(self.texts @ self.indexed.T, exits)
+        indexed = vectors[np.arange(len(vectors)), exits]
+        calibrated = self.scorer.calibrated(self.texts @ indexed.T, exits)
         self.expected = calibrated.expected  # (T, N) of every photo at full depth, by calibrations
         self.scores = self.scorer.rank_scores(calibrated)  # (T, N)
         self.pool = best(self.scores, min(pool_size(len(exits), PAGE), len(exits)))  # (T, M)
@@ -59,9 +58,9 @@ class IndexSimulation:
         asked = described(self.features.texts, guides, logit_scale)
         return self.scorer.corrected(calibrated, exits, self.features.texts, asked, describe)
 
-    def found(self) -> Row:
-        """What the first ranking finds, both ways."""
-        return {"t2i": recall_at(own_ranks(self.first, self.owner)), "i2t": self._found_backwards}
+    def recall(self) -> Row:
+        """Recall of the first ranking, both ways."""
+        return {"t2i": recall_at(own_ranks(self.first, self.owner)), "i2t": self._image_to_text}
 
     @cached_property
     def first(self) -> np.ndarray:
@@ -70,26 +69,19 @@ class IndexSimulation:
         np.put_along_axis(found, self.pool, self.scorer.rank_scores(self.estimate), 1)
         return found
 
-    def by_worth(self, worth: float, limit: float = LIMIT) -> Row:
-        """Each query looks again while a look is worth its cost; see `engine.search.allocation`."""
-        refined, looks, spent = self.looked(worth, limit)
-        many = len(self.texts)
-        photos = np.unique(looks.queries * len(self.exits) + self.pool[looks.queries, looks.places])
-        return self._row(refined, len(photos) / many, spent / many)
+    def by_gain(self, min_gain: float) -> Row:
+        """Each query runs candidates deeper while that gains enough for its cost; see `engine.search.allocation`.
 
-    def looked(self, worth: float, limit: float = LIMIT) -> tuple[np.ndarray, Looks, float]:
-        """What each query looks at again, one by one from the index as it is.
+        Candidates are corrected before their second looks and, those that are shallow still, again after them.
 
-        Candidates are corrected before the looks and, those that are shallow still, again after them.
-
-        Returns: (T, N) scores after it; the looks; what they and the scoring of candidates cost, in full encodings.
+        Args: min_gain: what a full encoding must add to the chance of finding.
         """
         exits = self.exits[self.pool]
-        stands, expected = exits.copy(), np.take_along_axis(self.expected, self.pool, 1)
+        deepest, expected = exits.copy(), np.take_along_axis(self.expected, self.pool, 1)
 
         def run(queries: np.ndarray, places: np.ndarray, target: int) -> Estimate:
             found = self._estimate_at(target, queries, self.pool[queries, places])
-            stands[queries, places], expected[queries, places] = target, found.expected
+            deepest[queries, places], expected[queries, places] = target, found.expected
             return found
 
         looks = deepen(
@@ -100,13 +92,15 @@ class IndexSimulation:
             self.scorer.deviations,
             PAGE,
             self.encoder.logit_scale,
-            limit,
+            LIMIT,
             run,
-            worth,
+            min_gain,
         )
         refined = self.first.copy()
-        np.put_along_axis(refined, self.pool, self.scorer.rank_scores(self._corrected(expected, stands)), 1)
-        return refined, looks, float(looks.costs.sum()) + self._correction_cost(exits, stands)
+        np.put_along_axis(refined, self.pool, self.scorer.rank_scores(self._corrected(expected, deepest)), 1)
+        photos = np.unique(looks.queries * len(self.exits) + self.pool[looks.queries, looks.places])
+        spent = float(looks.costs.sum()) + self._correction_cost(exits, deepest)
+        return self._row(refined, len(photos) / len(self.texts), spent / len(self.texts))
 
     def _correction_cost(self, before: np.ndarray, after: np.ndarray) -> float:
         """Full encodings that it takes to correct candidates that stand at these exits (0-based) before and after."""
@@ -117,15 +111,12 @@ class IndexSimulation:
         macs = self.scorer.macs(described, int(many.sum() + left.sum()))
         return macs / self.encoder.full_macs
 
-    def by_rank(self, most: Sequence[int] | np.ndarray | int) -> Row:
-        """Each query runs its best photos to full depth; `most` of them, one number or one for each query."""
+    def by_rank(self, most: int) -> Row:
+        """Each query runs its best photos to full depth."""
         refined = self.scores.copy()
-        counts = np.broadcast_to(np.asarray(most), len(self.texts))
-        top = best(self.scores, min(int(counts.max()), refined.shape[1]))
-        rows, ranks = np.nonzero(np.arange(top.shape[1]) < counts[:, None])
-        photos = top[rows, ranks]
-        refined[rows, photos] = self.final[rows, photos]
-        costs = self.onward[self.exits[photos], -1]
+        top = best(self.scores, min(most, refined.shape[1]))
+        np.put_along_axis(refined, top, np.take_along_axis(self.final, top, 1), 1)
+        costs = self.onward[self.exits[top], -1]
         deeper = np.isfinite(costs)
         return self._row(refined, deeper.sum() / len(self.texts), costs[deeper].sum() / len(self.texts))
 
@@ -146,7 +137,7 @@ class IndexSimulation:
         return self.scorer.calibrated(cosines, np.full(len(cosines), exit))
 
     @cached_property
-    def _found_backwards(self) -> dict[str, float]:
+    def _image_to_text(self) -> dict[str, float]:
         """Photos finding their texts: of the index as it is, whatever queries do."""
         return recall(self.scores, self.owner)["i2t"]
 
@@ -154,7 +145,7 @@ class IndexSimulation:
         page, reference = best(refined, PAGE), self._reference
         return {
             "t2i": recall_at(own_ranks(refined, self.owner)),
-            "i2t": self._found_backwards,
+            "i2t": self._image_to_text,
             "deepened_per_query": round(deepened, 2),
             "macs_per_query": round(macs, 2),
             "overlap10": round(overlap(page, reference), 4),

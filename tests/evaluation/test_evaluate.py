@@ -4,7 +4,7 @@ import torch
 
 from engine.evaluation.baselines import BUDGETED
 from engine.evaluation.captioned_set import CaptionedSet, OtherInput
-from engine.evaluation.evaluate import POLICIES, TOP_M, WORTHS, differences, first_rankings, rows_of
+from engine.evaluation.evaluate import MIN_GAINS, POLICIES, TOP_M, differences, first_rankings, rows_of
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.checkpoint import FittedExits
 from engine.search.allocation import WORTH
@@ -89,7 +89,7 @@ def test_the_less_a_look_must_be_worth_the_more_is_spent(table: list[dict]) -> N
     assert rows
     for setting in {row["setting"] for row in rows}:
         mine = [row for row in rows if row["setting"] == setting and "seed" not in row]
-        assert [row["worth"] for row in mine] == list(WORTHS)
+        assert [row["worth"] for row in mine] == list(MIN_GAINS)
         spent = [row["macs_per_query"] for row in mine]
         assert spent == sorted(spent)
 
