@@ -1,6 +1,7 @@
 """The demo gallery: encoded at the first start, reused later."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -13,12 +14,12 @@ from engine.gallery import (
     Library,
     ModelChanged,
     Progress,
-    ProgressLine,
     delete_gallery,
     folder_uploads,
     ingest_files,
     list_photos,
     open_gallery,
+    progress_bar,
     require_model,
 )
 
@@ -72,11 +73,11 @@ class Demo:
     def _encode(self) -> None:
         try:
             self._renew_if_outdated()
-            with ProgressLine("photos of the demo gallery encoded") as line:
+            with progress_bar("photos of the demo gallery") as show:
                 _ = self._library.encoder  # loading it is not part of the rate
                 self.began = monotonic()
                 ingest_files(
-                    self._library, self.id, folder_uploads(self._folder), on_progress=lambda now: self._tell(now, line)
+                    self._library, self.id, folder_uploads(self._folder), on_progress=lambda now: self._tell(now, show)
                 )
         except EngineError as error:
             self.problem = error
@@ -99,7 +100,7 @@ class Demo:
             delete_gallery(self._library, self.id)
             self.ids.append(open_gallery(self._library, NAME, kind="demo"))
 
-    def _tell(self, now: Progress, line: ProgressLine) -> None:
+    def _tell(self, now: Progress, show: Callable[[int, int], None]) -> None:
         if now.latest:  # at later starts there is nothing to tell
-            line.show(now.done, now.total)
+            show(now.done, now.total)
             self.progress = now

@@ -12,7 +12,7 @@ import typer
 from engine.cli.opening import open_library, own_guides
 from engine.cli.options import Budget, Guides, Json, Model, Only, Random
 from engine.cli.output import at_what_rate, tell
-from engine.utils.progress import ProgressLine
+from engine.utils.progress import progress_bar
 
 if TYPE_CHECKING:
     from engine.gallery.types import IngestReport
@@ -61,13 +61,13 @@ def index(
     with ExitStack() as context:
         cluster = context.enter_context(cluster_at(on, workers, model, random_weights)) if on is not None else None
         collection = open_gallery(library, gallery or name)
-        line = context.enter_context(ProgressLine("photos"))
+        show = context.enter_context(progress_bar("photos"))
         report = ingest_files(
             library,
             collection,
             uploads,
             budget=budget,
-            on_progress=lambda progress: line.show(progress.done, progress.total),
+            on_progress=lambda progress: show(progress.done, progress.total),
             guides=guides,
             encode=cluster or encode_here,
         )

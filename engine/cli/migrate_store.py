@@ -9,7 +9,7 @@ import typer
 
 from engine.cli.options import Json
 from engine.cli.output import say, write_json
-from engine.utils.progress import ProgressLine
+from engine.utils.progress import progress_bar
 
 
 def migrate_store(
@@ -24,8 +24,8 @@ def migrate_store(
     """
     from engine.storage.copy_database import relocate
 
-    with ProgressLine("rows") as line:
-        tables = relocate(from_url, to_url, line.show)
+    with progress_bar("rows") as show:
+        tables = relocate(from_url, to_url, show)
     if as_json:
         write_json([asdict(table) for table in tables])
         return

@@ -10,7 +10,7 @@ import typer
 from engine.cli.opening import chosen_gallery, open_library, own_guides
 from engine.cli.options import Budget, Guides, Json, Model, Only, Random
 from engine.cli.output import at_what_rate, tell
-from engine.utils.progress import ProgressLine
+from engine.utils.progress import progress_bar
 
 if TYPE_CHECKING:
     from engine.gallery.types import IngestReport
@@ -35,9 +35,9 @@ def reencode(
     guides = own_guides(guide_texts, only)
     library = open_library(model, random_weights)
     collection = chosen_gallery(library, gallery)
-    with ProgressLine("photos") as line:
+    with progress_bar("photos") as show:
         report = reencode_gallery(
-            library, collection, budget, lambda progress: line.show(progress.done, progress.total), guides
+            library, collection, budget, lambda progress: show(progress.done, progress.total), guides
         )
     tell(report, as_json, reencode_sentence(report))
 

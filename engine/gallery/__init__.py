@@ -63,7 +63,7 @@ from engine.utils.atomic_files import write_whole
 from engine.utils.data_dir import home
 from engine.utils.errors import EngineError, HostProblem
 from engine.utils.paths import ASSETS, DEMO_GALLERY, RESULTS
-from engine.utils.progress import ProgressLine
+from engine.utils.progress import progress_bar
 
 if TYPE_CHECKING:
     from engine.clip.factory import named
@@ -106,7 +106,6 @@ __all__ = [
     "PictureGone",
     "Plan",
     "Progress",
-    "ProgressLine",
     "Race",
     "Refinement",
     "Skipped",
@@ -136,6 +135,7 @@ __all__ = [
     "named",
     "open_gallery",
     "open_kept",
+    "progress_bar",
     "publish_gallery",
     "published_gallery",
     "rank_photos",

@@ -1,42 +1,34 @@
-"""Progress of a long run, for a person at a terminal or a reader of a log."""
+"""Progress of a long run on stderr: a bar at a terminal, a line every few seconds in a log."""
 
 import sys
-import time
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
 
-import typer
+from tqdm import tqdm
+
+LOG_SECONDS = 5.0  # between lines where a bar cannot be redrawn, so that logs stay short
 
 
-class ProgressLine:
-    """How far a run is and how fast, on stderr: one line rewritten on a terminal, else a line every few seconds."""
+@contextmanager
+def progress_bar(noun: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far a run is, and how fast.
 
-    EVERY = 5.0  # seconds between lines where they cannot be rewritten, so that logs stay short
+    Args: noun: what is counted, in the plural.
+    Yields: a function that is told how many are done, of how many; cheap enough to be called after every batch. The
+        bar begins with its first call, so that what comes before (loading the model) does not count for the rate.
+    """
+    bar: tqdm[NoReturn] | None = None
 
-    def __init__(self, noun: str) -> None:
-        self.noun = noun
-        self.live = sys.stderr.isatty()
-        self.first: tuple[float, int] | None = None  # the rate counts from here: loading the model is not encoding
-        self.written = 0.0
+    def show(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is None:
+            interval = 0.1 if sys.stderr.isatty() else LOG_SECONDS
+            bar = tqdm(initial=done, total=total, unit=f" {noun}", mininterval=interval, maxinterval=interval)
+        bar.update(done - bar.n)
 
-    def __enter__(self) -> "ProgressLine":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self.live and self.first is not None:
-            typer.echo(err=True)  # what follows starts on a line of its own
-
-    def show(self, done: int, total: int) -> None:
-        """Say how far it is; cheap enough to be called after every batch."""
-        now = time.monotonic()
-        if self.first is None:
-            self.first = (now, done)
-        elif not self.live and now - self.written < self.EVERY and done < total:
-            return
-        self.written = now
-        text = f"{done} of {total} {self.noun}{self._rate(now, done)}"
-        typer.echo(f"\r\033[K{text}" if self.live else text, err=True, nl=not self.live)
-
-    def _rate(self, now: float, done: int) -> str:
-        """What was done since the first report, by the second; nothing to say at the first one."""
-        started, before = self.first or (now, done)
-        return f", {(done - before) / (now - started):.1f} a second" if done > before and now > started else ""
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()

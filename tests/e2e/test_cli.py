@@ -54,7 +54,7 @@ def test_index_says_what_it_did_and_what_it_skipped(run: Run, photos: Path):
     assert "2 added, 0 already there, 1 skipped" in result.stdout
     assert "at 40% of the full encoder's work" in result.stdout
     assert "skipping empty.jpg: empty file\n" in result.stderr
-    assert "3 of 3 photos" in result.stderr
+    assert "3/3" in result.stderr
 
 
 def test_index_json_is_all_there_is_on_stdout(run: Run, photos: Path):

@@ -220,10 +220,10 @@ def _used() -> float:
 
 def _said() -> Callable[[Any], None]:
     """A line every so often, for whoever waits."""
-    from engine.utils.progress import ProgressLine
+    from engine.utils.progress import progress_bar
 
-    line = ProgressLine("photos")
-    return lambda progress: line.show(progress.done, progress.total)
+    show = ExitStack().enter_context(progress_bar("photos"))
+    return lambda progress: show(progress.done, progress.total)
 
 
 if __name__ == "__main__":
