@@ -5,12 +5,12 @@ their MACs are said where the comparison is shown; a gallery's own account does 
 """
 
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
+from cachetools import LRUCache
 
 from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
@@ -48,7 +48,7 @@ class Comparison:
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._runs: OrderedDict[int, FullRun] = OrderedDict()
+        self._runs: LRUCache[int, FullRun] = LRUCache(GALLERIES_KEPT)
         self._lock = Lock()
 
     def race(self, gallery_id: int, on_lap: Callable[[Lap], object] | None = None) -> Race:
@@ -70,8 +70,6 @@ class Comparison:
         run = FullRun(ids, vectors, encoder.full_macs * len(photos), encoder.identity.weights)
         with self._lock:
             self._runs[gallery_id] = run
-            while len(self._runs) > GALLERIES_KEPT:
-                self._runs.popitem(last=False)
         add_race(self._library.database, RaceRow(collection_id=gallery_id, **vars(measured)))
         return measured
 

@@ -6,12 +6,12 @@ is a weight only where no digit follows, so that "16:9" and "10:30" stay words, 
 """
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
+from cachetools import LRUCache
 
 from engine.utils.errors import EngineError
 
@@ -46,7 +46,7 @@ class Asked:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str], np.ndarray] = OrderedDict()
+        self._kept: LRUCache[tuple[str, str], np.ndarray] = LRUCache(TEXTS_KEPT)
         self._lock = Lock()
 
     def embeddings(
@@ -64,9 +64,6 @@ class Asked:
         with self._lock:
             for text, vector in found.items():
                 self._kept[weights, text] = vector
-                self._kept.move_to_end((weights, text))
-            while len(self._kept) > TEXTS_KEPT:
-                self._kept.popitem(last=False)
         return np.stack([found[text] for text in texts])
 
 
