@@ -16,7 +16,7 @@ from engine.search.allocation import pool_size
 from engine.search.pg_vector_index import PgIndex
 from engine.search.vector_index import Changes, VectorIndex
 from engine.storage.database import Database
-from engine.storage.encodings import Candidate, list_candidates, list_changes
+from engine.storage.encodings import Candidate, encoded_images, list_candidates, list_changes
 from engine.storage.schema import ModelStamp, stamp_of
 
 if TYPE_CHECKING:
@@ -83,8 +83,13 @@ class Rankings:
         index = self._index(collection_id, encoder)
         index.catch_up(changes)
         pool = pool_size(len(index), k)
-        ids, scores = index.search(lifted_query(query), max(pool, offset + k))
-        return ranked(encoder, query, ids, scores, list_candidates(self._database, ids[:pool].tolist()))
+        while True:
+            ids, scores = index.search(lifted_query(query), max(pool, offset + k))
+            candidates = list_candidates(self._database, ids[:pool].tolist())
+            there = [c.image_id for c in candidates] + encoded_images(self._database, ids[pool:].tolist())
+            if len(there) == len(ids):
+                return ranked(encoder, query, ids, scores, candidates)
+            index.remove(ids[~np.isin(ids, there)])  # another process has deleted them
 
     def forget(self, collection_id: int) -> None:
         """Let go of a collection's index; it is built again when it is searched."""

@@ -11,12 +11,13 @@ import pytest
 from engine.gallery import GalleryMissing, Library, Upload
 from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
-from engine.gallery.search import embed_picture, embed_query, search_photos
+from engine.gallery.search import embed_picture, embed_query, refine_search, search_photos
 from engine.ingest import decode as decode_module
 from engine.ingest.image import ImageRejected
 from engine.search.query_parser import QueryRejected
 from engine.search.ranking import IDLE
 from engine.storage.database import Database
+from engine.storage.images import delete_images
 from engine.storage.schema import PhotoMissing
 from tests.conftest import FakeEncoder
 
@@ -93,6 +94,20 @@ def test_an_index_that_nobody_searches_is_let_go_of_and_made_again(
     search_photos(library, other, "red")
     assert list(library.rankings._indexes) == [other]
     assert search_photos(library, gallery, "green", k=1)[0].photo.id == colours[1]
+
+
+def test_photos_that_another_process_deletes_leave_no_page_short(
+    library: Library, gallery: int, upload: MakeUpload
+) -> None:
+    ingest_files(library, gallery, [upload(f"{shade}.png", (255, shade, 0)) for shade in range(40)])
+    best, *others = [hit.photo for hit in search_photos(library, gallery, "red", k=40)]
+    elsewhere = Database.open()
+    delete_images(elsewhere, gallery, [best.id, others[6].id, others[30].id])
+    elsewhere.close()
+    expected = [photo.file for photo in others if photo not in (others[6], others[30])]
+    pages = [search_photos(library, gallery, "red", k=2, offset=offset) for offset in range(0, 37, 2)]
+    assert [hit.photo.file for page in pages for hit in page] == expected
+    assert len(refine_search(library, gallery, "red", k=5).hits) == 5
 
 
 def test_words_and_pictures_make_a_query(library: Library, gallery: int, colours: list[int]) -> None:
