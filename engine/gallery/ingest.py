@@ -18,7 +18,7 @@ from engine.storage.schema import CollectionRow, EncodingRow, ImageRow, stamp_of
 from engine.utils.errors import EngineError
 
 if TYPE_CHECKING:
-    from engine.exits.encoder import Encoder  # torch comes with it
+    from engine.exits.photo_encoder import PhotoEncoder
 
 
 class GuidesDiffer(EngineError):
@@ -83,11 +83,14 @@ def fit_exits(library: Library, gallery_id: int, on_progress: Callable[[str, int
         and the next one goes on from there.
     Raises: GalleryMissing, TooFewPhotos.
     """
+    from engine.exits.encoder import Encoder
     from engine.training.adopting import fit_photos  # what trains is loaded where somebody trains
 
+    encoder = library.encoder
+    assert isinstance(encoder, Encoder)  # the one kind that can be trained
     many = library.totals.of(get_collection(library.database, gallery_id).id).photos
     pictures = [library.picture_path(photo.content_hash) for photo in list_photos(library, gallery_id, limit=many)]
-    library.encoders.replace(fit_photos(library.encoder, pictures, on_progress))
+    library.encoders.replace(fit_photos(encoder, pictures, on_progress))
 
 
 def _guided(library: Library, gallery_id: int, guides: GuideTexts | None) -> CollectionRow:
@@ -104,7 +107,7 @@ def _guided(library: Library, gallery_id: int, guides: GuideTexts | None) -> Col
     return get_collection(library.database, gallery_id)
 
 
-def _keep(library: Library, gallery_id: int, encoder: "Encoder", made: Sequence[Encoded]) -> list[ImageRow]:
+def _keep(library: Library, gallery_id: int, encoder: "PhotoEncoder", made: Sequence[Encoded]) -> list[ImageRow]:
     """Store a batch in one transaction; returns the rows that are new."""
     found = {each.photo.content_hash: each for each in made}  # a photo may come twice where many encode at once
     if not found:

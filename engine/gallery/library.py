@@ -13,7 +13,7 @@ from engine.storage.collections import TotalsCache, get_collection
 from engine.storage.database import Database
 
 if TYPE_CHECKING:
-    from engine.exits.encoder import Encoder  # torch comes with it, and most calls need neither
+    from engine.exits.photo_encoder import PhotoEncoder
 
 REFINED_AT_ONCE = 16  # galleries; more than that share a lock
 
@@ -30,22 +30,22 @@ class Library:
     refining: tuple[Lock, ...]
 
     @classmethod
-    def over(cls, database: Database, encoder: "Callable[[], Encoder]") -> "Library":
+    def over(cls, database: Database, encoder: "Callable[[], PhotoEncoder]") -> "Library":
         """The library of a database; `encoder` loads the encoder, and is called once, when first needed."""
         locks = tuple(Lock() for _ in range(REFINED_AT_ONCE))
         return cls(database, Encoders(encoder), Rankings(database), TotalsCache(database), Asked(), locks)
 
     @classmethod
-    def open(cls, encoder: "Callable[[], Encoder]", folder: Path | None = None) -> "Library":
+    def open(cls, encoder: "Callable[[], PhotoEncoder]", folder: Path | None = None) -> "Library":
         """The library of a data folder, by default the user's; raises HomeUnwritable, NewerDatabase, StoreUnusable."""
         return cls.over(Database.open(folder), encoder)
 
     @property
-    def encoder(self) -> "Encoder":
+    def encoder(self) -> "PhotoEncoder":
         """The encoder, loaded at the first call."""
         return self.encoders.general
 
-    def encoder_of(self, gallery_id: int) -> "Encoder":
+    def encoder_of(self, gallery_id: int) -> "PhotoEncoder":
         """The encoder that a gallery's photos went through, with its owner's guide texts where it has some.
 
         Raises: GalleryMissing, or ModelChanged where it was encoded with another model than the present.

@@ -22,7 +22,7 @@ from engine.utils.prefetch import prefetched
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from engine.exits.encoder import Encoder
+    from engine.exits.photo_encoder import PhotoEncoder
 
 
 def reencode_gallery(
@@ -61,7 +61,7 @@ def reencode_gallery(
 
 def _encode_again(
     library: Library,
-    encoder: "Encoder",
+    encoder: "PhotoEncoder",
     gallery_id: int,
     budget: float,
     on_progress: Callable[[Progress], object] | None,
@@ -100,7 +100,7 @@ def _encode_again(
 
 
 def kept_batches(
-    images: Sequence[tuple[int, str]], picture_path: Callable[[str], Path], encoder: "Encoder"
+    images: Sequence[tuple[int, str]], picture_path: Callable[[str], Path], encoder: "PhotoEncoder"
 ) -> "Iterator[tuple[list[int], np.ndarray | Tensor | None, list[int]]]":
     """Pictures of images in batches of `BATCH`.
 

@@ -24,7 +24,7 @@ from engine.storage.schema import ImageRow, PhotoMissing, stamp_of
 from engine.utils.errors import EngineError
 
 if TYPE_CHECKING:
-    from engine.exits.encoder import Encoder  # torch comes with it
+    from engine.exits.photo_encoder import PhotoEncoder
 
 
 class PictureGone(EngineError):
@@ -185,7 +185,7 @@ def embed_picture(library: Library, gallery_id: int | None, data: bytes, name: s
     return vector
 
 
-def _vector(encoder: "Encoder", query: str | np.ndarray) -> np.ndarray | None:
+def _vector(encoder: "PhotoEncoder", query: str | np.ndarray) -> np.ndarray | None:
     """(D,) What a query asks for; None for words that are none."""
     if isinstance(query, np.ndarray):
         return query
@@ -199,7 +199,7 @@ def _embedding(library: Library, gallery_id: int, photo_id: int) -> np.ndarray:
     return np.frombuffer(rows[0].encoding.vector, np.float32)
 
 
-def _hits(library: Library, encoder: "Encoder", ranking: Ranking, k: int, offset: int = 0) -> list[Hit]:
+def _hits(library: Library, encoder: "PhotoEncoder", ranking: Ranking, k: int, offset: int = 0) -> list[Hit]:
     rows = get_images(library.database, ranking.ids[offset : offset + max(k, 0)])
     told = similarities(encoder, ranking, {row.id: row.encoding.exit for row in rows})
     return [Hit(rank, told[row.id], photo_of(row)) for rank, row in enumerate(rows, start=offset + 1)]
@@ -212,14 +212,14 @@ def _spend(library: Library, gallery_id: int, macs: int) -> None:
             add_macs(library.database, gallery_id, on_photos=macs)
 
 
-def _affordable(library: Library, gallery_id: int, encoder: "Encoder") -> float:
+def _affordable(library: Library, gallery_id: int, encoder: "PhotoEncoder") -> float:
     """What one more query may spend on a gallery, in full encodings."""
     account = summarize_gallery(library, gallery_id)
     spent = account.macs_index / encoder.full_macs, account.macs_queries / encoder.full_macs
     return affordable(account.photos, *spent)
 
 
-def _deepening(library: Library, encoder: "Encoder", candidates: Sequence[Candidate]) -> Deepening:
+def _deepening(library: Library, encoder: "PhotoEncoder", candidates: Sequence[Candidate]) -> Deepening:
     return Deepening(encoder, candidates, library.picture_path, library.database.maps.read)
 
 

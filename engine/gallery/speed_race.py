@@ -11,7 +11,7 @@ import numpy as np
 from engine.utils.compute_lock import ANSWER, COMPUTE
 
 if TYPE_CHECKING:
-    from engine.exits.encoder import Encoder
+    from engine.exits.photo_encoder import PhotoEncoder
 
 BATCH = 16
 ROUNDS = 3  # each batch runs so often each way, and its median time counts: another program's burst does not
@@ -46,7 +46,7 @@ class Lap:
 
 
 def race(
-    encoder: "Encoder",
+    encoder: "PhotoEncoder",
     batches: Iterator[np.ndarray],
     total: int,
     budget: float,

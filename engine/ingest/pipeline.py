@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.exits import batch
-    from engine.exits.encoder import Encoder  # torch comes with it
+    from engine.exits.photo_encoder import PhotoEncoder
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Encoding(Protocol):
     """A way of decoding and encoding files."""
 
     def __call__(
-        self, uploads: Sequence[Upload], known: Known, encoder: "Encoder", budget: float | None
+        self, uploads: Sequence[Upload], known: Known, encoder: "PhotoEncoder", budget: float | None, /
     ) -> Iterator[list[Made]]:
         """What became of uploads, batch by batch and each once; in any order.
 
@@ -51,7 +51,7 @@ class Encoding(Protocol):
 
 
 def encode_here(
-    uploads: Sequence[Upload], known: Known, encoder: "Encoder", budget: float | None
+    uploads: Sequence[Upload], known: Known, encoder: "PhotoEncoder", budget: float | None
 ) -> Iterator[list[Made]]:
     """The way of one process: the next batch is decoded while one is encoded; in the order of the uploads."""
     for outcomes, pixels in decoded_batches(uploads, known.has, encoder.preprocess, encoder.send):
@@ -59,7 +59,7 @@ def encode_here(
 
 
 def encode_batch(
-    outcomes: Sequence[Outcome], pixels: "np.ndarray | Tensor | None", encoder: "Encoder", budget: float | None
+    outcomes: Sequence[Outcome], pixels: "np.ndarray | Tensor | None", encoder: "PhotoEncoder", budget: float | None
 ) -> list[Made]:
     """A batch with its new photos encoded.
 

@@ -20,7 +20,7 @@ from engine.storage.encodings import Candidate, encoded_images, list_candidates,
 from engine.storage.schema import ModelStamp, stamp_of
 
 if TYPE_CHECKING:
-    from engine.exits.encoder import Encoder
+    from engine.exits.photo_encoder import PhotoEncoder
 
 
 class PhotoIndex(Protocol):
@@ -70,7 +70,9 @@ class Rankings:
         self._indexes: dict[int, _Held] = {}
         self._lock = Lock()
 
-    def ranking(self, collection_id: int, encoder: "Encoder", query: np.ndarray, k: int, offset: int = 0) -> Ranking:
+    def ranking(
+        self, collection_id: int, encoder: "PhotoEncoder", query: np.ndarray, k: int, offset: int = 0
+    ) -> Ranking:
         """A collection's best photos for a query: k after the offset, and all candidates for a page of k.
 
         Args: query: (D,) unit vector.
@@ -103,7 +105,7 @@ class Rankings:
         if held is not None:
             held.index.remove(np.array(image_ids, np.int64))
 
-    def _index(self, collection_id: int, encoder: "Encoder") -> PhotoIndex:
+    def _index(self, collection_id: int, encoder: "PhotoEncoder") -> PhotoIndex:
         """A collection's index, a new one where its photos are now encoded with another model."""
         stamp, now = stamp_of(encoder), time.monotonic()
         with self._lock:
@@ -114,7 +116,7 @@ class Rankings:
             self._indexes = {i: other for i, other in self._indexes.items() if now - other.used < IDLE}
             return held.index
 
-    def _new(self, collection_id: int, encoder: "Encoder") -> PhotoIndex:
+    def _new(self, collection_id: int, encoder: "PhotoEncoder") -> PhotoIndex:
         """In the database where it can search vectors, else in memory."""
         engine = self._database.vector_search
         if engine is None:
@@ -123,7 +125,7 @@ class Rankings:
         return PgIndex(engine, collection_id, stamp_of(encoder).key, encoder.dim, lines)
 
 
-def lifted(vectors: np.ndarray, exits: np.ndarray, encoder: "Encoder") -> np.ndarray:
+def lifted(vectors: np.ndarray, exits: np.ndarray, encoder: "PhotoEncoder") -> np.ndarray:
     """Vectors whose inner product with a lifted query is the rank score by their exits' calibrations.
 
     Args: vectors: (N, D).  exits: (N,) 1-based.
@@ -139,7 +141,7 @@ def lifted_query(query: np.ndarray) -> np.ndarray:
 
 
 def ranked(
-    encoder: "Encoder", query: np.ndarray, ids: np.ndarray, scores: np.ndarray, candidates: Sequence[Candidate]
+    encoder: "PhotoEncoder", query: np.ndarray, ids: np.ndarray, scores: np.ndarray, candidates: Sequence[Candidate]
 ) -> Ranking:
     """Score candidates one by one, and put them in order with the other photos that an index has found.
 
@@ -163,7 +165,7 @@ def ranked(
     )
 
 
-def similarities(encoder: "Encoder", ranking: Ranking, exits: Mapping[int, int]) -> dict[int, float]:
+def similarities(encoder: "PhotoEncoder", ranking: Ranking, exits: Mapping[int, int]) -> dict[int, float]:
     """The expected cosines at full depth of some photos of a ranking, by their ids.
 
     Args: exits: 1-based, by the photos' ids.

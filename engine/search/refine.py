@@ -17,8 +17,8 @@ from engine.storage.encodings import Candidate, Deeper
 
 if TYPE_CHECKING:
     from engine.exits.batch import DeeperRun
-    from engine.exits.encoder import Encoder
     from engine.exits.feature_map import FeatureMap
+    from engine.exits.photo_encoder import PhotoEncoder
 
 LIMIT = 20.0  # what one query may spend, in full encodings
 LEAST, PART = 3.0, 0.1  # in a small gallery: no more than a tenth of its photos, but three
@@ -90,7 +90,7 @@ class Deepening:
 
     def __init__(
         self,
-        encoder: "Encoder",
+        encoder: "PhotoEncoder",
         candidates: Sequence[Candidate],
         picture_path: Callable[[str], Path],
         kept_map: Callable[[str], bytes | None],

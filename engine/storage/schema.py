@@ -13,7 +13,7 @@ from engine.utils.errors import EngineError
 
 if TYPE_CHECKING:
     from engine.exits.batch import Encoding
-    from engine.exits.encoder import Encoder
+    from engine.exits.photo_encoder import PhotoEncoder
 
 Kind = Literal["demo", "gallery"]
 
@@ -46,7 +46,7 @@ class ModelStamp:
         return self.weights_hash[:8] + self.exits_hash[:8]
 
 
-def stamp_of(encoder: "Encoder") -> ModelStamp:
+def stamp_of(encoder: "PhotoEncoder") -> ModelStamp:
     """What a collection remembers of the encoder that its photos went through."""
     identity = encoder.identity
     return ModelStamp(identity.model, identity.weights, identity.exits, encoder.exits, encoder.full_macs)

@@ -11,9 +11,10 @@ from app.layout import draw
 from app.parts import Changes
 from app.strip import Drawing
 from engine.exits.budget import BUDGET_GRID
+from engine.exits.ladder import Stage
 from engine.gallery import GallerySummary, Photo
 from engine.gallery.speed_race import Race
-from tests.conftest import FakeEncoder, FakeStage
+from tests.fake_encoder import FakeEncoder
 
 EVIL = "<script>alert(1)</script>\"'${7*7}{{x}}.jpg"
 PHOTO = Photo(
@@ -40,8 +41,8 @@ SUMMARY = GallerySummary(
 RACE = Race(at=1_764_000_000.0, photos=46, budget=0.75, full_per_second=20.0, early_per_second=32.0, macs_share=0.6)
 # A coarse pass with an exit at its end, then the full one.
 LADDER = (
-    FakeStage("stem", 4, 10, None), FakeStage("head", 4, 20, 1),
-    FakeStage("stem", 8, 30, None), FakeStage("blocks.0", 8, 30, 2), FakeStage("head", 8, 40, 3),
+    Stage("stem", 4, 10, None, False), Stage("head", 4, 20, 1, False),
+    Stage("stem", 8, 30, None, False), Stage("blocks.0", 8, 30, 2, False), Stage("head", 8, 40, 3, False),
 )  # fmt: skip
 DRAWING = Drawing(FakeEncoder().stages, 100, BUDGET_GRID, FakeEncoder().plans)
 

@@ -47,7 +47,7 @@ from engine.storage.database import Database
 from engine.storage.schema import GalleryMissing, PhotoMissing
 from engine.utils.data_dir import home
 from tests.app.shown import PARTS, after
-from tests.conftest import FakeEncoder
+from tests.fake_encoder import FakeEncoder
 
 MakeUpload = Callable[..., Upload]
 
@@ -224,9 +224,9 @@ class TestSearch:
         assert "not there any more" in after(search.searched("red", True, Session(gallery=999))).grid
 
     def test_a_gallery_of_another_model_is_a_sentence_not_a_wrong_strip(
-        self, search: Search, galleries: Galleries, library: Library, holidays: int
+        self, search: Search, galleries: Galleries, fake_encoder: FakeEncoder, holidays: int
     ) -> None:
-        library.encoder.identity = replace(library.encoder.identity, weights="c" * 64)
+        fake_encoder.identity = replace(fake_encoder.identity, weights="c" * 64)
         assert "That did not work" in after(search.searched("red", True, Session(gallery=holidays))).grid
         told = after(galleries.overview(0.75, Session(gallery=holidays)))
         assert "That did not work" in told.figures
@@ -796,10 +796,10 @@ class TestAddPhotos:
         assert recent.exists()
 
     def test_an_ingest_that_fails_says_so_to_the_visitor(
-        self, add_photos: AddPhotos, library: Library, dropped: Callable[..., list[str]], session: Session
+        self, add_photos: AddPhotos, fake_encoder: FakeEncoder, dropped: Callable[..., list[str]], session: Session
     ) -> None:
         list(add_photos.uploaded(dropped(red="red"), "Holidays", session))
-        library.encoder.identity = replace(library.encoder.identity, weights="c" * 64)
+        fake_encoder.identity = replace(fake_encoder.identity, weights="c" * 64)
         account = after(add_photos.uploaded(dropped(blue="blue"), "Holidays", session)).report
         assert "That did not work" in account
 

@@ -23,7 +23,7 @@ from engine.gallery.library import Library
 from engine.gallery.search import search_photos
 from engine.storage.database import Database
 from engine.utils.data_dir import home
-from tests.conftest import FakeEncoder
+from tests.fake_encoder import FakeEncoder
 
 
 class TestOverHttp:

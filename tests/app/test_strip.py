@@ -7,7 +7,7 @@ import pytest
 from app.strip import Drawing, lanes, stages_strip, strip, survival, trace_to
 from engine.exits.budget import BUDGET_GRID, Plan
 from tests.app.shown import DRAWING, LADDER, PHOTO
-from tests.conftest import FakeEncoder
+from tests.fake_encoder import FakeEncoder
 
 STAGES = FakeEncoder().stages  # MACs 20, 20, 30, 30; exits after the last three
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from engine import cli as command_line
 from engine.cli import opening
-from tests.conftest import FakeEncoder
+from tests.fake_encoder import FakeEncoder
 
 Run = Callable[..., Result]
 

@@ -16,7 +16,7 @@ from engine.gallery.search import search_photos
 from engine.storage.collections import TotalsCache, list_collections
 from engine.storage.database import Database, StoreUnusable
 from engine.utils.errors import EngineError
-from tests.conftest import FakeEncoder
+from tests.fake_encoder import FakeEncoder
 
 ASSETS = Path(__file__).parents[2] / "assets" / "models" / "tgem-mini"
 
@@ -39,7 +39,7 @@ def index(home: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """The real command with a small encoder in the model's place."""
     code = (
         "import sys, engine.cli as line\n"
-        "from tests.conftest import FakeEncoder\n"
+        "from tests.fake_encoder import FakeEncoder\n"
         "line.opening.chosen_encoder = lambda *_: FakeEncoder()\n"
         "line.cli(['index', sys.argv[1]])"
     )

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from torch import Tensor
 
+from engine.exits.batch import Encoding
 from engine.gallery import GuideTexts, Library, Upload
 from engine.gallery.comparison import Comparison, FullRun, NoFairRace, NothingToCompare, ranking
 from engine.gallery.galleries import delete_gallery, delete_photos, list_photos, open_gallery, summarize_gallery
@@ -14,7 +16,7 @@ from engine.gallery.speed_race import BATCH, ROUNDS, Lap, race
 from engine.storage.database import Database
 from engine.storage.images import delete_images
 from engine.utils.compute_lock import ANSWER, COMPUTE, ENCODE, LOOK_AGAIN
-from tests.conftest import FakeEncoder, FakeEncoding
+from tests.fake_encoder import FakeEncoder
 
 MakeUpload = Callable[..., Upload]
 
@@ -47,7 +49,7 @@ def test_every_batch_runs_both_ways_as_often_and_once_to_warm_up(fake_encoder: F
 class TurnTaker(FakeEncoder):
     """Waits its turn and lets others pass as the real one does."""
 
-    def encode(self, pixels: np.ndarray, budget: float = 0.75) -> list[FakeEncoding]:
+    def encode(self, pixels: np.ndarray | Tensor, budget: float = 0.75) -> list[Encoding]:
         with COMPUTE.held(ENCODE):
             COMPUTE.give_way()
             return super().encode(pixels, budget)
@@ -95,11 +97,13 @@ def test_a_gallery_with_guide_texts_of_its_own_races_by_them(
     ingest_files(library, gallery, [upload("r.png", "red")], guides=GuideTexts(("a rose",)))
     raced: list[tuple[str, ...]] = []
 
-    def encode(self: FakeEncoder, pixels: np.ndarray, budget: float) -> list[FakeEncoding]:
-        raced.append(self.owner_texts)
-        return [self._encode_one(picture, budget) for picture in pixels]
+    encode = FakeEncoder.encode
 
-    monkeypatch.setattr(FakeEncoder, "encode", encode)
+    def noted(self: FakeEncoder, pixels: np.ndarray, budget: float) -> list[Encoding]:
+        raced.append(self.owner_texts)
+        return encode(self, pixels, budget)
+
+    monkeypatch.setattr(FakeEncoder, "encode", noted)
     Comparison(library).race(gallery)
     assert raced == [("a rose",)] * (ROUNDS + 1)
 
@@ -115,7 +119,9 @@ def test_full_depth_embeddings_stay_beside_the_gallerys_account(
     assert run.macs == 300
     assert summarize_gallery(library, gallery).macs == before.macs
     green = list_photos(library, gallery)[1]
-    assert ranking(run, np.array([0, 1, 0], np.float32), 2)[0] == (green.id, pytest.approx(1, abs=1e-3))
+    best, score = ranking(run, np.array([0, 1, 0], np.float32), 2)[0]
+    assert best == green.id
+    assert score == pytest.approx(1, abs=1e-3)
 
 
 def test_photos_deleted_since_a_race_are_in_no_ranking(

@@ -25,7 +25,7 @@ from engine.gallery.ingest import ingest_files
 from engine.gallery.search import search_photos
 from engine.storage.database import Database
 from engine.storage.schema import NameTaken, PhotoMissing
-from tests.conftest import FakeEncoder
+from tests.fake_encoder import FakeEncoder
 from tests.pictures import encoded, left_red_right_blue
 
 pytestmark = pytest.mark.both_databases
@@ -117,7 +117,7 @@ def test_the_encoder_is_loaded_once_and_only_when_needed(database: Database, upl
         loads.append(1)
         return FakeEncoder()
 
-    library = Library.over(database, load)  # type: ignore[arg-type]
+    library = Library.over(database, load)
     gallery = open_gallery(library, "a")
     assert list_photos(library, gallery) == []
     assert list_galleries(library)[0].photos == 0

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from engine.gallery.ingest import ingest_files
 from engine.gallery.search import search_photos
 from engine.ingest.kept_picture import KEPT_SIDE
 from engine.storage.database import Database
-from tests.conftest import FakeEncoder, FakeIdentity
+from tests.fake_encoder import IDENTITY, FakeEncoder
 from tests.pictures import encoded, left_red_right_blue, noise, png_declaring
 
 pytestmark = pytest.mark.both_databases
@@ -148,7 +149,7 @@ def test_another_model_is_refused_before_it_encodes_anything(
     database: Database, library: Library, gallery: int, upload: MakeUpload
 ) -> None:
     ingest_files(library, gallery, [upload("r.png", "red")])
-    newer = FakeEncoder(identity=FakeIdentity(weights="c" * 64))
+    newer = FakeEncoder(identity=replace(IDENTITY, weights="c" * 64))
     later = Library.over(database, lambda: newer)
     with pytest.raises(ModelChanged, match='"holiday" was encoded with fake'):
         ingest_files(later, gallery, [upload("b.png", "blue")])

@@ -1,6 +1,7 @@
 """A gallery is encoded again from its kept pictures, batch by batch, for another budget, model or guide texts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from engine.gallery.reencode import reencode_gallery
 from engine.gallery.search import run_to_full_depth, search_photos
 from engine.storage.collections import TotalsCache
 from engine.storage.database import Database
-from tests.conftest import FakeEncoder, FakeIdentity
+from tests.fake_encoder import IDENTITY, FakeEncoder
 
 pytestmark = pytest.mark.both_databases
 
@@ -36,7 +37,7 @@ def gallery(library: Library, upload: MakeUpload) -> int:
 @pytest.fixture
 def newer(database: Database) -> Library:
     """The program after its model has changed."""
-    return Library.over(database, lambda: FakeEncoder(identity=FakeIdentity(weights="c" * 64)))  # type: ignore[arg-type,return-value]
+    return Library.over(database, lambda: FakeEncoder(identity=replace(IDENTITY, weights="c" * 64)))
 
 
 def stop(progress: Progress) -> None:
@@ -135,7 +136,7 @@ def test_a_gallery_remembers_its_owners_guide_texts(
     gallery = open_gallery(library, "roses")
     ingest_files(library, gallery, [upload("r.png", "red")], guides=ROSES)
     assert list_photos(library, gallery)[0].phrases[0][0][0] == "a rose"
-    later = Library.over(database, lambda: fake_encoder)  # type: ignore[arg-type,return-value]
+    later = Library.over(database, lambda: fake_encoder)
     ingest_files(later, gallery, [upload("b.png", "blue")])
     assert [photo.phrases[0][0][0] for photo in list_photos(later, gallery)] == ["a rose"] * 2
     assert run_to_full_depth(later, list_photos(later, gallery)[0].id).phrases[2][0][0] == "a rose"

@@ -19,7 +19,7 @@ from engine.search.ranking import IDLE
 from engine.storage.database import Database
 from engine.storage.images import delete_images
 from engine.storage.schema import PhotoMissing
-from tests.conftest import FakeEncoder
+from tests.fake_encoder import FakeEncoder
 
 pytestmark = pytest.mark.both_databases
 

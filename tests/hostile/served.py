@@ -126,7 +126,7 @@ def served(home: Path, limit: str = "", **environment: str) -> Iterator[Served]:
 
 if __name__ == "__main__":
     import engine.gallery
-    from tests.conftest import FakeEncoder
+    from tests.fake_encoder import FakeEncoder
 
     setattr(engine.gallery, "load_encoder", lambda *_: FakeEncoder())  # noqa: B010  # resolved lazily otherwise
     setattr(engine.gallery, "named", lambda *_: "fake")  # noqa: B010

@@ -3,12 +3,13 @@
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 
+from engine.exits.photo_encoder import PhotoEncoder
 from engine.gallery import Library, Upload
 from engine.gallery.galleries import list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.ingest.decode import Skipped
 from engine.ingest.pipeline import Encoded, Known, Made, encode_here
-from tests.conftest import FakeEncoder
+from tests.fake_encoder import FakeEncoder
 
 NOTHING = Known(lambda _: False, list)
 
@@ -37,7 +38,7 @@ def test_what_was_encoded_is_plain_data_and_carries_no_pixels(
 
 
 def test_a_photo_that_two_have_encoded_is_kept_once(library: Library, upload: Callable[..., Upload]) -> None:
-    def by_two(uploads: Sequence[Upload], known: Known, encoder: FakeEncoder, _: float | None) -> Iterator[list[Made]]:
+    def by_two(uploads: Sequence[Upload], known: Known, encoder: PhotoEncoder, _: float | None) -> Iterator[list[Made]]:
         (batch,) = encode_here(uploads, known, encoder, None)
         yield [*batch, *batch]  # in one batch
         yield batch  # and in the next

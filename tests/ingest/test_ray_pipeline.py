@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from torch import Tensor
 from typer.testing import CliRunner
 
 from engine import cli as command_line
+from engine.exits.batch import Encoding
 from engine.gallery import Library, Photo, Upload, folder_uploads
 from engine.gallery.galleries import find_gallery, list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
@@ -39,7 +41,7 @@ from engine.ingest.ray_pipeline import (
 from engine.storage.database import Database
 from engine.storage.images import list_images
 from tests import packed
-from tests.conftest import FakeEncoder, FakeEncoding
+from tests.fake_encoder import FakeEncoder
 
 # What needs no cluster
 
@@ -114,7 +116,7 @@ def test_options_that_make_no_sense_are_refused(words: list[str], tmp_path: Path
 class SlowEncoder(FakeEncoder):
     """Takes its time, more for some batches than for others, so that there is somebody to kill."""
 
-    def encode(self, pixels: np.ndarray, budget: float = 0.75) -> list[FakeEncoding]:
+    def encode(self, pixels: np.ndarray | Tensor, budget: float = 0.75) -> list[Encoding]:
         time.sleep(0.2 + 0.4 * (int(pixels.sum()) % 2))
         return super().encode(pixels, budget)
 

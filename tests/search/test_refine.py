@@ -19,7 +19,7 @@ from engine.storage.collections import get_collection
 from engine.storage.database import Database, StoreUnusable
 from engine.storage.images import get_image
 from engine.storage.schema import PhotoMissing
-from tests.conftest import FakeEncoder, FakeIdentity
+from tests.fake_encoder import IDENTITY, FakeEncoder
 
 pytestmark = pytest.mark.both_databases
 
@@ -49,14 +49,14 @@ def hazy() -> FakeEncoder:
 
 @pytest.fixture
 def library(database: Database, hazy: FakeEncoder) -> Library:
-    return Library.over(database, lambda: hazy)  # type: ignore[arg-type,return-value]
+    return Library.over(database, lambda: hazy)
 
 
 @pytest.fixture
 def other(home: Path, hazy: FakeEncoder) -> Iterator[Library]:
     """Another process over the same data folder."""
     database = Database.open()
-    yield Library.over(database, lambda: replace(hazy))  # type: ignore[arg-type,return-value]
+    yield Library.over(database, lambda: replace(hazy))
     database.close()
 
 
@@ -369,8 +369,8 @@ def test_explaining_shows_the_score_at_every_exit_and_keeps_nothing(library: Lib
 
 
 def test_another_model_never_refines(database: Database, gallery: int) -> None:
-    newer = FakeEncoder(identity=FakeIdentity(weights="c" * 64))
-    later = Library.over(database, lambda: newer)  # type: ignore[arg-type,return-value]
+    newer = FakeEncoder(identity=replace(IDENTITY, weights="c" * 64))
+    later = Library.over(database, lambda: newer)
     with pytest.raises(ModelChanged):
         refine_search(later, gallery, "red")
     assert newer.visits == []

@@ -17,7 +17,7 @@ from engine.storage.copy_database import MoveFailed, relocate
 from engine.storage.database import Database, StoreUnusable
 from engine.storage.visitors import mark_seen
 from tests import postgres
-from tests.conftest import FakeEncoder
+from tests.fake_encoder import FakeEncoder
 
 COLOURS = ("red", "green", "blue", "yellow", "grey")
 

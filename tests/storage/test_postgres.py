@@ -25,7 +25,7 @@ from engine.storage.images import delete_images, get_images, list_images
 from engine.storage.postgres import PostgresUnusable
 from engine.storage.schema import Base, GalleryMissing
 from tests import postgres
-from tests.conftest import FakeEncoder
+from tests.fake_encoder import FakeEncoder
 from tests.storage.rows import add
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +92,7 @@ def test_several_processes_index_into_one_gallery(
         (folder / f"{number:02}.png").write_bytes(png((number, 0, 0)))
     code = (
         "import sys, engine.cli as line\n"
-        "from tests.conftest import FakeEncoder\n"
+        "from tests.fake_encoder import FakeEncoder\n"
         "line.opening.chosen_encoder = lambda *_: FakeEncoder()\n"
         "line.cli(['index', sys.argv[1]])"
     )

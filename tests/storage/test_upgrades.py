@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import alembic.command
@@ -18,7 +19,7 @@ from engine.storage.database import Database
 from engine.storage.encodings import list_changes
 from engine.storage.images import get_image, list_images
 from engine.storage.schema import ModelChanged, ModelStamp
-from tests.conftest import FakeEncoder, FakeIdentity
+from tests.fake_encoder import IDENTITY, FakeEncoder
 
 ROOT = Path(__file__).parents[2]
 FIRST = (ROOT / "tests" / "data" / "0001.sql").read_text("utf-8")
@@ -98,7 +99,7 @@ def test_each_step_down_and_up_again_is_possible(first: Path) -> None:
 def test_old_vectors_never_meet_a_changed_model_and_the_sentence_offers_the_way(
     first: Path, change: dict[str, str]
 ) -> None:
-    encoder = FakeEncoder(identity=FakeIdentity(**{"model": "tgem-mini", **change}))
+    encoder = FakeEncoder(identity=replace(IDENTITY, **{"model": "tgem-mini", **change}))
     database = Database.open()
     library = Library.over(database, lambda: encoder)
     for call in (

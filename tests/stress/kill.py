@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 COMMAND = """
 import sys, time
 import engine.cli as line
-from tests.conftest import FakeEncoder
+from tests.fake_encoder import FakeEncoder
 class Slow(FakeEncoder):
     def encode(self, pixels, budget=0.75):
         time.sleep(0.02)
