@@ -1,6 +1,7 @@
 """Untrusted bytes in, an upright RGB picture or a reason out."""
 
 import io
+import math
 import re
 import struct
 import unicodedata
@@ -65,6 +66,10 @@ class ImageRejected(EngineError):
         return f"{self.name} was left out: {self.reason}."
 
 
+class NeedsMemory(Exception):
+    """A picture of more pixels than may be decoded beside others."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """A picture as a person should see it, and the size that its file declares."""
@@ -74,21 +79,26 @@ class Picture:
     height: int
 
 
-def open_picture(data: bytes, name: str, longest: int | None = None) -> Picture:
+def open_picture(data: bytes, name: str, longest: int | None = None, most: int | None = None) -> Picture:
     """Decode a picture: upright, RGB, transparency on white, an animation's first frame.
 
     Args:
         longest: reduce it so that no side is longer than this many pixels; decoding is faster for it.
-    Raises: ImageRejected.
+        most: pixels that may be decoded.
+    Raises: ImageRejected, NeedsMemory.
     """
+    if most is not None and math.prod(_declared_size(data)) > most:  # to open a WebP takes memory for all of it
+        raise NeedsMemory
     picture = _open(data, name)
     width, height = picture.size
     try:
         if longest is not None:
             picture.draft(None, (longest, longest))  # JPEG only: decoded at a half, a quarter or an eighth
+        if most is not None and picture.width * picture.height > most:
+            raise NeedsMemory
         picture.load()
         rgb = _to_rgb(picture)
-    except MemoryError:
+    except (MemoryError, NeedsMemory):
         raise
     except Exception as error:  # decoders raise whatever they stumble over
         cut = "truncated" in str(error).lower()
@@ -171,11 +181,26 @@ def _has_many_scans(jpeg: bytes) -> bool:
 
 
 def _declared_size(data: bytes) -> tuple[int, int]:
-    """What the header of a PNG, GIF or BMP says; (1, 1) where it does not say, or for another format."""
+    """What the header of a PNG, GIF, BMP or WebP says; (1, 1) where it does not say, or for another format."""
     for signature, layout, offset in _SIZES:
         if data.startswith(signature) and len(data) >= offset + struct.calcsize(layout):
             width, height = struct.unpack_from(layout, data, offset)
             return width, abs(height)  # a BMP stored from the top down has a negative one
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP" and len(data) >= 30:
+        return _declared_by_webp(data)
+    return 1, 1
+
+
+def _declared_by_webp(data: bytes) -> tuple[int, int]:
+    kind = data[12:16]
+    if kind == b"VP8X":  # extended: 24 bits each, less one
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if kind == b"VP8L":  # lossless: 14 bits each, less one
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 ":  # lossy: 14 bits each
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
     return 1, 1
 
 

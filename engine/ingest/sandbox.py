@@ -13,46 +13,76 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import IO
 
+from cachetools import TTLCache
 from PIL import Image
 
-from engine.ingest.image import ImageRejected, Picture, open_picture
+from engine.ingest.image import ImageRejected, NeedsMemory, Picture, open_picture
 from engine.utils.paths import ROOT
 
-CPU_SECONDS = 15  # for one picture; the largest that we take need about five
-WALL_SECONDS = 90.0  # where the processor is busy with other things, or where its time cannot be limited
-MEMORY = 2 * 2**30  # bytes of a decoder's address space
+CPU_SECONDS = 8  # for one picture; the largest that we take need about three
+WALL_SECONDS = 60.0  # where the processor is busy with other things, or where its time cannot be limited
+PLACES = 3  # pictures decoded at once in this process: two long works, and a search by picture
+LARGE = 16_000_000  # pixels; of more, one picture is decoded at a time
+MEMORY = 576 * 2**20  # bytes of a decoder's address space; the hungriest of LARGE pixels needs 500
+LARGE_MEMORY = 1792 * 2**20  # the same for a large one, of which the hungriest needs 1600
+REMEMBERED = 4096, 3600.0  # pictures that were given up, and for how many seconds
 NICE = 5  # decoders leave most of the processor to who waits for an answer
 IDLE = 2  # decoders kept for the next picture: 60 MB each
 
-_REQUEST = struct.Struct("<IQ")  # longest side or 0, bytes of the file, which follow
+_REQUEST = struct.Struct("<I?Q")  # longest side or 0, whether it may be large, bytes of the file, which follow
 _ANSWER = struct.Struct("<cIIIIQ")  # kind, picture's size, declared size, bytes that follow
-_PICTURE, _REASON, _UNLIMITED = b"P", b"R", b"U"
+_PICTURE, _REASON, _UNLIMITED, _LARGE = b"P", b"R", b"U", b"L"
+_TOO_LONG, _TOO_MUCH = "takes too long to decode", "takes too much memory to decode"
 _COMMAND = [sys.executable, "-m", "engine.ingest.sandbox"]
 
 log = logging.getLogger(__name__)
 
 
+class _GivenUp(ImageRejected):
+    """A picture that took all the time or memory there is: not to be tried again soon."""
+
+
 def decode(data: bytes, name: str, longest: int | None = None) -> Picture:
-    """What `open_picture` does, in a process apart; safe to call from many threads.
+    """What `open_picture` does, in a process apart; safe to call from many threads, which wait for each other.
 
-    Raises: ImageRejected, also for a picture that takes too long or too much memory to decode.
+    Raises: ImageRejected, also for a picture that takes too long or too much memory to decode; it is remembered.
     """
-    decoder = _borrow()
-    try:
-        picture = decoder.open(data, name, longest)
-    except ImageRejected:
+    key = len(data), hash(data)
+    with _lock:
+        reason = _given_up.get(key)
+    if reason is not None:
+        raise ImageRejected(name, reason)
+    with _places:
+        decoder = _borrow()
+        try:
+            picture = _decoded(decoder, data, name, longest)
+        except ImageRejected as error:
+            _give_back(decoder)
+            if isinstance(error, _GivenUp):
+                with _lock:
+                    _given_up[key] = error.reason
+            raise
+        except BaseException:
+            decoder.close()
+            raise
         _give_back(decoder)
-        raise
-    except BaseException:
-        decoder.close()
-        raise
-    _give_back(decoder)
-    return picture
+        return picture
 
 
+def _decoded(decoder: "_Decoder", data: bytes, name: str, longest: int | None) -> Picture:
+    try:
+        return decoder.open(data, name, longest, large=False)
+    except NeedsMemory:
+        with _one_large:
+            return decoder.open(data, name, longest, large=True)
+
+
+_places = threading.BoundedSemaphore(PLACES)
+_one_large = threading.Lock()
+_given_up: TTLCache[tuple[int, int], str] = TTLCache(*REMEMBERED)  # why, by a picture's length and hash
 _idle: "list[_Decoder]" = []
 _lock = threading.Lock()
 
@@ -90,15 +120,16 @@ class _Decoder:
         """It can take another picture."""
         return self._process.poll() is None and not self._late
 
-    def open(self, data: bytes, name: str, longest: int | None) -> Picture:
-        """Have a picture decoded; raises ImageRejected."""
+    def open(self, data: bytes, name: str, longest: int | None, large: bool) -> Picture:
+        """Have a picture decoded; raises ImageRejected, and NeedsMemory for a large one where it may not be."""
         watch = threading.Timer(WALL_SECONDS, self._give_up)
         watch.daemon = True
         watch.start()
         try:
-            return self._ask(data, name, longest)
+            return self._ask(data, name, longest, large)
         except (EOFError, BrokenPipeError) as error:  # it died
-            raise ImageRejected(name, self._why()) from error
+            reason = self._why()
+            raise (_GivenUp if reason == _TOO_LONG else ImageRejected)(name, reason) from error
         finally:
             watch.cancel()
 
@@ -110,19 +141,22 @@ class _Decoder:
             if pipe is not None:
                 pipe.close()
 
-    def _ask(self, data: bytes, name: str, longest: int | None) -> Picture:
+    def _ask(self, data: bytes, name: str, longest: int | None, large: bool) -> Picture:
         to, back = self._process.stdin, self._process.stdout
         assert to is not None
         assert back is not None
-        _write(to, _REQUEST.pack(longest or 0, len(data)))
+        _write(to, _REQUEST.pack(longest or 0, large, len(data)))
         _write(to, data)
         while True:
             kind, *size, width, height, length = _ANSWER.unpack(_read(back, _ANSWER.size))
             body = _read(back, length)
             if kind == _PICTURE:
                 return Picture(Image.frombytes("RGB", tuple(size), body), width, height)
+            if kind == _LARGE:
+                raise NeedsMemory
             if kind == _REASON:
-                raise ImageRejected(name, body.decode("utf-8"))
+                reason = body.decode("utf-8")
+                raise (_GivenUp if reason == _TOO_MUCH else ImageRejected)(name, reason)
             _warn_unlimited(body.decode("utf-8"))
 
     def _give_up(self) -> None:
@@ -132,7 +166,7 @@ class _Decoder:
     def _why(self) -> str:
         code = self._process.wait()
         if self._late or code == -getattr(signal, "SIGXCPU", 0):
-            return "takes too long to decode"
+            return _TOO_LONG
         return "damaged: its decoder broke down"
 
 
@@ -163,29 +197,36 @@ def _read(pipe: IO[bytes], size: int) -> bytes:
 
 def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """Decode one picture after the other until the input ends."""
-    unlimited = _attempt("memory", _limit_memory)
     if hasattr(os, "nice"):  # not on Windows
         os.nice(NICE)
+    said: set[bytes] = set()
     while True:
         try:
-            longest, size = _REQUEST.unpack(_read(requests, _REQUEST.size))
+            longest, large, size = _REQUEST.unpack(_read(requests, _REQUEST.size))
             data = _read(requests, size)
         except EOFError:
             return
-        for reason in (unlimited, _attempt("processor time", _limit_time)):
-            if reason:
+        for what, limit in (("memory", partial(_limit_memory, large)), ("processor time", _limit_time)):
+            reason = _attempt(what, limit)
+            if reason and reason not in said:
+                said.add(reason)
                 answers.write(_ANSWER.pack(_UNLIMITED, 0, 0, 0, 0, len(reason)) + reason)
-        unlimited = b""
-        try:
-            picture = open_picture(data, "", longest or None)
-            body = picture.rgb.tobytes()
-            head = _ANSWER.pack(_PICTURE, *picture.rgb.size, picture.width, picture.height, len(body))
-        except (ImageRejected, MemoryError) as error:
-            body = (error.reason if isinstance(error, ImageRejected) else "takes too much memory to decode").encode()
-            head = _ANSWER.pack(_REASON, 0, 0, 0, 0, len(body))
-        answers.write(head)
-        answers.write(body)
+        for part in _answer(data, longest or None, large):
+            answers.write(part)
         answers.flush()
+
+
+def _answer(data: bytes, longest: int | None, large: bool) -> tuple[bytes, bytes]:
+    """A head and a body: the picture, or why there is none."""
+    try:
+        picture = open_picture(data, "", longest, None if large else LARGE)
+    except NeedsMemory:
+        return _ANSWER.pack(_LARGE, 0, 0, 0, 0, 0), b""
+    except (ImageRejected, MemoryError) as error:
+        body = (error.reason if isinstance(error, ImageRejected) else _TOO_MUCH).encode()
+        return _ANSWER.pack(_REASON, 0, 0, 0, 0, len(body)), body
+    body = picture.rgb.tobytes()
+    return _ANSWER.pack(_PICTURE, *picture.rgb.size, picture.width, picture.height, len(body)), body
 
 
 def _attempt(what: str, limit: Callable[[], None]) -> bytes:
@@ -197,11 +238,11 @@ def _attempt(what: str, limit: Callable[[], None]) -> bytes:
     return b""
 
 
-def _limit_memory() -> None:
+def _limit_memory(large: bool) -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (LARGE_MEMORY if large else MEMORY, LARGE_MEMORY))
 
 
 def _limit_time() -> None:

@@ -3,7 +3,11 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.hostile.served import Served, served, until
+
+pytestmark = pytest.mark.hostile
 
 
 def test_nothing_of_an_upload_that_was_broken_off_stays(page: Served) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from tests.hostile.served import Served, until
 
+pytestmark = pytest.mark.hostile
+
 JSON = {"content-type": "application/json"}
 
 

@@ -5,7 +5,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from tests.hostile.served import Served, served, until
+
+pytestmark = pytest.mark.hostile
 
 UPLOAD = b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n"
 FORM = (

@@ -5,6 +5,8 @@ import pytest
 from tests.hostile.served import Served
 from tests.hostile.test_bodies import exchange
 
+pytestmark = pytest.mark.hostile
+
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:7860", "localhost.evil.example", "127.0.0.1.evil.example", "", "["]

@@ -7,6 +7,8 @@ import pytest
 
 from tests.hostile.served import Served
 
+pytestmark = pytest.mark.hostile
+
 
 @pytest.fixture
 def elsewhere() -> object:

@@ -1,6 +1,10 @@
 """Sessions that are made for nothing."""
 
+import pytest
+
 from tests.hostile.served import Served, call
+
+pytestmark = pytest.mark.hostile
 
 
 def test_who_makes_many_sessions_loses_their_own(page: Served) -> None:

@@ -26,6 +26,7 @@ def fresh() -> None:
     """A decoder of the test's own, with the limits of the test."""
     while sandbox._idle:
         sandbox._idle.pop().close()
+    sandbox._given_up.clear()
 
 
 def reason(data: bytes) -> str:
@@ -56,6 +57,44 @@ def test_a_picture_that_takes_too_long_is_given_up_and_the_next_one_is_read(monk
     assert decode(encoded(noise(), "PNG"), "a").width == 64
 
 
+def test_a_picture_that_was_given_up_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "WALL_SECONDS", 2.0)
+    slow = hostile_pictures.comments_gif(40 * 2**20)
+    assert reason(slow) == "takes too long to decode"
+    start = time.monotonic()
+    for _ in range(12):
+        assert reason(slow) == "takes too long to decode"
+    assert time.monotonic() - start < 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", [8000, 3990])  # a large one, and one that is not
+def test_the_hungriest_picture_of_a_size_fits_into_its_memory(side: int) -> None:
+    picture = encoded(Image.new("RGBA", (side, side), (1, 2, 3, 4)), "WEBP", lossless=True, method=0)
+    assert decode(picture, "a", 768).width == side
+
+
+def test_few_pictures_are_decoded_at_once_and_one_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    running: list[bool] = []
+    together: list[tuple[int, int]] = []
+    plain = sandbox._Decoder.open
+
+    def open(self: sandbox._Decoder, data: bytes, name: str, longest: int | None, large: bool) -> object:
+        running.append(large)
+        together.append((len(running), sum(running)))
+        try:
+            return plain(self, data, name, longest, large)
+        finally:
+            running.remove(large)
+
+    monkeypatch.setattr(sandbox._Decoder, "open", open)
+    large = encoded(Image.new("L", (5000, 4000)), "PNG")
+    with ThreadPoolExecutor(8) as threads:
+        assert {picture.width for picture in threads.map(lambda _: decode(large, "a", 64), range(8))} == {5000}
+    assert max(count for count, _ in together) == sandbox.PLACES
+    assert max(count for _, count in together) == 1
+
+
 def test_processor_time_is_limited_for_each_picture() -> None:
     code = (
         "import sys, engine.ingest.sandbox as d, engine.ingest.image as i\n"
@@ -66,17 +105,15 @@ def test_processor_time_is_limited_for_each_picture() -> None:
         "d._serve(sys.stdin.buffer, sys.stdout.buffer)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], input=sandbox._REQUEST.pack(0, 0), timeout=60, check=False, cwd=os.getcwd()
+        [sys.executable, "-c", code], input=sandbox._REQUEST.pack(0, False, 0), timeout=60, check=False, cwd=os.getcwd()
     )
     assert done.returncode == -signal.SIGXCPU
 
 
 def test_a_picture_that_takes_too_much_memory_is_a_reason() -> None:
-    code = (
-        "import sys, engine.ingest.sandbox as d\nd.MEMORY = 500 * 2**20\nd._serve(sys.stdin.buffer, sys.stdout.buffer)"
-    )
+    code = "import engine.ingest.sandbox as d\nd.LARGE_MEMORY = 500 * 2**20\nd.main()"
     large, small = encoded(Image.new("RGBA", (6000, 6000)), "PNG"), encoded(noise(), "PNG")
-    requests = b"".join(sandbox._REQUEST.pack(0, len(data)) + data for data in (large, small))
+    requests = b"".join(sandbox._REQUEST.pack(0, True, len(data)) + data for data in (large, small))
     done = subprocess.run([sys.executable, "-c", code], input=requests, capture_output=True, timeout=60, check=True)
     kind, *_, length = sandbox._ANSWER.unpack_from(done.stdout)
     rest = done.stdout[sandbox._ANSWER.size :]
