@@ -91,7 +91,7 @@ def listed(place: str) -> tuple[list[Upload], str]:
 
     if is_uri(place):
         return uri_uploads(place), PurePosixPath(place.partition("://")[2]).name or "gallery"
-    from engine.ingest.decode import folder_uploads
+    from engine.ingest.listing import folder_uploads
 
     return folder_uploads(Path(place)), Path(place).resolve().name or "gallery"
 

@@ -51,9 +51,10 @@ from engine.gallery.types import (
     Progress,
     Refinement,
 )
-from engine.ingest.decode import Skipped, folder_uploads, uploads_of
+from engine.ingest.decode import Skipped
 from engine.ingest.image import clean_name
 from engine.ingest.kept_picture import open_kept
+from engine.ingest.listing import folder_uploads, uploads_of
 from engine.ingest.upload import Upload, file_upload
 from engine.search.query_parser import DROPPED
 from engine.search.query_parser import LONGEST as LONGEST_QUERY

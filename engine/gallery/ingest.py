@@ -10,7 +10,7 @@ from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
 from engine.gallery.types import GuideTexts, IngestReport, Progress, photo_of
 from engine.ingest.decode import Skipped
-from engine.ingest.pipeline import Encoded, Encoding, Known, encode_here
+from engine.ingest.pipeline import Encoded, EncodeFiles, Known, encode_here
 from engine.ingest.upload import Upload
 from engine.storage.collections import get_collection, mark_indexed, restamp
 from engine.storage.images import add_images, content_hashes, has_image
@@ -32,7 +32,7 @@ def ingest_files(
     budget: float | None = None,
     on_progress: Callable[[Progress], object] | None = None,
     guides: GuideTexts | None = None,
-    encode: Encoding = encode_here,
+    encode: EncodeFiles = encode_here,
 ) -> IngestReport:
     """Take files into a gallery, batch by batch; a finished batch stays whatever happens later.
 

@@ -1,4 +1,4 @@
-"""New files on their way into a collection: what encoding them gives, wherever it is done."""
+"""New photos encoded batch by batch, wherever that is done."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from engine.ingest.decode import Decoded, Outcome, Skipped, decoded_batches
+from engine.ingest.decode import BATCH, Decoded, Outcome, Skipped, decode_batch
 from engine.ingest.upload import Upload
+from engine.utils.prefetch import prefetched
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +29,7 @@ class Known:
 class Encoded:
     """A new photo, ready for the store; all of it is plain data, which another machine may have made."""
 
-    photo: Decoded  # without its pixels
+    photo: Decoded
     encoding: "batch.Encoding"  # without its map
     map: bytes | None  # the feature map that it left with, packed
 
@@ -37,8 +38,8 @@ class Encoded:
 Made = Encoded | Skipped | None
 
 
-class Encoding(Protocol):
-    """A way of decoding and encoding files."""
+class EncodeFiles(Protocol):
+    """Decodes and encodes files: in this process, or on a cluster."""
 
     def __call__(
         self, uploads: Sequence[Upload], known: Known, encoder: "PhotoEncoder", budget: float | None, /
@@ -53,15 +54,25 @@ class Encoding(Protocol):
 def encode_here(
     uploads: Sequence[Upload], known: Known, encoder: "PhotoEncoder", budget: float | None
 ) -> Iterator[list[Made]]:
-    """The way of one process: the next batch is decoded while one is encoded; in the order of the uploads."""
-    for outcomes, pixels in decoded_batches(uploads, known.has, encoder.preprocess, encoder.send):
+    """Encode in this process, in the order of the uploads; the next batch is decoded while one is encoded.
+
+    One batch ahead and no more, so memory holds the pixels of two batches at most.
+    """
+    seen: set[str] = set()
+
+    def decode(start: int) -> "tuple[list[Outcome], np.ndarray | Tensor | None]":
+        batch = uploads[start : start + BATCH]
+        outcomes, pixels = decode_batch(batch, known.has, seen, encoder.preprocess)
+        return outcomes, encoder.send(pixels) if pixels else None
+
+    for outcomes, pixels in prefetched(decode, range(0, len(uploads), BATCH)):
         yield encode_batch(outcomes, pixels, encoder, budget)
 
 
 def encode_batch(
     outcomes: Sequence[Outcome], pixels: "np.ndarray | Tensor | None", encoder: "PhotoEncoder", budget: float | None
 ) -> list[Made]:
-    """A batch with its new photos encoded.
+    """Encode the new photos of a batch.
 
     Args: pixels: of the decoded ones, as the encoder takes them; None where there are none.
     """
@@ -73,4 +84,4 @@ def encode_batch(
 
 def _encoded(photo: Decoded, encoding: "batch.Encoding") -> Encoded:
     packed = encoding.map.pack() if encoding.map is not None else None
-    return Encoded(replace(photo, pixels=photo.pixels[:, :0, :0].copy()), replace(encoding, map=None), packed)
+    return Encoded(photo, replace(encoding, map=None), packed)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.ingest.decode import BATCH, Decoded, Outcome, decode_upload
+from engine.ingest.decode import BATCH, Outcome, decode_batch
 from engine.ingest.pipeline import Known, Made, encode_batch
 from engine.ingest.upload import Upload
 from engine.utils.errors import EngineError
@@ -82,6 +82,7 @@ class Portion:
     """A batch on its way, whole in one row: its uploads, then what they were decoded to, then what was made of them."""
 
     items: Sequence[Any]
+    pixels: Sequence[np.ndarray] = ()  # of the decoded photos, until they are encoded
     worker: str = ""  # that encoded it
     began: float = 0.0  # seconds since the epoch
     ended: float = 0.0
@@ -110,7 +111,7 @@ class Busy:
 
 
 class Cluster:
-    """A way of encoding (see `engine.ingest.pipeline.Encoding`) on a Ray cluster that this process is connected to."""
+    """Encodes files (see `engine.ingest.pipeline.EncodeFiles`) on a Ray cluster that this process is connected to."""
 
     def __init__(self, load: Load, shares: Shares) -> None:
         """Args: load: makes a worker's encoder at a precision, None for the fastest; it is sent to the workers."""
@@ -243,19 +244,12 @@ def decode_portion(
 
     Args: known: content hashes of stored photos, (N,) ASCII, sorted.
     """
-    seen: set[str] = set()
 
     def is_known(content_hash: str) -> bool:
         place = int(np.searchsorted(known, content_hash.encode()))
-        return content_hash in seen or (place < len(known) and known[place].decode() == content_hash)
+        return place < len(known) and known[place].decode() == content_hash
 
-    outcomes: list[Outcome] = []
-    for upload in row[PORTION].items:
-        outcome = decode_upload(upload, is_known, preprocess)
-        if isinstance(outcome, Decoded):
-            seen.add(outcome.content_hash)
-        outcomes.append(outcome)
-    return {PORTION: Portion(outcomes)}
+    return {PORTION: Portion(*decode_batch(row[PORTION].items, is_known, set(), preprocess))}
 
 
 class Worker:
@@ -268,14 +262,14 @@ class Worker:
     def __call__(self, row: dict[str, Portion]) -> dict[str, Portion]:
         """Encode a batch."""
         outcomes: Sequence[Outcome] = row[PORTION].items
+        pixels = row[PORTION].pixels
         if self._encoder is None:
             return {PORTION: Portion((), problem=self._problem)}
-        fresh = [outcome.pixels for outcome in outcomes if isinstance(outcome, Decoded)]
-        if not fresh:
+        if not pixels:
             return {PORTION: Portion(outcomes)}
         began = time.time()
-        made = encode_batch(outcomes, self._encoder.send(fresh), self._encoder, self._budget)
-        return {PORTION: Portion(made, self._name, began, time.time())}
+        made = encode_batch(outcomes, self._encoder.send(pixels), self._encoder, self._budget)
+        return {PORTION: Portion(made, (), self._name, began, time.time())}
 
 
 def _loaded(setup: Setup) -> "tuple[PhotoEncoder | None, str]":

@@ -5,8 +5,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from engine.ingest.archives import is_archive
-from engine.ingest.decode import FolderMissing
 from engine.ingest.image import MAX_BYTES, ImageRejected
+from engine.ingest.listing import FolderMissing
 from engine.ingest.upload import PICTURE_SUFFIXES, Upload
 from engine.utils.errors import EngineError
 

@@ -15,7 +15,7 @@ from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
 from engine.exits.modules import ExitModules
 from engine.exits.query_gate import PAGE
-from engine.ingest.decode import FolderMissing
+from engine.ingest.listing import FolderMissing
 from engine.ingest.upload import PICTURE_SUFFIXES
 from engine.search.metrics import best, overlap
 from engine.training import fitting

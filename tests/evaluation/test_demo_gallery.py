@@ -10,8 +10,8 @@ from engine.evaluation.probe import demo_queries, ranks_of
 from engine.exits.budget import DEFAULT_BUDGET
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
-from engine.ingest.decode import folder_uploads
 from engine.ingest.image import open_picture
+from engine.ingest.listing import folder_uploads
 from engine.utils.paths import DEMO_GALLERY
 
 

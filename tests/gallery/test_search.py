@@ -12,8 +12,8 @@ from engine.gallery import GalleryMissing, Library, Upload
 from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import embed_picture, embed_query, refine_search, search_photos
-from engine.ingest import decode as decode_module
 from engine.ingest.image import ImageRejected
+from engine.ingest.listing import folder_uploads
 from engine.search.query_parser import QueryRejected
 from engine.search.ranking import IDLE
 from engine.storage.database import Database
@@ -80,7 +80,7 @@ def test_a_folder_of_photos_is_searched_by_path(tmp_path: Path, library: Library
     (tmp_path / "photos" / "day 1").mkdir(parents=True)
     (tmp_path / "photos" / "day 1" / "sea.png").write_bytes(png("blue"))
     (tmp_path / "photos" / "rose.png").write_bytes(png("red"))
-    ingest_files(library, gallery, decode_module.folder_uploads(tmp_path / "photos"))
+    ingest_files(library, gallery, folder_uploads(tmp_path / "photos"))
     assert [hit.photo.file for hit in search_photos(library, gallery, "blue")] == ["day 1/sea.png", "rose.png"]
 
 

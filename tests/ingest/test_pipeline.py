@@ -3,11 +3,14 @@
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+import pytest
+
 from engine.exits.photo_encoder import PhotoEncoder
 from engine.gallery import Library, Upload
 from engine.gallery.galleries import list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
-from engine.ingest.decode import Skipped
+from engine.ingest.decode import BATCH, Skipped
 from engine.ingest.pipeline import Encoded, Known, Made, encode_here
 from tests.fake_encoder import FakeEncoder
 
@@ -26,12 +29,49 @@ def test_a_batch_comes_back_in_order_with_bad_files_and_copies(
     assert copy is None
 
 
-def test_what_was_encoded_is_plain_data_and_carries_no_pixels(
-    fake_encoder: FakeEncoder, upload: Callable[..., Upload]
+def test_files_are_read_one_batch_ahead_and_no_further(fake_encoder: FakeEncoder, png: Callable[..., bytes]) -> None:
+    read: list[int] = []
+
+    def late(number: int) -> Upload:
+        return Upload(str(number), lambda: read.append(number) or png((number, 0, 0)))
+
+    batches = encode_here([late(number) for number in range(200)], NOTHING, fake_encoder, None)
+    next(batches)
+    batches.close()  # waits for the batch in the making
+    assert len(read) == 2 * BATCH
+
+
+def test_a_batch_is_sent_to_the_encoder_before_it_is_asked_for(
+    fake_encoder: FakeEncoder, upload: Callable[..., Upload], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr(FakeEncoder, "send", lambda _, photos: sent.append(len(photos)) or np.stack(photos))
+    files = [upload(str(number), (number, 0, 0)) for number in range(BATCH + 1)]
+    batches = encode_here(files, NOTHING, fake_encoder, None)
+    next(batches)
+    batches.close()  # waits for the batch in the making
+    assert sent == [BATCH, 1]
+
+
+def test_a_batch_without_a_new_photo_is_not_encoded(fake_encoder: FakeEncoder, upload: Callable[..., Upload]) -> None:
+    assert list(encode_here([upload("a", b"")], NOTHING, fake_encoder, None)) == [[Skipped("a", "empty file")]]
+    assert fake_encoder.batches == []
+
+
+def test_the_same_photo_two_batches_apart_is_encoded_once(
+    fake_encoder: FakeEncoder, upload: Callable[..., Upload], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.ingest.pipeline.BATCH", 1)
+    files = [upload("a", "red"), upload("b", "blue"), upload("c", "red")]
+    (first,), (second,), (again,) = encode_here(files, NOTHING, fake_encoder, None)
+    assert isinstance(first, Encoded)
+    assert isinstance(second, Encoded)
+    assert again is None
+
+
+def test_what_was_encoded_is_plain_data(fake_encoder: FakeEncoder, upload: Callable[..., Upload]) -> None:
     ((made,),) = encode_here([upload("a", "red")], NOTHING, fake_encoder, None)
     assert isinstance(made, Encoded)
-    assert made.photo.pixels.size == 0
     assert made.encoding.map is None
     assert isinstance(made.map, bytes)
     assert pickle.loads(pickle.dumps(made)).photo.content_hash == made.photo.content_hash

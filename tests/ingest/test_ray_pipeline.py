@@ -69,8 +69,8 @@ def test_processors_are_shared_out_and_some_left_for_decoding(
 def test_utilisation_is_time_spent_encoding_over_time_there_was() -> None:
     busy = Busy(workers=2)
     assert busy.utilisation == 0
-    busy.count(Portion((), "a", 10.0, 20.0))
-    busy.count(Portion((), "b", 12.0, 17.0))
+    busy.count(Portion((), (), "a", 10.0, 20.0))
+    busy.count(Portion((), (), "b", 12.0, 17.0))
     assert busy.utilisation == pytest.approx(15 / 20)
 
 
@@ -273,7 +273,7 @@ def test_the_command_on_ray_keeps_what_one_process_keeps(crops: Path, database: 
     }
     assert (report["added"], report["duplicates"], report["skipped"]) == (70, 0, [])
     assert 0 < report["utilisation"] <= 1
-    assert "70 of 70 photos" in done.stderr
+    assert "70/70" in done.stderr
     assert "Traceback" not in done.stderr
 
     library = Library.over(database, load_encoder)

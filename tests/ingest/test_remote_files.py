@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.ingest.decode import FolderMissing
 from engine.ingest.image import MAX_BYTES, ImageRejected
+from engine.ingest.listing import FolderMissing
 from engine.ingest.remote_files import PyarrowMissing, is_uri, uri_uploads
 
 

@@ -29,7 +29,7 @@ from engine.gallery.galleries import delete_gallery, open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import search_photos
 from engine.gallery.types import IngestReport
-from engine.ingest.decode import decoded_batches
+from engine.ingest.decode import BATCH, decode_batch
 from engine.ingest.pipeline import Encoding as Way
 from engine.ingest.pipeline import Known, Made, encode_here
 from engine.ingest.ray_pipeline import on_ray
@@ -158,9 +158,10 @@ def steps(uploads: Sequence[Upload], model: str | None = None) -> Rows:
     encodings: list[Encoding] = []
 
     def decode() -> None:
-        for _, pixels in decoded_batches(uploads, lambda _: False, encoder.preprocess, np.stack):
-            if pixels is not None:
-                batches.append(pixels)
+        for start in range(0, len(uploads), BATCH):
+            _, pixels = decode_batch(uploads[start : start + BATCH], lambda _: False, set(), encoder.preprocess)
+            if pixels:
+                batches.append(np.stack(pixels))
 
     def encode() -> None:
         for pixels in batches:

@@ -1,0 +1,56 @@
+"""Files are found in folders and archives, in order, and named by their paths."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.ingest.image import ImageRejected
+from engine.ingest.listing import FolderMissing, folder_uploads
+from tests.packed import zipped
+
+
+def test_a_folder_gives_its_pictures_by_path_in_order(tmp_path: Path) -> None:
+    for name in (
+        "b.JPG",
+        "a/z.png",
+        "a/b/c.webp",
+        "a b.heic",
+        "notes.txt",
+        "captions.jsonl",
+        ".hidden.jpg",
+        ".git/x.png",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    (tmp_path / "folder.jpg").mkdir()
+    uploads = folder_uploads(tmp_path)
+    assert [upload.name for upload in uploads] == ["a/b/c.webp", "a/z.png", "a b.heic", "b.JPG"]
+    assert uploads[0].read() == b"a/b/c.webp"
+
+
+def test_a_folder_gives_the_photos_of_its_archives_too(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "old.zip").write_bytes(zipped({"x/y.jpg": b"photo", "notes.txt": b""}))
+    (tmp_path / "broken.zip").write_bytes(b"nothing")
+    (tmp_path / "c.jpg").write_bytes(b"photo")
+    good, broken, plain = folder_uploads(tmp_path)
+    assert [good.name, broken.name, plain.name] == ["b/old.zip/x/y.jpg", "broken.zip", "c.jpg"]
+    assert good.read() == b"photo"
+    with pytest.raises(ImageRejected, match="damaged, or not the kind of archive that its name says"):
+        broken.read()
+
+
+def test_a_name_that_is_not_utf8_can_still_be_shown(tmp_path: Path) -> None:
+    try:
+        Path(f"{tmp_path}/caf\udce9.jpg").touch()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    (upload,) = folder_uploads(tmp_path)
+    assert upload.name == "caf\ufffd.jpg"
+    assert upload.read() == b""
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FolderMissing, match="nowhere is not a folder"):
+        folder_uploads(tmp_path / "nowhere")
