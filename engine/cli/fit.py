@@ -37,11 +37,11 @@ def fit(
         )
     if data is not None:
         from engine.evaluation.evaluate import curve
-        from engine.training.adopting import fit as fit_exits
+        from engine.training.fit import fit as fit_exits
 
         fit_exits(data, name, out, say, curve)
     elif photos is not None:
         from engine.exits.loading import load_encoder
-        from engine.training.adopting import fit_photos, folder_photos
+        from engine.training.fit import fit_photos, folder_photos
 
         fit_photos(load_encoder(name, exits=False), folder_photos(photos), out=out, say=say)

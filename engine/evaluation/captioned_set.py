@@ -13,7 +13,7 @@ from engine.exits.encoder import Encoder
 from engine.exits.modules import HEAD
 from engine.exits.query_gate import PAGE
 from engine.search.metrics import own_ranks, recall
-from engine.training.captions import Example
+from engine.training.dataset import Example
 from engine.training.features import Features, pixels_of
 from engine.training.rivals import Rivals
 

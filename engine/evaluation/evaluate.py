@@ -21,7 +21,7 @@ from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
 from engine.search.allocation import WORTH
 from engine.search.metrics import paired_difference
-from engine.training.captions import DataMissing, read_captions
+from engine.training.dataset import DataMissing, read_captions
 from engine.training.features import Features, collect
 from engine.training.rivals import NO_GUIDE_TEXTS, SHUFFLED_GUIDE_TEXTS, Rivals, load_rivals, shuffled
 

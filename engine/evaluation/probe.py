@@ -12,7 +12,7 @@ from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
 from engine.ingest.image import open_picture
 from engine.ingest.listing import folder_uploads
-from engine.training.captions import DataMissing, read_captions, read_labels
+from engine.training.dataset import DataMissing, read_captions, read_labels
 from engine.training.features import collect
 from engine.utils.paths import DEMO_GALLERY, UNSEEN_WORDS
 

@@ -84,7 +84,7 @@ def fit_exits(library: Library, gallery_id: int, on_progress: Callable[[str, int
     Raises: GalleryMissing, TooFewPhotos.
     """
     from engine.exits.encoder import Encoder
-    from engine.training.adopting import fit_photos  # what trains is loaded where somebody trains
+    from engine.training.fit import fit_photos  # what trains is loaded where somebody trains
 
     encoder = library.encoder
     assert isinstance(encoder, Encoder)  # the one kind that can be trained

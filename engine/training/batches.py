@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.training.augment import random_views
-from engine.training.captions import Example, load_squashed
+from engine.training.dataset import Example, load_squashed
 from engine.training.trainer import SEED
 
 CAPTIONED, LABELLED, TEXTS_PER_PHOTO = 176, 24, 2

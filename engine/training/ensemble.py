@@ -21,13 +21,13 @@ from engine.exits.encoder import Encoder
 from engine.exits.modules import HEAD, Exit
 from engine.training.augment import random_views, resized
 from engine.training.batches import TrainingSet
-from engine.training.captions import Example
-from engine.training.lower import Lower, run_upper
+from engine.training.dataset import Example
 from engine.training.naming import KINDS, kind_directions
 from engine.training.pretrained import TRUNK, classifier
 from engine.training.readouts import readout_loss
 from engine.training.small import SmallStudent, finished, put_together
 from engine.training.trainer import SEED, Trainer, groups
+from engine.training.trunk import FrozenStages, run_trained_blocks
 from engine.training.validation import Validation
 
 READ_AT = 256  # px, of the views as the teachers read them
@@ -51,7 +51,7 @@ class Upper(SmallStudent):
 
     def exits_and_end(self, features: Tensor) -> list[Tensor]:
         """Feature maps after the frozen stages to unit-length embeddings of the exits, the tower's own last."""
-        vectors, features = run_upper(self, self._exits, features)
+        vectors, features = run_trained_blocks(self, self._exits, features)
         features = self.act(self.conv_head(features))
         vectors.append(self.head(self.dropout(self.pool(features))))
         return [F.normalize(v.float(), dim=-1) for v in vectors]
@@ -134,12 +134,12 @@ class Students(nn.Module):
         return visual, finished(self._scout_lower, self.scout_upper, encoder.dim), [*self.full_upper.branches]
 
 
-def _split(visual: Any) -> tuple[Lower, Any]:
+def _split(visual: Any) -> tuple[FrozenStages, Any]:
     """A tower's stages that stay as they are, and its trunk, batch norms folded."""
     folded = deepcopy(visual.trunk)
     fold_batch_norms(folded)
     folded = folded.to(memory_format=torch.channels_last)
-    return Lower(folded), folded
+    return FrozenStages(folded), folded
 
 
 def train_ensemble(

@@ -14,7 +14,7 @@ from engine.exits.checkpoint import sight_hash
 from engine.exits.encoder import Encoder, Trace
 from engine.exits.modules import ExitModules
 from engine.ingest.image import ImageRejected, open_picture
-from engine.training.captions import Example
+from engine.training.dataset import Example
 from engine.utils.atomic_files import write_whole
 from engine.utils.prefetch import prefetched
 

@@ -19,18 +19,18 @@ from engine.exits.loading import load_encoder
 from engine.exits.modules import HEAD, Branch, Exit, ExitModules
 from engine.search.metrics import recall
 from engine.training.batches import SIZE, TrainingSet
-from engine.training.captions import Example, gate_photos, load_squashed, read_captions, read_labels
+from engine.training.dataset import Example, gate_photos, load_squashed, read_captions, read_labels
 from engine.training.ensemble import train_ensemble
 from engine.training.features import cached
 from engine.training.folding import unfold_batch_norms
-from engine.training.lower import DROPOUT, Lower, run_upper, trained_blocks
 from engine.training.naming import known_kinds, teach_names
 from engine.training.objective import SOFTNESS, contrastive, distil, match_targets
 from engine.training.pretrained import CONTEXT, DIM, export, pretrained_model
 from engine.training.readouts import fit_pass_readouts, fit_readouts
-from engine.training.scouting import train_scout
-from engine.training.sentences import Sentences
+from engine.training.scout import train_scout
+from engine.training.text_tower import CachedTexts
 from engine.training.trainer import SEED, Trainer, groups
+from engine.training.trunk import DROPOUT, FrozenStages, run_trained_blocks, trained_blocks
 from engine.utils.memory import keep_freed_memory
 
 SUPERVISED = (  # trunk blocks that are trained to say something themselves, so that there is something to read early
@@ -61,7 +61,7 @@ EXIT_WEIGHT = 0.35
 class Student(nn.Module):
     """What is trained: the trunk's upper stages, the heads of all exits, the text tower's top, the temperature."""
 
-    def __init__(self, trunk: Any, sentences: Sentences) -> None:
+    def __init__(self, trunk: Any, sentences: CachedTexts) -> None:
         """Args: an EfficientNet whose batch norms are folded."""
         super().__init__()
         self.blocks = trained_blocks(trunk)
@@ -79,7 +79,7 @@ class Student(nn.Module):
 
     def forward(self, features: Tensor) -> list[Tensor]:
         """Feature maps after the frozen stages to unit-length float32 embeddings of all exits, the last one last."""
-        vectors, features = run_upper(self, EXITS, features)
+        vectors, features = run_trained_blocks(self, EXITS, features)
         features = self.act(self.conv_head(features))
         vectors.append(self.head(self.dropout(pool(features))))
         return [F.normalize(v.float(), dim=-1) for v in vectors]
@@ -121,15 +121,15 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
 
     model = pretrained_model(out)
     tokenize = HFTokenizer(out.as_posix(), context_length=CONTEXT)
-    sentences = Sentences(model.text, tokenize(examples.texts))
-    val_sentences = Sentences(model.text, tokenize(val_texts))
+    sentences = CachedTexts(model.text, tokenize(examples.texts))
+    val_sentences = CachedTexts(model.text, tokenize(val_texts))
     meanings = examples.meanings(sentences.frozen_vectors)
 
     folded: Any = pretrained_model(out).visual.trunk
     fold_batch_norms(folded)
     folded.classifier.load_state_dict(model.visual.trunk.classifier.state_dict())
     folded = folded.to(memory_format=torch.channels_last)
-    lower = Lower(folded)
+    lower = FrozenStages(folded)
     student = Student(folded, sentences)
     trainer = Trainer(student, student.groups(), work, resume, say)
 

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from engine.exits.loading import load_encoder
 from engine.exits.text_bank import read_guide_texts
-from engine.training.captions import DataMissing, Example, load_squashed, read_kinds, read_labels
+from engine.training.dataset import DataMissing, Example, load_squashed, read_kinds, read_labels
 from engine.training.objective import distil
 from engine.training.pretrained import CONTEXT, READ_SIZE, classifier, export, pretrained_model
-from engine.training.sentences import Sentences
+from engine.training.text_tower import CachedTexts
 from engine.training.trainer import fit_one_cycle
 from engine.utils.paths import UNSEEN_WORDS
 
@@ -96,9 +96,9 @@ def teach_names(out: Path, captioned: Sequence[Example], data: Path, say: Callab
     texts = [*names, *(text for example in captioned for text in example.texts[:CAPTIONS])]
     say(f"{len(names)} names and phrases, {len(texts) - len(names)} captions")
     ids = tokenize(texts)
-    meanings = Sentences(untouched, ids).frozen_vectors
+    meanings = CachedTexts(untouched, ids).frozen_vectors
     meant = (meanings @ meanings[: len(kinds)].T / LIKENESS).softmax(1) @ directions
-    sentences = Sentences(model.text.requires_grad_(True), ids)
+    sentences = CachedTexts(model.text.requires_grad_(True), ids)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         as_they_were = torch.cat([sentences(rows) for rows in torch.arange(len(texts)).split(512)])
     spread = spreads(as_they_were[len(names) :], torch.cov(vectors.T)).mean()
@@ -117,7 +117,7 @@ def known_kinds(labels: Path) -> list[str]:
 
 
 def _imitate(
-    sentences: Sentences, wanted: Tensor, names: int, photos: Tensor, logit_scale: float, say: Callable[[str], None]
+    sentences: CachedTexts, wanted: Tensor, names: int, photos: Tensor, logit_scale: float, say: Callable[[str], None]
 ) -> None:
     """Train the text tower's top to say what is wanted of each text, (T, D), and to rank photos (N, D) as that does.
 
@@ -185,7 +185,7 @@ def words_near(
     """Words of the tokenizer's vocabulary that come nearest to the names of kinds, but for those kept unseen."""
     known = vocabulary.read_text(encoding="utf-8").split()
     words = [w for w in known if w.isascii() and w.isalpha() and len(w) >= SHORTEST and not holds_unseen(w)]
-    vectors = Sentences(text_tower, tokenize([*kinds, *words])).frozen_vectors
+    vectors = CachedTexts(text_tower, tokenize([*kinds, *words])).frozen_vectors
     nearness = (vectors[len(kinds) :] @ vectors[: len(kinds)].T).amax(1)
     return [words[i] for i in nearness.topk(min(WORDS, len(words))).indices.sort().values.tolist()]
 

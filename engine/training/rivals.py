@@ -23,13 +23,13 @@ from engine.exits.calibration import Calibration
 from engine.exits.checkpoint import FittedExits
 from engine.exits.encoder import Encoder, Identity
 from engine.exits.loading import assembled, load_encoder
-from engine.training.captions import DataMissing
-from engine.training.fitting import (
+from engine.training.dataset import DataMissing
+from engine.training.gates import (
     SEED,
     fit_exits,
     gate_features,
-    meaning_lost,
-    meaning_lost_without_captions,
+    loss_by_captions,
+    loss_without_captions,
 )
 from engine.training.small import train_small
 from engine.utils.atomic_files import write_whole
@@ -79,14 +79,15 @@ def train_rivals(
 def fit_other_gates(encoder: Encoder, data: Path, out: Path, work: Path, say: Callable[[str], None]) -> None:
     """Fit gates of other seeds and of the ablations to a model's exits, and write them to a folder of rivals."""
     photos, around, val = gate_features(encoder, data, work, say)
-    loss = meaning_lost(encoder, photos, around)
+    loss = loss_by_captions(encoder, photos, around)
     nonsense = encoder.guided_by(shuffled(encoder.guide_texts))
-    without_captions = meaning_lost_without_captions(encoder, photos)
+    nonsense_loss = loss_by_captions(nonsense, photos, around)
+    without_captions = loss_without_captions(encoder, photos)
     makers: dict[str, Callable[[], FittedExits]] = {
         **{f"seed-{n}": lambda n=n: fit_exits(encoder, photos, val, loss, SEED + n - 1) for n in SEEDS},  # type: ignore[misc]
         "no-captions": lambda: fit_exits(encoder, photos, val, without_captions, SEED, captioned=False),
         NO_GUIDE_TEXTS: lambda: fit_exits(encoder, photos, val, loss, SEED, blind=True),
-        SHUFFLED_GUIDE_TEXTS: lambda: fit_exits(nonsense, photos, val, meaning_lost(nonsense, photos, around), SEED),
+        SHUFFLED_GUIDE_TEXTS: lambda: fit_exits(nonsense, photos, val, nonsense_loss, SEED),
     }
     for name, make in makers.items():
         save_gates(out, name, make(), encoder.identity.weights)

@@ -13,13 +13,13 @@ from engine.clip.fuse import fold_batch_norms
 from engine.clip.small_tower import TRUNK, scout_tower
 from engine.exits.encoder import Encoder
 from engine.training.batches import TrainingSet
-from engine.training.captions import gate_photos, read_captions, read_labels
+from engine.training.dataset import gate_photos, read_captions, read_labels
 from engine.training.folding import unfold_batch_norms
-from engine.training.lower import DROPOUT, Lower, trained_blocks
 from engine.training.objective import SOFTNESS, contrastive, match_targets
 from engine.training.pretrained import CONTEXT, load_trunk, pretrained_model
-from engine.training.sentences import Sentences
+from engine.training.text_tower import CachedTexts
 from engine.training.trainer import SEED, Trainer, groups
+from engine.training.trunk import DROPOUT, FrozenStages, trained_blocks
 from engine.utils.memory import keep_freed_memory
 
 
@@ -46,23 +46,23 @@ class SmallStudent(nn.Module):
         return groups({"trunk": trunk, "heads": [*self.head.parameters()]})
 
 
-def begun(dim: int) -> tuple[Lower, SmallStudent]:
+def begun(dim: int) -> tuple[FrozenStages, SmallStudent]:
     """A smaller trunk as it comes: the stages that stay so, and the rest; raises IngredientMissing."""
     folded: Any = scout_tower(dim).trunk
     load_trunk(folded, TRUNK)
     fold_batch_norms(folded)
     folded = folded.to(memory_format=torch.channels_last)
-    return Lower(folded), SmallStudent(folded)
+    return FrozenStages(folded), SmallStudent(folded)
 
 
-def finished(lower: Lower, student: SmallStudent, dim: int) -> nn.Module:
+def finished(lower: FrozenStages, student: SmallStudent, dim: int) -> nn.Module:
     """The image tower put together again, its batch norms restored."""
     found = scout_tower(dim)
     put_together(lower, student, found)
     return found.eval().requires_grad_(False)
 
 
-def put_together(lower: Lower, student: SmallStudent, visual: Any) -> None:
+def put_together(lower: FrozenStages, student: SmallStudent, visual: Any) -> None:
     """Write what has been trained into an image tower of its shape, batch norms restored."""
     unfold_batch_norms(lower.with_upper(student.blocks, student.conv_head), visual.trunk)
     visual.trunk.classifier.load_state_dict(student.head.state_dict())
@@ -88,7 +88,7 @@ def train_small(
     texts = torch.from_numpy(encoder.encode_text(examples.texts))
     untouched = pretrained_model(work).text
     tokenize = HFTokenizer(work.as_posix(), context_length=CONTEXT)
-    meant = Sentences(untouched, tokenize(examples.texts)).frozen_vectors
+    meant = CachedTexts(untouched, tokenize(examples.texts)).frozen_vectors
     meanings = examples.meanings(meant)
 
     lower, student = begun(encoder.dim)

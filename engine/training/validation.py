@@ -9,7 +9,7 @@ from torch import Tensor
 from engine.exits.encoder import Encoder
 from engine.search.metrics import recall
 from engine.training.augment import resized
-from engine.training.captions import Example, load_squashed
+from engine.training.dataset import Example, load_squashed
 
 AT_ONCE = 50  # photos
 

@@ -20,7 +20,7 @@ from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Visitors
 from engine.gallery.search import search_photos
 from engine.storage.database import Database
-from engine.training import fitting, readouts
+from engine.training import gates, readouts
 from engine.utils.data_dir import home
 from tests import tiny
 from tests.app.shown import PARTS, after
@@ -38,7 +38,7 @@ def png(pixels) -> bytes:
 def services(database: Database, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     """A page over a real encoder that has no exits."""
     monkeypatch.setattr(readouts, "FEWEST_STEPS", 20)
-    monkeypatch.setattr(fitting, "STEPS", 30)
+    monkeypatch.setattr(gates, "STEPS", 30)
     encoder = assembled(tiny.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny.GUIDES, tmp_path / "exits")
     library = Library.over(database, lambda: encoder)
     demo = Demo(library, folder)

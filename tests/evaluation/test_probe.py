@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.evaluation import probe
-from engine.training.captions import DataMissing
+from engine.training.dataset import DataMissing
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from PIL import Image
 from engine.exits.encoder import Encoder
 from engine.ingest.image import ImageRejected
 from engine.training import features
-from engine.training.captions import Example
+from engine.training.dataset import Example
 from engine.training.features import cached, collect
 from tests import tiny
 

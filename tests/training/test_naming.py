@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.training.captions import DataMissing, read_kinds
+from engine.training.dataset import DataMissing, read_kinds
 from engine.training.naming import (
     PAIRS,
     PHRASES,

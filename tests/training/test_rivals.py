@@ -8,7 +8,7 @@ from engine.clip.backbone import ModelUnreadable
 from engine.clip.small_tower import scout_tower
 from engine.exits.checkpoint import FittedExits
 from engine.exits.encoder import Encoder, Identity
-from engine.training.captions import DataMissing
+from engine.training.dataset import DataMissing
 from engine.training.rivals import load_rivals, save_gates, save_small_model, shuffled
 from tests import tiny
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.training.captions import Example
+from engine.training.dataset import Example
 from engine.training.validation import Validation
 
 

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from engine.exits.calibration import Calibration, certainty_equivalent
 from engine.exits.modules import Exit, ExitModules
 from engine.exits.query_gate import Described, QueryGate, described, missed, relations
-from engine.training import querygates
+from engine.training import query_gates
 from engine.training.features import Features
-from engine.training.querygates import fit_calibrations, fit_query_gates
+from engine.training.query_gates import fit_calibrations, fit_query_gates
 
 DIM, MANY, SHARPNESS = 16, 80, 20.0
 
@@ -26,7 +26,7 @@ def photos() -> Features:
 
 
 def likelihood(gate: QueryGate, photos: Features, told: Calibration, guides: torch.Tensor) -> float:
-    scores, places, _ = querygates.candidates(photos, 0)
+    scores, places, _ = query_gates.candidates(photos, 0)
     expected = told.slope * scores + told.offset
     seen = described(photos.vectors[:, 0], guides, SHARPNESS)
     asked = described(photos.texts, guides, SHARPNESS)
@@ -39,14 +39,14 @@ def likelihood(gate: QueryGate, photos: Features, told: Calibration, guides: tor
 
 def test_calibrations_foretell_full_depth(photos: Features) -> None:
     told, last = fit_calibrations(photos)
-    scores, _, deep = querygates.candidates(photos, 0)
+    scores, _, deep = query_gates.candidates(photos, 0)
     assert float((deep - told.slope * scores - told.offset).mean()) == pytest.approx(0, abs=1e-5)
     assert 0 < told.deviation < float((deep - scores).std()) * 1.01
     assert last.deviation == 0
 
 
 def test_captions_make_their_own_photos_likelier(photos: Features, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(querygates, "STEPS", 60)
+    monkeypatch.setattr(query_gates, "STEPS", 60)
     guides = F.normalize(torch.randn(20, DIM), dim=1)
     found = {}
     for captioned in (True, False):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.training.captions import DataMissing, gate_photos, load_squashed, read_captions, read_labels
+from engine.training.dataset import DataMissing, gate_photos, load_squashed, read_captions, read_labels
 
 
 def test_captions_and_labels_are_read_in_file_order(tmp_path) -> None:

@@ -7,9 +7,9 @@ from engine.exits.budget import BUDGET_GRID, Plan
 from engine.exits.calibration import EXACT, Calibration, calibrations
 from engine.exits.checkpoint import FittedExits, as_stored, load_exits, save_exits
 from engine.exits.modules import ExitModules
-from engine.training import fitting
+from engine.training import gates
 from engine.training.features import Features
-from engine.training.fitting import Course
+from engine.training.gates import Route
 from tests import tiny
 
 
@@ -23,80 +23,80 @@ def case():
     many = len(modules.exits)
     distortion = torch.zeros(64, many + 1)
     distortion[hard, :-1] = 1.0
-    way = Course(tuple(range(many)), [torch.rand(64, 5) for _ in range(many)], torch.linspace(0.4, 1.05, many + 1))
-    return modules, pooled, way, distortion, hard
+    route = Route(tuple(range(many)), [torch.rand(64, 5) for _ in range(many)], torch.linspace(0.4, 1.05, many + 1))
+    return modules, pooled, route, distortion, hard
 
 
 @pytest.mark.parametrize("at_once", [64, 40])
 def test_gates_learn_which_photos_may_leave(case, monkeypatch, at_once: int) -> None:
-    monkeypatch.setattr(fitting, "STEPS", 200)
-    monkeypatch.setattr(fitting, "AT_ONCE", at_once)
-    modules, pooled, way, distortion, hard = case
-    fitted = fitting.fit_gates(modules, pooled, [way], distortion)
-    exits = way.exits(fitted, pooled, 0.0)
+    monkeypatch.setattr(gates, "STEPS", 200)
+    monkeypatch.setattr(gates, "AT_ONCE", at_once)
+    modules, pooled, route, distortion, hard = case
+    fitted = gates.fit_gates(modules, pooled, [route], distortion)
+    exits = route.exits(fitted, pooled, 0.0)
     assert (exits[~hard] == 0).float().mean() > 0.9
     assert (exits[hard] == len(modules.exits)).float().mean() > 0.9
 
 
 def test_prices_meet_the_budgets_on_the_photos_they_are_calibrated_on(case, monkeypatch) -> None:
-    monkeypatch.setattr(fitting, "STEPS", 50)
-    modules, pooled, way, distortion, _ = case
-    fitted = fitting.fit_gates(modules, pooled, [way], distortion + torch.rand(64, 1))
-    prices = fitting.calibrate(fitted, pooled, way)
+    monkeypatch.setattr(gates, "STEPS", 50)
+    modules, pooled, route, distortion, _ = case
+    fitted = gates.fit_gates(modules, pooled, [route], distortion + torch.rand(64, 1))
+    prices = gates.calibrate(fitted, pooled, route)
     able = [(budget, price) for budget, price in zip(BUDGET_GRID, prices, strict=True) if price is not None]
     assert [budget for budget, _ in able] == [budget for budget in BUDGET_GRID if budget >= 0.4]
     assert [price for _, price in able] == sorted((price for _, price in able), reverse=True)
-    means = [float(way.cost_share[way.exits(fitted, pooled, torch.tensor(p).log().item())].mean()) for _, p in able]
+    means = [float(route.cost_share[route.exits(fitted, pooled, torch.tensor(p).log().item())].mean()) for _, p in able]
     assert all(mean <= budget + 0.02 for mean, (budget, _) in zip(means, able, strict=True))
     assert means[-1] > means[0] + 0.2
 
 
 @pytest.mark.parametrize(("share", "from_budget"), [(0.45, 0.45), (0.459, 0.45), (0.461, 0.5)])
-def test_each_budget_gets_the_course_that_finds_most_within_it(case, share: float, from_budget: float) -> None:
-    modules, pooled, way, _, _ = case
+def test_each_budget_gets_the_route_that_finds_most_within_it(case, share: float, from_budget: float) -> None:
+    modules, pooled, route, _, _ = case
     torch.manual_seed(1)
     full = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
     lost = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
     vectors = torch.stack([lost, *[full] * (len(modules.exits))], 1)  # the first exit finds nothing
     features = Features(pooled, vectors, full, torch.arange(64))
-    first, second = (Course((k,), [way.statistics[k]], torch.tensor([at, 1.05])) for k, at in ((0, 0.3), (1, share)))
-    plans = fitting.choose_plans(modules, features, [first, second], calibrations(len(modules.exits) + 1), 20.0)
+    first, second = (Route((k,), [route.statistics[k]], torch.tensor([at, 1.05])) for k, at in ((0, 0.3), (1, share)))
+    plans = gates.choose_plans(modules, features, [first, second], calibrations(len(modules.exits) + 1), 20.0)
     for budget, plan in zip(BUDGET_GRID, plans, strict=True):
         assert plan.open == ((1,) if budget >= from_budget else (0,))
 
 
 def test_a_budget_is_not_spent_where_that_finds_no_more_but_a_whole_one_is(case) -> None:
-    modules, pooled, way, _, _ = case
+    modules, pooled, route, _, _ = case
     torch.manual_seed(1)
     full = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
     lost = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
     vectors = torch.stack([full, *[lost] * len(modules.exits)], 1)  # depth finds nothing
     features = Features(pooled, vectors, full, torch.arange(64))
-    only = Course((0,), way.statistics[:1], torch.tensor([0.3, 1.2]))
-    plans = fitting.choose_plans(modules, features, [only], calibrations(len(modules.exits) + 1), 20.0)
+    only = Route((0,), route.statistics[:1], torch.tensor([0.3, 1.2]))
+    plans = gates.choose_plans(modules, features, [only], calibrations(len(modules.exits) + 1), 20.0)
     met = plans[BUDGET_GRID.index(0.3) :]
     assert set(met[:-1]) == {met[0]}
     assert met[-1].price < met[0].price
 
 
-def test_courses_never_have_two_passes_before_the_last() -> None:
+def test_routes_never_have_two_passes_before_the_last() -> None:
     encoder = tiny.encoder("efficientnet", opens=((0,), (1,)))
     trace = encoder.trace(tiny.pixels(6, encoder.backbone.size))
     features = Features(trace.pooled, torch.stack(trace.vectors, 1), torch.empty(0, tiny.DIM), torch.empty(0))
-    ways = fitting.courses(encoder, features)
+    routes = gates.all_routes(encoder, features)
     depth = [tuple(range(first, encoder.exits - 1)) for first in range(2, encoder.exits - 1)]
-    assert [way.open for way in ways] == [(0,), (1,), *depth]
-    for way in ways:
-        macs = encoder.exit_macs(way.open)
-        assert way.cost_share[-1].item() == pytest.approx(macs[-1] / encoder.full_macs)
-        assert [len(s) for s in way.statistics] == [6] * len(way.open)
+    assert [route.open for route in routes] == [(0,), (1,), *depth]
+    for route in routes:
+        macs = encoder.exit_macs(route.open)
+        assert route.cost_share[-1].item() == pytest.approx(macs[-1] / encoder.full_macs)
+        assert [len(s) for s in route.statistics] == [6] * len(route.open)
 
 
 def test_a_calibration_tells_the_score_at_full_depth(case) -> None:
     torch.manual_seed(2)
     full = torch.nn.functional.normalize(torch.randn(40, tiny.DIM), dim=1)
     features = Features([], torch.stack([full * 0.5, full], 1), full, torch.arange(40))  # half as long: half the score
-    early, last = fitting.fit_calibrations(features)
+    early, last = gates.fit_calibrations(features)
     assert (early.slope, early.offset) == (pytest.approx(2, abs=1e-4), pytest.approx(0, abs=1e-4))
     assert early.deviation == pytest.approx(0, abs=1e-4)
     assert last == EXACT

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from engine.exits.encoder import Encoder
 from engine.training.augment import random_views
 from engine.training.batches import TrainingSet
-from engine.training.captions import Example
+from engine.training.dataset import Example
 from engine.training.readouts import readout_loss
 from engine.training.small import begun, finished
 from engine.training.trainer import SEED, Trainer

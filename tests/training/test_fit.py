@@ -8,9 +8,9 @@ from engine.evaluation import evaluate
 from engine.exits.checkpoint import load_exits
 from engine.exits.encoder import Encoder, Identity
 from engine.exits.loading import assembled
-from engine.training import adopting, fitting, readouts
-from engine.training.adopting import TooFewPhotos, fit_captions, fit_photos, folder_photos, split_photos
-from engine.training.captions import DataMissing
+from engine.training import fit, gates, readouts
+from engine.training.dataset import DataMissing
+from engine.training.fit import TooFewPhotos, fit_captions, fit_photos, folder_photos, split_photos
 from tests import tiny
 
 MANY = 130
@@ -21,7 +21,7 @@ def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     """One without exits."""
     monkeypatch.setattr(readouts, "FEWEST_STEPS", 40)
     monkeypatch.setattr(readouts, "EPOCHS", 1)
-    monkeypatch.setattr(fitting, "STEPS", 60)
+    monkeypatch.setattr(gates, "STEPS", 60)
     found = assembled(tiny.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny.GUIDES, tmp_path / "exits")
     found.folder.mkdir()
     return found
@@ -86,7 +86,7 @@ def test_a_stopped_fit_goes_on_and_ends_the_same(encoder: Encoder, data: Path, m
 def test_parts_never_meet_and_are_the_same_every_time(data: Path) -> None:
     pictures = folder_photos(data / "images")
     parts = split_photos(pictures)
-    names = [{e.path for e in part} for part in (parts.readouts, parts.gates, parts.prices, parts.judged)]
+    names = [{e.path for e in part} for part in (parts.readouts, parts.gates, parts.prices, parts.curve)]
     assert sum(map(len, names)) == len(set().union(*names)) == MANY
     assert split_photos(pictures[::-1]).gates[::-1] == parts.gates
 
@@ -96,4 +96,4 @@ def test_too_few_photos_is_a_sentence(encoder: Encoder, data: Path, tmp_path: Pa
         fit_photos(encoder, folder_photos(data / "images")[:20])
     with pytest.raises(DataMissing):
         fit_captions(encoder, tmp_path, None, print)
-    assert adopting.FEWEST == 100
+    assert fit.FEWEST == 100

@@ -16,7 +16,7 @@ DROP_PATH, DROPOUT = 0.1, 0.1
 AT_ONCE = 16  # photos: their early feature maps are large
 
 
-class Lower:
+class FrozenStages:
     """The stages before the first one that is trained, in bfloat16."""
 
     def __init__(self, folded: Any) -> None:
@@ -53,7 +53,7 @@ def trained_blocks(folded: Any) -> nn.ModuleList:
     return nn.ModuleList(blocks)
 
 
-def run_upper(student: Any, exits: Sequence[str], features: Tensor) -> tuple[list[Tensor], Tensor]:
+def run_trained_blocks(student: Any, exits: Sequence[str], features: Tensor) -> tuple[list[Tensor], Tensor]:
     """The stages that are trained, and what exits along them say.
 
     Args:

@@ -24,7 +24,7 @@ def _mean_over_tokens(states: Tensor, mask: Tensor) -> Tensor:
     return (states * weights).sum(1) / weights.sum(1)
 
 
-class Sentences(nn.Module):
+class CachedTexts(nn.Module):
     """All training texts behind the frozen layers, and the trained rest of the tower.
 
     `frozen_vectors`, (N, W) float32 of unit length, are the untouched encoder's: what the texts meant before training.

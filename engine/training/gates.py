@@ -1,4 +1,4 @@
-"""Fitting exits to a frozen model, from the feature cache."""
+"""Fits gates to a frozen model from cached features, and chooses the exits and the price of each budget."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,10 +16,10 @@ from engine.exits.checkpoint import FittedExits, as_stored
 from engine.exits.encoder import Encoder
 from engine.exits.modules import SLOPE, ExitModules, Gate, first_exit
 from engine.exits.text_bank import STATISTICS, content_distribution, divergence, statistics
-from engine.training.captions import gate_photos, read_captions
+from engine.training.dataset import gate_photos, read_captions
 from engine.training.features import Features, cached
 from engine.training.objective import caption_distortion, rate_distortion
-from engine.training.querygates import fit_calibrations, fit_query_gates
+from engine.training.query_gates import fit_calibrations, fit_query_gates
 from engine.training.trainer import fit_one_cycle
 from engine.utils.errors import EngineError
 
@@ -42,8 +42,8 @@ class NothingToFit(EngineError):
 
 
 @dataclass(frozen=True)
-class Course:
-    """One way through the ladder: which exits are asked, and what they see and cost on a set of photos."""
+class Route:
+    """One route through the ladder: which exits are asked, and what they see and cost on a set of photos."""
 
     open: tuple[int, ...]  # 0-based, ascending
     statistics: list[Tensor]  # of p_k at each open exit, (N, 5)
@@ -54,7 +54,7 @@ class Course:
         pairs = zip(self.open, self.statistics, strict=True)
         return torch.cat([modules.gates[k](pooled[k], seen, log_price) for k, seen in pairs], 1)
 
-    def of(self, rows: Tensor) -> "Course":
+    def of(self, rows: Tensor) -> "Route":
         """The same on some of the photos, (n,) numbers."""
         return replace(self, statistics=[seen[rows] for seen in self.statistics])
 
@@ -63,11 +63,11 @@ class Course:
         return first_exit(self.logits(modules, pooled, torch.tensor([[log_price]])).sigmoid())
 
 
-def courses(encoder: Encoder, features: Features, blind: bool = False) -> list[Course]:
-    """The ways through the ladder: exits of one pass before the whole one and then the whole way, or of that alone.
+def all_routes(encoder: Encoder, features: Features, blind: bool = False) -> list[Route]:
+    """The routes through the ladder: exits of one pass before the whole one and then the whole one, or of that alone.
 
     Of a pass either all exits are asked, or those from one of them on. A pass costs more than its gate can win back
-    when a second one follows, so no course has two of them before the whole one.
+    when a second one follows, so no route has two of them before the whole one.
 
     Args: blind: all that p_k shows is 0.
     """
@@ -78,7 +78,7 @@ def courses(encoder: Encoder, features: Features, blind: bool = False) -> list[C
         macs = encoder.exit_macs(open)
         before = [None, *(seen[k] for k in open)]
         found.append(
-            Course(
+            Route(
                 open,
                 [statistics(seen[k], earlier) * (not blind) for k, earlier in zip(open, before, strict=False)],
                 torch.tensor([macs[k] / encoder.full_macs for k in (*open, encoder.exits - 1)]),
@@ -94,12 +94,12 @@ def text_divergence(encoder: Encoder, features: Features) -> Tensor:
 
 
 def fit_gates(
-    modules: ExitModules, pooled: Sequence[Tensor], ways: Sequence[Course], distortion: Tensor, seed: int = SEED
+    modules: ExitModules, pooled: Sequence[Tensor], routes: Sequence[Route], distortion: Tensor, seed: int = SEED
 ) -> ExitModules:
     """A copy of exit modules with gates trained on the rate-distortion loss; every photo and step draws a new lambda.
 
     Args:
-        pooled: K - 1 of (N, F_k).  ways: courses that the gates must serve.  distortion: (N, K).
+        pooled: K - 1 of (N, F_k).  routes: routes that the gates must serve.  distortion: (N, K).
     """
     torch.manual_seed(seed)
     fitted = ExitModules(modules.exits, modules.dim)
@@ -114,9 +114,9 @@ def fit_gates(
         seen, lost = [features[rows] for features in pooled], distortion[rows]
         log_price = low + (high - low) * torch.rand(len(rows), 1)
         loss = torch.zeros(())
-        for way in ways:
-            gates = way.of(rows).logits(fitted, seen, log_price).sigmoid()
-            loss = loss + rate_distortion(gates, lost[:, [*way.open, -1]], way.cost_share, log_price[:, 0].exp())
+        for route in routes:
+            gates = route.of(rows).logits(fitted, seen, log_price).sigmoid()
+            loss = loss + rate_distortion(gates, lost[:, [*route.open, -1]], route.cost_share, log_price[:, 0].exp())
         return loss
 
     fitted.gates.train()
@@ -124,16 +124,16 @@ def fit_gates(
     return fitted.eval().requires_grad_(False)
 
 
-def calibrate(modules: ExitModules, pooled: Sequence[Tensor], way: Course) -> list[float | None]:
+def calibrate(modules: ExitModules, pooled: Sequence[Tensor], route: Route) -> list[float | None]:
     """lambda for each budget of BUDGET_GRID: the price at which these photos' mean MACs share meets it.
 
     Gates are monotone in lambda, so bisection finds it. None where even the highest price does not meet the budget.
     """
 
-    free = way.logits(modules, pooled, torch.zeros(1, 1))  # the price only adds to it
+    free = route.logits(modules, pooled, torch.zeros(1, 1))  # the price only adds to it
 
     def share(log_price: float) -> float:
-        return float(way.cost_share[first_exit((free + SLOPE * log_price).sigmoid())].mean())
+        return float(route.cost_share[first_exit((free + SLOPE * log_price).sigmoid())].mean())
 
     prices: list[float | None] = []
     for budget in BUDGET_GRID:
@@ -151,32 +151,32 @@ def calibrate(modules: ExitModules, pooled: Sequence[Tensor], way: Course) -> li
 def choose_plans(
     modules: ExitModules,
     features: Features,
-    ways: Sequence[Course],
-    told: Sequence[Calibration],
+    routes: Sequence[Route],
+    calibrations: Sequence[Calibration],
     logit_scale: float,
     captioned: bool = True,
 ) -> list[Plan]:
-    """For each budget of BUDGET_GRID the course that serves these captions best within it.
+    """For each budget of BUDGET_GRID the route that serves these captions best within it.
 
-    What counts is what counts for gates: how likely a ranking of these photos makes each caption's own, and, of less
-    weight but all where texts are no captions, how like full depth's its likelihoods are. Recall hangs on the places
-    that a few photos happen to take, and cannot tell courses apart that are as close as these.
+    A route is judged as gates are: by how likely a ranking of these photos makes each caption's own photo, and, with
+    less weight, by how similar the likelihoods are to full depth's; without captions by the second alone. Recall
+    depends on the ranks of a few photos, and cannot tell routes apart that are as close as these.
 
-    A course may spend by its gates what its first exit leaves of the budget, or spare it where it is less than a step
+    A route may spend by its gates what its first exit leaves of the budget, or spare it where it is less than a step
     of the grid. A first exit that costs a hundredth more still meets it: what an exit costs is no choice, and the one
-    before it may find far less. Where no such course is better than the way that meets the budget before, that one
-    serves this one too, and the rest is spared; but a budget of 1 asks for depth. A budget that no course meets gets
-    the cheapest course at the highest price.
+    before it may find far less. Where no such route is better than that of the budget before, that one
+    serves this one too, and the rest is spared; but a budget of 1 asks for depth. A budget that no route meets gets
+    the cheapest route at the highest price.
     """
-    priced = [calibrate(modules, features.pooled, way) for way in ways]
-    slopes, offsets = (torch.from_numpy(values).float() for values in rank_lines(told, logit_scale))
+    priced = [calibrate(modules, features.pooled, route) for route in routes]
+    slopes, offsets = (torch.from_numpy(values).float() for values in rank_lines(calibrations, logit_scale))
     many, last = torch.arange(len(features.vectors)), features.vectors.shape[1] - 1
     final = (logit_scale * features.texts @ features.vectors[:, -1].T).softmax(1)
 
     @cache
     def quality(plan: Plan) -> float:
-        way = next(way for way in ways if way.open == plan.open)
-        chosen = torch.tensor([*way.open, last])[way.exits(modules, features.pooled, math.log(plan.price))]
+        route = next(route for route in routes if route.open == plan.open)
+        chosen = torch.tensor([*route.open, last])[route.exits(modules, features.pooled, math.log(plan.price))]
         logits = logit_scale * (features.texts @ features.vectors[many, chosen].T * slopes[chosen] + offsets[chosen])
         lost = DIVERGENCE_WEIGHT * F.cross_entropy(logits, final)
         return -float(lost + F.cross_entropy(logits, features.owner) if captioned else lost)
@@ -184,15 +184,17 @@ def choose_plans(
     everyone = math.exp(HIGHEST_LOG_PRICE)  # leaves at the first exit asked
     plans: list[Plan] = []
     for column, budget in enumerate(BUDGET_GRID):
-        met = [(way, prices[column]) for way, prices in zip(ways, priced, strict=True)]
-        able = [Plan(way.open, price) for way, price in met if price is not None]
-        able += [Plan(way.open, everyone) for way in ways if budget - GRID_STEP < way.cost_share[0] <= budget + OVER]
+        met = [(route, prices[column]) for route, prices in zip(routes, priced, strict=True)]
+        able = [Plan(route.open, price) for route, price in met if price is not None]
+        able += [
+            Plan(route.open, everyone) for route in routes if budget - GRID_STEP < route.cost_share[0] <= budget + OVER
+        ]
         if able:
             sparing = plans[-1:] if column < len(BUDGET_GRID) - 1 else []
             plans.append(max([*sparing, *able], key=quality))
         else:
-            cheapest_way = min(ways, key=lambda way: float(way.cost_share[0]))
-            plans.append(Plan(cheapest_way.open, everyone))
+            cheapest = min(routes, key=lambda route: float(route.cost_share[0]))
+            plans.append(Plan(cheapest.open, everyone))
     return plans
 
 
@@ -208,32 +210,35 @@ def fit_exits(
     """Gates, plans, calibrations and query gates of an encoder's exits.
 
     Args:
-        photos: what gates are fitted on.  val: what courses and prices are chosen on.
+        photos: what gates are fitted on.  val: what routes and prices are chosen on.
         loss: (N, K) what leaving each photo at each exit costs in meaning.
         blind: gates see nothing of the guide texts.
         captioned: the photos' texts are captions, each true of its own photo before others.
     """
-    modules = fit_gates(encoder.modules, photos.pooled, courses(encoder, photos, blind), loss, seed)
+    modules = fit_gates(encoder.modules, photos.pooled, all_routes(encoder, photos, blind), loss, seed)
     if blind:
         for gate in modules.gates:
             assert isinstance(gate, Gate)
             gate.hidden.weight[:, -STATISTICS:] = 0
-    told, logit_scale = fit_calibrations(photos), encoder.logit_scale
-    fit_query_gates(modules, photos, told, encoder.guides, logit_scale, seed, captioned)
+    calibrations, logit_scale = fit_calibrations(photos), encoder.logit_scale
+    fit_query_gates(modules, photos, calibrations, encoder.guides, logit_scale, seed, captioned)
     stored = as_stored(modules)
-    plans = choose_plans(stored, val, courses(encoder, val), told, logit_scale, captioned)
-    return FittedExits(stored, tuple(plans), told)
+    plans = choose_plans(stored, val, all_routes(encoder, val), calibrations, logit_scale, captioned)
+    return FittedExits(stored, tuple(plans), calibrations)
 
 
-def meaning_lost(encoder: Encoder, photos: Features, around: Features) -> Tensor:
-    """(N, K) What leaving early costs, read off the captions and the guide texts."""
+def loss_by_captions(encoder: Encoder, photos: Features, around: Features) -> Tensor:
+    """(N, K) What leaving early costs, measured by captions and by guide texts.
+
+    Args: around: other photos among which captions look for theirs.
+    """
     lost = caption_distortion(photos.vectors, photos.texts, photos.owner, around.vectors, encoder.backbone.logit_scale)
-    # Where an early exit serves the captions better than full depth, that is luck of the draw and no reward.
+    # Where an early exit serves the captions better than full depth, that is chance, and earns no reward.
     return lost.clamp_min(0) + DIVERGENCE_WEIGHT * text_divergence(encoder, photos)
 
 
-def meaning_lost_without_captions(encoder: Encoder, photos: Features) -> Tensor:
-    """(N, K) The same where photos have no captions: the guide texts, and the photo's own embedding at full depth."""
+def loss_without_captions(encoder: Encoder, photos: Features) -> Tensor:
+    """(N, K) What leaving early costs, measured by the distance to full depth's embedding and by guide texts."""
     apart = 1 - (photos.vectors * photos.vectors[:, -1:]).sum(-1)
     return APART_WEIGHT * apart + DIVERGENCE_WEIGHT * text_divergence(encoder, photos)
 
