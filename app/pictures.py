@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from engine.gallery import EngineError, Library, Photo, get_photo, open_kept, write_whole
+from engine.gallery import EngineError, Library, Photo, PictureGone, get_photo, open_kept, write_whole
 
 Size = Literal["grid", "large"]
 GRID_SIDE = 480  # px: a card's width on a sharp screen
@@ -56,11 +56,12 @@ class Pictures:
         if size not in ("grid", "large") or not any(hmac.compare_digest(token.encode(), good) for good in valid):
             return Response(status_code=404)
         path = self._library.picture_path(photo.content_hash)
-        if not path.is_file():
-            return Response(status_code=404)
-        if size == "large":
-            return FileResponse(path, media_type="image/jpeg", headers=HEADERS)
-        return Response(_thumbnail(path), media_type="image/jpeg", headers=HEADERS)
+        try:
+            if size == "large" and path.is_file():
+                return FileResponse(path, media_type="image/jpeg", headers=HEADERS)
+            return Response(_thumbnail(path), media_type="image/jpeg", headers=HEADERS)
+        except OSError:
+            return Response(str(PictureGone.of(photo.file)), status_code=404, media_type="text/plain")
 
 
 def _today() -> int:

@@ -30,7 +30,6 @@ from engine.gallery.rank_agreement import Agreement, agreement
 from engine.gallery.reencode import reencode_gallery
 from engine.gallery.search import (
     AllSpent,
-    PictureGone,
     embed_picture,
     embed_query,
     explain_photo,
@@ -53,7 +52,7 @@ from engine.gallery.types import (
 )
 from engine.ingest.decode import Skipped
 from engine.ingest.image import clean_name
-from engine.ingest.kept_picture import open_kept
+from engine.ingest.kept_picture import PictureGone, open_kept
 from engine.ingest.listing import folder_uploads, uploads_of
 from engine.ingest.upload import Upload, file_upload
 from engine.search.query_parser import DROPPED

@@ -16,7 +16,7 @@ from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
 from engine.gallery.speed_race import BATCH, MOST, Lap, Race, race
 from engine.gallery.types import Photo
-from engine.ingest.kept_picture import kept_pixels
+from engine.ingest.kept_picture import PictureGone, kept_pixels
 from engine.storage.collections import add_race, last_race
 from engine.storage.images import get_images
 from engine.storage.schema import RaceRow
@@ -54,7 +54,7 @@ class Comparison:
     def race(self, gallery_id: int, on_lap: Callable[[Lap], object] | None = None) -> Race:
         """Race over a gallery's photos (the first MOST of them) at its budget, and keep the result with its date.
 
-        Raises: GalleryMissing, ModelChanged, NothingToCompare, NoFairRace, and what `on_lap` raises.
+        Raises: GalleryMissing, ModelChanged, NothingToCompare, PictureGone, NoFairRace, and what `on_lap` raises.
         """
         if os.environ.get("SPACES_ZERO_GPU"):  # and a call that waits in line for a GPU would time the line
             raise NoFairRace(
@@ -101,7 +101,7 @@ class Comparison:
     def _pixels(self, photo: Photo) -> np.ndarray:
         pixels = kept_pixels(self._library.picture_path(photo.content_hash), self._library.encoder.preprocess)
         if pixels is None:
-            raise NothingToCompare(f"The kept picture of {photo.file} cannot be read; remove the photo.")
+            raise PictureGone.of(photo.file)
         return pixels
 
 

@@ -81,7 +81,10 @@ def _encode_again(
             {image_id: EncodingRow.of(encoding) for image_id, encoding in encodings.items()},
             {image_id: e.map.pack() for image_id, e in encodings.items() if e.map is not None},
         )
-        left_out = tuple(Skipped(name, "its kept picture is gone") for name in image_names(library.database, gone))
+        left_out = tuple(
+            Skipped(name, "its kept picture is gone or damaged; delete the photo and add it again")
+            for name in image_names(library.database, gone)
+        )
         skipped += left_out
         done += len(ids) + len(gone)
         macs += sum(encoding.macs for encoding in encodings.values())

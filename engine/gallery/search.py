@@ -11,7 +11,7 @@ import numpy as np
 from engine.gallery.galleries import get_photo, summarize_gallery
 from engine.gallery.library import Library
 from engine.gallery.types import Deepened, Hit, Photo, Refinement, photo_of
-from engine.ingest.kept_picture import KEPT_SIDE, kept_pixels
+from engine.ingest.kept_picture import KEPT_SIDE, PictureGone, kept_pixels
 from engine.ingest.sandbox import decode
 from engine.search.query_parser import DROPPED, QueryRejected, embed, parse
 from engine.search.ranking import Ranking, ranked, similarities
@@ -20,15 +20,11 @@ from engine.storage.collections import add_macs
 from engine.storage.database import StoreUnusable
 from engine.storage.encodings import Candidate, keep_deeper, list_candidates
 from engine.storage.images import get_image, get_images
-from engine.storage.schema import ImageRow, PhotoMissing, stamp_of
+from engine.storage.schema import PhotoMissing, stamp_of
 from engine.utils.errors import EngineError
 
 if TYPE_CHECKING:
     from engine.exits.photo_encoder import PhotoEncoder
-
-
-class PictureGone(EngineError):
-    """The kept picture of a photo is not there any more, or cannot be read."""
 
 
 class AllSpent(EngineError):
@@ -125,7 +121,7 @@ def run_to_full_depth(library: Library, photo_id: int, bounded: bool = False) ->
                 "saved, so no more of its photos are run to full depth."
             )
         if not deepening.run([0], encoder.exits).all():
-            raise _picture_gone(row)
+            raise PictureGone.of(row.name)
         keep_deeper(library.database, row.collection_id, stamp_of(encoder), deepening.deeper())
     return get_photo(library, photo_id)
 
@@ -142,7 +138,7 @@ def explain_photo(library: Library, photo_id: int, query: str | np.ndarray) -> l
         return []
     pixels = kept_pixels(library.picture_path(row.content_hash), encoder.preprocess)
     if pixels is None:
-        raise _picture_gone(row)
+        raise PictureGone.of(row.name)
     vectors = np.concatenate([found.numpy() for found in encoder.trace(np.stack([pixels])).vectors])
     return encoder.scorer.calibrated(vectors @ vector, np.arange(encoder.exits)).expected.tolist()
 
@@ -221,7 +217,3 @@ def _affordable(library: Library, gallery_id: int, encoder: "PhotoEncoder") -> f
 
 def _deepening(library: Library, encoder: "PhotoEncoder", candidates: Sequence[Candidate]) -> Deepening:
     return Deepening(encoder, candidates, library.picture_path, library.database.maps.read)
-
-
-def _picture_gone(row: ImageRow) -> PictureGone:
-    return PictureGone(f"The kept picture of {row.name} is gone or damaged; remove the photo and add it again.")

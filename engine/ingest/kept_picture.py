@@ -7,7 +7,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from engine.utils.errors import EngineError
+
 KEPT_SIDE = 768  # px: the longest side at most
+
+
+class PictureGone(EngineError):
+    """The kept picture of a photo is gone or damaged."""
+
+    @classmethod
+    def of(cls, file: str) -> "PictureGone":
+        """Args: file: name of the photo."""
+        return cls(f"The kept picture of {file} is gone or damaged; delete the photo and add it again.")
 
 
 def to_jpeg(rgb: Image.Image) -> bytes:
@@ -22,8 +33,11 @@ def open_kept(path: Path, longest: int | None = None) -> Image.Image:
 
     Args: longest: reduce it so that no side is longer than this many pixels.
     """
-    with Image.open(path, formats=["JPEG"]) as picture:
-        rgb = picture.convert("RGB")
+    try:
+        with Image.open(path, formats=["JPEG"]) as picture:
+            rgb = picture.convert("RGB")
+    except Image.DecompressionBombError as error:  # damage may change the size that a header states
+        raise OSError(str(error)) from error
     if longest is not None:
         rgb.thumbnail((longest, longest))
     return rgb

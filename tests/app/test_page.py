@@ -63,6 +63,17 @@ class TestOverHttp:
         ):
             assert httpx.get(address + wrong).status_code == 404
 
+    def test_a_kept_picture_that_cannot_be_shown_is_named_with_what_to_do(
+        self, address: str, pictures: Pictures, library: Library, demo: Demo
+    ) -> None:
+        photo = list_photos(library, demo.id)[0]
+        path = library.picture_path(photo.content_hash)
+        for damage in (b"", b"\xff\xd8 cut short", None):
+            path.unlink() if damage is None else path.write_bytes(damage)
+            answer = httpx.get(address + pictures.address(photo, "grid"))
+            assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (404, "text/plain")
+            assert answer.text.startswith(f"The kept picture of {photo.file} is gone or damaged; delete the photo")
+
     def test_the_page_asks_no_other_host_for_anything(self, address: str) -> None:
         html = httpx.get(address).text
         assert "fonts.googleapis.com" not in html

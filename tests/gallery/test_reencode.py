@@ -111,7 +111,9 @@ def test_a_photo_whose_picture_is_gone_is_named(
 ) -> None:
     library.picture_path(list_photos(library, gallery)[2].content_hash).unlink()
     report = reencode_gallery(library, gallery, budget=1.0)
-    assert [(skipped.file, skipped.reason) for skipped in report.skipped] == [("2.png", "its kept picture is gone")]
+    assert [(skipped.file, skipped.reason) for skipped in report.skipped] == [
+        ("2.png", "its kept picture is gone or damaged; delete the photo and add it again")
+    ]
     assert (report.added, summarize_gallery(library, gallery).exits) == (4, (1, 0, 4))
     assert reencode_gallery(newer, gallery).added == 4
     assert (TotalsCache(database).of(gallery).photos, TotalsCache(database).of(gallery).waiting) == (4, 1)

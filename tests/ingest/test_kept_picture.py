@@ -24,8 +24,22 @@ def test_a_kept_picture_is_reduced_and_never_enlarged(tmp_path: Path) -> None:
     assert open_kept(tmp_path / "kept.jpg", 1000).size == (400, 200)
 
 
+def with_a_false_size(jpeg: bytes) -> bytes:
+    """A JPEG whose header states 65,000 x 65,000 pixels."""
+    at = jpeg.index(b"\xff\xc0") + 5
+    return jpeg[:at] + b"\xfd\xe8" * 2 + jpeg[at + 4 :]
+
+
 @pytest.mark.parametrize(
-    "data", [None, b"", b"not a picture", encoded(noise(), "JPEG")[:-2000], encoded(noise(), "PNG")]
+    "data",
+    [
+        None,
+        b"",
+        b"not a picture",
+        encoded(noise(), "JPEG")[:-2000],
+        encoded(noise(), "PNG"),
+        with_a_false_size(encoded(noise(), "JPEG")),
+    ],
 )
 def test_a_picture_that_is_gone_or_damaged_is_said_to_be(tmp_path: Path, data: bytes | None) -> None:
     if data is not None:
