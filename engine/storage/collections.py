@@ -25,8 +25,8 @@ from engine.storage.schema import (
 
 TOTALS_KEPT = 1000  # collections whose sums stay in memory
 
-# The model's two hashes, the revision, and how many images there are.
-State = tuple[str | None, str | None, int, int]
+# The model's two hashes and precision, the revision, and how many images there are.
+State = tuple[str | None, str | None, str | None, int, int]
 
 
 def open_collection(database: Database, name: str, kind: Kind, owner: str | None) -> int:
@@ -117,7 +117,7 @@ def restamp(
             None if guide_texts is None else list(guide_texts),
             guides_only,
         )
-        if (collection.weights_hash, collection.exits_hash) == (stamp.weights_hash, stamp.exits_hash):
+        if collection.has_model(stamp):
             return
         maps = database.maps.files(session, collection_id)
         of_collection = select(ImageRow.id).where(ImageRow.collection_id == collection_id)
@@ -192,8 +192,8 @@ def _find(session: Session, collection_id: int, hold: bool = False) -> Collectio
 def _state(session: Session, collection_id: int) -> State:
     row = session.get(CollectionRow, collection_id)
     images = select(func.count()).select_from(ImageRow).where(ImageRow.collection_id == collection_id)
-    model = (row.weights_hash, row.exits_hash, row.revision) if row is not None else (None, None, 0)
-    return *model, session.scalar(images) or 0
+    model = (row.weights_hash, row.exits_hash, row.precision) if row is not None else (None, None, None)
+    return *model, row.revision if row is not None else 0, session.scalar(images) or 0
 
 
 def _count(session: Session, collection_id: int, images: int) -> Totals:

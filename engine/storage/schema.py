@@ -1,7 +1,7 @@
 """The tables, and the rows that are handed out: collections, images, and what the encoder made of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -39,6 +39,7 @@ class ModelStamp:
     exits_hash: str
     exits: int
     full_macs: int
+    precision: str | None = None  # "float32" or "bfloat16"; None: not known
 
     @property
     def key(self) -> str:
@@ -85,6 +86,7 @@ class CollectionRow(Base):
     exits_hash: Mapped[str | None]
     exits: Mapped[int | None]
     full_macs: Mapped[int | None] = mapped_column(BigInteger)
+    precision: Mapped[str | None]  # None: not known, as of images that an earlier version encoded
     budget: Mapped[float | None]
     created_at: Mapped[float]  # seconds since the epoch
     indexed_at: Mapped[float | None]
@@ -96,17 +98,23 @@ class CollectionRow(Base):
     macs_queries: Mapped[int] = mapped_column(BigInteger, default=0)  # that they spent on its photos
     macs_pictures: Mapped[int] = mapped_column(BigInteger, default=0)  # and on pictures that came with them
 
+    def has_model(self, stamp: ModelStamp) -> bool:
+        """Whether its images were encoded with the stamp's model; a precision that is not known fits any."""
+        same_weights = (self.weights_hash, self.exits_hash) == (stamp.weights_hash, stamp.exits_hash)
+        return same_weights and (None in (self.precision, stamp.precision) or self.precision == stamp.precision)
+
     def require(self, stamp: ModelStamp) -> None:
-        """Raise ModelChanged if the images in here were encoded with other weights than the stamp's."""
-        if self.model is not None and (self.weights_hash, self.exits_hash) != (stamp.weights_hash, stamp.exits_hash):
+        """Raise ModelChanged if the images in here were encoded with another model than the stamp's."""
+        if self.model is not None and not self.has_model(stamp):
             raise ModelChanged(
-                f'Gallery "{self.name}" was encoded with {_version(self.model, self.weights_hash, self.exits_hash)}, '
-                f"and the model is now {_version(stamp.model, stamp.weights_hash, stamp.exits_hash)}; "
+                f'Gallery "{self.name}" was encoded with {_version(self)}, and the model is now {_version(stamp)}; '
                 "encode its photos again."
             )
 
     def stamp(self, stamp: ModelStamp) -> None:
-        """Note the model that its images are encoded with."""
+        """Note the model that its images are encoded with; a precision that is not known stays so."""
+        if self.model is not None and self.has_model(stamp):
+            stamp = replace(stamp, precision=self.precision)
         for name, value in vars(stamp).items():
             setattr(self, name, value)
 
@@ -213,5 +221,6 @@ class RaceRow(Base):
     macs_share: Mapped[float]
 
 
-def _version(model: str | None, weights_hash: str | None, exits_hash: str | None) -> str:
-    return f"{model} (weights {(weights_hash or 'none')[:8]}, exits {(exits_hash or 'none')[:8]})"
+def _version(of: CollectionRow | ModelStamp) -> str:
+    precision = f", {of.precision}" if of.precision else ""
+    return f"{of.model} (weights {(of.weights_hash or 'none')[:8]}, exits {(of.exits_hash or 'none')[:8]}{precision})"

@@ -82,6 +82,25 @@ def test_another_model_is_refused_and_nothing_is_kept(database: Database, galler
     assert not database.pictures.path("bb" * 32).exists()
 
 
+def test_another_precision_is_another_model(database: Database, gallery: int) -> None:
+    precise, quick = (replace(STAMP, precision=precision) for precision in ("float32", "bfloat16"))
+    add(database, gallery, "aa", stamp=precise)
+    with pytest.raises(ModelChanged, match=r"exits bbbbbbbb, float32\), and the model is now .*bfloat16\)"):
+        add(database, gallery, "bb", stamp=quick)
+    totals = TotalsCache(database)
+    assert totals.of(gallery).waiting == 0
+    restamp(database, gallery, quick, None, False)
+    assert totals.of(gallery).waiting == 1
+    assert add(database, gallery, "bb", stamp=quick)
+
+
+def test_a_precision_that_is_not_known_fits_any_and_stays_so(database: Database, gallery: int) -> None:
+    add(database, gallery, "aa")
+    for name, precision in (("bb", "float32"), ("cc", "bfloat16")):
+        assert add(database, gallery, name, stamp=replace(STAMP, precision=precision))
+    assert get_collection(database, gallery).precision is None
+
+
 def test_the_same_weights_under_another_name_are_the_same_model(database: Database, gallery: int) -> None:
     add(database, gallery, "aa")
     assert add(database, gallery, "bb", stamp=replace(STAMP, model="/models/mini"))
