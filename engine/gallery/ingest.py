@@ -112,20 +112,18 @@ def _keep(library: Library, gallery_id: int, encoder: "PhotoEncoder", made: Sequ
     found = {each.photo.content_hash: each for each in made}  # a photo may come twice where many encode at once
     if not found:
         return []
-    rows = [_row(each) for each in found.values()]
+    rows = [
+        ImageRow(
+            content_hash=content_hash,
+            name=each.photo.name,
+            width=each.photo.width,
+            height=each.photo.height,
+            bytes=each.photo.file_bytes,
+            added_at=time.time(),
+            encoding=EncodingRow.of(each.encoding),
+        )
+        for content_hash, each in found.items()
+    ]
     pictures = {content_hash: each.photo.jpeg for content_hash, each in found.items()}
     maps = {content_hash: each.map for content_hash, each in found.items() if each.map is not None}
     return add_images(library.database, gallery_id, stamp_of(encoder), rows, pictures, maps)
-
-
-def _row(made: Encoded) -> ImageRow:
-    photo = made.photo
-    return ImageRow(
-        content_hash=photo.content_hash,
-        name=photo.name,
-        width=photo.width,
-        height=photo.height,
-        bytes=photo.file_bytes,
-        added_at=time.time(),
-        encoding=EncodingRow.of(made.encoding),
-    )

@@ -79,9 +79,12 @@ def encode_batch(
     if pixels is None:
         return [outcome for outcome in outcomes if not isinstance(outcome, Decoded)]
     encodings = iter(encoder.encode(pixels) if budget is None else encoder.encode(pixels, budget))
-    return [_encoded(each, next(encodings)) if isinstance(each, Decoded) else each for each in outcomes]
-
-
-def _encoded(photo: Decoded, encoding: "batch.Encoding") -> Encoded:
-    packed = encoding.map.pack() if encoding.map is not None else None
-    return Encoded(photo, replace(encoding, map=None), packed)
+    made: list[Made] = []
+    for outcome in outcomes:
+        if isinstance(outcome, Decoded):
+            encoding = next(encodings)
+            packed = encoding.map.pack() if encoding.map is not None else None
+            made.append(Encoded(outcome, replace(encoding, map=None), packed))
+        else:
+            made.append(outcome)
+    return made
