@@ -1,4 +1,4 @@
-"""The Hub: models and exit weights from it, exit weights to it, and every way it can fail as a sentence."""
+"""Downloads models and exit weights from the Hub, uploads exit weights, and turns every failure into a sentence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""From untrusted bytes to stored photos."""
+"""Ingest: untrusted files are found, decoded in a sandbox, and encoded batch by batch."""

@@ -1,4 +1,4 @@
-"""Untrusted bytes in, an upright RGB picture or a reason out."""
+"""Decodes the untrusted bytes of a picture: an upright RGB picture, or the reason why not."""
 
 import io
 import math
@@ -17,7 +17,7 @@ MAX_PIXELS = 64_000_000
 MAX_SCANS = 100  # a progressive JPEG has about ten; each is a pass over all its pixels
 MAX_NAME = 200
 
-# Pillow can be talked into many more; these are the ones that photos come in.
+# The formats that photos come in. Pillow reads many more, and each is code for an attacker to try.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
 
 _SIGNATURES = (
@@ -28,7 +28,7 @@ _SIGNATURES = (
     (b"II*\0", "TIFF"),
     (b"MM\0*", "TIFF"),
 )
-_STRANGERS = (
+_NOT_PICTURES = (
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"Rar!", "a RAR archive"),
@@ -42,7 +42,7 @@ _MARKER = re.compile(rb"\xff([^\x00\xff])")
 _FIRST_SEGMENT, _RESTART, _END_OF_IMAGE, _START_OF_SCAN = 0xC0, 0xD0, 0xD9, 0xDA
 
 # By EXIF orientation.
-_TURNS = {
+_UNDO = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -107,8 +107,8 @@ def open_picture(data: bytes, name: str, longest: int | None = None, most: int |
     if longest is not None:
         rgb.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     orientation = _orientation(picture)
-    if orientation in _TURNS:
-        rgb = rgb.transpose(_TURNS[orientation])
+    if orientation in _UNDO:
+        rgb = rgb.transpose(_UNDO[orientation])
     if orientation in _SIDEWAYS:
         width, height = height, width
     return Picture(rgb, width, height)
@@ -216,7 +216,7 @@ def _what_it_is(data: bytes) -> str:
     for signature, format in _SIGNATURES:
         if data.startswith(signature):
             return f"cut short or damaged: its {format} header cannot be read"
-    for signature, what in _STRANGERS:
+    for signature, what in _NOT_PICTURES:
         if data.startswith(signature):
             return f"not a picture (it is {what})"
     if data[4:8] == b"ftyp":
@@ -256,7 +256,7 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
         values -= low
         return _grey((values * (255 / max(high - low, np.float32(1e-9)))).round())
     if picture.mode == "CMYK":
-        return _print_to_rgb(picture)
+        return _cmyk_to_rgb(picture)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
@@ -267,7 +267,7 @@ def _grey(values: np.ndarray) -> Image.Image:
     return Image.fromarray(values.astype(np.uint8)).convert("RGB")
 
 
-def _print_to_rgb(picture: Image.Image) -> Image.Image:
+def _cmyk_to_rgb(picture: Image.Image) -> Image.Image:
     """CMYK by its own colour profile where it has a good one: inks are not the plain complement of light."""
     profile = picture.info.get("icc_profile")
     if profile:

@@ -1,7 +1,7 @@
-"""Encoding on a Ray cluster: files are decoded by tasks and encoded by workers, and come back batch by batch.
+"""Encodes files on a Ray cluster: tasks decode them, workers encode them, and batches come back as they are finished.
 
-Workers hand encodings back and write nothing: only this process does, keyed by content hash. So a worker may die at any
-point and its batch be done again, and nothing is lost or kept twice.
+Workers write nothing: they return encodings, and this process alone stores them, keyed by content hash. So when a
+worker dies its batch is simply done again, and no photo is lost or stored twice.
 """
 
 import logging
@@ -32,7 +32,7 @@ NOT_SENT = ["/.git", "/docs", "/tests", "/assets/gallery"]
 LOCAL = "ray"  # a cluster of this machine alone, started for the run
 CORES = 4  # for each worker where there is no GPU
 OBJECTS = 512 * 2**20  # bytes of shared memory for batches on their way, on a cluster that is started here
-PORTION = "portion"  # the only column of the data set: a row is a batch
+BATCH_COLUMN = "batch"  # the only column of the data set: a row is a batch
 
 Load = Callable[[str | None], "PhotoEncoder"]
 
@@ -55,7 +55,7 @@ class WorkersDiffer(EngineError):
 
 @dataclass(frozen=True)
 class Shares:
-    """How processors are shared out."""
+    """How the cluster's processors are divided."""
 
     workers: int  # processes that encode
     cpus: float  # of each
@@ -63,7 +63,7 @@ class Shares:
     decode_cpus: float  # of a task that decodes a batch
 
 
-def shared_out(cores: Sequence[float], gpus: int, workers: int | None) -> Shares:
+def divide_processors(cores: Sequence[float], gpus: int, workers: int | None) -> Shares:
     """A worker for each GPU, or else for every `CORES` cores; a quarter of the cores is left for decoding.
 
     Args: cores: of each machine.  workers: how many there shall be instead, no more than GPUs where there are some.
@@ -78,8 +78,8 @@ def shared_out(cores: Sequence[float], gpus: int, workers: int | None) -> Shares
 
 
 @dataclass(frozen=True)
-class Portion:
-    """A batch on its way, whole in one row: its uploads, then what they were decoded to, then what was made of them."""
+class RayBatch:
+    """A batch in one row of the data set: its uploads, then the decoded photos, then the encoded ones."""
 
     items: Sequence[Any]
     pixels: Sequence[np.ndarray] = ()  # of the decoded photos, until they are encoded
@@ -91,17 +91,17 @@ class Portion:
 
 @dataclass
 class Busy:
-    """How much of their time workers spend encoding, from the first batch that one takes up to the last one's end."""
+    """How much of their time workers spend encoding, from the start of the first batch to the end of the last."""
 
     workers: int
     seconds: float = 0.0  # encoding, all workers together
     began: float = field(default=float("inf"))
     ended: float = 0.0
 
-    def count(self, portion: Portion) -> None:
-        """Take a batch in."""
-        self.seconds += portion.ended - portion.began
-        self.began, self.ended = min(self.began, portion.began), max(self.ended, portion.ended)
+    def count(self, batch: RayBatch) -> None:
+        """Add a batch."""
+        self.seconds += batch.ended - batch.began
+        self.began, self.ended = min(self.began, batch.began), max(self.ended, batch.ended)
 
     @property
     def utilisation(self) -> float:
@@ -134,7 +134,7 @@ class Cluster:
         precision = None if self.shares.gpus else encoder.precision
         setup = Setup(self._load, precision, encoder.identity, encoder.guide_texts, encoder.owner_texts, budget)
         hashes = ray.put(np.sort(np.array(known.all(), "S64")))  # shared by all tasks of a machine, and not copied
-        rows = [{PORTION: Portion(uploads[start : start + BATCH])} for start in range(0, len(uploads), BATCH)]
+        rows = [{BATCH_COLUMN: RayBatch(uploads[start : start + BATCH])} for start in range(0, len(uploads), BATCH)]
         decode: Any = _decode  # Ray's types know of no arguments beside a row,
         worker: Any = Worker  # nor of classes
         photos = (
@@ -150,12 +150,12 @@ class Cluster:
         )
         try:
             for row in photos.iter_rows():
-                portion: Portion = row[PORTION]
-                if portion.problem:
-                    raise WorkersDiffer(portion.problem)
-                if portion.worker:
-                    self.busy.count(portion)
-                yield list(portion.items)
+                batch: RayBatch = row[BATCH_COLUMN]
+                if batch.problem:
+                    raise WorkersDiffer(batch.problem)
+                if batch.worker:
+                    self.busy.count(batch)
+                yield list(batch.items)
         except RayError as error:
             raise ClusterFailed(
                 f"The cluster could not go on ({_short(error)}); what is finished is kept: run it again to go on."
@@ -168,7 +168,7 @@ def on_ray(address: str, load: Load, workers: int | None = None) -> Iterator[Clu
 
     Args:
         address: "ray" starts one on this machine; ray://HEAD:PORT joins one that runs, as a client of its head.
-        load: see `Cluster`.  workers: how many shall encode; by default `shared_out` says.
+        load: see `Cluster`.  workers: how many shall encode; by default `divide_processors` says.
     Raises: RayMissing, ClusterUnreachable.
     """
     # Before Ray is imported, and nothing that the user has set is changed.
@@ -204,7 +204,7 @@ def on_ray(address: str, load: Load, workers: int | None = None) -> Iterator[Clu
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         cores = [float(machine.get("CPU", 0)) for machine in machines]
         gpus = int(sum(machine.get("GPU", 0) for machine in machines))
-        yield Cluster(load, shared_out(cores, gpus, workers))
+        yield Cluster(load, divide_processors(cores, gpus, workers))
     finally:
         ray.shutdown()
 
@@ -216,12 +216,12 @@ def _short(error: Exception) -> str:
     return (said[0] if said else type(error).__name__)[:160].rstrip(".")
 
 
-# On the cluster
+# What runs on the cluster
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker needs."""
+    """What a worker is started with."""
 
     load: Load
     precision: str | None
@@ -231,15 +231,15 @@ class Setup:
     budget: float | None
 
 
-def _decode(row: dict[str, Portion], known: Any, preprocess: Callable[[Any], np.ndarray]) -> dict[str, Portion]:
+def _decode(row: dict[str, RayBatch], known: Any, preprocess: Callable[[Any], np.ndarray]) -> dict[str, RayBatch]:
     import ray
 
-    return decode_portion(row, ray.get(known), preprocess)
+    return decode_row(row, ray.get(known), preprocess)
 
 
-def decode_portion(
-    row: dict[str, Portion], known: np.ndarray, preprocess: Callable[[Any], np.ndarray]
-) -> dict[str, Portion]:
+def decode_row(
+    row: dict[str, RayBatch], known: np.ndarray, preprocess: Callable[[Any], np.ndarray]
+) -> dict[str, RayBatch]:
     """A task: read, hash and decode a batch.
 
     Args: known: content hashes of stored photos, (N,) ASCII, sorted.
@@ -249,7 +249,7 @@ def decode_portion(
         place = int(np.searchsorted(known, content_hash.encode()))
         return place < len(known) and known[place].decode() == content_hash
 
-    return {PORTION: Portion(*decode_batch(row[PORTION].items, is_known, set(), preprocess))}
+    return {BATCH_COLUMN: RayBatch(*decode_batch(row[BATCH_COLUMN].items, is_known, set(), preprocess))}
 
 
 class Worker:
@@ -259,17 +259,17 @@ class Worker:
         self._name, self._budget = uuid.uuid4().hex, setup.budget
         self._encoder, self._problem = _loaded(setup)
 
-    def __call__(self, row: dict[str, Portion]) -> dict[str, Portion]:
+    def __call__(self, row: dict[str, RayBatch]) -> dict[str, RayBatch]:
         """Encode a batch."""
-        outcomes: Sequence[Outcome] = row[PORTION].items
-        pixels = row[PORTION].pixels
+        outcomes: Sequence[Outcome] = row[BATCH_COLUMN].items
+        pixels = row[BATCH_COLUMN].pixels
         if self._encoder is None:
-            return {PORTION: Portion((), problem=self._problem)}
+            return {BATCH_COLUMN: RayBatch((), problem=self._problem)}
         if not pixels:
-            return {PORTION: Portion(outcomes)}
+            return {BATCH_COLUMN: RayBatch(outcomes)}
         began = time.time()
         made = encode_batch(outcomes, self._encoder.send(pixels), self._encoder, self._budget)
-        return {PORTION: Portion(made, (), self._name, began, time.time())}
+        return {BATCH_COLUMN: RayBatch(made, (), self._name, began, time.time())}
 
 
 def _loaded(setup: Setup) -> "tuple[PhotoEncoder | None, str]":

@@ -1,4 +1,4 @@
-"""Photos at a URI, as in s3://BUCKET/FOLDER: what pyarrow's file systems read."""
+"""Uploads from a URI such as s3://BUCKET/FOLDER, read through pyarrow's file systems."""
 
 from functools import partial
 from pathlib import PurePosixPath
@@ -12,7 +12,7 @@ from engine.utils.errors import EngineError
 
 
 class PyarrowMissing(EngineError):
-    """What reads URIs is not installed."""
+    """pyarrow, which reads URIs, is not installed."""
 
 
 def is_uri(place: str) -> bool:
@@ -23,8 +23,8 @@ def is_uri(place: str) -> bool:
 def uri_uploads(uri: str) -> list[Upload]:
     """Every file below a URI that may be a picture by its name, sorted; named by the path from there on.
 
-    Hidden files and folders are passed over. Archives are named, not opened: they are read by seeking. What an upload
-    reads from can be sent to another machine, whose own credentials it then uses.
+    Hidden files and folders are passed over. Archives are named and not opened, because they are read by seeking. An
+    upload can be sent to another machine, which then reads it with its own credentials.
     Raises: FolderMissing, PyarrowMissing.
     """
     try:
@@ -63,4 +63,4 @@ def _read(files: Any, path: str) -> bytes:
 
 
 def _reject(name: str) -> bytes:
-    raise ImageRejected(name, "an archive; those are opened in a folder of this machine only")
+    raise ImageRejected(name, "an archive, which is opened in a folder of this machine only")

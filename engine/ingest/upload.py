@@ -1,4 +1,4 @@
-"""A file on its way in: a name, and bytes that are read late."""
+"""An uploaded file: a name, and bytes that are read when they are needed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.ingest.image import MAX_BYTES
 
-# What may be a picture by its name: what we read, and what people would miss if it were passed over in silence.
+# Suffixes of pictures: those that can be read, and those that a report should name because they cannot.
 # fmt: off
 PICTURE_SUFFIXES = frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif",
@@ -18,9 +18,9 @@ PICTURE_SUFFIXES = frozenset((
 
 @dataclass(frozen=True)
 class Upload:
-    """A file to take in; its bytes are read late, one file at a time.
+    """A file to ingest.
 
-    `read` raises ImageRejected, or OSError, for a file that cannot be had; the others go on.
+    `read` returns its bytes, and raises ImageRejected or OSError where they cannot be had; the other files go on.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Upload:
 
 
 def file_upload(path: Path, name: str) -> Upload:
-    """A file on disk, to be taken in under a name."""
+    """A file on disk, ingested under a name."""
     return Upload(name, partial(_read, path))
 
 

@@ -35,7 +35,7 @@ def write_whole(path: Path, data: bytes, mode: int = PRIVATE) -> None:
 
 
 def settled(paths: Iterator[Path]) -> Iterator[Path]:
-    """The files among these that no transaction is busy with any more."""
+    """The files among these that are too old to belong to a transaction under way."""
     oldest = time.time() - SETTLED_SECONDS
     for path in paths:
         with suppress(FileNotFoundError):  # another process was faster

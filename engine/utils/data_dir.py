@@ -1,4 +1,4 @@
-"""The data folder: where the database and the pictures are kept."""
+"""The data folder, which holds the database and the pictures."""
 
 import os
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""The root of what may go wrong in a way that a person can mend."""
+"""Base classes of errors whose text tells a person what to do."""
 
 
 class EngineError(Exception):
-    """Something a person can act on; its text is one sentence: what is wrong with what, and what to do."""
+    """An error that a person can act on; its text is one sentence: what is wrong with what, and what to do."""
 
 
 class HostProblem(EngineError):
-    """Something that only who keeps the machine can mend; its text may name folders, servers and settings."""
+    """An error that only the machine's administrator can mend; its text may name folders, servers and settings."""

@@ -1,4 +1,4 @@
-"""How much memory this machine has to give, and how much this process took."""
+"""Memory: how much is available, how much this process took, and how the C library reuses it."""
 
 import ctypes
 import sys
@@ -15,7 +15,7 @@ def available_memory() -> int | None:
 
 
 def peak_memory() -> int:
-    """Most bytes that this process has held: since it began, or since `forget_peak` where the system knows that."""
+    """Most bytes that this process has held since it began, or since `forget_peak` on Linux."""
     found = _kilobytes(Path("/proc/self/status"), "VmHWM:")
     if found is not None:
         return found
@@ -26,7 +26,7 @@ def peak_memory() -> int:
 
 
 def forget_peak() -> None:
-    """Begin to count anew, where the system can: it is Linux's."""
+    """Reset the peak, where the system can (Linux)."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
@@ -34,10 +34,10 @@ def forget_peak() -> None:
 
 
 def keep_freed_memory(most: int = KEPT) -> None:
-    """Keep what is freed for what is needed next, where the C library is glibc.
+    """Have glibc keep freed memory for the next allocation.
 
-    By itself it gives the features of a stage back to the system when the next stage is done and asks for as much
-    again at once, page by page: that takes half of an encoder's time in float32, and a sixth in bfloat16.
+    By default it returns the features of a stage to the system and asks for as much again at once, page by page. That
+    takes half of an encoder's time in float32, and a sixth in bfloat16.
 
     Args: most: bytes that are kept at most; -1: all.
     """

@@ -145,7 +145,7 @@ def test_a_turned_photo_stands_upright(format: str, longest: int | None) -> None
 def test_every_orientation_is_undone(orientation: int) -> None:
     upright = noise((8, 12))
     undone = {2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}  # what a camera's turn is the inverse of
-    stored = upright if orientation == 1 else upright.transpose(image_module._TURNS[undone[orientation]])
+    stored = upright if orientation == 1 else upright.transpose(image_module._UNDO[undone[orientation]])
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encoded(stored, "PNG", exif=exif)

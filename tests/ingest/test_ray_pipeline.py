@@ -25,18 +25,18 @@ from engine.gallery.search import search_photos
 from engine.gallery.types import Progress
 from engine.ingest.decode import Decoded, Skipped
 from engine.ingest.ray_pipeline import (
-    PORTION,
+    BATCH_COLUMN,
     Busy,
     Cluster,
-    Portion,
+    RayBatch,
     RayMissing,
     Setup,
     Shares,
     Worker,
     WorkersDiffer,
-    decode_portion,
+    decode_row,
+    divide_processors,
     on_ray,
-    shared_out,
 )
 from engine.storage.database import Database
 from engine.storage.images import list_images
@@ -59,29 +59,31 @@ from tests.fake_encoder import FakeEncoder
         ([32], 1, 8, Shares(1, 1, 1, 1.0)),
     ],
 )
-def test_processors_are_shared_out_and_some_left_for_decoding(
+def test_processors_are_divide_processors_and_some_left_for_decoding(
     cores: list[float], gpus: int, workers: int | None, shares: Shares
 ) -> None:
-    assert shared_out(cores, gpus, workers) == shares
+    assert divide_processors(cores, gpus, workers) == shares
     assert shares.workers * shares.cpus + shares.decode_cpus <= sum(cores)
 
 
 def test_utilisation_is_time_spent_encoding_over_time_there_was() -> None:
     busy = Busy(workers=2)
     assert busy.utilisation == 0
-    busy.count(Portion((), (), "a", 10.0, 20.0))
-    busy.count(Portion((), (), "b", 12.0, 17.0))
+    busy.count(RayBatch((), (), "a", 10.0, 20.0))
+    busy.count(RayBatch((), (), "b", 12.0, 17.0))
     assert busy.utilisation == pytest.approx(15 / 20)
 
 
 def test_a_task_passes_over_what_is_stored_and_what_comes_twice(
     upload: Callable[..., Upload], fake_encoder: FakeEncoder
 ) -> None:
-    stored = decode_portion({PORTION: Portion([upload("a", "red")])}, np.empty(0, "S64"), fake_encoder.preprocess)
-    (red,) = stored[PORTION].items
+    stored = decode_row({BATCH_COLUMN: RayBatch([upload("a", "red")])}, np.empty(0, "S64"), fake_encoder.preprocess)
+    (red,) = stored[BATCH_COLUMN].items
     known = np.sort(np.array([red.content_hash, "0" * 64, "f" * 64], "S64"))
     files = [upload("b", "red"), upload("c", "blue"), upload("d", "blue"), upload("e", b"")]
-    again, blue, copy, bad = decode_portion({PORTION: Portion(files)}, known, fake_encoder.preprocess)[PORTION].items
+    again, blue, copy, bad = decode_row({BATCH_COLUMN: RayBatch(files)}, known, fake_encoder.preprocess)[
+        BATCH_COLUMN
+    ].items
     assert again is None
     assert isinstance(blue, Decoded)
     assert copy is None
@@ -92,10 +94,10 @@ def test_a_worker_takes_the_gallerys_guide_texts(fake_encoder: FakeEncoder) -> N
     guided = fake_encoder.guided_by(("a kite",), ("a kite",))
     setup = Setup(lambda _: fake_encoder, "float32", guided.identity, guided.guide_texts, guided.owner_texts, None)
     worker = Worker(setup)
-    assert worker({PORTION: Portion([None])})[PORTION] == Portion([None])
+    assert worker({BATCH_COLUMN: RayBatch([None])})[BATCH_COLUMN] == RayBatch([None])
     assert worker._encoder == guided
     differing = replace(setup, identity=replace(guided.identity, weights="other"))
-    assert "has another model" in Worker(differing)({PORTION: Portion([None])})[PORTION].problem
+    assert "has another model" in Worker(differing)({BATCH_COLUMN: RayBatch([None])})[BATCH_COLUMN].problem
 
 
 def test_without_ray_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
