@@ -23,11 +23,14 @@ from engine.gallery import (
     GallerySummary,
     Hit,
     Photo,
+    Ranking,
     embed_picture,
     embed_query,
     file_upload,
     get_photo,
+    list_hits,
     list_photos,
+    rank_gallery,
     refine_search,
     relevant,
     require_model,
@@ -113,7 +116,7 @@ class Search:
                 return {self._parts.grid: self._shelf(session, summary)}
             if len(session.hits) < self._wanted(session):
                 with self._services.access.turn(session):
-                    session.hits = self._hits(session)
+                    session.hits = self._more_hits(session)
             return {self._parts.grid: self._grid(session, summary)}
         except EngineError as error:
             return {self._parts.grid: self._services.problem(error)}
@@ -144,29 +147,35 @@ class Search:
         require_model(library, session.gallery)  # another model's photos do not fit this one's strip
         with self._services.event_log.timed("search"):
             vector = embed_query(library, session.gallery, session.query, session.dropped)
-            session.hits = self._hits(session, vector) if vector is not None else []
-        if vector is None:
+            ranking = None
+            if vector is not None:
+                ranking = rank_gallery(library, session.gallery, vector, self._wanted(session))
+            session.hits = self._listed(session, ranking)
+        if vector is None or ranking is None:
             yield self._unasked(session, summary, aside)
             return
         session.photo = session.hits[0].photo.id if session.hits else None
         status = head.LOOKING_AGAIN if refine and session.hits else head.FIRST_ANSWER
         yield {**self._found(session, summary, status + aside), self._parts.panel: self._best(session)}
         if refine and session.hits and session.asking is asking:  # the visitor has not gone on to something else
-            yield from self._refined(session, vector, asking, aside)
+            yield from self._refined(session, vector, ranking, asking, aside)
 
-    def _refined(self, session: Session, vector: np.ndarray, asking: object, aside: str) -> Iterator[Changes]:
+    def _refined(
+        self, session: Session, vector: np.ndarray, ranking: Ranking, asking: object, aside: str
+    ) -> Iterator[Changes]:
+        """The second look, from the ranking that is on show."""
         assert session.gallery is not None
         best = session.photo
         standing = relevant([hit.score for hit in session.hits])
         refinement = refine_search(
-            self._services.library, session.gallery, vector, min(max(standing, SURE[0]), SURE[1])
+            self._services.library, session.gallery, vector, min(max(standing, SURE[0]), SURE[1]), ranking
         )
         if session.asking is not asking:  # the visitor has meanwhile
             return
         session.deepened = {deepened.photo_id: deepened for deepened in refinement.deepened}
         before = {hit.photo.id: hit.rank for hit in session.hits}
         if refinement.deepened:
-            session.hits = self._hits(session, vector)
+            session.hits = self._listed(session, refinement.ranking)
             session.deepened = {id: _moved(d, before, session.rank(id)) for id, d in session.deepened.items()}
         summary = self._services.access.gallery(session.gallery, session)
         found = self._found(session, summary, head.refined(refinement, list(session.deepened.values())) + aside)
@@ -188,12 +197,17 @@ class Search:
     def _wanted(self, session: Session) -> int:
         return max(POOL, (session.unfolded + 1) * PAGE)
 
-    def _hits(self, session: Session, vector: np.ndarray | None = None) -> list[Hit]:
+    def _more_hits(self, session: Session) -> list[Hit]:
         library = self._services.library
         assert session.gallery is not None
-        if vector is None:
-            vector = embed_query(library, session.gallery, session.query, session.dropped)
+        vector = embed_query(library, session.gallery, session.query, session.dropped)
         return search_photos(library, session.gallery, vector, self._wanted(session)) if vector is not None else []
+
+    def _listed(self, session: Session, ranking: Ranking | None) -> list[Hit]:
+        """As many photos of a ranking as the page wants."""
+        if ranking is None or session.gallery is None:
+            return []
+        return list_hits(self._services.library, session.gallery, ranking, self._wanted(session))
 
     def _found(self, session: Session, summary: GallerySummary, status: str) -> Changes:
         """A ranking and what stands around it, less the panel."""

@@ -33,6 +33,8 @@ from engine.gallery.search import (
     embed_picture,
     embed_query,
     explain_photo,
+    list_hits,
+    rank_gallery,
     rank_photos,
     refine_search,
     run_to_full_depth,
@@ -57,6 +59,7 @@ from engine.ingest.listing import folder_uploads, uploads_of
 from engine.ingest.upload import Upload, file_upload
 from engine.search.query_parser import DROPPED
 from engine.search.query_parser import LONGEST as LONGEST_QUERY
+from engine.search.ranking import Ranking
 from engine.search.relevance import closeness, relevant
 from engine.storage.schema import GalleryMissing, ModelChanged, PhotoMissing
 from engine.utils.atomic_files import write_whole
@@ -107,6 +110,7 @@ __all__ = [
     "Plan",
     "Progress",
     "Race",
+    "Ranking",
     "Refinement",
     "Skipped",
     "Stage",
@@ -130,6 +134,7 @@ __all__ = [
     "ingest_files",
     "latest_gallery",
     "list_galleries",
+    "list_hits",
     "list_photos",
     "load_encoder",
     "named",
@@ -138,6 +143,7 @@ __all__ = [
     "progress_bar",
     "publish_gallery",
     "published_gallery",
+    "rank_gallery",
     "rank_photos",
     "reencode_gallery",
     "refine_search",

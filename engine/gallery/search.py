@@ -3,22 +3,25 @@
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.exits.calibration import Estimate
 from engine.gallery.galleries import get_photo, summarize_gallery
 from engine.gallery.library import Library
 from engine.gallery.types import Deepened, Hit, Photo, Refinement, photo_of
 from engine.ingest.kept_picture import KEPT_SIDE, PictureGone, kept_pixels
 from engine.ingest.sandbox import decode
+from engine.search.allocation import pool_size
 from engine.search.query_parser import DROPPED, QueryRejected, embed, parse
-from engine.search.ranking import Ranking, ranked, similarities
+from engine.search.ranking import Ranking, ranked, reranked, similarities
 from engine.search.refine import Deepening, affordable, decide
 from engine.storage.collections import add_macs
 from engine.storage.database import StoreUnusable
-from engine.storage.encodings import Candidate, keep_deeper, list_candidates
+from engine.storage.encodings import Candidate, Deeper, keep_deeper, list_candidates
 from engine.storage.images import get_image, get_images
 from engine.storage.schema import PhotoMissing, stamp_of
 from engine.utils.errors import EngineError
@@ -43,13 +46,28 @@ def search_photos(
         k, offset: how many, after how many better ones.
     Raises: GalleryMissing, ModelChanged.
     """
-    encoder = library.encoder_of(gallery_id)
-    vector = _vector(encoder, query)
+    vector = _vector(library.encoder_of(gallery_id), query)
     if vector is None:
         return []
-    found = library.rankings.ranking(gallery_id, encoder, vector, k, offset)
+    return list_hits(library, gallery_id, rank_gallery(library, gallery_id, vector, k, offset), k, offset)
+
+
+def rank_gallery(library: Library, gallery_id: int, query: np.ndarray, k: int = 20, offset: int = 0) -> Ranking:
+    """Rank a gallery for a query, from what is indexed; what scoring its candidates cost is counted.
+
+    Args: query: (D,) unit vector.  k, offset: how many photos, after how many better ones.
+    Raises: GalleryMissing, ModelChanged.
+    """
+    found = library.rankings.ranking(gallery_id, library.encoder_of(gallery_id), query, k, offset)
     _spend(library, gallery_id, found.macs)
-    return _hits(library, encoder, found, k, offset)
+    return found
+
+
+def list_hits(library: Library, gallery_id: int, ranking: Ranking, k: int, offset: int = 0) -> list[Hit]:
+    """The photos of a ranking, k after the offset; those deleted meanwhile are left out."""
+    rows = get_images(library.database, ranking.ids[offset : offset + max(k, 0)])
+    scores = similarities(library.encoder_of(gallery_id), ranking, {row.id: row.encoding.exit for row in rows})
+    return [Hit(rank, scores[row.id], photo_of(row)) for rank, row in enumerate(rows, start=offset + 1)]
 
 
 def rank_photos(library: Library, gallery_id: int, query: str | np.ndarray, photo_ids: Sequence[int]) -> list[int]:
@@ -62,15 +80,19 @@ def rank_photos(library: Library, gallery_id: int, query: str | np.ndarray, phot
     if vector is None:
         return []
     nothing = np.empty(0, np.int64)
-    found = ranked(encoder, vector, nothing, nothing, list_candidates(library.database, photo_ids))
+    found = ranked(encoder, vector, nothing, nothing, list_candidates(library.database, photo_ids), len(photo_ids))
     _spend(library, gallery_id, found.macs)
     return found.ids
 
 
-def refine_search(library: Library, gallery_id: int, query: str | np.ndarray, k: int = 20) -> Refinement:
+def refine_search(
+    library: Library, gallery_id: int, query: str | np.ndarray, k: int = 20, ranking: Ranking | None = None
+) -> Refinement:
     """The first k photos for a query, some run deeper first where that may change them; the deeper embeddings stay.
 
     Searches go on meanwhile; a second refinement of the same gallery waits, and finds the first one's work done.
+
+    Args: ranking: of the gallery for this query, where there is one already, for k photos at least.
     Raises: GalleryMissing, ModelChanged.
     """
     began = time.perf_counter()
@@ -78,28 +100,51 @@ def refine_search(library: Library, gallery_id: int, query: str | np.ndarray, k:
     vector = _vector(encoder, query)
     if vector is None:
         return Refinement([], (), 0, encoder.full_macs, time.perf_counter() - began)
+    first = rank_gallery(library, gallery_id, vector, k) if ranking is None else ranking
     with library.lock_of(gallery_id):
-        before = library.rankings.ranking(gallery_id, encoder, vector, k)
-        deepening = _deepening(library, encoder, before.candidates)
-        may_spend = decide(deepening, before, vector, k, _affordable(library, gallery_id, encoder))
+        before = _up_to_date(library, encoder, vector, first)
+        many = pool_size(before.photos, k)
+        candidates = before.candidates[:many]
+        estimate = Estimate(before.estimate.expected[:many], before.estimate.deviations[:many])
+        deepening = _deepening(library, encoder, candidates)
+        may_spend = decide(deepening, estimate, vector, k, _affordable(library, gallery_id, encoder))
         found = deepening.deeper()
-        asked = [candidate.image_id for candidate in before.candidates]
-        keep_deeper(library.database, gallery_id, stamp_of(encoder), found, asked, before.macs)
+        asked = [candidate.image_id for candidate in candidates]
+        macs = before.macs if before is not first else 0
+        keep_deeper(library.database, gallery_id, stamp_of(encoder), found, asked, macs)
     after = before
     if found:
-        after = library.rankings.ranking(gallery_id, encoder, vector, k)
+        now = {f.image_id: f for f in found}
+        moved = [_moved(c, now[c.image_id]) if c.image_id in now else c for c in before.candidates]
+        after = reranked(encoder, vector, before, moved)
         _spend(library, gallery_id, after.macs)
-    ranks = [{image_id: rank for rank, image_id in enumerate(r.ids[:k], start=1)} for r in (before, after)]
-    stood = {candidate.image_id: candidate.exit for candidate in before.candidates}
     return Refinement(
-        hits=_hits(library, encoder, after, k),
-        deepened=tuple(
-            Deepened(f.image_id, stood[f.image_id], f.exit, f.macs, *(r.get(f.image_id) for r in ranks)) for f in found
-        ),
-        macs=deepening.macs + before.macs + (after.macs if found else 0),
+        hits=list_hits(library, gallery_id, after, k),
+        deepened=_deepened(found, before, after, k),
+        macs=deepening.macs + sum(r.macs for r in {id(r): r for r in (first, before, after)}.values()),
         full_macs=encoder.full_macs,
         seconds=time.perf_counter() - began,
         all_spent=not may_spend,
+        ranking=after,
+    )
+
+
+def _up_to_date(library: Library, encoder: "PhotoEncoder", query: np.ndarray, ranking: Ranking) -> Ranking:
+    """A ranking with its candidates as they are now: another query may have run them deeper meanwhile."""
+    now = list_candidates(library.database, [candidate.image_id for candidate in ranking.candidates])
+    return ranking if now == ranking.candidates else reranked(encoder, query, ranking, now)
+
+
+def _moved(candidate: Candidate, deeper: Deeper) -> Candidate:
+    return replace(candidate, exit=deeper.exit, vector=deeper.vector, map=None)
+
+
+def _deepened(found: Sequence[Deeper], before: Ranking, after: Ranking, k: int) -> tuple[Deepened, ...]:
+    """The photos that were run deeper, with their ranks among the first k."""
+    ranks = [{image_id: rank for rank, image_id in enumerate(r.ids[:k], start=1)} for r in (before, after)]
+    stood = {candidate.image_id: candidate.exit for candidate in before.candidates}
+    return tuple(
+        Deepened(f.image_id, stood[f.image_id], f.exit, f.macs, *(r.get(f.image_id) for r in ranks)) for f in found
     )
 
 
@@ -193,12 +238,6 @@ def _embedding(library: Library, gallery_id: int, photo_id: int) -> np.ndarray:
     if not rows or rows[0].collection_id != gallery_id:
         raise PhotoMissing(f"There is no photo number {photo_id} in this gallery; search again.")
     return np.frombuffer(rows[0].encoding.vector, np.float32)
-
-
-def _hits(library: Library, encoder: "PhotoEncoder", ranking: Ranking, k: int, offset: int = 0) -> list[Hit]:
-    rows = get_images(library.database, ranking.ids[offset : offset + max(k, 0)])
-    told = similarities(encoder, ranking, {row.id: row.encoding.exit for row in rows})
-    return [Hit(rank, told[row.id], photo_of(row)) for rank, row in enumerate(rows, start=offset + 1)]
 
 
 def _spend(library: Library, gallery_id: int, macs: int) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from engine.exits.phrases import Phrases
 from engine.ingest.decode import Skipped
+from engine.search.ranking import Ranking
 from engine.storage.schema import ImageRow
 
 
@@ -129,6 +130,7 @@ class Refinement:
     full_macs: int  # of one full encoding, to measure `macs` in
     seconds: float
     all_spent: bool = False  # a look would have cost more than queries may still spend on the gallery
+    ranking: Ranking | None = None  # of the whole gallery, after that; None for a query that asks nothing
 
 
 def photo_of(row: ImageRow) -> Photo:

@@ -47,7 +47,8 @@ class Ranking:
     scores: list[float]  # rank scores
     candidates: list[Candidate]  # for running deeper: the best, in the same order
     estimate: Estimate  # of the candidates
-    macs: int  # of scoring them
+    photos: int  # in the collection
+    macs: int  # of scoring the candidates
 
 
 IDLE = 3600.0  # seconds after which an index that nobody searches is let go of
@@ -90,7 +91,7 @@ class Rankings:
             candidates = list_candidates(self._database, ids[:pool].tolist())
             there = [c.image_id for c in candidates] + encoded_images(self._database, ids[pool:].tolist())
             if len(there) == len(ids):
-                return ranked(encoder, query, ids, scores, candidates)
+                return ranked(encoder, query, ids, scores, candidates, len(index))
             index.remove(ids[~np.isin(ids, there)])  # another process has deleted them
 
     def forget(self, collection_id: int) -> None:
@@ -141,11 +142,18 @@ def lifted_query(query: np.ndarray) -> np.ndarray:
 
 
 def ranked(
-    encoder: "PhotoEncoder", query: np.ndarray, ids: np.ndarray, scores: np.ndarray, candidates: Sequence[Candidate]
+    encoder: "PhotoEncoder",
+    query: np.ndarray,
+    ids: np.ndarray,
+    scores: np.ndarray,
+    candidates: Sequence[Candidate],
+    photos: int,
 ) -> Ranking:
     """Score candidates one by one, and put them in order with the other photos that an index has found.
 
-    Args: ids, scores: (N,) best first, as the index has them.  candidates: the first of them, or fewer.
+    Args:
+        ids, scores: (N,) best first, as the index has them.  candidates: the first of them, or fewer.
+        photos: how many there are in the collection.
     """
     candidates = sorted(candidates, key=lambda c: c.image_id)  # equal ones rank in this order
     vectors = np.stack([np.frombuffer(c.vector, np.float32) for c in candidates]) if candidates else np.empty((0, 1))
@@ -161,8 +169,20 @@ def ranked(
         scores=all_scores[together].tolist(),
         candidates=[candidates[place] for place in order],
         estimate=Estimate(estimate.expected[order], estimate.deviations[order]),
+        photos=photos,
         macs=macs,
     )
+
+
+def reranked(encoder: "PhotoEncoder", query: np.ndarray, ranking: Ranking, candidates: Sequence[Candidate]) -> Ranking:
+    """A ranking after its candidates have changed, no index searched again; those not given here are gone.
+
+    Args: candidates: of the ranking, as they are now.
+    """
+    gone = {c.image_id for c in ranking.candidates} - {c.image_id for c in candidates}
+    here = np.array([image_id not in gone for image_id in ranking.ids], bool)
+    ids, scores = np.array(ranking.ids, np.int64)[here], np.array(ranking.scores)[here]
+    return ranked(encoder, query, ids, scores, candidates, ranking.photos - len(gone))
 
 
 def similarities(encoder: "PhotoEncoder", ranking: Ranking, exits: Mapping[int, int]) -> dict[int, float]:

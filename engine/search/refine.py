@@ -12,7 +12,6 @@ from engine.exits.calibration import Estimate
 from engine.exits.phrases import Phrases
 from engine.ingest.kept_picture import kept_pixels
 from engine.search.allocation import deepen
-from engine.search.ranking import Ranking
 from engine.storage.encodings import Candidate, Deeper
 
 if TYPE_CHECKING:
@@ -48,10 +47,10 @@ def affordable(photos: int, indexed: float, asked: float) -> float:
     return max(0.0, min(LIMIT, max(LEAST, PART * photos), SPENDABLE * (photos - indexed) - asked))
 
 
-def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int, limit: float) -> bool:
-    """Look again at the candidates of a ranking where that may change its first k.
+def decide(deepening: "Deepening", estimate: Estimate, query: np.ndarray, k: int, limit: float) -> bool:
+    """Look again at candidates where that may change the first k.
 
-    Args: limit: what it may cost, in full encodings; see `affordable`.
+    Args: estimate: of the candidates.  limit: what it may cost, in full encodings; see `affordable`.
     Returns: False where even the cheapest look would cost more.
     """
     encoder, scorer, costs = deepening.encoder, deepening.encoder.scorer, deepening.costs()
@@ -61,9 +60,9 @@ def decide(deepening: "Deepening", ranking: Ranking, query: np.ndarray, k: int, 
     if limit < cheapest:
         return False
     # One that cannot be run keeps its place: its score is taken as known.
-    runs, scores = np.isfinite(costs).any(1), scorer.rank_scores(ranking.estimate)
-    expected = np.where(runs, ranking.estimate.expected, scores)
-    deviations = np.where(runs, ranking.estimate.deviations, 0)
+    runs, scores = np.isfinite(costs).any(1), scorer.rank_scores(estimate)
+    expected = np.where(runs, estimate.expected, scores)
+    deviations = np.where(runs, estimate.deviations, 0)
 
     def run(_: np.ndarray, places: np.ndarray, target: int) -> Estimate:
         came = deepening.run(places.tolist(), target + 1)

@@ -44,7 +44,7 @@ def test_an_index_finds_by_calibrated_scores_and_their_doubt(index: IndexSimulat
 
 def test_an_evaluation_ranks_as_a_search_does(index: IndexSimulation) -> None:
     for number in range(5):
-        ranking = ranked(index.encoder, index.texts[number], NOTHING, NOTHING, candidates(index))
+        ranking = ranked(index.encoder, index.texts[number], NOTHING, NOTHING, candidates(index), MANY)
         assert ranking.scores == pytest.approx(index.first[number][ranking.ids], abs=1e-5)
         assert ranking.scores == sorted(ranking.scores, reverse=True)
         assert not np.allclose(np.array(ranking.scores), index.scores[number][ranking.ids], atol=1e-3)
@@ -53,7 +53,9 @@ def test_an_evaluation_ranks_as_a_search_does(index: IndexSimulation) -> None:
 def test_what_has_been_described_is_not_described_again(index: IndexSimulation) -> None:
     encoder, photos = index.encoder, candidates(index)
     shallow = int((index.exits < encoder.exits - 1).sum())
-    first, again, other = (ranked(encoder, index.texts[number], NOTHING, NOTHING, photos).macs for number in (0, 0, 1))
+    first, again, other = (
+        ranked(encoder, index.texts[number], NOTHING, NOTHING, photos, MANY).macs for number in (0, 0, 1)
+    )
     assert first == encoder.scorer.macs(shallow + 1, shallow)
     assert again == encoder.scorer.macs(0, shallow)
     assert again < other < first  # another query is described, and no photo
@@ -61,7 +63,7 @@ def test_what_has_been_described_is_not_described_again(index: IndexSimulation) 
 
 def test_scoring_photos_at_full_depth_costs_nothing(index: IndexSimulation) -> None:
     deep = [c for c in candidates(index) if c.exit == index.encoder.exits]
-    ranking = ranked(index.encoder, index.texts[0], NOTHING, NOTHING, deep)
+    ranking = ranked(index.encoder, index.texts[0], NOTHING, NOTHING, deep, MANY)
     assert ranking.macs == 0
     assert (ranking.estimate.deviations == 0).all()
 
@@ -71,7 +73,7 @@ def test_no_more_are_corrected_than_gates_were_fitted_on(index: IndexSimulation)
     plain = index.encoder.scorer.calibrated(
         np.stack([np.frombuffer(c.vector, np.float32) for c in many]) @ index.texts[0], np.zeros(len(many), int)
     )
-    ranking = ranked(index.encoder, index.texts[0], NOTHING, NOTHING, many)
+    ranking = ranked(index.encoder, index.texts[0], NOTHING, NOTHING, many, MANY)
     before = plain.expected[[c.image_id for c in ranking.candidates]]
     assert (np.abs(ranking.estimate.expected - before) > 1e-6).sum() == CORRECTED < len(many)
     assert len(ranking.ids) == len(many) == 3 * MANY
@@ -80,9 +82,9 @@ def test_no_more_are_corrected_than_gates_were_fitted_on(index: IndexSimulation)
 
 def test_photos_beyond_the_candidates_take_their_place_by_score(index: IndexSimulation) -> None:
     some = candidates(index)[:3]
-    told = ranked(index.encoder, index.texts[0], NOTHING, NOTHING, some).scores
+    told = ranked(index.encoder, index.texts[0], NOTHING, NOTHING, some, MANY).scores
     ids, scores = np.array([0, 1, 2, 100, 101]), np.array([0, 0, 0, max(told) + 0.1, min(told) - 0.1])
-    ranking = ranked(index.encoder, index.texts[0], ids, scores, some)
+    ranking = ranked(index.encoder, index.texts[0], ids, scores, some, MANY)
     assert (ranking.ids[0], ranking.ids[-1]) == (100, 101)
     assert ranking.scores == sorted(ranking.scores, reverse=True)
     assert [c.image_id for c in ranking.candidates] == ranking.ids[1:4]
@@ -91,7 +93,7 @@ def test_photos_beyond_the_candidates_take_their_place_by_score(index: IndexSimu
 def test_a_similarity_is_what_is_expected_without_the_doubt(index: IndexSimulation) -> None:
     encoder, photos = index.encoder, candidates(index)[:4]
     ids, scores = np.arange(5), np.full(5, 0.5)
-    ranking = ranked(encoder, index.texts[0], ids, scores, photos)
+    ranking = ranked(encoder, index.texts[0], ids, scores, photos, MANY)
     found = similarities(encoder, ranking, {0: photos[0].exit, 4: 1})
     place = [c.image_id for c in ranking.candidates].index(0)
     lift = encoder.logit_scale / 2 * min(encoder.calibrations[0].deviation, 1.5 / encoder.logit_scale) ** 2

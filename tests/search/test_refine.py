@@ -12,7 +12,15 @@ import pytest
 from engine.gallery import Library, ModelChanged, PictureGone, Upload
 from engine.gallery.galleries import delete_photos, get_photo, list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
-from engine.gallery.search import embed_picture, explain_photo, refine_search, run_to_full_depth, search_photos
+from engine.gallery.search import (
+    embed_picture,
+    explain_photo,
+    list_hits,
+    rank_gallery,
+    refine_search,
+    run_to_full_depth,
+    search_photos,
+)
 from engine.search import refine as refine_module
 from engine.search.refine import affordable
 from engine.storage.collections import get_collection
@@ -100,6 +108,35 @@ def test_each_photo_that_went_deeper_is_told_of(library: Library, gallery: int) 
         assert (photo.rank_before, photo.rank_after) == (before.get(photo.photo_id), after.get(photo.photo_id))
     assert refined.macs == 60 * len(refined.deepened) + 4  # each candidate was read for 1; after that all are deep
     assert (refined.full_macs, refined.seconds > 0) == (100, True)
+
+
+def test_a_ranking_that_is_handed_on_is_refined_without_searching_again(
+    library: Library, gallery: int, hazy: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = hazy.encode_text(["red"])[0]
+    ranking = rank_gallery(library, gallery, query, k=20)
+    monkeypatch.setattr(library.rankings, "ranking", pytest.fail)
+    refined = refine_search(library, gallery, query, k=2, ranking=ranking)
+    assert refined.deepened
+    monkeypatch.undo()
+    assert refined.ranking is not None
+    shown = [hit.row() for hit in list_hits(library, gallery, refined.ranking, 20)]
+    assert shown == rows(library, gallery)
+
+
+def test_a_ranking_made_before_another_querys_second_look_repeats_none_of_its_work(
+    library: Library, gallery: int, hazy: FakeEncoder
+) -> None:
+    query = hazy.encode_text(["red"])[0]
+    early = rank_gallery(library, gallery, query, k=20)
+    first = refine_search(library, gallery, query, k=2)
+    gone = next(photo.id for photo in list_photos(library, gallery) if photo.id not in first.ranking.ids[:2])
+    delete_photos(library, gallery, [gone])
+    second = refine_search(library, gallery, query, k=2, ranking=early)
+    assert first.deepened
+    assert second.deepened == ()
+    assert [hit.row() for hit in second.hits] == [hit.row() for hit in first.hits]
+    assert gone not in second.ranking.ids
 
 
 @pytest.mark.parametrize(
