@@ -23,16 +23,21 @@ def index() -> IndexSimulation:
     return IndexSimulation(encoder, features_of(encoder), np.arange(MANY) % encoder.exits)
 
 
+def embeddings(index: IndexSimulation) -> np.ndarray:
+    """(N, D) of the photos where they stand."""
+    return index.features.vectors.numpy()[np.arange(MANY), index.exits]
+
+
 def candidates(index: IndexSimulation) -> list[Candidate]:
     return [
         Candidate(n, "0" * 64, exit + 1, vector.astype(np.float32).tobytes(), None)
-        for n, (exit, vector) in enumerate(zip(index.exits.tolist(), index.indexed, strict=True))
+        for n, (exit, vector) in enumerate(zip(index.exits.tolist(), embeddings(index), strict=True))
     ]
 
 
 def test_an_index_finds_by_calibrated_scores_and_their_doubt(index: IndexSimulation) -> None:
     encoder, query = index.encoder, index.texts[0]
-    vectors, exits = index.indexed, index.exits + 1
+    vectors, exits = embeddings(index), index.exits + 1
     found = lifted(vectors, exits, encoder) @ lifted_query(query)
     estimate = encoder.scorer.calibrated(vectors @ query, index.exits)
     scores = encoder.scorer.rank_scores(estimate)
