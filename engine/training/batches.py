@@ -1,11 +1,11 @@
-"""Photos and texts of a training run, and the batches that a step draws from them."""
+"""Photos and texts of a training run in memory, and the batch that each step draws from them."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from engine.training.augment import random_views
-from engine.training.dataset import Example, load_squashed
+from engine.training.dataset import Corpus, load_squashed
 from engine.training.trainer import SEED
 
 CAPTIONED, LABELLED, TEXTS_PER_PHOTO = 176, 24, 2
@@ -15,12 +15,13 @@ SMALLER_SIZES = tuple(range(112, 241, 16))  # half of the steps read a smaller i
 
 
 class TrainingSet:
-    """Photos and texts of a run, and the batches that a seed draws from them."""
+    """Photos and texts of a run. A step's batch depends on its number alone, so a resumed run draws the same."""
 
-    def __init__(self, examples: list[Example], captioned: int) -> None:
-        """Args: examples, captioned ones first; how many of them are captioned."""
-        self.pixels = torch.from_numpy(load_squashed(examples, STORED_SIZE))
-        self.captioned = captioned
+    def __init__(self, corpus: Corpus) -> None:
+        """Load a corpus's photos into memory, the captioned ones first."""
+        examples = [*corpus.captioned, *corpus.labelled]
+        self.pixels = torch.from_numpy(load_squashed(examples, STORED_SIZE))  # (N, 3, S, S) uint8
+        self.captioned = len(corpus.captioned)
         counts = torch.tensor([len(e.texts) for e in examples])
         self.texts = [t for e in examples for t in e.texts]
         self.first = torch.cat([torch.zeros(1, dtype=torch.long), counts.cumsum(0)])

@@ -27,6 +27,28 @@ class Example:
     split: str
 
 
+@dataclass(frozen=True)
+class Corpus:
+    """Photos that the embedded model is trained on, and those that its log reports on."""
+
+    captioned: list[Example]
+    labelled: list[Example]
+    validation: list[Example]
+
+
+def read_corpus(data: Path) -> Corpus:
+    """The corpus in a folder with `flickr8k` and `imagenet_samples`, less the photos kept for the gates.
+
+    Raises: DataMissing.
+    """
+    captioned = read_captions(data / "flickr8k")
+    return Corpus(
+        captioned=[e for e in captioned if e.split in ("train", "extra") and e.path.name not in gate_photos()],
+        labelled=read_labels(data / "imagenet_samples"),
+        validation=[e for e in captioned if e.split == "val"],
+    )
+
+
 def read_captions(folder: Path) -> list[Example]:
     """Examples of a folder with `captions.jsonl` (file, captions, split) and `images/`, in file order."""
     return [

@@ -21,7 +21,7 @@ from engine.exits.encoder import Encoder
 from engine.exits.modules import HEAD, Exit
 from engine.training.augment import random_views, resized
 from engine.training.batches import TrainingSet
-from engine.training.dataset import Example
+from engine.training.dataset import Corpus
 from engine.training.naming import KINDS, kind_directions
 from engine.training.pretrained import TRUNK, classifier
 from engine.training.readouts import readout_loss
@@ -144,9 +144,7 @@ def _split(visual: Any) -> tuple[FrozenStages, Any]:
 
 def train_ensemble(
     encoder: Encoder,
-    captioned: Sequence[Example],
-    labelled: Sequence[Example],
-    validation: Sequence[Example],
+    corpus: Corpus,
     work: Path,
     steps: int,
     resume: bool = False,
@@ -156,7 +154,7 @@ def train_ensemble(
 
     Args:
         encoder: the model with its exits; its texts stay as they are.
-        captioned, labelled: photos that the model was trained on.  validation: what the log reports on.
+        corpus: what the model was trained on.
         work: folder of checkpoints and log.  steps: of 200 photos.
         resume: go on from the last checkpoint.
     Raises: IngredientMissing.
@@ -164,9 +162,9 @@ def train_ensemble(
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
     backbone = encoder.backbone
-    examples = TrainingSet([*captioned, *labelled], len(captioned))
+    examples = TrainingSet(corpus)
     texts = torch.from_numpy(encoder.encode_text(examples.texts))
-    held_back = Validation(encoder, validation)
+    held_back = Validation(encoder, corpus.validation)
     teach = Teachers(encoder)
     say(f"what the towers and the classifier see in {len(examples.pixels)} photos")
     teach.learn_kinds(examples.pixels)

@@ -19,7 +19,7 @@ from engine.exits.loading import load_encoder
 from engine.exits.modules import HEAD, Branch, Exit, ExitModules
 from engine.search.metrics import recall
 from engine.training.batches import SIZE, TrainingSet
-from engine.training.dataset import Example, gate_photos, load_squashed, read_captions, read_labels
+from engine.training.dataset import Corpus, Example, load_squashed, read_corpus
 from engine.training.ensemble import train_ensemble
 from engine.training.features import cached
 from engine.training.folding import unfold_batch_norms
@@ -97,12 +97,12 @@ class Student(nn.Module):
 
 
 def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Callable[[str], None] = print) -> None:
-    """Train the embedded model and write it as an OpenCLIP folder, with its exits' branches beside it.
+    """Train the embedded model and write it as an OpenCLIP folder, with its exits beside it; gates are fitted later.
 
     Args:
         data: folder with `flickr8k` and `imagenet_samples`.
         out: the model's folder; checkpoints and the log go to `out/training`.
-        steps: length of the run; a step is 200 photos.
+        steps: length of the first stage; a step is 200 photos.
         resume: go on from the last checkpoint, as if the run had never stopped.
     Raises: DataMissing, IngredientMissing.
     """
@@ -110,21 +110,27 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
     keep_freed_memory(-1)
-    known_kinds(data / "imagenet_samples")  # missing ones are said now, not after the run
-    captioned = read_captions(data / "flickr8k")
-    labelled = read_labels(data / "imagenet_samples")
-    training = [e for e in captioned if e.split in ("train", "extra") and e.path.name not in gate_photos()]
-    examples = TrainingSet(training + labelled, len(training))
-    validation = [e for e in captioned if e.split == "val"]
-    val_pixels = torch.from_numpy(load_squashed(validation, SIZE))
-    val_texts = [t for e in validation for t in e.texts]
+    known_kinds(data / "imagenet_samples")  # missing ones are said now, not after the first stage
+    corpus = read_corpus(data)
+    branches = train_towers(corpus, out, work, steps, resume, say)
+    teach_names(out, corpus.captioned, data, say)
+    written = load_encoder(f"local-dir:{out}", exits=False)
+    scout_work = work / f"scout-{written.identity.weights[:12]}"  # another model's scout is not gone on with
+    scout = train_scout(written, corpus, scout_work, SCOUT_STEPS, resume, say)
+    fit_ladder(branches, scout, corpus.captioned, out, say)
+    teach_both(out, corpus, resume, say)
 
+
+def train_towers(
+    corpus: Corpus, out: Path, work: Path, steps: int, resume: bool, say: Callable[[str], None]
+) -> dict[str, nn.Module]:
+    """Train the image tower with its branches and the text tower, and write the model; returns branches by block."""
+    examples = TrainingSet(corpus)
     model = pretrained_model(out)
     tokenize = HFTokenizer(out.as_posix(), context_length=CONTEXT)
     sentences = CachedTexts(model.text, tokenize(examples.texts))
-    val_sentences = CachedTexts(model.text, tokenize(val_texts))
+    val_texts = CachedTexts(model.text, tokenize([t for e in corpus.validation for t in e.texts]))
     meanings = examples.meanings(sentences.frozen_vectors)
-
     folded: Any = pretrained_model(out).visual.trunk
     fold_batch_norms(folded)
     folded.classifier.load_state_dict(model.visual.trunk.classifier.state_dict())
@@ -133,20 +139,6 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
     student = Student(folded, sentences)
     trainer = Trainer(student, student.groups(), work, resume, say)
 
-    def judge() -> dict[str, Any]:
-        vectors: list[list[Tensor]] = []
-        with trainer.averaged(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            for part in val_pixels.split(100):
-                vectors.append(student(lower(part.float() / 255)))
-            texts = torch.cat([val_sentences(rows) for rows in torch.arange(len(val_texts)).split(500)])
-        owner = np.repeat(np.arange(len(validation)), [len(e.texts) for e in validation])
-        found = {}
-        for number, name in enumerate([*EXITS, "full"]):
-            images = torch.cat([v[number] for v in vectors])
-            scores = recall(texts.numpy() @ images.numpy().T, owner)
-            found[name] = [round(scores["t2i"][k], 1) for k in ("r1", "r5", "r10")]
-        return {"scale": round(float(student.logit_scale.detach().exp()), 1), "val_t2i": found}
-
     def loss_of(step: int) -> Tensor:
         photos, rows, owner, generator = examples.batch(step)
         views = examples.views(photos, generator)
@@ -154,49 +146,60 @@ def train(data: Path, out: Path, steps: int = 840, resume: bool = False, say: Ca
         with torch.autocast("cpu", torch.bfloat16):
             vectors = student(lower(views))
             texts = sentences(rows)
-        scale = student.logit_scale.exp().clamp(max=100)
-        *early, last = [scale * v @ texts.T for v in vectors]
-        loss = contrastive(last, targets)
-        for logits in early:
-            copied = (distil(logits, last) + distil(logits.T, last.T)) / 2
-            loss = loss + EXIT_WEIGHT / len(early) * (contrastive(logits, targets) + copied) / 2
-        return loss
+        return exits_loss(vectors, texts, targets, student.logit_scale.exp().clamp(max=100))
 
-    trainer.run(steps, loss_of, judge)
+    trainer.run(steps, loss_of, _judge(corpus.validation, val_texts, trainer, student, lower))
     unfold_batch_norms(lower.with_upper(student.blocks, student.conv_head), model.visual.trunk)
     model.visual.trunk.classifier.load_state_dict(student.head.state_dict())
     with torch.no_grad():
         model.logit_scale.copy_(student.logit_scale)
     export(model, out)
-    teach_names(out, training, data, say)
-    finished = load_encoder(f"local-dir:{out}", exits=False)
-    taught_by = work / f"scout-{finished.identity.weights[:12]}"  # another model's scout is not gone on with
-    scout = train_scout(finished, training, labelled, validation, taught_by, SCOUT_STEPS, resume, say)
-    fit_ladder(dict(zip(EXITS, student.branches, strict=True)), scout, training, out, say)
-    teach_both(out, training, labelled, validation, resume, say)
+    return dict(zip(EXITS, student.branches, strict=True))
 
 
-def teach_both(
-    out: Path,
-    captioned: Sequence[Example],
-    labelled: Sequence[Example],
-    validation: Sequence[Example],
-    resume: bool,
-    say: Callable[[str], None],
-) -> None:
-    """Teach both towers of a written model what their mean says, and write it and its ladder again; its texts stay.
+def exits_loss(vectors: Sequence[Tensor], texts: Tensor, targets: tuple[Tensor, Tensor], logit_scale: Tensor) -> Tensor:
+    """The contrastive loss of the last exit, and of each earlier one with its distillation from the last; a scalar.
 
-    Args: captioned, labelled: photos that the model was trained on.  validation: what the log reports on.
+    Args: vectors: (B, D) of each exit, the last one last.  texts: (T, D).  targets: see `match_targets`.
     """
+    *early, last = [logit_scale * v @ texts.T for v in vectors]
+    loss = contrastive(last, targets)
+    for logits in early:
+        copied = (distil(logits, last) + distil(logits.T, last.T)) / 2
+        loss = loss + EXIT_WEIGHT / len(early) * (contrastive(logits, targets) + copied) / 2
+    return loss
+
+
+def _judge(
+    examples: Sequence[Example], texts: CachedTexts, trainer: Trainer, student: Student, lower: FrozenStages
+) -> Callable[[], dict[str, Any]]:
+    """What the log says at each checkpoint: recall of every exit on val, by the average weights."""
+    pixels = torch.from_numpy(load_squashed(examples, SIZE))
+    owner = np.repeat(np.arange(len(examples)), [len(e.texts) for e in examples])
+
+    def judge() -> dict[str, Any]:
+        with trainer.averaged(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            vectors = [student(lower(part.float() / 255)) for part in pixels.split(100)]
+            queries = torch.cat([texts(rows) for rows in torch.arange(len(owner)).split(500)]).numpy()
+        found = {}
+        for name, parts in zip([*EXITS, "full"], zip(*vectors, strict=True), strict=True):
+            t2i = recall(queries @ torch.cat(parts).numpy().T, owner)["t2i"]
+            found[name] = [round(t2i[k], 1) for k in ("r1", "r5", "r10")]
+        return {"scale": round(float(student.logit_scale.detach().exp()), 1), "val_t2i": found}
+
+    return judge
+
+
+def teach_both(out: Path, corpus: Corpus, resume: bool, say: Callable[[str], None]) -> None:
+    """Teach both towers of a written model what their mean says, and write it and its ladder again; its texts stay."""
     encoder = load_encoder(f"local-dir:{out}")
     work = out / "training" / f"ensemble-{encoder.identity.exits[:12]}"  # other towers' mean is not gone on with
-    visual, scout, branches = train_ensemble(
-        encoder, captioned, labelled, validation, work, ENSEMBLE_STEPS, resume, say
-    )
+    visual, scout, branches = train_ensemble(encoder, corpus, work, ENSEMBLE_STEPS, resume, say)
     model: Any = encoder.backbone.model
     model.visual.load_state_dict(visual.state_dict())
     export(model, out)
-    fit_ladder(dict(zip((exit.stage for exit in DEPTH_EXITS), branches, strict=True)), scout, captioned, out, say)
+    depth = dict(zip((exit.stage for exit in DEPTH_EXITS), branches, strict=True))
+    fit_ladder(depth, scout, corpus.captioned, out, say)
 
 
 def fit_ladder(

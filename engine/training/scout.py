@@ -1,6 +1,6 @@
 """Training the scout: a smaller trunk that learns to say, of a smaller input, what the model says of the whole one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from engine.exits.encoder import Encoder
 from engine.training.augment import random_views
 from engine.training.batches import TrainingSet
-from engine.training.dataset import Example
+from engine.training.dataset import Corpus
 from engine.training.readouts import readout_loss
 from engine.training.small import begun, finished
 from engine.training.trainer import SEED, Trainer
@@ -25,9 +25,7 @@ JUDGED = (160, 192, 224)  # px
 
 def train_scout(
     encoder: Encoder,
-    captioned: Sequence[Example],
-    labelled: Sequence[Example],
-    validation: Sequence[Example],
+    corpus: Corpus,
     work: Path,
     steps: int,
     resume: bool = False,
@@ -37,7 +35,7 @@ def train_scout(
 
     Args:
         encoder: the model, its exits left aside; its texts stay as they are.
-        captioned, labelled: photos that the model was trained on.  validation: what the log reports on.
+        corpus: what the model was trained on.
         work: folder of checkpoints and log.  steps: of 200 photos.
         resume: go on from the last checkpoint.
     Raises: IngredientMissing.
@@ -45,9 +43,9 @@ def train_scout(
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
     backbone = encoder.backbone
-    examples = TrainingSet([*captioned, *labelled], len(captioned))
+    examples = TrainingSet(corpus)
     texts = torch.from_numpy(encoder.encode_text(examples.texts))
-    held_back = Validation(encoder, validation)
+    held_back = Validation(encoder, corpus.validation)
 
     lower, student = begun(encoder.dim)
 

@@ -13,7 +13,7 @@ from engine.clip.fuse import fold_batch_norms
 from engine.clip.small_tower import TRUNK, scout_tower
 from engine.exits.encoder import Encoder
 from engine.training.batches import TrainingSet
-from engine.training.dataset import gate_photos, read_captions, read_labels
+from engine.training.dataset import read_corpus
 from engine.training.folding import unfold_batch_norms
 from engine.training.objective import SOFTNESS, contrastive, match_targets
 from engine.training.pretrained import CONTEXT, load_trunk, pretrained_model
@@ -82,9 +82,7 @@ def train_small(
     """
     keep_freed_memory(-1)
     torch.manual_seed(SEED)
-    captioned = [e for e in read_captions(data / "flickr8k") if e.split in ("train", "extra")]
-    captioned = [e for e in captioned if e.path.name not in gate_photos()]
-    examples = TrainingSet(captioned + read_labels(data / "imagenet_samples"), len(captioned))
+    examples = TrainingSet(read_corpus(data))
     texts = torch.from_numpy(encoder.encode_text(examples.texts))
     untouched = pretrained_model(work).text
     tokenize = HFTokenizer(work.as_posix(), context_length=CONTEXT)
