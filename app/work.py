@@ -1,7 +1,7 @@
 """Long work beside the page: in a thread of its own, in line, told of as it goes, and stopped when somebody asks."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -88,7 +88,7 @@ class Works(Generic[T]):
         self._stops: dict[str, Event] = {}
         self._lock = Lock()
 
-    def begin(self, work: Callable[[Callable[[T], None]], T]) -> tuple[str, Iterator[T]]:
+    def begin(self, work: Callable[[Callable[[T], None]], T]) -> tuple[str, Generator[T, None, None]]:
         """Start some work.
 
         Args:
@@ -140,7 +140,7 @@ class Works(Generic[T]):
             stop.set()
 
 
-def _taken(events: "SimpleQueue[T | BaseException | None]", left: Event) -> Iterator[T]:
+def _taken(events: "SimpleQueue[T | BaseException | None]", left: Event) -> Generator[T, None, None]:
     try:
         while (event := events.get()) is not None:
             if isinstance(event, BaseException):

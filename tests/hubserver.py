@@ -73,11 +73,9 @@ def serve() -> Iterator[Hub]:
                 return self.answer({"errors": [], "warnings": []})
             repo, action = "/".join(parts[2:4]), parts[4]
             if action == "preupload":
-                files = [
-                    {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False}
-                    for f in json.loads(body)["files"]
-                ]
-                return self.answer({"files": files})
+                paths = [file["path"] for file in json.loads(body)["files"]]
+                modes = [{"path": path, "uploadMode": "regular", "shouldIgnore": False} for path in paths]
+                return self.answer({"files": modes})
             rows = [json.loads(line) for line in body.splitlines()]
             files = {
                 row["value"]["path"]: base64.b64decode(row["value"]["content"]) for row in rows if row["key"] == "file"

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -35,7 +36,7 @@ def _timm(name: str, size: int, pool: str, proj: str) -> dict[str, str | int | b
     }
 
 
-VISION = {  # by family and what is special about it, as open_clip's configurations have it
+VISION: dict[str, dict[str, Any]] = {  # by family and what is special about it, as open_clip's configurations have it
     "vit": VIT,
     "vit-quickgelu": VIT,
     "vit-average": VIT | {"pool_type": "avg", "final_ln_after_pool": True, "no_ln_pre": True},
@@ -73,8 +74,8 @@ def backbone(kind: str, seed: int = 0) -> Backbone:
     model = build(embed_dim=dim, vision_cfg=vision, text_cfg=text, quick_gelu=kind.endswith("quickgelu"), **parts)
     for norm in model.modules():  # fresh batch norms are all alike, which would hide mistakes
         if isinstance(norm, torch.nn.BatchNorm2d):
-            norm.running_mean.normal_(0, 0.1)
-            norm.running_var.uniform_(0.8, 1.2)
+            norm.get_buffer("running_mean").normal_(0, 0.1)
+            norm.get_buffer("running_var").uniform_(0.8, 1.2)
     for name, parameter in model.visual.named_parameters():
         if name.endswith(("gamma", "bn3.weight")) and parameter.abs().max() < 1e-3:  # a lost block would not show
             torch.nn.init.uniform_(parameter, 0.5, 1.0)
@@ -120,15 +121,15 @@ def encoder(kind: str = "vit", seed: int = 0, opens: tuple[tuple[int, ...], ...]
     model = backbone(kind, seed)
     modules = ExitModules(ladder_of(model, scout) if opens else exits_of(model, 1 if kind == "vit" else 2), model.dim)
     torch.manual_seed(seed + 4)
-    for gate in modules.gates:
-        torch.nn.init.normal_(gate.out.weight, std=3.0)
+    for k in range(len(modules.gates)):
+        torch.nn.init.normal_(modules.get_parameter(f"gates.{k}.out.weight"), std=3.0)
     exits = fitted(modules, *(opens or (tuple(range(len(modules.exits))),)))
     found = assembled(model, exits, Identity("tiny", "w", "e"), GUIDES, Path())
     gates, _ = found.decide(found.trace(pixels(32, model.size, seed=1)))
-    for k, gate in enumerate(modules.gates):
+    for k in range(len(modules.gates)):
         asking = [column for column, plan in enumerate(exits.plans) if k in plan.open]
         if asking:
-            gate.out.bias[0] -= gates[:, k, asking[len(asking) // 2]].logit().median()
+            modules.get_parameter(f"gates.{k}.out.bias")[0] -= gates[:, k, asking[len(asking) // 2]].logit().median()
     return found
 
 

@@ -1,6 +1,6 @@
 """Work done one item ahead of its consumer."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def prefetched(make: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def prefetched(make: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
     """What `make` returns for each item, in order; one thread makes the next while the caller works on the last.
 
     At most two results exist at a time. What `make` raises is raised in place of its result. A caller that stops

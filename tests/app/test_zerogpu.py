@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,7 +28,7 @@ def lent() -> list[int]:
 def borrowing(lent: list[int], moved: list[torch.device], monkeypatch: pytest.MonkeyPatch) -> Iterator[Encoder]:
     """A tiny encoder on a ZeroGPU Space; its way to the GPU is noted and not taken."""
 
-    def gpu(duration: int):  # as the package's own decorator is used
+    def gpu(duration: int) -> Callable[[Callable[..., object]], Callable[..., object]]:  # a decorator, as the real one
         return lambda call: lambda *given: lent.append(duration) or call(*given)
 
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")

@@ -17,12 +17,12 @@ from engine.utils.paths import EMBEDDED_MODEL
 from tests import tiny
 
 
-def test_the_embedded_model_loads_from_any_working_directory(tmp_path, monkeypatch) -> None:
+def test_the_embedded_model_loads_from_any_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert load_folder(EMBEDDED_MODEL).dim == 512
 
 
-def test_plain_open_clip_loads_the_embedded_model_from_the_repository_root(monkeypatch) -> None:
+def test_plain_open_clip_loads_the_embedded_model_from_the_repository_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(EMBEDDED_MODEL.parents[2])
     plain = open_clip.create_model("local-dir:assets/models/tgem-mini", pretrained_text=False, pretrained_image=False)
     ours = load_folder(EMBEDDED_MODEL)
@@ -31,7 +31,7 @@ def test_plain_open_clip_loads_the_embedded_model_from_the_repository_root(monke
         assert torch.equal(plain.eval().encode_image(photos), ours.model.encode_image(photos))
 
 
-def test_a_model_loads_where_no_link_can_be_made(monkeypatch) -> None:
+def test_a_model_loads_where_no_link_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError("A required privilege is not held by the client")
 
@@ -40,7 +40,7 @@ def test_a_model_loads_where_no_link_can_be_made(monkeypatch) -> None:
     assert load_folder(EMBEDDED_MODEL).dim == 512
 
 
-def test_a_damaged_model_is_one_sentence(tmp_path) -> None:
+def test_a_damaged_model_is_one_sentence(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(EMBEDDED_MODEL, folder)
     whole = (folder / "open_clip_model.safetensors").read_bytes()
@@ -65,7 +65,9 @@ def test_random_weights_are_the_same_at_every_start() -> None:
         assert torch.equal(first.backbone.model.encode_image(photos), second.backbone.model.encode_image(photos))
 
 
-def test_random_weights_silence_the_warning_of_them_and_nothing_else(monkeypatch, caplog) -> None:
+def test_random_weights_silence_the_warning_of_them_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     create = open_clip.create_model
 
     def warn_and_create(*args: object, **options: object) -> torch.nn.Module:

@@ -26,8 +26,8 @@ def stack() -> nn.Sequential:
     )
     for norm in layers:
         if isinstance(norm, nn.BatchNorm2d):
-            norm.running_mean.normal_()
-            norm.running_var.uniform_(0.5, 2)
+            norm.get_buffer("running_mean").normal_()
+            norm.get_buffer("running_var").uniform_(0.5, 2)
             nn.init.normal_(norm.weight)
             nn.init.normal_(norm.bias)
     return layers.eval().requires_grad_(False)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub.constants
 import open_clip
@@ -43,7 +44,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 def model_files(seed: int = 0) -> dict[str, bytes]:
     """An OpenCLIP repository with random weights."""
-    config = {
+    config: dict[str, dict[str, Any]] = {
         "model_cfg": {"embed_dim": 16, "vision_cfg": tiny.VIT, "text_cfg": {"width": 16, "heads": 2, "layers": 1}},
         "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"},
     }

@@ -1,4 +1,7 @@
+import inspect
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -7,11 +10,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from engine.clip.macs import count_macs
+from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
 from tests import tiny
 
 
-def flop_counter_macs(run) -> int:
+def flop_counter_macs(run: Callable[[], object]) -> int:
     torch.backends.mha.set_fastpath_enabled(False)  # the counter does not see inside fused attention
     try:
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
@@ -33,16 +37,17 @@ def test_the_embedded_models_costs_agree_with_an_independent_counter() -> None:
     # Fused operations do the same, and the counter does not know them.
     runner = encoder._runner
     runner.towers.before_end = runner.towers.to_end
-    runner._placed = replace(runner.here, scout_tower=runner.here.scout.tower)
+    scout = runner.here.scout
+    assert scout is not None
+    runner._placed = replace(runner.here, scout_tower=scout.tower)
     model = encoder.backbone
     photo = tiny.pixels(1, model.size)
     assert encoder.full_macs == flop_counter_macs(
         lambda: model.model.encode_image(torch.zeros(1, 3, model.size, model.size))
     )
+    encode_to = inspect.unwrap(Encoder.encode_to)  # without inference mode, which the counter cannot enter
     for exit in range(1, encoder.exits + 1):
-        # encode_to runs in inference mode, which the counter cannot enter; the function below it can be counted
-        measured = flop_counter_macs(lambda exit=exit: encoder.encode_to.__wrapped__(encoder, photo, exit))
-        assert encoder.forced_macs[exit - 1] == measured
+        assert encoder.forced_macs[exit - 1] == flop_counter_macs(partial(encode_to, encoder, photo, exit))
 
 
 def test_a_linear_layer_by_hand() -> None:

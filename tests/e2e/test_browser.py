@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "docs" / "screenshots"
@@ -31,7 +32,7 @@ QUIET = [
     "--disable-sync",
 ]
 PATIENCE = 120_000  # ms: the first start loads the encoder and encodes the demo gallery
-LOOKS = {
+LOOKS: dict[str, dict[str, Any]] = {
     "wide": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
@@ -90,7 +91,9 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
 
-    def open_with(look: str, rest: str = "", motion: str = "reduce", at: str = address) -> Page:
+    def open_with(
+        look: str, rest: str = "", motion: Literal["no-preference", "reduce"] = "reduce", at: str = address
+    ) -> Page:
         places.append(at)
         context = browser.new_context(**LOOKS[look], reduced_motion=motion)
         contexts.append(context)
@@ -407,7 +410,12 @@ def test_the_selected_photo_is_deleted_by_its_own_button_whatever_is_ticked(
     page.locator("#answer").get_by_role("button", name="Select").click()
     hits.nth(1).click()
     asked: list[str] = []
-    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+
+    def agree(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.accept()
+
+    page.once("dialog", agree)
     page.locator("#panel [data-event=discard]").click()
     expect(page.locator("#answer")).to_contain_text("1 photo deleted", timeout=PATIENCE)
     assert asked == ["Delete this photo?"]

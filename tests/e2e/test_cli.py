@@ -36,19 +36,19 @@ def photos(tmp_path: Path, png: Callable[..., bytes]) -> Path:
     return folder
 
 
-def test_help_and_mistakes_load_nothing_heavy():
+def test_help_and_mistakes_load_nothing_heavy() -> None:
     code = "import sys, engine.cli; print(sorted({'torch', 'faiss', 'gradio', 'sqlalchemy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("command", ["index", "search", "reencode", "evaluate", "train-mini", "train-rivals", "fit"])
-def test_every_command_has_a_help_text(run: Run, command: str):
+def test_every_command_has_a_help_text(run: Run, command: str) -> None:
     assert command in run("--help").stdout
     assert "Usage" in run(command, "--help").stdout
 
 
-def test_index_says_what_it_did_and_what_it_skipped(run: Run, photos: Path):
+def test_index_says_what_it_did_and_what_it_skipped(run: Run, photos: Path) -> None:
     result = run("index", photos)
     assert result.exit_code == 0
     assert "2 added, 0 already there, 1 skipped" in result.stdout
@@ -57,7 +57,7 @@ def test_index_says_what_it_did_and_what_it_skipped(run: Run, photos: Path):
     assert "3/3" in result.stderr
 
 
-def test_index_json_is_all_there_is_on_stdout(run: Run, photos: Path):
+def test_index_json_is_all_there_is_on_stdout(run: Run, photos: Path) -> None:
     report = json.loads(run("index", photos, "--json").stdout)
     assert set(report) == {"added", "duplicates", "skipped", "seconds", "images_per_second", "mean_macs_share"}
     assert (report["added"], report["duplicates"], report["mean_macs_share"]) == (2, 0, 0.4)
@@ -66,18 +66,18 @@ def test_index_json_is_all_there_is_on_stdout(run: Run, photos: Path):
     assert report["images_per_second"] > 0
 
 
-def test_indexing_a_folder_again_adds_only_what_is_new(run: Run, photos: Path, png: Callable[..., bytes]):
+def test_indexing_a_folder_again_adds_only_what_is_new(run: Run, photos: Path, png: Callable[..., bytes]) -> None:
     run("index", photos)
     (photos / "green.png").write_bytes(png("green"))
     report = json.loads(run("index", photos, "--json").stdout)
     assert (report["added"], report["duplicates"]) == (1, 2)
 
 
-def test_a_budget_of_one_runs_photos_to_full_depth(run: Run, photos: Path):
+def test_a_budget_of_one_runs_photos_to_full_depth(run: Run, photos: Path) -> None:
     assert json.loads(run("index", photos, "--budget", "1", "--json").stdout)["mean_macs_share"] == 1.0
 
 
-def test_search_json_ranks_photos_by_the_text(run: Run, photos: Path):
+def test_search_json_ranks_photos_by_the_text(run: Run, photos: Path) -> None:
     run("index", photos)
     hits = json.loads(run("search", "blue", "--json").stdout)
     assert [hit["rank"] for hit in hits] == [1, 2]
@@ -91,7 +91,7 @@ def test_search_json_ranks_photos_by_the_text(run: Run, photos: Path):
     }
 
 
-def test_search_lists_at_most_k_lines_for_a_person(run: Run, photos: Path):
+def test_search_lists_at_most_k_lines_for_a_person(run: Run, photos: Path) -> None:
     run("index", photos)
     lines = run("search", "red", "-k", 1).stdout.splitlines()
     assert len(lines) == 1
@@ -107,7 +107,7 @@ def hazy(fake_encoder: FakeEncoder, photos: Path, png: Callable[..., bytes]) -> 
     return fake_encoder
 
 
-def test_search_runs_photos_deeper_and_says_what_that_cost(run: Run, photos: Path, hazy: FakeEncoder):
+def test_search_runs_photos_deeper_and_says_what_that_cost(run: Run, photos: Path, hazy: FakeEncoder) -> None:
     run("index", photos)
     first = run("search", "red", "--json")
     hits = json.loads(first.stdout)
@@ -123,14 +123,16 @@ def test_search_runs_photos_deeper_and_says_what_that_cost(run: Run, photos: Pat
     assert (json.loads(again.stdout), again.stderr) == (hits, "")
 
 
-def test_search_without_refining_leaves_photos_where_they_are(run: Run, photos: Path, hazy: FakeEncoder):
+def test_search_without_refining_leaves_photos_where_they_are(run: Run, photos: Path, hazy: FakeEncoder) -> None:
     run("index", photos)
     result = run("search", "red", "--no-refine", "--json")
     assert {hit["exit"] for hit in json.loads(result.stdout)} == {1}
     assert result.stderr == ""
 
 
-def test_an_owners_guide_texts_are_remembered(run: Run, photos: Path, tmp_path: Path, png: Callable[..., bytes]):
+def test_an_owners_guide_texts_are_remembered(
+    run: Run, photos: Path, tmp_path: Path, png: Callable[..., bytes]
+) -> None:
     phrases = tmp_path / "phrases.txt"
     phrases.write_text("# ours\na red rose\nthe blue sea\n", encoding="utf-8")
     assert run("index", photos, "--guide-texts", phrases, "--only").exit_code == 0
@@ -147,7 +149,9 @@ def test_an_owners_guide_texts_are_remembered(run: Run, photos: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("content", "sentence"), [(b"one phrase\n", "has 1 phrases"), (b"\xff\xfe\x00", "cannot be read as guide texts")]
 )
-def test_useless_guide_texts_are_one_sentence(run: Run, photos: Path, tmp_path: Path, content: bytes, sentence: str):
+def test_useless_guide_texts_are_one_sentence(
+    run: Run, photos: Path, tmp_path: Path, content: bytes, sentence: str
+) -> None:
     (tmp_path / "phrases.txt").write_bytes(content)
     result = run("index", photos, "--guide-texts", tmp_path / "phrases.txt")
     assert (result.exit_code, result.stdout) == (2, "")
@@ -155,7 +159,7 @@ def test_useless_guide_texts_are_one_sentence(run: Run, photos: Path, tmp_path: 
     assert result.stderr.count("\n") == 1
 
 
-def test_a_gallery_is_encoded_again_for_another_budget(run: Run, photos: Path):
+def test_a_gallery_is_encoded_again_for_another_budget(run: Run, photos: Path) -> None:
     run("index", photos)
     result = run("reencode", "photos", "--budget", 1)
     assert "2 encoded again, 0 needed nothing, 0 skipped" in result.stdout
@@ -165,14 +169,14 @@ def test_a_gallery_is_encoded_again_for_another_budget(run: Run, photos: Path):
     assert run("reencode", "photos", "--budget", 0.1).exit_code == 2
 
 
-def test_search_uses_the_gallery_indexed_last_or_the_one_named(run: Run, photos: Path):
+def test_search_uses_the_gallery_indexed_last_or_the_one_named(run: Run, photos: Path) -> None:
     run("index", photos / "summer", "--gallery", "first")
     run("index", photos, "--gallery", "second")
     assert len(json.loads(run("search", "blue", "--json").stdout)) == 2
     assert len(json.loads(run("search", "blue", "--gallery", "first", "--json").stdout)) == 1
 
 
-def test_a_gallery_is_named_after_its_folder(run: Run, photos: Path):
+def test_a_gallery_is_named_after_its_folder(run: Run, photos: Path) -> None:
     run("index", photos)
     assert run("search", "red", "--gallery", "photos").exit_code == 0
 
@@ -202,25 +206,25 @@ def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return table
 
 
-def test_evaluate_json_is_the_table_and_nothing_else(run: Run, table: dict[str, Any]):
+def test_evaluate_json_is_the_table_and_nothing_else(run: Run, table: dict[str, Any]) -> None:
     result = run("evaluate", "--data", "somewhere", "--split", "val", "--json")
     assert json.loads(result.stdout) == table
     assert result.stderr == "3 of 3 photos\n"
 
 
-def test_evaluate_prints_a_line_a_row(run: Run, table: dict[str, Any]):
+def test_evaluate_prints_a_line_a_row(run: Run, table: dict[str, Any]) -> None:
     lines = run("evaluate", "--data", "somewhere", "--split", "val").stdout.splitlines()
     assert lines[0] == "m on d, split val: 3 photos, 15 captions"
     assert lines[-1].split() == ["tgem", "0.75", "74%", "28.5", "58.2", "71.0", "28.5", "58.2", "71.0"]
 
 
-def test_evaluate_names_a_policy_that_is_none(run: Run, table: dict[str, Any]):
+def test_evaluate_names_a_policy_that_is_none(run: Run, table: dict[str, Any]) -> None:
     result = run("evaluate", "--data", "somewhere", "--split", "val", "--policies", "tgem,magic")
     assert result.exit_code == 2
     assert "magic is no policy" in result.output
 
 
-def test_a_file_name_cannot_write_to_the_terminal(run: Run, photos: Path):
+def test_a_file_name_cannot_write_to_the_terminal(run: Run, photos: Path) -> None:
     (photos / "red.png").rename(photos / "\x1b[2Jred.png")
     (photos / "empty.jpg").rename(photos / "\x1b[2Jempty.jpg")
     assert "\x1b" not in run("index", photos).stderr
@@ -240,7 +244,7 @@ def test_a_file_name_cannot_write_to_the_terminal(run: Run, photos: Path):
         ),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_2(run: Run, words: tuple[str, ...], sentence: str):
+def test_a_mistake_is_one_sentence_and_exit_code_2(run: Run, words: tuple[str, ...], sentence: str) -> None:
     result = run(*words, "--json")
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -248,14 +252,14 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(run: Run, words: tuple[str, .
     assert result.stderr.count("\n") == 1
 
 
-def test_the_shipped_models_exits_are_not_written_over_by_a_fit_on_photos(run: Run, photos: Path):
+def test_the_shipped_models_exits_are_not_written_over_by_a_fit_on_photos(run: Run, photos: Path) -> None:
     result = run("fit", "--photos", photos)
     assert result.exit_code == 2
     assert "has exits of its own" in result.stderr
 
 
 @pytest.mark.parametrize("content", [None, b"no JSON", b"\xff", b"[]", b'{"rows": []}'])
-def test_what_is_no_evaluation_is_not_reported_on(run: Run, tmp_path: Path, content: bytes | None):
+def test_what_is_no_evaluation_is_not_reported_on(run: Run, tmp_path: Path, content: bytes | None) -> None:
     results = tmp_path / "results.json"
     if content is not None:
         results.write_bytes(content)
@@ -264,7 +268,9 @@ def test_what_is_no_evaluation_is_not_reported_on(run: Run, tmp_path: Path, cont
     assert result.stderr == f"{results} holds no results; `evaluate --json` and `bench --json` print some.\n"
 
 
-def test_a_page_that_is_not_there_is_said_before_any_work(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_page_that_is_not_there_is_said_before_any_work(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "engine.evaluation.report", None)  # work would fail in another way
     result = run("report", "RESULTS", "--page", tmp_path / "nowhere" / "card.md")
     assert result.exit_code == 2
@@ -272,14 +278,14 @@ def test_a_page_that_is_not_there_is_said_before_any_work(run: Run, tmp_path: Pa
     assert "nowhere" in re.sub(r"[\s│]", "", result.stderr)  # the box of an error breaks a long path anywhere
 
 
-def test_an_unknown_gallery_is_answered_with_those_there_are(run: Run, photos: Path):
+def test_an_unknown_gallery_is_answered_with_those_there_are(run: Run, photos: Path) -> None:
     run("index", photos)
     result = run("search", "red", "--gallery", "holidays")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == 'There is no gallery "holidays"; there are: "photos".\n'
 
 
-def test_searching_for_nothing_says_so(run: Run, photos: Path):
+def test_searching_for_nothing_says_so(run: Run, photos: Path) -> None:
     run("index", photos)
     result = run("search", " ")
     assert (result.exit_code, result.stdout) == (0, "")

@@ -40,6 +40,13 @@ def test_an_assistant_finds_the_tools_and_uses_them(address: str, png: Callable[
 
     picture = "data:image/png;base64," + base64.b64encode(png("yellow")).decode()
 
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("search", {"text": "a dog", "gallery": "", "k": 3, "visitor": ""}),
+        ("add_photos", {"file": picture, "gallery": "From an assistant", "visitor": ""}),
+        ("galleries", {"visitor": ""}),
+        ("search", {"text": "a dog", "gallery": "nowhere", "k": 3, "visitor": ""}),
+    ]
+
     async def talk() -> tuple[Any, list[Any]]:
         async with (
             streamablehttp_client(f"{address}/gradio_api/mcp/") as (incoming, outgoing, _),
@@ -47,16 +54,7 @@ def test_an_assistant_finds_the_tools_and_uses_them(address: str, png: Callable[
         ):
             await session.initialize()
             tools = {tool.name: tool for tool in (await session.list_tools()).tools}
-            answers = [
-                await session.call_tool(name, given)
-                for name, given in [
-                    ("search", {"text": "a dog", "gallery": "", "k": 3, "visitor": ""}),
-                    ("add_photos", {"file": picture, "gallery": "From an assistant", "visitor": ""}),
-                    ("galleries", {"visitor": ""}),
-                    ("search", {"text": "a dog", "gallery": "nowhere", "k": 3, "visitor": ""}),
-                ]
-            ]
-            return tools, answers
+            return tools, [await session.call_tool(name, given) for name, given in calls]
 
     tools, (found, added, galleries, refused) = asyncio.run(talk())
     assert sorted(tools) == ["add_photos", "compare", "explain", "galleries", "search"]

@@ -10,8 +10,10 @@ from tests.evaluation.test_evaluate import MANY, features_of
 
 def test_a_smaller_input_is_read_by_the_models_own_projection(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = tiny.encoder("efficientnet", opens=((0,),))
-    for projection in encoder.modules.projections:
-        torch.nn.init.normal_(projection.weight)  # the ladder's own readouts say something else
+    for k in range(len(encoder.modules.projections)):
+        torch.nn.init.normal_(
+            encoder.modules.get_parameter(f"projections.{k}.weight")
+        )  # the ladder's own readouts say something else
     size = encoder.passes[0].size
     monkeypatch.setattr(captioned_set, "SIZES", (size, encoder.backbone.size))
     features = features_of(encoder)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from engine.evaluation.captioned_set import CaptionedSet, OtherInput
 from engine.evaluation.evaluate import MIN_GAINS, POLICIES, TOP_M, differences, first_rankings, rows_of
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.checkpoint import FittedExits
+from engine.exits.encoder import Encoder
 from engine.search.allocation import WORTH
 from engine.training.features import Features
 from engine.training.rivals import Rivals
@@ -15,7 +18,7 @@ from tests import tiny
 MANY = 30
 
 
-def features_of(encoder, seed: int = 0) -> Features:
+def features_of(encoder: Encoder, seed: int = 0) -> Features:
     """Photos whose texts are their own embeddings at full depth."""
     trace = encoder.trace(tiny.pixels(MANY, encoder.backbone.size, seed))
     vectors = torch.stack(trace.vectors, 1)
@@ -30,16 +33,19 @@ def case() -> CaptionedSet:
     return CaptionedSet(encoder, features_of(encoder), features_of(encoder, seed=5), rivals)
 
 
+Table = list[dict[str, Any]]
+
+
 @pytest.fixture(scope="module")
-def table(case: CaptionedSet) -> list[dict]:
+def table(case: CaptionedSet) -> Table:
     return rows_of(case, POLICIES)
 
 
-def of(table: list[dict], policy: str) -> list[dict]:
+def of(table: Table, policy: str) -> Table:
     return [row for row in table if row["policy"] == policy]
 
 
-def test_every_policy_has_its_rows(case: CaptionedSet, table: list[dict]) -> None:
+def test_every_policy_has_its_rows(case: CaptionedSet, table: Table) -> None:
     settings = {row["policy"]: [r["setting"] for r in of(table, row["policy"])] for row in table}
     assert settings["full"] == [case.encoder.exits]
     assert settings["exit"] == list(range(1, case.encoder.exits))
@@ -50,25 +56,25 @@ def test_every_policy_has_its_rows(case: CaptionedSet, table: list[dict]) -> Non
         assert settings[rule] == list(BUDGET_GRID)
 
 
-def test_texts_that_are_the_photos_own_embeddings_are_found_at_full_depth(table: list[dict]) -> None:
+def test_texts_that_are_the_photos_own_embeddings_are_found_at_full_depth(table: Table) -> None:
     (full,) = of(table, "full")
     assert full["macs_share"] == 1
     assert full["t2i"]["r1"] == 100
 
 
-def test_random_exits_cost_what_the_gates_cost(table: list[dict]) -> None:
+def test_random_exits_cost_what_the_gates_cost(table: Table) -> None:
     for gates, blind in zip(of(table, "tgem"), of(table, "random"), strict=False):
         assert gates["macs_share"] == blind["macs_share"]
 
 
-def test_rivals_and_the_oracle_keep_to_the_budget_where_they_can(case: CaptionedSet, table: list[dict]) -> None:
+def test_rivals_and_the_oracle_keep_to_the_budget_where_they_can(case: CaptionedSet, table: Table) -> None:
     cheapest = min(case.encoder.forced_macs) / case.encoder.full_macs
     for policy in ("oracle",):
         for row in of(table, policy):
             assert row["macs_share"] <= max(row["setting"], cheapest) + 1e-3
 
 
-def test_running_all_that_a_query_ranks_gives_the_full_ranking(case: CaptionedSet, table: list[dict]) -> None:
+def test_running_all_that_a_query_ranks_gives_the_full_ranking(case: CaptionedSet, table: Table) -> None:
     (full,) = of(table, "full")
     for row in of(table, "exit+topm"):
         if row["m"] >= MANY:
@@ -77,14 +83,14 @@ def test_running_all_that_a_query_ranks_gives_the_full_ranking(case: CaptionedSe
             assert row["deepened_per_query"] == MANY
 
 
-def test_more_looks_agree_better_with_full_depth(table: list[dict]) -> None:
+def test_more_looks_agree_better_with_full_depth(table: Table) -> None:
     rows = [row for row in of(table, "exit+topm") if row["setting"] == 1]
     assert [row["m"] for row in rows] == list(TOP_M)
     agreement = [row["overlap10"] for row in rows]
     assert agreement[-1] > agreement[0]
 
 
-def test_the_less_a_look_must_be_worth_the_more_is_spent(table: list[dict]) -> None:
+def test_the_less_a_look_must_be_worth_the_more_is_spent(table: Table) -> None:
     rows = of(table, "tgem+deepen")
     assert rows
     for setting in {row["setting"] for row in rows}:
@@ -94,7 +100,7 @@ def test_the_less_a_look_must_be_worth_the_more_is_spent(table: list[dict]) -> N
         assert spent == sorted(spent)
 
 
-def test_a_ranking_alone_deepens_as_many(table: list[dict]) -> None:
+def test_a_ranking_alone_deepens_as_many(table: Table) -> None:
     at = {row["setting"]: row for row in of(table, "tgem+deepen") if row["worth"] == WORTH and "seed" not in row}
     alone = [row for row in of(table, "ablation:rank-only") if "m" not in row]
     assert alone

@@ -1,5 +1,6 @@
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,7 @@ def test_figures_have_a_line_for_each_policy() -> None:
     }
 
 
-BENCH = {
+BENCH: dict[str, Any] = {
     "device": "cpu",
     "threads": 2,
     "precision": "float32",

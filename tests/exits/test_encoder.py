@@ -1,3 +1,4 @@
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -5,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from engine.clip.backbone import ModelUnreadable
 from engine.clip.device import smaller
+from engine.exits.batch import DeeperRun, Encoding
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.checkpoint import FittedExits
 from engine.exits.encoder import Encoder, Identity
+from engine.exits.feature_map import FeatureMap
 from engine.exits.loading import assembled, load_encoder
 from engine.exits.modules import HEAD
 from tests import tiny
@@ -127,7 +131,7 @@ def test_decide_agrees_with_encode() -> None:
         assert [e.exit - 1 for e in encoder.encode(photos, BUDGET_GRID[column])] == exits[:, column].tolist()
 
 
-def test_without_exit_weights_every_photo_runs_to_full_depth(tmp_path) -> None:
+def test_without_exit_weights_every_photo_runs_to_full_depth(tmp_path: Path) -> None:
     model = tiny.backbone("vit")
     encoder = assembled(model, None, Identity("tiny", "w", ""), tiny.GUIDES, tmp_path)
     found = encoder.encode(tiny.pixels(3, model.size), 0.5)
@@ -139,7 +143,7 @@ def test_an_empty_batch_is_no_error() -> None:
     assert tiny.encoder().encode(tiny.pixels(0, 32)) == []
 
 
-def test_a_missing_model_is_one_sentence(tmp_path) -> None:
+def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ModelUnreadable, match="not an OpenCLIP folder"):
         load_encoder(str(tmp_path / "nowhere"))
 
@@ -158,6 +162,13 @@ def shallow(encoder: Encoder) -> dict[int, list[int]]:
     return {exit: [row for row, e in enumerate(found) if e.exit == exit] for exit in {e.exit for e in found}}
 
 
+def maps_of(runs: Sequence[Encoding | DeeperRun]) -> list[FeatureMap]:
+    """The feature maps that photos left with, which all of them must have."""
+    found = [run.map for run in runs if run.map is not None]
+    assert len(found) == len(runs)
+    return found
+
+
 @pytest.mark.parametrize("kind", tiny.SMALL)
 def test_photos_resumed_from_their_maps_end_where_a_straight_run_ends(kind: str) -> None:
     encoder = tiny.encoder(kind)
@@ -166,7 +177,7 @@ def test_photos_resumed_from_their_maps_end_where_a_straight_run_ends(kind: str)
     resumed = 0
     for exit, rows in shallow(encoder).items():
         for to_exit in range(exit + 1, encoder.exits + 1):
-            visits = encoder.resume([found[row].map for row in rows], exit, to_exit)
+            visits = encoder.resume(maps_of([found[row] for row in rows]), exit, to_exit)
             assert {v.exit for v in visits} == {to_exit}
             straight = encoder.encode_to(photos[rows], to_exit)
             np.testing.assert_allclose(np.stack([v.vector for v in visits]), straight, atol=1e-5)
@@ -178,24 +189,24 @@ def test_photos_resumed_from_their_maps_end_where_a_straight_run_ends(kind: str)
 def test_a_photo_may_leave_again_on_the_way(kind: str) -> None:
     encoder = tiny.encoder(kind)
     photos = tiny.pixels(3, encoder.backbone.size)
-    maps = [visit.map for visit in encoder.run_to(photos, 1)]
+    visits = encoder.run_to(photos, 1)
     for exit in range(2, encoder.exits + 1):
-        visits = encoder.resume(maps, exit - 1, exit)
+        visits = encoder.resume(maps_of(visits), exit - 1, exit)
         np.testing.assert_allclose([v.vector for v in visits], encoder.encode_to(photos, exit), atol=1e-5)
-        maps = [visit.map for visit in visits]
-    assert maps == [None] * 3
+    assert [visit.map for visit in visits] == [None] * 3
 
 
 @pytest.mark.parametrize("kind", tiny.SMALL)
 def test_a_map_survives_being_kept(kind: str) -> None:
     encoder = tiny.encoder(kind)
     (visit,) = encoder.run_to(tiny.pixels(1, encoder.backbone.size), 2)
-    kept = encoder.unpack_map(visit.map.pack(), 2)
-    assert np.array_equal(
-        encoder.resume([kept], 2, encoder.exits)[0].vector, encoder.resume([visit.map], 2, encoder.exits)[0].vector
-    )
-    assert encoder.unpack_map(visit.map.pack(), 1) is None, "of another exit"
-    assert encoder.unpack_map(visit.map.pack()[:-9], 2) is None, "cut short"
+    (left,) = maps_of([visit])
+    kept = encoder.unpack_map(left.pack(), 2)
+    assert kept is not None
+    one, other = (encoder.resume([each], 2, encoder.exits)[0] for each in (kept, left))
+    assert np.array_equal(one.vector, other.vector)
+    assert encoder.unpack_map(left.pack(), 1) is None, "of another exit"
+    assert encoder.unpack_map(left.pack()[:-9], 2) is None, "cut short"
     assert encoder.unpack_map(b"", 2) is None
 
 
@@ -207,8 +218,8 @@ class Counter:
         costs = encoder.backbone.step_macs
         assert not any(e.channels or e.stage == HEAD for e in encoder.modules.exits)
 
-        def counting(run, macs):
-            def counted(state):
+        def counting(run: Callable[[Tensor], Tensor], macs: int) -> Callable[[Tensor], Tensor]:
+            def counted(state: Tensor) -> Tensor:
                 self.total += macs * len(state)
                 return run(state)
 
@@ -233,7 +244,7 @@ def test_what_a_way_is_said_to_cost_is_what_ran(kind: str) -> None:
     counter, photos = Counter(encoder), tiny.pixels(2, encoder.backbone.size)
     described = encoder.dim * len(tiny.GUIDES)
     for start in range(1, encoder.exits):
-        maps = [visit.map for visit in encoder.run_to(photos, start)]
+        maps = maps_of(encoder.run_to(photos, start))
         for end in range(start + 1, encoder.exits + 1):
             for from_map in (True, False):
                 counter.total = 0
@@ -304,7 +315,9 @@ def test_a_photo_that_shows_what_people_will_look_for_never_leaves_early(texts: 
     assert moved.exit_macs(everything) == guided.exit_macs(everything)
 
 
-def test_an_owners_phrases_in_place_of_the_general_ones_are_all_that_is_encoded(monkeypatch) -> None:
+def test_an_owners_phrases_in_place_of_the_general_ones_are_all_that_is_encoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model = tiny.backbone("vit")
     encoder = assembled(model, None, Identity("tiny", "w", ""), tiny.GUIDES, Path())
     encoded: list[str] = []
@@ -405,7 +418,7 @@ def test_an_encoder_that_has_moved_gives_what_it_gave(kind: str, scout: bool) ->
     shallow = [e for e in after if e.map is not None]
     if shallow:
         exit = shallow[0].exit
-        maps = [e.map for e in shallow if e.exit == exit]
+        maps = maps_of([e for e in shallow if e.exit == exit])
         rows = [row for row, e in enumerate(after) if e.map is not None and e.exit == exit]
         visits = encoder.resume(maps, exit, encoder.exits)
         straight = encoder.encode_to(photos[rows], encoder.exits)

@@ -20,20 +20,20 @@ def phrases(lines: list[str]) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def test_there_are_about_a_thousand(phrases):
+def test_there_are_about_a_thousand(phrases: list[str]) -> None:
     assert 900 <= len(phrases) <= 1100
 
 
-def test_no_phrase_stands_twice(phrases):
+def test_no_phrase_stands_twice(phrases: list[str]) -> None:
     assert [phrase for phrase, times in Counter(phrases).items() if times > 1] == []
 
 
-def test_each_is_one_to_five_plain_lowercase_words(phrases):
+def test_each_is_one_to_five_plain_lowercase_words(phrases: list[str]) -> None:
     word = r"[a-z]+(?:[-'][a-z]+)*"
     assert [phrase for phrase in phrases if not re.fullmatch(rf"{word}(?: {word}){{0,4}}", phrase)] == []
 
 
-def test_every_phrase_belongs_to_a_named_group(lines):
+def test_every_phrase_belongs_to_a_named_group(lines: list[str]) -> None:
     assert lines[0].startswith("# ")
     groups = [line for line in lines if line.startswith("#")]
     assert len(groups) >= 20

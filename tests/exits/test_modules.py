@@ -49,7 +49,7 @@ def test_the_end_of_a_smaller_pass_is_the_models_own_embedding_until_its_readout
     embedding = torch.nn.functional.normalize(torch.randn(2, 3), dim=1)
     maps, others = torch.randn(2, 2), torch.randn(2, 2)
     assert torch.allclose(modules.read(0, {0: torch.cat([embedding, maps], 1)}), embedding)
-    torch.nn.init.normal_(modules.gates[0].out.weight)
+    torch.nn.init.normal_(modules.get_parameter("gates.0.out.weight"))
     stats, price = torch.zeros(2, STATISTICS), torch.zeros(1, 1)
     seen = [modules.gates[0](torch.cat([embedding, m], 1), stats, price) for m in (maps, others)]
     assert torch.equal(*seen), "the gate looks at the embedding alone"
@@ -59,5 +59,5 @@ def test_the_end_of_a_smaller_pass_is_the_models_own_embedding_until_its_readout
 def test_branches_end_at_stride_32(channels: int, stride: int, size: int) -> None:
     shape = Exit("blocks", 512 if stride == 16 else 768, channels, stride)
     branch = ExitModules([shape], dim=3).branches[0]
-    assert branch.steps(torch.zeros(1, channels, size, size)).shape[-1] == 8
+    assert branch.get_submodule("steps")(torch.zeros(1, channels, size, size)).shape[-1] == 8
     assert branch(torch.zeros(1, channels, size, size)).shape == (1, shape.pooled)

@@ -102,9 +102,10 @@ def test_a_removed_gallery_is_gone_and_its_name_is_free(library: Library, galler
     assert library.picture_path(photo.content_hash).is_file()
     delete_gallery(library, gallery)
     assert not library.picture_path(photo.content_hash).exists()
-    for gone in (search_photos, ingest_files):
-        with pytest.raises(GalleryMissing):
-            gone(library, gallery, "red")  # type: ignore[operator]
+    with pytest.raises(GalleryMissing):
+        search_photos(library, gallery, "red")
+    with pytest.raises(GalleryMissing):
+        ingest_files(library, gallery, [upload("r.png", "red")])
     with pytest.raises(PhotoMissing):
         get_photo(library, photo.id)
     assert search_photos(library, open_gallery(library, "holiday"), "red") == []
@@ -160,6 +161,7 @@ def test_photos_of_another_gallery_are_not_deleted_and_their_pictures_stay(
 
 def test_a_published_gallery_is_found_by_its_link_until_it_is_taken_back(library: Library, gallery: int) -> None:
     link = publish_gallery(library, gallery, True)
+    assert link is not None
     assert link == publish_gallery(library, gallery, True) == summarize_gallery(library, gallery).link
     assert published_gallery(library, link) == gallery
     assert published_gallery(library, "") is None

@@ -159,7 +159,9 @@ def test_another_model_is_refused_before_it_encodes_anything(
     assert list_photos(later, gallery)[0].exit == 1
 
 
-def test_a_large_photo_is_kept_small(library: Library, gallery: int, upload: MakeUpload, png: Callable) -> None:
+def test_a_large_photo_is_kept_small(
+    library: Library, gallery: int, upload: MakeUpload, png: Callable[..., bytes]
+) -> None:
     ingest_files(library, gallery, [upload("large.png", png("red", (2000, 1000)))])
     (photo,) = list_photos(library, gallery)
     assert (photo.width, photo.height) == (2000, 1000)

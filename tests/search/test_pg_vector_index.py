@@ -209,9 +209,7 @@ class TestGraph:
             broken = text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(:name)")
             connection.execute(broken, {"name": index.graph})
         again = PgIndex(engine, large.id, STAMP.key, DIM, TOLD)
-        assert not again.ready
-        again.catch_up(None)
-        assert again.ready
+        assert [again.ready, again.catch_up(None), again.ready] == [False, None, True]
         assert found(again, large.vectors[3], 3)[0] == large.ids[3]
 
     def test_a_graph_that_cannot_be_built_is_said_so_and_all_are_compared(

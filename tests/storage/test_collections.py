@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_totals_follow_what_another_process_does(database: Database, gallery: in
 
 
 @pytest.mark.parametrize("change", [{"weights_hash": "c" * 64}, {"exits_hash": ""}])
-def test_another_model_is_refused_and_nothing_is_kept(database: Database, gallery: int, change: dict[str, str]) -> None:
+def test_another_model_is_refused_and_nothing_is_kept(database: Database, gallery: int, change: dict[str, Any]) -> None:
     add(database, gallery, "aa")
     with pytest.raises(ModelChanged, match=r'"holiday" was encoded with mini \(weights aaaaaaaa, exits bbbbbbbb\)'):
         add(database, gallery, "bb", stamp=replace(STAMP, **change))

@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import alembic.command
 import alembic.config
@@ -82,7 +83,7 @@ def test_a_failed_migration_leaves_nothing_behind(home: Path, monkeypatch: pytes
     home.mkdir()
     engine = connect(database_url(home))
 
-    def fail_after_all(*args: object) -> None:
+    def fail_after_all(*args: Any) -> None:
         upgrade(*args)
         raise OSError(28, "No space left on device")
 

@@ -31,7 +31,7 @@ def add(database: Database, collection_id: int, *names: str, size: int = 10) -> 
 
 
 def deeper(image_id: int, exit: int, kept: bytes | None = None) -> Deeper:
-    return Deeper(image_id, exit, b"\0" * 8, {exit: [("a cat", 0.5)]}, 10, 1.0, kept)
+    return Deeper(image_id, exit, b"\0" * 8, {exit: (("a cat", 0.5),)}, 10, 1.0, kept)
 
 
 def files(home: Path) -> list[Path]:

@@ -22,7 +22,7 @@ def test_images_are_given_back_as_they_were_kept(database: Database, gallery: in
     (kept,) = add(database, gallery, "aa")
     row = get_image(database, kept.id)
     assert (row.name, row.width, row.height, row.encoding.exit, row.encoding.macs_query) == ("aa.jpg", 4, 3, 1, 0)
-    assert row.encoding.phrases == [[["a dog", 0.5]]]
+    assert [[tuple(phrase) for phrase in each] for each in row.encoding.phrases] == [[("a dog", 0.5)]]
     assert row.collection.model == "mini"
     assert row.collection.budget == 0.5
     assert database.pictures.path(row.content_hash).read_bytes() == b"aa.jpg"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, given, seed, settings
@@ -116,21 +117,23 @@ def look_at_archive(folder: Path, name: str, data: bytes) -> bool:
 def run(cases: int, start: int = 0) -> list[dict[str, object]]:
     """So many cases at each door; raises what a case raises. Returns a row for each door."""
     with TemporaryDirectory() as name:
-        doors: list[tuple[str, object, Callable[..., bool]]] = [
+        doors: list[tuple[str, st.SearchStrategy[Any], Callable[..., bool]]] = [
             ("pictures", hostile_pictures, look_at_picture),
             ("archives", hostile_archives, lambda case: look_at_archive(Path(name), *case)),
         ]
         return [_through(door, strategy, look, cases, start) for door, strategy, look in doors]
 
 
-def _through(door: str, strategy: object, look: Callable[..., bool], cases: int, start: int) -> dict[str, object]:
+def _through(
+    door: str, strategy: st.SearchStrategy[Any], look: Callable[..., bool], cases: int, start: int
+) -> dict[str, object]:
     seconds: list[float] = []
     good = 0
     before = len(os.listdir("/proc/self/fd"))
 
     @seed(start)
     @settings(max_examples=cases, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(strategy)  # type: ignore[arg-type]
+    @given(strategy)
     def fuzzed(case: object) -> None:
         nonlocal good
         began = time.monotonic()

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from gradio_client import Client, handle_file
 
@@ -80,8 +81,8 @@ class Space:
             "HF_HUB_OFFLINE": "1",
             **({} if data is None else {"TGEM_HOME": str(data), "GRADIO_TEMP_DIR": str(data / "gradio")}),
         }
-        other = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-        command = [self._python, front_matter()["app_file"]]
+        other: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+        command: list[str | Path] = [self._python, front_matter()["app_file"]]
         page = subprocess.Popen(command, cwd=self._source, env=here, stderr=subprocess.PIPE, text=True, **other)
         return page, f"http://127.0.0.1:{port}"
 

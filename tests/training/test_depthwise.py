@@ -18,6 +18,7 @@ def test_gradients_are_the_librarys(kind: type[nn.Conv2d], kernel: int, stride: 
     expected, found = conv(x), quick(x)
     assert torch.allclose(found, expected)
     grad = torch.randn_like(expected)
+    assert conv.bias is not None
     parts = (x, conv.weight, conv.bias)
     for ours, theirs in zip(
         torch.autograd.grad(found, parts, grad), torch.autograd.grad(expected, parts, grad), strict=True
@@ -27,8 +28,12 @@ def test_gradients_are_the_librarys(kind: type[nn.Conv2d], kernel: int, stride: 
 
 def test_only_depthwise_convolutions_are_replaced_and_they_keep_their_weights() -> None:
     net = nn.Sequential(nn.Conv2d(4, 4, 1), nn.Sequential(nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 4, 3, groups=2)))
-    names, weight = set(net.state_dict()), net[1][0].weight
+    names, weight = set(net.state_dict()), net.get_parameter("1.0.weight")
     speed_up_depthwise(net)
-    assert [type(m).__name__ for m in (net[0], net[1][0], net[1][1])] == ["Conv2d", "DepthwiseConv2d", "Conv2d"]
-    assert net[1][0].weight is weight
+    assert [type(net.get_submodule(name)).__name__ for name in ("0", "1.0", "1.1")] == [
+        "Conv2d",
+        "DepthwiseConv2d",
+        "Conv2d",
+    ]
+    assert net.get_parameter("1.0.weight") is weight
     assert set(net.state_dict()) == names

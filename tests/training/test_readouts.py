@@ -44,8 +44,11 @@ def test_the_loss_is_least_where_an_exit_says_what_full_depth_says() -> None:
             assert same < near
 
 
+Case = tuple[list[Exit], list[torch.Tensor], torch.Tensor]  # exits, pooled features at each, final embeddings
+
+
 @pytest.fixture
-def case():
+def case() -> Case:
     """Features from which the final embedding can be read, the more exactly the later; badly scaled, as they are."""
     torch.manual_seed(0)
     final = unit(300, 8)
@@ -56,7 +59,7 @@ def case():
 
 
 @pytest.mark.parametrize("captioned", [True, False])
-def test_readouts_learn_the_models_own_embedding(case, captioned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readouts_learn_the_models_own_embedding(case: Case, captioned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readouts, "FEWEST_STEPS", 150)
     exits, pooled, final = case
     train = [f[:200] for f in pooled]
@@ -74,7 +77,7 @@ def test_readouts_learn_the_models_own_embedding(case, captioned: bool, monkeypa
     assert late > 0.9
 
 
-def test_the_same_features_give_the_same_readouts(case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_features_give_the_same_readouts(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readouts, "FEWEST_STEPS", 5)
     exits, pooled, final = case
     first, second = (fit_readouts(exits, pooled, final, final, torch.arange(300), 10.0) for _ in range(2))
@@ -98,9 +101,9 @@ def test_the_end_of_a_smaller_pass_learns_what_its_input_left_out() -> None:
     pooled = [torch.cat([embedding, 40 * unseen - 7], 1), torch.randn(1000, 5)]
     modules = ExitModules([Exit(HEAD, 12, size=32), Exit("a", 5)], 8)
     assert torch.allclose(modules.read(0, {0: pooled[0]}), embedding, atol=1e-6), "at first it changes nothing"
-    before = modules.projections[1].weight.clone()
+    before = modules.get_parameter("projections.1.weight").clone()
     fit_pass_readouts(modules, [p[:800] for p in pooled], final[:800])
     found = as_stored(modules).read(0, {0: pooled[0][800:]})
     apart, apart_before = (1 - (v * final[800:]).sum(1).mean() for v in (found, embedding[800:]))
     assert apart < 0.5 * apart_before
-    assert torch.equal(modules.projections[1].weight, before)
+    assert torch.equal(modules.get_parameter("projections.1.weight"), before)
