@@ -46,8 +46,8 @@ cli = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",  # paragraphs of help are wrapped to the terminal, not where the source breaks
     pretty_exceptions_enable=False,
-    help="Text-to-image search whose image encoder stops early, and goes on where a query asks.",
-    epilog="Data lives in the folder named by TGEM_HOME, by default the user data folder of this system.",
+    help="Search photos by words, with an image encoder that stops early on easy photos.",
+    epilog="Galleries are kept in the folder that TGEM_HOME names, by default the user data folder of this system.",
 )
 
 for command in (  # in the order of the help

@@ -16,18 +16,18 @@ def bench(
     batch: Annotated[list[int] | None, typer.Option(min=1, help="Batch size; can be given again.")] = None,
     modes: Annotated[
         str | None,
-        typer.Option(help="Of bare, full, tgem and exit:K, with commas.", show_default="all that a model has"),
+        typer.Option(help="Modes, separated by commas: bare, full, tgem, exit:K.", show_default="all that a model has"),
     ] = None,
     precision: Annotated[
         Literal["float32", "bfloat16"],
-        typer.Option(help="Of all but bare, which is float32; the page takes what is faster here."),
+        typer.Option(help="Precision of all modes but bare, which is float32."),
     ] = "float32",
     as_json: Json = False,
 ) -> None:
-    """Measure speed and memory: open_clip's own loop, our encoder at full depth, at every exit, and with its gates.
+    """Measure speed and memory: open_clip's own loop (bare), full depth, every exit, and the gates (tgem).
 
-    On photos of the demo gallery. Modes take turns, the median of seven rounds counts, and every row's peak
-    memory is that of a process of its own. A model without exit weights is measured with untrained ones.
+    The photos are those of the demo gallery. Modes take turns; the median of seven rounds counts. Each row's peak
+    memory comes from a process of its own. A model without exit weights gets untrained ones.
     """
     from engine.clip.factory import named
     from engine.evaluation.speed import BATCHES, promises

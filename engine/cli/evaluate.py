@@ -7,31 +7,31 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.cli.options import Data, Json, Model
+from engine.cli.options import BadOption, Data, Json, Model
 from engine.cli.output import say, write_json
 
 
 def evaluate(
     data: Annotated[Path, Data],
-    split: Annotated[str, typer.Option(help="Photos to use: those with this split in captions.jsonl.")] = "test",
+    split: Annotated[str, typer.Option(help="Split of captions.jsonl to report on.")] = "test",
     model: Annotated[str | None, Model] = None,
-    policies: Annotated[str, typer.Option(help="Which to measure: all, or some of their names with commas.")] = "all",
+    policies: Annotated[str, typer.Option(help="Policies to measure, separated by commas.")] = "all",
     rivals: Annotated[
         Path | None, typer.Option(help="Folder that `train-rivals` wrote: a smaller model, other gates.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure recall against compute: full depth, every exit, the exit modules, with and without deepening.
+    """Measure recall against compute on a captioned set: full depth, every exit, T-GEM, second looks, rivals.
 
-    Nothing is trained. Compute is counted in multiply-accumulates (MACs), readouts and gates included, as a share of
-    the bare full encoder's.
+    Nothing is trained. Compute is counted in multiply-accumulates (MACs) that ran, readouts and gates included, as a
+    share of full depth's.
     """
     from engine.evaluation.evaluate import POLICIES
     from engine.evaluation.evaluate import evaluate as measure
 
     wanted = POLICIES if policies == "all" else tuple(name.strip() for name in policies.split(","))
     if unknown := sorted(set(wanted) - set(POLICIES)):
-        raise typer.BadParameter(f"{unknown[0]} is no policy; choose from {', '.join(POLICIES)}.")
+        raise BadOption(f"{unknown[0]} is no policy; choose from {', '.join(POLICIES)}.")
     table = measure(data, split, model, wanted, rivals, say)
     if as_json:
         write_json(table)

@@ -7,34 +7,32 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import Data, Model, Random
+from engine.cli.options import BadOption, Data, Model, Random
 from engine.cli.output import say
 
 
 def fit(
     data: Annotated[Path | None, Data] = None,
-    photos: Annotated[Path | None, typer.Option(help="Folder of photos without captions, to fit on instead.")] = None,
+    photos: Annotated[Path | None, typer.Option(help="Folder of photos without captions.")] = None,
     model: Annotated[str | None, Model] = None,
     random_weights: Annotated[bool, Random] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Where exit weights go.", show_default="beside the model, or in the data folder"),
+        typer.Option(help="Folder for the exit weights.", show_default="beside the model, or in the data folder"),
     ] = None,
 ) -> None:
-    """Fit exit modules to a model, from a captioned set or from photos alone.
+    """Fit exit modules to a model, from a captioned set or from photos without captions.
 
-    Gates learn from photos that the readouts have not seen, and prices are set on others again. What the exits see of
-    each photo is kept in a folder `training` beside the exit weights: a fit that was stopped goes on from there.
+    What the exits see of each photo is kept in a folder `training` beside the exit weights, so a fit that was stopped
+    goes on from there.
     """
     if (data is None) == (photos is None):
-        raise typer.BadParameter("name either --data or --photos.")
+        raise BadOption("Name either --data or --photos.")
     from engine.clip.factory import named
 
     name = named(model, random_weights)
     if photos is not None and name is None and out is None:
-        raise typer.BadParameter(
-            "the shipped model has exits of its own; name a --model, or --out for others beside it."
-        )
+        raise BadOption("The shipped model has exits of its own; name another --model, or an --out folder.")
     if data is not None:
         from engine.evaluation.evaluate import curve
         from engine.training.fit import fit as fit_exits

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.opening import open_library, own_guides
-from engine.cli.options import Budget, Guides, Json, Model, Only, Random
-from engine.cli.output import at_what_rate, tell
+from engine.cli.library import open_library, read_guides
+from engine.cli.options import BadOption, Budget, Guides, Json, Model, Only, Random
+from engine.cli.output import print_report, with_rate
 from engine.utils.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -22,21 +22,26 @@ if TYPE_CHECKING:
 
 def index(
     folder: Annotated[
-        str, typer.Argument(help="Folder of photos, or a URI as s3://BUCKET/FOLDER; what is below is read too.")
+        str, typer.Argument(help="Folder of photos, with all below it, or a URI like s3://BUCKET/FOLDER.")
     ],
     gallery: Annotated[
-        str | None, typer.Option(help="Gallery to add to; made if new.", show_default="the folder's name")
+        str | None,
+        typer.Option(help="Gallery to add to; made if new.", show_default="the folder's name"),
     ] = None,
     budget: Annotated[float | None, Budget] = None,
     guide_texts: Annotated[Path | None, Guides] = None,
     only: Annotated[bool, Only] = False,
     on: Annotated[
         str | None,
-        typer.Option(help="`ray` encodes on a Ray cluster of this machine, ray://HEAD:PORT on one that runs."),
+        typer.Option(help="Encode on Ray: `ray` starts a cluster on this machine, ray://HEAD:PORT uses a running one."),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="With --on: encoders.", show_default="one for each GPU, or for every 4 cores"),
+        typer.Option(
+            min=1,
+            help="Encoders; needs --on.",
+            show_default="one for each GPU, or for every 4 cores",
+        ),
     ] = None,
     model: Annotated[str | None, Model] = None,
     random_weights: Annotated[bool, Random] = False,
@@ -44,19 +49,19 @@ def index(
 ) -> None:
     """Encode the photos of a folder and keep them in a gallery.
 
-    A photo whose bytes are already in the gallery is not encoded again. A file that cannot be read is named with the
-    reason, and the others go on. Stopping half-way (Ctrl-C) keeps every finished batch: run it again to go on.
+    Photos that the gallery has already are not encoded again. Files that cannot be read are named with the reason, and
+    skipped. If you stop it (Ctrl-C), finished batches are kept; run it again to go on.
     """
     if on is not None and on.partition("://")[0] != "ray":
-        raise typer.BadParameter("--on takes ray, or ray://HEAD:PORT.")
+        raise BadOption("--on must be ray, or ray://HEAD:PORT.")
     if workers is not None and on is None:
-        raise typer.BadParameter("--workers says how many encode on a cluster; name that with --on.")
+        raise BadOption("--workers needs --on, which names the cluster.")
     from engine.gallery.galleries import open_gallery
     from engine.gallery.ingest import ingest_files
     from engine.ingest.pipeline import encode_here
 
     uploads, name = listed(folder)
-    guides = own_guides(guide_texts, only)
+    guides = read_guides(guide_texts, only)
     library = open_library(model, random_weights)
     with ExitStack() as context:
         cluster = context.enter_context(cluster_at(on, workers, model, random_weights)) if on is not None else None
@@ -72,17 +77,17 @@ def index(
             encode=cluster or encode_here,
         )
     if cluster is None:
-        tell(report, as_json, index_sentence(report))
+        print_report(report, as_json, index_sentence(report))
     else:
         busy = round(cluster.busy.utilisation, 3)
         sentence = f"{index_sentence(report)} {cluster.busy.workers} workers, busy {busy:.0%} of the time."
-        tell(report, as_json, sentence, {"utilisation": busy})
+        print_report(report, as_json, sentence, {"utilisation": busy})
 
 
 def index_sentence(report: IngestReport) -> str:
     """What an ingest did, for a person."""
     counts = f"{report.added} added, {report.duplicates} already there, {len(report.skipped)} skipped"
-    return at_what_rate(counts, report)
+    return with_rate(counts, report)
 
 
 def listed(place: str) -> tuple[list[Upload], str]:

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands have, and the error of options that do not fit together."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from typing import Annotated
 import typer
 
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET
+from engine.utils.errors import EngineError
+
+
+class BadOption(EngineError):
+    """An option has a wrong value, or does not fit another one."""
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, for programs.")]
 
@@ -14,14 +20,16 @@ Data = typer.Option(help="Folder with captions.jsonl (file, captions, split) and
 Budget = typer.Option(
     min=BUDGET_GRID[0],
     max=BUDGET_GRID[-1],
-    help="Mean share of the full encoder's work to spend on a photo, to the nearest twentieth.",
+    help="Mean share of the full encoder's compute to spend on a photo, in steps of 0.05.",
     show_default=f"the gallery's last, or else {DEFAULT_BUDGET}",
 )
-Guides = typer.Option(help="File with what people will look for, a phrase a line: photos that show it go deeper.")
-Only = typer.Option("--only", help="Use these guide texts in place of the general ones, not beside them.")
+Guides = typer.Option(help="File of phrases that people will search for, one a line. Photos that match one run deeper.")
+Only = typer.Option("--only", help="Use these phrases in place of the general guide texts, not beside them.")
 Model = typer.Option(
     envvar="TGEM_MODEL",
-    help="NAME/TAG of an OpenCLIP model, hf-hub:ORGANISATION/NAME, or a folder as local-dir:PATH.",
+    help="OpenCLIP model: NAME/TAG, hf-hub:ORGANISATION/NAME, or a folder as local-dir:PATH.",
     show_default="the shipped model",
 )
-Random = typer.Option("--random-weights", help="Give the architecture NAME weights from a fixed seed; fetches nothing.")
+Random = typer.Option(
+    "--random-weights", help="Give the architecture NAME random weights from a fixed seed; fetches nothing."
+)

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from engine.gallery.types import IngestReport
 
 
-def tell(report: IngestReport, as_json: bool, sentence: str, more: Mapping[str, float] = MappingProxyType({})) -> None:
-    """Say what became of photos: the skipped ones on stderr, the rest on stdout.
+def print_report(
+    report: IngestReport, as_json: bool, sentence: str, more: Mapping[str, float] = MappingProxyType({})
+) -> None:
+    """Print what became of photos: the skipped ones on stderr, the rest on stdout.
 
     Args: more: figures for programs, beside those of the report.
     """
@@ -27,13 +29,13 @@ def tell(report: IngestReport, as_json: bool, sentence: str, more: Mapping[str, 
         typer.echo(sentence)
 
 
-def at_what_rate(counts: str, report: IngestReport) -> str:
-    """Counts of photos, with how fast and how thriftily they were encoded."""
+def with_rate(counts: str, report: IngestReport) -> str:
+    """Counts of photos, with the speed and the compute of encoding them."""
     if not report.added:
         return f"{counts}."
     return (
         f"{counts} in {report.seconds:.1f} s ({report.images_per_second:.1f} photos a second), "
-        f"at {report.mean_macs_share:.0%} of the full encoder's work."
+        f"at {report.mean_macs_share:.0%} of the full encoder's compute."
     )
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.opening import chosen_gallery, open_library, own_guides
+from engine.cli.library import chosen_gallery, open_library, read_guides
 from engine.cli.options import Budget, Guides, Json, Model, Only, Random
-from engine.cli.output import at_what_rate, tell
+from engine.cli.output import print_report, with_rate
 from engine.utils.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -25,24 +25,23 @@ def reencode(
     random_weights: Annotated[bool, Random] = False,
     as_json: Json = False,
 ) -> None:
-    """Encode the photos of a gallery again: for another budget, other guide texts, or a model that has changed.
+    """Encode the photos of a gallery again: for another budget, other guide texts, or a changed model.
 
-    Photos that need nothing are passed over. Stopping half-way (Ctrl-C) keeps every finished batch: run it again to go
-    on.
+    Photos that need nothing are skipped. If you stop it (Ctrl-C), finished batches are kept; run it again to go on.
     """
     from engine.gallery.reencode import reencode_gallery
 
-    guides = own_guides(guide_texts, only)
+    guides = read_guides(guide_texts, only)
     library = open_library(model, random_weights)
     collection = chosen_gallery(library, gallery)
     with progress_bar("photos") as show:
         report = reencode_gallery(
             library, collection, budget, lambda progress: show(progress.done, progress.total), guides
         )
-    tell(report, as_json, reencode_sentence(report))
+    print_report(report, as_json, reencode_sentence(report))
 
 
 def reencode_sentence(report: IngestReport) -> str:
     """What encoding again did, for a person."""
     counts = f"{report.added} encoded again, {report.duplicates} needed nothing, {len(report.skipped)} skipped"
-    return at_what_rate(counts, report)
+    return with_rate(counts, report)

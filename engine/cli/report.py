@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from engine.cli.options import BadOption
 from engine.cli.output import say
 
 
@@ -27,7 +28,7 @@ def report(
     table = read(results)
     if is_bench(table):
         if page:
-            raise typer.BadParameter("--page takes the table of an evaluation, and these results are of a bench.")
+            raise BadOption("--page takes the table of an evaluation, and these results are of a bench.")
         written = write_bench(table, results.parent, results.stem)
     else:
         written = write(table, results.parent, results.stem, WORTH)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.opening import chosen_gallery, open_library
+from engine.cli.library import chosen_gallery, open_library
 from engine.cli.options import Json, Model, Random
 from engine.cli.output import printable, say, write_json
 
@@ -19,16 +19,16 @@ def search(
     gallery: Annotated[str | None, typer.Option(help="Gallery to search.", show_default="the one indexed last")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many photos to list.")] = 10,
     no_refine: Annotated[
-        bool, typer.Option("--no-refine", help="Rank from what is indexed; run no photo deeper for this query.")
+        bool, typer.Option("--no-refine", help="Rank from what is indexed, without second looks.")
     ] = False,
     model: Annotated[str | None, Model] = None,
     random_weights: Annotated[bool, Random] = False,
     as_json: Json = False,
 ) -> None:
-    """List the photos of a gallery that fit a text best, with the depth at which each left the encoder.
+    """List the photos of a gallery that fit a text best, with the exit at which each left the encoder.
 
-    Photos that may change the ranking are first run deeper for this query, and stay so: a gallery gets better where
-    people look. What that cost is said on stderr.
+    Photos whose rank is in doubt get a second look first: they run deeper, and keep the result. Its cost is printed on
+    stderr.
     """
     from engine.gallery.search import refine_search, search_photos
 
@@ -51,14 +51,14 @@ def search(
 
 
 def refinement_lines(refined: Refinement) -> list[str]:
-    """What a query had run deeper, for a person; nothing where nothing was."""
+    """What a query ran deeper, for a person; nothing where nothing was."""
     if not refined.deepened:
         return []
     many = len(refined.deepened)
     names = {hit.photo.id: printable(hit.photo.file) for hit in refined.hits}
     lines = [
-        f"{many} {'photo' if many == 1 else 'photos'} looked at again for this query, for "
-        f"{refined.macs / refined.full_macs:.1f} full encodings' worth of work, in {refined.seconds:.1f} s."
+        f"{many} {'photo' if many == 1 else 'photos'} got a second look, for "
+        f"{refined.macs / refined.full_macs:.1f} full encodings of compute, in {refined.seconds:.1f} s."
     ]
     for photo in refined.deepened:
         if photo.photo_id in names and photo.rank_after != photo.rank_before:

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine import cli as command_line
-from engine.cli import opening
+from engine.cli import library
 from tests.fake_encoder import FakeEncoder
 
 Run = Callable[..., Result]
@@ -21,7 +21,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr(opening, "chosen_encoder", lambda model, random_weights: fake_encoder)
+    monkeypatch.setattr(library, "chosen_encoder", lambda model, random_weights: fake_encoder)
     return lambda *words: CliRunner().invoke(command_line.cli, [str(word) for word in words])
 
 
@@ -52,7 +52,7 @@ def test_index_says_what_it_did_and_what_it_skipped(run: Run, photos: Path) -> N
     result = run("index", photos)
     assert result.exit_code == 0
     assert "2 added, 0 already there, 1 skipped" in result.stdout
-    assert "at 40% of the full encoder's work" in result.stdout
+    assert "at 40% of the full encoder's compute" in result.stdout
     assert "skipping empty.jpg: empty file\n" in result.stderr
     assert "3/3" in result.stderr
 
@@ -115,10 +115,10 @@ def test_search_runs_photos_deeper_and_says_what_that_cost(run: Run, photos: Pat
     assert (hits[0]["file"], hits[0]["exit"]) == ("red.png", 3)
     deciding = 5 / 100  # the fake encoder's, 1 of 100 MACs for each candidate
     spent = sum(hit["macs_share"] - 0.4 for hit in hits if hit["exit"] == 3) + deciding
-    told = re.search(r"for ([0-9.]+) full encodings' worth of work", first.stderr)
+    told = re.search(r"for ([0-9.]+) full encodings of compute", first.stderr)
     assert told is not None
     assert float(told[1]) == pytest.approx(spent, abs=0.051)
-    assert "looked at again for this query" in first.stderr
+    assert "got a second look" in first.stderr
     again = run("search", "red", "--json")
     assert (json.loads(again.stdout), again.stderr) == (hits, "")
 
@@ -163,7 +163,7 @@ def test_a_gallery_is_encoded_again_for_another_budget(run: Run, photos: Path) -
     run("index", photos)
     result = run("reencode", "photos", "--budget", 1)
     assert "2 encoded again, 0 needed nothing, 0 skipped" in result.stdout
-    assert "at 100% of the full encoder's work" in result.stdout
+    assert "at 100% of the full encoder's compute" in result.stdout
     assert {hit["exit"] for hit in json.loads(run("search", "red", "--json").stdout)} == {3}
     assert "0 encoded again, 2 needed nothing" in run("reencode", "photos", "--budget", 1).stdout
     assert run("reencode", "photos", "--budget", 0.1).exit_code == 2
@@ -237,6 +237,7 @@ def test_a_file_name_cannot_write_to_the_terminal(run: Run, photos: Path) -> Non
         (("index", "no/such/folder"), "no/such/folder is not a folder"),
         (("search", "red"), "Nothing is indexed yet"),
         (("search", "red", "--gallery", "holidays"), "Nothing is indexed yet"),
+        (("index", "photos", "--workers", "2"), "--workers needs --on"),
         (("migrate-store", "tgem.db", "sqlite:////folder/tgem.db"), "must name a SQLite file, like sqlite:///"),
         (
             ("migrate-store", "sqlite:///a.db", "postgresql://user@host:port/a"),

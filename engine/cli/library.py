@@ -1,11 +1,11 @@
-"""What commands open: the galleries of this data folder, and an encoder."""
+"""The library of this data folder, and what a command's options choose in it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
+from engine.cli.options import BadOption
 
 if TYPE_CHECKING:
     from engine.exits.encoder import Encoder
@@ -42,11 +42,11 @@ def chosen_gallery(library: Library, name: str | None) -> int:
     raise GalleryMissing(f'There is no gallery "{name}"; there are: {names}.')
 
 
-def own_guides(file: Path | None, only: bool) -> GuideTexts | None:
+def read_guides(file: Path | None, only: bool) -> GuideTexts | None:
     """The guide texts in a file, as a gallery remembers them; raises GuideTextsUnusable."""
     if file is None:
         if only:
-            raise typer.BadParameter("--only says how to use --guide-texts; name a file with that.")
+            raise BadOption("--only needs --guide-texts, which names a file.")
         return None
     from engine.exits.text_bank import own_guide_texts
     from engine.gallery.types import GuideTexts
