@@ -1,16 +1,15 @@
-"""The page that exit weights carry on the Hub, written from the weights themselves."""
+"""The model card of exit weights on the Hub, written from the weights themselves."""
 
 from engine.clip.small_tower import TRUNK
-from engine.exits.budget import BUDGET_GRID
 from engine.exits.encoder import Encoder
 from engine.exits.modules import Exit
 
 ABOUT = """\
-Small modules that stand between the stages of a CLIP image encoder and decide, photo by photo, when enough has been
-seen: an independent implementation of the idea of Text-Guided Exit Modules (arXiv 2605.17499). They hold readouts and
-gates{scout}, not the model's own weights, and fit one model: `{name}` with the weights below. Others are refused.
+Readouts and gates{scout} that let a CLIP image encoder stop early on easy photos: an independent implementation of the
+idea of Text-Guided Exit Modules (arXiv 2605.17499). The model's own weights are not in them. They fit one model:
+`{name}` with the weights below. Others are refused.
 """
-SCOUT = f", and a smaller tower for the first passes, fine-tuned from timm's `{TRUNK}` (ImageNet weights, Apache-2.0)"
+SCOUT = f" and a smaller tower for the first passes, fine-tuned from timm's `{TRUNK}` (ImageNet weights, Apache-2.0)"
 
 
 def _input(exit: Exit) -> str:
@@ -48,15 +47,6 @@ def card(encoder: Encoder, repo: str) -> str:
             for k, (exit, share) in enumerate(zip(encoder.modules.exits, shares, strict=False), start=1)
         ),
         f"| {encoder.exits} | the end | 1 |",
-        "",
-        "## How budgets are met",
-        "",
-        "| mean share asked for | exits asked | price of compute |",
-        "| --- | --- | --- |",
-        *(
-            f"| {budget:.2f} | {', '.join(str(k + 1) for k in plan.open) or 'none'} | {plan.price:.4g} |"
-            for budget, plan in zip(BUDGET_GRID, encoder.plans, strict=True)
-        ),
         "",
         "## Files",
         "",
