@@ -1,1 +1,1 @@
-"""Retrieval quality, speed and cost, measured."""
+"""Measures recall against compute, and speed."""

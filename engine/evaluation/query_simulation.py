@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 
 class IndexSimulation:
-    """An index in which each photo stands at some exit; every query starts from it as it is."""
+    """An index whose photos left at given exits. Every query starts from it as it is: no second look is kept."""
 
     def __init__(self, encoder: Encoder, features: Features, exits: np.ndarray, plain: bool = False) -> None:
         """Args: exits: (N,) 0-based, where each photo stands.  plain: score by calibrations alone."""

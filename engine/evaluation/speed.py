@@ -1,4 +1,4 @@
-"""Speed and memory, side by side: open_clip's own loop, our encoder at full depth, at every exit, and with gates."""
+"""Measures speed and memory: open_clip's own loop, full depth, every exit, and the gates."""
 
 import platform
 import time

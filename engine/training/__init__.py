@@ -1,1 +1,1 @@
-"""Training: feature cache, objective, fitting, and the embedded model's own training."""
+"""Makes weights: the embedded model's recipe, and exits for other models."""

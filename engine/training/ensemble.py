@@ -1,4 +1,4 @@
-"""Both towers taught once more, by their mean: an ensemble distilled into each of its members.
+"""Trains both towers once more, with their mean as the teacher: an ensemble distilled into its members.
 
 The model's tower and the scout's have learned the same task, and err on different photos: together they find more than
 either. What their mean says can be taught to each (born-again networks: Furlanello 2018; patient and consistent
@@ -25,7 +25,7 @@ from engine.training.dataset import Corpus
 from engine.training.naming import KINDS, kind_directions
 from engine.training.pretrained import TRUNK, classifier
 from engine.training.readouts import readout_loss
-from engine.training.small import SmallStudent, finished, put_together
+from engine.training.small import SmallStudent, join_into, joined_tower
 from engine.training.trainer import SEED, Trainer, groups
 from engine.training.trunk import FrozenStages, run_trained_blocks
 from engine.training.validation import Validation
@@ -130,8 +130,8 @@ class Students(nn.Module):
     def finished(self, encoder: Encoder) -> tuple[nn.Module, nn.Module, list[nn.Module]]:
         """The model's image tower, the scout's, and the branches along the depth, as those of an encoder."""
         visual = deepcopy(encoder.backbone.model.visual)
-        put_together(self._lower, self.full_upper, visual)
-        return visual, finished(self._scout_lower, self.scout_upper, encoder.dim), [*self.full_upper.branches]
+        join_into(self._lower, self.full_upper, visual)
+        return visual, joined_tower(self._scout_lower, self.scout_upper, encoder.dim), [*self.full_upper.branches]
 
 
 def _split(visual: Any) -> tuple[FrozenStages, Any]:
@@ -172,8 +172,8 @@ def train_ensemble(
 
     def judge() -> dict[str, Any]:
         with trainer.averaged(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            of_scout = {f"scout {size}": held_back.found(student.scout, size) for size in JUDGED}
-            full = held_back.found(lambda views: student.full(views)[-1], backbone.size)
+            of_scout = {f"scout {size}": held_back.recall(student.scout, size) for size in JUDGED}
+            full = held_back.recall(lambda views: student.full(views)[-1], backbone.size)
         return {"val_t2i": {"full": full, **of_scout}}
 
     def loss_of(step: int) -> Tensor:
@@ -190,7 +190,7 @@ def train_ensemble(
 
         return torch.stack([apart(full), apart(scout), *(EXIT_WEIGHT * apart(v) for v in early)]).sum()
 
-    say(f"the teachers on val, R@1, 5 and 10: {held_back.found(teach, backbone.size)}")
+    say(f"the teachers on val, R@1, 5 and 10: {held_back.recall(teach, backbone.size)}")
     rates = [*student.full_upper.groups(), *student.scout_upper.groups()]
     trainer = Trainer(student, rates, work, resume, say)
     trainer.run(steps, loss_of, judge)

@@ -1,4 +1,4 @@
-"""What the embedded model starts from: the ImageNet trunk and the sentence encoder that two packages carry."""
+"""The pretrained parts of the embedded model: ImageNet trunks and a sentence encoder, which packages carry."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Readouts: where exits stand, and how each learns to say what full depth says."""
+"""Readouts: places the exits, and trains each to predict the embedding at full depth."""
 
 from collections.abc import Callable, Sequence
 from typing import cast

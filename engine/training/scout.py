@@ -1,4 +1,4 @@
-"""Training the scout: a smaller trunk that learns to say, of a smaller input, what the model says of the whole one."""
+"""Trains the scout: a smaller tower that learns, on smaller inputs, the model's embedding of the whole input."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from engine.training.augment import random_views
 from engine.training.batches import TrainingSet
 from engine.training.dataset import Corpus
 from engine.training.readouts import readout_loss
-from engine.training.small import begun, finished
+from engine.training.small import joined_tower, untrained_parts
 from engine.training.trainer import SEED, Trainer
 from engine.training.validation import Validation
 
@@ -31,7 +31,7 @@ def train_scout(
     resume: bool = False,
     say: Callable[[str], None] = print,
 ) -> nn.Module:
-    """The image tower of a scout: trained on views of photos at sizes of its own, to the model's reading of them.
+    """Train a scout's image tower on views of its own sizes; its targets are the model's embeddings of the same views.
 
     Args:
         encoder: the model, its exits left aside; its texts stay as they are.
@@ -47,11 +47,11 @@ def train_scout(
     texts = torch.from_numpy(encoder.encode_text(examples.texts))
     held_back = Validation(encoder, corpus.validation)
 
-    lower, student = begun(encoder.dim)
+    lower, student = untrained_parts(encoder.dim)
 
     def judge() -> dict[str, Any]:
         with trainer.averaged(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            return {"val_t2i": {str(size): held_back.found(lambda v: student(lower(v)), size) for size in JUDGED}}
+            return {"val_t2i": {str(size): held_back.recall(lambda v: student(lower(v)), size) for size in JUDGED}}
 
     def loss_of(step: int) -> Tensor:
         photos, rows, owner, generator = examples.batch(step)
@@ -69,4 +69,4 @@ def train_scout(
 
     trainer = Trainer(student, student.groups(), work, resume, say)
     trainer.run(steps, loss_of, judge)
-    return finished(lower, student, encoder.dim)
+    return joined_tower(lower, student, encoder.dim)

@@ -1,4 +1,4 @@
-"""Training the smaller model that `evaluate` sets beside the embedded one: the same recipe, the texts as they are."""
+"""Trains the smaller model that `evaluate` compares with the embedded one: the same recipe, with fixed texts."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -46,8 +46,8 @@ class SmallStudent(nn.Module):
         return groups({"trunk": trunk, "heads": [*self.head.parameters()]})
 
 
-def begun(dim: int) -> tuple[FrozenStages, SmallStudent]:
-    """A smaller trunk as it comes: the stages that stay so, and the rest; raises IngredientMissing."""
+def untrained_parts(dim: int) -> tuple[FrozenStages, SmallStudent]:
+    """The smaller tower with ImageNet weights: its frozen stages, and what is trained; raises IngredientMissing."""
     folded: Any = scout_tower(dim).trunk
     load_trunk(folded, TRUNK)
     fold_batch_norms(folded)
@@ -55,15 +55,15 @@ def begun(dim: int) -> tuple[FrozenStages, SmallStudent]:
     return FrozenStages(folded), SmallStudent(folded)
 
 
-def finished(lower: FrozenStages, student: SmallStudent, dim: int) -> nn.Module:
-    """The image tower put together again, its batch norms restored."""
+def joined_tower(lower: FrozenStages, student: SmallStudent, dim: int) -> nn.Module:
+    """The smaller tower as one module again, its batch norms restored."""
     found = scout_tower(dim)
-    put_together(lower, student, found)
+    join_into(lower, student, found)
     return found.eval().requires_grad_(False)
 
 
-def put_together(lower: FrozenStages, student: SmallStudent, visual: Any) -> None:
-    """Write what has been trained into an image tower of its shape, batch norms restored."""
+def join_into(lower: FrozenStages, student: SmallStudent, visual: Any) -> None:
+    """Write frozen and trained weights into an image tower of their shape, batch norms restored."""
     unfold_batch_norms(lower.with_upper(student.blocks, student.conv_head), visual.trunk)
     visual.trunk.classifier.load_state_dict(student.head.state_dict())
 
@@ -89,7 +89,7 @@ def train_small(
     meant = CachedTexts(untouched, tokenize(examples.texts)).frozen_vectors
     meanings = examples.meanings(meant)
 
-    lower, student = begun(encoder.dim)
+    lower, student = untrained_parts(encoder.dim)
 
     def loss_of(step: int) -> Tensor:
         photos, rows, owner, generator = examples.batch(step)
@@ -100,4 +100,4 @@ def train_small(
         return contrastive(encoder.backbone.logit_scale * vectors @ texts[rows].T, targets)
 
     Trainer(student, student.groups(), work, resume, say).run(steps, loss_of)
-    return finished(lower, student, encoder.dim)
+    return joined_tower(lower, student, encoder.dim)

@@ -1,4 +1,4 @@
-"""An EfficientNet in training: its early stages, run fast and without a gradient, and the rest, with exits along it."""
+"""An EfficientNet in training: frozen early stages that run fast, and trained ones with exits along them."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -17,7 +17,7 @@ AT_ONCE = 16  # photos: their early feature maps are large
 
 
 class FrozenStages:
-    """The stages before the first one that is trained, in bfloat16."""
+    """The stages before the first one that is trained, fused and in bfloat16."""
 
     def __init__(self, folded: Any) -> None:
         """Args: an EfficientNet whose batch norms are folded."""
@@ -32,7 +32,7 @@ class FrozenStages:
         return torch.cat([self._fast(part) for part in pixels.split(AT_ONCE)])
 
     def with_upper(self, blocks: nn.ModuleList, conv_head: nn.Module) -> nn.Module:
-        """The folded trunk put together again under its own names."""
+        """The whole folded trunk, under its own names."""
         trunk = nn.Module()
         trunk.conv_stem, trunk.conv_head = self.stages[0], conv_head
         trunk.blocks = nn.ModuleList([*list(self.stages)[2:], *blocks])
@@ -54,7 +54,7 @@ def trained_blocks(folded: Any) -> nn.ModuleList:
 
 
 def run_trained_blocks(student: Any, exits: Sequence[str], features: Tensor) -> tuple[list[Tensor], Tensor]:
-    """The stages that are trained, and what exits along them say.
+    """Run the stages that are trained, and the exits along them.
 
     Args:
         student: has `blocks`, and for each exit a branch and a projection, which sees the branches up to it.

@@ -1,4 +1,4 @@
-"""What a run's log reports on: captioned photos that it does not learn from."""
+"""Captioned photos that a run does not learn from; its log reports their recall."""
 
 from collections.abc import Callable, Sequence
 
@@ -23,7 +23,7 @@ class Validation:
         self._texts = encoder.encode_text([t for e in examples for t in e.texts])
         self._owner = np.repeat(np.arange(len(examples)), [len(e.texts) for e in examples])
 
-    def found(self, read: Callable[[Tensor], Tensor], size: int) -> list[float]:
+    def recall(self, read: Callable[[Tensor], Tensor], size: int) -> list[float]:
         """R@1, 5 and 10, text to image, in per cent, of the photos at a size in px.
 
         Args: read: (B, 3, S, S) in [0, 1] to unit-length embeddings (B, D).

@@ -43,5 +43,5 @@ def test_each_text_looks_for_its_own_photo(
         return F.normalize(views.mean((2, 3)), dim=1)
 
     encoder: Any = Texts(order)
-    assert Validation(encoder, examples).found(read, 12) == [first, 100.0, 100.0]
+    assert Validation(encoder, examples).recall(read, 12) == [first, 100.0, 100.0]
     assert sizes == [12]
