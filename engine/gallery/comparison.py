@@ -92,7 +92,11 @@ class Comparison:
             return None
         there = np.isin(found.ids, [row.id for row in get_images(self._library.database, found.ids.tolist())])
         ids = found.ids[there]
-        return FullRun(ids, found.vectors[there], encoder.full_macs * len(ids), found.weights) if len(ids) else None
+        if not len(ids):
+            with self._lock:
+                self._runs.pop(gallery_id, None)
+            return None
+        return FullRun(ids, found.vectors[there], encoder.full_macs * len(ids), found.weights)
 
     def _batches(self, photos: Sequence[Photo]) -> Iterator[np.ndarray]:
         for start in range(0, len(photos), BATCH):

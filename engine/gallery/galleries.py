@@ -28,7 +28,7 @@ def rename_gallery(library: Library, gallery_id: int, name: str) -> None:
 def delete_gallery(library: Library, gallery_id: int) -> None:
     """Delete a gallery and all that is kept of its photos; raises GalleryMissing."""
     collections.delete_collection(library.database, gallery_id)
-    library.rankings.forget(gallery_id)
+    library.forget(gallery_id)
 
 
 def publish_gallery(library: Library, gallery_id: int, public: bool) -> str | None:
@@ -36,7 +36,7 @@ def publish_gallery(library: Library, gallery_id: int, public: bool) -> str | No
 
     Returns: the link's end, which cannot be guessed. One that was taken back is never given again.
     """
-    link = collections.get_collection(library.database, gallery_id).link if public else None
+    link = library.collection(gallery_id).link if public else None
     if public and link is None:
         link = secrets.token_urlsafe(16)
     collections.set_link(library.database, gallery_id, link)
@@ -69,7 +69,7 @@ def find_gallery(library: Library, name: str, owner: str | None = None) -> int |
 
 def summarize_gallery(library: Library, gallery_id: int) -> GallerySummary:
     """A gallery in numbers; raises GalleryMissing."""
-    return _summary(library, collections.get_collection(library.database, gallery_id))
+    return _summary(library, library.collection(gallery_id))
 
 
 def require_model(library: Library, gallery_id: int) -> None:

@@ -12,7 +12,7 @@ from engine.gallery.types import GuideTexts, IngestReport, Progress, photo_of
 from engine.ingest.decode import Skipped
 from engine.ingest.pipeline import Encoded, EncodeFiles, Known, encode_here
 from engine.ingest.upload import Upload
-from engine.storage.collections import get_collection, mark_indexed, restamp
+from engine.storage.collections import mark_indexed, restamp
 from engine.storage.images import add_images, content_hashes, has_image
 from engine.storage.schema import CollectionRow, EncodingRow, ImageRow, stamp_of
 from engine.utils.errors import EngineError
@@ -88,14 +88,14 @@ def fit_exits(library: Library, gallery_id: int, on_progress: Callable[[str, int
 
     encoder = library.encoder
     assert isinstance(encoder, Encoder)  # the one kind that can be trained
-    many = library.totals.of(get_collection(library.database, gallery_id).id).photos
+    many = library.totals.of(library.collection(gallery_id).id).photos
     pictures = [library.picture_path(photo.content_hash) for photo in list_photos(library, gallery_id, limit=many)]
     library.encoders.replace(fit_photos(encoder, pictures, on_progress))
 
 
 def _guided(library: Library, gallery_id: int, guides: GuideTexts | None) -> CollectionRow:
     """A gallery that remembers these guide texts from now on; raises GalleryMissing, GuidesDiffer."""
-    collection = get_collection(library.database, gallery_id)
+    collection = library.collection(gallery_id)
     if guides is None or guides == guides_of(collection):
         return collection
     if collection.model is not None:
@@ -104,7 +104,7 @@ def _guided(library: Library, gallery_id: int, guides: GuideTexts | None) -> Col
             "with these (reencode), or name a new gallery."
         )
     restamp(library.database, gallery_id, stamp_of(library.encoder), guides.phrases, guides.only)
-    return get_collection(library.database, gallery_id)
+    return library.collection(gallery_id)
 
 
 def _keep(library: Library, gallery_id: int, encoder: "PhotoEncoder", made: Sequence[Encoded]) -> list[ImageRow]:

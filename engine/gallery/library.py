@@ -11,6 +11,7 @@ from engine.search.query_parser import Asked
 from engine.search.ranking import Rankings
 from engine.storage.collections import TotalsCache, get_collection
 from engine.storage.database import Database
+from engine.storage.schema import CollectionRow, GalleryMissing
 
 if TYPE_CHECKING:
     from engine.exits.photo_encoder import PhotoEncoder
@@ -45,12 +46,25 @@ class Library:
         """The encoder, loaded at the first call."""
         return self.encoders.general
 
+    def collection(self, gallery_id: int) -> CollectionRow:
+        """A gallery's row; what is in memory of one that was deleted is let go of. Raises: GalleryMissing."""
+        try:
+            return get_collection(self.database, gallery_id)
+        except GalleryMissing:  # another process may have deleted it
+            self.forget(gallery_id)
+            raise
+
+    def forget(self, gallery_id: int) -> None:
+        """Let go of what is in memory of a gallery."""
+        self.rankings.forget(gallery_id)
+        self.totals.forget(gallery_id)
+
     def encoder_of(self, gallery_id: int) -> "PhotoEncoder":
         """The encoder that a gallery's photos went through, with its owner's guide texts where it has some.
 
         Raises: GalleryMissing, or ModelChanged where it was encoded with another model than the present.
         """
-        return self.encoders.of(get_collection(self.database, gallery_id))
+        return self.encoders.of(self.collection(gallery_id))
 
     def lock_of(self, gallery_id: int) -> Lock:
         """Held while a gallery's photos are run deeper: the next one who asks finds that work done."""

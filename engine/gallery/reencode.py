@@ -13,7 +13,7 @@ from engine.gallery.library import Library
 from engine.gallery.types import GuideTexts, IngestReport, Progress, photo_of
 from engine.ingest.decode import BATCH, Skipped
 from engine.ingest.kept_picture import kept_pixels
-from engine.storage.collections import get_collection, restamp
+from engine.storage.collections import restamp
 from engine.storage.encodings import images_to_encode, replace_encodings
 from engine.storage.images import image_names
 from engine.storage.schema import EncodingRow, stamp_of
@@ -44,7 +44,7 @@ def reencode_gallery(
     Returns: photos encoded again as `added`, those that needed nothing as `duplicates`.
     Raises: GalleryMissing, ModelChanged where another program encodes with another model meanwhile.
     """
-    collection = get_collection(library.database, gallery_id)
+    collection = library.collection(gallery_id)
     guides = guides_of(collection) if guides is None else guides
     encoder = library.encoders.by(guides)
     wanted = budget if budget is not None else collection.budget

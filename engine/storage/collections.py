@@ -176,6 +176,11 @@ class TotalsCache:
             self._kept[collection_id] = (state, totals)
         return totals
 
+    def forget(self, collection_id: int) -> None:
+        """Let go of the sums over a collection."""
+        with self._lock:
+            self._kept.pop(collection_id, None)
+
 
 def hold(session: Session, collection_id: int) -> CollectionRow:
     """A collection that no other transaction changes before this one ends; raises GalleryMissing."""

@@ -23,6 +23,7 @@ from engine.gallery.galleries import (
 )
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import search_photos
+from engine.storage.collections import delete_collection
 from engine.storage.database import Database
 from engine.storage.schema import NameTaken, PhotoMissing
 from tests.fake_encoder import FakeEncoder
@@ -109,6 +110,19 @@ def test_a_removed_gallery_is_gone_and_its_name_is_free(library: Library, galler
     with pytest.raises(PhotoMissing):
         get_photo(library, photo.id)
     assert search_photos(library, open_gallery(library, "holiday"), "red") == []
+
+
+def test_nothing_stays_in_memory_of_a_gallery_that_another_process_deleted(
+    library: Library, gallery: int, upload: MakeUpload
+) -> None:
+    ingest_files(library, gallery, [upload("r.png", "red")])
+    search_photos(library, gallery, "red")
+    elsewhere = Database.open()
+    delete_collection(elsewhere, gallery)
+    elsewhere.close()
+    with pytest.raises(GalleryMissing):
+        summarize_gallery(library, gallery)
+    assert gallery not in library.rankings._indexes
 
 
 def test_the_encoder_is_loaded_once_and_only_when_needed(database: Database, upload: MakeUpload) -> None:
