@@ -4,6 +4,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from cachetools import LRUCache
+
 from engine.gallery.types import GuideTexts
 from engine.storage.schema import CollectionRow, stamp_of
 
@@ -19,7 +21,7 @@ class Encoders:
     def __init__(self, load: "Callable[[], PhotoEncoder]") -> None:
         self._load = load
         self._general: PhotoEncoder | None = None
-        self._guided: dict[GuideTexts, PhotoEncoder] = {}
+        self._guided: LRUCache[GuideTexts, PhotoEncoder] = LRUCache(GUIDED_KEPT)
         self._lock, self._guiding = Lock(), Lock()  # two, so that nobody waits for another gallery's guide texts
 
     @property
@@ -43,8 +45,6 @@ class Encoders:
             return encoder
         with self._guiding:
             if guides not in self._guided:
-                while len(self._guided) >= GUIDED_KEPT:
-                    self._guided.pop(next(iter(self._guided)))
                 texts = dict.fromkeys([*(() if guides.only else encoder.guide_texts), *guides.phrases])
                 self._guided[guides] = encoder.guided_by(tuple(texts), guides.phrases)
             return self._guided[guides]
