@@ -22,10 +22,10 @@ def migrate_store(
     Pictures and feature maps are files of the data folder (TGEM_HOME): they stay, and are found from the new database
     too. The old database keeps its rows. Stopping half-way (Ctrl-C) keeps what was moved: run it again to go on.
     """
-    from engine.storage.copy_database import relocate
+    from engine.storage.copy_database import copy_database
 
     with progress_bar("rows") as show:
-        tables = relocate(from_url, to_url, show)
+        tables = copy_database(from_url, to_url, show)
     if as_json:
         write_json([asdict(table) for table in tables])
         return

@@ -21,7 +21,7 @@ from engine.search.ranking import Ranking, ranked, reranked, similarities
 from engine.search.refine import Deepening, affordable, decide
 from engine.storage.collections import add_macs
 from engine.storage.database import StoreUnusable
-from engine.storage.encodings import Candidate, Deeper, keep_deeper, list_candidates
+from engine.storage.encodings import Candidate, DeeperEncoding, keep_deeper, list_candidates
 from engine.storage.images import get_image, get_images
 from engine.storage.schema import PhotoMissing, stamp_of
 from engine.utils.errors import EngineError
@@ -135,11 +135,11 @@ def _up_to_date(library: Library, encoder: "PhotoEncoder", query: np.ndarray, ra
     return ranking if now == ranking.candidates else reranked(encoder, query, ranking, now)
 
 
-def _moved(candidate: Candidate, deeper: Deeper) -> Candidate:
+def _moved(candidate: Candidate, deeper: DeeperEncoding) -> Candidate:
     return replace(candidate, exit=deeper.exit, vector=deeper.vector, map=None)
 
 
-def _deepened(found: Sequence[Deeper], before: Ranking, after: Ranking, k: int) -> tuple[Deepened, ...]:
+def _deepened(found: Sequence[DeeperEncoding], before: Ranking, after: Ranking, k: int) -> tuple[Deepened, ...]:
     """The photos that were run deeper, with their ranks among the first k."""
     ranks = [{image_id: rank for rank, image_id in enumerate(r.ids[:k], start=1)} for r in (before, after)]
     stood = {candidate.image_id: candidate.exit for candidate in before.candidates}

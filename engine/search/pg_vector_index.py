@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from engine.storage.database import in_a_sentence
+from engine.storage.database import explaining_errors
 from engine.storage.postgres import WAIT, reason
 
 KIND = "halfvec"  # of the graph's vectors: half the bytes of `vector`, and the same photos are found
@@ -59,7 +59,7 @@ class PgIndex:
         if len(self) > EXACT and time.monotonic() - self._counted < RECOUNT_SECONDS:
             return
         rows = text("SELECT count(*) FROM encodings WHERE collection_id = :collection")  # they are all of one model
-        with in_a_sentence(self._engine), self._engine.connect() as connection:
+        with explaining_errors(self._engine), self._engine.connect() as connection:
             self._count = connection.scalar(rows, {"collection": self._collection_id}) or 0
             self._counted = time.monotonic()
             self.ready = len(self) > EXACT and self._state(connection) is True
@@ -78,7 +78,7 @@ class PgIndex:
         """
         if k < 1:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        with in_a_sentence(self._engine), self._engine.connect() as connection:
+        with explaining_errors(self._engine), self._engine.connect() as connection:
             rows = self._near(connection, query, k) if self.ready else None
             if rows is None or len(rows) < min(k, len(self)):
                 # No graph yet; or the collection is so small a part of it that looking further would take longer.

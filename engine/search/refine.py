@@ -12,7 +12,7 @@ from engine.exits.calibration import Estimate
 from engine.exits.phrases import Phrases
 from engine.ingest.kept_picture import kept_pixels
 from engine.search.allocation import deepen
-from engine.storage.encodings import Candidate, Deeper
+from engine.storage.encodings import Candidate, DeeperEncoding
 
 if TYPE_CHECKING:
     from engine.exits.batch import DeeperRun
@@ -133,10 +133,10 @@ class Deepening:
             self._run(list(places[start : start + BATCH]), to_exit)
         return np.array([self._ways[place].exit == to_exit for place in places])
 
-    def deeper(self) -> list[Deeper]:
+    def deeper(self) -> list[DeeperEncoding]:
         """What became of the candidates that were run."""
         return [
-            Deeper(
+            DeeperEncoding(
                 image_id=candidate.image_id,
                 exit=way.exit,
                 vector=np.asarray(way.vector, np.float32).tobytes(),

@@ -1,4 +1,4 @@
-"""Files whose rows are gone: deleted after the commit, or, after a sudden death, by a sweep."""
+"""Deletes files whose rows are gone: after each commit, and by a sweep what a sudden death has left."""
 
 import time
 from collections.abc import Collection, Sequence
@@ -11,7 +11,7 @@ SWEEP_SECONDS = 3600.0  # between two looks for files that a sudden death has le
 
 def drop_pictures(database: Database, hashes: Collection[str], note: Path) -> None:
     """Delete the pictures among these that no image uses any more, and the note of them."""
-    # After the commit, so that no row ever lacks its file; in a turn of its own, so that no row comes in between.
+    # After the commit, so that no row lacks its file; under a lock, so that no row comes in between.
     with database.write("pictures") as session:
         database.pictures.drop(session, hashes)
     note.unlink(missing_ok=True)
@@ -30,5 +30,5 @@ def sweep(database: Database) -> None:
     with database.read() as session:
         database.maps.sweep(session)
     database.pictures.sweep()
-    for note, hashes in database.pictures.doubted():
+    for note, hashes in database.pictures.settled_notes():
         drop_pictures(database, hashes, note)

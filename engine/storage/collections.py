@@ -136,7 +136,7 @@ def delete_collection(database: Database, collection_id: int) -> None:
         hold(session, collection_id)
         hashes = set(session.scalars(of_collection))
         maps = database.maps.files(session, collection_id)
-        note = database.pictures.doubt(hashes)
+        note = database.pictures.write_note(hashes)
         session.execute(delete(CollectionRow).where(CollectionRow.id == collection_id))
     drop_pictures(database, hashes, note)
     tidy(database, maps)

@@ -1,4 +1,4 @@
-"""Rows moved from one database to another, SQLite or PostgreSQL, and counted and compared afterwards.
+"""Copies all rows from one database to another, SQLite or PostgreSQL, and compares both afterwards.
 
 Ids stay, so pictures and feature maps, which are files of the data folder, stay where they are and go on being found.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, func, insert, select, text
 
-from engine.storage.database import StoreUnusable, connect, for_writing, in_a_sentence, migrate, read_url
+from engine.storage.database import StoreUnusable, connect, explaining_errors, for_writing, migrate, read_url
 from engine.storage.schema import Base
 from engine.utils.errors import EngineError
 
@@ -34,12 +34,12 @@ class Moved:
     checksum: str  # of all rows, in whatever order they lie
 
 
-def relocate(
+def copy_database(
     from_url: str, to_url: str, on_progress: Callable[[int, int], object] = lambda done, rows: None
 ) -> list[Moved]:
-    """Move all rows to a database that holds nothing, or the beginning of the same move; the old one keeps them.
+    """Copy all rows to a database that is empty, or that an earlier call has begun to fill.
 
-    One state of the old database is moved, whatever is written to it meanwhile. After a stop the same call goes on.
+    One state of the old database is copied, whatever is written to it meanwhile. After a stop the same call goes on.
 
     Args: on_progress: told how many rows were looked at, of how many; each is looked at again to be compared.
     Raises: MoveFailed, StoreUnusable, PostgresUnusable, NewerDatabase.
@@ -49,7 +49,7 @@ def relocate(
     with (
         _opened(from_url, there=True) as source,
         _opened(to_url) as target,
-        in_a_sentence(source),
+        explaining_errors(source),
         source.connect() as old,
     ):
         many = 2 * sum(old.scalar(select(func.count()).select_from(table)) or 0 for table in TABLES)
@@ -60,7 +60,7 @@ def relocate(
             done += rows
             on_progress(done, many)
 
-        with in_a_sentence(target):
+        with explaining_errors(target):
             _require_beginning(old, target)
             new = {table.name: _move(old, target, table, look) for table in TABLES}
             with target.connect() as now:
@@ -113,7 +113,7 @@ def _move(old: Connection, target: Engine, table: Table, look: Callable[[int], N
         look(len(keys))
     if key.name == "id":
         with for_writing(target).begin() as connection:
-            _never_again(connection, table, _last_id(old, table))
+            _continue_ids(connection, table, _last_id(old, table))
     return moved
 
 
@@ -127,8 +127,8 @@ def _last_id(connection: Connection, table: Table) -> int:
     return max(last, connection.scalar(given) or 0)
 
 
-def _never_again(connection: Connection, table: Table, last: int) -> None:
-    """Have a table go on after an id."""
+def _continue_ids(connection: Connection, table: Table, last: int) -> None:
+    """Have a table give ids above this one."""
     if last and connection.dialect.name == "postgresql":
         connection.execute(text(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), {last})"))
     elif last:

@@ -1,6 +1,6 @@
-"""The database: where it is, how we talk to it, and its tables brought up to date.
+"""The database: opened, brought up to date by the migrations, read from and written to.
 
-A SQLite file unless TGEM_DATABASE_URL names a PostgreSQL server, of which `engine.storage.postgres` knows the rest.
+It is a SQLite file, or PostgreSQL where TGEM_DATABASE_URL names one (see `engine.storage.postgres`).
 """
 
 import math
@@ -21,16 +21,16 @@ from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.orm import Session
 
 from engine.storage import postgres
-from engine.storage.feature_map_files import KeptMaps
-from engine.storage.picture_files import KeptPictures
+from engine.storage.feature_map_files import FeatureMapFiles
+from engine.storage.picture_files import PictureFiles
 from engine.utils.data_dir import home
 from engine.utils.errors import HostProblem
 from engine.utils.paths import MIGRATIONS
 
 BUSY_SECONDS = 10.0  # how long a writer waits for another one's transaction
 
-# What one process at a time may do to a database that several share.
-Turn = Literal["migrations", "names", "visitors", "pictures"]
+# What one process at a time may do to a PostgreSQL database that several share.
+Lock = Literal["migrations", "names", "visitors", "pictures"]
 
 
 class StoreUnusable(HostProblem):
@@ -50,8 +50,8 @@ class Database:
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine, self._writing = engine, for_writing(engine)
-        self.pictures = KeptPictures(folder / "pictures")
-        self.maps = KeptMaps(folder / "maps")
+        self.pictures = PictureFiles(folder / "pictures")
+        self.maps = FeatureMapFiles(folder / "maps")
         self.swept_at = -math.inf  # seconds of the monotonic clock
 
     @classmethod
@@ -66,34 +66,34 @@ class Database:
         return cls(engine, folder)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close all connections."""
         self._engine.dispose()
 
     @property
     def vector_search(self) -> Engine | None:
-        """The database, where it can search vectors itself."""
+        """The engine, where the database itself can search vectors: PostgreSQL."""
         return self._engine if self._engine.dialect.name == "postgresql" else None
 
-    def explained(self) -> AbstractContextManager[None]:
-        """Raises StoreUnusable for what the database and the disk complain of."""
-        return in_a_sentence(self._engine)
+    def explaining_errors(self) -> AbstractContextManager[None]:
+        """Raises StoreUnusable for an error of the database or the disk."""
+        return explaining_errors(self._engine)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that sees one state of the database; raises StoreUnusable."""
-        with self.explained(), Session(self._engine) as session:
+        with self.explaining_errors(), Session(self._engine) as session:
             yield session
 
     @contextmanager
-    def write(self, turn: Turn | None = None) -> Iterator[Session]:
+    def write(self, lock: Lock | None = None) -> Iterator[Session]:
         """A session that is committed as one transaction, or not at all; raises StoreUnusable.
 
-        Args: turn: what it does that one process at a time may do.
+        Args: lock: taken first, and held until the end.
         """
         # Rows stay readable after the commit, when they are handed out.
-        with self.explained(), Session(self._writing, expire_on_commit=False) as session, session.begin():
-            if turn is not None:
-                take_turn(session.connection(), turn)
+        with self.explaining_errors(), Session(self._writing, expire_on_commit=False) as session, session.begin():
+            if lock is not None:
+                take_lock(session.connection(), lock)
             yield session
 
 
@@ -118,7 +118,7 @@ def connect(url: str) -> Engine:
     """An engine for a database; raises StoreUnusable for a URL of another kind, PostgresUnusable without its driver.
 
     Readers never wait: they see the database as it was when their transaction began. SQLite's writers wait for their
-    turn when their transaction begins, PostgreSQL's for the rows that they lock and the turns that they take.
+    turn when their transaction begins, PostgreSQL's for the rows and the locks that they take.
     """
     if read_url(url).get_backend_name() == "postgresql":
         return postgres.connect(url)
@@ -138,16 +138,14 @@ def for_writing(engine: Engine) -> Engine:
     return engine.execution_options(tgem_writes=True)
 
 
-def take_turn(connection: Connection, turn: Turn, shared: bool = False) -> None:
-    """Wait until no other transaction has this turn, and have it until this one ends.
+def take_lock(connection: Connection, lock: Lock, shared: bool = False) -> None:
+    """Take an advisory lock, which the transaction holds until it ends; SQLite has one writer anyway.
 
-    SQLite has one writer at a time as it is.
-
-    Args: shared: have it beside others that share it too.
+    Args: shared: several transactions may hold it that take it so.
     """
     if connection.dialect.name == "postgresql":
-        lock = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
-        connection.execute(select(lock(zlib.crc32(f"tgem {turn}".encode()))))
+        take = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
+        connection.execute(select(take(zlib.crc32(f"tgem {lock}".encode()))))
 
 
 def migrate(engine: Engine) -> None:
@@ -155,7 +153,7 @@ def migrate(engine: Engine) -> None:
     config = alembic.config.Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))  # % begins a substitution
     script = ScriptDirectory.from_config(config)
-    with in_a_sentence(engine), for_writing(engine).begin() as connection:
+    with explaining_errors(engine), for_writing(engine).begin() as connection:
         prepare(connection)
         present = MigrationContext.configure(connection).get_current_revision()
         if present is not None and present not in {known.revision for known in script.walk_revisions()}:
@@ -170,15 +168,15 @@ def migrate(engine: Engine) -> None:
 
 
 def prepare(connection: Connection) -> None:
-    """Have the migrations to ourselves, and in place what they need; raises PostgresUnusable."""
-    take_turn(connection, "migrations")
+    """Lock out other migrations, and add pgvector to PostgreSQL; raises PostgresUnusable."""
+    take_lock(connection, "migrations")
     if connection.dialect.name == "postgresql":
         postgres.require_pgvector(connection)
 
 
 @contextmanager
-def in_a_sentence(engine: Engine) -> Iterator[None]:
-    """Raise StoreUnusable for what the database and the disk complain of: locked, full, read-only, corrupt."""
+def explaining_errors(engine: Engine) -> Iterator[None]:
+    """Raise StoreUnusable for an error of the database or the disk: locked, full, read-only, corrupt."""
     try:
         yield
     except (DatabaseError, OSError) as error:

@@ -27,7 +27,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class Candidate:
-    """Where an image stands."""
+    """An image and the encoding that it has now."""
 
     image_id: int
     content_hash: str
@@ -37,7 +37,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Deeper:
+class DeeperEncoding:
     """A deeper encoding of an image, and what it took."""
 
     image_id: int
@@ -98,37 +98,37 @@ def keep_deeper(
     database: Database,
     collection_id: int,
     stamp: ModelStamp,
-    found: Sequence[Deeper],
+    deeper: Sequence[DeeperEncoding],
     candidates: Sequence[int] | None = None,
-    deciding: int = 0,
+    scoring_macs: int = 0,
 ) -> None:
-    """Put deeper encodings in the place of those before, in one transaction.
+    """Replace encodings by deeper ones, in one transaction.
 
-    What was spent is counted even where another query has meanwhile gone as deep; that encoding stays then.
+    What they cost is counted even where another query has gone as deep meanwhile; the encoding there stays then.
 
     Args:
         candidates: images whose places a query asked about; None: no query did.
-        deciding: MACs of reading those candidates.
+        scoring_macs: MACs of scoring those candidates.
     Raises: GalleryMissing, ModelChanged.
     """
     lost: list[str] = []
-    written = [database.maps.write(deeper.map) for deeper in found]
+    written = [database.maps.write(encoding.map) for encoding in deeper]
     with database.write() as session:
         collection = hold(session, collection_id)
         collection.require(stamp)
-        collection.macs_queries += deciding
-        for deeper, kept in zip(found, written, strict=True):
-            collection.macs_queries += deeper.macs
-            image = session.get(ImageRow, deeper.image_id)
+        collection.macs_queries += scoring_macs
+        for encoding, kept in zip(deeper, written, strict=True):
+            collection.macs_queries += encoding.macs
+            image = session.get(ImageRow, encoding.image_id)
             if image is None:  # deleted meanwhile
                 continue
             row = image.encoding
-            row.macs_query += deeper.macs
-            row.milliseconds += deeper.milliseconds
-            if row.exit < deeper.exit:
-                _deepen(row, deeper, stamp.exits)
+            row.macs_query += encoding.macs
+            row.milliseconds += encoding.milliseconds
+            if row.exit < encoding.exit:
+                _deepen(row, encoding, stamp.exits)
                 image.revision = collection.next_revision()
-                lost += database.maps.put(session, image.id, deeper.exit, kept)
+                lost += database.maps.put(session, image.id, encoding.exit, kept)
         if candidates is not None:
             collection.queries += 1
             database.maps.use(session, candidates)
@@ -186,12 +186,12 @@ def replace_encodings(
     return get_images(database, there)
 
 
-def _deepen(row: EncodingRow, deeper: Deeper, exits: int) -> None:
-    """Put a deeper encoding in an older one's place; of the exits on the way, what was not asked is not known."""
+def _deepen(row: EncodingRow, deeper: DeeperEncoding, exits: int) -> None:
+    """Make a row that of a deeper encoding; gates that were not asked on the way are NaN."""
     gated = min(row.exit, exits - 1)
     values = np.frombuffer(row.gates, np.float32).reshape(gated, -1)
     passed = np.full((min(deeper.exit, exits - 1) - gated, values.shape[1]), np.nan, np.float32)
     row.gates = np.concatenate([values, passed]).tobytes()
-    seen = dict(enumerate(row.phrases, start=1)) | {exit: list(texts) for exit, texts in deeper.phrases.items()}
-    row.phrases = [seen.get(exit, []) for exit in range(1, deeper.exit + 1)]
+    phrases = dict(enumerate(row.phrases, start=1)) | {exit: list(texts) for exit, texts in deeper.phrases.items()}
+    row.phrases = [phrases.get(exit, []) for exit in range(1, deeper.exit + 1)]
     row.vector, row.exit = deeper.vector, deeper.exit

@@ -1,4 +1,4 @@
-"""The feature maps that are kept: files below one folder, those that were not used for longest going first."""
+"""Feature maps: files below one folder up to a limit, the least recently used deleted first."""
 
 import time
 from collections.abc import Sequence
@@ -17,18 +17,18 @@ LIMIT = 2 << 30  # bytes; a map of the embedded model has some 50,000
 ROOM = 0.9  # what is kept of the limit once it is reached, so that it is not reached again at once
 
 
-class KeptMap(NamedTuple):
+class MapFile(NamedTuple):
     """A file that holds a map."""
 
     file: str
     bytes: int
 
 
-class KeptMaps:
+class FeatureMapFiles:
     """Rows and files of feature maps.
 
-    Changes are part of the caller's transaction. Each returns the names of the files that have lost their rows: the
-    caller hands them to `unlink` after the commit, so that no row ever lacks its file.
+    Changes of rows are part of the caller's transaction. Each returns the files that have lost their rows: the caller
+    hands them to `unlink` after the commit, so that no row lacks its file.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,21 +41,21 @@ class KeptMaps:
         except OSError:
             return None
 
-    def write(self, data: bytes | None) -> KeptMap | None:
+    def write(self, data: bytes | None) -> MapFile | None:
         """Write a map to a file that has no row yet; None for none, or where the disk is full.
 
         An image without a map is run again where it could have been run on.
         """
         if data is None:
             return None
-        kept = KeptMap(f"{uuid4().hex}.safetensors", len(data))
+        kept = MapFile(f"{uuid4().hex}.safetensors", len(data))
         try:
             write_whole(self._path(kept.file), data)
         except OSError:
             return None
         return kept
 
-    def put(self, session: Session, image_id: int, exit: int, kept: KeptMap | None) -> list[str]:
+    def put(self, session: Session, image_id: int, exit: int, kept: MapFile | None) -> list[str]:
         """Keep an image's map, or none, in place of the one before."""
         before = session.get(FeatureMapRow, image_id, with_for_update=True)  # another collection's trim may take it
         lost = []
@@ -73,7 +73,7 @@ class KeptMaps:
         change_rows(session, used, FeatureMapRow.image_id, image_ids)
 
     def trim(self, session: Session) -> list[str]:
-        """Let go of the maps that were not used for longest, once all together are over the limit."""
+        """Delete the least recently used rows, once all maps together are over the limit."""
         total = session.scalar(select(func.sum(FeatureMapRow.bytes))) or 0
         lost: list[str] = []
         if total > LIMIT:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from engine.storage.bind_limit import change_rows, rows_of
 from engine.storage.cleanup import drop_pictures, tidy
 from engine.storage.collections import hold
-from engine.storage.database import Database, StoreUnusable, take_turn
+from engine.storage.database import Database, StoreUnusable, take_lock
 from engine.storage.schema import CollectionRow, EncodingRow, ImageRow, ModelStamp, PhotoMissing
 
 
@@ -45,15 +45,15 @@ def add_images(
     Raises: GalleryMissing, ModelChanged, StoreUnusable.
     """
     new = [content_hash for content_hash in pictures if not database.pictures.path(content_hash).exists()]
-    note = database.pictures.doubt(new)
+    note = database.pictures.write_note(new)
     try:
-        with database.explained():
+        with database.explaining_errors():
             database.pictures.keep(pictures)
         written = {content_hash: database.maps.write(data) for content_hash, data in maps.items()}
         with database.write() as session:
             fresh = _add_rows(session, collection_id, stamp, images)
             # A picture that another process has deleted meanwhile is written again; from here on it stays.
-            take_turn(session.connection(), "pictures", shared=True)
+            take_lock(session.connection(), "pictures", shared=True)
             database.pictures.keep({image.content_hash: pictures[image.content_hash] for image in fresh})
             for image in fresh:
                 database.maps.put(session, image.id, image.encoding.exit, written.pop(image.content_hash, None))
@@ -143,7 +143,7 @@ def delete_images(database: Database, collection_id: int, image_ids: Sequence[in
         if collection is not None:
             collection.macs_queries -= sum(macs for *_, macs in images)
         maps = database.maps.files(session, collection_id, ids)
-        note = database.pictures.doubt(hashes)
+        note = database.pictures.write_note(hashes)
         change_rows(session, delete(ImageRow), ImageRow.id, ids)
     drop_pictures(database, hashes, note)
     tidy(database, maps)

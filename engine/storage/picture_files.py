@@ -1,4 +1,4 @@
-"""The picture files that are kept: one for all images made of the same bytes, as long as there is any."""
+"""Picture files: one for all images made of the same bytes, deleted after the last of them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -12,12 +12,12 @@ from engine.storage.schema import ImageRow
 from engine.utils.atomic_files import settled, write_whole
 
 
-class KeptPictures:
-    """Files of pictures, and notes of those that may have lost their rows.
+class PictureFiles:
+    """Picture files, and notes of those whose rows are about to come or go.
 
-    Files come before the commit of their rows and go after it, so that no row ever lacks its file. What a sudden death
-    leaves in between stands in a note, and is looked at later. A picture in no note is never deleted: the folder may
-    serve another database too, which knows its row.
+    A file is written before its row is committed, and deleted after the row is: no row lacks its file. A note lists the
+    files in between, and outlives a sudden death: a later sweep deletes those without a row. A picture in no note is
+    never deleted, since the folder may serve another database too, which has a row for it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,8 +35,8 @@ class KeptPictures:
             if not path.exists():
                 write_whole(path, data)
 
-    def doubt(self, hashes: Iterable[str]) -> Path:
-        """Note pictures whose rows are about to come or go; who has seen to them deletes the note."""
+    def write_note(self, hashes: Iterable[str]) -> Path:
+        """Write a note of pictures whose rows are about to come or go; the caller deletes it when they have."""
         note = self._notes / uuid4().hex
         with suppress(OSError):  # a full disk: deleting makes room, and has to go on
             write_whole(note, "\n".join(hashes).encode("ascii"))
@@ -48,8 +48,8 @@ class KeptPictures:
             if session.scalar(select(ImageRow.id).where(ImageRow.content_hash == content_hash).limit(1)) is None:
                 self.path(content_hash).unlink(missing_ok=True)
 
-    def doubted(self) -> Iterator[tuple[Path, list[str]]]:
-        """The notes that a sudden death has left, and the pictures in each."""
+    def settled_notes(self) -> Iterator[tuple[Path, list[str]]]:
+        """The notes that a sudden death has left, with the pictures of each."""
         for note in settled(self._notes.glob("*")):
             with suppress(FileNotFoundError):  # another process was faster
                 yield note, note.read_text(encoding="ascii").split()

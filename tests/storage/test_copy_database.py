@@ -11,9 +11,8 @@ from engine.gallery import Library, Upload
 from engine.gallery.galleries import delete_photos, list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import run_to_full_depth, search_photos
-from engine.storage import copy_database
 from engine.storage.collections import open_collection
-from engine.storage.copy_database import MoveFailed, relocate
+from engine.storage.copy_database import MoveFailed, copy_database
 from engine.storage.database import Database, StoreUnusable
 from engine.storage.visitors import mark_seen
 from tests import postgres
@@ -52,7 +51,7 @@ def searched(url: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, 
 def test_all_rows_move_and_are_found_again(
     sqlite_url: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch, upload: Callable[..., Upload]
 ) -> None:
-    moved = {table.table: table for table in relocate(sqlite_url, postgres_url)}
+    moved = {table.table: table for table in copy_database(sqlite_url, postgres_url)}
     assert {name: table.rows for name, table in moved.items()} == {
         "collections": 2,
         "images": 6,
@@ -72,13 +71,13 @@ def test_all_rows_move_and_are_found_again(
 
 
 def test_there_and_back_is_the_same(sqlite_url: str, postgres_url: str, tmp_path: Path) -> None:
-    there = relocate(sqlite_url, postgres_url)
-    back = relocate(postgres_url, f"sqlite:///{tmp_path / 'back.db'}")
+    there = copy_database(sqlite_url, postgres_url)
+    back = copy_database(postgres_url, f"sqlite:///{tmp_path / 'back.db'}")
     assert [table.checksum for table in back] == [table.checksum for table in there]
 
 
 def test_a_move_that_was_stopped_goes_on(sqlite_url: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copy_database, "CHUNK", 2)
+    monkeypatch.setattr("engine.storage.copy_database.CHUNK", 2)
 
     class Stopped(Exception):
         pass
@@ -88,13 +87,13 @@ def test_a_move_that_was_stopped_goes_on(sqlite_url: str, postgres_url: str, mon
             raise Stopped
 
     with pytest.raises(Stopped):
-        relocate(sqlite_url, postgres_url, stop)
+        copy_database(sqlite_url, postgres_url, stop)
     seen: list[tuple[int, int]] = []
-    moved = relocate(sqlite_url, postgres_url, lambda done, rows: seen.append((done, rows)))
+    moved = copy_database(sqlite_url, postgres_url, lambda done, rows: seen.append((done, rows)))
     new = {table.table: table.new for table in moved}
     assert (new["collections"], new["images"], new["encodings"]) == (0, 4, 6)
     assert seen[-1] == (40, 40)
-    assert sum(table.new for table in relocate(sqlite_url, postgres_url)) == 0
+    assert sum(table.new for table in copy_database(sqlite_url, postgres_url)) == 0
 
 
 def test_other_galleries_are_never_mixed_in(
@@ -105,22 +104,22 @@ def test_other_galleries_are_never_mixed_in(
     open_collection(database, "theirs", "gallery", None)
     database.close()
     with pytest.raises(MoveFailed, match=r'holds a gallery "theirs".*name an empty database'):
-        relocate(sqlite_url, postgres_url)
+        copy_database(sqlite_url, postgres_url)
 
 
 def test_a_difference_is_found(sqlite_url: str, postgres_url: str, cluster: postgres.Cluster) -> None:
-    relocate(sqlite_url, postgres_url)
+    copy_database(sqlite_url, postgres_url)
     cluster.run(postgres_url, "UPDATE encodings SET vector = vector * '[1,1,0.5]' WHERE image_id = 3")
     with pytest.raises(MoveFailed, match=r"encodings are not the same in both databases .*6 rows.*6 in the new"):
-        relocate(sqlite_url, postgres_url)
+        copy_database(sqlite_url, postgres_url)
 
 
 def test_what_is_not_there_is_not_made(tmp_path: Path, postgres_url: str) -> None:
     with pytest.raises(StoreUnusable, match=r"no database .*nothing\.db"):
-        relocate(f"sqlite:///{tmp_path / 'nothing.db'}", postgres_url)
+        copy_database(f"sqlite:///{tmp_path / 'nothing.db'}", postgres_url)
     assert not (tmp_path / "nothing.db").exists()
     with pytest.raises(MoveFailed, match="same one"):
-        relocate(postgres_url, postgres_url)
+        copy_database(postgres_url, postgres_url)
 
 
 def test_the_command_says_what_moved(sqlite_url: str, postgres_url: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from engine.storage import feature_map_files as maps_module
 from engine.storage.collections import delete_collection, open_collection
 from engine.storage.database import Database
-from engine.storage.encodings import Deeper, keep_deeper, list_candidates, list_changes
+from engine.storage.encodings import DeeperEncoding, keep_deeper, list_candidates, list_changes
 from engine.storage.images import add_images, delete_images, get_image, list_images
 from tests.storage.rows import STAMP, image
 
@@ -30,8 +30,8 @@ def add(database: Database, collection_id: int, *names: str, size: int = 10) -> 
     return [row.id for row in kept]
 
 
-def deeper(image_id: int, exit: int, kept: bytes | None = None) -> Deeper:
-    return Deeper(image_id, exit, b"\0" * 8, {exit: (("a cat", 0.5),)}, 10, 1.0, kept)
+def deeper(image_id: int, exit: int, kept: bytes | None = None) -> DeeperEncoding:
+    return DeeperEncoding(image_id, exit, b"\0" * 8, {exit: (("a cat", 0.5),)}, 10, 1.0, kept)
 
 
 def files(home: Path) -> list[Path]:

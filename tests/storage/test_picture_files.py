@@ -10,7 +10,7 @@ import pytest
 from engine.storage import collections, feature_map_files, images, picture_files
 from engine.storage.collections import delete_collection, mark_indexed, open_collection
 from engine.storage.database import Database, StoreUnusable
-from engine.storage.encodings import Deeper, keep_deeper
+from engine.storage.encodings import DeeperEncoding, keep_deeper
 from engine.storage.images import add_images, delete_images
 from engine.storage.schema import ImageRow
 from engine.utils.atomic_files import write_whole
@@ -106,7 +106,7 @@ def test_others_write_to_the_database_while_files_are_written(
         monkeypatch.setattr(module, "write_whole", write)
     row = image("aa")
     add_images(database, gallery, STAMP, [row], {row.content_hash: b"a picture"}, {row.content_hash: b"a map"})
-    deeper = Deeper(row.id, 2, b"\0" * 8, {}, 10, 1.0, b"a map")
+    deeper = DeeperEncoding(row.id, 2, b"\0" * 8, {}, 10, 1.0, b"a map")
     keep_deeper(database, gallery, STAMP, [deeper])
     others.close()
 
