@@ -1,6 +1,6 @@
 """New photos encoded batch by batch, wherever that is done."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -53,7 +53,7 @@ class EncodeFiles(Protocol):
 
 def encode_here(
     uploads: Sequence[Upload], known: Known, encoder: "PhotoEncoder", budget: float | None
-) -> Iterator[list[Made]]:
+) -> Generator[list[Made], None, None]:
     """Encode in this process, in the order of the uploads; the next batch is decoded while one is encoded.
 
     One batch ahead and no more, so memory holds the pixels of two batches at most.

@@ -1,7 +1,9 @@
 import io
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -28,7 +30,7 @@ from tests.app.shown import PARTS, after
 MANY = 110
 
 
-def png(pixels) -> bytes:
+def png(pixels: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels.transpose(1, 2, 0)).save(file, "PNG")
     return file.getvalue()
@@ -48,7 +50,7 @@ def services(database: Database, folder: Path, tmp_path: Path, monkeypatch: pyte
 
 def filled(services: Services, many: int) -> Session:
     gallery = open_gallery(services.library, "mine")
-    files = [Upload(f"{i}.png", lambda p=p: png(p)) for i, p in enumerate(tiny.pixels(many, 32))]
+    files = [Upload(f"{i}.png", partial(png, p)) for i, p in enumerate(tiny.pixels(many, 32))]
     ingest_files(services.library, gallery, files)
     return Session(gallery=gallery)
 
@@ -63,6 +65,7 @@ def test_a_gallery_gets_exits_and_its_photos_leave_at_them(services: Services) -
     assert "Photos leave early" in said[-1]
     offered = after(Fitting(services, PARTS).offered(session))
     assert (offered.no_exits, offered.fit["visible"]) == ("", False)
+    assert session.gallery is not None
     photos = list_photos(services.library, session.gallery, limit=MANY)
     assert {photo.exits for photo in photos} == {services.library.encoder.exits}
     assert search_photos(services.library, session.gallery, "a dog", 5)

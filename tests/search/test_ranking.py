@@ -18,8 +18,8 @@ NOTHING = np.empty(0, np.int64)
 def index() -> IndexSimulation:
     encoder = tiny.encoder()
     torch.manual_seed(3)
-    for gate in encoder.modules.query_gates:  # T-GEMs that have something to say
-        torch.nn.init.normal_(gate.out.weight, std=0.1)
+    for k in range(len(encoder.modules.query_gates)):  # T-GEMs that have something to say
+        torch.nn.init.normal_(encoder.modules.get_parameter(f"query_gates.{k}.out.weight"), std=0.1)
     return IndexSimulation(encoder, features_of(encoder), np.arange(MANY) % encoder.exits)
 
 

@@ -130,9 +130,11 @@ def test_a_ranking_made_before_another_querys_second_look_repeats_none_of_its_wo
     query = hazy.encode_text(["red"])[0]
     early = rank_gallery(library, gallery, query, k=20)
     first = refine_search(library, gallery, query, k=2)
+    assert first.ranking is not None
     gone = next(photo.id for photo in list_photos(library, gallery) if photo.id not in first.ranking.ids[:2])
     delete_photos(library, gallery, [gone])
     second = refine_search(library, gallery, query, k=2, ranking=early)
+    assert second.ranking is not None
     assert first.deepened
     assert second.deepened == ()
     assert [hit.row() for hit in second.hits] == [hit.row() for hit in first.hits]

@@ -30,8 +30,7 @@ from engine.gallery.ingest import ingest_files
 from engine.gallery.search import search_photos
 from engine.gallery.types import IngestReport
 from engine.ingest.decode import BATCH, decode_batch
-from engine.ingest.pipeline import Encoding as Way
-from engine.ingest.pipeline import Known, Made, encode_here
+from engine.ingest.pipeline import EncodeFiles, Known, Made, encode_here
 from engine.ingest.ray_pipeline import on_ray
 from engine.storage.database import Database
 from engine.storage.images import list_images
@@ -76,7 +75,9 @@ class Indexed:
 
 
 @contextmanager
-def indexed(encoder: Encoder, uploads: Sequence[Upload], encode: Way, url: str | None = None) -> Iterator[Indexed]:
+def indexed(
+    encoder: Encoder, uploads: Sequence[Upload], encode: EncodeFiles, url: str | None = None
+) -> Iterator[Indexed]:
     """Take files into a new gallery of a new data folder; in the database at a URL where one is given."""
     with tempfile.TemporaryDirectory(prefix="scale-") as folder:
         if url is not None:

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from PIL import Image
 from engine.training.dataset import DataMissing, gate_photos, load_squashed, read_captions, read_labels
 
 
-def test_captions_and_labels_are_read_in_file_order(tmp_path) -> None:
+def test_captions_and_labels_are_read_in_file_order(tmp_path: Path) -> None:
     rows = [{"file": f"{i}.jpg", "captions": ["a", "b"], "split": "train"} for i in range(3)]
     (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
     (tmp_path / "labels.jsonl").write_text(json.dumps({"file": "x.jpg", "wnid": "n0", "label": "otter"}) + "\n")
@@ -17,7 +18,7 @@ def test_captions_and_labels_are_read_in_file_order(tmp_path) -> None:
     assert read_labels(tmp_path)[0].texts == ("a photo of a otter",)
 
 
-def test_a_folder_that_is_no_data_set_is_named(tmp_path) -> None:
+def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataMissing, match=r"captions\.jsonl"):
         read_captions(tmp_path)
 
@@ -26,7 +27,7 @@ def test_the_gates_have_800_photos_of_their_own() -> None:
     assert len(gate_photos()) == 800
 
 
-def test_photos_are_squashed_not_cut(tmp_path) -> None:
+def test_photos_are_squashed_not_cut(tmp_path: Path) -> None:
     photo = Image.new("RGB", (80, 20), "red")
     photo.paste("blue", (40, 0, 80, 20))
     (tmp_path / "images").mkdir()

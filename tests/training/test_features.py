@@ -33,12 +33,13 @@ def encoder(monkeypatch: pytest.MonkeyPatch) -> Encoder:
 
 def count(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Photos in each batch that goes through the encoder."""
-    seen, trace = [], encoder.trace
-    monkeypatch.setattr(encoder, "trace", lambda pixels: (seen.append(len(pixels)), trace(pixels))[1])
+    seen: list[int] = []
+    trace = encoder.trace
+    monkeypatch.setattr(encoder, "trace", lambda pixels: seen.append(len(pixels)) or trace(pixels))
     return seen
 
 
-def test_the_cache_holds_what_every_exit_sees(encoder: Encoder, examples, tmp_path: Path) -> None:
+def test_the_cache_holds_what_every_exit_sees(encoder: Encoder, examples: list[Example], tmp_path: Path) -> None:
     plain, kept = collect(encoder, examples), cached(tmp_path / "cache", encoder, examples)
     again = cached(tmp_path / "cache", encoder, examples)
     for found in (kept, again):
@@ -49,14 +50,18 @@ def test_the_cache_holds_what_every_exit_sees(encoder: Encoder, examples, tmp_pa
             torch.testing.assert_close(a, b)
 
 
-def test_a_second_run_runs_nothing(encoder: Encoder, examples, tmp_path: Path, monkeypatch) -> None:
+def test_a_second_run_runs_nothing(
+    encoder: Encoder, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cached(tmp_path / "cache", encoder, examples)
-    assert not count(encoder, monkeypatch)
+    batches = count(encoder, monkeypatch)
     cached(tmp_path / "cache", encoder, examples)
-    assert not count(encoder, monkeypatch)
+    assert batches == []
 
 
-def test_a_stopped_run_goes_on_where_it_was(encoder: Encoder, examples, tmp_path: Path, monkeypatch) -> None:
+def test_a_stopped_run_goes_on_where_it_was(
+    encoder: Encoder, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stop(line: str) -> None:
         if line.startswith("4 of"):
             raise KeyboardInterrupt
@@ -69,7 +74,9 @@ def test_a_stopped_run_goes_on_where_it_was(encoder: Encoder, examples, tmp_path
     torch.testing.assert_close(found.vectors, collect(encoder, examples).vectors)
 
 
-def test_other_photos_and_other_weights_are_run_anew(encoder: Encoder, examples, tmp_path: Path, monkeypatch) -> None:
+def test_other_photos_and_other_weights_are_run_anew(
+    encoder: Encoder, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cached(tmp_path / "cache", encoder, examples)
     batches = count(encoder, monkeypatch)
     cached(tmp_path / "cache", encoder, examples[:-1])
@@ -80,7 +87,9 @@ def test_other_photos_and_other_weights_are_run_anew(encoder: Encoder, examples,
     torch.testing.assert_close(found.vectors, collect(other, examples[:-1]).vectors)
 
 
-def test_a_photo_that_cannot_be_read_is_said_and_left_out(encoder: Encoder, examples, tmp_path: Path) -> None:
+def test_a_photo_that_cannot_be_read_is_said_and_left_out(
+    encoder: Encoder, examples: list[Example], tmp_path: Path
+) -> None:
     examples[3].path.write_bytes(b"no picture")
     said: list[str] = []
     found = cached(tmp_path / "cache", encoder, examples, said.append)
@@ -92,9 +101,9 @@ def test_a_photo_that_cannot_be_read_is_said_and_left_out(encoder: Encoder, exam
         collect(encoder, examples)
 
 
-def test_features_are_mapped_and_not_read(encoder: Encoder, examples, tmp_path: Path) -> None:
+def test_features_are_mapped_and_not_read(encoder: Encoder, examples: list[Example], tmp_path: Path) -> None:
     found = cached(tmp_path / "cache", encoder, examples)
-    base = found.pooled[0].numpy()
+    base: object = found.pooled[0].numpy()
     while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
         base = base.base
     assert (tmp_path / "cache" / "exit-1.npy").stat().st_size > found.pooled[0].numel() * 4

@@ -67,7 +67,7 @@ def test_a_backbone_gets_exits_that_photos_leave_at(encoder: Encoder, data: Path
     assert any("tgem" in line for line in curve) == captioned
 
 
-def test_a_stopped_fit_goes_on_and_ends_the_same(encoder: Encoder, data: Path, monkeypatch) -> None:
+def test_a_stopped_fit_goes_on_and_ends_the_same(encoder: Encoder, data: Path) -> None:
     pictures = folder_photos(data / "images")
 
     def stop(what: str, done: int, total: int) -> None:

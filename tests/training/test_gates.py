@@ -1,7 +1,9 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from engine.exits.budget import BUDGET_GRID, Plan
 from engine.exits.calibration import EXACT, Calibration, calibrations
@@ -12,9 +14,11 @@ from engine.training.features import Features
 from engine.training.gates import Route
 from tests import tiny
 
+Case = tuple[ExitModules, list[Tensor], Route, Tensor, Tensor]  # and features at each exit, distortion, who is hard
+
 
 @pytest.fixture
-def case():
+def case() -> Case:
     """Photos of two kinds that the first exit's pooled features tell apart: only one kind loses by leaving there."""
     torch.manual_seed(0)
     modules = ExitModules(tiny.exits_of(tiny.backbone("vit"), 2), tiny.DIM)
@@ -28,7 +32,7 @@ def case():
 
 
 @pytest.mark.parametrize("at_once", [64, 40])
-def test_gates_learn_which_photos_may_leave(case, monkeypatch, at_once: int) -> None:
+def test_gates_learn_which_photos_may_leave(case: Case, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     monkeypatch.setattr(gates, "STEPS", 200)
     monkeypatch.setattr(gates, "AT_ONCE", at_once)
     modules, pooled, route, distortion, hard = case
@@ -38,7 +42,9 @@ def test_gates_learn_which_photos_may_leave(case, monkeypatch, at_once: int) -> 
     assert (exits[hard] == len(modules.exits)).float().mean() > 0.9
 
 
-def test_prices_meet_the_budgets_on_the_photos_they_are_calibrated_on(case, monkeypatch) -> None:
+def test_prices_meet_the_budgets_on_the_photos_they_are_calibrated_on(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(gates, "STEPS", 50)
     modules, pooled, route, distortion, _ = case
     fitted = gates.fit_gates(modules, pooled, [route], distortion + torch.rand(64, 1))
@@ -52,7 +58,7 @@ def test_prices_meet_the_budgets_on_the_photos_they_are_calibrated_on(case, monk
 
 
 @pytest.mark.parametrize(("share", "from_budget"), [(0.45, 0.45), (0.459, 0.45), (0.461, 0.5)])
-def test_each_budget_gets_the_route_that_finds_most_within_it(case, share: float, from_budget: float) -> None:
+def test_each_budget_gets_the_route_that_finds_most_within_it(case: Case, share: float, from_budget: float) -> None:
     modules, pooled, route, _, _ = case
     torch.manual_seed(1)
     full = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
@@ -65,7 +71,7 @@ def test_each_budget_gets_the_route_that_finds_most_within_it(case, share: float
         assert plan.open == ((1,) if budget >= from_budget else (0,))
 
 
-def test_a_budget_is_not_spent_where_that_finds_no_more_but_a_whole_one_is(case) -> None:
+def test_a_budget_is_not_spent_where_that_finds_no_more_but_a_whole_one_is(case: Case) -> None:
     modules, pooled, route, _, _ = case
     torch.manual_seed(1)
     full = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
@@ -92,23 +98,14 @@ def test_routes_never_have_two_passes_before_the_last() -> None:
         assert [len(s) for s in route.statistics] == [6] * len(route.open)
 
 
-def test_a_calibration_tells_the_score_at_full_depth(case) -> None:
-    torch.manual_seed(2)
-    full = torch.nn.functional.normalize(torch.randn(40, tiny.DIM), dim=1)
-    features = Features([], torch.stack([full * 0.5, full], 1), full, torch.arange(40))  # half as long: half the score
-    early, last = gates.fit_calibrations(features)
-    assert (early.slope, early.offset) == (pytest.approx(2, abs=1e-4), pytest.approx(0, abs=1e-4))
-    assert early.deviation == pytest.approx(0, abs=1e-4)
-    assert last == EXACT
-
-
-def test_saved_exits_load_again_and_refuse_other_weights(case, tmp_path) -> None:
+def test_saved_exits_load_again_and_refuse_other_weights(case: Case, tmp_path: Path) -> None:
     modules = case[0]
     model = tiny.backbone("vit")
     plans = (Plan((0,), 0.5),) * len(BUDGET_GRID)
     told = tuple(Calibration(0.9, k / 8, 0.05) for k in range(len(modules.exits)))
     save_exits(tmp_path, FittedExits(modules, plans, (*told, EXACT)), "abc")
     found = load_exits(tmp_path, model, "abc")
+    assert found is not None
     assert (found.plans, found.calibrations) == (plans, (*told, EXACT))
     for name, tensor in as_stored(modules).state_dict().items():
         assert torch.equal(found.modules.state_dict()[name], tensor)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.exits.calibration import Calibration, certainty_equivalent
+from engine.exits.calibration import EXACT, Calibration, certainty_equivalent
 from engine.exits.modules import Exit, ExitModules
 from engine.exits.query_gate import Described, QueryGate, described, missed, relations
 from engine.training import query_gates
@@ -45,6 +45,16 @@ def test_calibrations_foretell_full_depth(photos: Features) -> None:
     assert last.deviation == 0
 
 
+def test_a_calibration_tells_the_score_at_full_depth() -> None:
+    torch.manual_seed(2)
+    full = F.normalize(torch.randn(40, DIM), dim=1)
+    features = Features([], torch.stack([full * 0.5, full], 1), full, torch.arange(40))  # half as long: half the score
+    early, last = fit_calibrations(features)
+    assert [early.slope, early.offset] == pytest.approx([2, 0], abs=1e-4)
+    assert early.deviation == pytest.approx(0, abs=1e-4)
+    assert last == EXACT
+
+
 def test_captions_make_their_own_photos_likelier(photos: Features, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query_gates, "STEPS", 60)
     guides = F.normalize(torch.randn(20, DIM), dim=1)
@@ -53,7 +63,9 @@ def test_captions_make_their_own_photos_likelier(photos: Features, monkeypatch: 
         modules = ExitModules([Exit("a", 4)], DIM)
         told = fit_calibrations(photos)
         fit_query_gates(modules, photos, told, guides, SHARPNESS, 1, captioned)
-        found[captioned] = likelihood(modules.query_gates[0], photos, told[0], guides)
+        gate = modules.query_gates[0]
+        assert isinstance(gate, QueryGate)
+        found[captioned] = likelihood(gate, photos, told[0], guides)
     assert found[True] > found[False]
 
 
