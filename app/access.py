@@ -1,12 +1,17 @@
 """Who may look at which gallery, and change it: every handler asks here."""
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from gradio.context import LocalContext
 
 from app.demo import Demo
+from app.server.transfers import address_of
 from app.session import Session
-from app.work import Line, Waiting
+from app.work import Line
 from engine.gallery import (
     EngineError,
     GalleryMissing,
@@ -14,6 +19,7 @@ from engine.gallery import (
     Library,
     Photo,
     PhotoMissing,
+    TooMuch,
     Upload,
     Visitors,
     find_gallery,
@@ -24,6 +30,7 @@ from engine.gallery import (
     summarize_gallery,
 )
 
+LONGEST = 7200.0  # seconds of one long work of a stranger, waiting included
 NOBODY = ""  # stands for the work of all who have shown no token
 
 
@@ -154,18 +161,37 @@ class Access:
             yield
 
     @contextmanager
-    def work(self, session: Session, tell: Callable[[Waiting], object] = lambda _: None) -> Iterator[None]:
+    def work(
+        self, session: Session, tell: Callable[[Any], object] = lambda _: None
+    ) -> Iterator[Callable[[Any], object]]:
         """Long work of a visitor: one at a time, and in line with that of others; raises TooMuch.
 
         Args: tell: told the place in line; what it raises gives the place up.
+        Yields: `tell`, for the work to call between its steps: others go first there, where it has had its share.
         """
-        own = nullcontext() if self._visitors is None else self._visitors.turn(session.owner or NOBODY, work=True)
-        with own, self._line.turn(tell):
-            yield
+        visitors = self._visitors
+        own = nullcontext() if visitors is None else visitors.turn(session.owner or NOBODY, work=True)
+        with own, self._line.turn(tell, asking_address() if visitors is not None else "") as let_pass:
+            began = time.monotonic()
+
+            def told(event: object) -> None:
+                tell(event)
+                if visitors is not None and time.monotonic() - began > LONGEST:
+                    raise TooMuch("This took over two hours and was stopped; what is done stays, and you can go on.")
+                let_pass()
+
+            yield told
 
     def _may_look_at(self, gallery: GallerySummary, session: Session) -> bool:
         opened = gallery.link is not None and gallery.link in session.links
         return gallery.kind == "demo" or opened or self.owns(gallery, session)
+
+
+def asking_address() -> str:
+    """The address whose event is being handled; empty where it is not known."""
+    request = LocalContext.request.get(None)
+    scope = getattr(getattr(request, "request", None), "scope", None)
+    return address_of(scope) if scope is not None else ""
 
 
 def is_public() -> bool:

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from functools import partial
+from itertools import count
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from engine.gallery import Comparison, EngineError, Library, Visitors, home
 if TYPE_CHECKING:
     from engine.gallery import Encoder
 
-HOUR = 3600  # seconds
+MINUTE = 60  # seconds
 
 
 def load_encoder(model: str | None, random_weights: bool) -> "Encoder":
@@ -58,16 +59,19 @@ def options() -> argparse.Namespace:
 
 
 def keep_house(arrivals: Arrivals, visitors: Visitors | None) -> None:
-    """Every hour, delete what was left on its way in, and what is kept of visitors who stay away."""
-    while True:
+    """Note who came; every hour, delete what was left on its way in, and what visitors keep who stay away."""
+    for minute in count():
         try:
-            arrivals.sweep()
-            forget_interrupted(home())
             if visitors is not None:
-                visitors.expire()
-        except EngineError as error:  # a locked database, say: the next hour will do
+                visitors.write_down()
+            if minute % 60 == 0:
+                arrivals.sweep()
+                forget_interrupted(home())
+                if visitors is not None:
+                    visitors.expire()
+        except EngineError as error:  # a locked database, say: the next time will do
             sys.stderr.write(f"{error}\n")
-        time.sleep(HOUR)
+        time.sleep(MINUTE)
 
 
 def run(folder: Path) -> None:

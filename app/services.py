@@ -59,7 +59,7 @@ class Services:
             listing: the photos of one file after the other; to list them is a part of the work.
             tell: told the place in line, and how far it is; what it raises stops it.
         """
-        with self.access.work(session, tell), self.event_log.timed("ingest") as counts:
+        with self.access.work(session, tell) as tell, self.event_log.timed("ingest") as counts:
             uploads: list[Upload] = []
             for found in listing:
                 uploads += found

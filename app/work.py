@@ -1,8 +1,10 @@
 """Long work beside the page: in a thread of its own, in line, told of as it goes, and stopped when somebody asks."""
 
 import secrets
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Condition, Event, Lock, Thread
@@ -36,47 +38,77 @@ class Listing:
     found: int  # photos so far
 
 
-class Line:
-    """Long work of many visitors: so much of it at once, and who came first is served first."""
+@dataclass(eq=False)
+class _Claim:
+    """To a place for long work."""
 
-    def __init__(self, at_once: int = 2) -> None:
-        """`at_once`: two, so that a few photos need not wait for a thousand of somebody else."""
-        self._free = at_once
-        self._waiting: list[object] = []
+    who: str  # whose it is; empty: nobody's in particular
+    held_since: float | None = None  # monotonic seconds; None: it waits
+
+
+class Line:
+    """Long work of many visitors: so much of it at once, who came first is served first, and everybody gets on.
+
+    Who has no place goes before who has one already, and work that has had its share lets others go first.
+    """
+
+    def __init__(self, at_once: int = 2, share: float = 20.0) -> None:
+        """Args: at_once: two, so that a few photos need not wait for a thousand of somebody else. share: seconds."""
+        self._places, self._share = at_once, share
+        self._waiting: list[_Claim] = []
+        self._working: list[_Claim] = []
         self._changed = Condition()
 
     @contextmanager
-    def turn(self, tell: Callable[[Waiting], object]) -> Iterator[None]:
+    def turn(self, tell: Callable[[Waiting], object], who: str = "") -> Iterator[Callable[[], None]]:
         """Work when it is one's turn.
 
-        Args: tell: told the place in line every second; what it raises gives the place up.
+        Args: tell: told the place in line every second; what it raises gives the place up.  who: whose work it is.
+        Yields: what the work calls now and then, between two of its steps; it waits there while it is others' turn.
         """
-        me = object()
-        with self._changed:
-            self._waiting.append(me)
+        claim = _Claim(who)
         try:
-            while (place := self._place(me)) is not None:
-                tell(Waiting(place))
-        except BaseException:
-            with self._changed:
-                self._waiting.remove(me)
-                self._changed.notify_all()
-            raise
-        try:
-            yield
+            self._take(claim, tell)
+            yield lambda: self._let_pass(claim, tell)
         finally:
-            with self._changed:
-                self._free += 1
-                self._changed.notify_all()
+            self._leave(claim)
 
-    def _place(self, me: object) -> int | None:
-        """The place in line at the latest after a second; None: it is one's turn, and the place is left."""
+    def _take(self, claim: _Claim, tell: Callable[[Waiting], object]) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._free > 0 and self._waiting[0] is me, SECOND)
-            if not self._free or self._waiting[0] is not me:
-                return self._waiting.index(me) + 1
-            self._waiting.remove(me)
-            self._free -= 1
+            self._waiting.append(claim)
+        while (place := self._place(claim)) is not None:
+            tell(Waiting(place))
+
+    def _let_pass(self, claim: _Claim, tell: Callable[[Waiting], object]) -> None:
+        with self._changed:
+            if not self._waiting or claim.held_since is None or time.monotonic() - claim.held_since < self._share:
+                return
+        self._leave(claim)
+        self._take(claim, tell)
+
+    def _leave(self, claim: _Claim) -> None:
+        with self._changed:
+            for claims in (self._waiting, self._working):
+                if claim in claims:
+                    claims.remove(claim)
+            claim.held_since = None
+            self._changed.notify_all()
+
+    def _next(self) -> _Claim | None:
+        """Whose turn it is, where there is a free place."""
+        if len(self._working) >= self._places or not self._waiting:
+            return None
+        served = {claim.who for claim in self._working} - {""}
+        return next((claim for claim in self._waiting if claim.who not in served), self._waiting[0])
+
+    def _place(self, claim: _Claim) -> int | None:
+        """The place in line at the latest after a second; None: it is one's turn, and the place is taken."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._next() is claim, SECOND):
+                return self._waiting.index(claim) + 1
+            self._waiting.remove(claim)
+            self._working.append(claim)
+            claim.held_since = time.monotonic()
             self._changed.notify_all()  # there may be room for the next one, too
             return None
 
@@ -121,7 +153,7 @@ class Works(Generic[T]):
         with self._lock:
             self._stops[name] = stop
         try:
-            Thread(target=run, name="work", daemon=True).start()
+            Thread(target=copy_context().run, args=(run,), name="work", daemon=True).start()
         except BaseException:  # too many threads: nothing goes on then
             self._stops.pop(name)
             raise

@@ -71,7 +71,7 @@ class Budget:
         session: Session,
         tell: Callable[[Progress | Waiting], object],
     ) -> IngestReport:
-        with self._services.access.work(session, tell), self._services.event_log.timed("ingest"):
+        with self._services.access.work(session, tell) as tell, self._services.event_log.timed("ingest"):
             return reencode_gallery(self._services.library, gallery, budget, tell, guides)
 
 

@@ -25,7 +25,7 @@ from engine.gallery.galleries import (
 )
 from engine.gallery.ingest import GuidesDiffer, fit_exits, ingest_files
 from engine.gallery.library import Library
-from engine.gallery.quotas import Visitors
+from engine.gallery.quotas import TooMuch, Visitors
 from engine.gallery.rank_agreement import Agreement, agreement
 from engine.gallery.reencode import reencode_gallery
 from engine.gallery.search import (
@@ -114,6 +114,7 @@ __all__ = [
     "Refinement",
     "Skipped",
     "Stage",
+    "TooMuch",
     "Upload",
     "Visitors",
     "agreement",

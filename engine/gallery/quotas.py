@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from threading import Lock
 
+from cachetools import TTLCache
+
 from engine.gallery.galleries import delete_gallery
 from engine.gallery.library import Library
 from engine.ingest.image import ImageRejected
@@ -41,6 +43,7 @@ class Limits:
     bytes: int = 2**30  # of the files as they came
     at_once: int = 4  # requests in flight
     works: int = 1  # in flight: ingests, new encodings, races
+    wasted: float = 120.0  # seconds an hour of looking at files that are no pictures
     days: float = 7.0  # that what is kept outlives the last visit
 
 
@@ -51,7 +54,8 @@ class Visitors:
         self._library, self._database = library, library.database
         self.limits = limits or Limits()
         self._running: Counter[tuple[str, str]] = Counter()
-        self._seen: dict[str, float] = {}  # when that was last written down
+        self._came: set[str] = set()  # since that was last written down
+        self._wasted: TTLCache[str, float] = TTLCache(10_000, HOUR)  # seconds, by owner
         self._lock = Lock()
 
     def recognised(self, token: object) -> tuple[str, str]:
@@ -61,19 +65,24 @@ class Visitors:
         """
         known = token if isinstance(token, str) and _TOKEN.fullmatch(token) else secrets.token_urlsafe(32)
         owner = hashlib.sha256(known.encode()).hexdigest()
-        self._see(owner)
+        self._note(owner)
         return known, owner
 
     def admit(self, owner: str, name: str) -> None:
-        """Raise TooMuch where a visitor may not make a gallery of this name beside those there are."""
+        """Raise TooMuch where a visitor may not make a gallery of this name beside those there are.
+
+        A visitor is written down now, and not before: who only looks leaves nothing.
+        """
         names = [row.name for row in list_collections(self._database, "gallery", owner)]
         if name not in names and len(names) >= self.limits.galleries:
             raise TooMuch(f"A visitor may keep {self.limits.galleries} galleries here; delete one first.")
+        mark_seen(self._database, owner, time.time())
 
     def within(self, owner: str, gallery: int, uploads: Sequence[Upload]) -> list[Upload]:
         """Uploads into a gallery, of which those over the visitor's limits have that as their reason when read."""
         room = _Room(self.limits, *usage(self._database, owner), partial(has_image, self._database, gallery))
-        return [replace(upload, read=_guarded(upload, room)) for upload in uploads]
+        spend, has_patience = partial(self._spend, owner), partial(self._has_patience, owner)
+        return [replace(upload, read=_guarded(upload, room, has_patience), refused=spend) for upload in uploads]
 
     @contextmanager
     def turn(self, owner: str, work: bool = False) -> Iterator[None]:
@@ -87,22 +96,34 @@ class Visitors:
                     else f"You have {most} requests running already; wait for one of them."
                 )
             self._running[owner, what] += 1
-            due = time.time() - self._seen.get(owner, 0.0) > HOUR
+        self._note(owner)
         try:
-            if due and owner:
-                self._see(owner)
             yield
         finally:
             with self._lock:
                 self._running[owner, what] -= 1
                 self._running += Counter()  # forgets those that are at zero
 
-    def _see(self, owner: str) -> None:
-        """A visitor is here; of those who stay on one page for days that is written down once an hour."""
-        now = time.time()
-        mark_seen(self._database, owner, now)
+    def write_down(self) -> None:
+        """Write down who came since the last time, of those who keep something: no request waits for that."""
         with self._lock:
-            self._seen = {known: at for known, at in self._seen.items() if now - at < HOUR} | {owner: now}
+            came, self._came = self._came, set()
+        for owner in came:
+            if list_collections(self._database, owner=owner):
+                mark_seen(self._database, owner, time.time())
+
+    def _note(self, owner: str) -> None:
+        if owner:
+            with self._lock:
+                self._came.add(owner)
+
+    def _spend(self, owner: str, seconds: float) -> None:
+        with self._lock:
+            self._wasted[owner] = self._wasted.get(owner, 0.0) + seconds
+
+    def _has_patience(self, owner: str) -> bool:
+        with self._lock:
+            return self._wasted.get(owner, 0.0) <= self.limits.wasted
 
     def expire(self, now: float | None = None) -> int:
         """Delete all that is kept of visitors who have not come for too long: rows, vectors and files.
@@ -142,8 +163,10 @@ class _Room:
             self._bytes += len(data)
 
 
-def _guarded(upload: Upload, room: _Room) -> Callable[[], bytes]:
+def _guarded(upload: Upload, room: _Room, has_patience: Callable[[], bool]) -> Callable[[], bytes]:
     def read() -> bytes:
+        if not has_patience():
+            raise ImageRejected(upload.name, "not looked at: too many files of yours took long and were no pictures")
         data = upload.read()  # at the limit too: only the bytes tell whether it is there already
         room.take(upload.name, data)
         return data

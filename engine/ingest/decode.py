@@ -1,13 +1,14 @@
 """Uploads read, hashed and decoded: new photos for the encoder, or why a file was left out."""
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from engine.ingest.image import ImageRejected
+from engine.ingest.image import ImageRejected, Picture
 from engine.ingest.kept_picture import KEPT_SIDE, to_jpeg
 from engine.ingest.sandbox import decode
 from engine.ingest.upload import Upload
@@ -62,7 +63,7 @@ def decode_batch(
             if content_hash in seen or is_known(content_hash):
                 outcomes.append(None)
                 continue
-            picture = decode(data, upload.name, KEPT_SIDE)
+            picture = _looked_at(upload, data)
         except ImageRejected as error:
             outcomes.append(Skipped(upload.name, error.reason))
             continue
@@ -74,3 +75,13 @@ def decode_batch(
         outcomes.append(Decoded(upload.name, content_hash, *size, len(data), to_jpeg(picture.rgb)))
         pixels.append(preprocess(picture.rgb))
     return outcomes, pixels
+
+
+def _looked_at(upload: Upload, data: bytes) -> Picture:
+    """The picture of a file; raises ImageRejected, and says what that took."""
+    began = time.monotonic()
+    try:
+        return decode(data, upload.name, KEPT_SIDE)
+    except ImageRejected:
+        upload.refused(time.monotonic() - began)
+        raise

@@ -25,6 +25,7 @@ class Upload:
 
     name: str
     read: Callable[[], bytes]
+    refused: Callable[[float], object] = lambda _: None  # told how many seconds it took to find that it is none
 
 
 def file_upload(path: Path, name: str) -> Upload:

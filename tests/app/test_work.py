@@ -151,7 +151,7 @@ def test_who_comes_first_is_served_first_and_the_others_know_their_place() -> No
 def test_two_are_served_at_once() -> None:
     line = Line()
     with line.turn(no_wait), line.turn(no_wait):
-        assert line._free == 0
+        assert len(line._working) == 2
 
 
 def test_who_gives_up_waiting_leaves_the_line() -> None:
@@ -172,3 +172,44 @@ def test_what_fails_gives_its_place_to_the_next() -> None:
         raise ValueError("no")
     with line.turn(no_wait):
         pass
+
+
+def test_who_has_no_place_goes_before_who_has_one() -> None:
+    line, order, gate = Line(at_once=2), list[str](), threading.Event()
+
+    def work(who: str) -> None:
+        with line.turn(lambda _: None, who):
+            order.append(who)
+            gate.wait(20)
+
+    threads = []
+    for who in ("a", "a", "a", "b"):  # b comes last, while a has both places
+        threads.append(threading.Thread(target=work, args=(who,), daemon=True))
+        threads[-1].start()
+        while len(line._waiting) + len(order) < len(threads):
+            time.sleep(0.001)
+    gate.set()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(order) == ["a", "a", "a", "b"]
+    assert order.index("b") == 2
+
+
+def test_work_that_has_had_its_share_lets_others_go_first() -> None:
+    line, done = Line(at_once=1, share=0.0), list[str]()
+    waits = threading.Event()
+
+    def short() -> None:
+        with line.turn(lambda _: waits.set(), "short"):
+            done.append("short")
+
+    with line.turn(lambda _: None, "long") as let_pass:
+        let_pass()  # nobody waits
+        thread = threading.Thread(target=short, daemon=True)
+        thread.start()
+        assert waits.wait(10)
+        let_pass()
+        done.append("long")
+        thread.join(10)
+    assert done == ["short", "long"]
+    assert not line._working

@@ -39,10 +39,40 @@ def test_a_token_is_kept_and_one_that_we_did_not_give_is_not(visitors: Visitors)
 
 def test_who_reads_the_database_cannot_become_a_visitor(visitors: Visitors, database: Database) -> None:
     token, owner = visitors.recognised(None)
+    visitors.admit(owner, "mine")
     kept = unseen_since(database, before=2e10)
     assert kept == [owner]
     assert token not in kept
     assert visitors.recognised(owner)[1] != owner
+
+
+def test_who_only_looks_leaves_nothing_and_waits_for_no_lock(visitors: Visitors, database: Database) -> None:
+    for _ in range(60):
+        _, owner = visitors.recognised("A" * 43)
+        with visitors.turn(owner), visitors.turn(visitors.recognised(None)[1]):
+            pass
+    visitors.write_down()
+    assert unseen_since(database, before=2e10) == []
+
+
+def test_a_visitor_whose_files_take_long_and_are_no_pictures_is_looked_at_no_more(
+    library: Library, upload: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_: object) -> None:
+        looked_at.append(True)
+        time.sleep(0.02)
+        raise ImageRejected("a", "takes too long to decode")
+
+    looked_at: list[bool] = []
+    monkeypatch.setattr("engine.ingest.decode.decode", slow)
+    visitors = Visitors(library, Limits(wasted=0.01))
+    _, owner = visitors.recognised(None)
+    gallery = open_gallery(library, "mine", owner=owner)
+    for number in range(3):  # another upload does not help
+        files = [upload(f"{number}-{place}", bytes([number, place])) for place in range(2)]
+        report = ingest_files(library, gallery, visitors.within(owner, gallery, files))
+    assert len(looked_at) == 1
+    assert {"not looked at" in skipped.reason for skipped in report.skipped} == {True}
 
 
 def test_galleries_are_counted(visitors: Visitors, library: Library) -> None:
@@ -147,14 +177,17 @@ def test_so_many_requests_at_once_and_no_more(visitors: Visitors) -> None:
 
 
 def test_who_stays_on_one_page_is_not_forgotten(
-    visitors: Visitors, database: Database, monkeypatch: pytest.MonkeyPatch
+    visitors: Visitors, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, owner = visitors.recognised(None)
+    visitors.admit(owner, "mine")
+    open_gallery(library, "mine", owner=owner)
     come = time.time()
     for days in range(1, 9):
         monkeypatch.setattr(time, "time", lambda later=come + days * DAY: later)
         with visitors.turn(owner):
             pass
+        visitors.write_down()
     assert visitors.expire() == 0
     monkeypatch.setattr(time, "time", lambda: come + 16 * DAY)
     assert visitors.expire() == 1
@@ -164,6 +197,8 @@ def test_who_stays_away_is_forgotten_with_all_there_was(
     visitors: Visitors, library: Library, database: Database, upload: Make, home: Path
 ) -> None:
     owners = [visitors.recognised(None)[1] for _ in range(2)]
+    for owner in owners:
+        visitors.admit(owner, "mine")
     galleries = [open_gallery(library, "mine", owner=owner) for owner in owners]
     ingest_files(library, galleries[0], [upload("a", "red"), upload("b", "blue")])
     ingest_files(library, galleries[1], [upload("a", "red")])
