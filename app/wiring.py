@@ -32,7 +32,7 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     galleries, compare = Galleries(services, parts, search), Compare(services, parts)
     wire_opening(page, parts, galleries)
     wire_search(parts, search, galleries, compare)
-    wire_photo(parts, Selection(services, parts), galleries)
+    wire_photo(parts, Selection(services, parts, search), galleries)
     wire_gallery(parts, galleries, compare)
     wire_budget(parts, Budget(services, parts), galleries, search)
     wire_fitting(parts, Fitting(services, parts), galleries)
@@ -78,7 +78,7 @@ def wire_photo(parts: Parts, selection: Selection, galleries: Galleries) -> None
         **SHORT,
     )
     p.panel.explain(selection.explained, session, p.panel, **SHORT)
-    p.panel.deepen(selection.deepened, session, p.panel, **SHORT)
+    p.panel.deepen(selection.deepened, session, [p.grid, p.panel], **SHORT)
     for part in (p.answer, p.panel):
         part.discard(galleries.photos_deleted, session, [p.gallery, *p.results], **SHORT)
 

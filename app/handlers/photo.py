@@ -3,6 +3,7 @@
 import gradio as gr
 
 from app.handlers.events import sent_along
+from app.handlers.search import Search
 from app.parts import Changes, Parts
 from app.services import Services
 from app.session import Session
@@ -24,8 +25,8 @@ GONE = "This photo is not there any more; search again."
 class Selection:
     """One photo at a time."""
 
-    def __init__(self, services: Services, parts: Parts) -> None:
-        self._services, self._parts = services, parts
+    def __init__(self, services: Services, parts: Parts, search: Search) -> None:
+        self._services, self._parts, self._search = services, parts, search
 
     def selected(self, event: gr.EventData, session: Session) -> Changes:
         """A photo was chosen."""
@@ -40,16 +41,17 @@ class Selection:
 
     def explained(self, session: Session) -> Changes:
         """How the query fits at every exit was asked for."""
-        services = self._services
+        services, asking = self._services, session.asking
         try:
             chosen = self._chosen(session)
             with services.access.turn(session):
                 vector = embed_query(services.library, chosen.collection_id, session.query, session.dropped)
                 similarities = explain_photo(services.library, chosen.id, vector) if vector is not None else None
+            if self._has_gone_on(session, asking, chosen):
+                return self._unchanged()
             if similarities is None:
-                return self._panel(
-                    chosen, session, notes.said("Search for something first; this shows how the photo fits it.")
-                )
+                hint = notes.said("Search for something first; this shows how the photo fits it.")
+                return self._panel(chosen, session, hint)
             drawing = services.drawing
             reached, spent = drawing.trace(chosen).reached, sum(s.macs for s in drawing.stages) / drawing.full_macs
             return self._panel(chosen, session, photo.fit(session.query, similarities, chosen.exit, reached, spent))
@@ -57,25 +59,34 @@ class Selection:
             return self._problem(error)
 
     def deepened(self, session: Session) -> Changes:
-        """The photo is to be run to full depth."""
-        services = self._services
+        """The photo is to be run to full depth: the panel and the ranking show it at once."""
+        services, asking = self._services, session.asking
         try:
             before = self._chosen(session)
-            rank = again = session.rank(before.id)
+            rank, hits = session.rank(before.id), session.hits
             keeps = services.access.keeps(summarize_gallery(services.library, before.collection_id), session)
             with services.access.turn(session):
                 after = run_to_full_depth(services.library, before.id, bounded=not keeps)
-                if rank is not None:
-                    vector = embed_query(services.library, after.collection_id, session.query, session.dropped)
-                    assert vector is not None
-                    session.hits = search_photos(services.library, after.collection_id, vector, len(session.hits))
-                    again = session.rank(before.id)
-            words = photo.deepened(rank, again, after.macs - before.macs, services.drawing.full_macs)
-            return self._panel(after, session, words)
+                vector = embed_query(services.library, after.collection_id, session.query, session.dropped)
+                if rank is not None and vector is not None:
+                    hits = search_photos(services.library, after.collection_id, vector, len(hits))
+            if self._has_gone_on(session, asking, before):
+                return self._unchanged()
+            session.hits = hits
+            spent = after.macs - before.macs
+            outcome = photo.deepened(rank, session.rank(before.id), spent, services.drawing.full_macs)
+            return {**self._search.grid(session), **self._panel(after, session, outcome)}
         except AllSpent as error:
             return self._panel(before, session, notes.said(str(error)))
         except EngineError as error:
             return self._problem(error)
+
+    def _has_gone_on(self, session: Session, asking: object, chosen: Photo) -> bool:
+        """Whether the visitor has asked or selected something else meanwhile: that stays on show."""
+        return session.asking is not asking or session.photo != chosen.id
+
+    def _unchanged(self) -> Changes:
+        return {self._parts.panel: gr.skip()}
 
     def _chosen(self, session: Session) -> Photo:
         return self._services.access.photo(session.photo if session.photo is not None else 0, session)

@@ -110,16 +110,21 @@ class Search:
     def more(self, session: Session) -> Changes:
         """More of the ranking was asked for."""
         session.unfolded += 1
+        return self.grid(session)
+
+    def grid(self, session: Session) -> Changes:
+        """The ranking on show, or the gallery's photos where nothing is asked."""
+        grid = self._parts.grid
         try:
             summary = self._services.access.gallery(session.gallery, session)
             if not session.query.strip():
-                return {self._parts.grid: self._shelf(session, summary)}
+                return {grid: self._shelf(session, summary)}
             if len(session.hits) < self._wanted(session):
                 with self._services.access.turn(session):
                     session.hits = self._more_hits(session)
-            return {self._parts.grid: self._grid(session, summary)}
+            return {grid: self._ranking(session, summary)}
         except EngineError as error:
-            return {self._parts.grid: self._services.problem(error)}
+            return {grid: self._services.problem(error)}
 
     def answers(self, refine: bool, session: Session, aside: str = "", first: Changes = NOTHING) -> Iterator[Changes]:
         """What fits the session's query: at once, and then after a second look at the photos in doubt.
@@ -214,7 +219,7 @@ class Search:
         return {
             **self._around(session, summary),
             self._parts.answer: self._bar(session, summary, status),
-            self._parts.grid: self._grid(session, summary),
+            self._parts.grid: self._ranking(session, summary),
         }
 
     def _bar(self, session: Session, summary: GallerySummary, status: str) -> str:
@@ -242,7 +247,7 @@ class Search:
             self._suggested[summary.id] = summary.photos, found
         return found
 
-    def _grid(self, session: Session, summary: GallerySummary) -> str:
+    def _ranking(self, session: Session, summary: GallerySummary) -> str:
         if not session.hits:
             return notes.EMPTY_GALLERY
         scores = [hit.score for hit in session.hits[:POOL]]  # the same photos tell it however many are on show

@@ -16,6 +16,7 @@ import pytest
 from app import access as access_module
 from app.access import Access, NotYours
 from app.demo import Demo
+from app.handlers import photo as photo_module
 from app.handlers.add_photos import AddPhotos
 from app.handlers.budget import Budget
 from app.handlers.comparison import COMPARE, Compare
@@ -477,8 +478,8 @@ class TestAccess:
 
 class TestSelection:
     @pytest.fixture
-    def selection(self, services: Services) -> Selection:
-        return Selection(services, PARTS)
+    def selection(self, services: Services, search: Search) -> Selection:
+        return Selection(services, PARTS, search)
 
     def test_a_photo_is_selected(self, selection: Selection, library: Library, session: Session) -> None:
         photo = list_photos(library, session.gallery)[0]
@@ -506,6 +507,31 @@ class TestSelection:
         assert "exit 3 of 3" in html
         assert get_photo(library, session.photo).exit == 3
 
+    def test_full_depth_is_seen_in_the_ranking_at_once(
+        self, selection: Selection, search: Search, session: Session
+    ) -> None:
+        grid = after(search.searched("red", False, session)).grid
+        assert "exit 3/3" not in grid
+        assert "exit 3/3" in after(selection.deepened(session)).grid
+        shelf = after(search.searched("", False, session)).grid
+        assert "exit 3/3" in shelf
+
+    @pytest.mark.parametrize("act", ["deepened", "explained"])
+    def test_what_was_asked_meanwhile_stays_on_show(
+        self, selection: Selection, search: Search, session: Session, monkeypatch: pytest.MonkeyPatch, act: str
+    ) -> None:
+        list(search.searched("red", False, session))
+        name = {"deepened": "run_to_full_depth", "explained": "explain_photo"}[act]
+        run = getattr(photo_module, name)
+
+        def slow(*args: Any, **options: Any) -> Any:
+            list(search.searched("blue", False, session))
+            return run(*args, **options)
+
+        monkeypatch.setattr(photo_module, name, slow)
+        assert not vars(after(getattr(selection, act)(session)))
+        assert session.hits[0].photo.file == "blue-square.png"
+
     def test_a_photo_of_a_model_without_exits_has_a_panel(
         self, database: Database, folder: Path, fake_encoder: FakeEncoder, pictures: Pictures
     ) -> None:
@@ -527,7 +553,7 @@ class TestSelection:
 def test_an_event_that_was_made_by_hand_is_a_sentence(services: Services, holidays: int, data: object) -> None:
     event, mine = gr.EventData(None, data), Session(gallery=holidays)
     search = Search(services, PARTS)
-    assert "search again" in after(Selection(services, PARTS).selected(event, mine)).panel
+    assert "search again" in after(Selection(services, PARTS, search).selected(event, mine)).panel
     assert after(search.suggestion_chosen(event, False, mine)).grid
     assert after(Galleries(services, PARTS, search).photos_deleted(event, mine)).grid
     assert summarize_gallery(services.library, holidays).photos == 2

@@ -121,7 +121,7 @@ def test_the_handlers_ask_first(services: Services, ann: Session, stranger: Sess
     photo = list_photos(library, ann.gallery or 0)[0]
     stranger.gallery, stranger.photo = ann.gallery, photo.id
     search = Search(services, PARTS)
-    galleries, selection = Galleries(services, PARTS, search), Selection(services, PARTS)
+    galleries, selection = Galleries(services, PARTS, search), Selection(services, PARTS, search)
     shown = str(
         [
             list(search.searched("yellow", True, stranger)),
@@ -178,7 +178,8 @@ def test_who_looks_at_a_published_gallery_is_offered_no_change_of_it(
 ) -> None:
     services.access.open_link(publish_gallery(library, ann.gallery or 0, True) or "", stranger)
     event = gr.EventData(None, {"photo": str(list_photos(library, ann.gallery or 0)[0].id)})
-    galleries, selection = Galleries(services, PARTS, Search(services, PARTS)), Selection(services, PARTS)
+    search = Search(services, PARTS)
+    galleries, selection = Galleries(services, PARTS, search), Selection(services, PARTS, search)
     for session, offered in ((ann, True), (stranger, False)):
         settings = after(galleries.settings(ann.gallery, session))
         parts = (settings.rename, settings.public, settings.delete)
@@ -218,7 +219,7 @@ def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
     search = Search(services, PARTS)
     galleries, selection, compare = (
         Galleries(services, PARTS, search),
-        Selection(services, PARTS),
+        Selection(services, PARTS, search),
         Compare(services, PARTS),
     )
     doors: list[Callable[[], object]] = [
@@ -359,7 +360,8 @@ def test_who_does_not_own_a_gallery_spends_on_it_no_more_than_queries_may(
     png: Callable[..., bytes],
     tmp_path: Path,
 ) -> None:
-    bob, selection, search = arrived(access), Selection(services, PARTS), Search(services, PARTS)
+    bob, search = arrived(access), Search(services, PARTS)
+    selection = Selection(services, PARTS, search)
     access.open_link(publish_gallery(library, ann.gallery or 0, True) or "", bob)
 
     def deepened(session: Session, photo: int) -> str:
@@ -397,7 +399,7 @@ def test_every_door_that_computes_counts_as_a_request(services: Services, ann: S
     search = Search(services, PARTS)
     galleries, selection, compare = (
         Galleries(services, PARTS, search),
-        Selection(services, PARTS),
+        Selection(services, PARTS, search),
         Compare(services, PARTS),
     )
     with ExitStack() as running:
