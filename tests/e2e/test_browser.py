@@ -45,6 +45,15 @@ OURS = [
 
 OpenPage = Callable[..., Page]
 
+# Whether the middle of what is in view of an element is its own, and not covered.
+ON_TOP = """(element) => {
+  const box = element.getBoundingClientRect();
+  const middle = (from, to, end) => (Math.max(from, 0) + Math.min(to, end)) / 2;
+  const x = middle(box.left, box.right, innerWidth), y = middle(box.top, box.bottom, innerHeight);
+  const top = document.elementFromPoint(x, y);
+  return box.width > 0 && box.bottom > 0 && box.top < innerHeight && top !== null && element.contains(top);
+}"""
+
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -123,16 +132,22 @@ def answered(page: Page) -> None:
     page.wait_for_timeout(200)  # the parts of the page are drawn one after the other
 
 
-def keep(page: Page, name: str) -> None:
-    """Write a screenshot once all pictures in view are there."""
+def keep(page: Page, name: str, *shown: Locator) -> None:
+    """Write a screenshot once all pictures in view are there.
+
+    Args: shown: what it must show; each is on top in the picture, or nothing is written.
+    """
     page.evaluate("document.activeElement?.blur()")
     page.mouse.move(0, 0)
     page.wait_for_function(
         "[...document.images].every((i) =>"
         " i.complete || !i.getClientRects().length || i.getBoundingClientRect().top > innerHeight)"
     )
+    picture = page.screenshot()
+    for part in shown:  # after it was taken: to take one can leave the full screen
+        assert part.first.evaluate(ON_TOP), f"{name} does not show {part}"
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    shot = Image.open(io.BytesIO(picture)).convert("RGB")
     # A palette keeps the repository small, and the eye hardly sees it.
     shot.quantize(256, Image.Quantize.MEDIANCUT).save(SCREENSHOTS / f"{name}.png", optimize=True)
 
@@ -178,7 +193,7 @@ def test_the_first_visit_shows_a_gallery_with_a_query_answered(open_page: OpenPa
     expect(page.locator("#headline")).to_contain_text(re.compile("work (not done|than)|of the encoder"))
     expect(box(page)).not_to_have_value("")
     assert page.locator("#grid .hit").count() >= 1
-    keep(page, f"first-start-{look}")
+    keep(page, f"first-start-{look}", page.locator("#headline"), page.locator("#grid .hit img"))
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -188,7 +203,7 @@ def test_an_answer_comes_at_once_and_can_be_unfolded(open_page: OpenPage, look: 
     search(page, "polar bear in the snow")
     expect(page.locator("#grid .hit .numbers").first).to_contain_text("exit")
     before = page.locator("#grid .hit").count()
-    keep(page, f"results-{look}")
+    keep(page, f"results-{look}", page.locator("#grid .hit img[alt='Photo: polar bear on snow']"))
     more = page.locator("#grid .more")
     if more.count():
         more.click()
@@ -206,7 +221,10 @@ def test_photos_in_doubt_are_looked_at_again(open_page: OpenPage, look: str, tmp
                 break
         assert page.locator("#grid li[data-again] .strip .new").count()
         page.wait_for_timeout(2500 if look == "wide" else 0)  # cards glide, strips fill
-        keep(page, f"refined-{look}")
+        again = page.locator("#grid li[data-again] .again")
+        expect(again.first).to_have_text("looked at again")
+        again.first.scroll_into_view_if_needed()
+        keep(page, f"refined-{look}", again)
         page.context.close()  # before the server goes
 
 
@@ -224,7 +242,7 @@ def test_a_selected_photo_shows_what_it_cost(open_page: OpenPage, look: str) -> 
     panel.get_by_role("button", name="How the query fits").click()
     expect(panel.locator(".fit li").first).to_be_visible()
     panel.locator(".fit li").last.scroll_into_view_if_needed()
-    keep(page, f"compute-{look}")
+    keep(page, f"compute-{look}", panel.locator(".fit li.here"))
     if look == "phone":
         panel.get_by_role("button", name="Close").click()
         expect(page.locator(".panel")).to_be_hidden()
@@ -236,7 +254,7 @@ def test_the_gallery_as_a_whole_and_another_budget(open_page: OpenPage, look: st
     tab(page, "Gallery")
     expect(page.locator("#histogram .survival")).to_be_visible()
     expect(page.locator("#curve")).to_contain_text("Quality against compute")
-    keep(page, f"gallery-{look}")
+    keep(page, f"gallery-{look}", page.locator("#figures dd"), page.locator("#histogram .survival"))
     before = page.locator("#prospect").inner_text()
     page.locator("#budget input[type=number]").fill("0.2")
     page.locator("#budget input[type=number]").press("Enter")
@@ -254,18 +272,19 @@ def test_both_encoders_race_and_their_rankings_stand_side_by_side(open_page: Ope
     expect(page.locator("#race .race")).to_contain_text("measured", timeout=3 * PATIENCE)
     expect(page.locator("#sides .sides section")).to_have_count(2)
     expect(page.locator("#sides")).to_contain_text("of 10 the same")
-    keep(page, f"compare-{look}")
+    keep(page, f"compare-{look}", page.locator("#race h2"), page.locator("#sides h2"))
 
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_present_mode_goes_by_the_keyboard_alone(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
+    page.evaluate("Element.prototype.requestFullscreen = undefined")  # a screenshot would leave it
     page.locator("#tools button").focus()
     page.keyboard.press("Enter")
     dialog = page.locator("dialog.present[open]")
-    expect(dialog.locator(".screen:visible .big")).to_have_count(1)
-    page.wait_for_timeout(300)
-    keep(page, f"present-{look}")
+    figure = dialog.locator(".screen:visible .big")
+    expect(figure).to_have_text(re.compile(r"^\d+\s%$"))
+    keep(page, f"present-{look}", dialog, figure, dialog.locator(".screen:visible .strip"))
     first = dialog.locator(".screen:visible .words").inner_text()
     page.keyboard.press("ArrowRight")
     expect(dialog.locator(".screen:visible .words")).not_to_have_text(first)
