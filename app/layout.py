@@ -52,7 +52,7 @@ def html(elem_id: str, value: str = "", script: str = "") -> gr.HTML:
 
 
 def head_row(parts: Parts) -> None:
-    """The galleries to choose from, the present one in a line, present mode and help."""
+    """Title, present mode and help; the galleries to choose from, and the present one in a line."""
     with gr.Row(elem_id="head"):
         parts.gallery = gr.Dropdown(
             choices=[], label="Gallery", show_label=False, container=False, interactive=True, elem_id="gallery"

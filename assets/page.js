@@ -91,6 +91,21 @@ element.addEventListener("keydown", (event) => {
   hits[at + step].focus();
 });
 
+// Help closes when the visitor turns to something else.
+const help = element.querySelector(".reading");
+if (help) {
+  document.addEventListener("click", (event) => help.contains(event.target) || (help.open = false));
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !help.open) return;
+    help.open = false;
+    help.querySelector("summary").focus();
+  });
+  // Words in the gallery box that name no gallery are undone when it is left: Enter leaves it.
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.closest("#gallery")) event.target.blur();
+  });
+}
+
 let running = false; // photos are on their way into a gallery
 let kept = null; // photos that were ticked when more were asked for
 

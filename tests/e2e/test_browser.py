@@ -471,6 +471,43 @@ def test_a_question_mark_says_how_to_read_the_page(open_page: OpenPage, look: st
     assert box["x"] + box["width"] <= width
     page.locator("#tools summary").click()
     expect(page.locator("#tools .reading > div")).to_be_hidden()
+    page.locator("#tools summary").click()
+    page.keyboard.press("Escape")
+    expect(page.locator("#tools .reading > div")).to_be_hidden()
+    page.locator("#tools summary").click()
+    page.locator("h1").click()
+    expect(page.locator("#tools .reading > div")).to_be_hidden()
+
+
+def test_the_page_says_what_it_is(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    expect(page.locator("h1")).to_have_text("T-GEM search")
+    assert page.locator("h1").evaluate(ON_TOP)
+    expect(page.locator(".intro p")).to_be_visible()
+
+
+def test_a_gallery_that_is_not_there_is_not_picked_by_typing(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    gallery = page.locator("#gallery input")
+    name = gallery.input_value()
+    for key in ("Enter", "Tab"):
+        gallery.fill("no such gallery")
+        gallery.press(key)
+        expect(gallery).to_have_value(name)
+    assert page.locator("#grid .hit").count()
+
+
+def test_the_selected_photo_stays_in_view(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.get_by_label("Look again where in doubt").uncheck()
+    search(page, "animal")
+    page.locator("#grid .more").click()
+    expect(page.locator("#grid .hit").nth(24)).to_be_attached()
+    page.mouse.move(300, 600)
+    page.mouse.wheel(0, 600)
+    page.wait_for_function("scrollY > 300")
+    top = page.locator("#aside").evaluate("(aside) => aside.getBoundingClientRect().top")
+    assert 0 <= top <= 40
 
 
 @pytest.mark.parametrize("look", LOOKS)
