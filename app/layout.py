@@ -54,11 +54,13 @@ def html(elem_id: str, value: str = "", script: str = "") -> gr.HTML:
 def head_row(parts: Parts) -> None:
     """Title, present mode and help; the galleries to choose from, and the present one in a line."""
     with gr.Row(elem_id="head"):
+        html("intro", head.TITLE)
+        parts.tools = html("tools", head.TOOLS)
+    with gr.Row(elem_id="which"):
         parts.gallery = gr.Dropdown(
             choices=[], label="Gallery", show_label=False, container=False, interactive=True, elem_id="gallery"
         )
         parts.headline = html("headline")
-        parts.tools = html("tools", head.TOOLS)
 
 
 def search_row(parts: Parts) -> None:

@@ -6,20 +6,23 @@ from html import escape
 from app.views.formatting import date, many, not_done, times
 from engine.gallery import Deepened, GallerySummary, Race, Refinement
 
-TITLE = '<h1 class="unseen">Text-to-image search</h1>'
+TITLE = (
+    '<header class="intro"><h1>T-GEM search</h1>'
+    "<p>Search your photos in words. Easy photos stop early; hard ones get more.</p></header>"
+)
 
 
 def headline(summary: GallerySummary, race: Race | None) -> str:
     """A gallery in one line: a running account of indexing and all queries, and the last measured race."""
     if not summary.photos:
-        return f'{TITLE}<p class="headline">No photos yet</p>'
+        return '<p class="headline">No photos yet</p>'
     figure, of_what = not_done(summary.saved_share)
     line = f"<b>{many(summary.photos)}</b> · <span><b>{figure}</b> {of_what}</span>"
     if len(summary.exits) == 1:
         line = f"<b>{many(summary.photos)}</b> · <span>all at full depth: this model has no exit modules yet</span>"
     if race is not None:
         line += f' · <span title="{date(race.at)}"><b>{times(race.speedup)}</b> as fast, measured</span>'
-    return f'{TITLE}<p class="headline">{line}</p>'
+    return f'<p class="headline">{line}</p>'
 
 
 def suggestions(examples: Sequence[str], history: Sequence[str]) -> str:

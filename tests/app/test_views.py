@@ -94,6 +94,11 @@ class TestHead:
         assert "1.6× as fast, measured" in text(head.headline(SUMMARY, RACE))
         assert "3 % more work" in text(head.headline(replace(SUMMARY, saved_share=-0.03), None))
         assert "1 photo ·" in text(head.headline(replace(SUMMARY, photos=1), None))
+    def test_the_page_has_a_title_and_a_sentence(self) -> None:
+        tags = [tag for tag, _ in Outline(head.TITLE).tags]
+        assert tags.count("h1") == 1
+        assert "Search your photos in words." in text(head.TITLE)
+
         assert "No photos yet" in head.headline(replace(SUMMARY, photos=0), None)
 
     def test_a_refined_answer_says_what_it_cost_and_changed(self) -> None:
