@@ -8,15 +8,15 @@ from engine.gallery import Photo
 
 def percent(share: float) -> str:
     """A share in whole percent."""
-    return f"{share * 100:.0f} %"
+    return f"{share * 100:.0f}\N{NO-BREAK SPACE}%"
 
 
 def saved(photo: Photo) -> str:
     """What a photo spared the encoder, in words; gates cost a little too."""
     spared = round(100 * (1 - photo.macs_share))
     if spared < 0:
-        return f"{-spared} % extra"
-    return f"{spared} % saved" if spared else "nothing saved"
+        return f"{-spared}\N{NO-BREAK SPACE}% extra"
+    return f"{spared}\N{NO-BREAK SPACE}% saved" if spared else "nothing saved"
 
 
 def not_done(share: float) -> tuple[str, str]:

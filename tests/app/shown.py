@@ -57,8 +57,13 @@ def after(changes: Changes | Iterable[Changes]) -> SimpleNamespace:
     for each in [changes] if isinstance(changes, dict) else changes:
         for part, value in each.items():
             if value != gr.skip():
-                setattr(found, names[part], value)
+                setattr(found, names[part], plain(value) if isinstance(value, str) else value)
     return found
+
+
+def plain(html: str) -> str:
+    """With blanks that may break in place of those that may not."""
+    return html.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def address(photo: Photo, size: str) -> str:
