@@ -8,7 +8,7 @@ from pathlib import Path
 import gradio as gr
 
 from app.access import is_local
-from app.handlers.galleries import LONGEST_NAME, NEW_GALLERY, Galleries
+from app.handlers.galleries import NEW_GALLERY, Galleries, gallery_name
 from app.handlers.search import Search
 from app.parts import Changes, Parts
 from app.services import Services
@@ -16,7 +16,7 @@ from app.session import Session
 from app.uploads import sent, take_in
 from app.views import notes, upload
 from app.work import Listing, Stopped, Waiting
-from engine.gallery import EngineError, IngestReport, Progress, Skipped, Upload, clean_name, folder_uploads
+from engine.gallery import EngineError, IngestReport, Progress, Skipped, Upload, folder_uploads
 
 Take = Callable[[Callable[[Iterable[list[Upload]]], IngestReport]], IngestReport]
 
@@ -62,7 +62,7 @@ class AddPhotos:
     def _take(self, name: str, session: Session, take: Take) -> Iterator[Changes]:
         """Photos on their way, and what became of them."""
         services, parts = self._services, self._parts
-        name = clean_name(name)[:LONGEST_NAME].strip() or NEW_GALLERY
+        name = gallery_name(name) or NEW_GALLERY
         title = f"Adding to “{name}”"
         yield {
             **self._emptied(),

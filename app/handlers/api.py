@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from app.demo import NAME as DEMO
-from app.handlers.galleries import LONGEST_NAME
+from app.handlers.galleries import gallery_name
 from app.services import Services
 from app.session import Session
 from app.uploads import sent, take_in
@@ -14,7 +14,6 @@ from engine.gallery import (
     FullRun,
     GalleryMissing,
     Photo,
-    clean_name,
     embed_query,
     explain_photo,
     full_depth_ranking,
@@ -97,8 +96,8 @@ class Api:
         """
         try:
             session = self._session(visitor, new=True)
-            name = clean_name(str(gallery))[:LONGEST_NAME].strip()
-            if not file or not str(gallery).strip():
+            name = gallery_name(str(gallery))
+            if not file or not name:
                 raise BadCall("Say which file, and the name of a gallery for it.")
             path = sent(file)
             into = self._services.access.make(name, session)

@@ -1,6 +1,7 @@
 """Galleries: opened, picked, renamed, published, deleted, and seen as a whole."""
 
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -20,7 +21,6 @@ from engine.gallery import (
     GalleryMissing,
     GallerySummary,
     ModelChanged,
-    clean_name,
     delete_gallery,
     delete_photos,
     publish_gallery,
@@ -173,9 +173,9 @@ class Galleries:
         done = self._parts.renamed
         try:
             summary = self._services.access.own(session.gallery, session)
-            if not name.strip():
+            name = gallery_name(name)
+            if not name:
                 return {done: notes.said("A gallery needs a name.")}
-            name = clean_name(name)[:LONGEST_NAME].strip()
             rename_gallery(self._services.library, summary.id, name)
             return {**self.choice(session), done: notes.said(f"It is called “{name}” now.")}
         except EngineError as error:
@@ -250,6 +250,12 @@ class Galleries:
         drawing = self._services.drawing if now else None
         seconds = time.monotonic() - demo.began
         return upload.encoding(FIRST_START, now, seconds, drawing, self._services.address, FIRST_START_NOTE)
+
+
+def gallery_name(typed: str) -> str:
+    """A name that is safe to show: one line of at most 80 characters, without controls and direction marks."""
+    line = " ".join(typed.split())
+    return "".join(c for c in line if unicodedata.category(c)[0] != "C")[:LONGEST_NAME].strip()
 
 
 def _label(summary: GallerySummary) -> str:

@@ -404,6 +404,12 @@ class TestGalleries:
         assert shown.query == "something red"
         assert [summary.kind for summary in list_galleries(library)] == ["demo"]
 
+    def test_a_name_keeps_its_signs(self, galleries: Galleries, holidays: int, library: Library) -> None:
+        name = "Bavaria / Tyrol <2026>"
+        done = after(galleries.renamed(f" {name}\u202e\n", Session(gallery=holidays))).renamed
+        assert summarize_gallery(library, holidays).name == name
+        assert "Bavaria / Tyrol &lt;2026&gt;" in done
+
     def test_photos_are_deleted_from_ones_own_gallery_only(
         self, galleries: Galleries, session: Session, library: Library, holidays: int
     ) -> None:
@@ -708,6 +714,13 @@ class TestAddPhotos:
         looking = [report for report in reports if "Looking through" in report]
         assert ["1 photo so far" in looking[0], "2 photos so far" in looking[1]] == [True, True]
         assert len(looking) == 2
+
+    def test_the_name_of_a_gallery_that_is_made_keeps_its_signs(
+        self, add_photos: AddPhotos, dropped: Callable[..., list[str]], session: Session
+    ) -> None:
+        shown = after(add_photos.uploaded(dropped(red="red"), "Bavaria / <Tyrol>", session))
+        assert "“Bavaria / &lt;Tyrol&gt;”" in shown.report
+        assert ("Bavaria / <Tyrol> · 1", session.gallery) in shown.gallery["choices"]
 
     def test_good_files_are_stored_and_bad_ones_named(
         self, add_photos: AddPhotos, dropped: Callable[..., list[str]], session: Session
