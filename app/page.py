@@ -36,6 +36,7 @@ def launch_options(services: Services, pictures: Pictures) -> dict[str, Any]:
     return {
         "theme": theme(),
         "css_paths": ASSETS / "style.css",
+        "favicon_path": ASSETS / "favicon.svg",
         "app_kwargs": {"routes": [*pictures.routes(), health_route(services)]},
         "footer_links": [],
         "run_history": False,

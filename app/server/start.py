@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import socket
 import sys
 import time
@@ -99,14 +100,16 @@ def serve(page: gr.Blocks, services: Services, pictures: Pictures, arrivals: Arr
 
 
 def start(app: ASGIApp, name: str | None, port: int | None) -> tuple[str, int, str, Server]:
-    """Listen on the first free port. Returns: name, port, address and server, as Gradio's own start does.
+    """Listen on the port that was chosen, or on the first free one.
 
+    Returns: name, port, address and server, as Gradio's own start does.
     Raises: OSError.
     """
     name = name or http_server.LOCALHOST_NAME
     host = name.strip("[]")
     first = http_server.INITIAL_PORT_VALUE
-    listening = _listening(host, [port] if port else range(first, first + http_server.TRY_NUM_PORTS))
+    chosen = port or ("GRADIO_SERVER_PORT" in os.environ and first)
+    listening = _listening(host, [chosen] if chosen else range(first, first + http_server.TRY_NUM_PORTS))
     port = listening.getsockname()[1]
     house = House(room())
     config = uvicorn.Config(
@@ -146,7 +149,8 @@ def _listening(host: str, ports: Sequence[int]) -> socket.socket:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-    raise OSError(f"No port from {ports[0]} to {ports[-1]} is free; set GRADIO_SERVER_PORT to another one.")
+    busy = f"Port {ports[0]} is" if len(ports) == 1 else f"Ports {ports[0]} to {ports[-1]} are"
+    raise OSError(f"{busy} in use; stop what listens there, or set GRADIO_SERVER_PORT to another port.")
 
 
 def _noted(house: House, connections: "set[Any]", loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -1,6 +1,10 @@
 """The page over HTTP, as a program meets it; a small encoder stands in for the real one."""
 
 import io
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +22,15 @@ from app.pictures import Pictures, secret_of
 from app.server.arrivals import Arrivals
 from app.server.start import serve
 from app.services import Services
+from engine.gallery import ASSETS
 from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
 from engine.gallery.search import search_photos
 from engine.storage.database import Database
 from engine.utils.data_dir import home
 from tests.fake_encoder import FakeEncoder
+
+ROOT = Path(__file__).parents[2]
 
 
 class TestOverHttp:
@@ -74,10 +81,25 @@ class TestOverHttp:
             assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (404, "text/plain")
             assert answer.text.startswith(f"The kept picture of {photo.file} is gone or damaged; delete the photo")
 
+    def test_the_page_has_an_icon_of_its_own(self, address: str) -> None:
+        assert httpx.get(f"{address}favicon.ico").content == (ASSETS / "favicon.svg").read_bytes()
+
     def test_the_page_asks_no_other_host_for_anything(self, address: str) -> None:
         html = httpx.get(address).text
         assert "fonts.googleapis.com" not in html
         assert '"analytics_enabled":false' in html.replace(" ", "")
+
+
+def test_a_busy_port_that_was_chosen_is_an_error_that_names_the_way_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "TGEM_HOME": str(home())}
+        ended = subprocess.run(
+            [sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+        )
+    assert ended.returncode == 1
+    assert f"Port {port} is in use" in ended.stderr
+    assert "set GRADIO_SERVER_PORT" in ended.stderr
 
 
 def test_addresses_are_signed_with_the_data_folders_own_secret(library: Library, demo: Demo, tmp_path: Path) -> None:
