@@ -146,11 +146,16 @@ class Backbone:
         vectors: Tensor = self.model.encode_text(ids.to(self.device), normalize=True)
         return vectors.float().cpu()
 
+    @property
+    def has_quick_tower(self) -> bool:
+        """Whether the image tower can run in bfloat16 on this device."""
+        return self.device.type == "cuda" or (self.device.type == "cpu" and can_fuse(torch.bfloat16))
+
     def quick_tower(self) -> Tower | None:
         """A bfloat16 copy of the tower, its stages fused where there is a way to, or None where the device has none."""
-        if self.device.type == "cpu":
-            return self.fused_tower(torch.bfloat16) or (self._converted() if can_fuse(torch.bfloat16) else None)
-        return self._converted() if self.device.type == "cuda" else None
+        if not self.has_quick_tower:
+            return None
+        return self.fused_tower(torch.bfloat16) or self._converted()
 
     def fused_tower(self, dtype: torch.dtype) -> Tower | None:
         """A copy of the tower whose stages are fused for this CPU, or None where there is no way to.

@@ -25,6 +25,16 @@ def best_device() -> torch.device:
     return torch.device("mps") if torch.backends.mps.is_available() else CPU
 
 
+def has_native_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16: CUDA from compute capability 8 on, CPUs with AVX-512 BF16 or AMX."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    if device.type != "cpu":
+        return False
+    checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(check is not None and check() for check in checks)
+
+
 def send(photos: Tensor, device: torch.device) -> Tensor:
     """Bytes to a device, without waiting for them to arrive: a quarter of what floats would be."""
     if device.type == "cuda" and photos.device == CPU:

@@ -43,6 +43,7 @@ class Identity:
     model: str
     weights: str  # sha256 of the model's weights and configuration
     exits: str  # sha256 of the exit weights and the guide texts, "" where there are none
+    precision: str = "float32"  # or "bfloat16": what the image towers compute in
 
 
 @dataclass

@@ -34,7 +34,7 @@ CORES = 4  # for each worker where there is no GPU
 OBJECTS = 512 * 2**20  # bytes of shared memory for batches on their way, on a cluster that is started here
 BATCH_COLUMN = "batch"  # the only column of the data set: a row is a batch
 
-Load = Callable[[str | None], "PhotoEncoder"]
+Load = Callable[[str], "PhotoEncoder"]
 
 
 class RayMissing(EngineError):
@@ -114,7 +114,7 @@ class Cluster:
     """Encodes files (see `engine.ingest.pipeline.EncodeFiles`) on a Ray cluster that this process is connected to."""
 
     def __init__(self, load: Load, shares: Shares) -> None:
-        """Args: load: makes a worker's encoder at a precision, None for the fastest; it is sent to the workers."""
+        """Args: load: makes a worker's encoder at a precision, the same for all; it is sent to the workers."""
         self._load, self.shares = load, shares
         self.busy = Busy(shares.workers)
 
@@ -130,9 +130,7 @@ class Cluster:
 
         if not uploads:
             return
-        # CPUs of one cluster may differ in which precision is fastest, and its photos shall not.
-        precision = None if self.shares.gpus else encoder.precision
-        setup = Setup(self._load, precision, encoder.identity, encoder.guide_texts, encoder.owner_texts, budget)
+        setup = Setup(self._load, encoder.precision, encoder.identity, encoder.guide_texts, encoder.owner_texts, budget)
         hashes = ray.put(np.sort(np.array(known.all(), "S64")))  # shared by all tasks of a machine, and not copied
         rows = [{BATCH_COLUMN: RayBatch(uploads[start : start + BATCH])} for start in range(0, len(uploads), BATCH)]
         decode: Any = _decode  # Ray's types know of no arguments beside a row,
@@ -224,7 +222,7 @@ class Setup:
     """What a worker is started with."""
 
     load: Load
-    precision: str | None
+    precision: str
     identity: "Identity"  # that its encoder must have
     guide_texts: tuple[str, ...]
     owner_texts: tuple[str, ...]

@@ -50,7 +50,8 @@ class ModelStamp:
 def stamp_of(encoder: "PhotoEncoder") -> ModelStamp:
     """What a collection remembers of the encoder that its photos went through."""
     identity = encoder.identity
-    return ModelStamp(identity.model, identity.weights, identity.exits, encoder.exits, encoder.full_macs)
+    model, weights, exits = identity.model, identity.weights, identity.exits
+    return ModelStamp(model, weights, exits, encoder.exits, encoder.full_macs, identity.precision)
 
 
 @dataclass(frozen=True)

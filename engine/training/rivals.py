@@ -161,5 +161,5 @@ def _small_model(path: Path, beside: Encoder) -> Encoder | None:
             return None
         visual.load_state_dict({name: stored.get_tensor(name).float() for name in stored.keys()})  # noqa: SIM118
     backbone = beside.backbone.seeing_through(visual, f"{beside.backbone.name}, {TRUNK}")
-    identity = Identity(backbone.name, beside.identity.weights, "")
-    return assembled(backbone, None, identity, (), beside.folder, beside.precision)
+    identity = Identity(backbone.name, beside.identity.weights, "", beside.precision)
+    return assembled(backbone, None, identity, (), beside.folder)

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from engine.clip.backbone import ModelUnreadable
 from engine.clip.device import smaller
+from engine.exits import loading
 from engine.exits.batch import DeeperRun, Encoding
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.checkpoint import FittedExits
@@ -17,6 +19,7 @@ from engine.exits.encoder import Encoder, Identity
 from engine.exits.feature_map import FeatureMap
 from engine.exits.loading import assembled, load_encoder
 from engine.exits.modules import HEAD
+from engine.storage.schema import stamp_of
 from tests import tiny
 
 MIDDLE = BUDGET_GRID[len(BUDGET_GRID) // 2]
@@ -154,6 +157,20 @@ def test_bfloat16_embeddings_stay_near_those_of_float32() -> None:
     assert quick.precision == "bfloat16"
     similarity = (plain.encode_to(photos, plain.exits) * quick.encode_to(photos, plain.exits)).sum(1)
     assert (similarity > 0.99).all()
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_the_precision_follows_from_the_device_and_is_part_of_the_identity(
+    native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "has_native_bfloat16", lambda device: native)
+    monkeypatch.setattr(time, "perf_counter", pytest.fail)  # nothing is timed
+    encoder = load_encoder()
+    precision = "bfloat16" if native and encoder.backbone.has_quick_tower else "float32"
+    assert encoder.precision == encoder.identity.precision == stamp_of(encoder).precision == precision
+    other = {"bfloat16": "float32", "float32": "bfloat16"}[precision]
+    assert encoder.identity != replace(encoder.identity, precision=other)
+    assert encoder.guided_by(("a boat", "a dog")).identity.precision == precision
 
 
 def shallow(encoder: Encoder) -> dict[int, list[int]]:
