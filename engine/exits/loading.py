@@ -1,5 +1,6 @@
 """Loads an encoder: a model, its exits where there are some, and the precision that it runs at."""
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ from engine.exits.modules import ExitModules
 from engine.exits.runner import PassRunner, Towers
 from engine.exits.text_bank import TextBank, embedded, read_guide_texts
 from engine.utils.memory import keep_freed_memory
+
+log = logging.getLogger(__name__)
 
 
 def load_encoder(model: str | None = None, precision: str | None = None, exits: bool = True) -> Encoder:
@@ -69,6 +72,12 @@ def _exits(loaded: Loaded) -> FittedExits | None:
         return found
     try:
         snapshot = fetch_exits(loaded.repo)
-    except HubUnreachable:  # the model is here already, and runs without
+    except HubUnreachable as error:
+        log.warning(
+            "%s Whether %s has exit weights is not known, so photos run to full depth. Do not encode galleries again "
+            "for that: start the program again once the Hub answers.",
+            error,
+            loaded.name,
+        )
         return None
     return install_exits(snapshot, loaded.folder, loaded.backbone, loaded.weights) if snapshot else None

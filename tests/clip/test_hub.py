@@ -120,10 +120,14 @@ def test_a_model_that_has_exits_in_its_own_repository_brings_them(hub: Hub, monk
     assert len(hub.requests) == asked
 
 
-def test_offline_a_model_without_exits_runs_without(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_a_model_without_exits_runs_without_and_says_so(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     load_model(f"hf-hub:{MODEL}")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     assert load_encoder(f"hf-hub:{MODEL}").exits == 1
+    assert "HF_HUB_OFFLINE is set" in caplog.text
+    assert "once the Hub answers" in caplog.text
     with pytest.raises(HubUnreachable, match="HF_HUB_OFFLINE is set"):
         fetch_exits(EXITS)
     fit(f"hf-hub:{MODEL}")
