@@ -20,6 +20,7 @@ from engine.exits.modules import HEAD, Branch, Exit, ExitModules
 from engine.search.metrics import recall
 from engine.training.batches import SIZE, TrainingSet
 from engine.training.dataset import Corpus, Example, load_squashed, read_corpus
+from engine.training.depthwise import speed_up_depthwise
 from engine.training.ensemble import train_ensemble
 from engine.training.features import cached
 from engine.training.folding import unfold_batch_norms
@@ -73,6 +74,7 @@ class Student(nn.Module):
             seen += exit.pooled
             self.branches.append(Branch(exit.channels, exit.stride))
             self.projections.append(nn.Linear(seen, DIM))
+        speed_up_depthwise(self.branches)
         self.dropout = nn.Dropout(DROPOUT)
         self.text_layers, self.text_proj = sentences.layers, sentences.proj
         self.logit_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
