@@ -40,7 +40,7 @@ def index(home: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     code = (
         "import sys, engine.cli as line\n"
         "from tests.fake_encoder import FakeEncoder\n"
-        "line.opening.chosen_encoder = lambda *_: FakeEncoder()\n"
+        "line.library.chosen_encoder = lambda *_: FakeEncoder()\n"
         "line.cli(['index', sys.argv[1]])"
     )
     return subprocess.run(

@@ -93,7 +93,7 @@ def test_several_processes_index_into_one_gallery(
     code = (
         "import sys, engine.cli as line\n"
         "from tests.fake_encoder import FakeEncoder\n"
-        "line.opening.chosen_encoder = lambda *_: FakeEncoder()\n"
+        "line.library.chosen_encoder = lambda *_: FakeEncoder()\n"
         "line.cli(['index', sys.argv[1]])"
     )
     running = [

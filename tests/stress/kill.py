@@ -35,7 +35,7 @@ class Slow(FakeEncoder):
     def encode(self, pixels, budget=0.75):
         time.sleep(0.02)
         return super().encode(pixels, budget)
-line.opening.chosen_encoder = lambda *_: Slow()
+line.library.chosen_encoder = lambda *_: Slow()
 line.cli(["index", sys.argv[1], "--gallery", "killed", "--json"], standalone_mode=True)
 """
 
