@@ -105,6 +105,14 @@ class Access:
         """
         return self.gallery(collection_id, session) if self._visitors is None else self.own(collection_id, session)
 
+    def require_race(self, gallery: GallerySummary, session: Session) -> None:
+        """Raise NotYours where the session may not have a gallery raced.
+
+        A race takes as much as encoding all photos six times: where strangers come, each may ask for it of their own.
+        """
+        if self._visitors is not None and not self.owns(gallery, session):
+            raise NotYours("A race takes a lot of this machine; only a gallery’s owner may start one.")
+
     def photo(self, photo_id: int, session: Session) -> Photo:
         """A photo of a gallery that may be looked at; raises PhotoMissing, whether there is such a one or not."""
         try:

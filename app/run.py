@@ -74,6 +74,15 @@ def keep_house(arrivals: Arrivals, visitors: Visitors | None) -> None:
         time.sleep(MINUTE)
 
 
+def race_demo(encoding: Thread, demo: Demo, comparison: Comparison) -> None:
+    """Race over the demo gallery once it is encoded, for strangers to look at, who may start none."""
+    encoding.join()
+    try:
+        comparison.race(demo.id)
+    except EngineError as error:  # the Compare tab says so too
+        sys.stderr.write(f"{error}\n")
+
+
 def run(folder: Path) -> None:
     """Serve the page until it is stopped; the demo gallery is encoded beside it at the first start.
 
@@ -94,6 +103,8 @@ def run(folder: Path) -> None:
     except (EngineError, OSError) as error:
         sys.exit(str(error))
     sys.stderr.write(f"T-GEM search is on {address}\n")
-    demo.start()
+    encoding = demo.start()
+    if visitors is not None:
+        Thread(target=race_demo, args=(encoding, demo, services.comparison), name="race", daemon=True).start()
     Thread(target=keep_house, args=(arrivals, visitors), name="house", daemon=True).start()
     page.block_thread()

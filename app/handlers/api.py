@@ -20,6 +20,7 @@ from engine.gallery import (
     get_photo,
     rank_photos,
     search_photos,
+    summarize_gallery,
 )
 
 PATIENCE = 300.0  # seconds that a call waits for the demo gallery at the first start
@@ -203,6 +204,7 @@ class Api:
         comparison = self._services.comparison
         run = comparison.full_run(collection)
         if run is None:
+            self._services.access.require_race(summarize_gallery(self._services.library, collection), session)
             with self._services.access.work(session), self._services.event_log.timed("race"):
                 comparison.race(collection)
             run = comparison.full_run(collection)

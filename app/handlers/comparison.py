@@ -63,6 +63,7 @@ class Compare:
         yield {race: views.racing(None, MOST_RACED), **self._buttons(running=True)}
         try:
             summary = self._services.access.gallery(session.gallery, session)
+            self._services.access.require_race(summary, session)
             for event in self._services.begin("race", session, lambda tell: self._race(summary.id, session, tell)):
                 if isinstance(event, Waiting):
                     yield {race: notes.said(formatting.in_line(event.place))}

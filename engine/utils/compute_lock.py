@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from threading import Condition, local
 
 # Patience in seconds: a text is encoded in a hundredth of one, some photos in a few tenths, a batch in about one.
-ANSWER, LOOK_AGAIN, ENCODE = 0.0, 0.2, 0.5
+# A race is nobody's answer: it goes last.
+ANSWER, LOOK_AGAIN, ENCODE, RACE = 0.0, 0.2, 0.5, 2.0
 
 
 @dataclass(eq=False)
@@ -42,7 +43,7 @@ class PriorityLock:
             yield
             return
         self._take(patience)
-        self._mine.patience = patience
+        self._mine.patience, self._mine.away = patience, 0.0
         try:
             yield
         finally:
@@ -54,8 +55,14 @@ class PriorityLock:
         patience = self._own
         if patience is None or not any(claim.patience < patience for claim in self._waiting):
             return
+        began = time.monotonic()
         self._leave()
         self._take(patience)
+        self._mine.away += time.monotonic() - began
+
+    def away(self) -> float:
+        """Seconds in which others went first since this thread began to hold the lock."""
+        return getattr(self._mine, "away", 0.0)
 
     @property
     def _own(self) -> float | None:

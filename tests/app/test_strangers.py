@@ -192,6 +192,9 @@ def test_a_program_searches_and_compares_a_published_gallery_and_explains_the_de
 ) -> None:
     api, link = Api(services), publish_gallery(library, ann.gallery or 0, True) or ""
     (hit,) = api.search("yellow", link)
+    with pytest.raises(gr.Error, match="only a gallery’s owner may start one"):
+        api.compare("yellow", link)
+    services.comparison.race(ann.gallery or 0)
     assert api.compare("yellow", link)["full"] == ["secret.png"]
     assert api.explain(list_photos(library, demo.id)[0].id, "red")["scores"]
     with pytest.raises(gr.Error, match="no photo"):
@@ -281,7 +284,7 @@ def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_plac
         waiting = add_photos.uploaded([str(file)], "Mine", bob)
         next(waiting)  # reading
         assert "you are next" in str(next(waiting))
-        carol.gallery = services.demo.id
+        carol.gallery = access.make("Hers", carol)
         racing = Compare(services, PARTS).raced(carol)
         next(racing)
         assert "you are number 2 in line" in str(next(racing))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.utils.compute_lock import ANSWER, ENCODE, LOOK_AGAIN, PriorityLock
+from engine.utils.compute_lock import ANSWER, ENCODE, LOOK_AGAIN, RACE, PriorityLock
 
 
 @pytest.fixture
@@ -129,3 +129,21 @@ def test_a_process_that_is_forked_off_in_the_middle_can_compute(lock: PriorityLo
         lock.forget()  # as in the child, which has only the thread that forked
         with lock.held(ENCODE):
             pass
+
+
+def test_a_race_gives_way_to_everybody_and_its_clock_stands_still(lock: PriorityLock) -> None:
+    done: list[str] = []
+
+    def encode() -> None:
+        time.sleep(0.05)
+        done.append("encode")
+
+    with lock.held(RACE):
+        thread = beside(lock, ENCODE, encode)
+        lock.give_way()
+        done.append("race")
+        assert lock.away() >= 0.05
+    thread.join(20)
+    assert done == ["encode", "race"]
+    with lock.held(RACE):
+        assert lock.away() == 0
