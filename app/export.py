@@ -4,11 +4,13 @@ import base64
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 
 from engine.gallery import Hit
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would run
+# How a cell begins that a spreadsheet would run; also in full width, and after a sign that some take for a new cell.
+FORMULA = re.compile(r"(?:^|[;,|\t\r\n])\s*[=+\-@＝＋－＠\t\r]")
 
 
 def as_csv(hits: Sequence[Hit]) -> str:
@@ -19,7 +21,7 @@ def as_csv(hits: Sequence[Hit]) -> str:
     writer.writeheader()
     for row in rows:
         name = str(row["file"])
-        writer.writerow({**row, "file": f"'{name}" if name.startswith(FORMULA) else name})
+        writer.writerow({**row, "file": f"'{name}" if FORMULA.search(name) else name})
     return file.getvalue()
 
 

@@ -5,6 +5,8 @@ import json
 import re
 from dataclasses import replace
 
+import pytest
+
 from app.export import as_csv, as_json, links
 from engine.gallery import Hit
 from tests.app.shown import EVIL, PHOTO
@@ -16,6 +18,12 @@ def test_a_table_has_a_line_for_each_photo_and_no_formula() -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv(HITS))))
     assert [row["file"] for row in rows] == ["otter-on-rock.jpg", "'=1+1.jpg", EVIL]
     assert (rows[0]["rank"], rows[0]["exit"], rows[0]["macs_share"]) == ("1", "2", "0.7")
+
+
+@pytest.mark.parametrize("name", ["a;=1+1.jpg", "＝1+1.jpg", "a, @SUM(A1).jpg", " -1.jpg", "a\t=1.jpg"])
+def test_no_spreadsheet_takes_a_name_for_a_formula(name: str) -> None:
+    (row,) = csv.DictReader(io.StringIO(as_csv([Hit(1, 0.4, replace(PHOTO, file=name))])))
+    assert row["file"] == f"'{name}"
 
 
 def test_json_holds_the_query_and_what_was_found() -> None:
