@@ -15,14 +15,19 @@ from engine.ingest.decode import BATCH, Skipped
 from engine.ingest.kept_picture import kept_pixels
 from engine.storage.collections import restamp
 from engine.storage.encodings import images_to_encode, replace_encodings
-from engine.storage.images import image_names
+from engine.storage.images import content_hashes, image_names
 from engine.storage.schema import EncodingRow, stamp_of
+from engine.utils.errors import EngineError
 from engine.utils.prefetch import prefetched
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.exits.photo_encoder import PhotoEncoder
+
+
+class PicturesGone(EngineError):
+    """A gallery of which no kept picture is left."""
 
 
 def reencode_gallery(
@@ -42,11 +47,13 @@ def reencode_gallery(
         on_progress: told after every batch; what it raises stops the run.
         guides: its owner's guide texts from now on, without phrases for none; by default those that it remembers.
     Returns: photos encoded again as `added`, those that needed nothing as `duplicates`.
-    Raises: GalleryMissing, ModelChanged where another program encodes with another model meanwhile.
+    Raises: GalleryMissing, ModelChanged where another program encodes with another model meanwhile, PicturesGone.
     """
     collection = library.collection(gallery_id)
     guides = guides_of(collection) if guides is None else guides
     encoder = library.encoders.by(guides)
+    if not collection.has_model(stamp_of(encoder)):
+        _require_pictures(library, gallery_id, encoder)  # what the photos have now goes
     wanted = budget if budget is not None else collection.budget
     aim = BUDGET_GRID[nearest_budget(DEFAULT_BUDGET if wanted is None else wanted)]
     restamp(
@@ -57,6 +64,16 @@ def reencode_gallery(
         guides is not None and guides.only,
     )
     return _encode_again(library, encoder, gallery_id, aim, on_progress)
+
+
+def _require_pictures(library: Library, gallery_id: int, encoder: "PhotoEncoder") -> None:
+    """Raise PicturesGone where no photo of a gallery can be encoded again: a search would find nothing any more."""
+    hashes = content_hashes(library.database, gallery_id)
+    if hashes and all(kept_pixels(library.picture_path(each), encoder.preprocess) is None for each in hashes):
+        raise PicturesGone(
+            "None of this gallery’s kept pictures is left, so its photos cannot be encoded again and stay as they are; "
+            "add the files to a new gallery."
+        )
 
 
 def _encode_again(

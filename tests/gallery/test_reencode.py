@@ -10,7 +10,7 @@ from engine.gallery import GuidesDiffer, GuideTexts, Library, ModelChanged, Prog
 from engine.gallery import reencode as reencode_module
 from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
-from engine.gallery.reencode import reencode_gallery
+from engine.gallery.reencode import PicturesGone, reencode_gallery
 from engine.gallery.search import run_to_full_depth, search_photos
 from engine.storage.collections import TotalsCache
 from engine.storage.database import Database
@@ -104,6 +104,20 @@ def test_vectors_of_two_models_never_meet_while_it_goes_on(
         search_photos(library, gallery, "red")
     assert reencode_gallery(newer, gallery).added == 3
     assert len(search_photos(newer, gallery, "red")) == 5
+
+
+def test_a_gallery_whose_pictures_are_all_gone_stays_as_it_is(
+    library: Library, gallery: int, newer: Library, home: Path
+) -> None:
+    pictures = [library.picture_path(photo.content_hash) for photo in list_photos(library, gallery)]
+    for picture in pictures[1:]:
+        picture.unlink()
+    pictures[0].write_bytes(b"damaged")
+    with pytest.raises(PicturesGone, match="stay as they are"):
+        reencode_gallery(newer, gallery)
+    assert len(search_photos(library, gallery, "red")) == 5
+    assert len(reencode_gallery(library, gallery, budget=1.0).skipped) == 5  # they keep what they have
+    assert len(search_photos(library, gallery, "red")) == 5
 
 
 def test_a_photo_whose_picture_is_gone_is_named(
