@@ -1,6 +1,7 @@
 """Exit weights to and from a Hub, through huggingface_hub and over HTTP, with a stand-in for the Hub itself."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,7 @@ def test_offline_a_model_without_exits_runs_without_and_says_so(
 def test_no_network_is_one_sentence(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     fit(f"hf-hub:{MODEL}")
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")  # where nobody listens
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # before it is tried again
     refused = run("push", EXITS, "--model", f"hf-hub:{MODEL}")
     assert refused.exit_code
     assert "The Hub does not answer" in refused.stderr

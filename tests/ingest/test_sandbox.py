@@ -155,9 +155,9 @@ ODD: dict[str, Callable[[], bytes]] = {
     "many strips": lambda: hostile_pictures.strips_tiff(1_000_000),
     "text bomb": lambda: hostile_pictures.text_png(100 * 2**20),
     "profile bomb": lambda: hostile_pictures.profile_png(100 * 2**20),
-    "frames of a GIF": lambda: hostile_pictures.animation("GIF", 2000),
-    "frames of a TIFF": lambda: hostile_pictures.animation("TIFF", 2000),
-    "frames of a WebP": lambda: hostile_pictures.animation("WEBP", 200),
+    "frames of a GIF": lambda: hostile_pictures.animation("GIF", 500),
+    "frames of a TIFF": lambda: hostile_pictures.animation("TIFF", 500),
+    "frames of a WebP": lambda: hostile_pictures.animation("WEBP", 50),
     "picture and archive": lambda: encoded(noise(), "JPEG") + zipped({"a.jpg": b"x"}),
     "picture and page": lambda: encoded(noise(), "PNG") + b"<script>alert(1)</script>",
 }
