@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from engine.exits.encoder import Encoder
+from engine.exits.loading import load_encoder
 from engine.gallery import Library, Upload
 from engine.storage.database import Database, connect, migrate
 from tests import postgres
@@ -89,6 +91,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_kind: str) ->
     folder = tmp_path / "home"
     monkeypatch.setenv("TGEM_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Encoder:
+    """The embedded model in float32, loaded once for all tests of a worker: none changes it."""
+    return load_encoder(precision="float32")
+
+
+@pytest.fixture(scope="session")
+def embedded_bfloat16() -> Encoder:
+    """The embedded model in bfloat16, where this build of torch has what that takes."""
+    found = load_encoder(precision="bfloat16")
+    if found.precision != "bfloat16":
+        pytest.skip("this build of torch has no fused bfloat16 convolutions")
+    return found
 
 
 @pytest.fixture

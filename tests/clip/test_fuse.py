@@ -102,6 +102,7 @@ print("quick" if model.quick_tower() else "plain")
 """
 
 
+@pytest.mark.slow
 def test_a_cpu_without_bfloat16_has_the_float32_towers_alone() -> None:
     said = {}
     for isa in ("AVX2", "DEFAULT"):

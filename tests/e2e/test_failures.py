@@ -60,6 +60,7 @@ def sentence(done: subprocess.CompletedProcess[str]) -> str:
     return done.stderr.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_disk_that_gets_full_is_a_sentence_and_keeps_what_was_whole(
     disk: Path, tmp_path: Path, png: Callable[..., bytes]
 ) -> None:

@@ -34,6 +34,7 @@ def address(home: Path) -> Iterator[str]:
         page.wait(30)
 
 
+@pytest.mark.slow
 def test_an_assistant_finds_the_tools_and_uses_them(address: str, png: Callable[..., bytes]) -> None:
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client

@@ -34,17 +34,15 @@ def test_full_depth_is_the_models_own_embedding(kind: str) -> None:
     assert np.array_equal(encoder.encode_to(photos, encoder.exits), own.numpy())
 
 
-def test_full_depth_of_the_embedded_model_is_open_clips() -> None:
-    encoder = load_encoder(precision="float32")
-    photos = tiny.pixels(3, encoder.backbone.size)
+def test_full_depth_of_the_embedded_model_is_open_clips(embedded: Encoder) -> None:
+    encoder, photos = embedded, tiny.pixels(3, embedded.backbone.size)
     with torch.inference_mode():
         own = encoder.backbone.model.encode_image(encoder.backbone.normalise(torch.from_numpy(photos)), normalize=True)
     assert np.array_equal(encoder.encode_to(photos, encoder.exits), own.numpy())
 
 
-def test_a_pass_over_a_smaller_input_says_what_the_tower_would_to_rounding() -> None:
-    encoder = load_encoder(precision="float32")
-    photos = tiny.pixels(3, encoder.backbone.size)
+def test_a_pass_over_a_smaller_input_says_what_the_tower_would_to_rounding(embedded: Encoder) -> None:
+    encoder, photos = embedded, tiny.pixels(3, embedded.backbone.size)
     size = encoder.passes[0].size
     with torch.inference_mode():
         small = encoder.backbone.normalise(smaller(torch.from_numpy(photos), size))
@@ -54,9 +52,8 @@ def test_a_pass_over_a_smaller_input_says_what_the_tower_would_to_rounding() -> 
 
 
 @pytest.mark.parametrize("budget", [0.5, 0.9, 1.0])
-def test_the_embedded_models_packed_rows_get_the_embedding_of_their_exit(budget: float) -> None:
-    encoder = load_encoder(precision="float32")
-    photos = tiny.pixels(8, encoder.backbone.size)
+def test_the_embedded_models_packed_rows_get_the_embedding_of_their_exit(embedded: Encoder, budget: float) -> None:
+    encoder, photos = embedded, tiny.pixels(8, embedded.backbone.size)
     found = encoder.encode(photos, budget)
     for exit in {e.exit for e in found}:
         rows = [row for row, e in enumerate(found) if e.exit == exit]
@@ -151,10 +148,9 @@ def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:
         load_encoder(str(tmp_path / "nowhere"))
 
 
-def test_bfloat16_embeddings_stay_near_those_of_float32() -> None:
-    plain, quick = load_encoder(precision="float32"), load_encoder(precision="bfloat16")
+def test_bfloat16_embeddings_stay_near_those_of_float32(embedded: Encoder, embedded_bfloat16: Encoder) -> None:
+    plain, quick = embedded, embedded_bfloat16
     photos = tiny.pixels(8, plain.backbone.size)
-    assert quick.precision == "bfloat16"
     similarity = (plain.encode_to(photos, plain.exits) * quick.encode_to(photos, plain.exits)).sum(1)
     assert (similarity > 0.99).all()
 

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
-from engine.exits.loading import load_encoder
+from engine.exits.encoder import Encoder
 from tests.stress import fuzz, kill, load, postgres, size
+
+pytestmark = pytest.mark.slow
 
 
 def test_hostile_files_end_in_a_result_or_a_reason() -> None:
@@ -17,8 +19,8 @@ def test_sudden_deaths_leave_whole_batches_only() -> None:
     assert kill.run(deaths=4, total=160, seed=1)["deaths"] == 4
 
 
-def test_sizes_are_measured() -> None:
-    assert size.through_the_store(2000, load_encoder())["photos"] == 2000
+def test_sizes_are_measured(embedded: Encoder) -> None:
+    assert size.through_the_store(2000, embedded)["photos"] == 2000
     assert size.through_the_index(3000)["recall at 24"] == "1.000"
 
 

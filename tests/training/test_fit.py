@@ -48,7 +48,7 @@ def loaded(encoder: Encoder) -> Encoder:
     return encoder.with_exits(fitted)
 
 
-@pytest.mark.parametrize("captioned", [True, False])
+@pytest.mark.parametrize("captioned", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_backbone_gets_exits_that_photos_leave_at(encoder: Encoder, data: Path, captioned: bool) -> None:
     said: list[str] = []
     if captioned:
@@ -67,6 +67,7 @@ def test_a_backbone_gets_exits_that_photos_leave_at(encoder: Encoder, data: Path
     assert any("tgem" in line for line in curve) == captioned
 
 
+@pytest.mark.slow
 def test_a_stopped_fit_goes_on_and_ends_the_same(encoder: Encoder, data: Path) -> None:
     pictures = folder_photos(data / "images")
 
