@@ -160,7 +160,7 @@ def add_photos_tab(parts: Parts) -> None:
     with gr.Tab("Add photos", id="add"):
         html(
             "add",
-            notes.note("Add photos", "Many at once, folders, ZIP and tar archives. They stay on this machine."),
+            notes.note("Add photos", "Many at once, folders, ZIP archives. They stay on this machine."),
         )
         parts.add_to = gr.Textbox(
             NEW_GALLERY,
