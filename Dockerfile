@@ -15,7 +15,7 @@ COPY docs/results docs/results
 
 USER tgem
 # TGEM_HOME: one volume for all that is kept. Strangers come: each has their own galleries (see docs/hosting.md).
-ENV TGEM_HOME=/data GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=7860 GRADIO_TEMP_DIR=/tmp/gradio \
+ENV TGEM_HOME=/data GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=7860 \
     HF_HOME=/data/hub MPLCONFIGDIR=/tmp/matplotlib TGEM_PUBLIC=1 PYTHONDONTWRITEBYTECODE=1
 VOLUME /data
 EXPOSE 7860
