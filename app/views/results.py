@@ -29,7 +29,7 @@ def results(
         deepened: what was looked at again for this query, by photo.
         current: the selected one; by default the best.
     """
-    best = hits[0].score if hits else 0.0
+    best = max((hit.score for hit in hits), default=0.0)  # an uncertain photo may rank above it
     if current is None and hits:
         current = hits[0].photo.id
 

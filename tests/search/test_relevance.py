@@ -13,6 +13,9 @@ from engine.search.relevance import closeness, relevant
         ([0.3, 0.29, 0.29, 0.28, 0.28], 5),  # all alike: nothing falls off
         ([0.04, 0.038, 0.01, 0.009, 0.008], 2),  # the same at another query's scale
         ([-0.1, -0.2, -0.3, -0.4], 4),
+        ([0.26, 0.4, 0.1, 0.09, 0.08], 2),  # an uncertain photo first: the best one tells what stands out
+        ([0.3, 0.4, 0.2, 0.32, 0.1, 0.09, 0.08, 0.07, 0.06], 4),  # none that stands out is folded away
+        ([-0.1, 0.4, 0.39, 0.1, 0.09], 3),
     ],
 )
 def test_photos_that_stand_out_are_counted(scores: list[float], many: int) -> None:
