@@ -3,13 +3,13 @@
 An index finds the best by their exits' calibrations. The candidate scorer then corrects the best of those.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from cachetools import TTLCache
 
 from engine.exits.calibration import Estimate
 from engine.search.allocation import pool_size
@@ -51,16 +51,8 @@ class Ranking:
     macs: int  # of scoring the candidates
 
 
+INDEXES_KEPT = 64  # of the collections searched last
 IDLE = 3600.0  # seconds after which an index that nobody searches is let go of
-
-
-@dataclass
-class _Held:
-    """An index in memory."""
-
-    stamp: ModelStamp
-    index: PhotoIndex
-    used: float  # by the monotonic clock
 
 
 class Rankings:
@@ -68,7 +60,7 @@ class Rankings:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._indexes: dict[int, _Held] = {}
+        self._indexes: TTLCache[int, tuple[ModelStamp, PhotoIndex]] = TTLCache(INDEXES_KEPT, IDLE)
         self._lock = Lock()
 
     def ranking(
@@ -104,18 +96,17 @@ class Rankings:
         with self._lock:
             held = self._indexes.get(collection_id)
         if held is not None:
-            held.index.remove(np.array(image_ids, np.int64))
+            held[1].remove(np.array(image_ids, np.int64))
 
     def _index(self, collection_id: int, encoder: "PhotoEncoder") -> PhotoIndex:
         """A collection's index, a new one where its photos are now encoded with another model."""
-        stamp, now = stamp_of(encoder), time.monotonic()
+        stamp = stamp_of(encoder)
         with self._lock:
             held = self._indexes.get(collection_id)
-            if held is None or held.stamp != stamp:
-                held = self._indexes[collection_id] = _Held(stamp, self._new(collection_id, encoder), now)
-            held.used = now
-            self._indexes = {i: other for i, other in self._indexes.items() if now - other.used < IDLE}
-            return held.index
+            if held is None or held[0] != stamp:
+                held = (stamp, self._new(collection_id, encoder))
+            self._indexes[collection_id] = held  # written at each use, from which on it counts as idle
+            return held[1]
 
     def _new(self, collection_id: int, encoder: "PhotoEncoder") -> PhotoIndex:
         """In the database where it can search vectors, else in memory."""

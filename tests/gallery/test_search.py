@@ -14,8 +14,8 @@ from engine.gallery.ingest import ingest_files
 from engine.gallery.search import embed_picture, embed_query, refine_search, search_photos
 from engine.ingest.image import ImageRejected
 from engine.ingest.listing import folder_uploads
+from engine.search import ranking as ranking_module
 from engine.search.query_parser import QueryRejected
-from engine.search.ranking import IDLE
 from engine.storage.database import Database
 from engine.storage.images import delete_images
 from engine.storage.schema import PhotoMissing
@@ -87,12 +87,13 @@ def test_a_folder_of_photos_is_searched_by_path(
 
 
 def test_an_index_that_nobody_searches_is_let_go_of_and_made_again(
-    library: Library, gallery: int, colours: list[int], monkeypatch: pytest.MonkeyPatch
+    database: Database, fake_encoder: FakeEncoder, gallery: int, colours: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ranking_module, "IDLE", 0.2)
+    library = Library.over(database, lambda: fake_encoder)
     other = open_gallery(library, "Other")
     search_photos(library, gallery, "red")
-    later = time.monotonic() + IDLE + 1
-    monkeypatch.setattr(time, "monotonic", lambda: later)
+    time.sleep(0.3)
     search_photos(library, other, "red")
     assert list(library.rankings._indexes) == [other]
     assert search_photos(library, gallery, "green", k=1)[0].photo.id == colours[1]
