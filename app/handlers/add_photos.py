@@ -1,7 +1,7 @@
 """Adding photos: dropped files and folders, or a folder of the server's own."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class AddPhotos:
         self._services, self._parts = services, parts
         self._search, self._galleries = search, galleries
 
-    def uploaded(self, files: list[str] | None, name: str, session: Session) -> Iterator[Changes]:
+    def uploaded(self, files: list[str] | None, name: str, session: Session) -> Generator[Changes, None, None]:
         """Files were dropped."""
         if not files:
             return

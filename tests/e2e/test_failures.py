@@ -81,6 +81,7 @@ def test_a_disk_that_gets_full_is_a_sentence_and_keeps_what_was_whole(
     assert f"{640 - kept} added, {kept} already there, 0 skipped" in again.stdout, again.stderr
 
 
+@pytest.mark.slow
 def test_a_data_folder_that_is_read_only_is_a_sentence(disk: Path, tmp_path: Path, png: Callable[..., bytes]) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()

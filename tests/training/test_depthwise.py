@@ -8,7 +8,7 @@ from engine.training.depthwise import DepthwiseConv2d, speed_up_depthwise
 
 @pytest.mark.parametrize("kind", [nn.Conv2d, Conv2dSame])
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
-@pytest.mark.parametrize("side", [7, 8, 15])
+@pytest.mark.parametrize("side", [7, 8])
 def test_gradients_are_the_librarys(kind: type[nn.Conv2d], kernel: int, stride: int, side: int) -> None:
     torch.manual_seed(0)
     padding = kernel // 2 if kind is nn.Conv2d else 0
