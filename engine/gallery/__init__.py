@@ -12,7 +12,6 @@ from engine.gallery.galleries import (
     delete_photos,
     find_gallery,
     get_photo,
-    latest_gallery,
     list_galleries,
     list_photos,
     open_gallery,
@@ -23,7 +22,7 @@ from engine.gallery.galleries import (
     summarize_gallery,
     typical_photos,
 )
-from engine.gallery.ingest import GuidesDiffer, fit_exits, ingest_files
+from engine.gallery.ingest import fit_exits, ingest_files
 from engine.gallery.library import Library
 from engine.gallery.quotas import TooMuch, Visitors
 from engine.gallery.rank_agreement import Agreement, agreement
@@ -97,7 +96,6 @@ __all__ = [
     "GalleryMissing",
     "GallerySummary",
     "GuideTexts",
-    "GuidesDiffer",
     "Hit",
     "HostProblem",
     "IngestReport",
@@ -133,7 +131,6 @@ __all__ = [
     "get_photo",
     "home",
     "ingest_files",
-    "latest_gallery",
     "list_galleries",
     "list_hits",
     "list_photos",
