@@ -90,6 +90,7 @@ class TestOverHttp:
         assert '"analytics_enabled":false' in html.replace(" ", "")
 
 
+@pytest.mark.slow
 def test_a_busy_port_that_was_chosen_is_an_error_that_names_the_way_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
