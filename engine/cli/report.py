@@ -23,7 +23,7 @@ def report(
     With --page, the short table of an evaluation replaces what stands between the page's markers.
     """
     from engine.evaluation.report import is_bench, put_into, read, summary, write, write_bench
-    from engine.search.allocation import WORTH
+    from engine.search.allocation import MIN_GAIN
 
     table = read(results)
     if is_bench(table):
@@ -31,9 +31,9 @@ def report(
             raise BadOption("--page takes the table of an evaluation, and these results are of a bench.")
         written = write_bench(table, results.parent, results.stem)
     else:
-        written = write(table, results.parent, results.stem, WORTH)
+        written = write(table, results.parent, results.stem, MIN_GAIN)
     for path in written:
         say(f"{path} written")
     for path in page or ():
-        put_into(path, summary(table, WORTH))
+        put_into(path, summary(table, MIN_GAIN))
         say(f"{path} renewed")

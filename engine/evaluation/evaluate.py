@@ -19,7 +19,7 @@ from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.exits.checkpoint import FittedExits
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
-from engine.search.allocation import WORTH
+from engine.search.allocation import MIN_GAIN
 from engine.search.metrics import paired_difference
 from engine.training.dataset import DataMissing, read_captions
 from engine.training.features import Features, collect
@@ -120,9 +120,9 @@ def ablation_rows(case: CaptionedSet) -> Iterator[Row]:
         for most in TOP_M:
             yield row(name, budget, share, index.by_rank(most) | {"m": most})
         if budget in ABLATED:
-            yield row(name, budget, share, index.by_rank(round(index.by_gain(WORTH)["deepened_per_query"])))
+            yield row(name, budget, share, index.by_rank(round(index.by_gain(MIN_GAIN)["deepened_per_query"])))
             plain = IndexSimulation(case.encoder, case.features, dealt.exits, plain=True)
-            yield row("ablation:plain-reading", budget, share, plain.by_gain(WORTH) | {"worth": WORTH})
+            yield row("ablation:plain-reading", budget, share, plain.by_gain(MIN_GAIN) | {"worth": MIN_GAIN})
     for name, gates in case.rivals.gates.items():
         yield from _other_gates(case, name, gates)
 
@@ -270,7 +270,9 @@ def _other_gates(case: CaptionedSet, name: str, gates: FittedExits) -> Iterator[
         index = IndexSimulation(encoder, case.features, dealt.exits, plain=name == NO_GUIDE_TEXTS)
         yield row(policy, budget, dealt.macs_share, index.recall() | about)
         if budget in ABLATED:
-            yield row(f"{policy}+deepen", budget, dealt.macs_share, index.by_gain(WORTH) | about | {"worth": WORTH})
+            yield row(
+                f"{policy}+deepen", budget, dealt.macs_share, index.by_gain(MIN_GAIN) | about | {"worth": MIN_GAIN}
+            )
 
 
 def _others(policy: str, case: CaptionedSet) -> list[OtherInput]:

@@ -10,7 +10,7 @@ from engine.exits.calibration import Estimate
 from engine.exits.encoder import Encoder
 from engine.exits.query_gate import PAGE, Described, described
 from engine.exits.scorer import CORRECTED
-from engine.search.allocation import deepen, pool_size
+from engine.search.allocation import Goal, deepen, pool_size
 from engine.search.metrics import best, ndcg, overlap, own_ranks, recall, recall_at
 from engine.search.refine import LIMIT
 from engine.training.features import Features
@@ -90,11 +90,8 @@ class IndexSimulation:
             self.onward[exits],
             self.onward,
             self.scorer.deviations,
-            PAGE,
-            self.encoder.logit_scale,
-            LIMIT,
+            Goal(PAGE, self.encoder.logit_scale, LIMIT, min_gain),
             run,
-            min_gain,
         )
         refined = self.first.copy()
         np.put_along_axis(refined, self.pool, self.scorer.rank_scores(self._corrected(expected, deepest)), 1)

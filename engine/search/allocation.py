@@ -22,7 +22,7 @@ ROUND = 8  # looks taken at once, before the page's edge is found again
 # What it counts, beside being on the page at all, that the photo asked for comes first; chosen on val and on the photos
 # that gates are fitted on.
 FIRST = 0.15
-WORTH = 0.003  # by how much one full encoding must raise the chance of finding: lambda at query time; chosen on val
+MIN_GAIN = 0.003  # by how much one full encoding must raise the chance of finding: lambda at query time; chosen on val
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,16 @@ class Looks:
     places: np.ndarray  # among the query's candidates
     exits: np.ndarray  # 0-based, where they were run to
     costs: np.ndarray  # in full encodings
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What second looks are for, and what they may cost."""
+
+    k: int  # page size
+    logit_scale: float  # what scores are multiplied by before their softmax
+    limit: float  # of all looks of a query together, in full encodings
+    min_gain: float = MIN_GAIN  # that a full encoding must add to the chance of finding; the lower, the more looks
 
 
 # Runs candidates, named by (N,) queries and (N,) places, to an exit and reads them there.
@@ -50,13 +60,10 @@ def deepen(
     costs: np.ndarray,
     onward: np.ndarray,
     spreads: np.ndarray,
-    k: int,
-    logit_scale: float,
-    limit: float,
+    goal: Goal,
     run: Run,
-    worth: float = WORTH,
 ) -> Looks:
-    """Look at candidates again, round by round, while a look is worth its cost.
+    """Look at candidates again, round by round, while a look gains enough for its cost.
 
     Several queries go side by side, each for itself; a page has one.
 
@@ -66,10 +73,6 @@ def deepen(
         costs: (Q, M, E) what it costs to run each to each exit, in full encodings; inf where it cannot be run there.
         onward: (E, E) the same from one exit to another for a candidate that has just been run to the first.
         spreads: (E,) typical deviation of a candidate at each exit; the last one's is 0.
-        k: page size.
-        logit_scale: what scores are multiplied by before their softmax.
-        limit: what all looks of a query together may cost, in full encodings.
-        worth: what a full encoding must add to the chance of finding; the lower, the more is looked at.
     """
     expected, deviations = estimate.expected.astype(np.float64), estimate.deviations.astype(np.float64)
     exits, costs = exits.copy(), costs.astype(np.float64)
@@ -79,8 +82,8 @@ def deepen(
     going = np.arange(len(expected) if len(able) else 0)  # queries that still look
     while len(going):
         prices = costs[going][..., able]  # (Q, M, T)
-        found = gains(expected[going], deviations[going], exits[going], spreads, k, able, logit_scale)
-        queries, places, targets = _round(found / prices, prices, limit - spent[going], worth)
+        found = gains(expected[going], deviations[going], exits[going], spreads, goal.k, able, goal.logit_scale)
+        queries, places, targets = _round(found / prices, prices, goal.limit - spent[going], goal.min_gain)
         queries, targets = going[queries], able[targets]
         for target in np.unique(targets).tolist():
             these = targets == target
@@ -103,13 +106,13 @@ def deepen(
     )
 
 
-def _round(rates: np.ndarray, costs: np.ndarray, left: np.ndarray, worth: float) -> tuple[np.ndarray, ...]:
+def _round(rates: np.ndarray, costs: np.ndarray, left: np.ndarray, min_gain: float) -> tuple[np.ndarray, ...]:
     """The best looks of each query, `ROUND` at most: (N,) queries, places and targets."""
     targets = rates.argmax(2)  # (Q, M)
     gain, cost = (np.take_along_axis(a, targets[..., None], 2)[..., 0] for a in (rates, costs))
     order = np.argsort(-gain, axis=1, kind="stable")[:, :ROUND]
     best, price = np.take_along_axis(gain, order, 1), np.take_along_axis(cost, order, 1)
-    good = (best >= worth) & (np.where(np.isfinite(price), price, 0).cumsum(1) <= left[:, None] + 1e-9)
+    good = (best >= min_gain) & (np.where(np.isfinite(price), price, 0).cumsum(1) <= left[:, None] + 1e-9)
     queries, ranks = np.nonzero(good)
     places = order[queries, ranks]
     return queries, places, targets[queries, places]

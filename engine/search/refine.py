@@ -11,7 +11,7 @@ import numpy as np
 from engine.exits.calibration import Estimate
 from engine.exits.phrases import Phrases
 from engine.ingest.kept_picture import kept_pixels
-from engine.search.allocation import deepen
+from engine.search.allocation import Goal, deepen
 from engine.storage.encodings import Candidate, DeeperEncoding
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ def decide(deepening: "Deepening", estimate: Estimate, query: np.ndarray, k: int
         costs[None],
         encoder.ladder.onward(from_map=True),
         scorer.deviations,
-        k,
-        encoder.logit_scale,
-        limit,
+        Goal(k, encoder.logit_scale, limit),
         run,
     )
     return True

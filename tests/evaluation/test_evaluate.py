@@ -10,7 +10,7 @@ from engine.evaluation.evaluate import MIN_GAINS, POLICIES, TOP_M, differences, 
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.checkpoint import FittedExits
 from engine.exits.encoder import Encoder
-from engine.search.allocation import WORTH
+from engine.search.allocation import MIN_GAIN
 from engine.training.features import Features
 from engine.training.rivals import Rivals
 from tests import tiny
@@ -101,7 +101,7 @@ def test_the_less_a_look_must_be_worth_the_more_is_spent(table: Table) -> None:
 
 
 def test_a_ranking_alone_deepens_as_many(table: Table) -> None:
-    at = {row["setting"]: row for row in of(table, "tgem+deepen") if row["worth"] == WORTH and "seed" not in row}
+    at = {row["setting"]: row for row in of(table, "tgem+deepen") if row["worth"] == MIN_GAIN and "seed" not in row}
     alone = [row for row in of(table, "ablation:rank-only") if "m" not in row]
     assert alone
     for row in alone:

@@ -7,7 +7,7 @@ import pytest
 
 from engine.exits.calibration import Estimate, certainty_equivalent
 from engine.search import allocation
-from engine.search.allocation import Looks, deepen, edge, gains, pool_size
+from engine.search.allocation import Goal, Looks, deepen, edge, gains, pool_size
 
 SPREADS = np.array([1 / 8, 1 / 16, 0.0])  # of the scores at three exits
 COSTS = np.array([[np.inf, 0.5, 1.0], [np.inf, np.inf, 1.0], [np.inf] * 3])  # from one exit to another
@@ -88,10 +88,10 @@ class Truth:
         return Estimate(self.scores[queries, places], np.full(len(places), SPREADS[exit]))
 
 
-def looks_of(scores: np.ndarray, truth: Truth, k: int, limit: float = 100, worth: float = 0.002) -> Looks:
+def looks_of(scores: np.ndarray, truth: Truth, k: int, limit: float = 100, min_gain: float = 0.002) -> Looks:
     exits = np.zeros(scores.shape, int)
     estimate = Estimate(scores, np.full(scores.shape, SPREADS[0]))
-    return deepen(estimate, exits, COSTS[exits], COSTS, SPREADS, k, SHARPNESS, limit, truth, worth)
+    return deepen(estimate, exits, COSTS[exits], COSTS, SPREADS, Goal(k, SHARPNESS, limit, min_gain), truth)
 
 
 def test_settled_rankings_cost_nothing() -> None:
@@ -102,7 +102,7 @@ def test_settled_rankings_cost_nothing() -> None:
 
 def test_looks_are_few_where_a_look_must_be_worth_much() -> None:
     scores = np.linspace(1, 0, 30)[None]
-    many, few = (len(looks_of(scores, Truth(scores), 10, worth=worth).places) for worth in (0.0005, 0.005))
+    many, few = (len(looks_of(scores, Truth(scores), 10, min_gain=worth).places) for worth in (0.0005, 0.005))
     assert few < many
 
 
@@ -149,7 +149,7 @@ def test_doubt_finds_what_is_asked_for_with_fewer_looks_than_rank() -> None:
     exits, straight = np.ones(expected.shape, int), np.where(COSTS == 0.5, np.inf, COSTS)
     estimate = Estimate(expected, np.full(expected.shape, spread))
     spreads = SPREADS[[0, 0, 2]]
-    looks = deepen(estimate, exits, straight[exits], straight, spreads, 5, SHARPNESS, 100, Truth(truth), worth=0.006)
+    looks = deepen(estimate, exits, straight[exits], straight, spreads, Goal(5, SHARPNESS, 100, 0.006), Truth(truth))
     known = certainty_equivalent(expected, estimate.deviations, SHARPNESS)
     ranked = known.copy()
     known[looks.queries, looks.places] = truth[looks.queries, looks.places]
@@ -178,11 +178,8 @@ def test_an_exit_that_another_one_beats_is_not_looked_at() -> None:
         np.broadcast_to(costs, (1, 4, 4)),
         onward,
         spreads,
-        2,
-        SHARPNESS,
-        20.0,
+        Goal(2, SHARPNESS, 20.0, 0.01),
         lambda queries, places, target: Estimate(np.full(len(places), 0.5), np.full(len(places), spreads[target])),
-        0.01,
     )
     assert len(looks.exits)
     assert 2 not in looks.exits
