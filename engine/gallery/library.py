@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from engine.gallery.encoder_cache import Encoders
-from engine.search.query_parser import Asked
+from engine.search.query_parser import TextEmbeddings
 from engine.search.ranking import Rankings
 from engine.storage.collections import TotalsCache, get_collection
 from engine.storage.database import Database
@@ -27,14 +27,14 @@ class Library:
     encoders: Encoders
     rankings: Rankings
     totals: TotalsCache
-    texts: Asked
+    texts: TextEmbeddings
     refining: tuple[Lock, ...]
 
     @classmethod
     def over(cls, database: Database, encoder: "Callable[[], PhotoEncoder]") -> "Library":
         """The library of a database; `encoder` loads the encoder, and is called once, when first needed."""
         locks = tuple(Lock() for _ in range(REFINED_AT_ONCE))
-        return cls(database, Encoders(encoder), Rankings(database), TotalsCache(database), Asked(), locks)
+        return cls(database, Encoders(encoder), Rankings(database), TotalsCache(database), TextEmbeddings(), locks)
 
     @classmethod
     def open(cls, encoder: "Callable[[], PhotoEncoder]", folder: Path | None = None) -> "Library":

@@ -39,7 +39,7 @@ class Term:
     photo: str = ""  # a photo's number, or DROPPED
 
 
-class Asked:
+class TextEmbeddings:
     """The last texts that were asked for, and their embeddings; safe to use from many threads.
 
     A query is embedded to be ranked by, and then again for more of its ranking, to explain a photo and to compare.

@@ -3,7 +3,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from engine.search.query_parser import LONGEST, MOST_TERMS, TEXTS_KEPT, Asked, QueryRejected, Term, embed, parse
+from engine.search.query_parser import (
+    LONGEST,
+    MOST_TERMS,
+    TEXTS_KEPT,
+    QueryRejected,
+    Term,
+    TextEmbeddings,
+    embed,
+    parse,
+)
 
 
 def words(*weighted: tuple[float, str]) -> tuple[Term, ...]:
@@ -114,7 +123,7 @@ class TestAsked:
     def test_only_texts_that_are_new_are_encoded(
         self, calls: list[list[str]], encode: Callable[[Sequence[str]], np.ndarray]
     ) -> None:
-        asked = Asked()
+        asked = TextEmbeddings()
         assert asked.embeddings("w", encode, ["dog"]).tolist() == [[3]]
         assert asked.embeddings("w", encode, ["beach", "dog", "beach"]).tolist() == [[5], [3], [5]]
         assert asked.embeddings("another model", encode, ["dog"]).tolist() == [[3]]
@@ -123,7 +132,7 @@ class TestAsked:
     def test_the_last_ones_alone_are_kept(
         self, calls: list[list[str]], encode: Callable[[Sequence[str]], np.ndarray]
     ) -> None:
-        asked = Asked()
+        asked = TextEmbeddings()
         for text in ("dog", *map(str, range(TEXTS_KEPT)), "dog", "dog"):
             asked.embeddings("w", encode, [text])
         assert calls.count(["dog"]) == 2
@@ -131,6 +140,6 @@ class TestAsked:
     def test_what_is_done_with_an_embedding_changes_nothing_kept(
         self, encode: Callable[[Sequence[str]], np.ndarray]
     ) -> None:
-        asked = Asked()
+        asked = TextEmbeddings()
         asked.embeddings("w", encode, ["dog"])[:] = 0
         assert asked.embeddings("w", encode, ["dog"]).tolist() == [[3]]
