@@ -1,5 +1,7 @@
 """The page as Gradio serves it, less what Gradio would fetch or touch for whoever names it."""
 
+import sys
+import traceback
 from typing import Any
 
 import gradio as gr
@@ -15,6 +17,9 @@ from engine.gallery import ASSETS
 
 THREADS = 200  # for events that run or wait at once: one that waits costs next to nothing
 
+LONGEST = 2000  # characters of an error in the terminal
+UNFORESEEN = "This did not work; load the page again, and check what was sent."
+
 
 class Page(gr.Blocks):
     """A page whose every input, a text or a number too, may name files that were sent, and nothing else.
@@ -29,6 +34,16 @@ class Page(gr.Blocks):
         except NotUploaded as error:
             raise gr.Error(str(error), print_exception=False) from error
         return await super().preprocess_data(block_fn, inputs, *rest, **options)
+
+    async def process_api(self, *given: Any, **options: Any) -> dict[str, Any]:
+        """Answer what nobody foresaw with a sentence; the terminal is told what it was, in a few lines."""
+        try:
+            return await super().process_api(*given, **options)
+        except gr.Error:
+            raise
+        except Exception as error:  # Gradio would tell the visitor nothing, and print all that came in
+            sys.stderr.write(f"{traceback.format_exc(-3)[:LONGEST]}\n")
+            raise gr.Error(UNFORESEEN, print_exception=False) from error
 
 
 def launch_options(services: Services, pictures: Pictures) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.hostile.served import Served, until
+from tests.hostile.served import Served, call, until
 
 pytestmark = pytest.mark.hostile
 
@@ -124,3 +124,12 @@ def test_a_field_that_is_no_file_is_not_kept_in_memory(page: Served) -> None:
         answer = stranger.post("/gradio_api/upload", files={"files": (None, b"a" * 10_000_000)})
         assert answer.status_code == 400
     assert not page.tracebacks()
+
+
+@pytest.mark.parametrize("data", [[], [5, {}, "many", ["x"]], [None] * 4])
+def test_a_call_that_makes_no_sense_is_answered_with_a_sentence(page: Served, data: list[object]) -> None:
+    with page.client("198.51.100.5") as stranger:
+        told = call(stranger, page.event("search"), data, "nonsense")
+        error = json.loads(next(line for line in told.splitlines() if "process_completed" in line)[6:])
+        assert error["success"] is False
+        assert error["output"]["error"].endswith(".")

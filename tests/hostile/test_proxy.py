@@ -63,7 +63,7 @@ def proxy(request: pytest.FixtureRequest, hosted: Served, tmp_path: Path) -> Ite
         until(lambda: answers(port), 20)
         yield port
     finally:
-        process.terminate()
+        process.kill()  # it would wait for event streams
         process.wait(20)
 
 
