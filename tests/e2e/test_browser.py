@@ -266,13 +266,14 @@ def test_both_encoders_race_and_their_rankings_stand_side_by_side(open_page: Ope
     page = open_page(look)
     search(page, "animal")
     tab(page, "Compare")
-    expect(page.locator("#race, #sides").first).to_be_attached()
+    expect(page.locator("#sides .duel, #sides .note").first).to_be_visible()
     if not page.locator("#sides .duel").count():
         page.locator("#start").click()
     expect(page.locator("#race .race")).to_contain_text("measured", timeout=3 * PATIENCE)
+    expect(page.locator("#stop-race")).to_be_hidden()
     expect(page.locator("#sides .sides section")).to_have_count(2)
     expect(page.locator("#sides")).to_contain_text("of 10 the same")
-    keep(page, f"compare-{look}", page.locator("#race h2"), page.locator("#sides h2"))
+    keep(page, f"compare-{look}", page.locator("#race .race h2"), page.locator("#sides h2"))
 
 
 @pytest.mark.parametrize("look", LOOKS)
