@@ -77,7 +77,7 @@ def search_row(parts: Parts) -> None:
             elem_id="query",
         )
         parts.picture = gr.UploadButton("By picture", file_types=["image"], elem_id="picture", size="md")
-        parts.refine = gr.Checkbox(True, label="Look again where in doubt", container=False, elem_id="refine")
+        parts.refine = gr.Checkbox(True, label="Second look where in doubt", container=False, elem_id="refine")
     parts.suggestions = html("suggestions")
 
 
@@ -115,7 +115,7 @@ def budget_column(parts: Parts) -> None:
     with gr.Column(scale=5, min_width=320, elem_id="knob"):
         html(
             "knob-title",
-            notes.note("Another budget", "How much of the full encoder’s work a photo may take on average."),
+            notes.note("Another budget", "How much of the full encoder’s compute a photo may take on average."),
         )
         parts.budget = gr.Slider(
             BUDGET_GRID[0], BUDGET_GRID[-1], DEFAULT_BUDGET, step=0.05, label="Budget", elem_id="budget"

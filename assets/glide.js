@@ -1,5 +1,5 @@
 
-// The results: when photos were looked at again, cards glide to their new places and the new parts of strips fill up.
+// The results: after a second look, cards glide to their new places and the new parts of strips fill up.
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const places = new Map(); // photo -> where its card was
 

@@ -160,7 +160,7 @@ class Search:
             yield self._unasked(session, summary, aside)
             return
         session.photo = session.hits[0].photo.id if session.hits else None
-        status = head.LOOKING_AGAIN if refine and session.hits else head.FIRST_ANSWER
+        status = head.SECOND_LOOK if refine and session.hits else head.FIRST_ANSWER
         yield {**self._found(session, summary, status + aside), self._parts.panel: self._best(session)}
         if refine and session.hits and session.asking is asking:  # the visitor has not gone on to something else
             yield from self._refined(session, vector, ranking, asking, aside)

@@ -22,8 +22,8 @@ def saved(photo: Photo) -> str:
 def not_done(share: float) -> tuple[str, str]:
     """What a gallery spared the encoder: a figure, and what it is of."""
     if round(share * 100) < 0:
-        return percent(-share), "more work than the full encoder"
-    return percent(abs(share)), "of the encoder’s work not done"
+        return percent(-share), "more compute than the full encoder"
+    return percent(abs(share)), "of the full encoder’s compute saved"
 
 
 def macs(amount: float, of: float | None = None) -> str:

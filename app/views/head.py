@@ -59,29 +59,29 @@ def bar(status: str = "", links: str = "", share: str = "", own: bool = False) -
     return f'<div class="answer"><p role="status">{status or "&nbsp;"}</p>{doing}</div>'
 
 
-LOOKING_AGAIN = '<span class="busy">Looking again at photos whose place is in doubt …</span>'
+SECOND_LOOK = '<span class="busy">A second look at photos whose place is in doubt …</span>'
 
 
 TOOLS = (
     '<div class="tools"><button type="button" data-event="present">Present</button>'
     '<details class="reading"><summary aria-label="How to read this page" title="How to read this page">?</summary>'
-    "<div><p><b>Filled is work that was done</b> to take a photo in, hollow is work that was saved.</p>"
-    "<p>A strip is the image encoder from its first stage to its last, each as wide as its share of the work. It may "
-    "run several times over one photo, over a small picture first: every run is a strip of its own.</p>"
+    "<div><p><b>Filled was computed</b> when a photo was indexed, hollow was saved.</p>"
+    "<p>A strip is the image encoder from its first stage to its last, each as wide as its share of the compute. It "
+    "may run several times over one photo, over a small picture first: every run is a strip of its own.</p>"
     "<p>An <b>exit</b> is a place where a photo may leave. They are numbered through all runs, the last one the "
     "encoder’s own end; runs that a gallery’s budget leaves out are not drawn, nor are their exits. Where the budget "
     "asks, a <b>gate</b> says how probably the photo has shown enough: it leaves from .50 on.</p>"
     "<p><b>Saved</b> is the share of the full encoder’s multiply-accumulates that were not done. <b>Similarity</b> is "
     "how well a photo fits the words; it is to be compared within one search. Photos stand in the order of their "
     "chances to be the one that is meant: one that left early may stand before one of a little more similarity.</p>"
-    "<p>A search answers at once from what is known, then runs a few photos deeper where that may change the answer, "
-    "and moves them. What that finds is kept.</p></div></details></div>"
+    "<p>A search answers at once from the index. A <b>second look</b> then runs a few photos deeper where that may "
+    "change the answer, and moves them. What that finds is kept.</p></div></details></div>"
 )
-FIRST_ANSWER = "Answered from what is indexed: no photo was looked at again."
+FIRST_ANSWER = "Answered from the index, without a second look."
 ALL_SPENT = "queries may spend no more on this gallery than half of what indexing it saved."
 UNASKED = "The gallery’s photos, in the order they came."
-PICTURED = " Your picture took one full encoding, which this gallery’s account counts."
-UNCOUNTED = " Your picture took one full encoding, which no gallery’s account counts."
+PICTURED = " Your picture took one full encoding, counted for this gallery."
+UNCOUNTED = " Your picture took one full encoding, counted for no gallery."
 
 
 def refined(found: Refinement, deepened: Sequence[Deepened]) -> str:
@@ -90,11 +90,11 @@ def refined(found: Refinement, deepened: Sequence[Deepened]) -> str:
     Args: deepened: with their ranks among all photos on show.
     """
     if not deepened:
-        return f"No photo was looked at again: {ALL_SPENT if found.all_spent else 'the top is settled.'}"
+        return f"No photo got a second look: {ALL_SPENT if found.all_spent else 'the top is settled.'}"
     encodings = found.macs / found.full_macs if found.full_macs else 0.0
     moved = sum(photo.rank_before != photo.rank_after for photo in deepened)
     changed = "none moved" if not moved else f"{moved} moved"
     return (
-        f"<b>{many(len(deepened))}</b> looked at again for this query: the work of <b>{encodings:.1f}</b> full "
+        f"Second look at <b>{many(len(deepened))}</b>, for the compute of <b>{encodings:.1f}</b> full "
         f"encodings, {found.seconds:.1f} s · {changed}"
     )

@@ -12,12 +12,12 @@ from engine.gallery import GallerySummary, Photo, Race
 
 
 def figures(summary: GallerySummary, race: Race | None) -> str:
-    """The three figures of a gallery: saved, work not done, speed-up."""
+    """The three figures of a gallery: compute saved in percent and in MACs, and the speed-up."""
     if not summary.photos:
         return note("An empty gallery", "Add photos, and this shows how deep each of them had to go.")
     figure, of_what = not_done(summary.saved_share)
     spared, full = macs(abs(summary.full_macs - summary.macs)), macs(summary.full_macs)
-    work = "work not done" if summary.saved_share >= 0 else "work on top"
+    work = "compute saved" if summary.saved_share >= 0 else "compute on top"
     if race is None:
         speed = "<dt>speed-up</dt><dd>–<small>not measured yet: see Compare</small></dd>"
     else:
@@ -32,7 +32,7 @@ def figures(summary: GallerySummary, race: Race | None) -> str:
 def histogram(
     summary: GallerySummary, drawing: Drawing, typical: Mapping[int, Sequence[Photo]], address: Address
 ) -> str:
-    """Where a gallery's photos leave: the filled area is the work that was done, with typical photos at each exit."""
+    """Where a gallery's photos leave: the filled area was computed, with typical photos at each exit."""
     if not summary.photos:
         return ""
     counts = [f"exit {exit}: {count}" for exit, count in enumerate(summary.exits, start=1)]
@@ -49,7 +49,7 @@ def histogram(
     )
     return (
         '<figure class="histogram"><figcaption><h2>Where photos leave</h2>'
-        "<p>Filled is work that was done, hollow is work that was not. The numbers count the photos that left "
+        "<p>Filled was computed, hollow was not. The numbers count the photos that left "
         "at each exit.</p></figcaption>"
         f"{survival(traces, summary.exits, 'Photos that left at each exit: ' + ', '.join(counts))}"
         f'{marks(traces[-1], mark)}</figure><ol class="typical" aria-label="Typical photos at each exit">{columns}</ol>'
@@ -126,7 +126,7 @@ def curve(found: Curve | None, budget: float | None) -> str:
     )
     says = f"Recall at 10 against compute: {found.full.recall:.0f} at full depth"
     if at is not None:
-        says += f", {at.recall:.0f} at {percent(at.macs_share)} of the work, this gallery's budget"
+        says += f", {at.recall:.0f} at {percent(at.macs_share)} of the compute, this gallery's budget"
     return (
         '<figure class="curve"><figcaption><h2>Quality against compute</h2>'
         f"<p>{escape(found.model)} on {escape(found.data)} ({escape(found.split)}, {many(found.images)}): how often "
@@ -134,7 +134,7 @@ def curve(found: Curve | None, budget: float | None) -> str:
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(says)}">{rows}{ticks}'
         f'<polyline points="{line}"/>{dots}'
         f'<path class="full" d="M{full_x - 5:.1f} {full_y:.1f}h10M{full_x:.1f} {full_y - 5:.1f}v10"/>{here}</svg>'
-        "<p class=aside>across: share of the full encoder’s work</p></figure>"
+        "<p class=aside>across: share of the full encoder’s compute</p></figure>"
     )
 
 

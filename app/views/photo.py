@@ -68,7 +68,7 @@ def fit(query: str, similarities: Sequence[float], exit: int, reached: Collectio
     return (
         f'<h3>Similarity to “{escape(query)}” at each exit</h3><ol class="fit">{rows}</ol>'
         f'<p class="aside">Hollow are exits that it never came by. All were run for this answer only, {spent:.1f} full '
-        "encodings in all, which no account counts.</p>"
+        "encodings in all, counted for no gallery.</p>"
     )
 
 
@@ -137,4 +137,4 @@ def _sights(photo: Photo, gates: Sequence[float]) -> str:
             f'<li{here} style="--part:{share:.3f}"><span class="exit">exit {exit}<small>{gate}</small></span>'
             f'<span class="phrases"><b>{escape(first)} {percent(share)}</b>{rest}</span></li>'
         )
-    return f'<h3>What it saw on the way</h3><ol class="sights">{"".join(rows)}</ol>' if rows else ""
+    return f'<h3>Texts that fitted it best at each exit</h3><ol class="sights">{"".join(rows)}</ol>' if rows else ""

@@ -26,7 +26,7 @@ def results(
     Args:
         standing: how many stand out; a line is drawn after them, where they are all on show and others follow.
         more: photos that are folded away behind a button.
-        deepened: what was looked at again for this query, by photo.
+        deepened: photos that got a second look for this query.
         current: the selected one; by default the best.
     """
     best = max((hit.score for hit in hits), default=0.0)  # an uncertain photo may rank above it
@@ -65,7 +65,7 @@ def card(
     again = mark = ""
     before = None
     if deepened is not None:
-        again, mark = " data-again", '<span class="again">looked at again</span>'
+        again, mark = " data-again", '<span class="again">second look</span>'
         before = drawing.trace(photo, deepened.from_exit)
     return (
         f'<li data-photo="{photo.id}"{again}><button type="button" class="hit" data-event="select" '

@@ -47,7 +47,7 @@ def report(done: IngestReport, gallery: str) -> str:
     """What became of the files of one upload."""
     lines = [f"<b>{done.added}</b> {photos_word(done.added)} added to “{escape(gallery)}”"]
     if done.added:
-        lines.append(f"{done.images_per_second:.1f} a second, {percent(1 - done.mean_macs_share)} of the work saved")
+        lines.append(f"{done.images_per_second:.1f} a second, {percent(1 - done.mean_macs_share)} of the compute saved")
     if done.duplicates:
         lines.append(f"{done.duplicates} {'was' if done.duplicates == 1 else 'were'} here already")
     return _account(" · ".join(lines), bool(done.added), done.skipped)

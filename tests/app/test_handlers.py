@@ -89,10 +89,10 @@ class TestSearch:
         self, search: Search, session: Session
     ) -> None:
         first, refined = map(after, search.searched("blue", True, session))
-        assert "Looking again" in first.answer
+        assert "A second look" in first.answer
         assert first.grid.index("blue square") < first.grid.index("relevance falls off")
         assert "blue-square.png" in first.panel
-        assert "looked at again" in refined.answer
+        assert "second look" in refined.answer
 
     def test_without_refining_there_is_one_answer(self, search: Search, session: Session) -> None:
         (only,) = search.searched("blue", False, session)

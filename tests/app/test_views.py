@@ -100,9 +100,9 @@ class TestHead:
         assert "Search your photos in words." in text(head.TITLE)
 
     def test_it_says_what_was_spared_and_what_was_measured(self) -> None:
-        assert "4 photos · 38 % of the encoder’s work not done" in text(head.headline(SUMMARY, None))
+        assert "4 photos · 38 % of the full encoder’s compute saved" in text(head.headline(SUMMARY, None))
         assert "1.6× as fast, measured" in text(head.headline(SUMMARY, RACE))
-        assert "3 % more work" in text(head.headline(replace(SUMMARY, saved_share=-0.03), None))
+        assert "3 % more compute" in text(head.headline(replace(SUMMARY, saved_share=-0.03), None))
         assert "1 photo ·" in text(head.headline(replace(SUMMARY, photos=1), None))
         assert "No photos yet" in head.headline(replace(SUMMARY, photos=0), None)
 
@@ -110,7 +110,7 @@ class TestHead:
         stayed = Deepened(8, 1, 3, 60, 2, 2)
         refinement = Refinement([], (DEEPENED, stayed), 90, 100, 0.42)
         assert text(head.refined(refinement, [DEEPENED, stayed])) == (
-            "2 photos looked at again for this query: the work of 0.9 full encodings, 0.4 s · 1 moved"
+            "Second look at 2 photos, for the compute of 0.9 full encodings, 0.4 s · 1 moved"
         )
         assert "none moved" in head.refined(refinement, [stayed])
         assert head.refined(Refinement([], (), 0, 100, 0.0), []).endswith("the top is settled.")
@@ -150,7 +150,7 @@ class TestResults:
         html = results.results(self.HITS, DRAWING, address, 3, deepened={7: DEEPENED})
         first, *others = html.split("<li ")[1:]
         assert "data-again" in first
-        assert "looked at again" in first
+        assert "second look" in first
         assert first.count(" new") == 1
         assert not any("again" in other for other in others)
 
@@ -249,7 +249,7 @@ class TestDepths:
 
     def test_the_curve_marks_the_present_budget(self) -> None:
         assert "this gallery: 66" in text(ALL["curve"])
-        assert "66 at 60 % of the work" in plain(ALL["curve"])
+        assert "66 at 60 % of the compute" in plain(ALL["curve"])
         assert "Nobody has measured this model yet" in ALL["no curve"]
 
 
@@ -297,7 +297,7 @@ class TestUpload:
         said = text(upload.report(IngestReport(5, 2, skipped, 2.0, 2.5, 0.6), "Holidays"))
         assert "5 photos added to “Holidays”" in said
         assert "2 were here already" in said
-        assert "40 % of the work saved" in said
+        assert "40 % of the compute saved" in said
         assert "2 files were left out" in said
         assert "notes.jpgnot a picture (it is text)" in said
         assert "half.jpgcut short" in said
