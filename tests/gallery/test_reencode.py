@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.gallery import GuidesDiffer, GuideTexts, Library, ModelChanged, Progress, Upload
+from engine.gallery import GuideTexts, Library, ModelChanged, Progress, Upload
 from engine.gallery import reencode as reencode_module
 from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
-from engine.gallery.ingest import ingest_files
+from engine.gallery.ingest import GuidesDiffer, ingest_files
 from engine.gallery.reencode import PicturesGone, reencode_gallery
 from engine.gallery.search import run_to_full_depth, search_photos
 from engine.storage.collections import TotalsCache
