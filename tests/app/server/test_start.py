@@ -1,0 +1,42 @@
+"""The page starts the way that ZeroGPU's package waits for, on a server of our own."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+from gradio import http_server
+from gradio.utils import get_upload_folder
+
+from app.layout import build
+from app.pictures import Pictures
+from app.server.arrivals import Arrivals
+from app.server.start import Server, serve
+from app.services import Services
+
+
+def test_zerogpu_sees_the_start_and_finds_the_port(
+    services: Services, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    plain: Callable[..., Any] = gr.Blocks.launch
+
+    def launch(*given: Any, **options: Any) -> Any:  # as the package puts it in the place of Gradio's, for one start
+        started.append("zero")
+        monkeypatch.setattr(gr.Blocks, "launch", plain)
+        return gr.Blocks.launch(*given, **options)
+
+    monkeypatch.setattr(gr.Blocks, "launch", launch)
+    before = http_server.start_server
+    page = build(services, "a secret")
+    address = serve(page, services, pictures, Arrivals(Path(get_upload_folder())))
+    try:
+        assert started == ["zero"]
+        assert isinstance(page.server, Server)
+        assert address == f"http://127.0.0.1:{page.server.config.port}/"
+        assert httpx.get(f"{address}config").status_code == 200
+        assert http_server.start_server is before
+    finally:
+        page.close()
