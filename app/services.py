@@ -16,7 +16,6 @@ from app.views import notes
 from app.views.results import Address
 from app.work import Listing, Waiting, Works
 from engine.gallery import (
-    BUDGET_GRID,
     Comparison,
     HostProblem,
     IngestReport,
@@ -100,7 +99,7 @@ class Services:
     def drawing(self) -> Drawing:
         """The present encoder as it is drawn; the first call loads it."""
         encoder = self.library.encoder
-        return Drawing(encoder.stages, encoder.full_macs, BUDGET_GRID, encoder.plans)
+        return Drawing(encoder.stages, encoder.full_macs, encoder.plans)
 
     @property
     def curve(self) -> Curve | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from engine.gallery import Photo
+from engine.gallery import Photo, nearest_budget
 
 if TYPE_CHECKING:
     from engine.gallery import Plan, Stage
@@ -24,20 +24,17 @@ class Drawing:
 
     stages: "Sequence[Stage]"
     full_macs: int
-    budgets: Sequence[float]  # the grid
     plans: "Sequence[Plan]"  # one for each budget of the grid
 
     def place(self, budget: float | None) -> int:
         """The place on the grid of the budget nearest to one; by default the dearest."""
-        if budget is None:
-            return len(self.budgets) - 1
-        return min(range(len(self.budgets)), key=lambda place: abs(self.budgets[place] - budget))
+        return len(self.plans) - 1 if budget is None else nearest_budget(budget)
 
     def open(self, budget: float | None) -> tuple[int, ...]:
         """The exits (0-based) that are asked at a budget."""
         return self.plans[self.place(budget)].open
 
-    def trace(self, photo: Photo, exit: int | None = None) -> "Trace":
+    def trace(self, photo: Photo, exit: int | None = None) -> "StagesRun":
         """The stages that a photo ran, when it was indexed and later; or those up to an earlier exit."""
         exit = exit or photo.exit
         return trace_to(self.stages, self.open(photo.budget), min(self.left_at(photo), exit), exit)
@@ -52,12 +49,12 @@ class Drawing:
         return left[0] if left else photo.exit
 
     @property
-    def full(self) -> "Trace":
+    def full(self) -> "StagesRun":
         """The bare full encoder: its one pass, all of it."""
         stages = [stage for stage in self.stages if stage.run == self.stages[-1].run]
-        return Trace(stages, [True] * len(stages))
+        return StagesRun(stages, [True] * len(stages))
 
-    def traces(self, budget: float | None, standing: Sequence[int]) -> "list[Trace]":
+    def traces(self, budget: float | None, standing: Sequence[int]) -> "list[StagesRun]":
         """The traces of photos that leave at each exit at a budget, over the stages of all of them.
 
         Args: standing: (K,) photos at each exit. Where a re-encoding was stopped, some stand at exits that the budget
@@ -67,7 +64,7 @@ class Drawing:
         found = [k for k, photos in enumerate(standing) if photos]
         shown = trace_to(self.stages, {*open, *found}, last, last).stages
         traces = [_ran(trace_to(self.stages, open, exit, exit)) for exit in range(1, last + 1)]
-        return [Trace(shown, [(stage.name, stage.run) in ran for stage in shown]) for ran in traces]
+        return [StagesRun(shown, [(stage.name, stage.run) in ran for stage in shown]) for ran in traces]
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Trace:
+class StagesRun:
     """The stages drawn for a photo, and which of them ran."""
 
     stages: "Sequence[Stage]"
@@ -99,7 +96,7 @@ class Trace:
         return {s.exit for s, ran in zip(self.stages, self.ran, strict=True) if ran and s.exit is not None}
 
 
-def trace_to(stages: "Sequence[Stage]", open: Collection[int], left: int, exit: int) -> Trace:
+def trace_to(stages: "Sequence[Stage]", open: Collection[int], left: int, exit: int) -> StagesRun:
     """What runs up to an exit (1-based): the open passes until the photo left, then what a later look ran."""
     place = {stage.exit: index for index, stage in enumerate(stages) if stage.exit is not None}
     last = max(place)
@@ -110,10 +107,10 @@ def trace_to(stages: "Sequence[Stage]", open: Collection[int], left: int, exit: 
         (stages[index].run in asked and index <= place[left]) or (stages[index].run == deep and index <= place[exit])
         for index in shown
     ]
-    return Trace([stages[index] for index in shown], ran)
+    return StagesRun([stages[index] for index in shown], ran)
 
 
-def strip(trace: Trace, before: Trace | None = None) -> str:
+def strip(trace: StagesRun, before: StagesRun | None = None) -> str:
     """A card's strip, an ornament to the numbers beside it: one piece from each exit to the next.
 
     Args: before: what had been run when the query came; what came since is marked.
@@ -130,13 +127,13 @@ def strip(trace: Trace, before: Trace | None = None) -> str:
     return _strip(pieces, "strip", "")
 
 
-def stages_strip(trace: Trace, label: str) -> str:
+def stages_strip(trace: StagesRun, label: str) -> str:
     """The selected photo's strip, stage by stage."""
     pieces = [Piece(stage.macs, float(ran), stage.run) for stage, ran in zip(trace.stages, trace.ran, strict=True)]
     return _strip(pieces, "strip", label)
 
 
-def survival(traces: Sequence[Trace], exits: Sequence[int], label: str) -> str:
+def survival(traces: Sequence[StagesRun], exits: Sequence[int], label: str) -> str:
     """A gallery's strip: each stage filled up to the share of photos that ran it.
 
     Args:
@@ -164,7 +161,7 @@ def lanes(places: Sequence[float]) -> list[int]:
     return rows
 
 
-def marks(trace: Trace, mark: Callable[[int], tuple[str, str]]) -> str:
+def marks(trace: StagesRun, mark: Callable[[int], tuple[str, str]]) -> str:
     """What is written under a strip, at its exits.
 
     Args: mark: exit -> HTML of it, and classes of its own.
@@ -178,7 +175,7 @@ def marks(trace: Trace, mark: Callable[[int], tuple[str, str]]) -> str:
     return f'<div class="marks" aria-hidden="true" style="--lanes:{1 + max(rows)}">{"".join(written)}</div>'
 
 
-def _ran(trace: Trace) -> set[tuple[str, int]]:
+def _ran(trace: StagesRun) -> set[tuple[str, int]]:
     return {(stage.name, stage.run) for stage, ran in zip(trace.stages, trace.ran, strict=True) if ran}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from html import escape
 
 from app.attribution import Attribution
-from app.strip import Drawing, Trace, marks, stages_strip
+from app.strip import Drawing, StagesRun, marks, stages_strip
 from app.views.formatting import described, macs, percent, saved
 from app.views.results import Address
 from engine.gallery import Photo
@@ -93,7 +93,7 @@ def _credit(credit: Attribution | None) -> str:
     )
 
 
-def _scouted(trace: Trace) -> str:
+def _scouted(trace: StagesRun) -> str:
     """What the scout had to do with it."""
     scouted = [stage.scout for stage, ran in zip(trace.stages, trace.ran, strict=True) if ran]
     if not any(scouted):
@@ -106,7 +106,7 @@ def _button(event: str, words: str) -> str:
     return f'<button type="button" data-event="{event}">{words}</button>'
 
 
-def _marks(photo: Photo, trace: Trace, gates: Sequence[float]) -> str:
+def _marks(photo: Photo, trace: StagesRun, gates: Sequence[float]) -> str:
     """The exits under a photo's strip, each with its gate's probability where the photo came by."""
     ran: Mapping[int | None, bool] = {stage.exit: ran for stage, ran in zip(trace.stages, trace.ran, strict=True)}
 

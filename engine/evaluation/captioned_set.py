@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from engine.evaluation import Row
 from engine.evaluation.query_simulation import IndexSimulation
 from engine.exits.encoder import Encoder
 from engine.exits.modules import HEAD
@@ -17,7 +17,6 @@ from engine.training.dataset import Example
 from engine.training.features import Features, pixels_of
 from engine.training.rivals import Rivals
 
-Row = dict[str, Any]
 SIZES = (112, 128, 144, 160, 176, 192, 208, 224, 240, 256)  # px, of the smaller inputs that are rivals
 SMALL_SIZES = (128, 160, 192, 224, 256, 288)  # px, at which the smaller model reads
 

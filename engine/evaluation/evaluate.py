@@ -7,10 +7,10 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from engine.evaluation import Row
 from engine.evaluation.baselines import BUDGETED, Dealt, Policy, tgem
 from engine.evaluation.captioned_set import CaptionedSet, OtherInput
 from engine.evaluation.query_simulation import IndexSimulation
@@ -25,7 +25,6 @@ from engine.training.dataset import DataMissing, read_captions
 from engine.training.features import Features, collect
 from engine.training.rivals import NO_GUIDE_TEXTS, SHUFFLED_GUIDE_TEXTS, Rivals, load_rivals, shuffled
 
-Row = dict[str, Any]
 Rows = Callable[[CaptionedSet], Iterator[Row]]
 
 OTHERS = ("small-input", "small-model")

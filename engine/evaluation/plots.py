@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.evaluation import Row
 from engine.utils.errors import EngineError
 
-Row = dict[str, Any]
 Points = Sequence[tuple[float, float]]
 STYLES: dict[str, Row] = {  # of the lines whose names begin so
     "exit": {"linestyle": "none"},  # exits: what lies between two of them is neither

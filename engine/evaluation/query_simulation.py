@@ -1,11 +1,11 @@
 """Second looks simulated: what queries find on a captioned set when they run some photos deeper, and what it costs."""
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 
+from engine.evaluation import Row
 from engine.exits.calibration import Estimate
 from engine.exits.encoder import Encoder
 from engine.exits.query_gate import PAGE, Described, described
@@ -14,8 +14,6 @@ from engine.search.allocation import Goal, deepen, pool_size
 from engine.search.metrics import best, ndcg, overlap, own_ranks, recall, recall_at
 from engine.search.refine import LIMIT
 from engine.training.features import Features
-
-Row = dict[str, Any]
 
 
 class IndexSimulation:

@@ -3,13 +3,11 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
+from engine.evaluation import Row
 from engine.evaluation.plots import plot_recall, plot_speed
 from engine.evaluation.speed import promises
 from engine.utils.errors import EngineError
-
-Row = dict[str, Any]
 
 START, END = "<!-- written by python -m engine report -->", "<!-- end of what is written -->"
 DEEPEST = 0.65  # MACs share of an index above which a query's second look is not drawn or priced

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from engine.evaluation import Row
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, Plan
 from engine.exits.checkpoint import FittedExits, unfitted
 from engine.exits.encoder import Encoder
@@ -30,7 +31,6 @@ from engine.utils.paths import DEMO_GALLERY
 BATCHES = (1, 8, 32, 128)
 ROUNDS = 7  # after one that warms up; the median of a mode's rounds counts
 FEWEST = 16  # photos in a round, so that small batches are not over before the clock ticks
-Row = dict[str, Any]
 
 
 class ModeUnknown(EngineError):

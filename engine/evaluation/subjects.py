@@ -3,17 +3,16 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from engine.evaluation import Row
 from engine.evaluation.baselines import tgem
 from engine.evaluation.query_simulation import IndexSimulation
 from engine.exits.encoder import Encoder
 from engine.search.metrics import own_ranks, recall_at
 from engine.training.features import Features
 
-Row = dict[str, Any]
 SUBJECTS = 24
 COMMONEST = 0.2  # share of the captions above which a word is no subject of its own
 DEALS = 20  # of as many photos at random

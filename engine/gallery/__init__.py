@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, Plan
+from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, Plan, nearest_budget
 from engine.gallery.comparison import Comparison, FullRun
 from engine.gallery.comparison import ranking as full_depth_ranking
 from engine.gallery.encoder_cache import GUIDED_KEPT
@@ -136,6 +136,7 @@ __all__ = [
     "list_photos",
     "load_encoder",
     "named",
+    "nearest_budget",
     "open_gallery",
     "open_kept",
     "progress_bar",

@@ -18,7 +18,7 @@ ANSWER, LOOK_AGAIN, ENCODE, RACE = 0.0, 0.2, 0.5, 2.0
 
 
 @dataclass(eq=False)
-class _Claim:
+class _Waiter:
     due: float  # monotonic seconds
     patience: float
 
@@ -32,7 +32,7 @@ class PriorityLock:
     def forget(self) -> None:
         """Forget holders and claims: at first, and in a forked process, which has none of the other threads."""
         self._changed = Condition()
-        self._waiting: list[_Claim] = []
+        self._waiting: list[_Waiter] = []
         self._taken = False
         self._mine = local()
 
@@ -69,7 +69,7 @@ class PriorityLock:
         return getattr(self._mine, "patience", None)
 
     def _take(self, patience: float) -> None:
-        claim = _Claim(time.monotonic() + patience, patience)
+        claim = _Waiter(time.monotonic() + patience, patience)
         with self._changed:
             self._waiting.append(claim)
             while self._taken or claim is not min(self._waiting, key=lambda other: other.due):

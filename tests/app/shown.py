@@ -44,7 +44,7 @@ LADDER = (
     Stage("stem", 4, 10, None, False), Stage("head", 4, 20, 1, False),
     Stage("stem", 8, 30, None, False), Stage("blocks.0", 8, 30, 2, False), Stage("head", 8, 40, 3, False),
 )  # fmt: skip
-DRAWING = Drawing(FakeEncoder().stages, 100, BUDGET_GRID, FakeEncoder().plans)
+DRAWING = Drawing(FakeEncoder().stages, 100, FakeEncoder().plans)
 
 with gr.Blocks():
     PARTS = draw("a secret")

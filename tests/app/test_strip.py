@@ -68,7 +68,7 @@ def test_where_a_photo_left_is_told_by_its_gates_when_a_query_sent_it_on() -> No
 
 def test_a_gallery_fills_each_stage_up_to_the_share_of_photos_that_ran_it() -> None:
     encoder = FakeEncoder()
-    traces = Drawing(STAGES, 100, BUDGET_GRID, encoder.plans).traces(0.75, (2, 1, 1))
+    traces = Drawing(STAGES, 100, encoder.plans).traces(0.75, (2, 1, 1))
     html = survival(traces, (2, 1, 1), "")
     assert filled(html) == ["on", "on", "part", "part"]
     assert re.findall(r"--fill:([\d.]+)", html) == ["0.500", "0.250"]
@@ -76,7 +76,7 @@ def test_a_gallery_fills_each_stage_up_to_the_share_of_photos_that_ran_it() -> N
 
 def test_photos_that_stand_where_the_budget_does_not_ask_are_drawn_and_counted() -> None:
     """A re-encoding was stopped: two are still at the end of the coarse pass, which the rest no longer runs."""
-    drawing = Drawing(LADDER, 100, BUDGET_GRID, [Plan((1,), 1.0)] * len(BUDGET_GRID))
+    drawing = Drawing(LADDER, 100, [Plan((1,), 1.0)] * len(BUDGET_GRID))
     traces = drawing.traces(0.75, (2, 1, 1))
     html = survival(traces, (2, 1, 1), "")
     assert widths(html) == [stage.macs for stage in LADDER]

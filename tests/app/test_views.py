@@ -231,7 +231,7 @@ class TestDepths:
         assert html.count("<img") == 2
 
     def test_photos_that_a_stopped_reencoding_left_at_another_exit_are_in_a_mark(self) -> None:
-        drawing = Drawing(LADDER, 100, BUDGET_GRID, [Plan((1,), 1.0)] * len(BUDGET_GRID))
+        drawing = Drawing(LADDER, 100, [Plan((1,), 1.0)] * len(BUDGET_GRID))
         html = overview.histogram(SUMMARY, drawing, {}, address)
         assert re.findall(r"<b>(\d+)</b>", html) == ["2", "1", "1"]
         assert present.present(SUMMARY, drawing, None, None, "", [], address).count("--fill:0.500") == 4
