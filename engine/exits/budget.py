@@ -1,4 +1,4 @@
-"""The one knob: the mean share of the full encoder's MACs that a person asks for."""
+"""Budgets: the grid of mean shares of the full encoder's MACs, and a plan for each; `Encoder.encode` applies it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

@@ -1,4 +1,6 @@
-"""Strangers on a public page: who each one is, what they may keep, and until when.
+"""Visitors of a public page: who each one is, what they may keep, and until when.
+
+Limits of an address, not of a visitor, stand in `app/server`: transfers, requests at once, sessions.
 
 A visitor is known by a token that only their browser holds. What is stored is its hash: whoever reads the database
 cannot become a visitor. Where one person has the place to themselves there are no visitors, and no limits.

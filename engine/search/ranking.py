@@ -13,8 +13,8 @@ from cachetools import TTLCache
 
 from engine.exits.calibration import Estimate
 from engine.search.allocation import pool_size
+from engine.search.faiss_index import Changes, VectorIndex
 from engine.search.pg_vector_index import PgIndex
-from engine.search.vector_index import Changes, VectorIndex
 from engine.storage.database import Database
 from engine.storage.encodings import Candidate, encoded_images, list_candidates, list_changes
 from engine.storage.schema import ModelStamp, stamp_of
@@ -30,7 +30,7 @@ class PhotoIndex(Protocol):
         """How many vectors there were when it last caught up."""
 
     def catch_up(self, changes: Changes, /) -> None:
-        """Know the rows that have come or changed since the last time; see `engine.search.vector_index.VectorIndex`."""
+        """Know the rows that have come or changed since the last time; see `engine.search.faiss_index.VectorIndex`."""
 
     def remove(self, ids: np.ndarray, /) -> None:
         """Know that vectors are gone, by their (N,) int64 ids."""

@@ -25,7 +25,7 @@ from engine.training.dataset import Corpus
 from engine.training.naming import KINDS, kind_directions
 from engine.training.pretrained import TRUNK, classifier
 from engine.training.readouts import readout_loss
-from engine.training.small import SmallStudent, join_into, joined_tower
+from engine.training.rival_model import SmallStudent, join_into, joined_tower
 from engine.training.trainer import SEED, Trainer, groups
 from engine.training.trunk import FrozenStages, run_trained_blocks
 from engine.training.validation import Validation

@@ -31,7 +31,7 @@ from engine.training.gates import (
     loss_by_captions,
     loss_without_captions,
 )
-from engine.training.small import train_small
+from engine.training.rival_model import train_small
 from engine.utils.atomic_files import write_whole
 
 SMALL_MODEL, GATES = "small-model.safetensors", "gates"

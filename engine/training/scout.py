@@ -13,7 +13,7 @@ from engine.training.augment import random_views
 from engine.training.batches import TrainingSet
 from engine.training.dataset import Corpus
 from engine.training.readouts import readout_loss
-from engine.training.small import joined_tower, untrained_parts
+from engine.training.rival_model import joined_tower, untrained_parts
 from engine.training.trainer import SEED, Trainer
 from engine.training.validation import Validation
 

@@ -24,8 +24,8 @@ from app.services import Services
 from app.session import Session
 from app.uploads import NotUploaded, sent
 from engine.gallery.galleries import list_galleries
-from tests.app.shown import PARTS
-from tests.packed import zipped
+from tests.app.shown_examples import PARTS
+from tests.zip_files import zipped
 
 DOCS = Path(__file__).parents[2] / "docs" / "api.md"
 ENDPOINTS = ["/search", "/galleries", "/explain", "/compare", "/add_photos"]

@@ -9,7 +9,7 @@ import pytest
 
 from app.export import as_csv, as_json, links
 from engine.gallery import Hit
-from tests.app.shown import EVIL, PHOTO
+from tests.app.shown_examples import EVIL, PHOTO
 
 HITS = [Hit(1, 0.4, PHOTO), Hit(2, 0.3, replace(PHOTO, file="=1+1.jpg")), Hit(3, 0.2, replace(PHOTO, file=EVIL))]
 

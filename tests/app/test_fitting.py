@@ -24,8 +24,8 @@ from engine.gallery.search import search_photos
 from engine.storage.database import Database
 from engine.training import gates, readouts
 from engine.utils.data_dir import home
-from tests import tiny
-from tests.app.shown import PARTS, after
+from tests import tiny_models
+from tests.app.shown_examples import PARTS, after
 
 MANY = 110
 
@@ -41,7 +41,9 @@ def services(database: Database, folder: Path, tmp_path: Path, monkeypatch: pyte
     """A page over a real encoder that has no exits."""
     monkeypatch.setattr(readouts, "FEWEST_STEPS", 20)
     monkeypatch.setattr(gates, "STEPS", 30)
-    encoder = assembled(tiny.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny.GUIDES, tmp_path / "exits")
+    encoder = assembled(
+        tiny_models.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny_models.GUIDES, tmp_path / "exits"
+    )
     library = Library.over(database, lambda: encoder)
     demo = Demo(library, folder)
     demo.start().join()
@@ -50,7 +52,7 @@ def services(database: Database, folder: Path, tmp_path: Path, monkeypatch: pyte
 
 def filled(services: Services, many: int) -> Session:
     gallery = open_gallery(services.library, "mine")
-    files = [Upload(f"{i}.png", partial(png, p)) for i, p in enumerate(tiny.pixels(many, 32))]
+    files = [Upload(f"{i}.png", partial(png, p)) for i, p in enumerate(tiny_models.pixels(many, 32))]
     ingest_files(services.library, gallery, files)
     return Session(gallery=gallery)
 

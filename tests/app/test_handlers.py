@@ -47,7 +47,7 @@ from engine.search import refine as refine_module
 from engine.storage.database import Database
 from engine.storage.schema import GalleryMissing, PhotoMissing
 from engine.utils.data_dir import home
-from tests.app.shown import PARTS, after
+from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
 
 MakeUpload = Callable[..., Upload]

@@ -40,8 +40,8 @@ from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Limits, TooMuch, Visitors
 from engine.ingest.image import MAX_BYTES
 from engine.storage.database import Database, StoreUnusable
-from tests.app.shown import PARTS, after
-from tests.packed import zipped
+from tests.app.shown_examples import PARTS, after
+from tests.zip_files import zipped
 
 
 @pytest.fixture

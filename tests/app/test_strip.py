@@ -6,7 +6,7 @@ import pytest
 
 from app.strip import Drawing, lanes, stages_strip, strip, survival, trace_to
 from engine.exits.budget import BUDGET_GRID, Plan
-from tests.app.shown import DRAWING, LADDER, PHOTO
+from tests.app.shown_examples import DRAWING, LADDER, PHOTO
 from tests.fake_encoder import FakeEncoder
 
 STAGES = FakeEncoder().stages  # MACs 20, 20, 30, 30; exits after the last three

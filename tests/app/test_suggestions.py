@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from app.suggestions import suggestions
 from engine.gallery import Photo
-from tests.app.shown import PHOTO
+from tests.app.shown_examples import PHOTO
 
 
 def seen(*phrases: tuple[str, float]) -> Photo:

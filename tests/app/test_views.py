@@ -14,7 +14,7 @@ from engine.exits.budget import BUDGET_GRID, Plan
 from engine.gallery import Deepened, Hit, IngestReport, Photo, Progress, Refinement, Skipped
 from engine.gallery.rank_agreement import agreement
 from engine.gallery.speed_race import Lap
-from tests.app.shown import DRAWING, EVIL, LADDER, PHOTO, RACE, SUMMARY, Outline, address, plain
+from tests.app.shown_examples import DRAWING, EVIL, LADDER, PHOTO, RACE, SUMMARY, Outline, address, plain
 
 BAD = replace(PHOTO, file=EVIL)
 CREDIT = Attribution(EVIL, EVIL, "CC0", "https://example.org/cc0")

@@ -11,7 +11,7 @@ import torch
 
 from app import zerogpu
 from engine.exits.encoder import Encoder
-from tests import tiny
+from tests import tiny_models
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def borrowing(lent: list[int], moved: list[torch.device], monkeypatch: pytest.Mo
 
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))
-    encoder = tiny.encoder()
+    encoder = tiny_models.encoder()
     monkeypatch.setattr(encoder, "to", moved.append)
     yield importlib.reload(zerogpu).borrow_for(encoder)
     monkeypatch.undo()
@@ -42,7 +42,7 @@ def borrowing(lent: list[int], moved: list[torch.device], monkeypatch: pytest.Mo
 
 def test_elsewhere_the_encoder_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
-    encoder = tiny.encoder()
+    encoder = tiny_models.encoder()
     assert zerogpu.borrow_for(encoder) is encoder
     assert type(encoder) is Encoder
 
@@ -50,8 +50,8 @@ def test_elsewhere_the_encoder_stays_what_it_is(monkeypatch: pytest.MonkeyPatch)
 def test_pixels_go_to_the_lent_gpu_and_arrays_come_back(
     borrowing: Encoder, lent: list[int], moved: list[torch.device]
 ) -> None:
-    photos = tiny.pixels(5, 32)
-    before, found = tiny.encoder().encode(photos, 0.75), borrowing.encode(photos, 0.75)
+    photos = tiny_models.pixels(5, 32)
+    before, found = tiny_models.encoder().encode(photos, 0.75), borrowing.encode(photos, 0.75)
     assert (lent, moved) == ([zerogpu.SECONDS], [torch.device("cuda")])
     assert [encoding.exit for encoding in found] == [encoding.exit for encoding in before]
     np.testing.assert_allclose(found[0].vector, before[0].vector, atol=1e-5)
@@ -59,9 +59,9 @@ def test_pixels_go_to_the_lent_gpu_and_arrays_come_back(
 
 
 def test_a_gallery_with_guide_texts_of_its_own_is_encoded_by_them_there(borrowing: Encoder, lent: list[int]) -> None:
-    photos, texts = tiny.pixels(5, 32), (*tiny.GUIDES, "a rose")
+    photos, texts = tiny_models.pixels(5, 32), (*tiny_models.GUIDES, "a rose")
     guided = borrowing.guided_by(texts, ("a rose",))
-    before, found = tiny.encoder().guided_by(texts, ("a rose",)).encode(photos), guided.encode(photos)
+    before, found = tiny_models.encoder().guided_by(texts, ("a rose",)).encode(photos), guided.encode(photos)
     assert len(lent) == 1
     assert [encoding.exit for encoding in found] == [encoding.exit for encoding in before]
     assert [encoding.phrases for encoding in found] == [encoding.phrases for encoding in before]

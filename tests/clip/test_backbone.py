@@ -10,14 +10,14 @@ from torch import nn
 from engine.clip.backbone import Backbone, ModelUnreadable
 from engine.clip.factory import load_folder
 from engine.utils.paths import EMBEDDED_MODEL
-from tests import tiny
+from tests import tiny_models
 
 
 @pytest.mark.parametrize(
     ("mode", "left", "right"), [("squash", "red", "blue"), ("shortest", "black", "black"), ("longest", "red", "blue")]
 )
 def test_resize_modes_keep_or_cut_the_sides_of_a_wide_photo(mode: str, left: str, right: str) -> None:
-    square = replace(tiny.backbone("vit").square, mode=mode)
+    square = replace(tiny_models.backbone("vit").square, mode=mode)
     photo = Image.new("RGB", (300, 100), "black")
     photo.paste("red", (0, 0, 80, 100))
     photo.paste("blue", (220, 0, 300, 100))
@@ -31,9 +31,9 @@ def test_resize_modes_keep_or_cut_the_sides_of_a_wide_photo(mode: str, left: str
 @pytest.mark.parametrize("mode", ["squash", "shortest", "longest"])
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
 def test_preprocessing_is_open_clips_own(mode: str, interpolation: str) -> None:
-    model = tiny.backbone("vit")
+    model = tiny_models.backbone("vit")
     config = {"size": 32, "mean": (0.5,) * 3, "std": (0.5,) * 3, "resize_mode": mode, "interpolation": interpolation}
-    ours = Backbone(model.model, tiny.tokenize, config, "tiny")
+    ours = Backbone(model.model, tiny_models.tokenize, config, "tiny")
     theirs = image_transform_v2(PreprocessCfg(**config), is_train=False)
     noise = np.random.default_rng(0).integers(0, 256, (75, 118, 3), np.uint8)
     for photo in (Image.fromarray(noise), Image.fromarray(noise.transpose(1, 0, 2).copy())):
@@ -44,10 +44,10 @@ def test_preprocessing_is_open_clips_own(mode: str, interpolation: str) -> None:
 
 @pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
 def test_pixels_are_normalised_alike_and_stay_in_their_order_in_memory(order: torch.memory_format) -> None:
-    model = tiny.backbone("vit").model
+    model = tiny_models.backbone("vit").model
     mean, std = (0.1, 0.5, 0.7), (0.2, 0.3, 0.9)
-    backbone = Backbone(model, tiny.tokenize, {"size": 32, "mean": mean, "std": std}, "tiny")
-    pixels = torch.from_numpy(tiny.pixels(3, 32)).contiguous(memory_format=order)
+    backbone = Backbone(model, tiny_models.tokenize, {"size": 32, "mean": mean, "std": std}, "tiny")
+    pixels = torch.from_numpy(tiny_models.pixels(3, 32)).contiguous(memory_format=order)
     before = pixels.clone()
     found = backbone.normalise(pixels)
     assert found.is_contiguous(memory_format=order)
@@ -61,13 +61,13 @@ def test_a_tower_that_cannot_be_cut_is_named() -> None:
     model.visual = nn.Linear(2, 2)
     preprocess = {"size": 32, "mean": (0.5,) * 3, "std": (0.5,) * 3}
     with pytest.raises(ModelUnreadable, match=r"my-model is a Linear.*what works: OpenCLIP's own ViTs"):
-        Backbone(model, tiny.tokenize, preprocess, "my-model")
+        Backbone(model, tiny_models.tokenize, preprocess, "my-model")
 
 
 def test_a_model_for_oblong_pictures_is_refused() -> None:
-    model = tiny.backbone("vit").model
+    model = tiny_models.backbone("vit").model
     with pytest.raises(ModelUnreadable, match="only models that read squares"):
-        Backbone(model, tiny.tokenize, {"size": (32, 64), "mean": (0.5,) * 3, "std": (0.5,) * 3}, "oblong")
+        Backbone(model, tiny_models.tokenize, {"size": (32, 64), "mean": (0.5,) * 3, "std": (0.5,) * 3}, "oblong")
 
 
 def test_text_embeddings_do_not_depend_on_the_texts_beside_them() -> None:
@@ -79,5 +79,5 @@ def test_text_embeddings_do_not_depend_on_the_texts_beside_them() -> None:
 
 
 def test_preprocess_gives_bytes_not_floats() -> None:
-    model = tiny.backbone("vit")
+    model = tiny_models.backbone("vit")
     assert model.square.pixels(Image.new("RGB", (40, 20))).dtype == np.uint8

@@ -14,7 +14,7 @@ from engine.clip.backbone import ModelUnreadable
 from engine.clip.factory import load_folder, load_model, named
 from engine.utils.errors import EngineError
 from engine.utils.paths import EMBEDDED_MODEL
-from tests import tiny
+from tests import tiny_models
 
 
 def test_the_embedded_model_loads_from_any_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +26,7 @@ def test_plain_open_clip_loads_the_embedded_model_from_the_repository_root(monke
     monkeypatch.chdir(EMBEDDED_MODEL.parents[2])
     plain = open_clip.create_model("local-dir:assets/models/tgem-mini", pretrained_text=False, pretrained_image=False)
     ours = load_folder(EMBEDDED_MODEL)
-    photos = ours.normalise(torch.from_numpy(tiny.pixels(2, ours.size)))
+    photos = ours.normalise(torch.from_numpy(tiny_models.pixels(2, ours.size)))
     with torch.no_grad():
         assert torch.equal(plain.eval().encode_image(photos), ours.model.encode_image(photos))
 
@@ -60,7 +60,7 @@ def test_random_weights_are_the_same_at_every_start() -> None:
     first, second = (load_model("random:ViT-S-32-alt") for _ in range(2))
     assert first.weights == second.weights
     assert first.name == "ViT-S-32-alt (random weights)"
-    photos = first.backbone.normalise(torch.from_numpy(tiny.pixels(1, first.backbone.size)))
+    photos = first.backbone.normalise(torch.from_numpy(tiny_models.pixels(1, first.backbone.size)))
     with torch.no_grad():
         assert torch.equal(first.backbone.model.encode_image(photos), second.backbone.model.encode_image(photos))
 

@@ -89,8 +89,8 @@ def test_same_padding_gives_the_ceiling_of_length_over_stride(length: int, kerne
 
 TRY = """
 import torch
-from tests import tiny
-model, x = tiny.backbone("efficientnet"), torch.randn(2, 3, 64, 64)
+from tests import tiny_models
+model, x = tiny_models.backbone("efficientnet"), torch.randn(2, 3, 64, 64)
 def embed(tower, state):
     for step in tower.steps:
         state = step.run(state)

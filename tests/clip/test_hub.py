@@ -21,7 +21,7 @@ from engine.exits.budget import BUDGET_GRID, Plan
 from engine.exits.checkpoint import FittedExits, save_exits, unfitted
 from engine.exits.loading import load_encoder
 from engine.exits.modules import ExitModules
-from tests import tiny
+from tests import tiny_models
 from tests.hubserver import Hub, serve
 
 MODEL, EXITS = "lab/tiny-clip", "lab/tiny-exits"
@@ -46,7 +46,11 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 def model_files(seed: int = 0) -> dict[str, bytes]:
     """An OpenCLIP repository with random weights."""
     config: dict[str, dict[str, Any]] = {
-        "model_cfg": {"embed_dim": 16, "vision_cfg": tiny.VIT, "text_cfg": {"width": 16, "heads": 2, "layers": 1}},
+        "model_cfg": {
+            "embed_dim": 16,
+            "vision_cfg": tiny_models.VIT,
+            "text_cfg": {"width": 16, "heads": 2, "layers": 1},
+        },
         "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"},
     }
     torch.manual_seed(seed)
@@ -58,7 +62,7 @@ def model_files(seed: int = 0) -> dict[str, bytes]:
 def fit(name: str, price: float = 1.0) -> Path:
     """Exits for a model, where `fit` would have written them."""
     loaded = load_model(name)
-    modules = ExitModules(tiny.exits_of(loaded.backbone, 2), loaded.backbone.dim)
+    modules = ExitModules(tiny_models.exits_of(loaded.backbone, 2), loaded.backbone.dim)
     plans = (Plan((0,), price),) * len(BUDGET_GRID)
     save_exits(loaded.folder, FittedExits(modules, plans, unfitted(modules).calibrations), loaded.weights, loaded.name)
     return loaded.folder

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from engine.clip.macs import count_macs
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
-from tests import tiny
+from tests import tiny_models
 
 
 def flop_counter_macs(run: Callable[[], object]) -> int:
@@ -25,9 +25,9 @@ def flop_counter_macs(run: Callable[[], object]) -> int:
     return counter.get_total_flops() // 2
 
 
-@pytest.mark.parametrize("kind", tiny.VISION)
+@pytest.mark.parametrize("kind", tiny_models.VISION)
 def test_counts_agree_with_an_independent_counter(kind: str) -> None:
-    model = tiny.backbone(kind)
+    model = tiny_models.backbone(kind)
     image = torch.zeros(1, 3, model.size, model.size)
     assert sum(model.step_macs) == flop_counter_macs(lambda: model.model.encode_image(image))
 
@@ -41,7 +41,7 @@ def test_the_embedded_models_costs_agree_with_an_independent_counter() -> None:
     assert scout is not None
     runner._placed = replace(runner.here, scout_tower=scout.tower)
     model = encoder.backbone
-    photo = tiny.pixels(1, model.size)
+    photo = tiny_models.pixels(1, model.size)
     assert encoder.full_macs == flop_counter_macs(
         lambda: model.model.encode_image(torch.zeros(1, 3, model.size, model.size))
     )

@@ -12,14 +12,14 @@ from engine.clip.small_tower import LAST_MAP, scout_tower
 from engine.exits.checkpoint import FittedExits, load_exits, save_exits, sight_hash
 from engine.exits.encoder import Encoder
 from engine.exits.modules import HEAD, Exit, ExitModules
-from tests import tiny
+from tests import tiny_models
 
 OPENS = ((0,), (1, 3), (4, 5))  # the scout's first pass; its second and the tower's own of that size; along the depth
 
 
 @pytest.fixture(scope="module")
 def scouted() -> Encoder:
-    return tiny.encoder("efficientnet", opens=OPENS, scout=True)
+    return tiny_models.encoder("efficientnet", opens=OPENS, scout=True)
 
 
 def tower_of(encoder: Encoder) -> nn.Module:
@@ -52,7 +52,7 @@ def test_its_passes_are_its_own_where_the_models_tower_has_one_of_the_same_size(
 
 
 def test_the_end_of_its_pass_is_its_own_embedding_of_the_smaller_photo(scouted: Encoder) -> None:
-    pixels = tiny.pixels(4, scouted.backbone.size)
+    pixels = tiny_models.pixels(4, scouted.backbone.size)
     small = scouted.backbone.normalise(smaller(torch.from_numpy(pixels), 48))
     with torch.no_grad():
         wanted = F.normalize(tower_of(scouted)(small), dim=-1)
@@ -60,7 +60,7 @@ def test_the_end_of_its_pass_is_its_own_embedding_of_the_smaller_photo(scouted: 
 
 
 def test_rows_of_every_course_get_the_embedding_of_their_exit(scouted: Encoder) -> None:
-    pixels = tiny.pixels(32, scouted.backbone.size, seed=1)
+    pixels = tiny_models.pixels(32, scouted.backbone.size, seed=1)
     straight = {exit: scouted.encode_to(pixels, exit) for exit in range(1, scouted.exits + 1)}
     left = set()
     for budget in (0.2, 0.6, 1.0):
@@ -73,7 +73,7 @@ def test_rows_of_every_course_get_the_embedding_of_their_exit(scouted: Encoder) 
 
 def test_a_photo_that_stays_pays_for_both_towers(scouted: Encoder) -> None:
     small, *_, whole = ([s.macs for s in scouted.stages if s.run == run] for run in range(5))
-    tower, looked = tower_of(scouted), tiny.DIM * len(tiny.GUIDES)
+    tower, looked = tower_of(scouted), tiny_models.DIM * len(tiny_models.GUIDES)
     assert sum(small) == count_macs(lambda: tower(torch.zeros(1, 3, 32, 32)))
     assert [s.scout for s in scouted.stages if s.run in (0, 4)] == [True] * len(small) + [False] * len(whole)
     first, *_, last = scouted.exit_macs((0,))

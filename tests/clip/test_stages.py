@@ -5,7 +5,7 @@ from open_clip.model import _build_vision_tower
 
 from engine.clip.macs import count_macs
 from engine.clip.stages import Tower, cut, kind_of
-from tests import tiny
+from tests import tiny_models
 
 REFUSED = {
     "swin_base_patch4_window7_224": "SwinTransformer",
@@ -19,19 +19,19 @@ def run(tower: Tower, state: torch.Tensor) -> torch.Tensor:
     return tower.finish(state)
 
 
-@pytest.mark.parametrize("kind", tiny.VISION)
+@pytest.mark.parametrize("kind", tiny_models.VISION)
 def test_all_steps_together_are_the_models_own_encode_image(kind: str) -> None:
-    model = tiny.backbone(kind)
-    photos = model.normalise(torch.from_numpy(tiny.pixels(3, model.size)))
+    model = tiny_models.backbone(kind)
+    photos = model.normalise(torch.from_numpy(tiny_models.pixels(3, model.size)))
     expected = model.model.encode_image(photos, normalize=False)
     assert torch.equal(run(model.tower, photos), expected)
     assert (expected.std(0) > 0).all(), "photos must differ for this to mean anything"
 
 
-@pytest.mark.parametrize("kind", tiny.VISION)
+@pytest.mark.parametrize("kind", tiny_models.VISION)
 def test_rows_taken_out_halfway_leave_the_others_as_they_were(kind: str) -> None:
-    model = tiny.backbone(kind)
-    photos = model.normalise(torch.from_numpy(tiny.pixels(4, model.size)))
+    model = tiny_models.backbone(kind)
+    photos = model.normalise(torch.from_numpy(tiny_models.pixels(4, model.size)))
     expected = model.model.encode_image(photos, normalize=False)
     state, rows = photos, torch.arange(4)
     for i, step in enumerate(model.tower.steps):
@@ -42,10 +42,10 @@ def test_rows_taken_out_halfway_leave_the_others_as_they_were(kind: str) -> None
     torch.testing.assert_close(found, expected[rows], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", tiny.VISION)
+@pytest.mark.parametrize("kind", tiny_models.VISION)
 def test_pooled_features_are_of_one_photo_each_and_of_every_stage(kind: str) -> None:
-    model = tiny.backbone(kind)
-    pixels = torch.from_numpy(tiny.pixels(2, model.size))
+    model = tiny_models.backbone(kind)
+    pixels = torch.from_numpy(tiny_models.pixels(2, model.size))
     state, alone = model.normalise(pixels), model.normalise(pixels[:1])
     for step in model.tower.steps:
         state, alone = step.run(state), step.run(alone)

@@ -13,21 +13,21 @@ from engine.exits.encoder import Encoder
 from engine.search.allocation import MIN_GAIN
 from engine.training.features import Features
 from engine.training.rivals import Rivals
-from tests import tiny
+from tests import tiny_models
 
 MANY = 30
 
 
 def features_of(encoder: Encoder, seed: int = 0) -> Features:
     """Photos whose texts are their own embeddings at full depth."""
-    trace = encoder.trace(tiny.pixels(MANY, encoder.backbone.size, seed))
+    trace = encoder.trace(tiny_models.pixels(MANY, encoder.backbone.size, seed))
     vectors = torch.stack(trace.vectors, 1)
     return Features(trace.pooled, vectors, vectors[:, -1], torch.arange(MANY))
 
 
 @pytest.fixture(scope="module")
 def case() -> CaptionedSet:
-    encoder = tiny.encoder()
+    encoder = tiny_models.encoder()
     fitted = FittedExits(encoder.modules, encoder.plans, encoder.calibrations)
     rivals = Rivals(gates={"seed-2": fitted, "no-captions": fitted})
     return CaptionedSet(encoder, features_of(encoder), features_of(encoder, seed=5), rivals)
@@ -113,7 +113,7 @@ def test_only_the_policies_asked_for_are_measured(case: CaptionedSet) -> None:
 
 
 def test_t_gem_is_compared_with_its_rivals_at_the_same_cost() -> None:
-    encoder = tiny.encoder("efficientnet", opens=((0,),))
+    encoder = tiny_models.encoder("efficientnet", opens=((0,),))
     features = features_of(encoder)
     case = CaptionedSet(encoder, features, features)
     share = case.shares[0]

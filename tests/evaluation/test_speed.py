@@ -10,7 +10,7 @@ from engine import cli as command_line
 from engine.evaluation import speed
 from engine.exits.encoder import Encoder, Identity
 from engine.exits.loading import assembled
-from tests import tiny
+from tests import tiny_models
 
 ROWS = [
     {"model": "m", "mode": "bare", "batch": 8, "images_per_s": 10.2, "macs_share": 1.0, "peak_mb": 400.0},
@@ -23,9 +23,9 @@ ROWS = [
 @pytest.fixture
 def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     """A model without exits, photos to measure it on, and no process but this one."""
-    for i, pixels in enumerate(tiny.pixels(20, 32)):
+    for i, pixels in enumerate(tiny_models.pixels(20, 32)):
         Image.fromarray(pixels.transpose(1, 2, 0)).save(tmp_path / f"{i}.jpg")
-    found = assembled(tiny.backbone("vit"), None, Identity("tiny", "w", ""), tiny.GUIDES, tmp_path)
+    found = assembled(tiny_models.backbone("vit"), None, Identity("tiny", "w", ""), tiny_models.GUIDES, tmp_path)
     monkeypatch.setattr(speed, "DEMO_GALLERY", tmp_path)
     monkeypatch.setattr(speed, "load_encoder", lambda model, precision: found)
     monkeypatch.setattr(speed, "_fresh", lambda work, *args: work(*args))
@@ -53,7 +53,7 @@ def test_every_mode_of_a_model_is_measured(encoder: Encoder) -> None:
 
 
 def test_untrained_gates_let_equal_shares_go(encoder: Encoder) -> None:
-    pixels = tiny.pixels(60, 32)
+    pixels = tiny_models.pixels(60, 32)
     fitted = encoder.with_exits(speed.untrained(encoder, pixels))
     left = np.bincount([e.exit - 1 for e in fitted.encode(pixels)], minlength=fitted.exits)
     assert left.min() >= 60 / fitted.exits - 3

@@ -4,7 +4,7 @@ import torch
 from engine.evaluation.subjects import looked_for, subjects_of
 from engine.exits.budget import BUDGET_GRID
 from engine.training.features import Features
-from tests import tiny
+from tests import tiny_models
 
 MANY = 40
 WORDS = ("dog", "cat", "sea", "boat", "car", "tree")
@@ -19,8 +19,8 @@ def test_subjects_are_words_that_some_captions_hold_the_commonest_first() -> Non
 
 
 def test_naming_a_subject_is_set_beside_as_many_photos_at_random() -> None:
-    encoder = tiny.encoder().guided_by(WORDS)
-    trace = encoder.trace(tiny.pixels(MANY, encoder.backbone.size))
+    encoder = tiny_models.encoder().guided_by(WORDS)
+    trace = encoder.trace(tiny_models.pixels(MANY, encoder.backbone.size))
     vectors = torch.stack(trace.vectors, 1)
     captions = ["a dog", "a boat", "a car", *["nothing"] * (MANY - 3)]
     features = Features(trace.pooled, vectors, vectors[:, -1], torch.arange(MANY))

@@ -16,14 +16,14 @@ from engine.exits.checkpoint import (
     unfitted,
 )
 from engine.exits.modules import ExitModules
-from tests import tiny
+from tests import tiny_models
 
-BACKBONE = tiny.backbone("vit")
+BACKBONE = tiny_models.backbone("vit")
 
 
 def exits(price: float) -> FittedExits:
     """Exits of random weights."""
-    modules = ExitModules(tiny.exits_of(BACKBONE, 2), BACKBONE.dim)
+    modules = ExitModules(tiny_models.exits_of(BACKBONE, 2), BACKBONE.dim)
     return FittedExits(modules, (Plan((0,), price),) * len(BUDGET_GRID), unfitted(modules).calibrations)
 
 

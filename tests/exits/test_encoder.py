@@ -20,29 +20,29 @@ from engine.exits.feature_map import FeatureMap
 from engine.exits.loading import assembled, load_encoder
 from engine.exits.modules import HEAD
 from engine.storage.schema import stamp_of
-from tests import tiny
+from tests import tiny_models
 
 MIDDLE = BUDGET_GRID[len(BUDGET_GRID) // 2]
 
 
-@pytest.mark.parametrize("kind", tiny.SMALL)
+@pytest.mark.parametrize("kind", tiny_models.SMALL)
 def test_full_depth_is_the_models_own_embedding(kind: str) -> None:
-    encoder = tiny.encoder(kind)
-    photos = tiny.pixels(4, encoder.backbone.size)
+    encoder = tiny_models.encoder(kind)
+    photos = tiny_models.pixels(4, encoder.backbone.size)
     with torch.inference_mode():
         own = encoder.backbone.model.encode_image(encoder.backbone.normalise(torch.from_numpy(photos)), normalize=True)
     assert np.array_equal(encoder.encode_to(photos, encoder.exits), own.numpy())
 
 
 def test_full_depth_of_the_embedded_model_is_open_clips(embedded: Encoder) -> None:
-    encoder, photos = embedded, tiny.pixels(3, embedded.backbone.size)
+    encoder, photos = embedded, tiny_models.pixels(3, embedded.backbone.size)
     with torch.inference_mode():
         own = encoder.backbone.model.encode_image(encoder.backbone.normalise(torch.from_numpy(photos)), normalize=True)
     assert np.array_equal(encoder.encode_to(photos, encoder.exits), own.numpy())
 
 
 def test_a_pass_over_a_smaller_input_says_what_the_tower_would_to_rounding(embedded: Encoder) -> None:
-    encoder, photos = embedded, tiny.pixels(3, embedded.backbone.size)
+    encoder, photos = embedded, tiny_models.pixels(3, embedded.backbone.size)
     size = encoder.passes[0].size
     with torch.inference_mode():
         small = encoder.backbone.normalise(smaller(torch.from_numpy(photos), size))
@@ -53,7 +53,7 @@ def test_a_pass_over_a_smaller_input_says_what_the_tower_would_to_rounding(embed
 
 @pytest.mark.parametrize("budget", [0.5, 0.9, 1.0])
 def test_the_embedded_models_packed_rows_get_the_embedding_of_their_exit(embedded: Encoder, budget: float) -> None:
-    encoder, photos = embedded, tiny.pixels(8, embedded.backbone.size)
+    encoder, photos = embedded, tiny_models.pixels(8, embedded.backbone.size)
     found = encoder.encode(photos, budget)
     for exit in {e.exit for e in found}:
         rows = [row for row, e in enumerate(found) if e.exit == exit]
@@ -62,8 +62,8 @@ def test_the_embedded_models_packed_rows_get_the_embedding_of_their_exit(embedde
 
 
 def test_packed_rows_get_the_embedding_of_their_exit() -> None:
-    encoder = tiny.encoder()
-    photos = tiny.pixels(24, encoder.backbone.size)
+    encoder = tiny_models.encoder()
+    photos = tiny_models.pixels(24, encoder.backbone.size)
     found = encoder.encode(photos, MIDDLE)
     assert len({e.exit for e in found}) > 2, "the case must mix exits"
     for encoding, photo in zip(found, photos, strict=True):
@@ -72,8 +72,8 @@ def test_packed_rows_get_the_embedding_of_their_exit() -> None:
 
 
 def test_rows_that_left_are_not_computed_any_further() -> None:
-    encoder = tiny.encoder()
-    photos = tiny.pixels(24, encoder.backbone.size)
+    encoder = tiny_models.encoder()
+    photos = tiny_models.pixels(24, encoder.backbone.size)
     sizes: dict[str, int] = {}
     for name, block in zip(
         [s.name for s in encoder.stages[1:-1]], encoder.backbone.model.visual.transformer.resblocks, strict=True
@@ -87,27 +87,27 @@ def test_rows_that_left_are_not_computed_any_further() -> None:
 
 
 def test_costs_grow_with_depth_and_gates_are_paid_for() -> None:
-    encoder = tiny.encoder()
+    encoder = tiny_models.encoder()
     macs = encoder.exit_macs(encoder.plans[0].open)
     assert list(macs) == sorted(macs)
     assert macs[-1] > encoder.full_macs == encoder.forced_macs[-1]
     assert sum(stage.macs for stage in encoder.stages) == encoder.full_macs
-    for encoding in encoder.encode(tiny.pixels(12, encoder.backbone.size)):
+    for encoding in encoder.encode(tiny_models.pixels(12, encoder.backbone.size)):
         assert encoding.macs == macs[encoding.exit - 1]
 
 
 def test_what_is_stored_of_a_photo_covers_the_exits_it_reached() -> None:
-    encoder = tiny.encoder()
-    for e in encoder.encode(tiny.pixels(12, encoder.backbone.size)):
+    encoder = tiny_models.encoder()
+    for e in encoder.encode(tiny_models.pixels(12, encoder.backbone.size)):
         assert e.gates.shape == (min(e.exit, encoder.exits - 1), len(BUDGET_GRID))
         assert len(e.phrases) == e.exit
-        assert all(text in tiny.GUIDES for exit in e.phrases for text, _ in exit)
+        assert all(text in tiny_models.GUIDES for exit in e.phrases for text, _ in exit)
         assert e.milliseconds > 0
 
 
 def test_a_thriftier_budget_never_goes_deeper() -> None:
-    encoder = tiny.encoder()
-    photos = tiny.pixels(24, encoder.backbone.size)
+    encoder = tiny_models.encoder()
+    photos = tiny_models.pixels(24, encoder.backbone.size)
     depths = [[e.exit for e in encoder.encode(photos, budget)] for budget in BUDGET_GRID]
     for thrifty, costly in pairwise(depths):
         assert all(a <= b for a, b in zip(thrifty, costly, strict=True))
@@ -115,8 +115,8 @@ def test_a_thriftier_budget_never_goes_deeper() -> None:
 
 
 def test_stored_gates_foretell_a_thriftier_run() -> None:
-    encoder = tiny.encoder()
-    photos = tiny.pixels(24, encoder.backbone.size)
+    encoder = tiny_models.encoder()
+    photos = tiny_models.pixels(24, encoder.backbone.size)
     rich, poor = encoder.encode(photos, 1.0), encoder.encode(photos, BUDGET_GRID[0])
     for deep, shallow in zip(rich, poor, strict=True):
         opened = np.flatnonzero(deep.gates[:, 0] >= 0.5)
@@ -124,23 +124,25 @@ def test_stored_gates_foretell_a_thriftier_run() -> None:
 
 
 def test_decide_agrees_with_encode() -> None:
-    encoder = tiny.encoder()
-    photos = tiny.pixels(24, encoder.backbone.size)
+    encoder = tiny_models.encoder()
+    photos = tiny_models.pixels(24, encoder.backbone.size)
     _, exits = encoder.decide(encoder.trace(photos))
     for column in (0, len(BUDGET_GRID) // 2, -1):
         assert [e.exit - 1 for e in encoder.encode(photos, BUDGET_GRID[column])] == exits[:, column].tolist()
 
 
 def test_without_exit_weights_every_photo_runs_to_full_depth(tmp_path: Path) -> None:
-    model = tiny.backbone("vit")
-    encoder = assembled(model, None, Identity("tiny", "w", ""), tiny.GUIDES, tmp_path)
-    found = encoder.encode(tiny.pixels(3, model.size), 0.5)
+    model = tiny_models.backbone("vit")
+    encoder = assembled(model, None, Identity("tiny", "w", ""), tiny_models.GUIDES, tmp_path)
+    found = encoder.encode(tiny_models.pixels(3, model.size), 0.5)
     assert [e.exit for e in found] == [1, 1, 1]
-    assert {e.macs for e in found} == {encoder.full_macs + len(tiny.GUIDES) * tiny.DIM}  # it is still described
+    assert {e.macs for e in found} == {
+        encoder.full_macs + len(tiny_models.GUIDES) * tiny_models.DIM
+    }  # it is still described
 
 
 def test_an_empty_batch_is_no_error() -> None:
-    assert tiny.encoder().encode(tiny.pixels(0, 32)) == []
+    assert tiny_models.encoder().encode(tiny_models.pixels(0, 32)) == []
 
 
 def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:
@@ -150,7 +152,7 @@ def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:
 
 def test_bfloat16_embeddings_stay_near_those_of_float32(embedded: Encoder, embedded_bfloat16: Encoder) -> None:
     plain, quick = embedded, embedded_bfloat16
-    photos = tiny.pixels(8, plain.backbone.size)
+    photos = tiny_models.pixels(8, plain.backbone.size)
     similarity = (plain.encode_to(photos, plain.exits) * quick.encode_to(photos, plain.exits)).sum(1)
     assert (similarity > 0.99).all()
 
@@ -170,8 +172,8 @@ def test_the_precision_follows_from_the_device_and_is_part_of_the_identity(
 
 
 def shallow(encoder: Encoder) -> dict[int, list[int]]:
-    """Rows of `tiny.pixels(24, ...)` by the exit, 1-based, at which they leave at a middling budget."""
-    found = encoder.encode(tiny.pixels(24, encoder.backbone.size), MIDDLE)
+    """Rows of `tiny_models.pixels(24, ...)` by the exit, 1-based, at which they leave at a middling budget."""
+    found = encoder.encode(tiny_models.pixels(24, encoder.backbone.size), MIDDLE)
     return {exit: [row for row, e in enumerate(found) if e.exit == exit] for exit in {e.exit for e in found}}
 
 
@@ -182,10 +184,10 @@ def maps_of(runs: Sequence[Encoding | DeeperRun]) -> list[FeatureMap]:
     return found
 
 
-@pytest.mark.parametrize("kind", tiny.SMALL)
+@pytest.mark.parametrize("kind", tiny_models.SMALL)
 def test_photos_resumed_from_their_maps_end_where_a_straight_run_ends(kind: str) -> None:
-    encoder = tiny.encoder(kind)
-    photos = tiny.pixels(24, encoder.backbone.size)
+    encoder = tiny_models.encoder(kind)
+    photos = tiny_models.pixels(24, encoder.backbone.size)
     found = encoder.encode(photos, MIDDLE)
     resumed = 0
     for exit, rows in shallow(encoder).items():
@@ -198,10 +200,10 @@ def test_photos_resumed_from_their_maps_end_where_a_straight_run_ends(kind: str)
     assert resumed > 24, "the case must resume from several exits"
 
 
-@pytest.mark.parametrize("kind", tiny.SMALL)
+@pytest.mark.parametrize("kind", tiny_models.SMALL)
 def test_a_photo_may_leave_again_on_the_way(kind: str) -> None:
-    encoder = tiny.encoder(kind)
-    photos = tiny.pixels(3, encoder.backbone.size)
+    encoder = tiny_models.encoder(kind)
+    photos = tiny_models.pixels(3, encoder.backbone.size)
     visits = encoder.run_to(photos, 1)
     for exit in range(2, encoder.exits + 1):
         visits = encoder.resume(maps_of(visits), exit - 1, exit)
@@ -209,10 +211,10 @@ def test_a_photo_may_leave_again_on_the_way(kind: str) -> None:
     assert [visit.map for visit in visits] == [None] * 3
 
 
-@pytest.mark.parametrize("kind", tiny.SMALL)
+@pytest.mark.parametrize("kind", tiny_models.SMALL)
 def test_a_map_survives_being_kept(kind: str) -> None:
-    encoder = tiny.encoder(kind)
-    (visit,) = encoder.run_to(tiny.pixels(1, encoder.backbone.size), 2)
+    encoder = tiny_models.encoder(kind)
+    (visit,) = encoder.run_to(tiny_models.pixels(1, encoder.backbone.size), 2)
     (left,) = maps_of([visit])
     kept = encoder.unpack_map(left.pack(), 2)
     assert kept is not None
@@ -251,11 +253,11 @@ class Counter:
             )
 
 
-@pytest.mark.parametrize("kind", tiny.SMALL)
+@pytest.mark.parametrize("kind", tiny_models.SMALL)
 def test_what_a_way_is_said_to_cost_is_what_ran(kind: str) -> None:
-    encoder = tiny.encoder(kind)
-    counter, photos = Counter(encoder), tiny.pixels(2, encoder.backbone.size)
-    described = encoder.dim * len(tiny.GUIDES)
+    encoder = tiny_models.encoder(kind)
+    counter, photos = Counter(encoder), tiny_models.pixels(2, encoder.backbone.size)
+    described = encoder.dim * len(tiny_models.GUIDES)
     for start in range(1, encoder.exits):
         maps = maps_of(encoder.run_to(photos, start))
         for end in range(start + 1, encoder.exits + 1):
@@ -267,31 +269,35 @@ def test_what_a_way_is_said_to_cost_is_what_ran(kind: str) -> None:
 
 
 def test_where_a_map_leads_nowhere_the_photo_is_run_again() -> None:
-    encoder = tiny.encoder("efficientnet", opens=LADDER)
-    photos = tiny.pixels(4, encoder.backbone.size)
+    encoder = tiny_models.encoder("efficientnet", opens=LADDER)
+    photos = tiny_models.pixels(4, encoder.backbone.size)
     assert [visit.map for visit in encoder.run_to(photos, 1)] == [None] * 4
     assert not encoder.ladder.resumes(1, 3)
     assert encoder.ladder.resumes(3, encoder.exits)
     whole = encoder.cost_to(1, encoder.exits, False)
-    assert encoder.cost_to(1, encoder.exits, True) == whole == encoder.full_macs + tiny.DIM * len(tiny.GUIDES)
+    assert (
+        encoder.cost_to(1, encoder.exits, True)
+        == whole
+        == encoder.full_macs + tiny_models.DIM * len(tiny_models.GUIDES)
+    )
     assert encoder.cost_to(3, encoder.exits, True) < whole
 
 
 def test_a_visit_describes_the_photo_where_it_ended() -> None:
-    encoder = tiny.encoder()
+    encoder = tiny_models.encoder()
     for exit in range(1, encoder.exits + 1):
-        (visit,) = encoder.run_to(tiny.pixels(1, 32), exit)
+        (visit,) = encoder.run_to(tiny_models.pixels(1, 32), exit)
         assert len(visit.phrases) == 3
-        assert {text for text, _ in visit.phrases} <= set(tiny.GUIDES)
+        assert {text for text, _ in visit.phrases} <= set(tiny_models.GUIDES)
         assert visit.milliseconds > 0
-    assert encoder.run_to(tiny.pixels(0, 32), 1) == encoder.resume([], 1, 2) == []
+    assert encoder.run_to(tiny_models.pixels(0, 32), 1) == encoder.resume([], 1, 2) == []
 
 
 def test_an_owners_guide_texts_describe_and_decide_and_name_another_encoder() -> None:
-    encoder = tiny.encoder()
+    encoder = tiny_models.encoder()
     texts = ("a boat", "a dog", "the sea")
     guided = encoder.guided_by(texts)
-    photos = tiny.pixels(24, 32)
+    photos = tiny_models.pixels(24, 32)
     assert {text for e in guided.encode(photos) for exit in e.phrases for text, _ in exit} == set(texts)
     np.testing.assert_allclose(guided.guides, encoder.backbone.encode_text(texts), atol=1e-6)
     assert guided.identity != encoder.identity
@@ -300,16 +306,16 @@ def test_an_owners_guide_texts_describe_and_decide_and_name_another_encoder() ->
     assert [e.exit for e in guided.encode(photos, MIDDLE)] != [e.exit for e in encoder.encode(photos, MIDDLE)]
     assert np.array_equal(guided.encode_to(photos, 2), encoder.encode_to(photos, 2))
     everything = encoder.plans[0].open
-    fewer = tiny.DIM * (len(tiny.GUIDES) - len(texts)) * encoder.exits
+    fewer = tiny_models.DIM * (len(tiny_models.GUIDES) - len(texts)) * encoder.exits
     assert encoder.exit_macs(everything)[-1] - guided.exit_macs(everything)[-1] == fewer
-    assert encoder.guide_texts == tiny.GUIDES
+    assert encoder.guide_texts == tiny_models.GUIDES
 
 
-@pytest.mark.parametrize("texts", [tiny.GUIDES, ("a boat", "two people")])
+@pytest.mark.parametrize("texts", [tiny_models.GUIDES, ("a boat", "two people")])
 def test_a_photo_that_shows_what_people_will_look_for_never_leaves_early(texts: tuple[str, ...]) -> None:
-    encoder = tiny.encoder()
+    encoder = tiny_models.encoder()
     plain, guided = encoder.guided_by(texts), encoder.guided_by(texts, ("two people",))
-    photos = tiny.pixels(40, 32)
+    photos = tiny_models.pixels(40, 32)
     trace = encoder.trace(photos)
     _, exits = guided.decide(trace)
     for budget in (BUDGET_GRID[0], MIDDLE, BUDGET_GRID[-1]):
@@ -321,7 +327,7 @@ def test_a_photo_that_shows_what_people_will_look_for_never_leaves_early(texts: 
     assert [e.exit > 1 for e in guided.encode(photos, BUDGET_GRID[0])] == shown
     assert 0 < sum(shown) < len(photos)
     everything = encoder.plans[0].open
-    asking = tiny.DIM * (1 + len(tiny.GUIDES)) * (encoder.exits - 1)
+    asking = tiny_models.DIM * (1 + len(tiny_models.GUIDES)) * (encoder.exits - 1)
     assert guided.exit_macs(everything)[-1] - plain.exit_macs(everything)[-1] == asking
     assert guided.cost_to(1, 2, False) == plain.cost_to(1, 2, False), "a second look asks no gate"
     moved = guided.with_exits(FittedExits(guided.modules, guided.plans, guided.calibrations))
@@ -331,14 +337,14 @@ def test_a_photo_that_shows_what_people_will_look_for_never_leaves_early(texts: 
 def test_an_owners_phrases_in_place_of_the_general_ones_are_all_that_is_encoded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model = tiny.backbone("vit")
-    encoder = assembled(model, None, Identity("tiny", "w", ""), tiny.GUIDES, Path())
+    model = tiny_models.backbone("vit")
+    encoder = assembled(model, None, Identity("tiny", "w", ""), tiny_models.GUIDES, Path())
     encoded: list[str] = []
     encode = model.encode_text
     monkeypatch.setattr(model, "encode_text", lambda texts: encoded.extend(texts) or encode(texts))
     encoder.guided_by(("a boat", "a dog"))
     assert encoded == ["a boat", "a dog"]
-    encoder.guided_by((*tiny.GUIDES, "a boat"))
+    encoder.guided_by((*tiny_models.GUIDES, "a boat"))
     assert encoded[2:] == ["a boat"]
 
 
@@ -346,8 +352,8 @@ LADDER = ((0,), (1,), (2, 3))  # thrifty budgets ask the smallest pass, the cost
 
 
 def test_a_pass_over_a_smaller_input_is_the_model_on_the_smaller_photo() -> None:
-    encoder = tiny.encoder("efficientnet", opens=LADDER)
-    photos = tiny.pixels(3, encoder.backbone.size)
+    encoder = tiny_models.encoder("efficientnet", opens=LADDER)
+    photos = tiny_models.pixels(3, encoder.backbone.size)
     small = torch.nn.functional.interpolate(torch.from_numpy(photos), (32, 32), mode="bicubic", antialias=True)
     with torch.inference_mode():
         own = encoder.backbone.model.encode_image(encoder.backbone.normalise(small), normalize=True)
@@ -355,10 +361,10 @@ def test_a_pass_over_a_smaller_input_is_the_model_on_the_smaller_photo() -> None
 
 
 def test_a_photo_that_stays_pays_for_every_pass_it_ran_and_for_no_other() -> None:
-    encoder = tiny.encoder("efficientnet", opens=LADDER)
+    encoder = tiny_models.encoder("efficientnet", opens=LADDER)
     small, larger, whole = ([s.macs for s in encoder.stages if s.run == run] for run in range(3))
-    photos = tiny.pixels(24, encoder.backbone.size)
-    looked = tiny.DIM * len(tiny.GUIDES)
+    photos = tiny_models.pixels(24, encoder.backbone.size)
+    looked = tiny_models.DIM * len(tiny_models.GUIDES)
     for open, passes in (((0,), [small, whole]), ((1,), [larger, whole])):
         macs = encoder.exit_macs(open)
         gate = macs[open[0]] - sum(passes[0]) - looked
@@ -371,8 +377,8 @@ def test_a_photo_that_stays_pays_for_every_pass_it_ran_and_for_no_other() -> Non
 
 
 def test_rows_of_every_course_get_the_embedding_of_their_exit() -> None:
-    encoder = tiny.encoder("efficientnet", opens=LADDER)
-    photos = tiny.pixels(24, encoder.backbone.size)
+    encoder = tiny_models.encoder("efficientnet", opens=LADDER)
+    photos = tiny_models.pixels(24, encoder.backbone.size)
     _, exits = encoder.decide(encoder.trace(photos))
     for column in range(len(BUDGET_GRID)):
         found = encoder.encode(photos, BUDGET_GRID[column])
@@ -383,9 +389,9 @@ def test_rows_of_every_course_get_the_embedding_of_their_exit() -> None:
 
 
 def test_exits_that_were_not_asked_are_told_from_those_that_were() -> None:
-    encoder = tiny.encoder("efficientnet", opens=LADDER)
+    encoder = tiny_models.encoder("efficientnet", opens=LADDER)
     column = [plan.open for plan in encoder.plans].index((1,))
-    for e in encoder.encode(tiny.pixels(24, encoder.backbone.size), BUDGET_GRID[column]):
+    for e in encoder.encode(tiny_models.pixels(24, encoder.backbone.size), BUDGET_GRID[column]):
         asked = ~np.isnan(e.gates).all(1)
         assert np.flatnonzero(asked).tolist() == [1]
         assert [k for k, phrases in enumerate(e.phrases) if phrases] == sorted({1, e.exit - 1})
@@ -394,16 +400,16 @@ def test_exits_that_were_not_asked_are_told_from_those_that_were() -> None:
 
 
 def test_closed_exits_along_the_depth_cost_nothing() -> None:
-    encoder = tiny.encoder("efficientnet", opens=LADDER)
-    assert encoder.exit_macs(())[-1] == encoder.full_macs + tiny.DIM * len(tiny.GUIDES)
+    encoder = tiny_models.encoder("efficientnet", opens=LADDER)
+    assert encoder.exit_macs(())[-1] == encoder.full_macs + tiny_models.DIM * len(tiny_models.GUIDES)
     assert encoder.exit_macs((2, 3))[-1] > encoder.exit_macs((2,))[-1] > encoder.exit_macs(())[-1]
 
 
 def test_a_move_reaches_every_encoder_that_shares_the_backbone() -> None:
-    encoder = tiny.encoder("efficientnet", opens=LADDER, scout=True)
-    guided = encoder.guided_by((*tiny.GUIDES, "a boat"), ("a boat",))
+    encoder = tiny_models.encoder("efficientnet", opens=LADDER, scout=True)
+    guided = encoder.guided_by((*tiny_models.GUIDES, "a boat"), ("a boat",))
     other = guided.with_exits(FittedExits(encoder.modules, encoder.plans, encoder.calibrations))
-    everyone, photos = (encoder, guided, other), tiny.pixels(8, encoder.backbone.size)
+    everyone, photos = (encoder, guided, other), tiny_models.pixels(8, encoder.backbone.size)
     for each in everyone:
         each.encode(photos, MIDDLE)
     encoder.to(torch.device("meta"))
@@ -416,8 +422,8 @@ def test_a_move_reaches_every_encoder_that_shares_the_backbone() -> None:
 @pytest.mark.parametrize(("kind", "scout"), [("vit", False), ("efficientnet", False), ("efficientnet", True)])
 def test_an_encoder_that_has_moved_gives_what_it_gave(kind: str, scout: bool) -> None:
     """To "cpu:0", which is another name of the same place: all that is copied and sent on a move is, and runs."""
-    encoder = tiny.encoder(kind, opens=LADDER if kind == "efficientnet" else (), scout=scout)
-    photos = tiny.pixels(24, encoder.backbone.size)
+    encoder = tiny_models.encoder(kind, opens=LADDER if kind == "efficientnet" else (), scout=scout)
+    photos = tiny_models.pixels(24, encoder.backbone.size)
     before = encoder.encode(photos, MIDDLE)
     place = torch.device("cpu", 0)
     encoder.to(place)

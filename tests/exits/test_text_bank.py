@@ -9,7 +9,7 @@ from engine.clip.backbone import Backbone
 from engine.exits import text_bank
 from engine.exits.loading import load_encoder
 from engine.exits.text_bank import ONE_IN, Interest, content_distribution, divergence, read_guide_texts, statistics
-from tests import tiny
+from tests import tiny_models
 
 
 def test_the_nearest_guide_text_gets_the_largest_share() -> None:
@@ -61,7 +61,7 @@ TEXTS = ["a dog", "a red car", "snow"]
 
 @pytest.fixture
 def model() -> Backbone:
-    return tiny.backbone("vit")
+    return tiny_models.backbone("vit")
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_other_texts_weights_or_tokens_are_encoded_anew(
         before = len(encoded)
         found = text_bank.embedded(model, weights, texts)
         assert len(encoded) == before + len(texts)
-        assert torch.equal(found, tiny.backbone("vit").encode_text(texts))
+        assert torch.equal(found, tiny_models.backbone("vit").encode_text(texts))
     text_bank.embedded(model, "w", TEXTS)
     before, tokenize = len(encoded), model.tokenize
     monkeypatch.setattr(model, "tokenize", lambda texts: tokenize([text.upper() for text in texts]))

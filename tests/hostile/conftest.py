@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hostile.served import Served, served
+from tests.hostile.served_page import Served, served
 
 
 @pytest.fixture(scope="session")

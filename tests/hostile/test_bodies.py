@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.hostile.served import Served, call, until
+from tests.hostile.served_page import Served, call, until
 
 pytestmark = pytest.mark.hostile
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.served import Served, served, until
+from tests.hostile.served_page import Served, served, until
 
 pytestmark = pytest.mark.hostile
 

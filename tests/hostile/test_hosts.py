@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.hostile.served import Served
+from tests.hostile.served_page import Served
 from tests.hostile.test_bodies import exchange
 
 pytestmark = pytest.mark.hostile

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.hostile.served import ROOT, Served, call, served, until
+from tests.hostile.served_page import ROOT, Served, call, served, until
 
 pytestmark = pytest.mark.hostile
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tests.hostile.served import Served
+from tests.hostile.served_page import Served
 
 pytestmark = pytest.mark.hostile
 

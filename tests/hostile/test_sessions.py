@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.hostile.served import Served, call
+from tests.hostile.served_page import Served, call
 
 pytestmark = pytest.mark.hostile
 

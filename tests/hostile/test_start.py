@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.served import ROOT
+from tests.hostile.served_page import ROOT
 
 pytestmark = pytest.mark.hostile
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.hostile
 def said(home: Path, **environment: str) -> str:
     """The one line of a start that fails."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.hostile.served"],
+        [sys.executable, "-m", "tests.hostile.served_page"],
         cwd=ROOT,
         env={**os.environ, "TGEM_HOME": str(home), "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,

@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from tests import hostile_pictures
-from tests.hostile.served import Served, call
+from tests.hostile.served_page import Served, call
 
 pytestmark = pytest.mark.hostile
 

@@ -16,7 +16,7 @@ from engine.ingest import archives
 from engine.ingest.archives import archive_uploads, is_archive
 from engine.ingest.image import ImageRejected
 from engine.ingest.upload import Upload
-from tests import packed
+from tests import zip_files
 
 PHOTOS = {"b/red.png": b"red", "blue.JPG": b"blue", "notes.txt": b"no photo"}
 Make = Callable[[str, bytes], list[Upload]]
@@ -61,9 +61,9 @@ def open_files() -> set[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("a.zip", packed.zipped(PHOTOS)),
-        ("a.zip", packed.zipped(PHOTOS, zipfile.ZIP_STORED)),
-        ("a.zip", b"any bytes before" + packed.zipped(PHOTOS)),
+        ("a.zip", zip_files.zipped(PHOTOS)),
+        ("a.zip", zip_files.zipped(PHOTOS, zipfile.ZIP_STORED)),
+        ("a.zip", b"any bytes before" + zip_files.zipped(PHOTOS)),
     ],
     ids=named,
 )
@@ -72,7 +72,7 @@ def test_the_photos_of_an_archive_are_read(uploads: Make, name: str, data: bytes
 
 
 def test_they_can_be_read_in_any_order_and_again(uploads: Make) -> None:
-    found = uploads("a.zip", packed.zipped({f"{n}.jpg": bytes([n]) * 1000 for n in range(20)}))
+    found = uploads("a.zip", zip_files.zipped({f"{n}.jpg": bytes([n]) * 1000 for n in range(20)}))
     for _ in range(2):
         assert [upload.read()[0] for upload in reversed(found)] == list(reversed(range(20)))
 
@@ -88,12 +88,12 @@ def test_archives_are_known_by_their_name(name: str) -> None:
     [
         ("a.zip", b"", "damaged, or not the kind of archive that its name says"),
         ("a.zip", b"\xff\xd8\xff" * 99, "damaged, or not the kind of archive that its name says"),
-        ("a.zip", packed.zipped(PHOTOS)[:-30], "damaged, or not the kind of archive that its name says"),
+        ("a.zip", zip_files.zipped(PHOTOS)[:-30], "damaged, or not the kind of archive that its name says"),
         ("a.zip", bytes(10_240), "damaged, or not the kind of archive that its name says"),
-        ("a.zip", packed.zipped({"notes.txt": b"no photo"}), "an archive without photos"),
+        ("a.zip", zip_files.zipped({"notes.txt": b"no photo"}), "an archive without photos"),
         ("a.7z", b"7z", "a 7-Zip archive, which is not opened here; unpack it, or make it a ZIP"),
         ("a.TGZ", b"\x1f\x8b", "a tar archive, which is not opened here; unpack it, or make it a ZIP"),
-        ("a.zip", packed.overlapping(1000), "its members overlap, as in a bomb"),
+        ("a.zip", zip_files.overlapping(1000), "its members overlap, as in a bomb"),
     ],
     ids=named,
 )
@@ -106,14 +106,18 @@ def test_an_archive_that_cannot_be_used_is_named_with_a_reason(
 @pytest.mark.parametrize(
     ("name", "data", "reason"),
     [
-        ("a.zip", packed.zipped_as("x.jpg", packed.LINK), "a link or a device, not a file"),
-        ("a.zip", packed.zipped_as("x.jpg", packed.DEVICE), "a link or a device, not a file"),
-        ("a.zip", packed.zipped({"x.zip": packed.zipped(PHOTOS)}), "an archive inside an archive; unpack it first"),
-        ("a.zip", packed.lying("x.bmp", 40 * 2**20, 100), "damaged in the archive"),
-        ("a.zip", packed.zipped({"x.bmp": bytes(51 * 2**20)}), "too large: over 50 MB"),
+        ("a.zip", zip_files.zipped_as("x.jpg", zip_files.LINK), "a link or a device, not a file"),
+        ("a.zip", zip_files.zipped_as("x.jpg", zip_files.DEVICE), "a link or a device, not a file"),
         (
             "a.zip",
-            packed.zipped({"x.jpg": b"photo"}, zipfile.ZIP_LZMA),
+            zip_files.zipped({"x.zip": zip_files.zipped(PHOTOS)}),
+            "an archive inside an archive; unpack it first",
+        ),
+        ("a.zip", zip_files.lying("x.bmp", 40 * 2**20, 100), "damaged in the archive"),
+        ("a.zip", zip_files.zipped({"x.bmp": bytes(51 * 2**20)}), "too large: over 50 MB"),
+        (
+            "a.zip",
+            zip_files.zipped({"x.jpg": b"photo"}, zipfile.ZIP_LZMA),
             "packed in a way that is not read here; make the ZIP again with the usual one (deflate)",
         ),
     ],
@@ -128,14 +132,14 @@ def test_a_member_that_cannot_be_used_is_named_with_a_reason(
 
 
 def test_a_member_locked_with_a_password_is_said_to_be(uploads: Make) -> None:
-    data = bytearray(packed.zipped({"x.jpg": b"photo"}))
+    data = bytearray(zip_files.zipped({"x.jpg": b"photo"}))
     data[6] |= 1
     data[data.index(b"PK\x01\x02") + 8] |= 1
     assert outcomes(uploads("a.zip", bytes(data))) == {"a.zip/x.jpg": "locked with a password"}
 
 
 def test_a_bad_member_does_not_stop_the_others(uploads: Make) -> None:
-    data = bytearray(packed.zipped({"a.jpg": b"first", "b.jpg": b"second", "c.jpg": b"third"}, zipfile.ZIP_STORED))
+    data = bytearray(zip_files.zipped({"a.jpg": b"first", "b.jpg": b"second", "c.jpg": b"third"}, zipfile.ZIP_STORED))
     data[data.index(b"second")] ^= 1
     assert list(outcomes(uploads("a.zip", bytes(data))).values()) == [b"first", "damaged in the archive", b"third"]
 
@@ -154,20 +158,22 @@ def test_a_bad_member_does_not_stop_the_others(uploads: Make) -> None:
     ],
 )
 def test_a_members_name_is_never_a_path(uploads: Make, tmp_path: Path, member: str, shown: str) -> None:
-    assert outcomes(uploads("a.zip", packed.zipped({member: b"photo"}))) == {f"a.zip/{shown}": b"photo"}
+    assert outcomes(uploads("a.zip", zip_files.zipped({member: b"photo"}))) == {f"a.zip/{shown}": b"photo"}
     assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == ["a.zip"]
 
 
 def test_what_is_hidden_is_passed_over_as_in_a_folder(uploads: Make) -> None:
     names = ["x.jpg", ".y.jpg", "__MACOSX/._x.jpg", "a/.git/z.png"]
-    assert [upload.name for upload in uploads("a.zip", packed.zipped(dict.fromkeys(names, b"photo")))] == [
+    assert [upload.name for upload in uploads("a.zip", zip_files.zipped(dict.fromkeys(names, b"photo")))] == [
         "a.zip/x.jpg"
     ]
 
 
 BOMBS = {
-    "many.zip": lambda: packed.zipped({f"{n}.jpg": b"" for n in range(archives.MAX_MEMBERS + 1)}, zipfile.ZIP_STORED),
-    "declared.zip": lambda: packed.zipped({f"{n}.bmp": bytes(40 * 2**20) for n in range(8)}),
+    "many.zip": lambda: zip_files.zipped(
+        {f"{n}.jpg": b"" for n in range(archives.MAX_MEMBERS + 1)}, zipfile.ZIP_STORED
+    ),
+    "declared.zip": lambda: zip_files.zipped({f"{n}.bmp": bytes(40 * 2**20) for n in range(8)}),
     "directory.zip": lambda: struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, 2**31, 0, 0),
 }
 
@@ -194,13 +200,13 @@ def test_a_bomb_is_a_reason_in_little_time_and_memory(
 def test_an_archive_is_not_left_open_where_its_reading_stops(uploads: Make) -> None:
     gc.collect()  # or files of earlier tests are closed meanwhile
     before = open_files()
-    first, *_ = uploads("a.zip", packed.zipped(PHOTOS))
+    first, *_ = uploads("a.zip", zip_files.zipped(PHOTOS))
     assert first.read() == b"red"
     assert open_files() == before
 
 
 def test_a_member_that_lies_past_the_end_is_damaged(tmp_path: Path, uploads: Make) -> None:
-    whole = packed.zipped({"x.jpg": b"photo" * 100}, zipfile.ZIP_STORED)
+    whole = zip_files.zipped({"x.jpg": b"photo" * 100}, zipfile.ZIP_STORED)
     (upload,) = uploads("a.zip", whole)
     for length in (10, 100):  # cut since it was listed
         (tmp_path / "a.zip").write_bytes(whole[:length])
@@ -208,13 +214,13 @@ def test_a_member_that_lies_past_the_end_is_damaged(tmp_path: Path, uploads: Mak
 
 
 def test_an_empty_member_is_an_empty_file(uploads: Make) -> None:
-    assert outcomes(uploads("a.zip", packed.zipped({"x.jpg": b""}))) == {"a.zip/x.jpg": b""}
+    assert outcomes(uploads("a.zip", zip_files.zipped({"x.jpg": b""}))) == {"a.zip/x.jpg": b""}
 
 
 def test_a_thousand_archives_keep_no_file_open(tmp_path: Path, uploads: Make) -> None:
     gc.collect()  # or files of earlier tests are closed meanwhile
     before = open_files()
-    found = [upload for n in range(300) for upload in uploads(f"{n}.zip", packed.zipped(PHOTOS))]
+    found = [upload for n in range(300) for upload in uploads(f"{n}.zip", zip_files.zipped(PHOTOS))]
     for upload in found:
         upload.read()
         assert len(open_files() - before) <= 1

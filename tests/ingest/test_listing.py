@@ -6,7 +6,7 @@ import pytest
 
 from engine.ingest.image import ImageRejected
 from engine.ingest.listing import FolderMissing, folder_uploads
-from tests.packed import zipped
+from tests.zip_files import zipped
 
 
 def test_a_folder_gives_its_pictures_by_path_in_order(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ from engine.ingest.ray_pipeline import (
 )
 from engine.storage.database import Database
 from engine.storage.images import list_images
-from tests import packed
+from tests import zip_files
 from tests.fake_encoder import FakeEncoder
 
 # What needs no cluster
@@ -149,7 +149,7 @@ def photos(tmp_path: Path) -> Path:
     for number in range(0, 690, 100):
         (folder / f"{number:03} again.png").write_bytes((folder / f"{number:03}.png").read_bytes())
     packed_photos = {f"{colour}.png": _png(colour) for colour in ("red", "blue", "yellow")}
-    (folder / "some.zip").write_bytes(packed.zipped(packed_photos))
+    (folder / "some.zip").write_bytes(zip_files.zipped(packed_photos))
     (folder / "bad.jpg").write_bytes(b"no picture")
     return folder
 

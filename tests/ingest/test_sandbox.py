@@ -17,8 +17,8 @@ from engine.ingest import sandbox
 from engine.ingest.image import ImageRejected, open_picture
 from engine.ingest.sandbox import decode
 from tests import hostile_pictures
-from tests.packed import zipped
 from tests.pictures import encoded, left_red_right_blue, noise
+from tests.zip_files import zipped
 
 
 @pytest.fixture(autouse=True)

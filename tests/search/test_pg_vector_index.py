@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from engine.search import pg_vector_index as pgindex_module
+from engine.search.faiss_index import VectorIndex
 from engine.search.pg_vector_index import PgIndex
 from engine.search.ranking import lifted_query
-from engine.search.vector_index import VectorIndex
 from engine.storage.collections import open_collection
 from engine.storage.database import Database
 from engine.storage.encodings import list_changes

@@ -8,7 +8,7 @@ from engine.evaluation.query_simulation import IndexSimulation
 from engine.exits.scorer import CORRECTED
 from engine.search.ranking import lifted, lifted_query, ranked, similarities
 from engine.storage.encodings import Candidate
-from tests import tiny
+from tests import tiny_models
 from tests.evaluation.test_evaluate import MANY, features_of
 
 NOTHING = np.empty(0, np.int64)
@@ -16,7 +16,7 @@ NOTHING = np.empty(0, np.int64)
 
 @pytest.fixture
 def index() -> IndexSimulation:
-    encoder = tiny.encoder()
+    encoder = tiny_models.encoder()
     torch.manual_seed(3)
     for k in range(len(encoder.modules.query_gates)):  # T-GEMs that have something to say
         torch.nn.init.normal_(encoder.modules.get_parameter(f"query_gates.{k}.out.weight"), std=0.1)

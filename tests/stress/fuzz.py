@@ -16,7 +16,7 @@ from PIL import Image
 from engine.ingest.archives import archive_uploads
 from engine.ingest.image import FORMATS, ImageRejected, open_picture
 from engine.ingest.kept_picture import to_jpeg
-from tests import packed
+from tests import zip_files
 from tests.pictures import encoded, noise
 from tests.stress.results import keep
 
@@ -39,8 +39,8 @@ def _pictures() -> list[bytes]:
 
 def _archives() -> list[tuple[str, bytes]]:
     members = {"a.jpg": encoded(noise((8, 8)), "JPEG"), "../b.png": b"b" * 900, "d/c.gif": b"", "n.txt": b"no"}
-    found = [("a.zip", packed.zipped(members)), ("a.zip", packed.zipped(members, 0))]
-    found += [("a.zip", packed.overlapping(5, 1000)), ("a.zip", packed.zipped_as("l.jpg", packed.LINK))]
+    found = [("a.zip", zip_files.zipped(members)), ("a.zip", zip_files.zipped(members, 0))]
+    found += [("a.zip", zip_files.overlapping(5, 1000)), ("a.zip", zip_files.zipped_as("l.jpg", zip_files.LINK))]
     return found
 
 

@@ -74,7 +74,7 @@ def check(home: Path, total: int) -> int:
     """Look at what a death has left; returns how many photos are in. Raises AssertionError."""
     from functools import partial
 
-    from engine.search.vector_index import VectorIndex
+    from engine.search.faiss_index import VectorIndex
     from engine.storage.database import Database
 
     with closing(sqlite3.connect(home / "tgem.db")) as connection:

@@ -12,8 +12,8 @@ import numpy as np
 
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
+from engine.search.faiss_index import EXACT, VectorIndex
 from engine.search.ranking import Rankings
-from engine.search.vector_index import EXACT, VectorIndex
 from engine.storage.collections import TotalsCache, delete_collection, open_collection
 from engine.storage.database import Database
 from engine.storage.images import add_images, delete_images, get_images, list_images

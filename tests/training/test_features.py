@@ -10,7 +10,7 @@ from engine.ingest.image import ImageRejected
 from engine.training import features
 from engine.training.dataset import Example
 from engine.training.features import cached, collect
-from tests import tiny
+from tests import tiny_models
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def examples(tmp_path: Path) -> list[Example]:
     folder = tmp_path / "images"
     folder.mkdir()
     found = []
-    for i, pixels in enumerate(tiny.pixels(9, 40)):
+    for i, pixels in enumerate(tiny_models.pixels(9, 40)):
         Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"{i}.png")
         found.append(Example(folder / f"{i}.png", (f"photo {i}", "a dog")[: 1 + i % 2], "train"))
     return found
@@ -28,7 +28,7 @@ def examples(tmp_path: Path) -> list[Example]:
 def encoder(monkeypatch: pytest.MonkeyPatch) -> Encoder:
     monkeypatch.setattr(features, "BATCH", 2)
     monkeypatch.setattr(features, "KEPT", 1)
-    return tiny.encoder()
+    return tiny_models.encoder()
 
 
 def count(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -81,7 +81,7 @@ def test_other_photos_and_other_weights_are_run_anew(
     batches = count(encoder, monkeypatch)
     cached(tmp_path / "cache", encoder, examples[:-1])
     assert sum(batches) == 8
-    other = tiny.encoder(seed=1)
+    other = tiny_models.encoder(seed=1)
     other.identity = type(other.identity)("tiny", "other weights", "e")
     found = cached(tmp_path / "cache", other, examples[:-1])
     torch.testing.assert_close(found.vectors, collect(other, examples[:-1]).vectors)

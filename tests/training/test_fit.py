@@ -11,7 +11,7 @@ from engine.exits.loading import assembled
 from engine.training import fit, gates, readouts
 from engine.training.dataset import DataMissing
 from engine.training.fit import TooFewPhotos, fit_captions, fit_photos, folder_photos, split_photos
-from tests import tiny
+from tests import tiny_models
 
 MANY = 130
 
@@ -22,7 +22,9 @@ def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     monkeypatch.setattr(readouts, "FEWEST_STEPS", 40)
     monkeypatch.setattr(readouts, "EPOCHS", 1)
     monkeypatch.setattr(gates, "STEPS", 60)
-    found = assembled(tiny.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny.GUIDES, tmp_path / "exits")
+    found = assembled(
+        tiny_models.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny_models.GUIDES, tmp_path / "exits"
+    )
     found.folder.mkdir()
     return found
 
@@ -33,7 +35,7 @@ def data(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     (folder / "images").mkdir(parents=True)
     rows = []
-    for i, pixels in enumerate(tiny.pixels(MANY, 32)):
+    for i, pixels in enumerate(tiny_models.pixels(MANY, 32)):
         Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / "images" / f"{i}.png")
         split = "train" if i < 90 else "val" if i < 110 else "test"
         rows.append({"file": f"{i}.png", "captions": [f"photo number {i}", "a photo"], "split": split})
@@ -58,7 +60,7 @@ def test_a_backbone_gets_exits_that_photos_leave_at(encoder: Encoder, data: Path
     again = loaded(encoder)
     assert found.exits == again.exits > 2
     assert again.plans == found.plans
-    photos = tiny.pixels(40, 32, seed=5)
+    photos = tiny_models.pixels(40, 32, seed=5)
     cheap, dear = (again.encode(photos, budget) for budget in (0.4, 1.0))
     assert sum(e.macs for e in cheap) < sum(e.macs for e in dear)
     assert {e.exit for e in cheap} != {again.exits}

@@ -12,7 +12,7 @@ from engine.exits.modules import ExitModules
 from engine.training import gates
 from engine.training.features import Features
 from engine.training.gates import Route
-from tests import tiny
+from tests import tiny_models
 
 Case = tuple[ExitModules, list[Tensor], Route, Tensor, Tensor]  # and features at each exit, distortion, who is hard
 
@@ -21,7 +21,7 @@ Case = tuple[ExitModules, list[Tensor], Route, Tensor, Tensor]  # and features a
 def case() -> Case:
     """Photos of two kinds that the first exit's pooled features tell apart: only one kind loses by leaving there."""
     torch.manual_seed(0)
-    modules = ExitModules(tiny.exits_of(tiny.backbone("vit"), 2), tiny.DIM)
+    modules = ExitModules(tiny_models.exits_of(tiny_models.backbone("vit"), 2), tiny_models.DIM)
     hard = torch.arange(64) % 2 == 0
     pooled = [torch.randn(64, e.pooled) + hard[:, None] * torch.linspace(-2, 2, e.pooled) for e in modules.exits]
     many = len(modules.exits)
@@ -61,8 +61,8 @@ def test_prices_meet_the_budgets_on_the_photos_they_are_calibrated_on(
 def test_each_budget_gets_the_route_that_finds_most_within_it(case: Case, share: float, from_budget: float) -> None:
     modules, pooled, route, _, _ = case
     torch.manual_seed(1)
-    full = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
-    lost = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
+    full = torch.nn.functional.normalize(torch.randn(64, tiny_models.DIM), dim=1)
+    lost = torch.nn.functional.normalize(torch.randn(64, tiny_models.DIM), dim=1)
     vectors = torch.stack([lost, *[full] * (len(modules.exits))], 1)  # the first exit finds nothing
     features = Features(pooled, vectors, full, torch.arange(64))
     first, second = (Route((k,), [route.statistics[k]], torch.tensor([at, 1.05])) for k, at in ((0, 0.3), (1, share)))
@@ -74,8 +74,8 @@ def test_each_budget_gets_the_route_that_finds_most_within_it(case: Case, share:
 def test_a_budget_is_not_spent_where_that_finds_no_more_but_a_whole_one_is(case: Case) -> None:
     modules, pooled, route, _, _ = case
     torch.manual_seed(1)
-    full = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
-    lost = torch.nn.functional.normalize(torch.randn(64, tiny.DIM), dim=1)
+    full = torch.nn.functional.normalize(torch.randn(64, tiny_models.DIM), dim=1)
+    lost = torch.nn.functional.normalize(torch.randn(64, tiny_models.DIM), dim=1)
     vectors = torch.stack([full, *[lost] * len(modules.exits)], 1)  # depth finds nothing
     features = Features(pooled, vectors, full, torch.arange(64))
     only = Route((0,), route.statistics[:1], torch.tensor([0.3, 1.2]))
@@ -86,9 +86,9 @@ def test_a_budget_is_not_spent_where_that_finds_no_more_but_a_whole_one_is(case:
 
 
 def test_routes_never_have_two_passes_before_the_last() -> None:
-    encoder = tiny.encoder("efficientnet", opens=((0,), (1,)))
-    trace = encoder.trace(tiny.pixels(6, encoder.backbone.size))
-    features = Features(trace.pooled, torch.stack(trace.vectors, 1), torch.empty(0, tiny.DIM), torch.empty(0))
+    encoder = tiny_models.encoder("efficientnet", opens=((0,), (1,)))
+    trace = encoder.trace(tiny_models.pixels(6, encoder.backbone.size))
+    features = Features(trace.pooled, torch.stack(trace.vectors, 1), torch.empty(0, tiny_models.DIM), torch.empty(0))
     routes = gates.all_routes(encoder, features)
     depth = [tuple(range(first, encoder.exits - 1)) for first in range(2, encoder.exits - 1)]
     assert [route.open for route in routes] == [(0,), (1,), *depth]
@@ -100,7 +100,7 @@ def test_routes_never_have_two_passes_before_the_last() -> None:
 
 def test_saved_exits_load_again_and_refuse_other_weights(case: Case, tmp_path: Path) -> None:
     modules = case[0]
-    model = tiny.backbone("vit")
+    model = tiny_models.backbone("vit")
     plans = (Plan((0,), 0.5),) * len(BUDGET_GRID)
     told = tuple(Calibration(0.9, k / 8, 0.05) for k in range(len(modules.exits)))
     save_exits(tmp_path, FittedExits(modules, plans, (*told, EXACT)), "abc")

@@ -6,16 +6,16 @@ from engine.exits.checkpoint import as_stored
 from engine.exits.modules import HEAD, Exit, ExitModules
 from engine.training import readouts
 from engine.training.readouts import choose_exits, fit_pass_readouts, fit_readouts, nearest_guides, readout_loss
-from tests import tiny
+from tests import tiny_models
 
 
 def unit(*shape: int) -> torch.Tensor:
     return F.normalize(torch.randn(*shape), dim=-1)
 
 
-@pytest.mark.parametrize("kind", tiny.VISION)
+@pytest.mark.parametrize("kind", tiny_models.VISION)
 def test_exits_stand_from_a_quarter_of_the_macs_on_and_are_few(kind: str) -> None:
-    model = tiny.backbone(kind)
+    model = tiny_models.backbone(kind)
     exits = choose_exits(model)
     names = [step.name for step in model.tower.steps]
     places = [names.index(e.stage) for e in exits]

@@ -10,12 +10,12 @@ from engine.exits.checkpoint import FittedExits
 from engine.exits.encoder import Encoder, Identity
 from engine.training.dataset import DataMissing
 from engine.training.rivals import load_rivals, save_gates, save_small_model, shuffled
-from tests import tiny
+from tests import tiny_models
 
 
 @pytest.fixture
 def encoder() -> Encoder:
-    return tiny.encoder("efficientnet")
+    return tiny_models.encoder("efficientnet")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def folder(encoder: Encoder, tmp_path: Path) -> Path:
 def test_the_smaller_model_reads_inputs_of_any_size_into_the_same_space(encoder: Encoder, folder: Path) -> None:
     small = load_rivals(folder, encoder).small_model
     assert small is not None
-    pixels = tiny.pixels(3, encoder.backbone.size)
+    pixels = tiny_models.pixels(3, encoder.backbone.size)
     for size in (encoder.backbone.size, 32):
         vectors = small.read_at(pixels, size)
         assert vectors.shape == (3, encoder.dim)

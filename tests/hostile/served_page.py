@@ -105,7 +105,7 @@ def served(home: Path, limit: str = "", **environment: str) -> Iterator[Served]:
     here = {"TGEM_HOME": str(home), "GRADIO_SERVER_PORT": str(port), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     kept = {name: value for name, value in os.environ.items() if name not in ("GRADIO_TEMP_DIR", "TGEM_HOSTS")}
     process = subprocess.Popen(
-        ["bash", "-c", f'{limit or ":"}; exec "$0" -m tests.hostile.served', sys.executable],
+        ["bash", "-c", f'{limit or ":"}; exec "$0" -m tests.hostile.served_page', sys.executable],
         cwd=ROOT,
         env={**kept, **here, **environment},
         stdout=subprocess.DEVNULL,

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from engine.search import vector_index as index_module
-from engine.search.vector_index import VectorIndex
+from engine.search import faiss_index as index_module
+from engine.search.faiss_index import VectorIndex
 
 
 class Rows:

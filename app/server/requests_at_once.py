@@ -1,4 +1,4 @@
-"""Requests that are being answered at once for one address, event streams among them."""
+"""At most 200 requests at once from one address, event streams among them."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Vector search over one collection: exact while it is small; derived from the store's rows, never kept on disk."""
+"""FAISS index over one collection, rebuilt from the database's rows, which are the truth; never kept on disk."""
 
 from collections.abc import Callable
 from threading import Lock

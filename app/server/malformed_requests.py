@@ -1,4 +1,4 @@
-"""Heads of requests that no browser and no client sends, and that would end in an error far inside."""
+"""Refuses request lines and headers that no browser sends, and that would end in an error far inside."""
 
 import re
 

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from engine.clip.fuse import fold_batch_norms
-from engine.training.mini import EXITS, Student, exits_loss
 from engine.training.pretrained import TRUNK
+from engine.training.recipe import EXITS, Student, exits_loss
 
 
 def test_all_that_is_trained_has_the_fast_backward_pass() -> None:

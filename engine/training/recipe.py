@@ -1,4 +1,4 @@
-"""The embedded model's own training: pretrained towers, a contrastive run shaped for early exit, names, exits."""
+"""The recipe of the shipped model: from pretrained parts to towers, names and readouts; `fit` adds the gates."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
