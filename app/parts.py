@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-Changes = dict[Block, Any]  # what a handler returns: each component that it changes, and its new value
+Updates = dict[Block, Any]  # what a handler returns: each component that it changes, and its new value
 
 
 class Parts:

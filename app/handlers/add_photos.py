@@ -10,7 +10,7 @@ import gradio as gr
 from app.access import is_local
 from app.handlers.galleries import NEW_GALLERY, Galleries, gallery_name
 from app.handlers.search import Search
-from app.parts import Changes, Parts
+from app.parts import Updates, Parts
 from app.services import Services
 from app.session import Session
 from app.uploads import sent, take_in
@@ -28,7 +28,7 @@ class AddPhotos:
         self._services, self._parts = services, parts
         self._search, self._galleries = search, galleries
 
-    def uploaded(self, files: list[str] | None, name: str, session: Session) -> Generator[Changes, None, None]:
+    def uploaded(self, files: list[str] | None, name: str, session: Session) -> Generator[Updates, None, None]:
         """Files were dropped."""
         if not files:
             return
@@ -39,7 +39,7 @@ class AddPhotos:
             return
         yield from self._take(name, session, partial(take_in, paths))
 
-    def from_folder(self, folder: str, name: str, session: Session) -> Iterator[Changes]:
+    def from_folder(self, folder: str, name: str, session: Session) -> Iterator[Updates]:
         """A folder of this machine was named; refused where strangers come."""
         report = self._parts.report
         if not is_local():
@@ -59,7 +59,7 @@ class AddPhotos:
         """Stop was pressed."""
         self._services.stop("upload", session)
 
-    def _take(self, name: str, session: Session, take: Take) -> Iterator[Changes]:
+    def _take(self, name: str, session: Session, take: Take) -> Iterator[Updates]:
         """Photos on their way, and what became of them."""
         services, parts = self._services, self._parts
         name = gallery_name(name) or NEW_GALLERY
@@ -94,7 +94,7 @@ class AddPhotos:
         except EngineError as error:
             yield {**self._emptied(), parts.report: services.problem(error), **self._stop_button(session)}
 
-    def _over(self, report: str, gallery: int, session: Session) -> Iterator[Changes]:
+    def _over(self, report: str, gallery: int, session: Session) -> Iterator[Updates]:
         session.gallery = gallery
         session.ask("")
         first = {
@@ -107,11 +107,11 @@ class AddPhotos:
         }
         yield from self._search.answers(False, session, first=first)
 
-    def _emptied(self) -> Changes:
+    def _emptied(self) -> Updates:
         """Files that were taken are offered no more."""
         return {self._parts.files: None, self._parts.folder: None}
 
-    def _stop_button(self, session: Session) -> Changes:
+    def _stop_button(self, session: Session) -> Updates:
         """As it stands when an upload is over: another one may not be."""
         return {self._parts.stop_upload: gr.update(visible=self._services.goes_on("upload", session))}
 

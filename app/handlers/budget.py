@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import gradio as gr
 
-from app.parts import Changes, Parts
+from app.parts import Updates, Parts
 from app.services import Services
 from app.session import Session
 from app.views import formatting, notes, upload
@@ -19,7 +19,7 @@ class Budget:
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
 
-    def applied(self, budget: float, looked_for: str, session: Session) -> Iterator[Changes]:
+    def applied(self, budget: float, looked_for: str, session: Session) -> Iterator[Updates]:
         """Apply was pressed.
 
         Args: looked_for: the owner's guide texts, a phrase a line.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import gradio as gr
 
-from app.parts import Changes, Parts
+from app.parts import Updates, Parts
 from app.services import Services
 from app.session import Session
 from app.views import comparison as views
@@ -39,7 +39,7 @@ class Compare:
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
 
-    def shown(self, session: Session) -> Changes:
+    def shown(self, session: Session) -> Updates:
         """The tab was opened, or what it shows has changed."""
         services, race, rankings = self._services, self._parts.race, self._parts.rankings
         try:
@@ -53,11 +53,11 @@ class Compare:
         except EngineError as error:
             return {race: services.problem(error), rankings: ""}
 
-    def shown_if_open(self, session: Session) -> Changes:
+    def shown_if_open(self, session: Session) -> Updates:
         """Another query was asked, or another gallery picked: drawn anew if the tab is open."""
         return self.shown(session) if session.tab == COMPARE else {self._parts.race: gr.skip()}
 
-    def raced(self, session: Session) -> Iterator[Changes]:
+    def raced(self, session: Session) -> Iterator[Updates]:
         """Race was pressed."""
         race = self._parts.race
         yield {race: views.racing(None, MOST_RACED), **self._buttons(running=True)}
@@ -79,7 +79,7 @@ class Compare:
         """Stop was pressed."""
         self._services.stop("race", session)
 
-    def _buttons(self, running: bool) -> Changes:
+    def _buttons(self, running: bool) -> Updates:
         return {
             self._parts.start_race: gr.update(interactive=not running),
             self._parts.stop_race: gr.update(visible=running),
@@ -89,7 +89,7 @@ class Compare:
         with self._services.access.work(session, tell), self._services.event_log.timed("race"):
             return self._services.comparison.race(gallery, tell)
 
-    def presented(self, session: Session) -> Changes:
+    def presented(self, session: Session) -> Updates:
         """Present was pressed."""
         services = self._services
         try:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from app.access import NotYours
-from app.parts import Changes, Parts
+from app.parts import Updates, Parts
 from app.services import Services
 from app.session import Session
 from app.views import formatting, notes
@@ -28,7 +28,7 @@ class Fitting:
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
 
-    def offered(self, session: Session) -> Changes:
+    def offered(self, session: Session) -> Updates:
         """The gallery's tab was opened: where the model has no exits, they are offered."""
         try:
             encoder = self._services.library.encoder
@@ -42,7 +42,7 @@ class Fitting:
         note = notes.note(f"{encoder.identity.model} has no exit modules", sentence)
         return self._said(note, fit=self._services.access.alone)  # the model is everyone's
 
-    def fitted(self, session: Session) -> Iterator[Changes]:
+    def fitted(self, session: Session) -> Iterator[Updates]:
         """The button was pressed."""
         said = self._parts.no_exits
         yield self._said(notes.said("Loading the photos."), fit=False, stop=True)
@@ -78,7 +78,7 @@ class Fitting:
 
         return work
 
-    def _said(self, html: str, fit: bool, stop: bool = False) -> Changes:
+    def _said(self, html: str, fit: bool, stop: bool = False) -> Updates:
         """A line, and which of the two buttons is there."""
         return {
             self._parts.no_exits: html,

@@ -10,7 +10,7 @@ import gradio as gr
 from app.handlers.budget import typed
 from app.handlers.events import sent_along
 from app.handlers.search import Search
-from app.parts import Changes, Parts
+from app.parts import Updates, Parts
 from app.services import Services
 from app.session import Session
 from app.views import notes, overview, upload
@@ -48,7 +48,7 @@ class Galleries:
     def __init__(self, services: Services, parts: Parts, search: Search) -> None:
         self._services, self._parts, self._search = services, parts, search
 
-    def opened(self, kept: object, refine: bool, session: Session, request: gr.Request | None) -> Iterator[Changes]:
+    def opened(self, kept: object, refine: bool, session: Session, request: gr.Request | None) -> Iterator[Updates]:
         """A visitor comes: to the gallery of the address, or to the one they left, or to the demo gallery."""
         asked = dict(request.query_params) if request is not None else {}
         try:
@@ -59,7 +59,7 @@ class Galleries:
         except EngineError as error:
             yield self._no_answer(error)
 
-    def waited(self, refine: bool, session: Session) -> Iterator[Changes]:
+    def waited(self, refine: bool, session: Session) -> Iterator[Updates]:
         """A second has passed while the demo gallery is encoded; a visitor who looks at another one is let be."""
         demo = self._services.demo
         if session.gallery not in demo.ids:
@@ -73,11 +73,11 @@ class Galleries:
         except EngineError as error:
             yield self._no_answer(error)
 
-    def _no_answer(self, error: EngineError) -> Changes:
+    def _no_answer(self, error: EngineError) -> Updates:
         problem = self._search.only(self._services.problem(error))
         return {self._parts.query: "", self._parts.timer: gr.update(active=False), **problem}
 
-    def _first_answer(self, refine: bool, session: Session) -> Iterator[Changes]:
+    def _first_answer(self, refine: bool, session: Session) -> Iterator[Updates]:
         """What the visitor has come for, or how far the demo gallery is until then."""
         demo, parts = self._services.demo, self._parts
         if session.gallery in demo.ids:
@@ -103,7 +103,7 @@ class Galleries:
         }
         yield from self._search.answers(refine, session, first=first)
 
-    def picked(self, gallery: int, refine: bool, session: Session) -> Iterator[Changes]:
+    def picked(self, gallery: int, refine: bool, session: Session) -> Iterator[Updates]:
         """A gallery was chosen."""
         parts = self._parts
         try:
@@ -118,7 +118,7 @@ class Galleries:
             problem = self._search.only(self._services.problem(error))
             yield {parts.query: "", parts.add_to: NEW_GALLERY, **problem}
 
-    def overview(self, budget: float, session: Session) -> Changes:
+    def overview(self, budget: float, session: Session) -> Updates:
         """The gallery's tab was opened, or what it shows has changed."""
         services, parts = self._services, self._parts
         try:
@@ -139,11 +139,11 @@ class Galleries:
         except EngineError as error:
             return {parts.figures: services.problem(error)}
 
-    def overview_if_open(self, budget: float, session: Session) -> Changes:
+    def overview_if_open(self, budget: float, session: Session) -> Updates:
         """A query may have changed what the gallery's tab shows: drawn anew if that is open."""
         return self.overview(budget, session) if session.tab == GALLERY else {self._parts.figures: gr.skip()}
 
-    def settings(self, gallery: int | None, session: Session) -> Changes:
+    def settings(self, gallery: int | None, session: Session) -> Updates:
         """Another gallery is on show, and only then: what is being typed is not written over."""
         parts = self._parts
         try:
@@ -160,7 +160,7 @@ class Galleries:
             parts.delete: gr.update(visible=own),
         }
 
-    def budget_preview(self, budget: float, session: Session) -> Changes:
+    def budget_preview(self, budget: float, session: Session) -> Updates:
         """The budget slider moved: what that budget would do."""
         try:
             html = overview.budget_preview(self._summary(session), budget)
@@ -168,7 +168,7 @@ class Galleries:
             html = self._services.problem(error)
         return {self._parts.budget_preview: html}
 
-    def renamed(self, name: str, session: Session) -> Changes:
+    def renamed(self, name: str, session: Session) -> Updates:
         """Another name was given."""
         done = self._parts.renamed
         try:
@@ -181,7 +181,7 @@ class Galleries:
         except EngineError as error:
             return {done: self._services.problem(error)}
 
-    def published(self, public: bool, session: Session) -> Changes:
+    def published(self, public: bool, session: Session) -> Updates:
         """The gallery is to be seen by everyone with its link, or not any more."""
         try:
             summary = self._services.access.own(session.gallery, session)
@@ -191,7 +191,7 @@ class Galleries:
             html = self._services.problem(error)
         return {self._parts.link: html}
 
-    def deleted(self, refine: bool, session: Session) -> Iterator[Changes]:
+    def deleted(self, refine: bool, session: Session) -> Iterator[Updates]:
         """The gallery is to be deleted."""
         try:
             delete_gallery(self._services.library, self._services.access.own(session.gallery, session).id)
@@ -202,7 +202,7 @@ class Galleries:
         for changes in self.picked(session.gallery, refine, session):
             yield {**self.choice(session), self._parts.tabs: gr.update(selected="results"), **changes}
 
-    def photos_deleted(self, event: gr.EventData, session: Session) -> Iterator[Changes]:
+    def photos_deleted(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
         """Photos of the gallery are to be deleted."""
         try:
             summary = self._services.access.own(session.gallery, session)
@@ -216,12 +216,12 @@ class Galleries:
             return
         yield from self._search.answers(False, session, f" {many(removed)} deleted.", self.choice(session))
 
-    def choice(self, session: Session) -> Changes:
+    def choice(self, session: Session) -> Updates:
         """The galleries to choose from, the present one chosen."""
         choices = [(_label(summary), summary.id) for summary in self._services.access.galleries(session)]
         return {self._parts.gallery: gr.update(choices=choices, value=session.gallery)}
 
-    def remembered(self, session: Session) -> Changes:
+    def remembered(self, session: Session) -> Updates:
         """What the browser remembers for the next time."""
         kept = {"visitor": session.token, "gallery": session.gallery, "links": list(session.links)}
         return {self._parts.browser: kept}

@@ -4,7 +4,7 @@ import gradio as gr
 
 from app.handlers.events import sent_along
 from app.handlers.search import Search
-from app.parts import Changes, Parts
+from app.parts import Updates, Parts
 from app.services import Services
 from app.session import Session
 from app.views import notes, photo
@@ -28,7 +28,7 @@ class Selection:
     def __init__(self, services: Services, parts: Parts, search: Search) -> None:
         self._services, self._parts, self._search = services, parts, search
 
-    def selected(self, event: gr.EventData, session: Session) -> Changes:
+    def selected(self, event: gr.EventData, session: Session) -> Updates:
         """A photo was chosen."""
         try:
             chosen = self._services.access.photo(int(sent_along(event, "photo")), session)
@@ -39,7 +39,7 @@ class Selection:
         except (ValueError, OverflowError):
             return {self._parts.panel: notes.problem(GONE)}
 
-    def explained(self, session: Session) -> Changes:
+    def explained(self, session: Session) -> Updates:
         """How the query fits at every exit was asked for."""
         services, asking = self._services, session.asking
         try:
@@ -58,7 +58,7 @@ class Selection:
         except EngineError as error:
             return self._problem(error)
 
-    def deepened(self, session: Session) -> Changes:
+    def deepened(self, session: Session) -> Updates:
         """The photo is to be run to full depth: the panel and the ranking show it at once."""
         services, asking = self._services, session.asking
         try:
@@ -85,17 +85,17 @@ class Selection:
         """Whether the visitor has asked or selected something else meanwhile: that stays on show."""
         return session.asking is not asking or session.photo != chosen.id
 
-    def _unchanged(self) -> Changes:
+    def _unchanged(self) -> Updates:
         return {self._parts.panel: gr.skip()}
 
     def _chosen(self, session: Session) -> Photo:
         return self._services.access.photo(session.photo if session.photo is not None else 0, session)
 
-    def _panel(self, chosen: Photo, session: Session, extra: str = "") -> Changes:
+    def _panel(self, chosen: Photo, session: Session, extra: str = "") -> Updates:
         services = self._services
         own = services.access.owns(summarize_gallery(services.library, chosen.collection_id), session)
         credit = services.credit(chosen)
         return {self._parts.panel: photo.panel(chosen, services.drawing, services.address, True, credit, extra, own)}
 
-    def _problem(self, error: EngineError) -> Changes:
+    def _problem(self, error: EngineError) -> Updates:
         return {self._parts.panel: self._services.problem(error)}

@@ -10,7 +10,7 @@ import numpy as np
 from app import export
 from app.handlers.comparison import COMPARE
 from app.handlers.events import sent_along
-from app.parts import Changes, Parts
+from app.parts import Updates, Parts
 from app.services import Services
 from app.session import Session
 from app.suggestions import suggestions
@@ -41,7 +41,7 @@ PAGE = 24  # photos on the page at first, and with every "more"
 POOL = 100  # photos that tell where relevance falls off
 SURE = (3, 12)  # how many places are made sure of, at least and at most: those that stand out
 EXAMPLES = 7
-NOTHING: Changes = {}
+NOTHING: Updates = {}
 
 
 class Search:
@@ -51,24 +51,24 @@ class Search:
         self._services, self._parts = services, parts
         self._suggested: dict[int, tuple[int, list[str]]] = {}  # gallery -> photos it had, and queries that fitted
 
-    def searched(self, text: str, refine: bool, session: Session) -> Iterator[Changes]:
+    def searched(self, text: str, refine: bool, session: Session) -> Iterator[Updates]:
         """Words were typed."""
         session.ask(text)
         yield from self.answers(refine, session)
 
-    def suggestion_chosen(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Changes]:
+    def suggestion_chosen(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
         """A query that was offered was chosen."""
         session.ask(sent_along(event, "query")[:1000])
         yield from self.answers(refine, session, first={self._parts.query: session.query})
 
-    def more_like_this(self, refine: bool, session: Session) -> Iterator[Changes]:
+    def more_like_this(self, refine: bool, session: Session) -> Iterator[Updates]:
         """Photos like the selected one are asked for."""
         if session.photo is None:
             return
         session.ask(f"photo:{session.photo}")
         yield from self.answers(refine, session, first={self._parts.query: session.query})
 
-    def picture_given(self, file: str, refine: bool, session: Session) -> Iterator[Changes]:
+    def picture_given(self, file: str, refine: bool, session: Session) -> Iterator[Updates]:
         """A picture was given to search with."""
         parts = self._parts
         try:
@@ -96,23 +96,23 @@ class Search:
         """Another tab was opened."""
         session.tab = str(event.value)
 
-    def results_tab_opened(self, session: Session) -> Changes:
+    def results_tab_opened(self, session: Session) -> Updates:
         """Something was asked: its answer is seen among the results, or compared."""
         if session.tab == COMPARE:
             return {self._parts.tabs: gr.skip()}
         session.tab = ""
         return {self._parts.tabs: gr.update(selected="results")}
 
-    def gallery_changed(self, session: Session) -> Iterator[Changes]:
+    def gallery_changed(self, session: Session) -> Iterator[Updates]:
         """The gallery has changed under its ranking."""
         yield from self.answers(False, session)
 
-    def more(self, session: Session) -> Changes:
+    def more(self, session: Session) -> Updates:
         """More of the ranking was asked for."""
         session.unfolded += 1
         return self.grid(session)
 
-    def grid(self, session: Session) -> Changes:
+    def grid(self, session: Session) -> Updates:
         """The ranking on show, or the gallery's photos where nothing is asked."""
         grid = self._parts.grid
         try:
@@ -126,7 +126,7 @@ class Search:
         except EngineError as error:
             return {grid: self._services.problem(error)}
 
-    def answers(self, refine: bool, session: Session, aside: str = "", first: Changes = NOTHING) -> Iterator[Changes]:
+    def answers(self, refine: bool, session: Session, aside: str = "", first: Updates = NOTHING) -> Iterator[Updates]:
         """What fits the session's query: at once, and then after a second look at the photos in doubt.
 
         Args:
@@ -141,11 +141,11 @@ class Search:
         except EngineError as error:
             yield {**first, **self.only(self._services.problem(error))}
 
-    def only(self, html: str) -> Changes:
+    def only(self, html: str) -> Updates:
         """One thing in the middle of the page, and nothing else to see."""
         return {self._parts.answer: head.bar(), self._parts.grid: html, self._parts.panel: ""}
 
-    def _answers(self, refine: bool, session: Session, aside: str) -> Iterator[Changes]:
+    def _answers(self, refine: bool, session: Session, aside: str) -> Iterator[Updates]:
         library, access, asking = self._services.library, self._services.access, session.asking
         summary = access.gallery(session.gallery, session)
         assert session.gallery is not None
@@ -167,7 +167,7 @@ class Search:
 
     def _refined(
         self, session: Session, vector: np.ndarray, ranking: Ranking, asking: object, aside: str
-    ) -> Iterator[Changes]:
+    ) -> Iterator[Updates]:
         """The second look, from the ranking that is on show."""
         assert session.gallery is not None
         best = session.photo
@@ -214,7 +214,7 @@ class Search:
             return []
         return list_hits(self._services.library, session.gallery, ranking, self._wanted(session))
 
-    def _found(self, session: Session, summary: GallerySummary, status: str) -> Changes:
+    def _found(self, session: Session, summary: GallerySummary, status: str) -> Updates:
         """A ranking and what stands around it, less the panel."""
         return {
             **self._around(session, summary),
@@ -229,7 +229,7 @@ class Search:
         own = bool(session.hits) and self._services.access.owns(summary, session)
         return head.bar(status, export.links(session.query, session.hits[:PAGE]), share, own)
 
-    def _around(self, session: Session, summary: GallerySummary) -> Changes:
+    def _around(self, session: Session, summary: GallerySummary) -> Updates:
         """The headline, and what may be asked."""
         examples = self._examples(summary)
         return {
@@ -274,7 +274,7 @@ class Search:
         services = self._services
         return photo.panel(shown, services.drawing, services.address, credit=services.credit(shown))
 
-    def _unasked(self, session: Session, summary: GallerySummary, aside: str) -> Changes:
+    def _unasked(self, session: Session, summary: GallerySummary, aside: str) -> Updates:
         """A gallery when nothing is asked: its first photos."""
         parts = self._parts
         around = self._around(session, summary)

@@ -15,7 +15,7 @@ CELLS = 1024
 LOOKED_INTO = 96
 TRAINED_ON = 64 * CELLS  # vectors that the centres are found from
 
-Changes = Callable[[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]]
+ReadChanges = Callable[[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 class VectorIndex:
@@ -38,7 +38,7 @@ class VectorIndex:
         """Every vector is compared with a query."""
         return isinstance(self._index, faiss.IndexIDMap2)
 
-    def catch_up(self, changes: Changes) -> None:
+    def catch_up(self, changes: ReadChanges) -> None:
         """Take in the rows that have come or changed since the last time.
 
         Args:

@@ -13,7 +13,7 @@ from cachetools import TTLCache
 
 from engine.exits.calibration import Estimate
 from engine.search.allocation import pool_size
-from engine.search.faiss_index import Changes, VectorIndex
+from engine.search.faiss_index import ReadChanges, VectorIndex
 from engine.search.pg_vector_index import PgIndex
 from engine.storage.database import Database
 from engine.storage.encodings import Candidate, encoded_images, list_candidates, list_changes
@@ -29,7 +29,7 @@ class PhotoIndex(Protocol):
     def __len__(self) -> int:
         """How many vectors there were when it last caught up."""
 
-    def catch_up(self, changes: Changes, /) -> None:
+    def catch_up(self, changes: ReadChanges, /) -> None:
         """Know the rows that have come or changed since the last time; see `engine.search.faiss_index.VectorIndex`."""
 
     def remove(self, ids: np.ndarray, /) -> None:

@@ -16,7 +16,7 @@ from engine.storage.schema import EncodingRow, FeatureMapRow, ImageRow, ModelSta
 
 
 @dataclass(frozen=True)
-class Changes:
+class ChangedRows:
     """Images that came or were encoded anew, in order of revision."""
 
     revisions: np.ndarray  # (N,) int64
@@ -78,7 +78,7 @@ def encoded_images(database: Database, image_ids: Sequence[int]) -> list[int]:
         return [i for (i,) in rows_of(session, select(EncodingRow.image_id), EncodingRow.image_id, image_ids)]
 
 
-def list_changes(database: Database, collection_id: int, after: int, limit: int) -> Changes:
+def list_changes(database: Database, collection_id: int, after: int, limit: int) -> ChangedRows:
     """The images of a collection that came or were encoded anew after a revision, in order of revision."""
     wanted = (
         select(ImageRow.revision, ImageRow.id, EncodingRow.exit, EncodingRow.vector)
@@ -91,7 +91,7 @@ def list_changes(database: Database, collection_id: int, after: int, limit: int)
         rows = session.execute(wanted).all()
     revisions, ids, exits = (np.array([row[column] for row in rows], np.int64) for column in range(3))
     vectors = np.frombuffer(b"".join(row[3] for row in rows), np.float32)
-    return Changes(revisions, ids, exits, vectors.reshape(len(rows), -1 if rows else 0))
+    return ChangedRows(revisions, ids, exits, vectors.reshape(len(rows), -1 if rows else 0))
 
 
 def keep_deeper(

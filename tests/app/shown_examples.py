@@ -8,7 +8,7 @@ import gradio as gr
 import numpy as np
 
 from app.layout import draw
-from app.parts import Changes
+from app.parts import Updates
 from app.strip import Drawing
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.ladder import Stage
@@ -50,7 +50,7 @@ with gr.Blocks():
     PARTS = draw("a secret")
 
 
-def after(changes: Changes | Iterable[Changes]) -> SimpleNamespace:
+def after(changes: Updates | Iterable[Updates]) -> SimpleNamespace:
     """What some changes leave in each component that they change, by its name in Parts."""
     names = {part: name for name, part in vars(PARTS).items()}
     found = SimpleNamespace()
