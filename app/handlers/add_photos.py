@@ -10,7 +10,7 @@ import gradio as gr
 from app.access import is_local
 from app.handlers.galleries import NEW_GALLERY, Galleries, gallery_name
 from app.handlers.search import Search
-from app.parts import Updates, Parts
+from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
 from app.uploads import sent, take_in

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import gradio as gr
 
-from app.parts import Updates, Parts
+from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
 from app.views import comparison as views

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from app.access import NotYours
-from app.parts import Updates, Parts
+from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
 from app.views import formatting, notes

@@ -4,7 +4,7 @@ import gradio as gr
 
 from app.handlers.events import sent_along
 from app.handlers.search import Search
-from app.parts import Updates, Parts
+from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
 from app.views import notes, photo

@@ -10,7 +10,7 @@ import numpy as np
 from app import export
 from app.handlers.comparison import COMPARE
 from app.handlers.events import sent_along
-from app.parts import Updates, Parts
+from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
 from app.suggestions import suggestions
