@@ -1,4 +1,8 @@
-"""The encoder as a ladder: passes of a scout or over smaller inputs, then the whole one; and what every way costs."""
+"""The encoder as a ladder of passes, and what each way up it costs in multiply-accumulates (MACs).
+
+First come passes of the scout (a smaller tower) or of the model's own tower over smaller inputs, then the model's whole
+pass. Exits stand at the ends of passes and along the whole one. Every pass that ran counts, gates and readouts too.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -15,7 +15,7 @@ from engine.exits.checkpoint import FittedExits, exits_hash, install_exits, load
 from engine.exits.encoder import Encoder, Identity
 from engine.exits.modules import ExitModules
 from engine.exits.runner import PassRunner, Towers
-from engine.exits.text_bank import TextBank, embedded, read_guide_texts
+from engine.exits.text_bank import TextBank, kept_embeddings, read_guide_texts
 from engine.utils.memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,9 @@ def load_encoder(model: str | None = None, precision: str | None = None, exits: 
         exits_hash(loaded.folder, guide_texts) if found else "",
         "bfloat16" if wanted and backbone.has_quick_tower else "float32",
     )
-    return assembled(backbone, found, identity, guide_texts, loaded.folder, partial(embedded, backbone, loaded.weights))
+    return assembled(
+        backbone, found, identity, guide_texts, loaded.folder, partial(kept_embeddings, backbone, loaded.weights)
+    )
 
 
 def assembled(

@@ -1,4 +1,9 @@
-"""Text-Guided Exit Modules: a readout, a gate and a query-time gate per exit; and the scout, where there is one."""
+"""Text-Guided Exit Modules: for each exit a readout, a gate and a query-time gate; and the scout, where there is one.
+
+A gate is guided by texts: it sees the shape of p_k over the guide texts (`text_bank`) beside the pooled features, and
+answers to a price lambda of compute. It is trained by the rate-based objective L = sum_k q_k (d_k + lambda c_k), where
+q_k is `exit_distribution`, d_k what leaving at exit k loses and c_k its share of the MACs (arXiv 2605.17499, abstract).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

@@ -1,5 +1,8 @@
 """Guide texts, their embeddings, and the semantic content distribution of an embedding over them.
 
+T-GEMs (arXiv 2605.17499) derive from texts what an intermediate layer has recognised. Here that is p_k, the softmax of an
+embedding's similarities to about a thousand phrases; a gate sees its shape: peak, margin, entropy, and how it moved.
+
 The general guide texts' embeddings are kept from one start to the next: a thousand phrases take seconds to encode.
 """
 
@@ -166,7 +169,7 @@ def _lines(text: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def embedded(backbone: "Backbone", weights: str, texts: Sequence[str]) -> Tensor:
+def kept_embeddings(backbone: "Backbone", weights: str, texts: Sequence[str]) -> Tensor:
     """(G, D) float32, unit length: what `Backbone.encode_text` gives, read from the data folder where it is kept.
 
     Args: weights: the model's hash.

@@ -79,44 +79,44 @@ def kept(home: Path) -> Path:
 
 
 def test_the_second_start_reads_what_the_first_one_made(model: Backbone, encoded: list[str]) -> None:
-    made = text_bank.embedded(model, "w", TEXTS)
+    made = text_bank.kept_embeddings(model, "w", TEXTS)
     assert len(encoded) == 3
-    assert torch.equal(text_bank.embedded(model, "w", TEXTS), made)
+    assert torch.equal(text_bank.kept_embeddings(model, "w", TEXTS), made)
     assert len(encoded) == 3
 
 
 def test_other_texts_weights_or_tokens_are_encoded_anew(
     model: Backbone, encoded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text_bank.embedded(model, "w", TEXTS)
+    text_bank.kept_embeddings(model, "w", TEXTS)
     for weights, texts in (("w", TEXTS[:2]), ("w", [*TEXTS[:2], "sea"]), ("w", TEXTS[::-1]), ("v", TEXTS)):
         before = len(encoded)
-        found = text_bank.embedded(model, weights, texts)
+        found = text_bank.kept_embeddings(model, weights, texts)
         assert len(encoded) == before + len(texts)
         assert torch.equal(found, tiny_models.backbone("vit").encode_text(texts))
-    text_bank.embedded(model, "w", TEXTS)
+    text_bank.kept_embeddings(model, "w", TEXTS)
     before, tokenize = len(encoded), model.tokenize
     monkeypatch.setattr(model, "tokenize", lambda texts: tokenize([text.upper() for text in texts]))
-    text_bank.embedded(model, "w", TEXTS)
+    text_bank.kept_embeddings(model, "w", TEXTS)
     assert len(encoded) == before + 3
 
 
 def test_a_new_list_of_a_model_takes_the_place_of_its_old_one(model: Backbone, home: Path) -> None:
-    text_bank.embedded(model, "w", TEXTS)
-    text_bank.embedded(model, "w", TEXTS[:2])
+    text_bank.kept_embeddings(model, "w", TEXTS)
+    text_bank.kept_embeddings(model, "w", TEXTS[:2])
     assert len(load_file(kept(home))["vectors"]) == 2
 
 
 def test_a_damaged_or_foreign_file_is_replaced(model: Backbone, encoded: list[str], home: Path) -> None:
-    made = text_bank.embedded(model, "w", TEXTS)
+    made = text_bank.kept_embeddings(model, "w", TEXTS)
     whole = kept(home).read_bytes()
     for damage in (whole[:-5], b"", b"nothing"):
         kept(home).write_bytes(damage)
-        assert torch.equal(text_bank.embedded(model, "w", TEXTS), made)
+        assert torch.equal(text_bank.kept_embeddings(model, "w", TEXTS), made)
         assert kept(home).read_bytes() == whole
     save_file({"vectors": made}, kept(home))
     before = len(encoded)
-    text_bank.embedded(model, "w", TEXTS)
+    text_bank.kept_embeddings(model, "w", TEXTS)
     assert len(encoded) == before + 3
 
 
@@ -125,7 +125,7 @@ def test_a_data_folder_that_cannot_be_used_costs_time_alone(
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("TGEM_HOME", str(tmp_path / "file"))
-    assert len(text_bank.embedded(model, "w", TEXTS)) == 3
+    assert len(text_bank.kept_embeddings(model, "w", TEXTS)) == 3
 
 
 def test_a_loaded_encoder_finds_its_guide_texts_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
