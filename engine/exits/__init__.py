@@ -6,5 +6,5 @@ Idea: the abstract of T-GEMs (Presta, Stefanski, Byra, Arendt; arXiv 2605.17499)
 2. `modules`: a readout (features to embedding) and a gate (leave or go on, at a price of compute) for each exit.
 3. `budget`, `ladder`: a budget is a price and a choice of exits; what each way through the encoder costs in MACs.
 4. `encoder`: runs a batch pass by pass and takes out the rows that leave; `runner` and `batch` do the work.
-5. `calibration`, `query_gate`, `scorer`: what an early embedding says of a photo's score at full depth, when a query comes.
+5. `calibration`, `query_gate`, `scorer`: what an early embedding tells a query of the photo at full depth.
 """

@@ -1,7 +1,7 @@
 """Guide texts, their embeddings, and the semantic content distribution of an embedding over them.
 
-T-GEMs (arXiv 2605.17499) derive from texts what an intermediate layer has recognised. Here that is p_k, the softmax of an
-embedding's similarities to about a thousand phrases; a gate sees its shape: peak, margin, entropy, and how it moved.
+T-GEMs (arXiv 2605.17499) derive from texts what an intermediate layer has recognised. Here that is p_k, the softmax of
+an embedding's similarities to about a thousand phrases; a gate sees its shape: peak, margin, entropy, how it moved.
 
 The general guide texts' embeddings are kept from one start to the next: a thousand phrases take seconds to encode.
 """
