@@ -188,6 +188,15 @@ def two_photos(folder: Path, png: Callable[..., bytes]) -> list[Path]:
     return [folder / "red wall.png", folder / "sea.png"]
 
 
+def insist(button: Locator, shown: Locator) -> None:
+    """Click until what it leads to is shown: Gradio drops a click that comes before the last one's end has arrived."""
+    until = time.monotonic() + PATIENCE / 1000
+    while not shown.count() and time.monotonic() < until:
+        button.click()
+        button.page.wait_for_timeout(2000)
+    expect(shown).to_be_visible(timeout=PATIENCE)
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_the_first_visit_shows_a_gallery_with_a_query_answered(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
@@ -381,8 +390,7 @@ def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_de
     expect(page.locator("#grid .hit")).to_have_count(1)
     tab(page, "Gallery")
     page.locator("#title textarea, #title input").first.fill("Gone soon")
-    page.locator("#title").get_by_role("button").click()
-    expect(page.locator("#done")).to_contain_text("Gone soon", timeout=PATIENCE)
+    insist(page.locator("#title").get_by_role("button"), page.locator("#done", has_text="Gone soon"))
     page.get_by_label("Everyone with the link may look at it").check()
     link = page.locator("#link output")
     expect(link).to_contain_text("?gallery=")
@@ -455,12 +463,7 @@ def test_another_budget_is_applied_to_ones_own_gallery(
     page.locator("#apply").click()
     expect(page.locator("#applied")).to_contain_text("at a budget of 100 % now", timeout=PATIENCE)
     page.locator("#looked-for textarea").fill("a red square")
-    deeper = page.locator("#applied", has_text="show what people will look for may have gone deeper")
-    until = time.monotonic() + PATIENCE / 1000
-    while not deeper.count() and time.monotonic() < until:
-        page.locator("#apply").click()  # Gradio drops a click that comes before it has heard that the last one is done
-        page.wait_for_timeout(2000)
-    expect(deeper).to_be_visible(timeout=PATIENCE)
+    insist(page.locator("#apply"), page.locator("#applied", has_text="show what people will look for may have gone"))
 
 
 @pytest.mark.parametrize("look", LOOKS)
