@@ -28,6 +28,7 @@ from app.server.refusals import Checked
 from app.server.requests_at_once import Crowds
 from app.server.routes import open_route
 from app.server.sessions import SHARE, CountedSessions, Sessions
+from app.server.streams import Streams
 from app.server.transfers import Transfers
 from app.services import Services
 
@@ -68,7 +69,7 @@ class Server(uvicorn.Server):
 def guarded(app: ASGIApp, page: gr.Blocks, public: bool) -> ASGIApp:
     """Gradio's app behind all that looks at a request first; the last one named here is the first to look."""
     names = hosts(public)
-    app = CountedSessions(app, Sessions(lambda: page.state_holder, SHARE if public else OWN_SHARE))
+    app = CountedSessions(Streams(app), Sessions(lambda: page.state_holder, SHARE if public else OWN_SHARE))
     app = Bodies(app, STRANGERS if public else OWNERS, lambda: {id: len(fn.inputs) for id, fn in page.fns.items()})
     if public:
         app = Crowds(Transfers(app))

@@ -1,0 +1,45 @@
+"""A page hears that its event stream has ended before it hears that its next event has been taken.
+
+Gradio's page reads all its events from one stream, which the server ends when none is left. A click that the server
+takes within that moment would wait for ever: the page believes that the stream is open, and opens no other.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.server.transfers import address_of
+
+HEARD = 0.15  # seconds in which a page hears of the end
+LAST_WORD = b'"close_stream"'
+
+
+class Streams:
+    """An app whose answer to an event comes some time after the end of a stream to the same address."""
+
+    def __init__(self, app: ASGIApp, heard: float = HEARD, clock: Callable[[], float] = time.monotonic) -> None:
+        self._app, self._heard, self._clock = app, heard, clock
+        self._ended: dict[str, float] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; the answer to an event may wait."""
+        path = scope["path"] if scope["type"] == "http" else ""
+        address = address_of(scope) if path else ""
+
+        async def watched(message: Message) -> None:
+            if LAST_WORD in message.get("body", b""):
+                now = self._clock()
+                self._ended = {a: then for a, then in self._ended.items() if now - then < self._heard} | {address: now}
+            await send(message)
+
+        async def delayed(message: Message) -> None:
+            if message["type"] == "http.response.start" and address in self._ended:
+                await asyncio.sleep(self._heard - (self._clock() - self._ended[address]))
+            await send(message)
+
+        if path.endswith("/queue/data"):
+            await self._app(scope, receive, watched)
+        else:
+            await self._app(scope, receive, delayed if path.endswith("/queue/join") else send)

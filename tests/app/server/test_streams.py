@@ -1,0 +1,48 @@
+"""A page hears of the end of its stream before the answer to its next event."""
+
+import asyncio
+import time
+
+from starlette.types import Message, Receive, Scope, Send
+
+from app.server.streams import Streams
+
+HEARD = 0.2
+
+
+async def gradio(scope: Scope, receive: Receive, send: Send) -> None:
+    """Ends a stream, or takes an event."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    body = b'data: {"msg":"close_stream"}' if scope["path"].endswith("/data") else b"{}"
+    await send({"type": "http.response.body", "body": body})
+
+
+def seconds_to_answer(app: Streams, path: str, address: str = "10.0.0.1") -> float:
+    """How long a request takes."""
+    scope = {"type": "http", "method": "POST", "path": path, "headers": [], "client": (address, 1)}
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        del message
+
+    began = time.monotonic()
+    asyncio.run(app(scope, receive, send))
+    return time.monotonic() - began
+
+
+def test_an_event_right_after_the_end_of_a_stream_is_answered_when_the_page_has_heard_of_it() -> None:
+    app = Streams(gradio, HEARD)
+    seconds_to_answer(app, "/gradio_api/queue/data")
+    assert seconds_to_answer(app, "/gradio_api/queue/join") > 0.75 * HEARD
+
+
+def test_no_other_event_waits() -> None:
+    app = Streams(gradio, HEARD)
+    assert seconds_to_answer(app, "/gradio_api/queue/join") < HEARD / 2
+    seconds_to_answer(app, "/gradio_api/queue/data")
+    assert seconds_to_answer(app, "/gradio_api/queue/join", "10.0.0.2") < HEARD / 2
+    assert seconds_to_answer(app, "/gradio_api/upload") < HEARD / 2
+    time.sleep(HEARD)
+    assert seconds_to_answer(app, "/gradio_api/queue/join") < HEARD / 2
