@@ -1,15 +1,15 @@
-"""The scout: a smaller image tower that runs a ladder's first passes and speaks to the model's own texts.
+"""Smaller image towers, which run a ladder's first passes and speak to the model's own texts.
 
 Made smaller in all its dimensions at once, a trunk loses less than one that only sees a smaller input (compound
-scaling: Tan and Le 2019), so the first steps of a ladder are its.
+scaling: Tan and Le 2019), so the first passes of a ladder are theirs.
 """
 
 from open_clip.timm_model import TimmModel
 
-TRUNK = "tf_efficientnet_lite0"
-LAST_MAP = 320  # channels of its last block
+TRUNKS = ("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2")  # timm's names
+LAST_MAP = {"tf_efficientnet_lite0": 320, "tf_efficientnet_lite1": 320, "tf_efficientnet_lite2": 352}  # channels
 
 
-def scout_tower(dim: int) -> TimmModel:
+def small_tower(trunk: str, dim: int) -> TimmModel:
     """An untrained one; (B, 3, S, S) of any size to (B, dim)."""
-    return TimmModel(TRUNK, dim, pool="catavgmax", proj="", pretrained=False)
+    return TimmModel(trunk, dim, pool="catavgmax", proj="", pretrained=False)

@@ -1,21 +1,14 @@
-"""Budgets: the grid of mean shares of the full encoder's MACs, and a plan for each; `Encoder.encode` applies it."""
+"""Budgets: the grid of mean shares of the full encoder's MACs, and the price of compute that meets each."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor  # who asks for a budget loads no torch
 
-BUDGET_GRID = tuple(percent / 100 for percent in range(20, 101, 5))  # a plan and gate values are kept for each
+BUDGET_GRID = tuple(percent / 100 for percent in range(20, 101, 5))  # a price and gate values are kept for each
 DEFAULT_BUDGET = 0.4
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a model meets a budget."""
-
-    open: tuple[int, ...]  # exits (0-based, ascending) whose gates are asked; a pass without one is left out
-    price: float  # lambda, what those gates are told compute costs
+CHEAPEST, DEAREST = -12.0, 12.0  # logarithms of the prices between which one is looked for
 
 
 def nearest_budget(budget: float) -> int:
@@ -29,6 +22,37 @@ def rate(exit_probs: "Tensor", cost_share: "Tensor") -> "Tensor":
     Args:
         exit_probs: (B, K) probability of leaving at each exit; rows sum to 1.
         cost_share: (K,) cumulative MACs up to each exit over the full encoder's, readouts and gates included.
-    Returns: (B,), may exceed 1 where gates were paid for and the image went all the way.
+    Returns: (B,).
     """
     return exit_probs @ cost_share
+
+
+def log_prices(leanings: "Tensor", cost_share: "Tensor", slope: float) -> list[float]:
+    """The logarithm of lambda that meets each budget of the grid on a set of photos, by bisection.
+
+    The mean cost falls as the price rises, in steps of one photo, so it comes within one photo of the budget; a budget
+    below the first exit's cost gets the dearest price, the whole one a price of nothing.
+
+    Args:
+        leanings: (N, K - 1) of the gates.  cost_share: (K,) ascending.  slope: see `engine.exits.modules.Gate`.
+    """
+    # A photo leaves at exit k or before once the price is above the lowest that any exit up to k asks for.
+    asks = (-leanings / slope).cummin(1).values  # (N, K - 1) logarithms of prices
+    steps = cost_share.diff()  # (K - 1,)
+
+    def cost(price: float) -> float:
+        return float(cost_share[0] + ((asks > price).to(steps.dtype) @ steps).mean())
+
+    found = []
+    for budget in BUDGET_GRID:
+        low, high = CHEAPEST, DEAREST
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (low, middle) if cost(middle) <= budget else (middle, high)
+        found.append(CHEAPEST if budget == 1 else high)
+    return found
+
+
+def shares_of(macs: Sequence[int]) -> list[float]:
+    """Costs (K,) as shares of the last one."""
+    return [part / macs[-1] for part in macs]

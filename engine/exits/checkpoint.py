@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,18 @@ from torch import Tensor
 
 from engine.clip.backbone import Backbone, ModelUnreadable
 from engine.clip.hub import Snapshot
-from engine.exits.budget import BUDGET_GRID, Plan
+from engine.clip.small_tower import TRUNKS
+from engine.exits.budget import BUDGET_GRID
 from engine.exits.calibration import Calibration, calibrations
 from engine.exits.modules import HEAD, Exit, ExitModules
+from engine.exits.phrase_gate import Reference
 from engine.utils.atomic_files import SHARED, write_whole
 
 DESCRIBED, STORED = "tgem.json", "tgem.safetensors"
 WAITING = f"{STORED}.partial"  # tensors, until the description that names them is written
+FORMAT = 4
+REFERENCE = "reference"  # names of its tensors begin so
+UNASKED = 30.0  # a logarithm of a price so low that nobody leaves
 SOURCE = "source.json"  # where exit weights that are not of this machine came from
 
 
@@ -31,13 +35,15 @@ class FittedExits:
     """All that fitting gives: modules, and how they are used."""
 
     modules: ExitModules
-    plans: tuple[Plan, ...]  # one for each budget of BUDGET_GRID
+    log_prices: tuple[float, ...]  # logarithm of lambda for each budget of BUDGET_GRID
     calibrations: tuple[Calibration, ...]  # of the scores at each exit, the last one exact
+    affinity_weight: float = 0.0  # what a photo's affinity to the text bank lowers its scores by
+    reference: Reference | None = None  # photos by which phrases are told from each other
 
 
 def unfitted(modules: ExitModules) -> FittedExits:
-    """Exits whose gates are still to be fitted: none is ever asked."""
-    return FittedExits(modules, tuple(Plan((), 0.0) for _ in BUDGET_GRID), calibrations(len(modules.exits) + 1))
+    """Exits whose gates are still to be fitted: nobody leaves."""
+    return FittedExits(modules, (-UNASKED,) * len(BUDGET_GRID), calibrations(len(modules.exits) + 1))
 
 
 def save_exits(folder: Path, exits: FittedExits, weights: str, model: str = "") -> None:
@@ -45,16 +51,21 @@ def save_exits(folder: Path, exits: FittedExits, weights: str, model: str = "") 
 
     Args: weights: the model's hash.  model: its name, for a reader.
     """
-    stored = save({name: _kept(t).contiguous() for name, t in exits.modules.state_dict().items()})
+    tensors = {name: _kept(t).contiguous() for name, t in exits.modules.state_dict().items()}
+    if exits.reference is not None:
+        tensors |= {f"{REFERENCE}.{name}": t.half().contiguous() for name, t in vars(exits.reference).items()}
+    stored = save(tensors)
     digest = hashlib.sha256(stored).hexdigest()
     about = {
-        "format": 3,
+        "format": FORMAT,
         "model": model,
         "weights": weights,
         "modules": digest,
         "exits": exits.modules.describe(),
-        "plans": {f"{budget:.2f}": asdict(plan) for budget, plan in zip(BUDGET_GRID, exits.plans, strict=True)},
+        "joined": exits.modules.last is not None,
+        "log_prices": {f"{budget:.2f}": price for budget, price in zip(BUDGET_GRID, exits.log_prices, strict=True)},
         "calibrations": [asdict(calibration) for calibration in exits.calibrations],
+        "affinity_weight": exits.affinity_weight,
     }
     _write(folder, (json.dumps(about, indent=2) + "\n").encode(), stored, digest)
     (folder / SOURCE).unlink(missing_ok=True)
@@ -75,22 +86,28 @@ def _kept(tensor: Tensor) -> Tensor:
 def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | None:
     """The exits beside a model, or None where there are none.
 
-    Raises: ModelUnreadable where they are damaged or belong to other weights.
+    Raises: ModelUnreadable where they are damaged, of an earlier edition, or belong to other weights.
     """
     described, stored = folder / DESCRIBED, folder / STORED
     if not described.is_file() and not stored.is_file():
         return None
     try:
         about = json.loads(described.read_text(encoding="utf-8"))
+        if about["format"] != FORMAT:
+            raise ModelUnreadable(f"The exit weights in {folder} are of an earlier edition; fit them again.")
         _settle(folder, about["modules"])
         data = stored.read_bytes()
-        modules = ExitModules(_ladder(about["exits"], backbone, len(data)), backbone.dim)
-        modules.load_state_dict(load(data))
-        stored_plans = [about["plans"][f"{budget:.2f}"] for budget in BUDGET_GRID]
-        plans = tuple(Plan(tuple(plan["open"]), float(plan["price"])) for plan in stored_plans)
+        modules = ExitModules(_exits(about["exits"], backbone, len(data)), backbone.dim, about["joined"] is True)
+        tensors = load(data)
+        kept = {name: tensors.pop(f"{REFERENCE}.{name}", None) for name in ("vectors", "leanings")}
+        modules.load_state_dict(tensors)
+        reference = None if None in kept.values() else Reference(**kept)
+        prices = tuple(float(about["log_prices"][f"{budget:.2f}"]) for budget in BUDGET_GRID)
         calibrations = tuple(Calibration(**row) for row in about["calibrations"])
-        if len(calibrations) != len(modules.exits) + 1:
+        shape = (len(modules.exits), backbone.dim)
+        if len(calibrations) != len(modules.exits) + 1 or (reference and reference.vectors.shape[1:] != shape):
             raise ValueError("a calibration for each exit")
+        fitted = FittedExits(modules, prices, calibrations, float(about["affinity_weight"]), reference)
         fitted_on = about["weights"]
         whole = about["modules"] == hashlib.sha256(data).hexdigest()
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
@@ -103,32 +120,28 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
         raise ModelUnreadable(
             f"The exit weights in {folder} were fitted on other weights of the model; fit them again."
         )
-    return FittedExits(modules, plans, calibrations)
+    return fitted
 
 
-def _ladder(rows: list[dict[str, Any]], backbone: Backbone, stored: int) -> list[Exit]:
+def _exits(rows: list[dict[str, Any]], backbone: Backbone, stored: int) -> list[Exit]:
     """The exits that `tgem.json` tells of, which may be a stranger's; raises ValueError where they make no ladder.
 
     Args: stored: bytes of the tensors; exits that would need more than there are would only take memory.
     """
-    own, order = backbone.size, [*(step.name for step in backbone.tower.steps), HEAD]
-    exits, places = [Exit(**row) for row in rows], []
+    order = [step.name for step in backbone.tower.steps]
+    exits = [Exit(**row) for row in rows]
     for exit in exits:
-        numbers = (exit.pooled, exit.channels, exit.stride, exit.size)
-        if type(exit.scout) is not bool or any(type(n) is not int or not 0 <= n <= stored for n in numbers):
+        if any(type(n) is not int or not 0 <= n <= stored for n in (exit.seen, exit.size)):
             raise ValueError(f"{exit} has a field of another kind")
-        size, ends = exit.size or own, exit.stage == HEAD
-        whole = size == own and not exit.scout
-        able = ends and exit.size > 0 if exit.scout else whole or backbone.reads_any_size
-        if size > own or (whole and ends) or not able:
+        smaller = exit.tower in TRUNKS and exit.stage == HEAD and 32 <= exit.size <= backbone.size
+        if not smaller and (exit.tower or exit.size or exit.stage not in order):
             raise ValueError(f"{exit} is of a pass that there is not")
-        places.append(((size, exit.scout), order.index(exit.stage)))
-    runs = [run for run, _ in groupby(run for run, _ in places)]
-    if len(set(runs)) < len(runs) or (own, False) in runs[:-1]:
+    if any(exit.tower for exit in exits[sum(bool(exit.tower) for exit in exits) :]):
         raise ValueError("passes in no order")
-    if any(one[0] == other[0] and one[1] >= other[1] for one, other in pairwise(places)):
+    places = [order.index(exit.stage) for exit in exits if not exit.tower]
+    if sorted(set(places)) != places:
         raise ValueError("exits in no order")
-    if sum(exit.pooled for exit in exits) * backbone.dim > stored:
+    if sum(exit.seen for exit in exits) * backbone.dim > stored:
         raise ValueError("exits that have no tensors")
     return exits
 
@@ -175,33 +188,31 @@ def source_of(folder: Path) -> str:
         return ""
 
 
-def exits_hash(folder: Path, guide_texts: Sequence[str]) -> str:
-    """SHA-256, in hex, of what decides where a photo leaves: both files, their commit, and the guide texts."""
+def exits_hash(folder: Path, texts: Sequence[str]) -> str:
+    """SHA-256, in hex, of what decides where a photo leaves: both files, their commit, and the text bank."""
     digest = hashlib.sha256()
     for part in (
         (folder / DESCRIBED).read_bytes(),
         (folder / STORED).read_bytes(),
-        "\n".join(guide_texts).encode(),
+        "\n".join(texts).encode(),
         source_of(folder).encode(),
     ):
         digest.update(part)
     return digest.hexdigest()
 
 
-def guided_hash(exits: str, guide_texts: Sequence[str], owner_texts: Sequence[str]) -> str:
-    """The hash of exits that decide by what an owner has said; "" where there are none to decide."""
-    said = "\n".join([exits, *guide_texts, "", *owner_texts])
-    return hashlib.sha256(said.encode()).hexdigest() if exits else ""
+def looking_hash(exits: str, phrases: Sequence[str]) -> str:
+    """The hash of exits that go by what people will look for; "" where there are none to decide."""
+    return hashlib.sha256("\n".join([exits, *phrases]).encode()).hexdigest() if exits else ""
 
 
 def sight_hash(modules: ExitModules) -> str:
-    """SHA-256, in hex, of what exits see of a photo: where they stand, their branches and the scout.
+    """SHA-256, in hex, of what is seen of a photo at the exits: where they stand, and the smaller towers.
 
     Whatever reads it then leaves the hash as it is.
     """
     digest = hashlib.sha256(json.dumps(modules.describe()).encode())
-    scout = {} if modules.scout is None else modules.scout.state_dict()
-    for name, tensor in sorted([*modules.branches.state_dict().items(), *scout.items()]):
+    for name, tensor in sorted(modules.towers.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.float().numpy().tobytes())
     return digest.hexdigest()

@@ -1,15 +1,14 @@
 """Early-exit encoder: a batch runs pass by pass and stage by stage, and rows that leave are taken out of it.
 
 An independent implementation of the idea in the abstract of T-GEMs: Text-Guided Exit Modules for Decreasing CLIP Image
-Encoder (Presta, Stefanski, Byra, Arendt; arXiv 2605.17499). At each exit a readout turns the features so far into an
-embedding, a softmax over guide texts says what has been recognised (`text_bank`), and a gate decides from both whether
-the photo leaves there (`modules`). The gates answer to a price of compute, and a budget is a price and a choice of
-exits (`budget`, `ladder`). Leaving at the first exit that is sure enough follows BranchyNet (Teerapittayanon et al.
-2016, arXiv 1709.01686).
+Encoder (Presta, Stefanski, Byra, Arendt; arXiv 2605.17499). At each exit a readout turns what has run so far into an
+embedding, a text bank says how texts fit it (`text_bank`), and a gate decides from both whether the photo leaves there
+(`modules`). The gates answer to a price of compute, and a budget is a price (`budget`). Leaving at the first exit that
+is sure enough follows BranchyNet (Teerapittayanon et al. 2016, arXiv 1709.01686).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,12 +18,12 @@ from PIL import Image
 from torch import Tensor
 
 from engine.clip.device import bring, send_ahead, settle, taken
-from engine.exits.batch import BatchRun, DeeperRun, Encoding
+from engine.exits.batch import BatchRun, Encoding, everyone
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
-from engine.exits.checkpoint import FittedExits, guided_hash
+from engine.exits.checkpoint import FittedExits, looking_hash
 from engine.exits.feature_map import FeatureMap
-from engine.exits.ladder import Pass
-from engine.exits.modules import first_exit
+from engine.exits.modules import first_exit, leaving
+from engine.exits.phrase_gate import PhraseGate
 from engine.exits.phrases import Phrases
 from engine.exits.runner import PassRunner
 from engine.exits.scorer import CandidateScorer
@@ -42,20 +41,29 @@ class Identity:
 
     model: str
     weights: str  # sha256 of the model's weights and configuration
-    exits: str  # sha256 of the exit weights and the guide texts, "" where there are none
+    exits: str  # sha256 of the exit weights and the text bank, "" where there are none
     precision: str = "float32"  # or "bfloat16": what the image towers compute in
 
 
-@dataclass
+@dataclass(frozen=True)
 class Trace:
     """All exits of a batch: what training and evaluation look at."""
 
-    pooled: list[Tensor] = field(default_factory=list)  # K - 1 of (B, F_k)
-    vectors: list[Tensor] = field(default_factory=list)  # K of (B, D), unit length
+    seen: list[Tensor]  # K - 1 of (B, F_k)
+    vectors: list[Tensor]  # K of (B, D), unit length
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where photos stand that go on: all at one exit."""
+
+    exit: int  # 1-based
+    vectors: np.ndarray  # (B, D) their embeddings
+    maps: Sequence[FeatureMap] | None = None  # that they left with
 
 
 class Encoder:
-    """A backbone with its exits and guide texts; immutable but for the device, which all that share a backbone share.
+    """A backbone with its exits and text bank; immutable but for the device, which all that share a backbone share.
 
     Without exit weights every photo runs one pass, of the model's own size, to full depth.
     """
@@ -63,18 +71,21 @@ class Encoder:
     def __init__(self, runner: PassRunner, bank: TextBank, identity: Identity, folder: Path) -> None:
         """Args: folder: where the exit weights are kept."""
         self._runner, self.bank, self.identity, self.folder = runner, bank, identity, folder
-        self.backbone, self.modules = runner.backbone, runner.modules
-        self.plans, self.calibrations, self.exits = runner.plans, runner.calibrations, runner.exits
-        self.precision, self.dim = runner.towers.precision, runner.backbone.dim
-        self.ladder = runner.ladder(len(bank.texts) * self.dim, bank.interest.macs if bank.interest else 0)
-        self.passes, self.stages, self.full_macs = self.ladder.passes, self.ladder.stages, self.ladder.full_macs
-        self.exit_macs, self.cost_to, self.forced_macs = (
-            self.ladder.exit_macs,
-            self.ladder.cost_to,
-            self.ladder.forced_macs,
-        )
-        self.scorer = CandidateScorer(self.calibrations, self.modules.query_gates, bank, self.logit_scale)
+        self.backbone, self.modules, self.fitted = runner.backbone, runner.modules, runner.fitted
+        self.exits, self.precision, self.dim = runner.exits, runner.towers.precision, runner.backbone.dim
+        self.ladder = runner.ladder(bank.macs)
+        self.passes, self.stages = self.ladder.passes, self.ladder.stages
+        self.exit_macs, self.full_macs = self.ladder.exit_macs, self.ladder.full_macs
+        self.scorer = CandidateScorer(self.fitted.calibrations, self.fitted.affinity_weight, self.logit_scale)
+        self._by_phrases = self._phrase_gate()
+        self.log_prices = self.fitted.log_prices if self._by_phrases is None else self._by_phrases.log_prices
         self._placed: tuple[torch.device, TextBank] | None = None  # the bank, where the encoder computes
+
+    def _phrase_gate(self) -> PhraseGate | None:
+        if self.bank.named is None or self.fitted.reference is None:
+            return None
+        shares = torch.tensor(self.exit_macs) / self.full_macs
+        return PhraseGate(self.bank, self.fitted.reference, shares, self.logit_scale)
 
     @property
     def device(self) -> torch.device:
@@ -87,19 +98,9 @@ class Encoder:
         _ = self._runner.here
 
     @property
-    def guide_texts(self) -> tuple[str, ...]:
-        """What photos are described by."""
-        return self.bank.texts
-
-    @property
-    def owner_texts(self) -> tuple[str, ...]:
-        """Those guide texts that say what people will look for; a photo that shows it does not leave early."""
-        return self.bank.owner_texts
-
-    @property
-    def guides(self) -> Tensor:
-        """(G, D) The guide texts' embeddings, unit length."""
-        return self.bank.vectors
+    def phrases(self) -> tuple[str, ...]:
+        """What people will look for, as a gallery's owner has said; gates then go by how clearly one of them fits."""
+        return self.bank.phrases
 
     @property
     def logit_scale(self) -> float:
@@ -119,15 +120,10 @@ class Encoder:
         runner = PassRunner(self._runner.towers, fitted)
         return type(self)(runner, self.bank, replace(self.identity, exits=exits), self.folder)
 
-    def guided_by(self: Self, texts: Sequence[str], owner_texts: Sequence[str] = ()) -> Self:
-        """The same encoder with other guide texts; texts that it knows already are not encoded again.
-
-        Args:
-            texts: what photos are described by.
-            owner_texts: those of them that say what people will look for. A photo that shows it does not leave early.
-        """
-        bank = self.bank.replaced(texts, owner_texts, self.backbone.encode_text)
-        identity = replace(self.identity, exits=guided_hash(self.identity.exits, texts, owner_texts))
+    def looking_for(self: Self, phrases: Sequence[str]) -> Self:
+        """The same encoder, whose gates go by what people will look for; this one has no phrases yet."""
+        bank = self.bank.looking_for(phrases, self.backbone.encode_text)
+        identity = replace(self.identity, exits=looking_hash(self.identity.exits, phrases))
         return type(self)(self._runner, bank, identity, self.folder)
 
     @COMPUTE.held(ANSWER)
@@ -144,210 +140,156 @@ class Encoder:
         return send_ahead(pixels, self.device) if self.device.type == "cuda" else pixels
 
     @COMPUTE.held(ENCODE)
-    @torch.inference_mode()
-    def encode(self, pixels: np.ndarray | Tensor, budget: float = DEFAULT_BUDGET) -> list[Encoding]:
+    def encode(
+        self, pixels: np.ndarray | Tensor, budget: float = DEFAULT_BUDGET, standing: Standing | None = None
+    ) -> list[Encoding]:
         """Encode photos, each as far as its gates ask for.
 
         Args:
             pixels: (B, 3, S, S) uint8, or what `send` made of them.
             budget: mean MACs share to aim at; the nearest of BUDGET_GRID is used.
+            standing: where they are, past the gates up to there; what they ran already is not run again.
         """
-        if not len(pixels):
-            return []
         column = nearest_budget(budget)
-        batch = self._batch(len(pixels), len(BUDGET_GRID))
-        before: Tensor | None = None
-        for p in self.passes:
-            asked = self.ladder.asked(p, self.plans[column].open)
-            if asked and batch.rows:
-                before = self._encode_pass(batch, p, asked, column, pixels, before)
-        settle(self.device)
-        macs = self.exit_macs(self.plans[column].open)
-        return [batch.encoding(row, self.exits - 1, macs, BUDGET_GRID[column]) for row in range(len(pixels))]
+        return self._climb(len(pixels), pixels, standing, self.exits, column).encodings(
+            self._missing(standing), len(BUDGET_GRID), BUDGET_GRID[column]
+        )
 
-    def _encode_pass(
-        self,
-        batch: BatchRun,
-        p: Pass,
-        asked: Sequence[int],
-        column: int,
-        pixels: np.ndarray | Tensor,
-        before: Tensor | None,
-    ) -> Tensor | None:
-        """Run the rows that are still in through a pass; those whose gates say so leave on the way.
+    @COMPUTE.held(LOOK_AGAIN)
+    def deepen(self, pixels: np.ndarray | None, exit: int, standing: Standing | None = None) -> list[Encoding]:
+        """Send photos to an exit (1-based), whatever their gates say; what they ran already is not run again.
 
-        Args: asked: the pass's exits (0-based) where photos may leave.  before: p of the exit asked before, (B, G).
-        Returns: p of the exit asked last, of the rows that are still in.
+        Args:
+            pixels: (B, 3, S, S) uint8; None where the ladder needs no picture.
+            standing: where they are; None: they have not run yet.
         """
-        state = batch.timed(self._runner.input, taken(pixels, batch.rows), p.size)
-        pooled: dict[int, Tensor] = {}
-        for name, work in self._runner.steps(p, p is self.passes[-1]):
-            state = batch.timed(work, state)
-            k = p.exits.get(name)
-            if k is None or not (k in asked or self.ladder.is_seen(k, asked)):
-                continue
-            if k == self.exits - 1:
-                self._leave_all(batch, k, state, None, {})
-                break
-            pooled[k] = batch.timed(self._runner.pooled, k, state)
-            if k not in asked:
-                continue
-            vectors, before, gates = batch.timed(self._look, k, pooled, before)
-            vectors, gates, shares, places = batch.timed(bring, (vectors, gates, *_best(before)))
-            batch.note(k, gates, self._phrases(shares, places))
-            leaving = gates[:, column] >= 0.5
-            batch.leave(leaving, k, vectors, self._resumable(k, state), pooled)
-            if not batch.rows:
-                break
-            if len(batch.rows) < len(leaving):
-                kept = (~leaving).nonzero()[:, 0].to(self.device, non_blocking=True)
-                state, before = state.index_select(0, kept), before.index_select(0, kept)
-                pooled = {j: f.index_select(0, kept) for j, f in pooled.items()}
-        return before
+        many = len(pixels) if pixels is not None else len(standing.vectors) if standing else 0
+        batch = self._climb(many, pixels, standing, exit, None)
+        return batch.encodings(self._missing(standing), len(BUDGET_GRID), None)
 
-    def _look(self, k: int, pooled: dict[int, Tensor], before: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Embedding (B, D), p_k (B, G) and gate probabilities (B, budgets) at exit k."""
-        vectors = self._runner.read(k, pooled)
-        seen = content_distribution(vectors, self._here.vectors, self.logit_scale)
-        return vectors, seen, self._gate(k, vectors, pooled[k], statistics(seen, before))
+    def _missing(self, standing: Standing | None) -> list[int]:
+        """(K,) MACs to each exit from where photos stand."""
+        return [macs - (self.exit_macs[standing.exit - 1] if standing else 0) for macs in self.exit_macs]
 
-    def _gate(self, k: int, vectors: Tensor, pooled: Tensor, stats: Tensor) -> Tensor:
-        """Probability of leaving at exit k at every budget, (B, budgets); 0 for photos that show what owners named."""
-        gates, interest = self._runner.gate(k, pooled, stats), self._here.interest
-        return gates if interest is None else gates * ~interest.shown_by(vectors)[:, None]
+    @torch.inference_mode()
+    def _climb(
+        self, many: int, pixels: np.ndarray | Tensor | None, standing: Standing | None, to: int, column: int | None
+    ) -> BatchRun:
+        """Run photos up the ladder, from where they stand to an exit (1-based), or until their gates let them go.
+
+        Photos that stand within a pass come with their maps; those without have not run yet.
+
+        Args: column: of the budget on the grid; None: no gate lets them go.
+        """
+        batch, start = BatchRun(many), standing.exit - 1 if standing else -1
+        before = None if standing is None else torch.from_numpy(standing.vectors).to(self.device)
+        state = None if standing is None or standing.maps is None else self._runner.stacked(standing.maps)
+        _ = self._here.vectors  # made before the clock starts: they are no photo's cost
+        for p in self.passes:
+            inside = state is not None and start in p.exits.values()
+            if not batch.rows or (max(p.exits.values()) <= start and not inside):
+                continue
+            if not inside:
+                assert pixels is not None
+                state = batch.timed(self._runner.input, taken(pixels, batch.rows), p.size)
+            for name, work in self._runner.steps(p):
+                k = p.exits.get(name)
+                if inside:  # up to here it has run before
+                    inside = k != start
+                    continue
+                state = batch.timed(work, state)
+                if k is None:
+                    continue
+                vectors, gates, fits = self._look(batch, k, state, before)
+                leaves = gates[:, column] >= 0.5 if column is not None else everyone(len(batch.rows)) & (k == to - 1)
+                batch.leave(leaves, k, vectors, fits, None if self.ladder.shapes[k] is None else state)
+                if not batch.rows:
+                    break
+                before = vectors
+                if len(batch.rows) < len(leaves):
+                    kept = (~leaves).nonzero()[:, 0].to(self.device, non_blocking=True)
+                    state, before = state.index_select(0, kept), vectors.index_select(0, kept)
+            state = None
+        settle(self.device)
+        return batch
+
+    def _look(self, batch: BatchRun, k: int, state: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Embeddings (B, D) at exit k where they are, and on the CPU gate probabilities (B, budgets), all 1 at the last
+        exit, and affinities (B,).
+        """
+        gated = k < self.exits - 1
+
+        def look() -> tuple[Tensor, ...]:
+            vectors, seen = self._runner.read(k, state, before)
+            similarities = vectors @ self._here.vectors.T  # (B, N)
+            shape = statistics(vectors, before, similarities, self.logit_scale)
+            leanings = self._leanings(k, vectors, seen, shape) if gated else shape.new_zeros(len(shape))
+            return vectors, leanings[:, None], shape[:, :1], *self._best(vectors, similarities)
+
+        vectors, *found = batch.timed(look)
+        leanings, fits, shares, places = batch.timed(bring, found)
+        gates = leaving(leanings[:, 0], torch.tensor(self.log_prices)) if gated else None
+        batch.note(gates, self._phrases(shares, places))
+        return vectors, torch.ones(len(fits), len(BUDGET_GRID)) if gates is None else gates, fits[:, 0]
+
+    def _leanings(self, k: int, vectors: Tensor, seen: Tensor, shape: Tensor) -> Tensor:
+        """(B,) Of the gate at exit k (0-based), or of what people will look for."""
+        if self._by_phrases is not None:
+            return self._by_phrases.leanings(k, vectors)
+        return self._runner.here.modules.gates[k](vectors, seen, shape)
+
+    def _best(self, vectors: Tensor, similarities: Tensor) -> tuple[Tensor, Tensor]:
+        """Shares and places of the texts and phrases that fit best, (B, 3) twice."""
+        if self._here.named is not None:
+            similarities = torch.cat([similarities, vectors @ self._here.named.T], 1)
+        p = content_distribution(similarities, self.logit_scale)
+        return tuple(p.topk(min(PHRASES_KEPT, p.shape[-1]), dim=-1))
+
+    def _phrases(self, shares: Tensor, places: Tensor) -> list[Phrases]:
+        texts = (*self.bank.texts, *self.bank.phrases)
+        return [
+            tuple((texts[int(i)], round(s, 4)) for s, i in zip(row, where, strict=True))
+            for row, where in zip(shares.tolist(), places.tolist(), strict=True)
+        ]
 
     @property
     def _here(self) -> TextBank:
-        """The guide texts where the encoder computes."""
+        """The bank where the encoder computes."""
         if self._placed is None or self._placed[0] != self.device:
             self._placed = (self.device, self.bank.on(self.device))
         return self._placed[1]
 
-    def _batch(self, many: int, budgets: int) -> BatchRun:
-        """A batch that is going to be described."""
-        _ = self._here.vectors  # made before the clock starts: they are no photo's cost
-        return BatchRun(many, budgets)
-
-    def _leave_all(
-        self, batch: BatchRun, k: int, vectors: Tensor, state: Tensor | None, pooled: dict[int, Tensor]
-    ) -> None:
-        """All rows leave at exit k (0-based), described and not asked."""
-        if self.guide_texts:
-            seen = batch.timed(content_distribution, vectors, self._here.vectors, self.logit_scale)
-            vectors, shares, places = batch.timed(bring, (vectors, *_best(seen)))
-            batch.note(k, None, self._phrases(shares, places))
-        batch.leave(torch.ones(len(batch.rows), dtype=torch.bool), k, vectors, state, pooled)
-
-    def _resumable(self, k: int, state: Tensor) -> Tensor | None:
-        """The state at exit k, where a later run can go on from it."""
-        return None if self.ladder.shapes[k] is None else state
-
-    def _phrases(self, shares: Tensor, places: Tensor) -> list[Phrases]:
-        return [
-            tuple((self.guide_texts[int(i)], round(s, 4)) for s, i in zip(row, where, strict=True))
-            for row, where in zip(shares.tolist(), places.tolist(), strict=True)
-        ]
-
-    @COMPUTE.held(LOOK_AGAIN)
-    @torch.inference_mode()
-    def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
-        """Embeddings of photos that all leave at one exit (1-based), by its pass alone, no gate asked.
-
-        Returns: (B, D) float32, unit length.
-        """
-        p = self.ladder.pass_of(exit - 1)
-        state = self._runner.input(pixels, p.size)
-        return self._runner.run(BatchRun(len(pixels), 0), p, state, exit - 1)[0].cpu().numpy()
-
-    @torch.inference_mode()
-    def read_at(self, pixels: np.ndarray, size: int) -> np.ndarray:
-        """The model's own embeddings of an input of any size, for towers that read any.
-
-        Returns: (B, D) float32, unit length.
-        """
-        state = self._runner.input(pixels, size)
-        for _, work in self._runner.steps(self.passes[-1], size == self.backbone.size):
-            state = work(state)
-        return state[:, : self.dim].cpu().numpy()
-
-    @COMPUTE.held(LOOK_AGAIN)
-    @torch.inference_mode()
-    def run_to(self, pixels: np.ndarray, exit: int) -> list[DeeperRun]:
-        """Send photos to one exit (1-based) by its pass alone, no gate asked; they are described there.
-
-        Args: pixels: (B, 3, S, S) uint8.
-        """
-        if not len(pixels):
-            return []
-        batch, p = self._batch(len(pixels), 0), self.ladder.pass_of(exit - 1)
-        state = batch.timed(self._runner.input, pixels, p.size)
-        self._end(batch, exit - 1, *self._runner.run(batch, p, state, exit - 1))
-        return batch.deeper_runs(self.cost_to(1, exit, False))
-
-    @COMPUTE.held(LOOK_AGAIN)
-    @torch.inference_mode()
-    def resume(self, maps: Sequence[FeatureMap], from_exit: int, to_exit: int) -> list[DeeperRun]:
-        """Send photos on from the feature maps that they left one exit with to a later one, as `run_to` does.
-
-        Args: from_exit, to_exit: 1-based; `ladder.resumes` says whether the first leads to the second.
-        """
-        if not maps:
-            return []
-        batch, p = self._batch(len(maps), 0), self.ladder.pass_of(to_exit - 1)
-        pooled = {j: torch.stack([m.pooled[j] for m in maps]).to(self.device) for j in maps[0].pooled}
-        state = self._runner.stacked(maps)
-        self._end(batch, to_exit - 1, *self._runner.run(batch, p, state, to_exit - 1, from_exit - 1, pooled))
-        return batch.deeper_runs(self.cost_to(from_exit, to_exit, True))
-
-    def _end(self, batch: BatchRun, k: int, vectors: Tensor, state: Tensor, pooled: dict[int, Tensor]) -> None:
-        self._leave_all(batch, k, vectors, self._resumable(k, state), pooled)
-        settle(self.device)
-
     def unpack_map(self, data: bytes, exit: int) -> FeatureMap | None:
         """A packed feature map of an exit (1-based); None where it is damaged or not of this encoder."""
-        k = exit - 1
-        widths = {j: self.modules.exits[j].pooled for j in self._runner.seen.get(k, ())}
-        return FeatureMap.unpack(data, self.ladder.shapes[k], widths)
+        return FeatureMap.unpack(data, self.ladder.shapes[exit - 1])
 
     @COMPUTE.held(LOOK_AGAIN)
     @torch.inference_mode()
     def trace(self, pixels: np.ndarray) -> Trace:
         """Everything that every exit would see: every pass is run, nobody leaves, no gate is asked."""
-        found, pooled = Trace(), {}
+        seen: list[Tensor] = []
+        vectors: list[Tensor] = []
         for p in self.passes:
             state = self._runner.input(pixels, p.size)
-            for name, work in self._runner.steps(p, p is self.passes[-1]):
+            for name, work in self._runner.steps(p):
                 COMPUTE.give_way()
                 state = work(state)
                 k = p.exits.get(name)
-                if k is not None and k < self.exits - 1:
-                    pooled[k] = self._runner.pooled(k, state)
-                    found.pooled.append(pooled[k])
-                    found.vectors.append(self._runner.read(k, pooled))
-        found.vectors.append(state)
-        return Trace([f.cpu() for f in found.pooled], [v.cpu() for v in found.vectors])
+                if k is not None:
+                    v, x = self._runner.read(k, state, vectors[-1] if vectors else None)
+                    vectors.append(v)
+                    seen.append(x)
+        return Trace([x.cpu() for x in seen[:-1]], [v.cpu() for v in vectors])
 
     @torch.inference_mode()
-    def decide(self, trace: Trace) -> tuple[Tensor, Tensor]:
-        """What `encode` would do with traced photos, at every budget of the grid.
-
-        Returns: gate probabilities (B, K - 1, G), 0 at exits that are not asked, and the exit of each photo at each
-        budget, (B, G), 0-based.
-        """
-        many = len(trace.vectors[-1])
-        gates = torch.zeros(many, self.exits - 1, len(self.plans))
-        seen = [content_distribution(v, self.guides, self.logit_scale) for v in trace.vectors[:-1]]
-        for open in {plan.open for plan in self.plans}:
-            columns = [column for column, plan in enumerate(self.plans) if plan.open == open]
-            before: Tensor | None = None
-            for k in open:
-                asked = (trace.vectors[k], trace.pooled[k], statistics(seen[k], before))
-                gates[:, k, columns] = self._gate(k, *(t.to(self.device) for t in asked)).cpu()[:, columns]
-                before = seen[k]
-        return gates, first_exit(gates.transpose(1, 2))
-
-
-def _best(seen: Tensor) -> tuple[Tensor, Tensor]:
-    """Shares and places of the guide texts that fit best, (B, 3) twice."""
-    shares, places = seen.topk(min(PHRASES_KEPT, seen.shape[-1]), dim=-1)
-    return shares, places
+    def decide(self, trace: Trace) -> Tensor:
+        """What `encode` would do with traced photos: the exit of each at each budget, (B, G), 0-based."""
+        if self.exits == 1:
+            return torch.zeros(len(trace.vectors[0]), len(BUDGET_GRID), dtype=torch.long)
+        found: list[Tensor] = []
+        for k, seen in enumerate(trace.seen):
+            v, before = trace.vectors[k], trace.vectors[k - 1] if k else None
+            shape = statistics(v, before, v @ self.bank.vectors.T, self.logit_scale)
+            on_device = (t.to(self.device) for t in (v, seen, shape))
+            found.append(self._leanings(k, *on_device).cpu())
+        return first_exit(leaving(torch.stack(found, 1), torch.tensor(self.log_prices)).transpose(1, 2))

@@ -15,7 +15,7 @@ from engine.exits.checkpoint import FittedExits, exits_hash, install_exits, load
 from engine.exits.encoder import Encoder, Identity
 from engine.exits.modules import ExitModules
 from engine.exits.runner import PassRunner, Towers
-from engine.exits.text_bank import TextBank, kept_embeddings, read_guide_texts
+from engine.exits.text_bank import TextBank, kept_embeddings, read_texts
 from engine.utils.memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
@@ -33,18 +33,18 @@ def load_encoder(model: str | None = None, precision: str | None = None, exits: 
     """
     keep_freed_memory()
     loaded = load_model(model)
-    backbone, guide_texts = loaded.backbone, read_guide_texts()
+    backbone, texts = loaded.backbone, read_texts()
     backbone.to(best_device())
     found = _exits(loaded) if exits else None
     wanted = precision == "bfloat16" if precision else has_native_bfloat16(backbone.device)
     identity = Identity(
         loaded.name,
         loaded.weights,
-        exits_hash(loaded.folder, guide_texts) if found else "",
+        exits_hash(loaded.folder, texts) if found else "",
         "bfloat16" if wanted and backbone.has_quick_tower else "float32",
     )
     return assembled(
-        backbone, found, identity, guide_texts, loaded.folder, partial(kept_embeddings, backbone, loaded.weights)
+        backbone, found, identity, texts, loaded.folder, partial(kept_embeddings, backbone, loaded.weights)
     )
 
 
@@ -52,7 +52,7 @@ def assembled(
     backbone: Backbone,
     fitted: FittedExits | None,
     identity: Identity,
-    guide_texts: Sequence[str],
+    texts: Sequence[str],
     folder: Path,
     embed: Callable[[Sequence[str]], Tensor] | None = None,
 ) -> Encoder:
@@ -60,11 +60,10 @@ def assembled(
 
     Args:
         fitted: None: no exits but full depth.
-        embed: how the guide texts get their embeddings; by default the text tower makes them.
+        embed: how the bank's texts get their embeddings; by default the text tower makes them.
     """
     runner = PassRunner(Towers(backbone, identity.precision), fitted or unfitted(ExitModules([], backbone.dim)))
-    encode_text = backbone.encode_text
-    return Encoder(runner, TextBank(tuple(guide_texts), embed or encode_text), identity, folder)
+    return Encoder(runner, TextBank(tuple(texts), embed or backbone.encode_text), identity, folder)
 
 
 def _exits(loaded: Loaded) -> FittedExits | None:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from PIL import Image
 
-from engine.exits.budget import DEFAULT_BUDGET, Plan
+from engine.exits.budget import DEFAULT_BUDGET
 
 if TYPE_CHECKING:  # torch comes with them
     from torch import Tensor
 
-    from engine.exits.batch import DeeperRun, Encoding
-    from engine.exits.encoder import Identity, Trace
+    from engine.exits.batch import Encoding
+    from engine.exits.encoder import Identity, Standing, Trace
     from engine.exits.feature_map import FeatureMap
     from engine.exits.ladder import Stage
     from engine.exits.scorer import CandidateScorer
@@ -21,8 +21,11 @@ if TYPE_CHECKING:  # torch comes with them
 class Onward(Protocol):
     """Which exits lead to which, and what the way costs; see `engine.exits.ladder.Ladder`."""
 
-    def resumes(self, from_exit: int, to_exit: int) -> bool:
-        """Whether the feature map at one exit (1-based) leads to another."""
+    def goes_on(self, exit: int, from_map: bool) -> bool:
+        """Whether a photo at an exit (1-based) goes on from there, or is run from its picture again."""
+
+    def needs_picture(self, exit: int, from_map: bool) -> bool:
+        """Whether a photo at an exit (1-based) needs its picture to go on."""
 
     def onward(self, from_map: bool) -> np.ndarray:
         """(E, E) full encodings from every exit to every other; inf where no way leads."""
@@ -56,10 +59,6 @@ class PhotoEncoder(Protocol):
         """Its steps, as they are drawn."""
 
     @property
-    def plans(self) -> Sequence[Plan]:
-        """One for each budget of the grid."""
-
-    @property
     def ladder(self) -> Onward:
         """The ways between its exits."""
 
@@ -72,19 +71,15 @@ class PhotoEncoder(Protocol):
         """What the model multiplies cosines by before a softmax."""
 
     @property
-    def guide_texts(self) -> tuple[str, ...]:
-        """What photos are described by."""
-
-    @property
-    def owner_texts(self) -> tuple[str, ...]:
-        """Those guide texts that say what people will look for."""
+    def phrases(self) -> tuple[str, ...]:
+        """What people will look for."""
 
     @property
     def preprocess(self) -> Callable[[Image.Image], np.ndarray]:
         """An RGB picture of any shape to (3, S, S) uint8."""
 
-    def guided_by(self, texts: Sequence[str], owner_texts: Sequence[str] = ()) -> "PhotoEncoder":
-        """The same encoder with other guide texts."""
+    def looking_for(self, phrases: Sequence[str]) -> "PhotoEncoder":
+        """The same encoder, whose gates go by what people will look for."""
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """(N, D) float32, unit length."""
@@ -95,14 +90,8 @@ class PhotoEncoder(Protocol):
     def encode(self, pixels: "np.ndarray | Tensor", budget: float = DEFAULT_BUDGET) -> "list[Encoding]":
         """Encode photos, each as far as its gates ask for."""
 
-    def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
-        """(B, D) embeddings of photos that all leave at one exit (1-based)."""
-
-    def run_to(self, pixels: np.ndarray, exit: int) -> "list[DeeperRun]":
-        """Send photos to one exit (1-based)."""
-
-    def resume(self, maps: "Sequence[FeatureMap]", from_exit: int, to_exit: int) -> "list[DeeperRun]":
-        """Send photos on from their feature maps."""
+    def deepen(self, pixels: np.ndarray | None, exit: int, standing: "Standing | None" = None) -> "list[Encoding]":
+        """Send photos to an exit (1-based), from where they stand."""
 
     def unpack_map(self, data: bytes, exit: int) -> "FeatureMap | None":
         """A packed feature map of an exit (1-based); None where it is damaged."""

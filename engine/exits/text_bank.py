@@ -1,9 +1,11 @@
-"""Guide texts, their embeddings, and the semantic content distribution of an embedding over them.
+"""The text bank: one fixed list of texts, their embeddings, and how they fit an embedding of a photo.
 
-T-GEMs (arXiv 2605.17499) derive from texts what an intermediate layer has recognised. Here that is p_k, the softmax of
-an embedding's similarities to about a thousand phrases; a gate sees its shape: peak, margin, entropy, how it moved.
+T-GEMs (arXiv 2605.17499) derive from texts what an intermediate layer has recognised. Here that is, first, the affinity
+a_k: the mean cosine of v_k to its nearest texts. A photo that no text fits well at an exit is one that deeper exits
+change most, and one that all texts fit is a hub, which ranks too high for every query (Nearest Neighbor Normalization:
+Chowdhury et al. 2024, arXiv 2410.24114). And second, p_k, the softmax of the similarities, whose shape a gate sees.
 
-The general guide texts' embeddings are kept from one start to the next: a thousand phrases take seconds to encode.
+The embeddings are kept from one start to the next: thousands of texts take a minute to encode.
 """
 
 import hashlib
@@ -22,146 +24,125 @@ from torch import Tensor
 from engine.utils.atomic_files import write_whole
 from engine.utils.data_dir import home
 from engine.utils.errors import EngineError
-from engine.utils.paths import GUIDE_TEXTS
+from engine.utils.paths import TEXT_BANK
 
 if TYPE_CHECKING:
     from engine.clip.backbone import Backbone
 
+NEAREST = 10  # texts that the affinity is the mean cosine to
+STATISTICS = 5  # how many numbers `statistics` gives per photo
 MOST_PHRASES = 5_000  # of an owner's own; each costs a text encoding once, and a product at every exit of every photo
-MOST_TYPED = 50  # phrases, on the page: so many general ones, drawn at random, send 93 % of val's photos deeper
+MOST_TYPED = 50  # phrases, on the page
 LONGEST_TYPED = 200  # characters of each; the model reads about thirty words
-STATISTICS = 5  # how many numbers `statistics` gives per image
-# A photo shows what a phrase says if that fits it as well as the best of so many general guide texts do. Chosen on val
-# among 10, 20, 35, 50 and 100: where the captions that speak of a subject find most beyond what they find when as many
-# photos go deeper at random.
-ONE_IN = 20
-ROUNDING = 1e-6  # of a cosine: a phrase may be the very general one that it is held against
-FOLDER = "guide-texts"  # of their embeddings, in the data folder: one file for each model
+BACKGROUND = 100  # texts of the bank that phrases stand among, so that one phrase can be told from none
+FOLDER = "text-bank"  # of the embeddings, in the data folder: one file for each model
 
 
-class GuideTextsUnusable(EngineError):
-    """Guide texts that cannot be read, or that are too few or too many."""
+class PhrasesUnusable(EngineError):
+    """Phrases that cannot be read, or that are too few or too many."""
 
 
-def read_guide_texts(path: Path = GUIDE_TEXTS) -> list[str]:
-    """The phrases of a file, one a line; blank lines and lines that start with # are passed over."""
+def read_texts(path: Path = TEXT_BANK) -> list[str]:
+    """The texts of a file, one a line; blank lines and lines that start with # are passed over."""
     return _lines(path.read_text(encoding="utf-8"))
 
 
-def typed_guide_texts(text: str) -> list[str]:
-    """The phrases that a gallery's owner has typed, one a line, each one once; raises GuideTextsUnusable."""
+def typed_phrases(text: str) -> list[str]:
+    """The phrases that a gallery's owner has typed, one a line, each one once; raises PhrasesUnusable."""
     phrases = list(dict.fromkeys(_lines(text)))
     if len(phrases) > MOST_TYPED:
-        raise GuideTextsUnusable(f"These are {len(phrases)} phrases; name {MOST_TYPED} at most, one a line.")
+        raise PhrasesUnusable(f"These are {len(phrases)} phrases; name {MOST_TYPED} at most, one a line.")
     if too_long := [phrase for phrase in phrases if len(phrase) > LONGEST_TYPED]:
-        raise GuideTextsUnusable(f'"{too_long[0][:40]}…" is over {LONGEST_TYPED} characters; say it in a few words.')
+        raise PhrasesUnusable(f'"{too_long[0][:40]}…" is over {LONGEST_TYPED} characters; say it in a few words.')
     return phrases
 
 
-def own_guide_texts(path: Path) -> list[str]:
-    """The phrases of a gallery owner's file, each one once; raises GuideTextsUnusable."""
+def phrases_of(path: Path) -> list[str]:
+    """The phrases of a gallery owner's file, each one once; raises PhrasesUnusable."""
     try:
-        phrases = list(dict.fromkeys(read_guide_texts(path)))
+        phrases = list(dict.fromkeys(read_texts(path)))
     except (OSError, UnicodeDecodeError) as error:
-        raise GuideTextsUnusable(f"{path} cannot be read as guide texts; name a UTF-8 text file.") from error
-    if not 2 <= len(phrases) <= MOST_PHRASES:
-        raise GuideTextsUnusable(f"{path} has {len(phrases)} phrases; guide texts are 2 to {MOST_PHRASES}, one a line.")
+        raise PhrasesUnusable(f"{path} cannot be read as phrases; name a UTF-8 text file.") from error
+    if not 1 <= len(phrases) <= MOST_PHRASES:
+        raise PhrasesUnusable(f"{path} has {len(phrases)} phrases; name 1 to {MOST_PHRASES}, one a line.")
     return phrases
-
-
-@dataclass(frozen=True)
-class Interest:
-    """What people will look for in a gallery, by its owner's phrases: photos that show it are not let go early."""
-
-    phrases: Tensor  # (P, D), unit length
-    general: Tensor  # (G, D) the general guide texts, which tell how well a phrase that says nothing fits
-
-    def shown_by(self, vectors: Tensor) -> Tensor:
-        """Whether photos show it, as far as their exit can tell: unit-length embeddings (B, D) to (B,) bool."""
-        many = max(1, len(self.general) // ONE_IN)
-        usual = (vectors @ self.general.T).topk(many, dim=-1).values[:, -1]
-        return (vectors @ self.phrases.T).amax(-1) >= usual - ROUNDING
-
-    @property
-    def macs(self) -> int:
-        """MACs of asking that of one photo."""
-        return self.phrases.numel() + self.general.numel()
-
-    def to(self, device: torch.device) -> "Interest":
-        """The same on another device."""
-        return Interest(self.phrases.to(device), self.general.to(device))
 
 
 @dataclass(frozen=True, eq=False)
 class TextBank:
-    """The guide texts of an encoder, and which of them its gallery's owner has named; immutable."""
+    """The texts of an encoder, and the phrases that a gallery's owner has named; immutable."""
 
     texts: tuple[str, ...]
     embed: Callable[[Sequence[str]], Tensor]  # texts to (N, D) float32, unit length
-    owner_texts: tuple[str, ...] = ()
-    interest: Interest | None = None  # in the owner's texts
+    phrases: tuple[str, ...] = ()  # what people will look for
+    named: Tensor | None = None  # (P, D) their embeddings
 
     @cached_property
     def vectors(self) -> Tensor:
-        """(G, D) The texts' embeddings, unit length; made when they are first needed."""
+        """(N, D) The texts' embeddings, unit length; made when they are first needed."""
         with torch.inference_mode(False):  # first needed in the middle of encoding, and later trained with
             return self.embed(self.texts)
 
-    def replaced(
-        self, texts: Sequence[str], owner_texts: Sequence[str], encode_text: Callable[[Sequence[str]], Tensor]
-    ) -> "TextBank":
-        """A bank of other texts; these texts, where all are among them, are not encoded again.
+    @cached_property
+    def background(self) -> Tensor:
+        """(B, D) Embeddings of texts from all over the bank."""
+        return self.vectors[:: max(1, len(self.texts) // BACKGROUND)]
 
-        Args: owner_texts: those of them that the owner has named; how well they fit is held against these texts.
-        """
-        known: dict[str, Tensor] = {}
-        if owner_texts or set(self.texts) <= set(texts):  # else none are made for a few of them
-            known = dict(zip(self.texts, self.vectors, strict=True))
-        fresh = [text for text in dict.fromkeys(texts) if text not in known]
-        if fresh:
-            known |= dict(zip(fresh, encode_text(fresh), strict=True))
-        vectors = torch.stack([known[text] for text in texts])
-        interest = Interest(torch.stack([known[t] for t in owner_texts]), self.vectors) if owner_texts else None
-        return TextBank(tuple(texts), lambda _: vectors, tuple(owner_texts), interest)
+    def looking_for(self, phrases: Sequence[str], encode_text: Callable[[Sequence[str]], Tensor]) -> "TextBank":
+        """The same bank with phrases that an owner has named; none takes them away."""
+        named = encode_text(phrases) if phrases else None
+        vectors = self.vectors
+        return replace(self, embed=lambda _: vectors, phrases=tuple(phrases), named=named)
 
     def on(self, device: torch.device) -> "TextBank":
         """The same bank with its embeddings on a device."""
         vectors = self.vectors.to(device)
-        return replace(self, embed=lambda _: vectors, interest=self.interest and self.interest.to(device))
+        named = None if self.named is None else self.named.to(device)
+        return replace(self, embed=lambda _: vectors, named=named)
+
+    def affinity(self, vectors: Tensor) -> Tensor:
+        """a_k: embeddings (B, D) to (B,)."""
+        return affinity(vectors @ self.vectors.T)
+
+    def margin(self, vectors: Tensor, logit_scale: float) -> Tensor:
+        """How clearly one of the phrases, or of a background from the bank, fits best; (B, D) to (B,), 0 to 1."""
+        assert self.named is not None
+        p = content_distribution(vectors @ torch.cat([self.named, self.background]).T, logit_scale)
+        top = p.topk(2, dim=-1).values
+        return top[:, 0] - top[:, 1]
+
+    @property
+    def macs(self) -> int:
+        """MACs of the similarities to all texts and phrases."""
+        own = 0 if self.named is None else self.named.numel() + self.background.numel()
+        return own + (self.vectors.numel() if self.texts else 0)
 
 
-def content_distribution(vectors: Tensor, guides: Tensor, logit_scale: float) -> Tensor:
-    """p_k: softmax over the guide texts of the similarity of an exit's embedding to each.
+def affinity(similarities: Tensor) -> Tensor:
+    """a_k: the mean of the highest cosines; similarities (..., N) of embeddings and texts to (...)."""
+    return similarities.topk(min(NEAREST, similarities.shape[-1]), dim=-1).values.mean(-1)
+
+
+def content_distribution(similarities: Tensor, logit_scale: float) -> Tensor:
+    """p_k: the softmax over texts of an embedding's similarities, (..., N) to (..., N); rows sum to 1."""
+    return (logit_scale * similarities).softmax(-1)
+
+
+def statistics(vectors: Tensor, before: Tensor | None, similarities: Tensor, logit_scale: float) -> Tensor:
+    """How the bank fits embeddings, and how far they moved since the exit before.
 
     Args:
-        vectors: (B, D) unit length.  guides: (G, D) unit length.  logit_scale: what the cosine is multiplied by.
-    Returns: (B, G), rows sum to 1.
+        vectors: (B, D) v_k.  before: (B, D) v_{k-1}, or None at the first exit.
+        similarities: (B, N) cosines of v_k to the texts.
+    Returns: (B, 5): affinity, peak and margin of p_k, its entropy over log N, and 1 - cos(v_k, v_{k-1}).
     """
-    return (logit_scale * vectors @ guides.T).softmax(-1)
-
-
-def divergence(p: Tensor, q: Tensor) -> Tensor:
-    """KL(p || q) of distributions in the last dimension, in nats; (B, G) twice to (B,)."""
-    tiny = torch.finfo(p.dtype).tiny
-    return (p * (p.clamp_min(tiny) / q.clamp_min(tiny)).log()).sum(-1)
-
-
-def statistics(p: Tensor, before: Tensor | None) -> Tensor:
-    """The shape of p_k and its change since the exit before.
-
-    Args:
-        p: (B, G).  before: (B, G) at the exit before, or None at the first.
-    Returns: (B, 5): peak, margin to the second, entropy over log G, divergence from before (0 at the first exit),
-        whether the top phrase changed (1 at the first).
-    """
-    top, places = p.topk(2, dim=-1)
-    entropy = torch.special.entr(p).sum(-1) / torch.log(torch.tensor(float(p.shape[-1])))
-    if before is None:
-        moved, changed = torch.zeros_like(entropy), torch.ones_like(entropy)
-    else:
-        moved = divergence(p, before)
-        changed = (before.argmax(-1) != places[:, 0]).to(p.dtype)
-    return torch.stack([top[:, 0], top[:, 0] - top[:, 1], entropy, moved, changed], -1)
+    if not similarities.shape[-1]:
+        return vectors.new_zeros(len(vectors), STATISTICS)
+    p = content_distribution(similarities, logit_scale)
+    top = p.topk(min(2, p.shape[-1]), dim=-1).values
+    entropy = torch.special.entr(p).sum(-1) / torch.log(torch.tensor(float(max(2, p.shape[-1]))))
+    moved = torch.zeros_like(entropy) if before is None else 1 - (vectors * before).sum(-1)
+    return torch.stack([affinity(similarities), top[:, 0], top[:, 0] - top[:, -1], entropy, moved], -1)
 
 
 def _lines(text: str) -> list[str]:
@@ -170,7 +151,7 @@ def _lines(text: str) -> list[str]:
 
 
 def kept_embeddings(backbone: "Backbone", weights: str, texts: Sequence[str]) -> Tensor:
-    """(G, D) float32, unit length: what `Backbone.encode_text` gives, read from the data folder where it is kept.
+    """(N, D) float32, unit length: what `Backbone.encode_text` gives, read from the data folder where it is kept.
 
     Args: weights: the model's hash.
     """
@@ -194,7 +175,7 @@ def _key(backbone: "Backbone", weights: str, texts: Sequence[str]) -> str:
     Texts count as their tokens, for a tokenizer may be replaced beside the same weights; and libraries by their
     versions, for the same weights may be run otherwise by the next one.
     """
-    import open_clip  # most who read guide texts load no model
+    import open_clip  # most who read phrases load no model
 
     digest = hashlib.sha256(f"{weights} {torch.__version__} {open_clip.__version__}".encode())
     digest.update("\n".join(texts).encode())
