@@ -25,6 +25,7 @@ class Example:
     path: Path
     texts: tuple[str, ...]
     split: str
+    label: str | None = None  # what kind of thing it shows, in a set of labels
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,17 @@ def read_corpus(data: Path) -> Corpus:
 
 
 def read_captions(folder: Path) -> list[Example]:
-    """Examples of a folder with `captions.jsonl` (file, captions, split) and `images/`, in file order."""
+    """Examples of a folder with `captions.jsonl` and `images/`, in file order.
+
+    A row has file, captions and split; those of kind "label" have a label, too.
+    """
     return [
-        Example(folder / "images" / row["file"], tuple(row["captions"]), row["split"])
+        Example(
+            folder / "images" / row["file"],
+            tuple(row["captions"]),
+            row["split"],
+            row["label"] if row.get("kind") == "label" else None,
+        )
         for row in _read_rows(folder / "captions.jsonl")
     ]
 

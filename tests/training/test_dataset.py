@@ -18,6 +18,13 @@ def test_captions_and_labels_are_read_in_file_order(tmp_path: Path) -> None:
     assert read_labels(tmp_path)[0].texts == ("a photo of a otter",)
 
 
+def test_rows_of_kind_label_have_their_label(tmp_path: Path) -> None:
+    about = {"captions": ["a"], "split": "val"}
+    rows = [{"file": "0.jpg", "kind": "caption", "label": ""}, {"file": "1.jpg", "kind": "label", "label": "ape"}]
+    (tmp_path / "captions.jsonl").write_text("\n".join(json.dumps(row | about) for row in rows))
+    assert [e.label for e in read_captions(tmp_path)] == [None, "ape"]
+
+
 def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataMissing, match=r"captions\.jsonl"):
         read_captions(tmp_path)
