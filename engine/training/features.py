@@ -26,19 +26,25 @@ KEPT = 8  # batches after which what has been computed is written down: a stop l
 class Features:
     """Photos at every exit, and the texts that are true of them."""
 
-    pooled: list[Tensor]  # K - 1 of (N, F_k)
-    vectors: Tensor  # (N, K, D), unit length; the last exit is the model's own embedding
+    seen: list[Tensor]  # K - 1 of (N, F_k)
+    vectors: Tensor  # (N, K, D), unit length
     texts: Tensor  # (T, D), unit length
     owner: Tensor  # (T,) number of the photo each text describes
 
     @property
     def trace(self) -> Trace:
         """The photos as an encoder's trace."""
-        return Trace(self.pooled, list(self.vectors.unbind(1)))
+        return Trace(self.seen, list(self.vectors.unbind(1)))
 
     def read_by(self, modules: ExitModules) -> "Features":
-        """The same photos as other readouts read them."""
-        return replace(self, vectors=_read(modules, self.pooled, self.vectors[:, -1]))
+        """The same photos as other readouts before full depth read them."""
+        return replace(self, vectors=_read(modules, self.seen, self.vectors[:, -1]))
+
+    def of(self, rows: Tensor) -> "Features":
+        """Some of the photos, (n,) numbers, and their texts."""
+        place = torch.full((len(self.vectors),), -1).index_copy_(0, rows, torch.arange(len(rows)))
+        owner = place[self.owner]
+        return Features([x[rows] for x in self.seen], self.vectors[rows], self.texts[owner >= 0], owner[owner >= 0])
 
     def described_by(self, texts: Tensor, owner: Tensor) -> "Features":
         """The same photos with other texts."""
@@ -50,16 +56,16 @@ Say = Callable[[str], None]
 
 def collect(encoder: Encoder, examples: Sequence[Example], say: Say = lambda line: None) -> Features:
     """Run every photo past every exit, and encode its texts; raises ImageRejected where one cannot be read."""
-    pooled: list[list[Tensor]] = []
+    seen: list[list[Tensor]] = []
     vectors = []
     for number, pixels in enumerate(pixels_of(encoder, examples), start=1):
         trace = encoder.trace(pixels)
-        pooled.append(trace.pooled)
+        seen.append(trace.seen)
         vectors.append(torch.stack(trace.vectors, 1))
         if number % 16 == 0:
             say(f"{number * BATCH} of {len(examples)} photos")
     return Features(
-        [torch.cat(part) for part in zip(*pooled, strict=True)],
+        [torch.cat(part) for part in zip(*seen, strict=True)],
         torch.cat(vectors),
         *_encode_texts(encoder, examples),
     )
@@ -77,7 +83,7 @@ def cached(path: Path, encoder: Encoder, examples: Sequence[Example], say: Say =
     if made.get("stamp") != stamp:
         made = {"stamp": stamp, "done": 0, "bad": []}
     path.mkdir(parents=True, exist_ok=True)
-    widths = [e.pooled for e in encoder.modules.exits]
+    widths = [e.seen for e in encoder.modules.exits]
     names = [*(f"exit-{k + 1}" for k in range(len(widths))), "full"]
     mode = "r+" if made["done"] else "w+"
     arrays = [
@@ -88,7 +94,7 @@ def cached(path: Path, encoder: Encoder, examples: Sequence[Example], say: Say =
         rows = [start + i for i, p in enumerate(pixels) if isinstance(p, np.ndarray)]
         if rows:
             trace = encoder.trace(np.stack([p for p in pixels if isinstance(p, np.ndarray)]))
-            for array, found in zip(arrays, [*trace.pooled, trace.vectors[-1]], strict=True):
+            for array, found in zip(arrays, [*trace.seen, trace.vectors[-1]], strict=True):
                 array[rows] = found.float().numpy()
         for i, picture in enumerate(pixels):
             if isinstance(picture, ImageRejected):
@@ -106,15 +112,14 @@ def cached(path: Path, encoder: Encoder, examples: Sequence[Example], say: Say =
     return Features(tensors[:-1], _read(encoder.modules, tensors[:-1], tensors[-1]), *texts)
 
 
-def _read(modules: ExitModules, pooled: Sequence[Tensor], final: Tensor) -> Tensor:
-    """(N, K, D) what readouts make of pooled features, the model's own embedding last; batch by batch."""
-    vectors = torch.empty(len(final), len(pooled) + 1, final.shape[1])
+def _read(modules: ExitModules, seen: Sequence[Tensor], final: Tensor) -> Tensor:
+    """(N, K, D) what readouts make of what is seen at their exits, full depth last; batch by batch."""
+    vectors = torch.empty(len(final), len(seen) + 1, final.shape[1])
     vectors[:, -1] = final
     with torch.no_grad():
-        for start in range(0, len(final), 1024):
-            part = {k: f[start : start + 1024] for k, f in enumerate(pooled)}
-            for k in range(len(pooled)):
-                vectors[start : start + 1024, k] = modules.read(k, part)
+        for rows in torch.arange(len(final)).split(1024):
+            for k, x in enumerate(seen):
+                vectors[rows, k] = modules.read(k, x[rows], vectors[rows, k - 1] if k else None)
     return vectors
 
 

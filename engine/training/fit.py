@@ -3,29 +3,31 @@
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from engine.clip.backbone import ModelUnreadable
 from engine.exits.budget import BUDGET_GRID
-from engine.exits.checkpoint import FittedExits, as_stored, exits_hash, save_exits, unfitted
+from engine.exits.checkpoint import as_stored, exits_hash, save_exits, unfitted
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
 from engine.exits.modules import ExitModules
-from engine.exits.query_gate import PAGE
 from engine.ingest.listing import FolderMissing
 from engine.ingest.upload import PICTURE_SUFFIXES
-from engine.search.metrics import best, overlap
+from engine.search.metrics import PAGE, best, overlap
 from engine.training import gates
 from engine.training.dataset import Example, read_captions
 from engine.training.features import Features, cached
-from engine.training.readouts import choose_exits, fit_readouts, nearest_guides
+from engine.training.gates import GatePhotos
+from engine.training.readouts import choose_exits, fit_readouts, nearest_texts
 from engine.utils.errors import EngineError
 from engine.utils.memory import peak_memory
 
 FEWEST = 100  # photos; a tenth of them set the budgets' prices
+AFFINITY_WEIGHT = 0.5  # of models that were not tried; the embedded one's was chosen on val
 
 Judge = Callable[[Encoder, Features], list[str]]  # lines about captioned photos that nothing was fitted on
 
@@ -74,33 +76,19 @@ def fit(
     say: Callable[[str], None] = print,
     judge: Judge | None = None,
 ) -> None:
-    """Fit a model's exits to a captioned set: its gates alone where its readouts were trained with it.
+    """Fit exits to a model from a captioned set.
 
     Args:
         data: folder with `captions.jsonl` and `images`.
         model: as in `load_encoder`.
         out: where the exit weights are written; by default the model's folder.
-        judge: see `fit_exits`; for a model without exits.
-    Raises: DataMissing, NothingToFit, TooFewPhotos.
+        judge: see `fit_exits`.
+    Raises: DataMissing, TooFewPhotos, ModelUnreadable.
     """
     encoder = load_encoder(model)
-    if any(exit.channels for exit in encoder.modules.exits):  # readouts with branches were trained with the model
-        fit_again(encoder, data, out or encoder.folder, say)
-    else:
-        fit_captions(encoder, data, out, say, judge)
-
-
-def fit_again(encoder: Encoder, data: Path, folder: Path, say: Callable[[str], None]) -> None:
-    """Fit the gates of a model's exits to a captioned set, choose how each budget is met, and write both.
-
-    Raises: DataMissing, NothingToFit.
-    """
-    photos, around, val = gates.gate_features(encoder, data, folder / "training", say)
-    fitted = gates.fit_exits(encoder, photos, val, gates.loss_by_captions(encoder, photos, around), gates.SEED)
-    for budget, plan in zip(BUDGET_GRID, fitted.plans, strict=True):
-        say(f"budget {budget:.2f}: exits {', '.join(str(k + 1) for k in plan.open)}, lambda {plan.price:.4g}")
-    save_exits(folder, fitted, encoder.identity.weights)
-    say(f"exit weights written to {folder}")
+    if encoder.modules.last is not None:
+        raise ModelUnreadable(f"The passes of {encoder.identity.model} were trained together; train-mini makes them.")
+    fit_captions(encoder, data, out, say, judge)
 
 
 def fit_captions(
@@ -117,7 +105,7 @@ def fit_photos(
     out: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Encoder:
-    """Fit exits to an encoder that has none, from photos alone: full depth and the guide texts are the teachers.
+    """Fit exits to an encoder that has none, from photos alone: full depth and the text bank are the teachers.
 
     Args: on_progress: called with what is being done, and how many steps of how many are.
     Raises: TooFewPhotos.
@@ -148,20 +136,16 @@ def fit_exits(encoder: Encoder, splits: Splits, out: Path, reporter: Reporter, j
     read = reporter.seconds()
     say(f"gates: on {len(for_gates.vectors)} photos that the readouts have not seen")
     reporter.on_progress("training gates", 0, 1)
-    fitted = _fit_gates(
-        blank.with_exits(unfitted(modules)),
-        for_gates.read_by(modules),
-        for_readouts.read_by(modules),
-        for_prices.read_by(modules),
-        splits.captioned,
-    )
+    reading = blank.with_exits(unfitted(modules))
+    photos, prices_on = (GatePhotos.of(reading, part.read_by(modules)) for part in (for_gates, for_prices))
+    fitted = gates.fit_exits(reading, photos, prices_on, AFFINITY_WEIGHT)
     save_exits(out, fitted, encoder.identity.weights, encoder.identity.model)
     say(
         f"{len(splits.all)} photos: {seen:.0f} s to run them, {read - seen:.0f} s for the readouts, "
         f"{reporter.seconds() - read:.0f} s for gates and prices; at most {peak_memory() / 1e9:.1f} GB of memory"
     )
     say(f"exit weights written to {out}")
-    found = blank.with_exits(fitted, exits_hash(out, encoder.guide_texts))
+    found = blank.with_exits(fitted, exits_hash(out, encoder.bank.texts))
     for line in (judge if splits.captioned and judge else curve)(found, for_curve.read_by(fitted.modules)):
         say(line)
     reporter.on_progress("fitted", 1, 1)
@@ -171,18 +155,18 @@ def fit_exits(encoder: Encoder, splits: Splits, out: Path, reporter: Reporter, j
 def curve(encoder: Encoder, features: Features) -> list[str]:
     """What each budget costs and finds on photos without captions, as lines for a person.
 
-    That is how many of the ten photos that full depth ranks first for each guide text are among the ten that the exits
-    rank first.
+    That is how many of the ten photos that full depth ranks first for texts of the bank are among the ten that the
+    exits rank first.
     """
-    _, exits = encoder.decide(features.trace)
-    vectors, guides = features.vectors.numpy(), encoder.guides.numpy()
-    full = best(guides @ vectors[:, -1].T, PAGE)
+    exits = encoder.decide(features.trace).numpy()
+    vectors, texts = features.vectors.numpy(), encoder.bank.background.numpy()
+    shares = np.array(encoder.exit_macs) / encoder.full_macs
+    full = best(texts @ vectors[:, -1].T, PAGE)
     lines = ["budget   MACs   of full depth's first ten, found among the first ten"]
     for column, budget in enumerate(BUDGET_GRID):
-        chosen = exits[:, column].numpy()
-        share = float(np.array(encoder.exit_macs(encoder.plans[column].open))[chosen].mean() / encoder.full_macs)
-        kept = overlap(best(guides @ vectors[np.arange(len(vectors)), chosen].T, PAGE), full)
-        lines.append(f"{budget:6.2f}   {share:4.0%}   {kept:4.0%}")
+        chosen = exits[:, column]
+        kept = overlap(best(texts @ vectors[np.arange(len(vectors)), chosen].T, PAGE), full)
+        lines.append(f"{budget:6.2f}   {shares[chosen].mean():4.0%}   {kept:4.0%}")
     return lines
 
 
@@ -212,7 +196,7 @@ def folder_photos(folder: Path) -> list[Path]:
 
 
 def _features(encoder: Encoder, examples: list[Example], name: str, out: Path, reporter: Reporter) -> Features:
-    """What exits see of one split's photos; guide texts stand in for captions where there are none."""
+    """What exits see of one split's photos; texts of the bank stand in for captions where there are none."""
 
     def heard(line: str) -> None:
         reporter.say(line)
@@ -223,7 +207,7 @@ def _features(encoder: Encoder, examples: list[Example], name: str, out: Path, r
     found = cached(out / "training" / f"features-{name}", encoder, examples, heard)
     if len(found.texts):
         return found
-    return found.described_by(*nearest_guides(found.vectors[:, -1], encoder.guides))
+    return found.described_by(*nearest_texts(found.vectors[:, -1], encoder.bank.vectors))
 
 
 def _fit_readouts(encoder: Encoder, features: Features, captioned: bool, reporter: Reporter) -> ExitModules:
@@ -234,17 +218,9 @@ def _fit_readouts(encoder: Encoder, features: Features, captioned: bool, reporte
         if done % 50 == 0:
             reporter.say(f"readouts: step {done} of {total}")
 
-    texts, owner = (features.texts, features.owner) if captioned else (encoder.guides, None)
+    texts, owner = (features.texts, features.owner) if captioned else (encoder.bank.background, None)
     final, exits = features.vectors[:, -1].contiguous(), encoder.modules.exits
-    return as_stored(fit_readouts(exits, features.pooled, final, texts, owner, encoder.logit_scale, on_step))
-
-
-def _fit_gates(encoder: Encoder, photos: Features, around: Features, val: Features, captioned: bool) -> FittedExits:
-    if captioned:
-        loss = gates.loss_by_captions(encoder, photos, replace(around, vectors=around.vectors[: gates.POOL]))
-    else:
-        loss = gates.loss_without_captions(encoder, photos)
-    return gates.fit_exits(encoder, photos, val, loss, gates.SEED, captioned=captioned)
+    return as_stored(fit_readouts(exits, features.seen, final, texts, owner, encoder.logit_scale, on_step))
 
 
 def _checked(splits: Splits) -> Splits:

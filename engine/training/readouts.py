@@ -1,4 +1,4 @@
-"""Readouts: places the exits, and trains each to predict the embedding at full depth."""
+"""Readouts of a model that was not trained with exits: places the exits, and trains each to predict full depth."""
 
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -8,17 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from engine.clip.backbone import Backbone
-from engine.exits.modules import HEAD, Exit, ExitModules
+from engine.exits.modules import Exit, ExitModules
 from engine.training.objective import cross_entropy, distil
 from engine.training.trainer import fit_one_cycle
 
 EARLIEST = 0.25  # share of the MACs before which no exit stands: a readout there knows colours, and little else
-MOST = 8  # exits; each one's pooled features are kept for every photo while fitting
+MOST = 8  # exits; what is seen at each one is kept for every photo while fitting
 BATCH, EPOCHS = 256, 60
 FEWEST_STEPS, MOST_STEPS = 200, 1200
 PACE = 0.2  # how far a step of Adam may move an output, whatever the number of its inputs
 CLOSENESS = 10.0  # weight of the cosine to the model's own embedding
-RIDGE = 0.3  # of the variance of scaled features; chosen on val among 0.1, 0.3, 1, 3 and 10
 SEED = 2605
 
 
@@ -57,7 +56,7 @@ def readout_loss(vectors: Tensor, final: Tensor, texts: Tensor, own: Tensor | No
 
 def fit_readouts(
     exits: Sequence[Exit],
-    pooled: Sequence[Tensor],
+    seen: Sequence[Tensor],
     final: Tensor,
     texts: Tensor,
     owner: Tensor | None,
@@ -67,29 +66,30 @@ def fit_readouts(
     """Exit modules whose readouts are trained on cached features; their gates are as they are made.
 
     Args:
-        pooled: K - 1 of (N, F_k), may be mapped from disk.  final: (N, D) at full depth.
-        texts: (T, D) captions, or guide texts.  owner: (T,) photo of each caption; None: texts are of no photo.
+        seen: K - 1 of (N, F_k), may be mapped from disk.  final: (N, D) at full depth.
+        texts: (T, D) captions, or texts of the bank.  owner: (T,) photo of each caption; None: texts are of no photo.
         on_step: told how many steps of how many are done.
     """
     draw = torch.Generator().manual_seed(SEED)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         modules = ExitModules(exits, final.shape[1])
-    scale = [_scale(features) for features in pooled]
+    scale = [_scale(features) for features in seen]
     total = max(FEWEST_STEPS, min(MOST_STEPS, EPOCHS * len(final) // BATCH))
     rates = [{"params": [*p.parameters()], "lr": PACE / int(p.weight.shape[1])} for p in _linear(modules)]
     firsts, counts = _captions_of(owner, len(final)) if owner is not None else (None, None)
 
     def loss_of(_: int) -> Tensor:
         rows = torch.randperm(len(final), generator=draw)[:BATCH].sort().values
-        seen = {k: (f[rows] - mean) / spread for k, (f, (mean, spread)) in enumerate(zip(pooled, scale, strict=True))}
         shown, own = texts, None
         if firsts is not None and counts is not None:
             chosen = firsts[rows] + (torch.rand(len(rows), generator=draw) * counts[rows]).long()
             shown, own = texts[chosen], torch.eye(len(rows), dtype=torch.bool)
-        loss = torch.zeros(())
-        for k in range(len(pooled)):
-            loss = loss + readout_loss(modules.read(k, seen), final[rows], shown, own, logit_scale)
+        loss, before = torch.zeros(()), None
+        for k, (features, (mean, spread)) in enumerate(zip(seen, scale, strict=True)):
+            vectors = modules.read(k, (features[rows] - mean) / spread, before)
+            loss = loss + readout_loss(vectors, final[rows], shown, own, logit_scale)
+            before = vectors.detach()  # each exit is as good as it can be alone; the next one adds to it
         return loss
 
     fit_one_cycle(modules, rates, total, loss_of, on_step=lambda done, loss: on_step(done, total))
@@ -97,36 +97,19 @@ def fit_readouts(
     return modules.eval().requires_grad_(False)
 
 
-def fit_pass_readouts(modules: ExitModules, pooled: Sequence[Tensor], final: Tensor) -> None:
-    """Correct, in place, what the ends of passes before the whole one say: ridge regression of full depth's embedding.
+def nearest_texts(final: Tensor, texts: Tensor, many: int = 3) -> tuple[Tensor, Tensor]:
+    """The texts of the bank that stand in for captions where there are none: those nearest to each photo at full depth.
 
-    Args: pooled: K - 1 of (N, F_k).  final: (N, D) at full depth.
-    """
-    for exit, features, projection in zip(modules.exits, pooled, _linear(modules), strict=True):
-        if exit.stage != HEAD:
-            continue
-        mean, spread = _scale(features)
-        scaled, missing = (features - mean) / spread, final - features[:, : modules.dim]
-        within = scaled.T @ scaled + RIDGE * len(scaled) * torch.eye(scaled.shape[1])
-        found = torch.linalg.solve(within, scaled.T @ (missing - missing.mean(0))).T / spread  # (D, F)
-        nn.init.eye_(projection.weight)
-        projection.weight.data += found
-        projection.bias.data = final.mean(0) - projection.weight.data.half().float() @ mean  # see `_fold`
-
-
-def nearest_guides(final: Tensor, guides: Tensor, many: int = 3) -> tuple[Tensor, Tensor]:
-    """The guide texts that stand in for captions where there are none: those nearest to each photo at full depth.
-
-    Args: final: (N, D).  guides: (G, D).
+    Args: final: (N, D).  texts: (G, D).
     Returns: texts (N * many, D), and the photo of each, (N * many,).
     """
-    places = (final @ guides.T).topk(min(many, len(guides)), 1).indices
-    return guides[places].flatten(0, 1), torch.arange(len(final)).repeat_interleave(places.shape[1])
+    places = (final @ texts.T).topk(min(many, len(texts)), 1).indices
+    return texts[places].flatten(0, 1), torch.arange(len(final)).repeat_interleave(places.shape[1])
 
 
 def _linear(modules: ExitModules) -> list[nn.Linear]:
-    """The projections, as what they are."""
-    return [cast(nn.Linear, projection) for projection in modules.projections]
+    """The readouts, as what they are."""
+    return [cast(nn.Linear, readout) for readout in modules.readouts]
 
 
 def _scale(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,13 +119,12 @@ def _scale(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _fold(modules: ExitModules, scale: Sequence[tuple[Tensor, Tensor]]) -> None:
-    """Make projections that were trained on scaled features read them as they come."""
-    for k, projection in enumerate(_linear(modules)):
-        mean = torch.cat([scale[j][0] for j in modules.seen(k)])
-        spread = torch.cat([scale[j][1] for j in modules.seen(k)])
-        projection.weight.data /= spread
+    """Make readouts that were trained on scaled features read them as they come."""
+    for readout, (mean, spread) in zip(_linear(modules), scale, strict=True):
+        own = readout.weight.data[:, -len(mean) :]  # behind what reads the embedding before
+        own /= spread
         # What is stored is float16: the bias makes up for the rounding of the weights at the mean.
-        projection.bias.data -= projection.weight.data.half().float() @ mean
+        readout.bias.data -= own.half().float() @ mean
 
 
 def _captions_of(owner: Tensor, photos: int) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,19 @@ WEIGHT_DECAY = 0.05
 BETAS = (0.9, 0.98)
 CLIP = 5.0  # gradient norm
 AVERAGE_DECAY = 0.997
-LOGGED, KEPT = 20, 120  # steps between lines of the log, and between checkpoints
+LOGGED, KEPT = 10, 60  # steps between lines of the log, and between checkpoints
 SEED = 2605
 CHECKPOINT, LOG = "checkpoint.safetensors", "log.jsonl"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # Adam's
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a run is."""
+
+    steps: int  # of its schedule
+    stop_after: int | None = None  # steps that are done of them; None: all
+
 
 Groups = list[dict[str, Any]]  # of parameters, as an optimizer takes them
 Loss = Callable[[int], Tensor]  # of a step, counted from 0
@@ -107,7 +117,7 @@ class Trainer:
         self._average = {name: p.detach().clone() for name, p in student.named_parameters()}
         self._first = self._load() if resume else 0
 
-    def run(self, steps: int, loss_of: Loss, judge: Callable[[], dict[str, Any]] = dict) -> None:
+    def run(self, length: Length, loss_of: Loss, judge: Callable[[], dict[str, Any]] = dict) -> None:
         """Run the steps that are left, and give the student its average weights.
 
         A step's random draws depend on its number alone, so a resumed run makes the same weights.
@@ -115,6 +125,8 @@ class Trainer:
         Args: judge: what the log says of the student at each checkpoint.
         """
         began, losses = time.perf_counter(), []
+        steps = length.steps
+        last = min(steps, length.stop_after or steps)
 
         def prepared(step: int) -> Tensor:
             torch.manual_seed(SEED * 1_000_003 + step)  # for dropout
@@ -126,7 +138,7 @@ class Trainer:
             self._follow(min(AVERAGE_DECAY, (step + 1) / (step + 10)))
             losses.append(loss)
             done = step + 1
-            kept = done % KEPT == 0 or done == steps
+            kept = done % KEPT == 0 or done == last
             if kept or done % LOGGED == 0:
                 row: dict[str, Any] = {"step": done, "of": steps, "loss": round(float(np.mean(losses)), 4)}
                 losses.clear()
@@ -136,7 +148,7 @@ class Trainer:
                 self._log(row | {"seconds": round(time.perf_counter() - began)})
 
         self._student.train()
-        train(self._student, self._optimizer, range(self._first, steps), prepared, after, CLIP)
+        train(self._student, self._optimizer, range(self._first, last), prepared, after, CLIP)
         self._assign(self._average)
 
     @contextmanager

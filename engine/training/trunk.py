@@ -1,6 +1,5 @@
 """An EfficientNet in training: frozen early stages that run fast, and trained ones with exits along them."""
 
-from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -51,22 +50,3 @@ def trained_blocks(folded: Any) -> nn.ModuleList:
                 block.drop_path = DropPath(DROP_PATH)
     speed_up_depthwise(blocks)
     return nn.ModuleList(blocks)
-
-
-def run_trained_blocks(student: Any, exits: Sequence[str], features: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Run the stages that are trained, and the exits along them.
-
-    Args:
-        student: has `blocks`, and for each exit a branch and a projection, which sees the branches up to it.
-        exits: names of blocks, in order.  features: after the stages before.
-    Returns: embeddings at the exits, (B, D) each, not yet of unit length, and the last feature map.
-    """
-    vectors: list[Tensor] = []
-    pooled: list[Tensor] = []
-    for number, stage in enumerate(student.blocks, FIRST_TRAINED_STAGE):
-        for position, block in enumerate(stage):
-            features = block(features)
-            if f"blocks.{number}.{position}" in exits:
-                pooled.append(student.branches[len(pooled)](features))
-                vectors.append(student.projections[len(vectors)](student.dropout(torch.cat(pooled, 1))))
-    return vectors, features
