@@ -1,5 +1,6 @@
 """Small random models: real open_clip classes, a few thousand weights."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,18 +8,22 @@ from typing import Any
 import numpy as np
 import open_clip
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.clip.backbone import Backbone
-from engine.clip.small_tower import LAST_MAP
-from engine.exits.budget import BUDGET_GRID, Plan
-from engine.exits.checkpoint import FittedExits, unfitted
-from engine.exits.encoder import Encoder, Identity
+from engine.clip.small_tower import LAST_MAP, TRUNKS
+from engine.exits.budget import log_prices
+from engine.exits.checkpoint import unfitted
+from engine.exits.encoder import Encoder, Identity, Trace
 from engine.exits.loading import assembled
-from engine.exits.modules import HEAD, Exit, ExitModules
+from engine.exits.modules import HEAD, SLOPE, Exit, ExitModules
+from engine.exits.phrase_gate import Reference
+from engine.exits.text_bank import statistics
 
 DIM = 16
-GUIDES = ("a dog", "a cat", "red car", "blue sky", "green tree", "two people")
+BANK = tuple(
+    f"{colour} {thing}" for thing in ("dog", "car", "sky", "tree") for colour in ("red", "blue", "small", "two")
+)
 TEXT = {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
 VIT = {"image_size": 32, "layers": 4, "width": 32, "head_width": 16, "patch_size": 8}
 
@@ -72,10 +77,7 @@ def backbone(kind: str, seed: int = 0) -> Backbone:
         build, text, parts = open_clip.CoCa, TEXT | {"output_tokens": True}, {"multimodal_cfg": TEXT}
     dim = 64 if kind == "siglip" else DIM  # without a projection, the trunk's own width
     model = build(embed_dim=dim, vision_cfg=vision, text_cfg=text, quick_gelu=kind.endswith("quickgelu"), **parts)
-    for norm in model.modules():  # fresh batch norms are all alike, which would hide mistakes
-        if isinstance(norm, torch.nn.BatchNorm2d):
-            norm.get_buffer("running_mean").normal_(0, 0.1)
-            norm.get_buffer("running_var").uniform_(0.8, 1.2)
+    _unlike_norms(model)
     for name, parameter in model.visual.named_parameters():
         if name.endswith(("gamma", "bn3.weight")) and parameter.abs().max() < 1e-3:  # a lost block would not show
             torch.nn.init.uniform_(parameter, 0.5, 1.0)
@@ -93,44 +95,62 @@ def exits_of(model: Backbone, every: int) -> list[Exit]:
     return found
 
 
-def ladder_of(model: Backbone, scout: bool = False) -> list[Exit]:
-    """Two passes over smaller inputs, then exits along the depth; a scout, where one is wanted, runs two more first."""
-    seen = model.dim + int(model.tower.pooled(torch.zeros(model.shapes[-1])).shape[1])
-    first = [Exit(HEAD, model.dim + 2 * LAST_MAP, size=size, scout=True) for size in (32, 48)]
-    return [*(first if scout else []), Exit(HEAD, seen, size=32), Exit(HEAD, seen, size=48), *exits_of(model, 2)]
+def ladder_of(model: Backbone, every: int, sizes: Sequence[int] = ()) -> list[Exit]:
+    """Passes of smaller towers over inputs of those sizes, each larger than the one before; then exits along the depth.
+
+    Args: every: see `exits_of`; 0: no exit along the depth.
+    """
+    trunks = [TRUNKS[min(number, len(TRUNKS) - 1)] for number in range(len(sizes))]
+    firsts = [Exit(HEAD, model.dim + 2 * LAST_MAP[t], t, size) for t, size in zip(trunks, sizes, strict=True)]
+    return [*firsts, *(exits_of(model, every) if every else [])]
 
 
-def plans(*opens: tuple[int, ...]) -> list[Plan]:
-    """A plan for each budget; several ways share the grid, thriftiest first; a single one gets dearer to that end."""
-    many = len(BUDGET_GRID)
-    prices = np.geomspace(2.0, 0.5, many).tolist() if len(opens) == 1 else [1.0] * many
-    return [Plan(opens[i * len(opens) // many], price) for i, price in enumerate(prices)]
+def encoder(
+    kind: str = "vit", seed: int = 0, sizes: Sequence[int] = (), every: int | None = None, joined: bool = False
+) -> Encoder:
+    """A random encoder whose gates differ from photo to photo, and whose prices meet their budgets on such photos.
 
-
-def fitted(modules: ExitModules, *opens: tuple[int, ...]) -> FittedExits:
-    """Exits as `fit` would leave them, the scores at an exit telling little of those at full depth."""
-    return replace(unfitted(modules), plans=tuple(plans(*opens)))
-
-
-def encoder(kind: str = "vit", seed: int = 0, opens: tuple[tuple[int, ...], ...] = (), scout: bool = False) -> Encoder:
-    """A random encoder whose gates differ from photo to photo: at the middle price each lets about half of them go.
-
-    `opens` (which exits are asked, thriftiest budgets first) makes a ladder with passes over smaller inputs; without it
-    all exits are along the depth, and all are asked. A ladder may begin with passes of a scout.
+    Args:
+        sizes: of the inputs of smaller towers, whose passes come first.
+        every: an exit after every n-th of the model's own steps; None: 1 for a ViT, else 2; 0: none.
+        joined: the last embedding is read together with the one before.
     """
     model = backbone(kind, seed)
-    modules = ExitModules(ladder_of(model, scout) if opens else exits_of(model, 1 if kind == "vit" else 2), model.dim)
+    every = (1 if kind == "vit" else 2) if every is None else every
     torch.manual_seed(seed + 4)
-    for k in range(len(modules.gates)):
-        torch.nn.init.normal_(modules.get_parameter(f"gates.{k}.out.weight"), std=3.0)
-    exits = fitted(modules, *(opens or (tuple(range(len(modules.exits))),)))
-    found = assembled(model, exits, Identity("tiny", "w", "e"), GUIDES, Path())
-    gates, _ = found.decide(found.trace(pixels(32, model.size, seed=1)))
-    for k in range(len(modules.gates)):
-        asking = [column for column, plan in enumerate(exits.plans) if k in plan.open]
-        if asking:
-            modules.get_parameter(f"gates.{k}.out.bias")[0] -= gates[:, k, asking[len(asking) // 2]].logit().median()
-    return found
+    modules = ExitModules(ladder_of(model, every, sizes), model.dim, joined)
+    _unlike_norms(modules)
+    for gate in modules.gates:
+        nn.init.normal_(gate.get_parameter("out.weight"), std=3.0)
+    found = assembled(model, unfitted(modules), Identity("tiny", "w", "e"), BANK, Path())
+    trace = found.trace(pixels(32, model.size, seed=1))
+    for k, middle in enumerate(leanings(found, trace).median(0).values):  # so that photos leave at every exit
+        modules.get_parameter(f"gates.{k}.out.bias")[0] -= middle
+    leaning, shares = leanings(found, trace), torch.tensor(found.exit_macs) / found.full_macs
+    exits = replace(
+        found.fitted,
+        log_prices=tuple(log_prices(leaning, shares, SLOPE)),
+        reference=Reference(torch.stack(trace.vectors[:-1], 1), leaning),
+    )
+    return found.with_exits(exits, "e")
+
+
+def leanings(encoder: Encoder, trace: Trace) -> Tensor:
+    """(B, K - 1) Of the model's own gates."""
+    bank, found = encoder.bank.vectors, []
+    for k, (seen, v) in enumerate(zip(trace.seen, trace.vectors, strict=False)):
+        before = trace.vectors[k - 1] if k else None
+        shape = statistics(v, before, v @ bank.T, encoder.logit_scale)
+        found.append(encoder.modules.gates[k](v, seen, shape))
+    return torch.stack(found, 1)
+
+
+def _unlike_norms(model: nn.Module) -> None:
+    """Fresh batch norms are all alike, which would hide mistakes."""
+    for norm in model.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.get_buffer("running_mean").normal_(0, 0.1)
+            norm.get_buffer("running_var").uniform_(0.8, 1.2)
 
 
 def pixels(many: int, size: int, seed: int = 0) -> np.ndarray:
