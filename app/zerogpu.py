@@ -1,7 +1,8 @@
 """A GPU that is lent for a moment, on a ZeroGPU Space: pixels go in, plain arrays come out.
 
 The function that asks for it must be known when the program starts, and runs in a process of its own: what it returns
-is copied from there, so feature maps stay behind and a photo that a query sends deeper is run from its picture.
+is copied from there, so feature maps stay behind. A photo that stopped within a pass is then run from its picture when
+a query sends it deeper; one that stopped at the end of a pass goes on from its embedding, as everywhere.
 """
 
 import os
@@ -10,13 +11,13 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from engine.gallery import GUIDED_KEPT
+from engine.gallery import ENCODERS_KEPT
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from engine.gallery import Encoder, Encoding
+    from engine.gallery import Encoder, Encoding, Standing
 
 SECONDS = 60  # that a batch may take of the GPU, loading it there included
 
@@ -24,11 +25,11 @@ _encoder: "Encoder | None" = None
 
 
 def encode_lent(
-    pixels: "np.ndarray | Tensor", budget: float, texts: Sequence[str], owner_texts: Sequence[str]
+    pixels: "np.ndarray | Tensor", budget: float, standing: "Standing | None", phrases: Sequence[str]
 ) -> "list[Encoding]":
     """What `Encoder.encode` gives, less the feature maps, from the GPU that is lent to this call.
 
-    Args: texts, owner_texts: the guide texts, as `Encoder.guided_by` takes them; that process makes its own of them.
+    Args: phrases: what people will look for; that process makes its own encoder for them.
     """
     import torch
 
@@ -36,17 +37,15 @@ def encode_lent(
 
     assert _encoder is not None  # `borrow_for` comes before the first batch
     _encoder.to(torch.device("cuda"))
-    guided = _guided(tuple(texts), tuple(owner_texts))
-    return [replace(encoding, map=None) for encoding in Encoder.encode(guided, pixels, budget)]
+    encoder = _looking_for(tuple(phrases))
+    return [replace(encoding, map=None) for encoding in Encoder.encode(encoder, pixels, budget, standing)]
 
 
-@lru_cache(GUIDED_KEPT)
-def _guided(texts: tuple[str, ...], owner_texts: tuple[str, ...]) -> "Encoder":
-    """The encoder, moved already, with a gallery's guide texts."""
+@lru_cache(ENCODERS_KEPT)
+def _looking_for(phrases: tuple[str, ...]) -> "Encoder":
+    """The encoder, moved already, with a gallery's phrases."""
     assert _encoder is not None
-    if (texts, owner_texts) == (_encoder.guide_texts, _encoder.owner_texts):
-        return _encoder
-    return _encoder.guided_by(texts, owner_texts)
+    return _encoder.looking_for(phrases) if phrases else _encoder
 
 
 if os.environ.get("SPACES_ZERO_GPU"):
@@ -62,10 +61,15 @@ def borrow_for(encoder: "Encoder") -> "Encoder":
         from engine.gallery import DEFAULT_BUDGET, Encoder
 
         class Borrowing(Encoder):
-            """Asks for a GPU batch by batch, each time with the guide texts that it has itself."""
+            """Asks for a GPU batch by batch, each time with the phrases that it has itself."""
 
-            def encode(self, pixels: "np.ndarray | Tensor", budget: float = DEFAULT_BUDGET) -> "list[Encoding]":
-                return encode_lent(pixels, budget, self.guide_texts, self.owner_texts)
+            def encode(
+                self,
+                pixels: "np.ndarray | Tensor",
+                budget: float = DEFAULT_BUDGET,
+                standing: "Standing | None" = None,
+            ) -> "list[Encoding]":
+                return encode_lent(pixels, budget, standing, self.phrases)
 
         _encoder = encoder
         encoder.__class__ = Borrowing

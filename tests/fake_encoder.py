@@ -6,49 +6,36 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
-from engine.exits.batch import DeeperRun, Encoding
-from engine.exits.budget import BUDGET_GRID, Plan
-from engine.exits.calibration import EXACT, Calibration, Estimate
-from engine.exits.encoder import Identity, Trace
+from engine.exits.batch import Encoding
+from engine.exits.budget import BUDGET_GRID, nearest_budget
+from engine.exits.calibration import EXACT, Calibration
+from engine.exits.encoder import Identity, Standing, Trace
 from engine.exits.feature_map import FeatureMap
-from engine.exits.ladder import Stage
+from engine.exits.ladder import Ladder, Stage
 from engine.exits.scorer import CandidateScorer
-from engine.exits.text_bank import TextBank
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0), "grey": (1, 1, 1)}
+TEXTS = ("a colour", "a thing")  # of the bank
 IDENTITY = Identity("fake", "a" * 64, "b" * 64)
 
 
-@dataclass(frozen=True)
-class FakeLadder:
-    """Every exit leads to every later one."""
+class FakeLadder(Ladder):
+    """One pass with all exits along it, or a pass for each exit."""
 
-    costs: tuple[int, ...]
-
-    def resumes(self, from_exit: int, to_exit: int) -> bool:
-        return from_exit < to_exit
-
-    def onward(self, from_map: bool) -> np.ndarray:
-        costs = np.array(self.costs)
-        found = (costs - costs[:, None] if from_map else np.tile(costs, (len(costs), 1))) / costs[-1]
-        return np.where(np.tri(len(costs), dtype=bool), np.inf, found)
-
-
-class FakeScorer(CandidateScorer):
-    """Goes by calibrations alone, and counts one MAC for each candidate that left early."""
-
-    def scored(self, query: np.ndarray, vectors: np.ndarray, exits: np.ndarray) -> tuple[Estimate, int]:
-        return super().scored(query, vectors, exits)[0], int((exits < len(self.deviations) - 1).sum())
+    def __init__(self, exit_macs: tuple[int, ...], one_pass: bool) -> None:
+        self.exits, self.exit_macs, self.full_macs = len(exit_macs), exit_macs, exit_macs[-1]
+        self.shapes = [(3,) if one_pass and exit < self.exits else None for exit in range(1, self.exits + 1)]
 
 
 @dataclass
 class FakeEncoder:
     """Sees the mean colour, before full depth as through a haze; a text is the sum of the colours it names.
 
-    A picture of one colour leaves at exit 1 of 3, any other goes to full depth, as all do at budget 1. MACs: 40, 70,
-    100 of 100. What a photo leaves with is its mean colour.
+    A picture of one colour leaves at exit 1 of 3, at budget 0.95 at exit 2; any other goes to full depth, as all do at
+    budget 1. MACs: 40, 70, 100 of 100. What a photo leaves a pass with is its mean colour. How well the bank fits an
+    embedding is how grey it is.
     """
 
     identity: Identity = IDENTITY
@@ -57,33 +44,30 @@ class FakeEncoder:
     precision: str = "float32"
     haze: float = 0.0  # grey that is mixed into every colour
     logit_scale: float = 20.0
-    guide_texts: tuple[str, ...] = ("a colour", "a thing")
-    owner_texts: tuple[str, ...] = ()
+    affinity_weight: float = 0.0
+    phrases: tuple[str, ...] = ()
+    one_pass: bool = True  # and photos that leave it early have maps; else each exit ends a pass
     dim: int = 3
     exits: int = 3
     full_macs: int = 100
-    costs: tuple[int, ...] = (40, 70, 100)
+    exit_macs: tuple[int, ...] = (40, 70, 100)
     stages: tuple[Stage, ...] = (
-        Stage("stem", 8, 20, None, False),
-        Stage("blocks.0", 8, 20, 1, False),
-        Stage("blocks.1", 8, 30, 2, False),
-        Stage("blocks.2", 8, 30, 3, False),
+        Stage("stem", 0, 20, None),
+        Stage("blocks.0", 0, 20, 1),
+        Stage("blocks.1", 0, 30, 2),
+        Stage("blocks.2", 0, 30, 3),
     )
 
     @property
-    def plans(self) -> tuple[Plan, ...]:
-        return tuple(Plan(tuple(range(self.exits - 1)), 1.0) for _ in BUDGET_GRID)
-
-    @property
-    def scorer(self) -> FakeScorer:
+    def scorer(self) -> CandidateScorer:
         # What the haze does to reds is known but for a little.
         early = Calibration(slope=1 + 0.2 * self.haze, offset=0.02 * self.haze, deviation=0.06)
         table = (*(early for _ in range(self.exits - 1)), EXACT)
-        return FakeScorer(table, nn.ModuleList(), TextBank((), lambda _: torch.empty(0)), self.logit_scale)
+        return CandidateScorer(table, self.affinity_weight, self.logit_scale)
 
     @property
     def ladder(self) -> FakeLadder:
-        return FakeLadder(self.costs)
+        return FakeLadder(self.exit_macs, self.one_pass)
 
     def preprocess(self, picture: Image.Image) -> np.ndarray:
         return np.asarray(picture.resize((8, 8), Image.Resampling.NEAREST)).transpose(2, 0, 1)
@@ -91,31 +75,39 @@ class FakeEncoder:
     def send(self, photos: Sequence[np.ndarray]) -> np.ndarray:
         return np.stack(photos)
 
-    def guided_by(self, texts: Sequence[str], owner_texts: Sequence[str] = ()) -> "FakeEncoder":
-        identity = replace(self.identity, exits="".join(texts))
-        return replace(self, identity=identity, guide_texts=tuple(texts), owner_texts=tuple(owner_texts))
+    def looking_for(self, phrases: Sequence[str]) -> "FakeEncoder":
+        identity = replace(self.identity, exits="".join(phrases))
+        return replace(self, identity=identity, phrases=tuple(phrases))
 
-    def encode(self, pixels: np.ndarray | Tensor, budget: float = 0.75) -> list[Encoding]:
+    def encode(
+        self, pixels: np.ndarray | Tensor, budget: float = 0.75, standing: Standing | None = None
+    ) -> list[Encoding]:
         self.batches.append(len(pixels))
-        return [self._encode_one(picture, budget) for picture in np.asarray(pixels)]
+        column = nearest_budget(budget)
+        found = []
+        for row, picture in enumerate(np.asarray(pixels)):
+            gates = self._gates(picture)
+            exit = 1 + int(np.append(gates[:, column] >= 0.5, True).argmax())
+            found.append(self._sent(self._colour(picture, standing, row), gates, exit, standing, budget))
+        return found
 
-    def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
-        return np.stack([self._vector(_mean(picture), exit) for picture in pixels])
-
-    def run_to(self, pixels: np.ndarray, exit: int) -> list[DeeperRun]:
-        self.visits.append((len(pixels), 0, exit))
-        return [self._visit(_mean(picture), exit, self.costs[exit - 1]) for picture in pixels]
-
-    def resume(self, maps: Sequence[FeatureMap], from_exit: int, to_exit: int) -> list[DeeperRun]:
-        self.visits.append((len(maps), from_exit, to_exit))
-        macs = self.costs[to_exit - 1] - self.costs[from_exit - 1]
-        return [self._visit(kept.state.numpy(), to_exit, macs) for kept in maps]
+    def deepen(self, pixels: np.ndarray | None, exit: int, standing: Standing | None = None) -> list[Encoding]:
+        many = len(pixels) if pixels is not None else len(standing.vectors) if standing else 0
+        self.visits.append((many, standing.exit if standing else 0, exit))
+        found = []
+        for row in range(many):
+            picture = None if pixels is None else pixels[row]
+            gates = np.zeros((self.exits - 1, len(BUDGET_GRID)), np.float32)
+            found.append(self._sent(self._colour(picture, standing, row), gates, exit, standing, None))
+        return found
 
     def unpack_map(self, data: bytes, exit: int) -> FeatureMap | None:
-        return FeatureMap.unpack(data, (3,), {})
+        return FeatureMap.unpack(data, self.ladder.shapes[exit - 1])
 
     def trace(self, pixels: np.ndarray) -> Trace:
-        return Trace([], [torch.from_numpy(self.encode_to(pixels, exit)) for exit in range(1, self.exits + 1)])
+        colours = [_mean(picture) for picture in pixels]
+        at_exit = [[self._vector(colour, exit) for colour in colours] for exit in range(1, self.exits + 1)]
+        return Trace([], [torch.from_numpy(np.stack(vectors)) for vectors in at_exit])
 
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         sums = [
@@ -123,19 +115,37 @@ class FakeEncoder:
         ]
         return np.stack([_unit(vector) for vector in sums])
 
-    def _encode_one(self, picture: np.ndarray, budget: float) -> Encoding:
-        colours = picture.reshape(3, -1).astype(np.float32)
-        plain = bool((colours == colours[:, :1]).all()) and budget < 1
-        exit = 1 if plain else self.exits
-        gates = np.full((min(exit, self.exits - 1), len(BUDGET_GRID)), float(plain), np.float32)
-        gates[:, -1] = 0
-        seen = self._visit(_mean(picture), exit, self.costs[exit - 1])
-        return Encoding(seen.vector, exit, gates, (seen.phrases,) * exit, seen.macs, 2.0, budget, seen.map)
+    def _colour(self, picture: np.ndarray | None, standing: Standing | None, row: int) -> np.ndarray:
+        """The mean colour, from the map where there is one: what a pass has seen it does not look at again."""
+        if standing is not None and standing.maps is not None:
+            return standing.maps[row].state.numpy()
+        assert picture is not None
+        return _mean(picture)
 
-    def _visit(self, colour: np.ndarray, exit: int, macs: int) -> DeeperRun:
-        phrases = tuple(zip(self.guide_texts[:2], (0.9, 0.1), strict=True))
-        kept = FeatureMap(torch.from_numpy(colour), {}) if exit < self.exits else None
-        return DeeperRun(self._vector(colour, exit), exit, phrases, macs, 2.0, kept)
+    def _gates(self, picture: np.ndarray) -> np.ndarray:
+        colours = picture.reshape(3, -1)
+        gates = np.full((self.exits - 1, len(BUDGET_GRID)), float((colours == colours[:, :1]).all()), np.float32)
+        for k in range(len(gates)):
+            gates[k, k - len(gates) :] = 0
+        return gates
+
+    def _sent(
+        self, colour: np.ndarray, gates: np.ndarray, exit: int, standing: Standing | None, budget: float | None
+    ) -> Encoding:
+        """One photo from where it stands to an exit."""
+        start = standing.exit if standing else 0
+        vector = self._vector(colour, exit)
+        return Encoding(
+            vector=vector,
+            exit=exit,
+            affinity=float(vector.sum() / 3**0.5),
+            gates=gates[start:exit],
+            phrases=(tuple(zip((*self.phrases, *TEXTS)[:2], (0.9, 0.1), strict=True)),) * (exit - start),
+            macs=self.exit_macs[exit - 1] - (self.exit_macs[start - 1] if start else 0),
+            milliseconds=2.0,
+            budget=budget,
+            map=FeatureMap(torch.from_numpy(colour)) if self.ladder.shapes[exit - 1] else None,
+        )
 
     def _vector(self, colour: np.ndarray, exit: int) -> np.ndarray:
         return _unit(colour + (255 * self.haze if exit < self.exits else 0))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.library import open_library, read_guides
-from engine.cli.options import BadOption, Budget, Guides, Json, Model, Only, Random
+from engine.cli.library import open_library, read_phrases
+from engine.cli.options import BadOption, Budget, Json, Model, Phrases, Random
 from engine.cli.output import print_report, with_rate
 from engine.utils.progress import progress_bar
 
@@ -29,8 +29,7 @@ def index(
         typer.Option(help="Gallery to add to; made if new.", show_default="the folder's name"),
     ] = None,
     budget: Annotated[float | None, Budget] = None,
-    guide_texts: Annotated[Path | None, Guides] = None,
-    only: Annotated[bool, Only] = False,
+    phrases: Annotated[Path | None, Phrases] = None,
     on: Annotated[
         str | None,
         typer.Option(help="Encode on Ray: `ray` starts a cluster on this machine, ray://HEAD:PORT uses a running one."),
@@ -61,7 +60,7 @@ def index(
     from engine.ingest.pipeline import encode_here
 
     uploads, name = listed(folder)
-    guides = read_guides(guide_texts, only)
+    wished = read_phrases(phrases)
     library = open_library(model, random_weights)
     with ExitStack() as context:
         cluster = context.enter_context(cluster_at(on, workers, model, random_weights)) if on is not None else None
@@ -73,7 +72,7 @@ def index(
             uploads,
             budget=budget,
             on_progress=lambda progress: show(progress.done, progress.total),
-            guides=guides,
+            phrases=wished,
             encode=cluster or encode_here,
         )
     if cluster is None:

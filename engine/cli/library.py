@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli.options import BadOption
-
 if TYPE_CHECKING:
     from engine.exits.encoder import Encoder
     from engine.gallery.library import Library
-    from engine.gallery.types import GuideTexts
 
 
 def open_library(model: str | None = None, random_weights: bool = False) -> Library:
@@ -42,13 +39,10 @@ def chosen_gallery(library: Library, name: str | None) -> int:
     raise GalleryMissing(f'There is no gallery "{name}"; there are: {names}.')
 
 
-def read_guides(file: Path | None, only: bool) -> GuideTexts | None:
-    """The guide texts in a file, as a gallery remembers them; raises GuideTextsUnusable."""
+def read_phrases(file: Path | None) -> list[str] | None:
+    """The phrases in a file, or None for no file; raises PhrasesUnusable."""
     if file is None:
-        if only:
-            raise BadOption("--only needs --guide-texts, which names a file.")
         return None
-    from engine.exits.text_bank import own_guide_texts
-    from engine.gallery.types import GuideTexts
+    from engine.exits.text_bank import phrases_of
 
-    return GuideTexts(tuple(own_guide_texts(file)), only)
+    return phrases_of(file)

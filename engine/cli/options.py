@@ -23,8 +23,9 @@ Budget = typer.Option(
     help="Mean share of the full encoder's compute to spend on a photo, in steps of 0.05.",
     show_default=f"the gallery's last, or else {DEFAULT_BUDGET}",
 )
-Guides = typer.Option(help="File of phrases that people will search for, one a line. Photos that match one run deeper.")
-Only = typer.Option("--only", help="Use these phrases in place of the general guide texts, not beside them.")
+Phrases = typer.Option(
+    help="File of phrases that people will search for, one a line. Photos that clearly show one, or none, stop early."
+)
 Model = typer.Option(
     envvar="TGEM_MODEL",
     help="OpenCLIP model: NAME/TAG, hf-hub:ORGANISATION/NAME, or a folder as local-dir:PATH.",

@@ -87,8 +87,10 @@ class PhotoEncoder(Protocol):
     def send(self, photos: Sequence[np.ndarray]) -> "np.ndarray | Tensor":
         """Photos as `encode` takes them."""
 
-    def encode(self, pixels: "np.ndarray | Tensor", budget: float = DEFAULT_BUDGET) -> "list[Encoding]":
-        """Encode photos, each as far as its gates ask for."""
+    def encode(
+        self, pixels: "np.ndarray | Tensor", budget: float = DEFAULT_BUDGET, standing: "Standing | None" = None
+    ) -> "list[Encoding]":
+        """Encode photos, each as far as its gates ask for, from where they stand."""
 
     def deepen(self, pixels: np.ndarray | None, exit: int, standing: "Standing | None" = None) -> "list[Encoding]":
         """Send photos to an exit (1-based), from where they stand."""

@@ -3,10 +3,10 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, Plan, nearest_budget
+from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
 from engine.gallery.comparison import Comparison, FullRun
 from engine.gallery.comparison import ranking as full_depth_ranking
-from engine.gallery.encoder_cache import GUIDED_KEPT
+from engine.gallery.encoder_cache import ENCODERS_KEPT
 from engine.gallery.galleries import (
     delete_gallery,
     delete_photos,
@@ -44,7 +44,6 @@ from engine.gallery.speed_race import Lap, Race
 from engine.gallery.types import (
     Deepened,
     GallerySummary,
-    GuideTexts,
     Hit,
     IngestReport,
     Photo,
@@ -70,10 +69,10 @@ from engine.utils.progress import progress_bar
 if TYPE_CHECKING:
     from engine.clip.factory import named
     from engine.exits.batch import Encoding
-    from engine.exits.encoder import Encoder
+    from engine.exits.encoder import Encoder, Standing
     from engine.exits.ladder import Stage
     from engine.exits.loading import load_encoder
-    from engine.exits.text_bank import typed_guide_texts
+    from engine.exits.text_bank import PhrasesUnusable, typed_phrases
 
 __all__ = [
     "ASSETS",
@@ -81,7 +80,7 @@ __all__ = [
     "DEFAULT_BUDGET",
     "DEMO_GALLERY",
     "DROPPED",
-    "GUIDED_KEPT",
+    "ENCODERS_KEPT",
     "LONGEST_QUERY",
     "MOST_RACED",
     "RESULTS",
@@ -95,7 +94,6 @@ __all__ = [
     "FullRun",
     "GalleryMissing",
     "GallerySummary",
-    "GuideTexts",
     "Hit",
     "HostProblem",
     "IngestReport",
@@ -104,14 +102,15 @@ __all__ = [
     "ModelChanged",
     "Photo",
     "PhotoMissing",
+    "PhrasesUnusable",
     "PictureGone",
-    "Plan",
     "Progress",
     "Race",
     "Ranking",
     "Refinement",
     "Skipped",
     "Stage",
+    "Standing",
     "TooMuch",
     "Upload",
     "Visitors",
@@ -152,7 +151,7 @@ __all__ = [
     "run_to_full_depth",
     "search_photos",
     "summarize_gallery",
-    "typed_guide_texts",
+    "typed_phrases",
     "typical_photos",
     "uploads_of",
     "write_whole",
@@ -162,10 +161,12 @@ __all__ = [
 _LATER = {
     "Encoder": "engine.exits.encoder",
     "Encoding": "engine.exits.batch",
+    "PhrasesUnusable": "engine.exits.text_bank",
     "Stage": "engine.exits.ladder",
+    "Standing": "engine.exits.encoder",
     "load_encoder": "engine.exits.loading",
     "named": "engine.clip.factory",
-    "typed_guide_texts": "engine.exits.text_bank",
+    "typed_phrases": "engine.exits.text_bank",
 }
 
 

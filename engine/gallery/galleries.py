@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from engine.gallery.encoder_cache import guides_of
+from engine.gallery.encoder_cache import remembered_phrases
 from engine.gallery.library import Library
 from engine.gallery.types import GallerySummary, Photo, photo_of
 from engine.storage import collections
@@ -125,5 +125,5 @@ def _summary(library: Library, row: CollectionRow) -> GallerySummary:
         budget=row.budget,
         owner=row.owner,
         link=row.link,
-        guides=guides_of(row),
+        phrases=remembered_phrases(row),
     )

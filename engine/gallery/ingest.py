@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.gallery.encoder_cache import guides_of
+from engine.gallery.encoder_cache import remembered_phrases
 from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
-from engine.gallery.types import GuideTexts, IngestReport, Progress, photo_of
+from engine.gallery.types import IngestReport, Progress, photo_of
 from engine.ingest.decode import Skipped
 from engine.ingest.pipeline import Encoded, EncodeFiles, Known, encode_here
 from engine.ingest.upload import Upload
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from engine.exits.photo_encoder import PhotoEncoder
 
 
-class GuidesDiffer(EngineError):
-    """A gallery's photos were encoded with other guide texts."""
+class PhrasesDiffer(EngineError):
+    """A gallery's photos were encoded with other phrases."""
 
 
 def ingest_files(
@@ -31,7 +31,7 @@ def ingest_files(
     uploads: Iterable[Upload],
     budget: float | None = None,
     on_progress: Callable[[Progress], object] | None = None,
-    guides: GuideTexts | None = None,
+    phrases: Sequence[str] | None = None,
     encode: EncodeFiles = encode_here,
 ) -> IngestReport:
     """Take files into a gallery, batch by batch; a finished batch stays whatever happens later.
@@ -39,11 +39,11 @@ def ingest_files(
     Args:
         budget: mean MACs share to aim at; by default the gallery's last one, or else the encoder's own.
         on_progress: told after every batch; what it raises stops the ingest.
-        guides: its owner's guide texts, which it remembers; by default those that it remembers already.
+        phrases: what people will look for, which it remembers; by default those that it remembers already.
         encode: where they are decoded and encoded; by default in this process.
-    Raises: GalleryMissing, ModelChanged, GuidesDiffer, StoreUnusable; a bad file is a line in the report instead.
+    Raises: GalleryMissing, ModelChanged, PhrasesDiffer, StoreUnusable; a bad file is a line in the report instead.
     """
-    collection = _guided(library, gallery_id, guides)
+    collection = _looking_for(library, gallery_id, phrases)
     encoder = library.encoders.of(collection)
     mark_indexed(library.database, gallery_id)
     aim = budget if budget is not None else collection.budget
@@ -93,17 +93,17 @@ def fit_exits(library: Library, gallery_id: int, on_progress: Callable[[str, int
     library.encoders.replace(fit_photos(encoder, pictures, on_progress))
 
 
-def _guided(library: Library, gallery_id: int, guides: GuideTexts | None) -> CollectionRow:
-    """A gallery that remembers these guide texts from now on; raises GalleryMissing, GuidesDiffer."""
+def _looking_for(library: Library, gallery_id: int, phrases: Sequence[str] | None) -> CollectionRow:
+    """A gallery that remembers these phrases from now on; raises GalleryMissing, PhrasesDiffer."""
     collection = library.collection(gallery_id)
-    if guides is None or guides == guides_of(collection):
+    if phrases is None or tuple(phrases) == remembered_phrases(collection):
         return collection
     if collection.model is not None:
-        raise GuidesDiffer(
-            f'The photos in gallery "{collection.name}" were encoded with other guide texts; encode them again '
-            "with these (reencode), or name a new gallery."
+        raise PhrasesDiffer(
+            f'The photos in gallery "{collection.name}" were encoded with other phrases; encode them again with these '
+            "(reencode), or name a new gallery."
         )
-    restamp(library.database, gallery_id, stamp_of(library.encoder), guides.phrases, guides.only)
+    restamp(library.database, gallery_id, stamp_of(library.encoder), phrases)
     return library.collection(gallery_id)
 
 

@@ -60,7 +60,7 @@ class Library:
         self.totals.forget(gallery_id)
 
     def encoder_of(self, gallery_id: int) -> "PhotoEncoder":
-        """The encoder that a gallery's photos went through, with its owner's guide texts where it has some.
+        """The encoder that a gallery's photos went through, looking for its owner's phrases where there are some.
 
         Raises: GalleryMissing, or ModelChanged where it was encoded with another model than the present.
         """

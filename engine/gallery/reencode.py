@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
-from engine.gallery.encoder_cache import guides_of
+from engine.gallery.encoder_cache import remembered_phrases
 from engine.gallery.library import Library
-from engine.gallery.types import GuideTexts, IngestReport, Progress, photo_of
+from engine.gallery.types import IngestReport, Progress, photo_of
 from engine.ingest.decode import BATCH, Skipped
 from engine.ingest.kept_picture import kept_pixels
 from engine.storage.collections import restamp
@@ -35,9 +35,9 @@ def reencode_gallery(
     gallery_id: int,
     budget: float | None = None,
     on_progress: Callable[[Progress], object] | None = None,
-    guides: GuideTexts | None = None,
+    phrases: Sequence[str] | None = None,
 ) -> IngestReport:
-    """Encode a gallery's photos again from their kept pictures: for another budget, model or guide texts.
+    """Encode a gallery's photos again from their kept pictures: for another budget, model or phrases.
 
     A finished batch stays whatever happens later, and the same call goes on after a stop. Photos of another model
     are not found until their turn has come.
@@ -45,24 +45,18 @@ def reencode_gallery(
     Args:
         budget: mean MACs share to aim at; by default the gallery's last one.
         on_progress: told after every batch; what it raises stops the run.
-        guides: its owner's guide texts from now on, without phrases for none; by default those that it remembers.
+        phrases: what people will look for from now on; by default those that it remembers.
     Returns: photos encoded again as `added`, those that needed nothing as `duplicates`.
     Raises: GalleryMissing, ModelChanged where another program encodes with another model meanwhile, PicturesGone.
     """
     collection = library.collection(gallery_id)
-    guides = guides_of(collection) if guides is None else guides
-    encoder = library.encoders.by(guides)
+    wished = remembered_phrases(collection) if phrases is None else tuple(phrases)
+    encoder = library.encoders.by(wished)
     if not collection.has_model(stamp_of(encoder)):
         _require_pictures(library, gallery_id, encoder)  # what the photos have now goes
     wanted = budget if budget is not None else collection.budget
     aim = BUDGET_GRID[nearest_budget(DEFAULT_BUDGET if wanted is None else wanted)]
-    restamp(
-        library.database,
-        gallery_id,
-        stamp_of(encoder),
-        guides.phrases if guides and guides.phrases else None,
-        guides is not None and guides.only,
-    )
+    restamp(library.database, gallery_id, stamp_of(encoder), wished)
     return _encode_again(library, encoder, gallery_id, aim, on_progress)
 
 

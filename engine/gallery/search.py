@@ -207,7 +207,7 @@ def embed_query(library: Library, gallery_id: int, text: str, dropped: np.ndarra
     terms = parse(text)
     if not terms:
         return None
-    encoder = library.encoder  # guide texts change nothing of what a text means
+    encoder = library.encoder  # phrases change nothing of what a text means
     return embed(terms, partial(library.texts.embeddings, encoder.identity.weights, encoder.encode_text), photo)
 
 

@@ -79,14 +79,6 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class GuideTexts:
-    """Phrases of a gallery's owner: what people will look for."""
-
-    phrases: tuple[str, ...]
-    only: bool = False  # in place of the general ones, not beside them
-
-
-@dataclass(frozen=True)
 class GallerySummary:
     """A collection in numbers; model and budget are empty until its first photo is in."""
 
@@ -105,7 +97,7 @@ class GallerySummary:
     budget: float | None
     owner: str | None  # a visitor; None where one person has the place to themselves
     link: str | None  # what its published address ends with; None while it is not published
-    guides: GuideTexts | None  # its owner's; None: the general ones alone
+    phrases: tuple[str, ...]  # what people will look for, as its owner has said
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ class Cluster:
 
         if not uploads:
             return
-        setup = Setup(self._load, encoder.precision, encoder.identity, encoder.guide_texts, encoder.owner_texts, budget)
+        setup = Setup(self._load, encoder.precision, encoder.identity, encoder.phrases, budget)
         hashes = ray.put(np.sort(np.array(known.all(), "S64")))  # shared by all tasks of a machine, and not copied
         rows = [{BATCH_COLUMN: RayBatch(uploads[start : start + BATCH])} for start in range(0, len(uploads), BATCH)]
         decode: Any = _decode  # Ray's types know of no arguments beside a row,
@@ -224,8 +224,7 @@ class Setup:
     load: Load
     precision: str
     identity: "Identity"  # that its encoder must have
-    guide_texts: tuple[str, ...]
-    owner_texts: tuple[str, ...]
+    phrases: tuple[str, ...]
     budget: float | None
 
 
@@ -275,8 +274,8 @@ def _loaded(setup: Setup) -> "tuple[PhotoEncoder | None, str]":
     machine = platform.node()
     try:
         encoder = setup.load(setup.precision)
-        if encoder.identity != setup.identity:
-            encoder = encoder.guided_by(setup.guide_texts, setup.owner_texts)
+        if setup.phrases:
+            encoder = encoder.looking_for(setup.phrases)
     except EngineError as error:
         return None, f"A worker on {machine} cannot start: {error}"
     if encoder.identity != setup.identity:

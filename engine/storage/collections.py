@@ -104,19 +104,14 @@ def add_macs(database: Database, collection_id: int, on_photos: int = 0, on_pict
         collection.macs_pictures += on_pictures
 
 
-def restamp(
-    database: Database, collection_id: int, stamp: ModelStamp, guide_texts: Sequence[str] | None, guides_only: bool
-) -> None:
+def restamp(database: Database, collection_id: int, stamp: ModelStamp, phrases: Sequence[str]) -> None:
     """Make a collection another model's: encodings of the one before go, and its images wait for theirs.
 
     Raises: GalleryMissing.
     """
     with database.write() as session:
         collection = hold(session, collection_id)
-        collection.guide_texts, collection.guides_only = (
-            None if guide_texts is None else list(guide_texts),
-            guides_only,
-        )
+        collection.phrases = list(phrases) or None
         if collection.has_model(stamp):
             return
         maps = database.maps.files(session, collection_id)

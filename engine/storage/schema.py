@@ -92,8 +92,7 @@ class CollectionRow(Base):
     created_at: Mapped[float]  # seconds since the epoch
     indexed_at: Mapped[float | None]
     link: Mapped[str | None] = mapped_column(index=True, unique=True)  # what its published address ends with
-    guide_texts: Mapped[list[str] | None] = mapped_column(JSON)  # its owner's own
-    guides_only: Mapped[bool] = mapped_column(default=False)  # they replace the general ones
+    phrases: Mapped[list[str] | None] = mapped_column(JSON)  # what people will look for, as its owner has said
     revision: Mapped[int] = mapped_column(default=0)  # of its last change; see ImageRow
     queries: Mapped[int] = mapped_column(default=0)  # refined so far
     macs_queries: Mapped[int] = mapped_column(BigInteger, default=0)  # that they spent on its photos

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from app import zerogpu
-from engine.exits.encoder import Encoder
+from engine.exits.encoder import Encoder, Standing
 from tests import tiny_models
 
 
@@ -58,11 +58,20 @@ def test_pixels_go_to_the_lent_gpu_and_arrays_come_back(
     assert all(encoding.map is None for encoding in found)
 
 
-def test_a_gallery_with_guide_texts_of_its_own_is_encoded_by_them_there(borrowing: Encoder, lent: list[int]) -> None:
-    photos, texts = tiny_models.pixels(5, 32), (*tiny_models.GUIDES, "a rose")
-    guided = borrowing.guided_by(texts, ("a rose",))
-    before, found = tiny_models.encoder().guided_by(texts, ("a rose",)).encode(photos), guided.encode(photos)
+def test_a_gallery_with_phrases_of_its_own_is_encoded_by_them_there(borrowing: Encoder, lent: list[int]) -> None:
+    photos = tiny_models.pixels(5, 32)
+    looking = borrowing.looking_for(("a rose",))
+    before, found = tiny_models.encoder().looking_for(("a rose",)).encode(photos), looking.encode(photos)
     assert len(lent) == 1
     assert [encoding.exit for encoding in found] == [encoding.exit for encoding in before]
     assert [encoding.phrases for encoding in found] == [encoding.phrases for encoding in before]
-    assert found[0].phrases != borrowing.encode(photos)[0].phrases
+
+
+def test_photos_go_on_there_from_where_they_stand(lent: list[int], borrowing: Encoder) -> None:
+    photos = tiny_models.pixels(5, 32)
+    (stood,) = tiny_models.encoder().deepen(photos[:1], 1)
+    assert stood.map is not None
+    standing = Standing(1, stood.vector[None], [stood.map])
+    (before,), (found,) = (e.encode(photos[:1], 1.0, standing) for e in (tiny_models.encoder(), borrowing))
+    assert (found.exit, found.macs, len(lent)) == (before.exit, before.macs, 1)
+    np.testing.assert_allclose(found.vector, before.vector, atol=1e-5)

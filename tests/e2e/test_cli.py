@@ -130,30 +130,30 @@ def test_search_without_refining_leaves_photos_where_they_are(run: Run, photos: 
     assert result.stderr == ""
 
 
-def test_an_owners_guide_texts_are_remembered(
-    run: Run, photos: Path, tmp_path: Path, png: Callable[..., bytes]
-) -> None:
+def test_an_owners_phrases_are_remembered(run: Run, photos: Path, tmp_path: Path, png: Callable[..., bytes]) -> None:
     phrases = tmp_path / "phrases.txt"
     phrases.write_text("# ours\na red rose\nthe blue sea\n", encoding="utf-8")
-    assert run("index", photos, "--guide-texts", phrases, "--only").exit_code == 0
+    assert run("index", photos, "--phrases", phrases).exit_code == 0
     (photos / "later.png").write_bytes(png("green"))
     assert json.loads(run("index", photos, "--json").stdout)["added"] == 1
-    changed = run("index", photos, "--guide-texts", phrases)
+    other = tmp_path / "other.txt"
+    other.write_text("a boat\n", encoding="utf-8")
+    changed = run("index", photos, "--phrases", other)
     assert changed.exit_code == 2
-    assert "encoded with other guide texts" in changed.stderr
-    report = json.loads(run("reencode", "photos", "--guide-texts", phrases, "--json").stdout)
+    assert "encoded with other phrases" in changed.stderr
+    report = json.loads(run("reencode", "photos", "--phrases", other, "--json").stdout)
     assert (report["added"], report["duplicates"]) == (3, 0)
-    assert run("index", photos, "--guide-texts", phrases).exit_code == 0
+    assert run("index", photos, "--phrases", other).exit_code == 0
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"), [(b"one phrase\n", "has 1 phrases"), (b"\xff\xfe\x00", "cannot be read as guide texts")]
+    ("content", "sentence"), [(b"# none\n", "has 0 phrases"), (b"\xff\xfe\x00", "cannot be read as phrases")]
 )
-def test_useless_guide_texts_are_one_sentence(
+def test_useless_phrases_are_one_sentence(
     run: Run, photos: Path, tmp_path: Path, content: bytes, sentence: str
 ) -> None:
     (tmp_path / "phrases.txt").write_bytes(content)
-    result = run("index", photos, "--guide-texts", tmp_path / "phrases.txt")
+    result = run("index", photos, "--phrases", tmp_path / "phrases.txt")
     assert (result.exit_code, result.stdout) == (2, "")
     assert sentence in result.stderr
     assert result.stderr.count("\n") == 1

@@ -7,7 +7,7 @@ import pytest
 from torch import Tensor
 
 from engine.exits.batch import Encoding
-from engine.gallery import GuideTexts, Library, Upload
+from engine.gallery import Library, Upload
 from engine.gallery.comparison import Comparison, FullRun, NoFairRace, NothingToCompare, ranking
 from engine.gallery.galleries import delete_gallery, delete_photos, list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
@@ -89,18 +89,18 @@ def test_a_race_is_kept_with_its_date(
     assert comparison.last(gallery) is None
 
 
-def test_a_gallery_with_guide_texts_of_its_own_races_by_them(
+def test_a_gallery_with_phrases_of_its_own_races_by_them(
     database: Database, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library = Library.over(database, FakeEncoder)
     gallery = open_gallery(library, "roses")
-    ingest_files(library, gallery, [upload("r.png", "red")], guides=GuideTexts(("a rose",)))
+    ingest_files(library, gallery, [upload("r.png", "red")], phrases=("a rose",))
     raced: list[tuple[str, ...]] = []
 
     encode = FakeEncoder.encode
 
     def noted(self: FakeEncoder, pixels: np.ndarray, budget: float) -> list[Encoding]:
-        raced.append(self.owner_texts)
+        raced.append(self.phrases)
         return encode(self, pixels, budget)
 
     monkeypatch.setattr(FakeEncoder, "encode", noted)

@@ -1,4 +1,4 @@
-"""A gallery is encoded again from its kept pictures, batch by batch, for another budget, model or guide texts."""
+"""A gallery is encoded again from its kept pictures, batch by batch, for another budget, model or phrases."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from engine.gallery import GuideTexts, Library, ModelChanged, Progress, Upload
+from engine.gallery import Library, ModelChanged, Progress, Upload
 from engine.gallery import reencode as reencode_module
 from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
-from engine.gallery.ingest import GuidesDiffer, ingest_files
+from engine.gallery.ingest import PhrasesDiffer, ingest_files
 from engine.gallery.reencode import PicturesGone, reencode_gallery
 from engine.gallery.search import run_to_full_depth, search_photos
 from engine.storage.collections import TotalsCache
 from engine.storage.database import Database
-from tests.fake_encoder import IDENTITY, FakeEncoder
+from tests.fake_encoder import IDENTITY, TEXTS, FakeEncoder
 
 pytestmark = pytest.mark.both_databases
 
 MakeUpload = Callable[..., Upload]
-ROSES = GuideTexts(("a rose", "a tulip"), only=True)
+ROSES = ("a rose", "a tulip")
 
 
 @pytest.fixture(autouse=True)
@@ -146,11 +146,11 @@ def test_feature_maps_are_those_of_the_present_encoding(
     assert set(home.glob("maps/*/*")) == set()
 
 
-def test_a_gallery_remembers_its_owners_guide_texts(
+def test_a_gallery_remembers_its_owners_phrases(
     library: Library, database: Database, fake_encoder: FakeEncoder, upload: MakeUpload
 ) -> None:
     gallery = open_gallery(library, "roses")
-    ingest_files(library, gallery, [upload("r.png", "red")], guides=ROSES)
+    ingest_files(library, gallery, [upload("r.png", "red")], phrases=ROSES)
     assert list_photos(library, gallery)[0].phrases[0][0][0] == "a rose"
     later = Library.over(database, lambda: fake_encoder)
     ingest_files(later, gallery, [upload("b.png", "blue")])
@@ -159,27 +159,24 @@ def test_a_gallery_remembers_its_owners_guide_texts(
     assert len(search_photos(later, gallery, "red")) == 2
 
 
-def test_own_guide_texts_come_beside_the_general_ones_or_in_their_place(library: Library) -> None:
-    general = library.encoder.guide_texts
-    beside = library.encoders.by(GuideTexts((general[0], "a rose")))
-    assert beside.guide_texts == (*general, "a rose")
-    assert beside.owner_texts == (general[0], "a rose")
-    assert library.encoders.by(ROSES).guide_texts == ROSES.phrases
+def test_phrases_are_embedded_once(library: Library) -> None:
+    assert library.encoders.by(ROSES).phrases == ROSES
     assert library.encoders.by(ROSES) is library.encoders.by(ROSES)
+    assert library.encoders.by(()) is library.encoder
 
 
-def test_other_guide_texts_are_another_encoder(library: Library, gallery: int, upload: MakeUpload) -> None:
-    with pytest.raises(GuidesDiffer, match='"holiday" were encoded with other guide texts'):
-        ingest_files(library, gallery, [upload("b.png", "blue")], guides=ROSES)
-    assert reencode_gallery(library, gallery, guides=ROSES).added == 5
-    assert ingest_files(library, gallery, [upload("b.png", "blue")], guides=ROSES).added == 1
+def test_other_phrases_are_another_encoder(library: Library, gallery: int, upload: MakeUpload) -> None:
+    with pytest.raises(PhrasesDiffer, match='"holiday" were encoded with other phrases'):
+        ingest_files(library, gallery, [upload("b.png", "blue")], phrases=ROSES)
+    assert reencode_gallery(library, gallery, phrases=ROSES).added == 5
+    assert ingest_files(library, gallery, [upload("b.png", "blue")], phrases=ROSES).added == 1
     assert {photo.phrases[0][0][0] for photo in list_photos(library, gallery)} == {"a rose"}
 
 
-def test_guide_texts_that_are_taken_back_leave_the_general_ones(library: Library, gallery: int) -> None:
-    reencode_gallery(library, gallery, guides=ROSES)
-    assert summarize_gallery(library, gallery).guides == ROSES
+def test_phrases_can_be_taken_back(library: Library, gallery: int) -> None:
+    reencode_gallery(library, gallery, phrases=ROSES)
+    assert summarize_gallery(library, gallery).phrases == ROSES
     assert reencode_gallery(library, gallery).added == 0, "they are remembered"
-    assert reencode_gallery(library, gallery, guides=GuideTexts(())).added > 0
-    assert summarize_gallery(library, gallery).guides is None
-    assert list_photos(library, gallery)[0].phrases[0][0][0] == library.encoder.guide_texts[0]
+    assert reencode_gallery(library, gallery, phrases=()).added > 0
+    assert summarize_gallery(library, gallery).phrases == ()
+    assert list_photos(library, gallery)[0].phrases[0][0][0] == TEXTS[0]

@@ -90,13 +90,13 @@ def test_a_task_passes_over_what_is_stored_and_what_comes_twice(
     assert bad == Skipped("e", "empty file")
 
 
-def test_a_worker_takes_the_gallerys_guide_texts(fake_encoder: FakeEncoder) -> None:
-    guided = fake_encoder.guided_by(("a kite",), ("a kite",))
-    setup = Setup(lambda _: fake_encoder, "float32", guided.identity, guided.guide_texts, guided.owner_texts, None)
+def test_a_worker_takes_the_gallerys_phrases(fake_encoder: FakeEncoder) -> None:
+    looking = fake_encoder.looking_for(("a kite",))
+    setup = Setup(lambda _: fake_encoder, "float32", looking.identity, looking.phrases, None)
     worker = Worker(setup)
     assert worker({BATCH_COLUMN: RayBatch([None])})[BATCH_COLUMN] == RayBatch([None])
-    assert worker._encoder == guided
-    differing = replace(setup, identity=replace(guided.identity, weights="other"))
+    assert worker._encoder == looking
+    differing = replace(setup, identity=replace(looking.identity, weights="other"))
     assert "has another model" in Worker(differing)({BATCH_COLUMN: RayBatch([None])})[BATCH_COLUMN].problem
 
 

@@ -44,7 +44,7 @@ def fill(engine: Engine, made: np.ndarray, places: np.ndarray) -> float:
     """Rows of one model for vectors, in the collections of their places; returns the seconds that it took."""
     tables, began = Base.metadata.tables, time.perf_counter()
     galleries = [
-        {"id": number, "name": f"{number}", "kind": "gallery", "created_at": 0.0, "guides_only": False, **vars(STAMP)}
+        {"id": number, "name": f"{number}", "kind": "gallery", "created_at": 0.0, **vars(STAMP)}
         for number in SHARES
     ]
     with for_writing(engine).begin() as connection:
