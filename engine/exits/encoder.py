@@ -239,7 +239,7 @@ class Encoder:
     def _leanings(self, k: int, vectors: Tensor, seen: Tensor, shape: Tensor) -> Tensor:
         """(B,) Of the gate at exit k (0-based), or of what people will look for."""
         if self._by_phrases is not None:
-            return self._by_phrases.leanings(k, vectors)
+            return self._by_phrases.leanings(k, self._here.margin(vectors, self.logit_scale))
         return self._runner.here.modules.gates[k](vectors, seen, shape)
 
     def _best(self, vectors: Tensor, similarities: Tensor) -> tuple[Tensor, Tensor]:

@@ -28,18 +28,20 @@ class PhraseGate:
 
     def __init__(self, bank: TextBank, reference: Reference, cost_share: Tensor, logit_scale: float) -> None:
         """Args: bank: with phrases.  cost_share: (K,) of the exits."""
-        self._bank, self._logit_scale = bank, logit_scale
-        margins = torch.stack([bank.margin(v, logit_scale) for v in reference.vectors.float().unbind(1)], 1)
-        self._margins, self._leanings = margins.sort(0).values, reference.leanings.float().sort(0).values
-        ranked = [self._by_rank(k, margin) for k, margin in enumerate(margins.unbind(1))]
-        self.log_prices = tuple(log_prices(torch.stack(ranked, 1), cost_share, SLOPE))
+        margins = torch.stack([bank.margin(v, logit_scale) for v in reference.vectors.float().unbind(1)])  # (K - 1, R)
+        own = reference.leanings.float().T.contiguous()  # (K - 1, R)
+        self._sorted = margins.sort(1).values, own.sort(1).values
+        leanings = torch.stack([self.leanings(k, margin) for k, margin in enumerate(margins)], 1)
+        self.log_prices = tuple(log_prices(leanings, cost_share, SLOPE))
 
-    def leanings(self, k: int, vectors: Tensor) -> Tensor:
-        """(B,) At exit k (0-based); (B, D) wherever they are."""
-        return self._by_rank(k, self._bank.on(vectors.device).margin(vectors, self._logit_scale))
+    def leanings(self, k: int, margins: Tensor) -> Tensor:
+        """The leanings that stand where margins would among those of the reference photos.
 
-    def _by_rank(self, k: int, margins: Tensor) -> Tensor:
-        """The leaning that stands where a margin would among those of the reference photos."""
-        ranks, own = self._margins[:, k].to(margins.device), self._leanings[:, k].to(margins.device)
-        places = torch.searchsorted(ranks.contiguous(), margins.contiguous()).clamp_max(len(ranks) - 1)
-        return own[places]
+        Args: k: 0-based number of an exit.  margins: (B,), wherever they are.
+        Returns: (B,).
+        """
+        margins_there, own = self._sorted
+        if own.device != margins.device:
+            margins_there, own = self._sorted = margins_there.to(margins.device), own.to(margins.device)
+        places = torch.searchsorted(margins_there[k], margins).clamp_max(own.shape[1] - 1)
+        return own[k][places]

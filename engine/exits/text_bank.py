@@ -88,6 +88,12 @@ class TextBank:
         """(B, D) Embeddings of texts from all over the bank."""
         return self.vectors[:: max(1, len(self.texts) // BACKGROUND)]
 
+    @cached_property
+    def compared(self) -> Tensor:
+        """(P + B, D) Embeddings of the phrases, and of the background that they stand among."""
+        assert self.named is not None
+        return torch.cat([self.named, self.background])
+
     def looking_for(self, phrases: Sequence[str], encode_text: Callable[[Sequence[str]], Tensor]) -> "TextBank":
         """The same bank with phrases that an owner has named; none takes them away."""
         named = encode_text(phrases) if phrases else None
@@ -106,8 +112,7 @@ class TextBank:
 
     def margin(self, vectors: Tensor, logit_scale: float) -> Tensor:
         """How clearly one of the phrases, or of a background from the bank, fits best; (B, D) to (B,), 0 to 1."""
-        assert self.named is not None
-        p = content_distribution(vectors @ torch.cat([self.named, self.background]).T, logit_scale)
+        p = content_distribution(vectors @ self.compared.T, logit_scale)
         top = p.topk(2, dim=-1).values
         return top[:, 0] - top[:, 1]
 
