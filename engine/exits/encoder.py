@@ -153,6 +153,7 @@ class Encoder:
             pixels: (B, 3, S, S) uint8, or what `send` made of them.
             budget: mean MACs share to aim at; the nearest of BUDGET_GRID is used.
             standing: where they are, past the gates up to there; what they ran already is not run again.
+        Raises: ValueError where they are at the end already, or within a pass without their maps.
         """
         column = nearest_budget(budget)
         return self._climb(len(pixels), pixels, standing, self.exits, column).encodings(
@@ -166,6 +167,7 @@ class Encoder:
         Args:
             pixels: (B, 3, S, S) uint8; None where the ladder needs no picture.
             standing: where they are; None: they have not run yet.
+        Raises: ValueError where they are there or past it already, or within a pass without their maps.
         """
         many = len(pixels) if pixels is not None else len(standing.vectors) if standing else 0
         batch = self._climb(many, pixels, standing, exit, None)
@@ -175,17 +177,28 @@ class Encoder:
         """(K,) MACs to each exit from where photos stand."""
         return [macs - (self.exit_macs[standing.exit - 1] if standing else 0) for macs in self.exit_macs]
 
+    def _reject(self, standing: Standing, to: int) -> None:
+        """Raise ValueError where photos cannot go on from where they stand to an exit (1-based)."""
+        if not standing.exit < to <= self.exits:
+            raise ValueError(f"photos that stand at exit {standing.exit} do not go on to exit {to}")
+        if not self.ladder.goes_on(standing.exit, standing.maps is not None):
+            raise ValueError(f"photos that stand at exit {standing.exit} go on from their feature maps alone")
+
     @torch.inference_mode()
     def _climb(
         self, many: int, pixels: np.ndarray | Tensor | None, standing: Standing | None, to: int, column: int | None
     ) -> BatchRun:
         """Run photos up the ladder, from where they stand to an exit (1-based), or until their gates let them go.
 
-        Photos that stand within a pass come with their maps; those without have not run yet.
+        Photos that stand within a pass come with their maps; those that have lost them are run from the start.
 
         Args: column: of the budget on the grid; None: no gate lets them go.
         """
         batch, start = BatchRun(many), standing.exit - 1 if standing else -1
+        if standing is not None:
+            self._reject(standing, to)
+        if not batch.rows:
+            return batch
         before = None if standing is None else torch.from_numpy(standing.vectors).to(self.device)
         state = None if standing is None or standing.maps is None else self._runner.stacked(standing.maps)
         _ = self._here.vectors  # made before the clock starts: they are no photo's cost
