@@ -86,7 +86,7 @@ class TextBank:
     @cached_property
     def background(self) -> Tensor:
         """(B, D) Embeddings of texts from all over the bank."""
-        return self.vectors[:: max(1, len(self.texts) // BACKGROUND)]
+        return self.vectors[:: self._step]
 
     @cached_property
     def compared(self) -> Tensor:
@@ -116,11 +116,17 @@ class TextBank:
         top = p.topk(2, dim=-1).values
         return top[:, 0] - top[:, 1]
 
+    def macs(self, dim: int) -> int:
+        """MACs of a photo's similarities at one exit to all texts, and to phrases: to say what fits, and in a margin.
+
+        Args: dim: width of the embeddings, which none are made for this.
+        """
+        compared = 2 * len(self.phrases) + len(self.texts[:: self._step]) if self.phrases else 0
+        return (len(self.texts) + compared) * dim
+
     @property
-    def macs(self) -> int:
-        """MACs of the similarities to all texts and phrases."""
-        own = 0 if self.named is None else self.named.numel() + self.background.numel()
-        return own + (self.vectors.numel() if self.texts else 0)
+    def _step(self) -> int:
+        return max(1, len(self.texts) // BACKGROUND)
 
 
 def affinity(similarities: Tensor) -> Tensor:
