@@ -125,7 +125,11 @@ class Encoder:
         return type(self)(self._runner, bank, self.identity, self.folder)
 
     def looking_for(self: Self, phrases: Sequence[str]) -> Self:
-        """The same encoder, whose gates go by what people will look for; this one has no phrases yet."""
+        """The same encoder, whose gates go by what people will look for; this one has no phrases yet, and stays without
+        where none are named.
+        """
+        if not phrases:
+            return self
         bank = self.bank.looking_for(phrases, self.backbone.encode_text)
         identity = replace(self.identity, exits=looking_hash(self.identity.exits, phrases))
         return type(self)(self._runner, bank, identity, self.folder)

@@ -95,10 +95,9 @@ class TextBank:
         return torch.cat([self.named, self.background])
 
     def looking_for(self, phrases: Sequence[str], encode_text: Callable[[Sequence[str]], Tensor]) -> "TextBank":
-        """The same bank with phrases that an owner has named; none takes them away."""
-        named = encode_text(phrases) if phrases else None
+        """The same bank with phrases that an owner has named."""
         vectors = self.vectors
-        return replace(self, embed=lambda _: vectors, phrases=tuple(phrases), named=named)
+        return replace(self, embed=lambda _: vectors, phrases=tuple(phrases), named=encode_text(phrases))
 
     def on(self, device: torch.device) -> "TextBank":
         """The same bank with its embeddings on a device."""
@@ -113,8 +112,8 @@ class TextBank:
     def margin(self, vectors: Tensor, logit_scale: float) -> Tensor:
         """How clearly one of the phrases, or of a background from the bank, fits best; (B, D) to (B,), 0 to 1."""
         p = content_distribution(vectors @ self.compared.T, logit_scale)
-        top = p.topk(2, dim=-1).values
-        return top[:, 0] - top[:, 1]
+        top = p.topk(min(2, p.shape[-1]), dim=-1).values
+        return top[:, 0] - top[:, -1]
 
     def macs(self, dim: int) -> int:
         """MACs of a photo's similarities at one exit to all texts, and to phrases: to say what fits, and in a margin.
@@ -130,7 +129,9 @@ class TextBank:
 
 
 def affinity(similarities: Tensor) -> Tensor:
-    """a_k: the mean of the highest cosines; similarities (..., N) of embeddings and texts to (...)."""
+    """a_k: the mean of the highest cosines, 0 without texts; similarities (..., N) of embeddings and texts to (...)."""
+    if not similarities.shape[-1]:
+        return similarities.new_zeros(similarities.shape[:-1])
     return similarities.topk(min(NEAREST, similarities.shape[-1]), dim=-1).values.mean(-1)
 
 
