@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
@@ -9,13 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from engine.clip.backbone import Backbone, ModelUnreadable
 from engine.clip.hub import Snapshot
-from engine.clip.small_tower import TRUNKS
+from engine.clip.small_tower import LAST_MAP
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.calibration import Calibration, calibrations
 from engine.exits.modules import HEAD, Exit, ExitModules
@@ -26,7 +28,8 @@ DESCRIBED, STORED = "tgem.json", "tgem.safetensors"
 WAITING = f"{STORED}.partial"  # tensors, until the description that names them is written
 FORMAT = 4
 REFERENCE = "reference"  # names of its tensors begin so
-UNASKED = 30.0  # a logarithm of a price so low that nobody leaves
+UNASKED = -30.0  # a logarithm of a price so low that nobody leaves
+SMALLEST = 7_000_000  # bytes of the smallest trunk's tensors, which a smaller tower has at least
 SOURCE = "source.json"  # where exit weights that are not of this machine came from
 
 
@@ -43,7 +46,7 @@ class FittedExits:
 
 def unfitted(modules: ExitModules) -> FittedExits:
     """Exits whose gates are still to be fitted: nobody leaves."""
-    return FittedExits(modules, (-UNASKED,) * len(BUDGET_GRID), calibrations(len(modules.exits) + 1))
+    return FittedExits(modules, (UNASKED,) * len(BUDGET_GRID), calibrations(len(modules.exits) + 1))
 
 
 def save_exits(folder: Path, exits: FittedExits, weights: str, model: str = "") -> None:
@@ -97,20 +100,20 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
             raise ModelUnreadable(f"The exit weights in {folder} are of an earlier edition; fit them again.")
         _settle(folder, about["modules"])
         data = stored.read_bytes()
-        modules = ExitModules(_exits(about["exits"], backbone, len(data)), backbone.dim, about["joined"] is True)
-        tensors = load(data)
-        kept = {name: tensors.pop(f"{REFERENCE}.{name}", None) for name in ("vectors", "leanings")}
+        exits, joined = _exits(about["exits"], backbone, len(data)), about["joined"] is True
+        if joined and not exits:
+            raise ValueError("there is no exit before the last that it could be joined with")
+        modules, tensors = ExitModules(exits, backbone.dim, joined), load(data)
+        reference = _reference(tensors, modules)
         modules.load_state_dict(tensors)
-        reference = None if None in kept.values() else Reference(**kept)
-        prices = tuple(float(about["log_prices"][f"{budget:.2f}"]) for budget in BUDGET_GRID)
-        calibrations = tuple(Calibration(**row) for row in about["calibrations"])
-        shape = (len(modules.exits), backbone.dim)
-        if len(calibrations) != len(modules.exits) + 1 or (reference and reference.vectors.shape[1:] != shape):
+        prices = tuple(_number(about["log_prices"][f"{budget:.2f}"]) for budget in BUDGET_GRID)
+        calibrations = tuple(Calibration(**{name: _number(row[name]) for name in row}) for row in about["calibrations"])
+        if len(calibrations) != len(exits) + 1 or any(c.deviation < 0 for c in calibrations):
             raise ValueError("a calibration for each exit")
-        fitted = FittedExits(modules, prices, calibrations, float(about["affinity_weight"]), reference)
+        fitted = FittedExits(modules, prices, calibrations, _number(about["affinity_weight"]), reference)
         fitted_on = about["weights"]
         whole = about["modules"] == hashlib.sha256(data).hexdigest()
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, ArithmeticError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelUnreadable(
             f"The exit weights in {folder} cannot be read; restore tgem.json and tgem.safetensors, or make them anew."
         ) from error
@@ -131,19 +134,51 @@ def _exits(rows: list[dict[str, Any]], backbone: Backbone, stored: int) -> list[
     order = [step.name for step in backbone.tower.steps]
     exits = [Exit(**row) for row in rows]
     for exit in exits:
-        if any(type(n) is not int or not 0 <= n <= stored for n in (exit.seen, exit.size)):
+        if (type(exit.stage), type(exit.seen), type(exit.tower), type(exit.size)) != (str, int, str, int):
             raise ValueError(f"{exit} has a field of another kind")
-        smaller = exit.tower in TRUNKS and exit.stage == HEAD and 32 <= exit.size <= backbone.size
-        if not smaller and (exit.tower or exit.size or exit.stage not in order):
+        if exit.tower:
+            fits = exit.tower in LAST_MAP and exit.stage == HEAD and 32 <= exit.size <= backbone.size
+        else:
+            fits = exit.stage in order and exit.size == 0
+        if not fits or exit.seen != _seen(exit, backbone, order):
             raise ValueError(f"{exit} is of a pass that there is not")
-    if any(exit.tower for exit in exits[sum(bool(exit.tower) for exit in exits) :]):
+    smaller = sum(bool(exit.tower) for exit in exits)
+    if any(exit.tower for exit in exits[smaller:]):
         raise ValueError("passes in no order")
-    places = [order.index(exit.stage) for exit in exits if not exit.tower]
+    places = [order.index(exit.stage) for exit in exits[smaller:]]
     if sorted(set(places)) != places:
         raise ValueError("exits in no order")
-    if sum(exit.seen for exit in exits) * backbone.dim > stored:
-        raise ValueError("exits that have no tensors")
+    if smaller * SMALLEST > stored:
+        raise ValueError("towers that have no tensors")
     return exits
+
+
+def _seen(exit: Exit, backbone: Backbone, order: Sequence[str]) -> int:
+    """How many features are seen at an exit."""
+    if exit.tower:
+        return backbone.dim + 2 * LAST_MAP[exit.tower]
+    state = torch.zeros(backbone.shapes[order.index(exit.stage)], device=backbone.device)
+    return backbone.tower.pooled(state).shape[1]
+
+
+def _reference(tensors: dict[str, Tensor], modules: ExitModules) -> Reference | None:
+    """Take the photos of reference out of stored tensors; raises ValueError where they are not of these exits."""
+    kept = {name: tensors.pop(name) for name in list(tensors) if name.startswith(f"{REFERENCE}.")}
+    if not kept:
+        return None
+    found = Reference(**{name.removeprefix(f"{REFERENCE}."): tensor for name, tensor in kept.items()})
+    photos, exits = len(found.vectors), len(modules.exits)
+    shapes = ((photos, exits, modules.dim), (photos, exits))
+    if not photos * exits or (found.vectors.shape, found.leanings.shape) != shapes:
+        raise ValueError("photos of reference that other exits have seen")
+    return found
+
+
+def _number(value: object) -> float:
+    """A finite number of a description; raises ValueError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
 
 
 def install_exits(snapshot: Snapshot, folder: Path, backbone: Backbone, weights: str) -> FittedExits:
