@@ -1,20 +1,25 @@
 """The model card of exit weights on the Hub, written from the weights themselves."""
 
-from engine.clip.small_tower import TRUNK
 from engine.exits.encoder import Encoder
 from engine.exits.modules import Exit
 
 ABOUT = """\
-Readouts and gates{scout} that let a CLIP image encoder stop early on easy photos: an independent implementation of the
+Readouts and gates that let a CLIP image encoder stop early on easy photos: an independent implementation of the
 idea of Text-Guided Exit Modules (arXiv 2605.17499). The model's own weights are not in them. They fit one model:
 `{name}` with the weights below. Others are refused.
 """
-SCOUT = f" and a smaller tower for the first passes, fine-tuned from timm's `{TRUNK}` (ImageNet weights, Apache-2.0)"
+TOWERS = (
+    "Smaller towers run the first passes. They are fine-tuned from timm's {names} (ImageNet weights, Apache-2.0).\n"
+)
+COSTS = """\
+A photo pays for all stages up to the exit that it leaves at, and a photo that goes to the end runs each of them once.
+The model's own tower alone is {own:.3f} of that.
+"""
 
 
-def _input(exit: Exit) -> str:
-    """Of which pass an exit is, in words."""
-    return f"{' of the scout' if exit.scout else ''}{f' at {exit.size} px' if exit.size else ''}"
+def _place(exit: Exit) -> str:
+    """Where an exit stands, in words."""
+    return f"a pass of `{exit.tower}` at {exit.size} px" if exit.tower else f"`{exit.stage}`"
 
 
 def card(encoder: Encoder, repo: str) -> str:
@@ -23,7 +28,8 @@ def card(encoder: Encoder, repo: str) -> str:
     Args: repo: the Hub repository that it will stand in.
     """
     name = encoder.identity.model
-    shares = [macs / encoder.full_macs for macs in encoder.forced_macs]
+    shares = [macs / encoder.full_macs for macs in encoder.exit_macs]
+    trunks = ", ".join(f"`{exit.tower}`" for exit in encoder.modules.exits if exit.tower)
     lines = [
         "---",
         "library_name: open_clip",
@@ -32,7 +38,8 @@ def card(encoder: Encoder, repo: str) -> str:
         "---",
         f"# Exit modules for {name}",
         "",
-        ABOUT.format(name=name, scout="" if encoder.modules.scout is None else SCOUT),
+        ABOUT.format(name=name),
+        *([TOWERS.format(names=trunks)] if trunks else []),
         "```bash",
         f"python -m engine pull {repo} --model {name}",
         f"python app.py --model {name}",
@@ -43,11 +50,12 @@ def card(encoder: Encoder, repo: str) -> str:
         "| exit | after | share of the full encoder's multiply-accumulates |",
         "| --- | --- | --- |",
         *(
-            f"| {k} | `{exit.stage}`{_input(exit)} | {share:.3f} |"
+            f"| {k} | {_place(exit)} | {share:.3f} |"
             for k, (exit, share) in enumerate(zip(encoder.modules.exits, shares, strict=False), start=1)
         ),
         f"| {encoder.exits} | the end | 1 |",
         "",
+        COSTS.format(own=sum(encoder.backbone.step_macs) / encoder.full_macs),
         "## Files",
         "",
         "`tgem.safetensors` holds the tensors in float16, `tgem.json` what they are; each names the other's hash.",
