@@ -1,3 +1,3 @@
-"""The guide texts that fit a photo best at an exit."""
+"""The texts and phrases that fit a photo best at an exit."""
 
-Phrases = tuple[tuple[str, float], ...]  # text and its share of the exit's content distribution, best first
+Phrases = tuple[tuple[str, float], ...]  # text and its share of a softmax over all of them, best first
