@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
 BUDGET_GRID = tuple(percent / 100 for percent in range(20, 101, 5))  # a price and gate values are kept for each
 DEFAULT_BUDGET = 0.4
+ROUNDING = 1e-4  # of the logarithm of a price: beyond that of a gate in float32
 CHEAPEST, DEAREST = -12.0, 12.0  # logarithms of the prices between which one is looked for
 
 
@@ -49,7 +50,7 @@ def log_prices(leanings: "Tensor", cost_share: "Tensor", slope: float) -> list[f
         for _ in range(40):
             middle = (low + high) / 2
             low, high = (low, middle) if cost(middle) <= budget else (middle, high)
-        found.append(CHEAPEST if budget == 1 else high)
+        found.append(CHEAPEST if budget == 1 else high + ROUNDING)
     return found
 
 

@@ -28,28 +28,6 @@ class Example:
     label: str | None = None  # what kind of thing it shows, in a set of labels
 
 
-@dataclass(frozen=True)
-class Corpus:
-    """Photos that the embedded model is trained on, and those that its log reports on."""
-
-    captioned: list[Example]
-    labelled: list[Example]
-    validation: list[Example]
-
-
-def read_corpus(data: Path) -> Corpus:
-    """The corpus in a folder with `flickr8k` and `imagenet_samples`, less the photos kept for the gates.
-
-    Raises: DataMissing.
-    """
-    captioned = read_captions(data / "flickr8k")
-    return Corpus(
-        captioned=[e for e in captioned if e.split in ("train", "extra") and e.path.name not in gate_photos()],
-        labelled=read_labels(data / "imagenet_samples"),
-        validation=[e for e in captioned if e.split == "val"],
-    )
-
-
 def read_captions(folder: Path) -> list[Example]:
     """Examples of a folder with `captions.jsonl` and `images/`, in file order.
 
@@ -69,7 +47,7 @@ def read_captions(folder: Path) -> list[Example]:
 def read_labels(folder: Path) -> list[Example]:
     """Examples of a folder with `labels.jsonl` (file, label) and `images/`; the text is "a photo of a LABEL"."""
     return [
-        Example(folder / "images" / row["file"], (f"a photo of a {row['label']}",), "train")
+        Example(folder / "images" / row["file"], (f"a photo of a {row['label']}",), "train", row["label"])
         for row in _read_rows(folder / "labels.jsonl")
     ]
 

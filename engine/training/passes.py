@@ -8,7 +8,7 @@ as it can be alone, and later ones learn to say what it missed.
 import zlib
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -81,19 +81,10 @@ def read_photos(data: Path) -> Photos:
     shown = read_labels(data / "imagenet_samples")
     return Photos(
         captioned=[e for e in captioned if e.path.name not in gate_photos()],
-        described=[e for e in varied if label_of(e) is None],
-        labelled=[Example(e.path, in_templates(name), e.split) for e in varied if (name := label_of(e))],
-        kinds=[Example(e.path, in_templates(str(label_of(e))), e.split) for e in shown],
+        described=[e for e in varied if e.label is None],
+        labelled=[replace(e, texts=in_templates(e.label)) for e in varied if e.label is not None],
+        kinds=[replace(e, texts=in_templates(str(e.label))) for e in shown],
     )
-
-
-def label_of(example: Example) -> str | None:
-    """What "a photo of a LABEL" names; None: its first caption is another sentence."""
-    first = example.texts[0].removesuffix(".")
-    for start in ("a photo of an ", "a photo of a ", "a photo of "):
-        if first.startswith(start):
-            return first.removeprefix(start)
-    return None
 
 
 class Batches:
@@ -314,8 +305,8 @@ class Course:
         varied = [e for e in read_captions(data / "more_photos") if e.split == "val"]
         sets: dict[str, Sequence[Example]] = {
             "captions": [e for e in read_captions(data / "flickr8k") if e.split == "val"],
-            "described": [e for e in varied if not label_of(e)],
-            "labels": [Example(e.path, (f"a photo of a {label_of(e)}",), e.split) for e in varied if label_of(e)],
+            "described": [e for e in varied if e.label is None],
+            "labels": [replace(e, texts=(f"a photo of a {e.label}",)) for e in varied if e.label is not None],
         }
         self.judge = Judge(sets, lambda these: CachedTexts(text_tower, tokenize(these)))
 

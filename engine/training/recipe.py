@@ -20,7 +20,7 @@ from engine.training import gates
 from engine.training.dataset import Example, gate_photos, read_captions
 from engine.training.features import cached
 from engine.training.gates import GatePhotos
-from engine.training.passes import Passes, held_back, label_of, train_passes
+from engine.training.passes import Passes, held_back, train_passes
 from engine.training.pretrained import DIM, SIZES, export, pretrained_model
 from engine.training.trainer import SEED, Length
 from engine.utils.memory import keep_freed_memory
@@ -111,4 +111,4 @@ def _kind(example: Example) -> int:
     """Captioned snapshots, textbook pictures, and things by name."""
     if example.path.name in gate_photos():
         return 0
-    return 1 if label_of(example) is None else 2
+    return 1 if example.label is None else 2

@@ -15,7 +15,8 @@ def test_captions_and_labels_are_read_in_file_order(tmp_path: Path) -> None:
     captions = read_captions(tmp_path)
     assert [e.path.name for e in captions] == ["0.jpg", "1.jpg", "2.jpg"]
     assert captions[0].texts == ("a", "b")
-    assert read_labels(tmp_path)[0].texts == ("a photo of a otter",)
+    (labelled,) = read_labels(tmp_path)
+    assert (labelled.texts, labelled.label) == (("a photo of a otter",), "otter")
 
 
 def test_rows_of_kind_label_have_their_label(tmp_path: Path) -> None:

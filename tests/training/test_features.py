@@ -46,7 +46,7 @@ def test_the_cache_holds_what_every_exit_sees(encoder: Encoder, examples: list[E
         assert found.owner.tolist() == plain.owner.tolist()
         torch.testing.assert_close(found.texts, plain.texts)
         torch.testing.assert_close(found.vectors, plain.vectors)
-        for a, b in zip(found.pooled, plain.pooled, strict=True):
+        for a, b in zip(found.seen, plain.seen, strict=True):
             torch.testing.assert_close(a, b)
 
 
@@ -101,13 +101,22 @@ def test_a_photo_that_cannot_be_read_is_said_and_left_out(
         collect(encoder, examples)
 
 
+def test_some_of_the_photos_come_with_their_texts(encoder: Encoder, examples: list[Example]) -> None:
+    found = collect(encoder, examples)
+    rows = torch.tensor([7, 2])
+    part, alone = found.of(rows), collect(encoder, [examples[2]])
+    torch.testing.assert_close(part.vectors, found.vectors[rows])
+    torch.testing.assert_close(part.texts[part.owner == 1], alone.texts)
+    assert len(part.texts) == len(examples[7].texts) + len(examples[2].texts)
+
+
 def test_features_are_mapped_and_not_read(encoder: Encoder, examples: list[Example], tmp_path: Path) -> None:
     found = cached(tmp_path / "cache", encoder, examples)
-    base: object = found.pooled[0].numpy()
+    base: object = found.seen[0].numpy()
     while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
         base = base.base
-    assert (tmp_path / "cache" / "exit-1.npy").stat().st_size > found.pooled[0].numel() * 4
+    assert (tmp_path / "cache" / "exit-1.npy").stat().st_size > found.seen[0].numel() * 4
     stored = np.load(tmp_path / "cache" / "exit-1.npy", mmap_mode="r+")
     stored[0, 0] = 123.0
     stored.flush()
-    assert found.pooled[0][0, 0] == 123.0
+    assert found.seen[0][0, 0] == 123.0

@@ -23,7 +23,7 @@ def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     monkeypatch.setattr(readouts, "EPOCHS", 1)
     monkeypatch.setattr(gates, "STEPS", 60)
     found = assembled(
-        tiny_models.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny_models.GUIDES, tmp_path / "exits"
+        tiny_models.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny_models.BANK, tmp_path / "exits"
     )
     found.folder.mkdir()
     return found
@@ -59,7 +59,7 @@ def test_a_backbone_gets_exits_that_photos_leave_at(encoder: Encoder, data: Path
         found = fit_photos(encoder, folder_photos(data / "images"), say=said.append)
     again = loaded(encoder)
     assert found.exits == again.exits > 2
-    assert again.plans == found.plans
+    assert again.log_prices == found.log_prices
     photos = tiny_models.pixels(40, 32, seed=5)
     cheap, dear = (again.encode(photos, budget) for budget in (0.4, 1.0))
     assert sum(e.macs for e in cheap) < sum(e.macs for e in dear)

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from engine.training import trainer
-from engine.training.trainer import LOG, Trainer, fit_one_cycle, groups, learning_rate
+from engine.training.trainer import LOG, Length, Trainer, fit_one_cycle, groups, learning_rate
 
 STEPS = 12
+WHOLE = Length(STEPS)
 
 
 def student() -> nn.Linear:
@@ -16,7 +17,7 @@ def student() -> nn.Linear:
     return nn.Linear(4, 3)
 
 
-def go(model: nn.Linear, work: Path, steps: int = STEPS, stop: int | None = None, resume: bool = False) -> None:
+def go(model: nn.Linear, work: Path, length: Length = WHOLE, stop: int | None = None, resume: bool = False) -> None:
     """Run a student; it dies before the step `stop`."""
 
     def loss_of(step: int) -> Tensor:
@@ -25,7 +26,7 @@ def go(model: nn.Linear, work: Path, steps: int = STEPS, stop: int | None = None
         x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
         return (nn.functional.dropout(model(x)) - x[:, :3]).square().mean()
 
-    Trainer(model, groups({"heads": [*model.parameters()]}), work, resume, lambda line: None).run(steps, loss_of)
+    Trainer(model, groups({"heads": [*model.parameters()]}), work, resume, lambda line: None).run(length, loss_of)
 
 
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,6 +40,16 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path: Path, monke
     go(resumed, tmp_path / "broken", resume=True)
     assert torch.equal(resumed.weight, whole.weight)
     assert not torch.equal(whole.weight, student().weight)
+
+
+def test_a_run_that_is_to_stop_early_keeps_the_whole_ones_schedule(tmp_path: Path) -> None:
+    for name in ("whole", "part"):
+        (tmp_path / name).mkdir()
+    whole, part = student(), student()
+    go(part, tmp_path / "part", Length(STEPS, stop_after=7))
+    go(part, tmp_path / "part", resume=True)
+    go(whole, tmp_path / "whole")
+    assert torch.equal(part.weight, whole.weight)
 
 
 def test_the_log_tells_of_every_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

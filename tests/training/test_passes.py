@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from engine.training import passes
+from engine.training.dataset import Example
+from engine.training.passes import MANY, Batches, Photos, blended_targets, blends, copied, held_back, taught_by
+
+
+@pytest.fixture
+def photos(monkeypatch: pytest.MonkeyPatch) -> Photos:
+    """More than a step takes, of each kind; every two photos with a label share it."""
+    monkeypatch.setattr(passes, "load_squashed", lambda examples, size: np.zeros((len(examples), 3, 4, 4), np.uint8))
+
+    def made(kind: str, many: int, same: int) -> list[Example]:
+        names = [f"{kind} {i // same}" for i in range(many)]
+        return [Example(Path(f"{kind}{i}.jpg"), (name, f"a {name}"), "") for i, name in enumerate(names)]
+
+    kinds = zip(("caption", "textbook", "label", "kind"), MANY, (1, 1, 2, 1), strict=True)
+    return Photos(*(made(kind, 3 * many, same) for kind, many, same in kinds))
+
+
+def batches_of(photos: Photos) -> Batches:
+    texts = dict.fromkeys(t for e in photos.all for t in e.texts)
+    return Batches(photos, {text: row for row, text in enumerate(texts)})
+
+
+def test_a_batch_has_photos_of_all_kinds_and_one_of_a_label(photos: Photos) -> None:
+    batches = batches_of(photos)
+    for step in range(8):
+        numbers, rows, owner, _ = batches.draw(step)
+        ends = torch.tensor([3 * many for many in MANY]).cumsum(0)
+        counts = torch.bincount(torch.bucketize(numbers, ends, right=True), minlength=4).tolist()
+        assert counts == list(MANY)
+        assert len(set(numbers.tolist())) == len(numbers)
+        firsts = [batches.rows[n][0] for n in numbers.tolist()]
+        assert len(set(firsts)) == len(firsts), "two photos of a label would be each other's mistakes"
+        assert all(row in batches.rows[numbers[o]] for row, o in zip(rows.tolist(), owner.tolist(), strict=True))
+
+
+def test_a_batch_depends_on_its_step_alone(photos: Photos) -> None:
+    first, second = batches_of(photos), batches_of(photos)
+    for _ in range(2):
+        first.draw(0)
+    for found, again in zip(first.draw(5)[:3], second.draw(5)[:3], strict=True):
+        assert torch.equal(found, again)
+
+
+def test_targets_of_a_blended_photo_are_shared_with_the_one_that_shines_through() -> None:
+    eye = torch.eye(3)
+    other, share = torch.tensor([1, 0, 2]), torch.tensor([0.25, 0.0, 0.5])
+    to_texts, to_images = blended_targets((eye, eye), other, share)
+    assert torch.allclose(to_texts, torch.tensor([[0.75, 0.25, 0], [0, 1, 0], [0, 0, 1]]))
+    assert torch.allclose(to_images.sum(0), torch.ones(3))
+    many, shares = blends(1000, torch.Generator().manual_seed(0))
+    assert sorted(many.tolist()) == list(range(1000))
+    assert 0.4 < (shares > 0).float().mean() < 0.6
+    assert shares.max() <= 0.5
+
+
+def test_an_exit_copies_least_from_what_it_says_itself() -> None:
+    torch.manual_seed(0)
+    vectors, texts = (F.normalize(torch.randn(6, 8), dim=1) for _ in range(2))
+    near = F.normalize(vectors + 0.2 * torch.randn(6, 8), dim=1)
+    assert copied(vectors, vectors, texts, 5.0) < copied(near, vectors, texts, 5.0)
+    last = F.normalize(torch.randn(6, 8), dim=1)
+    assert taught_by(None, last, True) is None, "nobody teaches the last exit of the first stage"
+    assert taught_by(None, last, False) is last
+
+
+def test_one_in_ten_photos_is_kept_for_the_gates_by_its_name() -> None:
+    kept = [held_back(Example(Path(f"photo_{i}.jpg"), (), "")) for i in range(2000)]
+    assert 0.07 < sum(kept) / len(kept) < 0.13
+    assert kept == [held_back(Example(Path(f"elsewhere/photo_{i}.jpg"), (), "")) for i in range(2000)]
