@@ -95,7 +95,7 @@ class Access:
         return session.owner is not None and gallery.owner == session.owner
 
     def keeps(self, gallery: GallerySummary, session: Session) -> bool:
-        """Whether what is done by hand may spend on a gallery's account without bound: not where strangers do it."""
+        """Whether pictures to search with count on a gallery's account: those of strangers do not."""
         return self.alone or self.owns(gallery, session)
 
     def recodable(self, collection_id: int | None, session: Session) -> GallerySummary:

@@ -115,7 +115,11 @@ def budget_column(parts: Parts) -> None:
     with gr.Column(scale=5, min_width=320, elem_id="knob"):
         html(
             "knob-title",
-            notes.note("Another budget", "How much of the full encoder’s compute a photo may take on average."),
+            notes.note(
+                "Another budget",
+                "How much of the full encoder’s compute a photo may take on average. Photos that went deeper already "
+                "keep it; the others run the missing passes only.",
+            ),
         )
         parts.budget = gr.Slider(
             BUDGET_GRID[0], BUDGET_GRID[-1], DEFAULT_BUDGET, step=0.05, label="Budget", elem_id="budget"
@@ -123,7 +127,7 @@ def budget_column(parts: Parts) -> None:
         parts.budget_preview = html("prospect")
         parts.looked_for = gr.Textbox(
             label="What people will look for",
-            info="If you know it, a phrase a line. Photos that show it go deeper than the budget asks.",
+            info="A phrase a line. The encoder goes deeper on photos where these are hard to tell apart.",
             lines=2,
             max_lines=6,
             elem_id="looked-for",

@@ -99,7 +99,7 @@ class Services:
     def drawing(self) -> Drawing:
         """The present encoder as it is drawn; the first call loads it."""
         encoder = self.library.encoder
-        return Drawing(encoder.stages, encoder.full_macs, encoder.plans)
+        return Drawing(encoder.stages, encoder.full_macs)
 
     @property
     def curve(self) -> Curve | None:

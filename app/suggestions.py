@@ -7,7 +7,7 @@ from engine.gallery import Photo
 
 
 def suggestions(photos: Iterable[Photo], many: int) -> list[str]:
-    """The guide texts that fit best most often, and where that is even, best; each one is some photo's first."""
+    """The texts that fit best most often, and where that is even, best; each one is some photo's first."""
     often: Counter[str] = Counter()
     best: dict[str, float] = {}
     for photo in photos:

@@ -1,7 +1,7 @@
-"""Another budget, or other guide texts, applied: a gallery's photos are encoded again, batch by batch."""
+"""Another budget, or other phrases, applied: photos that have to go deeper run what they miss, batch by batch."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import gradio as gr
 
@@ -10,7 +10,7 @@ from app.services import Services
 from app.session import Session
 from app.views import formatting, notes, upload
 from app.work import Stopped, Waiting
-from engine.gallery import EngineError, GuideTexts, IngestReport, Progress, reencode_gallery, typed_guide_texts
+from engine.gallery import EngineError, IngestReport, Progress, reencode_gallery, typed_phrases
 
 
 class Budget:
@@ -22,7 +22,7 @@ class Budget:
     def applied(self, budget: float, looked_for: str, session: Session) -> Iterator[Updates]:
         """Apply was pressed.
 
-        Args: looked_for: the owner's guide texts, a phrase a line.
+        Args: looked_for: what people will look for, a phrase a line.
         """
         services, applied = self._services, self._parts.applied
         title = f"Encoding again at a budget of {formatting.percent(budget)}"
@@ -32,11 +32,11 @@ class Budget:
         }
         try:
             summary = services.access.recodable(session.gallery, session)
-            guides = as_typed(looked_for, summary.guides)
+            phrases = as_typed(looked_for, summary.phrases)
             drawing = services.drawing
             began = time.monotonic()
             events = services.begin(
-                "budget", session, lambda tell: self._encode(summary.id, budget, guides, session, tell)
+                "budget", session, lambda tell: self._encode(summary.id, budget, phrases, session, tell)
             )
             now = account = None
             try:
@@ -49,7 +49,7 @@ class Budget:
                         seconds = time.monotonic() - began
                         yield {applied: upload.encoding(title, event, seconds, drawing, services.address)}
                     elif isinstance(event, IngestReport):
-                        account = upload.encoded_again(event, budget, bool(guides.phrases))
+                        account = upload.encoded_again(event, budget)
             except Stopped:
                 done = summary.photos - now.total + now.done if now is not None else 0
                 account = notes.said(
@@ -67,25 +67,22 @@ class Budget:
         self,
         gallery: int,
         budget: float,
-        guides: GuideTexts,
+        phrases: tuple[str, ...],
         session: Session,
         tell: Callable[[Progress | Waiting], object],
     ) -> IngestReport:
         with self._services.access.work(session, tell) as tell, self._services.event_log.timed("ingest"):
-            return reencode_gallery(self._services.library, gallery, budget, tell, guides)
+            return reencode_gallery(self._services.library, gallery, budget, tell, phrases)
 
 
-def typed(guides: GuideTexts | None) -> str:
-    """An owner's guide texts as a text box holds them, a phrase a line."""
-    return "\n".join(guides.phrases) if guides else ""
+def typed(phrases: Sequence[str]) -> str:
+    """Phrases as a text box holds them, one a line."""
+    return "\n".join(phrases)
 
 
-def as_typed(text: str, remembered: GuideTexts | None) -> GuideTexts:
-    """The guide texts that a text box holds; raises GuideTextsUnusable.
+def as_typed(text: str, remembered: tuple[str, ...]) -> tuple[str, ...]:
+    """The phrases that a text box holds; raises PhrasesUnusable.
 
     Args: remembered: those of the gallery. Left as they are, they may be more than a person would type: a file's.
     """
-    if remembered is not None and text == typed(remembered):
-        return remembered
-    phrases = tuple(typed_guide_texts(text))
-    return GuideTexts(phrases, bool(phrases and remembered and remembered.only))
+    return remembered if text == typed(remembered) else tuple(typed_phrases(text))

@@ -153,7 +153,7 @@ class Galleries:
         own = self._services.access.owns(summary, session)
         return {
             parts.budget: summary.budget if summary.budget is not None else DEFAULT_BUDGET,
-            parts.looked_for: typed(summary.guides),
+            parts.looked_for: typed(summary.phrases),
             parts.rename: gr.update(value=summary.name, visible=own),
             parts.public: gr.update(value=summary.link is not None, visible=own),
             parts.link: overview.address(summary),

@@ -9,7 +9,6 @@ from app.services import Services
 from app.session import Session
 from app.views import notes, photo
 from engine.gallery import (
-    AllSpent,
     EngineError,
     Photo,
     embed_query,
@@ -52,9 +51,7 @@ class Selection:
             if similarities is None:
                 hint = notes.said("Search for something first; this shows how the photo fits it.")
                 return self._panel(chosen, session, hint)
-            drawing = services.drawing
-            reached, spent = drawing.trace(chosen).reached, sum(s.macs for s in drawing.stages) / drawing.full_macs
-            return self._panel(chosen, session, photo.fit(session.query, similarities, chosen.exit, reached, spent))
+            return self._panel(chosen, session, photo.fit(session.query, similarities, chosen.exit))
         except EngineError as error:
             return self._problem(error)
 
@@ -64,9 +61,8 @@ class Selection:
         try:
             before = self._chosen(session)
             rank, hits = session.rank(before.id), session.hits
-            keeps = services.access.keeps(summarize_gallery(services.library, before.collection_id), session)
             with services.access.turn(session):
-                after = run_to_full_depth(services.library, before.id, bounded=not keeps)
+                after = run_to_full_depth(services.library, before.id)
                 vector = embed_query(services.library, after.collection_id, session.query, session.dropped)
                 if rank is not None and vector is not None:
                     hits = search_photos(services.library, after.collection_id, vector, len(hits))
@@ -76,8 +72,6 @@ class Selection:
             spent = after.macs - before.macs
             outcome = photo.deepened(rank, session.rank(before.id), spent, services.drawing.full_macs)
             return {**self._search.grid(session), **self._panel(after, session, outcome)}
-        except AllSpent as error:
-            return self._panel(before, session, notes.said(str(error)))
         except EngineError as error:
             return self._problem(error)
 

@@ -3,7 +3,7 @@
 import time
 from pathlib import PurePath
 
-from engine.gallery import Photo
+from engine.gallery import GallerySummary, Photo
 
 
 def percent(share: float) -> str:
@@ -12,18 +12,13 @@ def percent(share: float) -> str:
 
 
 def saved(photo: Photo) -> str:
-    """What a photo spared the encoder, in words; gates cost a little too."""
-    spared = round(100 * (1 - photo.macs_share))
-    if spared < 0:
-        return f"{-spared}\N{NO-BREAK SPACE}% extra"
-    return f"{spared}\N{NO-BREAK SPACE}% saved" if spared else "nothing saved"
+    """What a photo spared the encoder, in words."""
+    return f"{percent(1 - photo.macs_share)} saved"
 
 
-def not_done(share: float) -> tuple[str, str]:
-    """What a gallery spared the encoder: a figure, and what it is of."""
-    if round(share * 100) < 0:
-        return percent(-share), "more compute than the full encoder"
-    return percent(abs(share)), "of the full encoder’s compute saved"
+def saved_indexing(summary: GallerySummary) -> str:
+    """The share of the full encoder's compute that indexing a gallery saved; searches are another figure."""
+    return percent(1 - summary.macs_index / summary.full_macs)
 
 
 def macs(amount: float, of: float | None = None) -> str:

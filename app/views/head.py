@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from app.views.formatting import date, many, not_done, times
+from app.views.formatting import date, many, percent, times
 from engine.gallery import Deepened, GallerySummary, Race, Refinement
 
 TITLE = (
@@ -13,11 +13,11 @@ TITLE = (
 
 
 def headline(summary: GallerySummary, race: Race | None) -> str:
-    """A gallery in one line: a running account of indexing and all queries, and the last measured race."""
+    """A gallery in one line: what indexing it took, and the last measured race."""
     if not summary.photos:
         return '<p class="headline">No photos yet</p>'
-    figure, of_what = not_done(summary.saved_share)
-    line = f"<b>{many(summary.photos)}</b> · <span><b>{figure}</b> {of_what}</span>"
+    share = percent(summary.macs_index / summary.full_macs)
+    line = f"<b>{many(summary.photos)}</b> · <span>indexed with <b>{share}</b> of the full encoder’s compute</span>"
     if len(summary.exits) == 1:
         line = f"<b>{many(summary.photos)}</b> · <span>all at full depth: this model has no exit modules yet</span>"
     if race is not None:
@@ -66,11 +66,11 @@ TOOLS = (
     '<div class="tools"><button type="button" data-event="present">Present</button>'
     '<details class="reading"><summary aria-label="How to read this page" title="How to read this page">?</summary>'
     "<div><p><b>Filled was computed</b> when a photo was indexed, hollow was saved.</p>"
-    "<p>A strip is the image encoder from its first stage to its last, each as wide as its share of the compute. It "
-    "may run several times over one photo, over a small picture first: every run is a strip of its own.</p>"
-    "<p>An <b>exit</b> is a place where a photo may leave. They are numbered through all runs, the last one the "
-    "encoder’s own end; runs that a gallery’s budget leaves out are not drawn, nor are their exits. Where the budget "
-    "asks, a <b>gate</b> says how probably the photo has shown enough: it leaves from .50 on.</p>"
+    "<p>A strip is the image encoder from its first stage to its last, each as wide as its share of the compute. A "
+    "gap parts two <b>passes</b>: each pass is a stage of one encoder, and a photo that goes on keeps what the passes "
+    "before have computed.</p>"
+    "<p>An <b>exit</b> is a place between stages where a photo may leave; the last one is the encoder’s end. At each, "
+    "a <b>gate</b> says how probably the photo has shown enough for the budget: it leaves from .50 on.</p>"
     "<p><b>Saved</b> is the share of the full encoder’s multiply-accumulates that were not done. <b>Similarity</b> is "
     "how well a photo fits the words; it is to be compared within one search. Photos stand in the order of their "
     "chances to be the one that is meant: one that left early may stand before one of a little more similarity.</p>"
@@ -78,7 +78,6 @@ TOOLS = (
     "change the answer, and moves them. What that finds is kept.</p></div></details></div>"
 )
 FIRST_ANSWER = "Answered from the index, without a second look."
-ALL_SPENT = "queries may spend no more on this gallery than half of what indexing it saved."
 UNASKED = "The gallery’s photos, in the order they came."
 PICTURED = " Your picture took one full encoding, counted for this gallery."
 UNCOUNTED = " Your picture took one full encoding, counted for no gallery."
@@ -90,7 +89,7 @@ def refined(found: Refinement, deepened: Sequence[Deepened]) -> str:
     Args: deepened: with their ranks among all photos on show.
     """
     if not deepened:
-        return f"No photo got a second look: {ALL_SPENT if found.all_spent else 'the top is settled.'}"
+        return "No photo got a second look: the top is settled."
     encodings = found.macs / found.full_macs if found.full_macs else 0.0
     moved = sum(photo.rank_before != photo.rank_after for photo in deepened)
     changed = "none moved" if not moved else f"{moved} moved"

@@ -5,26 +5,26 @@ from html import escape
 
 from app.curve import Curve
 from app.strip import Drawing, marks, survival
-from app.views.formatting import date, described, macs, many, not_done, percent, times
+from app.views.formatting import date, described, macs, many, percent, saved_indexing, times
 from app.views.notes import note
 from app.views.results import Address
 from engine.gallery import GallerySummary, Photo, Race
 
 
 def figures(summary: GallerySummary, race: Race | None) -> str:
-    """The three figures of a gallery: compute saved in percent and in MACs, and the speed-up."""
+    """The three figures of a gallery: what indexing saved, what searches ran on top, and the speed-up."""
     if not summary.photos:
         return note("An empty gallery", "Add photos, and this shows how deep each of them had to go.")
-    figure, of_what = not_done(summary.saved_share)
-    spared, full = macs(abs(summary.full_macs - summary.macs)), macs(summary.full_macs)
-    work = "compute saved" if summary.saved_share >= 0 else "compute on top"
+    ran, searches = macs(summary.macs_index, summary.full_macs), summary.macs_queries + summary.macs_pictures
+    encodings = searches * summary.photos / summary.full_macs
     if race is None:
         speed = "<dt>speed-up</dt><dd>–<small>not measured yet: see Compare</small></dd>"
     else:
         speed = f"<dt>speed-up, measured</dt><dd>{times(race.speedup)}<small>{date(race.at)}</small></dd>"
     return (
-        f'<dl class="figures"><div><dt>{of_what}</dt><dd>{figure}<small>indexing and all queries</small></dd></div>'
-        f"<div><dt>{work}</dt><dd>{spared}<small>full encoder: {full}</small></dd></div>"
+        '<dl class="figures"><div><dt>of the full encoder’s compute saved</dt>'
+        f"<dd>{saved_indexing(summary)}<small>indexing ran {ran}</small></dd></div>"
+        f"<div><dt>searches ran on top</dt><dd>{encodings:.1f}<small>full encodings</small></dd></div>"
         f"<div>{speed}</div></dl>"
     )
 
@@ -36,7 +36,6 @@ def histogram(
     if not summary.photos:
         return ""
     counts = [f"exit {exit}: {count}" for exit, count in enumerate(summary.exits, start=1)]
-    traces = drawing.traces(summary.budget, summary.exits)
 
     def mark(exit: int) -> tuple[str, str]:
         count = summary.exits[exit - 1]
@@ -51,8 +50,8 @@ def histogram(
         '<figure class="histogram"><figcaption><h2>Where photos leave</h2>'
         "<p>Filled was computed, hollow was not. The numbers count the photos that left "
         "at each exit.</p></figcaption>"
-        f"{survival(traces, summary.exits, 'Photos that left at each exit: ' + ', '.join(counts))}"
-        f'{marks(traces[-1], mark)}</figure><ol class="typical" aria-label="Typical photos at each exit">{columns}</ol>'
+        f"{survival(drawing, summary.exits, 'Photos that left at each exit: ' + ', '.join(counts))}"
+        f'{marks(drawing, mark)}</figure><ol class="typical" aria-label="Typical photos at each exit">{columns}</ol>'
     )
 
 
@@ -72,12 +71,11 @@ def budget_preview(summary: GallerySummary, budget: float) -> str:
     """What another budget would save: the mean that it stands for."""
     if not summary.photos:
         return note("Nothing to tell yet", "Add photos, and this shows what another budget would save.")
-    now = " ".join(not_done(summary.saved_share))
     return (
         f'<div class="prospect" aria-live="polite"><p class="figure"><b>{percent(1 - budget)}</b> of the full '
         "encoder’s compute saved: the mean over the photos that the budgets were fitted on. Yours may be easier or "
-        f'harder.</p><p class="aside">Now, with all queries: {now}, at a budget of {percent(summary.budget or 1)}.</p>'
-        "</div>"
+        f'harder.</p><p class="aside">Now: {saved_indexing(summary)}, at a budget of '
+        f"{percent(summary.budget or 1)}.</p></div>"
     )
 
 

@@ -1,13 +1,13 @@
 """The selected photo: how it went through the encoder, and what more could be asked of it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 
 from app.attribution import Attribution
-from app.strip import Drawing, StagesRun, marks, stages_strip
+from app.strip import Drawing, marks, stages_strip
 from app.views.formatting import described, macs, percent, saved
 from app.views.results import Address
-from engine.gallery import Photo
+from engine.gallery import Photo, nearest_budget
 
 
 def panel(
@@ -30,8 +30,7 @@ def panel(
     left = f"left at exit {photo.exit} of {photo.exits}"
     if photo.exit == photo.exits:
         left = f"went all the way, exit {photo.exits} of {photo.exits}"
-    trace = drawing.trace(photo)
-    gates = drawing.gates(photo)
+    gates = _gates(photo)
     deeper = "" if photo.exit == photo.exits else _button("deepen", "Run it to full depth")
     return (
         f'<section class="panel" aria-label="The selected photo" data-photo="{photo.id}"'
@@ -41,34 +40,31 @@ def panel(
         f' width="{photo.width}" height="{photo.height}">'
         f'<p class="file">{escape(photo.file)}<span>{photo.width} × {photo.height}</span></p>{_credit(credit)}'
         f"<h2>It {left}</h2>"
-        f"{stages_strip(trace, f'Stages of the encoder: the photo {left}')}"
-        f"{_marks(photo, trace, gates)}"
+        f"{stages_strip(drawing, photo.exit, f'Stages of the encoder: the photo {left}')}"
+        f"{_marks(photo, drawing, gates)}"
         f'<p class="spent"><b>{macs(photo.macs, drawing.full_macs)}</b> · {photo.milliseconds:.1f} ms · '
-        f"<b>{saved(photo)}</b></p>{_scouted(trace)}"
+        f"<b>{saved(photo)}</b></p>"
         f'<div class="actions">{deeper}{_button("alike", "More like this")}'
         f"{_button('explain', 'How the query fits, exit by exit')}{_button('discard', 'Delete') if own else ''}</div>"
         f'<div class="extra" aria-live="polite">{extra}</div>{_sights(photo, gates)}</section>'
     )
 
 
-def fit(query: str, similarities: Sequence[float], exit: int, reached: Collection[int], spent: float) -> str:
+def fit(query: str, similarities: Sequence[float], exit: int) -> str:
     """How similar a photo and a query are at every exit, up to full depth.
 
-    Args:
-        exit: the one that the photo left at, 1-based.
-        reached: those that it has come by.
-        spent: full encodings that it took to run all of them.
+    Args: exit: the one that the photo stands at, 1-based.
     """
     top = max(*similarities, 0.01)
     rows = "".join(
-        f'<li class="{"here" if number == exit else "on" if number in reached else "off"}"><span>exit {number}</span>'
+        f'<li class="{"here" if number == exit else "on" if number < exit else "off"}"><span>exit {number}</span>'
         f'<i style="--part:{max(similarity, 0) / top:.3f}"></i><b>{similarity:.2f}</b></li>'
         for number, similarity in enumerate(similarities, start=1)
     )
     return (
         f'<h3>Similarity to “{escape(query)}” at each exit</h3><ol class="fit">{rows}</ol>'
-        f'<p class="aside">Hollow are exits that it never came by. All were run for this answer only, {spent:.1f} full '
-        "encodings in all, counted for no gallery.</p>"
+        '<p class="aside">Hollow are exits that it never came to. All were run for this answer only: one full '
+        "encoding, counted for no gallery.</p>"
     )
 
 
@@ -93,43 +89,36 @@ def _credit(credit: Attribution | None) -> str:
     )
 
 
-def _scouted(trace: StagesRun) -> str:
-    """What the scout had to do with it."""
-    scouted = [stage.scout for stage, ran in zip(trace.stages, trace.ran, strict=True) if ran]
-    if not any(scouted):
-        return ""
-    rest = "was enough: the model’s own never ran." if all(scouted) else "ran first."
-    return f'<p class="aside">The scout, a smaller tower, {rest}</p>'
-
-
 def _button(event: str, words: str) -> str:
     return f'<button type="button" data-event="{event}">{words}</button>'
 
 
-def _marks(photo: Photo, trace: StagesRun, gates: Sequence[float]) -> str:
-    """The exits under a photo's strip, each with its gate's probability where the photo came by."""
-    ran: Mapping[int | None, bool] = {stage.exit: ran for stage, ran in zip(trace.stages, trace.ran, strict=True)}
+def _gates(photo: Photo) -> list[float]:
+    """The gate's probability at each gated exit that a photo came to, at its budget."""
+    return photo.gates[:, nearest_budget(photo.budget)].tolist() if photo.gates.size else []
+
+
+def _marks(photo: Photo, drawing: Drawing, gates: Sequence[float]) -> str:
+    """The exits under a photo's strip, each with its gate's probability where the photo came to it."""
 
     def mark(exit: int) -> tuple[str, str]:
         gate = "end" if exit == photo.exits else ""
-        if exit <= len(gates) and gates[exit - 1] == gates[exit - 1]:
+        if exit <= len(gates):
             gate = f"{gates[exit - 1]:.2f}".removeprefix("0")
-        here = " here" if exit == photo.exit else ""
-        return f"<b>{exit}</b>{gate}", f"{'' if ran[exit] else 'none'}{here}"
+        return f"<b>{exit}</b>{gate}", "here" if exit == photo.exit else "" if exit < photo.exit else "none"
 
     # The names of the two rows stand where the strip has no exits yet.
-    key = '<span class="key"><b>exit</b>gate</span>' if min(trace.positions.values()) > 0.2 else ""
-    return marks(trace, mark).replace(">", f">{key}", 1)
+    key = '<span class="key"><b>exit</b>gate</span>' if min(drawing.positions.values()) > 0.2 else ""
+    return marks(drawing, mark).replace(">", f">{key}", 1)
 
 
 def _sights(photo: Photo, gates: Sequence[float]) -> str:
-    """At each exit that looked: the gate, and the guide texts that fitted best, settling on the trace."""
+    """At each exit that the photo came to: the gate, and the texts that fitted best."""
     rows = []
     for exit, phrases in enumerate(photo.phrases, start=1):
         if not phrases:
             continue
-        asked = exit <= len(gates) and gates[exit - 1] == gates[exit - 1]
-        gate = f"gate {gates[exit - 1]:.2f}" if asked else "no gate"
+        gate = f"gate {gates[exit - 1]:.2f}" if exit <= len(gates) else "no gate"
         (first, share), *others = phrases
         rest = "".join(f" <span>{escape(text)} {percent(part)}</span>" for text, part in others)
         here = " class=here" if exit == photo.exit else ""

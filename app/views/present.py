@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 
 from app.strip import Drawing, stages_strip, survival
-from app.views.formatting import date, described, macs, many, not_done, percent, saved, times
+from app.views.formatting import date, described, macs, many, percent, saved, saved_indexing, times
 from app.views.results import Address
 from engine.gallery import Agreement, GallerySummary, Photo, Race
 
@@ -50,13 +50,11 @@ def _screen(figure: str, words: str, drawn: str, small: str) -> str:
 def _saving(summary: GallerySummary, drawing: Drawing) -> str:
     if not summary.photos:
         return _screen("0", "photos in this gallery", "", "Add some, and present what they did not need.")
-    figure, of_what = not_done(summary.saved_share)
-    traces = drawing.traces(summary.budget, summary.exits)
     return _screen(
-        figure,
-        of_what,
-        survival(traces, summary.exits, "Each stage, filled up to the share of photos that ran it"),
-        f"{escape(summary.name)}: {many(summary.photos)}, {macs(summary.macs, summary.full_macs)}. "
+        saved_indexing(summary),
+        "of the full encoder’s compute saved",
+        survival(drawing, summary.exits, "Each stage, filled up to the share of photos that ran it"),
+        f"{escape(summary.name)}: {many(summary.photos)}, {macs(summary.macs_index, summary.full_macs)}. "
         "Filled was computed, hollow was not needed.",
     )
 
@@ -65,7 +63,7 @@ def _photo(photo: Photo, drawing: Drawing, address: Address) -> str:
     left = "went all the way" if photo.exit == photo.exits else f"left at exit {photo.exit} of {photo.exits}"
     drawn = (
         f'<img src="{escape(address(photo, "large"))}" alt="{escape(described(photo.file))}" loading="lazy">'
-        f"{stages_strip(drawing.trace(photo), f'Stages of the encoder: this photo {left}')}"
+        f"{stages_strip(drawing, photo.exit, f'Stages of the encoder: this photo {left}')}"
     )
     figure, *words = saved(photo).rsplit(" ", 1)
     return f'<div class="pair">{_screen(figure, f"{words[0]}: this photo {left}", drawn, escape(photo.file))}</div>'

@@ -53,14 +53,10 @@ def report(done: IngestReport, gallery: str) -> str:
     return _account(" · ".join(lines), bool(done.added), done.skipped)
 
 
-def encoded_again(done: IngestReport, budget: float, guided: bool) -> str:
-    """What became of a gallery's photos when another budget was applied, or other phrases of its owner.
-
-    Args: guided: its owner has said what people will look for.
-    """
+def encoded_again(done: IngestReport, budget: float) -> str:
+    """What became of a gallery's photos when another budget was applied, or other phrases."""
     which = "All other photos are" if done.skipped else "Every photo is"
-    further = " Those that show what people will look for may have gone deeper." if guided else ""
-    return _account(f"{which} encoded at a budget of {percent(budget)} now.{further}", False, done.skipped)
+    return _account(f"{which} at a budget of {percent(budget)} now.", False, done.skipped)
 
 
 def stopped(added: int, skipped: Sequence[Skipped], gallery: str) -> str:

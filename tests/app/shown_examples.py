@@ -11,7 +11,6 @@ from app.layout import draw
 from app.parts import Updates
 from app.strip import Drawing
 from engine.exits.budget import BUDGET_GRID
-from engine.exits.ladder import Stage
 from engine.gallery import GallerySummary, Photo
 from engine.gallery.speed_race import Race
 from tests.fake_encoder import FakeEncoder
@@ -36,15 +35,10 @@ PHOTO = Photo(
 SUMMARY = GallerySummary(
     id=1, name="Holidays", kind="gallery", photos=4, macs_index=220, macs_queries=30, macs_pictures=0,
     macs=250, full_macs=400, saved_share=0.375, exits=(2, 1, 1),
-    model="fake", budget=0.75, link=None, owner=None, guides=None,
+    model="fake", budget=0.75, link=None, owner=None, phrases=(),
 )  # fmt: skip
 RACE = Race(at=1_764_000_000.0, photos=46, budget=0.75, full_per_second=20.0, early_per_second=32.0, macs_share=0.6)
-# A coarse pass with an exit at its end, then the full one.
-LADDER = (
-    Stage("stem", 4, 10, None, False), Stage("head", 4, 20, 1, False),
-    Stage("stem", 8, 30, None, False), Stage("blocks.0", 8, 30, 2, False), Stage("head", 8, 40, 3, False),
-)  # fmt: skip
-DRAWING = Drawing(FakeEncoder().stages, 100, FakeEncoder().plans)
+DRAWING = Drawing(FakeEncoder().stages, 100)
 
 with gr.Blocks():
     PARTS = draw("a secret")

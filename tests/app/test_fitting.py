@@ -42,7 +42,7 @@ def services(database: Database, folder: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(readouts, "FEWEST_STEPS", 20)
     monkeypatch.setattr(gates, "STEPS", 30)
     encoder = assembled(
-        tiny_models.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny_models.GUIDES, tmp_path / "exits"
+        tiny_models.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny_models.BANK, tmp_path / "exits"
     )
     library = Library.over(database, lambda: encoder)
     demo = Demo(library, folder)

@@ -20,5 +20,5 @@ def test_what_photos_were_taken_for_most_often_comes_first_then_what_fitted_best
     assert suggestions(photos, 1) == ["a beach"]
 
 
-def test_photos_without_guide_texts_suggest_nothing() -> None:
+def test_photos_that_no_text_was_compared_with_suggest_nothing() -> None:
     assert suggestions([replace(PHOTO, phrases=((), ()))], 5) == []
