@@ -453,9 +453,11 @@ def test_another_budget_is_applied_to_ones_own_gallery(
     page.locator("#budget input[type=number]").press("Enter")
     page.locator("#apply").click()
     expect(page.locator("#applied")).to_contain_text("at a budget of 100 % now", timeout=PATIENCE)
+    page.locator("#budget input[type=number]").fill("0.4")
+    page.locator("#budget input[type=number]").press("Enter")
     page.locator("#looked-for textarea").fill("a red square")
     page.locator("#apply").click()
-    expect(page.locator("#applied .report")).to_contain_text("at a budget of 100 % now", timeout=PATIENCE)
+    expect(page.locator("#applied")).to_contain_text("at a budget of 40 % now", timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("look", LOOKS)
