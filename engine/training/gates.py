@@ -26,7 +26,7 @@ from engine.training.trainer import fit_one_cycle
 
 STEPS = 600
 RATE, DECAY = 2e-3, 0.05
-PRICES = (0.05, 20.0)  # lambda is drawn log-uniformly between these, in mean drifts of the first exit
+PRICES = (0.3, 5.0)  # lambda is drawn log-uniformly between these, in mean drifts of the first exit
 EVENLY = 10.0  # weight of every kind of photo costing as much as all do
 AT_ONCE = 1024  # photos of a step, where there are more
 REFERENCE = 256  # photos kept to tell phrases by

@@ -20,13 +20,12 @@ from open_clip.tokenizer import HFTokenizer
 from torch import Tensor, nn
 
 from engine.clip.fuse import fold_batch_norms
-from engine.clip.small_tower import TRUNKS
 from engine.search.metrics import recall
 from engine.training.augment import random_views, resized
 from engine.training.dataset import Example, gate_photos, load_squashed, read_captions, read_kinds, read_labels
 from engine.training.folding import unfold_batch_norms
 from engine.training.objective import SOFTNESS, cross_entropy, distil, match_targets
-from engine.training.pretrained import CONTEXT, DIM, classifier, load_trunk, pretrained_model
+from engine.training.pretrained import CONTEXT, DIM, PASSES, classifier, load_trunk, pretrained_model
 from engine.training.pretrained import SIZES as WHOLE
 from engine.training.text_tower import CachedTexts
 from engine.training.trainer import SEED, Length, Trainer, groups
@@ -372,7 +371,7 @@ def train_passes(
     torch.manual_seed(SEED)
     work.mkdir(parents=True, exist_ok=True)
     course = Course(data, work, model, before, say)
-    student = Passes([untrained(trunk) for trunk in TRUNKS], course.sentences, 1 / 0.07)
+    student = Passes([untrained(trunk) for trunk in PASSES], course.sentences, 1 / 0.07)
     if before is not None:
         student.load_state_dict(before.state_dict())
     trainer = Trainer(student, student.groups(), work, resume=True, say=say)

@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from engine.clip.small_tower import TRUNKS
 from engine.utils.errors import EngineError
 
 # Of the passes, in px. Random crops show things larger than whole photos do, so a larger input than trained on suits
 # whole ones (FixRes, Touvron 2019).
 SIZES = (160, 224, 256)
+PASSES = ("tf_efficientnet_lite0", "tf_efficientnet_lite0", "tf_efficientnet_lite2")  # timm's trunks
 DIM = 512
 CONTEXT = 32  # tokens
 
@@ -56,8 +56,8 @@ def classifier() -> nn.Module:
 
     Classes stand in the order of their WordNet ids.
     """
-    model = timm.create_model(TRUNKS[-1], pretrained=False)
-    model.load_state_dict(dict(zip(model.state_dict(), _trunk_weights(TRUNKS[-1]).values(), strict=True)))
+    model = timm.create_model(PASSES[-1], pretrained=False)
+    model.load_state_dict(dict(zip(model.state_dict(), _trunk_weights(PASSES[-1]).values(), strict=True)))
     return model.eval().requires_grad_(False)
 
 
@@ -66,7 +66,7 @@ def model_config(folder: Path) -> dict[str, Any]:
     return {
         "embed_dim": DIM,
         "vision_cfg": {
-            "timm_model_name": TRUNKS[-1],
+            "timm_model_name": PASSES[-1],
             "timm_model_pretrained": False,
             "timm_pool": "catavgmax",
             "timm_proj": "",
@@ -90,7 +90,7 @@ def pretrained_model(folder: Path) -> open_clip.CustomTextCLIP:
         shutil.copyfile(minilm / name, folder / name)
     model = open_clip.CustomTextCLIP(**model_config(folder))
     trunk = model.visual.trunk
-    load_trunk(trunk, TRUNKS[-1])
+    load_trunk(trunk, PASSES[-1])
     nn.init.normal_(trunk.classifier.weight, std=trunk.num_features**-0.5)
     nn.init.zeros_(trunk.classifier.bias)
     missing, _ = model.text.transformer.load_state_dict(load_file(minilm / "model.safetensors"), strict=False)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from engine.clip.factory import model_hash
-from engine.clip.small_tower import LAST_MAP, TRUNKS
+from engine.clip.small_tower import LAST_MAP
 from engine.exits.checkpoint import as_stored, save_exits, unfitted
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
@@ -21,7 +21,7 @@ from engine.training.dataset import Example, gate_photos, read_captions
 from engine.training.features import cached
 from engine.training.gates import GatePhotos
 from engine.training.passes import Passes, held_back, train_passes
-from engine.training.pretrained import DIM, SIZES, export, pretrained_model
+from engine.training.pretrained import DIM, PASSES, SIZES, export, pretrained_model
 from engine.training.trainer import SEED, Length
 from engine.utils.memory import keep_freed_memory
 
@@ -62,11 +62,11 @@ def write_model(out: Path, model: Any, passes: Passes) -> None:
 
     Args: model: an OpenCLIP model of the last pass's shape, whose text tower was trained with them.
     """
-    passes.write_into(len(TRUNKS) - 1, model.visual)
+    passes.write_into(len(PASSES) - 1, model.visual)
     with torch.no_grad():
         model.logit_scale.copy_(passes.logit_scale)
     export(model, out)
-    exits = [Exit(HEAD, DIM + 2 * LAST_MAP[t], t, size) for t, size in zip(TRUNKS[:-1], SIZES[:-1], strict=True)]
+    exits = [Exit(HEAD, DIM + 2 * LAST_MAP[t], t, size) for t, size in zip(PASSES[:-1], SIZES[:-1], strict=True)]
     ladder = ExitModules(exits, DIM, joined=True)
     for k in range(len(exits)):
         passes.write_into(k, ladder.towers[k])
