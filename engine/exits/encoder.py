@@ -73,7 +73,8 @@ class Encoder:
         self._runner, self.bank, self.identity, self.folder = runner, bank, identity, folder
         self.backbone, self.modules, self.fitted = runner.backbone, runner.modules, runner.fitted
         self.exits, self.precision, self.dim = runner.exits, runner.towers.precision, runner.backbone.dim
-        self.ladder = runner.ladder(bank.macs(self.dim))
+        by_phrases = bank.named is not None and self.fitted.reference is not None
+        self.ladder = runner.ladder(bank.macs(self.dim), bank.margin_macs(self.dim) if by_phrases else None)
         self.passes, self.stages = self.ladder.passes, self.ladder.stages
         self.exit_macs, self.full_macs = self.ladder.exit_macs, self.ladder.full_macs
         self.scorer = CandidateScorer(self.fitted.calibrations, self.fitted.affinity_weight, self.logit_scale)

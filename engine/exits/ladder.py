@@ -41,10 +41,18 @@ class Pass:
 class Ladder:
     """Passes, stages and MACs of an encoder."""
 
-    def __init__(self, backbone: Backbone, smaller: Sequence[Backbone], modules: ExitModules, described: int) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        smaller: Sequence[Backbone],
+        modules: ExitModules,
+        described: int,
+        decided: int | None,
+    ) -> None:
         """Args:
         smaller: the same with each of the smaller towers.
         described: MACs of what a text bank says of an embedding, paid at every exit that a photo reaches.
+        decided: MACs of what decides at an exit in the place of its gate; None: the gate does.
         """
         self.exits = len(modules.exits) + 1
         firsts = [e for e in modules.exits if e.tower]
@@ -60,7 +68,7 @@ class Ladder:
             macs, shapes = tower.measure(p.size)
             for place, name in enumerate([*(step.name for step in tower.tower.steps), HEAD]):
                 k = p.exits.get(name)
-                looked = 0 if k is None else described + _look_macs(modules, k)
+                looked = 0 if k is None else described + _look_macs(modules, k, decided)
                 stages.append(Stage(name, number, macs[place] + looked, None if k is None else k + 1))
                 if k is not None and name != HEAD:
                     self.shapes[k] = shapes[place][1:]
@@ -101,13 +109,14 @@ class Ladder:
         return found
 
 
-def _look_macs(modules: ExitModules, k: int) -> int:
-    """MACs of the readout at exit k (0-based), and of its gate where it has one."""
+def _look_macs(modules: ExitModules, k: int, decided: int | None) -> int:
+    """MACs of the readout at exit k (0-based), and of what decides there."""
     before = torch.zeros(1, modules.dim) if k else None
     if k == len(modules.exits):
         if modules.last is None:
             return 0
         return count_macs(partial(modules.read, k, torch.zeros(1, modules.dim), before))
     seen = torch.zeros(1, modules.exits[k].seen)
-    gate = partial(modules.gates[k], torch.zeros(1, modules.dim), seen, torch.zeros(1, STATISTICS))
-    return count_macs(partial(modules.read, k, seen, before)) + count_macs(gate)
+    if decided is None:
+        decided = count_macs(partial(modules.gates[k], torch.zeros(1, modules.dim), seen, torch.zeros(1, STATISTICS)))
+    return count_macs(partial(modules.read, k, seen, before)) + decided

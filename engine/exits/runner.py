@@ -69,9 +69,9 @@ class PassRunner:
         self.exits = len(self.modules.exits) + 1
         self._placed = self._place()
 
-    def ladder(self, described: int) -> Ladder:
+    def ladder(self, described: int, decided: int | None) -> Ladder:
         """The passes and what they cost; see `Ladder`."""
-        return Ladder(self.backbone, self.here.smaller, self.modules, described)
+        return Ladder(self.backbone, self.here.smaller, self.modules, described, decided)
 
     @property
     def here(self) -> _Placed:

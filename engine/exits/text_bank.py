@@ -116,12 +116,12 @@ class TextBank:
         return top[:, 0] - top[:, -1]
 
     def macs(self, dim: int) -> int:
-        """MACs of a photo's similarities at one exit to all texts, and to phrases: to say what fits, and in a margin.
+        """MACs of a photo's similarities to all texts and phrases; needs only the width of their embeddings."""
+        return (len(self.texts) + len(self.phrases)) * dim
 
-        Args: dim: width of the embeddings, which none are made for this.
-        """
-        compared = 2 * len(self.phrases) + len(self.texts[:: self._step]) if self.phrases else 0
-        return (len(self.texts) + compared) * dim
+    def margin_macs(self, dim: int) -> int:
+        """MACs of a photo's margin between the phrases and the background."""
+        return (len(self.phrases) + len(self.texts[:: self._step])) * dim
 
     @property
     def _step(self) -> int:
