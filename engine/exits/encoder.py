@@ -9,6 +9,7 @@ is sure enough follows BranchyNet (Teerapittayanon et al. 2016, arXiv 1709.01686
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -103,9 +104,9 @@ class Encoder:
         """What people will look for, as a gallery's owner has said; gates then go by how clearly one of them fits."""
         return self.bank.phrases
 
-    @property
+    @cached_property
     def logit_scale(self) -> float:
-        """What the model multiplies cosines by before a softmax."""
+        """What the model multiplies cosines by before a softmax; read once, for a GPU has to be waited for."""
         return self.backbone.logit_scale
 
     @property
