@@ -1,148 +1,324 @@
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+import torch.nn.functional as F
 
 from engine.clip.backbone import ModelUnreadable
-from engine.clip.device import smaller
 from engine.exits import loading
-from engine.exits.batch import DeeperRun, Encoding
 from engine.exits.budget import BUDGET_GRID
-from engine.exits.checkpoint import FittedExits
-from engine.exits.encoder import Encoder, Identity
-from engine.exits.feature_map import FeatureMap
+from engine.exits.checkpoint import unfitted
+from engine.exits.encoder import Encoder, Identity, Standing
 from engine.exits.loading import assembled, load_encoder
-from engine.exits.modules import HEAD
-from engine.storage.schema import stamp_of
+from engine.exits.modules import ExitModules, first_exit
 from tests import tiny_models
+from tests.exits.ladders import (
+    JOINED,
+    LADDERS,
+    MIDDLE,
+    MIXED,
+    OWN_END,
+    THRIFTY,
+    WHOLE,
+    made,
+    photos,
+    standing,
+    vectors_of,
+)
 
-MIDDLE = BUDGET_GRID[len(BUDGET_GRID) // 2]
+PHRASES = ("a boat", "red dog")
 
 
-@pytest.mark.parametrize("kind", tiny_models.SMALL)
-def test_full_depth_is_the_models_own_embedding(kind: str) -> None:
-    encoder = tiny_models.encoder(kind)
-    photos = tiny_models.pixels(4, encoder.backbone.size)
+@pytest.mark.parametrize("name", LADDERS)
+def test_every_way_to_an_exit_gives_the_same_embedding_for_what_it_lacks(name: str) -> None:
+    encoder, pixels = made(name), photos(made(name))
+    traced = encoder.trace(pixels).vectors
+    straight = [encoder.deepen(pixels, exit) for exit in range(1, encoder.exits + 1)]
+    for found, wanted, macs in zip(straight, traced, encoder.exit_macs, strict=True):
+        assert np.array_equal(vectors_of(found), wanted)
+        assert {e.macs for e in found} == {macs}
+    for start, end in combinations(range(1, encoder.exits + 1), 2):
+        left = standing(straight[start - 1])
+        found = encoder.deepen(pixels if left.maps is None else None, end, left)
+        assert np.array_equal(vectors_of(found), traced[end - 1])
+        cost = encoder.exit_macs[end - 1] - encoder.exit_macs[start - 1]
+        assert {e.macs for e in found} == {cost} == {encoder.ladder.cost_to(start, end, left.maps is not None)}
+
+
+@pytest.mark.parametrize("name", OWN_END)
+def test_full_depth_is_the_models_own_embedding(name: str) -> None:
+    encoder, pixels = made(name), photos(made(name))
     with torch.inference_mode():
-        own = encoder.backbone.model.encode_image(encoder.backbone.normalise(torch.from_numpy(photos)), normalize=True)
-    assert np.array_equal(encoder.encode_to(photos, encoder.exits), own.numpy())
+        own = encoder.backbone.model.encode_image(encoder.backbone.normalise(torch.from_numpy(pixels)), normalize=True)
+    assert np.array_equal(vectors_of(encoder.deepen(pixels, encoder.exits)), own)
+    assert np.array_equal(vectors_of(encoder.encode(pixels, WHOLE)), own)
 
 
-def test_full_depth_of_the_embedded_model_is_open_clips(embedded: Encoder) -> None:
-    encoder, photos = embedded, tiny_models.pixels(3, embedded.backbone.size)
+@pytest.mark.parametrize("name", JOINED)
+def test_a_joined_full_depth_reads_the_exit_before(name: str) -> None:
+    encoder, pixels = made(name), photos(made(name))
+    before = encoder.deepen(pixels, encoder.exits - 1)
     with torch.inference_mode():
-        own = encoder.backbone.model.encode_image(encoder.backbone.normalise(torch.from_numpy(photos)), normalize=True)
-    assert np.array_equal(encoder.encode_to(photos, encoder.exits), own.numpy())
+        own = encoder.backbone.model.encode_image(encoder.backbone.normalise(torch.from_numpy(pixels)))
+        assert encoder.modules.last is not None
+        wanted = F.normalize(encoder.modules.last(torch.cat([torch.from_numpy(vectors_of(before)), own], 1)), dim=1)
+    found = encoder.deepen(pixels, encoder.exits, standing(before))
+    np.testing.assert_allclose(vectors_of(found), wanted, atol=1e-5)
+    elsewhere = replace(standing(before), vectors=-vectors_of(before))
+    assert not np.allclose(vectors_of(encoder.deepen(pixels, encoder.exits, elsewhere)), wanted, atol=1e-2)
 
 
-def test_a_pass_over_a_smaller_input_says_what_the_tower_would_to_rounding(embedded: Encoder) -> None:
-    encoder, photos = embedded, tiny_models.pixels(3, embedded.backbone.size)
-    size = encoder.passes[0].size
-    with torch.inference_mode():
-        small = encoder.backbone.normalise(smaller(torch.from_numpy(photos), size))
-        own = encoder.backbone.model.encode_image(small, normalize=True).numpy()
-    assert size < encoder.backbone.size
-    np.testing.assert_allclose(encoder.read_at(photos, size), own, atol=1e-5)
-
-
-@pytest.mark.parametrize("budget", [0.5, 0.9, 1.0])
-def test_the_embedded_models_packed_rows_get_the_embedding_of_their_exit(embedded: Encoder, budget: float) -> None:
-    encoder, photos = embedded, tiny_models.pixels(8, embedded.backbone.size)
-    found = encoder.encode(photos, budget)
-    for exit in {e.exit for e in found}:
-        rows = [row for row, e in enumerate(found) if e.exit == exit]
-        vectors = np.stack([found[row].vector for row in rows])
-        np.testing.assert_allclose(vectors, encoder.encode_to(photos, exit)[rows], atol=1e-5)
-
-
-def test_packed_rows_get_the_embedding_of_their_exit() -> None:
-    encoder = tiny_models.encoder()
-    photos = tiny_models.pixels(24, encoder.backbone.size)
-    found = encoder.encode(photos, MIDDLE)
-    assert len({e.exit for e in found}) > 2, "the case must mix exits"
-    for encoding, photo in zip(found, photos, strict=True):
-        alone = encoder.encode_to(photo[None], encoding.exit)[0]
-        np.testing.assert_allclose(encoding.vector, alone, atol=1e-5)
+@pytest.mark.parametrize("name", MIXED)
+def test_a_batch_that_leaves_everywhere_is_its_photos_one_by_one(name: str) -> None:
+    encoder, pixels = made(name), photos(made(name), 24)
+    budget = next(b for b in BUDGET_GRID if len({e.exit for e in encoder.encode(pixels, b)}) == min(4, encoder.exits))
+    for together, photo in zip(encoder.encode(pixels, budget), pixels, strict=True):
+        (alone,) = encoder.encode(photo[None], budget)
+        assert (together.exit, together.macs, together.budget) == (alone.exit, alone.macs, budget)
+        assert np.array_equal(alone.vector, encoder.trace(photo[None]).vectors[alone.exit - 1][0])
+        np.testing.assert_allclose(together.vector, alone.vector, atol=1e-5)
+        np.testing.assert_allclose(together.gates, alone.gates, atol=1e-3)
+        assert together.affinity == pytest.approx(alone.affinity, abs=1e-5)
+        assert together.phrases[-1][0][0] == alone.phrases[-1][0][0]
+        assert (together.map is None) == (alone.map is None)
+        if together.map is not None and alone.map is not None:
+            torch.testing.assert_close(together.map.state, alone.map.state, atol=1e-4, rtol=1e-4)
 
 
 def test_rows_that_left_are_not_computed_any_further() -> None:
     encoder = tiny_models.encoder()
-    photos = tiny_models.pixels(24, encoder.backbone.size)
-    sizes: dict[str, int] = {}
-    for name, block in zip(
-        [s.name for s in encoder.stages[1:-1]], encoder.backbone.model.visual.transformer.resblocks, strict=True
-    ):
-        block.register_forward_pre_hook(lambda module, args, name=name: sizes.update({name: len(args[0])}))
-    found = encoder.encode(photos, MIDDLE)
-    for stage in encoder.stages[1:-1]:
-        number = [s.name for s in encoder.stages].index(stage.name)
-        still_in = sum(1 for e in found if [s.exit for s in encoder.stages].index(e.exit) >= number)
-        assert sizes.get(stage.name, 0) == still_in
+    sizes: Counter[int] = Counter()
+    for depth, block in enumerate(encoder.backbone.model.visual.transformer.resblocks):
+        block.register_forward_pre_hook(lambda module, args, depth=depth: sizes.update({depth: len(args[0])}))
+    found = encoder.encode(photos(encoder, 24), MIDDLE)
+    assert len({e.exit for e in found}) > 2, "the case must mix exits"
+    assert [sizes[depth] for depth in range(4)] == [sum(e.exit > depth + 1 for e in found) for depth in range(4)]
 
 
-def test_costs_grow_with_depth_and_gates_are_paid_for() -> None:
-    encoder = tiny_models.encoder()
-    macs = encoder.exit_macs(encoder.plans[0].open)
-    assert list(macs) == sorted(macs)
-    assert macs[-1] > encoder.full_macs == encoder.forced_macs[-1]
-    assert sum(stage.macs for stage in encoder.stages) == encoder.full_macs
-    for encoding in encoder.encode(tiny_models.pixels(12, encoder.backbone.size)):
-        assert encoding.macs == macs[encoding.exit - 1]
+@pytest.mark.parametrize("name", MIXED)
+def test_a_photo_pays_for_what_ran_and_at_most_for_the_full_encoder(name: str) -> None:
+    encoder, pixels = made(name), photos(made(name), 24)
+    assert sum(stage.macs for stage in encoder.stages) == encoder.full_macs == encoder.exit_macs[-1]
+    assert list(encoder.exit_macs) == sorted(set(encoder.exit_macs))
+    for budget in (THRIFTY, MIDDLE, WHOLE):
+        found = encoder.encode(pixels, budget)
+        assert [e.macs for e in found] == [encoder.exit_macs[e.exit - 1] for e in found]
+        assert max(e.macs for e in found) <= encoder.full_macs
+    assert {e.exit for e in encoder.encode(pixels, WHOLE)} == {encoder.exits}
 
 
-def test_what_is_stored_of_a_photo_covers_the_exits_it_reached() -> None:
-    encoder = tiny_models.encoder()
-    for e in encoder.encode(tiny_models.pixels(12, encoder.backbone.size)):
+@pytest.mark.parametrize("name", MIXED)
+def test_what_is_stored_of_a_photo_covers_the_exits_that_it_came_to(name: str) -> None:
+    encoder, pixels = made(name), photos(made(name), 12)
+    found = encoder.encode(pixels, MIDDLE)
+    fits = encoder.bank.affinity(torch.from_numpy(vectors_of(found)))
+    assert [e.affinity for e in found] == pytest.approx(fits.tolist(), abs=1e-5)
+    for e in found:
         assert e.gates.shape == (min(e.exit, encoder.exits - 1), len(BUDGET_GRID))
         assert len(e.phrases) == e.exit
-        assert all(text in tiny_models.GUIDES for exit in e.phrases for text, _ in exit)
+        assert all(len(phrases) == 3 for phrases in e.phrases)
+        assert {text for phrases in e.phrases for text, _ in phrases} <= set(tiny_models.BANK)
         assert e.milliseconds > 0
+        assert e.budget == MIDDLE
+        assert (e.map is None) == (encoder.ladder.shapes[e.exit - 1] is None)
+    (sent,) = encoder.deepen(pixels[:1], encoder.exits, standing(encoder.deepen(pixels[:1], 1)))
+    assert sent.gates.shape == (encoder.exits - 2, len(BUDGET_GRID))
+    assert (len(sent.phrases), sent.budget) == (encoder.exits - 1, None)
 
 
-def test_a_thriftier_budget_never_goes_deeper() -> None:
-    encoder = tiny_models.encoder()
-    photos = tiny_models.pixels(24, encoder.backbone.size)
-    depths = [[e.exit for e in encoder.encode(photos, budget)] for budget in BUDGET_GRID]
+@pytest.mark.parametrize("name", MIXED)
+def test_a_higher_budget_never_lets_a_photo_leave_earlier(name: str) -> None:
+    encoder, pixels = made(name), photos(made(name), 24)
+    depths = [[e.exit for e in encoder.encode(pixels, budget)] for budget in BUDGET_GRID]
     for thrifty, costly in pairwise(depths):
         assert all(a <= b for a, b in zip(thrifty, costly, strict=True))
-    assert depths[0] != depths[-1]
+    assert depths[0] != depths[-2]
 
 
-def test_stored_gates_foretell_a_thriftier_run() -> None:
-    encoder = tiny_models.encoder()
-    photos = tiny_models.pixels(24, encoder.backbone.size)
-    rich, poor = encoder.encode(photos, 1.0), encoder.encode(photos, BUDGET_GRID[0])
-    for deep, shallow in zip(rich, poor, strict=True):
-        opened = np.flatnonzero(deep.gates[:, 0] >= 0.5)
-        assert (opened[0] + 1 if len(opened) else deep.exit) == shallow.exit
+@pytest.mark.parametrize("name", MIXED)
+def test_gates_foretell_thriftier_runs_and_decide_does_what_encode_does(name: str) -> None:
+    encoder, pixels = made(name), photos(made(name), 24)
+    decided = encoder.decide(encoder.trace(pixels))
+    gates = torch.from_numpy(np.stack([e.gates for e in encoder.encode(pixels, WHOLE)]))  # (B, K - 1, G)
+    assert torch.equal(first_exit(gates.transpose(1, 2)), decided)
+    for column, budget in enumerate(BUDGET_GRID):
+        assert [e.exit - 1 for e in encoder.encode(pixels, budget)] == decided[:, column].tolist()
 
 
-def test_decide_agrees_with_encode() -> None:
-    encoder = tiny_models.encoder()
-    photos = tiny_models.pixels(24, encoder.backbone.size)
-    _, exits = encoder.decide(encoder.trace(photos))
-    for column in (0, len(BUDGET_GRID) // 2, -1):
-        assert [e.exit - 1 for e in encoder.encode(photos, BUDGET_GRID[column])] == exits[:, column].tolist()
+@pytest.mark.parametrize("name", MIXED)
+def test_photos_go_on_to_where_a_higher_budget_would_have_sent_them(name: str) -> None:
+    encoder, pixels = made(name), photos(made(name), 24)
+    thrifty, costly = encoder.encode(pixels, THRIFTY), encoder.encode(pixels, BUDGET_GRID[-2])
+    went = 0
+    for start in range(1, encoder.exits):
+        rows = [row for row, e in enumerate(thrifty) if e.exit == start < costly[row].exit]
+        if not rows:
+            continue
+        found = encoder.encode(pixels[rows], BUDGET_GRID[-2], standing([thrifty[row] for row in rows]))
+        for row, on in zip(rows, found, strict=True):
+            assert on.exit == costly[row].exit
+            np.testing.assert_allclose(on.vector, costly[row].vector, atol=1e-5)
+            assert thrifty[row].macs + on.macs == costly[row].macs
+            np.testing.assert_allclose(np.concatenate([thrifty[row].gates, on.gates]), costly[row].gates, atol=1e-3)
+        went += len(rows)
+    assert went > 6, "the case must send photos on"
 
 
-def test_without_exit_weights_every_photo_runs_to_full_depth(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["a transformer", "exits along the depth, joined", "siglip"])
+def test_a_map_survives_being_kept(name: str) -> None:
+    encoder = made(name)
+    (left,) = encoder.deepen(photos(encoder, 1), 2)
+    assert left.map is not None
+    packed = left.map.pack()
+    kept = encoder.unpack_map(packed, 2)
+    assert kept is not None
+    one, other = (
+        encoder.deepen(None, encoder.exits, Standing(2, left.vector[None], [each]))[0] for each in (kept, left.map)
+    )
+    np.testing.assert_allclose(one.vector, other.vector, atol=1e-6)
+    assert encoder.unpack_map(packed[:-9], 2) is None, "cut short"
+    assert encoder.unpack_map(b"", 2) is None
+    assert encoder.unpack_map(packed, encoder.exits) is None, "of an exit that leaves none"
+
+
+def test_photos_that_cannot_go_on_are_refused() -> None:
+    encoder, pixels = made("a transformer"), photos(made("a transformer"))
+    left = standing(encoder.deepen(pixels, 2))
+    for to in (1, 2, encoder.exits + 1):
+        with pytest.raises(ValueError, match="do not go on"):
+            encoder.deepen(pixels, to, left)
+    with pytest.raises(ValueError, match="feature maps"):
+        encoder.deepen(pixels, 3, replace(left, maps=None))
+    whole = standing(encoder.deepen(pixels, encoder.exits))
+    with pytest.raises(ValueError, match="do not go on"):
+        encoder.encode(pixels, WHOLE, whole)
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_an_empty_batch_is_no_error(name: str) -> None:
+    encoder = made(name)
+    none = photos(encoder, 0)
+    assert encoder.encode(none) == encoder.deepen(none, encoder.exits) == []
+    nowhere = Standing(1, np.zeros((0, encoder.dim), np.float32), None if encoder.ladder.shapes[0] is None else [])
+    assert encoder.encode(none, WHOLE, nowhere) == encoder.deepen(None, encoder.exits, nowhere) == []
+
+
+def test_without_exits_every_photo_runs_to_full_depth() -> None:
     model = tiny_models.backbone("vit")
-    encoder = assembled(model, None, Identity("tiny", "w", ""), tiny_models.GUIDES, tmp_path)
-    found = encoder.encode(tiny_models.pixels(3, model.size), 0.5)
-    assert [e.exit for e in found] == [1, 1, 1]
-    assert {e.macs for e in found} == {
-        encoder.full_macs + len(tiny_models.GUIDES) * tiny_models.DIM
-    }  # it is still described
+    encoder = assembled(model, None, Identity("tiny", "w", ""), tiny_models.BANK, Path())
+    found = encoder.encode(tiny_models.pixels(3, model.size), THRIFTY)
+    assert [(e.exit, e.gates.shape, e.map) for e in found] == [(1, (0, len(BUDGET_GRID)), None)] * 3
+    assert encoder.full_macs == sum(model.step_macs) + len(tiny_models.BANK) * tiny_models.DIM
+    assert {e.macs for e in found} == {encoder.full_macs}
+    trace = encoder.trace(tiny_models.pixels(3, model.size))
+    assert (len(trace.seen), encoder.decide(trace).tolist()) == (0, [[0] * len(BUDGET_GRID)] * 3)
+    named = encoder.looking_for(PHRASES)
+    assert {e.exit for e in named.encode(tiny_models.pixels(3, model.size), THRIFTY)} == {1}
 
 
-def test_an_empty_batch_is_no_error() -> None:
-    assert tiny_models.encoder().encode(tiny_models.pixels(0, 32)) == []
+def test_nobody_leaves_by_gates_that_were_not_fitted() -> None:
+    encoder = made("a transformer")
+    found = encoder.with_exits(unfitted(encoder.modules)).encode(photos(encoder, 24), THRIFTY)
+    assert {e.exit for e in found} == {encoder.exits}
+
+
+@pytest.mark.parametrize("bank", [(), ("a dog",)])
+def test_a_bank_may_have_one_text_or_none(bank: tuple[str, ...]) -> None:
+    model = tiny_models.backbone("vit")
+    modules = ExitModules(tiny_models.exits_of(model, 2), model.dim)
+    encoder = assembled(model, unfitted(modules), Identity("tiny", "w", "e"), bank, Path())
+    pixels = photos(encoder)
+    for e, vector in zip(encoder.encode(pixels), encoder.trace(pixels).vectors[-1], strict=True):
+        assert [len(phrases) for phrases in e.phrases] == [len(bank)] * encoder.exits
+        wanted = (encoder.bank.vectors @ vector).tolist() or [0.0]
+        assert e.affinity == pytest.approx(wanted[0], abs=1e-6)
+    assert encoder.decide(encoder.trace(pixels)).unique().tolist() == [encoder.exits - 1]
+
+
+def test_the_banks_texts_are_encoded_when_a_photo_comes_and_can_be_trained_with() -> None:
+    model = tiny_models.backbone("vit")
+    encoded: list[str] = []
+
+    def embed(texts: tuple[str, ...]) -> torch.Tensor:
+        encoded.extend(texts)
+        return model.encode_text(texts)
+
+    encoder = assembled(model, None, Identity("tiny", "w", ""), tiny_models.BANK, Path(), embed)
+    encoder.encode_text(["a boat"])
+    assert encoded == []
+    encoder.encode(photos(encoder))
+    encoder.encode(photos(encoder))
+    assert encoded == list(tiny_models.BANK)
+    learned = torch.ones(tiny_models.DIM, requires_grad=True)
+    (encoder.bank.vectors @ learned).sum().backward()
+    assert learned.grad is not None
+
+
+def test_phrases_decide_and_describe_and_name_another_encoder() -> None:
+    encoder = made("a transformer")
+    named, pixels = encoder.looking_for(PHRASES), photos(made("a transformer"), 24)
+    assert (encoder.phrases, named.phrases) == ((), PHRASES)
+    assert named.bank.texts == encoder.bank.texts
+    assert named.identity != encoder.identity
+    assert named.identity == encoder.looking_for(PHRASES).identity != encoder.looking_for(PHRASES[:1]).identity
+    assert encoder.looking_for(()) is encoder
+    found = named.encode(pixels, MIDDLE)
+    assert [e.exit for e in found] != [e.exit for e in encoder.encode(pixels, MIDDLE)]
+    assert [e.exit - 1 for e in found] == named.decide(named.trace(pixels))[:, BUDGET_GRID.index(MIDDLE)].tolist()
+    assert {e.exit for e in named.encode(pixels, WHOLE)} == {encoder.exits}
+    assert "a boat" in {text for e in named.encode(pixels, WHOLE) for phrases in e.phrases for text, _ in phrases}
+    for e, plain in zip(named.deepen(pixels, 2), encoder.deepen(pixels, 2), strict=True):
+        assert np.array_equal(e.vector, plain.vector)
+        assert e.affinity == plain.affinity, "an owner's phrases never enter the bank"
+
+
+def test_phrases_without_photos_of_reference_describe_alone() -> None:
+    encoder = made("a transformer")
+    plain = encoder.with_exits(replace(encoder.fitted, reference=None), "e")
+    named, pixels = plain.looking_for(PHRASES), photos(encoder, 24)
+    assert [e.exit for e in named.encode(pixels, MIDDLE)] == [e.exit for e in plain.encode(pixels, MIDDLE)]
+    assert "a boat" in {text for e in named.encode(pixels, WHOLE) for phrases in e.phrases for text, _ in phrases}
+
+
+def test_a_move_reaches_every_encoder_that_shares_the_backbone() -> None:
+    encoder = tiny_models.encoder(sizes=(32,), every=2)
+    named = encoder.looking_for(PHRASES)
+    everyone, pixels = (encoder, named, named.with_exits(encoder.fitted)), photos(encoder)
+    for each in everyone:
+        each.encode(pixels, MIDDLE)
+    encoder.to(torch.device("meta"))
+    for each in everyone:
+        assert each.device.type == "meta"
+        runner = each._runner.here
+        sent = (*runner.modules.parameters(), *runner.smaller[0].model.visual.parameters(), each._here.vectors)
+        assert {tensor.device.type for tensor in sent} == {"meta"}
+    vectors = torch.zeros(2, encoder.dim, device="meta")
+    found = named._leanings(0, vectors, vectors, vectors)
+    assert (found.shape, found.device.type) == ((2,), "meta")
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_an_encoder_that_has_moved_gives_what_it_gave(name: str) -> None:
+    """To "cpu:0", which is another name of the same place: all that is copied and sent on a move is, and runs."""
+    encoder = tiny_models.encoder(**LADDERS[name])
+    pixels, place = photos(encoder, 24), torch.device("cpu", 0)
+    before = encoder.encode(pixels, MIDDLE)
+    encoder.to(place)
+    assert (encoder.device, encoder.backbone.device, encoder.precision) == (place, place, "float32")
+    after = encoder.encode(encoder.send(list(pixels)), MIDDLE)
+    assert [(e.exit, e.macs) for e in after] == [(e.exit, e.macs) for e in before]
+    np.testing.assert_allclose(vectors_of(after), vectors_of(before), atol=1e-5)
+    first = [row for row, e in enumerate(after) if e.exit == after[0].exit < encoder.exits]
+    if first:
+        found = encoder.deepen(pixels[first], encoder.exits, standing([after[row] for row in first]))
+        np.testing.assert_allclose(
+            vectors_of(found), vectors_of(encoder.deepen(pixels[first], encoder.exits)), atol=1e-5
+        )
 
 
 def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:
@@ -150,11 +326,18 @@ def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:
         load_encoder(str(tmp_path / "nowhere"))
 
 
+@pytest.mark.parametrize("budget", [0.3, 0.6, 1.0])
+def test_the_embedded_models_packed_rows_get_the_embedding_of_their_exit(embedded: Encoder, budget: float) -> None:
+    pixels = tiny_models.pixels(8, embedded.backbone.size)
+    traced = embedded.trace(pixels).vectors
+    for row, e in enumerate(embedded.encode(pixels, budget)):
+        np.testing.assert_allclose(e.vector, traced[e.exit - 1][row], atol=1e-5)
+
+
 def test_bfloat16_embeddings_stay_near_those_of_float32(embedded: Encoder, embedded_bfloat16: Encoder) -> None:
-    plain, quick = embedded, embedded_bfloat16
-    photos = tiny_models.pixels(8, plain.backbone.size)
-    similarity = (plain.encode_to(photos, plain.exits) * quick.encode_to(photos, plain.exits)).sum(1)
-    assert (similarity > 0.99).all()
+    pixels = tiny_models.pixels(4, embedded.backbone.size)
+    for plain, quick in zip(embedded.trace(pixels).vectors, embedded_bfloat16.trace(pixels).vectors, strict=True):
+        assert (F.cosine_similarity(plain, quick) > 0.99).all()
 
 
 @pytest.mark.parametrize("native", [True, False])
@@ -165,280 +348,7 @@ def test_the_precision_follows_from_the_device_and_is_part_of_the_identity(
     monkeypatch.setattr(time, "perf_counter", pytest.fail)  # nothing is timed
     encoder = load_encoder()
     precision = "bfloat16" if native and encoder.backbone.has_quick_tower else "float32"
-    assert encoder.precision == encoder.identity.precision == stamp_of(encoder).precision == precision
+    assert encoder.precision == encoder.identity.precision == precision
     other = {"bfloat16": "float32", "float32": "bfloat16"}[precision]
     assert encoder.identity != replace(encoder.identity, precision=other)
-    assert encoder.guided_by(("a boat", "a dog")).identity.precision == precision
-
-
-def shallow(encoder: Encoder) -> dict[int, list[int]]:
-    """Rows of `tiny_models.pixels(24, ...)` by the exit, 1-based, at which they leave at a middling budget."""
-    found = encoder.encode(tiny_models.pixels(24, encoder.backbone.size), MIDDLE)
-    return {exit: [row for row, e in enumerate(found) if e.exit == exit] for exit in {e.exit for e in found}}
-
-
-def maps_of(runs: Sequence[Encoding | DeeperRun]) -> list[FeatureMap]:
-    """The feature maps that photos left with, which all of them must have."""
-    found = [run.map for run in runs if run.map is not None]
-    assert len(found) == len(runs)
-    return found
-
-
-@pytest.mark.parametrize("kind", tiny_models.SMALL)
-def test_photos_resumed_from_their_maps_end_where_a_straight_run_ends(kind: str) -> None:
-    encoder = tiny_models.encoder(kind)
-    photos = tiny_models.pixels(24, encoder.backbone.size)
-    found = encoder.encode(photos, MIDDLE)
-    resumed = 0
-    for exit, rows in shallow(encoder).items():
-        for to_exit in range(exit + 1, encoder.exits + 1):
-            visits = encoder.resume(maps_of([found[row] for row in rows]), exit, to_exit)
-            assert {v.exit for v in visits} == {to_exit}
-            straight = encoder.encode_to(photos[rows], to_exit)
-            np.testing.assert_allclose(np.stack([v.vector for v in visits]), straight, atol=1e-5)
-            resumed += len(visits)
-    assert resumed > 24, "the case must resume from several exits"
-
-
-@pytest.mark.parametrize("kind", tiny_models.SMALL)
-def test_a_photo_may_leave_again_on_the_way(kind: str) -> None:
-    encoder = tiny_models.encoder(kind)
-    photos = tiny_models.pixels(3, encoder.backbone.size)
-    visits = encoder.run_to(photos, 1)
-    for exit in range(2, encoder.exits + 1):
-        visits = encoder.resume(maps_of(visits), exit - 1, exit)
-        np.testing.assert_allclose([v.vector for v in visits], encoder.encode_to(photos, exit), atol=1e-5)
-    assert [visit.map for visit in visits] == [None] * 3
-
-
-@pytest.mark.parametrize("kind", tiny_models.SMALL)
-def test_a_map_survives_being_kept(kind: str) -> None:
-    encoder = tiny_models.encoder(kind)
-    (visit,) = encoder.run_to(tiny_models.pixels(1, encoder.backbone.size), 2)
-    (left,) = maps_of([visit])
-    kept = encoder.unpack_map(left.pack(), 2)
-    assert kept is not None
-    one, other = (encoder.resume([each], 2, encoder.exits)[0] for each in (kept, left))
-    assert np.array_equal(one.vector, other.vector)
-    assert encoder.unpack_map(left.pack(), 1) is None, "of another exit"
-    assert encoder.unpack_map(left.pack()[:-9], 2) is None, "cut short"
-    assert encoder.unpack_map(b"", 2) is None
-
-
-class Counter:
-    """MACs of what an encoder runs, counted where it runs; for encoders of one pass without branches."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self.total = 0
-        costs = encoder.backbone.step_macs
-        assert not any(e.channels or e.stage == HEAD for e in encoder.modules.exits)
-
-        def counting(run: Callable[[Tensor], Tensor], macs: int) -> Callable[[Tensor], Tensor]:
-            def counted(state: Tensor) -> Tensor:
-                self.total += macs * len(state)
-                return run(state)
-
-            return counted
-
-        towers = encoder._runner.towers
-        for name in ("to_end", "before_end"):
-            tower = getattr(towers, name)
-            steps = tuple(replace(s, run=counting(s.run, n)) for s, n in zip(tower.steps, costs, strict=False))
-            setattr(towers, name, replace(tower, steps=steps, finish=counting(tower.finish, costs[-1])))
-        for projection in encoder.modules.projections:
-            projection.register_forward_hook(
-                lambda module, args, output: setattr(
-                    self, "total", self.total + module.in_features * module.out_features * len(args[0])
-                )
-            )
-
-
-@pytest.mark.parametrize("kind", tiny_models.SMALL)
-def test_what_a_way_is_said_to_cost_is_what_ran(kind: str) -> None:
-    encoder = tiny_models.encoder(kind)
-    counter, photos = Counter(encoder), tiny_models.pixels(2, encoder.backbone.size)
-    described = encoder.dim * len(tiny_models.GUIDES)
-    for start in range(1, encoder.exits):
-        maps = maps_of(encoder.run_to(photos, start))
-        for end in range(start + 1, encoder.exits + 1):
-            for from_map in (True, False):
-                counter.total = 0
-                visits = encoder.resume(maps, start, end) if from_map else encoder.run_to(photos, end)
-                assert [v.macs for v in visits] == [encoder.cost_to(start, end, from_map)] * 2
-                assert counter.total + 2 * described == sum(v.macs for v in visits)
-
-
-def test_where_a_map_leads_nowhere_the_photo_is_run_again() -> None:
-    encoder = tiny_models.encoder("efficientnet", opens=LADDER)
-    photos = tiny_models.pixels(4, encoder.backbone.size)
-    assert [visit.map for visit in encoder.run_to(photos, 1)] == [None] * 4
-    assert not encoder.ladder.resumes(1, 3)
-    assert encoder.ladder.resumes(3, encoder.exits)
-    whole = encoder.cost_to(1, encoder.exits, False)
-    assert (
-        encoder.cost_to(1, encoder.exits, True)
-        == whole
-        == encoder.full_macs + tiny_models.DIM * len(tiny_models.GUIDES)
-    )
-    assert encoder.cost_to(3, encoder.exits, True) < whole
-
-
-def test_a_visit_describes_the_photo_where_it_ended() -> None:
-    encoder = tiny_models.encoder()
-    for exit in range(1, encoder.exits + 1):
-        (visit,) = encoder.run_to(tiny_models.pixels(1, 32), exit)
-        assert len(visit.phrases) == 3
-        assert {text for text, _ in visit.phrases} <= set(tiny_models.GUIDES)
-        assert visit.milliseconds > 0
-    assert encoder.run_to(tiny_models.pixels(0, 32), 1) == encoder.resume([], 1, 2) == []
-
-
-def test_an_owners_guide_texts_describe_and_decide_and_name_another_encoder() -> None:
-    encoder = tiny_models.encoder()
-    texts = ("a boat", "a dog", "the sea")
-    guided = encoder.guided_by(texts)
-    photos = tiny_models.pixels(24, 32)
-    assert {text for e in guided.encode(photos) for exit in e.phrases for text, _ in exit} == set(texts)
-    np.testing.assert_allclose(guided.guides, encoder.backbone.encode_text(texts), atol=1e-6)
-    assert guided.identity != encoder.identity
-    assert guided.identity == encoder.guided_by(texts).identity != encoder.guided_by(texts[:2]).identity
-    assert encoder.guided_by(texts, texts[:1]).identity != guided.identity
-    assert [e.exit for e in guided.encode(photos, MIDDLE)] != [e.exit for e in encoder.encode(photos, MIDDLE)]
-    assert np.array_equal(guided.encode_to(photos, 2), encoder.encode_to(photos, 2))
-    everything = encoder.plans[0].open
-    fewer = tiny_models.DIM * (len(tiny_models.GUIDES) - len(texts)) * encoder.exits
-    assert encoder.exit_macs(everything)[-1] - guided.exit_macs(everything)[-1] == fewer
-    assert encoder.guide_texts == tiny_models.GUIDES
-
-
-@pytest.mark.parametrize("texts", [tiny_models.GUIDES, ("a boat", "two people")])
-def test_a_photo_that_shows_what_people_will_look_for_never_leaves_early(texts: tuple[str, ...]) -> None:
-    encoder = tiny_models.encoder()
-    plain, guided = encoder.guided_by(texts), encoder.guided_by(texts, ("two people",))
-    photos = tiny_models.pixels(40, 32)
-    trace = encoder.trace(photos)
-    _, exits = guided.decide(trace)
-    for budget in (BUDGET_GRID[0], MIDDLE, BUDGET_GRID[-1]):
-        before, after = plain.encode(photos, budget), guided.encode(photos, budget)
-        assert [e.exit - 1 for e in after] == exits[:, BUDGET_GRID.index(budget)].tolist()
-        assert all(now.exit >= then.exit for now, then in zip(after, before, strict=True))
-    assert {e.exit for e in plain.encode(photos, BUDGET_GRID[0])} == {1}
-    shown = [e.phrases[0][0][0] == "two people" for e in encoder.encode(photos, BUDGET_GRID[0])]
-    assert [e.exit > 1 for e in guided.encode(photos, BUDGET_GRID[0])] == shown
-    assert 0 < sum(shown) < len(photos)
-    everything = encoder.plans[0].open
-    asking = tiny_models.DIM * (1 + len(tiny_models.GUIDES)) * (encoder.exits - 1)
-    assert guided.exit_macs(everything)[-1] - plain.exit_macs(everything)[-1] == asking
-    assert guided.cost_to(1, 2, False) == plain.cost_to(1, 2, False), "a second look asks no gate"
-    moved = guided.with_exits(FittedExits(guided.modules, guided.plans, guided.calibrations))
-    assert moved.exit_macs(everything) == guided.exit_macs(everything)
-
-
-def test_an_owners_phrases_in_place_of_the_general_ones_are_all_that_is_encoded(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    model = tiny_models.backbone("vit")
-    encoder = assembled(model, None, Identity("tiny", "w", ""), tiny_models.GUIDES, Path())
-    encoded: list[str] = []
-    encode = model.encode_text
-    monkeypatch.setattr(model, "encode_text", lambda texts: encoded.extend(texts) or encode(texts))
-    encoder.guided_by(("a boat", "a dog"))
-    assert encoded == ["a boat", "a dog"]
-    encoder.guided_by((*tiny_models.GUIDES, "a boat"))
-    assert encoded[2:] == ["a boat"]
-
-
-LADDER = ((0,), (1,), (2, 3))  # thrifty budgets ask the smallest pass, the costliest the exits along the depth
-
-
-def test_a_pass_over_a_smaller_input_is_the_model_on_the_smaller_photo() -> None:
-    encoder = tiny_models.encoder("efficientnet", opens=LADDER)
-    photos = tiny_models.pixels(3, encoder.backbone.size)
-    small = torch.nn.functional.interpolate(torch.from_numpy(photos), (32, 32), mode="bicubic", antialias=True)
-    with torch.inference_mode():
-        own = encoder.backbone.model.encode_image(encoder.backbone.normalise(small), normalize=True)
-    np.testing.assert_allclose(encoder.encode_to(photos, 1), own.numpy(), atol=1e-6)
-
-
-def test_a_photo_that_stays_pays_for_every_pass_it_ran_and_for_no_other() -> None:
-    encoder = tiny_models.encoder("efficientnet", opens=LADDER)
-    small, larger, whole = ([s.macs for s in encoder.stages if s.run == run] for run in range(3))
-    photos = tiny_models.pixels(24, encoder.backbone.size)
-    looked = tiny_models.DIM * len(tiny_models.GUIDES)
-    for open, passes in (((0,), [small, whole]), ((1,), [larger, whole])):
-        macs = encoder.exit_macs(open)
-        gate = macs[open[0]] - sum(passes[0]) - looked
-        assert 0 < gate < sum(passes[0])
-        assert macs[-1] == sum(map(sum, passes)) + gate + 2 * looked
-        column = [plan.open for plan in encoder.plans].index(open)
-        found = encoder.encode(photos, BUDGET_GRID[column])
-        assert {e.exit - 1 for e in found} == {open[0], encoder.exits - 1}, "the case must mix exits"
-        assert all(e.macs == macs[e.exit - 1] for e in found)
-
-
-def test_rows_of_every_course_get_the_embedding_of_their_exit() -> None:
-    encoder = tiny_models.encoder("efficientnet", opens=LADDER)
-    photos = tiny_models.pixels(24, encoder.backbone.size)
-    _, exits = encoder.decide(encoder.trace(photos))
-    for column in range(len(BUDGET_GRID)):
-        found = encoder.encode(photos, BUDGET_GRID[column])
-        assert [e.exit - 1 for e in found] == exits[:, column].tolist()
-        for encoding, photo in zip(found, photos, strict=True):
-            alone = encoder.encode_to(photo[None], encoding.exit)[0]
-            np.testing.assert_allclose(encoding.vector, alone, atol=1e-5)
-
-
-def test_exits_that_were_not_asked_are_told_from_those_that_were() -> None:
-    encoder = tiny_models.encoder("efficientnet", opens=LADDER)
-    column = [plan.open for plan in encoder.plans].index((1,))
-    for e in encoder.encode(tiny_models.pixels(24, encoder.backbone.size), BUDGET_GRID[column]):
-        asked = ~np.isnan(e.gates).all(1)
-        assert np.flatnonzero(asked).tolist() == [1]
-        assert [k for k, phrases in enumerate(e.phrases) if phrases] == sorted({1, e.exit - 1})
-        never_asked_at = [c for c, plan in enumerate(encoder.plans) if 1 not in plan.open]
-        assert (e.gates[1, never_asked_at] == 0).all()
-
-
-def test_closed_exits_along_the_depth_cost_nothing() -> None:
-    encoder = tiny_models.encoder("efficientnet", opens=LADDER)
-    assert encoder.exit_macs(())[-1] == encoder.full_macs + tiny_models.DIM * len(tiny_models.GUIDES)
-    assert encoder.exit_macs((2, 3))[-1] > encoder.exit_macs((2,))[-1] > encoder.exit_macs(())[-1]
-
-
-def test_a_move_reaches_every_encoder_that_shares_the_backbone() -> None:
-    encoder = tiny_models.encoder("efficientnet", opens=LADDER, scout=True)
-    guided = encoder.guided_by((*tiny_models.GUIDES, "a boat"), ("a boat",))
-    other = guided.with_exits(FittedExits(encoder.modules, encoder.plans, encoder.calibrations))
-    everyone, photos = (encoder, guided, other), tiny_models.pixels(8, encoder.backbone.size)
-    for each in everyone:
-        each.encode(photos, MIDDLE)
-    encoder.to(torch.device("meta"))
-    for each in everyone:
-        assert each.device.type == "meta"
-        sent = (*each._runner.here.modules.parameters(), each._runner.here.log_prices, each._here.vectors)
-        assert {tensor.device.type for tensor in sent} == {"meta"}
-
-
-@pytest.mark.parametrize(("kind", "scout"), [("vit", False), ("efficientnet", False), ("efficientnet", True)])
-def test_an_encoder_that_has_moved_gives_what_it_gave(kind: str, scout: bool) -> None:
-    """To "cpu:0", which is another name of the same place: all that is copied and sent on a move is, and runs."""
-    encoder = tiny_models.encoder(kind, opens=LADDER if kind == "efficientnet" else (), scout=scout)
-    photos = tiny_models.pixels(24, encoder.backbone.size)
-    before = encoder.encode(photos, MIDDLE)
-    place = torch.device("cpu", 0)
-    encoder.to(place)
-    assert (encoder.device, encoder.backbone.device, encoder.precision) == (place, place, "float32")
-    after = encoder.encode(encoder.send(list(photos)), MIDDLE)
-    assert [e.exit for e in after] == [e.exit for e in before]
-    for one, other in zip(after, before, strict=True):
-        np.testing.assert_allclose(one.vector, other.vector, atol=1e-6)
-        np.testing.assert_allclose(one.gates, other.gates, atol=1e-6)
-    assert {e.macs for e in after} == {e.macs for e in before}
-    shallow = [e for e in after if e.map is not None]
-    if shallow:
-        exit = shallow[0].exit
-        maps = maps_of([e for e in shallow if e.exit == exit])
-        rows = [row for row, e in enumerate(after) if e.map is not None and e.exit == exit]
-        visits = encoder.resume(maps, exit, encoder.exits)
-        straight = encoder.encode_to(photos[rows], encoder.exits)
-        np.testing.assert_allclose([v.vector for v in visits], straight, atol=1e-5)
+    assert encoder.looking_for(("a boat",)).identity.precision == precision
