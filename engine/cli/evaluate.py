@@ -1,4 +1,4 @@
-"""`evaluate`: recall against compute."""
+"""`evaluate`: recall and fidelity against compute."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.cli.options import BadOption, Data, Json, Model
+from engine.cli.options import BadOption, Json, Model
 from engine.cli.output import say, write_json
 
 
 def evaluate(
-    data: Annotated[Path, Data],
+    data: Annotated[
+        list[Path],
+        typer.Option(help="Folder with captions.jsonl and images/, or of photos alone; can be given again."),
+    ],
     split: Annotated[str, typer.Option(help="Split of captions.jsonl to report on.")] = "test",
     model: Annotated[str | None, Model] = None,
     policies: Annotated[str, typer.Option(help="Policies to measure, separated by commas.")] = "all",
-    rivals: Annotated[
-        Path | None, typer.Option(help="Folder that `train-rivals` wrote: a smaller model, other gates.")
-    ] = None,
+    rivals: Annotated[Path | None, typer.Option(help="Folder that `train-rivals` wrote: other gates.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure recall against compute on a captioned set: full depth, every exit, T-GEM, second looks, rivals.
+    """Measure recall, and fidelity to full depth, against compute: every exit, T-GEM, second looks, rivals.
+
+    A row of captions.jsonl has file, captions and split; rows of kind "label" have a label, and are measured by how
+    often it fits best among all labels of the split. Of photos without captions it is told where they leave.
 
     Nothing is trained. Compute is counted in multiply-accumulates (MACs) that ran, readouts and gates included, as a
     share of full depth's.
@@ -29,26 +33,23 @@ def evaluate(
     from engine.evaluation.evaluate import POLICIES
     from engine.evaluation.evaluate import evaluate as measure
 
-    wanted = POLICIES if policies == "all" else tuple(name.strip() for name in policies.split(","))
+    wanted = tuple(POLICIES) if policies == "all" else tuple(name.strip() for name in policies.split(","))
     if unknown := sorted(set(wanted) - set(POLICIES)):
         raise BadOption(f"{unknown[0]} is no policy; choose from {', '.join(POLICIES)}.")
-    table = measure(data, split, model, wanted, rivals, say)
+    results = measure(data, split, model, wanted, rivals, say)
     if as_json:
-        write_json(table)
+        write_json(results)
     else:
-        typer.echo("\n".join(evaluation_lines(table)))
+        typer.echo("\n\n".join("\n".join(evaluation_lines(table)) for table in results.get("sets", [results])))
 
 
 def evaluation_lines(table: dict[str, Any]) -> list[str]:
-    """The table of an evaluation, for a person."""
-    title = f"{table['model']} on {table['data']}, split {table['split']}:"
-    lines = [
-        f"{title} {table['images']} photos, {table['captions']} captions",
-        f"{'':41}text to image           image to text        a query",
-        f"{'policy':26}  setting  MACs     R@1    R@5   R@10      R@1    R@5   R@10    encodings",
-    ]
-    for row in table["rows"]:
-        recalls = "   ".join(" ".join(f"{row[way][k]:6.1f}" for k in ("r1", "r5", "r10")) for way in ("t2i", "i2t"))
-        spent = f"   {row['macs_per_query']:8.1f}" if "macs_per_query" in row else ""
-        lines.append(f"{row['policy']:26}  {row['setting']:7g}  {row['macs_share']:4.0%}  {recalls}{spent}")
-    return lines
+    """The table of a set, for a person."""
+    from engine.evaluation.evaluate import lines_of
+
+    split = f", split {table['split']}" if table["split"] else ""
+    title = f"{table['model']} on {table['data']}{split}: {table['images']} photos, {table['captions']} captions"
+    if "fidelity" in table["rows"][0]:
+        return [title, *lines_of(table["rows"])]
+    left = (f"budget {row['setting']:g}: {row['exits']}, {row['macs_share']:.0%}" for row in table["rows"])
+    return [title, "photos that leave at each exit, and their mean MACs share", *left]

@@ -20,7 +20,7 @@ def report(
 ) -> None:
     """Write tables and figures beside results (`pip install -r requirements-train.txt` brings matplotlib).
 
-    With --page, the short table of an evaluation replaces what stands between the page's markers.
+    With --page, the short tables of an evaluation replace what stands between the page's markers.
     """
     from engine.evaluation.report import is_bench, put_into, read, summary, write, write_bench
     from engine.search.allocation import MIN_GAIN

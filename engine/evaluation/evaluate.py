@@ -1,289 +1,324 @@
-"""Recall against compute, policies side by side on one captioned set. Nothing here trains.
+"""Recall and fidelity against compute, policies side by side on sets of photos. Nothing here trains.
 
-`POLICIES` is the table of what is measured: each entry makes rows from the arrays of a `CaptionedSet`.
+`POLICIES` is the table of what is measured: each entry makes rows of the arrays of a `PhotoSet`.
 """
 
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from engine.evaluation import Row
-from engine.evaluation.baselines import BUDGETED, Dealt, Policy, tgem
-from engine.evaluation.captioned_set import CaptionedSet, OtherInput
-from engine.evaluation.query_simulation import IndexSimulation
-from engine.evaluation.subjects import looked_for
-from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET
-from engine.exits.checkpoint import FittedExits
+from engine.evaluation.alone import Alone, towers_alone
+from engine.evaluation.photo_set import Outcome, PhotoSet
+from engine.evaluation.policies import BY_PRICE, oracle_drift, patience, within
+from engine.evaluation.query_simulation import IndexSimulation, Looked
+from engine.evaluation.subjects import known_labels, named_subjects
+from engine.exits.budget import BUDGET_GRID
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
-from engine.search.allocation import MIN_GAIN
-from engine.search.metrics import paired_difference
-from engine.training.dataset import DataMissing, read_captions
-from engine.training.features import Features, collect
-from engine.training.rivals import NO_GUIDE_TEXTS, SHUFFLED_GUIDE_TEXTS, Rivals, load_rivals, shuffled
+from engine.search.metrics import PAGE
+from engine.training.dataset import DataMissing, Example, read_captions
+from engine.training.features import Features, Say, collect
+from engine.training.fit import folder_photos
+from engine.training.rivals import RANDOM_BANK, Rivals, load_rivals, with_random_bank
 
-Rows = Callable[[CaptionedSet], Iterator[Row]]
-
-OTHERS = ("small-input", "small-model")
-TOP_M = (5, 7, 10, 12, 14, 17, 20, 24, 30, 40, 50)  # how many a query runs deeper where rank alone decides
-MIN_GAINS = (0.02, 0.014, 0.01, 0.007, 0.005, 0.004, 0.003, 0.002, 0.0014, 0.001)  # least gains of a second look
+ALONE = ("small-input", "single")
+TOP_M = (5, 10, 20, 50)  # how many a query runs deeper where rank alone decides
+MIN_GAINS = (0.02, 0.01, 0.005, 0.003, 0.002, 0.001)  # least gains of a second look
+LOOKED_AT = (0.2, 0.3, 0.4, 0.5, 0.6)  # budgets of an index that leave second looks something to do
 DEALS = 10  # of random exits
-ABLATED = (0.2, 0.35, DEFAULT_BUDGET)  # budgets of the ablations of second looks
-DEEPEST_INDEX = 0.7  # MACs share above which an index leaves second looks little to do
 
 
-@dataclass(frozen=True)
-class FirstRankings:
-    """Rankings before second looks: from the gates' exits at a budget, and from the same exits dealt at random."""
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A set of photos, and what a model is compared with on it."""
 
-    dealt: Dealt
-    recall: Row
-    hits: np.ndarray  # (T,) whether each caption finds its photo among the first ten
-    random_recall: Row  # means of several deals
-    random_hits: np.ndarray
+    name: str
+    photos: PhotoSet
+    examples: Sequence[Example] = ()  # the photos themselves, for other towers and other sizes
+    rivals: Rivals = field(default_factory=Rivals)
+
+    @cached_property
+    def alone(self) -> list[Alone]:
+        """Its photos, read by one tower alone."""
+        return towers_alone(self.photos, self.examples)
 
 
 @lru_cache(maxsize=2 * len(BUDGET_GRID))
-def first_rankings(case: CaptionedSet, budget: float) -> FirstRankings:
-    """Rank by the gates' exits, and by the same exits dealt to other photos: the same cost."""
-    dealt = tgem(case.encoder, case.features, budget)
+def gates_at(photos: PhotoSet, budget: float) -> tuple[np.ndarray, Outcome]:
+    """The exits that the gates choose at a budget of the grid, (N,), and how that index answers."""
+    exits = photos.decided[:, BUDGET_GRID.index(budget)]
+    return exits, photos.at(exits)
+
+
+@lru_cache(maxsize=2 * len(BUDGET_GRID))
+def random_at(photos: PhotoSet, budget: float) -> Outcome:
+    """The same exits dealt at random among the photos: the mean of several deals."""
+    exits, own = gates_at(photos, budget)
+    if len(exits) == 0 or np.ptp(exits) == 0:
+        return own
     draw = np.random.default_rng(BUDGET_GRID.index(budget))
-    deals = [draw.permutation(dealt.exits) for _ in range(DEALS)]
-
-    def ranked(exits: np.ndarray) -> tuple[Row, np.ndarray]:
-        index = IndexSimulation(case.encoder, case.features, exits)
-        return index.recall(), case.hits(index.first)
-
-    recall, hits = ranked(dealt.exits)
-    mixed = np.ptp(dealt.exits) > 0
-    at_random = [ranked(exits) for exits in deals] if mixed else [(recall, hits)]
-    rows = [row for row, _ in at_random]
-    mean = {way: {k: float(np.mean([row[way][k] for row in rows])) for k in at} for way, at in recall.items()}
-    return FirstRankings(dealt, recall, hits, mean, np.mean([each for _, each in at_random], axis=0))
+    return Outcome.mean([photos.at(draw.permutation(exits)) for _ in range(DEALS)])
 
 
-def full_rows(case: CaptionedSet) -> Iterator[Row]:
+def full_rows(case: Case) -> Iterator[Row]:
     """Every photo runs to full depth."""
-    yield row("full", case.encoder.exits, 1.0, case.recall_of(case.full))
+    yield case.photos.row("full", case.photos.encoder.exits, case.photos.at(case.photos.full), 1.0)
 
 
-def exit_rows(case: CaptionedSet) -> Iterator[Row]:
+def exit_rows(case: Case) -> Iterator[Row]:
     """Every photo leaves at one exit."""
-    for k in range(case.encoder.exits - 1):
-        yield row("exit", k + 1, case.shares[k], case.recall_at(case.everyone_at(k)))
+    for k, share in enumerate(case.photos.shares[:-1]):
+        yield case.photos.row("exit", k + 1, case.photos.at(case.photos.everyone_at(k)), share)
 
 
-def exit_look_rows(case: CaptionedSet) -> Iterator[Row]:
-    """Every photo leaves at one exit, and each query runs its best M to full depth."""
-    for k in range(case.encoder.exits - 1):
-        index = IndexSimulation(case.encoder, case.features, case.everyone_at(k))
-        for most in TOP_M:
-            yield row("exit+topm", k + 1, case.shares[k], index.by_rank(most) | {"m": most})
-
-
-def tgem_rows(case: CaptionedSet) -> Iterator[Row]:
-    """The gates' exits, at every budget."""
+def tgem_rows(case: Case) -> Iterator[Row]:
+    """The gates' exits, at every budget, and how many photos left at each."""
+    photos = case.photos
     for budget in BUDGET_GRID:
-        first = first_rankings(case, budget)
-        yield row("tgem", budget, first.dealt.macs_share, first.recall)
+        exits, outcome = gates_at(photos, budget)
+        yield photos.row("tgem", budget, outcome, photos.shares[exits]) | {"exits": _counts(photos, exits)}
 
 
-def random_rows(case: CaptionedSet) -> Iterator[Row]:
+def random_rows(case: Case) -> Iterator[Row]:
     """The gates' exits, dealt at random among the photos."""
     for budget in BUDGET_GRID:
-        first = first_rankings(case, budget)
-        yield row("random", budget, first.dealt.macs_share, first.random_recall)
+        costs = case.photos.shares[gates_at(case.photos, budget)[0]]
+        yield case.photos.row("random", budget, random_at(case.photos, budget), costs)
 
 
-def budgeted_rows(name: str, policy: Policy, case: CaptionedSet) -> Iterator[Row]:
-    """Another policy's exits, at every budget."""
+def priced_rows(name: str, case: Case) -> Iterator[Row]:
+    """Another policy that answers to a price, at every budget."""
+    photos = case.photos
+    asks = BY_PRICE[name](photos)
     for budget in BUDGET_GRID:
-        dealt = policy(case, budget)
-        yield row(name, budget, dealt.macs_share, case.recall_at(dealt.exits))
+        exits = within(asks, photos.shares, budget)
+        yield photos.row(name, budget, photos.at(exits), photos.shares[exits])
 
 
-def tgem_look_rows(case: CaptionedSet) -> Iterator[Row]:
+def patience_rows(case: Case) -> Iterator[Row]:
+    """Photos leave where the best text of the bank has stayed the same for so many exits."""
+    for stayed in range(1, case.photos.encoder.exits - 1):
+        exits = patience(case.photos, stayed)
+        yield case.photos.row("patience", stayed, case.photos.at(exits), case.photos.shares[exits])
+
+
+def alone_rows(policy: str, case: Case) -> Iterator[Row]:
+    """Every photo is read by one tower alone; of single towers also the cheapest that finds what full depth finds."""
+    photos = case.photos
+
+    def row(policy: str, alone: Alone) -> Row:
+        return photos.row(policy, alone.size, photos.of(alone.vectors), alone.macs_share) | {"tower": alone.tower}
+
+    yield from (row(policy, alone) for alone in case.alone if alone.policy == policy)
+    if policy == "single":
+        wanted = photos.paired(photos.at(photos.full))[0][0]
+        able = (a for a in sorted(case.alone, key=lambda a: a.macs_share))
+        cheapest = next((a for a in able if photos.paired(photos.of(a.vectors))[0][0] >= wanted), None)
+        if cheapest:
+            yield row("single-cheapest", cheapest)
+
+
+def look_rows(case: Case) -> Iterator[Row]:
     """The gates' exits, and second looks by value of information per MAC, at several least gains."""
-    for budget, dealt, index in _indexes(case):
+    for budget in LOOKED_AT if case.photos.labels is None else ():
+        exits, _ = gates_at(case.photos, budget)
+        index = IndexSimulation(case.photos, exits)
         for min_gain in MIN_GAINS:
-            yield row("tgem+deepen", budget, dealt.macs_share, index.by_gain(min_gain) | {"worth": min_gain})
+            yield _look_row(case, "tgem+deepen", budget, index, index.by_gain(min_gain))
 
 
-def ablation_rows(case: CaptionedSet) -> Iterator[Row]:
-    """Second looks in the ranking's own order, second looks without query gates, and gates fitted in other ways."""
-    for budget, dealt, index in _indexes(case):
-        name, share = "ablation:rank-only", dealt.macs_share
+def exit_look_rows(case: Case) -> Iterator[Row]:
+    """Every photo leaves at one exit, and each query runs its best M to full depth."""
+    for k in range(case.photos.encoder.exits - 1) if case.photos.labels is None else ():
+        index = IndexSimulation(case.photos, case.photos.everyone_at(k))
         for most in TOP_M:
-            yield row(name, budget, share, index.by_rank(most) | {"m": most})
-        if budget in ABLATED:
-            yield row(name, budget, share, index.by_rank(round(index.by_gain(MIN_GAIN)["deepened_per_query"])))
-            plain = IndexSimulation(case.encoder, case.features, dealt.exits, plain=True)
-            yield row("ablation:plain-reading", budget, share, plain.by_gain(MIN_GAIN) | {"worth": MIN_GAIN})
-    for name, gates in case.rivals.gates.items():
-        yield from _other_gates(case, name, gates)
+            yield _look_row(case, "exit+topm", k + 1, index, index.by_rank(most))
 
 
-def other_rows(policy: str, case: CaptionedSet) -> Iterator[Row]:
-    """Every photo runs to the end on a smaller input, or by a smaller model."""
-    for other in _others(policy, case):
-        yield row(policy, other.size, other.macs_share, case.recall_of(other.vectors))
+def _look_row(case: Case, policy: str, setting: float, index: IndexSimulation, looked: Looked) -> Row:
+    """Its MACs share is the index's: queries pay for themselves."""
+    photos = case.photos
+    row = photos.row(policy, setting, looked.outcome, photos.shares[index.exits])
+    return row | {"max_macs_share": round(float(looked.costs.max()), 4)} | looked.about
 
 
-def other_look_rows(policy: str, case: CaptionedSet) -> Iterator[Row]:
-    """The same, and each query then runs its best M to full depth of the model itself."""
-    index = IndexSimulation(case.encoder, case.features, case.everyone_at(0))
-    for other in _others(policy, case):
-        backwards = case.recall_of(other.vectors)["i2t"]
-        for most in TOP_M:
-            refined = index.by_rank_of(case.texts @ other.vectors.T, most)
-            yield row(f"{policy}+topm", other.size, other.macs_share, refined | {"i2t": backwards, "m": most})
+def ablation_rows(case: Case) -> Iterator[Row]:
+    """Gates fitted in other ways, at every budget; gates of other seeds count as the policy itself."""
+    photos = case.photos
+    for stem, gates in case.rivals.gates.items():
+        name, _, seed = stem.rpartition("-")
+        encoder = with_random_bank(photos.encoder) if name == RANDOM_BANK else photos.encoder
+        decided = encoder.with_exits(gates).decide(photos.features.trace).numpy()
+        policy = "tgem" if name == "seed" else f"ablation:{name}"
+        for budget, exits in zip(BUDGET_GRID, decided.T, strict=True):
+            yield photos.row(policy, budget, photos.at(exits), photos.shares[exits], int(seed))
 
 
-POLICIES: dict[str, Rows] = {
+POLICIES: dict[str, Callable[[Case], Iterator[Row]]] = {
     "full": full_rows,
     "exit": exit_rows,
-    "exit+topm": exit_look_rows,
-    **{name: partial(other_rows, name) for name in OTHERS},
-    **{f"{name}+topm": partial(other_look_rows, name) for name in OTHERS},
+    **{name: partial(alone_rows, name) for name in ALONE},
     "random": random_rows,
-    **{name: partial(budgeted_rows, name, policy) for name, policy in BUDGETED.items()},
+    **{name: partial(priced_rows, name) for name in BY_PRICE},
+    "patience": patience_rows,
     "tgem": tgem_rows,
-    "tgem+deepen": tgem_look_rows,
+    "tgem+deepen": look_rows,
+    "exit+topm": exit_look_rows,
     "ablation": ablation_rows,
 }
 
 
 def evaluate(
-    data: Path,
+    data: Sequence[Path],
     split: str = "test",
     model: str | None = None,
     wanted: Container[str] = tuple(POLICIES),
     rivals: Path | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    say: Say = lambda line: None,
 ) -> Row:
-    """Retrieval on a captioned set, as the machine-readable table that `evaluate --json` prints; trains nothing.
+    """What `evaluate --json` prints; trains nothing.
 
     Args:
-        data: folder with `captions.jsonl` and `images`; thresholds of rivals are tuned on its split "val".
-        split: which part of it to report on.  model: as in `load_encoder`.  wanted: policies, of POLICIES.
+        data: folders with `captions.jsonl` and `images/`, or of photos alone: of those, where they leave.
+        split: which part of them to report on.  model: as in `load_encoder`.  wanted: policies, of POLICIES.
         rivals: folder that `train-rivals` wrote; without it there are no rows of what is in it.
-    Raises: DataMissing, ModelUnreadable.
+    Returns: a table, or {"sets": tables} where there are several.
+    Raises: DataMissing, ModelUnreadable, ImageRejected.
     """
     encoder = load_encoder(model)
-    examples, tuning = ([e for e in read_captions(data) if e.split == part] for part in (split, "val"))
-    if not examples:
-        raise DataMissing(f"{data} has no photos in the split {split!r}.")
     others = Rivals() if rivals is None else load_rivals(rivals, encoder)
-    say(f"{len(examples)} photos past every exit")
-    features = val = collect(encoder, examples, say)
-    if split != "val" and tuning and any(name in wanted for name in BUDGETED):
-        say(f"{len(tuning)} photos of val, for the rivals' thresholds")
-        val = collect(encoder, tuning, say)
-    case = CaptionedSet(encoder, features, val, others, examples, say)
-    captions = [text for example in examples for text in example.texts]
+    tables = []
+    for folder in data:
+        for name, examples in sets_of(folder, split, say):
+            say(f"{name}: {len(examples)} photos past every exit")
+            if examples[0].texts or examples[0].label is not None:
+                case = Case(name, photo_set(encoder, examples, say), examples, others)
+                tables.append({"split": split} | table_of(case, wanted))
+            else:
+                tables.append(histogram(encoder, name, collect(encoder, examples, say)))
+    return tables[0] if len(tables) == 1 else {"sets": tables}
+
+
+def sets_of(folder: Path, split: str, say: Say) -> Iterator[tuple[str, list[Example]]]:
+    """The sets in a folder, by name: captioned photos, labelled ones, or photos alone; raises DataMissing."""
+    if not (folder / "captions.jsonl").is_file():
+        found = [Example(path, (), "") for path in folder_photos(folder)]
+        kinds = {folder.name: found}
+    else:
+        found = [example for example in read_captions(folder) if example.split == split]
+        captioned = [e for e in found if e.label is None and e.texts]
+        labelled = [e for e in found if e.label is not None]
+        labels = f"{folder.name} labels" if captioned else folder.name
+        kinds = {folder.name: captioned, labels: labelled} if captioned or labelled else {folder.name: found}
+    if not found:
+        raise DataMissing(f"{folder} has no photos in the split {split!r}.")
+    for name, examples in kinds.items():
+        if len(examples) > PAGE or len(found) == len(examples):
+            yield name, examples
+        elif examples:
+            say(f"{name}: {len(examples)} photos in the split {split!r} are too few, and left out")
+
+
+def photo_set(encoder: Encoder, examples: Sequence[Example], say: Say = lambda line: None) -> PhotoSet:
+    """Examples as an encoder sees them; all have captions, or all have labels."""
+    if examples[0].label is None:
+        return PhotoSet(encoder, collect(encoder, examples, say), [text for e in examples for text in e.texts])
+    labels = sorted({example.label or "" for example in examples})
+    texts = [f"a photo of a {label}" for label in labels]
+    features = collect(encoder, [replace(example, texts=()) for example in examples], say)
+    features = features.described_by(encoder.backbone.encode_text(texts), torch.arange(len(labels)))
+    own = np.array([labels.index(example.label or "") for example in examples])
+    return PhotoSet(encoder, features, texts, own)
+
+
+def table_of(case: Case, wanted: Container[str] = tuple(POLICIES)) -> Row:
+    """The table of one set."""
+    photos = case.photos
+    by_phrases = "ablation" in wanted and photos.encoder.fitted.reference is not None
     return {
-        "model": encoder.identity.model,
-        "data": data.name,
-        "split": split,
-        "images": len(examples),
-        "captions": len(captions),
+        "model": photos.encoder.identity.model,
+        "data": case.name,
+        "images": photos.many,
+        "captions": len(photos.queries) if photos.labels is None else 0,
+        "full_gmacs": round(photos.encoder.full_macs / 1e9, 4),
         "rows": rows_of(case, wanted),
-        "differences": differences(case) if "small-input" in wanted and "tgem" in wanted else [],
-        "subjects": looked_for(encoder, features, captions, DEFAULT_BUDGET) if "ablation" in wanted else [],
+        "differences": differences(photos) if "random" in wanted and "tgem" in wanted else [],
+        "subjects": named_subjects(photos) if by_phrases and photos.labels is None else [],
+        "known_labels": known_labels(photos) if by_phrases and photos.labels is not None else [],
     }
 
 
-def rows_of(case: CaptionedSet, wanted: Container[str]) -> list[Row]:
+def rows_of(case: Case, wanted: Container[str]) -> list[Row]:
     """The rows of the policies asked for."""
-    return [entry for name, rows in POLICIES.items() if name in wanted for entry in rows(case)]
+    return [row for name, rows in POLICIES.items() if name in wanted for row in rows(case)]
 
 
-def differences(case: CaptionedSet) -> list[Row]:
-    """How many more captions T-GEM finds among the first ten than its rivals at the same cost, budget by budget.
+def differences(photos: PhotoSet) -> list[Row]:
+    """How much better the gates choose than chance, and what gates that know the drift would gain, at the same cost.
 
-    The rivals are the gates' own exits dealt at random, and the line through smaller inputs and full depth.
-
-    Returns: {"budget", "macs_share", "random": {"r10", "error"}, "small-input": {...}}; error is the standard error.
-        A budget that the line does not reach has no "small-input", one that is met as the last was has no row.
+    Returns: for each budget {"budget", "macs_share"}, and in per cent, with paired standard errors by photo, "random":
+        the gates less the same exits at random, "oracle-drift": the gates less the oracle, and "gain": the oracle less
+        random. A budget that is met as the last one was has no row.
     """
-    points = [*((other.macs_share, other.vectors) for other in case.smaller_inputs), (1.0, case.full)]
-    line = [(share, case.hits(case.texts @ vectors.T)) for share, vectors in points]
-    rows: list[Row] = []
+    found: list[Row] = []
+    asks, names = oracle_drift(photos), ("right" if photos.labels is not None else "r10", "label", "top10")
     for budget in BUDGET_GRID:
-        first = first_rankings(case, budget)
-        share = first.dealt.macs_share
-        if rows and rows[-1]["macs_share"] == round(share, 4):
+        exits, own = gates_at(photos, budget)
+        share = float(photos.shares[exits].mean())
+        if found and found[-1]["macs_share"] == round(share, 4):
             continue
-        entry: Row = {"budget": budget, "macs_share": round(share, 4)}
-        for name, hits in (("random", first.random_hits), ("small-input", _on_the_line(line, share))):
-            if hits is not None:
-                more, error = paired_difference(first.hits, hits, case.owner)
-                entry[name] = {"r10": round(more, 2), "error": round(error, 2)}
-        rows.append(entry)
-    return rows
+        chance, best = random_at(photos, budget), photos.at(within(asks, photos.shares, share))
+        pairs = {"random": (own, chance), "oracle-drift": (own, best), "gain": (best, chance)}
+        cells = {
+            way: {
+                name: {"more": round(more, 2), "error": round(error, 2)}
+                for name, (more, error) in zip(names, photos.paired(*pair), strict=True)
+            }
+            for way, pair in pairs.items()
+        }
+        found.append({"budget": budget, "macs_share": round(share, 4)} | cells)
+    return found
+
+
+def histogram(encoder: Encoder, name: str, features: Features) -> Row:
+    """Where photos without captions leave at each budget."""
+    photos = PhotoSet(encoder, features)
+    rows = [
+        {
+            "policy": "tgem",
+            "setting": budget,
+            "exits": _counts(photos, exits),
+            "macs_share": round(float(photos.shares[exits].mean()), 4),
+        }
+        for budget, exits in zip(BUDGET_GRID, photos.decided.T, strict=True)
+    ]
+    about = {"model": encoder.identity.model, "data": name, "split": None, "images": photos.many, "captions": 0}
+    return about | {"rows": rows}
 
 
 def curve(encoder: Encoder, features: Features) -> list[str]:
     """What each budget costs and finds on captioned photos, as lines for a person."""
-    rows = rows_of(CaptionedSet(encoder, features, features), ("full", "exit", "random", "tgem"))
-    return [
-        "policy  setting  MACs   text to image, R@1 / 5 / 10",
-        *(
-            f"{row['policy']:6}  {row['setting']:7g}  {row['macs_share']:4.0%}   "
-            + " / ".join(f"{row['t2i'][k]:.1f}" for k in ("r1", "r5", "r10"))
-            for row in rows
-        ),
-    ]
+    return lines_of(rows_of(Case("", PhotoSet(encoder, features)), ("full", "exit", "random", "tgem")))
 
 
-def row(policy: str, setting: float, macs_share: float, found: Row) -> Row:
-    """One row of the table, rounded."""
-    ways = {way: {k: round(v, 2) for k, v in found[way].items()} for way in ("t2i", "i2t")}
-    return {"policy": policy, "setting": setting, "macs_share": round(float(macs_share), 4), **found, **ways}
+def lines_of(rows: Sequence[Row]) -> list[str]:
+    """Rows of a captioned or labelled set for a person."""
+    right = "R@1 / 5 / 10" if any("t2i" in row for row in rows) else "label found"
+    lines = [f"{'policy':18} {'setting':>7}   MACs   most   {right:21}   fidelity: label, top10"]
+    for row in rows:
+        found = row.get("t2i") or row["top1"]
+        shares = " / ".join(f"{value:.1f}" for name, value in found.items() if name != "error")
+        kept = f"{row['fidelity']['label']:.1f}, {row['fidelity']['top10']:.1f}"
+        spent = f"   {row['macs_per_query']:.1f} encodings a query" if "macs_per_query" in row else ""
+        costs = f"{row['macs_share']:5.0%}  {row['max_macs_share']:5.0%}"
+        lines.append(f"{row['policy']:18} {row['setting']:7g}  {costs}   {shares:21}   {kept}{spent}")
+    return lines
 
 
-def _indexes(case: CaptionedSet) -> Iterator[tuple[float, Dealt, IndexSimulation]]:
-    """The gates' index at every budget that leaves second looks something to do."""
-    for budget in BUDGET_GRID:
-        dealt = tgem(case.encoder, case.features, budget)
-        if dealt.macs_share <= DEEPEST_INDEX:
-            yield budget, dealt, IndexSimulation(case.encoder, case.features, dealt.exits)
-
-
-def _other_gates(case: CaptionedSet, name: str, gates: FittedExits) -> Iterator[Row]:
-    """Gates fitted in another way, at every budget, and second looks at some; other seeds count as the policy itself.
-
-    Query gates read guide texts, so gates that see none go without.
-    """
-    encoder = case.encoder.with_exits(gates)
-    if name == SHUFFLED_GUIDE_TEXTS:
-        encoder = encoder.guided_by(shuffled(encoder.guide_texts))
-    is_seed = name.startswith("seed-")
-    policy = "tgem" if is_seed else f"ablation:{name}"
-    about = {"seed": int(name.removeprefix("seed-"))} if is_seed else {}
-    for budget in BUDGET_GRID:
-        dealt = tgem(encoder, case.features, budget)
-        index = IndexSimulation(encoder, case.features, dealt.exits, plain=name == NO_GUIDE_TEXTS)
-        yield row(policy, budget, dealt.macs_share, index.recall() | about)
-        if budget in ABLATED:
-            yield row(
-                f"{policy}+deepen", budget, dealt.macs_share, index.by_gain(MIN_GAIN) | about | {"worth": MIN_GAIN}
-            )
-
-
-def _others(policy: str, case: CaptionedSet) -> list[OtherInput]:
-    return case.smaller_inputs if policy == "small-input" else case.smaller_models
-
-
-def _on_the_line(points: Sequence[tuple[float, np.ndarray]], share: float) -> np.ndarray | None:
-    """Hits (T,) at a MACs share, on the line through points (share, hits), cheapest first; None off its ends."""
-    shares = [at for at, _ in points]
-    if len(points) < 2 or not shares[0] <= share <= shares[-1]:
-        return None
-    above = max(1, int(np.searchsorted(shares, share)))
-    (low, less), (high, more) = points[above - 1], points[above]
-    part = (share - low) / (high - low)
-    return (1 - part) * less + part * more
+def _counts(photos: PhotoSet, exits: np.ndarray) -> list[int]:
+    return np.bincount(exits, minlength=photos.encoder.exits).tolist()

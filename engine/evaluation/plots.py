@@ -9,7 +9,10 @@ from engine.utils.errors import EngineError
 
 Points = Sequence[tuple[float, float]]
 STYLES: dict[str, Row] = {  # of the lines whose names begin so
-    "exit": {"linestyle": "none"},  # exits: what lies between two of them is neither
+    "exit": {"linestyle": "none", "marker": "s"},  # what lies between two exits is neither
+    "one tower": {"linestyle": "none", "marker": "D"},
+    "full depth": {"linestyle": "none", "marker": "*", "markersize": 12},
+    "T-GEM's": {"linestyle": ":"},
     "T-GEM": {"linewidth": 2.6},
 }
 
@@ -18,13 +21,12 @@ class MatplotlibMissing(EngineError):
     """What draws figures is not installed."""
 
 
-def plot_recall(path: Path, title: str, across: str, lines: Mapping[str, Points], full: float) -> None:
-    """Draw R@10 against a cost, a line for each policy, and full depth's as a dashed line; raises MatplotlibMissing."""
+def plot_policies(path: Path, title: str, up: str, lines: Mapping[str, Points]) -> None:
+    """Draw what is found against GMACs a photo, a line for each policy; raises MatplotlibMissing."""
     axes = _axes()
-    axes.axhline(full, color="#999", linestyle="--", label="full depth")
     for name, points in lines.items():
         _draw(axes, name, points)
-    axes.set(title=title, xlabel=across, ylabel="R@10, text to image, %")
+    axes.set(title=title, xlabel="GMACs a photo", ylabel=up)
     _save(axes, path, "lower right")
 
 
@@ -72,7 +74,8 @@ def _axes() -> Any:
 
 def _draw(axes: Any, name: str, points: Points) -> None:
     style = next((style for start, style in STYLES.items() if name.startswith(start)), {})
-    axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=name, **({"linewidth": 1.2} | style))
+    plain = {"marker": "o", "markersize": 4, "linewidth": 1.2}
+    axes.plot(*zip(*points, strict=True), label=name, **(plain | style))
 
 
 def _save(axes: Any, path: Path, legend: str) -> None:

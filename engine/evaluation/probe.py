@@ -47,7 +47,7 @@ def demo_gallery(model: str | None = None) -> dict[str, int]:
     """How many of the demo gallery's queries find their photo first, and among the first three, at full depth."""
     encoder, uploads = load_encoder(model), folder_uploads(DEMO_GALLERY)
     pixels = np.stack([encoder.preprocess(open_picture(u.read(), u.name).rgb) for u in uploads])
-    vectors, queries = encoder.encode_to(pixels, encoder.exits), demo_queries()
+    vectors, queries = np.stack([e.vector for e in encoder.deepen(pixels, encoder.exits)]), demo_queries()
     ranks = ranks_of(encoder, vectors, [u.name for u in uploads], queries)
     return {"queries": len(queries), **_counts(ranks, NEAR_QUERIES)}
 

@@ -1,17 +1,15 @@
 """Results as Markdown tables and figures. Every measured figure that a page shows comes from here."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from engine.evaluation import Row
-from engine.evaluation.plots import plot_recall, plot_speed
+from engine.evaluation.plots import plot_policies, plot_speed
 from engine.evaluation.speed import promises
 from engine.utils.errors import EngineError
 
 START, END = "<!-- written by python -m engine report -->", "<!-- end of what is written -->"
-DEEPEST = 0.65  # MACs share of an index above which a query's second look is not drawn or priced
-KEPT = (0.97, 0.98, 0.99, 0.995)  # shares of full depth's R@10 whose price a query is asked for
 SUMMARISED = (0.2, 0.4, 0.6)  # budgets in the short table
 RECALLS = ("r1", "r5", "r10")
 BENCH_UNITS = (
@@ -23,20 +21,17 @@ NAMES = {
     "exit": "exit",
     "tgem": "T-GEM, budget",
     "random": "T-GEM's exits dealt at random, budget",
-    "small-input": "smaller input",
-    "small-model": "smaller model",
-    "saturation": "saturation, budget",
+    "small-input": "the model's own tower alone, smaller input, px",
+    "single": "one tower alone, px",
+    "single-cheapest": "the cheapest tower alone that finds what full depth finds, px",
     "confidence": "confidence, budget",
-    "patience": "patience, budget",
-    "oracle": "oracle by captions, budget",
+    "patience": "patience, exits",
+    "oracle": "oracle of captions or labels, budget",
+    "oracle-drift": "oracle of drift, budget",
+    "ablation:no-text": "gates that see no text, budget",
+    "ablation:random-bank": "gates with a random text bank, budget",
 }
-LOOKS = {  # ways of choosing what a query runs deeper
-    "tgem+deepen": "T-GEM, budget {:g}, by value of information",
-    "ablation:rank-only": "T-GEM, budget {:g}, the best M",
-    "exit+topm": "exit {:g}, the best M",
-    "small-input+topm": "input of {:g} px, the best M",
-    "small-model+topm": "smaller model at {:g} px, the best M",
-}
+LOOKS = {"tgem+deepen": "T-GEM, by value of information, budget", "exit+topm": "the best M, exit"}
 
 
 class ResultsUnreadable(EngineError):
@@ -46,31 +41,42 @@ class ResultsUnreadable(EngineError):
 def read(path: Path) -> Row:
     """Read what `evaluate --json` or `bench --json` printed; raises ResultsUnreadable."""
     try:
-        table: Row = json.loads(path.read_text(encoding="utf-8"))
-        _ = table["precision"] if is_bench(table) else _full(table)
-    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+        results: Row = json.loads(path.read_text(encoding="utf-8"))
+        _ = results["precision"] if is_bench(results) else [table["rows"][0] for table in tables_of(results)]
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ResultsUnreadable(f"{path} holds no results; `evaluate --json` and `bench --json` print some.") from error
-    return table
+    return results
 
 
-def is_bench(table: Row) -> bool:
-    """Whether results are of speed, and not of recall."""
-    return "threads" in table
+def is_bench(results: Row) -> bool:
+    """Whether results are of speed, and not of an evaluation."""
+    return "threads" in results
 
 
-def write(table: Row, folder: Path, stem: str, min_gain: float) -> list[Path]:
-    """Write the tables of an evaluation as STEM.md, its figures as STEM-index.png and STEM-queries.png.
+def tables_of(results: Row) -> list[Row]:
+    """The tables of an evaluation, one a set of photos."""
+    return results.get("sets", [results])
+
+
+def write(results: Row, folder: Path, stem: str, min_gain: float) -> list[Path]:
+    """Write the tables of an evaluation as STEM.md, and of each set STEM-SET-recall.png and STEM-SET-fidelity.png.
 
     Args: min_gain: of the second looks in the summary; see `summary`.
     Returns: the paths.
     Raises: MatplotlibMissing; nothing is written then.
     """
-    page, index, queries = (folder / f"{stem}{end}" for end in (".md", "-index.png", "-queries.png"))
-    full = _full(table)["t2i"]["r10"]
-    plot_recall(index, "Finding the right photo within ten", "MACs share of the index", index_lines(table), full)
-    plot_recall(queries, "Second looks", "full encodings a query", query_lines(table), full)
-    page.write_text(markdown(table, min_gain), encoding="utf-8")
-    return [page, index, queries]
+    page, paths = folder / f"{stem}.md", []
+    for table in tables_of(results):
+        if not _judged(table):
+            continue
+        right = "R@10, text to image, %" if "t2i" in table["rows"][0] else "photos whose label fits best, %"
+        for kind, title in (("recall", right), ("fidelity", "photos whose best text is full depth's, %")):
+            path = folder / f"{stem}-{_place(table)}-{kind}.png"
+            plot_policies(path, f"{table['data']}, {table['split']}", title, lines_of(table, kind))
+            paths.append(path)
+    text = "\n".join(markdown(table, min_gain) for table in tables_of(results))
+    page.write_text(text, encoding="utf-8")
+    return [page, *paths]
 
 
 def write_bench(table: Row, folder: Path, stem: str) -> list[Path]:
@@ -107,143 +113,192 @@ def put_into(page: Path, text: str) -> None:
     page.write_text(f"{before}{START}\n{text}{END}{after}", encoding="utf-8")
 
 
-def summary(table: Row, min_gain: float) -> str:
-    """The table of a README or model card: full depth, and T-GEM at a few budgets, before and after second looks.
+def summary(results: Row, min_gain: float) -> str:
+    """The tables of a README or model card: full depth, and T-GEM at a few budgets, before and after second looks.
 
     Args: min_gain: what a second look must add to the chance of finding, for each full encoding.
     """
-    looks = {row["setting"]: row for row in _of(table["rows"], "tgem+deepen") if row["worth"] == min_gain}
-    lines = _head("", "MACs share", "R@1 / 5 / 10", "with second looks", "full encodings a query")
-    for row in [_full(table), *(row for row in _of(table["rows"], "tgem") if row["setting"] in SUMMARISED)]:
-        look = looks.get(row["setting"])
-        after = (_recalls(look["t2i"]), f"{look['macs_per_query']:.1f}") if look else ("", "")
-        lines.append(_row(_name(row), f"{row['macs_share']:.2f}", _recalls(row["t2i"]), *after))
-    return "\n".join([*lines, ""])
+    return "\n".join(line for table in tables_of(results) if _judged(table) for line in _summary(table, min_gain))
+
+
+def _summary(table: Row, min_gain: float) -> list[str]:
+    looks = {row["setting"]: row for row in _of(table["rows"], "tgem+deepen") if row["min_gain"] == min_gain}
+    chosen = [row for row in _of(table["rows"], "tgem") if row["setting"] in SUMMARISED]
+    captioned = "t2i" in table["rows"][0]
+    found = ("R@1 / 5 / 10", "with second looks", "full encodings a query") if captioned else ("label found",)
+    lines = _head(f"{table['data']}, {table['split']}", "MACs share", "at most", "fidelity: label / top10", *found)
+    for row in [*_of(table["rows"], "full"), *chosen]:
+        look = looks.get(row["setting"]) if row["policy"] == "tgem" else None
+        after = (_found(look), f"{look['macs_per_query']:.1f}") if look else ("", "")
+        lines.append(_row(_name(row), *_costs(row), _kept(row), _found(row), *(after if captioned else ())))
+    return [*lines, ""]
 
 
 def markdown(table: Row, min_gain: float) -> str:
-    """All tables of an evaluation."""
-    about = f"{table['images']:,} photos, {table['captions']:,} captions of {table['data']}, split {table['split']}."
-    parts = [
-        (f"# {table['model']}: recall against compute", [about, "", summary(table, min_gain).rstrip()]),
-        ("## Every policy, before second looks", _policies(table["rows"])),
-        ("## T-GEM's R@10 less its rivals' at the same MACs share, ± standard error", _differences(table)),
-        ("## Full encodings a query for a share of full depth's R@10", _prices(table)),
-        ("## Captions of a subject that a gallery's owner named", _subjects(table)),
-    ]
+    """All tables of one set."""
+    captions = f", {table['captions']:,} captions" if table["captions"] else ""
+    split = f", split {table['split']}" if table["split"] else ""
+    about = f"{table['images']:,} photos{captions} of {table['data']}{split}."
+    if not _judged(table):
+        parts = [(f"# {table['model']} on {table['data']}: where photos leave", [about, "", *_histogram(table)])]
+    else:
+        parts = [
+            (f"# {table['model']} on {table['data']}", [about, "", *_summary(table, min_gain)[:-1]]),
+            ("## Every policy, before second looks", _policies(table)),
+            ("## What the gates gain on random exits, and what gates that know the drift would", _differences(table)),
+            ("## Second looks", _looks(table)),
+            ("## Captions of a subject that a gallery's owner named", _subjects(table)),
+            ("## Labels that a gallery's owner named: label fidelity among them", _known_labels(table)),
+        ]
     return "\n".join(line for title, lines in parts if lines for line in (title, "", *lines, ""))
 
 
-def index_lines(table: Row) -> dict[str, list[tuple[float, float]]]:
-    """(MACs share, R@10) of each policy's indexes, before second looks."""
+def lines_of(table: Row, kind: str) -> dict[str, list[tuple[float, float]]]:
+    """(GMACs a photo, per cent) of each policy's indexes, by its name, before second looks.
+
+    Args: kind: "recall" or "fidelity".
+    """
+
+    def value(row: Row) -> float:
+        return (
+            row["fidelity"]["label"]
+            if kind == "fidelity"
+            else row["t2i"]["r10"]
+            if "t2i" in row
+            else row["top1"]["right"]
+        )
+
     points = {
-        name: sorted((row["macs_share"], row["t2i"]["r10"]) for row in _of(table["rows"], policy))
+        name.rsplit(",", 1)[0]: sorted((row["gmacs"], value(row)) for row in _of(table["rows"], policy))
         for policy, name in NAMES.items()
-        if policy != "full"
     }
     return {name: at for name, at in points.items() if at}
 
 
-def query_lines(table: Row) -> dict[str, list[tuple[float, float]]]:
-    """(Encodings a query, R@10) of every other exit's index by rank, and of T-GEM's index of about the same cost."""
-    looks, lines = _of(table["rows"], "tgem+deepen"), {}
-    ranked = [row for row in _of(table["rows"], "exit+topm") if row["macs_share"] < DEEPEST]
-    shares = {row["setting"]: row["macs_share"] for row in looks}
-    for exit in sorted({row["setting"] for row in ranked})[::2]:
-        rows = [row for row in ranked if row["setting"] == exit]
-        share = rows[0]["macs_share"]
-        nearest = min(shares, key=lambda budget: abs(shares[budget] - share), default=None)
-        if nearest is not None:
-            lines[f"T-GEM, index {shares[nearest]:.2f}"] = _paid([row for row in looks if row["setting"] == nearest])
-        lines[f"the best M, index {share:.2f}"] = _paid(rows)
-    return lines
-
-
-def price(points: Sequence[tuple[float, float]], wanted: float) -> str:
-    """The least cost at which the line through points (cost, quality), cheapest first, reaches a quality, in words."""
-    before: tuple[float, float] | None = None
-    for cost, quality in points:
-        if quality >= wanted and before is None:
-            return f"≤ {cost:.1f}"
-        if before is None or quality > before[1]:
-            if before is not None and quality >= wanted:
-                return f"{before[0] + (cost - before[0]) * (wanted - before[1]) / (quality - before[1]):.1f}"
-            before = (cost, quality)
-    return "-"
-
-
-def _policies(rows: Sequence[Row]) -> list[str]:
+def _policies(table: Row) -> list[str]:
     def line(row: Row) -> str:
-        share, seed = f"{row['macs_share']:.3f}", str(row.get("seed", ""))
-        return _row(_name(row), seed, share, _recalls(row["t2i"]), _recalls(row["i2t"]))
+        seed = "" if row["seed"] is None else str(row["seed"])
+        found = row.get("t2i") or row["top1"]
+        cells = (f"{_found(row)} ± {found['error']:.1f}", f"{_kept(row)} ± {row['fidelity']['error']:.1f}")
+        return _row(_name(row), seed, *_costs(row), f"{row['gmacs']:.3f}", *cells)
 
-    head = _head("", "seed", "MACs share", "text to image, R@1 / 5 / 10", "image to text, R@1 / 5 / 10")
-    return [*head, *(line(row) for row in rows if "macs_per_query" not in row)]
+    right = "text to image, R@1 / 5 / 10" if "t2i" in table["rows"][0] else "label found"
+    head = _head("", "seed", "MACs share", "at most", "GMACs", right, "fidelity: label / top10")
+    return [*head, *(line(row) for row in table["rows"] if row["policy"] not in LOOKS)]
 
 
 def _differences(table: Row) -> list[str]:
-    def cell(found: Row | None) -> str:
-        return f"{found['r10']:+.1f} ± {found['error']:.1f}" if found else "-"
+    rows = table["differences"]
+    if not rows:
+        return []
+    names = {"r10": "R@10", "right": "label found", "label": "label", "top10": "top10"}
+    measured = list(rows[0]["random"])
 
-    rows = [
-        _row(f"{row['budget']:g}", f"{row['macs_share']:.3f}", cell(row["random"]), cell(row.get("small-input")))
-        for row in table.get("differences", [])
+    def cell(found: Row) -> str:
+        return f"{found['more']:+.1f} ± {found['error']:.1f}"
+
+    titles = [f"{names[name]}: {who}" for name in measured for who in ("gates", "oracle of drift")]
+    head = _head("budget", "MACs share", *titles)
+    return head + [
+        _row(
+            f"{row['budget']:g}",
+            f"{row['macs_share']:.3f}",
+            *(cell(row[way][name]) for name in measured for way in ("random", "gain")),
+        )
+        for row in rows
     ]
-    return [*_head("budget", "MACs share", "its exits dealt at random", "smaller inputs"), *rows] if rows else []
 
 
-def _prices(table: Row) -> list[str]:
-    rows, full = [], _full(table)["t2i"]["r10"]
-    for policy, name in LOOKS.items():
-        looks = [row for row in _of(table["rows"], policy) if row["macs_share"] < DEEPEST]
-        for setting in dict.fromkeys(row["setting"] for row in looks):
-            own = [row for row in looks if row["setting"] == setting]
-            points = [(cost, quality / full) for cost, quality in _paid(own)]
-            cells = (price(points, share) for share in KEPT)
-            rows.append(_row(name.format(setting), f"{own[0]['macs_share']:.3f}", *cells))
-    return [*_head("", "MACs share", *(f"{share:.1%}" for share in KEPT)), *rows] if rows else []
+def _looks(table: Row) -> list[str]:
+    rows = [
+        _row(
+            f"{LOOKS[row['policy']]} {row['setting']:g}",
+            f"M = {row['m']}" if "m" in row else f"gain ≥ {row['min_gain']:g}",
+            f"{row['macs_share']:.3f}",
+            f"{row['macs_per_query']:.1f}",
+            _found(row),
+            f"{row['fidelity']['top10']:.1f}",
+        )
+        for row in table["rows"]
+        if row["policy"] in LOOKS
+    ]
+    return [*_head("", "", "MACs share", "full encodings a query", "R@1 / 5 / 10", "top10"), *rows] if rows else []
 
 
 def _subjects(table: Row) -> list[str]:
     """All subjects together, weighed by their captions."""
-    rows = table.get("subjects", [])
-    counts = [row["captions"] for row in rows]
+    rows = table["subjects"]
+    if not rows:
+        return []
+    total = sum(row["captions"] for row in rows)
+    lines = _head("gates", "R@1 / 5 / 10")
+    for name, way in {
+        "general": "before",
+        "named": "named",
+        "named, dealt at random": "random",
+        "full": "full",
+    }.items():
+        means = (sum(row["captions"] * row[way][k] for row in rows) / total for k in RECALLS)
+        lines.append(_row(name, " / ".join(f"{mean:.1f}" for mean in means)))
+    return lines
 
-    def mean(value: Callable[[Row], float]) -> float:
-        return sum(count * value(row) for count, row in zip(counts, rows, strict=True)) / sum(counts)
 
-    ways = {"nothing named": "before", "named": "named", "as many at random": "random", "full depth": "full"}
-    lines = [
-        _row(name, _recalls({k: mean(lambda row, way=way, k=k: row[way][k]) for k in RECALLS}))  # type: ignore[misc]
-        for name, way in ways.items()
-        if rows
+def _known_labels(table: Row) -> list[str]:
+    rows = table["known_labels"]
+    head = _head(
+        "labels known", "budget", "photos", "MACs share", "gates that know them", "general gates", "difference"
+    )
+    return head * bool(rows) + [
+        _row(
+            str(row["labels"]),
+            f"{row['budget']:g}",
+            str(row["photos"]),
+            f"{row['macs_share']:.3f}",
+            f"{row['named']:.1f}",
+            f"{row['general']:.1f}",
+            f"{row['more']:+.1f} ± {row['error']:.1f}",
+        )
+        for row in rows
     ]
-    return [*_head("photos that went deeper", "R@1 / 5 / 10"), *lines] if lines else []
+
+
+def _histogram(table: Row) -> list[str]:
+    exits = [f"exit {k + 1}" for k in range(len(table["rows"][0]["exits"]))]
+    return _head("budget", "MACs share", *exits) + [
+        _row(f"{row['setting']:g}", f"{row['macs_share']:.3f}", *map(str, row["exits"])) for row in table["rows"]
+    ]
+
+
+def _judged(table: Row) -> bool:
+    """Whether photos had captions or labels."""
+    return "fidelity" in table["rows"][0]
 
 
 def _of(rows: Iterable[Row], policy: str) -> list[Row]:
-    """A policy's own rows, other seeds left out."""
-    return [row for row in rows if row["policy"] == policy and "seed" not in row]
-
-
-def _full(table: Row) -> Row:
-    return next(row for row in table["rows"] if row["policy"] == "full")
+    """A policy's own rows, other seeds left out; of the ablations, the first."""
+    return [row for row in rows if row["policy"] == policy and row.get("seed") in (None, 1)]
 
 
 def _name(row: Row) -> str:
-    policy, setting = row["policy"], f"{row['setting']:g}"
-    if policy == "full":
-        return NAMES[policy]
-    unit = " px" if policy.startswith("small") else ""
-    return f"{NAMES.get(policy, policy)} {setting}{unit}"
+    name = NAMES.get(row["policy"], row["policy"])
+    return name if row["policy"] == "full" else f"{name} {row['setting']:g}"
 
 
-def _paid(rows: Sequence[Row]) -> list[tuple[float, float]]:
-    return sorted((row["macs_per_query"], row["t2i"]["r10"]) for row in rows)
+def _place(table: Row) -> str:
+    return f"{table['data']}-{table['split']}".replace(" ", "-")
 
 
-def _recalls(found: Row) -> str:
-    return " / ".join(f"{found[k]:.1f}" for k in RECALLS)
+def _costs(row: Row) -> tuple[str, str]:
+    return f"{row['macs_share']:.3f}", f"{row['max_macs_share']:.3f}"
+
+
+def _found(row: Row) -> str:
+    found = row.get("t2i") or row["top1"]
+    return " / ".join(f"{value:.1f}" for name, value in found.items() if name != "error")
+
+
+def _kept(row: Row) -> str:
+    return f"{row['fidelity']['label']:.1f} / {row['fidelity']['top10']:.1f}"
 
 
 def _head(*cells: str) -> list[str]:

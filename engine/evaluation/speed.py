@@ -4,6 +4,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,12 +18,11 @@ from PIL import Image
 from torch import Tensor
 
 from engine.evaluation import Row
-from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, Plan
+from engine.exits.budget import DEFAULT_BUDGET
 from engine.exits.checkpoint import FittedExits, unfitted
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
-from engine.exits.modules import ExitModules, Gate
-from engine.exits.text_bank import content_distribution, statistics
+from engine.exits.modules import ExitModules
 from engine.training.readouts import choose_exits
 from engine.utils.errors import EngineError
 from engine.utils.memory import forget_peak, peak_memory
@@ -103,22 +103,16 @@ def untrained(encoder: Encoder, pixels: np.ndarray) -> FittedExits:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         modules = ExitModules(choose_exits(encoder.backbone), encoder.dim)
-        gates = [gate for gate in modules.gates if isinstance(gate, Gate)]
-        for gate in gates:
-            torch.nn.init.normal_(gate.out.weight)
-    everything = Plan(tuple(range(len(modules.exits))), 1.0)
-    fitted = FittedExits(modules, (everything,) * len(BUDGET_GRID), unfitted(modules).calibrations)
-    trace = encoder.with_exits(fitted).trace(pixels)
-    staying, before = torch.ones(len(pixels), dtype=torch.bool), None
-    for k, gate in enumerate(gates):
-        seen = content_distribution(trace.vectors[k], encoder.guides, encoder.backbone.logit_scale)
-        logits = gate(trace.pooled[k], statistics(seen, before), torch.zeros(1, 1))[:, 0]
-        leaving_share = 1 / (len(modules.exits) + 1 - k)
-        threshold = logits[staying].quantile(1 - leaving_share)
-        gate.out.bias.sub_(threshold)
-        staying &= logits < threshold
-        before = seen
-    return fitted
+        for gate in modules.gates:
+            torch.nn.init.normal_(gate.get_parameter("out.weight"))
+    fitted = unfitted(modules)
+    tried = encoder.with_exits(fitted)
+    leanings, staying = tried.leanings(tried.trace(pixels)), torch.ones(len(pixels), dtype=torch.bool)
+    for k in range(len(modules.gates)):
+        threshold = leanings[staying, k].quantile(1 - 1 / (tried.exits - k))
+        modules.get_parameter(f"gates.{k}.out.bias").sub_(threshold)
+        staying &= leanings[:, k] < threshold
+    return replace(fitted, log_prices=(0.0,) * len(fitted.log_prices))  # photos leave whose gates lean to it
 
 
 def photos(encoder: Encoder, many: int) -> np.ndarray:
@@ -141,13 +135,13 @@ def _modes(encoder: Encoder) -> dict[str, tuple[Callable[[np.ndarray], Any], flo
         return F.normalize(encoder.backbone.model.encode_image(ready, normalize=False), dim=-1).cpu()
 
     found: dict[str, tuple[Callable[[np.ndarray], Any], float | None]] = {
-        "bare": (bare, 1.0),
-        "full": (partial(encoder.encode_to, exit=encoder.exits), 1.0),
+        "bare": (bare, sum(encoder.backbone.step_macs) / encoder.full_macs),
+        "full": (partial(encoder.deepen, exit=encoder.exits), 1.0),
         "tgem": (partial(encoder.encode, budget=DEFAULT_BUDGET), None),
     }
     for k in range(1, encoder.exits):
-        share = encoder.forced_macs[k - 1] / encoder.full_macs
-        found[f"exit:{k}"] = (partial(encoder.encode_to, exit=k), share)
+        share = encoder.exit_macs[k - 1] / encoder.full_macs
+        found[f"exit:{k}"] = (partial(encoder.deepen, exit=k), share)
     return found
 
 

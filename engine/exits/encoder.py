@@ -309,10 +309,15 @@ class Encoder:
         """What `encode` would do with traced photos: the exit of each at each budget, (B, G), 0-based."""
         if self.exits == 1:
             return torch.zeros(len(trace.vectors[0]), len(BUDGET_GRID), dtype=torch.long)
+        return first_exit(leaving(self.leanings(trace), torch.tensor(self.log_prices)).transpose(1, 2))
+
+    @torch.inference_mode()
+    def leanings(self, trace: Trace) -> Tensor:
+        """What the gates lean to of traced photos, (B, K - 1)."""
         found: list[Tensor] = []
         for k, seen in enumerate(trace.seen):
             v, before = trace.vectors[k], trace.vectors[k - 1] if k else None
             shape = statistics(v, before, v @ self.bank.vectors.T, self.logit_scale)
             on_device = (t.to(self.device) for t in (v, seen, shape))
             found.append(self._leanings(k, *on_device).cpu())
-        return first_exit(leaving(torch.stack(found, 1), torch.tensor(self.log_prices)).transpose(1, 2))
+        return torch.stack(found, 1) if found else torch.zeros(len(trace.vectors[0]), 0)

@@ -184,19 +184,21 @@ def test_a_gallery_is_named_after_its_folder(run: Run, photos: Path) -> None:
 def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What an evaluation returns, in place of one that would need a model and a captioned set."""
     evaluation = importlib.import_module("engine.evaluation.evaluate")
-    recall = {"r1": 28.5, "r5": 58.25, "r10": 71.0}
-    row = {"policy": "tgem", "setting": 0.75, "macs_share": 0.7421, "t2i": recall, "i2t": recall}
+    recall = {"r1": 28.5, "r5": 58.25, "r10": 71.0, "error": 1.0}
+    fidelity = {"label": 91.0, "top10": 82.0, "error": 0.9}
+    row = {"policy": "tgem", "setting": 0.75, "macs_share": 0.7421, "max_macs_share": 1.0}
+    row |= {"t2i": recall, "fidelity": fidelity}
     table = {"model": "m", "data": "d", "split": "val", "images": 3, "captions": 15, "rows": [row]}
 
     def measure(
-        data: Path,
+        data: Sequence[Path],
         split: str,
         model: str | None,
         wanted: Sequence[str],
         rivals: Path | None,
         say: Callable[[str], None],
     ) -> dict[str, Any]:
-        assert (data, split, model) == (Path("somewhere"), "val", None)
+        assert (data, split, model) == ([Path("somewhere")], "val", None)
         assert set(wanted) <= set(evaluation.POLICIES)
         say("3 of 3 photos")
         return table
@@ -214,7 +216,7 @@ def test_evaluate_json_is_the_table_and_nothing_else(run: Run, table: dict[str, 
 def test_evaluate_prints_a_line_a_row(run: Run, table: dict[str, Any]) -> None:
     lines = run("evaluate", "--data", "somewhere", "--split", "val").stdout.splitlines()
     assert lines[0] == "m on d, split val: 3 photos, 15 captions"
-    assert lines[-1].split() == ["tgem", "0.75", "74%", "28.5", "58.2", "71.0", "28.5", "58.2", "71.0"]
+    assert " ".join(lines[-1].split()) == "tgem 0.75 74% 100% 28.5 / 58.2 / 71.0 91.0, 82.0"
 
 
 def test_evaluate_names_a_policy_that_is_none(run: Run, table: dict[str, Any]) -> None:

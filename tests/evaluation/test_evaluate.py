@@ -1,130 +1,228 @@
-from typing import Any
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from engine.evaluation.baselines import BUDGETED
-from engine.evaluation.captioned_set import CaptionedSet, OtherInput
-from engine.evaluation.evaluate import MIN_GAINS, POLICIES, TOP_M, differences, first_rankings, rows_of
+from engine.evaluation import Row, alone, evaluate
+from engine.evaluation.evaluate import (
+    DEALS,
+    LOOKED_AT,
+    MIN_GAINS,
+    POLICIES,
+    TOP_M,
+    Case,
+    differences,
+    lines_of,
+    rows_of,
+    sets_of,
+)
+from engine.evaluation.photo_set import Outcome, PhotoSet
 from engine.exits.budget import BUDGET_GRID
-from engine.exits.checkpoint import FittedExits
 from engine.exits.encoder import Encoder
-from engine.search.allocation import MIN_GAIN
+from engine.training.dataset import DataMissing, Example
 from engine.training.features import Features
 from engine.training.rivals import Rivals
 from tests import tiny_models
 
-MANY = 30
+MANY, LABELS = 30, 4
 
 
 def features_of(encoder: Encoder, seed: int = 0) -> Features:
     """Photos whose texts are their own embeddings at full depth."""
     trace = encoder.trace(tiny_models.pixels(MANY, encoder.backbone.size, seed))
     vectors = torch.stack(trace.vectors, 1)
-    return Features(trace.pooled, vectors, vectors[:, -1], torch.arange(MANY))
+    return Features(trace.seen, vectors, vectors[:, -1], torch.arange(MANY))
 
 
 @pytest.fixture(scope="module")
-def case() -> CaptionedSet:
-    encoder = tiny_models.encoder()
-    fitted = FittedExits(encoder.modules, encoder.plans, encoder.calibrations)
-    rivals = Rivals(gates={"seed-2": fitted, "no-captions": fitted})
-    return CaptionedSet(encoder, features_of(encoder), features_of(encoder, seed=5), rivals)
-
-
-Table = list[dict[str, Any]]
+def encoder() -> Encoder:
+    return tiny_models.encoder("efficientnet", sizes=(32,), every=2, joined=True)
 
 
 @pytest.fixture(scope="module")
-def table(case: CaptionedSet) -> Table:
+def case(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """Photos that are their own captions."""
+    folder, examples = tmp_path_factory.mktemp("photos"), []
+    for i, pixels in enumerate(tiny_models.pixels(MANY, encoder.backbone.size)):
+        Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"{i}.png")
+        examples.append(Example(folder / f"{i}.png", ("a dog",), "test"))
+    rivals = Rivals(dict.fromkeys(("seed-2", "no-text-1", "random-bank-1"), encoder.fitted))
+    found = Case("tiny", PhotoSet(encoder, features_of(encoder), ["a dog"] * MANY), examples, rivals)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alone, "SIZES", (48, 64))
+        assert found.alone
+    return found
+
+
+@pytest.fixture(scope="module")
+def labelled(encoder: Encoder) -> PhotoSet:
+    """Photos whose labels are those that full depth says."""
+    texts = torch.nn.functional.normalize(torch.randn(LABELS, encoder.dim), dim=1)
+    features = features_of(encoder).described_by(texts, torch.arange(LABELS))
+    said = (features.vectors[:, -1] @ texts.T).argmax(1).numpy()
+    return PhotoSet(encoder, features, [f"label {n}" for n in range(LABELS)], said)
+
+
+@pytest.fixture(scope="module")
+def table(case: Case) -> list[Row]:
     return rows_of(case, POLICIES)
 
 
-def of(table: Table, policy: str) -> Table:
+def of(table: list[Row], policy: str) -> list[Row]:
     return [row for row in table if row["policy"] == policy]
 
 
-def test_every_policy_has_its_rows(case: CaptionedSet, table: Table) -> None:
+def test_every_policy_has_its_rows(case: Case, table: list[Row]) -> None:
+    exits, grid = case.photos.encoder.exits, list(BUDGET_GRID)
     settings = {row["policy"]: [r["setting"] for r in of(table, row["policy"])] for row in table}
-    assert settings["full"] == [case.encoder.exits]
-    assert settings["exit"] == list(range(1, case.encoder.exits))
-    assert settings["random"] == list(BUDGET_GRID)
-    assert settings["tgem"] == [*BUDGET_GRID, *BUDGET_GRID]  # its own and another seed's
-    assert settings["ablation:no-captions"] == list(BUDGET_GRID)
-    for rule in BUDGETED:
-        assert settings[rule] == list(BUDGET_GRID)
+    assert "single-cheapest" not in settings, "no tower alone finds what the ladder finds"
+    assert settings == {
+        "full": [exits],
+        "exit": list(range(1, exits)),
+        "small-input": [48],
+        "single": [32, 64],
+        **dict.fromkeys(("random", "confidence", "oracle", "oracle-drift"), grid),
+        "patience": list(range(1, exits - 1)),
+        "tgem": grid * 2,  # its own and another seed's
+        "tgem+deepen": [budget for budget in LOOKED_AT for _ in MIN_GAINS],
+        "exit+topm": [k for k in range(1, exits) for _ in TOP_M],
+        "ablation:no-text": grid,
+        "ablation:random-bank": grid,
+    }
+    assert [row["seed"] for row in of(table, "tgem")] == [None] * len(grid) + [2] * len(grid)
+    json.dumps(table, allow_nan=False)
 
 
-def test_texts_that_are_the_photos_own_embeddings_are_found_at_full_depth(table: Table) -> None:
+def test_full_depth_is_what_fidelity_is_measured_against(case: Case, table: list[Row]) -> None:
     (full,) = of(table, "full")
-    assert full["macs_share"] == 1
-    assert full["t2i"]["r1"] == 100
+    assert (full["macs_share"], full["max_macs_share"]) == (1, 1)
+    assert full["gmacs"] == pytest.approx(case.photos.encoder.full_macs / 1e9, abs=1e-4)
+    assert full["fidelity"] == {"label": 100, "top10": 100, "error": 0}
+    assert (full["t2i"]["r1"], full["t2i"]["error"]) == (100, 0), "texts are the photos' own embeddings there"
+    early = of(table, "exit")[0]
+    assert early["fidelity"]["top10"] < 100
+    assert early["t2i"]["error"] > 0
 
 
-def test_random_exits_cost_what_the_gates_cost(table: Table) -> None:
+def test_costs_are_those_of_the_exits(case: Case, table: list[Row]) -> None:
+    shares = case.photos.shares
+    assert [row["macs_share"] for row in of(table, "exit")] == pytest.approx(shares[:-1], abs=1e-4)
     for gates, blind in zip(of(table, "tgem"), of(table, "random"), strict=False):
-        assert gates["macs_share"] == blind["macs_share"]
-
-
-def test_rivals_and_the_oracle_keep_to_the_budget_where_they_can(case: CaptionedSet, table: Table) -> None:
-    cheapest = min(case.encoder.forced_macs) / case.encoder.full_macs
-    for policy in ("oracle",):
+        left = np.array(gates["exits"])
+        assert left.sum() == MANY
+        assert gates["macs_share"] == blind["macs_share"] == pytest.approx((left * shares).sum() / MANY, abs=1e-4)
+        assert gates["max_macs_share"] == pytest.approx(shares[np.flatnonzero(left).max()], abs=1e-4)
+    for policy in ("confidence", "oracle", "oracle-drift"):
         for row in of(table, policy):
-            assert row["macs_share"] <= max(row["setting"], cheapest) + 1e-3
+            assert row["macs_share"] <= max(row["setting"], shares[0]) + 1e-3
 
 
-def test_running_all_that_a_query_ranks_gives_the_full_ranking(case: CaptionedSet, table: Table) -> None:
+def test_the_oracle_of_drift_drifts_least(case: Case) -> None:
+    photos = case.photos
+    for row in differences(photos):
+        assert {"budget", "macs_share", "random", "oracle-drift", "gain"} == set(row)
+        for more in ("r10", "label", "top10"):
+            gain = row["random"][more]["more"] - row["oracle-drift"][more]["more"]
+            assert row["gain"][more]["more"] == pytest.approx(gain, abs=0.011)
+
+
+def test_a_tower_alone_is_the_model_on_the_smaller_photo(case: Case) -> None:
+    encoder = case.photos.encoder
+    _, small, whole = case.alone
+    assert [(a.size, a.policy) for a in (small, whole)] == [(32, "single"), (64, "single")]
+    assert small.macs_share < whole.macs_share < 1
+    pixels = encoder.backbone.normalise(torch.from_numpy(tiny_models.pixels(MANY, 64)))
+    with torch.inference_mode():
+        own = encoder.backbone.model.encode_image(pixels, normalize=True).numpy()
+    assert np.allclose(whole.vectors, own, atol=1e-5)
+    said = case.photos.features.seen[0][:, : encoder.dim]
+    assert np.allclose(small.vectors, torch.nn.functional.normalize(said, dim=1), atol=1e-4)
+
+
+def test_running_all_that_a_query_ranks_gives_the_full_ranking(table: list[Row]) -> None:
     (full,) = of(table, "full")
     for row in of(table, "exit+topm"):
         if row["m"] >= MANY:
-            assert row["overlap10"] == row["ndcg10"] == 1
             assert row["t2i"] == full["t2i"]
+            assert row["fidelity"]["top10"] == 100 * row["ndcg10"] == 100
             assert row["deepened_per_query"] == MANY
+            assert row["max_macs_share"] == 1
 
 
-def test_more_looks_agree_better_with_full_depth(table: Table) -> None:
-    rows = [row for row in of(table, "exit+topm") if row["setting"] == 1]
-    assert [row["m"] for row in rows] == list(TOP_M)
-    agreement = [row["overlap10"] for row in rows]
-    assert agreement[-1] > agreement[0]
-
-
-def test_the_less_a_look_must_be_worth_the_more_is_spent(table: Table) -> None:
-    rows = of(table, "tgem+deepen")
-    assert rows
-    for setting in {row["setting"] for row in rows}:
-        mine = [row for row in rows if row["setting"] == setting and "seed" not in row]
-        assert [row["worth"] for row in mine] == list(MIN_GAINS)
-        spent = [row["macs_per_query"] for row in mine]
+def test_the_less_a_look_must_gain_the_more_is_spent(table: list[Row]) -> None:
+    for budget in LOOKED_AT:
+        rows = [row for row in of(table, "tgem+deepen") if row["setting"] == budget]
+        assert [row["min_gain"] for row in rows] == list(MIN_GAINS)
+        spent = [row["macs_per_query"] for row in rows]
         assert spent == sorted(spent)
 
 
-def test_a_ranking_alone_deepens_as_many(table: Table) -> None:
-    at = {row["setting"]: row for row in of(table, "tgem+deepen") if row["worth"] == MIN_GAIN and "seed" not in row}
-    alone = [row for row in of(table, "ablation:rank-only") if "m" not in row]
-    assert alone
-    for row in alone:
-        assert row["deepened_per_query"] <= round(at[row["setting"]]["deepened_per_query"])
+def test_labels_are_told_among_the_labels_of_the_set(labelled: PhotoSet) -> None:
+    rows = rows_of(Case("labels", labelled), [name for name in POLICIES if name not in ("small-input", "single")])
+    (full,), exits = of(rows, "full"), of(rows, "exit")
+    assert full["top1"] == {"right": 100, "error": 0}
+    for row in exits:  # full depth is right throughout, so to be right is to be its like
+        assert row["top1"] == {"right": row["fidelity"]["label"], "error": row["fidelity"]["error"]}
+    assert min(row["top1"]["right"] for row in exits) < 100
+    assert "label found" in lines_of(rows)[0]
+    assert set(differences(labelled)[0]["random"]) == {"right", "label", "top10"}
 
 
-def test_only_the_policies_asked_for_are_measured(case: CaptionedSet) -> None:
-    assert {row["policy"] for row in rows_of(case, ("full", "tgem"))} == {"full", "tgem"}
+def test_outcomes_are_averaged_item_by_item() -> None:
+    ones, zeros = (Outcome(np.full((2, 3), v), np.full(4, v), np.full(5, v)) for v in (1, 0))
+    mean = Outcome.mean([ones, zeros])
+    assert [array.shape for array in vars(mean).values()] == [(2, 3), (4,), (5,)]
+    assert all((array == 0.5).all() for array in vars(mean).values())
+    assert DEALS > 1
 
 
-def test_t_gem_is_compared_with_its_rivals_at_the_same_cost() -> None:
-    encoder = tiny_models.encoder("efficientnet", opens=((0,),))
-    features = features_of(encoder)
-    case = CaptionedSet(encoder, features, features)
-    share = case.shares[0]
-    case.__dict__["smaller_inputs"] = [OtherInput(32, share, case.full)]  # a rival as good as full depth
-    rows = differences(case)
-    found = case.hits(case.texts @ case.full.T).mean() * 100
-    for row in rows:
-        first = first_rankings(case, row["budget"])
-        assert row["macs_share"] == pytest.approx(first.dealt.macs_share, abs=1e-4)
-        if len(np.unique(first.dealt.exits)) == 1:
-            assert row["random"] == {"r10": 0, "error": 0}, "there is nothing to deal"
-        if "small-input" in row:
-            assert row["small-input"]["r10"] == pytest.approx(first.hits.mean() * 100 - found, abs=0.01)
-    assert any("small-input" in row for row in rows)
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: Encoder) -> Path:
+    """Captioned and labelled photos in one folder; a model to measure on them."""
+    folder = tmp_path / "mixed"
+    (folder / "images").mkdir(parents=True)
+    rows = []
+    for i, pixels in enumerate(tiny_models.pixels(40, 64)):
+        Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / "images" / f"{i}.png")
+        about = {"kind": "label", "label": f"thing {i % 3}"} if i < 12 else {"kind": "caption", "label": ""}
+        split = "test" if i < 30 else "few"
+        rows.append({"file": f"{i}.png", "captions": [f"photo {i}"], "split": split} | about)
+    (folder / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    monkeypatch.setattr(evaluate, "load_encoder", lambda model: encoder)
+    return folder
+
+
+def test_a_folder_of_both_kinds_gives_two_sets(data: Path) -> None:
+    found = evaluate.evaluate([data], wanted=("full", "tgem", "random", "ablation"))["sets"]
+    assert [(t["data"], t["images"], t["captions"], t["split"]) for t in found] == [
+        ("mixed", 18, 18, "test"),
+        ("mixed labels", 12, 0, "test"),
+    ]
+    assert "t2i" in found[0]["rows"][0]
+    assert "top1" in found[1]["rows"][0]
+    assert {row["known_labels"] is not None for row in found} == {True}
+    json.dumps(found, allow_nan=False)
+
+
+def test_photos_without_captions_are_counted_at_their_exits(data: Path) -> None:
+    found = evaluate.evaluate([data / "images"])
+    assert (found["data"], found["images"]) == ("images", 40)
+    assert [row["setting"] for row in found["rows"]] == list(BUDGET_GRID)
+    for row in found["rows"]:
+        assert set(row) == {"policy", "setting", "exits", "macs_share"}
+        assert sum(row["exits"]) == 40
+
+
+def test_too_few_photos_of_a_kind_are_left_out(data: Path) -> None:
+    said: list[str] = []
+    assert [name for name, _ in sets_of(data, "test", said.append)] == ["mixed", "mixed labels"]
+    assert said == []
+    rows = [json.loads(line) for line in (data / "captions.jsonl").read_text().splitlines()]
+    (data / "captions.jsonl").write_text("\n".join(json.dumps(row) for row in rows[:15]))
+    assert [name for name, _ in sets_of(data, "test", said.append)] == ["mixed labels"]
+    assert said == ["mixed: 3 photos in the split 'test' are too few, and left out"]
+    with pytest.raises(DataMissing, match="no photos in the split 'nothing'"):
+        list(sets_of(data, "nothing", said.append))

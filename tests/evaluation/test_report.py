@@ -9,21 +9,23 @@ from engine.evaluation.report import (
     END,
     START,
     bench_markdown,
-    index_lines,
+    lines_of,
     markdown,
-    price,
     put_into,
-    query_lines,
     summary,
     write,
     write_bench,
 )
 
-RECALL = {"r1": 20.0, "r5": 50.0, "r10": 60.0}
-FULL = {"policy": "full", "setting": 9, "macs_share": 1.0, "t2i": {"r1": 25.0, "r5": 55.0, "r10": 75.0}, "i2t": RECALL}
-GATES = {"policy": "tgem", "setting": 0.4, "macs_share": 0.48, "t2i": RECALL, "i2t": RECALL}
-LOOKS = {"deepened_per_query": 8.0, "macs_per_query": 9.5, "overlap10": 0.9, "worth": 0.17}
-TABLE = {
+FOUND = {"r1": 20.0, "r5": 50.0, "r10": 60.0, "error": 1.5}
+KEPT = {"label": 80.0, "top10": 70.0, "error": 1.2}
+COSTS = {"seed": None, "macs_share": 0.48, "max_macs_share": 1.0, "gmacs": 0.9}
+GATES: dict[str, Any] = {"policy": "tgem", "setting": 0.4, **COSTS, "t2i": FOUND, "fidelity": KEPT}
+FULL = GATES | {"policy": "full", "setting": 4, "macs_share": 1.0, "gmacs": 2.0, "t2i": FOUND | {"r10": 75.0}}
+LOOKS = {"deepened_per_query": 8.0, "macs_per_query": 9.5, "ndcg10": 0.9}
+DEEPEN = GATES | LOOKS | {"policy": "tgem+deepen", "min_gain": 0.003, "t2i": FOUND | {"r10": 70.0}}
+MORE = {"more": 1.04, "error": 0.31}
+TABLE: dict[str, Any] = {
     "model": "m",
     "data": "d",
     "split": "test",
@@ -32,56 +34,72 @@ TABLE = {
     "rows": [
         FULL,
         GATES,
-        GATES | {"seed": 2, "t2i": RECALL | {"r10": 62.0}},
-        GATES | LOOKS | {"policy": "tgem+deepen", "t2i": RECALL | {"r10": 70.0}},
-        GATES | LOOKS | {"policy": "tgem+deepen", "worth": 0.01, "macs_per_query": 20.0},
-        GATES | LOOKS | {"policy": "exit+topm", "setting": 3},
-        GATES | {"setting": 0.55},
+        GATES | {"seed": 2, "t2i": FOUND | {"r10": 62.0}},
+        GATES | {"setting": 0.55, "gmacs": 1.1},
+        DEEPEN,
+        DEEPEN | {"min_gain": 0.01, "macs_per_query": 20.0},
+        GATES | LOOKS | {"policy": "exit+topm", "setting": 3, "m": 10},
+    ],
+    "differences": [
+        {"budget": 0.5, "macs_share": 0.48}
+        | {way: dict.fromkeys(("r10", "label", "top10"), MORE) for way in ("random", "oracle-drift", "gain")}
+    ],
+    "subjects": [],
+    "known_labels": [],
+}
+LABELLED: dict[str, Any] = TABLE | {
+    "data": "d labels",
+    "captions": 0,
+    "rows": [
+        {k: v for k, v in row.items() if k != "t2i"} | {"top1": {"right": 36.5, "error": 1}} for row in (FULL, GATES)
+    ],
+    "differences": [],
+    "known_labels": [
+        {"labels": 20, "budget": 0.4, "photos": 90, "macs_share": 0.4, "named": 92.0, "general": 84.0} | MORE
     ],
 }
+LEAVING = {"policy": "tgem", "setting": 0.4, "exits": [3, 4], "macs_share": 0.4}
+PHOTOS: dict[str, Any] = {"model": "m", "data": "p", "split": None, "images": 7, "captions": 0, "rows": [LEAVING]}
 
 
-def test_a_card_shows_recall_before_and_after_second_looks() -> None:
-    lines = summary(TABLE, 0.17).splitlines()
-    assert "| full depth | 1.00 | 25.0 / 55.0 / 75.0 |  |  |" in lines
-    assert "| T-GEM, budget 0.4 | 0.48 | 20.0 / 50.0 / 60.0 | 20.0 / 50.0 / 70.0 | 9.5 |" in lines
-    assert len(lines) == 4  # a head of two lines; other seeds and budgets have none
+def test_a_card_shows_each_set_before_and_after_second_looks() -> None:
+    lines = summary({"sets": [TABLE, LABELLED, PHOTOS]}, 0.003).splitlines()
+    assert "| full depth | 1.000 | 1.000 | 80.0 / 70.0 | 20.0 / 50.0 / 75.0 |  |  |" in lines
+    assert (
+        "| T-GEM, budget 0.4 | 0.480 | 1.000 | 80.0 / 70.0 | 20.0 / 50.0 / 60.0 | 20.0 / 50.0 / 70.0 | 9.5 |" in lines
+    )
+    assert "| T-GEM, budget 0.4 | 0.480 | 1.000 | 80.0 / 70.0 | 36.5 |" in lines
+    assert len([line for line in lines if line]) == 8  # two heads of two lines; other seeds and budgets have none
 
 
 def test_every_policy_and_seed_has_a_row() -> None:
-    text = markdown(TABLE, 0.17)
-    assert "| T-GEM, budget 0.4 |  | 0.480 | 20.0 / 50.0 / 60.0 | 20.0 / 50.0 / 60.0 |" in text
-    assert "| T-GEM, budget 0.4 | 2 | 0.480 | 20.0 / 50.0 / 62.0 | 20.0 / 50.0 / 60.0 |" in text
+    text = markdown(TABLE, 0.003)
+    kept = "80.0 / 70.0 ± 1.2 |"
+    assert f"| T-GEM, budget 0.4 |  | 0.480 | 1.000 | 0.900 | 20.0 / 50.0 / 60.0 ± 1.5 | {kept}" in text
+    assert f"| T-GEM, budget 0.4 | 2 | 0.480 | 1.000 | 0.900 | 20.0 / 50.0 / 62.0 ± 1.5 | {kept}" in text
+    assert "| the best M, exit 3 | M = 10 | 0.480 | 9.5 | 20.0 / 50.0 / 60.0 | 70.0 |" in text
     assert "subject" not in text  # what was not measured has no heading
 
 
 def test_differences_come_with_their_errors() -> None:
-    found = {"budget": 0.5, "macs_share": 0.48, "random": {"r10": 1.04, "error": 0.31}}
-    both = found | {"budget": 0.6, "small-input": {"r10": -0.7, "error": 0.52}}
-    text = markdown(TABLE | {"differences": [found, both]}, 0.17)
-    assert "| 0.5 | 0.480 | +1.0 ± 0.3 | - |" in text
-    assert "| 0.6 | 0.480 | +1.0 ± 0.3 | -0.7 ± 0.5 |" in text
+    assert f"| 0.5 | 0.480 |{' +1.0 ± 0.3 |' * 6}" in markdown(TABLE, 0.003)
+    assert "| 20 | 0.4 | 90 | 0.400 | 92.0 | 84.0 | +1.0 ± 0.3 |" in markdown(LABELLED, 0.003)
 
 
 def test_subjects_are_weighed_by_their_captions() -> None:
     ways = ("before", "named", "random", "full")
-    rows = [{"captions": n} | dict.fromkeys(ways, dict.fromkeys(RECALL, float(r))) for n, r in ((3, 40), (1, 80))]
-    assert "| named | 50.0 / 50.0 / 50.0 |" in markdown(TABLE | {"subjects": rows}, 0.17)
+    rows = [{"captions": n} | dict.fromkeys(ways, dict.fromkeys(FOUND, float(r))) for n, r in ((3, 40), (1, 80))]
+    assert "| named | 50.0 / 50.0 / 50.0 |" in markdown(TABLE | {"subjects": rows}, 0.003)
 
 
-@pytest.mark.parametrize(
-    ("wanted", "cost"), [(0.97, "≤ 5.0"), (0.985, "≤ 5.0"), (0.99, "10.0"), (0.995, "22.5"), (1, "-")]
-)
-def test_prices_are_read_off_the_line_between_two_settings(wanted: float, cost: str) -> None:
-    assert price([(5, 0.985), (10, 0.99), (20, 0.99), (30, 0.998)], wanted) == cost
+def test_photos_without_captions_have_their_exits() -> None:
+    assert "| 0.4 | 0.400 | 3 | 4 |" in markdown(PHOTOS, 0.003)
 
 
 def test_figures_have_a_line_for_each_policy() -> None:
-    assert index_lines(TABLE) == {"T-GEM, budget": [(0.48, 60.0), (0.48, 60.0)]}
-    assert query_lines(TABLE) == {
-        "T-GEM, index 0.48": [(9.5, 70.0), (20.0, 60.0)],
-        "the best M, index 0.48": [(9.5, 60.0)],
-    }
+    assert lines_of(TABLE, "recall") == {"full depth": [(2.0, 75.0)], "T-GEM": [(0.9, 60.0), (1.1, 60.0)]}
+    assert lines_of(LABELLED, "recall")["T-GEM"] == [(0.9, 36.5)]
+    assert lines_of(LABELLED, "fidelity")["T-GEM"] == [(0.9, 80.0)]
 
 
 BENCH: dict[str, Any] = {
@@ -105,14 +123,17 @@ def test_a_bench_shows_what_early_exits_keep_of_their_promise() -> None:
 
 def test_tables_and_figures_are_written(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    for path in (*write(TABLE, tmp_path, "results", 0.17), *write_bench(BENCH, tmp_path, "bench")):
+    written = write({"sets": [TABLE, LABELLED, PHOTOS]}, tmp_path, "results", 0.003)
+    kinds = [f"{place}-{kind}" for place in ("d-test", "d-labels-test") for kind in ("recall", "fidelity")]
+    assert [path.name for path in written] == ["results.md", *(f"results-{kind}.png" for kind in kinds)]
+    for path in (*written, *write_bench(BENCH, tmp_path, "bench")):
         assert path.stat().st_size > 100
 
 
 def test_without_matplotlib_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MatplotlibMissing, match=r"pip install -r requirements-train\.txt"):
-        write(TABLE, tmp_path, "results", 0.17)
+        write(TABLE, tmp_path, "results", 0.003)
     assert list(tmp_path.iterdir()) == []
 
 

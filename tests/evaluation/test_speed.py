@@ -25,7 +25,7 @@ def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     """A model without exits, photos to measure it on, and no process but this one."""
     for i, pixels in enumerate(tiny_models.pixels(20, 32)):
         Image.fromarray(pixels.transpose(1, 2, 0)).save(tmp_path / f"{i}.jpg")
-    found = assembled(tiny_models.backbone("vit"), None, Identity("tiny", "w", ""), tiny_models.GUIDES, tmp_path)
+    found = assembled(tiny_models.backbone("vit"), None, Identity("tiny", "w", ""), tiny_models.BANK, tmp_path)
     monkeypatch.setattr(speed, "DEMO_GALLERY", tmp_path)
     monkeypatch.setattr(speed, "load_encoder", lambda model, precision: found)
     monkeypatch.setattr(speed, "_fresh", lambda work, *args: work(*args))
@@ -46,10 +46,10 @@ def test_every_mode_of_a_model_is_measured(encoder: Encoder) -> None:
         assert row["images_per_s"] > 0
         assert row["peak_mb"] > 50
     shares = {row["mode"]: row["macs_share"] for row in table["rows"]}
-    assert shares["full"] == shares["bare"] == 1
+    assert shares["bare"] < shares["full"] == 1, "what the exits read is not for nothing"
     early = [shares[mode] for mode in modes if mode.startswith("exit")]
     assert early == sorted(early)
-    assert early[0] < shares["tgem"] < 1.1
+    assert early[0] < shares["tgem"] < 1
 
 
 def test_untrained_gates_let_equal_shares_go(encoder: Encoder) -> None:

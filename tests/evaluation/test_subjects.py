@@ -1,37 +1,54 @@
 import numpy as np
+import pytest
 import torch
 
-from engine.evaluation.subjects import looked_for, subjects_of
-from engine.exits.budget import BUDGET_GRID
-from engine.training.features import Features
+from engine.evaluation import subjects
+from engine.evaluation.photo_set import PhotoSet
+from engine.evaluation.subjects import known_labels, named_subjects, subjects_of
+from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET
+from engine.exits.encoder import Encoder
 from tests import tiny_models
+from tests.evaluation.test_evaluate import MANY, features_of
 
-MANY = 40
-WORDS = ("dog", "cat", "sea", "boat", "car", "tree")
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return tiny_models.encoder()
 
 
 def test_subjects_are_words_that_some_captions_hold_the_commonest_first() -> None:
     captions = ["Two dogs run.", "A dog sleeps.", "A cat.", "Birds.", "The sea at night.", *["A man walks."] * 15]
-    guides = ("a cat", "a dog", "the sea", "a man", "a red car", "a tree")
-    found = subjects_of(captions, guides)
+    texts = ("a cat", "a dog", "the sea", "a man", "a red car", "a tree")
+    found = subjects_of(captions, texts)
     assert {text: rows.tolist() for text, rows in found.items()} == {"a dog": [0, 1], "a cat": [2], "the sea": [4]}
     assert next(iter(found)) == "a dog"
 
 
-def test_naming_a_subject_is_set_beside_as_many_photos_at_random() -> None:
-    encoder = tiny_models.encoder().guided_by(WORDS)
-    trace = encoder.trace(tiny_models.pixels(MANY, encoder.backbone.size))
-    vectors = torch.stack(trace.vectors, 1)
-    captions = ["a dog", "a boat", "a car", *["nothing"] * (MANY - 3)]
-    features = Features(trace.pooled, vectors, vectors[:, -1], torch.arange(MANY))
-    stands = encoder.decide(trace)[1][:, 0].numpy()
-    rows = looked_for(encoder, features, captions, BUDGET_GRID[0])
-    assert [row["subject"] for row in rows] == ["dog", "boat", "car"]
+def test_a_named_subject_is_set_beside_the_same_exits_at_random(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captions = ["a dog", "a boat", *["nothing"] * (MANY - 2)]
+    photos = PhotoSet(encoder, features_of(encoder), captions)
+    named = {"dog": np.array([0]), "boat": np.array([1])}
+    monkeypatch.setattr(subjects, "subjects_of", lambda texts, bank: named if list(texts) == captions else {})
+    rows = named_subjects(photos)
+    assert [(row["subject"], row["captions"]) for row in rows] == [("dog", 1), ("boat", 1)]
     for row in rows:
-        guided = encoder.guided_by(WORDS, (row["subject"],))
-        moved = guided.decide(trace)[1][:, 0].numpy() != stands
-        assert row["deeper"] == round(float(moved.mean()), 4) > 0
-        assert row["captions"] == 1
-        assert row["full"]["r1"] == 100  # texts are the photos' own embeddings at full depth
-        before = np.array(encoder.exit_macs(encoder.plans[0].open))[stands].mean() / encoder.full_macs
-        assert row["macs_share"] > before
+        known = encoder.looking_for((row["subject"],))
+        exits = known.decide(photos.features.trace)[:, BUDGET_GRID.index(DEFAULT_BUDGET)].numpy()
+        cost = np.array(known.exit_macs)[exits].mean() / encoder.full_macs
+        assert row["macs_share"] == pytest.approx(cost, abs=1e-4)
+        assert row["full"]["r1"] == 100, "texts are the photos' own embeddings at full depth"
+        assert row["random"].keys() == row["named"].keys() == row["before"].keys()
+
+
+def test_known_labels_are_judged_group_by_group_at_one_cost(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subjects, "KNOWN", (2, 3, 9))
+    texts = torch.nn.functional.normalize(torch.randn(6, encoder.dim), dim=1)
+    features = features_of(encoder).described_by(texts, torch.arange(6))
+    photos = PhotoSet(encoder, features, [f"a photo of a {n}" for n in range(6)], np.arange(MANY) % 6)
+    rows = known_labels(photos)
+    assert [(row["labels"], row["photos"]) for row in rows[:: len(subjects.BUDGETS)]] == [(2, MANY), (3, MANY)]
+    for row in rows:
+        assert row["more"] == pytest.approx(row["named"] - row["general"], abs=0.011)
+        assert 0 < row["macs_share"] <= 1.1
