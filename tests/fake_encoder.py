@@ -15,6 +15,7 @@ from engine.exits.encoder import Identity, Standing, Trace
 from engine.exits.feature_map import FeatureMap
 from engine.exits.ladder import Ladder, Stage
 from engine.exits.scorer import CandidateScorer
+from engine.exits.text_bank import TextBank
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0), "grey": (1, 1, 1)}
 TEXTS = ("a colour", "a thing")  # of the bank
@@ -64,6 +65,10 @@ class FakeEncoder:
         early = Calibration(slope=1 + 0.2 * self.haze, offset=0.02 * self.haze, deviation=0.06)
         table = (*(early for _ in range(self.exits - 1)), EXACT)
         return CandidateScorer(table, self.affinity_weight, self.logit_scale)
+
+    @property
+    def bank(self) -> TextBank:
+        return TextBank(TEXTS, lambda texts: torch.full((len(texts), 3), 3**-0.5))
 
     @property
     def ladder(self) -> FakeLadder:
@@ -138,7 +143,7 @@ class FakeEncoder:
         return Encoding(
             vector=vector,
             exit=exit,
-            affinity=float(vector.sum() / 3**0.5),
+            affinity=float(self.bank.affinity(torch.from_numpy(vector[None]))),
             gates=gates[start:exit],
             phrases=(tuple(zip((*self.phrases, *TEXTS)[:2], (0.9, 0.1), strict=True)),) * (exit - start),
             macs=self.exit_macs[exit - 1] - (self.exit_macs[start - 1] if start else 0),

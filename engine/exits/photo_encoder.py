@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # torch comes with them
     from engine.exits.feature_map import FeatureMap
     from engine.exits.ladder import Stage
     from engine.exits.scorer import CandidateScorer
+    from engine.exits.text_bank import TextBank
 
 
 class Onward(Protocol):
@@ -69,6 +70,10 @@ class PhotoEncoder(Protocol):
     @property
     def logit_scale(self) -> float:
         """What the model multiplies cosines by before a softmax."""
+
+    @property
+    def bank(self) -> "TextBank":
+        """The texts that photos' affinities are to."""
 
     @property
     def phrases(self) -> tuple[str, ...]:

@@ -28,7 +28,6 @@ from engine.gallery.quotas import TooMuch, Visitors
 from engine.gallery.rank_agreement import Agreement, agreement
 from engine.gallery.reencode import reencode_gallery
 from engine.gallery.search import (
-    AllSpent,
     embed_picture,
     embed_query,
     explain_photo,
@@ -55,7 +54,7 @@ from engine.ingest.image import clean_name
 from engine.ingest.kept_picture import PictureGone, open_kept
 from engine.ingest.listing import folder_uploads, uploads_of
 from engine.ingest.upload import Upload, file_upload
-from engine.search.query_parser import DROPPED
+from engine.search.query_parser import DROPPED, Query
 from engine.search.query_parser import LONGEST as LONGEST_QUERY
 from engine.search.ranking import Ranking
 from engine.search.relevance import closeness, relevant
@@ -85,7 +84,6 @@ __all__ = [
     "MOST_RACED",
     "RESULTS",
     "Agreement",
-    "AllSpent",
     "Comparison",
     "Deepened",
     "Encoder",
@@ -105,6 +103,7 @@ __all__ = [
     "PhrasesUnusable",
     "PictureGone",
     "Progress",
+    "Query",
     "Race",
     "Ranking",
     "Refinement",

@@ -17,6 +17,7 @@ from engine.gallery.library import Library
 from engine.gallery.speed_race import BATCH, MOST, Lap, Race, race
 from engine.gallery.types import Photo
 from engine.ingest.kept_picture import PictureGone, kept_pixels
+from engine.search.query_parser import Query
 from engine.storage.collections import add_race, last_race
 from engine.storage.images import get_images
 from engine.storage.schema import RaceRow
@@ -39,6 +40,7 @@ class FullRun:
 
     ids: np.ndarray  # (N,) int64
     vectors: np.ndarray  # (N, D) float32
+    lowered: np.ndarray  # (N,) what its affinity lowers each one's scores by
     macs: int  # what the full encoder spent on them once
     weights: str  # of the model that made them
 
@@ -65,9 +67,11 @@ class Comparison:
         photos = list_photos(self._library, gallery_id, limit=MOST)
         if not photos:
             raise NothingToCompare("This gallery has no photos to compare with; add some first.")
-        measured, vectors = race(encoder, self._batches(photos), len(photos), photos[-1].budget, on_lap)
+        measured, found = race(encoder, self._batches(photos), len(photos), photos[-1].budget, on_lap)
         ids = np.array([photo.id for photo in photos], np.int64)
-        run = FullRun(ids, vectors, encoder.full_macs * len(photos), encoder.identity.weights)
+        vectors = np.stack([encoding.vector for encoding in found])
+        lowered = encoder.scorer.affinity_weight * np.array([encoding.affinity for encoding in found])
+        run = FullRun(ids, vectors, lowered, encoder.full_macs * len(photos), encoder.identity.weights)
         with self._lock:
             self._runs[gallery_id] = run
         add_race(self._library.database, RaceRow(collection_id=gallery_id, **vars(measured)))
@@ -96,7 +100,7 @@ class Comparison:
             with self._lock:
                 self._runs.pop(gallery_id, None)
             return None
-        return FullRun(ids, found.vectors[there], encoder.full_macs * len(ids), found.weights)
+        return FullRun(ids, found.vectors[there], found.lowered[there], encoder.full_macs * len(ids), found.weights)
 
     def _batches(self, photos: Sequence[Photo]) -> Iterator[np.ndarray]:
         for start in range(0, len(photos), BATCH):
@@ -109,11 +113,8 @@ class Comparison:
         return pixels
 
 
-def ranking(run: FullRun, query: np.ndarray, k: int) -> list[tuple[int, float]]:
-    """The k photos nearest to a query at full depth, best first: id and cosine; equal ones in the order they came.
-
-    Args: query: (D,) unit vector.
-    """
-    scores = run.vectors @ query
+def ranking(run: FullRun, query: Query, k: int) -> list[tuple[int, float]]:
+    """The k best photos for a query at full depth, best first: id and score; equal ones in the order they came."""
+    scores = run.vectors @ query.vector - (0 if query.picture else run.lowered)
     order = np.lexsort((run.ids, -scores))[:k]
     return [(int(run.ids[place]), float(scores[place])) for place in order]

@@ -1,28 +1,36 @@
-"""Photos encoded again from their kept pictures, batch by batch, one decoded ahead of the encoder."""
+"""Photos brought to another budget, model or list of phrases from what is kept of them, batch by batch.
+
+For another budget alone only passes that a photo has not run are run; all else is kept. Another model or other phrases
+see every photo anew.
+"""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
 from engine.gallery.encoder_cache import remembered_phrases
+from engine.gallery.kept_photos import Group, kept_photos
 from engine.gallery.library import Library
 from engine.gallery.types import IngestReport, Progress, photo_of
-from engine.ingest.decode import BATCH, Skipped
+from engine.ingest.decode import Skipped
 from engine.ingest.kept_picture import kept_pixels
 from engine.storage.collections import restamp
-from engine.storage.encodings import images_to_encode, replace_encodings
+from engine.storage.encodings import (
+    DeeperEncoding,
+    images_at_other_budgets,
+    images_without_encoding,
+    keep_for_budget,
+    replace_encodings,
+)
 from engine.storage.images import content_hashes, image_names
-from engine.storage.schema import EncodingRow, stamp_of
+from engine.storage.schema import EncodingRow, ImageRow, stamp_of
 from engine.utils.errors import EngineError
-from engine.utils.prefetch import prefetched
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from engine.exits.batch import Encoding
     from engine.exits.photo_encoder import PhotoEncoder
 
 
@@ -37,16 +45,17 @@ def reencode_gallery(
     on_progress: Callable[[Progress], object] | None = None,
     phrases: Sequence[str] | None = None,
 ) -> IngestReport:
-    """Encode a gallery's photos again from their kept pictures: for another budget, model or phrases.
+    """Encode a gallery's photos again from what is kept of them: for another budget, model or phrases.
 
-    A finished batch stays whatever happens later, and the same call goes on after a stop. Photos of another model
-    are not found until their turn has come.
+    For another budget alone, photos that would have gone as deep stay as they are, and the others go on from where
+    they stand: what ran is not run again. A finished batch stays whatever happens later, and the same call goes on
+    after a stop. Photos of another model are not found until their turn has come.
 
     Args:
         budget: mean MACs share to aim at; by default the gallery's last one.
         on_progress: told after every batch; what it raises stops the run.
         phrases: what people will look for from now on; by default those that it remembers.
-    Returns: photos encoded again as `added`, those that needed nothing as `duplicates`.
+    Returns: photos that were run as `added`, those that needed nothing as `duplicates`.
     Raises: GalleryMissing, ModelChanged where another program encodes with another model meanwhile, PicturesGone.
     """
     collection = library.collection(gallery_id)
@@ -77,28 +86,23 @@ def _encode_again(
     budget: float,
     on_progress: Callable[[Progress], object] | None,
 ) -> IngestReport:
-    """Encode those photos of a gallery that have no encoding for a budget of the grid."""
+    """Bring all photos of a gallery to a budget of the grid."""
     start = time.perf_counter()
-    images = images_to_encode(library.database, gallery_id, budget)
+    waiting = images_without_encoding(library.database, gallery_id)
+    images = [*waiting, *_settle(library, encoder, gallery_id, budget)]
     totals = library.totals.of(gallery_id)
     skipped: list[Skipped] = []
     done = macs = 0
-    for ids, pixels, gone in kept_batches(images, library.picture_path, encoder):
-        encodings = dict(zip(ids, encoder.encode(pixels, budget) if pixels is not None else [], strict=True))
-        rows = replace_encodings(
-            library.database,
-            gallery_id,
-            stamp_of(encoder),
-            {image_id: EncodingRow.of(encoding) for image_id, encoding in encodings.items()},
-            {image_id: e.map.pack() for image_id, e in encodings.items() if e.map is not None},
-        )
+    for batch in kept_photos(library, encoder, images):
+        found = [(group, encoder.encode(group.pixels, budget, group.standing)) for group in batch.groups]
+        rows = [row for group, encodings in found for row in _keep(library, encoder, gallery_id, group, encodings)]
         left_out = tuple(
             Skipped(name, "its kept picture is gone or damaged; delete the photo and add it again")
-            for name in image_names(library.database, gone)
+            for name in image_names(library.database, batch.gone)
         )
         skipped += left_out
-        done += len(ids) + len(gone)
-        macs += sum(encoding.macs for encoding in encodings.values())
+        done += sum(len(group.ids) for group in batch.groups) + len(batch.gone)
+        macs += sum(encoding.macs for _, encodings in found for encoding in encodings)
         if on_progress is not None:
             on_progress(Progress(done, len(images), tuple(map(photo_of, rows)), left_out))
     seconds = time.perf_counter() - start
@@ -113,20 +117,41 @@ def _encode_again(
     )
 
 
-def kept_batches(
-    images: Sequence[tuple[int, str]], picture_path: Callable[[str], Path], encoder: "PhotoEncoder"
-) -> "Iterator[tuple[list[int], np.ndarray | Tensor | None, list[int]]]":
-    """Pictures of images in batches of `BATCH`.
+def _settle(library: Library, encoder: "PhotoEncoder", gallery_id: int, budget: float) -> list[int]:
+    """Have the photos that a budget lets go where they stand, or before, stand for it; returns those that go on."""
+    staying, going_on = [], []
+    for image_id, exit, gates in images_at_other_budgets(library.database, gallery_id, budget):
+        asked = np.frombuffer(gates, np.float32).reshape(-1, len(BUDGET_GRID))[:, nearest_budget(budget)]
+        (staying if exit == encoder.exits or (asked >= 0.5).any() else going_on).append(image_id)
+    if staying:
+        keep_for_budget(library.database, gallery_id, stamp_of(encoder), budget, staying)
+    return going_on
 
-    Args: images: (id, content hash) of each.
-    Yields: ids, their pixels as the encoder takes them, and the ids of those whose picture is gone.
-    """
 
-    def decode(start: int) -> "tuple[list[int], np.ndarray | Tensor | None, list[int]]":
-        batch = images[start : start + BATCH]
-        pictures = [(i, kept_pixels(picture_path(content_hash), encoder.preprocess)) for i, content_hash in batch]
-        there = {i: pixels for i, pixels in pictures if pixels is not None}
-        gone = [i for i, pixels in pictures if pixels is None]
-        return list(there), encoder.send(list(there.values())) if there else None, gone
+def _keep(
+    library: Library, encoder: "PhotoEncoder", gallery_id: int, group: Group, encodings: "Sequence[Encoding]"
+) -> list[ImageRow]:
+    """Store what became of photos; those that had an encoding keep what stands of it."""
+    stored, stamp = (library.database, gallery_id), stamp_of(encoder)
+    if group.encoded:
+        deeper = [_deeper(*pair) for pair in zip(group.ids, encodings, strict=True)]
+        budget = encodings[0].budget
+        assert budget is not None  # they left by it
+        return keep_for_budget(*stored, stamp, budget, group.ids, deeper)
+    rows = {image_id: EncodingRow.of(encoding) for image_id, encoding in zip(group.ids, encodings, strict=True)}
+    maps = {i: e.map.pack() for i, e in zip(group.ids, encodings, strict=True) if e.map is not None}
+    return replace_encodings(*stored, stamp, rows, maps)
 
-    return prefetched(decode, range(0, len(images), BATCH))
+
+def _deeper(image_id: int, encoding: "Encoding") -> DeeperEncoding:
+    return DeeperEncoding(
+        image_id=image_id,
+        exit=encoding.exit,
+        vector=np.asarray(encoding.vector, np.float32).tobytes(),
+        affinity=encoding.affinity,
+        gates=encoding.gates,
+        phrases=encoding.phrases,
+        macs=encoding.macs,
+        milliseconds=encoding.milliseconds,
+        map=encoding.map.pack() if encoding.map is not None else None,
+    )

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,57 +9,47 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.exits.calibration import Estimate
-from engine.gallery.galleries import get_photo, summarize_gallery
+from engine.gallery.galleries import get_photo
 from engine.gallery.library import Library
 from engine.gallery.types import Deepened, Hit, Photo, Refinement, photo_of
 from engine.ingest.kept_picture import KEPT_SIDE, PictureGone, kept_pixels
 from engine.ingest.sandbox import decode
 from engine.search.allocation import pool_size
-from engine.search.query_parser import DROPPED, QueryRejected, embed, parse
+from engine.search.query_parser import DROPPED, Query, QueryRejected, embed, parse
 from engine.search.ranking import Ranking, ranked, reranked, similarities
-from engine.search.refine import Deepening, affordable, decide
-from engine.storage.collections import add_macs
-from engine.storage.database import StoreUnusable
+from engine.search.refine import Deepening, decide, spending_limit
+from engine.storage.collections import add_picture_macs
 from engine.storage.encodings import Candidate, DeeperEncoding, keep_deeper, list_candidates
 from engine.storage.images import get_image, get_images
 from engine.storage.schema import PhotoMissing, stamp_of
-from engine.utils.errors import EngineError
 
 if TYPE_CHECKING:
     from engine.exits.photo_encoder import PhotoEncoder
 
 
-class AllSpent(EngineError):
-    """Queries have spent on a gallery what they may."""
-
-
-def search_photos(
-    library: Library, gallery_id: int, query: str | np.ndarray, k: int = 20, offset: int = 0
-) -> list[Hit]:
+def search_photos(library: Library, gallery_id: int, query: str | Query, k: int = 20, offset: int = 0) -> list[Hit]:
     """Photos of a gallery that fit a query best, from what is indexed; equal scores in the order they came.
 
     Photos of an ingest that is still running are found from the batch on that is finished.
 
     Args:
-        query: words, or a unit vector (D,).
+        query: words, or what `embed_query` has made of them.
         k, offset: how many, after how many better ones.
     Raises: GalleryMissing, ModelChanged.
     """
-    vector = _vector(library.encoder_of(gallery_id), query)
-    if vector is None:
+    asked = _asked(library.encoder_of(gallery_id), query)
+    if asked is None:
         return []
-    return list_hits(library, gallery_id, rank_gallery(library, gallery_id, vector, k, offset), k, offset)
+    return list_hits(library, gallery_id, rank_gallery(library, gallery_id, asked, k, offset), k, offset)
 
 
-def rank_gallery(library: Library, gallery_id: int, query: np.ndarray, k: int = 20, offset: int = 0) -> Ranking:
-    """Rank a gallery for a query, from what is indexed; what scoring its candidates cost is counted.
+def rank_gallery(library: Library, gallery_id: int, query: Query, k: int = 20, offset: int = 0) -> Ranking:
+    """Rank a gallery for a query, from what is indexed.
 
-    Args: query: (D,) unit vector.  k, offset: how many photos, after how many better ones.
+    Args: k, offset: how many photos, after how many better ones.
     Raises: GalleryMissing, ModelChanged.
     """
-    found = library.rankings.ranking(gallery_id, library.encoder_of(gallery_id), query, k, offset)
-    _spend(library, gallery_id, found.macs)
-    return found
+    return library.rankings.ranking(gallery_id, library.encoder_of(gallery_id), query, k, offset)
 
 
 def list_hits(library: Library, gallery_id: int, ranking: Ranking, k: int, offset: int = 0) -> list[Hit]:
@@ -70,23 +59,21 @@ def list_hits(library: Library, gallery_id: int, ranking: Ranking, k: int, offse
     return [Hit(rank, scores[row.id], photo_of(row)) for rank, row in enumerate(rows, start=offset + 1)]
 
 
-def rank_photos(library: Library, gallery_id: int, query: str | np.ndarray, photo_ids: Sequence[int]) -> list[int]:
+def rank_photos(library: Library, gallery_id: int, query: str | Query, photo_ids: Sequence[int]) -> list[int]:
     """Some photos of a gallery, those that fit a query best first, from what is indexed.
 
     Raises: GalleryMissing, ModelChanged.
     """
     encoder = library.encoder_of(gallery_id)
-    vector = _vector(encoder, query)
-    if vector is None:
+    asked = _asked(encoder, query)
+    if asked is None:
         return []
     nothing = np.empty(0, np.int64)
-    found = ranked(encoder, vector, nothing, nothing, list_candidates(library.database, photo_ids), len(photo_ids))
-    _spend(library, gallery_id, found.macs)
-    return found.ids
+    return ranked(encoder, asked, nothing, nothing, list_candidates(library.database, photo_ids), len(photo_ids)).ids
 
 
 def refine_search(
-    library: Library, gallery_id: int, query: str | np.ndarray, k: int = 20, ranking: Ranking | None = None
+    library: Library, gallery_id: int, query: str | Query, k: int = 20, ranking: Ranking | None = None
 ) -> Refinement:
     """The first k photos for a query, some run deeper first where that may change them; the deeper embeddings stay.
 
@@ -97,46 +84,42 @@ def refine_search(
     """
     began = time.perf_counter()
     encoder = library.encoder_of(gallery_id)
-    vector = _vector(encoder, query)
-    if vector is None:
+    asked = _asked(encoder, query)
+    if asked is None:
         return Refinement([], (), 0, encoder.full_macs, time.perf_counter() - began)
-    first = rank_gallery(library, gallery_id, vector, k) if ranking is None else ranking
+    first = rank_gallery(library, gallery_id, asked, k) if ranking is None else ranking
     with library.lock_of(gallery_id):
-        before = _up_to_date(library, encoder, vector, first)
+        before = _up_to_date(library, encoder, asked, first)
         many = pool_size(before.photos, k)
         candidates = before.candidates[:many]
         estimate = Estimate(before.estimate.expected[:many], before.estimate.deviations[:many])
         deepening = _deepening(library, encoder, candidates)
-        may_spend = decide(deepening, estimate, vector, k, _affordable(library, gallery_id, encoder))
+        decide(deepening, estimate, asked, k, spending_limit(before.photos))
         found = deepening.deeper()
-        asked = [candidate.image_id for candidate in candidates]
-        macs = before.macs if before is not first else 0
-        keep_deeper(library.database, gallery_id, stamp_of(encoder), found, asked, macs)
+        keep_deeper(library.database, gallery_id, stamp_of(encoder), found, [c.image_id for c in candidates])
     after = before
     if found:
         now = {f.image_id: f for f in found}
         moved = [_moved(c, now[c.image_id]) if c.image_id in now else c for c in before.candidates]
-        after = reranked(encoder, vector, before, moved)
-        _spend(library, gallery_id, after.macs)
+        after = reranked(encoder, asked, before, moved)
     return Refinement(
         hits=list_hits(library, gallery_id, after, k),
         deepened=_deepened(found, before, after, k),
-        macs=deepening.macs + sum(r.macs for r in {id(r): r for r in (first, before, after)}.values()),
+        macs=deepening.macs,
         full_macs=encoder.full_macs,
         seconds=time.perf_counter() - began,
-        all_spent=not may_spend,
         ranking=after,
     )
 
 
-def _up_to_date(library: Library, encoder: "PhotoEncoder", query: np.ndarray, ranking: Ranking) -> Ranking:
+def _up_to_date(library: Library, encoder: "PhotoEncoder", query: Query, ranking: Ranking) -> Ranking:
     """A ranking with its candidates as they are now: another query may have run them deeper meanwhile."""
     now = list_candidates(library.database, [candidate.image_id for candidate in ranking.candidates])
     return ranking if now == ranking.candidates else reranked(encoder, query, ranking, now)
 
 
 def _moved(candidate: Candidate, deeper: DeeperEncoding) -> Candidate:
-    return replace(candidate, exit=deeper.exit, vector=deeper.vector, map=None)
+    return replace(candidate, exit=deeper.exit, vector=deeper.vector, affinity=deeper.affinity, map=None)
 
 
 def _deepened(found: Sequence[DeeperEncoding], before: Ranking, after: Ranking, k: int) -> tuple[Deepened, ...]:
@@ -148,52 +131,45 @@ def _deepened(found: Sequence[DeeperEncoding], before: Ranking, after: Ranking, 
     )
 
 
-def run_to_full_depth(library: Library, photo_id: int, bounded: bool = False) -> Photo:
-    """Run one photo to full depth and keep that embedding; raises PhotoMissing, ModelChanged, PictureGone.
-
-    Args: bounded: as a query is in what it may spend on the gallery; beyond that, raises AllSpent.
-    """
+def run_to_full_depth(library: Library, photo_id: int) -> Photo:
+    """Run one photo to full depth and keep that embedding; raises PhotoMissing, ModelChanged, PictureGone."""
     with library.lock_of(get_image(library.database, photo_id).collection_id):
         row = get_image(library.database, photo_id)
         encoder = library.encoders.of(row.collection)
         if row.encoding.exit == encoder.exits:
             return photo_of(row)
         deepening = _deepening(library, encoder, list_candidates(library.database, [photo_id]))
-        cost = deepening.costs()[0, -1]  # inf where it cannot be run
-        if bounded and _affordable(library, row.collection_id, encoder) < cost < np.inf:
-            raise AllSpent(
-                f'Queries have spent on gallery "{row.collection.name}" what they may, half of what indexing it '
-                "saved, so no more of its photos are run to full depth."
-            )
         if not deepening.run([0], encoder.exits).all():
             raise PictureGone.of(row.name)
         keep_deeper(library.database, row.collection_id, stamp_of(encoder), deepening.deeper())
     return get_photo(library, photo_id)
 
 
-def explain_photo(library: Library, photo_id: int, query: str | np.ndarray) -> list[float]:
-    """The similarity of a photo to a query as every exit would have it, the first one first; nothing of it is kept.
+def explain_photo(library: Library, photo_id: int, query: str | Query) -> list[float]:
+    """The score of a photo for a query as every exit would have it, the first one first; nothing of it is kept.
 
     Raises: PhotoMissing, ModelChanged, PictureGone.
     """
+    import torch  # where there is a photo it is loaded
+
     row = get_image(library.database, photo_id)
     encoder = library.encoders.of(row.collection)
-    vector = _vector(encoder, query)
-    if vector is None:
+    asked = _asked(encoder, query)
+    if asked is None:
         return []
     pixels = kept_pixels(library.picture_path(row.content_hash), encoder.preprocess)
     if pixels is None:
         raise PictureGone.of(row.name)
-    vectors = np.concatenate([found.numpy() for found in encoder.trace(np.stack([pixels])).vectors])
-    return encoder.scorer.calibrated(vectors @ vector, np.arange(encoder.exits)).expected.tolist()
+    vectors = torch.cat(encoder.trace(np.stack([pixels])).vectors)
+    cosines, affinity = vectors.numpy() @ asked.vector, encoder.bank.affinity(vectors).numpy()
+    return encoder.scorer.estimate(cosines, np.arange(encoder.exits), affinity, asked.picture).expected.tolist()
 
 
-def embed_query(library: Library, gallery_id: int, text: str, dropped: np.ndarray | None = None) -> np.ndarray | None:
+def embed_query(library: Library, gallery_id: int, text: str, dropped: np.ndarray | None = None) -> Query | None:
     """What one line of words and pictures asks for (see `engine.search.query_parser`); None for a blank line.
 
     Args:
         dropped: (D,) the picture that came with the query, where one did.
-    Returns: (D,) float32, unit length.
     Raises: QueryRejected; PhotoMissing for a photo that is not of this gallery.
     """
 
@@ -220,17 +196,17 @@ def embed_picture(library: Library, gallery_id: int | None, data: bytes, name: s
     """
     encoder = library.encoder
     pixels = encoder.preprocess(decode(data, name, KEPT_SIDE).rgb)
-    vector = encoder.encode_to(np.stack([pixels]), encoder.exits)[0]
+    (found,) = encoder.deepen(np.stack([pixels]), encoder.exits)
     if gallery_id is not None:
-        add_macs(library.database, gallery_id, on_pictures=encoder.full_macs)
-    return vector
+        add_picture_macs(library.database, gallery_id, found.macs)
+    return found.vector
 
 
-def _vector(encoder: "PhotoEncoder", query: str | np.ndarray) -> np.ndarray | None:
-    """(D,) What a query asks for; None for words that are none."""
-    if isinstance(query, np.ndarray):
+def _asked(encoder: "PhotoEncoder", query: str | Query) -> Query | None:
+    """What a query asks for; None for words that are none."""
+    if isinstance(query, Query):
         return query
-    return encoder.encode_text([query])[0] if query.strip() else None
+    return Query(encoder.encode_text([query])[0]) if query.strip() else None
 
 
 def _embedding(library: Library, gallery_id: int, photo_id: int) -> np.ndarray:
@@ -238,20 +214,6 @@ def _embedding(library: Library, gallery_id: int, photo_id: int) -> np.ndarray:
     if not rows or rows[0].collection_id != gallery_id:
         raise PhotoMissing(f"There is no photo number {photo_id} in this gallery; search again.")
     return np.frombuffer(rows[0].encoding.vector, np.float32)
-
-
-def _spend(library: Library, gallery_id: int, macs: int) -> None:
-    """Write down what scoring photos cost; a full disk does not keep anyone from searching."""
-    if macs:
-        with suppress(StoreUnusable):
-            add_macs(library.database, gallery_id, on_photos=macs)
-
-
-def _affordable(library: Library, gallery_id: int, encoder: "PhotoEncoder") -> float:
-    """What one more query may spend on a gallery, in full encodings."""
-    account = summarize_gallery(library, gallery_id)
-    spent = account.macs_index / encoder.full_macs, account.macs_queries / encoder.full_macs
-    return affordable(account.photos, *spent)
 
 
 def _deepening(library: Library, encoder: "PhotoEncoder", candidates: Sequence[Candidate]) -> Deepening:

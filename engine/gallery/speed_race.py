@@ -11,6 +11,7 @@ import numpy as np
 from engine.utils.compute_lock import COMPUTE, RACE
 
 if TYPE_CHECKING:
+    from engine.exits.batch import Encoding
     from engine.exits.photo_encoder import PhotoEncoder
 
 BATCH = 16
@@ -51,20 +52,20 @@ def race(
     total: int,
     budget: float,
     on_lap: Callable[[Lap], object] | None = None,
-) -> tuple[Race, np.ndarray]:
+) -> "tuple[Race, list[Encoding]]":
     """Race over photos; what `on_lap` raises stops it.
 
     Args:
         batches: (B, 3, S, S) uint8 each, at most BATCH photos.
         total: photos in all batches, at least one.
-    Returns: the measurement, and the photos' embeddings at full depth, (N, D) float32.
+    Returns: the measurement, and the photos' encodings at full depth.
     """
-    vectors: list[np.ndarray] = []
+    found: list[Encoding] = []
     full = early = 0.0
     macs = done = 0
     for pixels in batches:
         if not done:  # a first run is slower: memory is asked for, kernels are chosen
-            encoder.encode_to(pixels, encoder.exits)
+            encoder.deepen(pixels, encoder.exits)
             encoder.encode(pixels, budget)
         full_times, early_times = [], []
         for turn in range(ROUNDS):
@@ -73,12 +74,12 @@ def race(
                 with COMPUTE.held(RACE):  # then the clock starts, and it stands still while others go first
                     began = time.perf_counter()
                     if run == "full":
-                        found = encoder.encode_to(pixels, encoder.exits)
+                        deep = encoder.deepen(pixels, encoder.exits)
                         full_times.append(time.perf_counter() - began - COMPUTE.away())
                     else:
                         encodings = encoder.encode(pixels, budget)
                         early_times.append(time.perf_counter() - began - COMPUTE.away())
-        vectors.append(found)
+        found += deep
         full += median(full_times)
         early += median(early_times)
         macs += sum(encoding.macs for encoding in encodings)
@@ -86,4 +87,4 @@ def race(
         if on_lap is not None:
             on_lap(Lap(done, total, done / full, done / early))
     measured = Race(time.time(), done, budget, done / full, done / early, macs / (done * encoder.full_macs))
-    return measured, np.concatenate(vectors)
+    return measured, found

@@ -56,7 +56,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Hit:
-    """A photo found; the score is the cosine to be expected between its embedding at full depth and the query's.
+    """A photo found; the score is the one to be expected at full depth, for words less what the photo's affinity takes.
 
     Photos rank by how probably each is the one asked for, in which the doubt about a score counts, too.
     """
@@ -87,7 +87,7 @@ class GallerySummary:
     kind: str
     photos: int
     macs_index: int  # spent when its photos were indexed
-    macs_queries: int  # spent by queries, on reading photos and on running some deeper
+    macs_queries: int  # spent by queries, on running some deeper
     macs_pictures: int  # and on pictures that were searched with
     macs: int  # all that was spent
     full_macs: int  # what the bare full encoder would have spent on its photos, and nothing on queries
@@ -121,7 +121,6 @@ class Refinement:
     macs: int
     full_macs: int  # of one full encoding, to measure `macs` in
     seconds: float
-    all_spent: bool = False  # a look would have cost more than queries may still spend on the gallery
     ranking: Ranking | None = None  # of the whole gallery, after that; None for a query that asks nothing
 
 

@@ -32,17 +32,31 @@ class PgIndex:
     """Inner products with the vectors of a collection; safe to use from many threads and processes."""
 
     def __init__(
-        self, engine: Engine, collection_id: int, model: str, dim: int, told: Sequence[tuple[float, float]]
+        self,
+        engine: Engine,
+        collection_id: int,
+        model: str,
+        dim: int,
+        lines: tuple[np.ndarray, np.ndarray],
+        affinity_weight: float,
     ) -> None:
-        """Args: model: key of the stamp.  told: slope and offset of the scores at each exit; see `ranking.lifted`."""
+        """Args:
+        model: key of the stamp.
+        lines: slopes and offsets of the scores at each exit; see `ranking.lifted`.
+        affinity_weight: what a photo's affinity to the text bank is multiplied by, to lower its score.
+        """
         self._engine, self._collection_id, self._dim = engine, collection_id, dim
         self._kind = KIND
         self._model = "'" + model.replace("'", "''") + "'"  # the planner knows a graph by a constant
-        self._slopes, self._offsets = (_array(values) for values in zip(*told, strict=True))
+        slopes, offsets = map(_array, lines)
+        self._slope, self._offset = (
+            f"({slopes})[exit]",
+            f"({offsets})[exit] - {_real(affinity_weight)} * affinity::real",
+        )
         # Row by row what `ranking.lifted` makes, so that the nearest by inner product are the best.
         self._lifted = (
-            f"((vector * array_fill(({self._slopes})[exit], ARRAY[{dim}])::vector) || "
-            f"ARRAY[({self._offsets})[exit]]::vector)::{KIND}({dim + 1})"
+            f"((vector * array_fill({self._slope}, ARRAY[{dim}])::vector) || "
+            f"ARRAY[{self._offset}]::vector)::{KIND}({dim + 1})"
         )
         self._mine = f"collection_id = :collection AND model = {self._model}"
         self.graph = "hnsw_" + hashlib.sha256(f"{self._model} {self._lifted}".encode()).hexdigest()[:16]
@@ -134,7 +148,7 @@ class PgIndex:
         ):
             connection.exec_driver_sql(f"SET LOCAL {setting}")
         near = (
-            f"SELECT image_id, exit, vector FROM encodings WHERE {self._mine} "
+            f"SELECT image_id, exit, affinity, vector FROM encodings WHERE {self._mine} "
             f"ORDER BY {self._lifted} <#> CAST(:lifted AS {self._kind}({self._dim + 1})) LIMIT {wanted}"
         )
         return self._scored(connection, f"WITH near AS MATERIALIZED ({near})", "near", query, k)
@@ -146,7 +160,8 @@ class PgIndex:
     def _scored(
         self, connection: Connection, head: str, rows: str, query: np.ndarray, k: int
     ) -> Sequence[tuple[int, float]]:
-        score = f"(({self._slopes})[exit] * -(vector <#> CAST(:query AS vector)) + ({self._offsets})[exit])::real"
+        lift = f"{_real(float(query[-1]))} * ({self._offset})"
+        score = f"({self._slope} * -(vector <#> CAST(:query AS vector)) + {lift})::real"
         found = text(f"{head} SELECT image_id, {score} AS score FROM {rows} ORDER BY score DESC, image_id LIMIT {k}")
         asked = {"collection": self._collection_id, "query": _vector(query[:-1])}
         if head:
@@ -154,8 +169,12 @@ class PgIndex:
         return [(row[0], row[1]) for row in connection.execute(found, asked)]
 
 
-def _array(values: Sequence[float]) -> str:
+def _array(values: np.ndarray) -> str:
     return "'{" + ",".join(repr(float(np.float32(value))) for value in values) + "}'::real[]"
+
+
+def _real(value: float) -> str:
+    return f"'{float(np.float32(value))!r}'::real"
 
 
 def _vector(values: np.ndarray) -> str:

@@ -39,6 +39,14 @@ class Term:
     photo: str = ""  # a photo's number, or DROPPED
 
 
+@dataclass(frozen=True, eq=False)
+class Query:
+    """What is searched for, as photos are embedded."""
+
+    vector: np.ndarray  # (D,) float32, unit length
+    picture: bool = False  # it is of pictures alone: words' ways of scoring photos do not count
+
+
 class TextEmbeddings:
     """The last texts that were asked for, and their embeddings; safe to use from many threads.
 
@@ -83,25 +91,25 @@ def parse(text: str) -> tuple[Term, ...]:
 
 def embed(
     terms: Sequence[Term], encode_text: Callable[[Sequence[str]], np.ndarray], photo: Callable[[str], np.ndarray]
-) -> np.ndarray:
-    """The unit vector that terms add up to.
+) -> Query:
+    """What terms add up to.
 
     Args:
         encode_text: texts to (N, D), unit length; called once, with all the words.
         photo: the (D,) unit vector of a picture by its name.
-    Returns: (D,) float32.
     Raises: QueryRejected where nothing is left of it, and what `photo` raises.
     """
     words = [term.words for term in terms if term.words]
     texts = iter(encode_text(words) if words else ())
     vectors = [next(texts) if term.words else photo(term.photo) for term in terms]
+    pictures = not words
     if len(terms) == 1 and terms[0].weight > 0:
-        return vectors[0].astype(np.float32)
+        return Query(vectors[0].astype(np.float32), pictures)
     total = sum((term.weight * vector for term, vector in zip(terms, vectors, strict=True)), np.zeros(1))
     length = float(np.linalg.norm(total))
     if length < 1e-4:
         raise QueryRejected("The terms of this query cancel each other out; leave one of them away.")
-    return (total / length).astype(np.float32)
+    return Query((total / length).astype(np.float32), pictures)
 
 
 def _term(text: str, sign: float) -> Term:

@@ -1,6 +1,6 @@
 """Ranks a collection's photos for a query, whatever their exits, by rank score (`engine.exits.scorer`).
 
-An index finds the best by their exits' calibrations. The candidate scorer then corrects the best of those.
+An index finds the best by lines of their exits and affinities; the best of those are candidates for second looks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ from engine.exits.calibration import Estimate
 from engine.search.allocation import pool_size
 from engine.search.faiss_index import ReadChanges, VectorIndex
 from engine.search.pg_vector_index import PgIndex
+from engine.search.query_parser import Query
 from engine.storage.database import Database
 from engine.storage.encodings import Candidate, encoded_images, list_candidates, list_changes
 from engine.storage.schema import ModelStamp, stamp_of
@@ -48,9 +49,10 @@ class Ranking:
     candidates: list[Candidate]  # for running deeper: the best, in the same order
     estimate: Estimate  # of the candidates
     photos: int  # in the collection
-    macs: int  # of scoring the candidates
+    picture: bool  # it is for a query of pictures alone
 
 
+SAME = 1e-5  # below a cosine of 1, for rounding: the same picture, at the same exit
 INDEXES_KEPT = 64  # of the collections searched last
 IDLE = 3600.0  # seconds after which an index that nobody searches is let go of
 
@@ -63,17 +65,12 @@ class Rankings:
         self._indexes: TTLCache[int, tuple[ModelStamp, PhotoIndex]] = TTLCache(INDEXES_KEPT, IDLE)
         self._lock = Lock()
 
-    def ranking(
-        self, collection_id: int, encoder: "PhotoEncoder", query: np.ndarray, k: int, offset: int = 0
-    ) -> Ranking:
-        """A collection's best photos for a query: k after the offset, and all candidates for a page of k.
-
-        Args: query: (D,) unit vector.
-        """
+    def ranking(self, collection_id: int, encoder: "PhotoEncoder", query: Query, k: int, offset: int = 0) -> Ranking:
+        """A collection's best photos for a query: k after the offset, and all candidates for a page of k."""
 
         def changes(after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             found = list_changes(self._database, collection_id, after, limit)
-            return found.revisions, found.ids, lifted(found.vectors, found.exits, encoder)
+            return found.revisions, found.ids, lifted(found.vectors, found.exits, found.affinity, encoder)
 
         index = self._index(collection_id, encoder)
         index.catch_up(changes)
@@ -113,28 +110,29 @@ class Rankings:
         engine = self._database.vector_search
         if engine is None:
             return VectorIndex(encoder.dim + 1)
-        lines = list(zip(*encoder.scorer.lines, strict=True))
-        return PgIndex(engine, collection_id, stamp_of(encoder).key, encoder.dim, lines)
+        lines = encoder.scorer.lines(np.arange(encoder.exits), np.zeros(encoder.exits))
+        weight = encoder.scorer.affinity_weight
+        return PgIndex(engine, collection_id, stamp_of(encoder).key, encoder.dim, lines, weight)
 
 
-def lifted(vectors: np.ndarray, exits: np.ndarray, encoder: "PhotoEncoder") -> np.ndarray:
-    """Vectors whose inner product with a lifted query is the rank score by their exits' calibrations.
+def lifted(vectors: np.ndarray, exits: np.ndarray, affinity: np.ndarray, encoder: "PhotoEncoder") -> np.ndarray:
+    """Vectors whose inner product with a lifted query is the rank score.
 
-    Args: vectors: (N, D).  exits: (N,) 1-based.
+    Args: vectors: (N, D).  exits: (N,) 1-based.  affinity: (N,).
     Returns: (N, D + 1) float32.
     """
-    slopes, offsets = (values[exits - 1] for values in encoder.scorer.lines)
+    slopes, offsets = encoder.scorer.lines(exits - 1, affinity)
     return np.hstack([vectors * slopes[:, None], offsets[:, None]]).astype(np.float32)
 
 
-def lifted_query(query: np.ndarray) -> np.ndarray:
-    """(D,) to (D + 1,) float32; see `lifted`."""
-    return np.append(query, 1).astype(np.float32)
+def lifted_query(query: Query) -> np.ndarray:
+    """(D + 1,) float32; see `lifted`. What doubt and affinity add to a photo's score counts for words alone."""
+    return np.append(query.vector, 0 if query.picture else 1).astype(np.float32)
 
 
 def ranked(
     encoder: "PhotoEncoder",
-    query: np.ndarray,
+    query: Query,
     ids: np.ndarray,
     scores: np.ndarray,
     candidates: Sequence[Candidate],
@@ -148,11 +146,16 @@ def ranked(
     """
     candidates = sorted(candidates, key=lambda c: c.image_id)  # equal ones rank in this order
     vectors = np.stack([np.frombuffer(c.vector, np.float32) for c in candidates]) if candidates else np.empty((0, 1))
-    exits, own_ids = (np.array([getattr(c, name) for c in candidates], np.int64) for name in ("exit", "image_id"))
-    estimate, macs = encoder.scorer.scored(query, vectors, exits - 1)
-    own_scores = encoder.scorer.rank_scores(estimate)
-    order = np.argsort(-own_scores, kind="stable")
+    own_ids, exits = (np.array([getattr(c, name) for c in candidates], np.int64) for name in ("image_id", "exit"))
+    cosines = vectors @ query.vector if candidates else np.empty(0)
+    affinity = np.array([c.affinity for c in candidates])
+    estimate = encoder.scorer.estimate(cosines, exits - 1, affinity, query.picture)
     others = ~np.isin(ids, own_ids)
+    if query.picture:
+        own_scores = _as_pictures(cosines, estimate.expected, float(scores[others].max(initial=0)))
+    else:
+        own_scores = encoder.scorer.rank_scores(estimate)
+    order = np.argsort(-own_scores, kind="stable")
     all_ids, all_scores = np.append(own_ids, ids[others]), np.append(own_scores, scores[others])
     together = np.lexsort((all_ids, -all_scores))
     return Ranking(
@@ -161,11 +164,21 @@ def ranked(
         candidates=[candidates[place] for place in order],
         estimate=Estimate(estimate.expected[order], estimate.deviations[order]),
         photos=photos,
-        macs=macs,
+        picture=query.picture,
     )
 
 
-def reranked(encoder: "PhotoEncoder", query: np.ndarray, ranking: Ranking, candidates: Sequence[Candidate]) -> Ranking:
+def _as_pictures(cosines: np.ndarray, expected: np.ndarray, best_other: float) -> np.ndarray:
+    """(N,) rank scores for a query of pictures: what is expected, and the very picture that is asked with comes first.
+
+    Args: best_other: the highest score among all other photos.
+    """
+    same = cosines > 1 - SAME
+    ahead = np.nextafter(max(best_other, expected[~same].max(initial=0)), np.inf)
+    return np.where(same, np.maximum(expected, ahead), expected)
+
+
+def reranked(encoder: "PhotoEncoder", query: Query, ranking: Ranking, candidates: Sequence[Candidate]) -> Ranking:
     """A ranking after its candidates have changed, no index searched again; those not given here are gone.
 
     Args: candidates: of the ranking, as they are now.
@@ -177,12 +190,13 @@ def reranked(encoder: "PhotoEncoder", query: np.ndarray, ranking: Ranking, candi
 
 
 def similarities(encoder: "PhotoEncoder", ranking: Ranking, exits: Mapping[int, int]) -> dict[int, float]:
-    """The expected cosines at full depth of some photos of a ranking, by their ids.
+    """The scores at full depth that are expected of some photos of a ranking, by their ids.
 
     Args: exits: 1-based, by the photos' ids.
     """
     scorer = encoder.scorer
-    lift = scorer.lines[1] - scorer.offsets  # what doubt adds to a rank score
+    lift = scorer.rank_scores(Estimate(np.zeros(encoder.exits), scorer.deviations))  # what doubt adds to a rank score
+    lift = lift * (not ranking.picture)
     found = {i: s - lift[exits[i] - 1] for i, s in zip(ranking.ids, ranking.scores, strict=True) if i in exits}
     scored = zip(ranking.candidates, ranking.estimate.expected.tolist(), strict=True)
     return found | {c.image_id: expected for c, expected in scored if c.image_id in exits}

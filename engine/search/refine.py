@@ -1,4 +1,8 @@
-"""A query's candidates on their way deeper: from kept feature maps where there are any, else from their pictures."""
+"""A query's candidates on their way deeper, from where they stand: what has run already is not run again.
+
+A photo goes on from its stored embedding and, inside a pass, from the feature map that it left with. Where that map is
+gone it runs from its picture.
+"""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,16 +16,16 @@ from engine.exits.calibration import Estimate
 from engine.exits.phrases import Phrases
 from engine.ingest.kept_picture import kept_pixels
 from engine.search.allocation import Goal, deepen
+from engine.search.query_parser import Query
 from engine.storage.encodings import Candidate, DeeperEncoding
 
 if TYPE_CHECKING:
-    from engine.exits.batch import DeeperRun
+    from engine.exits.batch import Encoding
     from engine.exits.feature_map import FeatureMap
     from engine.exits.photo_encoder import PhotoEncoder
 
 LIMIT = 20.0  # what one query may spend, in full encodings
 LEAST, PART = 3.0, 0.1  # in a small gallery: no more than a tenth of its photos, but three
-SPENDABLE = 0.5  # of what indexing saved; queries spend no more, so a gallery that is asked a lot still saves the rest
 BATCH = 16  # photos that run together
 DECODERS = 4  # threads that decode pictures; Pillow lets go of the interpreter while it does
 
@@ -32,33 +36,26 @@ class _Way:
 
     exit: int  # 1-based
     vector: np.ndarray
-    phrases: dict[int, Phrases] = field(default_factory=dict)
+    affinity: float
+    gates: list[np.ndarray] = field(default_factory=list)  # of the gated exits that it came to
+    phrases: list[Phrases] = field(default_factory=list)  # of the exits that it came to
     macs: int = 0
     milliseconds: float = 0.0
     map: "FeatureMap | None" = None
     pixels: np.ndarray | None = None
 
 
-def affordable(photos: int, indexed: float, asked: float) -> float:
-    """What one query may spend, in full encodings.
-
-    Args: photos: in the gallery.  indexed, asked: spent on it so far by indexing and by queries, in full encodings.
-    """
-    return max(0.0, min(LIMIT, max(LEAST, PART * photos), SPENDABLE * (photos - indexed) - asked))
+def spending_limit(photos: int) -> float:
+    """What one query may spend on a gallery of so many photos, in full encodings."""
+    return min(LIMIT, max(LEAST, PART * photos))
 
 
-def decide(deepening: "Deepening", estimate: Estimate, query: np.ndarray, k: int, limit: float) -> bool:
+def decide(deepening: "Deepening", estimate: Estimate, query: Query, k: int, limit: float) -> None:
     """Look again at candidates where that may change the first k.
 
-    Args: estimate: of the candidates.  limit: what it may cost, in full encodings; see `affordable`.
-    Returns: False where even the cheapest look would cost more.
+    Args: estimate: of the candidates.  limit: what it may cost, in full encodings; see `spending_limit`.
     """
     encoder, scorer, costs = deepening.encoder, deepening.encoder.scorer, deepening.costs()
-    cheapest = costs.min(initial=np.inf)
-    if cheapest == np.inf:  # all are at full depth
-        return True
-    if limit < cheapest:
-        return False
     # One that cannot be run keeps its place: its score is taken as known.
     runs, scores = np.isfinite(costs).any(1), scorer.rank_scores(estimate)
     expected = np.where(runs, estimate.expected, scores)
@@ -66,20 +63,19 @@ def decide(deepening: "Deepening", estimate: Estimate, query: np.ndarray, k: int
 
     def run(_: np.ndarray, places: np.ndarray, target: int) -> Estimate:
         came = deepening.run(places.tolist(), target + 1)
-        cosines = (deepening.vectors[places] * query).sum(1)
-        seen = scorer.calibrated(cosines, deepening.exits[places] - 1)
+        seen = deepening.estimate(query, places)
         return Estimate(np.where(came, seen.expected, scores[places]), np.where(came, seen.deviations, 0))
 
-    deepen(
-        Estimate(expected[None], deviations[None]),
-        deepening.exits[None] - 1,
-        costs[None],
-        encoder.ladder.onward(from_map=True),
-        scorer.deviations,
-        Goal(k, encoder.logit_scale, limit),
-        run,
-    )
-    return True
+    if np.isfinite(costs).any():  # some are not at full depth
+        deepen(
+            Estimate(expected[None], deviations[None]),
+            deepening.exits[None] - 1,
+            costs[None],
+            encoder.ladder.onward(from_map=True),
+            scorer.deviations,
+            Goal(k, encoder.logit_scale, limit),
+            run,
+        )
 
 
 class Deepening:
@@ -94,7 +90,7 @@ class Deepening:
     ) -> None:
         self.encoder, self.candidates = encoder, candidates
         self._picture_path, self._kept_map = picture_path, kept_map
-        self._ways = [_Way(c.exit, np.frombuffer(c.vector, np.float32)) for c in candidates]
+        self._ways = [_Way(c.exit, np.frombuffer(c.vector, np.float32), c.affinity) for c in candidates]
 
     @property
     def exits(self) -> np.ndarray:
@@ -102,30 +98,33 @@ class Deepening:
         return np.array([way.exit for way in self._ways], np.int64)
 
     @property
-    def vectors(self) -> np.ndarray:
-        """(M, D) their embeddings there."""
-        return np.stack([way.vector for way in self._ways])
-
-    @property
     def macs(self) -> int:
         """Spent so far."""
         return sum(way.macs for way in self._ways)
 
+    def estimate(self, query: Query, places: np.ndarray) -> Estimate:
+        """What candidates are expected to score where they stand."""
+        ways = [self._ways[place] for place in places]
+        cosines = np.array([way.vector @ query.vector for way in ways], np.float64)
+        exits, affinity = np.array([way.exit - 1 for way in ways]), np.array([way.affinity for way in ways])
+        return self.encoder.scorer.estimate(cosines, exits, affinity, query.picture)
+
     def costs(self) -> np.ndarray:
         """(M, E) full encodings that it takes to run each candidate to each exit; inf where it cannot be run there."""
-        ladder, exits = self.encoder.ladder, range(1, self.encoder.exits + 1)
+        ladder = self.encoder.ladder
         table = np.stack([ladder.onward(from_map) for from_map in (False, True)])  # (2, E, E)
-        found = table[[int(c.map is not None) for c in self.candidates], self.exits - 1]
-        for row, candidate in enumerate(self.candidates):
-            if not self._picture_path(candidate.content_hash).is_file():
-                goes_on = candidate.map is not None and [ladder.resumes(candidate.exit, end) for end in exits]
-                found[row] = np.where(goes_on, found[row], np.inf)
+        mapped = [candidate.map is not None for candidate in self.candidates]
+        found = table[np.array(mapped, int), self.exits - 1]
+        for row, (candidate, from_map) in enumerate(zip(self.candidates, mapped, strict=True)):
+            needs_picture = ladder.needs_picture(candidate.exit, from_map)
+            if needs_picture and not self._picture_path(candidate.content_hash).is_file():
+                found[row] = np.inf
         return found
 
     def run(self, places: Sequence[int], to_exit: int) -> np.ndarray:
         """Run candidates to an exit (1-based), together.
 
-        Returns: (N,) whether each came there; one without a map, whose picture is gone, stays where it is.
+        Returns: (N,) whether each came there; one that needs its picture, which is gone, stays where it is.
         """
         for start in range(0, len(places), BATCH):
             self._run(list(places[start : start + BATCH]), to_exit)
@@ -138,7 +137,9 @@ class Deepening:
                 image_id=candidate.image_id,
                 exit=way.exit,
                 vector=np.asarray(way.vector, np.float32).tobytes(),
-                phrases=way.phrases,
+                affinity=way.affinity,
+                gates=np.concatenate(way.gates),
+                phrases=tuple(way.phrases),
                 macs=way.macs,
                 milliseconds=way.milliseconds,
                 map=way.map.pack() if way.map is not None else None,
@@ -147,30 +148,42 @@ class Deepening:
             if way.exit > candidate.exit
         ]
 
-    def _run(self, places: list[int], to_exit: int) -> None:
-        groups: dict[int, list[int]] = {}  # exit that a map is of -> those that run on from there
-        anew: list[int] = []
+    def _run(self, places: Sequence[int], to_exit: int) -> None:
+        groups: dict[tuple[int, bool], list[int]] = {}  # where photos stand, and whether they have their maps
         for place in places:
+            self._take_map(place)
             way = self._ways[place]
-            self._take_map(place, to_exit)
-            if way.map is not None and self.encoder.ladder.resumes(way.exit, to_exit):
-                groups.setdefault(way.exit, []).append(place)
-            else:
-                anew.append(place)
-        for exit, group in groups.items():
-            maps = [way.map for place in group if (way := self._ways[place]).map is not None]
-            self._note(group, self.encoder.resume(maps, exit, to_exit))
-        self._decode(anew)
-        anew = [place for place in anew if self._ways[place].pixels is not None]
-        if anew:
-            pixels = [p for place in anew if (p := self._ways[place].pixels) is not None]
-            self._note(anew, self.encoder.run_to(np.stack(pixels), to_exit))
+            from_map = way.map is not None
+            start = way.exit if self.encoder.ladder.goes_on(way.exit, from_map) else 0
+            groups.setdefault((start, from_map), []).append(place)
+        for (start, from_map), group in groups.items():
+            self._run_group(group, start, from_map, to_exit)
 
-    def _take_map(self, place: int, to_exit: int) -> None:
-        """Read a candidate's kept map where it leads to the exit."""
+    def _run_group(self, places: list[int], start: int, from_map: bool, to_exit: int) -> None:
+        """Run candidates that stand alike.
+
+        Args: start: the exit that they go on from; 0: from their pictures.
+        """
+        from engine.exits.encoder import Standing
+
+        pixels: np.ndarray | None = None
+        if not start or self.encoder.ladder.needs_picture(start, from_map):
+            self._decode(places)
+            places = [place for place in places if self._ways[place].pixels is not None]
+            if not places:
+                return
+            pixels = np.stack([p for place in places if (p := self._ways[place].pixels) is not None])
+        ways, standing = [self._ways[place] for place in places], None
+        if start:
+            maps = [way.map for way in ways if way.map is not None]
+            standing = Standing(start, np.stack([way.vector for way in ways]), maps if from_map else None)
+        for way, found in zip(ways, self.encoder.deepen(pixels, to_exit, standing), strict=True):
+            _note(way, found, anew=not start)
+
+    def _take_map(self, place: int) -> None:
+        """Read a candidate's kept map."""
         way, candidate = self._ways[place], self.candidates[place]
-        unread = way.map is None and way.exit == candidate.exit
-        if unread and candidate.map is not None and self.encoder.ladder.resumes(way.exit, to_exit):
+        if way.map is None and way.exit == candidate.exit and candidate.map is not None:
             data = self._kept_map(candidate.map)
             way.map = None if data is None else self.encoder.unpack_map(data, way.exit)
 
@@ -183,10 +196,16 @@ class Deepening:
             ):
                 self._ways[place].pixels = pixels
 
-    def _note(self, places: Sequence[int], runs: "Sequence[DeeperRun]") -> None:
-        for place, run in zip(places, runs, strict=True):
-            way = self._ways[place]
-            way.exit, way.vector, way.map = run.exit, run.vector, run.map
-            way.phrases[run.exit] = run.phrases
-            way.macs += run.macs
-            way.milliseconds += run.milliseconds
+
+def _note(way: _Way, found: "Encoding", anew: bool) -> None:
+    """Note what a run has made of a candidate.
+
+    Args: anew: it ran from its picture, and came to every exit again.
+    """
+    if anew:
+        way.gates, way.phrases = [], []
+    way.exit, way.vector, way.affinity, way.map = found.exit, found.vector, found.affinity, found.map
+    way.gates.append(found.gates)
+    way.phrases += found.phrases
+    way.macs += found.macs
+    way.milliseconds += found.milliseconds

@@ -93,15 +93,10 @@ def linked_collection(database: Database, link: str) -> CollectionRow | None:
         return session.scalar(select(CollectionRow).where(CollectionRow.link == link))
 
 
-def add_macs(database: Database, collection_id: int, on_photos: int = 0, on_pictures: int = 0) -> None:
-    """Add MACs of a query to a collection's account; raises GalleryMissing.
-
-    Args: on_photos: for scoring its photos.  on_pictures: for a picture that came with the query.
-    """
+def add_picture_macs(database: Database, collection_id: int, macs: int) -> None:
+    """Add MACs of a picture that came with a query to a collection's account; raises GalleryMissing."""
     with database.write() as session:
-        collection = hold(session, collection_id)
-        collection.macs_queries += on_photos
-        collection.macs_pictures += on_pictures
+        hold(session, collection_id).macs_pictures += macs
 
 
 def restamp(database: Database, collection_id: int, stamp: ModelStamp, phrases: Sequence[str]) -> None:

@@ -1,18 +1,20 @@
 """Encodings: what the encoder made of images, replaced when they are encoded again or run deeper."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, select, update
+from sqlalchemy.orm import Session
 
 from engine.exits.phrases import Phrases
-from engine.storage.bind_limit import rows_of
+from engine.storage.bind_limit import change_rows, rows_of
 from engine.storage.cleanup import tidy
 from engine.storage.collections import hold
 from engine.storage.database import Database
+from engine.storage.feature_map_files import MapFile
 from engine.storage.images import get_images
-from engine.storage.schema import EncodingRow, FeatureMapRow, ImageRow, ModelStamp
+from engine.storage.schema import CollectionRow, EncodingRow, FeatureMapRow, ImageRow, ModelStamp
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class ChangedRows:
     revisions: np.ndarray  # (N,) int64
     ids: np.ndarray  # (N,) int64
     exits: np.ndarray  # (N,) int64, 1-based
+    affinity: np.ndarray  # (N,) float64
     vectors: np.ndarray  # (N, D) float32; (0, 0) when there are none
 
 
@@ -33,6 +36,7 @@ class Candidate:
     content_hash: str
     exit: int  # 1-based
     vector: bytes  # float32
+    affinity: float
     map: str | None  # file of the feature map that it left that exit with, where one is kept
 
 
@@ -43,7 +47,9 @@ class DeeperEncoding:
     image_id: int
     exit: int  # 1-based, where it left at last
     vector: bytes  # float32, unit length
-    phrases: Mapping[int, Phrases]  # of the exits (1-based) it was described at
+    affinity: float
+    gates: np.ndarray  # (R, G) of the gated exits that it came to on the way
+    phrases: tuple[Phrases, ...]  # of all the exits that it came to: of every one, where it was run from its picture
     macs: int
     milliseconds: float
     map: bytes | None  # the feature map that it left with, where there is one
@@ -57,6 +63,7 @@ def list_candidates(database: Database, image_ids: Sequence[int]) -> list[Candid
             ImageRow.content_hash,
             EncodingRow.exit,
             EncodingRow.vector,
+            EncodingRow.affinity,
             FeatureMapRow.file,
         )
         .join(EncodingRow, EncodingRow.image_id == ImageRow.id)
@@ -81,7 +88,7 @@ def encoded_images(database: Database, image_ids: Sequence[int]) -> list[int]:
 def list_changes(database: Database, collection_id: int, after: int, limit: int) -> ChangedRows:
     """The images of a collection that came or were encoded anew after a revision, in order of revision."""
     wanted = (
-        select(ImageRow.revision, ImageRow.id, EncodingRow.exit, EncodingRow.vector)
+        select(ImageRow.revision, ImageRow.id, EncodingRow.exit, EncodingRow.affinity, EncodingRow.vector)
         .join(EncodingRow, EncodingRow.image_id == ImageRow.id)
         .where(ImageRow.collection_id == collection_id, ImageRow.revision > after)
         .order_by(ImageRow.revision)
@@ -90,8 +97,9 @@ def list_changes(database: Database, collection_id: int, after: int, limit: int)
     with database.read() as session:
         rows = session.execute(wanted).all()
     revisions, ids, exits = (np.array([row[column] for row in rows], np.int64) for column in range(3))
-    vectors = np.frombuffer(b"".join(row[3] for row in rows), np.float32)
-    return ChangedRows(revisions, ids, exits, vectors.reshape(len(rows), -1 if rows else 0))
+    affinity = np.array([row[3] for row in rows], np.float64)
+    vectors = np.frombuffer(b"".join(row[4] for row in rows), np.float32)
+    return ChangedRows(revisions, ids, exits, affinity, vectors.reshape(len(rows), -1 if rows else 0))
 
 
 def keep_deeper(
@@ -100,35 +108,26 @@ def keep_deeper(
     stamp: ModelStamp,
     deeper: Sequence[DeeperEncoding],
     candidates: Sequence[int] | None = None,
-    scoring_macs: int = 0,
 ) -> None:
-    """Replace encodings by deeper ones, in one transaction.
+    """Replace encodings by deeper ones that a query ran, in one transaction.
 
-    What they cost is counted even where another query has gone as deep meanwhile; the encoding there stays then.
+    What they cost is counted even where another query has gone as deep meanwhile; the encoding there stays then. An
+    image never costs more than full depth: where it had to be run from its picture again, the rest is the query's own.
 
-    Args:
-        candidates: images whose places a query asked about; None: no query did.
-        scoring_macs: MACs of scoring those candidates.
+    Args: candidates: images whose places a query asked about; None: no query did.
     Raises: GalleryMissing, ModelChanged.
     """
-    lost: list[str] = []
     written = [database.maps.write(encoding.map) for encoding in deeper]
     with database.write() as session:
         collection = hold(session, collection_id)
         collection.require(stamp)
-        collection.macs_queries += scoring_macs
+        lost: list[str] = []
         for encoding, kept in zip(deeper, written, strict=True):
             collection.macs_queries += encoding.macs
             image = session.get(ImageRow, encoding.image_id)
-            if image is None:  # deleted meanwhile
-                continue
-            row = image.encoding
-            row.macs_query += encoding.macs
-            row.milliseconds += encoding.milliseconds
-            if row.exit < encoding.exit:
-                _deepen(row, encoding, stamp.exits)
-                image.revision = collection.next_revision()
-                lost += database.maps.put(session, image.id, encoding.exit, kept)
+            if image is not None:
+                image.encoding.macs_query += _within_full_depth(image.encoding, encoding.macs, stamp)
+            lost += _go_deeper(database, session, collection, image, encoding, kept)
         if candidates is not None:
             collection.queries += 1
             database.maps.use(session, candidates)
@@ -136,17 +135,60 @@ def keep_deeper(
     tidy(database, lost)
 
 
-def images_to_encode(database: Database, collection_id: int, budget: float) -> list[tuple[int, str]]:
-    """(id, content hash) of the images that have no encoding, or one for another budget; in order of id."""
+def images_without_encoding(database: Database, collection_id: int) -> list[int]:
+    """Ids of the images that wait for an encoding, in order."""
     wanted = (
-        select(ImageRow.id, ImageRow.content_hash)
+        select(ImageRow.id)
         .outerjoin(EncodingRow, EncodingRow.image_id == ImageRow.id)
-        .where(ImageRow.collection_id == collection_id)
-        .where(or_(EncodingRow.budget.is_(None), EncodingRow.budget != budget))
+        .where(ImageRow.collection_id == collection_id, EncodingRow.image_id.is_(None))
         .order_by(ImageRow.id)
     )
     with database.read() as session:
-        return [(image_id, content_hash) for image_id, content_hash in session.execute(wanted)]
+        return list(session.scalars(wanted))
+
+
+def images_at_other_budgets(database: Database, collection_id: int, budget: float) -> list[tuple[int, int, bytes]]:
+    """(id, exit, gates) of the images whose encoding is for another budget; in order of exit and id."""
+    wanted = (
+        select(EncodingRow.image_id, EncodingRow.exit, EncodingRow.gates)
+        .where(EncodingRow.collection_id == collection_id, EncodingRow.budget != budget)
+        .order_by(EncodingRow.exit, EncodingRow.image_id)
+    )
+    with database.read() as session:
+        return [(image_id, exit, gates) for image_id, exit, gates in session.execute(wanted)]
+
+
+def keep_for_budget(
+    database: Database,
+    collection_id: int,
+    stamp: ModelStamp,
+    budget: float,
+    image_ids: Collection[int],
+    deeper: Sequence[DeeperEncoding] = (),
+) -> list[ImageRow]:
+    """Have encodings stand for another budget, some of them replaced by deeper ones, in one transaction.
+
+    What those took is added to what indexing took, up to the cost of full depth.
+
+    Args: image_ids: of all.
+    Returns: the images that are still there.
+    Raises: GalleryMissing, ModelChanged.
+    """
+    written = [database.maps.write(encoding.map) for encoding in deeper]
+    with database.write() as session:
+        collection = hold(session, collection_id)
+        collection.require(stamp)
+        collection.budget = budget
+        change_rows(session, update(EncodingRow).values(budget=budget), EncodingRow.image_id, image_ids)
+        lost: list[str] = []
+        for encoding, kept in zip(deeper, written, strict=True):
+            image = session.get(ImageRow, encoding.image_id)
+            if image is not None:
+                image.encoding.macs_index += _within_full_depth(image.encoding, encoding.macs, stamp)
+            lost += _go_deeper(database, session, collection, image, encoding, kept)
+        lost += database.maps.trim(session)
+    tidy(database, lost)
+    return get_images(database, sorted(image_ids))
 
 
 def replace_encodings(
@@ -186,12 +228,34 @@ def replace_encodings(
     return get_images(database, there)
 
 
-def _deepen(row: EncodingRow, deeper: DeeperEncoding, exits: int) -> None:
-    """Make a row that of a deeper encoding; gates that were not asked on the way are NaN."""
-    gated = min(row.exit, exits - 1)
-    values = np.frombuffer(row.gates, np.float32).reshape(gated, -1)
-    passed = np.full((min(deeper.exit, exits - 1) - gated, values.shape[1]), np.nan, np.float32)
-    row.gates = np.concatenate([values, passed]).tobytes()
-    phrases = dict(enumerate(row.phrases, start=1)) | {exit: list(texts) for exit, texts in deeper.phrases.items()}
-    row.phrases = [phrases.get(exit, []) for exit in range(1, deeper.exit + 1)]
-    row.vector, row.exit = deeper.vector, deeper.exit
+def _within_full_depth(row: EncodingRow, macs: int, stamp: ModelStamp) -> int:
+    """As much of a run's MACs as an encoding may still cost."""
+    return max(0, min(macs, stamp.full_macs - row.macs_index - row.macs_query))
+
+
+def _go_deeper(
+    database: Database,
+    session: Session,
+    collection: CollectionRow,
+    image: ImageRow | None,
+    deeper: DeeperEncoding,
+    kept: MapFile | None,
+) -> list[str]:
+    """Make an image's encoding a deeper one, unless it is as deep already; returns the map files that have no row now.
+
+    Args: image: None where it was deleted meanwhile.  kept: the feature map that it left with.
+    """
+    unused = [kept.file] if kept is not None else []
+    if image is None:
+        return unused
+    row = image.encoding
+    row.milliseconds += deeper.milliseconds
+    if row.exit >= deeper.exit:
+        return unused
+    start = deeper.exit - len(deeper.phrases)  # the exit that it went on from, 0 for the picture
+    before = row.gates[: start * deeper.gates.shape[1] * np.float32().itemsize]
+    row.gates = before + np.asarray(deeper.gates, np.float32).tobytes()
+    row.phrases = [*row.phrases[:start], *map(list, deeper.phrases)]
+    row.vector, row.exit, row.affinity = deeper.vector, deeper.exit, deeper.affinity
+    image.revision = collection.next_revision()
+    return database.maps.put(session, image.id, deeper.exit, kept)

@@ -109,6 +109,13 @@ def list_images(database: Database, collection_id: int, offset: int, limit: int)
         return list(session.scalars(rows.offset(offset).limit(limit)))
 
 
+def hashes_of(database: Database, image_ids: Sequence[int]) -> dict[int, str]:
+    """The content hashes of images by their ids, in the order asked for; those that are not there are left out."""
+    with database.read() as session:
+        found = dict(rows_of(session, select(ImageRow.id, ImageRow.content_hash), ImageRow.id, image_ids))
+    return {image_id: found[image_id] for image_id in image_ids if image_id in found}
+
+
 def image_names(database: Database, image_ids: Sequence[int]) -> list[str]:
     """Names of images in order of id, with an encoding or not; those that are not there are left out."""
     with database.read() as session:

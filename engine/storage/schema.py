@@ -163,6 +163,7 @@ class EncodingRow(Base):
     model: Mapped[str]
     vector: Mapped[bytes] = mapped_column(vector_type())  # float32, unit length
     exit: Mapped[int]
+    affinity: Mapped[float] = mapped_column(default=0.0)  # of the vector to the text bank
     gates: Mapped[bytes]  # float32, one row for each gated exit reached
     phrases: Mapped[list[list[tuple[str, float]]]] = mapped_column(JSON)
     macs_index: Mapped[int] = mapped_column(BigInteger)
@@ -176,6 +177,7 @@ class EncodingRow(Base):
         return cls(
             vector=np.asarray(encoding.vector, np.float32).tobytes(),
             exit=encoding.exit,
+            affinity=encoding.affinity,
             gates=np.asarray(encoding.gates, np.float32).tobytes(),
             phrases=encoding.phrases,
             macs_index=encoding.macs,

@@ -7,7 +7,8 @@ import pytest
 from torch import Tensor
 
 from engine.exits.batch import Encoding
-from engine.gallery import Library, Upload
+from engine.exits.encoder import Standing
+from engine.gallery import Library, Query, Upload
 from engine.gallery.comparison import Comparison, FullRun, NoFairRace, NothingToCompare, ranking
 from engine.gallery.galleries import delete_gallery, delete_photos, list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
@@ -37,27 +38,29 @@ def test_every_batch_runs_both_ways_as_often_and_once_to_warm_up(fake_encoder: F
     fake_encoder.batches.clear()
     batches: Iterator[np.ndarray] = iter([np.full((2, 3, 8, 8), 200, np.uint8), np.zeros((1, 3, 8, 8), np.uint8)])
     laps: list[Lap] = []
-    measured, vectors = race(fake_encoder, batches, 3, 0.6, laps.append)
+    measured, deep = race(fake_encoder, batches, 3, 0.6, laps.append)
     assert fake_encoder.batches == [2] * (ROUNDS + 1) + [1] * ROUNDS
     assert [(lap.done, lap.total) for lap in laps] == [(2, 3), (3, 3)]
     assert (measured.photos, measured.budget, measured.macs_share) == (3, 0.6, 0.4)
     assert measured.full_per_second > 0
     assert measured.speedup == measured.early_per_second / measured.full_per_second
-    assert vectors.shape == (3, 3)
+    assert [(encoding.exit, encoding.vector.shape) for encoding in deep] == [(3, (3,))] * 3
 
 
 class TurnTaker(FakeEncoder):
     """Waits its turn and lets others pass as the real one does."""
 
-    def encode(self, pixels: np.ndarray | Tensor, budget: float = 0.75) -> list[Encoding]:
+    def encode(
+        self, pixels: np.ndarray | Tensor, budget: float = 0.75, standing: Standing | None = None
+    ) -> list[Encoding]:
         with COMPUTE.held(ENCODE):
             COMPUTE.give_way()
-            return super().encode(pixels, budget)
+            return super().encode(pixels, budget, standing)
 
-    def encode_to(self, pixels: np.ndarray, exit: int) -> np.ndarray:
+    def deepen(self, pixels: np.ndarray | None, exit: int, standing: Standing | None = None) -> list[Encoding]:
         with COMPUTE.held(LOOK_AGAIN):
             COMPUTE.give_way()
-            return super().encode_to(pixels, exit)
+            return super().deepen(pixels, exit, standing)
 
 
 @pytest.mark.parametrize("patience", [ANSWER, ENCODE])
@@ -119,7 +122,7 @@ def test_full_depth_embeddings_stay_beside_the_gallerys_account(
     assert run.macs == 300
     assert summarize_gallery(library, gallery).macs == before.macs
     green = list_photos(library, gallery)[1]
-    best, score = ranking(run, np.array([0, 1, 0], np.float32), 2)[0]
+    best, score = ranking(run, Query(np.array([0, 1, 0], np.float32)), 2)[0]
     assert best == green.id
     assert score == pytest.approx(1, abs=1e-3)
 
@@ -132,7 +135,7 @@ def test_photos_deleted_since_a_race_are_in_no_ranking(
     delete_photos(library, gallery, [red])
     run = comparison.full_run(gallery)
     assert run is not None
-    assert [photo for photo, _ in ranking(run, np.array([1, 1, 1], np.float32), 3)] == others
+    assert [photo for photo, _ in ranking(run, Query(np.array([1, 1, 1], np.float32)), 3)] == others
     assert (len(run.vectors), run.macs) == (2, 200)
     delete_images(database, gallery, others)  # as another process does it
     assert comparison.full_run(gallery) is None
@@ -147,8 +150,15 @@ def test_both_encoders_rank_the_raced_photos_alone(comparison: Comparison, galle
 
 
 def test_equal_photos_rank_in_the_order_they_came() -> None:
-    run = FullRun(np.array([4, 7, 9]), np.array([[1, 0], [1, 0], [0, 1]], np.float32), 300, "w")
-    assert ranking(run, np.array([1, 0], np.float32), 2) == [(4, 1.0), (7, 1.0)]
+    run = FullRun(np.array([4, 7, 9]), np.array([[1, 0], [1, 0], [0, 1]], np.float32), np.zeros(3), 300, "w")
+    assert ranking(run, Query(np.array([1, 0], np.float32)), 2) == [(4, 1.0), (7, 1.0)]
+
+
+def test_full_depth_holds_hubs_back_as_a_search_does() -> None:
+    run = FullRun(np.array([4, 7]), np.array([[1, 0], [0.6, 0.8]], np.float32), np.array([0.5, 0.0]), 200, "w")
+    vector = np.array([1, 0], np.float32)
+    assert [photo for photo, _ in ranking(run, Query(vector), 2)] == [7, 4]
+    assert [photo for photo, _ in ranking(run, Query(vector, picture=True), 2)] == [4, 7]
 
 
 def test_a_race_can_be_stopped_and_leaves_nothing(comparison: Comparison, gallery: int) -> None:

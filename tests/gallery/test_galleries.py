@@ -53,7 +53,7 @@ def test_a_photo_tells_what_it_cost(library: Library, gallery: int, upload: Make
     assert (plain.exit, plain.exits, plain.macs, plain.macs_share) == (1, 3, 40, 0.4)
     assert (busy.exit, busy.macs, busy.macs_share) == (3, 100, 1.0)
     assert (busy.width, busy.height, busy.milliseconds, busy.budget) == (40, 20, 2.0, 0.75)
-    assert plain.gates.tolist() == [[1.0] * 16 + [0.0]]
+    assert plain.gates.tolist() == [[1.0] * 15 + [0.0] * 2]
     assert busy.gates.tolist() == [[0.0] * 17] * 2
     assert plain.phrases == ((("a colour", 0.9), ("a thing", 0.1)),)
     assert len(busy.phrases) == 3
@@ -61,7 +61,7 @@ def test_a_photo_tells_what_it_cost(library: Library, gallery: int, upload: Make
 
 
 def test_a_model_without_exits_has_no_gates(database: Database, upload: MakeUpload) -> None:
-    library = Library.over(database, lambda: FakeEncoder(exits=1, costs=(100,)))
+    library = Library.over(database, lambda: FakeEncoder(exits=1, exit_macs=(100,)))
     gallery = open_gallery(library, "full")
     ingest_files(library, gallery, [upload("r.png", "red")])
     (photo,) = list_photos(library, gallery)

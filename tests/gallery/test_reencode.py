@@ -1,4 +1,4 @@
-"""A gallery is encoded again from its kept pictures, batch by batch, for another budget, model or phrases."""
+"""A gallery is brought to another budget, model or list of phrases, batch by batch, from what is kept of its photos."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.gallery import Library, ModelChanged, Progress, Upload
-from engine.gallery import reencode as reencode_module
+from engine.gallery import Library, ModelChanged, Progress, Upload, kept_photos
 from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import PhrasesDiffer, ingest_files
 from engine.gallery.reencode import PicturesGone, reencode_gallery
-from engine.gallery.search import run_to_full_depth, search_photos
+from engine.gallery.search import refine_search, run_to_full_depth, search_photos
 from engine.storage.collections import TotalsCache
 from engine.storage.database import Database
 from tests.fake_encoder import IDENTITY, TEXTS, FakeEncoder
@@ -24,7 +23,7 @@ ROSES = ("a rose", "a tulip")
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reencode_module, "BATCH", 2)
+    monkeypatch.setattr(kept_photos, "BATCH", 2)
 
 
 @pytest.fixture
@@ -44,10 +43,10 @@ def stop(progress: Progress) -> None:
     raise KeyboardInterrupt
 
 
-def test_another_budget_costs_what_it_would_have_at_first(library: Library, gallery: int) -> None:
+def test_another_budget_costs_in_all_what_it_would_have_at_first(library: Library, gallery: int) -> None:
     told: list[Progress] = []
     report = reencode_gallery(library, gallery, budget=1.0, on_progress=told.append)
-    assert (report.added, report.duplicates, report.skipped, report.mean_macs_share) == (5, 0, (), 1.0)
+    assert (report.added, report.duplicates, report.skipped, report.mean_macs_share) == (5, 0, (), 0.6)
     assert [(p.done, p.total, len(p.latest)) for p in told] == [(2, 5, 2), (4, 5, 2), (5, 5, 1)]
     summary = summarize_gallery(library, gallery)
     assert (summary.macs, summary.budget, summary.exits) == (500, 1.0, (0, 0, 5))
@@ -73,12 +72,68 @@ def test_a_stopped_run_keeps_its_batches_and_goes_on(library: Library, gallery: 
     assert reencode_gallery(library, gallery, budget=1.0).added == 0
 
 
-def test_the_account_is_that_of_the_encodings_that_stand(library: Library, gallery: int) -> None:
+def test_what_queries_ran_is_not_run_again(library: Library, gallery: int) -> None:
     run_to_full_depth(library, list_photos(library, gallery)[0].id)
     assert summarize_gallery(library, gallery).macs_queries == 60
-    reencode_gallery(library, gallery, budget=0.5)
+    reencode_gallery(library, gallery, budget=0.95)
     summary = summarize_gallery(library, gallery)
-    assert (summary.macs, summary.macs_queries) == (200, 0)
+    assert (summary.macs_index, summary.macs_queries, summary.exits) == (200 + 4 * 30, 60, (0, 4, 1))
+
+
+@pytest.mark.parametrize("one_pass", [True, False])
+def test_another_budget_runs_missing_passes_only(
+    library: Library, fake_encoder: FakeEncoder, gallery: int, upload: MakeUpload, one_pass: bool
+) -> None:
+    fake_encoder.one_pass = one_pass
+    mixed = open_gallery(library, "mixed")
+    ingest_files(library, mixed, [upload("plain.png", "red"), upload("b.png", "blue")])
+    run_to_full_depth(library, list_photos(library, mixed)[1].id)
+    standing: list[int] = []
+    encode = fake_encoder.encode
+    fake_encoder.encode = lambda pixels, budget, at: standing.append(at.exit) or encode(pixels, budget, at)  # type: ignore[assignment, method-assign]
+    for budget, exit, share in ((0.95, 2, 0.3), (1.0, 3, 0.3)):
+        report = reencode_gallery(library, mixed, budget=budget)
+        assert (report.added, report.duplicates, report.mean_macs_share) == (1, 1, pytest.approx(share))
+        photos = list_photos(library, mixed)
+        assert [(photo.exit, photo.budget) for photo in photos] == [(exit, budget), (3, budget)]
+        assert photos[0].macs == (40, 70, 100)[exit - 1]
+        assert (len(photos[0].phrases), len(photos[0].gates)) == (exit, min(exit, 2))
+    assert standing == [1, 2]
+    assert photos[0].gates[:, -3:].tolist() == [[1, 0, 0], [1, 1, 0]]
+    assert photos[0].milliseconds == 6.0
+
+
+def test_photos_that_a_budget_lets_go_where_they_stand_or_before_stay(
+    library: Library, fake_encoder: FakeEncoder, gallery: int
+) -> None:
+    reencode_gallery(library, gallery, budget=1.0)
+    fake_encoder.batches.clear()
+    report = reencode_gallery(library, gallery, budget=0.3)
+    assert (report.added, report.duplicates, fake_encoder.batches) == (0, 5, [])
+    summary = summarize_gallery(library, gallery)
+    assert (summary.budget, summary.exits, summary.macs) == (0.3, (0, 0, 5), 500)
+    assert {photo.budget for photo in list_photos(library, gallery)} == {0.3}
+
+
+def test_a_photo_whose_map_is_gone_is_run_again_and_costs_no_more_than_full_depth(
+    library: Library, fake_encoder: FakeEncoder, gallery: int, home: Path
+) -> None:
+    for path in home.glob("maps/*/*"):
+        path.unlink()
+    report = reencode_gallery(library, gallery, budget=1.0)
+    assert (report.added, report.mean_macs_share) == (5, 1.0)
+    assert {(photo.macs, len(photo.phrases), len(photo.gates)) for photo in list_photos(library, gallery)} == {
+        (100, 3, 2)
+    }
+    assert summarize_gallery(library, gallery).macs == 500
+
+
+def test_second_looks_go_on_after_another_budget(library: Library, gallery: int) -> None:
+    reencode_gallery(library, gallery, budget=0.95)
+    first = list_photos(library, gallery)[0]
+    deep = run_to_full_depth(library, first.id)
+    assert (first.exit, first.macs, deep.exit, deep.macs) == (2, 70, 3, 100)
+    assert len(refine_search(library, gallery, "red").hits) == 5
 
 
 def test_a_changed_model_is_cured(library: Library, database: Database, gallery: int, newer: Library) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.gallery import GalleryMissing, Library, Upload
+from engine.gallery import GalleryMissing, Library, Query, Upload
 from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import embed_picture, embed_query, refine_search, search_photos
@@ -117,11 +117,30 @@ def test_words_and_pictures_make_a_query(library: Library, gallery: int, colours
     assert embed_query(library, gallery, "  ") is None
     found = embed_query(library, gallery, f"photo:{colours[1]} + blue")
     assert found is not None
-    assert np.allclose(found, np.array([0, 1, 1]) / np.sqrt(2))
+    assert np.allclose(found.vector, np.array([0, 1, 1]) / np.sqrt(2))
+    assert not found.picture
     dropped = np.array([1, 0, 0], np.float32)
-    np.testing.assert_array_equal(embed_query(library, gallery, "photo:dropped", dropped), [1, 0, 0])
+    alone = embed_query(library, gallery, "photo:dropped", dropped)
+    assert alone is not None
+    assert (alone.vector.tolist(), alone.picture) == ([1, 0, 0], True)
     with pytest.raises(QueryRejected, match="drop it again"):
         embed_query(library, gallery, "photo:dropped")
+
+
+def test_hubs_are_held_back_for_words_and_not_for_pictures(
+    library: Library, gallery: int, upload: MakeUpload, fake_encoder: FakeEncoder
+) -> None:
+    fake_encoder.affinity_weight = 1.0
+    ingest_files(library, gallery, [upload("pink.png", (255, 200, 200)), upload("red.png", (255, 0, 90))])
+    pink, red = list_photos(library, gallery)
+    words = Query(np.array([0.9, 0.3, 0.3], np.float32))
+    assert [hit.photo.file for hit in search_photos(library, gallery, words)] == ["red.png", "pink.png"]
+    for photo in (pink, red):
+        like = embed_query(library, gallery, f"photo:{photo.id}")
+        assert like is not None
+        first, _ = search_photos(library, gallery, like)
+        assert (first.photo.id, round(first.score, 3)) == (photo.id, 1)
+        assert refine_search(library, gallery, like, k=2).hits[0].photo.id == photo.id
 
 
 def test_the_words_of_a_query_are_encoded_once(
@@ -131,7 +150,9 @@ def test_the_words_of_a_query_are_encoded_once(
     encode = fake_encoder.encode_text
     monkeypatch.setattr(fake_encoder, "encode_text", lambda texts: encoded.extend(texts) or encode(texts))
     first, again = (embed_query(library, gallery, "2:red + blue") for _ in range(2))
-    np.testing.assert_array_equal(first, again)
+    assert first is not None
+    assert again is not None
+    np.testing.assert_array_equal(first.vector, again.vector)
     fake_encoder.identity = replace(fake_encoder.identity, weights="c" * 64)
     embed_query(library, gallery, "blue")
     assert encoded == ["red", "blue", "blue"]

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, event, text
 from engine.search import pg_vector_index as pgindex_module
 from engine.search.faiss_index import VectorIndex
 from engine.search.pg_vector_index import PgIndex
+from engine.search.query_parser import Query
 from engine.search.ranking import lifted_query
 from engine.storage.collections import open_collection
 from engine.storage.database import Database
@@ -21,7 +22,8 @@ from engine.storage.postgres import WAIT
 from engine.storage.schema import EncodingRow, ImageRow, ModelStamp
 
 DIM, EXITS = 16, 3
-TOLD = [(0.8, 0.05), (0.9, 0.02), (1.0, 0.0)]  # slope and offset of the scores at each exit
+SLOPES, OFFSETS = np.array([0.8, 0.9, 1.0]), np.array([0.05, 0.02, 0.0])  # of the scores at each exit
+WEIGHT = 0.4  # of affinity
 STAMP = ModelStamp("synthetic", "a" * 64, "b" * 64, exits=EXITS, full_macs=100)
 
 
@@ -30,9 +32,20 @@ def unit(count: int, seed: int) -> np.ndarray:
     return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
-def row(vector: np.ndarray, exit: int, name: str) -> ImageRow:
+def asked(vector: np.ndarray) -> np.ndarray:
+    return lifted_query(Query(vector))
+
+
+def row(vector: np.ndarray, exit: int, name: str, affinity: float = 0.2) -> ImageRow:
     encoding = EncodingRow(
-        vector=vector.tobytes(), exit=exit, gates=b"", phrases=[], macs_index=1, milliseconds=1.0, budget=0.5
+        vector=vector.tobytes(),
+        exit=exit,
+        affinity=affinity,
+        gates=b"",
+        phrases=[],
+        macs_index=1,
+        milliseconds=1.0,
+        budget=0.5,
     )
     return ImageRow(content_hash=name, name=name, width=4, height=3, bytes=9, added_at=0.0, encoding=encoding)
 
@@ -43,14 +56,18 @@ class Filled:
     def __init__(self, database: Database, name: str, count: int, stamp: ModelStamp = STAMP) -> None:
         self.id = open_collection(database, name, "gallery", None)
         self.vectors, self.exits = unit(count, seed=len(name)), np.arange(count) % EXITS + 1
-        rows = [row(v, int(e), f"{name}-{n}") for n, (v, e) in enumerate(zip(self.vectors, self.exits, strict=True))]
+        self.affinity = np.random.default_rng(count).uniform(0.1, 0.5, count)
+        photos = zip(self.vectors, self.exits.tolist(), self.affinity.tolist(), strict=True)
+        rows = [row(vector, exit, f"{name}-{n}", fits) for n, (vector, exit, fits) in enumerate(photos)]
         kept = add_images(database, self.id, stamp, rows, {r.content_hash: b"" for r in rows}, {})
         self.ids = np.array([image.id for image in kept])
 
     def best(self, query: np.ndarray, k: int) -> list[int]:
-        slopes, offsets = np.array(TOLD).T
-        scores = self.vectors @ query * slopes[self.exits - 1] + offsets[self.exits - 1]
-        return self.ids[np.argsort(-scores, kind="stable")[:k]].tolist()
+        return self.ids[np.argsort(-self.scores(query), kind="stable")[:k]].tolist()
+
+    def scores(self, query: np.ndarray) -> np.ndarray:
+        lift = OFFSETS[self.exits - 1] - WEIGHT * self.affinity
+        return self.vectors @ query * SLOPES[self.exits - 1] + lift
 
 
 @pytest.fixture
@@ -68,13 +85,13 @@ def engine(database: Database) -> Engine:
 
 
 def index_of(engine: Engine, collection_id: int, stamp: ModelStamp = STAMP) -> PgIndex:
-    index = PgIndex(engine, collection_id, stamp.key, DIM, TOLD)
+    index = PgIndex(engine, collection_id, stamp.key, DIM, (SLOPES, OFFSETS), WEIGHT)
     index.catch_up(None)
     return index
 
 
 def found(index: PgIndex | VectorIndex, query: np.ndarray, k: int) -> list[int]:
-    return index.search(lifted_query(query), k)[0].tolist()
+    return index.search(asked(query), k)[0].tolist()
 
 
 def test_a_small_collection_is_searched_exactly_and_alone(database: Database, engine: Engine) -> None:
@@ -89,7 +106,7 @@ def test_a_small_collection_is_searched_exactly_and_alone(database: Database, en
 @pytest.mark.parametrize(("k", "many"), [(0, 0), (-1, 0), (3, 3), (100, 5)])
 def test_no_more_than_asked_for_or_held(database: Database, engine: Engine, k: int, many: int) -> None:
     filled = Filled(database, "few", 5)
-    ids, scores = index_of(engine, filled.id).search(lifted_query(filled.vectors[0]), k)
+    ids, scores = index_of(engine, filled.id).search(asked(filled.vectors[0]), k)
     assert len(ids) == len(scores) == many
 
 
@@ -104,16 +121,17 @@ def test_equals_come_in_order_of_id(database: Database, engine: Engine) -> None:
 
 def test_both_kinds_of_index_give_the_same_photos_and_scores(database: Database, engine: Engine) -> None:
     filled = Filled(database, "same", 500)
-    faiss, slopes, offsets = VectorIndex(DIM + 1), *np.array(TOLD, np.float32).T
+    faiss = VectorIndex(DIM + 1)
 
     def changes(after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         new = list_changes(database, filled.id, after, limit)
-        told = new.exits - 1
-        return new.revisions, new.ids, np.hstack([new.vectors * slopes[told][:, None], offsets[told][:, None]])
+        lift = OFFSETS[new.exits - 1] - WEIGHT * new.affinity
+        scaled = np.hstack([new.vectors * SLOPES[new.exits - 1][:, None], lift[:, None]])
+        return new.revisions, new.ids, scaled.astype(np.float32)
 
     faiss.catch_up(changes)
     index = index_of(engine, filled.id)
-    for query in map(lifted_query, unit(10, seed=5)):
+    for query in (lifted_query(Query(v, picture)) for v in unit(10, seed=5) for picture in (False, True)):
         (ids, scores), (others, theirs) = index.search(query, 30), faiss.search(query, 30)
         assert ids.tolist() == others.tolist()
         np.testing.assert_allclose(scores, theirs, atol=1e-6)
@@ -149,13 +167,8 @@ class TestGraph:
         index, hits = index_of(engine, large.id), 0
         assert index.ready
         for query in unit(30, seed=9):
-            ids, scores = index.search(lifted_query(query), 10)
-            slopes, offsets = np.array(TOLD).T
-            places = np.searchsorted(large.ids, ids)
-            exits = large.exits[places] - 1
-            np.testing.assert_allclose(
-                scores, large.vectors[places] @ query * slopes[exits] + offsets[exits], atol=1e-6
-            )
+            ids, scores = index.search(asked(query), 10)
+            np.testing.assert_allclose(scores, large.scores(query)[np.searchsorted(large.ids, ids)], atol=1e-6)
             assert (np.diff(scores) <= 0).all()
             hits += len(set(ids.tolist()) & set(large.best(query, 10)))
         assert hits / 300 >= 0.99
@@ -208,7 +221,7 @@ class TestGraph:
         with engine.begin() as connection:
             broken = text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(:name)")
             connection.execute(broken, {"name": index.graph})
-        again = PgIndex(engine, large.id, STAMP.key, DIM, TOLD)
+        again = PgIndex(engine, large.id, STAMP.key, DIM, (SLOPES, OFFSETS), WEIGHT)
         assert [again.ready, again.catch_up(None), again.ready] == [False, None, True]
         assert found(again, large.vectors[3], 3)[0] == large.ids[3]
 
@@ -224,7 +237,7 @@ class TestGraph:
             assert connection.scalar(text("SHOW lock_timeout")) == WAIT
 
     def test_processes_that_build_at_once_build_one(self, engine: Engine, large: Filled) -> None:
-        indexes = [PgIndex(engine, large.id, STAMP.key, DIM, TOLD) for _ in range(3)]
+        indexes = [PgIndex(engine, large.id, STAMP.key, DIM, (SLOPES, OFFSETS), WEIGHT) for _ in range(3)]
         with ThreadPoolExecutor(3) as threads:
             list(threads.map(lambda index: index.catch_up(None), indexes))
         with engine.connect() as connection:

@@ -80,19 +80,26 @@ def photo(name: str) -> np.ndarray:
 
 def test_terms_add_up_to_a_unit_vector() -> None:
     found = embed(parse("2:dog + beach - people"), encode_text, photo)
-    assert found.dtype == np.float32
-    assert np.allclose(found, np.array([2, 1, -1]) / np.sqrt(6))
+    assert found.vector.dtype == np.float32
+    assert np.allclose(found.vector, np.array([2, 1, -1]) / np.sqrt(6))
 
 
 def test_words_and_pictures_are_added_alike() -> None:
     found = embed(parse("photo:7 + dog"), encode_text, photo)
-    assert np.allclose(found, np.array([1, 0.6, 0.8]) / np.sqrt(2))
+    assert np.allclose(found.vector, np.array([1, 0.6, 0.8]) / np.sqrt(2))
 
 
 def test_words_alone_are_what_the_encoder_makes_of_them() -> None:
-    assert embed(parse("dog"), encode_text, photo).tolist() == [1, 0, 0]
-    assert embed(parse("3:dog"), encode_text, photo).tolist() == [1, 0, 0]
-    assert embed(parse("- dog"), encode_text, photo).tolist() == [-1, 0, 0]
+    assert embed(parse("dog"), encode_text, photo).vector.tolist() == [1, 0, 0]
+    assert embed(parse("3:dog"), encode_text, photo).vector.tolist() == [1, 0, 0]
+    assert embed(parse("- dog"), encode_text, photo).vector.tolist() == [-1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "picture"), [("photo:7", True), ("2:photo:7", True), ("dog", False), ("photo:7 + dog", False)]
+)
+def test_a_query_without_words_is_a_picture(text: str, picture: bool) -> None:
+    assert embed(parse(text), encode_text, photo).picture is picture
 
 
 def test_all_words_are_encoded_in_one_go() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.gallery import Library, ModelChanged, PictureGone, Upload
+from engine.gallery import Library, ModelChanged, PictureGone, Query, Upload
 from engine.gallery.galleries import delete_photos, get_photo, list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import (
@@ -22,9 +22,10 @@ from engine.gallery.search import (
     search_photos,
 )
 from engine.search import refine as refine_module
-from engine.search.refine import affordable
+from engine.search.refine import Deepening, spending_limit
 from engine.storage.collections import get_collection
-from engine.storage.database import Database, StoreUnusable
+from engine.storage.database import Database
+from engine.storage.encodings import list_candidates
 from engine.storage.images import get_image
 from engine.storage.schema import PhotoMissing
 from tests.fake_encoder import IDENTITY, FakeEncoder
@@ -40,14 +41,14 @@ class Gate:
 
     def __init__(self, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reached, self.opened = threading.Event(), threading.Event()
-        resume = FakeEncoder.resume
+        deepen = FakeEncoder.deepen
 
         def held(this: FakeEncoder, *args: object) -> object:
             self.reached.set()
             assert self.opened.wait(30)
-            return resume(this, *args)  # type: ignore[arg-type]
+            return deepen(this, *args)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(FakeEncoder, "resume", held)
+        monkeypatch.setattr(FakeEncoder, "deepen", held)
 
 
 @pytest.fixture
@@ -69,9 +70,8 @@ def other(home: Path, hazy: FakeEncoder) -> Iterator[Library]:
 
 
 @pytest.fixture
-def gallery(library: Library, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch) -> int:
+def gallery(library: Library, upload: MakeUpload) -> int:
     """Four reds that a look through the haze hardly tells apart, the reddest last; a query may look at all of them."""
-    monkeypatch.setattr(refine_module, "SPENDABLE", 2.0)
     collection = open_gallery(library, "reds")
     ingest_files(library, collection, [upload(f"{shade}.png", (255, shade, shade)) for shade in SHADES])
     return collection
@@ -106,14 +106,14 @@ def test_each_photo_that_went_deeper_is_told_of(library: Library, gallery: int) 
     for photo in refined.deepened:
         assert (photo.from_exit, photo.to_exit, photo.macs) == (1, 3, 60)
         assert (photo.rank_before, photo.rank_after) == (before.get(photo.photo_id), after.get(photo.photo_id))
-    assert refined.macs == 60 * len(refined.deepened) + 4  # each candidate was read for 1; after that all are deep
+    assert refined.macs == 60 * len(refined.deepened)
     assert (refined.full_macs, refined.seconds > 0) == (100, True)
 
 
 def test_a_ranking_that_is_handed_on_is_refined_without_searching_again(
     library: Library, gallery: int, hazy: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    query = hazy.encode_text(["red"])[0]
+    query = Query(hazy.encode_text(["red"])[0])
     ranking = rank_gallery(library, gallery, query, k=20)
     monkeypatch.setattr(library.rankings, "ranking", pytest.fail)
     refined = refine_search(library, gallery, query, k=2, ranking=ranking)
@@ -127,7 +127,7 @@ def test_a_ranking_that_is_handed_on_is_refined_without_searching_again(
 def test_a_ranking_made_before_another_querys_second_look_repeats_none_of_its_work(
     library: Library, gallery: int, hazy: FakeEncoder
 ) -> None:
-    query = hazy.encode_text(["red"])[0]
+    query = Query(hazy.encode_text(["red"])[0])
     early = rank_gallery(library, gallery, query, k=20)
     first = refine_search(library, gallery, query, k=2)
     assert first.ranking is not None
@@ -141,33 +141,9 @@ def test_a_ranking_made_before_another_querys_second_look_repeats_none_of_its_wo
     assert gone not in second.ranking.ids
 
 
-@pytest.mark.parametrize(
-    ("photos", "indexed", "asked", "limit"),
-    [
-        (46, 20.5, 0.0, 4.6),
-        (46, 20.5, 12.0, 0.75),
-        (46, 20.5, 13.0, 0.0),
-        (4, 1.8, 0.0, 1.1),
-        (20, 9.0, 0.0, 3.0),
-        (100_000, 50_000.0, 900.0, 20.0),
-    ],
-)
-def test_queries_spend_no_more_than_half_of_what_indexing_saved(
-    photos: int, indexed: float, asked: float, limit: float
-) -> None:
-    assert affordable(photos, indexed, asked) == pytest.approx(limit)
-
-
-def test_a_gallery_that_may_spend_no_more_says_so(
-    library: Library, gallery: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(refine_module, "SPENDABLE", 0.0)
-    barred = refine_search(library, gallery, "red", k=2)
-    assert (barred.deepened, barred.macs, barred.all_spent) == ((), 4, True)
-    for photo in list_photos(library, gallery):
-        run_to_full_depth(library, photo.id)
-    settled = refine_search(library, gallery, "red", k=2)
-    assert (settled.deepened, settled.all_spent) == ((), False), "nothing is left that could go deeper"
+@pytest.mark.parametrize(("photos", "limit"), [(4, 3.0), (46, 4.6), (100_000, 20.0)])
+def test_a_query_spends_no_more_than_a_tenth_of_a_small_gallery(photos: int, limit: float) -> None:
+    assert spending_limit(photos) == pytest.approx(limit)
 
 
 def test_the_account_runs_on(library: Library, database: Database, gallery: int) -> None:
@@ -178,7 +154,7 @@ def test_the_account_runs_on(library: Library, database: Database, gallery: int)
     assert (told.macs_index, told.macs_queries, get_collection(database, gallery).queries) == (160, spent, 2)
     photos = sum(photo.macs for photo in list_photos(library, gallery))
     assert told.macs == 160 + spent
-    assert told.macs - photos == 4  # what the first query read; the second found all at full depth
+    assert told.macs == photos
     assert told.saved_share == pytest.approx(1 - told.macs / 400)
     assert sum(told.exits) == 4
 
@@ -189,21 +165,9 @@ def test_what_queries_spent_is_still_known_after_a_restart(
     monkeypatch.setattr(refine_module, "LIMIT", 0.7)  # one look
     for _ in range(3):
         search_photos(library, gallery, "red")
-    assert summarize_gallery(library, gallery).macs_queries == summarize_gallery(other, gallery).macs_queries == 12
-    assert (
-        refine_search(library, gallery, "red", k=2).macs == 60 + 4 + 3
-    )  # the look, four photos read, three read again
-    assert summarize_gallery(library, gallery).macs_queries == summarize_gallery(other, gallery).macs_queries == 79
-
-
-def test_a_full_disk_keeps_nobody_from_searching(
-    library: Library, gallery: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise StoreUnusable("The data in tgem.db cannot be used (disk full); make room.")
-
-    monkeypatch.setattr("engine.gallery.search.add_macs", full)
-    assert len(search_photos(library, gallery, "red")) == 4
+    assert summarize_gallery(library, gallery).macs_queries == summarize_gallery(other, gallery).macs_queries == 0
+    assert refine_search(library, gallery, "red", k=2).macs == 60
+    assert summarize_gallery(library, gallery).macs_queries == summarize_gallery(other, gallery).macs_queries == 60
 
 
 def test_what_was_spent_on_photos_goes_with_them(library: Library, database: Database, gallery: int) -> None:
@@ -227,14 +191,13 @@ def test_pictures_that_were_searched_with_take_nothing_from_second_looks(
     assert refine_search(library, gallery, "red", k=2).deepened
 
 
-def test_a_photo_that_went_deeper_is_still_described_where_it_was_seen(library: Library, gallery: int) -> None:
+def test_a_photo_that_went_deeper_is_described_at_every_exit_that_it_came_to(library: Library, gallery: int) -> None:
     (shallow, *_) = list_photos(library, gallery)
     deep = run_to_full_depth(library, shallow.id)
     assert (deep.exit, deep.macs, deep.milliseconds) == (3, 100, 4.0)
-    assert deep.phrases == (shallow.phrases[0], (), shallow.phrases[0])
+    assert deep.phrases == shallow.phrases * 3
     assert np.array_equal(deep.gates[0], shallow.gates[0])
-    assert np.isnan(deep.gates[1]).all()
-    assert deep.gates.shape == (2, shallow.gates.shape[1])
+    assert deep.gates[1].tolist() == [0.0] * shallow.gates.shape[1], "what the gate said on the way"
 
 
 def test_kept_maps_save_the_stages_before(library: Library, gallery: int, hazy: FakeEncoder, home: Path) -> None:
@@ -254,7 +217,35 @@ def test_without_its_map_a_photo_is_run_again_and_that_is_counted(
     refined = refine_search(library, gallery, "red", k=2)
     assert {(start, end) for _, start, end in hazy.visits} == {(0, 3)}
     assert {photo.macs for photo in refined.deepened} == {100}
-    assert get_photo(library, refined.deepened[0].photo_id).macs == 140
+    assert {get_photo(library, photo.photo_id).macs for photo in refined.deepened} == {100}, "no photo costs more"
+    assert summarize_gallery(library, gallery).macs_queries == 100 * len(refined.deepened)
+
+
+def test_at_the_end_of_a_pass_a_photo_goes_on_from_its_embedding(
+    library: Library, upload: MakeUpload, hazy: FakeEncoder, home: Path
+) -> None:
+    hazy.one_pass = False
+    gallery = open_gallery(library, "in passes")
+    ingest_files(library, gallery, [upload(f"{shade}.png", (255, shade, shade)) for shade in SHADES])
+    assert maps(home) == []
+    left = list_photos(library, gallery)[0]
+    library.picture_path(left.content_hash).unlink()
+    refined = refine_search(library, gallery, "red", k=2)
+    assert {(start, end) for _, start, end in hazy.visits} == {(1, 3)}
+    assert {(photo.macs, get_photo(library, photo.photo_id).macs) for photo in refined.deepened} == {(60, 100)}
+    assert (get_photo(library, left.id).exit, len(refined.deepened)) == (1, 3), "its embedding alone is not enough"
+    with pytest.raises(PictureGone):
+        run_to_full_depth(library, left.id)
+
+
+def test_pass_by_pass_costs_what_all_at_once_does(library: Library, gallery: int, hazy: FakeEncoder) -> None:
+    candidates = list_candidates(library.database, [list_photos(library, gallery)[0].id])
+    deepening = Deepening(hazy, candidates, library.picture_path, library.database.maps.read)
+    assert deepening.run([0], 2).all()
+    assert deepening.run([0], 3).all()
+    (deeper,) = deepening.deeper()
+    assert (deeper.exit, deeper.macs, len(deeper.phrases), deeper.gates.shape[0]) == (3, 60, 2, 1)
+    assert [visit[1:] for visit in hazy.visits] == [(1, 2), (2, 3)]
 
 
 def test_a_photo_whose_files_are_gone_keeps_its_place(library: Library, gallery: int, home: Path) -> None:
@@ -292,8 +283,8 @@ def test_nothing_in_words_or_photos_refines_nothing(library: Library, database: 
     assert get_collection(database, gallery).queries == 0
 
 
-def test_a_vector_asks_as_words_do(library: Library, gallery: int, hazy: FakeEncoder) -> None:
-    red = hazy.encode_text(["red"])[0]
+def test_a_query_asks_as_its_words_do(library: Library, gallery: int, hazy: FakeEncoder) -> None:
+    red = Query(hazy.encode_text(["red"])[0])
     assert [hit.row() for hit in search_photos(library, gallery, red)] == rows(library, gallery)
     assert refine_search(library, gallery, red, k=2).hits[0].photo.file == "0.png"
 
@@ -352,8 +343,7 @@ def test_refinements_at_once_do_no_work_twice_and_lose_none(
         12,
         sum(refined.macs for refined in found),
     )
-    deciding = [refined.macs for refined in found if refined.macs and not refined.deepened]
-    assert told.macs >= sum(photo.macs for photo in list_photos(library, gallery)) + sum(deciding)
+    assert told.macs == sum(photo.macs for photo in list_photos(library, gallery))
 
 
 def test_two_processes_at_once_keep_the_deeper_and_count_both(
@@ -367,7 +357,8 @@ def test_two_processes_at_once_keep_the_deeper_and_count_both(
         threading.Event().wait(0.2)  # both have begun
         gate.opened.set()
         assert [run.result(30).exit for run in runs] == [3, 3]
-    assert get_photo(library, photo.id).macs == 40 + 60 * len(hazy.visits)
+    assert get_photo(library, photo.id).macs == 100
+    assert summarize_gallery(library, gallery).macs_queries == 60 * len(hazy.visits)
     assert rows(library, gallery) == rows(other, gallery)
 
 
@@ -404,7 +395,7 @@ def test_explaining_shows_the_score_at_every_exit_and_keeps_nothing(library: Lib
     assert scores[2] == pytest.approx(1.0, abs=0.01)
     assert get_photo(library, hit.photo.id).exit == 1
     assert explain_photo(library, hit.photo.id, " ") == []
-    assert summarize_gallery(library, gallery).macs == 160 + 4  # what the search read
+    assert summarize_gallery(library, gallery).macs == 160
 
 
 def test_another_model_never_refines(database: Database, gallery: int) -> None:

@@ -69,7 +69,7 @@ def test_totals_follow_what_another_process_does(database: Database, gallery: in
     )
     delete_images(other, gallery, [first.id])
     assert TotalsCache(database).of(gallery).exits == {1: 1}
-    restamp(other, gallery, replace(STAMP, weights_hash="c" * 64), None, False)
+    restamp(other, gallery, replace(STAMP, weights_hash="c" * 64), ())
     assert (TotalsCache(database).of(gallery).photos, TotalsCache(database).of(gallery).waiting) == (0, 1)
     other.close()
 

@@ -4,6 +4,7 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engine.storage import feature_map_files as maps_module
@@ -31,7 +32,8 @@ def add(database: Database, collection_id: int, *names: str, size: int = 10) -> 
 
 
 def deeper(image_id: int, exit: int, kept: bytes | None = None) -> DeeperEncoding:
-    return DeeperEncoding(image_id, exit, b"\0" * 8, {exit: (("a cat", 0.5),)}, 10, 1.0, kept)
+    gates = np.zeros((min(exit, STAMP.exits - 1), 4), np.float32)
+    return DeeperEncoding(image_id, exit, b"\0" * 8, 0.5, gates, ((("a cat", 0.5),),) * exit, 10, 1.0, kept)
 
 
 def files(home: Path) -> list[Path]:

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.storage import collections, feature_map_files, images, picture_files
@@ -106,7 +107,7 @@ def test_others_write_to_the_database_while_files_are_written(
         monkeypatch.setattr(module, "write_whole", write)
     row = image("aa")
     add_images(database, gallery, STAMP, [row], {row.content_hash: b"a picture"}, {row.content_hash: b"a map"})
-    deeper = DeeperEncoding(row.id, 2, b"\0" * 8, {}, 10, 1.0, b"a map")
+    deeper = DeeperEncoding(row.id, 2, b"\0" * 8, 0.5, np.zeros((2, 17), np.float32), ((), ()), 10, 1.0, b"a map")
     keep_deeper(database, gallery, STAMP, [deeper])
     others.close()
 

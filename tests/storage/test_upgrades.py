@@ -64,6 +64,7 @@ def test_what_was_there_is_found_and_added_to(first: Path) -> None:
     assert changes.ids.tolist() == [5, 6, 9]
     np.testing.assert_allclose(changes.vectors[1], [0, 0, 1])
     assert [row.name for row in list_images(database, 2, 0, 9)] == ["Grüße 日本.jpg", "blue.jpg", "o'clock; --.jpg"]
+    assert changes.affinity.tolist() == [0, 0, 0]
     assert TotalsCache(database).of(2).photos == 3
     assert get_image(database, 6).encoding.macs_query == 7
     assert get_collection(database, 2).link is None
@@ -72,6 +73,18 @@ def test_what_was_there_is_found_and_added_to(first: Path) -> None:
     assert new > 4
     delete_collection(database, 2)
     assert TotalsCache(database).of(1).photos == 2
+    database.close()
+
+
+def test_guide_texts_of_an_owner_are_phrases(first: Path) -> None:
+    Database.open().close()
+    config = alembic.config.Config(ROOT / "alembic.ini")
+    alembic.command.downgrade(config, "0007")
+    with closing(sqlite3.connect(first / "tgem.db")) as connection:
+        connection.execute("UPDATE collections SET guide_texts = '[\"a rose\"]', guides_only = 1 WHERE id = 2")
+        connection.commit()
+    database = Database.open()
+    assert [get_collection(database, number).phrases for number in (1, 2)] == [None, ["a rose"]]
     database.close()
 
 
@@ -89,7 +102,7 @@ def test_each_step_down_and_up_again_is_possible(first: Path) -> None:
     Database.open().close()
     config = alembic.config.Config(ROOT / "alembic.ini")
     before = contents(first)
-    for _ in range(3):
+    for _ in range(4):
         alembic.command.downgrade(config, "-1")
     alembic.command.upgrade(config, "head")
     assert contents(first) == before

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, insert, text
 
 from engine.search import pg_vector_index
 from engine.search.pg_vector_index import PgIndex
+from engine.search.query_parser import Query
 from engine.search.ranking import lifted_query
 from engine.storage.database import connect, for_writing, migrate
 from engine.storage.schema import Base
@@ -21,7 +22,7 @@ from tests.stress.results import keep
 from tests.stress.size import STAMP, durations
 
 DIM, LATENT, EXITS = 512, 48, 6
-TOLD = [(0.80, 0.05), (0.85, 0.04), (0.88, 0.03), (0.92, 0.02), (0.96, 0.01), (1.0, 0.0)]
+LINES = np.array([0.80, 0.85, 0.88, 0.92, 0.96, 1.0]), np.array([0.05, 0.04, 0.03, 0.02, 0.01, 0.0])
 QUERIES, K = 100, 10
 SETTINGS = {"shared_buffers": "1GB", "maintenance_work_mem": "2GB", "autovacuum": "on"}
 # Collections by id, and the share of the vectors that each holds.
@@ -44,8 +45,7 @@ def fill(engine: Engine, made: np.ndarray, places: np.ndarray) -> float:
     """Rows of one model for vectors, in the collections of their places; returns the seconds that it took."""
     tables, began = Base.metadata.tables, time.perf_counter()
     galleries = [
-        {"id": number, "name": f"{number}", "kind": "gallery", "created_at": 0.0, **vars(STAMP)}
-        for number in SHARES
+        {"id": number, "name": f"{number}", "kind": "gallery", "created_at": 0.0, **vars(STAMP)} for number in SHARES
     ]
     with for_writing(engine).begin() as connection:
         connection.execute(insert(tables["collections"]), [{**g, "revision": 0, "queries": 0} for g in galleries])
@@ -78,7 +78,7 @@ def fill(engine: Engine, made: np.ndarray, places: np.ndarray) -> float:
 
 def best(made: np.ndarray, queries: np.ndarray, mine: np.ndarray) -> list[set[int]]:
     """The ids of the true K best of each query among the vectors that count, (N,) bool."""
-    slopes, offsets = np.array(TOLD, np.float32).T
+    slopes, offsets = LINES
     exits = np.arange(1, len(made) + 1) % EXITS
     found = []
     for query in queries:
@@ -108,8 +108,8 @@ def run(count: int) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
         filled = fill(engine, made, places)
         searches, graphs = [], []
         with kind_of_graph("vector"):
-            whole = PgIndex(engine, 1, STAMP.key, DIM, TOLD)
-        half = PgIndex(engine, 1, STAMP.key, DIM, TOLD)
+            whole = PgIndex(engine, 1, STAMP.key, DIM, LINES, 0.0)
+        half = PgIndex(engine, 1, STAMP.key, DIM, LINES, 0.0)
         searches.append(searched("comparing all", half, made, queries, places == 1))
         for kind, index in (("vector", whole), ("halfvec", half)):
             began = time.perf_counter()
@@ -133,12 +133,12 @@ def run(count: int) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
                 }
             )
             searches.append(searched(f"graph of {kind}", index, made, queries, places == 1))
-        alone = PgIndex(engine, 1, STAMP.key, DIM, TOLD)
+        alone = PgIndex(engine, 1, STAMP.key, DIM, LINES, 0.0)
         alone.ready = True
         alone._mine = alone._mine.replace("collection_id = :collection", ":collection > 0")
         searches.append(searched("graph of halfvec, no filter", alone, made, queries, places > 0))
         for collection in (2, 3):
-            mine = PgIndex(engine, collection, STAMP.key, DIM, TOLD)
+            mine = PgIndex(engine, collection, STAMP.key, DIM, LINES, 0.0)
             mine.catch_up(None)
             how = "graph of halfvec" if mine.ready else "comparing all"
             searches.append(searched(how, mine, made, queries, places == collection))
@@ -148,9 +148,9 @@ def run(count: int) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
 
 def searched(how: str, index: PgIndex, made: np.ndarray, queries: np.ndarray, mine: np.ndarray) -> dict[str, object]:
     """Recall of the K best, and times of a search for them."""
-    found = [set(index.search(lifted_query(query), K)[0].tolist()) for query in queries]
+    found = [set(index.search(lifted_query(Query(query)), K)[0].tolist()) for query in queries]
     recall = np.mean([len(ids & true) / K for ids, true in zip(found, best(made, queries, mine), strict=True)])
-    p50, p95 = durations(lambda number: index.search(lifted_query(queries[number]), K), QUERIES)
+    p50, p95 = durations(lambda number: index.search(lifted_query(Query(queries[number])), K), QUERIES)
     return {
         "search": how,
         "of the model's vectors": f"{int(mine.sum())} of {len(made)}",
