@@ -2,7 +2,7 @@
 
 Three in four of the gallery's first twelve queries must find their photo among the first three. They stand in the
 order in which the model does well on them, the page's examples first: this asks whether the whole path works, not how
-good the model is, which `python -m engine probe` and tests/evaluation/test_demo_gallery.py ask of all of them.
+good the model is, which tests/evaluation/test_demo_gallery.py asks of all of them.
 """
 
 import json

@@ -10,5 +10,4 @@ TEXT_BANK = ASSETS / "text_bank.txt"
 EMBEDDED_MODEL = ASSETS / "models" / "tgem-mini"
 DEMO_GALLERY = ASSETS / "gallery"
 TRAINING = ROOT / "engine" / "training"
-UNSEEN_WORDS = TRAINING / "unseen_words.json"  # which a check needs untaught
 GATE_PHOTOS = TRAINING / "gate_photos.txt"

@@ -3,10 +3,12 @@
 Every photo has its query. The bounds are what the model does today, less a little: the gallery holds what it knows.
 """
 
+import json
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
-from engine.evaluation.probe import demo_queries, ranks_of
 from engine.exits.budget import DEFAULT_BUDGET
 from engine.exits.encoder import Encoder
 from engine.ingest.image import open_picture
@@ -22,6 +24,21 @@ def photos(embedded: Encoder) -> dict[str, np.ndarray]:
 def at(encoder: Encoder, photos: dict[str, np.ndarray], exit: int) -> np.ndarray:
     """(N, D) the photos at an exit (1-based)."""
     return np.stack([e.vector for e in encoder.deepen(np.stack(list(photos.values())), exit)])
+
+
+def demo_queries() -> list[tuple[str, str]]:
+    """The demo gallery's queries, and the file that each should find."""
+    rows = json.loads((DEMO_GALLERY / "queries.json").read_text(encoding="utf-8"))
+    return [(row["query"], row["file"]) for row in rows]
+
+
+def ranks_of(
+    encoder: Encoder, vectors: np.ndarray, files: Sequence[str], queries: Sequence[tuple[str, str]]
+) -> np.ndarray:
+    """Rank, from 1, of each query's own (text, file) among all; vectors (N, D), one a file."""
+    scores = encoder.encode_text([text for text, _ in queries]) @ vectors.T
+    own = scores[np.arange(len(queries)), [files.index(file) for _, file in queries]]
+    return (scores > own[:, None]).sum(1) + 1
 
 
 def test_queries_find_their_photo_at_full_depth(embedded: Encoder, photos: dict[str, np.ndarray]) -> None:

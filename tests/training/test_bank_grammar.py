@@ -2,19 +2,19 @@ import re
 
 import pytest
 
-from engine.exits.text_bank import read_guide_texts
+from engine.exits.text_bank import read_texts
 from engine.training.bank_grammar import LONGEST, plural, with_articles, with_ing, with_s, write_bank
 from engine.utils.paths import TEXT_BANK
 
 
 def test_the_shipped_bank_is_what_the_grammar_makes(tmp_path):
     made = tmp_path / "bank.txt"
-    assert write_bank(made) == len(read_guide_texts(TEXT_BANK))
+    assert write_bank(made) == len(read_texts(TEXT_BANK))
     assert made.read_bytes() == TEXT_BANK.read_bytes()
 
 
 def test_the_bank_is_wide_and_holds_each_text_once():
-    texts = read_guide_texts(TEXT_BANK)
+    texts = read_texts(TEXT_BANK)
     assert 3_000 <= len(texts) <= 20_000
     assert len(set(texts)) == len(texts)
     assert max(map(len, texts)) <= LONGEST
