@@ -56,4 +56,4 @@ def _jobs(encoder: Encoder) -> Iterator[tuple[str, Backbone, int]]:
 
 
 def _share(encoder: Encoder, backbone: Backbone, size: int) -> float:
-    return (sum(backbone.measure(size)[0]) + encoder.bank.macs) / encoder.full_macs
+    return (sum(backbone.measure(size)[0]) + encoder.bank.macs(encoder.dim)) / encoder.full_macs

@@ -280,7 +280,7 @@ def _of(rows: Iterable[Row], policy: str) -> list[Row]:
 
 
 def _name(row: Row) -> str:
-    name = NAMES.get(row["policy"], row["policy"])
+    name = NAMES.get(row["policy"]) or str(row["policy"])
     return name if row["policy"] == "full" else f"{name} {row['setting']:g}"
 
 

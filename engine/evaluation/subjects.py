@@ -94,6 +94,7 @@ def _group(photos: PhotoSet, labels: np.ndarray) -> list[tuple[np.ndarray, ...]]
     """For each budget and photo of some labels, (L,) numbers: whether gates that know them, and general gates at the
     same cost, give it full depth's label, and what it cost.
     """
+    assert photos.labels is not None
     encoder, texts = photos.encoder, photos.queries[labels]
     rows = np.flatnonzero(np.isin(photos.labels, labels))
     said = (photos.vectors[rows] @ texts.T).argmax(2)  # (n, K)
