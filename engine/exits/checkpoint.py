@@ -28,6 +28,7 @@ DESCRIBED, STORED = "tgem.json", "tgem.safetensors"
 WAITING = f"{STORED}.partial"  # tensors, until the description that names them is written
 FORMAT = 4
 REFERENCE = "reference"  # names of its tensors begin so
+CAPTIONS = "captions"  # name of the tensor
 UNASKED = -30.0  # a logarithm of a price so low that nobody leaves
 SMALLEST = 7_000_000  # bytes of the smallest trunk's tensors, which a smaller tower has at least
 SOURCE = "source.json"  # where exit weights that are not of this machine came from
@@ -42,6 +43,7 @@ class FittedExits:
     calibrations: tuple[Calibration, ...]  # of the scores at each exit, the last one exact
     affinity_weight: float = 0.0  # what a photo's affinity to the text bank lowers its scores by
     reference: Reference | None = None  # photos by which phrases are told from each other
+    captions: Tensor | None = None  # (C, D) embeddings that stand in the text bank behind those of its texts
 
 
 def unfitted(modules: ExitModules) -> FittedExits:
@@ -57,6 +59,8 @@ def save_exits(folder: Path, exits: FittedExits, weights: str, model: str = "") 
     tensors = {name: _kept(t).contiguous() for name, t in exits.modules.state_dict().items()}
     if exits.reference is not None:
         tensors |= {f"{REFERENCE}.{name}": t.half().contiguous() for name, t in vars(exits.reference).items()}
+    if exits.captions is not None:
+        tensors[CAPTIONS] = exits.captions.half().contiguous()
     stored = save(tensors)
     digest = hashlib.sha256(stored).hexdigest()
     about = {
@@ -105,12 +109,16 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
             raise ValueError("there is no exit before the last that it could be joined with")
         modules, tensors = ExitModules(exits, backbone.dim, joined), load(data)
         reference = _reference(tensors, modules)
+        captions = tensors.pop(CAPTIONS, None)
         modules.load_state_dict(tensors)
         prices = tuple(_number(about["log_prices"][f"{budget:.2f}"]) for budget in BUDGET_GRID)
         calibrations = tuple(Calibration(**{name: _number(row[name]) for name in row}) for row in about["calibrations"])
         if len(calibrations) != len(exits) + 1 or any(c.deviation < 0 for c in calibrations):
             raise ValueError("a calibration for each exit")
-        fitted = FittedExits(modules, prices, calibrations, _number(about["affinity_weight"]), reference)
+        if captions is not None and (captions.dim() != 2 or captions.shape[1] != backbone.dim):
+            raise ValueError("captions of another width")
+        weight = _number(about["affinity_weight"])
+        fitted = FittedExits(modules, prices, calibrations, weight, reference, captions)
         fitted_on = about["weights"]
         whole = about["modules"] == hashlib.sha256(data).hexdigest()
     except (OSError, ValueError, ArithmeticError, LookupError, TypeError, RuntimeError, SafetensorError) as error:

@@ -263,6 +263,7 @@ class Encoder:
 
     def _best(self, vectors: Tensor, similarities: Tensor) -> tuple[Tensor, Tensor]:
         """Shares and places of the texts and phrases that fit best, (B, 3) twice."""
+        similarities = similarities[:, : len(self.bank.texts)]
         if self._here.named is not None:
             similarities = torch.cat([similarities, vectors @ self._here.named.T], 1)
         p = content_distribution(similarities, self.logit_scale)

@@ -63,7 +63,8 @@ def assembled(
         embed: how the bank's texts get their embeddings; by default the text tower makes them.
     """
     runner = PassRunner(Towers(backbone, identity.precision), fitted or unfitted(ExitModules([], backbone.dim)))
-    return Encoder(runner, TextBank(tuple(texts), embed or backbone.encode_text), identity, folder)
+    bank = TextBank(tuple(texts), embed or backbone.encode_text, captions=runner.fitted.captions)
+    return Encoder(runner, bank, identity, folder)
 
 
 def _exits(loaded: Loaded) -> FittedExits | None:

@@ -1,5 +1,7 @@
 """The text bank: one fixed list of texts, their embeddings, and how they fit an embedding of a photo.
 
+Embeddings of captions that the model was trained on may stand behind those of the list; their texts are not shipped.
+
 T-GEMs (arXiv 2605.17499) derive from texts what an intermediate layer has recognised. Here that is, first, the affinity
 a_k: the mean cosine of v_k to its nearest texts. A photo that no text fits well at an exit is one that deeper exits
 change most, and one that all texts fit is a hub, which ranks too high for every query (Nearest Neighbor Normalization:
@@ -76,17 +78,19 @@ class TextBank:
     embed: Callable[[Sequence[str]], Tensor]  # texts to (N, D) float32, unit length
     phrases: tuple[str, ...] = ()  # what people will look for
     named: Tensor | None = None  # (P, D) their embeddings
+    captions: Tensor | None = None  # (C, D) embeddings of training captions, whose texts do not come with the model
 
     @cached_property
     def vectors(self) -> Tensor:
-        """(N, D) The texts' embeddings, unit length; made when they are first needed."""
+        """(N, D) The texts' embeddings and behind them the captions', unit length; made when first needed."""
         with torch.inference_mode(False):  # first needed in the middle of encoding, and later trained with
-            return self.embed(self.texts)
+            own = self.embed(self.texts)
+            return own if self.captions is None else torch.cat([own, self.captions.float()])
 
     @cached_property
     def background(self) -> Tensor:
         """(B, D) Embeddings of texts from all over the bank."""
-        return self.vectors[:: self._step]
+        return self.vectors[: len(self.texts) : self._step]
 
     @cached_property
     def compared(self) -> Tensor:
@@ -96,14 +100,14 @@ class TextBank:
 
     def looking_for(self, phrases: Sequence[str], encode_text: Callable[[Sequence[str]], Tensor]) -> "TextBank":
         """The same bank with phrases that an owner has named."""
-        vectors = self.vectors
-        return replace(self, embed=lambda _: vectors, phrases=tuple(phrases), named=encode_text(phrases))
+        own = self.vectors[: len(self.texts)]
+        return replace(self, embed=lambda _: own, phrases=tuple(phrases), named=encode_text(phrases))
 
     def on(self, device: torch.device) -> "TextBank":
         """The same bank with its embeddings on a device."""
-        vectors = self.vectors.to(device)
-        named = None if self.named is None else self.named.to(device)
-        return replace(self, embed=lambda _: vectors, named=named)
+        own = self.vectors[: len(self.texts)].to(device)
+        named, captions = (None if part is None else part.to(device) for part in (self.named, self.captions))
+        return replace(self, embed=lambda _: own, named=named, captions=captions)
 
     def affinity(self, vectors: Tensor) -> Tensor:
         """a_k: embeddings (B, D) to (B,)."""
@@ -117,7 +121,8 @@ class TextBank:
 
     def macs(self, dim: int) -> int:
         """MACs of a photo's similarities to all texts and phrases; needs only the width of their embeddings."""
-        return (len(self.texts) + len(self.phrases)) * dim
+        captions = 0 if self.captions is None else len(self.captions)
+        return (len(self.texts) + captions + len(self.phrases)) * dim
 
     def margin_macs(self, dim: int) -> int:
         """MACs of a photo's margin between the phrases and the background."""

@@ -137,6 +137,7 @@ def fit_exits(
         calibrations_of(encoder, [photos.features, prices_on.features], affinity_weight),
         affinity_weight,
         Reference(prices_on.features.vectors[some, :-1], leanings[some]),
+        encoder.bank.captions,
     )
 
 

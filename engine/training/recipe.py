@@ -5,6 +5,7 @@ said after the first time, which is more than any one of them knows (born-again 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from engine.training import gates
 from engine.training.dataset import Example, gate_photos, read_captions
 from engine.training.features import cached
 from engine.training.gates import GatePhotos
-from engine.training.passes import Passes, held_back, train_passes
+from engine.training.passes import Passes, held_back, read_photos, train_passes
 from engine.training.pretrained import DIM, PASSES, SIZES, export, pretrained_model
 from engine.training.trainer import SEED, Length
 from engine.utils.memory import keep_freed_memory
@@ -82,6 +83,10 @@ def fit_gates(out: Path, data: Path, say: Callable[[str], None] = print) -> None
     Raises: DataMissing.
     """
     encoder = load_encoder(f"local-dir:{out}")
+    trained_on = read_photos(data)
+    captioned = (*trained_on.captioned, *trained_on.described)
+    captions = encoder.backbone.encode_text([e.texts[0] for e in captioned])
+    encoder = encoder.reading(replace(encoder.bank, captions=captions.half().float()))
     photos, prices_on = gate_photo_sets(encoder, data, out / "training", say)
     fitted = gates.fit_exits(encoder, photos, prices_on, AFFINITY_WEIGHT)
     save_exits(out, fitted, encoder.identity.weights)

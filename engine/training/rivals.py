@@ -64,7 +64,9 @@ def with_random_bank(encoder: Encoder) -> Encoder:
     spread = torch.linalg.cholesky(torch.cov(vectors.T) + 1e-6 * torch.eye(vectors.shape[1]))
     noise = torch.randn(vectors.shape, generator=draw)
     random = F.normalize(vectors.mean(0) + noise @ spread.T, dim=1)
-    return encoder.reading(replace(encoder.bank, embed=lambda _: random))
+    own = len(encoder.bank.texts)
+    captions = None if encoder.bank.captions is None else random[own:]
+    return encoder.reading(replace(encoder.bank, embed=lambda _: random[:own], captions=captions))
 
 
 def load_rivals(folder: Path, encoder: Encoder) -> Rivals:
