@@ -3,57 +3,125 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 from engine.clip.backbone import Backbone
 from engine.exits import text_bank
 from engine.exits.loading import load_encoder
-from engine.exits.text_bank import ONE_IN, Interest, content_distribution, divergence, read_guide_texts, statistics
+from engine.exits.text_bank import (
+    BACKGROUND,
+    LONGEST_TYPED,
+    MOST_PHRASES,
+    MOST_TYPED,
+    NEAREST,
+    STATISTICS,
+    PhrasesUnusable,
+    TextBank,
+    affinity,
+    content_distribution,
+    phrases_of,
+    read_texts,
+    statistics,
+    typed_phrases,
+)
 from tests import tiny_models
 
 
-def test_the_nearest_guide_text_gets_the_largest_share() -> None:
-    guides = torch.eye(3)
-    p = content_distribution(torch.tensor([[0.0, 1.0, 0.0]]), guides, logit_scale=2.0)
+def test_the_nearest_text_gets_the_largest_share() -> None:
+    p = content_distribution(torch.tensor([[0.0, 1.0, 0.0]]), logit_scale=2.0)
     e = math.e**2
     assert p[0].tolist() == pytest.approx([1 / (2 + e), e / (2 + e), 1 / (2 + e)])
 
 
-def test_divergence_by_hand() -> None:
-    p, q = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.25, 0.75]])
-    assert divergence(p, q).item() == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3))
-    assert divergence(torch.tensor([[1.0, 0.0]]), q).item() == pytest.approx(math.log(4))
+def test_affinity_is_the_mean_of_the_ten_highest_cosines() -> None:
+    cosines = torch.linspace(-1, 1, 25)[torch.randperm(25)]
+    assert float(affinity(cosines)) == pytest.approx(float(cosines.sort().values[-NEAREST:].mean()))
+    assert affinity(cosines.expand(2, 3, 25)).shape == (2, 3)
+    assert affinity(torch.tensor([[0.5, 0.25]])).tolist() == [0.375], "of all, where there are fewer"
+    assert affinity(torch.zeros(2, 0)).tolist() == [0, 0]
+    texts = F.normalize(torch.randn(25, 4), dim=1)
+    bank = TextBank(tuple(map(str, range(25))), lambda _: texts)
+    photos = F.normalize(torch.randn(3, 4), dim=1)
+    assert torch.allclose(bank.affinity(photos), (photos @ texts.T).sort(1).values[:, -NEAREST:].mean(1))
 
 
 def test_statistics_tell_a_settled_description_from_a_moving_one() -> None:
-    sure, even = torch.tensor([[0.98, 0.01, 0.01]]), torch.full((1, 3), 1 / 3)
-    peak, margin, entropy, moved, changed = statistics(sure, sure)[0].tolist()
-    assert (peak, margin) == pytest.approx((0.98, 0.97))
-    assert entropy < 0.15
-    assert (moved, changed) == pytest.approx((0, 0), abs=1e-6)
-    assert statistics(even, sure)[0, 2].item() == pytest.approx(1)
-    other = torch.tensor([[0.01, 0.98, 0.01]])
-    assert statistics(other, sure)[0, 3] > 4
-    assert statistics(other, sure)[0, 4] == 1
-    assert statistics(sure, None)[0, 3:].tolist() == [0, 1]
+    sure, even = torch.tensor([[1.0, 0.0, 0.0]]), torch.full((1, 3), 0.5)
+    vector, other = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.6, 0.8]])
+    fits, peak, margin, entropy, moved = statistics(vector, other, sure, 10.0)[0].tolist()
+    assert (fits, moved) == pytest.approx((1 / 3, 0.4))
+    assert peak > margin > 0.99
+    assert entropy < 0.01
+    assert statistics(vector, None, even, 10.0)[0].tolist() == pytest.approx([0.5, 1 / 3, 0, 1, 0], abs=1e-6)
 
 
-def test_a_photo_shows_what_fits_it_as_well_as_the_best_general_texts() -> None:
-    angles = torch.linspace(0, math.pi / 2, 3 * ONE_IN)  # from level to vertical
-    general = torch.stack([angles.cos(), angles.sin()], 1)
-    phrase = general[-3:-2]  # among vertical photos' best three, and the worst of the level ones'
-    interest = Interest(phrase, general)
-    assert interest.shown_by(torch.tensor([[0.0, 1.0], [1.0, 0.0]])).tolist() == [True, False]
-    assert not Interest(general[-4:-3], general).shown_by(torch.tensor([[0.0, 1.0]]))
-    several = Interest(torch.cat([phrase, general[:1]]), general)
-    assert several.shown_by(torch.tensor([[0.0, 1.0], [1.0, 0.0]])).all()
-    assert interest.macs == 2 * (3 * ONE_IN + 1)
+@pytest.mark.parametrize("texts", [0, 1, 2, 30])
+def test_statistics_are_numbers_for_every_bank(texts: int) -> None:
+    vectors = F.normalize(torch.randn(4, 8), dim=1)
+    for before in (None, vectors):
+        found = statistics(vectors, before, torch.randn(4, texts), 100.0)
+        assert found.shape == (4, STATISTICS)
+        assert found.isfinite().all()
+    assert statistics(vectors[:0], None, torch.zeros(0, texts), 100.0).shape == (0, STATISTICS)
 
 
-def test_comments_and_blank_lines_are_no_guide_texts(tmp_path: Path) -> None:
-    path = tmp_path / "guides.txt"
-    path.write_text("# animals\na dog\n\n  a cat  \n")
-    assert read_guide_texts(path) == ["a dog", "a cat"]
+def test_a_margin_is_how_clearly_one_phrase_or_none_fits() -> None:
+    texts = torch.eye(4)
+    bank = TextBank(tuple("abcd"), lambda _: texts).looking_for(["x"], lambda _: torch.tensor([[0.0, 0.8, 0.6, 0.0]]))
+    photos = torch.tensor([[1.0, 0, 0, 0], [0.0, 0.8, 0.6, 0.0], [0.0, 0.9, 0.3, 0.0]])
+    shares = content_distribution(photos @ torch.cat([torch.tensor([[0.0, 0.8, 0.6, 0.0]]), texts]).T, 5.0)
+    first, second = shares.topk(2, dim=1).values.T
+    assert torch.allclose(bank.margin(photos, 5.0), first - second)
+    nothing, phrase, between = bank.margin(photos, 5.0).tolist()
+    assert min(nothing, phrase) > 0.4 > between
+
+
+def test_the_background_is_from_all_over_the_bank() -> None:
+    many = 10 * BACKGROUND + 5
+    bank = TextBank(tuple(map(str, range(many))), lambda _: torch.arange(many)[:, None].float())
+    found = bank.background[:, 0].tolist()
+    assert BACKGROUND <= len(found) < 2 * BACKGROUND
+    assert (found[0], found[-1]) == (0, many - 5)
+    assert bank.macs(8) == many * 8
+    named = bank.looking_for(["x", "y"], lambda phrases: torch.zeros(len(phrases), 1))
+    assert (named.macs(8), named.margin_macs(8)) == ((many + 2) * 8, (len(found) + 2) * 8)
+
+
+def test_comments_and_blank_lines_are_no_texts(tmp_path: Path) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_text("# animals\na dog\n\n  a cat  \na dog\n")
+    assert read_texts(path) == ["a dog", "a cat", "a dog"]
+    assert phrases_of(path) == ["a dog", "a cat"]
+
+
+def test_the_shipped_bank_has_texts_and_each_once() -> None:
+    texts = read_texts()
+    assert len(texts) > 10 * BACKGROUND / 2
+    assert len(set(texts)) == len(texts)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"", b"# nothing\n", b"\n".join(b"%d" % i for i in range(MOST_PHRASES + 1))]
+)
+def test_a_file_that_names_no_phrases_or_too_many_is_one_sentence(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "phrases.txt").write_bytes(content)
+    for path in (tmp_path / "phrases.txt", tmp_path / "nowhere.txt"):
+        with pytest.raises(PhrasesUnusable) as raised:
+            phrases_of(path)
+        assert str(raised.value).startswith(str(path))
+        assert str(raised.value).endswith(".")
+
+
+def test_typed_phrases_are_each_once_and_few_and_short() -> None:
+    assert typed_phrases(" a dog \n\na cat\na dog") == ["a dog", "a cat"]
+    assert typed_phrases("") == []
+    assert len(typed_phrases("\n".join(map(str, range(MOST_TYPED))))) == MOST_TYPED
+    with pytest.raises(PhrasesUnusable, match=f"{MOST_TYPED} at most"):
+        typed_phrases("\n".join(map(str, range(MOST_TYPED + 1))))
+    assert typed_phrases("x" * LONGEST_TYPED) == ["x" * LONGEST_TYPED]
+    with pytest.raises(PhrasesUnusable, match="over 200 characters"):
+        typed_phrases("x" * (LONGEST_TYPED + 1))
 
 
 TEXTS = ["a dog", "a red car", "snow"]
@@ -128,9 +196,10 @@ def test_a_data_folder_that_cannot_be_used_costs_time_alone(
     assert len(text_bank.kept_embeddings(model, "w", TEXTS)) == 3
 
 
-def test_a_loaded_encoder_finds_its_guide_texts_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loaded_encoder_finds_its_bank_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.exits.loading.read_texts", lambda: TEXTS)
     first = load_encoder(precision="float32")
-    made = first.guides
+    made = first.bank.vectors
     second = load_encoder(precision="float32")
     monkeypatch.setattr(second.backbone, "encode_text", pytest.fail)
-    assert torch.equal(second.guides, made)
+    assert torch.equal(second.bank.vectors, made)
