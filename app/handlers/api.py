@@ -53,8 +53,8 @@ class Api:
             with self._services.access.turn(session):
                 collection = self._gallery(gallery, session)
                 with self._services.event_log.timed("search"):
-                    vector = embed_query(self._services.library, collection, _words(text))
-                    hits = [] if vector is None else search_photos(self._services.library, collection, vector, wanted)
+                    query = embed_query(self._services.library, collection, _words(text))
+                    hits = [] if query is None else search_photos(self._services.library, collection, query, wanted)
         except EngineError as error:
             raise gr.Error(self._services.sentence(error), print_exception=False) from error
         return [{**hit.row(), **self._where(hit.photo)} for hit in hits]
@@ -128,8 +128,8 @@ class Api:
             session = self._session(visitor)
             found = self._services.access.photo(_whole(photo, "photo", 2**63 - 1), session)
             with self._services.access.turn(session), self._services.event_log.timed("explain"):
-                vector = embed_query(self._services.library, found.collection_id, _words(text))
-                scores = [] if vector is None else explain_photo(self._services.library, found.id, vector)
+                query = embed_query(self._services.library, found.collection_id, _words(text))
+                scores = [] if query is None else explain_photo(self._services.library, found.id, query)
         except EngineError as error:
             raise gr.Error(self._services.sentence(error), print_exception=False) from error
         return {
@@ -161,13 +161,13 @@ class Api:
             wanted = _whole(k, "k", MOST)
             with self._services.access.turn(session):
                 collection = self._gallery(gallery, session)
-                vector = embed_query(self._services.library, collection, _words(text))
-                if vector is None:
+                query = embed_query(self._services.library, collection, _words(text))
+                if query is None:
                     raise BadCall("Say what the photos show.")
                 run = self._full_run(collection, session)
-                ours = rank_photos(self._services.library, collection, vector, run.ids.tolist())
+                ours = rank_photos(self._services.library, collection, query, run.ids.tolist())
                 early = [get_photo(self._services.library, id) for id in ours[:wanted]]
-                full = [get_photo(self._services.library, id) for id, _ in full_depth_ranking(run, vector, wanted)]
+                full = [get_photo(self._services.library, id) for id, _ in full_depth_ranking(run, query, wanted)]
                 race = self._services.comparison.last(collection)
                 assert race is not None
         except EngineError as error:

@@ -125,11 +125,11 @@ class Compare:
     def _agreement(self, session: Session, summary: GallerySummary, run: FullRun | None) -> Agreement | None:
         """How the ranking on show agrees with the full encoder's, over the photos that both know."""
         library = self._services.library
-        vector = embed_query(library, summary.id, session.query, session.dropped) if run is not None else None
-        if run is None or vector is None:
+        query = embed_query(library, summary.id, session.query, session.dropped) if run is not None else None
+        if run is None or query is None:
             return None
-        ours = rank_photos(library, summary.id, vector, run.ids.tolist())
-        return agreement(ours, [id for id, _ in full_depth_ranking(run, vector, FIRST)], FIRST)
+        ours = rank_photos(library, summary.id, query, run.ids.tolist())
+        return agreement(ours, [id for id, _ in full_depth_ranking(run, query, FIRST)], FIRST)
 
     def _ends(self, summary: GallerySummary) -> list[Photo]:
         """A typical photo of those that left early, and one of those that went deep; none where all are alike."""

@@ -44,8 +44,8 @@ class Selection:
         try:
             chosen = self._chosen(session)
             with services.access.turn(session):
-                vector = embed_query(services.library, chosen.collection_id, session.query, session.dropped)
-                similarities = explain_photo(services.library, chosen.id, vector) if vector is not None else None
+                query = embed_query(services.library, chosen.collection_id, session.query, session.dropped)
+                similarities = explain_photo(services.library, chosen.id, query) if query is not None else None
             if self._has_gone_on(session, asking, chosen):
                 return self._unchanged()
             if similarities is None:
@@ -63,9 +63,9 @@ class Selection:
             rank, hits = session.rank(before.id), session.hits
             with services.access.turn(session):
                 after = run_to_full_depth(services.library, before.id)
-                vector = embed_query(services.library, after.collection_id, session.query, session.dropped)
-                if rank is not None and vector is not None:
-                    hits = search_photos(services.library, after.collection_id, vector, len(hits))
+                query = embed_query(services.library, after.collection_id, session.query, session.dropped)
+                if rank is not None and query is not None:
+                    hits = search_photos(services.library, after.collection_id, query, len(hits))
             if self._has_gone_on(session, asking, before):
                 return self._unchanged()
             session.hits = hits

@@ -23,6 +23,7 @@ from engine.gallery import (
     GallerySummary,
     Hit,
     Photo,
+    Query,
     Ranking,
     embed_picture,
     embed_query,
@@ -151,29 +152,29 @@ class Search:
         assert session.gallery is not None
         require_model(library, session.gallery)  # another model's photos do not fit this one's strip
         with self._services.event_log.timed("search"):
-            vector = embed_query(library, session.gallery, session.query, session.dropped)
+            query = embed_query(library, session.gallery, session.query, session.dropped)
             ranking = None
-            if vector is not None:
-                ranking = rank_gallery(library, session.gallery, vector, self._wanted(session))
+            if query is not None:
+                ranking = rank_gallery(library, session.gallery, query, self._wanted(session))
             session.hits = self._listed(session, ranking)
-        if vector is None or ranking is None:
+        if query is None or ranking is None:
             yield self._unasked(session, summary, aside)
             return
         session.photo = session.hits[0].photo.id if session.hits else None
         status = head.SECOND_LOOK if refine and session.hits else head.FIRST_ANSWER
         yield {**self._found(session, summary, status + aside), self._parts.panel: self._best(session)}
         if refine and session.hits and session.asking is asking:  # the visitor has not gone on to something else
-            yield from self._refined(session, vector, ranking, asking, aside)
+            yield from self._refined(session, query, ranking, asking, aside)
 
     def _refined(
-        self, session: Session, vector: np.ndarray, ranking: Ranking, asking: object, aside: str
+        self, session: Session, query: Query, ranking: Ranking, asking: object, aside: str
     ) -> Iterator[Updates]:
         """The second look, from the ranking that is on show."""
         assert session.gallery is not None
         best = session.photo
         standing = relevant([hit.score for hit in session.hits])
         refinement = refine_search(
-            self._services.library, session.gallery, vector, min(max(standing, SURE[0]), SURE[1]), ranking
+            self._services.library, session.gallery, query, min(max(standing, SURE[0]), SURE[1]), ranking
         )
         if session.asking is not asking:  # the visitor has meanwhile
             return
@@ -205,8 +206,8 @@ class Search:
     def _more_hits(self, session: Session) -> list[Hit]:
         library = self._services.library
         assert session.gallery is not None
-        vector = embed_query(library, session.gallery, session.query, session.dropped)
-        return search_photos(library, session.gallery, vector, self._wanted(session)) if vector is not None else []
+        query = embed_query(library, session.gallery, session.query, session.dropped)
+        return search_photos(library, session.gallery, query, self._wanted(session)) if query is not None else []
 
     def _listed(self, session: Session, ranking: Ranking | None) -> list[Hit]:
         """As many photos of a ranking as the page wants."""

@@ -72,8 +72,9 @@ TOOLS = (
     "<p>An <b>exit</b> is a place between stages where a photo may leave; the last one is the encoder’s end. At each, "
     "a <b>gate</b> says how probably the photo has shown enough for the budget: it leaves from .50 on.</p>"
     "<p><b>Saved</b> is the share of the full encoder’s multiply-accumulates that were not done. <b>Similarity</b> is "
-    "how well a photo fits the words; it is to be compared within one search. Photos stand in the order of their "
-    "chances to be the one that is meant: one that left early may stand before one of a little more similarity.</p>"
+    "how well a photo fits the words, less a part of how well any words fit it; it is to be compared within one "
+    "search. Photos stand in the order of their chances to be the one that is meant: one that left early may stand "
+    "before one of a little more similarity.</p>"
     "<p>A search answers at once from the index. A <b>second look</b> then runs a few photos deeper where that may "
     "change the answer, and moves them. What that finds is kept.</p></div></details></div>"
 )
