@@ -215,6 +215,7 @@ class Encoder:
             if not inside:
                 assert pixels is not None
                 state = batch.timed(self._runner.input, taken(pixels, batch.rows), p.size)
+            assert state is not None
             for name, work in self._runner.steps(p):
                 k = p.exits.get(name)
                 if inside:  # up to here it has run before
@@ -267,7 +268,8 @@ class Encoder:
         if self._here.named is not None:
             similarities = torch.cat([similarities, vectors @ self._here.named.T], 1)
         p = content_distribution(similarities, self.logit_scale)
-        return tuple(p.topk(min(PHRASES_KEPT, p.shape[-1]), dim=-1))
+        shares, places = p.topk(min(PHRASES_KEPT, p.shape[-1]), dim=-1)
+        return shares, places
 
     def _phrases(self, shares: Tensor, places: Tensor) -> list[Phrases]:
         texts = (*self.bank.texts, *self.bank.phrases)
