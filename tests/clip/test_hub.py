@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from engine import cli as command_line
 from engine.clip.backbone import ModelUnreadable
 from engine.clip.factory import load_model
 from engine.clip.hub import HubMissing, HubUnreachable, fetch_exits
-from engine.exits.budget import BUDGET_GRID, Plan
-from engine.exits.checkpoint import FittedExits, save_exits, unfitted
+from engine.exits.budget import BUDGET_GRID
+from engine.exits.checkpoint import save_exits, unfitted
 from engine.exits.loading import load_encoder
 from engine.exits.modules import ExitModules
 from tests import tiny_models
@@ -63,8 +64,8 @@ def fit(name: str, price: float = 1.0) -> Path:
     """Exits for a model, where `fit` would have written them."""
     loaded = load_model(name)
     modules = ExitModules(tiny_models.exits_of(loaded.backbone, 2), loaded.backbone.dim)
-    plans = (Plan((0,), price),) * len(BUDGET_GRID)
-    save_exits(loaded.folder, FittedExits(modules, plans, unfitted(modules).calibrations), loaded.weights, loaded.name)
+    fitted = replace(unfitted(modules), log_prices=(price,) * len(BUDGET_GRID))
+    save_exits(loaded.folder, fitted, loaded.weights, loaded.name)
     return loaded.folder
 
 
@@ -160,7 +161,7 @@ def test_exits_of_another_model_and_damaged_ones_are_refused(hub: Hub) -> None:
     files = {name: (foreign / name).read_bytes() for name in ("tgem.json", "tgem.safetensors")}
     described = json.loads(files["tgem.json"])
     described["weights"] = load_model(f"hf-hub:{MODEL}").weights
-    described["exits"][0]["pooled"] += 1
+    described["exits"][0]["seen"] += 1
     cases = {
         "lab/foreign": files,
         "lab/cut": {**files, "tgem.safetensors": files["tgem.safetensors"][:-10]},

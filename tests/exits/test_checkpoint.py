@@ -61,7 +61,8 @@ def changed(folder: Path, **fields: object) -> None:
 @pytest.mark.parametrize("joined", [True, False])
 @pytest.mark.parametrize("photos", [True, False])
 def test_exits_come_back_as_they_are_stored(joined: bool, photos: bool, tmp_path: Path) -> None:
-    fitted = replace(exits(1.0, joined), reference=reference() if photos else None)
+    captions = torch.nn.functional.normalize(torch.randn(4, BACKBONE.dim), dim=1) if photos else None
+    fitted = replace(exits(1.0, joined), reference=reference() if photos else None, captions=captions)
     save_exits(tmp_path, fitted, "abc", "a model")
     found = load_exits(tmp_path, BACKBONE, "abc")
     assert found is not None
@@ -72,7 +73,9 @@ def test_exits_come_back_as_they_are_stored(joined: bool, photos: bool, tmp_path
     assert all(torch.equal(wanted[name], tensor) for name, tensor in found.modules.state_dict().items())
     assert (found.log_prices, found.calibrations) == (fitted.log_prices, fitted.calibrations)
     assert found.affinity_weight == 0.5
-    assert (found.reference is not None) == photos
+    assert (found.reference is not None) == (found.captions is not None) == photos
+    if found.captions is not None and captions is not None:
+        assert torch.equal(found.captions, captions.half())
     if found.reference is not None:
         assert torch.equal(found.reference.vectors, reference().vectors.half())
         assert torch.equal(found.reference.leanings, reference().leanings.half())
@@ -207,6 +210,13 @@ def test_a_description_that_is_none_is_refused(text: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("photos", [reference(0), reference(lacking=1)])
 def test_photos_of_reference_that_other_exits_have_seen_are_refused(photos: Reference, tmp_path: Path) -> None:
     save_exits(tmp_path, replace(exits(1.0), reference=photos), "abc")
+    with pytest.raises(ModelUnreadable, match="cannot be read; restore"):
+        price(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(4, BACKBONE.dim + 1), (BACKBONE.dim,)])
+def test_captions_of_another_width_are_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
+    save_exits(tmp_path, replace(exits(1.0), captions=torch.zeros(shape)), "abc")
     with pytest.raises(ModelUnreadable, match="cannot be read; restore"):
         price(tmp_path)
 

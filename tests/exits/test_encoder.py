@@ -1,5 +1,6 @@
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -244,7 +245,7 @@ def test_the_banks_texts_are_encoded_when_a_photo_comes_and_can_be_trained_with(
     model = tiny_models.backbone("vit")
     encoded: list[str] = []
 
-    def embed(texts: tuple[str, ...]) -> torch.Tensor:
+    def embed(texts: Sequence[str]) -> torch.Tensor:
         encoded.extend(texts)
         return model.encode_text(texts)
 
@@ -345,6 +346,7 @@ def test_the_precision_follows_from_the_device_and_is_part_of_the_identity(
     native: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading, "has_native_bfloat16", lambda device: native)
+    monkeypatch.setattr(loading, "read_texts", lambda: ["a dog", "a cat"])
     monkeypatch.setattr(time, "perf_counter", pytest.fail)  # nothing is timed
     encoder = load_encoder()
     precision = "bfloat16" if native and encoder.backbone.has_quick_tower else "float32"

@@ -88,6 +88,19 @@ def test_the_background_is_from_all_over_the_bank() -> None:
     assert (named.macs(8), named.margin_macs(8)) == ((many + 2) * 8, (len(found) + 2) * 8)
 
 
+def test_captions_count_in_affinities_and_costs_and_are_no_background() -> None:
+    texts, captions = F.normalize(torch.randn(20, 4), dim=1), F.normalize(torch.randn(6, 4), dim=1)
+    bank = TextBank(tuple(map(str, range(20))), lambda _: texts, captions=captions.half())
+    photos = F.normalize(torch.randn(3, 4), dim=1)
+    named = bank.looking_for(["x"], lambda _: torch.ones(1, 4))
+    for each in (bank, bank.on(torch.device("cpu")), named):
+        assert each.vectors.dtype == torch.float32
+        cosines = photos @ torch.cat([texts, captions]).T
+        assert torch.allclose(each.affinity(photos), cosines.topk(NEAREST).values.mean(1), atol=1e-3)
+        assert torch.equal(each.background, texts)
+    assert (bank.macs(4), named.macs(4), named.margin_macs(4)) == (26 * 4, 27 * 4, 21 * 4)
+
+
 def test_comments_and_blank_lines_are_no_texts(tmp_path: Path) -> None:
     path = tmp_path / "texts.txt"
     path.write_text("# animals\na dog\n\n  a cat  \na dog\n")
