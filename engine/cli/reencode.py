@@ -41,6 +41,6 @@ def reencode(
 
 
 def reencode_sentence(report: IngestReport) -> str:
-    """What encoding again did, for a person."""
-    counts = f"{report.added} encoded again, {report.duplicates} needed nothing, {len(report.skipped)} skipped"
+    """What was done, for a person; the compute is that of passes run now."""
+    counts = f"{report.added} encoded, {report.duplicates} needed nothing, {len(report.skipped)} skipped"
     return with_rate(counts, report)

@@ -119,7 +119,8 @@ def _encode_again(
 
 def _settle(library: Library, encoder: "PhotoEncoder", gallery_id: int, budget: float) -> list[int]:
     """Have the photos that a budget lets go where they stand, or before, stand for it; returns those that go on."""
-    staying, going_on = [], []
+    staying: list[int] = []
+    going_on: list[int] = []
     for image_id, exit, gates in images_at_other_budgets(library.database, gallery_id, budget):
         asked = np.frombuffer(gates, np.float32).reshape(-1, len(BUDGET_GRID))[:, nearest_budget(budget)]
         (staying if exit == encoder.exits or (asked >= 0.5).any() else going_on).append(image_id)

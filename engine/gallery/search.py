@@ -12,7 +12,7 @@ from engine.exits.calibration import Estimate
 from engine.gallery.galleries import get_photo
 from engine.gallery.library import Library
 from engine.gallery.types import Deepened, Hit, Photo, Refinement, photo_of
-from engine.ingest.kept_picture import KEPT_SIDE, PictureGone, kept_pixels
+from engine.ingest.kept_picture import KEPT_SIDE, PictureGone, kept_pixels, pixels_to_keep, to_jpeg
 from engine.ingest.sandbox import decode
 from engine.search.allocation import pool_size
 from engine.search.query_parser import DROPPED, Query, QueryRejected, embed, parse
@@ -195,7 +195,7 @@ def embed_picture(library: Library, gallery_id: int | None, data: bytes, name: s
     Args: gallery_id: whose account of its queries that is in; None: nobody's.
     """
     encoder = library.encoder
-    pixels = encoder.preprocess(decode(data, name, KEPT_SIDE).rgb)
+    pixels = pixels_to_keep(to_jpeg(decode(data, name, KEPT_SIDE).rgb), encoder.preprocess)  # as if it were kept
     (found,) = encoder.deepen(np.stack([pixels]), encoder.exits)
     if gallery_id is not None:
         add_picture_macs(library.database, gallery_id, found.macs)

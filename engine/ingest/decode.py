@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from engine.ingest.image import ImageRejected, Picture
-from engine.ingest.kept_picture import KEPT_SIDE, to_jpeg
+from engine.ingest.kept_picture import KEPT_SIDE, pixels_to_keep, to_jpeg
 from engine.ingest.sandbox import decode
 from engine.ingest.upload import Upload
 
@@ -71,9 +71,9 @@ def decode_batch(
             outcomes.append(Skipped(upload.name, f"cannot be read ({error.strerror or error})"))
             continue
         seen.add(content_hash)
-        size = picture.width, picture.height
-        outcomes.append(Decoded(upload.name, content_hash, *size, len(data), to_jpeg(picture.rgb)))
-        pixels.append(preprocess(picture.rgb))
+        size, jpeg = (picture.width, picture.height), to_jpeg(picture.rgb)
+        outcomes.append(Decoded(upload.name, content_hash, *size, len(data), jpeg))
+        pixels.append(pixels_to_keep(jpeg, preprocess))
     return outcomes, pixels
 
 

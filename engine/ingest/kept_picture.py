@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -28,19 +29,29 @@ def to_jpeg(rgb: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def open_kept(path: Path, longest: int | None = None) -> Image.Image:
+def open_kept(file: Path | BinaryIO, longest: int | None = None) -> Image.Image:
     """A kept picture, RGB; raises OSError where it is gone or damaged.
 
     Args: longest: reduce it so that no side is longer than this many pixels.
     """
     try:
-        with Image.open(path, formats=["JPEG"]) as picture:
+        with Image.open(file, formats=["JPEG"]) as picture:
             rgb = picture.convert("RGB")
     except Image.DecompressionBombError as error:  # damage may change the size that a header states
         raise OSError(str(error)) from error
     if longest is not None:
         rgb.thumbnail((longest, longest))
     return rgb
+
+
+def pixels_to_keep(jpeg: bytes, preprocess: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
+    """A picture that is about to be kept as the encoder will see it whenever it looks again, (3, S, S) uint8.
+
+    So what an exit makes of a photo does not depend on when it was run.
+
+    Args: preprocess: the encoder's.
+    """
+    return preprocess(open_kept(io.BytesIO(jpeg)))
 
 
 def kept_pixels(path: Path, preprocess: Callable[[Image.Image], np.ndarray]) -> np.ndarray | None:

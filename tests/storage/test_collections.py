@@ -90,7 +90,7 @@ def test_another_precision_is_another_model(database: Database, gallery: int) ->
         add(database, gallery, "bb", stamp=quick)
     totals = TotalsCache(database)
     assert totals.of(gallery).waiting == 0
-    restamp(database, gallery, quick, None, False)
+    restamp(database, gallery, quick, ())
     assert totals.of(gallery).waiting == 1
     assert add(database, gallery, "bb", stamp=quick)
 

@@ -32,9 +32,9 @@ import sys, time
 import engine.cli as line
 from tests.fake_encoder import FakeEncoder
 class Slow(FakeEncoder):
-    def encode(self, pixels, budget=0.75):
+    def encode(self, pixels, *given):
         time.sleep(0.02)
-        return super().encode(pixels, budget)
+        return super().encode(pixels, *given)
 line.library.chosen_encoder = lambda *_: Slow()
 line.cli(["index", sys.argv[1], "--gallery", "killed", "--json"], standalone_mode=True)
 """

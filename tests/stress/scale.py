@@ -171,7 +171,7 @@ def steps(uploads: Sequence[Upload], model: str | None = None) -> Rows:
     decoding = _processor_seconds(decode)
     encoder.encode(batches[0][:1])  # what is made once, at the first photo
     tgem = _processor_seconds(encode)
-    full = _processor_seconds(lambda: [encoder.encode_to(pixels, encoder.exits) for pixels in batches])
+    full = _processor_seconds(lambda: [encoder.deepen(pixels, encoder.exits) for pixels in batches])
     many = len(encodings)
     share = sum(encoding.macs for encoding in encodings) / (many * encoder.full_macs)
     found = {
