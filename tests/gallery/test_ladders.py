@@ -1,0 +1,96 @@
+"""Real encoders behind a gallery: what goes on from what is stored is what one run gives, and costs no more."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.exits.encoder import Encoder
+from engine.gallery import Library, Upload
+from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
+from engine.gallery.ingest import ingest_files
+from engine.gallery.reencode import reencode_gallery
+from engine.gallery.search import refine_search, run_to_full_depth
+from engine.ingest.kept_picture import kept_pixels
+from engine.storage.database import Database
+from engine.storage.images import get_image
+from tests import tiny_models
+
+MANY, THRIFTY = 12, 0.3
+LADDERS: dict[str, Callable[[], Encoder]] = {
+    "a transformer's exits": lambda: tiny_models.encoder("vit"),
+    "passes of towers": lambda: tiny_models.encoder("efficientnet", sizes=(32, 48), every=0, joined=True),
+    "both": lambda: tiny_models.encoder("efficientnet", sizes=(32,), joined=True),
+}
+
+
+@pytest.fixture(params=LADDERS)
+def library(request: pytest.FixtureRequest, database: Database) -> Library:
+    encoder = LADDERS[request.param]()
+    return Library.over(database, lambda: encoder)
+
+
+@pytest.fixture
+def gallery(library: Library) -> int:
+    collection = open_gallery(library, "patterns")
+    size = library.encoder.preprocess(Image.new("RGB", (8, 8))).shape[-1]
+    pictures = tiny_models.pixels(MANY, size, seed=3)
+    ingest_files(library, collection, [_upload(n, picture) for n, picture in enumerate(pictures)], THRIFTY)
+    return collection
+
+
+def _upload(number: int, picture: np.ndarray) -> Upload:
+    file = io.BytesIO()
+    Image.fromarray(picture.transpose(1, 2, 0)).save(file, "PNG")
+    return Upload(f"{number}.png", file.getvalue)
+
+
+def stands_as_run_in_one_go(library: Library, gallery: int) -> set[int]:
+    """Check every photo against one run from its picture to where it stands; returns the exits."""
+    encoder, exits = library.encoder, set()
+    assert isinstance(encoder, Encoder)
+    for photo in list_photos(library, gallery):
+        pixels = kept_pixels(library.picture_path(photo.content_hash), encoder.preprocess)
+        assert pixels is not None
+        (straight,) = encoder.deepen(np.stack([pixels]), photo.exit)
+        row = get_image(library.database, photo.id).encoding
+        np.testing.assert_allclose(np.frombuffer(row.vector, np.float32), straight.vector, atol=1e-4)
+        np.testing.assert_allclose(photo.gates, straight.gates, atol=1e-3)
+        assert row.affinity == pytest.approx(straight.affinity, abs=1e-4)
+        assert len(photo.phrases) == photo.exit
+        assert photo.macs == encoder.exit_macs[photo.exit - 1]
+        exits.add(photo.exit)
+    return exits
+
+
+def test_another_budget(library: Library, gallery: int) -> None:
+    stood = stands_as_run_in_one_go(library, gallery)
+    for budget in (0.6, 0.9):
+        reencode_gallery(library, gallery, budget)
+        stood |= stands_as_run_in_one_go(library, gallery)
+    assert stood == set(range(1, library.encoder.exits + 1)), "the case must come to all exits"
+    encoder, exits = library.encoder, []
+    for photo in list_photos(library, gallery):
+        pixels = kept_pixels(library.picture_path(photo.content_hash), encoder.preprocess)
+        assert pixels is not None
+        exits.append(encoder.encode(np.stack([pixels]), 0.9)[0].exit)
+    assert [photo.exit for photo in list_photos(library, gallery)] == exits, "as if it had been the budget at first"
+
+
+def test_second_looks(library: Library, gallery: int) -> None:
+    assert refine_search(library, gallery, "red car", k=3).deepened
+    run_to_full_depth(library, list_photos(library, gallery)[0].id)
+    assert library.encoder.exits in stands_as_run_in_one_go(library, gallery)
+    assert summarize_gallery(library, gallery).macs <= MANY * library.encoder.full_macs
+
+
+def test_without_its_map_a_photo_still_costs_no_more_than_full_depth(
+    library: Library, gallery: int, home: Path
+) -> None:
+    for path in home.glob("maps/*/*"):
+        path.unlink()
+    for photo in list_photos(library, gallery):
+        assert run_to_full_depth(library, photo.id).macs == library.encoder.full_macs
