@@ -1,7 +1,7 @@
 """Fits gates to a frozen model from cached features, by the rate-based objective with drift as what is lost.
 
-Drift needs no caption: d_k is how far the text bank's scores of a photo still move after exit k. So gates learn from
-any photos that no tower has seen.
+Drift needs no caption: it is how far the text bank's scores of a photo still move after exit k. So gates learn from any
+photos that no tower has seen.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ from engine.exits.phrase_gate import Reference
 from engine.exits.text_bank import statistics
 from engine.training.calibrate import affinities, fit_calibrations
 from engine.training.features import Features
-from engine.training.objective import rate_distortion
+from engine.training.objective import caption_distortion, rate_distortion
 from engine.training.trainer import fit_one_cycle
 
-STEPS = 600
+STEPS = 800
 RATE, DECAY = 2e-3, 0.05
-PRICES = (0.3, 5.0)  # lambda is drawn log-uniformly between these, in mean drifts of the first exit
+PRICES = (0.1, 10.0)  # lambda is drawn log-uniformly between these, in what the first exit loses in the mean
 EVENLY = 10.0  # weight of every kind of photo costing as much as all do
 AT_ONCE = 1024  # photos of a step, where there are more
 REFERENCE = 256  # photos kept to tell phrases by
@@ -62,20 +62,32 @@ class GatePhotos:
 
 
 def drift(features: Features, bank: Tensor) -> Tensor:
-    """d_k: how far the bank's scores still move after each exit, root mean square, in its mean at the first; (N, K).
+    """How far the bank's scores still move after each exit, mean square; (N, K), 0 at full depth.
 
     Args: bank: (N, D) embeddings of its texts.
     """
     moves = features.vectors - features.vectors[:, -1:]  # (N, K, D)
     second = bank.T @ bank / len(bank)  # (D, D)
-    found = torch.einsum("nkd,de,nke->nk", moves, second, moves).clamp_min(0).sqrt()
-    return found / found[:, 0].mean()
+    return torch.einsum("nkd,de,nke->nk", moves, second, moves).clamp_min(0)
 
 
-def fit_gates(modules: ExitModules, photos: GatePhotos, lost: Tensor, cost_share: Tensor, seed: int) -> ExitModules:
+def lost(features: Features, bank: Tensor, logit_scale: float) -> Tensor:
+    """d_k: what leaving each photo at each exit loses; (N, K), 1 in its mean at the first exit.
+
+    Drift tells photos of one exit apart; how much an exit loses in all, its texts tell: an exit may be far from full
+    depth's embedding, and find nearly as much.
+    """
+    found = drift(features, bank)
+    none = features.vectors[:0]
+    by_texts = caption_distortion(features.vectors, features.texts, features.owner, none, logit_scale).mean(0)
+    wanted = by_texts.clamp_min(0) / by_texts[0].clamp_min(1e-6)  # (K,)
+    return found / found.mean(0).clamp_min(1e-12) * wanted
+
+
+def fit_gates(modules: ExitModules, photos: GatePhotos, losses: Tensor, cost_share: Tensor, seed: int) -> ExitModules:
     """A copy of exit modules with gates trained on sum_k q_k (d_k + lambda c_k); each photo and step draws a lambda.
 
-    Args: lost: (N, K) d_k.  cost_share: (K,).
+    Args: losses: (N, K) d_k.  cost_share: (K,).
     """
     torch.manual_seed(seed)
     fitted = deepcopy(modules)
@@ -85,14 +97,14 @@ def fit_gates(modules: ExitModules, photos: GatePhotos, lost: Tensor, cost_share
         fresh.spread.copy_(shape.std(0).clamp_min(1e-6))
         cast(Gate, gate).load_state_dict(fresh.state_dict())
     low, high = torch.tensor(PRICES).log()
-    many, kinds = len(lost), int(photos.kinds.max()) + 1
+    many, kinds = len(losses), int(photos.kinds.max()) + 1
 
     def loss_of(_: int) -> Tensor:
         rows = torch.randperm(many)[:AT_ONCE] if many > AT_ONCE else torch.arange(many)
         leanings = photos.leanings(fitted, rows)  # (n, K - 1)
         log_price = low + (high - low) * torch.rand(len(rows))
         gates = (leanings + SLOPE * log_price[:, None]).sigmoid()
-        loss = rate_distortion(gates, lost[rows], cost_share, log_price.exp())
+        loss = rate_distortion(gates, losses[rows], cost_share, log_price.exp())
         if kinds > 1:  # at one price for all, no kind of photo costs more than another
             price = low + (high - low) * torch.rand(())
             spent = rate(exit_distribution((leanings + SLOPE * price).sigmoid()), cost_share)
@@ -121,9 +133,9 @@ def fit_exits(
         blind: gates see nothing of the text bank.
     """
     shares = torch.tensor(encoder.exit_macs) / encoder.full_macs
-    lost = drift(photos.features, encoder.bank.vectors)
+    losses = lost(photos.features, encoder.bank.vectors, encoder.logit_scale)
     seen_as = photos if not blind else GatePhotos(photos.features, [0 * s for s in photos.shapes], photos.kinds)
-    modules = fit_gates(encoder.modules, seen_as, lost, shares, seed)
+    modules = fit_gates(encoder.modules, seen_as, losses, shares, seed)
     if blind:
         for gate in modules.gates:
             cast(Gate, gate).hidden.weight[:, -photos.shapes[0].shape[1] :] = 0

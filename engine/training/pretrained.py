@@ -16,7 +16,7 @@ from engine.utils.errors import EngineError
 
 # Of the passes, in px. Random crops show things larger than whole photos do, so a larger input than trained on suits
 # whole ones (FixRes, Touvron 2019).
-SIZES = (160, 224, 256)
+SIZES = (128, 224, 288)
 PASSES = ("tf_efficientnet_lite0", "tf_efficientnet_lite0", "tf_efficientnet_lite2")  # timm's trunks
 DIM = 512
 CONTEXT = 32  # tokens
