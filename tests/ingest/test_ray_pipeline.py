@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from engine import cli as command_line
 from engine.exits.batch import Encoding
-from engine.gallery import Library, Photo, Upload, folder_uploads
+from engine.exits.encoder import Standing
+from engine.gallery import Library, Photo, Query, Upload, folder_uploads
 from engine.gallery.galleries import find_gallery, list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import search_photos
@@ -118,9 +119,11 @@ def test_options_that_make_no_sense_are_refused(words: list[str], tmp_path: Path
 class SlowEncoder(FakeEncoder):
     """Takes its time, more for some batches than for others, so that there is somebody to kill."""
 
-    def encode(self, pixels: np.ndarray | Tensor, budget: float = 0.75) -> list[Encoding]:
+    def encode(
+        self, pixels: np.ndarray | Tensor, budget: float = 0.75, standing: Standing | None = None
+    ) -> list[Encoding]:
         time.sleep(0.2 + 0.4 * (int(pixels.sum()) % 2))
-        return super().encode(pixels, budget)
+        return super().encode(pixels, budget, standing)
 
 
 def slow(precision: str | None) -> SlowEncoder:
@@ -212,7 +215,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(ray_cluster: Cluster, photos:
     one, two = as_stored(library, alone), as_stored(library, together)
     assert one.keys() == two.keys()
     assert all(one[key].exit == two[key].exit for key in one)
-    query = np.array([1, 0, 0], np.float32)
+    query = Query(np.array([1, 0, 0], np.float32))
     assert [hit.score for hit in search_photos(library, together, query, 50)] == pytest.approx(
         [hit.score for hit in search_photos(library, alone, query, 50)]
     )
