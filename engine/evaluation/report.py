@@ -43,7 +43,7 @@ def read(path: Path) -> Row:
     try:
         results: Row = json.loads(path.read_text(encoding="utf-8"))
         _ = results["precision"] if is_bench(results) else [table["rows"][0] for table in tables_of(results)]
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ResultsUnreadable(f"{path} holds no results; `evaluate --json` and `bench --json` print some.") from error
     return results
 

@@ -79,7 +79,8 @@ def lost(features: Features, bank: Tensor, logit_scale: float) -> Tensor:
     """
     found = drift(features, bank)
     none = features.vectors[:0]
-    by_texts = caption_distortion(features.vectors, features.texts, features.owner, none, logit_scale).mean(0)
+    losses = caption_distortion(features.vectors, features.texts, features.owner, none, logit_scale)  # NaN: no text
+    by_texts = losses.nanmean(0)
     wanted = by_texts.clamp_min(0) / by_texts[0].clamp_min(1e-6)  # (K,)
     return found / found.mean(0).clamp_min(1e-12) * wanted
 

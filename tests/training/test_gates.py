@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,7 +10,7 @@ from engine.exits.encoder import Encoder
 from engine.exits.modules import SLOPE, first_exit, leaving
 from engine.training import gates
 from engine.training.features import Features
-from engine.training.gates import GatePhotos, drift, fit_exits, fit_gates
+from engine.training.gates import GatePhotos, fit_exits, fit_gates, lost
 from tests import tiny_models
 
 MANY = 96
@@ -29,16 +31,31 @@ def photos_of(encoder: Encoder, seed: int) -> tuple[GatePhotos, Tensor]:
     early = encoder.exits - 1
     seen = [torch.randn(MANY, e.seen) + hard[:, None] * torch.linspace(-2, 2, e.seen) for e in encoder.modules.exits]
     vectors = torch.stack([*[moved] * early, final], 1)
-    texts = encoder.bank.vectors[: len(tiny_models.BANK)]
-    return GatePhotos.of(encoder, Features(seen, vectors, texts, torch.arange(len(texts)))), hard
+    texts = F.normalize(final + 0.1 * torch.randn(MANY, encoder.dim), dim=1)
+    return GatePhotos.of(encoder, Features(seen, vectors, texts, torch.arange(MANY))), hard
 
 
-def test_drift_is_nothing_at_full_depth_and_more_for_photos_that_move_on(encoder: Encoder) -> None:
+def losses_of(encoder: Encoder, photos: GatePhotos) -> Tensor:
+    return lost(photos.features, encoder.bank.vectors, encoder.logit_scale)
+
+
+def test_nothing_is_lost_at_full_depth_and_more_of_photos_that_move_on(encoder: Encoder) -> None:
     photos, hard = photos_of(encoder, 0)
-    lost = drift(photos.features, encoder.bank.vectors)
-    assert lost[:, -1].max() == 0
-    assert lost[hard, 0].min() > lost[~hard, 0].max()
-    assert lost[:, 0].mean() == pytest.approx(1)
+    losses = losses_of(encoder, photos)
+    assert losses[:, -1].max() == 0
+    assert losses[hard, 0].min() > losses[~hard, 0].max()
+    assert losses[:, 0].mean() == pytest.approx(1)
+
+
+def test_an_exit_that_finds_nearly_as_much_loses_little_however_far_its_embedding_is(encoder: Encoder) -> None:
+    photos, _ = photos_of(encoder, 0)
+    features = photos.features
+    final = features.vectors[:, -1]
+    elsewhere = F.normalize(torch.randn_like(final), dim=1)  # finds nothing
+    shifted = F.normalize(final + F.normalize(torch.ones(encoder.dim), dim=0), dim=1)  # far off, in like order
+    vectors = torch.stack([elsewhere, shifted, final], 1)
+    losses = lost(replace(features, vectors=vectors), encoder.bank.vectors, encoder.logit_scale)
+    assert losses[:, 1].mean() < 0.3
 
 
 @pytest.mark.parametrize("at_once", [MANY, 40])
@@ -47,7 +64,7 @@ def test_gates_learn_which_photos_may_leave(encoder: Encoder, monkeypatch: pytes
     photos, _ = photos_of(encoder, 0)
     others, hard = photos_of(encoder, 1)
     shares = torch.tensor(encoder.exit_macs) / encoder.full_macs
-    fitted = fit_gates(encoder.modules, photos, drift(photos.features, encoder.bank.vectors), shares, seed=0)
+    fitted = fit_gates(encoder.modules, photos, losses_of(encoder, photos), shares, seed=0)
     leanings = others.leanings(fitted, torch.arange(MANY))[:, 0]
     wrong = (leanings[hard][:, None] > leanings[~hard]).float().mean()
     assert wrong < 0.1, "photos that move on stay longer than those that do not"
@@ -83,10 +100,10 @@ def test_kinds_of_photos_cost_alike(encoder: Encoder, monkeypatch: pytest.Monkey
     monkeypatch.setattr(gates, "STEPS", 300)
     photos, hard = photos_of(encoder, 0)
     shares = torch.tensor(encoder.exit_macs) / encoder.full_macs
-    lost = drift(photos.features, encoder.bank.vectors)
+    losses = losses_of(encoder, photos)
 
     def apart(kinds: Tensor) -> float:
-        fitted = fit_gates(encoder.modules, GatePhotos(photos.features, photos.shapes, kinds), lost, shares, seed=0)
+        fitted = fit_gates(encoder.modules, GatePhotos(photos.features, photos.shapes, kinds), losses, shares, seed=0)
         leanings = photos.leanings(fitted, torch.arange(MANY))[:, 0]
         return float(leanings[~hard].mean() - leanings[hard].mean())
 
