@@ -232,7 +232,8 @@ class Teachers:
     def __init__(self, before: "Passes | None") -> None:
         """Raises IngredientMissing."""
         self._before = None if before is None else deepcopy(before).eval().requires_grad_(False)
-        self._kinds = classifier().to(memory_format=torch.channels_last)
+        kinds: Any = classifier()
+        self._kinds = kinds.to(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def __call__(self, views: Tensor) -> tuple[Tensor | None, Tensor]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from engine.clip.factory import model_hash
 from engine.clip.small_tower import LAST_MAP
@@ -72,7 +73,8 @@ def write_model(out: Path, model: Any, passes: Passes) -> None:
     for k in range(len(exits)):
         passes.write_into(k, ladder.towers[k])
     for readout, join in zip([*ladder.readouts[1:], ladder.last], passes.joins, strict=True):
-        assert isinstance(readout, torch.nn.Linear)
+        assert isinstance(readout, nn.Linear)
+        assert isinstance(join, nn.Linear)
         readout.weight.data[:, :DIM] = join.weight.data  # before what the tower says by itself
     save_exits(out, unfitted(as_stored(ladder.eval())), model_hash(out))
 
