@@ -42,6 +42,7 @@ class FittedExits:
     log_prices: tuple[float, ...]  # logarithm of lambda for each budget of BUDGET_GRID
     calibrations: tuple[Calibration, ...]  # of the scores at each exit, the last one exact
     affinity_weight: float = 0.0  # what a photo's affinity to the text bank lowers its scores by
+    usual_affinity: float = 0.0  # of photos in general
     reference: Reference | None = None  # photos by which phrases are told from each other
     captions: Tensor | None = None  # (C, D) embeddings that stand in the text bank behind those of its texts
 
@@ -73,6 +74,7 @@ def save_exits(folder: Path, exits: FittedExits, weights: str, model: str = "") 
         "log_prices": {f"{budget:.2f}": price for budget, price in zip(BUDGET_GRID, exits.log_prices, strict=True)},
         "calibrations": [asdict(calibration) for calibration in exits.calibrations],
         "affinity_weight": exits.affinity_weight,
+        "usual_affinity": exits.usual_affinity,
     }
     _write(folder, (json.dumps(about, indent=2) + "\n").encode(), stored, digest)
     (folder / SOURCE).unlink(missing_ok=True)
@@ -117,8 +119,8 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
             raise ValueError("a calibration for each exit")
         if captions is not None and (captions.dim() != 2 or captions.shape[1] != backbone.dim):
             raise ValueError("captions of another width")
-        weight = _number(about["affinity_weight"])
-        fitted = FittedExits(modules, prices, calibrations, weight, reference, captions)
+        weight, usual = (_number(about[name]) for name in ("affinity_weight", "usual_affinity"))
+        fitted = FittedExits(modules, prices, calibrations, weight, usual, reference, captions)
         fitted_on = about["weights"]
         whole = about["modules"] == hashlib.sha256(data).hexdigest()
     except (OSError, ValueError, ArithmeticError, LookupError, TypeError, RuntimeError, SafetensorError) as error:

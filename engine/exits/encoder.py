@@ -78,7 +78,10 @@ class Encoder:
         self.ladder = runner.ladder(bank.macs(self.dim), bank.margin_macs(self.dim) if by_phrases else None)
         self.passes, self.stages = self.ladder.passes, self.ladder.stages
         self.exit_macs, self.full_macs = self.ladder.exit_macs, self.ladder.full_macs
-        self.scorer = CandidateScorer(self.fitted.calibrations, self.fitted.affinity_weight, self.logit_scale)
+        fitted = self.fitted
+        self.scorer = CandidateScorer(
+            fitted.calibrations, fitted.affinity_weight, self.logit_scale, fitted.usual_affinity
+        )
         self._by_phrases = self._phrase_gate()
         self.log_prices = self.fitted.log_prices if self._by_phrases is None else self._by_phrases.log_prices
         self._placed: tuple[torch.device, TextBank] | None = None  # the bank, where the encoder computes

@@ -16,12 +16,25 @@ from engine.exits.calibration import Calibration, Estimate, certainty_equivalent
 class CandidateScorer:
     """Calibrations and the weight of affinity of one encoder; immutable."""
 
-    def __init__(self, calibrations: Sequence[Calibration], affinity_weight: float, logit_scale: float) -> None:
-        """Args: calibrations: of every exit.  affinity_weight: what a photo's affinity is multiplied by."""
+    def __init__(
+        self,
+        calibrations: Sequence[Calibration],
+        affinity_weight: float,
+        logit_scale: float,
+        usual_affinity: float = 0.0,
+    ) -> None:
+        """Args:
+        calibrations: of every exit.
+        affinity_weight: what a photo's affinity is multiplied by.
+        usual_affinity: of photos in general; it is given back, so that scores stay of the size of cosines.
+        """
         self.logit_scale, self.affinity_weight = logit_scale, affinity_weight
         table = np.array([(c.slope, c.offset, c.deviation) for c in calibrations], np.float64)
-        self._slopes, self._offsets, self.deviations = table.T  # (K,) each
-        self._lines = rank_lines(calibrations, logit_scale)
+        self._slopes, offsets, self.deviations = table.T  # (K,) each
+        given_back = affinity_weight * usual_affinity
+        self._offsets = offsets + given_back
+        slopes, lifts = rank_lines(calibrations, logit_scale)
+        self._lines = slopes, lifts + given_back
 
     def estimate(self, cosines: np.ndarray, exits: np.ndarray, affinity: np.ndarray, picture: bool = False) -> Estimate:
         """What candidates are expected to score.

@@ -149,6 +149,7 @@ def fit_exits(
         tuple(log_prices(leanings, shares, SLOPE)),
         calibrations_of(encoder, [photos.features, prices_on.features], affinity_weight),
         affinity_weight,
+        float(encoder.bank.affinity(prices_on.features.vectors[:, -1]).mean()),
         Reference(prices_on.features.vectors[some, :-1], leanings[some]),
         encoder.bank.captions,
     )

@@ -38,7 +38,7 @@ def exits(price: float, joined: bool = False) -> FittedExits:
     fitted = unfitted(ExitModules(tiny_models.exits_of(BACKBONE, 2), BACKBONE.dim, joined))
     prices = tuple(price - i / 8 for i in range(len(fitted.log_prices)))
     calibrations = (*(Calibration(0.75, 0.5, 0.25) for _ in fitted.calibrations[:-1]), fitted.calibrations[-1])
-    return replace(fitted, log_prices=prices, calibrations=calibrations, affinity_weight=0.5)
+    return replace(fitted, log_prices=prices, calibrations=calibrations, affinity_weight=0.5, usual_affinity=0.25)
 
 
 def reference(many: int = 3, lacking: int = 0) -> Reference:
@@ -72,7 +72,7 @@ def test_exits_come_back_as_they_are_stored(joined: bool, photos: bool, tmp_path
     assert wanted.keys() == found.modules.state_dict().keys()
     assert all(torch.equal(wanted[name], tensor) for name, tensor in found.modules.state_dict().items())
     assert (found.log_prices, found.calibrations) == (fitted.log_prices, fitted.calibrations)
-    assert found.affinity_weight == 0.5
+    assert (found.affinity_weight, found.usual_affinity) == (0.5, 0.25)
     assert (found.reference is not None) == (found.captions is not None) == photos
     if found.captions is not None and captions is not None:
         assert torch.equal(found.captions, captions.half())

@@ -55,3 +55,11 @@ def test_no_candidates_are_no_error(scorer: CandidateScorer) -> None:
     none = np.zeros(0)
     assert scorer.rank_scores(scorer.estimate(none, none.astype(int), none)).shape == (0,)
     assert [part.shape for part in scorer.lines(none.astype(int), none)] == [(0,), (0,)]
+
+
+def test_scores_of_usual_photos_stay_of_the_size_of_cosines(cosines: np.ndarray) -> None:
+    usual = CandidateScorer(TABLE, 0.5, 20.0, usual_affinity=0.25)
+    last, fits = np.full(len(EXITS), 2), np.full(len(EXITS), 0.25)
+    np.testing.assert_allclose(usual.estimate(cosines, last, fits).expected, cosines)
+    slopes, offsets = usual.lines(last, fits)
+    np.testing.assert_allclose(slopes * cosines + offsets, cosines)
