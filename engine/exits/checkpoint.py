@@ -28,7 +28,7 @@ DESCRIBED, STORED = "tgem.json", "tgem.safetensors"
 WAITING = f"{STORED}.partial"  # tensors, until the description that names them is written
 FORMAT = 4
 REFERENCE = "reference"  # names of its tensors begin so
-CAPTIONS = "captions"  # name of the tensor
+CAPTIONS, TEXTS = "captions", "texts"  # names of tensors
 UNASKED = -30.0  # a logarithm of a price so low that nobody leaves
 SMALLEST = 7_000_000  # bytes of the smallest trunk's tensors, which a smaller tower has at least
 SOURCE = "source.json"  # where exit weights that are not of this machine came from
@@ -45,6 +45,8 @@ class FittedExits:
     usual_affinity: float = 0.0  # of photos in general
     reference: Reference | None = None  # photos by which phrases are told from each other
     captions: Tensor | None = None  # (C, D) embeddings that stand in the text bank behind those of its texts
+    texts: Tensor | None = None  # (N, D) embeddings of its texts, so that no start has to make them
+    texts_hash: str = ""  # of those texts, by `texts_hash`
 
 
 def unfitted(modules: ExitModules) -> FittedExits:
@@ -60,8 +62,8 @@ def save_exits(folder: Path, exits: FittedExits, weights: str, model: str = "") 
     tensors = {name: _kept(t).contiguous() for name, t in exits.modules.state_dict().items()}
     if exits.reference is not None:
         tensors |= {f"{REFERENCE}.{name}": t.half().contiguous() for name, t in vars(exits.reference).items()}
-    if exits.captions is not None:
-        tensors[CAPTIONS] = exits.captions.half().contiguous()
+    bank = {CAPTIONS: exits.captions, TEXTS: exits.texts}
+    tensors |= {name: t.half().contiguous() for name, t in bank.items() if t is not None}
     stored = save(tensors)
     digest = hashlib.sha256(stored).hexdigest()
     about = {
@@ -75,6 +77,7 @@ def save_exits(folder: Path, exits: FittedExits, weights: str, model: str = "") 
         "calibrations": [asdict(calibration) for calibration in exits.calibrations],
         "affinity_weight": exits.affinity_weight,
         "usual_affinity": exits.usual_affinity,
+        "texts": exits.texts_hash,
     }
     _write(folder, (json.dumps(about, indent=2) + "\n").encode(), stored, digest)
     (folder / SOURCE).unlink(missing_ok=True)
@@ -111,16 +114,17 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
             raise ValueError("there is no exit before the last that it could be joined with")
         modules, tensors = ExitModules(exits, backbone.dim, joined), load(data)
         reference = _reference(tensors, modules)
-        captions = tensors.pop(CAPTIONS, None)
+        captions, texts = (tensors.pop(name, None) for name in (CAPTIONS, TEXTS))
         modules.load_state_dict(tensors)
         prices = tuple(_number(about["log_prices"][f"{budget:.2f}"]) for budget in BUDGET_GRID)
         calibrations = tuple(Calibration(**{name: _number(row[name]) for name in row}) for row in about["calibrations"])
         if len(calibrations) != len(exits) + 1 or any(c.deviation < 0 for c in calibrations):
             raise ValueError("a calibration for each exit")
-        if captions is not None and (captions.dim() != 2 or captions.shape[1] != backbone.dim):
-            raise ValueError("captions of another width")
+        if any(t is not None and (t.dim() != 2 or t.shape[1] != backbone.dim) for t in (captions, texts)):
+            raise ValueError("texts of another width")
         weight, usual = (_number(about[name]) for name in ("affinity_weight", "usual_affinity"))
-        fitted = FittedExits(modules, prices, calibrations, weight, usual, reference, captions)
+        hashed = str(about["texts"])
+        fitted = FittedExits(modules, prices, calibrations, weight, usual, reference, captions, texts, hashed)
         fitted_on = about["weights"]
         whole = about["modules"] == hashlib.sha256(data).hexdigest()
     except (OSError, ValueError, ArithmeticError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
@@ -231,6 +235,11 @@ def source_of(folder: Path) -> str:
         return f"{source['repo']}@{source['commit']}"
     except (OSError, ValueError, KeyError, TypeError):
         return ""
+
+
+def texts_hash(texts: Sequence[str]) -> str:
+    """SHA-256, in hex, of the texts of a bank."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def exits_hash(folder: Path, texts: Sequence[str]) -> str:

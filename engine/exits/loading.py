@@ -11,7 +11,7 @@ from engine.clip.backbone import Backbone
 from engine.clip.device import best_device, has_native_bfloat16
 from engine.clip.factory import Loaded, load_model
 from engine.clip.hub import HubUnreachable, fetch_exits
-from engine.exits.checkpoint import FittedExits, exits_hash, install_exits, load_exits, unfitted
+from engine.exits.checkpoint import FittedExits, exits_hash, install_exits, load_exits, texts_hash, unfitted
 from engine.exits.encoder import Encoder, Identity
 from engine.exits.modules import ExitModules
 from engine.exits.runner import PassRunner, Towers
@@ -43,9 +43,11 @@ def load_encoder(model: str | None = None, precision: str | None = None, exits: 
         exits_hash(loaded.folder, texts) if found else "",
         "bfloat16" if wanted and backbone.has_quick_tower else "float32",
     )
-    return assembled(
-        backbone, found, identity, texts, loaded.folder, partial(kept_embeddings, backbone, loaded.weights)
-    )
+    embed: Callable[[Sequence[str]], Tensor] = partial(kept_embeddings, backbone, loaded.weights)
+    if found is not None and found.texts is not None and found.texts_hash == texts_hash(texts):
+        shipped = found.texts.float()
+        embed = lambda _: shipped  # noqa: E731
+    return assembled(backbone, found, identity, texts, loaded.folder, embed)
 
 
 def assembled(

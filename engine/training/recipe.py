@@ -14,7 +14,7 @@ from torch import nn
 
 from engine.clip.factory import model_hash
 from engine.clip.small_tower import LAST_MAP
-from engine.exits.checkpoint import as_stored, save_exits, unfitted
+from engine.exits.checkpoint import as_stored, save_exits, texts_hash, unfitted
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
 from engine.exits.modules import HEAD, Exit, ExitModules
@@ -91,7 +91,9 @@ def fit_gates(out: Path, data: Path, say: Callable[[str], None] = print) -> None
     encoder = encoder.reading(replace(encoder.bank, captions=captions.half().float()))
     photos, prices_on = gate_photo_sets(encoder, data, out / "training", say)
     fitted = gates.fit_exits(encoder, photos, prices_on, AFFINITY_WEIGHT)
-    save_exits(out, fitted, encoder.identity.weights)
+    texts = encoder.bank.texts
+    shipped = replace(fitted, texts=encoder.bank.vectors[: len(texts)], texts_hash=texts_hash(texts))
+    save_exits(out, shipped, encoder.identity.weights)
     say(f"exit weights written to {out}")
 
 
