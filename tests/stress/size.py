@@ -21,7 +21,7 @@ from engine.storage.schema import EncodingRow, ImageRow, ModelStamp
 from tests.stress.results import keep
 
 DIM = 512
-STAMP = ModelStamp("synthetic", "a" * 64, "b" * 64, exits=6, full_macs=10**9)
+STAMP = ModelStamp("synthetic", "a" * 64, "b" * 64, exits=3, full_macs=10**9)
 BATCH = 1000
 QUERIES = 60
 
@@ -69,7 +69,7 @@ def through_the_store(count: int, encoder: Encoder) -> dict[str, object]:
                 added_at=0.0,
                 encoding=EncodingRow(
                     vector=made[number].tobytes(),
-                    exit=number % 6 + 1,
+                    exit=number % 3 + 1,
                     gates=bytes(4 * 11 * min(number % 6 + 1, 5)),
                     phrases=[[("a dog", 0.5)]] * (number % 6 + 1),
                     macs_index=5 * 10**8,
