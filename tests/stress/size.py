@@ -13,6 +13,7 @@ import numpy as np
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
 from engine.search.faiss_index import EXACT, VectorIndex
+from engine.search.query_parser import Query
 from engine.search.ranking import Rankings
 from engine.storage.collections import TotalsCache, delete_collection, open_collection
 from engine.storage.database import Database
@@ -96,7 +97,7 @@ def through_the_store(count: int, encoder: Encoder) -> dict[str, object]:
         rankings = Rankings(database)
 
         def search(number: int) -> list[int]:
-            ids = rankings.ranking(gallery, encoder, queries[number % QUERIES], 24).ids
+            ids = rankings.ranking(gallery, encoder, Query(queries[number % QUERIES]), 24).ids
             assert len(get_images(database, ids[:24])) == 24
             return ids
 
