@@ -1,6 +1,5 @@
 """Budgets: the grid of mean shares of the full encoder's MACs, and the price of compute that meets each."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,8 +51,3 @@ def log_prices(leanings: "Tensor", cost_share: "Tensor", slope: float) -> list[f
             low, high = (low, middle) if cost(middle) <= budget else (middle, high)
         found.append(CHEAPEST if budget == 1 else high + ROUNDING)
     return found
-
-
-def shares_of(macs: Sequence[int]) -> list[float]:
-    """Costs (K,) as shares of the last one."""
-    return [part / macs[-1] for part in macs]

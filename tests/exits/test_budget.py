@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from engine.exits.budget import BUDGET_GRID, log_prices, nearest_budget, rate, shares_of
+from engine.exits.budget import BUDGET_GRID, log_prices, nearest_budget, rate
 from engine.exits.modules import SLOPE, first_exit, leaving
 
 SHARES = torch.tensor([0.3, 0.55, 0.8, 1.0])
@@ -46,7 +46,3 @@ def test_photos_that_are_all_alike_stay_within_the_budget() -> None:
 
 def test_any_number_is_near_a_budget_of_the_grid() -> None:
     assert [BUDGET_GRID[nearest_budget(b)] for b in (0.0, 0.41, 0.99, 7.0)] == [0.2, 0.4, 1.0, 1.0]
-
-
-def test_shares_are_of_the_last_cost() -> None:
-    assert shares_of((1, 2, 4)) == [0.25, 0.5, 1.0]

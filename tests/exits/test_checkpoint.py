@@ -261,7 +261,18 @@ def test_a_death_between_two_files_leaves_the_old_pair_or_the_new(
 
 
 @pytest.mark.parametrize(
-    "lacking", ["weights", "modules", "exits", "joined", "log_prices", "calibrations", "affinity_weight", "usual_affinity", "texts"]
+    "lacking",
+    [
+        "weights",
+        "modules",
+        "exits",
+        "joined",
+        "log_prices",
+        "calibrations",
+        "affinity_weight",
+        "usual_affinity",
+        "texts",
+    ],
 )
 def test_a_description_that_lacks_something_is_one_sentence(lacking: str, tmp_path: Path) -> None:
     save_exits(tmp_path, exits(1.0), "abc")
