@@ -33,24 +33,23 @@ class Curve:
 
 
 def curve_of(model: str, results: Path = RESULTS) -> Curve | None:
-    """The curve of a model; None where no results file tells of it."""
+    """The curve of a model, on the first captioned set of the results; None where no file tells of it."""
     for path in sorted(results.glob("*.json")):
         try:
-            about = json.loads(path.read_text("utf-8"))
-            if about["model"] != model:
-                continue
-            gated = [
-                _point(row, float(row["setting"]))
-                for row in about["rows"]
-                if row["policy"] == "tgem" and "seed" not in row
-            ]
-            full = next(_point(row, 1.0) for row in about["rows"] if row["policy"] == "full")
-            if gated:
-                points = tuple(sorted(gated, key=lambda point: point.macs_share))
-                return Curve(model, about["data"], about["split"], int(about["images"]), points, full)
-        except (KeyError, TypeError, ValueError, StopIteration):
+            found = json.loads(path.read_text("utf-8"))
+            for about in found.get("sets", [found]):
+                if about["model"] == model and "t2i" in about["rows"][0]:
+                    return _curve(about)
+        except (AttributeError, LookupError, TypeError, ValueError, StopIteration):
             continue  # results of another kind
     return None
+
+
+def _curve(about: dict) -> Curve:  # type: ignore[type-arg]
+    rows = [row for row in about["rows"] if row["policy"] == "tgem" and row.get("seed") is None]
+    points = sorted((_point(row, float(row["setting"])) for row in rows), key=lambda point: point.macs_share)
+    full = next(_point(row, 1.0) for row in about["rows"] if row["policy"] == "full")
+    return Curve(about["model"], about["data"], about["split"], int(about["images"]), tuple(points), full)
 
 
 def _point(row: dict, budget: float) -> Point:  # type: ignore[type-arg]

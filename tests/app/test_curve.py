@@ -21,3 +21,14 @@ def test_a_curve_is_read_from_the_results_of_its_own_model(tmp_path: Path) -> No
     assert found.full.recall == 74
     assert curve_of("another", tmp_path) is None
     assert curve_of("mine", tmp_path / "none") is None
+
+
+def test_of_several_sets_the_first_captioned_one_is_drawn(tmp_path: Path) -> None:
+    rows = [row("full", 3, 1.0, 77) | {"seed": None}, row("tgem", 0.4, 0.4, 75) | {"seed": None}]
+    other_seed = row("tgem", 0.4, 0.41, 74) | {"seed": 2}
+    labels = {"model": "mine", "data": "l", "split": "test", "images": 5, "rows": [{"policy": "full", "top1": {}}]}
+    captioned = {"model": "mine", "data": "d", "split": "test", "images": 10, "rows": [*rows, other_seed]}
+    (tmp_path / "a.json").write_text(json.dumps({"sets": [labels, captioned]}))
+    found = curve_of("mine", tmp_path)
+    assert found is not None
+    assert (found.data, [point.recall for point in found.points]) == ("d", [75])
