@@ -21,6 +21,7 @@ class Session:
     owner: str | None = None  # whose galleries these are; None where one person has the place to themselves
     links: tuple[str, ...] = ()  # published galleries that were opened by their address
     gallery: int | None = None
+    welcomed: bool = False  # the first answer was given, or is on its way
     tab: str = ""  # the one that is open, by its title
     query: str = ""
     asking: object = field(default_factory=object)  # another one each time: two queries may read the same

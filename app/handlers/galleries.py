@@ -60,8 +60,14 @@ class Galleries:
             yield self._no_answer(error)
 
     def waited(self, refine: bool, session: Session) -> Iterator[Updates]:
-        """A second has passed while the demo gallery is encoded; a visitor who looks at another one is let be."""
+        """A second has passed while the demo gallery is encoded; a visitor who looks at another one is let be.
+
+        So is one who has an answer: a second that was counted late would draw theirs again, without its second look.
+        """
         demo = self._services.demo
+        if session.welcomed:
+            yield {self._parts.timer: gr.update(active=False)}
+            return
         if session.gallery not in demo.ids:
             yield {self._parts.timer: gr.update(active=not demo.ready)}
             return
@@ -95,6 +101,7 @@ class Galleries:
             session.gallery = demo.id
             if not session.query:
                 session.ask(demo.queries[0].query)
+        session.welcomed = True
         first = {
             **self.choice(session),
             parts.query: session.query,

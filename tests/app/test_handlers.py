@@ -320,6 +320,22 @@ class TestGalleries:
         assert shown.query == "blue"
         assert "blue square" in shown.grid
 
+    def test_a_second_that_is_counted_late_leaves_the_visitors_answer_alone(
+        self, database: Database, library: Library, folder: Path, pictures: Pictures
+    ) -> None:
+        services = Services(library, Comparison(library), Demo(library, folder), pictures.address)
+        search, session = Search(services, PARTS), Session()
+        galleries = Galleries(services, PARTS, search)
+        after(galleries.opened(None, False, session, Request()))
+        services.demo.start().join()
+        after(galleries.waited(False, session))
+        after(search.searched("blue", True, session))
+        deepened = dict(session.deepened)
+        late = after(galleries.waited(True, session))
+        assert vars(late).keys() == {"timer"}
+        assert not late.timer["active"]
+        assert session.deepened == deepened
+
     def test_a_demo_that_cannot_be_encoded_is_a_sentence(
         self, database: Database, folder: Path, pictures: Pictures
     ) -> None:

@@ -217,7 +217,6 @@ def test_photos_in_doubt_get_a_second_look(open_page: OpenPage, look: str, tmp_p
         for query in ("buildings by the water", "sunset over the city", "a building made of stone", "flowers"):
             search(page, query)
             expect(page.locator("#answer")).to_contain_text("Second look at")
-            page.wait_for_timeout(1500)  # what it says may still be of the query before
             if page.locator("#grid li[data-again]").count():
                 break
         assert page.locator("#grid li[data-again] .strip .new").count()
@@ -450,7 +449,7 @@ def test_another_budget_is_applied_to_ones_own_gallery(
     page = open_page("wide")
     drop(page, two_photos(tmp_path, png), "Dearer")
     tab(page, "Gallery")
-    page.wait_for_timeout(1500)  # the tab shows the gallery's own budget first
+    expect(page.locator("#title textarea, #title input").first).to_have_value("Dearer")  # its own budget is there, too
     page.locator("#budget input[type=number]").fill("1")
     page.locator("#budget input[type=number]").press("Enter")
     page.locator("#apply").click()
