@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.clip.backbone import Backbone
-from engine.clip.small_tower import LAST_MAP, TRUNKS
+from engine.clip.small_tower import LAST_MAP
 from engine.exits.budget import log_prices
 from engine.exits.checkpoint import unfitted
 from engine.exits.encoder import Encoder, Identity, Trace
@@ -100,7 +100,7 @@ def ladder_of(model: Backbone, every: int, sizes: Sequence[int] = ()) -> list[Ex
 
     Args: every: see `exits_of`; 0: no exit along the depth.
     """
-    trunks = [TRUNKS[min(number, len(TRUNKS) - 1)] for number in range(len(sizes))]
+    trunks = [list(LAST_MAP)[min(number, len(LAST_MAP) - 1)] for number in range(len(sizes))]
     firsts = [Exit(HEAD, model.dim + 2 * LAST_MAP[t], t, size) for t, size in zip(trunks, sizes, strict=True)]
     return [*firsts, *(exits_of(model, every) if every else [])]
 

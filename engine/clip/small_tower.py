@@ -6,8 +6,8 @@ scaling: Tan and Le 2019), so the first passes of a ladder are theirs.
 
 from open_clip.timm_model import TimmModel
 
-TRUNKS = ("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2")  # timm's names
-LAST_MAP = {"tf_efficientnet_lite0": 320, "tf_efficientnet_lite1": 320, "tf_efficientnet_lite2": 352}  # channels
+# By timm's name of the trunk, the channels of its last map.
+LAST_MAP = {"tf_efficientnet_lite0": 320, "tf_efficientnet_lite1": 320, "tf_efficientnet_lite2": 352}
 
 
 def small_tower(trunk: str, dim: int) -> TimmModel:

@@ -77,10 +77,6 @@ class Ladder:
         self.exit_macs = tuple(sum_ for stage, sum_ in zip(stages, spent, strict=True) if stage.exit is not None)
         self.full_macs = self.exit_macs[-1]
 
-    def pass_of(self, k: int) -> Pass:
-        """The pass that exit k (0-based) belongs to."""
-        return next(p for p in self.passes if k in p.exits.values())
-
     def goes_on(self, exit: int, from_map: bool) -> bool:
         """Whether a photo at an exit (1-based) goes on from there, or has to be run from its picture again.
 

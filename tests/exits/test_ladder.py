@@ -52,7 +52,6 @@ def test_passes_of_smaller_towers_come_first_and_end_in_an_exit() -> None:
     ]
     assert [s.exit for s in encoder.stages if s.exit] == [1, 2, 3]
     assert [s.run for s in encoder.stages if s.name == HEAD] == [0, 1, 2]
-    assert encoder.ladder.pass_of(1) is encoder.passes[1]
     own = made(BEHIND).passes[-1]
     assert (own.size, list(own.exits.values())) == (32, [1, 2, 3])
 
