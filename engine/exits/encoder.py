@@ -25,13 +25,10 @@ from engine.exits.checkpoint import FittedExits, looking_hash
 from engine.exits.feature_map import FeatureMap
 from engine.exits.modules import first_exit, leaving
 from engine.exits.phrase_gate import PhraseGate
-from engine.exits.phrases import Phrases
 from engine.exits.runner import PassRunner
 from engine.exits.scorer import CandidateScorer
-from engine.exits.text_bank import TextBank, content_distribution, statistics
+from engine.exits.text_bank import TextBank, statistics
 from engine.utils.compute_lock import ANSWER, COMPUTE, ENCODE, LOOK_AGAIN
-
-PHRASES_KEPT = 3
 
 Self = TypeVar("Self", bound="Encoder")
 
@@ -74,23 +71,20 @@ class Encoder:
         self._runner, self.bank, self.identity, self.folder = runner, bank, identity, folder
         self.backbone, self.modules, self.fitted = runner.backbone, runner.modules, runner.fitted
         self.exits, self.precision, self.dim = runner.exits, runner.towers.precision, runner.backbone.dim
-        by_phrases = bank.named is not None and self.fitted.reference is not None
+        fitted = self.fitted
+        by_phrases = bank.named is not None and fitted.reference is not None
         self.ladder = runner.ladder(bank.macs(self.dim), bank.margin_macs(self.dim) if by_phrases else None)
         self.passes, self.stages = self.ladder.passes, self.ladder.stages
         self.exit_macs, self.full_macs = self.ladder.exit_macs, self.ladder.full_macs
-        fitted = self.fitted
         self.scorer = CandidateScorer(
             fitted.calibrations, fitted.affinity_weight, self.logit_scale, fitted.usual_affinity
         )
-        self._by_phrases = self._phrase_gate()
-        self.log_prices = self.fitted.log_prices if self._by_phrases is None else self._by_phrases.log_prices
+        self._by_phrases: PhraseGate | None = None
+        if by_phrases and fitted.reference is not None:
+            shares = torch.tensor(self.exit_macs) / self.full_macs
+            self._by_phrases = PhraseGate(bank, fitted.reference, shares, self.logit_scale)
+        self.log_prices = fitted.log_prices if self._by_phrases is None else self._by_phrases.log_prices
         self._placed: tuple[torch.device, TextBank] | None = None  # the bank, where the encoder computes
-
-    def _phrase_gate(self) -> PhraseGate | None:
-        if self.bank.named is None or self.fitted.reference is None:
-            return None
-        shares = torch.tensor(self.exit_macs) / self.full_macs
-        return PhraseGate(self.bank, self.fitted.reference, shares, self.logit_scale)
 
     @property
     def device(self) -> torch.device:
@@ -199,8 +193,6 @@ class Encoder:
     ) -> BatchRun:
         """Run photos up the ladder, from where they stand to an exit (1-based), or until their gates let them go.
 
-        Photos that stand within a pass come with their maps; those that have lost them are run from the start.
-
         Args: column: of the budget on the grid; None: no gate lets them go.
         """
         batch, start = BatchRun(many), standing.exit - 1 if standing else -1
@@ -251,12 +243,12 @@ class Encoder:
             similarities = vectors @ self._here.vectors.T  # (B, N)
             shape = statistics(vectors, before, similarities, self.logit_scale)
             leanings = self._leanings(k, vectors, seen, shape) if gated else shape.new_zeros(len(shape))
-            return vectors, leanings[:, None], shape[:, :1], *self._best(vectors, similarities)
+            return vectors, leanings[:, None], shape[:, :1], *self._here.best(vectors, similarities, self.logit_scale)
 
         vectors, *found = batch.timed(look)
         leanings, fits, shares, places = batch.timed(bring, found)
         gates = leaving(leanings[:, 0], torch.tensor(self.log_prices)) if gated else None
-        batch.note(gates, self._phrases(shares, places))
+        batch.note(gates, self.bank.phrases_at(shares, places))
         return vectors, torch.ones(len(fits), len(BUDGET_GRID)) if gates is None else gates, fits[:, 0]
 
     def _leanings(self, k: int, vectors: Tensor, seen: Tensor, shape: Tensor) -> Tensor:
@@ -264,22 +256,6 @@ class Encoder:
         if self._by_phrases is not None:
             return self._by_phrases.leanings(k, self._here.margin(vectors, self.logit_scale))
         return self._runner.here.modules.gates[k](vectors, seen, shape)
-
-    def _best(self, vectors: Tensor, similarities: Tensor) -> tuple[Tensor, Tensor]:
-        """Shares and places of the texts and phrases that fit best, (B, 3) twice."""
-        similarities = similarities[:, : len(self.bank.texts)]
-        if self._here.named is not None:
-            similarities = torch.cat([similarities, vectors @ self._here.named.T], 1)
-        p = content_distribution(similarities, self.logit_scale)
-        shares, places = p.topk(min(PHRASES_KEPT, p.shape[-1]), dim=-1)
-        return shares, places
-
-    def _phrases(self, shares: Tensor, places: Tensor) -> list[Phrases]:
-        texts = (*self.bank.texts, *self.bank.phrases)
-        return [
-            tuple((texts[int(i)], round(s, 4)) for s, i in zip(row, where, strict=True))
-            for row, where in zip(shares.tolist(), places.tolist(), strict=True)
-        ]
 
     @property
     def _here(self) -> TextBank:

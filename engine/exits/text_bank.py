@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from engine.exits.phrases import Phrases
 from engine.utils.atomic_files import write_whole
 from engine.utils.data_dir import home
 from engine.utils.errors import EngineError
@@ -37,6 +38,7 @@ MOST_PHRASES = 5_000  # of an owner's own; each costs a text encoding once, and 
 MOST_TYPED = 50  # phrases, on the page
 LONGEST_TYPED = 200  # characters of each; the model reads about thirty words
 BACKGROUND = 100  # texts of the bank that phrases stand among, so that one phrase can be told from none
+SHOWN = 3  # texts that are shown of a photo at an exit
 FOLDER = "text-bank"  # of the embeddings, in the data folder: one file for each model
 
 
@@ -118,6 +120,30 @@ class TextBank:
         p = content_distribution(vectors @ self.compared.T, logit_scale)
         top = p.topk(min(2, p.shape[-1]), dim=-1).values
         return top[:, 0] - top[:, -1]
+
+    def best(self, vectors: Tensor, similarities: Tensor, logit_scale: float) -> tuple[Tensor, Tensor]:
+        """Shares and places of the texts and phrases that fit best, captions left out: they have no words to show.
+
+        Args: vectors: (B, D).  similarities: (B, N) of them to all that `vectors` of the bank holds.
+        Returns: (B, 3) twice, or fewer.
+        """
+        similarities = similarities[:, : len(self.texts)]
+        if self.named is not None:
+            similarities = torch.cat([similarities, vectors @ self.named.T], 1)
+        p = content_distribution(similarities, logit_scale)
+        shares, places = p.topk(min(SHOWN, p.shape[-1]), dim=-1)
+        return shares, places
+
+    def phrases_at(self, shares: Tensor, places: Tensor) -> list[Phrases]:
+        """What `best` found, in words; (B, n) twice, on the CPU."""
+        return [
+            tuple((self._words[int(i)], round(s, 4)) for s, i in zip(row, where, strict=True))
+            for row, where in zip(shares.tolist(), places.tolist(), strict=True)
+        ]
+
+    @cached_property
+    def _words(self) -> tuple[str, ...]:
+        return (*self.texts, *self.phrases)
 
     def macs(self, dim: int) -> int:
         """MACs of a photo's similarities to all texts and phrases; needs only the width of their embeddings."""
