@@ -36,11 +36,7 @@ def index(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            help="Encoders; needs --on.",
-            show_default="one for each GPU, or for every 4 cores",
-        ),
+        typer.Option(min=1, help="Encoders; needs --on.", show_default="one for each GPU, or for every 4 cores"),
     ] = None,
     model: Annotated[str | None, Model] = None,
     random_weights: Annotated[bool, Random] = False,
