@@ -165,3 +165,7 @@ def _scenes(draws: Draws) -> Iterator[str]:
     for line in _lines("scenes"):
         count, form = line.split(" | ", 1)
         yield from draws.different(form, int(count))
+
+
+if __name__ == "__main__":
+    write_bank()
