@@ -84,10 +84,10 @@ class PhotoSet:
         return self.outcome(self.scores(exits), self.best_texts(self.vectors[np.arange(self.many), exits]))
 
     def of(self, vectors: np.ndarray) -> Outcome:
-        """How an index of another encoder's embeddings answers, (N, D)."""
+        """How an index of another encoder's embeddings answers, (N, D), scored as full depth's are."""
         fits = self.encoder.bank.affinity(torch.from_numpy(vectors)).numpy()
-        lowered = self.queries @ vectors.T - self.encoder.scorer.affinity_weight * fits
-        return self.outcome(lowered, self.best_texts(vectors))
+        estimate = self.encoder.scorer.estimate(self.queries @ vectors.T, self.full, fits)
+        return self.outcome(estimate.expected, self.best_texts(vectors))
 
     def scores(self, exits: np.ndarray) -> np.ndarray:
         """(Q, N) What queries rank photos by that left at these exits, (N,) 0-based."""

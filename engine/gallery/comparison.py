@@ -40,7 +40,7 @@ class FullRun:
 
     ids: np.ndarray  # (N,) int64
     vectors: np.ndarray  # (N, D) float32
-    lowered: np.ndarray  # (N,) what its affinity lowers each one's scores by
+    lifts: np.ndarray  # (N,) what is added to each one's cosines for queries of words
     macs: int  # what the full encoder spent on them once
     weights: str  # of the model that made them
 
@@ -70,8 +70,9 @@ class Comparison:
         measured, found = race(encoder, self._batches(photos), len(photos), photos[-1].budget, on_lap)
         ids = np.array([photo.id for photo in photos], np.int64)
         vectors = np.stack([encoding.vector for encoding in found])
-        lowered = encoder.scorer.affinity_weight * np.array([encoding.affinity for encoding in found])
-        run = FullRun(ids, vectors, lowered, encoder.full_macs * len(photos), encoder.identity.weights)
+        affinity = np.array([encoding.affinity for encoding in found])
+        _, lifts = encoder.scorer.lines(np.full(len(found), encoder.exits - 1), affinity)
+        run = FullRun(ids, vectors, lifts, encoder.full_macs * len(photos), encoder.identity.weights)
         with self._lock:
             self._runs[gallery_id] = run
         add_race(self._library.database, RaceRow(collection_id=gallery_id, **vars(measured)))
@@ -100,7 +101,7 @@ class Comparison:
             with self._lock:
                 self._runs.pop(gallery_id, None)
             return None
-        return FullRun(ids, found.vectors[there], found.lowered[there], encoder.full_macs * len(ids), found.weights)
+        return FullRun(ids, found.vectors[there], found.lifts[there], encoder.full_macs * len(ids), found.weights)
 
     def _batches(self, photos: Sequence[Photo]) -> Iterator[np.ndarray]:
         for start in range(0, len(photos), BATCH):
@@ -115,6 +116,6 @@ class Comparison:
 
 def ranking(run: FullRun, query: Query, k: int) -> list[tuple[int, float]]:
     """The k best photos for a query at full depth, best first: id and score; equal ones in the order they came."""
-    scores = run.vectors @ query.vector - (0 if query.picture else run.lowered)
+    scores = run.vectors @ query.vector + (0 if query.picture else run.lifts)
     order = np.lexsort((run.ids, -scores))[:k]
     return [(int(run.ids[place]), float(scores[place])) for place in order]

@@ -155,7 +155,7 @@ def test_equal_photos_rank_in_the_order_they_came() -> None:
 
 
 def test_full_depth_holds_hubs_back_as_a_search_does() -> None:
-    run = FullRun(np.array([4, 7]), np.array([[1, 0], [0.6, 0.8]], np.float32), np.array([0.5, 0.0]), 200, "w")
+    run = FullRun(np.array([4, 7]), np.array([[1, 0], [0.6, 0.8]], np.float32), np.array([-0.5, 0.0]), 200, "w")
     vector = np.array([1, 0], np.float32)
     assert [photo for photo, _ in ranking(run, Query(vector), 2)] == [7, 4]
     assert [photo for photo, _ in ranking(run, Query(vector, picture=True), 2)] == [4, 7]
