@@ -231,7 +231,7 @@ class Teachers:
 
     def __init__(self, before: "Passes | None") -> None:
         """Raises IngredientMissing."""
-        self._before = None if before is None else deepcopy(before).eval().requires_grad_(False)
+        self._before = None if before is None else before.eval()
         kinds: Any = classifier()
         self._kinds = kinds.to(memory_format=torch.channels_last)
 

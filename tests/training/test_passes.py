@@ -1,13 +1,29 @@
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
+from engine.clip.small_tower import small_tower
 from engine.training import passes
 from engine.training.dataset import Example
-from engine.training.passes import MANY, Batches, Photos, blended_targets, blends, copied, held_back, taught_by
+from engine.training.passes import (
+    MANY,
+    Batches,
+    Passes,
+    Photos,
+    Teachers,
+    blended_targets,
+    blends,
+    copied,
+    held_back,
+    taught_by,
+)
+from engine.training.pretrained import DIM, PASSES
 
 
 @pytest.fixture
@@ -75,3 +91,58 @@ def test_one_in_ten_photos_is_kept_for_the_gates_by_its_name() -> None:
     kept = [held_back(Example(Path(f"photo_{i}.jpg"), (), "")) for i in range(2000)]
     assert 0.07 < sum(kept) / len(kept) < 0.13
     assert kept == [held_back(Example(Path(f"elsewhere/photo_{i}.jpg"), (), "")) for i in range(2000)]
+
+
+@pytest.fixture(scope="module")
+def student() -> Passes:
+    """Passes of random towers of the shipped shapes."""
+    torch.manual_seed(0)
+    texts: Any = SimpleNamespace(layers=nn.ModuleList(), proj=nn.Linear(2, 2))
+    return Passes([small_tower(trunk, DIM).eval() for trunk in PASSES], texts, 10.0).eval()
+
+
+def views(many: int, side: int) -> Tensor:
+    return torch.rand(many, 3, side, side, generator=torch.Generator().manual_seed(1))
+
+
+def test_a_written_tower_says_what_the_pass_has_learned(student: Passes) -> None:
+    tower = small_tower(PASSES[0], DIM)
+    student.write_into(0, tower)
+    shown = views(2, 64)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        found, wanted = tower.eval()(shown * 2 - 1).float(), student.own(0, shown)
+    assert F.cosine_similarity(found, wanted).min() > 0.999, "but for the bfloat16 of the stages that stay"
+
+
+def test_the_stage_before_teaches_as_it_was_while_the_next_one_learns(
+    student: Passes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 1000))
+    monkeypatch.setattr(passes, "classifier", lambda: kinds)
+    monkeypatch.setattr(passes, "WHOLE", (32, 64, 64))
+    shown = views(2, 64)
+
+    def said_by(teach: Teachers) -> tuple[Tensor | None, Tensor]:
+        with torch.autocast("cpu", torch.bfloat16):
+            return teach(shown)
+
+    teach = Teachers(student)
+    before, seen = said_by(teach)
+    assert before is not None
+    texts: Any = SimpleNamespace(layers=nn.ModuleList(), proj=nn.Linear(2, 2))
+    following = Passes([small_tower(trunk, DIM).eval() for trunk in PASSES], texts, 10.0)
+    following.load_state_dict(student.state_dict())
+    with torch.no_grad():
+        for weight in following.parameters():
+            weight.add_(0.1)
+    after, _ = said_by(teach)
+    assert after is not None
+    assert torch.equal(before, after)
+    assert seen.shape == (2, 1000)
+    nobody, _ = said_by(Teachers(None))
+    assert nobody is None
+
+
+def test_every_trained_convolution_has_the_fast_backward_pass(student: Passes) -> None:
+    slow = [m for m in student.uppers.modules() if isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1]
+    assert slow == [], "the library's depthwise convolutions take minutes a step"
