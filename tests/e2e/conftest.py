@@ -1,0 +1,57 @@
+"""A page served from an empty data folder, and visitors who open it."""
+
+from collections.abc import Iterator
+from typing import Literal
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.e2e.driver import CHROMIUM, LOOKS, PATIENCE, QUIET, OpenPage, answered, serving
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where `python app.py` serves."""
+    with serving(tmp_path_factory.mktemp("home")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
+    """Opens the page as a new visitor with one of the looks; complaints and foreign requests fail the test."""
+    places = [address]
+    contexts: list[BrowserContext] = []
+    wrong: list[str] = []
+
+    def open_with(
+        look: str, rest: str = "", motion: Literal["no-preference", "reduce"] = "reduce", at: str = address
+    ) -> Page:
+        places.append(at)
+        context = browser.new_context(**LOOKS[look], reduced_motion=motion)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("request", lambda request: wrong.append(request.url) if is_foreign(request.url) else None)
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(at + rest)
+        answered(page)
+        return page
+
+    def is_foreign(url: str) -> bool:
+        return urlsplit(url).scheme in ("http", "https", "ws", "wss") and not url.startswith(tuple(places))
+
+    yield open_with
+    complaints = list(wrong)  # what a page says when it is closed on is none
+    for context in contexts:
+        context.close()
+    assert not complaints

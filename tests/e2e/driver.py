@@ -1,0 +1,135 @@
+"""Drives the page in a real Chromium: starts it, asks, and writes the pictures in docs/screenshots."""
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+ROOT = Path(__file__).parents[2]
+SCREENSHOTS = ROOT / "docs" / "screenshots"
+CHROMIUM = Path("/usr/bin/chromium")
+
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 120_000  # ms: the first start loads the encoder and encodes the demo gallery
+LOOKS: dict[str, dict[str, Any]] = {
+    "wide": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
+    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+}
+# Parts that are ours; Gradio draws the rest (docs/accessibility.md).
+OURS = [
+    *("#headline", "#tools", "#suggestions", "#answer", "#grid", "#panel", "#figures", "#histogram", "#curve"),
+    *("#prospect", "#race", "#sides", "#screens", "#account", "#link", "#add"),
+]
+
+OpenPage = Callable[..., Page]
+
+# Whether the middle of what is in view of an element is its own, and not covered.
+ON_TOP = """(element) => {
+  const box = element.getBoundingClientRect();
+  const middle = (from, to, end) => (Math.max(from, 0) + Math.min(to, end)) / 2;
+  const x = middle(box.left, box.right, innerWidth), y = middle(box.top, box.bottom, innerHeight);
+  const top = document.elementFromPoint(x, y);
+  return box.width > 0 && box.bottom > 0 && box.top < innerHeight && top !== null && element.contains(top);
+}"""
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[str]:
+    """Serve from an empty data folder."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "TGEM_HOME": str(home), "GRADIO_SERVER_PORT": str(port)}
+    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    said: list[str] = []
+    for line in process.stderr:
+        said.append(line)
+        if " is on " in line:
+            break
+    else:
+        pytest.fail(f"app.py stopped with exit code {process.wait()}: {''.join(said)}")
+    # Whatever else it says is read, or it would wait for ever when the pipe is full.
+    threading.Thread(target=process.stderr.read, daemon=True).start()
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(30)
+
+
+def answered(page: Page) -> None:
+    """Wait until photos are on show and none is getting a second look."""
+    page.wait_for_selector("#grid .hit")
+    expect(page.locator("#answer .busy")).to_have_count(0, timeout=PATIENCE)
+    page.wait_for_timeout(200)  # the parts of the page are drawn one after the other
+
+
+def keep(page: Page, name: str, *shown: Locator) -> None:
+    """Write a screenshot once all pictures in view are there.
+
+    Args: shown: what it must show; each is on top in the picture, or nothing is written.
+    """
+    page.evaluate("document.activeElement?.blur()")
+    page.mouse.move(0, 0)
+    page.wait_for_function(
+        "[...document.images].every((i) =>"
+        " i.complete || !i.getClientRects().length || i.getBoundingClientRect().top > innerHeight)"
+    )
+    picture = page.screenshot()
+    for part in shown:  # after it was taken: to take one can leave the full screen
+        assert part.first.evaluate(ON_TOP), f"{name} does not show {part}"
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    shot = Image.open(io.BytesIO(picture)).convert("RGB")
+    # A palette keeps the repository small, and the eye hardly sees it.
+    shot.quantize(256, Image.Quantize.MEDIANCUT).save(SCREENSHOTS / f"{name}.png", optimize=True)
+
+
+def first_alt(page: Page) -> str:
+    return page.locator("#grid .hit img").first.get_attribute("alt") or ""
+
+
+def box(page: Page) -> Locator:
+    return page.locator("#query textarea, #query input").first
+
+
+def search(page: Page, text: str) -> None:
+    """Type words and wait for their answer, which carries them in its links."""
+    before = page.locator("#answer .answer").evaluate("(answer) => answer.outerHTML")
+    box(page).fill(text)
+    box(page).press("Enter")
+    page.wait_for_function("(before) => document.querySelector('#answer .answer')?.outerHTML !== before", arg=before)
+    answered(page)
+
+
+def tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def drop(page: Page, files: list[Path], gallery: str) -> None:
+    """Add files to a gallery, and wait for what became of them."""
+    tab(page, "Add photos")
+    page.locator("#name textarea, #name input").first.fill(gallery)
+    page.locator("#files input[type=file]").set_input_files(files)
+    expect(page.locator(".report")).to_contain_text(f"“{gallery}”", timeout=PATIENCE)
+
+
+def two_photos(folder: Path, png: Callable[..., bytes]) -> list[Path]:
+    (folder / "red wall.png").write_bytes(png("red", (64, 48)))
+    (folder / "sea.png").write_bytes(png((10, 60, 160), (48, 64)))
+    return [folder / "red wall.png", folder / "sea.png"]
