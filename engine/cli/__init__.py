@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from engine.cli import (
+    backup,
     bench,
     evaluate,
     fit,
@@ -19,6 +20,7 @@ from engine.cli import (
     push,
     reencode,
     report,
+    restore,
     search,
     train_mini,
     train_rivals,
@@ -62,5 +64,7 @@ for command in (  # in the order of the help
     pull.pull,
     bench.bench,
     migrate_store.migrate_store,
+    backup.backup,
+    restore.restore,
 ):
     cli.command()(command)

@@ -29,6 +29,8 @@ from engine.utils.paths import MIGRATIONS
 
 BUSY_SECONDS = 10.0  # how long a writer waits for another one's transaction
 
+RESTORING = "restoring"  # a folder in the data folder while a restore puts one store in another's place
+
 # What one process at a time may do to a PostgreSQL database that several share.
 Lock = Literal["migrations", "names", "visitors", "pictures"]
 
@@ -61,6 +63,10 @@ class Database:
         Raises: HomeUnwritable, NewerDatabase, StoreUnusable.
         """
         folder = folder or home()
+        if (folder / RESTORING).exists():
+            raise StoreUnusable(
+                f"A restore of {folder} was stopped half-way; `python -m engine restore BACKUP` finishes it."
+            )
         engine = connect(database_url(folder))
         migrate(engine)
         return cls(engine, folder)

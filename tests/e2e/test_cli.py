@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -166,6 +167,20 @@ def test_a_gallery_is_encoded_again_for_another_budget(run: Run, photos: Path) -
     assert {hit["exit"] for hit in json.loads(run("search", "red", "--json").stdout)} == {3}
     assert "0 encoded, 2 needed nothing" in run("reencode", "photos", "--budget", 1).stdout
     assert run("reencode", "photos", "--budget", 0.1).exit_code == 2
+
+
+def test_a_store_is_backed_up_and_restored(run: Run, photos: Path, tmp_path: Path) -> None:
+    run("index", photos)
+    place = tmp_path / "backup"
+    assert "2 pictures and the database" in run("backup", place).stdout
+    told = json.loads(run("backup", place, "--json").stdout)
+    assert (told["photos"], told["new_files"], told["lost_pictures"]) == (2, 1, 0)
+    refused = run("restore", place)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "put it aside with --replace" in refused.stderr
+    shutil.rmtree(tmp_path / "home")
+    assert "is restored: 3 files" in run("restore", place).stdout
+    assert len(json.loads(run("search", "red", "--json").stdout)) == 2
 
 
 def test_search_uses_the_gallery_indexed_last_or_the_one_named(run: Run, photos: Path) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from engine.exits.encoder import Encoder
-from tests.stress import fuzz, kill, load, postgres, size
+from tests.stress import backup, fuzz, kill, load, postgres, size
 
 pytestmark = pytest.mark.slow
 
@@ -17,6 +17,10 @@ def test_hostile_files_end_in_a_result_or_a_reason() -> None:
 
 def test_sudden_deaths_leave_whole_batches_only() -> None:
     assert kill.run(deaths=4, total=160, seed=1)["deaths"] == 4
+
+
+def test_deaths_of_backups_and_restores_leave_whole_stores() -> None:
+    assert backup.run(deaths=2, total=640, seed=1)["whole stores restored"] >= 2
 
 
 def test_sizes_are_measured(embedded: Encoder) -> None:

@@ -1,0 +1,207 @@
+"""Backs up a running store: one state of its database, and the files that it names."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from engine.storage.backup_folder import (
+    DATABASE,
+    FILES,
+    KEPT,
+    LOCK,
+    MANIFEST,
+    PICTURES,
+    BackupFolder,
+    BackupUnusable,
+    KeptFile,
+    Manifest,
+)
+from engine.storage.database import BUSY_SECONDS, StoreUnusable, database_url, read_url
+from engine.utils.data_dir import home
+from engine.utils.errors import EngineError
+
+TRIES = 5  # snapshots, while photos are deleted beside the backup
+
+
+class BackupRefused(EngineError):
+    """There is nothing that could be backed up in this way, or the place for it holds other things."""
+
+
+@dataclass(frozen=True)
+class BackedUp:
+    """What a backup holds now."""
+
+    photos: int
+    files: int
+    bytes: int
+    new_files: int  # that the last backup did not have
+    new_bytes: int
+    lost_pictures: int  # photos whose picture was gone before
+
+
+@dataclass
+class _Run:
+    """One backup on its way."""
+
+    folder: BackupFolder
+    home: Path
+    on_progress: Callable[[int, int], object]
+    files: dict[str, KeptFile] = field(default_factory=dict)
+    new_files: int = 0
+    new_bytes: int = 0
+
+    def keep(self, path: str, link: bool) -> bool:
+        """Keep a file of the data folder; False where it is gone."""
+        if path in self.files:
+            return True
+        try:
+            kept, new = self.folder.keep(self.home / path, link)
+        except FileNotFoundError:
+            return False
+        self.note(path, kept, new)
+        return True
+
+    def note(self, path: str, kept: KeptFile, new: bool) -> None:
+        """Have the manifest name a file."""
+        self.files[path] = kept
+        self.new_files += new
+        self.new_bytes += kept.bytes * new
+
+    def keep_pictures(self, hashes: list[str]) -> list[str]:
+        """Keep the pictures of these photos; returns those that are gone."""
+        gone = []
+        for done, content_hash in enumerate(hashes, 1):
+            if not self.keep(picture_path(content_hash), link=True):
+                gone.append(content_hash)
+            self.on_progress(done, len(hashes))
+        return gone
+
+
+def back_up(folder: Path, on_progress: Callable[[int, int], object] = lambda done, all: None) -> BackedUp:
+    """Bring the backup in a folder up to date; the store may be in use.
+
+    The backup holds one state of the database, the pictures of its photos, the secret that signs addresses, and exits
+    that were fitted here. Feature maps, which can be made again, are left out.
+
+    Args: folder: an empty one or a new one, or that of an earlier backup; on_progress: told how many pictures of how
+        many.
+    Raises: BackupRefused; BackupUnusable where the folder cannot be written to; StoreUnusable, HomeUnwritable.
+    """
+    data = home()
+    file = _database_file(data)
+    _require_place(folder, data)
+    place = BackupFolder(folder.resolve())
+    with _explained(folder):
+        place.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with place.alone():
+            run = _Run(place, data, on_progress)
+            hashes, lost = _keep_one_state(run, file)
+            for path in _beside(data):
+                run.keep(path, link=False)
+            place.write(Manifest(time.time(), run.files, len(lost)))
+    total = sum(kept.bytes for kept in run.files.values())
+    return BackedUp(len(hashes), len(run.files), total, run.new_files, run.new_bytes, len(lost))
+
+
+def picture_path(content_hash: str) -> str:
+    """Where the picture of a photo lies in a data folder."""
+    return f"{PICTURES}/{content_hash[:2]}/{content_hash}.jpg"
+
+
+def _keep_one_state(run: _Run, file: Path) -> tuple[list[str], list[str]]:
+    """Keep the database and its pictures; returns the hashes of all pictures, and of those that are gone.
+
+    A picture that a state names and that is gone was deleted since, with its row: the next state does not name it. One
+    that two states name was lost before.
+    """
+    gone: list[str] | None = None
+    part = run.folder.part()
+    try:
+        for _ in range(TRIES):
+            hashes = _snapshot(file, part)
+            before, gone = gone, run.keep_pictures(hashes)
+            if not gone or gone == before:
+                break
+        named = set(map(picture_path, hashes))
+        run.files = {path: kept for path, kept in run.files.items() if path in named}
+        run.note(DATABASE, run.folder.take(part), new=True)
+    finally:
+        part.unlink(missing_ok=True)
+    return hashes, gone or []
+
+
+def _snapshot(file: Path, part: Path) -> list[str]:
+    """Copy one state of a database that may be in use; returns the content hashes of its photos.
+
+    Raises: StoreUnusable where it is damaged.
+    """
+    url = f"file:{quote(str(file))}?mode=rw"  # which makes no new one
+    try:
+        with (
+            closing(sqlite3.connect(url, uri=True, timeout=BUSY_SECONDS)) as source,
+            closing(sqlite3.connect(part)) as copy,
+        ):
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, with no log beside it
+            found = copy.execute("PRAGMA quick_check").fetchone()
+            if found != ("ok",):
+                raise sqlite3.DatabaseError(" ".join(found[0].split()))
+            with copy, suppress(sqlite3.OperationalError):  # an early edition has none
+                copy.execute("DELETE FROM feature_maps")
+            return [row[0] for row in copy.execute("SELECT DISTINCT content_hash FROM images ORDER BY 1")]
+    except sqlite3.DatabaseError as error:
+        raise StoreUnusable(
+            f"{file} cannot be backed up ({error}), and the last backup stays as it was; if the file is damaged, "
+            "`python -m engine restore BACKUP --replace` brings that backup back."
+        ) from error
+
+
+def _beside(data: Path) -> Iterator[str]:
+    """The files beside database and pictures that a backup takes."""
+    for name in KEPT:
+        place = data / name
+        for path in [place] if place.is_file() else sorted(place.rglob("*")):
+            if path.is_file() and path.suffix != ".part":
+                yield path.relative_to(data).as_posix()
+
+
+def _database_file(data: Path) -> Path:
+    """The SQLite file of a data folder; raises BackupRefused."""
+    url = read_url(database_url(data))
+    if url.get_backend_name() == "postgresql":
+        raise BackupRefused(
+            "The database is PostgreSQL: back it up with its own `pg_dump`, and copy the folder of TGEM_HOME "
+            "afterwards, which holds the pictures."
+        )
+    file = Path(url.database or "")
+    if not file.is_file():
+        raise BackupRefused(f"There is nothing to back up: {file} is not there; set TGEM_HOME to the data folder.")
+    return file
+
+
+def _require_place(folder: Path, data: Path) -> None:
+    """Raise BackupRefused for a folder that is no place for a backup."""
+    place = folder.resolve()
+    if place == data or data in place.parents or place in data.parents:
+        raise BackupRefused(f"A backup in {folder} would lie in the data folder, or around it; name another folder.")
+    if place.exists() and not place.is_dir():
+        raise BackupRefused(f"{folder} is not a folder; name one for the backup.")
+    with suppress(FileNotFoundError):
+        ours = {MANIFEST, FILES, LOCK}
+        if any(path.name not in ours and path.suffix != ".part" for path in place.iterdir()):
+            raise BackupRefused(f"{folder} holds other things than a backup; name an empty folder.")
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise BackupUnusable(
+            f"The backup in {folder} cannot be written ({reason}); the last whole one stays as it was."
+        ) from error

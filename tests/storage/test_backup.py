@@ -1,0 +1,223 @@
+"""A backup holds one state of a store that is in use, and a restore brings it back or changes nothing."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.storage import backup, restore
+from engine.storage.backup import BackupRefused, back_up
+from engine.storage.backup_folder import BackupFolder, BackupUnusable
+from engine.storage.collections import list_collections, open_collection
+from engine.storage.database import Database, StoreUnusable
+from engine.storage.images import delete_images, list_images
+from engine.storage.restore import RestoreRefused
+from engine.utils.atomic_files import write_whole
+from tests.storage.rows import add
+
+
+@pytest.fixture
+def gallery(database: Database, home: Path) -> int:
+    """Two photos, and what lies beside the database."""
+    found = open_collection(database, "holiday", "gallery", None)
+    add(database, found, "aa", "bb")
+    write_whole(home / "secret.key", b"s" * 32)
+    write_whole(home / "exits" / "model" / "tgem.json", b"{}")
+    write_whole(home / "maps" / "ab" / "abc.safetensors", b"map")
+    return found
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "backup"
+
+
+@pytest.fixture
+def move_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Path]:
+    """Has another, empty data folder be the one in use."""
+
+    def move() -> Path:
+        monkeypatch.setenv("TGEM_HOME", str(tmp_path / "elsewhere"))
+        return tmp_path / "elsewhere"
+
+    return move
+
+
+def names(home: Path) -> list[str]:
+    """The photos of a store, all of whose pictures are there."""
+    database = Database.open(home)
+    found = [row for kept in list_collections(database) for row in list_images(database, kept.id, 0, 100)]
+    database.close()
+    for row in found:
+        assert database.pictures.path(row.content_hash).read_bytes() == row.name.encode()
+    return sorted(row.name[:2] for row in found)
+
+
+def kept(place: Path) -> list[str]:
+    return sorted(BackupFolder(place).read().files)
+
+
+@pytest.mark.usefixtures("gallery")
+def test_a_backup_of_an_open_store_is_restored_whole(place: Path, move_house: Callable[[], Path]) -> None:
+    done = back_up(place)
+    assert (done.photos, done.files, done.new_files, done.lost_pictures) == (2, 5, 5, 0)
+    elsewhere = move_house()
+    told = restore.restore(place)
+    assert told.aside is None
+    assert names(elsewhere) == ["aa", "bb"]
+    assert (elsewhere / "secret.key").read_bytes() == b"s" * 32
+    assert (elsewhere / "exits" / "model" / "tgem.json").is_file()
+    assert oct((elsewhere / "tgem.db").stat().st_mode)[-3:] == "600"
+
+
+def test_the_next_backup_adds_what_is_new_and_forgets_what_is_gone(
+    database: Database, gallery: int, place: Path
+) -> None:
+    back_up(place)
+    (first, _) = list_images(database, gallery, 0, 2)
+    delete_images(database, gallery, [first.id])
+    add(database, gallery, "cc")
+    done = back_up(place)
+    assert done.new_files == 2, "a picture and the database"
+    assert [path[9:11] for path in kept(place) if path.startswith("pictures/")] == ["bb", "cc"]
+    files = [path for path in (place / "files").rglob("*") if path.is_file()]
+    assert len(files) == done.files
+
+
+def test_a_photo_that_is_deleted_during_the_backup_is_not_in_it(
+    database: Database, gallery: int, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot, first = backup._snapshot, list_images(database, gallery, 0, 1)[0]
+
+    def delete_afterwards(file: Path, part: Path) -> list[str]:
+        hashes = snapshot(file, part)
+        delete_images(database, gallery, [first.id])
+        return hashes
+
+    monkeypatch.setattr(backup, "_snapshot", delete_afterwards)
+    done = back_up(place)
+    assert (done.photos, done.lost_pictures) == (1, 0)
+
+
+@pytest.mark.usefixtures("gallery")
+def test_a_picture_that_was_lost_before_is_counted(database: Database, home: Path, place: Path) -> None:
+    database.pictures.path("aa" * 32).unlink()
+    done = back_up(place)
+    assert (done.photos, done.lost_pictures) == (2, 1)
+
+
+@pytest.mark.usefixtures("gallery")
+def test_a_damaged_database_takes_the_place_of_no_backup(database: Database, home: Path, place: Path) -> None:
+    back_up(place)
+    before = kept(place)
+    database.close()
+    with (home / "tgem.db").open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 8192)
+    with pytest.raises(StoreUnusable, match=r"cannot be backed up .*the last backup stays"):
+        back_up(place)
+    assert kept(place) == before
+    done = restore.restore(place, replace=True)
+    assert names(home) == ["aa", "bb"]
+    assert done.aside is not None
+    assert (done.aside / "tgem.db").is_file(), "the damaged one is kept"
+
+
+@pytest.mark.usefixtures("gallery")
+def test_a_store_is_put_aside_only_when_asked_and_when_nobody_uses_it(
+    database: Database, home: Path, place: Path
+) -> None:
+    back_up(place)
+    with pytest.raises(RestoreRefused, match="holds a store already"):
+        restore.restore(place)
+    with pytest.raises(RestoreRefused, match="is in use"):
+        restore.restore(place, replace=True)
+    add(database, 1, "dd")
+    database.close()
+    done = restore.restore(place, replace=True)
+    assert names(home) == ["aa", "bb"]
+    assert list((home / "maps").iterdir()) == []
+    assert done.aside is not None
+    assert names(done.aside) == ["aa", "bb", "dd"]
+
+
+@pytest.mark.usefixtures("gallery")
+@pytest.mark.parametrize("damage", ["changed", "gone"])
+def test_a_damaged_backup_changes_nothing(place: Path, move_house: Callable[[], Path], damage: str) -> None:
+    back_up(place)
+    file = BackupFolder(place).place(BackupFolder(place).read().files[f"pictures/aa/{'aa' * 32}.jpg"].sha256)
+    file.unlink()
+    if damage == "changed":
+        file.write_bytes(b"other bytes")
+    elsewhere = move_house()
+    with pytest.raises(BackupUnusable, match=rf"is damaged: pictures/aa/\w+.jpg is {'not|gone'}"):
+        restore.restore(place)
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.usefixtures("gallery")
+@pytest.mark.parametrize("path", ["../tgem.db", "/etc/passwd", "pictures/../../a", "pictures\\..\\a", "app.py", ""])
+def test_a_manifest_leads_nowhere_else(place: Path, path: str) -> None:
+    back_up(place)
+    manifest = place / "manifest.json"
+    told = json.loads(manifest.read_text())
+    told["files"][path] = next(iter(told["files"].values()))
+    manifest.write_text(json.dumps(told))
+    with pytest.raises(BackupUnusable, match="cannot be read as a backup's manifest"):
+        BackupFolder(place).read()
+
+
+@pytest.mark.usefixtures("gallery")
+@pytest.mark.parametrize("last", range(1, 9))
+def test_a_stop_in_the_middle_of_the_switch_keeps_the_store_closed_until_it_is_finished(
+    database: Database, home: Path, place: Path, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    back_up(place)
+    add(database, 1, "dd")
+    database.close()
+    move, moves = Path.replace, 0
+
+    def stop(self: Path, target: Path) -> Path:
+        nonlocal moves
+        moves += "restoring" in self.parts or "restoring" in target.parts
+        done = move(self, target)
+        if moves == last:
+            raise KeyboardInterrupt
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            restore.restore(place, replace=True)
+    with pytest.raises(StoreUnusable, match="was stopped half-way"):
+        Database.open()
+    assert restore.restore(place).backup is None
+    assert names(home) == ["aa", "bb"]
+    (aside,) = home.glob("replaced-*")
+    assert names(aside) == ["aa", "bb", "dd"]
+
+
+@pytest.mark.usefixtures("gallery")
+def test_places_that_are_none(home: Path, place: Path, tmp_path: Path) -> None:
+    other = tmp_path / "diary"
+    other.mkdir()
+    (other / "diary.txt").touch()
+    for folder in (other, home, home / "backup", tmp_path, other / "diary.txt"):
+        with pytest.raises(BackupRefused):
+            back_up(folder)
+    with pytest.raises(BackupUnusable, match="holds no whole backup"):
+        BackupFolder(other).read()
+    with BackupFolder(other).alone(), pytest.raises(BackupUnusable, match="wait for the backup"):
+        BackupFolder(other).alone().__enter__()
+
+
+def test_what_cannot_be_backed_up(place: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BackupRefused, match="There is nothing to back up"):
+        back_up(place)
+    monkeypatch.setenv("TGEM_DATABASE_URL", "postgresql+psycopg://me@host/photos")
+    with pytest.raises(BackupRefused, match="pg_dump"):
+        back_up(place)
+    with pytest.raises(RestoreRefused, match="TGEM_DATABASE_URL"):
+        restore.restore(place)
+    assert not place.exists()
