@@ -5,7 +5,7 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 
 def encoded(picture: Image.Image, format: str, **options: object) -> bytes:
@@ -39,3 +39,18 @@ def jpeg_declaring(width: int, height: int) -> bytes:
     data = bytearray(encoded(noise(), "JPEG"))
     struct.pack_into(">HH", data, data.index(b"\xff\xc0") + 5, height, width)
     return bytes(data)
+
+
+def dated(taken: object = None, offset: object = None, orientation: int = 1) -> Image.Exif:
+    """An EXIF block of a camera that writes the date, its zone, the way it was held, and the place."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "Camera", orientation
+    within = exif.get_ifd(ExifTags.IFD.Exif)
+    if taken is not None:
+        within[ExifTags.Base.DateTimeOriginal] = taken
+    if offset is not None:
+        within[ExifTags.Base.OffsetTimeOriginal] = offset
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
+    read = Image.Exif()  # as it is in a file: some formats write directories within directories only then
+    read.load(exif.tobytes())
+    return read

@@ -45,7 +45,8 @@ class Api:
             gallery: its name, or the end of its published address; by default the demo gallery.
             k: how many photos, 1 to 100.
             visitor: on a public host, the token that add_photos gave; empty for the demo and published galleries.
-        Returns: rank, file, score, exit, exits, macs_share, photo (its number) and picture (its address) of each.
+        Returns: rank, file, score, exit, exits, macs_share, taken_at (ISO 8601, on the camera's clock; null where that
+            is not known), photo (its number) and picture (its address) of each.
         """
         try:
             session = self._session(visitor)

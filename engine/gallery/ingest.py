@@ -120,6 +120,7 @@ def _keep(library: Library, gallery_id: int, encoder: "PhotoEncoder", made: Sequ
             height=each.photo.height,
             bytes=each.photo.file_bytes,
             added_at=time.time(),
+            taken_at=each.photo.taken_at.isoformat() if each.photo.taken_at else None,
             encoding=EncodingRow.of(each.encoding),
         )
         for content_hash, each in found.items()

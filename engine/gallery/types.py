@@ -1,10 +1,12 @@
 """What the use cases give back: photos and how each went through the encoder, hits, and sums over a collection."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
 from engine.exits.phrases import Phrases
+from engine.ingest.date_taken import read_date
 from engine.ingest.decode import Skipped
 from engine.search.ranking import Ranking
 from engine.storage.schema import ImageRow
@@ -42,6 +44,7 @@ class Photo:
     )  # (R, G) float32: at each gated exit reached, the probability of leaving at each budget of the grid
     phrases: tuple[Phrases, ...]  # at each exit reached
     budget: float
+    taken_at: datetime | None = None  # on the camera's clock, with its zone where that is known
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Hit:
     score: float
     photo: Photo
 
-    def row(self) -> dict[str, str | int | float]:
+    def row(self) -> dict[str, str | int | float | None]:
         """The hit as programs read it, on the command line and over HTTP."""
         photo = self.photo
         return {
@@ -75,6 +78,7 @@ class Hit:
             "exit": photo.exit,
             "exits": photo.exits,
             "macs_share": photo.macs_share,
+            "taken_at": photo.taken_at.isoformat() if photo.taken_at else None,
         }
 
 
@@ -146,4 +150,5 @@ def photo_of(row: ImageRow) -> Photo:
         gates=np.frombuffer(encoding.gates, np.float32).reshape(gated, -1 if gated else 0),
         phrases=tuple(tuple((text, share) for text, share in at_exit) for at_exit in encoding.phrases),
         budget=encoding.budget,
+        taken_at=read_date(row.taken_at),
     )

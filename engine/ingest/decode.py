@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from PIL import Image
@@ -34,6 +35,7 @@ class Decoded:
     height: int
     file_bytes: int
     jpeg: bytes  # the picture to keep
+    taken_at: datetime | None = None  # on the camera's clock
 
 
 # What became of an upload; None: its photo is stored already, or came earlier among the same uploads.
@@ -72,7 +74,7 @@ def decode_batch(
             continue
         seen.add(content_hash)
         size, jpeg = (picture.width, picture.height), to_jpeg(picture.rgb)
-        outcomes.append(Decoded(upload.name, content_hash, *size, len(data), jpeg))
+        outcomes.append(Decoded(upload.name, content_hash, *size, len(data), jpeg, picture.taken_at))
         pixels.append(pixels_to_keep(jpeg, preprocess))
     return outcomes, pixels
 

@@ -6,10 +6,12 @@ import re
 import struct
 import unicodedata
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
 
+from engine.ingest.date_taken import date_taken
 from engine.utils.errors import EngineError
 
 MAX_BYTES = 50 * 2**20
@@ -77,6 +79,7 @@ class Picture:
     rgb: Image.Image  # without metadata
     width: int
     height: int
+    taken_at: datetime | None = None  # on the camera's clock
 
 
 def open_picture(data: bytes, name: str, longest: int | None = None, most: int | None = None) -> Picture:
@@ -111,7 +114,7 @@ def open_picture(data: bytes, name: str, longest: int | None = None, most: int |
         rgb = rgb.transpose(_UNDO[orientation])
     if orientation in _SIDEWAYS:
         width, height = height, width
-    return Picture(rgb, width, height)
+    return Picture(rgb, width, height, date_taken(picture))
 
 
 def clean_name(name: str) -> str:

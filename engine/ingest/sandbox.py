@@ -19,6 +19,7 @@ from typing import IO
 from cachetools import TTLCache
 from PIL import Image
 
+from engine.ingest.date_taken import read_date
 from engine.ingest.image import ImageRejected, NeedsMemory, Picture, open_picture
 from engine.utils.paths import ROOT
 
@@ -33,7 +34,8 @@ NICE = 5  # decoders leave most of the processor to who waits for an answer
 IDLE = 2  # decoders kept for the next picture: 60 MB each
 
 _REQUEST = struct.Struct("<I?Q")  # longest side or 0, whether it may be large, bytes of the file, which follow
-_ANSWER = struct.Struct("<cIIIIQ")  # kind, picture's size, declared size, bytes that follow
+# Kind, picture's size, declared size, date taken or nothing, bytes that follow.
+_ANSWER = struct.Struct("<cIIII25sQ")
 _PICTURE, _REASON, _UNLIMITED, _LARGE = b"P", b"R", b"U", b"L"
 _TOO_LONG, _TOO_MUCH = "takes too long to decode", "takes too much memory to decode"
 _COMMAND = [sys.executable, "-m", "engine.ingest.sandbox"]
@@ -148,10 +150,11 @@ class _Decoder:
         _write(to, _REQUEST.pack(longest or 0, large, len(data)))
         _write(to, data)
         while True:
-            kind, *size, width, height, length = _ANSWER.unpack(_read(back, _ANSWER.size))
+            kind, *size, width, height, taken, length = _ANSWER.unpack(_read(back, _ANSWER.size))
             body = _read(back, length)
             if kind == _PICTURE:
-                return Picture(Image.frombytes("RGB", tuple(size), body), width, height)
+                taken_at = read_date(taken.rstrip(b"\0").decode("ascii", "replace"))
+                return Picture(Image.frombytes("RGB", tuple(size), body), width, height, taken_at)
             if kind == _LARGE:
                 raise NeedsMemory
             if kind == _REASON:
@@ -210,7 +213,7 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
             reason = _attempt(what, limit)
             if reason and reason not in said:
                 said.add(reason)
-                answers.write(_ANSWER.pack(_UNLIMITED, 0, 0, 0, 0, len(reason)) + reason)
+                answers.write(_ANSWER.pack(_UNLIMITED, 0, 0, 0, 0, b"", len(reason)) + reason)
         for part in _answer(data, longest or None, large):
             answers.write(part)
         answers.flush()
@@ -221,12 +224,12 @@ def _answer(data: bytes, longest: int | None, large: bool) -> tuple[bytes, bytes
     try:
         picture = open_picture(data, "", longest, None if large else LARGE)
     except NeedsMemory:
-        return _ANSWER.pack(_LARGE, 0, 0, 0, 0, 0), b""
+        return _ANSWER.pack(_LARGE, 0, 0, 0, 0, b"", 0), b""
     except (ImageRejected, MemoryError) as error:
         body = (error.reason if isinstance(error, ImageRejected) else _TOO_MUCH).encode()
-        return _ANSWER.pack(_REASON, 0, 0, 0, 0, len(body)), body
-    body = picture.rgb.tobytes()
-    return _ANSWER.pack(_PICTURE, *picture.rgb.size, picture.width, picture.height, len(body)), body
+        return _ANSWER.pack(_REASON, 0, 0, 0, 0, b"", len(body)), body
+    body, taken = picture.rgb.tobytes(), picture.taken_at.isoformat().encode() if picture.taken_at else b""
+    return _ANSWER.pack(_PICTURE, *picture.rgb.size, picture.width, picture.height, taken, len(body)), body
 
 
 def _attempt(what: str, limit: Callable[[], None]) -> bytes:

@@ -132,6 +132,7 @@ class ImageRow(Base):
         UniqueConstraint("collection_id", "content_hash"),
         Index("ix_images_collection_id_id", "collection_id", "id"),  # a collection's images in order, from any id on
         Index("ix_images_collection_id_revision", "collection_id", "revision"),  # what an index catches up by
+        Index("ix_images_collection_id_taken_at", "collection_id", "taken_at"),
         Index("ix_images_content_hash", "content_hash"),  # who else uses a picture file
         {"sqlite_autoincrement": True},  # ids are never used again
     )
@@ -144,6 +145,8 @@ class ImageRow(Base):
     height: Mapped[int]
     bytes: Mapped[int]
     added_at: Mapped[float]
+    # On the camera's clock, ISO 8601, with its distance from UTC where that is known: sorts by what people remember.
+    taken_at: Mapped[str | None]
     # Numbers a collection's changes, and only ever grows: its indexes, in any process, ask for what is above the last.
     revision: Mapped[int]
 

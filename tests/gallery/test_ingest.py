@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from engine.gallery.search import search_photos
 from engine.ingest.kept_picture import KEPT_SIDE
 from engine.storage.database import Database
 from tests.fake_encoder import IDENTITY, FakeEncoder
-from tests.pictures import encoded, left_red_right_blue, noise, png_declaring
+from tests.pictures import dated, encoded, left_red_right_blue, noise, png_declaring
 
 pytestmark = pytest.mark.both_databases
 
@@ -51,6 +52,13 @@ def test_the_report_counts_every_file_once(library: Library, gallery: int, uploa
     assert report.skipped == (Skipped("notes.jpg", "not a picture (it is text)"), Skipped("empty.jpg", "empty file"))
     assert report.mean_macs_share == pytest.approx(0.7)
     assert report.images_per_second == pytest.approx(2 / report.seconds)
+
+
+def test_a_photo_keeps_the_date_that_it_was_taken(library: Library, gallery: int, upload: MakeUpload) -> None:
+    exif = dated("2019:07:14 18:30:05", "+02:00")
+    ingest_files(library, gallery, [upload("a.jpg", encoded(noise(), "JPEG", exif=exif)), upload("b.png", "red")])
+    taken = [photo.taken_at for photo in list_photos(library, gallery)]
+    assert taken == [datetime.fromisoformat("2019-07-14T18:30:05+02:00"), None]
 
 
 def test_only_new_bytes_are_encoded(
