@@ -1,9 +1,12 @@
-"""A Hub on loopback: the part of its HTTP interface that huggingface_hub uses for small model repositories."""
+"""A Hub on loopback: the part of its HTTP interface that huggingface_hub uses for models and Spaces.
+
+A Space is kept under `spaces/` and its name. Files of `large` bytes go the way of the large-file storage.
+"""
 
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,11 +22,16 @@ class Hub:
     address: str = ""
     commits: dict[str, list[tuple[str, dict[str, bytes]]]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    made: dict[str, dict[str, Any]] = field(default_factory=dict)  # what each repository was made with
+    blobs: dict[str, bytes] = field(default_factory=dict)  # large files by hash
+    large: int = 10_000_000  # bytes
+    hangs_up: bool = False  # in the middle of a large file
 
-    def commit(self, repo: str, files: dict[str, bytes]) -> str:
-        """Add files to what a repository holds; returns the commit."""
+    def commit(self, repo: str, files: dict[str, bytes], gone: Collection[str] = ()) -> str:
+        """Add files to what a repository holds, and take some away; returns the commit."""
         history = self.commits.setdefault(repo, [])
         whole = {**(history[-1][1] if history else {}), **files}
+        whole = {name: data for name, data in whole.items() if name not in gone}
         parts = [f"{name}{hashlib.sha256(data).hexdigest()}" for name, data in sorted(whole.items())]
         oid = hashlib.sha1(f"{len(history)}{parts}".encode()).hexdigest()
         history.append((oid, whole))
@@ -51,13 +59,26 @@ def serve() -> Iterator[Hub]:
 
         def do_GET(self) -> None:
             parts = self.parts()
-            if parts[:2] == ["api", "models"]:
-                found = hub.find("/".join(parts[2:4]), parts[5] if len(parts) > 5 else "main")
+            if parts[0] == "api" and parts[1] in ("models", "spaces"):
+                repo, action = self.named(parts[1:]), parts[4:]
+                if action[:1] == ["tree"]:
+                    files = (hub.find(repo, "main") or ("", {}))[1]
+                    rows = [{"type": "file", "path": name, "size": len(files[name]), "oid": "0"} for name in files]
+                    return self.answer(rows)
+                found = hub.find(repo, action[1] if len(action) > 1 else "main")
                 if found is None:
                     return self.refuse(404, "RepoNotFound")
                 siblings = [{"rfilename": name} for name in found[1]]
                 return self.answer({"id": "/".join(parts[2:4]), "sha": found[0], "siblings": siblings})
             self.answer_file(body=True)
+
+        def do_PUT(self) -> None:
+            data = self.rfile.read(int(self.headers["Content-Length"]) // (2 if hub.hangs_up else 1))
+            if hub.hangs_up:
+                self.close_connection = True
+                return
+            hub.blobs[hashlib.sha256(data).hexdigest()] = data
+            self.answer({})
 
         def do_POST(self) -> None:
             parts = self.parts()
@@ -65,23 +86,46 @@ def serve() -> Iterator[Hub]:
             if self.headers.get("Authorization") != "Bearer hf_right":
                 return self.refuse(401, "")
             if parts == ["api", "repos", "create"]:
-                asked = json.loads(body)
-                name = f"{asked['organization']}/{asked['name']}" if asked.get("organization") else asked["name"]
-                hub.commits.setdefault(name, [])
-                return self.answer({"url": f"{hub.address}/{name}", "id": name})
+                return self.create(json.loads(body))
             if parts == ["api", "validate-yaml"]:
                 return self.answer({"errors": [], "warnings": []})
-            repo, action = "/".join(parts[2:4]), parts[4]
+            if parts[-3:] == ["lfs", "objects", "batch"]:
+                return self.answer(
+                    {"transfer": "basic", "objects": [self.upload(of) for of in json.loads(body)["objects"]]}
+                )
+            repo, action = self.named(parts[1:]), parts[4]
             if action == "preupload":
-                paths = [file["path"] for file in json.loads(body)["files"]]
-                modes = [{"path": path, "uploadMode": "regular", "shouldIgnore": False} for path in paths]
-                return self.answer({"files": modes})
+                return self.answer({"files": [self.way_of(file) for file in json.loads(body)["files"]]})
             rows = [json.loads(line) for line in body.splitlines()]
             files = {
-                row["value"]["path"]: base64.b64decode(row["value"]["content"]) for row in rows if row["key"] == "file"
+                row["value"]["path"]: base64.b64decode(row["value"]["content"])
+                if row["key"] == "file"
+                else hub.blobs[row["value"]["oid"]]
+                for row in rows
+                if row["key"] in ("file", "lfsFile")
             }
-            oid = hub.commit(repo, files)
+            oid = hub.commit(repo, files, {row["value"]["path"] for row in rows if row["key"] == "deletedFile"})
             self.answer({"success": True, "commitOid": oid, "commitUrl": f"{hub.address}/{repo}/commit/{oid}"})
+
+        def create(self, asked: dict[str, Any]) -> None:
+            name = f"{asked['organization']}/{asked['name']}" if asked.get("organization") else asked["name"]
+            place = f"spaces/{name}" if asked.get("type") == "space" else name
+            status = 409 if place in hub.made else 200
+            hub.made.setdefault(place, asked)
+            hub.commits.setdefault(place, [])
+            self.answer({"url": f"{hub.address}/{place}", "id": name}, status)
+
+        def way_of(self, file: dict[str, Any]) -> dict[str, Any]:
+            mode = "lfs" if file["size"] >= hub.large else "regular"
+            return {"path": file["path"], "uploadMode": mode, "shouldIgnore": False}
+
+        def upload(self, of: dict[str, Any]) -> dict[str, Any]:
+            place = {"upload": {"href": f"{hub.address}/large/{of['oid']}"}}
+            return {"oid": of["oid"], "size": of["size"], **({} if of["oid"] in hub.blobs else {"actions": place})}
+
+        def named(self, parts: list[str]) -> str:
+            """The repository that the parts of a path name, from its kind on."""
+            return "/".join(parts[:3] if parts[0] == "spaces" else parts[1:3])
 
         def parts(self) -> list[str]:
             hub.requests.append(f"{self.command} {self.path}")
@@ -106,9 +150,9 @@ def serve() -> Iterator[Hub]:
             if body:
                 self.wfile.write(data)
 
-        def answer(self, value: dict[str, Any]) -> None:
+        def answer(self, value: dict[str, Any] | list[dict[str, Any]], status: int = 200) -> None:
             data = json.dumps(value).encode()
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from engine.cli import (
     backup,
     bench,
+    deploy_space,
     evaluate,
     fit,
     index,
@@ -66,5 +67,6 @@ for command in (  # in the order of the help
     migrate_store.migrate_store,
     backup.backup,
     restore.restore,
+    deploy_space.deploy_space,
 ):
     cli.command()(command)

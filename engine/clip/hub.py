@@ -1,12 +1,14 @@
-"""Downloads models and exit weights from the Hub, uploads exit weights, and turns every failure into a sentence."""
+"""Models, exit weights and Spaces to and from the Hub; every failure is turned into a sentence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.utils.errors import HostProblem
 
 EXITS = ("tgem.json", "tgem.safetensors")
+OWN_FILE = "engine/__main__.py"  # by which a Space of this product is told from others
 
 
 class HubUnreachable(HostProblem):
@@ -39,7 +41,7 @@ def fetch(repo: str, file: str, revision: str | None = None) -> Path:
     except LocalEntryNotFoundError as error:
         raise HubUnreachable(_unreachable(f"{file} of {repo}")) from error
     except HFValidationError as error:
-        raise HubMissing(f"{repo!r} is not a name of a Hub repository; it is written ORGANISATION/NAME.") from error
+        raise _no_name(repo) from error
     except HfHubHTTPError as error:
         raise HubMissing(f"{_status(error)} for {file} of the Hub repository {repo}; check its name.") from error
     except OSError as error:
@@ -77,15 +79,60 @@ def push(repo: str, files: Mapping[str, bytes], message: str) -> str:
     Raises: HubUnreachable, HubMissing.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
     api = HfApi()
-    try:
+    with _writing(repo):
         api.create_repo(repo, exist_ok=True)
         additions = [CommitOperationAdd(name, data) for name, data in files.items()]
         return api.create_commit(repo, additions, commit_message=message).oid
+
+
+def push_space(repo: str, folder: Path, private: bool) -> str:
+    """Make a Gradio Space, new or of this product already, hold exactly a folder's files; returns its address.
+
+    Args: private: where the Space is new.
+    Raises: HubUnreachable, HubMissing.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    with _writing(repo):
+        space = api.create_repo(repo, repo_type="space", space_sdk="gradio", private=private, exist_ok=True)
+        held = set(api.list_repo_files(repo, repo_type="space"))
+        if "app.py" in held and OWN_FILE not in held:
+            raise HubMissing(f"The Space {repo} holds another app, which would be lost; name a new Space.")
+        api.upload_folder(
+            repo_id=repo,
+            folder_path=folder,
+            repo_type="space",
+            delete_patterns="*",
+            commit_message="Deploy T-GEM search",
+        )
+    return str(space)
+
+
+def require_repo_name(repo: str) -> None:
+    """Raise HubMissing for what cannot be the name of a repository."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    try:
+        validate_repo_id(repo)
+        if "/" not in repo:
+            raise HFValidationError
     except HFValidationError as error:
-        raise HubMissing(f"{repo!r} is not a name of a Hub repository; it is written ORGANISATION/NAME.") from error
+        raise _no_name(repo) from error
+
+
+@contextmanager
+def _writing(repo: str) -> Iterator[None]:
+    """Raise HubUnreachable or HubMissing for what can happen while a repository is written to."""
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
+
+    try:
+        yield
+    except HFValidationError as error:
+        raise _no_name(repo) from error
     except LocalTokenNotFoundError as error:
         raise HubMissing("Writing to the Hub needs a token: log in with `hf auth login`, or set HF_TOKEN.") from error
     except HfHubHTTPError as error:
@@ -93,8 +140,16 @@ def push(repo: str, files: Mapping[str, bytes], message: str) -> str:
         raise HubMissing(f"{reason}; log in with `hf auth login`, or set HF_TOKEN, for an account that may.") from error
     except OfflineModeIsEnabled as error:
         raise HubUnreachable("HF_HUB_OFFLINE is set; unset it to write to the Hub.") from error
+    except RuntimeError as error:  # what the Hub's library makes of any failure on the way of a large file
+        raise HubUnreachable(
+            f"The upload to {repo} broke off and nothing was changed there; check the network and try again."
+        ) from error
     except _network_errors() as error:
         raise HubUnreachable("The Hub does not answer; check the network and try again.") from error
+
+
+def _no_name(repo: str) -> HubMissing:
+    return HubMissing(f"{repo!r} is not a name of a Hub repository; it is written ORGANISATION/NAME.")
 
 
 def _network_errors() -> tuple[type[Exception], ...]:

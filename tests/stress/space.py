@@ -7,7 +7,6 @@ import argparse
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 
 from gradio_client import Client, handle_file
 
+from engine.utils.product_files import write_product
 from tests.health import until_ready
 from tests.stress.results import keep
 
@@ -45,12 +45,8 @@ def environment(python: str, folder: Path) -> Path:
 
 
 def source(folder: Path) -> Path:
-    """The files that are pushed to a Space, read-only and somebody else's."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if not name.startswith("tests/") and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
+    """The files that `deploy-space` puts on a Space, read-only and somebody else's."""
+    write_product(folder, zerogpu=False)
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     return folder
