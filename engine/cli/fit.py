@@ -40,6 +40,7 @@ def fit(
         fit_exits(data, name, out, say, curve)
     elif photos is not None:
         from engine.exits.loading import load_encoder
-        from engine.training.fit import fit_photos, folder_photos
+        from engine.training.fit import fit_photos
+        from engine.training.splits import folder_photos
 
         fit_photos(load_encoder(name, exits=False), folder_photos(photos), out=out, say=say)

@@ -5,7 +5,9 @@ from copy import copy, deepcopy
 from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
@@ -127,6 +129,13 @@ class Backbone:
             where = found.permute(0, 2, 3, 1).flatten(2)  # (B, S, 3 S), the same memory
         where.sub_(mean).div_(std)
         return found
+
+    @torch.inference_mode()
+    def encode_image(self, pixels: np.ndarray) -> Tensor:
+        """OpenCLIP's own `encode_image` of (B, 3, S, S) uint8; (B, D) float32 on the CPU, unit length."""
+        ready = self.normalise(torch.from_numpy(pixels).to(self.device))
+        vectors: Tensor = self.model.encode_image(ready, normalize=False)
+        return F.normalize(vectors.float(), dim=-1).cpu()
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Tensor:

@@ -23,8 +23,8 @@ from engine.exits.loading import load_encoder
 from engine.search.metrics import PAGE
 from engine.training.dataset import DataMissing, Example, read_captions
 from engine.training.features import Features, Say, collect
-from engine.training.fit import folder_photos
 from engine.training.rivals import RANDOM_BANK, Rivals, load_rivals, with_random_bank
+from engine.training.splits import folder_photos
 
 ALONE = ("small-input", "single")
 TOP_M = (5, 10, 20, 50)  # how many a query runs deeper where rank alone decides

@@ -13,9 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
 
 from engine.evaluation import Row
 from engine.exits.budget import DEFAULT_BUDGET
@@ -127,15 +125,8 @@ def photos(encoder: Encoder, many: int) -> np.ndarray:
 
 def _modes(encoder: Encoder) -> dict[str, tuple[Callable[[np.ndarray], Any], float | None]]:
     """What each mode does with a batch, and its MACs share; None: as the photos have it."""
-    device = encoder.backbone.device
-
-    @torch.inference_mode()
-    def bare(pixels: np.ndarray) -> Tensor:
-        ready = encoder.backbone.normalise(torch.from_numpy(pixels).to(device))
-        return F.normalize(encoder.backbone.model.encode_image(ready, normalize=False), dim=-1).cpu()
-
     found: dict[str, tuple[Callable[[np.ndarray], Any], float | None]] = {
-        "bare": (bare, sum(encoder.backbone.step_macs) / encoder.full_macs),
+        "bare": (encoder.backbone.encode_image, sum(encoder.backbone.step_macs) / encoder.full_macs),
         "full": (partial(encoder.deepen, exit=encoder.exits), 1.0),
         "tgem": (partial(encoder.encode, budget=DEFAULT_BUDGET), None),
     }

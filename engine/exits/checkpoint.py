@@ -20,6 +20,7 @@ from engine.clip.hub import Snapshot
 from engine.clip.small_tower import LAST_MAP
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.calibration import Calibration, calibrations
+from engine.exits.certificate import remove_certificate
 from engine.exits.modules import HEAD, Exit, ExitModules
 from engine.exits.phrase_gate import Reference
 from engine.utils.atomic_files import SHARED, write_whole
@@ -81,6 +82,15 @@ def save_exits(folder: Path, exits: FittedExits, weights: str, model: str = "") 
     }
     _write(folder, (json.dumps(about, indent=2) + "\n").encode(), stored, digest)
     (folder / SOURCE).unlink(missing_ok=True)
+
+
+def remove_exits(folder: Path) -> None:
+    """Take a model's exits away, and the certificate of what they gave: it runs to full depth from now on."""
+    remove_certificate(folder)
+    with suppress(FileNotFoundError):
+        (folder / STORED).replace(folder / WAITING)  # from where a sudden death has them put back
+    for name in (DESCRIBED, WAITING, SOURCE):
+        (folder / name).unlink(missing_ok=True)
 
 
 def as_stored(modules: ExitModules) -> ExitModules:
@@ -215,6 +225,7 @@ def install_exits(snapshot: Snapshot, folder: Path, backbone: Backbone, weights:
 
 def _write(folder: Path, described: bytes, stored: bytes, digest: str) -> None:
     """Put exits in the place of those before: the change is made when `tgem.json` is, which names its tensors."""
+    remove_certificate(folder)
     write_whole(folder / WAITING, stored, SHARED)
     write_whole(folder / DESCRIBED, described, SHARED)
     _settle(folder, digest)

@@ -1,59 +1,49 @@
-"""Fits exits to a model: readouts, then gates on photos that the readouts have not seen, then the budgets' prices."""
+"""Fits exits to a model: a first pass where one pays, readouts, then gates on photos that the readouts have not seen,
+then the budgets' prices; and certifies what they give on photos that nothing was fitted on.
+"""
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
+import torch
 
 from engine.clip.backbone import ModelUnreadable
-from engine.exits.budget import BUDGET_GRID
-from engine.exits.checkpoint import as_stored, exits_hash, save_exits, unfitted
+from engine.exits.certificate import Certificate, write_certificate
+from engine.exits.checkpoint import FittedExits, as_stored, exits_hash, remove_exits, save_exits, unfitted
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
-from engine.exits.modules import ExitModules
-from engine.ingest.listing import FolderMissing
-from engine.ingest.upload import PICTURE_SUFFIXES
-from engine.search.metrics import PAGE, best, overlap
+from engine.exits.modules import Exit, ExitModules
 from engine.training import gates
+from engine.training.certificate_page import page
+from engine.training.certify import certify, lines_of
 from engine.training.dataset import Example, read_captions
 from engine.training.features import Features, cached
+from engine.training.first_pass import LEAST_GAIN, FirstPass, fidelity_for_cost, first_pass_for, project
 from engine.training.gates import GatePhotos
 from engine.training.readouts import choose_exits, fit_readouts, nearest_texts
-from engine.utils.errors import EngineError
+from engine.training.splits import FEWEST, Splits, TooFewPhotos, split_captions, split_photos
 from engine.utils.memory import peak_memory
 
-FEWEST = 100  # photos; a tenth of them set the budgets' prices
 AFFINITY_WEIGHT = 0.5  # of models that were not tried; the embedded one's was chosen on val
+ALIKE = 1e-5  # how far photos lie from their mean direction, in the mean, below which they are all alike
 
 Judge = Callable[[Encoder, Features], list[str]]  # lines about captioned photos that nothing was fitted on
 
 
-class TooFewPhotos(EngineError):
-    """A photo set that is too small to fit exits on."""
-
-
 @dataclass(frozen=True)
-class Splits:
-    """Photos for each step of a fit; no photo is in two of them."""
+class Seen:
+    """What exits see of the photos of each step."""
 
-    readouts: list[Example]
-    gates: list[Example]
-    prices: list[Example]
-    curve: list[Example]
+    readouts: Features
+    gates: Features
+    prices: Features
+    curve: Features
 
-    @property
-    def all(self) -> list[Example]:
-        """Every photo."""
-        return [*self.readouts, *self.gates, *self.prices, *self.curve]
-
-    @property
-    def captioned(self) -> bool:
-        """Whether the photos have captions."""
-        return any(example.texts for example in self.readouts)
+    def each(self, change: Callable[[Features], Features]) -> "Seen":
+        """The same photos, changed alike."""
+        return Seen(*(change(part) for part in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -115,84 +105,108 @@ def fit_photos(
 
 
 def fit_exits(encoder: Encoder, splits: Splits, out: Path, reporter: Reporter, judge: Judge | None = None) -> Encoder:
-    """Fit exits to an encoder, write them, and say what they find on photos that nothing was fitted on.
+    """Fit exits to an encoder, write them if they pay, and certify what they give on photos nothing was fitted on.
 
-    Exits that it has are left aside.
+    Exits that it has are left aside. Those that do not pay are not written: the encoder then runs to full depth.
 
     Args:
-        out: where exit weights and the cache of features are written; a fit that was stopped goes on from there.
-        judge: of captioned photos; by default, and without captions, exits are compared with full depth.
-    Returns: the encoder with its exits.
+        out: where exit weights, the certificate and the cache of features are written; a fit that was stopped goes on
+            from there.
+        judge: what is said of captioned photos besides.
+    Returns: the encoder as it is to be used.
+    Raises: TooFewPhotos.
     """
-    say = reporter.say
-    blank = encoder.with_exits(unfitted(ExitModules(choose_exits(encoder.backbone), encoder.dim)))
-    say(f"{blank.exits - 1} exits: after {', '.join(e.stage for e in blank.modules.exits)}")
-    for_readouts, for_gates, for_prices, for_curve = (
-        _features(blank, examples, name, out, reporter)
-        for name, examples in vars(splits).items()  # in the order of the steps
-    )
-    seen = reporter.seconds()
-    modules = _fit_readouts(blank, for_readouts, splits.captioned, reporter)
+    say, bare = reporter.say, encoder.with_exits(unfitted(ExitModules([], encoder.dim)))
+    exits, first = choose_exits(encoder.backbone), first_pass_for(encoder.backbone)
+    looking = ExitModules(exits, encoder.dim) if first is None else first.looking(exits, encoder.dim)
+    say(f"{len(exits)} exits: after {', '.join(e.stage for e in exits)}")
+    blank = encoder.with_exits(unfitted(looking))
+    seen = Seen(*(_features(blank, found, name, out, reporter) for name, found in vars(splits).items()))
+    _reject_alike(seen)
+    ran = reporter.seconds()
+    modules, seen = _ladder(encoder, exits, first, seen, splits.captioned, reporter)
     read = reporter.seconds()
-    say(f"gates: on {len(for_gates.vectors)} photos that the readouts have not seen")
-    reporter.on_progress("training gates", 0, 1)
-    reading = blank.with_exits(unfitted(modules))
-    photos, prices_on = (GatePhotos.of(reading, part.read_by(modules)) for part in (for_gates, for_prices))
-    fitted = gates.fit_exits(reading, photos, prices_on, AFFINITY_WEIGHT)
-    save_exits(out, fitted, encoder.identity.weights, encoder.identity.model)
+    fitted = _fit_gates(encoder.with_exits(unfitted(modules)), seen, reporter)
     say(
-        f"{len(splits.all)} photos: {seen:.0f} s to run them, {read - seen:.0f} s for the readouts, "
+        f"{len(splits.all)} photos: {ran:.0f} s to run them, {read - ran:.0f} s for the readouts, "
         f"{reporter.seconds() - read:.0f} s for gates and prices; at most {peak_memory() / 1e9:.1f} GB of memory"
     )
-    say(f"exit weights written to {out}")
-    found = blank.with_exits(fitted, exits_hash(out, encoder.bank.texts))
-    for line in (judge if splits.captioned and judge else curve)(found, for_curve.read_by(fitted.modules)):
+    found = encoder.with_exits(fitted)
+    judged = seen.curve.read_by(fitted.modules)
+    reporter.on_progress("measuring", 0, 1)
+    certificate = certify(found, judged, splits.curve)
+    used = _keep(found, certificate, out, reporter) or bare
+    for line in [*lines_of(certificate), *(judge(found, judged) if splits.captioned and judge else [])]:
         say(line)
     reporter.on_progress("fitted", 1, 1)
-    return found
+    return used
 
 
-def curve(encoder: Encoder, features: Features) -> list[str]:
-    """What each budget costs and finds on photos without captions, as lines for a person.
+def _ladder(
+    encoder: Encoder, exits: list[Exit], first: FirstPass | None, seen: Seen, captioned: bool, reporter: Reporter
+) -> tuple[ExitModules, Seen]:
+    """Readouts of the better ladder, with a first pass before the model's own exits or without, and what its exits see.
 
-    That is how many of the ten photos that full depth ranks first for texts of the bank are among the ten that the
-    exits rank first.
+    The two are compared at equal cost, on the photos for the gates: no readout has seen them.
     """
-    exits = encoder.decide(features.trace).numpy()
-    vectors, texts = features.vectors.numpy(), encoder.bank.background.numpy()
-    shares = np.array(encoder.exit_macs) / encoder.full_macs
-    full = best(texts @ vectors[:, -1].T, PAGE)
-    lines = ["budget   MACs   of full depth's first ten, found among the first ten"]
-    for column, budget in enumerate(BUDGET_GRID):
-        chosen = exits[:, column]
-        kept = overlap(best(texts @ vectors[np.arange(len(vectors)), chosen].T, PAGE), full)
-        lines.append(f"{budget:6.2f}   {shares[chosen].mean():4.0%}   {kept:4.0%}")
-    return lines
+    if first is None:
+        reporter.say("no first pass: each costs too much beside this model")
+        return _fit_readouts(encoder, exits, seen.readouts, captioned, reporter), seen
+    alone = seen.each(lambda part: replace(part, seen=part.seen[1:]))
+    without = _fit_readouts(encoder, exits, alone.readouts, captioned, reporter)
+    weight, bias, said = project(seen.readouts.seen[0][:, : first.width], seen.readouts.vectors[:, -1])
+
+    def spoken(part: Features) -> Features:
+        is_own = part is seen.readouts
+        return first.spoken(part, said if is_own else part.seen[0][:, : first.width] @ weight.T + bias)
+
+    both = seen.each(spoken)
+    behind = _fit_readouts(encoder, [first.exit, *exits], both.readouts, captioned, reporter)
+    behind.towers[0] = first.with_projection(weight, bias)
+    found = [_worth(encoder, modules, part.gates) for modules, part in ((without, alone), (behind, both))]
+    gain = found[1] - found[0]
+    kept = gain >= LEAST_GAIN
+    reporter.say(
+        f"{first.name}: {gain:+.1f} points of fidelity at equal cost, so it is {'kept' if kept else 'left out'}"
+    )
+    return (behind, both) if kept else (without, alone)
 
 
-def split_captions(examples: Sequence[Example]) -> Splits:
-    """A captioned set by its own splits; a quarter of train is for the gates. Without a split test, val is halved."""
-    train = [e for e in examples if e.split == "train"]
-    val = [e for e in examples if e.split == "val"]
-    test = [e for e in examples if e.split == "test"]
-    if not test:
-        val, test = [e for e in val if _place(e) < 0.5], [e for e in val if _place(e) >= 0.5]
-    return _checked(Splits([e for e in train if _place(e) < 0.75], [e for e in train if _place(e) >= 0.75], val, test))
+def _worth(encoder: Encoder, modules: ExitModules, photos: Features) -> float:
+    """Fidelity for cost of photos that no readout has seen, see `fidelity_for_cost`."""
+    tried = encoder.with_exits(unfitted(modules))
+    own = sum(encoder.backbone.step_macs)
+    return fidelity_for_cost(photos.read_by(modules), [macs / own for macs in tried.exit_macs], encoder.bank)
 
 
-def split_photos(paths: Sequence[Path]) -> Splits:
-    """Photos without captions: 60 % for the readouts, 20 for the gates, 10 for the prices, 10 to draw the curve on."""
-    examples = [Example(path, (), "") for path in paths]
-    bounds = (0.0, 0.6, 0.8, 0.9, 1.0)
-    return _checked(Splits(*([e for e in examples if low <= _place(e) < high] for low, high in pairwise(bounds))))
+def _fit_gates(reading: Encoder, seen: Seen, reporter: Reporter) -> FittedExits:
+    """Gates, prices and calibrations of an encoder whose readouts are made."""
+    reporter.say(f"gates: on {len(seen.gates.vectors)} photos that the readouts have not seen")
+    reporter.on_progress("training gates", 0, 1)
+    photos, prices_on = (GatePhotos.of(reading, part.read_by(reading.modules)) for part in (seen.gates, seen.prices))
+    return gates.fit_exits(reading, photos, prices_on, AFFINITY_WEIGHT)
 
 
-def folder_photos(folder: Path) -> list[Path]:
-    """The photos below a folder, hidden ones left out; raises FolderMissing."""
-    if not folder.is_dir():
-        raise FolderMissing(f"{folder} is not a folder; name one that holds photos.")
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
-    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+def _keep(found: Encoder, certificate: Certificate, out: Path, reporter: Reporter) -> Encoder | None:
+    """Write exits that pay, and the certificate; returns the encoder with them, None where they do not pay."""
+    kept = None
+    if certificate.pays:
+        save_exits(out, found.fitted, found.identity.weights, found.identity.model)
+        kept = found.with_exits(found.fitted, exits_hash(out, found.bank.texts))
+        reporter.say(f"exit weights written to {out}")
+    else:
+        remove_exits(out)
+    write_certificate(out, certificate, page(certificate, sum(found.backbone.step_macs) / found.full_macs))
+    return kept
+
+
+def _reject_alike(seen: Seen) -> None:
+    """Raise TooFewPhotos where photos could not be read, or full depth says nearly the same of all of them."""
+    finals = torch.cat([part.vectors[:, -1] for part in vars(seen).values()])
+    if len(finals) < FEWEST or not all(len(part.vectors) for part in vars(seen).values()):
+        raise TooFewPhotos(f"Only {len(finals)} of the photos can be read: at least {FEWEST} are needed.")
+    if 1 - float(finals.mean(0).norm()) < ALIKE:
+        raise TooFewPhotos(f"These {len(finals)} photos are all alike to the model; exits need photos that differ.")
 
 
 def _features(encoder: Encoder, examples: list[Example], name: str, out: Path, reporter: Reporter) -> Features:
@@ -210,7 +224,9 @@ def _features(encoder: Encoder, examples: list[Example], name: str, out: Path, r
     return found.described_by(*nearest_texts(found.vectors[:, -1], encoder.bank.vectors))
 
 
-def _fit_readouts(encoder: Encoder, features: Features, captioned: bool, reporter: Reporter) -> ExitModules:
+def _fit_readouts(
+    encoder: Encoder, exits: Sequence[Exit], features: Features, captioned: bool, reporter: Reporter
+) -> ExitModules:
     """Readouts as they come back from storage."""
 
     def on_step(done: int, total: int) -> None:
@@ -219,20 +235,5 @@ def _fit_readouts(encoder: Encoder, features: Features, captioned: bool, reporte
             reporter.say(f"readouts: step {done} of {total}")
 
     texts, owner = (features.texts, features.owner) if captioned else (encoder.bank.background, None)
-    final, exits = features.vectors[:, -1].contiguous(), encoder.modules.exits
+    final = features.vectors[:, -1].contiguous()
     return as_stored(fit_readouts(exits, features.seen, final, texts, owner, encoder.logit_scale, on_step))
-
-
-def _checked(splits: Splits) -> Splits:
-    many = len(splits.all)
-    if many < FEWEST or not all(vars(splits).values()):
-        raise TooFewPhotos(
-            f"Exits cannot be fitted on {many} photos: at least {FEWEST} are needed, captioned ones in the splits "
-            "train and val."
-        )
-    return splits
-
-
-def _place(example: Example) -> float:
-    """Where a photo stands between 0 and 1, by its name alone: it lands in the same split every time."""
-    return int.from_bytes(hashlib.sha256(example.path.name.encode()).digest()[:4], "big") / 2**32

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.clip.backbone import Backbone
-from engine.exits.modules import Exit, ExitModules
+from engine.exits.modules import HEAD, Exit, ExitModules
 from engine.training.objective import cross_entropy, distil
 from engine.training.trainer import fit_one_cycle
 
@@ -74,7 +74,7 @@ def fit_readouts(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         modules = ExitModules(exits, final.shape[1])
-    scale = [_scale(features) for features in seen]
+    scale = [_scale(e, features) for e, features in zip(exits, seen, strict=True)]
     total = max(FEWEST_STEPS, min(MOST_STEPS, EPOCHS * len(final) // BATCH))
     rates = [{"params": [*p.parameters()], "lr": PACE / int(p.weight.shape[1])} for p in _linear(modules)]
     firsts, counts = _captions_of(owner, len(final)) if owner is not None else (None, None)
@@ -112,15 +112,22 @@ def _linear(modules: ExitModules) -> list[nn.Linear]:
     return [cast(nn.Linear, readout) for readout in modules.readouts]
 
 
-def _scale(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and spread of each feature, (F,) twice; one that is nearly the same for all photos is not blown up."""
+def _scale(exit: Exit, features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and spread of each feature, (F,) twice; one that is nearly the same for all photos is not blown up.
+
+    At the end of a pass features are the tower's own words, an embedding already, and stay as they are.
+    """
+    if exit.stage == HEAD:
+        return torch.zeros(1), torch.ones(1)
     mean, spread = features.mean(0), features.std(0)
     return mean, torch.maximum(spread, 0.01 * mean.abs()).clamp_min(1e-4)
 
 
 def _fold(modules: ExitModules, scale: Sequence[tuple[Tensor, Tensor]]) -> None:
     """Make readouts that were trained on scaled features read them as they come."""
-    for readout, (mean, spread) in zip(_linear(modules), scale, strict=True):
+    for e, readout, (mean, spread) in zip(modules.exits, _linear(modules), scale, strict=True):
+        if e.stage == HEAD:
+            continue
         own = readout.weight.data[:, -len(mean) :]  # behind what reads the embedding before
         own /= spread
         # What is stored is float16: the bias makes up for the rounding of the weights at the mean.

@@ -1,0 +1,102 @@
+"""Photos for each step of a fit: no photo is in two of them, and a copy of a photo is no other photo."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from engine.ingest.listing import FolderMissing
+from engine.ingest.upload import PICTURE_SUFFIXES
+from engine.training.dataset import Example
+from engine.utils.errors import EngineError
+
+FEWEST = 100  # photos; a tenth of them set the budgets' prices
+BOUNDS = (0.0, 0.6, 0.75, 0.85, 1.0)  # of photos without captions, between the steps
+
+
+class TooFewPhotos(EngineError):
+    """A photo set that is too small, or too much of one kind, to fit exits on."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Photos for each step of a fit; no photo is in two of them."""
+
+    readouts: list[Example]
+    gates: list[Example]
+    prices: list[Example]
+    curve: list[Example]
+
+    @property
+    def all(self) -> list[Example]:
+        """Every photo."""
+        return [*self.readouts, *self.gates, *self.prices, *self.curve]
+
+    @property
+    def captioned(self) -> bool:
+        """Whether the photos have captions."""
+        return any(example.texts for example in self.readouts)
+
+
+def split_captions(examples: Sequence[Example]) -> Splits:
+    """A captioned set by its own splits; a quarter of train is for the gates. Without a split test, val is halved."""
+    train = [e for e in examples if e.split == "train"]
+    val = [e for e in examples if e.split == "val"]
+    test = [e for e in examples if e.split == "test"]
+    if not test:
+        val, test = [e for e in val if _place(e) < 0.5], [e for e in val if _place(e) >= 0.5]
+    return _checked(Splits([e for e in train if _place(e) < 0.75], [e for e in train if _place(e) >= 0.75], val, test))
+
+
+def split_photos(paths: Sequence[Path]) -> Splits:
+    """Photos without captions: for the readouts, the gates, the prices, and the rest for the certificate."""
+    examples = [Example(path, (), "") for path in distinct(paths)]
+    if len(paths) >= FEWEST > len(examples):
+        raise TooFewPhotos(
+            f"Of these {len(paths)} photos only {len(examples)} differ, the others are copies: exits cannot be fitted "
+            f"on fewer than {FEWEST}."
+        )
+    return _checked(Splits(*([e for e in examples if low <= _place(e) < high] for low, high in pairwise(BOUNDS))))
+
+
+def distinct(paths: Sequence[Path]) -> list[Path]:
+    """The same files, each content once; only files of one size are read for that."""
+    sizes: dict[int, list[Path]] = {}
+    for path in paths:
+        if path.is_file():
+            sizes.setdefault(path.stat().st_size, []).append(path)
+    copies: set[Path] = set()
+    for alike in (found for found in sizes.values() if len(found) > 1):
+        known: set[bytes] = set()
+        for path in alike:
+            digest = hashlib.sha256(path.read_bytes()).digest()
+            if digest in known:
+                copies.add(path)
+            known.add(digest)
+    return [path for path in paths if path not in copies]
+
+
+def folder_photos(folder: Path) -> list[Path]:
+    """The photos below a folder, hidden ones left out; none where it holds none; raises FolderMissing."""
+    if not folder.is_dir():
+        raise FolderMissing(f"{folder} is not a folder; name one that holds photos.")
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+
+
+def _checked(splits: Splits) -> Splits:
+    many = len(splits.all)
+    if not many:
+        raise TooFewPhotos(f"There are no photos to fit exits on: at least {FEWEST} are needed.")
+    if many < FEWEST or not all(vars(splits).values()):
+        raise TooFewPhotos(
+            f"Exits cannot be fitted on {many} photos: at least {FEWEST} are needed, captioned ones in the splits "
+            "train and val."
+        )
+    return splits
+
+
+def _place(example: Example) -> float:
+    """Where a photo stands between 0 and 1, by its name alone: it lands in the same split every time."""
+    return int.from_bytes(hashlib.sha256(example.path.name.encode()).digest()[:4], "big") / 2**32

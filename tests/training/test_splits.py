@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from engine.ingest.listing import FolderMissing
+from engine.training.splits import FEWEST, TooFewPhotos, folder_photos, split_photos
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    """Files that no two of are alike."""
+    paths = [tmp_path / f"{number}.jpg" for number in range(130)]
+    for number, path in enumerate(paths):
+        path.write_bytes(bytes([number]) * (1 + number % 3))
+    return paths
+
+
+def test_parts_never_meet_and_are_the_same_every_time(photos: list[Path]) -> None:
+    parts = split_photos(photos)
+    names = [{e.path for e in part} for part in (parts.readouts, parts.gates, parts.prices, parts.curve)]
+    assert sum(map(len, names)) == len(set().union(*names)) == len(photos)
+    assert split_photos(photos[::-1]).gates[::-1] == parts.gates
+
+
+def test_a_copy_is_no_other_photo(photos: list[Path]) -> None:
+    copy = photos[0].with_name("copy.jpg")
+    copy.write_bytes(photos[0].read_bytes())
+    assert len(split_photos([*photos, copy]).all) == len(photos)
+
+
+@pytest.mark.parametrize(
+    ("many", "sentence"), [(0, "There are no photos"), (99, "on 99 photos: at least 100 are needed")]
+)
+def test_too_few_is_a_sentence(photos: list[Path], many: int, sentence: str) -> None:
+    with pytest.raises(TooFewPhotos, match=sentence):
+        split_photos(photos[:many])
+    assert FEWEST == 100
+
+
+def test_copies_of_one_photo_are_a_sentence(photos: list[Path]) -> None:
+    for path in photos:
+        path.write_bytes(b"the same")
+    with pytest.raises(TooFewPhotos, match="Of these 130 photos only 1 differ, the others are copies"):
+        split_photos(photos)
+
+
+def test_a_folder_of_texts_holds_no_photos(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no photo")
+    (tmp_path / ".hidden.jpg").write_bytes(b"")
+    assert folder_photos(tmp_path) == []
+    with pytest.raises(FolderMissing, match="is not a folder"):
+        folder_photos(tmp_path / "notes.txt")
