@@ -1,8 +1,8 @@
 """Draws the encoder as a strip of stages, each as wide as its share of the full encoder's MACs.
 
-Filled = computed, hollow = saved. Every photo goes up the same ladder of passes, so every strip has the same stages,
-filled up to the exit that the photo stands at. A card's strip draws the stages from one exit to the next as one piece;
-the selected photo's draws every stage. Passes stand apart.
+Filled = computed, hollow = saved. The full encoder is the whole width of a strip, so the filled part is as wide as the
+share that ran for the photo. A card's strip draws the stages from one exit to the next as one piece; the selected
+photo's draws every stage. A line parts two passes.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.gallery import Stage
 
+SAME = 1e-6  # shares that differ by less are one
 MARK_WIDTH = 0.058  # of the strip: what the numbers under a mark need to stand side by side
 
 
@@ -38,49 +39,41 @@ class Drawing:
         return {s.exit: end / self.full_macs for s, end in zip(self.stages, ends, strict=True) if s.exit is not None}
 
 
-@dataclass(frozen=True)
-class Piece:
-    """One box of a strip."""
-
-    macs: int
-    fill: float  # 0 hollow .. 1 filled
-    run: int  # number of its pass
-    new: bool = False  # run for the query on show
-
-
-def strip(drawing: Drawing, exit: int, before: int | None = None) -> str:
+def strip(drawing: Drawing, share: float, before: float | None = None) -> str:
     """A card's strip, an ornament to the numbers beside it: one piece from each exit to the next.
 
     Args:
-        exit: that the photo stands at.
-        before: that it stood at when the query came; what ran since is marked.
+        share: of the full encoder's compute that ran for the photo; so much of the strip's width is filled.
+        before: the share that had run when the query came; what ran since is marked.
     """
-    pieces = []
-    macs = 0
+    ends, macs = [], 0
     for stage in drawing.stages:
         macs += stage.macs
         if stage.exit is not None:
-            ran = stage.exit <= exit
-            pieces.append(Piece(macs, float(ran), stage.run, ran and before is not None and stage.exit > before))
-            macs = 0
-    return _strip(pieces, "strip", "")
+            ends.append((macs / drawing.full_macs, stage.run))
+    return _strip(ends, share, before, "")
 
 
-def stages_strip(drawing: Drawing, exit: int, label: str) -> str:
-    """The selected photo's strip, stage by stage."""
-    leads = zip(drawing.stages, drawing.leads_to, strict=True)
-    return _strip([Piece(stage.macs, float(to <= exit), stage.run) for stage, to in leads], "strip", label)
+def stages_strip(drawing: Drawing, share: float, label: str, before: float | None = None) -> str:
+    """The selected photo's strip, stage by stage; see `strip`."""
+    ends = accumulate(stage.macs for stage in drawing.stages)
+    pieces = [(end / drawing.full_macs, stage.run) for stage, end in zip(drawing.stages, ends, strict=True)]
+    return _strip(pieces, share, before, label)
 
 
 def survival(drawing: Drawing, exits: Sequence[int], label: str) -> str:
-    """A gallery's strip: each stage filled up to the share of photos that ran it.
+    """A gallery's strip: each stage filled from below up to the share of photos that ran it.
 
     Args: exits: (K,) photos that stand at each exit.
     """
-    photos = sum(exits) or 1
-    leads = zip(drawing.stages, drawing.leads_to, strict=True)
-    pieces = [Piece(stage.macs, sum(exits[to - 1 :]) / photos, stage.run) for stage, to in leads]
-    return _strip(pieces, "strip survival", label)
+    photos, pieces, run = sum(exits) or 1, [], drawing.stages[0].run
+    for stage, to in zip(drawing.stages, drawing.leads_to, strict=True):
+        level = sum(exits[to - 1 :]) / photos
+        state = "on" if level > 1 - SAME else "off" if level < SAME else "part"
+        more = f";--fill:{level:.3f}" if state == "part" else ""
+        pieces.append(_piece(state + " pass" * (stage.run != run), stage.macs / drawing.full_macs, more))
+        run = stage.run
+    return f'<span class="strip survival" role="img" aria-label="{label}">{"".join(pieces)}</span>'
 
 
 def lanes(places: Sequence[float]) -> list[int]:
@@ -108,13 +101,24 @@ def marks(drawing: Drawing, mark: Callable[[int], tuple[str, str]]) -> str:
     return f'<div class="marks" aria-hidden="true" style="--lanes:{1 + max(rows)}">{"".join(written)}</div>'
 
 
-def _strip(pieces: Sequence[Piece], kind: str, label: str) -> str:
-    parts = []
-    for index, piece in enumerate(pieces):
-        start = " pass" if index and piece.run != pieces[index - 1].run else ""
-        state = "on" if piece.fill > 0.9995 else "off" if piece.fill < 0.0005 else "part"
-        level = f";--fill:{piece.fill:.3f}" if state == "part" else ""
-        new = " new" if piece.new else ""
-        parts.append(f'<i class="{state}{start}{new}" style="flex-grow:{piece.macs}{level}"></i>')
+def _strip(ends: Sequence[tuple[float, int]], share: float, before: float | None, label: str) -> str:
+    """Pieces side by side, as wide as their shares of the whole: no gap takes of their widths.
+
+    Args: ends: where along the strip each piece ends, 0 to 1, and the pass that it belongs to.
+    """
+    share = min(max(share, 0.0), 1.0)
+    pieces, start, last = [], 0.0, ends[0][1]
+    for end, run in ends:
+        cuts = sorted(cut for cut in (share, before) if cut is not None and start + SAME < cut < end - SAME)
+        for until in (*cuts, end):
+            ran = until <= share + SAME
+            new = ran and before is not None and start >= before - SAME
+            kind = ("on" if ran else "off") + " pass" * (run != last) + " new" * new
+            pieces.append(_piece(kind, until - start))
+            start, last = until, run
     says = f'role="img" aria-label="{label}"' if label else 'aria-hidden="true"'
-    return f'<span class="{kind}" {says}>{"".join(parts)}</span>'
+    return f'<span class="strip" data-share="{share:.4f}" {says}>{"".join(pieces)}</span>'
+
+
+def _piece(kind: str, width: float, more: str = "") -> str:
+    return f'<i class="{kind}" style="width:{width:.4%}{more}"></i>'

@@ -99,7 +99,7 @@ def sides(
 
 
 def _row(photo: Photo, drawing: Drawing, address: Address, rank: int, move: str, shared: bool, early: bool) -> str:
-    bar = strip(drawing, photo.exit if early else photo.exits)
+    bar = strip(drawing, photo.macs_share if early else 1.0)
     lone = "" if shared else ' class="lone"'
     return (
         f'<li{lone}><span class="rank">{rank}</span><img src="{escape(address(photo, "grid"))}" width="4" height="3"'

@@ -13,12 +13,12 @@ def percent(share: float) -> str:
 
 def saved(photo: Photo) -> str:
     """What a photo spared the encoder, in words."""
-    return f"{percent(1 - photo.macs_share)} saved"
+    return f"{percent(max(0.0, 1 - photo.macs_share))} saved"
 
 
 def saved_indexing(summary: GallerySummary) -> str:
     """The share of the full encoder's compute that indexing a gallery saved; searches are another figure."""
-    return percent(1 - summary.macs_index / summary.full_macs)
+    return percent(summary.saved_share)
 
 
 def macs(amount: float, of: float | None = None) -> str:

@@ -67,7 +67,7 @@ TOOLS = (
     '<details class="reading"><summary aria-label="How to read this page" title="How to read this page">?</summary>'
     "<div><p><b>Filled was computed</b> when a photo was indexed, hollow was saved.</p>"
     "<p>A strip is the image encoder from its first stage to its last, each as wide as its share of the compute. A "
-    "gap parts two <b>passes</b>: each pass is a stage of one encoder, and a photo that goes on keeps what the passes "
+    "line parts two <b>passes</b>: each pass is a stage of one encoder, and a photo that goes on keeps what the passes "
     "before have computed.</p>"
     "<p>An <b>exit</b> is a place between stages where a photo may leave; the last one is the encoder’s end. At each, "
     "a <b>gate</b> says how probably the photo has shown enough for the budget: it leaves from .50 on.</p>"

@@ -40,7 +40,7 @@ def panel(
         f' width="{photo.width}" height="{photo.height}">'
         f'<p class="file">{escape(photo.file)}<span>{photo.width} × {photo.height}</span></p>{_credit(credit)}'
         f"<h2>It {left}</h2>"
-        f"{stages_strip(drawing, photo.exit, f'Stages of the encoder: the photo {left}')}"
+        f"{stages_strip(drawing, photo.macs_share, f'Stages of the encoder: the photo {left}')}"
         f"{_marks(photo, drawing, gates)}"
         f'<p class="spent"><b>{macs(photo.macs, drawing.full_macs)}</b> · {photo.milliseconds:.1f} ms · '
         f"<b>{saved(photo)}</b></p>"

@@ -63,7 +63,7 @@ def _photo(photo: Photo, drawing: Drawing, address: Address) -> str:
     left = "went all the way" if photo.exit == photo.exits else f"left at exit {photo.exit} of {photo.exits}"
     drawn = (
         f'<img src="{escape(address(photo, "large"))}" alt="{escape(described(photo.file))}" loading="lazy">'
-        f"{stages_strip(drawing, photo.exit, f'Stages of the encoder: this photo {left}')}"
+        f"{stages_strip(drawing, photo.macs_share, f'Stages of the encoder: this photo {left}')}"
     )
     figure, *words = saved(photo).rsplit(" ", 1)
     return f'<div class="pair">{_screen(figure, f"{words[0]}: this photo {left}", drawn, escape(photo.file))}</div>'

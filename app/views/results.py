@@ -66,12 +66,12 @@ def card(
     before = None
     if deepened is not None:
         again, mark = " data-again", '<span class="again">second look</span>'
-        before = deepened.from_exit
+        before = drawing.positions[deepened.from_exit]
     return (
         f'<li data-photo="{photo.id}"{again}><button type="button" class="hit" data-event="select" '
         f'data-photo="{photo.id}"{" aria-current=true" if current else ""}>'
         f'<span class="frame"><img src="{escape(address(photo, "grid"))}" alt="{escape(described(photo.file))}"'
-        f' width="4" height="3" loading="lazy" decoding="async">{mark}</span>{strip(drawing, photo.exit, before)}'
+        f' width="4" height="3" loading="lazy" decoding="async">{mark}</span>{strip(drawing, photo.macs_share, before)}'
         f'<span class="numbers">{similarity}<span>exit {photo.exit}/{photo.exits}</span>'
         f"<span>{saved(photo)}</span></span></button></li>"
     )

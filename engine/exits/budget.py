@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from torch import Tensor  # who asks for a budget loads no torch
 
 BUDGET_GRID = tuple(percent / 100 for percent in range(20, 101, 5))  # a price and gate values are kept for each
-DEFAULT_BUDGET = 0.4
+DEFAULT_BUDGET = 0.6
 ROUNDING = 1e-4  # of the logarithm of a price: beyond that of a gate in float32
 CHEAPEST, DEAREST = -12.0, 12.0  # logarithms of the prices between which one is looked for
 

@@ -119,7 +119,7 @@ def _summary(library: Library, row: CollectionRow) -> GallerySummary:
         macs_pictures=row.macs_pictures,
         macs=macs,
         full_macs=full_macs,
-        saved_share=1 - macs / full_macs if full_macs else 0.0,
+        saved_share=max(0.0, 1 - totals.macs_index / full_macs) if full_macs else 0.0,
         exits=tuple(totals.exits.get(exit, 0) for exit in range(1, (row.exits or 0) + 1)),
         model=row.model,
         budget=row.budget,

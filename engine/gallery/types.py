@@ -95,7 +95,7 @@ class GallerySummary:
     macs_pictures: int  # and on pictures that were searched with
     macs: int  # all that was spent
     full_macs: int  # what the bare full encoder would have spent on its photos, and nothing on queries
-    saved_share: float  # 1 - macs / full_macs; 0 for an empty gallery
+    saved_share: float  # by indexing: 1 - macs_index / full_macs; 0 for an empty gallery
     exits: tuple[int, ...]  # photos that left at each exit
     model: str | None
     budget: float | None

@@ -22,12 +22,12 @@ def filled(html: str) -> list[str]:
     return re.findall(r'<i class="(on|off|part)', html)
 
 
-def widths(html: str) -> list[int]:
-    return [int(width) for width in re.findall(r"flex-grow:(\d+)", html)]
+def widths(html: str, kind: str = "") -> list[float]:
+    return [float(width) for width in re.findall(rf'<i class="{kind}[^"]*" style="width:([\d.]+)%', html)]
 
 
-def test_a_strip_is_filled_up_to_the_exit_and_hollow_after_it() -> None:
-    assert [filled(stages_strip(DRAWING, exit, "")) for exit in (1, 2, 3)] == [
+def test_a_strip_is_filled_up_to_the_share_that_ran_and_hollow_after_it() -> None:
+    assert [filled(stages_strip(DRAWING, share, "")) for share in (0.3, 0.6, 1)] == [
         ["on", "on", "off", "off", "off"],
         ["on", "on", "on", "on", "off"],
         ["on", "on", "on", "on", "on"],
@@ -35,20 +35,34 @@ def test_a_strip_is_filled_up_to_the_exit_and_hollow_after_it() -> None:
 
 
 def test_a_stage_is_as_wide_as_its_macs_and_a_cards_pieces_go_from_exit_to_exit() -> None:
-    assert widths(stages_strip(DRAWING, 1, "")) == [10, 20, 5, 25, 40]
-    assert widths(strip(DRAWING, 1)) == [30, 30, 40]
+    assert widths(stages_strip(DRAWING, 0.3, "")) == [10, 20, 5, 25, 40]
+    assert widths(strip(DRAWING, 0.3)) == [30, 30, 40]
     assert DRAWING.positions == {1: 0.3, 2: 0.6, 3: 1.0}
 
 
-@pytest.mark.parametrize("html", [strip(DRAWING, 2), stages_strip(DRAWING, 2, ""), survival(DRAWING, (1, 0, 0), "")])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.447, 0.6, 1.0])
+def test_what_is_filled_is_as_wide_as_the_share_that_it_says(share: float) -> None:
+    for html in (strip(DRAWING, share), strip(DRAWING, share, before=0.3), stages_strip(DRAWING, share, "")):
+        assert f'data-share="{share:.4f}"' in html
+        assert sum(widths(html, "on")) == pytest.approx(100 * share)
+        assert sum(widths(html)) == pytest.approx(100)
+
+
+def test_more_than_everything_fills_the_strip_and_no_more() -> None:
+    assert sum(widths(strip(DRAWING, 1.2), "on")) == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    "html", [strip(DRAWING, 0.6), stages_strip(DRAWING, 0.6, ""), survival(DRAWING, (1, 0, 0), "")]
+)
 def test_passes_stand_apart(html: str) -> None:
     assert html.count(" pass") == 1
 
 
 def test_what_a_query_ran_later_is_filled_and_marked() -> None:
-    html = strip(DRAWING, 3, before=1)
+    html = strip(DRAWING, 1.0, before=0.3)
     assert re.findall(r'class="on( pass)?( new)?"', html) == [("", ""), (" pass", " new"), ("", " new")]
-    assert " new" not in strip(DRAWING, 3)
+    assert " new" not in strip(DRAWING, 1.0)
 
 
 def test_a_gallery_fills_each_stage_up_to_the_share_of_photos_that_ran_it() -> None:

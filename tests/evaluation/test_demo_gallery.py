@@ -49,7 +49,7 @@ def test_queries_find_their_photo_at_full_depth(embedded: Encoder, photos: dict[
 
 def test_queries_find_their_photo_with_the_gates(embedded: Encoder, photos: dict[str, np.ndarray]) -> None:
     encodings = embedded.encode(np.stack(list(photos.values())))
-    assert np.mean([e.macs for e in encodings]) < embedded.full_macs / 2
+    assert np.mean([e.macs for e in encodings]) < DEFAULT_BUDGET * embedded.full_macs
     found = ranks_of(embedded, np.stack([e.vector for e in encodings]), list(photos), demo_queries())
     assert (found == 1).mean() >= 0.7
     assert (found <= 3).mean() >= 0.89
@@ -61,11 +61,9 @@ def test_every_photo_has_its_query_and_its_line_of_attribution(photos: dict[str,
     assert sorted(line.split(" | ")[0].removeprefix("| ") for line in lines if ".jpg |" in line) == sorted(photos)
 
 
-def test_a_budget_with_something_to_spare_sends_some_photos_on(
-    embedded: Encoder, photos: dict[str, np.ndarray]
-) -> None:
-    encodings = embedded.encode(np.stack(list(photos.values())), DEFAULT_BUDGET + 0.1)
-    assert len({e.exit for e in encodings}) > 1
+def test_most_photos_leave_early_and_some_go_all_the_way(embedded: Encoder, photos: dict[str, np.ndarray]) -> None:
+    exits = [e.exit for e in embedded.encode(np.stack(list(photos.values())))]
+    assert len(exits) / 5 < exits.count(embedded.exits) < len(exits) / 2
 
 
 def test_what_people_will_look_for_decides_who_goes_deeper(embedded: Encoder, photos: dict[str, np.ndarray]) -> None:

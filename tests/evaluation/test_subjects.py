@@ -5,7 +5,7 @@ import torch
 from engine.evaluation import subjects
 from engine.evaluation.photo_set import PhotoSet
 from engine.evaluation.subjects import known_labels, named_subjects, subjects_of
-from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET
+from engine.exits.budget import BUDGET_GRID
 from engine.exits.encoder import Encoder
 from tests import tiny_models
 from tests.evaluation.test_evaluate import MANY, features_of
@@ -35,7 +35,7 @@ def test_a_named_subject_is_set_beside_the_same_exits_at_random(
     assert [(row["subject"], row["captions"]) for row in rows] == [("dog", 1), ("boat", 1)]
     for row in rows:
         known = encoder.looking_for((row["subject"],))
-        exits = known.decide(photos.features.trace)[:, BUDGET_GRID.index(DEFAULT_BUDGET)].numpy()
+        exits = known.decide(photos.features.trace)[:, BUDGET_GRID.index(subjects.NAMED_AT)].numpy()
         cost = np.array(known.exit_macs)[exits].mean() / encoder.full_macs
         assert row["macs_share"] == pytest.approx(cost, abs=1e-4)
         assert row["full"]["r1"] == 100, "texts are the photos' own embeddings at full depth"
