@@ -14,6 +14,7 @@ from app.views import head, notes
 from app.wiring import expose, wire
 from engine.gallery import ASSETS, BUDGET_GRID, DEFAULT_BUDGET, LONGEST_QUERY
 
+PICTURES = ["image", ".heic", ".heif", ".hif", ".avif"]  # the last are images, and not every system knows it
 SCRIPT, GLIDE, SCREENS = ((ASSETS / name).read_text("utf-8") for name in ("page.js", "glide.js", "present.js"))
 
 
@@ -76,7 +77,7 @@ def search_row(parts: Parts) -> None:
             max_length=LONGEST_QUERY,
             elem_id="query",
         )
-        parts.picture = gr.UploadButton("By picture", file_types=["image"], elem_id="picture", size="md")
+        parts.picture = gr.UploadButton("By picture", file_types=PICTURES, elem_id="picture", size="md")
         parts.refine = gr.Checkbox(True, label="Second look where in doubt", container=False, elem_id="refine")
     parts.suggestions = html("suggestions")
 

@@ -5,6 +5,7 @@ import struct
 import zlib
 
 import numpy as np
+import pytest
 from PIL import ExifTags, Image
 
 
@@ -54,3 +55,18 @@ def dated(taken: object = None, offset: object = None, orientation: int = 1) -> 
     read = Image.Exif()  # as it is in a file: some formats write directories within directories only then
     read.load(exif.tobytes())
     return read
+
+
+def heic(picture: Image.Image, **options: object) -> bytes:
+    """A HEIC, for tests that have pillow-heif; it is made as fast as its encoder can."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    file = io.BytesIO()
+    pillow_heif.from_pillow(picture).save(file, **{"enc_params": {"preset": "ultrafast"}, **options})
+    return file.getvalue()
+
+
+FILM = (
+    struct.pack(">I4s4sI4s", 20, b"ftyp", b"mp42", 0, b"isom")
+    + struct.pack(">I4s", 4008, b"mdat")
+    + b"\xff\xda\0\x08" * 1000
+)

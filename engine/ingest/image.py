@@ -11,6 +11,7 @@ from datetime import datetime
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
 
+from engine.ingest import heif
 from engine.ingest.date_taken import date_taken
 from engine.utils.errors import EngineError
 
@@ -94,6 +95,8 @@ def open_picture(data: bytes, name: str, longest: int | None = None, most: int |
         raise NeedsMemory
     picture = _open(data, name)
     width, height = picture.size
+    if most is not None and heif.is_heif(data):
+        most //= heif.MEMORY
     try:
         if longest is not None:
             picture.draft(None, (longest, longest))  # JPEG only: decoded at a half, a quarter or an eighth
@@ -148,7 +151,9 @@ def _open(data: bytes, name: str) -> Image.Image:
     if data.startswith(b"\xff\xd8") and _has_many_scans(data):
         raise ImageRejected(name, f"a JPEG of over {MAX_SCANS} scans, each of which goes over the whole picture")
     try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        picture = heif.open_heif(data) if heif.is_heif(data) else Image.open(io.BytesIO(data), formats=FORMATS)
+    except ImportError as error:
+        raise ImageRejected(name, heif.MISSING) from error
     except UnidentifiedImageError as error:
         raise ImageRejected(name, _what_it_is(data)) from error
     except Image.DecompressionBombError as error:
@@ -223,7 +228,7 @@ def _what_it_is(data: bytes) -> str:
         if data.startswith(signature):
             return f"not a picture (it is {what})"
     if data[4:8] == b"ftyp":
-        return "not a kind of picture that can be read (HEIC, or a film); save it as JPEG"
+        return "a film, or a kind of picture that cannot be read here; save it as JPEG"
     head = data[:1024]
     if b"<svg" in head:
         return "a drawing (SVG), not a photo"

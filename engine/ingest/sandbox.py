@@ -17,7 +17,7 @@ from functools import cache, partial
 from typing import IO
 
 from cachetools import TTLCache
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 
 from engine.ingest.date_taken import read_date
 from engine.ingest.image import ImageRejected, NeedsMemory, Picture, open_picture
@@ -200,6 +200,7 @@ def _read(pipe: IO[bytes], size: int) -> bytes:
 
 def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """Decode one picture after the other until the input ends."""
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # each takes address space, which is limited
     if hasattr(os, "nice"):  # not on Windows
         os.nice(NICE)
     said: set[bytes] = set()

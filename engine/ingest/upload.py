@@ -11,7 +11,7 @@ from engine.ingest.image import MAX_BYTES
 # fmt: off
 PICTURE_SUFFIXES = frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif",
-    ".heic", ".heif", ".jxl", ".jp2",
+    ".heic", ".heif", ".hif", ".jxl", ".jp2",
 ))
 # fmt: on
 

@@ -45,7 +45,8 @@ class TestOverHttp:
         client = Client(address, verbose=False)
         hits = client.predict("red", api_name="/search")
         assert hits[0]["file"] == "red-square.png"
-        assert set(hits[0]) == {"rank", "file", "score", "exit", "exits", "macs_share", "photo", "picture"}
+        told = {"rank", "file", "score", "exit", "exits", "macs_share", "taken_at", "photo", "picture"}
+        assert set(hits[0]) == told
         with pytest.raises(AppError, match='There is no gallery "nowhere"'):
             client.predict("red", "nowhere", api_name="/search")
         named = client.view_api(return_format="dict")["named_endpoints"]

@@ -42,9 +42,9 @@ def near(pixel: ArrayLike | None, colour: tuple[int, int, int], within: int = 12
         pytest.param(b"PK\x03\x04rest", "not a picture (it is a ZIP archive)", id="zip"),
         pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a drawing (SVG), not a photo", id="svg"),
         pytest.param(
-            b"\0\0\0\x18ftypheic",
-            "not a kind of picture that can be read (HEIC, or a film); save it as JPEG",
-            id="heic",
+            b"\0\0\0\x18ftypmp42",
+            "a film, or a kind of picture that cannot be read here; save it as JPEG",
+            id="film",
         ),
         pytest.param(encoded(noise(), "JPEG")[:-2000], "cut short", id="truncated jpeg"),
         pytest.param(encoded(noise(), "PNG")[:-4000], "cut short", id="truncated png"),

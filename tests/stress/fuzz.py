@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from engine.ingest.archives import archive_uploads
-from engine.ingest.image import FORMATS, ImageRejected, open_picture
+from engine.ingest.image import FORMATS, ImageRejected, Picture, open_picture
 from engine.ingest.kept_picture import to_jpeg
+from engine.ingest.sandbox import decode
 from tests import zip_files
-from tests.pictures import encoded, noise
+from tests.pictures import FILM, dated, encoded, heic, noise
 from tests.stress.results import keep
 
 SLOW = 10.0  # seconds that a case may take at most
@@ -44,7 +45,16 @@ def _archives() -> list[tuple[str, bytes]]:
     return found
 
 
-PICTURES, ARCHIVES = _pictures(), _archives()
+def _boxed() -> list[bytes]:
+    """Pictures in the boxes of films; their decoders are tried where they run: in a process apart."""
+    small, exif = noise((48, 40)), dated("2019:07:14 18:30:05", "+02:00", orientation=6)
+    found = [heic(small), heic(small, exif=exif.tobytes()), heic(small.convert("RGBA")), heic(small) + FILM]
+    found += [encoded(small, "AVIF", exif=exif), encoded(small.convert("RGBA"), "AVIF")]
+    found += [encoded(small, "AVIF", save_all=True, append_images=[small.rotate(180)])]
+    return found
+
+
+PICTURES, ARCHIVES, BOXED = _pictures(), _archives(), _boxed()
 NUMBERS = (b"\0", b"\xff", b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\1\0\0\0")
 
 
@@ -73,6 +83,7 @@ def mutated(draw: st.DrawFn, whole: bytes) -> bytes:
 
 
 hostile_pictures = st.one_of(st.sampled_from(PICTURES).flatmap(mutated), st.binary(max_size=200))
+hostile_boxes = st.sampled_from(BOXED).flatmap(mutated)
 hostile_archives = st.sampled_from(ARCHIVES).flatmap(
     lambda named: st.tuples(st.just(named[0]), st.one_of(mutated(named[1]), st.binary(max_size=600)))
 )
@@ -80,8 +91,17 @@ hostile_archives = st.sampled_from(ARCHIVES).flatmap(
 
 def look_at_picture(data: bytes) -> bool:
     """A picture without metadata, or a reason; returns which."""
+    return _ends(open_picture, data)
+
+
+def look_into_boxes(data: bytes) -> bool:
+    """The same of a picture that is decoded in a process apart."""
+    return _ends(decode, data)
+
+
+def _ends(read: Callable[[bytes, str, int | None], Picture], data: bytes) -> bool:
     try:
-        picture = open_picture(data, "a", 64)
+        picture = read(data, "a", 64)
     except ImageRejected as error:
         _is_sentence(error)
         return False
@@ -119,6 +139,7 @@ def run(cases: int, start: int = 0) -> list[dict[str, object]]:
     with TemporaryDirectory() as name:
         doors: list[tuple[str, st.SearchStrategy[Any], Callable[..., bool]]] = [
             ("pictures", hostile_pictures, look_at_picture),
+            ("HEIC and AVIF", hostile_boxes, look_into_boxes),
             ("archives", hostile_archives, lambda case: look_at_archive(Path(name), *case)),
         ]
         return [_through(door, strategy, look, cases, start) for door, strategy, look in doors]
