@@ -135,6 +135,20 @@ class Access:
             raise GalleryMissing(f'There is no gallery "{name}".')
         return found
 
+    def at_address(self, name: str, session: Session) -> int:
+        """The gallery that the page's address names; raises GalleryMissing, whether there is another such one or not.
+
+        Args: name: the end of a published address, or the number of one that the session reaches; empty: the demo's.
+        """
+        published = self.open_link(name, session) if name else self._demo.id
+        if published is not None:
+            return published
+        return self.gallery(int(name) if name.isascii() and name.isdecimal() else None, session).id
+
+    def address_name(self, gallery: GallerySummary) -> str:
+        """What names a gallery in the page's address: a number opens it for those only who may see it anyway."""
+        return "" if gallery.kind == "demo" else gallery.link or str(gallery.id)
+
     def open_link(self, link: str, session: Session) -> int | None:
         """The published gallery that an address names, from now on one of the session's."""
         found = published_gallery(self._library, link)

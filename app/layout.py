@@ -8,14 +8,14 @@ from app.handlers.comparison import COMPARE
 from app.handlers.galleries import GALLERY, LONGEST_NAME, NEW_GALLERY
 from app.page import Page
 from app.parts import Parts
+from app.scripts import started
 from app.services import Services
 from app.session import Session
 from app.views import head, notes
 from app.wiring import expose, wire
-from engine.gallery import ASSETS, BUDGET_GRID, DEFAULT_BUDGET, LONGEST_QUERY
+from engine.gallery import BUDGET_GRID, DEFAULT_BUDGET, LONGEST_QUERY
 
 PICTURES = ["image", ".heic", ".heif", ".hif", ".avif"]  # the last are images, and not every system knows it
-SCRIPT, GLIDE, SCREENS = ((ASSETS / name).read_text("utf-8") for name in ("page.js", "glide.js", "present.js"))
 
 
 def build(services: Services, secret: str) -> gr.Blocks:
@@ -42,21 +42,24 @@ def draw(secret: str) -> Parts:
         gallery_tab(parts)
         compare_tab(parts)
         add_photos_tab(parts)
-    parts.screens = html("screens", script=SCREENS)
+    parts.screens = html("screens", "", "present")
     parts.timer = gr.Timer(1.0, active=False)
     return parts
 
 
-def html(elem_id: str, value: str = "", script: str = "") -> gr.HTML:
-    """A part of the page that we draw ourselves."""
-    return gr.HTML(value, elem_id=elem_id, js_on_load=SCRIPT + script, apply_default_css=False)
+def html(elem_id: str, value: str = "", *scripts: str) -> gr.HTML:
+    """A part of the page that we draw ourselves.
+
+    Args: scripts: names of those that this part needs beside the one of every part (`assets/NAME.js`).
+    """
+    return gr.HTML(value, elem_id=elem_id, js_on_load=started("page", *scripts), apply_default_css=False)
 
 
 def head_row(parts: Parts) -> None:
     """Title, present mode and help; the galleries to choose from, and the present one in a line."""
     with gr.Row(elem_id="head"):
         html("intro", head.TITLE)
-        parts.tools = html("tools", head.TOOLS)
+        parts.tools = html("tools", head.TOOLS, "address")
     with gr.Row(elem_id="which"):
         parts.gallery = gr.Dropdown(
             choices=[], label="Gallery", show_label=False, container=False, interactive=True, elem_id="gallery"
@@ -88,7 +91,7 @@ def results_tab(parts: Parts) -> None:
         parts.answer = html("answer")
         with gr.Row(elem_id="found"):
             with gr.Column(scale=5, min_width=320):
-                parts.grid = html("grid", notes.skeleton(), GLIDE)
+                parts.grid = html("grid", notes.skeleton(), "glide")
             with gr.Column(scale=3, min_width=320, elem_id="aside"):
                 parts.panel = html("panel")
 

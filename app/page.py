@@ -7,8 +7,10 @@ from typing import Any
 import gradio as gr
 from gradio_client.utils import is_file_obj_with_meta, traverse
 
+from app import index_page
 from app.health import health_route
 from app.pictures import Pictures
+from app.scripts import scripts_route
 from app.server.arrivals import FILE_BYTES
 from app.services import Services
 from app.theme import theme
@@ -52,7 +54,9 @@ def launch_options(services: Services, pictures: Pictures) -> dict[str, Any]:
         "theme": theme(),
         "css_paths": ASSETS / "style.css",
         "favicon_path": ASSETS / "favicon.svg",
-        "app_kwargs": {"routes": [*pictures.routes(), health_route(services)]},
+        "app_kwargs": {
+            "routes": [*pictures.routes(), *index_page.files_routes(), scripts_route(), health_route(services)]
+        },
         "footer_links": [],
         "run_history": False,
         "ssr_mode": False,

@@ -30,13 +30,14 @@ class Session:
     deepened: dict[int, Deepened] = field(default_factory=dict)
     unfolded: int = 0  # how often more was asked for
     photo: int | None = None  # the selected one
+    picked: bool = False  # the visitor has selected it: an answer that comes later leaves it on show
     history: list[str] = field(default_factory=list)
     works: dict[Work, list[str]] = field(default_factory=dict)  # what was begun for this session, and can be stopped
 
     def ask(self, query: str) -> None:
         """Begin anew with a query."""
         self.asking = object()
-        self.query, self.unfolded, self.hits, self.deepened = query, 0, [], {}
+        self.query, self.unfolded, self.hits, self.deepened, self.picked = query, 0, [], {}, False
         if query.strip():
             self.history = [query, *(earlier for earlier in self.history if earlier != query)][:REMEMBERED]
 

@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 
 from app.handlers.add_photos import AddPhotos
+from app.handlers.address import Address
 from app.handlers.api import Api
 from app.handlers.budget import Budget
 from app.handlers.comparison import Compare
@@ -31,7 +32,7 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     search = Search(services, parts)
     galleries, compare = Galleries(services, parts, search), Compare(services, parts)
     wire_opening(page, parts, galleries)
-    wire_search(parts, search, galleries, compare)
+    wire_search(parts, search, galleries, compare, Address(services, parts, galleries, search))
     wire_photo(parts, Selection(services, parts, search), galleries)
     wire_gallery(parts, galleries, compare)
     wire_budget(parts, Budget(services, parts), galleries, search)
@@ -48,7 +49,7 @@ def wire_opening(page: gr.Blocks, parts: Parts, galleries: Galleries) -> None:
     p.timer.tick(galleries.waited, [p.refine, session], changes, **SHORT)
 
 
-def wire_search(parts: Parts, search: Search, galleries: Galleries, compare: Compare) -> None:
+def wire_search(parts: Parts, search: Search, galleries: Galleries, compare: Compare, address: Address) -> None:
     """Words or a picture are given, and what follows from that in the other tabs."""
     p, session = parts, parts.session
     p.tabs.select(search.tab_selected, session, None, **SHORT)
@@ -61,6 +62,7 @@ def wire_search(parts: Parts, search: Search, galleries: Galleries, compare: Com
             search.picture_given, [p.picture, p.refine, session], [p.picture, p.query, *p.results], **SHORT
         ),
         p.panel.alike(search.more_like_this, [p.refine, session], [p.query, *p.results], **SHORT),
+        p.tools.go(address.gone_to, [p.refine, session], [p.gallery, p.query, p.browser, *p.results], **SHORT),
     ):
         answered.then(compare.shown_if_open, session, p.comparison, **SHORT)
         answered.then(galleries.overview_if_open, [p.budget, session], p.overview, **SHORT)
@@ -71,7 +73,7 @@ def wire_photo(parts: Parts, selection: Selection, galleries: Galleries) -> None
     """A photo is selected, and more is asked about it."""
     p, session = parts, parts.session
     gr.on(
-        [p.grid.select, p.report.select, p.histogram.select, p.applied.select],
+        [p.grid.select, p.report.select, p.histogram.select, p.applied.select, p.tools.select],
         selection.selected,
         session,
         p.panel,

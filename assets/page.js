@@ -1,4 +1,5 @@
-// Runs once for each of our HTML parts. `element`, `trigger` and `watch` come from Gradio's HTML component.
+// Runs once for each of our HTML parts (app/scripts.py). `element`, `trigger` and `watch` come from Gradio's HTML component,
+// `ours` holds what a part's buttons do without asking Python.
 // What Python may listen to: "select" "again" "alike" "deepen" "explain" "discard" "more" "present" "show".
 const columns = () => getComputedStyle(element.querySelector(".grid")).gridTemplateColumns.split(" ").length;
 
@@ -58,13 +59,13 @@ async function copy(text, button) {
 }
 
 const address = (rest) => location.origin + location.pathname + rest;
-const ours = {
+Object.assign(ours, {
   copy: (button) => copy(button.parentElement.querySelector("[data-link]").textContent, button),
   share: (button) => copy(address(button.dataset.share), button),
   choose: () => choose(!choosing()),
   all: () => tick(hitsOnShow(), true),
   discard,
-};
+});
 
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button");

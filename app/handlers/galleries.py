@@ -237,10 +237,12 @@ class Galleries:
         kept = kept if isinstance(kept, dict) else {}
         remembered, left = kept.get("links"), kept.get("gallery")
         links = remembered[:LINKS] if isinstance(remembered, list) else []
-        for link in [*links, asked.get("gallery")]:
-            found = self._services.access.open_link(link, session) if isinstance(link, str) else None
-            if found is not None and link == asked.get("gallery"):
-                return found
+        for link in links:
+            if isinstance(link, str):
+                self._services.access.open_link(link, session)
+        if asked.get("gallery"):
+            with suppress(GalleryMissing):
+                return self._services.access.at_address(asked["gallery"], session)
         if "q" not in asked and isinstance(left, int):
             with suppress(GalleryMissing):  # deleted since
                 return self._services.access.gallery(left, session).id

@@ -31,7 +31,7 @@ class Selection:
         """A photo was chosen."""
         try:
             chosen = self._services.access.photo(int(sent_along(event, "photo")), session)
-            session.photo = chosen.id
+            session.photo, session.picked = chosen.id, True
             return self._panel(chosen, session)
         except EngineError as error:
             return self._problem(error)

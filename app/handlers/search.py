@@ -185,7 +185,7 @@ class Search:
             session.deepened = {id: _moved(d, before, session.rank(id)) for id, d in session.deepened.items()}
         summary = self._services.access.gallery(session.gallery, session)
         found = self._found(session, summary, head.refined(refinement, list(session.deepened.values())) + aside)
-        if session.photo == best:
+        if session.photo == best and not session.picked:
             session.photo = session.hits[0].photo.id
             found[self._parts.panel] = self._best(session)
         elif session.photo in session.deepened:  # another photo was selected meanwhile: drawn as deep as it is now
@@ -228,7 +228,12 @@ class Search:
         sharable = (summary.kind == "demo" or summary.link is not None) and "photo:" not in session.query
         share = f"?{urlencode(asked)}" if sharable else ""
         own = bool(session.hits) and self._services.access.owns(summary, session)
-        return head.bar(status, export.links(session.query, session.hits[:PAGE]), share, own)
+        links = export.links(session.query, session.hits[:PAGE])
+        return head.bar(status, links, share, own, self._place(session, summary))
+
+    def _place(self, session: Session, summary: GallerySummary) -> tuple[str, str]:
+        """What is on show, as the page's address names it."""
+        return self._services.access.address_name(summary), session.query
 
     def _around(self, session: Session, summary: GallerySummary) -> Updates:
         """The headline, and what may be asked."""
@@ -281,11 +286,14 @@ class Search:
         around = self._around(session, summary)
         photos = list_photos(self._services.library, summary.id, limit=1)
         session.photo = photos[0].id if photos else None
+        place = self._place(session, summary)
         if not photos:
-            return {**around, parts.answer: head.bar(aside), parts.grid: notes.EMPTY_GALLERY, parts.panel: ""}
+            bar = head.bar(aside, place=place)
+            return {**around, parts.answer: bar, parts.grid: notes.EMPTY_GALLERY, parts.panel: ""}
+        own = self._services.access.owns(summary, session)
         return {
             **around,
-            parts.answer: head.bar(head.UNASKED + aside, own=self._services.access.owns(summary, session)),
+            parts.answer: head.bar(head.UNASKED + aside, own=own, place=place),
             parts.grid: self._shelf(session, summary),
             parts.panel: self._unpicked(photos[0]),
         }

@@ -16,10 +16,12 @@ import uvicorn
 from gradio import http_server
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app import index_page
 from app.page import launch_options
 from app.pictures import Pictures
 from app.server.arrivals import Arrivals
 from app.server.bodies import OWNERS, STRANGERS, Bodies
+from app.server.compression import CompressedDocument
 from app.server.connections import Connection, House, room
 from app.server.headers import SafeHeaders
 from app.server.hosts import HOSTS, hosts
@@ -69,7 +71,9 @@ class Server(uvicorn.Server):
 def guarded(app: ASGIApp, page: gr.Blocks, public: bool) -> ASGIApp:
     """Gradio's app behind all that looks at a request first; the last one named here is the first to look."""
     names = hosts(public)
-    app = CountedSessions(Streams(app), Sessions(lambda: page.state_holder, SHARE if public else OWN_SHARE))
+    app = CountedSessions(
+        Streams(CompressedDocument(app)), Sessions(lambda: page.state_holder, SHARE if public else OWN_SHARE)
+    )
     app = Bodies(app, STRANGERS if public else OWNERS, lambda: {id: len(fn.inputs) for id, fn in page.fns.items()})
     if public:
         app = Crowds(Transfers(app))
@@ -83,6 +87,7 @@ def serve(page: gr.Blocks, services: Services, pictures: Pictures, arrivals: Arr
     `launch` stays the way to start, for ZeroGPU's package waits for it; the server that it asks for is ours.
     """
     public = services.visitors is not None
+    index_page.install()
     options = launch_options(services, pictures)
     options["app_kwargs"]["routes"].append(arrivals.route())
 

@@ -38,14 +38,18 @@ def suggestions(examples: Sequence[str], history: Sequence[str]) -> str:
     return f'<div class="examples">{"".join(parts)}</div>' if parts else ""
 
 
-def bar(status: str = "", links: str = "", share: str = "", own: bool = False) -> str:
+def bar(
+    status: str = "", links: str = "", share: str = "", own: bool = False, place: tuple[str, str] | None = None
+) -> str:
     """The line over a ranking: what has become of it, and what can be taken away; its place is kept free.
 
     Args:
         status, links: HTML.
         share: the end of an address that opens this ranking again, where strangers may.
         own: the photos may be deleted: several can be chosen for that.
+        place: what names the gallery in the page's address, and the query; None where nothing was answered.
     """
+    at = f' data-gallery="{escape(place[0])}" data-query="{escape(place[1])}"' if place else ""
     copy = f'<button type="button" data-event="share" data-share="{escape(share)}">Copy link</button>' if share else ""
     choose = chosen = ""
     if own:
@@ -56,7 +60,7 @@ def bar(status: str = "", links: str = "", share: str = "", own: bool = False) -
             '<button type="button" data-event="choose">Cancel</button></span>'
         )
     doing = f"<span>{links}{copy}{choose}</span>{chosen}"
-    return f'<div class="answer"><p role="status">{status or "&nbsp;"}</p>{doing}</div>'
+    return f'<div class="answer"{at}><p role="status">{status or "&nbsp;"}</p>{doing}</div>'
 
 
 SECOND_LOOK = '<span class="busy">A second look at photos whose place is in doubt …</span>'

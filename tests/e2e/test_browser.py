@@ -179,12 +179,6 @@ def test_more_like_this_and_a_picture_of_ones_own_are_queries(open_page: OpenPag
     assert first_alt(page) == "Photo: taj mahal"
 
 
-def test_a_link_reopens_a_query(open_page: OpenPage) -> None:
-    page = open_page("wide", "?q=windmill+%2B+sky")
-    expect(box(page)).to_have_value("windmill + sky")
-    assert page.locator("#answer [data-share]").get_attribute("data-share") == "?q=windmill+%2B+sky"
-
-
 def test_good_files_of_an_upload_are_found_and_bad_ones_named(
     open_page: OpenPage, tmp_path: Path, png: Callable[..., bytes]
 ) -> None:

@@ -1,0 +1,32 @@
+"""The address of the page: Back and Forward ask for another gallery and query."""
+
+from collections.abc import Iterator
+
+import gradio as gr
+
+from app.handlers.events import sent_along
+from app.handlers.galleries import Galleries
+from app.handlers.search import Search
+from app.parts import Parts, Updates
+from app.services import Services
+from app.session import Session
+from engine.gallery import EngineError
+
+
+class Address:
+    """What an address names; the names in it authorise nobody."""
+
+    def __init__(self, services: Services, parts: Parts, galleries: Galleries, search: Search) -> None:
+        self._services, self._parts, self._galleries, self._search = services, parts, galleries, search
+
+    def gone_to(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
+        """An earlier place is asked for again: a gallery, and a query."""
+        query = self._parts.query
+        try:
+            session.gallery = self._services.access.at_address(sent_along(event, "gallery"), session)
+            session.ask(sent_along(event, "q")[:1000])
+            first = {**self._galleries.choice(session), query: session.query, **self._galleries.remembered(session)}
+        except EngineError as error:
+            yield self._search.only(self._services.problem(error))
+            return
+        yield from self._search.answers(refine, session, first=first)

@@ -1,0 +1,72 @@
+"""The document that a browser or a link preview asks for first: Gradio's own, with our card, icons and scripts."""
+
+import re
+from html import escape
+
+from gradio.routes import templates
+from jinja2 import BaseLoader, ChoiceLoader, Environment, FunctionLoader
+from starlette.responses import FileResponse
+from starlette.routing import Route
+
+from app import scripts
+from engine.gallery import ASSETS
+
+DOCUMENT = "frontend/index.html"
+TITLE = "T-GEM search"
+SENTENCE = "Search your photos in words. Easy photos stop early; hard ones get more."
+CARD, CARD_SIZE = "social-card.jpg", (1200, 630)
+ICON = "icon.png"
+DAY = 86_400  # seconds
+GRADIOS_OWN = re.compile(r'\s*<meta\s+(?:property="og:|name="twitter:)[^>]*>')
+
+
+def files_routes() -> list[Route]:
+    """The picture of the card, and the icon for what takes no SVG."""
+    return [_file_route(name) for name in (CARD, ICON)]
+
+
+def install() -> None:
+    """Have Gradio serve its document with our head."""
+    environment: Environment = templates.env
+    gradios = environment.loader
+    if gradios is None or isinstance(gradios, _Ours):
+        return
+    document, _, _ = gradios.get_source(environment, DOCUMENT)
+    ours = with_head(document)
+    environment.loader = _Ours([FunctionLoader(lambda name: ours if name == DOCUMENT else None), gradios])
+
+
+def with_head(document: str) -> str:
+    """Gradio's template with our head in place of what it tells link previews."""
+    return GRADIOS_OWN.sub("", document).replace("<head>", f"<head>{_head()}", 1)
+
+
+class _Ours(ChoiceLoader, BaseLoader):
+    """Marks that it has been done."""
+
+
+def _head() -> str:
+    width, height = CARD_SIZE
+    said = {
+        "og:type": "website",
+        "og:title": TITLE,
+        "og:description": SENTENCE,
+        "og:url": "{{ config['root'] }}/",
+        "og:image": f"{{{{ config['root'] }}}}/{CARD}",
+        "og:image:width": str(width),
+        "og:image:height": str(height),
+        "og:image:alt": "A search: photos with strips that are filled as far as each one had to be computed",
+    }
+    previews = "".join(f'<meta property="{name}" content="{escape(text, False)}" />' for name, text in said.items())
+    return (
+        f'<meta name="description" content="{SENTENCE}" /><meta name="twitter:card" content="summary_large_image" />'
+        f"{previews}"
+        '<link rel="icon" href="favicon.ico" type="image/svg+xml" />'
+        f'<link rel="alternate icon" href="{ICON}" type="image/png" /><link rel="apple-touch-icon" href="{ICON}" />'
+        f'<script src="{scripts.address()}"></script>'
+    )
+
+
+def _file_route(name: str) -> Route:
+    headers = {"Cache-Control": f"public, max-age={DAY}"}
+    return Route(f"/{name}", lambda _: FileResponse(ASSETS / name, headers=headers))

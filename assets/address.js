@@ -1,0 +1,102 @@
+// The address follows what is on show: gallery, query, tab, photo and the screen of a presentation. Back and Forward,
+// and a reload, bring that back: the query by asking Python, which checks who may see what; the rest by the page's own
+// buttons. Runs once, for the tools.
+// What Python may listen to: "go" "select" "present".
+const PATIENCE = 8000; // ms that a place may take to come back
+const SETTLE = 250; // ms: changes within them are one step
+const NAMES = ["gallery", "q", "tab", "photo", "present"];
+const DROPPED = /\bphoto:dropped\b/; // a picture of one's own is in this session alone
+
+const one = (selector) => document.querySelector(selector);
+const same = (a, b, names = NAMES) => names.every((name) => (a?.[name] ?? "") === (b?.[name] ?? ""));
+const read = () => Object.fromEntries(NAMES.map((name) => [name, new URLSearchParams(location.search).get(name) ?? ""]));
+
+// What is on show, or null while nothing is.
+function shown() {
+  const answer = one("#answer [data-gallery]");
+  if (!answer) return null;
+  const tab = one("#tabs [role=tab][aria-selected=true]")?.dataset.tabId ?? "";
+  return {
+    gallery: answer.dataset.gallery,
+    q: answer.dataset.query,
+    tab: tab === "results" ? "" : tab,
+    photo: one(".panel[data-picked]")?.dataset.photo ?? "",
+    present: one("dialog.present[open]")?.dataset.screen ?? "",
+  };
+}
+
+function address(place) {
+  const asked = new URLSearchParams();
+  for (const name of NAMES) if (place[name] && !(name === "q" && DROPPED.test(place.q))) asked.set(name, place[name]);
+  return location.pathname + (asked.size ? "?" + asked : "");
+}
+
+let target = null; // the place that is being gone to
+let until = 0;
+let steps = new Set(); // what has been asked for on the way there
+let waiting = 0;
+
+function goTo(place) {
+  target = place;
+  until = Date.now() + PATIENCE;
+  steps = new Set();
+  follow();
+}
+
+function step(name, take) {
+  if (!steps.has(name)) take();
+  steps.add(name);
+}
+
+// One step nearer to the target; whether it is reached.
+function approach(now) {
+  if (!same(now, target, ["gallery", "q"])) step("go", () => trigger("go", { gallery: target.gallery, q: target.q }));
+  else if (now.tab !== target.tab) step("tab", () => one(`#tabs [data-tab-id="${CSS.escape(target.tab || "results")}"]`)?.click());
+  else if (now.photo !== target.photo) {
+    if (target.photo) step("photo", () => trigger("select", { photo: target.photo }));
+    else one(".panel[data-picked]")?.removeAttribute("data-picked");
+  } else if (now.present !== target.present) {
+    const screens = one("dialog.present[open]");
+    if (!target.present) screens?.close();
+    else if (screens) screens.dispatchEvent(new CustomEvent("turn", { detail: target.present }));
+    else step("present", () => trigger("present", { screen: target.present }));
+  } else return true;
+  return false;
+}
+
+function follow() {
+  waiting = 0;
+  const now = shown();
+  if (!now) return;
+  if (target) {
+    if (!approach(now) && Date.now() < until) return later();
+    target = null;
+    return history.replaceState(now, "", address(now));
+  }
+  if (same(now, history.state)) return;
+  const turned = same(now, history.state, NAMES.slice(0, -1)) && history.state?.present; // screens are one step of Back
+  history[turned ? "replaceState" : "pushState"](now, "", address(now));
+}
+
+function later() {
+  waiting ||= setTimeout(follow, SETTLE);
+}
+
+// The first answer: what the address asked for beyond it is brought, too. An address that asks for nothing stays bare.
+function begin() {
+  const now = shown();
+  if (!now) return;
+  begun.disconnect();
+  const asked = read();
+  if (location.search) goTo({ ...now, tab: asked.tab, photo: asked.photo, present: asked.present });
+  else history.replaceState(now, "");
+  new MutationObserver(later).observe(document.body, {
+    subtree: true,
+    childList: true,
+    attributeFilter: ["aria-selected", "data-picked", "data-photo", "data-screen", "open"],
+  });
+}
+
+const begun = new MutationObserver(begin);
+begun.observe(document.body, { subtree: true, childList: true });
+addEventListener("popstate", (event) => goTo(event.state ?? read()));

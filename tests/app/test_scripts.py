@@ -1,0 +1,28 @@
+import re
+from pathlib import Path
+
+from gradio.routes import templates
+
+from app import scripts
+from app.index_page import with_head
+from engine.gallery import ASSETS
+
+
+def test_every_script_is_served_once_and_named_by_its_content() -> None:
+    served = {path.stem for path in Path(ASSETS).glob("*.js")}
+    assert served == set(scripts.NAMES)
+    assert re.fullmatch(r"scripts/[0-9a-f]{16}\.js", scripts.address())
+
+
+def test_a_part_names_the_events_that_python_may_listen_to() -> None:
+    assert '"select"' in scripts.started("page")
+    assert '"go"' not in scripts.started("page")
+    assert '"go"' in scripts.started("page", "address")
+
+
+def test_the_first_document_has_our_head_in_place_of_gradios() -> None:
+    assert templates.env.loader is not None
+    document = with_head('<html><head><meta property="og:title" content="Gradio" /></head></html>')
+    assert document.count("og:title") == 1
+    assert 'content="T-GEM search"' in document
+    assert scripts.address() in document

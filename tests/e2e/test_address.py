@@ -1,0 +1,123 @@
+"""The page's address in a real Chromium: it follows what is on show, and Back, a reload and a link bring it again."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.driver import OpenPage, answered, box, drop, search, tab, two_photos
+
+pytestmark = pytest.mark.browser
+
+
+def asked(page: Page) -> dict[str, str]:
+    """What the address names."""
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def wait_for_address(page: Page, **names: str) -> None:
+    """Wait until the address names just this."""
+    page.wait_for_function(
+        "(names) => { const now = Object.fromEntries(new URLSearchParams(location.search));"
+        " return JSON.stringify(Object.entries(now).sort()) === JSON.stringify(Object.entries(names).sort()); }",
+        arg=names,
+    )
+    page.wait_for_timeout(400)  # it stays so
+
+
+def selected_tab(page: Page) -> str:
+    return page.locator("#tabs [role=tab][aria-selected=true]").inner_text()
+
+
+def test_back_brings_query_tab_and_photo_again(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    assert urlsplit(page.url).query == ""  # a first visit has nothing to say
+    first = box(page).input_value()
+    search(page, "polar bear")
+    wait_for_address(page, q="polar bear")
+    chosen = page.locator("#grid .hit").first
+    photo = chosen.get_attribute("data-photo") or ""
+    chosen.click()
+    wait_for_address(page, q="polar bear", photo=photo)
+    tab(page, "Gallery")
+    wait_for_address(page, q="polar bear", photo=photo, tab="gallery")
+    page.go_back()
+    wait_for_address(page, q="polar bear", photo=photo)
+    assert selected_tab(page) == "Results"
+    page.go_back()
+    expect(page.locator(".panel[data-picked]")).to_have_count(0)
+    wait_for_address(page, q="polar bear")
+    page.go_back()
+    expect(box(page)).to_have_value(first)
+    answered(page)
+    page.go_forward()
+    expect(box(page)).to_have_value("polar bear")
+    page.go_forward()
+    expect(page.locator(f".panel[data-picked][data-photo='{photo}']")).to_be_visible()
+    wait_for_address(page, q="polar bear", photo=photo)
+
+
+def test_a_reload_and_a_link_open_query_tab_and_photo(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    search(page, "windmill + sky")
+    photo = page.locator("#grid .hit").first.get_attribute("data-photo") or ""
+    page.locator("#grid .hit").first.click()
+    wait_for_address(page, q="windmill + sky", photo=photo)
+    other = open_page("wide", "?" + urlsplit(page.url).query)
+    tab(page, "Compare")
+    wait_for_address(page, q="windmill + sky", photo=photo, tab="compare")
+    page.reload()
+    wait_for_address(page, q="windmill + sky", photo=photo, tab="compare")
+    assert selected_tab(page) == "Compare"
+    for opened in (page, other):
+        expect(box(opened)).to_have_value("windmill + sky")
+        expect(opened.locator(f".panel[data-picked][data-photo='{photo}']")).to_be_attached()
+
+
+def test_back_goes_to_the_gallery_before(open_page: OpenPage, tmp_path: Path, png: Callable[..., bytes]) -> None:
+    page = open_page("wide")
+    search(page, "goldfish")
+    wait_for_address(page, q="goldfish")
+    drop(page, two_photos(tmp_path, png), "Walls")
+    search(page, "a red wall")
+    page.wait_for_function("new URLSearchParams(location.search).get('q') === 'a red wall'")
+    own = asked(page)["gallery"]
+    assert own.isdecimal()
+    page.reload()
+    answered(page)
+    expect(page.locator("#gallery input")).to_have_value("Walls · 2")
+    expect(box(page)).to_have_value("a red wall")
+    for _ in range(6):
+        page.go_back()
+        page.wait_for_timeout(1000)
+        if asked(page).get("q") == "goldfish" and "tab" not in asked(page):
+            break
+    expect(page.locator("#gallery input")).to_have_value(re.compile("Demo gallery"))
+    expect(box(page)).to_have_value("goldfish")
+
+
+def test_a_number_that_names_no_gallery_of_ones_own_opens_the_demo_gallery(open_page: OpenPage) -> None:
+    page = open_page("wide", "?gallery=4711&q=goldfish")
+    expect(page.locator("#gallery input")).to_have_value(re.compile("Demo gallery"))
+
+
+def test_a_link_preview_finds_title_sentence_and_picture(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    said = {name: page.locator(f"meta[property='og:{name}']") for name in ("title", "description", "image")}
+    assert said["title"].get_attribute("content") == "T-GEM search"
+    assert "Search your photos in words" in (said["description"].get_attribute("content") or "")
+    picture = page.request.get(said["image"].get_attribute("content") or "")
+    assert picture.ok
+    assert picture.headers["content-type"] == "image/jpeg"
+    icon = page.request.get(page.evaluate("document.querySelector('link[rel=apple-touch-icon]').href"))
+    assert icon.headers["content-type"] == "image/png"
+    assert page.locator("meta[property='og:title']").count() == 1  # Gradio's own is gone
+
+
+def test_a_link_reopens_a_query(open_page: OpenPage) -> None:
+    page = open_page("wide", "?q=windmill+%2B+sky")
+    expect(box(page)).to_have_value("windmill + sky")
+    assert page.locator("#answer [data-share]").get_attribute("data-share") == "?q=windmill+%2B+sky"
