@@ -21,6 +21,7 @@ from engine.gallery.galleries import (
     require_model,
     summarize_gallery,
     typical_photos,
+    years_of,
 )
 from engine.gallery.ingest import fit_exits, ingest_files
 from engine.gallery.library import Library
@@ -58,6 +59,7 @@ from engine.search.query_parser import DROPPED, Query
 from engine.search.query_parser import LONGEST as LONGEST_QUERY
 from engine.search.ranking import Ranking
 from engine.search.relevance import closeness, relevant
+from engine.storage.dates import UNDATED, Order
 from engine.storage.schema import GalleryMissing, ModelChanged, PhotoMissing
 from engine.utils.atomic_files import write_whole
 from engine.utils.data_dir import home
@@ -82,6 +84,7 @@ __all__ = [
     "ENCODERS_KEPT",
     "LONGEST_QUERY",
     "MOST_RACED",
+    "UNDATED",
     "RESULTS",
     "Agreement",
     "Comparison",
@@ -98,6 +101,7 @@ __all__ = [
     "Lap",
     "Library",
     "ModelChanged",
+    "Order",
     "Photo",
     "PhotoMissing",
     "PhrasesUnusable",
@@ -154,6 +158,7 @@ __all__ = [
     "typical_photos",
     "uploads_of",
     "write_whole",
+    "years_of",
 ]
 
 # What brings PyTorch with it is loaded when it is asked for: the page opens before.

@@ -9,6 +9,7 @@ from engine.gallery.encoder_cache import remembered_phrases
 from engine.gallery.library import Library
 from engine.gallery.types import GallerySummary, Photo, photo_of
 from engine.storage import collections
+from engine.storage.dates import Order, count_years
 from engine.storage.images import delete_images, get_image, images_at_exit, list_images
 from engine.storage.schema import CollectionRow, Kind
 
@@ -82,9 +83,21 @@ def get_photo(library: Library, photo_id: int) -> Photo:
     return photo_of(get_image(library.database, photo_id))
 
 
-def list_photos(library: Library, gallery_id: int, offset: int = 0, limit: int = 100) -> list[Photo]:
-    """A gallery's photos in the order in which they came."""
-    return [photo_of(row) for row in list_images(library.database, gallery_id, offset, limit)]
+def list_photos(
+    library: Library,
+    gallery_id: int,
+    offset: int = 0,
+    limit: int = 100,
+    order: Order = "arrival",
+    year: int | None = None,
+) -> list[Photo]:
+    """A gallery's photos in an order, all or those of a year."""
+    return [photo_of(row) for row in list_images(library.database, gallery_id, offset, limit, order, year)]
+
+
+def years_of(library: Library, gallery_id: int) -> dict[int, int]:
+    """How many photos of a gallery were taken in each year, the latest first; under UNDATED those without a date."""
+    return count_years(library.database, gallery_id)
 
 
 def typical_photos(library: Library, gallery_id: int, exit: int, limit: int = 3) -> list[Photo]:

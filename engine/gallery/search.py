@@ -19,6 +19,7 @@ from engine.search.query_parser import DROPPED, Query, QueryRejected, embed, par
 from engine.search.ranking import Ranking, ranked, reranked, similarities
 from engine.search.refine import Deepening, decide, spending_limit
 from engine.storage.collections import add_picture_macs
+from engine.storage.dates import taken_in
 from engine.storage.encodings import Candidate, DeeperEncoding, keep_deeper, list_candidates
 from engine.storage.images import get_image, get_images
 from engine.storage.schema import PhotoMissing, stamp_of
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from engine.exits.photo_encoder import PhotoEncoder
 
 
-def search_photos(library: Library, gallery_id: int, query: str | Query, k: int = 20, offset: int = 0) -> list[Hit]:
+def search_photos(
+    library: Library, gallery_id: int, query: str | Query, k: int = 20, offset: int = 0, year: int | None = None
+) -> list[Hit]:
     """Photos of a gallery that fit a query best, from what is indexed; equal scores in the order they came.
 
     Photos of an ingest that is still running are found from the batch on that is finished.
@@ -35,21 +38,27 @@ def search_photos(library: Library, gallery_id: int, query: str | Query, k: int 
     Args:
         query: words, or what `embed_query` has made of them.
         k, offset: how many, after how many better ones.
+        year: that they were taken in; None: whenever.
     Raises: GalleryMissing, ModelChanged.
     """
     asked = _asked(library.encoder_of(gallery_id), query)
     if asked is None:
         return []
-    return list_hits(library, gallery_id, rank_gallery(library, gallery_id, asked, k, offset), k, offset)
+    return list_hits(library, gallery_id, rank_gallery(library, gallery_id, asked, k, offset, year), k, offset)
 
 
-def rank_gallery(library: Library, gallery_id: int, query: Query, k: int = 20, offset: int = 0) -> Ranking:
+def rank_gallery(
+    library: Library, gallery_id: int, query: Query, k: int = 20, offset: int = 0, year: int | None = None
+) -> Ranking:
     """Rank a gallery for a query, from what is indexed.
 
-    Args: k, offset: how many photos, after how many better ones.
+    Args:
+        k, offset: how many photos, after how many better ones.
+        year: that they were taken in (UNDATED: without a date); None: whenever.
     Raises: GalleryMissing, ModelChanged.
     """
-    return library.rankings.ranking(gallery_id, library.encoder_of(gallery_id), query, k, offset)
+    among = None if year is None else taken_in(library.database, gallery_id, year)
+    return library.rankings.ranking(gallery_id, library.encoder_of(gallery_id), query, k, offset, among)
 
 
 def list_hits(library: Library, gallery_id: int, ranking: Ranking, k: int, offset: int = 0) -> list[Hit]:

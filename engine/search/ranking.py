@@ -65,8 +65,19 @@ class Rankings:
         self._indexes: TTLCache[int, tuple[ModelStamp, PhotoIndex]] = TTLCache(INDEXES_KEPT, IDLE)
         self._lock = Lock()
 
-    def ranking(self, collection_id: int, encoder: "PhotoEncoder", query: Query, k: int, offset: int = 0) -> Ranking:
-        """A collection's best photos for a query: k after the offset, and all candidates for a page of k."""
+    def ranking(
+        self,
+        collection_id: int,
+        encoder: "PhotoEncoder",
+        query: Query,
+        k: int,
+        offset: int = 0,
+        among: Sequence[int] | None = None,
+    ) -> Ranking:
+        """A collection's best photos for a query: k after the offset, and all candidates for a page of k.
+
+        Args: among: ids of the images that may be found; None: all.
+        """
 
         def changes(after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             found = list_changes(self._database, collection_id, after, limit)
@@ -74,13 +85,14 @@ class Rankings:
 
         index = self._index(collection_id, encoder)
         index.catch_up(changes)
-        pool = pool_size(len(index), k)
+        photos = len(index) if among is None else len(among)
+        pool = pool_size(photos, k)
         while True:
-            ids, scores = index.search(lifted_query(query), max(pool, offset + k))
+            ids, scores = _best(index, lifted_query(query), max(pool, offset + k), among)
             candidates = list_candidates(self._database, ids[:pool].tolist())
             there = [c.image_id for c in candidates] + encoded_images(self._database, ids[pool:].tolist())
             if len(there) == len(ids):
-                return ranked(encoder, query, ids, scores, candidates, len(index))
+                return ranked(encoder, query, ids, scores, candidates, photos)
             index.remove(ids[~np.isin(ids, there)])  # another process has deleted them
 
     def forget(self, collection_id: int) -> None:
@@ -113,6 +125,17 @@ class Rankings:
         lines = encoder.scorer.lines(np.arange(encoder.exits), np.zeros(encoder.exits))
         weight = encoder.scorer.affinity_weight
         return PgIndex(engine, collection_id, stamp_of(encoder).key, encoder.dim, lines, weight)
+
+
+def _best(
+    index: PhotoIndex, query: np.ndarray, k: int, among: Sequence[int] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `PhotoIndex.search` finds, among some images only where that is asked for."""
+    if among is None:
+        return index.search(query, k)
+    ids, scores = index.search(query, len(index))
+    wanted = np.isin(ids, among)
+    return ids[wanted][:k], scores[wanted][:k]
 
 
 def lifted(vectors: np.ndarray, exits: np.ndarray, affinity: np.ndarray, encoder: "PhotoEncoder") -> np.ndarray:

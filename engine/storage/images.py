@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from engine.storage.bind_limit import change_rows, rows_of
 from engine.storage.cleanup import drop_pictures, tidy
 from engine.storage.collections import hold
+from engine.storage.dates import Order, in_order, of_year
 from engine.storage.database import Database, StoreUnusable, take_lock
 from engine.storage.schema import CollectionRow, EncodingRow, ImageRow, ModelStamp, PhotoMissing
 
@@ -102,9 +103,11 @@ def get_images(database: Database, image_ids: Sequence[int]) -> list[ImageRow]:
     return [rows[image_id] for image_id in image_ids if image_id in rows]
 
 
-def list_images(database: Database, collection_id: int, offset: int, limit: int) -> list[ImageRow]:
-    """A collection's images in the order in which they came."""
-    rows = select(ImageRow).where(ImageRow.collection_id == collection_id).order_by(ImageRow.id)
+def list_images(
+    database: Database, collection_id: int, offset: int, limit: int, order: Order = "arrival", year: int | None = None
+) -> list[ImageRow]:
+    """A collection's images in an order, all or those of a year."""
+    rows = select(ImageRow).where(ImageRow.collection_id == collection_id, *of_year(year)).order_by(*in_order(order))
     with database.read() as session:
         return list(session.scalars(rows.offset(offset).limit(limit)))
 

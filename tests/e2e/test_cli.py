@@ -112,7 +112,7 @@ def test_search_runs_photos_deeper_and_says_what_that_cost(run: Run, photos: Pat
     run("index", photos)
     first = run("search", "red", "--json")
     hits = json.loads(first.stdout)
-    assert [set(hit) for hit in hits] == [{"rank", "file", "score", "exit", "exits", "macs_share"}] * 5
+    assert [set(hit) for hit in hits] == [{"rank", "file", "score", "exit", "exits", "macs_share", "taken_at"}] * 5
     assert (hits[0]["file"], hits[0]["exit"]) == ("red.png", 3)
     spent = sum(hit["macs_share"] - 0.4 for hit in hits)
     told = re.search(r"for ([0-9.]+) full encodings of compute", first.stderr)
