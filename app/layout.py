@@ -89,6 +89,7 @@ def results_tab(parts: Parts) -> None:
     """Photos found, and the selected one beside them."""
     with gr.Tab("Results", id="results"):
         parts.answer = html("answer")
+        parts.sorting = html("sorting", "", "sorting")
         with gr.Row(elem_id="found"):
             with gr.Column(scale=5, min_width=320):
                 parts.grid = html("grid", notes.skeleton(), "glide")

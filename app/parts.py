@@ -24,6 +24,7 @@ class Parts:
     tabs: gr.Tabs
 
     answer: gr.HTML
+    sorting: gr.HTML
     grid: gr.HTML
     panel: gr.HTML
 
@@ -65,7 +66,7 @@ class Parts:
     @property
     def results(self) -> list[Block]:
         """What a search changes."""
-        return [self.headline, self.suggestions, self.answer, self.grid, self.panel]
+        return [self.headline, self.suggestions, self.answer, self.sorting, self.grid, self.panel]
 
     @property
     def overview(self) -> list[Block]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from engine.gallery import Deepened, Hit
+from engine.gallery import Deepened, Hit, Order
 
 REMEMBERED = 6  # queries of this session
 
@@ -28,6 +28,8 @@ class Session:
     dropped: np.ndarray | None = None  # (D,) the picture that the query speaks of
     hits: list[Hit] = field(default_factory=list)
     deepened: dict[int, Deepened] = field(default_factory=dict)
+    order: Order = "arrival"  # of photos when nothing is asked
+    year: int | None = None  # that photos on show were taken in; None: whenever
     unfolded: int = 0  # how often more was asked for
     photo: int | None = None  # the selected one
     picked: bool = False  # the visitor has selected it: an answer that comes later leaves it on show

@@ -13,6 +13,7 @@ from app.handlers.fitting import Fitting
 from app.handlers.galleries import Galleries
 from app.handlers.photo import Selection
 from app.handlers.search import Search
+from app.handlers.sorting import Sorting
 from app.parts import Parts
 from app.services import Services
 
@@ -67,6 +68,7 @@ def wire_search(parts: Parts, search: Search, galleries: Galleries, compare: Com
         answered.then(compare.shown_if_open, session, p.comparison, **SHORT)
         answered.then(galleries.overview_if_open, [p.budget, session], p.overview, **SHORT)
     p.grid.more(search.more, session, p.grid, **SHORT)
+    p.sorting.arrange(Sorting(parts, search).arranged, [p.refine, session], p.results, **SHORT)
 
 
 def wire_photo(parts: Parts, selection: Selection, galleries: Galleries) -> None:

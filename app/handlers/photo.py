@@ -65,7 +65,7 @@ class Selection:
                 after = run_to_full_depth(services.library, before.id)
                 query = embed_query(services.library, after.collection_id, session.query, session.dropped)
                 if rank is not None and query is not None:
-                    hits = search_photos(services.library, after.collection_id, query, len(hits))
+                    hits = search_photos(services.library, after.collection_id, query, len(hits), year=session.year)
             if self._has_gone_on(session, asking, before):
                 return self._unchanged()
             session.hits = hits

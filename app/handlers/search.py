@@ -8,6 +8,7 @@ import gradio as gr
 import numpy as np
 
 from app import export
+from app.arrangement import count_photos, first_photos, settle_year
 from app.handlers.comparison import COMPARE
 from app.handlers.events import sent_along
 from app.parts import Parts, Updates
@@ -15,7 +16,7 @@ from app.services import Services
 from app.session import Session
 from app.suggestions import suggestions
 from app.uploads import sent
-from app.views import head, notes, photo, results
+from app.views import head, notes, photo, results, sorting
 from engine.gallery import (
     DROPPED,
     Deepened,
@@ -36,6 +37,7 @@ from engine.gallery import (
     relevant,
     require_model,
     search_photos,
+    years_of,
 )
 
 PAGE = 24  # photos on the page at first, and with every "more"
@@ -150,12 +152,13 @@ class Search:
         library, access, asking = self._services.library, self._services.access, session.asking
         summary = access.gallery(session.gallery, session)
         assert session.gallery is not None
+        settle_year(library, session)
         require_model(library, session.gallery)  # another model's photos do not fit this one's strip
         with self._services.event_log.timed("search"):
             query = embed_query(library, session.gallery, session.query, session.dropped)
             ranking = None
             if query is not None:
-                ranking = rank_gallery(library, session.gallery, query, self._wanted(session))
+                ranking = rank_gallery(library, session.gallery, query, self._wanted(session), year=session.year)
             session.hits = self._listed(session, ranking)
         if query is None or ranking is None:
             yield self._unasked(session, summary, aside)
@@ -207,7 +210,9 @@ class Search:
         library = self._services.library
         assert session.gallery is not None
         query = embed_query(library, session.gallery, session.query, session.dropped)
-        return search_photos(library, session.gallery, query, self._wanted(session)) if query is not None else []
+        if query is None:
+            return []
+        return search_photos(library, session.gallery, query, self._wanted(session), year=session.year)
 
     def _listed(self, session: Session, ranking: Ranking | None) -> list[Hit]:
         """As many photos of a ranking as the page wants."""
@@ -239,6 +244,9 @@ class Search:
         """The headline, and what may be asked."""
         examples = self._examples(summary)
         return {
+            self._parts.sorting: sorting.choices(
+                years_of(self._services.library, summary.id), session.order, session.year, bool(session.query.strip())
+            ),
             self._parts.headline: head.headline(summary, self._services.comparison.last(summary.id)),
             self._parts.suggestions: head.suggestions(examples, session.earlier(examples)),
         }
@@ -259,9 +267,10 @@ class Search:
         scores = [hit.score for hit in session.hits[:POOL]]  # the same photos tell it however many are on show
         standing = relevant(scores)
         shown = session.hits[: min(standing, PAGE) + session.unfolded * PAGE]
-        more = min(PAGE, summary.photos - len(shown))
+        photos = count_photos(self._services.library, session, summary)
+        more = min(PAGE, photos - len(shown))
         if standing == len(scores):  # nothing falls off as far as was looked
-            standing = summary.photos
+            standing = photos
         return results.results(
             shown,
             self._services.drawing,
@@ -284,7 +293,7 @@ class Search:
         """A gallery when nothing is asked: its first photos."""
         parts = self._parts
         around = self._around(session, summary)
-        photos = list_photos(self._services.library, summary.id, limit=1)
+        photos = first_photos(self._services.library, session, summary, 1)
         session.photo = photos[0].id if photos else None
         place = self._place(session, summary)
         if not photos:
@@ -300,8 +309,8 @@ class Search:
 
     def _shelf(self, session: Session, summary: GallerySummary) -> str:
         services = self._services
-        photos = list_photos(services.library, summary.id, limit=(session.unfolded + 1) * PAGE)
-        more = min(PAGE, summary.photos - len(photos))
+        photos = first_photos(services.library, session, summary, (session.unfolded + 1) * PAGE)
+        more = min(PAGE, count_photos(self._services.library, session, summary) - len(photos))
         return results.shelf(photos, services.drawing, services.address, more)
 
 

@@ -127,9 +127,7 @@ class Rankings:
         return PgIndex(engine, collection_id, stamp_of(encoder).key, encoder.dim, lines, weight)
 
 
-def _best(
-    index: PhotoIndex, query: np.ndarray, k: int, among: Sequence[int] | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _best(index: PhotoIndex, query: np.ndarray, k: int, among: Sequence[int] | None) -> tuple[np.ndarray, np.ndarray]:
     """What `PhotoIndex.search` finds, among some images only where that is asked for."""
     if among is None:
         return index.search(query, k)

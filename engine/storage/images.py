@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from engine.storage.bind_limit import change_rows, rows_of
 from engine.storage.cleanup import drop_pictures, tidy
 from engine.storage.collections import hold
-from engine.storage.dates import Order, in_order, of_year
 from engine.storage.database import Database, StoreUnusable, take_lock
+from engine.storage.dates import Order, in_order, of_year
 from engine.storage.schema import CollectionRow, EncodingRow, ImageRow, ModelStamp, PhotoMissing
 
 

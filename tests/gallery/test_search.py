@@ -7,19 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from engine.gallery import GalleryMissing, Library, Query, Upload
-from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
+from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery, years_of
 from engine.gallery.ingest import ingest_files
-from engine.gallery.search import embed_picture, embed_query, refine_search, search_photos
+from engine.gallery.search import embed_picture, embed_query, rank_gallery, refine_search, search_photos
 from engine.ingest.image import ImageRejected
 from engine.ingest.listing import folder_uploads
 from engine.search import ranking as ranking_module
 from engine.search.query_parser import QueryRejected
 from engine.storage.database import Database
+from engine.storage.dates import UNDATED
 from engine.storage.images import delete_images
 from engine.storage.schema import PhotoMissing
 from tests.fake_encoder import FakeEncoder
+from tests.pictures import dated, encoded
 
 pytestmark = pytest.mark.both_databases
 
@@ -177,3 +180,24 @@ def test_a_dropped_picture_is_looked_at_in_full_and_not_kept(
     assert summary.macs_pictures == library.encoder.full_macs, "the one that was looked at"
     with pytest.raises(GalleryMissing):
         embed_picture(library, 999, png("green"), "g.png")
+
+
+def test_a_year_finds_its_own_photos_alone_and_looks_at_no_other_again(
+    library: Library, gallery: int, upload: MakeUpload, fake_encoder: FakeEncoder
+) -> None:
+    def taken(year: int, colour: str) -> Upload:
+        return upload(
+            f"{year} {colour}", encoded(Image.new("RGB", (9, 9), colour), "PNG", exif=dated(f"{year}:05:01 10:00:00"))
+        )
+
+    made = [(year, colour) for year in (2019, 2020) for colour in ("red", "yellow", "blue")]
+    ingest_files(library, gallery, [taken(*each) for each in made])
+    hits = search_photos(library, gallery, "red", year=2020)
+    assert [(hit.rank, hit.photo.file) for hit in hits] == [(1, "2020 red"), (2, "2020 yellow"), (3, "2020 blue")]
+    assert search_photos(library, gallery, "red", year=UNDATED) == []
+    assert years_of(library, gallery) == {2020: 3, 2019: 3}
+    query = embed_query(library, gallery, "red")
+    assert query is not None
+    ranking = rank_gallery(library, gallery, query, 2, year=2019)
+    refined = refine_search(library, gallery, query, 2, ranking)
+    assert [hit.photo.file for hit in refined.hits] == ["2019 red", "2019 yellow"]

@@ -1,0 +1,26 @@
+"""Photos in the order of their dates, and those of one year."""
+
+from collections.abc import Iterator
+
+import gradio as gr
+
+from app.handlers.events import sent_along
+from app.handlers.search import Search
+from app.parts import Parts, Updates
+from app.session import Session
+from app.views.sorting import ORDERS
+
+
+class Sorting:
+    """The boxes over the photos."""
+
+    def __init__(self, parts: Parts, search: Search) -> None:
+        self._parts, self._search = parts, search
+
+    def arranged(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
+        """Another order or year was chosen."""
+        order, year = sent_along(event, "order"), sent_along(event, "year")
+        session.order = next((known for known in ORDERS.values() if known == order), session.order)
+        session.year = int(year) if year.isdecimal() and len(year) <= 4 else None
+        session.unfolded = 0
+        yield from self._search.answers(refine, session)

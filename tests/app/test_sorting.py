@@ -1,0 +1,84 @@
+"""The boxes over the photos: years to choose from, and an order where nothing is asked."""
+
+import re
+from collections.abc import Callable
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from app.demo import Demo
+from app.handlers.search import Search
+from app.handlers.sorting import Sorting
+from app.services import Services
+from app.session import Session
+from app.views.sorting import ANY, choices
+from engine.gallery import UNDATED, Library, Upload, ingest_files, open_gallery
+from tests.app.shown_examples import PARTS, after
+from tests.pictures import dated, encoded
+
+
+def test_a_gallery_without_dates_has_nothing_to_choose() -> None:
+    assert choices({}, "arrival", None, False) == choices({UNDATED: 7}, "newest", None, True) == ""
+
+
+def test_years_are_offered_with_their_photos_and_the_chosen_one_stands_there() -> None:
+    shown = choices({2020: 3, 2019: 12, UNDATED: 1}, "newest", 2019, False)
+    assert ">All years · 16</option>" in shown
+    assert '<option value="2019" selected>2019 · 12</option>' in shown
+    assert '<option value="0">No date · 1</option>' in shown
+    assert '<option value="newest" selected>Newest first</option>' in shown
+
+
+def test_a_query_has_an_order_of_its_own() -> None:
+    shown = choices({2020: 3}, "newest", None, True)
+    assert "Newest first" not in shown
+    assert "2020 · 3" in shown
+
+
+def dated_gallery(library: Library, upload: Callable[..., Upload]) -> int:
+    gallery = open_gallery(library, "Trip")
+    photos = {"b": "2019:05:01 10:00:00", "a": "2018:05:01 10:00:00", "c": "2020:05:01 10:00:00"}
+    pictures = {
+        name: encoded(Image.new("RGB", (9, 9), (250, ord(name), 0)), "PNG", exif=dated(on))
+        for name, on in photos.items()
+    }
+    ingest_files(library, gallery, [upload(f"{name}.png", data) for name, data in pictures.items()])
+    return gallery
+
+
+def arranged(services: Services, session: Session, **chosen: str) -> str:
+    """The names in the grid after a choice, in its order."""
+    sorting = Sorting(PARTS, Search(services, PARTS))
+    shown = after(sorting.arranged(gr.EventData(None, chosen), False, session))
+    return "".join(re.findall(r'alt="Photo: (\w)"', shown.grid))
+
+
+def test_a_choice_arranges_the_gallery_and_a_search(
+    services: Services, library: Library, upload: Callable[..., Upload]
+) -> None:
+    session = Session(gallery=dated_gallery(library, upload))
+    assert arranged(services, session, order="newest", year=ANY) == "cba"
+    assert arranged(services, session, order="oldest", year=ANY) == "abc"
+    assert arranged(services, session, order="arrival", year="2019") == "b"
+    session.ask("red")
+    assert arranged(services, session, year="2020") == "c"
+    assert len(arranged(services, session, year=ANY)) == 3
+    assert session.order == "arrival"
+
+
+def test_a_year_that_another_gallery_lacks_is_let_go_of(
+    services: Services, library: Library, upload: Callable[..., Upload], demo: Demo
+) -> None:
+    session = Session(gallery=dated_gallery(library, upload))
+    arranged(services, session, order="newest", year="2019")
+    session.gallery = demo.id
+    shown = after(Search(services, PARTS).answers(False, session))
+    assert shown.grid.count("<li") == 3
+    assert (session.year, shown.sorting) == (None, "")
+
+
+@pytest.mark.parametrize("year", ["", "x", "99999", "-1", "٢٠"])
+def test_what_is_no_choice_changes_nothing(services: Services, session: Session, year: str) -> None:
+    arranged(services, session, order="by size", year=year)
+    assert (session.order, session.year) == ("arrival", None)
