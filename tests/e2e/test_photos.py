@@ -1,0 +1,71 @@
+"""Photos as people have them: HEIC and AVIF, by date and year, stacks of near-duplicates, and the map of a gallery."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.e2e.driver import OpenPage, answered, drop, first_alt, search, tab
+from tests.pictures import dated, encoded, heic
+
+pytestmark = pytest.mark.browser
+
+DEMO = Path(__file__).parents[2] / "assets" / "gallery"
+
+
+def shrunk(name: str) -> Image.Image:
+    picture = Image.open(DEMO / f"{name}.jpg").convert("RGB")
+    picture.thumbnail((480, 480))
+    return picture
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """A HEIC, an AVIF and a JPEG with their dates, and a picture without one."""
+    (tmp_path / "panda.heic").write_bytes(
+        heic(shrunk("giant-panda"), exif=dated("2021:03:02 08:00:00", "+08:00").tobytes())
+    )
+    (tmp_path / "goldfish.avif").write_bytes(encoded(shrunk("goldfish"), "AVIF", exif=dated("2019:07:14 18:30:05")))
+    (tmp_path / "koala.jpg").write_bytes(
+        encoded(shrunk("koala-in-eucalyptus"), "JPEG", exif=dated("2021:12:31 23:59:59"))
+    )
+    (tmp_path / "moose.webp").write_bytes(encoded(shrunk("moose-with-antlers"), "WEBP"))
+    (tmp_path / "broken.heic").write_bytes((tmp_path / "panda.heic").read_bytes()[:300])
+    return sorted(tmp_path.iterdir())
+
+
+def names(page: Page) -> list[str]:
+    return [
+        (image.get_attribute("alt") or "").removeprefix("Photo: ") for image in page.locator("#grid .hit img").all()
+    ]
+
+
+def choose(page: Page, box: str, value: str) -> None:
+    before = page.locator("#grid").inner_html()
+    page.locator(f"#sorting select[name={box}]").select_option(value)
+    page.wait_for_function("(before) => document.querySelector('#grid').innerHTML !== before", arg=before)
+    answered(page)
+
+
+@pytest.mark.parametrize("look", ["wide", "phone", "dark"])
+def test_heic_and_avif_are_found_sorted_by_date_and_filtered_by_year(
+    open_page: OpenPage, files: list[Path], look: str
+) -> None:
+    page = open_page(look)
+    expect(page.locator("#sorting select")).to_have_count(0)
+    drop(page, files, f"Phone {look}")
+    expect(page.locator(".report")).to_contain_text("broken.heic")
+    tab(page, "Results")
+    answered(page)
+    choose(page, "order", "newest")
+    assert names(page) == ["koala", "panda", "goldfish", "moose"]
+    choose(page, "order", "oldest")
+    assert names(page) == ["goldfish", "panda", "koala", "moose"]
+    choose(page, "year", "2021")
+    assert names(page) == ["panda", "koala"]
+    search(page, "a goldfish")
+    assert sorted(names(page)) == ["koala", "panda"]
+    expect(page.locator("#sorting select")).to_have_count(1)
+    choose(page, "year", "any")
+    assert first_alt(page) == "Photo: goldfish"
