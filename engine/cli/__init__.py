@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from engine.cli import (
+    acceptance,
     backup,
     bench,
     deploy_space,
@@ -61,6 +62,7 @@ for command in (  # in the order of the help
     train_rivals.train_rivals,
     report.report,
     fit.fit,
+    acceptance.acceptance,
     push.push,
     pull.pull,
     bench.bench,

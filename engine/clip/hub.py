@@ -73,7 +73,7 @@ def fetch_exits(repo: str, revision: str | None = None) -> Snapshot | None:
     return Snapshot(repo, commit, fetch(repo, EXITS[1], commit).parent)
 
 
-def push(repo: str, files: Mapping[str, bytes], message: str) -> str:
+def push(repo: str, files: Mapping[str, bytes], message: str, private: bool = False) -> str:
     """Put files into a repository, made if it is not there, in one commit; returns the commit.
 
     Raises: HubUnreachable, HubMissing.
@@ -82,7 +82,7 @@ def push(repo: str, files: Mapping[str, bytes], message: str) -> str:
 
     api = HfApi()
     with _writing(repo):
-        api.create_repo(repo, exist_ok=True)
+        api.create_repo(repo, private=private, exist_ok=True)
         additions = [CommitOperationAdd(name, data) for name, data in files.items()]
         return api.create_commit(repo, additions, commit_message=message).oid
 

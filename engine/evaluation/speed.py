@@ -139,8 +139,14 @@ def _modes(encoder: Encoder) -> dict[str, tuple[Callable[[np.ndarray], Any], flo
 def _timed(
     model: str | None, batch: int, wanted: Sequence[str] | None, precision: str
 ) -> tuple[Row, list[tuple[Row, float]]]:
-    """Rows of one model and batch size without their memory, and each one's spread; the modes take turns."""
-    encoder = encoder_to_measure(model, wanted is None or "tgem" in wanted, precision)
+    return timed(encoder_to_measure(model, wanted is None or "tgem" in wanted, precision), batch, wanted)
+
+
+def timed(encoder: Encoder, batch: int, wanted: Sequence[str] | None = None) -> tuple[Row, list[tuple[Row, float]]]:
+    """Where it was measured; and rows of one batch size without their memory, with each one's spread.
+
+    The modes take turns. Raises: ModeUnknown.
+    """
     able = _modes(encoder)
     if unknown := [mode for mode in wanted or () if mode not in able]:
         raise ModeUnknown(f"{unknown[0]} is no mode of {encoder.identity.model}; choose from {', '.join(able)}.")
@@ -171,7 +177,7 @@ def _timed(
             "macs_share": round(share, 4),
         }
         found.append((row, float(high - low) / middle))
-    about = {"device": _device(encoder), "threads": torch.get_num_threads(), "precision": encoder.precision}
+    about = {"device": device_name(encoder), "threads": torch.get_num_threads(), "precision": encoder.precision}
     return about, found
 
 
@@ -190,7 +196,8 @@ def _peak(model: str | None, batch: int, mode: str, precision: str) -> float:
     return peak_memory() / 2**20
 
 
-def _device(encoder: Encoder) -> str:
+def device_name(encoder: Encoder) -> str:
+    """What an encoder computes on."""
     if encoder.backbone.device.type == "cuda":
         return torch.cuda.get_device_name()
     try:

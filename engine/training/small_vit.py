@@ -1,0 +1,119 @@
+"""Teaches a small ViT to speak the space of the shipped model, from photos alone: trained weights for depth exits.
+
+`python -m engine.training.small_vit DATA OUT` writes an OpenCLIP folder with the shipped text tower beside the ViT, and
+fits exits along its depth. It is no good model. It is there so that exits are fitted to a transformer that has learned
+something.
+"""
+
+import json
+import shutil
+import sys
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from engine.clip.factory import CONFIG, WEIGHTS
+from engine.exits.encoder import Encoder
+from engine.exits.loading import load_encoder
+from engine.training.augment import random_views
+from engine.training.dataset import Example, load_squashed, read_captions
+from engine.training.features import cached
+from engine.training.fit import fit_photos
+from engine.training.passes import blends
+from engine.training.readouts import readout_loss
+from engine.training.trainer import SEED, Length, Trainer, groups
+from engine.utils.paths import EMBEDDED_MODEL
+
+TAUGHT, BATCH, STEPS, JUDGED = 3000, 64, 480, 200  # photos in all, photos a step, steps, photos that are only watched
+STORED = 144  # px
+VISION = {"image_size": 128, "layers": 8, "width": 192, "head_width": 64, "patch_size": 32}
+
+
+def photos_of(data: Path) -> tuple[list[Example], list[Example]]:
+    """Photos of the split train without their captions, by their names: those that teach the ViT, and the rest, which
+    fit its exits; raises DataMissing.
+    """
+    train = [replace(e, texts=(), label=None) for e in read_captions(data) if e.split == "train"]
+    train.sort(key=lambda e: zlib.crc32(e.path.name.encode()))
+    return train[:TAUGHT], train[TAUGHT:]
+
+
+class Course:
+    """Photos, what the teacher says of them, and the loss of each step."""
+
+    def __init__(self, teacher: Encoder, examples: list[Example], work: Path, say: Callable[[str], None]) -> None:
+        """Args: work: folder that the teacher's embeddings are kept in."""
+        self._said = cached(work / "teacher", teacher, examples, say).vectors[:, -1].clone()
+        self._pixels = torch.from_numpy(load_squashed(examples, STORED))
+        self._texts, self._scale = teacher.bank.background, teacher.logit_scale
+
+    def loss(self, student: Any, step: int) -> Tensor:
+        """Of a step's own photos: flipped, cropped, recoloured, and another one shining through half of them."""
+        draw = torch.Generator().manual_seed(SEED * 1_000_003 + step)
+        rows = torch.randint(JUDGED, len(self._pixels), (BATCH,), generator=draw)
+        views = random_views(self._pixels[rows], VISION["image_size"], draw)
+        other, share = blends(BATCH, draw)
+        views = torch.lerp(views, views[other], share[:, None, None, None])
+        wanted = F.normalize(torch.lerp(self._said[rows], self._said[rows][other], share[:, None]), dim=1)
+        return readout_loss(F.normalize(student(views * 2 - 1), dim=1), wanted, self._texts, None, self._scale)
+
+    @torch.no_grad()
+    def judge(self, student: Any) -> dict[str, float]:
+        """The mean cosine to the teacher of photos that the ViT does not learn from."""
+        pixels = F.interpolate(self._pixels[:JUDGED].float(), (VISION["image_size"],) * 2, mode="area")
+        said = F.normalize(student(pixels / 127.5 - 1), dim=1)
+        return {"cosine": round(float((said * self._said[:JUDGED]).sum(1).mean()), 3)}
+
+
+def teach(data: Path, out: Path, say: Callable[[str], None] = print) -> None:
+    """Teach the ViT, or go on where it was stopped, and write its folder; raises DataMissing."""
+    work = out / "training"
+    work.mkdir(parents=True, exist_ok=True)
+    config = _config()
+    torch.manual_seed(SEED)
+    student: nn.Module = open_clip.CLIP(
+        config["model_cfg"]["embed_dim"], VISION, {"layers": 1, "width": 64, "heads": 1}
+    ).visual
+    course = Course(load_encoder(), photos_of(data)[0], work, say)
+    trainer = Trainer(student, groups({"heads": [*student.parameters()]}), work, resume=True, say=say)
+
+    def judged() -> dict[str, float]:
+        with trainer.averaged():
+            return course.judge(student)
+
+    trainer.run(Length(STEPS), lambda step: course.loss(student, step), judged)
+    weights = load_file(EMBEDDED_MODEL / WEIGHTS[0])
+    kept = {name: t for name, t in weights.items() if not name.startswith("visual.")}
+    kept |= {f"visual.{name}": t.half().contiguous() for name, t in student.state_dict().items()}
+    save_file(kept, out / WEIGHTS[0], {"format": "pt"})
+    for file in EMBEDDED_MODEL.glob("*.txt"):
+        shutil.copy(file, out)
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        shutil.copy(EMBEDDED_MODEL / name, out)
+    (out / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def _config() -> dict[str, Any]:
+    """The shipped model's, with the ViT in the place of its image tower."""
+    found: dict[str, Any] = json.loads((EMBEDDED_MODEL / CONFIG).read_text(encoding="utf-8"))
+    found["model_cfg"]["vision_cfg"] = VISION
+    return found
+
+
+def main(data: Path, out: Path) -> None:
+    """Teach, then fit exits on photos that the ViT has not seen."""
+    teach(data, out)
+    pictures = [example.path for example in photos_of(data)[1]]
+    fit_photos(load_encoder(f"local-dir:{out}", exits=False), pictures, say=print)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,146 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import huggingface_hub.constants
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from engine import cli as command_line
+from engine.clip.backbone import Backbone
+from engine.evaluation import speed
+from engine.evaluation.acceptance_report import markdown
+from engine.exits import certificate, loading
+from engine.training import gates, readouts
+from tests import tiny_models
+from tests.clip.test_hub import model_files
+from tests.hubserver import Hub, serve
+
+MANY = 130
+STEPS = ["fetch", "equality", "fit", "certificate", "evaluate", "bench", "push", "pull"]
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An OpenCLIP folder with a small random model, whose exits are fitted in no time."""
+    monkeypatch.setattr(readouts, "FEWEST_STEPS", 20)
+    monkeypatch.setattr(gates, "STEPS", 30)
+    monkeypatch.setattr(speed, "ROUNDS", 1)
+    monkeypatch.setattr(certificate, "ENOUGH", 0.0)
+    monkeypatch.setattr(loading, "read_texts", lambda: list(tiny_models.BANK))
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name, data in model_files().items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i, pixels in enumerate(tiny_models.pixels(MANY, 32)):
+        Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"{i}.png")
+    return folder
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    constants = huggingface_hub.constants
+    with serve() as hub:
+        template = hub.address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+        yield hub
+
+
+def accept(out: Path, *words: object) -> Result:
+    return CliRunner().invoke(command_line.cli, ["acceptance", "--out", str(out), *map(str, words)])
+
+
+def statuses(out: Path) -> dict[str, str]:
+    steps = json.loads((out / "acceptance.json").read_text())["steps"]
+    assert [step["step"] for step in steps] == STEPS
+    assert all(step["why"] for step in steps), "each step says why"
+    return {step["step"]: step["status"] for step in steps}
+
+
+def test_a_model_is_accepted_with_no_network(model: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = accept(out, model, "--photos", photos)
+    assert result.exit_code == 0, result.output
+    wanted = dict.fromkeys(STEPS, "done") | dict.fromkeys(["evaluate", "push", "pull"], "skipped")
+    assert statuses(out) == wanted
+    report = (out / "acceptance.md").read_text()
+    for text in ("to the last bit", "no captioned set was given", "## Certificate", "## Speed", "push was skipped"):
+        assert text in report
+    for name in ("fit-report.json", "fit-report.html", "exits/tgem.json"):
+        assert (out / name).is_file()
+    assert not (model / "tgem.json").exists(), "nothing outside the report's folder changes"
+
+
+def test_exits_go_to_a_private_repository_and_come_back(
+    model: Path, photos: Path, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    accept(out, model, "--photos", photos, "--push", "lab/exits")
+    assert statuses(out)["push"] == "skipped"
+    assert "there is no token" in (out / "acceptance.md").read_text()
+    assert not hub.commits
+    monkeypatch.setenv("HF_TOKEN", "hf_right")
+    result = accept(out, model, "--photos", photos, "--push", "lab/exits")
+    assert result.exit_code == 0, result.output
+    assert (statuses(out)["push"], statuses(out)["pull"]) == ("done", "done")
+    assert (out / "pulled" / "tgem.json").read_bytes() == (out / "exits" / "tgem.json").read_bytes()
+
+
+def test_a_failed_step_stops_only_those_that_need_it(
+    model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    for path in list(photos.iterdir())[99:]:
+        path.unlink()
+    monkeypatch.setattr(Backbone, "encode_image", lambda self, pixels: 1 / 0)
+    result = accept(out, model, "--photos", photos, "--data", photos)
+    assert result.exit_code == 1
+    found = statuses(out)
+    assert {found[name] for name in ("equality", "fit", "evaluate", "bench")} == {"failed", "skipped"}
+    assert found["certificate"] == "skipped"
+    report = (out / "acceptance.md").read_text()
+    assert "Exits cannot be fitted on 99 photos: at least 100 are needed" in report
+    assert "ZeroDivisionError" in report
+    assert "Traceback" not in report
+
+
+def test_no_model_is_a_report_too(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = accept(out, tmp_path / "none", "--photos", photos)
+    assert result.exit_code == 1
+    assert statuses(out) == dict.fromkeys(STEPS, "skipped") | {"fetch": "failed"}
+    missing = accept(tmp_path / "other", tmp_path, "--photos", tmp_path / "nowhere")
+    assert missing.exit_code == 2
+    assert "is not a folder" in missing.stderr
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.slow
+def test_the_shipped_model_keeps_its_own_exits(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "ROUNDS", 1)
+    out = tmp_path / "out"
+    for path in list(photos.iterdir())[20:]:
+        path.unlink()
+    assert accept(out, "--photos", photos).exit_code == 0
+    found = statuses(out)
+    assert (found["fit"], found["certificate"], found["bench"]) == ("skipped", "done", "done")
+    assert "trained together" in (out / "acceptance.md").read_text()
+
+
+def test_a_cell_stays_in_its_table() -> None:
+    step = {"step": "fit", "status": "failed", "why": "a | b <b>\n*c*", "seconds": 1.0, "found": {}}
+    about = {"model": "m", "date": "d", "torch": "t", "threads": 1, "load": [0.0], "steps": [step]}
+    assert "| fit | **failed** | a \\| b \\<b\\> \\*c\\* | 1 |" in markdown(about)

@@ -1,0 +1,137 @@
+"""Kill `python -m engine fit` at random points, go on from there, and compare the weights with a fit left alone.
+
+After each death the model's folder must hold no exits or whole ones, and no certificate or a whole one.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import open_clip
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from engine.clip.factory import load_model
+from engine.exits.certificate import REPORT, read_certificate
+from engine.exits.checkpoint import load_exits
+from tests import tiny_models
+from tests.stress.results import keep
+
+ROOT = Path(__file__).parents[2]
+# The real command on a tiny model, whose exits and first pass are kept whatever they give.
+COMMAND = """
+import sys
+import engine.cli as line
+from engine.exits import certificate, loading
+from engine.training import features, first_pass, fit, gates, readouts
+from tests import tiny_models
+features.KEPT = 1
+readouts.FEWEST_STEPS, gates.STEPS = 60, 60
+certificate.ENOUGH, certificate.SPARED, first_pass.MOST_SHARE, fit.LEAST_GAIN = 0.0, 1e9, 1e9, -100.0
+loading.read_texts = lambda: list(tiny_models.BANK)
+line.cli(["fit", "--model", sys.argv[1], "--photos", sys.argv[2], "--out", sys.argv[3]], standalone_mode=True)
+"""
+
+
+def _model(folder: Path) -> None:
+    """A tiny random model as an OpenCLIP folder."""
+    folder.mkdir()
+    config = {"embed_dim": 16, "vision_cfg": tiny_models.VIT, "text_cfg": {"width": 16, "heads": 2, "layers": 1}}
+    preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"}
+    torch.manual_seed(0)
+    weights = {name: tensor.contiguous() for name, tensor in open_clip.CLIP(**config).state_dict().items()}
+    save_file(weights, folder / "open_clip_model.safetensors")
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
+
+
+def _start(model: Path, photos: Path, out: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(model), str(photos), str(out)],
+        cwd=ROOT,
+        env={**os.environ, "TGEM_HOME": str(out / "home"), "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def _finish(model: Path, photos: Path, out: Path) -> tuple[str, int]:
+    """Fit to the end; returns the hash of what was made, and how many lines were said."""
+    process = _start(model, photos, out)
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    digest = hashlib.sha256()
+    for name in ("tgem.json", "tgem.safetensors"):
+        digest.update((out / name).read_bytes())
+    assert read_certificate(out) is not None
+    return digest.hexdigest(), len(said.splitlines())
+
+
+def _kill(model: Path, photos: Path, out: Path, line: int, later: float) -> str:
+    """Kill a fit soon after it has said so many lines; returns the last of them, "" where it was through before."""
+    process = _start(model, photos, out)
+    assert process.stderr is not None
+    said = ""
+    for _ in range(line):
+        said = process.stderr.readline() or said
+    time.sleep(later)
+    died = process.poll() is None
+    process.send_signal(signal.SIGKILL) if died else None
+    process.communicate()
+    return said.strip() or "it starts" if died else ""
+
+
+def _check(model: Path, out: Path) -> None:
+    """Raise AssertionError, or ModelUnreadable, where a death has left something half done."""
+    loaded = load_model(str(model))
+    load_exits(out, loaded.backbone, loaded.weights)
+    assert not (out / REPORT).exists() or read_certificate(out) is not None
+
+
+def run(fits: int, seed: int = 0) -> dict[str, int | str]:
+    """Kill so many fits, once or twice each, and let each go on to its end; returns what happened."""
+    draw = random.Random(seed)
+    with TemporaryDirectory() as name:
+        model, photos = Path(name, "model"), Path(name, "photos")
+        _model(model)
+        photos.mkdir()
+        for number, pixels in enumerate(tiny_models.pixels(330, 32)):
+            Image.fromarray(pixels.transpose(1, 2, 0)).save(photos / f"{number}.png")
+        whole, lines = _finish(model, photos, Path(name, "whole"))
+        deaths, same = list[str](), 0
+        for number in range(fits):
+            out = Path(name, f"fit-{number}")
+            for _ in range(draw.randint(1, 2)):
+                deaths.append(_kill(model, photos, out, draw.randint(0, lines - 1), draw.uniform(0, 0.3)))
+                _check(model, out)
+            same += _finish(model, photos, out)[0] == whole
+        killed = [found for found in deaths if found]
+        return {"fits": fits, "deaths": len(killed), "the same weights": same, "last words": len(set(killed))}
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--fits", type=int, default=10)
+    row = run(options.parse_args().fits)
+    assert row["the same weights"] == row["fits"]
+    keep(
+        "fits",
+        "Killed fits",
+        "SIGKILL at random points of `python -m engine fit` (a tiny model with a first pass, 330 photos), once or twice "
+        "each, and then on to the end. After each death there are no exits or whole ones; at the end both files are, "
+        "byte for byte, those of a fit that was left alone. Last words: how many different ones the killed fits had.",
+        [row],
+    )
+
+
+if __name__ == "__main__":
+    main()
