@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +22,8 @@ class Hub:
     address: str = ""
     commits: dict[str, list[tuple[str, dict[str, bytes]]]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    stalls: str = ""  # a file that is sent half, and no further
+    gone: Event = field(default_factory=Event)  # who waits for the other half
     made: dict[str, dict[str, Any]] = field(default_factory=dict)  # what each repository was made with
     blobs: dict[str, bytes] = field(default_factory=dict)  # large files by hash
     large: int = 10_000_000  # bytes
@@ -147,7 +149,11 @@ def serve() -> Iterator[Hub]:
             self.send_header("X-Repo-Commit", found[0])
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            if body:
+            if body and name == hub.stalls:
+                self.wfile.write(data[: len(data) // 2])
+                self.wfile.flush()
+                hub.gone.wait(30)
+            elif body:
                 self.wfile.write(data)
 
         def answer(self, value: dict[str, Any] | list[dict[str, Any]], status: int = 200) -> None:
@@ -173,5 +179,6 @@ def serve() -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.gone.set()
         server.shutdown()
         server.server_close()

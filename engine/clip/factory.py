@@ -103,6 +103,7 @@ def load_folder(folder: Path, name: str | None = None, tokenizer: str | None = N
             f"{folder} is not an OpenCLIP folder: its {CONFIG} cannot be read. A model is named {NAMES}."
         ) from error
     weights = _weights_file(folder)
+    _require_image_tower(config["model_cfg"], weights, folder)
     _require_memory(weights, folder.name)
     if "hf_model_name" in text and (folder / "config.json").is_file():
         text["hf_model_name"] = folder.resolve().as_posix()
@@ -246,6 +247,17 @@ def _weights_file(folder: Path) -> Path:
             return folder / file
     # open_clip would go on with random weights, or unpickle
     raise ModelUnreadable(f"{folder} has no {WEIGHTS[0]}; restore it or install the model again.")
+
+
+def _require_image_tower(config: dict[str, Any], weights: Path, folder: Path) -> None:
+    """Refuse a text encoder in the form of a CLIP."""
+    try:
+        with safe_open(weights, framework="pt") as file:
+            has_tensors = any(key.startswith("visual.") for key in file.keys())  # noqa: SIM118
+    except (OSError, SafetensorError):
+        has_tensors = True  # loading it says what is wrong
+    if not has_tensors or not config.get("vision_cfg"):
+        raise ModelUnreadable(f"The model in {folder} has no image tower; name a CLIP, which reads pictures and texts.")
 
 
 def _require_memory(weights: Path, name: str) -> None:

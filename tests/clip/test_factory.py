@@ -8,6 +8,7 @@ import huggingface_hub
 import open_clip
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from engine.clip import factory
 from engine.clip.backbone import ModelUnreadable
@@ -54,6 +55,15 @@ def test_a_damaged_model_is_one_sentence(tmp_path: Path) -> None:
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": {}}))
     with pytest.raises(ModelUnreadable, match=r"open_clip_config\.json"):
         load_folder(folder)
+
+
+def test_a_text_encoder_is_no_clip(tmp_path: Path) -> None:
+    vision = {"vision_cfg": {"image_size": 32, "layers": 1, "width": 16, "patch_size": 8}}
+    for config, tensor in ((vision, "text.weight"), ({}, "visual.proj")):
+        save_file({tensor: torch.zeros(1)}, tmp_path / "open_clip_model.safetensors")
+        (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"text_cfg": {}, **config}}))
+        with pytest.raises(ModelUnreadable, match="has no image tower; name a CLIP"):
+            load_folder(tmp_path)
 
 
 def test_random_weights_are_the_same_at_every_start() -> None:

@@ -155,6 +155,23 @@ def test_no_network_is_one_sentence(hub: Hub, monkeypatch: pytest.MonkeyPatch) -
         fetch_exits("lab/elsewhere")
 
 
+def test_a_hub_that_stops_in_the_middle_of_a_file_is_one_sentence(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = fit(f"hf-hub:{MODEL}")
+    hub.commit(EXITS, {name: (folder / name).read_bytes() for name in ("tgem.json", "tgem.safetensors")})
+    for path in list(folder.iterdir()):
+        path.unlink()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # before it is tried again
+    hub.stalls = "tgem.safetensors"
+    refused = run("pull", EXITS, "--model", f"hf-hub:{MODEL}")
+    assert refused.exit_code == 2
+    assert "tgem.safetensors of lab/tiny-exits could not be fetched: the Hub does not answer." in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert list(folder.iterdir()) == [], "nothing is half written"
+    hub.stalls = ""
+    assert run("pull", EXITS, "--model", f"hf-hub:{MODEL}").exit_code == 0
+
+
 def test_exits_of_another_model_and_damaged_ones_are_refused(hub: Hub) -> None:
     hub.commit("lab/other-clip", model_files(seed=1))
     foreign = fit("hf-hub:lab/other-clip")

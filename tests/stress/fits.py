@@ -126,9 +126,9 @@ def main() -> None:
     keep(
         "fits",
         "Killed fits",
-        "SIGKILL at random points of `python -m engine fit` (a tiny model with a first pass, 330 photos), once or twice "
-        "each, and then on to the end. After each death there are no exits or whole ones; at the end both files are, "
-        "byte for byte, those of a fit that was left alone. Last words: how many different ones the killed fits had.",
+        "SIGKILL at random points of `python -m engine fit` (a tiny model with a first pass, 330 photos), once or "
+        "twice each, and then on to the end. After each death there are no exits or whole ones; at the end both files "
+        "are, byte for byte, those of a fit that was left alone. Last words: how many differ.",
         [row],
     )
 
