@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -40,6 +41,7 @@ class FakeEncoder:
     """
 
     identity: Identity = IDENTITY
+    folder: Path = Path("no exit weights")
     batches: list[int] = field(default_factory=list)  # photos in each batch encoded so far
     visits: list[tuple[int, int, int]] = field(default_factory=list)  # photos, from exit (0: anew) and to exit of each
     precision: str = "float32"

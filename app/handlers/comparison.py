@@ -9,6 +9,7 @@ from app.services import Services
 from app.session import Session
 from app.views import comparison as views
 from app.views import formatting, notes, present
+from app.views.certificate import card
 from app.work import Stopped, Waiting
 from engine.gallery import (
     MOST_RACED,
@@ -49,6 +50,7 @@ class Compare:
                 return {race: note, rankings: ""}
             with services.access.turn(session):
                 result = views.race_result(services.comparison.last(summary.id))
+                result += card(services.library.certificate_of(summary.id))
                 return {race: result, rankings: self._rankings(session, summary)}
         except EngineError as error:
             return {race: services.problem(error), rankings: ""}

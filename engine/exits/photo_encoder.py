@@ -1,6 +1,7 @@
 """What indexing, searching and the page need of an encoder; `engine.exits.encoder.Encoder` is one."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -38,6 +39,10 @@ class PhotoEncoder(Protocol):
     @property
     def identity(self) -> "Identity":
         """What its embeddings depend on."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its exit weights are kept, and what they gave."""
 
     @property
     def precision(self) -> str:

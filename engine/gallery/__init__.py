@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
+from engine.exits.certificate import Certificate
 from engine.gallery.comparison import Comparison, FullRun
 from engine.gallery.comparison import ranking as full_depth_ranking
 from engine.gallery.encoder_cache import ENCODERS_KEPT
@@ -87,6 +88,7 @@ __all__ = [
     "RESULTS",
     "UNDATED",
     "Agreement",
+    "Certificate",
     "Comparison",
     "Deepened",
     "Encoder",

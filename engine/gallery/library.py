@@ -6,12 +6,13 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from engine.exits.certificate import Certificate, read_certificate
 from engine.gallery.encoder_cache import Encoders
 from engine.search.query_parser import TextEmbeddings
 from engine.search.ranking import Rankings
 from engine.storage.collections import TotalsCache, get_collection
 from engine.storage.database import Database
-from engine.storage.schema import CollectionRow, GalleryMissing
+from engine.storage.schema import CollectionRow, GalleryMissing, ModelChanged
 
 if TYPE_CHECKING:
     from engine.exits.photo_encoder import PhotoEncoder
@@ -65,6 +66,17 @@ class Library:
         Raises: GalleryMissing, or ModelChanged where it was encoded with another model than the present.
         """
         return self.encoders.of(self.collection(gallery_id))
+
+    def certificate_of(self, gallery_id: int) -> Certificate | None:
+        """What the exits of a gallery's model gave on photos that nothing was fitted on; None where nobody has measured
+        that, or where the gallery is of another model than the present.
+
+        Raises: GalleryMissing.
+        """
+        try:
+            return read_certificate(self.encoder_of(gallery_id).folder)
+        except ModelChanged:
+            return None
 
     def lock_of(self, gallery_id: int) -> Lock:
         """Held while a gallery's photos are run deeper: the next one who asks finds that work done."""

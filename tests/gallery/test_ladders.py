@@ -22,6 +22,7 @@ from tests import tiny_models
 MANY, THRIFTY = 12, 0.3
 LADDERS: dict[str, Callable[[], Encoder]] = {
     "a transformer's exits": lambda: tiny_models.encoder("vit"),
+    "a first pass before a transformer's exits": lambda: tiny_models.encoder("vit", sizes=(32,), every=2),
     "passes of towers": lambda: tiny_models.encoder("efficientnet", sizes=(32, 48), every=0, joined=True),
     "both": lambda: tiny_models.encoder("efficientnet", sizes=(32,), joined=True),
 }
