@@ -28,6 +28,7 @@ from engine.gallery import (
     open_gallery,
     published_gallery,
     summarize_gallery,
+    with_look,
 )
 
 LONGEST = 7200.0  # seconds of one long work of a stranger, waiting included
@@ -114,13 +115,16 @@ class Access:
             raise NotYours("A race takes a lot of this machine; only a gallery’s owner may start one.")
 
     def photo(self, photo_id: int, session: Session) -> Photo:
-        """A photo of a gallery that may be looked at; raises PhotoMissing, whether there is such a one or not."""
+        """A photo of a gallery that may be looked at, as deep as the session's query has run it.
+
+        Raises: PhotoMissing, whether there is such a one or not.
+        """
         try:
             found = get_photo(self._library, photo_id)
             self.gallery(found.collection_id, session)
         except (PhotoMissing, GalleryMissing) as error:
             raise PhotoMissing(f"There is no photo number {photo_id} any more; search again.") from error
-        return found
+        return with_look(found, session.looks.get(photo_id))
 
     def named(self, name: str, session: Session) -> int:
         """The gallery of that name, or published under that link; raises GalleryMissing."""

@@ -21,6 +21,7 @@ from engine.gallery import (
     open_gallery,
     progress_bar,
     require_model,
+    summarize_gallery,
 )
 
 NAME = "Demo gallery"
@@ -89,9 +90,14 @@ class Demo:
             self._done.set()
 
     def _renew_if_outdated(self) -> None:
-        """Drop photos of an earlier demo gallery or model, which costs a few seconds of encoding."""
+        """Drop photos of an earlier demo gallery or model, which costs a few seconds of encoding.
+
+        So it does those that searches once ran deeper: every visitor finds the same.
+        """
         present = {upload.name for upload in folder_uploads(self._folder)}
-        outdated = any(photo.file not in present for photo in list_photos(self._library, self.id, limit=10_000))
+        photos = list_photos(self._library, self.id, limit=10_000)
+        indexed = summarize_gallery(self._library, self.id).macs_index
+        outdated = any(photo.file not in present for photo in photos) or sum(p.macs for p in photos) > indexed
         try:
             require_model(self._library, self.id)
         except ModelChanged:

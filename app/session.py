@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from engine.gallery import Deepened, Hit, Order
+from engine.gallery import Deepened, Hit, Looks, Order
 
 REMEMBERED = 6  # queries of this session
 
@@ -30,6 +30,7 @@ class Session:
     deepened: dict[int, Deepened] = field(default_factory=dict)
     order: Order = "arrival"  # of photos when nothing is asked
     year: int | None = None  # that photos on show were taken in; None: whenever
+    looks: Looks = field(default_factory=dict)  # what ran deeper for the query on show, and is not in the index
     unfolded: int = 0  # how often more was asked for
     photo: int | None = None  # the selected one
     picked: bool = False  # the visitor has selected it: an answer that comes later leaves it on show
@@ -39,7 +40,8 @@ class Session:
     def ask(self, query: str) -> None:
         """Begin anew with a query."""
         self.asking = object()
-        self.query, self.unfolded, self.hits, self.deepened, self.picked = query, 0, [], {}, False
+        self.query, self.unfolded, self.picked = query, 0, False
+        self.hits, self.deepened, self.looks = [], {}, {}
         if query.strip():
             self.history = [query, *(earlier for earlier in self.history if earlier != query)][:REMEMBERED]
 

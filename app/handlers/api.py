@@ -123,14 +123,14 @@ class Api:
             text: what to compare it with.
             visitor: on a public host, the token that add_photos gave.
         Returns: file, exit, exits, macs, macs_share, milliseconds, phrases (what it saw at each exit reached: text and
-            share) and scores (its similarity to the text at every exit, the first one first).
+            share), scores (what photos rank by) and cosines, both at every exit, the first one first.
         """
         try:
             session = self._session(visitor)
             found = self._services.access.photo(_whole(photo, "photo", 2**63 - 1), session)
             with self._services.access.turn(session), self._services.event_log.timed("explain"):
                 query = embed_query(self._services.library, found.collection_id, _words(text))
-                scores = [] if query is None else explain_photo(self._services.library, found.id, query)
+                fits = [] if query is None else explain_photo(self._services.library, found.id, query)
         except EngineError as error:
             raise gr.Error(self._services.sentence(error), print_exception=False) from error
         return {
@@ -141,7 +141,8 @@ class Api:
             "macs_share": found.macs_share,
             "milliseconds": found.milliseconds,
             "phrases": [[list(phrase) for phrase in at_exit] for at_exit in found.phrases],
-            "scores": scores,
+            "scores": [fit.score for fit in fits],
+            "cosines": [fit.cosine for fit in fits],
         }
 
     def compare(self, text: str, gallery: str = "", k: int = 10, visitor: str = "") -> dict[str, Any]:

@@ -9,6 +9,7 @@ from app.services import Services
 from app.session import Session
 from app.views import notes, photo
 from engine.gallery import (
+    Deepened,
     EngineError,
     Photo,
     embed_query,
@@ -45,13 +46,13 @@ class Selection:
             chosen = self._chosen(session)
             with services.access.turn(session):
                 query = embed_query(services.library, chosen.collection_id, session.query, session.dropped)
-                similarities = explain_photo(services.library, chosen.id, query) if query is not None else None
+                fits = explain_photo(services.library, chosen.id, query) if query is not None else None
             if self._has_gone_on(session, asking, chosen):
                 return self._unchanged()
-            if similarities is None:
+            if fits is None:
                 hint = notes.said("Search for something first; this shows how the photo fits it.")
                 return self._panel(chosen, session, hint)
-            return self._panel(chosen, session, photo.fit(session.query, similarities, chosen.exit))
+            return self._panel(chosen, session, photo.fit(session.query, fits, chosen.exit))
         except EngineError as error:
             return self._problem(error)
 
@@ -62,15 +63,20 @@ class Selection:
             before = self._chosen(session)
             rank, hits = session.rank(before.id), session.hits
             with services.access.turn(session):
-                after = run_to_full_depth(services.library, before.id)
+                after, looks = run_to_full_depth(services.library, before.id)
+                looks = {**session.looks, **looks}
                 query = embed_query(services.library, after.collection_id, session.query, session.dropped)
                 if rank is not None and query is not None:
-                    hits = search_photos(services.library, after.collection_id, query, len(hits), year=session.year)
+                    hits = search_photos(
+                        services.library, after.collection_id, query, len(hits), year=session.year, looks=looks
+                    )
             if self._has_gone_on(session, asking, before):
                 return self._unchanged()
-            session.hits = hits
-            spent = after.macs - before.macs
-            outcome = photo.deepened(rank, session.rank(before.id), spent, services.drawing.full_macs)
+            session.hits, session.looks = hits, looks
+            spent, now = after.macs - before.macs, session.rank(before.id)
+            start = session.deepened[before.id].from_exit if before.id in session.deepened else before.exit
+            session.deepened[before.id] = Deepened(before.id, start, after.exit, spent, rank, now)
+            outcome = photo.deepened(rank, now, spent, services.drawing.full_macs, kept=before.id not in looks)
             return {**self._search.grid(session), **self._panel(after, session, outcome)}
         except EngineError as error:
             return self._problem(error)

@@ -37,10 +37,11 @@ from engine.gallery import (
     relevant,
     require_model,
     search_photos,
+    with_look,
     years_of,
 )
 
-PAGE = 24  # photos on the page at first, and with every "more"
+PAGE = 24  # photos on the page at first, and whenever the reader comes to their end
 POOL = 100  # photos that tell where relevance falls off
 SURE = (3, 12)  # how many places are made sure of, at least and at most: those that stand out
 EXAMPLES = 7
@@ -182,6 +183,7 @@ class Search:
         if session.asking is not asking:  # the visitor has meanwhile
             return
         session.deepened = {deepened.photo_id: deepened for deepened in refinement.deepened}
+        session.looks = refinement.looks
         before = {hit.photo.id: hit.rank for hit in session.hits}
         if refinement.deepened:
             session.hits = self._listed(session, refinement.ranking)
@@ -199,7 +201,7 @@ class Search:
         """The panel of the photo that the visitor has selected."""
         services = self._services
         assert session.photo is not None
-        chosen = get_photo(services.library, session.photo)
+        chosen = with_look(get_photo(services.library, session.photo), session.looks.get(session.photo))
         own = services.access.owns(summary, session)
         return photo.panel(chosen, services.drawing, services.address, True, services.credit(chosen), own=own)
 
@@ -212,13 +214,15 @@ class Search:
         query = embed_query(library, session.gallery, session.query, session.dropped)
         if query is None:
             return []
-        return search_photos(library, session.gallery, query, self._wanted(session), year=session.year)
+        return search_photos(
+            library, session.gallery, query, self._wanted(session), year=session.year, looks=session.looks
+        )
 
     def _listed(self, session: Session, ranking: Ranking | None) -> list[Hit]:
         """As many photos of a ranking as the page wants."""
-        if ranking is None or session.gallery is None:
+        if ranking is None:
             return []
-        return list_hits(self._services.library, session.gallery, ranking, self._wanted(session))
+        return list_hits(self._services.library, ranking, self._wanted(session), looks=session.looks)
 
     def _found(self, session: Session, summary: GallerySummary, status: str) -> Updates:
         """A ranking and what stands around it, less the panel."""
@@ -266,7 +270,7 @@ class Search:
             return notes.EMPTY_GALLERY
         scores = [hit.score for hit in session.hits[:POOL]]  # the same photos tell it however many are on show
         standing = relevant(scores)
-        shown = session.hits[: min(standing, PAGE) + session.unfolded * PAGE]
+        shown = session.hits[: (session.unfolded + 1) * PAGE]
         photos = count_photos(self._services.library, session, summary)
         more = min(PAGE, photos - len(shown))
         if standing == len(scores):  # nothing falls off as far as was looked

@@ -11,6 +11,11 @@ def percent(share: float) -> str:
     return f"{share * 100:.0f}\N{NO-BREAK SPACE}%"
 
 
+def score(value: float) -> str:
+    """What photos rank by: 100 would be a perfect fit."""
+    return f"{value * 100:.0f}".replace("-", "\N{MINUS SIGN}")
+
+
 def saved(photo: Photo) -> str:
     """What a photo spared the encoder, in words."""
     return f"{percent(max(0.0, 1 - photo.macs_share))} saved"

@@ -5,9 +5,9 @@ from html import escape
 
 from app.attribution import Attribution
 from app.strip import Drawing, marks, stages_strip
-from app.views.formatting import described, macs, percent, saved
+from app.views.formatting import described, macs, percent, saved, score
 from app.views.results import Address
-from engine.gallery import Photo, nearest_budget
+from engine.gallery import ExitScore, Photo, nearest_budget
 
 
 def panel(
@@ -50,27 +50,33 @@ def panel(
     )
 
 
-def fit(query: str, similarities: Sequence[float], exit: int) -> str:
-    """How similar a photo and a query are at every exit, up to full depth.
+def fit(query: str, fits: Sequence[ExitScore], exit: int) -> str:
+    """How a photo fits a query at every exit, up to full depth: the score that the grid shows, and the raw cosine.
 
     Args: exit: the one that the photo stands at, 1-based.
     """
-    top = max(*similarities, 0.01)
+    top = max(*(fit.score for fit in fits), 0.01)
     rows = "".join(
         f'<li class="{"here" if number == exit else "on" if number < exit else "off"}"><span>exit {number}</span>'
-        f'<i style="--part:{max(similarity, 0) / top:.3f}"></i><b>{similarity:.2f}</b></li>'
-        for number, similarity in enumerate(similarities, start=1)
+        f'<i style="--part:{max(fit.score, 0) / top:.3f}"></i><b>{score(fit.score)}</b>'
+        f"<small>{fit.cosine:.2f}</small></li>"
+        for number, fit in enumerate(fits, start=1)
     )
     return (
-        f'<h3>Similarity to “{escape(query)}” at each exit</h3><ol class="fit">{rows}</ol>'
+        f'<h3>Score for “{escape(query)}” at each exit, and the raw cosine</h3><ol class="fit">{rows}</ol>'
         '<p class="aside">Hollow are exits that it never came to. All were run for this answer only: one full '
         "encoding, counted for no gallery.</p>"
     )
 
 
-def deepened(rank_before: int | None, rank_after: int | None, spent: int, full_macs: int) -> str:
-    """What running a photo to full depth changed in the ranking on show; ranks are None where it is not on it."""
+def deepened(rank_before: int | None, rank_after: int | None, spent: int, full_macs: int, kept: bool = True) -> str:
+    """What running a photo to full depth changed in the ranking on show; ranks are None where it is not on it.
+
+    Args: kept: the index has taken it in; else it is so deep for this visitor, until the next search.
+    """
     share = f"It cost another {percent(spent / full_macs)} of a full encoding."
+    if not kept:
+        share += " The demo gallery’s index stays as it is: only you see this, until your next search."
     if rank_before is None and rank_after is None:
         return f'<p class="outcome"><b>At full depth now.</b> No ranking on show holds it. {share}</p>'
     if rank_before == rank_after:

@@ -5,11 +5,12 @@ from html import escape
 
 from app.pictures import Size
 from app.strip import Drawing, strip
-from app.views.formatting import described, percent, saved
-from engine.gallery import Deepened, Hit, Photo, closeness
+from app.views.formatting import described, saved, score
+from engine.gallery import Deepened, Hit, Photo
 
 Address = Callable[[Photo, Size], str]
 NOBODY: Mapping[int, Deepened] = {}
+FALLS = '<li class="falls"><span>relevance falls off here; less alike from here on</span></li>'
 
 
 def results(
@@ -25,26 +26,21 @@ def results(
 
     Args:
         standing: how many stand out; a line is drawn after them, where they are all on show and others follow.
-        more: photos that are folded away behind a button.
+        more: photos that come when the reader has scrolled to the end.
         deepened: photos that got a second look for this query.
         current: the selected one; by default the best.
     """
-    best = max((hit.score for hit in hits), default=0.0)  # an uncertain photo may rank above it
     if current is None and hits:
         current = hits[0].photo.id
 
     def one(hit: Hit) -> str:
-        similarity, again = _similarity(hit, best), deepened.get(hit.photo.id)
-        return card(hit.photo, drawing, address, similarity, hit.photo.id == current, again)
+        numbers = f"<b>{hit.rank}</b><span>score {score(hit.score)}</span>"
+        return card(hit.photo, drawing, address, numbers, hit.photo.id == current, deepened.get(hit.photo.id))
 
     cards = [one(hit) for hit in hits]
-    parts = [f'<ol class="grid" aria-label="Results, best first">{"".join(cards[:standing])}</ol>']
     if standing <= len(cards) and standing < len(cards) + more:
-        parts.append('<p class="falls"><span>relevance falls off here</span></p>')
-    if cards[standing:]:
-        rest = "".join(cards[standing:])
-        parts.append(f'<ol class="grid faint" start="{standing + 1}" aria-label="Less alike">{rest}</ol>')
-    return "".join([*parts, _more(more)])
+        cards.insert(standing, FALLS)
+    return f'<ol class="grid" aria-label="Results, best first">{"".join(cards)}</ol>{_more(more)}'
 
 
 def shelf(photos: Sequence[Photo], drawing: Drawing, address: Address, more: int = 0) -> str:
@@ -57,11 +53,14 @@ def card(
     photo: Photo,
     drawing: Drawing,
     address: Address,
-    similarity: str = "",
+    numbers: str = "",
     current: bool = False,
     deepened: Deepened | None = None,
 ) -> str:
-    """A photo as a button, with its strip and its three numbers."""
+    """A photo as a button, with its strip and what it saved.
+
+    Args: numbers: HTML of its place in a ranking.
+    """
     again = mark = ""
     before = None
     if deepened is not None:
@@ -72,15 +71,9 @@ def card(
         f'data-photo="{photo.id}"{" aria-current=true" if current else ""}>'
         f'<span class="frame"><img src="{escape(address(photo, "grid"))}" alt="{escape(described(photo.file))}"'
         f' width="4" height="3" loading="lazy" decoding="async">{mark}</span>{strip(drawing, photo.macs_share, before)}'
-        f'<span class="numbers">{similarity}<span>exit {photo.exit}/{photo.exits}</span>'
-        f"<span>{saved(photo)}</span></span></button></li>"
+        f'<span class="numbers">{numbers}<span class="saved">{saved(photo)}</span></span></button></li>'
     )
 
 
 def _more(count: int) -> str:
     return f'<button type="button" class="more" data-event="more">Show {count} more</button>' if count else ""
-
-
-def _similarity(hit: Hit, best: float) -> str:
-    share = "best match" if hit.rank == 1 else f"{percent(closeness(hit.score, best))} as close"
-    return f"<b>{hit.score:.2f} <small>{share}</small></b>"

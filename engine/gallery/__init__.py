@@ -44,12 +44,15 @@ from engine.gallery.speed_race import MOST as MOST_RACED
 from engine.gallery.speed_race import Lap, Race
 from engine.gallery.types import (
     Deepened,
+    ExitScore,
     GallerySummary,
     Hit,
     IngestReport,
+    Looks,
     Photo,
     Progress,
     Refinement,
+    with_look,
 )
 from engine.ingest.decode import Skipped
 from engine.ingest.image import clean_name
@@ -59,7 +62,7 @@ from engine.ingest.upload import Upload, file_upload
 from engine.search.query_parser import DROPPED, Query
 from engine.search.query_parser import LONGEST as LONGEST_QUERY
 from engine.search.ranking import Ranking
-from engine.search.relevance import closeness, relevant
+from engine.search.relevance import relevant
 from engine.storage.dates import UNDATED, Order
 from engine.storage.schema import GalleryMissing, ModelChanged, PhotoMissing
 from engine.utils.atomic_files import write_whole
@@ -94,6 +97,7 @@ __all__ = [
     "Encoder",
     "Encoding",
     "EngineError",
+    "ExitScore",
     "FullRun",
     "GalleryMissing",
     "GallerySummary",
@@ -102,6 +106,7 @@ __all__ = [
     "IngestReport",
     "Lap",
     "Library",
+    "Looks",
     "ModelChanged",
     "Order",
     "Photo",
@@ -121,7 +126,6 @@ __all__ = [
     "Visitors",
     "agreement",
     "clean_name",
-    "closeness",
     "delete_gallery",
     "delete_photos",
     "embed_picture",
@@ -159,6 +163,7 @@ __all__ = [
     "typed_phrases",
     "typical_photos",
     "uploads_of",
+    "with_look",
     "write_whole",
     "years_of",
 ]

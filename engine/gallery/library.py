@@ -10,6 +10,7 @@ from engine.exits.certificate import Certificate, read_certificate
 from engine.gallery.encoder_cache import Encoders
 from engine.search.query_parser import TextEmbeddings
 from engine.search.ranking import Rankings
+from engine.search.second_looks import SecondLooks
 from engine.storage.collections import TotalsCache, get_collection
 from engine.storage.database import Database
 from engine.storage.schema import CollectionRow, GalleryMissing, ModelChanged
@@ -30,12 +31,21 @@ class Library:
     totals: TotalsCache
     texts: TextEmbeddings
     refining: tuple[Lock, ...]
+    second_looks: SecondLooks  # for galleries whose index never changes
 
     @classmethod
     def over(cls, database: Database, encoder: "Callable[[], PhotoEncoder]") -> "Library":
         """The library of a database; `encoder` loads the encoder, and is called once, when first needed."""
         locks = tuple(Lock() for _ in range(REFINED_AT_ONCE))
-        return cls(database, Encoders(encoder), Rankings(database), TotalsCache(database), TextEmbeddings(), locks)
+        return cls(
+            database=database,
+            encoders=Encoders(encoder),
+            rankings=Rankings(database),
+            totals=TotalsCache(database),
+            texts=TextEmbeddings(),
+            refining=locks,
+            second_looks=SecondLooks(),
+        )
 
     @classmethod
     def open(cls, encoder: "Callable[[], PhotoEncoder]", folder: Path | None = None) -> "Library":

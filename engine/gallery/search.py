@@ -11,25 +11,44 @@ import numpy as np
 from engine.exits.calibration import Estimate
 from engine.gallery.galleries import get_photo
 from engine.gallery.library import Library
-from engine.gallery.types import Deepened, Hit, Photo, Refinement, photo_of
+from engine.gallery.types import (
+    NO_LOOKS,
+    Deepened,
+    ExitScore,
+    Hit,
+    Looks,
+    Photo,
+    Refinement,
+    photo_of,
+    with_look,
+)
 from engine.ingest.kept_picture import KEPT_SIDE, PictureGone, kept_pixels, pixels_to_keep, to_jpeg
 from engine.ingest.sandbox import decode
 from engine.search.allocation import pool_size
 from engine.search.query_parser import DROPPED, Query, QueryRejected, embed, parse
-from engine.search.ranking import Ranking, ranked, reranked, similarities
+from engine.search.ranking import Ranking, ranked, reranked
 from engine.search.refine import Deepening, decide, spending_limit
-from engine.storage.collections import add_picture_macs
+from engine.storage.collections import add_picture_macs, add_query_macs
 from engine.storage.dates import taken_in
 from engine.storage.encodings import Candidate, DeeperEncoding, keep_deeper, list_candidates
 from engine.storage.images import get_image, get_images
-from engine.storage.schema import PhotoMissing, stamp_of
+from engine.storage.schema import CollectionRow, PhotoMissing, stamp_of
 
 if TYPE_CHECKING:
     from engine.exits.photo_encoder import PhotoEncoder
 
 
+FROZEN = "demo"  # the kind of gallery whose index never changes: everybody who comes finds the same
+
+
 def search_photos(
-    library: Library, gallery_id: int, query: str | Query, k: int = 20, offset: int = 0, year: int | None = None
+    library: Library,
+    gallery_id: int,
+    query: str | Query,
+    k: int = 20,
+    offset: int = 0,
+    year: int | None = None,
+    looks: Looks = NO_LOOKS,
 ) -> list[Hit]:
     """Photos of a gallery that fit a query best, from what is indexed; equal scores in the order they came.
 
@@ -39,18 +58,25 @@ def search_photos(
         query: words, or what `embed_query` has made of them.
         k, offset: how many, after how many better ones.
         year: that they were taken in; None: whenever.
+        looks: what ran deeper for this query and is not in the index.
     Raises: GalleryMissing, ModelChanged.
     """
     asked = _asked(library.encoder_of(gallery_id), query)
     if asked is None:
         return []
-    return list_hits(library, gallery_id, rank_gallery(library, gallery_id, asked, k, offset, year), k, offset)
+    return list_hits(library, rank_gallery(library, gallery_id, asked, k, offset, year, looks), k, offset, looks)
 
 
 def rank_gallery(
-    library: Library, gallery_id: int, query: Query, k: int = 20, offset: int = 0, year: int | None = None
+    library: Library,
+    gallery_id: int,
+    query: Query,
+    k: int = 20,
+    offset: int = 0,
+    year: int | None = None,
+    looks: Looks = NO_LOOKS,
 ) -> Ranking:
-    """Rank a gallery for a query, from what is indexed.
+    """Rank a gallery for a query, from what is indexed and what ran deeper for this query.
 
     Args:
         k, offset: how many photos, after how many better ones.
@@ -58,14 +84,16 @@ def rank_gallery(
     Raises: GalleryMissing, ModelChanged.
     """
     among = None if year is None else taken_in(library.database, gallery_id, year)
-    return library.rankings.ranking(gallery_id, library.encoder_of(gallery_id), query, k, offset, among)
+    encoder = library.encoder_of(gallery_id)
+    return _looked_at(encoder, query, library.rankings.ranking(gallery_id, encoder, query, k, offset, among), looks)
 
 
-def list_hits(library: Library, gallery_id: int, ranking: Ranking, k: int, offset: int = 0) -> list[Hit]:
+def list_hits(library: Library, ranking: Ranking, k: int, offset: int = 0, looks: Looks = NO_LOOKS) -> list[Hit]:
     """The photos of a ranking, k after the offset; those deleted meanwhile are left out."""
     rows = get_images(library.database, ranking.ids[offset : offset + max(k, 0)])
-    scores = similarities(library.encoder_of(gallery_id), ranking, {row.id: row.encoding.exit for row in rows})
-    return [Hit(rank, scores[row.id], photo_of(row)) for rank, row in enumerate(rows, start=offset + 1)]
+    scores = dict(zip(ranking.ids, ranking.scores, strict=True))
+    photos = (with_look(photo_of(row), looks.get(row.id)) for row in rows)
+    return [Hit(rank, scores[photo.id], photo) for rank, photo in enumerate(photos, start=offset + 1)]
 
 
 def rank_photos(library: Library, gallery_id: int, query: str | Query, photo_ids: Sequence[int]) -> list[int]:
@@ -84,15 +112,19 @@ def rank_photos(library: Library, gallery_id: int, query: str | Query, photo_ids
 def refine_search(
     library: Library, gallery_id: int, query: str | Query, k: int = 20, ranking: Ranking | None = None
 ) -> Refinement:
-    """The first k photos for a query, some run deeper first where that may change them; the deeper embeddings stay.
+    """The first k photos for a query, some run deeper first where that may change them.
 
-    Searches go on meanwhile; a second refinement of the same gallery waits, and finds the first one's work done.
+    The deeper embeddings stay in the index; those of a gallery whose index never changes stay in memory, bounded, and
+    serve only queries that ask for the same second look. Such a query costs what it cost the first time: every visitor
+    gets the same answer. Searches go on meanwhile; a second refinement of the same gallery waits, and finds the first
+    one's work done.
 
     Args: ranking: of the gallery for this query, where there is one already, for k photos at least.
     Raises: GalleryMissing, ModelChanged.
     """
     began = time.perf_counter()
-    encoder = library.encoder_of(gallery_id)
+    collection = library.collection(gallery_id)
+    encoder = library.encoders.of(collection)
     asked = _asked(encoder, query)
     if asked is None:
         return Refinement([], (), 0, encoder.full_macs, time.perf_counter() - began)
@@ -102,23 +134,45 @@ def refine_search(
         many = pool_size(before.photos, k)
         candidates = before.candidates[:many]
         estimate = Estimate(before.estimate.expected[:many], before.estimate.deviations[:many])
-        deepening = _deepening(library, encoder, candidates)
+        deepening = _deepening(library, collection, encoder, candidates)
         decide(deepening, estimate, asked, k, spending_limit(before.photos))
-        found = deepening.deeper()
-        keep_deeper(library.database, gallery_id, stamp_of(encoder), found, [c.image_id for c in candidates])
-    after = before
-    if found:
-        now = {f.image_id: f for f in found}
-        moved = [_moved(c, now[c.image_id]) if c.image_id in now else c for c in before.candidates]
-        after = reranked(encoder, asked, before, moved)
+        looks = _keep(library, collection, encoder, deepening, asked_about=[c.image_id for c in candidates])
+    found = deepening.deeper()
+    after = _looked_at(encoder, asked, before, {f.image_id: f for f in found})
     return Refinement(
-        hits=list_hits(library, gallery_id, after, k),
+        hits=list_hits(library, after, k, looks=looks),
         deepened=_deepened(found, before, after, k),
         macs=deepening.macs,
         full_macs=encoder.full_macs,
         seconds=time.perf_counter() - began,
         ranking=after,
+        looks=looks,
     )
+
+
+def _keep(
+    library: Library,
+    collection: CollectionRow,
+    encoder: "PhotoEncoder",
+    deepening: Deepening,
+    asked_about: Sequence[int] | None = None,
+) -> Looks:
+    """Take what ran into the index; where that never changes, count what it cost and hand it back."""
+    found = deepening.deeper()
+    if collection.kind != FROZEN:
+        keep_deeper(library.database, collection.id, stamp_of(encoder), found, asked_about)
+        return NO_LOOKS
+    if deepening.ran:
+        add_query_macs(library.database, collection.id, deepening.ran)
+    return {each.image_id: each for each in found}
+
+
+def _looked_at(encoder: "PhotoEncoder", query: Query, ranking: Ranking, looks: Looks) -> Ranking:
+    """A ranking whose candidates stand where second looks have brought them."""
+    if not looks:
+        return ranking
+    moved = [_moved(c, looks[c.image_id]) if c.image_id in looks else c for c in ranking.candidates]
+    return reranked(encoder, query, ranking, moved)
 
 
 def _up_to_date(library: Library, encoder: "PhotoEncoder", query: Query, ranking: Ranking) -> Ranking:
@@ -128,6 +182,8 @@ def _up_to_date(library: Library, encoder: "PhotoEncoder", query: Query, ranking
 
 
 def _moved(candidate: Candidate, deeper: DeeperEncoding) -> Candidate:
+    if candidate.exit >= deeper.exit:  # another query has meanwhile
+        return candidate
     return replace(candidate, exit=deeper.exit, vector=deeper.vector, affinity=deeper.affinity, map=None)
 
 
@@ -140,22 +196,26 @@ def _deepened(found: Sequence[DeeperEncoding], before: Ranking, after: Ranking, 
     )
 
 
-def run_to_full_depth(library: Library, photo_id: int) -> Photo:
-    """Run one photo to full depth and keep that embedding; raises PhotoMissing, ModelChanged, PictureGone."""
+def run_to_full_depth(library: Library, photo_id: int) -> tuple[Photo, Looks]:
+    """Run one photo to full depth, and keep that embedding where `refine_search` would.
+
+    Returns: the photo as it is then, and what the index has not taken in.
+    Raises: PhotoMissing, ModelChanged, PictureGone.
+    """
     with library.lock_of(get_image(library.database, photo_id).collection_id):
         row = get_image(library.database, photo_id)
         encoder = library.encoders.of(row.collection)
         if row.encoding.exit == encoder.exits:
-            return photo_of(row)
-        deepening = _deepening(library, encoder, list_candidates(library.database, [photo_id]))
+            return photo_of(row), NO_LOOKS
+        deepening = _deepening(library, row.collection, encoder, list_candidates(library.database, [photo_id]))
         if not deepening.run([0], encoder.exits).all():
             raise PictureGone.of(row.name)
-        keep_deeper(library.database, row.collection_id, stamp_of(encoder), deepening.deeper())
-    return get_photo(library, photo_id)
+        looks = _keep(library, row.collection, encoder, deepening)
+    return with_look(get_photo(library, photo_id), looks.get(photo_id)), looks
 
 
-def explain_photo(library: Library, photo_id: int, query: str | Query) -> list[float]:
-    """The score of a photo for a query as every exit would have it, the first one first; nothing of it is kept.
+def explain_photo(library: Library, photo_id: int, query: str | Query) -> list[ExitScore]:
+    """How a photo fits a query as every exit would have it, the first one first; nothing of it is kept.
 
     Raises: PhotoMissing, ModelChanged, PictureGone.
     """
@@ -171,7 +231,9 @@ def explain_photo(library: Library, photo_id: int, query: str | Query) -> list[f
         raise PictureGone.of(row.name)
     vectors = torch.cat(encoder.trace(np.stack([pixels])).vectors)
     cosines, affinity = vectors.numpy() @ asked.vector, encoder.bank.affinity(vectors).numpy()
-    return encoder.scorer.estimate(cosines, np.arange(encoder.exits), affinity, asked.picture).expected.tolist()
+    estimate = encoder.scorer.estimate(cosines, np.arange(encoder.exits), affinity, asked.picture)
+    scores = estimate.expected if asked.picture else encoder.scorer.rank_scores(estimate)
+    return [ExitScore(*each) for each in zip(scores.tolist(), cosines.tolist(), strict=True)]
 
 
 def embed_query(library: Library, gallery_id: int, text: str, dropped: np.ndarray | None = None) -> Query | None:
@@ -225,5 +287,8 @@ def _embedding(library: Library, gallery_id: int, photo_id: int) -> np.ndarray:
     return np.frombuffer(rows[0].encoding.vector, np.float32)
 
 
-def _deepening(library: Library, encoder: "PhotoEncoder", candidates: Sequence[Candidate]) -> Deepening:
-    return Deepening(encoder, candidates, library.picture_path, library.database.maps.read)
+def _deepening(
+    library: Library, collection: CollectionRow, encoder: "PhotoEncoder", candidates: Sequence[Candidate]
+) -> Deepening:
+    memory = library.second_looks if collection.kind == FROZEN else None
+    return Deepening(encoder, candidates, library.picture_path, library.database.maps.read, memory)

@@ -1,7 +1,9 @@
 """What the use cases give back: photos and how each went through the encoder, hits, and sums over a collection."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 
 import numpy as np
 
@@ -9,7 +11,11 @@ from engine.exits.phrases import Phrases
 from engine.ingest.date_taken import read_date
 from engine.ingest.decode import Skipped
 from engine.search.ranking import Ranking
+from engine.storage.encodings import DeeperEncoding
 from engine.storage.schema import ImageRow
+
+Looks = Mapping[int, DeeperEncoding]  # what ran deeper for one query alone, by photo: the index does not hold it
+NO_LOOKS: Looks = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -59,9 +65,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Hit:
-    """A photo found; the score is the one to be expected at full depth, for words less what the photo's affinity takes.
+    """A photo found; photos rank by their scores.
 
-    Photos rank by how probably each is the one asked for, in which the doubt about a score counts, too.
+    A score is the cosine to be expected at full depth, for words less a part of the photo's affinity, and a little more
+    where it is uncertain.
     """
 
     rank: int
@@ -126,6 +133,15 @@ class Refinement:
     full_macs: int  # of one full encoding, to measure `macs` in
     seconds: float
     ranking: Ranking | None = None  # of the whole gallery, after that; None for a query that asks nothing
+    looks: Looks = field(default_factory=dict)  # empty where the index has taken them in
+
+
+@dataclass(frozen=True)
+class ExitScore:
+    """How a photo fits a query, as one exit has it."""
+
+    score: float  # that photos rank by
+    cosine: float
 
 
 def photo_of(row: ImageRow) -> Photo:
@@ -151,4 +167,22 @@ def photo_of(row: ImageRow) -> Photo:
         phrases=tuple(tuple((text, share) for text, share in at_exit) for at_exit in encoding.phrases),
         budget=encoding.budget,
         taken_at=read_date(row.taken_at),
+    )
+
+
+def with_look(photo: Photo, look: DeeperEncoding | None) -> Photo:
+    """A photo as a query has it that ran it deeper; as it is where none did."""
+    if look is None or look.exit <= photo.exit:
+        return photo
+    start = look.exit - len(look.phrases)  # the exit that it went on from, 0 for the picture
+    full_macs = photo.macs / photo.macs_share
+    macs = min(photo.macs + look.macs, round(full_macs))
+    return replace(
+        photo,
+        exit=look.exit,
+        macs=macs,
+        macs_share=macs / full_macs,
+        milliseconds=photo.milliseconds + look.milliseconds,
+        gates=np.concatenate([photo.gates[:start], look.gates]),
+        phrases=(*photo.phrases[:start], *look.phrases),
     )

@@ -3,7 +3,7 @@
 An index finds the best by lines of their exits and affinities; the best of those are candidates for second looks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
@@ -208,16 +208,3 @@ def reranked(encoder: "PhotoEncoder", query: Query, ranking: Ranking, candidates
     here = np.array([image_id not in gone for image_id in ranking.ids], bool)
     ids, scores = np.array(ranking.ids, np.int64)[here], np.array(ranking.scores)[here]
     return ranked(encoder, query, ids, scores, candidates, ranking.photos - len(gone))
-
-
-def similarities(encoder: "PhotoEncoder", ranking: Ranking, exits: Mapping[int, int]) -> dict[int, float]:
-    """The scores at full depth that are expected of some photos of a ranking, by their ids.
-
-    Args: exits: 1-based, by the photos' ids.
-    """
-    scorer = encoder.scorer
-    lift = scorer.rank_scores(Estimate(np.zeros(encoder.exits), scorer.deviations))  # what doubt adds to a rank score
-    lift = lift * (not ranking.picture)
-    found = {i: s - lift[exits[i] - 1] for i, s in zip(ranking.ids, ranking.scores, strict=True) if i in exits}
-    scored = zip(ranking.candidates, ranking.estimate.expected.tolist(), strict=True)
-    return found | {c.image_id: expected for c, expected in scored if c.image_id in exits}

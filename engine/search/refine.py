@@ -17,6 +17,7 @@ from engine.exits.phrases import Phrases
 from engine.ingest.kept_picture import kept_pixels
 from engine.search.allocation import Goal, deepen
 from engine.search.query_parser import Query
+from engine.search.second_looks import Key, SecondLooks
 from engine.storage.encodings import Candidate, DeeperEncoding
 
 if TYPE_CHECKING:
@@ -87,8 +88,11 @@ class Deepening:
         candidates: Sequence[Candidate],
         picture_path: Callable[[str], Path],
         kept_map: Callable[[str], bytes | None],
+        memory: SecondLooks | None = None,
     ) -> None:
-        self.encoder, self.candidates = encoder, candidates
+        """Args: memory: of what ran before; it is used as if it ran now, and costs the same."""
+        self.encoder, self.candidates, self._memory = encoder, candidates, memory
+        self.ran = 0  # MACs that ran here and now, and were not remembered
         self._picture_path, self._kept_map = picture_path, kept_map
         self._ways = [_Way(c.exit, np.frombuffer(c.vector, np.float32), c.affinity) for c in candidates]
 
@@ -150,7 +154,7 @@ class Deepening:
 
     def _run(self, places: Sequence[int], to_exit: int) -> None:
         groups: dict[tuple[int, bool], list[int]] = {}  # where photos stand, and whether they have their maps
-        for place in places:
+        for place in [place for place in places if not self._remembered(place, to_exit)]:
             self._take_map(place)
             way = self._ways[place]
             from_map = way.map is not None
@@ -177,8 +181,21 @@ class Deepening:
         if start:
             maps = [way.map for way in ways if way.map is not None]
             standing = Standing(start, np.stack([way.vector for way in ways]), maps if from_map else None)
-        for way, found in zip(ways, self.encoder.deepen(pixels, to_exit, standing), strict=True):
-            _note(way, found, anew=not start)
+        for place, found in zip(places, self.encoder.deepen(pixels, to_exit, standing), strict=True):
+            self.ran += found.macs
+            if self._memory is not None:
+                self._memory.put(self._key(place, to_exit), found)
+            _note(self._ways[place], found)
+
+    def _remembered(self, place: int, to_exit: int) -> bool:
+        """Whether a candidate came to an exit by what ran before."""
+        found = self._memory.get(self._key(place, to_exit)) if self._memory is not None else None
+        if found is not None:
+            _note(self._ways[place], found)
+        return found is not None
+
+    def _key(self, place: int, to_exit: int) -> Key:
+        return self.encoder.identity, self.candidates[place].content_hash, self._ways[place].exit, to_exit
 
     def _take_map(self, place: int) -> None:
         """Read a candidate's kept map."""
@@ -197,12 +214,9 @@ class Deepening:
                 self._ways[place].pixels = pixels
 
 
-def _note(way: _Way, found: "Encoding", anew: bool) -> None:
-    """Note what a run has made of a candidate.
-
-    Args: anew: it ran from its picture, and came to every exit again.
-    """
-    if anew:
+def _note(way: _Way, found: "Encoding") -> None:
+    """Note what a run has made of a candidate."""
+    if len(found.phrases) == found.exit:  # it ran from its picture, and came to every exit again
         way.gates, way.phrases = [], []
     way.exit, way.vector, way.affinity, way.map = found.exit, found.vector, found.affinity, found.map
     way.gates.append(found.gates)

@@ -99,6 +99,12 @@ def add_picture_macs(database: Database, collection_id: int, macs: int) -> None:
         hold(session, collection_id).macs_pictures += macs
 
 
+def add_query_macs(database: Database, collection_id: int, macs: int) -> None:
+    """Add MACs that a query ran to a collection's account, and nothing else; raises GalleryMissing."""
+    with database.write() as session:
+        hold(session, collection_id).macs_queries += macs
+
+
 def restamp(database: Database, collection_id: int, stamp: ModelStamp, phrases: Sequence[str]) -> None:
     """Make a collection another model's: encodings of the one before go, and its images wait for theirs.
 

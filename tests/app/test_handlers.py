@@ -118,11 +118,16 @@ class TestSearch:
         assert "exit 3 of 3" in refined.panel
         assert f'data-photo="{session.photo}"' in refined.panel
 
-    def test_what_was_folded_away_comes_back(self, search: Search, session: Session) -> None:
-        grid = after(search.searched("blue", False, session)).grid
-        assert grid.count('class="hit"') == 1
-        assert "Show 2 more" in grid
-        assert after(search.more(session)).grid.count('class="hit"') == 3
+    def test_what_fits_less_stands_below_the_line(self, search: Search, session: Session) -> None:
+        above, below = after(search.searched("blue", False, session)).grid.split("relevance falls off")
+        assert (above.count('class="hit"'), below.count('class="hit"')) == (1, 2)
+
+    def test_scores_on_show_never_rise_along_a_ranking(self, search: Search, session: Session) -> None:
+        for query in ("blue", "red + blue", "green - red"):
+            grid = after(search.searched(query, True, session)).grid
+            scores = [int(score.replace("−", "-")) for score in re.findall(r"score (−?\d+)", grid)]
+            assert scores == sorted(scores, reverse=True)
+            assert len(scores) == 3
 
     @pytest.fixture
     def many(self, library: Library, upload: MakeUpload) -> Callable[[int, int], Session]:
@@ -136,13 +141,13 @@ class TestSearch:
 
         return visit_of
 
-    def test_every_click_shows_a_page_more_than_stood_out(
+    def test_a_page_more_comes_every_time(
         self, search: Search, many: Callable[[int, int], Session]
     ) -> None:
         mine = many(3, 50)
         grids = [after(search.searched("red", False, mine)).grid, *(after(search.more(mine)).grid for _ in range(3))]
-        assert [grid.count('class="hit"') for grid in grids] == [3, 27, 51, 53]
-        assert [re.findall(r"Show (\d+) more", grid) for grid in grids] == [["24"], ["24"], ["2"], []]
+        assert [grid.count('class="hit"') for grid in grids] == [24, 48, 53, 53]
+        assert [re.findall(r"Show (\d+) more", grid) for grid in grids] == [["24"], ["5"], [], []]
         assert all(grid.count("relevance falls off") == 1 for grid in grids)
 
     def test_where_more_than_a_page_stand_out_the_line_comes_after_them(
@@ -523,16 +528,18 @@ class TestSelection:
         html = after(selection.deepened(session)).panel
         assert "The ranking did not change: </b>still at rank 1" in html.replace("change:</b> ", "change: </b>")
         assert "exit 3 of 3" in html
-        assert get_photo(library, session.photo or 0).exit == 3
+        assert "only you see this" in html
+        assert get_photo(library, session.photo or 0).exit == 1, "the demo gallery’s index stays as it is"
 
     def test_full_depth_is_seen_in_the_ranking_at_once(
         self, selection: Selection, search: Search, session: Session
     ) -> None:
         grid = after(search.searched("red", False, session)).grid
-        assert "exit 3/3" not in grid
-        assert "exit 3/3" in after(selection.deepened(session)).grid
-        shelf = after(search.searched("", False, session)).grid
-        assert "exit 3/3" in shelf
+        assert 'data-share="1.0000"' not in grid
+        grid = after(selection.deepened(session)).grid
+        assert 'data-share="1.0000"' in grid
+        assert grid.count(" new") == 2, "from exit 1 on"
+        assert 'data-share="1.0000"' not in after(search.searched("red", False, session)).grid
 
     @pytest.mark.parametrize("act", ["deepened", "explained"])
     def test_what_was_asked_meanwhile_stays_on_show(

@@ -10,7 +10,7 @@ from app.attribution import Attribution
 from app.curve import Curve, Point
 from app.views import comparison, formatting, head, notes, overview, photo, present, results, upload
 from engine.exits.budget import BUDGET_GRID
-from engine.gallery import Deepened, Hit, IngestReport, Photo, Progress, Refinement, Skipped
+from engine.gallery import Deepened, ExitScore, Hit, IngestReport, Photo, Progress, Refinement, Skipped
 from engine.gallery.rank_agreement import agreement
 from engine.gallery.speed_race import Lap
 from tests.app.shown_examples import DRAWING, EVIL, PHOTO, RACE, SUMMARY, Outline, address, plain
@@ -38,7 +38,7 @@ ALL = {
     "shelf": results.shelf([BAD], DRAWING, address, more=3),
     "panel": photo.panel(
         replace(BAD, phrases=(((EVIL, 0.5),), ((EVIL, 0.5), (EVIL, 0.1)))),
-        DRAWING, address, True, CREDIT, photo.fit(EVIL, [0.1, 0.2, 0.3], 2), own=True,
+        DRAWING, address, True, CREDIT, photo.fit(EVIL, [ExitScore(0.1, 0.2)] * 3, 2), own=True,
     ),
     "outcome": photo.deepened(3, 1, 30, 100),
     "figures": overview.figures(SUMMARY, RACE),
@@ -130,17 +130,14 @@ class TestResults:
         assert [button["data-photo"] for button in buttons] == ["7", "8"]
         assert [button.get("aria-current") for button in buttons] == ["true", None]  # the best one is on show beside
         assert [a["alt"] for tag, a in outline.tags if tag == "img"] == ["Photo: otter on rock"] * 2
-        assert plain(outline.text).startswith("0.40 best matchexit 2/330 % saved0.30 75 % as closeexit 2/3")
+        assert plain(outline.text) == "1score 4030 % saved2score 3030 % saved"
 
-    def test_a_line_stands_where_relevance_falls_off_and_the_rest_is_folded(self) -> None:
-        html = results.results(self.HITS[:2], DRAWING, address, 2, more=1)
-        assert html.index('data-photo="8"') < html.index("relevance falls off here") < html.index("Show 1 more")
-        assert 'data-photo="9"' not in html
-
-    def test_what_was_asked_for_stands_below_the_line(self) -> None:
-        html = results.results(self.HITS, DRAWING, address, 2)
-        assert html.index("relevance falls off here") < html.index('data-photo="9"')
-        assert "Show" not in html
+    def test_relevance_is_a_line_between_photos_and_no_stop(self) -> None:
+        html = results.results(self.HITS, DRAWING, address, 2, more=1)
+        line = html.index("relevance falls off here")
+        assert html.index('data-photo="8"') < line < html.index('data-photo="9"') < html.index("Show 1 more")
+        assert html.count("<ol") == 1
+        assert "Show" not in results.results(self.HITS, DRAWING, address, 2)
 
     def test_where_nothing_falls_off_there_is_no_line(self) -> None:
         assert "falls off" not in results.results(self.HITS, DRAWING, address, 3)
@@ -191,7 +188,7 @@ class TestPhoto:
         assert "Delete" in ALL["panel"]
 
     def test_similarities_are_filled_at_exits_that_it_came_to_alone(self) -> None:
-        html = photo.fit("otter", [0.1, 0.2, 0.4], 2)
+        html = photo.fit("otter", [ExitScore(0.1, 0.3), ExitScore(0.2, 0.25), ExitScore(0.4, 0.35)], 2)
         assert re.findall(r'<li class="(\w+)">', html) == ["on", "here", "off"]
         assert re.findall(r"--part:([\d.]+)", html) == ["0.250", "0.500", "1.000"]
 

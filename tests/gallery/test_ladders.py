@@ -94,4 +94,4 @@ def test_without_its_map_a_photo_still_costs_no_more_than_full_depth(
     for path in home.glob("maps/*/*"):
         path.unlink()
     for photo in list_photos(library, gallery):
-        assert run_to_full_depth(library, photo.id).macs == library.encoder.full_macs
+        assert run_to_full_depth(library, photo.id)[0].macs == library.encoder.full_macs

@@ -139,7 +139,7 @@ def test_a_photo_whose_map_is_gone_is_run_again_and_costs_no_more_than_full_dept
 def test_second_looks_go_on_after_another_budget(library: Library, gallery: int) -> None:
     reencode_gallery(library, gallery, budget=0.95)
     first = list_photos(library, gallery)[0]
-    deep = run_to_full_depth(library, first.id)
+    deep, _ = run_to_full_depth(library, first.id)
     assert (first.exit, first.macs, deep.exit, deep.macs) == (2, 70, 3, 100)
     assert len(refine_search(library, gallery, "red").hits) == 5
 
@@ -218,7 +218,7 @@ def test_a_gallery_remembers_its_owners_phrases(
     later = Library.over(database, lambda: fake_encoder)
     ingest_files(later, gallery, [upload("b.png", "blue")])
     assert [photo.phrases[0][0][0] for photo in list_photos(later, gallery)] == ["a rose"] * 2
-    assert run_to_full_depth(later, list_photos(later, gallery)[0].id).phrases[2][0][0] == "a rose"
+    assert run_to_full_depth(later, list_photos(later, gallery)[0].id)[0].phrases[2][0][0] == "a rose"
     assert len(search_photos(later, gallery, "red")) == 2
 
 

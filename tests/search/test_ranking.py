@@ -6,7 +6,7 @@ import pytest
 from engine.exits.calibration import EXACT, Calibration
 from engine.exits.scorer import CandidateScorer
 from engine.search.query_parser import Query
-from engine.search.ranking import Ranking, lifted, lifted_query, ranked, similarities
+from engine.search.ranking import Ranking, lifted, lifted_query, ranked
 from engine.storage.encodings import Candidate
 from tests.fake_encoder import FakeEncoder
 
@@ -101,13 +101,3 @@ def test_photos_beyond_the_candidates_take_their_place_by_score(encoder: FakeEnc
     assert (ranking.ids[0], ranking.ids[-1]) == (100, 101)
     assert ranking.scores == sorted(ranking.scores, reverse=True)
     assert [c.image_id for c in ranking.candidates] == ranking.ids[1:4]
-
-
-def test_a_score_is_what_is_expected_without_the_doubt(encoder: FakeEncoder) -> None:
-    photos = candidates()[:4]
-    for picture in (False, True):
-        ranking = ranked(encoder, Query(QUERY.vector, picture), np.arange(5), np.full(5, 0.5), photos, MANY)
-        found = similarities(encoder, ranking, {0: photos[0].exit, 4: 1})
-        place = [c.image_id for c in ranking.candidates].index(0)
-        lift = 0 if picture else encoder.logit_scale / 2 * 0.06**2
-        assert found == pytest.approx({0: ranking.estimate.expected[place], 4: 0.5 - lift})

@@ -23,6 +23,7 @@ from engine.gallery.search import (
 )
 from engine.search import refine as refine_module
 from engine.search.refine import Deepening, spending_limit
+from engine.search.second_looks import SecondLooks
 from engine.storage.collections import get_collection
 from engine.storage.database import Database
 from engine.storage.encodings import list_candidates
@@ -81,7 +82,7 @@ def maps(home: Path) -> list[Path]:
     return sorted(path for path in home.glob("maps/*/*"))
 
 
-def rows(library: Library, gallery: int, k: int = 20) -> list[dict[str, str | int | float]]:
+def rows(library: Library, gallery: int, k: int = 20) -> list[dict[str, str | int | float | None]]:
     return [hit.row() for hit in search_photos(library, gallery, "red", k)]
 
 
@@ -120,7 +121,7 @@ def test_a_ranking_that_is_handed_on_is_refined_without_searching_again(
     assert refined.deepened
     monkeypatch.undo()
     assert refined.ranking is not None
-    shown = [hit.row() for hit in list_hits(library, gallery, refined.ranking, 20)]
+    shown = [hit.row() for hit in list_hits(library, refined.ranking, 20)]
     assert shown == rows(library, gallery)
 
 
@@ -193,7 +194,7 @@ def test_pictures_that_were_searched_with_take_nothing_from_second_looks(
 
 def test_a_photo_that_went_deeper_is_described_at_every_exit_that_it_came_to(library: Library, gallery: int) -> None:
     (shallow, *_) = list_photos(library, gallery)
-    deep = run_to_full_depth(library, shallow.id)
+    deep, _ = run_to_full_depth(library, shallow.id)
     assert (deep.exit, deep.macs, deep.milliseconds) == (3, 100, 4.0)
     assert deep.phrases == shallow.phrases * 3
     assert np.array_equal(deep.gates[0], shallow.gates[0])
@@ -356,7 +357,7 @@ def test_two_processes_at_once_keep_the_deeper_and_count_both(
         assert gate.reached.wait(30)
         threading.Event().wait(0.2)  # both have begun
         gate.opened.set()
-        assert [run.result(30).exit for run in runs] == [3, 3]
+        assert [run.result(30)[0].exit for run in runs] == [3, 3]
     assert get_photo(library, photo.id).macs == 100
     assert summarize_gallery(library, gallery).macs_queries == 60 * len(hazy.visits)
     assert rows(library, gallery) == rows(other, gallery)
@@ -381,18 +382,19 @@ def test_one_photo_is_run_to_full_depth_on_demand(
     library: Library, database: Database, gallery: int, hazy: FakeEncoder
 ) -> None:
     photo = list_photos(library, gallery)[0]
-    assert run_to_full_depth(library, photo.id).exit == 3
-    assert run_to_full_depth(library, photo.id).macs == 100
+    assert run_to_full_depth(library, photo.id)[0].exit == 3
+    assert run_to_full_depth(library, photo.id)[0].macs == 100
     assert len(hazy.visits) == 1, "what is deep stays as it is"
     assert get_collection(database, gallery).queries == 0
 
 
 def test_explaining_shows_the_score_at_every_exit_and_keeps_nothing(library: Library, gallery: int) -> None:
     hit = search_photos(library, gallery, "red")[0]
-    scores = explain_photo(library, hit.photo.id, "red")
-    assert len(scores) == 3
-    assert scores[0] == pytest.approx(hit.score, abs=0.01)  # the picture is kept as a JPEG
-    assert scores[2] == pytest.approx(1.0, abs=0.01)
+    first, *_, last = explain_photo(library, hit.photo.id, "red")
+    assert first.score == pytest.approx(hit.score, abs=0.01), "as the ranking has it; the picture is kept as a JPEG"
+    assert first.cosine < first.score
+    assert last.score == pytest.approx(1.0, abs=0.01)
+    assert last.cosine == pytest.approx(1.0, abs=0.01)
     assert get_photo(library, hit.photo.id).exit == 1
     assert explain_photo(library, hit.photo.id, " ") == []
     assert summarize_gallery(library, gallery).macs == 160
@@ -404,3 +406,79 @@ def test_another_model_never_refines(database: Database, gallery: int) -> None:
     with pytest.raises(ModelChanged):
         refine_search(later, gallery, "red")
     assert newer.visits == []
+
+
+class TestFrozen:
+    """The demo gallery: its index never changes, and everybody who comes finds the same."""
+
+    @pytest.fixture
+    def demo(self, library: Library, upload: MakeUpload) -> int:
+        demo = open_gallery(library, "Demo gallery", kind="demo")
+        uploads = [upload(f"{shade}.png", (255, shade, shade)) for shade in SHADES]
+        ingest_files(library, demo, uploads)
+        return demo
+
+    def test_twenty_visitors_get_the_same_answer_at_the_same_cost(
+        self, library: Library, demo: int, hazy: FakeEncoder
+    ) -> None:
+        before, indexed = summarize_gallery(library, demo), list_photos(library, demo)
+        answers = [refine_search(library, demo, "red", k=2) for _ in range(20)]
+        first = answers[0]
+        assert first.deepened
+        assert {tuple(a.deepened) for a in answers} == {first.deepened}
+        assert {(a.macs, str([hit.row() for hit in a.hits])) for a in answers} == {
+            (first.macs, str([hit.row() for hit in first.hits]))
+        }
+        after = summarize_gallery(library, demo)
+        assert (after.macs_index, after.exits, after.saved_share) == (
+            before.macs_index,
+            before.exits,
+            before.saved_share,
+        )
+        assert [(p.exit, p.macs) for p in list_photos(library, demo)] == [(p.exit, p.macs) for p in indexed]
+        assert after.macs_queries == first.macs, "what truly ran is counted, once"
+        assert sum(many for many, *_ in hazy.visits) == len(first.deepened), "and ran once"
+
+    def test_hits_show_photos_as_deep_as_the_query_has_run_them(self, library: Library, demo: int) -> None:
+        refined = refine_search(library, demo, "red", k=2)
+        assert refined.ranking is not None
+        deep = {look.image_id for look in refined.looks.values() if look.exit == 3}
+        shown = {hit.photo.id: hit.photo for hit in list_hits(library, refined.ranking, 20, looks=refined.looks)}
+        assert {id for id, photo in shown.items() if photo.macs_share == 1.0} == deep
+        assert all(len(photo.phrases) == photo.exit for photo in shown.values())
+
+    def test_a_query_that_asks_for_no_second_look_never_meets_one(self, library: Library, demo: int) -> None:
+        plain = [hit.row() for hit in search_photos(library, demo, "red")]
+        refine_search(library, demo, "red", k=2)
+        run_to_full_depth(library, list_photos(library, demo)[0].id)
+        assert [hit.row() for hit in search_photos(library, demo, "red")] == plain
+
+    def test_a_photo_at_full_depth_is_one_visitors_alone(self, library: Library, demo: int) -> None:
+        photo = list_photos(library, demo)[-1]
+        deep, looks = run_to_full_depth(library, photo.id)
+        assert (deep.exit, deep.macs_share) == (3, 1.0)
+        assert get_photo(library, photo.id).exit == photo.exit
+        (hit,) = (h for h in search_photos(library, demo, "red", looks=looks) if h.photo.id == photo.id)
+        assert hit.photo.exit == 3
+        fits = explain_photo(library, photo.id, "red")
+        assert hit.score == pytest.approx(fits[hit.photo.exit - 1].score, abs=0.01), "the view by exits agrees"
+
+    def test_another_model_is_not_answered_from_memory(
+        self, library: Library, database: Database, demo: int, hazy: FakeEncoder
+    ) -> None:
+        first = refine_search(library, demo, "red", k=2)
+        again = Library.over(database, lambda: hazy)  # another process remembers nothing, and runs the same
+        assert refine_search(again, demo, "red", k=2).macs == first.macs
+
+
+def test_what_is_kept_of_second_looks_is_bounded(hazy: FakeEncoder) -> None:
+    (found,) = hazy.deepen(np.zeros((1, 3, 8, 8), np.uint8), 3)
+    memory = SecondLooks(most_bytes=6000)
+    keys = [(IDENTITY, f"{number}", 1, 3) for number in range(50)]
+    for key in keys:
+        memory.put(key, found)
+    held = [key for key in keys if memory.get(key) is not None]
+    assert held
+    assert held == keys[-len(held) :], "the last ones stay"
+    assert len(held) < 10
+    SecondLooks(most_bytes=10).put(keys[0], found)
