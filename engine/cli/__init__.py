@@ -24,6 +24,7 @@ from engine.cli import (
     report,
     restore,
     search,
+    sort,
     train_mini,
     train_rivals,
 )
@@ -57,6 +58,7 @@ for command in (  # in the order of the help
     index.index,
     reencode.reencode,
     search.search,
+    sort.sort,
     evaluate.evaluate,
     train_mini.train_mini,
     train_rivals.train_rivals,

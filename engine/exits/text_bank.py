@@ -92,7 +92,11 @@ class TextBank:
     @cached_property
     def background(self) -> Tensor:
         """(B, D) Embeddings of texts from all over the bank."""
-        return self.vectors[: len(self.texts) : self._step]
+        return self.spread(BACKGROUND)
+
+    def spread(self, many: int) -> Tensor:
+        """(B, D) Embeddings of about so many texts from all over the bank; of all where it has no more."""
+        return self.vectors[: len(self.texts) : self._step(many)]
 
     @cached_property
     def compared(self) -> Tensor:
@@ -152,11 +156,10 @@ class TextBank:
 
     def margin_macs(self, dim: int) -> int:
         """MACs of a photo's margin between the phrases and the background."""
-        return (len(self.phrases) + len(self.texts[:: self._step])) * dim
+        return (len(self.phrases) + len(self.texts[:: self._step(BACKGROUND)])) * dim
 
-    @property
-    def _step(self) -> int:
-        return max(1, len(self.texts) // BACKGROUND)
+    def _step(self, many: int) -> int:
+        return max(1, len(self.texts) // many)
 
 
 def affinity(similarities: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from engine.exits.albums import Album
 from engine.exits.phrases import Phrases
 from engine.ingest.date_taken import read_date
 from engine.ingest.decode import Skipped
@@ -142,6 +143,54 @@ class ExitScore:
 
     score: float  # that photos rank by
     cosine: float
+
+
+@dataclass(frozen=True)
+class SortedPhoto:
+    """A photo and the album that it fell into, or was moved into."""
+
+    id: int
+    file: str
+    content_hash: str
+    album: str | None  # None: none of them
+    probability: float  # of that album, as far as the exit can tell; 1 by hand
+    doubt: float  # the chance that full depth would decide otherwise
+    by_hand: bool
+    exit: int  # 1-based
+    macs_share: float  # of the full encoder's, all that was spent on it
+
+    def row(self) -> dict[str, str | int | float | None]:
+        """The photo as programs read it, on the command line and over HTTP."""
+        return {
+            "file": self.file,
+            "album": self.album,
+            "probability": self.probability,
+            "exit": self.exit,
+            "macs_share": self.macs_share,
+        }
+
+
+@dataclass(frozen=True)
+class SortedGallery:
+    """A gallery's photos in its albums."""
+
+    albums: tuple[Album, ...]
+    photos: tuple[SortedPhoto, ...]  # in the order in which they came
+    looked: int  # how many were run deeper for this
+    mean_macs_share: float  # of all photos
+
+    def of(self, album: str | None) -> list[SortedPhoto]:
+        """The photos of an album, the surest first."""
+        return sorted((p for p in self.photos if p.album == album), key=lambda p: (-p.by_hand, -p.probability, p.id))
+
+    def table(self) -> dict[str, object]:
+        """The whole as programs read it."""
+        return {
+            "albums": [{"name": a.name, "photos": sum(p.album == a.name for p in self.photos)} for a in self.albums],
+            "none": sum(p.album is None for p in self.photos),
+            "photos": [photo.row() for photo in self.photos],
+            "mean_macs_share": self.mean_macs_share,
+        }
 
 
 def photo_of(row: ImageRow) -> Photo:

@@ -55,6 +55,45 @@ class DeeperEncoding:
     map: bytes | None  # the feature map that it left with, where there is one
 
 
+@dataclass(frozen=True)
+class Standings:
+    """Where all images of a collection stand, in order of id; (N,) each."""
+
+    ids: np.ndarray  # int64
+    names: tuple[str, ...]
+    hashes: tuple[str, ...]  # of their contents
+    exits: np.ndarray  # int64, 1-based
+    macs: np.ndarray  # int64, spent so far
+    mapped: np.ndarray  # bool: the feature map is kept that it left with
+    vectors: np.ndarray  # (N, D) float32; (0, 0) when there are none
+
+
+def list_standings(database: Database, collection_id: int) -> Standings:
+    """Where all images of a collection stand that have an encoding."""
+    at_exit = and_(FeatureMapRow.image_id == EncodingRow.image_id, FeatureMapRow.exit == EncodingRow.exit)
+    wanted = (
+        select(
+            ImageRow.id,
+            EncodingRow.exit,
+            EncodingRow.macs_index + EncodingRow.macs_query,
+            FeatureMapRow.file.is_not(None),
+            EncodingRow.vector,
+            ImageRow.name,
+            ImageRow.content_hash,
+        )
+        .join(EncodingRow, EncodingRow.image_id == ImageRow.id)
+        .outerjoin(FeatureMapRow, at_exit)
+        .where(ImageRow.collection_id == collection_id)
+        .order_by(ImageRow.id)
+    )
+    with database.read() as session:
+        rows = session.execute(wanted).all()
+    ids, exits, macs, mapped = (np.array([row[column] for row in rows], np.int64) for column in range(4))
+    names, hashes = tuple(row[5] for row in rows), tuple(row[6] for row in rows)
+    vectors = np.frombuffer(b"".join(row[4] for row in rows), np.float32).reshape(len(rows), -1 if rows else 0)
+    return Standings(ids, names, hashes, exits, macs, mapped.astype(bool), vectors)
+
+
 def list_candidates(database: Database, image_ids: Sequence[int]) -> list[Candidate]:
     """Where images stand, in the order of the ids asked for; those that are not there are left out."""
     wanted = (

@@ -202,6 +202,31 @@ class FeatureMapRow(Base):
     last_used: Mapped[float] = mapped_column(index=True)  # seconds since the epoch
 
 
+class AlbumRow(Base):
+    """An album of a collection; albums stand in the order of their ids."""
+
+    __tablename__ = "albums"
+    __table_args__ = {"sqlite_autoincrement": True}  # ids are never used again  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    phrases: Mapped[list[str]] = mapped_column(JSON)
+    unlike: Mapped[str]  # what its photos do not show; "": nothing was said
+
+
+class AlbumMoveRow(Base):
+    """An image that was moved by hand; the last move of an image counts, those before wait for an undo."""
+
+    __tablename__ = "album_moves"
+    __table_args__ = {"sqlite_autoincrement": True}  # ids are never used again  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), index=True)
+    album_id: Mapped[int | None] = mapped_column(ForeignKey("albums.id", ondelete="CASCADE"), index=True)  # None: none
+    number: Mapped[int]  # of the change that it was a part of
+
+
 class VisitorRow(Base):
     """A visitor of a public page."""
 

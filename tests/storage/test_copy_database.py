@@ -58,6 +58,8 @@ def test_all_rows_move_and_are_found_again(
         "encodings": 6,
         "feature_maps": 5,
         "races": 0,
+        "albums": 0,
+        "album_moves": 0,
         "visitors": 1,
     }
     before = searched(sqlite_url, monkeypatch)

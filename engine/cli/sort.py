@@ -1,0 +1,175 @@
+"""`sort`: sort the photos of a folder into albums by words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.library import open_library
+from engine.cli.options import BadOption, Budget, Json, Model, Random
+from engine.cli.output import printable, say, write_json
+from engine.utils.progress import progress_bar
+
+if TYPE_CHECKING:
+    from engine.exits.albums import AlbumSet
+    from engine.gallery.album_folders import Written
+    from engine.gallery.library import Library
+    from engine.gallery.types import SortedGallery, SortedPhoto
+    from engine.ingest.upload import Upload
+
+
+def sort(
+    folder: Annotated[Path, typer.Argument(help="Folder of photos, with all below it.")],
+    into: Annotated[
+        list[str] | None,
+        typer.Option(help='An album: a phrase, or "NAME: PHRASE, PHRASE, not PHRASE"; can be given again.'),
+    ] = None,
+    albums: Annotated[Path | None, typer.Option(help="YAML file of albums: a name, and its phrases.")] = None,
+    copy: Annotated[Path | None, typer.Option(help="Copy the photos into a folder for each album, below this.")] = None,
+    links: Annotated[Path | None, typer.Option(help="Link them in place of copying.")] = None,
+    budget: Annotated[float | None, Budget] = None,
+    gallery: Annotated[
+        str | None, typer.Option(help="Gallery that the photos are kept in.", show_default="the folder's name")
+    ] = None,
+    model: Annotated[str | None, Model] = None,
+    random_weights: Annotated[bool, Random] = False,
+    as_json: Json = False,
+) -> None:
+    """Sort the photos of a folder into albums: what the words leave in doubt is computed deeper, and nothing else.
+
+    New photos are indexed at the least cost first. Photos that fit no album are in none of them. What was moved by hand
+    on the page stays. Without --into and --albums the gallery's own albums are used. Folders are never written over;
+    if you stop it (Ctrl-C), run it again to go on.
+    """
+    if copy is not None and links is not None:
+        raise BadOption("--copy and --links do not go together; choose one.")
+    from engine.gallery.album_folders import folders_of
+    from engine.gallery.galleries import open_gallery
+    from engine.ingest.listing import folder_uploads
+
+    target = copy or links
+    wanted = _wanted(into or [], albums)
+    uploads = folder_uploads(folder)
+    folders = folders_of([album.name for album in wanted.albums], target, folder) if target is not None else {}
+    library = open_library(model, random_weights)
+    collection = open_gallery(library, gallery or folder.resolve().name or "gallery")
+    chosen = _with_moves(library, collection, wanted)
+    if target is not None and not wanted.albums:
+        folders = folders_of([album.name for album in chosen.albums], target, folder)
+    found = _sorted(library, collection, uploads, chosen, budget)
+    for album in found.albums:
+        if not found.of(album.name):
+            say(f'No photo fits the album "{printable(album.name)}".')
+    if target is not None:
+        _write(found, uploads, folder, folders, links is not None)
+    if as_json:
+        write_json(found.table())
+    else:
+        for line in table_lines(found):
+            typer.echo(line)
+
+
+def table_lines(found: SortedGallery) -> list[str]:
+    """The albums as a table, for a person."""
+    rows = [(album.name, found.of(album.name)) for album in found.albums] + [("none of these", found.of(None))]
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{'album':{width}}  photos   sure"]
+    for name, photos in rows:
+        sure = f"{sum(photo.probability for photo in photos) / len(photos):4.0%}" if photos else "   -"
+        lines.append(f"{printable(name):{width}}  {len(photos):6}   {sure}")
+    return [*lines, f"Sorted with {found.mean_macs_share:.0%} of the full compute, {found.looked} looked at again."]
+
+
+def _wanted(into: list[str], file: Path | None) -> AlbumSet:
+    """The albums that the options name; raises AlbumsRejected."""
+    from engine.exits.album_file import read_albums
+    from engine.exits.albums import AlbumSet, album_of
+
+    return AlbumSet((*(read_albums(file) if file is not None else ()), *map(album_of, into)))
+
+
+def _with_moves(library: Library, gallery: int, wanted: AlbumSet) -> AlbumSet:
+    """The albums with what was moved into them by hand; the gallery's own where the options name none."""
+    from engine.exits.albums import AlbumSet
+    from engine.gallery.albums import list_albums
+
+    kept = list_albums(library, gallery)
+    if not wanted.albums:
+        if not kept.albums:
+            raise BadOption('Say into which albums: --into "receipts" --into "people at a party", or --albums FILE.')
+        return kept
+    names = {album.name.casefold(): album.name for album in wanted.albums}
+    moves = tuple(
+        replace(move, album=None if move.album is None else names[move.album.casefold()])
+        for move in kept.moves
+        if move.album is None or move.album.casefold() in names
+    )
+    return AlbumSet(wanted.albums, moves)
+
+
+def _sorted(
+    library: Library, gallery: int, uploads: list[Upload], albums: AlbumSet, budget: float | None
+) -> SortedGallery:
+    """Index what is new, sort all, and leave out what the gallery holds of other folders."""
+    from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET
+    from engine.gallery.albums import sort_gallery
+    from engine.gallery.ingest import ingest_files
+
+    row = library.collection(gallery)
+    with progress_bar("photos") as show:
+        report = ingest_files(
+            library,
+            gallery,
+            uploads,
+            budget=BUDGET_GRID[0] if row.budget is None else None,
+            on_progress=lambda now: show(now.done, now.total),
+        )
+    for skipped in report.skipped:
+        say(f"skipping {printable(skipped.file)}: {skipped.reason}")
+    aim = DEFAULT_BUDGET if budget is None else budget
+    with progress_bar("second looks") as show:
+        looked = 0
+
+        def tell(more: int) -> None:
+            nonlocal looked
+            looked += more
+            show(looked, 0)
+
+        found = sort_gallery(library, gallery, albums, aim, tell)
+    photos = tuple(_named(found, uploads, {skipped.file for skipped in report.skipped}))
+    mean = sum(photo.macs_share for photo in photos) / len(photos) if photos else 0.0
+    return replace(found, photos=photos, mean_macs_share=mean)
+
+
+def _named(found: SortedGallery, uploads: list[Upload], skipped: set[str]) -> Iterator[SortedPhoto]:
+    """The photo of every file of the folder; files of one content share one."""
+    by_name = {photo.file: photo for photo in found.photos}  # of one name, the latest
+    by_hash = {photo.content_hash: photo for photo in found.photos}
+    for upload in uploads:
+        photo = by_name.get(upload.name)
+        if photo is None and upload.name not in skipped:
+            photo = by_hash.get(hashlib.sha256(upload.read()).hexdigest())
+        if photo is not None:
+            yield replace(photo, file=upload.name)
+
+
+def _write(
+    found: SortedGallery, uploads: list[Upload], folder: Path, folders: dict[str | None, Path], link: bool
+) -> None:
+    """Write the albums' folders, and say what was done."""
+    from engine.gallery.album_folders import Placed, write_albums
+
+    read = {upload.name: upload.read for upload in uploads}
+    files = (
+        Placed(p.file, p.album, path if (path := folder / p.file).is_file() else None, read[p.file])
+        for p in found.photos
+    )
+    done: Written = write_albums(files, folders, link)
+    for name, reason in done.left_out:
+        say(f"leaving out {printable(name)}: {reason}")
+    say(f"{done.written} files written, {done.there} were there already.")

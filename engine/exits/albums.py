@@ -1,0 +1,169 @@
+"""Albums of a gallery: named sets of phrases, and what was moved by hand. Pure: every change gives a new set."""
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from engine.utils.errors import EngineError
+
+MOST_ALBUMS = 100
+MOST_PHRASES = 200  # of all albums of a gallery together
+LONGEST_NAME = 80
+LONGEST_PHRASE = 200  # characters; the model reads about thirty words
+NOT = "not "  # what a phrase begins with that an album's photos do not show
+NONE = "none of these"
+
+
+class AlbumsRejected(EngineError):
+    """Albums that cannot be made, or a change that cannot be, and why."""
+
+
+@dataclass(frozen=True)
+class Album:
+    """A name, what its photos show, and what they do not."""
+
+    name: str
+    phrases: tuple[str, ...]
+    unlike: str = ""  # a photo that fits this better is not of the album
+
+    def line(self) -> str:
+        """The album as a person types it; `album_of` reads it."""
+        unlike = (f"{NOT}{self.unlike}",) if self.unlike else ()
+        if self.phrases == (self.name,) and not unlike:
+            return self.name
+        return f"{self.name}: {', '.join((*self.phrases, *unlike))}"
+
+
+@dataclass(frozen=True)
+class Move:
+    """A photo that was put into an album by hand: it stays there, and is an example of it."""
+
+    photo: int
+    album: str | None  # None: into none of them
+    number: int  # of the change that it was a part of; the latest of a photo counts
+
+
+@dataclass(frozen=True)
+class AlbumSet:
+    """The albums of a gallery in their order, and the moves in theirs."""
+
+    albums: tuple[Album, ...] = ()
+    moves: tuple[Move, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [album.name.casefold() for album in self.albums]
+        if twice := next((a.name for a in self.albums if names.count(a.name.casefold()) > 1), None):
+            raise AlbumsRejected(f'Two albums are named "{twice}"; give one of them another name.')
+        if len(names) > MOST_ALBUMS:
+            raise AlbumsRejected(f"These are {len(names)} albums; a gallery has {MOST_ALBUMS} at most.")
+        phrases = sum(len(album.phrases) + bool(album.unlike) for album in self.albums)
+        if phrases > MOST_PHRASES:
+            raise AlbumsRejected(f"These are {phrases} phrases; the albums of a gallery have {MOST_PHRASES} at most.")
+
+    def place(self, name: str | None) -> int:
+        """The place of an album by its name, of none after all; raises AlbumsRejected."""
+        if name is None:
+            return len(self.albums)
+        for place, album in enumerate(self.albums):
+            if album.name.casefold() == name.casefold():
+                return place
+        raise AlbumsRejected(f'There is no album "{name}"; it may have been renamed or deleted meanwhile.')
+
+    def by_hand(self) -> dict[int, str | None]:
+        """The album of every photo that was moved, by the photo's number."""
+        return {move.photo: move.album for move in self.moves}
+
+    def with_albums(self, albums: Iterable[Album]) -> "AlbumSet":
+        """With albums added behind the others; those of a name that is there already take its place, moves stay."""
+        found = list(self.albums)
+        for album in albums:
+            names = [other.name.casefold() for other in found]
+            if album.name.casefold() in names:
+                place = names.index(album.name.casefold())
+                found[place] = replace(album, name=found[place].name)
+            else:
+                found.append(album)
+        return replace(self, albums=tuple(found))
+
+    def renamed(self, name: str, new: str) -> "AlbumSet":
+        """With another name for an album; its phrases stay."""
+        old, new = self.albums[self.place(name)].name, checked_name(new)
+        albums = tuple(replace(a, name=new) if a.name == old else a for a in self.albums)
+        return AlbumSet(albums, self._moved_along({old: new}))
+
+    def merged(self, name: str, into: str) -> "AlbumSet":
+        """With one album gone into another: its phrases and its moves, too."""
+        gone, kept = self.albums[self.place(name)], self.albums[self.place(into)]
+        if gone == kept:
+            raise AlbumsRejected("An album cannot be merged into itself; choose another one.")
+        both = replace(kept, phrases=tuple(dict.fromkeys((*kept.phrases, *gone.phrases))))
+        albums = tuple(both if a == kept else a for a in self.albums if a != gone)
+        return AlbumSet(albums, self._moved_along({gone.name: kept.name}))
+
+    def deleted(self, name: str) -> "AlbumSet":
+        """Without an album; photos that were moved into it go where the words send them."""
+        gone = self.albums[self.place(name)]
+        albums = tuple(album for album in self.albums if album != gone)
+        return AlbumSet(albums, tuple(move for move in self.moves if move.album != gone.name))
+
+    def moved(self, photos: Iterable[int], name: str | None) -> "AlbumSet":
+        """With photos put into an album by hand, or into none; one change, which `undone` takes back as one."""
+        album = None if name is None else self.albums[self.place(name)].name
+        number = max((move.number for move in self.moves), default=0) + 1
+        return replace(self, moves=(*self.moves, *(Move(photo, album, number) for photo in dict.fromkeys(photos))))
+
+    def undone(self) -> "AlbumSet":
+        """Without the last change by hand; raises AlbumsRejected where there is none."""
+        if not self.moves:
+            raise AlbumsRejected("There is nothing to undo.")
+        last = max(move.number for move in self.moves)
+        return replace(self, moves=tuple(move for move in self.moves if move.number != last))
+
+    def _moved_along(self, names: Mapping[str, str]) -> tuple[Move, ...]:
+        return tuple(replace(m, album=names.get(m.album, m.album)) if m.album else m for m in self.moves)
+
+
+def album_of(line: str) -> Album:
+    """An album as a person types it: a phrase, or `name: phrase, phrase, not phrase`; raises AlbumsRejected."""
+    name, colon, rest = line.partition(":")
+    said = [part.strip() for part in rest.split(",")] if colon else [line.strip()]
+    unlike = [part[len(NOT) :].strip() for part in said if part.casefold().startswith(NOT)] if colon else []
+    if len(unlike) > 1:
+        raise AlbumsRejected(f'The album "{name.strip()[:40]}" has {len(unlike)} phrases with "not"; one is possible.')
+    phrases = [part for part in said if not (colon and part.casefold().startswith(NOT))]
+    return made(name if colon else line, phrases, unlike[0] if unlike else "")
+
+
+def made(name: object, phrases: Sequence[object], unlike: object = "") -> Album:
+    """An album whose name and phrases can be used; raises AlbumsRejected."""
+    called = checked_name(name)
+    if not phrases:
+        raise AlbumsRejected(f'The album "{called}" has no phrase; say what its photos show.')
+    return Album(
+        called,
+        tuple(dict.fromkeys(_checked(phrase, called) for phrase in phrases)),
+        _checked(unlike, called) if unlike else "",
+    )
+
+
+def checked_name(name: object) -> str:
+    """A name that is safe to show: one line, without controls and direction marks; raises AlbumsRejected."""
+    line = " ".join(name.split()) if isinstance(name, str) else ""
+    line = "".join(c for c in line if unicodedata.category(c)[0] != "C").strip()
+    if not line:
+        raise AlbumsRejected("An album needs a name; type a few words.")
+    if len(line) > LONGEST_NAME:
+        raise AlbumsRejected(f'"{line[:40]}…" is over {LONGEST_NAME} characters; a name is shorter.')
+    if line.casefold() == NONE:
+        raise AlbumsRejected(f'"{NONE}" is where photos go that fit no album; choose another name.')
+    return line
+
+
+def _checked(phrase: object, name: str) -> str:
+    words = " ".join(phrase.split()) if isinstance(phrase, str) else ""
+    words = "".join(c for c in words if unicodedata.category(c)[0] != "C").strip()
+    if not words:
+        raise AlbumsRejected(f'A phrase of the album "{name}" is empty; say what its photos show.')
+    if len(words) > LONGEST_PHRASE:
+        raise AlbumsRejected(f'"{words[:40]}…" is over {LONGEST_PHRASE} characters; say it in a few words.')
+    return words

@@ -1,0 +1,172 @@
+"""Albums written as folders of copies or links; nothing there is ever written over, and a stop leaves no half file.
+
+A file is written beside its place under a name that depends on it alone, and takes its place by a link, which fails
+where something is. So the same call after a sudden death goes on, and ends with the same folders.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.utils.errors import EngineError, HostProblem
+
+NONE_FOLDER = "none of these"
+# What Windows allows in no name; the rest of its rules are below.
+_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+LONGEST = 120  # characters of a name
+COPIES = 10_000  # files of one name in a folder
+
+
+class FoldersRefused(EngineError):
+    """A place where albums cannot be written, or names that cannot be folders."""
+
+
+class FoldersUnwritable(HostProblem):
+    """The disk does not take a file."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A photo's file and the album that it goes to."""
+
+    name: str  # as it is called in the source, with its folders
+    album: str | None
+    source: Path | None  # None: a member of an archive
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of the files."""
+
+    written: int
+    there: int  # already, with the same content
+    left_out: tuple[tuple[str, str], ...]  # names and reasons
+
+
+def safe_name(name: str) -> str:
+    """A name that is one on Windows, too."""
+    found = _UNSAFE.sub("_", name)[:LONGEST].rstrip(" .") or "_"
+    return f"_{found}" if _DEVICES.fullmatch(found) else found
+
+
+def folders_of(albums: Sequence[str], target: Path, source: Path) -> dict[str | None, Path]:
+    """The folder of each album and of none; nothing is made yet. Raises: FoldersRefused."""
+    try:
+        here, there = target.resolve(), source.resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError: before Python 3.13, of links that lead to themselves
+        raise FoldersRefused(f"{target} leads to itself by its links; name another folder.") from error
+    if here.exists() and not here.is_dir():
+        raise FoldersRefused(f"{target} is not a folder; name another one.")
+    found: dict[str | None, Path] = {}
+    taken = {NONE_FOLDER}
+    for name in albums:
+        folder = safe_name(name)
+        if folder.casefold() in taken:
+            raise FoldersRefused(f'The album "{name}" would share the folder "{folder}"; give it another name.')
+        taken.add(folder.casefold())
+        found[name] = here / folder
+    found[None] = here / NONE_FOLDER
+    for folder_path in (here, *found.values()):
+        if folder_path == there or there in folder_path.parents:
+            raise FoldersRefused(f"{target} is inside the photos that are sorted; name a folder outside {source}.")
+        if folder_path != here and os.path.islink(folder_path):
+            raise FoldersRefused(f"{folder_path} is a link; remove it, or name another folder.")
+    return found
+
+
+def write_albums(files: Iterable[Placed], folders: dict[str | None, Path], link: bool) -> Written:
+    """Copy or link files into the folders of their albums.
+
+    Raises: FoldersUnwritable where the disk is full, say: what was written by then is whole and stays.
+    """
+    written = there = 0
+    left_out: list[tuple[str, str]] = []
+    used: set[Path] = set()
+    for file in files:
+        if link and file.source is None:
+            left_out.append((file.name, "it is in an archive, and can be copied but not linked"))
+            continue
+        try:
+            data = b"" if link else file.read()
+        except (OSError, EngineError) as error:
+            left_out.append((file.name, str(getattr(error, "strerror", None) or error)))
+            continue
+        try:
+            if _place(file, data, folders[file.album], link, used):
+                written += 1
+            else:
+                there += 1
+        except OSError as error:
+            raise FoldersUnwritable(
+                f"{folders[file.album]} cannot be written ({error.strerror}); make room or name another folder, and "
+                f"run it again: the {written} files that were written are whole and stay."
+            ) from error
+    return Written(written, there, tuple(left_out))
+
+
+def _place(file: Placed, data: bytes, folder: Path, link: bool, used: set[Path]) -> bool:
+    """Put a file into a folder; False where it is there already. Raises: OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = Path(safe_name(file.name.rpartition("/")[2]))
+    for number in range(1, COPIES):
+        place = folder / (name.name if number == 1 else f"{name.stem} ({number}){name.suffix}")
+        if place in used:
+            continue
+        if _same(place, file, data, link):
+            used.add(place)
+            return False
+        if os.path.lexists(place):
+            continue
+        if _make(place, file, data, link):
+            used.add(place)
+            return True
+    raise OSError(errno.EEXIST, "too many files of one name")
+
+
+def _same(place: Path, file: Placed, data: bytes, link: bool) -> bool:
+    """Whether what stands at a place is this very file."""
+    if link:
+        assert file.source is not None
+        with suppress(OSError):
+            return place.samefile(file.source)
+        return False
+    return (
+        place.is_file() and not place.is_symlink() and place.stat().st_size == len(data) and place.read_bytes() == data
+    )
+
+
+def _make(place: Path, file: Placed, data: bytes, link: bool) -> bool:
+    """Write a file to a place; False where another program was faster."""
+    part = place.with_name(f".{place.name}.part")
+    if link:
+        assert file.source is not None
+        try:
+            place.symlink_to(file.source.resolve())
+        except FileExistsError:
+            return False
+        except OSError:  # Windows lets few make symbolic links
+            os.link(file.source, place)
+        return True
+    try:
+        part.write_bytes(data)
+        if file.source is not None:
+            with suppress(OSError):
+                times = file.source.stat()
+                os.utime(part, ns=(times.st_atime_ns, times.st_mtime_ns))
+        try:
+            os.link(part, place)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            if os.path.lexists(place):
+                return False
+            part.rename(place)
+        return True
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,209 @@
+"""Albums of a gallery: made, changed, and its photos sorted into them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.exits.albums import Album, AlbumSet
+from engine.exits.budget import DEFAULT_BUDGET
+from engine.gallery.library import Library
+from engine.gallery.types import SortedGallery, SortedPhoto
+from engine.search.refine import Deepening
+from engine.storage.albums import change_albums, read_albums
+from engine.storage.encodings import Candidate, DeeperEncoding, Standings, keep_deeper, list_candidates, list_standings
+from engine.storage.schema import stamp_of
+
+if TYPE_CHECKING:
+    from engine.exits.photo_encoder import PhotoEncoder
+    from engine.search.sorting import Ran, Sorting
+
+MOST_ASIDE = 100.0  # full encodings that one sort of a gallery may take that is somebody else's
+
+Tell = Callable[[int], object]  # how many photos were run deeper so far
+
+
+@dataclass
+class Aside:
+    """Deeper encodings that a visitor's albums asked for and that a gallery, which is not theirs, does not keep."""
+
+    found: dict[int, DeeperEncoding] = field(default_factory=dict)
+
+    def keep(self, deeper: Sequence[DeeperEncoding]) -> None:
+        """Keep encodings; what one cost is added to what the one before did."""
+        for each in deeper:
+            before = self.found.get(each.image_id)
+            self.found[each.image_id] = replace(each, map=None, macs=each.macs + (before.macs if before else 0))
+
+
+def list_albums(library: Library, gallery_id: int) -> AlbumSet:
+    """A gallery's albums, and what was moved into them."""
+    return read_albums(library.database, gallery_id)
+
+
+def edit_albums(library: Library, gallery_id: int, change: Callable[[AlbumSet], AlbumSet]) -> AlbumSet:
+    """Change a gallery's albums, by the ways of `AlbumSet`; raises AlbumsRejected, GalleryMissing."""
+    return change_albums(library.database, gallery_id, change)
+
+
+def sort_gallery(
+    library: Library,
+    gallery_id: int,
+    albums: AlbumSet,
+    budget: float = DEFAULT_BUDGET,
+    tell: Tell = lambda looked: None,
+    aside: Aside | None = None,
+) -> SortedGallery:
+    """Sort a gallery's photos into albums; those in doubt run deeper from where they stand, and keep that.
+
+    Photos that were moved by hand stay where they were put, and are run to full depth to be examples.
+
+    Args:
+        budget: mean MACs share of the whole gallery up to which photos in doubt are run deeper.
+        tell: told how many were, now and then; what it raises stops the sort, and what was run stays.
+        aside: where deeper encodings are kept in the gallery's place, for whom it does not belong to.
+    Raises: GalleryMissing, ModelChanged, AlbumsRejected.
+    """
+    encoder = library.encoder_of(gallery_id)
+    return _Sort(library, gallery_id, encoder, albums, tell, aside).run(budget)
+
+
+class _Sort:
+    """One sort of a gallery."""
+
+    def __init__(
+        self,
+        library: Library,
+        gallery_id: int,
+        encoder: "PhotoEncoder",
+        albums: AlbumSet,
+        tell: Tell,
+        aside: Aside | None,
+    ) -> None:
+        self.library, self.gallery_id, self.encoder, self.albums = library, gallery_id, encoder, albums
+        self.tell, self.aside = tell, aside
+        self.standing = _with_aside(list_standings(library.database, gallery_id), aside)
+        self.places = {int(image_id): row for row, image_id in enumerate(self.standing.ids)}
+        self.looked = 0
+
+    def run(self, budget: float) -> SortedGallery:
+        from engine.search.sorting import look_again
+
+        sorting = self._sorting()
+        if self.albums.albums:
+            onward = self.encoder.ladder.onward(from_map=True)
+            table = np.stack([self.encoder.ladder.onward(from_map) for from_map in (False, True)])
+            costs = table[self.standing.mapped.astype(int), self.standing.exits - 1]
+            spent = self.standing.macs.sum() / self.encoder.full_macs
+            limit = budget * len(self.standing.ids) - spent
+            if self.aside is not None:
+                limit = min(limit, MOST_ASIDE)
+            self.looked += look_again(sorting, costs, onward, limit, self._deepen)
+        return self._result(sorting)
+
+    def _sorting(self) -> "Sorting":
+        """Photos as they stand, sorted; those that were moved by hand are examples."""
+        import torch
+
+        from engine.exits.album_scorer import AlbumScorer
+        from engine.search.sorting import Sorting
+
+        moved = {p: self.albums.place(a) for p, a in self.albums.by_hand().items() if p in self.places}
+        self._run_examples([self.places[photo] for photo in moved])
+        vectors = torch.from_numpy(self.standing.vectors.copy()).view(len(self.places), self.encoder.dim)
+        examples = {
+            place: vectors[[self.places[photo] for photo, own in moved.items() if own == place]]
+            for place in set(moved.values())
+        }
+        scorer = AlbumScorer.of(self.albums.albums, self.encoder, examples)
+        fixed = {self.places[photo]: place for photo, place in moved.items()}
+        return Sorting(scorer, vectors, torch.from_numpy(self.standing.exits - 1), fixed)
+
+    def _run_examples(self, rows: Sequence[int]) -> None:
+        """Run photos to full depth, so that all examples say as much; one whose picture is gone stays as it is."""
+        short = np.array([row for row in rows if self.standing.exits[row] < self.encoder.exits], np.int64)
+        if len(short):
+            self._deepen(short, self.encoder.exits - 1)
+
+    def _deepen(self, rows: np.ndarray, exit: int) -> "Ran":
+        """Run photos, (n,) rows, to an exit (0-based), and keep what came of it; some may be there by now."""
+        import torch
+
+        from engine.search.sorting import Ran
+
+        library, ids = self.library, self.standing.ids[rows].tolist()
+        with library.lock_of(self.gallery_id):
+            candidates = self._candidates(ids)
+            deepening = Deepening(self.encoder, candidates, library.picture_path, library.database.maps.read)
+            short = [place for place, candidate in enumerate(candidates) if candidate.exit <= exit]
+            deepening.run(short, exit + 1)
+            self._keep(deepening.deeper())
+        now = {c.image_id: (c.exit, c.vector, 0) for c in candidates}
+        now |= {d.image_id: (d.exit, d.vector, d.macs) for d in deepening.deeper()}
+        came = np.array([image_id in now and now[image_id][0] > exit for image_id in ids])
+        for row in rows[came]:
+            to, vector, macs = now[int(self.standing.ids[row])]
+            self.standing.vectors[row], self.standing.exits[row] = np.frombuffer(vector, np.float32), to
+            self.standing.macs[row] = min(self.standing.macs[row] + macs, self.encoder.full_macs)
+        self.tell(int(came.sum()))
+        return Ran(torch.from_numpy(self.standing.vectors[rows]), came, deepening.macs / self.encoder.full_macs)
+
+    def _candidates(self, ids: Sequence[int]) -> list[Candidate]:
+        found = list_candidates(self.library.database, ids)
+        if self.aside is None:
+            return found
+        known = self.aside.found
+        return [_deeper_candidate(c, known[c.image_id]) if c.image_id in known else c for c in found]
+
+    def _keep(self, found: Sequence[DeeperEncoding]) -> None:
+        if self.aside is None:
+            keep_deeper(self.library.database, self.gallery_id, stamp_of(self.encoder), found)
+        else:
+            self.aside.keep(found)
+
+    def _result(self, sorting: "Sorting") -> SortedGallery:
+        standing, full = self.standing, self.encoder.full_macs
+        names = (*(album.name for album in self.albums.albums), None)
+        shares = standing.macs / full
+        outcomes, by_hand = sorting.outcomes.tolist(), (sorting.fixed >= 0).tolist()
+        photos = tuple(
+            SortedPhoto(image_id, file, content, names[outcome], *rest)
+            for image_id, file, content, outcome, *rest in zip(
+                standing.ids.tolist(),
+                standing.names,
+                standing.hashes,
+                outcomes,
+                sorting.probabilities.tolist(),
+                sorting.doubts.tolist(),
+                by_hand,
+                standing.exits.tolist(),
+                shares.tolist(),
+                strict=True,
+            )
+        )
+        return SortedGallery(self.albums.albums, photos, self.looked, float(shares.mean()) if len(shares) else 0.0)
+
+
+def _with_aside(standing: Standings, aside: Aside | None) -> Standings:
+    """Where photos stand, those of a visitor's own deeper encodings there; arrays that may be written to."""
+    found = replace(standing, exits=standing.exits.copy(), macs=standing.macs.copy(), vectors=standing.vectors.copy())
+    for row, image_id in enumerate(standing.ids.tolist() if aside is not None else ()):
+        deeper = aside.found.get(image_id) if aside is not None else None
+        if deeper is not None and deeper.exit > standing.exits[row]:
+            found.exits[row], found.vectors[row] = deeper.exit, np.frombuffer(deeper.vector, np.float32)
+            found.macs[row] += deeper.macs
+    return found
+
+
+def _deeper_candidate(candidate: Candidate, deeper: DeeperEncoding) -> Candidate:
+    if deeper.exit <= candidate.exit:
+        return candidate
+    return replace(candidate, exit=deeper.exit, vector=deeper.vector, affinity=deeper.affinity, map=None)
+
+
+def albums_of(lines: Iterable[str]) -> tuple[Album, ...]:
+    """Albums as a person types them, one a line, each name once; raises AlbumsRejected."""
+    from engine.exits.albums import album_of
+
+    return AlbumSet(tuple(album_of(line) for line in lines if line.strip())).albums

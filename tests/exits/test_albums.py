@@ -1,0 +1,88 @@
+"""Albums as people type and change them; every mistake is a sentence."""
+
+import pytest
+
+from engine.exits.albums import Album, AlbumSet, AlbumsRejected, album_of
+
+DOGS, PEOPLE = Album("dogs", ("a dog", "a puppy")), Album("people", ("people",))
+
+
+@pytest.mark.parametrize(
+    ("line", "album"),
+    [
+        ("receipts", Album("receipts", ("receipts",))),
+        ("  people at a  party ", Album("people at a party", ("people at a party",))),
+        ("dogs: a dog, a puppy, not a wolf", Album("dogs", ("a dog", "a puppy"), "a wolf")),
+        ("a man, running", Album("a man, running", ("a man, running",))),
+        ("twice: a, a", Album("twice", ("a",))),
+    ],
+)
+def test_a_line_is_an_album_and_the_other_way_round(line: str, album: Album) -> None:
+    assert album_of(line) == album
+    assert album_of(album.line()) == album
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("", "needs a name"),
+        (": a dog", "needs a name"),
+        ("dogs: ", "is empty"),
+        ("dogs: a dog,, a cat", "is empty"),
+        ("dogs: not a cat", "has no phrase"),
+        ("dogs: a, not b, not c", "one is possible"),
+        ("x" * 81, "is over 80 characters"),
+        ("a: " + "x" * 201, "is over 200 characters"),
+        ("None of these", "choose another name"),
+    ],
+)
+def test_mistakes_are_sentences(line: str, sentence: str) -> None:
+    with pytest.raises(AlbumsRejected, match=sentence):
+        album_of(line)
+
+
+def test_two_albums_of_one_name_and_too_many_phrases_are_refused() -> None:
+    with pytest.raises(AlbumsRejected, match='Two albums are named "dogs"'):
+        AlbumSet((DOGS, Album("Dogs", ("x",))))
+    with pytest.raises(AlbumsRejected, match="500 phrases"):
+        AlbumSet((Album("many", tuple(map(str, range(500)))),))
+    with pytest.raises(AlbumsRejected, match="101 albums"):
+        AlbumSet(tuple(Album(str(n), ("x",)) for n in range(101)))
+
+
+def test_moves_go_along_with_their_albums_and_can_be_undone() -> None:
+    albums = AlbumSet((DOGS, PEOPLE)).moved([1, 2], "Dogs").moved([2], "people").moved([3], None)
+    assert albums.by_hand() == {1: "dogs", 2: "people", 3: None}
+    assert albums.renamed("dogs", "hounds").by_hand() == {1: "hounds", 2: "people", 3: None}
+    merged = albums.merged("dogs", "people")
+    assert merged.albums == (Album("people", ("people", "a dog", "a puppy")),)
+    assert merged.by_hand() == {1: "people", 2: "people", 3: None}
+    assert albums.deleted("people").by_hand() == {1: "dogs", 2: "dogs", 3: None}
+    assert albums.undone().undone().by_hand() == {1: "dogs", 2: "dogs"}
+    assert albums.undone().undone().undone().moves == ()
+    with pytest.raises(AlbumsRejected, match="nothing to undo"):
+        AlbumSet((DOGS,)).undone()
+
+
+def test_an_album_that_is_gone_is_a_sentence() -> None:
+    albums = AlbumSet((DOGS, PEOPLE))
+    for change in (
+        lambda: albums.moved([1], "cats"),
+        lambda: albums.deleted("cats"),
+        lambda: albums.renamed("cats", "x"),
+        lambda: albums.merged("cats", "dogs"),
+    ):
+        with pytest.raises(AlbumsRejected, match='no album "cats"'):
+            change()
+    with pytest.raises(AlbumsRejected, match="into itself"):
+        albums.merged("dogs", "dogs")
+    with pytest.raises(AlbumsRejected, match="Two albums"):
+        albums.renamed("dogs", "People")
+
+
+def test_albums_given_again_take_their_place_and_keep_their_moves() -> None:
+    albums = AlbumSet((DOGS, PEOPLE)).moved([1], "dogs")
+    again = albums.with_albums([Album("Dogs", ("a hound",)), Album("cats", ("a cat",))])
+    assert [album.name for album in again.albums] == ["dogs", "people", "cats"]
+    assert again.albums[0].phrases == ("a hound",)
+    assert again.by_hand() == {1: "dogs"}

@@ -1,0 +1,143 @@
+"""A gallery sorted into albums: by words at once, deeper where in doubt, by hand for good."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.exits.albums import AlbumSet, AlbumsRejected, album_of
+from engine.gallery import GalleryMissing, Library, Upload
+from engine.gallery.albums import Aside, edit_albums, list_albums, sort_gallery
+from engine.gallery.galleries import delete_gallery, delete_photos, get_photo, list_photos, open_gallery
+from engine.gallery.galleries import summarize_gallery
+from engine.gallery.ingest import ingest_files
+from engine.gallery.reencode import reencode_gallery
+from engine.storage.database import Database
+from tests.fake_encoder import FakeEncoder
+
+pytestmark = pytest.mark.both_databases
+
+MakeUpload = Callable[..., Upload]
+COLOURS = AlbumSet((album_of("reds: red"), album_of("greens: green")))
+
+
+@pytest.fixture
+def hazy() -> FakeEncoder:
+    return FakeEncoder(haze=0.1)
+
+
+@pytest.fixture
+def library(database: Database, hazy: FakeEncoder) -> Library:
+    return Library.over(database, lambda: hazy)
+
+
+@pytest.fixture
+def gallery(library: Library, upload: MakeUpload) -> int:
+    """Clear photos, one that full depth alone tells, and one of no album."""
+    found = open_gallery(library, "colours")
+    shades = {"red": "red", "green": "green", "reddish": (255, 80, 80), "grey": "grey"}
+    ingest_files(library, found, [upload(name, colour) for name, colour in shades.items()])
+    return found
+
+
+def albums_of(library: Library, gallery: int, albums: AlbumSet, budget: float = 1.0) -> dict[str, str | None]:
+    return {photo.file: photo.album for photo in sort_gallery(library, gallery, albums, budget).photos}
+
+
+def test_words_sort_photos_and_the_rest_is_none(library: Library, gallery: int) -> None:
+    found = sort_gallery(library, gallery, COLOURS, 0.4)
+    assert {p.file: p.album for p in found.photos} == {"red": "reds", "green": "greens", "reddish": None, "grey": None}
+    table = found.table()
+    assert table["albums"] == [{"name": "reds", "photos": 1}, {"name": "greens", "photos": 1}]
+    assert table["none"] == 2
+    assert all(0 < photo.probability <= 1 for photo in found.photos)
+
+
+def test_photos_in_doubt_run_deeper_within_the_budget_and_keep_it(library: Library, gallery: int) -> None:
+    before = sort_gallery(library, gallery, COLOURS, 0.0)
+    assert before.looked == 0
+    after = sort_gallery(library, gallery, COLOURS, 1.0)
+    assert 0 < after.looked < 4
+    assert before.mean_macs_share < after.mean_macs_share <= 1
+    assert summarize_gallery(library, gallery).macs_queries > 0
+    again = sort_gallery(library, gallery, COLOURS, 1.0)
+    assert (again.looked, again.photos) == (0, after.photos)
+    deeper = [a.file for b, a in zip(before.photos, after.photos, strict=True) if a.exit > b.exit]
+    assert set(deeper) <= {p.file for p in before.photos if p.doubt > 0.002}
+
+
+def test_a_photo_moved_by_hand_stays_for_good(library: Library, gallery: int, hazy: FakeEncoder) -> None:
+    grey = next(photo.id for photo in list_photos(library, gallery) if photo.file == "grey")
+    edit_albums(library, gallery, lambda albums: COLOURS.moved([grey], "reds"))
+    albums = list_albums(library, gallery)
+    assert albums_of(library, gallery, albums)["grey"] == "reds"
+    assert get_photo(library, grey).exit == 3, "an example has run to full depth"
+    library.encoders.replace(replace(hazy, identity=replace(hazy.identity, weights="c" * 64)))
+    reencode_gallery(library, gallery)
+    assert albums_of(library, gallery, list_albums(library, gallery))["grey"] == "reds"
+    edit_albums(library, gallery, AlbumSet.undone)
+    assert albums_of(library, gallery, list_albums(library, gallery))["grey"] is None
+
+
+def test_a_move_teaches_its_album(library: Library, gallery: int, upload: MakeUpload) -> None:
+    ingest_files(library, gallery, [upload("mint", (120, 255, 120)), upload("mint again", (125, 250, 120))])
+    assert albums_of(library, gallery, COLOURS)["mint again"] is None
+    mint = next(photo.id for photo in list_photos(library, gallery) if photo.file == "mint")
+    found = albums_of(library, gallery, COLOURS.moved([mint], "greens"))
+    assert found["mint again"] == found["mint"] == "greens"
+    assert found["red"] == "reds"
+
+
+def test_albums_are_kept_and_go_with_what_they_belong_to(library: Library, gallery: int) -> None:
+    photos = [photo.id for photo in list_photos(library, gallery)]
+    edit_albums(library, gallery, lambda _: COLOURS.moved(photos, "reds").moved(photos[:1], None))
+    assert list_albums(library, gallery).albums == COLOURS.albums
+    delete_photos(library, gallery, photos[:1])
+    assert list_albums(library, gallery).by_hand() == dict.fromkeys(photos[1:], "reds")
+    with pytest.raises(AlbumsRejected):
+        edit_albums(library, gallery, lambda albums: albums.renamed("reds", "greens"))
+    assert list_albums(library, gallery).albums == COLOURS.albums, "a change that is refused changes nothing"
+    delete_gallery(library, gallery)
+    assert list_albums(library, gallery) == AlbumSet()
+    with pytest.raises(GalleryMissing):
+        edit_albums(library, gallery, lambda _: COLOURS)
+
+
+def test_a_gallery_that_is_not_ones_own_stays_as_it_is(library: Library, gallery: int) -> None:
+    before = list_photos(library, gallery)
+    aside = Aside()
+    found = sort_gallery(library, gallery, COLOURS, 1.0, aside=aside)
+    assert found.looked == len(aside.found) > 0
+    assert [(p.exit, p.macs) for p in list_photos(library, gallery)] == [(p.exit, p.macs) for p in before]
+    again = sort_gallery(library, gallery, COLOURS, 1.0, aside=aside)
+    assert (again.looked, again.photos) == (0, found.photos)
+
+
+def test_a_photo_whose_picture_is_gone_is_sorted_as_it_stands(
+    library: Library, gallery: int, hazy: FakeEncoder, home: Path
+) -> None:
+    hazy.one_pass = False
+    for path in (*home.glob("pictures/*/*"), *home.glob("maps/*/*")):
+        path.unlink()
+    assert sort_gallery(library, gallery, COLOURS, 1.0).looked == 0
+
+
+def test_nothing_to_sort_and_nothing_to_sort_into(library: Library, gallery: int) -> None:
+    assert sort_gallery(library, gallery, AlbumSet()).table()["none"] == 4
+    empty = open_gallery(library, "empty")
+    assert sort_gallery(library, empty, COLOURS).photos == ()
+    assert sort_gallery(library, gallery, AlbumSet((album_of("blue"),)), 0).table()["none"] == 4
+
+
+def test_stopping_keeps_what_was_run(library: Library, gallery: int) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(looked: int) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        sort_gallery(library, gallery, COLOURS, 1.0, stop)
+    assert summarize_gallery(library, gallery).macs_queries > 0
+    assert albums_of(library, gallery, COLOURS)["red"] == "reds"
