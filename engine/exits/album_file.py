@@ -36,8 +36,8 @@ def read_albums(path: Path) -> tuple[Album, ...]:
     return AlbumSet(tuple(_album(name, said, path) for name, said in found.items())).albums
 
 
-def _album(name: object, said: object, path: Path) -> Album:
-    unlike: object = ""
+def _album(name: object, said: Any, path: Path) -> Album:
+    unlike: Any = ""
     if isinstance(said, dict):
         if not said.keys() <= {"phrases", "not"}:
             raise AlbumsRejected(f'{path}: the album "{str(name)[:40]}" is written otherwise; write {FORM}.')

@@ -9,8 +9,14 @@ import pytest
 from engine.exits.albums import AlbumSet, AlbumsRejected, album_of
 from engine.gallery import GalleryMissing, Library, Upload
 from engine.gallery.albums import Aside, edit_albums, list_albums, sort_gallery
-from engine.gallery.galleries import delete_gallery, delete_photos, get_photo, list_photos, open_gallery
-from engine.gallery.galleries import summarize_gallery
+from engine.gallery.galleries import (
+    delete_gallery,
+    delete_photos,
+    get_photo,
+    list_photos,
+    open_gallery,
+    summarize_gallery,
+)
 from engine.gallery.ingest import ingest_files
 from engine.gallery.reencode import reencode_gallery
 from engine.storage.database import Database
