@@ -31,16 +31,26 @@ class Alone:
 
 def towers_alone(photos: PhotoSet, examples: Sequence[Example]) -> list[Alone]:
     """The model's own tower at smaller inputs, and each tower of the ladder at its own; raises ImageRejected."""
-    jobs = list(_jobs(photos.encoder))
+    return _read_alone(photos.encoder, list(_jobs(photos.encoder)), examples)
+
+
+def smaller_inputs(encoder: Encoder, examples: Sequence[Example], sizes: Sequence[int]) -> list[Alone]:
+    """The model's own tower alone, at some sizes of its input up to its own; raises ImageRejected."""
+    return _read_alone(encoder, [("small-input", encoder.backbone, size) for size in sizes], examples)
+
+
+def _read_alone(
+    encoder: Encoder, jobs: Sequence[tuple[str, Backbone, int]], examples: Sequence[Example]
+) -> list[Alone]:
     towers = {id(backbone): backbone.fused_tower(torch.float32) or backbone.tower for _, backbone, _ in jobs}
     parts: list[list[np.ndarray]] = [[] for _ in jobs]
-    for batch in pixels_of(photos.encoder, examples):
+    for batch in pixels_of(encoder, examples):
         for part, (_, backbone, size) in zip(parts, jobs, strict=True):
             state = backbone.normalise(send(smaller(torch.from_numpy(batch), size), backbone.device))
             with torch.inference_mode():
                 part.append(own_embedding(towers[id(backbone)], state).cpu().numpy())
     return [
-        Alone(policy, backbone.name, size, _share(photos.encoder, backbone, size), np.concatenate(part))
+        Alone(policy, backbone.name, size, _share(encoder, backbone, size), np.concatenate(part))
         for part, (policy, backbone, size) in zip(parts, jobs, strict=True)
     ]
 

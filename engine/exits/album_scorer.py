@@ -25,10 +25,11 @@ from engine.exits.photo_encoder import PhotoEncoder
 from engine.exits.text_bank import affinity
 
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}")  # a phrase is the mean of these; chosen on val sets
-BACKGROUND = 500  # texts of the bank that albums stand among; chosen on val sets, as the next three are
+BACKGROUND = 500  # texts of the bank that albums stand among; chosen on val sets, as the next four are
 EXAMPLE_WEIGHT = 0.35  # of how far an example is more alike than ALIKE, beside the text
 ALIKE = 0.5  # cosine of two photos above which one speaks for the other's album
 AGAINST = -0.1  # and how far below it counts at most: most photos of an album are not like one example
+STANDS_BACK = 1.0  # logits that none of them is lower by: who types a word or two means it widely
 NODES, WEIGHTS = (torch.tensor(part, dtype=torch.float32) for part in hermegauss(24))
 CERTAIN = 1e-6  # a deviation in cosines that is none
 
@@ -89,7 +90,7 @@ class AlbumScorer:
             own = scale * found[:, words.unlike_owner]
             found[:, words.unlike_owner] += torch.nn.functional.logsigmoid(own - other) / scale
         if len(self.background):
-            found[:, -1] = affinity(vectors @ self.background.T)
+            found[:, -1] = affinity(vectors @ self.background.T) - STANDS_BACK / scale
         for number, examples in self.examples.items():
             alike = (vectors @ examples.T).amax(1)
             found[:, number] += EXAMPLE_WEIGHT * (alike - ALIKE).clamp_min(AGAINST)

@@ -1,0 +1,45 @@
+"""`evaluate-albums`: accuracy and fidelity of albums against compute."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli.options import BadOption, Json, Model
+from engine.cli.output import say, write_json
+
+
+def evaluate_albums(
+    sets: Annotated[
+        list[str], typer.Argument(help="Data sets as FOLDER:SPLIT; labelled photos are sorted where it has some.")
+    ],
+    cache: Annotated[Path, typer.Option(help="Folder that keeps what the exits make of photos.")] = Path("runs/albums"),
+    out: Annotated[Path | None, typer.Option(help="Write this name with .json and .md, too.")] = None,
+    small: Annotated[bool, typer.Option(help="Measure smaller inputs, too.")] = True,
+    model: Annotated[str | None, Model] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure how albums are sorted, by margin and otherwise, against compute, and what corrections teach.
+
+    Captioned photos are sorted into the albums of engine/evaluation/flickr8k_albums.yaml, labelled ones into lots of
+    their labels; corrections are measured on the split `unseen`. Nothing is trained or chosen.
+    """
+    from engine.cli.library import chosen_encoder
+    from engine.evaluation.album_report import page
+    from engine.evaluation.albums import evaluate_albums as measure
+    from engine.utils.atomic_files import SHARED, write_whole
+
+    named = [(Path(folder), split) for folder, _, split in (one.rpartition(":") for one in sets)]
+    if any(not str(folder) or not split for folder, split in named):
+        raise BadOption("Name data sets as FOLDER:SPLIT, like data/flickr8k:test.")
+    results = measure(named, chosen_encoder(model, False), cache, small, say)
+    if out is not None:
+        write_whole(out.with_suffix(".json"), (json.dumps(results, indent=1) + "\n").encode(), SHARED)
+        write_whole(out.with_suffix(".md"), page(results).encode(), SHARED)
+    if as_json:
+        write_json(results)
+    elif out is None:
+        typer.echo(page(results))

@@ -1,0 +1,238 @@
+"""Albums measured: accuracy and fidelity against MACs, by margin and otherwise, and what corrections teach.
+
+Fidelity is how often a photo falls into the album that full depth puts it into, none among them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.evaluation import Row
+from engine.evaluation.album_tasks import Task, label_tasks, written_tasks
+from engine.evaluation.alone import Alone, smaller_inputs
+from engine.exits.album_scorer import AlbumScorer
+from engine.exits.albums import Album
+from engine.exits.encoder import Encoder
+from engine.search.sorting import Ran, Sorting, look_again
+from engine.training.dataset import DataMissing, Example, read_captions
+from engine.training.features import Features, Say, cached
+
+PHRASES = (1, 5, 20, 100)
+BUDGETS = (0.2, 0.4, 0.6, 0.8)
+GOAL = 0.6  # mean cost that the tables speak of
+SIZES = (208, 224, 240)  # px, of the own tower's input: what they cost lies around the goal
+DEALS = 5  # of the same exits at random
+DRAWS = 10  # of photos that are corrected
+SHOTS = (1, 3)  # photos of each album that are
+LEAST_PHOTOS = 6  # of a label that corrections are measured on
+
+
+@dataclass(frozen=True, eq=False)
+class AlbumPhotos:
+    """A set of photos at every exit, and what it can be sorted into."""
+
+    name: str
+    encoder: Encoder
+    examples: Sequence[Example]
+    features: Features
+    alone: Sequence[Alone] = ()  # the own tower at smaller inputs
+
+    @property
+    def shares(self) -> np.ndarray:
+        """(K,) What a photo costs that stands at each exit."""
+        return np.array(self.encoder.exit_macs) / self.encoder.full_macs
+
+    def tasks(self, phrases: int) -> list[Task]:
+        """What is sorted where so many phrases are given in all."""
+        if self.examples[0].label is None:
+            return written_tasks(self.examples, phrases)
+        return label_tasks([example.label or "" for example in self.examples], phrases)
+
+
+def album_photos(encoder: Encoder, data: Path, split: str, cache: Path, small: bool, say: Say) -> AlbumPhotos:
+    """A split of a data set past every exit, kept in a folder for the next time; labelled photos where it has some.
+
+    Args: small: at smaller inputs, too.  Raises: DataMissing, ImageRejected.
+    """
+    found = [replace(e) for e in read_captions(data) if e.split == split]
+    found = [e for e in found if e.label is not None] or found
+    if not found:
+        raise DataMissing(f"{data} has no photos in the split {split!r}.")
+    name = f"{data.name} {split}"
+    say(f"{name}: {len(found)} photos")
+    features = cached(cache / f"{data.name}-{split}", encoder, [replace(e, texts=()) for e in found], say)
+    alone = _kept_alone(encoder, found, cache / f"{data.name}-{split}", say) if small else []
+    return AlbumPhotos(name, encoder, found, features, alone)
+
+
+def _kept_alone(encoder: Encoder, examples: Sequence[Example], folder: Path, say: Say) -> list[Alone]:
+    path = folder / f"small-{encoder.identity.weights[:16]}-{'-'.join(map(str, SIZES))}.npz"
+    if not path.is_file():
+        say("at smaller inputs")
+        made = smaller_inputs(encoder, examples, SIZES)
+        shares = np.array([alone.macs_share for alone in made])
+        np.savez(path, shares=shares, vectors=np.stack([alone.vectors for alone in made]))
+    kept = np.load(path)
+    return [
+        Alone("small-input", encoder.backbone.name, size, float(share), vectors)
+        for size, share, vectors in zip(SIZES, kept["shares"], kept["vectors"], strict=True)
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """One task, scored at every exit."""
+
+    task: Task
+    scorer: AlbumScorer
+    vectors: Tensor  # (n, K, D)
+
+    @classmethod
+    def of(cls, photos: AlbumPhotos, task: Task, background: bool) -> "_Case":
+        scorer = AlbumScorer.of(task.albums, photos.encoder)
+        rows = np.arange(len(task.rows)) if background else np.flatnonzero(~task.truth[:, -1])
+        if not background:
+            scorer = replace(scorer, background=scorer.background[:0])
+            task = Task(task.albums, task.rows[rows], task.truth[rows])
+        return cls(task, scorer, photos.features.vectors[torch.from_numpy(task.rows)])
+
+    def at(self, exits: np.ndarray) -> np.ndarray:
+        """(n,) outcomes of photos that stand at these exits (0-based)."""
+        return self.of_vectors(self.vectors[torch.arange(len(exits)), torch.from_numpy(exits)])
+
+    def of_vectors(self, vectors: Tensor) -> np.ndarray:
+        """(n,) outcomes by their embeddings alone."""
+        return self.scorer.scores(vectors).argmax(1).numpy()
+
+    def by_margin(self, encoder: Encoder, budget: float) -> np.ndarray:
+        """(n,) exits (0-based) of photos that all begin at the first and go deeper where in doubt."""
+        onward = encoder.ladder.onward(from_map=True)
+        exits = np.zeros(len(self.vectors), int)
+        sorting = Sorting(self.scorer, self.vectors[:, 0], torch.from_numpy(exits), {})
+        limit = (budget - encoder.exit_macs[0] / encoder.full_macs) * len(exits)
+
+        def run(rows: np.ndarray, exit: int) -> Ran:
+            cost = float(onward[exits[rows], exit].sum())
+            exits[rows] = exit
+            return Ran(self.vectors[torch.from_numpy(rows), exit], np.ones(len(rows), bool), cost)
+
+        look_again(sorting, onward[exits], onward, limit, run)
+        return exits
+
+    def judged(self, outcomes: np.ndarray) -> np.ndarray:
+        """(n, 2) whether each is right, and whether it is full depth's."""
+        full = self.of_vectors(self.vectors[:, -1])
+        return np.stack([self.task.truth[np.arange(len(outcomes)), outcomes], outcomes == full], 1)
+
+
+def rows_of(photos: AlbumPhotos, phrases: int, background: bool) -> list[Row]:
+    """The rows of a set: every policy at every budget, mean over its tasks."""
+    cases = [_Case.of(photos, task, background) for task in photos.tasks(phrases)]
+    shares, encoder, last = photos.shares, photos.encoder, photos.encoder.exits - 1
+
+    def row(policy: str, setting: float, judged: list[np.ndarray], costs: list[np.ndarray]) -> Row:
+        means = np.concatenate(judged).mean(0) * 100
+        return {
+            "policy": policy,
+            "setting": setting,
+            "macs_share": round(float(np.concatenate(costs).mean()), 4),
+            "accuracy": round(float(means[0]), 2),
+            "fidelity": round(float(means[1]), 2),
+        }
+
+    def everyone(k: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        exits = [np.full(len(case.vectors), k) for case in cases]
+        return [c.judged(c.at(e)) for c, e in zip(cases, exits, strict=True)], [shares[e] for e in exits]
+
+    found = [row("full" if k == last else "exit", k + 1, *everyone(k)) for k in range(last + 1)]
+    for alone in photos.alone:
+        vectors = torch.from_numpy(alone.vectors)
+        judged = [c.judged(c.of_vectors(vectors[torch.from_numpy(c.task.rows)])) for c in cases]
+        found.append(row("small-input", alone.size, judged, [np.full(len(c.vectors), alone.macs_share) for c in cases]))
+    draw = np.random.default_rng(0)
+    for budget in BUDGETS:
+        exits = [case.by_margin(encoder, budget) for case in cases]
+        costs = [shares[e] for e in exits]
+        found.append(row("margin", budget, [c.judged(c.at(e)) for c, e in zip(cases, exits, strict=True)], costs))
+        dealt = [
+            np.mean([c.judged(c.at(draw.permutation(e))) for _ in range(DEALS)], 0)
+            for c, e in zip(cases, exits, strict=True)
+        ]
+        found.append(row("random", budget, dealt, costs))
+    return found
+
+
+def at_cost(rows: Sequence[Row], policy: Callable[[Row], bool], name: str, cost: float) -> float:
+    """A figure of a policy's rows, interpolated to a cost."""
+    points = sorted((r["macs_share"], r[name]) for r in rows if policy(r))
+    return float(np.interp(cost, *zip(*points, strict=True)))
+
+
+def corrections(photos: AlbumPhotos) -> list[Row]:
+    """What photos moved by hand teach: accuracy at full depth on photos that nobody moved, in per cent.
+
+    Args: photos: with labels; those of labels with at least six photos are sorted.
+    """
+    names = [example.label or "" for example in photos.examples]
+    labels = sorted({name for name in names if names.count(name) >= LEAST_PHOTOS})
+    rows = np.flatnonzero([name in labels for name in names])
+    own = np.array([labels.index(names[row]) for row in rows])
+    vectors = photos.features.vectors[torch.from_numpy(rows), -1]
+    scorer = AlbumScorer.of([Album(label, (label,)) for label in labels], photos.encoder)
+    found = []
+    for part in (1.0, 0.25):
+        for shots in SHOTS:
+            draws = list(_draws(scorer, vectors, own, shots, part))
+            before, after = np.mean(draws, 0) * 100
+            found.append(
+                {
+                    "albums": len(labels),
+                    "corrected_albums": round(part * len(labels)),
+                    "corrections": shots,
+                    "before": round(float(before), 2),
+                    "after": round(float(after), 2),
+                    "gain": round(float(after - before), 2),
+                    "deviation": round(float(np.diff(draws, axis=1).std(ddof=1) * 100), 2),
+                }
+            )
+    return found
+
+
+def _draws(
+    scorer: AlbumScorer, vectors: Tensor, own: np.ndarray, shots: int, part: float
+) -> Iterator[tuple[float, float]]:
+    """Accuracy before and after, of photos that were not drawn; draw by draw."""
+    for seed in range(DRAWS):
+        draw = np.random.default_rng(seed)
+        albums = draw.permutation(scorer.words.many)[: round(part * scorer.words.many)]
+        shown = {int(a): draw.permutation(np.flatnonzero(own == a))[:shots] for a in albums}
+        rest = np.setdiff1d(np.arange(len(own)), np.concatenate(list(shown.values())))
+        examples = {album: vectors[torch.from_numpy(rows)] for album, rows in shown.items()}
+        taught = replace(scorer, examples=examples)
+        judged = [s.scores(vectors[torch.from_numpy(rest)]).argmax(1).numpy() == own[rest] for s in (scorer, taught)]
+        yield float(judged[0].mean()), float(judged[1].mean())
+
+
+def evaluate_albums(
+    sets: Sequence[tuple[Path, str]], encoder: Encoder, cache: Path, small: bool = True, say: Say = lambda line: None
+) -> Row:
+    """What `evaluate-albums` writes; nothing is trained or chosen.
+
+    Args: sets: data folders and splits.  cache: folder for what the exits make of photos.
+    """
+    tables, taught = [], []
+    for data, split in sets:
+        photos = album_photos(encoder, data, split, cache, small, say)
+        for background in (True, False):
+            for phrases in PHRASES if background else PHRASES[1:]:
+                if photos.tasks(phrases):
+                    say(f"{photos.name}: {phrases} phrases, {'with' if background else 'without'} background")
+                    about = {"data": photos.name, "phrases": phrases, "background": background}
+                    tables.append(about | {"rows": rows_of(photos, phrases, background)})
+        if split == "unseen":
+            taught += [{"data": photos.name} | row for row in corrections(photos)]
+    return {"model": encoder.identity.model, "sets": tables, "corrections": taught}

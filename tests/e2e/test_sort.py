@@ -1,0 +1,138 @@
+"""`sort` on the command line: albums by words, as a table, as JSON, as folders."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from engine import cli as command_line
+from engine.cli import library
+from tests.fake_encoder import FakeEncoder
+
+ROOT = Path(__file__).parents[2]
+Run = Callable[..., Result]
+COLOURS = ("red", "lime", "blue")
+
+
+@pytest.fixture
+def run(fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr(library, "chosen_encoder", lambda model, random_weights: fake_encoder)
+    return lambda *words: CliRunner().invoke(command_line.cli, ["sort", *(str(word) for word in words)])
+
+
+@pytest.fixture
+def photos(tmp_path: Path, png: Callable[..., bytes]) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "summer").mkdir(parents=True)
+    for colour in COLOURS:
+        (folder / f"{colour}.png").write_bytes(png(colour))
+    (folder / "summer" / "red again.png").write_bytes(png("red"))
+    (folder / "empty.jpg").write_bytes(b"")
+    return folder
+
+
+INTO = ("--into", "reds: red", "--into", "green")
+
+
+def test_json_is_what_programs_expect(run: Run, photos: Path) -> None:
+    result = run(photos, *INTO, "--json")
+    table = json.loads(result.stdout)
+    assert set(table) == {"albums", "none", "photos", "mean_macs_share"}
+    assert table["albums"] == [{"name": "reds", "photos": 2}, {"name": "green", "photos": 1}]
+    assert table["none"] == 1
+    assert {photo["file"]: photo["album"] for photo in table["photos"]} == {
+        "blue.png": None,
+        "lime.png": "green",
+        "red.png": "reds",
+        "summer/red again.png": "reds",
+    }
+    assert all(set(p) == {"file", "album", "probability", "exit", "macs_share"} for p in table["photos"])
+    assert "skipping empty.jpg: empty file" in result.stderr
+
+
+def test_a_table_for_people_and_folders(run: Run, photos: Path, tmp_path: Path) -> None:
+    result = run(photos, *INTO, "--into", "yellow", "--copy", tmp_path / "out")
+    assert 'No photo fits the album "yellow".' in result.stderr
+    assert "Sorted with 40% of the full compute" in result.stdout
+    assert sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.png")) == [
+        "green/lime.png",
+        "none of these/blue.png",
+        "reds/red again.png",
+        "reds/red.png",
+    ]
+    assert "0 files written, 4 were there already" in run(photos, *INTO, "--copy", tmp_path / "out").stderr
+
+
+def test_albums_of_a_file(run: Run, photos: Path, tmp_path: Path) -> None:
+    file = tmp_path / "albums.yaml"
+    file.write_text("reds: red\ngreens: {phrases: [green], not: blue}\n", "utf-8")
+    table = json.loads(run(photos, "--albums", file, "--json").stdout)
+    assert [album["name"] for album in table["albums"]] == ["reds", "greens"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("- a list", "names no albums"),
+        ("reds: [red, '']", "is empty"),
+        ("reds: [", "is not YAML"),
+        ("!!python/object/apply:os.system [ls]", "is not YAML"),
+        ("reds: {phrase: red}", "is written otherwise"),
+        ("a: &x [p]\nb: [*x, *x]", "is empty"),
+        ("[" * 5000, "is not YAML"),
+    ],
+)
+def test_files_that_hold_no_albums_are_sentences(
+    run: Run, photos: Path, tmp_path: Path, text: str, sentence: str
+) -> None:
+    file = tmp_path / "albums.yaml"
+    file.write_text(text, "utf-8")
+    result = run(photos, "--albums", file)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+
+
+def test_mistakes_are_sentences(run: Run, photos: Path, tmp_path: Path) -> None:
+    many = [word for number in range(500) for word in ("--into", f"phrase {number}")]
+    for words, sentence in [
+        ((photos,), "Say into which albums"),
+        ((photos, "--into", "a", "--into", "A"), "Two albums are named"),
+        ((photos, "--into", " "), "needs a name"),
+        ((photos, *many), "a gallery has 100 at most"),
+        ((photos, *INTO, "--copy", photos / "out"), "inside the photos"),
+        ((photos, *INTO, "--copy", tmp_path / "o", "--links", tmp_path / "o"), "do not go together"),
+        ((tmp_path / "nowhere", *INTO), "is not a folder"),
+    ]:
+        result = run(*words)
+        assert result.exit_code == 2
+        assert sentence in result.stderr
+    assert not (photos / "out").exists()
+
+
+@pytest.mark.slow
+def test_killed_at_any_point_and_run_again_it_ends_with_the_same_folders(
+    photos: Path, tmp_path: Path, home: Path
+) -> None:
+    gallery = ROOT / "assets" / "gallery"
+    command = [sys.executable, "-m", "engine", "sort", str(gallery), "--into", "animal", "--into", "food", "--copy"]
+
+    def listed(target: Path) -> dict[str, bytes]:
+        return {str(p.relative_to(target)): p.read_bytes() for p in target.rglob("*") if p.is_file()}
+
+    here = {**os.environ, "TGEM_HOME": str(home / "whole")}
+    subprocess.run([*command, str(tmp_path / "whole")], cwd=ROOT, env=here, check=True, capture_output=True)
+    here["TGEM_HOME"] = str(home / "killed")
+    for seconds in (6.0, 9.0, 12.0, 15.0):
+        process = subprocess.Popen([*command, str(tmp_path / "killed")], cwd=ROOT, env=here, stderr=subprocess.DEVNULL)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    subprocess.run([*command, str(tmp_path / "killed")], cwd=ROOT, env=here, check=True, capture_output=True)
+    assert listed(tmp_path / "killed") == listed(tmp_path / "whole")

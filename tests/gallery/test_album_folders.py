@@ -1,0 +1,140 @@
+"""Albums written as folders: whole files, nothing written over, the same after a stop."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.gallery import album_folders
+from engine.gallery.album_folders import FoldersRefused, FoldersUnwritable, Placed, folders_of, safe_name, write_albums
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "summer").mkdir(parents=True)
+    for name in ("a.jpg", "b.jpg", "summer/a.jpg"):
+        (folder / name).write_bytes(name.encode())
+    return folder
+
+
+def files(source: Path) -> list[Placed]:
+    album = {"a.jpg": "dogs", "b.jpg": None, "summer/a.jpg": "dogs"}
+    return [Placed(name, own, source / name, (source / name).read_bytes) for name, own in album.items()]
+
+
+def listed(target: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(target)): p.read_bytes() for p in sorted(target.rglob("*")) if p.is_file()}
+
+
+WRITTEN = {"dogs/a (2).jpg": b"summer/a.jpg", "dogs/a.jpg": b"a.jpg", "none of these/b.jpg": b"b.jpg"}
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_files_go_to_the_folder_of_their_album_and_a_second_time_nothing_is_done(
+    source: Path, tmp_path: Path, link: bool
+) -> None:
+    target = tmp_path / "out"
+    folders = folders_of(["dogs"], target, source)
+    assert not target.exists(), "nothing is made before it is needed"
+    assert write_albums(files(source), folders, link).written == 3
+    assert listed(target) == WRITTEN
+    again = write_albums(files(source), folders, link)
+    assert (again.written, again.there) == (0, 3)
+    assert listed(target) == WRITTEN
+
+
+def test_what_is_there_stays(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    (target / "dogs").mkdir(parents=True)
+    (target / "dogs" / "a.jpg").write_bytes(b"mine")
+    write_albums(files(source), folders_of(["dogs"], target, source), False)
+    assert listed(target) == {
+        "dogs/a (2).jpg": b"a.jpg",
+        "dogs/a (3).jpg": b"summer/a.jpg",
+        "dogs/a.jpg": b"mine",
+        "none of these/b.jpg": b"b.jpg",
+    }
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_no_half_file(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, write = tmp_path / "out", Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if path.name == ".b.jpg.part":
+            write(path, data[:1])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    folders = folders_of(["dogs"], target, source)
+    with pytest.raises(FoldersUnwritable, match=r"No space left on device.*1 files that were written"):
+        write_albums(files(source), folders, False)
+    assert listed(target) == {"dogs/a.jpg": b"a.jpg"}
+    monkeypatch.undo()
+    write_albums(files(source), folders, False)
+    assert listed(target) == WRITTEN
+
+
+def test_a_part_that_a_sudden_death_left_is_taken_up(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    (target / "dogs").mkdir(parents=True)
+    (target / "dogs" / ".a.jpg.part").write_bytes(b"hal")
+    write_albums(files(source), folders_of(["dogs"], target, source), False)
+    assert listed(target) == WRITTEN
+
+
+def test_without_hard_links_files_are_renamed(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, "not here")
+
+    monkeypatch.setattr(album_folders.os, "link", refused)
+    write_albums(files(source), folders_of(["dogs"], tmp_path / "out", source), False)
+    assert listed(tmp_path / "out") == WRITTEN
+
+
+def test_members_of_archives_are_copied_and_not_linked(tmp_path: Path, source: Path) -> None:
+    member = Placed("x.zip/a.jpg", "dogs", None, lambda: b"member")
+    folders = folders_of(["dogs"], tmp_path / "out", source)
+    assert write_albums([member], folders, False).written == 1
+    assert write_albums([member], folders, True).left_out == (
+        ("x.zip/a.jpg", "it is in an archive, and can be copied but not linked"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [("a/b", "a_b"), ("what?", "what_"), ("CON", "_CON"), ("lpt1.txt", "_lpt1.txt"), ("dots...", "dots"), ("..", "_")],
+)
+def test_names_are_safe_on_windows(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+
+
+def test_places_that_cannot_be_are_sentences(source: Path, tmp_path: Path) -> None:
+    for target in (source, source / "albums", source / "summer"):
+        with pytest.raises(FoldersRefused, match="inside the photos"):
+            folders_of(["dogs"], target, source)
+    with pytest.raises(FoldersRefused, match="inside the photos"):
+        folders_of(["photos"], tmp_path, source)
+    with pytest.raises(FoldersRefused, match='share the folder "A_b"'):
+        folders_of(["a:b", "A?b"], tmp_path / "out", source)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(FoldersRefused, match="not a folder"):
+        folders_of(["dogs"], tmp_path / "file", source)
+
+
+def test_links_that_lead_to_themselves_are_sentences(source: Path, tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    (source / "loop").symlink_to(source, target_is_directory=True)
+    with pytest.raises(FoldersRefused):
+        folders_of(["dogs"], loop, source)
+    with pytest.raises(FoldersRefused, match="inside the photos"):
+        folders_of(["dogs"], source / "loop" / "out", source)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "dogs").symlink_to(source)
+    with pytest.raises(FoldersRefused):
+        folders_of(["dogs"], tmp_path / "out", source)
