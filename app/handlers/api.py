@@ -10,16 +10,21 @@ from app.services import Services
 from app.session import Session
 from app.uploads import sent, take_in
 from engine.gallery import (
+    DEFAULT_BUDGET,
+    AlbumSet,
+    Aside,
     EngineError,
     FullRun,
     GalleryMissing,
     Photo,
+    albums_of,
     embed_query,
     explain_photo,
     full_depth_ranking,
     get_photo,
     rank_photos,
     search_photos,
+    sort_gallery,
     summarize_gallery,
 )
 
@@ -144,6 +149,36 @@ class Api:
             "scores": [fit.score for fit in fits],
             "cosines": [fit.cosine for fit in fits],
         }
+
+    def sort(self, albums: str, gallery: str = "", budget: float = DEFAULT_BUDGET, visitor: str = "") -> dict[str, Any]:
+        """Sort a gallery's photos into albums by words; photos whose album is in doubt are computed deeper.
+
+        What was computed stays with a gallery of one's own. Albums are used for this answer only, and not kept.
+
+        Args:
+            albums: an album a line: a phrase, or `name: phrase, phrase, not phrase`.
+            gallery: its name, or the end of its published address; by default the demo gallery.
+            budget: mean share of the full encoder's compute up to which photos may be computed deeper, 0 to 1.
+            visitor: on a public host, the token that add_photos gave.
+        Returns: albums (name and number of photos of each), none (how many are of no album), photos (file, album,
+            probability, exit and macs_share of each; album is null for none) and mean_macs_share.
+        """
+        try:
+            session = self._session(visitor)
+            wanted = AlbumSet(albums_of(_words(albums).splitlines()))
+            if not wanted.albums:
+                raise BadCall("Say into which albums, one a line.")
+            if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 0 <= budget <= 1:
+                raise BadCall("budget is a number from 0 to 1.")
+            access, library = self._services.access, self._services.library
+            with access.turn(session):
+                collection = self._gallery(gallery, session)
+                aside = None if access.owns(summarize_gallery(library, collection), session) else Aside()
+                with access.work(session) as tell, self._services.event_log.timed("sort"):
+                    found = sort_gallery(library, collection, wanted, budget, tell, aside)
+        except EngineError as error:
+            raise gr.Error(self._services.sentence(error), print_exception=False) from error
+        return found.table()
 
     def compare(self, text: str, gallery: str = "", k: int = 10, visitor: str = "") -> dict[str, Any]:
         """The ranking of the encoder that stops early beside the full encoder's, over a gallery's first photos.

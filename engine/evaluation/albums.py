@@ -24,7 +24,7 @@ from engine.training.features import Features, Say, cached
 PHRASES = (1, 5, 20, 100)
 BUDGETS = (0.2, 0.4, 0.6, 0.8)
 GOAL = 0.6  # mean cost that the tables speak of
-SIZES = (208, 224, 240)  # px, of the own tower's input: what they cost lies around the goal
+SIZES = (256, 288)  # px, of the own tower's input: what they cost lies around the goal
 DEALS = 5  # of the same exits at random
 DRAWS = 10  # of photos that are corrected
 SHOTS = (1, 3)  # photos of each album that are

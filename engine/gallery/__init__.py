@@ -3,8 +3,10 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from engine.exits.albums import Album, AlbumSet, AlbumsRejected, album_of
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
 from engine.exits.certificate import Certificate
+from engine.gallery.albums import Aside, albums_of, edit_albums, list_albums, sort_gallery
 from engine.gallery.comparison import Comparison, FullRun
 from engine.gallery.comparison import ranking as full_depth_ranking
 from engine.gallery.encoder_cache import ENCODERS_KEPT
@@ -52,6 +54,8 @@ from engine.gallery.types import (
     Photo,
     Progress,
     Refinement,
+    SortedGallery,
+    SortedPhoto,
     with_look,
 )
 from engine.ingest.decode import Skipped
@@ -91,6 +95,10 @@ __all__ = [
     "RESULTS",
     "UNDATED",
     "Agreement",
+    "Album",
+    "AlbumSet",
+    "AlbumsRejected",
+    "Aside",
     "Certificate",
     "Comparison",
     "Deepened",
@@ -119,15 +127,20 @@ __all__ = [
     "Ranking",
     "Refinement",
     "Skipped",
+    "SortedGallery",
+    "SortedPhoto",
     "Stage",
     "Standing",
     "TooMuch",
     "Upload",
     "Visitors",
     "agreement",
+    "album_of",
+    "albums_of",
     "clean_name",
     "delete_gallery",
     "delete_photos",
+    "edit_albums",
     "embed_picture",
     "embed_query",
     "explain_photo",
@@ -139,6 +152,7 @@ __all__ = [
     "get_photo",
     "home",
     "ingest_files",
+    "list_albums",
     "list_galleries",
     "list_hits",
     "list_photos",
@@ -159,6 +173,7 @@ __all__ = [
     "require_model",
     "run_to_full_depth",
     "search_photos",
+    "sort_gallery",
     "summarize_gallery",
     "typed_phrases",
     "typical_photos",

@@ -28,7 +28,7 @@ from tests.app.shown_examples import PARTS
 from tests.zip_files import zipped
 
 DOCS = Path(__file__).parents[2] / "docs" / "api.md"
-ENDPOINTS = ["/search", "/galleries", "/explain", "/compare", "/add_photos"]
+ENDPOINTS = ["/search", "/galleries", "/explain", "/compare", "/add_photos", "/sort"]
 
 
 @pytest.fixture
@@ -67,6 +67,7 @@ def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
     assert told["report"]["skipped"] == [{"file": "holiday.zip/b.png", "reason": "not a picture (it is text)"}]
     assert told["found"][0]["file"] == "dog.jpg"
     assert len(told["told"]["scores"]) == 3
+    assert told["sorted_photos"]["albums"] == [{"name": "reds", "photos": 1}, {"name": "something yellow", "photos": 1}]
     assert told["both"]["early"] == told["both"]["full"] == ["holiday.zip/a.png", "dog.jpg"]
     assert httpx.get(address + told["best"]["picture"]).headers["content-type"] == "image/jpeg"
 
@@ -78,6 +79,9 @@ def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
         (("red", "nowhere", 5, "", "/search"), 'There is no gallery "nowhere"'),
         (("red", "", 0, "", "/search"), "k is a whole number from 1 to 100"),
         (("red", "", 1e300, "", "/search"), "k is a whole number"),
+        (("", "", 0.6, "", "/sort"), "Say into which albums"),
+        (("red\nRed", "", 0.6, "", "/sort"), "Two albums are named"),
+        (("red", "", 2, "", "/sort"), "budget is a number from 0 to 1"),
         (("red", "", "many", "", "/search"), "k is a whole number"),
         ((["red"], "", 5, "", "/search"), "A text was expected"),
         (("x" * 100_000, "", 5, "", "/search"), "A query may have 500 characters"),

@@ -45,6 +45,7 @@ def test_an_assistant_finds_the_tools_and_uses_them(address: str, png: Callable[
         ("search", {"text": "a dog", "gallery": "", "k": 3, "visitor": ""}),
         ("add_photos", {"file": picture, "gallery": "From an assistant", "visitor": ""}),
         ("galleries", {"visitor": ""}),
+        ("sort", {"albums": "a dog\nfood", "gallery": "From an assistant", "budget": 1.0, "visitor": ""}),
         ("search", {"text": "a dog", "gallery": "nowhere", "k": 3, "visitor": ""}),
     ]
 
@@ -57,14 +58,15 @@ def test_an_assistant_finds_the_tools_and_uses_them(address: str, png: Callable[
             tools = {tool.name: tool for tool in (await session.list_tools()).tools}
             return tools, [await session.call_tool(name, given) for name, given in calls]
 
-    tools, (found, added, galleries, refused) = asyncio.run(talk())
-    assert sorted(tools) == ["add_photos", "compare", "explain", "galleries", "search"]
+    tools, (found, added, galleries, in_albums, refused) = asyncio.run(talk())
+    assert sorted(tools) == ["add_photos", "compare", "explain", "galleries", "search", "sort"]
     assert all(tool.description for tool in tools.values())
     assert set(tools["search"].inputSchema["properties"]) == {"text", "gallery", "k", "visitor"}
     assert tools["search"].inputSchema["properties"]["text"]["description"].startswith("what the photo shows")
     assert [hit["rank"] for hit in told(found)] == [1, 2, 3]
     assert (told(added)["added"], told(added)["skipped"]) == (1, [])
     assert "From an assistant" in [gallery["name"] for gallery in told(galleries)]
+    assert len(told(in_albums)["photos"]) == 1
     assert refused.isError
     assert 'There is no gallery "nowhere"' in refused.content[0].text
 
