@@ -169,7 +169,7 @@ def rows_of(photos: AlbumPhotos, phrases: int, background: bool) -> list[Row]:
 def at_cost(rows: Sequence[Row], policy: Callable[[Row], bool], name: str, cost: float) -> float:
     """A figure of a policy's rows, interpolated to a cost."""
     points = sorted((r["macs_share"], r[name]) for r in rows if policy(r))
-    return float(np.interp(cost, *zip(*points, strict=True)))
+    return float(np.interp(cost, [share for share, _ in points], [figure for _, figure in points]))
 
 
 def corrections(photos: AlbumPhotos) -> list[Row]:

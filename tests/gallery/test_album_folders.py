@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.gallery import album_folders
 from engine.gallery.album_folders import FoldersRefused, FoldersUnwritable, Placed, folders_of, safe_name, write_albums
 
 
@@ -91,7 +90,7 @@ def test_without_hard_links_files_are_renamed(source: Path, tmp_path: Path, monk
     def refused(*_: object) -> None:
         raise OSError(errno.EPERM, "not here")
 
-    monkeypatch.setattr(album_folders.os, "link", refused)
+    monkeypatch.setattr(os, "link", refused)
     write_albums(files(source), folders_of(["dogs"], tmp_path / "out", source), False)
     assert listed(tmp_path / "out") == WRITTEN
 

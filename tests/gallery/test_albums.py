@@ -53,7 +53,12 @@ def albums_of(library: Library, gallery: int, albums: AlbumSet, budget: float = 
 
 def test_words_sort_photos_and_the_rest_is_none(library: Library, gallery: int) -> None:
     found = sort_gallery(library, gallery, COLOURS, 0.4)
-    assert {p.file: p.album for p in found.photos} == {"red": "reds", "green": "greens", "reddish": "reds", "grey": None}
+    assert {p.file: p.album for p in found.photos} == {
+        "red": "reds",
+        "green": "greens",
+        "reddish": "reds",
+        "grey": None,
+    }
     table = found.table()
     assert table["albums"] == [{"name": "reds", "photos": 2}, {"name": "greens", "photos": 1}]
     assert table["none"] == 1
