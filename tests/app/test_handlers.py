@@ -141,9 +141,7 @@ class TestSearch:
 
         return visit_of
 
-    def test_a_page_more_comes_every_time(
-        self, search: Search, many: Callable[[int, int], Session]
-    ) -> None:
+    def test_a_page_more_comes_every_time(self, search: Search, many: Callable[[int, int], Session]) -> None:
         mine = many(3, 50)
         grids = [after(search.searched("red", False, mine)).grid, *(after(search.more(mine)).grid for _ in range(3))]
         assert [grid.count('class="hit"') for grid in grids] == [24, 48, 53, 53]
