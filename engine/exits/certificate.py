@@ -57,7 +57,7 @@ def advice_of(rows: tuple[BudgetRow, ...], bare_share: float) -> str:
         cost = row.macs_share / bare_share
         if row.fidelity.top10 >= ENOUGH and cost <= SPARED:
             return (
-                f"Stop early: at budget {row.budget:g} photos take {cost:.0%} of the model's own compute, and "
+                f"Stop early: at budget {row.budget:g} photos take {cost * 100:.0f} % of the model’s own compute, and "
                 f"{row.fidelity.top10:.0f} % of the best photos stay the best."
             )
     return FULL_DEPTH

@@ -25,7 +25,7 @@ figure { margin: 0 } svg { width: 100%; height: auto; font: 12px system-ui, sans
 svg text { fill: var(--soft) } .grid { stroke: var(--line) } .strong { fill: var(--ink) }
 .label, .top10 { fill: none; stroke: var(--computed); stroke-width: 2.5 } .label { stroke-dasharray: 2 5 }
 .dot { fill: var(--computed) } .ring { fill: var(--paper); stroke: var(--computed); stroke-width: 2 }
-.bar { fill: var(--computed) } .bare { fill: none; stroke: var(--hollow); stroke-width: 1.5 }
+.bar { fill: var(--computed) } .bare { fill: var(--hollow) }
 .scroll { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { text-align: right; padding: .35rem .9rem; border-bottom: 1px solid var(--line); white-space: nowrap }
 th { font-weight: 600 }
@@ -39,7 +39,8 @@ def page(certificate: Certificate, bare_share: float) -> str:
     """
     name, advice = escape(certificate.model), escape(certificate.advice)
     shown = "".join(
-        f"<tr><td>{row.budget:g}</td><td>{row.macs_share:.1%}</td><td>{row.macs_share / bare_share:.1%}</td>"
+        f"<tr><td>{row.budget:g}</td><td>{row.macs_share * 100:.1f} %</td>"
+        f"<td>{row.macs_share / bare_share * 100:.1f} %</td>"
         f"<td>{row.fidelity.label:.1f} %</td><td>{row.fidelity.top10:.1f} %</td><td>{row.images_per_s:.1f}</td></tr>"
         for row in certificate.budgets
     )
@@ -61,7 +62,7 @@ machine does; the ratios less so.</figcaption></figure>
 <th>of the bare model’s</th><th>same best text</th><th>of the best ten</th><th>photos a second</th></tr></thead>
 <tbody>{shown}</tbody></table></div>
 <p class="soft">Compute is counted in multiply-accumulates. Full depth here is all that a photo can run: exits, gates
-and the text bank included. The bare model is {bare_share:.1%} of it.</p>
+and the text bank included. The bare model is {bare_share * 100:.1f} % of it.</p>
 </main></body></html>
 """
 
@@ -70,7 +71,7 @@ def _fidelity_plot(rows: Sequence[BudgetRow]) -> str:
     """Fidelity against the MACs that ran."""
 
     def x(share: float) -> float:
-        return LEFT + min(share, 1) * (WIDE - LEFT - 14)
+        return LEFT + min(share, 1) * (WIDE - LEFT - 24)
 
     def y(found: float) -> float:
         return TOP + (1 - found / 100) * (HIGH - TOP - BOTTOM)
@@ -82,7 +83,7 @@ def _fidelity_plot(rows: Sequence[BudgetRow]) -> str:
 
     parts = []
     for step in range(0, 101, 25):
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDE - 14}" y1="{y(step):.1f}" y2="{y(step):.1f}"/>')
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDE - 24}" y1="{y(step):.1f}" y2="{y(step):.1f}"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{y(step) + 4:.1f}" text-anchor="end">{step} %</text>')
         parts.append(f'<text x="{x(step / 100):.1f}" y="{HIGH - BOTTOM + 18}" text-anchor="middle">{step} %</text>')
     parts.append(

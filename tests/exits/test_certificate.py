@@ -38,7 +38,7 @@ def test_what_cannot_be_read_is_no_certificate(tmp_path: Path, text: str) -> Non
 
 def test_the_cheapest_budget_that_keeps_enough_is_advised() -> None:
     rows = (row(0.2, 0.2, 60.0), row(0.4, 0.4, 75.0), row(0.6, 0.6, 90.0), row(1.0, 1.0, 100.0))
-    assert advice_of(rows, 1.0).startswith("Stop early: at budget 0.4 photos take 40%")
+    assert advice_of(rows, 1.0).startswith("Stop early: at budget 0.4 photos take 40 %")
     assert advice_of(rows[:1] + rows[-1:], 1.0) == FULL_DEPTH, "one loses too much, one saves nothing"
-    assert advice_of(rows, 0.5).startswith("Stop early: at budget 0.4 photos take 80%"), "of the model's own compute"
+    assert advice_of(rows, 0.5).startswith("Stop early: at budget 0.4 photos take 80 %"), "of the model's own compute"
     assert advice_of(rows, 0.4) == FULL_DEPTH

@@ -1,0 +1,32 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.exits.loading import load_encoder
+from engine.training import small_vit
+from tests import tiny_models
+
+
+@pytest.mark.slow
+def test_a_vit_is_taught_and_loads_as_a_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"TAUGHT": 10, "BATCH": 4, "STEPS": 2, "JUDGED": 3}.items():
+        monkeypatch.setattr(small_vit, name, value)
+    data, rows = tmp_path / "data", []
+    (data / "images").mkdir(parents=True)
+    for i, pixels in enumerate(tiny_models.pixels(12, 144)):
+        Image.fromarray(pixels.transpose(1, 2, 0)).save(data / "images" / f"{i}.png")
+        rows.append({"file": f"{i}.png", "captions": ["a photo"], "split": "train"})
+    (data / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    said: list[str] = []
+    small_vit.teach(data, tmp_path / "out", said.append)
+    assert json.loads(said[-1])["step"] == 2
+    taught, rest = small_vit.photos_of(data)
+    assert (len(taught), len(rest)) == (10, 2)
+    encoder = load_encoder(f"local-dir:{tmp_path / 'out'}", "float32")
+    photos = tiny_models.pixels(2, 128)
+    full = np.stack([e.vector for e in encoder.deepen(photos, encoder.exits)])
+    assert np.array_equal(full, encoder.backbone.encode_image(photos).numpy())
+    assert len(encoder.backbone.tower.steps) == 9
