@@ -48,13 +48,13 @@ class Certificate:
         return self.advice != FULL_DEPTH
 
 
-def advice_of(rows: tuple[BudgetRow, ...], bare_share: float) -> str:
+def advice_of(rows: tuple[BudgetRow, ...], whole: float) -> str:
     """What to do: the cheapest budget that keeps enough, or full depth.
 
-    Args: bare_share: the model's own MACs, as a share of full depth's.
+    Args: whole: MACs of the model as it is run without exits, as a share of full depth's.
     """
     for row in sorted(rows, key=lambda row: row.macs_share):
-        cost = row.macs_share / bare_share
+        cost = row.macs_share / whole
         if row.fidelity.top10 >= ENOUGH and cost <= SPARED:
             return (
                 f"Stop early: at budget {row.budget:g} photos take {cost * 100:.0f} % of the model’s own compute, and "
