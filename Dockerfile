@@ -1,20 +1,27 @@
 # Any host that runs containers: `docker build -t tgem . && docker run -p 7860:7860 -v tgem-data:/data tgem`
 FROM python:3.11-slim
 
-# Nobody's files but its own: the source is root's and read-only to the user that runs it, the data is in one volume.
-RUN useradd --create-home --uid 1000 tgem && mkdir /data && chown tgem /data
-WORKDIR /srv/tgem
-COPY requirements.txt .
-RUN pip install --no-cache-dir -r requirements.txt
-COPY app.py alembic.ini ./
-COPY app app
-COPY engine engine
-COPY assets assets
-COPY migrations migrations
-COPY docs/results docs/results
+# Where pip looks for packages, empty for its own place, and for which; docs/hosting.md builds without CUDA.
+ARG PIP_INDEX_URL=
+ARG PIP_EXTRA_INDEX_URL=
+ARG REQUIREMENTS=requirements.txt
 
-USER tgem
-# TGEM_HOME: one volume for all that is kept. Strangers come: each has their own galleries (see docs/hosting.md).
+# The source is root's and read-only to the user that runs it; the data is in one volume.
+RUN useradd --create-home --uid 1000 tgem && install --directory --owner=tgem --mode=700 /data
+WORKDIR /srv/tgem
+# From what changes least to what changes most: a new version of the code is a layer of a few megabytes.
+COPY requirements*.txt ./
+RUN pip install --no-cache-dir -r "$REQUIREMENTS"
+COPY assets assets
+COPY docs/results/*.json docs/results/
+COPY migrations migrations
+COPY engine engine
+COPY app app
+COPY app.py LICENSE ./
+
+# By number, which a host can check to be no root.
+USER 1000
+# Strangers come: each has their own galleries (docs/hosting.md).
 ENV TGEM_HOME=/data GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=7860 \
     HF_HOME=/data/hub MPLCONFIGDIR=/tmp/matplotlib TGEM_PUBLIC=1 PYTHONDONTWRITEBYTECODE=1
 VOLUME /data

@@ -34,3 +34,12 @@ def test_what_zerogpu_takes_is_within_what_we_work_with() -> None:
         assert version in ours
     assert "2.7.1" not in lent
     assert "2.12.0" not in lent
+
+
+def test_a_machine_without_a_gpu_gets_the_same_but_for_faiss() -> None:
+    def asked(file: str) -> list[str]:
+        lines = (ROOT / file).read_text("utf-8").splitlines()
+        return [line for line in lines if not line.startswith(("#", "faiss-"))]
+
+    assert asked("requirements-cpu.txt") == asked("requirements.txt")
+    assert requirement("requirements-cpu.txt", "faiss-cpu") == requirement("requirements.txt", "faiss-cpu")
