@@ -97,15 +97,18 @@ def call(client: httpx.Client, event: int, data: list[Any], session: str) -> str
 
 
 @contextmanager
-def served(home: Path, limit: str = "", **environment: str) -> Iterator[Served]:
-    """Serve from a data folder. Args: limit: a shell command before it, as `ulimit -n 64`."""
+def served(home: Path, limit: str = "", options: tuple[str, ...] = (), **environment: str) -> Iterator[Served]:
+    """Serve from a data folder.
+
+    Args: limit: a shell command before it, as `ulimit -n 64`.  options: of `python app.py`.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     here = {"TGEM_HOME": str(home), "GRADIO_SERVER_PORT": str(port), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     kept = {name: value for name, value in os.environ.items() if name not in ("GRADIO_TEMP_DIR", "TGEM_HOSTS")}
     process = subprocess.Popen(
-        ["bash", "-c", f'{limit or ":"}; exec "$0" -m tests.hostile.served_page', sys.executable],
+        ["bash", "-c", f'{limit or ":"}; exec "$0" -m tests.hostile.served_page "$@"', sys.executable, *options],
         cwd=ROOT,
         env={**kept, **here, **environment},
         stdout=subprocess.DEVNULL,
@@ -130,5 +133,5 @@ if __name__ == "__main__":
 
     setattr(engine.gallery, "load_encoder", lambda *_: FakeEncoder())  # noqa: B010  # resolved lazily otherwise
     setattr(engine.gallery, "named", lambda *_: "fake")  # noqa: B010
-    sys.argv = ["app.py"]
+    sys.argv = ["app.py", *sys.argv[1:]]
     runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
