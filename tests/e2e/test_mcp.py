@@ -4,6 +4,7 @@ import ast
 import asyncio
 import base64
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -69,6 +70,16 @@ def test_an_assistant_finds_the_tools_and_uses_them(address: str, png: Callable[
     assert len(told(in_albums)["photos"]) == 1
     assert refused.isError
     assert 'There is no gallery "nowhere"' in refused.content[0].text
+
+
+@pytest.mark.slow
+def test_the_example_of_the_documentation_runs(address: str, png: Callable[..., bytes]) -> None:
+    (example,) = re.findall(r"```py3\n(.*?)```", (ROOT / "docs" / "api.md").read_text("utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    added, found = asyncio.run(names["tools"](address, png("yellow")))
+    assert ast.literal_eval(added)["added"] == 1
+    assert [hit["rank"] for hit in ast.literal_eval(found)] == [1]
 
 
 def told(answer: Any) -> Any:

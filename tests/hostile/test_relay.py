@@ -43,4 +43,4 @@ def test_no_url_is_fetched_for_anybody(public: str) -> None:
     assert told["events"] > 50 or public == "0"
     assert set(told["files"]) <= {200, 404}, told["files"]
     assert told["tools"]["add_photos"].startswith("refused: "), told["tools"]
-    assert len(told["tools"]) == 5
+    assert len(told["tools"]) >= 5
