@@ -23,6 +23,9 @@ def fit(
 ) -> None:
     """Fit exit modules to a model, from a captioned set or from photos without captions.
 
+    A small first pass is put before them where it pays. What they give on photos that nothing was fitted on stands in
+    fit-report.json and fit-report.html beside the exit weights. Exits that do not pay are not written.
+
     What the exits see of each photo is kept in a folder `training` beside the exit weights, so a fit that was stopped
     goes on from there.
     """
@@ -41,6 +44,8 @@ def fit(
     elif photos is not None:
         from engine.exits.loading import load_encoder
         from engine.training.fit import fit_photos
-        from engine.training.splits import folder_photos
+        from engine.training.splits import folder_photos, split_photos
 
-        fit_photos(load_encoder(name, exits=False), folder_photos(photos), out=out, say=say)
+        pictures = folder_photos(photos)
+        split_photos(pictures)  # too few are refused before a model is loaded
+        fit_photos(load_encoder(name, exits=False), pictures, out=out, say=say)
