@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from gradio.context import LocalContext
@@ -192,12 +192,24 @@ class Access:
     ) -> Iterator[Callable[[Any], object]]:
         """Long work of a visitor: one at a time, and in line with that of others; raises TooMuch.
 
+        Args and what it yields: as `place_in_line` has them.
+        """
+        with self.sole_work(session), self.place_in_line(tell) as told:
+            yield told
+
+    def sole_work(self, session: Session) -> AbstractContextManager[None]:
+        """The one long work that a visitor may have, steps and pauses in all; raises TooMuch where there is one."""
+        return nullcontext() if self._visitors is None else self._visitors.turn(session.owner or NOBODY, work=True)
+
+    @contextmanager
+    def place_in_line(self, tell: Callable[[Any], object]) -> Iterator[Callable[[Any], object]]:
+        """A place among those who are served at once, waited for.
+
         Args: tell: told the place in line; what it raises gives the place up.
         Yields: `tell`, for the work to call between its steps: others go first there, where it has had its share.
         """
         visitors = self._visitors
-        own = nullcontext() if visitors is None else visitors.turn(session.owner or NOBODY, work=True)
-        with own, self._line.turn(tell, asking_address() if visitors is not None else "") as let_pass:
+        with self._line.turn(tell, asking_address() if visitors is not None else "") as let_pass:
             began = time.monotonic()
 
             def told(event: object) -> None:

@@ -11,7 +11,7 @@ from app.parts import Parts
 from app.scripts import started
 from app.services import Services
 from app.session import Session
-from app.views import head, notes
+from app.views import head, notes, upload, viewer
 from app.wiring import expose, wire
 from engine.gallery import BUDGET_GRID, DEFAULT_BUDGET, LONGEST_QUERY
 
@@ -37,12 +37,14 @@ def draw(secret: str) -> Parts:
     parts.browser = gr.BrowserState(None, storage_key="tgem", secret=secret)
     head_row(parts)
     search_row(parts)
+    parts.arriving = html("arriving", "", "drop")
     with gr.Tabs(selected="results", elem_id="tabs") as parts.tabs:
         results_tab(parts)
         gallery_tab(parts)
         compare_tab(parts)
         add_photos_tab(parts)
     parts.screens = html("screens", "", "present")
+    parts.viewer = html("viewer", viewer.DIALOG, "viewer")
     parts.timer = gr.Timer(1.0, active=False)
     return parts
 
@@ -70,6 +72,7 @@ def head_row(parts: Parts) -> None:
 def search_row(parts: Parts) -> None:
     """The search box, and queries to try."""
     with gr.Row(elem_id="ask"):
+        parts.chip = html("chip")
         parts.query = gr.Textbox(
             placeholder="What are you looking for?   2:dog + beach - people",
             label="Search",
@@ -166,7 +169,7 @@ def compare_tab(parts: Parts) -> None:
 
 def add_photos_tab(parts: Parts) -> None:
     """Files, folders and archives into a gallery."""
-    with gr.Tab("Add photos", id="add"):
+    with gr.Tab("Add photos", id="add", elem_id="add-tab"):
         html(
             "add",
             notes.note("Add photos", "Many at once, folders, ZIP archives. They stay on this machine."),
@@ -178,9 +181,7 @@ def add_photos_tab(parts: Parts) -> None:
             max_length=LONGEST_NAME,
             elem_id="name",
         )
-        with gr.Row(elem_id="drop-row"):
-            parts.files = gr.File(file_count="multiple", label="Photos or archives", height=150, elem_id="files")
-            parts.folder = gr.UploadButton("Choose a folder", file_count="directory", elem_id="folder", size="md")
+        html("files", upload.DROP_ZONE)
         with gr.Row(visible=is_local(), elem_id="server-row"):
             parts.server_folder = gr.Textbox(
                 label="Or a folder of this machine",
@@ -189,4 +190,4 @@ def add_photos_tab(parts: Parts) -> None:
                 elem_id="server",
             )
         parts.stop_upload = gr.Button("Stop", visible=False, elem_id="stop")
-        parts.report = html("account")
+        parts.report = html("account", "", "coming")

@@ -17,10 +17,12 @@ class Parts:
     gallery: gr.Dropdown
     headline: gr.HTML
     tools: gr.HTML
+    chip: gr.HTML
     query: gr.Textbox
     picture: gr.UploadButton
     refine: gr.Checkbox
     suggestions: gr.HTML
+    arriving: gr.HTML
     tabs: gr.Tabs
 
     answer: gr.HTML
@@ -54,19 +56,18 @@ class Parts:
     rankings: gr.HTML
 
     add_to: gr.Textbox
-    files: gr.File
-    folder: gr.UploadButton
     server_folder: gr.Textbox
     stop_upload: gr.Button
     report: gr.HTML
 
     screens: gr.HTML
+    viewer: gr.HTML
     timer: gr.Timer
 
     @property
     def results(self) -> list[Block]:
         """What a search changes."""
-        return [self.headline, self.suggestions, self.answer, self.sorting, self.grid, self.panel]
+        return [self.headline, self.suggestions, self.chip, self.answer, self.sorting, self.grid, self.panel]
 
     @property
     def overview(self) -> list[Block]:

@@ -5,17 +5,30 @@ import hmac
 import io
 import secrets
 import time
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from engine.gallery import EngineError, Library, Photo, PictureGone, get_photo, open_kept, write_whole
+from app.picture_zip import MOST_PHOTOS, TooMany, zipped
+from engine.gallery import (
+    EngineError,
+    Library,
+    OriginalGone,
+    Photo,
+    PictureGone,
+    get_photo,
+    open_kept,
+    read_original,
+    write_whole,
+)
 
-Size = Literal["grid", "large"]
+Size = Literal["grid", "large", "original"]
 GRID_SIDE = 480  # px: a card's width on a sharp screen
 SECRET_BYTES = 32
 DAY = 86_400  # seconds
@@ -26,42 +39,94 @@ HEADERS = {"Cache-Control": f"private, max-age={DAY}, immutable", "X-Content-Typ
 class Pictures:
     """The addresses of photos, each signed with the data folder's own secret, and what answers there."""
 
-    def __init__(self, library: Library, secret: bytes) -> None:
-        self._library = library
-        self._secret = secret
+    def __init__(self, library: Library, secret: bytes, originals: bool = False) -> None:
+        """Args: originals: files of this machine may be asked for, too: where nobody but its owner comes."""
+        self._library, self._secret, self._originals = library, secret, originals
 
     def address(self, photo: Photo, size: Size) -> str:
-        """Where the picture of a photo is served today and tomorrow, relative to the page.
+        """Where the picture of a photo is served today and tomorrow, relative to the page; empty where it is not.
 
         Only who was shown the photo can know it; passed on, it leads nowhere from the day after tomorrow on.
         """
+        if size == "original" and not (self._originals and photo.source):
+            return ""
         return f"photo/{photo.id}/{size}/{self._token(photo, size, _today())}.jpg"
 
     def routes(self) -> list[Route]:
         """What the web server must know."""
-        return [Route("/photo/{photo_id:int}/{size}/{token}.jpg", self._answer)]
+        return [
+            Route("/photo/{photo_id:int}/{size}/{token}.jpg", self._answer),
+            Route("/photos.zip", self._answer_zip, methods=["POST"]),
+        ]
 
     def _token(self, photo: Photo, size: str, day: int) -> str:
         message = f"{photo.id}/{photo.content_hash}/{size}/{day}".encode()
         return hmac.new(self._secret, message, hashlib.sha256).hexdigest()
 
-    def _answer(self, request: Request) -> Response:
-        size, token = request.path_params["size"], request.path_params["token"]
+    def _shown(self, photo_id: int, size: str, token: str) -> Photo | None:
+        """The photo of an address; None for a wrong token and for a missing photo: nobody learns which there are."""
         try:
-            photo = get_photo(self._library, request.path_params["photo_id"])
+            photo = get_photo(self._library, photo_id)
         except (EngineError, OverflowError):
-            return Response(status_code=404)
-        # A wrong token answers like a missing photo: nobody learns which photos there are.
+            return None
         valid = [self._token(photo, size, day).encode() for day in (_today(), _today() - 1)]
-        if size not in ("grid", "large") or not any(hmac.compare_digest(token.encode(), good) for good in valid):
+        return photo if any(hmac.compare_digest(token.encode(), good) for good in valid) else None
+
+    def _answer(self, request: Request) -> Response:
+        size = request.path_params["size"]
+        photo = self._shown(request.path_params["photo_id"], size, request.path_params["token"])
+        if photo is None or size not in ("grid", "large", "original"):
             return Response(status_code=404)
+        if size == "original":
+            return self._original(photo)
         path = self._library.picture_path(photo.content_hash)
         try:
             if size == "large" and path.is_file():
                 return FileResponse(path, media_type="image/jpeg", headers=HEADERS)
             return Response(_thumbnail(path), media_type="image/jpeg", headers=HEADERS)
         except OSError:
-            return Response(str(PictureGone.of(photo.file)), status_code=404, media_type="text/plain")
+            return PlainTextResponse(str(PictureGone.of(photo.file)), 404)
+
+    def _original(self, photo: Photo) -> Response:
+        """The file that a photo was indexed from, to save; never to be shown, for it is untrusted."""
+        if not self._originals or photo.source is None:
+            return Response(status_code=404)
+        try:
+            data = read_original(photo.source, photo.content_hash)
+        except OriginalGone as error:
+            return PlainTextResponse(str(error), 404)
+        saved = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+        return Response(data, media_type="application/octet-stream", headers=saved)
+
+    async def _answer_zip(self, request: Request) -> Response:
+        """A ZIP of kept pictures, each named by the address that the visitor was shown: `ID/TOKEN`, one a line."""
+        return await run_in_threadpool(self._zip, (await request.body()).decode("latin-1").split("\n"))
+
+    def _zip(self, lines: Sequence[str]) -> Response:
+        if len(lines) > MOST_PHOTOS:
+            return PlainTextResponse(str(TooMany()), 413)
+        found = self._named(lines)
+        if found is None:
+            return PlainTextResponse("Some of these photos are not there any more; load the page again.", 404)
+        try:
+            pieces = zipped((photo.file, self._library.picture_path(photo.content_hash)) for photo in found)
+        except TooMany as error:
+            return PlainTextResponse(str(error), 413)
+        saved = {"Content-Disposition": 'attachment; filename="photos.zip"', "Cache-Control": "no-store"}
+        return StreamingResponse(pieces, media_type="application/zip", headers=saved)
+
+    def _named(self, lines: Sequence[str]) -> list[Photo] | None:
+        """The photos of such lines, each once; None where a line names no photo that was shown."""
+        found: dict[int, Photo] = {}
+        for line in lines:
+            number, _, token = line.partition("/")
+            if not (number.isascii() and number.isdecimal() and len(number) < 20):
+                return None
+            photo = self._shown(int(number), "large", token)
+            if photo is None:
+                return None
+            found[photo.id] = photo
+        return list(found.values())
 
 
 def _today() -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from app.access import is_public
+from app.access import is_local, is_public
 from app.demo import Demo
 from app.event_log import EventLog
 from app.layout import build
@@ -93,7 +93,7 @@ def run(folder: Path) -> None:
         library = Library.open(partial(load_encoder, chosen.model, chosen.random_weights))
         demo = Demo(library)
         secret = secret_of(home())
-        pictures = Pictures(library, secret)
+        pictures = Pictures(library, secret, originals=is_local())
         visitors = Visitors(library) if is_public() else None
         event_log = EventLog(sys.stderr if visitors is not None else None)
         services = Services(library, Comparison(library), demo, pictures.address, visitors, event_log)

@@ -10,10 +10,11 @@ from app.attribution import Attribution
 from app.curve import Curve, curve_of
 from app.demo import Demo
 from app.event_log import EventLog
+from app.inbox import Inbox
 from app.session import Session, Work
 from app.strip import Drawing
 from app.views import notes
-from app.views.results import Address
+from app.views.viewer import Address
 from app.work import Listing, Waiting, Works
 from engine.gallery import (
     Comparison,
@@ -41,6 +42,7 @@ class Services:
     visitors: Visitors | None = None  # where strangers come
     event_log: EventLog = field(default_factory=EventLog)
     works: Works[Any] = field(default_factory=Works)
+    inbox: Inbox = field(default_factory=Inbox)
 
     def __post_init__(self) -> None:
         self.access = Access(self.library, self.demo, self.visitors)
@@ -58,7 +60,18 @@ class Services:
             listing: the photos of one file after the other; to list them is a part of the work.
             tell: told the place in line, and how far it is; what it raises stops it.
         """
-        with self.access.work(session, tell) as tell, self.event_log.timed("ingest") as counts:
+        with self.access.sole_work(session):
+            return self.ingest_group(gallery, listing, session, tell)
+
+    def ingest_group(
+        self,
+        gallery: int,
+        listing: Iterable[list[Upload]],
+        session: Session,
+        tell: Callable[[Progress | Waiting | Listing], object],
+    ) -> IngestReport:
+        """The same for a part of what the visitor's one long work takes in; the line is stood in for each part."""
+        with self.access.place_in_line(tell) as tell, self.event_log.timed("ingest") as counts:
             uploads: list[Upload] = []
             for found in listing:
                 uploads += found

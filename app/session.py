@@ -10,7 +10,7 @@ from engine.gallery import Deepened, Hit, Looks, Order
 
 REMEMBERED = 6  # queries of this session
 
-Work = Literal["upload", "budget", "fit", "race"]
+Work = Literal["budget", "fit", "race"]
 
 
 @dataclass
@@ -23,7 +23,10 @@ class Session:
     gallery: int | None = None
     welcomed: bool = False  # the first answer was given, or is on its way
     tab: str = ""  # the one that is open, by its title
-    query: str = ""
+    query: str = ""  # all of it: the picture, and the words that stand in the box
+    words: str = ""
+    like: str = ""  # the picture that is searched with, as a term of the query
+    thumbnail: str = ""  # address of that picture
     asking: object = field(default_factory=object)  # another one each time: two queries may read the same
     dropped: np.ndarray | None = None  # (D,) the picture that the query speaks of
     hits: list[Hit] = field(default_factory=list)
@@ -37,13 +40,26 @@ class Session:
     history: list[str] = field(default_factory=list)
     works: dict[Work, list[str]] = field(default_factory=dict)  # what was begun for this session, and can be stopped
 
-    def ask(self, query: str) -> None:
-        """Begin anew with a query."""
+    def ask(self, words: str, like: str = "", thumbnail: str = "") -> None:
+        """Begin anew with a query: words, a picture, or a picture and words.
+
+        Args: like: the picture as a term of the query.  thumbnail: address of the picture.
+        """
         self.asking = object()
-        self.query, self.unfolded, self.picked = query, 0, False
+        self.words, self.like, self.thumbnail = words, like, thumbnail
+        joined = f"{like} {words}" if words.lstrip().startswith(("+", "-")) else f"{like} + {words}"
+        self.query = words if not like else joined if words.strip() else like
+        self.unfolded, self.picked = 0, False
         self.hits, self.deepened, self.looks = [], {}, {}
-        if query.strip():
-            self.history = [query, *(earlier for earlier in self.history if earlier != query)][:REMEMBERED]
+        if words.strip() and not like:
+            self.history = [words, *(earlier for earlier in self.history if earlier != words)][:REMEMBERED]
+
+    @property
+    def title(self) -> str:
+        """The query as a person would say it."""
+        if not self.like:
+            return self.query
+        return f"the picture, {self.words.strip()}" if self.words.strip() else "the picture"
 
     def rank(self, photo_id: int) -> int | None:
         """Where a photo stands in the ranking on show."""

@@ -50,7 +50,7 @@ def take_in(files: Sequence[Path], ingest: Callable[[Iterator[list[Upload]]], In
                 _set_aside(file, place)
             return ingest(uploads_of(places[file], clean_name(file.name)) for file in files)
     except OSError as error:
-        _forget(files)
+        forget(files)
         reason = error.strerror or type(error).__name__
         raise NotTakenIn(
             f"What was sent cannot be kept ({reason}); make room on the disk and send it again."
@@ -64,7 +64,7 @@ def _set_aside(file: Path, place: Path) -> None:
         _forget_folders(file)
 
 
-def _forget(files: Sequence[Path]) -> None:
+def forget(files: Sequence[Path]) -> None:
     """Delete those that are still in the cache."""
     for file in files:
         with suppress(OSError):

@@ -32,21 +32,24 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     """Connect the page's events with their handlers."""
     search = Search(services, parts)
     galleries, compare = Galleries(services, parts, search), Compare(services, parts)
-    wire_opening(page, parts, galleries)
+    add_photos = AddPhotos(services, parts, search, galleries)
+    wire_opening(page, parts, galleries, add_photos)
     wire_search(parts, search, galleries, compare, Address(services, parts, galleries, search))
     wire_photo(parts, Selection(services, parts, search), galleries)
     wire_gallery(parts, galleries, compare)
     wire_budget(parts, Budget(services, parts), galleries, search)
     wire_fitting(parts, Fitting(services, parts), galleries)
     wire_comparison(parts, compare)
-    wire_add_photos(parts, AddPhotos(services, parts, search, galleries))
+    wire_add_photos(parts, add_photos)
 
 
-def wire_opening(page: gr.Blocks, parts: Parts, galleries: Galleries) -> None:
+def wire_opening(page: gr.Blocks, parts: Parts, galleries: Galleries, add_photos: AddPhotos) -> None:
     """The page is opened; at the first start it waits for the demo gallery."""
     p, session = parts, parts.session
     changes = [p.gallery, p.query, p.timer, p.browser, *p.results]
-    page.load(galleries.opened, [p.browser, p.refine, session], changes, **SHORT)
+    page.load(galleries.opened, [p.browser, p.refine, session], changes, **SHORT).then(
+        add_photos.resumed, session, [p.report, p.arriving, p.stop_upload, p.add_to], **LONG
+    )
     p.timer.tick(galleries.waited, [p.refine, session], changes, **SHORT)
 
 
@@ -54,7 +57,7 @@ def wire_search(parts: Parts, search: Search, galleries: Galleries, compare: Com
     """Words or a picture are given, and what follows from that in the other tabs."""
     p, session = parts, parts.session
     p.tabs.select(search.tab_selected, session, None, **SHORT)
-    for listen in (p.query.submit, p.suggestions.again, p.picture.upload, p.panel.alike):
+    for listen in (p.query.submit, p.suggestions.again, p.picture.upload, p.panel.alike, p.viewer.alike, p.chip.unlike):
         listen(search.results_tab_opened, session, p.tabs, **SHORT)
     for answered in (
         p.query.submit(search.searched, [p.query, p.refine, session], p.results, **SHORT),
@@ -64,6 +67,8 @@ def wire_search(parts: Parts, search: Search, galleries: Galleries, compare: Com
         ),
         p.panel.alike(search.more_like_this, [p.refine, session], [p.query, *p.results], **SHORT),
         p.tools.go(address.gone_to, [p.refine, session], [p.gallery, p.query, p.browser, *p.results], **SHORT),
+        p.viewer.alike(search.more_like_this, [p.refine, session], [p.query, *p.results], **SHORT),
+        p.chip.unlike(search.unliked, [p.refine, session], p.results, **SHORT),
     ):
         answered.then(compare.shown_if_open, session, p.comparison, **SHORT)
         answered.then(galleries.overview_if_open, [p.budget, session], p.overview, **SHORT)
@@ -141,12 +146,14 @@ def wire_comparison(parts: Parts, compare: Compare) -> None:
 def wire_add_photos(parts: Parts, add_photos: AddPhotos) -> None:
     """Photos come in."""
     p, session = parts, parts.session
-    changes = [p.files, p.folder, p.report, p.stop_upload, p.gallery, p.query, p.browser, *p.results]
-    p.files.upload(add_photos.uploaded, [p.files, p.add_to, session], changes, **LONG)
-    p.folder.upload(add_photos.uploaded, [p.folder, p.add_to, session], changes, **LONG)
+    told = [p.report, p.arriving, p.stop_upload]
+    changes = [*told, p.gallery, p.query, p.browser, p.tabs, *p.results]
+    p.arriving.begin(add_photos.begun, [p.add_to, session], changes, **{**LONG, "trigger_mode": "multiple"})
+    p.arriving.look(add_photos.looked, session, p.tabs, **SHORT)
     p.server_folder.submit(add_photos.from_folder, [p.server_folder, p.add_to, session], changes, **LONG)
     p.stop_upload.click(add_photos.stopped, session, None, **SHORT)
-    p.report.show(lambda: gr.update(selected="results"), None, p.tabs, **SHORT)
+    p.report.dismiss(add_photos.dismissed, session, told, **SHORT)
+    p.report.show(add_photos.shown, session, [p.tabs, p.gallery, p.query, p.add_to, p.browser, *p.results], **SHORT)
 
 
 def expose(api: Api) -> None:

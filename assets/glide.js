@@ -29,22 +29,3 @@ watch("value", () => {
   }
 });
 new ResizeObserver(remember).observe(element);
-
-// A picture that is dropped on the search box, or pasted into it, is searched with.
-if (!window.searchesByPicture) {
-  window.searchesByPicture = true;
-  const ask = document.querySelector("#ask");
-  const hand = (event, data) => {
-    const files = [...(data?.files ?? [])].filter((file) => file.type.startsWith("image/"));
-    const input = document.querySelector("#picture")?.parentElement.querySelector("input[type=file]");
-    if (!files.length || !input) return;
-    event.preventDefault();
-    const one = new DataTransfer();
-    one.items.add(files[0]);
-    input.files = one.files;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
-  };
-  ask?.addEventListener("dragover", (event) => event.preventDefault());
-  ask?.addEventListener("drop", (event) => hand(event, event.dataTransfer));
-  ask?.addEventListener("paste", (event) => hand(event, event.clipboardData));
-}

@@ -1,6 +1,6 @@
 // Runs once for each of our HTML parts (app/scripts.py). `element`, `trigger` and `watch` come from Gradio's HTML component,
 // `ours` holds what a part's buttons do without asking Python.
-// What Python may listen to: "select" "again" "alike" "deepen" "explain" "discard" "more" "present" "show".
+// What Python may listen to: "select" "again" "alike" "unlike" "look" "dismiss" "deepen" "explain" "discard" "more" "present" "show".
 const columns = () => getComputedStyle(element.querySelector(".grid")).gridTemplateColumns.split(" ").length;
 
 function mark(hit) {
@@ -13,17 +13,19 @@ function close() {
   document.querySelector('.hit[aria-current="true"]')?.focus();
 }
 
-// Choosing: while it lasts, a click on a photo of the grid ticks it, and all that are ticked are deleted together.
+// Choosing: while it lasts, a click on a photo of the grid ticks it; all that are ticked are deleted or saved together.
 const choosing = () => document.body.classList.contains("choosing");
 const hitsOnShow = () => [...document.querySelectorAll("#grid .hit")];
 const ticked = () => hitsOnShow().filter((hit) => hit.getAttribute("aria-pressed") === "true");
 
 function tally() {
-  const button = document.querySelector("#answer [data-event=discard]");
-  if (!button) return;
   const count = ticked().length;
-  button.disabled = !count;
-  button.textContent = count ? `Delete ${count}` : "Delete";
+  for (const [name, words] of [["discard", "Delete"], ["zip", "Download ZIP"]]) {
+    const button = document.querySelector(`#answer [data-event=${name}]`);
+    if (!button) continue;
+    button.disabled = !count;
+    button.textContent = !count ? words : name === "zip" ? `Download ${count} as ZIP` : `Delete ${count}`;
+  }
 }
 
 function tick(hits, on) {
@@ -47,6 +49,25 @@ function discard(button) {
   trigger("discard", { photos: photos.join(" ") });
 }
 
+// A photo is named by the address that it was shown at, as `ID/TOKEN`: who was not shown it cannot name it.
+async function zip(button) {
+  const names = ticked().map((hit) => hit.dataset.large.replace(/^photo\/(\d+)\/large\/(\w+)\.jpg$/, "$1/$2"));
+  button.disabled = true;
+  button.textContent = "Packing …";
+  try {
+    const answer = await fetch("photos.zip", { method: "POST", body: names.join("\n") });
+    if (!answer.ok) throw new Error(await answer.text());
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await answer.blob());
+    link.download = "photos.zip";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  } catch (error) {
+    alert(error.message || "The ZIP did not arrive; try again.");
+  }
+  tally();
+}
+
 async function copy(text, button) {
   const words = button.textContent;
   try {
@@ -65,6 +86,7 @@ Object.assign(ours, {
   choose: () => choose(!choosing()),
   all: () => tick(hitsOnShow(), true),
   discard,
+  zip,
 });
 
 element.addEventListener("click", (event) => {

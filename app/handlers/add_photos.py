@@ -1,24 +1,27 @@
 """Adding photos: dropped files and folders, or a folder of the server's own."""
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import gradio as gr
 
+from app import intake
 from app.access import is_local
+from app.handlers.events import sent_along
 from app.handlers.galleries import NEW_GALLERY, Galleries, gallery_name
 from app.handlers.search import Search
+from app.incoming import Incoming, name_of, size_of
 from app.parts import Parts, Updates
+from app.server.arrivals import FILE_BYTES
 from app.services import Services
 from app.session import Session
-from app.uploads import sent, take_in
 from app.views import notes, upload
-from app.work import Listing, Stopped, Waiting
-from engine.gallery import EngineError, IngestReport, Progress, Skipped, Upload, folder_uploads
+from engine.gallery import EngineError, Skipped, Upload, find_gallery, folder_uploads
 
-Take = Callable[[Callable[[Iterable[list[Upload]]], IngestReport]], IngestReport]
+TAB = "add"
+REDRAWN = 0.7  # seconds between two pictures of how far it is
+NONCE = 64  # characters
 
 
 class AddPhotos:
@@ -28,94 +31,130 @@ class AddPhotos:
         self._services, self._parts = services, parts
         self._search, self._galleries = search, galleries
 
-    def uploaded(self, files: list[str] | None, name: str, session: Session) -> Generator[Updates, None, None]:
-        """Files were dropped."""
+    def begun(self, event: gr.EventData, name: str, session: Session) -> Iterator[Updates]:
+        """Files were dropped: the page's script says which, and sends them once it is told under which name."""
+        nonce = sent_along(event, "nonce")[:NONCE]
+        files = [line for line in sent_along(event, "files").split("\n") if line]
         if not files:
             return
         try:
-            paths = [sent(file) for file in files]
+            self._services.inbox.supersede(session.owner, files)
+            incoming = self._announced(name, files, session)
         except EngineError as error:
-            yield {**self._emptied(), self._parts.report: self._services.problem(error)}
+            sentence = self._services.sentence(error)
+            yield {self._parts.arriving: upload.refused(sentence, nonce), self._parts.report: notes.problem(sentence)}
             return
-        yield from self._take(name, session, partial(take_in, paths))
+        incoming.nonce = nonce
+        for number, line in enumerate(incoming.files):
+            if size_of(line) > FILE_BYTES:
+                incoming.settle([number], [Skipped(name_of(line), f"too large: over {FILE_BYTES >> 20} MB")])
+        intake.begin(incoming, self._services, session)
+        yield from self._watched(incoming, session)
 
     def from_folder(self, folder: str, name: str, session: Session) -> Iterator[Updates]:
         """A folder of this machine was named; refused where strangers come."""
-        report = self._parts.report
-        if not is_local():
-            yield {report: notes.problem("Folders of the server can be read only on the machine itself.")}
-            return
         try:
-            uploads = folder_uploads(Path(folder.strip()).expanduser())
-        except (EngineError, OSError, RuntimeError) as error:  # the last: ~ and a name that nobody has
-            yield {report: self._services.problem(error)}
+            uploads = self._listed(folder)
+            incoming = self._announced(name, [f"//{found.name}" for found in uploads], session)
+        except EngineError as error:
+            yield {self._parts.report: self._services.problem(error)}
             return
-        if not uploads:
-            yield {report: notes.problem("There is no picture in that folder, nor in any below it.")}
-            return
-        yield from self._take(name, session, lambda ingest: ingest([uploads]))
+        intake.begin(incoming, self._services, session, uploads)
+        yield from self._watched(incoming, session)
+
+    def resumed(self, session: Session) -> Iterator[Updates]:
+        """The page was loaded again, or in another tab: what is on its way, or was not read yet, is told of."""
+        unread = self._services.inbox.unread(session.owner)
+        if unread:  # what is dropped again goes where the rest is
+            yield {self._parts.add_to: unread[0].name}
+        while unread:
+            yield self._told(session)
+            coming = [incoming for incoming in unread if not incoming.over]
+            if not coming:
+                return
+            coming[0].wait(coming[0].version, 2 * REDRAWN)
+            time.sleep(REDRAWN)
+            unread = self._services.inbox.unread(session.owner)
 
     def stopped(self, session: Session) -> None:
         """Stop was pressed."""
-        self._services.stop("upload", session)
+        for incoming in self._services.inbox.unread(session.owner):
+            incoming.stop()
 
-    def _take(self, name: str, session: Session, take: Take) -> Iterator[Updates]:
-        """Photos on their way, and what became of them."""
-        services, parts = self._services, self._parts
-        name = gallery_name(name) or NEW_GALLERY
-        title = f"Adding to “{name}”"
-        yield {
-            **self._emptied(),
-            parts.report: upload.encoding(title, None, 0.0, None, services.address),
-            parts.stop_upload: gr.update(visible=True),
-        }
-        added, skipped = 0, list[Skipped]()
+    def dismissed(self, session: Session) -> Updates:
+        """The account was read."""
+        for incoming in self._services.inbox.unread(session.owner):
+            incoming.read = incoming.over
+        return self._told(session)
+
+    def shown(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
+        """The gallery of an account is to be seen."""
+        number = sent_along(event, "gallery")
+        results: Updates = {self._parts.tabs: gr.update(selected="results")}
+        session.tab = ""
+        if not number.isdecimal() or int(number) == session.gallery:
+            yield results
+            return
+        for changes in self._galleries.picked(int(number), False, session):
+            yield {**results, **self._galleries.choice(session), **changes}
+
+    def looked(self, session: Session) -> Updates:
+        """The upload that a line tells of is to be seen."""
+        return {self._parts.tabs: gr.update(selected=TAB)}
+
+    def _announced(self, name: str, files: Sequence[str], session: Session) -> Incoming:
+        """An upload into the gallery of that name, which is made where there is none; raises NotYours, TooMuch."""
+        services, name = self._services, gallery_name(name) or NEW_GALLERY
+        new = find_gallery(services.library, name, session.owner) is None
+        gallery = services.access.make(name, session)
+        incoming = services.inbox.begin(session.owner, gallery, name, files)
+        incoming.new_gallery = new
+        return incoming
+
+    def _listed(self, folder: str) -> list[Upload]:
+        """The photos in a folder of this machine; raises EngineError."""
+        if not is_local():
+            raise EngineError("Folders of the server can be read only on the machine itself.")
+        if not folder.strip():
+            raise EngineError("Name a folder of this machine, as /home/me/Pictures.")
         try:
-            gallery = services.access.make(name, session)
-            drawing = services.drawing
-            began = time.monotonic()
-            events = services.begin(
-                "upload", session, lambda tell: take(lambda listing: services.ingest(gallery, listing, session, tell))
-            )
-            try:
-                for event in events:
-                    if isinstance(event, IngestReport):
-                        yield from self._over(upload.report(event, name), gallery, session)
-                    elif isinstance(event, Progress):
-                        added += len(event.latest)
-                        skipped += event.skipped
-                        seconds = time.monotonic() - began
-                        yield {parts.report: upload.encoding(title, event, seconds, drawing, services.address)}
-                    else:
-                        began = time.monotonic()  # the rate is that of encoding
-                        yield {parts.report: _before(event, title)}
-            except Stopped:
-                yield from self._over(upload.stopped(added, skipped, name), gallery, session)
-        except EngineError as error:
-            yield {**self._emptied(), parts.report: services.problem(error), **self._stop_button(session)}
+            uploads = folder_uploads(Path(folder.strip()).expanduser())
+        except (OSError, RuntimeError, ValueError) as error:  # ~ and a name that nobody has; no name of a file at all
+            raise EngineError(f"{folder} cannot be read ({error}); name a folder that holds photos.") from error
+        if not uploads:
+            raise EngineError("There is no picture in that folder, nor in any below it.")
+        return uploads
 
-    def _over(self, report: str, gallery: int, session: Session) -> Iterator[Updates]:
-        session.gallery = gallery
+    def _watched(self, incoming: Incoming, session: Session) -> Iterator[Updates]:
+        """An upload on its way until it is over; then the gallery, unless the visitor has gone on to something else."""
+        asking = session.asking
+        yield {**self._told(session), self._parts.tabs: gr.update(selected=TAB)}
+        while not incoming.over:
+            incoming.wait(incoming.version, 2 * REDRAWN)
+            yield self._told(session)
+            time.sleep(REDRAWN if not incoming.over else 0)
+        told = self._told(session)
+        if not incoming.added or session.asking is not asking:
+            yield {**told, **self._galleries.choice(session)}
+            return
+        session.gallery = incoming.gallery
         session.ask("")
         first = {
-            **self._emptied(),
-            self._parts.report: report,
-            **self._stop_button(session),
+            **told,
             **self._galleries.choice(session),
             self._parts.query: "",
             **self._galleries.remembered(session),
         }
         yield from self._search.answers(False, session, first=first)
 
-    def _emptied(self) -> Updates:
-        """Files that were taken are offered no more."""
-        return {self._parts.files: None, self._parts.folder: None}
-
-    def _stop_button(self, session: Session) -> Updates:
-        """As it stands when an upload is over: another one may not be."""
-        return {self._parts.stop_upload: gr.update(visible=self._services.goes_on("upload", session))}
-
-
-def _before(event: Waiting | Listing, title: str) -> str:
-    """What is shown before the first photo is encoded."""
-    return upload.waiting(title, event.place) if isinstance(event, Waiting) else upload.listing(title, event.found)
+    def _told(self, session: Session) -> Updates:
+        """All uploads of the visitor that are not read, and the newest in a line."""
+        services, parts = self._services, self._parts
+        unread = services.inbox.unread(session.owner)
+        drawing = services.drawing if any(incoming.latest for incoming in unread) else None
+        blocks = [upload.account(one) if one.over else upload.coming(one, drawing, services.address) for one in unread]
+        return {
+            parts.report: "".join(blocks),
+            parts.arriving: upload.line(unread[0]) if unread else "",
+            parts.stop_upload: gr.update(visible=any(not one.over for one in unread)),
+        }

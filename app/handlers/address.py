@@ -24,8 +24,8 @@ class Address:
         query = self._parts.query
         try:
             session.gallery = self._services.access.at_address(sent_along(event, "gallery"), session)
-            session.ask(sent_along(event, "q")[:1000])
-            first = {**self._galleries.choice(session), query: session.query, **self._galleries.remembered(session)}
+            self._search.ask(sent_along(event, "q")[:1000], session, anew=True)
+            first = {**self._galleries.choice(session), query: session.words, **self._galleries.remembered(session)}
         except EngineError as error:
             yield self._search.only(self._services.problem(error))
             return

@@ -122,7 +122,7 @@ class Compare:
                 pictures[id] = get_photo(services.library, id)
             except PhotoMissing:  # deleted since it was ranked
                 continue
-        return views.sides(session.query, found, pictures, services.drawing, services.address, len(run.ids), run.macs)
+        return views.sides(session.title, found, pictures, services.drawing, services.address, len(run.ids), run.macs)
 
     def _agreement(self, session: Session, summary: GallerySummary, run: FullRun | None) -> Agreement | None:
         """How the ranking on show agrees with the full encoder's, over the photos that both know."""

@@ -54,7 +54,7 @@ class Galleries:
         try:
             self._services.access.arrive(kept, session)
             session.gallery = self._first_gallery(asked, kept, session)
-            session.ask(str(asked.get("q", ""))[:1000])
+            self._search.ask(str(asked.get("q", ""))[:1000], session, anew=True)
             yield from self._first_answer(refine, session)
         except EngineError as error:
             yield self._no_answer(error)
@@ -93,7 +93,7 @@ class Galleries:
             if not demo.ready:
                 yield {
                     **self.choice(session),
-                    parts.query: session.query,
+                    parts.query: session.words,
                     parts.timer: gr.update(active=True),
                     **self._search.only(self._encoding_demo()),
                 }
@@ -104,7 +104,7 @@ class Galleries:
         session.welcomed = True
         first = {
             **self.choice(session),
-            parts.query: session.query,
+            parts.query: session.words,
             parts.timer: gr.update(active=False),
             **self.remembered(session),
         }
@@ -119,7 +119,7 @@ class Galleries:
             at_demo = session.gallery == demo.id and demo.ready
             session.ask(demo.queries[0].query if at_demo else "")
             name = NEW_GALLERY if session.gallery in demo.ids else self._summary(session).name
-            first = {parts.query: session.query, parts.add_to: name, **self.remembered(session)}
+            first = {parts.query: session.words, parts.add_to: name, **self.remembered(session)}
             yield from self._search.answers(refine, session, first=first)
         except EngineError as error:
             problem = self._search.only(self._services.problem(error))

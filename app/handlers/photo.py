@@ -52,7 +52,7 @@ class Selection:
             if fits is None:
                 hint = notes.said("Search for something first; this shows how the photo fits it.")
                 return self._panel(chosen, session, hint)
-            return self._panel(chosen, session, photo.fit(session.query, fits, chosen.exit))
+            return self._panel(chosen, session, photo.fit(session.title, fits, chosen.exit))
         except EngineError as error:
             return self._problem(error)
 

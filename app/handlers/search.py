@@ -1,5 +1,6 @@
 """Asking: the first ranking at once, then the refined one."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ from app.session import Session
 from app.suggestions import suggestions
 from app.uploads import sent
 from app.views import head, notes, photo, results, sorting
+from app.views.chip import chip, inline
 from engine.gallery import (
     DROPPED,
     Deepened,
@@ -32,6 +34,7 @@ from engine.gallery import (
     get_photo,
     list_hits,
     list_photos,
+    picture_thumbnail,
     rank_gallery,
     refine_search,
     relevant,
@@ -45,6 +48,7 @@ PAGE = 24  # photos on the page at first, and whenever the reader comes to their
 POOL = 100  # photos that tell where relevance falls off
 SURE = (3, 12)  # how many places are made sure of, at least and at most: those that stand out
 EXAMPLES = 7
+NAMED = re.compile(r"\s*photo:(\d{1,18})(?=\s|$)", re.IGNORECASE)  # how a query begins that names a picture
 NOTHING: Updates = {}
 
 
@@ -57,42 +61,68 @@ class Search:
 
     def searched(self, text: str, refine: bool, session: Session) -> Iterator[Updates]:
         """Words were typed."""
-        session.ask(text)
+        self.ask(text, session)
+        named: Updates = {self._parts.query: session.words} if session.words != text else {}
+        yield from self.answers(refine, session, first=named)
+
+    def ask(self, line: str, session: Session, anew: bool = False) -> None:
+        """Begin anew with a line; a picture that it names by its number becomes one to see, and words stay words.
+
+        Args: anew: nothing stays of what was asked before, a picture neither.
+        """
+        found = NAMED.match(line)
+        if found is None:
+            session.ask(line, *(("", "") if anew else (session.like, session.thumbnail)))
+            return
+        try:
+            thumbnail = self._services.address(self._services.access.photo(int(found[1]), session), "grid")
+        except EngineError:  # the search says that it is not there
+            thumbnail = ""
+        session.ask(line[found.end() :].strip().removeprefix("+").strip(), f"photo:{found[1]}", thumbnail)
+
+    def unliked(self, refine: bool, session: Session) -> Iterator[Updates]:
+        """The picture was taken out of the search: the words go on alone."""
+        session.ask(session.words)
         yield from self.answers(refine, session)
 
     def suggestion_chosen(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
         """A query that was offered was chosen."""
         session.ask(sent_along(event, "query")[:1000])
-        yield from self.answers(refine, session, first={self._parts.query: session.query})
+        yield from self.answers(refine, session, first={self._parts.query: session.words})
 
-    def more_like_this(self, refine: bool, session: Session) -> Iterator[Updates]:
-        """Photos like the selected one are asked for."""
-        if session.photo is None:
+    def more_like_this(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
+        """Photos like one are asked for: like the one in the viewer, or else like the selected one."""
+        number = sent_along(event, "photo") or str(session.photo or "")
+        try:
+            like = self._services.access.photo(int(number), session)
+        except (EngineError, ValueError, OverflowError):
+            yield self.only(notes.problem("This photo is not there any more; search again."))
             return
-        session.ask(f"photo:{session.photo}")
-        yield from self.answers(refine, session, first={self._parts.query: session.query})
+        session.ask("", f"photo:{like.id}", self._services.address(like, "grid"))
+        yield from self.answers(refine, session, first={self._parts.query: session.words})
 
     def picture_given(self, file: str, refine: bool, session: Session) -> Iterator[Updates]:
         """A picture was given to search with."""
         parts = self._parts
         try:
-            dropped, aside = self._embedded(sent(file), session)
+            dropped, thumbnail, aside = self._embedded(sent(file), session)
         except (EngineError, OSError) as error:
             yield {parts.picture: None, **self.only(self._services.problem(error))}
             return
         session.dropped = dropped
-        session.ask(f"photo:{DROPPED}")
-        yield from self.answers(refine, session, aside, {parts.picture: None, parts.query: session.query})
+        session.ask("", f"photo:{DROPPED}", thumbnail)
+        yield from self.answers(refine, session, aside, {parts.picture: None, parts.query: session.words})
 
-    def _embedded(self, path: Path, session: Session) -> tuple[np.ndarray, str]:
-        """What a picture shows, and whose account counts it."""
+    def _embedded(self, path: Path, session: Session) -> tuple[np.ndarray, str, str]:
+        """What a picture shows, the address of a small copy of it, and whose account counts it."""
         access = self._services.access
         try:
             summary = access.gallery(session.gallery, session)
             account, aside = (summary.id, head.PICTURED) if access.keeps(summary, session) else (None, head.UNCOUNTED)
             with access.turn(session):
                 data = file_upload(path, path.name).read()  # no more of it than may be a picture
-                return embed_picture(self._services.library, account, data, path.name), aside
+                found = embed_picture(self._services.library, account, data, path.name)
+                return found, inline(picture_thumbnail(data, path.name)), aside
         finally:
             path.unlink(missing_ok=True)  # it is asked with, and not kept
 
@@ -143,7 +173,8 @@ class Search:
                     yield {**first, **answer}
                     first = NOTHING
         except EngineError as error:
-            yield {**first, **self.only(self._services.problem(error))}
+            picture: Updates = {self._parts.chip: chip(session.thumbnail, "Like this")}
+            yield {**first, **picture, **self.only(self._services.problem(error))}
 
     def only(self, html: str) -> Updates:
         """One thing in the middle of the page, and nothing else to see."""
@@ -234,11 +265,13 @@ class Search:
 
     def _bar(self, session: Session, summary: GallerySummary, status: str) -> str:
         asked = {"gallery": summary.link, "q": session.query} if summary.link else {"q": session.query}
-        sharable = (summary.kind == "demo" or summary.link is not None) and "photo:" not in session.query
+        sharable = (
+            (summary.kind == "demo" or summary.link is not None) and not session.like and "photo:" not in session.query
+        )
         share = f"?{urlencode(asked)}" if sharable else ""
         own = bool(session.hits) and self._services.access.owns(summary, session)
-        links = export.links(session.query, session.hits[:PAGE])
-        return head.bar(status, links, share, own, self._place(session, summary))
+        links = export.links(session.title, session.hits[:PAGE])
+        return head.bar(status, links, share, bool(session.hits), own, self._place(session, summary))
 
     def _place(self, session: Session, summary: GallerySummary) -> tuple[str, str]:
         """What is on show, as the page's address names it."""
@@ -253,6 +286,7 @@ class Search:
             ),
             self._parts.headline: head.headline(summary, self._services.comparison.last(summary.id)),
             self._parts.suggestions: head.suggestions(examples, session.earlier(examples)),
+            self._parts.chip: chip(session.thumbnail, "Like this"),
         }
 
     def _examples(self, summary: GallerySummary) -> list[str]:
@@ -306,7 +340,7 @@ class Search:
         own = self._services.access.owns(summary, session)
         return {
             **around,
-            parts.answer: head.bar(head.UNASKED + aside, own=own, place=place),
+            parts.answer: head.bar(head.UNASKED + aside, photos=True, own=own, place=place),
             parts.grid: self._shelf(session, summary),
             parts.panel: self._unpicked(photos[0]),
         }

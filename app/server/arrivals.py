@@ -48,12 +48,17 @@ class Arrivals:
                     _delete(Path(entry.path))
 
     async def _answer(self, request: Request) -> Response:
+        kept = await self.take(request)
+        return kept if isinstance(kept, Refusal) else JSONResponse(kept)
+
+    async def take(self, request: Request) -> list[str] | Refusal:
+        """The files of a form, each where it is kept until it is taken in; or why not, and then none is kept."""
         if self._short_of_room(request.headers.get("content-length", "0")):
             return Refusal(507, "The disk of the machine that serves this page is full; try again later.")
         upload_id = request.query_params.get("upload_id")
         try:
             with self._folder_of_one() as folder:
-                return JSONResponse(await _kept(request, folder, upload_id))
+                return await _kept(request, folder, upload_id)
         except MultiPartException as error:
             return Refusal(413 if "maximum allowed size" in error.message else 400, error.message)
         except (KeyError, ValueError):  # no boundary, or a character set that is none

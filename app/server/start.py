@@ -26,6 +26,7 @@ from app.server.connections import Connection, House, room
 from app.server.headers import SafeHeaders
 from app.server.hosts import HOSTS, hosts
 from app.server.malformed_requests import whole_head, without_proxys_words
+from app.server.receiving import Receiving
 from app.server.refusals import Checked
 from app.server.requests_at_once import Crowds
 from app.server.routes import open_route
@@ -89,7 +90,8 @@ def serve(page: gr.Blocks, services: Services, pictures: Pictures, arrivals: Arr
     public = services.visitors is not None
     index_page.install()
     options = launch_options(services, pictures)
-    options["app_kwargs"]["routes"].append(arrivals.route())
+    receiving = Receiving(services.inbox, arrivals, services.library)
+    options["app_kwargs"]["routes"] += [arrivals.route(), *receiving.routes()]
 
     def start_server(app: ASGIApp, server_name: str | None = None, server_port: int | None = None, **_: object) -> Any:
         return start(guarded(app, page, public), server_name, server_port)

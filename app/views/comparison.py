@@ -6,7 +6,7 @@ from html import escape
 from app.strip import Drawing, strip
 from app.views.formatting import date, described, macs, many, percent, times
 from app.views.notes import note
-from app.views.results import Address
+from app.views.viewer import Address
 from engine.gallery import Agreement, Lap, Photo, Race
 
 NO_MOVE = '<span class="move"></span>'

@@ -48,6 +48,12 @@ def date(at: float) -> str:
     return f"{when.tm_mday} {time.strftime('%b %Y, %H:%M', when)}"
 
 
+def taken(photo: Photo) -> str:
+    """When a photo was taken, on the camera's clock; empty where that is not known."""
+    when = photo.taken_at
+    return f"taken {when.day} {when:%b %Y, %H:%M}" if when is not None else ""
+
+
 def described(file: str) -> str:
     """A file name as words, for those who cannot see the photo."""
     words = PurePath(file).stem.replace("-", " ").replace("_", " ").strip()

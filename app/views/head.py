@@ -39,24 +39,32 @@ def suggestions(examples: Sequence[str], history: Sequence[str]) -> str:
 
 
 def bar(
-    status: str = "", links: str = "", share: str = "", own: bool = False, place: tuple[str, str] | None = None
+    status: str = "",
+    links: str = "",
+    share: str = "",
+    photos: bool = False,
+    own: bool = False,
+    place: tuple[str, str] | None = None,
 ) -> str:
     """The line over a ranking: what has become of it, and what can be taken away; its place is kept free.
 
     Args:
         status, links: HTML.
         share: the end of an address that opens this ranking again, where strangers may.
-        own: the photos may be deleted: several can be chosen for that.
+        photos: there are some on show: several can be picked, to be taken away as a ZIP.
+        own: they may be deleted, too.
         place: what names the gallery in the page's address, and the query; None where nothing was answered.
     """
     at = f' data-gallery="{escape(place[0])}" data-query="{escape(place[1])}"' if place else ""
     copy = f'<button type="button" data-event="share" data-share="{escape(share)}">Copy link</button>' if share else ""
     choose = chosen = ""
-    if own:
+    if photos:
+        discard = '<button type="button" data-event="discard" disabled>Delete</button>' if own else ""
         choose = '<button type="button" data-event="choose">Select</button>'
         chosen = (
             '<span class="choice" hidden><button type="button" data-event="all">All on show</button>'
-            '<button type="button" data-event="discard" disabled>Delete</button>'
+            '<button type="button" data-event="zip" disabled>Download ZIP</button>'
+            f"{discard}"
             '<button type="button" data-event="choose">Cancel</button></span>'
         )
     doing = f"<span>{links}{copy}{choose}</span>{chosen}"

@@ -7,7 +7,7 @@ from app.curve import Curve
 from app.strip import Drawing, marks, survival
 from app.views.formatting import date, described, macs, many, percent, saved_indexing, times
 from app.views.notes import note
-from app.views.results import Address
+from app.views.viewer import Address
 from engine.gallery import GallerySummary, Photo, Race
 
 

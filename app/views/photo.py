@@ -6,7 +6,7 @@ from html import escape
 from app.attribution import Attribution
 from app.strip import Drawing, marks, stages_strip
 from app.views.formatting import described, macs, percent, saved, score
-from app.views.results import Address
+from app.views.viewer import Address, about
 from engine.gallery import ExitScore, Photo, nearest_budget
 
 
@@ -36,8 +36,9 @@ def panel(
         f'<section class="panel" aria-label="The selected photo" data-photo="{photo.id}"'
         f"{' data-picked' if picked else ''}>"
         '<button type="button" class="close" aria-label="Close">×</button>'
-        f'<img src="{escape(address(photo, "large"))}" alt="{escape(described(photo.file))}"'
-        f' width="{photo.width}" height="{photo.height}">'
+        f'<button type="button" class="enlarge" data-photo="{photo.id}"{about(photo, address)}>'
+        f'<img src="{escape(address(photo, "large"))}" alt="{escape(described(photo.file))}, full screen"'
+        f' width="{photo.width}" height="{photo.height}"></button>'
         f'<p class="file">{escape(photo.file)}<span>{photo.width} × {photo.height}</span></p>{_credit(credit)}'
         f"<h2>It {left}</h2>"
         f"{stages_strip(drawing, photo.macs_share, f'Stages of the encoder: the photo {left}')}"

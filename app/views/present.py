@@ -6,7 +6,7 @@ from html import escape
 
 from app.strip import Drawing, stages_strip, survival
 from app.views.formatting import date, described, macs, many, percent, saved, saved_indexing, times
-from app.views.results import Address
+from app.views.viewer import Address
 from engine.gallery import Agreement, GallerySummary, Photo, Race
 
 

@@ -1,14 +1,13 @@
 """Photos found, and the photos of a gallery when nothing is asked."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
-from app.pictures import Size
 from app.strip import Drawing, strip
 from app.views.formatting import described, saved, score
+from app.views.viewer import Address, about
 from engine.gallery import Deepened, Hit, Photo
 
-Address = Callable[[Photo, Size], str]
 NOBODY: Mapping[int, Deepened] = {}
 FALLS = '<li class="falls"><span>relevance falls off here; less alike from here on</span></li>'
 
@@ -68,7 +67,7 @@ def card(
         before = drawing.positions[deepened.from_exit]
     return (
         f'<li data-photo="{photo.id}"{again}><button type="button" class="hit" data-event="select" '
-        f'data-photo="{photo.id}"{" aria-current=true" if current else ""}>'
+        f'data-photo="{photo.id}"{about(photo, address)}{" aria-current=true" if current else ""}>'
         f'<span class="frame"><img src="{escape(address(photo, "grid"))}" alt="{escape(described(photo.file))}"'
         f' width="4" height="3" loading="lazy" decoding="async">{mark}</span>{strip(drawing, photo.macs_share, before)}'
         f'<span class="numbers">{numbers}<span class="saved">{saved(photo)}</span></span></button></li>'

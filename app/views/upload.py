@@ -3,10 +3,18 @@
 from collections.abc import Sequence
 from html import escape
 
+from app.incoming import Incoming
 from app.strip import Drawing
 from app.views.formatting import duration, in_line, percent, photos_word
-from app.views.results import Address, card
+from app.views.results import card
+from app.views.viewer import Address
 from engine.gallery import IngestReport, Progress, Skipped
+
+DROP_ZONE = (
+    '<div class="zone"><p>Drop photos, folders or ZIP archives here, or anywhere on the page.</p>'
+    '<p class="actions"><label class="choose">Choose photos<input type="file" multiple></label>'
+    '<label class="choose">Choose a folder<input type="file" webkitdirectory></label></p></div>'
+)
 
 
 def encoding(
@@ -33,49 +41,132 @@ def loading(title: str, words: str) -> str:
     return _progress(title, words, None, "")
 
 
-def listing(title: str, found: int) -> str:
-    """What was sent is looked through, archives too."""
-    return _progress(title, f"Looking through what was sent: {found} {photos_word(found)} so far …", None, "")
-
-
 def waiting(title: str, place: int) -> str:
     """Photos that wait for others' to be done; 1 is the next place in line."""
     return _progress(title, in_line(place), None, "")
 
 
-def report(done: IngestReport, gallery: str) -> str:
-    """What became of the files of one upload."""
-    lines = [f"<b>{done.added}</b> {photos_word(done.added)} added to “{escape(gallery)}”"]
-    if done.added:
-        lines.append(f"{done.images_per_second:.1f} a second, {percent(1 - done.mean_macs_share)} of the compute saved")
-    if done.duplicates:
-        lines.append(f"{done.duplicates} {'was' if done.duplicates == 1 else 'were'} here already")
-    return _account(" · ".join(lines), bool(done.added), done.skipped)
+def coming(incoming: Incoming, drawing: Drawing | None, address: Address) -> str:
+    """An upload on its way: how far, how fast, and the photos that came last, whose strips fill pass by pass.
+
+    Args: drawing: None while there is no photo yet.
+    """
+    title = f"Adding to “{incoming.name}”"
+    if incoming.place:
+        return _progress(title, in_line(incoming.place), None, "")
+    done, total, rate, left = incoming.done, incoming.total, incoming.rate(), incoming.seconds_left()
+    words = [f"{done} of {total}"]
+    if rate:
+        words.append(f"{rate:.1f} a second")
+    if left is not None and done < total:
+        words.append(f"about {duration(left)} left")
+    if incoming.here < len(incoming.files):
+        words.append(f"{incoming.here} of {len(incoming.files)} files have arrived")
+    cards = "".join(card(photo, drawing, address) for photo in incoming.latest) if drawing else ""
+    grid = f'<ol class="grid small" aria-label="Just encoded">{cards}</ol>' if cards else ""
+    return _progress(title, " · ".join(words), Progress(done, total, ()) if total else None, "") + grid
+
+
+def account(incoming: Incoming) -> str:
+    """What became of an upload that is over; it stays until it is dismissed."""
+    line = " · ".join([_added(incoming), *_figures(incoming)])
+    show = f'<button type="button" data-event="show" data-gallery="{incoming.gallery}">Show the gallery</button>'
+    dismiss = '<button type="button" data-event="dismiss">Dismiss</button>'
+    actions = f'<p class="actions">{show if incoming.added else ""}{dismiss}</p>'
+    return (
+        f'<div class="report" role="status" data-state="{incoming.state}"><p>{line}</p>{_rest(incoming)}'
+        f"{actions}{_left_out(incoming.skipped)}</div>"
+    )
+
+
+def line(incoming: Incoming) -> str:
+    """The same upload in one line, for the other tabs; the page's script reads from it what it may send."""
+    if incoming.over:
+        words = f"{_added(incoming)}{_left_out_words(incoming)}"
+        missing = incoming.missing()
+        if missing:
+            words += f" · {_not_here(incoming, len(missing))}"
+    else:
+        left = incoming.seconds_left()
+        words = f"Adding to “{escape(incoming.name)}”: {incoming.done} of {incoming.total}"
+        words += f" · about {duration(left)} left" if left is not None and incoming.done < incoming.total else ""
+    return (
+        f'<p class="arriving" data-upload="{incoming.id}" data-nonce="{escape(incoming.nonce)}" '
+        f'data-state="{incoming.state}"><span>{words}</span>'
+        '<button type="button" data-event="look">Show</button></p>'
+    )
+
+
+def refused(sentence: str, nonce: str) -> str:
+    """An upload that was not begun."""
+    return (
+        f'<p class="arriving" role="alert" data-nonce="{escape(nonce)}" data-state="failed">'
+        f"<span>{escape(sentence)}</span></p>"
+    )
+
+
+def _added(incoming: Incoming) -> str:
+    name, added = escape(incoming.name), incoming.added
+    if added:
+        return f"<b>{added}</b> {photos_word(added)} added to “{name}”"
+    if incoming.duplicates and not incoming.skipped:
+        return f"Nothing new for “{name}”"
+    return f"No photo was added to “{name}”"
+
+
+def _figures(incoming: Incoming) -> list[str]:
+    words = [f"{percent(1 - incoming.macs_share)} of the compute saved"] if incoming.added else []
+    if incoming.duplicates:
+        words.append(f"{incoming.duplicates} {'was' if incoming.duplicates == 1 else 'were'} here already")
+    return words
+
+
+def _rest(incoming: Incoming) -> str:
+    """What did not come, by name, and what to do about it."""
+    failed = f"<p><b>It ended early.</b> {escape(incoming.problem)}</p>" if incoming.problem else ""
+    missing = incoming.missing()
+    if not missing:
+        return failed
+    names = "".join(f"<li><span>{escape(name)}</span></li>" for name in missing)
+    return (
+        f"{failed}<p><b>{_not_here(incoming, len(missing))}</b></p>"
+        f'<details class="missing"><summary>Which</summary><ul tabindex=0>{names}</ul></details>'
+    )
+
+
+def _not_here(incoming: Incoming, count: int) -> str:
+    files = "1 file was" if count == 1 else f"{count} files were"
+    if incoming.state == "left":
+        files = "1 file had" if count == 1 else f"{count} files had"
+        return f"{files} not arrived. Drop the same files again: only those are sent."
+    reason = "when you stopped it" if incoming.state == "stopped" else "when it ended"
+    return f"{files} not taken in {reason}. Drop the same files again: only those are sent."
+
+
+def _left_out_words(incoming: Incoming) -> str:
+    return f" · {_files_left_out(len(incoming.skipped))}" if incoming.skipped else ""
+
+
+def _files_left_out(count: int) -> str:
+    return "1 file was left out" if count == 1 else f"{count} files were left out"
 
 
 def encoded_again(done: IngestReport, budget: float) -> str:
     """What became of a gallery's photos when another budget was applied, or other phrases."""
     which = "All other photos are" if done.skipped else "Every photo is"
-    return _account(f"{which} at a budget of {percent(budget)} now.", False, done.skipped)
+    return _account(f"{which} at a budget of {percent(budget)} now.", done.skipped)
 
 
-def stopped(added: int, skipped: Sequence[Skipped], gallery: str) -> str:
-    """What an upload that was stopped had done until then: it stays."""
-    line = f"Stopped: <b>{added}</b> {photos_word(added)} added to “{escape(gallery)}” so far, and kept"
-    return _account(line, bool(added), skipped)
+def _account(line: str, skipped: Sequence[Skipped]) -> str:
+    """A line, and the files that were left out."""
+    return f'<div class="report" role="status"><p>{line}</p>{_left_out(skipped)}</div>'
 
 
-def _account(line: str, some: bool, skipped: Sequence[Skipped]) -> str:
-    """A line, a way to the photos where there are some, and the files that were left out."""
-    show = '<p class="actions"><button type="button" data-event="show">Show the gallery</button></p>' if some else ""
-    listed = ""
-    if skipped:
-        rows = "".join(
-            f"<li><span>{escape(skip.file)}</span><span>{escape(skip.reason)}</span></li>" for skip in skipped
-        )
-        files = "file was" if len(skipped) == 1 else "files were"
-        listed = f"<h3>{len(skipped)} {files} left out</h3><ul tabindex=0>{rows}</ul>"
-    return f'<div class="report" role="status"><p>{line}</p>{show}{listed}</div>'
+def _left_out(skipped: Sequence[Skipped]) -> str:
+    if not skipped:
+        return ""
+    rows = "".join(f"<li><span>{escape(skip.file)}</span><span>{escape(skip.reason)}</span></li>" for skip in skipped)
+    return f"<h3>{_files_left_out(len(skipped))}</h3><ul tabindex=0>{rows}</ul>"
 
 
 def _progress(title: str, words: str, progress: Progress | None, note: str) -> str:

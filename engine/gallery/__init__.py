@@ -22,6 +22,7 @@ from engine.gallery.galleries import (
     published_gallery,
     rename_gallery,
     require_model,
+    stored_hashes,
     summarize_gallery,
     typical_photos,
     years_of,
@@ -36,6 +37,7 @@ from engine.gallery.search import (
     embed_query,
     explain_photo,
     list_hits,
+    picture_thumbnail,
     rank_gallery,
     rank_photos,
     refine_search,
@@ -60,7 +62,7 @@ from engine.gallery.types import (
 )
 from engine.ingest.decode import Skipped
 from engine.ingest.image import clean_name
-from engine.ingest.kept_picture import PictureGone, open_kept
+from engine.ingest.kept_picture import OriginalGone, PictureGone, open_kept, read_original
 from engine.ingest.listing import folder_uploads, uploads_of
 from engine.ingest.upload import Upload, file_upload
 from engine.search.query_parser import DROPPED, Query
@@ -117,6 +119,7 @@ __all__ = [
     "Looks",
     "ModelChanged",
     "Order",
+    "OriginalGone",
     "Photo",
     "PhotoMissing",
     "PhrasesUnusable",
@@ -161,11 +164,13 @@ __all__ = [
     "nearest_budget",
     "open_gallery",
     "open_kept",
+    "picture_thumbnail",
     "progress_bar",
     "publish_gallery",
     "published_gallery",
     "rank_gallery",
     "rank_photos",
+    "read_original",
     "reencode_gallery",
     "refine_search",
     "relevant",
@@ -174,6 +179,7 @@ __all__ = [
     "run_to_full_depth",
     "search_photos",
     "sort_gallery",
+    "stored_hashes",
     "summarize_gallery",
     "typed_phrases",
     "typical_photos",

@@ -1,7 +1,7 @@
 """Galleries: made, named, published, deleted, and summed up."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from engine.gallery.library import Library
 from engine.gallery.types import GallerySummary, Photo, photo_of
 from engine.storage import collections
 from engine.storage.dates import Order, count_years
-from engine.storage.images import delete_images, get_image, images_at_exit, list_images
+from engine.storage.images import delete_images, get_image, held_hashes, images_at_exit, list_images
 from engine.storage.schema import CollectionRow, Kind
 
 SAMPLE = 300  # photos among which typical ones are looked for
@@ -98,6 +98,11 @@ def list_photos(
 def years_of(library: Library, gallery_id: int) -> dict[int, int]:
     """How many photos of a gallery were taken in each year, the latest first; under UNDATED those without a date."""
     return count_years(library.database, gallery_id)
+
+
+def stored_hashes(library: Library, gallery_id: int, hashes: Sequence[str]) -> set[str]:
+    """Those of some files, by the sha256 of their bytes, that a gallery has photos of."""
+    return held_hashes(library.database, gallery_id, hashes)
 
 
 def typical_photos(library: Library, gallery_id: int, exit: int, limit: int = 3) -> list[Photo]:

@@ -121,6 +121,7 @@ def _keep(library: Library, gallery_id: int, encoder: "PhotoEncoder", made: Sequ
             bytes=each.photo.file_bytes,
             added_at=time.time(),
             taken_at=each.photo.taken_at.isoformat() if each.photo.taken_at else None,
+            source=each.photo.source,
             encoding=EncodingRow.of(each.encoding),
         )
         for content_hash, each in found.items()

@@ -37,6 +37,8 @@ from engine.storage.schema import CollectionRow, PhotoMissing, stamp_of
 if TYPE_CHECKING:
     from engine.exits.photo_encoder import PhotoEncoder
 
+THUMBNAIL_SIDE = 128  # px: small enough to stand in the search box on a sharp screen
+
 
 FROZEN = "demo"  # the kind of gallery whose index never changes: everybody who comes finds the same
 
@@ -271,6 +273,11 @@ def embed_picture(library: Library, gallery_id: int | None, data: bytes, name: s
     if gallery_id is not None:
         add_picture_macs(library.database, gallery_id, found.macs)
     return found.vector
+
+
+def picture_thumbnail(data: bytes, name: str) -> bytes:
+    """A small copy of a picture to search with, as a JPEG of 128 px at most; raises ImageRejected."""
+    return to_jpeg(decode(data, name, THUMBNAIL_SIDE).rgb)
 
 
 def _asked(encoder: "PhotoEncoder", query: str | Query) -> Query | None:

@@ -52,6 +52,7 @@ class Photo:
     phrases: tuple[Phrases, ...]  # at each exit reached
     budget: float
     taken_at: datetime | None = None  # on the camera's clock, with its zone where that is known
+    source: str | None = None  # where its original lies on this machine; shown to nobody
 
 
 @dataclass(frozen=True)
@@ -216,6 +217,7 @@ def photo_of(row: ImageRow) -> Photo:
         phrases=tuple(tuple((text, share) for text, share in at_exit) for at_exit in encoding.phrases),
         budget=encoding.budget,
         taken_at=read_date(row.taken_at),
+        source=row.source,
     )
 
 

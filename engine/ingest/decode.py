@@ -36,6 +36,7 @@ class Decoded:
     file_bytes: int
     jpeg: bytes  # the picture to keep
     taken_at: datetime | None = None  # on the camera's clock
+    source: str | None = None  # as the upload says
 
 
 # What became of an upload; None: its photo is stored already, or came earlier among the same uploads.
@@ -74,7 +75,7 @@ def decode_batch(
             continue
         seen.add(content_hash)
         size, jpeg = (picture.width, picture.height), to_jpeg(picture.rgb)
-        outcomes.append(Decoded(upload.name, content_hash, *size, len(data), jpeg, picture.taken_at))
+        outcomes.append(Decoded(upload.name, content_hash, *size, len(data), jpeg, picture.taken_at, upload.source))
         pixels.append(pixels_to_keep(jpeg, preprocess))
     return outcomes, pixels
 

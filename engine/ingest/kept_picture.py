@@ -1,5 +1,6 @@
 """The picture that is kept of a photo: upright, a JPEG without metadata; what the encoder and the page read again."""
 
+import hashlib
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
+from engine.ingest.upload import file_upload
 from engine.utils.errors import EngineError
 
 KEPT_SIDE = 768  # px: the longest side at most
@@ -20,6 +22,10 @@ class PictureGone(EngineError):
     def of(cls, file: str) -> "PictureGone":
         """Args: file: name of the photo."""
         return cls(f"The kept picture of {file} is gone or damaged; delete the photo and add it again.")
+
+
+class OriginalGone(EngineError):
+    """The file that a photo was indexed from is not there any more, or another one is."""
 
 
 def to_jpeg(rgb: Image.Image) -> bytes:
@@ -42,6 +48,23 @@ def open_kept(file: Path | BinaryIO, longest: int | None = None) -> Image.Image:
     if longest is not None:
         rgb.thumbnail((longest, longest))
     return rgb
+
+
+def read_original(source: str, content_hash: str) -> bytes:
+    """The file that a photo was indexed from, as it was then; raises OriginalGone.
+
+    Args: source: where it lay on this machine.
+    """
+    try:
+        path = Path(source)
+        data = file_upload(path, path.name).read() if path.is_file() else b""
+    except OSError:
+        data = b""
+    if hashlib.sha256(data).hexdigest() != content_hash:
+        raise OriginalGone(
+            "The original has been moved or changed since it was indexed; the kept picture is still here."
+        )
+    return data
 
 
 def pixels_to_keep(jpeg: bytes, preprocess: Callable[[Image.Image], np.ndarray]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from engine.ingest.archives import archive_uploads, is_archive
@@ -28,7 +29,24 @@ def folder_uploads(folder: Path) -> list[Upload]:
     paths = sorted(_picture_files(folder), key=lambda path: path.relative_to(folder).parts)
     # A name that is not UTF-8 can be neither stored nor shown.
     names = (os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace") for path in paths)
-    return [upload for path, name in zip(paths, names, strict=True) for upload in uploads_of(path, name)]
+    return [
+        _staying(upload, path) for path, name in zip(paths, names, strict=True) for upload in uploads_of(path, name)
+    ]
+
+
+def _staying(upload: Upload, path: Path) -> Upload:
+    """An upload that remembers where its file lies; not what lies in an archive, nor a path that cannot be stored."""
+    if is_archive(path.name) or not _is_utf8(str(path)):
+        return upload
+    return replace(upload, source=str(path.resolve()))
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _picture_files(folder: Path) -> Iterator[Path]:

@@ -30,6 +30,7 @@ class Upload:
     name: str
     read: Callable[[], bytes]
     refused: Callable[[float], object] = _tell_nobody  # told how many seconds it took to find that it is none
+    source: str | None = None  # where it stays on this machine, for one that is read where it lies
 
 
 def file_upload(path: Path, name: str) -> Upload:

@@ -21,6 +21,13 @@ def has_image(database: Database, collection_id: int, content_hash: str) -> bool
         return session.scalar(wanted) is not None
 
 
+def held_hashes(database: Database, collection_id: int, hashes: Sequence[str]) -> set[str]:
+    """Those of some content hashes that the images of a collection have."""
+    wanted = select(ImageRow.content_hash).where(ImageRow.collection_id == collection_id)
+    with database.read() as session:
+        return {row.content_hash for row in rows_of(session, wanted, ImageRow.content_hash, hashes)}
+
+
 def content_hashes(database: Database, collection_id: int) -> list[str]:
     """The content hashes of all images of a collection, in no order."""
     with database.read() as session:

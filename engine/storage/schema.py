@@ -147,6 +147,7 @@ class ImageRow(Base):
     added_at: Mapped[float]
     # On the camera's clock, ISO 8601, with its distance from UTC where that is known: sorts by what people remember.
     taken_at: Mapped[str | None]
+    source: Mapped[str | None]  # path of the original on this machine, where it was indexed from a folder
     # Numbers a collection's changes, and only ever grows: its indexes, in any process, ask for what is above the last.
     revision: Mapped[int]
 

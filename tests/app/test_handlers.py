@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +23,7 @@ from app.handlers.comparison import COMPARE, Compare
 from app.handlers.galleries import Galleries
 from app.handlers.photo import Selection
 from app.handlers.search import Search
+from app.parts import Updates
 from app.pictures import Pictures
 from app.services import Services
 from app.session import Session
@@ -46,17 +47,11 @@ from engine.gallery.reencode import reencode_gallery
 from engine.storage.database import Database
 from engine.storage.schema import GalleryMissing, PhotoMissing
 from engine.utils.data_dir import home
+from tests.app.sending import Event, announced, uploaded
 from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
 
 MakeUpload = Callable[..., Upload]
-
-
-class Event(gr.EventData):
-    """What the page's script sends along."""
-
-    def __init__(self, **sent: str) -> None:
-        super().__init__(None, sent)
 
 
 class Request(gr.Request):
@@ -176,9 +171,38 @@ class TestSearch:
     ) -> None:
         green = list_photos(library, session.gallery or 0)[1]
         session.photo = green.id
-        shown = after(search.more_like_this(False, session))
-        assert shown.query == f"photo:{green.id}"
+        shown = after(search.more_like_this(Event(), False, session))
+        assert (shown.query, session.query) == ("", f"photo:{green.id}")
+        assert f"photo/{green.id}/grid" in shown.chip
         assert "green square" in shown.grid
+
+    def test_words_join_the_picture_until_it_is_taken_out(
+        self, search: Search, session: Session, library: Library
+    ) -> None:
+        green = list_photos(library, session.gallery or 0)[1]
+        list(search.more_like_this(Event(photo=str(green.id)), False, session))
+        shown = after(search.searched("- red", False, session))
+        assert session.query == f"photo:{green.id} - red"
+        assert "unlike" in shown.chip
+        assert session.history == []
+        shown = after(search.unliked(False, session))
+        assert (session.query, shown.chip) == ("- red", "")
+
+    @pytest.mark.parametrize("typed", ["photo:{} + sky", "photo:{} sky", " PHOTO:{}  +  sky "])
+    def test_a_photo_that_is_named_by_its_number_is_a_picture_in_the_box(
+        self, search: Search, session: Session, library: Library, typed: str
+    ) -> None:
+        green = list_photos(library, session.gallery or 0)[1]
+        shown = after(search.searched(typed.format(green.id), False, session))
+        assert shown.query.strip() == "sky"
+        assert f"photo/{green.id}/grid" in shown.chip
+
+    @pytest.mark.parametrize("photo", ["", "none", "9" * 30])
+    def test_more_like_a_photo_that_is_not_there_is_a_sentence(
+        self, search: Search, session: Session, photo: str
+    ) -> None:
+        shown = after(search.more_like_this(Event(photo=photo), False, session))
+        assert "not there any more" in shown.grid
 
     def test_a_picture_is_searched_with_and_not_kept(
         self, search: Search, session: Session, library: Library, tmp_path: Path, png: Callable[..., bytes]
@@ -187,7 +211,8 @@ class TestSearch:
         file.write_bytes(png("green"))
         before = summarize_gallery(library, session.gallery or 0).macs_pictures
         shown = after(search.picture_given(str(file), False, session))
-        assert (shown.picture, shown.query) == (None, "photo:dropped")
+        assert (shown.picture, shown.query) == (None, "")
+        assert "data:image/jpeg;base64," in shown.chip
         assert "one full encoding" in shown.answer
         assert summarize_gallery(library, session.gallery or 0).macs_pictures == before + library.encoder.full_macs
         assert "green square" in shown.grid
@@ -443,12 +468,14 @@ class TestGalleries:
         assert "1 photo deleted" in emptied.answer
         assert "Add photos first" in emptied.grid
 
-    def test_several_can_be_chosen_in_ones_own_gallery_only(
+    def test_several_can_be_picked_everywhere_and_deleted_in_ones_own_gallery_only(
         self, search: Search, session: Session, holidays: int
     ) -> None:
-        assert 'data-event="choose"' not in after(search.searched("red", False, session)).answer
         for text in ("red", ""):
-            assert 'data-event="choose"' in after(search.searched(text, False, Session(gallery=holidays))).answer
+            foreign = after(search.searched(text, False, session)).answer
+            own = after(search.searched(text, False, Session(gallery=holidays))).answer
+            assert ('data-event="zip"' in foreign, 'data-event="discard"' in foreign) == (True, False)
+            assert ('data-event="zip"' in own, 'data-event="discard"' in own) == (True, True)
 
     def test_what_a_query_changed_is_drawn_where_it_is_on_show(self, galleries: Galleries, holidays: int) -> None:
         mine = Session(gallery=holidays)
@@ -707,7 +734,7 @@ class TestAddPhotos:
 
     @pytest.fixture
     def dropped(self, tmp_path: Path, png: Callable[..., bytes]) -> Callable[..., list[str]]:
-        """Makes files in what stands for Gradio's cache."""
+        """Makes files in what stands for the folder that files arrive in."""
 
         def drop(**contents: str | bytes) -> list[str]:
             cache = tmp_path / "cache"
@@ -721,29 +748,27 @@ class TestAddPhotos:
 
         return drop
 
-    def test_what_was_sent_is_counted_while_it_is_looked_through(
-        self, add_photos: AddPhotos, dropped: Callable[..., list[str]], session: Session
-    ) -> None:
-        events = add_photos.uploaded(dropped(a="yellow", b="green"), "Holidays", session)
-        reports = [changes[PARTS.report] for changes in events]
-        looking = [report for report in reports if "Looking through" in report]
-        assert ["1 photo so far" in looking[0], "2 photos so far" in looking[1]] == [True, True]
-        assert len(looking) == 2
+    @pytest.fixture
+    def add(
+        self, add_photos: AddPhotos, services: Services, session: Session, dropped: Callable[..., list[str]]
+    ) -> Callable[..., Iterator[Updates]]:
+        """Drops files into a gallery; what is told of them until it is over."""
+
+        def begin(name: str, **contents: str | bytes) -> Iterator[Updates]:
+            return uploaded(add_photos, services, dropped(**contents), name, session)
+
+        return begin
 
     def test_the_name_of_a_gallery_that_is_made_keeps_its_signs(
-        self, add_photos: AddPhotos, dropped: Callable[..., list[str]], session: Session
+        self, add: Callable[..., Iterator[Updates]], session: Session
     ) -> None:
-        shown = after(add_photos.uploaded(dropped(red="red"), "Bavaria / <Tyrol>", session))
+        shown = after(add("Bavaria / <Tyrol>", red="red"))
         assert "“Bavaria / &lt;Tyrol&gt;”" in shown.report
         assert ("Bavaria / <Tyrol> · 1", session.gallery) in shown.gallery["choices"]
 
-    def test_good_files_are_stored_and_bad_ones_named(
-        self, add_photos: AddPhotos, dropped: Callable[..., list[str]], session: Session
-    ) -> None:
-        files = dropped(yellow="yellow", text=b"hello", empty=b"", green="green")
-        shown = after(add_photos.uploaded(files, "Holidays", session))
+    def test_good_files_are_stored_and_bad_ones_named(self, add: Callable[..., Iterator[Updates]]) -> None:
+        shown = after(add("Holidays", yellow="yellow", text=b"hello", empty=b"", green="green"))
         account, choice = shown.report, shown.gallery
-        assert shown.files is None
         assert "2</b> photos added to “Holidays”" in account
         assert "text</span>" in account
         assert "empty</span>" in account
@@ -753,88 +778,76 @@ class TestAddPhotos:
         assert "<b>2 photos</b>" in shown.headline
         assert shown.grid.count('class="hit"') == 2
 
-    def test_the_same_photos_again_are_no_new_photos(
-        self, add_photos: AddPhotos, dropped: Callable[..., list[str]], session: Session
+    def test_bad_files_alone_leave_no_gallery_behind_and_the_visitor_where_they_were(
+        self, add: Callable[..., Iterator[Updates]], session: Session, library: Library
     ) -> None:
-        list(add_photos.uploaded(dropped(red="red"), "Holidays", session))
-        account = after(add_photos.uploaded(dropped(red="red", blue="blue"), "Holidays", session)).report
+        before = session.gallery
+        shown = after(add("Holidays", letter=b"Dear Sir", other=b"Dear Madam"))
+        assert "No photo was added to “Holidays”" in shown.report
+        assert "2 files were left out" in shown.report
+        assert find_gallery(library, "Holidays") is None
+        assert session.gallery == before
+
+    def test_the_same_photos_again_are_no_new_photos(self, add: Callable[..., Iterator[Updates]]) -> None:
+        list(add("Holidays", red="red"))
+        account = after(add("Holidays", red="red", blue="blue")).report
         assert "1</b> photo added" in account
         assert "1 was here already" in account
 
-    def test_stop_keeps_what_is_done(
-        self, add_photos: AddPhotos, dropped: Callable[..., list[str]], session: Session, library: Library
+    def test_who_has_gone_on_to_something_else_is_not_taken_away_from_it(
+        self, add: Callable[..., Iterator[Updates]], session: Session
     ) -> None:
-        files = dropped(letter=b"Dear Sir", **{f"p{i}": (i, 2, 3) for i in range(100)})  # four batches
-        events = add_photos.uploaded(files, "Holidays", session)
-        next(events)
-        next(events)
+        telling, before = add("Holidays", red="red"), session.gallery
+        session.ask("blue")
+        shown = after(telling)
+        assert "1</b> photo added" in shown.report
+        assert (session.gallery, session.words) == (before, "blue")
+        assert not hasattr(shown, "grid")
+
+    def test_stop_keeps_what_is_done_and_names_the_rest(
+        self, add: Callable[..., Iterator[Updates]], add_photos: AddPhotos, session: Session, services: Services
+    ) -> None:
+        events = add("Holidays", letter=b"Dear Sir", **{f"p{i}": (i, 2, 3) for i in range(100)})  # four groups
+        (incoming,) = services.inbox.unread(None)
+        while not incoming.done:
+            next(events)
         add_photos.stopped(session)
         report = after(events).report
-        kept = summarize_gallery(library, session.gallery or 0).photos
+        kept = summarize_gallery(services.library, incoming.gallery).photos
         assert 31 <= kept < 100
-        assert (kept + 1) % 32 == 0, "whole batches, the first with a file that is no picture"
-        assert f"{kept}</b> photos added to “Holidays” so far, and kept" in report
+        assert (kept + 1) % 32 == 0, "whole groups, the first with a file that is no picture"
+        assert f"{kept}</b> photos added to “Holidays”" in report
+        assert f"{101 - kept - 1} files were not taken in when you stopped it" in report
         assert "<span>letter</span>" in report, "bad files until then are named"
 
-    def test_an_upload_is_stopped_by_its_own_button_and_a_race_by_its_own(
-        self, add_photos: AddPhotos, dropped: Callable[..., list[str]], session: Session, services: Services
+    def test_a_race_that_goes_on_is_not_stopped_by_the_uploads_button(
+        self, add: Callable[..., Iterator[Updates]], add_photos: AddPhotos, session: Session, services: Services
     ) -> None:
         compare = Compare(services, PARTS)
         with services.access.work(session), services.access.work(session):  # both wait in line
-            uploading, racing = add_photos.uploaded(dropped(red="red"), "Holidays", session), compare.raced(session)
+            uploading, racing = add("Holidays", red="red"), compare.raced(session)
             for begun in (uploading, racing):
                 next(begun)
                 next(begun)
             add_photos.stopped(session)
-            assert "Stopped" in after(uploading).report
+            assert "No photo was added" in after(uploading).report
             compare.stopped(session)
             assert "Stopped" in after(racing).race
 
-    def test_an_upload_that_is_refused_leaves_the_one_before_it_its_button(
-        self,
-        add_photos: AddPhotos,
-        dropped: Callable[..., list[str]],
-        session: Session,
-        services: Services,
-        monkeypatch: pytest.MonkeyPatch,
+    def test_nothing_stays_in_the_folder_that_files_arrive_in(
+        self, add: Callable[..., Iterator[Updates]], tmp_path: Path
     ) -> None:
-        def refuse(*_: object) -> NoReturn:
-            raise TooMuch("One upload at a time.")
-
-        with services.access.work(session), services.access.work(session):  # all others wait in line
-            uploading = add_photos.uploaded(dropped(red="red"), "Holidays", session)
-            next(uploading)
-            next(uploading)
-            monkeypatch.setattr(services, "ingest", refuse)
-            shown = after(add_photos.uploaded(dropped(blue="blue"), "Holidays", session))
-            assert "One upload at a time." in shown.report
-            assert shown.stop_upload["visible"], "what is under way can still be stopped"
-            add_photos.stopped(session)
-            assert "Stopped" in after(uploading).report
-        assert not after(add_photos.uploaded(dropped(blue="blue"), "Holidays", session)).stop_upload["visible"], (
-            "nothing to stop now"
-        )
-
-    def test_nothing_stays_in_gradios_cache(
-        self, add_photos: AddPhotos, dropped: Callable[..., list[str]], tmp_path: Path, session: Session
-    ) -> None:
-        files = dropped(red="red", text=b"hello")
-        account = after(add_photos.uploaded([*files, files[0]], "", session)).report
+        account = after(add("", red="red", same="red", text=b"hello")).report
         assert "1</b> photo added" in account
         assert "1 was here already" in account
         assert not (tmp_path / "cache").exists()
         assert not list(home().glob("incoming-*"))
 
     def test_a_full_disk_is_a_sentence_and_nothing_stays(
-        self,
-        add_photos: AddPhotos,
-        dropped: Callable[..., list[str]],
-        tmp_path: Path,
-        session: Session,
-        monkeypatch: pytest.MonkeyPatch,
+        self, add: Callable[..., Iterator[Updates]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("shutil.move", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
-        shown = after(add_photos.uploaded(dropped(red="red"), "Holidays", session))
+        shown = after(add("Holidays", red="red"))
         assert "No space left on device" in shown.report
         assert not shown.stop_upload["visible"]
         assert not (tmp_path / "cache").exists()
@@ -850,38 +863,73 @@ class TestAddPhotos:
         assert recent.exists()
 
     def test_an_ingest_that_fails_says_so_to_the_visitor(
-        self, add_photos: AddPhotos, fake_encoder: FakeEncoder, dropped: Callable[..., list[str]], session: Session
+        self, add: Callable[..., Iterator[Updates]], fake_encoder: FakeEncoder
     ) -> None:
-        list(add_photos.uploaded(dropped(red="red"), "Holidays", session))
+        list(add("Holidays", red="red"))
         fake_encoder.identity = replace(fake_encoder.identity, weights="c" * 64)
-        account = after(add_photos.uploaded(dropped(blue="blue"), "Holidays", session)).report
-        assert "That did not work" in account
+        account = after(add("Holidays", blue="blue")).report
+        assert "It ended early" in account
+        assert "encode its photos again" in account
 
     def test_an_ingest_goes_on_when_the_visitor_leaves(
-        self, add_photos: AddPhotos, library: Library, dropped: Callable[..., list[str]], session: Session
+        self, add: Callable[..., Iterator[Updates]], library: Library
     ) -> None:
-        events = add_photos.uploaded(dropped(red="red", blue="blue"), "Holidays", session)
+        events = add("Holidays", red="red", blue="blue")
         next(events)
-        next(events)
-        events.close()
+        events.close()  # type: ignore[attr-defined]
         for thread in threading.enumerate():
-            if thread.name == "work":
+            if thread.name == "intake":
                 thread.join(10)
         gallery = find_gallery(library, "Holidays")
         assert gallery is not None
         assert summarize_gallery(library, gallery).photos == 2
 
+    def test_what_did_not_arrive_is_named_after_a_reload_and_need_alone_be_sent_again(
+        self,
+        add_photos: AddPhotos,
+        services: Services,
+        session: Session,
+        dropped: Callable[..., list[str]],
+    ) -> None:
+        files = dropped(red="red", letter=b"Dear Sir", blue="blue", green="green")
+        telling, incoming = announced(add_photos, services, files, "Holidays", session)
+        assert incoming is not None
+        lines = incoming.files
+        incoming.put({number: Path(files[number]) for number in (0, 1)})
+        next(telling)
+        incoming.leave()  # the page is loaded again
+        again = Session(gallery=session.gallery)
+        told = after(add_photos.resumed(again))
+        assert told.add_to == "Holidays"
+        assert "1</b> photo added" in told.report
+        assert "2 files had not arrived" in told.report
+        assert "<span>blue</span>" in told.report
+        assert "<span>green</span>" in told.report
+        assert "2 files had not arrived" in told.arriving
+
+        events = add_photos.begun(Event(nonce="m", files="\n".join(lines)), "Holidays", again)
+        next(events)
+        second = services.inbox.unread(None)[0]
+        assert second.settled() == [0, 1]
+        second.put({2: Path(files[2]), 3: Path(files[3])})
+        report = after(events).report
+        assert "2</b> photos added" in report
+        assert "1 file was left out" in report, "the bad file is still named, though it was not sent again"
+        assert "had not arrived" not in report, "the account before it is settled by this one"
+        assert after(add_photos.dismissed(again)).report == ""
+        assert list(add_photos.resumed(again)) == []
+
     def test_a_folder_of_this_machine_is_taken_in_by_its_owner_only(
         self, add_photos: AddPhotos, folder: Path, session: Session, library: Library, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        assert (
-            "3</b> photos added to “Colours”" in after(add_photos.from_folder(str(folder), "Colours", session)).report
-        )
-        assert "is not a folder" in after(add_photos.from_folder(str(folder / "none"), "Colours", session)).report
+        def said(place: object) -> str:
+            return str(after(add_photos.from_folder(str(place), "Colours", session)).report)
+
+        assert "3</b> photos added to “Colours”" in said(folder)
+        assert "is not a folder" in said(folder / "none")
+        for nowhere in ("nul\0inside", "~nobody-of-that-name/photos", " "):
+            assert "That did not work" in said(nowhere)
         (folder / "empty").mkdir()
-        assert (
-            "no picture in that folder"
-            in after(add_photos.from_folder(str(folder / "empty"), "Colours", session)).report
-        )
+        assert "no picture in that folder" in said(folder / "empty")
         monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
-        assert "only on the machine itself" in after(add_photos.from_folder(str(folder), "Colours", session)).report
+        assert "only on the machine itself" in said(folder)

@@ -28,6 +28,7 @@ from app.handlers.galleries import Galleries
 from app.handlers.photo import Selection
 from app.handlers.search import Search
 from app.layout import build
+from app.parts import Updates
 from app.pictures import Pictures
 from app.server.arrivals import Arrivals
 from app.server.start import serve
@@ -40,6 +41,7 @@ from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Limits, TooMuch, Visitors
 from engine.ingest.image import MAX_BYTES
 from engine.storage.database import Database, StoreUnusable
+from tests.app.sending import uploaded
 from tests.app.shown_examples import PARTS, after
 from tests.zip_files import zipped
 
@@ -273,7 +275,7 @@ def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_plac
     search = Search(services, PARTS)
     add_photos = AddPhotos(services, PARTS, search, Galleries(services, PARTS, search))
     with access.work(ann), access.work(arrived(access)):  # as many as are served at once
-        *_, refused = add_photos.uploaded([str(file)], "Mine", ann)
+        *_, refused = uploaded(add_photos, services, [str(file)], "Mine", ann)
         assert "being worked on already" in str(refused)
         for busy in (Budget(services, PARTS).applied(1.0, "", ann), Compare(services, PARTS).raced(ann)):
             assert "being worked on already" in str([*busy])
@@ -281,9 +283,8 @@ def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_plac
 
         bob, carol = arrived(access), arrived(access)
         file.write_bytes(png("blue"))
-        waiting = add_photos.uploaded([str(file)], "Mine", bob)
-        next(waiting)  # reading
-        assert "you are next" in str(next(waiting))
+        waiting = uploaded(add_photos, services, [str(file)], "Mine", bob)
+        until_said(waiting, "you are next")
         carol.gallery = access.make("Hers", carol)
         racing = Compare(services, PARTS).raced(carol)
         next(racing)
@@ -311,21 +312,39 @@ def test_what_was_sent_is_listed_in_its_turn_and_not_once_it_is_stopped(
         add_photos.stopped(bob)  # while it is being listed
         return uploads_of(path, name)
 
-    def dropped() -> list[str]:
-        files = [tmp_path / f"{number}.zip" for number in range(3)]
-        for file in files:
-            file.write_bytes(zipped({"a.png": png("blue")}))
-        return [str(file) for file in files]
-
+    files = [tmp_path / f"{number}.zip" for number in range(3)]
+    for file in files:
+        file.write_bytes(zipped({"a.png": png("blue")}))
     monkeypatch.setattr("app.uploads.uploads_of", listing)
     with access.work(ann), access.work(arrived(access)):  # as many as are served at once
-        assert "being worked on already" in str([*add_photos.uploaded(dropped(), "Mine", ann)])
-        waiting = add_photos.uploaded(dropped(), "Mine", bob)
-        next(waiting)
-        assert "you are next" in str(next(waiting))
+        waiting = uploaded(add_photos, services, list(map(str, files)), "Mine", bob)
+        until_said(waiting, "you are next")
         assert listed == []
-    assert "Stopped: <b>0</b>" in str([*waiting])
+    assert "3 files were not taken in when you stopped it" in str([*waiting])
     assert listed == ["0.zip"]
+    assert not any(file.exists() for file in files)
+
+
+def until_said(told: Iterator[Updates], words: str) -> None:
+    """Read on until it is said, a few times."""
+    assert any(words in str(next(told)) for _ in range(8)), f"nobody said “{words}”"
+
+
+def test_an_upload_on_its_way_is_told_to_its_own_visitor_only(
+    services: Services, ann: Session, access: Access, tmp_path: Path, png: Callable[..., bytes]
+) -> None:
+    file = tmp_path / "blue.png"
+    file.write_bytes(png("blue"))
+    search, bob = Search(services, PARTS), arrived(access)
+    add_photos = AddPhotos(services, PARTS, search, Galleries(services, PARTS, search))
+    telling = uploaded(add_photos, services, [str(file)], "Secret trip", ann)
+    next(telling)
+    for session in (bob, Session()):
+        assert [*add_photos.resumed(session)] == []
+        add_photos.stopped(session)
+        add_photos.dismissed(session)
+    assert "<b>1</b> photo added" in str([*telling])
+    assert "Secret trip" in str([*add_photos.resumed(ann)])
 
 
 def test_a_picture_to_search_with_is_read_in_its_turn_and_no_further_than_may_be_a_picture(

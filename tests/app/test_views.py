@@ -8,9 +8,11 @@ import pytest
 
 from app.attribution import Attribution
 from app.curve import Curve, Point
-from app.views import comparison, formatting, head, notes, overview, photo, present, results, upload
+from app.incoming import Incoming
+from app.views import comparison, formatting, head, notes, overview, photo, present, results, upload, viewer
+from app.views.chip import chip
 from engine.exits.budget import BUDGET_GRID
-from engine.gallery import Deepened, ExitScore, Hit, IngestReport, Photo, Progress, Refinement, Skipped
+from engine.gallery import Deepened, ExitScore, Hit, Photo, Progress, Refinement, Skipped
 from engine.gallery.rank_agreement import agreement
 from engine.gallery.speed_race import Lap
 from tests.app.shown_examples import DRAWING, EVIL, PHOTO, RACE, SUMMARY, Outline, address, plain
@@ -26,6 +28,17 @@ PAIR = {7: PHOTO, 8: replace(PHOTO, id=8, file="b.jpg"), 9: replace(PHOTO, id=9,
 def panel(shown: Photo, gates: tuple[float, ...] = (0.2, 0.7), picked: bool = False) -> str:
     column = np.array(gates, np.float32)[:, None]
     return photo.panel(replace(shown, gates=column.repeat(len(BUDGET_GRID), 1)), DRAWING, address, picked)
+
+
+def incoming(over: str | None = None, name: str = EVIL, **told: object) -> Incoming:
+    """An upload of two files. Args: over: why it failed; empty: it is done; None: it goes on."""
+    made = Incoming(None, 1, name, [f"3/4/{EVIL}", "5/6/b.jpg"])
+    made.nonce = EVIL
+    for key, value in told.items():
+        setattr(made, key, value)
+    if over is not None:
+        made.end(over)
+    return made
 
 
 ALL = {
@@ -54,8 +67,15 @@ ALL = {
     "present": present.present(SUMMARY, DRAWING, RACE, agreement([7, 8], [8, 9]), EVIL, [BAD, BAD], address),
     "present nothing": present.present(replace(SUMMARY, name=EVIL), DRAWING, None, None, "", [], address),
     "encoding": upload.encoding(EVIL, Progress(3, 10, (BAD,)), 1.5, DRAWING, address, EVIL),
-    "report": upload.report(IngestReport(1, 1, (Skipped(EVIL, EVIL),), 1.0, 1.0, 0.7), EVIL),
-    "stopped": upload.stopped(1, [Skipped(EVIL, EVIL)], EVIL),
+    "coming": upload.coming(incoming(latest=(BAD,)), DRAWING, address),
+    "account": upload.account(incoming(EVIL, skipped=[Skipped(EVIL, EVIL)])),
+    "line": upload.line(incoming(skipped=[Skipped(EVIL, EVIL)])),
+    "line of one that is over": upload.line(incoming("")),
+    "refused": upload.refused(EVIL, EVIL),
+    "drop zone": upload.DROP_ZONE,
+    "chip": chip(EVIL, EVIL),
+    "viewer": viewer.DIALOG,
+    "share of pickable": head.bar("words", photos=True),
     "note": notes.note(EVIL, EVIL),
     "problem": notes.problem(EVIL),
     "said": notes.said(EVIL),
@@ -78,8 +98,8 @@ def test_every_picture_has_words_and_every_button_a_name(view: str) -> None:
         if tag == "img":
             assert attributes["alt"]
             # Nothing moves when a picture arrives; what lies below the first view waits until it is near.
-            assert view == "present" or {"width", "height"} <= attributes.keys()
-            assert view == "panel" or attributes["loading"] == "lazy"
+            assert view in ("present", "viewer") or {"width", "height"} <= attributes.keys()
+            assert view in ("panel", "chip", "viewer") or attributes["loading"] == "lazy"
     for button in re.findall(r"<button(.*?)</button>", html, re.S):
         label, _, inside = button.partition(">")
         assert "aria-label" in label or re.sub(r"<[^>]*>", "", inside).strip() or "alt=" in inside
@@ -275,7 +295,9 @@ class TestUpload:
 
     def test_the_report_names_every_file_that_was_left_out(self) -> None:
         skipped = (Skipped("notes.jpg", "not a picture (it is text)"), Skipped("half.jpg", "cut short"))
-        said = text(upload.report(IngestReport(5, 2, skipped, 2.0, 2.5, 0.6), "Holidays"))
+        said = text(
+            upload.account(incoming("", name="Holidays", added=5, duplicates=2, macs_share=0.6, skipped=skipped))
+        )
         assert "5 photos added to “Holidays”" in said
         assert "2 were here already" in said
         assert "40 % of the compute saved" in said
@@ -283,12 +305,16 @@ class TestUpload:
         assert "notes.jpgnot a picture (it is text)" in said
         assert "half.jpgcut short" in said
 
-    def test_one_that_was_stopped_names_what_was_left_out_until_then(self) -> None:
-        said = text(upload.stopped(1, [Skipped("half.jpg", "cut short")], "Holidays"))
-        assert "Stopped: 1 photo added to “Holidays” so far, and kept" in said
-        assert "1 file was left out" in said
-        assert "half.jpgcut short" in said
-        assert "data-event" not in upload.stopped(0, [], "Holidays"), "there is nothing to show"
+    def test_what_did_not_arrive_is_counted_and_named(self) -> None:
+        left = Incoming(None, 1, "Holidays", ["1/1/a.jpg", "1/1/folder/b.jpg", "1/1/c.jpg"])
+        left.settle([0])
+        left.leave()
+        assert left.group() == []
+        left.end()
+        said = text(upload.account(left))
+        assert "2 files had not arrived. Drop the same files again: only those are sent." in said
+        assert "b.jpgc.jpg" in said
+        assert "2 files had not arrived" in text(upload.line(left))
 
 
 @pytest.mark.parametrize(("share", "said"), [(0.7, "30 % saved"), (1.0, "0 % saved"), (0.998, "0 % saved")])

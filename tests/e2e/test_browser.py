@@ -169,12 +169,14 @@ def test_more_like_this_and_a_picture_of_ones_own_are_queries(open_page: OpenPag
     page.locator("#grid .hit").first.click()
     name = first_alt(page)
     page.locator("#panel [data-event=alike]").click()
-    expect(box(page)).to_have_value(re.compile(r"photo:\d+"))
+    expect(page.locator("#chip .chip img")).to_be_visible()
+    expect(box(page)).to_have_value("")
     answered(page)
     assert first_alt(page) == name
     picture = page.locator("#picture").locator("xpath=..").locator("input[type=file]")
     picture.set_input_files(ROOT / "assets/gallery/taj-mahal.jpg")
-    expect(box(page)).to_have_value("photo:dropped")
+    expect(page.locator("#chip .chip img")).to_have_attribute("src", re.compile("^data:image/jpeg"), timeout=PATIENCE)
+    expect(box(page)).to_have_value("")
     answered(page)
     assert first_alt(page) == "Photo: taj mahal"
 

@@ -1,0 +1,74 @@
+"""All uploads that are known of: those on their way, and those whose account was not read yet."""
+
+import time
+from collections.abc import Sequence
+from threading import Lock
+
+from app.incoming import Incoming, name_of
+from engine.gallery import TooMuch
+
+MOST_FILES = 2000  # of one upload; the page's script sends more of them as further uploads
+KEPT = 200  # uploads that are known of
+KEPT_OF_ONE = 3  # of one visitor
+
+
+class Inbox:
+    """The uploads that are known of; safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._uploads: dict[str, Incoming] = {}  # by id, oldest first
+        self._lock = Lock()
+
+    def begin(self, owner: str | None, gallery: int, name: str, files: Sequence[str]) -> Incoming:
+        """Files are announced; those that an earlier upload into the gallery has settled need not come again.
+
+        Raises TooMuch where more are on their way than may be.
+        """
+        if len(files) > MOST_FILES:
+            raise TooMuch(f"One upload holds {MOST_FILES} files; send the rest after it.")
+        incoming = Incoming(owner, gallery, name, files)
+        with self._lock:
+            self._make_room(owner)
+            for earlier in self._uploads.values():
+                if (earlier.owner, earlier.gallery) == (owner, gallery):
+                    _settle_again(incoming, earlier)
+                    earlier.read |= earlier.over and set(files).issuperset(earlier.files)
+            self._uploads[incoming.id] = incoming
+        return incoming
+
+    def find(self, id: str) -> Incoming | None:
+        """An upload by the name that only the page that sends it was told."""
+        return self._uploads.get(id)
+
+    def unread(self, owner: str | None) -> list[Incoming]:
+        """A visitor's uploads whose account was not read, newest first."""
+        with self._lock:
+            return [one for one in reversed(self._uploads.values()) if one.owner == owner and not one.read]
+
+    def supersede(self, owner: str | None, files: Sequence[str], patience: float = 120.0) -> None:
+        """The same files are dropped again: an upload of them that still waits for the rest ends first."""
+        again = set(files)
+        for earlier in self.unread(owner):
+            if not earlier.over and again.intersection(earlier.files):
+                earlier.leave()
+                deadline = time.monotonic() + patience
+                while not earlier.over and time.monotonic() < deadline:
+                    earlier.wait(earlier.version, 0.5)
+
+    def _make_room(self, owner: str | None) -> None:
+        """Forget those that are over: what one visitor has too many of, and the oldest of all."""
+        own = [one for one in self._uploads.values() if one.owner == owner and one.over]
+        most = len(self._uploads) - KEPT + 1
+        oldest = [one for one in self._uploads.values() if one.over][: max(most, 0)]
+        for one in [*own[: -(KEPT_OF_ONE - 1) or None], *oldest]:
+            self._uploads.pop(one.id, None)
+        if len(self._uploads) >= KEPT:
+            raise TooMuch("Many people send photos just now; try again in a minute.")
+
+
+def _settle_again(incoming: Incoming, earlier: Incoming) -> None:
+    known = earlier.settled_files()
+    numbers = [number for number, file in enumerate(incoming.files) if file in known]
+    names = {name_of(incoming.files[number]) for number in numbers}
+    told = {skip.file for skip in incoming.skipped}
+    incoming.settle(numbers, [skip for skip in earlier.skipped if skip.file in names and skip.file not in told])

@@ -1,0 +1,61 @@
+"""Takes in what arrives of an upload, in a thread of its own: it goes on whether anybody looks on or not."""
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from contextvars import copy_context
+from threading import Thread
+
+from app.incoming import Incoming
+from app.services import Services
+from app.session import Session
+from app.uploads import forget, take_in
+from app.work import Stopped
+from engine.gallery import EngineError, Upload, delete_gallery, summarize_gallery
+
+UNFORESEEN = "Something went wrong that nobody foresaw; what was taken in until then is kept. Send the rest again."
+
+
+def begin(incoming: Incoming, services: Services, session: Session, uploads: Sequence[Upload] | None = None) -> None:
+    """Begin to take an upload in. Args: uploads: its files where they are here already; else they will arrive."""
+    run: Callable[[], None]
+    if uploads is None:
+        run = lambda: _take_groups(incoming, services, session)  # noqa: E731
+    else:
+        run = lambda: _take_all(incoming, services, session, uploads)  # noqa: E731
+    Thread(target=copy_context().run, args=(_told, incoming, services, run), name="intake", daemon=True).start()
+
+
+def _told(incoming: Incoming, services: Services, run: Callable[[], None]) -> None:
+    """Do it, and say how it ended."""
+    problem = ""
+    try:
+        run()
+    except Stopped:
+        pass
+    except EngineError as error:
+        problem = services.sentence(error)
+    except BaseException:
+        sys.stderr.write(traceback.format_exc(-3))
+        problem = UNFORESEEN
+    if incoming.new_gallery and not incoming.added:
+        with suppress(EngineError):  # deleted meanwhile
+            if not summarize_gallery(services.library, incoming.gallery).photos:
+                delete_gallery(services.library, incoming.gallery)
+    forget(incoming.end(problem))
+
+
+def _take_groups(incoming: Incoming, services: Services, session: Session) -> None:
+    with services.access.sole_work(session):
+        while group := incoming.group():
+            numbers, paths = [number for number, _ in group], [path for _, path in group]
+            report = take_in(
+                paths, lambda listing: services.ingest_group(incoming.gallery, listing, session, incoming.tell)
+            )
+            incoming.taken(numbers, report)
+
+
+def _take_all(incoming: Incoming, services: Services, session: Session, uploads: Sequence[Upload]) -> None:
+    report = services.ingest(incoming.gallery, [list(uploads)], session, incoming.tell)
+    incoming.taken(range(len(incoming.files)), report)

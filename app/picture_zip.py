@@ -1,0 +1,84 @@
+"""Kept pictures in one ZIP, made while it is sent: it lies nowhere as a whole, neither on disk nor in memory."""
+
+import io
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from engine.gallery import EngineError, clean_name
+
+MOST_PHOTOS = 1000
+MOST_BYTES = 300 * 2**20
+# What some system keeps to itself: in a name, or as a whole name.
+RESERVED = str.maketrans(dict.fromkeys('<>:"/\\|?*', "_"))
+DEVICES = frozenset(("con", "prn", "aux", "nul", *(f"{device}{n}" for device in ("com", "lpt") for n in range(1, 10))))
+
+
+class TooMany(EngineError):
+    """More than one archive holds."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"One ZIP holds {MOST_PHOTOS} photos or {MOST_BYTES >> 20} MB at most; pick fewer and take the rest after."
+        )
+
+
+def zipped(pictures: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
+    """A ZIP of pictures, piece by piece; those whose file is gone are named in `missing.txt`. Raises TooMany.
+
+    Args: pictures: the name of each photo, and the file that is kept of it.
+    """
+    files = list(pictures)
+    if len(files) > MOST_PHOTOS or sum(path.stat().st_size for _, path in files if path.is_file()) > MOST_BYTES:
+        raise TooMany
+    return _pieces(files)
+
+
+def member_names(names: Iterable[str]) -> Iterator[str]:
+    """Names for files in one archive, in order: safe on every system, and no two the same, however they are spelt."""
+    taken: set[str] = set()
+    for name in names:
+        stem = PurePosixPath(clean_name(name)).stem.translate(RESERVED).strip(". ") or "photo"
+        if stem.lower() in DEVICES:
+            stem = f"{stem}_"
+        wanted, number = f"{stem}.jpg", 1
+        while wanted.casefold() in taken:
+            number += 1
+            wanted = f"{stem} ({number}).jpg"
+        taken.add(wanted.casefold())
+        yield wanted
+
+
+class _Pipe(io.RawIOBase):
+    """Takes what is written, and gives it away; it cannot go back, so the archive tells sizes behind each file."""
+
+    def __init__(self) -> None:
+        self._written: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: "bytes | bytearray | memoryview") -> int:  # type: ignore[override]
+        self._written.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> bytes:
+        """What was written since the last time."""
+        written, self._written = self._written, []
+        return b"".join(written)
+
+
+def _pieces(files: list[tuple[str, Path]]) -> Iterator[bytes]:
+    pipe, missing = _Pipe(), list[str]()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:  # JPEGs do not shrink
+        for (name, path), member in zip(files, member_names(name for name, _ in files), strict=True):
+            try:
+                data = path.read_bytes()
+            except OSError:
+                missing.append(clean_name(name))
+                continue
+            archive.writestr(member, data)
+            yield pipe.taken()
+        if missing:
+            archive.writestr("missing.txt", "The kept pictures of these are gone:\n" + "\n".join(missing) + "\n")
+    yield pipe.taken()

@@ -1,0 +1,41 @@
+"""The viewer: one photo over the whole screen, and what the page tells its script about each photo."""
+
+from collections.abc import Callable
+from html import escape
+from pathlib import PurePosixPath
+
+from app.pictures import Size
+from app.views.formatting import saved, taken
+from engine.gallery import Photo
+
+Address = Callable[[Photo, Size], str]
+
+
+def about(photo: Photo, address: Address) -> str:
+    """Attributes of a photo's button, from which the viewer is filled; a blank stands before each."""
+    facts = {
+        "large": address(photo, "large"),
+        "name": photo.file,
+        "save": f"{PurePosixPath(photo.file).stem or 'photo'}.jpg",  # what is kept is a JPEG, whatever came
+        "taken": taken(photo),
+        "pixels": f"{photo.width} × {photo.height}",
+        "saved": saved(photo),
+        "original": address(photo, "original"),
+    }
+    return "".join(f' data-{key}="{escape(value)}"' for key, value in facts.items() if value)
+
+
+def _turn(event: str, label: str, sign: str) -> str:
+    return f'<button type="button" class="{event}" data-event="{event}" aria-label="{label}">{sign}</button>'
+
+
+DIALOG = (
+    '<dialog class="viewer" aria-labelledby="viewed-name">'
+    '<div class="stage"><img alt="The photo">'
+    f"{_turn('earlier', 'Previous photo', '‹')}{_turn('later', 'Next photo', '›')}{_turn('shut', 'Close', '×')}</div>"
+    '<div class="caption"><p class="what"><b id="viewed-name"></b><span class="facts"></span></p>'
+    '<p class="cost"><span class="ran"></span><span class="share"></span></p>'
+    '<div class="actions"><a class="keep" download title="The picture that is kept: 768 pixels at most">Download</a>'
+    '<a class="original" download hidden title="The file on this machine, as it was indexed">Original</a>'
+    '<button type="button" data-event="alike">More like this</button></div></div></dialog>'
+)

@@ -1,0 +1,120 @@
+// What Python may listen to: "alike".
+// The viewer: one photo over the whole screen. It is filled from the data on the photos' own buttons.
+const viewer = element.querySelector("dialog.viewer");
+const shown = (name) => viewer.querySelector(name);
+const hitsOf = (part) => (part ? [...part.querySelectorAll(".hit[data-large]")] : []);
+let list = null; // the part of the page whose photos the arrows turn
+let photo = null; // the number of the one on show
+let awaited = null; // stops waiting for more of the list
+
+const choosing = () => document.body.classList.contains("choosing");
+const place = () => hitsOf(list).findIndex((hit) => hit.dataset.photo === photo);
+
+function fill(button) {
+  const data = button.dataset, hits = hitsOf(list);
+  photo = data.photo;
+  const picture = shown(".stage img");
+  picture.src = data.large;
+  picture.alt = button.querySelector("img")?.alt.replace(/, full screen$/, "") ?? data.name;
+  shown("#viewed-name").textContent = data.name;
+  const at = place(), more = list?.querySelector(".more");
+  const standing = at < 0 ? "" : `${at + 1} of ${hits.length}${more ? "+" : ""}`;
+  shown(".facts").textContent = [data.taken, data.pixels, standing].filter(Boolean).join(" · ");
+  const strip = (button.matches(".hit") ? button : button.closest(".panel"))?.querySelector(".strip");
+  shown(".ran").replaceChildren(...(strip ? [strip.cloneNode(true)] : []));
+  shown(".share").textContent = data.saved;
+  Object.assign(shown(".keep"), { href: data.large, download: data.save });
+  Object.assign(shown(".original"), { href: data.original ?? "", download: data.name.split("/").pop(), hidden: !data.original });
+  shown(".earlier").disabled = at <= 0;
+  shown(".later").disabled = at < 0 || (at === hits.length - 1 && !more);
+  for (const near of [hits[at - 1], hits[at + 1]]) if (at >= 0 && near) new Image().src = near.dataset.large;
+}
+
+function open(button) {
+  const hit = button.matches(".hit") ? button : document.querySelector(`#grid .hit[data-photo="${button.dataset.photo}"]`);
+  list = hit?.closest("[id]") ?? null;
+  if (!viewer.open) viewer.showModal();
+  fill(hit ?? button);
+  shown(".shut").focus();
+}
+
+// At the end of a list that goes on the rest is asked for, and turned to when it is there.
+function fetchMore() {
+  const before = photo, more = list?.querySelector(".more");
+  if (!more || awaited) return;
+  more.click();
+  const look = new MutationObserver(() => {
+    const at = place();
+    if (at < 0 || !hitsOf(list)[at + 1]) return;
+    awaited();
+    if (viewer.open && photo === before) turn(1);
+  });
+  const patience = setTimeout(() => awaited?.(), 20000);
+  awaited = () => (look.disconnect(), clearTimeout(patience), (awaited = null));
+  look.observe(list, { childList: true, subtree: true });
+}
+
+function turn(step) {
+  const hits = hitsOf(list), at = place();
+  if (at < 0) return;
+  if (hits[at + step]) fill(hits[at + step]);
+  else if (step === 1) fetchMore();
+}
+
+function jump(end) {
+  const hits = hitsOf(list);
+  if (hits.length && place() >= 0) fill(hits.at(end));
+}
+
+// Back on the page, the photo seen last is the selected one.
+function shut() {
+  awaited?.();
+  viewer.close();
+  shown(".stage img").removeAttribute("src");
+  const hit = hitsOf(list)[place()];
+  const picked = document.querySelector("#panel .panel")?.dataset.photo;
+  if (hit && picked !== photo && hit.closest("#grid")) hit.click();
+  (hit ?? document.querySelector(".panel .enlarge"))?.focus();
+}
+
+Object.assign(ours, {
+  earlier: () => turn(-1),
+  later: () => turn(1),
+  shut,
+  alike: () => {
+    const asked = photo;
+    viewer.close();
+    trigger("alike", { photo: asked });
+  },
+});
+
+viewer.addEventListener("keydown", (event) => {
+  event.stopPropagation(); // the page's own arrows stay still behind it
+  const act = { ArrowLeft: () => turn(-1), ArrowRight: () => turn(1), Home: () => jump(0), End: () => jump(-1) }[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+viewer.addEventListener("cancel", (event) => (event.preventDefault(), shut()));
+
+let touched = null; // where a finger came down
+viewer.addEventListener("touchstart", (event) => (touched = event.touches.length === 1 ? event.touches[0] : null), { passive: true });
+viewer.addEventListener("touchend", (event) => {
+  if (!touched) return;
+  const x = event.changedTouches[0].clientX - touched.clientX, y = event.changedTouches[0].clientY - touched.clientY;
+  if (Math.abs(x) > 50 && Math.abs(x) > 2 * Math.abs(y)) turn(x < 0 ? 1 : -1);
+  else if (y > 90) shut();
+});
+
+// A photo that is selected already, its large picture, and two quick clicks open it.
+const isPicked = (hit) => document.querySelector(`.panel[data-picked][data-photo="${hit.dataset.photo}"]`);
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.(".enlarge, .hit[data-large]");
+  if (!button || choosing() || (button.matches(".hit") && !(event.isTrusted && isPicked(button)))) return;
+  event.stopPropagation();
+  open(button);
+}, true);
+document.addEventListener("dblclick", (event) => {
+  const hit = event.target.closest?.(".hit[data-large]");
+  if (hit && !choosing() && !viewer.open) open(hit);
+});

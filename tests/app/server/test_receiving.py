@@ -1,0 +1,93 @@
+"""The addresses that files are sent to: for who was told an upload's name, and for nobody else."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from app.inbox import Inbox
+from app.incoming import Incoming
+from app.server.arrivals import Arrivals
+from app.server.receiving import Receiving
+from engine.gallery import Library, Upload, ingest_files, open_gallery
+
+MakeUpload = Callable[..., Upload]
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+def incoming(inbox: Inbox, library: Library) -> Incoming:
+    return inbox.begin("ann", open_gallery(library, "Holidays"), "Holidays", ["1/0/a.jpg", "1/0/b.jpg", "1/0/c.jpg"])
+
+
+@pytest.fixture
+def browser(inbox: Inbox, library: Library, tmp_path: Path) -> TestClient:
+    return TestClient(Starlette(routes=Receiving(inbox, Arrivals(tmp_path / "arriving"), library).routes()))
+
+
+def files(*contents: bytes) -> list[tuple[str, tuple[str, bytes]]]:
+    return [("files", (f"{number}.jpg", content)) for number, content in enumerate(contents)]
+
+
+def kept(tmp_path: Path) -> list[bytes]:
+    return sorted(path.read_bytes() for path in (tmp_path / "arriving").rglob("*") if path.is_file())
+
+
+def test_files_wait_in_the_upload_that_they_were_announced_for(
+    browser: TestClient, incoming: Incoming, tmp_path: Path
+) -> None:
+    answer = browser.post(f"/incoming/{incoming.id}/files?at=2,0", files=files(b"c", b"a"))
+    assert answer.json() == {"here": 2}
+    assert {number: path.read_bytes() for number, path in incoming.group()} == {2: b"c", 0: b"a"}
+    assert kept(tmp_path) == [b"a", b"c"]
+
+
+@pytest.mark.parametrize("at", ["", "?at=", "?at=0", "?at=0,0", "?at=0,9", "?at=-1,0", "?at=0,1,2", "?at=0,x"])
+def test_files_under_other_numbers_are_refused_and_not_kept(
+    browser: TestClient, incoming: Incoming, tmp_path: Path, at: str
+) -> None:
+    answer = browser.post(f"/incoming/{incoming.id}/files{at}", files=files(b"a", b"b"))
+    assert answer.status_code == 400
+    assert kept(tmp_path) == []
+    assert incoming.here == 0
+
+
+def test_nobody_sends_into_an_upload_that_is_over_or_not_there(
+    browser: TestClient, incoming: Incoming, tmp_path: Path
+) -> None:
+    incoming.end()
+    for name in (incoming.id, "x" * 24, "..%2f..", "%00"):
+        for what, body in (("files?at=0", files(b"a")), ("known", None)):
+            assert browser.post(f"/incoming/{name}/{what}", files=body).status_code in (404, 410)
+    assert kept(tmp_path) == []
+
+
+def test_only_photos_of_the_uploads_own_gallery_are_known(
+    browser: TestClient,
+    inbox: Inbox,
+    incoming: Incoming,
+    library: Library,
+    upload: MakeUpload,
+    png: Callable[..., bytes],
+) -> None:
+    ingest_files(library, incoming.gallery, [upload("a.png", "red")])
+    ingest_files(library, open_gallery(library, "Bob's"), [upload("b.png", "blue")])
+    sums = [hashlib.sha256(png(colour)).hexdigest() for colour in ("red", "blue")]
+    body = f"0 {sums[0]}\n1 {sums[1]}\nnonsense\n99999999 {sums[0]}\n7 {sums[0]}"
+    assert browser.post(f"/incoming/{incoming.id}/known", content=body).json() == {"known": [0]}
+    assert (incoming.duplicates, incoming.done) == (1, 1)
+    assert browser.get(f"/incoming/{incoming.id}/known").status_code == 405
+
+
+def test_a_page_that_is_closed_says_so(browser: TestClient, incoming: Incoming) -> None:
+    assert browser.post(f"/incoming/{incoming.id}/left").status_code == 204
+    assert incoming.group() == []
+    assert incoming.state == "left"
+    assert browser.post("/incoming/nobody/left").status_code == 204

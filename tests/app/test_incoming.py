@@ -1,0 +1,147 @@
+"""What is told of an upload on its way is true: how far, how fast, how long, what is missing."""
+
+from pathlib import Path
+
+import pytest
+
+from app.inbox import KEPT, Inbox
+from app.incoming import AHEAD, QUIET, Incoming, name_of, size_of
+from app.work import Stopped, Waiting
+from engine.gallery import IngestReport, Progress, TooMuch
+
+
+class Clock:
+    """A time that a test sets."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def incoming(files: int = 100, clock: Clock | None = None) -> Incoming:
+    lines = [f"10/0/{number}.jpg" for number in range(files)]
+    return Incoming(None, 1, "Holidays", lines, clock or Clock())
+
+
+def take(upload: Incoming, added: int | None = None) -> None:
+    """One group is taken in whole."""
+    numbers = [number for number, _ in upload.group()]
+    upload.tell(Progress(len(numbers), len(numbers), ()))
+    count = len(numbers) if added is None else added
+    upload.taken(numbers, IngestReport(count, len(numbers) - count, (), 1.0, 1.0, 0.5))
+
+
+def test_rate_and_time_left_are_those_of_the_last_seconds() -> None:
+    clock = Clock()
+    upload = incoming(400, clock)
+    number = 0
+    for seconds, each in ((60, 1), (30, 4)):  # a slow minute, then four a second
+        for _ in range(seconds):
+            clock.now += 1
+            upload.put({number + place: Path("a") for place in range(each)})
+            number += each
+            take(upload)
+    assert upload.done == 180
+    assert upload.rate() == pytest.approx(4, rel=0.2)
+    assert upload.seconds_left() == pytest.approx(220 / 4, rel=0.2)
+    clock.now += 60  # nothing has come since
+    assert upload.rate() < 1
+
+
+def test_without_a_photo_nothing_is_promised() -> None:
+    upload = incoming()
+    assert (upload.rate(), upload.seconds_left(), upload.done, upload.total) == (0.0, None, 0, 100)
+
+
+def test_an_archive_counts_as_its_photos_once_it_is_open() -> None:
+    upload = incoming(3)
+    upload.put({0: Path("a"), 1: Path("b.zip")})
+    numbers = [number for number, _ in upload.group()]
+    upload.tell(Progress(32, 41, ()))
+    assert (upload.done, upload.total) == (32, 42)
+    upload.tell(Progress(41, 41, ()))
+    upload.taken(numbers, IngestReport(41, 0, (), 1.0, 1.0, 0.5))
+    assert (upload.done, upload.total, upload.missing()) == (41, 42, ["2.jpg"])
+
+
+def test_who_says_nothing_for_long_has_left_and_one_who_sends_slowly_has_not() -> None:
+    clock = Clock()
+    upload = incoming(2, clock)
+    with upload.hearing():
+        clock.now += 2 * QUIET
+        upload.put({0: Path("a")})
+        take(upload)
+    clock.now += 2 * QUIET
+    assert upload.group() == []
+    assert (upload.state, upload.missing()) == ("left", ["1.jpg"])
+
+
+def test_what_has_arrived_is_taken_in_when_the_page_is_closed() -> None:
+    upload = incoming(3)
+    upload.put({0: Path("a"), 2: Path("c")})
+    upload.leave()
+    take(upload)
+    assert upload.group() == []
+    assert (upload.state, upload.missing(), upload.added) == ("left", ["1.jpg"], 2)
+
+
+def test_files_that_were_not_announced_or_are_settled_are_not_taken() -> None:
+    upload = incoming(3)
+    upload.settle([1, 7])
+    assert not upload.put({1: Path("a")})
+    assert not upload.put({3: Path("a")})
+    assert not upload.put({-1: Path("a")})
+    assert upload.put({0: Path("a")})
+    upload.end()
+    assert not upload.put({2: Path("a")})
+
+
+def test_stop_ends_it_between_groups_or_in_line() -> None:
+    upload = incoming(3)
+    upload.put({0: Path("a")})
+    upload.group()
+    upload.stop()
+    with pytest.raises(Stopped):
+        upload.tell(Waiting(2))
+    upload.tell(Progress(1, 1, ()))  # the group is done anyway
+    assert upload.group() == []
+    assert upload.end() == [Path("a")]
+    assert upload.state == "stopped"
+
+
+def test_no_more_files_are_answered_than_may_wait() -> None:
+    upload = incoming()
+    upload.put({number: Path("a") for number in range(AHEAD)})
+    assert not upload.has_room()
+    take(upload)
+    assert upload.has_room()
+
+
+def test_an_inbox_forgets_what_is_over_and_takes_no_more_than_it_may() -> None:
+    inbox = Inbox()
+    for number in range(KEPT):
+        inbox.begin(f"visitor {number}", number, "a", ["1/2/a"])
+    with pytest.raises(TooMuch, match="try again"):
+        inbox.begin("one more", 1, "a", ["1/2/a"])
+    (first,) = inbox.unread("visitor 0")
+    first.end()
+    inbox.begin("one more", 1, "a", ["1/2/a"])
+    assert inbox.find(first.id) is None
+    with pytest.raises(TooMuch, match="2000 files"):
+        inbox.begin("one more", 1, "a", ["1/2/a"] * 2001)
+
+
+def test_of_one_visitor_the_last_accounts_are_kept() -> None:
+    inbox = Inbox()
+    for number in range(6):
+        inbox.begin(None, number, f"{number}", [f"1/2/{number}"]).end()
+    assert [one.name for one in inbox.unread(None)] == ["5", "4", "3"]
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "size"),
+    [("12/3/a.jpg", "a.jpg", 12), ("x/3/b/c.jpg", "c.jpg", 0), ("", "unnamed", 0), ("9" * 40, "9" * 40, 0)],
+)
+def test_a_line_is_whatever_a_browser_sends(file: str, name: str, size: int) -> None:
+    assert (name_of(file), size_of(file)) == (name, size)
