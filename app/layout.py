@@ -74,7 +74,7 @@ def search_row(parts: Parts) -> None:
     with gr.Row(elem_id="ask"):
         parts.chip = html("chip")
         parts.query = gr.Textbox(
-            placeholder="What are you looking for?   2:dog + beach - people",
+            placeholder="Say in English what the photo shows.   2:dog + beach - people",
             label="Search",
             show_label=False,
             container=False,

@@ -1,5 +1,6 @@
 
-// The results: after a second look, cards glide to their new places and the new parts of strips fill up.
+// The results: after a second look, cards glide to their new places and the new parts of strips fill up. The list
+// scrolls on by itself: its button is pressed when the reader comes near it.
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const places = new Map(); // photo -> where its card was
 
@@ -19,13 +20,32 @@ function fill(piece, after) {
   piece.animate([{ clipPath: "inset(0 100% 0 0)" }, { clipPath: "inset(0 0 0 0)" }], { duration: 260, delay: 200 + 140 * after, fill: "backwards", easing: "ease-out" });
 }
 
+const filled = new Set(); // photos whose new parts have been seen filling up
+let focused = null; // the photo whose card had the focus when more came: it gets it back
+const ahead = new IntersectionObserver((seen) => {
+  for (const { isIntersecting, target } of seen) {
+    if (!isIntersecting || !target.isConnected) continue;
+    ahead.disconnect();
+    focused = document.activeElement?.closest("#grid .hit")?.dataset.photo ?? null;
+    target.click();
+  }
+}, { rootMargin: "0px 0px 240px" });
+
 watch("value", () => {
+  ahead.disconnect();
+  const more = element.querySelector(".more");
+  if (more) ahead.observe(more);
+  if (focused) element.querySelector(`.hit[data-photo="${focused}"]`)?.focus({ preventScroll: true });
+  focused = null;
   const before = new Map(places);
   remember();
-  if (still.matches || !element.querySelector("li[data-again]")) return;
-  for (const card of element.querySelectorAll("li[data-photo]")) {
-    if (before.has(card.dataset.photo)) glide(card, before.get(card.dataset.photo));
-    card.querySelectorAll(".strip .new").forEach(fill);
-  }
+  if (!element.querySelector("li[data-again]")) filled.clear();
+  else if (!still.matches)
+    for (const card of element.querySelectorAll("li[data-photo]")) {
+      if (before.has(card.dataset.photo)) glide(card, before.get(card.dataset.photo));
+      if (!card.matches("[data-again]") || filled.has(card.dataset.photo)) continue;
+      filled.add(card.dataset.photo);
+      card.querySelectorAll(".strip .new").forEach(fill);
+    }
 });
 new ResizeObserver(remember).observe(element);

@@ -68,9 +68,13 @@ def bar(
             '<button type="button" data-event="choose">Cancel</button></span>'
         )
     doing = f"<span>{links}{copy}{choose}</span>{chosen}"
-    return f'<div class="answer"{at}><p role="status">{status or "&nbsp;"}</p>{doing}</div>'
+    return f'<div class="answer"{at}><p role="status">{status or "&nbsp;"}</p>{LEGEND if status else ""}{doing}</div>'
 
 
+LEGEND = (
+    '<p class="legend"><span><i class="on"></i>filled = computed</span><span><i></i>hollow = saved</span>'
+    '<span><i class="new"></i>striped = for this search</span><span>full = a hard photo</span></p>'
+)
 SECOND_LOOK = '<span class="busy">A second look at photos whose place is in doubt …</span>'
 
 
@@ -83,12 +87,13 @@ TOOLS = (
     "before have computed.</p>"
     "<p>An <b>exit</b> is a place between stages where a photo may leave; the last one is the encoder’s end. At each, "
     "a <b>gate</b> says how probably the photo has shown enough for the budget: it leaves from .50 on.</p>"
-    "<p><b>Saved</b> is the share of the full encoder’s multiply-accumulates that were not done. <b>Similarity</b> is "
-    "how well a photo fits the words, less a part of how well any words fit it; it is to be compared within one "
-    "search. Photos stand in the order of their chances to be the one that is meant: one that left early may stand "
-    "before one of a little more similarity.</p>"
+    "<p><b>Saved</b> is the share of the full encoder’s multiply-accumulates that were not done. Photos stand in the order of "
+    "their <b>scores</b>: how well a photo fits the words, less a part of how well any words fit it, and a little more "
+    "for one that left early and may fit better than it seems. 100 would be a perfect fit; compare scores within one "
+    "search.</p>"
     "<p>A search answers at once from the index. A <b>second look</b> then runs a few photos deeper where that may "
-    "change the answer, and moves them. What that finds is kept.</p></div></details></div>"
+    "change the answer, and moves them. What it ran comes on top of what indexing took. The demo gallery’s index "
+    "never changes: everybody finds the same there.</p></div></details></div>"
 )
 FIRST_ANSWER = "Answered from the index, without a second look."
 UNASKED = "The gallery’s photos, in the order they came."
@@ -107,6 +112,6 @@ def refined(found: Refinement, deepened: Sequence[Deepened]) -> str:
     moved = sum(photo.rank_before != photo.rank_after for photo in deepened)
     changed = "none moved" if not moved else f"{moved} moved"
     return (
-        f"Second look at <b>{many(len(deepened))}</b>, for the compute of <b>{encodings:.1f}</b> full "
-        f"encodings, {found.seconds:.1f} s · {changed}"
+        f"Second look at <b>{many(len(deepened))}</b>, <b>+{encodings:.1f}</b> full encodings on top of indexing "
+        f"· {changed}"
     )

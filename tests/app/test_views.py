@@ -130,7 +130,7 @@ class TestHead:
         stayed = Deepened(8, 1, 3, 60, 2, 2)
         refinement = Refinement([], (DEEPENED, stayed), 90, 100, 0.42)
         assert text(head.refined(refinement, [DEEPENED, stayed])) == (
-            "Second look at 2 photos, for the compute of 0.9 full encodings, 0.4 s · 1 moved"
+            "Second look at 2 photos, +0.9 full encodings on top of indexing · 1 moved"
         )
         assert "none moved" in head.refined(refinement, [stayed])
         assert head.refined(Refinement([], (), 0, 100, 0.0), []).endswith("the top is settled.")
