@@ -112,7 +112,7 @@ class Services:
     def drawing(self) -> Drawing:
         """The present encoder as it is drawn; the first call loads it."""
         encoder = self.library.encoder
-        return Drawing(encoder.stages, encoder.full_macs)
+        return Drawing(encoder.stages, encoder.full_macs, encoder.scorer.usual_affinity)
 
     @property
     def curve(self) -> Curve | None:

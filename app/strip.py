@@ -23,6 +23,7 @@ class Drawing:
 
     stages: "Sequence[Stage]"
     full_macs: int
+    usual_affinity: float = 0.0  # how well a photo is usually fitted by texts, a cosine; 0: not known
 
     @property
     def leads_to(self) -> list[int]:

@@ -9,6 +9,13 @@ from app.views.formatting import described, macs, percent, saved, score
 from app.views.viewer import Address, about
 from engine.gallery import ExitScore, Photo, nearest_budget
 
+# How well a text fits: its cosine to the photo, in units of what is usual.
+SOMEWHAT, WELL, BEST = 1.04, 1.1, 1.3
+SCALE = (
+    "A bar begins where the ten nearest texts of a usual photo lie, and is full 30 % above it; a text fits well from "
+    "10 % above it on."
+)
+
 
 def panel(
     photo: Photo,
@@ -47,7 +54,7 @@ def panel(
         f"<b>{saved(photo)}</b></p>"
         f'<div class="actions">{deeper}{_button("alike", "More like this")}'
         f"{_button('explain', 'How the query fits, exit by exit')}{_button('discard', 'Delete') if own else ''}</div>"
-        f'<div class="extra" aria-live="polite">{extra}</div>{_sights(photo, gates)}</section>'
+        f'<div class="extra" aria-live="polite">{extra}</div>{_why(photo, gates, drawing.usual_affinity)}</section>'
     )
 
 
@@ -119,18 +126,24 @@ def _marks(photo: Photo, drawing: Drawing, gates: Sequence[float]) -> str:
     return marks(drawing, mark).replace(">", f">{key}", 1)
 
 
-def _sights(photo: Photo, gates: Sequence[float]) -> str:
-    """At each exit that the photo came to: the gate, and the texts that fitted best."""
+def _why(photo: Photo, gates: Sequence[float], usual: float) -> str:
+    """Why it stopped: at each exit that the photo came to, what the gate said, and the texts that fit it there.
+
+    Args: usual: the affinity of photos in general; what counts as a fit is measured in it.
+    """
     rows = []
     for exit, phrases in enumerate(photo.phrases, start=1):
-        if not phrases:
-            continue
-        gate = f"gate {gates[exit - 1]:.2f}" if exit <= len(gates) else "no gate"
-        (first, share), *others = phrases
-        rest = "".join(f" <span>{escape(text)} {percent(part)}</span>" for text, part in others)
-        here = " class=here" if exit == photo.exit else ""
-        rows.append(
-            f'<li{here} style="--part:{share:.3f}"><span class="exit">exit {exit}<small>{gate}</small></span>'
-            f'<span class="phrases"><b>{escape(first)} {percent(share)}</b>{rest}</span></li>'
+        gate = f"gate {gates[exit - 1]:.2f}, needs 0.50" if exit <= len(gates) else "no gate"
+        verdict = "the end" if exit == photo.exits else "enough: it left" if exit == photo.exit else "not enough: on"
+        fitting = [(text, cosine / usual) for text, cosine in phrases if usual > 0 and cosine / usual >= SOMEWHAT]
+        texts = "".join(
+            f'<li style="--part:{min((fit - 1) / (BEST - 1), 1):.3f}"><b>{escape(text)}</b> '
+            f"fits {'well' if fit >= WELL else 'somewhat'}</li>"
+            for text, fit in fitting
         )
-    return f'<h3>Texts that fitted it best at each exit</h3><ol class="sights">{"".join(rows)}</ol>' if rows else ""
+        found = f"<ul>{texts}</ul>" if texts else '<p class="none">No text of the bank fits it well at this exit.</p>'
+        here = " class=here" if exit == photo.exit else ""
+        rows.append(f'<li{here}><p class="exit"><b>exit {exit}</b> {gate} · {verdict}</p>{found}</li>')
+    if not rows:
+        return ""
+    return f'<h3>Why it stopped</h3><ol class="sights">{"".join(rows)}</ol><p class="aside">{SCALE}</p>'

@@ -243,12 +243,12 @@ class Encoder:
             similarities = vectors @ self._here.vectors.T  # (B, N)
             shape = statistics(vectors, before, similarities, self.logit_scale)
             leanings = self._leanings(k, vectors, seen, shape) if gated else shape.new_zeros(len(shape))
-            return vectors, leanings[:, None], shape[:, :1], *self._here.best(vectors, similarities, self.logit_scale)
+            return vectors, leanings[:, None], shape[:, :1], *self._here.best(vectors, similarities)
 
         vectors, *found = batch.timed(look)
-        leanings, fits, shares, places = batch.timed(bring, found)
+        leanings, fits, cosines, places = batch.timed(bring, found)
         gates = leaving(leanings[:, 0], torch.tensor(self.log_prices)) if gated else None
-        batch.note(gates, self.bank.phrases_at(shares, places))
+        batch.note(gates, self.bank.phrases_at(cosines, places))
         return vectors, torch.ones(len(fits), len(BUDGET_GRID)) if gates is None else gates, fits[:, 0]
 
     def _leanings(self, k: int, vectors: Tensor, seen: Tensor, shape: Tensor) -> Tensor:

@@ -1,3 +1,3 @@
-"""The texts and phrases that fit a photo best at an exit."""
+"""The texts and phrases that are nearest to a photo at an exit."""
 
-Phrases = tuple[tuple[str, float], ...]  # text and its share of a softmax over all of them, best first
+Phrases = tuple[tuple[str, float], ...]  # text and its cosine to the photo, best first

@@ -29,6 +29,7 @@ class CandidateScorer:
         usual_affinity: of photos in general; it is given back, so that scores stay of the size of cosines.
         """
         self.logit_scale, self.affinity_weight = logit_scale, affinity_weight
+        self.usual_affinity = usual_affinity
         table = np.array([(c.slope, c.offset, c.deviation) for c in calibrations], np.float64)
         self._slopes, offsets, self.deviations = table.T  # (K,) each
         given_back = affinity_weight * usual_affinity

@@ -125,8 +125,8 @@ class TextBank:
         top = p.topk(min(2, p.shape[-1]), dim=-1).values
         return top[:, 0] - top[:, -1]
 
-    def best(self, vectors: Tensor, similarities: Tensor, logit_scale: float) -> tuple[Tensor, Tensor]:
-        """Shares and places of the texts and phrases that fit best, captions left out: they have no words to show.
+    def best(self, vectors: Tensor, similarities: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and places of the texts and phrases that fit best, captions left out: they have no words to show.
 
         Args: vectors: (B, D).  similarities: (B, N) of them to all that `vectors` of the bank holds.
         Returns: (B, 3) twice, or fewer.
@@ -134,15 +134,14 @@ class TextBank:
         similarities = similarities[:, : len(self.texts)]
         if self.named is not None:
             similarities = torch.cat([similarities, vectors @ self.named.T], 1)
-        p = content_distribution(similarities, logit_scale)
-        shares, places = p.topk(min(SHOWN, p.shape[-1]), dim=-1)
-        return shares, places
+        cosines, places = similarities.topk(min(SHOWN, similarities.shape[-1]), dim=-1)
+        return cosines, places
 
-    def phrases_at(self, shares: Tensor, places: Tensor) -> list[Phrases]:
+    def phrases_at(self, cosines: Tensor, places: Tensor) -> list[Phrases]:
         """What `best` found, in words; (B, n) twice, on the CPU."""
         return [
-            tuple((self._words[int(i)], round(s, 4)) for s, i in zip(row, where, strict=True))
-            for row, where in zip(shares.tolist(), places.tolist(), strict=True)
+            tuple((self._words[int(i)], round(cosine, 4)) for cosine, i in zip(row, where, strict=True))
+            for row, where in zip(cosines.tolist(), places.tolist(), strict=True)
         ]
 
     @cached_property

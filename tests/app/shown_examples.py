@@ -38,7 +38,7 @@ SUMMARY = GallerySummary(
     model="fake", budget=0.75, link=None, owner=None, phrases=(),
 )  # fmt: skip
 RACE = Race(at=1_764_000_000.0, photos=46, budget=0.75, full_per_second=20.0, early_per_second=32.0, macs_share=0.6)
-DRAWING = Drawing(FakeEncoder().stages, 100)
+DRAWING = Drawing(FakeEncoder().stages, 100, usual_affinity=0.45)
 
 with gr.Blocks():
     PARTS = draw("a secret")

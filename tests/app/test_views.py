@@ -181,9 +181,20 @@ class TestPhoto:
         assert "gate 0.20" in said
         assert "gate 0.70" in said
         assert "0.07 of 0.10 kMACs · 4.1 ms · 30 % saved" in said
-        assert "a dog 50 %" in said
-        assert "an otter 80 %" in said
+        assert "a dog fits well" in said
+        assert "an otter fits well" in said
+        assert "exit 1 gate 0.20, needs 0.50 · not enough: on" in said
+        assert "exit 2 gate 0.70, needs 0.50 · enough: it left" in said
+        assert "grass" not in said, "a text that does not fit is not shown"
         assert "Run it to full depth" in said
+
+    def test_where_no_text_fits_that_is_said(self) -> None:
+        vague = replace(PHOTO, phrases=((("a dog", 0.3),), (("an otter", 0.47), ("a seal", 0.46))))
+        said = text(panel(vague, (0.2, 0.7)))
+        assert said.count("No text of the bank fits it well at this exit.") == 1
+        assert "an otter fits somewhat" in said
+        assert "a dog" not in said
+        assert "a seal" not in said
 
     def test_one_that_went_all_the_way_cannot_go_deeper(self) -> None:
         far = replace(PHOTO, exit=3, macs=100, macs_share=1.0, phrases=(*PHOTO.phrases, (("an otter", 0.9),)))
