@@ -12,8 +12,8 @@ from engine.gallery import ExitScore, Photo, nearest_budget
 # How well a text fits: its cosine to the photo, in units of what is usual.
 SOMEWHAT, WELL, BEST = 1.04, 1.1, 1.3
 SCALE = (
-    "A bar begins where the ten nearest texts of a usual photo lie, and is full 30 % above it; a text fits well from "
-    "10 % above it on."
+    "A bar begins where the ten nearest texts of a usual photo lie, and is full at "
+    f"{BEST:.1f} times that; a text fits well from {WELL:.1f} times on."
 )
 
 
