@@ -127,7 +127,7 @@ class Api:
             photo: its number, as search gives it.
             text: what to compare it with.
             visitor: on a public host, the token that add_photos gave.
-        Returns: file, exit, exits, macs, macs_share, milliseconds, phrases (the nearest texts at each exit reached: text
+        Returns: file, exit, exits, macs, macs_share, milliseconds, phrases (nearest texts at each exit reached: text
             and cosine), scores (what photos rank by) and cosines, both at every exit, the first one first.
         """
         try:
