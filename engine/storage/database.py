@@ -5,9 +5,11 @@ It is a SQLite file, or PostgreSQL where TGEM_DATABASE_URL names one (see `engin
 
 import math
 import os
+import sqlite3
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +31,12 @@ from engine.utils.paths import MIGRATIONS
 
 BUSY_SECONDS = 10.0  # how long a writer waits for another one's transaction
 
+CHECKED = 100_000_000  # bytes of a SQLite file that is looked through when it is opened: a few tenths of a second
+UNUSABLE = "mend or move that file, make room on its disk, or set TGEM_HOME to another folder."
+DAMAGED = (
+    "it is damaged: stop what uses it, then `python -m engine restore BACKUP --replace` brings the last backup back "
+    "and keeps the damaged file."
+)
 RESTORING = "restoring"  # a folder in the data folder while a restore puts one store in another's place
 
 # What one process at a time may do to a PostgreSQL database that several share.
@@ -68,6 +76,7 @@ class Database:
                 f"A restore of {folder} was stopped half-way; `python -m engine restore BACKUP` finishes it."
             )
         engine = connect(database_url(folder))
+        require_whole(engine)
         migrate(engine)
         return cls(engine, folder)
 
@@ -154,6 +163,18 @@ def take_lock(connection: Connection, lock: Lock, shared: bool = False) -> None:
         connection.execute(select(take(zlib.crc32(f"tgem {lock}".encode()))))
 
 
+def require_whole(engine: Engine) -> None:
+    """Raise StoreUnusable for a SQLite file whose pages do not fit together; a large one shows that when it is used."""
+    file = Path(engine.url.database or "")
+    if engine.dialect.name != "sqlite" or not file.is_file() or file.stat().st_size > CHECKED:
+        return
+    with explaining_errors(engine), engine.connect() as connection:
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        if found != "ok":
+            said = " ".join(str(found).split())
+            raise DatabaseError("PRAGMA quick_check", None, sqlite3.DatabaseError(said))
+
+
 def migrate(engine: Engine) -> None:
     """Bring the tables up to date, in one transaction; raises NewerDatabase, StoreUnusable."""
     config = alembic.config.Config()
@@ -185,14 +206,17 @@ def explaining_errors(engine: Engine) -> Iterator[None]:
     """Raise StoreUnusable for an error of the database or the disk: locked, full, read-only, corrupt."""
     try:
         yield
+    except (UnicodeDecodeError, JSONDecodeError) as error:  # flipped bytes in a name, say, that SQLite does not look at
+        raise StoreUnusable(
+            f"The data in {engine.url.database} cannot be used (a text in it cannot be read); {DAMAGED}"
+        ) from error
     except (DatabaseError, OSError) as error:
         if engine.dialect.name == "postgresql" and isinstance(error, DatabaseError):
             raise StoreUnusable(postgres.sentence(engine, error)) from error
         reason = error.orig if isinstance(error, DatabaseError) else error.strerror
-        raise StoreUnusable(
-            f"The data in {engine.url.database} cannot be used ({reason}); mend or move that file, make room on its "
-            "disk, or set TGEM_HOME to another folder."
-        ) from error
+        # SQLite's driver raises subclasses for what passes, like a lock or a full disk, and the base for damage.
+        mend = DAMAGED if isinstance(error, DatabaseError) and type(error.orig) is sqlite3.DatabaseError else UNUSABLE
+        raise StoreUnusable(f"The data in {engine.url.database} cannot be used ({reason}); {mend}") from error
 
 
 def _set_up(connection: Any, _: object) -> None:
