@@ -111,8 +111,12 @@ class Access:
 
         A race takes as much as encoding all photos six times: where strangers come, each may ask for it of their own.
         """
-        if self._visitors is not None and not self.owns(gallery, session):
+        if not self.may_race(gallery, session):
             raise NotYours("A race takes a lot of this machine; only a gallery’s owner may start one.")
+
+    def may_race(self, gallery: GallerySummary, session: Session) -> bool:
+        """Whether the session may have a gallery raced."""
+        return self._visitors is None or self.owns(gallery, session)
 
     def photo(self, photo_id: int, session: Session) -> Photo:
         """A photo of a gallery that may be looked at, as deep as the session's query has run it.

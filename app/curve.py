@@ -14,6 +14,7 @@ class Point:
     budget: float
     macs_share: float
     recall: float  # text to image, R@10 in %
+    top10: float | None = None  # fidelity, in %: of full depth's ten best photos, those among the early ten
 
 
 @dataclass(frozen=True)
@@ -53,4 +54,5 @@ def _curve(about: dict) -> Curve:  # type: ignore[type-arg]
 
 
 def _point(row: dict, budget: float) -> Point:  # type: ignore[type-arg]
-    return Point(budget, float(row["macs_share"]), float(row["t2i"]["r10"]))
+    top10 = row.get("fidelity", {}).get("top10")
+    return Point(budget, float(row["macs_share"]), float(row["t2i"]["r10"]), top10)

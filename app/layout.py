@@ -43,7 +43,7 @@ def draw(secret: str) -> Parts:
         gallery_tab(parts)
         compare_tab(parts)
         add_photos_tab(parts)
-    parts.screens = html("screens", "", "present")
+    parts.screens = html("screens", "", "race", "present")
     parts.viewer = html("viewer", viewer.DIALOG, "viewer")
     parts.timer = gr.Timer(1.0, active=False)
     return parts
@@ -160,9 +160,9 @@ def owner_column(parts: Parts) -> None:
 def compare_tab(parts: Parts) -> None:
     """The full encoder beside the one that stops early."""
     with gr.Tab(COMPARE, id="compare") as parts.compare_tab:
-        parts.race = html("race")
+        parts.race = html("race", "", "race")
         with gr.Row(elem_id="race-row"):
-            parts.start_race = gr.Button("Race against the full encoder", variant="primary", elem_id="start")
+            parts.start_race = gr.Button("Race on this machine", variant="primary", elem_id="start")
             parts.stop_race = gr.Button("Stop", visible=False, elem_id="stop-race")
         parts.rankings = html("sides")
 

@@ -82,4 +82,4 @@ class Parts:
     @property
     def comparison(self) -> list[Block]:
         """What the compare tab shows."""
-        return [self.race, self.rankings]
+        return [self.race, self.rankings, self.start_race]

@@ -18,14 +18,18 @@ from app.views.viewer import Address
 from app.work import Listing, Waiting, Works
 from engine.gallery import (
     Comparison,
+    GallerySummary,
     HostProblem,
     IngestReport,
     Library,
+    Measured,
     Photo,
     Progress,
     Upload,
     Visitors,
     ingest_files,
+    shipped_race,
+    summarize_gallery,
 )
 
 TROUBLE = "Something is wrong on the machine that serves this page; try again later."
@@ -118,6 +122,19 @@ class Services:
     def curve(self) -> Curve | None:
         """Quality against compute of the present model, where somebody measured it."""
         return curve_of(self.library.encoder.identity.model)
+
+    def summary(self, gallery: int) -> GallerySummary:
+        """A gallery in numbers, whoever asks; raises GalleryMissing."""
+        return summarize_gallery(self.library, gallery)
+
+    def measured(self, gallery: GallerySummary) -> Measured | None:
+        """The last race over a gallery: this machine's, or for the demo gallery what ships with the same model."""
+        last = self.comparison.last(gallery.id)
+        if last is not None:
+            return Measured(last)
+        shipped = shipped_race()
+        fits = gallery.kind == "demo" and gallery.photos and shipped.weights == self.library.encoder.identity.weights
+        return shipped.measured if fits else None
 
     def credit(self, photo: Photo) -> Attribution | None:
         """Whose photo it is, where it is one of the demo gallery's."""

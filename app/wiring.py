@@ -12,6 +12,7 @@ from app.handlers.comparison import Compare
 from app.handlers.fitting import Fitting
 from app.handlers.galleries import Galleries
 from app.handlers.photo import Selection
+from app.handlers.present import Present
 from app.handlers.search import Search
 from app.handlers.sorting import Sorting
 from app.parts import Parts
@@ -39,7 +40,7 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     wire_gallery(parts, galleries, compare)
     wire_budget(parts, Budget(services, parts), galleries, search)
     wire_fitting(parts, Fitting(services, parts), galleries)
-    wire_comparison(parts, compare)
+    wire_comparison(parts, compare, Present(services, parts))
     wire_add_photos(parts, add_photos)
 
 
@@ -134,13 +135,13 @@ def wire_fitting(parts: Parts, fitting: Fitting, galleries: Galleries) -> None:
     p.stop_fit.click(fitting.stopped, session, None, **SHORT)
 
 
-def wire_comparison(parts: Parts, compare: Compare) -> None:
+def wire_comparison(parts: Parts, compare: Compare, present: Present) -> None:
     """Both encoders race; present mode is opened."""
     p, session = parts, parts.session
     p.compare_tab.select(compare.shown, session, p.comparison, **SHORT)
-    p.start_race.click(compare.raced, session, [*p.comparison, p.start_race, p.stop_race], **LONG)
+    p.start_race.click(compare.raced, session, [*p.comparison, p.stop_race], **LONG)
     p.stop_race.click(compare.stopped, session, None, **SHORT)
-    p.tools.present(compare.presented, session, p.screens, **SHORT)
+    p.tools.present(present.presented, session, p.screens, **SHORT)
 
 
 def wire_add_photos(parts: Parts, add_photos: AddPhotos) -> None:

@@ -1,13 +1,26 @@
-
-// Present mode: a dialog over the whole screen; arrow keys turn its screens, Escape leaves.
-let screen = 0;
+// Present mode: a dialog over the whole screen. Arrow keys turn its screens, "n" shows the words to say, Escape leaves.
+// The screen stands in `data-screen`, which the address follows.
+const NOTED = "tgem-notes"; // whether the notes are shown: it outlives a reload
 const dialog = () => element.querySelector("dialog");
+const at = () => Number(dialog().dataset.screen);
 
-function turn(step) {
-  const screens = [...dialog().querySelectorAll(".screen")];
-  screen = Math.min(Math.max(screen + step, 0), screens.length - 1);
-  screens.forEach((one, place) => (one.hidden = place !== screen));
-  dialog().querySelector(".page").textContent = `${screen + 1} / ${screens.length}`;
+function turnTo(number) {
+  const screens = [...dialog().querySelectorAll(".screen")], notes = dialog().querySelectorAll(".say p");
+  const screen = Math.min(Math.max(number, 1), screens.length);
+  screens.forEach((one, place) => (one.hidden = place + 1 !== screen));
+  notes.forEach((one, place) => (one.hidden = place + 1 !== screen));
+  dialog().querySelector(".page").textContent = `${screen} / ${screens.length}`;
+  dialog().dataset.screen = screen;
+}
+
+function showNotes(on) {
+  sessionStorage.setItem(NOTED, on ? "yes" : "");
+  dialog().querySelector(".say").hidden = !on;
+  dialog().querySelector("[data-event=say]").setAttribute("aria-pressed", on);
+}
+
+function fullScreen() {
+  if (!document.fullscreenElement) document.documentElement.requestFullscreen?.().catch(() => {});
 }
 
 function leave() {
@@ -15,24 +28,41 @@ function leave() {
   if (document.fullscreenElement) document.exitFullscreen();
 }
 
-Object.assign(ours, { on: () => turn(1), back: () => turn(-1), leave });
+// What the hours of the last screen cost, at the price that the presenter types.
+function price(input) {
+  const hour = Number(input.value.replace(",", "."));
+  const [early, full] = [...input.closest(".screen").querySelectorAll("[data-hours]")].map((one) => one.dataset.hours * hour);
+  const money = (amount) => amount.toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  input.closest(".price").querySelector("output").textContent = hour > 0 ? `${money(early)} in place of ${money(full)}` : "";
+}
+
+Object.assign(ours, {
+  on: () => turnTo(at() + 1),
+  back: () => turnTo(at() - 1),
+  say: () => showNotes(dialog().querySelector(".say").hidden),
+  leave,
+});
 
 document.addEventListener("keydown", (event) => {
+  if (!dialog()?.open || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
   const step = { ArrowRight: 1, PageDown: 1, " ": 1, ArrowLeft: -1, PageUp: -1 }[event.key];
-  if (!step || !dialog()?.open || (event.key === " " && event.target.matches("button"))) return;
+  if (event.key === "n") return ours.say();
+  if (!step || (event.key === " " && event.target.matches("button"))) return;
   event.preventDefault();
-  turn(step);
+  fullScreen(); // a reload has left it, and only a key or a click may ask for it
+  turnTo(at() + step);
 });
+element.addEventListener("input", (event) => event.target.closest(".price") && price(event.target));
+element.addEventListener("turn", (event) => turnTo(Number(event.detail)), true);
 element.addEventListener("close", () => document.fullscreenElement && document.exitFullscreen(), true);
 document.addEventListener("fullscreenchange", () => {
   if (!document.fullscreenElement && dialog()?.open) dialog().close(); // Escape left the full screen: leave both
 });
 
 watch("value", () => {
-  if (!dialog()) return;
-  screen = 0;
-  if (!dialog().open) dialog().showModal();
-  turn(0);
+  if (!dialog() || dialog().open) return;
+  dialog().showModal();
+  showNotes(sessionStorage.getItem(NOTED) === "yes");
   dialog().querySelector("[data-event=on]").focus();
-  document.documentElement.requestFullscreen?.().catch(() => {});
+  fullScreen();
 });

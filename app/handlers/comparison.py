@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 
 import gradio as gr
 
+from app.fidelity import fidelity
 from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
 from app.views import comparison as views
-from app.views import formatting, notes, present
+from app.views import formatting, notes
 from app.views.certificate import card
 from app.work import Stopped, Waiting
 from engine.gallery import (
@@ -26,8 +27,6 @@ from engine.gallery import (
     full_depth_ranking,
     get_photo,
     rank_photos,
-    require_model,
-    typical_photos,
 )
 
 FIRST = 10  # places that are compared
@@ -49,9 +48,13 @@ class Compare:
                 note = notes.note("Nothing to compare yet", "Add photos first; then both encoders can race.")
                 return {race: note, rankings: ""}
             with services.access.turn(session):
-                result = views.race_result(services.comparison.last(summary.id))
+                measured = services.measured(summary)
+                known = fidelity(summary, services.curve)
+                result = views.race_result(measured, known) if measured is not None else ""
                 result += card(services.library.certificate_of(summary.id))
-                return {race: result, rankings: self._rankings(session, summary)}
+                shown: Updates = {race: result, rankings: self._rankings(session, summary)}
+            may_race = services.access.may_race(summary, session)
+            return {**shown, self._parts.start_race: gr.update(visible=may_race)}
         except EngineError as error:
             return {race: services.problem(error), rankings: ""}
 
@@ -91,25 +94,11 @@ class Compare:
         with self._services.access.work(session, tell), self._services.event_log.timed("race"):
             return self._services.comparison.race(gallery, tell)
 
-    def presented(self, session: Session) -> Updates:
-        """Present was pressed."""
-        services = self._services
-        try:
-            summary = services.access.gallery(session.gallery, session)
-            last = services.comparison.last(summary.id)
-            query = session.query
-            with services.access.turn(session):
-                require_model(services.library, summary.id)
-                found = self._agreement(session, summary, services.comparison.full_run(summary.id))
-                ends = self._ends(summary)
-            html = present.present(summary, services.drawing, last, found, query, ends, services.address)
-        except EngineError as error:
-            html = services.problem(error)
-        return {self._parts.screens: html}
-
     def _rankings(self, session: Session, summary: GallerySummary) -> str:
         services = self._services
         run = services.comparison.full_run(summary.id)
+        if run is None and summary.kind == "demo":  # small, and to be seen from the start
+            run = services.comparison.run_in_full(summary.id)
         if run is None:
             return views.invitation(summary.photos, MOST_RACED)
         found = self._agreement(session, summary, run)
@@ -132,10 +121,3 @@ class Compare:
             return None
         ours = rank_photos(library, summary.id, query, run.ids.tolist())
         return agreement(ours, [id for id, _ in full_depth_ranking(run, query, FIRST)], FIRST)
-
-    def _ends(self, summary: GallerySummary) -> list[Photo]:
-        """A typical photo of those that left early, and one of those that went deep; none where all are alike."""
-        reached = [exit for exit, count in enumerate(summary.exits, start=1) if count]
-        if len(reached) < 2:
-            return []
-        return [typical_photos(self._services.library, summary.id, exit, 1)[0] for exit in (reached[0], reached[-1])]

@@ -130,13 +130,12 @@ class Galleries:
         services, parts = self._services, self._parts
         try:
             summary = self._summary(session)
-            last = services.comparison.last(summary.id)
             with services.access.turn(session):
                 require_model(services.library, summary.id)  # another model's exits are not this one's
                 exits = range(1, len(summary.exits) + 1)
                 typical = {exit: typical_photos(services.library, summary.id, exit) for exit in exits}
             return {
-                parts.figures: overview.figures(summary, last),
+                parts.figures: overview.figures(summary, services.measured(summary)),
                 parts.histogram: overview.histogram(summary, services.drawing, typical, services.address),
                 parts.curve: overview.curve(services.curve, summary.budget),
                 **self.budget_preview(budget, session),

@@ -284,7 +284,7 @@ class Search:
             self._parts.sorting: sorting.choices(
                 years_of(self._services.library, summary.id), session.order, session.year, bool(session.query.strip())
             ),
-            self._parts.headline: head.headline(summary, self._services.comparison.last(summary.id)),
+            self._parts.headline: head.headline(summary, self._services.measured(summary)),
             self._parts.suggestions: head.suggestions(examples, session.earlier(examples)),
             self._parts.chip: chip(session.thumbnail, "Like this"),
         }

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from html import escape
 
+from app.fidelity import Fidelity
 from app.strip import Drawing, strip
-from app.views.formatting import date, described, macs, many, percent, times
+from app.views.formatting import described, macs, many
 from app.views.notes import note
+from app.views.race import dots, fairness, faster, lanes, where
 from app.views.viewer import Address
-from engine.gallery import Agreement, Lap, Photo, Race
-
-NO_MOVE = '<span class="move"></span>'
+from engine.gallery import Agreement, Lap, Measured, Photo
 
 
 def invitation(photos: int, most: int) -> str:
@@ -39,25 +39,18 @@ def racing(lap: Lap | None, most: int) -> str:
     )
 
 
-def race_result(race: Race | None) -> str:
-    """The last race, as a number that can be said aloud."""
-    if race is None:
-        return ""
-    slowest = min(race.full_per_second, race.early_per_second)
-
-    def lane(name: str, rate: float) -> str:
-        # As long as the time it took: filled is computed, hollow is saved.
-        return (
-            f'<li><span>{name}</span><i style="--part:{slowest / rate:.3f}"></i>'
-            f"<b>{rate:.1f}<small> images/s</small></b></li>"
-        )
-
-    faster = times(race.speedup) + " as fast" if race.speedup >= 1 else f"{percent(race.speedup)} of the speed"
+def race_result(measured: Measured, fidelity: Fidelity) -> str:
+    """A race as a number that can be said aloud, played again in the time that it took, and fidelity beside it."""
+    race = measured.race
+    first = f"{fidelity.first}. " if fidelity.first else ""
+    shared = f"{fidelity.shared:.1f} of 10"
     return (
-        f'<figure class="race"><figcaption><h2><b>{faster}</b> measured</h2></figcaption><ol>'
-        f"{lane('Stopping early', race.early_per_second)}{lane('Full encoder', race.full_per_second)}"
-        f"</ol><p>{date(race.at)} on this machine · the same {many(race.photos)}, one run, interleaved, decoding left "
-        f"out on both sides · budget {percent(race.budget)}, {percent(race.macs_share)} of the MACs ran</p></figure>"
+        f'<div class="facts"><figure class="race"><figcaption><h2><b>{faster(race)}</b> measured</h2></figcaption>'
+        f"{lanes(race)}<p>{where(measured)} · {fairness(race)}</p>"
+        '<p><button type="button" data-event="replay">Play it again in true time</button></p></figure>'
+        f'<figure class="race"><figcaption><h2><b>{shared}</b> photos are the full encoder’s</h2></figcaption>'
+        f"{dots(fidelity.shared, shared)}<p>{first}{fidelity.source}. A second look is not part of it.</p>"
+        "</figure></div>"
     )
 
 
@@ -70,47 +63,48 @@ def sides(
     compared: int,
     spent: int,
 ) -> str:
-    """Both rankings of a query side by side.
+    """Both rankings of a query side by side, a rank a row.
 
     Args:
+        photos: by id; those that were deleted meanwhile are not there.
         compared: photos in both rankings.
         spent: MACs that their full-depth embeddings cost once.
     """
-    on = set(found.full)
-    ours = "".join(
-        _row(photos[id], drawing, address, rank, _move(move), id in on, early=True)
-        for rank, (id, move) in enumerate(zip(found.shown, found.moves, strict=True), start=1)
-        if id in photos
-    )
-    theirs = "".join(
-        _row(photos[id], drawing, address, rank, "", id in set(found.shown), early=False)
-        for rank, id in enumerate(found.full, start=1)
-        if id in photos
-    )
+    rows = []
+    for rank, (early, move, full) in enumerate(zip(found.shown, found.moves, found.full, strict=True), start=1):
+        left = _cell(photos.get(early), drawing, address, early in found.full, early=True)
+        right = _cell(photos.get(full), drawing, address, full in found.shown, early=False)
+        rows.append(
+            f'<tr><th scope="row">{rank}</th><td>{left}</td><td class="move">{_move(move)}</td><td>{right}</td></tr>'
+        )
     first = "the same photo first" if found.same_first else "another photo first"
     return (
         f'<div class="duel"><h2>“{escape(query)}”: <b>{found.shared} of {len(found.full)}</b> the same, {first}</h2>'
-        f'<div class="sides"><section><h3>Stopping early</h3><ol>{ours}</ol></section>'
-        f"<section><h3>Full encoder</h3><ol>{theirs}</ol></section></div>"
-        f'<p class="aside">Over the {many(compared)} that raced. Their full-depth embeddings cost '
-        f"{macs(spent)} for this comparison; the gallery’s own account leaves that out, and its index never saw "
-        "them.</p></div>"
+        '<p class="legend">Between the lists: where the full encoder puts the photo on the left. ▲ 2 is two places '
+        "higher, ▼ 2 two lower, = the same, “out” is not among its first. A dashed frame marks what one list alone has."
+        '</p><table class="sides"><thead><tr><th aria-label="Rank"></th><th scope="col">Stopping early</th>'
+        '<th aria-label="Where the full encoder puts it"></th><th scope="col">Full encoder</th></tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
+        f'<p class="aside">Over {many(compared)}. Their full-depth embeddings cost {macs(spent)} for this comparison; '
+        "the gallery’s own account leaves that out, and its index never saw them.</p></div>"
     )
 
 
-def _row(photo: Photo, drawing: Drawing, address: Address, rank: int, move: str, shared: bool, early: bool) -> str:
+def _cell(photo: Photo | None, drawing: Drawing, address: Address, shared: bool, early: bool) -> str:
+    if photo is None:
+        return ""
     bar = strip(drawing, photo.macs_share if early else 1.0)
-    lone = "" if shared else ' class="lone"'
     return (
-        f'<li{lone}><span class="rank">{rank}</span><img src="{escape(address(photo, "grid"))}" width="4" height="3"'
+        f'<div class="side{"" if shared else " lone"}"><img src="{escape(address(photo, "grid"))}" width="4" height="3"'
         f' alt="{escape(described(photo.file))}" loading="lazy" decoding="async">'
-        f'<span class="what">{bar}<small>{escape(photo.file)}</small></span>{move or NO_MOVE}</li>'
+        f'<span class="what">{bar}<small>{escape(photo.file)}</small></span></div>'
     )
 
 
 def _move(move: int | None) -> str:
     if move is None:
-        return '<span class="move">not there</span>'
+        return '<span title="not among the full encoder’s first">out</span>'
     if not move:
-        return '<span class="move same" aria-label="same rank">=</span>'
-    return f'<span class="move">{"▲" if move > 0 else "▼"} {abs(move)}</span>'
+        return '<span class="same" title="the same place">=</span>'
+    arrow, where = ("▲", "higher") if move > 0 else ("▼", "lower")
+    return f'<span title="{abs(move)} places {where}">{arrow}\u00a0{abs(move)}</span>'

@@ -54,6 +54,11 @@ def taken(photo: Photo) -> str:
     return f"taken {when.day} {when:%b %Y, %H:%M}" if when is not None else ""
 
 
+def day(at: float) -> str:
+    """A day, in the server's zone: 25 Nov 2026."""
+    return date(at).partition(",")[0]
+
+
 def described(file: str) -> str:
     """A file name as words, for those who cannot see the photo."""
     words = PurePath(file).stem.replace("-", " ").replace("_", " ").strip()

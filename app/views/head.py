@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from html import escape
 
-from app.views.formatting import date, many, percent, times
-from engine.gallery import Deepened, GallerySummary, Race, Refinement
+from app.views.formatting import day, many, percent
+from app.views.race import faster, where
+from engine.gallery import Deepened, GallerySummary, Measured, Refinement
 
 TITLE = (
     '<header class="intro"><h1>T-GEM search</h1>'
@@ -12,7 +13,7 @@ TITLE = (
 )
 
 
-def headline(summary: GallerySummary, race: Race | None) -> str:
+def headline(summary: GallerySummary, measured: Measured | None) -> str:
     """A gallery in one line: what indexing it took, and the last measured race."""
     if not summary.photos:
         return '<p class="headline">No photos yet</p>'
@@ -20,8 +21,9 @@ def headline(summary: GallerySummary, race: Race | None) -> str:
     line = f"<b>{many(summary.photos)}</b> · <span>indexed with <b>{share}</b> of the full encoder’s compute</span>"
     if len(summary.exits) == 1:
         line = f"<b>{many(summary.photos)}</b> · <span>all at full depth: this model has no exit modules yet</span>"
-    if race is not None:
-        line += f' · <span title="{date(race.at)}"><b>{times(race.speedup)}</b> as fast, measured</span>'
+    if measured is not None:
+        when = f"{'shipped measurement' if measured.machine else 'measured'}, {day(measured.race.at)}"
+        line += f' · <span title="{where(measured)}"><b>{faster(measured.race)}</b> ({when})</span>'
     return f'<p class="headline">{line}</p>'
 
 

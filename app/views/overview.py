@@ -5,22 +5,23 @@ from html import escape
 
 from app.curve import Curve
 from app.strip import Drawing, marks, survival
-from app.views.formatting import date, described, macs, many, percent, saved_indexing, times
+from app.views.formatting import described, macs, many, percent, saved_indexing, times
 from app.views.notes import note
+from app.views.race import where
 from app.views.viewer import Address
-from engine.gallery import GallerySummary, Photo, Race
+from engine.gallery import GallerySummary, Measured, Photo
 
 
-def figures(summary: GallerySummary, race: Race | None) -> str:
+def figures(summary: GallerySummary, measured: Measured | None) -> str:
     """The three figures of a gallery: what indexing saved, what searches ran on top, and the speed-up."""
     if not summary.photos:
         return note("An empty gallery", "Add photos, and this shows how deep each of them had to go.")
     ran, searches = macs(summary.macs_index, summary.full_macs), summary.macs_queries + summary.macs_pictures
     encodings = searches * summary.photos / summary.full_macs
-    if race is None:
-        speed = "<dt>speed-up</dt><dd>–<small>not measured yet: see Compare</small></dd>"
+    if measured is None:
+        speed = "<dt>speed</dt><dd><small>not measured for this gallery yet: Compare does</small></dd>"
     else:
-        speed = f"<dt>speed-up, measured</dt><dd>{times(race.speedup)}<small>{date(race.at)}</small></dd>"
+        speed = f"<dt>as fast, measured</dt><dd>{times(measured.race.speedup)}<small>{where(measured)}</small></dd>"
     return (
         '<dl class="figures"><div><dt>of the full encoder’s compute saved</dt>'
         f"<dd>{saved_indexing(summary)}<small>indexing ran {ran}</small></dd></div>"

@@ -1,99 +1,167 @@
-"""Present mode: one key figure a screen, read from the back of a room."""
+"""Present mode: six screens that tell the story, read from the back of a room, and the words to say to each."""
 
-import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
-from app.strip import Drawing, stages_strip, survival
-from app.views.formatting import date, described, macs, many, percent, saved, saved_indexing, times
+from app.fidelity import Fidelity
+from app.strip import Drawing, stages_strip, strip, survival
+from app.views.formatting import described, macs, many, percent, saved
+from app.views.race import dots, fairness, faster, lanes, where
 from app.views.viewer import Address
-from engine.gallery import Agreement, GallerySummary, Photo, Race
+from engine.gallery import GallerySummary, Measured, Photo
+
+MILLION = 1_000_000
+HOUR = 3600  # seconds
 
 
-def present(
-    summary: GallerySummary,
-    drawing: Drawing,
-    race: Race | None,
-    agreement: Agreement | None,
-    query: str,
-    ends: Sequence[Photo],
-    address: Address,
-) -> str:
+@dataclass(frozen=True)
+class Story:
+    """The facts that the screens tell; each was measured, or is a photo's own."""
+
+    summary: GallerySummary
+    query: str
+    answers: Sequence[Photo]  # to the query, best first
+    easy: Photo
+    hard: Photo
+    measured: Measured
+    fidelity: Fidelity
+    ends_elsewhere: str = ""  # the gallery that the easy and the hard photo are of, where it is another one
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One screen, and the words to say to it."""
+
+    html: str
+    notes: str
+
+
+def present(story: Story, drawing: Drawing, address: Address, start: int = 1) -> str:
     """The screens of a presentation, in a dialog.
 
-    Args:
-        agreement: of the query on show, where it was compared.
-        ends: a photo that left early and one that went deep, where there are both.
+    Args: start: the screen that it opens at, from 1; another number opens the first or the last one.
     """
-    screens = [_saving(summary, drawing)]
-    screens += [_photo(photo, drawing, address) for photo in ends]
-    screens.append(_speed(race, summary, drawing))
-    screens.append(_agreement(agreement, query))
+    screens = [
+        _what_it_is(story, drawing, address),
+        _easy_and_hard(story, drawing, address),
+        _figure(story, drawing),
+        _speed(story),
+        _fidelity(story),
+        _million(story),
+    ]
     count = len(screens)
+    start = min(max(start, 1), count)
     sections = "".join(
-        f'<section class="screen" aria-label="{number} of {count}"{"" if number == 1 else " hidden"}>{screen}</section>'
+        f'<section class="screen" aria-label="{number} of {count}"{"" if number == start else " hidden"}>'
+        f"{screen.html}</section>"
         for number, screen in enumerate(screens, start=1)
     )
+    notes = "".join(f"<p{'' if n == start else ' hidden'}>{s.notes}</p>" for n, s in enumerate(screens, start=1))
     return (
-        f'<dialog class="present" aria-label="Presentation" data-at="{time.time()}">{sections}'
+        f'<dialog class="present" aria-label="Presentation" data-screen="{start}"><div class="stage">{sections}</div>'
+        f'<aside class="say" aria-label="The words to say" hidden>{notes}</aside>'
         '<footer><button type="button" data-event="back" aria-label="Back">←</button>'
-        f'<span class="page">1 / {count}</span>'
+        f'<span class="page">{start} / {count}</span>'
         '<button type="button" data-event="on" aria-label="On">→</button>'
+        '<button type="button" data-event="say" aria-pressed="false">Notes <kbd>n</kbd></button>'
         '<button type="button" data-event="leave">Leave <kbd>Esc</kbd></button></footer></dialog>'
     )
 
 
-def _screen(figure: str, words: str, drawn: str, small: str) -> str:
-    return f'<p class="big">{figure}</p><p class="words">{words}</p>{drawn}<p class="small">{small}</p>'
-
-
-def _saving(summary: GallerySummary, drawing: Drawing) -> str:
-    if not summary.photos:
-        return _screen("0", "photos in this gallery", "", "Add some, and present what they did not need.")
-    return _screen(
-        saved_indexing(summary),
-        "of the full encoder’s compute saved",
-        survival(drawing, summary.exits, "Each stage, filled up to the share of photos that ran it"),
-        f"{escape(summary.name)}: {many(summary.photos)}, {macs(summary.macs_index, summary.full_macs)}. "
-        "Filled was computed, hollow was not needed.",
+def _what_it_is(story: Story, drawing: Drawing, address: Address) -> Screen:
+    photos = "".join(
+        f'<figure><img src="{escape(address(photo, "grid"))}" alt="{escape(described(photo.file))}" loading="lazy">'
+        f"{strip(drawing, photo.macs_share)}<figcaption>{saved(photo)}</figcaption></figure>"
+        for photo in story.answers
+    )
+    asked = f"“{escape(story.query)}” among {many(story.summary.photos)}" if story.query else escape(story.summary.name)
+    return Screen(
+        '<p class="title">Search your photos in words.</p>'
+        '<p class="words">Easy photos stop early; hard ones get more.</p>'
+        f'<div class="answers">{photos}</div><p class="small">{asked} · filled was computed, hollow was saved</p>',
+        "An image encoder turns each photo into a vector that can be searched by words. It need not run as long for "
+        "every photo. These are real answers; under each one is what it cost.",
     )
 
 
-def _photo(photo: Photo, drawing: Drawing, address: Address) -> str:
-    left = "went all the way" if photo.exit == photo.exits else f"left at exit {photo.exit} of {photo.exits}"
-    drawn = (
-        f'<img src="{escape(address(photo, "large"))}" alt="{escape(described(photo.file))}" loading="lazy">'
-        f"{stages_strip(drawing, photo.macs_share, f'Stages of the encoder: this photo {left}')}"
-    )
-    figure, *words = saved(photo).rsplit(" ", 1)
-    return f'<div class="pair">{_screen(figure, f"{words[0]}: this photo {left}", drawn, escape(photo.file))}</div>'
+def _easy_and_hard(story: Story, drawing: Drawing, address: Address) -> Screen:
+    def side(photo: Photo, kind: str) -> str:
+        left = "went all the way" if photo.exit == photo.exits else f"left at exit {photo.exit} of {photo.exits}"
+        return (
+            f'<figure><img src="{escape(address(photo, "large"))}" alt="{escape(described(photo.file))}"'
+            ' loading="lazy">'
+            f"{stages_strip(drawing, photo.macs_share, f'Stages of the encoder: this photo {left}')}"
+            f"<figcaption><b>{kind}: {saved(photo)}</b><span>{left}</span></figcaption></figure>"
+        )
 
-
-def _speed(race: Race | None, summary: GallerySummary, drawing: Drawing) -> str:
-    if race is None:
-        return _screen("–", "speed-up not measured yet", "", "Open Compare and start a race; it takes a moment.")
-    slowest = min(race.full_per_second, race.early_per_second)
-    drawn = (
-        f'<ol class="lanes"><li><span>stopping early</span><i style="--part:{slowest / race.early_per_second:.3f}">'
-        f'</i></li><li><span>full encoder</span><i style="--part:{slowest / race.full_per_second:.3f}"></i></li></ol>'
-    )
-    return _screen(
-        times(race.speedup),
-        "as fast as the full encoder, measured: the bars are time",
-        drawn,
-        f"{race.early_per_second:.1f} against {race.full_per_second:.1f} images a second, "
-        f"{many(race.photos)}, {date(race.at)}",
+    first, second = "Easy", "Hard"
+    if story.easy.exit == story.hard.exit:
+        first = second = "Computed alike"
+    origin = f" · photos of {escape(story.ends_elsewhere)}" if story.ends_elsewhere else ""
+    return Screen(
+        f'<div class="ends">{side(story.easy, first)}{side(story.hard, second)}</div>'
+        f'<p class="small">A strip is the whole encoder: filled was computed, hollow was not needed{origin}</p>',
+        "At each exit a small module compares what the encoder has seen so far with a bank of texts. If something fits "
+        "well enough, the photo leaves. If nothing does, it goes on; nothing that ran is run again.",
     )
 
 
-def _agreement(agreement: Agreement | None, query: str) -> str:
-    if agreement is None:
-        return _screen("–", "agreement not measured yet", "", "Open Compare and start a race, then ask anything.")
-    dots = "".join(f'<i class="{"on" if id in agreement.full else "off"}"></i>' for id in agreement.shown)
-    share = percent(agreement.shared / len(agreement.full)) if agreement.full else "0 %"
-    return _screen(
-        f"{agreement.shared} of {len(agreement.full)}",
-        "photos are what the full encoder finds",
-        f'<span class="dots" role="img" aria-label="{share} the same">{dots}</span>',
-        f"“{escape(query)}”: first {len(agreement.full)} of both rankings",
+def _figure(story: Story, drawing: Drawing) -> Screen:
+    summary = story.summary
+    share = percent(summary.macs_index / summary.full_macs)
+    return Screen(
+        f'<p class="big">{share}</p>'
+        f'<p class="words">of the full encoder’s compute indexed {many(summary.photos)}</p>'
+        f"{survival(drawing, summary.exits, 'Each stage, filled up to the share of photos that ran it')}"
+        f'<p class="small">{escape(summary.name)}: {macs(summary.macs_index, summary.full_macs)}. Each stage is filled '
+        "up to the share of photos that ran it.</p>",
+        f"Indexing this gallery took {share} of what the full encoder takes. It is counted in multiply-accumulates "
+        "that really ran, not in layers. Searches are another figure; this one does not change.",
+    )
+
+
+def _speed(story: Story) -> Screen:
+    race = story.measured.race
+    return Screen(
+        f'<p class="big">{faster(race).split(" ", 1)[0]}</p>'
+        f'<p class="words">{faster(race).split(" ", 1)[1]}, measured: the bars take the time that they took</p>'
+        f'{lanes(race)}<p class="small">{where(story.measured)} · {fairness(race)}</p>',
+        f"The same {many(race.photos)} through both, in turn, on the same machine. The full encoder manages "
+        f"{race.full_per_second:.1f} photos a second, stopping early {race.early_per_second:.1f}.",
+    )
+
+
+def _fidelity(story: Story) -> Screen:
+    found = story.fidelity
+    said = f"{found.shared:.1f} of ten photos are the full encoder’s"
+    first = f"{found.first}. " if found.first else ""
+    return Screen(
+        f'<p class="big">{found.shared:.1f} of 10</p><p class="words">photos are what the full encoder finds</p>'
+        f"{dots(found.shared, said)}"
+        f'<p class="small">{first}{found.source}</p>',
+        f"What is lost by stopping early? {said}. {first}A search may then look at the few photos again whose place is "
+        "in doubt; this figure is without that second look.",
+    )
+
+
+def _million(story: Story) -> Screen:
+    race = story.measured.race
+    full, early = MILLION / race.full_per_second / HOUR, MILLION / race.early_per_second / HOUR
+    most = max(full, early)
+
+    def lane(name: str, hours: float) -> str:
+        return (
+            f'<li><span>{name}</span><i style="--part:{hours / most:.3f}"></i>'
+            f'<b data-hours="{hours:.4f}">{hours:.1f}<small> h</small></b></li>'
+        )
+
+    return Screen(
+        f'<p class="big">{early:.0f} h</p><p class="words">in place of {full:.0f} h for a million photos</p>'
+        f'<ol class="lanes still">{lane("Stopping early", early)}{lane("Full encoder", full)}</ol>'
+        '<p class="price"><label>An hour of this machine costs <input type="text" inputmode="decimal" size="7" '
+        'autocomplete="off" aria-label="Price of an hour"></label> <output></output></p>'
+        f'<p class="small">At the measured rates, encoding alone. {where(story.measured)}</p>',
+        "The rates of the race before, for a million photos one after another on one such machine. Reading files "
+        "comes on top on both sides. Type what an hour costs you, and both prices stand there.",
     )

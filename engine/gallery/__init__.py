@@ -44,6 +44,7 @@ from engine.gallery.search import (
     run_to_full_depth,
     search_photos,
 )
+from engine.gallery.shipped_race import Measured, ShippedRace, shipped_race
 from engine.gallery.speed_race import MOST as MOST_RACED
 from engine.gallery.speed_race import Lap, Race
 from engine.gallery.types import (
@@ -117,6 +118,7 @@ __all__ = [
     "Lap",
     "Library",
     "Looks",
+    "Measured",
     "ModelChanged",
     "Order",
     "OriginalGone",
@@ -129,6 +131,7 @@ __all__ = [
     "Race",
     "Ranking",
     "Refinement",
+    "ShippedRace",
     "Skipped",
     "SortedGallery",
     "SortedPhoto",
@@ -178,6 +181,7 @@ __all__ = [
     "require_model",
     "run_to_full_depth",
     "search_photos",
+    "shipped_race",
     "sort_gallery",
     "stored_hashes",
     "summarize_gallery",

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 from cachetools import LRUCache
@@ -22,6 +23,10 @@ from engine.storage.collections import add_race, last_race
 from engine.storage.images import get_images
 from engine.storage.schema import RaceRow
 from engine.utils.errors import EngineError
+
+if TYPE_CHECKING:
+    from engine.exits.batch import Encoding
+    from engine.exits.photo_encoder import PhotoEncoder
 
 GALLERIES_KEPT = 8
 
@@ -64,19 +69,21 @@ class Comparison:
                 "run this program on a machine of your own to measure one."
             )
         encoder = self._library.encoder_of(gallery_id)
-        photos = list_photos(self._library, gallery_id, limit=MOST)
-        if not photos:
-            raise NothingToCompare("This gallery has no photos to compare with; add some first.")
+        photos = self._photos(gallery_id)
         measured, found = race(encoder, self._batches(photos), len(photos), photos[-1].budget, on_lap)
-        ids = np.array([photo.id for photo in photos], np.int64)
-        vectors = np.stack([encoding.vector for encoding in found])
-        affinity = np.array([encoding.affinity for encoding in found])
-        _, lifts = encoder.scorer.lines(np.full(len(found), encoder.exits - 1), affinity)
-        run = FullRun(ids, vectors, lifts, encoder.full_macs * len(photos), encoder.identity.weights)
-        with self._lock:
-            self._runs[gallery_id] = run
+        self._keep(gallery_id, encoder, photos, found)
         add_race(self._library.database, RaceRow(collection_id=gallery_id, **vars(measured)))
         return measured
+
+    def run_in_full(self, gallery_id: int) -> FullRun:
+        """A gallery's photos (the first MOST of them) at full depth, without a race: for both rankings alone.
+
+        Raises: GalleryMissing, ModelChanged, NothingToCompare, PictureGone.
+        """
+        encoder = self._library.encoder_of(gallery_id)
+        photos = self._photos(gallery_id)
+        found = [encoding for pixels in self._batches(photos) for encoding in encoder.deepen(pixels, encoder.exits)]
+        return self._keep(gallery_id, encoder, photos, found)
 
     def last(self, gallery_id: int) -> Race | None:
         """The latest race over a gallery's photos, from any run of the program."""
@@ -102,6 +109,24 @@ class Comparison:
                 self._runs.pop(gallery_id, None)
             return None
         return FullRun(ids, found.vectors[there], found.lifts[there], encoder.full_macs * len(ids), found.weights)
+
+    def _photos(self, gallery_id: int) -> list[Photo]:
+        photos = list_photos(self._library, gallery_id, limit=MOST)
+        if not photos:
+            raise NothingToCompare("This gallery has no photos to compare with; add some first.")
+        return photos
+
+    def _keep(
+        self, gallery_id: int, encoder: "PhotoEncoder", photos: Sequence[Photo], found: "Sequence[Encoding]"
+    ) -> FullRun:
+        ids = np.array([photo.id for photo in photos], np.int64)
+        vectors = np.stack([encoding.vector for encoding in found])
+        affinity = np.array([encoding.affinity for encoding in found])
+        _, lifts = encoder.scorer.lines(np.full(len(found), encoder.exits - 1), affinity)
+        run = FullRun(ids, vectors, lifts, encoder.full_macs * len(photos), encoder.identity.weights)
+        with self._lock:
+            self._runs[gallery_id] = run
+        return run
 
     def _batches(self, photos: Sequence[Photo]) -> Iterator[np.ndarray]:
         for start in range(0, len(photos), BATCH):

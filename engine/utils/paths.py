@@ -8,6 +8,7 @@ RESULTS = ROOT / "docs" / "results"  # measured tables and figures
 ASSETS = ROOT / "assets"
 TEXT_BANK = ASSETS / "text_bank.txt"
 EMBEDDED_MODEL = ASSETS / "models" / "tgem-mini"
+SHIPPED_RACE = EMBEDDED_MODEL / "race.json"
 DEMO_GALLERY = ASSETS / "gallery"
 TRAINING = ROOT / "engine" / "training"
 GATE_PHOTOS = TRAINING / "gate_photos.txt"

@@ -11,7 +11,7 @@ from app.layout import draw
 from app.parts import Updates
 from app.strip import Drawing
 from engine.exits.budget import BUDGET_GRID
-from engine.gallery import GallerySummary, Photo
+from engine.gallery import GallerySummary, Measured, Photo
 from engine.gallery.speed_race import Race
 from tests.fake_encoder import FakeEncoder
 
@@ -38,6 +38,7 @@ SUMMARY = GallerySummary(
     model="fake", budget=0.75, link=None, owner=None, phrases=(),
 )  # fmt: skip
 RACE = Race(at=1_764_000_000.0, photos=46, budget=0.75, full_per_second=20.0, early_per_second=32.0, macs_share=0.6)
+MEASURED, SHIPPED = Measured(RACE), Measured(RACE, "cpu (A <Processor>), 2 threads")
 DRAWING = Drawing(FakeEncoder().stages, 100, usual_affinity=0.45)
 
 with gr.Blocks():

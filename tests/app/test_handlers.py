@@ -14,6 +14,7 @@ import gradio as gr
 import pytest
 
 from app import access as access_module
+from app import services as services_module
 from app.access import Access, NotYours
 from app.demo import Demo
 from app.handlers import photo as photo_module
@@ -22,6 +23,7 @@ from app.handlers.budget import Budget
 from app.handlers.comparison import COMPARE, Compare
 from app.handlers.galleries import Galleries
 from app.handlers.photo import Selection
+from app.handlers.present import Present
 from app.handlers.search import Search
 from app.parts import Updates
 from app.pictures import Pictures
@@ -29,7 +31,7 @@ from app.services import Services
 from app.session import Session
 from app.uploads import forget_interrupted
 from engine.exits.text_bank import MOST_TYPED
-from engine.gallery import Library, Upload
+from engine.gallery import Library, Upload, shipped_race
 from engine.gallery.comparison import Comparison
 from engine.gallery.galleries import (
     delete_gallery,
@@ -267,7 +269,7 @@ class TestSearch:
         encoder.identity = replace(encoder.identity, exits="")
         session = Session(gallery=holidays)
         assert "That did not work" in after(galleries.overview(0.75, session)).figures
-        assert "That did not work" in after(Compare(services, PARTS).presented(session)).screens
+        assert "That did not work" in after(Present(services, PARTS).presented(Event(), session)).screens
 
     def test_a_link_reopens_a_query_where_strangers_may(
         self, search: Search, session: Session, library: Library, holidays: int
@@ -619,8 +621,8 @@ class TestCompare:
     ) -> None:
         list(search.searched("red", False, session))
         shown = after(compare.shown(session))
-        assert shown.race == ""
-        assert "both" in shown.rankings
+        assert shown.race == "", "what ships is of another model"
+        assert "3 of 3" in shown.rankings
         shown = after(compare.raced(session))
         assert "measured" in shown.race
         assert "3 of 3" in shown.rankings
@@ -642,21 +644,48 @@ class TestCompare:
         session.tab = COMPARE
         assert "3 of 3" in after(compare.shown_if_open(session)).rankings
         assert sorted(loaded) == ["full_run", "summarize_gallery"]
-        compare.presented(session)
-        assert sorted(loaded) == ["full_run", "full_run", "summarize_gallery", "summarize_gallery"]
+
+    def test_the_shipped_measurement_is_shown_of_its_own_model_until_this_machine_has_measured(
+        self, compare: Compare, session: Session, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shipped = replace(shipped_race(), weights=services.library.encoder.identity.weights)
+        monkeypatch.setattr(services_module, "shipped_race", lambda: shipped)
+        assert "Shipped measurement" in after(compare.shown(session)).race
+        list(compare.raced(session))
+        assert "on this machine" in after(compare.shown(session)).race
+
+    def test_another_gallery_is_compared_when_it_has_raced(self, compare: Compare, holidays: int) -> None:
+        shown = after(compare.shown(Session(gallery=holidays)))
+        assert shown.race == ""
+        assert "both" in shown.rankings
 
     def test_an_empty_gallery_has_nothing_to_compare(self, compare: Compare, library: Library) -> None:
         empty = Session(gallery=open_gallery(library, "Empty"))
         assert "Add photos first" in after(compare.shown(empty)).race
         assert "add some first" in after(compare.raced(empty)).race
 
-    def test_present_mode_has_no_number_that_was_not_measured(
-        self, compare: Compare, search: Search, session: Session
+
+class TestPresent:
+    @pytest.fixture
+    def present(self, services: Services) -> Present:
+        return Present(services, PARTS)
+
+    def test_what_was_not_measured_here_is_the_shipped_measurement_and_named_so(
+        self, present: Present, search: Search, session: Session, services: Services
     ) -> None:
         list(search.searched("red", False, session))
-        assert after(compare.presented(session)).screens.count('class="big">–<') == 2
-        list(compare.raced(session))
-        assert 'class="big">–<' not in after(compare.presented(session)).screens
+        shown = after(present.presented(Event(), session)).screens
+        assert "Shipped measurement of" in shown
+        assert shipped_race().machine in shown
+        list(Compare(services, PARTS).raced(session))
+        assert "on this machine" in after(present.presented(Event(screen="4"), session)).screens
+
+    def test_a_gallery_with_too_little_in_it_leaves_the_stage_to_the_demos(
+        self, present: Present, library: Library
+    ) -> None:
+        shown = after(present.presented(Event(), Session(gallery=open_gallery(library, "Empty")))).screens
+        assert "Demo gallery" in shown
+        assert "red square" in shown
 
 
 class TestBudget:

@@ -26,6 +26,7 @@ from app.handlers.comparison import Compare
 from app.handlers.fitting import Fitting
 from app.handlers.galleries import Galleries
 from app.handlers.photo import Selection
+from app.handlers.present import Present
 from app.handlers.search import Search
 from app.layout import build
 from app.parts import Updates
@@ -242,7 +243,7 @@ def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
         lambda: selection.explained(ann),
         lambda: selection.deepened(ann),
         lambda: compare.shown(ann),
-        lambda: compare.presented(ann),
+        lambda: Present(services, PARTS).presented(gr.EventData(None, {}), ann),
         lambda: list(compare.raced(ann)),
         lambda: list(Budget(services, PARTS).applied(1.0, "", ann)),
         lambda: list(Fitting(services, PARTS).fitted(ann)),
@@ -417,7 +418,7 @@ def test_every_door_that_computes_counts_as_a_request(services: Services, ann: S
             selection.deepened(ann),
             galleries.overview(1.0, ann),
             compare.shown(ann),
-            compare.presented(ann),
+            Present(services, PARTS).presented(gr.EventData(None, {}), ann),
         ):
             assert "You have 4 requests running already" in str(answer)
 

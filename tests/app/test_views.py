@@ -8,16 +8,19 @@ import pytest
 
 from app.attribution import Attribution
 from app.curve import Curve, Point
+from app.fidelity import Fidelity
 from app.incoming import Incoming
 from app.views import comparison, formatting, head, notes, overview, photo, present, results, upload, viewer
 from app.views.chip import chip
 from engine.exits.budget import BUDGET_GRID
-from engine.gallery import Deepened, ExitScore, Hit, Photo, Progress, Refinement, Skipped
+from engine.gallery import Deepened, ExitScore, Hit, Measured, Photo, Progress, Refinement, Skipped
 from engine.gallery.rank_agreement import agreement
 from engine.gallery.speed_race import Lap
-from tests.app.shown_examples import DRAWING, EVIL, PHOTO, RACE, SUMMARY, Outline, address, plain
+from tests.app.shown_examples import DRAWING, EVIL, MEASURED, PHOTO, RACE, SHIPPED, SUMMARY, Outline, address, plain
 
 BAD = replace(PHOTO, file=EVIL)
+FOUND = Fidelity(8.25, "The same photo comes first for 3 of 4 queries", "Mean over something")
+STORY = present.Story(replace(SUMMARY, name=EVIL), EVIL, [BAD] * 4, BAD, replace(BAD, exit=3), SHIPPED, FOUND, EVIL)
 CREDIT = Attribution(EVIL, EVIL, "CC0", "https://example.org/cc0")
 POINTS = (Point(0.3, 0.31, 55.0), Point(0.6, 0.6, 66.0), Point(1.0, 1.0, 73.0))
 CURVE = Curve("tgem-mini", "flickr8k", "test", 1000, POINTS, Point(1.0, 1.0, 74.0))
@@ -42,7 +45,7 @@ def incoming(over: str | None = None, name: str = EVIL, **told: object) -> Incom
 
 
 ALL = {
-    "headline": head.headline(SUMMARY, RACE),
+    "headline": head.headline(SUMMARY, MEASURED),
     "suggestions": head.suggestions(["red + car", EVIL], [EVIL]),
     "bar": head.bar("words", "", f"?q={EVIL}"),
     "own bar": head.bar("words", own=True),
@@ -54,7 +57,7 @@ ALL = {
         DRAWING, address, True, CREDIT, photo.fit(EVIL, [ExitScore(0.1, 0.2)] * 3, 2), own=True,
     ),
     "outcome": photo.deepened(3, 1, 30, 100),
-    "figures": overview.figures(SUMMARY, RACE),
+    "figures": overview.figures(SUMMARY, SHIPPED),
     "histogram": overview.histogram(SUMMARY, DRAWING, {1: [BAD], 2: [], 3: [BAD]}, address),
     "budget preview": overview.budget_preview(SUMMARY, 0.6),
     "curve": overview.curve(CURVE, 0.6),
@@ -62,10 +65,9 @@ ALL = {
     "address": overview.address(replace(SUMMARY, link=EVIL)),
     "invitation": comparison.invitation(46, 256),
     "racing": comparison.racing(Lap(16, 46, 20.0, 30.0), 256),
-    "race": comparison.race_result(RACE),
+    "race": comparison.race_result(SHIPPED, FOUND),
     "sides": comparison.sides(EVIL, agreement([7, 8], [8, 9]), PAIR | {7: BAD}, DRAWING, address, 46, 4600),
-    "present": present.present(SUMMARY, DRAWING, RACE, agreement([7, 8], [8, 9]), EVIL, [BAD, BAD], address),
-    "present nothing": present.present(replace(SUMMARY, name=EVIL), DRAWING, None, None, "", [], address),
+    "present": present.present(STORY, DRAWING, address),
     "encoding": upload.encoding(EVIL, Progress(3, 10, (BAD,)), 1.5, DRAWING, address, EVIL),
     "coming": upload.coming(incoming(latest=(BAD,)), DRAWING, address),
     "account": upload.account(incoming(EVIL, skipped=[Skipped(EVIL, EVIL)])),
@@ -122,7 +124,8 @@ class TestHead:
 
     def test_it_says_what_indexing_took_and_what_was_measured(self) -> None:
         assert "4 photos · indexed with 55 % of the full encoder’s compute" in text(head.headline(SUMMARY, None))
-        assert "1.6× as fast, measured" in text(head.headline(SUMMARY, RACE))
+        assert "1.6× as fast (measured, 24 Nov 2025)" in text(head.headline(SUMMARY, MEASURED))
+        assert "(shipped measurement, 24 Nov 2025)" in text(head.headline(SUMMARY, SHIPPED))
         assert "1 photo ·" in text(head.headline(replace(SUMMARY, photos=1), None))
         assert "No photos yet" in head.headline(replace(SUMMARY, photos=0), None)
 
@@ -252,7 +255,7 @@ class TestDepths:
         assert formatting.date(RACE.at) in ALL["figures"]
         assert "45 %indexing ran 0.22 of 0.40 kMACs" in text(ALL["figures"])
         assert "0.3full encodings" in text(ALL["figures"])
-        assert "not measured yet" in overview.figures(SUMMARY, None)
+        assert "not measured for this gallery yet" in overview.figures(SUMMARY, None)
         assert "Add photos" in overview.figures(replace(SUMMARY, photos=0), None)
 
     def test_another_budget_is_one_figure(self) -> None:
@@ -269,16 +272,22 @@ class TestComparison:
     def test_a_race_is_a_number_that_can_be_said_aloud(self) -> None:
         said = text(ALL["race"])
         assert "1.6× as fast measured" in said
-        assert "20.0 images/s" in said
+        assert "2.3 s · 20.0 photos/s" in said
+        assert "8.2 of 10 photos are the full encoder’s" in said
+        assert "Shipped measurement of" in said
+        assert "cpu (A <Processor>), 2 threads" in said
         assert "60 % of the MACs ran" in said
-        assert "80 % of the speed" in text(comparison.race_result(replace(RACE, early_per_second=16.0)))
-        assert comparison.race_result(None) == ""
+        slower = Measured(replace(RACE, early_per_second=16.0))
+        assert "80 % of the speed" in text(comparison.race_result(slower, FOUND))
+        assert "on this machine" in text(comparison.race_result(slower, FOUND))
 
     def test_both_rankings_stand_side_by_side_with_their_moves(self) -> None:
         said = text(ALL["sides"])
         assert "1 of 2 the same, another photo first" in said
-        assert "not there" in said
+        assert ">out<" in ALL["sides"]
         assert "▲ 1" in said
+        assert "▲ 2 is two places higher" in said
+        assert ALL["sides"].count("<tr><th scope") == 2, "a rank a row"
         assert "4.60 kMACs" in said
         assert "its index never saw" in said
 
@@ -286,12 +295,26 @@ class TestComparison:
 class TestPresent:
     def test_one_key_figure_a_screen_and_only_the_first_is_seen(self) -> None:
         screens = re.findall(r"<section(.*?)>(.*?)</section>", ALL["present"], re.S)
-        assert ["hidden" in attributes for attributes, _ in screens] == [False, True, True, True, True]
-        figures = [re.search(r'class="big">(.*?)<', screen)[1] for _, screen in screens]  # type: ignore[index]
-        assert list(map(plain, figures)) == ["45 %", "30 %", "30 %", "1.6×", "1 of 2"]
+        assert ["hidden" in attributes for attributes, _ in screens] == [False, *[True] * 5]
+        figures = [found[1] for _, screen in screens if (found := re.search(r'class="big">(.*?)<', screen))]
+        assert list(map(plain, figures)) == ["55 %", "1.6×", "8.2 of 10", "9 h"]
 
-    def test_what_was_not_measured_is_not_shown_as_a_number(self) -> None:
-        assert ALL["present nothing"].count('class="big">–<') == 2
+    def test_no_screen_has_a_dash_in_place_of_a_figure(self) -> None:
+        assert not re.search(r">\s*[–—-]\s*<", ALL["present"])
+
+    def test_every_screen_has_words_to_say(self) -> None:
+        notes = re.search(r"<aside.*?</aside>", ALL["present"], re.S)
+        assert notes is not None
+        assert notes[0].count("<p") == 6
+
+    @pytest.mark.parametrize(("asked", "opened"), [(4, 4), (0, 1), (99, 6)])
+    def test_it_opens_at_the_screen_that_the_address_names(self, asked: int, opened: int) -> None:
+        html = present.present(STORY, DRAWING, address, asked)
+        assert f'data-screen="{opened}"' in html
+        assert f'aria-label="{opened} of 6">' in html
+
+    def test_a_million_photos_take_hours_at_the_measured_rates(self) -> None:
+        assert re.findall(r'data-hours="([\d.]+)"', ALL["present"]) == ["8.6806", "13.8889"]
 
 
 class TestUpload:

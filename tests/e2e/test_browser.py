@@ -102,40 +102,6 @@ def test_the_gallery_as_a_whole_and_another_budget(open_page: OpenPage, look: st
     expect(page.locator("#prospect")).not_to_have_text(before)
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_both_encoders_race_and_their_rankings_stand_side_by_side(open_page: OpenPage, look: str) -> None:
-    page = open_page(look)
-    search(page, "animal")
-    tab(page, "Compare")
-    expect(page.locator("#sides .duel, #sides .note").first).to_be_visible()
-    if not page.locator("#sides .duel").count():
-        page.locator("#start").click()
-    expect(page.locator("#race .race")).to_contain_text("measured", timeout=3 * PATIENCE)
-    expect(page.locator("#stop-race")).to_be_hidden()
-    expect(page.locator("#sides .sides section")).to_have_count(2)
-    expect(page.locator("#sides")).to_contain_text("of 10 the same")
-    keep(page, f"compare-{look}", page.locator("#race .race h2"), page.locator("#sides h2"))
-
-
-@pytest.mark.parametrize("look", LOOKS)
-def test_present_mode_goes_by_the_keyboard_alone(open_page: OpenPage, look: str) -> None:
-    page = open_page(look)
-    page.evaluate("Element.prototype.requestFullscreen = undefined")  # a screenshot would leave it
-    page.locator("#tools button").focus()
-    page.keyboard.press("Enter")
-    dialog = page.locator("dialog.present[open]")
-    figure = dialog.locator(".screen:visible .big")
-    expect(figure).to_have_text(re.compile(r"^\d+\s%$"))
-    keep(page, f"present-{look}", dialog, figure, dialog.locator(".screen:visible .strip"))
-    first = dialog.locator(".screen:visible .words").inner_text()
-    page.keyboard.press("ArrowRight")
-    expect(dialog.locator(".screen:visible .words")).not_to_have_text(first)
-    page.keyboard.press("ArrowLeft")
-    expect(dialog.locator(".screen:visible .words")).to_have_text(first)
-    page.keyboard.press("Escape")
-    expect(page.locator("dialog.present[open]")).to_have_count(0)
-
-
 def test_the_keyboard_goes_through_the_results(open_page: OpenPage) -> None:
     page = open_page("wide")
     tab(page, "Results")

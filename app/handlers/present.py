@@ -1,0 +1,91 @@
+"""Present mode: gathers the facts of its screens; where nothing was measured here, those that were shipped."""
+
+import gradio as gr
+
+from app.fidelity import fidelity
+from app.handlers.events import sent_along
+from app.parts import Parts, Updates
+from app.services import Services
+from app.session import Session
+from app.views.present import Story, present
+from engine.gallery import (
+    EngineError,
+    GallerySummary,
+    ModelChanged,
+    Photo,
+    list_photos,
+    require_model,
+    search_photos,
+    shipped_race,
+    typical_photos,
+)
+
+ANSWERS = 4  # photos on the first screen
+
+
+class DemoNotReady(EngineError):
+    """Nothing can be presented while the demo gallery is being encoded."""
+
+
+class Present:
+    """Tells the story of the gallery on show, or of the demo gallery where there is too little in it."""
+
+    def __init__(self, services: Services, parts: Parts) -> None:
+        self._services, self._parts = services, parts
+
+    def presented(self, event: gr.EventData, session: Session) -> Updates:
+        """Present was pressed, or the address asks for a screen."""
+        services, screen = self._services, sent_along(event, "screen")
+        try:
+            with services.access.turn(session):
+                story = self._story(session)
+            html = present(story, services.drawing, services.address, int(screen) if screen.isdecimal() else 1)
+        except EngineError as error:
+            html = services.problem(error)
+        return {self._parts.screens: html}
+
+    def _story(self, session: Session) -> Story:
+        services = self._services
+        summary = self._gallery(session)
+        query, answers = self._answers(session, summary)
+        ends, elsewhere = self._ends(summary)
+        measured = services.measured(summary) or shipped_race().measured
+        return Story(summary, query, answers, ends[0], ends[1], measured, fidelity(summary, services.curve), elsewhere)
+
+    def _gallery(self, session: Session) -> GallerySummary:
+        """The gallery on show, if it has photos of the present model; else the demo's."""
+        services = self._services
+        summary = services.access.gallery(session.gallery, session)
+        try:
+            require_model(services.library, summary.id)
+            if summary.photos > 1:
+                return summary
+        except ModelChanged:
+            pass
+        demo = services.access.gallery(services.demo.id, session)
+        require_model(services.library, demo.id)
+        if demo.photos < 2:
+            raise DemoNotReady("The demo gallery is being encoded; present it in a moment.")
+        return demo
+
+    def _answers(self, session: Session, summary: GallerySummary) -> tuple[str, list[Photo]]:
+        """What was asked of the gallery, and the first photos that answer."""
+        if summary.id == session.gallery and session.hits:
+            return session.query, [hit.photo for hit in session.hits[:ANSWERS]]
+        if summary.kind != "demo":
+            return "", list_photos(self._services.library, summary.id, limit=ANSWERS)
+        query = self._services.demo.queries[0].query
+        return query, [hit.photo for hit in search_photos(self._services.library, summary.id, query, ANSWERS)]
+
+    def _ends(self, summary: GallerySummary) -> tuple[list[Photo], str]:
+        """A typical photo of those that left early and of those that went deep, and whose gallery's they are.
+
+        Where all are alike, the demo gallery's; where those are, too, any two.
+        """
+        library, demo = self._services.library, self._services.demo
+        for gallery, name in ((summary.id, ""), (demo.id, "the demo gallery")):
+            found = self._services.summary(gallery)
+            reached = [exit for exit, count in enumerate(found.exits, start=1) if count]
+            if len(reached) > 1:
+                return [typical_photos(library, gallery, exit, 1)[0] for exit in (reached[0], reached[-1])], name
+        return list_photos(library, summary.id, limit=2), ""

@@ -1,0 +1,114 @@
+"""Present mode in a real Chromium: six screens, by the keyboard alone, at every size of a projector."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.driver import LOOKS, OpenPage, keep, search
+
+pytestmark = pytest.mark.browser
+
+SCREENS = 6
+# Whatever of a screen is cut off at its edges.
+CLIPPED = """(stage) => {
+  const room = stage.getBoundingClientRect();
+  return [...stage.querySelectorAll(".screen:not([hidden]) *")].filter((part) => {
+    const box = part.getBoundingClientRect();
+    const out = box.bottom > room.bottom + 1 || box.right > room.right + 1 || box.top < room.top - 1 || box.left < -1;
+    return box.width && out;
+  }).map((part) => part.outerHTML.slice(0, 90));
+}"""
+
+
+def presenting(page: Page) -> Locator:
+    """Open present mode by the keyboard; a screenshot would leave the full screen, so that is left out."""
+    page.evaluate("Element.prototype.requestFullscreen = undefined")
+    page.locator("#tools button").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog.present[open]")
+    return page.locator("dialog.present[open]")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_six_screens_go_by_the_keyboard_alone_and_none_has_a_dash(open_page: OpenPage, look: str) -> None:
+    page = open_page(look)
+    dialog = presenting(page)
+    seen = []
+    for number in range(1, SCREENS + 1):
+        expect(dialog.locator(".page")).to_have_text(f"{number} / {SCREENS}")
+        words = dialog.locator(".screen:visible").inner_text()
+        assert not re.search(r"^\s*[–—-]\s*$", words, re.MULTILINE)
+        seen.append(words)
+        if number == 3:
+            expect(dialog.locator(".screen:visible .big")).to_have_text(re.compile(r"^\d+\s%$"))
+            keep(page, f"present-{look}", dialog, dialog.locator(".screen:visible .survival"))
+            dialog.evaluate("(dialog) => dialog.focus()")
+        page.keyboard.press("ArrowRight")
+    assert len(set(seen)) == SCREENS
+    expect(dialog.locator(".page")).to_have_text(f"{SCREENS} / {SCREENS}")
+    page.keyboard.press("ArrowLeft")
+    expect(dialog.locator(".page")).to_have_text(f"{SCREENS - 1} / {SCREENS}")
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.present[open]")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1280, 720)])
+def test_nothing_is_cut_off_on_a_projector_with_the_notes_and_without(
+    open_page: OpenPage, width: int, height: int
+) -> None:
+    page = open_page("wide")
+    page.set_viewport_size({"width": width, "height": height})
+    search(page, "animal")
+    dialog = presenting(page)
+    for _ in range(2):
+        for number in range(1, SCREENS + 1):
+            expect(dialog.locator(".page")).to_have_text(f"{number} / {SCREENS}")
+            page.wait_for_timeout(200)
+            assert dialog.locator(".stage").evaluate(CLIPPED) == []
+            assert dialog.evaluate("(dialog) => dialog.scrollHeight <= innerHeight && dialog.scrollWidth <= innerWidth")
+            if number < SCREENS:
+                page.keyboard.press("ArrowRight")
+        for _ in range(SCREENS - 1):
+            page.keyboard.press("ArrowLeft")
+        page.keyboard.press("n")
+        expect(dialog.locator(".say")).to_be_visible()
+
+
+def test_a_reload_stays_at_its_screen_and_back_leaves(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    dialog = presenting(page)
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("n")
+    page.wait_for_function("new URLSearchParams(location.search).get('present') === '4'")
+    page.reload()
+    expect(dialog.locator(".page")).to_have_text(f"4 / {SCREENS}")
+    expect(dialog.locator(".screen:visible .lanes i")).to_have_count(2)
+    expect(dialog.locator(".say p:visible")).to_have_count(1)
+    page.wait_for_timeout(1000)  # the address is as it was
+    page.go_back()
+    expect(page.locator("dialog.present[open]")).to_have_count(0)
+
+
+def test_money_stands_there_where_the_presenter_types_a_price(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    dialog = presenting(page)
+    for _ in range(SCREENS - 1):
+        page.keyboard.press("ArrowRight")
+    output = dialog.locator(".price output")
+    expect(output).to_have_text("")
+    hours = [float(one.get_attribute("data-hours") or 0) for one in dialog.locator("[data-hours]").all()]
+    dialog.get_by_label("An hour of this machine costs").fill("2")
+    expect(output).to_have_text(f"{2 * hours[0]:.2f} in place of {2 * hours[1]:.2f}")
+    page.keyboard.press("ArrowLeft")  # in the field: it moves the cursor
+    expect(dialog.locator(".page")).to_have_text(f"{SCREENS} / {SCREENS}")
+
+
+def test_an_easy_and_a_hard_photo_stand_side_by_side_to_scale(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    dialog = presenting(page)
+    page.keyboard.press("ArrowRight")
+    expect(dialog.locator(".screen:visible img")).to_have_count(2)
+    shares = [float(strip.get_attribute("data-share") or 0) for strip in dialog.locator(".ends .strip").all()]
+    assert shares[0] < shares[1] <= 1
