@@ -123,23 +123,26 @@ def budget_column(parts: Parts) -> None:
     with gr.Column(scale=5, min_width=320, elem_id="knob"):
         html(
             "knob-title",
-            notes.note(
-                "Another budget",
-                "How much of the full encoder’s compute a photo may take on average. Photos that went deeper already "
-                "keep it; the others run the missing passes only.",
-            ),
-        )
-        parts.budget = gr.Slider(
-            BUDGET_GRID[0], BUDGET_GRID[-1], DEFAULT_BUDGET, step=0.05, label="Budget", elem_id="budget"
+            notes.note("How deep photos go", "One choice for the whole gallery; new photos go by it, too."),
         )
         parts.budget_preview = html("prospect")
-        parts.looked_for = gr.Textbox(
-            label="What people will look for",
-            info="A phrase a line. The encoder goes deeper on photos where these are hard to tell apart.",
-            lines=2,
-            max_lines=6,
-            elem_id="looked-for",
-        )
+        with gr.Accordion("More", open=False, elem_id="fine"):
+            parts.budget = gr.Slider(
+                BUDGET_GRID[0],
+                BUDGET_GRID[-1],
+                DEFAULT_BUDGET,
+                step=0.05,
+                label="Budget",
+                info="The share of the full encoder’s compute that a photo takes on average.",
+                elem_id="budget",
+            )
+            parts.looked_for = gr.Textbox(
+                label="What people will look for",
+                info="A phrase a line. The encoder goes deeper on photos where these are hard to tell apart.",
+                lines=2,
+                max_lines=6,
+                elem_id="looked-for",
+            )
         with gr.Row(elem_id="apply-row"):
             parts.apply = gr.Button("Encode again", variant="primary", elem_id="apply")
             parts.stop_apply = gr.Button("Stop", visible=False, elem_id="stop-apply")

@@ -72,6 +72,11 @@ class Parts:
     @property
     def overview(self) -> list[Block]:
         """What the gallery tab shows of a gallery."""
+        return [*self.drawn_overview, self.apply]
+
+    @property
+    def drawn_overview(self) -> list[Block]:
+        """What of that we draw ourselves."""
         return [self.figures, self.histogram, self.curve, self.budget_preview]
 
     @property

@@ -72,7 +72,7 @@ def wire_search(parts: Parts, search: Search, galleries: Galleries, compare: Com
         p.chip.unlike(search.unliked, [p.refine, session], p.results, **SHORT),
     ):
         answered.then(compare.shown_if_open, session, p.comparison, **SHORT)
-        answered.then(galleries.overview_if_open, [p.budget, session], p.overview, **SHORT)
+        answered.then(galleries.overview_if_open, [p.budget, p.looked_for, session], p.overview, **SHORT)
     p.grid.more(search.more, session, p.grid, **SHORT)
     p.sorting.arrange(Sorting(parts, search).arranged, [p.refine, session], p.results, **SHORT)
 
@@ -99,7 +99,7 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare) -> None:
     p.gallery.change(galleries.settings, [p.gallery, session], p.settings, **SHORT)
     p.gallery.input(
         galleries.picked, [p.gallery, p.refine, session], [p.query, p.add_to, p.browser, *p.results], **SHORT
-    ).then(galleries.overview, [p.budget, session], p.overview, **SHORT).then(
+    ).then(galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
         compare.shown_if_open, session, p.comparison, **SHORT
     )
     p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, p.renamed], **SHORT)
@@ -116,9 +116,11 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare) -> None:
 def wire_budget(parts: Parts, budget: Budget, galleries: Galleries, search: Search) -> None:
     """Another budget is tried, and applied."""
     p, session = parts, parts.session
-    p.budget.change(galleries.budget_preview, [p.budget, session], p.budget_preview, **LATEST)
+    for changed in (p.budget.change, p.looked_for.blur):
+        changed(galleries.budget_preview, [p.budget, p.looked_for, session], [p.budget_preview, p.apply], **LATEST)
+    p.budget_preview.preset(galleries.preset_chosen, None, p.budget, **SHORT)
     p.apply.click(budget.applied, [p.budget, p.looked_for, session], [p.applied, p.stop_apply], **LONG).then(
-        galleries.overview, [p.budget, session], p.overview, **SHORT
+        galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT
     ).then(search.gallery_changed, session, p.results, **SHORT)
     p.stop_apply.click(budget.stopped, session, None, **SHORT)
 
@@ -126,11 +128,11 @@ def wire_budget(parts: Parts, budget: Budget, galleries: Galleries, search: Sear
 def wire_fitting(parts: Parts, fitting: Fitting, galleries: Galleries) -> None:
     """The gallery's tab is opened, where a model without exits can be given some."""
     p, session = parts, parts.session
-    p.gallery_tab.select(galleries.overview, [p.budget, session], p.overview, **SHORT).then(
+    p.gallery_tab.select(galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
         fitting.offered, session, [p.no_exits, p.fit, p.stop_fit], **SHORT
     )
     p.fit.click(fitting.fitted, session, [p.no_exits, p.fit, p.stop_fit], **LONG).then(
-        galleries.overview, [p.budget, session], p.overview, **SHORT
+        galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT
     )
     p.stop_fit.click(fitting.stopped, session, None, **SHORT)
 

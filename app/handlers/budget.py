@@ -19,7 +19,7 @@ class Budget:
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
 
-    def applied(self, budget: float, looked_for: str, session: Session) -> Iterator[Updates]:
+    def applied(self, budget: float, looked_for: str | None, session: Session) -> Iterator[Updates]:
         """Apply was pressed.
 
         Args: looked_for: what people will look for, a phrase a line.
@@ -32,7 +32,7 @@ class Budget:
         }
         try:
             summary = services.access.recodable(session.gallery, session)
-            phrases = as_typed(looked_for, summary.phrases)
+            phrases = as_typed(looked_for or "", summary.phrases)
             drawing = services.drawing
             began = time.monotonic()
             events = services.begin(

@@ -13,7 +13,9 @@ from app.handlers.search import Search
 from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
+from app.views import budget as views
 from app.views import notes, overview, upload
+from app.views.budget import PRESETS
 from app.views.formatting import many
 from engine.gallery import (
     DEFAULT_BUDGET,
@@ -21,6 +23,7 @@ from engine.gallery import (
     GalleryMissing,
     GallerySummary,
     ModelChanged,
+    budget_cost,
     delete_gallery,
     delete_photos,
     publish_gallery,
@@ -125,7 +128,7 @@ class Galleries:
             problem = self._search.only(self._services.problem(error))
             yield {parts.query: "", parts.add_to: NEW_GALLERY, **problem}
 
-    def overview(self, budget: float, session: Session) -> Updates:
+    def overview(self, budget: float, looked_for: str | None, session: Session) -> Updates:
         """The gallery's tab was opened, or what it shows has changed."""
         services, parts = self._services, self._parts
         try:
@@ -138,16 +141,18 @@ class Galleries:
                 parts.figures: overview.figures(summary, services.measured(summary)),
                 parts.histogram: overview.histogram(summary, services.drawing, typical, services.address),
                 parts.curve: overview.curve(services.curve, summary.budget),
-                **self.budget_preview(budget, session),
+                **self.budget_preview(budget, looked_for, session),
             }
         except ModelChanged as error:
-            return {**dict.fromkeys(parts.overview, ""), parts.figures: services.problem(error)}
+            return {**dict.fromkeys(parts.drawn_overview, ""), parts.figures: services.problem(error)}
         except EngineError as error:
             return {parts.figures: services.problem(error)}
 
-    def overview_if_open(self, budget: float, session: Session) -> Updates:
+    def overview_if_open(self, budget: float, looked_for: str | None, session: Session) -> Updates:
         """A query may have changed what the gallery's tab shows: drawn anew if that is open."""
-        return self.overview(budget, session) if session.tab == GALLERY else {self._parts.figures: gr.skip()}
+        return (
+            self.overview(budget, looked_for, session) if session.tab == GALLERY else {self._parts.figures: gr.skip()}
+        )
 
     def settings(self, gallery: int | None, session: Session) -> Updates:
         """Another gallery is on show, and only then: what is being typed is not written over."""
@@ -166,13 +171,25 @@ class Galleries:
             parts.delete: gr.update(visible=own),
         }
 
-    def budget_preview(self, budget: float, session: Session) -> Updates:
-        """The budget slider moved: what that budget would do."""
+    def budget_preview(self, budget: float, looked_for: str | None, session: Session) -> Updates:
+        """Another budget is looked at, or other phrases: what they would run."""
+        services, parts = self._services, self._parts
         try:
-            html = overview.budget_preview(self._summary(session), budget)
+            summary = self._summary(session)
+            anew = (looked_for or "") != typed(summary.phrases)  # a box that was never opened holds nothing
+            with suppress(ModelChanged):
+                cost = budget_cost(services.library, summary.id, budget) if summary.photos else None
+                html = views.budget_preview(summary, budget, services.curve, cost, anew)
+                return {parts.budget_preview: html, parts.apply: views.action(cost, anew)}
+            html = views.budget_preview(summary, budget, services.curve, None)
+            return {parts.budget_preview: html, parts.apply: views.action(None)}
         except EngineError as error:
-            html = self._services.problem(error)
-        return {self._parts.budget_preview: html}
+            return {parts.budget_preview: services.problem(error)}
+
+    def preset_chosen(self, event: gr.EventData) -> Updates:
+        """A preset was chosen: the slider goes there, and what it would run is shown."""
+        chosen = [budget for budget in PRESETS.values() if str(budget) == sent_along(event, "budget")]
+        return {self._parts.budget: chosen[0] if chosen else gr.skip()}
 
     def renamed(self, name: str, session: Session) -> Updates:
         """Another name was given."""

@@ -45,7 +45,7 @@ def race_result(measured: Measured, fidelity: Fidelity) -> str:
     first = f"{fidelity.first}. " if fidelity.first else ""
     shared = f"{fidelity.shared:.1f} of 10"
     return (
-        f'<div class="facts"><figure class="race"><figcaption><h2><b>{faster(race)}</b> measured</h2></figcaption>'
+        f'<div class="measured"><figure class="race"><figcaption><h2><b>{faster(race)}</b> measured</h2></figcaption>'
         f"{lanes(race)}<p>{where(measured)} · {fairness(race)}</p>"
         '<p><button type="button" data-event="replay">Play it again in true time</button></p></figure>'
         f'<figure class="race"><figcaption><h2><b>{shared}</b> photos are the full encoder’s</h2></figcaption>'

@@ -11,6 +11,8 @@ from app.views.race import where
 from app.views.viewer import Address
 from engine.gallery import GallerySummary, Measured, Photo
 
+STEP = 5  # % of recall between two rules of the curve
+
 
 def figures(summary: GallerySummary, measured: Measured | None) -> str:
     """The three figures of a gallery: what indexing saved, what searches ran on top, and the speed-up."""
@@ -68,18 +70,6 @@ def address(summary: GallerySummary) -> str:
     )
 
 
-def budget_preview(summary: GallerySummary, budget: float) -> str:
-    """What another budget would save: the mean that it stands for."""
-    if not summary.photos:
-        return note("Nothing to tell yet", "Add photos, and this shows what another budget would save.")
-    return (
-        f'<div class="prospect" aria-live="polite"><p class="figure"><b>{percent(1 - budget)}</b> of the full '
-        "encoder’s compute saved: the mean over the photos that the budgets were fitted on. Yours may be easier or "
-        f'harder.</p><p class="aside">Now: {saved_indexing(summary)}, at a budget of '
-        f"{percent(summary.budget or 1)}.</p></div>"
-    )
-
-
 def curve(found: Curve | None, budget: float | None) -> str:
     """The model's recall against its compute, with a mark at the present budget."""
     if found is None:
@@ -90,11 +80,12 @@ def curve(found: Curve | None, budget: float | None) -> str:
     width, height, pad = 480, 240, 34
     shares = [point.macs_share for point in found.points]
     lowest = min(shares) - 0.04
-    best = max(point.recall for point in found.points)
+    recalls = [point.recall for point in (*found.points, found.full)]
+    floor, top = STEP * int(min(recalls) // STEP), max(recalls) + 1  # the axis starts where the data are
 
     def place(share: float, recall: float) -> tuple[float, float]:
         x = pad + (share - lowest) / (1.04 - lowest) * (width - pad - 6)
-        return x, 10 + (1 - recall / (best * 1.05)) * (height - 10 - pad)
+        return x, 10 + (1 - (recall - floor) / (top - floor)) * (height - 10 - pad)
 
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(p.macs_share, p.recall) for p in found.points))
     dots = "".join(
@@ -113,7 +104,7 @@ def curve(found: Curve | None, budget: float | None) -> str:
         )
     full_x, full_y = place(found.full.macs_share, found.full.recall)
     ticks = "".join(
-        f'<text x="{place(share, 0)[0]:.1f}" y="{height - pad + 16}" text-anchor="middle">{percent(share)}</text>'
+        f'<text x="{place(share, floor)[0]:.1f}" y="{height - pad + 16}" text-anchor="middle">{percent(share)}</text>'
         for share in (0.2, 0.4, 0.6, 0.8, 1.0)
         if share >= lowest
     )
@@ -121,7 +112,7 @@ def curve(found: Curve | None, budget: float | None) -> str:
         f'<text x="{pad - 6}" y="{place(lowest, recall)[1] + 4:.1f}" text-anchor="end">{recall}</text>'
         f'<line class="rule" x1="{pad}" x2="{width}" y1="{place(lowest, recall)[1]:.1f}"'
         f' y2="{place(lowest, recall)[1]:.1f}"/>'
-        for recall in range(0, int(best) + 1, 20)
+        for recall in range(floor, int(top) + 1, STEP)
     )
     says = f"Recall at 10 against compute: {found.full.recall:.0f} at full depth"
     if at is not None:

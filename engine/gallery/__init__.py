@@ -7,6 +7,7 @@ from engine.exits.albums import Album, AlbumSet, AlbumsRejected, album_of
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
 from engine.exits.certificate import Certificate
 from engine.gallery.albums import Aside, albums_of, edit_albums, list_albums, sort_gallery
+from engine.gallery.budget_cost import BudgetCost, budget_cost
 from engine.gallery.comparison import Comparison, FullRun
 from engine.gallery.comparison import ranking as full_depth_ranking
 from engine.gallery.encoder_cache import ENCODERS_KEPT
@@ -102,6 +103,7 @@ __all__ = [
     "AlbumSet",
     "AlbumsRejected",
     "Aside",
+    "BudgetCost",
     "Certificate",
     "Comparison",
     "Deepened",
@@ -143,6 +145,7 @@ __all__ = [
     "agreement",
     "album_of",
     "albums_of",
+    "budget_cost",
     "clean_name",
     "delete_gallery",
     "delete_photos",

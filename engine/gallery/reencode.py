@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
+from engine.gallery.budget_cost import settled
 from engine.gallery.encoder_cache import remembered_phrases
 from engine.gallery.kept_photos import Group, kept_photos
 from engine.gallery.library import Library
@@ -20,7 +21,6 @@ from engine.ingest.kept_picture import kept_pixels
 from engine.storage.collections import restamp
 from engine.storage.encodings import (
     DeeperEncoding,
-    images_at_other_budgets,
     images_without_encoding,
     keep_for_budget,
     replace_encodings,
@@ -121,9 +121,8 @@ def _settle(library: Library, encoder: "PhotoEncoder", gallery_id: int, budget: 
     """Have the photos that a budget lets go where they stand, or before, stand for it; returns those that go on."""
     staying: list[int] = []
     going_on: list[int] = []
-    for image_id, exit, gates in images_at_other_budgets(library.database, gallery_id, budget):
-        asked = np.frombuffer(gates, np.float32).reshape(-1, len(BUDGET_GRID))[:, nearest_budget(budget)]
-        (staying if exit == encoder.exits or (asked >= 0.5).any() else going_on).append(image_id)
+    for image_id, _, goes_on in settled(library, gallery_id, budget, encoder.exits):
+        (going_on if goes_on else staying).append(image_id)
     if staying:
         keep_for_budget(library.database, gallery_id, stamp_of(encoder), budget, staying)
     return going_on

@@ -50,7 +50,7 @@ from engine.storage.database import Database
 from engine.storage.schema import GalleryMissing, PhotoMissing
 from engine.utils.data_dir import home
 from tests.app.sending import Event, announced, uploaded
-from tests.app.shown_examples import PARTS, after
+from tests.app.shown_examples import PARTS, after, plain
 from tests.fake_encoder import FakeEncoder
 
 MakeUpload = Callable[..., Upload]
@@ -255,7 +255,7 @@ class TestSearch:
     ) -> None:
         fake_encoder.identity = replace(fake_encoder.identity, weights="c" * 64)
         assert "That did not work" in after(search.searched("red", True, Session(gallery=holidays))).grid
-        told = after(galleries.overview(0.75, Session(gallery=holidays)))
+        told = after(galleries.overview(0.75, "", Session(gallery=holidays)))
         assert "That did not work" in told.figures
         assert "encode its photos again" in told.figures
         assert told.histogram == told.curve == told.budget_preview == ""
@@ -268,7 +268,7 @@ class TestSearch:
         encoder.exits, encoder.exit_macs, encoder.stages = 1, (100,), (*stages, replace(stages[1], exit=1))
         encoder.identity = replace(encoder.identity, exits="")
         session = Session(gallery=holidays)
-        assert "That did not work" in after(galleries.overview(0.75, session)).figures
+        assert "That did not work" in after(galleries.overview(0.75, "", session)).figures
         assert "That did not work" in after(Present(services, PARTS).presented(Event(), session)).screens
 
     def test_a_link_reopens_a_query_where_strangers_may(
@@ -405,7 +405,7 @@ class TestGalleries:
         assert "not there any more" in after(galleries.picked(999, False, session)).grid
 
     def test_a_gallery_as_a_whole(self, galleries: Galleries, holidays: int) -> None:
-        whole = after(galleries.overview(0.75, Session(gallery=holidays)))
+        whole = after(galleries.overview(0.75, "", Session(gallery=holidays)))
         assert "60 %" in whole.figures
         assert "Where photos leave" in whole.histogram
         assert whole.histogram.count("<img") == 2
@@ -421,12 +421,24 @@ class TestGalleries:
         assert not after(galleries.settings(demo.id, session)).delete["visible"]
         assert not vars(after(galleries.settings(999, session)))
 
-    def test_another_budget_says_what_it_saves(self, galleries: Galleries, holidays: int) -> None:
-        assert "50 %" in after(galleries.budget_preview(0.5, Session(gallery=holidays))).budget_preview
+    def test_another_budget_says_what_it_would_run_before_it_does(
+        self, galleries: Galleries, services: Services, library: Library, holidays: int
+    ) -> None:
+        session = Session(gallery=holidays)
+        told = after(galleries.budget_preview(1.0, "", session))
+        assert "This raises its cost: 2 photos run deeper" in plain(re.sub(r"</?b>", "", told.budget_preview))
+        assert told.apply == "Run 2 photos deeper"
+        list(Budget(services, PARTS).applied(1.0, "", session))
+        assert "costs nothing" in after(galleries.budget_preview(0.2, None, session)).budget_preview
+        assert after(galleries.budget_preview(0.2, "a rose", session)).apply == "Encode all photos anew"
+
+    def test_a_preset_moves_the_slider(self, galleries: Galleries) -> None:
+        assert after(galleries.preset_chosen(Event(budget="0.9"))).budget == 0.9
+        assert not vars(after(galleries.preset_chosen(Event(budget="7"))))
 
     def test_an_empty_gallery_says_what_to_do(self, galleries: Galleries, library: Library) -> None:
         empty = Session(gallery=open_gallery(library, "Empty"))
-        assert "Add photos" in after(galleries.overview(0.75, empty)).figures
+        assert "Add photos" in after(galleries.overview(0.75, "", empty)).figures
         assert "Add photos first" in after(galleries.picked(empty.gallery or 0, True, empty)).grid
 
     def test_a_gallery_is_renamed_published_and_deleted(
@@ -481,9 +493,9 @@ class TestGalleries:
 
     def test_what_a_query_changed_is_drawn_where_it_is_on_show(self, galleries: Galleries, holidays: int) -> None:
         mine = Session(gallery=holidays)
-        assert not vars(after(galleries.overview_if_open(0.75, mine)))
+        assert not vars(after(galleries.overview_if_open(0.75, "", mine)))
         mine.tab = "Gallery"
-        assert "60 %" in after(galleries.overview_if_open(0.75, mine)).figures
+        assert "60 %" in after(galleries.overview_if_open(0.75, "", mine)).figures
 
     def test_a_gallery_is_leafed_through_when_nothing_is_asked(
         self, search: Search, library: Library, upload: Callable[..., Upload]
@@ -598,7 +610,7 @@ class TestSelection:
         assert "went all the way" in shown.panel
         assert "at full depth: this model has no exit modules yet" in shown.headline
         galleries = Galleries(services, PARTS, Search(services, PARTS))
-        assert "Where photos leave" in after(galleries.overview(0.75, session)).histogram
+        assert "Where photos leave" in after(galleries.overview(0.75, "", session)).histogram
 
 
 @pytest.mark.parametrize("data", [None, {}, {"photo": [], "photos": {"a": 1}, "query": None}, []])

@@ -10,10 +10,10 @@ from app.attribution import Attribution
 from app.curve import Curve, Point
 from app.fidelity import Fidelity
 from app.incoming import Incoming
-from app.views import comparison, formatting, head, notes, overview, photo, present, results, upload, viewer
+from app.views import budget, comparison, formatting, head, notes, overview, photo, present, results, upload, viewer
 from app.views.chip import chip
 from engine.exits.budget import BUDGET_GRID
-from engine.gallery import Deepened, ExitScore, Hit, Measured, Photo, Progress, Refinement, Skipped
+from engine.gallery import BudgetCost, Deepened, ExitScore, Hit, Measured, Photo, Progress, Refinement, Skipped
 from engine.gallery.rank_agreement import agreement
 from engine.gallery.speed_race import Lap
 from tests.app.shown_examples import DRAWING, EVIL, MEASURED, PHOTO, RACE, SHIPPED, SUMMARY, Outline, address, plain
@@ -59,7 +59,7 @@ ALL = {
     "outcome": photo.deepened(3, 1, 30, 100),
     "figures": overview.figures(SUMMARY, SHIPPED),
     "histogram": overview.histogram(SUMMARY, DRAWING, {1: [BAD], 2: [], 3: [BAD]}, address),
-    "budget preview": overview.budget_preview(SUMMARY, 0.6),
+    "budget preview": budget.budget_preview(SUMMARY, 0.6, CURVE, BudgetCost(3, 120, 150, 100)),
     "curve": overview.curve(CURVE, 0.6),
     "no curve": overview.curve(None, 0.6),
     "address": overview.address(replace(SUMMARY, link=EVIL)),
@@ -258,9 +258,23 @@ class TestDepths:
         assert "not measured for this gallery yet" in overview.figures(SUMMARY, None)
         assert "Add photos" in overview.figures(replace(SUMMARY, photos=0), None)
 
-    def test_another_budget_is_one_figure(self) -> None:
-        assert text(ALL["budget preview"]).startswith("40 % of the full encoder’s compute saved")
-        assert "Add photos" in overview.budget_preview(replace(SUMMARY, photos=0), 0.6)
+    def test_presets_have_what_was_measured_and_what_they_would_run_here(self) -> None:
+        said = text(ALL["budget preview"])
+        assert "Balanced60 % of the compute" in said
+        assert "66.0 % found in the first ten" in said
+        assert "photos of flickr8k, test." in said
+        assert "This raises its cost: 3 photos run deeper, +1.2 to 1.5 full encodings" in said
+        assert re.findall(r'aria-pressed="true"><b>(\w+)', ALL["budget preview"]) == ["Balanced"]
+        assert "Add photos" in budget.budget_preview(replace(SUMMARY, photos=0), 0.6, CURVE, None)
+
+    def test_a_lower_budget_than_what_ran_costs_nothing_and_other_phrases_cost_all(self) -> None:
+        nothing = BudgetCost(0, 0, 0, 100)
+        assert "This costs nothing here" in budget.budget_preview(SUMMARY, 0.3, CURVE, nothing)
+        assert "4 photos are encoded anew" in budget.budget_preview(SUMMARY, 0.3, CURVE, nothing, anew=True)
+        assert "not been measured" in budget.budget_preview(SUMMARY, 0.3, None, nothing)
+        assert budget.action(nothing) == "Keep this budget for new photos"
+        assert budget.action(BudgetCost(1, 30, 30, 100)) == "Run 1 photo deeper"
+        assert budget.action(None) == "Encode all photos anew"
 
     def test_the_curve_marks_the_present_budget(self) -> None:
         assert "this gallery: 66" in text(ALL["curve"])

@@ -26,6 +26,7 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+expect.set_options(timeout=30_000)  # ms: other tests may use the machine, too
 PATIENCE = 120_000  # ms: the first start loads the encoder and encodes the demo gallery
 LOOKS: dict[str, dict[str, Any]] = {
     "wide": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
@@ -75,6 +76,7 @@ def serving(home: Path) -> Iterator[str]:
 
 def answered(page: Page) -> None:
     """Wait until photos are on show and none is getting a second look."""
+    page.wait_for_selector("#answer [data-gallery]", state="attached")  # no photos that are just being encoded
     page.wait_for_selector("#grid .hit")
     expect(page.locator("#answer .busy")).to_have_count(0, timeout=PATIENCE)
     page.wait_for_timeout(200)  # the parts of the page are drawn one after the other

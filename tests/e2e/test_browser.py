@@ -96,10 +96,17 @@ def test_the_gallery_as_a_whole_and_another_budget(open_page: OpenPage, look: st
     expect(page.locator("#histogram .survival")).to_be_visible()
     expect(page.locator("#curve")).to_contain_text("Quality against compute")
     keep(page, f"gallery-{look}", page.locator("#figures dd"), page.locator("#histogram .survival"))
-    before = page.locator("#prospect").inner_text()
+    presets = page.locator("#prospect .presets")
+    expect(presets.get_by_role("button", name="Balanced")).to_have_attribute("aria-pressed", "true")
+    expect(presets.get_by_role("button")).to_contain_text(["of the compute"] * 3)
+    presets.get_by_role("button", name="Best").click()
+    warning = page.locator("#prospect .warning")
+    expect(warning).to_contain_text(re.compile(r"raises its cost: \d+ photos run deeper, \+"))
+    expect(page.locator("#apply")).to_contain_text("deeper")
+    page.locator("#fine").get_by_role("button", name="More").click()
     page.locator("#budget input[type=number]").fill("0.2")
     page.locator("#budget input[type=number]").press("Enter")
-    expect(page.locator("#prospect")).not_to_have_text(before)
+    expect(warning).to_contain_text("costs nothing here")
 
 
 def test_the_keyboard_goes_through_the_results(open_page: OpenPage) -> None:
@@ -250,6 +257,7 @@ def test_another_budget_is_applied_to_ones_own_gallery(
     drop(page, two_photos(tmp_path, png), "Dearer")
     tab(page, "Gallery")
     expect(page.locator("#title textarea, #title input").first).to_have_value("Dearer")  # its own budget is there, too
+    page.locator("#fine").get_by_role("button", name="More").click()
     page.locator("#budget input[type=number]").fill("1")
     page.locator("#budget input[type=number]").press("Enter")
     page.locator("#apply").click()

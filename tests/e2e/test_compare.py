@@ -28,7 +28,7 @@ def test_the_shipped_measurement_and_both_rankings_are_there_from_the_start(open
     page.locator("#sides").scroll_into_view_if_needed()
     page.wait_for_timeout(500)
     page.evaluate("scrollTo(0, 0)")
-    keep(page, f"compare-{look}", page.locator("#race .race h2"), page.locator("#race .dots"))
+    keep(page, f"compare-{look}", page.locator("#race .race h2"), page.locator("#race .lanes"))
 
 
 def test_a_race_is_run_on_ones_own_machine_and_its_result_takes_the_place_of_what_shipped(open_page: OpenPage) -> None:

@@ -1,0 +1,71 @@
+"""The one control: three presets with what they were measured to give, and what a choice would run here."""
+
+from app.curve import Curve, Point
+from app.views.formatting import many, percent
+from app.views.notes import note
+from engine.gallery import DEFAULT_BUDGET, BudgetCost, GallerySummary
+
+# Budgets are choices; what each one gives is read from the evaluation.
+PRESETS = {"Fast": 0.3, "Balanced": DEFAULT_BUDGET, "Best": 0.9}
+SAME = 0.025  # half a step of the slider
+
+
+def budget_preview(
+    summary: GallerySummary, budget: float, curve: Curve | None, cost: BudgetCost | None, anew: bool = False
+) -> str:
+    """Presets, and what the chosen budget would run.
+
+    Args:
+        budget: the chosen one.
+        cost: of the gallery's photos at it; None where they have to be encoded anew whatever it is.
+        anew: other phrases are asked for, for which all photos run anew.
+    """
+    if not summary.photos:
+        return note("Nothing to tell yet", "Add photos, and this shows what another budget would run.")
+    cards = "".join(_preset(name, setting, budget, curve) for name, setting in PRESETS.items())
+    source = "This model has not been measured."
+    if curve is not None:
+        source = f"Measured on {many(curve.images)} of {curve.data}, {curve.split}."
+    return (
+        f'<div class="prospect"><div class="presets" role="group" aria-label="Presets">{cards}</div>'
+        f'<p class="aside">{source}</p><p class="warning" role="status">{_warning(summary, budget, cost, anew)}</p>'
+        "</div>"
+    )
+
+
+def action(cost: BudgetCost | None, anew: bool = False) -> str:
+    """What the button would do."""
+    if cost is None or anew:
+        return "Encode all photos anew"
+    return f"Run {many(cost.deeper)} deeper" if cost.deeper else "Keep this budget for new photos"
+
+
+def _preset(name: str, setting: float, budget: float, curve: Curve | None) -> str:
+    chosen = "true" if abs(setting - budget) < SAME else "false"
+    rows = _measured(curve.at(setting)) if curve is not None else f"<span>budget {percent(setting)}</span>"
+    return (
+        f'<button type="button" data-event="preset" data-budget="{setting}" aria-pressed="{chosen}"><b>{name}</b>'
+        f"{rows}</button>"
+    )
+
+
+def _measured(point: Point) -> str:
+    fidelity = f"<span>{point.top10 / 10:.1f} of ten are the full encoder’s</span>" if point.top10 is not None else ""
+    return (
+        f'<i style="--part:{point.macs_share:.3f}"></i><span>{percent(point.macs_share)} of the compute</span>'
+        f"{fidelity}<span>{point.recall:.1f}\N{NO-BREAK SPACE}% found in the first ten</span>"
+    )
+
+
+def _warning(summary: GallerySummary, budget: float, cost: BudgetCost | None, anew: bool) -> str:
+    now = f"Now: indexed with {percent(summary.macs_index / summary.full_macs)} of the full compute"
+    if cost is None or anew:
+        why = "Other phrases cost compute" if anew else "Another model costs compute"
+        everything = f"all {many(summary.photos)} are encoded anew"
+        return f"<b>{why}:</b> {everything}, at about {percent(budget)} of a full encoding each."
+    if not cost.deeper:
+        return f"{now}. <b>This costs nothing here:</b> what ran stays; photos that come later go by this budget."
+    least, most = cost.macs_least / cost.full_macs, cost.macs_most / cost.full_macs
+    amount = f"{least:.1f}" if most - least < 0.05 else f"{least:.1f} to {most:.1f}"
+    more = f"{many(cost.deeper)} run deeper, +{amount} full encodings"
+    return f"{now}. <b>This raises its cost:</b> {more}. What ran stays."

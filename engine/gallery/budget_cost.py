@@ -1,0 +1,42 @@
+"""What another budget would run on a gallery's photos, from the gates that are stored: nothing is run to tell."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+
+from engine.exits.budget import BUDGET_GRID, nearest_budget
+from engine.gallery.library import Library
+from engine.storage.encodings import images_at_other_budgets
+
+
+@dataclass(frozen=True)
+class BudgetCost:
+    """Photos that go deeper, and the compute of that: how far beyond the next exit their gates tell only there."""
+
+    deeper: int
+    macs_least: int
+    macs_most: int
+    full_macs: int  # of one full encoding
+
+
+def budget_cost(library: Library, gallery_id: int, budget: float) -> BudgetCost:
+    """What `reencode_gallery` would run for another budget; raises GalleryMissing, ModelChanged."""
+    encoder = library.encoder_of(gallery_id)
+    ends = accumulate(stage.macs for stage in encoder.stages)
+    at = [0, *(end for stage, end in zip(encoder.stages, ends, strict=True) if stage.exit is not None)]
+    standing = [exit for _, exit, goes_on in settled(library, gallery_id, budget, encoder.exits) if goes_on]
+    least = sum(at[exit + 1] - at[exit] for exit in standing)
+    most = sum(encoder.full_macs - at[exit] for exit in standing)
+    return BudgetCost(len(standing), least, most, encoder.full_macs)
+
+
+def settled(library: Library, gallery_id: int, budget: float, exits: int) -> Iterator[tuple[int, int, bool]]:
+    """Photos that stand for another budget: their ids, the exit that each stands at, and whether it would go on.
+
+    Args: exits: of the encoder; who stands at the last one stays.
+    """
+    for image_id, exit, gates in images_at_other_budgets(library.database, gallery_id, budget):
+        asked = np.frombuffer(gates, np.float32).reshape(-1, len(BUDGET_GRID))[:, nearest_budget(budget)]
+        yield image_id, exit, not (exit == exits or (asked >= 0.5).any())
