@@ -37,6 +37,7 @@ def draw(secret: str) -> Parts:
     parts.browser = gr.BrowserState(None, storage_key="tgem", secret=secret)
     head_row(parts)
     search_row(parts)
+    parts.notice = html("notice")
     parts.arriving = html("arriving", "", "drop")
     with gr.Tabs(selected="results", elem_id="tabs") as parts.tabs:
         results_tab(parts)

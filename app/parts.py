@@ -22,6 +22,7 @@ class Parts:
     picture: gr.UploadButton
     refine: gr.Checkbox
     suggestions: gr.HTML
+    notice: gr.HTML
     arriving: gr.HTML
     tabs: gr.Tabs
 

@@ -47,7 +47,7 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
 def wire_opening(page: gr.Blocks, parts: Parts, galleries: Galleries, add_photos: AddPhotos) -> None:
     """The page is opened; at the first start it waits for the demo gallery."""
     p, session = parts, parts.session
-    changes = [p.gallery, p.query, p.timer, p.browser, *p.results]
+    changes = [p.notice, p.gallery, p.query, p.timer, p.browser, *p.results]
     page.load(galleries.opened, [p.browser, p.refine, session], changes, **SHORT).then(
         add_photos.resumed, session, [p.report, p.arriving, p.stop_upload, p.add_to], **LONG
     )

@@ -87,6 +87,7 @@ Object.assign(ours, {
   all: () => tick(hitsOnShow(), true),
   discard,
   zip,
+  hush: (button) => button.parentElement.remove(),
 });
 
 element.addEventListener("click", (event) => {

@@ -38,6 +38,14 @@ MOST_AT_ONCE = 5_000  # photos to delete
 LINKS = 20  # published galleries that a browser is believed to remember
 GALLERY = "Gallery"  # the title of its tab
 FIRST_START = "Encoding the demo gallery"
+NO_SUCH_LINK = (
+    "There is no gallery at this address: its owner has closed it, or the address is not whole. Ask for a new link; "
+    "meanwhile here is the demo gallery."
+)
+GONE_SINCE = (
+    "The gallery that you left is not there any more: it was deleted, or its owner has closed it. Here is the demo "
+    "gallery; choose another one in the list."
+)
 LATER_START = "Loading the encoder"
 LATER_START_NOTE = "The demo gallery is stored already: the first answer comes in a few seconds."
 FIRST_START_NOTE = (
@@ -56,7 +64,9 @@ class Galleries:
         asked = dict(request.query_params) if request is not None else {}
         try:
             self._services.access.arrive(kept, session)
-            session.gallery = self._first_gallery(asked, kept, session)
+            session.gallery, missed = self._first_gallery(asked, kept, session)
+            if missed:
+                yield {self._parts.notice: notes.missed(missed)}
             self._search.ask(str(asked.get("q", ""))[:1000], session, anew=True)
             yield from self._first_answer(refine, session)
         except EngineError as error:
@@ -249,7 +259,8 @@ class Galleries:
         kept = {"visitor": session.token, "gallery": session.gallery, "links": list(session.links)}
         return {self._parts.browser: kept}
 
-    def _first_gallery(self, asked: dict[str, str], kept: object, session: Session) -> int:
+    def _first_gallery(self, asked: dict[str, str], kept: object, session: Session) -> tuple[int, str]:
+        """The gallery to begin with, and what to tell who looked for another one that is not there."""
         kept = kept if isinstance(kept, dict) else {}
         remembered, left = kept.get("links"), kept.get("gallery")
         links = remembered[:LINKS] if isinstance(remembered, list) else []
@@ -258,11 +269,13 @@ class Galleries:
                 self._services.access.open_link(link, session)
         if asked.get("gallery"):
             with suppress(GalleryMissing):
-                return self._services.access.at_address(asked["gallery"], session)
+                return self._services.access.at_address(asked["gallery"], session), ""
+            return self._services.demo.id, NO_SUCH_LINK
         if "q" not in asked and isinstance(left, int):
             with suppress(GalleryMissing):  # deleted since
-                return self._services.access.gallery(left, session).id
-        return self._services.demo.id
+                return self._services.access.gallery(left, session).id, ""
+            return self._services.demo.id, GONE_SINCE
+        return self._services.demo.id, ""
 
     def _summary(self, session: Session) -> GallerySummary:
         return self._services.access.gallery(session.gallery, session)

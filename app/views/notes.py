@@ -16,6 +16,14 @@ def problem(sentence: str) -> str:
     return f'<div class="note problem" role="alert"><h2>That did not work</h2><p>{escape(sentence)}</p></div>'
 
 
+def missed(sentence: str) -> str:
+    """What a visitor came for and is not there, over what they see in its place, until they put it away."""
+    return (
+        f'<p class="arriving" role="alert"><span>{escape(sentence)}</span>'
+        '<button type="button" data-event="hush">Dismiss</button></p>'
+    )
+
+
 def said(sentence: str) -> str:
     """A line about what has just been done."""
     return f'<p class="said" role="status">{escape(sentence)}</p>'

@@ -282,6 +282,17 @@ class TestSearch:
 
 
 class TestGalleries:
+    def test_who_comes_for_a_gallery_that_is_not_there_is_told_what_to_do(
+        self, galleries: Galleries, demo: Demo, library: Library, holidays: int
+    ) -> None:
+        shown = after(galleries.opened(None, False, Session(), Request({"gallery": "no-such-link"})))
+        assert "Ask for a new link" in shown.notice
+        assert "3 photos" in shown.headline
+        left = {"gallery": holidays}
+        assert not hasattr(after(galleries.opened(left, False, Session(), Request())), "notice")
+        delete_gallery(library, holidays)
+        assert "choose another one" in after(galleries.opened(left, False, Session(), Request())).notice
+
     def test_the_first_visit_is_answered_already(self, galleries: Galleries, demo: Demo) -> None:
         shown = after(galleries.opened(None, False, Session(), Request()))
         assert shown.gallery["choices"] == [("Demo gallery · 3", shown.gallery["value"])]

@@ -81,6 +81,7 @@ ALL = {
     "note": notes.note(EVIL, EVIL),
     "problem": notes.problem(EVIL),
     "said": notes.said(EVIL),
+    "missed": notes.missed(EVIL),
     "skeleton": notes.skeleton(),
 }  # fmt: skip
 

@@ -1,0 +1,155 @@
+"""129 photos with ten bad files among them, over a slow network, and a page that is loaded again half-way."""
+
+import random
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.driver import PATIENCE, ROOT, answered, serving, tab
+
+pytestmark = pytest.mark.browser
+PHOTOS, BAD = 119, 10
+SLOW = {"offline": False, "latency": 40, "downloadThroughput": 2e6, "uploadThroughput": 120e3}  # bytes a second
+PROGRESS = re.compile(r"(\d+) of (\d+)")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def address(home: Path) -> Iterator[str]:
+    with serving(home) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Real photos, cut out of the demo gallery's, and files that are none."""
+    folder, dice = tmp_path_factory.mktemp("photos"), random.Random(1)
+    sources = sorted((ROOT / "assets/gallery").glob("*.jpg"))
+    for number in range(PHOTOS):
+        with Image.open(sources[number % len(sources)]) as whole:
+            width, height = whole.size
+            left, top = dice.randrange(width // 4), dice.randrange(height // 4)
+            cut = whole.convert("RGB").crop((left, top, left + width * 3 // 4, top + height * 3 // 4))
+        cut.thumbnail((320, 320))
+        cut.save(folder / f"{number:03}.jpg", quality=80)
+    for number in range(BAD):
+        (folder / f"{12 * number:03}-bad.jpg").write_text(f"Dear Sir or Madam {number}")
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """A visitor's page; one that is loaded again while it listens complains, so complaints are no failure here."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(address)
+    answered(page)
+    yield page
+    context.close()
+
+
+def drop(page: Page, files: list[Path], gallery: str) -> None:
+    tab(page, "Add photos")
+    page.locator("#name textarea, #name input").first.fill(gallery)
+    page.locator("#files input[type=file]").first.set_input_files(files)
+
+
+def stored(home: Path, gallery: str) -> set[str]:
+    """Names of a gallery's photos, as the database has them."""
+    with sqlite3.connect(home / "tgem.db") as database:
+        wanted = "SELECT i.name FROM images i JOIN collections c ON c.id = i.collection_id WHERE c.name = ?"
+        return {name for (name,) in database.execute(wanted, [gallery])}
+
+
+def test_what_had_arrived_is_there_the_rest_has_names_and_alone_is_sent_again(
+    page: Page, home: Path, files: list[Path]
+) -> None:
+    sent: list[int] = []
+    page.on("request", lambda request: sent.extend(numbers(request.url)))
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.send("Network.emulateNetworkConditions", SLOW)
+    drop(page, files, "Slow")
+    page.wait_for_function("parseInt(document.querySelector('#account p.numbers')?.textContent) > 30")
+    shown, total = progress(page)
+    truth = len(stored(home, "Slow")) + sum("bad" in path.name for path in files[:shown])
+    assert total == PHOTOS + BAD
+    assert abs(shown - truth) <= 0.2 * total, f"{shown} shown, and {truth} true"
+    page.reload()
+    page.wait_for_selector(".arriving:not([data-state=coming])")
+    here = stored(home, "Slow")
+    expect(page.locator(".arriving")).to_contain_text("Drop the same files again: only those are sent")
+    page.locator(".arriving").get_by_role("button", name="Show").click()
+    page.wait_for_selector(".report .missing li", state="attached")
+    named = set(page.locator(".report .missing li").all_text_contents())
+    assert here
+    assert named
+    good = {path.name for path in files if "bad" not in path.name}
+    assert here | named >= good, "each photo is there, or named"
+    assert not here & named
+    assert page.locator("#name textarea, #name input").first.input_value() == "Slow"
+
+    sent.clear()
+    page.locator("#files input[type=file]").first.set_input_files(files)
+    expect(page.locator("#account .report[data-state=done]")).to_be_visible(timeout=PATIENCE)
+    assert {files[number].name for number in sent} == named
+    assert len(sent) == len(named)
+    assert stored(home, "Slow") == good
+    expect(page.locator("#account .report")).to_have_count(1)
+    expect(page.locator("#account")).to_contain_text(f"{BAD} files were left out")
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.locator("#account .report")).to_have_count(0)
+
+
+def test_the_time_left_is_true_and_strips_fill_as_far_as_each_photo_went(page: Page, files: list[Path]) -> None:
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.send("Network.emulateNetworkConditions", SLOW)
+    drop(page, files, "Timed")
+    page.wait_for_function("parseInt(document.querySelector('#account p.numbers')?.textContent) > 70")
+    words, at = page.locator("#account p.numbers").inner_text(), time.monotonic()
+    promised = re.search(r"about (\d+) s left", words)
+    assert promised, words
+    cards = page.locator("#account .grid.small li")
+    assert cards.count() >= 8
+    expect(page.locator("#account .report[data-state=done]")).to_be_visible(timeout=PATIENCE)
+    took = time.monotonic() - at
+    assert abs(took - int(promised[1])) <= max(0.2 * took, 3), f"{promised[1]} s promised, {took:.1f} s taken"
+
+
+def test_bad_files_alone_are_named_and_leave_no_gallery(page: Page, files: list[Path]) -> None:
+    drop(page, [path for path in files if "bad" in path.name][:3], "Nothing in it")
+    report = page.locator("#account .report").first  # the newest
+    expect(report).to_contain_text("No photo was added to “Nothing in it”", timeout=PATIENCE)
+    expect(report).to_contain_text("3 files were left out")
+    expect(page.locator("#gallery input")).to_have_value(re.compile("^Demo gallery"))
+
+
+def test_a_folder_that_is_not_there_says_what_to_do(page: Page) -> None:
+    tab(page, "Add photos")
+    page.locator("#server textarea, #server input").first.fill("/no/such/folder")
+    page.locator("#server").get_by_role("button").click()
+    expect(page.locator("#account .problem")).to_contain_text("is not a folder; name one that holds photos")
+
+
+def progress(page: Page) -> tuple[int, int]:
+    found = PROGRESS.search(page.locator("#account p.numbers").inner_text())
+    assert found
+    return int(found[1]), int(found[2])
+
+
+def numbers(url: str) -> list[int]:
+    _, found, at = url.partition("/files?at=")
+    return [int(number) for number in at.split(",")] if found else []

@@ -1,0 +1,127 @@
+"""Photos full screen, picked and taken away, and searched like, in a real Chromium."""
+
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.driver import LOOKS, PATIENCE, ROOT, OpenPage, answered, box, search
+
+pytestmark = pytest.mark.browser
+
+# Drops or pastes a file as a person does: the bytes come from the page's own address of a photo.
+HAND = """async ([kind, at, name]) => {
+  const bytes = await (await fetch(document.querySelector('#grid .hit').dataset.large)).blob();
+  const data = new DataTransfer();
+  data.items.add(new File([bytes], name, { type: 'image/jpeg' }));
+  const target = document.querySelector(at);
+  if (kind === 'paste')
+    return target.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true }));
+  for (const type of ['dragover', 'drop']) {
+    const aim = type === 'drop' ? document.querySelector(at) : document.body;
+    aim.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }));
+  }
+}"""
+
+
+def open_viewer(page: Page, place: int = 1) -> None:
+    """Select a photo of the results, and open its large picture."""
+    page.locator("#grid .hit").nth(place).click()
+    expect(page.locator(".panel[data-picked]")).to_be_visible()
+    page.locator(".panel .enlarge").click()
+    expect(page.locator("dialog.viewer")).to_be_visible()
+
+
+def name(page: Page) -> str:
+    return page.locator("#viewed-name").inner_text()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_photo_opens_full_screen_and_arrows_turn(open_page: OpenPage, look: str) -> None:
+    page = open_page(look)
+    open_viewer(page)
+    names = [hit.get_attribute("data-name") for hit in page.locator("#grid .hit").all()]
+    assert name(page) == names[1]
+    expect(page.locator(".viewer .facts")).to_contain_text("×")
+    expect(page.locator(".viewer .share")).to_contain_text("saved")
+    expect(page.locator(".viewer .cost .strip")).to_be_visible()
+    page.wait_for_function("document.querySelector('.viewer .stage img').naturalWidth > 0")
+    box_of = page.locator(".viewer .stage").bounding_box()
+    assert box_of is not None
+    assert box_of["height"] > 0.6 * page.evaluate("innerHeight")
+    page.keyboard.press("ArrowLeft")
+    assert name(page) == names[0]
+    expect(page.locator(".viewer .earlier")).to_be_disabled()
+    page.keyboard.press("End")
+    assert name(page) == names[-1]
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert name(page) == names[2]
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.viewer")).to_be_hidden()
+    expect(page.locator("#grid .hit").nth(2)).to_be_focused()
+    expect(page.locator(f'.panel[data-picked] .file:has-text("{names[2]}")')).to_have_count(1, timeout=PATIENCE)
+
+
+def test_the_kept_picture_and_ones_own_original_are_saved(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    open_viewer(page)
+    file = name(page)
+    with page.expect_download() as kept:
+        page.locator(".viewer .keep").click()
+    assert kept.value.suggested_filename == f"{Path(file).stem}.jpg"
+    with page.expect_download() as original:
+        page.locator(".viewer .original").click()
+    assert Path(original.value.path()).read_bytes() == (ROOT / "assets/gallery" / file).read_bytes()
+
+
+def test_several_photos_are_picked_and_saved_as_one_zip(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page("wide")
+    page.locator("#answer").get_by_role("button", name="Select").click()
+    hits = page.locator("#grid .hit")
+    names = [f"{Path(hits.nth(place).get_attribute('data-name') or '').stem}.jpg" for place in (0, 2)]
+    for place in (0, 2):
+        hits.nth(place).click()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download 2 as ZIP").click()
+    saved.value.save_as(tmp_path / "photos.zip")
+    with zipfile.ZipFile(tmp_path / "photos.zip") as archive:
+        assert archive.namelist() == names
+        assert archive.testzip() is None
+
+
+def test_the_selected_photo_stays_in_view_while_the_list_scrolls(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.wait_for_timeout(500)
+    panel = page.locator("#aside").bounding_box()
+    assert panel is not None
+    assert page.evaluate("scrollY") > 100, "there must be something to scroll"
+    assert 0 <= panel["y"] < 120
+
+
+@pytest.mark.parametrize(("kind", "at"), [("drop", "[data-do=search]"), ("paste", "body")])
+def test_a_picture_is_searched_with_from_anywhere(open_page: OpenPage, kind: str, at: str) -> None:
+    page = open_page("wide")
+    first = page.locator("#grid .hit").first.get_attribute("data-name")
+    page.evaluate(HAND, [kind, at, "mine.jpg"])
+    chip = page.locator("#chip .chip")
+    expect(chip.locator("img")).to_have_attribute("src", re.compile("^data:image/jpeg;base64,"), timeout=PATIENCE)
+    expect(box(page)).to_have_value("")
+    answered(page)
+    assert page.locator("#grid .hit").first.get_attribute("data-name") == first
+    search(page, "snow")
+    expect(chip).to_be_visible()
+    chip.get_by_role("button").click()
+    expect(chip).to_have_count(0, timeout=PATIENCE)
+    expect(box(page)).to_have_value("snow")
+
+
+def test_a_link_that_leads_nowhere_says_what_to_do(open_page: OpenPage) -> None:
+    page = open_page("wide", "?gallery=closed")
+    expect(page.locator("#notice")).to_contain_text("Ask for a new link")
+    page.locator("#notice").get_by_role("button", name="Dismiss").click()
+    expect(page.locator("#notice .arriving")).to_have_count(0)
