@@ -1,0 +1,84 @@
+"""The first screen: what somebody sees who has never heard of this, before any click."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.driver import LOOKS, PATIENCE, OpenPage, answered, search, serving
+
+pytestmark = pytest.mark.browser
+
+# Cards that are wholly in view, and of each its strip's share, filled part and what it says was saved.
+CARDS = """() => [...document.querySelectorAll("#grid .hit")]
+  .filter((hit) => hit.getBoundingClientRect().bottom <= innerHeight)
+  .map((hit) => {
+    const strip = hit.querySelector(".strip");
+    const width = (part) => part.getBoundingClientRect().width;
+    const filled = [...strip.querySelectorAll(".on")].reduce((sum, part) => sum + width(part), 0);
+    return { share: Number(strip.dataset.share), whole: width(strip), filled,
+             saved: parseInt(hit.querySelector(".saved").textContent), frame: width(hit) };
+  })"""
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_first_screen_tells_the_story(open_page: OpenPage, look: str) -> None:
+    page = open_page(look)
+    cards = page.evaluate(CARDS)
+    assert len(cards) >= (4 if look == "phone" else 8)
+    assert {card["share"] < 0.5 for card in cards} == {True, False}, "photos differ in depth"
+    for card in cards:
+        assert card["filled"] == pytest.approx(card["share"] * card["whole"], abs=1.5)
+        assert card["whole"] == pytest.approx(card["frame"], abs=1)
+        assert card["saved"] == pytest.approx(100 * (1 - card["share"]), abs=0.51)
+    expect(page.locator("#headline")).to_contain_text(re.compile(r"indexed with \d+\s% of the full encoder’s compute"))
+    for words in ("filled = computed", "hollow = saved"):
+        expect(page.locator("#answer .legend")).to_contain_text(words)
+
+
+def test_the_list_scrolls_on_past_the_line(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    expect(page.locator("#grid .falls")).to_have_count(1)
+    page.locator("#grid .hit").last.scroll_into_view_if_needed()
+    expect(page.locator("#grid .hit")).to_have_count(38)
+
+
+@pytest.fixture(scope="module")
+def public_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A host that strangers come to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TGEM_PUBLIC", "1")
+        with serving(tmp_path_factory.mktemp("public")) as address:
+            yield address
+
+
+def seen(page: Page) -> tuple[str, ...]:
+    """What a visitor sees of an answer."""
+    shares = page.evaluate("[...document.querySelectorAll('#grid .strip')].map((strip) => strip.dataset.share).join()")
+    names = page.evaluate("[...document.querySelectorAll('#grid img')].map((photo) => photo.alt).join()")
+    scores = page.locator("#grid .numbers").all_inner_texts()
+    line = page.locator("#answer [role=status]").inner_text()
+    return line, re.sub(r" · .* as fast.*", "", page.locator("#headline").inner_text()), shares, names, *scores
+
+
+def test_later_visitors_of_a_public_host_see_what_the_first_one_saw(open_page: OpenPage, public_address: str) -> None:
+    answers: dict[str, set[tuple[str, ...]]] = {}
+    for _ in range(3):
+        page = open_page("wide", at=public_address)
+        page.set_default_timeout(PATIENCE)
+        answered(page)
+        answers.setdefault("on arrival", set()).add(seen(page))
+        for query in ("buildings by the water", "flowers"):
+            search(page, query)
+            answers.setdefault(query, set()).add(seen(page))
+        page.context.close()
+    assert {query: len(each) for query, each in answers.items()} == dict.fromkeys(answers, 1)
+
+
+def test_the_first_screen_fits_a_projector(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    page.wait_for_timeout(300)
+    assert len(page.evaluate(CARDS)) >= 8
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
