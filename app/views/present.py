@@ -160,7 +160,7 @@ def _million(story: Story) -> Screen:
         f'<p class="big">{early:.0f} h</p><p class="words">in place of {full:.0f} h for a million photos</p>'
         f'<ol class="lanes still">{lane("Stopping early", early)}{lane("Full encoder", full)}</ol>'
         '<p class="price"><label>An hour of this machine costs <input type="text" inputmode="decimal" size="7" '
-        'autocomplete="off" aria-label="Price of an hour"></label> <output></output></p>'
+        'autocomplete="off"></label> <output></output></p>'
         f'<p class="small">At the measured rates, encoding alone. {where(story.measured)}</p>',
         "The rates of the race before, for a million photos one after another on one such machine. Reading files "
         "comes on top on both sides. Type what an hour costs you, and both prices stand there.",
