@@ -32,18 +32,19 @@ from engine.training.readouts import readout_loss
 from engine.training.trainer import SEED, Length, Trainer, groups
 from engine.utils.paths import EMBEDDED_MODEL
 
-TAUGHT, BATCH, STEPS, JUDGED = 3000, 64, 480, 200  # photos in all, photos a step, steps, photos that are only watched
+TAUGHT, FITTED = 3000, 900  # photos that teach the ViT, and others that its exits are fitted to
+BATCH, STEPS, JUDGED = 64, 480, 200  # photos a step, steps, photos of the first that are only watched
 STORED = 144  # px
 VISION = {"image_size": 128, "layers": 8, "width": 192, "head_width": 64, "patch_size": 32}
 
 
 def photos_of(data: Path) -> tuple[list[Example], list[Example]]:
-    """Photos of the split train without their captions, by their names: those that teach the ViT, and the rest, which
+    """Photos of the split train without their captions, by their names: those that teach the ViT, and those that
     fit its exits; raises DataMissing.
     """
     train = [replace(e, texts=(), label=None) for e in read_captions(data) if e.split == "train"]
     train.sort(key=lambda e: zlib.crc32(e.path.name.encode()))
-    return train[:TAUGHT], train[TAUGHT:]
+    return train[:TAUGHT], train[TAUGHT : TAUGHT + FITTED]
 
 
 class Course:
@@ -111,8 +112,9 @@ def _config() -> dict[str, Any]:
 def main(data: Path, out: Path) -> None:
     """Teach, then fit exits on photos that the ViT has not seen."""
     teach(data, out)
-    pictures = [example.path for example in photos_of(data)[1]]
-    fit_photos(load_encoder(f"local-dir:{out}", exits=False), pictures, say=print)
+    encoder, known = load_encoder(f"local-dir:{out}", exits=False), load_encoder().bank
+    known = replace(known, captions=None)  # the text tower is the same
+    fit_photos(encoder.reading(known), [example.path for example in photos_of(data)[1]], say=print)
 
 
 if __name__ == "__main__":
