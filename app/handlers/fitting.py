@@ -11,7 +11,9 @@ from app.services import Services
 from app.session import Session
 from app.views import formatting, notes
 from app.work import Stopped, Waiting
-from engine.gallery import EngineError, Progress, fit_exits, reencode_gallery
+from engine.gallery import FULL_DEPTH, EngineError, Progress, fit_exits, reencode_gallery
+
+EARLY = "Photos leave early from now on."
 
 
 class FitStep(NamedTuple):
@@ -54,7 +56,7 @@ class Fitting:
                     yield {said: notes.said(formatting.in_line(event.place))}
                 elif isinstance(event, Progress):
                     yield {said: notes.said(f"Encoding this gallery again: {event.done} of {event.total} photos")}
-            yield self._said(notes.said("Photos leave early from now on."), fit=False)
+            yield self._said(notes.said(EARLY if self._services.library.encoder.exits > 1 else FULL_DEPTH), fit=False)
         except Stopped:
             yield self._said(notes.said("Stopped. What was done is kept: it goes on from there."), fit=True)
         except EngineError as error:

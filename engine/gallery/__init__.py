@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.exits.albums import Album, AlbumSet, AlbumsRejected, album_of
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
-from engine.exits.certificate import Certificate
+from engine.exits.certificate import FULL_DEPTH, Certificate
 from engine.gallery.albums import Aside, albums_of, edit_albums, list_albums, sort_gallery
 from engine.gallery.budget_cost import BudgetCost, budget_cost
 from engine.gallery.comparison import Comparison, FullRun
@@ -94,6 +94,7 @@ __all__ = [
     "DEMO_GALLERY",
     "DROPPED",
     "ENCODERS_KEPT",
+    "FULL_DEPTH",
     "LONGEST_QUERY",
     "MOST_RACED",
     "RESULTS",

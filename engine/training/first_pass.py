@@ -81,7 +81,7 @@ def first_pass_for(backbone: Backbone) -> FirstPass | None:
         if cost <= MOST_SHARE * sum(backbone.step_macs):
             seen = backbone.dim + 2 * LAST_MAP[exit.tower]
             width = int(tower.trunk.num_features * 2)
-            found = FirstPass(tower, Exit(HEAD, seen, exit.tower, size), width)
+            found = FirstPass(tower.cpu(), Exit(HEAD, seen, exit.tower, size), width)
     return found
 
 
