@@ -96,7 +96,7 @@ def results_tab(parts: Parts) -> None:
         parts.sorting = html("sorting", "", "sorting")
         with gr.Row(elem_id="found"):
             with gr.Column(scale=5, min_width=320):
-                parts.grid = html("grid", notes.skeleton(), "glide")
+                parts.grid = html("grid", notes.skeleton(), "stacks", "glide")
             with gr.Column(scale=3, min_width=320, elem_id="aside"):
                 parts.panel = html("panel")
 

@@ -15,7 +15,7 @@ function close() {
 
 // Choosing: while it lasts, a click on a photo of the grid ticks it; all that are ticked are deleted or saved together.
 const choosing = () => document.body.classList.contains("choosing");
-const hitsOnShow = () => [...document.querySelectorAll("#grid .hit")];
+const hitsOnShow = () => [...document.querySelectorAll("#grid li:not([hidden]) > .hit")]; // not those within a stack
 const ticked = () => hitsOnShow().filter((hit) => hit.getAttribute("aria-pressed") === "true");
 
 function tally() {
@@ -105,7 +105,7 @@ element.addEventListener("click", (event) => {
 });
 
 element.addEventListener("keydown", (event) => {
-  const hits = [...element.querySelectorAll(".hit")];
+  const hits = [...element.querySelectorAll("li:not([hidden]) > .hit")];
   const at = hits.indexOf(event.target);
   if (event.key === "Escape") return choosing() ? choose(false) : close();
   if (at < 0) return;

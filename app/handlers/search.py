@@ -1,7 +1,7 @@
 """Asking: the first ranking at once, then the refined one."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -17,7 +17,7 @@ from app.services import Services
 from app.session import Session
 from app.suggestions import suggestions
 from app.uploads import sent
-from app.views import head, notes, photo, results, sorting
+from app.views import head, notes, photo, results, sorting, stacks
 from app.views.chip import chip, inline
 from engine.gallery import (
     DROPPED,
@@ -41,6 +41,7 @@ from engine.gallery import (
     require_model,
     search_photos,
     with_look,
+    stacks_among,
     years_of,
 )
 
@@ -317,7 +318,7 @@ class Search:
             max(more, 0),
             session.deepened,
             session.photo,
-        )
+        ) + self._stacks([hit.photo for hit in shown])
 
     def _best(self, session: Session) -> str:
         """The panel of the best photo."""
@@ -349,7 +350,11 @@ class Search:
         services = self._services
         photos = first_photos(services.library, session, summary, (session.unfolded + 1) * PAGE)
         more = min(PAGE, count_photos(self._services.library, session, summary) - len(photos))
-        return results.shelf(photos, services.drawing, services.address, more)
+        return results.shelf(photos, services.drawing, services.address, more) + self._stacks(photos)
+
+    def _stacks(self, photos: Sequence[Photo]) -> str:
+        """Which of the photos on show are nearly the same."""
+        return stacks.folded(stacks_among(self._services.library, [photo.id for photo in photos]))
 
 
 def _moved(deepened: Deepened, before: dict[int, int], after: int | None) -> Deepened:

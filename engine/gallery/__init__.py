@@ -48,6 +48,7 @@ from engine.gallery.search import (
 from engine.gallery.shipped_race import Measured, ShippedRace, shipped_race
 from engine.gallery.speed_race import MOST as MOST_RACED
 from engine.gallery.speed_race import Lap, Race
+from engine.gallery.stacks import stacks_among
 from engine.gallery.types import (
     Deepened,
     ExitScore,
@@ -188,6 +189,7 @@ __all__ = [
     "shipped_race",
     "sort_gallery",
     "stored_hashes",
+    "stacks_among",
     "summarize_gallery",
     "typed_phrases",
     "typical_photos",

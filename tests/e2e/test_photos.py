@@ -69,3 +69,33 @@ def test_heic_and_avif_are_found_sorted_by_date_and_filtered_by_year(
     expect(page.locator("#sorting select")).to_have_count(1)
     choose(page, "year", "any")
     assert first_alt(page) == "Photo: goldfish"
+
+
+@pytest.mark.parametrize("look", ["wide", "phone"])
+def test_a_stack_shows_its_count_opens_and_every_photo_in_it_can_be_selected(
+    open_page: OpenPage, tmp_path: Path, look: str
+) -> None:
+    panda = shrunk("giant-panda")
+    (tmp_path / "a panda.jpg").write_bytes(encoded(panda, "JPEG", quality=90))
+    (tmp_path / "b koala.jpg").write_bytes(encoded(shrunk("koala-in-eucalyptus"), "JPEG", quality=90))
+    (tmp_path / "c panda small.jpg").write_bytes(encoded(panda.resize((240, 180)), "JPEG"))
+    (tmp_path / "d panda poor.jpg").write_bytes(encoded(panda, "JPEG", quality=30))
+    page = open_page(look)
+    drop(page, sorted(tmp_path.iterdir()), f"Burst {look}")
+    tab(page, "Results")
+    answered(page)
+    shown = page.locator("#grid li:visible")
+    expect(shown).to_have_count(2)
+    button = page.locator("#grid .unfold")
+    expect(button).to_have_text("3 alike")
+    button.click()
+    expect(shown).to_have_count(4)
+    assert [name[0] for name in names(page)] == ["a", "c", "d", "b"]
+    page.locator("#grid .hit").nth(2).click()
+    expect(page.locator("#panel .file")).to_contain_text("d panda poor.jpg")
+    if look == "phone":
+        page.locator("#panel .close").click()
+    button.click()
+    expect(shown).to_have_count(2)
+    search(page, "a panda")
+    expect(page.locator("#grid .unfold")).to_be_visible()
