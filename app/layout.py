@@ -110,6 +110,7 @@ def gallery_tab(parts: Parts) -> None:
                 parts.histogram = html("histogram")
             with gr.Column(scale=3, min_width=320):
                 parts.curve = html("curve")
+        parts.map = html("map", "", "map")
         parts.no_exits = html("offer")
         with gr.Row(elem_id="fit-row"):
             parts.fit = gr.Button("Fit exit modules on this gallery", visible=False, variant="primary", elem_id="fit")

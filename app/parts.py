@@ -35,6 +35,7 @@ class Parts:
     figures: gr.HTML
     histogram: gr.HTML
     curve: gr.HTML
+    map: gr.HTML
     no_exits: gr.HTML
     fit: gr.Button
     stop_fit: gr.Button

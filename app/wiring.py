@@ -12,6 +12,7 @@ from app.handlers.comparison import Compare
 from app.handlers.fitting import Fitting
 from app.handlers.galleries import Galleries
 from app.handlers.photo import Selection
+from app.handlers.photo_map import GalleryMap
 from app.handlers.present import Present
 from app.handlers.search import Search
 from app.handlers.sorting import Sorting
@@ -36,7 +37,9 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     add_photos = AddPhotos(services, parts, search, galleries)
     wire_opening(page, parts, galleries, add_photos)
     wire_search(parts, search, galleries, compare, Address(services, parts, galleries, search))
-    wire_photo(parts, Selection(services, parts, search), galleries)
+    selection = Selection(services, parts, search)
+    wire_photo(parts, selection, galleries)
+    wire_map(parts, GalleryMap(services, parts), selection, search)
     wire_gallery(parts, galleries, compare)
     wire_budget(parts, Budget(services, parts), galleries, search)
     wire_fitting(parts, Fitting(services, parts), galleries)
@@ -91,6 +94,15 @@ def wire_photo(parts: Parts, selection: Selection, galleries: Galleries) -> None
     p.panel.deepen(selection.deepened, session, [p.grid, p.panel], **SHORT)
     for part in (p.answer, p.panel):
         part.discard(galleries.photos_deleted, session, [p.gallery, *p.results], **SHORT)
+
+
+def wire_map(parts: Parts, photo_map: GalleryMap, selection: Selection, search: Search) -> None:
+    """The gallery's tab is opened, or another gallery is picked meanwhile; a photo is selected on its map."""
+    p, session = parts, parts.session
+    p.gallery_tab.select(photo_map.drawn, session, p.map, **SHORT)
+    p.gallery.change(photo_map.drawn_if_open, session, p.map, **SHORT)
+    p.map.select(selection.selected, session, p.panel, **SHORT)
+    p.map.select(search.results_tab_opened, session, p.tabs, **SHORT)
 
 
 def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare) -> None:

@@ -40,8 +40,8 @@ from engine.gallery import (
     relevant,
     require_model,
     search_photos,
-    with_look,
     stacks_among,
+    with_look,
     years_of,
 )
 
@@ -341,7 +341,7 @@ class Search:
         own = self._services.access.owns(summary, session)
         return {
             **around,
-            parts.answer: head.bar(head.UNASKED + aside, photos=True, own=own, place=place),
+            parts.answer: head.bar(head.UNASKED[session.order] + aside, photos=True, own=own, place=place),
             parts.grid: self._shelf(session, summary),
             parts.panel: self._unpicked(photos[0]),
         }

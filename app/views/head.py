@@ -1,11 +1,11 @@
 """The head of the page: a gallery in one line, queries to try, and what an answer cost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from app.views.formatting import day, many, percent
 from app.views.race import faster, where
-from engine.gallery import Deepened, GallerySummary, Measured, Refinement
+from engine.gallery import Deepened, GallerySummary, Measured, Order, Refinement
 
 TITLE = (
     '<header class="intro"><h1>T-GEM search</h1>'
@@ -98,7 +98,11 @@ TOOLS = (
     "never changes: everybody finds the same there.</p></div></details></div>"
 )
 FIRST_ANSWER = "Answered from the index, without a second look."
-UNASKED = "The gallery’s photos, in the order they came."
+UNASKED: Mapping[Order, str] = {
+    "arrival": "The gallery’s photos, in the order they came.",
+    "newest": "The gallery’s photos, the newest first.",
+    "oldest": "The gallery’s photos, the oldest first.",
+}
 PICTURED = " Your picture took one full encoding, counted for this gallery."
 UNCOUNTED = " Your picture took one full encoding, counted for no gallery."
 

@@ -30,6 +30,7 @@ from engine.gallery.galleries import (
 )
 from engine.gallery.ingest import fit_exits, ingest_files
 from engine.gallery.library import Library
+from engine.gallery.photo_map import Place, map_gallery
 from engine.gallery.quotas import TooMuch, Visitors
 from engine.gallery.rank_agreement import Agreement, agreement
 from engine.gallery.reencode import reencode_gallery
@@ -130,6 +131,7 @@ __all__ = [
     "PhotoMissing",
     "PhrasesUnusable",
     "PictureGone",
+    "Place",
     "Progress",
     "Query",
     "Race",
@@ -168,6 +170,7 @@ __all__ = [
     "list_hits",
     "list_photos",
     "load_encoder",
+    "map_gallery",
     "named",
     "nearest_budget",
     "open_gallery",

@@ -126,6 +126,13 @@ def hashes_of(database: Database, image_ids: Sequence[int]) -> dict[int, str]:
     return {image_id: found[image_id] for image_id in image_ids if image_id in found}
 
 
+def image_ids(database: Database, collection_id: int) -> list[int]:
+    """Ids of a collection's images that have an encoding, in order."""
+    wanted = select(EncodingRow.image_id).where(EncodingRow.collection_id == collection_id)
+    with database.read() as session:
+        return list(session.scalars(wanted.order_by(EncodingRow.image_id)))
+
+
 def image_names(database: Database, image_ids: Sequence[int]) -> list[str]:
     """Names of images in order of id, with an encoding or not; those that are not there are left out."""
     with database.read() as session:

@@ -99,3 +99,28 @@ def test_a_stack_shows_its_count_opens_and_every_photo_in_it_can_be_selected(
     expect(shown).to_have_count(2)
     search(page, "a panda")
     expect(page.locator("#grid .unfold")).to_be_visible()
+
+
+@pytest.mark.parametrize("look", ["wide", "phone", "dark"])
+def test_a_dot_of_the_map_shows_its_photo_and_selects_it(open_page: OpenPage, look: str) -> None:
+    page = open_page(look)
+    expect(page.locator("#map circle")).to_have_count(0)
+    tab(page, "Gallery")
+    dots = page.locator("#map g circle")
+    expect(dots).to_have_count(len(list(DEMO.glob("*.jpg"))))
+    dot = dots.nth(5)
+    dot.scroll_into_view_if_needed()
+    dot.hover(force=True)
+    name = dot.get_attribute("data-name") or ""
+    peek = page.locator("#map .peek")
+    expect(peek).to_contain_text(page.locator("#map circle.pointed").get_attribute("data-name") or "?")
+    page.locator("#map .zoom[data-zoom=in]").click()
+    expect(peek).to_be_hidden()
+    assert "scale(1.6" in (page.locator("#map g").get_attribute("transform") or "")
+    page.locator("#map .zoom[data-zoom=all]").click()
+    dot.hover(force=True)
+    pointed = page.locator("#map circle.pointed").get_attribute("data-name") or "?"
+    dot.click(force=True)
+    expect(page.locator("#panel .file")).to_contain_text(pointed)
+    expect(page.get_by_role("tab", name="Results")).to_have_attribute("aria-selected", "true")
+    assert name
