@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from app.views.formatting import many, percent
-from app.views.results import Address
+from app.views.viewer import Address
 from engine.gallery import Place
 
 WIDTH, HEIGHT, PAD = 1000, 560, 24

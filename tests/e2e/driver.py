@@ -127,7 +127,7 @@ def drop(page: Page, files: list[Path], gallery: str) -> None:
     """Add files to a gallery, and wait for what became of them."""
     tab(page, "Add photos")
     page.locator("#name textarea, #name input").first.fill(gallery)
-    page.locator("#files input[type=file]").set_input_files(files)
+    page.locator("#files input[multiple]").set_input_files(files)
     expect(page.locator(".report")).to_contain_text(f"“{gallery}”", timeout=PATIENCE)
 
 
