@@ -128,7 +128,7 @@ def drop(page: Page, files: list[Path], gallery: str) -> None:
     tab(page, "Add photos")
     page.locator("#name textarea, #name input").first.fill(gallery)
     page.locator("#files input[multiple]").set_input_files(files)
-    expect(page.locator(".report")).to_contain_text(f"“{gallery}”", timeout=PATIENCE)
+    expect(page.locator(".report", has_text=f"“{gallery}”").first).to_be_visible(timeout=PATIENCE)
 
 
 def two_photos(folder: Path, png: Callable[..., bytes]) -> list[Path]:
