@@ -74,6 +74,7 @@ def fit_readouts(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         modules = ExitModules(exits, final.shape[1])
+    _say_on(modules)
     scale = [_scale(e, features) for e, features in zip(exits, seen, strict=True)]
     total = max(FEWEST_STEPS, min(MOST_STEPS, EPOCHS * len(final) // BATCH))
     rates = [{"params": [*p.parameters()], "lr": PACE / int(p.weight.shape[1])} for p in _linear(modules)]
@@ -105,6 +106,16 @@ def nearest_texts(final: Tensor, texts: Tensor, many: int = 3) -> tuple[Tensor, 
     """
     places = (final @ texts.T).topk(min(many, len(texts)), 1).indices
     return texts[places].flatten(0, 1), torch.arange(len(final)).repeat_interleave(places.shape[1])
+
+
+@torch.no_grad()
+def _say_on(modules: ExitModules) -> None:
+    """Make each exit along the depth begin by saying what the one before it said, so that training only adds to it."""
+    for exit, readout in zip(modules.exits[1:], _linear(modules)[1:], strict=True):
+        if exit.stage != HEAD:
+            readout.weight[:, : modules.dim] = torch.eye(modules.dim)
+            readout.weight[:, modules.dim :] = 0
+            readout.bias.zero_()
 
 
 def _linear(modules: ExitModules) -> list[nn.Linear]:

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from engine.exits.checkpoint import as_stored
-from engine.exits.modules import Exit
+from engine.exits.modules import Exit, ExitModules
 from engine.training import readouts
 from engine.training.readouts import choose_exits, fit_readouts, nearest_texts, readout_loss
 from tests import tiny_models
@@ -92,3 +92,10 @@ def test_texts_of_the_bank_stand_in_for_captions() -> None:
     texts, owner = nearest_texts(F.normalize(torch.tensor([[3.0, 2, 1, 0], [0, 0, 1, 2]]), dim=1), bank, 2)
     assert torch.equal(texts, bank[[0, 1, 3, 2]])
     assert owner.tolist() == [0, 0, 1, 1]
+
+
+def test_an_exit_begins_with_what_the_one_before_said() -> None:
+    modules = ExitModules([Exit("blocks.0", 6), Exit("blocks.1", 6)], 4)
+    readouts._say_on(modules)
+    before = F.normalize(torch.randn(3, 4), dim=1)
+    torch.testing.assert_close(modules.read(1, torch.randn(3, 6), before), before)
