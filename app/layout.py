@@ -3,6 +3,7 @@
 import gradio as gr
 
 from app.access import is_local
+from app.handlers.albums import ALBUMS
 from app.handlers.api import Api
 from app.handlers.comparison import COMPARE
 from app.handlers.galleries import GALLERY, LONGEST_NAME, NEW_GALLERY
@@ -41,6 +42,7 @@ def draw(secret: str) -> Parts:
     parts.arriving = html("arriving", "", "drop")
     with gr.Tabs(selected="results", elem_id="tabs") as parts.tabs:
         results_tab(parts)
+        albums_tab(parts)
         gallery_tab(parts)
         compare_tab(parts)
         add_photos_tab(parts)
@@ -99,6 +101,26 @@ def results_tab(parts: Parts) -> None:
                 parts.grid = html("grid", notes.skeleton(), "stacks", "glide")
             with gr.Column(scale=3, min_width=320, elem_id="aside"):
                 parts.panel = html("panel")
+
+
+def albums_tab(parts: Parts) -> None:
+    """Words for albums, and the photos that fall into them."""
+    with gr.Tab(ALBUMS, id="albums") as parts.albums_tab:
+        with gr.Row(elem_id="album-row"):
+            parts.album_words = gr.Textbox(
+                placeholder="An album: receipts   or   dogs: a dog, a puppy, not a wolf",
+                label="A new album",
+                show_label=False,
+                container=False,
+                submit_btn="Sort",
+                max_lines=1,
+                max_length=LONGEST_QUERY,
+                elem_id="album-words",
+            )
+            parts.stop_albums = gr.Button("Stop", visible=False, elem_id="stop-albums")
+        parts.album_proposals = html("album-proposals", "", "albums")
+        parts.album_line = html("album-line", "", "albums")
+        parts.album_board = html("albums-board", "", "albums")
 
 
 def gallery_tab(parts: Parts) -> None:

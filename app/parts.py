@@ -31,6 +31,13 @@ class Parts:
     grid: gr.HTML
     panel: gr.HTML
 
+    albums_tab: gr.Tab
+    album_words: gr.Textbox
+    album_proposals: gr.HTML
+    album_line: gr.HTML
+    stop_albums: gr.Button
+    album_board: gr.HTML
+
     gallery_tab: gr.Tab
     figures: gr.HTML
     histogram: gr.HTML
@@ -70,6 +77,11 @@ class Parts:
     def results(self) -> list[Block]:
         """What a search changes."""
         return [self.headline, self.suggestions, self.chip, self.answer, self.sorting, self.grid, self.panel]
+
+    @property
+    def album_parts(self) -> list[Block]:
+        """What the albums' tab shows."""
+        return [self.album_words, self.album_proposals, self.album_line, self.stop_albums, self.album_board]
 
     @property
     def overview(self) -> list[Block]:

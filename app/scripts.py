@@ -10,7 +10,20 @@ from starlette.routing import Route
 
 from engine.gallery import ASSETS
 
-NAMES = ("page", "glide", "address", "race", "present", "sorting", "viewer", "drop", "coming", "stacks", "map")
+NAMES = (
+    "page",
+    "glide",
+    "address",
+    "race",
+    "present",
+    "sorting",
+    "viewer",
+    "drop",
+    "coming",
+    "stacks",
+    "map",
+    "albums",
+)
 # What a script is given for the part that it is started for: Gradio's own, and what its scripts share.
 GIVEN = "{ element, trigger, watch, props, upload, ours }"
 START = """window.tgem = {

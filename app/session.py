@@ -6,11 +6,23 @@ from typing import Literal
 
 import numpy as np
 
-from engine.gallery import Deepened, Hit, Looks, Order
+from engine.gallery import AlbumSet, Aside, Deepened, Hit, Looks, Order
 
 REMEMBERED = 6  # queries of this session
 
-Work = Literal["budget", "fit", "race"]
+Work = Literal["budget", "fit", "race", "albums"]
+
+
+@dataclass
+class AlbumView:
+    """A gallery's albums as one visitor sees them; of a gallery that is not theirs the albums themselves, too."""
+
+    own: AlbumSet = field(default_factory=AlbumSet)  # where the gallery is not theirs
+    aside: Aside = field(default_factory=Aside)
+    asking: object = field(default_factory=object)  # another one with every change
+    looked: int = 0  # photos that got a second look since the tab was opened first
+    unfolded: dict[str, int] = field(default_factory=dict)  # how often more of a column was asked for, by its key
+    sought: dict[str, str] = field(default_factory=dict)  # words that a column's photos are ranked by
 
 
 @dataclass
@@ -38,6 +50,7 @@ class Session:
     photo: int | None = None  # the selected one
     picked: bool = False  # the visitor has selected it: an answer that comes later leaves it on show
     history: list[str] = field(default_factory=list)
+    albums: dict[int, AlbumView] = field(default_factory=dict)  # by gallery
     works: dict[Work, list[str]] = field(default_factory=dict)  # what was begun for this session, and can be stopped
 
     def ask(self, words: str, like: str = "", thumbnail: str = "") -> None:

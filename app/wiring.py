@@ -6,6 +6,7 @@ import gradio as gr
 
 from app.handlers.add_photos import AddPhotos
 from app.handlers.address import Address
+from app.handlers.albums import Albums
 from app.handlers.api import Api
 from app.handlers.budget import Budget
 from app.handlers.comparison import Compare
@@ -40,7 +41,9 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     selection = Selection(services, parts, search)
     wire_photo(parts, selection, galleries)
     wire_map(parts, GalleryMap(services, parts), selection, search)
-    wire_gallery(parts, galleries, compare)
+    albums = Albums(services, parts)
+    wire_albums(parts, albums)
+    wire_gallery(parts, galleries, compare, albums)
     wire_budget(parts, Budget(services, parts), galleries, search)
     wire_fitting(parts, Fitting(services, parts), galleries)
     wire_comparison(parts, compare, Present(services, parts))
@@ -105,7 +108,31 @@ def wire_map(parts: Parts, photo_map: GalleryMap, selection: Selection, search: 
     p.map.select(search.results_tab_opened, session, p.tabs, **SHORT)
 
 
-def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare) -> None:
+def wire_albums(parts: Parts, albums: Albums) -> None:
+    """Albums are made and changed."""
+    p, session = parts, parts.session
+    p.albums_tab.select(albums.shown, session, p.album_parts, **SHORT)
+    several = {**LONG, "trigger_mode": "multiple"}  # the next words do not wait for the second looks of the last
+    p.album_words.submit(albums.added, [p.album_words, session], p.album_parts, **several)
+    board = p.album_board
+    for listen, answer in (
+        (p.album_proposals.propose, albums.proposed),
+        (board.move, albums.moved),
+        (board.merge, albums.merged),
+        (board.remove, albums.deleted),
+        (p.album_line.undo, albums.undone),
+    ):
+        listen(answer, session, p.album_parts, **several)
+    for listen, answer in (
+        (board.rename, albums.renamed),
+        (board.seek, albums.sought),
+        (board.unfold, albums.unfolded),
+    ):
+        listen(answer, session, p.album_parts, **SHORT)
+    p.stop_albums.click(albums.stopped, session, None, **SHORT)
+
+
+def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: Albums) -> None:
     """Another gallery is picked; its owner changes it."""
     p, session = parts, parts.session
     p.gallery.change(galleries.settings, [p.gallery, session], p.settings, **SHORT)
@@ -113,7 +140,7 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare) -> None:
         galleries.picked, [p.gallery, p.refine, session], [p.query, p.add_to, p.browser, *p.results], **SHORT
     ).then(galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
         compare.shown_if_open, session, p.comparison, **SHORT
-    )
+    ).then(albums.shown_if_open, session, p.album_parts, **SHORT)
     p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, p.renamed], **SHORT)
     p.public.input(galleries.published, [p.public, session], p.link, **SHORT)
     p.delete.click(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from engine.exits.albums import Album, AlbumSet, AlbumsRejected, album_of
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
 from engine.exits.certificate import FULL_DEPTH, Certificate
-from engine.gallery.albums import Aside, albums_of, edit_albums, list_albums, sort_gallery
+from engine.gallery.albums import Aside, albums_of, edit_albums, list_albums, propose_albums, sort_gallery
 from engine.gallery.budget_cost import BudgetCost, budget_cost
 from engine.gallery.comparison import Comparison, FullRun
 from engine.gallery.comparison import ranking as full_depth_ranking
@@ -16,6 +16,7 @@ from engine.gallery.galleries import (
     delete_photos,
     find_gallery,
     get_photo,
+    get_photos,
     list_galleries,
     list_photos,
     open_gallery,
@@ -163,6 +164,7 @@ __all__ = [
     "folder_uploads",
     "full_depth_ranking",
     "get_photo",
+    "get_photos",
     "home",
     "ingest_files",
     "list_albums",
@@ -177,6 +179,7 @@ __all__ = [
     "open_kept",
     "picture_thumbnail",
     "progress_bar",
+    "propose_albums",
     "publish_gallery",
     "published_gallery",
     "rank_gallery",

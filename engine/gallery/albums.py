@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from engine.search.sorting import Ran, Sorting
 
 MOST_ASIDE = 100.0  # full encodings that one sort of a gallery may take that is somebody else's
+PROPOSED_BY = 300  # photos that tell what a gallery could be sorted into
+LONGEST_PROPOSAL = 3  # words
 
 Tell = Callable[[int], object]  # how many photos were run deeper so far
 
@@ -45,6 +47,22 @@ def list_albums(library: Library, gallery_id: int) -> AlbumSet:
 def edit_albums(library: Library, gallery_id: int, change: Callable[[AlbumSet], AlbumSet]) -> AlbumSet:
     """Change a gallery's albums, by the ways of `AlbumSet`; raises AlbumsRejected, GalleryMissing."""
     return change_albums(library.database, gallery_id, change)
+
+
+def propose_albums(library: Library, gallery_id: int, many: int) -> list[str]:
+    """Short texts of the bank that fit most of a gallery's photos; raises GalleryMissing, ModelChanged."""
+    import torch
+
+    encoder = library.encoder_of(gallery_id)
+    vectors = list_standings(library.database, gallery_id).vectors
+    texts = encoder.bank.texts
+    short = [place for place, text in enumerate(texts) if len(text.split()) <= LONGEST_PROPOSAL]
+    if not len(vectors) or not short:
+        return []
+    sample = torch.from_numpy(vectors[:: max(1, len(vectors) // PROPOSED_BY)].copy())
+    fits = encoder.logit_scale * sample @ encoder.bank.vectors[torch.tensor(short)].cpu().T
+    best = fits.softmax(1).sum(0).topk(min(many, len(short))).indices.tolist()
+    return [texts[short[place]] for place in best]
 
 
 def sort_gallery(

@@ -10,7 +10,14 @@ from engine.gallery.library import Library
 from engine.gallery.types import GallerySummary, Photo, photo_of
 from engine.storage import collections
 from engine.storage.dates import Order, count_years
-from engine.storage.images import delete_images, get_image, held_hashes, images_at_exit, list_images
+from engine.storage.images import (
+    delete_images,
+    get_image,
+    get_images,
+    held_hashes,
+    images_at_exit,
+    list_images,
+)
 from engine.storage.schema import CollectionRow, Kind
 
 SAMPLE = 300  # photos among which typical ones are looked for
@@ -81,6 +88,11 @@ def require_model(library: Library, gallery_id: int) -> None:
 def get_photo(library: Library, photo_id: int) -> Photo:
     """One photo; raises PhotoMissing."""
     return photo_of(get_image(library.database, photo_id))
+
+
+def get_photos(library: Library, photo_ids: Sequence[int]) -> list[Photo]:
+    """Photos in the order of their numbers here; those that are not there any more are left out."""
+    return [photo_of(row) for row in get_images(library.database, photo_ids)]
 
 
 def list_photos(

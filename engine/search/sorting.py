@@ -35,6 +35,7 @@ class Sorting:
         self.fixed = torch.full((len(vectors),), -1)
         if fixed:
             self.fixed[torch.tensor(list(fixed))] = torch.tensor(list(fixed.values()))
+        self._gains = self._gained(torch.arange(len(vectors)))
 
     @property
     def outcomes(self) -> Tensor:
@@ -53,16 +54,22 @@ class Sorting:
         doubts = self.scorer.doubts(self.scorer.leads(self.scores), self.exits)
         return torch.where(self.fixed >= 0, 0, doubts)
 
+    @property
     def gains(self) -> np.ndarray:
         """(N, K) What a look at each exit takes from the doubts."""
-        found = self.scorer.gains(self.scorer.leads(self.scores), self.exits)
-        found[self.fixed >= 0] = 0
-        return found.numpy()
+        return self._gains.numpy()
+
+    def _gained(self, rows: Tensor) -> Tensor:
+        """(n, K) The same of some photos, (n,) rows."""
+        found = self.scorer.gains(self.scorer.leads(self.scores[rows]), self.exits[rows])
+        found[self.fixed[rows] >= 0] = 0
+        return found
 
     def moved(self, rows: np.ndarray, vectors: Tensor, exit: int) -> None:
         """Some photos, (n,) rows, stand at another exit (0-based) now; vectors (n, D)."""
         where = torch.from_numpy(rows)
         self.scores[where], self.exits[where] = self.scorer.scores(vectors), exit
+        self._gains[where] = self._gained(where)
 
 
 def look_again(sorting: Sorting, costs: np.ndarray, onward: np.ndarray, limit: float, run: Run) -> int:
@@ -77,7 +84,7 @@ def look_again(sorting: Sorting, costs: np.ndarray, onward: np.ndarray, limit: f
     looked: set[int] = set()
     costs = costs.copy()
     while True:
-        looks = next_looks(sorting.gains(), costs, limit, AT_ONCE, LEAST)
+        looks = next_looks(sorting.gains, costs, limit, AT_ONCE, LEAST)
         if not len(looks.rows):
             return len(looked)
         for exit in np.unique(looks.exits).tolist():

@@ -50,7 +50,7 @@ class TestOverHttp:
         with pytest.raises(AppError, match='There is no gallery "nowhere"'):
             client.predict("red", "nowhere", api_name="/search")
         named = client.view_api(return_format="dict")["named_endpoints"]
-        assert sorted(named) == ["/add_photos", "/compare", "/explain", "/galleries", "/search"]
+        assert sorted(named) == ["/add_photos", "/compare", "/explain", "/galleries", "/search", "/sort"]
 
     def test_pictures_are_served_at_their_addresses_only(
         self, address: str, library: Library, demo: Demo, pictures: Pictures

@@ -1,0 +1,256 @@
+"""Albums: made by words, changed by hand; photos in doubt get a second look while the board is on show already."""
+
+from collections.abc import Callable, Iterator
+
+import gradio as gr
+from cachetools import LRUCache
+
+from app.handlers.events import sent_along
+from app.parts import Parts, Updates
+from app.services import Services
+from app.session import AlbumView, Session
+from app.views import albums as views
+from app.views import notes
+from app.work import Stopped, Waiting
+from engine.gallery import (
+    DEFAULT_BUDGET,
+    AlbumSet,
+    Aside,
+    EngineError,
+    GallerySummary,
+    PhotoMissing,
+    SortedGallery,
+    album_of,
+    edit_albums,
+    embed_query,
+    get_photos,
+    list_albums,
+    propose_albums,
+    rank_photos,
+    sort_gallery,
+)
+
+ALBUMS = "Albums"  # the title of the tab
+EXTRA = 0.1  # of a full encoding a photo that second looks may take, where indexing has spent the budget
+PROPOSED = 8
+GALLERIES_KEPT = 100  # whose proposals stay in memory
+MOST_MOVES = 5_000
+VIEWS_KEPT = 4  # galleries whose albums a session remembers
+
+
+class Albums:
+    """A gallery sorted by words."""
+
+    def __init__(self, services: Services, parts: Parts) -> None:
+        self._services, self._parts = services, parts
+        self._proposed: LRUCache[int, tuple[int, list[str]]] = LRUCache(GALLERIES_KEPT)  # for so many photos
+
+    def shown(self, session: Session) -> Iterator[Updates]:
+        """The tab was opened, or another gallery is on show."""
+        yield from self._changed(session, None, look=False)
+
+    def shown_if_open(self, session: Session) -> Iterator[Updates]:
+        """What the tab shows has changed: drawn anew if it is open."""
+        if session.tab == ALBUMS:
+            yield from self.shown(session)
+
+    def added(self, words: str, session: Session) -> Iterator[Updates]:
+        """Words for an album were typed."""
+        if words.strip():
+            yield from self._changed(session, lambda albums: albums.with_albums([album_of(words)]), typed=True)
+
+    def proposed(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
+        """An album that was offered was chosen."""
+        yield from self.added(sent_along(event, "album")[:500], session)
+
+    def moved(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
+        """A photo was moved by hand."""
+        key, name = sent_along(event, "photo"), sent_along(event, "to")
+
+        def move(albums: AlbumSet) -> AlbumSet:
+            if len(albums.moves) >= MOST_MOVES:
+                raise PhotoMissing(f"{MOST_MOVES} photos were moved by hand; that is all that a gallery remembers.")
+            return albums.moved([self._photo(key, session)], None if name == views.NONE else name[1:])
+
+        yield from self._changed(session, move)
+
+    def undone(self, session: Session) -> Iterator[Updates]:
+        """The last move is to be undone."""
+        yield from self._changed(session, AlbumSet.undone)
+
+    def renamed(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
+        """An album is to be called otherwise."""
+        album, name = sent_along(event, "album"), sent_along(event, "name")
+        yield from self._changed(session, lambda albums: albums.renamed(album, name), look=False)
+
+    def merged(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
+        """An album is to go into another one."""
+        album, into = sent_along(event, "album"), sent_along(event, "into")
+        yield from self._changed(session, lambda albums: albums.merged(album, into))
+
+    def deleted(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
+        """An album is to go; its photos stay in the gallery."""
+        album = sent_along(event, "album")
+        yield from self._changed(session, lambda albums: albums.deleted(album))
+
+    def sought(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
+        """Words were typed that an album's photos are to be ranked by; none: by how sure they are."""
+        if session.gallery is not None:
+            view = self._view(session, session.gallery)
+            view.sought = {sent_along(event, "key"): sent_along(event, "words")[:500]}
+        yield from self.shown(session)
+
+    def unfolded(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
+        """More of a column was asked for."""
+        if session.gallery is not None:
+            view, key = self._view(session, session.gallery), sent_along(event, "key")
+            view.unfolded[key] = view.unfolded.get(key, 0) + 1
+        yield from self.shown(session)
+
+    def stopped(self, session: Session) -> None:
+        """Stop was pressed."""
+        self._services.stop("albums", session)
+
+    def _changed(
+        self, session: Session, change: Callable[[AlbumSet], AlbumSet] | None, look: bool = True, typed: bool = False
+    ) -> Iterator[Updates]:
+        """Change the albums and sort anew: at once from what is stored, then with second looks.
+
+        Args: typed: the box of words is emptied once its album is made.
+        """
+        services, parts = self._services, self._parts
+        first: Updates = {parts.album_words: "" if typed else gr.skip()}
+        try:
+            summary = services.access.gallery(session.gallery, session)
+            view = self._view(session, summary.id)
+            if change is not None:
+                services.stop("albums", session)
+            albums = self._apply(summary, session, view, change)
+            asking = view.asking = object()
+            with services.access.turn(session):
+                found = sort_gallery(
+                    services.library, summary.id, albums, 0.0, aside=self._aside(summary, session, view)
+                )
+            if view.asking is not asking:  # the visitor has changed more meanwhile, and sees that
+                yield first
+                return
+            look = look and bool(albums.albums and found.photos)
+            yield {**first, **self._drawn(session, summary, view, found), **(self._busy(0) if look else {})}
+            if look:
+                yield from self._looked(session, summary, view, albums, asking)
+        except EngineError as error:
+            yield {parts.album_line: services.problem(error), parts.stop_albums: gr.update(visible=False)}
+
+    def _looked(
+        self, session: Session, summary: GallerySummary, view: AlbumView, albums: AlbumSet, asking: object
+    ) -> Iterator[Updates]:
+        """The board after second looks; nothing more once the visitor has changed something."""
+        services, so_far = self._services, 0
+        try:
+            for event in services.begin(
+                "albums", session, lambda tell: self._look(summary, session, view, albums, tell)
+            ):
+                if isinstance(event, int):
+                    so_far, view.looked = so_far + event, view.looked + event
+                if view.asking is not asking:
+                    return
+                if isinstance(event, int):
+                    yield self._busy(so_far)
+                elif isinstance(event, SortedGallery):
+                    yield self._drawn(session, summary, view, event)
+        except Stopped:
+            if view.asking is asking:
+                yield from self.shown(session)
+
+    def _look(
+        self,
+        summary: GallerySummary,
+        session: Session,
+        view: AlbumView,
+        albums: AlbumSet,
+        tell: Callable[[int | Waiting], object],
+    ) -> SortedGallery:
+        services = self._services
+        spent = summary.macs_index / summary.full_macs if summary.full_macs else 0.0
+        budget = min(1.0, max(DEFAULT_BUDGET, spent + EXTRA))
+        with services.access.work(session, tell) as tell, services.event_log.timed("sort"):
+            aside = self._aside(summary, session, view)
+            return sort_gallery(services.library, summary.id, albums, budget, tell, aside)
+
+    def _apply(
+        self, summary: GallerySummary, session: Session, view: AlbumView, change: Callable[[AlbumSet], AlbumSet] | None
+    ) -> AlbumSet:
+        """The gallery's albums, or a visitor's own of a gallery that is not theirs, after a change."""
+        library = self._services.library
+        if self._services.access.owns(summary, session):
+            return list_albums(library, summary.id) if change is None else edit_albums(library, summary.id, change)
+        if change is not None:
+            view.own = change(view.own)
+        return view.own
+
+    def _drawn(self, session: Session, summary: GallerySummary, view: AlbumView, found: SortedGallery) -> Updates:
+        """The whole tab."""
+        services, parts = self._services, self._parts
+        own = services.access.owns(summary, session)
+        texts = self._proposals(summary, found)
+        if not found.photos:
+            board = notes.EMPTY_GALLERY
+        elif not found.albums:
+            board = views.empty(not own)
+        else:
+            shown = views.columns(found, view.unfolded, self._ranked(session, summary, view, found))
+            wanted = [photo.id for column in shown for photo in column.photos]
+            pictures = {photo.id: photo for photo in get_photos(services.library, wanted)}
+            board = views.board(shown, pictures, services.drawing, services.address)
+        undo = any(photo.by_hand for photo in found.photos)
+        return {
+            parts.album_proposals: views.proposals(texts),
+            parts.album_line: views.line(found, view.looked, undo),
+            parts.album_board: board,
+            parts.stop_albums: gr.update(visible=False),
+        }
+
+    def _busy(self, looked: int) -> Updates:
+        return {self._parts.album_line: views.looking(looked), self._parts.stop_albums: gr.update(visible=True)}
+
+    def _ranked(
+        self, session: Session, summary: GallerySummary, view: AlbumView, found: SortedGallery
+    ) -> dict[str, list[int]]:
+        """Columns that were searched, with their photos in order."""
+        library, ranked = self._services.library, {}
+        for key, words in view.sought.items():
+            own = [photo.id for photo in found.photos if views.key_of(photo.album) == key]
+            query = embed_query(library, summary.id, words) if own else None
+            if query is not None:
+                ranked[key] = rank_photos(library, summary.id, query, own)
+        return ranked
+
+    def _proposals(self, summary: GallerySummary, found: SortedGallery) -> list[str]:
+        """Texts of the bank that fit the gallery's photos and are no albums yet."""
+        known, texts = self._proposed.get(summary.id, (0, []))
+        if known != summary.photos:
+            texts = propose_albums(self._services.library, summary.id, 2 * PROPOSED)
+            self._proposed[summary.id] = summary.photos, texts
+        there = {phrase.casefold() for album in found.albums for phrase in (album.name, *album.phrases)}
+        return [text for text in texts if text.casefold() not in there][:PROPOSED]
+
+    def _photo(self, key: str, session: Session) -> int:
+        """A photo of the gallery on show; raises PhotoMissing."""
+        try:
+            photo = self._services.access.photo(int(key), session)
+        except (ValueError, OverflowError) as error:
+            raise PhotoMissing("This photo is not there any more; open the tab again.") from error
+        if photo.collection_id != session.gallery:
+            raise PhotoMissing("This photo is not of this gallery; open the tab again.")
+        return photo.id
+
+    def _aside(self, summary: GallerySummary, session: Session, view: AlbumView) -> Aside | None:
+        return None if self._services.access.owns(summary, session) else view.aside
+
+    def _view(self, session: Session, gallery: int) -> AlbumView:
+        """What the session remembers of a gallery's albums; the last few galleries count."""
+        view = session.albums.pop(gallery, None) or AlbumView()
+        session.albums[gallery] = view
+        while len(session.albums) > VIEWS_KEPT:
+            session.albums.pop(next(iter(session.albums)))
+        return view

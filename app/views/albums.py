@@ -1,0 +1,161 @@
+"""The albums of a gallery as columns of photos, those in doubt in a pile first in line."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from app.strip import Drawing, strip
+from app.views.formatting import described, many, percent
+from app.views.viewer import Address
+from engine.gallery import Album, Photo, SortedGallery, SortedPhoto
+
+UNSURE = 0.5  # the pile takes photos whose album is less probable than that
+PAGE = 12  # photos of a column at first, and with every "more"
+PILE, NONE = "?", "-"  # keys of columns that are no albums; those of albums begin with "="
+BUSY = '<p class="answer busy" role="status">Sorted from what is stored; photos in doubt are looked at again …</p>'
+
+
+@dataclass(frozen=True)
+class Column:
+    """Photos that stand together."""
+
+    key: str
+    title: str
+    photos: Sequence[SortedPhoto]  # those on show
+    all: int
+    album: Album | None = None
+    sought: str = ""  # words that its photos are ranked by
+
+
+def key_of(album: str | None) -> str:
+    """The key of an album's column."""
+    return NONE if album is None else f"={album}"
+
+
+def columns(found: SortedGallery, unfolded: Mapping[str, int], ranked: Mapping[str, Sequence[int]]) -> list[Column]:
+    """What stands in which column: the pile, the albums in their order, none of them.
+
+    Args: unfolded: how often more of a column was asked for.  ranked: photos of columns that were searched, best first.
+    """
+    pile = sorted((p for p in found.photos if is_unsure(p)), key=lambda p: p.probability)
+    made: list[tuple[str, str, list[SortedPhoto], Album | None]]
+    made = [(PILE, "In doubt", pile, None)] if pile and found.albums else []
+    for album in (*found.albums, None):
+        photos = [photo for photo in found.of(album.name if album else None) if not is_unsure(photo)]
+        key = key_of(album.name if album else None)
+        if key in ranked:
+            places = {photo: place for place, photo in enumerate(ranked[key])}
+            photos = sorted(photos, key=lambda photo: places.get(photo.id, len(places)))
+        made.append((key, album.name if album else "None of these", photos, album))
+    return [
+        Column(key, title, photos[: PAGE * (1 + unfolded.get(key, 0))], len(photos), album)
+        for key, title, photos, album in made
+    ]
+
+
+def is_unsure(photo: SortedPhoto) -> bool:
+    """Whether a person had better look where a photo belongs."""
+    return not photo.by_hand and photo.probability < UNSURE
+
+
+def board(shown: Sequence[Column], pictures: Mapping[int, Photo], drawing: Drawing, address: Address) -> str:
+    """The columns; pictures of those photos that are on show, by their numbers."""
+    names = [column.album.name for column in shown if column.album is not None]
+    parts = [_column(column, names, pictures, drawing, address) for column in shown]
+    return f'<div class="albums" data-albums="{escape(json.dumps(names))}">{"".join(parts)}</div>'
+
+
+def empty(aside: bool) -> str:
+    """No album has been made yet."""
+    stay = " They are yours alone, until you close the page." if aside else ""
+    return (
+        '<div class="note"><h2>Sort your photos by words</h2><p>Type what an album holds, and press Enter: photos fall '
+        f"into it at once. Those in doubt are then computed deeper.{stay}</p></div>"
+    )
+
+
+def line(found: SortedGallery, looked: int, undo: bool) -> str:
+    """What the sort cost, and the way back."""
+    if not found.photos or not found.albums:
+        return ""
+    again = f"{many(looked)} needed a second look" if looked else "no photo needed a second look"
+    button = '<span><button type="button" data-event="undo">Undo the last move</button></span>' if undo else ""
+    return (
+        f'<div class="answer" role="status"><div>Sorted with <b>{percent(found.mean_macs_share)}</b> of '
+        f"the full compute, {again}.</div>{button}</div>"
+    )
+
+
+def looking(looked: int) -> str:
+    """Photos are being run deeper."""
+    return f'<p class="answer busy" role="status">{many(looked)} looked at again so far …</p>' if looked else BUSY
+
+
+def proposals(texts: Sequence[str]) -> str:
+    """Albums that would fit the gallery."""
+    buttons = "".join(
+        f'<button type="button" data-event="propose" data-album="{escape(text)}">{escape(text)}</button>'
+        for text in texts
+    )
+    return f'<div class="examples"><span>what there is:</span>{buttons}</div>' if texts else ""
+
+
+def _column(
+    column: Column, names: Sequence[str], pictures: Mapping[int, Photo], drawing: Drawing, address: Address
+) -> str:
+    cards = [
+        _card(photo, column, pictures[photo.id], drawing, address) for photo in column.photos if photo.id in pictures
+    ]
+    rest = min(PAGE, column.all - len(column.photos))
+    more = (
+        f'<button type="button" class="more" data-event="unfold" data-key="{escape(column.key)}">{rest} more</button>'
+    )
+    title = f"{column.title}, {many(column.all)}"
+    nothing = '<p class="said">No photo fits it.</p>' if not column.all else ""
+    return (
+        f'<section class="album{" pile" if column.key == PILE else ""}" data-key="{escape(column.key)}" '
+        f'aria-label="{escape(title)}"><header><h2>{escape(column.title)} <small>{column.all}</small></h2>'
+        f"{_menu(column, names)}</header>{_seek(column) if column.key != PILE and column.all > 1 else ''}{nothing}"
+        f"<ol>{''.join(cards)}</ol>{more if rest > 0 else ''}</section>"
+    )
+
+
+def _menu(column: Column, names: Sequence[str]) -> str:
+    """Rename, merge and delete an album."""
+    if column.album is None:
+        return ""
+    name = escape(column.album.name)
+    others = "".join(f"<option>{escape(other)}</option>" for other in names if other != column.album.name)
+    merge = (
+        f'<label>Merge into <select data-merge="{name}"><option value="">choose …</option>{others}</select></label>'
+        if others
+        else ""
+    )
+    return (
+        f'<details class="album-menu"><summary aria-label="Change the album {name}">⋯</summary><div>'
+        f'<p class="said">{escape(column.album.line())}</p>'
+        f'<label>Name <input value="{name}" maxlength="80" data-rename="{name}"></label>{merge}'
+        f'<button type="button" data-event="remove" data-album="{name}">Delete the album</button></div></details>'
+    )
+
+
+def _seek(column: Column) -> str:
+    return (
+        f'<input type="search" class="seek" placeholder="Search in it" value="{escape(column.sought)}" maxlength="500" '
+        f'data-seek="{escape(column.key)}" aria-label="Search in {escape(column.title)}">'
+    )
+
+
+def _card(photo: SortedPhoto, column: Column, picture: Photo, drawing: Drawing, address: Address) -> str:
+    """A photo with its strip, how sure its album is, and the menu that moves it."""
+    sure = "by hand" if photo.by_hand else percent(photo.probability)
+    if column.key == PILE:
+        sure = f"{escape(photo.album or 'none of these')}? {sure}"
+    name = escape(described(photo.file))
+    return (
+        f'<li draggable="true" data-photo="{photo.id}"><img src="{escape(address(picture, "grid"))}" alt="{name}" '
+        f'width="4" height="3" loading="lazy" decoding="async" draggable="false">{strip(drawing, photo.macs_share)}'
+        f'<span class="numbers"><span>{sure}</span><select class="move" aria-label="Move {name}">'
+        '<option value="">Move</option></select></span></li>'
+    )

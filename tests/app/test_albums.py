@@ -1,0 +1,138 @@
+"""The Albums tab: words sort photos at once, hands move them, strangers keep theirs apart."""
+
+from collections.abc import Callable, Iterator
+
+import gradio as gr
+import pytest
+
+from app.handlers.albums import ALBUMS, Albums
+from app.parts import Updates
+from app.services import Services
+from app.session import Session
+from engine.exits.albums import AlbumSet
+from engine.gallery import Library, Upload
+from engine.gallery.albums import list_albums
+from engine.gallery.galleries import list_photos, open_gallery
+from engine.gallery.ingest import ingest_files
+from engine.gallery.quotas import Visitors
+from tests.app.shown_examples import PARTS
+
+
+class Event(gr.EventData):
+    """What the page's script sends along."""
+
+    def __init__(self, **sent: str) -> None:
+        super().__init__(None, sent)
+
+
+@pytest.fixture
+def albums(services: Services) -> Albums:
+    return Albums(services, PARTS)
+
+
+@pytest.fixture
+def mine(library: Library, upload: Callable[..., Upload], session: Session) -> int:
+    found = open_gallery(library, "Mine")
+    ingest_files(library, found, [upload(f"{colour}.png", colour) for colour in ("red", "lime", "blue")])
+    session.gallery = found
+    return found
+
+
+def last(updates: Iterator[Updates]) -> Updates:
+    found: Updates = {}
+    for update in updates:
+        found |= update
+    return found
+
+
+def board(updates: Iterator[Updates]) -> str:
+    return str(last(updates)[PARTS.album_board])
+
+
+def test_words_make_an_album_that_is_kept(albums: Albums, session: Session, mine: int, library: Library) -> None:
+    assert "Sort your photos by words" in board(albums.shown(session))
+    first = next(albums.added("reds: red, not blue", session))
+    assert first[PARTS.album_words] == ""
+    assert 'aria-label="reds, 1 photo"' in first[PARTS.album_board]
+    assert 'aria-label="None of these, 2 photos"' in first[PARTS.album_board]
+    assert [album.name for album in list_albums(library, mine).albums] == ["reds"]
+    line = str(last(albums.added("green", session))[PARTS.album_line])
+    assert "Sorted with <b>40\N{NO-BREAK SPACE}%</b> of the full compute" in line
+
+
+def test_a_photo_is_moved_and_the_move_undone(albums: Albums, session: Session, mine: int, library: Library) -> None:
+    last(albums.added("reds: red", session))
+    blue = list_photos(library, mine)[2].id
+    assert "by hand" in board(albums.moved(Event(photo=str(blue), to="=reds"), session))
+    assert list_albums(library, mine).by_hand() == {blue: "reds"}
+    assert "by hand" not in board(albums.undone(session))
+    last(albums.moved(Event(photo=str(blue), to="-"), session))
+    assert list_albums(library, mine).by_hand() == {blue: None}
+
+
+def test_albums_are_renamed_merged_searched_and_deleted(
+    albums: Albums, session: Session, mine: int, library: Library
+) -> None:
+    last(albums.added("reds: red", session))
+    last(albums.added("greens: green", session))
+    assert "<h2>scarlet" in board(albums.renamed(Event(album="reds", name="scarlet"), session))
+    merged = board(albums.merged(Event(album="scarlet", into="greens"), session))
+    assert 'aria-label="greens, 2 photos"' in merged
+    found = board(albums.sought(Event(key="=greens", words="red"), session))
+    assert found.index("red.png".removesuffix(".png")) < found.index("Photo: lime")
+    assert "Sort your photos by words" in board(albums.deleted(Event(album="greens"), session))
+    assert list_albums(library, mine) == AlbumSet()
+
+
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        (Event(photo="x", to="=reds"), "not there any more"),
+        (Event(photo="99999", to="=reds"), "no photo number 99999"),
+        (Event(photo="1", to="=reds"), "not of this gallery"),
+        (Event(), "not there any more"),
+    ],
+)
+def test_what_cannot_be_moved_is_a_sentence(
+    albums: Albums, session: Session, mine: int, event: Event, sentence: str
+) -> None:
+    last(albums.added("reds: red", session))
+    assert sentence in str(last(albums.moved(event, session))[PARTS.album_line])
+
+
+def test_mistakes_are_sentences_and_change_nothing(
+    albums: Albums, session: Session, mine: int, library: Library
+) -> None:
+    last(albums.added("reds: red", session))
+    for updates, sentence in [
+        (albums.added("x" * 300, session), "over 80 characters"),
+        (albums.renamed(Event(album="nothing", name="x"), session), "no album"),
+        (albums.undone(session), "nothing to undo"),
+    ]:
+        assert sentence in str(last(updates)[PARTS.album_line])
+    assert len(list_albums(library, mine).albums) == 1
+
+
+def test_names_are_escaped(albums: Albums, session: Session, mine: int) -> None:
+    html = board(albums.added('<img src=x onerror=alert(1)>": red', session))
+    assert "<img src=x" not in html
+    assert "&lt;img src=x" in html
+
+
+def test_albums_on_the_demo_gallery_are_a_visitors_own(services: Services, library: Library, session: Session) -> None:
+    demo = session.gallery
+    assert demo is not None
+    services.visitors = Visitors(library)
+    services.__post_init__()
+    albums, other = Albums(services, PARTS), Session(gallery=demo)
+    before = [(photo.exit, photo.macs) for photo in list_photos(library, demo)]
+    assert 'aria-label="reds, 1 photo"' in board(albums.added("reds: red", session))
+    assert "yours alone" in board(albums.shown(other))
+    assert list_albums(library, demo) == AlbumSet()
+    assert [(photo.exit, photo.macs) for photo in list_photos(library, demo)] == before
+
+
+def test_nothing_is_sorted_while_another_tab_is_open(albums: Albums, session: Session, mine: int) -> None:
+    assert list(albums.shown_if_open(session)) == []
+    session.tab = ALBUMS
+    assert len(list(albums.shown_if_open(session))) == 1
