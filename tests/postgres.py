@@ -5,8 +5,9 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -37,8 +38,10 @@ def programs() -> Path | None:
 class Cluster:
     """A running server, and the databases made in it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, restart: Callable[[], None]) -> None:
+        """Args: restart: stops the server at once, as a crash does, and starts it again."""
         self._port = port
+        self.restart = restart
         self._made = 0
 
     def url(self, database: str) -> str:
@@ -115,7 +118,8 @@ def cluster(binaries: Path, settings: dict[str, str] | None = None) -> Iterator[
         told = " ".join(f"-c {name}={value}" for name, value in options.items())
         run("pg_ctl", "-D", data, "-l", str(folder / "log"), "-o", told, "-w", "-t", "30", "start")
         try:
-            yield Cluster(port)
+            again = ("pg_ctl", "-D", data, "-m", "immediate", "-l", str(folder / "log"), "-o", told, "-w", "restart")
+            yield Cluster(port, partial(run, *again))
         finally:
             run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
     finally:

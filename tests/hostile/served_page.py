@@ -120,7 +120,10 @@ def served(home: Path, limit: str = "", options: tuple[str, ...] = (), **environ
     assert process.stderr is not None
     threading.Thread(target=lambda: page.said.extend(process.stderr or ()), daemon=True).start()
     try:
-        until_ready(process, page.address, START)
+        try:
+            until_ready(process, page.address, START)
+        except AssertionError as error:
+            raise AssertionError("".join(page.said)) from error
         yield page
     finally:
         process.terminate()

@@ -40,6 +40,7 @@ UPLOAD = 4  # photos that a visitor of the crowd sends at once
 UPLOADS = 0.2  # share of their calls that send photos
 PAUSE = 1.0  # seconds between two calls of a visitor, on average
 CORES = 2
+SETTLED = 300.0  # seconds after which memory should rise no more
 
 
 @contextmanager
@@ -263,6 +264,7 @@ async def run(many: int, seconds: float, photos: int, searches: int = SEARCHES) 
             "errors": sum(account.failures.values()),
             "foreign": account.foreign,
             "memory, MB": f"{memory[0]} to {memory[-1]}, at most {max(memory)}",
+            "most after 5 min, times that at 5 min": _growth(memory, seconds),
         },
     ]
     for failure, times in account.failures.most_common(10):
@@ -283,7 +285,17 @@ def _row(what: str, seconds: list[float], memory: int) -> dict[str, Any]:
         "errors": 0,
         "foreign": 0,
         "memory, MB": memory,
+        "most after 5 min, times that at 5 min": "",
     }
+
+
+def _growth(memory: list[int], seconds: float) -> str:
+    """How far memory rose after the first five minutes: the median of a minute is what it held then."""
+    if seconds < 2 * SETTLED:
+        return ""
+    a_second = len(memory) / seconds
+    at = sorted(memory[int(SETTLED * a_second) :][: max(1, int(60 * a_second))])
+    return f"{max(memory[int(SETTLED * a_second) :]) / at[len(at) // 2]:.2f}"
 
 
 def _p(seconds: list[float], percentile: int) -> int:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from engine.exits.encoder import Encoder
-from tests.stress import backup, fuzz, kill, load, postgres, size
+from tests.stress import backup, fuzz, kill, load, page_kill, postgres, postgres_restart, size
 
 pytestmark = pytest.mark.slow
 
@@ -21,6 +21,20 @@ def test_sudden_deaths_leave_whole_batches_only() -> None:
 
 def test_deaths_of_backups_and_restores_leave_whole_stores() -> None:
     assert backup.run(deaths=2, total=640, seed=1)["whole stores restored"] >= 2
+
+
+def test_a_page_killed_in_an_upload_leaves_whole_batches() -> None:
+    assert page_kill.through_the_page(deaths=1, total=320)["uploads left"] <= 1
+
+
+def test_two_processes_on_one_home_keep_each_photo_once() -> None:
+    assert page_kill.two_on_one_home(rounds=1, total=160)["rounds"] == 1
+
+
+@pytest.mark.usefixtures("cluster")  # which fails, or skips, where there is no PostgreSQL
+def test_a_restart_of_postgresql_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TGEM_DATABASE_URL", "")  # put back afterwards
+    assert postgres_restart.run(restarts=1, pause=1.0)["photos"] >= postgres_restart.BATCH
 
 
 def test_sizes_are_measured(embedded: Encoder) -> None:
