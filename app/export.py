@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from engine.gallery import Hit
+from engine.gallery import GallerySummary, Hit
 
 # How a cell begins that a spreadsheet would run; also in full width, and after a sign that some take for a new cell.
 FORMULA = re.compile(r"(?:^|[;,|\t\r\n])\s*[=+\-@＝＋－＠\t\r]")
@@ -25,18 +25,26 @@ def as_csv(hits: Sequence[Hit]) -> str:
     return file.getvalue()
 
 
-def as_json(query: str, hits: Sequence[Hit]) -> str:
-    """The query and its photos."""
-    return json.dumps({"query": query, "results": [hit.row() for hit in hits]}, indent=2, ensure_ascii=False)
+def as_json(query: str, hits: Sequence[Hit], summary: GallerySummary) -> str:
+    """The query, its photos, and what the gallery took in all."""
+    totals = {
+        "photos": summary.photos,
+        "index_macs_share": summary.macs_index / summary.full_macs if summary.full_macs else 0.0,
+        "search_macs_share": (summary.macs_queries + summary.macs_pictures) / summary.full_macs
+        if summary.full_macs
+        else 0.0,
+    }
+    told = {"query": query, "gallery": summary.name, **totals, "results": [hit.row() for hit in hits]}
+    return json.dumps(told, indent=2, ensure_ascii=False)
 
 
-def links(query: str, hits: Sequence[Hit]) -> str:
-    """Two links that save what is on show."""
-    if not hits:
-        return ""
-    files = (("csv", "text/csv", as_csv(hits)), ("json", "application/json", as_json(query, hits)))
-    return "".join(
-        f'<a download="results.{ending}" href="data:{kind};base64,{base64.b64encode(text.encode()).decode()}">'
-        f"{ending.upper()}</a>"
-        for ending, kind, text in files
-    )
+BUTTONS = "".join(
+    f'<button type="button" data-event="export" data-kind="{kind}">{kind.upper()}</button>' for kind in ("csv", "json")
+)
+
+
+def link(kind: str, text: str) -> str:
+    """A link that saves a file, and holds it."""
+    media = "text/csv" if kind == "csv" else "application/json"
+    data = base64.b64encode(text.encode()).decode()
+    return f'<a hidden download="results.{kind}" href="data:{media};base64,{data}"></a>'

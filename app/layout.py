@@ -14,7 +14,7 @@ from app.services import Services
 from app.session import Session
 from app.views import head, notes, upload, viewer
 from app.wiring import expose, wire
-from engine.gallery import BUDGET_GRID, DEFAULT_BUDGET, LONGEST_QUERY
+from engine.gallery import BUDGET_GRID, DEFAULT_BUDGET, LONGEST_QUERY, Visitors
 
 PICTURES = ["image", ".heic", ".heif", ".hif", ".avif"]  # the last are images, and not every system knows it
 
@@ -25,14 +25,17 @@ def build(services: Services, secret: str) -> gr.Blocks:
     Args: secret: what the browser's memory is sealed with; the same over restarts.
     """
     with Page(title="T-GEM search", analytics_enabled=False, fill_width=True) as page:
-        wire(page, draw(secret), services)
+        wire(page, draw(secret, services.visitors), services)
         expose(Api(services))
     page.queue(api_open=False)  # who skipped the queue would skip the limit of each endpoint, too
     return page
 
 
-def draw(secret: str) -> Parts:
-    """Create all components, inside the present Gradio page."""
+def draw(secret: str, visitors: Visitors | None = None) -> Parts:
+    """Create all components, inside the present Gradio page.
+
+    Args: visitors: where strangers come.
+    """
     parts = Parts()
     parts.session = gr.State(Session())
     parts.browser = gr.BrowserState(None, storage_key="tgem", secret=secret)
@@ -45,7 +48,7 @@ def draw(secret: str) -> Parts:
         albums_tab(parts)
         gallery_tab(parts)
         compare_tab(parts)
-        add_photos_tab(parts)
+        add_photos_tab(parts, visitors)
     parts.screens = html("screens", "", "race", "present")
     parts.viewer = html("viewer", viewer.DIALOG, "viewer")
     parts.timer = gr.Timer(1.0, active=False)
@@ -95,6 +98,7 @@ def results_tab(parts: Parts) -> None:
     """Photos found, and the selected one beside them."""
     with gr.Tab("Results", id="results"):
         parts.answer = html("answer")
+        parts.file = html("file", "", "export")
         parts.sorting = html("sorting", "", "sorting")
         with gr.Row(elem_id="found"):
             with gr.Column(scale=5, min_width=320):
@@ -194,12 +198,12 @@ def compare_tab(parts: Parts) -> None:
         parts.rankings = html("sides")
 
 
-def add_photos_tab(parts: Parts) -> None:
+def add_photos_tab(parts: Parts, visitors: Visitors | None) -> None:
     """Files, folders and archives into a gallery."""
     with gr.Tab("Add photos", id="add", elem_id="add-tab"):
         html(
             "add",
-            notes.note("Add photos", "Many at once, folders, ZIP archives. They stay on this machine."),
+            notes.note("Add photos", f"Many at once, folders, ZIP archives. {upload.keeping(visitors)}"),
         )
         parts.add_to = gr.Textbox(
             NEW_GALLERY,

@@ -28,6 +28,7 @@ class Parts:
 
     answer: gr.HTML
     sorting: gr.HTML
+    file: gr.HTML  # a ranking to save
     grid: gr.HTML
     panel: gr.HTML
 

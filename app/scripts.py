@@ -23,6 +23,7 @@ NAMES = (
     "stacks",
     "map",
     "albums",
+    "export",
 )
 # What a script is given for the part that it is started for: Gradio's own, and what its scripts share.
 GIVEN = "{ element, trigger, watch, props, upload, ours }"

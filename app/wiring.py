@@ -80,6 +80,7 @@ def wire_search(parts: Parts, search: Search, galleries: Galleries, compare: Com
         answered.then(compare.shown_if_open, session, p.comparison, **SHORT)
         answered.then(galleries.overview_if_open, [p.budget, p.looked_for, session], p.overview, **SHORT)
     p.grid.more(search.more, session, p.grid, **SHORT)
+    p.answer.export(search.exported, session, [p.file, p.notice], **SHORT)
     p.sorting.arrange(Sorting(parts, search).arranged, [p.refine, session], p.results, **SHORT)
 
 

@@ -1,6 +1,6 @@
 // Runs once for each of our HTML parts (app/scripts.py). `element`, `trigger` and `watch` come from Gradio's HTML component,
 // `ours` holds what a part's buttons do without asking Python.
-// What Python may listen to: "select" "again" "alike" "unlike" "look" "dismiss" "deepen" "explain" "discard" "more" "present" "show" "preset".
+// What Python may listen to: "select" "again" "alike" "unlike" "look" "dismiss" "deepen" "explain" "discard" "export" "more" "present" "show" "preset".
 const columns = () => getComputedStyle(element.querySelector(".grid")).gridTemplateColumns.split(" ").length;
 
 function mark(hit) {

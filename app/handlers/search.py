@@ -49,6 +49,7 @@ PAGE = 24  # photos on the page at first, and whenever the reader comes to their
 POOL = 100  # photos that tell where relevance falls off
 SURE = (3, 12)  # how many places are made sure of, at least and at most: those that stand out
 EXAMPLES = 7
+EXPORTED = 10_000  # photos in a file, at most
 NAMED = re.compile(r"\s*photo:(\d{1,18})(?=\s|$)", re.IGNORECASE)  # how a query begins that names a picture
 NOTHING: Updates = {}
 
@@ -156,7 +157,7 @@ class Search:
                 return {grid: self._shelf(session, summary)}
             if len(session.hits) < self._wanted(session):
                 with self._services.access.turn(session):
-                    session.hits = self._more_hits(session)
+                    session.hits = self._ranked(session, self._wanted(session))
             return {grid: self._ranking(session, summary)}
         except EngineError as error:
             return {grid: self._services.problem(error)}
@@ -240,15 +241,26 @@ class Search:
     def _wanted(self, session: Session) -> int:
         return max(POOL, (session.unfolded + 1) * PAGE)
 
-    def _more_hits(self, session: Session) -> list[Hit]:
+    def _ranked(self, session: Session, many: int) -> list[Hit]:
+        """As many photos for the session's query, as it has them."""
         library = self._services.library
         assert session.gallery is not None
         query = embed_query(library, session.gallery, session.query, session.dropped)
         if query is None:
             return []
-        return search_photos(
-            library, session.gallery, query, self._wanted(session), year=session.year, looks=session.looks
-        )
+        return search_photos(library, session.gallery, query, many, year=session.year, looks=session.looks)
+
+    def exported(self, event: gr.EventData, session: Session) -> Updates:
+        """The whole ranking as a file."""
+        services, kind = self._services, "csv" if sent_along(event, "kind") == "csv" else "json"
+        try:
+            summary = services.access.gallery(session.gallery, session)
+            with services.access.turn(session):
+                hits = self._ranked(session, min(summary.photos, EXPORTED))
+        except EngineError as error:
+            return {self._parts.notice: notes.missed(services.sentence(error))}
+        text = export.as_csv(hits) if kind == "csv" else export.as_json(session.title, hits, summary)
+        return {self._parts.file: export.link(kind, text)}
 
     def _listed(self, session: Session, ranking: Ranking | None) -> list[Hit]:
         """As many photos of a ranking as the page wants."""
@@ -271,7 +283,7 @@ class Search:
         )
         share = f"?{urlencode(asked)}" if sharable else ""
         own = bool(session.hits) and self._services.access.owns(summary, session)
-        links = export.links(session.title, session.hits[:PAGE])
+        links = export.BUTTONS if session.hits else ""
         return head.bar(status, links, share, bool(session.hits), own, self._place(session, summary))
 
     def _place(self, session: Session, summary: GallerySummary) -> tuple[str, str]:

@@ -8,13 +8,28 @@ from app.strip import Drawing
 from app.views.formatting import duration, in_line, percent, photos_word
 from app.views.results import card
 from app.views.viewer import Address
-from engine.gallery import IngestReport, Progress, Skipped
+from engine.gallery import IngestReport, Progress, Skipped, Visitors
 
 DROP_ZONE = (
     '<div class="zone"><p>Drop photos, folders or ZIP archives here, or anywhere on the page.</p>'
     '<p class="actions"><label class="choose">Choose photos<input type="file" multiple></label>'
     '<label class="choose">Choose a folder<input type="file" webkitdirectory></label></p></div>'
 )
+
+
+def keeping(visitors: Visitors | None) -> str:
+    """Where photos are kept, how many, and for how long.
+
+    Args: visitors: where strangers come.
+    """
+    if visitors is None:
+        return "They stay on this machine."
+    may = visitors.limits
+    return (
+        "They are kept on the computer that serves this page, for you alone unless you share their gallery: at most "
+        f"{may.photos:,} photos, {may.bytes / 2**30:g} GB and {may.galleries} galleries, until you delete them or stay "
+        f"away for {may.days:g} days."
+    )
 
 
 def encoding(

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from app.export import as_csv, as_json, links
+from app.export import as_csv, as_json, link
 from engine.gallery import Hit
-from tests.app.shown_examples import EVIL, PHOTO
+from tests.app.shown_examples import EVIL, PHOTO, SUMMARY
 
 HITS = [Hit(1, 0.4, PHOTO), Hit(2, 0.3, replace(PHOTO, file="=1+1.jpg")), Hit(3, 0.2, replace(PHOTO, file=EVIL))]
 
@@ -26,15 +26,14 @@ def test_no_spreadsheet_takes_a_name_for_a_formula(name: str) -> None:
     assert row["file"] == f"'{name}"
 
 
-def test_json_holds_the_query_and_what_was_found() -> None:
-    told = json.loads(as_json("2:dog - cat", HITS))
+def test_json_holds_the_query_what_was_found_and_what_it_took_in_all() -> None:
+    told = json.loads(as_json("2:dog - cat", HITS, SUMMARY))
     assert told["query"] == "2:dog - cat"
     assert told["results"][1]["file"] == "=1+1.jpg"
 
 
-def test_links_carry_the_files_themselves() -> None:
-    html = links(EVIL, HITS)
+def test_a_link_carries_its_file_and_nothing_that_runs() -> None:
+    html = link("json", as_json(EVIL, HITS, SUMMARY))
     assert "<script" not in html
-    found = [base64.b64decode(part).decode() for part in re.findall(r"base64,([A-Za-z0-9+/=]+)", html)]
-    assert found == [as_csv(HITS), as_json(EVIL, HITS)]
-    assert links("dog", []) == ""
+    (found,) = re.findall(r"base64,([A-Za-z0-9+/=]+)", html)
+    assert json.loads(base64.b64decode(found))["query"] == EVIL

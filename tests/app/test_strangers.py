@@ -35,6 +35,7 @@ from app.server.arrivals import Arrivals
 from app.server.start import serve
 from app.services import Services
 from app.session import Session
+from app.views import upload
 from engine.gallery import GalleryMissing, Library, PhotoMissing, Upload, embed_picture, uploads_of
 from engine.gallery.comparison import Comparison
 from engine.gallery.galleries import get_photo, list_photos, publish_gallery, summarize_gallery
@@ -514,3 +515,9 @@ class TestOverHttp:
                 assert "secret" not in answer.text
                 answered += 1
         assert answered > 20
+
+
+def test_a_public_host_says_how_much_is_kept_and_for_how_long(library: Library) -> None:
+    told = upload.keeping(Visitors(library, Limits(galleries=3, photos=1000, bytes=2**30, days=7.0)))
+    for promised in ("1,000 photos", "1 GB", "3 galleries", "7 days", "the computer that serves this page"):
+        assert promised in told

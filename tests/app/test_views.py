@@ -75,6 +75,7 @@ ALL = {
     "line of one that is over": upload.line(incoming("")),
     "refused": upload.refused(EVIL, EVIL),
     "drop zone": upload.DROP_ZONE,
+    "where photos are kept": upload.keeping(None),
     "chip": chip(EVIL, EVIL),
     "viewer": viewer.DIALOG,
     "share of pickable": head.bar("words", photos=True),
