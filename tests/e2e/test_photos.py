@@ -108,10 +108,13 @@ def test_a_dot_of_the_map_shows_its_photo_and_selects_it(open_page: OpenPage, lo
     tab(page, "Gallery")
     dots = page.locator("#map g circle")
     expect(dots).to_have_count(len(list(DEMO.glob("*.jpg"))))
+    for part in ("figures", "histogram", "curve", "prospect"):  # what comes later would move the map away
+        expect(page.locator(f"#{part}")).not_to_be_empty()
+    page.wait_for_selector("#histogram figure")
+    page.wait_for_timeout(1000)
     dot = dots.nth(5)
     dot.scroll_into_view_if_needed()
     dot.hover(force=True)
-    name = dot.get_attribute("data-name") or ""
     peek = page.locator("#map .peek")
     expect(peek).to_contain_text(page.locator("#map circle.pointed").get_attribute("data-name") or "?")
     page.locator("#map .zoom[data-zoom=in]").click()
@@ -123,4 +126,3 @@ def test_a_dot_of_the_map_shows_its_photo_and_selects_it(open_page: OpenPage, lo
     dot.click(force=True)
     expect(page.locator("#panel .file")).to_contain_text(pointed)
     expect(page.get_by_role("tab", name="Results")).to_have_attribute("aria-selected", "true")
-    assert name
