@@ -25,6 +25,7 @@ from app.handlers.galleries import Galleries
 from app.handlers.photo import Selection
 from app.handlers.present import Present
 from app.handlers.search import Search
+from app.incoming import Incoming
 from app.parts import Updates
 from app.pictures import Pictures
 from app.services import Services
@@ -857,13 +858,23 @@ class TestAddPhotos:
         assert not hasattr(shown, "grid")
 
     def test_stop_keeps_what_is_done_and_names_the_rest(
-        self, add: Callable[..., Iterator[Updates]], add_photos: AddPhotos, session: Session, services: Services
+        self,
+        add: Callable[..., Iterator[Updates]],
+        add_photos: AddPhotos,
+        session: Session,
+        services: Services,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        tell = Incoming.tell
+
+        def stop_after_a_group(incoming: Incoming, now: Any) -> None:
+            tell(incoming, now)
+            if incoming.done:
+                add_photos.stopped(session)
+
+        monkeypatch.setattr(Incoming, "tell", stop_after_a_group)
         events = add("Holidays", letter=b"Dear Sir", **{f"p{i}": (i, 2, 3) for i in range(100)})  # four groups
         (incoming,) = services.inbox.unread(None)
-        while not incoming.done:
-            next(events)
-        add_photos.stopped(session)
         report = after(events).report
         kept = summarize_gallery(services.library, incoming.gallery).photos
         assert 31 <= kept < 100
