@@ -98,7 +98,7 @@ def proposals(texts: Sequence[str]) -> str:
         f'<button type="button" data-event="propose" data-album="{escape(text)}">{escape(text)}</button>'
         for text in texts
     )
-    return f'<div class="examples"><span>what there is:</span>{buttons}</div>' if texts else ""
+    return f'<div class="examples"><span>Try</span>{buttons}</div>' if texts else ""
 
 
 def _column(

@@ -75,7 +75,7 @@ def bar(
 
 LEGEND = (
     '<p class="legend"><span><i class="on"></i>filled = computed</span><span><i></i>hollow = saved</span>'
-    '<span><i class="new"></i>striped = for this search</span><span>full = a hard photo</span></p>'
+    '<span><i class="new"></i>striped = for this search</span><span>full = hard</span></p>'
 )
 SECOND_LOOK = '<span class="busy">A second look at photos whose place is in doubt …</span>'
 
