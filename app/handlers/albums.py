@@ -57,7 +57,8 @@ class Albums:
     def added(self, words: str, session: Session) -> Iterator[Updates]:
         """Words for an album were typed."""
         if words.strip():
-            yield from self._changed(session, lambda albums: albums.with_albums([album_of(words)]), typed=True)
+            yield {self._parts.album_words: ""}  # at once: by the time of the answer the next ones may be typed
+            yield from self._changed(session, lambda albums: albums.with_albums([album_of(words)]), typed=words)
 
     def proposed(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
         """An album that was offered was chosen."""
@@ -112,14 +113,13 @@ class Albums:
         self._services.stop("albums", session)
 
     def _changed(
-        self, session: Session, change: Callable[[AlbumSet], AlbumSet] | None, look: bool = True, typed: bool = False
+        self, session: Session, change: Callable[[AlbumSet], AlbumSet] | None, look: bool = True, typed: str = ""
     ) -> Iterator[Updates]:
         """Change the albums and sort anew: at once from what is stored, then with second looks.
 
-        Args: typed: the box of words is emptied once its album is made.
+        Args: typed: words that come back into their box where they make no album.
         """
         services, parts = self._services, self._parts
-        first: Updates = {parts.album_words: "" if typed else gr.skip()}
         try:
             summary = services.access.gallery(session.gallery, session)
             view = self._view(session, summary.id)
@@ -132,14 +132,14 @@ class Albums:
                     services.library, summary.id, albums, 0.0, aside=self._aside(summary, session, view)
                 )
             if view.asking is not asking:  # the visitor has changed more meanwhile, and sees that
-                yield first
                 return
             look = look and bool(albums.albums and found.photos)
-            yield {**first, **self._drawn(session, summary, view, found), **(self._busy(0) if look else {})}
+            yield {**self._drawn(session, summary, view, found), **(self._busy(0) if look else {})}
             if look:
                 yield from self._looked(session, summary, view, albums, asking)
         except EngineError as error:
-            yield {parts.album_line: services.problem(error), parts.stop_albums: gr.update(visible=False)}
+            back: Updates = {parts.album_words: typed} if typed else {}
+            yield {**back, parts.album_line: services.problem(error), parts.stop_albums: gr.update(visible=False)}
 
     def _looked(
         self, session: Session, summary: GallerySummary, view: AlbumView, albums: AlbumSet, asking: object

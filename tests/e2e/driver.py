@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -129,6 +130,12 @@ def drop(page: Page, files: list[Path], gallery: str) -> None:
     page.locator("#name textarea, #name input").first.fill(gallery)
     page.locator("#files input[multiple]").set_input_files(files)
     expect(page.locator(".report", has_text=f"“{gallery}”").first).to_be_visible(timeout=PATIENCE)
+
+
+def show_gallery(page: Page, gallery: str) -> None:
+    """Go from the account of an upload to the gallery; accounts of others may stand beside it."""
+    page.locator(".report", has_text=f"“{gallery}”").get_by_role("button", name="Show the gallery").first.click()
+    expect(page.locator("#gallery input")).to_have_value(re.compile(f"^{re.escape(gallery)} ·"))
 
 
 def two_photos(folder: Path, png: Callable[..., bytes]) -> list[Path]:

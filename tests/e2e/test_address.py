@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.driver import OpenPage, answered, box, drop, search, tab, two_photos
+from tests.e2e.driver import PATIENCE, OpenPage, answered, box, drop, search, tab, two_photos
 
 pytestmark = pytest.mark.browser
 
@@ -69,9 +69,11 @@ def test_a_reload_and_a_link_open_query_tab_and_photo(open_page: OpenPage) -> No
     other = open_page("wide", "?" + urlsplit(page.url).query)
     tab(page, "Compare")
     wait_for_address(page, q="windmill + sky", photo=photo, tab="compare")
+    expect(page.locator("#sides .duel")).to_be_visible(timeout=PATIENCE)
+    page.wait_for_timeout(1000)  # a reload cuts off what is still on its way
     page.reload()
+    expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true", timeout=PATIENCE)
     wait_for_address(page, q="windmill + sky", photo=photo, tab="compare")
-    assert selected_tab(page) == "Compare"
     for opened in (page, other):
         expect(box(opened)).to_have_value("windmill + sky")
         expect(opened.locator(f".panel[data-picked][data-photo='{photo}']")).to_be_attached()

@@ -22,6 +22,7 @@ from tests.e2e.driver import (
     keep,
     search,
     serving,
+    show_gallery,
     tab,
     two_photos,
 )
@@ -178,6 +179,8 @@ def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_de
     expect(page.locator("#grid .hit")).to_have_count(2)
     page.wait_for_timeout(1000)  # a reload cuts off what is still on its way
     page.reload()
+    expect(page.get_by_role("tab", name="Add photos")).to_have_attribute("aria-selected", "true")
+    tab(page, "Results")
     answered(page)
     expect(page.locator("#gallery input")).to_have_value("Short lived · 2")
     expect(page.locator("#grid .hit")).to_have_count(2)
@@ -208,7 +211,7 @@ def test_several_photos_are_chosen_and_deleted_together(
         (tmp_path / f"{number}.png").write_bytes(png((40 * number, 90, 60), (64, 48)))
     page = open_page("wide")
     drop(page, sorted(tmp_path.glob("*.png")), "Too many")
-    page.get_by_role("button", name="Show the gallery").click()
+    show_gallery(page, "Too many")
     page.locator("#answer").get_by_role("button", name="Select").click()
     hits = page.locator("#grid .hit")
     for place in (0, 2, 3, 3):  # the last one is ticked and let go again
@@ -230,7 +233,7 @@ def test_the_selected_photo_is_deleted_by_its_own_button_whatever_is_ticked(
 ) -> None:
     page = open_page("wide")
     drop(page, two_photos(tmp_path, png), "One of two")
-    page.get_by_role("button", name="Show the gallery").click()
+    show_gallery(page, "One of two")
     hits = page.locator("#grid .hit")
     hits.first.click()
     expect(page.locator("#panel [data-event=discard]")).to_be_visible()

@@ -88,6 +88,8 @@ def test_what_had_arrived_is_there_the_rest_has_names_and_alone_is_sent_again(
     assert total == PHOTOS + BAD
     assert abs(shown - truth) <= 0.2 * total, f"{shown} shown, and {truth} true"
     page.reload()
+    expect(page.get_by_role("tab", name="Add photos")).to_have_attribute("aria-selected", "true")
+    tab(page, "Results")
     page.wait_for_selector(".arriving:not([data-state=coming])")
     here = stored(home, "Slow")
     expect(page.locator(".arriving")).to_contain_text("Drop the same files again: only those are sent")

@@ -1,0 +1,74 @@
+"""The Albums tab in a real Chromium: words make albums, photos are moved by hand, and nothing of it meets others."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.driver import LOOKS, PATIENCE, OpenPage, keep, tab
+
+pytestmark = pytest.mark.browser
+
+
+def words(page: Page) -> Locator:
+    return page.locator("#album-words textarea, #album-words input").first
+
+
+def make(page: Page, album: str) -> Locator:
+    """Type an album, and wait until photos have fallen into it and second looks are over."""
+    words(page).fill(album)
+    words(page).press("Enter")
+    column = page.locator(f".album[data-key='={album}']")
+    expect(column).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#album-line .busy")).to_have_count(0, timeout=PATIENCE)
+    return column
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_photos_fall_into_albums_and_one_is_moved_by_its_menu(open_page: OpenPage, look: str) -> None:
+    page = open_page(look)
+    tab(page, "Albums")
+    animals = make(page, "animals")
+    expect(words(page)).to_have_value("")
+    flowers = make(page, "flowers")
+    expect(page.locator("#album-line")).to_contain_text(re.compile(r"Sorted with \d+\s% of the full compute"))
+    card = animals.locator("li[data-photo]").first
+    expect(card.locator("[data-share]")).to_be_visible()
+    keep(page, f"albums-{look}", page.locator(".album h2"))
+    photo = card.get_attribute("data-photo")
+    menu = card.locator("select.move")
+    menu.focus()  # the choices come with it
+    menu.select_option("=flowers")
+    expect(flowers.locator(f"li[data-photo='{photo}']")).to_be_visible(timeout=PATIENCE)
+    expect(animals.locator(f"li[data-photo='{photo}']")).to_have_count(0)
+    page.locator("#album-line [data-event=undo]").click()
+    expect(flowers.locator(f"li[data-photo='{photo}']")).to_have_count(0, timeout=PATIENCE)
+
+
+def test_a_photo_is_dragged_into_another_album(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    tab(page, "Albums")
+    animals, buildings = make(page, "animals"), make(page, "buildings")
+    card = animals.locator("li[data-photo]").first
+    photo = card.get_attribute("data-photo")
+    card.drag_to(buildings.locator("h2"))
+    expect(buildings.locator(f"li[data-photo='{photo}']")).to_be_visible(timeout=PATIENCE)
+
+
+def test_words_that_make_no_album_are_a_sentence_and_stay(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    tab(page, "Albums")
+    wrong = "dogs: a dog, not a wolf, not a fox"
+    words(page).fill(wrong)
+    words(page).press("Enter")
+    expect(page.locator("#album-line .problem")).to_contain_text("one is possible", timeout=PATIENCE)
+    expect(words(page)).to_have_value(wrong)
+
+
+def test_albums_in_the_demo_gallery_are_the_visitors_own(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    tab(page, "Albums")
+    make(page, "animals")
+    other = open_page("wide")
+    tab(other, "Albums")
+    expect(other.locator("#albums-board")).to_contain_text("Sort your photos by words", timeout=PATIENCE)
