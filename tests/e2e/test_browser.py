@@ -53,7 +53,7 @@ def test_an_answer_comes_at_once_and_can_be_unfolded(open_page: OpenPage, look: 
     expect(page.locator("#grid .more")).to_have_count(0)
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", ["wide"])
 def test_photos_in_doubt_get_a_second_look(open_page: OpenPage, look: str, tmp_path: Path) -> None:
     with serving(tmp_path / "fresh") as at:  # nobody has asked anything there yet
         page = open_page(look, motion="no-preference" if look == "wide" else "reduce", at=at)

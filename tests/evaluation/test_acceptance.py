@@ -129,6 +129,7 @@ def test_no_model_is_a_report_too(photos: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_shipped_model_keeps_its_own_exits(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "ROUNDS", 1)
     out = tmp_path / "out"

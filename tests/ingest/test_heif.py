@@ -108,6 +108,7 @@ def test_its_libraries_are_never_loaded_by_the_process_that_asks() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("side", [8000, 2820])  # a large one, and one that is not
 def test_the_hungriest_heic_of_a_size_fits_into_its_memory(side: int) -> None:
     picture = heic(Image.new("RGBA", (side, side), (1, 2, 3, 4)), quality=30)

@@ -19,18 +19,22 @@ def test_sudden_deaths_leave_whole_batches_only() -> None:
     assert kill.run(deaths=4, total=160, seed=1)["deaths"] == 4
 
 
+@pytest.mark.long
 def test_deaths_of_backups_and_restores_leave_whole_stores() -> None:
     assert backup.run(deaths=2, total=640, seed=1)["whole stores restored"] >= 2
 
 
+@pytest.mark.long
 def test_a_page_killed_in_an_upload_leaves_whole_batches() -> None:
     assert page_kill.through_the_page(deaths=1, total=320)["uploads left"] <= 1
 
 
+@pytest.mark.long
 def test_two_processes_on_one_home_keep_each_photo_once() -> None:
     assert page_kill.two_on_one_home(rounds=1, total=160)["rounds"] == 1
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("cluster")  # which fails, or skips, where there is no PostgreSQL
 def test_a_restart_of_postgresql_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TGEM_DATABASE_URL", "")  # put back afterwards

@@ -11,6 +11,7 @@ from tests import tiny_models
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_vit_is_taught_and_loads_as_a_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"TAUGHT": 10, "BATCH": 4, "STEPS": 2, "JUDGED": 3}.items():
         monkeypatch.setattr(small_vit, name, value)
