@@ -10,10 +10,12 @@ from app.handlers.albums import Albums
 from app.handlers.api import Api
 from app.handlers.budget import Budget
 from app.handlers.comparison import Compare
+from app.handlers.export import Export
 from app.handlers.fitting import Fitting
 from app.handlers.galleries import Galleries
 from app.handlers.photo import Selection
 from app.handlers.photo_map import GalleryMap
+from app.handlers.picture_search import PictureSearch
 from app.handlers.present import Present
 from app.handlers.search import Search
 from app.handlers.sorting import Sorting
@@ -37,7 +39,9 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     galleries, compare = Galleries(services, parts, search), Compare(services, parts)
     add_photos = AddPhotos(services, parts, search, galleries)
     wire_opening(page, parts, galleries, add_photos)
-    wire_search(parts, search, galleries, compare, Address(services, parts, galleries, search))
+    pictures, address = PictureSearch(services, parts, search), Address(services, parts, galleries, search)
+    wire_search(parts, search, pictures, address, galleries, compare)
+    wire_arrangement(parts, Sorting(parts, search), Export(services, parts, search))
     selection = Selection(services, parts, search)
     wire_photo(parts, selection, galleries)
     wire_map(parts, GalleryMap(services, parts), selection, search)
@@ -60,7 +64,9 @@ def wire_opening(page: gr.Blocks, parts: Parts, galleries: Galleries, add_photos
     p.timer.tick(galleries.waited, [p.refine, session], changes, **SHORT)
 
 
-def wire_search(parts: Parts, search: Search, galleries: Galleries, compare: Compare, address: Address) -> None:
+def wire_search(
+    parts: Parts, search: Search, pictures: PictureSearch, address: Address, galleries: Galleries, compare: Compare
+) -> None:
     """Words or a picture are given, and what follows from that in the other tabs."""
     p, session = parts, parts.session
     p.tabs.select(search.tab_selected, session, None, **SHORT)
@@ -70,18 +76,23 @@ def wire_search(parts: Parts, search: Search, galleries: Galleries, compare: Com
         p.query.submit(search.searched, [p.query, p.refine, session], p.results, **SHORT),
         p.suggestions.again(search.suggestion_chosen, [p.refine, session], [p.query, *p.results], **SHORT),
         p.picture.upload(
-            search.picture_given, [p.picture, p.refine, session], [p.picture, p.query, *p.results], **SHORT
+            pictures.picture_given, [p.picture, p.refine, session], [p.picture, p.query, *p.results], **SHORT
         ),
-        p.panel.alike(search.more_like_this, [p.refine, session], [p.query, *p.results], **SHORT),
+        p.panel.alike(pictures.more_like_this, [p.refine, session], [p.query, *p.results], **SHORT),
         p.tools.go(address.gone_to, [p.refine, session], [p.gallery, p.query, p.browser, *p.results], **SHORT),
-        p.viewer.alike(search.more_like_this, [p.refine, session], [p.query, *p.results], **SHORT),
-        p.chip.unlike(search.unliked, [p.refine, session], p.results, **SHORT),
+        p.viewer.alike(pictures.more_like_this, [p.refine, session], [p.query, *p.results], **SHORT),
+        p.chip.unlike(pictures.unliked, [p.refine, session], p.results, **SHORT),
     ):
         answered.then(compare.shown_if_open, session, p.comparison, **SHORT)
         answered.then(galleries.overview_if_open, [p.budget, p.looked_for, session], p.overview, **SHORT)
     p.grid.more(search.more, session, p.grid, **SHORT)
-    p.answer.export(search.exported, session, [p.file, p.notice], **SHORT)
-    p.sorting.arrange(Sorting(parts, search).arranged, [p.refine, session], p.results, **SHORT)
+
+
+def wire_arrangement(parts: Parts, sorting: Sorting, export: Export) -> None:
+    """What is on show stands in another order, or is taken away as a file."""
+    p, session = parts, parts.session
+    p.sorting.arrange(sorting.arranged, [p.refine, session], p.results, **SHORT)
+    p.answer.export(export.exported, session, [p.file, p.notice], **SHORT)
 
 
 def wire_photo(parts: Parts, selection: Selection, galleries: Galleries) -> None:

@@ -2,11 +2,9 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from urllib.parse import urlencode
 
 import gradio as gr
-import numpy as np
 
 from app import export
 from app.arrangement import count_photos, first_photos, settle_year
@@ -16,11 +14,9 @@ from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
 from app.suggestions import suggestions
-from app.uploads import sent
 from app.views import head, notes, photo, results, sorting, stacks
-from app.views.chip import chip, inline
+from app.views.chip import chip
 from engine.gallery import (
-    DROPPED,
     Deepened,
     EngineError,
     GallerySummary,
@@ -28,13 +24,10 @@ from engine.gallery import (
     Photo,
     Query,
     Ranking,
-    embed_picture,
     embed_query,
-    file_upload,
     get_photo,
     list_hits,
     list_photos,
-    picture_thumbnail,
     rank_gallery,
     refine_search,
     relevant,
@@ -49,7 +42,6 @@ PAGE = 24  # photos on the page at first, and whenever the reader comes to their
 POOL = 100  # photos that tell where relevance falls off
 SURE = (3, 12)  # how many places are made sure of, at least and at most: those that stand out
 EXAMPLES = 7
-EXPORTED = 10_000  # photos in a file, at most
 NAMED = re.compile(r"\s*photo:(\d{1,18})(?=\s|$)", re.IGNORECASE)  # how a query begins that names a picture
 NOTHING: Updates = {}
 
@@ -82,51 +74,10 @@ class Search:
             thumbnail = ""
         session.ask(line[found.end() :].strip().removeprefix("+").strip(), f"photo:{found[1]}", thumbnail)
 
-    def unliked(self, refine: bool, session: Session) -> Iterator[Updates]:
-        """The picture was taken out of the search: the words go on alone."""
-        session.ask(session.words)
-        yield from self.answers(refine, session)
-
     def suggestion_chosen(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
         """A query that was offered was chosen."""
         session.ask(sent_along(event, "query")[:1000])
         yield from self.answers(refine, session, first={self._parts.query: session.words})
-
-    def more_like_this(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
-        """Photos like one are asked for: like the one in the viewer, or else like the selected one."""
-        number = sent_along(event, "photo") or str(session.photo or "")
-        try:
-            like = self._services.access.photo(int(number), session)
-        except (EngineError, ValueError, OverflowError):
-            yield self.only(notes.problem("This photo is not there any more; search again."))
-            return
-        session.ask("", f"photo:{like.id}", self._services.address(like, "grid"))
-        yield from self.answers(refine, session, first={self._parts.query: session.words})
-
-    def picture_given(self, file: str, refine: bool, session: Session) -> Iterator[Updates]:
-        """A picture was given to search with."""
-        parts = self._parts
-        try:
-            dropped, thumbnail, aside = self._embedded(sent(file), session)
-        except (EngineError, OSError) as error:
-            yield {parts.picture: None, **self.only(self._services.problem(error))}
-            return
-        session.dropped = dropped
-        session.ask("", f"photo:{DROPPED}", thumbnail)
-        yield from self.answers(refine, session, aside, {parts.picture: None, parts.query: session.words})
-
-    def _embedded(self, path: Path, session: Session) -> tuple[np.ndarray, str, str]:
-        """What a picture shows, the address of a small copy of it, and whose account counts it."""
-        access = self._services.access
-        try:
-            summary = access.gallery(session.gallery, session)
-            account, aside = (summary.id, head.PICTURED) if access.keeps(summary, session) else (None, head.UNCOUNTED)
-            with access.turn(session):
-                data = file_upload(path, path.name).read()  # no more of it than may be a picture
-                found = embed_picture(self._services.library, account, data, path.name)
-                return found, inline(picture_thumbnail(data, path.name)), aside
-        finally:
-            path.unlink(missing_ok=True)  # it is asked with, and not kept
 
     def tab_selected(self, event: gr.SelectData, session: Session) -> None:
         """Another tab was opened."""
@@ -157,7 +108,7 @@ class Search:
                 return {grid: self._shelf(session, summary)}
             if len(session.hits) < self._wanted(session):
                 with self._services.access.turn(session):
-                    session.hits = self._ranked(session, self._wanted(session))
+                    session.hits = self.ranked(session, self._wanted(session))
             return {grid: self._ranking(session, summary)}
         except EngineError as error:
             return {grid: self._services.problem(error)}
@@ -241,7 +192,7 @@ class Search:
     def _wanted(self, session: Session) -> int:
         return max(POOL, (session.unfolded + 1) * PAGE)
 
-    def _ranked(self, session: Session, many: int) -> list[Hit]:
+    def ranked(self, session: Session, many: int) -> list[Hit]:
         """As many photos for the session's query, as it has them."""
         library = self._services.library
         assert session.gallery is not None
@@ -249,18 +200,6 @@ class Search:
         if query is None:
             return []
         return search_photos(library, session.gallery, query, many, year=session.year, looks=session.looks)
-
-    def exported(self, event: gr.EventData, session: Session) -> Updates:
-        """The whole ranking as a file."""
-        services, kind = self._services, "csv" if sent_along(event, "kind") == "csv" else "json"
-        try:
-            summary = services.access.gallery(session.gallery, session)
-            with services.access.turn(session):
-                hits = self._ranked(session, min(summary.photos, EXPORTED))
-        except EngineError as error:
-            return {self._parts.notice: notes.missed(services.sentence(error))}
-        text = export.as_csv(hits) if kind == "csv" else export.as_json(session.title, hits, summary)
-        return {self._parts.file: export.link(kind, text)}
 
     def _listed(self, session: Session, ranking: Ranking | None) -> list[Hit]:
         """As many photos of a ranking as the page wants."""

@@ -13,6 +13,7 @@ from gradio.utils import get_upload_folder
 from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 
+from app.handlers.picture_search import PictureSearch
 from app.handlers.search import Search
 from app.layout import build
 from app.pictures import Pictures
@@ -117,8 +118,8 @@ def test_a_path_of_the_servers_own_is_no_upload(
     assert [summary.name for summary in list_galleries(services.library)] == ["Demo gallery"]
     # The page's own handlers, called by hand.
     session = Session(gallery=services.demo.id)
-    search = Search(services, PARTS)
-    assert "not sent" in str([*search.picture_given(str(secret), False, session)])
+    pictures = PictureSearch(services, PARTS, Search(services, PARTS))
+    assert "not sent" in str([*pictures.picture_given(str(secret), False, session)])
     assert secret.exists()
 
 

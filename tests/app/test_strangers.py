@@ -26,6 +26,7 @@ from app.handlers.comparison import Compare
 from app.handlers.fitting import Fitting
 from app.handlers.galleries import Galleries
 from app.handlers.photo import Selection
+from app.handlers.picture_search import PictureSearch
 from app.handlers.present import Present
 from app.handlers.search import Search
 from app.layout import build
@@ -358,19 +359,19 @@ def test_a_picture_to_search_with_is_read_in_its_turn_and_no_further_than_may_be
         sizes.append(len(data))
         return embed_picture(library, id, data, name)
 
-    monkeypatch.setattr("app.handlers.search.embed_picture", embed)
+    monkeypatch.setattr("app.handlers.picture_search.embed_picture", embed)
     monkeypatch.setattr(Path, "read_bytes", pytest.fail)
     file = tmp_path / "huge.png"
-    search = Search(services, PARTS)
+    pictures = PictureSearch(services, PARTS, Search(services, PARTS))
     with ExitStack() as running:
         for _ in range(Limits.at_once):
             running.enter_context(access.turn(ann))
         file.touch()
-        assert "You have 4 requests running already" in str([*search.picture_given(str(file), False, ann)])
+        assert "You have 4 requests running already" in str([*pictures.picture_given(str(file), False, ann)])
         assert not file.exists()
     with file.open("wb") as huge:
         huge.truncate(MAX_BYTES + 10_000)
-    assert "too large" in str([*search.picture_given(str(file), False, ann)])
+    assert "too large" in str([*pictures.picture_given(str(file), False, ann)])
     assert sizes == [MAX_BYTES + 1]
     assert not file.exists()
 
@@ -384,13 +385,13 @@ def test_pictures_to_search_with_count_for_the_gallery_of_who_owns_it_alone(
     png: Callable[..., bytes],
     tmp_path: Path,
 ) -> None:
-    bob, search = arrived(access), Search(services, PARTS)
+    bob, pictures = arrived(access), PictureSearch(services, PARTS, Search(services, PARTS))
     access.open_link(publish_gallery(library, ann.gallery or 0, True) or "", bob)
 
     def pictured(session: Session) -> str:
         file = tmp_path / "mine.png"
         file.write_bytes(png("green"))
-        return str([*search.picture_given(str(file), False, session)])
+        return str([*pictures.picture_given(str(file), False, session)])
 
     for gallery in (demo.id, ann.gallery):
         bob.gallery = gallery

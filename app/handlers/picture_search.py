@@ -1,0 +1,65 @@
+"""Searching with a picture: one of one's own, or one that was found."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+
+from app.handlers.events import sent_along
+from app.handlers.search import Search
+from app.parts import Parts, Updates
+from app.services import Services
+from app.session import Session
+from app.uploads import sent
+from app.views import head, notes
+from app.views.chip import inline
+from engine.gallery import DROPPED, EngineError, embed_picture, file_upload, picture_thumbnail
+
+
+class PictureSearch:
+    """Pictures in, photos like them out."""
+
+    def __init__(self, services: Services, parts: Parts, search: Search) -> None:
+        self._services, self._parts, self._search = services, parts, search
+
+    def picture_given(self, file: str, refine: bool, session: Session) -> Iterator[Updates]:
+        """A picture was given to search with."""
+        parts = self._parts
+        try:
+            dropped, thumbnail, aside = self._embedded(sent(file), session)
+        except (EngineError, OSError) as error:
+            yield {parts.picture: None, **self._search.only(self._services.problem(error))}
+            return
+        session.dropped = dropped
+        session.ask("", f"photo:{DROPPED}", thumbnail)
+        yield from self._search.answers(refine, session, aside, {parts.picture: None, parts.query: session.words})
+
+    def more_like_this(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
+        """Photos like one are asked for: like the one in the viewer, or else like the selected one."""
+        number = sent_along(event, "photo") or str(session.photo or "")
+        try:
+            like = self._services.access.photo(int(number), session)
+        except (EngineError, ValueError, OverflowError):
+            yield self._search.only(notes.problem("This photo is not there any more; search again."))
+            return
+        session.ask("", f"photo:{like.id}", self._services.address(like, "grid"))
+        yield from self._search.answers(refine, session, first={self._parts.query: session.words})
+
+    def unliked(self, refine: bool, session: Session) -> Iterator[Updates]:
+        """The picture was taken out of the search: the words go on alone."""
+        session.ask(session.words)
+        yield from self._search.answers(refine, session)
+
+    def _embedded(self, path: Path, session: Session) -> tuple[np.ndarray, str, str]:
+        """What a picture shows, the address of a small copy of it, and whose account counts it."""
+        access = self._services.access
+        try:
+            summary = access.gallery(session.gallery, session)
+            account, aside = (summary.id, head.PICTURED) if access.keeps(summary, session) else (None, head.UNCOUNTED)
+            with access.turn(session):
+                data = file_upload(path, path.name).read()  # no more of it than may be a picture
+                found = embed_picture(self._services.library, account, data, path.name)
+                return found, inline(picture_thumbnail(data, path.name)), aside
+        finally:
+            path.unlink(missing_ok=True)  # it is asked with, and not kept
