@@ -5,13 +5,10 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from engine.gallery import EngineError, clean_name
+from engine.gallery import EngineError, clean_name, safe_name
 
 MOST_PHOTOS = 1000
 MOST_BYTES = 300 * 2**20
-# What some system keeps to itself: in a name, or as a whole name.
-RESERVED = str.maketrans(dict.fromkeys('<>:"/\\|?*', "_"))
-DEVICES = frozenset(("con", "prn", "aux", "nul", *(f"{device}{n}" for device in ("com", "lpt") for n in range(1, 10))))
 
 
 class TooMany(EngineError):
@@ -38,9 +35,7 @@ def member_names(names: Iterable[str]) -> Iterator[str]:
     """Names for files in one archive, in order: safe on every system, and no two the same, however they are spelt."""
     taken: set[str] = set()
     for name in names:
-        stem = PurePosixPath(clean_name(name)).stem.translate(RESERVED).strip(". ") or "photo"
-        if stem.lower() in DEVICES:
-            stem = f"{stem}_"
+        stem = safe_name(PurePosixPath(clean_name(name)).stem.lstrip(". "))
         wanted, number = f"{stem}.jpg", 1
         while wanted.casefold() in taken:
             number += 1

@@ -79,6 +79,7 @@ from engine.storage.schema import GalleryMissing, ModelChanged, PhotoMissing
 from engine.utils.atomic_files import write_whole
 from engine.utils.data_dir import home
 from engine.utils.errors import EngineError, HostProblem
+from engine.utils.file_names import safe_name
 from engine.utils.paths import ASSETS, DEMO_GALLERY, RESULTS
 from engine.utils.progress import progress_bar
 
@@ -191,6 +192,7 @@ __all__ = [
     "rename_gallery",
     "require_model",
     "run_to_full_depth",
+    "safe_name",
     "search_photos",
     "shipped_race",
     "sort_gallery",

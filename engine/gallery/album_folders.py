@@ -6,19 +6,15 @@ where something is. So the same call after a sudden death goes on, and ends with
 
 import errno
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.utils.errors import EngineError, HostProblem
+from engine.utils.file_names import safe_name
 
 NONE_FOLDER = "none of these"
-# What Windows allows in no name; the rest of its rules are below.
-_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
-_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
-LONGEST = 120  # characters of a name
 COPIES = 10_000  # files of one name in a folder
 
 
@@ -47,12 +43,6 @@ class Written:
     written: int
     there: int  # already, with the same content
     left_out: tuple[tuple[str, str], ...]  # names and reasons
-
-
-def safe_name(name: str) -> str:
-    """A name that is one on Windows, too."""
-    found = _UNSAFE.sub("_", name)[:LONGEST].rstrip(" .") or "_"
-    return f"_{found}" if _DEVICES.fullmatch(found) else found
 
 
 def folders_of(albums: Sequence[str], target: Path, source: Path) -> dict[str | None, Path]:

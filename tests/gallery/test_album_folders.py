@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.gallery.album_folders import FoldersRefused, FoldersUnwritable, Placed, folders_of, safe_name, write_albums
+from engine.gallery.album_folders import FoldersRefused, FoldersUnwritable, Placed, folders_of, write_albums
 
 
 @pytest.fixture
@@ -102,14 +102,6 @@ def test_members_of_archives_are_copied_and_not_linked(tmp_path: Path, source: P
     assert write_albums([member], folders, True).left_out == (
         ("x.zip/a.jpg", "it is in an archive, and can be copied but not linked"),
     )
-
-
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [("a/b", "a_b"), ("what?", "what_"), ("CON", "_CON"), ("lpt1.txt", "_lpt1.txt"), ("dots...", "dots"), ("..", "_")],
-)
-def test_names_are_safe_on_windows(name: str, safe: str) -> None:
-    assert safe_name(name) == safe
 
 
 def test_places_that_cannot_be_are_sentences(source: Path, tmp_path: Path) -> None:
