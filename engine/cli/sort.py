@@ -52,16 +52,12 @@ def sort(
     from engine.gallery.galleries import open_gallery
     from engine.ingest.listing import folder_uploads
 
-    target = copy or links
-    wanted = _wanted(into or [], albums)
-    uploads = folder_uploads(folder)
-    folders = folders_of([album.name for album in wanted.albums], target, folder) if target is not None else {}
+    wanted, uploads, target = _wanted(into or [], albums), folder_uploads(folder), copy or links
     library = open_library(model, random_weights)
-    collection = open_gallery(library, gallery or folder.resolve().name or "gallery")
-    chosen = _with_moves(library, collection, wanted)
-    if target is not None and not wanted.albums:
-        folders = folders_of([album.name for album in chosen.albums], target, folder)
-    found = _sorted(library, collection, uploads, chosen, budget)
+    name = gallery or folder.resolve().name or "gallery"
+    chosen = _with_moves(library, name, wanted)
+    folders = folders_of([album.name for album in chosen.albums], target, folder) if target is not None else {}
+    found = _sorted(library, open_gallery(library, name), uploads, chosen, budget)
     for album in found.albums:
         if not found.of(album.name):
             say(f'No photo fits the album "{printable(album.name)}".')
@@ -70,8 +66,7 @@ def sort(
     if as_json:
         write_json(found.table())
     else:
-        for line in table_lines(found):
-            typer.echo(line)
+        typer.echo("\n".join(table_lines(found)))
 
 
 def table_lines(found: SortedGallery) -> list[str]:
@@ -93,12 +88,14 @@ def _wanted(into: list[str], file: Path | None) -> AlbumSet:
     return AlbumSet((*(read_albums(file) if file is not None else ()), *map(album_of, into)))
 
 
-def _with_moves(library: Library, gallery: int, wanted: AlbumSet) -> AlbumSet:
+def _with_moves(library: Library, gallery: str, wanted: AlbumSet) -> AlbumSet:
     """The albums with what was moved into them by hand; the gallery's own where the options name none."""
     from engine.exits.albums import AlbumSet
     from engine.gallery.albums import list_albums
+    from engine.gallery.galleries import find_gallery
 
-    kept = list_albums(library, gallery)
+    known = find_gallery(library, gallery)
+    kept = list_albums(library, known) if known is not None else AlbumSet()
     if not wanted.albums:
         if not kept.albums:
             raise BadOption('Say into which albums: --into "receipts" --into "people at a party", or --albums FILE.')
