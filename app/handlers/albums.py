@@ -226,10 +226,10 @@ class Albums:
         return ranked
 
     def _proposals(self, summary: GallerySummary, found: SortedGallery) -> list[str]:
-        """Texts of the bank that fit the gallery's photos and are no albums yet."""
+        """Words that the gallery's photos fall under and that are no albums yet."""
         known, texts = self._proposed.get(summary.id, (0, []))
         if known != summary.photos:
-            texts = propose_albums(self._services.library, summary.id, 2 * PROPOSED)
+            texts = propose_albums(self._services.library, summary.id)
             self._proposed[summary.id] = summary.photos, texts
         there = {phrase.casefold() for album in found.albums for phrase in (album.name, *album.phrases)}
         return [text for text in texts if text.casefold() not in there][:PROPOSED]

@@ -1,5 +1,6 @@
 """Albums of a gallery: made, changed, and its photos sorted into them."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -9,11 +10,12 @@ import numpy as np
 from engine.exits.albums import Album, AlbumSet
 from engine.exits.budget import DEFAULT_BUDGET
 from engine.gallery.library import Library
+from engine.gallery.search import deepening_of
 from engine.gallery.types import SortedGallery, SortedPhoto
-from engine.search.refine import Deepening
 from engine.storage.albums import change_albums, read_albums
 from engine.storage.encodings import Candidate, DeeperEncoding, Standings, keep_deeper, list_candidates, list_standings
 from engine.storage.schema import stamp_of
+from engine.utils.paths import ALBUM_WORDS
 
 if TYPE_CHECKING:
     from engine.exits.photo_encoder import PhotoEncoder
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 MOST_ASIDE = 100.0  # full encodings that one sort of a gallery may take that is somebody else's
 PROPOSED_BY = 300  # photos that tell what a gallery could be sorted into
-LONGEST_PROPOSAL = 3  # words
 
 Tell = Callable[[int], object]  # how many photos were run deeper so far
 
@@ -49,20 +50,26 @@ def edit_albums(library: Library, gallery_id: int, change: Callable[[AlbumSet], 
     return change_albums(library.database, gallery_id, change)
 
 
-def propose_albums(library: Library, gallery_id: int, many: int) -> list[str]:
-    """Short texts of the bank that fit most of a gallery's photos; raises GalleryMissing, ModelChanged."""
+def propose_albums(library: Library, gallery_id: int, words: Sequence[str] | None = None) -> list[str]:
+    """Words that a gallery's photos fall under, those of most photos first.
+
+    The texts of the bank would not do: they are narrow, and what fits a photo best may not be there at all.
+
+    Args: words: to choose from; by default the wide ones in `assets/album_words.txt`.
+    Raises: GalleryMissing, ModelChanged.
+    """
     import torch
+
+    from engine.exits.album_scorer import AlbumScorer
 
     encoder = library.encoder_of(gallery_id)
     vectors = list_standings(library.database, gallery_id).vectors
-    texts = encoder.bank.texts
-    short = [place for place, text in enumerate(texts) if len(text.split()) <= LONGEST_PROPOSAL]
-    if not len(vectors) or not short:
+    if not len(vectors):
         return []
+    albums = [Album(word, (word,)) for word in words or ALBUM_WORDS.read_text("utf-8").splitlines()]
     sample = torch.from_numpy(vectors[:: max(1, len(vectors) // PROPOSED_BY)].copy())
-    fits = encoder.logit_scale * sample @ encoder.bank.vectors[torch.tensor(short)].cpu().T
-    best = fits.softmax(1).sum(0).topk(min(many, len(short))).indices.tolist()
-    return [texts[short[place]] for place in best]
+    fallen = Counter(AlbumScorer.of(albums, encoder).scores(sample).argmax(1).tolist())
+    return [albums[place].name for place, _ in fallen.most_common() if place < len(albums)]
 
 
 def sort_gallery(
@@ -100,7 +107,7 @@ class _Sort:
         aside: Aside | None,
     ) -> None:
         self.library, self.gallery_id, self.encoder, self.albums = library, gallery_id, encoder, albums
-        self.tell, self.aside = tell, aside
+        self.tell, self.aside, self.collection = tell, aside, library.collection(gallery_id)
         self.standing = _with_aside(list_standings(library.database, gallery_id), aside)
         self.places = {int(image_id): row for row, image_id in enumerate(self.standing.ids)}
         self.looked = 0
@@ -153,7 +160,7 @@ class _Sort:
         library, ids = self.library, self.standing.ids[rows].tolist()
         with library.lock_of(self.gallery_id):
             candidates = self._candidates(ids)
-            deepening = Deepening(self.encoder, candidates, library.picture_path, library.database.maps.read)
+            deepening = deepening_of(library, self.collection, self.encoder, candidates)
             short = [place for place, candidate in enumerate(candidates) if candidate.exit <= exit]
             deepening.run(short, exit + 1)
             self._keep(deepening.deeper())
@@ -172,7 +179,7 @@ class _Sort:
         if self.aside is None:
             return found
         known = self.aside.found
-        return [_deeper_candidate(c, known[c.image_id]) if c.image_id in known else c for c in found]
+        return [c.deepened(known[c.image_id]) if c.image_id in known else c for c in found]
 
     def _keep(self, found: Sequence[DeeperEncoding]) -> None:
         if self.aside is None:
@@ -212,12 +219,6 @@ def _with_aside(standing: Standings, aside: Aside | None) -> Standings:
             found.exits[row], found.vectors[row] = deeper.exit, np.frombuffer(deeper.vector, np.float32)
             found.macs[row] += deeper.macs
     return found
-
-
-def _deeper_candidate(candidate: Candidate, deeper: DeeperEncoding) -> Candidate:
-    if deeper.exit <= candidate.exit:
-        return candidate
-    return replace(candidate, exit=deeper.exit, vector=deeper.vector, affinity=deeper.affinity, map=None)
 
 
 def albums_of(lines: Iterable[str]) -> tuple[Album, ...]:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from engine.exits.photo_encoder import PhotoEncoder
 
 THUMBNAIL_SIDE = 128  # px: small enough to stand in the search box on a sharp screen
-
-
 FROZEN = "demo"  # the kind of gallery whose index never changes: everybody who comes finds the same
 
 
@@ -136,7 +133,7 @@ def refine_search(
         many = pool_size(before.photos, k)
         candidates = before.candidates[:many]
         estimate = Estimate(before.estimate.expected[:many], before.estimate.deviations[:many])
-        deepening = _deepening(library, collection, encoder, candidates)
+        deepening = deepening_of(library, collection, encoder, candidates)
         decide(deepening, estimate, asked, k, spending_limit(before.photos))
         looks = _keep(library, collection, encoder, deepening, asked_about=[c.image_id for c in candidates])
     found = deepening.deeper()
@@ -173,7 +170,7 @@ def _looked_at(encoder: "PhotoEncoder", query: Query, ranking: Ranking, looks: L
     """A ranking whose candidates stand where second looks have brought them."""
     if not looks:
         return ranking
-    moved = [_moved(c, looks[c.image_id]) if c.image_id in looks else c for c in ranking.candidates]
+    moved = [c.deepened(looks[c.image_id]) if c.image_id in looks else c for c in ranking.candidates]
     return reranked(encoder, query, ranking, moved)
 
 
@@ -181,12 +178,6 @@ def _up_to_date(library: Library, encoder: "PhotoEncoder", query: Query, ranking
     """A ranking with its candidates as they are now: another query may have run them deeper meanwhile."""
     now = list_candidates(library.database, [candidate.image_id for candidate in ranking.candidates])
     return ranking if now == ranking.candidates else reranked(encoder, query, ranking, now)
-
-
-def _moved(candidate: Candidate, deeper: DeeperEncoding) -> Candidate:
-    if candidate.exit >= deeper.exit:  # another query has meanwhile
-        return candidate
-    return replace(candidate, exit=deeper.exit, vector=deeper.vector, affinity=deeper.affinity, map=None)
 
 
 def _deepened(found: Sequence[DeeperEncoding], before: Ranking, after: Ranking, k: int) -> tuple[Deepened, ...]:
@@ -209,7 +200,7 @@ def run_to_full_depth(library: Library, photo_id: int) -> tuple[Photo, Looks]:
         encoder = library.encoders.of(row.collection)
         if row.encoding.exit == encoder.exits:
             return photo_of(row), NO_LOOKS
-        deepening = _deepening(library, row.collection, encoder, list_candidates(library.database, [photo_id]))
+        deepening = deepening_of(library, row.collection, encoder, list_candidates(library.database, [photo_id]))
         if not deepening.run([0], encoder.exits).all():
             raise PictureGone.of(row.name)
         looks = _keep(library, row.collection, encoder, deepening)
@@ -294,8 +285,9 @@ def _embedding(library: Library, gallery_id: int, photo_id: int) -> np.ndarray:
     return np.frombuffer(rows[0].encoding.vector, np.float32)
 
 
-def _deepening(
+def deepening_of(
     library: Library, collection: CollectionRow, encoder: "PhotoEncoder", candidates: Sequence[Candidate]
 ) -> Deepening:
+    """Photos of a collection on their way deeper; where its index never changes, what ran before is remembered."""
     memory = library.second_looks if collection.kind == FROZEN else None
     return Deepening(encoder, candidates, library.picture_path, library.database.maps.read, memory)

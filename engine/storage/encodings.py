@@ -1,7 +1,7 @@
 """Encodings: what the encoder made of images, replaced when they are encoded again or run deeper."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy import and_, select, update
@@ -38,6 +38,12 @@ class Candidate:
     vector: bytes  # float32
     affinity: float
     map: str | None  # file of the feature map that it left that exit with, where one is kept
+
+    def deepened(self, by: "DeeperEncoding") -> "Candidate":
+        """With a deeper encoding in the place of its own; the same where it has come as deep by another way."""
+        if self.exit >= by.exit:
+            return self
+        return replace(self, exit=by.exit, vector=by.vector, affinity=by.affinity, map=None)
 
 
 @dataclass(frozen=True)

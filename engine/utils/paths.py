@@ -7,6 +7,7 @@ MIGRATIONS = ROOT / "migrations"
 RESULTS = ROOT / "docs" / "results"  # measured tables and figures
 ASSETS = ROOT / "assets"
 TEXT_BANK = ASSETS / "text_bank.txt"
+ALBUM_WORDS = ASSETS / "album_words.txt"  # that people sort photos by
 EMBEDDED_MODEL = ASSETS / "models" / "tgem-mini"
 SHIPPED_RACE = EMBEDDED_MODEL / "race.json"
 DEMO_GALLERY = ASSETS / "gallery"

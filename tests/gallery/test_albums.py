@@ -8,7 +8,7 @@ import pytest
 
 from engine.exits.albums import AlbumSet, AlbumsRejected, album_of
 from engine.gallery import GalleryMissing, Library, Upload
-from engine.gallery.albums import Aside, edit_albums, list_albums, sort_gallery
+from engine.gallery.albums import Aside, edit_albums, list_albums, propose_albums, sort_gallery
 from engine.gallery.galleries import (
     delete_gallery,
     delete_photos,
@@ -152,3 +152,20 @@ def test_stopping_keeps_what_was_run(library: Library, gallery: int) -> None:
         sort_gallery(library, gallery, COLOURS, 1.0, stop)
     assert summarize_gallery(library, gallery).macs_queries > 0
     assert albums_of(library, gallery, COLOURS)["red"] == "reds"
+
+
+def test_words_that_most_photos_fall_under_are_proposed_first(library: Library, gallery: int) -> None:
+    assert propose_albums(library, gallery, ["green", "red", "yellow"])[0] == "red"
+
+
+def test_a_look_at_a_photo_of_the_demo_gallery_runs_once_and_costs_each_visitor_the_same(
+    library: Library, upload: MakeUpload, hazy: FakeEncoder
+) -> None:
+    demo = open_gallery(library, "demo", kind="demo")
+    ingest_files(library, demo, [upload("reddish", (255, 80, 80)), upload("green", "green")])
+    costs = []
+    for _ in range(2):
+        costs.append(sort_gallery(library, demo, COLOURS, 1.0, aside=Aside()).mean_macs_share)
+        ran = len(hazy.visits)
+    assert costs[0] == costs[1]
+    assert len(hazy.visits) == ran == 1
