@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from threading import Thread
 
 from app.incoming import Incoming
@@ -19,11 +20,11 @@ UNFORESEEN = "Something went wrong that nobody foresaw; what was taken in until 
 
 def begin(incoming: Incoming, services: Services, session: Session, uploads: Sequence[Upload] | None = None) -> None:
     """Begin to take an upload in. Args: uploads: its files where they are here already; else they will arrive."""
-    run: Callable[[], None]
-    if uploads is None:
-        run = lambda: _take_groups(incoming, services, session)  # noqa: E731
-    else:
-        run = lambda: _take_all(incoming, services, session, uploads)  # noqa: E731
+    run = (
+        partial(_take_groups, incoming, services, session)
+        if uploads is None
+        else partial(_take_all, incoming, services, session, uploads)
+    )
     Thread(target=copy_context().run, args=(_told, incoming, services, run), name="intake", daemon=True).start()
 
 

@@ -13,7 +13,7 @@ def suggestions(photos: Iterable[Photo], many: int) -> list[str]:
     for photo in photos:
         looks = [phrases for phrases in photo.phrases if phrases]
         if looks:
-            text, share = looks[-1][0]
+            text, cosine = looks[-1][0]
             often[text] += 1
-            best[text] = max(best.get(text, 0.0), share)
+            best[text] = max(best.get(text, 0.0), cosine)
     return sorted(often, key=lambda text: (-often[text], -best[text], text))[:many]

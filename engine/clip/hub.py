@@ -114,7 +114,7 @@ def push_space(repo: str, folder: Path, private: bool) -> str:
 def require_repo_name(repo: str) -> None:
     """Raise HubMissing for what cannot be the name of a repository."""
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils._validators import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id
 
     try:
         validate_repo_id(repo)

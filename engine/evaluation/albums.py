@@ -58,7 +58,7 @@ def album_photos(encoder: Encoder, data: Path, split: str, cache: Path, small: b
 
     Args: small: at smaller inputs, too.  Raises: DataMissing, ImageRejected.
     """
-    found = [replace(e) for e in read_captions(data) if e.split == split]
+    found = [e for e in read_captions(data) if e.split == split]
     found = [e for e in found if e.label is not None] or found
     if not found:
         raise DataMissing(f"{data} has no photos in the split {split!r}.")
