@@ -12,8 +12,8 @@ def card(certificate: Certificate | None) -> str:
         return ""
     bare = certificate.bare_images_per_s
     rows = "".join(
-        f"<tr><td>{percent(row.budget)}</td><td>{_bar(row.macs_share)}</td><td>{row.fidelity.label:.0f} %</td>"
-        f"<td>{row.fidelity.top10:.0f} %</td><td>{times(row.images_per_s / bare) if bare else ''}</td></tr>"
+        f"<tr><td>{percent(row.budget)}</td><td>{_bar(row.macs_share)}</td><td>{percent(row.fidelity.label / 100)}</td>"
+        f"<td>{percent(row.fidelity.top10 / 100)}</td><td>{times(row.images_per_s / bare) if bare else ''}</td></tr>"
         for row in certificate.budgets
     )
     return (
