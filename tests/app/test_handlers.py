@@ -71,7 +71,7 @@ def search(services: Services) -> Search:
 
 
 @pytest.fixture
-def pictures(services: Services, search: Search) -> PictureSearch:
+def picture_search(services: Services, search: Search) -> PictureSearch:
     return PictureSearch(services, PARTS, search)
 
 
@@ -176,25 +176,25 @@ class TestSearch:
         assert session.history == ["blue - red", "green"]
 
     def test_more_like_a_photo_is_a_query_by_its_picture(
-        self, pictures: PictureSearch, session: Session, library: Library
+        self, picture_search: PictureSearch, session: Session, library: Library
     ) -> None:
         green = list_photos(library, session.gallery or 0)[1]
         session.photo = green.id
-        shown = after(pictures.more_like_this(Event(), False, session))
+        shown = after(picture_search.more_like_this(Event(), False, session))
         assert (shown.query, session.query) == ("", f"photo:{green.id}")
         assert f"photo/{green.id}/grid" in shown.chip
         assert "green square" in shown.grid
 
     def test_words_join_the_picture_until_it_is_taken_out(
-        self, search: Search, pictures: PictureSearch, session: Session, library: Library
+        self, search: Search, picture_search: PictureSearch, session: Session, library: Library
     ) -> None:
         green = list_photos(library, session.gallery or 0)[1]
-        list(pictures.more_like_this(Event(photo=str(green.id)), False, session))
+        list(picture_search.more_like_this(Event(photo=str(green.id)), False, session))
         shown = after(search.searched("- red", False, session))
         assert session.query == f"photo:{green.id} - red"
         assert "unlike" in shown.chip
         assert session.history == []
-        shown = after(pictures.unliked(False, session))
+        shown = after(picture_search.unliked(False, session))
         assert (session.query, shown.chip) == ("- red", "")
 
     @pytest.mark.parametrize("typed", ["photo:{} + sky", "photo:{} sky", " PHOTO:{}  +  sky "])
@@ -208,18 +208,23 @@ class TestSearch:
 
     @pytest.mark.parametrize("photo", ["", "none", "9" * 30])
     def test_more_like_a_photo_that_is_not_there_is_a_sentence(
-        self, pictures: PictureSearch, session: Session, photo: str
+        self, picture_search: PictureSearch, session: Session, photo: str
     ) -> None:
-        shown = after(pictures.more_like_this(Event(photo=photo), False, session))
+        shown = after(picture_search.more_like_this(Event(photo=photo), False, session))
         assert "not there any more" in shown.grid
 
     def test_a_picture_is_searched_with_and_not_kept(
-        self, pictures: PictureSearch, session: Session, library: Library, tmp_path: Path, png: Callable[..., bytes]
+        self,
+        picture_search: PictureSearch,
+        session: Session,
+        library: Library,
+        tmp_path: Path,
+        png: Callable[..., bytes],
     ) -> None:
         file = tmp_path / "mine.png"
         file.write_bytes(png("green"))
         before = summarize_gallery(library, session.gallery or 0).macs_pictures
-        shown = after(pictures.picture_given(str(file), False, session))
+        shown = after(picture_search.picture_given(str(file), False, session))
         assert (shown.picture, shown.query) == (None, "")
         assert "data:image/jpeg;base64," in shown.chip
         assert "one full encoding" in shown.answer
@@ -227,16 +232,16 @@ class TestSearch:
         assert "green square" in shown.grid
         assert not file.exists()
         file.write_text("a letter")
-        assert "That did not work" in after(pictures.picture_given(str(file), False, session)).grid
+        assert "That did not work" in after(picture_search.picture_given(str(file), False, session)).grid
 
     def test_a_second_picture_is_not_answered_with_the_ranking_of_the_first(
-        self, pictures: PictureSearch, session: Session, tmp_path: Path, png: Callable[..., bytes]
+        self, picture_search: PictureSearch, session: Session, tmp_path: Path, png: Callable[..., bytes]
     ) -> None:
         answers = []
         for colour in ("red", "blue"):
             file = tmp_path / f"my-{colour}.png"
             file.write_bytes(png(colour))
-            answers.append(pictures.picture_given(str(file), True, session))
+            answers.append(picture_search.picture_given(str(file), True, session))
             next(answers[-1])
         of_the_first, of_the_second = map(list, answers)
         assert of_the_first == []
