@@ -28,7 +28,10 @@ def backup(
     with progress_bar("pictures") as show:
         done = back_up(folder, show)
     if done.lost_pictures:
-        say(f"{done.lost_pictures} photos have no picture file any more; their rows and vectors are in the backup.")
+        say(
+            f"{done.lost_pictures} photos have no picture file any more; their rows and vectors are in the backup, "
+            "with the pictures that it had before."
+        )
     if as_json:
         write_json(asdict(done))
         return

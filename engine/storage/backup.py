@@ -20,7 +20,7 @@ from engine.storage.backup_folder import (
     KeptFile,
     Manifest,
 )
-from engine.storage.database import BUSY_SECONDS, StoreUnusable, database_url, read_url
+from engine.storage.database import BUSY_SECONDS, RESTORING, StoreUnusable, database_url, read_url
 from engine.utils.data_dir import home
 from engine.utils.errors import EngineError
 
@@ -80,12 +80,25 @@ class _Run:
             self.on_progress(done, len(hashes))
         return gone
 
+    def carry_over(self, paths: list[str]) -> None:
+        """Name files that are gone from the data folder, where the last backup kept them: no other copy is left.
+
+        Raises: BackupUnusable for a damaged manifest, as writing the next one deletes what that does not name.
+        """
+        if not paths or not (self.folder.path / MANIFEST).exists():
+            return
+        earlier = self.folder.read().files
+        for path in paths:
+            if path in earlier and self.folder.place(earlier[path].sha256).is_file():
+                self.files[path] = earlier[path]
+
 
 def back_up(folder: Path, on_progress: Callable[[int, int], object] = lambda done, all: None) -> BackedUp:
     """Bring the backup in a folder up to date; the store may be in use.
 
     The backup holds one state of the database, the pictures of its photos, the secret that signs addresses, and exits
-    that were fitted here. Feature maps, which can be made again, are left out.
+    that were fitted here. Feature maps, which can be made again, are left out. A picture that the store has lost since
+    the last backup stays in it.
 
     Args: folder: an empty one or a new one, or that of an earlier backup; on_progress: told how many pictures of how
         many.
@@ -128,6 +141,7 @@ def _keep_one_state(run: _Run, file: Path) -> tuple[list[str], list[str]]:
                 break
         named = set(map(picture_path, hashes))
         run.files = {path: kept for path, kept in run.files.items() if path in named}
+        run.carry_over([picture_path(content_hash) for content_hash in gone or []])
         run.note(DATABASE, run.folder.take(part), new=True)
     finally:
         part.unlink(missing_ok=True)
@@ -171,6 +185,10 @@ def _beside(data: Path) -> Iterator[str]:
 
 def _database_file(data: Path) -> Path:
     """The SQLite file of a data folder; raises BackupRefused."""
+    if (data / RESTORING).exists():  # its database and its pictures may be of two stores
+        raise BackupRefused(
+            f"A restore of {data} was stopped half-way; finish it with `python -m engine restore BACKUP`, then back up."
+        )
     url = read_url(database_url(data))
     if url.get_backend_name() == "postgresql":
         raise BackupRefused(

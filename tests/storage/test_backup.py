@@ -108,6 +108,45 @@ def test_a_picture_that_was_lost_before_is_counted(database: Database, home: Pat
 
 
 @pytest.mark.usefixtures("gallery")
+def test_pictures_that_the_store_has_lost_stay_in_the_backup(
+    home: Path, place: Path, move_house: Callable[[], Path]
+) -> None:
+    back_up(place)
+    before = kept(place)
+    (home / "pictures").rename(home / "unmounted")
+    for _ in range(2):
+        done = back_up(place)
+        assert (done.photos, done.lost_pictures, done.files) == (2, 2, len(before))
+        assert kept(place) == before
+    elsewhere = move_house()
+    restore.restore(place)
+    assert names(elsewhere) == ["aa", "bb"]
+
+
+@pytest.mark.usefixtures("gallery")
+def test_a_damaged_manifest_costs_no_picture_that_the_store_has_lost(home: Path, place: Path) -> None:
+    back_up(place)
+    (place / "manifest.json").write_text("{")
+    files = sorted((place / "files").rglob("*"))
+    (home / "pictures").rename(home / "unmounted")
+    with pytest.raises(BackupUnusable, match="cannot be read"):
+        back_up(place)
+    assert set(files) <= set((place / "files").rglob("*"))
+    (home / "unmounted").rename(home / "pictures")
+    assert back_up(place).lost_pictures == 0
+
+
+@pytest.mark.usefixtures("gallery")
+def test_a_half_finished_restore_is_not_backed_up(home: Path, place: Path) -> None:
+    back_up(place)
+    before = kept(place)
+    (home / "restoring").mkdir()
+    with pytest.raises(BackupRefused, match="stopped half-way"):
+        back_up(place)
+    assert kept(place) == before
+
+
+@pytest.mark.usefixtures("gallery")
 def test_a_damaged_database_takes_the_place_of_no_backup(database: Database, home: Path, place: Path) -> None:
     back_up(place)
     before = kept(place)
