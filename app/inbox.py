@@ -10,6 +10,7 @@ from engine.gallery import TooMuch
 MOST_FILES = 2000  # of one upload; the page's script sends more of them as further uploads
 KEPT = 200  # uploads that are known of
 KEPT_OF_ONE = 3  # of one visitor
+COMING = 8  # uploads on their way from one address
 
 
 class Inbox:
@@ -19,22 +20,35 @@ class Inbox:
         self._uploads: dict[str, Incoming] = {}  # by id, oldest first
         self._lock = Lock()
 
-    def begin(self, owner: str | None, gallery: int, name: str, files: Sequence[str]) -> Incoming:
-        """Files are announced; those that an earlier upload into the gallery has settled need not come again.
+    def begin(self, owner: str | None, gallery: int, name: str, files: Sequence[str], address: str = "") -> Incoming:
+        """Files are announced; what an upload that was cut short has settled of them need not come again.
 
+        Args: address: where they come from; empty where one person has the place.
         Raises TooMuch where more are on their way than may be.
         """
         if len(files) > MOST_FILES:
             raise TooMuch(f"One upload holds {MOST_FILES} files; send the rest after it.")
-        incoming = Incoming(owner, gallery, name, files)
+        incoming = Incoming(owner, gallery, name, files, address)
         with self._lock:
-            self._make_room(owner)
-            for earlier in self._uploads.values():
-                if (earlier.owner, earlier.gallery) == (owner, gallery):
-                    _settle_again(incoming, earlier)
-                    earlier.read |= earlier.over and set(files).issuperset(earlier.files)
+            self._make_room(owner, address)
+            earlier = [one for one in self._of(gallery) if one.owner == owner and set(files).intersection(one.files)]
+            if earlier and earlier[-1].state != "done":
+                _settle_again(incoming, earlier[-1])
+            for one in earlier:
+                one.read |= one.over and set(files).issuperset(one.files)
             self._uploads[incoming.id] = incoming
         return incoming
+
+    def forget(self, gallery: int) -> None:
+        """Photos of a gallery were deleted: files that were taken in before may come again."""
+        with self._lock:
+            for one in self._of(gallery):
+                one.outdated = True
+
+    def others_coming(self, incoming: Incoming) -> bool:
+        """Whether another upload into the same gallery is on its way."""
+        with self._lock:
+            return any(not one.over for one in self._of(incoming.gallery) if one is not incoming)
 
     def find(self, id: str) -> Incoming | None:
         """An upload by the name that only the page that sends it was told."""
@@ -55,8 +69,14 @@ class Inbox:
                 while not earlier.over and time.monotonic() < deadline:
                     earlier.wait(earlier.version, 0.5)
 
-    def _make_room(self, owner: str | None) -> None:
-        """Forget those that are over: what one visitor has too many of, and the oldest of all."""
+    def _of(self, gallery: int) -> list[Incoming]:
+        return [one for one in self._uploads.values() if one.gallery == gallery]
+
+    def _make_room(self, owner: str | None, address: str) -> None:
+        """Forget those that are over: what one visitor has too many of, and the oldest of all; raises TooMuch."""
+        coming = [one for one in self._uploads.values() if one.address == address and not one.over]
+        if address and len(coming) >= COMING:
+            raise TooMuch(f"{COMING} uploads are on their way from your address already; wait for one of them.")
         own = [one for one in self._uploads.values() if one.owner == owner and one.over]
         most = len(self._uploads) - KEPT + 1
         oldest = [one for one in self._uploads.values() if one.over][: max(most, 0)]
@@ -67,7 +87,7 @@ class Inbox:
 
 
 def _settle_again(incoming: Incoming, earlier: Incoming) -> None:
-    known = earlier.settled_files()
+    known = set() if earlier.outdated else earlier.settled_files()
     numbers = [number for number, file in enumerate(incoming.files) if file in known]
     names = {name_of(incoming.files[number]) for number in numbers}
     told = {skip.file for skip in incoming.skipped}

@@ -14,11 +14,12 @@ from threading import Condition
 from typing import Literal
 
 from app.work import Listing, Stopped, Waiting
-from engine.gallery import IngestReport, Photo, Progress, Skipped, clean_name
+from engine.gallery import Photo, Progress, Skipped, clean_name
 
 GROUP = 32  # files that are taken in together: a batch of the encoder
 AHEAD = 64  # files that may wait to be taken in; until there are fewer the next ones are not answered
 QUIET = 30.0  # seconds without a word from the page that sends, after which the rest will not come
+STILL = 300.0  # the same without a new file, whatever else it says
 PACE = 10.0  # seconds that the rate is measured over
 SHOWN = 12  # photos that came in last
 
@@ -34,21 +35,24 @@ class Incoming:
         gallery: int,
         name: str,
         files: Sequence[str],
+        address: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args:
         owner: whose upload it is; None where one person has the place.
         gallery, name: where the photos go.
         files: a line for each, `SIZE/MODIFIED/NAME`, as the browser knows them.
+        address: where it comes from; empty where that does not matter.
         """
         self.id = secrets.token_urlsafe(18)
         self.owner, self.gallery, self.name = owner, gallery, name
-        self.files = tuple(files)
+        self.files, self.address = tuple(files), address
         self.state: State = "coming"
         self.nonce = ""  # by which the page that sends knows its own upload again
         self.new_gallery = False  # the gallery was made for it
         self.problem = ""  # why it failed
         self.read = False  # its account was read, and is shown no more
+        self.outdated = False  # photos of the gallery were deleted since
         self.place = 0  # in line, where it waits for others
         self.added = self.duplicates = 0
         self.macs_share = 0.0  # mean, of those added
@@ -63,6 +67,7 @@ class Incoming:
         self._counted = 0  # photos of the groups that were taken in
         self._group = len(files)  # files that are being taken in
         self._open, self._heard = 0, clock()  # requests that are answered, and when the last one was
+        self._moved = clock()  # when a file came or was taken in
         self._stopping = self._left = False
         self._pace: deque[tuple[float, int]] = deque([(clock(), 0)])
 
@@ -138,6 +143,7 @@ class Incoming:
             if self.over or self._stopping or not usable:
                 return False
             self._arrived |= files
+            self._moved = self._clock()
             self._tell()
             return True
 
@@ -149,6 +155,7 @@ class Incoming:
             self._counted += len(new)
             self.skipped += skipped
             self.duplicates += len(new) - len(skipped)
+            self._moved = self._clock() if new else self._moved
             self._note_pace()
             self._tell()
 
@@ -162,7 +169,9 @@ class Incoming:
             while not self._arrived:
                 if self._stopping or len(self._settled) == len(self.files):
                     return []
-                if not self._open and (self._left or self._clock() - self._heard > QUIET):
+                now = self._clock()
+                quiet = self._left or now - self._heard > QUIET or now - self._moved > STILL
+                if quiet and not self._open:
                     self.state = "left"
                     return []
                 self._changed.wait(1.0)
@@ -170,16 +179,13 @@ class Incoming:
             self._group = len(group)
             return group
 
-    def taken(self, numbers: Sequence[int], report: IngestReport) -> None:
-        """A group was taken in."""
+    def taken(self, numbers: Sequence[int]) -> None:
+        """A group was taken in whole, as `tell` has told."""
         with self._changed:
             for number in numbers:
                 self._arrived.pop(number, None)
             self._settled |= set(numbers)
-            spent = self.macs_share * self.added + report.mean_macs_share * report.added
-            self.added += report.added
-            self.macs_share = spent / self.added if self.added else 0.0
-            self.duplicates += report.duplicates
+            self._moved = self._clock()
             self._counted += self._photos[0]
             self._photos = (0, 0)
             self._tell()
@@ -189,12 +195,7 @@ class Incoming:
         with self._changed:
             self.place = event.place if isinstance(event, Waiting) else 0
             if isinstance(event, Progress):
-                if not self._photos[1]:
-                    self._beyond += event.total - self._group
-                self._photos = event.done, event.total
-                self.latest = (*reversed(event.latest), *self.latest)[:SHOWN]
-                self.skipped += event.skipped
-                self._note_pace()
+                self._count(event)
             self._tell()
             if self._stopping and not (isinstance(event, Progress) and event.done == event.total):
                 raise Stopped
@@ -227,6 +228,19 @@ class Incoming:
         with self._changed:
             self._changed.wait_for(lambda: self.version != version or self.over, seconds)
             return self.version
+
+    def _count(self, event: Progress) -> None:
+        """Photos of a batch: they stay, even where the group is stopped after it."""
+        if not self._photos[1]:
+            self._beyond += event.total - self._group
+        self.duplicates += event.done - self._photos[0] - len(event.latest) - len(event.skipped)
+        spent = self.macs_share * self.added + sum(photo.macs_share for photo in event.latest)
+        self.added += len(event.latest)
+        self.macs_share = spent / self.added if self.added else 0.0
+        self._photos = event.done, event.total
+        self.latest = (*reversed(event.latest), *self.latest)[:SHOWN]
+        self.skipped += event.skipped
+        self._note_pace()
 
     def _note_pace(self) -> None:
         now = self._clock()

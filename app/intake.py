@@ -40,7 +40,7 @@ def _told(incoming: Incoming, services: Services, run: Callable[[], None]) -> No
     except BaseException:
         sys.stderr.write(traceback.format_exc(-3))
         problem = UNFORESEEN
-    if incoming.new_gallery and not incoming.added:
+    if incoming.new_gallery and not incoming.added and not services.inbox.others_coming(incoming):
         with suppress(EngineError):  # deleted meanwhile
             if not summarize_gallery(services.library, incoming.gallery).photos:
                 delete_gallery(services.library, incoming.gallery)
@@ -51,12 +51,10 @@ def _take_groups(incoming: Incoming, services: Services, session: Session) -> No
     with services.access.sole_work(session):
         while group := incoming.group():
             numbers, paths = [number for number, _ in group], [path for _, path in group]
-            report = take_in(
-                paths, lambda listing: services.ingest_group(incoming.gallery, listing, session, incoming.tell)
-            )
-            incoming.taken(numbers, report)
+            take_in(paths, lambda listing: services.ingest_group(incoming.gallery, listing, session, incoming.tell))
+            incoming.taken(numbers)
 
 
 def _take_all(incoming: Incoming, services: Services, session: Session, uploads: Sequence[Upload]) -> None:
-    report = services.ingest(incoming.gallery, [list(uploads)], session, incoming.tell)
-    incoming.taken(range(len(incoming.files)), report)
+    services.ingest(incoming.gallery, [list(uploads)], session, incoming.tell)
+    incoming.taken(range(len(incoming.files)))

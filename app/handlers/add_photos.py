@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from app import intake
-from app.access import is_local
+from app.access import asking_address, is_local
 from app.handlers.events import sent_along
 from app.handlers.galleries import NEW_GALLERY, Galleries, gallery_name
 from app.handlers.search import Search
@@ -17,7 +17,7 @@ from app.server.arrivals import FILE_BYTES
 from app.services import Services
 from app.session import Session
 from app.views import notes, upload
-from engine.gallery import EngineError, Skipped, Upload, find_gallery, folder_uploads
+from engine.gallery import EngineError, Skipped, TooMuch, Upload, delete_gallery, find_gallery, folder_uploads
 
 TAB = "add"
 REDRAWN = 0.7  # seconds between two pictures of how far it is
@@ -107,7 +107,13 @@ class AddPhotos:
         services, name = self._services, gallery_name(name) or NEW_GALLERY
         new = find_gallery(services.library, name, session.owner) is None
         gallery = services.access.make(name, session)
-        incoming = services.inbox.begin(session.owner, gallery, name, files)
+        address = "" if services.access.alone else asking_address()
+        try:
+            incoming = services.inbox.begin(session.owner, gallery, name, files, address)
+        except TooMuch:
+            if new:
+                delete_gallery(services.library, gallery)
+            raise
         incoming.new_gallery = new
         return incoming
 

@@ -241,6 +241,7 @@ class Galleries:
             summary = self._services.access.own(session.gallery, session)
             photos = [int(photo) for photo in sent_along(event, "photos").split()[:MOST_AT_ONCE]]
             removed = delete_photos(self._services.library, summary.id, photos)
+            self._services.inbox.forget(summary.id)
         except EngineError as error:
             yield self._search.only(self._services.problem(error))
             return

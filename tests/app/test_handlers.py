@@ -26,6 +26,7 @@ from app.handlers.photo import Selection
 from app.handlers.picture_search import PictureSearch
 from app.handlers.present import Present
 from app.handlers.search import Search
+from app.inbox import MOST_FILES
 from app.incoming import Incoming
 from app.parts import Updates
 from app.pictures import Pictures
@@ -992,6 +993,14 @@ class TestAddPhotos:
         assert "had not arrived" not in report, "the account before it is settled by this one"
         assert after(add_photos.dismissed(again)).report == ""
         assert list(add_photos.resumed(again)) == []
+
+    def test_an_upload_that_is_refused_leaves_no_gallery(
+        self, add_photos: AddPhotos, library: Library, session: Session
+    ) -> None:
+        many = "\n".join(f"1/2/{number}.jpg" for number in range(MOST_FILES + 1))
+        told = after(add_photos.begun(Event(nonce="n", files=many), "Too many", session))
+        assert "2000 files" in told.report
+        assert find_gallery(library, "Too many") is None
 
     def test_a_folder_of_this_machine_is_taken_in_by_its_owner_only(
         self, add_photos: AddPhotos, folder: Path, session: Session, library: Library, monkeypatch: pytest.MonkeyPatch

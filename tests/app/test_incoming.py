@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from app.inbox import KEPT, Inbox
-from app.incoming import AHEAD, QUIET, Incoming, name_of, size_of
+from app.inbox import COMING, KEPT, Inbox
+from app.incoming import AHEAD, QUIET, STILL, Incoming, name_of, size_of
 from app.work import Stopped, Waiting
-from engine.gallery import IngestReport, Progress, TooMuch
+from engine.gallery import Progress, Skipped, TooMuch
+from tests.app.shown_examples import PHOTO
 
 
 class Clock:
@@ -21,15 +22,15 @@ class Clock:
 
 def incoming(files: int = 100, clock: Clock | None = None) -> Incoming:
     lines = [f"10/0/{number}.jpg" for number in range(files)]
-    return Incoming(None, 1, "Holidays", lines, clock or Clock())
+    return Incoming(None, 1, "Holidays", lines, clock=clock or Clock())
 
 
 def take(upload: Incoming, added: int | None = None) -> None:
     """One group is taken in whole."""
     numbers = [number for number, _ in upload.group()]
-    upload.tell(Progress(len(numbers), len(numbers), ()))
     count = len(numbers) if added is None else added
-    upload.taken(numbers, IngestReport(count, len(numbers) - count, (), 1.0, 1.0, 0.5))
+    upload.tell(Progress(len(numbers), len(numbers), (PHOTO,) * count))
+    upload.taken(numbers)
 
 
 def test_rate_and_time_left_are_those_of_the_last_seconds() -> None:
@@ -61,7 +62,7 @@ def test_an_archive_counts_as_its_photos_once_it_is_open() -> None:
     upload.tell(Progress(32, 41, ()))
     assert (upload.done, upload.total) == (32, 42)
     upload.tell(Progress(41, 41, ()))
-    upload.taken(numbers, IngestReport(41, 0, (), 1.0, 1.0, 0.5))
+    upload.taken(numbers)
     assert (upload.done, upload.total, upload.missing()) == (41, 42, ["2.jpg"])
 
 
@@ -75,6 +76,30 @@ def test_who_says_nothing_for_long_has_left_and_one_who_sends_slowly_has_not() -
     clock.now += 2 * QUIET
     assert upload.group() == []
     assert (upload.state, upload.missing()) == ("left", ["1.jpg"])
+
+
+def test_who_only_says_that_more_will_come_has_left_at_last() -> None:
+    clock = Clock()
+    upload = incoming(2, clock)
+    while not upload.over and clock.now < 100 + 2 * STILL:
+        clock.now += QUIET / 2
+        with upload.hearing():
+            upload.settle([])
+        if clock.now > 100 + STILL:
+            assert upload.group() == []
+    assert upload.state == "left"
+
+
+def test_what_an_archive_held_is_counted_where_it_is_stopped_half_way() -> None:
+    upload = incoming(1)
+    upload.put({0: Path("a.zip")})
+    upload.group()
+    upload.tell(Progress(32, 64, (PHOTO,) * 29, (Skipped("b.jpg", "cut short"),)))
+    upload.stop()
+    with pytest.raises(Stopped):
+        upload.tell(Progress(40, 64, (PHOTO,) * 8))
+    assert (upload.added, upload.duplicates, len(upload.skipped)) == (37, 2, 1)
+    assert upload.macs_share == pytest.approx(PHOTO.macs_share)
 
 
 def test_what_has_arrived_is_taken_in_when_the_page_is_closed() -> None:
@@ -130,6 +155,36 @@ def test_an_inbox_forgets_what_is_over_and_takes_no_more_than_it_may() -> None:
     assert inbox.find(first.id) is None
     with pytest.raises(TooMuch, match="2000 files"):
         inbox.begin("one more", 1, "a", ["1/2/a"] * 2001)
+
+
+def test_one_address_does_not_take_all_places() -> None:
+    inbox = Inbox()
+    for number in range(COMING):
+        inbox.begin(f"visitor {number}", number, "a", ["1/2/a"], "203.0.113.7")
+    with pytest.raises(TooMuch, match="from your address"):
+        inbox.begin("one more", 99, "a", ["1/2/a"], "203.0.113.7")
+    inbox.begin("another", 99, "a", ["1/2/a"], "203.0.113.8")
+
+
+def test_only_what_was_cut_short_and_is_still_there_need_not_come_again() -> None:
+    inbox = Inbox()
+    files = ["1/2/a", "1/2/b"]
+
+    def again(state: str) -> list[int]:
+        upload = inbox.begin(None, 1, "Holidays", files)
+        found = upload.settled()
+        upload.settle([0])
+        if state == "left":
+            upload.leave()
+            upload.group()
+        upload.end()
+        return found
+
+    assert again("left") == []
+    assert again("done") == [0]
+    assert again("left") == [], "the one before it had come to its end"
+    inbox.forget(1)  # photos of the gallery were deleted
+    assert again("left") == []
 
 
 def test_of_one_visitor_the_last_accounts_are_kept() -> None:
