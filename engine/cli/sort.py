@@ -57,12 +57,12 @@ def sort(
     name = gallery or folder.resolve().name or "gallery"
     chosen = _with_moves(library, name, wanted)
     folders = folders_of([album.name for album in chosen.albums], target, folder) if target is not None else {}
-    found = _sorted(library, open_gallery(library, name), uploads, chosen, budget)
+    found, placed = _sorted(library, open_gallery(library, name), uploads, chosen, budget)
     for album in found.albums:
         if not found.of(album.name):
             say(f'No photo fits the album "{printable(album.name)}".')
     if target is not None:
-        _write(found, uploads, folder, folders, links is not None)
+        _write(found, placed, folders, links is not None)
     if as_json:
         write_json(found.table())
     else:
@@ -111,8 +111,11 @@ def _with_moves(library: Library, gallery: str, wanted: AlbumSet) -> AlbumSet:
 
 def _sorted(
     library: Library, gallery: int, uploads: list[Upload], albums: AlbumSet, budget: float | None
-) -> SortedGallery:
-    """Index what is new, sort all, and leave out what the gallery holds of other folders."""
+) -> tuple[SortedGallery, list[Upload]]:
+    """Index what is new, sort all, and leave out what the gallery holds of other folders.
+
+    Returns: the photos sorted, and the file of each.
+    """
     from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET
     from engine.gallery.albums import sort_gallery
     from engine.gallery.ingest import ingest_files
@@ -138,33 +141,39 @@ def _sorted(
             show(looked, 0)
 
         found = sort_gallery(library, gallery, albums, aim, tell)
-    photos = tuple(_named(found, uploads, {skipped.file for skipped in report.skipped}))
+    pairs = list(_named(found, uploads, {skipped.file for skipped in report.skipped}))
+    photos = tuple(photo for photo, _ in pairs)
     mean = sum(photo.macs_share for photo in photos) / len(photos) if photos else 0.0
-    return replace(found, photos=photos, mean_macs_share=mean)
+    return replace(found, photos=photos, mean_macs_share=mean), [upload for _, upload in pairs]
 
 
-def _named(found: SortedGallery, uploads: list[Upload], skipped: set[str]) -> Iterator[SortedPhoto]:
-    """The photo of every file of the folder; files of one content share one."""
-    by_name = {photo.file: photo for photo in found.photos}  # of one name, the latest
+def _named(found: SortedGallery, uploads: list[Upload], skipped: set[str]) -> Iterator[tuple[SortedPhoto, Upload]]:
+    """The photo of every file of the folder, by what is in it; files of one content share one."""
+    from engine.ingest.image import ImageRejected
+
     by_hash = {photo.content_hash: photo for photo in found.photos}
     for upload in uploads:
-        photo = by_name.get(upload.name)
-        if photo is None and upload.name not in skipped:
+        try:
             photo = by_hash.get(hashlib.sha256(upload.read()).hexdigest())
+        except (ImageRejected, OSError) as error:
+            if upload.name not in skipped:  # it could be read when it was indexed
+                reason = error.reason if isinstance(error, ImageRejected) else error.strerror or error
+                say(f"skipping {printable(upload.name)}: {reason}")
+            continue
         if photo is not None:
-            yield replace(photo, file=upload.name)
+            yield replace(photo, file=upload.name), upload
 
 
-def _write(
-    found: SortedGallery, uploads: list[Upload], folder: Path, folders: dict[str | None, Path], link: bool
-) -> None:
-    """Write the albums' folders, and say what was done."""
+def _write(found: SortedGallery, uploads: list[Upload], folders: dict[str | None, Path], link: bool) -> None:
+    """Write the albums' folders, and say what was done.
+
+    Args: uploads: the file of each photo.
+    """
     from engine.gallery.album_folders import Placed, write_albums
 
-    read = {upload.name: upload.read for upload in uploads}
     files = (
-        Placed(p.file, p.album, path if (path := folder / p.file).is_file() else None, read[p.file])
-        for p in found.photos
+        Placed(photo.file, photo.album, Path(upload.source) if upload.source is not None else None, upload.read)
+        for photo, upload in zip(found.photos, uploads, strict=True)
     )
     done: Written = write_albums(files, folders, link)
     for name, reason in done.left_out:

@@ -6,14 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from engine import cli as command_line
 from engine.cli import library
+from engine.gallery import SortedGallery, albums
 from tests.fake_encoder import FakeEncoder
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +71,49 @@ def test_a_table_for_people_and_folders(run: Run, photos: Path, tmp_path: Path) 
         "reds/red.png",
     ]
     assert "0 files written, 4 were there already" in run(photos, *INTO, "--copy", tmp_path / "out").stderr
+
+
+def test_two_folders_of_the_same_names_are_sorted_by_what_is_in_their_files(
+    run: Run, tmp_path: Path, png: Callable[..., bytes]
+) -> None:
+    for folder, colours in {"one": ("red", "lime"), "other": ("lime", "red")}.items():
+        (tmp_path / folder).mkdir()
+        for number, colour in enumerate(colours):
+            (tmp_path / folder / f"{number}.png").write_bytes(png(colour, (40, 40 + len(folder))))
+    words = (*INTO, "--gallery", "both", "--json")
+    run(tmp_path / "one", *words)
+    run(tmp_path / "other", *words)
+    table = json.loads(run(tmp_path / "one", *words, "--copy", tmp_path / "out").stdout)
+    assert {photo["file"]: photo["album"] for photo in table["photos"]} == {"0.png": "reds", "1.png": "green"}
+    assert (tmp_path / "out" / "reds" / "0.png").read_bytes() == (tmp_path / "one" / "0.png").read_bytes()
+
+
+def test_members_of_one_name_go_to_their_own_albums(run: Run, tmp_path: Path, png: Callable[..., bytes]) -> None:
+    (tmp_path / "photos").mkdir()
+    with zipfile.ZipFile(tmp_path / "photos" / "a.zip", "w") as archive:
+        archive.writestr("x?.png", png("red"))
+        archive.writestr("x?.png ", png("blue"))
+        archive.writestr("./x?.png", png("lime"))
+    run(tmp_path / "photos", *INTO, "--copy", tmp_path / "out")
+    written = {path.parent.name: path.read_bytes() for path in (tmp_path / "out").rglob("*.png")}
+    assert written == {"reds": png("red"), "green": png("lime")}
+
+
+def test_a_file_that_can_no_longer_be_read_is_named_and_skipped(
+    run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sort_gallery = albums.sort_gallery
+
+    def unplug(*words: Any) -> SortedGallery:
+        found = sort_gallery(*words)
+        (photos / "red.png").unlink()
+        return found
+
+    monkeypatch.setattr(albums, "sort_gallery", unplug)
+    result = run(photos, *INTO, "--json")
+    assert result.exit_code == 0
+    assert "skipping red.png: No such file or directory" in result.stderr
+    assert len(json.loads(result.stdout)["photos"]) == 3
 
 
 def test_albums_of_a_file(run: Run, photos: Path, tmp_path: Path) -> None:
