@@ -70,3 +70,9 @@ FILM = (
     + struct.pack(">I4s", 4008, b"mdat")
     + b"\xff\xda\0\x08" * 1000
 )
+
+
+def with_a_false_size(jpeg: bytes) -> bytes:
+    """A JPEG whose header states 65,000 x 65,000 pixels."""
+    at = jpeg.index(b"\xff\xc0") + 5
+    return jpeg[:at] + b"\xfd\xe8" * 2 + jpeg[at + 4 :]

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
-from engine.gallery import Library, Upload, run_to_full_depth
+from engine.gallery import Library, Upload, run_to_full_depth, stacks
 from engine.gallery.galleries import list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.stacks import stacks_among
 from engine.utils.paths import DEMO_GALLERY
-from tests.pictures import encoded
+from tests.pictures import encoded, with_a_false_size
 
 MakeUpload = Callable[..., Upload]
 
@@ -66,6 +66,26 @@ def test_a_photo_whose_picture_is_gone_stands_alone(library: Library, gallery: i
     both = ids(library, gallery, made, upload)
     library.picture_path(list_photos(library, gallery)[1].content_hash).unlink()
     assert stacks_among(library, both) == []
+
+
+def test_a_picture_whose_damage_makes_it_huge_stands_alone(library: Library, gallery: int, upload: MakeUpload) -> None:
+    panda = photo("giant-panda")
+    made = {str(quality): encoded(panda, "JPEG", quality=quality) for quality in (90, 60, 40)}
+    first, second, third = ids(library, gallery, made, upload)
+    picture = library.picture_path(list_photos(library, gallery)[1].content_hash)
+    picture.write_bytes(with_a_false_size(picture.read_bytes()))
+    assert stacks_among(library, [first, second, third]) == [[first, third]]
+
+
+def test_so_many_photos_on_show_are_stacked_and_no_more(
+    library: Library, gallery: int, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panda = photo("giant-panda")
+    made = {str(quality): encoded(panda, "JPEG", quality=quality) for quality in (90, 60, 40)}
+    first, second, third = ids(library, gallery, made, upload)
+    assert stacks_among(library, [first, second, third]) == [[first, second, third]]
+    monkeypatch.setattr(stacks, "MOST", 2)
+    assert stacks_among(library, [first, second, third]) == [[first, second]]
 
 
 def test_no_two_of_the_demo_gallery_are_the_same(library: Library, gallery: int, upload: MakeUpload) -> None:

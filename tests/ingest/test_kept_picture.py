@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from engine.ingest.kept_picture import kept_pixels, open_kept, to_jpeg
-from tests.pictures import encoded, left_red_right_blue, noise
+from tests.pictures import encoded, left_red_right_blue, noise, with_a_false_size
 
 
 def test_a_kept_picture_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -24,12 +24,6 @@ def test_a_kept_picture_is_reduced_and_never_enlarged(tmp_path: Path) -> None:
     (tmp_path / "kept.jpg").write_bytes(to_jpeg(Image.new("RGB", (400, 200))))
     assert open_kept(tmp_path / "kept.jpg", 100).size == (100, 50)
     assert open_kept(tmp_path / "kept.jpg", 1000).size == (400, 200)
-
-
-def with_a_false_size(jpeg: bytes) -> bytes:
-    """A JPEG whose header states 65,000 x 65,000 pixels."""
-    at = jpeg.index(b"\xff\xc0") + 5
-    return jpeg[:at] + b"\xfd\xe8" * 2 + jpeg[at + 4 :]
 
 
 @pytest.mark.parametrize(
