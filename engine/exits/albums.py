@@ -51,11 +51,11 @@ class AlbumSet:
     moves: tuple[Move, ...] = ()
 
     def __post_init__(self) -> None:
+        if len(self.albums) > MOST_ALBUMS:  # first: the number of names that are compared is bounded then
+            raise AlbumsRejected(f"A gallery has {MOST_ALBUMS} albums at most, and these are more.")
         names = [album.name.casefold() for album in self.albums]
         if twice := next((a.name for a in self.albums if names.count(a.name.casefold()) > 1), None):
             raise AlbumsRejected(f'Two albums are named "{twice}"; give one of them another name.')
-        if len(names) > MOST_ALBUMS:
-            raise AlbumsRejected(f"These are {len(names)} albums; a gallery has {MOST_ALBUMS} at most.")
         phrases = sum(len(album.phrases) + bool(album.unlike) for album in self.albums)
         if phrases > MOST_PHRASES:
             raise AlbumsRejected(f"These are {phrases} phrases; the albums of a gallery have {MOST_PHRASES} at most.")
@@ -139,6 +139,8 @@ def made(name: object, phrases: Sequence[object], unlike: object = "") -> Album:
     called = checked_name(name)
     if not phrases:
         raise AlbumsRejected(f'The album "{called}" has no phrase; say what its photos show.')
+    if len(phrases) > MOST_PHRASES:  # before any is looked at
+        raise AlbumsRejected(f'The album "{called}" has {len(phrases)} phrases; {MOST_PHRASES} are possible at most.')
     return Album(
         called,
         tuple(dict.fromkeys(_checked(phrase, called) for phrase in phrases)),

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.exits.albums import Album, AlbumSet
+from engine.exits.albums import MOST_ALBUMS, Album, AlbumSet, album_of
 from engine.exits.budget import DEFAULT_BUDGET
 from engine.gallery.library import Library
 from engine.gallery.search import deepening_of
@@ -222,7 +223,9 @@ def _with_aside(standing: Standings, aside: Aside | None) -> Standings:
 
 
 def albums_of(lines: Iterable[str]) -> tuple[Album, ...]:
-    """Albums as a person types them, one a line, each name once; raises AlbumsRejected."""
-    from engine.exits.albums import album_of
+    """Albums as a person types them, one a line, each name once; raises AlbumsRejected.
 
-    return AlbumSet(tuple(album_of(line) for line in lines if line.strip())).albums
+    Of lines that are too many, one more than a gallery's albums is read.
+    """
+    typed = islice((line for line in lines if line.strip()), MOST_ALBUMS + 1)
+    return AlbumSet(tuple(map(album_of, typed))).albums

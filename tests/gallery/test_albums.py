@@ -1,6 +1,6 @@
 """A gallery sorted into albums: by words at once, deeper where in doubt, by hand for good."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 
 from engine.exits.albums import AlbumSet, AlbumsRejected, album_of
 from engine.gallery import GalleryMissing, Library, Upload
-from engine.gallery.albums import Aside, edit_albums, list_albums, propose_albums, sort_gallery
+from engine.gallery.albums import Aside, albums_of, edit_albums, list_albums, propose_albums, sort_gallery
 from engine.gallery.galleries import (
     delete_gallery,
     delete_photos,
@@ -47,7 +47,7 @@ def gallery(library: Library, upload: MakeUpload) -> int:
     return found
 
 
-def albums_of(library: Library, gallery: int, albums: AlbumSet, budget: float = 1.0) -> dict[str, str | None]:
+def sorted_into(library: Library, gallery: int, albums: AlbumSet, budget: float = 1.0) -> dict[str, str | None]:
     return {photo.file: photo.album for photo in sort_gallery(library, gallery, albums, budget).photos}
 
 
@@ -82,20 +82,20 @@ def test_a_photo_moved_by_hand_stays_for_good(library: Library, gallery: int, ha
     grey = next(photo.id for photo in list_photos(library, gallery) if photo.file == "grey")
     edit_albums(library, gallery, lambda albums: COLOURS.moved([grey], "reds"))
     albums = list_albums(library, gallery)
-    assert albums_of(library, gallery, albums)["grey"] == "reds"
+    assert sorted_into(library, gallery, albums)["grey"] == "reds"
     assert get_photo(library, grey).exit == 3, "an example has run to full depth"
     library.encoders.replace(replace(hazy, identity=replace(hazy.identity, weights="c" * 64)))
     reencode_gallery(library, gallery)
-    assert albums_of(library, gallery, list_albums(library, gallery))["grey"] == "reds"
+    assert sorted_into(library, gallery, list_albums(library, gallery))["grey"] == "reds"
     edit_albums(library, gallery, AlbumSet.undone)
-    assert albums_of(library, gallery, list_albums(library, gallery))["grey"] is None
+    assert sorted_into(library, gallery, list_albums(library, gallery))["grey"] is None
 
 
 def test_a_move_teaches_its_album(library: Library, gallery: int, upload: MakeUpload) -> None:
     ingest_files(library, gallery, [upload("mint", (120, 255, 120)), upload("mint again", (125, 250, 120))])
-    assert albums_of(library, gallery, COLOURS)["mint again"] is None
+    assert sorted_into(library, gallery, COLOURS)["mint again"] is None
     mint = next(photo.id for photo in list_photos(library, gallery) if photo.file == "mint")
-    found = albums_of(library, gallery, COLOURS.moved([mint], "greens"))
+    found = sorted_into(library, gallery, COLOURS.moved([mint], "greens"))
     assert found["mint again"] == found["mint"] == "greens"
     assert found["red"] == "reds"
 
@@ -151,7 +151,7 @@ def test_stopping_keeps_what_was_run(library: Library, gallery: int) -> None:
     with pytest.raises(Stopped):
         sort_gallery(library, gallery, COLOURS, 1.0, stop)
     assert summarize_gallery(library, gallery).macs_queries > 0
-    assert albums_of(library, gallery, COLOURS)["red"] == "reds"
+    assert sorted_into(library, gallery, COLOURS)["red"] == "reds"
 
 
 def test_words_that_most_photos_fall_under_are_proposed_first(library: Library, gallery: int) -> None:
@@ -169,3 +169,17 @@ def test_a_look_at_a_photo_of_the_demo_gallery_runs_once_and_costs_each_visitor_
         ran = len(hazy.visits)
     assert costs[0] == costs[1]
     assert len(hazy.visits) == ran == 1
+
+
+def test_of_lines_that_are_too_many_no_more_are_read_than_tell_so() -> None:
+    read = []
+
+    def lines() -> Iterator[str]:
+        for number in range(10_000):
+            read.append(number)
+            yield str(number)
+
+    with pytest.raises(AlbumsRejected, match="100 albums at most"):
+        albums_of(lines())
+    assert len(read) == 101
+    assert [album.name for album in albums_of(["red", " ", "blues: blue"])] == ["red", "blues"]
