@@ -198,7 +198,7 @@ class Albums:
         elif not found.albums:
             board = views.empty(not own)
         else:
-            shown = views.columns(found, view.unfolded, self._ranked(session, summary, view, found))
+            shown = views.columns(found, view.unfolded, self._ranked(summary, view, found), view.sought)
             wanted = [photo.id for column in shown for photo in column.photos]
             pictures = {photo.id: photo for photo in get_photos(services.library, wanted)}
             board = views.board(shown, pictures, services.drawing, services.address)
@@ -213,14 +213,16 @@ class Albums:
     def _busy(self, looked: int) -> Updates:
         return {self._parts.album_line: views.looking(looked), self._parts.stop_albums: gr.update(visible=True)}
 
-    def _ranked(
-        self, session: Session, summary: GallerySummary, view: AlbumView, found: SortedGallery
-    ) -> dict[str, list[int]]:
+    def _ranked(self, summary: GallerySummary, view: AlbumView, found: SortedGallery) -> dict[str, list[int]]:
         """Columns that were searched, with their photos in order."""
         library, ranked = self._services.library, {}
         for key, words in view.sought.items():
             own = [photo.id for photo in found.photos if views.key_of(photo.album) == key]
-            query = embed_query(library, summary.id, words) if own else None
+            try:
+                query = embed_query(library, summary.id, words) if own else None
+            except EngineError:
+                view.sought = {}  # said once: the next board can be drawn
+                raise
             if query is not None:
                 ranked[key] = rank_photos(library, summary.id, query, own)
         return ranked

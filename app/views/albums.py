@@ -33,10 +33,14 @@ def key_of(album: str | None) -> str:
     return NONE if album is None else f"={album}"
 
 
-def columns(found: SortedGallery, unfolded: Mapping[str, int], ranked: Mapping[str, Sequence[int]]) -> list[Column]:
+def columns(
+    found: SortedGallery, unfolded: Mapping[str, int], ranked: Mapping[str, Sequence[int]], sought: Mapping[str, str]
+) -> list[Column]:
     """What stands in which column: the pile, the albums in their order, none of them.
 
-    Args: unfolded: how often more of a column was asked for.  ranked: photos of columns that were searched, best first.
+    Args:
+        unfolded: how often more of a column was asked for.
+        ranked: photos of columns that were searched, best first.  sought: the words that they were searched for.
     """
     pile = sorted((p for p in found.photos if is_unsure(p)), key=lambda p: p.probability)
     made: list[tuple[str, str, list[SortedPhoto], Album | None]]
@@ -49,7 +53,7 @@ def columns(found: SortedGallery, unfolded: Mapping[str, int], ranked: Mapping[s
             photos = sorted(photos, key=lambda photo: places.get(photo.id, len(places)))
         made.append((key, album.name if album else "None of these", photos, album))
     return [
-        Column(key, title, photos[: PAGE * (1 + unfolded.get(key, 0))], len(photos), album)
+        Column(key, title, photos[: PAGE * (1 + unfolded.get(key, 0))], len(photos), album, sought.get(key, ""))
         for key, title, photos, album in made
     ]
 

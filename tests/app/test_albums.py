@@ -137,3 +137,18 @@ def test_nothing_is_sorted_while_another_tab_is_open(albums: Albums, session: Se
     assert list(albums.shown_if_open(session)) == []
     session.tab = ALBUMS
     assert len(list(albums.shown_if_open(session))) == 1
+
+
+def test_the_words_that_an_album_is_searched_for_stay_in_its_box(albums: Albums, session: Session, mine: int) -> None:
+    last(albums.added("reds: red", session))
+    box = 'value="{}" maxlength="500" data-seek="-"'
+    assert box.format("blue") in board(albums.sought(Event(key="-", words="blue"), session))
+    assert box.format("blue") in board(albums.shown(session))
+    assert box.format("") in board(albums.sought(Event(key="-", words=""), session))
+
+
+def test_words_that_cannot_be_searched_for_are_a_sentence_once(albums: Albums, session: Session, mine: int) -> None:
+    last(albums.added("reds: red", session))
+    refused = last(albums.sought(Event(key="-", words="red - red"), session))
+    assert "cancel each other out" in str(refused[PARTS.album_line])
+    assert 'value="" maxlength="500" data-seek="-"' in board(albums.shown(session))
