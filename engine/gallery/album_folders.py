@@ -5,6 +5,7 @@ where something is. So the same call after a sudden death goes on, and ends with
 """
 
 import errno
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -133,7 +134,7 @@ def _same(place: Path, file: Placed, data: bytes, link: bool) -> bool:
 
 def _make(place: Path, file: Placed, data: bytes, link: bool) -> bool:
     """Write a file to a place; False where another program was faster."""
-    part = place.with_name(f".{place.name}.part")
+    part = place.with_name(f".{hashlib.sha256(place.name.encode()).hexdigest()[:16]}.part")  # never too long a name
     if link:
         assert file.source is not None
         try:

@@ -1,14 +1,20 @@
 """Names of files that every system takes."""
 
 import re
+from pathlib import PurePosixPath
 
 # What Windows allows in no name; the rest of its rules are below.
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
-LONGEST = 120  # characters of a name
+LONGEST, LONGEST_SUFFIX = 200, 20  # bytes in UTF-8: file systems take 255, and a number may come behind the name
 
 
 def safe_name(name: str) -> str:
-    """A name that is one on Windows, too; "_" for what leaves nothing of itself."""
-    found = _UNSAFE.sub("_", name)[:LONGEST].rstrip(" .") or "_"
+    """A name that is one on Windows, too, its suffix kept where it is long; "_" for what leaves nothing of itself."""
+    found = _UNSAFE.sub("_", name.encode(errors="ignore").decode()).rstrip(" .")  # less what UTF-8 cannot hold
+    suffix = PurePosixPath(found).suffix
+    if len(suffix.encode()) > LONGEST_SUFFIX:  # a sentence with a dot in it
+        suffix = ""
+    stem = found.removesuffix(suffix).encode()[: LONGEST - len(suffix.encode())].decode(errors="ignore")
+    found = (stem + suffix).rstrip(" .") or "_"
     return f"_{found}" if _DEVICES.fullmatch(found) else found

@@ -23,6 +23,10 @@ def files(source: Path) -> list[Placed]:
     return [Placed(name, own, source / name, (source / name).read_bytes) for name, own in album.items()]
 
 
+def refused(*_: object) -> None:
+    raise OSError(errno.EPERM, "not here")
+
+
 def listed(target: Path) -> dict[str, bytes]:
     return {str(p.relative_to(target)): p.read_bytes() for p in sorted(target.rglob("*")) if p.is_file()}
 
@@ -63,7 +67,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_no_half_file(
     target, write = tmp_path / "out", Path.write_bytes
 
     def full(path: Path, data: bytes) -> int:
-        if path.name == ".b.jpg.part":
+        if data == b"b.jpg":
             write(path, data[:1])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return write(path, data)
@@ -78,18 +82,31 @@ def test_a_full_disk_is_a_sentence_and_leaves_no_half_file(
     assert listed(target) == WRITTEN
 
 
-def test_a_part_that_a_sudden_death_left_is_taken_up(source: Path, tmp_path: Path) -> None:
-    target = tmp_path / "out"
-    (target / "dogs").mkdir(parents=True)
-    (target / "dogs" / ".a.jpg.part").write_bytes(b"hal")
-    write_albums(files(source), folders_of(["dogs"], target, source), False)
+def test_a_part_that_a_sudden_death_left_is_taken_up(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, folders = tmp_path / "out", folders_of(["dogs"], tmp_path / "out", source)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda path, missing_ok: None)
+        patch.setattr(os, "utime", lambda path, ns: Path(path).write_bytes(b"hal"))
+        patch.setattr(os, "link", refused)
+        patch.setattr(Path, "rename", refused)
+        with pytest.raises(FoldersUnwritable):
+            write_albums(files(source), folders, False)
+    assert list(listed(target).values()) == [b"hal"]
+    write_albums(files(source), folders, False)
     assert listed(target) == WRITTEN
 
 
-def test_without_hard_links_files_are_renamed(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object) -> None:
-        raise OSError(errno.EPERM, "not here")
+def test_names_that_are_too_long_are_shortened_and_stop_nothing(source: Path, tmp_path: Path) -> None:
+    album, names = "\N{OTTER}" * 80, ("z" * 240 + ".jpg", "\u5199" * 82 + ".jpg")
+    placed = [Placed(name, album, None, name.encode) for name in (*names, "summer/" + names[0])]
+    target = tmp_path / "out"
+    assert write_albums(placed, folders_of([album], target, source), False).written == 3
+    assert sorted(path.suffix for path in target.rglob("*.*")) == [".jpg"] * 3
 
+
+def test_without_hard_links_files_are_renamed(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "link", refused)
     write_albums(files(source), folders_of(["dogs"], tmp_path / "out", source), False)
     assert listed(tmp_path / "out") == WRITTEN
