@@ -37,7 +37,8 @@ class Rivals:
 
 
 def train_rivals(data: Path, out: Path, model: str | None = None, say: Callable[[str], None] = print) -> None:
-    """Fit gates of other seeds and of the ablations to a model's exits, and write them to a folder.
+    """Fit gates of other seeds and of the ablations to a model's exits, and write them to a folder; those stay that are
+    there already.
 
     Args: data: folder with `flickr8k` and `more_photos`.  model: as in `load_encoder`.
     Raises: DataMissing, ModelUnreadable.
@@ -49,12 +50,15 @@ def train_rivals(data: Path, out: Path, model: str | None = None, say: Callable[
         (NO_TEXT, encoder, True),
         (RANDOM_BANK, with_random_bank(encoder), False),
     ):
+        there = load_rivals(out, encoder).gates
+        wanted = [seed for seed in (1, *SEEDS) if f"{name}-{seed}" not in there and (name != "seed" or seed > 1)]
+        if not wanted:
+            continue
         sets = gate_photo_sets(beside, data, out / "training", say)
-        for seed in (1, *SEEDS):
-            if name != "seed" or seed > 1:
-                fitted = fit_exits(beside, *sets, AFFINITY_WEIGHT, SEED + seed - 1, blind)
-                save_gates(out / f"{name}-{seed}.safetensors", fitted, encoder.identity.weights)
-                say(f"gates {name}-{seed} written")
+        for seed in wanted:
+            fitted = fit_exits(beside, *sets, AFFINITY_WEIGHT, SEED + seed - 1, blind)
+            save_gates(out / f"{name}-{seed}.safetensors", fitted, encoder.identity.weights)
+            say(f"gates {name}-{seed} written")
 
 
 def with_random_bank(encoder: Encoder) -> Encoder:
