@@ -108,6 +108,14 @@ def _tried(name: str, work: Callable[[], tuple[str, Row]]) -> Step:
         return step(FAILED, f"{type(error).__name__}: {line[:300]}", {})
 
 
+def _load() -> list[float]:
+    """Processes that ran or waited over 1, 5 and 15 minutes; none where the system does not count them."""
+    try:
+        return [round(mean, 1) for mean in os.getloadavg()]
+    except (AttributeError, OSError):  # Windows has no such call
+        return []
+
+
 class _Run:
     """One model on its way through the steps."""
 
@@ -131,7 +139,7 @@ class _Run:
 
     def about(self) -> Row:
         """The model and the machine, as far as they are known."""
-        found: Row = {"model": self._asked.model or "the shipped model", "load": [round(n, 1) for n in os.getloadavg()]}
+        found: Row = {"model": self._asked.model or "the shipped model", "load": _load()}
         if self._encoder is not None:
             found |= {"model": self._encoder.identity.model, "device": device_name(self._encoder)}
         return found

@@ -7,13 +7,12 @@ from engine.evaluation.evaluate import lines_of
 def markdown(report: Row) -> str:
     """Args: report: what `acceptance.json` holds."""
     steps = {step["step"]: step for step in report["steps"]}
-    device, load = report.get("device", "no model was loaded"), ", ".join(f"{n:g}" for n in report["load"])
+    device = report.get("device", "no model was loaded")
     lines = [
         f"# Acceptance of {report['model']}",
         "",
         f"`python -m engine acceptance`, {report['date']}, on {device}, {report['threads']} threads, "
-        f"torch {report['torch']}, float32. Load of the machine over 1, 5 and 15 minutes: {load}; where it is above "
-        "the threads, speeds say little beyond their ratios.",
+        f"torch {report['torch']}, float32.{_load(report['load'])}",
         "",
         *_table(["step", "status", "why, or what was found", "seconds"], [_step(step) for step in report["steps"]]),
     ]
@@ -25,6 +24,15 @@ def markdown(report: Row) -> str:
         if name in steps and steps[name]["found"]:
             lines += ["", f"## {title}", "", *part(steps[name]["found"])]
     return "\n".join(lines) + "\n"
+
+
+def _load(means: list[float]) -> str:
+    if not means:
+        return ""
+    return (
+        f" Load of the machine over 1, 5 and 15 minutes: {', '.join(f'{mean:g}' for mean in means)}; where it is above "
+        "the threads, speeds say little beyond their ratios."
+    )
 
 
 def _step(step: Row) -> list[str]:

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,6 +127,17 @@ def test_no_model_is_a_report_too(photos: Path, tmp_path: Path) -> None:
     assert missing.exit_code == 2
     assert "is not a folder" in missing.stderr
     assert not (tmp_path / "other").exists()
+
+
+def test_a_system_that_counts_no_load_is_reported_without_it(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept(tmp_path / "out", tmp_path / "none", "--photos", photos)
+    assert "Load of the machine" in (tmp_path / "out" / "acceptance.md").read_text()
+    monkeypatch.delattr(os, "getloadavg")
+    result = accept(tmp_path / "out", tmp_path / "none", "--photos", photos)
+    assert isinstance(result.exception, SystemExit), "no traceback"
+    assert "float32.\n" in (tmp_path / "out" / "acceptance.md").read_text()
 
 
 @pytest.mark.slow
