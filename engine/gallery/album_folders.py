@@ -52,7 +52,11 @@ def folders_of(albums: Sequence[str], target: Path, source: Path) -> dict[str | 
         here, there = target.resolve(), source.resolve()
     except (OSError, RuntimeError) as error:  # RuntimeError: before Python 3.13, of links that lead to themselves
         raise FoldersRefused(f"{target} leads to itself by its links; name another folder.") from error
-    if here.exists() and not here.is_dir():
+    try:
+        in_the_way = here.exists() and not here.is_dir()
+    except OSError as error:  # its name is too long, or what it lies in may not be entered
+        raise FoldersRefused(f"{target} cannot be used ({error.strerror}); name another folder.") from error
+    if in_the_way:
         raise FoldersRefused(f"{target} is not a folder; name another one.")
     found: dict[str | None, Path] = {}
     taken = {NONE_FOLDER}

@@ -11,7 +11,17 @@ from engine.utils.errors import EngineError
 
 
 class FolderMissing(EngineError):
-    """There is no such folder."""
+    """There is no such folder, or it may not be read."""
+
+
+def require_folder(folder: Path) -> None:
+    """Raise FolderMissing for what is no folder, or cannot be looked into."""
+    try:
+        os.scandir(folder).close()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a zero byte
+        raise FolderMissing(f"{folder} is not a folder; name one that holds photos.") from error
+    except OSError as error:
+        raise FolderMissing(f"{folder} cannot be read ({error.strerror}); name another folder of photos.") from error
 
 
 def uploads_of(path: Path, name: str) -> list[Upload]:
@@ -24,8 +34,7 @@ def folder_uploads(folder: Path) -> list[Upload]:
 
     Archives are opened. Hidden files and folders are passed over. Raises: FolderMissing.
     """
-    if not folder.is_dir():
-        raise FolderMissing(f"{folder} is not a folder; name one that holds photos.")
+    require_folder(folder)
     paths = sorted(_picture_files(folder), key=lambda path: path.relative_to(folder).parts)
     # A name that is not UTF-8 can be neither stored nor shown.
     names = (os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace") for path in paths)
@@ -53,5 +62,5 @@ def _picture_files(folder: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for path in (Path(parent, name) for name in files if not name.startswith(".")):
-            if (path.suffix.lower() in PICTURE_SUFFIXES or is_archive(path.name)) and path.is_file():
+            if (path.suffix.lower() in PICTURE_SUFFIXES or is_archive(path.name)) and os.path.isfile(path):
                 yield path

@@ -1,5 +1,6 @@
 """Backs up a running store: one state of its database, and the files that it names."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -106,9 +107,8 @@ def back_up(folder: Path, on_progress: Callable[[int, int], object] = lambda don
     """
     data = home()
     file = _database_file(data)
-    _require_place(folder, data)
-    place = BackupFolder(folder.resolve())
     with _explained(folder):
+        place = BackupFolder(_place_for(folder, data))
         place.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         with place.alone():
             run = _Run(place, data, on_progress)
@@ -201,9 +201,9 @@ def _database_file(data: Path) -> Path:
     return file
 
 
-def _require_place(folder: Path, data: Path) -> None:
-    """Raise BackupRefused for a folder that is no place for a backup."""
-    place = folder.resolve()
+def _place_for(folder: Path, data: Path) -> Path:
+    """Where a folder is; raises BackupRefused for one that is no place for a backup, and OSError."""
+    place = Path(os.path.realpath(folder))  # which leaves links that lead to themselves to what looks there
     if place == data or data in place.parents or place in data.parents:
         raise BackupRefused(f"A backup in {folder} would lie in the data folder, or around it; name another folder.")
     if place.exists() and not place.is_dir():
@@ -212,6 +212,7 @@ def _require_place(folder: Path, data: Path) -> None:
         ours = {MANIFEST, FILES, LOCK}
         if any(path.name not in ours and path.suffix != ".part" for path in place.iterdir()):
             raise BackupRefused(f"{folder} holds other things than a backup; name an empty folder.")
+    return place
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """Photos for each step of a fit: no photo is in two of them, and a copy of a photo is no other photo."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from engine.ingest.listing import FolderMissing
+from engine.ingest.listing import require_folder
 from engine.ingest.upload import PICTURE_SUFFIXES
 from engine.training.dataset import Example
 from engine.utils.errors import EngineError
@@ -79,9 +80,8 @@ def distinct(paths: Sequence[Path]) -> list[Path]:
 
 def folder_photos(folder: Path) -> list[Path]:
     """The photos below a folder, hidden ones left out; none where it holds none; raises FolderMissing."""
-    if not folder.is_dir():
-        raise FolderMissing(f"{folder} is not a folder; name one that holds photos.")
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+    require_folder(folder)
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and os.path.isfile(p))
     return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
 
 

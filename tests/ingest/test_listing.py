@@ -51,6 +51,13 @@ def test_a_name_that_is_not_utf8_can_still_be_shown(tmp_path: Path) -> None:
     assert upload.read() == b""
 
 
+def test_a_folder_that_cannot_be_looked_at_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for place, reason in ((tmp_path / ("z" * 300), "too long"), (tmp_path / "loop", "links"), (Path("a\0b"), "not")):
+        with pytest.raises(FolderMissing, match=reason):
+            folder_uploads(place)
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FolderMissing, match="nowhere is not a folder"):
         folder_uploads(tmp_path / "nowhere")

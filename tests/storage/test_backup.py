@@ -251,6 +251,14 @@ def test_places_that_are_none(home: Path, place: Path, tmp_path: Path) -> None:
         BackupFolder(other).alone().__enter__()
 
 
+@pytest.mark.usefixtures("gallery")
+def test_a_place_that_cannot_be_looked_at_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for folder in (tmp_path / ("z" * 300), tmp_path / "loop"):
+        with pytest.raises(BackupUnusable, match=r"cannot be written \(\w"):
+            back_up(folder)
+
+
 def test_what_cannot_be_backed_up(place: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BackupRefused, match="There is nothing to back up"):
         back_up(place)

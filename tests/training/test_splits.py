@@ -50,3 +50,5 @@ def test_a_folder_of_texts_holds_no_photos(tmp_path: Path) -> None:
     assert folder_photos(tmp_path) == []
     with pytest.raises(FolderMissing, match="is not a folder"):
         folder_photos(tmp_path / "notes.txt")
+    with pytest.raises(FolderMissing, match="File name too long"):
+        folder_photos(tmp_path / ("z" * 300))
