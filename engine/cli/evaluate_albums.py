@@ -30,15 +30,19 @@ def evaluate_albums(
     from engine.cli.library import chosen_encoder
     from engine.evaluation.album_report import page
     from engine.evaluation.albums import evaluate_albums as measure
-    from engine.utils.atomic_files import SHARED, write_whole
+    from engine.utils.result_files import require_writable, write_result
 
     named = [(Path(folder), split) for folder, _, split in (one.rpartition(":") for one in sets)]
     if any(not str(folder) or not split for folder, split in named):
         raise BadOption("Name data sets as FOLDER:SPLIT, like data/flickr8k:test.")
+    if out is not None:
+        if not out.name:
+            raise BadOption("--out needs the name of a file, without its ending.")
+        require_writable(out.with_suffix(".json"))
     results = measure(named, chosen_encoder(model, False), cache, small, say)
     if out is not None:
-        write_whole(out.with_suffix(".json"), (json.dumps(results, indent=1) + "\n").encode(), SHARED)
-        write_whole(out.with_suffix(".md"), page(results).encode(), SHARED)
+        write_result(out.with_suffix(".json"), (json.dumps(results, indent=1) + "\n").encode())
+        write_result(out.with_suffix(".md"), page(results).encode())
     if as_json:
         write_json(results)
     elif out is None:

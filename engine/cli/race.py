@@ -22,7 +22,9 @@ def race(
     from engine.evaluation.demo_race import race_demo
     from engine.exits.loading import load_encoder
     from engine.gallery.shipped_race import write_race
+    from engine.utils.result_files import require_writable
 
+    require_writable(out)
     found = race_demo(load_encoder(), rounds, say)
     write_race(found, out)
     say(

@@ -31,8 +31,8 @@ from engine.training.dataset import Example
 from engine.training.features import cached, pixels_of
 from engine.training.fit import fit_photos
 from engine.training.splits import folder_photos
-from engine.utils.atomic_files import SHARED, write_whole
 from engine.utils.errors import EngineError
+from engine.utils.result_files import require_writable, write_result
 
 DONE, SKIPPED, FAILED = "done", "skipped", "failed"
 COMPARED = 8  # photos whose embeddings are compared with OpenCLIP's own
@@ -75,9 +75,10 @@ class Step:
 def accept(asked: Asked, say: Callable[[str], None] = lambda line: None) -> list[Step]:
     """Try every step, and write `acceptance.json` and `acceptance.md`; a failed one stops only those that need it.
 
-    Raises: FolderMissing, where there is no folder of photos.
+    Raises: FolderMissing, where there is no folder of photos; ResultUnwritable.
     """
     folder_photos(asked.photos)
+    require_writable(asked.out / "acceptance.json")
     run, steps = _Run(asked, say), list[Step]()
     about = {"date": time.strftime("%Y-%m-%d"), "torch": torch.__version__, "threads": torch.get_num_threads()}
     for name, needs, work in run.plan():
@@ -86,8 +87,8 @@ def accept(asked: Asked, say: Callable[[str], None] = lambda line: None) -> list
         steps.append(step)
         say(f"{name}: {step.status}" + (f", {step.why}" if step.why else ""))
         report = about | run.about() | {"steps": [asdict(step) for step in steps]}
-        write_whole(asked.out / "acceptance.json", (json.dumps(report, indent=2) + "\n").encode(), SHARED)
-        write_whole(asked.out / "acceptance.md", markdown(report).encode(), SHARED)
+        write_result(asked.out / "acceptance.json", (json.dumps(report, indent=2) + "\n").encode())
+        write_result(asked.out / "acceptance.md", markdown(report).encode())
     return steps
 
 

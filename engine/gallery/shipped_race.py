@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 
 from engine.gallery.speed_race import Race
-from engine.utils.atomic_files import write_whole
 from engine.utils.errors import EngineError
 from engine.utils.paths import SHIPPED_RACE
+from engine.utils.result_files import write_result
 
 
 class RaceUnreadable(EngineError):
@@ -45,8 +45,8 @@ class ShippedRace:
 
 
 def write_race(found: ShippedRace, path: Path) -> None:
-    """Write a measurement."""
-    write_whole(path, (json.dumps(asdict(found), indent=2) + "\n").encode())
+    """Write a measurement; raises ResultUnwritable."""
+    write_result(path, (json.dumps(asdict(found), indent=2) + "\n").encode())
 
 
 @cache

@@ -296,6 +296,28 @@ def test_a_page_that_is_not_there_is_said_before_any_work(
     assert "nowhere" in re.sub(r"[\s│]", "", result.stderr)  # the box of an error breaks a long path anywhere
 
 
+@pytest.mark.parametrize(
+    ("work", "command"),
+    [
+        ("engine.exits.loading.load_encoder", ("race",)),
+        ("engine.evaluation.albums.evaluate_albums", ("evaluate-albums", "data:test")),
+        ("engine.evaluation.acceptance.load_encoder", ("acceptance", "--photos", "PHOTOS")),
+    ],
+)
+def test_results_that_cannot_be_written_are_said_before_any_work(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(work, lambda *words, **more: pytest.fail("the work began"))
+    words = [photos if word == "PHOTOS" else word for word in command]
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "out", tmp_path / ("z" * 300)):
+        result = run(*words, "--out", place)
+        assert isinstance(result.exception, SystemExit)
+        assert result.exit_code == 2
+        assert "cannot be written (" in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
 def test_an_unknown_gallery_is_answered_with_those_there_are(run: Run, photos: Path) -> None:
     run("index", photos)
     result = run("search", "red", "--gallery", "holidays")
