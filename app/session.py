@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from cachetools import LRUCache
 
-from engine.gallery import AlbumSet, Aside, Deepened, Hit, Looks, Order
+from engine.gallery import MOST_ALBUMS, AlbumSet, Aside, Deepened, Hit, Looks, Order
 
 REMEMBERED = 6  # queries of this session
+
+COLUMNS = MOST_ALBUMS + 2  # of a board: the albums, those in doubt, and none of these
 
 Work = Literal["budget", "fit", "race", "albums"]
 
@@ -21,7 +24,7 @@ class AlbumView:
     aside: Aside = field(default_factory=Aside)
     asking: object = field(default_factory=object)  # another one with every change
     looked: int = 0  # photos that got a second look since the tab was opened first
-    unfolded: dict[str, int] = field(default_factory=dict)  # how often more of a column was asked for, by its key
+    unfolded: LRUCache[str, int] = field(default_factory=lambda: LRUCache(COLUMNS))  # how often more was asked, by key
     sought: dict[str, str] = field(default_factory=dict)  # words that a column's photos are ranked by
 
 

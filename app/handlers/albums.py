@@ -96,15 +96,16 @@ class Albums:
 
     def sought(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
         """Words were typed that an album's photos are to be ranked by; none: by how sure they are."""
-        if session.gallery is not None:
-            view = self._view(session, session.gallery)
-            view.sought = {sent_along(event, "key"): sent_along(event, "words")[:500]}
+        key = sent_along(event, "key")
+        if session.gallery is not None and views.is_key(key):
+            self._view(session, session.gallery).sought = {key: sent_along(event, "words")[:500]}
         yield from self.shown(session)
 
     def unfolded(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
         """More of a column was asked for."""
-        if session.gallery is not None:
-            view, key = self._view(session, session.gallery), sent_along(event, "key")
+        key = sent_along(event, "key")
+        if session.gallery is not None and views.is_key(key):
+            view = self._view(session, session.gallery)
             view.unfolded[key] = view.unfolded.get(key, 0) + 1
         yield from self.shown(session)
 

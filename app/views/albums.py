@@ -8,7 +8,7 @@ from html import escape
 from app.strip import Drawing, strip
 from app.views.formatting import described, many, percent
 from app.views.viewer import Address
-from engine.gallery import Album, Photo, SortedGallery, SortedPhoto
+from engine.gallery import LONGEST_NAME, Album, Photo, SortedGallery, SortedPhoto
 
 UNSURE = 0.5  # the pile takes photos whose album is less probable than that
 PAGE = 12  # photos of a column at first, and with every "more"
@@ -31,6 +31,11 @@ class Column:
 def key_of(album: str | None) -> str:
     """The key of an album's column."""
     return NONE if album is None else f"={album}"
+
+
+def is_key(key: str) -> bool:
+    """Whether a column may have that key."""
+    return key in (PILE, NONE) or (key.startswith("=") and len(key) <= len("=") + LONGEST_NAME)
 
 
 def columns(

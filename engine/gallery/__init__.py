@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from engine.exits.albums import Album, AlbumSet, AlbumsRejected, album_of
+from engine.exits.albums import LONGEST_NAME, MOST_ALBUMS, Album, AlbumSet, AlbumsRejected, album_of
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
 from engine.exits.certificate import FULL_DEPTH, Certificate
 from engine.gallery.albums import Aside, albums_of, edit_albums, list_albums, propose_albums, sort_gallery
@@ -99,7 +99,9 @@ __all__ = [
     "DROPPED",
     "ENCODERS_KEPT",
     "FULL_DEPTH",
+    "LONGEST_NAME",
     "LONGEST_QUERY",
+    "MOST_ALBUMS",
     "MOST_RACED",
     "RESULTS",
     "UNDATED",

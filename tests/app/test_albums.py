@@ -152,3 +152,25 @@ def test_words_that_cannot_be_searched_for_are_a_sentence_once(albums: Albums, s
     refused = last(albums.sought(Event(key="-", words="red - red"), session))
     assert "cancel each other out" in str(refused[PARTS.album_line])
     assert 'value="" maxlength="500" data-seek="-"' in board(albums.shown(session))
+
+
+def test_more_of_a_column_is_shown(
+    albums: Albums, session: Session, mine: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.views.albums.PAGE", 1)
+    assert ">1 more</button>" in board(albums.added("reds: red", session))
+    assert ">1 more</button>" not in board(albums.unfolded(Event(key="-"), session))
+
+
+def test_keys_that_no_column_can_have_are_not_remembered(
+    albums: Albums, session: Session, mine: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.session.COLUMNS", 3)
+    for key in ("", "reds", "=" + "x" * 81, "x" * 1_000_000):
+        last(albums.unfolded(Event(key=key), session))
+        last(albums.sought(Event(key=key, words="red"), session))
+    assert not session.albums[mine].unfolded
+    assert not session.albums[mine].sought
+    for number in range(9):
+        last(albums.unfolded(Event(key=f"={number}"), session))
+    assert len(session.albums[mine].unfolded) == 3
