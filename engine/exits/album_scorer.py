@@ -10,9 +10,9 @@ the text (Tip-Adapter: Zhang et al. 2022): of an album's examples the one most a
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -32,6 +32,20 @@ AGAINST = -0.1  # and how far below it counts at most: most photos of an album a
 STANDS_BACK = 1.0  # logits that none of them is lower by: who types a word or two means it widely
 NODES, WEIGHTS = (torch.tensor(part, dtype=torch.float32) for part in hermegauss(24))
 CERTAIN = 1e-6  # a deviation in cosines that is none
+ENCODED_AT_ONCE = 8  # phrases; between them others may compute
+
+Embed = Callable[[Sequence[str]], np.ndarray]  # phrases to (P, D), unit length
+
+
+def embed_phrases(encoder: PhotoEncoder, phrases: Sequence[str]) -> np.ndarray:
+    """(P, D) float32, unit length: of each the mean over its templates."""
+    found = [torch.zeros(0, encoder.dim)]
+    for first in range(0, len(phrases), ENCODED_AT_ONCE):
+        some = phrases[first : first + ENCODED_AT_ONCE]
+        texts = encoder.encode_text([template.format(phrase) for phrase in some for template in TEMPLATES])
+        means = torch.from_numpy(texts).view(len(some), len(TEMPLATES), encoder.dim).mean(1)
+        found.append(torch.nn.functional.normalize(means, dim=-1))
+    return torch.cat(found).numpy()
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +59,11 @@ class Words:
     many: int  # albums
 
     @classmethod
-    def of(cls, albums: Sequence[Album], encoder: PhotoEncoder) -> "Words":
-        """Encode albums' phrases, all at once; templates are averaged."""
+    def of(cls, albums: Sequence[Album], embed: Embed) -> "Words":
+        """Albums' phrases, embedded all at once."""
         phrases = [(number, phrase) for number, album in enumerate(albums) for phrase in album.phrases]
         unlike = [(number, album.unlike) for number, album in enumerate(albums) if album.unlike]
-        texts = [template.format(text) for _, text in (*phrases, *unlike) for template in TEMPLATES]
-        found = np.zeros((0, encoder.dim), np.float32) if not texts else encoder.encode_text(texts)
-        means = torch.from_numpy(found).view(-1, len(TEMPLATES), encoder.dim).mean(1)
-        vectors = torch.nn.functional.normalize(means, dim=-1)
+        vectors = torch.from_numpy(embed([text for _, text in (*phrases, *unlike)]))
         owners = torch.tensor([number for number, _ in (*phrases, *unlike)], dtype=torch.long)
         first = len(phrases)
         return cls(vectors[:first], owners[:first], vectors[first:], owners[first:], len(albums))
@@ -70,12 +81,20 @@ class AlbumScorer:
 
     @classmethod
     def of(
-        cls, albums: Sequence[Album], encoder: PhotoEncoder, examples: Mapping[int, Tensor] | None = None
+        cls,
+        albums: Sequence[Album],
+        encoder: PhotoEncoder,
+        examples: Mapping[int, Tensor] | None = None,
+        embed: Embed | None = None,
     ) -> "AlbumScorer":
-        """The scorer of some albums and an encoder."""
+        """The scorer of some albums and an encoder.
+
+        Args: embed: `embed_phrases` of the encoder where that is None, or what remembers some of it.
+        """
         deviations = torch.tensor(encoder.scorer.deviations, dtype=torch.float32)
         background = encoder.bank.spread(BACKGROUND).cpu()
-        return cls(Words.of(albums, encoder), background, deviations, encoder.logit_scale, examples or {})
+        words = Words.of(albums, embed or partial(embed_phrases, encoder))
+        return cls(words, background, deviations, encoder.logit_scale, examples or {})
 
     def scores(self, vectors: Tensor) -> Tensor:
         """Embeddings of photos (N, D) to (N, A + 1) cosines to the albums, and last to none."""

@@ -1,8 +1,9 @@
 """Albums of a gallery: made, changed, and its photos sorted into them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ from engine.storage.schema import stamp_of
 from engine.utils.paths import ALBUM_WORDS
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.exits.album_scorer import AlbumScorer
     from engine.exits.photo_encoder import PhotoEncoder
     from engine.search.sorting import Ran, Sorting
 
@@ -61,15 +65,13 @@ def propose_albums(library: Library, gallery_id: int, words: Sequence[str] | Non
     """
     import torch
 
-    from engine.exits.album_scorer import AlbumScorer
-
     encoder = library.encoder_of(gallery_id)
     vectors = list_standings(library.database, gallery_id).vectors
     if not len(vectors):
         return []
     albums = [Album(word, (word,)) for word in words or ALBUM_WORDS.read_text("utf-8").splitlines()]
     sample = torch.from_numpy(vectors[:: max(1, len(vectors) // PROPOSED_BY)].copy())
-    fallen = Counter(AlbumScorer.of(albums, encoder).scores(sample).argmax(1).tolist())
+    fallen = Counter(_scorer(library, encoder, albums).scores(sample).argmax(1).tolist())
     return [albums[place].name for place, _ in fallen.most_common() if place < len(albums)]
 
 
@@ -132,7 +134,6 @@ class _Sort:
         """Photos as they stand, sorted; those that were moved by hand are examples."""
         import torch
 
-        from engine.exits.album_scorer import AlbumScorer
         from engine.search.sorting import Sorting
 
         moved = {p: self.albums.place(a) for p, a in self.albums.by_hand().items() if p in self.places}
@@ -142,7 +143,7 @@ class _Sort:
             place: vectors[[self.places[photo] for photo, own in moved.items() if own == place]]
             for place in set(moved.values())
         }
-        scorer = AlbumScorer.of(self.albums.albums, self.encoder, examples)
+        scorer = _scorer(self.library, self.encoder, self.albums.albums, examples)
         fixed = {self.places[photo]: place for photo, place in moved.items()}
         return Sorting(scorer, vectors, torch.from_numpy(self.standing.exits - 1), fixed)
 
@@ -209,6 +210,19 @@ class _Sort:
             )
         )
         return SortedGallery(self.albums.albums, photos, self.looked, float(shares.mean()) if len(shares) else 0.0)
+
+
+def _scorer(
+    library: Library,
+    encoder: "PhotoEncoder",
+    albums: Sequence[Album],
+    examples: "Mapping[int, Tensor] | None" = None,
+) -> "AlbumScorer":
+    """The scorer of some albums; phrases that were embedded before are not embedded again."""
+    from engine.exits.album_scorer import AlbumScorer, embed_phrases
+
+    embed = partial(library.phrases.embeddings, encoder.identity.weights, partial(embed_phrases, encoder))
+    return AlbumScorer.of(albums, encoder, examples, embed)
 
 
 def _with_aside(standing: Standings, aside: Aside | None) -> Standings:

@@ -18,6 +18,7 @@ from engine.storage.schema import CollectionRow, GalleryMissing, ModelChanged
 if TYPE_CHECKING:
     from engine.exits.photo_encoder import PhotoEncoder
 
+PHRASES_KEPT = 2_000  # some 2 kB each: of ten galleries with as many phrases as one may have
 REFINED_AT_ONCE = 16  # galleries; more than that share a lock
 
 
@@ -30,6 +31,7 @@ class Library:
     rankings: Rankings
     totals: TotalsCache
     texts: TextEmbeddings
+    phrases: TextEmbeddings  # of albums, as `engine.exits.album_scorer` embeds them
     refining: tuple[Lock, ...]
     second_looks: SecondLooks  # for galleries whose index never changes
 
@@ -43,6 +45,7 @@ class Library:
             rankings=Rankings(database),
             totals=TotalsCache(database),
             texts=TextEmbeddings(),
+            phrases=TextEmbeddings(PHRASES_KEPT),
             refining=locks,
             second_looks=SecondLooks(),
         )

@@ -53,8 +53,8 @@ class TextEmbeddings:
     A query is embedded to be ranked by, and then again for more of its ranking, to explain a photo and to compare.
     """
 
-    def __init__(self) -> None:
-        self._kept: LRUCache[tuple[str, str], np.ndarray] = LRUCache(TEXTS_KEPT)
+    def __init__(self, kept: int = TEXTS_KEPT) -> None:
+        self._kept: LRUCache[tuple[str, str], np.ndarray] = LRUCache(kept)
         self._lock = Lock()
 
     def embeddings(
@@ -68,11 +68,11 @@ class TextEmbeddings:
             found = {text: self._kept[weights, text] for text in texts if (weights, text) in self._kept}
         fresh = [text for text in dict.fromkeys(texts) if text not in found]
         if fresh:  # without the lock: nobody waits for another one's query
-            found |= zip(fresh, encode_text(fresh), strict=True)
+            found |= zip(fresh, map(np.copy, encode_text(fresh)), strict=True)  # a row would keep all of them
         with self._lock:
             for text, vector in found.items():
                 self._kept[weights, text] = vector
-        return np.stack([found[text] for text in texts])
+        return np.stack([found[text] for text in texts]) if texts else encode_text(texts)
 
 
 def parse(text: str) -> tuple[Term, ...]:

@@ -1,11 +1,12 @@
 """A gallery sorted into albums: by words at once, deeper where in doubt, by hand for good."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from engine.exits.album_scorer import ENCODED_AT_ONCE, TEMPLATES
 from engine.exits.albums import AlbumSet, AlbumsRejected, album_of
 from engine.gallery import GalleryMissing, Library, Upload
 from engine.gallery.albums import Aside, albums_of, edit_albums, list_albums, propose_albums, sort_gallery
@@ -183,3 +184,19 @@ def test_of_lines_that_are_too_many_no_more_are_read_than_tell_so() -> None:
         albums_of(lines())
     assert len(read) == 101
     assert [album.name for album in albums_of(["red", " ", "blues: blue"])] == ["red", "blues"]
+
+
+def test_phrases_are_embedded_once_and_a_few_at_a_time(
+    library: Library, gallery: int, hazy: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Sequence[str]] = []
+    encode = hazy.encode_text
+    monkeypatch.setattr(hazy, "encode_text", lambda texts: asked.append(texts) or encode(texts))
+    many = AlbumSet((album_of("reds: red, " + ", ".join(f"thing {n}" for n in range(50))), album_of("greens: green")))
+    first = sort_gallery(library, gallery, many, 0.0)
+    assert sum(map(len, asked)) == 52 * len(TEMPLATES)
+    assert max(map(len, asked)) <= ENCODED_AT_ONCE * len(TEMPLATES)
+    asked.clear()
+    assert sort_gallery(library, gallery, many, 0.0) == first
+    sort_gallery(library, gallery, many.deleted("greens").with_albums([album_of("blue")]), 0.0)
+    assert [list(texts) for texts in asked] == [[template.format("blue") for template in TEMPLATES]]
