@@ -1,6 +1,7 @@
 """What every handler stands on: the engine, who may see what, and how an encoder is drawn."""
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,7 @@ from engine.gallery import (
     summarize_gallery,
 )
 
+STEP = 0.05  # seconds between two looks whether something is over
 TROUBLE = "Something is wrong on the machine that serves this page; try again later."
 
 
@@ -91,6 +93,21 @@ class Services:
         name, events = self.works.begin(work)
         session.works[kind] = [*filter(self.works.goes_on, session.works.get(kind, ())), name]
         return events
+
+    def begin_instead(
+        self, kind: Work, session: Session, work: Callable[[Callable[[Any], None]], Any]
+    ) -> Iterator[Any]:
+        """The same once all that goes on of the kind has stopped, which is asked to."""
+        self.stop(kind, session)
+        before = tuple(session.works.get(kind, ()))
+
+        def follow(tell: Callable[[Any], None]) -> Any:
+            while any(map(self.works.goes_on, before)):
+                tell(Waiting(1))  # raises Stopped where this is no longer wanted either
+                time.sleep(STEP)
+            return work(tell)
+
+        return self.begin(kind, session, follow)
 
     def stop(self, kind: Work, session: Session) -> None:
         """Stop all that goes on of a kind for the session."""

@@ -22,7 +22,8 @@ class AlbumView:
 
     own: AlbumSet = field(default_factory=AlbumSet)  # where the gallery is not theirs
     aside: Aside = field(default_factory=Aside)
-    asking: object = field(default_factory=object)  # another one with every change
+    asking: object = field(default_factory=object)  # another one with every change, and when second looks are over
+    looking: bool = False  # second looks go on
     looked: int = 0  # photos that got a second look since the tab was opened first
     unfolded: LRUCache[str, int] = field(default_factory=lambda: LRUCache(COLUMNS))  # how often more was asked, by key
     sought: dict[str, str] = field(default_factory=dict)  # words that a column's photos are ranked by

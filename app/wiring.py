@@ -132,11 +132,11 @@ def wire_albums(parts: Parts, albums: Albums) -> None:
         (board.move, albums.moved),
         (board.merge, albums.merged),
         (board.remove, albums.deleted),
+        (board.rename, albums.renamed),
         (p.album_line.undo, albums.undone),
     ):
         listen(answer, session, p.album_parts, **several)
     for listen, answer in (
-        (board.rename, albums.renamed),
         (board.seek, albums.sought),
         (board.unfold, albums.unfolded),
     ):

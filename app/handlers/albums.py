@@ -47,7 +47,19 @@ class Albums:
 
     def shown(self, session: Session) -> Iterator[Updates]:
         """The tab was opened, or another gallery is on show."""
-        yield from self._changed(session, None, look=False)
+        services = self._services
+        try:
+            summary = services.access.gallery(session.gallery, session)
+            view = self._view(session, summary.id)
+            asking, albums = view.asking, self._apply(summary, session, view, None)
+            found = self._sorted(summary, session, view, albums)
+            if view.asking is asking:  # else there is a newer board
+                drawn = self._drawn(session, summary, view, found)
+                if view.looking:  # what the second looks say of themselves stays
+                    drawn = {part: drawn[part] for part in (self._parts.album_proposals, self._parts.album_board)}
+                yield drawn
+        except EngineError as error:
+            yield self._problem(error)
 
     def shown_if_open(self, session: Session) -> Iterator[Updates]:
         """What the tab shows has changed: drawn anew if it is open."""
@@ -82,7 +94,7 @@ class Albums:
     def renamed(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
         """An album is to be called otherwise."""
         album, name = sent_along(event, "album"), sent_along(event, "name")
-        yield from self._changed(session, lambda albums: albums.renamed(album, name), look=False)
+        yield from self._changed(session, lambda albums: albums.renamed(album, name))
 
     def merged(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
         """An album is to go into another one."""
@@ -113,55 +125,76 @@ class Albums:
         """Stop was pressed."""
         self._services.stop("albums", session)
 
-    def _changed(
-        self, session: Session, change: Callable[[AlbumSet], AlbumSet] | None, look: bool = True, typed: str = ""
-    ) -> Iterator[Updates]:
+    def _changed(self, session: Session, change: Callable[[AlbumSet], AlbumSet], typed: str = "") -> Iterator[Updates]:
         """Change the albums and sort anew: at once from what is stored, then with second looks.
 
         Args: typed: words that come back into their box where they make no album.
         """
-        services, parts = self._services, self._parts
+        services = self._services
         try:
             summary = services.access.gallery(session.gallery, session)
             view = self._view(session, summary.id)
-            if change is not None:
-                services.stop("albums", session)
             albums = self._apply(summary, session, view, change)
-            asking = view.asking = object()
-            with services.access.turn(session):
-                found = sort_gallery(
-                    services.library, summary.id, albums, 0.0, aside=self._aside(summary, session, view)
-                )
+            typed, asking = "", object()
+            view.asking, view.looking = asking, False
+            services.stop("albums", session)
+            found = self._sorted(summary, session, view, albums)
             if view.asking is not asking:  # the visitor has changed more meanwhile, and sees that
                 return
-            look = look and bool(albums.albums and found.photos)
+            look = view.looking = bool(albums.albums and found.photos)
             yield {**self._drawn(session, summary, view, found), **(self._busy(0) if look else {})}
-            if look:
+            if look and view.asking is asking:
                 yield from self._looked(session, summary, view, albums, asking)
         except EngineError as error:
-            back: Updates = {parts.album_words: typed} if typed else {}
-            yield {**back, parts.album_line: services.problem(error), parts.stop_albums: gr.update(visible=False)}
+            yield {**({self._parts.album_words: typed} if typed else {}), **self._problem(error)}
+
+    def _sorted(self, summary: GallerySummary, session: Session, view: AlbumView, albums: AlbumSet) -> SortedGallery:
+        """The gallery's photos as they stand, with no second look."""
+        with self._services.access.turn(session):
+            return sort_gallery(
+                self._services.library, summary.id, albums, 0.0, aside=self._aside(summary, session, view)
+            )
+
+    def _problem(self, error: EngineError) -> Updates:
+        return {
+            self._parts.album_line: self._services.problem(error),
+            self._parts.stop_albums: gr.update(visible=False),
+        }
 
     def _looked(
         self, session: Session, summary: GallerySummary, view: AlbumView, albums: AlbumSet, asking: object
     ) -> Iterator[Updates]:
-        """The board after second looks; nothing more once the visitor has changed something."""
+        """The board after second looks; nothing more once the visitor has changed something.
+
+        Who looks at another gallery meanwhile is not told of this one.
+        """
         services, so_far = self._services, 0
         try:
-            for event in services.begin(
+            for event in services.begin_instead(
                 "albums", session, lambda tell: self._look(summary, session, view, albums, tell)
             ):
                 if isinstance(event, int):
                     so_far, view.looked = so_far + event, view.looked + event
                 if view.asking is not asking:
                     return
-                if isinstance(event, int):
+                if isinstance(event, int) and session.gallery == summary.id:
                     yield self._busy(so_far)
                 elif isinstance(event, SortedGallery):
-                    yield self._drawn(session, summary, view, event)
+                    self._over(view, asking)
+                    if session.gallery == summary.id:
+                        yield self._drawn(session, summary, view, event)
         except Stopped:
-            if view.asking is asking:
+            if self._over(view, asking) and session.gallery == summary.id:
                 yield from self.shown(session)
+        finally:
+            self._over(view, asking)
+
+    def _over(self, view: AlbumView, asking: object) -> bool:
+        """No second looks go on any more: a board that was begun before is not drawn; whether these were the last."""
+        last = view.asking is asking
+        if last:
+            view.asking, view.looking = object(), False
+        return last
 
     def _look(
         self,

@@ -1,5 +1,7 @@
 """The Albums tab: words sort photos at once, hands move them, strangers keep theirs apart."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 import gradio as gr
@@ -174,3 +176,50 @@ def test_keys_that_no_column_can_have_are_not_remembered(
     for number in range(9):
         last(albums.unfolded(Event(key=f"={number}"), session))
     assert len(session.albums[mine].unfolded) == 3
+
+
+def test_the_next_album_waits_for_the_last_ones_second_looks(
+    services: Services, library: Library, session: Session
+) -> None:
+    services.visitors = Visitors(library)
+    services.__post_init__()
+    services.access.arrive({}, session)
+    at_work = threading.Event()
+
+    def batch(tell: Callable[[int], None]) -> None:
+        with services.access.work(session):
+            at_work.set()
+            time.sleep(0.5)
+            tell(1)
+
+    services.begin("albums", session, batch)
+    assert at_work.wait(5)
+    assert "Sorted with" in str(last(Albums(services, PARTS).added("reds: red", session))[PARTS.album_line])
+
+
+def test_second_looks_go_on_after_an_album_got_another_name(albums: Albums, session: Session, mine: int) -> None:
+    last(albums.added("reds: red", session))
+    first, *_, final = albums.renamed(Event(album="reds", name="scarlet"), session)
+    assert "looked at again" in str(first[PARTS.album_line])
+    assert "Sorted with" in str(final[PARTS.album_line])
+
+
+def test_who_looks_at_more_of_a_column_sees_the_second_looks_end(albums: Albums, session: Session, mine: int) -> None:
+    adding = albums.added("reds: red", session)
+    assert [PARTS.album_line in update for update in (next(adding), next(adding))] == [False, True]
+    more = last(albums.unfolded(Event(key="-"), session))
+    assert set(more) == {PARTS.album_board, PARTS.album_proposals}, "the line tells of the second looks still"
+    assert "Sorted with" in str(last(adding)[PARTS.album_line])
+    assert PARTS.album_line in last(albums.unfolded(Event(key="-"), session))
+
+
+def test_a_board_of_another_gallery_is_not_drawn_over(
+    albums: Albums, session: Session, mine: int, services: Services
+) -> None:
+    adding = albums.added("reds: red", session)
+    next(adding), next(adding)
+    session.gallery = services.demo.id
+    assert "Sort your photos by words" in board(albums.shown(session))
+    assert list(adding) == []
+    session.gallery = mine
+    assert "Sorted with" in str(last(albums.shown(session))[PARTS.album_line])
