@@ -151,7 +151,7 @@ def test_mistakes_are_sentences(run: Run, photos: Path, tmp_path: Path) -> None:
         ((photos,), "Say into which albums"),
         ((photos, "--into", "a", "--into", "A"), "Two albums are named"),
         ((photos, "--into", " "), "needs a name"),
-        ((photos, *many), "a gallery has 100 at most"),
+        ((photos, *many), "A gallery has 100 albums at most"),
         ((photos, *INTO, "--copy", photos / "out"), "inside the photos"),
         ((photos, *INTO, "--copy", tmp_path / "o", "--links", tmp_path / "o"), "do not go together"),
         ((tmp_path / "nowhere", *INTO), "is not a folder"),
