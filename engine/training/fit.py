@@ -20,7 +20,14 @@ from engine.training.certificate_page import page
 from engine.training.certify import certify, lines_of
 from engine.training.dataset import Example, read_captions
 from engine.training.features import Features, cached
-from engine.training.first_pass import LEAST_GAIN, FirstPass, fidelity_for_cost, first_pass_for, project
+from engine.training.first_pass import (
+    LEAST_GAIN,
+    FirstPass,
+    fidelity_at,
+    fidelity_for_cost,
+    first_pass_for,
+    project,
+)
 from engine.training.gates import GatePhotos
 from engine.training.readouts import choose_exits, fit_readouts, nearest_texts
 from engine.training.splits import FEWEST, Splits, TooFewPhotos, split_captions, split_photos
@@ -151,17 +158,16 @@ def _ladder(
     """
     if first is None:
         reporter.say("no first pass: each costs too much beside this model")
-        return _fit_readouts(encoder, exits, seen.readouts, captioned, reporter), seen
+        return _useful_exits(encoder, exits, seen, captioned, reporter)
     alone = seen.each(lambda part: replace(part, seen=part.seen[1:]))
-    without = _fit_readouts(encoder, exits, alone.readouts, captioned, reporter)
+    without, alone = _useful_exits(encoder, exits, alone, captioned, reporter)
     weight, bias, said = project(seen.readouts.seen[0][:, : first.width], seen.readouts.vectors[:, -1])
 
     def spoken(part: Features) -> Features:
         is_own = part is seen.readouts
         return first.spoken(part, said if is_own else part.seen[0][:, : first.width] @ weight.T + bias)
 
-    both = seen.each(spoken)
-    behind = _fit_readouts(encoder, [first.exit, *exits], both.readouts, captioned, reporter)
+    behind, both = _useful_exits(encoder, [first.exit, *exits], seen.each(spoken), captioned, reporter)
     behind.towers[0] = first.with_projection(weight, bias)
     found = [_worth(encoder, modules, part.gates) for modules, part in ((without, alone), (behind, both))]
     gain = found[1] - found[0]
@@ -170,6 +176,28 @@ def _ladder(
         f"{first.name}: {gain:+.1f} points of fidelity at equal cost, so it is {'kept' if kept else 'left out'}"
     )
     return (behind, both) if kept else (without, alone)
+
+
+def _useful_exits(
+    encoder: Encoder, exits: Sequence[Exit], seen: Seen, captioned: bool, reporter: Reporter
+) -> tuple[ExitModules, Seen]:
+    """Readouts of the first exit and of those that say more than all before them, and what those exits see.
+
+    What they say of full depth is measured on the photos for the gates: no readout has seen them.
+    """
+    modules = _fit_readouts(encoder, exits, seen.readouts, captioned, reporter)
+    read = seen.gates.read_by(modules).vectors
+    kept, most = list[int](), 0.0
+    for k in range(len(exits)):
+        found = sum(fidelity_at(read[:, k], read[:, -1], encoder.bank)) / 2
+        if not kept or found >= most + LEAST_GAIN:
+            kept.append(k)
+            most = found
+    if len(kept) == len(exits):
+        return modules, seen
+    reporter.say(f"{len(kept)} of {len(exits)} exits say more than those before them; the others are left out")
+    fewer = seen.each(lambda part: replace(part, seen=[part.seen[k] for k in kept]))
+    return _fit_readouts(encoder, [exits[k] for k in kept], fewer.readouts, captioned, reporter), fewer
 
 
 def _worth(encoder: Encoder, modules: ExitModules, photos: Features) -> float:

@@ -127,6 +127,19 @@ def test_a_first_pass_stays_where_it_pays(
     assert {e.macs for e in full} == {found.full_macs}
 
 
+def test_exits_that_say_no_more_than_those_before_them_are_left_out(
+    encoder: Encoder, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "LEAST_GAIN", 200.0)  # none can gain so much
+    said: list[str] = []
+    found = fit_photos(encoder, folder_photos(data / "images"), say=said.append)
+    assert any("exits say more than those before them" in line for line in said)
+    assert found.exits == 2, "the first of them, and full depth"
+    photos = tiny_models.pixels(4, 32)
+    full = loaded(encoder).deepen(photos, found.exits)
+    assert np.array_equal(np.stack([e.vector for e in full]), encoder.backbone.encode_image(photos).numpy())
+
+
 def test_photos_all_alike_are_a_sentence(encoder: Encoder, tmp_path: Path) -> None:
     for number in range(120):
         picture = Image.new("RGB", (32, 32), "grey")
