@@ -34,7 +34,7 @@ def certify(encoder: Encoder, features: Features, examples: Sequence[Example]) -
     rows = tuple(
         BudgetRow(budget, round(float(shares[chosen].mean()), 4), found, round(speed, 2))
         for budget, chosen, found, speed in zip(
-            budgets, columns, _fidelities(encoder, features, columns), speeds, strict=True
+            budgets, columns, fidelities(encoder, features, columns), speeds, strict=True
         )
     )
     # What is run without exits: the model's own tower, but all passes of a ladder whose last embedding joins them.
@@ -56,8 +56,8 @@ def lines_of(certificate: Certificate) -> list[str]:
     return [head, "budget   MACs   label   top10   images/s", *rows, certificate.advice]
 
 
-def _fidelities(encoder: Encoder, features: Features, columns: Sequence[np.ndarray]) -> list[Fidelity]:
-    """Of photos that left at these exits, (N,) 0-based each; ranked as a search does.
+def fidelities(encoder: Encoder, features: Features, columns: Sequence[np.ndarray]) -> list[Fidelity]:
+    """The fidelity of photos that left at these exits, (N,) 0-based each; ranked as a search does.
 
     Where photos are few the first fifth of a ranking stands for its first ten.
     """

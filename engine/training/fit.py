@@ -36,7 +36,7 @@ from engine.utils.memory import peak_memory
 AFFINITY_WEIGHT = 0.5  # of models that were not tried; the embedded one's was chosen on val
 ALIKE = 1e-5  # how far photos lie from their mean direction, in the mean, below which they are all alike
 
-Judge = Callable[[Encoder, Features], list[str]]  # lines about captioned photos that nothing was fitted on
+Judge = Callable[[Encoder, Features], list[str]]  # lines about photos that nothing was fitted on
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def fit_exits(encoder: Encoder, splits: Splits, out: Path, reporter: Reporter, j
     Args:
         out: where exit weights, the certificate and the cache of features are written; a fit that was stopped goes on
             from there.
-        judge: what is said of captioned photos besides.
+        judge: what is said besides of photos that nothing was fitted on.
     Returns: the encoder as it is to be used.
     Raises: TooFewPhotos.
     """
@@ -143,7 +143,7 @@ def fit_exits(encoder: Encoder, splits: Splits, out: Path, reporter: Reporter, j
     reporter.on_progress("measuring", 0, 1)
     certificate = certify(found, judged, splits.curve)
     used = _keep(found, certificate, out, reporter) or bare
-    for line in [*lines_of(certificate), *(judge(found, judged) if splits.captioned and judge else [])]:
+    for line in [*lines_of(certificate), *(judge(found, judged) if judge else [])]:
         say(line)
     reporter.on_progress("fitted", 1, 1)
     return used

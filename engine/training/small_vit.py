@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as F
@@ -21,20 +22,24 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from engine.clip.factory import CONFIG, WEIGHTS
-from engine.exits.encoder import Encoder
+from engine.exits.budget import nearest_budget
+from engine.exits.encoder import Encoder, Standing
 from engine.exits.loading import load_encoder
 from engine.training.augment import random_views
+from engine.training.certify import BUDGETS, fidelities
 from engine.training.dataset import Example, load_squashed, read_captions
-from engine.training.features import cached
-from engine.training.fit import fit_photos
+from engine.training.features import Features, cached, pixels_of
+from engine.training.fit import Reporter, fit_exits
 from engine.training.passes import blends
 from engine.training.readouts import readout_loss
+from engine.training.splits import split_photos
 from engine.training.trainer import SEED, Length, Trainer, groups
 from engine.utils.paths import EMBEDDED_MODEL
 
 TAUGHT, FITTED = 3000, 900  # photos that teach the ViT, and others that its exits are fitted to
 BATCH, STEPS, JUDGED = 64, 480, 200  # photos a step, steps, photos of the first that are only watched
 STORED = 144  # px
+DEALS = 20  # of the same exits at random
 VISION = {"image_size": 128, "layers": 8, "width": 192, "head_width": 64, "patch_size": 32}
 
 
@@ -109,12 +114,40 @@ def _config() -> dict[str, Any]:
     return found
 
 
+def over_chance(encoder: Encoder, features: Features) -> list[str]:
+    """The fidelity that gates give beside that of the same exits dealt at random among the photos."""
+    exits, draw = encoder.decide(features.trace).numpy(), np.random.default_rng(SEED)
+    columns = [exits[:, nearest_budget(budget)] for budget in BUDGETS]
+    own = fidelities(encoder, features, columns)
+    dealt = [fidelities(encoder, features, [draw.permutation(c) for c in columns]) for _ in range(DEALS)]
+    lines = ["budget   label / top10: gates   the same exits dealt at random"]
+    for number, (budget, gates) in enumerate(zip(BUDGETS, own, strict=True)):
+        label, top10 = (np.mean([getattr(deal[number], kind) for deal in dealt]) for kind in ("label", "top10"))
+        lines.append(f"{budget:6.2f}   {gates.label:5.1f} / {gates.top10:5.1f}   {label:5.1f} / {top10:5.1f}")
+    return lines
+
+
+def resumed(encoder: Encoder, pixels: np.ndarray) -> str:
+    """Whether photos that left at the first exit and went on end where those do that never stopped."""
+    left = encoder.deepen(pixels, 1)
+    vectors, maps = np.stack([e.vector for e in left]), [e.map for e in left if e.map is not None]
+    ways = encoder.deepen(None, encoder.exits, Standing(1, vectors, maps)), encoder.deepen(pixels, encoder.exits)
+    went_on, straight = (np.stack([e.vector for e in way]) for way in ways)
+    return f"resumed against straight, {len(pixels)} photos: embeddings differ by {np.abs(went_on - straight).max():g}"
+
+
 def main(data: Path, out: Path) -> None:
     """Teach, then fit exits on photos that the ViT has not seen."""
     teach(data, out)
     encoder, known = load_encoder(f"local-dir:{out}", exits=False), load_encoder().bank
     known = replace(known, captions=None)  # the text tower is the same
-    fit_photos(encoder.reading(known), [example.path for example in photos_of(data)[1]], say=print)
+    examples = photos_of(data)[1]
+
+    def judge(found: Encoder, features: Features) -> list[str]:
+        return [*over_chance(found, features), resumed(found, next(pixels_of(found, examples)))]
+
+    splits = split_photos([example.path for example in examples])
+    fit_exits(encoder.reading(known), splits, encoder.folder, Reporter(print), judge)
 
 
 if __name__ == "__main__":
