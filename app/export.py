@@ -13,29 +13,37 @@ from engine.gallery import GallerySummary, Hit
 FORMULA = re.compile(r"(?:^|[;,|\t\r\n])\s*[=+\-@＝＋－＠\t\r]")
 
 
-def as_csv(hits: Sequence[Hit]) -> str:
-    """One photo a line; a file name that a spreadsheet would take for a formula is quoted as text."""
-    rows = [hit.row() for hit in hits]
+def as_csv(hits: Sequence[Hit], summary: GallerySummary) -> str:
+    """One photo a line; the last two say what indexing all photos took, and what searches took on top.
+
+    A file name that a spreadsheet would take for a formula is quoted as text.
+    """
+    rows, totals = [hit.row() for hit in hits], _totals(summary)
     file = io.StringIO()
-    writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["rank", "file"])
+    writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["rank", "file", "macs_share"])
     writer.writeheader()
     for row in rows:
         name = str(row["file"])
         writer.writerow({**row, "file": f"'{name}" if FORMULA.search(name) else name})
+    for what, total in ((f"{summary.photos} photos indexed", "index"), ("searches, on top of that", "search")):
+        writer.writerow({"rank": "total", "file": what, "macs_share": totals[f"{total}_macs_share"]})
     return file.getvalue()
 
 
 def as_json(query: str, hits: Sequence[Hit], summary: GallerySummary) -> str:
     """The query, its photos, and what the gallery took in all."""
-    totals = {
-        "photos": summary.photos,
-        "index_macs_share": summary.macs_index / summary.full_macs if summary.full_macs else 0.0,
-        "search_macs_share": (summary.macs_queries + summary.macs_pictures) / summary.full_macs
-        if summary.full_macs
-        else 0.0,
-    }
-    told = {"query": query, "gallery": summary.name, **totals, "results": [hit.row() for hit in hits]}
+    told = {"query": query, "gallery": summary.name, **_totals(summary), "results": [hit.row() for hit in hits]}
     return json.dumps(told, indent=2, ensure_ascii=False)
+
+
+def _totals(summary: GallerySummary) -> dict[str, float]:
+    """How many photos, and the shares of the full encoder's MACs that indexing and searches ran."""
+    full = summary.full_macs or 1  # nothing ran where there is no photo
+    return {
+        "photos": summary.photos,
+        "index_macs_share": summary.macs_index / full,
+        "search_macs_share": (summary.macs_queries + summary.macs_pictures) / full,
+    }
 
 
 BUTTONS = "".join(

@@ -29,5 +29,5 @@ class Export:
                 hits = self._search.ranked(session, min(summary.photos, MOST))
         except EngineError as error:
             return {self._parts.notice: notes.missed(services.sentence(error))}
-        text = export.as_csv(hits) if kind == "csv" else export.as_json(session.title, hits, summary)
+        text = export.as_csv(hits, summary) if kind == "csv" else export.as_json(session.title, hits, summary)
         return {self._parts.file: export.link(kind, text)}

@@ -15,20 +15,25 @@ HITS = [Hit(1, 0.4, PHOTO), Hit(2, 0.3, replace(PHOTO, file="=1+1.jpg")), Hit(3,
 
 
 def test_a_table_has_a_line_for_each_photo_and_no_formula() -> None:
-    rows = list(csv.DictReader(io.StringIO(as_csv(HITS))))
+    *rows, indexing, searches = csv.DictReader(io.StringIO(as_csv(HITS, SUMMARY)))
     assert [row["file"] for row in rows] == ["otter-on-rock.jpg", "'=1+1.jpg", EVIL]
     assert (rows[0]["rank"], rows[0]["exit"], rows[0]["macs_share"]) == ("1", "2", "0.7")
+    assert {row["rank"] for row in (indexing, searches)} == {"total"}
+    assert indexing["file"] == f"{SUMMARY.photos} photos indexed"
+    assert float(indexing["macs_share"]) == SUMMARY.macs_index / SUMMARY.full_macs
 
 
 @pytest.mark.parametrize("name", ["a;=1+1.jpg", "＝1+1.jpg", "a, @SUM(A1).jpg", " -1.jpg", "a\t=1.jpg"])
 def test_no_spreadsheet_takes_a_name_for_a_formula(name: str) -> None:
-    (row,) = csv.DictReader(io.StringIO(as_csv([Hit(1, 0.4, replace(PHOTO, file=name))])))
+    row, *_ = csv.DictReader(io.StringIO(as_csv([Hit(1, 0.4, replace(PHOTO, file=name))], SUMMARY)))
     assert row["file"] == f"'{name}"
 
 
 def test_json_holds_the_query_what_was_found_and_what_it_took_in_all() -> None:
     told = json.loads(as_json("2:dog - cat", HITS, SUMMARY))
     assert told["query"] == "2:dog - cat"
+    assert told["photos"] == SUMMARY.photos
+    assert told["index_macs_share"] == SUMMARY.macs_index / SUMMARY.full_macs
     assert told["results"][1]["file"] == "=1+1.jpg"
 
 
