@@ -173,9 +173,11 @@ class Search:
             session.hits = self._listed(session, refinement.ranking)
             session.deepened = {id: _moved(d, before, session.rank(id)) for id, d in session.deepened.items()}
         summary = self._services.access.gallery(session.gallery, session)
-        found = self._found(session, summary, head.refined(refinement, list(session.deepened.values())) + aside)
-        if session.photo == best and not session.picked:
+        follows = session.photo == best and not session.picked
+        if follows:  # before the ranking is drawn, which marks it
             session.photo = session.hits[0].photo.id
+        found = self._found(session, summary, head.refined(refinement, list(session.deepened.values())) + aside)
+        if follows:
             found[self._parts.panel] = self._best(session)
         elif session.photo in session.deepened:  # another photo was selected meanwhile: drawn as deep as it is now
             found[self._parts.panel] = self._selected(session, summary)
