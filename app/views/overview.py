@@ -120,7 +120,7 @@ def curve(found: Curve | None, budget: float | None) -> str:
     return (
         '<figure class="curve"><figcaption><h2>Quality against compute</h2>'
         f"<p>{escape(found.model)} on {escape(found.data)} ({escape(found.split)}, {many(found.images)}): how often "
-        "the right photo is among the first ten, in %. The cross is the full encoder.</p></figcaption>"
+        "the right photo is among the first ten, in\N{NO-BREAK SPACE}%. The cross is the full encoder.</p></figcaption>"
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(says)}">{rows}{ticks}'
         f'<polyline points="{line}"/>{dots}'
         f'<path class="full" d="M{full_x - 5:.1f} {full_y:.1f}h10M{full_x:.1f} {full_y - 5:.1f}v10"/>{here}</svg>'
