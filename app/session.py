@@ -54,6 +54,7 @@ class Session:
     photo: int | None = None  # the selected one
     picked: bool = False  # the visitor has selected it: an answer that comes later leaves it on show
     history: list[str] = field(default_factory=list)
+    named: bool = False  # a name was typed in Add photos that nothing was added to yet: it stays
     albums: dict[int, AlbumView] = field(default_factory=dict)  # by gallery
     works: dict[Work, list[str]] = field(default_factory=dict)  # what was begun for this session, and can be stopped
 

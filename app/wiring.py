@@ -153,6 +153,7 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
     ).then(galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
         compare.shown_if_open, session, p.comparison, **SHORT
     ).then(albums.shown_if_open, session, p.album_parts, **SHORT)
+    p.gallery.focus(galleries.choice, session, p.gallery, **SHORT)  # other windows may have added photos
     p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, p.renamed], **SHORT)
     p.public.input(galleries.published, [p.public, session], p.link, **SHORT)
     p.delete.click(
@@ -205,6 +206,7 @@ def wire_add_photos(parts: Parts, add_photos: AddPhotos) -> None:
     p.arriving.begin(add_photos.begun, [p.add_to, session], changes, **{**LONG, "trigger_mode": "multiple"})
     p.arriving.look(add_photos.looked, session, p.tabs, **SHORT)
     p.server_folder.submit(add_photos.from_folder, [p.server_folder, p.add_to, session], changes, **LONG)
+    p.add_to.input(add_photos.named, session, None, **LATEST)
     p.stop_upload.click(add_photos.stopped, session, None, **SHORT)
     p.report.dismiss(add_photos.dismissed, session, told, **SHORT)
     p.report.show(add_photos.shown, session, [p.tabs, p.gallery, p.query, p.add_to, p.browser, *p.results], **SHORT)

@@ -31,6 +31,10 @@ class AddPhotos:
         self._services, self._parts = services, parts
         self._search, self._galleries = search, galleries
 
+    def named(self, session: Session) -> None:
+        """A name was typed."""
+        session.named = True
+
     def begun(self, event: gr.EventData, name: str, session: Session) -> Iterator[Updates]:
         """Files were dropped: the page's script says which, and sends them once it is told under which name."""
         nonce = sent_along(event, "nonce")[:NONCE]
@@ -65,10 +69,11 @@ class AddPhotos:
     def resumed(self, session: Session) -> Iterator[Updates]:
         """The page was loaded again, or in another tab: what is on its way, or was not read yet, is told of."""
         unread = self._services.inbox.unread(session.owner)
-        if unread:  # what is dropped again goes where the rest is
-            yield {self._parts.add_to: unread[0].name}
+        # What is dropped again goes where the rest is.
+        offered = self._galleries.offered(unread[0].name, session) if unread else {}
         while unread:
-            yield self._told(session)
+            yield {**self._told(session), **offered}
+            offered = {}
             coming = [incoming for incoming in unread if not incoming.over]
             if not coming:
                 return
@@ -105,6 +110,7 @@ class AddPhotos:
     def _announced(self, name: str, files: Sequence[str], session: Session) -> Incoming:
         """An upload into the gallery of that name, which is made where there is none; raises NotYours, TooMuch."""
         services, name = self._services, gallery_name(name) or NEW_GALLERY
+        session.named = False
         new = find_gallery(services.library, name, session.owner) is None
         gallery = services.access.make(name, session)
         address = "" if services.access.alone else asking_address()

@@ -38,14 +38,6 @@ MOST_AT_ONCE = 5_000  # photos to delete
 LINKS = 20  # published galleries that a browser is believed to remember
 GALLERY = "Gallery"  # the title of its tab
 FIRST_START = "Encoding the demo gallery"
-NO_SUCH_LINK = (
-    "There is no gallery at this address: its owner has closed it, or the address is not whole. Ask for a new link; "
-    "meanwhile here is the demo gallery."
-)
-GONE_SINCE = (
-    "The gallery that you left is not there any more: it was deleted, or its owner has closed it. Here is the demo "
-    "gallery; choose another one in the list."
-)
 LATER_START = "Loading the encoder"
 LATER_START_NOTE = "The demo gallery is stored already: the first answer comes in a few seconds."
 FIRST_START_NOTE = (
@@ -132,11 +124,11 @@ class Galleries:
             at_demo = session.gallery == demo.id and demo.ready
             session.ask(demo.queries[0].query if at_demo else "")
             name = NEW_GALLERY if session.gallery in demo.ids else self._summary(session).name
-            first = {parts.query: session.words, parts.add_to: name, **self.remembered(session)}
+            first = {parts.query: session.words, **self.offered(name, session), **self.remembered(session)}
             yield from self._search.answers(refine, session, first=first)
         except EngineError as error:
             problem = self._search.only(self._services.problem(error))
-            yield {parts.query: "", parts.add_to: NEW_GALLERY, **problem}
+            yield {parts.query: "", **self.offered(NEW_GALLERY, session), **problem}
 
     def overview(self, budget: float, looked_for: str | None, session: Session) -> Updates:
         """The gallery's tab was opened, or what it shows has changed."""
@@ -255,6 +247,10 @@ class Galleries:
         choices = [(_label(summary), summary.id) for summary in self._services.access.galleries(session)]
         return {self._parts.gallery: gr.update(choices=choices, value=session.gallery)}
 
+    def offered(self, name: str, session: Session) -> Updates:
+        """A name to add photos to, unless the visitor has typed one."""
+        return {} if session.named else {self._parts.add_to: name}
+
     def remembered(self, session: Session) -> Updates:
         """What the browser remembers for the next time."""
         kept = {"visitor": session.token, "gallery": session.gallery, "links": list(session.links)}
@@ -271,11 +267,11 @@ class Galleries:
         if asked.get("gallery"):
             with suppress(GalleryMissing):
                 return self._services.access.at_address(asked["gallery"], session), ""
-            return self._services.demo.id, NO_SUCH_LINK
+            return self._services.demo.id, notes.NO_SUCH_LINK
         if "q" not in asked and isinstance(left, int):
             with suppress(GalleryMissing):  # deleted since
                 return self._services.access.gallery(left, session).id, ""
-            return self._services.demo.id, GONE_SINCE
+            return self._services.demo.id, notes.GONE_SINCE
         return self._services.demo.id, ""
 
     def _summary(self, session: Session) -> GallerySummary:

@@ -2,6 +2,15 @@
 
 from html import escape
 
+NO_SUCH_LINK = (
+    "There is no gallery at this address: its owner has closed it, or the address is not whole. Ask for a new link; "
+    "meanwhile here is the demo gallery."
+)
+GONE_SINCE = (
+    "The gallery that you left is not there any more: it was deleted, or its owner has closed it. Here is the demo "
+    "gallery; choose another one in the list."
+)
+
 
 def note(title: str, sentence: str) -> str:
     """A part that has nothing to show yet, and what to do about it."""

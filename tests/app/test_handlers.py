@@ -123,6 +123,16 @@ class TestSearch:
         assert "exit 3 of 3" in refined.panel
         assert f'data-photo="{session.photo}"' in refined.panel
 
+    def test_the_best_photo_after_a_second_look_is_the_one_that_is_marked(
+        self, search: Search, session: Session
+    ) -> None:
+        answers = search.searched("red + green", True, session)
+        first, refined = after(next(answers)), after(answers)
+        marked = re.compile(r'data-photo="(\d+)"[^>]* aria-current')
+        before, now = (marked.findall(shown.grid) for shown in (first, refined))
+        assert before != now, "the case must bring another photo to the front"
+        assert now == re.findall(r'class="panel"[^>]* data-photo="(\d+)"', refined.panel)
+
     def test_what_fits_less_stands_below_the_line(self, search: Search, session: Session) -> None:
         above, below = after(search.searched("blue", False, session)).grid.split("relevance falls off")
         assert (above.count('class="hit"'), below.count('class="hit"')) == (1, 2)
@@ -427,6 +437,13 @@ class TestGalleries:
         assert (shown.query, shown.add_to, shown.browser["gallery"]) == ("", "Holidays", holidays)
         assert shown.grid.count('class="hit"') == 2
         assert "not there any more" in after(galleries.picked(999, False, session)).grid
+
+    def test_a_name_that_was_typed_stays_when_another_gallery_is_picked(
+        self, galleries: Galleries, services: Services, search: Search, holidays: int, session: Session
+    ) -> None:
+        AddPhotos(services, PARTS, search, galleries).named(session)
+        assert not hasattr(after(galleries.picked(holidays, False, session)), "add_to")
+        assert not hasattr(after(galleries.picked(999, False, session)), "add_to")
 
     def test_a_gallery_as_a_whole(self, galleries: Galleries, holidays: int) -> None:
         whole = after(galleries.overview(0.75, "", Session(gallery=holidays)))
