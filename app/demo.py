@@ -58,6 +58,11 @@ class Demo:
         return thread
 
     @property
+    def first_query(self) -> str:
+        """What is asked of it before the visitor asks anything."""
+        return self.queries[0].query
+
+    @property
     def id(self) -> int:
         """The collection that the demo gallery is kept in."""
         return self.ids[-1]

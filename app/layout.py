@@ -25,22 +25,22 @@ def build(services: Services, secret: str) -> gr.Blocks:
     Args: secret: what the browser's memory is sealed with; the same over restarts.
     """
     with Page(title="T-GEM search", analytics_enabled=False, fill_width=True) as page:
-        wire(page, draw(secret, services.visitors), services)
+        wire(page, draw(secret, services.visitors, services.demo.first_query), services)
         expose(Api(services))
     page.queue(api_open=False)  # who skipped the queue would skip the limit of each endpoint, too
     return page
 
 
-def draw(secret: str, visitors: Visitors | None = None) -> Parts:
+def draw(secret: str, visitors: Visitors | None = None, query: str = "") -> Parts:
     """Create all components, inside the present Gradio page.
 
-    Args: visitors: where strangers come.
+    Args: visitors: where strangers come.  query: what is asked at first.
     """
     parts = Parts()
     parts.session = gr.State(Session())
     parts.browser = gr.BrowserState(None, storage_key="tgem", secret=secret)
     head_row(parts)
-    search_row(parts)
+    search_row(parts, query)
     parts.notice = html("notice")
     parts.arriving = html("arriving", "", "drop")
     with gr.Tabs(selected="results", elem_id="tabs") as parts.tabs:
@@ -75,11 +75,12 @@ def head_row(parts: Parts) -> None:
         parts.headline = html("headline")
 
 
-def search_row(parts: Parts) -> None:
+def search_row(parts: Parts, query: str) -> None:
     """The search box, and queries to try."""
     with gr.Row(elem_id="ask"):
         parts.chip = html("chip")
         parts.query = gr.Textbox(
+            query,
             placeholder="Say in English what the photo shows.   2:dog + beach - people",
             label="Search",
             show_label=False,

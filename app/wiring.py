@@ -73,7 +73,7 @@ def wire_search(
     for listen in (p.query.submit, p.suggestions.again, p.picture.upload, p.panel.alike, p.viewer.alike, p.chip.unlike):
         listen(search.results_tab_opened, session, p.tabs, **SHORT)
     for answered in (
-        p.query.submit(search.searched, [p.query, p.refine, session], p.results, **SHORT),
+        p.query.submit(search.searched, [p.query, p.refine, session], [p.query, *p.results], **SHORT),
         p.suggestions.again(search.suggestion_chosen, [p.refine, session], [p.query, *p.results], **SHORT),
         p.picture.upload(
             pictures.picture_given, [p.picture, p.refine, session], [p.picture, p.query, *p.results], **SHORT

@@ -98,18 +98,19 @@ class Galleries:
             if not demo.ready:
                 yield {
                     **self.choice(session),
-                    parts.query: session.words,
+                    parts.query: session.words or gr.skip(),
                     parts.timer: gr.update(active=True),
                     **self._search.only(self._encoding_demo()),
                 }
                 return
             session.gallery = demo.id
             if not session.query:
-                session.ask(demo.queries[0].query)
+                session.ask(demo.first_query)
         session.welcomed = True
         first = {
             **self.choice(session),
-            parts.query: session.words,
+            # The box began with the demo gallery's query; by now the visitor may be typing.
+            parts.query: session.words if session.words != demo.first_query else gr.skip(),
             parts.timer: gr.update(active=False),
             **self.remembered(session),
         }
@@ -122,7 +123,7 @@ class Galleries:
             session.gallery = self._services.access.gallery(gallery, session).id
             demo = self._services.demo
             at_demo = session.gallery == demo.id and demo.ready
-            session.ask(demo.queries[0].query if at_demo else "")
+            session.ask(demo.first_query if at_demo else "")
             name = NEW_GALLERY if session.gallery in demo.ids else self._summary(session).name
             first = {parts.query: session.words, **self.offered(name, session), **self.remembered(session)}
             yield from self._search.answers(refine, session, first=first)

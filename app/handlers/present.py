@@ -74,7 +74,7 @@ class Present:
             return session.query, [hit.photo for hit in session.hits[:ANSWERS]]
         if summary.kind != "demo":
             return "", list_photos(self._services.library, summary.id, limit=ANSWERS)
-        query = self._services.demo.queries[0].query
+        query = self._services.demo.first_query
         return query, [hit.photo for hit in search_photos(self._services.library, summary.id, query, ANSWERS)]
 
     def _ends(self, summary: GallerySummary) -> tuple[list[Photo], str]:
