@@ -71,7 +71,7 @@ def present(story: Story, drawing: Drawing, address: Address, start: int = 1) ->
 
 def _what_it_is(story: Story, drawing: Drawing, address: Address) -> Screen:
     photos = "".join(
-        f'<figure><img src="{escape(address(photo, "grid"))}" alt="{escape(described(photo.file))}" loading="lazy">'
+        f'<figure><img src="{escape(address(photo, "large"))}" alt="{escape(described(photo.file))}" loading="lazy">'
         f"{strip(drawing, photo.macs_share)}<figcaption>{saved(photo)}</figcaption></figure>"
         for photo in story.answers
     )
