@@ -1,4 +1,4 @@
-"""Drives the page in a real Chromium: starts it, asks, and writes the pictures in docs/screenshots."""
+"""Drives the page in a real Chromium: starts it, asks, and takes pictures of it."""
 
 import io
 import os
@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 ROOT = Path(__file__).parents[2]
-SCREENSHOTS = ROOT / "docs" / "screenshots"
+SCREENSHOTS = ROOT / "docs" / "screenshots"  # those that the documents show
+OTHERS = ROOT / "runs" / "screenshots"  # to look at
 CHROMIUM = Path("/usr/bin/chromium")
 
 QUIET = [
@@ -34,12 +35,6 @@ LOOKS: dict[str, dict[str, Any]] = {
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
 }
-# Parts that are ours; Gradio draws the rest (docs/accessibility.md).
-OURS = [
-    *("#headline", "#tools", "#suggestions", "#answer", "#grid", "#panel", "#figures", "#histogram", "#curve"),
-    *("#prospect", "#race", "#sides", "#screens", "#account", "#link", "#add"),
-]
-
 OpenPage = Callable[..., Page]
 
 # Whether the middle of what is in view of an element is its own, and not covered.
@@ -53,13 +48,16 @@ ON_TOP = """(element) => {
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[str]:
-    """Serve from an empty data folder."""
+def serving(home: Path, program: Sequence[str] = ("app.py",)) -> Iterator[str]:
+    """Serve from an empty data folder.
+
+    Args: program: for Python to run; it says on stderr that it " is on " somewhere.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "TGEM_HOME": str(home), "GRADIO_SERVER_PORT": str(port)}
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, *program], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     said: list[str] = []
     for line in process.stderr:
@@ -67,7 +65,7 @@ def serving(home: Path) -> Iterator[str]:
         if " is on " in line:
             break
     else:
-        pytest.fail(f"app.py stopped with exit code {process.wait()}: {''.join(said)}")
+        pytest.fail(f"{program[0]} stopped with exit code {process.wait()}: {''.join(said)}")
     # Whatever else it says is read, or it would wait for ever when the pipe is full.
     threading.Thread(target=process.stderr.read, daemon=True).start()
     yield f"http://127.0.0.1:{port}"
@@ -84,7 +82,7 @@ def answered(page: Page) -> None:
 
 
 def keep(page: Page, name: str, *shown: Locator) -> None:
-    """Write a screenshot once all pictures in view are there.
+    """Write a screenshot once all pictures in view are there: into the documents, where they show one of that name.
 
     Args: shown: what it must show; each is on top in the picture, or nothing is written.
     """
@@ -97,10 +95,11 @@ def keep(page: Page, name: str, *shown: Locator) -> None:
     picture = page.screenshot()
     for part in shown:  # after it was taken: to take one can leave the full screen
         assert part.first.evaluate(ON_TOP), f"{name} does not show {part}"
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    folder = SCREENSHOTS if (SCREENSHOTS / f"{name}.png").exists() else OTHERS
+    folder.mkdir(parents=True, exist_ok=True)
     shot = Image.open(io.BytesIO(picture)).convert("RGB")
     # A palette keeps the repository small, and the eye hardly sees it.
-    shot.quantize(256, Image.Quantize.MEDIANCUT).save(SCREENSHOTS / f"{name}.png", optimize=True)
+    shot.quantize(256, Image.Quantize.MEDIANCUT).save(folder / f"{name}.png", optimize=True)
 
 
 def first_alt(page: Page) -> str:
@@ -122,6 +121,20 @@ def search(page: Page, text: str) -> None:
 
 def tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
+
+
+def album_words(page: Page) -> Locator:
+    return page.locator("#album-words textarea, #album-words input").first
+
+
+def make_album(page: Page, album: str) -> Locator:
+    """Type an album, and wait until photos have fallen into it and second looks are over."""
+    album_words(page).fill(album)
+    album_words(page).press("Enter")
+    column = page.locator(f".album[data-key='={album}']")
+    expect(column).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#album-line .busy")).to_have_count(0, timeout=PATIENCE)
+    return column
 
 
 def drop(page: Page, files: list[Path], gallery: str) -> None:

@@ -3,34 +3,20 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
 
-from tests.e2e.driver import LOOKS, PATIENCE, OpenPage, keep, tab
+from tests.e2e.driver import LOOKS, PATIENCE, OpenPage, album_words, keep, make_album, tab
 
 pytestmark = pytest.mark.browser
-
-
-def words(page: Page) -> Locator:
-    return page.locator("#album-words textarea, #album-words input").first
-
-
-def make(page: Page, album: str) -> Locator:
-    """Type an album, and wait until photos have fallen into it and second looks are over."""
-    words(page).fill(album)
-    words(page).press("Enter")
-    column = page.locator(f".album[data-key='={album}']")
-    expect(column).to_be_visible(timeout=PATIENCE)
-    expect(page.locator("#album-line .busy")).to_have_count(0, timeout=PATIENCE)
-    return column
 
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_photos_fall_into_albums_and_one_is_moved_by_its_menu(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     tab(page, "Albums")
-    animals = make(page, "animals")
-    expect(words(page)).to_have_value("")
-    flowers = make(page, "flowers")
+    animals = make_album(page, "animals")
+    expect(album_words(page)).to_have_value("")
+    flowers = make_album(page, "flowers")
     expect(page.locator("#album-line")).to_contain_text(re.compile(r"Sorted with \d+\s% of the full compute"))
     card = animals.locator("li[data-photo]").first
     expect(card.locator("[data-share]")).to_be_visible()
@@ -48,7 +34,7 @@ def test_photos_fall_into_albums_and_one_is_moved_by_its_menu(open_page: OpenPag
 def test_a_photo_is_dragged_into_another_album(open_page: OpenPage) -> None:
     page = open_page("wide")
     tab(page, "Albums")
-    animals, buildings = make(page, "animals"), make(page, "buildings")
+    animals, buildings = make_album(page, "animals"), make_album(page, "buildings")
     card = animals.locator("li[data-photo]").first
     photo = card.get_attribute("data-photo")
     card.drag_to(buildings.locator("h2"))
@@ -59,16 +45,16 @@ def test_words_that_make_no_album_are_a_sentence_and_stay(open_page: OpenPage) -
     page = open_page("wide")
     tab(page, "Albums")
     wrong = "dogs: a dog, not a wolf, not a fox"
-    words(page).fill(wrong)
-    words(page).press("Enter")
+    album_words(page).fill(wrong)
+    album_words(page).press("Enter")
     expect(page.locator("#album-line .problem")).to_contain_text("one is possible", timeout=PATIENCE)
-    expect(words(page)).to_have_value(wrong)
+    expect(album_words(page)).to_have_value(wrong)
 
 
 def test_albums_in_the_demo_gallery_are_the_visitors_own(open_page: OpenPage) -> None:
     page = open_page("wide")
     tab(page, "Albums")
-    make(page, "animals")
+    make_album(page, "animals")
     other = open_page("wide")
     tab(other, "Albums")
     expect(other.locator("#albums-board")).to_contain_text("Sort your photos by words", timeout=PATIENCE)
