@@ -1,15 +1,17 @@
 """The first screen: what somebody sees who has never heard of this, before any click."""
 
+import json
 import re
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.driver import LOOKS, PATIENCE, OpenPage, answered, search, serving
+from tests.e2e.driver import LOOKS, ROOT, OpenPage, search, serving
 
 pytestmark = pytest.mark.browser
 
+QUERIES = [asked["query"] for asked in json.loads((ROOT / "assets/gallery/queries.json").read_text(encoding="utf-8"))]
 # Cards that are wholly in view, and of each its strip's share, filled part and what it says was saved.
 CARDS = """() => [...document.querySelectorAll("#grid .hit")]
   .filter((hit) => hit.getBoundingClientRect().bottom <= innerHeight)
@@ -62,14 +64,16 @@ def seen(page: Page) -> tuple[str, ...]:
     return line, re.sub(r" · .* as fast.*", "", page.locator("#headline").inner_text()), shares, names, *scores
 
 
-def test_later_visitors_of_a_public_host_see_what_the_first_one_saw(open_page: OpenPage, public_address: str) -> None:
+@pytest.mark.parametrize("visitors", [3, pytest.param(20, marks=pytest.mark.long)])
+def test_later_visitors_of_a_public_host_see_what_the_first_one_saw(
+    open_page: OpenPage, public_address: str, visitors: int
+) -> None:
     answers: dict[str, set[tuple[str, ...]]] = {}
-    for _ in range(3):
+    for number in range(visitors):
         page = open_page("wide", at=public_address)
-        page.set_default_timeout(PATIENCE)
-        answered(page)
         answers.setdefault("on arrival", set()).add(seen(page))
-        for query in ("buildings by the water", "flowers"):
+        # The same two of everybody, and between them one that nobody has asked before.
+        for query in ("buildings by the water", QUERIES[-1 - number], "flowers"):
             search(page, query)
             answers.setdefault(query, set()).add(seen(page))
         page.context.close()
