@@ -35,6 +35,9 @@ LOOKS: dict[str, dict[str, Any]] = {
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
 }
+# Every look a test is to hold in; the dark one differs in its colours alone, and axe looks at those in every run.
+EACH_LOOK = pytest.mark.parametrize("look", ["wide", "phone", pytest.param("dark", marks=pytest.mark.long)])
+
 OpenPage = Callable[..., Page]
 
 # Whether the middle of what is in view of an element is its own, and not covered.

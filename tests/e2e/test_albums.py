@@ -5,12 +5,12 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.driver import LOOKS, PATIENCE, OpenPage, album_words, keep, make_album, tab
+from tests.e2e.driver import EACH_LOOK, PATIENCE, OpenPage, album_words, keep, make_album, tab
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@EACH_LOOK
 def test_photos_fall_into_albums_and_one_is_moved_by_its_menu(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     tab(page, "Albums")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Dialog, expect
 
 from tests.e2e.driver import (
-    LOOKS,
+    EACH_LOOK,
     ON_TOP,
     PATIENCE,
     ROOT,
@@ -28,7 +28,7 @@ from tests.e2e.driver import (
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@EACH_LOOK
 def test_the_first_visit_shows_a_gallery_with_a_query_answered(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     expect(page.locator("#headline")).to_contain_text(re.compile(r"indexed with \d+\s% of the full encoder’s compute"))
@@ -38,7 +38,7 @@ def test_the_first_visit_shows_a_gallery_with_a_query_answered(open_page: OpenPa
     keep(page, f"first-start-{look}", page.locator("#headline"), page.locator("#grid .hit img"))
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@EACH_LOOK
 def test_an_answer_comes_at_once_and_can_be_unfolded(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     page.get_by_label("Second look where in doubt").uncheck()
@@ -71,7 +71,7 @@ def test_photos_in_doubt_get_a_second_look(open_page: OpenPage, look: str, tmp_p
         page.context.close()  # before the server goes
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@EACH_LOOK
 def test_a_selected_photo_shows_what_it_cost(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     search(page, "mountains and a lake")
@@ -91,7 +91,7 @@ def test_a_selected_photo_shows_what_it_cost(open_page: OpenPage, look: str) -> 
         expect(page.locator(".panel")).to_be_hidden()
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@EACH_LOOK
 def test_the_gallery_as_a_whole_and_another_budget(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     tab(page, "Gallery")
@@ -273,7 +273,7 @@ def test_another_budget_is_applied_to_ones_own_gallery(
     expect(page.locator("#applied")).to_contain_text("at a budget of 40 % now", timeout=PATIENCE)
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@EACH_LOOK
 def test_a_question_mark_says_how_to_read_the_page(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     page.locator("#tools summary").click()
@@ -324,7 +324,7 @@ def test_the_selected_photo_stays_in_view(open_page: OpenPage) -> None:
     assert 0 <= top <= 40
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@EACH_LOOK
 def test_nothing_is_wider_than_the_screen(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     for name in ("Results", "Gallery", "Compare", "Add photos"):

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.driver import LOOKS, PATIENCE, OpenPage, keep, search, serving, tab
+from tests.e2e.driver import EACH_LOOK, PATIENCE, OpenPage, keep, search, serving, tab
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@EACH_LOOK
 def test_the_shipped_measurement_and_both_rankings_are_there_from_the_start(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     expect(page.locator("#headline")).to_contain_text(re.compile(r"as fast \(shipped measurement, \d+ \w+ \d{4}\)"))

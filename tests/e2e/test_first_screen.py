@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.driver import LOOKS, ROOT, OpenPage, search, serving
+from tests.e2e.driver import EACH_LOOK, ROOT, OpenPage, search, serving
 
 pytestmark = pytest.mark.browser
 
@@ -24,7 +24,7 @@ CARDS = """() => [...document.querySelectorAll("#grid .hit")]
   })"""
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@EACH_LOOK
 def test_the_first_screen_tells_the_story(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     cards = page.evaluate(CARDS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.driver import LOOKS, PATIENCE, ROOT, OpenPage, answered, box, search
+from tests.e2e.driver import EACH_LOOK, PATIENCE, ROOT, OpenPage, answered, box, search
 
 pytestmark = pytest.mark.browser
 
@@ -38,7 +38,7 @@ def name(page: Page) -> str:
     return page.locator("#viewed-name").inner_text()
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@EACH_LOOK
 def test_a_photo_opens_full_screen_and_arrows_turn(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     open_viewer(page)
