@@ -12,7 +12,9 @@ from tests.e2e.test_present import SCREENS, presenting
 from tests.e2e.test_viewer import open_viewer
 from tests.pictures import dated, encoded
 
-pytestmark = [pytest.mark.browser, pytest.mark.parametrize("look", ["wide", "dark"])]
+pytestmark = pytest.mark.browser
+# Colours of the tabs are looked at in every run, those of what opens over them by hand.
+BOTH = pytest.mark.parametrize("look", ["wide", pytest.param("dark", marks=pytest.mark.long)])
 
 
 def check(page: Page, what: str) -> None:
@@ -28,6 +30,7 @@ def check(page: Page, what: str) -> None:
     assert not serious, what
 
 
+@pytest.mark.parametrize("look", ["wide", "dark"])
 def test_every_tab(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     page.locator("#grid .hit").first.click()
@@ -40,6 +43,7 @@ def test_every_tab(open_page: OpenPage, look: str) -> None:
     check(page, "help")
 
 
+@BOTH
 def test_the_map_and_the_finer_control(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     tab(page, "Gallery")
@@ -52,12 +56,14 @@ def test_the_map_and_the_finer_control(open_page: OpenPage, look: str) -> None:
     check(page, "map")
 
 
+@BOTH
 def test_a_photo_full_screen(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     open_viewer(page)
     check(page, "viewer")
 
 
+@BOTH
 def test_albums_with_photos_in_them(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     tab(page, "Albums")
@@ -72,6 +78,7 @@ def test_albums_with_photos_in_them(open_page: OpenPage, look: str) -> None:
     check(page, "menu of an album")
 
 
+@BOTH
 def test_a_gallery_with_stacks_and_years(open_page: OpenPage, tmp_path: Path, look: str) -> None:
     panda = shrunk("giant-panda")
     (tmp_path / "panda.jpg").write_bytes(encoded(panda, "JPEG", exif=dated("2021:03:02 08:00:00")))
@@ -92,6 +99,7 @@ def test_a_gallery_with_stacks_and_years(open_page: OpenPage, tmp_path: Path, lo
     check(page, "what an owner may set")
 
 
+@BOTH
 def test_each_screen_of_a_presentation(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     search(page, "polar bear")
@@ -103,6 +111,7 @@ def test_each_screen_of_a_presentation(open_page: OpenPage, look: str) -> None:
         page.keyboard.press("ArrowRight")
 
 
+@BOTH
 def test_what_did_not_work(open_page: OpenPage, look: str) -> None:
     page = open_page(look, "?gallery=closed")
     box(page).fill("photo:99999")

@@ -223,6 +223,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(ray_cluster: Cluster, photos:
 
 
 @pytest.mark.ray
+@pytest.mark.long
 def test_workers_stay_busy_and_known_photos_are_not_encoded_again(
     ray_cluster: Cluster, photos: Path, database: Database
 ) -> None:
