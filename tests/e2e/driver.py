@@ -35,8 +35,11 @@ LOOKS: dict[str, dict[str, Any]] = {
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
 }
-# Every look a test is to hold in; the dark one differs in its colours alone, and axe looks at those in every run.
-EACH_LOOK = pytest.mark.parametrize("look", ["wide", "phone", pytest.param("dark", marks=pytest.mark.long)])
+# The looks a test is to hold in. In the dark one colours alone differ, and axe looks at those in every run; what is
+# laid out alike on a phone is looked at there by hand.
+LONG_DARK, LONG_PHONE = (pytest.param(look, marks=pytest.mark.long) for look in ("dark", "phone"))
+EACH_LOOK = pytest.mark.parametrize("look", ["wide", "phone", LONG_DARK])
+EACH_LOOK_BY_HAND = pytest.mark.parametrize("look", ["wide", LONG_PHONE, LONG_DARK])
 
 OpenPage = Callable[..., Page]
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.driver import EACH_LOOK, PATIENCE, OpenPage, keep, search, serving, tab
+from tests.e2e.driver import EACH_LOOK_BY_HAND, PATIENCE, OpenPage, keep, search, serving, tab
 
 pytestmark = pytest.mark.browser
 
 
-@EACH_LOOK
+@EACH_LOOK_BY_HAND
 def test_the_shipped_measurement_and_both_rankings_are_there_from_the_start(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     expect(page.locator("#headline")).to_contain_text(re.compile(r"as fast \(shipped measurement, \d+ \w+ \d{4}\)"))
@@ -40,6 +40,7 @@ def test_a_race_is_run_on_ones_own_machine_and_its_result_takes_the_place_of_wha
     expect(page.locator("#sides .sides tbody tr")).to_have_count(10)
 
 
+@pytest.mark.long
 def test_a_race_is_played_again_in_the_time_that_it_took(
     open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

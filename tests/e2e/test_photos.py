@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.e2e.driver import EACH_LOOK, OpenPage, answered, drop, first_alt, search, tab
+from tests.e2e.driver import EACH_LOOK, EACH_LOOK_BY_HAND, OpenPage, answered, drop, first_alt, search, tab
 from tests.pictures import dated, encoded, heic
 
 pytestmark = pytest.mark.browser
@@ -101,7 +101,7 @@ def test_a_stack_shows_its_count_opens_and_every_photo_in_it_can_be_selected(
     expect(page.locator("#grid .unfold")).to_be_visible()
 
 
-@EACH_LOOK
+@EACH_LOOK_BY_HAND
 def test_a_dot_of_the_map_shows_its_photo_and_selects_it(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     expect(page.locator("#map circle")).to_have_count(0)

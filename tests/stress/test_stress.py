@@ -55,6 +55,7 @@ def test_searches_in_postgresql_are_measured() -> None:
     assert min(float(str(row["recall@10"])) for row in searches) >= 0.97
 
 
+@pytest.mark.long
 def test_many_visitors_get_their_own_answers() -> None:
     *_, crowd = asyncio.run(load.run(many=4, seconds=5, photos=8, searches=5))
     assert crowd["searches"] > 0
