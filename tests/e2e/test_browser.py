@@ -29,7 +29,7 @@ from tests.e2e.driver import (
 pytestmark = pytest.mark.browser
 
 
-@EACH_LOOK
+@EACH_LOOK_BY_HAND
 def test_the_first_visit_shows_a_gallery_with_a_query_answered(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     expect(page.locator("#headline")).to_contain_text(re.compile(r"indexed with \d+\s% of the full encoder’s compute"))
@@ -39,7 +39,7 @@ def test_the_first_visit_shows_a_gallery_with_a_query_answered(open_page: OpenPa
     keep(page, f"first-start-{look}", page.locator("#headline"), page.locator("#grid .hit img"))
 
 
-@EACH_LOOK
+@EACH_LOOK_BY_HAND
 def test_an_answer_comes_at_once_and_can_be_unfolded(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     page.get_by_label("Second look where in doubt").uncheck()

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.driver import EACH_LOOK, OpenPage, keep, search
+from tests.e2e.driver import EACH_LOOK_BY_HAND, OpenPage, keep, search
 
 pytestmark = pytest.mark.browser
 
@@ -30,7 +30,7 @@ def presenting(page: Page) -> Locator:
     return page.locator("dialog.present[open]")
 
 
-@EACH_LOOK
+@EACH_LOOK_BY_HAND
 def test_six_screens_go_by_the_keyboard_alone_and_none_has_a_dash(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
     dialog = presenting(page)

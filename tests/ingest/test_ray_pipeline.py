@@ -267,6 +267,7 @@ def crops(tmp_path: Path) -> Path:
 
 
 @pytest.mark.ray
+@pytest.mark.long
 def test_the_command_on_ray_keeps_what_one_process_keeps(crops: Path, database: Database) -> None:
     from engine.exits.loading import load_encoder  # not above: the small encoder's workers import this file
 
