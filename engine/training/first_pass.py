@@ -27,7 +27,7 @@ from engine.training.features import Features
 from engine.utils.paths import EMBEDDED_MODEL
 
 MOST_SHARE = 0.15  # of the model's own MACs that a first pass may cost
-LEAST_GAIN = 0.5  # per cent of fidelity at equal cost, in the mean, from which on a first pass pays
+LEAST_GAIN = 0.5  # points of fidelity from which on a first pass, or an exit beside those before it, is kept
 COSTS = np.linspace(0.2, 0.9, 15)  # shares of the model's own MACs at which two ladders are compared
 ROUNDS = np.logspace(-5, 1, 13)  # strengths of the ridge that are tried, in the mean of the spectrum
 MOST_ROWS = 8000  # photos of a regression

@@ -115,7 +115,10 @@ def _config() -> dict[str, Any]:
 
 
 def over_chance(encoder: Encoder, features: Features) -> list[str]:
-    """The fidelity that gates give beside that of the same exits dealt at random among the photos."""
+    """The fidelity that gates give beside that of the same exits dealt at random among the photos, a line a budget.
+
+    Args: features: of photos that nothing was fitted on, as the encoder's readouts read them.
+    """
     exits, draw = encoder.decide(features.trace).numpy(), np.random.default_rng(SEED)
     columns = [exits[:, nearest_budget(budget)] for budget in BUDGETS]
     own = fidelities(encoder, features, columns)
@@ -128,7 +131,10 @@ def over_chance(encoder: Encoder, features: Features) -> list[str]:
 
 
 def resumed(encoder: Encoder, pixels: np.ndarray) -> str:
-    """Whether photos that left at the first exit and went on end where those do that never stopped."""
+    """How far photos that left at the first exit and went on end from those that never stopped, in a line.
+
+    Args: pixels: (B, 3, S, S) uint8.
+    """
     left = encoder.deepen(pixels, 1)
     vectors, maps = np.stack([e.vector for e in left]), [e.map for e in left if e.map is not None]
     ways = encoder.deepen(None, encoder.exits, Standing(1, vectors, maps)), encoder.deepen(pixels, encoder.exits)
