@@ -1,4 +1,6 @@
-"""The document that a browser or a link preview asks for first: Gradio's own, with our card, icons and scripts."""
+"""The document that a browser or a link preview asks for first: Gradio's own, with our card, icons and scripts, and a
+search box that is there before Gradio has drawn the page.
+"""
 
 import re
 from html import escape
@@ -9,11 +11,10 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from app import scripts
+from app.views.head import NAME, PLACEHOLDER, SENTENCE, TITLE
 from engine.gallery import ASSETS
 
 DOCUMENT = "frontend/index.html"
-TITLE = "T-GEM search"
-SENTENCE = "Search your photos in words. Easy photos stop early; hard ones get more."
 CARD, CARD_SIZE = "social-card.jpg", (1200, 630)
 ICON = "icon.png"
 DAY = 86_400  # seconds
@@ -37,8 +38,9 @@ def install() -> None:
 
 
 def with_head(document: str) -> str:
-    """Gradio's template with our head in place of what it tells link previews."""
-    return GRADIOS_OWN.sub("", document).replace("<head>", f"<head>{_head()}", 1)
+    """Gradio's template with our head in place of what it tells link previews, and our first search box."""
+    headed = GRADIOS_OWN.sub("", document).replace("<head>", f"<head>{_head()}", 1)
+    return headed.replace("</body>", f"{_first()}</body>", 1)
 
 
 class _Ours(ChoiceLoader, BaseLoader):
@@ -49,7 +51,7 @@ def _head() -> str:
     width, height = CARD_SIZE
     said = {
         "og:type": "website",
-        "og:title": TITLE,
+        "og:title": NAME,
         "og:description": SENTENCE,
         "og:url": "{{ config['root'] }}/",
         "og:image": f"{{{{ config['root'] }}}}/{CARD}",
@@ -64,6 +66,16 @@ def _head() -> str:
         '<link rel="icon" href="favicon.ico" type="image/svg+xml" />'
         f'<link rel="alternate icon" href="{ICON}" type="image/png" /><link rel="apple-touch-icon" href="{ICON}" />'
         f'<script src="{scripts.address()}"></script>'
+    )
+
+
+def _first() -> str:
+    """On a slow network Gradio's scripts come seconds later than this."""
+    return (
+        f'<div id="first"><style>{(ASSETS / "first.css").read_text("utf-8")}</style><form>'
+        f'{TITLE}<div class="ask"><input aria-label="Search" placeholder="{PLACEHOLDER}" autocomplete="off" />'
+        '<button>Search</button></div><p role="status">The page is on its way. You can type.</p></form></div>'
+        '<script>tgem.start({ element: document.getElementById("first") }, ["first"]);</script>'
     )
 
 

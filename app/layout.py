@@ -81,7 +81,7 @@ def search_row(parts: Parts, query: str) -> None:
         parts.chip = html("chip")
         parts.query = gr.Textbox(
             query,
-            placeholder="Say in English what the photo shows.   2:dog + beach - people",
+            placeholder=f"{head.PLACEHOLDER}   2:dog + beach - people",
             label="Search",
             show_label=False,
             container=False,

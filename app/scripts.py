@@ -24,6 +24,7 @@ NAMES = (
     "map",
     "albums",
     "export",
+    "first",
 )
 # What a script is given for the part that it is started for: Gradio's own, and what its scripts share.
 GIVEN = "{ element, trigger, watch, props, upload, ours }"

@@ -7,10 +7,10 @@ from app.views.formatting import day, many, percent
 from app.views.race import faster, where
 from engine.gallery import Deepened, GallerySummary, Measured, Order, Refinement
 
-TITLE = (
-    '<header class="intro"><h1>T-GEM search</h1>'
-    "<p>Search your photos in words. Easy photos stop early; hard ones get more.</p></header>"
-)
+NAME = "T-GEM search"
+SENTENCE = "Search your photos in words. Easy photos stop early; hard ones get more."
+TITLE = f'<header class="intro"><h1>{NAME}</h1><p>{SENTENCE}</p></header>'
+PLACEHOLDER = "Say in English what the photo shows."
 
 
 def headline(summary: GallerySummary, measured: Measured | None) -> str:

@@ -1,0 +1,36 @@
+// The search box of the page's first moment: it stands there until Gradio has drawn the page's own, which goes on with
+// what was typed and asked for meanwhile. Runs once, from the document itself.
+const typed = element.querySelector("input");
+let asked = false;
+element.addEventListener("submit", (event) => {
+  event.preventDefault();
+  asked = Boolean(typed.value.trim());
+  if (asked) element.querySelector("[role=status]").textContent = "One moment: the answer comes with the page.";
+});
+
+// Once it is there and what drew it has come to its end, or Gradio would write its first value over ours.
+const when = (there, then) => {
+  const look = () => {
+    if (!there()) return;
+    looking.disconnect();
+    requestAnimationFrame(() => setTimeout(() => then(there())));
+  };
+  const looking = new MutationObserver(look);
+  looking.observe(document.body, { childList: true, subtree: true });
+};
+
+when(
+  () => document.querySelector("#query textarea, #query input"),
+  (box) => {
+    const here = document.activeElement === typed;
+    if (typed.value) {
+      box.value = typed.value;
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    if (here) box.focus();
+    if (here) typed.value ? box.setSelectionRange(typed.selectionStart, typed.selectionEnd) : box.select();
+    element.remove();
+    // Not before the page has answered what it asks at first, or that answer would come last.
+    if (asked) when(() => document.querySelector("#answer [data-gallery]"), () => document.querySelector("#query .submit-button").click());
+  },
+);
