@@ -21,7 +21,7 @@ from app.page import launch_options
 from app.pictures import Pictures
 from app.server.arrivals import Arrivals
 from app.server.bodies import OWNERS, STRANGERS, Bodies
-from app.server.compression import CompressedDocument
+from app.server.compression import CompressedDocument, CompressedStream
 from app.server.connections import Connection, House, room
 from app.server.headers import SafeHeaders
 from app.server.hosts import HOSTS, hosts
@@ -73,7 +73,8 @@ def guarded(app: ASGIApp, page: gr.Blocks, public: bool) -> ASGIApp:
     """Gradio's app behind all that looks at a request first; the last one named here is the first to look."""
     names = hosts(public)
     app = CountedSessions(
-        Streams(CompressedDocument(app)), Sessions(lambda: page.state_holder, SHARE if public else OWN_SHARE)
+        CompressedStream(Streams(CompressedDocument(app))),
+        Sessions(lambda: page.state_holder, SHARE if public else OWN_SHARE),
     )
     app = Bodies(app, STRANGERS if public else OWNERS, lambda: {id: len(fn.inputs) for id, fn in page.fns.items()})
     if public:
