@@ -29,6 +29,7 @@ from engine.gallery import (
 )
 
 Size = Literal["grid", "large", "original"]
+SUFFIX = {"grid": "webp", "large": "jpg", "original": "jpg"}
 GRID_SIDE = 360  # px: a card's width on a sharp screen; 24 of them are most of the first view's bytes
 SECRET_BYTES = 32
 DAY = 86_400  # seconds
@@ -50,12 +51,12 @@ class Pictures:
         """
         if size == "original" and not (self._originals and photo.source):
             return ""
-        return f"photo/{photo.id}/{size}/{self._token(photo, size, _today())}.jpg"
+        return f"photo/{photo.id}/{size}/{self._token(photo, size, _today())}.{SUFFIX[size]}"
 
     def routes(self) -> list[Route]:
         """What the web server must know."""
         return [
-            Route("/photo/{photo_id:int}/{size}/{token}.jpg", self._answer),
+            Route("/photo/{photo_id:int}/{size}/{token}.{suffix}", self._answer),
             Route("/photos.zip", self._answer_zip, methods=["POST"]),
         ]
 
@@ -83,7 +84,7 @@ class Pictures:
         try:
             if size == "large" and path.is_file():
                 return FileResponse(path, media_type="image/jpeg", headers=HEADERS)
-            return Response(_thumbnail(path), media_type="image/jpeg", headers=HEADERS)
+            return Response(_thumbnail(path), media_type="image/webp", headers=HEADERS)
         except OSError:
             return PlainTextResponse(str(PictureGone.of(photo.file)), 404)
 
@@ -147,8 +148,8 @@ def derived(secret: bytes, purpose: str) -> str:
     return hmac.new(secret, purpose.encode(), hashlib.sha256).hexdigest()
 
 
-@lru_cache(maxsize=512)  # about 10 MB
+@lru_cache(maxsize=512)  # some 6 MB
 def _thumbnail(path: Path) -> bytes:
     file = io.BytesIO()
-    open_kept(path, GRID_SIDE).save(file, "JPEG", quality=78, optimize=True)
+    open_kept(path, GRID_SIDE).save(file, "WEBP", quality=75, method=2)
     return file.getvalue()

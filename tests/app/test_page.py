@@ -18,7 +18,7 @@ from PIL import Image
 
 from app.demo import Demo
 from app.layout import build
-from app.pictures import Pictures, secret_of
+from app.pictures import Pictures, Size, secret_of
 from app.server.arrivals import Arrivals
 from app.server.start import serve
 from app.services import Services
@@ -56,11 +56,12 @@ class TestOverHttp:
         self, address: str, library: Library, demo: Demo, pictures: Pictures
     ) -> None:
         photo, other = list_photos(library, demo.id, limit=2)
-        for size in ("grid", "large"):
+        kinds: tuple[tuple[Size, str], ...] = (("grid", "WEBP"), ("large", "JPEG"))
+        for size, kind in kinds:
             answer = httpx.get(address + pictures.address(photo, size))
-            assert answer.headers["content-type"] == "image/jpeg"
+            assert answer.headers["content-type"] == f"image/{kind.lower()}"
             assert "immutable" in answer.headers["cache-control"]
-            assert Image.open(io.BytesIO(answer.content)).format == "JPEG"
+            assert Image.open(io.BytesIO(answer.content)).format == kind
         good = pictures.address(photo, "grid")
         for wrong in (
             good.replace("grid", "large"),

@@ -431,7 +431,7 @@ def test_an_address_of_a_picture_that_was_passed_on_does_not_live_long(
     photo = list_photos(library, demo.id)[0]
     today = pictures_module._today()
     address = pictures.address(photo, "grid")
-    token = address.rpartition("/")[2].removesuffix(".jpg")
+    token = address.rpartition("/")[2].removesuffix(".webp")
     assert token == pictures._token(photo, "grid", today)
     assert token not in {pictures._token(photo, "grid", day) for day in (today + 1, today - 1)}
 
