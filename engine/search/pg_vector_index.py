@@ -22,7 +22,8 @@ KIND = "halfvec"  # of the graph's vectors: half the bytes of `vector`, and the 
 EXACT = 20_000  # vectors of a collection up to which every one is compared
 RECOUNT_SECONDS = 60.0  # a count of more than those is as old as that at most
 M, BUILT_WITH = 16, 128  # neighbours of a vector, and candidates for them as the graph is built
-LOOKED_AT, MOST = 200, 1000  # least candidates of a search, and pgvector's limit
+# Least candidates of a search, and pgvector's limit. Of 200,000 vectors 200 find 83 to 89 % of the ten best, 800 97 %.
+LOOKED_AT, MOST = 800, 1000
 SCANNED = 100_000  # vectors that a search looks at where a filter leaves it short
 
 log = logging.getLogger(__name__)
