@@ -12,6 +12,24 @@ LONGEST_NAME = 80
 LONGEST_PHRASE = 200  # characters; the model reads about thirty words
 NOT = "not "  # what a phrase begins with that an album's photos do not show
 NONE = "none of these"
+# What a name alone stands for where the words are too wide: the text tower knows a koala, and not that it is an animal.
+# On the val set of more_photos "animals" alone holds 7 % of them, these phrases 64 %, 95 % of what they hold rightly.
+KINDS = {
+    "animals": (
+        "an animal",
+        "a dog",
+        "a cat",
+        "a bird",
+        "a horse",
+        "a cow or a sheep",
+        "a bear",
+        "a monkey",
+        "a reptile",
+        "a fish",
+        "an insect",
+        "a wild animal",
+    )
+}
 
 
 class AlbumsRejected(EngineError):
@@ -125,6 +143,8 @@ class AlbumSet:
 
 def album_of(line: str) -> Album:
     """An album as a person types it: a phrase, or `name: phrase, phrase, not phrase`; raises AlbumsRejected."""
+    if kinds := KINDS.get(line.strip().casefold()):
+        return made(line, kinds)
     name, colon, rest = line.partition(":")
     said = [part.strip() for part in rest.split(",")] if colon else [line.strip()]
     unlike = [part[len(NOT) :].strip() for part in said if part.casefold().startswith(NOT)] if colon else []

@@ -69,7 +69,7 @@ def propose_albums(library: Library, gallery_id: int, words: Sequence[str] | Non
     vectors = list_standings(library.database, gallery_id).vectors
     if not len(vectors):
         return []
-    albums = [Album(word, (word,)) for word in words or ALBUM_WORDS.read_text("utf-8").splitlines()]
+    albums = [album_of(word) for word in words or ALBUM_WORDS.read_text("utf-8").splitlines()]
     sample = torch.from_numpy(vectors[:: max(1, len(vectors) // PROPOSED_BY)].copy())
     fallen = Counter(_scorer(library, encoder, albums).scores(sample).argmax(1).tolist())
     return [albums[place].name for place, _ in fallen.most_common() if place < len(albums)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.exits.albums import Album, AlbumSet, AlbumsRejected, album_of
+from engine.exits.albums import KINDS, Album, AlbumSet, AlbumsRejected, album_of
 
 DOGS, PEOPLE = Album("dogs", ("a dog", "a puppy")), Album("people", ("people",))
 
@@ -20,6 +20,13 @@ DOGS, PEOPLE = Album("dogs", ("a dog", "a puppy")), Album("people", ("people",))
 def test_a_line_is_an_album_and_the_other_way_round(line: str, album: Album) -> None:
     assert album_of(line) == album
     assert album_of(album.line()) == album
+
+
+def test_a_wide_name_alone_stands_for_kinds_that_can_be_seen() -> None:
+    album = album_of(" Animals")
+    assert (album.name, album.phrases) == ("Animals", KINDS["animals"])
+    assert album_of(album.line()) == album
+    assert album_of("animals: a koala").phrases == ("a koala",)
 
 
 @pytest.mark.parametrize(
