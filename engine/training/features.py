@@ -179,4 +179,9 @@ def _stamp(encoder: Encoder, examples: Sequence[Example]) -> str:
     """SHA-256, in hex, of all that the features depend on: weights, precision, where the exits look, and the photos."""
     photos = [(e.path.name, e.path.stat().st_size if e.path.is_file() else 0, e.texts) for e in examples]
     parts = [encoder.identity.weights, encoder.precision, sight_hash(encoder.modules), photos]
+    if encoder.modules.last is not None:  # full depth is kept as the readouts say it
+        weights = [
+            t.numpy().tobytes() for m in (encoder.modules.readouts, encoder.modules.last) for t in m.parameters()
+        ]
+        parts.append(hashlib.sha256(b"".join(weights)).hexdigest())
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

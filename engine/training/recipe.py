@@ -1,7 +1,8 @@
 """The recipe of the shipped model: from pretrained parts to passes, then gates, prices and calibrations.
 
 Passes are trained twice: first by captions and labels, then, from where they are, also by what all of them together
-said after the first time, which is more than any one of them knows (born-again networks: Furlanello 2018).
+said after the first time, which is more than any one of them knows (born-again networks: Furlanello 2018). Then
+readouts are aligned with texts, and gates fitted, on photos that no tower saw.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
 from engine.exits.modules import HEAD, Exit, ExitModules
 from engine.training import gates
+from engine.training.alignment import align
 from engine.training.dataset import Example, gate_photos, read_captions
 from engine.training.features import cached
 from engine.training.gates import GatePhotos
@@ -56,6 +58,7 @@ def train(data: Path, out: Path, stop_after: int | None = None, say: Callable[[s
             return
     assert passes is not None
     write_model(out, model, passes)
+    align_readouts(out, data, say)
     fit_gates(out, data, say)
 
 
@@ -77,6 +80,19 @@ def write_model(out: Path, model: Any, passes: Passes) -> None:
         assert isinstance(join, nn.Linear)
         readout.weight.data[:, :DIM] = join.weight.data  # before what the tower says by itself
     save_exits(out, unfitted(as_stored(ladder.eval())), model_hash(out))
+
+
+def align_readouts(out: Path, data: Path, say: Callable[[str], None]) -> None:
+    """Align the readouts of a written model with texts, and write its ladder again, whose gates are still to be fitted.
+
+    Raises: DataMissing.
+    """
+    encoder = load_encoder(f"local-dir:{out}")
+    examples = unseen_photos(data)
+    say(f"readouts: features of {len(examples)} photos that no tower saw")
+    features = cached(out / "training" / "features-readouts", encoder, examples, say)
+    aligned = as_stored(align(encoder.modules, features, encoder.logit_scale))
+    save_exits(out, unfitted(aligned), encoder.identity.weights)
 
 
 def fit_gates(out: Path, data: Path, say: Callable[[str], None] = print) -> None:
@@ -104,16 +120,20 @@ def gate_photo_sets(
 
     Args: data: folder with `flickr8k` and `more_photos`.  cache: folder that features are kept in.
     """
-    held = [e for e in read_captions(data / "flickr8k") if e.path.name in gate_photos()]
-    varied = [e for e in read_captions(data / "more_photos") if e.split == "train" and held_back(e)]
-    examples = [*held, *varied]
-    say(f"features of {len(examples)} photos that no tower saw")
+    examples = unseen_photos(data)
+    say(f"gates: features of {len(examples)} photos that no tower saw")
     features = cached(cache / "features-gates", encoder, examples, say)
     kinds = torch.tensor([_kind(e) for e in examples])
     places = torch.arange(len(examples))
     split = places % PRICED == 0
     sets = [GatePhotos.of(encoder, features.of(rows), kinds[rows]) for rows in (places[~split], places[split])]
     return sets[0], sets[1]
+
+
+def unseen_photos(data: Path) -> list[Example]:
+    """Captioned snapshots, textbook pictures and things by name that no tower saw; raises DataMissing."""
+    held = [e for e in read_captions(data / "flickr8k") if e.path.name in gate_photos()]
+    return [*held, *(e for e in read_captions(data / "more_photos") if e.split == "train" and held_back(e))]
 
 
 def _kind(example: Example) -> int:
