@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from app import scripts
 from app.views.head import NAME, PLACEHOLDER, SENTENCE, TITLE
-from engine.gallery import ASSETS
+from engine.gallery import ASSETS, LONGEST_QUERY
 
 DOCUMENT = "frontend/index.html"
 CARD, CARD_SIZE = "social-card.jpg", (1200, 630)
@@ -73,7 +73,7 @@ def _first() -> str:
     """On a slow network Gradio's scripts come seconds later than this."""
     return (
         f'<div id="first"><style>{(ASSETS / "first.css").read_text("utf-8")}</style><form>'
-        f'{TITLE}<div class="ask"><input aria-label="Search" placeholder="{PLACEHOLDER}" autocomplete="off" />'
+        f'{TITLE}<div class="ask"><input aria-label="Search" placeholder="{PLACEHOLDER}" maxlength="{LONGEST_QUERY}" />'
         '<button>Search</button></div><p role="status">The page is on its way. You can type.</p></form></div>'
         '<script>tgem.start({ element: document.getElementById("first") }, ["first"]);</script>'
     )

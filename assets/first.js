@@ -17,6 +17,7 @@ const when = (there, then) => {
   };
   const looking = new MutationObserver(look);
   looking.observe(document.body, { childList: true, subtree: true });
+  look();
 };
 
 when(
@@ -27,10 +28,14 @@ when(
       box.value = typed.value;
       box.dispatchEvent(new Event("input", { bubbles: true }));
     }
-    if (here) box.focus();
-    if (here) typed.value ? box.setSelectionRange(typed.selectionStart, typed.selectionEnd) : box.select();
+    if (here) {
+      box.focus();
+      if (typed.value) box.setSelectionRange(typed.selectionStart, typed.selectionEnd);
+      else box.select();
+    }
     element.remove();
     // Not before the page has answered what it asks at first, or that answer would come last.
-    if (asked) when(() => document.querySelector("#answer [data-gallery]"), () => document.querySelector("#query .submit-button").click());
+    const answered = () => document.querySelector("#answer [data-gallery]");
+    if (asked) when(answered, () => document.querySelector("#query .submit-button").click());
   },
 );
