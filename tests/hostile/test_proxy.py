@@ -90,7 +90,7 @@ def test_photos_go_in_and_events_come_as_they_happen(proxy: int, hosted: Served,
         assert '"added":1' in told.replace(" ", "")
         began = time.monotonic()
         with client.stream("GET", f"/gradio_api/heartbeat/proxied-{proxy}") as beats:
-            assert b"ALIVE" in next(beats.iter_raw())
+            assert b"ALIVE" in next(beats.iter_bytes())
         assert time.monotonic() - began < 5
         assert client.post("/gradio_api/upload", files={"files": ("a", b"a" * 30_000_000)}).status_code == 200
 
