@@ -204,9 +204,7 @@ class Albums:
         albums: AlbumSet,
         tell: Callable[[int | Waiting], object],
     ) -> SortedGallery:
-        services = self._services
-        spent = summary.macs_index / summary.full_macs if summary.full_macs else 0.0
-        budget = min(1.0, max(DEFAULT_BUDGET, spent + EXTRA))
+        services, budget = self._services, _budget(summary)
         with services.access.work(session, tell) as tell, services.event_log.timed("sort"):
             aside = self._aside(summary, session, view)
             return sort_gallery(services.library, summary.id, albums, budget, tell, aside)
@@ -237,9 +235,10 @@ class Albums:
             pictures = {photo.id: photo for photo in get_photos(services.library, wanted)}
             board = views.board(shown, pictures, services.drawing, services.address)
         undo = any(photo.by_hand for photo in found.photos)
+        spent = found.mean_macs_share + 1 / max(1, len(found.photos)) > _budget(summary)  # not one photo more
         return {
             parts.album_proposals: views.proposals(texts),
-            parts.album_line: views.line(found, view.looked, undo),
+            parts.album_line: views.line(found, view.looked, undo, spent),
             parts.album_board: board,
             parts.stop_albums: gr.update(visible=False),
         }
@@ -290,3 +289,9 @@ class Albums:
         while len(session.albums) > VIEWS_KEPT:
             session.albums.pop(next(iter(session.albums)))
         return view
+
+
+def _budget(summary: GallerySummary) -> float:
+    """The mean MACs share of a gallery's photos up to which its albums ask for second looks."""
+    spent = summary.macs_index / summary.full_macs if summary.full_macs else 0.0
+    return min(1.0, max(DEFAULT_BUDGET, spent + EXTRA))

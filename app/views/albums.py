@@ -84,11 +84,15 @@ def empty(aside: bool) -> str:
     )
 
 
-def line(found: SortedGallery, looked: int, undo: bool) -> str:
-    """What the sort cost, and the way back."""
+def line(found: SortedGallery, looked: int, undo: bool, spent: bool = False) -> str:
+    """What the sort cost, and the way back.
+
+    Args: spent: no photo more could get a second look, whatever its doubt.
+    """
     if not found.photos or not found.albums:
         return ""
-    again = f"{many(looked)} needed a second look" if looked else "no photo needed a second look"
+    none = "what second looks may take is spent" if spent else "no photo needed a second look"
+    again = f"{many(looked)} needed a second look" if looked else none
     button = '<span><button type="button" data-event="undo">Undo the last move</button></span>' if undo else ""
     return (
         f'<div class="answer" role="status"><div>Sorted with <b>{percent(found.mean_macs_share)}</b> of '

@@ -11,12 +11,14 @@ from app.handlers.albums import ALBUMS, Albums
 from app.parts import Updates
 from app.services import Services
 from app.session import Session
-from engine.exits.albums import AlbumSet
+from app.views import albums as views
+from engine.exits.albums import Album, AlbumSet
 from engine.gallery import Library, Upload
 from engine.gallery.albums import list_albums
 from engine.gallery.galleries import list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Visitors
+from engine.gallery.types import SortedGallery, SortedPhoto
 from tests.app.shown_examples import PARTS
 
 
@@ -61,6 +63,16 @@ def test_words_make_an_album_that_is_kept(albums: Albums, session: Session, mine
     assert [album.name for album in list_albums(library, mine).albums] == ["reds"]
     line = str(last(albums.added("green", session))[PARTS.album_line])
     assert "Sorted with <b>40\N{NO-BREAK SPACE}%</b> of the full compute" in line
+
+
+@pytest.mark.parametrize(
+    ("looked", "spent", "said"),
+    [(2, True, "2 photos needed"), (0, False, "no photo needed"), (0, True, "what second looks may take is spent")],
+)
+def test_the_line_tells_photos_without_doubt_from_a_budget_that_is_spent(looked: int, spent: bool, said: str) -> None:
+    photo = SortedPhoto(1, "a.jpg", "0" * 64, None, 0.4, 0.3, by_hand=False, exit=1, macs_share=0.6)
+    found = SortedGallery((Album("reds", ("red",)),), (photo,), 0, 0.6)
+    assert said in views.line(found, looked, undo=False, spent=spent)
 
 
 def test_a_photo_is_moved_and_the_move_undone(albums: Albums, session: Session, mine: int, library: Library) -> None:
