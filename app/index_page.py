@@ -33,11 +33,11 @@ def install() -> None:
     if gradios is None or isinstance(gradios, _Ours):
         return
     document, _, _ = gradios.get_source(environment, DOCUMENT)
-    ours = with_head(document)
+    ours = with_ours(document)
     environment.loader = _Ours([FunctionLoader(lambda name: ours if name == DOCUMENT else None), gradios])
 
 
-def with_head(document: str) -> str:
+def with_ours(document: str) -> str:
     """Gradio's template with our head in place of what it tells link previews, and our first search box."""
     headed = GRADIOS_OWN.sub("", document).replace("<head>", f"<head>{_head()}", 1)
     return headed.replace("</body>", f"{_first()}</body>", 1)

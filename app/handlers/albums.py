@@ -235,7 +235,8 @@ class Albums:
             pictures = {photo.id: photo for photo in get_photos(services.library, wanted)}
             board = views.board(shown, pictures, services.drawing, services.address)
         undo = any(photo.by_hand for photo in found.photos)
-        spent = found.mean_macs_share + 1 / max(1, len(found.photos)) > _budget(summary)  # not one photo more
+        share = found.mean_macs_share
+        spent = share < 1 and share + 1 / max(1, len(found.photos)) > _budget(summary)  # not one photo more
         return {
             parts.album_proposals: views.proposals(texts),
             parts.album_line: views.line(found, view.looked, undo, spent),

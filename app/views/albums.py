@@ -84,7 +84,7 @@ def empty(aside: bool) -> str:
     )
 
 
-def line(found: SortedGallery, looked: int, undo: bool, spent: bool = False) -> str:
+def line(found: SortedGallery, looked: int, undo: bool, spent: bool) -> str:
     """What the sort cost, and the way back.
 
     Args: spent: no photo more could get a second look, whatever its doubt.

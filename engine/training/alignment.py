@@ -1,8 +1,7 @@
 """Aligns what exits say with texts, on photos that no tower saw.
 
-Towers know the photos they learned on by heart: what they say of those fits their captions far better than what they
-say of others. A linear map over each exit's embedding, near to doing nothing, mends what of that is common to all
-photos. It is folded into the exit's readout, so it costs nothing.
+Passes and joins were trained on photos that they fit better than others. A linear map over each exit's embedding, near
+to doing nothing, is fitted to others, and folded into the exit's readout: it costs no MACs.
 """
 
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from engine.exits.modules import ExitModules
 from engine.training.features import Features
 from engine.training.objective import contrastive
+from engine.training.readouts import captions_of
 from engine.training.trainer import fit_one_cycle
 
 STEPS, RATE = 120, 1e-3
@@ -35,18 +35,18 @@ def align(modules: ExitModules, features: Features, logit_scale: float) -> ExitM
 def fit_map(vectors: Tensor, texts: Tensor, owner: Tensor, logit_scale: float) -> Tensor:
     """(D, D) A map M near the identity, by which unit(M v) fits the texts of its photo.
 
-    Args: vectors: (N, D), unit length.  texts: (T, D).  owner: (T,) photo of each text, of every photo one or more.
+    Args:
+        vectors: (N, D), unit length.  texts: (T, D), in the order of their photos.
+        owner: (T,) photo of each text; every photo has one or more.
+        logit_scale: what cosines are multiplied by.
     """
     draw = torch.Generator().manual_seed(SEED)
     change = nn.Linear(vectors.shape[1], vectors.shape[1], bias=False)
     nn.init.zeros_(change.weight)
-    place = torch.argsort(owner, stable=True)  # texts in the order of their photos
-    counts = torch.bincount(owner, minlength=len(vectors))
-    firsts = counts.cumsum(0) - counts
+    firsts, counts = captions_of(owner, len(vectors))
 
     def loss_of(_: int) -> Tensor:
-        one = place[firsts + (torch.rand(len(vectors), generator=draw) * counts).long()]  # a text for each photo
-        said = texts[one]
+        said = texts[firsts + (torch.rand(len(vectors), generator=draw) * counts).long()]  # one of each photo's
         same = (said @ said.T > THE_SAME).float()
         same = same / same.sum(1, keepdim=True)
         found = contrastive(logit_scale * F.normalize(vectors + change(vectors), dim=1) @ said.T, (same, same.T))
@@ -59,7 +59,7 @@ def fit_map(vectors: Tensor, texts: Tensor, owner: Tensor, logit_scale: float) -
 
 @torch.no_grad()
 def folded(modules: ExitModules, maps: Sequence[Tensor]) -> ExitModules:
-    """A copy whose readouts say what maps, (D, D) for each exit, make of what the readouts say.
+    """A copy of a joined ladder whose readouts say what maps, (D, D) for each exit, make of what the readouts say.
 
     What an exit says is also read at the next one, where the map is undone: that one has a map of its own.
     """

@@ -176,12 +176,11 @@ def _kept_texts(path: Path, stamp: str, encoder: Encoder, examples: Sequence[Exa
 
 
 def _stamp(encoder: Encoder, examples: Sequence[Example]) -> str:
-    """SHA-256, in hex, of all that the features depend on: weights, precision, where the exits look, and the photos."""
+    """SHA-256, in hex, of all that the features depend on."""
     photos = [(e.path.name, e.path.stat().st_size if e.path.is_file() else 0, e.texts) for e in examples]
     parts = [encoder.identity.weights, encoder.precision, sight_hash(encoder.modules), photos]
     if encoder.modules.last is not None:  # full depth is kept as the readouts say it
-        weights = [
-            t.numpy().tobytes() for m in (encoder.modules.readouts, encoder.modules.last) for t in m.parameters()
-        ]
+        readouts = [*encoder.modules.readouts.parameters(), *encoder.modules.last.parameters()]
+        weights = [t.detach().float().cpu().numpy().tobytes() for t in readouts]
         parts.append(hashlib.sha256(b"".join(weights)).hexdigest())
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

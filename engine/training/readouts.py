@@ -78,7 +78,7 @@ def fit_readouts(
     scale = [_scale(e, features) for e, features in zip(exits, seen, strict=True)]
     total = max(FEWEST_STEPS, min(MOST_STEPS, EPOCHS * len(final) // BATCH))
     rates = [{"params": [*p.parameters()], "lr": PACE / int(p.weight.shape[1])} for p in _linear(modules)]
-    firsts, counts = _captions_of(owner, len(final)) if owner is not None else (None, None)
+    firsts, counts = captions_of(owner, len(final)) if owner is not None else (None, None)
 
     def loss_of(_: int) -> Tensor:
         rows = torch.randperm(len(final), generator=draw)[:BATCH].sort().values
@@ -145,7 +145,7 @@ def _fold(modules: ExitModules, scale: Sequence[tuple[Tensor, Tensor]]) -> None:
         readout.bias.data -= own.half().float() @ mean
 
 
-def _captions_of(owner: Tensor, photos: int) -> tuple[Tensor, Tensor]:
+def captions_of(owner: Tensor, photos: int) -> tuple[Tensor, Tensor]:
     """First caption and number of captions of each photo, (N,) twice; captions stand in the order of their photos."""
     counts = torch.bincount(owner, minlength=photos)
     return counts.cumsum(0) - counts, counts

@@ -4,7 +4,7 @@ from pathlib import Path
 from gradio.routes import templates
 
 from app import scripts
-from app.index_page import with_head
+from app.index_page import with_ours
 from engine.gallery import ASSETS
 
 
@@ -22,7 +22,7 @@ def test_a_part_names_the_events_that_python_may_listen_to() -> None:
 
 def test_the_first_document_has_our_head_in_place_of_gradios() -> None:
     assert templates.env.loader is not None
-    document = with_head('<html><head><meta property="og:title" content="Gradio" /></head></html>')
+    document = with_ours('<html><head><meta property="og:title" content="Gradio" /></head></html>')
     assert document.count("og:title") == 1
     assert 'content="T-GEM search"' in document
     assert scripts.address() in document
