@@ -15,8 +15,9 @@ from engine.clip.small_tower import LAST_MAP
 from engine.exits.budget import log_prices
 from engine.exits.checkpoint import unfitted
 from engine.exits.encoder import Encoder, Identity, Trace
+from engine.exits.gate import SLOPE
 from engine.exits.loading import assembled
-from engine.exits.modules import HEAD, SLOPE, Exit, ExitModules
+from engine.exits.modules import HEAD, Exit, ExitModules
 from engine.exits.phrase_gate import Reference
 from engine.exits.text_bank import statistics
 

@@ -9,7 +9,7 @@ from engine.evaluation import Row
 from engine.evaluation.photo_set import RANKS, PhotoSet
 from engine.evaluation.policies import within
 from engine.exits.budget import BUDGET_GRID
-from engine.exits.modules import SLOPE
+from engine.exits.gate import SLOPE
 from engine.search.metrics import own_ranks, paired_difference, recall_at
 
 SUBJECTS = 24

@@ -3,7 +3,7 @@
 Idea: the abstract of T-GEMs (Presta, Stefanski, Byra, Arendt; arXiv 2605.17499). Read in this order:
 
 1. `text_bank`: one fixed list of texts, and how they fit an embedding at an exit.
-2. `modules`: a readout (features to embedding) and a gate (leave or go on, at a price of compute) for each exit.
+2. `modules`, `gate`: for each exit a readout (features to embedding) and a gate (leave, or go on at a price).
 3. `ladder`, `budget`: the passes and what they cost in MACs; the price that meets a budget.
 4. `encoder`: runs a batch pass by pass and takes out the rows that leave; `runner` and `batch` do the work.
 5. `phrase_gate`: gates that go by what people will look for, where that is known.

@@ -1,4 +1,8 @@
-"""Budgets: the grid of mean shares of the full encoder's MACs, and the price of compute that meets each."""
+"""Budgets: the grid of mean shares of the full encoder's MACs, and the price of compute that meets each.
+
+From a budget to an exit: its price (`log_prices`) goes into each gate, and a photo leaves at the first one whose
+probability of leaving is LEAVES_AT or more (`gate.first_exit`; pass by pass in `encoder.Encoder.encode`).
+"""
 
 from typing import TYPE_CHECKING
 
@@ -7,6 +11,7 @@ if TYPE_CHECKING:
 
 BUDGET_GRID = tuple(percent / 100 for percent in range(20, 101, 5))  # a price and gate values are kept for each
 DEFAULT_BUDGET = 0.6
+LEAVES_AT = 0.5  # probability of leaving at which a photo does
 ROUNDING = 1e-4  # of the logarithm of a price: beyond that of a gate in float32
 CHEAPEST, DEAREST = -12.0, 12.0  # logarithms of the prices between which one is looked for
 
@@ -34,7 +39,7 @@ def log_prices(leanings: "Tensor", cost_share: "Tensor", slope: float) -> list[f
     below the first exit's cost gets the dearest price, the whole one a price of nothing.
 
     Args:
-        leanings: (N, K - 1) of the gates.  cost_share: (K,) ascending.  slope: see `engine.exits.modules.Gate`.
+        leanings: (N, K - 1) of the gates.  cost_share: (K,) ascending.  slope: see `engine.exits.gate.Gate`.
     """
     # A photo leaves at exit k or before once the price is above the lowest that any exit up to k asks for.
     asks = (-leanings / slope).cummin(1).values  # (N, K - 1) logarithms of prices

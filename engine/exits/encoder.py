@@ -20,10 +20,10 @@ from torch import Tensor
 
 from engine.clip.device import bring, send_ahead, settle, taken
 from engine.exits.batch import BatchRun, Encoding, everyone
-from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
+from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, LEAVES_AT, nearest_budget
 from engine.exits.checkpoint import FittedExits, looking_hash
 from engine.exits.feature_map import FeatureMap
-from engine.exits.modules import first_exit, leaving
+from engine.exits.gate import first_exit, leaving
 from engine.exits.phrase_gate import PhraseGate
 from engine.exits.runner import PassRunner
 from engine.exits.scorer import CandidateScorer
@@ -220,7 +220,9 @@ class Encoder:
                 if k is None:
                     continue
                 vectors, gates, fits = self._look(batch, k, state, before)
-                leaves = gates[:, column] >= 0.5 if column is not None else everyone(len(batch.rows)) & (k == to - 1)
+                leaves = (
+                    gates[:, column] >= LEAVES_AT if column is not None else everyone(len(batch.rows)) & (k == to - 1)
+                )
                 batch.leave(leaves, k, vectors, fits, None if self.ladder.shapes[k] is None else state)
                 if not batch.rows:
                     break

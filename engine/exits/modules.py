@@ -1,10 +1,7 @@
 """Text-Guided Exit Modules: for each exit a readout and a gate; and the smaller towers that run the first passes.
 
 A readout makes the embedding at an exit of what its pass saw there and of the embedding before: v_k = unit(readout_k(
-v_{k-1}, x_k)). So later passes add to earlier ones, and what is stored of a photo is enough to go on. A gate is guided
-by texts: beside v_k and x_k it sees how a text bank fits v_k (`text_bank.statistics`), and answers to a price lambda of
-compute. It is trained by the rate-based objective L = sum_k q_k (d_k + lambda c_k), where q_k is `exit_distribution`,
-d_k what leaving at exit k loses and c_k its share of the MACs (arXiv 2605.17499, abstract).
+v_{k-1}, x_k)). So later passes add to earlier ones, and what is stored of a photo is enough to go on.
 """
 
 from collections.abc import Sequence
@@ -15,13 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.clip.small_tower import small_tower
-from engine.exits.text_bank import STATISTICS
+from engine.exits.gate import Gate
 
 HEAD = "head"  # the stage that ends a pass: the tower's own projection
-SIGHT, HIDDEN = 24, 32
-# How sharply a gate answers to the price: steep enough for training's expectation to come near to the decision at run
-# time, flat enough for photos to leave at different prices.
-SLOPE = 6.0
 
 
 @dataclass(frozen=True)
@@ -32,37 +25,6 @@ class Exit:
     seen: int  # width of x_k, what is seen there: pooled features, at the end of a pass behind the tower's own words
     tower: str = ""  # timm's name of the smaller trunk that runs the pass; "": the model's own tower
     size: int = 0  # side of that pass's input in px; 0: the model's own
-
-
-class Gate(nn.Module):
-    """The decision of one exit: how far it leans to leaving, which with lambda gives the probability of that.
-
-    The logit is `leaning + SLOPE * log(lambda)`: a higher price of compute never makes a photo stay longer, so exits at
-    a thriftier budget follow from what a costlier run has seen.
-    """
-
-    center: Tensor
-    spread: Tensor
-
-    def __init__(self, seen: int) -> None:
-        """Args: width of v_k and x_k side by side."""
-        super().__init__()
-        self.norm = nn.LayerNorm(seen, elementwise_affine=False)
-        self.sight = nn.Linear(seen, SIGHT)
-        self.hidden = nn.Linear(SIGHT + STATISTICS, HIDDEN)
-        self.out = nn.Linear(HIDDEN, 1)
-        self.dropout = nn.Dropout(0.3)
-        self.register_buffer("center", torch.zeros(STATISTICS))  # of the statistics among the photos it was fitted on
-        self.register_buffer("spread", torch.ones(STATISTICS))
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-
-    def forward(self, vectors: Tensor, seen: Tensor, statistics: Tensor) -> Tensor:
-        """Leaning; (B, D), (B, F) and (B, STATISTICS) at this exit to (B,)."""
-        sight = self.sight(self.dropout(self.norm(torch.cat([vectors, seen], -1))))
-        shape = (statistics - self.center) / self.spread
-        hidden = F.gelu(self.hidden(torch.cat([sight, shape], -1)))
-        return self.out(self.dropout(hidden))[:, 0]
 
 
 class ExitModules(nn.Module):
@@ -109,29 +71,3 @@ def _add_up(readout: nn.Module, dim: int) -> None:
     assert isinstance(readout, nn.Linear)
     nn.init.zeros_(readout.bias)
     readout.weight.data.copy_(torch.eye(dim).repeat(1, readout.in_features // dim))
-
-
-def leaving(leanings: Tensor, log_prices: Tensor) -> Tensor:
-    """Probability of leaving; leanings (...) and log_prices (G,) to (..., G)."""
-    return (leanings[..., None] + SLOPE * log_prices).sigmoid()
-
-
-def exit_distribution(gates: Tensor) -> Tensor:
-    """q_k = g_k * prod_{j<k} (1 - g_j); the last exit takes the rest.
-
-    Args: gates: (..., K - 1) probabilities of leaving, having arrived.
-    Returns: (..., K), sums to 1.
-    """
-    stay = torch.cat([torch.ones_like(gates[..., :1]), (1 - gates).cumprod(-1)], -1)  # (..., K)
-    leave = torch.cat([gates, torch.ones_like(gates[..., :1])], -1)
-    return stay * leave
-
-
-def first_exit(gates: Tensor) -> Tensor:
-    """The decision at run time: the first exit whose gate is at least 0.5, else the last.
-
-    Args: gates: (..., K - 1).
-    Returns: (...), 0-based.
-    """
-    leaves = torch.cat([gates >= 0.5, torch.ones_like(gates[..., :1], dtype=torch.bool)], -1)
-    return leaves.int().argmax(-1)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.exits.budget import log_prices
-from engine.exits.modules import SLOPE
+from engine.exits.gate import SLOPE
 from engine.exits.text_bank import TextBank
 
 

@@ -16,7 +16,8 @@ from engine.exits.budget import log_prices, rate
 from engine.exits.calibration import Calibration
 from engine.exits.checkpoint import FittedExits, as_stored
 from engine.exits.encoder import Encoder
-from engine.exits.modules import SLOPE, ExitModules, Gate, exit_distribution
+from engine.exits.gate import SLOPE, Gate, exit_distribution
+from engine.exits.modules import ExitModules
 from engine.exits.phrase_gate import Reference
 from engine.exits.text_bank import statistics
 from engine.training.calibrate import affinities, fit_calibrations

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.exits.budget import rate
-from engine.exits.modules import exit_distribution
+from engine.exits.gate import exit_distribution
 
 SOFTNESS = 0.2  # of the targets of a contrastive run; see `match_targets`
 

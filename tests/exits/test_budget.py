@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from engine.exits.budget import BUDGET_GRID, log_prices, nearest_budget, rate
-from engine.exits.modules import SLOPE, first_exit, leaving
+from engine.exits.gate import SLOPE, first_exit, leaving
 
 SHARES = torch.tensor([0.3, 0.55, 0.8, 1.0])
 

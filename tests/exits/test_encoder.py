@@ -15,8 +15,9 @@ from engine.exits import loading
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.checkpoint import unfitted
 from engine.exits.encoder import Encoder, Identity, Standing
+from engine.exits.gate import first_exit
 from engine.exits.loading import assembled, load_encoder
-from engine.exits.modules import ExitModules, first_exit
+from engine.exits.modules import ExitModules
 from tests import tiny_models
 from tests.exits.ladders import (
     JOINED,

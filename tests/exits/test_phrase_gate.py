@@ -6,7 +6,7 @@ import torch
 
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.encoder import Encoder
-from engine.exits.modules import first_exit, leaving
+from engine.exits.gate import first_exit, leaving
 from tests import tiny_models
 from tests.exits.ladders import MIDDLE, MIXED, made, photos
 

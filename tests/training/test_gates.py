@@ -7,7 +7,7 @@ from torch import Tensor
 
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.encoder import Encoder
-from engine.exits.modules import SLOPE, first_exit, leaving
+from engine.exits.gate import SLOPE, first_exit, leaving
 from engine.training import gates
 from engine.training.features import Features
 from engine.training.gates import GatePhotos, fit_exits, fit_gates, lost
