@@ -18,7 +18,7 @@ TRAINED_ON = 64 * CELLS  # vectors that the centres are found from
 ReadChanges = Callable[[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
-class VectorIndex:
+class FaissIndex:
     """Inner products with the vectors of a collection; safe to use from many threads.
 
     It draws its rows from the store, as far as they have come, so no writer has to know of it.

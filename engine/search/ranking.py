@@ -6,38 +6,21 @@ An index finds the best by lines of their exits and affinities; the best of thos
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from cachetools import TTLCache
 
 from engine.exits.calibration import Estimate
 from engine.search.allocation import pool_size
-from engine.search.faiss_index import ReadChanges, VectorIndex
-from engine.search.pg_vector_index import PgIndex
 from engine.search.query_parser import Query
+from engine.search.vector_index import PhotoIndex, index_of
 from engine.storage.database import Database
 from engine.storage.encodings import Candidate, encoded_images, list_candidates, list_changes
 from engine.storage.schema import ModelStamp, stamp_of
 
 if TYPE_CHECKING:
     from engine.exits.photo_encoder import PhotoEncoder
-
-
-class PhotoIndex(Protocol):
-    """What a ranking needs of the vectors of one collection; safe to use from many threads."""
-
-    def __len__(self) -> int:
-        """How many vectors there were when it last caught up."""
-
-    def catch_up(self, changes: ReadChanges, /) -> None:
-        """Know the rows that have come or changed since the last time; see `engine.search.faiss_index.VectorIndex`."""
-
-    def remove(self, ids: np.ndarray, /) -> None:
-        """Know that vectors are gone, by their (N,) int64 ids."""
-
-    def search(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The (N,) ids and scores of the k best for a lifted query (D + 1,), best first; equals in order of id."""
 
 
 @dataclass(frozen=True)
@@ -113,18 +96,9 @@ class Rankings:
         with self._lock:
             held = self._indexes.get(collection_id)
             if held is None or held[0] != stamp:
-                held = (stamp, self._new(collection_id, encoder))
+                held = (stamp, index_of(self._database, collection_id, encoder))
             self._indexes[collection_id] = held  # written at each use, from which on it counts as idle
             return held[1]
-
-    def _new(self, collection_id: int, encoder: "PhotoEncoder") -> PhotoIndex:
-        """In the database where it can search vectors, else in memory."""
-        engine = self._database.vector_search
-        if engine is None:
-            return VectorIndex(encoder.dim + 1)
-        lines = encoder.scorer.lines(np.arange(encoder.exits), np.zeros(encoder.exits))
-        weight = encoder.scorer.affinity_weight
-        return PgIndex(engine, collection_id, stamp_of(encoder).key, encoder.dim, lines, weight)
 
 
 def _best(index: PhotoIndex, query: np.ndarray, k: int, among: Sequence[int] | None) -> tuple[np.ndarray, np.ndarray]:

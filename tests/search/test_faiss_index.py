@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.search import faiss_index as index_module
-from engine.search.faiss_index import VectorIndex
+from engine.search.faiss_index import FaissIndex
 
 
 class Rows:
@@ -32,8 +32,8 @@ class Rows:
         self.revisions[place] = self.revisions.max() + 1
 
 
-def indexed(rows: Rows) -> VectorIndex:
-    index = VectorIndex(rows.vectors.shape[1])
+def indexed(rows: Rows) -> FaissIndex:
+    index = FaissIndex(rows.vectors.shape[1])
     index.catch_up(rows)
     return index
 
@@ -66,7 +66,7 @@ def test_no_more_than_asked_for_or_held(k: int, found: int) -> None:
 
 
 def test_an_empty_index_finds_nothing() -> None:
-    ids, _ = VectorIndex(8).search(np.ones(8, np.float32), 5)
+    ids, _ = FaissIndex(8).search(np.ones(8, np.float32), 5)
     assert len(ids) == 0
 
 
@@ -110,7 +110,7 @@ def test_a_row_that_changed_while_others_came_is_taken_once(monkeypatch: pytest.
 
 def test_many_threads_catch_up_and_search_at_once() -> None:
     rows = Rows(500)
-    index = VectorIndex(8)
+    index = FaissIndex(8)
 
     def once(number: int) -> int:
         index.catch_up(rows)

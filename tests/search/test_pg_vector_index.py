@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from engine.search import pg_vector_index as pgindex_module
-from engine.search.faiss_index import VectorIndex
+from engine.search.faiss_index import FaissIndex
 from engine.search.pg_vector_index import PgIndex
 from engine.search.query_parser import Query
 from engine.search.ranking import lifted_query
@@ -90,7 +90,7 @@ def index_of(engine: Engine, collection_id: int, stamp: ModelStamp = STAMP) -> P
     return index
 
 
-def found(index: PgIndex | VectorIndex, query: np.ndarray, k: int) -> list[int]:
+def found(index: PgIndex | FaissIndex, query: np.ndarray, k: int) -> list[int]:
     return index.search(asked(query), k)[0].tolist()
 
 
@@ -121,7 +121,7 @@ def test_equals_come_in_order_of_id(database: Database, engine: Engine) -> None:
 
 def test_both_kinds_of_index_give_the_same_photos_and_scores(database: Database, engine: Engine) -> None:
     filled = Filled(database, "same", 500)
-    faiss = VectorIndex(DIM + 1)
+    faiss = FaissIndex(DIM + 1)
 
     def changes(after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         new = list_changes(database, filled.id, after, limit)

@@ -74,7 +74,7 @@ def check(home: Path, total: int) -> int:
     """Look at what a death has left; returns how many photos are in. Raises AssertionError."""
     from functools import partial
 
-    from engine.search.faiss_index import VectorIndex
+    from engine.search.faiss_index import FaissIndex
     from engine.storage.database import Database
 
     with closing(sqlite3.connect(home / "tgem.db")) as connection:
@@ -93,7 +93,7 @@ def check(home: Path, total: int) -> int:
     database = Database.open(home)
     try:
         (gallery,) = list_collections(database, "gallery")
-        index = VectorIndex(3)
+        index = FaissIndex(3)
 
         def changes(after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             found = list_changes(database, gallery.id, after, limit)

@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
-from engine.search.faiss_index import EXACT, VectorIndex
+from engine.search.faiss_index import EXACT, FaissIndex
 from engine.search.query_parser import Query
 from engine.search.ranking import Rankings
 from engine.storage.collections import TotalsCache, delete_collection, open_collection
@@ -144,7 +144,7 @@ def through_the_index(count: int) -> dict[str, object]:
     """The index alone: recall against comparing all, time, and removals."""
     made, queries = vectors(count), vectors(QUERIES, seed=1)
     numbers = np.arange(1, count + 1, dtype=np.int64)
-    index = VectorIndex(DIM)
+    index = FaissIndex(DIM)
 
     def changes(after: int, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         part = slice(after, after + limit)
