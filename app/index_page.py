@@ -11,7 +11,7 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from app import scripts
-from app.views.head import NAME, PLACEHOLDER, SENTENCE, TITLE
+from app.views.header import NAME, PLACEHOLDER, SENTENCE, TITLE
 from engine.gallery import ASSETS, LONGEST_QUERY
 
 DOCUMENT = "frontend/index.html"

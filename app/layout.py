@@ -3,16 +3,16 @@
 import gradio as gr
 
 from app.access import is_local
+from app.blocks import Page
 from app.handlers.albums import ALBUMS
 from app.handlers.api import Api
 from app.handlers.comparison import COMPARE
 from app.handlers.galleries import GALLERY, LONGEST_NAME, NEW_GALLERY
-from app.page import Page
 from app.parts import Parts
 from app.scripts import started
 from app.services import Services
 from app.session import Session
-from app.views import head, notes, upload, viewer
+from app.views import header, placeholders, upload, viewer
 from app.wiring import expose, wire
 from engine.gallery import BUDGET_GRID, DEFAULT_BUDGET, LONGEST_QUERY, Visitors
 
@@ -66,8 +66,8 @@ def html(elem_id: str, value: str = "", *scripts: str) -> gr.HTML:
 def head_row(parts: Parts) -> None:
     """Title, present mode and help; the galleries to choose from, and the present one in a line."""
     with gr.Row(elem_id="head"):
-        html("intro", head.TITLE)
-        parts.tools = html("tools", head.TOOLS, "address")
+        html("intro", header.TITLE)
+        parts.tools = html("tools", header.TOOLS, "address")
     with gr.Row(elem_id="which"):
         parts.gallery = gr.Dropdown(
             choices=[], label="Gallery", show_label=False, container=False, interactive=True, elem_id="gallery"
@@ -81,7 +81,7 @@ def search_row(parts: Parts, query: str) -> None:
         parts.chip = html("chip")
         parts.query = gr.Textbox(
             query,
-            placeholder=f"{head.PLACEHOLDER}   2:dog + beach - people",
+            placeholder=f"{header.PLACEHOLDER}   2:dog + beach - people",
             label="Search",
             show_label=False,
             container=False,
@@ -103,7 +103,7 @@ def results_tab(parts: Parts) -> None:
         parts.sorting = html("sorting", "", "sorting")
         with gr.Row(elem_id="found"):
             with gr.Column(scale=5, min_width=320):
-                parts.grid = html("grid", notes.skeleton(), "stacks", "glide")
+                parts.grid = html("grid", placeholders.skeleton(), "stacks", "glide")
             with gr.Column(scale=3, min_width=320, elem_id="aside"):
                 parts.panel = html("panel")
 
@@ -152,7 +152,7 @@ def budget_column(parts: Parts) -> None:
     with gr.Column(scale=5, min_width=320, elem_id="knob"):
         html(
             "knob-title",
-            notes.note("How deep photos go", "One choice for the whole gallery; new photos go by it, too."),
+            placeholders.note("How deep photos go", "One choice for the whole gallery; new photos go by it, too."),
         )
         parts.budget_preview = html("prospect")
         with gr.Accordion("More", open=False, elem_id="fine"):
@@ -181,7 +181,7 @@ def budget_column(parts: Parts) -> None:
 def owner_column(parts: Parts) -> None:
     """A gallery's name, its link, and the button that deletes it."""
     with gr.Column(scale=3, min_width=320, elem_id="keep"):
-        html("keep-title", notes.note("This gallery", "Its name, and who sees it."))
+        html("keep-title", placeholders.note("This gallery", "Its name, and who sees it."))
         parts.rename = gr.Textbox(label="Name", max_length=LONGEST_NAME, submit_btn="Rename", elem_id="title")
         parts.public = gr.Checkbox(False, label="Everyone with the link may look at it", elem_id="public")
         parts.link = html("link")
@@ -204,7 +204,7 @@ def add_photos_tab(parts: Parts, visitors: Visitors | None) -> None:
     with gr.Tab("Add photos", id="add", elem_id="add-tab"):
         html(
             "add",
-            notes.note("Add photos", f"Many at once, folders, ZIP archives. {upload.keeping(visitors)}"),
+            placeholders.note("Add photos", f"Many at once, folders, ZIP archives. {upload.keeping(visitors)}"),
         )
         parts.add_to = gr.Textbox(
             NEW_GALLERY,

@@ -15,10 +15,10 @@ from app.demo import Demo
 from app.event_log import EventLog
 from app.layout import build
 from app.pictures import Pictures, derived, secret_of
-from app.server.arrivals import Arrivals
 from app.server.start import serve
+from app.server.upload_folders import Arrivals
 from app.services import Services
-from app.uploads import forget_interrupted
+from app.uploading.sent_files import forget_interrupted
 from app.zerogpu import borrow_for
 from engine.gallery import Comparison, EngineError, Library, Visitors, home
 
@@ -58,7 +58,7 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def keep_house(arrivals: Arrivals, visitors: Visitors | None) -> None:
+def housekeeping(arrivals: Arrivals, visitors: Visitors | None) -> None:
     """Note who came; every hour, delete what was left on its way in, and what visitors keep who stay away."""
     for minute in count():
         try:
@@ -106,5 +106,5 @@ def run(folder: Path) -> None:
     encoding = demo.start()
     if visitors is not None:
         Thread(target=race_demo, args=(encoding, demo, services.comparison), name="race", daemon=True).start()
-    Thread(target=keep_house, args=(arrivals, visitors), name="house", daemon=True).start()
+    Thread(target=housekeeping, args=(arrivals, visitors), name="housekeeping", daemon=True).start()
     page.block_thread()

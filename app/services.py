@@ -11,10 +11,10 @@ from app.attribution import Attribution
 from app.curve import Curve, curve_of
 from app.demo import Demo
 from app.event_log import EventLog
-from app.inbox import Inbox
 from app.session import Session, Work
-from app.strip import Drawing
-from app.views import notes
+from app.uploading.inbox import Inbox
+from app.views import placeholders
+from app.views.strip import Drawing
 from app.views.viewer import Address
 from app.work import Listing, Waiting, Works
 from engine.gallery import (
@@ -127,7 +127,7 @@ class Services:
 
     def problem(self, error: Exception) -> str:
         """The same as a part of the page."""
-        return notes.problem(self.sentence(error))
+        return placeholders.problem(self.sentence(error))
 
     @property
     def drawing(self) -> Drawing:

@@ -5,7 +5,6 @@ from typing import Any
 import gradio as gr
 
 from app.handlers.add_photos import AddPhotos
-from app.handlers.address import Address
 from app.handlers.albums import Albums
 from app.handlers.api import Api
 from app.handlers.budget import Budget
@@ -13,6 +12,7 @@ from app.handlers.comparison import Compare
 from app.handlers.export import Export
 from app.handlers.fitting import Fitting
 from app.handlers.galleries import Galleries
+from app.handlers.page_url import Address
 from app.handlers.photo import Selection
 from app.handlers.photo_map import GalleryMap
 from app.handlers.picture_search import PictureSearch

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import gradio as gr
 
-from app import intake
 from app.access import asking_address, is_local
 from app.handlers.events import sent_along
 from app.handlers.galleries import NEW_GALLERY, Galleries, gallery_name
 from app.handlers.search import Search
-from app.incoming import Incoming, name_of, size_of
 from app.parts import Parts, Updates
-from app.server.arrivals import FILE_BYTES
+from app.server.upload_folders import FILE_BYTES
 from app.services import Services
 from app.session import Session
-from app.views import notes, upload
+from app.uploading import intake
+from app.uploading.incoming import Incoming, name_of, size_of
+from app.views import placeholders, upload
 from engine.gallery import EngineError, Skipped, TooMuch, Upload, delete_gallery, find_gallery, folder_uploads
 
 TAB = "add"
@@ -46,7 +46,10 @@ class AddPhotos:
             incoming = self._announced(name, files, session)
         except EngineError as error:
             sentence = self._services.sentence(error)
-            yield {self._parts.arriving: upload.refused(sentence, nonce), self._parts.report: notes.problem(sentence)}
+            yield {
+                self._parts.arriving: upload.refused(sentence, nonce),
+                self._parts.report: placeholders.problem(sentence),
+            }
             return
         incoming.nonce = nonce
         for number, line in enumerate(incoming.files):

@@ -10,7 +10,7 @@ from app.parts import Parts, Updates
 from app.services import Services
 from app.session import AlbumView, Session
 from app.views import albums as views
-from app.views import notes
+from app.views import placeholders
 from app.work import Stopped, Waiting
 from engine.gallery import (
     DEFAULT_BUDGET,
@@ -226,7 +226,7 @@ class Albums:
         own = services.access.owns(summary, session)
         texts = self._proposals(summary, found)
         if not found.photos:
-            board = notes.EMPTY_GALLERY
+            board = placeholders.EMPTY_GALLERY
         elif not found.albums:
             board = views.empty(not own)
         else:

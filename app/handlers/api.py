@@ -8,7 +8,7 @@ from app.demo import NAME as DEMO
 from app.handlers.galleries import gallery_name
 from app.services import Services
 from app.session import Session
-from app.uploads import sent, take_in
+from app.uploading.sent_files import sent, take_in
 from engine.gallery import (
     DEFAULT_BUDGET,
     AlbumSet,

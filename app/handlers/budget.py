@@ -8,7 +8,7 @@ import gradio as gr
 from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
-from app.views import formatting, notes, upload
+from app.views import formatting, placeholders, upload
 from app.work import Stopped, Waiting
 from engine.gallery import EngineError, IngestReport, Progress, reencode_gallery, typed_phrases
 
@@ -52,7 +52,7 @@ class Budget:
                         account = upload.encoded_again(event, budget)
             except Stopped:
                 done = summary.photos - now.total + now.done if now is not None else 0
-                account = notes.said(
+                account = placeholders.said(
                     f"Stopped: {formatting.many(done)} of {summary.photos} are at the new budget, and stay."
                 )
         except EngineError as error:

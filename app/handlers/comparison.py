@@ -9,7 +9,7 @@ from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
 from app.views import comparison as views
-from app.views import formatting, notes
+from app.views import formatting, placeholders
 from app.views.certificate import card
 from app.work import Stopped, Waiting
 from engine.gallery import (
@@ -45,7 +45,7 @@ class Compare:
         try:
             summary = services.access.gallery(session.gallery, session)
             if not summary.photos:
-                note = notes.note("Nothing to compare yet", "Add photos first; then both encoders can race.")
+                note = placeholders.note("Nothing to compare yet", "Add photos first; then both encoders can race.")
                 return {race: note, rankings: ""}
             with services.access.turn(session):
                 measured = services.measured(summary)
@@ -71,12 +71,12 @@ class Compare:
             self._services.access.require_race(summary, session)
             for event in self._services.begin("race", session, lambda tell: self._race(summary.id, session, tell)):
                 if isinstance(event, Waiting):
-                    yield {race: notes.said(formatting.in_line(event.place))}
+                    yield {race: placeholders.said(formatting.in_line(event.place))}
                 elif isinstance(event, Lap):
                     yield {race: views.racing(event, MOST_RACED)}
             yield {**self.shown(session), **self._buttons(running=False)}
         except Stopped:
-            yield {race: notes.said("Stopped: nothing was kept of this race."), **self._buttons(running=False)}
+            yield {race: placeholders.said("Stopped: nothing was kept of this race."), **self._buttons(running=False)}
         except EngineError as error:
             yield {race: self._services.problem(error), **self._buttons(running=False)}
 
@@ -103,7 +103,7 @@ class Compare:
             return views.invitation(summary.photos, MOST_RACED)
         found = self._agreement(session, summary, run)
         if found is None:
-            return notes.note("Ask something", "Search for anything, and both rankings stand here side by side.")
+            return placeholders.note("Ask something", "Search for anything, and both rankings stand here side by side.")
         ids = dict.fromkeys([*found.shown, *found.full])
         pictures: dict[int, Photo] = {}
         for id in ids:

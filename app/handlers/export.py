@@ -8,7 +8,7 @@ from app.handlers.search import Search
 from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
-from app.views import notes
+from app.views import placeholders
 from engine.gallery import EngineError
 
 MOST = 10_000  # photos in a file
@@ -28,6 +28,6 @@ class Export:
             with services.access.turn(session):
                 hits = self._search.ranked(session, min(summary.photos, MOST))
         except EngineError as error:
-            return {self._parts.notice: notes.missed(services.sentence(error))}
+            return {self._parts.notice: placeholders.missed(services.sentence(error))}
         text = export.as_csv(hits, summary) if kind == "csv" else export.as_json(session.title, hits, summary)
         return {self._parts.file: export.link(kind, text)}

@@ -9,7 +9,7 @@ from app.access import NotYours
 from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
-from app.views import formatting, notes
+from app.views import formatting, placeholders
 from app.work import Stopped, Waiting
 from engine.gallery import FULL_DEPTH, EngineError, Progress, fit_exits, reencode_gallery
 
@@ -41,24 +41,28 @@ class Fitting:
         sentence = (
             "Every photo runs to full depth. Exits can be fitted on this gallery’s photos; they need no captions."
         )
-        note = notes.note(f"{encoder.identity.model} has no exit modules", sentence)
+        note = placeholders.note(f"{encoder.identity.model} has no exit modules", sentence)
         return self._said(note, fit=self._services.access.alone)  # the model is everyone's
 
     def fitted(self, session: Session) -> Iterator[Updates]:
         """The button was pressed."""
         said = self._parts.no_exits
-        yield self._said(notes.said("Loading the photos."), fit=False, stop=True)
+        yield self._said(placeholders.said("Loading the photos."), fit=False, stop=True)
         try:
             for event in self._services.begin("fit", session, self._work(session)):
                 if isinstance(event, FitStep):
-                    yield {said: notes.said(f"{event.what}: {event.done} of {event.total}")}
+                    yield {said: placeholders.said(f"{event.what}: {event.done} of {event.total}")}
                 elif isinstance(event, Waiting):
-                    yield {said: notes.said(formatting.in_line(event.place))}
+                    yield {said: placeholders.said(formatting.in_line(event.place))}
                 elif isinstance(event, Progress):
-                    yield {said: notes.said(f"Encoding this gallery again: {event.done} of {event.total} photos")}
-            yield self._said(notes.said(EARLY if self._services.library.encoder.exits > 1 else FULL_DEPTH), fit=False)
+                    yield {
+                        said: placeholders.said(f"Encoding this gallery again: {event.done} of {event.total} photos")
+                    }
+            yield self._said(
+                placeholders.said(EARLY if self._services.library.encoder.exits > 1 else FULL_DEPTH), fit=False
+            )
         except Stopped:
-            yield self._said(notes.said("Stopped. What was done is kept: it goes on from there."), fit=True)
+            yield self._said(placeholders.said("Stopped. What was done is kept: it goes on from there."), fit=True)
         except EngineError as error:
             yield self._said(self._services.problem(error), fit=True)
 

@@ -14,7 +14,7 @@ from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
 from app.views import budget as views
-from app.views import notes, overview, upload
+from app.views import overview, placeholders, upload
 from app.views.budget import PRESETS
 from app.views.formatting import many
 from engine.gallery import (
@@ -58,7 +58,7 @@ class Galleries:
             self._services.access.arrive(kept, session)
             session.gallery, missed = self._first_gallery(asked, kept, session)
             if missed:
-                yield {self._parts.notice: notes.missed(missed)}
+                yield {self._parts.notice: placeholders.missed(missed)}
             self._search.ask(str(asked.get("q", ""))[:1000], session, anew=True)
             yield from self._first_answer(refine, session)
         except EngineError as error:
@@ -201,9 +201,9 @@ class Galleries:
             summary = self._services.access.own(session.gallery, session)
             name = gallery_name(name)
             if not name:
-                return {done: notes.said("A gallery needs a name.")}
+                return {done: placeholders.said("A gallery needs a name.")}
             rename_gallery(self._services.library, summary.id, name)
-            return {**self.choice(session), done: notes.said(f"It is called “{name}” now.")}
+            return {**self.choice(session), done: placeholders.said(f"It is called “{name}” now.")}
         except EngineError as error:
             return {done: self._services.problem(error)}
 
@@ -239,7 +239,7 @@ class Galleries:
             yield self._search.only(self._services.problem(error))
             return
         except (ValueError, OverflowError):
-            yield self._search.only(notes.problem("These photos are not there any more."))
+            yield self._search.only(placeholders.problem("These photos are not there any more."))
             return
         yield from self._search.answers(False, session, f" {many(removed)} deleted.", self.choice(session))
 
@@ -268,11 +268,11 @@ class Galleries:
         if asked.get("gallery"):
             with suppress(GalleryMissing):
                 return self._services.access.at_address(asked["gallery"], session), ""
-            return self._services.demo.id, notes.NO_SUCH_LINK
+            return self._services.demo.id, placeholders.NO_SUCH_LINK
         if "q" not in asked and isinstance(left, int):
             with suppress(GalleryMissing):  # deleted since
                 return self._services.access.gallery(left, session).id, ""
-            return self._services.demo.id, notes.GONE_SINCE
+            return self._services.demo.id, placeholders.GONE_SINCE
         return self._services.demo.id, ""
 
     def _summary(self, session: Session) -> GallerySummary:

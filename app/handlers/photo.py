@@ -7,7 +7,7 @@ from app.handlers.search import Search
 from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
-from app.views import notes, photo
+from app.views import photo, placeholders
 from engine.gallery import (
     Deepened,
     EngineError,
@@ -37,7 +37,7 @@ class Selection:
         except EngineError as error:
             return self._problem(error)
         except (ValueError, OverflowError):
-            return {self._parts.panel: notes.problem(GONE)}
+            return {self._parts.panel: placeholders.problem(GONE)}
 
     def explained(self, session: Session) -> Updates:
         """How the query fits at every exit was asked for."""
@@ -50,7 +50,7 @@ class Selection:
             if self._has_gone_on(session, asking, chosen):
                 return self._unchanged()
             if fits is None:
-                hint = notes.said("Search for something first; this shows how the photo fits it.")
+                hint = placeholders.said("Search for something first; this shows how the photo fits it.")
                 return self._panel(chosen, session, hint)
             return self._panel(chosen, session, photo.fit(session.title, fits, chosen.exit))
         except EngineError as error:

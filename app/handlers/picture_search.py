@@ -11,8 +11,8 @@ from app.handlers.search import Search
 from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
-from app.uploads import sent
-from app.views import head, notes
+from app.uploading.sent_files import sent
+from app.views import header, placeholders
 from app.views.chip import inline
 from engine.gallery import DROPPED, EngineError, embed_picture, file_upload, picture_thumbnail
 
@@ -41,7 +41,7 @@ class PictureSearch:
         try:
             like = self._services.access.photo(int(number), session)
         except (EngineError, ValueError, OverflowError):
-            yield self._search.only(notes.problem("This photo is not there any more; search again."))
+            yield self._search.only(placeholders.problem("This photo is not there any more; search again."))
             return
         session.ask("", f"photo:{like.id}", self._services.address(like, "grid"))
         yield from self._search.answers(refine, session, first={self._parts.query: session.words})
@@ -56,7 +56,9 @@ class PictureSearch:
         access = self._services.access
         try:
             summary = access.gallery(session.gallery, session)
-            account, aside = (summary.id, head.PICTURED) if access.keeps(summary, session) else (None, head.UNCOUNTED)
+            account, aside = (
+                (summary.id, header.PICTURED) if access.keeps(summary, session) else (None, header.UNCOUNTED)
+            )
             with access.turn(session):
                 data = file_upload(path, path.name).read()  # no more of it than may be a picture
                 found = embed_picture(self._services.library, account, data, path.name)

@@ -14,7 +14,7 @@ from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
 from app.suggestions import suggestions
-from app.views import head, notes, photo, results, sorting, stacks
+from app.views import header, photo, placeholders, results, sorting, stacks
 from app.views.chip import chip
 from engine.gallery import (
     Deepened,
@@ -131,7 +131,7 @@ class Search:
 
     def only(self, html: str) -> Updates:
         """One thing in the middle of the page, and nothing else to see."""
-        return {self._parts.answer: head.bar(), self._parts.grid: html, self._parts.panel: ""}
+        return {self._parts.answer: header.bar(), self._parts.grid: html, self._parts.panel: ""}
 
     def _answers(self, refine: bool, session: Session, aside: str) -> Iterator[Updates]:
         library, access, asking = self._services.library, self._services.access, session.asking
@@ -149,7 +149,7 @@ class Search:
             yield self._unasked(session, summary, aside)
             return
         session.photo = session.hits[0].photo.id if session.hits else None
-        status = head.SECOND_LOOK if refine and session.hits else head.FIRST_ANSWER
+        status = header.SECOND_LOOK if refine and session.hits else header.FIRST_ANSWER
         yield {**self._found(session, summary, status + aside), self._parts.panel: self._best(session)}
         if refine and session.hits and session.asking is asking:  # the visitor has not gone on to something else
             yield from self._refined(session, query, ranking, asking, aside)
@@ -176,7 +176,7 @@ class Search:
         follows = session.photo == best and not session.picked
         if follows:  # before the ranking is drawn, which marks it
             session.photo = session.hits[0].photo.id
-        found = self._found(session, summary, head.refined(refinement, list(session.deepened.values())) + aside)
+        found = self._found(session, summary, header.refined(refinement, list(session.deepened.values())) + aside)
         if follows:
             found[self._parts.panel] = self._best(session)
         elif session.photo in session.deepened:  # another photo was selected meanwhile: drawn as deep as it is now
@@ -225,7 +225,7 @@ class Search:
         share = f"?{urlencode(asked)}" if sharable else ""
         own = bool(session.hits) and self._services.access.owns(summary, session)
         links = export.BUTTONS if session.hits else ""
-        return head.bar(status, links, share, bool(session.hits), own, self._place(session, summary))
+        return header.bar(status, links, share, bool(session.hits), own, self._place(session, summary))
 
     def _place(self, session: Session, summary: GallerySummary) -> tuple[str, str]:
         """What is on show, as the page's address names it."""
@@ -238,8 +238,8 @@ class Search:
             self._parts.sorting: sorting.choices(
                 years_of(self._services.library, summary.id), session.order, session.year, bool(session.query.strip())
             ),
-            self._parts.headline: head.headline(summary, self._services.measured(summary)),
-            self._parts.suggestions: head.suggestions(examples, session.earlier(examples)),
+            self._parts.headline: header.headline(summary, self._services.measured(summary)),
+            self._parts.suggestions: header.suggestions(examples, session.earlier(examples)),
             self._parts.chip: chip(session.thumbnail, "Like this"),
         }
 
@@ -255,7 +255,7 @@ class Search:
 
     def _ranking(self, session: Session, summary: GallerySummary) -> str:
         if not session.hits:
-            return notes.EMPTY_GALLERY
+            return placeholders.EMPTY_GALLERY
         scores = [hit.score for hit in session.hits[:POOL]]  # the same photos tell it however many are on show
         standing = relevant(scores)
         shown = session.hits[: (session.unfolded + 1) * PAGE]
@@ -289,12 +289,12 @@ class Search:
         session.photo = photos[0].id if photos else None
         place = self._place(session, summary)
         if not photos:
-            bar = head.bar(aside, place=place)
-            return {**around, parts.answer: bar, parts.grid: notes.EMPTY_GALLERY, parts.panel: ""}
+            bar = header.bar(aside, place=place)
+            return {**around, parts.answer: bar, parts.grid: placeholders.EMPTY_GALLERY, parts.panel: ""}
         own = self._services.access.owns(summary, session)
         return {
             **around,
-            parts.answer: head.bar(head.UNASKED[session.order] + aside, photos=True, own=own, place=place),
+            parts.answer: header.bar(header.UNASKED[session.order] + aside, photos=True, own=own, place=place),
             parts.grid: self._shelf(session, summary),
             parts.panel: self._unpicked(photos[0]),
         }

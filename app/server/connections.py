@@ -1,4 +1,4 @@
-"""Connections that cost nothing to open: how long they may say nothing, and how many there may be.
+"""ConnectionLimit that cost nothing to open: how long they may say nothing, and how many there may be.
 
 Bounded are the time for a request's head, the pace of its body and the patience with who does not read an answer. A
 request that has arrived whole may take as long as it likes: event streams, heartbeats and long uploads go on.
@@ -54,8 +54,8 @@ def is_late(state: Any, paused: bool, unread: bool, pace: Pace, now: float) -> b
 
 
 @dataclass
-class House:
-    """All connections of one server."""
+class ConnectionLimit:
+    """How many connections one server has, and which of them wait."""
 
     room: int
     say: Callable[[str], object] = sys.stderr.write
@@ -74,30 +74,30 @@ class House:
 class Connection(H11Protocol):
     """One connection, with limits."""
 
-    def __init__(self, house: House, **given: Any) -> None:
+    def __init__(self, limit: ConnectionLimit, **given: Any) -> None:
         super().__init__(**given)
-        self._house, self._pace = house, Pace(house.clock())
+        self._limit, self._pace = limit, Pace(limit.clock())
         self._state: tuple[object, bool] | None = (h11.IDLE, False)
         self._watch: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take it in, or turn it away; who has been waiting longest without asking for anything makes room."""
         super().connection_made(transport)
-        if len(self.connections) > self._house.room:
-            self._house.full(len(self.connections) - 1)
-            longest = next(iter(self._house.waiting), None)
+        if len(self.connections) > self._limit.room:
+            self._limit.full(len(self.connections) - 1)
+            longest = next(iter(self._limit.waiting), None)
             if longest is None:
                 transport.write(FULL)
                 self.connections.discard(self)
                 transport.close()
                 return
             longest.end()
-        self._house.waiting[self] = None
+        self._limit.waiting[self] = None
         self._watch = self.loop.call_later(LOOK, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
-        self._house.waiting.pop(self, None)
+        self._limit.waiting.pop(self, None)
         if self._watch is not None:
             self._watch.cancel()
         super().connection_lost(exc)
@@ -130,7 +130,7 @@ class Connection(H11Protocol):
 
     def end(self) -> None:
         """Close it now."""
-        self._house.waiting.pop(self, None)
+        self._limit.waiting.pop(self, None)
         self.connections.discard(self)
         self.transport.abort()
 
@@ -138,17 +138,17 @@ class Connection(H11Protocol):
         state = (self.conn.their_state, self.flow.write_paused)
         if state == self._state:
             return
-        self._state, self._pace = state, Pace(self._house.clock())
+        self._state, self._pace = state, Pace(self._limit.clock())
         if state[0] is h11.IDLE:
-            self._house.waiting[self] = None
+            self._limit.waiting[self] = None
         else:
-            self._house.waiting.pop(self, None)
+            self._limit.waiting.pop(self, None)
 
     def _look(self) -> None:
         if self.transport.is_closing():
             return
         self._note_state()
-        now, state = self._house.clock(), self.conn.their_state
+        now, state = self._limit.clock(), self.conn.their_state
         if is_late(state, self.flow.read_paused, self.flow.write_paused, self._pace, now):
             self.end()
             return

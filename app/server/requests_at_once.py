@@ -10,7 +10,7 @@ from app.server.transfers import address_of
 MOST = 200  # each open page holds two; an office that shares one address has room
 
 
-class Crowds:
+class RequestsAtOnce:
     """An app that answers so many requests of one address at once."""
 
     def __init__(self, app: ASGIApp, most: int = MOST) -> None:

@@ -17,22 +17,22 @@ from gradio import http_server
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import index_page
-from app.page import launch_options
+from app.blocks import launch_options
 from app.pictures import Pictures
-from app.server.arrivals import Arrivals
 from app.server.bodies import OWNERS, STRANGERS, Bodies
 from app.server.compression import CompressedDocument, CompressedStream
-from app.server.connections import Connection, House, room
+from app.server.connections import Connection, ConnectionLimit, room
 from app.server.headers import SafeHeaders
 from app.server.hosts import HOSTS, hosts
 from app.server.malformed_requests import whole_head, without_proxys_words
-from app.server.receiving import Receiving
 from app.server.refusals import Checked
-from app.server.requests_at_once import Crowds
+from app.server.requests_at_once import RequestsAtOnce
 from app.server.routes import open_route
 from app.server.sessions import SHARE, CountedSessions, Sessions
-from app.server.streams import Streams
+from app.server.stream_end import Streams
 from app.server.transfers import Transfers
+from app.server.upload_folders import Arrivals
+from app.server.upload_routes import Receiving
 from app.services import Services
 
 KEEP_ALIVE = 10  # seconds that a connection waits for another request
@@ -44,9 +44,9 @@ OWN_SHARE = 1000  # sessions where one owner has the place to themselves
 class Server(uvicorn.Server):
     """A server in a thread of its own, as Gradio expects one."""
 
-    def __init__(self, config: uvicorn.Config, listening: socket.socket, house: House) -> None:
+    def __init__(self, config: uvicorn.Config, listening: socket.socket, limit: ConnectionLimit) -> None:
         super().__init__(config)
-        self._listening, self._house = listening, house
+        self._listening, self._limit = listening, limit
         self._thread = Thread(target=self.run, args=([listening],), name="server", daemon=True)
 
     def start(self) -> None:
@@ -60,7 +60,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin, and say in one line a minute that descriptors ran out, instead of a traceback for each attempt."""
-        asyncio.get_running_loop().set_exception_handler(partial(_noted, self._house, self.server_state.connections))
+        asyncio.get_running_loop().set_exception_handler(partial(_noted, self._limit, self.server_state.connections))
         await super().startup(sockets)
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ def guarded(app: ASGIApp, page: gr.Blocks, public: bool) -> ASGIApp:
     )
     app = Bodies(app, STRANGERS if public else OWNERS, lambda: {id: len(fn.inputs) for id, fn in page.fns.items()})
     if public:
-        app = Crowds(Transfers(app))
+        app = RequestsAtOnce(Transfers(app))
     app = Checked(_Trimmed(app), (whole_head, names.check, open_route))
     return SafeHeaders(app)
 
@@ -120,19 +120,19 @@ def start(app: ASGIApp, name: str | None, port: int | None) -> tuple[str, int, s
     chosen = port or ("GRADIO_SERVER_PORT" in os.environ and first)
     listening = _listening(host, [chosen] if chosen else range(first, first + http_server.TRY_NUM_PORTS))
     port = listening.getsockname()[1]
-    house = House(room())
+    limit = ConnectionLimit(room())
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=partial(Connection, house),  # type: ignore[arg-type]  # called as a class is
+        http=partial(Connection, limit),  # type: ignore[arg-type]  # called as a class is
         ws="none",
         log_level="error",
         timeout_keep_alive=KEEP_ALIVE,
         backlog=BACKLOG,
         server_header=False,
     )
-    server = Server(config, listening, house)
+    server = Server(config, listening, limit)
     server.start()
     shown = "localhost" if host in ("0.0.0.0", "::") else name
     return name, port, f"http://{shown}:{port}/", server
@@ -162,9 +162,11 @@ def _listening(host: str, ports: Sequence[int]) -> socket.socket:
     raise OSError(f"{busy} in use; stop what listens there, or set GRADIO_SERVER_PORT to another port.")
 
 
-def _noted(house: House, connections: "set[Any]", loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def _noted(
+    limit: ConnectionLimit, connections: "set[Any]", loop: asyncio.AbstractEventLoop, context: dict[str, Any]
+) -> None:
     error = context.get("exception")
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-        house.full(len(connections))
+        limit.full(len(connections))
     else:
         loop.default_exception_handler(context)

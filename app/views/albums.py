@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from app.strip import Drawing, strip
 from app.views.formatting import described, many, percent
+from app.views.strip import Drawing, strip
 from app.views.viewer import Address
 from engine.gallery import LONGEST_NAME, Album, Photo, SortedGallery, SortedPhoto
 

@@ -2,7 +2,7 @@
 
 from app.curve import Curve, Point
 from app.views.formatting import many, percent
-from app.views.notes import note
+from app.views.placeholders import note
 from engine.gallery import DEFAULT_BUDGET, BudgetCost, GallerySummary
 
 # Budgets are choices; what each one gives is read from the evaluation.

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from html import escape
 
 from app.fidelity import Fidelity
-from app.strip import Drawing, strip
 from app.views.formatting import described, macs, many
-from app.views.notes import note
+from app.views.placeholders import note
 from app.views.race import dots, fairness, faster, lanes, where
+from app.views.strip import Drawing, strip
 from app.views.viewer import Address
 from engine.gallery import Agreement, Lap, Measured, Photo
 

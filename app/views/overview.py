@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from app.curve import Curve
-from app.strip import Drawing, marks, survival
 from app.views.formatting import described, macs, many, percent, saved_indexing, times
-from app.views.notes import note
+from app.views.placeholders import note
 from app.views.race import where
+from app.views.strip import Drawing, marks, survival
 from app.views.viewer import Address
 from engine.gallery import GallerySummary, Measured, Photo
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from html import escape
 
 from app.attribution import Attribution
-from app.strip import Drawing, marks, stages_strip
 from app.views.formatting import described, macs, percent, saved, score
+from app.views.strip import Drawing, marks, stages_strip
 from app.views.viewer import Address, about
 from engine.gallery import ExitScore, Photo, nearest_budget
 

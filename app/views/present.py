@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from html import escape
 
 from app.fidelity import Fidelity
-from app.strip import Drawing, stages_strip, strip, survival
 from app.views.formatting import described, macs, many, percent, saved
 from app.views.race import dots, fairness, faster, lanes, where
+from app.views.strip import Drawing, stages_strip, strip, survival
 from app.views.viewer import Address
 from engine.gallery import GallerySummary, Measured, Photo
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from app.strip import Drawing, strip
 from app.views.formatting import described, saved, score
+from app.views.strip import Drawing, strip
 from app.views.viewer import Address, about
 from engine.gallery import Deepened, Hit, Photo
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from html import escape
 
-from app.incoming import Incoming
-from app.strip import Drawing
+from app.uploading.incoming import Incoming
 from app.views.formatting import duration, in_line, percent, photos_word
 from app.views.results import card
+from app.views.strip import Drawing
 from app.views.viewer import Address
 from engine.gallery import IngestReport, Progress, Skipped, Visitors
 

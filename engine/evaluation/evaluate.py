@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from engine.evaluation import Row
-from engine.evaluation.alone import Alone, towers_alone
 from engine.evaluation.photo_set import Outcome, PhotoSet
 from engine.evaluation.policies import BY_PRICE, oracle_drift, patience, within
 from engine.evaluation.query_simulation import IndexSimulation, Looked
+from engine.evaluation.single_towers import Alone, towers_alone
 from engine.evaluation.subjects import known_labels, named_subjects
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.encoder import Encoder

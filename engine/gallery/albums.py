@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from engine.exits.album_scorer import AlbumScorer
     from engine.exits.photo_encoder import PhotoEncoder
-    from engine.search.sorting import Ran, Sorting
+    from engine.search.album_sorting import Ran, Sorting
 
 MOST_ASIDE = 100.0  # full encodings that one sort of a gallery may take that is somebody else's
 PROPOSED_BY = 300  # photos that tell what a gallery could be sorted into
@@ -116,7 +116,7 @@ class _Sort:
         self.looked = 0
 
     def run(self, budget: float) -> SortedGallery:
-        from engine.search.sorting import look_again
+        from engine.search.album_sorting import look_again
 
         sorting = self._sorting()
         if self.albums.albums:
@@ -134,7 +134,7 @@ class _Sort:
         """Photos as they stand, sorted; those that were moved by hand are examples."""
         import torch
 
-        from engine.search.sorting import Sorting
+        from engine.search.album_sorting import Sorting
 
         moved = {p: self.albums.place(a) for p, a in self.albums.by_hand().items() if p in self.places}
         self._run_examples([self.places[photo] for photo in moved])
@@ -157,7 +157,7 @@ class _Sort:
         """Run photos, (n,) rows, to an exit (0-based), and keep what came of it; some may be there by now."""
         import torch
 
-        from engine.search.sorting import Ran
+        from engine.search.album_sorting import Ran
 
         library, ids = self.library, self.standing.ids[rows].tolist()
         with library.lock_of(self.gallery_id):

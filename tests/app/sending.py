@@ -6,11 +6,11 @@ from pathlib import Path
 import gradio as gr
 
 from app.handlers.add_photos import AddPhotos
-from app.incoming import Incoming
 from app.parts import Updates
 from app.services import Services
 from app.session import Session
-from app.uploads import forget
+from app.uploading.incoming import Incoming
+from app.uploading.sent_files import forget
 
 
 class Event(gr.EventData):

@@ -9,7 +9,7 @@ import numpy as np
 
 from app.layout import draw
 from app.parts import Updates
-from app.strip import Drawing
+from app.views.strip import Drawing
 from engine.exits.budget import BUDGET_GRID
 from engine.gallery import GallerySummary, Measured, Photo
 from engine.gallery.speed_race import Race

@@ -17,11 +17,11 @@ from app.handlers.picture_search import PictureSearch
 from app.handlers.search import Search
 from app.layout import build
 from app.pictures import Pictures
-from app.server.arrivals import Arrivals
 from app.server.start import serve
+from app.server.upload_folders import Arrivals
 from app.services import Services
 from app.session import Session
-from app.uploads import NotUploaded, sent
+from app.uploading.sent_files import NotUploaded, sent
 from engine.gallery.galleries import list_galleries
 from tests.app.shown_examples import PARTS
 from tests.zip_files import zipped

@@ -26,13 +26,13 @@ from app.handlers.photo import Selection
 from app.handlers.picture_search import PictureSearch
 from app.handlers.present import Present
 from app.handlers.search import Search
-from app.inbox import MOST_FILES
-from app.incoming import Incoming
 from app.parts import Updates
 from app.pictures import Pictures
 from app.services import Services
 from app.session import Session
-from app.uploads import forget_interrupted
+from app.uploading.inbox import MOST_FILES
+from app.uploading.incoming import Incoming
+from app.uploading.sent_files import forget_interrupted
 from engine.exits.text_bank import MOST_TYPED
 from engine.gallery import Library, Upload, shipped_race
 from engine.gallery.comparison import Comparison

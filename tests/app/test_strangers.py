@@ -32,8 +32,8 @@ from app.handlers.search import Search
 from app.layout import build
 from app.parts import Updates
 from app.pictures import Pictures
-from app.server.arrivals import Arrivals
 from app.server.start import serve
+from app.server.upload_folders import Arrivals
 from app.services import Services
 from app.session import Session
 from app.views import upload
@@ -318,7 +318,7 @@ def test_what_was_sent_is_listed_in_its_turn_and_not_once_it_is_stopped(
     files = [tmp_path / f"{number}.zip" for number in range(3)]
     for file in files:
         file.write_bytes(zipped({"a.png": png("blue")}))
-    monkeypatch.setattr("app.uploads.uploads_of", listing)
+    monkeypatch.setattr("app.uploading.sent_files.uploads_of", listing)
     with access.work(ann), access.work(arrived(access)):  # as many as are served at once
         waiting = uploaded(add_photos, services, list(map(str, files)), "Mine", bob)
         until_said(waiting, "you are next")

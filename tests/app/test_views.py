@@ -9,8 +9,20 @@ import pytest
 from app.attribution import Attribution
 from app.curve import Curve, Point
 from app.fidelity import Fidelity
-from app.incoming import Incoming
-from app.views import budget, comparison, formatting, head, notes, overview, photo, present, results, upload, viewer
+from app.uploading.incoming import Incoming
+from app.views import (
+    budget,
+    comparison,
+    formatting,
+    header,
+    overview,
+    photo,
+    placeholders,
+    present,
+    results,
+    upload,
+    viewer,
+)
 from app.views.chip import chip
 from engine.exits.budget import BUDGET_GRID
 from engine.gallery import BudgetCost, Deepened, ExitScore, Hit, Measured, Photo, Progress, Refinement, Skipped
@@ -45,11 +57,11 @@ def incoming(over: str | None = None, name: str = EVIL, **told: object) -> Incom
 
 
 ALL = {
-    "headline": head.headline(SUMMARY, MEASURED),
-    "suggestions": head.suggestions(["red + car", EVIL], [EVIL]),
-    "bar": head.bar("words", "", f"?q={EVIL}"),
-    "own bar": head.bar("words", own=True),
-    "refined": head.refined(Refinement([], (DEEPENED,), 30, 100, 0.4), [DEEPENED]),
+    "headline": header.headline(SUMMARY, MEASURED),
+    "suggestions": header.suggestions(["red + car", EVIL], [EVIL]),
+    "bar": header.bar("words", "", f"?q={EVIL}"),
+    "own bar": header.bar("words", own=True),
+    "refined": header.refined(Refinement([], (DEEPENED,), 30, 100, 0.4), [DEEPENED]),
     "results": results.results([Hit(1, 0.34, BAD)], DRAWING, address, 1, 3, {7: DEEPENED}),
     "shelf": results.shelf([BAD], DRAWING, address, more=3),
     "panel": photo.panel(
@@ -78,12 +90,12 @@ ALL = {
     "where photos are kept": upload.keeping(None),
     "chip": chip(EVIL, EVIL),
     "viewer": viewer.DIALOG,
-    "share of pickable": head.bar("words", photos=True),
-    "note": notes.note(EVIL, EVIL),
-    "problem": notes.problem(EVIL),
-    "said": notes.said(EVIL),
-    "missed": notes.missed(EVIL),
-    "skeleton": notes.skeleton(),
+    "share of pickable": header.bar("words", photos=True),
+    "note": placeholders.note(EVIL, EVIL),
+    "problem": placeholders.problem(EVIL),
+    "said": placeholders.said(EVIL),
+    "missed": placeholders.missed(EVIL),
+    "skeleton": placeholders.skeleton(),
 }  # fmt: skip
 
 
@@ -120,28 +132,28 @@ def test_no_line_breaks_before_a_percent_sign(name: str) -> None:
 
 class TestHead:
     def test_the_page_has_a_title_and_a_sentence(self) -> None:
-        tags = [tag for tag, _ in Outline(head.TITLE).tags]
+        tags = [tag for tag, _ in Outline(header.TITLE).tags]
         assert tags.count("h1") == 1
-        assert "Search your photos in words." in text(head.TITLE)
+        assert "Search your photos in words." in text(header.TITLE)
 
     def test_it_says_what_indexing_took_and_what_was_measured(self) -> None:
-        assert "4 photos · indexed with 55 % of the full encoder’s compute" in text(head.headline(SUMMARY, None))
-        assert "1.6× as fast (measured, 24 Nov 2025)" in text(head.headline(SUMMARY, MEASURED))
-        assert "(shipped measurement, 24 Nov 2025)" in text(head.headline(SUMMARY, SHIPPED))
-        assert "1 photo ·" in text(head.headline(replace(SUMMARY, photos=1), None))
-        assert "No photos yet" in head.headline(replace(SUMMARY, photos=0), None)
+        assert "4 photos · indexed with 55 % of the full encoder’s compute" in text(header.headline(SUMMARY, None))
+        assert "1.6× as fast (measured, 24 Nov 2025)" in text(header.headline(SUMMARY, MEASURED))
+        assert "(shipped measurement, 24 Nov 2025)" in text(header.headline(SUMMARY, SHIPPED))
+        assert "1 photo ·" in text(header.headline(replace(SUMMARY, photos=1), None))
+        assert "No photos yet" in header.headline(replace(SUMMARY, photos=0), None)
 
     def test_a_refined_answer_says_what_it_cost_and_changed(self) -> None:
         stayed = Deepened(8, 1, 3, 60, 2, 2)
         refinement = Refinement([], (DEEPENED, stayed), 90, 100, 0.42)
-        assert text(head.refined(refinement, [DEEPENED, stayed])) == (
+        assert text(header.refined(refinement, [DEEPENED, stayed])) == (
             "Second look at 2 photos, +0.9 full encodings on top of indexing · 1 moved"
         )
-        assert "none moved" in head.refined(refinement, [stayed])
-        assert head.refined(Refinement([], (), 0, 100, 0.0), []).endswith("the top is settled.")
+        assert "none moved" in header.refined(refinement, [stayed])
+        assert header.refined(Refinement([], (), 0, 100, 0.0), []).endswith("the top is settled.")
 
     def test_earlier_queries_are_offered_again(self) -> None:
-        html = head.suggestions([], ["red + car"])
+        html = header.suggestions([], ["red + car"])
         assert 'data-query="red + car"' in html
         assert "Try" not in html
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.evaluation import Row, alone, evaluate
+from engine.evaluation import Row, evaluate, single_towers
 from engine.evaluation.evaluate import (
     DEALS,
     LOOKED_AT,
@@ -52,7 +52,7 @@ def case(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Case:
     rivals = Rivals(dict.fromkeys(("seed-2", "no-text-1", "random-bank-1"), encoder.fitted))
     found = Case("tiny", PhotoSet(encoder, features_of(encoder), ["a dog"] * MANY), examples, rivals)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(alone, "SIZES", (48, 64))
+        patch.setattr(single_towers, "SIZES", (48, 64))
         assert found.alone
     return found
 

@@ -12,8 +12,8 @@ from gradio.utils import get_upload_folder
 
 from app.layout import build
 from app.pictures import Pictures
-from app.server.arrivals import Arrivals
 from app.server.start import Server, serve
+from app.server.upload_folders import Arrivals
 from app.services import Services
 
 

@@ -8,10 +8,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from app.inbox import Inbox
-from app.incoming import Incoming
-from app.server.arrivals import Arrivals
-from app.server.receiving import Receiving
+from app.server.upload_folders import Arrivals
+from app.server.upload_routes import Receiving
+from app.uploading.inbox import Inbox
+from app.uploading.incoming import Incoming
 from engine.gallery import Library, Upload, ingest_files, open_gallery
 
 MakeUpload = Callable[..., Upload]

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from app.strip import Drawing, lanes, stages_strip, strip, survival
+from app.views.strip import Drawing, lanes, stages_strip, strip, survival
 from engine.exits.ladder import Stage
 
 # A pass over a small input with an exit at its end, then the model's own with an exit on its way.

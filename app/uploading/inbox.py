@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from threading import Lock
 
-from app.incoming import Incoming, name_of
+from app.uploading.incoming import Incoming, name_of
 from engine.gallery import TooMuch
 
 MOST_FILES = 2000  # of one upload; the page's script sends more of them as further uploads

@@ -8,10 +8,10 @@ from contextvars import copy_context
 from functools import partial
 from threading import Thread
 
-from app.incoming import Incoming
 from app.services import Services
 from app.session import Session
-from app.uploads import forget, take_in
+from app.uploading.incoming import Incoming
+from app.uploading.sent_files import forget, take_in
 from app.work import Stopped
 from engine.gallery import EngineError, Upload, delete_gallery, summarize_gallery
 

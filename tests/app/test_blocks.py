@@ -19,8 +19,8 @@ from PIL import Image
 from app.demo import Demo
 from app.layout import build
 from app.pictures import Pictures, Size, secret_of
-from app.server.arrivals import Arrivals
 from app.server.start import serve
+from app.server.upload_folders import Arrivals
 from app.services import Services
 from engine.gallery import ASSETS
 from engine.gallery.galleries import list_photos

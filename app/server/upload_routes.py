@@ -1,7 +1,7 @@
 """Where the page sends the files of an upload that it has announced, group by group.
 
 An upload's name cannot be guessed, and only the page that announced it was told: who knows it may add to it. Limits on
-bytes, files and disk are those of every upload (arrivals.py, transfers.py).
+bytes, files and disk are those of every upload (upload_folders.py, transfers.py).
 """
 
 import asyncio
@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.inbox import Inbox
-from app.incoming import Incoming
-from app.server.arrivals import Arrivals
 from app.server.refusals import Refusal
-from app.uploads import forget
+from app.server.upload_folders import Arrivals
+from app.uploading.inbox import Inbox
+from app.uploading.incoming import Incoming
+from app.uploading.sent_files import forget
 from engine.gallery import Library, stored_hashes
 
 MOST_NUMBERS = 64  # files of one request

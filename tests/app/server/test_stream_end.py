@@ -5,7 +5,7 @@ import time
 
 from starlette.types import Message, Receive, Scope, Send
 
-from app.server.streams import Streams
+from app.server.stream_end import Streams
 
 HEARD = 0.2
 

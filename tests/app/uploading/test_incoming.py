@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.inbox import COMING, KEPT, Inbox
-from app.incoming import AHEAD, QUIET, STILL, Incoming, name_of, size_of
+from app.uploading.inbox import COMING, KEPT, Inbox
+from app.uploading.incoming import AHEAD, QUIET, STILL, Incoming, name_of, size_of
 from app.work import Stopped, Waiting
 from engine.gallery import Progress, Skipped, TooMuch
 from tests.app.shown_examples import PHOTO

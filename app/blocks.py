@@ -11,10 +11,10 @@ from app import index_page
 from app.health import health_route
 from app.pictures import Pictures
 from app.scripts import scripts_route
-from app.server.arrivals import FILE_BYTES
+from app.server.upload_folders import FILE_BYTES
 from app.services import Services
 from app.theme import theme
-from app.uploads import NotUploaded, sent
+from app.uploading.sent_files import NotUploaded, sent
 from engine.gallery import ASSETS
 
 THREADS = 200  # for events that run or wait at once: one that waits costs next to nothing

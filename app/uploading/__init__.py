@@ -1,0 +1,1 @@
+"""Uploads, from the files that a page sends to photos in a gallery."""
