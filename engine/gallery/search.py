@@ -60,10 +60,12 @@ def search_photos(
         looks: what ran deeper for this query and is not in the index.
     Raises: GalleryMissing, ModelChanged.
     """
-    asked = _asked(library.encoder_of(gallery_id), query)
+    encoder = library.encoder_of(gallery_id)
+    asked = _asked(encoder, query)
     if asked is None:
         return []
-    return list_hits(library, rank_gallery(library, gallery_id, asked, k, offset, year, looks), k, offset, looks)
+    ranking = rank_gallery(library, gallery_id, asked, k, offset, year)
+    return list_hits(library, _looked_at(encoder, asked, ranking, looks), k, offset, looks)
 
 
 def rank_gallery(
@@ -73,9 +75,8 @@ def rank_gallery(
     k: int = 20,
     offset: int = 0,
     year: int | None = None,
-    looks: Looks = NO_LOOKS,
 ) -> Ranking:
-    """Rank a gallery for a query, from what is indexed and what ran deeper for this query.
+    """Rank a gallery for a query, from what is indexed.
 
     Args:
         k, offset: how many photos, after how many better ones.
@@ -84,7 +85,7 @@ def rank_gallery(
     """
     among = None if year is None else taken_in(library.database, gallery_id, year)
     encoder = library.encoder_of(gallery_id)
-    return _looked_at(encoder, query, library.rankings.ranking(gallery_id, encoder, query, k, offset, among), looks)
+    return library.rankings.ranking(gallery_id, encoder, query, k, offset, among)
 
 
 def list_hits(library: Library, ranking: Ranking, k: int, offset: int = 0, looks: Looks = NO_LOOKS) -> list[Hit]:
