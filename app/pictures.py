@@ -28,9 +28,10 @@ from engine.gallery import (
     write_whole,
 )
 
-Size = Literal["grid", "large", "original"]
-SUFFIX = {"grid": "webp", "large": "jpg", "original": "jpg"}
-GRID_SIDE = 360  # px: a card's width on a sharp screen; 24 of them are most of the first view's bytes
+Size = Literal["grid", "panel", "large", "original"]
+SUFFIX = {"grid": "webp", "panel": "webp", "large": "jpg", "original": "jpg"}
+# px, on a sharp screen: of a card, 24 of which are most of the first view's bytes, and of the selected photo.
+SIDE = {"grid": 360, "panel": 640}
 SECRET_BYTES = 32
 DAY = 86_400  # seconds
 # The content of an address never changes; only this visitor's browser may keep it.
@@ -76,15 +77,15 @@ class Pictures:
     def _answer(self, request: Request) -> Response:
         size = request.path_params["size"]
         photo = self._shown(request.path_params["photo_id"], size, request.path_params["token"])
-        if photo is None or size not in ("grid", "large", "original"):
+        if photo is None or size not in SUFFIX:
             return Response(status_code=404)
         if size == "original":
             return self._original(photo)
         path = self._library.picture_path(photo.content_hash)
         try:
-            if size == "large" and path.is_file():
-                return FileResponse(path, media_type="image/jpeg", headers=HEADERS)
-            return Response(_thumbnail(path), media_type="image/webp", headers=HEADERS)
+            if size in SIDE:
+                return Response(_smaller(path, SIDE[size]), media_type="image/webp", headers=HEADERS)
+            return FileResponse(path, headers=HEADERS, media_type="image/jpeg", stat_result=path.stat())
         except OSError:
             return PlainTextResponse(str(PictureGone.of(photo.file)), 404)
 
@@ -148,8 +149,9 @@ def derived(secret: bytes, purpose: str) -> str:
     return hmac.new(secret, purpose.encode(), hashlib.sha256).hexdigest()
 
 
-@lru_cache(maxsize=512)  # some 6 MB
-def _thumbnail(path: Path) -> bytes:
+@lru_cache(maxsize=512)  # some 10 MB
+def _smaller(path: Path, side: int) -> bytes:
+    """A kept picture with no side longer than that; raises OSError."""
     file = io.BytesIO()
-    open_kept(path, GRID_SIDE).save(file, "WEBP", quality=75, method=2)
+    open_kept(path, side).save(file, "WEBP", quality=75, method=2)
     return file.getvalue()

@@ -44,7 +44,7 @@ def panel(
         f"{' data-picked' if picked else ''}>"
         '<button type="button" class="close" aria-label="Close">×</button>'
         f'<button type="button" class="enlarge" data-photo="{photo.id}"{about(photo, address)}>'
-        f'<img src="{escape(address(photo, "large"))}" alt="{escape(described(photo.file))}, full screen"'
+        f'<img src="{escape(address(photo, "panel"))}" alt="{escape(described(photo.file))}, full screen"'
         f' width="{photo.width}" height="{photo.height}"></button>'
         f'<p class="file">{escape(photo.file)}<span>{photo.width} × {photo.height}</span></p>{_credit(credit)}'
         f"<h2>It {left}</h2>"

@@ -56,7 +56,7 @@ class TestOverHttp:
         self, address: str, library: Library, demo: Demo, pictures: Pictures
     ) -> None:
         photo, other = list_photos(library, demo.id, limit=2)
-        kinds: tuple[tuple[Size, str], ...] = (("grid", "WEBP"), ("large", "JPEG"))
+        kinds: tuple[tuple[Size, str], ...] = (("grid", "WEBP"), ("panel", "WEBP"), ("large", "JPEG"))
         for size, kind in kinds:
             answer = httpx.get(address + pictures.address(photo, size))
             assert answer.headers["content-type"] == f"image/{kind.lower()}"

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 SLOW = {"offline": False, "latency": 150, "downloadThroughput": 200_000, "uploadThroughput": 200_000}
 ROUNDS = 3
 FIRST_BOX = "#first input"  # it is in the document itself, and there before Gradio's scripts
-SECONDS, MOST_BYTES = 3.0, 850_000  # until words can be typed, and over the network
+SECONDS, MOST_BYTES = 3.0, 750_000  # until words can be typed, and over the network
 # In our theme, for Gradio's own asks for fonts of another host.
 EMPTY = """
 import sys, gradio, app.theme
