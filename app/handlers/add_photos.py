@@ -46,10 +46,8 @@ class AddPhotos:
             incoming = self._announced(name, files, session)
         except EngineError as error:
             sentence = self._services.sentence(error)
-            yield {
-                self._parts.arriving: upload.refused(sentence, nonce),
-                self._parts.report: placeholders.problem(sentence),
-            }
+            report = placeholders.problem(sentence)
+            yield {self._parts.arriving: upload.refused(sentence, nonce), self._parts.report: report}
             return
         incoming.nonce = nonce
         for number, line in enumerate(incoming.files):

@@ -55,12 +55,10 @@ class Fitting:
                 elif isinstance(event, Waiting):
                     yield {said: placeholders.said(formatting.in_line(event.place))}
                 elif isinstance(event, Progress):
-                    yield {
-                        said: placeholders.said(f"Encoding this gallery again: {event.done} of {event.total} photos")
-                    }
-            yield self._said(
-                placeholders.said(EARLY if self._services.library.encoder.exits > 1 else FULL_DEPTH), fit=False
-            )
+                    done = f"Encoding this gallery again: {event.done} of {event.total} photos"
+                    yield {said: placeholders.said(done)}
+            verdict = EARLY if self._services.library.encoder.exits > 1 else FULL_DEPTH
+            yield self._said(placeholders.said(verdict), fit=False)
         except Stopped:
             yield self._said(placeholders.said("Stopped. What was done is kept: it goes on from there."), fit=True)
         except EngineError as error:

@@ -56,9 +56,8 @@ class PictureSearch:
         access = self._services.access
         try:
             summary = access.gallery(session.gallery, session)
-            account, aside = (
-                (summary.id, header.PICTURED) if access.keeps(summary, session) else (None, header.UNCOUNTED)
-            )
+            counted = access.keeps(summary, session)
+            account, aside = (summary.id, header.PICTURED) if counted else (None, header.UNCOUNTED)
             with access.turn(session):
                 data = file_upload(path, path.name).read()  # no more of it than may be a picture
                 found = embed_picture(self._services.library, account, data, path.name)

@@ -1,4 +1,4 @@
-"""ConnectionLimit that cost nothing to open: how long they may say nothing, and how many there may be.
+"""Connections that cost nothing to open: how long they may say nothing, and how many there may be.
 
 Bounded are the time for a request's head, the pace of its body and the patience with who does not read an answer. A
 request that has arrived whole may take as long as it likes: event streams, heartbeats and long uploads go on.

@@ -220,9 +220,8 @@ class Encoder:
                 if k is None:
                     continue
                 vectors, gates, fits = self._look(batch, k, state, before)
-                leaves = (
-                    gates[:, column] >= LEAVES_AT if column is not None else everyone(len(batch.rows)) & (k == to - 1)
-                )
+                all_or_none = everyone(len(batch.rows)) & (k == to - 1)
+                leaves = all_or_none if column is None else gates[:, column] >= LEAVES_AT
                 batch.leave(leaves, k, vectors, fits, None if self.ladder.shapes[k] is None else state)
                 if not batch.rows:
                     break
