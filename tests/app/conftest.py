@@ -10,7 +10,10 @@ from app.demo import Demo
 from app.pictures import Pictures, secret_of
 from app.services import Services
 from app.session import Session
+from engine.gallery import Upload
 from engine.gallery.comparison import Comparison
+from engine.gallery.galleries import open_gallery
+from engine.gallery.ingest import ingest_files
 from engine.gallery.library import Library
 from engine.storage.database import Database
 from engine.utils.data_dir import home
@@ -53,3 +56,10 @@ def services(database: Database, library: Library, demo: Demo, pictures: Picture
 def session(demo: Demo) -> Session:
     """Somebody who looks at the demo gallery."""
     return Session(gallery=demo.id)
+
+
+@pytest.fixture
+def holidays(library: Library, upload: Callable[..., Upload]) -> int:
+    gallery = open_gallery(library, "Holidays")
+    ingest_files(library, gallery, [upload("r.png", "red"), upload("y.png", "yellow")])
+    return gallery

@@ -26,7 +26,7 @@ from engine.gallery.galleries import list_galleries
 from tests.app.shown_examples import PARTS
 from tests.zip_files import zipped
 
-DOCS = Path(__file__).parents[2] / "docs" / "api.md"
+DOCS = Path(__file__).parents[3] / "docs" / "api.md"
 ENDPOINTS = ["/search", "/galleries", "/explain", "/compare", "/add_photos", "/sort"]
 
 

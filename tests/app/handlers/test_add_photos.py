@@ -1,0 +1,268 @@
+"""Files on their way in."""
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from app.handlers.add_photos import AddPhotos
+from app.handlers.comparison import Compare
+from app.handlers.galleries import Galleries
+from app.handlers.search import Search
+from app.parts import Updates
+from app.services import Services
+from app.session import Session
+from app.uploading.inbox import MOST_FILES
+from app.uploading.incoming import Incoming
+from app.uploading.sent_files import forget_interrupted
+from engine.gallery import Library
+from engine.gallery.galleries import (
+    find_gallery,
+    summarize_gallery,
+)
+from engine.utils.data_dir import home
+from tests.app.sending import Event, announced, uploaded
+from tests.app.shown_examples import PARTS, after
+from tests.fake_encoder import FakeEncoder
+
+
+@pytest.fixture
+def add_photos(services: Services, search: Search, galleries: Galleries) -> AddPhotos:
+    return AddPhotos(services, PARTS, search, galleries)
+
+
+@pytest.fixture
+def dropped(tmp_path: Path, png: Callable[..., bytes]) -> Callable[..., list[str]]:
+    """Makes files in what stands for the folder that files arrive in."""
+
+    def drop(**contents: str | bytes) -> list[str]:
+        cache = tmp_path / "cache"
+        cache.mkdir(exist_ok=True)
+        files = []
+        for name, content in contents.items():
+            path = cache / name
+            path.write_bytes(content if isinstance(content, bytes) else png(content))
+            files.append(str(path))
+        return files
+
+    return drop
+
+
+@pytest.fixture
+def add(
+    add_photos: AddPhotos, services: Services, session: Session, dropped: Callable[..., list[str]]
+) -> Callable[..., Iterator[Updates]]:
+    """Drops files into a gallery; what is told of them until it is over."""
+
+    def begin(name: str, **contents: str | bytes) -> Iterator[Updates]:
+        return uploaded(add_photos, services, dropped(**contents), name, session)
+
+    return begin
+
+
+def test_the_name_of_a_gallery_that_is_made_keeps_its_signs(
+    add: Callable[..., Iterator[Updates]], session: Session
+) -> None:
+    shown = after(add("Bavaria / <Tyrol>", red="red"))
+    assert "“Bavaria / &lt;Tyrol&gt;”" in shown.report
+    assert ("Bavaria / <Tyrol> · 1", session.gallery) in shown.gallery["choices"]
+
+
+def test_good_files_are_stored_and_bad_ones_named(add: Callable[..., Iterator[Updates]]) -> None:
+    shown = after(add("Holidays", yellow="yellow", text=b"hello", empty=b"", green="green"))
+    account, choice = shown.report, shown.gallery
+    assert "2</b> photos added to “Holidays”" in account
+    assert "text</span>" in account
+    assert "empty</span>" in account
+    assert not shown.stop_upload["visible"]
+    assert ("Holidays · 2", choice["value"]) in choice["choices"]
+    assert (shown.query, shown.browser["gallery"]) == ("", choice["value"])
+    assert "<b>2 photos</b>" in shown.headline
+    assert shown.grid.count('class="hit"') == 2
+
+
+def test_bad_files_alone_leave_no_gallery_behind_and_the_visitor_where_they_were(
+    add: Callable[..., Iterator[Updates]], session: Session, library: Library
+) -> None:
+    before = session.gallery
+    shown = after(add("Holidays", letter=b"Dear Sir", other=b"Dear Madam"))
+    assert "No photo was added to “Holidays”" in shown.report
+    assert "2 files were left out" in shown.report
+    assert find_gallery(library, "Holidays") is None
+    assert session.gallery == before
+
+
+def test_the_same_photos_again_are_no_new_photos(add: Callable[..., Iterator[Updates]]) -> None:
+    list(add("Holidays", red="red"))
+    account = after(add("Holidays", red="red", blue="blue")).report
+    assert "1</b> photo added" in account
+    assert "1 was here already" in account
+
+
+def test_who_has_gone_on_to_something_else_is_not_taken_away_from_it(
+    add: Callable[..., Iterator[Updates]], session: Session
+) -> None:
+    telling, before = add("Holidays", red="red"), session.gallery
+    session.ask("blue")
+    shown = after(telling)
+    assert "1</b> photo added" in shown.report
+    assert (session.gallery, session.words) == (before, "blue")
+    assert not hasattr(shown, "grid")
+
+
+def test_stop_keeps_what_is_done_and_names_the_rest(
+    add: Callable[..., Iterator[Updates]],
+    add_photos: AddPhotos,
+    session: Session,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tell = Incoming.tell
+
+    def stop_after_a_group(incoming: Incoming, now: Any) -> None:
+        tell(incoming, now)
+        if incoming.done:
+            add_photos.stopped(session)
+
+    monkeypatch.setattr(Incoming, "tell", stop_after_a_group)
+    events = add("Holidays", letter=b"Dear Sir", **{f"p{i}": (i, 2, 3) for i in range(100)})  # four groups
+    (incoming,) = services.inbox.unread(None)
+    report = after(events).report
+    kept = summarize_gallery(services.library, incoming.gallery).photos
+    assert 31 <= kept < 100
+    assert (kept + 1) % 32 == 0, "whole groups, the first with a file that is no picture"
+    assert f"{kept}</b> photos added to “Holidays”" in report
+    assert f"{101 - kept - 1} files were not taken in when you stopped it" in report
+    assert "<span>letter</span>" in report, "bad files until then are named"
+
+
+def test_a_race_that_goes_on_is_not_stopped_by_the_uploads_button(
+    add: Callable[..., Iterator[Updates]], add_photos: AddPhotos, session: Session, services: Services
+) -> None:
+    compare = Compare(services, PARTS)
+    with services.access.work(session), services.access.work(session):  # both wait in line
+        uploading, racing = add("Holidays", red="red"), compare.raced(session)
+        for begun in (uploading, racing):
+            next(begun)
+            next(begun)
+        add_photos.stopped(session)
+        assert "No photo was added" in after(uploading).report
+        compare.stopped(session)
+        assert "Stopped" in after(racing).race
+
+
+def test_nothing_stays_in_the_folder_that_files_arrive_in(
+    add: Callable[..., Iterator[Updates]], tmp_path: Path
+) -> None:
+    account = after(add("", red="red", same="red", text=b"hello")).report
+    assert "1</b> photo added" in account
+    assert "1 was here already" in account
+    assert not (tmp_path / "cache").exists()
+    assert not list(home().glob("incoming-*"))
+
+
+def test_a_full_disk_is_a_sentence_and_nothing_stays(
+    add: Callable[..., Iterator[Updates]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.move", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+    shown = after(add("Holidays", red="red"))
+    assert "No space left on device" in shown.report
+    assert not shown.stop_upload["visible"]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_what_a_killed_upload_left_behind_is_forgotten_after_a_day() -> None:
+    old, recent = home() / "incoming-old", home() / "incoming-recent"
+    for folder in (old, recent):
+        folder.mkdir()
+        (folder / "0").write_bytes(b"an original")
+    os.utime(old, (0, 0))
+    forget_interrupted(home())
+    assert not old.exists()
+    assert recent.exists()
+
+
+def test_an_ingest_that_fails_says_so_to_the_visitor(
+    add: Callable[..., Iterator[Updates]], fake_encoder: FakeEncoder
+) -> None:
+    list(add("Holidays", red="red"))
+    fake_encoder.identity = replace(fake_encoder.identity, weights="c" * 64)
+    account = after(add("Holidays", blue="blue")).report
+    assert "It ended early" in account
+    assert "encode its photos again" in account
+
+
+def test_an_ingest_goes_on_when_the_visitor_leaves(add: Callable[..., Iterator[Updates]], library: Library) -> None:
+    events = add("Holidays", red="red", blue="blue")
+    next(events)
+    events.close()  # type: ignore[attr-defined]
+    for thread in threading.enumerate():
+        if thread.name == "intake":
+            thread.join(10)
+    gallery = find_gallery(library, "Holidays")
+    assert gallery is not None
+    assert summarize_gallery(library, gallery).photos == 2
+
+
+def test_what_did_not_arrive_is_named_after_a_reload_and_need_alone_be_sent_again(
+    add_photos: AddPhotos,
+    services: Services,
+    session: Session,
+    dropped: Callable[..., list[str]],
+) -> None:
+    files = dropped(red="red", letter=b"Dear Sir", blue="blue", green="green")
+    telling, incoming = announced(add_photos, services, files, "Holidays", session)
+    assert incoming is not None
+    lines = incoming.files
+    incoming.put({number: Path(files[number]) for number in (0, 1)})
+    next(telling)
+    incoming.leave()  # the page is loaded again
+    again = Session(gallery=session.gallery)
+    told = after(add_photos.resumed(again))
+    assert told.add_to == "Holidays"
+    assert "1</b> photo added" in told.report
+    assert "2 files had not arrived" in told.report
+    assert "<span>blue</span>" in told.report
+    assert "<span>green</span>" in told.report
+    assert "2 files had not arrived" in told.arriving
+
+    events = add_photos.begun(Event(nonce="m", files="\n".join(lines)), "Holidays", again)
+    next(events)
+    second = services.inbox.unread(None)[0]
+    assert second.settled() == [0, 1]
+    second.put({2: Path(files[2]), 3: Path(files[3])})
+    report = after(events).report
+    assert "2</b> photos added" in report
+    assert "1 file was left out" in report, "the bad file is still named, though it was not sent again"
+    assert "had not arrived" not in report, "the account before it is settled by this one"
+    assert after(add_photos.dismissed(again)).report == ""
+    assert list(add_photos.resumed(again)) == []
+
+
+def test_an_upload_that_is_refused_leaves_no_gallery(add_photos: AddPhotos, library: Library, session: Session) -> None:
+    many = "\n".join(f"1/2/{number}.jpg" for number in range(MOST_FILES + 1))
+    told = after(add_photos.begun(Event(nonce="n", files=many), "Too many", session))
+    assert "2000 files" in told.report
+    assert find_gallery(library, "Too many") is None
+
+
+def test_a_folder_of_this_machine_is_taken_in_by_its_owner_only(
+    add_photos: AddPhotos, folder: Path, session: Session, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said(place: object) -> str:
+        return str(after(add_photos.from_folder(str(place), "Colours", session)).report)
+
+    assert "3</b> photos added to “Colours”" in said(folder)
+    assert "is not a folder" in said(folder / "none")
+    for nowhere in ("nul\0inside", "~nobody-of-that-name/photos", " "):
+        assert "That did not work" in said(nowhere)
+    (folder / "empty").mkdir()
+    assert "no picture in that folder" in said(folder / "empty")
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
+    assert "only on the machine itself" in said(folder)

@@ -1,0 +1,89 @@
+"""How deep photos go."""
+
+from typing import NoReturn
+
+import pytest
+
+from app.handlers.budget import Budget
+from app.handlers.galleries import Galleries
+from app.services import Services
+from app.session import Session
+from engine.exits.text_bank import MOST_TYPED
+from engine.gallery import Library
+from engine.gallery.galleries import (
+    list_photos,
+    summarize_gallery,
+)
+from engine.gallery.quotas import TooMuch
+from engine.gallery.reencode import reencode_gallery
+from tests.app.shown_examples import PARTS, after
+
+
+def test_another_budget_is_applied(services: Services, library: Library, holidays: int) -> None:
+    shown = after(Budget(services, PARTS).applied(1.0, "", Session(gallery=holidays)))
+    assert "at a budget of 100 % now" in shown.applied
+    assert not shown.stop_apply["visible"]
+    assert summarize_gallery(library, holidays).exits == (0, 0, 2)
+
+
+def test_what_people_will_look_for_is_remembered_until_it_is_taken_back(
+    services: Services, galleries: Galleries, library: Library, holidays: int
+) -> None:
+    session = Session(gallery=holidays)
+    account = after(Budget(services, PARTS).applied(0.75, " a kite \n\n# sky\na kite\na boat", session)).applied
+    assert "Every photo is at a budget of 75 % now" in account
+    assert summarize_gallery(library, holidays).phrases == ("a kite", "a boat")
+    assert after(galleries.settings(holidays, session)).looked_for == "a kite\na boat"
+    many = "\n".join(map(str, range(MOST_TYPED + 1)))
+    assert f"name {MOST_TYPED} at most" in after(Budget(services, PARTS).applied(0.75, many, session)).applied
+    long = "a kite " * 30
+    assert "say it in a few words" in after(Budget(services, PARTS).applied(0.75, long, session)).applied
+    assert summarize_gallery(library, holidays).phrases == ("a kite", "a boat"), "what is refused changes nothing"
+    list(Budget(services, PARTS).applied(0.75, "", session))
+    assert summarize_gallery(library, holidays).phrases == ()
+    assert after(galleries.settings(holidays, session)).looked_for == ""
+
+
+def test_a_files_many_phrases_stay_as_they_are_when_the_budget_alone_is_changed(
+    services: Services, galleries: Galleries, library: Library, holidays: int
+) -> None:
+    of_a_file = tuple(f"a kite of {n}" for n in range(MOST_TYPED + 1))
+    reencode_gallery(library, holidays, phrases=of_a_file)
+    session = Session(gallery=holidays)
+    shown = after(galleries.settings(holidays, session)).looked_for
+    account = after(Budget(services, PARTS).applied(1.0, shown, session)).applied
+    assert "at a budget of 100 % now" in account
+    assert summarize_gallery(library, holidays).phrases == of_a_file
+
+
+def test_a_photo_whose_kept_picture_is_gone_is_named(services: Services, library: Library, holidays: int) -> None:
+    gone = list_photos(library, holidays)[0]
+    library.picture_path(gone.content_hash).unlink()
+    account = after(Budget(services, PARTS).applied(1.0, "", Session(gallery=holidays))).applied
+    assert "All other photos are" in account
+    assert f"{gone.file}</span><span>its kept picture is gone" in account
+
+
+def test_a_gallery_that_is_gone_is_a_sentence(services: Services) -> None:
+    assert "That did not work" in after(Budget(services, PARTS).applied(0.5, "", Session(gallery=999))).applied
+
+
+def test_apply_that_is_refused_leaves_the_one_before_it_its_button(
+    services: Services, holidays: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise TooMuch("One at a time.")
+
+    budget, session = Budget(services, PARTS), Session(gallery=holidays)
+    with services.access.work(session), services.access.work(session):  # all others wait in line
+        applying = budget.applied(1.0, "", session)
+        next(applying)
+        next(applying)
+        monkeypatch.setattr(budget, "_encode", refuse)
+        shown = after(budget.applied(0.5, "", session))
+        assert "One at a time." in shown.applied
+        assert shown.stop_apply["visible"], "what is under way can still be stopped"
+        budget.stopped(session)
+        shown = after(applying)
+    assert "Stopped" in shown.applied
+    assert not shown.stop_apply["visible"]

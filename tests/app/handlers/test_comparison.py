@@ -1,0 +1,73 @@
+"""Both encoders side by side."""
+
+from dataclasses import replace
+
+import pytest
+
+from app import access as access_module
+from app import services as services_module
+from app.handlers.comparison import COMPARE, Compare
+from app.handlers.search import Search
+from app.services import Services
+from app.session import Session
+from engine.gallery import Library, shipped_race
+from engine.gallery.galleries import (
+    open_gallery,
+)
+from tests.app.shown_examples import PARTS, after
+
+
+@pytest.fixture
+def compare(services: Services) -> Compare:
+    return Compare(services, PARTS)
+
+
+def test_both_rankings_stand_side_by_side_after_a_race(compare: Compare, search: Search, session: Session) -> None:
+    list(search.searched("red", False, session))
+    shown = after(compare.shown(session))
+    assert shown.race == "", "what ships is of another model"
+    assert "3 of 3" in shown.rankings
+    shown = after(compare.raced(session))
+    assert "measured" in shown.race
+    assert "3 of 3" in shown.rankings
+    assert not shown.stop_race["visible"]
+    session.ask("")
+    assert "Ask something" in after(compare.shown(session)).rankings
+
+
+def test_a_query_is_compared_where_that_is_on_show_and_nothing_is_loaded_twice(
+    compare: Compare, search: Search, session: Session, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(compare.raced(session))
+    list(search.searched("red", False, session))
+    loaded: list[str] = []
+    for part, name in ((services.comparison, "full_run"), (access_module, "summarize_gallery")):
+        load = getattr(part, name)
+        monkeypatch.setattr(part, name, lambda *args, name=name, load=load: loaded.append(name) or load(*args))
+    assert not vars(after(compare.shown_if_open(session)))
+    assert loaded == []
+    session.tab = COMPARE
+    assert "3 of 3" in after(compare.shown_if_open(session)).rankings
+    assert sorted(loaded) == ["full_run", "summarize_gallery"]
+
+
+def test_the_shipped_measurement_is_shown_of_its_own_model_until_this_machine_has_measured(
+    compare: Compare, session: Session, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = replace(shipped_race(), weights=services.library.encoder.identity.weights)
+    monkeypatch.setattr(services_module, "shipped_race", lambda: shipped)
+    assert "Shipped measurement" in after(compare.shown(session)).race
+    list(compare.raced(session))
+    assert "on this machine" in after(compare.shown(session)).race
+
+
+def test_another_gallery_is_compared_when_it_has_raced(compare: Compare, holidays: int) -> None:
+    shown = after(compare.shown(Session(gallery=holidays)))
+    assert shown.race == ""
+    assert "both" in shown.rankings
+
+
+def test_an_empty_gallery_has_nothing_to_compare(compare: Compare, library: Library) -> None:
+    empty = Session(gallery=open_gallery(library, "Empty"))
+    assert "Add photos first" in after(compare.shown(empty)).race
+    assert "add some first" in after(compare.raced(empty)).race

@@ -1,0 +1,313 @@
+"""What a visitor does with galleries."""
+
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import gradio as gr
+
+from app.demo import Demo
+from app.handlers.add_photos import AddPhotos
+from app.handlers.budget import Budget
+from app.handlers.galleries import Galleries
+from app.handlers.search import Search
+from app.pictures import Pictures
+from app.services import Services
+from app.session import Session
+from engine.gallery import Library, Upload
+from engine.gallery.comparison import Comparison
+from engine.gallery.galleries import (
+    delete_gallery,
+    list_galleries,
+    list_photos,
+    open_gallery,
+    publish_gallery,
+    summarize_gallery,
+)
+from engine.gallery.ingest import ingest_files
+from engine.storage.database import Database
+from tests.app.sending import Event
+from tests.app.shown_examples import PARTS, after, plain
+from tests.fake_encoder import FakeEncoder
+
+
+class Request(gr.Request):
+    """A visit, by an address with these parameters."""
+
+    def __init__(self, query_params: dict[str, str] | None = None) -> None:
+        super().__init__(query_params=query_params or {})
+
+
+def test_who_comes_for_a_gallery_that_is_not_there_is_told_what_to_do(
+    galleries: Galleries, demo: Demo, library: Library, holidays: int
+) -> None:
+    shown = after(galleries.opened(None, False, Session(), Request({"gallery": "no-such-link"})))
+    assert "Ask for a new link" in shown.notice
+    assert "3 photos" in shown.headline
+    left = {"gallery": holidays}
+    assert not hasattr(after(galleries.opened(left, False, Session(), Request())), "notice")
+    delete_gallery(library, holidays)
+    assert "choose another one" in after(galleries.opened(left, False, Session(), Request())).notice
+
+
+def test_the_first_visit_is_answered_already(galleries: Galleries, demo: Demo) -> None:
+    shown = after(galleries.opened(None, False, Session(), Request()))
+    assert shown.gallery["choices"] == [("Demo gallery · 3", shown.gallery["value"])]
+    assert not hasattr(shown, "query"), "it stands in the box, unless the visitor has typed"
+    assert not shown.timer["active"]
+    assert shown.browser["gallery"] == demo.id
+    assert "<b>3 photos</b>" in shown.headline
+    assert 'data-query="something red"' in shown.suggestions
+    assert "red-square.png" in shown.panel
+
+
+def test_a_second_answer_leaves_what_is_typed_meanwhile(galleries: Galleries, demo: Demo) -> None:
+    first, second = galleries.opened(None, True, Session(), Request({"q": "blue"}))
+    assert after(first).query == "blue"
+    assert not hasattr(after(second), "query")
+
+
+def test_an_address_reopens_a_query_and_a_published_gallery(
+    galleries: Galleries, library: Library, holidays: int
+) -> None:
+    assert after(galleries.opened(None, False, Session(), Request({"q": "blue"}))).query == "blue"
+    link = publish_gallery(library, holidays, True)
+    stranger = Session(owner="somebody else")
+    asked = Request({"gallery": link or "", "q": "yellow"})
+    shown = after(galleries.opened(None, False, stranger, asked))
+    assert (shown.gallery["value"], shown.query) == (holidays, "yellow")
+    again = Session(owner="somebody else")
+    assert after(galleries.opened(shown.browser, False, again, Request())).gallery["value"] == holidays
+
+
+def test_a_reload_comes_back_to_the_gallery_that_was_left(
+    galleries: Galleries, library: Library, holidays: int, demo: Demo
+) -> None:
+    shown = after(galleries.opened({"gallery": holidays}, False, Session(), Request()))
+    assert shown.gallery["value"] == holidays
+    delete_gallery(library, holidays)
+    shown = after(galleries.opened({"gallery": holidays}, False, Session(), Request()))
+    assert shown.gallery["value"] == demo.id
+    for odd in (
+        "text",
+        {"gallery": "x", "links": [{}]},
+        {"gallery": None},
+        {"gallery": [holidays], "links": ["\0", "\ud800", "ü", ["a"], None]},
+        {"gallery": {"a": 1}},
+    ):
+        assert after(galleries.opened(odd, False, Session(), Request())).gallery["value"] == demo.id
+
+
+def test_before_the_demo_gallery_is_ready_its_progress_is_shown(
+    database: Database, library: Library, folder: Path, pictures: Pictures
+) -> None:
+    services = Services(library, Comparison(library), Demo(library, folder), pictures.address)
+    galleries = Galleries(services, PARTS, Search(services, PARTS))
+    session = Session()
+    shown = after(galleries.opened(None, True, session, Request()))
+    assert shown.timer["active"]
+    assert "Encoding the demo gallery" in shown.grid
+    assert "Encoding the demo gallery" in after(galleries.waited(True, session)).grid
+    services.demo.start().join()
+    assert "red square" in after(galleries.waited(True, session)).grid
+
+
+def test_a_query_of_the_address_is_answered_when_the_demo_gallery_is_ready(
+    database: Database, library: Library, folder: Path, pictures: Pictures
+) -> None:
+    services = Services(library, Comparison(library), Demo(library, folder), pictures.address)
+    galleries, session = Galleries(services, PARTS, Search(services, PARTS)), Session()
+    assert after(galleries.opened(None, False, session, Request({"q": "blue"}))).query == "blue"
+    services.demo.start().join()
+    shown = after(galleries.waited(False, session))
+    assert shown.query == "blue"
+    assert "blue square" in shown.grid
+
+
+def test_a_second_that_is_counted_late_leaves_the_visitors_answer_alone(
+    database: Database, library: Library, folder: Path, pictures: Pictures
+) -> None:
+    services = Services(library, Comparison(library), Demo(library, folder), pictures.address)
+    search, session = Search(services, PARTS), Session()
+    galleries = Galleries(services, PARTS, search)
+    after(galleries.opened(None, False, session, Request()))
+    services.demo.start().join()
+    after(galleries.waited(False, session))
+    after(search.searched("blue", True, session))
+    deepened = dict(session.deepened)
+    late = after(galleries.waited(True, session))
+    assert vars(late).keys() == {"timer"}
+    assert not late.timer["active"]
+    assert session.deepened == deepened
+
+
+def test_a_demo_that_cannot_be_encoded_is_a_sentence(database: Database, folder: Path, pictures: Pictures) -> None:
+    def broken() -> FakeEncoder:
+        raise ZeroDivisionError
+
+    library = Library.over(database, broken)
+    demo = Demo(library, folder)
+    thread_error = threading.excepthook
+    threading.excepthook = lambda _: None
+    demo.start().join()
+    threading.excepthook = thread_error
+    services = Services(library, Comparison(library), demo, pictures.address)
+    galleries = Galleries(services, PARTS, Search(services, PARTS))
+    shown = after(galleries.opened(None, True, Session(), Request()))
+    assert not shown.timer["active"]
+    assert "That did not work" in shown.grid
+
+
+def test_a_page_that_was_open_before_the_demo_was_renewed_goes_on_to_the_new_one(
+    database: Database, folder: Path, demo: Demo, pictures: Pictures
+) -> None:
+    newer = FakeEncoder()
+    newer.identity = replace(newer.identity, weights="c" * 64)
+    library = Library.over(database, lambda: newer)
+    again = Demo(library, folder)
+    again.start().join()
+    services = Services(library, Comparison(library), again, pictures.address)
+    galleries = Galleries(services, PARTS, Search(services, PARTS))
+    shown = after(galleries.waited(False, Session(gallery=demo.id)))
+    assert shown.gallery["value"] == again.id
+    assert 'data-query="something red"' in shown.answer
+    assert not shown.timer["active"]
+
+
+def test_a_gallery_is_picked(galleries: Galleries, holidays: int, session: Session) -> None:
+    shown = after(galleries.picked(holidays, False, session))
+    assert (shown.query, shown.add_to, shown.browser["gallery"]) == ("", "Holidays", holidays)
+    assert shown.grid.count('class="hit"') == 2
+    assert "not there any more" in after(galleries.picked(999, False, session)).grid
+
+
+def test_a_name_that_was_typed_stays_when_another_gallery_is_picked(
+    galleries: Galleries, services: Services, search: Search, holidays: int, session: Session
+) -> None:
+    AddPhotos(services, PARTS, search, galleries).named(session)
+    assert not hasattr(after(galleries.picked(holidays, False, session)), "add_to")
+    assert not hasattr(after(galleries.picked(999, False, session)), "add_to")
+
+
+def test_a_gallery_as_a_whole(galleries: Galleries, holidays: int) -> None:
+    whole = after(galleries.overview(0.75, "", Session(gallery=holidays)))
+    assert "60 %" in whole.figures
+    assert "Where photos leave" in whole.histogram
+    assert whole.histogram.count("<img") == 2
+    assert "Nobody has measured" in whole.curve
+    assert "60 %" in whole.budget_preview
+
+
+def test_what_a_gallery_is_set_to_is_drawn_when_it_comes_on_show(
+    galleries: Galleries, holidays: int, demo: Demo, session: Session
+) -> None:
+    settings = after(galleries.settings(holidays, session))
+    assert (settings.budget, settings.rename["value"]) == (0.75, "Holidays")
+    assert settings.delete["visible"]
+    assert not after(galleries.settings(demo.id, session)).delete["visible"]
+    assert not vars(after(galleries.settings(999, session)))
+
+
+def test_another_budget_says_what_it_would_run_before_it_does(
+    galleries: Galleries, services: Services, library: Library, holidays: int
+) -> None:
+    session = Session(gallery=holidays)
+    told = after(galleries.budget_preview(1.0, "", session))
+    assert "This raises its cost: 2 photos run deeper" in plain(re.sub(r"</?b>", "", told.budget_preview))
+    assert told.apply == "Run 2 photos deeper"
+    list(Budget(services, PARTS).applied(1.0, "", session))
+    assert "costs nothing" in after(galleries.budget_preview(0.2, None, session)).budget_preview
+    assert after(galleries.budget_preview(0.2, "a rose", session)).apply == "Encode all photos anew"
+
+
+def test_a_preset_moves_the_slider(galleries: Galleries) -> None:
+    assert after(galleries.preset_chosen(Event(budget="0.9"))).budget == 0.9
+    assert not vars(after(galleries.preset_chosen(Event(budget="7"))))
+
+
+def test_an_empty_gallery_says_what_to_do(galleries: Galleries, library: Library) -> None:
+    empty = Session(gallery=open_gallery(library, "Empty"))
+    assert "Add photos" in after(galleries.overview(0.75, "", empty)).figures
+    assert "Add photos first" in after(galleries.picked(empty.gallery or 0, True, empty)).grid
+
+
+def test_a_gallery_is_renamed_published_and_deleted(
+    galleries: Galleries, holidays: int, library: Library, demo: Demo
+) -> None:
+    mine = Session(gallery=holidays)
+    shown = after(galleries.renamed("  Sea\n<b> ", mine))
+    choice, done = shown.gallery, shown.renamed
+    assert ("Sea <b> · 2", holidays) in choice["choices"]
+    assert "<b>" not in done
+    assert "needs a name" in after(galleries.renamed("  ", mine)).renamed
+    assert "data-link" in after(galleries.published(True, mine)).link
+    assert "Only you" in after(galleries.published(False, mine)).link
+    shown = after(galleries.deleted(False, mine))
+    assert shown.gallery["value"] == mine.gallery == demo.id
+    assert shown.tabs["selected"] == "results"
+    assert shown.query == "something red"
+    assert [summary.kind for summary in list_galleries(library)] == ["demo"]
+
+
+def test_a_name_keeps_its_signs(galleries: Galleries, holidays: int, library: Library) -> None:
+    name = "Bavaria / Tyrol <2026>"
+    done = after(galleries.renamed(f" {name}\u202e\n", Session(gallery=holidays))).renamed
+    assert summarize_gallery(library, holidays).name == name
+    assert "Bavaria / Tyrol &lt;2026&gt;" in done
+
+
+def test_photos_are_deleted_from_ones_own_gallery_only(
+    galleries: Galleries, session: Session, library: Library, holidays: int
+) -> None:
+    demo = list_photos(library, session.gallery or 0)
+    assert "stays as it is" in after(galleries.photos_deleted(Event(photos=str(demo[0].id)), session)).grid
+    first, second = list_photos(library, holidays)
+    mine = Session(gallery=holidays)
+    for odd in ("x", "9" * 30):
+        assert "not there any more" in after(galleries.photos_deleted(Event(photos=odd), mine)).grid
+    shown = after(galleries.photos_deleted(Event(photos=f"{first.id} {demo[1].id}"), mine))
+    assert ("Holidays · 1", holidays) in shown.gallery["choices"]
+    assert "1 photo deleted" in shown.answer
+    assert [photo.id for photo in list_photos(library, holidays)] == [second.id]
+    assert len(list_photos(library, session.gallery or 0)) == len(demo), "a photo of another gallery stays"
+    emptied = after(galleries.photos_deleted(Event(photos=str(second.id)), mine))
+    assert "1 photo deleted" in emptied.answer
+    assert "Add photos first" in emptied.grid
+
+
+def test_several_can_be_picked_everywhere_and_deleted_in_ones_own_gallery_only(
+    search: Search, session: Session, holidays: int
+) -> None:
+    for text in ("red", ""):
+        foreign = after(search.searched(text, False, session)).answer
+        own = after(search.searched(text, False, Session(gallery=holidays))).answer
+        assert ('data-event="zip"' in foreign, 'data-event="discard"' in foreign) == (True, False)
+        assert ('data-event="zip"' in own, 'data-event="discard"' in own) == (True, True)
+
+
+def test_what_a_query_changed_is_drawn_where_it_is_on_show(galleries: Galleries, holidays: int) -> None:
+    mine = Session(gallery=holidays)
+    assert not vars(after(galleries.overview_if_open(0.75, "", mine)))
+    mine.tab = "Gallery"
+    assert "60 %" in after(galleries.overview_if_open(0.75, "", mine)).figures
+
+
+def test_a_gallery_is_leafed_through_when_nothing_is_asked(
+    search: Search, library: Library, upload: Callable[..., Upload]
+) -> None:
+    gallery = open_gallery(library, "Many")
+    ingest_files(library, gallery, [upload(f"{i}.png", (i, 2, 3)) for i in range(30)])
+    mine = Session(gallery=gallery)
+    shown = after(search.searched("", True, mine))
+    assert (shown.grid.count('class="hit"'), "Show 6 more" in shown.grid) == (24, True)
+    grid = after(search.more(mine)).grid
+    assert (grid.count('class="hit"'), "more" in grid) == (30, False)
+
+
+def test_the_demo_gallery_stays_as_it_is(galleries: Galleries, session: Session, library: Library) -> None:
+    assert "stays as it is" in after(galleries.renamed("Mine", session)).renamed
+    assert "stays as it is" in after(galleries.deleted(False, session)).grid
+    assert "stays as it is" in after(galleries.published(True, session)).link
+    assert summarize_gallery(library, session.gallery or 0).photos == 3

@@ -1,0 +1,114 @@
+"""What is told of the selected photo."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from app.demo import Demo
+from app.handlers import photo as photo_module
+from app.handlers.galleries import Galleries
+from app.handlers.photo import Selection
+from app.handlers.search import Search
+from app.pictures import Pictures
+from app.services import Services
+from app.session import Session
+from engine.gallery import Library
+from engine.gallery.comparison import Comparison
+from engine.gallery.galleries import (
+    get_photo,
+    list_photos,
+    summarize_gallery,
+)
+from engine.storage.database import Database
+from tests.app.sending import Event
+from tests.app.shown_examples import PARTS, after
+from tests.fake_encoder import FakeEncoder
+
+
+@pytest.fixture
+def selection(services: Services, search: Search) -> Selection:
+    return Selection(services, PARTS, search)
+
+
+def test_a_photo_is_selected(selection: Selection, library: Library, session: Session) -> None:
+    photo = list_photos(library, session.gallery or 0)[0]
+    html = after(selection.selected(Event(photo=str(photo.id)), session)).panel
+    assert photo.file in html
+    assert "gate 1.00" in html  # the gate of the photo's own budget
+    assert session.photo == photo.id
+    for gone in ("999", "x", "", "9" * 30):
+        assert "search again" in after(selection.selected(Event(photo=gone), session)).panel
+
+
+def test_how_the_query_fits_is_told_for_every_exit(selection: Selection, search: Search, session: Session) -> None:
+    list(search.searched("red", False, session))
+    assert after(selection.explained(session)).panel.count("--part") >= 3
+    session.ask("")
+    assert "Search for something first" in after(selection.explained(session)).panel
+
+
+def test_full_depth_says_whether_the_ranking_changed(
+    selection: Selection, search: Search, session: Session, library: Library
+) -> None:
+    list(search.searched("red", False, session))
+    html = after(selection.deepened(session)).panel
+    assert "The ranking did not change: </b>still at rank 1" in html.replace("change:</b> ", "change: </b>")
+    assert "exit 3 of 3" in html
+    assert "only you see this" in html
+    assert get_photo(library, session.photo or 0).exit == 1, "the demo gallery’s index stays as it is"
+
+
+def test_full_depth_is_seen_in_the_ranking_at_once(selection: Selection, search: Search, session: Session) -> None:
+    grid = after(search.searched("red", False, session)).grid
+    assert 'data-share="1.0000"' not in grid
+    grid = after(selection.deepened(session)).grid
+    assert 'data-share="1.0000"' in grid
+    assert grid.count(" new") == 2, "from exit 1 on"
+    assert 'data-share="1.0000"' not in after(search.searched("red", False, session)).grid
+
+
+@pytest.mark.parametrize("act", ["deepened", "explained"])
+def test_what_was_asked_meanwhile_stays_on_show(
+    selection: Selection, search: Search, session: Session, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    list(search.searched("red", False, session))
+    name = {"deepened": "run_to_full_depth", "explained": "explain_photo"}[act]
+    run = getattr(photo_module, name)
+
+    def slow(*args: Any, **options: Any) -> Any:
+        list(search.searched("blue", False, session))
+        return run(*args, **options)
+
+    monkeypatch.setattr(photo_module, name, slow)
+    assert not vars(after(getattr(selection, act)(session)))
+    assert session.hits[0].photo.file == "blue-square.png"
+
+
+def test_a_photo_of_a_model_without_exits_has_a_panel(
+    database: Database, folder: Path, fake_encoder: FakeEncoder, pictures: Pictures
+) -> None:
+    stages = tuple(replace(s, exit=1 if s.exit == fake_encoder.exits else None) for s in fake_encoder.stages)
+    full = FakeEncoder(exits=1, exit_macs=(100,), stages=stages)
+    library = Library.over(database, lambda: full)
+    demo = Demo(library, folder)
+    demo.start().join()
+    services = Services(library, Comparison(library), demo, pictures.address)
+    session = Session(gallery=demo.id)
+    shown = after(Search(services, PARTS).searched("red", True, session))
+    assert "went all the way" in shown.panel
+    assert "at full depth: this model has no exit modules yet" in shown.headline
+    galleries = Galleries(services, PARTS, Search(services, PARTS))
+    assert "Where photos leave" in after(galleries.overview(0.75, "", session)).histogram
+
+
+@pytest.mark.parametrize("data", [None, {}, {"photo": [], "photos": {"a": 1}, "query": None}, []])
+def test_an_event_that_was_made_by_hand_is_a_sentence(services: Services, holidays: int, data: object) -> None:
+    event, mine = gr.EventData(None, data), Session(gallery=holidays)
+    search = Search(services, PARTS)
+    assert "search again" in after(Selection(services, PARTS, search).selected(event, mine)).panel
+    assert after(search.suggestion_chosen(event, False, mine)).grid
+    assert after(Galleries(services, PARTS, search).photos_deleted(event, mine)).grid
+    assert summarize_gallery(services.library, holidays).photos == 2

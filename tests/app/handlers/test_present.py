@@ -1,0 +1,37 @@
+"""The screens to present."""
+
+import pytest
+
+from app.handlers.comparison import Compare
+from app.handlers.present import Present
+from app.handlers.search import Search
+from app.services import Services
+from app.session import Session
+from engine.gallery import Library, shipped_race
+from engine.gallery.galleries import (
+    open_gallery,
+)
+from tests.app.sending import Event
+from tests.app.shown_examples import PARTS, after
+
+
+@pytest.fixture
+def present(services: Services) -> Present:
+    return Present(services, PARTS)
+
+
+def test_what_was_not_measured_here_is_the_shipped_measurement_and_named_so(
+    present: Present, search: Search, session: Session, services: Services
+) -> None:
+    list(search.searched("red", False, session))
+    shown = after(present.presented(Event(), session)).screens
+    assert "Shipped measurement of" in shown
+    assert shipped_race().machine in shown
+    list(Compare(services, PARTS).raced(session))
+    assert "on this machine" in after(present.presented(Event(screen="4"), session)).screens
+
+
+def test_a_gallery_with_too_little_in_it_leaves_the_stage_to_the_demos(present: Present, library: Library) -> None:
+    shown = after(present.presented(Event(), Session(gallery=open_gallery(library, "Empty")))).screens
+    assert "Demo gallery" in shown
+    assert "red square" in shown

@@ -1,0 +1,252 @@
+"""What a search does to the page."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.handlers.galleries import Galleries
+from app.handlers.picture_search import PictureSearch
+from app.handlers.present import Present
+from app.handlers.search import Search
+from app.services import Services
+from app.session import Session
+from engine.gallery import Library, Upload
+from engine.gallery.galleries import (
+    list_photos,
+    open_gallery,
+    publish_gallery,
+    summarize_gallery,
+)
+from engine.gallery.ingest import ingest_files
+from tests.app.sending import Event
+from tests.app.shown_examples import PARTS, after
+from tests.fake_encoder import FakeEncoder
+
+MakeUpload = Callable[..., Upload]
+
+
+def test_words_find_photos_at_once_and_then_the_doubtful_are_looked_at_again(search: Search, session: Session) -> None:
+    first, refined = map(after, search.searched("blue", True, session))
+    assert "A second look" in first.answer
+    assert first.grid.index("blue square") < first.grid.index("relevance falls off")
+    assert "blue-square.png" in first.panel
+    assert "second look" in refined.answer
+
+
+def test_without_refining_there_is_one_answer(search: Search, session: Session) -> None:
+    (only,) = search.searched("blue", False, session)
+    assert "blue square" in after(only).grid
+
+
+def test_a_second_look_is_marked_and_leaves_what_indexing_took_as_it_is(
+    search: Search, session: Session, library: Library
+) -> None:
+    before = after(search.searched("red + green", False, session)).headline
+    refined = after(search.searched("red + green", True, session))
+    assert summarize_gallery(library, session.gallery or 0).macs_queries > 0
+    assert refined.headline == before
+    assert "data-again" in refined.grid
+    assert 'class="on new"' in refined.grid
+
+
+def test_a_photo_selected_meanwhile_is_drawn_as_deep_as_its_query_has_sent_it(search: Search, session: Session) -> None:
+    answers = search.searched("red + green", True, session)
+    next(answers)
+    session.photo = session.hits[1].photo.id
+    refined = after(answers)
+    assert session.photo in session.deepened, "the case must send it deeper"
+    assert "exit 3 of 3" in refined.panel
+    assert f'data-photo="{session.photo}"' in refined.panel
+
+
+def test_what_fits_less_stands_below_the_line(search: Search, session: Session) -> None:
+    above, below = after(search.searched("blue", False, session)).grid.split("relevance falls off")
+    assert (above.count('class="hit"'), below.count('class="hit"')) == (1, 2)
+
+
+def test_scores_on_show_never_rise_along_a_ranking(search: Search, session: Session) -> None:
+    for query in ("blue", "red + blue", "green - red"):
+        grid = after(search.searched(query, True, session)).grid
+        scores = [int(score.replace("−", "-")) for score in re.findall(r"score (−?\d+)", grid)]
+        assert scores == sorted(scores, reverse=True)
+        assert len(scores) == 3
+
+
+@pytest.fixture
+def many(library: Library, upload: MakeUpload) -> Callable[[int, int], Session]:
+    """Opens a gallery of so many reddish photos and so many bluish ones."""
+
+    def visit_of(reds: int, blues: int) -> Session:
+        gallery = open_gallery(library, "Many")
+        colours = [*((255, i, 0) for i in range(reds)), *((0, i, 255) for i in range(blues))]
+        ingest_files(library, gallery, [upload(f"{number}.png", colour) for number, colour in enumerate(colours)])
+        return Session(gallery=gallery)
+
+    return visit_of
+
+
+def test_a_page_more_comes_every_time(search: Search, many: Callable[[int, int], Session]) -> None:
+    mine = many(3, 50)
+    grids = [after(search.searched("red", False, mine)).grid, *(after(search.more(mine)).grid for _ in range(3))]
+    assert [grid.count('class="hit"') for grid in grids] == [24, 48, 53, 53]
+    assert [re.findall(r"Show (\d+) more", grid) for grid in grids] == [["24"], ["5"], [], []]
+    assert all(grid.count("relevance falls off") == 1 for grid in grids)
+
+
+def test_where_more_than_a_page_stand_out_the_line_comes_after_them(
+    search: Search, many: Callable[[int, int], Session]
+) -> None:
+    mine = many(30, 40)
+    grid = after(search.searched("red", False, mine)).grid
+    assert (grid.count('class="hit"'), "falls off" in grid) == (24, False)
+    above, below = after(search.more(mine)).grid.split("relevance falls off")
+    assert (above.count('class="hit"'), below.count('class="hit"')) == (30, 18)
+
+
+def test_where_all_are_alike_no_line_is_drawn(search: Search, library: Library, upload: MakeUpload) -> None:
+    gallery = open_gallery(library, "Many")
+    ingest_files(library, gallery, [upload(f"{i}.png", (255, i // 2, i % 2)) for i in range(130)])
+    mine = Session(gallery=gallery)
+    grids = [after(search.searched("red", False, mine)).grid, *(after(search.more(mine)).grid for _ in range(5))]
+    assert [grid.count('class="hit"') for grid in grids] == [24, 48, 72, 96, 120, 130]
+    assert not any("falls off" in grid for grid in grids)
+
+
+def test_a_chosen_query_fills_the_search_box_and_is_remembered(search: Search, session: Session) -> None:
+    assert after(search.suggestion_chosen(Event(query="green"), False, session)).query == "green"
+    answer = after(search.searched("blue - red", False, session))
+    assert 'data-query="green"' in answer.suggestions
+    assert session.history == ["blue - red", "green"]
+
+
+def test_more_like_a_photo_is_a_query_by_its_picture(
+    picture_search: PictureSearch, session: Session, library: Library
+) -> None:
+    green = list_photos(library, session.gallery or 0)[1]
+    session.photo = green.id
+    shown = after(picture_search.more_like_this(Event(), False, session))
+    assert (shown.query, session.query) == ("", f"photo:{green.id}")
+    assert f"photo/{green.id}/grid" in shown.chip
+    assert "green square" in shown.grid
+
+
+def test_words_join_the_picture_until_it_is_taken_out(
+    search: Search, picture_search: PictureSearch, session: Session, library: Library
+) -> None:
+    green = list_photos(library, session.gallery or 0)[1]
+    list(picture_search.more_like_this(Event(photo=str(green.id)), False, session))
+    shown = after(search.searched("- red", False, session))
+    assert session.query == f"photo:{green.id} - red"
+    assert "unlike" in shown.chip
+    assert session.history == []
+    shown = after(picture_search.unliked(False, session))
+    assert (session.query, shown.chip) == ("- red", "")
+
+
+@pytest.mark.parametrize("typed", ["photo:{} + sky", "photo:{} sky", " PHOTO:{}  +  sky "])
+def test_a_photo_that_is_named_by_its_number_is_a_picture_in_the_box(
+    search: Search, session: Session, library: Library, typed: str
+) -> None:
+    green = list_photos(library, session.gallery or 0)[1]
+    shown = after(search.searched(typed.format(green.id), False, session))
+    assert shown.query.strip() == "sky"
+    assert f"photo/{green.id}/grid" in shown.chip
+
+
+@pytest.mark.parametrize("photo", ["", "none", "9" * 30])
+def test_more_like_a_photo_that_is_not_there_is_a_sentence(
+    picture_search: PictureSearch, session: Session, photo: str
+) -> None:
+    shown = after(picture_search.more_like_this(Event(photo=photo), False, session))
+    assert "not there any more" in shown.grid
+
+
+def test_a_picture_is_searched_with_and_not_kept(
+    picture_search: PictureSearch,
+    session: Session,
+    library: Library,
+    tmp_path: Path,
+    png: Callable[..., bytes],
+) -> None:
+    file = tmp_path / "mine.png"
+    file.write_bytes(png("green"))
+    before = summarize_gallery(library, session.gallery or 0).macs_pictures
+    shown = after(picture_search.picture_given(str(file), False, session))
+    assert (shown.picture, shown.query) == (None, "")
+    assert "data:image/jpeg;base64," in shown.chip
+    assert "one full encoding" in shown.answer
+    assert summarize_gallery(library, session.gallery or 0).macs_pictures == before + library.encoder.full_macs
+    assert "green square" in shown.grid
+    assert not file.exists()
+    file.write_text("a letter")
+    assert "That did not work" in after(picture_search.picture_given(str(file), False, session)).grid
+
+
+def test_a_second_picture_is_not_answered_with_the_ranking_of_the_first(
+    picture_search: PictureSearch, session: Session, tmp_path: Path, png: Callable[..., bytes]
+) -> None:
+    answers = []
+    for colour in ("red", "blue"):
+        file = tmp_path / f"my-{colour}.png"
+        file.write_bytes(png(colour))
+        answers.append(picture_search.picture_given(str(file), True, session))
+        next(answers[-1])
+    of_the_first, of_the_second = map(list, answers)
+    assert of_the_first == []
+    assert "answer" in vars(after(of_the_second))
+    assert session.hits[0].photo.file == "blue-square.png"
+
+
+def test_without_words_the_gallerys_photos_are_shown(search: Search, session: Session) -> None:
+    assert after(search.searched("  ", True, session)).grid.count('class="hit"') == 3
+
+
+@pytest.mark.parametrize("text", ["\x00", "\ud800".encode("utf-8", "replace").decode(), "<b>", "🦦", "- red"])
+def test_any_text_is_a_query(search: Search, session: Session, text: str) -> None:
+    assert "data-photo" in after(search.searched(text, False, session)).grid
+
+
+@pytest.mark.parametrize("text", ["x" * 100_000, "a + b" * 90, "99:red"])
+def test_what_is_too_much_is_a_sentence(search: Search, session: Session, text: str) -> None:
+    assert "That did not work" in after(search.searched(text, True, session)).grid
+
+
+def test_a_gallery_that_is_gone_is_a_sentence(search: Search) -> None:
+    assert "not there any more" in after(search.searched("red", True, Session(gallery=999))).grid
+
+
+def test_a_gallery_of_another_model_is_a_sentence_not_a_wrong_strip(
+    search: Search, galleries: Galleries, fake_encoder: FakeEncoder, holidays: int
+) -> None:
+    fake_encoder.identity = replace(fake_encoder.identity, weights="c" * 64)
+    assert "That did not work" in after(search.searched("red", True, Session(gallery=holidays))).grid
+    told = after(galleries.overview(0.75, "", Session(gallery=holidays)))
+    assert "That did not work" in told.figures
+    assert "encode its photos again" in told.figures
+    assert told.histogram == told.curve == told.budget_preview == ""
+
+
+def test_a_gallery_with_other_exits_is_a_sentence_too(
+    galleries: Galleries, services: Services, library: Library, holidays: int
+) -> None:
+    stages = library.encoder.stages[:2]
+    encoder: Any = library.encoder
+    encoder.exits, encoder.exit_macs, encoder.stages = 1, (100,), (*stages, replace(stages[1], exit=1))
+    encoder.identity = replace(encoder.identity, exits="")
+    session = Session(gallery=holidays)
+    assert "That did not work" in after(galleries.overview(0.75, "", session)).figures
+    assert "That did not work" in after(Present(services, PARTS).presented(Event(), session)).screens
+
+
+def test_a_link_reopens_a_query_where_strangers_may(
+    search: Search, session: Session, library: Library, holidays: int
+) -> None:
+    assert 'data-share="?q=red+%2B+blue"' in after(search.searched("red + blue", False, session)).answer
+    mine = Session(gallery=holidays)
+    assert "data-share" not in after(search.searched("red", False, mine)).answer
+    link = publish_gallery(library, holidays, True)
+    assert f"?gallery={link}&amp;q=red" in after(search.searched("red", False, mine)).answer
