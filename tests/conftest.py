@@ -1,4 +1,8 @@
-"""What tests share: which of them run, a data folder, databases, a library over the fake encoder, pictures."""
+"""What tests share: which of them run, a data folder, databases, encoders, a library, pictures.
+
+An encoder is `fake_encoder` (exact, sees colours), `embedded` (the shipped model), or one of `tests.tiny_models`
+(random weights in the real classes).
+"""
 
 import io
 import os

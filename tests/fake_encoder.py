@@ -1,4 +1,7 @@
-"""A small exact encoder: it sees the mean colour of a photo, and knows the names of a few colours."""
+"""A small exact encoder: it sees the mean colour of a photo, and knows the names of a few colours.
+
+Tests get it by the fixture `fake_encoder`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -54,7 +54,7 @@ class Search:
         self._suggested: dict[int, tuple[int, list[str]]] = {}  # gallery -> photos it had, and queries that fitted
 
     def searched(self, text: str, refine: bool, session: Session) -> Iterator[Updates]:
-        """Words were typed."""
+        """Words were typed, and Enter pressed."""
         self.ask(text, session)
         named: Updates = {self._parts.query: session.words} if session.words != text else {}
         yield from self.answers(refine, session, first=named)

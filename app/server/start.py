@@ -32,7 +32,7 @@ from app.server.sessions import SHARE, CountedSessions, Sessions
 from app.server.stream_end import Streams
 from app.server.transfers import Transfers
 from app.server.upload_folders import Arrivals
-from app.server.upload_routes import Receiving
+from app.server.upload_routes import UploadRoutes
 from app.services import Services
 
 KEEP_ALIVE = 10  # seconds that a connection waits for another request
@@ -91,8 +91,8 @@ def serve(page: gr.Blocks, services: Services, pictures: Pictures, arrivals: Arr
     public = services.visitors is not None
     index_page.install()
     options = launch_options(services, pictures)
-    receiving = Receiving(services.inbox, arrivals, services.library)
-    options["app_kwargs"]["routes"] += [arrivals.route(), *receiving.routes()]
+    uploading = UploadRoutes(services.inbox, arrivals, services.library)
+    options["app_kwargs"]["routes"] += [arrivals.route(), *uploading.routes()]
 
     def start_server(app: ASGIApp, server_name: str | None = None, server_port: int | None = None, **_: object) -> Any:
         return start(guarded(app, page, public), server_name, server_port)

@@ -27,7 +27,7 @@ HASH = re.compile(r"(\d{1,6}) ([0-9a-f]{64})")
 PATIENCE = 300  # looks at whether there is room, a fifth of a second between two
 
 
-class Receiving:
+class UploadRoutes:
     """The addresses of uploads on their way."""
 
     def __init__(self, inbox: Inbox, arrivals: Arrivals, library: Library) -> None:

@@ -66,7 +66,9 @@ def exit_distribution(gates: Tensor) -> Tensor:
 
 
 def first_exit(gates: Tensor) -> Tensor:
-    """The decision at run time: the first exit whose gate is at least LEAVES_AT, else the last.
+    """Where photos leave that have been past every exit: the first whose gate is at least LEAVES_AT, else the last.
+
+    A photo on its way is asked exit by exit, by the same rule (`encoder.Encoder.encode`).
 
     Args: gates: (..., K - 1).
     Returns: (...), 0-based.

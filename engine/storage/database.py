@@ -1,6 +1,7 @@
 """The database: opened, brought up to date by the migrations, read from and written to. It is the truth.
 
-It is a SQLite file, or PostgreSQL where TGEM_DATABASE_URL names one (see `engine.storage.postgres`).
+Indexes are made from it. It is a SQLite file, or PostgreSQL where TGEM_DATABASE_URL names one (see
+`engine.storage.postgres`).
 """
 
 import math

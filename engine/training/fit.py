@@ -1,5 +1,7 @@
 """Fits exits to a model: a first pass where one pays, readouts, then gates on photos that the readouts have not seen,
 then the budgets' prices; and certifies what they give on photos that nothing was fitted on.
+
+The shipped model is made by `recipe`.
 """
 
 import time

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, event, text
 
-from engine.search import pg_vector_index as pgindex_module
+from engine.search import pg_vector_index
 from engine.search.faiss_index import FaissIndex
 from engine.search.pg_vector_index import PgIndex
 from engine.search.query_parser import Query
@@ -155,9 +155,9 @@ class TestGraph:
 
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(pgindex_module, "EXACT", 250)
+        monkeypatch.setattr(pg_vector_index, "EXACT", 250)
         monkeypatch.setattr(PgIndex, "_start", PgIndex.build)  # not in a thread: the test looks at what it made
-        monkeypatch.setattr(pgindex_module, "RECOUNT_SECONDS", 0.0)
+        monkeypatch.setattr(pg_vector_index, "RECOUNT_SECONDS", 0.0)
 
     @pytest.fixture
     def large(self, database: Database, small: None) -> Filled:
@@ -228,7 +228,7 @@ class TestGraph:
     def test_a_graph_that_cannot_be_built_is_said_so_and_all_are_compared(
         self, engine: Engine, large: Filled, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(pgindex_module, "M", 1)  # pgvector takes 2 to 100
+        monkeypatch.setattr(pg_vector_index, "M", 1)  # pgvector takes 2 to 100
         index = index_of(engine, large.id)
         assert not index.ready
         assert "was not built (value 1 out of bounds" in caplog.text

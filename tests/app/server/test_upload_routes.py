@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from app.server.upload_folders import Arrivals
-from app.server.upload_routes import Receiving
+from app.server.upload_routes import UploadRoutes
 from app.uploading.inbox import Inbox
 from app.uploading.incoming import Incoming
 from engine.gallery import Library, Upload, ingest_files, open_gallery
@@ -29,7 +29,7 @@ def incoming(inbox: Inbox, library: Library) -> Incoming:
 
 @pytest.fixture
 def browser(inbox: Inbox, library: Library, tmp_path: Path) -> TestClient:
-    return TestClient(Starlette(routes=Receiving(inbox, Arrivals(tmp_path / "arriving"), library).routes()))
+    return TestClient(Starlette(routes=UploadRoutes(inbox, Arrivals(tmp_path / "arriving"), library).routes()))
 
 
 def files(*contents: bytes) -> list[tuple[str, tuple[str, bytes]]]:
