@@ -13,7 +13,7 @@ from app.handlers.events import sent_along
 from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
-from app.suggestions import suggestions
+from app.suggestions import Suggestions
 from app.views import header, photo, placeholders, results, sorting, stacks
 from app.views.chip import chip
 from engine.gallery import (
@@ -27,7 +27,6 @@ from engine.gallery import (
     embed_query,
     get_photo,
     list_hits,
-    list_photos,
     rank_gallery,
     refine_search,
     relevant,
@@ -41,7 +40,6 @@ from engine.gallery import (
 PAGE = 24  # photos on the page at first, and whenever the reader comes to their end
 POOL = 100  # photos that tell where relevance falls off
 SURE = (3, 12)  # how many places are made sure of, at least and at most: those that stand out
-EXAMPLES = 7
 NAMED = re.compile(r"\s*photo:(\d{1,18})(?=\s|$)", re.IGNORECASE)  # how a query begins that names a picture
 NOTHING: Updates = {}
 
@@ -51,7 +49,7 @@ class Search:
 
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
-        self._suggested: dict[int, tuple[int, list[str]]] = {}  # gallery -> photos it had, and queries that fitted
+        self._suggestions = Suggestions(services.library, services.demo)
 
     def searched(self, text: str, refine: bool, session: Session) -> Iterator[Updates]:
         """Words were typed, and Enter pressed."""
@@ -233,7 +231,7 @@ class Search:
 
     def _around(self, session: Session, summary: GallerySummary) -> Updates:
         """The headline, and what may be asked."""
-        examples = self._examples(summary)
+        examples = self._suggestions.of(summary)
         return {
             self._parts.sorting: sorting.choices(
                 years_of(self._services.library, summary.id), session.order, session.year, bool(session.query.strip())
@@ -242,16 +240,6 @@ class Search:
             self._parts.suggestions: header.suggestions(examples, session.earlier(examples)),
             self._parts.chip: chip(session.thumbnail, "Like this"),
         }
-
-    def _examples(self, summary: GallerySummary) -> list[str]:
-        """Queries that fit the gallery: the demo's own, or what the first photos of another one were taken for."""
-        if summary.kind == "demo":
-            return [query.query for query in self._services.demo.queries[:EXAMPLES]]
-        known, found = self._suggested.get(summary.id, (0, []))
-        if known != summary.photos:
-            found = suggestions(list_photos(self._services.library, summary.id, limit=POOL), EXAMPLES)
-            self._suggested[summary.id] = summary.photos, found
-        return found
 
     def _ranking(self, session: Session, summary: GallerySummary) -> str:
         if not session.hits:
