@@ -264,8 +264,11 @@ def test_another_budget_is_applied_to_ones_own_gallery(
     tab(page, "Gallery")
     expect(page.locator("#title textarea, #title input").first).to_have_value("Dearer")  # its own budget is there, too
     page.locator("#fine").get_by_role("button", name="More").click()
+    page.wait_for_timeout(1000)  # as above
     page.locator("#budget input[type=number]").fill("1")
     page.locator("#budget input[type=number]").press("Enter")
+    balanced = page.locator("#prospect .presets").get_by_role("button", name="Balanced")
+    expect(balanced).to_have_attribute("aria-pressed", "false")
     page.locator("#apply").click()
     expect(page.locator("#applied")).to_contain_text("at a budget of 100 % now", timeout=PATIENCE)
     page.locator("#budget input[type=number]").fill("0.4")
