@@ -8,7 +8,7 @@ from app.handlers.albums import ALBUMS
 from app.handlers.api import Api
 from app.handlers.comparison import COMPARE
 from app.handlers.galleries import GALLERY, LONGEST_NAME, NEW_GALLERY
-from app.parts import Parts
+from app.parts import DELETE, FIT, STOP, Parts
 from app.scripts import started
 from app.services import Services
 from app.session import Session
@@ -122,7 +122,7 @@ def albums_tab(parts: Parts) -> None:
                 max_length=LONGEST_QUERY,
                 elem_id="album-words",
             )
-            parts.stop_albums = gr.Button("Stop", visible=False, elem_id="stop-albums")
+            parts.stop_albums = gr.Button(STOP, visible=False, elem_id="stop-albums")
         parts.album_proposals = html("album-proposals", "", "albums")
         parts.album_line = html("album-line", "", "albums")
         parts.album_board = html("albums-board", "", "albums")
@@ -140,8 +140,8 @@ def gallery_tab(parts: Parts) -> None:
         parts.map = html("map", "", "map")
         parts.no_exits = html("offer")
         with gr.Row(elem_id="fit-row"):
-            parts.fit = gr.Button("Fit exit modules on this gallery", visible=False, variant="primary", elem_id="fit")
-            parts.stop_fit = gr.Button("Stop", visible=False, elem_id="stop-fit")
+            parts.fit = gr.Button(FIT, visible=False, variant="primary", elem_id="fit")
+            parts.stop_fit = gr.Button(STOP, visible=False, elem_id="stop-fit")
         with gr.Row(elem_id="manage"):
             budget_column(parts)
             owner_column(parts)
@@ -174,7 +174,7 @@ def budget_column(parts: Parts) -> None:
             )
         with gr.Row(elem_id="apply-row"):
             parts.apply = gr.Button("Encode again", variant="primary", elem_id="apply")
-            parts.stop_apply = gr.Button("Stop", visible=False, elem_id="stop-apply")
+            parts.stop_apply = gr.Button(STOP, visible=False, elem_id="stop-apply")
         parts.applied = html("applied")
 
 
@@ -185,7 +185,7 @@ def owner_column(parts: Parts) -> None:
         parts.rename = gr.Textbox(label="Name", max_length=LONGEST_NAME, submit_btn="Rename", elem_id="title")
         parts.public = gr.Checkbox(False, label="Everyone with the link may look at it", elem_id="public")
         parts.link = html("link")
-        parts.delete = gr.Button("Delete this gallery", variant="stop", elem_id="delete")
+        parts.delete = gr.Button(DELETE, variant="stop", elem_id="delete")
         parts.renamed = html("done")
 
 
@@ -195,7 +195,7 @@ def compare_tab(parts: Parts) -> None:
         parts.race = html("race", "", "race")
         with gr.Row(elem_id="race-row"):
             parts.start_race = gr.Button("Race on this machine", variant="primary", elem_id="start")
-            parts.stop_race = gr.Button("Stop", visible=False, elem_id="stop-race")
+            parts.stop_race = gr.Button(STOP, visible=False, elem_id="stop-race")
         parts.rankings = html("sides")
 
 
@@ -221,5 +221,5 @@ def add_photos_tab(parts: Parts, visitors: Visitors | None) -> None:
                 submit_btn="Read it",
                 elem_id="server",
             )
-        parts.stop_upload = gr.Button("Stop", visible=False, elem_id="stop")
+        parts.stop_upload = gr.Button(STOP, visible=False, elem_id="stop")
         parts.report = html("account", "", "coming")

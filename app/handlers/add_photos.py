@@ -10,7 +10,7 @@ from app.access import asking_address, is_local
 from app.handlers.events import sent_along
 from app.handlers.galleries import NEW_GALLERY, Galleries, gallery_name
 from app.handlers.search import Search
-from app.parts import Parts, Updates
+from app.parts import STOP, Parts, Updates, button
 from app.server.upload_folders import FILE_BYTES
 from app.services import Services
 from app.session import Session
@@ -169,5 +169,5 @@ class AddPhotos:
         return {
             parts.report: "".join(blocks),
             parts.arriving: upload.line(unread[0]) if unread else "",
-            parts.stop_upload: gr.update(visible=any(not one.over for one in unread)),
+            parts.stop_upload: button(STOP, any(not one.over for one in unread)),
         }

@@ -6,7 +6,7 @@ import gradio as gr
 from cachetools import LRUCache
 
 from app.handlers.events import sent_along
-from app.parts import Parts, Updates
+from app.parts import STOP, Parts, Updates, button
 from app.services import Services
 from app.session import AlbumView, Session
 from app.views import albums as views
@@ -158,7 +158,7 @@ class Albums:
     def _problem(self, error: EngineError) -> Updates:
         return {
             self._parts.album_line: self._services.problem(error),
-            self._parts.stop_albums: gr.update(visible=False),
+            self._parts.stop_albums: button(STOP, False),
         }
 
     def _looked(
@@ -241,11 +241,11 @@ class Albums:
             parts.album_proposals: views.proposals(texts),
             parts.album_line: views.line(found, view.looked, undo, spent),
             parts.album_board: board,
-            parts.stop_albums: gr.update(visible=False),
+            parts.stop_albums: button(STOP, False),
         }
 
     def _busy(self, looked: int) -> Updates:
-        return {self._parts.album_line: views.looking(looked), self._parts.stop_albums: gr.update(visible=True)}
+        return {self._parts.album_line: views.looking(looked), self._parts.stop_albums: button(STOP, True)}
 
     def _ranked(self, summary: GallerySummary, view: AlbumView, found: SortedGallery) -> dict[str, list[int]]:
         """Columns that were searched, with their photos in order."""

@@ -3,9 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-import gradio as gr
-
-from app.parts import Parts, Updates
+from app.parts import STOP, Parts, Updates, button
 from app.services import Services
 from app.session import Session
 from app.views import formatting, placeholders, upload
@@ -28,7 +26,7 @@ class Budget:
         title = f"Encoding again at a budget of {formatting.percent(budget)}"
         yield {
             applied: upload.encoding(title, None, 0.0, None, services.address),
-            self._parts.stop_apply: gr.update(visible=True),
+            self._parts.stop_apply: button(STOP, True),
         }
         try:
             summary = services.access.recodable(session.gallery, session)
@@ -57,7 +55,7 @@ class Budget:
                 )
         except EngineError as error:
             account = services.problem(error)
-        yield {applied: account, self._parts.stop_apply: gr.update(visible=services.goes_on("budget", session))}
+        yield {applied: account, self._parts.stop_apply: button(STOP, services.goes_on("budget", session))}
 
     def stopped(self, session: Session) -> None:
         """Stop was pressed."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import gradio as gr
 
 from app.fidelity import fidelity
-from app.parts import Parts, Updates
+from app.parts import STOP, Parts, Updates, button
 from app.services import Services
 from app.session import Session
 from app.views import comparison as views
@@ -87,7 +87,7 @@ class Compare:
     def _buttons(self, running: bool) -> Updates:
         return {
             self._parts.start_race: gr.update(interactive=not running),
-            self._parts.stop_race: gr.update(visible=running),
+            self._parts.stop_race: button(STOP, running),
         }
 
     def _race(self, gallery: int, session: Session, tell: Callable[[Lap | Waiting], object]) -> Race:

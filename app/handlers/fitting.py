@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import gradio as gr
-
 from app.access import NotYours
-from app.parts import Parts, Updates
+from app.parts import FIT, STOP, Parts, Updates, button
 from app.services import Services
 from app.session import Session
 from app.views import formatting, placeholders
@@ -86,6 +84,6 @@ class Fitting:
         """A line, and which of the two buttons is there."""
         return {
             self._parts.no_exits: html,
-            self._parts.fit: gr.update(visible=fit),
-            self._parts.stop_fit: gr.update(visible=stop),
+            self._parts.fit: button(FIT, fit),
+            self._parts.stop_fit: button(STOP, stop),
         }

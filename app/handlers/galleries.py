@@ -10,7 +10,7 @@ import gradio as gr
 from app.handlers.budget import typed
 from app.handlers.events import sent_along
 from app.handlers.search import Search
-from app.parts import Parts, Updates
+from app.parts import DELETE, Parts, Updates, button
 from app.services import Services
 from app.session import Session
 from app.views import budget as views
@@ -171,7 +171,7 @@ class Galleries:
             parts.rename: gr.update(value=summary.name, visible=own),
             parts.public: gr.update(value=summary.link is not None, visible=own),
             parts.link: overview.address(summary),
-            parts.delete: gr.update(visible=own),
+            parts.delete: button(DELETE, own),
         }
 
     def budget_preview(self, budget: float, looked_for: str | None, session: Session) -> Updates:

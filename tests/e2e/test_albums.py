@@ -20,6 +20,8 @@ def test_photos_fall_into_albums_and_one_is_moved_by_its_menu(open_page: OpenPag
     expect(page.locator("#album-line")).to_contain_text(re.compile(r"Sorted with \d+\s% of the full compute"))
     card = animals.locator("li[data-photo]").first
     expect(card.locator("[data-share]")).to_be_visible()
+    fits = "[...document.querySelectorAll('.album li')].every((photo) => photo.scrollWidth <= photo.clientWidth + 1)"
+    assert page.evaluate(fits), "no photo lies on the one beside it"
     keep(page, f"albums-{look}", page.locator(".album h2"))
     photo = card.get_attribute("data-photo")
     menu = card.locator("select.move")

@@ -126,6 +126,7 @@ def test_the_time_left_is_true_and_strips_fill_as_far_as_each_photo_went(page: P
     assert promised, words
     cards = page.locator("#account .grid.small li")
     assert cards.count() >= 8
+    expect(page.locator("#stop")).to_have_text("Stop")
     expect(page.locator("#account .report[data-state=done]")).to_be_visible(timeout=PATIENCE)
     took = time.monotonic() - at
     assert abs(took - int(promised[1])) <= max(0.2 * took, 3), f"{promised[1]} s promised, {took:.1f} s taken"
