@@ -10,7 +10,7 @@ STOP, FIT, DELETE = "Stop", "Fit exit modules on this gallery", "Delete this gal
 
 
 def button(label: str, shown: bool) -> dict[str, Any]:
-    """The update by which a button is there or not; Gradio can lose the label of one that was hidden at first."""
+    """The update by which a button is there or not; Gradio has lost the label of one that was hidden at first."""
     return gr.update(value=label, visible=shown)
 
 

@@ -149,7 +149,7 @@ def derived(secret: bytes, purpose: str) -> str:
     return hmac.new(secret, purpose.encode(), hashlib.sha256).hexdigest()
 
 
-@lru_cache(maxsize=512)  # some 10 MB
+@lru_cache(maxsize=512)  # a card is 16 kB in the mean, a selected photo 34 kB: 8 to 17 MB
 def _smaller(path: Path, side: int) -> bytes:
     """A kept picture with no side longer than that; raises OSError."""
     file = io.BytesIO()

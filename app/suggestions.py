@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from app.demo import Demo
 from engine.gallery import GallerySummary, Library, Photo, list_photos
 
-MANY = 7
+MANY = 7  # queries to try
 LOOKED_AT = 100  # photos
 
 
