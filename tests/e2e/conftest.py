@@ -13,14 +13,14 @@ from tests.e2e.driver import CHROMIUM, LOOKS, PATIENCE, QUIET, OpenPage, answere
 LEFT = ("BodyStreamBuffer was aborted", "Connection errored out")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where `python app.py` serves."""
+    """Where `python app.py` serves all tests that do not mind what others have asked and added there."""
     with serving(tmp_path_factory.mktemp("home")) as address:
         yield address
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)

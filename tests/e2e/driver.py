@@ -63,6 +63,7 @@ def serving(home: Path, program: Sequence[str] = ("app.py",)) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "TGEM_HOME": str(home), "GRADIO_SERVER_PORT": str(port)}
+    environment.pop("OMP_NUM_THREADS", None)  # the page has the machine to itself, as a user's has
     process = subprocess.Popen([sys.executable, *program], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     said: list[str] = []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.driver import EACH_LOOK, ROOT, OpenPage, search, serving
+from tests.e2e.driver import EACH_LOOK, EACH_LOOK_BY_HAND, ROOT, OpenPage, box, keep, search, serving
 
 pytestmark = pytest.mark.browser
 
@@ -24,6 +24,23 @@ CARDS = """() => [...document.querySelectorAll("#grid .hit")]
   })"""
 
 
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A page where nobody has asked anything."""
+    with serving(tmp_path_factory.mktemp("home")) as address:
+        yield address
+
+
+@EACH_LOOK_BY_HAND
+def test_the_first_visit_shows_a_gallery_with_a_query_answered(open_page: OpenPage, look: str) -> None:
+    page = open_page(look)
+    expect(page.locator("#headline")).to_contain_text(re.compile(r"indexed with \d+\s% of the full encoder’s compute"))
+    expect(box(page)).not_to_have_value("")
+    assert page.locator("#grid .hit").count() >= 1
+    expect(page.locator("#answer [role=status]")).to_contain_text("Second look at")
+    keep(page, f"first-start-{look}", page.locator("#headline"), page.locator("#grid .hit img"))
+
+
 @EACH_LOOK
 def test_the_first_screen_tells_the_story(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
@@ -37,6 +54,23 @@ def test_the_first_screen_tells_the_story(open_page: OpenPage, look: str) -> Non
     expect(page.locator("#headline")).to_contain_text(re.compile(r"indexed with \d+\s% of the full encoder’s compute"))
     for words in ("filled = computed", "hollow = saved"):
         expect(page.locator("#answer .legend")).to_contain_text(words)
+
+
+def test_photos_in_doubt_get_a_second_look(open_page: OpenPage) -> None:
+    page = open_page("wide", motion="no-preference")
+    for query in ("buildings by the water", "sunset over the city", "a building made of stone", "flowers"):
+        search(page, query)
+        expect(page.locator("#answer")).to_contain_text("Second look at")
+        if page.locator("#grid li[data-again]").count():
+            break
+    assert page.locator("#grid li[data-again] .strip .new").count()
+    marked = page.locator("#grid .hit[aria-current]")
+    expect(marked).to_have_attribute("data-photo", page.locator(".panel").get_attribute("data-photo") or "")
+    page.wait_for_timeout(2500)  # cards glide, strips fill
+    again = page.locator("#grid li[data-again] .again")
+    expect(again.first).to_have_text("second look")
+    again.first.scroll_into_view_if_needed()
+    keep(page, "refined-wide", again)
 
 
 def test_the_list_scrolls_on_past_the_line(open_page: OpenPage) -> None:
@@ -64,7 +98,7 @@ def seen(page: Page) -> tuple[str, ...]:
     return line, re.sub(r" · .* as fast.*", "", page.locator("#headline").inner_text()), shares, names, *scores
 
 
-@pytest.mark.parametrize("visitors", [3, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize("visitors", [2, pytest.param(20, marks=pytest.mark.long)])
 def test_later_visitors_of_a_public_host_see_what_the_first_one_saw(
     open_page: OpenPage, public_address: str, visitors: int
 ) -> None:

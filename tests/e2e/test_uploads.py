@@ -34,13 +34,14 @@ def address(home: Path) -> Iterator[str]:
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Real photos, cut out of the demo gallery's, and files that are none."""
     folder, dice = tmp_path_factory.mktemp("photos"), random.Random(1)
-    sources = sorted((ROOT / "assets/gallery").glob("*.jpg"))
+    sources = [Image.open(path) for path in sorted((ROOT / "assets/gallery").glob("*.jpg"))]
+    for source in sources:
+        source.thumbnail((400, 400))
     for number in range(PHOTOS):
-        with Image.open(sources[number % len(sources)]) as whole:
-            width, height = whole.size
-            left, top = dice.randrange(width // 4), dice.randrange(height // 4)
-            cut = whole.convert("RGB").crop((left, top, left + width * 3 // 4, top + height * 3 // 4))
-        cut.thumbnail((320, 320))
+        whole = sources[number % len(sources)].convert("RGB")
+        width, height = whole.size
+        left, top = dice.randrange(width // 4), dice.randrange(height // 4)
+        cut = whole.crop((left, top, left + width * 3 // 4, top + height * 3 // 4))
         cut.save(folder / f"{number:03}.jpg", quality=80)
     for number in range(BAD):
         (folder / f"{12 * number:03}-bad.jpg").write_text(f"Dear Sir or Madam {number}")
