@@ -19,12 +19,12 @@ from tests.health import until_ready
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def address(home: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    here = {"TGEM_HOME": str(home), "GRADIO_SERVER_PORT": str(port)}
+    here = {"TGEM_HOME": str(tmp_path_factory.mktemp("home")), "GRADIO_SERVER_PORT": str(port)}
     page = subprocess.Popen([sys.executable, "app.py", "--mcp"], cwd=ROOT, env={**os.environ, **here})
     address = f"http://127.0.0.1:{port}"
     try:
