@@ -132,9 +132,14 @@ def served(home: Path, limit: str = "", options: tuple[str, ...] = (), **environ
 
 if __name__ == "__main__":
     import engine.gallery
-    from tests.fake_encoder import FakeEncoder
 
-    setattr(engine.gallery, "load_encoder", lambda *_: FakeEncoder())  # noqa: B010  # resolved lazily otherwise
+    def fake_encoder(*_: object) -> object:
+        """The encoder of the tests, with what it stands on imported only now, as the real one is."""
+        from tests.fake_encoder import FakeEncoder
+
+        return FakeEncoder()
+
+    setattr(engine.gallery, "load_encoder", fake_encoder)  # noqa: B010  # resolved lazily otherwise
     setattr(engine.gallery, "named", lambda *_: "fake")  # noqa: B010
     sys.argv = ["app.py", *sys.argv[1:]]
     runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
