@@ -16,7 +16,7 @@ from engine.cli.output import printable, say, write_json
 from engine.utils.progress import progress_bar
 
 if TYPE_CHECKING:
-    from engine.exits.albums import AlbumSet
+    from engine.albums.album import AlbumSet
     from engine.gallery.album_folders import Written
     from engine.gallery.library import Library
     from engine.gallery.types import SortedGallery, SortedPhoto
@@ -82,15 +82,15 @@ def table_lines(found: SortedGallery) -> list[str]:
 
 def _wanted(into: list[str], file: Path | None) -> AlbumSet:
     """The albums that the options name; raises AlbumsRejected."""
-    from engine.exits.album_file import read_albums
-    from engine.exits.albums import AlbumSet, album_of
+    from engine.albums.album import AlbumSet, album_of
+    from engine.albums.yaml_file import read_albums
 
     return AlbumSet((*(read_albums(file) if file is not None else ()), *map(album_of, into)))
 
 
 def _with_moves(library: Library, gallery: str, wanted: AlbumSet) -> AlbumSet:
     """The albums with what was moved into them by hand; the gallery's own where the options name none."""
-    from engine.exits.albums import AlbumSet
+    from engine.albums.album import AlbumSet
     from engine.gallery.albums import list_albums
     from engine.gallery.galleries import find_gallery
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.exits.album_file import read_albums, read_yaml
-from engine.exits.albums import Album
+from engine.albums.album import Album
+from engine.albums.yaml_file import read_albums, read_yaml
 from engine.training.dataset import Example
 
 ALBUMS = Path(__file__).with_name("flickr8k_albums.yaml")

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.albums.album import Album
+from engine.albums.scorer import AlbumScorer
+from engine.albums.sorting import Ran, Sorting, look_again
 from engine.evaluation import Row
 from engine.evaluation.album_tasks import Task, label_tasks, written_tasks
 from engine.evaluation.single_towers import Alone, smaller_inputs
-from engine.exits.album_scorer import AlbumScorer
-from engine.exits.albums import Album
 from engine.exits.encoder import Encoder
-from engine.search.album_sorting import Ran, Sorting, look_again
 from engine.training.dataset import DataMissing, Example, read_captions
 from engine.training.features import Features, Say, cached
 

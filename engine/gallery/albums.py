@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.exits.albums import MOST_ALBUMS, Album, AlbumSet, album_of
+from engine.albums.album import MOST_ALBUMS, Album, AlbumSet, album_of
 from engine.exits.budget import DEFAULT_BUDGET
 from engine.gallery.library import Library
 from engine.gallery.search import deepening_of
@@ -22,9 +22,9 @@ from engine.utils.paths import ALBUM_WORDS
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from engine.exits.album_scorer import AlbumScorer
+    from engine.albums.scorer import AlbumScorer
+    from engine.albums.sorting import Ran, Sorting
     from engine.exits.photo_encoder import PhotoEncoder
-    from engine.search.album_sorting import Ran, Sorting
 
 MOST_ASIDE = 100.0  # full encodings that one sort of a gallery may take that is somebody else's
 PROPOSED_BY = 300  # photos that tell what a gallery could be sorted into
@@ -116,7 +116,7 @@ class _Sort:
         self.looked = 0
 
     def run(self, budget: float) -> SortedGallery:
-        from engine.search.album_sorting import look_again
+        from engine.albums.sorting import look_again
 
         sorting = self._sorting()
         if self.albums.albums:
@@ -134,7 +134,7 @@ class _Sort:
         """Photos as they stand, sorted; those that were moved by hand are examples."""
         import torch
 
-        from engine.search.album_sorting import Sorting
+        from engine.albums.sorting import Sorting
 
         moved = {p: self.albums.place(a) for p, a in self.albums.by_hand().items() if p in self.places}
         self._run_examples([self.places[photo] for photo in moved])
@@ -157,7 +157,7 @@ class _Sort:
         """Run photos, (n,) rows, to an exit (0-based), and keep what came of it; some may be there by now."""
         import torch
 
-        from engine.search.album_sorting import Ran
+        from engine.albums.sorting import Ran
 
         library, ids = self.library, self.standing.ids[rows].tolist()
         with library.lock_of(self.gallery_id):
@@ -219,7 +219,7 @@ def _scorer(
     examples: "Mapping[int, Tensor] | None" = None,
 ) -> "AlbumScorer":
     """The scorer of some albums; phrases that were embedded before are not embedded again."""
-    from engine.exits.album_scorer import AlbumScorer, embed_phrases
+    from engine.albums.scorer import AlbumScorer, embed_phrases
 
     embed = partial(library.phrases.embeddings, encoder.identity.weights, partial(embed_phrases, encoder))
     return AlbumScorer.of(albums, encoder, examples, embed)

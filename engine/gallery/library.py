@@ -31,7 +31,7 @@ class Library:
     rankings: Rankings
     totals: TotalsCache
     texts: TextEmbeddings
-    phrases: TextEmbeddings  # of albums, as `engine.exits.album_scorer` embeds them
+    phrases: TextEmbeddings  # of albums, as `engine.albums.scorer` embeds them
     refining: tuple[Lock, ...]
     second_looks: SecondLooks  # for galleries whose index never changes
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from engine.exits.albums import Album
+from engine.albums.album import Album
 from engine.exits.phrases import Phrases
 from engine.ingest.date_taken import read_date
 from engine.ingest.decode import Skipped

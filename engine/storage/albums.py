@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from engine.exits.albums import Album, AlbumSet, Move
+from engine.albums.album import Album, AlbumSet, Move
 from engine.storage.bind_limit import change_rows
 from engine.storage.collections import hold
 from engine.storage.database import Database

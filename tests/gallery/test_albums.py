@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.exits.album_scorer import ENCODED_AT_ONCE, TEMPLATES
-from engine.exits.albums import AlbumSet, AlbumsRejected, album_of
+from engine.albums.album import AlbumSet, AlbumsRejected, album_of
+from engine.albums.scorer import ENCODED_AT_ONCE, TEMPLATES
 from engine.gallery import GalleryMissing, Library, Upload
 from engine.gallery.albums import Aside, albums_of, edit_albums, list_albums, propose_albums, sort_gallery
 from engine.gallery.galleries import (

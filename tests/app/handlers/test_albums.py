@@ -12,7 +12,7 @@ from app.parts import Updates
 from app.services import Services
 from app.session import Session
 from app.views import albums as views
-from engine.exits.albums import Album, AlbumSet
+from engine.albums.album import Album, AlbumSet
 from engine.gallery import Library, Upload
 from engine.gallery.albums import list_albums
 from engine.gallery.galleries import list_photos, open_gallery

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.exits.album_scorer import AlbumScorer, next_looks
+from engine.albums.scorer import AlbumScorer, next_looks
 
 LEAST = 0.01  # chance of another decision that a full encoding must take away to be worth it
 AT_ONCE = 32  # photos that are run before it is asked anew whose decision is in doubt

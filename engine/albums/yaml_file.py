@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from engine.exits.albums import Album, AlbumSet, AlbumsRejected, made
+from engine.albums.album import Album, AlbumSet, AlbumsRejected, made
 
 LONGEST = 1_000_000  # bytes of a file
 FORM = "name: a phrase, or name: [a phrase, another one], or name: {phrases: [...], not: a phrase}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.exits.albums import KINDS, Album, AlbumSet, AlbumsRejected, album_of
+from engine.albums.album import KINDS, Album, AlbumSet, AlbumsRejected, album_of
 
 DOGS, PEOPLE = Album("dogs", ("a dog", "a puppy")), Album("people", ("people",))
 

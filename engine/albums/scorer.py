@@ -19,7 +19,7 @@ import torch
 from numpy.polynomial.hermite_e import hermegauss
 from torch import Tensor
 
-from engine.exits.albums import Album
+from engine.albums.album import Album
 from engine.exits.calibration import FARTHEST
 from engine.exits.photo_encoder import PhotoEncoder
 from engine.exits.text_bank import affinity
