@@ -8,4 +8,7 @@ Idea: the abstract of T-GEMs (Presta, Stefanski, Byra, Arendt; arXiv 2605.17499)
 4. `encoder`: runs a batch pass by pass and takes out the rows that leave; `runner` and `batch` do the work.
 5. `phrase_gate`: gates that go by what people will look for, where that is known.
 6. `calibration`, `scorer`: what an early embedding tells a query of the photo at full depth.
+
+Of the others `loading` makes an encoder, `checkpoint` keeps exit weights, `certificate` says what they gave and
+`model_card` what they are, `feature_map` is what a photo goes on from, and `photo_encoder` what others ask an encoder.
 """
