@@ -11,7 +11,7 @@ MOST_PHRASES = 200  # of all albums of a gallery together
 LONGEST_NAME = 80
 LONGEST_PHRASE = 200  # characters; the model reads about thirty words
 NOT = "not "  # what a phrase begins with that an album's photos do not show
-NONE = "none of these"
+NONE = "none of these"  # what stands for no album, where one would be named
 # What a name alone stands for where the words are too wide: the text tower knows a koala, and not that it is an animal.
 # On the val set of more_photos these phrases hold 51, 96 and 97 % of the animals, groceries and plants (the names alone
 # 9, 81 and 91), and 93, 90 and 67 % of what they hold is of that kind (75, 98 and 56); phrases for vehicles, musical
@@ -198,8 +198,7 @@ def made(name: object, phrases: Sequence[object], unlike: object = "") -> Album:
 
 def checked_name(name: object) -> str:
     """A name that is safe to show: one line, without controls and direction marks; raises AlbumsRejected."""
-    line = " ".join(name.split()) if isinstance(name, str) else ""
-    line = "".join(c for c in line if unicodedata.category(c)[0] != "C").strip()
+    line = _one_line(name)
     if not line:
         raise AlbumsRejected("An album needs a name; type a few words.")
     if len(line) > LONGEST_NAME:
@@ -210,10 +209,15 @@ def checked_name(name: object) -> str:
 
 
 def _checked(phrase: object, name: str) -> str:
-    words = " ".join(phrase.split()) if isinstance(phrase, str) else ""
-    words = "".join(c for c in words if unicodedata.category(c)[0] != "C").strip()
+    words = _one_line(phrase)
     if not words:
         raise AlbumsRejected(f'A phrase of the album "{name}" is empty; say what its photos show.')
     if len(words) > LONGEST_PHRASE:
         raise AlbumsRejected(f'"{words[:40]}…" is over {LONGEST_PHRASE} characters; say it in a few words.')
     return words
+
+
+def _one_line(typed: object) -> str:
+    """A text on one line, without controls and direction marks; "" for what is no text."""
+    line = " ".join(typed.split()) if isinstance(typed, str) else ""
+    return "".join(c for c in line if unicodedata.category(c)[0] != "C").strip()

@@ -71,7 +71,9 @@ def sort(
 
 def table_lines(found: SortedGallery) -> list[str]:
     """The albums as a table, for a person."""
-    rows = [(album.name, found.of(album.name)) for album in found.albums] + [("none of these", found.of(None))]
+    from engine.albums.album import NONE
+
+    rows = [(album.name, found.of(album.name)) for album in found.albums] + [(NONE, found.of(None))]
     width = max(len(name) for name, _ in rows)
     lines = [f"{'album':{width}}  photos   sure"]
     for name, photos in rows:

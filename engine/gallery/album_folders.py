@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.albums.album import NONE
 from engine.utils.errors import EngineError, HostProblem
 from engine.utils.file_names import safe_name
 
-NONE_FOLDER = "none of these"
 COPIES = 10_000  # files of one name in a folder
 
 
@@ -59,14 +59,14 @@ def folders_of(albums: Sequence[str], target: Path, source: Path) -> dict[str | 
     if in_the_way:
         raise FoldersRefused(f"{target} is not a folder; name another one.")
     found: dict[str | None, Path] = {}
-    taken = {NONE_FOLDER}
+    taken = {NONE}
     for name in albums:
         folder = safe_name(name)
         if folder.casefold() in taken:
             raise FoldersRefused(f'The album "{name}" would share the folder "{folder}"; give it another name.')
         taken.add(folder.casefold())
         found[name] = here / folder
-    found[None] = here / NONE_FOLDER
+    found[None] = here / NONE
     for folder_path in (here, *found.values()):
         if folder_path == there or there in folder_path.parents:
             raise FoldersRefused(f"{target} is inside the photos that are sorted; name a folder outside {source}.")
