@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from engine.albums.album import LONGEST_NAME, MOST_ALBUMS, Album, AlbumSet, AlbumsRejected, album_of
+from engine.albums.album import LONGEST_NAME, MOST_ALBUMS, Album, AlbumSet, album_of
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
 from engine.exits.certificate import FULL_DEPTH, Certificate
 from engine.gallery.albums import Aside, albums_of, edit_albums, list_albums, propose_albums, sort_gallery
@@ -47,7 +47,7 @@ from engine.gallery.search import (
     run_to_full_depth,
     search_photos,
 )
-from engine.gallery.shipped_race import Measured, ShippedRace, shipped_race
+from engine.gallery.shipped_race import Measured, shipped_race
 from engine.gallery.speed_race import MOST as MOST_RACED
 from engine.gallery.speed_race import Lap, Race
 from engine.gallery.stacks import stacks_among
@@ -89,7 +89,7 @@ if TYPE_CHECKING:
     from engine.exits.encoder import Encoder, Standing
     from engine.exits.ladder import Stage
     from engine.exits.loading import load_encoder
-    from engine.exits.text_bank import PhrasesUnusable, typed_phrases
+    from engine.exits.text_bank import typed_phrases
 
 __all__ = [
     "ASSETS",
@@ -108,7 +108,6 @@ __all__ = [
     "Agreement",
     "Album",
     "AlbumSet",
-    "AlbumsRejected",
     "Aside",
     "BudgetCost",
     "Certificate",
@@ -133,7 +132,6 @@ __all__ = [
     "OriginalGone",
     "Photo",
     "PhotoMissing",
-    "PhrasesUnusable",
     "PictureGone",
     "Place",
     "Progress",
@@ -141,7 +139,6 @@ __all__ = [
     "Race",
     "Ranking",
     "Refinement",
-    "ShippedRace",
     "Skipped",
     "SortedGallery",
     "SortedPhoto",
@@ -213,7 +210,6 @@ __all__ = [
 _LATER = {
     "Encoder": "engine.exits.encoder",
     "Encoding": "engine.exits.batch",
-    "PhrasesUnusable": "engine.exits.text_bank",
     "Stage": "engine.exits.ladder",
     "Standing": "engine.exits.encoder",
     "load_encoder": "engine.exits.loading",
