@@ -38,7 +38,7 @@ def as_json(query: str, hits: Sequence[Hit], summary: GallerySummary) -> str:
 
 def _totals(summary: GallerySummary) -> dict[str, float]:
     """How many photos, and the shares of the full encoder's MACs that indexing and searches ran."""
-    full = summary.full_macs or 1  # nothing ran where there is no photo
+    full = summary.macs_in_full or 1  # nothing ran where there is no photo
     return {
         "photos": summary.photos,
         "index_macs_share": summary.macs_index / full,

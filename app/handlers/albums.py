@@ -294,5 +294,5 @@ class Albums:
 
 def _budget(summary: GallerySummary) -> float:
     """The mean MACs share of a gallery's photos up to which its albums ask for second looks."""
-    spent = summary.macs_index / summary.full_macs if summary.full_macs else 0.0
+    spent = summary.macs_index / summary.macs_in_full if summary.macs_in_full else 0.0
     return min(1.0, max(DEFAULT_BUDGET, spent + EXTRA))

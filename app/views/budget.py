@@ -58,7 +58,7 @@ def _measured(point: Point) -> str:
 
 
 def _warning(summary: GallerySummary, budget: float, cost: BudgetCost | None, anew: bool) -> str:
-    now = f"Now: indexed with {percent(summary.macs_index / summary.full_macs)} of the full compute"
+    now = f"Now: indexed with {percent(summary.macs_index / summary.macs_in_full)} of the full compute"
     if cost is None or anew:
         why = "Other phrases cost compute" if anew else "Another model costs compute"
         everything = f"all {many(summary.photos)} are encoded anew"

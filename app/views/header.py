@@ -17,7 +17,7 @@ def headline(summary: GallerySummary, measured: Measured | None) -> str:
     """A gallery in one line: what indexing it took, and the last measured race."""
     if not summary.photos:
         return '<p class="headline">No photos yet</p>'
-    share = percent(summary.macs_index / summary.full_macs)
+    share = percent(summary.macs_index / summary.macs_in_full)
     line = f"<b>{many(summary.photos)}</b> · <span>indexed with <b>{share}</b> of the full encoder’s compute</span>"
     if len(summary.exits) == 1:
         line = f"<b>{many(summary.photos)}</b> · <span>all at full depth: this model has no exit modules yet</span>"

@@ -18,8 +18,8 @@ def figures(summary: GallerySummary, measured: Measured | None) -> str:
     """The three figures of a gallery: what indexing saved, what searches ran on top, and the speed-up."""
     if not summary.photos:
         return note("An empty gallery", "Add photos, and this shows how deep each of them had to go.")
-    ran, searches = macs(summary.macs_index, summary.full_macs), summary.macs_queries + summary.macs_pictures
-    encodings = searches * summary.photos / summary.full_macs
+    ran, searches = macs(summary.macs_index, summary.macs_in_full), summary.macs_queries + summary.macs_pictures
+    encodings = searches * summary.photos / summary.macs_in_full
     if measured is None:
         speed = "<dt>speed</dt><dd><small>not measured for this gallery yet: Compare does</small></dd>"
     else:

@@ -138,7 +138,7 @@ def delete_photos(library: Library, gallery_id: int, photo_ids: Iterable[int]) -
 def _summary(library: Library, row: CollectionRow) -> GallerySummary:
     totals = library.totals.of(row.id)
     macs = totals.macs_index + row.macs_queries + row.macs_pictures
-    full_macs = totals.photos * (row.full_macs or 0)
+    in_full = totals.photos * (row.full_macs or 0)
     return GallerySummary(
         id=row.id,
         name=row.name,
@@ -148,8 +148,8 @@ def _summary(library: Library, row: CollectionRow) -> GallerySummary:
         macs_queries=row.macs_queries,
         macs_pictures=row.macs_pictures,
         macs=macs,
-        full_macs=full_macs,
-        saved_share=max(0.0, 1 - totals.macs_index / full_macs) if full_macs else 0.0,
+        macs_in_full=in_full,
+        saved_share=max(0.0, 1 - totals.macs_index / in_full) if in_full else 0.0,
         exits=tuple(totals.exits.get(exit, 0) for exit in range(1, (row.exits or 0) + 1)),
         model=row.model,
         budget=row.budget,

@@ -44,7 +44,7 @@ class Photo:
     exit: int  # 1..exits, where it left
     exits: int
     macs: int  # spent so far, when indexed and by queries
-    macs_share: float  # of the bare full encoder's; what is saved is 1 less this
+    macs_share: float  # of the full encoder's: every pass, readout, gate and the bank; what is saved is 1 less this
     milliseconds: float
     gates: (
         np.ndarray
@@ -103,8 +103,8 @@ class GallerySummary:
     macs_queries: int  # spent by queries, on running some deeper
     macs_pictures: int  # and on pictures that were searched with
     macs: int  # all that was spent
-    full_macs: int  # what the bare full encoder would have spent on its photos, and nothing on queries
-    saved_share: float  # by indexing: 1 - macs_index / full_macs; 0 for an empty gallery
+    macs_in_full: int  # what its photos would have cost at full depth, with nothing spent on queries
+    saved_share: float  # by indexing: 1 - macs_index / macs_in_full; 0 for an empty gallery
     exits: tuple[int, ...]  # photos that left at each exit
     model: str | None
     budget: float | None

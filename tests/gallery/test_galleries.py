@@ -77,7 +77,7 @@ def test_a_summary_adds_up(library: Library, gallery: int, upload: MakeUpload) -
         [upload("a.png", "red"), upload("b.png", "blue"), upload("c.png", encoded(left_red_right_blue(), "PNG"))],
     )
     summary = summarize_gallery(library, gallery)
-    assert (summary.photos, summary.macs, summary.full_macs) == (3, 180, 300)
+    assert (summary.photos, summary.macs, summary.macs_in_full) == (3, 180, 300)
     assert summary.saved_share == pytest.approx(0.4)
     assert (summary.exits, summary.model, summary.kind) == ((2, 0, 1), "fake", "gallery")
 

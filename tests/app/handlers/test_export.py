@@ -20,7 +20,7 @@ def test_a_table_has_a_line_for_each_photo_and_no_formula() -> None:
     assert (rows[0]["rank"], rows[0]["exit"], rows[0]["macs_share"]) == ("1", "2", "0.7")
     assert {row["rank"] for row in (indexing, searches)} == {"total"}
     assert indexing["file"] == f"{SUMMARY.photos} photos indexed"
-    assert float(indexing["macs_share"]) == SUMMARY.macs_index / SUMMARY.full_macs
+    assert float(indexing["macs_share"]) == SUMMARY.macs_index / SUMMARY.macs_in_full
 
 
 @pytest.mark.parametrize("name", ["a;=1+1.jpg", "＝1+1.jpg", "a, @SUM(A1).jpg", " -1.jpg", "a\t=1.jpg"])
@@ -33,7 +33,7 @@ def test_json_holds_the_query_what_was_found_and_what_it_took_in_all() -> None:
     told = json.loads(as_json("2:dog - cat", HITS, SUMMARY))
     assert told["query"] == "2:dog - cat"
     assert told["photos"] == SUMMARY.photos
-    assert told["index_macs_share"] == SUMMARY.macs_index / SUMMARY.full_macs
+    assert told["index_macs_share"] == SUMMARY.macs_index / SUMMARY.macs_in_full
     assert told["results"][1]["file"] == "=1+1.jpg"
 
 
