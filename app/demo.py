@@ -28,7 +28,7 @@ NAME = "Demo gallery"
 
 
 @dataclass(frozen=True)
-class Query:
+class DemoQuery:
     """A query that one photo of the demo gallery answers."""
 
     query: str
@@ -42,7 +42,7 @@ class Demo:
         self._library = library
         self._folder = folder
         self._done = Event()
-        self.queries = tuple(Query(**query) for query in json.loads((folder / "queries.json").read_text("utf-8")))
+        self.queries = tuple(DemoQuery(**query) for query in json.loads((folder / "queries.json").read_text("utf-8")))
         table = folder / "ATTRIBUTION.md"
         self.credits = attributions(table) if table.is_file() else {}
         self.ids = [open_gallery(library, NAME, kind="demo")]  # the last one counts; a page may still show one before

@@ -8,7 +8,7 @@ from engine.gallery import GallerySummary, shipped_race
 
 
 @dataclass(frozen=True)
-class Fidelity:
+class ShownFidelity:
     """Of the full encoder's ten best photos, how many are among the early ten, and where that was found."""
 
     shared: float  # 0 to 10
@@ -16,7 +16,7 @@ class Fidelity:
     source: str
 
 
-def fidelity(summary: GallerySummary, curve: Curve | None) -> Fidelity:
+def fidelity(summary: GallerySummary, curve: Curve | None) -> ShownFidelity:
     """The demo gallery's as shipped; another one's by its model's evaluation at its budget, where there is one.
 
     Args: curve: of the present model.
@@ -24,9 +24,9 @@ def fidelity(summary: GallerySummary, curve: Curve | None) -> Fidelity:
     point = curve.at(summary.budget) if curve is not None and summary.budget is not None else None
     if summary.kind != "demo" and curve is not None and point is not None and point.top10 is not None:
         source = f"Mean over {many(curve.images)} of {curve.data}, {curve.split}, at this gallery’s budget"
-        return Fidelity(point.top10 / 10, "", source)
+        return ShownFidelity(point.top10 / 10, "", source)
     shipped = shipped_race()
-    return Fidelity(
+    return ShownFidelity(
         shipped.shared,
         f"The same photo comes first for {shipped.same_first} of {shipped.queries} queries",
         f"Mean over the demo gallery’s queries, {shipped.model}, shipped measurement of {day(shipped.race.at)}",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from html import escape
 
-from app.fidelity import Fidelity
+from app.fidelity import ShownFidelity
 from app.views.formatting import described, macs, many
 from app.views.placeholders import note
 from app.views.race import dots, fairness, faster, lanes, where
@@ -39,7 +39,7 @@ def racing(lap: Lap | None, most: int) -> str:
     )
 
 
-def race_result(measured: Measured, fidelity: Fidelity) -> str:
+def race_result(measured: Measured, fidelity: ShownFidelity) -> str:
     """A race as a number that can be said aloud, played again in the time that it took, and fidelity beside it."""
     race = measured.race
     first = f"{fidelity.first}. " if fidelity.first else ""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from app.fidelity import Fidelity
+from app.fidelity import ShownFidelity
 from app.views.formatting import described, macs, many, percent, saved
 from app.views.race import dots, fairness, faster, lanes, where
 from app.views.strip import Drawing, stages_strip, strip, survival
@@ -25,7 +25,7 @@ class Story:
     easy: Photo
     hard: Photo
     measured: Measured
-    fidelity: Fidelity
+    fidelity: ShownFidelity
     ends_elsewhere: str = ""  # the gallery that the easy and the hard photo are of, where it is another one
 
 

@@ -158,14 +158,14 @@ def _overtaken(leads: Tensor, deviations: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Looks:
+class NextLooks:
     """Photos to run deeper at once: (n,) rows, and the exit (0-based) that each is to be run to."""
 
     rows: np.ndarray
     exits: np.ndarray
 
 
-def next_looks(gains: np.ndarray, costs: np.ndarray, left: float, many: int, least: float) -> Looks:
+def next_looks(gains: np.ndarray, costs: np.ndarray, left: float, many: int, least: float) -> NextLooks:
     """The looks that take most doubt away for what they cost.
 
     Args:
@@ -180,4 +180,4 @@ def next_looks(gains: np.ndarray, costs: np.ndarray, left: float, many: int, lea
     best, price = rates[rows, exits], costs[rows, exits]
     order = np.argsort(-best, kind="stable")[:many]
     able = (best[order] >= least) & (np.cumsum(np.where(best[order] >= least, price[order], 0)) <= left + 1e-9)
-    return Looks(order[able], exits[order][able])
+    return NextLooks(order[able], exits[order][able])

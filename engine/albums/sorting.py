@@ -25,7 +25,7 @@ class Ran:
 Run = Callable[[np.ndarray, int], Ran]  # (n,) rows and an exit, 0-based
 
 
-class Sorting:
+class AlbumSorting:
     """Photos and their outcomes, wherever they stand."""
 
     def __init__(self, scorer: AlbumScorer, vectors: Tensor, exits: Tensor, fixed: dict[int, int]) -> None:
@@ -72,7 +72,7 @@ class Sorting:
         self._gains[where] = self._gained(where)
 
 
-def look_again(sorting: Sorting, costs: np.ndarray, onward: np.ndarray, limit: float, run: Run) -> int:
+def look_again(sorting: AlbumSorting, costs: np.ndarray, onward: np.ndarray, limit: float, run: Run) -> int:
     """Run photos deeper whose decision is in doubt, those first that gain most for their cost; returns how many were.
 
     What is run next depends on where photos stand alone, so that a sort that was stopped goes on as if it had not been.

@@ -79,7 +79,7 @@ def accept(asked: Asked, say: Callable[[str], None] = lambda line: None) -> list
     """
     folder_photos(asked.photos)
     require_writable(asked.out / "acceptance.json")
-    run, steps = _Run(asked, say), list[Step]()
+    run, steps = _Acceptance(asked, say), list[Step]()
     about = {"date": time.strftime("%Y-%m-%d"), "torch": torch.__version__, "threads": torch.get_num_threads()}
     for name, needs, work in run.plan():
         lost = next((step for step in steps if step.step in needs and step.status != DONE), None)
@@ -117,7 +117,7 @@ def _load() -> list[float]:
         return []
 
 
-class _Run:
+class _Acceptance:
     """One model on its way through the steps."""
 
     def __init__(self, asked: Asked, say: Callable[[str], None]) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine.albums.album import Album
 from engine.albums.scorer import AlbumScorer
-from engine.albums.sorting import Ran, Sorting, look_again
+from engine.albums.sorting import AlbumSorting, Ran, look_again
 from engine.evaluation import Row
 from engine.evaluation.album_tasks import Task, label_tasks, written_tasks
 from engine.evaluation.single_towers import Alone, smaller_inputs
@@ -112,7 +112,7 @@ class _Case:
         """(n,) exits (0-based) of photos that all begin at the first and go deeper where in doubt."""
         onward = encoder.ladder.onward(from_map=True)
         exits = np.zeros(len(self.vectors), int)
-        sorting = Sorting(self.scorer, self.vectors[:, 0], torch.from_numpy(exits), {})
+        sorting = AlbumSorting(self.scorer, self.vectors[:, 0], torch.from_numpy(exits), {})
         limit = (budget - encoder.exit_macs[0] / encoder.full_macs) * len(exits)
 
         def run(rows: np.ndarray, exit: int) -> Ran:

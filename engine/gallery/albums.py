@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.albums.scorer import AlbumScorer
-    from engine.albums.sorting import Ran, Sorting
+    from engine.albums.sorting import AlbumSorting, Ran
     from engine.exits.photo_encoder import PhotoEncoder
 
 MOST_ASIDE = 100.0  # full encodings that one sort of a gallery may take that is somebody else's
@@ -130,11 +130,11 @@ class _Sort:
             self.looked += look_again(sorting, costs, onward, limit, self._deepen)
         return self._result(sorting)
 
-    def _sorting(self) -> "Sorting":
+    def _sorting(self) -> "AlbumSorting":
         """Photos as they stand, sorted; those that were moved by hand are examples."""
         import torch
 
-        from engine.albums.sorting import Sorting
+        from engine.albums.sorting import AlbumSorting
 
         moved = {p: self.albums.place(a) for p, a in self.albums.by_hand().items() if p in self.places}
         self._run_examples([self.places[photo] for photo in moved])
@@ -145,7 +145,7 @@ class _Sort:
         }
         scorer = _scorer(self.library, self.encoder, self.albums.albums, examples)
         fixed = {self.places[photo]: place for photo, place in moved.items()}
-        return Sorting(scorer, vectors, torch.from_numpy(self.standing.exits - 1), fixed)
+        return AlbumSorting(scorer, vectors, torch.from_numpy(self.standing.exits - 1), fixed)
 
     def _run_examples(self, rows: Sequence[int]) -> None:
         """Run photos to full depth, so that all examples say as much; one whose picture is gone stays as it is."""
@@ -189,7 +189,7 @@ class _Sort:
         else:
             self.aside.keep(found)
 
-    def _result(self, sorting: "Sorting") -> SortedGallery:
+    def _result(self, sorting: "AlbumSorting") -> SortedGallery:
         standing, full = self.standing, self.encoder.full_macs
         names = (*(album.name for album in self.albums.albums), None)
         shares = standing.macs / full

@@ -26,7 +26,7 @@ MIN_GAIN = 0.003  # by how much one full encoding must raise the chance of findi
 
 
 @dataclass(frozen=True)
-class Looks:
+class TakenLooks:
     """Candidates that were run deeper, in order; (N,) each."""
 
     queries: np.ndarray
@@ -62,7 +62,7 @@ def deepen(
     spreads: np.ndarray,
     goal: Goal,
     run: Run,
-) -> Looks:
+) -> TakenLooks:
     """Look at candidates again, round by round, while a look gains enough for its cost.
 
     Several queries go side by side, each for itself; a page has one.
@@ -77,7 +77,7 @@ def deepen(
     expected, deviations = estimate.expected.astype(np.float64), estimate.deviations.astype(np.float64)
     exits, costs = exits.copy(), costs.astype(np.float64)
     spent = np.zeros(len(expected))
-    taken: list[Looks] = []
+    taken: list[TakenLooks] = []
     able = _able(costs, spreads)
     going = np.arange(len(expected) if len(able) else 0)  # queries that still look
     while len(going):
@@ -90,15 +90,15 @@ def deepen(
             who, where = queries[these], places[these]
             price = costs[who, where, target]
             seen = run(who, where, target)
-            taken.append(Looks(who, where, np.full(len(who), target), price))
+            taken.append(TakenLooks(who, where, np.full(len(who), target), price))
             np.add.at(spent, who, price)
             expected[who, where], deviations[who, where] = seen.expected, seen.deviations
             exits[who, where], costs[who, where] = target, onward[target]
         going = np.unique(queries)
     if not taken:
         none = np.empty(0, int)
-        return Looks(none, none, none, np.empty(0))
-    return Looks(
+        return TakenLooks(none, none, none, np.empty(0))
+    return TakenLooks(
         queries=np.concatenate([t.queries for t in taken]),
         places=np.concatenate([t.places for t in taken]),
         exits=np.concatenate([t.exits for t in taken]),

@@ -45,7 +45,7 @@ class BackedUp:
 
 
 @dataclass
-class _Run:
+class _Backup:
     """One backup on its way."""
 
     folder: BackupFolder
@@ -111,7 +111,7 @@ def back_up(folder: Path, on_progress: Callable[[int, int], object] = lambda don
         place = BackupFolder(_place_for(folder, data))
         place.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         with place.alone():
-            run = _Run(place, data, on_progress)
+            run = _Backup(place, data, on_progress)
             hashes, lost = _keep_one_state(run, file)
             for path in _beside(data):
                 run.keep(path, link=False)
@@ -125,7 +125,7 @@ def picture_path(content_hash: str) -> str:
     return f"{PICTURES}/{content_hash[:2]}/{content_hash}.jpg"
 
 
-def _keep_one_state(run: _Run, file: Path) -> tuple[list[str], list[str]]:
+def _keep_one_state(run: _Backup, file: Path) -> tuple[list[str], list[str]]:
     """Keep the database and its pictures; returns the hashes of all pictures, and of those that are gone.
 
     A picture that a state names and that is gone was deleted since, with its row: the next state does not name it. One

@@ -281,7 +281,7 @@ class Judge:
         return found
 
 
-class Course:
+class PassTraining:
     """One stage of training: photos, texts and teachers, and the loss of each step."""
 
     def __init__(self, data: Path, work: Path, model: Any, before: Passes | None, say: Callable[[str], None]) -> None:
@@ -372,15 +372,15 @@ def train_passes(
     """
     torch.manual_seed(SEED)
     work.mkdir(parents=True, exist_ok=True)
-    course = Course(data, work, model, before, say)
-    student = Passes([untrained(trunk) for trunk in PASSES], course.sentences, 1 / 0.07)
+    training = PassTraining(data, work, model, before, say)
+    student = Passes([untrained(trunk) for trunk in PASSES], training.sentences, 1 / 0.07)
     if before is not None:
         student.load_state_dict(before.state_dict())
     trainer = Trainer(student, student.groups(), work, resume=True, say=say)
 
     def judged() -> dict[str, Any]:
         with trainer.averaged():
-            return {"scale": round(float(student.logit_scale.detach().exp()), 1)} | course.judge(student)
+            return {"scale": round(float(student.logit_scale.detach().exp()), 1)} | training.judge(student)
 
-    trainer.run(length, lambda step: course.loss(student, step), judged)
+    trainer.run(length, lambda step: training.loss(student, step), judged)
     return student

@@ -52,7 +52,7 @@ def photos_of(data: Path) -> tuple[list[Example], list[Example]]:
     return train[:TAUGHT], train[TAUGHT : TAUGHT + FITTED]
 
 
-class Course:
+class VitTraining:
     """Photos, what the teacher says of them, and the loss of each step."""
 
     def __init__(self, teacher: Encoder, examples: list[Example], work: Path, say: Callable[[str], None]) -> None:
@@ -88,14 +88,14 @@ def teach(data: Path, out: Path, say: Callable[[str], None] = print) -> None:
     student: nn.Module = open_clip.CLIP(
         config["model_cfg"]["embed_dim"], VISION, {"layers": 1, "width": 64, "heads": 1}
     ).visual
-    course = Course(load_encoder(), photos_of(data)[0], work, say)
+    training = VitTraining(load_encoder(), photos_of(data)[0], work, say)
     trainer = Trainer(student, groups({"heads": [*student.parameters()]}), work, resume=True, say=say)
 
     def judged() -> dict[str, float]:
         with trainer.averaged():
-            return course.judge(student)
+            return training.judge(student)
 
-    trainer.run(Length(STEPS), lambda step: course.loss(student, step), judged)
+    trainer.run(Length(STEPS), lambda step: training.loss(student, step), judged)
     weights = load_file(EMBEDDED_MODEL / WEIGHTS[0])
     kept = {name: t for name, t in weights.items() if not name.startswith("visual.")}
     kept |= {f"visual.{name}": t.half().contiguous() for name, t in student.state_dict().items()}

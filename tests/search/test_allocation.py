@@ -7,7 +7,7 @@ import pytest
 
 from engine.exits.calibration import Estimate, certainty_equivalent
 from engine.search import allocation
-from engine.search.allocation import Goal, Looks, deepen, edge, gains, pool_size
+from engine.search.allocation import Goal, TakenLooks, deepen, edge, gains, pool_size
 
 SPREADS = np.array([1 / 8, 1 / 16, 0.0])  # of the scores at three exits
 COSTS = np.array([[np.inf, 0.5, 1.0], [np.inf, np.inf, 1.0], [np.inf] * 3])  # from one exit to another
@@ -88,7 +88,7 @@ class Truth:
         return Estimate(self.scores[queries, places], np.full(len(places), SPREADS[exit]))
 
 
-def looks_of(scores: np.ndarray, truth: Truth, k: int, limit: float = 100, min_gain: float = 0.002) -> Looks:
+def looks_of(scores: np.ndarray, truth: Truth, k: int, limit: float = 100, min_gain: float = 0.002) -> TakenLooks:
     exits = np.zeros(scores.shape, int)
     estimate = Estimate(scores, np.full(scores.shape, SPREADS[0]))
     return deepen(estimate, exits, COSTS[exits], COSTS, SPREADS, Goal(k, SHARPNESS, limit, min_gain), truth)

@@ -8,7 +8,7 @@ import pytest
 
 from app.attribution import Attribution
 from app.curve import Curve, Point
-from app.fidelity import Fidelity
+from app.fidelity import ShownFidelity
 from app.uploading.incoming import Incoming
 from app.views import (
     budget,
@@ -31,7 +31,7 @@ from engine.gallery.speed_race import Lap
 from tests.app.shown_examples import DRAWING, EVIL, MEASURED, PHOTO, RACE, SHIPPED, SUMMARY, Outline, address, plain
 
 BAD = replace(PHOTO, file=EVIL)
-FOUND = Fidelity(8.25, "The same photo comes first for 3 of 4 queries", "Mean over something")
+FOUND = ShownFidelity(8.25, "The same photo comes first for 3 of 4 queries", "Mean over something")
 STORY = present.Story(replace(SUMMARY, name=EVIL), EVIL, [BAD] * 4, BAD, replace(BAD, exit=3), SHIPPED, FOUND, EVIL)
 CREDIT = Attribution(EVIL, EVIL, "CC0", "https://example.org/cc0")
 POINTS = (Point(0.3, 0.31, 55.0), Point(0.6, 0.6, 66.0), Point(1.0, 1.0, 73.0))
