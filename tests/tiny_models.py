@@ -87,12 +87,12 @@ def backbone(kind: str, seed: int = 0) -> Backbone:
 
 
 def exits_of(model: Backbone, every: int) -> list[Exit]:
-    """An exit after every n-th step but the last, read from the tower's own pooled features."""
-    steps, shapes = model.tower.steps[:-1], model.shapes
+    """An exit after every n-th stage but the last, read from the tower's own pooled features."""
+    stages, shapes = model.tower.stages[:-1], model.shapes
     found = []
-    for step, shape in list(zip(steps, shapes, strict=False))[every - 1 :: every]:
+    for stage, shape in list(zip(stages, shapes, strict=False))[every - 1 :: every]:
         width = int(model.tower.pooled(torch.zeros(shape)).shape[1])
-        found.append(Exit(step.name, width))
+        found.append(Exit(stage.name, width))
     return found
 
 
@@ -113,7 +113,7 @@ def encoder(
 
     Args:
         sizes: of the inputs of smaller towers, whose passes come first.
-        every: an exit after every n-th of the model's own steps; None: 1 for a ViT, else 2; 0: none.
+        every: an exit after every n-th of the model's own stages; None: 1 for a ViT, else 2; 0: none.
         joined: the last embedding is read together with the one before.
     """
     model = backbone(kind, seed)

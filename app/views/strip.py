@@ -51,14 +51,14 @@ def strip(drawing: Drawing, share: float, before: float | None = None) -> str:
     for stage in drawing.stages:
         macs += stage.macs
         if stage.exit is not None:
-            ends.append((macs / drawing.full_macs, stage.run))
+            ends.append((macs / drawing.full_macs, stage.pass_number))
     return _strip(ends, share, before, "")
 
 
 def stages_strip(drawing: Drawing, share: float, label: str, before: float | None = None) -> str:
     """The selected photo's strip, stage by stage; see `strip`."""
     ends = accumulate(stage.macs for stage in drawing.stages)
-    pieces = [(end / drawing.full_macs, stage.run) for stage, end in zip(drawing.stages, ends, strict=True)]
+    pieces = [(end / drawing.full_macs, stage.pass_number) for stage, end in zip(drawing.stages, ends, strict=True)]
     return _strip(pieces, share, before, label)
 
 
@@ -67,13 +67,13 @@ def survival(drawing: Drawing, exits: Sequence[int], label: str) -> str:
 
     Args: exits: (K,) photos that stand at each exit.
     """
-    photos, pieces, run = sum(exits) or 1, [], drawing.stages[0].run
+    photos, pieces, run = sum(exits) or 1, [], drawing.stages[0].pass_number
     for stage, to in zip(drawing.stages, drawing.leads_to, strict=True):
         level = sum(exits[to - 1 :]) / photos
         state = "on" if level > 1 - SAME else "off" if level < SAME else "part"
         more = f";--fill:{level:.3f}" if state == "part" else ""
-        pieces.append(_piece(state + " pass" * (stage.run != run), stage.macs / drawing.full_macs, more))
-        run = stage.run
+        pieces.append(_piece(state + " pass" * (stage.pass_number != run), stage.macs / drawing.full_macs, more))
+        run = stage.pass_number
     return f'<span class="strip survival" role="img" aria-label="{label}">{"".join(pieces)}</span>'
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from engine.clip.fuse import can_fuse, fuse_for_inference
 from engine.clip.macs import count_macs
-from engine.clip.stages import WORKS, Step, Tower, cut, kind_of
+from engine.clip.stages import WORKS, Tower, TowerStage, cut, kind_of
 from engine.clip.transform import Square
 from engine.utils.errors import HostProblem
 
@@ -90,17 +90,17 @@ class Backbone:
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Shape of what each step passes on, for a batch of one."""
+        """Shape of what each stage passes on, for a batch of one."""
         return self.measure(self.size)[1]
 
     @property
-    def step_macs(self) -> tuple[int, ...]:
-        """MACs of each step for one image; the last entry is `finish`."""
+    def stage_macs(self) -> tuple[int, ...]:
+        """MACs of each stage for one image; the last entry is `finish`."""
         return self.measure(self.size)[0]
 
     @torch.no_grad()
     def measure(self, size: int) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
-        """MACs of each step and of `finish` for one image, and the shape of what each step passes on.
+        """MACs of each stage and of `finish` for one image, and the shape of what each stage passes on.
 
         Args: size: side of the input in px; other sizes than the model's own are for towers that read any.
         """
@@ -113,8 +113,8 @@ class Backbone:
             nonlocal state
             state = run(state)
 
-        for step in self.tower.steps:
-            counts.append(count_macs(partial(go, step.run)))
+        for stage in self.tower.stages:
+            counts.append(count_macs(partial(go, stage.run)))
             shapes.append(tuple(state.shape))
         counts.append(count_macs(partial(go, self.tower.finish)))
         self._measured[size] = (tuple(counts), tuple(shapes))
@@ -205,12 +205,12 @@ def _begun_as(visual: nn.Module, dtype: torch.dtype, layout: torch.memory_format
     """The tower of an image model that takes normalised pixels in another type and order."""
     tower = cut(visual)
     assert tower is not None  # its original was cut
-    first, *rest = tower.steps
+    first, *rest = tower.stages
 
     def begin(pixels: Tensor) -> Tensor:
         return first.run(pixels.to(dtype).contiguous(memory_format=layout))
 
-    return Tower((Step(first.name, begin), *rest), tower.pooled, tower.finish)
+    return Tower((TowerStage(first.name, begin), *rest), tower.pooled, tower.finish)
 
 
 def _side(size: int | Sequence[int], name: str) -> int:

@@ -28,8 +28,8 @@ def pool(features: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Step:
-    """One stage of the image tower."""
+class TowerStage:
+    """One stage of an image tower."""
 
     name: str
     run: Callable[[Tensor], Tensor]
@@ -37,19 +37,19 @@ class Step:
 
 @dataclass(frozen=True)
 class Tower:
-    """An image tower as steps; running them all and then `finish` is the model's own `encode_image`.
+    """An image tower as stages; running them all and then `finish` is the model's own `encode_image`.
 
-    `steps` take and give what the tower passes along, the first one normalised pixels; `pooled` gives the features
-    that a readout without a branch sees, (B, F) float32; `finish` the raw embedding, (B, D).
+    Stages take and give what the tower passes along, the first one normalised pixels; `pooled` gives the features that
+    a readout after a stage sees, (B, F) float32; `finish` the raw embedding, (B, D).
     """
 
-    steps: tuple[Step, ...]
+    stages: tuple[TowerStage, ...]
     pooled: Callable[[Tensor], Tensor]
     finish: Callable[[Tensor], Tensor]
 
 
 def cut(visual: nn.Module) -> Tower | None:
-    """The image tower of an open_clip model as steps; None where its kind cannot be cut."""
+    """The image tower of an open_clip model as stages; None where its kind cannot be cut."""
     if isinstance(visual, VisionTransformer):
         return native_vit(visual)
     if isinstance(visual, ModifiedResNet):
@@ -86,15 +86,15 @@ def native_vit(visual: VisionTransformer) -> Tower:
         found = visual._pool(tokens)[0]
         return found if visual.proj is None else found @ visual.proj
 
-    blocks = [Step(f"blocks.{i}", block) for i, block in enumerate(visual.transformer.resblocks)]
-    return Tower((Step("embed", visual._embeds), *blocks), partial(pool_tokens, prefix=1), finish)
+    blocks = [TowerStage(f"blocks.{i}", block) for i, block in enumerate(visual.transformer.resblocks)]
+    return Tower((TowerStage("embed", visual._embeds), *blocks), partial(pool_tokens, prefix=1), finish)
 
 
 def modified_resnet(visual: ModifiedResNet) -> Tower:
     """OpenAI's ResNet, with attention pooling at its end."""
     layers = (visual.layer1, visual.layer2, visual.layer3, visual.layer4)
-    blocks = [Step(f"layers.{i}.{j}", block) for i, layer in enumerate(layers) for j, block in enumerate(layer)]
-    return Tower((Step("stem", visual.stem), *blocks), pool, visual.attnpool)
+    blocks = [TowerStage(f"layers.{i}.{j}", block) for i, layer in enumerate(layers) for j, block in enumerate(layer)]
+    return Tower((TowerStage("stem", visual.stem), *blocks), pool, visual.attnpool)
 
 
 def timm_vit(visual: TimmModel) -> Tower:
@@ -107,8 +107,8 @@ def timm_vit(visual: TimmModel) -> Tower:
     def finish(tokens: Tensor) -> Tensor:
         return visual.head(trunk.forward_head(trunk.norm(tokens)))
 
-    blocks = [Step(f"blocks.{i}", block) for i, block in enumerate(trunk.blocks)]
-    return Tower((Step("embed", embed), *blocks), partial(pool_tokens, prefix=trunk.num_prefix_tokens), finish)
+    blocks = [TowerStage(f"blocks.{i}", block) for i, block in enumerate(trunk.blocks)]
+    return Tower((TowerStage("embed", embed), *blocks), partial(pool_tokens, prefix=trunk.num_prefix_tokens), finish)
 
 
 def timm_eva(visual: TimmModel) -> Tower:
@@ -129,11 +129,11 @@ def timm_eva(visual: TimmModel) -> Tower:
     def finish(tokens: Tensor) -> Tensor:
         return visual.head(trunk.forward_head(trunk.norm(tokens)))
 
-    def step(depth: int, block: nn.Module) -> Step:
-        return Step(f"blocks.{depth}", lambda tokens: block(tokens, rope=rotary(depth)))
+    def stage(depth: int, block: nn.Module) -> TowerStage:
+        return TowerStage(f"blocks.{depth}", lambda tokens: block(tokens, rope=rotary(depth)))
 
-    blocks = [step(depth, block) for depth, block in enumerate(trunk.blocks)]
-    return Tower((Step("embed", embed), *blocks), partial(pool_tokens, prefix=trunk.num_prefix_tokens), finish)
+    blocks = [stage(depth, block) for depth, block in enumerate(trunk.blocks)]
+    return Tower((TowerStage("embed", embed), *blocks), partial(pool_tokens, prefix=trunk.num_prefix_tokens), finish)
 
 
 def timm_efficientnet(visual: TimmModel) -> Tower:
@@ -146,8 +146,10 @@ def timm_efficientnet(visual: TimmModel) -> Tower:
     def finish(features: Tensor) -> Tensor:
         return visual.head(trunk.forward_head(trunk.bn2(trunk.conv_head(features)).float()))
 
-    blocks = [Step(f"blocks.{i}.{j}", block) for i, stage in enumerate(trunk.blocks) for j, block in enumerate(stage)]
-    return Tower((Step("stem", stem), *blocks), pool, finish)
+    blocks = [
+        TowerStage(f"blocks.{i}.{j}", block) for i, stage in enumerate(trunk.blocks) for j, block in enumerate(stage)
+    ]
+    return Tower((TowerStage("stem", stem), *blocks), pool, finish)
 
 
 def timm_convnext(visual: TimmModel) -> Tower:
@@ -157,7 +159,7 @@ def timm_convnext(visual: TimmModel) -> Tower:
     def finish(features: Tensor) -> Tensor:
         return visual.head(trunk.forward_head(trunk.norm_pre(features)))
 
-    return Tower((Step("stem", trunk.stem), *_blocks(trunk.stages, ("downsample",))), pool, finish)
+    return Tower((TowerStage("stem", trunk.stem), *_blocks(trunk.stages, ("downsample",))), pool, finish)
 
 
 def timm_fastvit(visual: TimmModel) -> Tower:
@@ -167,16 +169,16 @@ def timm_fastvit(visual: TimmModel) -> Tower:
     def finish(features: Tensor) -> Tensor:
         return visual.head(trunk.forward_head(trunk.final_conv(features)))
 
-    return Tower((Step("stem", trunk.stem), *_blocks(trunk.stages, ("downsample", "pos_emb"))), pool, finish)
+    return Tower((TowerStage("stem", trunk.stem), *_blocks(trunk.stages, ("downsample", "pos_emb"))), pool, finish)
 
 
-def _blocks(stages: Sequence[Any], entrance: Sequence[str]) -> Iterator[Step]:
+def _blocks(stages: Sequence[Any], entrance: Sequence[str]) -> Iterator[TowerStage]:
     """The blocks of convolutional stages; what a stage does on entering belongs to its first block."""
     for i, stage in enumerate(stages):
         first, *rest = stage.blocks
         entered = nn.Sequential(*(getattr(stage, name) for name in entrance), first)
         for j, block in enumerate((entered, *rest)):
-            yield Step(f"stages.{i}.{j}", block)
+            yield TowerStage(f"stages.{i}.{j}", block)
 
 
 TIMM_FAMILIES: tuple[tuple[Any, Callable[[TimmModel], Tower]], ...] = (

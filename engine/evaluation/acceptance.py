@@ -168,7 +168,7 @@ class _Acceptance:
         self._encoder = load_encoder(self._asked.model, precision="float32")
         if not self._joined:
             self._encoder = load_encoder(self._asked.model, precision="float32", exits=False)
-        own = sum(self._encoder.backbone.step_macs)
+        own = sum(self._encoder.backbone.stage_macs)
         sentence = f"{self._encoder.identity.model}, {own / 1e9:.2f} GMACs a photo, {self._encoder.backbone.size} px"
         return sentence, {"weights": self._encoder.identity.weights, "macs": own, "dim": self._encoder.dim}
 
@@ -222,7 +222,7 @@ class _Acceptance:
         encoder, out = self._ready, self._asked.out
         features = cached(out / "training" / "features", encoder, self._examples, self._say)
         found = certify(encoder, features, self._examples)
-        write_certificate(out, found, page(found, sum(encoder.backbone.step_macs) / encoder.full_macs))
+        write_certificate(out, found, page(found, sum(encoder.backbone.stage_macs) / encoder.full_macs))
         return found
 
     def _evaluate(self) -> tuple[str, Row]:

@@ -126,7 +126,7 @@ def photos(encoder: Encoder, many: int) -> np.ndarray:
 def _modes(encoder: Encoder) -> dict[str, tuple[Callable[[np.ndarray], Any], float | None]]:
     """What each mode does with a batch, and its MACs share; None: as the photos have it."""
     found: dict[str, tuple[Callable[[np.ndarray], Any], float | None]] = {
-        "bare": (encoder.backbone.encode_image, sum(encoder.backbone.step_macs) / encoder.full_macs),
+        "bare": (encoder.backbone.encode_image, sum(encoder.backbone.stage_macs) / encoder.full_macs),
         "full": (partial(encoder.deepen, exit=encoder.exits), 1.0),
         "tgem": (partial(encoder.encode, budget=DEFAULT_BUDGET), None),
     }

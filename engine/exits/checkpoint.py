@@ -155,7 +155,7 @@ def _exits(rows: list[dict[str, Any]], backbone: Backbone, stored: int) -> list[
 
     Args: stored: bytes of the tensors; exits that would need more than there are would only take memory.
     """
-    order = [step.name for step in backbone.tower.steps]
+    order = [stage.name for stage in backbone.tower.stages]
     exits = [Exit(**row) for row in rows]
     for exit in exits:
         if (type(exit.stage), type(exit.seen), type(exit.tower), type(exit.size)) != (str, int, str, int):

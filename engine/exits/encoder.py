@@ -211,7 +211,7 @@ class Encoder:
                 assert pixels is not None
                 state = batch.timed(self._runner.input, taken(pixels, batch.rows), p.size)
             assert state is not None
-            for name, work in self._runner.steps(p):
+            for name, work in self._runner.stages(p):
                 k = p.exits.get(name)
                 if inside:  # up to here it has run before
                     inside = k != start
@@ -277,7 +277,7 @@ class Encoder:
         vectors: list[Tensor] = []
         for p in self.passes:
             state = self._runner.input(pixels, p.size)
-            for name, work in self._runner.steps(p):
+            for name, work in self._runner.stages(p):
                 COMPUTE.give_way()
                 state = work(state)
                 k = p.exits.get(name)

@@ -21,10 +21,10 @@ from engine.exits.text_bank import STATISTICS
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the encoder, as it is drawn: as wide as its share of the MACs."""
+    """One stage of the encoder and what it costs; it is drawn as wide as its share of the MACs."""
 
     name: str
-    run: int  # number of the pass that it belongs to
+    pass_number: int  # of the pass that it belongs to, from 0 on
     macs: int  # of this stage alone, and of what the exit after it reads
     exit: int | None  # 1-based number of the exit after it
 
@@ -66,7 +66,7 @@ class Ladder:
         for number, p in enumerate(self.passes):
             tower = backbone if p.tower < 0 else smaller[p.tower]
             macs, shapes = tower.measure(p.size)
-            for place, name in enumerate([*(step.name for step in tower.tower.steps), HEAD]):
+            for place, name in enumerate([*(s.name for s in tower.tower.stages), HEAD]):
                 k = p.exits.get(name)
                 looked = 0 if k is None else described + _look_macs(modules, k, decided)
                 stages.append(Stage(name, number, macs[place] + looked, None if k is None else k + 1))

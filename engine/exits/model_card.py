@@ -55,7 +55,7 @@ def card(encoder: Encoder, repo: str) -> str:
         ),
         f"| {encoder.exits} | the end | 1 |",
         "",
-        COSTS.format(own=sum(encoder.backbone.step_macs) / encoder.full_macs),
+        COSTS.format(own=sum(encoder.backbone.stage_macs) / encoder.full_macs),
         "## Files",
         "",
         "`tgem.safetensors` holds the tensors in float16, `tgem.json` what they are; each names the other's hash.",

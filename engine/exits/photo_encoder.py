@@ -62,7 +62,7 @@ class PhotoEncoder(Protocol):
 
     @property
     def stages(self) -> "tuple[Stage, ...]":
-        """Its steps, as they are drawn."""
+        """Its stages, as they are drawn."""
 
     @property
     def ladder(self) -> Onward:

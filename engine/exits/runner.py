@@ -95,7 +95,7 @@ class PassRunner:
         photos = torch.from_numpy(pixels) if isinstance(pixels, np.ndarray) else pixels
         return self.backbone.normalise(send(smaller(photos, size), self.backbone.device))
 
-    def steps(self, p: Pass) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
+    def stages(self, p: Pass) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
         """The stages of a pass; the last, HEAD, gives float32: what the tower's own projection says, not yet of unit
         length, (B, D), and behind it, in smaller towers, the pooled features of the last map, (B, D + F).
         """
@@ -109,8 +109,8 @@ class PassRunner:
             said = tower.finish(state).float()
             return torch.cat([said, tower.pooled(state)], -1) if smaller else said
 
-        for step in tower.steps:
-            yield step.name, step.run
+        for stage in tower.stages:
+            yield stage.name, stage.run
         yield HEAD, finish
 
     def read(self, k: int, state: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -135,6 +135,6 @@ class PassRunner:
 
 def own_embedding(tower: Tower, state: Tensor) -> Tensor:
     """What a tower says by itself of its input, (B, D) float32 of unit length."""
-    for step in tower.steps:
-        state = step.run(state)
+    for stage in tower.stages:
+        state = stage.run(state)
     return F.normalize(tower.finish(state).float(), dim=-1)

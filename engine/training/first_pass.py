@@ -78,7 +78,7 @@ def first_pass_for(backbone: Backbone) -> FirstPass | None:
         size = min(exit.size, backbone.size)
         tower = _shipped_tower(number, exit.tower, backbone)
         cost = sum(backbone.seeing_through(tower, exit.tower).measure(size)[0])
-        if cost <= MOST_SHARE * sum(backbone.step_macs):
+        if cost <= MOST_SHARE * sum(backbone.stage_macs):
             seen = backbone.dim + 2 * LAST_MAP[exit.tower]
             width = int(tower.trunk.num_features * 2)
             found = FirstPass(tower.cpu(), Exit(HEAD, seen, exit.tower, size), width)

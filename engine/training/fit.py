@@ -205,7 +205,7 @@ def _useful_exits(
 def _worth(encoder: Encoder, modules: ExitModules, photos: Features) -> float:
     """Fidelity for cost of photos that no readout has seen, see `fidelity_for_cost`."""
     tried = encoder.with_exits(unfitted(modules))
-    own = sum(encoder.backbone.step_macs)
+    own = sum(encoder.backbone.stage_macs)
     return fidelity_for_cost(photos.read_by(modules), [macs / own for macs in tried.exit_macs], encoder.bank)
 
 
@@ -226,7 +226,7 @@ def _keep(found: Encoder, certificate: Certificate, out: Path, reporter: Reporte
         reporter.say(f"exit weights written to {out}")
     else:
         remove_exits(out)
-    write_certificate(out, certificate, page(certificate, sum(found.backbone.step_macs) / found.full_macs))
+    write_certificate(out, certificate, page(certificate, sum(found.backbone.stage_macs) / found.full_macs))
     return kept
 
 

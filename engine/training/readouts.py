@@ -23,13 +23,13 @@ SEED = 2605
 
 def choose_exits(backbone: Backbone) -> list[Exit]:
     """An exit after every stage but the last from a quarter of the MACs on; where those are many, an even few."""
-    shares = np.cumsum(backbone.step_macs)[:-2] / sum(backbone.step_macs)
+    shares = np.cumsum(backbone.stage_macs)[:-2] / sum(backbone.stage_macs)
     able = np.flatnonzero(shares >= EARLIEST)
     if len(able) > MOST:
         wanted = np.linspace(shares[able[0]], shares[able[-1]], MOST)
         able = np.unique([able[np.abs(shares[able] - share).argmin()] for share in wanted])
     tower, shapes = backbone.tower, backbone.shapes
-    return [Exit(tower.steps[i].name, tower.pooled(torch.zeros(shapes[i])).shape[1]) for i in able.tolist()]
+    return [Exit(tower.stages[i].name, tower.pooled(torch.zeros(shapes[i])).shape[1]) for i in able.tolist()]
 
 
 def readout_loss(vectors: Tensor, final: Tensor, texts: Tensor, own: Tensor | None, logit_scale: float) -> Tensor:

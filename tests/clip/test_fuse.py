@@ -92,8 +92,8 @@ import torch
 from tests import tiny_models
 model, x = tiny_models.backbone("efficientnet"), torch.randn(2, 3, 64, 64)
 def embed(tower, state):
-    for step in tower.steps:
-        state = step.run(state)
+    for stage in tower.stages:
+        state = stage.run(state)
     return tower.finish(state)
 fused = model.fused_tower(torch.float32)
 with torch.no_grad():

@@ -28,7 +28,7 @@ def flop_counter_macs(run: Callable[[], object]) -> int:
 def test_counts_agree_with_an_independent_counter(kind: str) -> None:
     model = tiny_models.backbone(kind)
     image = torch.zeros(1, 3, model.size, model.size)
-    assert sum(model.step_macs) == flop_counter_macs(lambda: model.model.encode_image(image))
+    assert sum(model.stage_macs) == flop_counter_macs(lambda: model.model.encode_image(image))
 
 
 def test_the_embedded_models_costs_agree_with_an_independent_counter(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def test_a_photo_that_goes_on_pays_for_both_towers(encoder: Encoder) -> None:
     alone = count_macs(lambda: tower(torch.zeros(1, 3, 32, 32)))
     looked = encoder.exit_macs[0] - alone
     assert texts < looked < alone
-    assert encoder.full_macs == alone + looked + sum(encoder.backbone.step_macs) + texts
+    assert encoder.full_macs == alone + looked + sum(encoder.backbone.stage_macs) + texts
 
 
 def test_its_weights_are_part_of_what_is_seen(encoder: Encoder) -> None:
@@ -61,4 +61,4 @@ def test_another_tower_sees_into_the_same_space(encoder: Encoder) -> None:
     found = encoder.backbone.seeing_through(small_tower("tf_efficientnet_lite0", encoder.dim), "other")
     assert found.name == "other"
     assert (found.dim, found.logit_scale) == (encoder.dim, encoder.backbone.logit_scale)
-    assert found.step_macs != encoder.backbone.step_macs
+    assert found.stage_macs != encoder.backbone.stage_macs

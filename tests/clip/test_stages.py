@@ -16,8 +16,8 @@ REFUSED = {
 
 
 def run(tower: Tower, state: torch.Tensor) -> torch.Tensor:
-    for step in tower.steps:
-        state = step.run(state)
+    for stage in tower.stages:
+        state = stage.run(state)
     return tower.finish(state)
 
 
@@ -36,9 +36,9 @@ def test_rows_taken_out_halfway_leave_the_others_as_they_were(kind: str) -> None
     photos = model.normalise(torch.from_numpy(tiny_models.pixels(4, model.size)))
     expected = model.model.encode_image(photos, normalize=False)
     state, rows = photos, torch.arange(4)
-    for i, step in enumerate(model.tower.steps):
-        state = step.run(state)
-        if i in (1, len(model.tower.steps) // 2):
+    for i, stage in enumerate(model.tower.stages):
+        state = stage.run(state)
+        if i in (1, len(model.tower.stages) // 2):
             state, rows = state[:-1], rows[:-1]
     found = model.tower.finish(state)
     torch.testing.assert_close(found, expected[rows], atol=1e-5, rtol=1e-5)
@@ -49,8 +49,8 @@ def test_pooled_features_are_of_one_photo_each_and_of_every_stage(kind: str) -> 
     model = tiny_models.backbone(kind)
     pixels = torch.from_numpy(tiny_models.pixels(2, model.size))
     state, alone = model.normalise(pixels), model.normalise(pixels[:1])
-    for step in model.tower.steps:
-        state, alone = step.run(state), step.run(alone)
+    for stage in model.tower.stages:
+        state, alone = stage.run(state), stage.run(alone)
         pooled = model.tower.pooled(state)
         assert pooled.ndim == 2
         torch.testing.assert_close(pooled[:1], model.tower.pooled(alone), atol=1e-4, rtol=1e-4)

@@ -215,7 +215,7 @@ def test_without_exits_every_photo_runs_to_full_depth() -> None:
     encoder = assembled(model, None, Identity("tiny", "w", ""), tiny_models.BANK, Path())
     found = encoder.encode(tiny_models.pixels(3, model.size), THRIFTY)
     assert [(e.exit, e.gates.shape, e.map) for e in found] == [(1, (0, len(BUDGET_GRID)), None)] * 3
-    assert encoder.full_macs == sum(model.step_macs) + len(tiny_models.BANK) * tiny_models.DIM
+    assert encoder.full_macs == sum(model.stage_macs) + len(tiny_models.BANK) * tiny_models.DIM
     assert {e.macs for e in found} == {encoder.full_macs}
     trace = encoder.trace(tiny_models.pixels(3, model.size))
     assert (len(trace.seen), encoder.decide(trace).tolist()) == (0, [[0] * len(BUDGET_GRID)] * 3)

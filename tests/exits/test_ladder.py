@@ -51,7 +51,7 @@ def test_passes_of_smaller_towers_come_first_and_end_in_an_exit() -> None:
         (-1, 64, {HEAD: 2}),
     ]
     assert [s.exit for s in encoder.stages if s.exit] == [1, 2, 3]
-    assert [s.run for s in encoder.stages if s.name == HEAD] == [0, 1, 2]
+    assert [s.pass_number for s in encoder.stages if s.name == HEAD] == [0, 1, 2]
     own = made(BEHIND).passes[-1]
     assert (own.size, list(own.exits.values())) == (32, [1, 2, 3])
 

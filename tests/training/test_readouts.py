@@ -17,16 +17,16 @@ def unit(*shape: int) -> torch.Tensor:
 def test_exits_stand_from_a_quarter_of_the_macs_on_and_are_few(kind: str) -> None:
     model = tiny_models.backbone(kind)
     exits = choose_exits(model)
-    names = [step.name for step in model.tower.steps]
+    names = [stage.name for stage in model.tower.stages]
     places = [names.index(e.stage) for e in exits]
-    macs = model.step_macs
+    macs = model.stage_macs
     assert places == sorted(set(places))
     assert 1 <= len(places) <= readouts.MOST
     assert places[-1] < len(names) - 1, "after the last stage nothing is saved"
     assert all(sum(macs[: place + 1]) >= 0.25 * sum(macs) for place in places)
     state = torch.zeros(1, 3, model.size, model.size)
-    for place, step in enumerate(model.tower.steps):
-        state = step.run(state)
+    for place, stage in enumerate(model.tower.stages):
+        state = stage.run(state)
         for e in (e for e, at in zip(exits, places, strict=True) if at == place):
             assert model.tower.pooled(state).shape == (1, e.seen)
 

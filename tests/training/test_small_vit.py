@@ -30,7 +30,7 @@ def test_a_vit_is_taught_and_loads_as_a_clip(tmp_path: Path, monkeypatch: pytest
     photos = tiny_models.pixels(2, 128)
     full = np.stack([e.vector for e in encoder.deepen(photos, encoder.exits)])
     assert np.array_equal(full, encoder.backbone.encode_image(photos).numpy())
-    assert len(encoder.backbone.tower.steps) == 9
+    assert len(encoder.backbone.tower.stages) == 9
 
 
 def test_photos_that_go_on_end_where_those_do_that_never_stopped() -> None:
