@@ -86,7 +86,7 @@ class FakeEncoder:
         return np.stack(photos)
 
     def looking_for(self, phrases: Sequence[str]) -> "FakeEncoder":
-        identity = replace(self.identity, exits="".join(phrases))
+        identity = replace(self.identity, exits_hash="".join(phrases))
         return replace(self, identity=identity, phrases=tuple(phrases))
 
     def encode(

@@ -48,4 +48,4 @@ def fit(
 
         pictures = folder_photos(photos)
         split_photos(pictures)  # too few are refused before a model is loaded
-        fit_photos(load_encoder(name, exits=False), pictures, out=out, say=say)
+        fit_photos(load_encoder(name, with_exits=False), pictures, out=out, say=say)

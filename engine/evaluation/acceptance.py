@@ -167,7 +167,7 @@ class _Acceptance:
     def _fetch(self) -> tuple[str, Row]:
         self._encoder = load_encoder(self._asked.model, precision="float32")
         if not self._joined:
-            self._encoder = load_encoder(self._asked.model, precision="float32", exits=False)
+            self._encoder = load_encoder(self._asked.model, precision="float32", with_exits=False)
         own = sum(self._encoder.backbone.stage_macs)
         sentence = f"{self._encoder.identity.model}, {own / 1e9:.2f} GMACs a photo, {self._encoder.backbone.size} px"
         return sentence, {"weights": self._encoder.identity.weights, "macs": own, "dim": self._encoder.dim}

@@ -55,15 +55,15 @@ def unfitted(modules: ExitModules) -> FittedExits:
     return FittedExits(modules, (UNASKED,) * len(BUDGET_GRID), calibrations(len(modules.exits) + 1))
 
 
-def save_exits(folder: Path, exits: FittedExits, weights: str, model: str = "") -> None:
+def save_exits(folder: Path, fitted: FittedExits, weights: str, model: str = "") -> None:
     """Write a model's exits, `as_stored`; the two files name each other, so halves never mix.
 
     Args: weights: the model's hash.  model: its name, for a reader.
     """
-    tensors = {name: _kept(t).contiguous() for name, t in exits.modules.state_dict().items()}
-    if exits.reference is not None:
-        tensors |= {f"{REFERENCE}.{name}": t.half().contiguous() for name, t in vars(exits.reference).items()}
-    bank = {CAPTIONS: exits.captions, TEXTS: exits.texts}
+    tensors = {name: _kept(t).contiguous() for name, t in fitted.modules.state_dict().items()}
+    if fitted.reference is not None:
+        tensors |= {f"{REFERENCE}.{name}": t.half().contiguous() for name, t in vars(fitted.reference).items()}
+    bank = {CAPTIONS: fitted.captions, TEXTS: fitted.texts}
     tensors |= {name: t.half().contiguous() for name, t in bank.items() if t is not None}
     stored = save(tensors)
     digest = hashlib.sha256(stored).hexdigest()
@@ -72,13 +72,13 @@ def save_exits(folder: Path, exits: FittedExits, weights: str, model: str = "") 
         "model": model,
         "weights": weights,
         "modules": digest,
-        "exits": exits.modules.describe(),
-        "joined": exits.modules.last is not None,
-        "log_prices": {f"{budget:.2f}": price for budget, price in zip(BUDGET_GRID, exits.log_prices, strict=True)},
-        "calibrations": [asdict(calibration) for calibration in exits.calibrations],
-        "affinity_weight": exits.affinity_weight,
-        "usual_affinity": exits.usual_affinity,
-        "texts": exits.texts_hash,
+        "exits": fitted.modules.describe(),
+        "joined": fitted.modules.last is not None,
+        "log_prices": {f"{budget:.2f}": price for budget, price in zip(BUDGET_GRID, fitted.log_prices, strict=True)},
+        "calibrations": [asdict(calibration) for calibration in fitted.calibrations],
+        "affinity_weight": fitted.affinity_weight,
+        "usual_affinity": fitted.usual_affinity,
+        "texts": fitted.texts_hash,
     }
     _write(folder, (json.dumps(about, indent=2) + "\n").encode(), stored, digest)
     (folder / SOURCE).unlink(missing_ok=True)
@@ -266,9 +266,9 @@ def exits_hash(folder: Path, texts: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def looking_hash(exits: str, phrases: Sequence[str]) -> str:
+def looking_hash(of_exits: str, phrases: Sequence[str]) -> str:
     """The hash of exits that go by what people will look for; "" where there are none to decide."""
-    return hashlib.sha256("\n".join([exits, *phrases]).encode()).hexdigest() if exits else ""
+    return hashlib.sha256("\n".join([of_exits, *phrases]).encode()).hexdigest() if of_exits else ""
 
 
 def sight_hash(modules: ExitModules) -> str:

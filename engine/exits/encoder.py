@@ -39,7 +39,7 @@ class Identity:
 
     model: str
     weights: str  # sha256 of the model's weights and configuration
-    exits: str  # sha256 of the exit weights and the text bank, "" where there are none
+    exits_hash: str  # sha256 of the exit weights and the text bank, "" where there are none
     precision: str = "float32"  # or "bfloat16": what the image towers compute in
 
 
@@ -111,13 +111,13 @@ class Encoder:
         """An RGB picture of any shape to (3, S, S) uint8; apart from the encoder, so that it can be done elsewhere."""
         return self.backbone.square.pixels
 
-    def with_exits(self: Self, fitted: FittedExits, exits: str = "") -> Self:
+    def with_exits(self: Self, fitted: FittedExits, exits_hash: str = "") -> Self:
         """The same backbone with other exits; its weights are shared.
 
-        Args: exits: what the identity says of them; "" for exits that are only being tried.
+        Args: exits_hash: as in `Identity`; "" for exits that are only being tried.
         """
         runner = PassRunner(self._runner.towers, fitted)
-        return type(self)(runner, self.bank, replace(self.identity, exits=exits), self.folder)
+        return type(self)(runner, self.bank, replace(self.identity, exits_hash=exits_hash), self.folder)
 
     def reading(self: Self, bank: TextBank) -> Self:
         """The same encoder with another text bank, as a trial; its identity stays."""
@@ -130,7 +130,7 @@ class Encoder:
         if not phrases:
             return self
         bank = self.bank.looking_for(phrases, self.backbone.encode_text)
-        identity = replace(self.identity, exits=looking_hash(self.identity.exits, phrases))
+        identity = replace(self.identity, exits_hash=looking_hash(self.identity.exits_hash, phrases))
         return type(self)(self._runner, bank, identity, self.folder)
 
     @COMPUTE.held(ANSWER)
@@ -204,15 +204,15 @@ class Encoder:
         state = None if standing is None or standing.maps is None else self._runner.stacked(standing.maps)
         _ = self._here.vectors  # made before the clock starts: they are no photo's cost
         for p in self.passes:
-            inside = state is not None and start in p.exits.values()
-            if not batch.rows or (max(p.exits.values()) <= start and not inside):
+            inside = state is not None and start in p.exit_after.values()
+            if not batch.rows or (max(p.exit_after.values()) <= start and not inside):
                 continue
             if not inside:
                 assert pixels is not None
                 state = batch.timed(self._runner.input, taken(pixels, batch.rows), p.size)
             assert state is not None
             for name, work in self._runner.stages(p):
-                k = p.exits.get(name)
+                k = p.exit_after.get(name)
                 if inside:  # up to here it has run before
                     inside = k != start
                     continue
@@ -280,7 +280,7 @@ class Encoder:
             for name, work in self._runner.stages(p):
                 COMPUTE.give_way()
                 state = work(state)
-                k = p.exits.get(name)
+                k = p.exit_after.get(name)
                 if k is not None:
                     v, x = self._runner.read(k, state, vectors[-1] if vectors else None)
                     vectors.append(v)

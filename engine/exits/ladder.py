@@ -35,7 +35,7 @@ class Pass:
 
     tower: int  # number of the smaller tower; -1: the model's own
     size: int  # side of its input in px
-    exits: dict[str, int]  # name of a stage -> 0-based number of the exit after it; HEAD is the last stage's
+    exit_after: dict[str, int]  # name of a stage -> 0-based number of the exit after it; HEAD is the last stage's
 
 
 class Ladder:
@@ -67,7 +67,7 @@ class Ladder:
             tower = backbone if p.tower < 0 else smaller[p.tower]
             macs, shapes = tower.measure(p.size)
             for place, name in enumerate([*(s.name for s in tower.tower.stages), HEAD]):
-                k = p.exits.get(name)
+                k = p.exit_after.get(name)
                 looked = 0 if k is None else described + _look_macs(modules, k, decided)
                 stages.append(Stage(name, number, macs[place] + looked, None if k is None else k + 1))
                 if k is not None and name != HEAD:

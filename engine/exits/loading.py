@@ -21,21 +21,21 @@ from engine.utils.memory import keep_freed_memory
 log = logging.getLogger(__name__)
 
 
-def load_encoder(model: str | None = None, precision: str | None = None, exits: bool = True) -> Encoder:
+def load_encoder(model: str | None = None, precision: str | None = None, with_exits: bool = True) -> Encoder:
     """The encoder of a model, with its exits where there are some.
 
     Args:
         model: its name, as `load_model` takes it; None is the embedded one.
         precision: "float32" or "bfloat16", which counts where there is a way to it; None: bfloat16 where the device
             computes in it natively, so that it is the same at every start.
-        exits: whether to look for exit weights; without them every photo runs to full depth.
+        with_exits: whether to look for exit weights; without them every photo runs to full depth.
     Raises: ModelUnreadable, HubUnreachable, HubMissing.
     """
     keep_freed_memory()
     loaded = load_model(model)
     backbone, texts = loaded.backbone, read_texts()
     backbone.to(best_device())
-    found = _exits(loaded) if exits else None
+    found = _exits(loaded) if with_exits else None
     wanted = precision == "bfloat16" if precision else has_native_bfloat16(backbone.device)
     identity = Identity(
         loaded.name,

@@ -50,8 +50,8 @@ class ModelStamp:
 def stamp_of(encoder: "PhotoEncoder") -> ModelStamp:
     """What a collection remembers of the encoder that its photos went through."""
     identity = encoder.identity
-    model, weights, exits = identity.model, identity.weights, identity.exits
-    return ModelStamp(model, weights, exits, encoder.exits, encoder.full_macs, identity.precision)
+    hashes = identity.weights, identity.exits_hash
+    return ModelStamp(identity.model, *hashes, encoder.exits, encoder.full_macs, identity.precision)
 
 
 @dataclass(frozen=True)

@@ -91,10 +91,10 @@ def load_rivals(folder: Path, encoder: Encoder) -> Rivals:
     return Rivals(found)
 
 
-def save_gates(path: Path, exits: FittedExits, weights: str) -> None:
+def save_gates(path: Path, fitted: FittedExits, weights: str) -> None:
     """Write gates that were fitted in another way; they share the readouts of the model's exits."""
-    tensors: dict[str, Tensor] = {n: t.contiguous() for n, t in exits.modules.gates.state_dict().items()}
-    write_whole(path, save(tensors, {"weights": weights, "log_prices": json.dumps(exits.log_prices)}))
+    tensors: dict[str, Tensor] = {n: t.contiguous() for n, t in fitted.modules.gates.state_dict().items()}
+    write_whole(path, save(tensors, {"weights": weights, "log_prices": json.dumps(fitted.log_prices)}))
 
 
 def _gates(path: Path, encoder: Encoder) -> FittedExits | None:

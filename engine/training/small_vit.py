@@ -145,7 +145,7 @@ def resumed(encoder: Encoder, pixels: np.ndarray) -> str:
 def main(data: Path, out: Path) -> None:
     """Teach, then fit exits on photos that the ViT has not seen."""
     teach(data, out)
-    encoder, known = load_encoder(f"local-dir:{out}", exits=False), load_encoder().bank
+    encoder, known = load_encoder(f"local-dir:{out}", with_exits=False), load_encoder().bank
     known = replace(known, captions=None)  # the text tower is the same
     examples = photos_of(data)[1]
 

@@ -118,7 +118,7 @@ def test_a_model_that_has_exits_in_its_own_repository_brings_them(hub: Hub, monk
     second = hub.commit(MODEL, newer)
     assert load_encoder(f"hf-hub:{MODEL}").identity == found.identity, "a gallery stays with the commit it was made of"
     assert run("pull", f"{MODEL}@{second}", "--model", f"hf-hub:{MODEL}").exit_code == 0
-    assert load_encoder(f"hf-hub:{MODEL}").identity.exits != found.identity.exits
+    assert load_encoder(f"hf-hub:{MODEL}").identity.exits_hash != found.identity.exits_hash
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     asked = len(hub.requests)

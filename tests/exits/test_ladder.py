@@ -45,7 +45,7 @@ def test_phrases_cost_a_margin_in_place_of_the_gates_that_they_replace() -> None
 
 def test_passes_of_smaller_towers_come_first_and_end_in_an_exit() -> None:
     encoder = made(PASSES)
-    assert [(p.tower, p.size, p.exits) for p in encoder.passes] == [
+    assert [(p.tower, p.size, p.exit_after) for p in encoder.passes] == [
         (0, 32, {HEAD: 0}),
         (1, 48, {HEAD: 1}),
         (-1, 64, {HEAD: 2}),
@@ -53,7 +53,7 @@ def test_passes_of_smaller_towers_come_first_and_end_in_an_exit() -> None:
     assert [s.exit for s in encoder.stages if s.exit] == [1, 2, 3]
     assert [s.pass_number for s in encoder.stages if s.name == HEAD] == [0, 1, 2]
     own = made(BEHIND).passes[-1]
-    assert (own.size, list(own.exits.values())) == (32, [1, 2, 3])
+    assert (own.size, list(own.exit_after.values())) == (32, [1, 2, 3])
 
 
 def test_at_the_end_of_a_pass_a_picture_is_needed_and_within_one_a_map() -> None:

@@ -108,7 +108,7 @@ def test_each_step_down_and_up_again_is_possible(first: Path) -> None:
     assert contents(first) == before
 
 
-@pytest.mark.parametrize("change", [{"weights": "c" * 64}, {"exits": "d" * 64}])
+@pytest.mark.parametrize("change", [{"weights": "c" * 64}, {"exits_hash": "d" * 64}])
 def test_old_vectors_never_meet_a_changed_model_and_the_sentence_offers_the_way(
     first: Path, change: dict[str, str]
 ) -> None:

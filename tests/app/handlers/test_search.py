@@ -236,7 +236,7 @@ def test_a_gallery_with_other_exits_is_a_sentence_too(
     stages = library.encoder.stages[:2]
     encoder: Any = library.encoder
     encoder.exits, encoder.exit_macs, encoder.stages = 1, (100,), (*stages, replace(stages[1], exit=1))
-    encoder.identity = replace(encoder.identity, exits="")
+    encoder.identity = replace(encoder.identity, exits_hash="")
     session = Session(gallery=holidays)
     assert "That did not work" in after(galleries.overview(0.75, "", session)).figures
     assert "That did not work" in after(Present(services, PARTS).presented(Event(), session)).screens
