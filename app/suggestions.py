@@ -33,7 +33,7 @@ def suggestions(photos: Iterable[Photo], many: int) -> list[str]:
     often: Counter[str] = Counter()
     best: dict[str, float] = {}
     for photo in photos:
-        looks = [phrases for phrases in photo.phrases if phrases]
+        looks = [nearest for nearest in photo.nearest_texts if nearest]
         if looks:
             text, cosine = looks[-1][0]
             often[text] += 1

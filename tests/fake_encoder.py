@@ -150,7 +150,7 @@ class FakeEncoder:
             exit=exit,
             affinity=float(self.bank.affinity(torch.from_numpy(vector[None]))),
             gates=gates[start:exit],
-            phrases=(tuple(zip((*self.phrases, *TEXTS)[:2], (0.9, 0.1), strict=True)),) * (exit - start),
+            nearest_texts=(tuple(zip((*self.phrases, *TEXTS)[:2], (0.9, 0.1), strict=True)),) * (exit - start),
             macs=self.exit_macs[exit - 1] - (self.exit_macs[start - 1] if start else 0),
             milliseconds=2.0,
             budget=budget,

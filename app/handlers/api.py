@@ -145,7 +145,7 @@ class Api:
             "macs": found.macs,
             "macs_share": found.macs_share,
             "milliseconds": found.milliseconds,
-            "phrases": [[list(phrase) for phrase in at_exit] for at_exit in found.phrases],
+            "phrases": [[list(phrase) for phrase in at_exit] for at_exit in found.nearest_texts],
             "scores": [fit.score for fit in fits],
             "cosines": [fit.cosine for fit in fits],
         }

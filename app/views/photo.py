@@ -132,10 +132,10 @@ def _why(photo: Photo, gates: Sequence[float], usual: float) -> str:
     Args: usual: the affinity of photos in general; what counts as a fit is measured in it.
     """
     rows = []
-    for exit, phrases in enumerate(photo.phrases, start=1):
+    for exit, nearest in enumerate(photo.nearest_texts, start=1):
         gate = f"gate {gates[exit - 1]:.2f}, needs 0.50" if exit <= len(gates) else "no gate"
         verdict = "the end" if exit == photo.exits else "enough: it left" if exit == photo.exit else "not enough: on"
-        fitting = [(text, cosine / usual) for text, cosine in phrases if usual > 0 and cosine / usual >= SOMEWHAT]
+        fitting = [(text, cosine / usual) for text, cosine in nearest if usual > 0 and cosine / usual >= SOMEWHAT]
         texts = "".join(
             f'<li style="--part:{min((fit - 1) / (BEST - 1), 1):.3f}"><b>{escape(text)}</b> '
             f"fits {'well' if fit >= WELL else 'somewhat'}</li>"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from engine.clip.device import bring_later
 from engine.exits.feature_map import FeatureMap
-from engine.exits.phrases import Phrases
+from engine.exits.text_bank import NearestTexts
 from engine.utils.compute_lock import COMPUTE
 
 P = ParamSpec("P")
@@ -27,7 +27,7 @@ class Encoding:
     affinity: float  # of the vector to the text bank
     gates: np.ndarray  # (R, G) float32: at each gated exit that this run came to, the probability of leaving at each
     # budget of the grid
-    phrases: tuple[Phrases, ...]  # for each exit that this run came to
+    nearest_texts: tuple[NearestTexts, ...]  # for each exit that this run came to
     macs: int  # spent, readouts and gates included
     milliseconds: float  # for each stage it ran, the stage's time over the rows in it, summed
     budget: float | None  # that it left by; None: it was sent to its exit
@@ -41,7 +41,7 @@ class BatchRun:
         self.rows = list(range(many))
         self._seconds = [0.0] * many
         self._gates: list[list[np.ndarray]] = [[] for _ in range(many)]
-        self._phrases: list[list[Phrases]] = [[] for _ in range(many)]
+        self._nearest_texts: list[list[NearestTexts]] = [[] for _ in range(many)]
         self._left: dict[int, tuple[int, np.ndarray, float]] = {}
         self._maps: dict[int, FeatureMap] = {}
 
@@ -55,12 +55,12 @@ class BatchRun:
             self._seconds[row] += share
         return done
 
-    def note(self, gates: Tensor | None, phrases: Sequence[Phrases]) -> None:
+    def note(self, gates: Tensor | None, nearest_texts: Sequence[NearestTexts]) -> None:
         """Keep what an exit showed of each row that reached it; the last one has no gate."""
         for place, row in enumerate(self.rows):
             if gates is not None:
                 self._gates[row].append(gates[place].numpy())
-            self._phrases[row].append(phrases[place])
+            self._nearest_texts[row].append(nearest_texts[place])
 
     def leave(self, leaving: Tensor, k: int, vectors: Tensor, affinity: Tensor, state: Tensor | None) -> None:
         """Take out the rows that leave at exit k (0-based).
@@ -87,8 +87,8 @@ class BatchRun:
         for row, seconds in enumerate(self._seconds):
             k, vector, fits = self._left[row]
             gates = np.array(self._gates[row], np.float32).reshape(-1, budgets)
-            phrases, map_ = tuple(self._phrases[row]), self._maps.get(row)
-            found.append(Encoding(vector, k + 1, fits, gates, phrases, macs[k], seconds * 1000, budget, map_))
+            nearest, map_ = tuple(self._nearest_texts[row]), self._maps.get(row)
+            found.append(Encoding(vector, k + 1, fits, gates, nearest, macs[k], seconds * 1000, budget, map_))
         return found
 
 

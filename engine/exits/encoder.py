@@ -249,7 +249,7 @@ class Encoder:
         vectors, *found = batch.timed(look)
         leanings, fits, cosines, places = batch.timed(bring, found)
         gates = leaving(leanings[:, 0], torch.tensor(self.log_prices)) if gated else None
-        batch.note(gates, self.bank.phrases_at(cosines, places))
+        batch.note(gates, self.bank.worded(cosines, places))
         return vectors, torch.ones(len(fits), len(BUDGET_GRID)) if gates is None else gates, fits[:, 0]
 
     def _leanings(self, k: int, vectors: Tensor, seen: Tensor, shape: Tensor) -> Tensor:

@@ -23,7 +23,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from engine.exits.phrases import Phrases
 from engine.utils.atomic_files import write_whole
 from engine.utils.data_dir import home
 from engine.utils.errors import EngineError
@@ -34,12 +33,16 @@ if TYPE_CHECKING:
 
 NEAREST = 10  # texts that the affinity is the mean cosine to
 STATISTICS = 5  # how many numbers `statistics` gives per photo
-MOST_PHRASES = 5_000  # of an owner's own; each costs a text encoding once, and a product at every exit of every photo
+MOST_LOOKED_FOR = (
+    5_000  # of an owner's own; each costs a text encoding once, and a product at every exit of every photo
+)
 MOST_TYPED = 50  # phrases, on the page
 LONGEST_TYPED = 200  # characters of each; the model reads about thirty words
 BACKGROUND = 100  # texts of the bank that phrases stand among, so that one phrase can be told from none
 SHOWN = 3  # texts that are shown of a photo at an exit
 FOLDER = "text-bank"  # of the embeddings, in the data folder: one file for each model
+
+NearestTexts = tuple[tuple[str, float], ...]  # texts and phrases nearest to a photo, and their cosines, best first
 
 
 class PhrasesUnusable(EngineError):
@@ -67,8 +70,8 @@ def phrases_of(path: Path) -> list[str]:
         phrases = list(dict.fromkeys(read_texts(path)))
     except (OSError, UnicodeDecodeError) as error:
         raise PhrasesUnusable(f"{path} cannot be read as phrases; name a UTF-8 text file.") from error
-    if not 1 <= len(phrases) <= MOST_PHRASES:
-        raise PhrasesUnusable(f"{path} has {len(phrases)} phrases; name 1 to {MOST_PHRASES}, one a line.")
+    if not 1 <= len(phrases) <= MOST_LOOKED_FOR:
+        raise PhrasesUnusable(f"{path} has {len(phrases)} phrases; name 1 to {MOST_LOOKED_FOR}, one a line.")
     return phrases
 
 
@@ -137,7 +140,7 @@ class TextBank:
         cosines, places = similarities.topk(min(SHOWN, similarities.shape[-1]), dim=-1)
         return cosines, places
 
-    def phrases_at(self, cosines: Tensor, places: Tensor) -> list[Phrases]:
+    def worded(self, cosines: Tensor, places: Tensor) -> list[NearestTexts]:
         """What `best` found, in words; (B, n) twice, on the CPU."""
         return [
             tuple((self._words[int(i)], round(cosine, 4)) for cosine, i in zip(row, where, strict=True))

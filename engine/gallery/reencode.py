@@ -150,7 +150,7 @@ def _deeper(image_id: int, encoding: "Encoding") -> DeeperEncoding:
         vector=np.asarray(encoding.vector, np.float32).tobytes(),
         affinity=encoding.affinity,
         gates=encoding.gates,
-        phrases=encoding.phrases,
+        nearest_texts=encoding.nearest_texts,
         macs=encoding.macs,
         milliseconds=encoding.milliseconds,
         map=encoding.map.pack() if encoding.map is not None else None,

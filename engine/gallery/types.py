@@ -4,16 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.albums.album import Album
-from engine.exits.phrases import Phrases
 from engine.ingest.date_taken import read_date
 from engine.ingest.decode import Skipped
 from engine.search.ranking import Ranking
 from engine.storage.encodings import DeeperEncoding
 from engine.storage.schema import ImageRow
+
+if TYPE_CHECKING:
+    from engine.exits.text_bank import NearestTexts
 
 Looks = Mapping[int, DeeperEncoding]  # what ran deeper for one query alone, by photo: the index does not hold it
 NO_LOOKS: Looks = MappingProxyType({})
@@ -49,7 +52,7 @@ class Photo:
     gates: (
         np.ndarray
     )  # (R, G) float32: at each gated exit reached, the probability of leaving at each budget of the grid
-    phrases: tuple[Phrases, ...]  # at each exit reached
+    nearest_texts: "tuple[NearestTexts, ...]"  # at each exit reached
     budget: float
     taken_at: datetime | None = None  # on the camera's clock, with its zone where that is known
     source: str | None = None  # where its original lies on this machine; shown to nobody
@@ -214,7 +217,7 @@ def photo_of(row: ImageRow) -> Photo:
         macs_share=macs / collection.full_macs,
         milliseconds=encoding.milliseconds,
         gates=np.frombuffer(encoding.gates, np.float32).reshape(gated, -1 if gated else 0),
-        phrases=tuple(tuple((text, share) for text, share in at_exit) for at_exit in encoding.phrases),
+        nearest_texts=tuple(tuple((text, cosine) for text, cosine in at_exit) for at_exit in encoding.phrases),
         budget=encoding.budget,
         taken_at=read_date(row.taken_at),
         source=row.source,
@@ -225,7 +228,7 @@ def with_look(photo: Photo, look: DeeperEncoding | None) -> Photo:
     """A photo as a query has it that ran it deeper; as it is where none did."""
     if look is None or look.exit <= photo.exit:
         return photo
-    start = look.exit - len(look.phrases)  # the exit that it went on from, 0 for the picture
+    start = look.exit - len(look.nearest_texts)  # the exit that it went on from, 0 for the picture
     full_macs = photo.macs / photo.macs_share
     macs = min(photo.macs + look.macs, round(full_macs))
     return replace(
@@ -235,5 +238,5 @@ def with_look(photo: Photo, look: DeeperEncoding | None) -> Photo:
         macs_share=macs / full_macs,
         milliseconds=photo.milliseconds + look.milliseconds,
         gates=np.concatenate([photo.gates[:start], look.gates]),
-        phrases=(*photo.phrases[:start], *look.phrases),
+        nearest_texts=(*photo.nearest_texts[:start], *look.nearest_texts),
     )

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.exits.calibration import Estimate
-from engine.exits.phrases import Phrases
 from engine.ingest.kept_picture import kept_pixels
 from engine.search.allocation import Goal, deepen
 from engine.search.query_parser import Query
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from engine.exits.batch import Encoding
     from engine.exits.feature_map import FeatureMap
     from engine.exits.photo_encoder import PhotoEncoder
+    from engine.exits.text_bank import NearestTexts
 
 LIMIT = 20.0  # what one query may spend, in full encodings
 LEAST, PART = 3.0, 0.1  # in a small gallery: no more than a tenth of its photos, but three
@@ -39,7 +39,7 @@ class _Way:
     vector: np.ndarray
     affinity: float
     gates: list[np.ndarray] = field(default_factory=list)  # of the gated exits that it came to
-    phrases: list[Phrases] = field(default_factory=list)  # of the exits that it came to
+    nearest_texts: "list[NearestTexts]" = field(default_factory=list)  # of the exits that it came to
     macs: int = 0
     milliseconds: float = 0.0
     map: "FeatureMap | None" = None
@@ -143,7 +143,7 @@ class Deepening:
                 vector=np.asarray(way.vector, np.float32).tobytes(),
                 affinity=way.affinity,
                 gates=np.concatenate(way.gates),
-                phrases=tuple(way.phrases),
+                nearest_texts=tuple(way.nearest_texts),
                 macs=way.macs,
                 milliseconds=way.milliseconds,
                 map=way.map.pack() if way.map is not None else None,
@@ -216,10 +216,10 @@ class Deepening:
 
 def _note(way: _Way, found: "Encoding") -> None:
     """Note what a run has made of a candidate."""
-    if len(found.phrases) == found.exit:  # it ran from its picture, and came to every exit again
-        way.gates, way.phrases = [], []
+    if len(found.nearest_texts) == found.exit:  # it ran from its picture, and came to every exit again
+        way.gates, way.nearest_texts = [], []
     way.exit, way.vector, way.affinity, way.map = found.exit, found.vector, found.affinity, found.map
     way.gates.append(found.gates)
-    way.phrases += found.phrases
+    way.nearest_texts += found.nearest_texts
     way.macs += found.macs
     way.milliseconds += found.milliseconds

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
-from engine.exits.phrases import Phrases
 from engine.storage.bind_limit import change_rows, rows_of
 from engine.storage.cleanup import tidy
 from engine.storage.collections import hold
@@ -15,6 +15,9 @@ from engine.storage.database import Database
 from engine.storage.feature_map_files import MapFile
 from engine.storage.images import get_images
 from engine.storage.schema import CollectionRow, EncodingRow, FeatureMapRow, ImageRow, ModelStamp
+
+if TYPE_CHECKING:
+    from engine.exits.text_bank import NearestTexts
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class DeeperEncoding:
     vector: bytes  # float32, unit length
     affinity: float
     gates: np.ndarray  # (R, G) of the gated exits that it came to on the way
-    phrases: tuple[Phrases, ...]  # of all the exits that it came to: of every one, where it was run from its picture
+    nearest_texts: "tuple[NearestTexts, ...]"  # at all the exits that it came to: at every one, if run from its picture
     macs: int
     milliseconds: float
     map: bytes | None  # the feature map that it left with, where there is one
@@ -297,10 +300,10 @@ def _go_deeper(
     row.milliseconds += deeper.milliseconds
     if row.exit >= deeper.exit:
         return unused
-    start = deeper.exit - len(deeper.phrases)  # the exit that it went on from, 0 for the picture
+    start = deeper.exit - len(deeper.nearest_texts)  # the exit that it went on from, 0 for the picture
     before = row.gates[: start * deeper.gates.shape[1] * np.float32().itemsize]
     row.gates = before + np.asarray(deeper.gates, np.float32).tobytes()
-    row.phrases = [*row.phrases[:start], *map(list, deeper.phrases)]
+    row.phrases = [*row.phrases[:start], *map(list, deeper.nearest_texts)]
     row.vector, row.exit, row.affinity = deeper.vector, deeper.exit, deeper.affinity
     image.revision = collection.next_revision()
     return database.maps.put(session, image.id, deeper.exit, kept)

@@ -169,7 +169,7 @@ class EncodingRow(Base):
     exit: Mapped[int]
     affinity: Mapped[float] = mapped_column(default=0.0)  # of the vector to the text bank
     gates: Mapped[bytes]  # float32, one row for each gated exit reached
-    phrases: Mapped[list[list[tuple[str, float]]]] = mapped_column(JSON)
+    phrases: Mapped[list[list[tuple[str, float]]]] = mapped_column(JSON)  # the nearest texts at each exit reached
     macs_index: Mapped[int] = mapped_column(BigInteger)
     macs_query: Mapped[int] = mapped_column(BigInteger, default=0)
     milliseconds: Mapped[float]
@@ -183,7 +183,7 @@ class EncodingRow(Base):
             exit=encoding.exit,
             affinity=encoding.affinity,
             gates=np.asarray(encoding.gates, np.float32).tobytes(),
-            phrases=encoding.phrases,
+            phrases=encoding.nearest_texts,
             macs_index=encoding.macs,
             macs_query=0,
             milliseconds=encoding.milliseconds,

@@ -29,7 +29,7 @@ PHOTO = Photo(
     macs_share=0.7,
     milliseconds=4.13,
     gates=np.array([[0.2] * len(BUDGET_GRID), [0.7] * len(BUDGET_GRID)], np.float32),
-    phrases=((("a dog", 0.5), ("grass", 0.2)), (("an otter", 0.8), ("water", 0.1))),
+    nearest_texts=((("a dog", 0.5), ("grass", 0.2)), (("an otter", 0.8), ("water", 0.1))),
     budget=0.75,
 )
 SUMMARY = GallerySummary(

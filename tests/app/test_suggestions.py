@@ -5,8 +5,8 @@ from engine.gallery import Photo
 from tests.app.shown_examples import PHOTO
 
 
-def seen(*phrases: tuple[str, float]) -> Photo:
-    return replace(PHOTO, phrases=((("a start", 0.9),), (), tuple(phrases)))
+def seen(*nearest: tuple[str, float]) -> Photo:
+    return replace(PHOTO, nearest_texts=((("a start", 0.9),), (), tuple(nearest)))
 
 
 def test_what_photos_were_taken_for_most_often_comes_first_then_what_fitted_best() -> None:
@@ -21,4 +21,4 @@ def test_what_photos_were_taken_for_most_often_comes_first_then_what_fitted_best
 
 
 def test_photos_that_no_text_was_compared_with_suggest_nothing() -> None:
-    assert suggestions([replace(PHOTO, phrases=((), ()))], 5) == []
+    assert suggestions([replace(PHOTO, nearest_texts=((), ()))], 5) == []

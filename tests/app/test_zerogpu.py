@@ -64,7 +64,7 @@ def test_a_gallery_with_phrases_of_its_own_is_encoded_by_them_there(borrowing: E
     before, found = tiny_models.encoder().looking_for(("a rose",)).encode(photos), looking.encode(photos)
     assert len(lent) == 1
     assert [encoding.exit for encoding in found] == [encoding.exit for encoding in before]
-    assert [encoding.phrases for encoding in found] == [encoding.phrases for encoding in before]
+    assert [encoding.nearest_texts for encoding in found] == [encoding.nearest_texts for encoding in before]
 
 
 def test_photos_go_on_there_from_where_they_stand(lent: list[int], borrowing: Encoder) -> None:

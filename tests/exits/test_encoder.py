@@ -86,7 +86,7 @@ def test_a_batch_that_leaves_everywhere_is_its_photos_one_by_one(name: str) -> N
         np.testing.assert_allclose(together.vector, alone.vector, atol=1e-5)
         np.testing.assert_allclose(together.gates, alone.gates, atol=1e-3)
         assert together.affinity == pytest.approx(alone.affinity, abs=1e-5)
-        assert together.phrases[-1][0][0] == alone.phrases[-1][0][0]
+        assert together.nearest_texts[-1][0][0] == alone.nearest_texts[-1][0][0]
         assert (together.map is None) == (alone.map is None)
         if together.map is not None and alone.map is not None:
             torch.testing.assert_close(together.map.state, alone.map.state, atol=1e-4, rtol=1e-4)
@@ -122,15 +122,15 @@ def test_what_is_stored_of_a_photo_covers_the_exits_that_it_came_to(name: str) -
     assert [e.affinity for e in found] == pytest.approx(fits.tolist(), abs=1e-5)
     for e in found:
         assert e.gates.shape == (min(e.exit, encoder.exits - 1), len(BUDGET_GRID))
-        assert len(e.phrases) == e.exit
-        assert all(len(phrases) == 3 for phrases in e.phrases)
-        assert {text for phrases in e.phrases for text, _ in phrases} <= set(tiny_models.BANK)
+        assert len(e.nearest_texts) == e.exit
+        assert all(len(texts) == 3 for texts in e.nearest_texts)
+        assert {text for texts in e.nearest_texts for text, _ in texts} <= set(tiny_models.BANK)
         assert e.milliseconds > 0
         assert e.budget == MIDDLE
         assert (e.map is None) == (encoder.ladder.shapes[e.exit - 1] is None)
     (sent,) = encoder.deepen(pixels[:1], encoder.exits, standing(encoder.deepen(pixels[:1], 1)))
     assert sent.gates.shape == (encoder.exits - 2, len(BUDGET_GRID))
-    assert (len(sent.phrases), sent.budget) == (encoder.exits - 1, None)
+    assert (len(sent.nearest_texts), sent.budget) == (encoder.exits - 1, None)
 
 
 @pytest.mark.parametrize("name", MIXED)
@@ -236,7 +236,7 @@ def test_a_bank_may_have_one_text_or_none(bank: tuple[str, ...]) -> None:
     encoder = assembled(model, unfitted(modules), Identity("tiny", "w", "e"), bank, Path())
     pixels = photos(encoder)
     for e, vector in zip(encoder.encode(pixels), encoder.trace(pixels).vectors[-1], strict=True):
-        assert [len(phrases) for phrases in e.phrases] == [len(bank)] * encoder.exits
+        assert [len(texts) for texts in e.nearest_texts] == [len(bank)] * encoder.exits
         wanted = (encoder.bank.vectors @ vector).tolist() or [0.0]
         assert e.affinity == pytest.approx(wanted[0], abs=1e-6)
     assert encoder.decide(encoder.trace(pixels)).unique().tolist() == [encoder.exits - 1]
@@ -273,7 +273,7 @@ def test_phrases_decide_and_describe_and_name_another_encoder() -> None:
     assert [e.exit for e in found] != [e.exit for e in encoder.encode(pixels, MIDDLE)]
     assert [e.exit - 1 for e in found] == named.decide(named.trace(pixels))[:, BUDGET_GRID.index(MIDDLE)].tolist()
     assert {e.exit for e in named.encode(pixels, WHOLE)} == {encoder.exits}
-    assert "a boat" in {text for e in named.encode(pixels, WHOLE) for phrases in e.phrases for text, _ in phrases}
+    assert "a boat" in {text for e in named.encode(pixels, WHOLE) for texts in e.nearest_texts for text, _ in texts}
     for e, plain in zip(named.deepen(pixels, 2), encoder.deepen(pixels, 2), strict=True):
         assert np.array_equal(e.vector, plain.vector)
         assert e.affinity == plain.affinity, "an owner's phrases never enter the bank"
@@ -284,7 +284,7 @@ def test_phrases_without_photos_of_reference_describe_alone() -> None:
     plain = encoder.with_exits(replace(encoder.fitted, reference=None), "e")
     named, pixels = plain.looking_for(PHRASES), photos(encoder, 24)
     assert [e.exit for e in named.encode(pixels, MIDDLE)] == [e.exit for e in plain.encode(pixels, MIDDLE)]
-    assert "a boat" in {text for e in named.encode(pixels, WHOLE) for phrases in e.phrases for text, _ in phrases}
+    assert "a boat" in {text for e in named.encode(pixels, WHOLE) for texts in e.nearest_texts for text, _ in texts}
 
 
 def test_a_move_reaches_every_encoder_that_shares_the_backbone() -> None:

@@ -12,7 +12,7 @@ from engine.exits.loading import load_encoder
 from engine.exits.text_bank import (
     BACKGROUND,
     LONGEST_TYPED,
-    MOST_PHRASES,
+    MOST_LOOKED_FOR,
     MOST_TYPED,
     NEAREST,
     STATISTICS,
@@ -115,7 +115,7 @@ def test_the_shipped_bank_has_texts_and_each_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"\xff\xfe", b"", b"# nothing\n", b"\n".join(b"%d" % i for i in range(MOST_PHRASES + 1))]
+    "content", [b"\xff\xfe", b"", b"# nothing\n", b"\n".join(b"%d" % i for i in range(MOST_LOOKED_FOR + 1))]
 )
 def test_a_file_that_names_no_phrases_or_too_many_is_one_sentence(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "phrases.txt").write_bytes(content)

@@ -55,8 +55,8 @@ def test_a_photo_tells_what_it_cost(library: Library, gallery: int, upload: Make
     assert (busy.width, busy.height, busy.milliseconds, busy.budget) == (40, 20, 2.0, 0.75)
     assert plain.gates.tolist() == [[1.0] * 15 + [0.0] * 2]
     assert busy.gates.tolist() == [[0.0] * 17] * 2
-    assert plain.phrases == ((("a colour", 0.9), ("a thing", 0.1)),)
-    assert len(busy.phrases) == 3
+    assert plain.nearest_texts == ((("a colour", 0.9), ("a thing", 0.1)),)
+    assert len(busy.nearest_texts) == 3
     assert asdict(get_photo(library, busy.id))["file"] == "busy.png"
 
 

@@ -61,7 +61,7 @@ def stands_as_run_in_one_go(library: Library, gallery: int) -> set[int]:
         np.testing.assert_allclose(np.frombuffer(row.vector, np.float32), straight.vector, atol=1e-4)
         np.testing.assert_allclose(photo.gates, straight.gates, atol=1e-3)
         assert row.affinity == pytest.approx(straight.affinity, abs=1e-4)
-        assert len(photo.phrases) == photo.exit
+        assert len(photo.nearest_texts) == photo.exit
         assert photo.macs == encoder.exit_macs[photo.exit - 1]
         exits.add(photo.exit)
     return exits

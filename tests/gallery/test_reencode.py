@@ -105,7 +105,7 @@ def test_another_budget_runs_missing_passes_only(
         photos = list_photos(library, mixed)
         assert [(photo.exit, photo.budget) for photo in photos] == [(exit, budget), (3, budget)]
         assert photos[0].macs == (40, 70, 100)[exit - 1]
-        assert (len(photos[0].phrases), len(photos[0].gates)) == (exit, min(exit, 2))
+        assert (len(photos[0].nearest_texts), len(photos[0].gates)) == (exit, min(exit, 2))
     assert starts == [1, 2]
     assert photos[0].gates[:, -3:].tolist() == [[1, 0, 0], [1, 1, 0]]
     assert photos[0].milliseconds == 6.0
@@ -130,7 +130,7 @@ def test_a_photo_whose_map_is_gone_is_run_again_and_costs_no_more_than_full_dept
         path.unlink()
     report = reencode_gallery(library, gallery, budget=1.0)
     assert (report.added, report.mean_macs_share) == (5, 1.0)
-    assert {(photo.macs, len(photo.phrases), len(photo.gates)) for photo in list_photos(library, gallery)} == {
+    assert {(photo.macs, len(photo.nearest_texts), len(photo.gates)) for photo in list_photos(library, gallery)} == {
         (100, 3, 2)
     }
     assert summarize_gallery(library, gallery).macs == 500
@@ -214,11 +214,11 @@ def test_a_gallery_remembers_its_owners_phrases(
 ) -> None:
     gallery = open_gallery(library, "roses")
     ingest_files(library, gallery, [upload("r.png", "red")], phrases=ROSES)
-    assert list_photos(library, gallery)[0].phrases[0][0][0] == "a rose"
+    assert list_photos(library, gallery)[0].nearest_texts[0][0][0] == "a rose"
     later = Library.over(database, lambda: fake_encoder)
     ingest_files(later, gallery, [upload("b.png", "blue")])
-    assert [photo.phrases[0][0][0] for photo in list_photos(later, gallery)] == ["a rose"] * 2
-    assert run_to_full_depth(later, list_photos(later, gallery)[0].id)[0].phrases[2][0][0] == "a rose"
+    assert [photo.nearest_texts[0][0][0] for photo in list_photos(later, gallery)] == ["a rose"] * 2
+    assert run_to_full_depth(later, list_photos(later, gallery)[0].id)[0].nearest_texts[2][0][0] == "a rose"
     assert len(search_photos(later, gallery, "red")) == 2
 
 
@@ -233,7 +233,7 @@ def test_other_phrases_are_another_encoder(library: Library, gallery: int, uploa
         ingest_files(library, gallery, [upload("b.png", "blue")], phrases=ROSES)
     assert reencode_gallery(library, gallery, phrases=ROSES).added == 5
     assert ingest_files(library, gallery, [upload("b.png", "blue")], phrases=ROSES).added == 1
-    assert {photo.phrases[0][0][0] for photo in list_photos(library, gallery)} == {"a rose"}
+    assert {photo.nearest_texts[0][0][0] for photo in list_photos(library, gallery)} == {"a rose"}
 
 
 def test_phrases_can_be_taken_back(library: Library, gallery: int) -> None:
@@ -242,4 +242,4 @@ def test_phrases_can_be_taken_back(library: Library, gallery: int) -> None:
     assert reencode_gallery(library, gallery).added == 0, "they are remembered"
     assert reencode_gallery(library, gallery, phrases=()).added > 0
     assert summarize_gallery(library, gallery).phrases == ()
-    assert list_photos(library, gallery)[0].phrases[0][0][0] == TEXTS[0]
+    assert list_photos(library, gallery)[0].nearest_texts[0][0][0] == TEXTS[0]

@@ -196,7 +196,7 @@ def test_a_photo_that_went_deeper_is_described_at_every_exit_that_it_came_to(lib
     (shallow, *_) = list_photos(library, gallery)
     deep, _ = run_to_full_depth(library, shallow.id)
     assert (deep.exit, deep.macs, deep.milliseconds) == (3, 100, 4.0)
-    assert deep.phrases == shallow.phrases * 3
+    assert deep.nearest_texts == shallow.nearest_texts * 3
     assert np.array_equal(deep.gates[0], shallow.gates[0])
     assert deep.gates[1].tolist() == [0.0] * shallow.gates.shape[1], "what the gate said on the way"
 
@@ -245,7 +245,7 @@ def test_pass_by_pass_costs_what_all_at_once_does(library: Library, gallery: int
     assert deepening.run([0], 2).all()
     assert deepening.run([0], 3).all()
     (deeper,) = deepening.deeper()
-    assert (deeper.exit, deeper.macs, len(deeper.phrases), deeper.gates.shape[0]) == (3, 60, 2, 1)
+    assert (deeper.exit, deeper.macs, len(deeper.nearest_texts), deeper.gates.shape[0]) == (3, 60, 2, 1)
     assert [visit[1:] for visit in hazy.visits] == [(1, 2), (2, 3)]
 
 
@@ -445,7 +445,7 @@ class TestFrozen:
         deep = {look.image_id for look in refined.looks.values() if look.exit == 3}
         shown = {hit.photo.id: hit.photo for hit in list_hits(library, refined.ranking, 20, looks=refined.looks)}
         assert {id for id, photo in shown.items() if photo.macs_share == 1.0} == deep
-        assert all(len(photo.phrases) == photo.exit for photo in shown.values())
+        assert all(len(photo.nearest_texts) == photo.exit for photo in shown.values())
 
     def test_a_query_that_asks_for_no_second_look_never_meets_one(self, library: Library, demo: int) -> None:
         plain = [hit.row() for hit in search_photos(library, demo, "red")]

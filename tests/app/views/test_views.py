@@ -65,7 +65,7 @@ ALL = {
     "results": results.results([Hit(1, 0.34, BAD)], DRAWING, address, 1, 3, {7: DEEPENED}),
     "shelf": results.shelf([BAD], DRAWING, address, more=3),
     "panel": photo.panel(
-        replace(BAD, phrases=(((EVIL, 0.5),), ((EVIL, 0.5), (EVIL, 0.1)))),
+        replace(BAD, nearest_texts=(((EVIL, 0.5),), ((EVIL, 0.5), (EVIL, 0.1)))),
         DRAWING, address, True, CREDIT, photo.fit(EVIL, [ExitScore(0.1, 0.2)] * 3, 2), own=True,
     ),
     "outcome": photo.deepened(3, 1, 30, 100),
@@ -206,7 +206,7 @@ class TestPhoto:
         assert "Run it to full depth" in said
 
     def test_where_no_text_fits_that_is_said(self) -> None:
-        vague = replace(PHOTO, phrases=((("a dog", 0.3),), (("an otter", 0.47), ("a seal", 0.46))))
+        vague = replace(PHOTO, nearest_texts=((("a dog", 0.3),), (("an otter", 0.47), ("a seal", 0.46))))
         said = text(panel(vague, (0.2, 0.7)))
         assert said.count("No text of the bank fits it well at this exit.") == 1
         assert "an otter fits somewhat" in said
@@ -214,7 +214,9 @@ class TestPhoto:
         assert "a seal" not in said
 
     def test_one_that_went_all_the_way_cannot_go_deeper(self) -> None:
-        far = replace(PHOTO, exit=3, macs=100, macs_share=1.0, phrases=(*PHOTO.phrases, (("an otter", 0.9),)))
+        far = replace(
+            PHOTO, exit=3, macs=100, macs_share=1.0, nearest_texts=(*PHOTO.nearest_texts, (("an otter", 0.9),))
+        )
         said = text(panel(far, (0.2, 0.3)))
         assert "It went all the way, exit 3 of 3" in said
         assert "0 % saved" in said
