@@ -64,7 +64,7 @@ def taken(pixels: np.ndarray | Tensor, rows: Sequence[int]) -> np.ndarray | Tens
     return pixels.index_select(0, torch.tensor(rows).to(pixels.device, non_blocking=True))
 
 
-def smaller(photos: Tensor, size: int) -> Tensor:
+def at_size(photos: Tensor, size: int) -> Tensor:
     """Photos (B, 3, S, S) uint8 at another input size in px.
 
     The CPU works on the bytes themselves; CUDA has that for floats alone, and may differ by one level of 255.

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from engine.clip.backbone import Backbone
-from engine.clip.device import send, smaller
+from engine.clip.device import at_size, send
 from engine.evaluation.photo_set import PhotoSet
 from engine.exits.encoder import Encoder
 from engine.exits.runner import own_embedding
@@ -46,7 +46,7 @@ def _read_alone(
     parts: list[list[np.ndarray]] = [[] for _ in jobs]
     for batch in pixels_of(encoder, examples):
         for part, (_, backbone, size) in zip(parts, jobs, strict=True):
-            state = backbone.normalise(send(smaller(torch.from_numpy(batch), size), backbone.device))
+            state = backbone.normalise(send(at_size(torch.from_numpy(batch), size), backbone.device))
             with torch.inference_mode():
                 part.append(own_embedding(towers[id(backbone)], state).cpu().numpy())
     return [

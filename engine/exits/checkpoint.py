@@ -166,13 +166,13 @@ def _exits(rows: list[dict[str, Any]], backbone: Backbone, stored: int) -> list[
             fits = exit.stage in order and exit.size == 0
         if not fits or exit.seen != _seen(exit, backbone, order):
             raise ValueError(f"{exit} is of a pass that there is not")
-    smaller = sum(bool(exit.tower) for exit in exits)
-    if any(exit.tower for exit in exits[smaller:]):
+    small = sum(bool(exit.tower) for exit in exits)
+    if any(exit.tower for exit in exits[small:]):
         raise ValueError("passes in no order")
-    places = [order.index(exit.stage) for exit in exits[smaller:]]
+    places = [order.index(exit.stage) for exit in exits[small:]]
     if sorted(set(places)) != places:
         raise ValueError("exits in no order")
-    if smaller * SMALLEST > stored:
+    if small * SMALLEST > stored:
         raise ValueError("towers that have no tensors")
     return exits
 

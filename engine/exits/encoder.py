@@ -24,6 +24,7 @@ from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, LEAVES_AT, nearest_
 from engine.exits.checkpoint import FittedExits, looking_hash
 from engine.exits.feature_map import FeatureMap
 from engine.exits.gate import first_exit, leaving
+from engine.exits.ladder import Ladder
 from engine.exits.phrase_gate import PhraseGate
 from engine.exits.runner import PassRunner
 from engine.exits.scorer import CandidateScorer
@@ -73,7 +74,8 @@ class Encoder:
         self.exits, self.precision, self.dim = runner.exits, runner.towers.precision, runner.backbone.dim
         fitted = self.fitted
         by_phrases = bank.named is not None and fitted.reference is not None
-        self.ladder = runner.ladder(bank.macs(self.dim), bank.margin_macs(self.dim) if by_phrases else None)
+        decided = bank.margin_macs(self.dim) if by_phrases else None
+        self.ladder = Ladder(self.backbone, runner.here.small_backbones, self.modules, bank.macs(self.dim), decided)
         self.passes, self.stages = self.ladder.passes, self.ladder.stages
         self.exit_macs, self.full_macs = self.ladder.exit_macs, self.ladder.full_macs
         self.scorer = CandidateScorer(

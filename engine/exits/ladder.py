@@ -44,13 +44,14 @@ class Ladder:
     def __init__(
         self,
         backbone: Backbone,
-        smaller: Sequence[Backbone],
+        small_backbones: Sequence[Backbone],
         modules: ExitModules,
         described: int,
         decided: int | None,
     ) -> None:
         """Args:
-        smaller: the same with each of the smaller towers.
+        backbone: the model.  small_backbones: its space seen through each of the smaller towers.
+        modules: its exits.
         described: MACs of what a text bank says of an embedding, paid at every exit that a photo reaches.
         decided: MACs of what decides at an exit in the place of its gate; None: the gate does.
         """
@@ -64,9 +65,9 @@ class Ladder:
         self.shapes: list[tuple[int, ...] | None] = [None] * self.exits  # of the state that a photo can go on from
         stages: list[Stage] = []
         for number, p in enumerate(self.passes):
-            tower = backbone if p.tower < 0 else smaller[p.tower]
-            macs, shapes = tower.measure(p.size)
-            for place, name in enumerate([*(s.name for s in tower.tower.stages), HEAD]):
+            runs = backbone if p.tower < 0 else small_backbones[p.tower]
+            macs, shapes = runs.measure(p.size)
+            for place, name in enumerate([*(s.name for s in runs.tower.stages), HEAD]):
                 k = p.exit_after.get(name)
                 looked = 0 if k is None else described + _look_macs(modules, k, decided)
                 stages.append(Stage(name, number, macs[place] + looked, None if k is None else k + 1))

@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.clip.backbone import Backbone
-from engine.clip.device import CPU, send, smaller
+from engine.clip.device import CPU, at_size, send
 from engine.clip.stages import Tower
 from engine.exits.checkpoint import FittedExits
 from engine.exits.feature_map import FeatureMap
-from engine.exits.ladder import Ladder, Pass
+from engine.exits.ladder import Pass
 from engine.exits.modules import HEAD, ExitModules
 
 
@@ -40,14 +40,14 @@ class Towers:
             self.backbone.to(device)
             self._build()
 
-    def quick(self, backbone: Backbone) -> Tower:
+    def fastest(self, backbone: Backbone) -> Tower:
         """The fastest tower at the precision."""
         found = backbone.quick_tower() if self.precision == "bfloat16" else backbone.fused_tower(torch.float32)
         return found or backbone.tower
 
     def _build(self) -> None:
-        self.fused = self.quick(self.backbone)
-        self.exact = self.fused if self.precision == "bfloat16" else self.backbone.tower
+        self.quick = self.fastest(self.backbone)
+        self.for_own_embedding = self.quick if self.precision == "bfloat16" else self.backbone.tower
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class _Placed:
 
     device: torch.device
     modules: ExitModules
-    smaller: tuple[Backbone, ...]
-    towers: tuple[Tower, ...]  # of the smaller ones
+    small_backbones: tuple[Backbone, ...]  # the backbone, seen through each of the smaller towers
+    small_towers: tuple[Tower, ...]  # of these, the fastest
 
 
 class PassRunner:
@@ -68,10 +68,6 @@ class PassRunner:
         self.modules = fitted.modules.eval().requires_grad_(False)
         self.exits = len(self.modules.exits) + 1
         self._placed = self._place()
-
-    def ladder(self, described: int, decided: int | None) -> Ladder:
-        """The passes and what they cost; see `Ladder`."""
-        return Ladder(self.backbone, self.here.smaller, self.modules, described, decided)
 
     @property
     def here(self) -> _Placed:
@@ -84,8 +80,8 @@ class PassRunner:
         device = self.backbone.device
         modules = self.modules if device == CPU else deepcopy(self.modules).to(device)
         name = f"a smaller tower of {self.backbone.name}"
-        smaller = tuple(self.backbone.seeing_through(tower, name) for tower in modules.towers)
-        return _Placed(device, modules, smaller, tuple(self.towers.quick(backbone) for backbone in smaller))
+        small = tuple(self.backbone.seeing_through(tower, name) for tower in modules.towers)
+        return _Placed(device, modules, small, tuple(self.towers.fastest(backbone) for backbone in small))
 
     def input(self, pixels: np.ndarray | Tensor, size: int) -> Tensor:
         """(B, 3, S, S) uint8 to what the tower takes, made smaller for a pass over a smaller input.
@@ -93,21 +89,21 @@ class PassRunner:
         The photos' order in memory is kept: colours side by side, as pictures are decoded, suits convolutions best.
         """
         photos = torch.from_numpy(pixels) if isinstance(pixels, np.ndarray) else pixels
-        return self.backbone.normalise(send(smaller(photos, size), self.backbone.device))
+        return self.backbone.normalise(send(at_size(photos, size), self.backbone.device))
 
     def stages(self, p: Pass) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
         """The stages of a pass; the last, HEAD, gives float32: what the tower's own projection says, not yet of unit
         length, (B, D), and behind it, in smaller towers, the pooled features of the last map, (B, D + F).
         """
-        smaller = p.tower >= 0
-        if smaller:
-            tower = self.here.towers[p.tower]
+        is_small = p.tower >= 0
+        if is_small:
+            tower = self.here.small_towers[p.tower]
         else:
-            tower = self.towers.fused if self.modules.last is not None else self.towers.exact
+            tower = self.towers.quick if self.modules.last is not None else self.towers.for_own_embedding
 
         def finish(state: Tensor) -> Tensor:
             said = tower.finish(state).float()
-            return torch.cat([said, tower.pooled(state)], -1) if smaller else said
+            return torch.cat([said, tower.pooled(state)], -1) if is_small else said
 
         for stage in tower.stages:
             yield stage.name, stage.run
@@ -119,7 +115,7 @@ class PassRunner:
         Args: before: (B, D) v_{k-1}.
         """
         last = k == self.exits - 1
-        seen = state if last or self.modules.exits[k].stage == HEAD else self.towers.exact.pooled(state)
+        seen = state if last or self.modules.exits[k].stage == HEAD else self.backbone.tower.pooled(state)
         return self.here.modules.read(k, seen, before), seen
 
     def stacked(self, maps: Sequence[FeatureMap]) -> Tensor:

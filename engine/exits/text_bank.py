@@ -33,9 +33,7 @@ if TYPE_CHECKING:
 
 NEAREST = 10  # texts that the affinity is the mean cosine to
 STATISTICS = 5  # how many numbers `statistics` gives per photo
-MOST_LOOKED_FOR = (
-    5_000  # of an owner's own; each costs a text encoding once, and a product at every exit of every photo
-)
+MOST_LOOKED_FOR = 5_000  # phrases of an owner; each costs a text encoding once, and a product at each exit of a photo
 MOST_TYPED = 50  # phrases, on the page
 LONGEST_TYPED = 200  # characters of each; the model reads about thirty words
 BACKGROUND = 100  # texts of the bank that phrases stand among, so that one phrase can be told from none

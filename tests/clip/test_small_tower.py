@@ -3,7 +3,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.clip.device import smaller
+from engine.clip.device import at_size
 from engine.clip.macs import count_macs
 from engine.clip.small_tower import LAST_MAP, small_tower
 from engine.exits.checkpoint import sight_hash
@@ -29,7 +29,7 @@ def test_every_trunk_reads_inputs_of_any_size_into_the_models_space() -> None:
 
 def test_the_end_of_its_pass_is_its_own_embedding_of_the_smaller_photo(encoder: Encoder) -> None:
     pixels = tiny_models.pixels(4, encoder.backbone.size)
-    small = encoder.backbone.normalise(smaller(torch.from_numpy(pixels), 32))
+    small = encoder.backbone.normalise(at_size(torch.from_numpy(pixels), 32))
     with torch.no_grad():
         wanted = F.normalize(encoder.modules.towers[0](small), dim=-1)
     found = np.stack([e.vector for e in encoder.deepen(pixels, 1)])

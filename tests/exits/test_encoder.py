@@ -297,7 +297,7 @@ def test_a_move_reaches_every_encoder_that_shares_the_backbone() -> None:
     for each in everyone:
         assert each.device.type == "meta"
         runner = each._runner.here
-        sent = (*runner.modules.parameters(), *runner.smaller[0].model.visual.parameters(), each._here.vectors)
+        sent = (*runner.modules.parameters(), *runner.small_backbones[0].model.visual.parameters(), each._here.vectors)
         assert {tensor.device.type for tensor in sent} == {"meta"}
     vectors = torch.zeros(2, encoder.dim, device="meta")
     found = named._leanings(0, vectors, vectors, vectors)
