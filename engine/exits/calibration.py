@@ -1,6 +1,5 @@
 """Calibration: predicts a full-depth score from a score at an exit, and makes scores of all exits comparable."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,9 +39,3 @@ def certainty_equivalent(expected: np.ndarray, deviations: np.ndarray, logit_sca
     Args: arrays of one shape.  logit_scale: what scores are multiplied by before their softmax.
     """
     return expected + logit_scale / 2 * np.minimum(deviations, FARTHEST / logit_scale) ** 2
-
-
-def rank_lines(table: Sequence[Calibration], logit_scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """(K,) slopes and (K,) offsets that turn the cosines at each exit into certainty equivalents."""
-    slopes, offsets, deviations = np.array([(c.slope, c.offset, c.deviation) for c in table], np.float64).T
-    return slopes, certainty_equivalent(offsets, deviations, logit_scale)

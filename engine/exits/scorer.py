@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.exits.calibration import Calibration, Estimate, certainty_equivalent, rank_lines
+from engine.exits.calibration import Calibration, Estimate, certainty_equivalent
 
 
 class CandidateScorer:
@@ -34,8 +34,7 @@ class CandidateScorer:
         self._slopes, offsets, self.deviations = table.T  # (K,) each
         given_back = affinity_weight * usual_affinity
         self._offsets = offsets + given_back
-        slopes, lifts = rank_lines(calibrations, logit_scale)
-        self._lines = slopes, lifts + given_back
+        self._lifts = certainty_equivalent(offsets, self.deviations, logit_scale) + given_back
 
     def estimate(self, cosines: np.ndarray, exits: np.ndarray, affinity: np.ndarray, picture: bool = False) -> Estimate:
         """What candidates are expected to score.
@@ -54,5 +53,4 @@ class CandidateScorer:
 
     def lines(self, exits: np.ndarray, affinity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(N,) slopes and (N,) offsets that turn cosines of text queries into rank scores; exits are 0-based."""
-        slopes, offsets = self._lines
-        return slopes[exits], offsets[exits] - self.affinity_weight * affinity
+        return self._slopes[exits], self._lifts[exits] - self.affinity_weight * affinity

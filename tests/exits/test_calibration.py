@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from engine.exits.calibration import EXACT, FARTHEST, Calibration, calibrations, certainty_equivalent, rank_lines
+from engine.exits.calibration import EXACT, FARTHEST, calibrations, certainty_equivalent
 
 SHARPNESS = 8 * math.log(2)
 
@@ -24,12 +24,6 @@ def test_more_doubt_than_is_believed_lifts_no_further() -> None:
     most = FARTHEST / SHARPNESS
     found = certainty_equivalent(np.zeros(3), np.array([most / 2, most, 9 * most]), SHARPNESS)
     assert found[0] < found[1] == found[2]
-
-
-def test_what_calibrations_expect_is_lifted_by_their_doubt() -> None:
-    slopes, offsets = rank_lines((Calibration(0.9, 1 / 8, 1 / 8), EXACT), SHARPNESS)
-    assert slopes.tolist() == [0.9, 1]
-    assert offsets * 8 == pytest.approx(np.array([1.3466, 0]), abs=1e-4)
 
 
 def test_only_the_last_exit_is_exact() -> None:

@@ -1,5 +1,7 @@
 """Scores of candidates that left at different exits, for queries of texts and of pictures."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,14 @@ def test_the_index_ranks_text_queries_as_estimates_do(scorer: CandidateScorer, c
     slopes, offsets = scorer.lines(EXITS, AFFINITY)
     ranks = scorer.rank_scores(scorer.estimate(cosines, EXITS, AFFINITY))
     np.testing.assert_allclose(ranks, slopes * cosines + offsets)
+
+
+def test_what_calibrations_expect_is_lifted_by_their_doubt() -> None:
+    sharpness = 8 * math.log(2)  # an eighth makes a photo twice as likely
+    doubtful = CandidateScorer((Calibration(0.9, 1 / 8, 1 / 8), EXACT), 0.0, sharpness)
+    slopes, offsets = doubtful.lines(np.arange(2), np.zeros(2))
+    assert slopes.tolist() == [0.9, 1]
+    assert offsets * 8 == pytest.approx(np.array([1.3466, 0]), abs=1e-4)
 
 
 def test_a_score_is_calibrated_and_lowered_by_what_all_texts_fit(scorer: CandidateScorer) -> None:
