@@ -15,7 +15,6 @@ from engine.clip.small_tower import LAST_MAP
 from engine.exits.budget import log_prices
 from engine.exits.checkpoint import unfitted
 from engine.exits.encoder import Encoder, Identity, Trace
-from engine.exits.gate import SLOPE
 from engine.exits.loading import assembled
 from engine.exits.modules import HEAD, Exit, ExitModules
 from engine.exits.phrase_gate import Reference
@@ -130,7 +129,7 @@ def encoder(
     leaning, shares = leanings(found, trace), torch.tensor(found.exit_macs) / found.full_macs
     exits = replace(
         found.fitted,
-        log_prices=tuple(log_prices(leaning, shares, SLOPE)),
+        log_prices=tuple(log_prices(leaning, shares)),
         reference=Reference(torch.stack(trace.vectors[:-1], 1), leaning),
     )
     return found.with_exits(exits, "e")

@@ -8,8 +8,7 @@ import numpy as np
 from engine.evaluation import Row
 from engine.evaluation.photo_set import RANKS, PhotoSet
 from engine.evaluation.policies import within
-from engine.exits.budget import BUDGET_GRID
-from engine.exits.gate import SLOPE
+from engine.exits.budget import BUDGET_GRID, SLOPE
 from engine.search.metrics import own_ranks, paired_difference, recall_at
 
 SUBJECTS = 24

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from engine.clip.device import bring_later
@@ -90,8 +89,3 @@ class BatchRun:
             nearest, map_ = tuple(self._nearest_texts[row]), self._maps.get(row)
             found.append(Encoding(vector, k + 1, fits, gates, nearest, macs[k], seconds * 1000, budget, map_))
         return found
-
-
-def everyone(rows: int) -> Tensor:
-    """(B,) True: all rows leave."""
-    return torch.ones(rows, dtype=torch.bool)

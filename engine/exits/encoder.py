@@ -19,8 +19,8 @@ from PIL import Image
 from torch import Tensor
 
 from engine.clip.device import bring, send_ahead, settle, taken
-from engine.exits.batch import BatchRun, Encoding, everyone
-from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, LEAVES_AT, nearest_budget
+from engine.exits.batch import BatchRun, Encoding
+from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, let_go, nearest_budget
 from engine.exits.checkpoint import FittedExits, looking_hash
 from engine.exits.feature_map import FeatureMap
 from engine.exits.gate import first_exit, leaving
@@ -222,8 +222,7 @@ class Encoder:
                 if k is None:
                     continue
                 vectors, gates, fits = self._look(batch, k, state, before)
-                all_or_none = everyone(len(batch.rows)) & (k == to - 1)
-                leaves = all_or_none if column is None else gates[:, column] >= LEAVES_AT
+                leaves = torch.full((len(batch.rows),), k == to - 1) if column is None else let_go(gates[:, column])
                 batch.leave(leaves, k, vectors, fits, None if self.ladder.shapes[k] is None else state)
                 if not batch.rows:
                     break
@@ -250,7 +249,7 @@ class Encoder:
 
         vectors, *found = batch.timed(look)
         leanings, fits, cosines, places = batch.timed(bring, found)
-        gates = leaving(leanings[:, 0], torch.tensor(self.log_prices)) if gated else None
+        gates = leaving(leanings, torch.tensor(self.log_prices)) if gated else None
         batch.note(gates, self.bank.worded(cosines, places))
         return vectors, torch.ones(len(fits), len(BUDGET_GRID)) if gates is None else gates, fits[:, 0]
 
@@ -294,7 +293,8 @@ class Encoder:
         """What `encode` would do with traced photos: the exit of each at each budget, (B, G), 0-based."""
         if self.exits == 1:
             return torch.zeros(len(trace.vectors[0]), len(BUDGET_GRID), dtype=torch.long)
-        return first_exit(leaving(self.leanings(trace), torch.tensor(self.log_prices)).transpose(1, 2))
+        gates = leaving(self.leanings(trace)[..., None], torch.tensor(self.log_prices))  # (B, K - 1, G)
+        return first_exit(gates.transpose(1, 2))
 
     @torch.inference_mode()
     def leanings(self, trace: Trace) -> Tensor:

@@ -9,13 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.exits.budget import LEAVES_AT
+from engine.exits.budget import SLOPE, let_go
 from engine.exits.text_bank import STATISTICS
 
 SIGHT, HIDDEN = 24, 32
-# How sharply a gate answers to the price: steep enough for training's expectation to come near to the decision at run
-# time, flat enough for photos to leave at different prices.
-SLOPE = 6.0
 
 
 class Gate(nn.Module):
@@ -50,8 +47,8 @@ class Gate(nn.Module):
 
 
 def leaving(leanings: Tensor, log_prices: Tensor) -> Tensor:
-    """Probability of leaving; leanings (...) and log_prices (G,) to (..., G)."""
-    return (leanings[..., None] + SLOPE * log_prices).sigmoid()
+    """Probability of leaving, having arrived; leanings and logarithms of lambda of shapes that are broadcast."""
+    return (leanings + SLOPE * log_prices).sigmoid()
 
 
 def exit_distribution(gates: Tensor) -> Tensor:
@@ -66,12 +63,10 @@ def exit_distribution(gates: Tensor) -> Tensor:
 
 
 def first_exit(gates: Tensor) -> Tensor:
-    """Where photos leave that have been past every exit: the first whose gate is at least LEAVES_AT, else the last.
-
-    A photo on its way is asked exit by exit, by the same rule (`encoder.Encoder.encode`).
+    """Where photos leave that have been past every exit: the first whose gate lets them go, else the last.
 
     Args: gates: (..., K - 1).
     Returns: (...), 0-based.
     """
-    leaves = torch.cat([gates >= LEAVES_AT, torch.ones_like(gates[..., :1], dtype=torch.bool)], -1)
+    leaves = torch.cat([let_go(gates), torch.ones_like(gates[..., :1], dtype=torch.bool)], -1)
     return leaves.int().argmax(-1)

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from engine.exits.budget import log_prices
-from engine.exits.gate import SLOPE
 from engine.exits.text_bank import TextBank
 
 
@@ -32,7 +31,7 @@ class PhraseGate:
         own = reference.leanings.float().T.contiguous()  # (K - 1, R)
         self._sorted = margins.sort(1).values, own.sort(1).values
         leanings = torch.stack([self.leanings(k, margin) for k, margin in enumerate(margins)], 1)
-        self.log_prices = tuple(log_prices(leanings, cost_share, SLOPE))
+        self.log_prices = tuple(log_prices(leanings, cost_share))
 
     def leanings(self, k: int, margins: Tensor) -> Tensor:
         """The leanings that stand where margins would among those of the reference photos.

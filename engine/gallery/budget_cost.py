@@ -6,7 +6,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from engine.exits.budget import BUDGET_GRID, LEAVES_AT, nearest_budget
+from engine.exits.budget import BUDGET_GRID, let_go, nearest_budget
 from engine.gallery.library import Library
 from engine.storage.encodings import images_at_other_budgets
 
@@ -39,4 +39,4 @@ def settled(library: Library, gallery_id: int, budget: float, exits: int) -> Ite
     """
     for image_id, exit, gates in images_at_other_budgets(library.database, gallery_id, budget):
         asked = np.frombuffer(gates, np.float32).reshape(-1, len(BUDGET_GRID))[:, nearest_budget(budget)]
-        yield image_id, exit, not (exit == exits or (asked >= LEAVES_AT).any())
+        yield image_id, exit, not (exit == exits or let_go(asked).any())

@@ -16,7 +16,7 @@ from engine.exits.budget import log_prices, rate
 from engine.exits.calibration import Calibration
 from engine.exits.checkpoint import FittedExits, as_stored
 from engine.exits.encoder import Encoder
-from engine.exits.gate import SLOPE, Gate, exit_distribution
+from engine.exits.gate import Gate, exit_distribution, leaving
 from engine.exits.modules import ExitModules
 from engine.exits.phrase_gate import Reference
 from engine.exits.text_bank import statistics
@@ -105,11 +105,10 @@ def fit_gates(modules: ExitModules, photos: GatePhotos, losses: Tensor, cost_sha
         rows = torch.randperm(many)[:AT_ONCE] if many > AT_ONCE else torch.arange(many)
         leanings = photos.leanings(fitted, rows)  # (n, K - 1)
         log_price = low + (high - low) * torch.rand(len(rows))
-        gates = (leanings + SLOPE * log_price[:, None]).sigmoid()
-        loss = rate_distortion(gates, losses[rows], cost_share, log_price.exp())
+        loss = rate_distortion(leaving(leanings, log_price[:, None]), losses[rows], cost_share, log_price.exp())
         if kinds > 1:  # at one price for all, no kind of photo costs more than another
             price = low + (high - low) * torch.rand(())
-            spent = rate(exit_distribution((leanings + SLOPE * price).sigmoid()), cost_share)
+            spent = rate(exit_distribution(leaving(leanings, price)), cost_share)
             means = torch.stack([spent[photos.kinds[rows] == kind].mean() for kind in range(kinds)])
             loss = loss + EVENLY * means.var(correction=0)
         return loss
@@ -147,7 +146,7 @@ def fit_exits(
     some = torch.linspace(0, len(leanings) - 1, min(REFERENCE, len(leanings))).long()
     return FittedExits(
         stored,
-        tuple(log_prices(leanings, shares, SLOPE)),
+        tuple(log_prices(leanings, shares)),
         calibrations_of(encoder, [photos.features, prices_on.features], affinity_weight),
         affinity_weight,
         float(encoder.bank.affinity(prices_on.features.vectors[:, -1]).mean()),

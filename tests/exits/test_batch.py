@@ -3,9 +3,10 @@
 import numpy as np
 import torch
 
-from engine.exits.batch import BatchRun, everyone
+from engine.exits.batch import BatchRun
 
 MACS = (10, 25)
+ALL = torch.tensor([True])
 
 
 def test_rows_leave_with_what_is_theirs() -> None:
@@ -15,7 +16,7 @@ def test_rows_leave_with_what_is_theirs() -> None:
     batch.leave(torch.tensor([True, False, True]), 0, vectors, torch.tensor([0.1, 0.2, 0.3]), states)
     assert batch.rows == [1]
     batch.note(None, [(("d", 0.5),)])
-    batch.leave(everyone(1), 1, vectors[:1] * 2, torch.tensor([0.4]), None)
+    batch.leave(ALL, 1, vectors[:1] * 2, torch.tensor([0.4]), None)
     found = batch.encodings(MACS, 2, 0.5)
     assert [(e.exit, e.macs, round(e.affinity, 6)) for e in found] == [(1, 10, 0.1), (2, 25, 0.4), (1, 10, 0.3)]
     assert [e.nearest_texts for e in found] == [((("a", 0.5),),), ((("b", 0.5),), (("d", 0.5),)), ((("c", 0.5),),)]
@@ -29,7 +30,7 @@ def test_time_is_shared_by_the_rows_that_are_in() -> None:
     assert batch.timed(sum, [1, 2]) == 3
     batch.leave(torch.tensor([True, False]), 0, torch.eye(2), torch.zeros(2), None)
     batch.timed(sum, range(100_000))
-    batch.leave(everyone(1), 1, torch.eye(2)[:1], torch.zeros(1), None)
+    batch.leave(ALL, 1, torch.eye(2)[:1], torch.zeros(1), None)
     first, second = batch.encodings(MACS, 2, None)
     assert 0 < first.milliseconds < second.milliseconds
     assert first.gates.shape == (0, 2)
@@ -37,5 +38,5 @@ def test_time_is_shared_by_the_rows_that_are_in() -> None:
 
 def test_a_vector_keeps_no_batch_in_memory() -> None:
     batch = BatchRun(2)
-    batch.leave(everyone(2), 0, torch.eye(2), torch.zeros(2), None)
+    batch.leave(ALL.repeat(2), 0, torch.eye(2), torch.zeros(2), None)
     assert all(e.vector.base is None for e in batch.encodings(MACS, 2, None))

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from engine.exits.budget import BUDGET_GRID, log_prices, nearest_budget, rate
-from engine.exits.gate import SLOPE, first_exit, leaving
+from engine.exits.gate import first_exit, leaving
 
 SHARES = torch.tensor([0.3, 0.55, 0.8, 1.0])
 
@@ -14,7 +14,7 @@ def leanings() -> torch.Tensor:
 
 def costs(leanings: torch.Tensor, prices: list[float]) -> list[float]:
     """Mean share of the MACs at each budget, as the gates decide at run time."""
-    exits = first_exit(leaving(leanings, torch.tensor(prices)).transpose(1, 2))  # (N, G)
+    exits = first_exit(leaving(leanings[..., None], torch.tensor(prices)).transpose(1, 2))  # (N, G)
     return SHARES[exits].mean(0).tolist()
 
 
@@ -25,7 +25,7 @@ def test_rate_is_the_expected_share() -> None:
 
 def test_prices_meet_their_budgets_within_one_photo(leanings: torch.Tensor) -> None:
     one = (1 - float(SHARES[0])) / len(leanings)
-    for budget, cost in zip(BUDGET_GRID, costs(leanings, log_prices(leanings, SHARES, SLOPE)), strict=True):
+    for budget, cost in zip(BUDGET_GRID, costs(leanings, log_prices(leanings, SHARES)), strict=True):
         if budget < SHARES[0]:
             assert cost == pytest.approx(float(SHARES[0])), "nothing is cheaper than the first exit"
         else:
@@ -33,14 +33,14 @@ def test_prices_meet_their_budgets_within_one_photo(leanings: torch.Tensor) -> N
 
 
 def test_a_higher_budget_has_a_lower_price_and_the_whole_one_none(leanings: torch.Tensor) -> None:
-    prices = log_prices(leanings, SHARES, SLOPE)
+    prices = log_prices(leanings, SHARES)
     assert prices == sorted(prices, reverse=True)
     assert costs(leanings, prices)[-1] == 1
 
 
 def test_photos_that_are_all_alike_stay_within_the_budget() -> None:
     alike = torch.zeros(50, 3)
-    for budget, cost in zip(BUDGET_GRID, costs(alike, log_prices(alike, SHARES, SLOPE)), strict=True):
+    for budget, cost in zip(BUDGET_GRID, costs(alike, log_prices(alike, SHARES)), strict=True):
         assert cost == pytest.approx(1.0 if budget == 1 else 0.3)
 
 

@@ -17,7 +17,7 @@ def test_a_photo_leaves_at_the_first_gate_that_is_sure_enough() -> None:
 
 def test_a_higher_price_never_makes_a_photo_stay_longer() -> None:
     leanings = torch.linspace(-20, 20, 9)
-    probabilities = leaving(leanings, torch.linspace(-6, 6, 25))
+    probabilities = leaving(leanings[:, None], torch.linspace(-6, 6, 25))
     assert probabilities.shape == (9, 25)
     assert (probabilities.diff(dim=1) >= 0).all()
     assert (probabilities.diff(dim=0) >= 0).all()

@@ -71,5 +71,5 @@ def test_margins_beyond_all_of_the_reference_count_as_its_outermost() -> None:
     assert (least, most) == (reference.leanings[:, 0].min(), reference.leanings[:, 0].max())
     leanings = gate.leanings(0, torch.linspace(0, 1, 50))
     assert (leanings.diff() >= 0).all()
-    exits = first_exit(leaving(leanings[:, None], torch.tensor(gate.log_prices)).transpose(1, 2))
+    exits = first_exit(leaving(leanings[:, None, None], torch.tensor(gate.log_prices)).transpose(1, 2))
     assert (np.diff(exits.numpy(), axis=1) >= 0).all(), "a higher budget never lets a photo leave earlier"
