@@ -15,22 +15,9 @@ if TYPE_CHECKING:  # torch comes with them
     from engine.exits.batch import Encoding
     from engine.exits.encoder import Identity, Standing, Trace
     from engine.exits.feature_map import FeatureMap
-    from engine.exits.ladder import Stage
+    from engine.exits.ladder import Ladder, Stage
     from engine.exits.scorer import CandidateScorer
     from engine.exits.text_bank import TextBank
-
-
-class Onward(Protocol):
-    """Which exits lead to which, and what the way costs; see `engine.exits.ladder.Ladder`."""
-
-    def goes_on(self, exit: int, from_map: bool) -> bool:
-        """Whether a photo at an exit (1-based) goes on from there, or is run from its picture again."""
-
-    def needs_picture(self, exit: int, from_map: bool) -> bool:
-        """Whether a photo at an exit (1-based) needs its picture to go on."""
-
-    def onward(self, from_map: bool) -> np.ndarray:
-        """(E, E) full encodings from every exit to every other; inf where no way leads."""
 
 
 class PhotoEncoder(Protocol):
@@ -65,8 +52,8 @@ class PhotoEncoder(Protocol):
         """Its stages, as they are drawn."""
 
     @property
-    def ladder(self) -> Onward:
-        """The ways between its exits."""
+    def ladder(self) -> "Ladder":
+        """Its passes, and what the ways between its exits cost."""
 
     @property
     def scorer(self) -> "CandidateScorer":
