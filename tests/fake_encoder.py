@@ -73,7 +73,7 @@ class FakeEncoder:
 
     @property
     def bank(self) -> TextBank:
-        return TextBank(TEXTS, lambda texts: torch.full((len(texts), 3), 3**-0.5))
+        return TextBank(TEXTS, lambda: torch.full((len(TEXTS), 3), 3**-0.5))
 
     @property
     def ladder(self) -> FakeLadder:

@@ -43,10 +43,9 @@ def load_encoder(model: str | None = None, precision: str | None = None, with_ex
         exits_hash(loaded.folder, texts) if found else "",
         "bfloat16" if wanted and backbone.has_quick_tower else "float32",
     )
-    embed: Callable[[Sequence[str]], Tensor] = partial(kept_embeddings, backbone, loaded.weights)
+    embed: Callable[[], Tensor] = partial(kept_embeddings, backbone, loaded.weights, texts)
     if found is not None and found.texts is not None and found.texts_hash == texts_hash(texts):
-        shipped = found.texts.float()
-        embed = lambda _: shipped  # noqa: E731
+        embed = found.texts.float
     return assembled(backbone, found, identity, texts, loaded.folder, embed)
 
 
@@ -56,16 +55,16 @@ def assembled(
     identity: Identity,
     texts: Sequence[str],
     folder: Path,
-    embed: Callable[[Sequence[str]], Tensor] | None = None,
+    embed: Callable[[], Tensor] | None = None,
 ) -> Encoder:
     """An encoder of its parts.
 
     Args:
         fitted: None: no exits but full depth.
-        embed: how the bank's texts get their embeddings; by default the text tower makes them.
+        embed: as in `TextBank`; by default the text tower does.
     """
     runner = PassRunner(Towers(backbone, identity.precision), fitted or unfitted(ExitModules([], backbone.dim)))
-    bank = TextBank(tuple(texts), embed or backbone.encode_text, captions=runner.fitted.captions)
+    bank = TextBank(tuple(texts), embed or partial(backbone.encode_text, texts), captions=runner.fitted.captions)
     return Encoder(runner, bank, identity, folder)
 
 

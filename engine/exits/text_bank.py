@@ -78,7 +78,7 @@ class TextBank:
     """The texts of an encoder, and the phrases that a gallery's owner has named; immutable."""
 
     texts: tuple[str, ...]
-    embed: Callable[[Sequence[str]], Tensor]  # texts to (N, D) float32, unit length
+    embed: Callable[[], Tensor]  # gives their embeddings when they are first needed: (N, D) float32, unit length
     phrases: tuple[str, ...] = ()  # what people will look for
     named: Tensor | None = None  # (P, D) their embeddings
     captions: Tensor | None = None  # (C, D) embeddings of training captions, whose texts do not come with the model
@@ -87,7 +87,7 @@ class TextBank:
     def vectors(self) -> Tensor:
         """(N, D) The texts' embeddings and behind them the captions', unit length; made when first needed."""
         with torch.inference_mode(False):  # first needed in the middle of encoding, and later trained with
-            own = self.embed(self.texts)
+            own = self.embed()
             return own if self.captions is None else torch.cat([own, self.captions.float()])
 
     @cached_property
@@ -108,13 +108,13 @@ class TextBank:
     def looking_for(self, phrases: Sequence[str], encode_text: Callable[[Sequence[str]], Tensor]) -> "TextBank":
         """The same bank with phrases that an owner has named."""
         own = self.vectors[: len(self.texts)]
-        return replace(self, embed=lambda _: own, phrases=tuple(phrases), named=encode_text(phrases))
+        return replace(self, embed=lambda: own, phrases=tuple(phrases), named=encode_text(phrases))
 
     def on(self, device: torch.device) -> "TextBank":
         """The same bank with its embeddings on a device."""
         own = self.vectors[: len(self.texts)].to(device)
         named, captions = (None if part is None else part.to(device) for part in (self.named, self.captions))
-        return replace(self, embed=lambda _: own, named=named, captions=captions)
+        return replace(self, embed=lambda: own, named=named, captions=captions)
 
     def affinity(self, vectors: Tensor) -> Tensor:
         """a_k: embeddings (B, D) to (B,)."""

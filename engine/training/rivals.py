@@ -70,7 +70,7 @@ def with_random_bank(encoder: Encoder) -> Encoder:
     random = F.normalize(vectors.mean(0) + noise @ spread.T, dim=1)
     own = len(encoder.bank.texts)
     captions = None if encoder.bank.captions is None else random[own:]
-    return encoder.reading(replace(encoder.bank, embed=lambda _: random[:own], captions=captions))
+    return encoder.reading(replace(encoder.bank, embed=lambda: random[:own], captions=captions))
 
 
 def load_rivals(folder: Path, encoder: Encoder) -> Rivals:
