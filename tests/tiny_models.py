@@ -140,8 +140,8 @@ def leanings(encoder: Encoder, trace: Trace) -> Tensor:
     bank, found = encoder.bank.vectors, []
     for k, (seen, v) in enumerate(zip(trace.seen, trace.vectors, strict=False)):
         before = trace.vectors[k - 1] if k else None
-        shape = statistics(v, before, v @ bank.T, encoder.logit_scale)
-        found.append(encoder.modules.gates[k](v, seen, shape))
+        stats = statistics(v, before, v @ bank.T, encoder.logit_scale)
+        found.append(encoder.modules.gates[k](v, seen, stats))
     return torch.stack(found, 1)
 
 

@@ -164,7 +164,7 @@ def _exits(rows: list[dict[str, Any]], backbone: Backbone, stored: int) -> list[
             fits = exit.tower in LAST_MAP and exit.stage == HEAD and 32 <= exit.size <= backbone.size
         else:
             fits = exit.stage in order and exit.size == 0
-        if not fits or exit.seen != _seen(exit, backbone, order):
+        if not fits or exit.seen != _width_seen(exit, backbone, order):
             raise ValueError(f"{exit} is of a pass that there is not")
     small = sum(bool(exit.tower) for exit in exits)
     if any(exit.tower for exit in exits[small:]):
@@ -177,7 +177,7 @@ def _exits(rows: list[dict[str, Any]], backbone: Backbone, stored: int) -> list[
     return exits
 
 
-def _seen(exit: Exit, backbone: Backbone, order: Sequence[str]) -> int:
+def _width_seen(exit: Exit, backbone: Backbone, order: Sequence[str]) -> int:
     """How many features are seen at an exit."""
     if exit.tower:
         return backbone.dim + 2 * LAST_MAP[exit.tower]

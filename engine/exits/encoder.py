@@ -243,9 +243,9 @@ class Encoder:
         def look() -> tuple[Tensor, ...]:
             vectors, seen = self._runner.read(k, state, before)
             similarities = vectors @ self._here.vectors.T  # (B, N)
-            shape = statistics(vectors, before, similarities, self.logit_scale)
-            leanings = self._leanings(k, vectors, seen, shape) if gated else shape.new_zeros(len(shape))
-            return vectors, leanings[:, None], shape[:, :1], *self._here.best(vectors, similarities)
+            stats = statistics(vectors, before, similarities, self.logit_scale)
+            leanings = self._leanings(k, vectors, seen, stats) if gated else stats.new_zeros(len(stats))
+            return vectors, leanings[:, None], stats[:, :1], *self._here.best(vectors, similarities)
 
         vectors, *found = batch.timed(look)
         leanings, fits, cosines, places = batch.timed(bring, found)
@@ -253,11 +253,11 @@ class Encoder:
         batch.note(gates, self.bank.worded(cosines, places))
         return vectors, torch.ones(len(fits), len(BUDGET_GRID)) if gates is None else gates, fits[:, 0]
 
-    def _leanings(self, k: int, vectors: Tensor, seen: Tensor, shape: Tensor) -> Tensor:
+    def _leanings(self, k: int, vectors: Tensor, seen: Tensor, stats: Tensor) -> Tensor:
         """(B,) Of the gate at exit k (0-based), or of what people will look for."""
         if self._by_phrases is not None:
             return self._by_phrases.leanings(k, self._here.margin(vectors, self.logit_scale))
-        return self._runner.here.modules.gates[k](vectors, seen, shape)
+        return self._runner.here.modules.gates[k](vectors, seen, stats)
 
     @property
     def _here(self) -> TextBank:
@@ -302,7 +302,7 @@ class Encoder:
         found: list[Tensor] = []
         for k, seen in enumerate(trace.seen):
             v, before = trace.vectors[k], trace.vectors[k - 1] if k else None
-            shape = statistics(v, before, v @ self.bank.vectors.T, self.logit_scale)
-            on_device = (t.to(self.device) for t in (v, seen, shape))
+            stats = statistics(v, before, v @ self.bank.vectors.T, self.logit_scale)
+            on_device = (t.to(self.device) for t in (v, seen, stats))
             found.append(self._leanings(k, *on_device).cpu())
         return torch.stack(found, 1) if found else torch.zeros(len(trace.vectors[0]), 0)

@@ -25,11 +25,11 @@ class Gate(nn.Module):
     center: Tensor
     spread: Tensor
 
-    def __init__(self, seen: int) -> None:
-        """Args: width of v_k and x_k side by side."""
+    def __init__(self, width: int) -> None:
+        """Args: width: of v_k and x_k side by side."""
         super().__init__()
-        self.norm = nn.LayerNorm(seen, elementwise_affine=False)
-        self.sight = nn.Linear(seen, SIGHT)
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.sight = nn.Linear(width, SIGHT)
         self.hidden = nn.Linear(SIGHT + STATISTICS, HIDDEN)
         self.out = nn.Linear(HIDDEN, 1)
         self.dropout = nn.Dropout(0.3)
@@ -41,8 +41,8 @@ class Gate(nn.Module):
     def forward(self, vectors: Tensor, seen: Tensor, statistics: Tensor) -> Tensor:
         """Leaning; (B, D), (B, F) and (B, STATISTICS) at this exit to (B,)."""
         sight = self.sight(self.dropout(self.norm(torch.cat([vectors, seen], -1))))
-        shape = (statistics - self.center) / self.spread
-        hidden = F.gelu(self.hidden(torch.cat([sight, shape], -1)))
+        scaled = (statistics - self.center) / self.spread
+        hidden = F.gelu(self.hidden(torch.cat([sight, scaled], -1)))
         return self.out(self.dropout(hidden))[:, 0]
 
 

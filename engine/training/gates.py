@@ -39,24 +39,24 @@ class GatePhotos:
     """Photos that no tower saw, as gates see them."""
 
     features: Features
-    shapes: list[Tensor]  # K - 1 of (N, STATISTICS)
+    statistics: list[Tensor]  # K - 1 of (N, STATISTICS), see `text_bank.statistics`
     kinds: Tensor  # (N,) which kind of photo each is of, from 0 on
 
     @classmethod
     def of(cls, encoder: Encoder, features: Features, kinds: Tensor | None = None) -> "GatePhotos":
         """Args: kinds: by default all are of one."""
         vectors = features.vectors
-        shapes = []
+        found = []
         for k in range(vectors.shape[1] - 1):
             v, before = vectors[:, k], vectors[:, k - 1] if k else None
-            shapes.append(statistics(v, before, v @ encoder.bank.vectors.T, encoder.logit_scale))
+            found.append(statistics(v, before, v @ encoder.bank.vectors.T, encoder.logit_scale))
         none = torch.zeros(len(vectors), dtype=torch.long)
-        return cls(features, shapes, none if kinds is None else kinds)
+        return cls(features, found, none if kinds is None else kinds)
 
     def leanings(self, modules: ExitModules, rows: Tensor) -> Tensor:
         """(n, K - 1) of some of them, (n,) numbers."""
         vectors = self.features.vectors[rows]
-        seen = zip(self.features.seen, self.shapes, strict=True)
+        seen = zip(self.features.seen, self.statistics, strict=True)
         return torch.stack(
             [cast(Gate, modules.gates[k])(vectors[:, k], x[rows], s[rows]) for k, (x, s) in enumerate(seen)], 1
         )
@@ -93,10 +93,10 @@ def fit_gates(modules: ExitModules, photos: GatePhotos, losses: Tensor, cost_sha
     """
     torch.manual_seed(seed)
     fitted = deepcopy(modules)
-    for gate, seen, shape in zip(fitted.gates, photos.features.seen, photos.shapes, strict=True):
+    for gate, seen, stats in zip(fitted.gates, photos.features.seen, photos.statistics, strict=True):
         fresh = Gate(photos.features.vectors.shape[-1] + seen.shape[1])
-        fresh.center.copy_(shape.mean(0))
-        fresh.spread.copy_(shape.std(0).clamp_min(1e-6))
+        fresh.center.copy_(stats.mean(0))
+        fresh.spread.copy_(stats.std(0).clamp_min(1e-6))
         cast(Gate, gate).load_state_dict(fresh.state_dict())
     low, high = torch.tensor(PRICES).log()
     many, kinds = len(losses), int(photos.kinds.max()) + 1
@@ -135,11 +135,11 @@ def fit_exits(
     """
     shares = torch.tensor(encoder.exit_macs) / encoder.full_macs
     losses = lost(photos.features, encoder.bank.vectors, encoder.logit_scale)
-    seen_as = photos if not blind else GatePhotos(photos.features, [0 * s for s in photos.shapes], photos.kinds)
+    seen_as = photos if not blind else GatePhotos(photos.features, [0 * s for s in photos.statistics], photos.kinds)
     modules = fit_gates(encoder.modules, seen_as, losses, shares, seed)
     if blind:
         for gate in modules.gates:
-            cast(Gate, gate).hidden.weight[:, -photos.shapes[0].shape[1] :] = 0
+            cast(Gate, gate).hidden.weight[:, -photos.statistics[0].shape[1] :] = 0
     stored = as_stored(modules)
     with torch.no_grad():
         leanings = prices_on.leanings(stored, torch.arange(len(prices_on.kinds)))

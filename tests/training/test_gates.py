@@ -90,7 +90,7 @@ def test_prices_meet_the_budgets_on_other_photos_and_gates_are_kept(encoder: Enc
 def test_blind_gates_see_nothing_of_the_bank(encoder: Encoder) -> None:
     photos, prices_on = photos_of(encoder, 0)[0], photos_of(encoder, 1)[0]
     blind = fit_exits(encoder, photos, prices_on, 0.5, blind=True)
-    other = GatePhotos(prices_on.features, [s + torch.rand_like(s) for s in prices_on.shapes], prices_on.kinds)
+    other = GatePhotos(prices_on.features, [s + torch.rand_like(s) for s in prices_on.statistics], prices_on.kinds)
     rows = torch.arange(MANY)
     assert torch.equal(prices_on.leanings(blind.modules, rows), other.leanings(blind.modules, rows))
 
@@ -102,7 +102,9 @@ def test_kinds_of_photos_cost_alike(encoder: Encoder, monkeypatch: pytest.Monkey
     losses = losses_of(encoder, photos)
 
     def apart(kinds: Tensor) -> float:
-        fitted = fit_gates(encoder.modules, GatePhotos(photos.features, photos.shapes, kinds), losses, shares, seed=0)
+        fitted = fit_gates(
+            encoder.modules, GatePhotos(photos.features, photos.statistics, kinds), losses, shares, seed=0
+        )
         leanings = photos.leanings(fitted, torch.arange(MANY))[:, 0]
         return float(leanings[~hard].mean() - leanings[hard].mean())
 
