@@ -1,4 +1,4 @@
-"""The full encoder beside the one that stops early, and the screens of present mode."""
+"""The full encoder beside the one that stops early: both rankings, and a race."""
 
 from collections.abc import Callable, Iterator
 
@@ -113,11 +113,11 @@ class Compare:
                 continue
         return views.sides(session.title, found, pictures, services.drawing, services.address, len(run.ids), run.macs)
 
-    def _agreement(self, session: Session, summary: GallerySummary, run: FullRun | None) -> Agreement | None:
+    def _agreement(self, session: Session, summary: GallerySummary, run: FullRun) -> Agreement | None:
         """How the ranking on show agrees with the full encoder's, over the photos that both know."""
         library = self._services.library
-        query = embed_query(library, summary.id, session.query, session.dropped) if run is not None else None
-        if run is None or query is None:
+        query = embed_query(library, summary.id, session.query, session.dropped)
+        if query is None:
             return None
         ours = rank_photos(library, summary.id, query, run.ids.tolist())
         return agreement(ours, [id for id, _ in full_depth_ranking(run, query, FIRST)], FIRST)
