@@ -15,6 +15,7 @@ from app.work import Stopped, Waiting
 from engine.gallery import (
     DEFAULT_BUDGET,
     AlbumSet,
+    AlbumsRejected,
     Aside,
     EngineError,
     GallerySummary,
@@ -82,7 +83,7 @@ class Albums:
 
         def move(albums: AlbumSet) -> AlbumSet:
             if len(albums.moves) >= MOST_MOVES:
-                raise PhotoMissing(f"{MOST_MOVES} photos were moved by hand; that is all that a gallery remembers.")
+                raise AlbumsRejected(f"{MOST_MOVES} photos were moved by hand; that is all that a gallery remembers.")
             return albums.moved([self._photo(key, session)], None if name == views.NONE else name[1:])
 
         yield from self._changed(session, move)
