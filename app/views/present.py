@@ -6,7 +6,7 @@ from html import escape
 
 from app.fidelity import ShownFidelity
 from app.views.formatting import described, macs, many, percent, saved
-from app.views.race import dots, fairness, faster, lanes, where
+from app.views.race import dots, fairness, lanes, speed, where
 from app.views.strip import Drawing, stages_strip, strip, survival
 from app.views.viewer import Address
 from engine.gallery import GallerySummary, Measured, Photo
@@ -123,9 +123,9 @@ def _figure(story: Story, drawing: Drawing) -> Screen:
 
 def _speed(story: Story) -> Screen:
     race = story.measured.race
+    figure, words = speed(race)
     return Screen(
-        f'<p class="big">{faster(race).split(" ", 1)[0]}</p>'
-        f'<p class="words">{faster(race).split(" ", 1)[1]}, measured: the bars take the time that they took</p>'
+        f'<p class="big">{figure}</p><p class="words">{words}, measured: the bars take the time that they took</p>'
         f'{lanes(race)}<p class="small">{where(story.measured)} · {fairness(race)}</p>',
         f"The same {many(race.photos)} through both, in turn, on the same machine. The full encoder manages "
         f"{race.full_per_second:.1f} photos a second, stopping early {race.early_per_second:.1f}.",

@@ -27,9 +27,14 @@ def dots(shared: float, label: str) -> str:
     return f'<span class="dots" role="img" aria-label="{label}">{boxes}</span>'
 
 
+def speed(race: Race) -> tuple[str, str]:
+    """The figure of a race, and the words that go with it."""
+    return (times(race.speedup), "as fast") if race.speedup >= 1 else (percent(race.speedup), "of the speed")
+
+
 def faster(race: Race) -> str:
     """The race as words that can be said aloud."""
-    return f"{times(race.speedup)} as fast" if race.speedup >= 1 else f"{percent(race.speedup)} of the speed"
+    return " ".join(speed(race))
 
 
 def where(measured: Measured) -> str:
