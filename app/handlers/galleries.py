@@ -19,6 +19,7 @@ from app.views.budget import PRESETS
 from app.views.formatting import many
 from engine.gallery import (
     DEFAULT_BUDGET,
+    LONGEST_NAME,
     EngineError,
     GalleryMissing,
     GallerySummary,
@@ -33,7 +34,6 @@ from engine.gallery import (
 )
 
 NEW_GALLERY = "My photos"
-LONGEST_NAME = 80
 MOST_AT_ONCE = 5_000  # photos to delete
 LINKS = 20  # published galleries that a browser is believed to remember
 GALLERY = "Gallery"  # the title of its tab

@@ -148,7 +148,7 @@ def _menu(column: Column, names: Sequence[str]) -> str:
     return (
         f'<details class="album-menu"><summary aria-label="Change the album {name}">⋯</summary><div>'
         f'<p class="said">{escape(column.album.line())}</p>'
-        f'<label>Name <input value="{name}" maxlength="80" data-rename="{name}"></label>{merge}'
+        f'<label>Name <input value="{name}" maxlength="{LONGEST_NAME}" data-rename="{name}"></label>{merge}'
         f'<button type="button" data-event="remove" data-album="{name}">Delete the album</button></div></details>'
     )
 
