@@ -84,7 +84,7 @@ class Albums:
         def move(albums: AlbumSet) -> AlbumSet:
             if len(albums.moves) >= MOST_MOVES:
                 raise AlbumsRejected(f"{MOST_MOVES} photos were moved by hand; that is all that a gallery remembers.")
-            return albums.moved([self._photo(key, session)], None if name == views.NONE else name[1:])
+            return albums.moved([self._photo(key, session)], None if name == views.NO_ALBUM else name[1:])
 
         yield from self._changed(session, move)
 

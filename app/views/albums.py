@@ -12,7 +12,7 @@ from engine.gallery import LONGEST_NAME, Album, Photo, SortedGallery, SortedPhot
 
 UNSURE = 0.5  # the pile takes photos whose album is less probable than that
 PAGE = 12  # photos of a column at first, and with every "more"
-PILE, NONE = "?", "-"  # keys of columns that are no albums; those of albums begin with "="
+PILE, NO_ALBUM = "?", "-"  # keys of columns that are no albums; those of albums begin with "="
 BUSY = '<p class="answer busy" role="status">Sorted from what is stored; photos in doubt are looked at again …</p>'
 
 
@@ -30,12 +30,12 @@ class Column:
 
 def key_of(album: str | None) -> str:
     """The key of an album's column."""
-    return NONE if album is None else f"={album}"
+    return NO_ALBUM if album is None else f"={album}"
 
 
 def is_key(key: str) -> bool:
     """Whether a column may have that key."""
-    return key in (PILE, NONE) or (key.startswith("=") and len(key) <= len("=") + LONGEST_NAME)
+    return key in (PILE, NO_ALBUM) or (key.startswith("=") and len(key) <= len("=") + LONGEST_NAME)
 
 
 def columns(
