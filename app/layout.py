@@ -100,7 +100,7 @@ def results_tab(parts: Parts) -> None:
     with gr.Tab("Results", id="results"):
         parts.answer = html("answer")
         parts.file = html("file", "", "export")
-        parts.sorting = html("sorting", "", "sorting")
+        parts.arrangement = html("arrangement", "", "arrangement")
         with gr.Row(elem_id="found"):
             with gr.Column(scale=5, min_width=320):
                 parts.grid = html("grid", placeholders.skeleton(), "stacks", "glide")

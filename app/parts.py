@@ -33,7 +33,7 @@ class Parts:
     tabs: gr.Tabs
 
     answer: gr.HTML
-    sorting: gr.HTML
+    arrangement: gr.HTML
     file: gr.HTML  # a ranking to save
     grid: gr.HTML
     panel: gr.HTML
@@ -83,7 +83,7 @@ class Parts:
     @property
     def results(self) -> list[Block]:
         """What a search changes."""
-        return [self.headline, self.suggestions, self.chip, self.answer, self.sorting, self.grid, self.panel]
+        return [self.headline, self.suggestions, self.chip, self.answer, self.arrangement, self.grid, self.panel]
 
     @property
     def album_parts(self) -> list[Block]:

@@ -16,7 +16,7 @@ NAMES = (
     "address",
     "race",
     "present",
-    "sorting",
+    "arrangement",
     "viewer",
     "drop",
     "coming",

@@ -7,6 +7,7 @@ import gradio as gr
 from app.handlers.add_photos import AddPhotos
 from app.handlers.albums import Albums
 from app.handlers.api import Api
+from app.handlers.arrangement import Sorting
 from app.handlers.budget import Budget
 from app.handlers.comparison import Compare
 from app.handlers.export import Export
@@ -18,7 +19,6 @@ from app.handlers.photo_map import GalleryMap
 from app.handlers.picture_search import PictureSearch
 from app.handlers.present import Present
 from app.handlers.search import Search
-from app.handlers.sorting import Sorting
 from app.parts import Parts
 from app.services import Services
 
@@ -88,10 +88,10 @@ def wire_search(
     p.grid.more(search.more, session, p.grid, **SHORT)
 
 
-def wire_arrangement(parts: Parts, sorting: Sorting, export: Export) -> None:
+def wire_arrangement(parts: Parts, arrangement: Sorting, export: Export) -> None:
     """What is on show stands in another order, or is taken away as a file."""
     p, session = parts, parts.session
-    p.sorting.arrange(sorting.arranged, [p.refine, session], p.results, **SHORT)
+    p.arrangement.arrange(arrangement.arranged, [p.refine, session], p.results, **SHORT)
     p.answer.export(export.exported, session, [p.file, p.notice], **SHORT)
 
 

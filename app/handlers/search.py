@@ -14,7 +14,7 @@ from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
 from app.suggestions import Suggestions
-from app.views import header, photo, placeholders, results, sorting, stacks
+from app.views import arrangement, header, photo, placeholders, results, stacks
 from app.views.chip import chip
 from engine.gallery import (
     Deepened,
@@ -233,7 +233,7 @@ class Search:
         """The headline, and what may be asked."""
         examples = self._suggestions.of(summary)
         return {
-            self._parts.sorting: sorting.choices(
+            self._parts.arrangement: arrangement.choices(
                 years_of(self._services.library, summary.id), session.order, session.year, bool(session.query.strip())
             ),
             self._parts.headline: header.headline(summary, self._services.measured(summary)),

@@ -89,7 +89,7 @@ def test_a_gallery_with_stacks_and_years(open_page: OpenPage, tmp_path: Path, lo
     drop(page, sorted(tmp_path.iterdir()), f"Years {look}")
     check(page, "account of an upload")
     show_gallery(page, f"Years {look}")
-    expect(page.locator("#sorting select")).to_have_count(2)
+    expect(page.locator("#arrangement select")).to_have_count(2)
     expect(page.locator("#grid .unfold")).to_be_visible()
     check(page, "stack and years")
     page.locator("#grid .unfold").click()

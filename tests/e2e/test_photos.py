@@ -43,7 +43,7 @@ def names(page: Page) -> list[str]:
 
 def choose(page: Page, box: str, value: str) -> None:
     before = page.locator("#grid").inner_html()
-    page.locator(f"#sorting select[name={box}]").select_option(value)
+    page.locator(f"#arrangement select[name={box}]").select_option(value)
     page.wait_for_function("(before) => document.querySelector('#grid').innerHTML !== before", arg=before)
     answered(page)
 
@@ -53,7 +53,7 @@ def test_heic_and_avif_are_found_sorted_by_date_and_filtered_by_year(
     open_page: OpenPage, files: list[Path], look: str
 ) -> None:
     page = open_page(look)
-    expect(page.locator("#sorting select")).to_have_count(0)
+    expect(page.locator("#arrangement select")).to_have_count(0)
     drop(page, files, f"Phone {look}")
     expect(page.locator(".report").first).to_contain_text("broken.heic")
     tab(page, "Results")
@@ -66,7 +66,7 @@ def test_heic_and_avif_are_found_sorted_by_date_and_filtered_by_year(
     assert names(page) == ["panda", "koala"]
     search(page, "a goldfish")
     assert sorted(names(page)) == ["koala", "panda"]
-    expect(page.locator("#sorting select")).to_have_count(1)
+    expect(page.locator("#arrangement select")).to_have_count(1)
     choose(page, "year", "any")
     assert first_alt(page) == "Photo: goldfish"
 

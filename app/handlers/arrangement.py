@@ -8,7 +8,7 @@ from app.handlers.events import sent_along
 from app.handlers.search import Search
 from app.parts import Parts, Updates
 from app.session import Session
-from app.views.sorting import ORDERS
+from app.views.arrangement import ORDERS
 
 
 class Sorting:

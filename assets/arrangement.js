@@ -1,6 +1,6 @@
 // A choice in a box over the photos arranges them.
 // What Python may listen to: "arrange".
 element.addEventListener("change", (event) => {
-  const boxes = [...event.target.closest(".sorting").querySelectorAll("select")];
+  const boxes = [...event.target.closest(".arrangement").querySelectorAll("select")];
   trigger("arrange", Object.fromEntries(boxes.map((box) => [box.name, box.value])));
 });

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from app.demo import Demo
+from app.handlers.arrangement import Sorting
 from app.handlers.search import Search
-from app.handlers.sorting import Sorting
 from app.services import Services
 from app.session import Session
-from app.views.sorting import ANY, choices
+from app.views.arrangement import ANY, choices
 from engine.gallery import UNDATED, Library, Upload, ingest_files, open_gallery
 from tests.app.shown_examples import PARTS, after
 from tests.pictures import dated, encoded
@@ -49,8 +49,8 @@ def dated_gallery(library: Library, upload: Callable[..., Upload]) -> int:
 
 def arranged(services: Services, session: Session, **chosen: str) -> str:
     """The names in the grid after a choice, in its order."""
-    sorting = Sorting(PARTS, Search(services, PARTS))
-    shown = after(sorting.arranged(gr.EventData(None, chosen), False, session))
+    arrangement = Sorting(PARTS, Search(services, PARTS))
+    shown = after(arrangement.arranged(gr.EventData(None, chosen), False, session))
     return "".join(re.findall(r'alt="Photo: (\w)"', shown.grid))
 
 
@@ -75,7 +75,7 @@ def test_a_year_that_another_gallery_lacks_is_let_go_of(
     session.gallery = demo.id
     shown = after(Search(services, PARTS).answers(False, session))
     assert shown.grid.count("<li") == 3
-    assert (session.year, shown.sorting) == (None, "")
+    assert (session.year, shown.arrangement) == (None, "")
 
 
 @pytest.mark.parametrize("year", ["", "x", "99999", "-1", "٢٠"])

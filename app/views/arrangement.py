@@ -1,4 +1,4 @@
-"""What a gallery's photos are sorted by, and the years to choose from."""
+"""The orders that a gallery's photos can stand in, and the years to choose from."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ def choices(years: Mapping[int, int], order: Order, year: int | None, asked: boo
     boxes = (
         "" if asked else _box("order", "Sort by", [(value, words, value == order) for words, value in ORDERS.items()])
     )
-    return f'<div class="sorting">{boxes}{_box("year", "Taken in", named)}</div>'
+    return f'<div class="arrangement">{boxes}{_box("year", "Taken in", named)}</div>'
 
 
 def _box(name: str, label: str, options: list[tuple[str, str, bool]]) -> str:
