@@ -169,8 +169,8 @@ def wire_budget(parts: Parts, budget: Budget, galleries: Galleries, search: Sear
     """Another budget is tried, and applied."""
     p, session = parts, parts.session
     for changed in (p.budget.change, p.looked_for.blur):
-        changed(galleries.budget_preview, [p.budget, p.looked_for, session], [p.budget_preview, p.apply], **LATEST)
-    p.budget_preview.preset(galleries.preset_chosen, None, p.budget, **SHORT)
+        changed(budget.previewed, [p.budget, p.looked_for, session], [p.budget_preview, p.apply], **LATEST)
+    p.budget_preview.preset(budget.preset_chosen, None, p.budget, **SHORT)
     p.apply.click(budget.applied, [p.budget, p.looked_for, session], [p.applied, p.stop_apply], **LONG).then(
         galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT
     ).then(search.gallery_changed, session, p.results, **SHORT)

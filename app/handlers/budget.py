@@ -1,14 +1,26 @@
-"""Another budget, or other phrases, applied: photos that have to go deeper run what they miss, batch by batch."""
+"""Another budget, or other phrases: what photos would run for it, and running it, batch by batch."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+import gradio as gr
+
+from app.handlers.events import sent_along
 from app.parts import STOP, Parts, Updates, button
 from app.services import Services
 from app.session import Session
+from app.views import budget as views
 from app.views import formatting, placeholders, upload
 from app.work import Stopped, Waiting
-from engine.gallery import EngineError, IngestReport, Progress, reencode_gallery, typed_phrases
+from engine.gallery import (
+    EngineError,
+    IngestReport,
+    ModelChanged,
+    Progress,
+    budget_cost,
+    reencode_gallery,
+    typed_phrases,
+)
 
 
 class Budget:
@@ -16,6 +28,26 @@ class Budget:
 
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
+
+    def previewed(self, budget: float, looked_for: str | None, session: Session) -> Updates:
+        """Another budget is looked at, or other phrases: what they would run."""
+        services, parts = self._services, self._parts
+        try:
+            summary = services.access.gallery(session.gallery, session)
+            anew = (looked_for or "") != typed(summary.phrases)  # a box that was never opened holds nothing
+            try:
+                cost = budget_cost(services.library, summary.id, budget) if summary.photos else None
+            except ModelChanged:  # all photos run anew, whatever is looked for
+                cost, anew = None, False
+            html = views.budget_preview(summary, budget, services.curve, cost, anew)
+            return {parts.budget_preview: html, parts.apply: views.action(cost, anew)}
+        except EngineError as error:
+            return {parts.budget_preview: services.problem(error)}
+
+    def preset_chosen(self, event: gr.EventData) -> Updates:
+        """A preset was chosen: the slider goes there, and what it would run is shown."""
+        chosen = [budget for budget in views.PRESETS.values() if str(budget) == sent_along(event, "budget")]
+        return {self._parts.budget: chosen[0] if chosen else gr.skip()}
 
     def applied(self, budget: float, looked_for: str | None, session: Session) -> Iterator[Updates]:
         """Apply was pressed.

@@ -7,15 +7,13 @@ from contextlib import suppress
 
 import gradio as gr
 
-from app.handlers.budget import typed
+from app.handlers.budget import Budget, typed
 from app.handlers.events import sent_along
 from app.handlers.search import Search
 from app.parts import DELETE, Parts, Updates, button
 from app.services import Services
 from app.session import Session
-from app.views import budget as views
 from app.views import overview, placeholders, upload
-from app.views.budget import PRESETS
 from app.views.formatting import many
 from engine.gallery import (
     DEFAULT_BUDGET,
@@ -24,7 +22,6 @@ from engine.gallery import (
     GalleryMissing,
     GallerySummary,
     ModelChanged,
-    budget_cost,
     delete_gallery,
     delete_photos,
     publish_gallery,
@@ -50,6 +47,7 @@ class Galleries:
 
     def __init__(self, services: Services, parts: Parts, search: Search) -> None:
         self._services, self._parts, self._search = services, parts, search
+        self._budget = Budget(services, parts)
 
     def opened(self, kept: object, refine: bool, session: Session, request: gr.Request | None) -> Iterator[Updates]:
         """A visitor comes: to the gallery of the address, or to the one they left, or to the demo gallery."""
@@ -144,7 +142,7 @@ class Galleries:
                 parts.figures: overview.figures(summary, services.measured(summary)),
                 parts.histogram: overview.histogram(summary, services.drawing, typical, services.address),
                 parts.curve: overview.curve(services.curve, summary.budget),
-                **self.budget_preview(budget, looked_for, session),
+                **self._budget.previewed(budget, looked_for, session),
             }
         except ModelChanged as error:
             return {**dict.fromkeys(parts.drawn_overview, ""), parts.figures: services.problem(error)}
@@ -173,26 +171,6 @@ class Galleries:
             parts.link: overview.address(summary),
             parts.delete: button(DELETE, own),
         }
-
-    def budget_preview(self, budget: float, looked_for: str | None, session: Session) -> Updates:
-        """Another budget is looked at, or other phrases: what they would run."""
-        services, parts = self._services, self._parts
-        try:
-            summary = self._summary(session)
-            anew = (looked_for or "") != typed(summary.phrases)  # a box that was never opened holds nothing
-            with suppress(ModelChanged):
-                cost = budget_cost(services.library, summary.id, budget) if summary.photos else None
-                html = views.budget_preview(summary, budget, services.curve, cost, anew)
-                return {parts.budget_preview: html, parts.apply: views.action(cost, anew)}
-            html = views.budget_preview(summary, budget, services.curve, None)
-            return {parts.budget_preview: html, parts.apply: views.action(None)}
-        except EngineError as error:
-            return {parts.budget_preview: services.problem(error)}
-
-    def preset_chosen(self, event: gr.EventData) -> Updates:
-        """A preset was chosen: the slider goes there, and what it would run is shown."""
-        chosen = [budget for budget in PRESETS.values() if str(budget) == sent_along(event, "budget")]
-        return {self._parts.budget: chosen[0] if chosen else gr.skip()}
 
     def renamed(self, name: str, session: Session) -> Updates:
         """Another name was given."""

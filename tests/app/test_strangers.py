@@ -237,7 +237,7 @@ def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
         lambda: list(galleries.picked(ann.gallery or 0, False, ann)),
         lambda: list(galleries.deleted(False, ann)),
         lambda: galleries.overview(1.0, "", ann),
-        lambda: galleries.budget_preview(1.0, "", ann),
+        lambda: Budget(services, PARTS).previewed(1.0, "", ann),
         lambda: galleries.renamed("Sea", ann),
         lambda: galleries.published(True, ann),
         lambda: list(galleries.photos_deleted(gr.EventData(None, {"photos": "1"}), ann)),

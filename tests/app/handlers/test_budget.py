@@ -1,5 +1,6 @@
 """How deep photos go."""
 
+import re
 from typing import NoReturn
 
 import pytest
@@ -16,7 +17,24 @@ from engine.gallery.galleries import (
 )
 from engine.gallery.quotas import TooMuch
 from engine.gallery.reencode import reencode_gallery
-from tests.app.shown_examples import PARTS, after
+from tests.app.sending import Event
+from tests.app.shown_examples import PARTS, after, plain
+
+
+def test_another_budget_says_what_it_would_run_before_it_does(services: Services, holidays: int) -> None:
+    budget, session = Budget(services, PARTS), Session(gallery=holidays)
+    told = after(budget.previewed(1.0, "", session))
+    assert "This raises its cost: 2 photos run deeper" in plain(re.sub(r"</?b>", "", told.budget_preview))
+    assert told.apply == "Run 2 photos deeper"
+    list(budget.applied(1.0, "", session))
+    assert "costs nothing" in after(budget.previewed(0.2, None, session)).budget_preview
+    assert after(budget.previewed(0.2, "a rose", session)).apply == "Encode all photos anew"
+
+
+def test_a_preset_moves_the_slider(services: Services) -> None:
+    budget = Budget(services, PARTS)
+    assert after(budget.preset_chosen(Event(budget="0.9"))).budget == 0.9
+    assert not vars(after(budget.preset_chosen(Event(budget="7"))))
 
 
 def test_another_budget_is_applied(services: Services, library: Library, holidays: int) -> None:

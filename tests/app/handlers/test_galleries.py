@@ -1,6 +1,5 @@
 """What a visitor does with galleries."""
 
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +9,6 @@ import gradio as gr
 
 from app.demo import Demo
 from app.handlers.add_photos import AddPhotos
-from app.handlers.budget import Budget
 from app.handlers.galleries import Galleries
 from app.handlers.search import Search
 from app.pictures import Pictures
@@ -29,7 +27,7 @@ from engine.gallery.galleries import (
 from engine.gallery.ingest import ingest_files
 from engine.storage.database import Database
 from tests.app.sending import Event
-from tests.app.shown_examples import PARTS, after, plain
+from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
 
 
@@ -208,23 +206,6 @@ def test_what_a_gallery_is_set_to_is_drawn_when_it_comes_on_show(
     assert settings.delete["visible"]
     assert not after(galleries.settings(demo.id, session)).delete["visible"]
     assert not vars(after(galleries.settings(999, session)))
-
-
-def test_another_budget_says_what_it_would_run_before_it_does(
-    galleries: Galleries, services: Services, library: Library, holidays: int
-) -> None:
-    session = Session(gallery=holidays)
-    told = after(galleries.budget_preview(1.0, "", session))
-    assert "This raises its cost: 2 photos run deeper" in plain(re.sub(r"</?b>", "", told.budget_preview))
-    assert told.apply == "Run 2 photos deeper"
-    list(Budget(services, PARTS).applied(1.0, "", session))
-    assert "costs nothing" in after(galleries.budget_preview(0.2, None, session)).budget_preview
-    assert after(galleries.budget_preview(0.2, "a rose", session)).apply == "Encode all photos anew"
-
-
-def test_a_preset_moves_the_slider(galleries: Galleries) -> None:
-    assert after(galleries.preset_chosen(Event(budget="0.9"))).budget == 0.9
-    assert not vars(after(galleries.preset_chosen(Event(budget="7"))))
 
 
 def test_an_empty_gallery_says_what_to_do(galleries: Galleries, library: Library) -> None:
