@@ -16,7 +16,6 @@ from engine.gallery import (
     explain_photo,
     run_to_full_depth,
     search_photos,
-    summarize_gallery,
 )
 
 GONE = "This photo is not there any more; search again."
@@ -92,10 +91,7 @@ class Selection:
         return self._services.access.photo(session.photo if session.photo is not None else 0, session)
 
     def _panel(self, chosen: Photo, session: Session, extra: str = "") -> Updates:
-        services = self._services
-        own = services.access.owns(summarize_gallery(services.library, chosen.collection_id), session)
-        credit = services.credit(chosen)
-        return {self._parts.panel: photo.panel(chosen, services.drawing, services.address, True, credit, extra, own)}
+        return {self._parts.panel: self._search.panel(chosen, session, extra)}
 
     def _problem(self, error: EngineError) -> Updates:
         return {self._parts.panel: self._services.problem(error)}

@@ -25,7 +25,6 @@ from engine.gallery import (
     Query,
     Ranking,
     embed_query,
-    get_photo,
     list_hits,
     rank_gallery,
     refine_search,
@@ -33,7 +32,7 @@ from engine.gallery import (
     require_model,
     search_photos,
     stacks_among,
-    with_look,
+    summarize_gallery,
     years_of,
 )
 
@@ -177,17 +176,19 @@ class Search:
         found = self._found(session, summary, header.refined(refinement, list(session.deepened.values())) + aside)
         if follows:
             found[self._parts.panel] = self._best(session)
-        elif session.photo in session.deepened:  # another photo was selected meanwhile: drawn as deep as it is now
-            found[self._parts.panel] = self._selected(session, summary)
+        elif session.photo is not None and session.photo in session.deepened:
+            # Another photo was selected meanwhile: drawn as deep as it is now.
+            found[self._parts.panel] = self.panel(self._services.access.photo(session.photo, session), session)
         yield found
 
-    def _selected(self, session: Session, summary: GallerySummary) -> str:
-        """The panel of the photo that the visitor has selected."""
+    def panel(self, shown: Photo, session: Session, extra: str = "", picked: bool = True) -> str:
+        """The panel of a photo; its owner may delete it where it was picked.
+
+        Args: extra: HTML of what was asked about it.
+        """
         services = self._services
-        assert session.photo is not None
-        chosen = with_look(get_photo(services.library, session.photo), session.looks.get(session.photo))
-        own = services.access.owns(summary, session)
-        return photo.panel(chosen, services.drawing, services.address, True, services.credit(chosen), own=own)
+        own = picked and services.access.owns(summarize_gallery(services.library, shown.collection_id), session)
+        return photo.panel(shown, services.drawing, services.address, picked, services.credit(shown), extra, own)
 
     def _wanted(self, session: Session) -> int:
         return max(POOL, (session.unfolded + 1) * PAGE)
@@ -263,11 +264,7 @@ class Search:
 
     def _best(self, session: Session) -> str:
         """The panel of the best photo."""
-        return self._unpicked(session.hits[0].photo) if session.hits else ""
-
-    def _unpicked(self, shown: Photo) -> str:
-        services = self._services
-        return photo.panel(shown, services.drawing, services.address, credit=services.credit(shown))
+        return self.panel(session.hits[0].photo, session, picked=False) if session.hits else ""
 
     def _unasked(self, session: Session, summary: GallerySummary, aside: str) -> Updates:
         """A gallery when nothing is asked: its first photos."""
@@ -284,7 +281,7 @@ class Search:
             **around,
             parts.answer: header.bar(header.UNASKED[session.order] + aside, photos=True, own=own, place=place),
             parts.grid: self._shelf(session, summary),
-            parts.panel: self._unpicked(photos[0]),
+            parts.panel: self.panel(photos[0], session, picked=False),
         }
 
     def _shelf(self, session: Session, summary: GallerySummary) -> str:
