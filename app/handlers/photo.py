@@ -18,8 +18,6 @@ from engine.gallery import (
     search_photos,
 )
 
-GONE = "This photo is not there any more; search again."
-
 
 class Selection:
     """One photo at a time."""
@@ -36,7 +34,7 @@ class Selection:
         except EngineError as error:
             return self._problem(error)
         except (ValueError, OverflowError):
-            return {self._parts.panel: placeholders.problem(GONE)}
+            return {self._parts.panel: placeholders.PHOTO_GONE}
 
     def explained(self, session: Session) -> Updates:
         """How the query fits at every exit was asked for."""

@@ -41,7 +41,7 @@ class PictureSearch:
         try:
             like = self._services.access.photo(int(number), session)
         except (EngineError, ValueError, OverflowError):
-            yield self._search.only(placeholders.problem("This photo is not there any more; search again."))
+            yield self._search.only(placeholders.PHOTO_GONE)
             return
         session.ask("", f"photo:{like.id}", self._services.address(like, "grid"))
         yield from self._search.answers(refine, session, first={self._parts.query: session.words})

@@ -25,6 +25,9 @@ def problem(sentence: str) -> str:
     return f'<div class="note problem" role="alert"><h2>That did not work</h2><p>{escape(sentence)}</p></div>'
 
 
+PHOTO_GONE = problem("This photo is not there any more; search again.")
+
+
 def missed(sentence: str) -> str:
     """What a visitor came for and is not there, over what they see in its place, until they put it away."""
     return (
