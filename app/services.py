@@ -30,7 +30,6 @@ from engine.gallery import (
     Visitors,
     ingest_files,
     shipped_race,
-    summarize_gallery,
 )
 
 STEP = 0.05  # seconds between two looks whether something is over
@@ -139,10 +138,6 @@ class Services:
     def curve(self) -> Curve | None:
         """Quality against compute of the present model, where somebody measured it."""
         return curve_of(self.library.encoder.identity.model)
-
-    def summary(self, gallery: int) -> GallerySummary:
-        """A gallery in numbers, whoever asks; raises GalleryMissing."""
-        return summarize_gallery(self.library, gallery)
 
     def measured(self, gallery: GallerySummary) -> Measured | None:
         """The last race over a gallery: this machine's, or for the demo gallery what ships with the same model."""

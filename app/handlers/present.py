@@ -17,6 +17,7 @@ from engine.gallery import (
     require_model,
     search_photos,
     shipped_race,
+    summarize_gallery,
     typical_photos,
 )
 
@@ -84,7 +85,7 @@ class Present:
         """
         library, demo = self._services.library, self._services.demo
         for gallery, name in ((summary.id, ""), (demo.id, "the demo gallery")):
-            found = self._services.summary(gallery)
+            found = summarize_gallery(library, gallery)
             reached = [exit for exit, count in enumerate(found.exits, start=1) if count]
             if len(reached) > 1:
                 return [typical_photos(library, gallery, exit, 1)[0] for exit in (reached[0], reached[-1])], name

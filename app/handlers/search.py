@@ -123,7 +123,7 @@ class Search:
                     yield {**first, **answer}
                     first = NOTHING
         except EngineError as error:
-            picture: Updates = {self._parts.chip: chip(session.thumbnail, "Like this")}
+            picture: Updates = {self._parts.chip: chip(session.thumbnail)}
             yield {**first, **picture, **self.only(self._services.problem(error))}
 
     def only(self, html: str) -> Updates:
@@ -239,7 +239,7 @@ class Search:
             ),
             self._parts.headline: header.headline(summary, self._services.measured(summary)),
             self._parts.suggestions: header.suggestions(examples, session.earlier(examples)),
-            self._parts.chip: chip(session.thumbnail, "Like this"),
+            self._parts.chip: chip(session.thumbnail),
         }
 
     def _ranking(self, session: Session, summary: GallerySummary) -> str:

@@ -4,14 +4,13 @@ import base64
 from html import escape
 
 
-def chip(source: str, label: str) -> str:
-    """A thumbnail with what it stands for, and a button that takes it out of the search. Empty without a picture."""
+def chip(source: str) -> str:
+    """A thumbnail, and a button that takes it out of the search. Empty without a picture."""
     if not source:
         return ""
     return (
         f'<span class="chip"><img src="{escape(source)}" alt="The picture that is searched with"'
-        ' width="46" height="46">'
-        f"<span>{escape(label)}</span>"
+        ' width="46" height="46"><span>Like this</span>'
         '<button type="button" data-event="unlike" aria-label="Search without this picture">×</button></span>'
     )
 

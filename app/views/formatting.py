@@ -3,7 +3,7 @@
 import time
 from pathlib import PurePath
 
-from engine.gallery import GallerySummary, Photo
+from engine.gallery import Photo
 
 
 def percent(share: float) -> str:
@@ -19,11 +19,6 @@ def score(value: float) -> str:
 def saved(photo: Photo) -> str:
     """What a photo spared the encoder, in words."""
     return f"{percent(max(0.0, 1 - photo.macs_share))} saved"
-
-
-def saved_indexing(summary: GallerySummary) -> str:
-    """The share of the full encoder's compute that indexing a gallery saved; searches are another figure."""
-    return percent(summary.saved_share)
 
 
 def macs(amount: float, of: float | None = None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from app.curve import Curve
-from app.views.formatting import described, macs, many, percent, saved_indexing, times
+from app.views.formatting import described, macs, many, percent, times
 from app.views.placeholders import note
 from app.views.race import where
 from app.views.strip import Drawing, marks, survival
@@ -26,7 +26,7 @@ def figures(summary: GallerySummary, measured: Measured | None) -> str:
         speed = f"<dt>as fast, measured</dt><dd>{times(measured.race.speedup)}<small>{where(measured)}</small></dd>"
     return (
         '<dl class="figures"><div><dt>of the full encoder’s compute saved</dt>'
-        f"<dd>{saved_indexing(summary)}<small>indexing ran {ran}</small></dd></div>"
+        f"<dd>{percent(summary.saved_share)}<small>indexing ran {ran}</small></dd></div>"
         f"<div><dt>searches ran on top</dt><dd>{encodings:.1f}<small>full encodings</small></dd></div>"
         f"<div>{speed}</div></dl>"
     )

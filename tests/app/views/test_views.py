@@ -88,7 +88,7 @@ ALL = {
     "refused": upload.refused(EVIL, EVIL),
     "drop zone": upload.DROP_ZONE,
     "where photos are kept": upload.keeping(None),
-    "chip": chip(EVIL, EVIL),
+    "chip": chip(EVIL),
     "viewer": viewer.DIALOG,
     "share of pickable": header.bar("words", photos=True),
     "note": placeholders.note(EVIL, EVIL),
