@@ -10,7 +10,8 @@ from app.parts import STOP, Parts, Updates, button
 from app.services import Services
 from app.session import Session
 from app.views import budget as views
-from app.views import formatting, placeholders, upload
+from app.views import formatting, placeholders
+from app.views.encoding import encoding, progress_bar
 from app.work import Stopped, Waiting
 from engine.gallery import (
     EngineError,
@@ -57,7 +58,7 @@ class Budget:
         services, applied = self._services, self._parts.applied
         title = f"Encoding again at a budget of {formatting.percent(budget)}"
         yield {
-            applied: upload.encoding(title, None, 0.0, None, services.address),
+            applied: encoding(title, None, 0.0, None, services.address),
             self._parts.stop_apply: button(STOP, True),
         }
         try:
@@ -68,26 +69,26 @@ class Budget:
             events = services.begin(
                 "budget", session, lambda tell: self._encode(summary.id, budget, phrases, session, tell)
             )
-            now = account = None
+            now = outcome = None
             try:
                 for event in events:
                     if isinstance(event, Waiting):
-                        yield {applied: upload.waiting(title, event.place)}
+                        yield {applied: progress_bar(title, formatting.in_line(event.place))}
                         began = time.monotonic()
                     elif isinstance(event, Progress):
                         now = event
                         seconds = time.monotonic() - began
-                        yield {applied: upload.encoding(title, event, seconds, drawing, services.address)}
+                        yield {applied: encoding(title, event, seconds, drawing, services.address)}
                     elif isinstance(event, IngestReport):
-                        account = upload.encoded_again(event, budget)
+                        outcome = views.encoded_again(event, budget)
             except Stopped:
                 done = summary.photos - now.total + now.done if now is not None else 0
-                account = placeholders.said(
+                outcome = placeholders.said(
                     f"Stopped: {formatting.many(done)} of {summary.photos} are at the new budget, and stay."
                 )
         except EngineError as error:
-            account = services.problem(error)
-        yield {applied: account, self._parts.stop_apply: button(STOP, services.goes_on("budget", session))}
+            outcome = services.problem(error)
+        yield {applied: outcome, self._parts.stop_apply: button(STOP, services.goes_on("budget", session))}
 
     def stopped(self, session: Session) -> None:
         """Stop was pressed."""

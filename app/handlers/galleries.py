@@ -13,7 +13,8 @@ from app.handlers.search import Search
 from app.parts import DELETE, Parts, Updates, button
 from app.services import Services
 from app.session import Session
-from app.views import overview, placeholders, upload
+from app.views import overview, placeholders
+from app.views.encoding import encoding, progress_bar
 from app.views.formatting import many
 from engine.gallery import (
     DEFAULT_BUDGET,
@@ -260,10 +261,10 @@ class Galleries:
         demo = self._services.demo
         now = demo.progress
         if demo.stored and now is None:
-            return upload.loading(LATER_START, LATER_START_NOTE)
+            return progress_bar(LATER_START, LATER_START_NOTE)
         drawing = self._services.drawing if now else None
         seconds = time.monotonic() - demo.began
-        return upload.encoding(FIRST_START, now, seconds, drawing, self._services.address, FIRST_START_NOTE)
+        return encoding(FIRST_START, now, seconds, drawing, self._services.address, FIRST_START_NOTE)
 
 
 def gallery_name(typed: str) -> str:

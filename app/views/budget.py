@@ -1,9 +1,10 @@
 """The one control: three presets with what they were measured to give, and what a choice would run here."""
 
 from app.curve import Curve, Point
+from app.views.encoding import left_out
 from app.views.formatting import many, percent
 from app.views.placeholders import note
-from engine.gallery import DEFAULT_BUDGET, BudgetCost, GallerySummary
+from engine.gallery import DEFAULT_BUDGET, BudgetCost, GallerySummary, IngestReport
 
 # Budgets are choices; what each one gives is read from the evaluation.
 PRESETS = {"Fast": 0.3, "Balanced": DEFAULT_BUDGET, "Best": 0.9}
@@ -38,6 +39,15 @@ def action(cost: BudgetCost | None, anew: bool = False) -> str:
     if cost is None or anew:
         return "Encode all photos anew"
     return f"Run {many(cost.deeper)} deeper" if cost.deeper else "Keep this budget for new photos"
+
+
+def encoded_again(done: IngestReport, budget: float) -> str:
+    """What became of a gallery's photos when another budget was applied, or other phrases."""
+    which = "All other photos are" if done.skipped else "Every photo is"
+    return (
+        f'<div class="report" role="status"><p>{which} at a budget of {percent(budget)} now.</p>'
+        f"{left_out(done.skipped)}</div>"
+    )
 
 
 def _preset(name: str, setting: float, budget: float, curve: Curve | None) -> str:

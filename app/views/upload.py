@@ -1,14 +1,13 @@
 """Photos on their way into a gallery, and what became of them."""
 
-from collections.abc import Sequence
 from html import escape
 
 from app.uploading.incoming import Incoming
+from app.views.encoding import files_left_out, latest, left_out, progress_bar
 from app.views.formatting import duration, in_line, percent, photos_word
-from app.views.results import card
 from app.views.strip import Drawing
 from app.views.viewer import Address
-from engine.gallery import IngestReport, Progress, Skipped, Visitors
+from engine.gallery import Progress, Visitors
 
 DROP_ZONE = (
     '<div class="zone"><p>Drop photos, folders or ZIP archives here, or anywhere on the page.</p>'
@@ -32,43 +31,11 @@ def keeping(visitors: Visitors | None) -> str:
     )
 
 
-def encoding(
-    title: str,
-    progress: Progress | None,
-    seconds: float,
-    drawing: Drawing | None,
-    address: Address,
-    note: str = "",
-) -> str:
-    """Photos on their way through the encoder; without a progress it is about to begin."""
-    if progress is None:
-        return _progress(title, "Reading the first photos …", None, note)
-    rate = progress.done / seconds if seconds else 0.0
-    left = f" · about {duration((progress.total - progress.done) / rate)} left" if rate else ""
-    words = f"{progress.done} of {progress.total} · {rate:.1f} a second{left}"
-    cards = "".join(card(photo, drawing, address) for photo in progress.latest) if drawing else ""
-    grid = f'<ol class="grid small" aria-label="Just encoded">{cards}</ol>' if cards else ""
-    return _progress(title, words, progress, note) + grid
-
-
-def loading(title: str, words: str) -> str:
-    """What photos are to be encoded or searched with is not there yet."""
-    return _progress(title, words, None, "")
-
-
-def waiting(title: str, place: int) -> str:
-    """Photos that wait for others' to be done; 1 is the next place in line."""
-    return _progress(title, in_line(place), None, "")
-
-
 def coming(incoming: Incoming, drawing: Drawing | None, address: Address) -> str:
-    """An upload on its way: how far, how fast, and the photos that came last, whose strips fill pass by pass.
-
-    Args: drawing: None while there is no photo yet.
-    """
+    """An upload on its way: how far, how fast, and the photos that came last; see `latest`."""
     title = f"Adding to “{incoming.name}”"
     if incoming.place:
-        return _progress(title, in_line(incoming.place), None, "")
+        return progress_bar(title, in_line(incoming.place))
     done, total, rate, left = incoming.done, incoming.total, incoming.rate(), incoming.seconds_left()
     words = [f"{done} of {total}"]
     if rate:
@@ -77,9 +44,8 @@ def coming(incoming: Incoming, drawing: Drawing | None, address: Address) -> str
         words.append(f"about {duration(left)} left")
     if incoming.here < len(incoming.files):
         words.append(f"{incoming.here} of {len(incoming.files)} files have arrived")
-    cards = "".join(card(photo, drawing, address) for photo in incoming.latest) if drawing else ""
-    grid = f'<ol class="grid small" aria-label="Just encoded">{cards}</ol>' if cards else ""
-    return _progress(title, " · ".join(words), Progress(done, total, ()) if total else None, "") + grid
+    progress = Progress(done, total, ()) if total else None
+    return progress_bar(title, " · ".join(words), progress) + latest(incoming.latest, drawing, address)
 
 
 def account(incoming: Incoming) -> str:
@@ -90,15 +56,16 @@ def account(incoming: Incoming) -> str:
     actions = f'<p class="actions">{show if incoming.added else ""}{dismiss}</p>'
     return (
         f'<div class="report" role="status" data-state="{incoming.state}"><p>{line}</p>{_rest(incoming)}'
-        f"{actions}{_left_out(incoming.skipped)}</div>"
+        f"{actions}{left_out(incoming.skipped)}</div>"
     )
 
 
 def line(incoming: Incoming) -> str:
     """The same upload in one line, for the other tabs; the page's script reads from it what it may send."""
     if incoming.over:
-        words = f"{_added(incoming)}{_left_out_words(incoming)}"
-        missing = incoming.missing()
+        words, missing = _added(incoming), incoming.missing()
+        if incoming.skipped:
+            words += f" · {files_left_out(len(incoming.skipped))}"
         if missing:
             words += f" · {_not_here(incoming, len(missing))}"
     else:
@@ -156,38 +123,3 @@ def _not_here(incoming: Incoming, count: int) -> str:
         return f"{files} not arrived. Drop the same files again: only those are sent."
     reason = "when you stopped it" if incoming.state == "stopped" else "when it ended"
     return f"{files} not taken in {reason}. Drop the same files again: only those are sent."
-
-
-def _left_out_words(incoming: Incoming) -> str:
-    return f" · {_files_left_out(len(incoming.skipped))}" if incoming.skipped else ""
-
-
-def _files_left_out(count: int) -> str:
-    return "1 file was left out" if count == 1 else f"{count} files were left out"
-
-
-def encoded_again(done: IngestReport, budget: float) -> str:
-    """What became of a gallery's photos when another budget was applied, or other phrases."""
-    which = "All other photos are" if done.skipped else "Every photo is"
-    return _account(f"{which} at a budget of {percent(budget)} now.", done.skipped)
-
-
-def _account(line: str, skipped: Sequence[Skipped]) -> str:
-    """A line, and the files that were left out."""
-    return f'<div class="report" role="status"><p>{line}</p>{_left_out(skipped)}</div>'
-
-
-def _left_out(skipped: Sequence[Skipped]) -> str:
-    if not skipped:
-        return ""
-    rows = "".join(f"<li><span>{escape(skip.file)}</span><span>{escape(skip.reason)}</span></li>" for skip in skipped)
-    return f"<h3>{_files_left_out(len(skipped))}</h3><ul tabindex=0>{rows}</ul>"
-
-
-def _progress(title: str, words: str, progress: Progress | None, note: str) -> str:
-    amount = f' value="{progress.done}" max="{progress.total}"' if progress else ""
-    aside = f"<p>{escape(note)}</p>" if note else ""
-    return (
-        f'<div class="encoding" role="status"><h2>{escape(title)}</h2>'
-        f'<progress{amount} aria-label="{escape(title)}"></progress><p class="numbers">{words}</p>{aside}</div>'
-    )

@@ -13,6 +13,7 @@ from app.uploading.incoming import Incoming
 from app.views import (
     budget,
     comparison,
+    encoding,
     formatting,
     header,
     overview,
@@ -80,7 +81,7 @@ ALL = {
     "race": comparison.race_result(SHIPPED, FOUND),
     "sides": comparison.sides(EVIL, agreement([7, 8], [8, 9]), PAIR | {7: BAD}, DRAWING, address, 46, 4600),
     "present": present.present(STORY, DRAWING, address),
-    "encoding": upload.encoding(EVIL, Progress(3, 10, (BAD,)), 1.5, DRAWING, address, EVIL),
+    "encoding": encoding.encoding(EVIL, Progress(3, 10, (BAD,)), 1.5, DRAWING, address, EVIL),
     "coming": upload.coming(incoming(latest=(BAD,)), DRAWING, address),
     "account": upload.account(incoming(EVIL, skipped=[Skipped(EVIL, EVIL)])),
     "line": upload.line(incoming(skipped=[Skipped(EVIL, EVIL)])),
@@ -349,11 +350,11 @@ class TestPresent:
 
 class TestUpload:
     def test_progress_says_how_far_how_fast_and_how_long(self) -> None:
-        html = upload.encoding("Encoding 40 photos", Progress(10, 40, (PHOTO,)), 2.0, DRAWING, address)
+        html = encoding.encoding("Encoding 40 photos", Progress(10, 40, (PHOTO,)), 2.0, DRAWING, address)
         assert "10 of 40 · 5.0 a second · about 6 s left" in text(html)
 
     def test_before_the_first_batch_it_promises_nothing(self) -> None:
-        html = upload.encoding("Encoding 40 photos", None, 0.0, None, address)
+        html = encoding.encoding("Encoding 40 photos", None, 0.0, None, address)
         assert "Reading the first photos" in html
         assert "value=" not in html
 
