@@ -5,7 +5,7 @@ import hmac
 import io
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -29,6 +29,7 @@ from engine.gallery import (
 )
 
 Size = Literal["grid", "panel", "large", "original"]
+PictureAddress = Callable[[Photo, Size], str]  # what `Pictures.address` is, to those who only draw
 SUFFIX = {"grid": "webp", "panel": "webp", "large": "jpg", "original": "jpg"}
 # px, on a sharp screen: of a card, 24 of which are most of the first view's bytes, and of the selected photo.
 SIDE = {"grid": 360, "panel": 640}

@@ -11,11 +11,11 @@ from app.attribution import Attribution
 from app.curve import Curve, curve_of
 from app.demo import Demo
 from app.event_log import EventLog
+from app.pictures import PictureAddress
 from app.session import Session, Work
 from app.uploading.inbox import Inbox
 from app.views import placeholders
 from app.views.strip import Drawing
-from app.views.viewer import Address
 from app.work import Listing, Waiting, Works
 from engine.gallery import (
     Comparison,
@@ -43,7 +43,7 @@ class Services:
     library: Library
     comparison: Comparison
     demo: Demo
-    address: Address
+    address: PictureAddress
     visitors: Visitors | None = None  # where strangers come
     event_log: EventLog = field(default_factory=EventLog)
     works: Works[Any] = field(default_factory=Works)

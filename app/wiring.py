@@ -13,7 +13,7 @@ from app.handlers.comparison import Compare
 from app.handlers.export import Export
 from app.handlers.fitting import Fitting
 from app.handlers.galleries import Galleries
-from app.handlers.page_url import Address
+from app.handlers.page_url import PageUrl
 from app.handlers.photo import Selection
 from app.handlers.photo_map import GalleryMap
 from app.handlers.picture_search import PictureSearch
@@ -39,8 +39,8 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     galleries, compare = Galleries(services, parts, search), Compare(services, parts)
     add_photos = AddPhotos(services, parts, search, galleries)
     wire_opening(page, parts, galleries, add_photos)
-    pictures, address = PictureSearch(services, parts, search), Address(services, parts, galleries, search)
-    wire_search(parts, search, pictures, address, galleries, compare)
+    pictures, page_url = PictureSearch(services, parts, search), PageUrl(services, parts, galleries, search)
+    wire_search(parts, search, pictures, page_url, galleries, compare)
     wire_arrangement(parts, Sorting(parts, search), Export(services, parts, search))
     selection = Selection(services, parts, search)
     wire_photo(parts, selection, galleries)
@@ -65,7 +65,7 @@ def wire_opening(page: gr.Blocks, parts: Parts, galleries: Galleries, add_photos
 
 
 def wire_search(
-    parts: Parts, search: Search, pictures: PictureSearch, address: Address, galleries: Galleries, compare: Compare
+    parts: Parts, search: Search, pictures: PictureSearch, page_url: PageUrl, galleries: Galleries, compare: Compare
 ) -> None:
     """Words or a picture are given, and what follows from that in the other tabs."""
     p, session = parts, parts.session
@@ -79,7 +79,7 @@ def wire_search(
             pictures.picture_given, [p.picture, p.refine, session], [p.picture, p.query, *p.results], **SHORT
         ),
         p.panel.alike(pictures.more_like_this, [p.refine, session], [p.query, *p.results], **SHORT),
-        p.tools.go(address.gone_to, [p.refine, session], [p.gallery, p.query, p.browser, *p.results], **SHORT),
+        p.tools.go(page_url.gone_to, [p.refine, session], [p.gallery, p.query, p.browser, *p.results], **SHORT),
         p.viewer.alike(pictures.more_like_this, [p.refine, session], [p.query, *p.results], **SHORT),
         p.chip.unlike(pictures.unliked, [p.refine, session], p.results, **SHORT),
     ):

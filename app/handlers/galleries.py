@@ -169,7 +169,7 @@ class Galleries:
             parts.looked_for: typed(summary.phrases),
             parts.rename: gr.update(value=summary.name, visible=own),
             parts.public: gr.update(value=summary.link is not None, visible=own),
-            parts.link: overview.address(summary),
+            parts.link: overview.visibility(summary),
             parts.delete: button(DELETE, own),
         }
 
@@ -191,7 +191,7 @@ class Galleries:
         try:
             summary = self._services.access.own(session.gallery, session)
             publish_gallery(self._services.library, summary.id, public)
-            html = overview.address(self._summary(session))
+            html = overview.visibility(self._summary(session))
         except EngineError as error:
             html = self._services.problem(error)
         return {self._parts.link: html}

@@ -13,8 +13,8 @@ from app.session import Session
 from engine.gallery import EngineError
 
 
-class Address:
-    """What an address names; the names in it authorise nobody."""
+class PageUrl:
+    """What the address names; the names in it authorise nobody."""
 
     def __init__(self, services: Services, parts: Parts, galleries: Galleries, search: Search) -> None:
         self._services, self._parts, self._galleries, self._search = services, parts, galleries, search

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from app.pictures import PictureAddress
 from app.views.formatting import described, many, percent
 from app.views.strip import Drawing, strip
-from app.views.viewer import Address
 from engine.gallery import LONGEST_NAME, Album, Photo, SortedGallery, SortedPhoto
 
 UNSURE = 0.5  # the pile takes photos whose album is less probable than that
@@ -68,7 +68,7 @@ def is_unsure(photo: SortedPhoto) -> bool:
     return not photo.by_hand and photo.probability < UNSURE
 
 
-def board(shown: Sequence[Column], pictures: Mapping[int, Photo], drawing: Drawing, address: Address) -> str:
+def board(shown: Sequence[Column], pictures: Mapping[int, Photo], drawing: Drawing, address: PictureAddress) -> str:
     """The columns; pictures of those photos that are on show, by their numbers."""
     names = [column.album.name for column in shown if column.album is not None]
     parts = [_column(column, names, pictures, drawing, address) for column in shown]
@@ -115,7 +115,7 @@ def proposals(texts: Sequence[str]) -> str:
 
 
 def _column(
-    column: Column, names: Sequence[str], pictures: Mapping[int, Photo], drawing: Drawing, address: Address
+    column: Column, names: Sequence[str], pictures: Mapping[int, Photo], drawing: Drawing, address: PictureAddress
 ) -> str:
     cards = [
         _card(photo, column, pictures[photo.id], drawing, address) for photo in column.photos if photo.id in pictures
@@ -160,7 +160,7 @@ def _seek(column: Column) -> str:
     )
 
 
-def _card(photo: SortedPhoto, column: Column, picture: Photo, drawing: Drawing, address: Address) -> str:
+def _card(photo: SortedPhoto, column: Column, picture: Photo, drawing: Drawing, address: PictureAddress) -> str:
     """A photo with its strip, how sure its album is, and the menu that moves it."""
     sure = "by hand" if photo.by_hand else percent(photo.probability)
     if column.key == PILE:

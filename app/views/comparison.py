@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from html import escape
 
 from app.fidelity import ShownFidelity
+from app.pictures import PictureAddress
 from app.views.formatting import described, macs, many
 from app.views.placeholders import note
 from app.views.race import dots, fairness, faster, lanes, where
 from app.views.strip import Drawing, strip
-from app.views.viewer import Address
 from engine.gallery import Agreement, Lap, Measured, Photo
 
 
@@ -59,7 +59,7 @@ def sides(
     found: Agreement,
     photos: Mapping[int, Photo],
     drawing: Drawing,
-    address: Address,
+    address: PictureAddress,
     compared: int,
     spent: int,
 ) -> str:
@@ -90,7 +90,7 @@ def sides(
     )
 
 
-def _cell(photo: Photo | None, drawing: Drawing, address: Address, shared: bool, early: bool) -> str:
+def _cell(photo: Photo | None, drawing: Drawing, address: PictureAddress, shared: bool, early: bool) -> str:
     if photo is None:
         return ""
     bar = strip(drawing, photo.macs_share if early else 1.0)

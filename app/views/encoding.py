@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from html import escape
 
+from app.pictures import PictureAddress
 from app.views.formatting import duration
 from app.views.results import card
 from app.views.strip import Drawing
-from app.views.viewer import Address
 from engine.gallery import Photo, Progress, Skipped
 
 
@@ -15,7 +15,7 @@ def encoding(
     progress: Progress | None,
     seconds: float,
     drawing: Drawing | None,
-    address: Address,
+    address: PictureAddress,
     note: str = "",
 ) -> str:
     """Photos on their way through the encoder; without a progress it is about to begin."""
@@ -37,7 +37,7 @@ def progress_bar(title: str, words: str, progress: Progress | None = None, note:
     )
 
 
-def latest(photos: Sequence[Photo], drawing: Drawing | None, address: Address) -> str:
+def latest(photos: Sequence[Photo], drawing: Drawing | None, address: PictureAddress) -> str:
     """The photos that came last, whose strips fill pass by pass.
 
     Args: drawing: None while there is no photo yet.

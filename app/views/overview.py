@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from app.curve import Curve
+from app.pictures import PictureAddress
 from app.views.formatting import described, macs, many, percent, times
 from app.views.placeholders import note
 from app.views.race import where
 from app.views.strip import Drawing, marks, survival
-from app.views.viewer import Address
 from engine.gallery import GallerySummary, Measured, Photo
 
 STEP = 5  # % of recall between two rules of the curve
@@ -33,7 +33,7 @@ def figures(summary: GallerySummary, measured: Measured | None) -> str:
 
 
 def histogram(
-    summary: GallerySummary, drawing: Drawing, typical: Mapping[int, Sequence[Photo]], address: Address
+    summary: GallerySummary, drawing: Drawing, typical: Mapping[int, Sequence[Photo]], address: PictureAddress
 ) -> str:
     """Where a gallery's photos leave: the filled area was computed, with typical photos at each exit."""
     if not summary.photos:
@@ -58,8 +58,8 @@ def histogram(
     )
 
 
-def address(summary: GallerySummary) -> str:
-    """Where everyone finds a published gallery; the script fills in the page's own address."""
+def visibility(summary: GallerySummary) -> str:
+    """Who sees a gallery, and where everyone finds a published one; the script fills in the page's own address."""
     if summary.kind == "demo":
         return '<p class="aside">Everyone who comes sees the demo gallery.</p>'
     if summary.link is None:
@@ -128,7 +128,7 @@ def curve(found: Curve | None, budget: float | None) -> str:
     )
 
 
-def _thumbnails(photos: Sequence[Photo], address: Address) -> str:
+def _thumbnails(photos: Sequence[Photo], address: PictureAddress) -> str:
     pictures = "".join(
         f'<button type="button" data-event="select" data-photo="{photo.id}">'
         f'<img src="{escape(address(photo, "grid"))}" alt="{escape(described(photo.file))}" width="4" height="3"'

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from html import escape
 
 from app.attribution import Attribution
+from app.pictures import PictureAddress
 from app.views.formatting import described, macs, percent, saved, score
 from app.views.strip import Drawing, marks, stages_strip
-from app.views.viewer import Address, about
+from app.views.viewer import about
 from engine.gallery import ExitScore, Photo, nearest_budget
 
 # How well a text fits: its cosine to the photo, in units of what is usual.
@@ -20,7 +21,7 @@ SCALE = (
 def panel(
     photo: Photo,
     drawing: Drawing,
-    address: Address,
+    address: PictureAddress,
     picked: bool = False,
     credit: Attribution | None = None,
     extra: str = "",

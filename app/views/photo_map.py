@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from html import escape
 
+from app.pictures import PictureAddress
 from app.views.formatting import many, percent
-from app.views.viewer import Address
 from engine.gallery import Place
 
 WIDTH, HEIGHT, PAD = 1000, 560, 24
 
 
-def photo_map(places: Sequence[Place], photos: int, address: Address) -> str:
+def photo_map(places: Sequence[Place], photos: int, address: PictureAddress) -> str:
     """A gallery's photos as dots; the script zooms, and shows the photo of the dot that is pointed at.
 
     Args: photos: in the gallery; the map may hold fewer.
@@ -32,7 +32,7 @@ def photo_map(places: Sequence[Place], photos: int, address: Address) -> str:
     )
 
 
-def _dot(place: Place, address: Address) -> str:
+def _dot(place: Place, address: PictureAddress) -> str:
     photo = place.photo
     x, y = PAD + place.x * (WIDTH - 2 * PAD), HEIGHT - PAD - place.y * (HEIGHT - 2 * PAD)
     return (

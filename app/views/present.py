@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from html import escape
 
 from app.fidelity import ShownFidelity
+from app.pictures import PictureAddress
 from app.views.formatting import described, macs, many, percent, saved
 from app.views.race import dots, fairness, lanes, speed, where
 from app.views.strip import Drawing, stages_strip, strip, survival
-from app.views.viewer import Address
 from engine.gallery import GallerySummary, Measured, Photo
 
 MILLION = 1_000_000
@@ -37,7 +37,7 @@ class Screen:
     notes: str
 
 
-def present(story: Story, drawing: Drawing, address: Address, start: int = 1) -> str:
+def present(story: Story, drawing: Drawing, address: PictureAddress, start: int = 1) -> str:
     """The screens of a presentation, in a dialog.
 
     Args: start: the screen that it opens at, from 1; another number opens the first or the last one.
@@ -69,7 +69,7 @@ def present(story: Story, drawing: Drawing, address: Address, start: int = 1) ->
     )
 
 
-def _what_it_is(story: Story, drawing: Drawing, address: Address) -> Screen:
+def _what_it_is(story: Story, drawing: Drawing, address: PictureAddress) -> Screen:
     photos = "".join(
         f'<figure><img src="{escape(address(photo, "large"))}" alt="{escape(described(photo.file))}" loading="lazy">'
         f"{strip(drawing, photo.macs_share)}<figcaption>{saved(photo)}</figcaption></figure>"
@@ -85,7 +85,7 @@ def _what_it_is(story: Story, drawing: Drawing, address: Address) -> Screen:
     )
 
 
-def _easy_and_hard(story: Story, drawing: Drawing, address: Address) -> Screen:
+def _easy_and_hard(story: Story, drawing: Drawing, address: PictureAddress) -> Screen:
     def side(photo: Photo, kind: str) -> str:
         left = "went all the way" if photo.exit == photo.exits else f"left at exit {photo.exit} of {photo.exits}"
         return (

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from app.pictures import PictureAddress
 from app.views.formatting import described, saved, score
 from app.views.strip import Drawing, strip
-from app.views.viewer import Address, about
+from app.views.viewer import about
 from engine.gallery import Deepened, Hit, Photo
 
 NOBODY: Mapping[int, Deepened] = {}
@@ -15,7 +16,7 @@ FALLS = '<li class="falls"><span>relevance falls off here; less alike from here 
 def results(
     hits: Sequence[Hit],
     drawing: Drawing,
-    address: Address,
+    address: PictureAddress,
     standing: int,
     more: int = 0,
     deepened: Mapping[int, Deepened] = NOBODY,
@@ -42,7 +43,7 @@ def results(
     return f'<ol class="grid" aria-label="Results, best first">{"".join(cards)}</ol>{_more(more)}'
 
 
-def shelf(photos: Sequence[Photo], drawing: Drawing, address: Address, more: int = 0) -> str:
+def shelf(photos: Sequence[Photo], drawing: Drawing, address: PictureAddress, more: int = 0) -> str:
     """A gallery's photos when nothing is asked; `more` of them come when they are asked for."""
     cards = "".join(card(photo, drawing, address) for photo in photos)
     return f'<ol class="grid" aria-label="Photos of this gallery">{cards}</ol>{_more(more)}'
@@ -51,7 +52,7 @@ def shelf(photos: Sequence[Photo], drawing: Drawing, address: Address, more: int
 def card(
     photo: Photo,
     drawing: Drawing,
-    address: Address,
+    address: PictureAddress,
     numbers: str = "",
     current: bool = False,
     deepened: Deepened | None = None,

@@ -2,11 +2,11 @@
 
 from html import escape
 
+from app.pictures import PictureAddress
 from app.uploading.incoming import Incoming
 from app.views.encoding import files_left_out, latest, left_out, progress_bar
 from app.views.formatting import duration, in_line, percent, photos_word
 from app.views.strip import Drawing
-from app.views.viewer import Address
 from engine.gallery import Progress, Visitors
 
 DROP_ZONE = (
@@ -31,7 +31,7 @@ def keeping(visitors: Visitors | None) -> str:
     )
 
 
-def coming(incoming: Incoming, drawing: Drawing | None, address: Address) -> str:
+def coming(incoming: Incoming, drawing: Drawing | None, address: PictureAddress) -> str:
     """An upload on its way: how far, how fast, and the photos that came last; see `latest`."""
     title = f"Adding to “{incoming.name}”"
     if incoming.place:

@@ -1,17 +1,14 @@
 """The viewer: one photo over the whole screen, and what the page tells its script about each photo."""
 
-from collections.abc import Callable
 from html import escape
 from pathlib import PurePosixPath
 
-from app.pictures import Size
+from app.pictures import PictureAddress
 from app.views.formatting import saved, taken
 from engine.gallery import Photo
 
-Address = Callable[[Photo, Size], str]
 
-
-def about(photo: Photo, address: Address) -> str:
+def about(photo: Photo, address: PictureAddress) -> str:
     """Attributes of a photo's button, from which the viewer is filled; a blank stands before each."""
     facts = {
         "large": address(photo, "large"),

@@ -75,7 +75,7 @@ ALL = {
     "budget preview": budget.budget_preview(SUMMARY, 0.6, CURVE, BudgetCost(3, 120, 150, 100)),
     "curve": overview.curve(CURVE, 0.6),
     "no curve": overview.curve(None, 0.6),
-    "address": overview.address(replace(SUMMARY, link=EVIL)),
+    "visibility": overview.visibility(replace(SUMMARY, link=EVIL)),
     "invitation": comparison.invitation(46, 256),
     "racing": comparison.racing(Lap(16, 46, 20.0, 30.0), 256),
     "race": comparison.race_result(SHIPPED, FOUND),
