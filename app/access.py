@@ -95,8 +95,8 @@ class Access:
             return gallery.kind != "demo"
         return session.owner is not None and gallery.owner == session.owner
 
-    def keeps(self, gallery: GallerySummary, session: Session) -> bool:
-        """Whether pictures to search with count on a gallery's account: those of strangers do not."""
+    def counts(self, gallery: GallerySummary, session: Session) -> bool:
+        """Whether pictures that a session searches with count for a gallery: those of strangers do not."""
         return self.alone or self.owns(gallery, session)
 
     def recodable(self, collection_id: int | None, session: Session) -> GallerySummary:

@@ -88,13 +88,13 @@ class AddPhotos:
             incoming.stop()
 
     def dismissed(self, session: Session) -> Updates:
-        """The account was read."""
+        """The report of an upload was read."""
         for incoming in self._services.inbox.unread(session.owner):
             incoming.read = incoming.over
         return self._told(session)
 
     def shown(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
-        """The gallery of an account is to be seen."""
+        """The gallery that a report tells of is to be seen."""
         number = sent_along(event, "gallery")
         results: Updates = {self._parts.tabs: gr.update(selected="results")}
         session.tab = ""
@@ -165,7 +165,7 @@ class AddPhotos:
         services, parts = self._services, self._parts
         unread = services.inbox.unread(session.owner)
         drawing = services.drawing if any(incoming.latest for incoming in unread) else None
-        blocks = [upload.account(one) if one.over else upload.coming(one, drawing, services.address) for one in unread]
+        blocks = [upload.report(one) if one.over else upload.coming(one, drawing, services.address) for one in unread]
         return {
             parts.report: "".join(blocks),
             parts.arriving: upload.line(unread[0]) if unread else "",

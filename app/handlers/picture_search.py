@@ -52,15 +52,15 @@ class PictureSearch:
         yield from self._search.answers(refine, session)
 
     def _embedded(self, path: Path, session: Session) -> tuple[np.ndarray, str, str]:
-        """What a picture shows, the address of a small copy of it, and whose account counts it."""
+        """What a picture shows, the address of a small copy of it, and for which gallery it counts, in words."""
         access = self._services.access
         try:
             summary = access.gallery(session.gallery, session)
-            counted = access.keeps(summary, session)
-            account, aside = (summary.id, header.PICTURED) if counted else (None, header.UNCOUNTED)
+            counted_for = summary.id if access.counts(summary, session) else None
             with access.turn(session):
                 data = file_upload(path, path.name).read()  # no more of it than may be a picture
-                found = embed_picture(self._services.library, account, data, path.name)
+                found = embed_picture(self._services.library, counted_for, data, path.name)
+                aside = header.UNCOUNTED if counted_for is None else header.PICTURED
                 return found, inline(picture_thumbnail(data, path.name)), aside
         finally:
             path.unlink(missing_ok=True)  # it is asked with, and not kept

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from app.server.bodies import UPLOAD
 from app.server.refusals import Refusal
 
-FILE_BYTES = 200 * 2**20  # of one file; what is over the engine's own limit is named in the account
+FILE_BYTES = 200 * 2**20  # of one file; what is over the engine's own limit is named in the report
 SPARE = 512 * 2**20  # bytes that stay free on the disk
 WAITING = 3600.0  # seconds that a file waits to be taken in
 

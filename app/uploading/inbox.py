@@ -1,4 +1,4 @@
-"""All uploads that are known of: those on their way, and those whose account was not read yet."""
+"""All uploads that are known of: those on their way, and those whose report was not read yet."""
 
 import time
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class Inbox:
         return self._uploads.get(id)
 
     def unread(self, owner: str | None) -> list[Incoming]:
-        """A visitor's uploads whose account was not read, newest first."""
+        """A visitor's uploads whose report was not read, newest first."""
         with self._lock:
             return [one for one in reversed(self._uploads.values()) if one.owner == owner and not one.read]
 

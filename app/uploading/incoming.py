@@ -51,7 +51,7 @@ class Incoming:
         self.nonce = ""  # by which the page that sends knows its own upload again
         self.new_gallery = False  # the gallery was made for it
         self.problem = ""  # why it failed
-        self.read = False  # its account was read, and is shown no more
+        self.read = False  # its report was read, and is shown no more
         self.outdated = False  # photos of the gallery were deleted since
         self.place = 0  # in line, where it waits for others
         self.added = self.duplicates = 0

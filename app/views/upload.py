@@ -48,7 +48,7 @@ def coming(incoming: Incoming, drawing: Drawing | None, address: PictureAddress)
     return progress_bar(title, " · ".join(words), progress) + latest(incoming.latest, drawing, address)
 
 
-def account(incoming: Incoming) -> str:
+def report(incoming: Incoming) -> str:
     """What became of an upload that is over; it stays until it is dismissed."""
     line = " · ".join([_added(incoming), *_figures(incoming)])
     show = f'<button type="button" data-event="show" data-gallery="{incoming.gallery}">Show the gallery</button>'

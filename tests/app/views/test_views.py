@@ -83,7 +83,7 @@ ALL = {
     "present": present.present(STORY, DRAWING, address),
     "encoding": encoding.encoding(EVIL, Progress(3, 10, (BAD,)), 1.5, DRAWING, address, EVIL),
     "coming": upload.coming(incoming(latest=(BAD,)), DRAWING, address),
-    "account": upload.account(incoming(EVIL, skipped=[Skipped(EVIL, EVIL)])),
+    "report": upload.report(incoming(EVIL, skipped=[Skipped(EVIL, EVIL)])),
     "line": upload.line(incoming(skipped=[Skipped(EVIL, EVIL)])),
     "line of one that is over": upload.line(incoming("")),
     "refused": upload.refused(EVIL, EVIL),
@@ -361,7 +361,7 @@ class TestUpload:
     def test_the_report_names_every_file_that_was_left_out(self) -> None:
         skipped = (Skipped("notes.jpg", "not a picture (it is text)"), Skipped("half.jpg", "cut short"))
         said = text(
-            upload.account(incoming("", name="Holidays", added=5, duplicates=2, macs_share=0.6, skipped=skipped))
+            upload.report(incoming("", name="Holidays", added=5, duplicates=2, macs_share=0.6, skipped=skipped))
         )
         assert "5 photos added to “Holidays”" in said
         assert "2 were here already" in said
@@ -376,7 +376,7 @@ class TestUpload:
         left.leave()
         assert left.group() == []
         left.end()
-        said = text(upload.account(left))
+        said = text(upload.report(left))
         assert "2 files had not arrived. Drop the same files again: only those are sent." in said
         assert "b.jpgc.jpg" in said
         assert "2 files had not arrived" in text(upload.line(left))
