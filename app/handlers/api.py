@@ -16,7 +16,6 @@ from engine.gallery import (
     EngineError,
     FullRun,
     GalleryMissing,
-    Photo,
     albums_of,
     embed_query,
     explain_photo,
@@ -63,7 +62,8 @@ class Api:
                     hits = [] if query is None else search_photos(self._services.library, collection, query, wanted)
         except EngineError as error:
             raise gr.Error(self._services.sentence(error), print_exception=False) from error
-        return [{**hit.row(), **self._where(hit.photo)} for hit in hits]
+        address = self._services.address
+        return [{**hit.row(), "photo": hit.photo.id, "picture": address(hit.photo, "large")} for hit in hits]
 
     def galleries(self, visitor: str = "") -> list[dict[str, Any]]:
         """The galleries that can be searched.
@@ -247,9 +247,6 @@ class Api:
             run = comparison.full_run(collection)
         assert run is not None
         return run
-
-    def _where(self, photo: Photo) -> dict[str, Any]:
-        return {"photo": photo.id, "picture": self._services.address(photo, "large")}
 
 
 def _whole(value: object, name: str, most: int) -> int:

@@ -119,11 +119,12 @@ class Galleries:
         """A gallery was chosen."""
         parts = self._parts
         try:
-            session.gallery = self._services.access.gallery(gallery, session).id
+            summary = self._services.access.gallery(gallery, session)
+            session.gallery = summary.id
             demo = self._services.demo
             at_demo = session.gallery == demo.id and demo.ready
             session.ask(demo.first_query if at_demo else "")
-            name = NEW_GALLERY if session.gallery in demo.ids else self._summary(session).name
+            name = NEW_GALLERY if session.gallery in demo.ids else summary.name
             first = {parts.query: session.words, **self.offered(name, session), **self.remembered(session)}
             yield from self._search.answers(refine, session, first=first)
         except EngineError as error:
@@ -134,7 +135,7 @@ class Galleries:
         """The gallery's tab was opened, or what it shows has changed."""
         services, parts = self._services, self._parts
         try:
-            summary = self._summary(session)
+            summary = services.access.gallery(session.gallery, session)
             with services.access.turn(session):
                 require_model(services.library, summary.id)  # another model's exits are not this one's
                 exits = range(1, len(summary.exits) + 1)
@@ -191,7 +192,7 @@ class Galleries:
         try:
             summary = self._services.access.own(session.gallery, session)
             publish_gallery(self._services.library, summary.id, public)
-            html = overview.visibility(self._summary(session))
+            html = overview.visibility(self._services.access.gallery(summary.id, session))
         except EngineError as error:
             html = self._services.problem(error)
         return {self._parts.link: html}
@@ -253,9 +254,6 @@ class Galleries:
                 return self._services.access.gallery(left, session).id, ""
             return self._services.demo.id, placeholders.GONE_SINCE
         return self._services.demo.id, ""
-
-    def _summary(self, session: Session) -> GallerySummary:
-        return self._services.access.gallery(session.gallery, session)
 
     def _encoding_demo(self) -> str:
         demo = self._services.demo

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.server.refusals import Refusal
-from app.server.routes import API
+from app.server.routes import API, JOIN
 
 MB = 2**20
 SIGNS = (b",", b"[", b"{")  # there are as many values as these, or fewer
@@ -59,16 +59,13 @@ class Bodies:
             return
         if body is None:  # who sent it has gone
             return
-        refusal = too_many_values(body, size.values) or self._no_call(scope, body)
+        refusal = too_many_values(body, size.values)
+        if refusal is None and scope["path"].rstrip("/") == JOIN:
+            refusal = not_a_call(body, self._inputs())
         if refusal is not None:
             await refusal(scope, receive, send)
             return
         await self._app(scope, replayed(body, receive), send)
-
-    def _no_call(self, scope: Scope, body: bytes) -> Refusal | None:
-        if scope["path"].rstrip("/") != f"{API}queue/join":
-            return None
-        return not_a_call(body, self._inputs())
 
 
 async def whole(scope: Scope, receive: Receive, most: int) -> bytes | None:

@@ -9,6 +9,7 @@ from starlette.types import Scope
 from app.server.refusals import Refusal
 
 API = "/gradio_api/"
+JOIN = f"{API}queue/join"  # by which the page sends every event
 READ = (
     *("app_id", "call", "heartbeat", "info", "login_check", "openapi.json", "queue/data", "startup-events"),
     *("theme.css", "upload_progress"),

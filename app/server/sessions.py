@@ -14,14 +14,13 @@ import orjson
 from gradio.state_holder import StateHolder
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.server.routes import API
+from app.server.routes import API, JOIN
 from app.server.transfers import address_of
 
 SHARE = 64  # sessions of one address
 AGE = 3600.0  # seconds that one is kept without a request and without an open page
 SWEEP = 10.0  # seconds between two looks at all of them
 HEARTBEAT = f"{API}heartbeat/"
-JOIN = f"{API}queue/join"
 UNNAMED = "-"  # whose sessions are that Gradio makes itself, for a call that names none
 
 
