@@ -7,6 +7,13 @@ from pathlib import Path
 import pytest
 
 from app.demo import Demo
+from app.handlers.add_photos import AddPhotos
+from app.handlers.budget import Budget
+from app.handlers.comparison import Compare
+from app.handlers.galleries import Galleries
+from app.handlers.photo import Selection
+from app.handlers.picture_search import PictureSearch
+from app.handlers.search import Search
 from app.pictures import Pictures, secret_of
 from app.services import Services
 from app.session import Session
@@ -17,6 +24,7 @@ from engine.gallery.ingest import ingest_files
 from engine.gallery.library import Library
 from engine.storage.database import Database
 from engine.utils.data_dir import home
+from tests.app.shown_examples import PARTS
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +71,38 @@ def holidays(library: Library, upload: Callable[..., Upload]) -> int:
     gallery = open_gallery(library, "Holidays")
     ingest_files(library, gallery, [upload("r.png", "red"), upload("y.png", "yellow")])
     return gallery
+
+
+@pytest.fixture
+def search(services: Services) -> Search:
+    return Search(services, PARTS)
+
+
+@pytest.fixture
+def picture_search(services: Services, search: Search) -> PictureSearch:
+    return PictureSearch(services, PARTS, search)
+
+
+@pytest.fixture
+def galleries(services: Services, search: Search) -> Galleries:
+    return Galleries(services, PARTS, search)
+
+
+@pytest.fixture
+def add_photos(services: Services, search: Search, galleries: Galleries) -> AddPhotos:
+    return AddPhotos(services, PARTS, search, galleries)
+
+
+@pytest.fixture
+def selection(services: Services, search: Search) -> Selection:
+    return Selection(services, PARTS, search)
+
+
+@pytest.fixture
+def budget(services: Services) -> Budget:
+    return Budget(services, PARTS)
+
+
+@pytest.fixture
+def compare(services: Services) -> Compare:
+    return Compare(services, PARTS)

@@ -153,7 +153,7 @@ def test_the_handlers_ask_first(services: Services, ann: Session, stranger: Sess
 
 
 def test_a_browser_that_claims_anothers_gallery_or_link_gets_the_demo(
-    services: Services, ann: Session, demo: Demo
+    galleries: Galleries, ann: Session, demo: Demo
 ) -> None:
     for kept in (
         {"gallery": ann.gallery, "visitor": "x", "links": ["", None, 7, ann.owner]},
@@ -161,7 +161,7 @@ def test_a_browser_that_claims_anothers_gallery_or_link_gets_the_demo(
         ["visitor"],
     ):
         bob = Session()
-        list(Galleries(services, PARTS, Search(services, PARTS)).opened(kept, False, bob, None))
+        list(galleries.opened(kept, False, bob, None))
         assert bob.gallery == demo.id
         assert bob.owner not in (None, ann.owner)
 
@@ -181,12 +181,10 @@ def test_a_published_gallery_is_looked_at_and_not_changed_until_the_link_is_take
 
 
 def test_who_looks_at_a_published_gallery_is_offered_no_change_of_it(
-    services: Services, ann: Session, stranger: Session, library: Library
+    services: Services, galleries: Galleries, selection: Selection, ann: Session, stranger: Session, library: Library
 ) -> None:
     services.access.open_link(publish_gallery(library, ann.gallery or 0, True) or "", stranger)
     event = gr.EventData(None, {"photo": str(list_photos(library, ann.gallery or 0)[0].id)})
-    search = Search(services, PARTS)
-    galleries, selection = Galleries(services, PARTS, search), Selection(services, PARTS, search)
     for session, offered in ((ann, True), (stranger, False)):
         settings = after(galleries.settings(ann.gallery, session))
         parts = (settings.rename, settings.public, settings.delete)
@@ -273,12 +271,10 @@ def test_limits_are_sentences(access: Access, ann: Session) -> None:
 
 
 def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_place(
-    services: Services, ann: Session, access: Access, png: Callable[..., bytes], tmp_path: Path
+    services: Services, add_photos: AddPhotos, ann: Session, access: Access, png: Callable[..., bytes], tmp_path: Path
 ) -> None:
     file = tmp_path / "blue.png"
     file.write_bytes(png("blue"))
-    search = Search(services, PARTS)
-    add_photos = AddPhotos(services, PARTS, search, Galleries(services, PARTS, search))
     with access.work(ann), access.work(arrived(access)):  # as many as are served at once
         *_, refused = uploaded(add_photos, services, [str(file)], "Mine", ann)
         assert "being worked on already" in str(refused)
@@ -301,6 +297,7 @@ def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_plac
 
 def test_what_was_sent_is_listed_in_its_turn_and_not_once_it_is_stopped(
     services: Services,
+    add_photos: AddPhotos,
     ann: Session,
     access: Access,
     png: Callable[..., bytes],
@@ -308,8 +305,6 @@ def test_what_was_sent_is_listed_in_its_turn_and_not_once_it_is_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     listed: list[str] = []
-    search = Search(services, PARTS)
-    add_photos = AddPhotos(services, PARTS, search, Galleries(services, PARTS, search))
     bob = arrived(access)
 
     def listing(path: Path, name: str) -> list[Upload]:
@@ -336,12 +331,11 @@ def until_said(told: Iterator[Updates], words: str) -> None:
 
 
 def test_an_upload_on_its_way_is_told_to_its_own_visitor_only(
-    services: Services, ann: Session, access: Access, tmp_path: Path, png: Callable[..., bytes]
+    services: Services, add_photos: AddPhotos, ann: Session, access: Access, tmp_path: Path, png: Callable[..., bytes]
 ) -> None:
     file = tmp_path / "blue.png"
     file.write_bytes(png("blue"))
-    search, bob = Search(services, PARTS), arrived(access)
-    add_photos = AddPhotos(services, PARTS, search, Galleries(services, PARTS, search))
+    bob = arrived(access)
     telling = uploaded(add_photos, services, [str(file)], "Secret trip", ann)
     next(telling)
     for session in (bob, Session()):
@@ -353,7 +347,7 @@ def test_an_upload_on_its_way_is_told_to_its_own_visitor_only(
 
 
 def test_a_picture_to_search_with_is_read_in_its_turn_and_no_further_than_may_be_a_picture(
-    services: Services, ann: Session, access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    picture_search: PictureSearch, ann: Session, access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
 
@@ -364,22 +358,21 @@ def test_a_picture_to_search_with_is_read_in_its_turn_and_no_further_than_may_be
     monkeypatch.setattr("app.handlers.picture_search.embed_picture", embed)
     monkeypatch.setattr(Path, "read_bytes", pytest.fail)
     file = tmp_path / "huge.png"
-    pictures = PictureSearch(services, PARTS, Search(services, PARTS))
     with ExitStack() as running:
         for _ in range(Limits.at_once):
             running.enter_context(access.turn(ann))
         file.touch()
-        assert "You have 4 requests running already" in str([*pictures.picture_given(str(file), False, ann)])
+        assert "You have 4 requests running already" in str([*picture_search.picture_given(str(file), False, ann)])
         assert not file.exists()
     with file.open("wb") as huge:
         huge.truncate(MAX_BYTES + 10_000)
-    assert "too large" in str([*pictures.picture_given(str(file), False, ann)])
+    assert "too large" in str([*picture_search.picture_given(str(file), False, ann)])
     assert sizes == [MAX_BYTES + 1]
     assert not file.exists()
 
 
 def test_pictures_to_search_with_count_for_the_gallery_of_who_owns_it_alone(
-    services: Services,
+    picture_search: PictureSearch,
     ann: Session,
     access: Access,
     library: Library,
@@ -387,13 +380,13 @@ def test_pictures_to_search_with_count_for_the_gallery_of_who_owns_it_alone(
     png: Callable[..., bytes],
     tmp_path: Path,
 ) -> None:
-    bob, pictures = arrived(access), PictureSearch(services, PARTS, Search(services, PARTS))
+    bob = arrived(access)
     access.open_link(publish_gallery(library, ann.gallery or 0, True) or "", bob)
 
     def pictured(session: Session) -> str:
         file = tmp_path / "mine.png"
         file.write_bytes(png("green"))
-        return str([*pictures.picture_given(str(file), False, session)])
+        return str([*picture_search.picture_given(str(file), False, session)])
 
     for gallery in (demo.id, ann.gallery):
         bob.gallery = gallery

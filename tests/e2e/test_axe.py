@@ -87,7 +87,7 @@ def test_a_gallery_with_stacks_and_years(open_page: OpenPage, tmp_path: Path, lo
     (tmp_path / "broken.jpg").write_text("Dear Sir or Madam")
     page = open_page(look)
     drop(page, sorted(tmp_path.iterdir()), f"Years {look}")
-    check(page, "account of an upload")
+    check(page, "report of an upload")
     show_gallery(page, f"Years {look}")
     expect(page.locator("#arrangement select")).to_have_count(2)
     expect(page.locator("#grid .unfold")).to_be_visible()

@@ -13,8 +13,6 @@ import pytest
 
 from app.handlers.add_photos import AddPhotos
 from app.handlers.comparison import Compare
-from app.handlers.galleries import Galleries
-from app.handlers.search import Search
 from app.parts import Updates
 from app.services import Services
 from app.session import Session
@@ -30,11 +28,6 @@ from engine.utils.data_dir import home
 from tests.app.sending import Event, announced, uploaded
 from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
-
-
-@pytest.fixture
-def add_photos(services: Services, search: Search, galleries: Galleries) -> AddPhotos:
-    return AddPhotos(services, PARTS, search, galleries)
 
 
 @pytest.fixture
@@ -76,10 +69,10 @@ def test_the_name_of_a_gallery_that_is_made_keeps_its_signs(
 
 def test_good_files_are_stored_and_bad_ones_named(add: Callable[..., Iterator[Updates]]) -> None:
     shown = after(add("Holidays", yellow="yellow", text=b"hello", empty=b"", green="green"))
-    account, choice = shown.report, shown.gallery
-    assert "2</b> photos added to “Holidays”" in account
-    assert "text</span>" in account
-    assert "empty</span>" in account
+    report, choice = shown.report, shown.gallery
+    assert "2</b> photos added to “Holidays”" in report
+    assert "text</span>" in report
+    assert "empty</span>" in report
     assert not shown.stop_upload["visible"]
     assert ("Holidays · 2", choice["value"]) in choice["choices"]
     assert (shown.query, shown.browser["gallery"]) == ("", choice["value"])
@@ -100,9 +93,9 @@ def test_bad_files_alone_leave_no_gallery_behind_and_the_visitor_where_they_were
 
 def test_the_same_photos_again_are_no_new_photos(add: Callable[..., Iterator[Updates]]) -> None:
     list(add("Holidays", red="red"))
-    account = after(add("Holidays", red="red", blue="blue")).report
-    assert "1</b> photo added" in account
-    assert "1 was here already" in account
+    report = after(add("Holidays", red="red", blue="blue")).report
+    assert "1</b> photo added" in report
+    assert "1 was here already" in report
 
 
 def test_who_has_gone_on_to_something_else_is_not_taken_away_from_it(
@@ -160,9 +153,9 @@ def test_a_race_that_goes_on_is_not_stopped_by_the_uploads_button(
 def test_nothing_stays_in_the_folder_that_files_arrive_in(
     add: Callable[..., Iterator[Updates]], tmp_path: Path
 ) -> None:
-    account = after(add("", red="red", same="red", text=b"hello")).report
-    assert "1</b> photo added" in account
-    assert "1 was here already" in account
+    report = after(add("", red="red", same="red", text=b"hello")).report
+    assert "1</b> photo added" in report
+    assert "1 was here already" in report
     assert not (tmp_path / "cache").exists()
     assert not list(home().glob("incoming-*"))
 
@@ -193,9 +186,9 @@ def test_an_ingest_that_fails_says_so_to_the_visitor(
 ) -> None:
     list(add("Holidays", red="red"))
     fake_encoder.identity = replace(fake_encoder.identity, weights="c" * 64)
-    account = after(add("Holidays", blue="blue")).report
-    assert "It ended early" in account
-    assert "encode its photos again" in account
+    report = after(add("Holidays", blue="blue")).report
+    assert "It ended early" in report
+    assert "encode its photos again" in report
 
 
 def test_an_ingest_goes_on_when_the_visitor_leaves(add: Callable[..., Iterator[Updates]], library: Library) -> None:
@@ -240,7 +233,7 @@ def test_what_did_not_arrive_is_named_after_a_reload_and_need_alone_be_sent_agai
     report = after(events).report
     assert "2</b> photos added" in report
     assert "1 file was left out" in report, "the bad file is still named, though it was not sent again"
-    assert "had not arrived" not in report, "the account before it is settled by this one"
+    assert "had not arrived" not in report, "the report before it is settled by this one"
     assert after(add_photos.dismissed(again)).report == ""
     assert list(add_photos.resumed(again)) == []
 

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-import gradio as gr
 import pytest
 
 from app.handlers.albums import ALBUMS, Albums
@@ -19,14 +18,8 @@ from engine.gallery.galleries import list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Visitors
 from engine.gallery.types import SortedGallery, SortedPhoto
+from tests.app.sending import Event
 from tests.app.shown_examples import PARTS
-
-
-class Event(gr.EventData):
-    """What the page's script sends along."""
-
-    def __init__(self, **sent: str) -> None:
-        super().__init__(None, sent)
 
 
 @pytest.fixture

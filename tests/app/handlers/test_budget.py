@@ -18,11 +18,11 @@ from engine.gallery.galleries import (
 from engine.gallery.quotas import TooMuch
 from engine.gallery.reencode import reencode_gallery
 from tests.app.sending import Event
-from tests.app.shown_examples import PARTS, after, plain
+from tests.app.shown_examples import after, plain
 
 
-def test_another_budget_says_what_it_would_run_before_it_does(services: Services, holidays: int) -> None:
-    budget, session = Budget(services, PARTS), Session(gallery=holidays)
+def test_another_budget_says_what_it_would_run_before_it_does(budget: Budget, holidays: int) -> None:
+    session = Session(gallery=holidays)
     told = after(budget.previewed(1.0, "", session))
     assert "This raises its cost: 2 photos run deeper" in plain(re.sub(r"</?b>", "", told.budget_preview))
     assert told.apply == "Run 2 photos deeper"
@@ -31,68 +31,67 @@ def test_another_budget_says_what_it_would_run_before_it_does(services: Services
     assert after(budget.previewed(0.2, "a rose", session)).apply == "Encode all photos anew"
 
 
-def test_a_preset_moves_the_slider(services: Services) -> None:
-    budget = Budget(services, PARTS)
+def test_a_preset_moves_the_slider(budget: Budget) -> None:
     assert after(budget.preset_chosen(Event(budget="0.9"))).budget == 0.9
     assert not vars(after(budget.preset_chosen(Event(budget="7"))))
 
 
-def test_another_budget_is_applied(services: Services, library: Library, holidays: int) -> None:
-    shown = after(Budget(services, PARTS).applied(1.0, "", Session(gallery=holidays)))
+def test_another_budget_is_applied(budget: Budget, library: Library, holidays: int) -> None:
+    shown = after(budget.applied(1.0, "", Session(gallery=holidays)))
     assert "at a budget of 100 % now" in shown.applied
     assert not shown.stop_apply["visible"]
     assert summarize_gallery(library, holidays).exits == (0, 0, 2)
 
 
 def test_what_people_will_look_for_is_remembered_until_it_is_taken_back(
-    services: Services, galleries: Galleries, library: Library, holidays: int
+    budget: Budget, galleries: Galleries, library: Library, holidays: int
 ) -> None:
     session = Session(gallery=holidays)
-    account = after(Budget(services, PARTS).applied(0.75, " a kite \n\n# sky\na kite\na boat", session)).applied
-    assert "Every photo is at a budget of 75 % now" in account
+    outcome = after(budget.applied(0.75, " a kite \n\n# sky\na kite\na boat", session)).applied
+    assert "Every photo is at a budget of 75 % now" in outcome
     assert summarize_gallery(library, holidays).phrases == ("a kite", "a boat")
     assert after(galleries.settings(holidays, session)).looked_for == "a kite\na boat"
     many = "\n".join(map(str, range(MOST_TYPED + 1)))
-    assert f"name {MOST_TYPED} at most" in after(Budget(services, PARTS).applied(0.75, many, session)).applied
+    assert f"name {MOST_TYPED} at most" in after(budget.applied(0.75, many, session)).applied
     long = "a kite " * 30
-    assert "say it in a few words" in after(Budget(services, PARTS).applied(0.75, long, session)).applied
+    assert "say it in a few words" in after(budget.applied(0.75, long, session)).applied
     assert summarize_gallery(library, holidays).phrases == ("a kite", "a boat"), "what is refused changes nothing"
-    list(Budget(services, PARTS).applied(0.75, "", session))
+    list(budget.applied(0.75, "", session))
     assert summarize_gallery(library, holidays).phrases == ()
     assert after(galleries.settings(holidays, session)).looked_for == ""
 
 
 def test_a_files_many_phrases_stay_as_they_are_when_the_budget_alone_is_changed(
-    services: Services, galleries: Galleries, library: Library, holidays: int
+    budget: Budget, galleries: Galleries, library: Library, holidays: int
 ) -> None:
     of_a_file = tuple(f"a kite of {n}" for n in range(MOST_TYPED + 1))
     reencode_gallery(library, holidays, phrases=of_a_file)
     session = Session(gallery=holidays)
     shown = after(galleries.settings(holidays, session)).looked_for
-    account = after(Budget(services, PARTS).applied(1.0, shown, session)).applied
-    assert "at a budget of 100 % now" in account
+    outcome = after(budget.applied(1.0, shown, session)).applied
+    assert "at a budget of 100 % now" in outcome
     assert summarize_gallery(library, holidays).phrases == of_a_file
 
 
-def test_a_photo_whose_kept_picture_is_gone_is_named(services: Services, library: Library, holidays: int) -> None:
+def test_a_photo_whose_kept_picture_is_gone_is_named(budget: Budget, library: Library, holidays: int) -> None:
     gone = list_photos(library, holidays)[0]
     library.picture_path(gone.content_hash).unlink()
-    account = after(Budget(services, PARTS).applied(1.0, "", Session(gallery=holidays))).applied
-    assert "All other photos are" in account
-    assert f"{gone.file}</span><span>its kept picture is gone" in account
+    outcome = after(budget.applied(1.0, "", Session(gallery=holidays))).applied
+    assert "All other photos are" in outcome
+    assert f"{gone.file}</span><span>its kept picture is gone" in outcome
 
 
-def test_a_gallery_that_is_gone_is_a_sentence(services: Services) -> None:
-    assert "That did not work" in after(Budget(services, PARTS).applied(0.5, "", Session(gallery=999))).applied
+def test_a_gallery_that_is_gone_is_a_sentence(budget: Budget) -> None:
+    assert "That did not work" in after(budget.applied(0.5, "", Session(gallery=999))).applied
 
 
 def test_apply_that_is_refused_leaves_the_one_before_it_its_button(
-    services: Services, holidays: int, monkeypatch: pytest.MonkeyPatch
+    services: Services, budget: Budget, holidays: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> NoReturn:
         raise TooMuch("One at a time.")
 
-    budget, session = Budget(services, PARTS), Session(gallery=holidays)
+    session = Session(gallery=holidays)
     with services.access.work(session), services.access.work(session):  # all others wait in line
         applying = budget.applied(1.0, "", session)
         next(applying)

@@ -14,12 +14,7 @@ from engine.gallery import Library, shipped_race
 from engine.gallery.galleries import (
     open_gallery,
 )
-from tests.app.shown_examples import PARTS, after
-
-
-@pytest.fixture
-def compare(services: Services) -> Compare:
-    return Compare(services, PARTS)
+from tests.app.shown_examples import after
 
 
 def test_both_rankings_stand_side_by_side_after_a_race(compare: Compare, search: Search, session: Session) -> None:

@@ -182,9 +182,9 @@ def test_a_gallery_is_picked(galleries: Galleries, holidays: int, session: Sessi
 
 
 def test_a_name_that_was_typed_stays_when_another_gallery_is_picked(
-    galleries: Galleries, services: Services, search: Search, holidays: int, session: Session
+    galleries: Galleries, add_photos: AddPhotos, search: Search, holidays: int, session: Session
 ) -> None:
-    AddPhotos(services, PARTS, search, galleries).named(session)
+    add_photos.named(session)
     assert not hasattr(after(galleries.picked(holidays, False, session)), "add_to")
     assert not hasattr(after(galleries.picked(999, False, session)), "add_to")
 

@@ -28,11 +28,6 @@ from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
 
 
-@pytest.fixture
-def selection(services: Services, search: Search) -> Selection:
-    return Selection(services, PARTS, search)
-
-
 def test_a_photo_is_selected(selection: Selection, library: Library, session: Session) -> None:
     photo = list_photos(library, session.gallery or 0)[0]
     html = after(selection.selected(Event(photo=str(photo.id)), session)).panel
@@ -105,10 +100,11 @@ def test_a_photo_of_a_model_without_exits_has_a_panel(
 
 
 @pytest.mark.parametrize("data", [None, {}, {"photo": [], "photos": {"a": 1}, "query": None}, []])
-def test_an_event_that_was_made_by_hand_is_a_sentence(services: Services, holidays: int, data: object) -> None:
+def test_an_event_that_was_made_by_hand_is_a_sentence(
+    search: Search, galleries: Galleries, selection: Selection, library: Library, holidays: int, data: object
+) -> None:
     event, mine = gr.EventData(None, data), Session(gallery=holidays)
-    search = Search(services, PARTS)
-    assert "search again" in after(Selection(services, PARTS, search).selected(event, mine)).panel
+    assert "search again" in after(selection.selected(event, mine)).panel
     assert after(search.suggestion_chosen(event, False, mine)).grid
-    assert after(Galleries(services, PARTS, search).photos_deleted(event, mine)).grid
-    assert summarize_gallery(services.library, holidays).photos == 2
+    assert after(galleries.photos_deleted(event, mine)).grid
+    assert summarize_gallery(library, holidays).photos == 2

@@ -21,13 +21,13 @@ def present(services: Services) -> Present:
 
 
 def test_what_was_not_measured_here_is_the_shipped_measurement_and_named_so(
-    present: Present, search: Search, session: Session, services: Services
+    present: Present, search: Search, session: Session, compare: Compare
 ) -> None:
     list(search.searched("red", False, session))
     shown = after(present.presented(Event(), session)).screens
     assert "Shipped measurement of" in shown
     assert shipped_race().machine in shown
-    list(Compare(services, PARTS).raced(session))
+    list(compare.raced(session))
     assert "on this machine" in after(present.presented(Event(screen="4"), session)).screens
 
 
