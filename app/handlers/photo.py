@@ -8,15 +8,7 @@ from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
 from app.views import photo, placeholders
-from engine.gallery import (
-    Deepened,
-    EngineError,
-    Photo,
-    embed_query,
-    explain_photo,
-    run_to_full_depth,
-    search_photos,
-)
+from engine.gallery import Deepened, EngineError, Photo, embed_query, explain_photo, run_to_full_depth, search_photos
 
 
 class Selection:

@@ -6,10 +6,7 @@ from app.access import Access, NotYours
 from app.demo import Demo
 from app.session import Session
 from engine.gallery import Library
-from engine.gallery.galleries import (
-    list_photos,
-    publish_gallery,
-)
+from engine.gallery.galleries import list_photos, publish_gallery
 from engine.gallery.quotas import Visitors
 from engine.storage.database import Database
 from engine.storage.schema import GalleryMissing, PhotoMissing

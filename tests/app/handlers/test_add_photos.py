@@ -20,10 +20,7 @@ from app.uploading.inbox import MOST_FILES
 from app.uploading.incoming import Incoming
 from app.uploading.sent_files import forget_interrupted
 from engine.gallery import Library
-from engine.gallery.galleries import (
-    find_gallery,
-    summarize_gallery,
-)
+from engine.gallery.galleries import find_gallery, summarize_gallery
 from engine.utils.data_dir import home
 from tests.app.sending import Event, announced, uploaded
 from tests.app.shown_examples import PARTS, after

@@ -11,10 +11,7 @@ from app.services import Services
 from app.session import Session
 from engine.exits.text_bank import MOST_TYPED
 from engine.gallery import Library
-from engine.gallery.galleries import (
-    list_photos,
-    summarize_gallery,
-)
+from engine.gallery.galleries import list_photos, summarize_gallery
 from engine.gallery.quotas import TooMuch
 from engine.gallery.reencode import reencode_gallery
 from tests.app.sending import Event

@@ -11,9 +11,7 @@ from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
 from engine.gallery import Library, shipped_race
-from engine.gallery.galleries import (
-    open_gallery,
-)
+from engine.gallery.galleries import open_gallery
 from tests.app.shown_examples import after
 
 

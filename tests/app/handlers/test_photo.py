@@ -17,11 +17,7 @@ from app.services import Services
 from app.session import Session
 from engine.gallery import Library
 from engine.gallery.comparison import Comparison
-from engine.gallery.galleries import (
-    get_photo,
-    list_photos,
-    summarize_gallery,
-)
+from engine.gallery.galleries import get_photo, list_photos, summarize_gallery
 from engine.storage.database import Database
 from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after

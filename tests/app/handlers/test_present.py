@@ -8,9 +8,7 @@ from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
 from engine.gallery import Library, shipped_race
-from engine.gallery.galleries import (
-    open_gallery,
-)
+from engine.gallery.galleries import open_gallery
 from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after
 

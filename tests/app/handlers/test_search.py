@@ -15,12 +15,7 @@ from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
 from engine.gallery import Library, Upload
-from engine.gallery.galleries import (
-    list_photos,
-    open_gallery,
-    publish_gallery,
-    summarize_gallery,
-)
+from engine.gallery.galleries import list_photos, open_gallery, publish_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after
