@@ -1,10 +1,11 @@
 """A running page's parts over a demo gallery of three colours."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from gradio.utils import get_upload_folder
 
 from app.demo import Demo
 from app.handlers.add_photos import AddPhotos
@@ -14,7 +15,10 @@ from app.handlers.galleries import Galleries
 from app.handlers.photo import Selection
 from app.handlers.picture_search import PictureSearch
 from app.handlers.search import Search
+from app.layout import build
 from app.pictures import Pictures, secret_of
+from app.server.start import serve
+from app.server.upload_folders import Arrivals
 from app.services import Services
 from app.session import Session
 from engine.gallery import Upload
@@ -58,6 +62,15 @@ def pictures(library: Library) -> Pictures:
 @pytest.fixture
 def services(database: Database, library: Library, demo: Demo, pictures: Pictures) -> Services:
     return Services(library, Comparison(library), demo, pictures.address)
+
+
+@pytest.fixture
+def address(services: Services, pictures: Pictures) -> Iterator[str]:
+    """Where the page is served."""
+    page = build(services, "a secret")
+    address = serve(page, services, pictures, Arrivals(Path(get_upload_folder())))
+    yield address
+    page.close()
 
 
 @pytest.fixture

@@ -5,23 +5,17 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
-from gradio.utils import get_upload_folder
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
 
 from app.demo import Demo
-from app.layout import build
 from app.pictures import Pictures, Size, secret_of
-from app.server.start import serve
-from app.server.upload_folders import Arrivals
-from app.services import Services
 from engine.gallery import ASSETS
 from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
@@ -34,13 +28,6 @@ ROOT = Path(__file__).parents[2]
 
 
 class TestOverHttp:
-    @pytest.fixture
-    def address(self, services: Services, pictures: Pictures) -> Iterator[str]:
-        page = build(services, "a secret")
-        address = serve(page, services, pictures, Arrivals(Path(get_upload_folder())))
-        yield address
-        page.close()
-
     def test_a_search_is_answered_and_everything_else_is_private(self, address: str) -> None:
         client = Client(address, verbose=False)
         hits = client.predict("red", api_name="/search")

@@ -13,7 +13,6 @@ import gradio as gr
 import httpx
 import numpy as np
 import pytest
-from gradio.utils import get_upload_folder
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
@@ -31,11 +30,8 @@ from app.handlers.photo import Selection
 from app.handlers.picture_search import PictureSearch
 from app.handlers.present import Present
 from app.handlers.search import Search
-from app.layout import build
 from app.parts import Updates
 from app.pictures import Pictures
-from app.server.start import serve
-from app.server.upload_folders import Arrivals
 from app.services import Services
 from app.session import Session
 from app.views import upload
@@ -456,13 +452,6 @@ def test_a_page_that_others_can_reach_is_public_unless_somebody_says_otherwise(
 
 
 class TestOverHttp:
-    @pytest.fixture
-    def address(self, services: Services, pictures: Pictures) -> Iterator[str]:
-        page = build(services, "a secret")
-        address = serve(page, services, pictures, Arrivals(Path(get_upload_folder())))
-        yield address
-        page.close()
-
     def test_two_programs_do_not_meet(
         self, address: str, tmp_path: Path, png: Callable[..., bytes], lines: io.StringIO, services: Services
     ) -> None:

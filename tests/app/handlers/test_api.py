@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock
@@ -15,10 +15,6 @@ from gradio_client.exceptions import AppError
 
 from app.handlers.picture_search import PictureSearch
 from app.handlers.search import Search
-from app.layout import build
-from app.pictures import Pictures
-from app.server.start import serve
-from app.server.upload_folders import Arrivals
 from app.services import Services
 from app.session import Session
 from app.uploading.sent_files import NotUploaded, sent
@@ -28,14 +24,6 @@ from tests.zip_files import zipped
 
 DOCS = Path(__file__).parents[3] / "docs" / "api.md"
 ENDPOINTS = ["/search", "/galleries", "/explain", "/compare", "/add_photos", "/sort"]
-
-
-@pytest.fixture
-def address(services: Services, pictures: Pictures) -> Iterator[str]:
-    page = build(services, "a secret")
-    address = serve(page, services, pictures, Arrivals(Path(get_upload_folder())))
-    yield address
-    page.close()
 
 
 def posted(address: str, data: list[Any]) -> str:
