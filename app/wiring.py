@@ -7,7 +7,7 @@ import gradio as gr
 from app.handlers.add_photos import AddPhotos
 from app.handlers.albums import Albums
 from app.handlers.api import Api
-from app.handlers.arrangement import Sorting
+from app.handlers.arrangement import Arrangement
 from app.handlers.budget import Budget
 from app.handlers.comparison import Compare
 from app.handlers.export import Export
@@ -41,7 +41,7 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     wire_opening(page, parts, galleries, add_photos)
     pictures, page_url = PictureSearch(services, parts, search), PageUrl(services, parts, galleries, search)
     wire_search(parts, search, pictures, page_url, galleries, compare)
-    wire_arrangement(parts, Sorting(parts, search), Export(services, parts, search))
+    wire_arrangement(parts, Arrangement(parts, search), Export(services, parts, search))
     selection = Selection(services, parts, search)
     wire_photo(parts, selection, galleries)
     wire_map(parts, GalleryMap(services, parts), selection, search)
@@ -88,7 +88,7 @@ def wire_search(
     p.grid.more(search.more, session, p.grid, **SHORT)
 
 
-def wire_arrangement(parts: Parts, arrangement: Sorting, export: Export) -> None:
+def wire_arrangement(parts: Parts, arrangement: Arrangement, export: Export) -> None:
     """What is on show stands in another order, or is taken away as a file."""
     p, session = parts, parts.session
     p.arrangement.arrange(arrangement.arranged, [p.refine, session], p.results, **SHORT)

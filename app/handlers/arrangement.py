@@ -11,7 +11,7 @@ from app.session import Session
 from app.views.arrangement import ORDERS
 
 
-class Sorting:
+class Arrangement:
     """The boxes over the photos."""
 
     def __init__(self, parts: Parts, search: Search) -> None:

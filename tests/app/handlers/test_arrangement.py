@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from app.demo import Demo
-from app.handlers.arrangement import Sorting
+from app.handlers.arrangement import Arrangement
 from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
@@ -49,7 +49,7 @@ def dated_gallery(library: Library, upload: Callable[..., Upload]) -> int:
 
 def arranged(services: Services, session: Session, **chosen: str) -> str:
     """The names in the grid after a choice, in its order."""
-    arrangement = Sorting(PARTS, Search(services, PARTS))
+    arrangement = Arrangement(PARTS, Search(services, PARTS))
     shown = after(arrangement.arranged(gr.EventData(None, chosen), False, session))
     return "".join(re.findall(r'alt="Photo: (\w)"', shown.grid))
 
