@@ -24,6 +24,7 @@ class AlbumView:
     aside: Aside = field(default_factory=Aside)
     asking: object = field(default_factory=object)  # another one with every change, and when second looks are over
     looking: bool = False  # second looks go on
+    refused: int = 0  # changes that could not be made: a board begun before leaves what the line says of them
     looked: int = 0  # photos that got a second look since the tab was opened first
     unfolded: LRUCache[str, int] = field(default_factory=lambda: LRUCache(COLUMNS))  # how often more was asked, by key
     sought: dict[str, str] = field(default_factory=dict)  # words that a column's photos are ranked by

@@ -52,11 +52,11 @@ class Albums:
         try:
             summary = services.access.gallery(session.gallery, session)
             view = self._view(session, summary.id)
-            asking, albums = view.asking, self._apply(summary, session, view, None)
+            asking, refused, albums = view.asking, view.refused, self._apply(summary, session, view, None)
             found = self._sorted(summary, session, view, albums)
             if view.asking is asking:  # else there is a newer board
                 drawn = self._drawn(session, summary, view, found)
-                if view.looking:  # what the second looks say of themselves stays
+                if view.looking or view.refused > refused:  # what the line says meanwhile stays
                     drawn = {part: drawn[part] for part in (self._parts.album_proposals, self._parts.album_board)}
                 yield drawn
         except EngineError as error:
@@ -135,7 +135,11 @@ class Albums:
         try:
             summary = services.access.gallery(session.gallery, session)
             view = self._view(session, summary.id)
-            albums = self._apply(summary, session, view, change)
+            try:
+                albums = self._apply(summary, session, view, change)
+            except EngineError:
+                view.refused += 1
+                raise
             typed, asking = "", object()
             view.asking, view.looking = asking, False
             services.stop("albums", session)

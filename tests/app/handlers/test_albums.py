@@ -218,6 +218,18 @@ def test_who_looks_at_more_of_a_column_sees_the_second_looks_end(albums: Albums,
     assert PARTS.album_line in last(albums.unfolded(Event(key="-"), session))
 
 
+def test_a_board_that_was_begun_before_leaves_what_was_wrong_with_an_album(
+    albums: Albums, session: Session, mine: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def typed_meanwhile(*given: object, **named: object) -> SortedGallery:
+        refusal = last(albums.added("dogs: a dog, not a wolf, not a fox", session))
+        assert "one is possible" in str(refusal[PARTS.album_line])
+        return SortedGallery((), (), 0, 0.0)
+
+    monkeypatch.setattr("app.handlers.albums.sort_gallery", typed_meanwhile)
+    assert set(last(albums.shown(session))) == {PARTS.album_board, PARTS.album_proposals}
+
+
 def test_a_board_of_another_gallery_is_not_drawn_over(
     albums: Albums, session: Session, mine: int, services: Services
 ) -> None:
