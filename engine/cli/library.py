@@ -43,6 +43,6 @@ def read_phrases(file: Path | None) -> list[str] | None:
     """The phrases in a file, or None for no file; raises PhrasesUnusable."""
     if file is None:
         return None
-    from engine.exits.text_bank import phrases_of
+    from engine.exits.phrases import phrases_of
 
     return phrases_of(file)

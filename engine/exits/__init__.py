@@ -6,7 +6,7 @@ Idea: the abstract of T-GEMs (Presta, Stefanski, Byra, Arendt; arXiv 2605.17499)
 2. `modules`, `gate`: for each exit a readout (features to embedding) and a gate (leave, or go on at a price).
 3. `ladder`, `budget`: the passes and what they cost in MACs; the price that meets a budget.
 4. `encoder`: runs a batch pass by pass and takes out the rows that leave; `runner` and `batch` do the work.
-5. `phrase_gate`: gates that go by what people will look for, where that is known.
+5. `phrases`, `phrase_gate`: gates that go by what people will look for, where that is known.
 6. `calibration`, `scorer`: what an early embedding tells a query of the photo at full depth.
 
 Of the others `loading` makes an encoder, `checkpoint` keeps exit weights, `certificate` says what they gave and

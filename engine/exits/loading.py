@@ -14,8 +14,9 @@ from engine.clip.hub import HubUnreachable, fetch_exits
 from engine.exits.checkpoint import FittedExits, exits_hash, install_exits, load_exits, texts_hash, unfitted
 from engine.exits.encoder import Encoder, Identity
 from engine.exits.modules import ExitModules
+from engine.exits.phrases import read_texts
 from engine.exits.runner import PassRunner, Towers
-from engine.exits.text_bank import TextBank, kept_embeddings, read_texts
+from engine.exits.text_bank import TextBank, kept_embeddings
 from engine.utils.memory import keep_freed_memory
 
 log = logging.getLogger(__name__)

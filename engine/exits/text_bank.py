@@ -26,51 +26,17 @@ from torch import Tensor
 from engine.utils.atomic_files import write_whole
 from engine.utils.data_dir import home
 from engine.utils.errors import EngineError
-from engine.utils.paths import TEXT_BANK
 
 if TYPE_CHECKING:
     from engine.clip.backbone import Backbone
 
 NEAREST = 10  # texts that the affinity is the mean cosine to
 STATISTICS = 5  # how many numbers `statistics` gives per photo
-MOST_LOOKED_FOR = 5_000  # phrases of an owner; each costs a text encoding once, and a product at each exit of a photo
-MOST_TYPED = 50  # phrases, on the page
-LONGEST_TYPED = 200  # characters of each; the model reads about thirty words
 BACKGROUND = 100  # texts of the bank that phrases stand among, so that one phrase can be told from none
 SHOWN = 3  # texts that are shown of a photo at an exit
 FOLDER = "text-bank"  # of the embeddings, in the data folder: one file for each model
 
 NearestTexts = tuple[tuple[str, float], ...]  # texts and phrases nearest to a photo, and their cosines, best first
-
-
-class PhrasesUnusable(EngineError):
-    """Phrases that cannot be read, or that are too few or too many."""
-
-
-def read_texts(path: Path = TEXT_BANK) -> list[str]:
-    """The texts of a file, one a line; blank lines and lines that start with # are passed over."""
-    return _lines(path.read_text(encoding="utf-8"))
-
-
-def typed_phrases(text: str) -> list[str]:
-    """The phrases that a gallery's owner has typed, one a line, each one once; raises PhrasesUnusable."""
-    phrases = list(dict.fromkeys(_lines(text)))
-    if len(phrases) > MOST_TYPED:
-        raise PhrasesUnusable(f"These are {len(phrases)} phrases; name {MOST_TYPED} at most, one a line.")
-    if too_long := [phrase for phrase in phrases if len(phrase) > LONGEST_TYPED]:
-        raise PhrasesUnusable(f'"{too_long[0][:40]}…" is over {LONGEST_TYPED} characters; say it in a few words.')
-    return phrases
-
-
-def phrases_of(path: Path) -> list[str]:
-    """The phrases of a gallery owner's file, each one once; raises PhrasesUnusable."""
-    try:
-        phrases = list(dict.fromkeys(read_texts(path)))
-    except (OSError, UnicodeDecodeError) as error:
-        raise PhrasesUnusable(f"{path} cannot be read as phrases; name a UTF-8 text file.") from error
-    if not 1 <= len(phrases) <= MOST_LOOKED_FOR:
-        raise PhrasesUnusable(f"{path} has {len(phrases)} phrases; name 1 to {MOST_LOOKED_FOR}, one a line.")
-    return phrases
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,11 +155,6 @@ def statistics(vectors: Tensor, before: Tensor | None, similarities: Tensor, log
     entropy = torch.special.entr(p).sum(-1) / torch.log(torch.tensor(float(max(2, p.shape[-1]))))
     moved = torch.zeros_like(entropy) if before is None else 1 - (vectors * before).sum(-1)
     return torch.stack([affinity(similarities), top[:, 0], top[:, 0] - top[:, -1], entropy, moved], -1)
-
-
-def _lines(text: str) -> list[str]:
-    lines = (line.strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
 
 
 def kept_embeddings(backbone: "Backbone", weights: str, texts: Sequence[str]) -> Tensor:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from engine.albums.album import LONGEST_NAME, MOST_ALBUMS, Album, AlbumSet, AlbumsRejected, album_of
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
 from engine.exits.certificate import FULL_DEPTH, Certificate
+from engine.exits.phrases import typed_phrases
 from engine.gallery.albums import Aside, albums_of, edit_albums, list_albums, propose_albums, sort_gallery
 from engine.gallery.budget_cost import BudgetCost, budget_cost
 from engine.gallery.comparison import Comparison, FullRun
@@ -89,7 +90,6 @@ if TYPE_CHECKING:
     from engine.exits.encoder import Encoder, Standing
     from engine.exits.ladder import Stage
     from engine.exits.loading import load_encoder
-    from engine.exits.text_bank import typed_phrases
 
 __all__ = [
     "ASSETS",
@@ -215,7 +215,6 @@ _LATER = {
     "Standing": "engine.exits.encoder",
     "load_encoder": "engine.exits.loading",
     "named": "engine.clip.factory",
-    "typed_phrases": "engine.exits.text_bank",
 }
 
 

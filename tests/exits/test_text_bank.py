@@ -11,19 +11,12 @@ from engine.exits import text_bank
 from engine.exits.loading import load_encoder
 from engine.exits.text_bank import (
     BACKGROUND,
-    LONGEST_TYPED,
-    MOST_LOOKED_FOR,
-    MOST_TYPED,
     NEAREST,
     STATISTICS,
-    PhrasesUnusable,
     TextBank,
     affinity,
     content_distribution,
-    phrases_of,
-    read_texts,
     statistics,
-    typed_phrases,
 )
 from tests import tiny_models
 
@@ -99,42 +92,6 @@ def test_captions_count_in_affinities_and_costs_and_are_no_background() -> None:
         assert torch.allclose(each.affinity(photos), cosines.topk(NEAREST).values.mean(1), atol=1e-3)
         assert torch.equal(each.background, texts)
     assert (bank.macs(4), named.macs(4), named.margin_macs(4)) == (26 * 4, 27 * 4, 21 * 4)
-
-
-def test_comments_and_blank_lines_are_no_texts(tmp_path: Path) -> None:
-    path = tmp_path / "texts.txt"
-    path.write_text("# animals\na dog\n\n  a cat  \na dog\n")
-    assert read_texts(path) == ["a dog", "a cat", "a dog"]
-    assert phrases_of(path) == ["a dog", "a cat"]
-
-
-def test_the_shipped_bank_has_texts_and_each_once() -> None:
-    texts = read_texts()
-    assert len(texts) > 10 * BACKGROUND / 2
-    assert len(set(texts)) == len(texts)
-
-
-@pytest.mark.parametrize(
-    "content", [b"\xff\xfe", b"", b"# nothing\n", b"\n".join(b"%d" % i for i in range(MOST_LOOKED_FOR + 1))]
-)
-def test_a_file_that_names_no_phrases_or_too_many_is_one_sentence(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "phrases.txt").write_bytes(content)
-    for path in (tmp_path / "phrases.txt", tmp_path / "nowhere.txt"):
-        with pytest.raises(PhrasesUnusable) as raised:
-            phrases_of(path)
-        assert str(raised.value).startswith(str(path))
-        assert str(raised.value).endswith(".")
-
-
-def test_typed_phrases_are_each_once_and_few_and_short() -> None:
-    assert typed_phrases(" a dog \n\na cat\na dog") == ["a dog", "a cat"]
-    assert typed_phrases("") == []
-    assert len(typed_phrases("\n".join(map(str, range(MOST_TYPED))))) == MOST_TYPED
-    with pytest.raises(PhrasesUnusable, match=f"{MOST_TYPED} at most"):
-        typed_phrases("\n".join(map(str, range(MOST_TYPED + 1))))
-    assert typed_phrases("x" * LONGEST_TYPED) == ["x" * LONGEST_TYPED]
-    with pytest.raises(PhrasesUnusable, match="over 200 characters"):
-        typed_phrases("x" * (LONGEST_TYPED + 1))
 
 
 TEXTS = ["a dog", "a red car", "snow"]

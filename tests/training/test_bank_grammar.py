@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.exits.text_bank import read_texts
+from engine.exits.phrases import read_texts
 from engine.training.bank_grammar import LONGEST, plural, with_articles, with_ing, with_s, write_bank
 from engine.utils.paths import TEXT_BANK
 

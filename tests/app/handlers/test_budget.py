@@ -9,7 +9,7 @@ from app.handlers.budget import Budget
 from app.handlers.galleries import Galleries
 from app.services import Services
 from app.session import Session
-from engine.exits.text_bank import MOST_TYPED
+from engine.exits.phrases import MOST_TYPED
 from engine.gallery import Library
 from engine.gallery.galleries import list_photos, summarize_gallery
 from engine.gallery.quotas import TooMuch
