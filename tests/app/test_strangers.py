@@ -501,6 +501,7 @@ class TestOverHttp:
                 for answer in callers.map(call, private):
                     assert "process_completed" in answer
                     assert "secret" not in answer
+                    assert "running already" not in answer, "it was turned away, and asked nothing"
 
 
 def test_a_public_host_says_how_much_is_kept_and_for_how_long(library: Library) -> None:

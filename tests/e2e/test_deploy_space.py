@@ -147,9 +147,11 @@ def test_what_goes_wrong_is_a_sentence_and_no_half_commit(hub: Hub, monkeypatch:
 
 
 @pytest.mark.slow
-def test_the_folder_of_a_dry_run_serves_on_an_empty_disk(tmp_path: Path, home: Path) -> None:
+def test_the_folder_of_a_dry_run_serves_and_serves_again_on_an_empty_disk(tmp_path: Path, home: Path) -> None:
     folder = tmp_path / "space"
     assert deploy(SPACE, "--dry-run", folder).exit_code == 0
-    with started(folder, home) as address:
-        hits = Client(address, verbose=False).predict("a dog", k=3, api_name="/search")
-        assert [hit["rank"] for hit in hits] == [1, 2, 3]
+    for _ in range(2):
+        with started(folder, home) as address:
+            hits = Client(address, verbose=False).predict("a dog", k=3, api_name="/search")
+            assert [hit["rank"] for hit in hits] == [1, 2, 3]
+        shutil.rmtree(home)

@@ -36,7 +36,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder, dice = tmp_path_factory.mktemp("photos"), random.Random(1)
     sources = [Image.open(path) for path in sorted((ROOT / "assets/gallery").glob("*.jpg"))]
     for source in sources:
-        source.thumbnail((300, 300))
+        source.thumbnail((427, 427))  # of which three quarters are sent
     for number in range(PHOTOS):
         whole = sources[number % len(sources)].convert("RGB")
         width, height = whole.size
