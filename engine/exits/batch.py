@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.clip.device import bring_later
 from engine.exits.feature_map import FeatureMap
-from engine.exits.text_bank import NearestTexts
+from engine.exits.phrases import NearestTexts
 from engine.utils.compute_lock import COMPUTE
 
 P = ParamSpec("P")

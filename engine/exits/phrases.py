@@ -1,4 +1,4 @@
-"""Texts as people write them down, one a line: the bank's list, and phrases that a gallery's owner looks for."""
+"""Texts in words: the bank's list, phrases that a gallery's owner looks for, and those nearest to a photo."""
 
 from pathlib import Path
 
@@ -8,6 +8,8 @@ from engine.utils.paths import TEXT_BANK
 MOST_LOOKED_FOR = 5_000  # phrases of an owner; each costs a text encoding once, and a product at each exit of a photo
 MOST_TYPED = 50  # phrases, on the page
 LONGEST_TYPED = 200  # characters of each; the model reads about thirty words
+
+NearestTexts = tuple[tuple[str, float], ...]  # texts and phrases nearest to a photo, and their cosines, best first
 
 
 class PhrasesUnusable(EngineError):

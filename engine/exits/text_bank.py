@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from engine.exits.phrases import NearestTexts
 from engine.utils.atomic_files import write_whole
 from engine.utils.data_dir import home
 from engine.utils.errors import EngineError
@@ -35,8 +36,6 @@ STATISTICS = 5  # how many numbers `statistics` gives per photo
 BACKGROUND = 100  # texts of the bank that phrases stand among, so that one phrase can be told from none
 SHOWN = 3  # texts that are shown of a photo at an exit
 FOLDER = "text-bank"  # of the embeddings, in the data folder: one file for each model
-
-NearestTexts = tuple[tuple[str, float], ...]  # texts and phrases nearest to a photo, and their cosines, best first
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,19 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.albums.album import Album
+from engine.exits.phrases import NearestTexts
 from engine.ingest.date_taken import read_date
 from engine.ingest.decode import Skipped
 from engine.search.ranking import Ranking
 from engine.storage.encodings import DeeperEncoding
 from engine.storage.schema import ImageRow
-
-if TYPE_CHECKING:
-    from engine.exits.text_bank import NearestTexts
 
 Looks = Mapping[int, DeeperEncoding]  # what ran deeper for one query alone, by photo: the index does not hold it
 NO_LOOKS: Looks = MappingProxyType({})
@@ -52,7 +49,7 @@ class Photo:
     gates: (
         np.ndarray
     )  # (R, G) float32: at each gated exit reached, the probability of leaving at each budget of the grid
-    nearest_texts: "tuple[NearestTexts, ...]"  # at each exit reached
+    nearest_texts: tuple[NearestTexts, ...]  # at each exit reached
     budget: float
     taken_at: datetime | None = None  # on the camera's clock, with its zone where that is known
     source: str | None = None  # where its original lies on this machine; shown to nobody

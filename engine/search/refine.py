@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.exits.calibration import Estimate
+from engine.exits.phrases import NearestTexts
 from engine.ingest.kept_picture import kept_pixels
 from engine.search.allocation import Goal, deepen
 from engine.search.query_parser import Query
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from engine.exits.batch import Encoding
     from engine.exits.feature_map import FeatureMap
     from engine.exits.photo_encoder import PhotoEncoder
-    from engine.exits.text_bank import NearestTexts
 
 LIMIT = 20.0  # what one query may spend, in full encodings
 LEAST, PART = 3.0, 0.1  # in a small gallery: no more than a tenth of its photos, but three
@@ -39,7 +39,7 @@ class _Way:
     vector: np.ndarray
     affinity: float
     gates: list[np.ndarray] = field(default_factory=list)  # of the gated exits that it came to
-    nearest_texts: "list[NearestTexts]" = field(default_factory=list)  # of the exits that it came to
+    nearest_texts: list[NearestTexts] = field(default_factory=list)  # of the exits that it came to
     macs: int = 0
     milliseconds: float = 0.0
     map: "FeatureMap | None" = None

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
+from engine.exits.phrases import NearestTexts
 from engine.storage.bind_limit import change_rows, rows_of
 from engine.storage.cleanup import tidy
 from engine.storage.collections import hold
@@ -15,9 +15,6 @@ from engine.storage.database import Database
 from engine.storage.feature_map_files import MapFile
 from engine.storage.images import get_images
 from engine.storage.schema import CollectionRow, EncodingRow, FeatureMapRow, ImageRow, ModelStamp
-
-if TYPE_CHECKING:
-    from engine.exits.text_bank import NearestTexts
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class DeeperEncoding:
     vector: bytes  # float32, unit length
     affinity: float
     gates: np.ndarray  # (R, G) of the gated exits that it came to on the way
-    nearest_texts: "tuple[NearestTexts, ...]"  # at all the exits that it came to: at every one, if run from its picture
+    nearest_texts: tuple[NearestTexts, ...]  # at all the exits that it came to: at every one, if run from its picture
     macs: int
     milliseconds: float
     map: bytes | None  # the feature map that it left with, where there is one
