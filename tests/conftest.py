@@ -8,16 +8,18 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
 
-from engine.exits.encoder import Encoder
-from engine.exits.loading import load_encoder
 from engine.gallery import Library, Upload
 from engine.storage.database import Database, connect, migrate
 from tests import postgres
-from tests.fake_encoder import FakeEncoder
+
+if TYPE_CHECKING:  # torch comes with them, and many tests need none
+    from engine.exits.encoder import Encoder
+    from tests.fake_encoder import FakeEncoder
 
 
 def pytest_configure() -> None:
@@ -98,14 +100,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_kind: str) ->
 
 
 @pytest.fixture(scope="session")
-def embedded() -> Encoder:
+def embedded() -> "Encoder":
     """The embedded model in float32, loaded once for all tests of a worker: none changes it."""
+    from engine.exits.loading import load_encoder
+
     return load_encoder(precision="float32")
 
 
 @pytest.fixture(scope="session")
-def embedded_bfloat16() -> Encoder:
+def embedded_bfloat16() -> "Encoder":
     """The embedded model in bfloat16, where this build of torch has what that takes."""
+    from engine.exits.loading import load_encoder
+
     found = load_encoder(precision="bfloat16")
     if found.precision != "bfloat16":
         pytest.skip("this build of torch has no fused bfloat16 convolutions")
@@ -113,7 +119,9 @@ def embedded_bfloat16() -> Encoder:
 
 
 @pytest.fixture
-def fake_encoder() -> FakeEncoder:
+def fake_encoder() -> "FakeEncoder":
+    from tests.fake_encoder import FakeEncoder
+
     return FakeEncoder()
 
 
@@ -125,7 +133,7 @@ def database(home: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def library(database: Database, fake_encoder: FakeEncoder) -> Library:
+def library(database: Database, fake_encoder: "FakeEncoder") -> Library:
     return Library.over(database, lambda: fake_encoder)
 
 
