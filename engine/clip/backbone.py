@@ -179,8 +179,12 @@ class Backbone:
         return _begun_as(copy, dtype, torch.channels_last)
 
     def _converted(self) -> Tower:
-        copy: Any = deepcopy(self.model.visual)
-        return _begun_as(copy.bfloat16(), torch.bfloat16, torch.contiguous_format)
+        """A copy of the tower in bfloat16, for what has no operations to fuse with, as a GPU."""
+        copy: Any = deepcopy(self.model.visual).bfloat16()
+        if isinstance(getattr(copy, "trunk", None), EfficientNet):  # its head stays exact, as where stages are fused
+            copy.trunk.classifier.float()
+            copy.head.float()
+        return _begun_as(copy, torch.bfloat16, torch.contiguous_format)
 
 
 class ImagesOnly(nn.Module):

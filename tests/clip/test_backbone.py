@@ -9,6 +9,7 @@ from torch import nn
 
 from engine.clip.backbone import Backbone, ModelUnreadable
 from engine.clip.factory import load_folder
+from engine.exits.runner import own_embedding
 from engine.utils.paths import EMBEDDED_MODEL
 from tests import tiny_models
 
@@ -81,3 +82,17 @@ def test_text_embeddings_do_not_depend_on_the_texts_beside_them() -> None:
 def test_preprocess_gives_bytes_not_floats() -> None:
     model = tiny_models.backbone("vit")
     assert model.square.pixels(Image.new("RGB", (40, 20))).dtype == np.uint8
+
+
+@pytest.mark.parametrize("kind", tiny_models.VISION)
+def test_in_bfloat16_a_tower_runs_where_nothing_can_be_fused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, but for its arithmetic."""
+    model = tiny_models.backbone(kind)
+    monkeypatch.setattr(Backbone, "has_quick_tower", True)
+    monkeypatch.setattr(Backbone, "fused_tower", lambda *_: None)
+    tower, pixels = model.quick_tower(), tiny_models.pixels(3, model.size)
+    assert tower is not None
+    with torch.inference_mode():
+        found = own_embedding(tower, model.normalise(torch.from_numpy(pixels))).float()
+    alike = nn.functional.cosine_similarity(found, model.encode_image(pixels).float())
+    assert alike.min() > 0.99
