@@ -66,14 +66,16 @@ class FaissIndex:
 
         Args:
             query: (D,) float32.
-        Returns: (N,) int64 ids and (N,) float32 scores, N = min(k, vectors held); over EXACT vectors it may be less.
+        Returns: (N,) int64 ids and (N,) float32 scores, N = min(k, vectors held); over EXACT vectors it may be less,
+            unless all of them are asked for.
         """
         with self._lock:
             # One more than asked for tells whether the last place is shared.
             wanted = min(k + 1, len(self))
             if k < 1 or not wanted:
                 return np.empty(0, np.int64), np.empty(0, np.float32)
-            scores, ids = (found[0] for found in self._index.search(query[None], wanted))
+            everywhere = faiss.SearchParametersIVF(nprobe=CELLS) if k >= len(self) and not self.exact else None
+            scores, ids = (found[0] for found in self._index.search(query[None], wanted, params=everywhere))
             scores, ids = scores[ids >= 0], ids[ids >= 0]  # the cells looked into may hold less
             if len(ids) > k and scores[k] == scores[k - 1]:
                 # FAISS leaves open which of several equals it returns: take them all, then the lowest ids.

@@ -151,6 +151,12 @@ class TestCells:
             hits += len(set(ids) & set(rows.ids[np.argsort(-cosines)[:10]]))
         assert hits / 400 > 0.8
 
+    def test_all_are_found_where_all_are_asked_for(self, rows: Rows) -> None:
+        """As where photos of one year are looked for."""
+        ids, scores = indexed(rows).search(rows.vectors[7], 4000)
+        assert sorted(ids) == rows.ids.tolist()
+        assert list(scores) == sorted(scores, reverse=True)
+
     def test_what_comes_later_changes_or_goes_is_known(self, rows: Rows) -> None:
         rows.visible = 3999
         index = indexed(rows)
