@@ -67,7 +67,8 @@ def fit_readouts(
 
     Args:
         seen: K - 1 of (N, F_k), may be mapped from disk.  final: (N, D) at full depth.
-        texts: (T, D) captions, or texts of the bank.  owner: (T,) photo of each caption; None: texts are of no photo.
+        texts: (T, D) captions, or texts of the bank.  owner: (T,) photo of each caption, those without one teach
+            nothing; None: texts are of no photo.
         on_step: told how many steps of how many are done.
     """
     draw = torch.Generator().manual_seed(SEED)
@@ -79,9 +80,10 @@ def fit_readouts(
     total = max(FEWEST_STEPS, min(MOST_STEPS, EPOCHS * len(final) // BATCH))
     rates = [{"params": [*p.parameters()], "lr": PACE / int(p.weight.shape[1])} for p in _linear(modules)]
     firsts, counts = captions_of(owner, len(final)) if owner is not None else (None, None)
+    taught = torch.arange(len(final)) if counts is None else counts.nonzero()[:, 0]
 
     def loss_of(_: int) -> Tensor:
-        rows = torch.randperm(len(final), generator=draw)[:BATCH].sort().values
+        rows = taught[torch.randperm(len(taught), generator=draw)[:BATCH].sort().values]
         shown, own = texts, None
         if firsts is not None and counts is not None:
             chosen = firsts[rows] + (torch.rand(len(rows), generator=draw) * counts[rows]).long()
@@ -146,6 +148,9 @@ def _fold(modules: ExitModules, scale: Sequence[tuple[Tensor, Tensor]]) -> None:
 
 
 def captions_of(owner: Tensor, photos: int) -> tuple[Tensor, Tensor]:
-    """First caption and number of captions of each photo, (N,) twice; captions stand in the order of their photos."""
+    """First caption and number of captions of each photo, (N,) twice; captions stand in the order of their photos.
+
+    The first one of a photo without captions is another photo's.
+    """
     counts = torch.bincount(owner, minlength=photos)
     return counts.cumsum(0) - counts, counts

@@ -99,3 +99,15 @@ def test_an_exit_begins_with_what_the_one_before_said() -> None:
     readouts._say_on(modules)
     before = F.normalize(torch.randn(3, 4), dim=1)
     torch.testing.assert_close(modules.read(1, torch.randn(3, 6), before), before)
+
+
+def test_photos_without_a_caption_teach_nothing(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readouts, "FEWEST_STEPS", 5)
+    monkeypatch.setattr(readouts, "EPOCHS", 0)
+    monkeypatch.setattr(readouts, "_scale", lambda exit, features: (torch.zeros(20), torch.ones(20)))
+    exits, pooled, final = case
+    described = torch.arange(0, len(final) - 1, 2)  # the last photo has none either
+    captions = final[described]
+    every = fit_readouts(exits, pooled, final, captions, described, 10.0)
+    alone = fit_readouts(exits, [f[described] for f in pooled], captions, captions, torch.arange(len(described)), 10.0)
+    assert all(torch.equal(a, b) for a, b in zip(every.parameters(), alone.parameters(), strict=True))
