@@ -28,7 +28,7 @@ from engine.exits.runner import own_embedding
 from engine.training.certificate_page import page
 from engine.training.certify import certify
 from engine.training.dataset import Example
-from engine.training.features import cached, pixels_of
+from engine.training.features import cached, first_pixels
 from engine.training.fit import fit_photos
 from engine.training.splits import folder_photos
 from engine.utils.errors import EngineError
@@ -176,7 +176,7 @@ class _Acceptance:
     def _equality(self) -> tuple[str, Row]:
         """The stages one after another against `encode_image`, and full depth, where it is the model's own."""
         backbone = self._ready.backbone
-        pixels = next(pixels_of(self._ready, self._examples[:COMPARED]))
+        pixels = first_pixels(self._ready, self._examples, COMPARED)
         own = backbone.encode_image(pixels)
         ready = backbone.normalise(torch.from_numpy(pixels).to(backbone.device))
         staged = own_embedding(backbone.tower, ready).cpu()

@@ -14,7 +14,7 @@ from engine.exits.encoder import Encoder
 from engine.search.metrics import PAGE, best, overlap
 from engine.training.calibrate import affinities
 from engine.training.dataset import Example
-from engine.training.features import Features, pixels_of
+from engine.training.features import Features, first_pixels
 
 BUDGETS = (0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
 TIMED, ROUNDS = 32, 3  # photos, and how often each way runs them after once to warm up
@@ -30,7 +30,7 @@ def certify(encoder: Encoder, features: Features, examples: Sequence[Example]) -
     exits = encoder.decide(features.trace).numpy()
     columns = [exits[:, nearest_budget(budget)] for budget in budgets]
     shares = np.array(encoder.exit_macs) / encoder.full_macs
-    bare, *speeds = _speeds(encoder, next(pixels_of(encoder, examples[:TIMED])), budgets)
+    bare, *speeds = _speeds(encoder, first_pixels(encoder, examples, TIMED), budgets)
     rows = tuple(
         BudgetRow(budget, round(float(shares[chosen].mean()), 4), found, round(speed, 2))
         for budget, chosen, found, speed in zip(

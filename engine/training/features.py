@@ -162,6 +162,26 @@ def pixels_of(encoder: Encoder, examples: Sequence[Example]) -> Iterator[np.ndar
         yield np.stack([p for p in pixels if isinstance(p, np.ndarray)])
 
 
+def first_pixels(encoder: Encoder, examples: Sequence[Example], many: int) -> np.ndarray:
+    """The first photos that can be read, at most so many, as the encoder takes them: (B, 3, S, S) uint8.
+
+    Raises: ImageRejected where none of them can be read.
+    """
+    found: list[np.ndarray] = []
+    refused: ImageRejected | None = None
+    for example in examples:
+        picture = _pixels(encoder, example.path)
+        if isinstance(picture, ImageRejected):
+            refused = picture
+        else:
+            found.append(picture)
+        if len(found) == many:
+            break
+    if not found and refused is not None:
+        raise refused
+    return np.stack(found)
+
+
 def _kept_texts(path: Path, stamp: str, encoder: Encoder, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
     """`_encode_texts`, kept beside the features of the same stamp."""
     marker = path.with_suffix(".stamp")

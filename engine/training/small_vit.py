@@ -28,7 +28,7 @@ from engine.exits.loading import load_encoder
 from engine.training.augment import random_views
 from engine.training.certify import BUDGETS, fidelities
 from engine.training.dataset import Example, load_squashed, read_captions
-from engine.training.features import Features, cached, pixels_of
+from engine.training.features import Features, cached, first_pixels
 from engine.training.fit import Reporter, fit_exits
 from engine.training.passes import blends
 from engine.training.readouts import readout_loss
@@ -150,7 +150,7 @@ def main(data: Path, out: Path) -> None:
     examples = photos_of(data)[1]
 
     def judge(found: Encoder, features: Features) -> list[str]:
-        return [*over_chance(found, features), resumed(found, next(pixels_of(found, examples)))]
+        return [*over_chance(found, features), resumed(found, first_pixels(found, examples, 32))]
 
     splits = split_photos([example.path for example in examples])
     fit_exits(encoder.reading(known), splits, encoder.folder, Reporter(print), judge)

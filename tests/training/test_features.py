@@ -9,7 +9,7 @@ from engine.exits.encoder import Encoder
 from engine.ingest.image import ImageRejected
 from engine.training import features
 from engine.training.dataset import Example
-from engine.training.features import cached, collect
+from engine.training.features import cached, collect, first_pixels
 from tests import tiny_models
 
 
@@ -120,3 +120,13 @@ def test_features_are_mapped_and_not_read(encoder: Encoder, examples: list[Examp
     stored[0, 0] = 123.0
     stored.flush()
     assert found.seen[0][0, 0] == 123.0
+
+
+def test_the_first_photos_are_those_that_can_be_read(encoder: Encoder, examples: list[Example]) -> None:
+    examples[0].path.write_text("no picture")
+    examples[2].path.unlink()
+    found = first_pixels(encoder, examples, 3)
+    kept = [examples[i] for i in (1, 3, 4)]
+    assert np.array_equal(found, first_pixels(encoder, kept, 3))
+    with pytest.raises(ImageRejected):
+        first_pixels(encoder, examples[:1], 3)

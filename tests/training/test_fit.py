@@ -16,7 +16,7 @@ from engine.training import first_pass, gates, readouts
 from engine.training import fit as fitting
 from engine.training.dataset import DataMissing
 from engine.training.fit import fit_captions, fit_photos
-from engine.training.splits import TooFewPhotos, folder_photos
+from engine.training.splits import TooFewPhotos, folder_photos, split_photos
 from tests import tiny_models
 
 MANY = 130
@@ -156,6 +156,13 @@ def test_photos_that_cannot_be_read_do_not_count(encoder: Encoder, data: Path) -
         path.write_bytes(path.name.encode())
     with pytest.raises(TooFewPhotos, match="Only 90 of the photos can be read"):
         fit_photos(encoder, pictures)
+
+
+def test_a_photo_that_cannot_be_read_does_not_stop_the_certificate(encoder: Encoder, data: Path) -> None:
+    pictures = folder_photos(data / "images")
+    split_photos(pictures).curve[0].path.write_text("no picture")
+    fit_photos(encoder, pictures)
+    assert read_certificate(encoder.folder) is not None
 
 
 @pytest.mark.slow
