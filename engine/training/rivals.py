@@ -17,7 +17,7 @@ from torch import Tensor
 
 from engine.clip.backbone import ModelUnreadable
 from engine.exits.checkpoint import FittedExits
-from engine.exits.encoder import Encoder
+from engine.exits.encoder import Encoder, Identity
 from engine.exits.loading import load_encoder
 from engine.training.dataset import DataMissing
 from engine.training.gates import SEED, fit_exits
@@ -57,7 +57,7 @@ def train_rivals(data: Path, out: Path, model: str | None = None, say: Callable[
         sets = gate_photo_sets(beside, data, out / "training", say)
         for seed in wanted:
             fitted = fit_exits(beside, *sets, AFFINITY_WEIGHT, SEED + seed - 1, blind)
-            save_gates(out / f"{name}-{seed}.safetensors", fitted, encoder.identity.weights)
+            save_gates(out / f"{name}-{seed}.safetensors", fitted, encoder.identity)
             say(f"gates {name}-{seed} written")
 
 
@@ -74,7 +74,7 @@ def with_random_bank(encoder: Encoder) -> Encoder:
 
 
 def load_rivals(folder: Path, encoder: Encoder) -> Rivals:
-    """Read a folder of rivals; those fitted beside other weights are left out.
+    """Read a folder of rivals; those fitted beside another model or other exits are left out.
 
     Raises: DataMissing where the folder is not there, ModelUnreadable where a file is damaged.
     """
@@ -91,17 +91,22 @@ def load_rivals(folder: Path, encoder: Encoder) -> Rivals:
     return Rivals(found)
 
 
-def save_gates(path: Path, fitted: FittedExits, weights: str) -> None:
-    """Write gates that were fitted in another way; they share the readouts of the model's exits."""
+def save_gates(path: Path, fitted: FittedExits, beside: Identity) -> None:
+    """Write gates that were fitted in another way; they share the readouts of the exits that they are fitted beside."""
     tensors: dict[str, Tensor] = {n: t.contiguous() for n, t in fitted.modules.gates.state_dict().items()}
-    write_whole(path, save(tensors, {"weights": weights, "log_prices": json.dumps(fitted.log_prices)}))
+    write_whole(path, save(tensors, {"beside": _name(beside), "log_prices": json.dumps(fitted.log_prices)}))
 
 
 def _gates(path: Path, encoder: Encoder) -> FittedExits | None:
     with safe_open(path, framework="pt") as stored:
         about = stored.metadata()
-        if about["weights"] != encoder.identity.weights:
+        if about.get("beside") != _name(encoder.identity):
             return None
         modules = deepcopy(encoder.modules)
         modules.gates.load_state_dict({name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118
     return replace(encoder.fitted, modules=modules, log_prices=tuple(json.loads(about["log_prices"])))
+
+
+def _name(identity: Identity) -> str:
+    """What gates must be fitted beside to be compared: the same model and the same exits."""
+    return f"{identity.weights} {identity.exits_hash}"

@@ -1,11 +1,12 @@
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from engine.clip.backbone import ModelUnreadable
-from engine.exits.encoder import Encoder, Identity
+from engine.exits.encoder import Encoder
 from engine.training.dataset import DataMissing
 from engine.training.rivals import load_rivals, save_gates, with_random_bank
 from tests import tiny_models
@@ -19,7 +20,7 @@ def encoder() -> Encoder:
 @pytest.fixture
 def folder(encoder: Encoder, tmp_path: Path) -> Path:
     """Rivals fitted beside the encoder."""
-    save_gates(tmp_path / "seed-2.safetensors", encoder.fitted, encoder.identity.weights)
+    save_gates(tmp_path / "seed-2.safetensors", encoder.fitted, encoder.identity)
     return tmp_path
 
 
@@ -30,9 +31,12 @@ def test_gates_come_back_as_they_were_written(encoder: Encoder, folder: Path) ->
     assert torch.equal(encoder.with_exits(gates["seed-2"]).decide(trace), encoder.decide(trace))
 
 
-def test_rivals_of_other_weights_are_left_out(encoder: Encoder, folder: Path) -> None:
+@pytest.mark.parametrize("changed", [{"weights": "f" * 64}, {"exits_hash": "f" * 64}])
+def test_rivals_of_another_model_or_other_exits_are_left_out(
+    encoder: Encoder, folder: Path, changed: dict[str, str]
+) -> None:
     other = copy(encoder)
-    other.identity = Identity("other", "f" * 64, "")
+    other.identity = replace(encoder.identity, **changed)
     assert load_rivals(folder, other).gates == {}
 
 
