@@ -58,13 +58,19 @@ def decide(deepening: "Deepening", estimate: Estimate, query: Query, k: int, lim
     """
     encoder, scorer, costs = deepening.encoder, deepening.encoder.scorer, deepening.costs()
     # One that cannot be run keeps its place: its score is taken as known.
-    runs, scores = np.isfinite(costs).any(1), scorer.rank_scores(estimate)
-    expected = np.where(runs, estimate.expected, scores)
+    runs = np.isfinite(costs).any(1)
+    scores = estimate.expected if query.picture else scorer.rank_scores(estimate)
+
+    def as_ranked(found: Estimate) -> Estimate:
+        """With what is expected lowered by what doubt adds to it, where the page ranks without that: for pictures."""
+        return Estimate(2 * found.expected - scorer.rank_scores(found), found.deviations) if query.picture else found
+
+    expected = np.where(runs, as_ranked(estimate).expected, scores)
     deviations = np.where(runs, estimate.deviations, 0)
 
     def run(_: np.ndarray, places: np.ndarray, target: int) -> Estimate:
         came = deepening.run(places.tolist(), target + 1)
-        seen = deepening.estimate(query, places)
+        seen = as_ranked(deepening.estimate(query, places))
         return Estimate(np.where(came, seen.expected, scores[places]), np.where(came, seen.deviations, 0))
 
     if np.isfinite(costs).any():  # some are not at full depth

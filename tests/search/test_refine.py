@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from engine.exits.calibration import Estimate
 from engine.gallery import Library, ModelChanged, PictureGone, Query, Upload
 from engine.gallery.galleries import delete_photos, get_photo, list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
@@ -97,6 +99,26 @@ def test_photos_in_doubt_are_run_deeper_and_stay_so(library: Library, gallery: i
     assert again.deepened == ()
     assert again.macs == 0  # all are at full depth
     assert [hit.row() for hit in again.hits] == [hit.row() for hit in refined.hits]
+
+
+def test_looks_for_a_picture_go_by_the_order_on_the_page(
+    library: Library, gallery: int, hazy: FakeEncoder, png: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Doubt adds nothing to a photo's score there, as it does where words are asked for."""
+    run_to_full_depth(library, list_photos(library, gallery)[0].id)
+    vector = embed_picture(library, gallery, png((255, 45, 45)), "red.png")
+    query = Query(vector, picture=True)
+    believed: list[np.ndarray] = []
+    deepen = refine_module.deepen
+
+    def watched(estimate: Estimate, *rest: Any) -> Any:
+        believed.append(hazy.scorer.rank_scores(estimate)[0])
+        return deepen(estimate, *rest)
+
+    monkeypatch.setattr(refine_module, "deepen", watched)
+    ranking = rank_gallery(library, gallery, query, k=2)
+    refine_search(library, gallery, query, k=2)
+    np.testing.assert_allclose(believed[0], ranking.estimate.expected)
 
 
 def test_each_photo_that_went_deeper_is_told_of(library: Library, gallery: int) -> None:
