@@ -291,4 +291,4 @@ def deepening_of(
 ) -> Deepening:
     """Photos of a collection on their way deeper; where its index never changes, what ran before is remembered."""
     memory = library.second_looks if collection.kind == FROZEN else None
-    return Deepening(encoder, candidates, library.picture_path, library.database.maps.read, memory)
+    return Deepening(encoder, candidates, library.picture_path, library.database.maps, memory)

@@ -19,6 +19,7 @@ from engine.search.allocation import Goal, deepen
 from engine.search.query_parser import Query
 from engine.search.second_looks import Key, SecondLooks
 from engine.storage.encodings import Candidate, DeeperEncoding
+from engine.storage.feature_map_files import FeatureMapFiles
 
 if TYPE_CHECKING:
     from engine.exits.batch import Encoding
@@ -93,13 +94,13 @@ class Deepening:
         encoder: "PhotoEncoder",
         candidates: Sequence[Candidate],
         picture_path: Callable[[str], Path],
-        kept_map: Callable[[str], bytes | None],
+        maps: FeatureMapFiles,
         memory: SecondLooks | None = None,
     ) -> None:
         """Args: memory: of what ran before; it is used as if it ran now, and costs the same."""
         self.encoder, self.candidates, self._memory = encoder, candidates, memory
         self.ran = 0  # MACs that ran here and now, and were not remembered
-        self._picture_path, self._kept_map = picture_path, kept_map
+        self._picture_path, self._maps = picture_path, maps
         self._ways = [_Way(c.exit, np.frombuffer(c.vector, np.float32), c.affinity) for c in candidates]
 
     @property
@@ -123,7 +124,7 @@ class Deepening:
         """(M, E) full encodings that it takes to run each candidate to each exit; inf where it cannot be run there."""
         ladder = self.encoder.ladder
         table = np.stack([ladder.onward(from_map) for from_map in (False, True)])  # (2, E, E)
-        mapped = [candidate.map is not None for candidate in self.candidates]
+        mapped = [c.map is not None and self._maps.has(c.map) for c in self.candidates]
         found = table[np.array(mapped, int), self.exits - 1]
         for row, (candidate, from_map) in enumerate(zip(self.candidates, mapped, strict=True)):
             needs_picture = ladder.needs_picture(candidate.exit, from_map)
@@ -207,7 +208,7 @@ class Deepening:
         """Read a candidate's kept map."""
         way, candidate = self._ways[place], self.candidates[place]
         if way.map is None and way.exit == candidate.exit and candidate.map is not None:
-            data = self._kept_map(candidate.map)
+            data = self._maps.read(candidate.map)
             way.map = None if data is None else self.encoder.unpack_map(data, way.exit)
 
     def _decode(self, places: Sequence[int]) -> None:

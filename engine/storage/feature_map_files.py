@@ -34,6 +34,10 @@ class FeatureMapFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def has(self, file: str) -> bool:
+        """Whether a map's file is there."""
+        return self._path(file).is_file()
+
     def read(self, file: str) -> bytes | None:
         """The map in a file; None where it is gone or cannot be read."""
         try:

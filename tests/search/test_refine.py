@@ -263,7 +263,7 @@ def test_at_the_end_of_a_pass_a_photo_goes_on_from_its_embedding(
 
 def test_pass_by_pass_costs_what_all_at_once_does(library: Library, gallery: int, hazy: FakeEncoder) -> None:
     candidates = list_candidates(library.database, [list_photos(library, gallery)[0].id])
-    deepening = Deepening(hazy, candidates, library.picture_path, library.database.maps.read)
+    deepening = Deepening(hazy, candidates, library.picture_path, library.database.maps)
     assert deepening.run([0], 2).all()
     assert deepening.run([0], 3).all()
     (deeper,) = deepening.deeper()
@@ -295,7 +295,12 @@ def test_a_kept_map_is_enough_where_the_picture_is_gone(library: Library, galler
     assert refine_search(library, gallery, "red", k=2).hits[0].photo.file == "0.png"
 
 
-def test_a_query_spends_no_more_than_its_limit(library: Library, gallery: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_query_spends_no_more_than_its_limit(
+    library: Library, gallery: int, home: Path, mapped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for lost in maps(home) if not mapped else ():
+        lost.unlink()
     monkeypatch.setattr(refine_module, "LIMIT", 2.0)
     assert 0 < refine_search(library, gallery, "red", k=4).macs <= 200
 
