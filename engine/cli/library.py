@@ -26,14 +26,15 @@ def chosen_encoder(model: str | None, random_weights: bool) -> Encoder:
 
 
 def chosen_gallery(library: Library, name: str | None) -> int:
-    """The id of the gallery of that name, or of the one indexed last; raises GalleryMissing."""
+    """The id of the gallery of that name, or of the one indexed last, never a visitor's; raises GalleryMissing."""
     from engine.gallery.galleries import find_gallery, latest_gallery, list_galleries
     from engine.storage.schema import GalleryMissing
 
     found = latest_gallery(library) if name is None else find_gallery(library, name)
     if found is not None:
         return found
-    names = ", ".join(f'"{gallery.name}"' for gallery in list_galleries(library) if gallery.kind == "gallery")
+    own = (found for found in list_galleries(library) if found.kind == "gallery" and found.owner is None)
+    names = ", ".join(f'"{gallery.name}"' for gallery in own)
     if name is None or not names:
         raise GalleryMissing("Nothing is indexed yet: make a gallery with `python -m engine index FOLDER`.")
     raise GalleryMissing(f'There is no gallery "{name}"; there are: {names}.')

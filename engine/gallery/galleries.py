@@ -64,15 +64,15 @@ def list_galleries(library: Library, owner: str | None = None) -> list[GallerySu
 
 
 def latest_gallery(library: Library) -> int | None:
-    """The id of the gallery that was indexed last, never the demo's; None when there is none."""
+    """The id of the gallery that was indexed last, never the demo's nor a visitor's; None when there is none."""
     rows = collections.list_collections(library.database, "gallery")
-    return next((row.id for row in rows if row.indexed_at is not None), None)
+    return next((row.id for row in rows if row.owner is None and row.indexed_at is not None), None)
 
 
 def find_gallery(library: Library, name: str, owner: str | None = None) -> int | None:
-    """The id of the gallery of that name (of an owner), never the demo's; None when there is none."""
-    rows = collections.list_collections(library.database, "gallery", owner)
-    return next((row.id for row in rows if row.name == name), None)
+    """The id of the gallery that `open_gallery` would open, never the demo's; None when it would make one."""
+    rows = collections.list_collections(library.database, "gallery", owner)  # without an owner: everybody's
+    return next((row.id for row in rows if row.owner == owner and row.name == name), None)
 
 
 def summarize_gallery(library: Library, gallery_id: int) -> GallerySummary:

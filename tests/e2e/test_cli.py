@@ -14,7 +14,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine import cli as command_line
-from engine.cli import library
+from engine.cli import library as cli_library
+from engine.gallery import Library, Upload, ingest_files, open_gallery
 from tests.fake_encoder import FakeEncoder
 
 Run = Callable[..., Result]
@@ -22,7 +23,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr(library, "chosen_encoder", lambda model, random_weights: fake_encoder)
+    monkeypatch.setattr(cli_library, "chosen_encoder", lambda model, random_weights: fake_encoder)
     return lambda *words: CliRunner().invoke(command_line.cli, [str(word) for word in words])
 
 
@@ -323,6 +324,20 @@ def test_an_unknown_gallery_is_answered_with_those_there_are(run: Run, photos: P
     result = run("search", "red", "--gallery", "holidays")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == 'There is no gallery "holidays"; there are: "photos".\n'
+
+
+def test_a_visitors_gallery_is_out_of_the_command_lines_reach(
+    run: Run, photos: Path, library: Library, upload: Callable[..., Upload]
+) -> None:
+    run("index", photos, "--gallery", "holidays")
+    for name in ("holidays", "secret"):
+        ingest_files(library, open_gallery(library, name, owner="visitor"), [upload("theirs.png", "red")])
+    for words in ((), ("--gallery", "holidays")):
+        assert "theirs.png" not in run("search", "red", *words).stdout
+    assert "2 needed nothing" in run("reencode", "holidays").stdout
+    assert run("search", "red", "--gallery", "secret").stderr == (
+        'There is no gallery "secret"; there are: "holidays".\n'
+    )
 
 
 def test_searching_for_nothing_says_so(run: Run, photos: Path) -> None:

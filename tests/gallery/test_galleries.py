@@ -97,6 +97,19 @@ def test_the_latest_gallery_is_never_the_demo(library: Library, upload: MakeUplo
     assert latest_gallery(library) == second
 
 
+def test_a_visitors_gallery_is_never_taken_for_ones_own(library: Library, upload: MakeUpload) -> None:
+    own, theirs = open_gallery(library, "holiday"), open_gallery(library, "holiday", owner="visitor")
+    other = open_gallery(library, "theirs alone", owner="visitor")
+    for collection in (own, theirs, other):
+        ingest_files(library, collection, [upload("r.png", "red")])
+    assert latest_gallery(library) == own
+    assert find_gallery(library, "holiday") == own
+    assert find_gallery(library, "theirs alone") is None
+    assert find_gallery(library, "holiday", "visitor") == theirs
+    delete_gallery(library, own)
+    assert latest_gallery(library) is None
+
+
 def test_a_removed_gallery_is_gone_and_its_name_is_free(library: Library, gallery: int, upload: MakeUpload) -> None:
     ingest_files(library, gallery, [upload("r.png", "red")])
     (photo,) = list_photos(library, gallery)
