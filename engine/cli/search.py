@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def search(
-    text: Annotated[str, typer.Argument(help='What the photo shows, for example "a dog catching a frisbee".')],
+    text: Annotated[
+        str,
+        typer.Argument(
+            help='What the photo shows, like "a dog catching a frisbee", or a sum, like "2:dog + beach - people".'
+        ),
+    ],
     gallery: Annotated[str | None, typer.Option(help="Gallery to search.", show_default="the one indexed last")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many photos to list.")] = 10,
     no_refine: Annotated[

@@ -54,14 +54,14 @@ def search_photos(
     Photos of an ingest that is still running are found from the batch on that is finished.
 
     Args:
-        query: words, or what `embed_query` has made of them.
+        query: a line as `embed_query` reads it, or what that has made of it.
         k, offset: how many, after how many better ones.
         year: that they were taken in; None: whenever.
         looks: what ran deeper for this query and is not in the index.
-    Raises: GalleryMissing, ModelChanged.
+    Raises: GalleryMissing, ModelChanged, and what `embed_query` raises.
     """
     encoder = library.encoder_of(gallery_id)
-    asked = _asked(encoder, query)
+    asked = _asked(library, gallery_id, query)
     if asked is None:
         return []
     ranking = rank_gallery(library, gallery_id, asked, k, offset, year)
@@ -99,10 +99,10 @@ def list_hits(library: Library, ranking: Ranking, k: int, offset: int = 0, looks
 def rank_photos(library: Library, gallery_id: int, query: str | Query, photo_ids: Sequence[int]) -> list[int]:
     """Some photos of a gallery, those that fit a query best first, from what is indexed.
 
-    Raises: GalleryMissing, ModelChanged.
+    Raises: GalleryMissing, ModelChanged, and what `embed_query` raises.
     """
     encoder = library.encoder_of(gallery_id)
-    asked = _asked(encoder, query)
+    asked = _asked(library, gallery_id, query)
     if asked is None:
         return []
     nothing = np.empty(0, np.int64)
@@ -120,12 +120,12 @@ def refine_search(
     one's work done.
 
     Args: ranking: of the gallery for this query, where there is one already, for k photos at least.
-    Raises: GalleryMissing, ModelChanged.
+    Raises: GalleryMissing, ModelChanged, and what `embed_query` raises.
     """
     began = time.perf_counter()
     collection = library.collection(gallery_id)
     encoder = library.encoders.of(collection)
-    asked = _asked(encoder, query)
+    asked = _asked(library, gallery_id, query)
     if asked is None:
         return Refinement([], (), 0, encoder.full_macs, time.perf_counter() - began)
     first = rank_gallery(library, gallery_id, asked, k) if ranking is None else ranking
@@ -211,13 +211,13 @@ def run_to_full_depth(library: Library, photo_id: int) -> tuple[Photo, Looks]:
 def explain_photo(library: Library, photo_id: int, query: str | Query) -> list[ExitScore]:
     """How a photo fits a query as every exit would have it, the first one first; nothing of it is kept.
 
-    Raises: PhotoMissing, ModelChanged, PictureGone.
+    Raises: PhotoMissing, ModelChanged, PictureGone, and what `embed_query` raises.
     """
     import torch  # where there is a photo it is loaded
 
     row = get_image(library.database, photo_id)
     encoder = library.encoders.of(row.collection)
-    asked = _asked(encoder, query)
+    asked = _asked(library, row.collection_id, query)
     if asked is None:
         return []
     pixels = kept_pixels(library.picture_path(row.content_hash), encoder.preprocess)
@@ -272,11 +272,9 @@ def picture_thumbnail(data: bytes, name: str) -> bytes:
     return to_jpeg(decode(data, name, THUMBNAIL_SIDE).rgb)
 
 
-def _asked(encoder: "PhotoEncoder", query: str | Query) -> Query | None:
-    """What a query asks for; None for words that are none."""
-    if isinstance(query, Query):
-        return query
-    return Query(encoder.encode_text([query])[0]) if query.strip() else None
+def _asked(library: Library, gallery_id: int, query: str | Query) -> Query | None:
+    """What a query asks for; None for a blank line."""
+    return query if isinstance(query, Query) else embed_query(library, gallery_id, query)
 
 
 def _embedding(library: Library, gallery_id: int, photo_id: int) -> np.ndarray:

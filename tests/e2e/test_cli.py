@@ -101,6 +101,17 @@ def test_search_lists_at_most_k_lines_for_a_person(run: Run, photos: Path) -> No
     assert lines[0].split() == ["1", "1.036", "exit", "1", "of", "3", "60%", "saved", "red.png"]
 
 
+@pytest.mark.parametrize("how", [(), ("--no-refine",)])
+def test_search_adds_and_subtracts_words_as_the_page_does(run: Run, photos: Path, how: tuple[str, ...]) -> None:
+    run("index", photos)
+    assert run("search", "yellow - red", "-k", 1, *how).stdout.split()[-1] == "summer/blue.png"
+    for text, sentence in [("11:red", "A weight is a number above 0"), ("red - red", "cancel each other out")]:
+        result = run("search", text, *how)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert sentence in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
 @pytest.fixture
 def hazy(fake_encoder: FakeEncoder, photos: Path, png: Callable[..., bytes]) -> FakeEncoder:
     """An encoder that sees too little before full depth, and more photos of which several may be the reddest."""

@@ -12,7 +12,15 @@ from PIL import Image
 from engine.gallery import GalleryMissing, Library, Query, Upload
 from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery, years_of
 from engine.gallery.ingest import ingest_files
-from engine.gallery.search import embed_picture, embed_query, rank_gallery, refine_search, search_photos
+from engine.gallery.search import (
+    embed_picture,
+    embed_query,
+    explain_photo,
+    rank_gallery,
+    rank_photos,
+    refine_search,
+    search_photos,
+)
 from engine.ingest.image import ImageRejected
 from engine.ingest.listing import folder_uploads
 from engine.search import ranking as ranking_module
@@ -131,6 +139,18 @@ def test_words_and_pictures_make_a_query(library: Library, gallery: int, colours
     assert (alone.vector.tolist(), alone.picture) == ([1, 0, 0], True)
     with pytest.raises(QueryRejected, match="drop it again"):
         embed_query(library, gallery, "photo:dropped")
+
+
+def test_a_line_means_the_same_wherever_it_is_asked(library: Library, gallery: int, colours: list[int]) -> None:
+    red, green, blue = colours
+    line = f"photo:{green} + 2:blue - red"
+    assert [hit.photo.id for hit in search_photos(library, gallery, line)] == [blue, green, red]
+    assert [hit.photo.id for hit in refine_search(library, gallery, line).hits] == [blue, green, red]
+    assert rank_photos(library, gallery, line, colours) == [blue, green, red]
+    assert max(colours, key=lambda photo: explain_photo(library, photo, line)[-1].score) == blue
+    for ask in (search_photos, refine_search):
+        with pytest.raises(QueryRejected, match="cancel each other out"):
+            ask(library, gallery, "red - red")
 
 
 def test_hubs_are_held_back_for_words_and_not_for_pictures(
