@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.library import open_library, read_phrases
+from engine.cli.library import gallery_for, open_library, read_phrases, require_photos
 from engine.cli.options import BadOption, Budget, Json, Model, Phrases, Random
 from engine.cli.output import print_report, with_rate
 from engine.utils.progress import progress_bar
@@ -51,16 +51,16 @@ def index(
         raise BadOption("--on must be ray, or ray://HEAD:PORT.")
     if workers is not None and on is None:
         raise BadOption("--workers needs --on, which names the cluster.")
-    from engine.gallery.galleries import open_gallery
     from engine.gallery.ingest import ingest_files
     from engine.ingest.pipeline import encode_here
 
     uploads, name = listed(folder)
+    require_photos(uploads, folder)
     wished = read_phrases(phrases)
     library = open_library(model, random_weights)
     with ExitStack() as context:
         cluster = context.enter_context(cluster_at(on, workers, model, random_weights)) if on is not None else None
-        collection = open_gallery(library, gallery or name)
+        collection = gallery_for(library, gallery or name)
         show = context.enter_context(progress_bar("photos"))
         report = ingest_files(
             library,

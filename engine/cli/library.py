@@ -5,9 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.utils.errors import EngineError
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.exits.encoder import Encoder
     from engine.gallery.library import Library
+    from engine.ingest.upload import Upload
+
+
+class NoPhotos(EngineError):
+    """A place that holds no photos."""
 
 
 def open_library(model: str | None = None, random_weights: bool = False) -> Library:
@@ -38,6 +47,20 @@ def chosen_gallery(library: Library, name: str | None) -> int:
     if name is None or not names:
         raise GalleryMissing("Nothing is indexed yet: make a gallery with `python -m engine index FOLDER`.")
     raise GalleryMissing(f'There is no gallery "{name}"; there are: {names}.')
+
+
+def gallery_for(library: Library, name: str) -> int:
+    """The id of the gallery of that name, made if there is none; what loading the encoder raises leaves none behind."""
+    from engine.gallery.galleries import open_gallery
+
+    _ = library.encoder  # an empty gallery would be the one indexed last
+    return open_gallery(library, name)
+
+
+def require_photos(uploads: Sequence[Upload], place: str | Path) -> None:
+    """Raise NoPhotos where nothing was found at a folder or URI."""
+    if not uploads:
+        raise NoPhotos(f"There is no picture in {place}, nor in any folder below it; name a folder that holds photos.")
 
 
 def read_phrases(file: Path | None) -> list[str] | None:

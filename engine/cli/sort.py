@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.library import open_library
+from engine.cli.library import gallery_for, open_library, require_photos
 from engine.cli.options import BadOption, Budget, Json, Model, Random
 from engine.cli.output import printable, say, write_json
 from engine.utils.progress import progress_bar
@@ -49,15 +49,15 @@ def sort(
     if copy is not None and links is not None:
         raise BadOption("--copy and --links do not go together; choose one.")
     from engine.gallery.album_folders import folders_of
-    from engine.gallery.galleries import open_gallery
     from engine.ingest.listing import folder_uploads
 
     wanted, uploads, target = _wanted(into or [], albums), folder_uploads(folder), copy or links
+    require_photos(uploads, folder)
     library = open_library(model, random_weights)
     name = gallery or folder.resolve().name or "gallery"
     chosen = _with_moves(library, name, wanted)
     folders = folders_of([album.name for album in chosen.albums], target, folder) if target is not None else {}
-    found, placed = _sorted(library, open_gallery(library, name), uploads, chosen, budget)
+    found, placed = _sorted(library, gallery_for(library, name), uploads, chosen, budget)
     for album in found.albums:
         if not found.of(album.name):
             say(f'No photo fits the album "{printable(album.name)}".')

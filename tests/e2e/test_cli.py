@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from engine import cli as command_line
 from engine.cli import library as cli_library
 from engine.gallery import Library, Upload, ingest_files, open_gallery
+from engine.utils.errors import EngineError
 from tests.fake_encoder import FakeEncoder
 
 Run = Callable[..., Result]
@@ -206,6 +207,26 @@ def test_search_uses_the_gallery_indexed_last_or_the_one_named(run: Run, photos:
 def test_a_gallery_is_named_after_its_folder(run: Run, photos: Path) -> None:
     run("index", photos)
     assert run("search", "red", "--gallery", "photos").exit_code == 0
+
+
+def test_a_slip_with_index_or_sort_makes_no_gallery(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(model: str | None, random_weights: bool) -> FakeEncoder:
+        raise EngineError("There is no such model.")
+
+    run("index", photos)
+    (tmp_path / "bare").mkdir()
+    for words in (("index",), ("sort", "--into", "red")):
+        result = run(*words, tmp_path / "bare", "--json")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith(f"There is no picture in {tmp_path / 'bare'}, nor in any folder below it")
+    with monkeypatch.context() as patched:
+        patched.setattr(cli_library, "chosen_encoder", refuse)
+        for words in (("index",), ("sort", "--into", "red")):
+            result = run(*words, photos, "--gallery", "other", "--model", "nonsense")
+            assert (result.exit_code, result.stderr) == (2, "There is no such model.\n")
+    assert run("search", "red", "--gallery", "?").stderr == 'There is no gallery "?"; there are: "photos".\n'
 
 
 @pytest.fixture
