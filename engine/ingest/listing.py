@@ -1,8 +1,9 @@
 """Uploads from files on disk: one file, the photos of an archive, or all that lie below a folder."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from engine.ingest.archives import archive_uploads, is_archive
@@ -32,15 +33,23 @@ def uploads_of(path: Path, name: str) -> list[Upload]:
 def folder_uploads(folder: Path) -> list[Upload]:
     """Every file below a folder that may be a picture by its name, sorted; named by the path from the folder on.
 
-    Archives are opened. Hidden files and folders are passed over. Raises: FolderMissing.
+    Archives are opened. Hidden files and folders are passed over. Folders that cannot be read come last, each as an
+    upload whose `read` says why. Raises: FolderMissing.
     """
     require_folder(folder)
-    paths = sorted(_picture_files(folder), key=lambda path: path.relative_to(folder).parts)
-    # A name that is not UTF-8 can be neither stored nor shown.
-    names = (os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace") for path in paths)
-    return [
-        _staying(upload, path) for path, name in zip(paths, names, strict=True) for upload in uploads_of(path, name)
-    ]
+    unread: list[OSError] = []
+    paths = sorted(_picture_files(folder, unread.append), key=lambda path: path.relative_to(folder).parts)
+    found = [_staying(upload, path) for path in paths for upload in uploads_of(path, _name_of(path, folder))]
+    return found + [Upload(_name_of(Path(error.filename), folder), partial(_fail, error)) for error in unread]
+
+
+def _name_of(path: Path, folder: Path) -> str:
+    """A path from the folder on; a name that is not UTF-8 could be neither stored nor shown."""
+    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace")
+
+
+def _fail(error: OSError) -> bytes:
+    raise error
 
 
 def _staying(upload: Upload, path: Path) -> Upload:
@@ -58,8 +67,8 @@ def _is_utf8(path: str) -> bool:
     return True
 
 
-def _picture_files(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+def _picture_files(folder: Path, on_error: Callable[[OSError], object]) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder, onerror=on_error):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for path in (Path(parent, name) for name in files if not name.startswith(".")):
             if (path.suffix.lower() in PICTURE_SUFFIXES or is_archive(path.name)) and os.path.isfile(path):

@@ -1,5 +1,9 @@
 """Files are found in folders and archives, in order, and named by their paths."""
 
+import errno
+import os
+import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,6 +53,24 @@ def test_a_name_that_is_not_utf8_can_still_be_shown(tmp_path: Path) -> None:
     (upload,) = folder_uploads(tmp_path)
     assert upload.name == "caf\ufffd.jpg"
     assert upload.read() == b""
+
+
+def test_a_folder_below_that_cannot_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def refuse(path: Path | str) -> Iterator[os.DirEntry[str]]:  # the tests of CI run as root, who may read everything
+        if os.path.basename(path) == "locked":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    (tmp_path / "a" / "locked").mkdir(parents=True)
+    (tmp_path / "a" / "locked" / "lost.jpg").touch()
+    (tmp_path / "b.jpg").write_bytes(b"photo")
+    monkeypatch.setattr(os, "scandir", refuse)
+    photo, locked = folder_uploads(tmp_path)
+    assert (photo.name, photo.read(), locked.name) == ("b.jpg", b"photo", "a/locked")
+    with pytest.raises(PermissionError, match="Permission denied"):
+        pickle.loads(pickle.dumps(locked)).read()  # as a machine of a cluster has it
 
 
 def test_a_folder_that_cannot_be_looked_at_is_a_sentence(tmp_path: Path) -> None:
