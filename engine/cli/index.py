@@ -12,6 +12,7 @@ import typer
 from engine.cli.library import gallery_for, open_library, read_phrases, require_photos
 from engine.cli.options import BadOption, Budget, Json, Model, Phrases, Random
 from engine.cli.output import print_report, with_rate
+from engine.utils.file_names import utf8_name
 from engine.utils.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def index(
     library = open_library(model, random_weights)
     with ExitStack() as context:
         cluster = context.enter_context(cluster_at(on, workers, model, random_weights)) if on is not None else None
-        collection = gallery_for(library, gallery or name)
+        collection = gallery_for(library, utf8_name(gallery or name))
         show = context.enter_context(progress_bar("photos"))
         report = ingest_files(
             library,

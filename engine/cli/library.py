@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.utils.errors import EngineError
+from engine.utils.file_names import utf8_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ def chosen_gallery(library: Library, name: str | None) -> int:
     from engine.gallery.galleries import find_gallery, latest_gallery, list_galleries
     from engine.storage.schema import GalleryMissing
 
-    found = latest_gallery(library) if name is None else find_gallery(library, name)
+    found = latest_gallery(library) if name is None else find_gallery(library, utf8_name(name))
     if found is not None:
         return found
     own = (found for found in list_galleries(library) if found.kind == "gallery" and found.owner is None)

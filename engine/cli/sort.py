@@ -13,6 +13,7 @@ import typer
 from engine.cli.library import gallery_for, open_library, require_photos
 from engine.cli.options import BadOption, Budget, Json, Model, Random
 from engine.cli.output import printable, say, write_json
+from engine.utils.file_names import utf8_name
 from engine.utils.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def sort(
     wanted, uploads, target = _wanted(into or [], albums), folder_uploads(folder), copy or links
     require_photos(uploads, folder)
     library = open_library(model, random_weights)
-    name = gallery or folder.resolve().name or "gallery"
+    name = utf8_name(gallery or folder.resolve().name or "gallery")
     chosen = _with_moves(library, name, wanted)
     folders = folders_of([album.name for album in chosen.albums], target, folder) if target is not None else {}
     found, placed = _sorted(library, gallery_for(library, name), uploads, chosen, budget)

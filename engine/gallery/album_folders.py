@@ -33,7 +33,7 @@ class Placed:
 
     name: str  # as it is called in the source, with its folders
     album: str | None
-    source: Path | None  # None: a member of an archive
+    source: Path | None  # None: a member of an archive, or a path that is not UTF-8
     read: Callable[[], bytes]
 
 
@@ -85,7 +85,7 @@ def write_albums(files: Iterable[Placed], folders: dict[str | None, Path], link:
     used: set[Path] = set()
     for file in files:
         if link and file.source is None:
-            left_out.append((file.name, "it is in an archive, and can be copied but not linked"))
+            left_out.append((file.name, "it is in an archive, or its path is not UTF-8; it can only be copied"))
             continue
         try:
             data = b"" if link else file.read()

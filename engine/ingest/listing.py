@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.ingest.archives import archive_uploads, is_archive
 from engine.ingest.upload import PICTURE_SUFFIXES, Upload, file_upload
 from engine.utils.errors import EngineError
+from engine.utils.file_names import utf8_name
 
 
 class FolderMissing(EngineError):
@@ -44,8 +45,7 @@ def folder_uploads(folder: Path) -> list[Upload]:
 
 
 def _name_of(path: Path, folder: Path) -> str:
-    """A path from the folder on; a name that is not UTF-8 could be neither stored nor shown."""
-    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace")
+    return utf8_name(path.relative_to(folder).as_posix())
 
 
 def _fail(error: OSError) -> bytes:
@@ -54,9 +54,10 @@ def _fail(error: OSError) -> bytes:
 
 def _staying(upload: Upload, path: Path) -> Upload:
     """An upload that remembers where its file lies; not what lies in an archive, nor a path that cannot be stored."""
-    if is_archive(path.name) or not _is_utf8(str(path)):
+    if is_archive(path.name):
         return upload
-    return replace(upload, source=str(path.resolve()))
+    source = str(path.resolve())
+    return replace(upload, source=source) if _is_utf8(source) else upload
 
 
 def _is_utf8(path: str) -> bool:

@@ -1,5 +1,6 @@
-"""Names of files that every system takes."""
+"""Names of files that every system takes, and names as they can be stored."""
 
+import os
 import re
 from pathlib import PurePosixPath
 
@@ -7,6 +8,11 @@ from pathlib import PurePosixPath
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 LONGEST, LONGEST_SUFFIX = 200, 20  # bytes in UTF-8: file systems take 255, and a number may come behind the name
+
+
+def utf8_name(name: str) -> str:
+    """A name as it can be stored and shown: what is not UTF-8 in it is replaced."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def safe_name(name: str) -> str:

@@ -281,6 +281,21 @@ def test_a_file_name_cannot_write_to_the_terminal(run: Run, photos: Path) -> Non
     assert "\x1b" not in run("search", "red").stdout
 
 
+def test_names_that_are_not_utf8_stop_nothing(run: Run, photos: Path) -> None:
+    folder = Path(f"{photos.parent}/caf\udce9")  # as Python has the byte E9
+    try:
+        photos.rename(folder)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    assert "2 added" in run("index", folder).stdout
+    assert "Sorted with 40%" in run("sort", folder, "--into", "red").stdout
+    assert "2 added" in run("index", folder, "--gallery", "\udce9t\udce9").stdout
+    for name, typed in [("caf\ufffd", "caf\udce9"), ("\ufffdt\ufffd", "\udce9t\udce9")]:
+        for gallery in (name, typed):
+            assert "red.png" in run("search", "red", "--gallery", gallery).stdout
+            assert "2 needed nothing" in run("reencode", gallery).stdout
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

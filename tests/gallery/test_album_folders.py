@@ -117,7 +117,7 @@ def test_members_of_archives_are_copied_and_not_linked(tmp_path: Path, source: P
     folders = folders_of(["dogs"], tmp_path / "out", source)
     assert write_albums([member], folders, False).written == 1
     assert write_albums([member], folders, True).left_out == (
-        ("x.zip/a.jpg", "it is in an archive, and can be copied but not linked"),
+        ("x.zip/a.jpg", "it is in an archive, or its path is not UTF-8; it can only be copied"),
     )
 
 

@@ -55,6 +55,20 @@ def test_a_name_that_is_not_utf8_can_still_be_shown(tmp_path: Path) -> None:
     assert upload.read() == b""
 
 
+def test_a_file_that_lies_where_the_name_is_not_utf8_has_no_source_to_store(tmp_path: Path) -> None:
+    there, folder = Path(f"{tmp_path}/caf\udce9"), tmp_path / "photos"
+    try:
+        there.mkdir()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    folder.mkdir()
+    for place in (there / "a.jpg", folder / "b.jpg"):
+        place.write_bytes(b"photo")
+    (folder / "link.jpg").symlink_to(there / "a.jpg")
+    plain, link = folder_uploads(folder)
+    assert (plain.source, link.source, link.read()) == (str(folder.resolve() / "b.jpg"), None, b"photo")
+
+
 def test_a_folder_below_that_cannot_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scandir = os.scandir
 
