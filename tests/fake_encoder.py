@@ -92,6 +92,7 @@ class FakeEncoder:
     def encode(
         self, pixels: np.ndarray | Tensor, budget: float = 0.75, standing: Standing | None = None
     ) -> list[Encoding]:
+        self._reject(standing, self.exits)
         self.batches.append(len(pixels))
         column = nearest_budget(budget)
         found = []
@@ -102,6 +103,7 @@ class FakeEncoder:
         return found
 
     def deepen(self, pixels: np.ndarray | None, exit: int, standing: Standing | None = None) -> list[Encoding]:
+        self._reject(standing, exit)
         many = len(pixels) if pixels is not None else len(standing.vectors) if standing else 0
         self.visits.append((many, standing.exit if standing else 0, exit))
         found = []
@@ -124,6 +126,15 @@ class FakeEncoder:
             sum((np.array(COLOURS[word]) for word in text.split() if word in COLOURS), np.zeros(3)) for text in texts
         ]
         return np.stack([_unit(vector) for vector in sums])
+
+    def _reject(self, standing: Standing | None, to: int) -> None:
+        """Raise ValueError where `Encoder` does."""
+        if standing is None:
+            return
+        if not standing.exit < to <= self.exits:
+            raise ValueError(f"photos that stand at exit {standing.exit} do not go on to exit {to}")
+        if not self.ladder.goes_on(standing.exit, standing.maps is not None):
+            raise ValueError(f"photos that stand at exit {standing.exit} go on from their feature maps alone")
 
     def _colour(self, picture: np.ndarray | None, standing: Standing | None, row: int) -> np.ndarray:
         """The mean colour, from the map where there is one: what a pass has seen it does not look at again."""

@@ -38,6 +38,7 @@ class KeptPhotos:
 
     groups: list[Group]
     gone: list[int]  # those whose picture is gone or damaged
+    finished: list[int]  # those at full depth, where a search has run them meanwhile
 
 
 def kept_photos(library: Library, encoder: "PhotoEncoder", images: Sequence[int]) -> Iterator[KeptPhotos]:
@@ -59,8 +60,11 @@ def _read(library: Library, encoder: "PhotoEncoder", images: Sequence[int], star
     batch = images[start : start + BATCH]
     stand = {candidate.image_id: candidate for candidate in list_candidates(library.database, batch)}
     alike: dict[tuple[bool, int, bool], list[_Photo]] = {}
-    gone = []
+    gone, finished = [], []
     for image_id, content_hash in hashes_of(library.database, batch).items():
+        if image_id in stand and stand[image_id].exit == encoder.exits:
+            finished.append(image_id)
+            continue
         pixels = kept_pixels(library.picture_path(content_hash), encoder.preprocess)
         if pixels is None:
             gone.append(image_id)
@@ -69,7 +73,7 @@ def _read(library: Library, encoder: "PhotoEncoder", images: Sequence[int], star
         key = image_id in stand, exit, kept is not None
         alike.setdefault(key, []).append(_Photo(image_id, pixels, vector, kept))
     groups = [_group(encoder, photos, exit, encoded) for (encoded, exit, _), photos in alike.items()]
-    return KeptPhotos(groups, gone)
+    return KeptPhotos(groups, gone, finished)
 
 
 def _goes_on(

@@ -92,24 +92,27 @@ def _encode_again(
     images = [*waiting, *_settle(library, encoder, gallery_id, budget)]
     totals = library.totals.of(gallery_id)
     skipped: list[Skipped] = []
-    done = macs = 0
+    added = finished = macs = 0
     for batch in kept_photos(library, encoder, images):
         found = [(group, encoder.encode(group.pixels, budget, group.standing)) for group in batch.groups]
         rows = [row for group, encodings in found for row in _keep(library, encoder, gallery_id, group, encodings)]
+        if batch.finished:
+            keep_for_budget(library.database, gallery_id, stamp_of(encoder), budget, batch.finished)
         left_out = tuple(
             Skipped(name, "its kept picture is gone or damaged; delete the photo and add it again")
             for name in image_names(library.database, batch.gone)
         )
         skipped += left_out
-        done += sum(len(group.ids) for group in batch.groups) + len(batch.gone)
+        added += sum(len(group.ids) for group in batch.groups)
+        finished += len(batch.finished)
         macs += sum(encoding.macs for _, encodings in found for encoding in encodings)
         if on_progress is not None:
+            done = added + finished + len(skipped)
             on_progress(Progress(done, len(images), tuple(map(photo_of, rows)), left_out))
     seconds = time.perf_counter() - start
-    added = done - len(skipped)
     return IngestReport(
         added=added,
-        duplicates=totals.photos + totals.waiting - len(images),
+        duplicates=totals.photos + totals.waiting - len(images) + finished,
         skipped=tuple(skipped),
         seconds=seconds,
         images_per_second=added / seconds,

@@ -84,6 +84,26 @@ def test_what_queries_ran_is_not_run_again(library: Library, gallery: int) -> No
 
 
 @pytest.mark.parametrize("one_pass", [True, False])
+def test_photos_that_searches_run_to_full_depth_meanwhile_are_not_run_again(
+    library: Library, fake_encoder: FakeEncoder, gallery: int, one_pass: bool
+) -> None:
+    fake_encoder.one_pass = one_pass
+    last = list_photos(library, gallery)[-1]
+    told: list[Progress] = []
+
+    def search_meanwhile(progress: Progress) -> None:
+        told.append(progress)
+        run_to_full_depth(library, last.id)
+
+    report = reencode_gallery(library, gallery, 1.0, search_meanwhile)
+    assert (report.added, report.duplicates, report.skipped) == (4, 1, ())
+    assert [(progress.done, len(progress.latest)) for progress in told] == [(2, 2), (4, 2), (5, 0)]
+    summary = summarize_gallery(library, gallery)
+    assert (summary.exits, summary.macs_index, summary.macs_queries) == ((0, 0, 5), 40 + 4 * 100, 60)
+    assert {photo.budget for photo in list_photos(library, gallery)} == {1.0}
+
+
+@pytest.mark.parametrize("one_pass", [True, False])
 def test_another_budget_runs_missing_passes_only(
     library: Library, fake_encoder: FakeEncoder, upload: MakeUpload, one_pass: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
