@@ -29,10 +29,10 @@ class PictureFiles:
         return self._folder / content_hash[:2] / f"{content_hash}.jpg"
 
     def keep(self, pictures: Mapping[str, bytes]) -> None:
-        """Write pictures, by content hash, where there are none; raises OSError."""
+        """Write pictures, by content hash, where they are not there or are damaged; raises OSError."""
         for content_hash, data in pictures.items():
             path = self.path(content_hash)
-            if not path.exists():
+            if not _holds(path, data):
                 write_whole(path, data)
 
     def write_note(self, hashes: Iterable[str]) -> Path:
@@ -58,3 +58,11 @@ class PictureFiles:
         """Delete the parts of files that a sudden death has left."""
         for part in settled(self._folder.glob("*/*.part")):
             part.unlink(missing_ok=True)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether a file holds these bytes; after a loss of power one of the right length may be full of zeros."""
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False

@@ -126,6 +126,21 @@ def test_a_picture_that_another_process_deletes_meanwhile_is_written_again(
     assert database.pictures.path("aa" * 32).read_bytes() == b"aa.jpg"
 
 
+@pytest.mark.parametrize("damaged", [b"aa", b"\0" * 6, b""])
+def test_a_damaged_picture_that_two_galleries_share_is_mended_by_adding_the_photo_again(
+    database: Database, gallery: int, damaged: bytes
+) -> None:
+    other = open_collection(database, "other", "gallery", None)
+    first, *_ = add(database, gallery, "aa")
+    add(database, other, "aa")
+    picture = database.pictures.path("aa" * 32)
+    picture.write_bytes(damaged)
+    delete_images(database, gallery, [first.id])
+    assert picture.exists(), "the other gallery has it"
+    add(database, gallery, "aa")
+    assert picture.read_bytes() == b"aa.jpg"
+
+
 def test_parts_of_files_are_swept(database: Database, gallery: int, home: Path) -> None:
     add(database, gallery, "aa")
     part = database.pictures.path("aa" * 32).with_name("x.part")
