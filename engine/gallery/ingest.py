@@ -13,7 +13,7 @@ from engine.ingest.decode import Skipped
 from engine.ingest.pipeline import Encoded, EncodeFiles, Known, encode_here
 from engine.ingest.upload import Upload
 from engine.storage.collections import mark_indexed, restamp
-from engine.storage.images import add_images, content_hashes, has_image
+from engine.storage.images import add_images, content_hashes, held_hashes
 from engine.storage.schema import CollectionRow, EncodingRow, ImageRow, stamp_of
 from engine.utils.errors import EngineError
 
@@ -53,7 +53,7 @@ def ingest_files(
     done = added = macs = 0
     skipped: list[Skipped] = []
     stored = library.database, gallery_id
-    known = Known(partial(has_image, *stored), partial(content_hashes, *stored))
+    known = Known(lambda each: bool(held_hashes(*stored, [each])), partial(content_hashes, *stored))
     for batch in encode(files, known, encoder, aim):
         rows = _keep(library, gallery_id, encoder, [made for made in batch if isinstance(made, Encoded)])
         done += len(batch)

@@ -5,7 +5,7 @@ see every photo anew.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +25,7 @@ from engine.storage.encodings import (
     keep_for_budget,
     replace_encodings,
 )
-from engine.storage.images import content_hashes, image_names
+from engine.storage.images import hashes_of, image_ids, image_names
 from engine.storage.schema import EncodingRow, ImageRow, stamp_of
 from engine.utils.errors import EngineError
 
@@ -71,7 +71,8 @@ def reencode_gallery(
 
 def _require_pictures(library: Library, gallery_id: int, encoder: "PhotoEncoder") -> None:
     """Raise PicturesGone where no photo of a gallery can be encoded again: a search would find nothing any more."""
-    hashes = content_hashes(library.database, gallery_id)
+    stored = library.database, gallery_id
+    hashes = hashes_of(library.database, [*image_ids(*stored), *images_without_encoding(*stored)]).values()
     if hashes and all(kept_pixels(library.picture_path(each), encoder.preprocess) is None for each in hashes):
         raise PicturesGone(
             "None of this gallery’s kept pictures is left, so its photos cannot be encoded again and stay as they are; "
@@ -98,10 +99,7 @@ def _encode_again(
         rows = [row for group, encodings in found for row in _keep(library, encoder, gallery_id, group, encodings)]
         if batch.finished:
             keep_for_budget(library.database, gallery_id, stamp_of(encoder), budget, batch.finished)
-        left_out = tuple(
-            Skipped(name, "its kept picture is gone or damaged; delete the photo and add it again")
-            for name in image_names(library.database, batch.gone)
-        )
+        left_out = _left_out(library, batch.gone, frozenset(waiting))
         skipped += left_out
         added += sum(len(group.ids) for group in batch.groups)
         finished += len(batch.finished)
@@ -117,6 +115,22 @@ def _encode_again(
         seconds=seconds,
         images_per_second=added / seconds,
         mean_macs_share=macs / (added * encoder.full_macs) if added else 0.0,
+    )
+
+
+def _left_out(library: Library, gone: Sequence[int], waiting: Collection[int]) -> tuple[Skipped, ...]:
+    """Photos whose kept picture is gone or damaged, each with what to do.
+
+    Args: waiting: photos without an encoding, which nobody sees, so that nobody can delete them.
+    """
+    mends = (
+        ("delete the photo and add it again", [image_id for image_id in gone if image_id not in waiting]),
+        ("add the file again", [image_id for image_id in gone if image_id in waiting]),
+    )
+    return tuple(
+        Skipped(name, f"its kept picture is gone or damaged; {mend}")
+        for mend, images in mends
+        for name in image_names(library.database, images)
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from engine.storage.bind_limit import change_rows, rows_of
@@ -15,23 +15,28 @@ from engine.storage.schema import CollectionRow, EncodingRow, ImageRow, ModelSta
 
 
 def has_image(database: Database, collection_id: int, content_hash: str) -> bool:
-    """Whether the collection holds an image made of exactly these bytes."""
+    """Whether the collection holds an image made of exactly these bytes, with an encoding or not."""
     wanted = select(ImageRow.id).where(ImageRow.collection_id == collection_id, ImageRow.content_hash == content_hash)
     with database.read() as session:
         return session.scalar(wanted) is not None
 
 
 def held_hashes(database: Database, collection_id: int, hashes: Sequence[str]) -> set[str]:
-    """Those of some content hashes that the images of a collection have."""
-    wanted = select(ImageRow.content_hash).where(ImageRow.collection_id == collection_id)
+    """Those of some content hashes whose images in a collection have an encoding."""
     with database.read() as session:
-        return {row.content_hash for row in rows_of(session, wanted, ImageRow.content_hash, hashes)}
+        return {row.content_hash for row in rows_of(session, _encoded(collection_id), ImageRow.content_hash, hashes)}
 
 
 def content_hashes(database: Database, collection_id: int) -> list[str]:
-    """The content hashes of all images of a collection, in no order."""
+    """The content hashes of all images of a collection that have an encoding, in no order."""
     with database.read() as session:
-        return list(session.scalars(select(ImageRow.content_hash).where(ImageRow.collection_id == collection_id)))
+        return list(session.scalars(_encoded(collection_id)))
+
+
+def _encoded(collection_id: int) -> Select[str]:
+    """The content hashes of images that need no other encoding; the files of others are welcome again."""
+    encoded = select(ImageRow.content_hash).join(EncodingRow, EncodingRow.image_id == ImageRow.id)
+    return encoded.where(ImageRow.collection_id == collection_id)
 
 
 def add_images(
@@ -44,12 +49,15 @@ def add_images(
 ) -> list[ImageRow]:
     """Keep a batch of encoded images: files first, then all rows in one transaction, or none.
 
+    An image that is there without an encoding gets the new one.
+
     Args:
         stamp: what encoded them; the collection's own from its first image on.
         images: rows with their encodings; the collection is filled in here.
         pictures: the file to keep for each image, by content hash.
         maps: the feature map to keep for those that have one, by content hash.
-    Returns: the rows that are new, with their ids; images that came in meanwhile by another way are left out.
+    Returns: the rows that are new or have an encoding again, with their ids; images that came in meanwhile by another
+        way are left out.
     Raises: GalleryMissing, ModelChanged, StoreUnusable.
     """
     new = [content_hash for content_hash in pictures if not database.pictures.path(content_hash).exists()]
@@ -76,23 +84,31 @@ def add_images(
 
 
 def _add_rows(session: Session, collection_id: int, stamp: ModelStamp, images: Sequence[ImageRow]) -> list[ImageRow]:
-    """Add those images that a collection does not hold yet."""
+    """Add those images that a collection does not hold yet, and give those that wait for an encoding theirs."""
     collection = hold(session, collection_id)
     collection.require(stamp)
-    kept = select(ImageRow.content_hash).where(ImageRow.collection_id == collection_id)
+    kept = select(ImageRow.content_hash, ImageRow.id, EncodingRow.image_id.is_(None).label("waits"))
+    kept = kept.outerjoin(EncodingRow, EncodingRow.image_id == ImageRow.id)
     hashes = [image.content_hash for image in images]
-    known = {row.content_hash for row in rows_of(session, kept, ImageRow.content_hash, hashes)}
+    there = rows_of(session, kept.where(ImageRow.collection_id == collection_id), ImageRow.content_hash, hashes)
+    known = {row.content_hash for row in there if not row.waits}
+    waiting = {row.content_hash: row.id for row in there if row.waits}
     fresh = [image for image in images if image.content_hash not in known]
     if fresh:
         collection.stamp(stamp)
         collection.budget = fresh[-1].encoding.budget
     for image in fresh:
-        image.collection = collection
         image.encoding.collection_id, image.encoding.model = collection.id, stamp.key
-        image.revision = collection.next_revision()
-        session.add(image)
+        revision = collection.next_revision()
+        if image.content_hash in waiting:  # its row stays, with its id and what was done by hand
+            image.encoding.image_id = waiting[image.content_hash]
+            session.add(image.encoding)
+            session.execute(update(ImageRow).where(ImageRow.id == image.encoding.image_id).values(revision=revision))
+        else:
+            image.collection, image.revision = collection, revision
+            session.add(image)
     session.flush()
-    return fresh
+    return [session.get_one(ImageRow, image.encoding.image_id) for image in fresh]
 
 
 def get_image(database: Database, image_id: int) -> ImageRow:

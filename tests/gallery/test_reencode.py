@@ -10,7 +10,7 @@ import pytest
 from engine.exits.batch import Encoding
 from engine.exits.encoder import Standing
 from engine.gallery import Library, ModelChanged, Progress, Upload, kept_photos
-from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
+from engine.gallery.galleries import delete_photos, list_photos, open_gallery, stored_hashes, summarize_gallery
 from engine.gallery.ingest import PhrasesDiffer, ingest_files
 from engine.gallery.reencode import PicturesGone, reencode_gallery
 from engine.gallery.search import refine_search, run_to_full_depth, search_photos
@@ -214,6 +214,23 @@ def test_a_photo_whose_picture_is_gone_is_named(
     assert (report.added, summarize_gallery(library, gallery).exits) == (4, (1, 0, 4))
     assert reencode_gallery(newer, gallery).added == 4
     assert (TotalsCache(database).of(gallery).photos, TotalsCache(database).of(gallery).waiting) == (4, 1)
+
+
+def test_a_photo_that_has_lost_its_picture_before_the_model_changed_is_added_again(
+    library: Library, gallery: int, newer: Library, upload: MakeUpload
+) -> None:
+    lost = list_photos(library, gallery)[2]
+    library.picture_path(lost.content_hash).write_bytes(b"damaged")
+    report = reencode_gallery(newer, gallery)
+    assert [(skipped.file, skipped.reason) for skipped in report.skipped] == [
+        ("2.png", "its kept picture is gone or damaged; add the file again")
+    ]
+    files = [upload(f"{green}.png", (255, green, 0)) for green in range(5)]
+    assert stored_hashes(newer, gallery, [lost.content_hash]) == set()
+    again = ingest_files(newer, gallery, files)
+    assert (again.added, again.duplicates) == (1, 4)
+    assert len(search_photos(newer, gallery, "red")) == len(list_photos(newer, gallery)) == 5
+    assert delete_photos(newer, gallery, [lost.id]) == 1
 
 
 def test_feature_maps_are_those_of_the_present_encoding(

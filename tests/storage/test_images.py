@@ -1,13 +1,23 @@
 """Images and picture files come together, and in the order asked for."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from engine.storage.collections import TotalsCache, open_collection
+from engine.storage.collections import TotalsCache, get_collection, open_collection, restamp
 from engine.storage.database import Database, StoreUnusable
-from engine.storage.images import add_images, get_image, get_images, has_image, list_images
+from engine.storage.encodings import images_without_encoding, list_changes
+from engine.storage.images import (
+    add_images,
+    content_hashes,
+    get_image,
+    get_images,
+    has_image,
+    held_hashes,
+    list_images,
+)
 from tests.storage.rows import STAMP, add, image
 
 pytestmark = pytest.mark.both_databases
@@ -35,6 +45,27 @@ def test_the_same_bytes_are_kept_once_in_a_collection_and_again_in_another(datab
     assert len(add(database, open_collection(database, "other", "gallery", None), "aa")) == 1
     assert has_image(database, gallery, "aa" * 32)
     assert not has_image(database, gallery, "dd" * 32)
+
+
+def test_an_image_that_waits_for_an_encoding_gets_that_of_its_file_added_again(
+    database: Database, gallery: int
+) -> None:
+    one, two = add(database, gallery, "aa", "bb")
+    newer = replace(STAMP, weights_hash="c" * 64)
+    restamp(database, gallery, newer, ())
+    database.pictures.path(one.content_hash).unlink()
+    assert held_hashes(database, gallery, [one.content_hash]) == set()
+    assert content_hashes(database, gallery) == []
+    before = get_collection(database, gallery).revision
+    (again,) = add(database, gallery, "aa", stamp=newer)
+    assert (again.id, again.name, again.encoding.model) == (one.id, "aa.jpg", newer.key)
+    assert [row.id for row in list_images(database, gallery, 0, 9)] == [one.id]
+    assert database.pictures.path(one.content_hash).read_bytes() == b"aa.jpg"
+    assert list_changes(database, gallery, before, 9).ids.tolist() == [one.id], "an index learns of it"
+    assert images_without_encoding(database, gallery) == [two.id]
+    assert has_image(database, gallery, two.content_hash), "it takes no more room when it comes again"
+    assert held_hashes(database, gallery, [one.content_hash, two.content_hash]) == {one.content_hash}
+    assert add(database, gallery, "aa", stamp=newer) == []
 
 
 def test_images_come_in_the_order_asked_for(database: Database, gallery: int) -> None:
