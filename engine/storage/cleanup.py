@@ -6,14 +6,20 @@ from pathlib import Path
 
 from engine.storage.database import Database
 
+DROPPED_AT_ONCE = 200  # pictures in one transaction: others wait for it
 SWEEP_SECONDS = 3600.0  # between two looks for files that a sudden death has left behind
 
 
 def drop_pictures(database: Database, hashes: Collection[str], note: Path) -> None:
     """Delete the pictures among these that no image uses any more, and the note of them."""
-    # After the commit, so that no row lacks its file; under a lock, so that no row comes in between.
-    with database.write("pictures") as session:
-        database.pictures.drop(session, hashes)
+    listed = list(hashes)
+    for start in range(0, len(listed), DROPPED_AT_ONCE):
+        # After the commit, so that no row lacks its file; under a lock, so that no row comes in between.
+        with database.write("pictures") as session:
+            began = time.monotonic()
+            database.pictures.drop(session, listed[start : start + DROPPED_AT_ONCE])
+        if start + DROPPED_AT_ONCE < len(listed):
+            time.sleep(time.monotonic() - began)  # SQLite's other writers only look now and then for their turn
     note.unlink(missing_ok=True)
 
 

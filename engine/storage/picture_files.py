@@ -1,6 +1,6 @@
 """Picture files: one for all images made of the same bytes, deleted after the last of them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -8,6 +8,7 @@ from uuid import uuid4
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from engine.storage.bind_limit import rows_of
 from engine.storage.schema import ImageRow
 from engine.utils.atomic_files import settled, write_whole
 
@@ -42,11 +43,12 @@ class PictureFiles:
             write_whole(note, "\n".join(hashes).encode("ascii"))
         return note
 
-    def drop(self, session: Session, hashes: Iterable[str]) -> None:
+    def drop(self, session: Session, hashes: Collection[str]) -> None:
         """Delete the pictures among these that no image uses any more."""
-        for content_hash in hashes:
-            if session.scalar(select(ImageRow.id).where(ImageRow.content_hash == content_hash).limit(1)) is None:
-                self.path(content_hash).unlink(missing_ok=True)
+        wanted = select(ImageRow.content_hash).distinct()
+        used = {row.content_hash for row in rows_of(session, wanted, ImageRow.content_hash, hashes)}
+        for content_hash in set(hashes) - used:
+            self.path(content_hash).unlink(missing_ok=True)
 
     def settled_notes(self) -> Iterator[tuple[Path, list[str]]]:
         """The notes that a sudden death has left, with the pictures of each."""

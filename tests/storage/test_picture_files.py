@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.storage import collections, feature_map_files, images, picture_files
+from engine.storage import cleanup, collections, feature_map_files, images, picture_files
 from engine.storage.collections import delete_collection, mark_indexed, open_collection
 from engine.storage.database import Database, StoreUnusable
 from engine.storage.encodings import DeeperEncoding, keep_deeper
@@ -70,6 +70,43 @@ def test_a_death_while_a_collection_is_deleted_leaves_what_others_use(
         delete_collection(database, gallery)
     start_much_later(home)
     assert pictures(home) == ["bb", "ff"]
+
+
+def test_others_write_while_the_pictures_of_a_large_collection_are_deleted(
+    database: Database, gallery: int, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.storage.database.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(cleanup, "DROPPED_AT_ONCE", 2)
+    others = Database.open()
+    other = open_collection(others, "other", "gallery", None)
+    add(database, gallery, "aa", "bb", "cc", "dd", "ee")
+    written = 0
+
+    def write(seconds: float) -> None:
+        nonlocal written
+        add(others, other, "ee")
+        written += 1
+
+    monkeypatch.setattr("time.sleep", write)
+    delete_collection(database, gallery)
+    assert written == 2
+    assert pictures(home) == ["ee"], "it has come to the other one meanwhile"
+    others.close()
+
+
+def test_a_death_amid_the_pictures_of_a_large_collection_leaves_none(
+    database: Database, gallery: int, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cleanup, "DROPPED_AT_ONCE", 2)
+    add(database, gallery, "aa", "bb", "cc", "dd", "ee")
+    with monkeypatch.context() as patch:
+        patch.setattr("time.sleep", die)
+        with pytest.raises(KeyboardInterrupt):
+            delete_collection(database, gallery)
+    assert len(pictures(home)) == 3
+    start_much_later(home)
+    assert pictures(home) == ["ff"]
+    assert list(home.glob("doubts/*")) == []
 
 
 def test_a_batch_that_failed_leaves_no_picture(database: Database, gallery: int, home: Path) -> None:
