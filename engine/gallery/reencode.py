@@ -25,7 +25,7 @@ from engine.storage.encodings import (
     keep_for_budget,
     replace_encodings,
 )
-from engine.storage.images import hashes_of, image_ids, image_names
+from engine.storage.images import get_images, hashes_of, image_ids, image_names
 from engine.storage.schema import EncodingRow, ImageRow, stamp_of
 from engine.utils.errors import EngineError
 
@@ -154,7 +154,8 @@ def _keep(
         deeper = [_deeper(*pair) for pair in zip(group.ids, encodings, strict=True)]
         budget = encodings[0].budget
         assert budget is not None  # they left by it
-        return keep_for_budget(*stored, stamp, budget, group.ids, deeper)
+        keep_for_budget(*stored, stamp, budget, group.ids, deeper)
+        return get_images(library.database, sorted(group.ids))
     rows = {image_id: EncodingRow.of(encoding) for image_id, encoding in zip(group.ids, encodings, strict=True)}
     maps = {i: e.map.pack() for i, e in zip(group.ids, encodings, strict=True) if e.map is not None}
     return replace_encodings(*stored, stamp, rows, maps)

@@ -210,13 +210,12 @@ def keep_for_budget(
     budget: float,
     image_ids: Collection[int],
     deeper: Sequence[DeeperEncoding] = (),
-) -> list[ImageRow]:
+) -> None:
     """Have encodings stand for another budget, some of them replaced by deeper ones, in one transaction.
 
     What those took is added to what indexing took, up to the cost of full depth.
 
     Args: image_ids: of all.
-    Returns: the images that are still there.
     Raises: GalleryMissing, ModelChanged.
     """
     written = [database.maps.write(encoding.map) for encoding in deeper]
@@ -233,7 +232,6 @@ def keep_for_budget(
             lost += _go_deeper(database, session, collection, image, encoding, kept)
         lost += database.maps.trim(session)
     tidy(database, lost)
-    return get_images(database, sorted(image_ids))
 
 
 def replace_encodings(

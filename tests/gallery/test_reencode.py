@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import event
 
 from engine.exits.batch import Encoding
 from engine.exits.encoder import Standing
@@ -16,6 +17,7 @@ from engine.gallery.reencode import PicturesGone, reencode_gallery
 from engine.gallery.search import refine_search, run_to_full_depth, search_photos
 from engine.storage.collections import TotalsCache
 from engine.storage.database import Database
+from engine.storage.schema import ImageRow
 from tests.fake_encoder import IDENTITY, TEXTS, FakeEncoder
 
 pytestmark = pytest.mark.both_databases
@@ -140,6 +142,20 @@ def test_photos_that_a_budget_lets_go_where_they_stand_or_before_stay(
     assert (report.added, report.duplicates, fake_encoder.batches) == (0, 5, [])
     summary = summarize_gallery(library, gallery)
     assert (summary.budget, summary.exits, summary.macs) == (0.3, (0, 0, 5), 500)
+    assert {photo.budget for photo in list_photos(library, gallery)} == {0.3}
+
+
+def test_photos_that_stay_are_not_read_into_memory(library: Library, gallery: int) -> None:
+    reencode_gallery(library, gallery, budget=1.0)
+    read: list[ImageRow] = []
+
+    @event.listens_for(ImageRow, "load")
+    def note(row: ImageRow, _: object) -> None:
+        read.append(row)
+
+    reencode_gallery(library, gallery, budget=0.3)
+    event.remove(ImageRow, "load", note)
+    assert read == []
     assert {photo.budget for photo in list_photos(library, gallery)} == {0.3}
 
 
