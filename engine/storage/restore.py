@@ -55,7 +55,12 @@ def restore(
         with place.alone():
             manifest = place.read()
             _require_room(data, replace)
-            _lay_out(place, manifest, data, on_progress)
+            stage = data / f"{RESTORING}.part"
+            try:
+                _lay_out(place, manifest, stage, on_progress)
+                _close_store(stage, data, replace)
+            finally:
+                shutil.rmtree(stage, ignore_errors=True)  # where it is still there: on a full disk it takes up room
         return Restored(manifest, _switch(data))
     except OSError as error:
         raise StoreUnusable(
@@ -88,9 +93,8 @@ def _in_use(database: Path) -> bool:
     return False
 
 
-def _lay_out(place: BackupFolder, manifest: Manifest, data: Path, on_progress: Callable[[int, int], object]) -> None:
-    """Copy all files of a backup beside the store, and give their folder its name once they are whole."""
-    stage = data / f"{RESTORING}.part"
+def _lay_out(place: BackupFolder, manifest: Manifest, stage: Path, on_progress: Callable[[int, int], object]) -> None:
+    """Copy all files of a backup into a folder beside the store; raises BackupUnusable where they are not whole."""
     shutil.rmtree(stage, ignore_errors=True)
     for done, (path, kept) in enumerate(manifest.files.items(), 1):
         file, target = place.place(kept.sha256), stage / NEW / path
@@ -102,7 +106,6 @@ def _lay_out(place: BackupFolder, manifest: Manifest, data: Path, on_progress: C
         else:
             whole = digest(target) == kept
         if not whole:
-            shutil.rmtree(stage, ignore_errors=True)
             raise BackupUnusable(
                 f"The backup in {place.path} is damaged: {path} is {'not as it was' if file.exists() else 'gone'}; "
                 "nothing was restored."
@@ -110,7 +113,16 @@ def _lay_out(place: BackupFolder, manifest: Manifest, data: Path, on_progress: C
         on_progress(done, len(manifest.files))
     for name in (PICTURES, "maps", "doubts"):  # in whose place nothing of the old store may stay
         (stage / NEW / name).mkdir(mode=0o700, exist_ok=True)
+
+
+def _close_store(stage: Path, data: Path, replace: bool) -> None:
+    """Give the folder of a new store the name that keeps others out; raises RestoreRefused where one is in already."""
     stage.replace(data / RESTORING)
+    try:
+        _require_room(data, replace)  # once more: copying takes time, and the store was open
+    except RestoreRefused:
+        (data / RESTORING).replace(stage)  # in one step: half of it must never be taken for a store
+        raise
 
 
 def _switch(data: Path) -> Path | None:

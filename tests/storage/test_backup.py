@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.storage import backup, restore
 from engine.storage.backup import BackupRefused, back_up
-from engine.storage.backup_folder import BackupFolder, BackupUnusable
+from engine.storage.backup_folder import BackupFolder, BackupUnusable, copy
 from engine.storage.collections import list_collections, open_collection
 from engine.storage.database import Database, StoreUnusable
 from engine.storage.images import delete_images, list_images
@@ -179,6 +180,50 @@ def test_a_store_is_put_aside_only_when_asked_and_when_nobody_uses_it(
     assert list((home / "maps").iterdir()) == []
     assert done.aside is not None
     assert names(done.aside) == ["aa", "bb", "dd"]
+
+
+@pytest.mark.usefixtures("gallery")
+@pytest.mark.parametrize(("replace", "refusal"), [(False, "holds a store already"), (True, "is in use")])
+def test_a_store_that_somebody_opens_during_the_restore_stays(
+    place: Path, move_house: Callable[[], Path], replace: bool, refusal: str
+) -> None:
+    back_up(place)
+    elsewhere = move_house()
+    opened: list[Database] = []
+
+    def open_store(done: int, all_: int) -> None:
+        if done == 1:
+            opened.append(Database.open())
+            open_collection(opened[0], "made meanwhile", "gallery", None)
+
+    with pytest.raises(RestoreRefused, match=refusal):
+        restore.restore(place, replace, open_store)
+    assert [row.name for row in list_collections(opened[0])] == ["made meanwhile"]
+    assert list(elsewhere.glob("restoring*")) == []
+    opened[0].close()
+    assert restore.restore(place, replace=True).aside is not None
+    assert names(elsewhere) == ["aa", "bb"]
+
+
+@pytest.mark.usefixtures("gallery")
+def test_a_full_disk_leaves_nothing_of_a_restore(
+    place: Path, move_house: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(place)
+    elsewhere = move_house()
+    copied = 0
+
+    def fill(*args: Any, **named: Any) -> None:
+        nonlocal copied
+        copy(*args, **named)
+        copied += 1
+        if copied == 3:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(restore, "copy", fill)
+    with pytest.raises(StoreUnusable, match="No space left on device"):
+        restore.restore(place)
+    assert list(elsewhere.iterdir()) == []
 
 
 @pytest.mark.usefixtures("gallery")
