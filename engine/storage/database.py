@@ -115,7 +115,8 @@ class Database:
 
 def database_url(folder: Path) -> str:
     """$TGEM_DATABASE_URL, or the SQLite file in the data folder."""
-    return os.environ.get("TGEM_DATABASE_URL") or f"sqlite:///{folder / 'tgem.db'}"
+    file = URL.create("sqlite", database=str(folder / "tgem.db"))  # whose path may hold what is special in a URL
+    return os.environ.get("TGEM_DATABASE_URL") or file.render_as_string()
 
 
 def read_url(text: str) -> URL:

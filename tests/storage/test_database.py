@@ -55,6 +55,16 @@ def test_a_file_that_is_no_database_is_left_alone_and_named(home: Path) -> None:
     assert (home / "tgem.db").read_bytes() == b"my diary" * 1000
 
 
+@pytest.mark.parametrize("name", ["what?", "a#b", "50%20off", "50%", "x?mode=memory&uri=true", "ä b@c:d"])
+def test_the_database_lies_in_the_data_folder_whatever_that_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("TGEM_HOME", str(tmp_path / name))
+    Database.open().close()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert "images" in tables(tmp_path / name / "tgem.db")
+
+
 def test_the_environment_may_name_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TGEM_DATABASE_URL", f"sqlite:///{tmp_path / 'other.db'}")
     Database.open().close()
