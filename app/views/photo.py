@@ -5,6 +5,7 @@ from html import escape
 
 from app.attribution import Attribution
 from app.pictures import PictureAddress
+from app.views.anew import anew
 from app.views.formatting import described, macs, percent, saved, score
 from app.views.strip import Drawing, marks, stages_strip
 from app.views.viewer import about
@@ -42,7 +43,7 @@ def panel(
     deeper = "" if photo.exit == photo.exits else _button("deepen", "Run it to full depth")
     return (
         f'<section class="panel" aria-label="The selected photo" data-photo="{photo.id}"'
-        f"{' data-picked' if picked else ''}>"
+        f"{' data-picked' + anew() if picked else ''}>"  # picked once more, it comes up again after it was closed
         '<button type="button" class="close" aria-label="Close">×</button>'
         f'<button type="button" class="enlarge" data-photo="{photo.id}"{about(photo, address)}>'
         f'<img src="{escape(address(photo, "panel"))}" alt="{escape(described(photo.file))}, full screen"'

@@ -2,6 +2,8 @@
 
 from html import escape
 
+from app.views.anew import anew
+
 NO_SUCH_LINK = (
     "There is no gallery at this address: its owner has closed it, or the address is not whole. Ask for a new link; "
     "meanwhile here is the demo gallery."
@@ -31,7 +33,7 @@ PHOTO_GONE = problem("This photo is not there any more; search again.")
 def missed(sentence: str) -> str:
     """What a visitor came for and is not there, over what they see in its place, until they put it away."""
     return (
-        f'<p class="arriving" role="alert"><span>{escape(sentence)}</span>'
+        f'<p class="arriving" role="alert"{anew()}><span>{escape(sentence)}</span>'
         '<button type="button" data-event="hush">Dismiss</button></p>'
     )
 

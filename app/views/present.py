@@ -6,6 +6,7 @@ from html import escape
 
 from app.fidelity import ShownFidelity
 from app.pictures import PictureAddress
+from app.views.anew import anew
 from app.views.formatting import described, macs, many, percent, saved
 from app.views.race import dots, fairness, lanes, speed, where
 from app.views.strip import Drawing, stages_strip, strip, survival
@@ -59,7 +60,8 @@ def present(story: Story, drawing: Drawing, address: PictureAddress, start: int 
     )
     notes = "".join(f"<p{'' if n == start else ' hidden'}>{s.notes}</p>" for n, s in enumerate(screens, start=1))
     return (
-        f'<dialog class="present" aria-label="Presentation" data-screen="{start}"><div class="stage">{sections}</div>'
+        f'<dialog class="present" aria-label="Presentation" data-screen="{start}"{anew()}>'
+        f'<div class="stage">{sections}</div>'
         f'<aside class="say" aria-label="The words to say" hidden>{notes}</aside>'
         '<footer><button type="button" data-event="back" aria-label="Back">←</button>'
         f'<span class="page">{start} / {count}</span>'

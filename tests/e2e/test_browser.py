@@ -59,6 +59,11 @@ def test_a_selected_photo_shows_what_it_cost(open_page: OpenPage, look: str) -> 
     if look == "phone":
         panel.get_by_role("button", name="Close").click()
         expect(page.locator(".panel")).to_be_hidden()
+        for _ in range(2):  # the same photo once more, whose panel now reads as it did
+            chosen.click()
+            expect(panel).to_be_visible()
+            panel.get_by_role("button", name="Close").click()
+            expect(page.locator(".panel")).to_be_hidden()
 
 
 @EACH_LOOK_BY_HAND
@@ -104,6 +109,17 @@ def test_an_example_is_a_query_and_earlier_ones_are_offered_again(open_page: Ope
     earlier = page.locator(".examples", has_text="Earlier").get_by_role("button", name="2:dog + beach - people")
     earlier.click()
     expect(box(page)).to_have_value("2:dog + beach - people")
+
+
+def test_a_ranking_is_saved_as_often_as_it_is_asked_for(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    search(page, "mountains and a lake")
+    for kind in ("CSV", "CSV", "JSON", "JSON"):
+        button = page.locator("#answer").get_by_role("button", name=kind)
+        with page.expect_download() as saved:
+            button.click()
+        assert saved.value.suggested_filename == f"results.{kind.lower()}"
+        expect(button).to_have_css("opacity", "1")
 
 
 def test_more_like_this_and_a_picture_of_ones_own_are_queries(open_page: OpenPage) -> None:

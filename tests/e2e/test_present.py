@@ -51,6 +51,7 @@ def test_six_screens_go_by_the_keyboard_alone_and_none_has_a_dash(open_page: Ope
     expect(dialog.locator(".page")).to_have_text(f"{SCREENS - 1} / {SCREENS}")
     page.keyboard.press("Escape")
     expect(page.locator("dialog.present[open]")).to_have_count(0)
+    expect(presenting(page).locator(".page")).to_have_text(f"1 / {SCREENS}")  # the second time as the first
 
 
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1280, 720)])

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from app import export
 from app.attribution import Attribution
 from app.curve import Curve, Point
 from app.fidelity import ShownFidelity
@@ -129,6 +130,16 @@ def text(html: str) -> str:
 @pytest.mark.parametrize("name", ALL)
 def test_no_line_breaks_before_a_percent_sign(name: str) -> None:
     assert not re.search(r"\d %", ALL[name])
+
+
+def test_what_a_visitor_closes_comes_again_when_the_next_answer_says_the_same() -> None:
+    for answered in (
+        lambda: present.present(STORY, DRAWING, address),
+        lambda: panel(PHOTO, picked=True),
+        lambda: placeholders.missed("Not there"),
+        lambda: export.link("csv", "rank,file"),
+    ):
+        assert answered() != answered()  # Gradio draws nothing where the HTML stays the same
 
 
 class TestHead:
