@@ -1,6 +1,7 @@
 // Runs once for each of our HTML parts (app/scripts.py). `element`, `trigger` and `watch` come from Gradio's HTML component,
 // `ours` holds what a part's buttons do without asking Python.
 // What Python may listen to: "select" "again" "alike" "unlike" "look" "dismiss" "deepen" "explain" "discard" "export" "more" "present" "show" "preset".
+const PATIENCE = 4000; // ms that a button looks pressed at most
 const columns = () => getComputedStyle(element.querySelector(".grid")).gridTemplateColumns.split(" ").length;
 
 function mark(hit) {
@@ -100,7 +101,8 @@ element.addEventListener("click", (event) => {
   if (button.matches("#grid .hit") && choosing()) return tick([button], button.getAttribute("aria-pressed") !== "true");
   if (button.matches(".hit")) mark(button);
   if (name === "more" && choosing()) kept = ticked().map((hit) => hit.dataset.photo);
-  button.classList.toggle("waiting", !button.matches(".hit") && name !== "present"); // until its part is drawn anew
+  button.classList.toggle("waiting", !button.matches(".hit") && name !== "present"); // until its part is drawn anew,
+  setTimeout(() => button.classList.remove("waiting"), PATIENCE); // or for a while, where the answer changes other parts
   trigger(name, { ...button.dataset });
 });
 

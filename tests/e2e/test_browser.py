@@ -76,6 +76,8 @@ def test_the_gallery_as_a_whole_and_another_budget(open_page: OpenPage, look: st
     presets = page.locator("#prospect .presets")
     expect(presets.get_by_role("button", name="Balanced")).to_have_attribute("aria-pressed", "true")
     expect(presets.get_by_role("button")).to_contain_text(["of the compute"] * 3)
+    presets.get_by_role("button", name="Balanced").click()  # it is chosen already: nothing changes
+    expect(presets.get_by_role("button", name="Balanced")).to_have_css("opacity", "1")
     presets.get_by_role("button", name="Best").click()
     warning = page.locator("#prospect .warning")
     expect(warning).to_contain_text(re.compile(r"raises its cost: \d+ photos run deeper, \+"))
