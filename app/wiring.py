@@ -43,8 +43,8 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     wire_search(parts, search, pictures, page_url, galleries, compare)
     wire_arrangement(parts, Arrangement(parts, search), Export(services, parts, search))
     selection = Selection(services, parts, search)
-    wire_photo(parts, selection, galleries)
-    wire_map(parts, GalleryMap(services, parts), selection, search)
+    wire_photo(parts, selection, galleries, search)
+    wire_map(parts, GalleryMap(services, parts))
     albums = Albums(services, parts)
     wire_albums(parts, albums)
     wire_gallery(parts, galleries, compare, albums)
@@ -95,29 +95,23 @@ def wire_arrangement(parts: Parts, arrangement: Arrangement, export: Export) -> 
     p.answer.export(export.exported, session, [p.file, p.notice], **SHORT)
 
 
-def wire_photo(parts: Parts, selection: Selection, galleries: Galleries) -> None:
+def wire_photo(parts: Parts, selection: Selection, galleries: Galleries, search: Search) -> None:
     """A photo is selected, and more is asked about it."""
     p, session = parts, parts.session
-    gr.on(
-        [p.grid.select, p.report.select, p.histogram.select, p.applied.select, p.tools.select],
-        selection.selected,
-        session,
-        p.panel,
-        **SHORT,
-    )
+    elsewhere = [p.report.select, p.histogram.select, p.applied.select, p.map.select]  # in tabs without the panel
+    gr.on([p.grid.select, p.tools.select, *elsewhere], selection.selected, session, p.panel, **SHORT)
+    gr.on(elsewhere, search.results_tab_opened, session, p.tabs, **SHORT)
     p.panel.explain(selection.explained, session, p.panel, **SHORT)
     p.panel.deepen(selection.deepened, session, [p.grid, p.panel], **SHORT)
     for part in (p.answer, p.panel):
         part.discard(galleries.photos_deleted, session, [p.gallery, *p.results], **SHORT)
 
 
-def wire_map(parts: Parts, photo_map: GalleryMap, selection: Selection, search: Search) -> None:
-    """The gallery's tab is opened, or another gallery is picked meanwhile; a photo is selected on its map."""
+def wire_map(parts: Parts, photo_map: GalleryMap) -> None:
+    """The gallery's tab is opened, or another gallery is picked meanwhile."""
     p, session = parts, parts.session
     p.gallery_tab.select(photo_map.drawn, session, p.map, **SHORT)
     p.gallery.change(photo_map.drawn_if_open, session, p.map, **SHORT)
-    p.map.select(selection.selected, session, p.panel, **SHORT)
-    p.map.select(search.results_tab_opened, session, p.tabs, **SHORT)
 
 
 def wire_albums(parts: Parts, albums: Albums) -> None:

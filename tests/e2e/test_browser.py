@@ -87,6 +87,10 @@ def test_the_gallery_as_a_whole_and_another_budget(open_page: OpenPage, look: st
     page.locator("#budget input[type=number]").fill("0.2")
     page.locator("#budget input[type=number]").press("Enter")
     expect(warning).to_contain_text("costs nothing here")
+    typical = page.locator("#histogram .typical button").first
+    photo = typical.get_attribute("data-photo") or ""
+    typical.click()
+    expect(page.locator(f"#panel .panel[data-picked][data-photo='{photo}']")).to_be_visible()
 
 
 def test_the_keyboard_goes_through_the_results(open_page: OpenPage) -> None:
