@@ -69,6 +69,10 @@ def test_heic_and_avif_are_found_sorted_by_date_and_filtered_by_year(
     expect(page.locator("#arrangement select")).to_have_count(1)
     choose(page, "year", "any")
     assert first_alt(page) == "Photo: goldfish"
+    search(page, "")
+    expect(page.locator("#arrangement select[name=order]")).to_have_value("oldest")
+    choose(page, "year", "2021")
+    assert names(page) == ["panda", "koala"]
 
 
 @pytest.mark.parametrize("look", ["wide", "phone"])
