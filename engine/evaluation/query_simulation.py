@@ -10,7 +10,7 @@ from engine.evaluation.photo_set import Outcome, PhotoSet
 from engine.exits.calibration import Estimate
 from engine.search.allocation import MIN_GAIN, Goal, deepen, pool_size
 from engine.search.metrics import PAGE, best, ndcg
-from engine.search.refine import LIMIT
+from engine.search.refine import spending_limit
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class IndexSimulation:
             deepest[queries, places], found[queries, places] = target, self.scorer.rank_scores(seen)
             return seen
 
-        goal = Goal(PAGE, self.scorer.logit_scale, LIMIT, min_gain)
+        goal = Goal(PAGE, self.scorer.logit_scale, spending_limit(many), min_gain)
         looks = deepen(
             expected, self.exits[pool], self.onward[self.exits[pool]], self.onward, self.scorer.deviations, goal, run
         )
