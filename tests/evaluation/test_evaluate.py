@@ -22,6 +22,7 @@ from engine.evaluation.evaluate import (
 from engine.evaluation.photo_set import Outcome, PhotoSet
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.encoder import Encoder
+from engine.search.refine import spending_limit
 from engine.training.dataset import DataMissing, Example
 from engine.training.features import Features
 from engine.training.rivals import Rivals
@@ -152,12 +153,13 @@ def test_running_all_that_a_query_ranks_gives_the_full_ranking(table: list[Row])
             assert row["max_macs_share"] == 1
 
 
-def test_the_less_a_look_must_gain_the_more_is_spent(table: list[Row]) -> None:
+def test_the_less_a_look_must_gain_the_more_is_spent_within_a_searchs_limit(table: list[Row]) -> None:
     for budget in LOOKED_AT:
         rows = [row for row in of(table, "tgem+deepen") if row["setting"] == budget]
         assert [row["min_gain"] for row in rows] == list(MIN_GAINS)
         spent = [row["macs_per_query"] for row in rows]
         assert spent == sorted(spent)
+        assert spent[-1] <= spending_limit(MANY)
 
 
 def test_labels_are_told_among_the_labels_of_the_set(labelled: PhotoSet) -> None:
