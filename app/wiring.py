@@ -28,9 +28,12 @@ SHORT: dict[str, Any] = {**PRIVATE, "concurrency_limit": 8, "trigger_mode": "mul
 LATEST: dict[str, Any] = {**SHORT, "trigger_mode": "always_last"}
 # Long work waits in a line of our own, where its place is told (app/work.py), and not unseen in Gradio's.
 LONG: dict[str, Any] = {**PRIVATE, "concurrency_limit": 40}
-CONFIRM_DELETE = (
-    "(...given) => { if (!confirm('Delete this gallery and all its photos?')) throw 'kept'; return given; }"
-)
+# The gallery box says which: a name, and how many photos.
+CONFIRM_DELETE = """(...given) => {
+  const name = document.querySelector("#gallery input").value.replace(/ · \\d+$/, "");
+  if (!confirm(`Delete the gallery “${name}” and all its photos?`)) throw "kept";
+  return given;
+}"""
 
 
 def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
@@ -147,7 +150,7 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
     ).then(galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
         compare.shown_if_open, session, p.comparison, **SHORT
     ).then(albums.shown_if_open, session, p.album_parts, **SHORT)
-    p.gallery.focus(galleries.choice, session, p.gallery, **SHORT)  # other windows may have added photos
+    p.gallery.focus(galleries.choices, session, p.gallery, **SHORT)  # other windows may have added photos
     p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, p.renamed], **SHORT)
     p.public.input(galleries.published, [p.public, session], p.link, **SHORT)
     p.delete.click(

@@ -148,7 +148,7 @@ class AddPhotos:
             time.sleep(REDRAWN if not incoming.over else 0)
         told = self._told(session)
         if not incoming.added or session.asking is not asking:
-            yield {**told, **self._galleries.choice(session)}
+            yield {**told, **self._galleries.choices(session)}
             return
         session.gallery = incoming.gallery
         session.ask("")

@@ -183,7 +183,7 @@ class Galleries:
             if not name:
                 return {done: placeholders.said("A gallery needs a name.")}
             rename_gallery(self._services.library, summary.id, name)
-            return {**self.choice(session), done: placeholders.said(f"It is called “{name}” now.")}
+            return {**self.choices(session), done: placeholders.said(f"It is called “{name}” now.")}
         except EngineError as error:
             return {done: self._services.problem(error)}
 
@@ -221,12 +221,16 @@ class Galleries:
         except (ValueError, OverflowError):
             yield self._search.only(placeholders.problem("These photos are not there any more."))
             return
-        yield from self._search.answers(False, session, f" {many(removed)} deleted.", self.choice(session))
+        yield from self._search.answers(False, session, f" {many(removed)} deleted.", self.choices(session))
+
+    def choices(self, session: Session) -> Updates:
+        """The galleries to choose from; which of them is chosen stays as the visitor has it."""
+        choices = [(_label(summary), summary.id) for summary in self._services.access.galleries(session)]
+        return {self._parts.gallery: gr.update(choices=choices)}
 
     def choice(self, session: Session) -> Updates:
         """The galleries to choose from, the present one chosen."""
-        choices = [(_label(summary), summary.id) for summary in self._services.access.galleries(session)]
-        return {self._parts.gallery: gr.update(choices=choices, value=session.gallery)}
+        return {self._parts.gallery: {**self.choices(session)[self._parts.gallery], "value": session.gallery}}
 
     def offered(self, name: str, session: Session) -> Updates:
         """A name to add photos to, unless the visitor has typed one."""

@@ -191,10 +191,17 @@ def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_de
     expect(link).to_contain_text("?gallery=")
     stranger = open_page("wide", "?" + (link.inner_text().split("?", 1)[1]))
     expect(stranger.locator("#gallery input")).to_have_value("Gone soon · 1")
-    page.once("dialog", lambda dialog: dialog.accept())
+    asked: list[str] = []
+
+    def accept(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.accept()
+
+    page.once("dialog", accept)
     page.locator("#delete").click()
     expect(page.locator("#gallery input")).to_have_value(re.compile("Demo gallery"))
     expect(page.get_by_role("tab", name="Results")).to_have_attribute("aria-selected", "true")
+    assert asked == ["Delete the gallery “Gone soon” and all its photos?"]
 
 
 def test_several_photos_are_chosen_and_deleted_together(

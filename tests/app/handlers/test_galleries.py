@@ -181,6 +181,15 @@ def test_a_gallery_is_picked(galleries: Galleries, holidays: int, session: Sessi
     assert "not there any more" in after(galleries.picked(999, False, session)).grid
 
 
+def test_a_list_that_comes_late_leaves_the_gallery_that_was_picked_meanwhile(
+    galleries: Galleries, holidays: int, session: Session
+) -> None:
+    renaming = Session(gallery=holidays)
+    for late in (galleries.choices(session), galleries.renamed("Sea", renaming)):
+        assert len(after(late).gallery["choices"]) == 2
+        assert "value" not in after(late).gallery
+
+
 def test_a_name_that_was_typed_stays_when_another_gallery_is_picked(
     galleries: Galleries, add_photos: AddPhotos, search: Search, holidays: int, session: Session
 ) -> None:
