@@ -161,13 +161,13 @@ class AddPhotos:
         yield from self._search.answers(False, session, first=first)
 
     def _told(self, session: Session) -> Updates:
-        """All uploads of the visitor that are not read, and the newest in a line."""
+        """All uploads of the visitor that are not read; a line for each, for the page that sends looks for its own."""
         services, parts = self._services, self._parts
         unread = services.inbox.unread(session.owner)
         drawing = services.drawing if any(incoming.latest for incoming in unread) else None
         blocks = [upload.report(one) if one.over else upload.coming(one, drawing, services.address) for one in unread]
         return {
             parts.report: "".join(blocks),
-            parts.arriving: upload.line(unread[0]) if unread else "",
+            parts.arriving: "".join(map(upload.line, unread)),
             parts.stop_upload: button(STOP, any(not one.over for one in unread)),
         }

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,7 +23,7 @@ from app.uploading.sent_files import forget_interrupted
 from engine.gallery import Library
 from engine.gallery.galleries import find_gallery, summarize_gallery
 from engine.utils.data_dir import home
-from tests.app.sending import Event, announced, uploaded
+from tests.app.sending import Event, announced, line, uploaded
 from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
 
@@ -233,6 +234,26 @@ def test_what_did_not_arrive_is_named_after_a_reload_and_need_alone_be_sent_agai
     assert "had not arrived" not in report, "the report before it is settled by this one"
     assert after(add_photos.dismissed(again)).report == ""
     assert list(add_photos.resumed(again)) == []
+
+
+def test_each_of_two_pages_that_send_at_once_hears_of_its_own_upload(
+    add_photos: AddPhotos, services: Services, session: Session, dropped: Callable[..., list[str]]
+) -> None:
+    red, blue = map(Path, dropped(red="red", blue="blue"))
+    earlier = add_photos.begun(Event(nonce="earlier", files=line(red)), "Walls", session)
+    next(earlier)
+    later = add_photos.begun(Event(nonce="later", files=line(blue)), "Sea", Session(gallery=session.gallery))
+    assert states(after(next(later)).arriving) == {"later": "coming", "earlier": "coming"}
+    second, first = services.inbox.unread(None)
+    first.put({0: red})
+    assert states(after(earlier).arriving) == {"later": "coming", "earlier": "done"}
+    second.put({0: blue})
+    assert states(after(later).arriving) == {"later": "done", "earlier": "done"}
+
+
+def states(lines: str) -> dict[str, str]:
+    """How each upload stands, by what the page that sends it called it."""
+    return dict(re.findall(r'data-nonce="(\w+)" data-state="(\w+)"', lines))
 
 
 def test_an_upload_that_is_refused_leaves_no_gallery(add_photos: AddPhotos, library: Library, session: Session) -> None:
