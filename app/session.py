@@ -64,7 +64,7 @@ class Session:
 
         Args: like: the picture as a term of the query.  thumbnail: address of the picture.
         """
-        self.asking = object()
+        self.go_on()
         self.words, self.like, self.thumbnail = words, like, thumbnail
         joined = f"{like} {words}" if words.lstrip().startswith(("+", "-")) else f"{like} + {words}"
         self.query = words if not like else joined if words.strip() else like
@@ -72,6 +72,14 @@ class Session:
         self.hits, self.deepened, self.looks = [], {}, {}
         if words.strip() and not like:
             self.history = [words, *(earlier for earlier in self.history if earlier != words)][:REMEMBERED]
+
+    def go_on(self) -> object:
+        """Leave what was asked until now behind: an answer to it that is still on its way is not shown.
+
+        Returns: what `asking` is until the visitor goes on again.
+        """
+        self.asking = object()
+        return self.asking
 
     @property
     def title(self) -> str:

@@ -23,4 +23,5 @@ class Arrangement:
         session.order = next((known for known in ORDERS.values() if known == order), session.order)
         session.year = int(year) if year.isdecimal() and len(year) <= 4 else None
         session.unfolded = 0
+        session.go_on()
         yield from self._search.answers(refine, session)

@@ -221,6 +221,7 @@ class Galleries:
         except (ValueError, OverflowError):
             yield self._search.only(placeholders.problem("These photos are not there any more."))
             return
+        session.go_on()
         yield from self._search.answers(False, session, f" {many(removed)} deleted.", self.choices(session))
 
     def choices(self, session: Session) -> Updates:

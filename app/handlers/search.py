@@ -89,6 +89,7 @@ class Search:
 
     def gallery_changed(self, session: Session) -> Iterator[Updates]:
         """The gallery has changed under its ranking."""
+        session.go_on()
         yield from self.answers(False, session)
 
     def more(self, session: Session) -> Updates:

@@ -67,6 +67,16 @@ def test_a_choice_arranges_the_gallery_and_a_search(
     assert session.order == "arrival"
 
 
+def test_a_year_that_is_chosen_during_the_second_look_stays_on_show(
+    services: Services, library: Library, upload: Callable[..., Upload]
+) -> None:
+    session = Session(gallery=dated_gallery(library, upload))
+    second_look = Search(services, PARTS).searched("red + green", True, session)
+    next(second_look)
+    assert arranged(services, session, year="2019") == "b"
+    assert list(second_look) == [], "it is of photos of all years"
+
+
 def test_a_year_that_another_gallery_lacks_is_let_go_of(
     services: Services, library: Library, upload: Callable[..., Upload], demo: Demo
 ) -> None:

@@ -196,6 +196,21 @@ def test_a_second_picture_is_not_answered_with_the_ranking_of_the_first(
     assert session.hits[0].photo.file == "blue-square.png"
 
 
+def test_what_has_changed_the_photos_is_not_drawn_over_by_an_older_second_look(
+    search: Search, galleries: Galleries, holidays: int, library: Library
+) -> None:
+    mine = Session(gallery=holidays)
+    first = list_photos(library, holidays)[0]
+    for change in (
+        lambda: search.gallery_changed(mine),
+        lambda: galleries.photos_deleted(Event(photos=str(first.id)), mine),
+    ):
+        second_look = search.searched("red + yellow", True, mine)
+        next(second_look)
+        list(change())
+        assert list(second_look) == []
+
+
 def test_without_words_the_gallerys_photos_are_shown(search: Search, session: Session) -> None:
     assert after(search.searched("  ", True, session)).grid.count('class="hit"') == 3
 
