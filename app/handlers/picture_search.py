@@ -25,11 +25,15 @@ class PictureSearch:
 
     def picture_given(self, file: str, refine: bool, session: Session) -> Iterator[Updates]:
         """A picture was given to search with."""
-        parts = self._parts
+        parts, asking = self._parts, session.go_on()
         try:
             dropped, thumbnail, aside = self._embedded(sent(file), session)
         except (EngineError, OSError) as error:
-            yield {parts.picture: None, **self._search.only(self._services.problem(error))}
+            problem = self._search.only(self._services.problem(error)) if session.asking is asking else {}
+            yield {parts.picture: None, **problem}
+            return
+        if session.asking is not asking:  # words were asked meanwhile, or another picture was given
+            yield {parts.picture: None}
             return
         session.dropped = dropped
         session.ask("", f"photo:{DROPPED}", thumbnail)

@@ -116,53 +116,57 @@ class Search:
 
         Args:
             aside: what else the query has cost.
-            first: what changes with the first answer only: by the second one the visitor may be typing.
+            first: what changes at once, and whatever the visitor asks next: by the answer they may have gone on.
         """
+        asking = session.asking
+        if first:
+            yield first
         try:
             with self._services.access.turn(session):
-                for answer in self._answers(refine, session, aside):
-                    yield {**first, **answer}
-                    first = NOTHING
+                yield from self._answers(refine, session, asking, aside)
         except EngineError as error:
-            picture: Updates = {self._parts.chip: chip(session.thumbnail)}
-            yield {**first, **picture, **self.only(self._services.problem(error))}
+            if session.asking is asking:
+                picture: Updates = {self._parts.chip: chip(session.thumbnail)}
+                yield {**picture, **self.only(self._services.problem(error))}
 
     def only(self, html: str) -> Updates:
         """One thing in the middle of the page, and nothing else to see."""
         return {self._parts.answer: header.bar(), self._parts.grid: html, self._parts.panel: ""}
 
-    def _answers(self, refine: bool, session: Session, aside: str) -> Iterator[Updates]:
-        library, access, asking = self._services.library, self._services.access, session.asking
-        summary = access.gallery(session.gallery, session)
-        assert session.gallery is not None
+    def _answers(self, refine: bool, session: Session, asking: object, aside: str) -> Iterator[Updates]:
+        """The same, as long as the visitor has not gone on to something else."""
+        library = self._services.library
+        summary = self._services.access.gallery(session.gallery, session)
         settle_year(library, session)
-        require_model(library, session.gallery)  # another model's photos do not fit this one's strip
+        require_model(library, summary.id)  # another model's photos do not fit this one's strip
         with self._services.event_log.timed("search"):
-            query = embed_query(library, session.gallery, session.query, session.dropped)
+            query = embed_query(library, summary.id, session.query, session.dropped)
             ranking = None
             if query is not None:
-                ranking = rank_gallery(library, session.gallery, query, self._wanted(session), year=session.year)
-            session.hits = self._listed(session, ranking)
+                ranking = rank_gallery(library, summary.id, query, self._wanted(session), year=session.year)
+            hits = self._listed(session, ranking)
+        if session.asking is not asking:
+            return
+        session.hits = hits
         if query is None or ranking is None:
             yield self._unasked(session, summary, aside)
             return
         session.photo = session.hits[0].photo.id if session.hits else None
         status = header.SECOND_LOOK if refine and session.hits else header.FIRST_ANSWER
         yield {**self._found(session, summary, status + aside), self._parts.panel: self._best(session)}
-        if refine and session.hits and session.asking is asking:  # the visitor has not gone on to something else
-            yield from self._refined(session, query, ranking, asking, aside)
+        if refine and session.hits and session.asking is asking:
+            yield from self._refined(session, summary.id, query, ranking, asking, aside)
 
     def _refined(
-        self, session: Session, query: Query, ranking: Ranking, asking: object, aside: str
+        self, session: Session, gallery: int, query: Query, ranking: Ranking, asking: object, aside: str
     ) -> Iterator[Updates]:
         """The second look, from the ranking that is on show."""
-        assert session.gallery is not None
         best = session.photo
         standing = relevant([hit.score for hit in session.hits])
         refinement = refine_search(
-            self._services.library, session.gallery, query, min(max(standing, SURE[0]), SURE[1]), ranking
+            self._services.library, gallery, query, min(max(standing, SURE[0]), SURE[1]), ranking
         )
-        if session.asking is not asking:  # the visitor has meanwhile
+        if session.asking is not asking:
             return
         session.deepened = {deepened.photo_id: deepened for deepened in refinement.deepened}
         session.looks = refinement.looks
@@ -170,7 +174,7 @@ class Search:
         if refinement.deepened:
             session.hits = self._listed(session, refinement.ranking)
             session.deepened = {id: _moved(d, before, session.rank(id)) for id, d in session.deepened.items()}
-        summary = self._services.access.gallery(session.gallery, session)
+        summary = self._services.access.gallery(gallery, session)
         follows = session.photo == best and not session.picked
         if follows:  # before the ranking is drawn, which marks it
             session.photo = session.hits[0].photo.id

@@ -1,5 +1,6 @@
 """What a search does to the page."""
 
+import importlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -189,11 +190,55 @@ def test_a_second_picture_is_not_answered_with_the_ranking_of_the_first(
         file = tmp_path / f"my-{colour}.png"
         file.write_bytes(png(colour))
         answers.append(picture_search.picture_given(str(file), True, session))
+        next(answers[-1])  # the box is emptied
         next(answers[-1])
     of_the_first, of_the_second = map(list, answers)
     assert of_the_first == []
     assert "answer" in vars(after(of_the_second))
     assert session.hits[0].photo.file == "blue-square.png"
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, slow: str, act: Callable[[], object]) -> None:
+    """Have something done while a function runs for the first time."""
+    module, name = slow.rsplit(".", 1)
+    original = getattr(importlib.import_module(module), name)
+
+    def runs(*given: Any) -> Any:
+        monkeypatch.setattr(slow, original)
+        act()
+        return original(*given)
+
+    monkeypatch.setattr(slow, runs)
+
+
+@pytest.mark.parametrize("text", ["red", "99:red"])
+def test_an_answer_that_comes_after_that_of_a_newer_question_is_not_shown(
+    search: Search, session: Session, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    meanwhile(monkeypatch, "app.handlers.search.embed_query", lambda: list(search.searched("blue", False, session)))
+    assert list(search.searched(text, True, session)) == []
+    assert session.hits[0].photo.file == "blue-square.png"
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_words_that_are_asked_while_a_picture_is_read_stay(
+    search: Search,
+    picture_search: PictureSearch,
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    png: Callable[..., bytes],
+    readable: bool,
+) -> None:
+    file = tmp_path / "mine.png"
+    file.write_bytes(png("green") if readable else b"a letter")
+    meanwhile(
+        monkeypatch,
+        "app.handlers.picture_search.embed_picture",
+        lambda: list(search.searched("blue", False, session)),
+    )
+    assert vars(after(picture_search.picture_given(str(file), False, session))) == {"picture": None}
+    assert session.query == "blue"
 
 
 def test_what_has_changed_the_photos_is_not_drawn_over_by_an_older_second_look(
