@@ -106,6 +106,7 @@ class AddPhotos:
 
     def looked(self, session: Session) -> Updates:
         """The upload that a line tells of is to be seen."""
+        session.tab = ""
         return {self._parts.tabs: gr.update(selected=TAB)}
 
     def _announced(self, name: str, files: Sequence[str], session: Session) -> Incoming:
@@ -141,7 +142,7 @@ class AddPhotos:
     def _watched(self, incoming: Incoming, session: Session) -> Iterator[Updates]:
         """An upload on its way until it is over; then the gallery, unless the visitor has gone on to something else."""
         asking = session.asking
-        yield {**self._told(session), self._parts.tabs: gr.update(selected=TAB)}
+        yield {**self._told(session), **self.looked(session)}
         while not incoming.over:
             incoming.wait(incoming.version, 2 * REDRAWN)
             yield self._told(session)

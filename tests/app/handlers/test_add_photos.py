@@ -13,7 +13,8 @@ from unittest.mock import Mock
 import pytest
 
 from app.handlers.add_photos import AddPhotos
-from app.handlers.comparison import Compare
+from app.handlers.comparison import COMPARE, Compare
+from app.handlers.search import Search
 from app.parts import Updates
 from app.services import Services
 from app.session import Session
@@ -234,6 +235,14 @@ def test_what_did_not_arrive_is_named_after_a_reload_and_need_alone_be_sent_agai
     assert "had not arrived" not in report, "the report before it is settled by this one"
     assert after(add_photos.dismissed(again)).report == ""
     assert list(add_photos.resumed(again)) == []
+
+
+def test_what_is_asked_after_a_drop_over_the_comparison_is_seen_among_the_results(
+    add: Callable[..., Iterator[Updates]], search: Search, session: Session
+) -> None:
+    session.tab = COMPARE
+    assert after(add("Holidays", red="red")).tabs["selected"] == "add"
+    assert after(search.results_tab_opened(session)).tabs["selected"] == "results"
 
 
 def test_each_of_two_pages_that_send_at_once_hears_of_its_own_upload(
