@@ -72,7 +72,7 @@ class Present:
     def _answers(self, session: Session, summary: GallerySummary) -> tuple[str, list[Photo]]:
         """What was asked of the gallery, and the first photos that answer."""
         if summary.id == session.gallery and session.hits:
-            return session.query, [hit.photo for hit in session.hits[:ANSWERS]]
+            return session.title, [hit.photo for hit in session.hits[:ANSWERS]]
         if summary.kind != "demo":
             return "", list_photos(self._services.library, summary.id, limit=ANSWERS)
         query = self._services.demo.first_query

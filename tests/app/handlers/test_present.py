@@ -3,6 +3,7 @@
 import pytest
 
 from app.handlers.comparison import Compare
+from app.handlers.picture_search import PictureSearch
 from app.handlers.present import Present
 from app.handlers.search import Search
 from app.services import Services
@@ -27,6 +28,15 @@ def test_what_was_not_measured_here_is_the_shipped_measurement_and_named_so(
     assert shipped_race().machine in shown
     list(compare.raced(session))
     assert "on this machine" in after(present.presented(Event(screen="4"), session)).screens
+
+
+def test_a_picture_that_was_searched_with_is_called_one(
+    present: Present, picture_search: PictureSearch, session: Session
+) -> None:
+    list(picture_search.more_like_this(Event(photo="1"), False, session))
+    shown = after(present.presented(Event(), session)).screens
+    assert "“the picture” among" in shown
+    assert "photo:" not in shown
 
 
 def test_a_gallery_with_too_little_in_it_leaves_the_stage_to_the_demos(present: Present, library: Library) -> None:
