@@ -45,7 +45,8 @@ class Session:
     like: str = ""  # the picture that is searched with, as a term of the query
     thumbnail: str = ""  # address of that picture
     asking: object = field(default_factory=object)  # another one each time: two queries may read the same
-    dropped: np.ndarray | None = None  # (D,) the picture that the query speaks of
+    dropped: np.ndarray | None = None  # (D,) the picture of one's own that was given last
+    dropped_thumbnail: str = ""  # address of it
     hits: list[Hit] = field(default_factory=list)
     deepened: dict[int, Deepened] = field(default_factory=dict)
     order: Order = "arrival"  # of photos when nothing is asked

@@ -35,7 +35,7 @@ class PictureSearch:
         if session.asking is not asking:  # words were asked meanwhile, or another picture was given
             yield {parts.picture: None}
             return
-        session.dropped = dropped
+        session.dropped, session.dropped_thumbnail = dropped, thumbnail
         session.ask("", f"photo:{DROPPED}", thumbnail)
         yield from self._search.answers(refine, session, aside, {parts.picture: None, parts.query: session.words})
 

@@ -17,6 +17,7 @@ from app.suggestions import Suggestions
 from app.views import arrangement, header, photo, placeholders, results, stacks
 from app.views.chip import chip
 from engine.gallery import (
+    DROPPED,
     Deepened,
     EngineError,
     GallerySummary,
@@ -39,7 +40,7 @@ from engine.gallery import (
 PAGE = 24  # photos on the page at first, and whenever the reader comes to their end
 POOL = 100  # photos that tell where relevance falls off
 SURE = (3, 12)  # how many places are made sure of, at least and at most: those that stand out
-NAMED = re.compile(r"\s*photo:(\d{1,18})(?=\s|$)", re.IGNORECASE)  # how a query begins that names a picture
+NAMED = re.compile(rf"\s*photo:(\d{{1,18}}|{DROPPED})(?=\s|$)", re.IGNORECASE)  # how a query with a picture begins
 NOTHING: Updates = {}
 
 
@@ -57,19 +58,16 @@ class Search:
         yield from self.answers(refine, session, first=named)
 
     def ask(self, line: str, session: Session, anew: bool = False) -> None:
-        """Begin anew with a line; a picture that it names by its number becomes one to see, and words stay words.
+        """Begin anew with a line; a picture that it names becomes one to see, and words stay words.
 
         Args: anew: nothing stays of what was asked before, a picture neither.
         """
         found = NAMED.match(line)
-        if found is None:
+        if found is None or (found[1].lower() == DROPPED and session.dropped is None):
             session.ask(line, *(("", "") if anew else (session.like, session.thumbnail)))
             return
-        try:
-            thumbnail = self._services.address(self._services.access.photo(int(found[1]), session), "grid")
-        except EngineError:  # the search says that it is not there
-            thumbnail = ""
-        session.ask(line[found.end() :].strip().removeprefix("+").strip(), f"photo:{found[1]}", thumbnail)
+        words, named = line[found.end() :].strip().removeprefix("+").strip(), found[1].lower()
+        session.ask(words, f"photo:{named}", self._thumbnail(named, session))
 
     def suggestion_chosen(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
         """A query that was offered was chosen."""
@@ -132,6 +130,15 @@ class Search:
     def only(self, html: str) -> Updates:
         """One thing in the middle of the page, and nothing else to see."""
         return {self._parts.answer: header.bar(), self._parts.grid: html, self._parts.panel: ""}
+
+    def _thumbnail(self, named: str, session: Session) -> str:
+        """Where the picture is that a query names; empty where there is none, which the search says."""
+        if named == DROPPED:
+            return session.dropped_thumbnail
+        try:
+            return self._services.address(self._services.access.photo(int(named), session), "grid")
+        except EngineError:
+            return ""
 
     def _answers(self, refine: bool, session: Session, asking: object, aside: str) -> Iterator[Updates]:
         """The same, as long as the visitor has not gone on to something else."""

@@ -12,6 +12,7 @@ from app.handlers.add_photos import AddPhotos
 from app.handlers.budget import Budget
 from app.handlers.comparison import Compare
 from app.handlers.galleries import Galleries
+from app.handlers.page_url import PageUrl
 from app.handlers.photo import Selection
 from app.handlers.picture_search import PictureSearch
 from app.handlers.search import Search
@@ -99,6 +100,11 @@ def picture_search(services: Services, search: Search) -> PictureSearch:
 @pytest.fixture
 def galleries(services: Services, search: Search) -> Galleries:
     return Galleries(services, PARTS, search)
+
+
+@pytest.fixture
+def page_url(services: Services, galleries: Galleries, search: Search) -> PageUrl:
+    return PageUrl(services, PARTS, galleries, search)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.handlers.galleries import Galleries
+from app.handlers.page_url import PageUrl
 from app.handlers.picture_search import PictureSearch
 from app.handlers.present import Present
 from app.handlers.search import Search
@@ -180,6 +181,24 @@ def test_a_picture_is_searched_with_and_not_kept(
     assert not file.exists()
     file.write_text("a letter")
     assert "That did not work" in after(picture_search.picture_given(str(file), False, session)).grid
+
+
+def test_back_brings_a_picture_of_ones_own_and_the_words_beside_it(
+    search: Search,
+    picture_search: PictureSearch,
+    page_url: PageUrl,
+    session: Session,
+    tmp_path: Path,
+    png: Callable[..., bytes],
+) -> None:
+    file = tmp_path / "mine.png"
+    file.write_bytes(png("green"))
+    chip = after(picture_search.picture_given(str(file), False, session)).chip
+    list(search.searched("- red", False, session))
+    place = session.query
+    list(picture_search.unliked(False, session))
+    shown = after(page_url.gone_to(Event(gallery="", q=place), False, session))
+    assert (shown.query, shown.chip) == ("- red", chip)
 
 
 def test_a_second_picture_is_not_answered_with_the_ranking_of_the_first(
