@@ -32,6 +32,9 @@ from engine.gallery import (
 )
 
 LONGEST = 7200.0  # seconds of one long work of a stranger, waiting included
+GONE = "This gallery is not there any more; choose another one."
+# A session was dropped while its page slept, or the server was started anew: Gradio goes on with an empty one.
+FORGOTTEN = "The server does not know this page any more; load it again, and your galleries are there."
 NOBODY = ""  # stands for the work of all who have shown no token
 
 
@@ -77,7 +80,7 @@ class Access:
         except (GalleryMissing, OverflowError):
             found = None
         if found is None or not self._may_look_at(found, session):
-            raise GalleryMissing("This gallery is not there any more; choose another one.")
+            raise GalleryMissing(FORGOTTEN if session.gallery is None else GONE)
         return found
 
     def own(self, collection_id: int | None, session: Session) -> GallerySummary:

@@ -150,7 +150,7 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
     ).then(galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
         compare.shown_if_open, session, p.comparison, **SHORT
     ).then(albums.shown_if_open, session, p.album_parts, **SHORT)
-    p.gallery.focus(galleries.choices, session, p.gallery, **SHORT)  # other windows may have added photos
+    p.gallery.focus(galleries.listed, session, [p.gallery, p.notice], **SHORT)
     p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, p.renamed], **SHORT)
     p.public.input(galleries.published, [p.public, session], p.link, **SHORT)
     p.delete.click(

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import gradio as gr
 
+from app.access import FORGOTTEN
 from app.handlers.budget import Budget, typed
 from app.handlers.events import sent_along
 from app.handlers.search import Search
@@ -223,6 +224,13 @@ class Galleries:
             return
         session.go_on()
         yield from self._search.answers(False, session, f" {many(removed)} deleted.", self.choices(session))
+
+    def listed(self, session: Session) -> Updates:
+        """The list was opened; other windows may have added photos to what is in it."""
+        listed = self.choices(session)
+        if session.gallery is None:
+            listed[self._parts.notice] = placeholders.missed(FORGOTTEN)
+        return listed
 
     def choices(self, session: Session) -> Updates:
         """The galleries to choose from; which of them is chosen stays as the visitor has it."""

@@ -185,9 +185,18 @@ def test_a_list_that_comes_late_leaves_the_gallery_that_was_picked_meanwhile(
     galleries: Galleries, holidays: int, session: Session
 ) -> None:
     renaming = Session(gallery=holidays)
-    for late in (galleries.choices(session), galleries.renamed("Sea", renaming)):
+    for late in (galleries.listed(session), galleries.renamed("Sea", renaming)):
         assert len(after(late).gallery["choices"]) == 2
         assert "value" not in after(late).gallery
+
+
+def test_who_comes_back_to_a_page_that_the_server_has_forgotten_is_told_what_to_do(
+    galleries: Galleries, search: Search, session: Session
+) -> None:
+    forgotten = Session()
+    assert "load it again" in after(search.searched("red", True, forgotten)).grid
+    assert "load it again" in after(galleries.listed(forgotten)).notice
+    assert not hasattr(after(galleries.listed(session)), "notice")
 
 
 def test_a_name_that_was_typed_stays_when_another_gallery_is_picked(
