@@ -74,7 +74,10 @@ class FaissIndex:
             wanted = min(k + 1, len(self))
             if k < 1 or not wanted:
                 return np.empty(0, np.int64), np.empty(0, np.float32)
-            everywhere = faiss.SearchParametersIVF(nprobe=CELLS) if k >= len(self) and not self.exact else None
+            everywhere: Any = None
+            if k >= len(self) and not self.exact:
+                everywhere = faiss.SearchParametersIVF()
+                everywhere.nprobe = CELLS
             scores, ids = (found[0] for found in self._index.search(query[None], wanted, params=everywhere))
             scores, ids = scores[ids >= 0], ids[ids >= 0]  # the cells looked into may hold less
             if len(ids) > k and scores[k] == scores[k - 1]:

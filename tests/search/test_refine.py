@@ -24,6 +24,7 @@ from engine.gallery.search import (
     search_photos,
 )
 from engine.search import refine as refine_module
+from engine.search.allocation import deepen
 from engine.search.refine import Deepening, spending_limit
 from engine.search.second_looks import SecondLooks
 from engine.storage.collections import get_collection
@@ -109,7 +110,6 @@ def test_looks_for_a_picture_go_by_the_order_on_the_page(
     vector = embed_picture(library, gallery, png((255, 45, 45)), "red.png")
     query = Query(vector, picture=True)
     believed: list[np.ndarray] = []
-    deepen = refine_module.deepen
 
     def watched(estimate: Estimate, *rest: Any) -> Any:
         believed.append(hazy.scorer.rank_scores(estimate)[0])
