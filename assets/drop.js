@@ -93,7 +93,7 @@ async function send(upload) {
 let complaint = "";
 function complain(words) {
   complaint = words;
-  const told = element.querySelector(".arriving span");
+  const told = element.querySelector(`.arriving[data-nonce="${sending?.nonce}"] span`) ?? element.querySelector(".arriving span");
   if (words && told && !told.querySelector("em")) told.append(" ", Object.assign(document.createElement("em"), { textContent: words }));
 }
 
