@@ -77,7 +77,7 @@ class FaissIndex:
             everywhere: Any = None
             if k >= len(self) and not self.exact:
                 everywhere = faiss.SearchParametersIVF()
-                everywhere.nprobe = CELLS
+                everywhere.nprobe = self._index.nlist
             scores, ids = (found[0] for found in self._index.search(query[None], wanted, params=everywhere))
             scores, ids = scores[ids >= 0], ids[ids >= 0]  # the cells looked into may hold less
             if len(ids) > k and scores[k] == scores[k - 1]:
