@@ -52,6 +52,14 @@ ON_TOP = """(element) => {
   return box.width > 0 && box.bottom > 0 && box.top < innerHeight && top !== null && element.contains(top);
 }"""
 
+# Once nothing has changed for so many milliseconds.
+STILL = """(still) => new Promise((done) => {
+  const over = () => { watch.disconnect(); done(); };
+  let clock = setTimeout(over, still);
+  const watch = new MutationObserver(() => { clearTimeout(clock); clock = setTimeout(over, still); });
+  watch.observe(document, {attributes: true, characterData: true, childList: true, subtree: true});
+})"""
+
 
 @contextmanager
 def serving(home: Path, program: Sequence[str] = ("app.py",)) -> Iterator[str]:
@@ -85,7 +93,12 @@ def answered(page: Page) -> None:
     page.wait_for_selector("#answer [data-gallery]", state="attached")  # no photos that are just being encoded
     page.wait_for_selector("#grid .hit")
     expect(page.locator("#answer .busy")).to_have_count(0, timeout=PATIENCE)
-    page.wait_for_timeout(200)  # the parts of the page are drawn one after the other
+    settled(page)
+
+
+def settled(page: Page) -> None:
+    """Wait until the page stays as it is: its parts are drawn one after the other."""
+    page.evaluate(STILL, 100)
 
 
 def keep(page: Page, name: str, *shown: Locator) -> None:

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.e2e.driver import PATIENCE, OpenPage, box, drop, make_album, search, show_gallery, tab
+from tests.e2e.driver import PATIENCE, OpenPage, box, drop, make_album, search, settled, show_gallery, tab
 from tests.e2e.test_photos import shrunk
 from tests.e2e.test_present import SCREENS, presenting
 from tests.e2e.test_viewer import open_viewer
@@ -19,7 +19,7 @@ BOTH = pytest.mark.parametrize("look", ["wide", pytest.param("dark", marks=pytes
 
 def check(page: Page, what: str) -> None:
     """Fail where axe finds anything of serious or critical impact."""
-    page.wait_for_timeout(500)
+    settled(page)
     found = Axe().run(page).response["violations"]
     serious = [
         (violation["id"], node["target"], node["html"][:120])
