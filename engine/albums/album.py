@@ -17,46 +17,11 @@ NONE = "none of these"  # what stands for no album, where one would be named
 # 9, 81 and 91), and 93, 90 and 67 % of what they hold is of that kind (75, 98 and 56); phrases for vehicles, musical
 # instruments, sports and buildings gained nothing.
 KINDS = {
-    "animals": (
-        "an animal",
-        "a dog",
-        "a cat",
-        "a bird",
-        "a horse",
-        "a cow or a sheep",
-        "a bear",
-        "a monkey",
-        "a reptile",
-        "a fish",
-        "an insect",
-        "a wild animal",
-    ),
-    "food": (
-        "food on a plate",
-        "a dish of food",
-        "fruit",
-        "vegetables",
-        "bread",
-        "a cake or a dessert",
-        "a drink in a glass",
-        "a cup of coffee",
-        "a bowl of soup",
-        "meat",
-        "a packet of food",
-        "a bottle or a carton of drink",
-    ),
-    "plants": (
-        "a plant",
-        "a flower",
-        "a tree",
-        "leaves",
-        "grass",
-        "a field of crops",
-        "a cactus",
-        "a mushroom",
-        "a bush",
-        "a houseplant",
-    ),
+    "animals": "an animal, a dog, a cat, a bird, a horse, a cow or a sheep, a bear, a monkey, a reptile, a fish, an "
+    "insect, a wild animal",
+    "food": "food on a plate, a dish of food, fruit, vegetables, bread, a cake or a dessert, a drink in a glass, a cup "
+    "of coffee, a bowl of soup, meat, a packet of food, a bottle or a carton of drink",
+    "plants": "a plant, a flower, a tree, leaves, grass, a field of crops, a cactus, a mushroom, a bush, a houseplant",
 }
 
 
@@ -172,7 +137,7 @@ class AlbumSet:
 def album_of(line: str) -> Album:
     """An album as a person types it: a phrase, or `name: phrase, phrase, not phrase`; raises AlbumsRejected."""
     if kinds := KINDS.get(line.strip().casefold()):
-        return made(line, kinds)
+        line = f"{line}: {kinds}"
     name, colon, rest = line.partition(":")
     said = [part.strip() for part in rest.split(",")] if colon else [line.strip()]
     unlike = [part[len(NOT) :].strip() for part in said if part.casefold().startswith(NOT)] if colon else []
