@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 import uvicorn
 from gradio import http_server
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from app import index_page
 from app.blocks import launch_options
@@ -79,7 +79,7 @@ def guarded(app: ASGIApp, page: gr.Blocks, public: bool) -> ASGIApp:
     app = Bodies(app, STRANGERS if public else OWNERS, lambda: {id: len(fn.inputs) for id, fn in page.fns.items()})
     if public:
         app = RequestsAtOnce(Transfers(app))
-    app = Checked(_Trimmed(app), (whole_head, names.check, open_route))
+    app = Checked(app, (whole_head, names.check, open_route, without_proxys_words))
     return SafeHeaders(app)
 
 
@@ -136,18 +136,6 @@ def start(app: ASGIApp, name: str | None, port: int | None) -> tuple[str, int, s
     server.start()
     shown = "localhost" if host in ("0.0.0.0", "::") else name
     return name, port, f"http://{shown}:{port}/", server
-
-
-class _Trimmed:
-    """An app that does not see headers which anybody can write and it would believe."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            without_proxys_words(scope)
-        await self._app(scope, receive, send)
 
 
 def _listening(host: str, ports: Sequence[int]) -> socket.socket:
