@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import gradio as gr
@@ -18,7 +19,6 @@ from app.views import arrangement, header, photo, placeholders, results, stacks
 from app.views.chip import chip
 from engine.gallery import (
     DROPPED,
-    Deepened,
     EngineError,
     GallerySummary,
     Hit,
@@ -180,7 +180,10 @@ class Search:
         before = {hit.photo.id: hit.rank for hit in session.hits}
         if refinement.deepened:
             session.hits = self._listed(session, refinement.ranking)
-            session.deepened = {id: _moved(d, before, session.rank(id)) for id, d in session.deepened.items()}
+            session.deepened = {  # with their ranks among all photos on show
+                id: replace(d, rank_before=before.get(id), rank_after=session.rank(id))
+                for id, d in session.deepened.items()
+            }
         summary = self._services.access.gallery(gallery, session)
         follows = session.photo == best and not session.picked
         if follows:  # before the ranking is drawn, which marks it
@@ -305,15 +308,3 @@ class Search:
     def _stacks(self, photos: Sequence[Photo]) -> str:
         """Which of the photos on show are nearly the same."""
         return stacks.folded(stacks_among(self._services.library, [photo.id for photo in photos]))
-
-
-def _moved(deepened: Deepened, before: dict[int, int], after: int | None) -> Deepened:
-    """With its ranks among all the photos on show."""
-    return Deepened(
-        deepened.photo_id,
-        deepened.from_exit,
-        deepened.to_exit,
-        deepened.macs,
-        before.get(deepened.photo_id),
-        after,
-    )

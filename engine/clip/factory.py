@@ -115,7 +115,9 @@ def load_folder(folder: Path, name: str | None = None, tokenizer: str | None = N
         (Path(links) / CONFIG).write_text(json.dumps(config), encoding="utf-8")
         place = f"{LOCAL}{links}"
         model = _built(f"The model in {folder}", partial(open_clip.create_model, place, pretrained_text=False))
-        tokenize = _built(f"The tokenizer in {folder}", lambda: _tokenizer(place)) if tokenizer is None else None
+        tokenize = (
+            _built(f"The tokenizer in {folder}", partial(open_clip.get_tokenizer, place)) if tokenizer is None else None
+        )
     lazy = tokenize or _Tokenizer(tokenizer or place, name or folder.name)
     return Backbone(model, lazy, open_clip.get_model_preprocess_cfg(model), name or folder.name)
 
@@ -207,12 +209,8 @@ class _Tokenizer:
 
     def __call__(self, texts: list[str]) -> Tensor:
         if self._tokenize is None:
-            self._tokenize = _built(f"The tokenizer of {self._name}", lambda: _tokenizer(self._place))
+            self._tokenize = _built(f"The tokenizer of {self._name}", partial(open_clip.get_tokenizer, self._place))
         return self._tokenize(texts)
-
-
-def _tokenizer(place: str) -> Callable[[list[str]], Tensor]:
-    return open_clip.get_tokenizer(place)
 
 
 def _built(what: str, build: Callable[[], Any]) -> Any:

@@ -20,11 +20,12 @@ from open_clip.tokenizer import HFTokenizer
 from torch import Tensor, nn
 
 from engine.clip.fuse import fold_batch_norms
+from engine.clip.small_tower import small_tower
 from engine.search.metrics import recall
 from engine.training.augment import random_views, resized
 from engine.training.dataset import Example, gate_photos, load_squashed, read_captions, read_kinds, read_labels
 from engine.training.folding import unfold_batch_norms
-from engine.training.objective import SOFTNESS, cross_entropy, distil, match_targets
+from engine.training.objective import SOFTNESS, contrastive, cross_entropy, distil, match_targets
 from engine.training.pretrained import CONTEXT, DIM, PASSES, classifier, load_trunk, pretrained_model
 from engine.training.pretrained import SIZES as WHOLE
 from engine.training.text_tower import CachedTexts
@@ -211,14 +212,9 @@ def blended_targets(targets: tuple[Tensor, Tensor], other: Tensor, share: Tensor
     return to_texts, to_images / to_images.sum(0, keepdim=True)
 
 
-def sides(logits: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
-    """The contrastive loss; a scalar."""
-    return (cross_entropy(logits, targets[0]) + cross_entropy(logits.T, targets[1].T)) / 2
-
-
 def untrained(trunk: str) -> TimmModel:
     """A tower with ImageNet weights and a head that says little as yet; raises IngredientMissing."""
-    visual = TimmModel(trunk, DIM, pool="catavgmax", proj="", pretrained=False)
+    visual = small_tower(trunk, DIM)
     load_trunk(visual.trunk, trunk)
     head: Any = visual.trunk.classifier
     nn.init.normal_(head.weight, std=0.1 * visual.trunk.num_features**-0.5)
@@ -334,13 +330,13 @@ class PassTraining:
         scale = student.logit_scale.exp().clamp(max=100)
         loss = torch.zeros(())
         for k, v in enumerate(vectors):
-            loss = loss + sides(scale * v @ captions.T, targets)
+            loss = loss + contrastive(scale * v @ captions.T, targets)
             loss = loss + KINDS_WEIGHT * cross_entropy(scale * v @ names.T, seen)
             teacher = taught_by(wanted, vectors[-1].detach(), k == len(vectors) - 1)
             if teacher is not None:
                 loss = loss + TAUGHT[k] * copied(v, teacher, captions.detach(), float(scale.detach()))
         for v in apart:
-            loss = loss + OWN_WEIGHT * sides(scale * v @ captions.T, targets)
+            loss = loss + OWN_WEIGHT * contrastive(scale * v @ captions.T, targets)
         return loss
 
 
