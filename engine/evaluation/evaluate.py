@@ -3,7 +3,7 @@
 `POLICIES` is the table of what is measured: each entry makes rows of the arrays of a `PhotoSet`.
 """
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -18,12 +18,13 @@ from engine.evaluation.query_simulation import IndexSimulation, Looked
 from engine.evaluation.single_towers import Alone, towers_alone
 from engine.evaluation.subjects import known_labels, named_subjects
 from engine.exits.budget import BUDGET_GRID
+from engine.exits.checkpoint import FittedExits
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
 from engine.search.metrics import PAGE
 from engine.training.dataset import DataMissing, Example, read_captions
 from engine.training.features import Features, Say, collect
-from engine.training.rivals import RANDOM_BANK, Rivals, load_rivals, with_random_bank
+from engine.training.rivals import RANDOM_BANK, load_rivals, with_random_bank
 from engine.training.splits import folder_photos
 
 ALONE = ("small-input", "single")
@@ -40,7 +41,7 @@ class Case:
     name: str
     photos: PhotoSet
     examples: Sequence[Example] = ()  # the photos themselves, for other towers and other sizes
-    rivals: Rivals = field(default_factory=Rivals)
+    rivals: Mapping[str, FittedExits] = field(default_factory=dict)  # gates, by name
 
     @cached_property
     def alone(self) -> list[Alone]:
@@ -150,7 +151,7 @@ def _look_row(case: Case, policy: str, setting: float, index: IndexSimulation, l
 def ablation_rows(case: Case) -> Iterator[Row]:
     """Gates fitted in other ways, at every budget; gates of other seeds count as the policy itself."""
     photos = case.photos
-    for stem, gates in case.rivals.gates.items():
+    for stem, gates in case.rivals.items():
         name, _, seed = stem.rpartition("-")
         encoder = with_random_bank(photos.encoder) if name == RANDOM_BANK else photos.encoder
         decided = encoder.with_exits(gates).decide(photos.features.trace).numpy()
@@ -191,7 +192,7 @@ def evaluate(
     Raises: DataMissing, ModelUnreadable, ImageRejected.
     """
     encoder = load_encoder(model)
-    others = Rivals() if rivals is None else load_rivals(rivals, encoder)
+    others = {} if rivals is None else load_rivals(rivals, encoder)
     tables = []
     # All sets are found before any is measured: a folder without photos costs no hour's work.
     for name, examples in [found for folder in data for found in sets_of(folder, split, say)]:

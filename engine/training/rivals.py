@@ -6,7 +6,7 @@ A folder of rivals holds `NAME.safetensors`, each with the hash of the weights t
 import json
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -29,13 +29,6 @@ NO_TEXT = "no-text"  # gates that see nothing of the text bank
 RANDOM_BANK = "random-bank"  # gates whose bank is random vectors
 
 
-@dataclass(frozen=True)
-class Rivals:
-    """Gates that a model's own are compared with."""
-
-    gates: dict[str, FittedExits] = field(default_factory=dict)  # by name; of other seeds "NAME-2", "NAME-3"
-
-
 def train_rivals(data: Path, out: Path, model: str | None = None, say: Callable[[str], None] = print) -> None:
     """Fit gates of other seeds and of the ablations to a model's exits, and write them to a folder; those stay that are
     there already.
@@ -50,7 +43,7 @@ def train_rivals(data: Path, out: Path, model: str | None = None, say: Callable[
         (NO_TEXT, encoder, True),
         (RANDOM_BANK, with_random_bank(encoder), False),
     ):
-        there = load_rivals(out, encoder).gates
+        there = load_rivals(out, encoder)
         wanted = [seed for seed in (1, *SEEDS) if f"{name}-{seed}" not in there and (name != "seed" or seed > 1)]
         if not wanted:
             continue
@@ -73,8 +66,8 @@ def with_random_bank(encoder: Encoder) -> Encoder:
     return encoder.reading(replace(encoder.bank, embed=lambda: random[:own], captions=captions))
 
 
-def load_rivals(folder: Path, encoder: Encoder) -> Rivals:
-    """Read a folder of rivals; those fitted beside another model or other exits are left out.
+def load_rivals(folder: Path, encoder: Encoder) -> dict[str, FittedExits]:
+    """Read a folder of rivals by name, of other seeds "NAME-2", "NAME-3"; those fitted beside others are left out.
 
     Raises: DataMissing where the folder is not there, ModelUnreadable where a file is damaged.
     """
@@ -88,7 +81,7 @@ def load_rivals(folder: Path, encoder: Encoder) -> Rivals:
             raise ModelUnreadable(f"{path} cannot be read; delete it, or make it again with train-rivals.") from error
         if gates is not None:
             found[path.stem] = gates
-    return Rivals(found)
+    return found
 
 
 def save_gates(path: Path, fitted: FittedExits, beside: Identity) -> None:

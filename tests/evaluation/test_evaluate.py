@@ -25,7 +25,6 @@ from engine.exits.encoder import Encoder
 from engine.search.refine import spending_limit
 from engine.training.dataset import DataMissing, Example
 from engine.training.features import Features
-from engine.training.rivals import Rivals
 from tests import tiny_models
 
 MANY, LABELS = 30, 4
@@ -50,7 +49,7 @@ def case(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Case:
     for i, pixels in enumerate(tiny_models.pixels(MANY, encoder.backbone.size)):
         Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"{i}.png")
         examples.append(Example(folder / f"{i}.png", ("a dog",), "test"))
-    rivals = Rivals(dict.fromkeys(("seed-2", "no-text-1", "random-bank-1"), encoder.fitted))
+    rivals = dict.fromkeys(("seed-2", "no-text-1", "random-bank-1"), encoder.fitted)
     found = Case("tiny", PhotoSet(encoder, features_of(encoder), ["a dog"] * MANY), examples, rivals)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(single_towers, "SIZES", (48, 64))
