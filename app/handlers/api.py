@@ -17,11 +17,10 @@ from engine.gallery import (
     FullRun,
     GalleryMissing,
     albums_of,
+    compare_rankings,
     embed_query,
     explain_photo,
-    full_depth_ranking,
     get_photo,
-    rank_photos,
     search_photos,
     sort_gallery,
     summarize_gallery,
@@ -202,17 +201,18 @@ class Api:
                 if query is None:
                     raise BadCall("Say what the photos show.")
                 run = self._full_run(collection, session)
-                ours = rank_photos(self._services.library, collection, query, run.ids.tolist())
-                early = [get_photo(self._services.library, id) for id in ours[:wanted]]
-                full = [get_photo(self._services.library, id) for id, _ in full_depth_ranking(run, query, wanted)]
+                found = compare_rankings(self._services.library, collection, run, query, wanted)
+                early, full = (
+                    [get_photo(self._services.library, id).file for id in ids] for ids in (found.shown, found.full)
+                )
                 race = self._services.comparison.last(collection)
                 assert race is not None
         except EngineError as error:
             raise gr.Error(self._services.sentence(error), print_exception=False) from error
         return {
-            "early": [photo.file for photo in early],
-            "full": [photo.file for photo in full],
-            "shared": len({photo.id for photo in early} & {photo.id for photo in full}),
+            "early": early,
+            "full": full,
+            "shared": found.shared,
             "photos": len(run.ids),
             "full_per_second": race.full_per_second,
             "early_per_second": race.early_per_second,

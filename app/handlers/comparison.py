@@ -14,22 +14,15 @@ from app.views.certificate import card
 from app.work import Stopped, Waiting
 from engine.gallery import (
     MOST_RACED,
-    Agreement,
     EngineError,
-    FullRun,
     GallerySummary,
     Lap,
-    Photo,
-    PhotoMissing,
     Race,
-    agreement,
+    compare_rankings,
     embed_query,
-    full_depth_ranking,
-    get_photo,
-    rank_photos,
+    get_photos,
 )
 
-FIRST = 10  # places that are compared
 COMPARE = "Compare"  # the title of the tab
 
 
@@ -101,23 +94,11 @@ class Compare:
             run = services.comparison.run_in_full(summary.id)
         if run is None:
             return views.invitation(summary.photos, MOST_RACED)
-        found = self._agreement(session, summary, run)
-        if found is None:
-            return placeholders.note("Ask something", "Search for anything, and both rankings stand here side by side.")
-        ids = dict.fromkeys([*found.shown, *found.full])
-        pictures: dict[int, Photo] = {}
-        for id in ids:
-            try:
-                pictures[id] = get_photo(services.library, id)
-            except PhotoMissing:  # deleted since it was ranked
-                continue
-        return views.sides(session.title, found, pictures, services.drawing, services.address, len(run.ids), run.macs)
-
-    def _agreement(self, session: Session, summary: GallerySummary, run: FullRun) -> Agreement | None:
-        """How the ranking on show agrees with the full encoder's, over the photos that both know."""
-        library = self._services.library
-        query = embed_query(library, summary.id, session.query, session.dropped)
+        query = embed_query(services.library, summary.id, session.query, session.dropped)
         if query is None:
-            return None
-        ours = rank_photos(library, summary.id, query, run.ids.tolist())
-        return agreement(ours, [id for id, _ in full_depth_ranking(run, query, FIRST)], FIRST)
+            return placeholders.note("Ask something", "Search for anything, and both rankings stand here side by side.")
+        found = compare_rankings(services.library, summary.id, run, query)
+        # Those that were deleted since they were ranked are left out.
+        shown = get_photos(services.library, [*dict.fromkeys([*found.shown, *found.full])])
+        pictures = {photo.id: photo for photo in shown}
+        return views.sides(session.title, found, pictures, services.drawing, services.address, len(run.ids), run.macs)

@@ -9,17 +9,14 @@ import torch
 
 from engine.evaluation.speed import device_name
 from engine.exits.encoder import Encoder
-from engine.gallery.comparison import Comparison, FullRun, ranking
+from engine.gallery.comparison import Comparison, compare_rankings
 from engine.gallery.galleries import open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.library import Library
-from engine.gallery.rank_agreement import Agreement, agreement
-from engine.gallery.search import embed_query, rank_photos
+from engine.gallery.search import embed_query
 from engine.gallery.shipped_race import ShippedRace
 from engine.ingest.listing import folder_uploads
 from engine.utils.paths import DEMO_GALLERY
-
-FIRST = 10  # places that are compared
 
 
 def race_demo(encoder: Encoder, rounds: int, say: Callable[[str], None] = lambda line: None) -> ShippedRace:
@@ -38,7 +35,8 @@ def race_demo(encoder: Encoder, rounds: int, say: Callable[[str], None] = lambda
             say(f"race {number} of {rounds}: {races[-1].speedup:.2f} times as fast")
         run = comparison.full_run(gallery)
         assert run is not None  # the race has made it
-        found = [_agreement(library, gallery, run, query) for query in _queries()]
+        queries = filter(None, (embed_query(library, gallery, text) for text in _queries()))
+        found = [compare_rankings(library, gallery, run, query) for query in queries]
     return ShippedRace(
         race=sorted(races, key=lambda race: race.speedup)[rounds // 2],
         machine=f"{device_name(encoder)}, {torch.get_num_threads()} threads",
@@ -52,10 +50,3 @@ def race_demo(encoder: Encoder, rounds: int, say: Callable[[str], None] = lambda
 
 def _queries() -> list[str]:
     return [row["query"] for row in json.loads((DEMO_GALLERY / "queries.json").read_text(encoding="utf-8"))]
-
-
-def _agreement(library: Library, gallery: int, run: FullRun, text: str) -> Agreement:
-    query = embed_query(library, gallery, text)
-    assert query is not None
-    early = rank_photos(library, gallery, query, run.ids.tolist())
-    return agreement(early, [photo for photo, _ in ranking(run, query, FIRST)], FIRST)

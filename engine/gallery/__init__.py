@@ -9,8 +9,7 @@ from engine.exits.certificate import FULL_DEPTH, Certificate
 from engine.exits.phrases import typed_phrases
 from engine.gallery.albums import Aside, albums_of, edit_albums, list_albums, propose_albums, sort_gallery
 from engine.gallery.budget_cost import BudgetCost, budget_cost
-from engine.gallery.comparison import Comparison, FullRun
-from engine.gallery.comparison import ranking as full_depth_ranking
+from engine.gallery.comparison import Comparison, FullRun, compare_rankings
 from engine.gallery.encoder_cache import ENCODERS_KEPT
 from engine.gallery.galleries import (
     delete_gallery,
@@ -34,7 +33,7 @@ from engine.gallery.ingest import fit_exits, ingest_files
 from engine.gallery.library import Library
 from engine.gallery.photo_map import Place, map_gallery
 from engine.gallery.quotas import TooMuch, Visitors
-from engine.gallery.rank_agreement import Agreement, agreement
+from engine.gallery.rank_agreement import Agreement
 from engine.gallery.reencode import reencode_gallery
 from engine.gallery.search import (
     embed_picture,

@@ -15,6 +15,8 @@ from cachetools import LRUCache
 
 from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
+from engine.gallery.rank_agreement import Agreement, agreement
+from engine.gallery.search import rank_photos
 from engine.gallery.speed_race import BATCH, MOST, Lap, Race, race
 from engine.gallery.types import Photo
 from engine.ingest.kept_picture import PictureGone, kept_pixels
@@ -139,8 +141,15 @@ class Comparison:
         return pixels
 
 
-def ranking(run: FullRun, query: Query, k: int) -> list[tuple[int, float]]:
-    """The k best photos for a query at full depth, best first: id and score; equal ones in the order they came."""
+def ranking(run: FullRun, query: Query, k: int) -> list[int]:
+    """The ids of the k best photos for a query at full depth, best first; equal ones in the order they came."""
     scores = run.vectors @ query.vector + (0 if query.picture else run.lifts)
-    order = np.lexsort((run.ids, -scores))[:k]
-    return [(int(run.ids[place]), float(scores[place])) for place in order]
+    return run.ids[np.lexsort((run.ids, -scores))[:k]].tolist()
+
+
+def compare_rankings(library: Library, gallery_id: int, run: FullRun, query: Query, k: int = 10) -> Agreement:
+    """How a gallery's first k for a query agree with full depth's, over the photos that both know.
+
+    Raises: GalleryMissing, ModelChanged.
+    """
+    return agreement(rank_photos(library, gallery_id, query, run.ids.tolist()), ranking(run, query, k), k)
