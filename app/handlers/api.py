@@ -1,5 +1,7 @@
 """What programs may ask of the page over HTTP, and assistants as tools: named, typed, the rest is private."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
@@ -51,16 +53,13 @@ class Api:
         Returns: rank, file, score, exit, exits, macs_share, taken_at (ISO 8601, on the camera's clock; null where that
             is not known), photo (its number) and picture (its address) of each.
         """
-        try:
-            session = self._session(visitor)
+        with self._called(visitor) as session:
             wanted = _whole(k, "k", MOST)
             with self._services.access.turn(session):
                 collection = self._gallery(gallery, session)
                 with self._services.event_log.timed("search"):
                     query = embed_query(self._services.library, collection, _words(text))
                     hits = [] if query is None else search_photos(self._services.library, collection, query, wanted)
-        except EngineError as error:
-            raise gr.Error(self._services.sentence(error), print_exception=False) from error
         address = self._services.address
         return [{**hit.row(), "photo": hit.photo.id, "picture": address(hit.photo, "large")} for hit in hits]
 
@@ -72,12 +71,8 @@ class Api:
         Returns: name, photos, saved_share (of the full encoder's work), model, budget and link (the end of its
             published address, or empty) of each, the one indexed last first.
         """
-        try:
-            session = self._session(visitor)
-            with self._services.access.turn(session):
-                found = self._services.access.galleries(session)
-        except EngineError as error:
-            raise gr.Error(self._services.sentence(error), print_exception=False) from error
+        with self._called(visitor) as session, self._services.access.turn(session):
+            found = self._services.access.galleries(session)
         return [
             {
                 "name": summary.name,
@@ -100,16 +95,13 @@ class Api:
         Returns: gallery, added, duplicates, skipped (file and reason of each), macs_share (mean, of those added) and
             visitor (the token to keep; empty on a host with one owner).
         """
-        try:
-            session = self._session(visitor, new=True)
+        with self._called(visitor, new=True) as session:
             name = gallery_name(str(gallery))
             if not file or not name:
                 raise BadCall("Say which file, and the name of a gallery for it.")
             path = sent(file)
             into = self._services.access.make(name, session)
             report = take_in([path], lambda listing: self._services.ingest(into, listing, session))
-        except EngineError as error:
-            raise gr.Error(self._services.sentence(error), print_exception=False) from error
         return {
             "gallery": name,
             "added": report.added,
@@ -129,14 +121,11 @@ class Api:
         Returns: file, exit, exits, macs, macs_share, milliseconds, phrases (nearest texts at each exit reached: text
             and cosine), scores (what photos rank by) and cosines, both at every exit, the first one first.
         """
-        try:
-            session = self._session(visitor)
+        with self._called(visitor) as session:
             found = self._services.access.photo(_whole(photo, "photo", 2**63 - 1), session)
             with self._services.access.turn(session), self._services.event_log.timed("explain"):
                 query = embed_query(self._services.library, found.collection_id, _words(text))
                 fits = [] if query is None else explain_photo(self._services.library, found.id, query)
-        except EngineError as error:
-            raise gr.Error(self._services.sentence(error), print_exception=False) from error
         return {
             "file": found.file,
             "exit": found.exit,
@@ -162,8 +151,7 @@ class Api:
         Returns: albums (name and number of photos of each), none (how many are of no album), photos (file, album,
             probability, exit and macs_share of each; album is null for none) and mean_macs_share.
         """
-        try:
-            session = self._session(visitor)
+        with self._called(visitor) as session:
             wanted = AlbumSet(albums_of(_words(albums).splitlines()))
             if not wanted.albums:
                 raise BadCall("Say into which albums, one a line.")
@@ -175,8 +163,6 @@ class Api:
                 aside = None if access.owns(summarize_gallery(library, collection), session) else Aside()
                 with access.work(session) as tell, self._services.event_log.timed("sort"):
                     found = sort_gallery(library, collection, wanted, budget, tell, aside)
-        except EngineError as error:
-            raise gr.Error(self._services.sentence(error), print_exception=False) from error
         return found.table()
 
     def compare(self, text: str, gallery: str = "", k: int = 10, visitor: str = "") -> dict[str, Any]:
@@ -192,8 +178,7 @@ class Api:
         Returns: early and full (the files of both rankings, best first), shared (how many are in both), photos (how
             many took part), full_per_second, early_per_second and macs_share (the measured race).
         """
-        try:
-            session = self._session(visitor)
+        with self._called(visitor) as session:
             wanted = _whole(k, "k", MOST)
             with self._services.access.turn(session):
                 collection = self._gallery(gallery, session)
@@ -207,8 +192,6 @@ class Api:
                 )
                 race = self._services.comparison.last(collection)
                 assert race is not None
-        except EngineError as error:
-            raise gr.Error(self._services.sentence(error), print_exception=False) from error
         return {
             "early": early,
             "full": full,
@@ -219,13 +202,18 @@ class Api:
             "macs_share": race.macs_share,
         }
 
-    def _session(self, token: object, new: bool = False) -> Session:
-        session = Session()
-        if token or new:
-            self._services.access.arrive({"visitor": token}, session)
-            if token and session.token not in (token, None):
-                raise BadCall("No visitor has this token; leave it away to begin as a new one.")
-        return session
+    @contextmanager
+    def _called(self, token: object, new: bool = False) -> Iterator[Session]:
+        """A call of whom a token names; what is wrong with it is said in a sentence."""
+        try:
+            session = Session()
+            if token or new:
+                self._services.access.arrive({"visitor": token}, session)
+                if token and session.token not in (token, None):
+                    raise BadCall("No visitor has this token; leave it away to begin as a new one.")
+            yield session
+        except EngineError as error:
+            raise gr.Error(self._services.sentence(error), print_exception=False) from error
 
     def _gallery(self, name: object, session: Session) -> int:
         if name:
