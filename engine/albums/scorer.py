@@ -129,13 +129,6 @@ class AlbumScorer:
         top = scores.topk(min(2, scores.shape[1]), dim=-1).values
         return top[:, 0] - top[:, -1] if scores.shape[1] > 1 else torch.ones(len(scores))
 
-    def doubts(self, leads: Tensor, exits: Tensor) -> Tensor:
-        """(N,) The chance that full depth decides otherwise; 0 for photos that are there.
-
-        Args: leads: (N,) of `leads`.  exits: (N,) 0-based.
-        """
-        return _overtaken(leads, self.deviations[exits])
-
     def gains(self, leads: Tensor, exits: Tensor) -> Tensor:
         """What a look at each exit takes from the chance that full depth decides otherwise; (N,) each to (N, K), 0 for
         exits that a photo has passed.

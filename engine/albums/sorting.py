@@ -49,12 +49,6 @@ class AlbumSorting:
         return torch.where(self.fixed >= 0, 1, of_all.gather(1, self.outcomes[:, None])[:, 0])
 
     @property
-    def doubts(self) -> Tensor:
-        """(N,) The chance that full depth decides otherwise."""
-        doubts = self.scorer.doubts(self.scorer.leads(self.scores), self.exits)
-        return torch.where(self.fixed >= 0, 0, doubts)
-
-    @property
     def gains(self) -> np.ndarray:
         """(N, K) What a look at each exit takes from the doubts."""
         return self._gains.numpy()

@@ -202,7 +202,6 @@ class _Sort:
                 standing.hashes,
                 outcomes,
                 sorting.probabilities.tolist(),
-                sorting.doubts.tolist(),
                 by_hand,
                 standing.exits.tolist(),
                 shares.tolist(),

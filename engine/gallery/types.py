@@ -155,7 +155,6 @@ class SortedPhoto:
     content_hash: str
     album: str | None  # None: none of them
     probability: float  # of that album, as far as the exit can tell; 1 by hand
-    doubt: float  # the chance that full depth would decide otherwise
     by_hand: bool
     exit: int  # 1-based
     macs_share: float  # of the full encoder's, all that was spent on it

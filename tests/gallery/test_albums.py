@@ -76,7 +76,7 @@ def test_photos_in_doubt_run_deeper_within_the_budget_and_keep_it(library: Libra
     again = sort_gallery(library, gallery, COLOURS, 1.0)
     assert (again.looked, again.photos) == (0, after.photos)
     deeper = [a.file for b, a in zip(before.photos, after.photos, strict=True) if a.exit > b.exit]
-    assert set(deeper) <= {p.file for p in before.photos if p.doubt > 0.002}
+    assert set(deeper) <= {p.file for p in before.photos if p.probability < 0.999}
 
 
 def test_a_photo_moved_by_hand_stays_for_good(library: Library, gallery: int, hazy: FakeEncoder) -> None:

@@ -63,7 +63,7 @@ def test_words_make_an_album_that_is_kept(albums: Albums, session: Session, mine
     [(2, True, "2 photos needed"), (0, False, "no photo needed"), (0, True, "what second looks may take is spent")],
 )
 def test_the_line_tells_photos_without_doubt_from_a_budget_that_is_spent(looked: int, spent: bool, said: str) -> None:
-    photo = SortedPhoto(1, "a.jpg", "0" * 64, None, 0.4, 0.3, by_hand=False, exit=1, macs_share=0.6)
+    photo = SortedPhoto(1, "a.jpg", "0" * 64, None, 0.4, by_hand=False, exit=1, macs_share=0.6)
     found = SortedGallery((Album("reds", ("red",)),), (photo,), 0, 0.6)
     assert said in views.line(found, looked, undo=False, spent=spent)
 
