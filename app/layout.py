@@ -103,7 +103,7 @@ def results_tab(parts: Parts) -> None:
         parts.arrangement = html("arrangement", "", "arrangement")
         with gr.Row(elem_id="found"):
             with gr.Column(scale=5, min_width=320):
-                parts.grid = html("grid", placeholders.skeleton(), "stacks", "glide")
+                parts.grid = html("grid", placeholders.SKELETON, "stacks", "glide")
             with gr.Column(scale=3, min_width=320, elem_id="aside"):
                 parts.panel = html("panel")
 

@@ -78,7 +78,7 @@ class AddPhotos:
             coming = [incoming for incoming in unread if not incoming.over]
             if not coming:
                 return
-            coming[0].wait(coming[0].version, 2 * REDRAWN)
+            coming[0].wait(2 * REDRAWN)
             time.sleep(REDRAWN)
             unread = self._services.inbox.unread(session.owner)
 
@@ -144,7 +144,7 @@ class AddPhotos:
         asking = session.asking
         yield {**self._told(session), **self.looked(session)}
         while not incoming.over:
-            incoming.wait(incoming.version, 2 * REDRAWN)
+            incoming.wait(2 * REDRAWN)
             yield self._told(session)
             time.sleep(REDRAWN if not incoming.over else 0)
         told = self._told(session)

@@ -6,7 +6,6 @@ the page from its own address by the Origin header. Programs send no Origin; tok
 
 import os
 import socket
-from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -60,16 +59,16 @@ class Hosts:
         return None
 
 
-def hosts(public: bool, environment: Mapping[str, str] = os.environ) -> Hosts:
+def hosts(public: bool) -> Hosts:
     """The names of this page: those that are configured, a Space's own, and where no stranger comes the machine's."""
-    listed = {_name(entry) for entry in environment.get(HOSTS, "").split(",")} - {""}
-    space = environment.get("SPACE_HOST")
+    listed = {_name(entry) for entry in os.environ.get(HOSTS, "").split(",")} - {""}
+    space = os.environ.get("SPACE_HOST")
     if space:
         return Hosts(frozenset((*listed, _name(space))))
     if public:
         return Hosts(frozenset(listed) or None)
     machine = socket.gethostname().lower()
-    return Hosts(frozenset((*listed, machine, f"{machine}.local", _name(environment.get("GRADIO_SERVER_NAME", "")))))
+    return Hosts(frozenset((*listed, machine, f"{machine}.local", _name(os.environ.get("GRADIO_SERVER_NAME", "")))))
 
 
 def _name(host: str) -> str:

@@ -13,8 +13,8 @@ MOST = 200  # each open page holds two; an office that shares one address has ro
 class RequestsAtOnce:
     """An app that answers so many requests of one address at once."""
 
-    def __init__(self, app: ASGIApp, most: int = MOST) -> None:
-        self._app, self._most = app, most
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
         self._open: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -23,7 +23,7 @@ class RequestsAtOnce:
             await self._app(scope, receive, send)
             return
         address = address_of(scope)
-        if self._open[address] >= self._most:
+        if self._open[address] >= MOST:
             await Refusal(429, "Your address has too many requests open; close some pages.")(scope, receive, send)
             return
         self._open[address] += 1

@@ -35,17 +35,15 @@ class Use:
 class Sessions:
     """Who has which sessions; what is too much or too old is dropped from where Gradio holds it."""
 
-    def __init__(
-        self, holder: Callable[[], StateHolder], share: int = SHARE, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._holder, self._share, self._clock = holder, share, clock
+    def __init__(self, holder: Callable[[], StateHolder], share: int) -> None:
+        self._holder, self._share = holder, share
         self._owner: dict[str, str] = {}
         self._owned: defaultdict[str, OrderedDict[str, Use]] = defaultdict(OrderedDict)  # named longest ago first
-        self._swept = clock()
+        self._swept = time.monotonic()
 
     def use(self, session: str, address: str) -> Use:
         """A request names a session; the first address that does has it from then on."""
-        now = self._clock()
+        now = time.monotonic()
         if now - self._swept >= SWEEP:
             self.sweep()
         owned = self._owned[self._owner.setdefault(session, address)]
@@ -58,7 +56,7 @@ class Sessions:
 
     def sweep(self) -> None:
         """Drop those that are too old, and adopt those that Gradio has made itself."""
-        now = self._swept = self._clock()
+        now = self._swept = time.monotonic()
         for session in [id for id in list(self._holder().session_data) if id not in self._owner]:
             self.use(session, UNNAMED)
         for owned in list(self._owned.values()):

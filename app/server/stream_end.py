@@ -6,7 +6,6 @@ takes within that moment would wait for ever: the page believes that the stream 
 
 import asyncio
 import time
-from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,8 +18,8 @@ LAST_WORD = b'"close_stream"'
 class Streams:
     """An app whose answer to an event comes some time after the end of a stream to the same address."""
 
-    def __init__(self, app: ASGIApp, heard: float = HEARD, clock: Callable[[], float] = time.monotonic) -> None:
-        self._app, self._heard, self._clock = app, heard, clock
+    def __init__(self, app: ASGIApp, heard: float = HEARD) -> None:
+        self._app, self._heard = app, heard
         self._ended: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -30,13 +29,13 @@ class Streams:
 
         async def watched(message: Message) -> None:
             if LAST_WORD in message.get("body", b""):
-                now = self._clock()
+                now = time.monotonic()
                 self._ended = {a: then for a, then in self._ended.items() if now - then < self._heard} | {address: now}
             await send(message)
 
         async def delayed(message: Message) -> None:
             if message["type"] == "http.response.start" and address in self._ended:
-                await asyncio.sleep(self._heard - (self._clock() - self._ended[address]))
+                await asyncio.sleep(self._heard - (time.monotonic() - self._ended[address]))
             await send(message)
 
         if path.endswith("/queue/data"):

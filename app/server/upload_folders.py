@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -30,8 +30,8 @@ WAITING = 3600.0  # seconds that a file waits to be taken in
 class Arrivals:
     """The folder that files come into."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
-        self._folder, self._clock = folder, clock
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._coming: set[str] = set()  # requests' folders that are being written to
 
     def route(self) -> Route:
@@ -40,7 +40,7 @@ class Arrivals:
 
     def sweep(self) -> None:
         """Delete what was not taken in for too long, and what a process that was killed has left."""
-        now = self._clock()
+        now = time.time()
         for entry in _entries(self._folder):
             with suppress(OSError):
                 age = now - entry.stat().st_mtime

@@ -11,6 +11,7 @@ MOST_FILES = 2000  # of one upload; the page's script sends more of them as furt
 KEPT = 200  # uploads that are known of
 KEPT_OF_ONE = 3  # of one visitor
 COMING = 8  # uploads on their way from one address
+PATIENCE = 120.0  # seconds for one that is superseded to end
 
 
 class Inbox:
@@ -59,15 +60,15 @@ class Inbox:
         with self._lock:
             return [one for one in reversed(self._uploads.values()) if one.owner == owner and not one.read]
 
-    def supersede(self, owner: str | None, files: Sequence[str], patience: float = 120.0) -> None:
+    def supersede(self, owner: str | None, files: Sequence[str]) -> None:
         """The same files are dropped again: an upload of them that still waits for the rest ends first."""
         again = set(files)
         for earlier in self.unread(owner):
             if not earlier.over and again.intersection(earlier.files):
                 earlier.leave()
-                deadline = time.monotonic() + patience
+                deadline = time.monotonic() + PATIENCE
                 while not earlier.over and time.monotonic() < deadline:
-                    earlier.wait(earlier.version, 0.5)
+                    earlier.wait(0.5)
 
     def _of(self, gallery: int) -> list[Incoming]:
         return [one for one in self._uploads.values() if one.gallery == gallery]

@@ -223,11 +223,11 @@ class Incoming:
             self._tell()
             return left
 
-    def wait(self, version: int, seconds: float) -> int:
-        """Wait for news, and not longer; returns the version that they have."""
+    def wait(self, seconds: float) -> None:
+        """Wait for news, and not longer."""
         with self._changed:
-            self._changed.wait_for(lambda: self.version != version or self.over, seconds)
-            return self.version
+            known = self.version
+            self._changed.wait_for(lambda: self.version != known or self.over, seconds)
 
     def _count(self, event: Progress) -> None:
         """Photos of a batch: they stay, even where the group is stopped after it."""

@@ -43,6 +43,5 @@ def said(sentence: str) -> str:
     return f'<p class="said" role="status">{escape(sentence)}</p>'
 
 
-def skeleton(cards: int = 12) -> str:
-    """The grid before anything is known."""
-    return f'<div class="grid skeleton" aria-hidden="true">{"<span><i></i><i></i></span>" * cards}</div>'
+# The grid before anything is known.
+SKELETON = f'<div class="grid skeleton" aria-hidden="true">{"<span><i></i><i></i></span>" * 12}</div>'

@@ -55,11 +55,11 @@ def strip(drawing: Drawing, share: float, before: float | None = None) -> str:
     return _strip(ends, share, before, "")
 
 
-def stages_strip(drawing: Drawing, share: float, label: str, before: float | None = None) -> str:
+def stages_strip(drawing: Drawing, share: float, label: str) -> str:
     """The selected photo's strip, stage by stage; see `strip`."""
     ends = accumulate(stage.macs for stage in drawing.stages)
     pieces = [(end / drawing.full_macs, stage.pass_number) for stage, end in zip(drawing.stages, ends, strict=True)]
-    return _strip(pieces, share, before, label)
+    return _strip(pieces, share, None, label)
 
 
 def survival(drawing: Drawing, exits: Sequence[int], label: str) -> str:

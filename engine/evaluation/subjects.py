@@ -33,14 +33,13 @@ def subjects_of(captions: Sequence[str], texts: Sequence[str]) -> dict[str, np.n
     return dict(sorted(found.items(), key=lambda item: -len(item[1]))[:SUBJECTS])
 
 
-def named_subjects(photos: PhotoSet, budget: float = NAMED_AT) -> list[Row]:
+def named_subjects(photos: PhotoSet) -> list[Row]:
     """What the captions of a subject find before and after a gallery's owner has named it, subject by subject.
 
-    Args: budget: of BUDGET_GRID.
     Returns: for each {"subject", "captions", "macs_share"}, and the recalls of the index by general gates ("before"),
         by gates that know the subject ("named"), by their exits dealt at random ("random"), and at full depth.
     """
-    draw, rows, column = np.random.default_rng(0), [], BUDGET_GRID.index(budget)
+    draw, rows, column = np.random.default_rng(0), [], BUDGET_GRID.index(NAMED_AT)
     for subject, asked in subjects_of(photos.texts, photos.encoder.bank.texts).items():
         known = photos.encoder.looking_for((subject,))
         exits = known.decide(photos.features.trace)[:, column].numpy()

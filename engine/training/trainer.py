@@ -71,7 +71,6 @@ def fit_one_cycle(
     steps: int,
     loss_of: Loss,
     weight_decay: float = WEIGHT_DECAY,
-    clip: float | None = None,
     on_step: Callable[[int, float], object] = lambda done, loss: None,
 ) -> None:
     """Train a module, as it is, by the one-cycle schedule (Smith and Topin 2019); nothing is kept on the way.
@@ -87,7 +86,7 @@ def fit_one_cycle(
         schedule.step()
         on_step(step + 1, loss)
 
-    train(student, optimizer, range(steps), loss_of, after, clip)
+    train(student, optimizer, range(steps), loss_of, after)
 
 
 def groups(parameters: Mapping[str, Sequence[Tensor]]) -> Groups:

@@ -97,7 +97,7 @@ ALL = {
     "problem": placeholders.problem(EVIL),
     "said": placeholders.said(EVIL),
     "missed": placeholders.missed(EVIL),
-    "skeleton": placeholders.skeleton(),
+    "skeleton": placeholders.SKELETON,
 }  # fmt: skip
 
 
