@@ -27,7 +27,7 @@ from engine.search.allocation import pool_size
 from engine.search.query_parser import DROPPED, Query, QueryRejected, embed, parse
 from engine.search.ranking import Ranking, ranked, reranked
 from engine.search.refine import Deepening, decide, spending_limit
-from engine.storage.collections import add_picture_macs, add_query_macs
+from engine.storage.collections import add_macs
 from engine.storage.dates import taken_in
 from engine.storage.encodings import Candidate, DeeperEncoding, keep_deeper, list_candidates
 from engine.storage.images import get_image, get_images
@@ -163,7 +163,7 @@ def _keep(
         keep_deeper(library.database, collection.id, stamp_of(encoder), found, asked_about)
         return NO_LOOKS
     if deepening.ran:
-        add_query_macs(library.database, collection.id, deepening.ran)
+        add_macs(library.database, collection.id, queries=deepening.ran)
     return {each.image_id: each for each in found}
 
 
@@ -263,7 +263,7 @@ def embed_picture(library: Library, gallery_id: int | None, data: bytes, name: s
     pixels = pixels_to_keep(to_jpeg(decode(data, name, KEPT_SIDE).rgb), encoder.preprocess)  # as if it were kept
     (found,) = encoder.deepen(np.stack([pixels]), encoder.exits)
     if gallery_id is not None:
-        add_picture_macs(library.database, gallery_id, found.macs)
+        add_macs(library.database, gallery_id, pictures=found.macs)
     return found.vector
 
 

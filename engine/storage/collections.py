@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from threading import Lock
 
 from cachetools import LRUCache
-from sqlalchemy import BigInteger, cast, delete, func, select
+from sqlalchemy import BigInteger, Select, cast, delete, func, select
 from sqlalchemy.orm import Session
 
 from engine.storage.cleanup import drop_pictures, tidy
@@ -32,10 +32,7 @@ State = tuple[str | None, str | None, str | None, int, int]
 def open_collection(database: Database, name: str, kind: Kind, owner: str | None) -> int:
     """The id of the collection of that name, kind and owner, made if there is none."""
     with database.write("names") as session:
-        wanted = select(CollectionRow.id).where(
-            CollectionRow.name == name, CollectionRow.kind == kind, CollectionRow.owner.is_not_distinct_from(owner)
-        )
-        if (found := session.scalar(wanted)) is not None:
+        if (found := session.scalar(_called(name, kind, owner))) is not None:
             return found
         row = CollectionRow(name=name, kind=kind, owner=owner, created_at=time.time())
         session.add(row)
@@ -70,13 +67,7 @@ def rename_collection(database: Database, collection_id: int, name: str) -> None
     """Give a collection another name; raises GalleryMissing, NameTaken."""
     with database.write("names") as session:
         row = hold(session, collection_id)
-        others = select(CollectionRow.id).where(
-            CollectionRow.name == name,
-            CollectionRow.kind == row.kind,
-            CollectionRow.owner.is_not_distinct_from(row.owner),
-            CollectionRow.id != collection_id,
-        )
-        if session.scalar(others) is not None:
+        if session.scalar(_called(name, row.kind, row.owner)) not in (None, collection_id):
             raise NameTaken(f'There is a gallery "{name}" already; choose another name.')
         row.name = name
 
@@ -93,16 +84,11 @@ def linked_collection(database: Database, link: str) -> CollectionRow | None:
         return session.scalar(select(CollectionRow).where(CollectionRow.link == link))
 
 
-def add_picture_macs(database: Database, collection_id: int, macs: int) -> None:
-    """Add MACs of a picture that came with a query to a collection's account; raises GalleryMissing."""
+def add_macs(database: Database, collection_id: int, queries: int = 0, pictures: int = 0) -> None:
+    """Add MACs that queries ran, and pictures that came with them, to a collection's account; raises GalleryMissing."""
     with database.write() as session:
-        hold(session, collection_id).macs_pictures += macs
-
-
-def add_query_macs(database: Database, collection_id: int, macs: int) -> None:
-    """Add MACs that a query ran to a collection's account, and nothing else; raises GalleryMissing."""
-    with database.write() as session:
-        hold(session, collection_id).macs_queries += macs
+        row = hold(session, collection_id)
+        row.macs_queries, row.macs_pictures = row.macs_queries + queries, row.macs_pictures + pictures
 
 
 def restamp(database: Database, collection_id: int, stamp: ModelStamp, phrases: Sequence[str]) -> None:
@@ -176,6 +162,12 @@ class TotalsCache:
         """Let go of the sums over a collection."""
         with self._lock:
             self._kept.pop(collection_id, None)
+
+
+def _called(name: str, kind: str, owner: str | None) -> Select[int]:
+    """The id of the one collection of that name, kind and owner."""
+    same_owner = CollectionRow.owner.is_not_distinct_from(owner)
+    return select(CollectionRow.id).where(CollectionRow.name == name, CollectionRow.kind == kind, same_owner)
 
 
 def hold(session: Session, collection_id: int) -> CollectionRow:
