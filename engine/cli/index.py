@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.library import gallery_for, open_library, read_phrases, require_photos
+from engine.cli.library import gallery_for, open_library, require_photos
 from engine.cli.options import BadOption, Budget, Json, Model, Phrases, Random
-from engine.cli.output import print_report, with_rate
+from engine.cli.output import print_report
 from engine.utils.file_names import utf8_name
 from engine.utils.progress import progress_bar
 
 if TYPE_CHECKING:
-    from engine.gallery.types import IngestReport
     from engine.ingest.ray_pipeline import Cluster
     from engine.ingest.upload import Upload
 
@@ -52,12 +51,13 @@ def index(
         raise BadOption("--on must be ray, or ray://HEAD:PORT.")
     if workers is not None and on is None:
         raise BadOption("--workers needs --on, which names the cluster.")
+    from engine.exits.phrases import phrases_of
     from engine.gallery.ingest import ingest_files
     from engine.ingest.pipeline import encode_here
 
     uploads, name = listed(folder)
     require_photos(uploads, folder)
-    wished = read_phrases(phrases)
+    wished = phrases_of(phrases) if phrases is not None else None
     library = open_library(model, random_weights)
     with ExitStack() as context:
         cluster = context.enter_context(cluster_at(on, workers, model, random_weights)) if on is not None else None
@@ -72,18 +72,13 @@ def index(
             phrases=wished,
             encode=cluster or encode_here,
         )
+    counts = f"{report.added} added, {report.duplicates} already there, {len(report.skipped)} skipped"
     if cluster is None:
-        print_report(report, as_json, index_sentence(report))
+        print_report(report, as_json, counts)
     else:
         busy = round(cluster.busy.utilisation, 3)
-        sentence = f"{index_sentence(report)} {cluster.busy.workers} workers, busy {busy:.0%} of the time."
-        print_report(report, as_json, sentence, {"utilisation": busy})
-
-
-def index_sentence(report: IngestReport) -> str:
-    """What an ingest did, for a person."""
-    counts = f"{report.added} added, {report.duplicates} already there, {len(report.skipped)} skipped"
-    return with_rate(counts, report)
+        more = f" {cluster.busy.workers} workers, busy {busy:.0%} of the time."
+        print_report(report, as_json, counts, more, {"utilisation": busy})
 
 
 def listed(place: str) -> tuple[list[Upload], str]:

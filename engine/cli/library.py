@@ -62,12 +62,3 @@ def require_photos(uploads: Sequence[Upload], place: str | Path) -> None:
     """Raise NoPhotos where nothing was found at a folder or URI."""
     if not uploads:
         raise NoPhotos(f"There is no picture in {place}, nor in any folder below it; name a folder that holds photos.")
-
-
-def read_phrases(file: Path | None) -> list[str] | None:
-    """The phrases in a file, or None for no file; raises PhrasesUnusable."""
-    if file is None:
-        return None
-    from engine.exits.phrases import phrases_of
-
-    return phrases_of(file)

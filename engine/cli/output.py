@@ -15,28 +15,33 @@ if TYPE_CHECKING:
 
 
 def print_report(
-    report: IngestReport, as_json: bool, sentence: str, more: Mapping[str, float] = MappingProxyType({})
+    report: IngestReport,
+    as_json: bool,
+    counts: str,
+    sentence: str = "",
+    more: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
-    """Print what became of photos: the skipped ones on stderr, the rest on stdout.
+    """Print what became of photos, with the speed and the compute of encoding them: the skipped ones on stderr.
 
-    Args: more: figures for programs, beside those of the report.
+    Args: sentence: behind the rest.  more: figures for programs, beside those of the report.
     """
-    for skipped in report.skipped:
-        say(f"skipping {printable(skipped.file)}: {skipped.reason}")
+    say_skipped(report)
+    rate = ""
+    if report.added:
+        rate = (
+            f" in {report.seconds:.1f} s ({report.images_per_second:.1f} photos a second), "
+            f"at {report.mean_macs_share:.0%} of the full encoder's compute"
+        )
     if as_json:
         write_json(asdict(report) | dict(more))
     else:
-        typer.echo(sentence)
+        typer.echo(f"{counts}{rate}.{sentence}")
 
 
-def with_rate(counts: str, report: IngestReport) -> str:
-    """Counts of photos, with the speed and the compute of encoding them."""
-    if not report.added:
-        return f"{counts}."
-    return (
-        f"{counts} in {report.seconds:.1f} s ({report.images_per_second:.1f} photos a second), "
-        f"at {report.mean_macs_share:.0%} of the full encoder's compute."
-    )
+def say_skipped(report: IngestReport) -> None:
+    """The files that were left out, each with its reason."""
+    for skipped in report.skipped:
+        say(f"skipping {printable(skipped.file)}: {skipped.reason}")
 
 
 def say(line: str) -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from engine.cli.library import chosen_gallery, open_library, read_phrases
+from engine.cli.library import chosen_gallery, open_library
 from engine.cli.options import Budget, Json, Model, Phrases, Random
-from engine.cli.output import print_report, with_rate
+from engine.cli.output import print_report
 from engine.utils.progress import progress_bar
-
-if TYPE_CHECKING:
-    from engine.gallery.types import IngestReport
 
 
 def reencode(
@@ -28,19 +25,18 @@ def reencode(
 
     Photos that need nothing are skipped. If you stop it (Ctrl-C), finished batches are kept; run it again to go on.
     """
+    from engine.exits.phrases import phrases_of
     from engine.gallery.reencode import reencode_gallery
 
-    wished = read_phrases(phrases)
+    wished = phrases_of(phrases) if phrases is not None else None
     library = open_library(model, random_weights)
     collection = chosen_gallery(library, gallery)
     with progress_bar("photos") as show:
         report = reencode_gallery(
             library, collection, budget, lambda progress: show(progress.done, progress.total), wished
         )
-    print_report(report, as_json, reencode_sentence(report))
-
-
-def reencode_sentence(report: IngestReport) -> str:
-    """What was done, for a person; the compute is that of passes run now."""
-    counts = f"{report.added} encoded, {report.duplicates} needed nothing, {len(report.skipped)} skipped"
-    return with_rate(counts, report)
+    print_report(
+        report,
+        as_json,
+        f"{report.added} encoded, {report.duplicates} needed nothing, {len(report.skipped)} skipped",
+    )

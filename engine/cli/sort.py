@@ -12,7 +12,7 @@ import typer
 
 from engine.cli.library import gallery_for, open_library, require_photos
 from engine.cli.options import BadOption, Budget, Json, Model, Random
-from engine.cli.output import printable, say, write_json
+from engine.cli.output import printable, say, say_skipped, write_json
 from engine.utils.file_names import utf8_name
 from engine.utils.progress import progress_bar
 
@@ -132,8 +132,7 @@ def _sorted(
             budget=BUDGET_GRID[0] if row.budget is None else None,
             on_progress=lambda now: show(now.done, now.total),
         )
-    for skipped in report.skipped:
-        say(f"skipping {printable(skipped.file)}: {skipped.reason}")
+    say_skipped(report)
     aim = DEFAULT_BUDGET if budget is None else budget
     with progress_bar("second looks") as show:
         looked = 0
