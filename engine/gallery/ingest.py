@@ -63,15 +63,7 @@ def ingest_files(
         skipped += left_out
         if on_progress is not None:
             on_progress(Progress(done, len(files), tuple(map(photo_of, rows)), left_out))
-    seconds = time.perf_counter() - start
-    return IngestReport(
-        added=added,
-        duplicates=done - added - len(skipped),
-        skipped=tuple(skipped),
-        seconds=seconds,
-        images_per_second=added / seconds,
-        mean_macs_share=macs / (added * encoder.full_macs) if added else 0.0,
-    )
+    return IngestReport.of(added, done - added - len(skipped), skipped, start, macs, encoder.full_macs)
 
 
 def fit_exits(library: Library, gallery_id: int, on_progress: Callable[[str, int, int], object] | None = None) -> None:

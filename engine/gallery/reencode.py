@@ -107,15 +107,8 @@ def _encode_again(
         if on_progress is not None:
             done = added + finished + len(skipped)
             on_progress(Progress(done, len(images), tuple(map(photo_of, rows)), left_out))
-    seconds = time.perf_counter() - start
-    return IngestReport(
-        added=added,
-        duplicates=totals.photos + totals.waiting - len(images) + finished,
-        skipped=tuple(skipped),
-        seconds=seconds,
-        images_per_second=added / seconds,
-        mean_macs_share=macs / (added * encoder.full_macs) if added else 0.0,
-    )
+    needless = totals.photos + totals.waiting - len(images) + finished
+    return IngestReport.of(added, needless, skipped, start, macs, encoder.full_macs)
 
 
 def _left_out(library: Library, gone: Sequence[int], waiting: Collection[int]) -> tuple[Skipped, ...]:

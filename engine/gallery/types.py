@@ -1,6 +1,7 @@
 """What the use cases give back: photos and how each went through the encoder, hits, and sums over a collection."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -29,6 +30,15 @@ class IngestReport:
     seconds: float
     images_per_second: float  # of those added
     mean_macs_share: float  # of those added; 0 when there are none
+
+    @classmethod
+    def of(
+        cls, added: int, duplicates: int, skipped: Sequence[Skipped], began: float, macs: int, full_macs: int
+    ) -> "IngestReport":
+        """Args: began: of the performance counter.  macs: that ran for those added.  full_macs: of a full encoding."""
+        seconds = time.perf_counter() - began
+        share = macs / (added * full_macs) if added else 0.0
+        return cls(added, duplicates, tuple(skipped), seconds, added / seconds, share)
 
 
 @dataclass(frozen=True)
