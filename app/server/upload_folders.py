@@ -41,11 +41,10 @@ class Arrivals:
     def sweep(self) -> None:
         """Delete what was not taken in for too long, and what a process that was killed has left."""
         now = time.time()
-        for entry in _entries(self._folder):
+        for path in self._folder.glob("*"):  # none where the folder is not there
             with suppress(OSError):
-                age = now - entry.stat().st_mtime
-                if entry.name not in self._coming and age > WAITING:
-                    _delete(Path(entry.path))
+                if path.name not in self._coming and now - path.stat().st_mtime > WAITING:
+                    _delete(path)
 
     async def _answer(self, request: Request) -> Response:
         kept = await self.take(request)
@@ -124,14 +123,6 @@ async def _kept(request: Request, folder: Path, upload_id: str | None) -> list[s
         os.rename(file.file.name, path)
         kept.append(str(path))
     return kept
-
-
-def _entries(folder: Path) -> list["os.DirEntry[str]"]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError:
-        return []
 
 
 def _delete(path: Path) -> None:

@@ -11,6 +11,7 @@ from engine.evaluation import Row
 from engine.exits.calibration import Estimate
 from engine.exits.encoder import Encoder
 from engine.search.metrics import PAGE, best, own_ranks, paired_difference
+from engine.training.calibrate import affinities
 from engine.training.features import Features
 
 RANKS = {"r1": 1, "r5": 5, "r10": PAGE}
@@ -57,8 +58,7 @@ class PhotoSet:
     @cached_property
     def affinities(self) -> np.ndarray:
         """(N, K)."""
-        bank = self.encoder.bank
-        return torch.stack([bank.affinity(v) for v in self.features.vectors.unbind(1)], 1).numpy()
+        return affinities(self.encoder.bank, self.features.vectors).numpy()
 
     @cached_property
     def shares(self) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from engine.clip.transform import Square
 from engine.utils.errors import EngineError
 from engine.utils.paths import GATE_PHOTOS
 
@@ -78,11 +79,9 @@ def load_squashed(examples: Sequence[Example], size: int) -> np.ndarray:
 
     Returns: (N, 3, size, size) uint8; 150 kB a photo at 224 px.
     """
+    square = Square(size, "squash", 0, Image.Resampling.BICUBIC)
     pixels = np.empty((len(examples), 3, size, size), dtype=np.uint8)
     for row, example in zip(pixels, examples, strict=True):
         with Image.open(example.path) as picture:
-            rgb = picture.convert("RGB")
-        if rgb.size != (size, size):
-            rgb = rgb.resize((size, size), Image.Resampling.BICUBIC)
-        row[:] = np.asarray(rgb).transpose(2, 0, 1)
+            row[:] = square.pixels(picture.convert("RGB"))
     return pixels

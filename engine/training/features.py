@@ -146,11 +146,12 @@ def _pixels(encoder: Encoder, path: Path) -> np.ndarray | ImageRejected:
 def _encode_texts(encoder: Encoder, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
     texts = [text for e in examples for text in e.texts]
     encoded = [encoder.backbone.encode_text(texts[i : i + 256]) for i in range(0, len(texts), 256)]
-    counts = torch.tensor([len(e.texts) for e in examples], dtype=torch.long)
-    return (
-        torch.cat(encoded) if encoded else torch.empty(0, encoder.dim),
-        torch.repeat_interleave(torch.arange(len(examples)), counts),
-    )
+    return torch.cat(encoded) if encoded else torch.empty(0, encoder.dim), _owners(examples)
+
+
+def _owners(examples: Sequence[Example]) -> Tensor:
+    """(T,) Number of the photo of each text."""
+    return torch.tensor([number for number, e in enumerate(examples) for _ in e.texts], dtype=torch.long)
 
 
 def pixels_of(encoder: Encoder, examples: Sequence[Example]) -> Iterator[np.ndarray]:
@@ -185,10 +186,8 @@ def first_pixels(encoder: Encoder, examples: Sequence[Example], many: int) -> np
 def _kept_texts(path: Path, stamp: str, encoder: Encoder, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
     """`_encode_texts`, kept beside the features of the same stamp."""
     marker = path.with_suffix(".stamp")
-    counts = torch.tensor([len(e.texts) for e in examples], dtype=torch.long)
     if path.is_file() and marker.is_file() and marker.read_text("utf-8") == stamp:
-        texts = torch.from_numpy(np.load(path, mmap_mode="c"))
-        return texts, torch.repeat_interleave(torch.arange(len(examples)), counts)
+        return torch.from_numpy(np.load(path, mmap_mode="c")), _owners(examples)
     texts, owner = _encode_texts(encoder, examples)
     np.save(path, texts.numpy())
     marker.write_text(stamp, "utf-8")

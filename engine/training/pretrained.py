@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from engine.exits.checkpoint import remove_exits
 from engine.utils.errors import EngineError
 
 # Of the passes, in px. Random crops show things larger than whole photos do, so a larger input than trained on suits
@@ -116,5 +117,4 @@ def export(model: nn.Module, out: Path) -> None:
         for name, t in model.state_dict().items()
     }
     save_file(weights, out / "open_clip_model.safetensors", {"format": "pt"})
-    for name in ("tgem.json", "tgem.safetensors"):
-        (out / name).unlink(missing_ok=True)
+    remove_exits(out)
