@@ -14,7 +14,7 @@ from app.session import Session
 from app.uploading.sent_files import sent
 from app.views import header, placeholders
 from app.views.chip import inline
-from engine.gallery import DROPPED, EngineError, embed_picture, file_upload, picture_thumbnail
+from engine.gallery import DROPPED, EngineError, embed_picture, picture_thumbnail, read_file
 
 
 class PictureSearch:
@@ -62,7 +62,7 @@ class PictureSearch:
             summary = access.gallery(session.gallery, session)
             counted_for = summary.id if access.counts(summary, session) else None
             with access.turn(session):
-                data = file_upload(path, path.name).read()  # no more of it than may be a picture
+                data = read_file(path)  # no more of it than may be a picture
                 found = embed_picture(self._services.library, counted_for, data, path.name)
                 aside = header.UNCOUNTED if counted_for is None else header.PICTURED
                 return found, inline(picture_thumbnail(data, path.name)), aside

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from engine.ingest.upload import file_upload
+from engine.ingest.upload import read_file
 from engine.utils.errors import EngineError
 
 KEPT_SIDE = 768  # px: the longest side at most
@@ -57,7 +57,7 @@ def read_original(source: str, content_hash: str) -> bytes:
     """
     try:
         path = Path(source)
-        data = file_upload(path, path.name).read() if path.is_file() else b""
+        data = read_file(path) if path.is_file() else b""
     except OSError:
         data = b""
     if hashlib.sha256(data).hexdigest() != content_hash:

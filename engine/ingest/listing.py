@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from engine.ingest.archives import archive_uploads, is_archive
-from engine.ingest.upload import PICTURE_SUFFIXES, Upload, file_upload
+from engine.ingest.upload import PICTURE_SUFFIXES, Upload, read_file
 from engine.utils.errors import EngineError
 from engine.utils.file_names import utf8_name
 
@@ -28,7 +28,7 @@ def require_folder(folder: Path) -> None:
 
 def uploads_of(path: Path, name: str) -> list[Upload]:
     """A file on disk under a name: itself, or the photos in it where it is an archive by its name."""
-    return archive_uploads(path, name) if is_archive(name) else [file_upload(path, name)]
+    return archive_uploads(path, name) if is_archive(name) else [Upload(name, partial(read_file, path))]
 
 
 def folder_uploads(folder: Path) -> list[Upload]:

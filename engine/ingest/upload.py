@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from engine.ingest.image import MAX_BYTES
@@ -33,12 +32,7 @@ class Upload:
     source: str | None = None  # where it stays on this machine, for one that is read where it lies
 
 
-def file_upload(path: Path, name: str) -> Upload:
-    """A file on disk, ingested under a name."""
-    return Upload(name, partial(_read, path))
-
-
-def _read(path: Path) -> bytes:
-    # One byte over the limit is enough to be rejected for it.
+def read_file(path: Path) -> bytes:
+    """A file on disk, as an upload reads it: one byte over the limit is enough to be rejected for it."""
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)

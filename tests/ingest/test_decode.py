@@ -13,7 +13,7 @@ from engine.ingest import upload
 from engine.ingest.decode import Decoded, Skipped, decode_batch
 from engine.ingest.image import ImageRejected, open_picture
 from engine.ingest.kept_picture import kept_pixels
-from engine.ingest.upload import Upload, file_upload
+from engine.ingest.upload import Upload, read_file
 from tests.pictures import encoded, noise
 
 
@@ -64,7 +64,7 @@ def test_a_photo_that_came_in_an_earlier_batch_is_not_decoded_again(upload: Call
 
 
 def test_a_file_that_cannot_be_read_is_a_reason(tmp_path: Path) -> None:
-    assert outcomes([file_upload(tmp_path / "gone.jpg", "gone.jpg")]) == [
+    assert outcomes([Upload("gone.jpg", lambda: read_file(tmp_path / "gone.jpg"))]) == [
         Skipped("gone.jpg", "cannot be read (No such file or directory)")
     ]
 
@@ -73,7 +73,7 @@ def test_a_huge_file_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(upload, "MAX_BYTES", 10)
     monkeypatch.setattr(image_module, "MAX_BYTES", 10)
     (tmp_path / "a.jpg").write_bytes(b"\xff" * 1000)
-    read = file_upload(tmp_path / "a.jpg", "a.jpg").read()
+    read = read_file(tmp_path / "a.jpg")
     assert len(read) == 11
     with pytest.raises(ImageRejected, match="too large"):
         open_picture(read, "a.jpg")
