@@ -34,17 +34,6 @@ pytestmark = pytest.mark.both_databases
 MakeUpload = Callable[..., Upload]
 
 
-@pytest.fixture
-def gallery(library: Library) -> int:
-    return open_gallery(library, "holiday")
-
-
-@pytest.fixture
-def colours(library: Library, gallery: int, upload: MakeUpload) -> list[int]:
-    ingest_files(library, gallery, [upload(f"{colour}.png", colour) for colour in ("red", "green", "blue")])
-    return [photo.id for photo in list_photos(library, gallery)]
-
-
 def test_a_photo_tells_what_it_cost(library: Library, gallery: int, upload: MakeUpload) -> None:
     ingest_files(
         library, gallery, [upload("plain.png", "red"), upload("busy.png", encoded(left_red_right_blue(), "PNG"))]

@@ -23,11 +23,6 @@ pytestmark = pytest.mark.both_databases
 MakeUpload = Callable[..., Upload]
 
 
-@pytest.fixture
-def gallery(library: Library) -> int:
-    return open_gallery(library, "holiday")
-
-
 def shades(upload: MakeUpload, count: int) -> list[Upload]:
     return [upload(f"{number}.png", (255, number, 0)) for number in range(count)]
 

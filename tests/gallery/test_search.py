@@ -37,17 +37,6 @@ pytestmark = pytest.mark.both_databases
 MakeUpload = Callable[..., Upload]
 
 
-@pytest.fixture
-def gallery(library: Library) -> int:
-    return open_gallery(library, "holiday")
-
-
-@pytest.fixture
-def colours(library: Library, gallery: int, upload: MakeUpload) -> list[int]:
-    ingest_files(library, gallery, [upload(f"{colour}.png", colour) for colour in ("red", "green", "blue")])
-    return [photo.id for photo in list_photos(library, gallery)]
-
-
 def test_words_find_the_photos_they_fit(library: Library, gallery: int, upload: MakeUpload) -> None:
     ingest_files(library, gallery, [upload("b.png", "blue"), upload("r.png", "red"), upload("y.png", "yellow")])
     hits = search_photos(library, gallery, "red")

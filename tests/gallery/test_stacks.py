@@ -6,18 +6,13 @@ import pytest
 from PIL import Image
 
 from engine.gallery import Library, Upload, run_to_full_depth, stacks
-from engine.gallery.galleries import list_photos, open_gallery
+from engine.gallery.galleries import list_photos
 from engine.gallery.ingest import ingest_files
 from engine.gallery.stacks import stacks_among
 from engine.utils.paths import DEMO_GALLERY
 from tests.pictures import encoded, with_a_false_size
 
 MakeUpload = Callable[..., Upload]
-
-
-@pytest.fixture
-def gallery(library: Library) -> int:
-    return open_gallery(library, "holiday")
 
 
 def photo(name: str) -> Image.Image:

@@ -26,11 +26,6 @@ from tests.storage.rows import STAMP, add, image
 pytestmark = pytest.mark.both_databases
 
 
-@pytest.fixture
-def gallery(database: Database) -> int:
-    return open_collection(database, "holiday", "gallery", None)
-
-
 def test_a_name_is_one_collection_for_each_owner_and_kind(database: Database, gallery: int) -> None:
     assert open_collection(database, "holiday", "gallery", None) == gallery
     others = {

@@ -20,11 +20,6 @@ from tests.storage.rows import STAMP, add, image
 pytestmark = pytest.mark.both_databases
 
 
-@pytest.fixture
-def gallery(database: Database) -> int:
-    return open_collection(database, "holiday", "gallery", None)
-
-
 def test_changes_follow_on_from_a_revision(database: Database, gallery: int) -> None:
     other = open_collection(database, "other", "gallery", None)
     first = add(database, gallery, "aa")

@@ -17,11 +17,6 @@ from tests.storage.rows import STAMP, image
 pytestmark = pytest.mark.both_databases
 
 
-@pytest.fixture
-def gallery(database: Database) -> int:
-    return open_collection(database, "holiday", "gallery", None)
-
-
 def add(database: Database, collection_id: int, *names: str, size: int = 10) -> list[int]:
     rows = [image(name) for name in names]
     hashes = [row.content_hash for row in rows]

@@ -23,11 +23,6 @@ from tests.storage.rows import STAMP, add, image
 pytestmark = pytest.mark.both_databases
 
 
-@pytest.fixture
-def gallery(database: Database) -> int:
-    return open_collection(database, "holiday", "gallery", None)
-
-
 def test_images_are_given_back_as_they_were_kept(database: Database, gallery: int) -> None:
     (kept,) = add(database, gallery, "aa")
     row = get_image(database, kept.id)

@@ -20,11 +20,6 @@ from tests.storage.rows import STAMP, add, image
 pytestmark = pytest.mark.both_databases
 
 
-@pytest.fixture
-def gallery(database: Database) -> int:
-    return open_collection(database, "holiday", "gallery", None)
-
-
 def die(*_: object) -> None:
     raise KeyboardInterrupt
 
