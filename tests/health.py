@@ -1,9 +1,16 @@
-"""A page in a process of its own, until it serves."""
+"""A page in a process of its own: a port for it, and waiting until it serves."""
 
+import socket
 import subprocess
 import time
 
 import httpx
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def until_ready(page: subprocess.Popen[str] | subprocess.Popen[bytes], address: str, seconds: float) -> float:

@@ -3,7 +3,6 @@
 import getpass
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from tempfile import mkdtemp
 from sqlalchemy import create_engine
 
 from engine.storage.schema import Base
+from tests.health import free_port
 
 # Debian's layout; elsewhere the programs are on the PATH, and the extension is wherever pg_config says.
 DEBIAN = Path("/usr/lib/postgresql")
@@ -89,9 +89,7 @@ def cluster(binaries: Path, settings: dict[str, str] | None = None) -> Iterator[
     user = "postgres" if os.geteuid() == 0 else getpass.getuser()
     if os.geteuid() == 0:
         shutil.chown(folder, user, user)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     options = {**SPEED, **ROOM, "port": str(port), "unix_socket_directories": str(folder), **(settings or {})}
 
     def run(*command: str) -> None:

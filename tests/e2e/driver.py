@@ -3,7 +3,6 @@
 import io
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,8 @@ from typing import Any
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
+
+from tests.health import free_port
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "docs" / "screenshots"  # those that the documents show
@@ -67,9 +68,7 @@ def serving(home: Path, program: Sequence[str] = ("app.py",)) -> Iterator[str]:
 
     Args: program: for Python to run; it says on stderr that it " is on " somewhere.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {**os.environ, "TGEM_HOME": str(home), "GRADIO_SERVER_PORT": str(port)}
     environment.pop("OMP_NUM_THREADS", None)  # the page has the machine to itself, as a user's has
     process = subprocess.Popen([sys.executable, *program], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from engine import cli as command_line
 from engine.utils import product_files
-from tests.health import until_ready
+from tests.health import free_port, until_ready
 from tests.hubserver import Hub, serve
 from tests.stress.space import front_matter
 
@@ -66,9 +65,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @contextmanager
 def started(folder: Path, home: Path) -> Iterator[str]:
     """The page of a folder, as a Space starts it, once its demo gallery is ready. Yields: its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     here = {"TGEM_HOME": str(home), "GRADIO_SERVER_PORT": str(port), "SPACE_ID": SPACE, "SYSTEM": "spaces"}
     here |= {"GRADIO_SERVER_NAME": "127.0.0.1", "PYTHONDONTWRITEBYTECODE": "1"}

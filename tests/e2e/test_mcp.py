@@ -5,7 +5,6 @@ import asyncio
 import base64
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,16 +13,14 @@ from typing import Any
 
 import pytest
 
-from tests.health import until_ready
+from tests.health import free_port, until_ready
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     here = {"TGEM_HOME": str(tmp_path_factory.mktemp("home")), "GRADIO_SERVER_PORT": str(port)}
     page = subprocess.Popen([sys.executable, "app.py", "--mcp"], cwd=ROOT, env={**os.environ, **here})
     address = f"http://127.0.0.1:{port}"

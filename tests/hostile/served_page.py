@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from tests.health import until_ready
+from tests.health import free_port, until_ready
 
 ROOT = Path(__file__).parents[2]
 START = 120.0  # seconds
@@ -102,9 +102,7 @@ def served(home: Path, limit: str = "", options: tuple[str, ...] = (), **environ
 
     Args: limit: a shell command before it, as `ulimit -n 64`.  options: of `python app.py`.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     here = {"TGEM_HOME": str(home), "GRADIO_SERVER_PORT": str(port), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     kept = {name: value for name, value in os.environ.items() if name not in ("GRADIO_TEMP_DIR", "TGEM_HOSTS")}
     process = subprocess.Popen(

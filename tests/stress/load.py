@@ -11,7 +11,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ import numpy as np
 from gradio_client import Client, handle_file
 from PIL import Image
 
+from tests.health import free_port
 from tests.stress.results import keep
 
 ROOT = Path(__file__).parents[2]
@@ -46,9 +46,7 @@ SETTLED = 300.0  # seconds after which memory should rise no more
 @contextmanager
 def served(home: Path) -> Iterator[tuple[str, int]]:
     """The page, as strangers find it. Yields: its address and its process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     here = {"TGEM_HOME": str(home), "TGEM_PUBLIC": "1", "GRADIO_SERVER_PORT": str(port)}
     log = (home.parent / "server.log").open("wb")
     page = subprocess.Popen(

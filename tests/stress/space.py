@@ -7,7 +7,6 @@ import argparse
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from typing import Any
 from gradio_client import Client, handle_file
 
 from engine.utils.product_files import write_product
-from tests.health import until_ready
+from tests.health import free_port, until_ready
 from tests.stress.results import keep
 
 ROOT = Path(__file__).parents[2]
@@ -64,9 +63,7 @@ class Space:
 
     def start(self, data: Path | None) -> tuple["subprocess.Popen[str]", str]:
         """The page with its data there (None: where it would keep them by itself), and its address."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         here = {
             "PATH": "/usr/bin:/bin",
             "HOME": str(self.home),
