@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -19,8 +18,6 @@ from app.pictures import Pictures, Size, secret_of
 from engine.gallery import ASSETS
 from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
-from engine.gallery.search import search_photos
-from engine.storage.database import Database
 from engine.utils.data_dir import home
 from tests.fake_encoder import FakeEncoder
 
@@ -115,16 +112,6 @@ class TestDemo:
         again.start().join()
         assert again.id == demo.id
         assert fake_encoder.batches == [3]
-
-    def test_another_model_encodes_it_anew(self, database: Database, folder: Path, demo: Demo) -> None:
-        newer = FakeEncoder()
-        newer.identity = replace(newer.identity, weights="c" * 64)
-        library = Library.over(database, lambda: newer)
-        again = Demo(library, folder)
-        again.start().join()
-        assert again.problem is None
-        assert again.ids == [demo.id, again.id]
-        assert [hit.photo.file for hit in search_photos(library, again.id, "green", k=1)] == ["green-square.png"]
 
     def test_photos_that_left_the_folder_leave_the_gallery(self, library: Library, folder: Path, demo: Demo) -> None:
         (folder / "blue-square.png").unlink()

@@ -120,28 +120,41 @@ def test_the_same_name_is_another_gallery(access: Access, ann: Session) -> None:
     assert access.named("Mine", ann) == ann.gallery
 
 
-def test_the_handlers_ask_first(services: Services, ann: Session, stranger: Session, library: Library) -> None:
-    photo = list_photos(library, ann.gallery or 0)[0]
-    stranger.gallery, stranger.photo = ann.gallery, photo.id
+def doors(services: Services, session: Session) -> list[Callable[[], object]]:
+    """Every part of the page that shows or changes something of a gallery, as its visitor's browser asks for it."""
+    gallery, photo = session.gallery or 0, session.photo or 0
     search = Search(services, PARTS)
     galleries, selection = Galleries(services, PARTS, search), Selection(services, PARTS, search)
-    shown = str(
-        [
-            list(search.searched("yellow", True, stranger)),
-            list(search.searched(f"photo:{photo.id}", True, stranger)),
-            list(galleries.picked(ann.gallery or 0, False, stranger)),
-            galleries.overview(1.0, "", stranger),
-            galleries.settings(ann.gallery, stranger),
-            galleries.renamed("Stolen", stranger),
-            galleries.published(True, stranger),
-            list(galleries.deleted(False, stranger)),
-            selection.explained(stranger),
-            selection.deepened(stranger),
-            list(galleries.photos_deleted(gr.EventData(None, {"photos": str(photo.id)}), stranger)),
-            list(Budget(services, PARTS).applied(1.0, "", stranger)),
-            list(Fitting(services, PARTS).fitted(stranger)),
-        ]
-    )
+    compare, budget = Compare(services, PARTS), Budget(services, PARTS)
+    return [
+        lambda: list(galleries.picked(gallery, False, session)),
+        lambda: list(galleries.deleted(False, session)),
+        lambda: galleries.overview(1.0, "", session),
+        lambda: budget.previewed(1.0, "", session),
+        lambda: galleries.renamed("Stolen", session),
+        lambda: galleries.published(True, session),
+        lambda: list(galleries.photos_deleted(gr.EventData(None, {"photos": str(photo)}), session)),
+        lambda: list(search.searched("yellow", True, session)),
+        lambda: search.more(session),
+        lambda: selection.selected(gr.EventData(None, {"photo": str(photo)}), session),
+        lambda: selection.explained(session),
+        lambda: selection.deepened(session),
+        lambda: compare.shown(session),
+        lambda: Present(services, PARTS).presented(gr.EventData(None, {}), session),
+        lambda: list(compare.raced(session)),
+        lambda: list(budget.applied(1.0, "", session)),
+        lambda: list(Fitting(services, PARTS).fitted(session)),
+    ]
+
+
+def test_the_handlers_ask_first(
+    services: Services, search: Search, galleries: Galleries, ann: Session, stranger: Session, library: Library
+) -> None:
+    photo = list_photos(library, ann.gallery or 0)[0]
+    stranger.gallery, stranger.photo = ann.gallery, photo.id
+    shown = str([door() for door in doors(services, stranger)])
+    shown += str(list(search.searched(f"photo:{photo.id}", True, stranger)))
+    shown += str(galleries.settings(ann.gallery, stranger))
     assert "secret" not in shown
     assert summarize_gallery(library, ann.gallery or 0).name == "Mine"
     assert summarize_gallery(library, ann.gallery or 0).link is None
@@ -213,40 +226,18 @@ def test_exits_for_everyones_model_are_not_fitted_by_a_visitor(services: Service
 
 
 def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
-    services: Services, ann: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    services: Services,
+    search: Search,
+    ann: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def broken(*_: object) -> None:
         raise StoreUnusable("The data in /data/tgem.db cannot be used (disk I/O error); set TGEM_HOME.")
 
     monkeypatch.setattr("engine.gallery.galleries._summary", broken)
     ann.query = "yellow"
-    search = Search(services, PARTS)
-    galleries, selection, compare = (
-        Galleries(services, PARTS, search),
-        Selection(services, PARTS, search),
-        Compare(services, PARTS),
-    )
-    doors: list[Callable[[], object]] = [
-        lambda: list(galleries.opened(None, False, ann, None)),
-        lambda: list(galleries.picked(ann.gallery or 0, False, ann)),
-        lambda: list(galleries.deleted(False, ann)),
-        lambda: galleries.overview(1.0, "", ann),
-        lambda: Budget(services, PARTS).previewed(1.0, "", ann),
-        lambda: galleries.renamed("Sea", ann),
-        lambda: galleries.published(True, ann),
-        lambda: list(galleries.photos_deleted(gr.EventData(None, {"photos": "1"}), ann)),
-        lambda: list(search.searched("yellow", True, ann)),
-        lambda: search.more(ann),
-        lambda: selection.selected(gr.EventData(None, {"photo": "1"}), ann),
-        lambda: selection.explained(ann),
-        lambda: selection.deepened(ann),
-        lambda: compare.shown(ann),
-        lambda: Present(services, PARTS).presented(gr.EventData(None, {}), ann),
-        lambda: list(compare.raced(ann)),
-        lambda: list(Budget(services, PARTS).applied(1.0, "", ann)),
-        lambda: list(Fitting(services, PARTS).fitted(ann)),
-    ]
-    for door in doors:
+    for door in doors(services, ann):
         said = str(door())
         assert "That did not work" in said
         assert "/data" not in said
@@ -255,7 +246,9 @@ def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
         Api(services).galleries(ann.token or "")
     assert "The data in /data/tgem.db cannot be used" in capsys.readouterr().err
     services.visitors = None
-    assert "/data/tgem.db" in after(search.more(ann)).grid, "who has the place to themselves can mend it"
+    assert "/data/tgem.db" in after(Search(services, PARTS).more(ann)).grid, (
+        "who has the place to themselves can mend it"
+    )
 
 
 def test_limits_are_sentences(access: Access, ann: Session) -> None:
@@ -392,18 +385,14 @@ def test_pictures_to_search_with_count_for_the_gallery_of_who_owns_it_alone(
     assert summarize_gallery(library, ann.gallery or 0).macs_pictures == library.encoder.full_macs
 
 
-def test_every_door_that_computes_counts_as_a_request(services: Services, ann: Session, access: Access) -> None:
+def test_every_door_that_computes_counts_as_a_request(
+    services: Services, search: Search, galleries: Galleries, selection: Selection, compare: Compare, ann: Session
+) -> None:
     ann.query, ann.tab = "yellow", "Compare"
     ann.photo = list_photos(services.library, ann.gallery or 0)[0].id
-    search = Search(services, PARTS)
-    galleries, selection, compare = (
-        Galleries(services, PARTS, search),
-        Selection(services, PARTS, search),
-        Compare(services, PARTS),
-    )
     with ExitStack() as running:
         for _ in range(Limits.at_once):
-            running.enter_context(access.turn(ann))
+            running.enter_context(services.access.turn(ann))
         for answer in (
             list(search.searched("yellow", True, ann)),
             search.more(ann),

@@ -10,7 +10,6 @@ from engine.storage.collections import TotalsCache, get_collection, open_collect
 from engine.storage.database import Database, StoreUnusable
 from engine.storage.encodings import images_without_encoding, list_changes
 from engine.storage.images import (
-    add_images,
     content_hashes,
     get_image,
     get_images,
@@ -18,7 +17,7 @@ from engine.storage.images import (
     held_hashes,
     list_images,
 )
-from tests.storage.rows import STAMP, add, image
+from tests.storage.rows import STAMP, add
 
 pytestmark = pytest.mark.both_databases
 
@@ -69,25 +68,11 @@ def test_images_come_in_the_order_asked_for(database: Database, gallery: int) ->
     assert [row.name for row in list_images(database, gallery, 1, 5)] == ["bb.jpg", "cc.jpg"]
 
 
-def test_a_batch_is_kept_whole_or_not_at_all(database: Database, gallery: int) -> None:
-    broken = image("bb")
-    broken.encoding.vector = None  # type: ignore[assignment]
-    with pytest.raises(StoreUnusable):
-        add_images(database, gallery, STAMP, [image("aa"), broken], {"aa" * 32: b"", "bb" * 32: b""}, {})
-    assert TotalsCache(database).of(gallery).photos == 0
-    assert len(add(database, gallery, "aa", "bb")) == 2
-
-
 def test_no_row_without_its_picture(database: Database, gallery: int, home: Path) -> None:
     (home / "pictures").write_text("in the way")
     with pytest.raises(StoreUnusable):
         add(database, gallery, "aa")
     assert TotalsCache(database).of(gallery).photos == 0
-
-
-def test_a_picture_file_is_whole_or_not_there(database: Database, gallery: int, home: Path) -> None:
-    add(database, gallery, "aa", "bb")
-    assert sorted(path.name for path in home.glob("pictures/**/*.*")) == ["aa" * 32 + ".jpg", "bb" * 32 + ".jpg"]
 
 
 def test_many_threads_adding_the_same_photos_keep_each_once(database: Database, gallery: int) -> None:

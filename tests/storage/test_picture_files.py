@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.storage import cleanup, collections, feature_map_files, images, picture_files
-from engine.storage.collections import delete_collection, mark_indexed, open_collection
+from engine.storage.collections import TotalsCache, delete_collection, mark_indexed, open_collection
 from engine.storage.database import Database, StoreUnusable
 from engine.storage.encodings import DeeperEncoding, keep_deeper
 from engine.storage.images import add_images, delete_images
@@ -104,13 +104,15 @@ def test_a_death_amid_the_pictures_of_a_large_collection_leaves_none(
     assert list(home.glob("doubts/*")) == []
 
 
-def test_a_batch_that_failed_leaves_no_picture(database: Database, gallery: int, home: Path) -> None:
+def test_a_batch_is_kept_whole_or_not_at_all(database: Database, gallery: int, home: Path) -> None:
     broken = image("bb")
     broken.encoding.vector = None  # type: ignore[assignment]
     with pytest.raises(StoreUnusable):
         add_images(database, gallery, STAMP, [image("aa"), broken], {"aa" * 32: b"", "bb" * 32: b""}, {})
+    assert TotalsCache(database).of(gallery).photos == 0
     assert pictures(home) == []
     assert list(home.glob("doubts/*")) == []
+    assert len(add(database, gallery, "aa", "bb")) == 2
 
 
 def test_a_death_before_the_rows_are_in_leaves_no_picture(

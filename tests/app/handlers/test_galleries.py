@@ -25,6 +25,7 @@ from engine.gallery.galleries import (
     summarize_gallery,
 )
 from engine.gallery.ingest import ingest_files
+from engine.gallery.search import search_photos
 from engine.storage.database import Database
 from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after
@@ -166,6 +167,8 @@ def test_a_page_that_was_open_before_the_demo_was_renewed_goes_on_to_the_new_one
     library = Library.over(database, lambda: newer)
     again = Demo(library, folder)
     again.start().join()
+    assert again.ids == [demo.id, again.id]
+    assert [hit.photo.file for hit in search_photos(library, again.id, "green", k=1)] == ["green-square.png"]
     services = Services(library, Comparison(library), again, pictures.address)
     galleries = Galleries(services, PARTS, Search(services, PARTS))
     shown = after(galleries.waited(False, Session(gallery=demo.id)))
