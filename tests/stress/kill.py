@@ -70,19 +70,15 @@ def rows(home: Path) -> int:
         return 0
 
 
-def check(home: Path, total: int) -> int:
-    """Look at what a death has left; returns how many photos are in. Raises AssertionError."""
-    from functools import partial
-
-    from engine.search.faiss_index import FaissIndex
-    from engine.storage.database import Database
-
-    with closing(sqlite3.connect(home / "tgem.db")) as connection:
+def whole_photos(home: Path, total: int) -> int:
+    """How many photos of the gallery are in, all whole, in whole batches. Raises AssertionError."""
+    with closing(sqlite3.connect(home / "tgem.db", timeout=30)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         halves = "SELECT count(*) FROM images LEFT JOIN encodings ON image_id = id WHERE image_id IS NULL"
         assert connection.execute(halves).fetchone() == (0,)
-        hashes = [row[0] for row in connection.execute("SELECT content_hash FROM images")]
+        owned = "SELECT content_hash FROM images JOIN collections AS c ON c.id = collection_id WHERE c.name = 'killed'"
+        hashes = [row[0] for row in connection.execute(owned)]
         maps = [row[0] for row in connection.execute("SELECT file FROM feature_maps")]
     assert len(set(hashes)) == len(hashes)
     assert len(hashes) % BATCH == 0 or len(hashes) == total, f"{len(hashes)} photos are no whole batches"
@@ -90,6 +86,17 @@ def check(home: Path, total: int) -> int:
         with Image.open(home / "pictures" / content_hash[:2] / f"{content_hash}.jpg") as picture:
             picture.load()
     assert all((home / "maps" / file[:2] / file).is_file() for file in maps)
+    return len(hashes)
+
+
+def check(home: Path, total: int) -> int:
+    """Look at what a death has left; returns how many photos are in. Raises AssertionError."""
+    from functools import partial
+
+    from engine.search.faiss_index import FaissIndex
+    from engine.storage.database import Database
+
+    held = whole_photos(home, total)
     database = Database.open(home)
     try:
         (gallery,) = list_collections(database, "gallery")
@@ -100,14 +107,14 @@ def check(home: Path, total: int) -> int:
             return found.revisions, found.ids, found.vectors
 
         index.catch_up(partial(changes))
-        assert len(index) == len(hashes)
-        if hashes:
-            ids, scores = index.search(np.eye(3, dtype=np.float32)[0], len(hashes))
+        assert len(index) == held
+        if held:
+            ids, scores = index.search(np.eye(3, dtype=np.float32)[0], held)
             assert sorted(ids.tolist()) == sorted(row.id for row in list_images(database, gallery.id, 0, total))
             assert np.isfinite(scores).all()
     finally:
         database.close()
-    return len(hashes)
+    return held
 
 
 def run(deaths: int, total: int, seed: int = 0) -> dict[str, int | float]:

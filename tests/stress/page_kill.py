@@ -8,19 +8,15 @@ import argparse
 import json
 import random
 import signal
-import sqlite3
 import subprocess
 import time
 import zipfile
-from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from gradio_client import Client, handle_file
-from PIL import Image
 
-from engine.ingest.decode import BATCH
 from tests.hostile.served_page import served
 from tests.stress import kill
 from tests.stress.results import keep
@@ -41,23 +37,6 @@ def archive(folder: Path, total: int) -> Path:
 def sent(address: str, file: Path) -> Any:
     """An upload on its way."""
     return Client(address, verbose=False).submit(handle_file(str(file)), GALLERY, "", api_name="/add_photos")
-
-
-def photos_in(home: Path, total: int) -> int:
-    """How many photos of the gallery are in, all whole. Raises AssertionError."""
-    with closing(sqlite3.connect(home / "tgem.db", timeout=30)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-        halves = "SELECT count(*) FROM images LEFT JOIN encodings ON image_id = id WHERE image_id IS NULL"
-        assert connection.execute(halves).fetchone() == (0,)
-        owned = "SELECT content_hash FROM images JOIN collections AS c ON c.id = collection_id WHERE c.name = ?"
-        hashes = [row[0] for row in connection.execute(owned, (GALLERY,))]
-    assert len(set(hashes)) == len(hashes)
-    assert len(hashes) % BATCH == 0 or len(hashes) == total, f"{len(hashes)} photos are no whole batches"
-    for content_hash in hashes:
-        with Image.open(home / "pictures" / content_hash[:2] / f"{content_hash}.jpg") as picture:
-            picture.load()
-    return len(hashes)
 
 
 def through_the_page(deaths: int, total: int, seed: int = 0) -> dict[str, int]:
@@ -81,14 +60,14 @@ def through_the_page(deaths: int, total: int, seed: int = 0) -> dict[str, int]:
                 page.process.send_signal(signal.SIGKILL)
                 page.process.wait()
             killed += 1
-            now = photos_in(home, total)
+            now = kill.whole_photos(home, total)
             assert now >= held, f"{held} photos were in, and now {now}"
             held = now
         with served(home) as page:
             report = sent(page.address, file).result(timeout=300)
             left = list(page.home.glob("incoming-*"))
         assert (report["added"], report["duplicates"]) == (total - held, held), report
-        assert photos_in(home, total) == total
+        assert kill.whole_photos(home, total) == total
     return {"deaths": killed, "photos": total, "in before the last upload": held, "uploads left": len(left)}
 
 
@@ -138,7 +117,7 @@ def two_on_one_home(rounds: int, total: int) -> dict[str, int]:
                 assert process.returncode == 0, said.decode()
                 added.append(json.loads(out)["added"])
             assert sum(added[-2:]) == total, added
-            assert photos_in(home, total) == total
+            assert kill.whole_photos(home, total) == total
     return {"rounds": rounds, "photos": total, "most added by one of two": max(added), "least": min(added)}
 
 
