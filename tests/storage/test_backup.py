@@ -30,7 +30,8 @@ def gallery(database: Database, home: Path) -> int:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def place(gallery: int, tmp_path: Path) -> Path:
+    """Where a store with two photos is backed up to."""
     return tmp_path / "backup"
 
 
@@ -59,7 +60,6 @@ def kept(place: Path) -> list[str]:
     return sorted(BackupFolder(place).read().files)
 
 
-@pytest.mark.usefixtures("gallery")
 def test_a_backup_of_an_open_store_is_restored_whole(place: Path, move_house: Callable[[], Path]) -> None:
     done = back_up(place)
     assert (done.photos, done.files, done.new_files, done.lost_pictures) == (2, 5, 5, 0)
@@ -101,14 +101,12 @@ def test_a_photo_that_is_deleted_during_the_backup_is_not_in_it(
     assert (done.photos, done.lost_pictures) == (1, 0)
 
 
-@pytest.mark.usefixtures("gallery")
 def test_a_picture_that_was_lost_before_is_counted(database: Database, home: Path, place: Path) -> None:
     database.pictures.path("aa" * 32).unlink()
     done = back_up(place)
     assert (done.photos, done.lost_pictures) == (2, 1)
 
 
-@pytest.mark.usefixtures("gallery")
 def test_pictures_that_the_store_has_lost_stay_in_the_backup(
     home: Path, place: Path, move_house: Callable[[], Path]
 ) -> None:
@@ -124,7 +122,6 @@ def test_pictures_that_the_store_has_lost_stay_in_the_backup(
     assert names(elsewhere) == ["aa", "bb"]
 
 
-@pytest.mark.usefixtures("gallery")
 def test_a_damaged_manifest_costs_no_picture_that_the_store_has_lost(home: Path, place: Path) -> None:
     back_up(place)
     (place / "manifest.json").write_text("{")
@@ -137,7 +134,6 @@ def test_a_damaged_manifest_costs_no_picture_that_the_store_has_lost(home: Path,
     assert back_up(place).lost_pictures == 0
 
 
-@pytest.mark.usefixtures("gallery")
 def test_a_half_finished_restore_is_not_backed_up(home: Path, place: Path) -> None:
     back_up(place)
     before = kept(place)
@@ -147,7 +143,6 @@ def test_a_half_finished_restore_is_not_backed_up(home: Path, place: Path) -> No
     assert kept(place) == before
 
 
-@pytest.mark.usefixtures("gallery")
 def test_a_damaged_database_takes_the_place_of_no_backup(database: Database, home: Path, place: Path) -> None:
     back_up(place)
     before = kept(place)
@@ -164,7 +159,6 @@ def test_a_damaged_database_takes_the_place_of_no_backup(database: Database, hom
     assert (done.aside / "tgem.db").is_file(), "the damaged one is kept"
 
 
-@pytest.mark.usefixtures("gallery")
 def test_a_store_is_put_aside_only_when_asked_and_when_nobody_uses_it(
     database: Database, home: Path, place: Path
 ) -> None:
@@ -182,7 +176,6 @@ def test_a_store_is_put_aside_only_when_asked_and_when_nobody_uses_it(
     assert names(done.aside) == ["aa", "bb", "dd"]
 
 
-@pytest.mark.usefixtures("gallery")
 @pytest.mark.parametrize(("replace", "refusal"), [(False, "holds a store already"), (True, "is in use")])
 def test_a_store_that_somebody_opens_during_the_restore_stays(
     place: Path, move_house: Callable[[], Path], replace: bool, refusal: str
@@ -205,7 +198,6 @@ def test_a_store_that_somebody_opens_during_the_restore_stays(
     assert names(elsewhere) == ["aa", "bb"]
 
 
-@pytest.mark.usefixtures("gallery")
 def test_a_full_disk_leaves_nothing_of_a_restore(
     place: Path, move_house: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,7 +218,6 @@ def test_a_full_disk_leaves_nothing_of_a_restore(
     assert list(elsewhere.iterdir()) == []
 
 
-@pytest.mark.usefixtures("gallery")
 @pytest.mark.parametrize("damage", ["changed", "gone"])
 def test_a_damaged_backup_changes_nothing(place: Path, move_house: Callable[[], Path], damage: str) -> None:
     back_up(place)
@@ -240,7 +231,6 @@ def test_a_damaged_backup_changes_nothing(place: Path, move_house: Callable[[], 
     assert list(elsewhere.iterdir()) == []
 
 
-@pytest.mark.usefixtures("gallery")
 @pytest.mark.parametrize("path", ["../tgem.db", "/etc/passwd", "pictures/../../a", "pictures\\..\\a", "app.py", ""])
 def test_a_manifest_leads_nowhere_else(place: Path, path: str) -> None:
     back_up(place)
@@ -252,7 +242,6 @@ def test_a_manifest_leads_nowhere_else(place: Path, path: str) -> None:
         BackupFolder(place).read()
 
 
-@pytest.mark.usefixtures("gallery")
 @pytest.mark.parametrize("last", range(1, 9))
 def test_a_stop_in_the_middle_of_the_switch_keeps_the_store_closed_until_it_is_finished(
     database: Database, home: Path, place: Path, monkeypatch: pytest.MonkeyPatch, last: int
@@ -282,7 +271,6 @@ def test_a_stop_in_the_middle_of_the_switch_keeps_the_store_closed_until_it_is_f
     assert names(aside) == ["aa", "bb", "dd"]
 
 
-@pytest.mark.usefixtures("gallery")
 def test_places_that_are_none(home: Path, place: Path, tmp_path: Path) -> None:
     other = tmp_path / "diary"
     other.mkdir()
@@ -304,7 +292,8 @@ def test_a_place_that_cannot_be_looked_at_is_a_sentence(tmp_path: Path) -> None:
             back_up(folder)
 
 
-def test_what_cannot_be_backed_up(place: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_backed_up(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "backup"
     with pytest.raises(BackupRefused, match="There is nothing to back up"):
         back_up(place)
     monkeypatch.setenv("TGEM_DATABASE_URL", "postgresql+psycopg://me@host/photos")
