@@ -161,19 +161,12 @@ def test_a_broken_exif_block_is_no_obstacle() -> None:
     assert open_picture(encoded(plain(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), "a").rgb.size == (40, 20)
 
 
-def test_cmyk_is_read_as_colours() -> None:
-    data = encoded(plain("CMYK", (0, 255, 255, 0)), "JPEG", quality=95)
-    assert near(open_picture(data, "a").rgb.getpixel((5, 5)), RED)
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def test_a_broken_colour_profile_is_no_obstacle() -> None:
-    data = encoded(plain("CMYK", (0, 255, 255, 0)), "JPEG", quality=95, icc_profile=b"no profile")
-    assert near(open_picture(data, "a").rgb.getpixel((5, 5)), RED)
-
-
-def test_a_profile_of_other_colours_than_the_pictures_is_no_obstacle() -> None:
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    data = encoded(plain("CMYK", (0, 255, 255, 0)), "JPEG", quality=95, icc_profile=srgb)
+@pytest.mark.parametrize("profile", [None, b"no profile", SRGB])  # SRGB: of other colours than the picture's
+def test_cmyk_is_read_as_colours_whatever_its_profile(profile: bytes | None) -> None:
+    data = encoded(plain("CMYK", (0, 255, 255, 0)), "JPEG", quality=95, icc_profile=profile)
     assert near(open_picture(data, "a").rgb.getpixel((5, 5)), RED)
 
 
