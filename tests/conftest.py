@@ -16,6 +16,7 @@ from PIL import Image
 from engine.gallery import Library, Upload
 from engine.storage.database import Database, connect, migrate
 from tests import postgres
+from tests.hubserver import Hub, serve
 
 if TYPE_CHECKING:  # torch comes with them, and many tests need none
     from engine.exits.encoder import Encoder
@@ -158,3 +159,19 @@ def upload(png: Callable[..., bytes]) -> Callable[..., Upload]:
         return Upload(name, lambda: data)
 
     return make
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """A Hub that this machine may write to, and from which it has fetched nothing yet."""
+    from huggingface_hub import constants
+
+    with serve() as hub:
+        template = hub.address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.setenv("HF_TOKEN", "hf_right")
+        yield hub

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,25 +22,16 @@ from engine.exits.checkpoint import save_exits, unfitted
 from engine.exits.loading import load_encoder
 from engine.exits.modules import ExitModules
 from tests import tiny_models
-from tests.hubserver import Hub, serve
+from tests.hubserver import Hub
 
 MODEL, EXITS = "lab/tiny-clip", "lab/tiny-exits"
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A Hub that knows one small model, and a machine that has fetched nothing yet and may write."""
-    constants = huggingface_hub.constants
-    with serve() as hub:
-        monkeypatch.setattr(constants, "ENDPOINT", hub.address)
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.address + "/{repo_id}/resolve/{revision}/{filename}"
-        )
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", "hf_right")
-        hub.commit(MODEL, model_files())
-        yield hub
+def hub(hub: Hub) -> Hub:
+    """A Hub that knows one small model."""
+    hub.commit(MODEL, model_files())
+    return hub
 
 
 def model_files(seed: int = 0) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from engine import cli as command_line
 from engine.utils import product_files
 from tests.health import free_port, until_ready
-from tests.hubserver import Hub, serve
+from tests.hubserver import Hub
 from tests.stress.space import front_matter
 
 ROOT = Path(__file__).parents[2]
@@ -33,17 +33,6 @@ def sentence(result: Result) -> str:
     assert (result.exit_code, result.stdout) == (2, ""), result.output
     assert "Traceback" not in result.stderr
     return result.stderr.splitlines()[-1]
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    """A Hub that this machine may write to."""
-    with serve() as hub:
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.address)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-        monkeypatch.setenv("HF_TOKEN", "hf_right")
-        yield hub
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-import huggingface_hub.constants
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
@@ -16,7 +14,7 @@ from engine.exits import certificate, loading
 from engine.training import gates, readouts
 from tests import tiny_models
 from tests.clip.test_hub import model_files
-from tests.hubserver import Hub, serve
+from tests.hubserver import Hub
 
 MANY = 130
 STEPS = ["fetch", "equality", "fit", "certificate", "evaluate", "bench", "push", "pull"]
@@ -44,19 +42,6 @@ def photos(tmp_path: Path) -> Path:
     for i, pixels in enumerate(tiny_models.pixels(MANY, 32)):
         Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"{i}.png")
     return folder
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    constants = huggingface_hub.constants
-    with serve() as hub:
-        template = hub.address + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "ENDPOINT", hub.address)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-        yield hub
 
 
 def accept(out: Path, *words: object) -> Result:

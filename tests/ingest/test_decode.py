@@ -43,24 +43,9 @@ def test_the_encoder_sees_what_is_kept(tmp_path: Path, upload: Callable[..., Upl
     np.testing.assert_array_equal(pixels, later)
 
 
-def test_each_upload_has_its_outcome_in_order(upload: Callable[..., Upload]) -> None:
-    found = outcomes([upload("a", "red"), upload("b", b""), upload("c", "red"), upload("d", "blue"), upload("e", b"")])
-    assert [type(outcome).__name__ for outcome in found] == ["Decoded", "Skipped", "NoneType", "Decoded", "Skipped"]
-
-
 def test_what_is_known_is_not_decoded(upload: Callable[..., Upload], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode_module, "decode", pytest.fail)
     assert outcomes([upload("a", "red")], is_known=lambda _: True) == [None]
-
-
-def test_a_photo_that_came_in_an_earlier_batch_is_not_decoded_again(upload: Callable[..., Upload]) -> None:
-    seen: set[str] = set()
-    batches = [["red"], ["blue"], ["red", "blue"]]
-    found = [
-        decode_batch([upload(colour, colour) for colour in batch], lambda _: False, seen, preprocess)[0]
-        for batch in batches
-    ]
-    assert [[type(outcome) for outcome in batch] for batch in found] == [[Decoded], [Decoded], [type(None)] * 2]
 
 
 def test_a_file_that_cannot_be_read_is_a_reason(tmp_path: Path) -> None:
