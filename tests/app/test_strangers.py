@@ -178,9 +178,11 @@ def test_a_browser_that_claims_anothers_gallery_or_link_gets_the_demo(
 def test_a_published_gallery_is_looked_at_and_not_changed_until_the_link_is_taken_back(
     access: Access, ann: Session, stranger: Session, library: Library
 ) -> None:
+    assert access.open_link("a guess", stranger) is None
     link = publish_gallery(library, ann.gallery or 0, True)
     assert access.open_link(link or "", stranger) == ann.gallery
     assert access.gallery(ann.gallery, stranger).name == "Mine"
+    assert access.photo(list_photos(library, ann.gallery or 0)[0].id, stranger).file == "secret.png"
     for forbidden in (access.own, access.recodable):
         with pytest.raises(NotYours):
             forbidden(ann.gallery, stranger)

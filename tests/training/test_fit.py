@@ -14,7 +14,6 @@ from engine.exits.encoder import Encoder, Identity
 from engine.exits.loading import assembled
 from engine.training import first_pass, gates, readouts
 from engine.training import fit as fitting
-from engine.training.dataset import DataMissing
 from engine.training.fit import fit_captions, fit_photos
 from engine.training.splits import TooFewPhotos, folder_photos, split_photos
 from tests import tiny_models
@@ -180,10 +179,3 @@ def test_a_stopped_fit_goes_on_and_ends_the_same(encoder: Encoder, data: Path) -
     fit_photos(encoder, pictures, lambda what, done, total: calls.append(what))
     assert "training readouts" in calls
     assert not any(call.startswith("looking") for call in calls), "no photo is run twice"
-
-
-def test_too_few_photos_is_a_sentence(encoder: Encoder, data: Path, tmp_path: Path) -> None:
-    with pytest.raises(TooFewPhotos, match="on 20 photos: at least 100"):
-        fit_photos(encoder, folder_photos(data / "images")[:20])
-    with pytest.raises(DataMissing):
-        fit_captions(encoder, tmp_path, None, print)
