@@ -36,7 +36,9 @@ def test_a_query_has_an_order_of_its_own() -> None:
     assert "2020 · 3" in shown
 
 
-def dated_gallery(library: Library, upload: Callable[..., Upload]) -> int:
+@pytest.fixture
+def trip(library: Library, upload: Callable[..., Upload]) -> Session:
+    """Who looks at three photos of three years."""
     gallery = open_gallery(library, "Trip")
     photos = {"b": "2019:05:01 10:00:00", "a": "2018:05:01 10:00:00", "c": "2020:05:01 10:00:00"}
     pictures = {
@@ -44,7 +46,7 @@ def dated_gallery(library: Library, upload: Callable[..., Upload]) -> int:
         for name, on in photos.items()
     }
     ingest_files(library, gallery, [upload(f"{name}.png", data) for name, data in pictures.items()])
-    return gallery
+    return Session(gallery=gallery)
 
 
 def arranged(services: Services, session: Session, **chosen: str) -> str:
@@ -54,38 +56,29 @@ def arranged(services: Services, session: Session, **chosen: str) -> str:
     return "".join(re.findall(r'alt="Photo: (\w)"', shown.grid))
 
 
-def test_a_choice_arranges_the_gallery_and_a_search(
-    services: Services, library: Library, upload: Callable[..., Upload]
-) -> None:
-    session = Session(gallery=dated_gallery(library, upload))
-    assert arranged(services, session, order="newest", year=ANY) == "cba"
-    assert arranged(services, session, order="oldest", year=ANY) == "abc"
-    assert arranged(services, session, order="arrival", year="2019") == "b"
-    session.ask("red")
-    assert arranged(services, session, year="2020") == "c"
-    assert len(arranged(services, session, year=ANY)) == 3
-    assert session.order == "arrival"
+def test_a_choice_arranges_the_gallery_and_a_search(services: Services, trip: Session) -> None:
+    assert arranged(services, trip, order="newest", year=ANY) == "cba"
+    assert arranged(services, trip, order="oldest", year=ANY) == "abc"
+    assert arranged(services, trip, order="arrival", year="2019") == "b"
+    trip.ask("red")
+    assert arranged(services, trip, year="2020") == "c"
+    assert len(arranged(services, trip, year=ANY)) == 3
+    assert trip.order == "arrival"
 
 
-def test_a_year_that_is_chosen_during_the_second_look_stays_on_show(
-    services: Services, library: Library, upload: Callable[..., Upload]
-) -> None:
-    session = Session(gallery=dated_gallery(library, upload))
-    second_look = Search(services, PARTS).searched("red + green", True, session)
+def test_a_year_that_is_chosen_during_the_second_look_stays_on_show(services: Services, trip: Session) -> None:
+    second_look = Search(services, PARTS).searched("red + green", True, trip)
     next(second_look)
-    assert arranged(services, session, year="2019") == "b"
+    assert arranged(services, trip, year="2019") == "b"
     assert list(second_look) == [], "it is of photos of all years"
 
 
-def test_a_year_that_another_gallery_lacks_is_let_go_of(
-    services: Services, library: Library, upload: Callable[..., Upload], demo: Demo
-) -> None:
-    session = Session(gallery=dated_gallery(library, upload))
-    arranged(services, session, order="newest", year="2019")
-    session.gallery = demo.id
-    shown = after(Search(services, PARTS).answers(False, session))
+def test_a_year_that_another_gallery_lacks_is_let_go_of(services: Services, trip: Session, demo: Demo) -> None:
+    arranged(services, trip, order="newest", year="2019")
+    trip.gallery = demo.id
+    shown = after(Search(services, PARTS).answers(False, trip))
     assert shown.grid.count("<li") == 3
-    assert (session.year, shown.arrangement) == (None, "")
+    assert (trip.year, shown.arrangement) == (None, "")
 
 
 @pytest.mark.parametrize("year", ["", "x", "99999", "-1", "٢٠"])
