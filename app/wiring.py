@@ -1,5 +1,8 @@
 """Which handler answers which event."""
 
+from collections.abc import Callable, Iterator
+from functools import wraps
+from inspect import isgeneratorfunction
 from typing import Any
 
 import gradio as gr
@@ -55,6 +58,21 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     wire_fitting(parts, Fitting(services, parts), galleries)
     wire_comparison(parts, compare, Present(services, parts))
     wire_add_photos(parts, add_photos)
+    for event in page.fns.values():
+        if isgeneratorfunction(event.fn):
+            event.fn = never_silent(event.fn)
+
+
+def never_silent(handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    """Have a handler that ends without an answer change nothing; Gradio would empty all that it may change."""
+
+    @wraps(handler)
+    def answers(*given: Any) -> Iterator[Any]:
+        told = handler(*given)
+        yield next(told, gr.skip())
+        yield from told
+
+    return answers
 
 
 def wire_opening(page: gr.Blocks, parts: Parts, galleries: Galleries, add_photos: AddPhotos) -> None:

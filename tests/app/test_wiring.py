@@ -1,0 +1,40 @@
+"""What follows from an event of the page, whichever handler answers it."""
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from inspect import isclass, isgeneratorfunction
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from app import wiring
+from app.layout import build
+from app.services import Services
+
+
+def silent(handler: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
+    """A handler that has nothing to say."""
+
+    @wraps(handler)
+    def says_nothing(*given: Any) -> Iterator[Any]:
+        yield from ()
+
+    return says_nothing
+
+
+def test_a_handler_that_says_nothing_leaves_the_page_as_it_is(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in filter(isclass, vars(wiring).values()):
+        for name, handler in list(vars(kind).items()):
+            if kind.__module__.startswith("app.handlers") and isgeneratorfunction(handler):
+                monkeypatch.setattr(kind, name, silent(handler))
+    page = build(services, "a secret")
+    handlers = [event.fn for event in page.fns.values() if isgeneratorfunction(event.fn)]
+    assert len(handlers) > 30
+    assert all(list(handler()) == [gr.skip()] for handler in handlers)
+
+
+def test_what_a_handler_says_comes_as_it_is() -> None:
+    assert list(wiring.never_silent(lambda many: iter(range(many)))(3)) == [0, 1, 2]
