@@ -7,11 +7,11 @@ from app.blocks import Page
 from app.handlers.albums import ALBUMS
 from app.handlers.api import Api
 from app.handlers.comparison import COMPARE
-from app.handlers.galleries import GALLERY, NEW_GALLERY
+from app.handlers.galleries import GALLERY
 from app.parts import DELETE, FIT, STOP, Parts
 from app.scripts import started
 from app.services import Services
-from app.session import Session
+from app.session import NEW_GALLERY, Session
 from app.views import header, placeholders, upload, viewer
 from app.wiring import expose, wire
 from engine.gallery import BUDGET_GRID, DEFAULT_BUDGET, LONGEST_NAME, LONGEST_QUERY, Visitors

@@ -10,6 +10,7 @@ from cachetools import LRUCache
 from engine.gallery import MOST_ALBUMS, AlbumSet, Aside, Deepened, Hit, Looks, Order
 
 REMEMBERED = 6  # queries of this session
+NEW_GALLERY = "My photos"  # what photos are added to at first
 
 COLUMNS = MOST_ALBUMS + 2  # of a board: the albums, those in doubt, and none of these
 
@@ -56,7 +57,8 @@ class Session:
     photo: int | None = None  # the selected one
     picked: bool = False  # the visitor has selected it: an answer that comes later leaves it on show
     history: list[str] = field(default_factory=list)
-    named: bool = False  # a name was typed in Add photos that nothing was added to yet: it stays
+    offered: str = NEW_GALLERY  # the gallery to add photos to that the page has named last
+    named: bool = False  # the visitor has named another one that nothing was added to yet: it stays
     albums: dict[int, AlbumView] = field(default_factory=dict)  # by gallery
     works: dict[Work, list[str]] = field(default_factory=dict)  # what was begun for this session, and can be stopped
 

@@ -78,7 +78,7 @@ def never_silent(handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterato
 def wire_opening(page: gr.Blocks, parts: Parts, galleries: Galleries, add_photos: AddPhotos) -> None:
     """The page is opened; at the first start it waits for the demo gallery."""
     p, session = parts, parts.session
-    changes = [p.notice, p.gallery, p.query, p.timer, p.browser, *p.results]
+    changes = [p.notice, p.gallery, p.query, p.add_to, p.timer, p.browser, *p.results]
     page.load(galleries.opened, [p.browser, p.refine, session], changes, **SHORT).then(
         add_photos.resumed, session, [p.report, p.arriving, p.stop_upload, p.add_to], **LONG
     )
@@ -100,7 +100,9 @@ def wire_search(
             pictures.picture_given, [p.picture, p.refine, session], [p.picture, p.query, *p.results], **SHORT
         ),
         p.panel.alike(pictures.more_like_this, [p.refine, session], [p.query, *p.results], **SHORT),
-        p.tools.go(page_url.gone_to, [p.refine, session], [p.gallery, p.query, p.browser, *p.results], **SHORT),
+        p.tools.go(
+            page_url.gone_to, [p.refine, session], [p.gallery, p.query, p.add_to, p.browser, *p.results], **SHORT
+        ),
         p.viewer.alike(pictures.more_like_this, [p.refine, session], [p.query, *p.results], **SHORT),
         p.chip.unlike(pictures.unliked, [p.refine, session], p.results, **SHORT),
     ):
@@ -169,7 +171,7 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
         compare.shown_if_open, session, p.comparison, **SHORT
     ).then(albums.shown_if_open, session, p.album_parts, **SHORT)
     p.gallery.focus(galleries.listed, session, [p.gallery, p.notice], **SHORT)
-    p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, p.renamed], **SHORT)
+    p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, p.add_to, p.renamed], **SHORT)
     p.public.input(galleries.published, [p.public, session], p.link, **SHORT)
     p.delete.click(
         galleries.deleted,
@@ -217,11 +219,11 @@ def wire_add_photos(parts: Parts, add_photos: AddPhotos) -> None:
     """Photos come in."""
     p, session = parts, parts.session
     told = [p.report, p.arriving, p.stop_upload]
-    changes = [*told, p.gallery, p.query, p.browser, p.tabs, *p.results]
+    changes = [*told, p.gallery, p.query, p.add_to, p.browser, p.tabs, *p.results]
     p.arriving.begin(add_photos.begun, [p.add_to, session], changes, **{**LONG, "trigger_mode": "multiple"})
     p.arriving.look(add_photos.looked, session, p.tabs, **SHORT)
     p.server_folder.submit(add_photos.from_folder, [p.server_folder, p.add_to, session], changes, **LONG)
-    p.add_to.input(add_photos.named, session, None, **LATEST)
+    p.add_to.change(add_photos.named, [p.add_to, session], None, **LATEST)
     p.stop_upload.click(add_photos.stopped, session, None, **SHORT)
     p.report.dismiss(add_photos.dismissed, session, told, **SHORT)
     p.report.show(add_photos.shown, session, [p.tabs, p.gallery, p.query, p.add_to, p.browser, *p.results], **SHORT)

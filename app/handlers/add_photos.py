@@ -8,12 +8,12 @@ import gradio as gr
 
 from app.access import asking_address, is_local
 from app.handlers.events import sent_along
-from app.handlers.galleries import NEW_GALLERY, Galleries, gallery_name
+from app.handlers.galleries import Galleries, gallery_name
 from app.handlers.search import Search
 from app.parts import STOP, Parts, Updates, button
 from app.server.upload_folders import FILE_BYTES
 from app.services import Services
-from app.session import Session
+from app.session import NEW_GALLERY, Session
 from app.uploading import intake
 from app.uploading.incoming import Incoming, name_of, size_of
 from app.views import placeholders, upload
@@ -31,9 +31,9 @@ class AddPhotos:
         self._services, self._parts = services, parts
         self._search, self._galleries = search, galleries
 
-    def named(self, session: Session) -> None:
-        """A name was typed."""
-        session.named = True
+    def named(self, name: str, session: Session) -> None:
+        """Another name stands in the box: the visitor's, unless the page has put it there."""
+        session.named = name != session.offered
 
     def begun(self, event: gr.EventData, name: str, session: Session) -> Iterator[Updates]:
         """Files were dropped: the page's script says which, and sends them once it is told under which name."""
@@ -71,7 +71,7 @@ class AddPhotos:
         """The page was loaded again, or in another tab: what is on its way, or was not read yet, is told of."""
         unread = self._services.inbox.unread(session.owner)
         # What is dropped again goes where the rest is.
-        offered = self._galleries.offered(unread[0].name, session) if unread else {}
+        offered = self._galleries.offered(session, unread[0].name) if unread and unread[0].missing() else {}
         while unread:
             yield {**self._told(session), **offered}
             offered = {}
@@ -111,8 +111,8 @@ class AddPhotos:
 
     def _announced(self, name: str, files: Sequence[str], session: Session) -> Incoming:
         """An upload into the gallery of that name, which is made where there is none; raises NotYours, TooMuch."""
+        session.named, session.offered = False, name
         services, name = self._services, gallery_name(name) or NEW_GALLERY
-        session.named = False
         new = find_gallery(services.library, name, session.owner) is None
         gallery = services.access.make(name, session)
         address = "" if services.access.alone else asking_address()
@@ -156,6 +156,7 @@ class AddPhotos:
         first = {
             **told,
             **self._galleries.choice(session),
+            **self._galleries.offered(session, incoming.name),
             self._parts.query: "",
             **self._galleries.remembered(session),
         }

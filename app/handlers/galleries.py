@@ -13,7 +13,7 @@ from app.handlers.events import sent_along
 from app.handlers.search import Search
 from app.parts import DELETE, Parts, Updates, button
 from app.services import Services
-from app.session import Session
+from app.session import NEW_GALLERY, Session
 from app.views import overview, placeholders
 from app.views.encoding import encoding, progress_bar
 from app.views.formatting import many
@@ -32,7 +32,6 @@ from engine.gallery import (
     typical_photos,
 )
 
-NEW_GALLERY = "My photos"
 MOST_AT_ONCE = 5_000  # photos to delete
 LINKS = 20  # published galleries that a browser is believed to remember
 GALLERY = "Gallery"  # the title of its tab
@@ -111,6 +110,8 @@ class Galleries:
             **self.choice(session),
             # The box began with the demo gallery's query; by now the visitor may be typing.
             parts.query: session.words if session.words != demo.first_query else gr.skip(),
+            # The box of Add photos began with the name of a new gallery, as the demo gallery has it.
+            **(self.offered(session) if session.gallery != demo.id else {}),
             parts.timer: gr.update(active=False),
             **self.remembered(session),
         }
@@ -125,12 +126,11 @@ class Galleries:
             demo = self._services.demo
             at_demo = session.gallery == demo.id and demo.ready
             session.ask(demo.first_query if at_demo else "")
-            name = NEW_GALLERY if session.gallery in demo.ids else summary.name
-            first = {parts.query: session.words, **self.offered(name, session), **self.remembered(session)}
+            first = {parts.query: session.words, **self.offered(session), **self.remembered(session)}
             yield from self._search.answers(refine, session, first=first)
         except EngineError as error:
             problem = self._search.only(self._services.problem(error))
-            yield {parts.query: "", **self.offered(NEW_GALLERY, session), **problem}
+            yield {parts.query: "", **self.offered(session, NEW_GALLERY), **problem}
 
     def overview(self, budget: float, looked_for: str | None, session: Session) -> Updates:
         """The gallery's tab was opened, or what it shows has changed."""
@@ -184,7 +184,9 @@ class Galleries:
             if not name:
                 return {done: placeholders.said("A gallery needs a name.")}
             rename_gallery(self._services.library, summary.id, name)
-            return {**self.choices(session), done: placeholders.said(f"It is called “{name}” now.")}
+            self._services.inbox.rename(summary.id, name)
+            said = placeholders.said(f"It is called “{name}” now.")
+            return {**self.choices(session), **self.offered(session, name), done: said}
         except EngineError as error:
             return {done: self._services.problem(error)}
 
@@ -241,9 +243,15 @@ class Galleries:
         """The galleries to choose from, the present one chosen."""
         return {self._parts.gallery: {**self.choices(session)[self._parts.gallery], "value": session.gallery}}
 
-    def offered(self, name: str, session: Session) -> Updates:
-        """A name to add photos to, unless the visitor has typed one."""
-        return {} if session.named else {self._parts.add_to: name}
+    def offered(self, session: Session, name: str = "") -> Updates:
+        """A gallery to add photos to, unless the visitor has named one.
+
+        Args: name: the gallery's; empty: that of the one on show.
+        """
+        if session.named:
+            return {}
+        session.offered = name or self._name_on_show(session)
+        return {self._parts.add_to: session.offered}
 
     def remembered(self, session: Session) -> Updates:
         """What the browser remembers for the next time."""
@@ -267,6 +275,11 @@ class Galleries:
                 return self._services.access.gallery(left, session).id, ""
             return self._services.demo.id, placeholders.GONE_SINCE
         return self._services.demo.id, ""
+
+    def _name_on_show(self, session: Session) -> str:
+        """The name of the gallery on show; a new one's where that is the demo gallery, which stays as it is."""
+        summary = self._services.access.gallery(session.gallery, session)
+        return NEW_GALLERY if summary.kind == "demo" else summary.name
 
     def _encoding_demo(self) -> str:
         demo = self._services.demo

@@ -25,7 +25,12 @@ class PageUrl:
         try:
             session.gallery = self._services.access.at_address(sent_along(event, "gallery"), session)
             self._search.ask(sent_along(event, "q")[:1000], session, anew=True)
-            first = {**self._galleries.choice(session), query: session.words, **self._galleries.remembered(session)}
+            first = {
+                **self._galleries.choice(session),
+                **self._galleries.offered(session),
+                query: session.words,
+                **self._galleries.remembered(session),
+            }
         except EngineError as error:
             yield self._search.only(self._services.problem(error))
             return

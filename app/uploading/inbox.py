@@ -46,6 +46,12 @@ class Inbox:
             for one in self._of(gallery):
                 one.outdated = True
 
+    def rename(self, gallery: int, name: str) -> None:
+        """A gallery is called otherwise: what is told of uploads into it names it so."""
+        with self._lock:
+            for one in self._of(gallery):
+                one.name = name
+
     def others_coming(self, incoming: Incoming) -> bool:
         """Whether another upload into the same gallery is on its way."""
         with self._lock:

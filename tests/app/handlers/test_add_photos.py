@@ -14,6 +14,7 @@ import pytest
 
 from app.handlers.add_photos import AddPhotos
 from app.handlers.comparison import COMPARE, Compare
+from app.handlers.galleries import Galleries
 from app.handlers.search import Search
 from app.parts import Updates
 from app.services import Services
@@ -235,6 +236,35 @@ def test_what_did_not_arrive_is_named_after_a_reload_and_need_alone_be_sent_agai
     assert "had not arrived" not in report, "the report before it is settled by this one"
     assert after(add_photos.dismissed(again)).report == ""
     assert list(add_photos.resumed(again)) == []
+
+
+def test_after_a_reload_an_upload_that_is_complete_offers_no_gallery(
+    add: Callable[..., Iterator[Updates]], add_photos: AddPhotos, session: Session
+) -> None:
+    demo = session.gallery
+    list(add("Holidays", red="red"))
+    told = after(add_photos.resumed(Session(gallery=demo)))
+    assert "1</b> photo added to “Holidays”" in told.report
+    assert not hasattr(told, "add_to")
+
+
+def test_after_a_reload_the_rest_of_an_upload_goes_to_its_gallery_under_a_new_name(
+    add_photos: AddPhotos,
+    services: Services,
+    galleries: Galleries,
+    session: Session,
+    dropped: Callable[..., list[str]],
+) -> None:
+    files = dropped(red="red", blue="blue")
+    telling, incoming = announced(add_photos, services, files, "Holidays", session)
+    assert incoming is not None
+    incoming.put({0: Path(files[0])})
+    incoming.leave()
+    list(telling)
+    galleries.renamed("Sea", session)
+    told = after(add_photos.resumed(Session(gallery=session.gallery)))
+    assert told.add_to == "Sea"
+    assert "1</b> photo added to “Sea”" in told.report
 
 
 def test_what_is_asked_after_a_drop_over_the_comparison_is_seen_among_the_results(

@@ -11,6 +11,7 @@ import pytest
 from app.demo import Demo
 from app.handlers.add_photos import AddPhotos
 from app.handlers.galleries import Galleries
+from app.handlers.page_url import PageUrl
 from app.handlers.search import Search
 from app.pictures import Pictures
 from app.services import Services
@@ -199,12 +200,31 @@ def test_who_comes_back_to_a_page_that_the_server_has_forgotten_is_told_what_to_
     assert not hasattr(after(galleries.listed(session)), "notice")
 
 
-def test_a_name_that_was_typed_stays_when_another_gallery_is_picked(
-    galleries: Galleries, add_photos: AddPhotos, search: Search, holidays: int, session: Session
+def test_photos_are_added_to_the_gallery_that_comes_on_show(
+    galleries: Galleries, page_url: PageUrl, holidays: int, session: Session
 ) -> None:
-    add_photos.named(session)
-    assert not hasattr(after(galleries.picked(holidays, False, session)), "add_to")
-    assert not hasattr(after(galleries.picked(999, False, session)), "add_to")
+    for told, name in (
+        (galleries.opened({"gallery": holidays}, False, Session(), Request()), "Holidays"),
+        (page_url.gone_to(Event(gallery=str(holidays), q=""), False, session), "Holidays"),
+        (page_url.gone_to(Event(gallery="", q="red"), False, session), "My photos"),
+    ):
+        assert after(told).add_to == name
+    assert after(galleries.renamed(" Sea ", Session(gallery=holidays))).add_to == "Sea"
+
+
+def test_a_name_that_was_typed_stays_when_another_gallery_comes_on_show(
+    galleries: Galleries, page_url: PageUrl, add_photos: AddPhotos, holidays: int, session: Session
+) -> None:
+    add_photos.named("My photos", session)
+    assert after(galleries.picked(holidays, False, session)).add_to == "Holidays", "the page has put it there"
+    add_photos.named("Holiday", session)
+    for told in (
+        galleries.picked(holidays, False, session),
+        galleries.picked(999, False, session),
+        page_url.gone_to(Event(gallery=str(holidays), q=""), False, session),
+    ):
+        assert not hasattr(after(told), "add_to")
+    assert not hasattr(after(galleries.renamed("Sea", session)), "add_to")
 
 
 def test_a_gallery_as_a_whole(galleries: Galleries, holidays: int) -> None:
