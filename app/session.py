@@ -13,6 +13,7 @@ REMEMBERED = 6  # queries of this session
 NEW_GALLERY = "My photos"  # what photos are added to at first
 
 COLUMNS = MOST_ALBUMS + 2  # of a board: the albums, those in doubt, and none of these
+DROPS = 100  # of files, that wait to be announced
 
 Work = Literal["budget", "fit", "race", "albums"]
 
@@ -59,6 +60,7 @@ class Session:
     history: list[str] = field(default_factory=list)
     offered: str = NEW_GALLERY  # the gallery to add photos to that the page has named last
     named: bool = False  # the visitor has named another one that nothing was added to yet: it stays
+    drops: LRUCache[str, str] = field(default_factory=lambda: LRUCache(DROPS))  # the gallery that each goes to, by name
     albums: dict[int, AlbumView] = field(default_factory=dict)  # by gallery
     works: dict[Work, list[str]] = field(default_factory=dict)  # what was begun for this session, and can be stopped
 

@@ -220,6 +220,7 @@ def wire_add_photos(parts: Parts, add_photos: AddPhotos) -> None:
     p, session = parts, parts.session
     told = [p.report, p.arriving, p.stop_upload]
     changes = [*told, p.gallery, p.query, p.add_to, p.browser, p.tabs, *p.results]
+    p.arriving.drop(add_photos.dropped, [p.add_to, session], None, **SHORT)
     p.arriving.begin(add_photos.begun, [p.add_to, session], changes, **{**LONG, "trigger_mode": "multiple"})
     p.arriving.look(add_photos.looked, session, p.tabs, **SHORT)
     p.server_folder.submit(add_photos.from_folder, [p.server_folder, p.add_to, session], changes, **LONG)

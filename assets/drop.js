@@ -1,27 +1,31 @@
-// What Python may listen to: "begin".
+// What Python may listen to: "drop" "begin".
 // Files come in: dropped or pasted anywhere on the page, or chosen. They are sent in small groups beside Gradio, so that
 // what has arrived is taken in at once, and a page that is closed half-way loses one group and no more.
 const FILES_AT_ONCE = 8, BYTES_AT_ONCE = 4e6, REQUESTS = 2, MOST = 2000, HASHED = 50 * 2 ** 20, TRIES = 5;
-const waitingUploads = []; // lists of files, each to be announced once the one before is over
+const waitingUploads = []; // files and the drop they are of, each to be announced once the one before is over
 let sending = null; // the upload of this page that goes on
 
 const isImage = (file) => file.type.startsWith("image/") || /\.(hei[cf]|avif|jxl)$/i.test(file.name);
 const mayBePhoto = (file) => !file.name.startsWith(".") && (isImage(file) || /\.(zip|tiff?|jpe?g)$/i.test(file.name));
 const line = (file) => `${file.size}/${file.lastModified}/${(file.webkitRelativePath || file.name).replace(/[\r\n]/g, " ")}`;
 
+const newNonce = () => [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16)).join("");
+
+// Python remembers which gallery is named now: by the time the last files are announced it may be another one.
 function add(files) {
-  const all = [...files];
-  for (let start = 0; start < all.length; start += MOST) waitingUploads.push(all.slice(start, start + MOST));
+  const all = [...files], drop = newNonce();
+  trigger("drop", { drop });
+  for (let start = 0; start < all.length; start += MOST)
+    waitingUploads.push({ drop, files: all.slice(start, start + MOST) });
   if (!sending) announce();
 }
 
 function announce() {
-  const files = waitingUploads.shift();
+  const upload = waitingUploads.shift();
   sending = null;
-  if (!files) return;
-  const nonce = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16)).join("");
-  sending = { nonce, files, next: 0, id: null, came: new Set() };
-  trigger("begin", { nonce, files: files.map(line).join("\n") });
+  if (!upload) return;
+  sending = { ...upload, nonce: newNonce(), next: 0, id: null, came: new Set() };
+  trigger("begin", { drop: upload.drop, nonce: sending.nonce, files: upload.files.map(line).join("\n") });
 }
 
 async function post(upload, rest, body) {
@@ -84,7 +88,8 @@ async function send(upload) {
   } catch (error) {
     if (upload !== sending) return;
     const rest = upload.files.filter((_, number) => !upload.came.has(number));
-    if (error.over && rest.length && !upload.told) waitingUploads.unshift(rest); // this page slept too long
+    const { drop, told } = upload;
+    if (error.over && rest.length && !told) waitingUploads.unshift({ drop, files: rest }); // this page slept too long
     else if (!error.over) complain(error.message);
   }
   navigator.sendBeacon(`incoming/${upload.id}/left`); // what did not come until now will not

@@ -35,8 +35,14 @@ class AddPhotos:
         """Another name stands in the box: the visitor's, unless the page has put it there."""
         session.named = name != session.offered
 
+    def dropped(self, event: gr.EventData, name: str, session: Session) -> None:
+        """Files were dropped: all of them go to the gallery that is named now, however long they wait to be sent."""
+        session.named, session.offered = False, name
+        session.drops[sent_along(event, "drop")[:NONCE]] = gallery_name(name)
+
     def begun(self, event: gr.EventData, name: str, session: Session) -> Iterator[Updates]:
-        """Files were dropped: the page's script says which, and sends them once it is told under which name."""
+        """Files are announced by the page's script, which sends them once it is told under which name."""
+        name = session.drops.get(sent_along(event, "drop"), name)
         nonce = sent_along(event, "nonce")[:NONCE]
         files = [line for line in sent_along(event, "files").split("\n") if line]
         if not files:
@@ -58,6 +64,7 @@ class AddPhotos:
 
     def from_folder(self, folder: str, name: str, session: Session) -> Iterator[Updates]:
         """A folder of this machine was named; refused where strangers come."""
+        session.named, session.offered = False, name
         try:
             uploads = self._listed(folder)
             incoming = self._announced(name, [f"//{found.name}" for found in uploads], session)
@@ -111,7 +118,6 @@ class AddPhotos:
 
     def _announced(self, name: str, files: Sequence[str], session: Session) -> Incoming:
         """An upload into the gallery of that name, which is made where there is none; raises NotYours, TooMuch."""
-        session.named, session.offered = False, name
         services, name = self._services, gallery_name(name) or NEW_GALLERY
         new = find_gallery(services.library, name, session.owner) is None
         gallery = services.access.make(name, session)

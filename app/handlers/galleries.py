@@ -185,6 +185,7 @@ class Galleries:
                 return {done: placeholders.said("A gallery needs a name.")}
             rename_gallery(self._services.library, summary.id, name)
             self._services.inbox.rename(summary.id, name)
+            session.drops.update({drop: name for drop, gallery in session.drops.items() if gallery == summary.name})
             said = placeholders.said(f"It is called “{name}” now.")
             return {**self.choices(session), **self.offered(session, name), done: said}
         except EngineError as error:

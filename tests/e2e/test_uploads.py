@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.driver import PATIENCE, ROOT, answered, serving, tab
 
 pytestmark = pytest.mark.browser
 PHOTOS, BAD = 119, 10
 SLOW = {"offline": False, "latency": 40, "downloadThroughput": 2e6, "uploadThroughput": 120e3}  # bytes a second
+SENT = re.compile(r"/files\?at=")
 PROGRESS = re.compile(r"(\d+) of (\d+)")
 
 
@@ -131,6 +132,19 @@ def test_the_time_left_is_true_and_strips_fill_as_far_as_each_photo_went(page: P
     expect(page.locator("#account .report[data-state=done]")).to_be_visible(timeout=PATIENCE)
     took = time.monotonic() - at
     assert abs(took - int(promised[1])) <= max(0.2 * took, 3), f"{promised[1]} s promised, {took:.1f} s taken"
+
+
+def test_all_that_is_dropped_goes_to_the_gallery_that_was_named_then(page: Page, home: Path, files: list[Path]) -> None:
+    good = [path for path in files if "bad" not in path.name][:10]
+    held: list[Route] = []
+    page.route(SENT, lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request(SENT):
+        drop(page, good[:8], "Early")
+    page.locator("#files input[type=file]").first.set_input_files(good[8:])
+    page.locator("#name textarea, #name input").first.fill("Late")
+    held[0].continue_()
+    expect(page.locator("#account .report[data-state=done]", has_text="“Early”")).to_have_count(2, timeout=PATIENCE)
+    assert stored(home, "Early") == {path.name for path in good}
 
 
 def test_bad_files_alone_are_named_and_leave_no_gallery(page: Page, files: list[Path]) -> None:

@@ -267,6 +267,36 @@ def test_after_a_reload_the_rest_of_an_upload_goes_to_its_gallery_under_a_new_na
     assert "1</b> photo added to “Sea”" in told.report
 
 
+def test_a_name_that_is_typed_while_photos_come_in_stays_until_it_is_used(
+    add: Callable[..., Iterator[Updates]], add_photos: AddPhotos, session: Session
+) -> None:
+    add_photos.named("Walls", session)
+    add_photos.dropped(Event(drop="d"), "Walls", session)
+    assert after(add("Walls", red="red")).add_to == "Walls"
+    add_photos.named("Sea", session)
+    assert not hasattr(after(add("Walls", blue="blue")), "add_to")
+    add_photos.dropped(Event(drop="e"), "Sea", session)
+    add_photos.named("Sea", session)  # what was told of the typing may come last
+    assert after(add("Sea", green="green")).add_to == "Sea"
+
+
+def test_all_files_of_a_drop_go_to_the_gallery_that_was_named_then(
+    add_photos: AddPhotos,
+    services: Services,
+    galleries: Galleries,
+    holidays: int,
+    dropped: Callable[..., list[str]],
+) -> None:
+    red, blue = map(Path, dropped(red="red", blue="blue"))
+    mine = Session(gallery=holidays)
+    add_photos.dropped(Event(drop="d"), "Holidays", mine)
+    next(add_photos.begun(Event(drop="d", nonce="n", files=line(red)), "Sea", mine))
+    galleries.renamed("Walls", mine)
+    next(add_photos.begun(Event(drop="d", nonce="m", files=line(blue)), "Sea", mine))
+    assert [incoming.gallery for incoming in services.inbox.unread(None)] == [holidays, holidays]
+    add_photos.stopped(mine)
+
+
 def test_what_is_asked_after_a_drop_over_the_comparison_is_seen_among_the_results(
     add: Callable[..., Iterator[Updates]], search: Search, session: Session
 ) -> None:
