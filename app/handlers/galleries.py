@@ -58,8 +58,8 @@ class Galleries:
             session.gallery, missed = self._first_gallery(asked, kept, session)
             if missed:
                 yield {self._parts.notice: placeholders.missed(missed)}
-            self._search.ask(str(asked.get("q", ""))[:1000], session, anew=True)
-            yield from self._first_answer(refine, session)
+            aside = self._search.ask(str(asked.get("q", ""))[:1000], session, anew=True)
+            yield from self._first_answer(refine, session, aside)
         except EngineError as error:
             yield self._no_answer(error)
 
@@ -87,8 +87,11 @@ class Galleries:
         problem = self._search.only(self._services.problem(error))
         return {self._parts.query: "", self._parts.timer: gr.update(active=False), **problem}
 
-    def _first_answer(self, refine: bool, session: Session) -> Iterator[Updates]:
-        """What the visitor has come for, or how far the demo gallery is until then."""
+    def _first_answer(self, refine: bool, session: Session, aside: str = "") -> Iterator[Updates]:
+        """What the visitor has come for, or how far the demo gallery is until then.
+
+        Args: aside: what to say beside the answer.
+        """
         demo, parts = self._services.demo, self._parts
         if session.gallery in demo.ids:
             if demo.problem:
@@ -115,7 +118,7 @@ class Galleries:
             parts.timer: gr.update(active=False),
             **self.remembered(session),
         }
-        yield from self._search.answers(refine, session, first=first)
+        yield from self._search.answers(refine, session, aside, first)
 
     def picked(self, gallery: int, refine: bool, session: Session) -> Iterator[Updates]:
         """A gallery was chosen."""

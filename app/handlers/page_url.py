@@ -24,7 +24,7 @@ class PageUrl:
         query = self._parts.query
         try:
             session.gallery = self._services.access.at_address(sent_along(event, "gallery"), session)
-            self._search.ask(sent_along(event, "q")[:1000], session, anew=True)
+            aside = self._search.ask(sent_along(event, "q")[:1000], session, anew=True)
             first = {
                 **self._galleries.choice(session),
                 **self._galleries.offered(session),
@@ -34,4 +34,4 @@ class PageUrl:
         except EngineError as error:
             yield self._search.only(self._services.problem(error))
             return
-        yield from self._search.answers(refine, session, first=first)
+        yield from self._search.answers(refine, session, aside, first)

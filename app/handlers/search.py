@@ -53,21 +53,26 @@ class Search:
 
     def searched(self, text: str, refine: bool, session: Session) -> Iterator[Updates]:
         """Words were typed, and Enter pressed."""
-        self.ask(text, session)
+        aside = self.ask(text, session)
         named: Updates = {self._parts.query: session.words} if session.words != text else {}
-        yield from self.answers(refine, session, first=named)
+        yield from self.answers(refine, session, aside, named)
 
-    def ask(self, line: str, session: Session, anew: bool = False) -> None:
+    def ask(self, line: str, session: Session, anew: bool = False) -> str:
         """Begin anew with a line; a picture that it names becomes one to see, and words stay words.
 
         Args: anew: nothing stays of what was asked before, a picture neither.
+        Returns: what to say beside the answer.
         """
         found = NAMED.match(line)
-        if found is None or (found[1].lower() == DROPPED and session.dropped is None):
+        if found is None:
             session.ask(line, *(("", "") if anew else (session.like, session.thumbnail)))
-            return
+            return ""
         words, named = line[found.end() :].strip().removeprefix("+").strip(), found[1].lower()
+        if named == DROPPED and session.dropped is None:  # it was given before the page was loaded again
+            session.ask(words)
+            return header.PICTURE_GONE
         session.ask(words, f"photo:{named}", self._thumbnail(named, session))
+        return ""
 
     def suggestion_chosen(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
         """A query that was offered was chosen."""
@@ -113,7 +118,7 @@ class Search:
         """What fits the session's query: at once, and then after a second look at the photos in doubt.
 
         Args:
-            aside: what else the query has cost.
+            aside: what else to say of it, as what else it has cost.
             first: what changes at once, and whatever the visitor asks next: by the answer they may have gone on.
         """
         asking = session.asking

@@ -201,6 +201,17 @@ def test_back_brings_a_picture_of_ones_own_and_the_words_beside_it(
     assert (shown.query, shown.chip) == ("- red", chip)
 
 
+@pytest.mark.parametrize(("place", "words"), [("photo:dropped - red", "- red"), ("photo:dropped", "")])
+def test_back_to_a_picture_that_is_gone_keeps_the_words_and_says_so(
+    search: Search, page_url: PageUrl, session: Session, place: str, words: str
+) -> None:
+    for told in (page_url.gone_to(Event(gallery="", q=place), True, session), search.searched(place, True, session)):
+        shown = after(told)
+        assert (shown.query, session.query, shown.chip) == (words, words, "")
+        assert "Your picture is gone" in shown.answer
+        assert shown.grid.count('class="hit"') == 3
+
+
 def test_a_second_picture_is_not_answered_with_the_ranking_of_the_first(
     picture_search: PictureSearch, session: Session, tmp_path: Path, png: Callable[..., bytes]
 ) -> None:
