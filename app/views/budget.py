@@ -71,11 +71,14 @@ def _warning(summary: GallerySummary, budget: float, cost: BudgetCost | None, an
     now = f"Now: indexed with {percent(summary.macs_index / summary.macs_in_full)} of the full compute"
     if cost is None or anew:
         why = "Other phrases cost compute" if anew else "Another model costs compute"
-        everything = f"all {many(summary.photos)} are encoded anew"
-        return f"<b>{why}:</b> {everything}, at about {percent(budget)} of a full encoding each."
+        about = f"at about {percent(budget)} of a full encoding"
+        if summary.photos == 1:
+            return f"<b>{why}:</b> the photo is encoded anew, {about}."
+        return f"<b>{why}:</b> all {many(summary.photos)} are encoded anew, {about} each."
     if not cost.deeper:
         return f"{now}. <b>This costs nothing here:</b> what ran stays; photos that come later go by this budget."
     least, most = cost.macs_least / cost.full_macs, cost.macs_most / cost.full_macs
     amount = f"{least:.1f}" if most - least < 0.05 else f"{least:.1f} to {most:.1f}"
-    more = f"{many(cost.deeper)} run deeper, +{amount} full encodings"
+    run = "runs" if cost.deeper == 1 else "run"
+    more = f"{many(cost.deeper)} {run} deeper, +{amount} full encodings"
     return f"{now}. <b>This raises its cost:</b> {more}. What ran stays."

@@ -107,4 +107,5 @@ def _move(move: int | None) -> str:
     if not move:
         return '<span class="same" title="the same place">=</span>'
     arrow, where = ("▲", "higher") if move > 0 else ("▼", "lower")
-    return f'<span title="{abs(move)} places {where}">{arrow}\u00a0{abs(move)}</span>'
+    places = "place" if abs(move) == 1 else "places"
+    return f'<span title="{abs(move)} {places} {where}">{arrow}\u00a0{abs(move)}</span>'

@@ -13,7 +13,7 @@ def percent(share: float) -> str:
 
 def score(value: float) -> str:
     """What photos rank by: 100 would be a perfect fit."""
-    return f"{value * 100:.0f}".replace("-", "\N{MINUS SIGN}")
+    return str(round(value * 100)).replace("-", "\N{MINUS SIGN}")
 
 
 def saved(photo: Photo) -> str:

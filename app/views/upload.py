@@ -43,7 +43,8 @@ def coming(incoming: Incoming, drawing: Drawing | None, address: PictureAddress)
     if left is not None and done < total:
         words.append(f"about {duration(left)} left")
     if incoming.here < len(incoming.files):
-        words.append(f"{incoming.here} of {len(incoming.files)} files have arrived")
+        files = "file has" if len(incoming.files) == 1 else "files have"
+        words.append(f"{incoming.here} of {len(incoming.files)} {files} arrived")
     progress = Progress(done, total, ()) if total else None
     return progress_bar(title, " · ".join(words), progress) + latest(incoming.latest, drawing, address)
 

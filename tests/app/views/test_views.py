@@ -304,6 +304,13 @@ class TestDepths:
         assert budget.action(BudgetCost(1, 30, 30, 100)) == "Run 1 photo deeper"
         assert budget.action(None) == "Encode all photos anew"
 
+    def test_one_photo_is_no_plural(self) -> None:
+        one, nothing, deeper = replace(SUMMARY, photos=1), BudgetCost(0, 0, 0, 100), BudgetCost(1, 30, 30, 100)
+        assert "the photo is encoded anew, at about 30 % of a full encoding." in text(
+            budget.budget_preview(one, 0.3, CURVE, nothing, anew=True)
+        )
+        assert "1 photo runs deeper" in text(budget.budget_preview(SUMMARY, 0.9, CURVE, deeper))
+
     def test_the_curve_marks_the_present_budget(self) -> None:
         assert "this gallery: 66" in text(ALL["curve"])
         assert "66 at 60 % of the compute" in plain(ALL["curve"])
@@ -329,6 +336,7 @@ class TestComparison:
         assert ">out<" in ALL["sides"]
         assert "▲ 1" in said
         assert "▲ 2 is two places higher" in said
+        assert 'title="1 place higher"' in ALL["sides"]
         assert ALL["sides"].count("<tr><th scope") == 2, "a rank a row"
         assert "4.60 kMACs" in said
         assert "its index never saw" in said
@@ -364,6 +372,11 @@ class TestUpload:
         html = encoding.encoding("Encoding 40 photos", Progress(10, 40, (PHOTO,)), 2.0, DRAWING, address)
         assert "10 of 40 · 5.0 a second · about 6 s left" in text(html)
 
+    @pytest.mark.parametrize(("files", "said"), [(1, "0 of 1 file has arrived"), (2, "0 of 2 files have arrived")])
+    def test_files_that_have_not_arrived_are_counted(self, files: int, said: str) -> None:
+        one = Incoming(None, 1, "Holidays", [f"1/1/{number}.jpg" for number in range(files)])
+        assert said in text(upload.coming(one, None, address))
+
     def test_before_the_first_batch_it_promises_nothing(self) -> None:
         html = encoding.encoding("Encoding 40 photos", None, 0.0, None, address)
         assert "Reading the first photos" in html
@@ -391,6 +404,11 @@ class TestUpload:
         assert "2 files had not arrived. Drop the same files again: only those are sent." in said
         assert "b.jpgc.jpg" in said
         assert "2 files had not arrived" in text(upload.line(left))
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.404, "40"), (-0.004, "0"), (-0.06, "−6")])
+def test_a_score_in_words(value: float, said: str) -> None:
+    assert formatting.score(value) == said
 
 
 @pytest.mark.parametrize(("share", "said"), [(0.7, "30 % saved"), (1.0, "0 % saved"), (0.998, "0 % saved")])
