@@ -152,11 +152,14 @@ fields.innerHTML = '<div data-do="search"><b>Search with this picture</b></div><
 document.querySelector(".gradio-container").append(fields);
 const holds = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 
+// A picture of this page would count as a file, too: a click that moves a little would upload it.
+document.addEventListener("dragstart", (event) => event.target.matches?.("img") && event.preventDefault());
+
 document.addEventListener("dragover", (event) => {
   if (!holds(event)) return;
   event.preventDefault();
   fields.hidden = false;
-  const items = [...event.dataTransfer.items];
+  const items = [...event.dataTransfer.items].filter((item) => item.kind === "file"); // a page's picture brings its address, too
   fields.classList.toggle("many", items.length !== 1 || !items[0].type.startsWith("image/"));
   const over = event.target.closest?.("[data-do]");
   fields.querySelectorAll("[data-do]").forEach((field) => field.classList.toggle("over", field === over));

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.driver import EACH_LOOK, PATIENCE, ROOT, OpenPage, answered, box, search
 
@@ -24,6 +24,25 @@ HAND = """async ([kind, at, name]) => {
     aim.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }));
   }
 }"""
+
+# What is held over the page when a picture of another page is dragged there.
+FOREIGN = """() => {
+  const data = new DataTransfer();
+  data.items.add('https://example.org/a.jpg', 'text/uri-list');
+  data.items.add('<img src="https://example.org/a.jpg">', 'text/html');
+  data.items.add(new File(['a'], 'a.jpg', { type: 'image/jpeg' }));
+  document.body.dispatchEvent(new DragEvent('dragover', { dataTransfer: data, bubbles: true }));
+}"""
+
+
+def drag_a_little(page: Page, part: Locator) -> None:
+    """Press, move and let go as a hand does; Playwright's own mouse begins no drag of the browser's."""
+    at, mouse = part.bounding_box(), page.context.new_cdp_session(page)
+    assert at is not None
+    x, y = at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
+    for kind, step in (("mousePressed", 0), ("mouseMoved", 20), ("mouseMoved", 40), ("mouseReleased", 40)):
+        held = {"button": "left", "buttons": int(kind != "mouseReleased"), "clickCount": 1}
+        mouse.send("Input.dispatchMouseEvent", {"type": kind, "x": x + step, "y": y, **held})
 
 
 def open_viewer(page: Page, place: int = 1) -> None:
@@ -118,6 +137,17 @@ def test_a_picture_is_searched_with_from_anywhere(open_page: OpenPage, kind: str
     chip.get_by_role("button").click()
     expect(chip).to_have_count(0, timeout=PATIENCE)
     expect(box(page)).to_have_value("snow")
+
+
+def test_a_photo_of_the_page_is_no_file_and_one_of_another_page_is(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    hit = page.locator("#grid .hit").nth(1)
+    drag_a_little(page, hit.locator("img"))
+    expect(hit).to_have_attribute("aria-current", "true")
+    expect(page.locator(".panel[data-picked]")).to_be_visible()
+    expect(page.get_by_role("tab", name="Results")).to_have_attribute("aria-selected", "true")
+    page.evaluate(FOREIGN)
+    expect(page.locator(".fields [data-do=search]")).to_be_visible()
 
 
 def test_a_link_that_leads_nowhere_says_what_to_do(open_page: OpenPage) -> None:
