@@ -146,6 +146,18 @@ async function carried(data) {
   return found.flat();
 }
 
+// A folder without photos: nothing is sent, and that is said.
+const nothing = Object.assign(document.createElement("p"), { className: "arriving", role: "alert" });
+nothing.innerHTML =
+  "<span>There is no picture in that folder, nor in any below it.</span>" +
+  '<button type="button" data-event="hush">Dismiss</button>';
+
+function addOrSay(files) {
+  nothing.remove();
+  if (files.length) add(files);
+  else document.querySelector("#notice .html-container > div").prepend(nothing);
+}
+
 // While files are held over the page two fields say what letting go of them does.
 const fields = Object.assign(document.createElement("div"), { className: "fields", hidden: true });
 fields.innerHTML = '<div data-do="search"><b>Search with this picture</b></div><div data-do="add"><b>Add to a gallery</b></div>';
@@ -172,7 +184,7 @@ document.addEventListener("drop", async (event) => {
   fields.hidden = true;
   const files = await carried(event.dataTransfer);
   if (field === "search" && files.length === 1 && isImage(files[0])) searchBy(files[0]);
-  else if (files.length) add(files);
+  else addOrSay(files);
 });
 document.addEventListener("paste", (event) => {
   const files = [...(event.clipboardData?.files ?? [])];
@@ -185,6 +197,6 @@ document.addEventListener("paste", (event) => {
 document.addEventListener("change", (event) => {
   if (!event.target.matches?.("#files input[type=file]")) return;
   const files = [...event.target.files];
-  add(event.target.webkitdirectory ? files.filter(mayBePhoto) : files);
+  addOrSay(event.target.webkitdirectory ? files.filter(mayBePhoto) : files);
   event.target.value = "";
 });

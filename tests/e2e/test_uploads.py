@@ -155,11 +155,16 @@ def test_bad_files_alone_are_named_and_leave_no_gallery(page: Page, files: list[
     expect(page.locator("#gallery input")).to_have_value(re.compile("^Demo gallery"))
 
 
-def test_a_folder_that_is_not_there_says_what_to_do(page: Page) -> None:
+def test_a_folder_that_is_not_there_or_holds_no_photo_is_a_sentence(page: Page, tmp_path: Path) -> None:
     tab(page, "Add photos")
     page.locator("#server textarea, #server input").first.fill("/no/such/folder")
     page.locator("#server").get_by_role("button").click()
     expect(page.locator("#account .problem")).to_contain_text("is not a folder; name one that holds photos")
+    (tmp_path / "letter.txt").write_text("Dear Sir or Madam")
+    page.locator("#files input[webkitdirectory]").set_input_files(tmp_path)
+    expect(page.locator("#notice")).to_contain_text("There is no picture in that folder")
+    page.locator("#notice").get_by_role("button", name="Dismiss").click()
+    expect(page.locator("#notice .arriving")).to_have_count(0)
 
 
 def progress(page: Page) -> tuple[int, int]:
