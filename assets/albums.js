@@ -21,15 +21,48 @@ function move(card, to) {
 for (const when of ["focusin", "pointerover"])
   element.addEventListener(when, (event) => event.target.matches("select.move") && fill(event.target));
 
+// A key on a menu that is not open changes its choice at once, on the way to another: such a choice waits for Enter, or
+// until the menu is left.
+let keyed = false; // a key is being answered
+for (const when of ["keydown", "keypress"])
+  element.addEventListener(when, () => {
+    keyed = true;
+    setTimeout(() => (keyed = false));
+  });
+
+function moveChosen(menu) {
+  if (!menu.matches("select.move") || !menu.value) return;
+  move(menu.closest("li"), menu.value);
+  menu.value = ""; // it is done once
+}
+
+element.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.matches("select.move") || !event.target.value) return;
+  event.preventDefault(); // else it opens the menu
+  moveChosen(event.target);
+});
+element.addEventListener("focusout", ({ target }) =>
+  setTimeout(() => {
+    if (!target.isConnected) return; // the albums were drawn anew
+    moveChosen(target);
+    if (!element.contains(document.activeElement)) back = null; // the keyboard is elsewhere, and stays there
+  }),
+);
+
 element.addEventListener("change", (event) => {
   const { target } = event;
-  if (target.matches("select.move") && target.value) move(target.closest("li"), target.value);
-  if (target.dataset.merge && target.value) trigger("merge", { album: target.dataset.merge, into: target.value });
+  if (!keyed) moveChosen(target);
   if (target.dataset.rename && target.value.trim() && target.value !== target.dataset.rename)
     trigger("rename", { album: target.dataset.rename, name: target.value });
   if (target.dataset.seek) trigger("seek", { key: target.dataset.seek, words: target.value });
 });
 
+ours.merge = (button) => {
+  const menu = button.parentElement.querySelector("[data-merge]");
+  if (!menu.value) return menu.focus();
+  trigger("merge", { album: menu.dataset.merge, into: menu.value });
+  menu.value = "";
+};
 ours.remove = ({ dataset }) => {
   if (confirm(`Delete the album “${dataset.album}”? Its photos stay in the gallery.`)) trigger("remove", { ...dataset });
 };
@@ -67,9 +100,12 @@ element.addEventListener("dragend", () => {
 });
 
 watch("value", () => {
-  if (!back) return;
-  const column = [...element.querySelectorAll(".album")].find((other) => other.dataset.key === back.key);
-  const menus = [...(column?.querySelectorAll("select.move") ?? [])];
-  (menus[Math.min(back.at, menus.length - 1)] ?? element.querySelector("select.move"))?.focus({ preventScroll: true });
-  back = null;
+  if (back) {
+    const column = [...element.querySelectorAll(".album")].find((other) => other.dataset.key === back.key);
+    const menus = [...(column?.querySelectorAll("select.move") ?? [])];
+    (menus[Math.min(back.at, menus.length - 1)] ?? element.querySelector("select.move"))?.focus({ preventScroll: true });
+    back = null;
+  }
+  const menu = element.querySelector("select.move:focus");
+  if (menu) fill(menu); // its choices were drawn away
 });

@@ -142,6 +142,7 @@ def _menu(column: Column, names: Sequence[str]) -> str:
     others = "".join(f"<option>{escape(other)}</option>" for other in names if other != column.album.name)
     merge = (
         f'<label>Merge into <select data-merge="{name}"><option value="">choose …</option>{others}</select></label>'
+        '<button type="button" data-event="merge">Merge</button>'
         if others
         else ""
     )

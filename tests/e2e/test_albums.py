@@ -33,7 +33,7 @@ def test_photos_fall_into_albums_and_one_is_moved_by_its_menu(open_page: OpenPag
     expect(flowers.locator(f"li[data-photo='{photo}']")).to_have_count(0, timeout=PATIENCE)
 
 
-def test_a_photo_is_dragged_into_another_album(open_page: OpenPage) -> None:
+def test_photos_are_moved_by_hand_or_keys_and_albums_merged_when_asked(open_page: OpenPage) -> None:
     page = open_page("wide")
     tab(page, "Albums")
     animals, buildings = make_album(page, "animals"), make_album(page, "buildings")
@@ -41,6 +41,22 @@ def test_a_photo_is_dragged_into_another_album(open_page: OpenPage) -> None:
     photo = card.get_attribute("data-photo")
     card.drag_to(buildings.locator("h2"))
     expect(buildings.locator(f"li[data-photo='{photo}']")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#album-line .busy")).to_have_count(0, timeout=PATIENCE)
+    photo = card.get_attribute("data-photo")
+    card.locator("select.move").focus()
+    for _ in range(2):  # past the other album
+        page.keyboard.press("ArrowDown")
+        assert not page.locator(".album li.waiting").count()
+    page.keyboard.press("Enter")
+    expect(page.locator(f".album[data-key='-'] li[data-photo='{photo}']")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#album-line .busy")).to_have_count(0, timeout=PATIENCE)
+    buildings.locator(".album-menu summary").click()
+    buildings.locator("[data-merge]").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    expect(buildings.get_by_role("button", name="Merge")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(buildings).to_have_count(0, timeout=PATIENCE)
 
 
 def test_words_that_make_no_album_are_a_sentence_and_stay(open_page: OpenPage) -> None:
