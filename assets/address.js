@@ -48,13 +48,21 @@ function step(name, take) {
   steps.add(name);
 }
 
-// One step nearer to the target; whether it is reached.
+function select(photo) {
+  one("#panel .problem")?.classList.add("old"); // until the panel is drawn anew
+  trigger("select", { photo });
+}
+
+const isRefused = () => steps.has("photo") && one("#panel .problem:not(.old)");
+
+// One step nearer to the target; whether it is reached. A photo that is gone since is left out.
 function approach(now) {
-  if (!same(now, target, ["gallery", "q"])) step("go", () => trigger("go", { gallery: target.gallery, q: target.q }));
+  if (!now || !same(now, target, ["gallery", "q"])) step("go", () => trigger("go", { gallery: target.gallery, q: target.q }));
   else if (now.tab !== target.tab) step("tab", () => one(`#tabs [data-tab-id="${CSS.escape(target.tab || "results")}"]`)?.click());
   else if (now.photo !== target.photo) {
-    if (target.photo) step("photo", () => trigger("select", { photo: target.photo }));
-    else one(".panel[data-picked]")?.removeAttribute("data-picked");
+    if (!target.photo) one(".panel[data-picked]")?.removeAttribute("data-picked");
+    else if (isRefused()) target = { ...target, photo: "" };
+    else step("photo", () => select(target.photo));
   } else if (now.present !== target.present) {
     const screens = one("dialog.present[open]");
     if (!target.present) screens?.close();
@@ -67,16 +75,22 @@ function approach(now) {
 function follow() {
   waiting = 0;
   const now = shown();
-  if (!now) return;
   if (target) {
-    if (!approach(now) && Date.now() < until) return later();
+    if (Date.now() < until && !approach(now)) return later();
     target = null;
-    return history.replaceState(now, "", address(now));
+    if (now) history.replaceState(now, "", address(now));
+    return;
   }
-  if (same(now, history.state)) return;
+  if (!now || same(now, history.state)) return;
   const turned = same(now, history.state, NAMES.slice(0, -1)) && history.state?.present; // screens are one step of Back
   history[turned ? "replaceState" : "pushState"](now, "", address(now));
 }
+
+// A visitor who asks for something else on the way there goes no further.
+const CONTROLS = "button, select, [role=option]";
+const asks = (event) => ["drop", "paste"].includes(event.type) || event.key === "Enter" || event.target.closest?.(CONTROLS);
+for (const type of ["click", "mousedown", "keydown", "drop", "paste"])
+  addEventListener(type, (event) => event.isTrusted && asks(event) && (target = null), true);
 
 function later() {
   waiting ||= setTimeout(follow, SETTLE);
@@ -88,7 +102,8 @@ function begin() {
   if (!now) return;
   begun.disconnect();
   const asked = read();
-  if (location.search) goTo({ ...now, tab: asked.tab, photo: asked.photo, present: asked.present });
+  if (target) follow(); // Back was faster
+  else if (location.search) goTo({ ...now, tab: asked.tab, photo: asked.photo, present: asked.present });
   else history.replaceState(now, "");
   new MutationObserver(later).observe(document.body, {
     subtree: true,

@@ -101,6 +101,16 @@ def test_back_goes_to_the_gallery_before(open_page: OpenPage, tmp_path: Path, pn
     expect(box(page)).to_have_value("goldfish")
 
 
+def test_a_link_to_a_photo_that_is_gone_holds_no_later_search_back(open_page: OpenPage) -> None:
+    page = open_page("wide", "?q=goldfish&photo=999999")
+    expect(page.locator("#panel .problem")).to_be_visible()
+    search(page, "polar bear")
+    wait_for_address(page, q="polar bear")
+    expect(box(page)).to_have_value("polar bear")
+    page.go_back()
+    wait_for_address(page, q="goldfish")  # the photo is left out
+
+
 def test_a_number_that_names_no_gallery_of_ones_own_opens_the_demo_gallery(open_page: OpenPage) -> None:
     page = open_page("wide", "?gallery=4711&q=goldfish")
     expect(page.locator("#gallery input")).to_have_value(re.compile("Demo gallery"))

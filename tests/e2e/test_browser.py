@@ -20,6 +20,7 @@ from tests.e2e.driver import (
     first_alt,
     keep,
     search,
+    settled,
     show_gallery,
     tab,
     two_photos,
@@ -202,6 +203,13 @@ def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_de
     expect(page.locator("#gallery input")).to_have_value(re.compile("Demo gallery"))
     expect(page.get_by_role("tab", name="Results")).to_have_attribute("aria-selected", "true")
     assert asked == ["Delete the gallery “Gone soon” and all its photos?"]
+    for _ in range(2):  # where it was on show
+        page.go_back()
+        expect(page.locator("#grid .problem")).to_contain_text("not there any more")
+    search(page, "polar bear")
+    page.wait_for_function("new URLSearchParams(location.search).get('q') === 'polar bear'")
+    settled(page)
+    expect(page.locator("#answer [data-query='polar bear']")).to_be_visible()
 
 
 def test_several_photos_are_chosen_and_deleted_together(
