@@ -20,22 +20,29 @@ const when = (there, then) => {
   look();
 };
 
+const write = (box, words) => {
+  box.value = words;
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+};
+
 when(
   () => document.querySelector("#query textarea, #query input"),
   (box) => {
     const here = document.activeElement === typed;
-    if (typed.value) {
-      box.value = typed.value;
-      box.dispatchEvent(new Event("input", { bubbles: true }));
-    }
+    let words = typed.value; // what the visitor has typed last
+    box.addEventListener("input", (event) => event.isTrusted && (words = box.value));
+    if (words) write(box, words);
     if (here) {
       box.focus();
-      if (typed.value) box.setSelectionRange(typed.selectionStart, typed.selectionEnd);
+      if (words) box.setSelectionRange(typed.selectionStart, typed.selectionEnd);
       else box.select();
     }
     element.remove();
-    // Not before the page has answered what it asks at first, or that answer would come last.
+    // The page's first answer writes its own words over them. What was asked is sent after it, or it would come last.
     const answered = () => document.querySelector("#answer [data-gallery]");
-    if (asked) when(answered, () => document.querySelector("#query .submit-button").click());
+    when(answered, () => {
+      if (words && words !== box.value) write(box, words);
+      if (asked) document.querySelector("#query .submit-button").click();
+    });
   },
 );

@@ -116,13 +116,14 @@ def test_words_asked_before_the_page_is_there_are_answered(browser: Browser, add
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     context.new_cdp_session(page).send("Network.emulateNetworkConditions", SLOW)
-    page.goto(address, wait_until="commit")
+    page.goto(address + "?q=goldfish", wait_until="commit")
     page.fill(FIRST_BOX, "polar bear")
     page.press(FIRST_BOX, "Enter")
     expect(page.locator(FIRST_BOX)).to_have_count(0)
     expect(box(page)).to_have_value("polar bear")
     expect(box(page)).to_be_focused()
-    page.wait_for_selector("#answer [data-query='polar bear']")
+    page.wait_for_selector("#answer [data-query='polar bear']")  # and not what the address asks for
+    expect(box(page)).to_have_value("polar bear")
     expect(page.locator("h1")).to_have_count(1)
     context.close()
 
