@@ -29,6 +29,16 @@ def test_the_shipped_measurement_and_both_rankings_are_there_from_the_start(open
     page.wait_for_timeout(500)
     page.evaluate("scrollTo(0, 0)")
     keep(page, f"compare-{look}", page.locator("#race .race h2"), page.locator("#race .lanes"))
+    replay = page.locator("#race [data-event=replay]")
+    expect(replay).to_be_hidden()  # nothing moves
+    page.emulate_media(reduced_motion="no-preference")
+    bars = page.locator("#race .lanes i")
+    running = "(bars) => bars.filter((bar) => bar.getAnimations().some((one) => one.playState === 'running')).length"
+    assert bars.evaluate_all(running) == 2
+    bars.evaluate_all("(bars) => bars.forEach((bar) => bar.getAnimations().forEach((one) => one.finish()))")
+    assert bars.evaluate_all(running) == 0
+    replay.click()
+    assert bars.evaluate_all(running) == 2
 
 
 def test_a_race_is_run_on_ones_own_machine_and_its_result_takes_the_place_of_what_shipped(open_page: OpenPage) -> None:
