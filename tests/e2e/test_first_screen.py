@@ -23,6 +23,13 @@ CARDS = """() => [...document.querySelectorAll("#grid .hit")]
              saved: parseInt(hit.querySelector(".saved").textContent), frame: width(hit) };
   })"""
 
+# Whether the filled and the hollow parts of a strip are there in the colours that the system forces.
+DRAWN = """() => {
+  const style = (part) => getComputedStyle(document.querySelector(part));
+  const filled = style("#grid .strip .on").backgroundColor !== style("body").backgroundColor;
+  return filled && style("#grid .strip .off").boxShadow !== "none";
+}"""
+
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -54,6 +61,8 @@ def test_the_first_screen_tells_the_story(open_page: OpenPage, look: str) -> Non
     expect(page.locator("#headline")).to_contain_text(re.compile(r"indexed with \d+\s% of the full encoder’s compute"))
     for words in ("filled = computed", "hollow = saved"):
         expect(page.locator("#answer .legend")).to_contain_text(words)
+    page.emulate_media(forced_colors="active")
+    assert page.evaluate(DRAWN)
 
 
 def test_photos_in_doubt_get_a_second_look(open_page: OpenPage) -> None:
