@@ -338,7 +338,10 @@ def test_the_selected_photo_stays_in_view(open_page: OpenPage) -> None:
 @EACH_LOOK
 def test_nothing_is_wider_than_the_screen(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
+    search(page, "w" * 500)
     for name in ("Results", "Gallery", "Compare", "Add photos"):
         tab(page, name)
+        if name == "Compare":
+            expect(page.locator("#sides .duel")).to_be_visible(timeout=PATIENCE)
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
