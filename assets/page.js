@@ -109,7 +109,7 @@ element.addEventListener("click", (event) => {
 element.addEventListener("keydown", (event) => {
   const hits = [...element.querySelectorAll("li:not([hidden]) > .hit")];
   const at = hits.indexOf(event.target);
-  if (event.key === "Escape") return choosing() ? choose(false) : close();
+  if (event.key === "Escape" && element.closest("#answer, #grid, #panel")) return choosing() ? choose(false) : close();
   if (at < 0) return;
   const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns(), ArrowUp: -columns() }[event.key];
   if (!step || !hits[at + step]) return;

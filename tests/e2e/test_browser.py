@@ -104,6 +104,13 @@ def test_the_keyboard_goes_through_the_results(open_page: OpenPage) -> None:
     page.keyboard.press("Enter")
     expect(hits.nth(1)).to_have_attribute("aria-current", "true")
     expect(page.locator(".panel[data-picked]")).to_be_visible()
+    page.locator("#tools summary").click()
+    page.keyboard.press("Escape")  # closes help alone
+    expect(page.locator("#tools .reading > div")).to_be_hidden()
+    expect(page.locator(".panel[data-picked]")).to_be_visible()
+    hits.nth(1).focus()
+    page.keyboard.press("Escape")
+    expect(page.locator(".panel[data-picked]")).to_have_count(0)
 
 
 def test_an_example_is_a_query_and_earlier_ones_are_offered_again(open_page: OpenPage) -> None:
