@@ -6,7 +6,7 @@ const columns = () => getComputedStyle(element.querySelector(".grid")).gridTempl
 
 function mark(hit) {
   document.querySelectorAll(".hit[aria-current]").forEach((other) => other.removeAttribute("aria-current"));
-  hit.setAttribute("aria-current", "true");
+  hit?.setAttribute("aria-current", "true");
 }
 
 function close() {
@@ -143,6 +143,8 @@ function redrawn() {
 }
 
 watch("value", () => {
+  const picked = element.querySelector(".panel[data-picked]");
+  if (picked) mark(document.querySelector(`#grid .hit[data-photo="${picked.dataset.photo}"]`));
   if (element.closest("#grid") && choosing()) redrawn();
   const begun = Boolean(element.querySelector(".encoding"));
   if (begun && !running && element.closest("#account")) element.scrollIntoView({ block: "nearest" });

@@ -308,7 +308,8 @@ class Search:
         services = self._services
         photos = first_photos(services.library, session, summary, (session.unfolded + 1) * PAGE)
         more = min(PAGE, count_photos(self._services.library, session, summary) - len(photos))
-        return results.shelf(photos, services.drawing, services.address, more) + self._stacks(photos)
+        current = session.photo if session.picked else None
+        return results.shelf(photos, services.drawing, services.address, more, current) + self._stacks(photos)
 
     def _stacks(self, photos: Sequence[Photo]) -> str:
         """Which of the photos on show are nearly the same."""

@@ -43,9 +43,16 @@ def results(
     return f'<ol class="grid" aria-label="Results, best first">{"".join(cards)}</ol>{_more(more)}'
 
 
-def shelf(photos: Sequence[Photo], drawing: Drawing, address: PictureAddress, more: int = 0) -> str:
-    """A gallery's photos when nothing is asked; `more` of them come when they are asked for."""
-    cards = "".join(card(photo, drawing, address) for photo in photos)
+def shelf(
+    photos: Sequence[Photo], drawing: Drawing, address: PictureAddress, more: int = 0, current: int | None = None
+) -> str:
+    """A gallery's photos when nothing is asked.
+
+    Args:
+        more: photos that come when the reader has scrolled to the end.
+        current: the selected one.
+    """
+    cards = "".join(card(photo, drawing, address, current=photo.id == current) for photo in photos)
     return f'<ol class="grid" aria-label="Photos of this gallery">{cards}</ol>{_more(more)}'
 
 

@@ -63,8 +63,9 @@ def test_back_brings_query_tab_and_photo_again(open_page: OpenPage) -> None:
 def test_a_reload_and_a_link_open_query_tab_and_photo(open_page: OpenPage) -> None:
     page = open_page("wide")
     search(page, "windmill + sky")
-    photo = page.locator("#grid .hit").first.get_attribute("data-photo") or ""
-    page.locator("#grid .hit").first.click()
+    chosen = page.locator("#grid .hit").nth(3)
+    photo = chosen.get_attribute("data-photo") or ""
+    chosen.click()
     wait_for_address(page, q="windmill + sky", photo=photo)
     other = open_page("wide", "?" + urlsplit(page.url).query)
     tab(page, "Compare")
@@ -77,6 +78,7 @@ def test_a_reload_and_a_link_open_query_tab_and_photo(open_page: OpenPage) -> No
     for opened in (page, other):
         expect(box(opened)).to_have_value("windmill + sky")
         expect(opened.locator(f".panel[data-picked][data-photo='{photo}']")).to_be_attached()
+        expect(opened.locator("#grid .hit[aria-current]")).to_have_attribute("data-photo", photo)
 
 
 def test_back_goes_to_the_gallery_before(open_page: OpenPage, tmp_path: Path, png: Callable[..., bytes]) -> None:

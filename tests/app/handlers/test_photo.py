@@ -24,12 +24,14 @@ from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
 
 
-def test_a_photo_is_selected(selection: Selection, library: Library, session: Session) -> None:
+def test_a_photo_is_selected(selection: Selection, search: Search, library: Library, session: Session) -> None:
     photo = list_photos(library, session.gallery or 0)[0]
     html = after(selection.selected(Event(photo=str(photo.id)), session)).panel
     assert photo.file in html
     assert "gate 1.00" in html  # the gate of the photo's own budget
     assert session.photo == photo.id
+    (current,) = [card for card in after(search.more(session)).grid.split("<li ") if "aria-current" in card]
+    assert current.startswith(f'data-photo="{photo.id}"'), "it stays marked when more photos come"
     for gone in ("999", "x", "", "9" * 30):
         assert "search again" in after(selection.selected(Event(photo=gone), session)).panel
 
