@@ -14,12 +14,24 @@ function close() {
   document.querySelector('.hit[aria-current="true"]')?.focus();
 }
 
-// Choosing: while it lasts, a click on a photo of the grid ticks it; all that are ticked are deleted or saved together.
+// Choosing: while it lasts, a click on a photo of the grid ticks it; all that are ticked are deleted or saved together,
+// in a closed stack or not. What is ticked outlives a second look at the same answer, and more photos of it.
+const chosen = (tgem.chosen ??= { photos: new Set(), at: "" }); // of all parts
 const choosing = () => document.body.classList.contains("choosing");
-const hitsOnShow = () => [...document.querySelectorAll("#grid li:not([hidden]) > .hit")]; // not those within a stack
-const ticked = () => hitsOnShow().filter((hit) => hit.getAttribute("aria-pressed") === "true");
+const hits = () => [...document.querySelectorAll("#grid .hit")];
+const ticked = () => hits().filter((hit) => hit.getAttribute("aria-pressed") === "true");
 
-function tally() {
+function answerOnShow() {
+  const { gallery, query } = document.querySelector("#answer .answer")?.dataset ?? {};
+  return JSON.stringify([gallery, query]);
+}
+
+// Cards and buttons as they should be: a part that is drawn anew knows nothing of it.
+function showTicks() {
+  const on = choosing();
+  document.querySelectorAll("#answer .answer > span").forEach((span) => (span.hidden = span.matches(".choice") !== on));
+  for (const hit of hits())
+    on ? hit.setAttribute("aria-pressed", chosen.photos.has(hit.dataset.photo)) : hit.removeAttribute("aria-pressed");
   const count = ticked().length;
   for (const [name, words] of [["discard", "Delete"], ["zip", "Download ZIP"]]) {
     const button = document.querySelector(`#answer [data-event=${name}]`);
@@ -30,16 +42,15 @@ function tally() {
 }
 
 function tick(hits, on) {
-  hits.forEach((hit) => hit.setAttribute("aria-pressed", on));
-  tally();
+  for (const { dataset } of hits) chosen.photos[on ? "add" : "delete"](dataset.photo);
+  showTicks();
 }
 
 function choose(on) {
   document.body.classList.toggle("choosing", on);
-  document.querySelectorAll("#answer .answer > span").forEach((span) => (span.hidden = span.matches(".choice") !== on));
-  if (on) return tick(hitsOnShow(), false);
-  hitsOnShow().forEach((hit) => hit.removeAttribute("aria-pressed"));
-  tally();
+  chosen.photos.clear();
+  chosen.at = answerOnShow();
+  showTicks();
 }
 
 function discard(button) {
@@ -66,7 +77,7 @@ async function zip(button) {
   } catch (error) {
     alert(error.message || "The ZIP did not arrive; try again.");
   }
-  tally();
+  showTicks();
 }
 
 async function copy(text, button) {
@@ -85,7 +96,7 @@ Object.assign(ours, {
   copy: (button) => copy(button.parentElement.querySelector("[data-link]").textContent, button),
   share: (button) => copy(address(button.dataset.share), button),
   choose: () => choose(!choosing()),
-  all: () => tick(hitsOnShow(), true),
+  all: () => tick(hits().filter((hit) => !hit.parentElement.hidden), true), // not those within a stack
   discard,
   zip,
   hush: (button) => button.parentElement.remove(),
@@ -100,7 +111,6 @@ element.addEventListener("click", (event) => {
   if (!name) return;
   if (button.matches("#grid .hit") && choosing()) return tick([button], button.getAttribute("aria-pressed") !== "true");
   if (button.matches(".hit")) mark(button);
-  if (name === "more" && choosing()) kept = ticked().map((hit) => hit.dataset.photo);
   button.classList.toggle("waiting", !button.matches(".hit") && name !== "present"); // until its part is drawn anew,
   setTimeout(() => button.classList.remove("waiting"), PATIENCE); // or for a while, where the answer changes other parts
   trigger(name, { ...button.dataset });
@@ -133,19 +143,11 @@ if (help) {
 }
 
 let running = false; // photos are on their way into a gallery
-let kept = null; // photos that were ticked when more were asked for
-
-function redrawn() {
-  if (!kept) return choose(false);
-  tick(hitsOnShow(), false);
-  tick(hitsOnShow().filter((hit) => kept.includes(hit.dataset.photo)), true);
-  kept = null;
-}
 
 watch("value", () => {
   const picked = element.querySelector(".panel[data-picked]");
   if (picked) mark(document.querySelector(`#grid .hit[data-photo="${picked.dataset.photo}"]`));
-  if (element.closest("#grid") && choosing()) redrawn();
+  if (element.closest("#answer, #grid") && choosing()) chosen.at === answerOnShow() ? showTicks() : choose(false);
   const begun = Boolean(element.querySelector(".encoding"));
   if (begun && !running && element.closest("#account")) element.scrollIntoView({ block: "nearest" });
   running = begun;

@@ -1,5 +1,6 @@
 """Photos as people have them: HEIC and AVIF, by date and year, stacks of near-duplicates, and the map of a gallery."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -101,8 +102,18 @@ def test_a_stack_shows_its_count_opens_and_every_photo_in_it_can_be_selected(
         page.locator("#panel .close").click()
     button.click()
     expect(shown).to_have_count(2)
+    button.click()
+    page.locator("#answer").get_by_role("button", name="Select").click()
+    for place in (0, 1, 2):
+        page.locator("#grid .hit").nth(place).click()
+    button.click()  # what lies in the stack stays ticked
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download 3 as ZIP").click()
+    with zipfile.ZipFile(saved.value.path()) as archive:
+        assert [name[0] for name in archive.namelist()] == ["a", "c", "d"]
     search(page, "a panda")
     expect(page.locator("#grid .unfold")).to_be_visible()
+    expect(page.locator("#grid .hit[aria-pressed]")).to_have_count(0)
 
 
 @EACH_LOOK_BY_HAND
