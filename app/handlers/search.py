@@ -194,7 +194,7 @@ class Search:
         if follows:  # before the ranking is drawn, which marks it
             session.photo = session.hits[0].photo.id
         found = self._found(session, summary, header.refined(refinement, list(session.deepened.values())) + aside)
-        if follows:
+        if follows and not session.picked:  # nor while it was drawn
             found[self._parts.panel] = self._best(session)
         elif session.photo is not None and session.photo in session.deepened:
             # Another photo was selected meanwhile: drawn as deep as it is now.

@@ -11,11 +11,13 @@ import pytest
 
 from app.handlers.galleries import Galleries
 from app.handlers.page_url import PageUrl
+from app.handlers.photo import Selection
 from app.handlers.picture_search import PictureSearch
 from app.handlers.present import Present
 from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
+from app.views import header
 from engine.gallery import Library, Upload
 from engine.gallery.galleries import list_photos, open_gallery, publish_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
@@ -58,6 +60,23 @@ def test_a_photo_selected_meanwhile_is_drawn_as_deep_as_its_query_has_sent_it(se
     assert session.photo in session.deepened, "the case must send it deeper"
     assert "exit 3 of 3" in refined.panel
     assert f'data-photo="{session.photo}"' in refined.panel
+
+
+def test_a_photo_selected_while_the_second_look_is_drawn_stays_in_the_panel(
+    search: Search, selection: Selection, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = search.searched("blue", True, session)
+    next(answers)
+    chosen, refined = session.hits[2].photo.id, header.refined
+
+    def slow(*args: Any) -> str:
+        selection.selected(Event(photo=str(chosen)), session)
+        return refined(*args)
+
+    monkeypatch.setattr(header, "refined", slow)
+    panel = getattr(after(answers), "panel", None)
+    assert panel is None or f'data-photo="{chosen}"' in panel
+    assert session.photo == chosen
 
 
 def test_what_fits_less_stands_below_the_line(search: Search, session: Session) -> None:
