@@ -210,6 +210,7 @@ def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_de
     expect(page.locator("#gallery input")).to_have_value(re.compile("Demo gallery"))
     expect(page.get_by_role("tab", name="Results")).to_have_attribute("aria-selected", "true")
     assert asked == ["Delete the gallery “Gone soon” and all its photos?"]
+    answered(page)
     for _ in range(2):  # where it was on show
         page.go_back()
         expect(page.locator("#grid .problem")).to_contain_text("not there any more")
