@@ -9,6 +9,7 @@ from engine.utils.errors import HostProblem
 
 EXITS = ("tgem.json", "tgem.safetensors")
 OWN_FILE = "engine/__main__.py"  # by which a Space of this product is told from others
+NEW_FILES = {"README.md", ".gitattributes"}  # that a Space may hold from the start
 
 
 class HubUnreachable(HostProblem):
@@ -99,7 +100,7 @@ def push_space(repo: str, folder: Path, private: bool) -> str:
     with _writing(repo):
         space = api.create_repo(repo, repo_type="space", space_sdk="gradio", private=private, exist_ok=True)
         held = set(api.list_repo_files(repo, repo_type="space"))
-        if "app.py" in held and OWN_FILE not in held:
+        if OWN_FILE not in held and held - NEW_FILES:
             raise HubMissing(f"The Space {repo} holds another app, which would be lost; name a new Space.")
         api.upload_folder(
             repo_id=repo,

@@ -106,11 +106,20 @@ def test_a_space_is_made_and_brought_up_to_date_in_one_commit_each(hub: Hub, sma
 
 
 @pytest.mark.usefixtures("small")
-def test_a_space_of_another_app_is_left_alone(hub: Hub) -> None:
+@pytest.mark.parametrize("name", ["app.py", "Dockerfile", "src/main.py", "index.html"])
+def test_a_space_of_another_app_is_left_alone(hub: Hub, name: str) -> None:
     hub.made[f"spaces/{SPACE}"] = {}
-    hub.commit(f"spaces/{SPACE}", {"app.py": b"theirs"})
+    hub.commit(f"spaces/{SPACE}", {"README.md": b"theirs", name: b"theirs"})
     assert "holds another app" in sentence(deploy(SPACE))
     assert len(hub.commits[f"spaces/{SPACE}"]) == 1
+
+
+@pytest.mark.usefixtures("small")
+def test_a_space_that_was_just_made_is_filled(hub: Hub) -> None:
+    hub.made[f"spaces/{SPACE}"] = {}
+    hub.commit(f"spaces/{SPACE}", {"README.md": b"", ".gitattributes": b""})
+    assert deploy(SPACE).exit_code == 0
+    assert "app.py" in hub.commits[f"spaces/{SPACE}"][-1][1]
 
 
 @pytest.mark.usefixtures("small")
