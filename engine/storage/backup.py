@@ -1,6 +1,7 @@
 """Backs up a running store: one state of its database, and the files that it names."""
 
 import os
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -101,7 +102,7 @@ def back_up(folder: Path, on_progress: Callable[[int, int], object] = lambda don
     that were fitted here. Feature maps, which can be made again, are left out. A picture that the store has lost since
     the last backup stays in it.
 
-    Args: folder: an empty one or a new one, or that of an earlier backup; on_progress: told how many pictures of how
+    Args: folder: an empty one or a new one, or that of an earlier backup of this store; on_progress: told how many pictures of how
         many.
     Raises: BackupRefused; BackupUnusable where the folder cannot be written to; StoreUnusable, HomeUnwritable.
     """
@@ -111,11 +112,13 @@ def back_up(folder: Path, on_progress: Callable[[int, int], object] = lambda don
         place = BackupFolder(_place_for(folder, data))
         place.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         with place.alone():
+            store = _store_of(file)
+            _require_own(place, store)
             run = _Backup(place, data, on_progress)
             hashes, lost = _keep_one_state(run, file)
             for path in _beside(data):
                 run.keep(path, link=False)
-            place.write(Manifest(time.time(), run.files, len(lost)))
+            place.write(Manifest(time.time(), run.files, len(lost), store))
     total = sum(kept.bytes for kept in run.files.values())
     return BackedUp(len(hashes), len(run.files), total, run.new_files, run.new_bytes, len(lost))
 
@@ -148,17 +151,46 @@ def _keep_one_state(run: _Backup, file: Path) -> tuple[list[str], list[str]]:
     return hashes, gone or []
 
 
+def _store_of(file: Path) -> int:
+    """What tells the store of a database from others, given to it by its first backup; raises StoreUnusable.
+
+    It is the `user_version` of the file, which goes with every copy of it.
+    """
+    try:
+        with closing(_opened(file)) as source:
+            (store,) = source.execute("PRAGMA user_version").fetchone()
+            if not store:
+                store = 1 + secrets.randbelow(2**31 - 1)
+                source.execute(f"PRAGMA user_version = {store}")
+    except sqlite3.DatabaseError as error:
+        raise _unusable(file, error) from error
+    return int(store)
+
+
+def _require_own(place: BackupFolder, store: int) -> None:
+    """Raise BackupRefused for a folder that holds the backup of another store; an early edition named none."""
+    held = 0
+    with suppress(BackupUnusable):
+        held = place.read().store
+    if held not in (0, store):
+        raise BackupRefused(
+            f"{place.path} holds the backup of another store, which would be lost; name an empty folder, or set "
+            "TGEM_HOME to the data folder of that store."
+        )
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    url = f"file:{quote(str(file))}?mode=rw"  # which makes no new one
+    return sqlite3.connect(url, uri=True, timeout=BUSY_SECONDS)
+
+
 def _snapshot(file: Path, part: Path) -> list[str]:
     """Copy one state of a database that may be in use; returns the content hashes of its photos.
 
     Raises: StoreUnusable where it is damaged.
     """
-    url = f"file:{quote(str(file))}?mode=rw"  # which makes no new one
     try:
-        with (
-            closing(sqlite3.connect(url, uri=True, timeout=BUSY_SECONDS)) as source,
-            closing(sqlite3.connect(part)) as copy,
-        ):
+        with closing(_opened(file)) as source, closing(sqlite3.connect(part)) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, with no log beside it
             found = copy.execute("PRAGMA quick_check").fetchone()
@@ -168,10 +200,14 @@ def _snapshot(file: Path, part: Path) -> list[str]:
                 copy.execute("DELETE FROM feature_maps")
             return [row[0] for row in copy.execute("SELECT DISTINCT content_hash FROM images ORDER BY 1")]
     except sqlite3.DatabaseError as error:
-        raise StoreUnusable(
-            f"{file} cannot be backed up ({error}), and the last backup stays as it was; if the file is damaged, "
-            "`python -m engine restore BACKUP --replace` brings that backup back."
-        ) from error
+        raise _unusable(file, error) from error
+
+
+def _unusable(file: Path, error: sqlite3.DatabaseError) -> StoreUnusable:
+    return StoreUnusable(
+        f"{file} cannot be backed up ({error}), and the last backup stays as it was; if the file is damaged, "
+        "`python -m engine restore BACKUP --replace` brings that backup back."
+    )
 
 
 def _beside(data: Path) -> Iterator[str]:

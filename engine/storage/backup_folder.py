@@ -44,6 +44,7 @@ class Manifest:
     made_at: float  # seconds since the epoch
     files: dict[str, KeptFile]
     lost_pictures: int = 0  # photos whose picture was gone before the backup
+    store: int = 0  # which store it is of; 0: of an early edition, which did not say
 
 
 class BackupFolder:
@@ -76,7 +77,7 @@ class BackupFolder:
             if told["version"] != VERSION:
                 raise ValueError(f"version {told['version']}")
             files = {_safe(path): KeptFile(str(of["sha256"]), int(of["bytes"])) for path, of in told["files"].items()}
-            manifest = Manifest(float(told["made_at"]), files, int(told["lost_pictures"]))
+            manifest = Manifest(float(told["made_at"]), files, int(told["lost_pictures"]), int(told.get("store", 0)))
         except FileNotFoundError as error:
             raise BackupUnusable(f"{self.path} holds no whole backup: it has no {MANIFEST}.") from error
         except (OSError, AttributeError, LookupError, TypeError, ValueError) as error:

@@ -134,6 +134,30 @@ def test_a_damaged_manifest_costs_no_picture_that_the_store_has_lost(home: Path,
     assert back_up(place).lost_pictures == 0
 
 
+def test_the_backup_of_another_store_is_left_alone(place: Path, move_house: Callable[[], Path]) -> None:
+    back_up(place)
+    before = sorted((place / "files").rglob("*"))
+    move_house()
+    fresh = Database.open()
+    add(fresh, open_collection(fresh, "other", "gallery", None), "ee")
+    with pytest.raises(BackupRefused, match="holds the backup of another store, which would be lost"):
+        back_up(place)
+    assert sorted((place / "files").rglob("*")) == before
+    fresh.close()
+    restore.restore(place, replace=True)
+    assert back_up(place).new_files <= 1, "a store that was restored is the same store"
+
+
+def test_a_manifest_of_an_early_edition_is_of_the_same_store(place: Path) -> None:
+    back_up(place)
+    told = json.loads((place / "manifest.json").read_text())
+    del told["store"]
+    (place / "manifest.json").write_text(json.dumps(told))
+    assert BackupFolder(place).read().store == 0
+    back_up(place)
+    assert BackupFolder(place).read().store > 0
+
+
 def test_a_half_finished_restore_is_not_backed_up(home: Path, place: Path) -> None:
     back_up(place)
     before = kept(place)
