@@ -1,5 +1,6 @@
 """Backs up a running store: one state of its database, and the files that it names."""
 
+import errno
 import os
 import secrets
 import sqlite3
@@ -187,7 +188,7 @@ def _opened(file: Path) -> sqlite3.Connection:
 def _snapshot(file: Path, part: Path) -> list[str]:
     """Copy one state of a database that may be in use; returns the content hashes of its photos.
 
-    Raises: StoreUnusable where it is damaged.
+    Raises: StoreUnusable where it is damaged; OSError where the copy cannot be written.
     """
     try:
         with closing(_opened(file)) as source, closing(sqlite3.connect(part)) as copy:
@@ -200,6 +201,9 @@ def _snapshot(file: Path, part: Path) -> list[str]:
                 copy.execute("DELETE FROM feature_maps")
             return [row[0] for row in copy.execute("SELECT DISTINCT content_hash FROM images ORDER BY 1")]
     except sqlite3.DatabaseError as error:
+        # The base is of a damaged source, which could be opened before: what else stops SQLite is a lock, or the copy.
+        if isinstance(error, sqlite3.OperationalError) and "locked" not in str(error):
+            raise OSError(errno.EIO, str(error)) from error
         raise _unusable(file, error) from error
 
 

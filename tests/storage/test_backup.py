@@ -1,6 +1,7 @@
 """A backup holds one state of a store that is in use, and a restore brings it back or changes nothing."""
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,27 @@ def test_a_manifest_of_an_early_edition_is_of_the_same_store(place: Path) -> Non
     assert BackupFolder(place).read().store == 0
     back_up(place)
     assert BackupFolder(place).read().store > 0
+
+
+@pytest.mark.parametrize("trouble", ["full", "gone"])
+def test_a_backup_that_cannot_be_written_is_not_the_fault_of_the_store(
+    place: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    back_up(place)
+    before, connect_to = kept(place), sqlite3.connect
+
+    def hinder(to: Any, *args: Any, **named: Any) -> sqlite3.Connection:
+        part = isinstance(to, Path) and to.parent.name == "parts"
+        made = connect_to(to / "gone" if part and trouble == "gone" else to, *args, **named)
+        if part:
+            made.execute("PRAGMA max_page_count = 2")
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", hinder)
+    reason = {"full": "database or disk is full", "gone": "unable to open database file"}[trouble]
+    with pytest.raises(BackupUnusable, match=rf"backup cannot be written \({reason}\); the last whole one stays"):
+        back_up(place)
+    assert kept(place) == before
 
 
 def test_a_half_finished_restore_is_not_backed_up(home: Path, place: Path) -> None:
