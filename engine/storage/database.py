@@ -120,15 +120,21 @@ def database_url(folder: Path) -> str:
 
 
 def read_url(text: str) -> URL:
-    """What names a database; raises StoreUnusable for what names none, or one of another kind."""
+    """What names a database; raises StoreUnusable for what names none, or one of another kind, or in memory."""
     with suppress(ArgumentError, ValueError):  # ValueError: of a port that is no number
         url = make_url(text)
-        if url.get_backend_name() in ("sqlite", "postgresql"):
+        if url.get_backend_name() == "postgresql" or _names_file(url):
             return url
     raise StoreUnusable(
         "A database's URL (TGEM_DATABASE_URL) must name a SQLite file, like sqlite:////folder/tgem.db, or a PostgreSQL "
         "database, like postgresql+psycopg://user@host/database."
     )
+
+
+def _names_file(url: URL) -> bool:
+    """Whether a URL names a SQLite file, for the driver that waits: after two slashes there is a host, not a folder."""
+    ours = url.drivername in ("sqlite", "sqlite+pysqlite")
+    return ours and not url.host and url.database not in (None, "", ":memory:")
 
 
 def connect(url: str) -> Engine:

@@ -71,7 +71,18 @@ def test_the_environment_may_name_another_file(tmp_path: Path, monkeypatch: pyte
     assert "images" in tables(tmp_path / "other.db")
 
 
-@pytest.mark.parametrize("url", ["mysql://here/photos", "photos.db"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://here/photos",
+        "photos.db",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite://folder/tgem.db",
+        "sqlite+aiosqlite:////folder/tgem.db",
+    ],
+)
 def test_any_other_database_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TGEM_DATABASE_URL", url)
     with pytest.raises(StoreUnusable, match="must name a SQLite file"):
