@@ -4,15 +4,17 @@ Ids stay, so pictures and feature maps, which are files of the data folder, stay
 """
 
 import hashlib
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, func, insert, select, text
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, func, insert, select, text
 
-from engine.storage.database import StoreUnusable, connect, explaining_errors, for_writing, migrate, read_url
+from engine.storage.database import StoreUnusable, connect, explaining_errors, for_writing, migrate, read_url, revisions
 from engine.storage.schema import Base
 from engine.utils.errors import EngineError
 
@@ -47,7 +49,7 @@ def copy_database(
     if read_url(from_url) == read_url(to_url):
         raise MoveFailed("Both databases are the same one; name another to move to.")
     with (
-        _opened(from_url, there=True) as source,
+        _opened_source(from_url) as source,
         _opened(to_url) as target,
         explaining_errors(source),
         source.connect() as old,
@@ -68,12 +70,45 @@ def copy_database(
 
 
 @contextmanager
-def _opened(url: str, there: bool = False) -> Iterator[Engine]:
-    """A database with its tables brought up to date; one that has to be there is not made."""
-    engine = connect(url)
-    file = engine.url.database
-    if there and engine.dialect.name == "sqlite" and not (file and Path(file).is_file()):
+def _opened_source(url: str) -> Iterator[Engine]:
+    """The database to move from with its tables brought up to date, a SQLite file's in a copy of it.
+
+    Raises: StoreUnusable where it is not there or not ours, NewerDatabase.
+    """
+    file = Path(read_url(url).database or "")
+    sqlite = read_url(url).get_backend_name() == "sqlite"
+    if sqlite and not file.is_file():
         raise StoreUnusable(f"There is no database {file}; name the one to move from.")
+    found = create_engine(url) if sqlite else connect(url)  # ours would change the mode of a stranger's file
+    with ExitStack() as context:
+        context.callback(found.dispose)
+        with explaining_errors(found), found.connect() as connection:
+            present, newest = revisions(connection)
+            if present is None:
+                raise StoreUnusable(f"{found.url.database} holds no galleries; name the database to move from.")
+            if sqlite and present != newest:
+                copy = Path(context.enter_context(TemporaryDirectory()), "old.db")
+                _copy(connection, copy)
+                url = URL.create("sqlite", database=str(copy)).render_as_string()
+        yield context.enter_context(_opened(url))
+
+
+def _copy(connection: Connection, place: Path) -> None:
+    """Copy one state of a SQLite database; raises StoreUnusable."""
+    try:
+        with closing(sqlite3.connect(place)) as copy:
+            connection.connection.driver_connection.backup(copy)  # type: ignore[union-attr]
+    except sqlite3.DatabaseError as error:
+        raise StoreUnusable(
+            f"{connection.engine.url.database} could not be copied to {place}, to be brought up to date there "
+            f"({error}); make room, or name another folder by TMPDIR."
+        ) from error
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Engine]:
+    """A database with its tables brought up to date."""
+    engine = connect(url)
     try:
         migrate(engine)
         yield engine

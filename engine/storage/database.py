@@ -185,21 +185,32 @@ def require_whole(engine: Engine) -> None:
 
 def migrate(engine: Engine) -> None:
     """Bring the tables up to date, in one transaction; raises NewerDatabase, StoreUnusable."""
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))  # % begins a substitution
-    script = ScriptDirectory.from_config(config)
     with explaining_errors(engine), for_writing(engine).begin() as connection:
         prepare(connection)
-        present = MigrationContext.configure(connection).get_current_revision()
-        if present is not None and present not in {known.revision for known in script.walk_revisions()}:
-            other = "name another database" if connection.dialect.name == "postgresql" else "move the file away"
-            raise NewerDatabase(
-                f"{engine.url.database} was written by a newer version of this program (revision {present}); "
-                f"upgrade the program with `git pull`, or {other} to start anew."
-            )
-        if present != script.get_current_head():
+        present, newest = revisions(connection)
+        if present != newest:
+            config = _migrations()
             config.attributes["connection"] = connection
             alembic.command.upgrade(config, "head")
+
+
+def revisions(connection: Connection) -> tuple[str | None, str | None]:
+    """The revision of a database's tables, None where it has none of ours, and the newest; raises NewerDatabase."""
+    script = ScriptDirectory.from_config(_migrations())
+    present = MigrationContext.configure(connection).get_current_revision()
+    if present is not None and present not in {known.revision for known in script.walk_revisions()}:
+        other = "name another database" if connection.dialect.name == "postgresql" else "move the file away"
+        raise NewerDatabase(
+            f"{connection.engine.url.database} was written by a newer version of this program (revision {present}); "
+            f"upgrade the program with `git pull`, or {other} to start anew."
+        )
+    return present, script.get_current_head()
+
+
+def _migrations() -> alembic.config.Config:
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))  # % begins a substitution
+    return config
 
 
 def prepare(connection: Connection) -> None:

@@ -1,7 +1,9 @@
 """A database moved between databases holds the same, goes on after a stop, and is refused where it would be mixed."""
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from engine.storage.visitors import mark_seen
 from tests import postgres
 from tests.fake_encoder import FakeEncoder
 
+FIRST = (Path(__file__).parents[1] / "data" / "0001.sql").read_text("utf-8")
 COLOURS = ("red", "green", "blue", "yellow", "grey")
 
 
@@ -122,6 +125,29 @@ def test_what_is_not_there_is_not_made(tmp_path: Path, postgres_url: str) -> Non
     assert not (tmp_path / "nothing.db").exists()
     with pytest.raises(MoveFailed, match="same one"):
         copy_database(postgres_url, postgres_url)
+
+
+def test_an_old_database_is_left_as_it_was(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    with closing(sqlite3.connect(old)) as connection:
+        connection.executescript(FIRST)
+    before = old.read_bytes()
+    moved = {table.table: table.rows for table in copy_database(f"sqlite:///{old}", f"sqlite:///{new}")}
+    assert (moved["collections"], moved["images"], moved["encodings"]) == (3, 5, 5)
+    assert old.read_bytes() == before
+    assert {path.name for path in tmp_path.glob("old*")} == {"old.db"}
+    assert sum(table.new for table in copy_database(f"sqlite:///{old}", f"sqlite:///{new}")) == 0
+
+
+def test_a_database_of_another_program_is_no_source(tmp_path: Path) -> None:
+    theirs, new = tmp_path / "theirs.db", tmp_path / "new.db"
+    with closing(sqlite3.connect(theirs)) as connection:
+        connection.execute("CREATE TABLE songs (name)")
+    before = theirs.read_bytes()
+    with pytest.raises(StoreUnusable, match=r"theirs\.db holds no galleries"):
+        copy_database(f"sqlite:///{theirs}", f"sqlite:///{new}")
+    assert theirs.read_bytes() == before
+    assert not new.exists()
 
 
 def test_the_command_says_what_moved(sqlite_url: str, postgres_url: str, capsys: pytest.CaptureFixture[str]) -> None:
