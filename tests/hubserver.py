@@ -28,6 +28,7 @@ class Hub:
     blobs: dict[str, bytes] = field(default_factory=dict)  # large files by hash
     large: int = 10_000_000  # bytes
     hangs_up: bool = False  # in the middle of a large file
+    refuses: dict[str, int] = field(default_factory=dict)  # repositories whose files are not given, and the status
 
     def commit(self, repo: str, files: dict[str, bytes], gone: Collection[str] = ()) -> str:
         """Add files to what a repository holds, and take some away; returns the commit."""
@@ -135,6 +136,8 @@ def serve() -> Iterator[Hub]:
 
         def answer_file(self, body: bool) -> None:
             parts = self.parts()
+            if status := hub.refuses.get("/".join(parts[:2])):
+                return self.refuse(status, "")
             found = hub.find("/".join(parts[:2]), parts[3]) if len(parts) > 4 else None
             if found is None:
                 return self.refuse(

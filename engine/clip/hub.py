@@ -9,6 +9,7 @@ from engine.utils.errors import HostProblem
 
 EXITS = ("tgem.json", "tgem.safetensors")
 OWN_FILE = "engine/__main__.py"  # by which a Space of this product is told from others
+NO_ACCESS = (401, 403)
 NEW_FILES = {"README.md", ".gitattributes"}  # that a Space may hold from the start
 
 
@@ -18,6 +19,10 @@ class HubUnreachable(HostProblem):
 
 class HubMissing(HostProblem):
     """A repository or a file in it is not there, or not for us to read or write."""
+
+
+class HubFileMissing(HubMissing):
+    """A repository is there, and for us to read, and has no such file."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +37,31 @@ class Snapshot:
 def fetch(repo: str, file: str, revision: str | None = None) -> Path:
     """A file of a Hub repository, from this machine's cache where it is there already.
 
-    Raises: HubMissing where the repository lacks it; HubUnreachable.
+    Raises: HubFileMissing where the repository lacks it; HubMissing, HubUnreachable.
     """
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         return Path(hf_hub_download(repo, file, revision=revision))
     except LocalEntryNotFoundError as error:
+        if (refusal := error.__cause__) is not None and _code(refusal) in NO_ACCESS:
+            raise _refused(refusal, repo, file) from error
         raise HubUnreachable(_unreachable(f"{file} of {repo}")) from error
     except HFValidationError as error:
         raise _no_name(repo) from error
+    except EntryNotFoundError as error:
+        raise HubFileMissing(f"Nothing there (404) for {file} of the Hub repository {repo}; check its name.") from error
+    except RevisionNotFoundError as error:
+        raise HubMissing(f"The Hub repository {repo} has no revision {revision or 'main'}; check its name.") from error
     except HfHubHTTPError as error:
-        raise HubMissing(f"{_status(error)} for {file} of the Hub repository {repo}; check its name.") from error
+        raise _refused(error, repo, file) from error
     except OSError as error:
         raise HubUnreachable(f"{file} of {repo} could not be kept ({error.strerror or error}).") from error
     except _network_errors() as error:
@@ -52,11 +69,11 @@ def fetch(repo: str, file: str, revision: str | None = None) -> Path:
 
 
 def first_of(repo: str, files: Sequence[str], revision: str | None = None) -> Path | None:
-    """The first of these files that a repository has, or None; raises HubUnreachable."""
+    """The first of these files that a repository has, or None; raises HubMissing, HubUnreachable."""
     for file in files:
         try:
             return fetch(repo, file, revision)
-        except HubMissing:
+        except HubFileMissing:
             continue
     return None
 
@@ -65,7 +82,7 @@ def fetch_exits(repo: str, revision: str | None = None) -> Snapshot | None:
     """The exit weights of a repository, both files of one commit; None where it has none.
 
     Args: revision: a branch, a tag or a commit; by default the main branch.
-    Raises: HubUnreachable; HubMissing where it has one file of the two.
+    Raises: HubUnreachable; HubMissing where it is not there or not for us to read, or has one file of the two.
     """
     described = first_of(repo, EXITS[:1], revision)
     if described is None:
@@ -171,9 +188,19 @@ def _unreachable(what: str) -> str:
     )
 
 
-def _status(error: Exception) -> str:
-    response = getattr(error, "response", None)
-    code = getattr(response, "status_code", None)
+def _refused(error: BaseException, repo: str, file: str) -> HubMissing:
+    mend = "check its name"
+    if _code(error) in NO_ACCESS:  # the Hub does not tell who may not read a repository whether it is there
+        mend += ", or log in with `hf auth login`, or set HF_TOKEN, for an account that may read it"
+    return HubMissing(f"{_status(error)} for {file} of the Hub repository {repo}; {mend}.")
+
+
+def _code(error: BaseException) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def _status(error: BaseException) -> str:
+    code = _code(error)
     return {401: "No access (401)", 403: "No access (403)", 404: "Nothing there (404)"}.get(
         code or 0, f"The Hub answers {code}" if code else "The Hub refuses"
     )

@@ -10,7 +10,7 @@ from torch import Tensor
 from engine.clip.backbone import Backbone
 from engine.clip.device import best_device, has_native_bfloat16
 from engine.clip.factory import Loaded, load_model
-from engine.clip.hub import HubUnreachable, fetch_exits
+from engine.clip.hub import HubMissing, HubUnreachable, fetch_exits
 from engine.exits.checkpoint import FittedExits, exits_hash, install_exits, load_exits, texts_hash, unfitted
 from engine.exits.encoder import Encoder, Identity
 from engine.exits.modules import ExitModules
@@ -76,10 +76,10 @@ def _exits(loaded: Loaded) -> FittedExits | None:
         return found
     try:
         snapshot = fetch_exits(loaded.repo)
-    except HubUnreachable as error:
+    except (HubUnreachable, HubMissing) as error:  # a model that is kept here runs without its repository
         log.warning(
             "%s Whether %s has exit weights is not known, so photos run to full depth. Do not encode galleries again "
-            "for that: start the program again once the Hub answers.",
+            "for that: start the program again once the Hub gives them.",
             error,
             loaded.name,
         )

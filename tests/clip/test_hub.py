@@ -123,7 +123,7 @@ def test_offline_a_model_without_exits_runs_without_and_says_so(
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     assert load_encoder(f"hf-hub:{MODEL}").exits == 1
     assert "HF_HUB_OFFLINE is set" in caplog.text
-    assert "once the Hub answers" in caplog.text
+    assert "once the Hub gives them" in caplog.text
     with pytest.raises(HubUnreachable, match="HF_HUB_OFFLINE is set"):
         fetch_exits(EXITS)
     fit(f"hf-hub:{MODEL}")
@@ -180,6 +180,35 @@ def test_exits_of_another_model_and_damaged_ones_are_refused(hub: Hub) -> None:
         assert refused.exit_code == 2
         assert f"The exit weights in the Hub repository {repo}" in refused.stderr
     assert load_encoder(f"hf-hub:{MODEL}").exits == 1, "nothing was kept"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_what_the_hub_refuses_is_not_said_to_be_missing(hub: Hub, status: int) -> None:
+    hub.commit(EXITS, {"README.md": b""})
+    load_model(f"hf-hub:{MODEL}")
+    hub.refuses[EXITS] = status
+    refused = run("pull", EXITS, "--model", f"hf-hub:{MODEL}")
+    assert refused.exit_code == 2
+    assert f"No access ({status}) for tgem.json of the Hub repository {EXITS}" in refused.stderr
+    assert "HF_TOKEN" in refused.stderr
+
+
+def test_a_model_that_is_kept_runs_when_its_repository_is_not_to_be_read_any_more(
+    hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    load_model(f"hf-hub:{MODEL}")
+    hub.refuses[MODEL] = 403
+    assert load_encoder(f"hf-hub:{MODEL}").exits == 1
+    assert "No access (403)" in caplog.text
+
+
+@pytest.mark.parametrize("place", ["lab/nowhere", f"{MODEL}@v9"])
+def test_no_such_repository_and_no_such_revision_are_said(hub: Hub, place: str) -> None:
+    refused = run("pull", place, "--model", f"hf-hub:{MODEL}")
+    assert refused.exit_code == 2
+    repo, _, revision = place.partition("@")
+    assert repo in refused.stderr
+    assert (f"has no revision {revision}" if revision else "Nothing there (404)") in refused.stderr
 
 
 def test_what_is_not_there_is_one_sentence(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
