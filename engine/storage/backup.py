@@ -103,8 +103,9 @@ def back_up(folder: Path, on_progress: Callable[[int, int], object] = lambda don
     that were fitted here. Feature maps, which can be made again, are left out. A picture that the store has lost since
     the last backup stays in it.
 
-    Args: folder: an empty one or a new one, or that of an earlier backup of this store; on_progress: told how many pictures of how
-        many.
+    Args:
+        folder: an empty one or a new one, or that of an earlier backup of this store.
+        on_progress: told how many pictures of how many.
     Raises: BackupRefused; BackupUnusable where the folder cannot be written to; StoreUnusable, HomeUnwritable.
     """
     data = home()
