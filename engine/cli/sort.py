@@ -133,7 +133,9 @@ def _sorted(
             on_progress=lambda now: show(now.done, now.total),
         )
     say_skipped(report)
-    aim = DEFAULT_BUDGET if budget is None else budget
+    # The least budget is the one that photos are indexed at here: nobody chose it for the gallery.
+    kept = row.budget if row.budget is not None and row.budget > BUDGET_GRID[0] else DEFAULT_BUDGET
+    aim = kept if budget is None else budget
     with progress_bar("second looks") as show:
         looked = 0
 

@@ -15,8 +15,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine import cli as command_line
+from engine.albums.album import AlbumSet
 from engine.cli import library
-from engine.gallery import SortedGallery, albums
+from engine.exits.budget import DEFAULT_BUDGET
+from engine.gallery import Library, SortedGallery, albums
+from engine.gallery.albums import sort_gallery
 from tests.fake_encoder import FakeEncoder
 
 ROOT = Path(__file__).parents[2]
@@ -143,6 +146,26 @@ def test_files_that_hold_no_albums_are_sentences(
     result = run(photos, "--albums", file)
     assert result.exit_code == 2
     assert sentence in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("indexed_at", "given", "aim"), [(1.0, None, 1.0), (0.3, None, 0.3), (0.3, 0.7, 0.7), (None, None, DEFAULT_BUDGET)]
+)
+def test_the_budget_is_the_one_given_or_the_gallerys_or_the_default(
+    run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, indexed_at: float | None, given: float | None, aim: float
+) -> None:
+    aims: list[float] = []
+
+    def note(library: Library, gallery: int, of: AlbumSet, budget: float, *more: Any) -> SortedGallery:
+        aims.append(budget)
+        return sort_gallery(library, gallery, of, budget, *more)
+
+    monkeypatch.setattr(albums, "sort_gallery", note)
+    if indexed_at is not None:
+        CliRunner().invoke(command_line.cli, ["index", str(photos), "--budget", str(indexed_at)])
+    for _ in range(2):
+        assert run(photos, *INTO, *(() if given is None else ("--budget", given))).exit_code == 0
+    assert aims == [aim, aim]
 
 
 def test_mistakes_are_sentences(run: Run, photos: Path, tmp_path: Path) -> None:
