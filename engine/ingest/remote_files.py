@@ -9,6 +9,7 @@ from engine.ingest.image import MAX_BYTES, ImageRejected
 from engine.ingest.listing import FolderMissing
 from engine.ingest.upload import PICTURE_SUFFIXES, Upload
 from engine.utils.errors import EngineError
+from engine.utils.file_names import utf8_name
 
 
 class PyarrowMissing(EngineError):
@@ -42,20 +43,30 @@ def uri_uploads(uri: str) -> list[Upload]:
         raise FolderMissing(
             f"{uri} cannot be listed ({reason}); check its name and your credentials for it."
         ) from error
-    paths = [(PurePosixPath(info.path).relative_to(root), info.path) for info in found if info.type == fs.FileType.File]
+    paths = [_path(info) for info in found if info.type == fs.FileType.File]
+    named = [(PurePosixPath(path.decode(errors="surrogateescape")).relative_to(root), path) for path in paths]
     return [
-        _upload(files, path, name.as_posix())
-        for name, path in sorted(paths, key=lambda pair: pair[0].parts)
+        _upload(files, path, utf8_name(name.as_posix()))
+        for name, path in sorted(named, key=lambda pair: pair[0].parts)
         if not any(part.startswith(".") for part in name.parts)
         and (name.suffix.lower() in PICTURE_SUFFIXES or is_archive(name.name))
     ]
 
 
-def _upload(files: Any, path: str, name: str) -> Upload:
+def _path(info: Any) -> bytes:
+    """The path of a file, which pyarrow reads as bytes, too, and does not give as text where it is none."""
+    try:
+        path: str = info.path
+    except UnicodeDecodeError as error:
+        return error.object
+    return path.encode()
+
+
+def _upload(files: Any, path: bytes, name: str) -> Upload:
     return Upload(name, partial(_reject, name) if is_archive(name) else partial(_read, files, path))
 
 
-def _read(files: Any, path: str) -> bytes:
+def _read(files: Any, path: bytes) -> bytes:
     # One byte over the limit is enough to be rejected for it.
     with files.open_input_stream(path) as file:
         data: bytes = file.read(MAX_BYTES + 1)

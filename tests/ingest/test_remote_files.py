@@ -25,6 +25,16 @@ def test_pictures_below_a_uri_are_named_by_their_path_and_sorted(folder: Path) -
     assert uploads[0].read() == b"a/c.PNG"
 
 
+def test_a_name_that_is_not_utf8_is_taken_as_from_a_folder(folder: Path) -> None:
+    try:
+        (folder / "caf\udce9.jpg").write_bytes(b"coffee")  # as Python has the byte E9
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    uploads = {upload.name: upload for upload in uri_uploads(folder.as_uri())}
+    assert list(uploads) == ["a/c.PNG", "b.jpg", "caf\ufffd.jpg", "z.zip"]
+    assert uploads["caf\ufffd.jpg"].read() == b"coffee"
+
+
 def test_a_reader_can_be_sent_to_another_process(folder: Path) -> None:
     import pickle
 
