@@ -5,11 +5,11 @@ fits exits along its depth. It is no good model. It is there so that exits are f
 something.
 """
 
+import argparse
 import json
 import shutil
-import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from engine.training.passes import blends
 from engine.training.readouts import readout_loss
 from engine.training.splits import split_photos
 from engine.training.trainer import SEED, Length, Trainer, groups
+from engine.utils.errors import EngineError
 from engine.utils.paths import EMBEDDED_MODEL
 
 TAUGHT, FITTED = 3000, 900  # photos that teach the ViT, and others that its exits are fitted to
@@ -142,12 +143,26 @@ def resumed(encoder: Encoder, pixels: np.ndarray) -> str:
     return f"resumed against straight, {len(pixels)} photos: embeddings differ by {np.abs(went_on - straight).max():g}"
 
 
-def main(data: Path, out: Path) -> None:
-    """Teach, then fit exits on photos that the ViT has not seen."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Teach, then fit exits on photos that the ViT has not seen.
+
+    Args: words: the command line's, by default this process's.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder with captions.jsonl and images/")
+    parser.add_argument("out", type=Path, help="folder of the model that is taught")
+    asked = parser.parse_args(words)
+    try:
+        _teach_and_fit(asked.data, asked.out)
+    except EngineError as error:
+        parser.exit(2, f"{error}\n")
+
+
+def _teach_and_fit(data: Path, out: Path) -> None:
+    examples = photos_of(data)[1]  # first: a folder that is none costs no work
     teach(data, out)
     encoder, known = load_encoder(f"local-dir:{out}", with_exits=False), load_encoder().bank
     known = replace(known, captions=None)  # the text tower is the same
-    examples = photos_of(data)[1]
 
     def judge(found: Encoder, features: Features) -> list[str]:
         return [*over_chance(found, features), resumed(found, first_pixels(found, examples, 32))]
@@ -157,4 +172,4 @@ def main(data: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main()

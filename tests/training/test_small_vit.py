@@ -33,6 +33,20 @@ def test_a_vit_is_taught_and_loads_as_a_clip(tmp_path: Path, monkeypatch: pytest
     assert len(encoder.backbone.tower.stages) == 9
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [([], "arguments are required: data, out"), (["no/such/folder", "OUT"], "no/such/folder")],
+)
+def test_mistakes_on_its_command_line_are_sentences(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        small_vit.main([str(tmp_path / "out") if word == "OUT" else word for word in words])
+    assert stopped.value.code == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_photos_that_go_on_end_where_those_do_that_never_stopped() -> None:
     encoder = tiny_models.encoder("vit")
     line = small_vit.resumed(encoder, tiny_models.pixels(3, encoder.backbone.size))
