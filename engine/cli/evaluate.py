@@ -36,6 +36,8 @@ def evaluate(
     wanted = tuple(POLICIES) if policies == "all" else tuple(name.strip() for name in policies.split(","))
     if unknown := sorted(set(wanted) - set(POLICIES)):
         raise BadOption(f"{unknown[0]} is no policy; choose from {', '.join(POLICIES)}.")
+    if set(wanted) == {"ablation"} and rivals is None:
+        raise BadOption("The policy ablation measures rivals; name their folder by --rivals.")
     results = measure(data, split, model, wanted, rivals, say)
     if as_json:
         write_json(results)
@@ -49,6 +51,8 @@ def evaluation_lines(table: dict[str, Any]) -> list[str]:
 
     split = f", split {table['split']}" if table["split"] else ""
     title = f"{table['model']} on {table['data']}{split}: {table['images']} photos, {table['captions']} captions"
+    if not table["rows"]:  # second looks on labels, say, or other exits than the first where there is one
+        return [title, "None of these policies has anything to measure here; choose others by --policies."]
     if "fidelity" in table["rows"][0]:
         return [title, *lines_of(table["rows"])]
     left = (f"budget {row['setting']:g}: {row['exits']}, {row['macs_share']:.0%}" for row in table["rows"])

@@ -32,10 +32,14 @@ def fit(
     if (data is None) == (photos is None):
         raise BadOption("Name either --data or --photos.")
     from engine.clip.factory import named
+    from engine.exits.certificate import REPORT
+    from engine.utils.result_files import require_writable
 
     name = named(model, random_weights)
     if photos is not None and name is None and out is None:
         raise BadOption("The shipped model has exits of its own; name another --model, or an --out folder.")
+    if out is not None:
+        require_writable(out / REPORT)
     if data is not None:
         from engine.evaluation.evaluate import curve
         from engine.training.fit import fit as fit_exits

@@ -271,6 +271,17 @@ def test_evaluate_names_a_policy_that_is_none(run: Run, table: dict[str, Any]) -
     assert "magic is no policy" in result.output
 
 
+def test_evaluate_says_which_policies_measure_nothing(run: Run, table: dict[str, Any]) -> None:
+    named = ("--data", "somewhere", "--split", "val", "--policies")
+    result = run("evaluate", *named, "ablation")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "The policy ablation measures rivals; name their folder by --rivals.\n"
+    table["rows"] = []
+    result = run("evaluate", *named, "exit+topm")
+    assert result.exit_code == 0
+    assert "None of these policies has anything to measure here" in result.stdout
+
+
 def test_a_file_name_cannot_write_to_the_terminal(run: Run, photos: Path) -> None:
     (photos / "red.png").rename(photos / "\x1b[2Jred.png")
     (photos / "empty.jpg").rename(photos / "\x1b[2Jempty.jpg")
@@ -347,6 +358,8 @@ def test_a_page_that_is_not_there_is_said_before_any_work(
         ("engine.exits.loading.load_encoder", ("race",)),
         ("engine.evaluation.albums.evaluate_albums", ("evaluate-albums", "data:test")),
         ("engine.evaluation.acceptance.load_encoder", ("acceptance", "--photos", "PHOTOS")),
+        ("engine.exits.loading.load_encoder", ("fit", "--photos", "PHOTOS")),
+        ("engine.training.fit.fit", ("fit", "--data", "PHOTOS")),
     ],
 )
 def test_results_that_cannot_be_written_are_said_before_any_work(
