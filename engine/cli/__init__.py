@@ -4,10 +4,12 @@ Results go to stdout, everything else to stderr, so that `--json` can be piped a
 on stderr and exit code 2. Heavy imports stand inside the commands that need them: help and mistakes are instant.
 """
 
-from typing import Any
+import inspect
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from engine.cli import (
     acceptance,
@@ -30,8 +32,23 @@ from engine.cli import (
     train_mini,
     train_rivals,
 )
+from engine.cli.options import BadOption
 from engine.cli.output import say
 from engine.utils.errors import EngineError
+
+
+class Command(TyperCommand):
+    """A command that refuses an empty path, as an unset variable leaves it: it would be the current folder."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line; raises BadOption."""
+        typed, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        kinds = get_type_hints(inspect.unwrap(self.callback or print))
+        for name, value in typed.items():
+            is_path = name == "folder" or Path in (kinds.get(name), *get_args(kinds.get(name)))  # or a URI, a text
+            if is_path and "" in (value if isinstance(value, (list, tuple)) else (value,)):
+                raise BadOption(f"The path {name.replace('_', '-')} is empty; name a folder or a file.")
+        return super().parse_args(ctx, args)
 
 
 class Commands(TyperGroup):
@@ -77,4 +94,4 @@ for command in (  # in the order of the help
     restore.restore,
     deploy_space.deploy_space,
 ):
-    cli.command()(command)
+    cli.command(cls=Command)(command)

@@ -326,6 +326,30 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(run: Run, words: tuple[str, .
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("index", ""), "folder"),
+        (("sort", ""), "folder"),
+        (("sort", ".", "--copy", "", "--into", "red"), "copy"),
+        (("sort", ".", "--links=", "--into", "red"), "links"),
+        (("backup", ""), "folder"),
+        (("restore", ""), "folder"),
+        (("evaluate", "--data", ".", "--data", ""), "data"),
+        (("deploy-space", "lab/photos", "--dry-run", ""), "dry-run"),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], name: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    result = run(*words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"The path {name} is empty; name a folder or a file.\n"
+    assert list(Path().iterdir()) == []
+
+
 def test_the_shipped_models_exits_are_not_written_over_by_a_fit_on_photos(run: Run, photos: Path) -> None:
     result = run("fit", "--photos", photos)
     assert result.exit_code == 2
