@@ -141,15 +141,18 @@ def album_of(line: str) -> Album:
     name, colon, rest = line.partition(":")
     said = [part.strip() for part in rest.split(",")] if colon else [line.strip()]
     unlike = [part[len(NOT) :].strip() for part in said if part.casefold().startswith(NOT)] if colon else []
-    if len(unlike) > 1:
-        raise AlbumsRejected(f'The album "{name.strip()[:40]}" has {len(unlike)} phrases with "not"; one is possible.')
     phrases = [part for part in said if not (colon and part.casefold().startswith(NOT))]
-    return made(name if colon else line, phrases, unlike[0] if unlike else "")
+    return made(name if colon else line, phrases, unlike)
 
 
-def made(name: object, phrases: Sequence[object], unlike: object = "") -> Album:
-    """An album whose name and phrases can be used; raises AlbumsRejected."""
+def made(name: object, phrases: Sequence[object], unlike: Sequence[object] = ()) -> Album:
+    """An album whose name and phrases can be used; raises AlbumsRejected.
+
+    Args: unlike: a phrase that its photos do not show, or none.
+    """
     called = checked_name(name)
+    if len(unlike) > 1:
+        raise AlbumsRejected(f'The album "{called[:40]}" has {len(unlike)} phrases with "not"; one is possible.')
     if not phrases:
         raise AlbumsRejected(f'The album "{called}" has no phrase; say what its photos show.')
     if len(phrases) > MOST_PHRASES:  # before any is looked at
@@ -157,7 +160,7 @@ def made(name: object, phrases: Sequence[object], unlike: object = "") -> Album:
     return Album(
         called,
         tuple(dict.fromkeys(_checked(phrase, called) for phrase in phrases)),
-        _checked(unlike, called) if unlike else "",
+        _checked(unlike[0], called) if unlike and unlike[0] else "",
     )
 
 

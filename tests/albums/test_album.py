@@ -1,8 +1,11 @@
 """Albums as people type and change them; every mistake is a sentence."""
 
+from pathlib import Path
+
 import pytest
 
 from engine.albums.album import KINDS, Album, AlbumSet, AlbumsRejected, album_of
+from engine.albums.yaml_file import read_albums
 
 DOGS, PEOPLE = Album("dogs", ("a dog", "a puppy")), Album("people", ("people",))
 
@@ -48,6 +51,18 @@ def test_a_wide_name_alone_stands_for_kinds_that_can_be_seen(name: str) -> None:
 def test_mistakes_are_sentences(line: str, sentence: str) -> None:
     with pytest.raises(AlbumsRejected, match=sentence):
         album_of(line)
+
+
+def test_a_file_says_what_a_line_does(tmp_path: Path) -> None:
+    file = tmp_path / "albums.yaml"
+    file.write_text("2024: a party\nyes: [2025-01-01, 3]\nAnimals:\ndogs: {not: [a wolf]}\ncats: {not: }\n", "utf-8")
+    assert read_albums(file) == (
+        Album("2024", ("a party",)),
+        Album("yes", ("2025-01-01", "3")),
+        album_of("Animals"),
+        Album("dogs", ("dogs",), "a wolf"),
+        Album("cats", ("cats",)),
+    )
 
 
 def test_two_albums_of_one_name_and_too_many_phrases_are_refused() -> None:

@@ -134,6 +134,8 @@ def test_albums_of_a_file(run: Run, photos: Path, tmp_path: Path) -> None:
         ("reds: [", "is not YAML"),
         ("!!python/object/apply:os.system [ls]", "is not YAML"),
         ("reds: {phrase: red}", "is written otherwise"),
+        ("reds: {phrases: red, not: [blue, green]}", 'The album "reds" has 2 phrases with "not"; one is possible.'),
+        ("reds: red\nblues: blue\nreds: a rose", 'names "reds" twice'),
         ("a: &x [p]\nb: [*x, *x]", "is empty"),
         ("[" * 5000, "is not YAML"),
     ],
