@@ -137,7 +137,7 @@ def _repository(repo: str) -> Loaded:
 
 def _tagged(name: str) -> Loaded:
     architecture, _, tag = name.partition("/")
-    _require_architecture(architecture)
+    _require_architecture(architecture, name)
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     about = open_clip.get_pretrained_cfg(architecture, tag)
     if not about:
@@ -165,7 +165,7 @@ def _tagged(name: str) -> Loaded:
 
 
 def _random(name: str) -> Loaded:
-    _require_architecture(name)
+    _require_architecture(name, name)
 
     def build() -> nn.Module:
         with _without_warnings(), torch.random.fork_rng(devices=[]):
@@ -229,10 +229,11 @@ def _short(error: Exception) -> str:
     return (lines[0] if lines else type(error).__name__)[:160]
 
 
-def _require_architecture(name: str) -> None:
+def _require_architecture(architecture: str, name: str) -> None:
+    """Raise ModelUnreadable for an architecture that is none; the sentence has the whole name, which may be a path."""
     known = open_clip.list_models()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 3, 0.5)
+    if architecture not in known:
+        near = difflib.get_close_matches(architecture, known, 3, 0.5)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise ModelUnreadable(
             f"{name} is not an OpenCLIP folder and no OpenCLIP model; {hint}A model is named {NAMES}."

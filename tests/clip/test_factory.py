@@ -116,6 +116,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("ViT-B-23", "did you mean ViT-B-32"),
         ("ViT-B-32", "needs one of its tags .*ViT-B-32/laion2b_s34b_b79k"),
+        ("/data/models/x", "^/data/models/x is not an OpenCLIP folder"),
         ("ViT-B-32/laion9b", "needs one of its tags"),
         ("ViTamin-S/datacomp1b", "HF_HUB_OFFLINE"),
         ("ViT-B-32/laion2b_s34b_b79k", "HF_HUB_OFFLINE"),
