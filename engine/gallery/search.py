@@ -126,7 +126,7 @@ def refine_search(
     collection = library.collection(gallery_id)
     encoder = library.encoders.of(collection)
     asked = _asked(library, gallery_id, query)
-    if asked is None:
+    if asked is None or k < 1:
         return Refinement([], (), 0, encoder.full_macs, time.perf_counter() - began)
     first = rank_gallery(library, gallery_id, asked, k) if ranking is None else ranking
     with library.lock_of(gallery_id):

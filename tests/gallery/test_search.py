@@ -114,6 +114,7 @@ def test_photos_that_another_process_deletes_leave_no_page_short(
     pages = [search_photos(library, gallery, "red", k=2, offset=offset) for offset in range(0, 37, 2)]
     assert [hit.photo.file for page in pages for hit in page] == expected
     assert len(refine_search(library, gallery, "red", k=5).hits) == 5
+    assert refine_search(library, gallery, "red", k=0).hits == search_photos(library, gallery, "red", k=0) == []
 
 
 def test_words_and_pictures_make_a_query(library: Library, gallery: int, colours: list[int]) -> None:
