@@ -32,9 +32,10 @@ def evaluate_albums(
     from engine.evaluation.albums import evaluate_albums as measure
     from engine.utils.result_files import require_writable, write_result
 
-    named = [(Path(folder), split) for folder, _, split in (one.rpartition(":") for one in sets)]
-    if any(not str(folder) or not split for folder, split in named):
+    parts = [one.rpartition(":") for one in sets]
+    if not all(folder and split for folder, _, split in parts):
         raise BadOption("Name data sets as FOLDER:SPLIT, like data/flickr8k:test.")
+    named = [(Path(folder), split) for folder, _, split in parts]
     if out is not None:
         if not out.name:
             raise BadOption("--out needs the name of a file, without its ending.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.cli.output import printable
 from engine.utils.errors import EngineError
 from engine.utils.file_names import utf8_name
 
@@ -44,7 +45,7 @@ def chosen_gallery(library: Library, name: str | None) -> int:
     if found is not None:
         return found
     own = (found for found in list_galleries(library) if found.kind == "gallery" and found.owner is None)
-    names = ", ".join(f'"{gallery.name}"' for gallery in own)
+    names = ", ".join(f'"{printable(gallery.name)}"' for gallery in own)
     if name is None or not names:
         raise GalleryMissing("Nothing is indexed yet: make a gallery with `python -m engine index FOLDER`.")
     raise GalleryMissing(f'There is no gallery "{name}"; there are: {names}.')

@@ -287,6 +287,10 @@ def test_a_file_name_cannot_write_to_the_terminal(run: Run, photos: Path) -> Non
     (photos / "empty.jpg").rename(photos / "\x1b[2Jempty.jpg")
     assert "\x1b" not in run("index", photos).stderr
     assert "\x1b" not in run("search", "red").stdout
+    assert "2 added" in run("index", photos, "--gallery", "\x1b]0;mine\x07").stdout
+    missed = run("search", "red", "--gallery", "other").stderr
+    assert "there are" in missed
+    assert "\x1b" not in missed
 
 
 def test_names_that_are_not_utf8_stop_nothing(run: Run, photos: Path) -> None:
@@ -311,6 +315,7 @@ def test_names_that_are_not_utf8_stop_nothing(run: Run, photos: Path) -> None:
         (("search", "red"), "Nothing is indexed yet"),
         (("search", "red", "--gallery", "holidays"), "Nothing is indexed yet"),
         (("index", "photos", "--workers", "2"), "--workers needs --on"),
+        (("evaluate-albums", "data"), "Name data sets as FOLDER:SPLIT"),
         (("migrate-store", "tgem.db", "sqlite:////folder/tgem.db"), "must name a SQLite file, like sqlite:///"),
         (
             ("migrate-store", "sqlite:///a.db", "postgresql://user@host:port/a"),
