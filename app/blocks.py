@@ -1,13 +1,13 @@
 """The page as Gradio serves it, less what Gradio would fetch or touch for whoever names it."""
 
 import sys
-import traceback
 from typing import Any
 
 import gradio as gr
 from gradio_client.utils import is_file_obj_with_meta, traverse
 
 from app import index_page
+from app.event_log import where
 from app.health import health_route
 from app.pictures import Pictures
 from app.scripts import scripts_route
@@ -19,7 +19,6 @@ from engine.gallery import ASSETS
 
 THREADS = 200  # for events that run or wait at once: one that waits costs next to nothing
 
-LONGEST = 2000  # characters of an error in the terminal
 UNFORESEEN = "This did not work; load the page again, and check what was sent."
 
 
@@ -38,13 +37,13 @@ class Page(gr.Blocks):
         return await super().preprocess_data(block_fn, inputs, *rest, **options)
 
     async def process_api(self, *given: Any, **options: Any) -> dict[str, Any]:
-        """Answer what nobody foresaw with a sentence; the terminal is told what it was, in a few lines."""
+        """Answer what nobody foresaw with a sentence; the terminal is told of which kind it was, and where."""
         try:
             return await super().process_api(*given, **options)
         except gr.Error:
             raise
         except Exception as error:  # Gradio would tell the visitor nothing, and print all that came in
-            sys.stderr.write(f"{traceback.format_exc(-3)[:LONGEST]}\n")
+            sys.stderr.write(where(error))
             raise gr.Error(UNFORESEEN, print_exception=False) from error
 
 

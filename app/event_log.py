@@ -5,6 +5,7 @@ A line names what was done, how long it took and counts: no query, no file name,
 
 import json
 import time
+import traceback
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +59,12 @@ class EventLog:
                 line = {"at": round(time.time(), 3), "event": event, "ms": round(seconds * 1000, 1), **counts}
                 self._lines.write(json.dumps({**line, "failed": True} if failed else line) + "\n")
                 self._lines.flush()
+
+
+def where(error: BaseException) -> str:
+    """The kind of an error that nobody foresaw, and where it was raised; its message may repeat what a visitor sent."""
+    frames = "".join(traceback.format_tb(error.__traceback__, -3))
+    return f"Traceback (most recent call last):\n{frames}{type(error).__qualname__}\n"
 
 
 def _ms(seconds: "deque[float]", percentile: int) -> float:

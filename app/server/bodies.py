@@ -13,6 +13,7 @@ import orjson
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.server.calls import Endpoints, named_call
 from app.server.refusals import Refusal
 from app.server.routes import API, JOIN
 
@@ -32,6 +33,7 @@ STRANGERS = Size(MB, 20_000)  # a thousand photos in one drop are 400 kB and 10,
 OWNERS = Size(8 * MB, 200_000)
 ASSISTANTS = Size(32 * MB, 20_000)  # over MCP a file comes as one long value
 UPLOAD = f"{API}upload"
+CALL = re.compile(rf"{API}call/(?P<by_name>v2/)?(?P<name>[^/]+)/?")
 FILES = re.compile(r"/incoming/[\w-]{1,64}/files")  # of an upload that was announced
 
 
@@ -42,9 +44,11 @@ class TooLong(Exception):
 class Bodies:
     """An app that gets no request with a body that is too large, or that is no call of the page."""
 
-    def __init__(self, app: ASGIApp, size: Size, inputs: Callable[[], Mapping[int, int]]) -> None:
-        """Args: inputs: how many inputs each event takes, by the event's number."""
-        self._app, self._size, self._inputs = app, size, inputs
+    def __init__(
+        self, app: ASGIApp, size: Size, inputs: Callable[[], Mapping[int, int]], endpoints: Callable[[], Endpoints]
+    ) -> None:
+        """Args: inputs: how many inputs each event takes, by the event's number.  endpoints: those that have names."""
+        self._app, self._size, self._inputs, self._endpoints = app, size, inputs, endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with its whole body at hand, or turn it away; uploads are read where they are kept."""
@@ -59,13 +63,19 @@ class Bodies:
             return
         if body is None:  # who sent it has gone
             return
-        refusal = too_many_values(body, size.values)
-        if refusal is None and scope["path"].rstrip("/") == JOIN:
-            refusal = not_a_call(body, self._inputs())
-        if refusal is not None:
-            await refusal(scope, receive, send)
+        checked = too_many_values(body, size.values) or self._checked(scope, body)
+        if isinstance(checked, Refusal):
+            await checked(scope, receive, send)
             return
-        await self._app(scope, replayed(body, receive), send)
+        await self._app(scope, replayed(checked, receive), send)
+
+    def _checked(self, scope: Scope, body: bytes) -> bytes | Refusal:
+        """The body of a call, all its values in it; any other as it is."""
+        if scope["path"].rstrip("/") == JOIN:
+            return not_a_call(body, self._inputs()) or body
+        if scope["method"] == "POST" and (call := CALL.fullmatch(scope["path"])):
+            return named_call(body, call["name"], bool(call["by_name"]), self._endpoints())
+        return body
 
 
 async def whole(scope: Scope, receive: Receive, most: int) -> bytes | None:

@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from threading import Thread
 from typing import Any
 
@@ -20,6 +20,7 @@ from app import index_page
 from app.blocks import launch_options
 from app.pictures import Pictures
 from app.server.bodies import OWNERS, STRANGERS, Bodies
+from app.server.calls import endpoints
 from app.server.compression import CompressedDocument, CompressedStream
 from app.server.connections import Connection, ConnectionLimit, room
 from app.server.headers import SafeHeaders
@@ -76,7 +77,12 @@ def guarded(app: ASGIApp, page: gr.Blocks, public: bool) -> ASGIApp:
         CompressedStream(Streams(CompressedDocument(app))),
         Sessions(lambda: page.state_holder, SHARE if public else OWN_SHARE),
     )
-    app = Bodies(app, STRANGERS if public else OWNERS, lambda: {id: len(fn.inputs) for id, fn in page.fns.items()})
+    app = Bodies(
+        app,
+        STRANGERS if public else OWNERS,
+        lambda: {id: len(fn.inputs) for id, fn in page.fns.items()},
+        cache(lambda: endpoints(page)),
+    )
     if public:
         app = RequestsAtOnce(Transfers(app))
     app = Checked(app, (whole_head, names.check, open_route, without_proxys_words))

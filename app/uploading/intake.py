@@ -1,13 +1,13 @@
 """Takes in what arrives of an upload, in a thread of its own: it goes on whether anybody looks on or not."""
 
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from threading import Thread
 
+from app.event_log import where
 from app.services import Services
 from app.session import Session
 from app.uploading.incoming import Incoming
@@ -37,8 +37,8 @@ def _told(incoming: Incoming, services: Services, run: Callable[[], None]) -> No
         pass
     except EngineError as error:
         problem = services.sentence(error)
-    except BaseException:
-        sys.stderr.write(traceback.format_exc(-3))
+    except BaseException as error:
+        sys.stderr.write(where(error))
         problem = UNFORESEEN
     if incoming.new_gallery and not incoming.added and not services.inbox.others_coming(incoming):
         with suppress(EngineError):  # deleted meanwhile

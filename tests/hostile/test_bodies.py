@@ -82,6 +82,62 @@ def test_what_is_no_call_of_the_page_is_told_so(page: Served, call: object) -> N
         assert len(answer.text) < 100
 
 
+SECRET = "anna beach 1987"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("nothing", {"data": [SECRET]}, 404),
+        ("v2", {"data": [SECRET]}, 404),
+        ("v2/nothing", {"text": SECRET}, 404),
+        (f"v2/{SECRET}", {}, 404),
+        ("named", {"data": [SECRET]}, 404),  # an event of the page's own
+        ("search", {"data": []}, 400),
+        ("search", {"data": [SECRET, "", 3, "", SECRET]}, 400),
+        ("search", {"data": {"text": SECRET}}, 400),
+        ("search", {"data": [SECRET], "session_hash": 5}, 400),
+        ("search", [SECRET], 400),
+        ("search", SECRET, 400),
+        ("explain/", {"data": [SECRET]}, 400),
+        ("v2/search", {"k": 1}, 400),
+        ("v2/search", {"text": SECRET, SECRET: 1}, 400),
+        ("v2/search", [SECRET], 400),
+    ],
+)
+def test_what_is_no_call_of_an_endpoint_is_told_so(page: Served, path: str, body: object, status: int) -> None:
+    before = len(page.said)
+    with page.client("198.51.100.6") as stranger:
+        answer = stranger.post(f"/gradio_api/call/{path}", json=body)
+    assert (answer.status_code, len(answer.text.splitlines())) == (status, 1)
+    assert answer.text.endswith(".")
+    assert not any(SECRET in line or "Traceback" in line for line in page.said[before:])
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("search", {"data": ["a dog"]}), ("galleries/", {"data": []}), ("v2/search", {"text": "a dog"})]
+)
+def test_a_call_that_leaves_defaults_away_is_answered(page: Served, path: str, body: object) -> None:
+    with page.client("198.51.100.6") as stranger:
+        event = stranger.post(f"/gradio_api/call/{path}", json=body).json()["event_id"]
+        assert "event: complete" in stranger.get(f"/gradio_api/call/{path.strip('/')}/{event}").text
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("search", [SECRET]),  # too few values
+        ("add_photos", [{"path": 5, "orig_name": SECRET, "meta": {"_type": "gradio.FileData"}}, "", ""]),
+        ("add_photos", [{"path": "x", "orig_name": [SECRET], "meta": {"_type": "gradio.FileData"}}, "", SECRET]),
+        ("add_photos", [SECRET, "", ""]),
+    ],
+)
+def test_the_terminal_is_told_nothing_of_what_was_sent(page: Served, name: str, data: list[object]) -> None:
+    with page.client("198.51.100.6") as stranger:
+        assert '"success":false' in call(stranger, page.event(name), data, "secret").replace(" ", "")
+    assert not any(SECRET in line for line in page.said)
+
+
 def test_two_lengths_are_refused(page: Served) -> None:
     for path in ("upload", "queue/join"):
         answer = exchange(
