@@ -35,7 +35,6 @@ LONGEST = 7200.0  # seconds of one long work of a stranger, waiting included
 GONE = "This gallery is not there any more; choose another one."
 # A session was dropped while its page slept, or the server was started anew: Gradio goes on with an empty one.
 FORGOTTEN = "The server does not know this page any more; load it again, and your galleries are there."
-NOBODY = ""  # stands for the work of all who have shown no token
 
 
 class NotYours(EngineError):
@@ -205,8 +204,13 @@ class Access:
             yield told
 
     def sole_work(self, session: Session) -> AbstractContextManager[None]:
-        """The one long work that a visitor may have, steps and pauses in all; raises TooMuch where there is one."""
-        return nullcontext() if self._visitors is None else self._visitors.turn(session.owner or NOBODY, work=True)
+        """The one long work that a visitor may have, steps and pauses in all; raises TooMuch where there is one.
+
+        Who has shown no token is known by the address.
+        """
+        if self._visitors is None:
+            return nullcontext()
+        return self._visitors.turn(session.owner or asking_address(), work=True)
 
     @contextmanager
     def place_in_line(self, tell: Callable[[Any], object]) -> Iterator[Callable[[Any], object]]:

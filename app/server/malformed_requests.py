@@ -6,9 +6,12 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from app.server.refusals import Refusal
+from app.server.routes import API
+from app.server.transfers import address_of
 
 LONGEST_PATH = 1024  # bytes
 RANGE = re.compile(r"bytes=\s*(\d{1,15}-\d{0,15}|-\d{1,15})(\s*,\s*(\d{1,15}-\d{0,15}|-\d{1,15})){0,9}\s*")
+FOR = b"x-forwarded-for"
 NO_PROXYS = frozenset((b"x-forwarded-host",))
 
 
@@ -29,3 +32,10 @@ def whole_head(scope: Scope) -> Refusal | None:
 def without_proxys_words(scope: Scope) -> None:
     """Drop headers that anybody can write and that Gradio would believe: the Host header says where the page is."""
     scope["headers"] = [(name, value) for name, value in scope["headers"] if name not in NO_PROXYS]
+
+
+def with_assistants_address(scope: Scope) -> None:
+    """Note for whom a tool is called: Gradio calls the page for an assistant, and passes these headers on."""
+    if scope["path"].startswith(f"{API}mcp"):
+        others = [(name, value) for name, value in scope["headers"] if name != FOR]
+        scope["headers"] = [*others, (FOR, address_of(scope).encode())]

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +284,17 @@ def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_plac
         Compare(services, PARTS).stopped(carol)
         assert "Stopped" in str([*racing])
     assert "<b>1</b> photo added" in str([*waiting])
+
+
+def test_programs_without_a_token_have_one_long_work_at_a_time_from_each_address(
+    access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asks(address: str) -> AbstractContextManager[object]:
+        monkeypatch.setattr("app.access.asking_address", lambda: address)
+        return access.work(Session())
+
+    with asks("198.51.100.1"), asks("198.51.100.2"), pytest.raises(TooMuch), asks("198.51.100.1"):
+        pass
 
 
 def test_what_was_sent_is_listed_in_its_turn_and_not_once_it_is_stopped(
