@@ -239,7 +239,7 @@ def expose(api: Api) -> None:
     with gr.Row(visible=False):  # the part that checks where files come from; one, for assistants cannot send a list
         file = gr.File(label="file")
         gallery, visitor, report = (
-            gr.Textbox("", label="gallery"),
+            gr.Textbox(label="gallery"),  # no value: a call must name one
             gr.Textbox("", label="visitor"),
             gr.JSON(label="report"),
         )

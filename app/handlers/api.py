@@ -37,7 +37,11 @@ class BadCall(EngineError):
 
 
 class Api:
-    """The named endpoints. `visitor` is needed on public hosts only: a token that `add_photos` gives, and keeps."""
+    """The named endpoints. `visitor` is needed on public hosts only: a token that `add_photos` gives, and keeps.
+
+    Assistants read the docstrings as Gradio does: a line for each argument, and below `Returns:` lines that it joins
+    with commas.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -50,8 +54,10 @@ class Api:
             gallery: its name, or the end of its published address; by default the demo gallery.
             k: how many photos, 1 to 100.
             visitor: on a public host, the token that add_photos gave; empty for the demo and published galleries.
-        Returns: rank, file, score, exit, exits, macs_share, taken_at (ISO 8601, on the camera's clock; null where that
-            is not known), photo (its number) and picture (its address) of each.
+        Returns:
+            rank, file, score, exit, exits and macs_share of each
+            taken_at (ISO 8601, on the camera's clock; null where that is not known)
+            photo (its number) and picture (its address).
         """
         with self._called(visitor) as session:
             wanted = _whole(k, "k", MOST)
@@ -68,8 +74,9 @@ class Api:
 
         Args:
             visitor: on a public host, the token that add_photos gave.
-        Returns: name, photos, saved_share (of the full encoder's work), model, budget and link (the end of its
-            published address, or empty) of each, the one indexed last first.
+        Returns:
+            name, photos, saved_share (of the full encoder's work), model and budget of each, the one indexed last first
+            link (the end of its published address, or empty).
         """
         with self._called(visitor) as session, self._services.access.turn(session):
             found = self._services.access.galleries(session)
@@ -92,7 +99,8 @@ class Api:
             file: a picture of 50 MB at most, or an archive of 200 MB.
             gallery: its name; a new name makes a new gallery.
             visitor: on a public host, the token that an earlier call gave; empty to begin as a new visitor.
-        Returns: gallery, added, duplicates, skipped (file and reason of each), macs_share (mean, of those added) and
+        Returns:
+            gallery, added, duplicates, skipped (file and reason of each), macs_share (mean, of those added)
             visitor (the token to keep; empty on a host with one owner).
         """
         with self._called(visitor, new=True) as session:
@@ -118,8 +126,10 @@ class Api:
             photo: its number, as search gives it.
             text: what to compare it with.
             visitor: on a public host, the token that add_photos gave.
-        Returns: file, exit, exits, macs, macs_share, milliseconds, phrases (nearest texts at each exit reached: text
-            and cosine), scores (what photos rank by) and cosines, both at every exit, the first one first.
+        Returns:
+            file, exit, exits, macs, macs_share, milliseconds
+            phrases (nearest texts at each exit reached: text and cosine)
+            scores (what photos rank by) and cosines, both at every exit, the first one first.
         """
         with self._called(visitor) as session:
             found = self._services.access.photo(_whole(photo, "photo", 2**63 - 1), session)
@@ -148,8 +158,10 @@ class Api:
             gallery: its name, or the end of its published address; by default the demo gallery.
             budget: mean share of the full encoder's compute up to which photos may be computed deeper, 0 to 1.
             visitor: on a public host, the token that add_photos gave.
-        Returns: albums (name and number of photos of each), none (how many are of no album), photos (file, album,
-            probability, exit and macs_share of each; album is null for none) and mean_macs_share.
+        Returns:
+            albums (name and number of photos of each), none (how many are of no album)
+            photos (file, album, probability, exit and macs_share of each; album is null for none)
+            mean_macs_share.
         """
         with self._called(visitor) as session:
             wanted = AlbumSet(albums_of(_words(albums).splitlines()))
@@ -175,8 +187,9 @@ class Api:
             gallery: its name, or the end of its published address; by default the demo gallery.
             k: how many photos of each ranking, 1 to 100.
             visitor: on a public host, the token that add_photos gave.
-        Returns: early and full (the files of both rankings, best first), shared (how many are in both), photos (how
-            many took part), full_per_second, early_per_second and macs_share (the measured race).
+        Returns:
+            early and full (the files of both rankings, best first), shared (how many are in both)
+            photos (how many took part), full_per_second, early_per_second and macs_share (the measured race).
         """
         with self._called(visitor) as session:
             wanted = _whole(k, "k", MOST)

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import json
 import os
 import socket
 import sys
@@ -9,7 +10,7 @@ import time
 from collections.abc import Sequence
 from functools import cache, partial
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import uvicorn
@@ -35,6 +36,9 @@ from app.server.transfers import Transfers
 from app.server.upload_folders import Arrivals
 from app.server.upload_routes import UploadRoutes
 from app.services import Services
+
+if TYPE_CHECKING:
+    from mcp.types import ImageContent, TextContent
 
 KEEP_ALIVE = 10  # seconds that a connection waits for another request
 BACKLOG = 128  # connections that the system keeps for us; so many attempts may fail at once
@@ -109,9 +113,18 @@ def serve(page: gr.Blocks, services: Services, pictures: Pictures, arrivals: Arr
         _, address, _ = page.launch(**options, prevent_thread_lock=True, mcp_server=mcp)
     finally:
         http_server.start_server = before
+    if page.mcp_server_obj is not None:
+        page.mcp_server_obj.postprocess_output_data = answer_as_json  # type: ignore[method-assign]
     if public and hosts(public).names is None:
         sys.stderr.write(f"The page answers to any host name; {HOSTS} lists those that it should answer to.\n")
     return address
+
+
+def answer_as_json(data: Any, root_url: str) -> "list[TextContent | ImageContent]":
+    """What a tool gave back, as assistants read it; Gradio would write it as Python does."""
+    from mcp.types import TextContent
+
+    return [TextContent(type="text", text=json.dumps(value, ensure_ascii=False)) for value in data]
 
 
 def start(app: ASGIApp, name: str | None, port: int | None) -> tuple[str, int, str, Server]:

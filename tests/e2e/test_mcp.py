@@ -1,8 +1,8 @@
 """`python app.py --mcp`, started for real, and its tools called as an assistant calls them."""
 
-import ast
 import asyncio
 import base64
+import json
 import os
 import re
 import subprocess
@@ -58,7 +58,16 @@ def test_an_assistant_finds_the_tools_and_uses_them(address: str, png: Callable[
 
     tools, (found, added, galleries, in_albums, refused) = asyncio.run(talk())
     assert sorted(tools) == ["add_photos", "compare", "explain", "galleries", "search", "sort"]
-    assert all(tool.description for tool in tools.values())
+    for name, answered in [
+        ("search", "rank, file, score, exit, exits and macs_share of each, taken_at (ISO"),
+        ("galleries", "Returns: name, photos, saved_share"),
+        ("explain", "Returns: file, exit, exits, macs"),
+        ("sort", "Returns: albums (name and number of photos of each), none"),
+        ("compare", "Returns: early and full"),
+        ("add_photos", "Returns: gallery, added, duplicates"),
+    ]:
+        assert answered in tools[name].description
+    assert tools["add_photos"].inputSchema["required"] == ["file", "gallery"]
     assert set(tools["search"].inputSchema["properties"]) == {"text", "gallery", "k", "visitor"}
     assert tools["search"].inputSchema["properties"]["text"]["description"].startswith("what the photo shows")
     assert [hit["rank"] for hit in told(found)] == [1, 2, 3]
@@ -75,11 +84,11 @@ def test_the_example_of_the_documentation_runs(address: str, png: Callable[..., 
     names: dict[str, Any] = {}
     exec(example, names)
     added, found = asyncio.run(names["tools"](address, png("yellow")))
-    assert ast.literal_eval(added)["added"] == 1
-    assert [hit["rank"] for hit in ast.literal_eval(found)] == [1]
+    assert json.loads(added)["added"] == 1
+    assert [hit["rank"] for hit in json.loads(found)] == [1]
 
 
 def told(answer: Any) -> Any:
-    """What a tool gave back, which Gradio writes as Python does."""
+    """What a tool gave back."""
     assert not answer.isError, answer
-    return ast.literal_eval(answer.content[0].text)
+    return json.loads(answer.content[0].text)
