@@ -31,6 +31,7 @@ from app.server.refusals import Checked
 from app.server.requests_at_once import RequestsAtOnce
 from app.server.routes import open_route
 from app.server.sessions import SHARE, CountedSessions, Sessions
+from app.server.settings import BadSetting
 from app.server.stream_end import Streams
 from app.server.transfers import Transfers
 from app.server.upload_folders import Arrivals
@@ -94,7 +95,7 @@ def guarded(app: ASGIApp, page: gr.Blocks, public: bool) -> ASGIApp:
 
 
 def serve(page: gr.Blocks, services: Services, pictures: Pictures, arrivals: Arrivals, mcp: bool | None = False) -> str:
-    """Serve the page; returns its address. Raises OSError.
+    """Serve the page; returns its address. Raises OSError, BadSetting.
 
     `launch` stays the way to start, for ZeroGPU's package waits for it; the server that it asks for is ours.
     """
@@ -113,6 +114,9 @@ def serve(page: gr.Blocks, services: Services, pictures: Pictures, arrivals: Arr
         _, address, _ = page.launch(**options, prevent_thread_lock=True, mcp_server=mcp)
     finally:
         http_server.start_server = before
+    if page.mcp_error:
+        page.close()
+        raise BadSetting(f'No tools can be served (--mcp): pip install "gradio[mcp]". {page.mcp_error}')
     if page.mcp_server_obj is not None:
         page.mcp_server_obj.postprocess_output_data = answer_as_json  # type: ignore[method-assign]
     if public and hosts(public).names is None:

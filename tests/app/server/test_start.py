@@ -1,5 +1,6 @@
 """The page starts the way that ZeroGPU's package waits for, on a server of our own."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from gradio.utils import get_upload_folder
 
 from app.layout import build
 from app.pictures import Pictures
+from app.server.settings import BadSetting
 from app.server.start import Server, serve
 from app.server.upload_folders import Arrivals
 from app.services import Services
@@ -40,3 +42,11 @@ def test_zerogpu_sees_the_start_and_finds_the_port(
         assert http_server.start_server is before
     finally:
         page.close()
+
+
+def test_tools_that_cannot_be_served_are_a_sentence(
+    services: Services, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mcp", None)  # is not installed
+    with pytest.raises(BadSetting, match=r'pip install "gradio\[mcp\]"'):
+        serve(build(services, "a secret"), services, pictures, Arrivals(Path(get_upload_folder())), mcp=True)
