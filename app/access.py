@@ -4,11 +4,13 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from ipaddress import ip_address
 from typing import Any
 
 from gradio.context import LocalContext
 
 from app.demo import Demo
+from app.server.settings import server_name
 from app.server.transfers import address_of
 from app.session import Session
 from app.work import Line
@@ -255,5 +257,10 @@ def is_local() -> bool:
 
 
 def _is_loopback() -> bool:
-    name = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
-    return "SPACE_ID" not in os.environ and name in ("127.0.0.1", "localhost", "::1")
+    if "SPACE_ID" in os.environ:
+        return False
+    name = server_name()
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"

@@ -14,6 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from app.server.refusals import Refusal
+from app.server.settings import NAME
 
 HOSTS = "TGEM_HOSTS"  # names of the page, comma between them
 # What a browser loads from links and frames of other sites: nothing in it is private, nothing is changed by it.
@@ -68,7 +69,7 @@ def hosts(public: bool) -> Hosts:
     if public:
         return Hosts(frozenset(listed) or None)
     machine = socket.gethostname().lower()
-    return Hosts(frozenset((*listed, machine, f"{machine}.local", _name(os.environ.get("GRADIO_SERVER_NAME", "")))))
+    return Hosts(frozenset((*listed, machine, f"{machine}.local", _name(os.environ.get(NAME, "")))))
 
 
 def _name(host: str) -> str:

@@ -7,6 +7,7 @@ from engine.gallery import EngineError, home
 
 TEMPORARY = "GRADIO_TEMP_DIR"
 PORT = "GRADIO_SERVER_PORT"
+NAME = "GRADIO_SERVER_NAME"  # or address, to listen on
 
 
 class BadSetting(EngineError):
@@ -34,3 +35,8 @@ def prepare() -> Path:
         ) from error
     os.environ[TEMPORARY] = str(folder)
     return folder
+
+
+def server_name() -> str:
+    """The name or address to listen on, an IPv6 address without brackets; this machine's own where none is set."""
+    return os.environ.get(NAME, "").strip().strip("[]") or "127.0.0.1"

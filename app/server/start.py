@@ -31,7 +31,7 @@ from app.server.refusals import Checked
 from app.server.requests_at_once import RequestsAtOnce
 from app.server.routes import open_route
 from app.server.sessions import SHARE, CountedSessions, Sessions
-from app.server.settings import BadSetting
+from app.server.settings import NAME, BadSetting, server_name
 from app.server.stream_end import Streams
 from app.server.transfers import Transfers
 from app.server.upload_folders import Arrivals
@@ -135,10 +135,9 @@ def start(app: ASGIApp, name: str | None, port: int | None) -> tuple[str, int, s
     """Listen on the port that was chosen, or on the first free one.
 
     Returns: name, port, address and server, as Gradio's own start does.
-    Raises: OSError.
+    Raises: OSError, BadSetting.
     """
-    name = name or http_server.LOCALHOST_NAME
-    host = name.strip("[]")
+    host = name or server_name()
     first = http_server.INITIAL_PORT_VALUE
     chosen = port or ("GRADIO_SERVER_PORT" in os.environ and first)
     listening = _listening(host, [chosen] if chosen else range(first, first + http_server.TRY_NUM_PORTS))
@@ -157,16 +156,25 @@ def start(app: ASGIApp, name: str | None, port: int | None) -> tuple[str, int, s
     )
     server = Server(config, listening, limit)
     server.start()
-    shown = "localhost" if host in ("0.0.0.0", "::") else name
-    return name, port, f"http://{shown}:{port}/", server
+    shown = {"0.0.0.0": "localhost", "::": "::1"}.get(host, host)
+    return host, port, f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/", server
 
 
 def _listening(host: str, ports: Sequence[int]) -> socket.socket:
-    family = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
+    unusable = BadSetting(
+        f"{NAME} is {host!r}, which is no name or address of this machine; leave it unset to be reached from this "
+        "machine alone, or set it to 0.0.0.0 for all others too."
+    )
+    try:
+        family = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
+    except (OSError, UnicodeError) as error:
+        raise unusable from error
     for port in ports:
         try:
             return socket.create_server((host, port), family=family, backlog=BACKLOG)
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise unusable from error
             if error.errno != errno.EADDRINUSE:
                 raise
     busy = f"Port {ports[0]} is" if len(ports) == 1 else f"Ports {ports[0]} to {ports[-1]} are"

@@ -434,6 +434,11 @@ def test_an_address_of_a_picture_that_was_passed_on_does_not_live_long(
     [
         ({}, False, True),
         ({"GRADIO_SERVER_NAME": "localhost"}, False, True),
+        ({"GRADIO_SERVER_NAME": ""}, False, True),
+        ({"GRADIO_SERVER_NAME": "127.0.0.2"}, False, True),
+        ({"GRADIO_SERVER_NAME": "::1"}, False, True),
+        ({"GRADIO_SERVER_NAME": "[::1]"}, False, True),
+        ({"GRADIO_SERVER_NAME": "::"}, True, False),
         ({"GRADIO_SERVER_NAME": "0.0.0.0"}, True, False),
         ({"GRADIO_SERVER_NAME": "192.168.1.7"}, True, False),
         ({"SPACE_ID": "me/demo"}, True, False),

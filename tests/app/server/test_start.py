@@ -1,5 +1,6 @@
 """The page starts the way that ZeroGPU's package waits for, on a server of our own."""
 
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +11,12 @@ import httpx
 import pytest
 from gradio import http_server
 from gradio.utils import get_upload_folder
+from starlette.responses import PlainTextResponse
 
 from app.layout import build
 from app.pictures import Pictures
 from app.server.settings import BadSetting
-from app.server.start import Server, serve
+from app.server.start import Server, serve, start
 from app.server.upload_folders import Arrivals
 from app.services import Services
 
@@ -50,3 +52,25 @@ def test_tools_that_cannot_be_served_are_a_sentence(
     monkeypatch.setitem(sys.modules, "mcp", None)  # is not installed
     with pytest.raises(BadSetting, match=r'pip install "gradio\[mcp\]"'):
         serve(build(services, "a secret"), services, pictures, Arrivals(Path(get_upload_folder())), mcp=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("127.0.0.2", "127.0.0.2"), ("::1", "[::1]"), ("[::1]", "[::1]"), ("::", "[::1]")]
+)
+def test_an_address_that_is_listened_on_can_be_opened(monkeypatch: pytest.MonkeyPatch, name: str, shown: str) -> None:
+    if ":" in name and not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 here")
+    monkeypatch.setenv("GRADIO_SERVER_NAME", name)
+    _, port, address, server = start(PlainTextResponse("here"), None, None)
+    try:
+        assert address == f"http://{shown}:{port}/"
+        assert httpx.get(address).text == "here"
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("name", ["photos.invalid", "a..b", "192.0.2.1"])
+def test_a_name_that_is_not_this_machines_is_a_sentence(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("GRADIO_SERVER_NAME", name)
+    with pytest.raises(BadSetting, match=r"GRADIO_SERVER_NAME is '.*no name or address of this machine"):
+        start(PlainTextResponse("here"), None, None)
