@@ -5,6 +5,7 @@ the page from its own address by the Origin header. Programs send no Origin; tok
 """
 
 import os
+import re
 import socket
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -14,12 +15,13 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from app.server.refusals import Refusal
-from app.server.settings import NAME
+from app.server.settings import NAME, BadSetting
 
 HOSTS = "TGEM_HOSTS"  # names of the page, comma between them
 # What a browser loads from links and frames of other sites: nothing in it is private, nothing is changed by it.
 OPEN = ("GET", "HEAD")
 PRIVATE = "/gradio_api/"
+NAMES = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:.]+")  # the second: IPv6 addresses
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,11 @@ class Hosts:
 
 
 def hosts(public: bool) -> Hosts:
-    """The names of this page: those that are configured, a Space's own, and where no stranger comes the machine's."""
-    listed = {_name(entry) for entry in os.environ.get(HOSTS, "").split(",")} - {""}
+    """The names of this page: those that are configured, a Space's own, and where no stranger comes the machine's.
+
+    Raises: BadSetting.
+    """
+    listed = {_listed(entry) for entry in os.environ.get(HOSTS, "").split(",") if entry.strip()}
     space = os.environ.get("SPACE_HOST")
     if space:
         return Hosts(frozenset((*listed, _name(space))))
@@ -70,6 +75,20 @@ def hosts(public: bool) -> Hosts:
         return Hosts(frozenset(listed) or None)
     machine = socket.gethostname().lower()
     return Hosts(frozenset((*listed, machine, f"{machine}.local", _name(os.environ.get(NAME, "")))))
+
+
+def _listed(entry: str) -> str:
+    """A name of the list as browsers send it; raises BadSetting."""
+    try:
+        name = _name(entry).encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    if not NAMES.fullmatch(name) or not set(" /?#@").isdisjoint(entry.strip()):
+        raise BadSetting(
+            f"{HOSTS} lists {entry.strip()!r}; list names alone, with commas between them, "
+            "as in photos.example,www.photos.example."
+        )
+    return name
 
 
 def _name(host: str) -> str:
