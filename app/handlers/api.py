@@ -104,7 +104,7 @@ class Api:
             visitor (the token to keep; empty on a host with one owner).
         """
         with self._called(visitor, new=True) as session:
-            name = gallery_name(str(gallery))
+            name = gallery_name(_words(gallery))
             if not file or not name:
                 raise BadCall("Say which file, and the name of a gallery for it.")
             path = sent(file)
@@ -230,10 +230,14 @@ class Api:
 
     def _gallery(self, name: object, session: Session) -> int:
         if name:
+            given = _words(name)
             try:
-                return self._services.access.named(_words(name), session)
+                return self._services.access.named(given, session)
             except GalleryMissing:
-                if name != DEMO:  # which `galleries` names too
+                kept = gallery_name(given)  # by add_photos; other programs keep names as they are
+                if kept != given:
+                    return self._gallery(kept, session)
+                if given != DEMO:  # which `galleries` names too
                     raise
         self._services.demo.wait(PATIENCE)
         return self._services.demo.id

@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock
 
+import gradio as gr
 import httpx
 import pytest
 from gradio.utils import get_upload_folder
 from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 
+from app.handlers.api import Api
 from app.handlers.picture_search import PictureSearch
 from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
 from app.uploading.sent_files import NotUploaded, sent
-from engine.gallery.galleries import list_galleries
+from engine.gallery.galleries import list_galleries, open_gallery
 from tests.app.shown_examples import PARTS
 from tests.zip_files import zipped
 
@@ -93,6 +95,28 @@ def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
     assert (health["status"], health["demo"]) == ("ok", "ready")
     assert health["events"]["search"]["count"] >= 2
     assert not {"something", "red", "Holiday", "dog"} & set(re.findall(r"\w+", json.dumps(health)))
+
+
+@pytest.mark.parametrize("name", ["My  Photos", " lead", "x" * 100, "a\u202eb"])
+def test_a_gallery_is_found_by_the_name_that_it_was_given(services: Services, name: str, tmp_path: Path) -> None:
+    api, file = Api(services), tmp_path / "arrived" / "dog.txt"
+    file.parent.mkdir()
+    file.write_bytes(b"no photo")
+    kept = api.add_photos(str(file), name)["gallery"]
+    for called in (name, kept):
+        assert api.search("red", called) == []
+
+
+def test_a_gallery_is_found_by_a_name_that_add_photos_would_not_keep(services: Services) -> None:
+    open_gallery(services.library, "two  blanks")
+    assert Api(services).search("red", "two  blanks") == []
+
+
+@pytest.mark.parametrize("gallery", [None, 5, ["Mine"], True])
+def test_a_name_of_a_gallery_is_a_text(services: Services, gallery: Any, tmp_path: Path) -> None:
+    with pytest.raises(gr.Error, match="A text was expected"):
+        Api(services).add_photos(str(tmp_path / "dog.png"), gallery)
+    assert [summary.name for summary in list_galleries(services.library)] == ["Demo gallery"]
 
 
 def test_a_path_of_the_servers_own_is_no_upload(
