@@ -32,6 +32,7 @@ class PageUrl:
                 **self._galleries.remembered(session),
             }
         except EngineError as error:
+            session.go_on()
             yield self._search.only(self._services.problem(error))
             return
         yield from self._search.answers(refine, session, aside, first)

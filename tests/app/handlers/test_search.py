@@ -62,6 +62,14 @@ def test_a_photo_selected_meanwhile_is_drawn_as_deep_as_its_query_has_sent_it(se
     assert f'data-photo="{session.photo}"' in refined.panel
 
 
+def test_no_second_look_is_drawn_over_a_place_that_is_gone(search: Search, page_url: PageUrl, session: Session) -> None:
+    answers = search.searched("blue", True, session)
+    next(answers)
+    gone = after(page_url.gone_to(Event(gallery="999", q="red"), True, session))
+    assert "not there any more" in gone.grid
+    assert not list(answers)
+
+
 def test_a_photo_selected_while_the_second_look_is_drawn_stays_in_the_panel(
     search: Search, selection: Selection, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
