@@ -43,9 +43,9 @@ class Served:
         """Files on their way in."""
         return sorted(path for path in self.arriving.rglob("*") if path.is_file())
 
-    def tracebacks(self) -> list[str]:
-        """Errors that it did not foresee."""
-        return [line for line in self.said if "Traceback" in line or "Error" in line]
+    def tracebacks(self, since: int = 0) -> list[str]:
+        """Errors that it did not foresee, after so many lines."""
+        return [line for line in self.said[since:] if "Traceback" in line or "Error" in line]
 
     def client(self, address: str = "198.51.100.1", **options: Any) -> httpx.Client:
         """A stranger's client; the page believes this machine when it says for whom it speaks, as of a proxy."""
