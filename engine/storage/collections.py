@@ -92,7 +92,7 @@ def add_macs(database: Database, collection_id: int, queries: int = 0, pictures:
 
 
 def restamp(database: Database, collection_id: int, stamp: ModelStamp, phrases: Sequence[str]) -> None:
-    """Make a collection another model's: encodings of the one before go, and its images wait for theirs.
+    """Make a collection another model's: encodings and races of the one before go, and its images wait for theirs.
 
     Raises: GalleryMissing.
     """
@@ -105,6 +105,7 @@ def restamp(database: Database, collection_id: int, stamp: ModelStamp, phrases: 
         of_collection = select(ImageRow.id).where(ImageRow.collection_id == collection_id)
         for table in (FeatureMapRow, EncodingRow):
             session.execute(delete(table).where(table.image_id.in_(of_collection)))
+        session.execute(delete(RaceRow).where(RaceRow.collection_id == collection_id))
         if collection.model is not None:
             collection.stamp(stamp)
         collection.queries = collection.macs_queries = collection.macs_pictures = 0

@@ -11,6 +11,7 @@ from sqlalchemy import event
 from engine.exits.batch import Encoding
 from engine.exits.encoder import Standing
 from engine.gallery import Library, ModelChanged, Progress, Upload, kept_photos
+from engine.gallery.comparison import Comparison
 from engine.gallery.galleries import delete_photos, list_photos, open_gallery, stored_hashes, summarize_gallery
 from engine.gallery.ingest import PhrasesDiffer, ingest_files
 from engine.gallery.reencode import PicturesGone, reencode_gallery
@@ -183,8 +184,10 @@ def test_second_looks_go_on_after_another_budget(library: Library, gallery: int)
 def test_a_changed_model_is_cured(library: Library, database: Database, gallery: int, newer: Library) -> None:
     with pytest.raises(ModelChanged, match="encode its photos again"):
         search_photos(newer, gallery, "red")
+    Comparison(library).race(gallery)
     report = reencode_gallery(newer, gallery)
     assert (report.added, report.duplicates) == (5, 0)
+    assert Comparison(newer).last(gallery) is None, "a race of the other model"
     assert len(search_photos(newer, gallery, "red")) == 5
     assert TotalsCache(database).of(gallery).waiting == 0
     with pytest.raises(ModelChanged):
