@@ -28,6 +28,7 @@ from engine.utils.errors import EngineError
 
 if TYPE_CHECKING:
     from engine.exits.batch import Encoding
+    from engine.exits.encoder import Identity
     from engine.exits.photo_encoder import PhotoEncoder
 
 GALLERIES_KEPT = 8
@@ -49,7 +50,7 @@ class FullRun:
     vectors: np.ndarray  # (N, D) float32
     lifts: np.ndarray  # (N,) what is added to each one's cosines for queries of words
     macs: int  # what the full encoder spent on them once
-    weights: str  # of the model that made them
+    made_by: "Identity"  # the model and the exits, by which the lifts are
 
 
 class Comparison:
@@ -102,7 +103,7 @@ class Comparison:
         with self._lock:
             found = self._runs.get(gallery_id)
         encoder = self._library.encoder
-        if found is None or found.weights != encoder.identity.weights:
+        if found is None or found.made_by != encoder.identity:
             return None
         there = np.isin(found.ids, [row.id for row in get_images(self._library.database, found.ids.tolist())])
         ids = found.ids[there]
@@ -110,7 +111,7 @@ class Comparison:
             with self._lock:
                 self._runs.pop(gallery_id, None)
             return None
-        return FullRun(ids, found.vectors[there], found.lifts[there], encoder.full_macs * len(ids), found.weights)
+        return FullRun(ids, found.vectors[there], found.lifts[there], encoder.full_macs * len(ids), found.made_by)
 
     def _photos(self, gallery_id: int) -> list[Photo]:
         photos = list_photos(self._library, gallery_id, limit=MOST)
@@ -125,7 +126,7 @@ class Comparison:
         vectors = np.stack([encoding.vector for encoding in found])
         affinity = np.array([encoding.affinity for encoding in found])
         _, lifts = encoder.scorer.lines(np.full(len(found), encoder.exits - 1), affinity)
-        run = FullRun(ids, vectors, lifts, encoder.full_macs * len(photos), encoder.identity.weights)
+        run = FullRun(ids, vectors, lifts, encoder.full_macs * len(photos), encoder.identity)
         with self._lock:
             self._runs[gallery_id] = run
         return run

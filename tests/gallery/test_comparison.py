@@ -1,6 +1,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from engine.gallery.speed_race import BATCH, ROUNDS, Lap, race
 from engine.storage.database import Database
 from engine.storage.images import delete_images
 from engine.utils.compute_lock import ANSWER, COMPUTE, ENCODE, LOOK_AGAIN
-from tests.fake_encoder import FakeEncoder
+from tests.fake_encoder import IDENTITY, FakeEncoder
 
 MakeUpload = Callable[..., Upload]
 
@@ -140,6 +141,14 @@ def test_photos_deleted_since_a_race_are_in_no_ranking(
     assert comparison.full_run(gallery) is None
 
 
+def test_full_depth_of_other_exits_is_measured_anew(
+    comparison: Comparison, gallery: int, fake_encoder: FakeEncoder
+) -> None:
+    comparison.run_in_full(gallery)
+    fake_encoder.identity = replace(IDENTITY, exits_hash="fitted since")  # by which lifts are others
+    assert comparison.full_run(gallery) is None
+
+
 def test_both_encoders_rank_the_raced_photos_alone(comparison: Comparison, gallery: int, library: Library) -> None:
     red, green, blue = [photo.id for photo in list_photos(library, gallery)]
     assert rank_photos(library, gallery, "green", [red, green, blue])[0] == green
@@ -149,12 +158,12 @@ def test_both_encoders_rank_the_raced_photos_alone(comparison: Comparison, galle
 
 
 def test_equal_photos_rank_in_the_order_they_came() -> None:
-    run = FullRun(np.array([4, 7, 9]), np.array([[1, 0], [1, 0], [0, 1]], np.float32), np.zeros(3), 300, "w")
+    run = FullRun(np.array([4, 7, 9]), np.array([[1, 0], [1, 0], [0, 1]], np.float32), np.zeros(3), 300, IDENTITY)
     assert ranking(run, Query(np.array([1, 0], np.float32)), 2) == [4, 7]
 
 
 def test_full_depth_holds_hubs_back_as_a_search_does() -> None:
-    run = FullRun(np.array([4, 7]), np.array([[1, 0], [0.6, 0.8]], np.float32), np.array([-0.5, 0.0]), 200, "w")
+    run = FullRun(np.array([4, 7]), np.array([[1, 0], [0.6, 0.8]], np.float32), np.array([-0.5, 0.0]), 200, IDENTITY)
     vector = np.array([1, 0], np.float32)
     assert ranking(run, Query(vector), 2) == [7, 4]
     assert ranking(run, Query(vector, picture=True), 2) == [4, 7]
