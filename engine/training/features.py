@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from engine.exits.modules import ExitModules
 from engine.ingest.image import ImageRejected, open_picture
 from engine.training.dataset import Example
 from engine.utils.atomic_files import write_whole
+from engine.utils.errors import HostProblem
 from engine.utils.prefetch import prefetched
 
 BATCH = 32
@@ -51,6 +53,10 @@ class Features:
         return replace(self, texts=texts, owner=owner)
 
 
+class NoRoom(HostProblem):
+    """A folder that features cannot be kept in."""
+
+
 Say = Callable[[str], None]
 
 
@@ -76,20 +82,20 @@ def cached(path: Path, encoder: Encoder, examples: Sequence[Example], say: Say =
 
     What is computed stays on disk, one .npy file for each exit, and is mapped into memory rather than read. After a
     stop the photos that are done are not run again. Photos that cannot be read are said and left out.
+
+    Raises: NoRoom.
     """
     stamp = _stamp(encoder, examples)
     state = path / "state.json"
     made = json.loads(state.read_text("utf-8")) if state.is_file() else {}
     if made.get("stamp") != stamp:
         made = {"stamp": stamp, "done": 0, "bad": []}
+        state.unlink(missing_ok=True)  # or a stop would leave it beside what it does not describe
     path.mkdir(parents=True, exist_ok=True)
     widths = [e.seen for e in encoder.modules.exits]
     names = [*(f"exit-{k + 1}" for k in range(len(widths))), "full"]
-    mode = "r+" if made["done"] else "w+"
-    arrays = [
-        np.lib.format.open_memmap(path / f"{name}.npy", mode, np.float32, (len(examples), width))
-        for name, width in zip(names, [*widths, encoder.dim], strict=True)
-    ]
+    shapes = {path / f"{name}.npy": (len(examples), w) for name, w in zip(names, [*widths, encoder.dim], strict=True)}
+    arrays = [_array(file, shape, made["done"] > 0) for file, shape in shapes.items()]
     for start, pixels in _batches(encoder, examples, made["done"]):
         rows = [start + i for i, p in enumerate(pixels) if isinstance(p, np.ndarray)]
         if rows:
@@ -110,6 +116,20 @@ def cached(path: Path, encoder: Encoder, examples: Sequence[Example], say: Say =
     tensors = [torch.from_numpy(array if len(good) == len(examples) else array[good]) for array in arrays]
     texts = _kept_texts(path / "texts.npy", stamp, encoder, [examples[i] for i in good])
     return Features(tensors[:-1], _read(encoder.modules, tensors[:-1], tensors[-1]), *texts)
+
+
+def _array(file: Path, shape: tuple[int, int], there: bool) -> np.memmap:
+    """An array of a file, which is made anew where it is not there yet; raises NoRoom."""
+    try:
+        array = np.lib.format.open_memmap(file, "r+" if there else "w+", np.float32, shape)
+        if not there and hasattr(os, "posix_fallocate"):  # a page that the disk cannot take would end the process
+            with file.open("r+b") as opened:
+                os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+    except OSError as error:
+        raise NoRoom(
+            f"{file} cannot be written ({error.strerror}); make room there, or name another folder."
+        ) from error
+    return array
 
 
 def _read(modules: ExitModules, seen: Sequence[Tensor], final: Tensor) -> Tensor:
@@ -189,6 +209,7 @@ def _kept_texts(path: Path, stamp: str, encoder: Encoder, examples: Sequence[Exa
     if path.is_file() and marker.is_file() and marker.read_text("utf-8") == stamp:
         return torch.from_numpy(np.load(path, mmap_mode="c")), _owners(examples)
     texts, owner = _encode_texts(encoder, examples)
+    marker.unlink(missing_ok=True)
     np.save(path, texts.numpy())
     marker.write_text(stamp, "utf-8")
     return texts, owner

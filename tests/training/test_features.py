@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from engine.exits.encoder import Encoder
 from engine.ingest.image import ImageRejected
 from engine.training import features
 from engine.training.dataset import Example
-from engine.training.features import cached, collect, first_pixels
+from engine.training.features import NoRoom, cached, collect, first_pixels
 from tests import tiny_models
 
 
@@ -85,6 +87,32 @@ def test_other_photos_and_other_weights_are_run_anew(
     other.identity = type(other.identity)("tiny", "other weights", "e")
     found = cached(tmp_path / "cache", other, examples[:-1])
     torch.testing.assert_close(found.vectors, collect(other, examples[:-1]).vectors)
+
+
+def test_what_a_stopped_run_of_another_model_has_begun_is_not_taken_for_whole(
+    encoder: Encoder, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached(tmp_path / "cache", encoder, examples)
+    other = tiny_models.encoder(seed=1)
+    other.identity = type(other.identity)("tiny", "other weights", "e")
+    monkeypatch.setattr(other, "trace", lambda pixels: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cached(tmp_path / "cache", other, examples)
+    found = cached(tmp_path / "cache", encoder, examples)
+    torch.testing.assert_close(found.vectors, collect(encoder, examples).vectors)
+
+
+def test_a_full_disk_is_said_before_anything_is_computed(
+    encoder: Encoder, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    batches = count(encoder, monkeypatch)
+    with pytest.raises(NoRoom, match=r"exit-1\.npy cannot be written \(No space left on device\)"):
+        cached(tmp_path / "cache", encoder, examples)
+    assert batches == []
 
 
 def test_a_photo_that_cannot_be_read_is_said_and_left_out(
