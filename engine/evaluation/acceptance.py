@@ -22,14 +22,13 @@ from engine.evaluation.speed import device_name, timed
 from engine.exits.certificate import PAGE, REPORT, Certificate, read_certificate, write_certificate
 from engine.exits.checkpoint import install_exits
 from engine.exits.encoder import Encoder
-from engine.exits.loading import load_encoder
 from engine.exits.model_card import card
 from engine.exits.runner import own_embedding
 from engine.training.certificate_page import page
 from engine.training.certify import certify
 from engine.training.dataset import Example
 from engine.training.features import cached, first_pixels
-from engine.training.fit import fit_photos
+from engine.training.fit import fit_photos, to_fit
 from engine.training.splits import folder_photos
 from engine.utils.errors import EngineError
 from engine.utils.result_files import require_writable, write_result
@@ -123,6 +122,7 @@ class _Acceptance:
     def __init__(self, asked: Asked, say: Callable[[str], None]) -> None:
         self._asked, self._say = asked, say
         self._encoder: Encoder | None = None
+        self._fitted = False  # in this run, and not in an earlier one into the same folder
         self._commit = ""
 
     def plan(self) -> list[tuple[str, Sequence[str], Callable[[], tuple[str, Row]]]]:
@@ -165,9 +165,7 @@ class _Acceptance:
         return [Example(path, (), "") for path in folder_photos(self._asked.photos)]
 
     def _fetch(self) -> tuple[str, Row]:
-        self._encoder = load_encoder(self._asked.model, precision="float32")
-        if not self._joined:
-            self._encoder = load_encoder(self._asked.model, precision="float32", with_exits=False)
+        self._encoder = to_fit(self._asked.model, precision="float32")
         own = sum(self._encoder.backbone.stage_macs)
         sentence = f"{self._encoder.identity.model}, {own / 1e9:.2f} GMACs a photo, {self._encoder.backbone.size} px"
         return sentence, {"weights": self._encoder.identity.weights, "macs": own, "dim": self._encoder.dim}
@@ -201,6 +199,7 @@ class _Acceptance:
 
         paths = [example.path for example in self._examples]
         self._encoder = fit_photos(self._ready, paths, out=self._exits, say=heard)
+        self._fitted = True
         about = next((line for line in said if line.startswith("a first pass of")), "no first pass")
         return f"{self._encoder.exits - 1} exits in use; {about}", {"said": said}
 
@@ -209,7 +208,7 @@ class _Acceptance:
         if self._joined:
             found = self._of_own_exits()
         else:
-            kept = read_certificate(self._exits)
+            kept = read_certificate(self._exits) if self._fitted else None
             if kept is None:
                 raise NotDone("there are no exits to certify")
             found = kept

@@ -6,6 +6,7 @@ The shipped model is made by `recipe`.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -84,10 +85,25 @@ def fit(
         judge: see `fit_exits`.
     Raises: DataMissing, TooFewPhotos, ModelUnreadable.
     """
-    encoder = load_encoder(model)
+    encoder = to_fit(model)
     if encoder.modules.last is not None:
         raise ModelUnreadable(f"The passes of {encoder.identity.model} were trained together; train-mini makes them.")
     fit_captions(encoder, data, out, say, judge)
+
+
+def to_fit(model: str | None, precision: str | None = None) -> Encoder:
+    """A model as it is before exits are fitted to it: without those it has, unless its passes were trained together.
+
+    Exits that cannot be used are no obstacle: new ones are to take their place.
+
+    Args: model, precision: as in `load_encoder`.
+    Raises: ModelUnreadable.
+    """
+    with suppress(ModelUnreadable):  # a model that cannot be read itself is told of below
+        encoder = load_encoder(model, precision=precision)
+        if encoder.modules.last is not None or encoder.exits == 1:
+            return encoder
+    return load_encoder(model, precision=precision, with_exits=False)
 
 
 def fit_captions(

@@ -386,7 +386,7 @@ def test_a_page_that_is_not_there_is_said_before_any_work(
     [
         ("engine.exits.loading.load_encoder", ("race",)),
         ("engine.evaluation.albums.evaluate_albums", ("evaluate-albums", "data:test")),
-        ("engine.evaluation.acceptance.load_encoder", ("acceptance", "--photos", "PHOTOS")),
+        ("engine.evaluation.acceptance.to_fit", ("acceptance", "--photos", "PHOTOS")),
         ("engine.exits.loading.load_encoder", ("fit", "--photos", "PHOTOS")),
         ("engine.training.fit.fit", ("fit", "--data", "PHOTOS")),
     ],

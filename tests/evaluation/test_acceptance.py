@@ -89,6 +89,8 @@ def test_a_failed_step_stops_only_those_that_need_it(
     model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
+    accept(out, model, "--photos", photos)
+    assert statuses(out)["certificate"] == "done"
     for path in list(photos.iterdir())[99:]:
         path.unlink()
     monkeypatch.setattr(Backbone, "encode_image", lambda self, pixels: 1 / 0)
@@ -98,9 +100,16 @@ def test_a_failed_step_stops_only_those_that_need_it(
     assert {found[name] for name in ("equality", "fit", "evaluate", "bench")} == {"failed", "skipped"}
     assert found["certificate"] == "skipped"
     report = (out / "acceptance.md").read_text()
+    assert "## Certificate" not in report
     assert "Exits cannot be fitted on 99 photos: at least 100 are needed" in report
     assert "ZeroDivisionError" in report
     assert "Traceback" not in report
+
+
+def test_exits_that_cannot_be_used_are_fitted_anew(model: Path, photos: Path, tmp_path: Path) -> None:
+    (model / "tgem.json").write_text('{"format": 3}')
+    accept(tmp_path / "out", model, "--photos", photos)
+    assert statuses(tmp_path / "out")["fit"] == "done"
 
 
 def test_no_model_is_a_report_too(photos: Path, tmp_path: Path) -> None:
