@@ -4,9 +4,7 @@ Results go to stdout, everything else to stderr, so that `--json` can be piped a
 on stderr and exit code 2. Heavy imports stand inside the commands that need them: help and mistakes are instant.
 """
 
-import inspect
-from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -38,16 +36,12 @@ from engine.utils.errors import EngineError
 
 
 class Command(TyperCommand):
-    """A command that refuses an empty path, as an unset variable leaves it: it would be the current folder."""
+    """A command that refuses an empty word, as an unset variable leaves it: an empty path is the current folder."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the command line; raises BadOption."""
-        typed, _, _ = self.make_parser(ctx).parse_args(args=list(args))
-        kinds = get_type_hints(inspect.unwrap(self.callback or print))
-        for name, value in typed.items():
-            is_path = name == "folder" or Path in (kinds.get(name), *get_args(kinds.get(name)))  # or a URI, a text
-            if is_path and "" in (value if isinstance(value, (list, tuple)) else (value,)):
-                raise BadOption(f"The path {name.replace('_', '-')} is empty; name a folder or a file.")
+        if any(not word or (word.startswith("--") and word.endswith("=")) for word in args):
+            raise BadOption("An argument is empty; a variable in it may not be set.")
         return super().parse_args(ctx, args)
 
 

@@ -332,26 +332,26 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(run: Run, words: tuple[str, .
 
 
 @pytest.mark.parametrize(
-    ("words", "name"),
+    "words",
     [
-        (("index", ""), "folder"),
-        (("sort", ""), "folder"),
-        (("sort", ".", "--copy", "", "--into", "red"), "copy"),
-        (("sort", ".", "--links=", "--into", "red"), "links"),
-        (("backup", ""), "folder"),
-        (("restore", ""), "folder"),
-        (("evaluate", "--data", ".", "--data", ""), "data"),
-        (("deploy-space", "lab/photos", "--dry-run", ""), "dry-run"),
+        ("index", ""),
+        ("sort", ""),
+        ("sort", ".", "--copy", "", "--into", "red"),
+        ("sort", ".", "--links=", "--into", "red"),
+        ("backup", ""),
+        ("restore", ""),
+        ("evaluate", "--data", ".", "--data", ""),
+        ("deploy-space", "lab/photos", "--dry-run", ""),
     ],
 )
 def test_an_empty_path_is_not_the_current_folder(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], name: str
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     result = run(*words)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == f"The path {name} is empty; name a folder or a file.\n"
+    assert result.stderr == "An argument is empty; a variable in it may not be set.\n"
     assert list(Path().iterdir()) == []
 
 
