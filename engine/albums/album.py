@@ -112,7 +112,7 @@ class AlbumSet:
         return AlbumSet(albums, self._moved_along({gone.name: kept.name}))
 
     def deleted(self, name: str) -> "AlbumSet":
-        """Without an album; photos that were moved into it go where the words send them."""
+        """Without an album; photos that were moved into it go where they were moved before, or the words send them."""
         gone = self.albums[self.place(name)]
         albums = tuple(album for album in self.albums if album != gone)
         return AlbumSet(albums, tuple(move for move in self.moves if move.album != gone.name))

@@ -111,7 +111,7 @@ class _Sort:
     ) -> None:
         self.library, self.gallery_id, self.encoder, self.albums = library, gallery_id, encoder, albums
         self.tell, self.aside, self.collection = tell, aside, library.collection(gallery_id)
-        self.standing = _with_aside(list_standings(library.database, gallery_id), aside)
+        self.standing = _with_aside(list_standings(library.database, gallery_id), aside, encoder.full_macs)
         self.places = {int(image_id): row for row, image_id in enumerate(self.standing.ids)}
         self.looked = 0
 
@@ -224,14 +224,19 @@ def _scorer(
     return AlbumScorer.of(albums, encoder, examples, embed)
 
 
-def _with_aside(standing: Standings, aside: Aside | None) -> Standings:
-    """Where photos stand, those of a visitor's own deeper encodings there; arrays that may be written to."""
-    found = replace(standing, exits=standing.exits.copy(), macs=standing.macs.copy(), vectors=standing.vectors.copy())
+def _with_aside(standing: Standings, aside: Aside | None, full_macs: int) -> Standings:
+    """Where photos stand, those of a visitor's own deeper encodings there; arrays that may be written to.
+
+    Args: full_macs: of a full encoding; no photo costs more.
+    """
+    arrays = ("exits", "macs", "mapped", "vectors")
+    found = replace(standing, **{name: getattr(standing, name).copy() for name in arrays})
     for row, image_id in enumerate(standing.ids.tolist() if aside is not None else ()):
         deeper = aside.found.get(image_id) if aside is not None else None
         if deeper is not None and deeper.exit > standing.exits[row]:
             found.exits[row], found.vectors[row] = deeper.exit, np.frombuffer(deeper.vector, np.float32)
-            found.macs[row] += deeper.macs
+            found.macs[row] = min(found.macs[row] + deeper.macs, full_macs)
+            found.mapped[row] = False  # no map is kept of what ran aside
     return found
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engine.albums.album import AlbumSet, AlbumsRejected, album_of
@@ -21,6 +22,7 @@ from engine.gallery.galleries import (
 from engine.gallery.ingest import ingest_files
 from engine.gallery.reencode import reencode_gallery
 from engine.storage.database import Database
+from engine.storage.encodings import DeeperEncoding
 from tests.fake_encoder import FakeEncoder
 
 pytestmark = pytest.mark.both_databases
@@ -170,6 +172,16 @@ def test_a_look_at_a_photo_of_the_demo_gallery_runs_once_and_costs_each_visitor_
         ran = len(hazy.visits)
     assert costs[0] == costs[1]
     assert len(hazy.visits) == ran == 1
+
+
+def test_what_ran_aside_costs_a_full_encoding_at_most(library: Library, upload: MakeUpload) -> None:
+    demo = open_gallery(library, "demo", kind="demo")
+    ingest_files(library, demo, [upload("red", "red")])
+    (photo,) = list_photos(library, demo)
+    vector = np.array([1, 0, 0], np.float32).tobytes()
+    run_again = DeeperEncoding(photo.id, 2, vector, 0.0, np.empty((0, 0)), (), library.encoder.full_macs, 1.0, None)
+    (sorted_photo,) = sort_gallery(library, demo, COLOURS, 0.2, aside=Aside({photo.id: run_again})).photos
+    assert (sorted_photo.exit, sorted_photo.macs_share) == (2, 1)
 
 
 def test_of_lines_that_are_too_many_no_more_are_read_than_tell_so() -> None:
