@@ -1,5 +1,6 @@
 """Texts in words: the bank's list, phrases that a gallery's owner looks for, and those nearest to a photo."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.utils.errors import EngineError
@@ -18,12 +19,12 @@ class PhrasesUnusable(EngineError):
 
 def read_texts(path: Path = TEXT_BANK) -> list[str]:
     """The texts of a file, one a line; blank lines and lines that start with # are passed over."""
-    return _lines(path.read_text(encoding="utf-8"))
+    return _lines(path.read_text(encoding="utf-8-sig"))
 
 
 def typed_phrases(text: str) -> list[str]:
     """The phrases that a gallery's owner has typed, one a line, each one once; raises PhrasesUnusable."""
-    phrases = list(dict.fromkeys(_lines(text)))
+    phrases = _once(_lines(text))
     if len(phrases) > MOST_TYPED:
         raise PhrasesUnusable(f"These are {len(phrases)} phrases; name {MOST_TYPED} at most, one a line.")
     if too_long := [phrase for phrase in phrases if len(phrase) > LONGEST_TYPED]:
@@ -34,12 +35,20 @@ def typed_phrases(text: str) -> list[str]:
 def phrases_of(path: Path) -> list[str]:
     """The phrases of a gallery owner's file, each one once; raises PhrasesUnusable."""
     try:
-        phrases = list(dict.fromkeys(read_texts(path)))
+        phrases = _once(read_texts(path))
     except (OSError, UnicodeDecodeError) as error:
         raise PhrasesUnusable(f"{path} cannot be read as phrases; name a UTF-8 text file.") from error
     if not 1 <= len(phrases) <= MOST_LOOKED_FOR:
         raise PhrasesUnusable(f"{path} has {len(phrases)} phrases; name 1 to {MOST_LOOKED_FOR}, one a line.")
     return phrases
+
+
+def _once(phrases: Sequence[str]) -> list[str]:
+    """Each phrase once, in whatever case: two that mean the same would leave every photo of them in doubt."""
+    known: dict[str, str] = {}
+    for phrase in phrases:
+        known.setdefault(phrase.casefold(), phrase)
+    return list(known.values())
 
 
 def _lines(text: str) -> list[str]:

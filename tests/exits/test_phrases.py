@@ -40,7 +40,7 @@ def test_a_file_that_names_no_phrases_or_too_many_is_one_sentence(content: bytes
 
 
 def test_typed_phrases_are_each_once_and_few_and_short() -> None:
-    assert typed_phrases(" a dog \n\na cat\na dog") == ["a dog", "a cat"]
+    assert typed_phrases(" a dog \n\na cat\na dog\nA Dog") == ["a dog", "a cat"]
     assert typed_phrases("") == []
     assert len(typed_phrases("\n".join(map(str, range(MOST_TYPED))))) == MOST_TYPED
     with pytest.raises(PhrasesUnusable, match=f"{MOST_TYPED} at most"):
