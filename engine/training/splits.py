@@ -58,7 +58,17 @@ def split_photos(paths: Sequence[Path]) -> Splits:
             f"Of these {len(paths)} photos only {len(examples)} differ, the others are copies: exits cannot be fitted "
             f"on fewer than {FEWEST}."
         )
-    return _checked(Splits(*([e for e in examples if low <= _place(e) < high] for low, high in pairwise(BOUNDS))))
+    splits = _dealt(examples, [_place(example) for example in examples])
+    if examples and not all(vars(splits).values()):  # names are alike, or from one end of the range
+        ranked = sorted(examples, key=lambda example: hashlib.sha256(os.fsencode(example.path)).digest())
+        splits = _dealt(ranked, [place / len(ranked) for place in range(len(ranked))])
+    return _checked(splits)
+
+
+def _dealt(examples: Sequence[Example], places: Sequence[float]) -> Splits:
+    """Photos by where they stand between 0 and 1."""
+    pairs = list(zip(examples, places, strict=True))
+    return Splits(*([e for e, place in pairs if low <= place < high] for low, high in pairwise(BOUNDS)))
 
 
 def distinct(paths: Sequence[Path]) -> list[Path]:

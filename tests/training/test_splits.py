@@ -22,6 +22,18 @@ def test_parts_never_meet_and_are_the_same_every_time(photos: list[Path]) -> Non
     assert split_photos(photos[::-1]).gates[::-1] == parts.gates
 
 
+@pytest.mark.parametrize("many", [100, 130])
+def test_photos_of_one_name_are_dealt_too(photos: list[Path], many: int) -> None:
+    alike = [path.with_suffix("") / "cover.png" for path in photos[:many]]
+    for path, other in zip(alike, photos, strict=False):
+        path.parent.mkdir()
+        other.rename(path)
+    parts = split_photos(alike)
+    assert len(parts.all) == many
+    assert all(map(len, (parts.readouts, parts.gates, parts.prices, parts.curve)))
+    assert split_photos(alike[::-1]) == parts
+
+
 def test_a_copy_is_no_other_photo(photos: list[Path]) -> None:
     copy = photos[0].with_name("copy.jpg")
     copy.write_bytes(photos[0].read_bytes())
