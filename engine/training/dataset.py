@@ -30,10 +30,17 @@ class Example:
 
 
 def read_captions(folder: Path) -> list[Example]:
-    """Examples of a folder with `captions.jsonl` and `images/`, in file order.
+    """Examples of a folder with `captions.jsonl` and `images/`, in file order; raises DataMissing.
 
     A row has file, captions and split; those of kind "label" have a label, too.
     """
+    rows = _read_rows(folder / "captions.jsonl")
+    for number, row in enumerate(rows, start=1):
+        if not _is_example(row):
+            raise DataMissing(
+                f'{folder / "captions.jsonl"}: row {number} is none; a row is {{"file": ..., "captions": [...], '
+                '"split": ...}, and has a "label" where its kind is "label".'
+            )
     return [
         Example(
             folder / "images" / row["file"],
@@ -41,7 +48,7 @@ def read_captions(folder: Path) -> list[Example]:
             row["split"],
             row["label"] if row.get("kind") == "label" else None,
         )
-        for row in _read_rows(folder / "captions.jsonl")
+        for row in rows
     ]
 
 
@@ -59,11 +66,20 @@ def read_kinds(folder: Path) -> list[str]:
     return list({row["wnid"]: row["label"] for row in rows}.values())
 
 
+def _is_example(row: object) -> bool:
+    if not isinstance(row, dict):
+        return False
+    captions = row.get("captions")
+    told = [row.get("file"), row.get("split"), *(captions if isinstance(captions, list) else [None])]
+    return all(isinstance(each, str) for each in (*told, row.get("label") if row.get("kind") == "label" else ""))
+
+
 def _read_rows(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise DataMissing(f"{path.parent} has no {path.name}; name the folder of a captioned photo set.")
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+        # Not splitlines, which also ends a line at signs that a caption may hold.
+        return [json.loads(line) for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
     except ValueError as error:
         raise DataMissing(f"{path} has a line that is not JSON ({error}).") from error
 

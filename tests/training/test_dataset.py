@@ -26,6 +26,24 @@ def test_rows_of_kind_label_have_their_label(tmp_path: Path) -> None:
     assert [e.label for e in read_captions(tmp_path)] == [None, "ape"]
 
 
+def test_captions_may_hold_any_sign_and_files_a_mark_of_their_encoding(tmp_path: Path) -> None:
+    caption = "two lines\u2028of one\x85caption\u2029"
+    row = json.dumps({"file": "0.jpg", "captions": [caption], "split": "test"}, ensure_ascii=False)
+    (tmp_path / "captions.jsonl").write_text(f"{row}\r\n\n{row}\n", "utf-8-sig")
+    assert [e.texts for e in read_captions(tmp_path)] == [(caption,)] * 2
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"split": None}, {"captions": "a dog runs"}, {"captions": [1]}, {"file": 5}, {"kind": "label", "label": None}],
+)
+def test_a_row_that_is_none_is_named(tmp_path: Path, changed: dict[str, object]) -> None:
+    row = {"file": "0.jpg", "captions": ["a dog"], "split": "test"}
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, (row, row | changed))))
+    with pytest.raises(DataMissing, match="row 2 is none"):
+        read_captions(tmp_path)
+
+
 def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataMissing, match=r"captions\.jsonl"):
         read_captions(tmp_path)
