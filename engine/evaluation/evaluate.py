@@ -195,7 +195,10 @@ def evaluate(
     others = {} if rivals is None else load_rivals(rivals, encoder)
     tables = []
     # All sets are found before any is measured: a folder without photos costs no hour's work.
-    for name, examples in [found for folder in data for found in sets_of(folder, split, say)]:
+    sets = [found for folder in data for found in sets_of(folder, split, say)]
+    if not sets:
+        raise DataMissing(f"There is nothing to measure: a kind of photos needs more than {PAGE} beside another kind.")
+    for name, examples in sets:
         say(f"{name}: {len(examples)} photos past every exit")
         if examples[0].texts or examples[0].label is not None:
             case = Case(name, photo_set(encoder, examples, say), examples, others)

@@ -31,7 +31,7 @@ def recall_at(ranks: np.ndarray) -> dict[str, float]:
 
 
 def best(scores: np.ndarray, k: int) -> np.ndarray:
-    """(Q, k) places of the best k of each row, best first, equals in order; scores (Q, N)."""
+    """(Q, k) places of the best k of each row, best first, equals among them in order; scores (Q, N)."""
     top = np.argpartition(-scores, min(k, scores.shape[1] - 1), axis=1)[:, :k]
     top.sort(1)
     order = np.argsort(-np.take_along_axis(scores, top, 1), axis=1, kind="stable")
@@ -63,4 +63,5 @@ def paired_difference(first: np.ndarray, second: np.ndarray, owner: np.ndarray) 
     Args: first, second: (T,) whether each text is found, or how often of many tries.  owner: (T,) image of each text.
     """
     by_image = np.bincount(owner, np.asarray(first, float) - np.asarray(second, float)) * 100 / len(owner)
-    return float(by_image.sum()), float(by_image.std(ddof=1) * np.sqrt(len(by_image)))
+    error = by_image.std(ddof=1) * np.sqrt(len(by_image)) if len(by_image) > 1 else 0.0  # of one image nothing is known
+    return float(by_image.sum()), float(error)

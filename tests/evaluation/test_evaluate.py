@@ -227,3 +227,7 @@ def test_too_few_photos_of_a_kind_are_left_out(data: Path) -> None:
     assert said == ["mixed: 3 photos in the split 'test' are too few, and left out"]
     with pytest.raises(DataMissing, match="no photos in the split 'nothing'"):
         list(sets_of(data, "nothing", said.append))
+    few = [row for row in rows if row["kind"] == "label"][:3] + [row for row in rows if row["kind"] != "label"][:3]
+    (data / "captions.jsonl").write_text("\n".join(json.dumps(row) for row in few))
+    with pytest.raises(DataMissing, match="nothing to measure"):
+        evaluate.evaluate([data])

@@ -39,3 +39,4 @@ def test_how_many_more_are_found_and_how_sure_that_is_by_hand() -> None:
     assert more == pytest.approx(50)  # both of image 0, none of image 1
     assert error == pytest.approx(50)  # 50 and 0: a deviation of 35.4 each, and the error of the sum of two of them
     assert paired_difference(first, first, owner) == (0, 0)
+    assert paired_difference(first[:2], second[:2], owner[:2]) == (100, 0)  # of one image no error is known
