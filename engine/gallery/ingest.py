@@ -63,7 +63,9 @@ def ingest_files(
         skipped += left_out
         if on_progress is not None:
             on_progress(Progress(done, len(files), tuple(map(photo_of, rows)), left_out))
-    return IngestReport.of(added, done - added - len(skipped), skipped, start, macs, encoder.full_macs)
+    return IngestReport.of(
+        added, done - added - len(skipped), skipped, time.perf_counter() - start, macs, encoder.full_macs
+    )
 
 
 def fit_exits(library: Library, gallery_id: int, on_progress: Callable[[str, int, int], object] | None = None) -> None:

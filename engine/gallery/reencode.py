@@ -108,7 +108,7 @@ def _encode_again(
             done = added + finished + len(skipped)
             on_progress(Progress(done, len(images), tuple(map(photo_of, rows)), left_out))
     needless = totals.photos + totals.waiting - len(images) + finished
-    return IngestReport.of(added, needless, skipped, start, macs, encoder.full_macs)
+    return IngestReport.of(added, needless, skipped, time.perf_counter() - start, macs, encoder.full_macs)
 
 
 def _left_out(library: Library, gone: Sequence[int], waiting: Collection[int]) -> tuple[Skipped, ...]:

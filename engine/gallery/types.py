@@ -1,6 +1,5 @@
 """What the use cases give back: photos and how each went through the encoder, hits, and sums over a collection."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -33,10 +32,12 @@ class IngestReport:
 
     @classmethod
     def of(
-        cls, added: int, duplicates: int, skipped: Sequence[Skipped], began: float, macs: int, full_macs: int
+        cls, added: int, duplicates: int, skipped: Sequence[Skipped], seconds: float, macs: int, full_macs: int
     ) -> "IngestReport":
-        """Args: began: of the performance counter.  macs: that ran for those added.  full_macs: of a full encoding."""
-        seconds = time.perf_counter() - began
+        """The report of so many photos.
+
+        Args: macs: that ran for those added.  full_macs: of a full encoding.
+        """
         share = macs / (added * full_macs) if added else 0.0
         return cls(added, duplicates, tuple(skipped), seconds, added / seconds, share)
 
