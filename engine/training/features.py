@@ -89,9 +89,9 @@ def cached(path: Path, encoder: Encoder, examples: Sequence[Example], say: Say =
     state = path / "state.json"
     made = json.loads(state.read_text("utf-8")) if state.is_file() else {}
     if made.get("stamp") != stamp:
+        if made:  # or a stop would leave it beside what it does not describe
+            state.unlink()
         made = {"stamp": stamp, "done": 0, "bad": []}
-        state.unlink(missing_ok=True)  # or a stop would leave it beside what it does not describe
-    path.mkdir(parents=True, exist_ok=True)
     widths = [e.seen for e in encoder.modules.exits]
     names = [*(f"exit-{k + 1}" for k in range(len(widths))), "full"]
     shapes = {path / f"{name}.npy": (len(examples), w) for name, w in zip(names, [*widths, encoder.dim], strict=True)}
@@ -121,6 +121,7 @@ def cached(path: Path, encoder: Encoder, examples: Sequence[Example], say: Say =
 def _array(file: Path, shape: tuple[int, int], there: bool) -> np.memmap:
     """An array of a file, which is made anew where it is not there yet; raises NoRoom."""
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         array = np.lib.format.open_memmap(file, "r+" if there else "w+", np.float32, shape)
         if not there and hasattr(os, "posix_fallocate"):  # a page that the disk cannot take would end the process
             with file.open("r+b") as opened:

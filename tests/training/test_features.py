@@ -102,7 +102,7 @@ def test_what_a_stopped_run_of_another_model_has_begun_is_not_taken_for_whole(
     torch.testing.assert_close(found.vectors, collect(encoder, examples).vectors)
 
 
-def test_a_full_disk_is_said_before_anything_is_computed(
+def test_a_full_disk_or_no_folder_is_said_before_anything_is_computed(
     encoder: Encoder, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*given: object) -> None:
@@ -112,6 +112,9 @@ def test_a_full_disk_is_said_before_anything_is_computed(
     batches = count(encoder, monkeypatch)
     with pytest.raises(NoRoom, match=r"exit-1\.npy cannot be written \(No space left on device\)"):
         cached(tmp_path / "cache", encoder, examples)
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(NoRoom, match="Not a directory"):
+        cached(tmp_path / "file" / "cache", encoder, examples)
     assert batches == []
 
 
