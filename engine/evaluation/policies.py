@@ -47,7 +47,7 @@ def confidence(photos: PhotoSet) -> np.ndarray:
     peaks = np.empty((photos.many, photos.encoder.exits - 1))
     for k in range(peaks.shape[1]):
         similarities = photos.features.vectors[:, k] @ photos.encoder.bank.vectors.T
-        peaks[:, k] = content_distribution(similarities, photos.encoder.logit_scale).amax(-1)
+        peaks[:, k] = content_distribution(similarities, photos.encoder.logit_scale).amax(-1).numpy()
     return -peaks
 
 

@@ -113,13 +113,12 @@ class Database:
             yield session
 
 
-def database_url(folder: Path) -> str:
-    """$TGEM_DATABASE_URL, or the SQLite file in the data folder."""
-    file = URL.create("sqlite", database=str(folder / "tgem.db"))  # whose path may hold what is special in a URL
-    return os.environ.get("TGEM_DATABASE_URL") or file.render_as_string()
+def database_url(folder: Path) -> str | URL:
+    """$TGEM_DATABASE_URL, or the SQLite file in the data folder, whose path may hold what is special in a URL."""
+    return os.environ.get("TGEM_DATABASE_URL") or URL.create("sqlite", database=str(folder / "tgem.db"))
 
 
-def read_url(text: str) -> URL:
+def read_url(text: str | URL) -> URL:
     """What names a database; raises StoreUnusable for what names none, or one of another kind, or in memory."""
     with suppress(ArgumentError, ValueError):  # ValueError: of a port that is no number
         url = make_url(text)
@@ -137,15 +136,16 @@ def _names_file(url: URL) -> bool:
     return ours and not url.host and url.database not in (None, "", ":memory:")
 
 
-def connect(url: str) -> Engine:
+def connect(url: str | URL) -> Engine:
     """An engine for a database; raises StoreUnusable for a URL of another kind, PostgresUnusable without its driver.
 
     Readers never wait: they see the database as it was when their transaction began. SQLite's writers wait for their
     turn when their transaction begins, PostgreSQL's for the rows and the locks that they take.
     """
-    if read_url(url).get_backend_name() == "postgresql":
-        return postgres.connect(url)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    read = read_url(url)
+    if read.get_backend_name() == "postgresql":
+        return postgres.connect(read)
+    engine = create_engine(read, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
     return engine

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from engine.utils.errors import HostProblem
@@ -16,12 +15,12 @@ class PostgresUnusable(HostProblem):
     """What a PostgreSQL database needs is not there."""
 
 
-def connect(url: str) -> Engine:
+def connect(url: URL) -> Engine:
     """An engine whose transactions read one snapshot, as SQLite's do; raises PostgresUnusable without the driver."""
     try:
         import pgvector  # noqa: F401
 
-        driven = make_url(url).set(drivername="postgresql+psycopg")
+        driven = url.set(drivername="postgresql+psycopg")
         engine = create_engine(driven, isolation_level="REPEATABLE READ", pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise PostgresUnusable(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from engine.storage.vector_column import vector_type
@@ -70,6 +70,8 @@ class NameTaken(EngineError):
 
 class Base(DeclarativeBase):
     """The tables, as the newest migration makes them."""
+
+    type_annotation_map = {float: Double}  # what SQLAlchemy 2.1 takes by itself  # noqa: RUF012
 
 
 class CollectionRow(Base):
