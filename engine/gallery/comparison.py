@@ -23,7 +23,7 @@ from engine.ingest.kept_picture import PictureGone, kept_pixels
 from engine.search.query_parser import Query
 from engine.storage.collections import add_race, last_race
 from engine.storage.images import get_images
-from engine.storage.schema import RaceRow
+from engine.storage.schema import ModelChanged, RaceRow
 from engine.utils.errors import EngineError
 
 if TYPE_CHECKING:
@@ -99,10 +99,14 @@ class Comparison:
         """The gallery's photos at full depth, where a race in this run of the program has made them.
 
         Those that were deleted since are left out; None where no photo is left.
+        Raises: GalleryMissing.
         """
         with self._lock:
             found = self._runs.get(gallery_id)
-        encoder = self._library.encoder
+        try:
+            encoder = self._library.encoder_of(gallery_id)
+        except ModelChanged:
+            return None
         if found is None or found.made_by != encoder.identity:
             return None
         there = np.isin(found.ids, [row.id for row in get_images(self._library.database, found.ids.tolist())])

@@ -109,8 +109,10 @@ def test_a_gallery_with_phrases_of_its_own_races_by_them(
         return encode(self, pixels, budget)
 
     monkeypatch.setattr(FakeEncoder, "encode", noted)
-    Comparison(library).race(gallery)
+    comparison = Comparison(library)
+    comparison.race(gallery)
     assert raced == [("a rose",)] * (ROUNDS + 1)
+    assert comparison.full_run(gallery) is not None  # to rank by
 
 
 def test_full_depth_embeddings_stay_beside_the_gallerys_account(
