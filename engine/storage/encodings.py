@@ -284,7 +284,9 @@ def _go_deeper(
     deeper: DeeperEncoding,
     kept: MapFile | None,
 ) -> list[str]:
-    """Make an image's encoding a deeper one, unless it is as deep already; returns the map files that have no row now.
+    """Make an image's encoding a deeper one; returns the map files that have no row now.
+
+    It stays where it is as deep already, or is a new one that has not come to where the deeper one went on from.
 
     Args: image: None where it was deleted meanwhile.  kept: the feature map that it left with.
     """
@@ -293,9 +295,9 @@ def _go_deeper(
         return unused
     row = image.encoding
     row.milliseconds += deeper.milliseconds
-    if row.exit >= deeper.exit:
-        return unused
     start = deeper.exit - len(deeper.nearest_texts)  # the exit that it went on from, 0 for the picture
+    if not start <= row.exit < deeper.exit:
+        return unused
     before = row.gates[: start * deeper.gates.shape[1] * np.float32().itemsize]
     row.gates = before + np.asarray(deeper.gates, np.float32).tobytes()
     row.phrases = [*row.phrases[:start], *map(list, deeper.nearest_texts)]

@@ -89,6 +89,14 @@ def test_a_way_that_another_query_has_gone_meanwhile_is_described_once(database:
     assert described(database, one) == (3, [0, 2], ["a dog", "exit 2", "exit 3"])
 
 
+def test_a_way_on_from_an_encoding_that_was_replaced_by_a_shallower_one_is_left(
+    database: Database, gallery: int
+) -> None:
+    one = start(database, gallery)
+    keep_deeper(database, gallery, STAMP, [reached(3, 2, 40, one)])
+    assert described(database, one) == (1, [0], ["a dog"])
+
+
 def test_another_budget_adds_to_what_indexing_took(database: Database, gallery: int) -> None:
     one, (two,) = start(database, gallery), add(database, gallery, "bb")
     assert [found[:2] for found in images_at_other_budgets(database, gallery, 0.9)] == [(one, 1), (two.id, 1)]
