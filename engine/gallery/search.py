@@ -201,8 +201,9 @@ def run_to_full_depth(library: Library, photo_id: int) -> tuple[Photo, Looks]:
         encoder = library.encoders.of(row.collection)
         if row.encoding.exit == encoder.exits:
             return photo_of(row), NO_LOOKS
-        deepening = deepening_of(library, row.collection, encoder, list_candidates(library.database, [photo_id]))
-        if not deepening.run([0], encoder.exits).all():
+        candidates = list_candidates(library.database, [photo_id])  # none where it has just been deleted
+        deepening = deepening_of(library, row.collection, encoder, candidates)
+        if not deepening.run(range(len(candidates)), encoder.exits).all():
             raise PictureGone.of(row.name)
         looks = _keep(library, row.collection, encoder, deepening)
     return with_look(get_photo(library, photo_id), looks.get(photo_id)), looks

@@ -1,7 +1,7 @@
 """A query sends the photos in doubt deeper; what it finds stays, in every process, and all that it cost is counted."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 
 from engine.exits.calibration import Estimate
 from engine.gallery import Library, ModelChanged, PictureGone, Query, Upload
+from engine.gallery import search as search_module
 from engine.gallery.galleries import delete_photos, get_photo, list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import (
@@ -29,7 +30,7 @@ from engine.search.refine import Deepening, spending_limit
 from engine.search.second_looks import SecondLooks
 from engine.storage.collections import get_collection
 from engine.storage.database import Database
-from engine.storage.encodings import list_candidates
+from engine.storage.encodings import Candidate, list_candidates
 from engine.storage.images import get_image
 from engine.storage.schema import PhotoMissing
 from tests.fake_encoder import IDENTITY, FakeEncoder
@@ -403,6 +404,21 @@ def test_a_photo_deleted_meanwhile_is_no_error(
         assert gone.id not in {hit.photo.id for hit in refining.result(30).hits}
     with pytest.raises(PhotoMissing):
         run_to_full_depth(library, gone.id)
+
+
+def test_a_photo_that_is_deleted_as_it_is_to_be_run_is_said_to_be_gone(
+    library: Library, gallery: int, hazy: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = list_photos(library, gallery)[0]
+
+    def deleted_first(database: Database, image_ids: Sequence[int]) -> list[Candidate]:
+        delete_photos(library, gallery, image_ids)  # as another process does it
+        return list_candidates(database, image_ids)
+
+    monkeypatch.setattr(search_module, "list_candidates", deleted_first)
+    with pytest.raises(PhotoMissing):
+        run_to_full_depth(library, photo.id)
+    assert not hazy.visits
 
 
 def test_one_photo_is_run_to_full_depth_on_demand(
