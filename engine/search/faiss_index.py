@@ -75,14 +75,15 @@ class FaissIndex:
             if k < 1 or not wanted:
                 return np.empty(0, np.int64), np.empty(0, np.float32)
             everywhere: Any = None
-            if k >= len(self) and not self.exact:
+            if not self.exact and (k >= len(self) or len(self) <= EXACT):  # few are left
                 everywhere = faiss.SearchParametersIVF()
                 everywhere.nprobe = self._index.nlist
             scores, ids = (found[0] for found in self._index.search(query[None], wanted, params=everywhere))
             scores, ids = scores[ids >= 0], ids[ids >= 0]  # the cells looked into may hold less
             if len(ids) > k and scores[k] == scores[k - 1]:
                 # FAISS leaves open which of several equals it returns: take them all, then the lowest ids.
-                _, scores, ids = self._index.range_search(query[None], float(np.nextafter(scores[k], -np.inf)))
+                edge = float(np.nextafter(scores[k], -np.inf))
+                _, scores, ids = self._index.range_search(query[None], edge, params=everywhere)
         order = np.lexsort((ids, -scores))[:k]
         return ids[order], scores[order]
 

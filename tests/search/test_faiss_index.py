@@ -170,6 +170,14 @@ class TestCells:
         assert len(index) == 3998
         assert index.search(rows.vectors[3999], 1)[0].tolist() == [rows.ids[3999]]
 
+    def test_what_is_left_after_most_has_gone_is_all_found(self, rows: Rows) -> None:
+        rows.vectors[:5] = rows.vectors[0]
+        index = indexed(rows)
+        index.remove(rows.ids[40:])
+        for query in rows.vectors[:40]:
+            assert len(index.search(query, 20)[0]) == 20
+        assert index.search(rows.vectors[0], 3)[0].tolist() == rows.ids[:3].tolist()
+
 
 def test_what_was_removed_is_not_found() -> None:
     rows = Rows(50)
