@@ -51,10 +51,11 @@ class PictureFiles:
             self.path(content_hash).unlink(missing_ok=True)
 
     def settled_notes(self) -> Iterator[tuple[Path, list[str]]]:
-        """The notes that a sudden death has left, with the pictures of each."""
+        """The notes that a sudden death has left, and what can still be read in each."""
         for note in settled(self._notes.glob("*")):
             with suppress(FileNotFoundError):  # another process was faster
-                yield note, note.read_text(encoding="ascii").split()
+                words = note.read_text(encoding="ascii", errors="replace").split()
+                yield note, [word for word in words if word.isalnum()]
 
     def sweep(self) -> None:
         """Delete the parts of files that a sudden death has left."""

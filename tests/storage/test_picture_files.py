@@ -127,6 +127,16 @@ def test_a_death_before_the_rows_are_in_leaves_no_picture(
     assert pictures(home) == ["ff"]
 
 
+@pytest.mark.parametrize("left", [bytes(64), b"\x00\x05\xff of another program"], ids=["zeros", "foreign"])
+def test_a_note_that_is_damaged_stops_nothing(database: Database, gallery: int, home: Path, left: bytes) -> None:
+    add(database, gallery, "aa")
+    note = home / "doubts" / "note"
+    note.write_bytes(left)
+    start_much_later(home)
+    assert pictures(home) == ["aa", "ff"]
+    assert not note.exists()
+
+
 def test_others_write_to_the_database_while_files_are_written(
     database: Database, gallery: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
