@@ -245,7 +245,7 @@ class Api:
     def _full_run(self, collection: int, session: Session) -> FullRun:
         comparison = self._services.comparison
         run = comparison.full_run(collection)
-        if run is None:
+        if run is None or comparison.last(collection) is None:  # the page ranks the demo gallery without a race
             self._services.access.require_race(summarize_gallery(self._services.library, collection), session)
             with self._services.access.work(session), self._services.event_log.timed("race"):
                 comparison.race(collection)

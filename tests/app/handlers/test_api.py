@@ -15,6 +15,7 @@ from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 
 from app.handlers.api import Api
+from app.handlers.comparison import Compare
 from app.handlers.picture_search import PictureSearch
 from app.handlers.search import Search
 from app.services import Services
@@ -146,6 +147,13 @@ def test_the_folders_that_hold_what_others_have_sent_are_no_upload(
             sent(folder)
     assert Path(others).exists()
     assert [summary.name for summary in list_galleries(services.library)] == ["Demo gallery"]
+
+
+def test_a_gallery_that_the_page_has_ranked_without_a_race_is_raced(services: Services, session: Session) -> None:
+    Compare(services, PARTS).shown(session)
+    answer = Api(services).compare("red")
+    assert (answer["full"][0], answer["photos"]) == ("red-square.png", 3)
+    assert answer["full_per_second"] > 0
 
 
 def test_nothing_is_fetched_for_who_names_an_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
