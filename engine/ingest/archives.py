@@ -10,6 +10,7 @@ import stat
 import struct
 import zipfile
 import zlib
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -26,6 +27,7 @@ _FOREIGN = {
     ".rar": "a RAR archive",
     **dict.fromkeys((".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz"), "a tar archive"),
 }
+_UTF8 = 0x800  # among a member's flags: its name is UTF-8
 _HEADER = struct.Struct("<26x2H")  # before each member; ends with the lengths of its name and of its extra field
 
 
@@ -92,9 +94,17 @@ class _ZipFile(io.FileIO):
 
 
 def _upload(path: Path, archive: str, member: zipfile.ZipInfo) -> Upload:
-    name = f"{archive}/{clean_path(member.filename)}"
+    name = f"{archive}/{clean_path(_name(member))}"
     problem = _problem(member)
     return Upload(name, partial(_read, path, member, name) if problem is None else partial(_reject, name, problem))
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    """A member's name; some programs, macOS among them, write UTF-8 and do not say so."""
+    if not member.flag_bits & _UTF8:
+        with suppress(UnicodeError):
+            return member.filename.encode("cp437").decode("utf-8")  # what zipfile takes it for
+    return member.filename
 
 
 def _problem(member: zipfile.ZipInfo) -> str | None:

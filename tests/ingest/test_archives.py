@@ -162,6 +162,19 @@ def test_a_members_name_is_never_a_path(uploads: Make, tmp_path: Path, member: s
     assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == ["a.zip"]
 
 
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("M\u00fcller/\u5199\u771f.png".encode(), "M\u00fcller/\u5199\u771f.png"),
+        (b"M\x81ller.png", "M\u00fcller.png"),  # in the code page that a ZIP's names are in
+    ],
+    ids=["utf8", "cp437"],
+)
+def test_a_members_name_is_read_where_no_flag_says_how(uploads: Make, raw: bytes, shown: str) -> None:
+    data = zip_files.zipped({"?" * (len(raw) - 4) + ".png": b"red"}).replace(b"?" * (len(raw) - 4) + b".png", raw)
+    assert outcomes(uploads("a.zip", data)) == {f"a.zip/{shown}": b"red"}
+
+
 def test_what_is_hidden_is_passed_over_as_in_a_folder(uploads: Make) -> None:
     names = ["x.jpg", ".y.jpg", "__MACOSX/._x.jpg", "a/.git/z.png"]
     assert [upload.name for upload in uploads("a.zip", zip_files.zipped(dict.fromkeys(names, b"photo")))] == [
