@@ -39,6 +39,7 @@ _NOT_PICTURES = (
 )
 # Where a header says width and height: Pillow refuses a picture of no size, or of far too much, without naming it.
 _SIZES = ((b"\x89PNG", ">II", 16), (b"GIF8", "<HH", 6), (b"BM", "<ii", 18))
+_OS2 = b"\x0c\0\0\0"  # bytes 14 to 17 of a BMP as OS/2 wrote them: its sizes are shorter
 
 # Markers of a JPEG. Reserved ones below the first segment, eight restarts and the start of the image have no length.
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
@@ -190,6 +191,8 @@ def _has_many_scans(jpeg: bytes) -> bool:
 
 def _declared_size(data: bytes) -> tuple[int, int]:
     """What the header of a PNG, GIF, BMP or WebP says; (1, 1) where it does not say, or for another format."""
+    if data.startswith(b"BM") and data[14:18] == _OS2:
+        return 1, 1
     for signature, layout, offset in _SIZES:
         if data.startswith(signature) and len(data) >= offset + struct.calcsize(layout):
             width, height = struct.unpack_from(layout, data, offset)

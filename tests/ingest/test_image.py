@@ -122,6 +122,12 @@ def test_a_file_over_the_limit_is_not_even_opened(monkeypatch: pytest.MonkeyPatc
         open_picture(encoded(noise(), "PNG"), "big.png")
 
 
+def test_a_bitmap_with_the_short_header_of_os2_is_read() -> None:
+    head = struct.pack("<2sIHHIIHHHH", b"BM", 26 + 4 * 12, 0, 0, 26, 12, 4, 4, 1, 24)
+    picture = open_picture(head + bytes(RED[::-1]) * 16, "old.bmp")
+    assert (picture.width, picture.height, picture.rgb.getpixel((3, 3))) == (4, 4, RED)
+
+
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_every_usual_format_is_read(format: str) -> None:
     picture = open_picture(encoded(plain(), format), "a").rgb
