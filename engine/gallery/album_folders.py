@@ -115,6 +115,7 @@ def _place(file: Placed, data: bytes, folder: Path, link: bool, used: set[Path])
             continue
         if _same(place, file, data, link):
             used.add(place)
+            _part_of(place).unlink(missing_ok=True)  # of a death after the link
             return False
         if os.path.lexists(place):
             continue
@@ -138,7 +139,6 @@ def _same(place: Path, file: Placed, data: bytes, link: bool) -> bool:
 
 def _make(place: Path, file: Placed, data: bytes, link: bool) -> bool:
     """Write a file to a place; False where another program was faster."""
-    part = place.with_name(f".{hashlib.sha256(place.name.encode()).hexdigest()[:16]}.part")  # never too long a name
     if link:
         assert file.source is not None
         try:
@@ -148,6 +148,8 @@ def _make(place: Path, file: Placed, data: bytes, link: bool) -> bool:
         except OSError:  # Windows lets few make symbolic links
             os.link(file.source, place)
         return True
+    part = _part_of(place)
+    part.unlink(missing_ok=True)  # one that is left may be a link to what somebody has now under another name
     try:
         part.write_bytes(data)
         if file.source is not None:
@@ -165,3 +167,8 @@ def _make(place: Path, file: Placed, data: bytes, link: bool) -> bool:
         return True
     finally:
         part.unlink(missing_ok=True)
+
+
+def _part_of(place: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return place.with_name(f".{hashlib.sha256(place.name.encode()).hexdigest()[:16]}.part")  # never too long a name

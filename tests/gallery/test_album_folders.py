@@ -98,6 +98,30 @@ def test_a_part_that_a_sudden_death_left_is_taken_up(
     assert listed(target) == WRITTEN
 
 
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_death_after_a_file_took_its_place_costs_nothing(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renamed: bool
+) -> None:
+    target, folders = tmp_path / "out", folders_of(["dogs"], tmp_path / "out", source)
+
+    def die(place: Path, missing_ok: bool) -> None:
+        if (target / "dogs" / "a.jpg").exists():
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", die)
+        with pytest.raises(KeyboardInterrupt):
+            write_albums(files(source), folders, False)
+    assert len(listed(target)) == 2
+    if renamed:  # by its owner; then another photo comes under the name
+        (target / "dogs" / "a.jpg").rename(target / "dogs" / "mine.jpg")
+        write_albums([Placed("a.jpg", "dogs", None, lambda: b"another")], folders, False)
+        assert listed(target) == {"dogs/a.jpg": b"another", "dogs/mine.jpg": b"a.jpg"}
+    else:
+        write_albums(files(source), folders, False)
+        assert listed(target) == WRITTEN
+
+
 def test_names_that_are_too_long_are_shortened_and_stop_nothing(source: Path, tmp_path: Path) -> None:
     album, names = "\N{OTTER}" * 80, ("z" * 240 + ".jpg", "\u5199" * 82 + ".jpg")
     placed = [Placed(name, album, None, name.encode) for name in (*names, "summer/" + names[0])]
