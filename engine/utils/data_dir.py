@@ -6,6 +6,7 @@ from pathlib import Path
 import platformdirs
 
 from engine.utils.errors import HostProblem
+from engine.utils.file_names import utf8_name
 
 
 class HomeUnwritable(HostProblem):
@@ -28,7 +29,10 @@ def home() -> Path:
         raise HomeUnwritable(_sentence(folder, error.strerror)) from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise HomeUnwritable(_sentence(folder, "no permission to write"))
-    return folder.resolve()
+    found = folder.resolve()
+    if str(found) != utf8_name(str(found)):  # a database's URL is text
+        raise HomeUnwritable(_sentence(utf8_name(str(found)), "its name is not UTF-8"))
+    return found
 
 
 def _sentence(folder: Path | str | None, reason: str | None) -> str:

@@ -1,5 +1,6 @@
 """The data folder is where the environment says, or a sentence says why not."""
 
+import os
 from pathlib import Path
 
 import platformdirs
@@ -40,4 +41,10 @@ def test_a_file_in_the_way_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "file").touch()
     monkeypatch.setenv("TGEM_HOME", str(tmp_path / "file"))
     with pytest.raises(HomeUnwritable, match=r"file cannot be used \(File exists\); set TGEM_HOME"):
+        home()
+
+
+def test_a_name_that_is_not_utf8_is_said_to_be_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TGEM_HOME", str(tmp_path / os.fsdecode(b"M\xfcller")))
+    with pytest.raises(HomeUnwritable, match=r"M.ller cannot be used \(its name is not UTF-8\); set TGEM_HOME"):
         home()
