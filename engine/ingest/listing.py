@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from engine.ingest.archives import archive_uploads, is_archive
 from engine.ingest.upload import PICTURE_SUFFIXES, Upload, read_file
+from engine.storage.backup_folder import PICTURES
+from engine.utils.data_dir import HomeUnwritable, home
 from engine.utils.errors import EngineError
 from engine.utils.file_names import utf8_name
 
@@ -34,8 +37,8 @@ def uploads_of(path: Path, name: str) -> list[Upload]:
 def folder_uploads(folder: Path) -> list[Upload]:
     """Every file below a folder that may be a picture by its name, sorted; named by the path from the folder on.
 
-    Archives are opened. Hidden files and folders are passed over. Folders that cannot be read come last, each as an
-    upload whose `read` says why. Raises: FolderMissing.
+    Archives are opened. Hidden files and folders are passed over, and so are the data folder's kept pictures. Folders
+    that cannot be read come last, each as an upload whose `read` says why. Raises: FolderMissing.
     """
     require_folder(folder)
     unread: list[OSError] = []
@@ -69,8 +72,16 @@ def _is_utf8(path: str) -> bool:
 
 
 def _picture_files(folder: Path, on_error: Callable[[OSError], object]) -> Iterator[Path]:
+    kept = _kept_pictures(folder)
     for parent, folders, files in os.walk(folder, onerror=on_error):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(".") and Path(parent, name) != kept]
         for path in (Path(parent, name) for name in files if not name.startswith(".")):
             if (path.suffix.lower() in PICTURE_SUFFIXES or is_archive(path.name)) and os.path.isfile(path):
                 yield path
+
+
+def _kept_pictures(folder: Path) -> Path | None:
+    """Where the data folder's kept pictures lie below a folder: they would come in as new photos, each time again."""
+    with suppress(HomeUnwritable, ValueError):  # ValueError: they lie elsewhere
+        return folder / (home() / PICTURES).relative_to(folder.resolve())
+    return None

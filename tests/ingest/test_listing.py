@@ -45,6 +45,19 @@ def test_a_folder_gives_the_photos_of_its_archives_too(tmp_path: Path) -> None:
         broken.read()
 
 
+def test_pictures_that_the_data_folder_keeps_are_no_new_photos(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (tmp_path / "pictures" / "a.jpg", home / "pictures" / "aa" / "kept.jpg", home / "mine" / "b.jpg"):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path)
+    for folder in (tmp_path, Path(), tmp_path / "link"):
+        assert [upload.name for upload in folder_uploads(folder)] == ["home/mine/b.jpg", "pictures/a.jpg"]
+    assert [upload.name for upload in folder_uploads(home)] == ["mine/b.jpg"]
+
+
 def test_a_name_that_is_not_utf8_can_still_be_shown(tmp_path: Path) -> None:
     try:
         Path(f"{tmp_path}/caf\udce9.jpg").touch()
