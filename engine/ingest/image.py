@@ -5,6 +5,7 @@ import math
 import re
 import struct
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -56,6 +57,9 @@ _UNDO = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = (5, 6, 7, 8)
+
+# Colours from all over the cube, six steps a channel, to see what a colour profile would make of them.
+_SAMPLES = np.indices((6, 6, 6)).T.reshape(36, 6, 3).astype(np.uint8) * 51
 
 
 class ImageRejected(EngineError):
@@ -110,9 +114,11 @@ def open_picture(data: bytes, name: str, longest: int | None = None, most: int |
     except Exception as error:  # decoders raise whatever they stumble over
         cut = "truncated" in str(error).lower()
         raise ImageRejected(name, "cut short" if cut else "damaged, or of an unusual kind") from error
-    rgb.info.clear()  # comments and profiles would be saved along with it
     if longest is not None:
         rgb.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    if picture.mode != "CMYK":
+        rgb = _in_srgb(rgb, picture.info.get("icc_profile"))
+    rgb.info.clear()  # comments and profiles would be saved along with it
     orientation = _orientation(picture)
     if orientation in _UNDO:
         rgb = rgb.transpose(_UNDO[orientation])
@@ -266,8 +272,8 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
         low, high = values.min(), values.max()
         values -= low
         return _grey((values * (255 / max(high - low, np.float32(1e-9)))).round())
-    if picture.mode == "CMYK":
-        return _cmyk_to_rgb(picture)
+    if picture.mode == "CMYK":  # inks are not the plain complement of light
+        return _by_profile(picture, picture.info.get("icc_profile")) or picture.convert("RGB")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
@@ -278,15 +284,20 @@ def _grey(values: np.ndarray) -> Image.Image:
     return Image.fromarray(values.astype(np.uint8)).convert("RGB")
 
 
-def _cmyk_to_rgb(picture: Image.Image) -> Image.Image:
-    """CMYK by its own colour profile where it has a good one: inks are not the plain complement of light."""
-    profile = picture.info.get("icc_profile")
-    if profile:
-        try:
-            inks, light = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
-            converted = ImageCms.profileToProfile(picture, inks, light, outputMode="RGB")
-            assert converted is not None  # only with inPlace
-            return converted
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            pass
-    return picture.convert("RGB")
+def _in_srgb(rgb: Image.Image, profile: bytes | None) -> Image.Image:
+    """An RGB picture in the colours of screens; those of phones and cameras may reach further, by its profile."""
+    # What says sRGB leaves the pixels as they are, to the last digit.
+    shown = _by_profile(Image.fromarray(_SAMPLES), profile)
+    if shown is None or np.abs(np.asarray(shown, np.int16) - _SAMPLES).max() <= 3:
+        return rgb
+    return _by_profile(rgb, profile) or rgb
+
+
+def _by_profile(picture: Image.Image, profile: bytes | None) -> Image.Image | None:
+    """A picture in sRGB by a colour profile; None where there is none, a bad one, or one of other colours."""
+    if not profile:
+        return None
+    with suppress(ImageCms.PyCMSError, OSError, ValueError):
+        own, screen = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(picture, own, screen, outputMode="RGB")
+    return None

@@ -176,6 +176,25 @@ def test_cmyk_is_read_as_colours_whatever_its_profile(profile: bytes | None) -> 
     assert near(open_picture(data, "a").rgb.getpixel((5, 5)), RED)
 
 
+def test_colours_are_those_of_the_pictures_profile() -> None:
+    tags = {SRGB[at : at + 4]: at for at in range(132, 132 + 12 * SRGB[131], 12)}
+    red, green = (slice(tags[name] + 4, tags[name] + 8) for name in (b"rXYZ", b"gXYZ"))  # where each one's light stands
+    turned = bytearray(SRGB)
+    turned[red], turned[green] = turned[green], turned[red]
+    for format in ("JPEG", "PNG", "WEBP"):
+        data = encoded(plain("RGB", (0, 255, 0)), format, icc_profile=bytes(turned))
+        found = open_picture(data, "a").rgb
+        assert near(found.getpixel((5, 5)), RED)
+        assert not found.info, "the profile is the file's"
+
+
+def test_a_profile_of_screens_colours_changes_no_pixel() -> None:
+    picture = noise((8, 12))
+    for profile in (SRGB, b"no profile"):
+        found = open_picture(encoded(picture, "PNG", icc_profile=profile), "a").rgb
+        assert np.array_equal(np.asarray(found), np.asarray(picture))
+
+
 def test_sixteen_bits_keep_their_shades() -> None:
     ramp = np.tile(np.linspace(0, 65535, 256), (4, 1)).astype(np.uint16)
     for format in ("PNG", "TIFF"):
