@@ -9,11 +9,11 @@ from engine.gallery.encoder_cache import remembered_phrases
 from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
 from engine.gallery.types import IngestReport, Progress, photo_of
-from engine.ingest.decode import Skipped
+from engine.ingest.decode import Duplicate, Skipped
 from engine.ingest.pipeline import Encoded, EncodeFiles, Known, encode_here
 from engine.ingest.upload import Upload
 from engine.storage.collections import mark_indexed, restamp
-from engine.storage.images import add_images, content_hashes, held_hashes
+from engine.storage.images import add_images, content_hashes, held_hashes, move_sources
 from engine.storage.schema import CollectionRow, EncodingRow, ImageRow, stamp_of
 from engine.utils.errors import EngineError
 
@@ -56,6 +56,7 @@ def ingest_files(
     known = Known(lambda each: bool(held_hashes(*stored, [each])), partial(content_hashes, *stored))
     for batch in encode(files, known, encoder, aim):
         rows = _keep(library, gallery_id, encoder, [made for made in batch if isinstance(made, Encoded)])
+        _follow(library, gallery_id, [made for made in batch if isinstance(made, Duplicate)])
         done += len(batch)
         added += len(rows)
         macs += sum(row.encoding.macs_index for row in rows)
@@ -123,3 +124,10 @@ def _keep(library: Library, gallery_id: int, encoder: "PhotoEncoder", made: Sequ
     pictures = {content_hash: each.photo.jpeg for content_hash, each in found.items()}
     maps = {content_hash: each.map for content_hash, each in found.items() if each.map is not None}
     return add_images(library.database, gallery_id, stamp_of(encoder), rows, pictures, maps)
+
+
+def _follow(library: Library, gallery_id: int, again: Sequence[Duplicate]) -> None:
+    """Remember where originals lie now that have been moved since they were indexed."""
+    found = {each.content_hash: each.source for each in again if each.source is not None}
+    if found:
+        move_sources(library.database, gallery_id, found)

@@ -39,8 +39,15 @@ class Decoded:
     source: str | None = None  # as the upload says
 
 
-# What became of an upload; None: its photo is stored already, or came earlier among the same uploads.
-Outcome = Decoded | Skipped | None
+@dataclass(frozen=True)
+class Duplicate:
+    """A photo that is stored already, or came earlier among the same uploads."""
+
+    content_hash: str
+    source: str | None  # as the upload says
+
+
+Outcome = Decoded | Skipped | Duplicate  # what became of an upload
 
 
 def decode_batch(
@@ -64,7 +71,7 @@ def decode_batch(
             data = upload.read()
             content_hash = hashlib.sha256(data).hexdigest()
             if content_hash in seen or is_known(content_hash):
-                outcomes.append(None)
+                outcomes.append(Duplicate(content_hash, upload.source))
                 continue
             picture = _looked_at(upload, data)
         except ImageRejected as error:

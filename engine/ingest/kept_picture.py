@@ -62,7 +62,7 @@ def read_original(source: str, content_hash: str) -> bytes:
         data = b""
     if hashlib.sha256(data).hexdigest() != content_hash:
         raise OriginalGone(
-            "The original has been moved or changed since it was indexed; the kept picture is still here."
+            "The original has been moved or changed since: index its folder again. The kept picture is still here."
         )
     return data
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from engine.ingest.decode import BATCH, Decoded, Outcome, Skipped, decode_batch
+from engine.ingest.decode import BATCH, Decoded, Duplicate, Outcome, Skipped, decode_batch
 from engine.ingest.upload import Upload
 from engine.utils.prefetch import prefetched
 
@@ -34,8 +34,7 @@ class Encoded:
     map: bytes | None  # the feature map that it left with, packed
 
 
-# What became of an upload; None: its photo is stored already, or came earlier.
-Made = Encoded | Skipped | None
+Made = Encoded | Skipped | Duplicate  # what became of an upload
 
 
 class EncodeFiles(Protocol):

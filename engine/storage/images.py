@@ -1,5 +1,6 @@
 """Images: the pictures of a collection, each with its encoding and its picture file."""
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -31,6 +32,18 @@ def content_hashes(database: Database, collection_id: int) -> list[str]:
     """The content hashes of all images of a collection that have an encoding, in no order."""
     with database.read() as session:
         return list(session.scalars(_encoded(collection_id)))
+
+
+def move_sources(database: Database, collection_id: int, sources: Mapping[str, str]) -> None:
+    """Say where originals lie, by content hash, of which there is nothing any more where they lay."""
+    held = select(ImageRow.id, ImageRow.content_hash, ImageRow.source).where(ImageRow.collection_id == collection_id)
+    with database.read() as session:
+        rows = rows_of(session, held, ImageRow.content_hash, list(sources))
+        gone = [row for row in rows if row.source is None or not os.path.isfile(row.source)]
+    if gone:
+        with database.write() as session:
+            for row in gone:
+                session.execute(update(ImageRow).where(ImageRow.id == row.id).values(source=sources[row.content_hash]))
 
 
 def _encoded(collection_id: int) -> Select[str]:

@@ -104,6 +104,16 @@ def test_the_original_is_saved_as_it_was_indexed_and_not_once_it_has_changed(
     assert client(own).get(address).status_code == 404
 
 
+def test_an_original_that_was_moved_is_found_again_once_its_folder_is_indexed_again(
+    own: Pictures, library: Library, photos: Path
+) -> None:
+    gallery = open_gallery(library, "Holidays")
+    moved = photos.rename(photos.parent / "moved")
+    assert ingest_files(library, gallery, folder_uploads(moved)).added == 0
+    red = list_photos(library, gallery)[2]
+    assert client(own).get(f"/{own.address(red, 'original')}").content == (moved / "red.png").read_bytes()
+
+
 def test_originals_are_served_to_nobody_where_strangers_come(own: Pictures, library: Library, photos: Path) -> None:
     red = list_photos(library, open_gallery(library, "Holidays"))[2]
     public = Pictures(library, secret_of(home()))

@@ -10,7 +10,7 @@ from PIL import Image
 from engine.ingest import decode as decode_module
 from engine.ingest import image as image_module
 from engine.ingest import upload
-from engine.ingest.decode import Decoded, Skipped, decode_batch
+from engine.ingest.decode import Decoded, Duplicate, Skipped, decode_batch
 from engine.ingest.image import ImageRejected, open_picture
 from engine.ingest.kept_picture import kept_pixels
 from engine.ingest.upload import Upload, read_file
@@ -45,7 +45,8 @@ def test_the_encoder_sees_what_is_kept(tmp_path: Path, upload: Callable[..., Upl
 
 def test_what_is_known_is_not_decoded(upload: Callable[..., Upload], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode_module, "decode", pytest.fail)
-    assert outcomes([upload("a", "red")], is_known=lambda _: True) == [None]
+    (known,) = outcomes([upload("a", "red")], is_known=lambda _: True)
+    assert isinstance(known, Duplicate)
 
 
 def test_a_file_that_cannot_be_read_is_a_reason(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from engine.exits.photo_encoder import PhotoEncoder
 from engine.gallery import Library, Upload
 from engine.gallery.galleries import list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
-from engine.ingest.decode import BATCH, Skipped
+from engine.ingest.decode import BATCH, Duplicate, Skipped
 from engine.ingest.pipeline import Encoded, Known, Made, encode_here
 from tests.fake_encoder import FakeEncoder
 
@@ -26,7 +26,7 @@ def test_a_batch_comes_back_in_order_with_bad_files_and_copies(
     assert isinstance(blue, Encoded)
     assert (red.photo.name, blue.photo.name) == ("a", "d")
     assert bad == Skipped("b", "empty file")
-    assert copy is None
+    assert isinstance(copy, Duplicate)
 
 
 def test_files_are_read_one_batch_ahead_and_no_further(fake_encoder: FakeEncoder, png: Callable[..., bytes]) -> None:
@@ -66,7 +66,7 @@ def test_the_same_photo_two_batches_apart_is_encoded_once(
     (first,), (second,), (again,) = encode_here(files, NOTHING, fake_encoder, None)
     assert isinstance(first, Encoded)
     assert isinstance(second, Encoded)
-    assert again is None
+    assert isinstance(again, Duplicate)
 
 
 def test_what_was_encoded_is_plain_data(fake_encoder: FakeEncoder, upload: Callable[..., Upload]) -> None:
@@ -96,7 +96,7 @@ def test_stored_photos_are_known_one_by_one_and_all_together(library: Library, u
 
     def listen(uploads: Sequence[Upload], known: Known, *_: object) -> Iterator[list[Made]]:
         told.append(known)
-        yield [None for _ in uploads]
+        yield [Duplicate("", None) for _ in uploads]
 
     ingest_files(library, gallery, [upload("a", "red")], encode=listen)
     stored = {photo.content_hash for photo in list_photos(library, gallery)}
