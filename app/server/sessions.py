@@ -44,8 +44,6 @@ class Sessions:
     def use(self, session: str, address: str) -> Use:
         """A request names a session; the first address that does has it from then on."""
         now = time.monotonic()
-        if now - self._swept >= SWEEP:
-            self.sweep()
         owned = self._owned[self._owner.setdefault(session, address)]
         use = owned.setdefault(session, Use(now))
         use.at = now
@@ -55,8 +53,11 @@ class Sessions:
         return use
 
     def sweep(self) -> None:
-        """Drop those that are too old, and adopt those that Gradio has made itself."""
-        now = self._swept = time.monotonic()
+        """Now and then, drop those that are too old, and adopt those that Gradio has made itself."""
+        now = time.monotonic()
+        if now - self._swept < SWEEP:
+            return
+        self._swept = now
         for session in [id for id in list(self._holder().session_data) if id not in self._owner]:
             self.use(session, UNNAMED)
         for owned in list(self._owned.values()):
@@ -91,6 +92,7 @@ class CountedSessions:
             finally:
                 use.open -= 1
         elif path.startswith(API):
+            self._sessions.sweep()  # a call names no session, and makes one
             await self._app(scope, self._noting(scope, receive), send)
         else:
             await self._app(scope, receive, send)
