@@ -8,19 +8,40 @@ import time
 import traceback
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
 REMEMBERED = 1000  # durations of each kind of event that the figures are made of
 
 
+class Lossy:
+    """A stream that loses what it cannot write: a page whose log is on a full disk, or read by nobody, goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write as much as there is room for."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Send on what was written."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class EventLog:
     """The durations of what was done lately; safe to use from many threads."""
 
-    def __init__(self, lines: TextIO | None = None) -> None:
+    def __init__(self, lines: TextIO | Lossy | None = None) -> None:
         """`lines` takes the JSON lines, where they are wanted."""
         self._lines = lines
         self._began = time.monotonic()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from app.access import is_local, is_public
 from app.demo import Demo
-from app.event_log import EventLog
+from app.event_log import EventLog, Lossy
 from app.layout import build
 from app.pictures import Pictures, derived, secret_of
 from app.server.start import serve
@@ -89,6 +89,7 @@ def run(folder: Path) -> None:
     Args: folder: where files arrive.
     """
     chosen = options()
+    sys.stderr = Lossy(sys.stderr)
     try:
         library = Library.open(partial(load_encoder, chosen.model, chosen.random_weights))
         demo = Demo(library)
