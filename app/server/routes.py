@@ -1,7 +1,8 @@
 """Which of Gradio's addresses the page needs; all others of its are closed, whatever a later version adds to them.
 
-Among those closed: `file=`, which serves what others have sent and fetches any public address for whoever asks, and
-`component_server`, which makes a lasting session for everyone who asks. What the page serves itself is not Gradio's.
+Among those closed: `file=`, which serves what others have sent and fetches any public address for whoever asks,
+`component_server`, which makes a lasting session for everyone who asks, and `upload_progress`, which keeps each name
+that it is asked for. What the page serves itself is not Gradio's.
 """
 
 from starlette.types import Scope
@@ -12,7 +13,7 @@ API = "/gradio_api/"
 JOIN = f"{API}queue/join"  # by which the page sends every event
 READ = (
     *("app_id", "call", "heartbeat", "info", "login_check", "openapi.json", "queue/data", "startup-events"),
-    *("theme.css", "upload_progress"),
+    "theme.css",
 )
 
 WRITTEN = ("call", "cancel", "queue/join", "reset", "upload")

@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gradio.route_utils import GradioMultiPartParser, GradioUploadFile, MultiPartException
-from gradio.routes import file_upload_statuses
 from gradio_client.utils import strip_invalid_filename_characters
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -54,19 +53,15 @@ class Arrivals:
         """The files of a form, each where it is kept until it is taken in; or why not, and then none is kept."""
         if self._short_of_room(request.headers.get("content-length", "0")):
             return Refusal(507, "The disk of the machine that serves this page is full; try again later.")
-        upload_id = request.query_params.get("upload_id")
         try:
             with self._folder_of_one() as folder:
-                return await _kept(request, folder, upload_id)
+                return await _kept(request, folder)
         except MultiPartException as error:
             return Refusal(413 if "maximum allowed size" in error.message else 400, error.message)
         except (KeyError, ValueError):  # no boundary, or a character set that is none
             return Refusal(400, "Send files as a form (multipart/form-data).")
         except ClientDisconnect:
             return Refusal(400, "Broken off.")
-        finally:
-            if upload_id:  # who watches the progress is told that there is no more of it
-                file_upload_statuses.set_done(upload_id)
 
     @contextmanager
     def _folder_of_one(self) -> Iterator[Path]:
@@ -101,17 +96,13 @@ class _Files(GradioMultiPartParser):
             raise MultiPartException("Send files only.")
 
 
-async def _kept(request: Request, folder: Path, upload_id: str | None) -> list[str]:
+async def _kept(request: Request, folder: Path) -> list[str]:
     """The files of a request, each kept under its own name in a folder of its own."""
-    if upload_id:
-        file_upload_statuses.track(upload_id)
     form = await _Files(
         request.headers,
         request.stream(),
         upload_dir=folder,
         max_file_size=FILE_BYTES,
-        upload_id=upload_id,
-        upload_progress=file_upload_statuses if upload_id else None,
     ).parse()
     kept = []
     for number, (_, file) in enumerate(form.multi_items()):

@@ -72,6 +72,14 @@ def test_what_the_page_does_not_need_is_closed(page: Served, method: str, path: 
         assert stranger.request(method, path).status_code == 404
 
 
+def test_names_of_uploads_are_asked_for_and_kept_nowhere(page: Served) -> None:
+    with page.client() as stranger:
+        asked = stranger.get("/gradio_api/upload_progress", params={"upload_id": "a" * 50_000})
+        assert (asked.status_code, asked.text) == (404, "There is nothing here.")
+        sent = stranger.post("/gradio_api/upload", params={"upload_id": "a"}, files={"files": ("a.jpg", b"a")})
+        assert sent.status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "headers", "status"),
     [
