@@ -36,8 +36,8 @@ from app.services import Services
 from app.session import Session
 from app.views import upload
 from engine.gallery import GalleryMissing, Library, PhotoMissing, Upload, embed_picture, uploads_of
-from engine.gallery.comparison import Comparison
-from engine.gallery.galleries import get_photo, list_photos, publish_gallery, summarize_gallery
+from engine.gallery.comparison import GALLERIES_KEPT, Comparison
+from engine.gallery.galleries import get_photo, list_photos, open_gallery, publish_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Limits, TooMuch, Visitors
 from engine.ingest.image import MAX_BYTES
@@ -215,6 +215,17 @@ def test_a_program_searches_and_compares_a_published_gallery_and_explains_the_de
     assert api.explain(list_photos(library, demo.id)[0].id, "red")["scores"]
     with pytest.raises(gr.Error, match="no photo"):
         api.explain(hit["photo"], "yellow")
+
+
+def test_the_demo_is_compared_however_many_visitors_have_raced_since(
+    services: Services, library: Library, demo: Demo, upload: Callable[..., Upload]
+) -> None:
+    services.comparison.race(demo.id)
+    for number in range(GALLERIES_KEPT):
+        gallery = open_gallery(library, f"Raced {number}")
+        ingest_files(library, gallery, [upload("a.png", "red")])
+        services.comparison.race(gallery)
+    assert Api(services).compare("something red", k=1)["full"] == ["red-square.png"]
 
 
 def test_the_demo_gallery_is_nobodys_to_change(services: Services, ann: Session, demo: Demo) -> None:
