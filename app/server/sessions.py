@@ -6,14 +6,14 @@ whoever was quiet longest. Here each address has a share, and what it has too mu
 
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
+import gradio as gr
 import orjson
-from gradio.state_holder import StateHolder
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.server.messages import forget_read, keep_all
 from app.server.routes import API, JOIN
 from app.server.transfers import address_of
 
@@ -35,8 +35,9 @@ class Use:
 class Sessions:
     """Who has which sessions; what is too much or too old is dropped from where Gradio holds it."""
 
-    def __init__(self, holder: Callable[[], StateHolder], share: int) -> None:
-        self._holder, self._share = holder, share
+    def __init__(self, page: gr.Blocks, share: int) -> None:
+        self._page, self._share = page, share
+        keep_all(page._queue)
         self._owner: dict[str, str] = {}
         self._owned: defaultdict[str, OrderedDict[str, Use]] = defaultdict(OrderedDict)  # named longest ago first
         self._swept = time.monotonic()
@@ -58,18 +59,19 @@ class Sessions:
         if now - self._swept < SWEEP:
             return
         self._swept = now
-        for session in [id for id in list(self._holder().session_data) if id not in self._owner]:
+        for session in [id for id in list(self._page.state_holder.session_data) if id not in self._owner]:
             self.use(session, UNNAMED)
         for owned in list(self._owned.values()):
             for session in [id for id, use in owned.items() if not use.open and now - use.at > AGE]:
                 self._drop(session)
+        forget_read(self._page._queue)
 
     def _drop(self, session: str) -> None:
         address = self._owner.pop(session)
         del self._owned[address][session]
         if not self._owned[address]:
             del self._owned[address]
-        holder = self._holder()
+        holder = self._page.state_holder
         with holder.lock:
             holder.session_data.pop(session, None)
             holder.time_last_used.pop(session, None)

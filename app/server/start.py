@@ -80,7 +80,7 @@ def guarded(app: ASGIApp, page: gr.Blocks, public: bool) -> ASGIApp:
     names = hosts(public)
     app = CountedSessions(
         CompressedStream(Streams(CompressedDocument(app))),
-        Sessions(lambda: page.state_holder, SHARE if public else OWN_SHARE),
+        Sessions(page, SHARE if public else OWN_SHARE),
     )
     app = Bodies(
         app,

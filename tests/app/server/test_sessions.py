@@ -5,29 +5,31 @@ from itertools import count
 from types import SimpleNamespace
 
 import pytest
-from gradio.state_holder import StateHolder
+from gradio.blocks import Blocks
+from gradio.state_holder import SessionState
 from starlette.responses import Response
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from app.server import sessions
+from app.server import sessions as module
 from app.server.sessions import SWEEP, CountedSessions, Sessions
 
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Much time passes between two looks at the clock."""
-    monkeypatch.setattr(sessions, "time", SimpleNamespace(monotonic=count(0.0, SWEEP).__next__))
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=count(0.0, SWEEP).__next__))
 
 
 def test_calls_of_programs_that_name_no_session_leave_few_behind() -> None:
-    holder = StateHolder()
+    page = Blocks()
+    sessions = page.state_holder.session_data
 
     async def gradio(scope: Scope, receive: Receive, send: Send) -> None:
-        holder.session_data[secrets.token_hex()] = object()  # type: ignore[assignment]
+        sessions[secrets.token_hex()] = SessionState(page)
         await Response()(scope, receive, send)
 
-    program = TestClient(CountedSessions(gradio, Sessions(lambda: holder, 4)))
+    program = TestClient(CountedSessions(gradio, Sessions(page, 4)))
     for _ in range(40):
         program.post("/gradio_api/call/search")
-    assert len(holder.session_data) <= 5
+    assert len(sessions) <= 5
