@@ -59,13 +59,13 @@ def options() -> argparse.Namespace:
 
 
 def housekeeping(arrivals: Arrivals, visitors: Visitors | None) -> None:
-    """Note who came; every hour, delete what was left on its way in, and what visitors keep who stay away."""
+    """Note who came, and delete what was left on its way in; every hour, what visitors keep who stay away."""
     for minute in count():
         try:
+            arrivals.sweep()
             if visitors is not None:
                 visitors.write_down()
             if minute % 60 == 0:
-                arrivals.sweep()
                 forget_interrupted(home())
                 if visitors is not None:
                     visitors.expire()

@@ -5,6 +5,7 @@ path, and serves what lies there. This one takes its place; nothing is ever serv
 """
 
 import os
+import re
 import secrets
 import shutil
 import time
@@ -23,7 +24,9 @@ from app.server.refusals import Refusal
 
 FILE_BYTES = 200 * 2**20  # of one file; what is over the engine's own limit is named in the report
 SPARE = 512 * 2**20  # bytes that stay free on the disk
-WAITING = 3600.0  # seconds that a file waits to be taken in
+WAITING = 3300.0  # seconds that a file waits to be taken in
+GRADIOS = 600.0  # the same for what Gradio puts there: its copy of what an assistant sent, which it sends on at once
+OURS = re.compile(r"[0-9a-f]{32}")  # names of requests' folders
 
 
 class Arrivals:
@@ -41,8 +44,9 @@ class Arrivals:
         """Delete what was not taken in for too long, and what a process that was killed has left."""
         now = time.time()
         for path in self._folder.glob("*"):  # none where the folder is not there
+            waits = WAITING if OURS.fullmatch(path.name) else GRADIOS
             with suppress(OSError):
-                if path.name not in self._coming and now - path.stat().st_mtime > WAITING:
+                if path.name not in self._coming and now - path.stat().st_mtime > waits:
                     _delete(path)
 
     async def _answer(self, request: Request) -> Response:

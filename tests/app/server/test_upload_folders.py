@@ -1,0 +1,49 @@
+"""How long files lie where they arrive."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from app.run import housekeeping
+from app.server.upload_folders import Arrivals
+
+MINUTE = 60.0
+
+
+@pytest.mark.parametrize(
+    ("name", "minutes", "stays"),
+    [("0123456789abcdef" * 2, 50, True), ("0123456789abcdef" * 2, 59, False), ("0123456789abcdef" * 4, 12, False)],
+)
+def test_files_that_nobody_takes_in_go_within_an_hour_and_gradios_copies_sooner(
+    tmp_path: Path, name: str, minutes: int, stays: bool
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "photo.jpg").write_bytes(b"EXIF")
+    then = time.time() - minutes * MINUTE
+    os.utime(folder, (then, then))
+    Arrivals(tmp_path).sweep()
+    assert folder.exists() is stays
+
+
+def test_what_has_waited_is_looked_for_every_minute(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Over(Exception):
+        pass
+
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        (tmp_path / "left").mkdir()
+        os.utime(tmp_path / "left", (0, 0))
+        if len(slept) == 2:
+            raise Over
+
+    monkeypatch.setattr("app.run.time.sleep", sleep)
+    with pytest.raises(Over):
+        housekeeping(Arrivals(tmp_path), None)
+    assert slept == [MINUTE, MINUTE]
