@@ -109,10 +109,12 @@ class Visitors:
     def write_down(self) -> None:
         """Write down who came since the last time, of those who keep something: no request waits for that."""
         with self._lock:
-            came, self._came = self._came, set()
+            came = list(self._came)
         for owner in came:
             if list_collections(self._database, owner=owner):
                 mark_seen(self._database, owner, time.time())
+            with self._lock:
+                self._came.discard(owner)  # not before: a database that is full now may have room the next time
 
     def _note(self, owner: str) -> None:
         if owner:

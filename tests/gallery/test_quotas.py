@@ -14,7 +14,7 @@ from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import DAY, Limits, TooMuch, Visitors
 from engine.gallery.search import search_photos
 from engine.ingest.image import ImageRejected
-from engine.storage.database import Database
+from engine.storage.database import Database, StoreUnusable
 from engine.storage.schema import GalleryMissing, PhotoMissing
 from engine.storage.visitors import mark_seen, unseen_since
 
@@ -53,6 +53,27 @@ def test_who_only_looks_leaves_nothing_and_waits_for_no_lock(visitors: Visitors,
             pass
     visitors.write_down()
     assert unseen_since(database, before=2e10) == []
+
+
+def test_who_came_while_the_database_could_not_be_written_to_is_written_down_later(
+    visitors: Visitors, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, owner = visitors.recognised(None)
+    visitors.admit(owner, "mine")
+    gallery = open_gallery(library, "mine", owner=owner)
+    mark_seen(library.database, owner, 0.0)
+
+    def full(*_: object) -> None:
+        raise StoreUnusable("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("engine.gallery.quotas.mark_seen", full)
+        visitors.recognised(token)
+        with pytest.raises(StoreUnusable):
+            visitors.write_down()
+    visitors.write_down()
+    assert visitors.expire() == 0
+    assert summarize_gallery(library, gallery).owner == owner
 
 
 def test_a_visitor_whose_files_take_long_and_are_no_pictures_is_looked_at_no_more(
