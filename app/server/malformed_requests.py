@@ -34,6 +34,12 @@ def without_proxys_words(scope: Scope) -> None:
     scope["headers"] = [(name, value) for name, value in scope["headers"] if name not in NO_PROXYS]
 
 
+def without_pages_name(scope: Scope) -> None:
+    """Drop what an address asks of the document, which the page's scripts read: Gradio ends in an error over a name."""
+    if scope["path"] == "/":
+        scope["query_string"] = b""
+
+
 def with_assistants_address(scope: Scope) -> None:
     """Note for whom a tool is called: Gradio calls the page for an assistant, and passes these headers on."""
     if scope["path"].startswith(f"{API}mcp"):

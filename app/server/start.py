@@ -26,7 +26,12 @@ from app.server.compression import CompressedDocument, CompressedStream
 from app.server.connections import Connection, ConnectionLimit, room
 from app.server.headers import SafeHeaders
 from app.server.hosts import HOSTS, hosts
-from app.server.malformed_requests import whole_head, with_assistants_address, without_proxys_words
+from app.server.malformed_requests import (
+    whole_head,
+    with_assistants_address,
+    without_pages_name,
+    without_proxys_words,
+)
 from app.server.refusals import Checked
 from app.server.requests_at_once import RequestsAtOnce
 from app.server.routes import open_route
@@ -90,7 +95,8 @@ def guarded(app: ASGIApp, page: gr.Blocks, public: bool) -> ASGIApp:
     )
     if public:
         app = RequestsAtOnce(Transfers(app))
-    app = Checked(app, (whole_head, names.check, open_route, without_proxys_words, with_assistants_address))
+    rewritten = without_proxys_words, without_pages_name, with_assistants_address
+    app = Checked(app, (whole_head, names.check, open_route, *rewritten))
     return SafeHeaders(app)
 
 

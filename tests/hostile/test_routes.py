@@ -88,13 +88,16 @@ def test_names_of_uploads_are_asked_for_and_kept_nowhere(page: Served) -> None:
         ("/theme.css", {"Range": "1-2-3"}, 400),
         ("/static/img/logo.svg", {"Range": "bytes=1-2-3"}, 400),
         ("/", {"Range": "bytes=0-9"}, 200),
+        ("/?page=2", {}, 200),
     ],
 )
 def test_what_nobody_asks_for_is_no_error_of_ours(
     page: Served, path: str, headers: dict[str, str], status: int
 ) -> None:
+    lines = len(page.said)
     with page.client(headers=headers) as stranger:
         assert stranger.get(path).status_code == status
+    assert page.tracebacks(lines) == []
 
 
 def test_every_answer_says_what_may_be_loaded_and_who_may_frame_it(page: Served) -> None:
