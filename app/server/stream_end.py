@@ -7,10 +7,13 @@ takes within that moment would wait for ever: the page believes that the stream 
 import asyncio
 import time
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.server.routes import API
 from app.server.transfers import address_of
 
+CALL = f"{API}call/"
 HEARD = 0.15  # seconds in which a page hears of the end
 LAST_WORD = b'"close_stream"'
 
@@ -38,7 +41,11 @@ class Streams:
                 await asyncio.sleep(self._heard - (time.monotonic() - self._ended[address]))
             await send(message)
 
-        if path.endswith("/queue/data"):
-            await self._app(scope, receive, watched)
+        if path.endswith("/queue/data") or (path.startswith(CALL) and scope["method"] == "GET"):
+            try:
+                await self._app(scope, receive, watched)
+            except RuntimeError as error:  # nobody knows the session, as after a restart: Gradio has said so by then
+                if not isinstance(error.__cause__, HTTPException):
+                    raise
         else:
             await self._app(scope, receive, delayed if path.endswith("/queue/join") else send)

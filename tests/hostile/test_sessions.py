@@ -1,8 +1,11 @@
 """Sessions that are made for nothing."""
 
+from contextlib import suppress
+
+import httpx
 import pytest
 
-from tests.hostile.served_page import Served, call
+from tests.hostile.served_page import Served, call, until
 
 pytestmark = pytest.mark.hostile
 
@@ -19,3 +22,18 @@ def test_who_makes_many_sessions_loses_their_own(page: Served) -> None:
             call(stranger, galleries, [""], f"for-nothing-{number}")
         assert "data-photo" in call(visitor, more, [None], "visitor")
         assert "data-photo" not in call(stranger, more, [None], "first")
+
+
+@pytest.mark.parametrize("path", ["queue/data?session_hash=of-an-earlier-start", "call/search/of-an-earlier-start"])
+def test_a_session_that_nobody_knows_is_told_so_and_is_no_error_of_ours(page: Served, path: str) -> None:
+    lines, heard = len(page.said), ""
+    with (
+        suppress(httpx.RemoteProtocolError),
+        page.client() as visitor,
+        visitor.stream("GET", f"/gradio_api/{path}") as events,
+    ):
+        for text in events.iter_text():
+            heard += text
+    assert "404" in heard
+    until(lambda: len(page.said) > lines)
+    assert page.tracebacks(lines) == []
