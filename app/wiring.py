@@ -234,8 +234,8 @@ def expose(api: Api) -> None:
     """The named endpoints; all other events are private."""
     for name in ("search", "galleries", "explain"):
         gr.api(getattr(api, name), api_name=name, concurrency_limit=8)
-    gr.api(api.compare, api_name="compare", concurrency_limit=1)
-    gr.api(api.sort, api_name="sort", concurrency_limit=40)  # it waits in a line of our own
+    for name in ("compare", "sort"):  # they wait in a line of our own
+        gr.api(getattr(api, name), api_name=name, concurrency_limit=40)
     with gr.Row(visible=False):  # the part that checks where files come from; one, for assistants cannot send a list
         file = gr.File(label="file")
         gallery, visitor, report = (

@@ -59,7 +59,7 @@ class Comparison:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._runs: LRUCache[int, FullRun] = LRUCache(GALLERIES_KEPT)
-        self._lock = Lock()
+        self._lock, self._running = Lock(), Lock()
 
     def race(self, gallery_id: int, on_lap: Callable[[Lap], object] | None = None) -> Race:
         """Race over a gallery's photos (the first MOST of them) at its budget, and keep the result with its date.
@@ -81,12 +81,18 @@ class Comparison:
     def run_in_full(self, gallery_id: int) -> FullRun:
         """A gallery's photos (the first MOST of them) at full depth, without a race: for both rankings alone.
 
+        Who asks for them while they are run waits, and is given the same.
+
         Raises: GalleryMissing, ModelChanged, NothingToCompare, PictureGone.
         """
-        encoder = self._library.encoder_of(gallery_id)
-        photos = self._photos(gallery_id)
-        found = [encoding for pixels in self._batches(photos) for encoding in encoder.deepen(pixels, encoder.exits)]
-        return self._keep(gallery_id, encoder, photos, found)
+        with self._running:
+            known = self.full_run(gallery_id)
+            if known is not None:
+                return known
+            encoder = self._library.encoder_of(gallery_id)
+            photos = self._photos(gallery_id)
+            found = [encoding for pixels in self._batches(photos) for encoding in encoder.deepen(pixels, encoder.exits)]
+            return self._keep(gallery_id, encoder, photos, found)
 
     def last(self, gallery_id: int) -> Race | None:
         """The latest race over a gallery's photos, from any run of the program."""

@@ -1,6 +1,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -201,3 +202,21 @@ def test_photos_race_in_batches(comparison: Comparison, library: Library, upload
     laps: list[Lap] = []
     comparison.race(gallery, laps.append)
     assert [lap.done for lap in laps] == [BATCH, BATCH + 2]
+
+
+def test_photos_are_run_to_full_depth_once_for_all_who_ask_meanwhile(
+    comparison: Comparison, gallery: int, fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[int] = []
+    deepen = type(fake_encoder).deepen
+
+    def slow(encoder: FakeEncoder, *given: object) -> list[Encoding]:
+        runs.append(1)
+        time.sleep(0.2)
+        return deepen(encoder, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(fake_encoder), "deepen", slow)
+    with ThreadPoolExecutor(4) as visitors:
+        found = list(visitors.map(comparison.run_in_full, [gallery] * 4))
+    assert len(runs) == 1
+    assert all(run.ids.tolist() == found[0].ids.tolist() for run in found)

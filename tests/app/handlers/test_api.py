@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -11,9 +12,10 @@ import gradio as gr
 import httpx
 import pytest
 from gradio.utils import get_upload_folder
-from gradio_client import handle_file
+from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from app.demo import Demo
 from app.handlers.api import Api
 from app.handlers.comparison import Compare
 from app.handlers.picture_search import PictureSearch
@@ -41,6 +43,27 @@ def test_no_call_skips_the_queue(address: str) -> None:
         for name in ENDPOINTS:
             answer = httpx.post(f"{address}gradio_api/{route}{name}", json={"data": [None] * 5}, follow_redirects=True)
             assert answer.status_code == 404
+
+
+def test_who_compares_waits_for_nobodys_race(
+    address: str, services: Services, demo: Demo, holidays: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.comparison.race(demo.id)
+    racing, over = Event(), Event()
+
+    def race(gallery: int) -> None:
+        racing.set()
+        over.wait(60)
+
+    monkeypatch.setattr(services.comparison, "race", race)
+    client = Client(address, verbose=False)
+    client.submit("red", "Holidays", api_name="/compare")
+    assert racing.wait(30)
+    try:
+        found = client.submit("something red", api_name="/compare").result(timeout=30)
+    finally:
+        over.set()
+    assert found["full"][0] == "red-square.png"
 
 
 def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
