@@ -39,6 +39,7 @@ from app.server.sessions import SHARE, CountedSessions, Sessions
 from app.server.settings import NAME, BadSetting, server_name
 from app.server.stream_end import Streams
 from app.server.transfers import Transfers
+from app.server.turns import serve_in_turn
 from app.server.upload_folders import Arrivals
 from app.server.upload_routes import UploadRoutes
 from app.services import Services
@@ -94,6 +95,7 @@ def guarded(app: ASGIApp, page: gr.Blocks, public: bool) -> ASGIApp:
         cache(lambda: endpoints(page)),
     )
     if public:
+        serve_in_turn(page._queue)
         app = RequestsAtOnce(Transfers(app))
     rewritten = without_proxys_words, without_pages_name, with_assistants_address
     app = Checked(app, (whole_head, names.check, open_route, *rewritten))
