@@ -9,6 +9,7 @@ import sys
 from gradio.queueing import Queue
 
 UNREAD = 2000  # sessions whose events are over and were not asked about
+LONGEST = 500  # messages that wait for one session; a page reads each as it comes
 
 
 def keep_all(queue: Queue) -> None:
@@ -17,7 +18,7 @@ def keep_all(queue: Queue) -> None:
 
 
 def forget_read(queue: Queue) -> None:
-    """Forget sessions whose events are over and were read, and of those that were not the oldest ones.
+    """Forget sessions whose events are over and were read, the oldest of those that were not, and what is never read.
 
     It is called where Gradio reads and writes them: in the thread of the server.
     """
@@ -29,3 +30,7 @@ def forget_read(queue: Queue) -> None:
     for session in (*read, *unread[:-UNREAD], *left):
         asked.pop(session, None)
         messages.pop(session, None)
+    for waiting in messages.values():
+        if waiting.qsize() > LONGEST:
+            while not waiting.empty():
+                waiting.get_nowait()

@@ -5,6 +5,7 @@ from asyncio import Queue as Messages
 import pytest
 from gradio.blocks import Blocks
 from gradio.queueing import Event, Queue
+from gradio.server_messages import HeartbeatMessage
 
 from app.server import messages
 from app.server.messages import forget_read, keep_all
@@ -39,3 +40,14 @@ def test_what_was_read_or_has_nobody_to_read_it_is_forgotten(queue: Queue) -> No
     queue.pending_messages_per_session["left"] = Messages()
     forget_read(queue)
     assert list(queue.pending_messages_per_session) == list(queue.pending_event_ids_session) == ["to be read"]
+
+
+def test_what_is_told_to_who_asks_on_and_on_and_never_reads_is_not_kept(queue: Queue) -> None:
+    asks(queue, "never reads", "1", over=False)
+    asks(queue, "reads", "2", over=False)
+    for _ in range(messages.LONGEST + 1):
+        queue.pending_messages_per_session["never reads"].put_nowait(HeartbeatMessage())
+    queue.pending_messages_per_session["reads"].put_nowait(HeartbeatMessage())
+    forget_read(queue)
+    waiting = {session: told.qsize() for session, told in queue.pending_messages_per_session.items()}
+    assert waiting == {"never reads": 0, "reads": 1}
