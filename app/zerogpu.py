@@ -6,12 +6,15 @@ a query sends it deeper; one that stopped at the end of a pass goes on from its 
 """
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from engine.gallery import ENCODERS_KEPT
+import gradio as gr
+
+from engine.gallery import ENCODERS_KEPT, EngineError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 SECONDS = 60  # that a batch may take of the GPU, loading it there included
 
 _encoder: "Encoder | None" = None
+
+
+class NoGpu(EngineError):
+    """No GPU was lent: the visitor's share of the day is used up, say, or none was free."""
 
 
 def encode_lent(
@@ -69,7 +76,13 @@ def borrow_for(encoder: "Encoder") -> "Encoder":
                 budget: float = DEFAULT_BUDGET,
                 standing: "Standing | None" = None,
             ) -> "list[Encoding]":
-                return encode_lent(pixels, budget, standing, self.phrases)
+                try:
+                    return encode_lent(pixels, budget, standing, self.phrases)
+                except gr.Error as error:
+                    why = re.sub(r"<[^>]*>", "", str(error.message)).strip().rstrip(".")  # it may come with links
+                    raise NoGpu(
+                        f"No GPU was lent ({why}); what was done until then is kept. Try again later."
+                    ) from error
 
         _encoder = encoder
         encoder.__class__ = Borrowing

@@ -5,12 +5,14 @@ import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
 
 from app import zerogpu
 from engine.exits.encoder import Encoder, Standing
+from engine.utils.errors import EngineError
 from tests import tiny_models
 
 
@@ -75,3 +77,12 @@ def test_photos_go_on_there_from_where_they_stand(lent: list[int], borrowing: En
     (before,), (found,) = (e.encode(photos[:1], 1.0, standing) for e in (tiny_models.encoder(), borrowing))
     assert (found.exit, found.macs, len(lent)) == (before.exit, before.macs, 1)
     np.testing.assert_allclose(found.vector, before.vector, atol=1e-5)
+
+
+def test_why_no_gpu_was_lent_is_said(borrowing: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise gr.Error("Your quota is <a href='/more'>used up</a>.")
+
+    monkeypatch.setattr(zerogpu, "encode_lent", refused)
+    with pytest.raises(EngineError, match=r"No GPU was lent \(Your quota is used up\); .* Try again later\."):
+        borrowing.encode(tiny_models.pixels(5, 32))
