@@ -2,7 +2,13 @@
 // What Python may listen to: "propose" "move" "undo" "rename" "merge" "remove" "seek" "unfold"
 const names = () => JSON.parse(element.querySelector(".albums")?.dataset.albums ?? "[]");
 const keyOf = (part) => part.closest(".album")?.dataset.key;
+const cardOf = (photo) => element.querySelector(`li[data-photo="${photo}"]`);
 let back = null; // where the keyboard was: the column and the place of a photo that was moved
+// An answer draws the board into the elements that are there, each by its place: what a hand holds meanwhile is known by
+// the photo, and a menu that is open by its album, for their elements may be those of others then.
+let held = null; // the photo whose menu has the focus
+let open = null; // the column whose album's menu is open
+let typed = null; // the name that is being typed there
 
 function fill(menu) {
   if (menu.options.length > 1) return;
@@ -11,15 +17,22 @@ function fill(menu) {
     if (to !== here) menu.add(new Option(words, to));
 }
 
-function move(card, to) {
-  const cards = [...card.parentElement.children];
-  back = { key: keyOf(card), at: cards.indexOf(card) };
-  card.classList.add("waiting");
-  trigger("move", { photo: card.dataset.photo, to });
+function move(photo, to) {
+  const card = cardOf(photo);
+  if (card) {
+    back = { key: keyOf(card), at: [...card.parentElement.children].indexOf(card) };
+    card.classList.add("waiting");
+  }
+  trigger("move", { photo, to });
 }
 
 for (const when of ["focusin", "pointerover"])
   element.addEventListener(when, (event) => event.target.matches("select.move") && fill(event.target));
+
+element.addEventListener("focusin", ({ target }) => {
+  back = null; // the keyboard has gone on
+  if (target.matches("select.move")) held = target.closest("li").dataset.photo;
+});
 
 // A key on a menu that is not open changes its choice at once, on the way to another: such a choice waits for Enter, or
 // until the menu is left.
@@ -32,7 +45,7 @@ for (const when of ["keydown", "keypress"])
 
 function moveChosen(menu) {
   if (!menu.matches("select.move") || !menu.value) return;
-  move(menu.closest("li"), menu.value);
+  move(menu.closest("li").dataset.photo, menu.value);
   menu.value = ""; // it is done once
 }
 
@@ -45,12 +58,13 @@ element.addEventListener("focusout", ({ target }) =>
   setTimeout(() => {
     if (!target.isConnected) return; // the albums were drawn anew
     moveChosen(target);
-    if (!element.contains(document.activeElement)) back = null; // the keyboard is elsewhere, and stays there
+    back = null; // the keyboard is elsewhere, and stays there
   }),
 );
 
 element.addEventListener("change", (event) => {
   const { target } = event;
+  if (target.dataset.rename && keyOf(target) === open) typed = null;
   if (!keyed) moveChosen(target);
   if (target.dataset.rename && target.value.trim() && target.value !== target.dataset.rename)
     trigger("rename", { album: target.dataset.rename, name: target.value });
@@ -74,17 +88,24 @@ element.addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 
+element.addEventListener("toggle", ({ target }) => {
+  if (target.open) open = keyOf(target);
+  else if (open === keyOf(target)) open = typed = null;
+}, true);
+element.addEventListener("input", ({ target }) => target.dataset.rename && (typed = target.value));
+
 // Dragging
-let dragged = null;
+let dragged = null; // the photo, and the column that it is dragged from
 const under = (event) => dragged && event.target.closest?.(".album:not(.pile)");
 element.addEventListener("dragstart", (event) => {
-  dragged = event.target.closest?.("li[data-photo]");
+  const card = event.target.closest?.("li[data-photo]");
+  dragged = card && { photo: card.dataset.photo, key: keyOf(card) };
   event.dataTransfer.effectAllowed = "move";
 });
 element.addEventListener("dragover", (event) => {
   const column = under(event);
   element.querySelectorAll(".album.over").forEach((other) => other !== column && other.classList.remove("over"));
-  if (!column || column.dataset.key === keyOf(dragged)) return;
+  if (!column || column.dataset.key === dragged.key) return;
   event.preventDefault();
   column.classList.add("over");
 });
@@ -92,7 +113,7 @@ element.addEventListener("drop", (event) => {
   const column = under(event);
   if (!column) return;
   event.preventDefault();
-  move(dragged, column.dataset.key);
+  move(dragged.photo, column.dataset.key);
 });
 element.addEventListener("dragend", () => {
   dragged = null;
@@ -100,6 +121,13 @@ element.addEventListener("dragend", () => {
 });
 
 watch("value", () => {
+  for (const menu of element.querySelectorAll(".album-menu")) {
+    menu.open = keyOf(menu) === open;
+    const name = menu.querySelector("[data-rename]");
+    if (!menu.open || typed === null || name.value === typed) continue;
+    name.value = typed;
+    name.focus();
+  }
   if (back) {
     const column = [...element.querySelectorAll(".album")].find((other) => other.dataset.key === back.key);
     const menus = [...(column?.querySelectorAll("select.move") ?? [])];
@@ -107,5 +135,8 @@ watch("value", () => {
     back = null;
   }
   const menu = element.querySelector("select.move:focus");
-  if (menu) fill(menu); // its choices were drawn away
+  if (!menu) return;
+  const own = cardOf(held)?.querySelector("select.move");
+  own ? own.focus({ preventScroll: true }) : menu.blur();
+  if (own) fill(own); // its choices were drawn away
 });

@@ -59,6 +59,49 @@ def test_photos_are_moved_by_hand_or_keys_and_albums_merged_when_asked(open_page
     expect(buildings).to_have_count(0, timeout=PATIENCE)
 
 
+def test_what_a_hand_holds_while_an_answer_comes_stays_the_same(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    tab(page, "Albums")
+    animals, buildings = make_album(page, "animals"), make_album(page, "buildings")
+    none = page.locator(".album[data-key='-']")
+
+    def move_the_first() -> None:
+        """Move a photo, so that all behind it come to other places; the answer is still to come."""
+        menu = animals.locator("select.move").first
+        menu.focus()
+        menu.select_option("=buildings")
+
+    moved, dragged, kept = (card.get_attribute("data-photo") for card in animals.locator("li[data-photo]").all()[:3])
+    move_the_first()
+    drag = "(part, type) => part.dispatchEvent(new DragEvent(type, {bubbles: true, dataTransfer: new DataTransfer()}))"
+    animals.locator(f"li[data-photo='{dragged}']").evaluate(drag, "dragstart")
+    expect(buildings.locator(f"li[data-photo='{moved}']")).to_be_visible(timeout=PATIENCE)
+    none.evaluate(drag, "drop")
+    expect(none.locator(f"li[data-photo='{dragged}']")).to_be_visible(timeout=PATIENCE)
+    expect(animals.locator(f"li[data-photo='{kept}']")).to_be_visible()
+    expect(page.locator("#album-line .busy")).to_have_count(0, timeout=PATIENCE)
+
+    moved, chosen = (card.get_attribute("data-photo") for card in animals.locator("li[data-photo]").all()[:2])
+    move_the_first()
+    animals.locator(f"li[data-photo='{chosen}'] select.move").focus()
+    expect(buildings.locator(f"li[data-photo='{moved}']")).to_be_visible(timeout=PATIENCE)
+    expect(animals.locator(f"li[data-photo='{chosen}'] select.move")).to_be_focused()
+    expect(page.locator("#album-line .busy")).to_have_count(0, timeout=PATIENCE)
+
+    moved = animals.locator("li[data-photo]").first.get_attribute("data-photo")
+    move_the_first()
+    buildings.locator("summary").click()
+    name = buildings.get_by_label("Name")
+    name.press("End")
+    name.press_sequentially(" and ")
+    expect(buildings.locator(f"li[data-photo='{moved}']")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#album-line .busy")).to_have_count(0, timeout=PATIENCE)
+    expect(name).to_be_focused()
+    name.press_sequentially("towers")
+    name.press("Enter")
+    expect(page.locator(".album[data-key='=buildings and towers']")).to_be_visible(timeout=PATIENCE)
+
+
 def test_words_that_make_no_album_are_a_sentence_and_stay(open_page: OpenPage) -> None:
     page = open_page("wide")
     tab(page, "Albums")
