@@ -6,6 +6,7 @@ from inspect import isgeneratorfunction
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from app.handlers.add_photos import AddPhotos
 from app.handlers.albums import Albums
@@ -45,19 +46,19 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     galleries, compare = Galleries(services, parts, search), Compare(services, parts)
     add_photos = AddPhotos(services, parts, search, galleries)
     wire_opening(page, parts, galleries, add_photos)
-    pictures, page_url = PictureSearch(services, parts, search), PageUrl(services, parts, galleries, search)
-    wire_search(parts, search, pictures, page_url, galleries, compare)
+    wire_search(parts, search, PictureSearch(services, parts, search), galleries, compare)
     wire_arrangement(parts, Arrangement(parts, search), Export(services, parts, search))
     selection = Selection(services, parts, search)
     wire_photo(parts, selection, galleries, search)
     wire_map(parts, GalleryMap(services, parts))
     albums = Albums(services, parts)
     wire_albums(parts, albums)
+    wire_address(parts, PageUrl(services, parts, galleries, search), galleries, compare, albums)
     wire_gallery(parts, galleries, compare, albums)
     wire_budget(parts, Budget(services, parts), galleries, search)
     wire_fitting(parts, Fitting(services, parts), galleries)
     wire_comparison(parts, compare, Present(services, parts))
-    wire_add_photos(parts, add_photos)
+    wire_add_photos(parts, add_photos, galleries, compare, albums)
     for event in page.fns.values():
         if isgeneratorfunction(event.fn):
             event.fn = never_silent(event.fn)
@@ -85,9 +86,7 @@ def wire_opening(page: gr.Blocks, parts: Parts, galleries: Galleries, add_photos
     p.timer.tick(galleries.waited, [p.refine, session], changes, **SHORT)
 
 
-def wire_search(
-    parts: Parts, search: Search, pictures: PictureSearch, page_url: PageUrl, galleries: Galleries, compare: Compare
-) -> None:
+def wire_search(parts: Parts, search: Search, pictures: PictureSearch, galleries: Galleries, compare: Compare) -> None:
     """Words or a picture are given, and what follows from that in the other tabs."""
     p, session = parts, parts.session
     p.tabs.select(search.tab_selected, session, None, **SHORT)
@@ -100,9 +99,6 @@ def wire_search(
             pictures.picture_given, [p.picture, p.refine, session], [p.picture, p.query, *p.results], **SHORT
         ),
         p.panel.alike(pictures.more_like_this, [p.refine, session], [p.query, *p.results], **SHORT),
-        p.tools.go(
-            page_url.gone_to, [p.refine, session], [p.gallery, p.query, p.add_to, p.browser, *p.results], **SHORT
-        ),
         p.viewer.alike(pictures.more_like_this, [p.refine, session], [p.query, *p.results], **SHORT),
         p.chip.unlike(pictures.unliked, [p.refine, session], p.results, **SHORT),
     ):
@@ -161,6 +157,23 @@ def wire_albums(parts: Parts, albums: Albums) -> None:
     p.stop_albums.click(albums.stopped, session, None, **SHORT)
 
 
+def wire_address(parts: Parts, page_url: PageUrl, galleries: Galleries, compare: Compare, albums: Albums) -> None:
+    """Back and Forward."""
+    p, session = parts, parts.session
+    gone = p.tools.go(
+        page_url.gone_to, [p.refine, session], [p.gallery, p.query, p.add_to, p.browser, *p.results], **SHORT
+    )
+    redraw_open_tab(gone, parts, galleries, compare, albums)
+
+
+def redraw_open_tab(event: Dependency, parts: Parts, galleries: Galleries, compare: Compare, albums: Albums) -> None:
+    """After an event that may bring another gallery on show: the tab that is open shows that one."""
+    p, session = parts, parts.session
+    event.then(compare.shown_if_open, session, p.comparison, **SHORT)
+    event.then(galleries.overview_if_open, [p.budget, p.looked_for, session], p.overview, **SHORT)
+    event.then(albums.shown_if_open, session, p.album_parts, **SHORT)
+
+
 def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: Albums) -> None:
     """Another gallery is picked; its owner changes it."""
     p, session = parts, parts.session
@@ -215,15 +228,20 @@ def wire_comparison(parts: Parts, compare: Compare, present: Present) -> None:
     p.tools.present(present.presented, session, p.screens, **SHORT)
 
 
-def wire_add_photos(parts: Parts, add_photos: AddPhotos) -> None:
-    """Photos come in."""
+def wire_add_photos(
+    parts: Parts, add_photos: AddPhotos, galleries: Galleries, compare: Compare, albums: Albums
+) -> None:
+    """Photos come in; their gallery comes on show when they are there, whichever tab is open by then."""
     p, session = parts, parts.session
     told = [p.report, p.arriving, p.stop_upload]
     changes = [*told, p.gallery, p.query, p.add_to, p.browser, p.tabs, *p.results]
     p.arriving.drop(add_photos.dropped, [p.add_to, session], None, **SHORT)
-    p.arriving.begin(add_photos.begun, [p.add_to, session], changes, **{**LONG, "trigger_mode": "multiple"})
     p.arriving.look(add_photos.looked, session, p.tabs, **SHORT)
-    p.server_folder.submit(add_photos.from_folder, [p.server_folder, p.add_to, session], changes, **LONG)
+    for added in (
+        p.arriving.begin(add_photos.begun, [p.add_to, session], changes, **{**LONG, "trigger_mode": "multiple"}),
+        p.server_folder.submit(add_photos.from_folder, [p.server_folder, p.add_to, session], changes, **LONG),
+    ):
+        redraw_open_tab(added, parts, galleries, compare, albums)
     p.add_to.change(add_photos.named, [p.add_to, session], None, **LATEST)
     p.stop_upload.click(add_photos.stopped, session, None, **SHORT)
     p.report.dismiss(add_photos.dismissed, session, told, **SHORT)
