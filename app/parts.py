@@ -102,8 +102,11 @@ class Parts:
 
     @property
     def settings(self) -> list[Block]:
-        """What a gallery's owner sets."""
-        return [self.budget, self.looked_for, self.rename, self.public, self.link, self.delete]
+        """What a gallery's owner sets, and what was said of that."""
+        return [
+            *(self.budget, self.looked_for, self.rename, self.public, self.link, self.delete),
+            *(self.renamed, self.applied),
+        ]
 
     @property
     def comparison(self) -> list[Block]:

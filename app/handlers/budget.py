@@ -56,13 +56,14 @@ class Budget:
         Args: looked_for: what people will look for, a phrase a line.
         """
         services, applied = self._services, self._parts.applied
-        title = f"Encoding again at a budget of {formatting.percent(budget)}"
-        yield {
-            applied: encoding(title, None, 0.0, None, services.address),
-            self._parts.stop_apply: button(STOP, True),
-        }
         try:
             summary = services.access.recodable(session.gallery, session)
+            # It names the gallery: another one may come on show meanwhile.
+            title = f"Encoding “{summary.name}” again at a budget of {formatting.percent(budget)}"
+            yield {
+                applied: encoding(title, None, 0.0, None, services.address),
+                self._parts.stop_apply: button(STOP, True),
+            }
             phrases = as_typed(looked_for or "", summary.phrases)
             drawing = services.drawing
             began = time.monotonic()
@@ -80,11 +81,12 @@ class Budget:
                         seconds = time.monotonic() - began
                         yield {applied: encoding(title, event, seconds, drawing, services.address)}
                     elif isinstance(event, IngestReport):
-                        outcome = views.encoded_again(event, budget)
+                        outcome = views.encoded_again(summary.name, event, budget)
             except Stopped:
                 done = summary.photos - now.total + now.done if now is not None else 0
                 outcome = placeholders.said(
-                    f"Stopped: {formatting.many(done)} of {summary.photos} are at the new budget, and stay."
+                    f"Stopped: {formatting.many(done)} of {summary.photos} of “{summary.name}” are at the new budget, "
+                    "and stay."
                 )
         except EngineError as error:
             outcome = services.problem(error)

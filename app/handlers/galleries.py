@@ -176,6 +176,9 @@ class Galleries:
             parts.public: gr.update(value=summary.link is not None, visible=own),
             parts.link: overview.visibility(summary),
             parts.delete: button(DELETE, own),
+            # What was said of the gallery before would be taken for this one's.
+            parts.renamed: "",
+            parts.applied: "",
         }
 
     def renamed(self, name: str, session: Session) -> Updates:

@@ -1,5 +1,7 @@
 """The one control: three presets with what they were measured to give, and what a choice would run here."""
 
+from html import escape
+
 from app.curve import Curve, Point
 from app.views.encoding import left_out
 from app.views.formatting import many, percent
@@ -41,9 +43,12 @@ def action(cost: BudgetCost | None, anew: bool = False) -> str:
     return f"Run {many(cost.deeper)} deeper" if cost.deeper else "Keep this budget for new photos"
 
 
-def encoded_again(done: IngestReport, budget: float) -> str:
-    """What became of a gallery's photos when another budget was applied, or other phrases."""
-    which = "All other photos are" if done.skipped else "Every photo is"
+def encoded_again(gallery: str, done: IngestReport, budget: float) -> str:
+    """What became of a gallery's photos when another budget was applied, or other phrases.
+
+    Args: gallery: its name.
+    """
+    which = f"All {'other ' if done.skipped else ''}photos of “{escape(gallery)}” are"
     return (
         f'<div class="report" role="status"><p>{which} at a budget of {percent(budget)} now.</p>'
         f"{left_out(done.skipped)}</div>"

@@ -242,6 +242,7 @@ def test_what_a_gallery_is_set_to_is_drawn_when_it_comes_on_show(
     settings = after(galleries.settings(holidays, session))
     assert (settings.budget, settings.rename["value"]) == (0.75, "Holidays")
     assert settings.delete["visible"]
+    assert settings.renamed == settings.applied == "", "what was said there is of the gallery before"
     assert not after(galleries.settings(demo.id, session)).delete["visible"]
     assert not vars(after(galleries.settings(999, session)))
 
