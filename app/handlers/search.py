@@ -163,7 +163,7 @@ class Search:
         if query is None or ranking is None:
             yield self._unasked(session, summary, aside)
             return
-        session.photo = session.hits[0].photo.id if session.hits else None
+        session.photo, session.picked = session.hits[0].photo.id if session.hits else None, False
         status = header.SECOND_LOOK if refine and session.hits else header.FIRST_ANSWER
         yield {**self._found(session, summary, status + aside), self._parts.panel: self._best(session)}
         if refine and session.hits and session.asking is asking:
@@ -291,7 +291,7 @@ class Search:
         parts = self._parts
         around = self._around(session, summary)
         photos = first_photos(self._services.library, session, summary, 1)
-        session.photo = photos[0].id if photos else None
+        session.photo, session.picked = photos[0].id if photos else None, False
         place = self._place(session, summary)
         if not photos:
             bar = header.bar(aside, place=place)

@@ -9,11 +9,13 @@ from PIL import Image
 
 from app.demo import Demo
 from app.handlers.arrangement import Arrangement
+from app.handlers.photo import Selection
 from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
 from app.views.arrangement import ANY, choices
 from engine.gallery import UNDATED, Library, Upload, ingest_files, open_gallery
+from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after
 from tests.pictures import dated, encoded
 
@@ -64,6 +66,19 @@ def test_a_choice_arranges_the_gallery_and_a_search(services: Services, trip: Se
     assert arranged(services, trip, year="2020") == "c"
     assert len(arranged(services, trip, year=ANY)) == 3
     assert trip.order == "arrival"
+
+
+def test_a_photo_that_was_selected_before_a_choice_is_so_no_more(services: Services, trip: Session) -> None:
+    search = Search(services, PARTS)
+    list(search.searched("red + green", True, trip))
+    for query in (trip.query, ""):
+        trip.ask(query)
+        Selection(services, PARTS, search).selected(Event(photo=str(trip.photo)), trip)
+        answers = list(Arrangement(PARTS, search).arranged(Event(order="newest", year=ANY), True, trip))
+        drawn = [str(answer.get(PARTS.panel, "")) for answer in answers]
+        assert any(drawn)
+        assert not any("data-picked" in panel for panel in drawn), "on a phone it would come up as a sheet"
+        assert not trip.picked
 
 
 def test_a_year_that_is_chosen_during_the_second_look_stays_on_show(services: Services, trip: Session) -> None:
