@@ -145,6 +145,8 @@ if (help) {
 let running = false; // photos are on their way into a gallery
 
 watch("value", () => {
+  // What is drawn anew takes the elements that are there: a picture on its way would leave the one before under its name.
+  for (const image of element.querySelectorAll("img")) image.complete || image.replaceWith(image.cloneNode());
   const picked = element.querySelector(".panel[data-picked]");
   if (picked) mark(document.querySelector(`#grid .hit[data-photo="${picked.dataset.photo}"]`));
   if (element.closest("#answer, #grid") && choosing()) chosen.at === answerOnShow() ? showTicks() : choose(false);

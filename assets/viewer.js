@@ -13,9 +13,10 @@ const place = () => hitsOf(list).findIndex((hit) => hit.dataset.photo === photo)
 function fill(button) {
   const data = button.dataset, hits = hitsOf(list);
   photo = data.photo;
-  const picture = shown(".stage img");
+  const picture = new Image(); // the old one would stay under the new name while this one is on its way
   picture.src = data.large;
   picture.alt = button.querySelector("img")?.alt.replace(/, full screen$/, "") ?? data.name;
+  shown(".stage img").replaceWith(picture);
   shown("#viewed-name").textContent = data.name;
   const at = place(), more = list?.querySelector(".more");
   const standing = at < 0 ? "" : `${at + 1} of ${hits.length}${more ? "+" : ""}`;

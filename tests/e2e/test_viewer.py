@@ -1,10 +1,12 @@
 """Photos full screen, picked and taken away, and searched like, in a real Chromium."""
 
+import io
 import re
 import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.driver import EACH_LOOK, PATIENCE, ROOT, OpenPage, answered, box, search
@@ -53,6 +55,13 @@ def open_viewer(page: Page, place: int = 1) -> None:
     expect(page.locator("dialog.viewer")).to_be_visible()
 
 
+def is_plain(picture: Locator) -> bool:
+    """Whether the middle of a picture's place has one colour."""
+    shot = Image.open(io.BytesIO(picture.screenshot()))
+    width, height = shot.size
+    return len(shot.crop((width // 3, height // 3, width * 2 // 3, height * 2 // 3)).getcolors(1 << 20) or []) == 1
+
+
 def name(page: Page) -> str:
     return page.locator("#viewed-name").inner_text()
 
@@ -83,6 +92,21 @@ def test_a_photo_opens_full_screen_and_arrows_turn(open_page: OpenPage, look: st
     expect(page.locator("dialog.viewer")).to_be_hidden()
     expect(page.locator("#grid .hit").nth(2)).to_be_focused()
     expect(page.locator(f'.panel[data-picked] .file:has-text("{names[2]}")')).to_have_count(1, timeout=PATIENCE)
+
+
+def test_no_picture_stands_under_the_name_of_one_that_is_on_its_way(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    in_panel, in_viewer = page.locator("#panel .enlarge img"), page.locator(".viewer .stage img")
+    open_viewer(page, 2)
+    page.wait_for_function("[...document.querySelectorAll('.enlarge img, .stage img')].every((i) => i.naturalWidth)")
+    page.route(re.compile(r"/photo/\d+/(panel|large)/"), lambda _: None)  # none comes from here on
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    turned_to = name(page)
+    assert is_plain(in_viewer)
+    page.keyboard.press("Escape")
+    expect(page.locator("#panel .file")).to_contain_text(turned_to)
+    assert is_plain(in_panel)
 
 
 def test_the_kept_picture_and_ones_own_original_are_saved(open_page: OpenPage) -> None:
