@@ -97,6 +97,7 @@ viewer.addEventListener("keydown", (event) => {
   act();
 });
 viewer.addEventListener("cancel", (event) => (event.preventDefault(), shut()));
+addEventListener("popstate", () => viewer.open && (awaited?.(), viewer.close())); // Back leads to a place behind it
 
 let touched = null; // where a finger came down
 viewer.addEventListener("touchstart", (event) => (touched = event.touches.length === 1 ? event.touches[0] : null), { passive: true });

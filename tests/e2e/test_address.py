@@ -42,6 +42,12 @@ def test_back_brings_query_tab_and_photo_again(open_page: OpenPage) -> None:
     photo = chosen.get_attribute("data-photo") or ""
     chosen.click()
     wait_for_address(page, q="polar bear", photo=photo)
+    page.locator(".panel .enlarge").click()
+    expect(page.locator("dialog.viewer")).to_be_visible()
+    page.go_back()
+    expect(page.locator("dialog.viewer")).to_be_hidden()  # it would lie over the place that Back leads to
+    page.go_forward()
+    wait_for_address(page, q="polar bear", photo=photo)
     tab(page, "Gallery")
     wait_for_address(page, q="polar bear", photo=photo, tab="gallery")
     page.go_back()
