@@ -62,6 +62,7 @@ document.addEventListener("fullscreenchange", () => {
 watch("value", () => {
   if (!dialog() || dialog().open) return;
   dialog().showModal();
+  element.querySelectorAll(".price input").forEach(price); // what was typed the last time stands there still
   showNotes(sessionStorage.getItem(NOTED) === "yes");
   dialog().querySelector("[data-event=on]").focus();
   fullScreen();
