@@ -30,6 +30,12 @@ DRAWN = """() => {
   return filled && style("#grid .strip .off").boxShadow !== "none";
 }"""
 
+# Photos and tabs that are not wholly within the width of what is in line with them.
+BESIDE = """() => [...document.querySelectorAll("#grid .hit, #tabs [role=tab]")].filter((part) => {
+  const box = part.getBoundingClientRect(), line = document.querySelector("#query").getBoundingClientRect();
+  return box.left < line.left - 1 || box.right > line.right + 1;
+}).map((part) => part.innerText)"""
+
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -123,9 +129,14 @@ def test_later_visitors_of_a_public_host_see_what_the_first_one_saw(
     assert {query: len(each) for query, each in answers.items()} == dict.fromkeys(answers, 1)
 
 
-def test_the_first_screen_fits_a_projector(open_page: OpenPage) -> None:
+def test_the_first_screen_fits_a_projector_and_the_narrowest_phone(open_page: OpenPage) -> None:
     page = open_page("wide")
     page.set_viewport_size({"width": 1920, "height": 1080})
     page.wait_for_timeout(300)
     assert len(page.evaluate(CARDS)) >= 8
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for width in (360, 320):  # the latter is also a screen of 1280 that is enlarged four times
+        page.set_viewport_size({"width": width, "height": 568})
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert not page.evaluate(BESIDE)
