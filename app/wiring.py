@@ -225,7 +225,7 @@ def wire_comparison(parts: Parts, compare: Compare, present: Present) -> None:
     p.compare_tab.select(compare.shown, session, p.comparison, **SHORT)
     p.start_race.click(compare.raced, session, [*p.comparison, p.stop_race], **LONG)
     p.stop_race.click(compare.stopped, session, None, **SHORT)
-    p.tools.present(present.presented, session, p.screens, **SHORT)
+    p.tools.present(present.presented, session, [p.screens, p.notice], **SHORT)
 
 
 def wire_add_photos(

@@ -7,6 +7,7 @@ from app.handlers.events import sent_along
 from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
+from app.views import placeholders
 from app.views.present import Story, present
 from engine.gallery import (
     EngineError,
@@ -41,8 +42,8 @@ class Present:
             with services.access.turn(session):
                 story = self._story(session)
             html = present(story, services.drawing, services.address, int(screen) if screen.isdecimal() else 1)
-        except EngineError as error:
-            html = services.problem(error)
+        except EngineError as error:  # said at the head of the page, where the button is
+            return {self._parts.notice: placeholders.missed(services.sentence(error))}
         return {self._parts.screens: html}
 
     def _story(self, session: Session) -> Story:

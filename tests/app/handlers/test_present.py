@@ -43,3 +43,9 @@ def test_a_gallery_with_too_little_in_it_leaves_the_stage_to_the_demos(present: 
     shown = after(present.presented(Event(), Session(gallery=open_gallery(library, "Empty")))).screens
     assert "Demo gallery" in shown
     assert "red square" in shown
+
+
+def test_what_cannot_be_presented_is_said_where_the_button_is(present: Present) -> None:
+    shown = after(present.presented(Event(), Session(gallery=999)))
+    assert "not there any more" in shown.notice
+    assert not hasattr(shown, "screens"), "these are below all photos"

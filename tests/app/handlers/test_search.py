@@ -351,7 +351,7 @@ def test_a_gallery_with_other_exits_is_a_sentence_too(
     encoder.identity = replace(encoder.identity, exits_hash="")
     session = Session(gallery=holidays)
     assert "That did not work" in after(galleries.overview(0.75, "", session)).figures
-    assert "That did not work" in after(Present(services, PARTS).presented(Event(), session)).screens
+    assert 'role="alert"' in after(Present(services, PARTS).presented(Event(), session)).notice
 
 
 def test_a_link_reopens_a_query_where_strangers_may(
