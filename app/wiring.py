@@ -54,7 +54,7 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     albums = Albums(services, parts)
     wire_albums(parts, albums)
     wire_address(parts, PageUrl(services, parts, galleries, search), galleries, compare, albums)
-    wire_gallery(parts, galleries, compare, albums)
+    wire_gallery(parts, galleries, compare, albums, add_photos)
     wire_budget(parts, Budget(services, parts), galleries, search)
     wire_fitting(parts, Fitting(services, parts), galleries)
     wire_comparison(parts, compare, Present(services, parts))
@@ -174,7 +174,7 @@ def redraw_open_tab(event: Dependency, parts: Parts, galleries: Galleries, compa
     event.then(albums.shown_if_open, session, p.album_parts, **SHORT)
 
 
-def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: Albums) -> None:
+def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: Albums, add_photos: AddPhotos) -> None:
     """Another gallery is picked; its owner changes it."""
     p, session = parts, parts.session
     p.gallery.change(galleries.settings, [p.gallery, session], p.settings, **SHORT)
@@ -192,7 +192,7 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
         [p.gallery, p.query, p.add_to, p.browser, p.tabs, *p.results],
         js=CONFIRM_DELETE,
         **SHORT,
-    )
+    ).then(add_photos.told, session, [p.report, p.arriving, p.stop_upload], **SHORT)
 
 
 def wire_budget(parts: Parts, budget: Budget, galleries: Galleries, search: Search) -> None:

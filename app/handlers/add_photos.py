@@ -80,7 +80,7 @@ class AddPhotos:
         # What is dropped again goes where the rest is.
         offered = self._galleries.offered(session, unread[0].name) if unread and unread[0].missing() else {}
         while unread:
-            yield {**self._told(session), **offered}
+            yield {**self.told(session), **offered}
             offered = {}
             coming = [incoming for incoming in unread if not incoming.over]
             if not coming:
@@ -98,7 +98,7 @@ class AddPhotos:
         """The report of an upload was read."""
         for incoming in self._services.inbox.unread(session.owner):
             incoming.read = incoming.over
-        return self._told(session)
+        return self.told(session)
 
     def shown(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
         """The gallery that a report tells of is to be seen."""
@@ -115,6 +115,18 @@ class AddPhotos:
         """The upload that a line tells of is to be seen."""
         session.tab = ""
         return {self._parts.tabs: gr.update(selected=TAB)}
+
+    def told(self, session: Session) -> Updates:
+        """All uploads of the visitor that are not read; a line for each, for the page that sends looks for its own."""
+        services, parts = self._services, self._parts
+        unread = services.inbox.unread(session.owner)
+        drawing = services.drawing if any(incoming.latest for incoming in unread) else None
+        blocks = [upload.report(one) if one.over else upload.coming(one, drawing, services.address) for one in unread]
+        return {
+            parts.report: "".join(blocks),
+            parts.arriving: "".join(map(upload.line, unread)),
+            parts.stop_upload: button(STOP, any(not one.over for one in unread)),
+        }
 
     def _announced(self, name: str, files: Sequence[str], session: Session) -> Incoming:
         """An upload into the gallery of that name, which is made where there is none; raises NotYours, TooMuch."""
@@ -148,12 +160,12 @@ class AddPhotos:
     def _watched(self, incoming: Incoming, session: Session) -> Iterator[Updates]:
         """An upload on its way until it is over; then the gallery, unless the visitor has gone on to something else."""
         asking = session.asking
-        yield {**self._told(session), **self.looked(session)}
+        yield {**self.told(session), **self.looked(session)}
         while not incoming.over:
             incoming.wait(2 * REDRAWN)
-            yield self._told(session)
+            yield self.told(session)
             time.sleep(REDRAWN if not incoming.over else 0)
-        told = self._told(session)
+        told = self.told(session)
         if not incoming.added or session.asking is not asking:
             yield {**told, **self._galleries.choices(session)}
             return
@@ -167,15 +179,3 @@ class AddPhotos:
             **self._galleries.remembered(session),
         }
         yield from self._search.answers(False, session, first=first)
-
-    def _told(self, session: Session) -> Updates:
-        """All uploads of the visitor that are not read; a line for each, for the page that sends looks for its own."""
-        services, parts = self._services, self._parts
-        unread = services.inbox.unread(session.owner)
-        drawing = services.drawing if any(incoming.latest for incoming in unread) else None
-        blocks = [upload.report(one) if one.over else upload.coming(one, drawing, services.address) for one in unread]
-        return {
-            parts.report: "".join(blocks),
-            parts.arriving: "".join(map(upload.line, unread)),
-            parts.stop_upload: button(STOP, any(not one.over for one in unread)),
-        }

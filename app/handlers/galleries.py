@@ -210,7 +210,9 @@ class Galleries:
     def deleted(self, refine: bool, session: Session) -> Iterator[Updates]:
         """The gallery is to be deleted."""
         try:
-            delete_gallery(self._services.library, self._services.access.own(session.gallery, session).id)
+            gallery = self._services.access.own(session.gallery, session).id
+            delete_gallery(self._services.library, gallery)
+            self._services.inbox.close(gallery)
         except EngineError as error:
             yield self._search.only(self._services.problem(error))
             return

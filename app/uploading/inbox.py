@@ -46,6 +46,12 @@ class Inbox:
             for one in self._of(gallery):
                 one.outdated = True
 
+    def close(self, gallery: int) -> None:
+        """A gallery was deleted: what became of uploads into it is told no more."""
+        with self._lock:
+            for one in self._of(gallery):
+                one.read |= one.over
+
     def rename(self, gallery: int, name: str) -> None:
         """A gallery is called otherwise: what is told of uploads into it names it so."""
         with self._lock:

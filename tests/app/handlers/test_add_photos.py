@@ -98,6 +98,17 @@ def test_the_same_photos_again_are_no_new_photos(add: Callable[..., Iterator[Upd
     assert "1 was here already" in report
 
 
+def test_a_gallery_that_is_deleted_takes_what_was_told_of_its_photos_along(
+    add: Callable[..., Iterator[Updates]], add_photos: AddPhotos, galleries: Galleries, session: Session
+) -> None:
+    list(add("Holidays", red="red"))
+    list(add("Short lived", blue="blue"))
+    list(galleries.deleted(False, session))
+    told = after(add_photos.told(session))
+    assert "Short lived" not in told.report + told.arriving
+    assert "Holidays" in told.report
+
+
 def test_who_has_gone_on_to_something_else_is_not_taken_away_from_it(
     add: Callable[..., Iterator[Updates]], session: Session
 ) -> None:
