@@ -64,6 +64,8 @@ class Sessions:
         for owned in list(self._owned.values()):
             for session in [id for id, use in owned.items() if not use.open and now - use.at > AGE]:
                 self._drop(session)
+        for state in list(self._page.state_holder.session_data.values()):
+            state.config_values.clear()  # what each part looked like when it came, for links that are closed here
         forget_read(self._page._queue)
 
     def _drop(self, session: str) -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from gradio.blocks import Blocks
+from gradio.components import Textbox
 from gradio.state_holder import SessionState
 from starlette.responses import Response
 from starlette.testclient import TestClient
@@ -33,3 +34,15 @@ def test_calls_of_programs_that_name_no_session_leave_few_behind() -> None:
     for _ in range(40):
         program.post("/gradio_api/call/search")
     assert len(sessions) <= 5
+
+
+def test_of_a_page_that_stays_open_little_is_kept() -> None:
+    with Blocks() as page:
+        Textbox("much that is said there")
+    state = page.state_holder["visitor"]
+    assert "much" in str(state.config_values)
+    sessions = Sessions(page, 4)
+    sessions.use("visitor", "198.51.100.1")
+    sessions.sweep()
+    assert page.state_holder.session_data["visitor"] is state
+    assert "much" not in str(state.config_values)
