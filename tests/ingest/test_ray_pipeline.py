@@ -24,7 +24,7 @@ from engine.gallery.galleries import find_gallery, list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import search_photos
 from engine.gallery.types import Progress
-from engine.ingest.decode import Decoded, Skipped
+from engine.ingest.decode import Decoded, Duplicate, Skipped
 from engine.ingest.ray_pipeline import (
     BATCH_COLUMN,
     Busy,
@@ -85,9 +85,9 @@ def test_a_task_passes_over_what_is_stored_and_what_comes_twice(
     again, blue, copy, bad = decode_row({BATCH_COLUMN: RayBatch(files)}, known, fake_encoder.preprocess)[
         BATCH_COLUMN
     ].items
-    assert again is None
+    assert isinstance(again, Duplicate)
     assert isinstance(blue, Decoded)
-    assert copy is None
+    assert isinstance(copy, Duplicate)
     assert bad == Skipped("e", "empty file")
 
 
@@ -95,10 +95,11 @@ def test_a_worker_takes_the_gallerys_phrases(fake_encoder: FakeEncoder) -> None:
     looking = fake_encoder.looking_for(("a kite",))
     setup = Setup(lambda _: fake_encoder, "float32", looking.identity, looking.phrases, None)
     worker = Worker(setup)
-    assert worker({BATCH_COLUMN: RayBatch([None])})[BATCH_COLUMN] == RayBatch([None])
+    nothing_new = {BATCH_COLUMN: RayBatch([Duplicate("0" * 64, None)])}
+    assert worker(nothing_new) == nothing_new
     assert worker._encoder == looking
     differing = replace(setup, identity=replace(looking.identity, weights="other"))
-    assert "has another model" in Worker(differing)({BATCH_COLUMN: RayBatch([None])})[BATCH_COLUMN].problem
+    assert "has another model" in Worker(differing)(nothing_new)[BATCH_COLUMN].problem
 
 
 def test_without_ray_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
