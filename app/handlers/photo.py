@@ -19,9 +19,10 @@ class Selection:
 
     def selected(self, event: gr.EventData, session: Session) -> Updates:
         """A photo was chosen."""
+        session.photo, session.picked = None, True  # what is said of one that is gone stays as long as a photo
         try:
             chosen = self._services.access.photo(int(sent_along(event, "photo")), session)
-            session.photo, session.picked = chosen.id, True
+            session.photo = chosen.id
             return self._panel(chosen, session)
         except EngineError as error:
             return self._problem(error)

@@ -70,6 +70,16 @@ def test_no_second_look_is_drawn_over_a_place_that_is_gone(search: Search, page_
     assert not list(answers)
 
 
+def test_no_second_look_is_drawn_over_what_is_said_of_a_photo_that_is_gone(
+    search: Search, selection: Selection, session: Session
+) -> None:
+    answers = search.searched("blue", True, session)
+    next(answers)
+    assert "search again" in after(selection.selected(Event(photo="999"), session)).panel
+    (refined,) = answers
+    assert PARTS.panel not in refined
+
+
 def test_a_photo_selected_while_the_second_look_is_drawn_stays_in_the_panel(
     search: Search, selection: Selection, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
