@@ -89,7 +89,7 @@ class _ZipFile(io.FileIO):
     def read(self, size: int | None = -1, /) -> bytes:
         """At most MAX_DIRECTORY bytes."""
         if size is not None and size > MAX_DIRECTORY:
-            raise _Refused(f"holds over {MAX_MEMBERS} files")
+            raise _Refused(f"holds over {MAX_MEMBERS} files, or files with very long names")
         return super().read(-1 if size is None else size)
 
 
