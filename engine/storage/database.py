@@ -21,6 +21,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import TimeoutError as NoneFree
 from sqlalchemy.orm import Session
 
 from engine.storage import postgres
@@ -229,6 +230,8 @@ def explaining_errors(engine: Engine) -> Iterator[None]:
         raise StoreUnusable(
             f"The data in {engine.url.database} cannot be used (a text in it cannot be read); {DAMAGED}"
         ) from error
+    except NoneFree as error:  # all connections wait for others' changes
+        raise StoreUnusable(f"The database {engine.url.database} is busy with other work; try again later.") from error
     except (DatabaseError, OSError) as error:
         if engine.dialect.name == "postgresql" and isinstance(error, DatabaseError):
             raise StoreUnusable(postgres.sentence(engine, error)) from error

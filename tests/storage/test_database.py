@@ -11,9 +11,19 @@ import alembic.config
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine
 
 from engine.storage.collections import TotalsCache, open_collection
-from engine.storage.database import Database, NewerDatabase, StoreUnusable, connect, database_url, for_writing, migrate
+from engine.storage.database import (
+    Database,
+    NewerDatabase,
+    StoreUnusable,
+    connect,
+    database_url,
+    explaining_errors,
+    for_writing,
+    migrate,
+)
 from engine.storage.schema import Base
 from tests.storage.rows import add
 
@@ -141,3 +151,10 @@ def test_storage_is_light_to_import() -> None:
         "sys.exit(bool({'torch', 'faiss', 'open_clip', 'gradio'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", heavy], cwd=Path(__file__).parents[2], check=False).returncode == 0
+
+
+def test_who_waits_too_long_for_a_connection_is_told_so(tmp_path: Path) -> None:
+    few = create_engine(f"sqlite:///{tmp_path / 'tgem.db'}", pool_size=1, max_overflow=0, pool_timeout=0.01)
+    with few.connect(), pytest.raises(StoreUnusable, match="is busy with other work"), explaining_errors(few):
+        few.connect()
+    few.dispose()
