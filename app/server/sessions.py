@@ -13,7 +13,6 @@ import gradio as gr
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.server.messages import forget_read, keep_all
 from app.server.routes import API, JOIN
 from app.server.transfers import address_of
 
@@ -37,7 +36,6 @@ class Sessions:
 
     def __init__(self, page: gr.Blocks, share: int) -> None:
         self._page, self._share = page, share
-        keep_all(page._queue)
         self._owner: dict[str, str] = {}
         self._owned: defaultdict[str, OrderedDict[str, Use]] = defaultdict(OrderedDict)  # named longest ago first
         self._swept = time.monotonic()
@@ -66,7 +64,6 @@ class Sessions:
                 self._drop(session)
         for state in list(self._page.state_holder.session_data.values()):
             state.config_values.clear()  # what each part looked like when it came, for links that are closed here
-        forget_read(self._page._queue)
 
     def _drop(self, session: str) -> None:
         address = self._owner.pop(session)
