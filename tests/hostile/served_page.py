@@ -41,7 +41,8 @@ class Served:
 
     def arrived(self) -> list[Path]:
         """Files on their way in."""
-        return sorted(path for path in self.arriving.rglob("*") if path.is_file())
+        # A folder may go while it is looked into, which os.walk passes over.
+        return sorted(Path(folder, name) for folder, _, names in os.walk(self.arriving) for name in names)
 
     def tracebacks(self, since: int = 0) -> list[str]:
         """Errors that it did not foresee, after so many lines."""
