@@ -113,7 +113,7 @@ def seen(page: Page) -> tuple[str, ...]:
     return line, re.sub(r" · .* as fast.*", "", page.locator("#headline").inner_text()), shares, names, *scores
 
 
-@pytest.mark.parametrize("visitors", [2, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize("visitors", [3, pytest.param(20, marks=pytest.mark.long)])
 def test_later_visitors_of_a_public_host_see_what_the_first_one_saw(
     open_page: OpenPage, public_address: str, visitors: int
 ) -> None:
