@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from ipaddress import ip_address
 from typing import Any
 
@@ -24,6 +24,7 @@ from engine.gallery import (
     TooMuch,
     Upload,
     Visitors,
+    delete_gallery,
     find_gallery,
     get_photo,
     list_galleries,
@@ -175,6 +176,19 @@ class Access:
                 raise NotYours("Nobody knows whose photos these are; load the page again.")
             self._visitors.admit(session.owner, name)
         return open_gallery(self._library, name, owner=session.owner)
+
+    @contextmanager
+    def filling(self, name: str, session: Session) -> Iterator[int]:
+        """The same for photos that come now: a gallery that was made for them, and got none, goes again."""
+        new = find_gallery(self._library, name, session.owner) is None
+        gallery = self.make(name, session)
+        try:
+            yield gallery
+        finally:
+            if new:
+                with suppress(GalleryMissing):
+                    if not summarize_gallery(self._library, gallery).photos:
+                        delete_gallery(self._library, gallery)
 
     def within_limits(self, gallery: int, uploads: Sequence[Upload], session: Session) -> Sequence[Upload]:
         """Uploads into a gallery, of which those over a visitor's limits have that as their reason when read."""

@@ -108,8 +108,8 @@ class Api:
             if not file or not name:
                 raise BadCall("Say which file, and the name of a gallery for it.")
             path = sent(file)
-            into = self._services.access.make(name, session)
-            report = take_in([path], lambda listing: self._services.ingest(into, listing, session))
+            with self._services.access.filling(name, session) as into:
+                report = take_in([path], lambda listing: self._services.ingest(into, listing, session))
         return {
             "gallery": name,
             "added": report.added,

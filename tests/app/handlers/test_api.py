@@ -122,13 +122,25 @@ def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
 
 
 @pytest.mark.parametrize("name", ["My  Photos", " lead", "x" * 100, "a\u202eb"])
-def test_a_gallery_is_found_by_the_name_that_it_was_given(services: Services, name: str, tmp_path: Path) -> None:
+def test_a_gallery_is_found_by_the_name_that_it_was_given(
+    services: Services, name: str, tmp_path: Path, png: Callable[..., bytes]
+) -> None:
+    api, file = Api(services), tmp_path / "arrived" / "dog.png"
+    file.parent.mkdir()
+    file.write_bytes(png("red"))
+    kept = api.add_photos(str(file), name)["gallery"]
+    for called in (name, kept):
+        assert [hit["file"] for hit in api.search("red", called)] == ["dog.png"]
+
+
+def test_a_file_that_is_no_photo_leaves_no_gallery(services: Services, tmp_path: Path) -> None:
     api, file = Api(services), tmp_path / "arrived" / "dog.txt"
     file.parent.mkdir()
     file.write_bytes(b"no photo")
-    kept = api.add_photos(str(file), name)["gallery"]
-    for called in (name, kept):
-        assert api.search("red", called) == []
+    open_gallery(services.library, "Mine")
+    for name in ("New", "Mine"):
+        assert [skip["file"] for skip in api.add_photos(str(file), name)["skipped"]] == ["dog.txt"]
+    assert {summary.name for summary in list_galleries(services.library)} == {"Demo gallery", "Mine"}
 
 
 def test_a_gallery_is_found_by_a_name_that_add_photos_would_not_keep(services: Services) -> None:
