@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SMALLEST_CROP = 0.5
+SMALLEST_CROP = 0.4
 JITTER = 0.25
 
 

@@ -19,7 +19,8 @@ from open_clip.timm_model import TimmModel
 from open_clip.tokenizer import HFTokenizer
 from torch import Tensor, nn
 
-from engine.clip.fuse import fold_batch_norms
+from engine.clip.device import CPU, has_native_bfloat16
+from engine.clip.fuse import fold_batch_norms, fuse_for_inference
 from engine.clip.small_tower import small_tower
 from engine.search.metrics import recall
 from engine.training.augment import random_views, resized
@@ -37,7 +38,7 @@ AT_ONCE = 48  # photos, of the teachers
 STORED = 224  # px
 MANY = (76, 20, 34, 14)  # captioned, described, labelled photos and kinds of things a step
 TEXTS_PER_PHOTO = 2
-BLENDED = 0.5  # share of the views that another photo of the batch shines through
+BLENDED = 0.75  # share of the views that another photo of the batch shines through
 NAMED = 384  # kinds of things a step, the likeliest
 KINDS_WEIGHT, CLOSENESS = 0.5, 4.0
 TAUGHT = (1.0, 1.0, 0.5)  # weight of the teachers' word at each exit
@@ -230,6 +231,8 @@ class Teachers:
         self._before = None if before is None else before.eval()
         kinds: Any = classifier()
         self._kinds = kinds.to(memory_format=torch.channels_last)
+        self._dtype = torch.bfloat16 if has_native_bfloat16(CPU) else torch.float32
+        fuse_for_inference(kinds, self._dtype)
 
     @torch.no_grad()
     def __call__(self, views: Tensor) -> tuple[Tensor | None, Tensor]:
@@ -238,7 +241,7 @@ class Teachers:
         for part in views.split(AT_ONCE):
             if self._before is not None:
                 said.append(self._before(part, WHOLE)[0][-1])
-            seen.append(self._kinds(resized(part, STORED) * 2 - 1).float())
+            seen.append(self._kinds((resized(part, STORED) * 2 - 1).to(self._dtype)).float())
         return torch.cat(said) if said else None, torch.cat(seen)
 
 

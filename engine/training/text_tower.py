@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 TRAINED_LAYERS = 2
 AT_ONCE = 512  # texts
+OVERLOOKED, LONG = 0.15, 10  # share of the tokens, in training, of texts that have so many
 
 
 class CachedTexts(nn.Module):
@@ -50,6 +51,10 @@ class CachedTexts(nn.Module):
         flat = torch.cat([self.states[self.starts[r] : self.starts[r + 1]] for r in rows.tolist()])
         states = flat.new_zeros(*mask.shape, flat.shape[-1])
         states[mask] = flat
+        if self.layers[0].training:
+            overlooked = torch.rand(mask.shape) < OVERLOOKED
+            overlooked[:, 0] = False
+            mask &= ~overlooked | (lengths < LONG)[:, None]
         states = _run_layers(self.layers, states, mask)
         return F.normalize(self.proj(_mean_over_tokens(states.float(), mask)).float(), dim=-1)
 

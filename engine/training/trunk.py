@@ -12,7 +12,7 @@ from engine.clip.fuse import fuse_for_inference
 from engine.training.depthwise import speed_up_depthwise
 
 FIRST_TRAINED_STAGE = 3
-DROP_PATH, DROPOUT = 0.1, 0.1
+DROP_PATH, DROPOUT = 0.2, 0.25
 AT_ONCE = 16  # photos: their early feature maps are large
 
 

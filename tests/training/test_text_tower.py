@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.training.text_tower import TRAINED_LAYERS, CachedTexts
+from engine.training.text_tower import LONG, TRAINED_LAYERS, CachedTexts
 
 WIDTH, PAD = 8, 0
 
@@ -57,3 +57,22 @@ def test_texts_are_what_the_whole_tower_makes_of_them(tower: SimpleNamespace) ->
             found = texts(torch.tensor([2, 1]))
     assert found.shape == (2, 4)
     assert F.cosine_similarity(found[1], wanted, dim=0) > 0.999
+
+
+def test_some_tokens_of_a_long_text_are_overlooked_in_training_alone(tower: SimpleNamespace) -> None:
+    ids = torch.full((2, 2 * LONG), PAD)
+    ids[0], ids[1, : LONG - 1] = torch.arange(2 * LONG) % 19 + 1, 3
+    for layer in tower.transformer.encoder.layer:
+        layer.dropout.p = 0.0
+    texts, rows = CachedTexts(tower, ids), torch.tensor([0, 1])
+
+    def said(times: int) -> list[Tensor]:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            return [texts(rows) for _ in range(times)]
+
+    training = said(8)
+    assert len({tuple(one[0].tolist()) for one in training}) > 4
+    assert all(torch.equal(one[1], training[0][1]) for one in training), "a short text may be one word"
+    texts.eval()
+    first, second = said(2)
+    assert torch.equal(first, second)
