@@ -2,6 +2,9 @@
 
 Gradio's page reads all its events from one stream, which the server ends when none is left. A click that the server
 takes within that moment would wait for ever: the page believes that the stream is open, and opens no other.
+
+A page that has heard the end hangs up, too. Were that taken for a visitor who leaves, the events that came meanwhile
+would be forgotten with the stream.
 """
 
 import asyncio
@@ -29,9 +32,18 @@ class Streams:
         """Pass a request on; the answer to an event may wait."""
         path = scope["path"] if scope["type"] == "http" else ""
         address = address_of(scope) if path else ""
+        over = False
+
+        async def until_over() -> Message:
+            message = await receive()
+            if over:
+                await asyncio.Event().wait()  # the stream is about to end by itself
+            return message
 
         async def watched(message: Message) -> None:
+            nonlocal over
             if LAST_WORD in message.get("body", b""):
+                over = True
                 now = time.monotonic()
                 self._ended = {a: then for a, then in self._ended.items() if now - then < self._heard} | {address: now}
             await send(message)
@@ -43,7 +55,7 @@ class Streams:
 
         if path.endswith("/queue/data") or (path.startswith(CALL) and scope["method"] == "GET"):
             try:
-                await self._app(scope, receive, watched)
+                await self._app(scope, until_over, watched)
             except RuntimeError as error:  # nobody knows the session, as after a restart: Gradio has said so by then
                 if not isinstance(error.__cause__, HTTPException):
                     raise

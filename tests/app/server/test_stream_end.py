@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 
+from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.server.stream_end import Streams
@@ -46,3 +48,29 @@ def test_no_other_event_waits() -> None:
     assert seconds_to_answer(app, "/gradio_api/upload") < HEARD / 2
     time.sleep(HEARD)
     assert seconds_to_answer(app, "/gradio_api/queue/join") < HEARD / 2
+
+
+def test_a_page_that_hangs_up_when_it_has_heard_the_end_cuts_nothing_off() -> None:
+    ended: list[str] = []
+    hung_up = asyncio.Event()
+
+    async def stream() -> AsyncIterator[str]:
+        try:
+            yield 'data: {"msg":"close_stream"}'
+            ended.append("by itself")
+        except BaseException:
+            ended.append("cut off")  # Gradio forgets the session's other events then
+            raise
+
+    async def receive() -> Message:
+        await hung_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        if b"close_stream" in message.get("body", b""):
+            hung_up.set()
+            await asyncio.sleep(0.05)
+
+    scope: Scope = {"type": "http", "method": "GET", "path": "/gradio_api/queue/data", "client": ("10.0.0.1", 1)}
+    asyncio.run(Streams(StreamingResponse(stream()), HEARD)({**scope, "headers": []}, receive, send))
+    assert ended == ["by itself"]
