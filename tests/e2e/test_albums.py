@@ -105,6 +105,7 @@ def test_what_a_hand_holds_while_an_answer_comes_stays_the_same(open_page: OpenP
 def test_words_that_make_no_album_are_a_sentence_and_stay(open_page: OpenPage) -> None:
     page = open_page("wide")
     tab(page, "Albums")
+    expect(page.locator("#album-proposals button").first).to_be_visible()  # the tab has been drawn
     wrong = "dogs: a dog, not a wolf, not a fox"
     album_words(page).fill(wrong)
     album_words(page).press("Enter")
