@@ -46,7 +46,7 @@ def confidence(photos: PhotoSet) -> np.ndarray:
     """Photos leave where the peak of p_k over the text bank is high enough."""
     peaks = np.empty((photos.many, photos.encoder.exits - 1))
     for k in range(peaks.shape[1]):
-        similarities = photos.features.vectors[:, k] @ photos.encoder.bank.vectors.T
+        similarities = photos.encoder.bank.similarities(photos.features.vectors[:, k])
         peaks[:, k] = content_distribution(similarities, photos.encoder.logit_scale).amax(-1).numpy()
     return -peaks
 

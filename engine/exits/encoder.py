@@ -242,7 +242,7 @@ class Encoder:
 
         def look() -> tuple[Tensor, ...]:
             vectors, seen = self._runner.read(k, state, before)
-            similarities = vectors @ self._here.vectors.T  # (B, N)
+            similarities = self._here.similarities(vectors)  # (B, N)
             stats = statistics(vectors, before, similarities, self.logit_scale)
             leanings = self._leanings(k, vectors, seen, stats) if gated else stats.new_zeros(len(stats))
             return vectors, leanings[:, None], stats[:, :1], *self._here.best(vectors, similarities)
@@ -302,7 +302,7 @@ class Encoder:
         found: list[Tensor] = []
         for k, seen in enumerate(trace.seen):
             v, before = trace.vectors[k], trace.vectors[k - 1] if k else None
-            stats = statistics(v, before, v @ self.bank.vectors.T, self.logit_scale)
+            stats = statistics(v, before, self.bank.similarities(v), self.logit_scale)
             on_device = (t.to(self.device) for t in (v, seen, stats))
             found.append(self._leanings(k, *on_device).cpu())
         return torch.stack(found, 1) if found else torch.zeros(len(trace.vectors[0]), 0)

@@ -81,9 +81,16 @@ class TextBank:
         named, captions = (None if part is None else part.to(device) for part in (self.named, self.captions))
         return replace(self, embed=lambda: own, named=named, captions=captions)
 
+    def similarities(self, vectors: Tensor) -> Tensor:
+        """Cosines of embeddings (B, D) to all that `vectors` holds, (B, N).
+
+        The bank stands on the left of the product, so that it is read as it lies in memory: it is the larger by far.
+        """
+        return (self.vectors @ vectors.T).T.contiguous()
+
     def affinity(self, vectors: Tensor) -> Tensor:
         """a_k: embeddings (B, D) to (B,)."""
-        return affinity(vectors @ self.vectors.T)
+        return affinity(self.similarities(vectors))
 
     def margin(self, vectors: Tensor, logit_scale: float) -> Tensor:
         """How clearly one of the phrases, or of a background from the bank, fits best; (B, D) to (B,), 0 to 1."""
@@ -149,11 +156,15 @@ def statistics(vectors: Tensor, before: Tensor | None, similarities: Tensor, log
     """
     if not similarities.shape[-1]:
         return vectors.new_zeros(len(vectors), STATISTICS)
+    nearest, places = similarities.topk(min(NEAREST, similarities.shape[-1]), dim=-1)
     p = content_distribution(similarities, logit_scale)
-    top = p.topk(min(2, p.shape[-1]), dim=-1).values
-    entropy = torch.special.entr(p).sum(-1) / torch.log(torch.tensor(float(max(2, p.shape[-1]))))
-    moved = torch.zeros_like(entropy) if before is None else 1 - (vectors * before).sum(-1)
-    return torch.stack([affinity(similarities), top[:, 0], top[:, 0] - top[:, -1], entropy, moved], -1)
+    top = p.gather(-1, places[:, :2])
+    # H(p) = log Z - E_p[the logits], and the best text's logit less log Z is the logarithm of its share
+    expected = torch.linalg.vecdot(p, similarities)
+    entropy = logit_scale * (nearest[:, 0] - expected) - top[:, 0].log()
+    uniform = torch.log(torch.tensor(float(max(2, p.shape[-1]))))
+    moved = torch.zeros_like(entropy) if before is None else 1 - torch.linalg.vecdot(vectors, before)
+    return torch.stack([nearest.mean(-1), top[:, 0], top[:, 0] - top[:, -1], entropy / uniform, moved], -1)
 
 
 def kept_embeddings(backbone: "Backbone", weights: str, texts: Sequence[str]) -> Tensor:

@@ -49,7 +49,7 @@ class GatePhotos:
         found = []
         for k in range(vectors.shape[1] - 1):
             v, before = vectors[:, k], vectors[:, k - 1] if k else None
-            found.append(statistics(v, before, v @ encoder.bank.vectors.T, encoder.logit_scale))
+            found.append(statistics(v, before, encoder.bank.similarities(v), encoder.logit_scale))
         none = torch.zeros(len(vectors), dtype=torch.long)
         return cls(features, found, none if kinds is None else kinds)
 
