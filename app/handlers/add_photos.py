@@ -170,12 +170,14 @@ class AddPhotos:
             yield {**told, **self._galleries.choices(session)}
             return
         session.gallery = incoming.gallery
+        # The box holds what was asked last, or at first the demo gallery's query; else what the visitor is typing.
+        asked = bool(session.words) or not session.welcomed
         session.ask("")
         first = {
             **told,
             **self._galleries.choice(session),
             **self._galleries.offered(session, incoming.name),
-            self._parts.query: "",
+            **({self._parts.query: ""} if asked else {}),
             **self._galleries.remembered(session),
         }
         yield from self._search.answers(False, session, first=first)

@@ -80,6 +80,15 @@ def test_good_files_are_stored_and_bad_ones_named(add: Callable[..., Iterator[Up
     assert shown.grid.count('class="hit"') == 2
 
 
+def test_words_that_are_being_typed_stay_when_photos_have_come(
+    add: Callable[..., Iterator[Updates]], session: Session
+) -> None:
+    session.welcomed = True
+    session.ask("dog")
+    assert after(add("Holidays", yellow="yellow")).query == "", "what was asked of the gallery before"
+    assert not hasattr(after(add("Holidays", green="green")), "query")
+
+
 def test_bad_files_alone_leave_no_gallery_behind_and_the_visitor_where_they_were(
     add: Callable[..., Iterator[Updates]], session: Session, library: Library
 ) -> None:
