@@ -69,7 +69,7 @@ def oracle(photos: PhotoSet) -> np.ndarray:
 
 
 def oracle_drift(photos: PhotoSet) -> np.ndarray:
-    """Knows the drift 1 - cos(v_k, v_K), and leaves where drift loses least for the price: what gates are to learn."""
+    """Knows the drift 1 - cos(v_k, v_K), and leaves where drift loses least for the price."""
     return best_asks(1 - np.einsum("nkd,nd->nk", photos.vectors, photos.vectors[:, -1]), photos.shares)
 
 

@@ -1,7 +1,7 @@
 """Fits gates to a frozen model from cached features, by the rate-based objective with drift as what is lost.
 
-Drift needs no caption: it is how far the text bank's scores of a photo still move after exit k. So gates learn from any
-photos that no tower has seen.
+Drift needs no caption: it is how far what the text bank's texts say of a photo still moves after exit k. So gates learn
+from any photos that no tower has seen.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,8 @@ from engine.training.trainer import fit_one_cycle
 STEPS = 800
 RATE, DECAY = 2e-3, 0.05
 PRICES = (0.1, 10.0)  # lambda is drawn log-uniformly between these, in what the first exit loses in the mean
-EVENLY = 10.0  # weight of every kind of photo costing as much as all do
+EVENLY = 20.0  # weight of every kind of photo costing as much as all do
+SHARPER = 2.0  # times the logit scale that drift is measured at: the texts that fit best count most, as in a search
 AT_ONCE = 1024  # photos of a step, where there are more
 REFERENCE = 256  # photos kept to tell phrases by
 SEED = 2605
@@ -62,14 +63,17 @@ class GatePhotos:
         )
 
 
-def drift(features: Features, bank: Tensor) -> Tensor:
-    """How far the bank's scores still move after each exit, mean square; (N, K), 0 at full depth.
+def drift(features: Features, bank: Tensor, logit_scale: float) -> Tensor:
+    """KL(p_K || p_k): how much of full depth's distribution over the bank's texts each exit misses; (N, K).
 
     Args: bank: (N, D) embeddings of its texts.
     """
-    moves = features.vectors - features.vectors[:, -1:]  # (N, K, D)
-    second = bank.T @ bank / len(bank)  # (D, D)
-    return torch.einsum("nkd,de,nke->nk", moves, second, moves).clamp_min(0)
+    found = []
+    for vectors in features.vectors.split(AT_ONCE // 4):
+        likely = (SHARPER * logit_scale * (vectors @ bank.T)).log_softmax(-1)  # (n, K, N)
+        full = likely[:, -1:]
+        found.append((full.exp() * (full - likely)).sum(-1))
+    return torch.cat(found).clamp_min(0)
 
 
 def lost(features: Features, bank: Tensor, logit_scale: float) -> Tensor:
@@ -78,7 +82,7 @@ def lost(features: Features, bank: Tensor, logit_scale: float) -> Tensor:
     Drift tells photos of one exit apart; how much an exit loses in all, its texts tell: an exit may be far from full
     depth's embedding, and find nearly as much.
     """
-    found = drift(features, bank)
+    found = drift(features, bank, logit_scale)
     none = features.vectors[:0]
     losses = caption_distortion(features.vectors, features.texts, features.owner, none, logit_scale)  # NaN: no text
     by_texts = losses.nanmean(0)
