@@ -171,13 +171,13 @@ class AddPhotos:
             return
         session.gallery = incoming.gallery
         # The box holds what was asked last, or at first the demo gallery's query; else what the visitor is typing.
-        asked = bool(session.words) or not session.welcomed
+        emptied: Updates = {self._parts.query: ""} if session.words or not session.welcomed else {}
         session.ask("")
         first = {
             **told,
             **self._galleries.choice(session),
             **self._galleries.offered(session, incoming.name),
-            **({self._parts.query: ""} if asked else {}),
+            **emptied,
             **self._galleries.remembered(session),
         }
         yield from self._search.answers(False, session, first=first)
