@@ -200,6 +200,11 @@ class Search:
             # Another photo was selected meanwhile: drawn as deep as it is now.
             found[self._parts.panel] = self.panel(self._services.access.photo(session.photo, session), session)
         yield found
+        if follows and session.picked and session.asking is asking:
+            # Selected while that was on its way, whose panel came last then.
+            picked = session.photo
+            chosen = self._services.access.photo(picked, session) if picked is not None else None
+            yield {self._parts.panel: self.panel(chosen, session) if chosen else placeholders.PHOTO_GONE}
 
     def panel(self, shown: Photo, session: Session, extra: str = "", picked: bool = True) -> str:
         """The panel of a photo; its owner may delete it where it was picked.

@@ -97,6 +97,17 @@ def test_a_photo_selected_while_the_second_look_is_drawn_stays_in_the_panel(
     assert session.photo == chosen
 
 
+def test_a_photo_selected_while_the_second_look_is_on_its_way_stays_in_the_panel(
+    search: Search, selection: Selection, session: Session
+) -> None:
+    for photo, says in (("2", 'data-photo="2"'), ("999", "search again")):
+        answers = search.searched("blue", True, session)
+        next(answers)
+        assert "panel" in vars(after([next(answers)]))
+        selection.selected(Event(photo=photo), session)
+        assert says in after(answers).panel
+
+
 def test_what_fits_less_stands_below_the_line(search: Search, session: Session) -> None:
     above, below = after(search.searched("blue", False, session)).grid.split("relevance falls off")
     assert (above.count('class="hit"'), below.count('class="hit"')) == (1, 2)
