@@ -151,6 +151,7 @@ def _million(story: Story) -> Screen:
     race = story.measured.race
     full, early = MILLION / race.full_per_second / HOUR, MILLION / race.early_per_second / HOUR
     most = max(full, early)
+    digits = 1 if early < 10 else 0  # or 2.4 hours in place of 3.3 would be 2 in place of 3
 
     def lane(name: str, hours: float) -> str:
         return (
@@ -159,7 +160,8 @@ def _million(story: Story) -> Screen:
         )
 
     return Screen(
-        f'<p class="big">{early:.0f} h</p><p class="words">in place of {full:.0f} h for a million photos</p>'
+        f'<p class="big">{early:.{digits}f} h</p>'
+        f'<p class="words">in place of {full:.{digits}f} h for a million photos</p>'
         f'<ol class="lanes still">{lane("Stopping early", early)}{lane("Full encoder", full)}</ol>'
         '<p class="price"><label>An hour of this machine costs <input type="text" inputmode="decimal" size="7" '
         'autocomplete="off"></label> <output></output></p>'

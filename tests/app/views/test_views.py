@@ -347,7 +347,7 @@ class TestPresent:
         screens = re.findall(r"<section(.*?)>(.*?)</section>", ALL["present"], re.S)
         assert ["hidden" in attributes for attributes, _ in screens] == [False, *[True] * 5]
         figures = [found[1] for _, screen in screens if (found := re.search(r'class="big">(.*?)<', screen))]
-        assert list(map(plain, figures)) == ["55 %", "1.6×", "8.2 of 10", "9 h"]
+        assert list(map(plain, figures)) == ["55 %", "1.6×", "8.2 of 10", "8.7 h"]
 
     def test_no_screen_has_a_dash_in_place_of_a_figure(self) -> None:
         assert not re.search(r">\s*[–—-]\s*<", ALL["present"])
@@ -365,6 +365,7 @@ class TestPresent:
 
     def test_a_million_photos_take_hours_at_the_measured_rates(self) -> None:
         assert re.findall(r'data-hours="([\d.]+)"', ALL["present"]) == ["8.6806", "13.8889"]
+        assert re.search(r"in place of 13\.9.h for", ALL["present"])
 
 
 class TestUpload:
