@@ -59,6 +59,7 @@ element.addEventListener("focusout", ({ target }) =>
     if (!target.isConnected) return; // the albums were drawn anew
     moveChosen(target);
     back = null; // the keyboard is elsewhere, and stays there
+    if (document.activeElement !== target && held === target.closest("li")?.dataset.photo) held = null;
   }),
 );
 
@@ -135,8 +136,9 @@ watch("value", () => {
     back = null;
   }
   const menu = element.querySelector("select.move:focus");
-  if (!menu) return;
+  if (!menu && (!held || document.activeElement !== document.body)) return; // else the menu went with what was drawn away
   const own = cardOf(held)?.querySelector("select.move");
-  own ? own.focus({ preventScroll: true }) : menu.blur();
+  own ? own.focus({ preventScroll: true }) : menu?.blur();
   if (own) fill(own); // its choices were drawn away
+  else held = null;
 });
