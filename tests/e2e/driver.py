@@ -53,12 +53,18 @@ ON_TOP = """(element) => {
   return box.width > 0 && box.bottom > 0 && box.top < innerHeight && top !== null && element.contains(top);
 }"""
 
-# Once nothing has changed for so many milliseconds.
-STILL = """(still) => new Promise((done) => {
-  const over = () => { watch.disconnect(); done(); };
-  let clock = setTimeout(over, still);
-  const watch = new MutationObserver(() => { clearTimeout(clock); clock = setTimeout(over, still); });
+# Once nothing has changed for so many frames: a busy machine, which draws the parts of an answer further apart, has
+# longer ones.
+STILL = """(frames) => new Promise((done) => {
+  let left = frames;
+  const watch = new MutationObserver(() => (left = frames));
   watch.observe(document, {attributes: true, characterData: true, childList: true, subtree: true});
+  const frame = () => {
+    if (left--) return requestAnimationFrame(frame);
+    watch.disconnect();
+    done();
+  };
+  requestAnimationFrame(frame);
 })"""
 
 
@@ -97,7 +103,7 @@ def answered(page: Page) -> None:
 
 def settled(page: Page) -> None:
     """Wait until the page stays as it is: its parts are drawn one after the other."""
-    page.evaluate(STILL, 100)
+    page.evaluate(STILL, 10)
 
 
 def keep(page: Page, name: str, *shown: Locator) -> None:
