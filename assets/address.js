@@ -35,6 +35,13 @@ let target = null; // the place that is being gone to
 let until = 0;
 let steps = new Set(); // what has been asked for on the way there
 let waiting = 0;
+let going = null; // the gallery and query that were asked for and have not come: asked again, they would come twice
+
+function go({ gallery, q }) {
+  if (going && Date.now() < going.until && same(going, { gallery, q }, ["gallery", "q"])) return;
+  going = { gallery, q, until: Date.now() + PATIENCE };
+  trigger("go", { gallery, q });
+}
 
 function goTo(place) {
   target = place;
@@ -57,8 +64,12 @@ const isRefused = () => steps.has("photo") && one("#panel .problem:not(.old)");
 
 // One step nearer to the target; whether it is reached. A photo that is gone since is left out.
 function approach(now) {
-  if (!now || !same(now, target, ["gallery", "q"])) step("go", () => trigger("go", { gallery: target.gallery, q: target.q }));
-  else if (now.tab !== target.tab) step("tab", () => one(`#tabs [data-tab-id="${CSS.escape(target.tab || "results")}"]`)?.click());
+  if (!now || !same(now, target, ["gallery", "q"])) {
+    step("go", () => go(target));
+    return false;
+  }
+  going = null;
+  if (now.tab !== target.tab) step("tab", () => one(`#tabs [data-tab-id="${CSS.escape(target.tab || "results")}"]`)?.click());
   else if (now.photo !== target.photo) {
     if (!target.photo) one(".panel[data-picked]")?.removeAttribute("data-picked");
     else if (isRefused()) target = { ...target, photo: "" };
@@ -90,7 +101,7 @@ function follow() {
 const CONTROLS = "button, select, [role=option]";
 const asks = (event) => ["drop", "paste"].includes(event.type) || event.key === "Enter" || event.target.closest?.(CONTROLS);
 for (const type of ["click", "mousedown", "keydown", "drop", "paste"])
-  addEventListener(type, (event) => event.isTrusted && asks(event) && (target = null), true);
+  addEventListener(type, (event) => event.isTrusted && asks(event) && (target = going = null), true);
 
 function later() {
   waiting ||= setTimeout(follow, SETTLE);
