@@ -194,13 +194,14 @@ class Search:
         if follows:  # before the ranking is drawn, which marks it
             session.photo = session.hits[0].photo.id
         found = self._found(session, summary, header.refined(refinement, list(session.deepened.values())) + aside)
-        if follows and not session.picked:  # nor while it was drawn
+        shows_best = follows and not session.picked  # nor while it was drawn
+        if shows_best:
             found[self._parts.panel] = self._best(session)
         elif session.photo is not None and session.photo in session.deepened:
             # Another photo was selected meanwhile: drawn as deep as it is now.
             found[self._parts.panel] = self.panel(self._services.access.photo(session.photo, session), session)
         yield found
-        if follows and session.picked and session.asking is asking:
+        if shows_best and session.picked and session.asking is asking:
             # Selected while that was on its way, whose panel came last then.
             picked = session.photo
             chosen = self._services.access.photo(picked, session) if picked is not None else None

@@ -92,7 +92,8 @@ def test_a_photo_selected_while_the_second_look_is_drawn_stays_in_the_panel(
         return refined(*args)
 
     monkeypatch.setattr(header, "refined", slow)
-    panel = getattr(after(answers), "panel", None)
+    (drawn,) = answers
+    panel = drawn.get(PARTS.panel)
     assert panel is None or f'data-photo="{chosen}"' in panel
     assert session.photo == chosen
 
