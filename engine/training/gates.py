@@ -64,13 +64,14 @@ class GatePhotos:
 
 
 def drift(features: Features, bank: Tensor, logit_scale: float) -> Tensor:
-    """KL(p_K || p_k): how much of full depth's distribution over the bank's texts each exit misses; (N, K).
+    """KL(p_K || p_k) in nats: what each exit misses of full depth's distribution over the bank's texts.
 
-    Args: bank: (N, D) embeddings of its texts.
+    Args: bank: (T, D) embeddings of its texts.  logit_scale: what p multiplies cosines by, SHARPER left out.
+    Returns: (N, K), 0 at full depth.
     """
     found = []
     for vectors in features.vectors.split(AT_ONCE // 4):
-        likely = (SHARPER * logit_scale * (vectors @ bank.T)).log_softmax(-1)  # (n, K, N)
+        likely = (SHARPER * logit_scale * (vectors @ bank.T)).log_softmax(-1)  # (n, K, T)
         full = likely[:, -1:]
         found.append((full.exp() * (full - likely)).sum(-1))
     return torch.cat(found).clamp_min(0)

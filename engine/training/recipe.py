@@ -3,8 +3,8 @@
 Passes are trained three times: first by captions and labels, then, from where they are, also by what all of them
 together said after the time before, which is more than any one of them knows (born-again networks: Furlanello 2018).
 Of the last two times the mean is taken: on val it finds as much on Flickr8k as the time before, where the last alone
-finds less, and more of other kinds (Wortsman 2022, arXiv 2109.01903). Then readouts are aligned with
-texts, and gates fitted, on photos that no tower saw.
+finds less, and more of other kinds (Wortsman 2022, arXiv 2109.01903). Then readouts are aligned with texts, and gates
+fitted, on photos that no tower saw.
 """
 
 from collections.abc import Callable
