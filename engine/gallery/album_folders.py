@@ -48,10 +48,9 @@ class Written:
 
 def folders_of(albums: Sequence[str], target: Path, source: Path) -> dict[str | None, Path]:
     """The folder of each album and of none; nothing is made yet. Raises: FoldersRefused."""
-    try:
-        here, there = target.resolve(), source.resolve()
-    except (OSError, RuntimeError) as error:  # RuntimeError: before Python 3.13, of links that lead to themselves
-        raise FoldersRefused(f"{target} leads to itself by its links; name another folder.") from error
+    here, there = (Path(os.path.realpath(place)) for place in (target, source))
+    if os.path.islink(here):
+        raise FoldersRefused(f"{target} leads to itself by its links; name another folder.")
     try:
         in_the_way = here.exists() and not here.is_dir()
     except OSError as error:  # its name is too long, or what it lies in may not be entered
