@@ -19,7 +19,7 @@ from engine.exits.encoder import Identity, Standing, Trace
 from engine.exits.feature_map import FeatureMap
 from engine.exits.ladder import Ladder, Stage
 from engine.exits.scorer import CandidateScorer
-from engine.exits.text_bank import TextBank
+from engine.exits.text_bank import Embeddings, TextBank
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0), "grey": (1, 1, 1)}
 TEXTS = ("a colour", "a thing")  # of the bank
@@ -73,7 +73,7 @@ class FakeEncoder:
 
     @property
     def bank(self) -> TextBank:
-        return TextBank(TEXTS, lambda: torch.full((len(TEXTS), 3), 3**-0.5))
+        return TextBank(TEXTS, Embeddings(lambda: torch.full((len(TEXTS), 3), 3**-0.5)))
 
     @property
     def ladder(self) -> FakeLadder:

@@ -16,7 +16,7 @@ from engine.exits.encoder import Encoder, Identity
 from engine.exits.modules import ExitModules
 from engine.exits.phrases import read_texts
 from engine.exits.runner import PassRunner, Towers
-from engine.exits.text_bank import TextBank, kept_embeddings
+from engine.exits.text_bank import Embeddings, TextBank, kept_embeddings
 from engine.utils.memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
@@ -62,11 +62,11 @@ def assembled(
 
     Args:
         fitted: None: no exits but full depth.
-        embed: as in `TextBank`; by default the text tower does.
+        embed: as in `Embeddings`; by default the text tower does.
     """
     runner = PassRunner(Towers(backbone, identity.precision), fitted or unfitted(ExitModules([], backbone.dim)))
-    bank = TextBank(tuple(texts), embed or partial(backbone.encode_text, texts), captions=runner.fitted.captions)
-    return Encoder(runner, bank, identity, folder)
+    embeddings = Embeddings(embed or partial(backbone.encode_text, texts), runner.fitted.captions)
+    return Encoder(runner, TextBank(tuple(texts), embeddings), identity, folder)
 
 
 def _exits(loaded: Loaded) -> FittedExits | None:

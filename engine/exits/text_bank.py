@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,22 +38,46 @@ SHOWN = 3  # texts that are shown of a photo at an exit
 FOLDER = "text-bank"  # of the embeddings, in the data folder: one file for each model
 
 
+class Embeddings:
+    """(N, D) float32, unit length: of the bank's texts, and behind them of captions; made when first needed.
+
+    Banks that differ in their phrases alone share them.
+    """
+
+    def __init__(self, embed: Callable[[], Tensor], captions: Tensor | None = None) -> None:
+        """Args: embed: gives those of the texts.  captions: (C, D), of any precision; their texts are not shipped."""
+        self._embed, self.captions = embed, captions
+        self._elsewhere: tuple[torch.device, Embeddings] | None = None
+
+    @cached_property
+    def vectors(self) -> Tensor:
+        """All of them."""
+        with torch.inference_mode(False):  # first needed in the middle of encoding, and later trained with
+            own = self._embed()
+            return own if self.captions is None else torch.cat([own, self.captions.float()])
+
+    def on(self, device: torch.device) -> "Embeddings":
+        """The same on a device."""
+        if device == self.vectors.device:
+            return self
+        if self._elsewhere is None or self._elsewhere[0] != device:
+            self._elsewhere = device, Embeddings(partial(self.vectors.to, device))
+        return self._elsewhere[1]
+
+
 @dataclass(frozen=True, eq=False)
 class TextBank:
     """The texts of an encoder, and the phrases that a gallery's owner has named; immutable."""
 
     texts: tuple[str, ...]
-    embed: Callable[[], Tensor]  # gives their embeddings when they are first needed: (N, D) float32, unit length
+    embeddings: Embeddings
     phrases: tuple[str, ...] = ()  # what people will look for
     named: Tensor | None = None  # (P, D) their embeddings
-    captions: Tensor | None = None  # (C, D) embeddings of training captions, whose texts do not come with the model
 
-    @cached_property
+    @property
     def vectors(self) -> Tensor:
-        """(N, D) The texts' embeddings and behind them the captions', unit length; made when first needed."""
-        with torch.inference_mode(False):  # first needed in the middle of encoding, and later trained with
-            own = self.embed()
-            return own if self.captions is None else torch.cat([own, self.captions.float()])
+        """(N, D) The texts' embeddings and behind them the captions', unit length."""
+        return self.embeddings.vectors
 
     @cached_property
     def background(self) -> Tensor:
@@ -72,14 +96,12 @@ class TextBank:
 
     def looking_for(self, phrases: Sequence[str], encode_text: Callable[[Sequence[str]], Tensor]) -> "TextBank":
         """The same bank with phrases that an owner has named."""
-        own = self.vectors[: len(self.texts)]
-        return replace(self, embed=lambda: own, phrases=tuple(phrases), named=encode_text(phrases))
+        return replace(self, phrases=tuple(phrases), named=encode_text(phrases))
 
     def on(self, device: torch.device) -> "TextBank":
         """The same bank with its embeddings on a device."""
-        own = self.vectors[: len(self.texts)].to(device)
-        named, captions = (None if part is None else part.to(device) for part in (self.named, self.captions))
-        return replace(self, embed=lambda: own, named=named, captions=captions)
+        named = None if self.named is None else self.named.to(device)
+        return replace(self, embeddings=self.embeddings.on(device), named=named)
 
     def similarities(self, vectors: Tensor) -> Tensor:
         """Cosines of embeddings (B, D) to all that `vectors` holds, (B, N).
@@ -123,7 +145,7 @@ class TextBank:
 
     def macs(self, dim: int) -> int:
         """MACs of a photo's similarities to all texts and phrases; needs only the width of their embeddings."""
-        captions = 0 if self.captions is None else len(self.captions)
+        captions = 0 if self.embeddings.captions is None else len(self.embeddings.captions)
         return (len(self.texts) + captions + len(self.phrases)) * dim
 
     def margin_macs(self, dim: int) -> int:

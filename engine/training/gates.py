@@ -156,7 +156,7 @@ def fit_exits(
         affinity_weight,
         float(encoder.bank.affinity(prices_on.features.vectors[:, -1]).mean()),
         Reference(prices_on.features.vectors[some, :-1], leanings[some]),
-        encoder.bank.captions,
+        encoder.bank.embeddings.captions,
     )
 
 

@@ -21,6 +21,7 @@ from engine.exits.checkpoint import as_stored, save_exits, texts_hash, unfitted
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
 from engine.exits.modules import HEAD, Exit, ExitModules
+from engine.exits.text_bank import Embeddings
 from engine.training import gates
 from engine.training.alignment import align
 from engine.training.dataset import Example, gate_photos, read_captions
@@ -111,11 +112,12 @@ def fit_gates(out: Path, data: Path, say: Callable[[str], None] = print) -> None
     trained_on = read_photos(data)
     captioned = (*trained_on.captioned, *trained_on.described)
     captions = encoder.backbone.encode_text([e.texts[0] for e in captioned])
-    encoder = encoder.reading(replace(encoder.bank, captions=captions.half().float()))
+    texts = encoder.bank.texts
+    own = encoder.bank.vectors[: len(texts)]
+    encoder = encoder.reading(replace(encoder.bank, embeddings=Embeddings(lambda: own, captions.half().float())))
     photos, prices_on = gate_photo_sets(encoder, data, out / "training", say)
     fitted = gates.fit_exits(encoder, photos, prices_on, AFFINITY_WEIGHT)
-    texts = encoder.bank.texts
-    shipped = replace(fitted, texts=encoder.bank.vectors[: len(texts)], texts_hash=texts_hash(texts))
+    shipped = replace(fitted, texts=own, texts_hash=texts_hash(texts))
     save_exits(out, shipped, encoder.identity.weights)
     say(f"exit weights written to {out}")
 

@@ -19,6 +19,7 @@ from engine.clip.backbone import ModelUnreadable
 from engine.exits.checkpoint import FittedExits
 from engine.exits.encoder import Encoder, Identity
 from engine.exits.loading import load_encoder
+from engine.exits.text_bank import Embeddings
 from engine.training.dataset import DataMissing
 from engine.training.gates import SEED, fit_exits
 from engine.training.recipe import AFFINITY_WEIGHT, gate_photo_sets
@@ -62,8 +63,8 @@ def with_random_bank(encoder: Encoder) -> Encoder:
     noise = torch.randn(vectors.shape, generator=draw)
     random = F.normalize(vectors.mean(0) + noise @ spread.T, dim=1)
     own = len(encoder.bank.texts)
-    captions = None if encoder.bank.captions is None else random[own:]
-    return encoder.reading(replace(encoder.bank, embed=lambda: random[:own], captions=captions))
+    captions = None if encoder.bank.embeddings.captions is None else random[own:]
+    return encoder.reading(replace(encoder.bank, embeddings=Embeddings(lambda: random[:own], captions)))
 
 
 def load_rivals(folder: Path, encoder: Encoder) -> dict[str, FittedExits]:

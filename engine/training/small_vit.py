@@ -161,14 +161,13 @@ def main(words: Sequence[str] | None = None) -> None:
 def _teach_and_fit(data: Path, out: Path) -> None:
     examples = photos_of(data)[1]  # first: a folder that is none costs no work
     teach(data, out)
-    encoder, known = load_encoder(f"local-dir:{out}", with_exits=False), load_encoder().bank
-    known = replace(known, captions=None)  # the text tower is the same
+    encoder = load_encoder(f"local-dir:{out}", with_exits=False)
 
     def judge(found: Encoder, features: Features) -> list[str]:
         return [*over_chance(found, features), resumed(found, first_pixels(found, examples, 32))]
 
     splits = split_photos([example.path for example in examples])
-    fit_exits(encoder.reading(known), splits, encoder.folder, Reporter(print), judge)
+    fit_exits(encoder, splits, encoder.folder, Reporter(print), judge)
 
 
 if __name__ == "__main__":

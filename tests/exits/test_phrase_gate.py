@@ -7,6 +7,7 @@ import torch
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.encoder import Encoder
 from engine.exits.gate import first_exit, leaving
+from engine.exits.text_bank import Embeddings
 from tests import tiny_models
 from tests.exits.ladders import MIDDLE, MIXED, made, photos
 
@@ -55,7 +56,7 @@ def test_one_phrase_alone_stands_among_a_background(encoder: Encoder) -> None:
 
 def test_one_phrase_and_an_empty_bank_are_clear_to_nobody() -> None:
     encoder = made("a transformer")
-    bank = replace(encoder.bank, texts=(), embed=lambda: torch.empty(0, encoder.dim))
+    bank = replace(encoder.bank, texts=(), embeddings=Embeddings(lambda: torch.empty(0, encoder.dim)))
     named = encoder.reading(bank).looking_for(PHRASES[:1])
     assert named.bank.margin(torch.eye(encoder.dim), 10.0).tolist() == [0] * encoder.dim
     assert len(named.encode(photos(encoder), MIDDLE)) == 4

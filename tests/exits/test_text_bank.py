@@ -13,6 +13,7 @@ from engine.exits.text_bank import (
     BACKGROUND,
     NEAREST,
     STATISTICS,
+    Embeddings,
     TextBank,
     affinity,
     content_distribution,
@@ -34,7 +35,7 @@ def test_affinity_is_the_mean_of_the_ten_highest_cosines() -> None:
     assert affinity(torch.tensor([[0.5, 0.25]])).tolist() == [0.375], "of all, where there are fewer"
     assert affinity(torch.zeros(2, 0)).tolist() == [0, 0]
     texts = F.normalize(torch.randn(25, 4), dim=1)
-    bank = TextBank(tuple(map(str, range(25))), lambda: texts)
+    bank = TextBank(tuple(map(str, range(25))), Embeddings(lambda: texts))
     photos = F.normalize(torch.randn(3, 4), dim=1)
     assert torch.allclose(bank.affinity(photos), (photos @ texts.T).sort(1).values[:, -NEAREST:].mean(1))
 
@@ -61,7 +62,9 @@ def test_statistics_are_numbers_for_every_bank(texts: int) -> None:
 
 def test_a_margin_is_how_clearly_one_phrase_or_none_fits() -> None:
     texts = torch.eye(4)
-    bank = TextBank(tuple("abcd"), lambda: texts).looking_for(["x"], lambda _: torch.tensor([[0.0, 0.8, 0.6, 0.0]]))
+    bank = TextBank(tuple("abcd"), Embeddings(lambda: texts)).looking_for(
+        ["x"], lambda _: torch.tensor([[0.0, 0.8, 0.6, 0.0]])
+    )
     photos = torch.tensor([[1.0, 0, 0, 0], [0.0, 0.8, 0.6, 0.0], [0.0, 0.9, 0.3, 0.0]])
     shares = content_distribution(photos @ torch.cat([torch.tensor([[0.0, 0.8, 0.6, 0.0]]), texts]).T, 5.0)
     first, second = shares.topk(2, dim=1).values.T
@@ -72,7 +75,7 @@ def test_a_margin_is_how_clearly_one_phrase_or_none_fits() -> None:
 
 def test_the_background_is_from_all_over_the_bank() -> None:
     many = 10 * BACKGROUND + 5
-    bank = TextBank(tuple(map(str, range(many))), lambda: torch.arange(many)[:, None].float())
+    bank = TextBank(tuple(map(str, range(many))), Embeddings(lambda: torch.arange(many)[:, None].float()))
     found = bank.background[:, 0].tolist()
     assert BACKGROUND <= len(found) < 2 * BACKGROUND
     assert (found[0], found[-1]) == (0, many - 5)
@@ -83,10 +86,11 @@ def test_the_background_is_from_all_over_the_bank() -> None:
 
 def test_captions_count_in_affinities_and_costs_and_are_no_background() -> None:
     texts, captions = F.normalize(torch.randn(20, 4), dim=1), F.normalize(torch.randn(6, 4), dim=1)
-    bank = TextBank(tuple(map(str, range(20))), lambda: texts, captions=captions.half())
+    bank = TextBank(tuple(map(str, range(20))), Embeddings(lambda: texts, captions.half()))
     photos = F.normalize(torch.randn(3, 4), dim=1)
     named = bank.looking_for(["x"], lambda _: torch.ones(1, 4))
     for each in (bank, bank.on(torch.device("cpu")), named):
+        assert each.vectors is bank.vectors, "of 34 MB in the shipped model"
         assert each.vectors.dtype == torch.float32
         cosines = photos @ torch.cat([texts, captions]).T
         assert torch.allclose(each.affinity(photos), cosines.topk(NEAREST).values.mean(1), atol=1e-3)
