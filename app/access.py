@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from ipaddress import ip_address
 from typing import Any
 
@@ -24,7 +24,7 @@ from engine.gallery import (
     TooMuch,
     Upload,
     Visitors,
-    delete_gallery,
+    delete_if_empty,
     find_gallery,
     get_photo,
     list_galleries,
@@ -186,9 +186,7 @@ class Access:
             yield gallery
         finally:
             if new:
-                with suppress(GalleryMissing):
-                    if not summarize_gallery(self._library, gallery).photos:
-                        delete_gallery(self._library, gallery)
+                delete_if_empty(self._library, gallery)
 
     def within_limits(self, gallery: int, uploads: Sequence[Upload], session: Session) -> Sequence[Upload]:
         """Uploads into a gallery, of which those over a visitor's limits have that as their reason when read."""

@@ -13,7 +13,7 @@ from app.session import Session
 from app.uploading.incoming import Incoming
 from app.uploading.sent_files import forget, take_in
 from app.work import Stopped
-from engine.gallery import EngineError, Upload, delete_gallery, summarize_gallery
+from engine.gallery import EngineError, Upload, delete_if_empty
 
 UNFORESEEN = "Something went wrong that nobody foresaw; what was taken in until then is kept. Send the rest again."
 
@@ -41,9 +41,8 @@ def _told(incoming: Incoming, services: Services, run: Callable[[], None]) -> No
         sys.stderr.write(where(error))
         problem = UNFORESEEN
     if incoming.new_gallery and not incoming.added and not services.inbox.others_coming(incoming):
-        with suppress(EngineError):  # deleted meanwhile
-            if not summarize_gallery(services.library, incoming.gallery).photos:
-                delete_gallery(services.library, incoming.gallery)
+        with suppress(EngineError):
+            delete_if_empty(services.library, incoming.gallery)
     forget(incoming.end(problem))
 
 

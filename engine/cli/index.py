@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.library import gallery_for, open_library, require_photos
+from engine.cli.library import filling, open_library, require_photos
 from engine.cli.options import BadOption, Budget, Json, Model, Phrases, Random
 from engine.cli.output import print_report
 from engine.utils.file_names import utf8_name
@@ -61,7 +61,7 @@ def index(
     library = open_library(model, random_weights)
     with ExitStack() as context:
         cluster = context.enter_context(cluster_at(on, workers, model, random_weights)) if on is not None else None
-        collection = gallery_for(library, utf8_name(gallery or name))
+        collection = context.enter_context(filling(library, utf8_name(gallery or name)))
         show = context.enter_context(progress_bar("photos"))
         report = ingest_files(
             library,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from engine.utils.errors import EngineError
 from engine.utils.file_names import utf8_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from engine.exits.encoder import Encoder
     from engine.gallery.library import Library
@@ -51,12 +52,18 @@ def chosen_gallery(library: Library, name: str | None) -> int:
     raise GalleryMissing(f'There is no gallery "{name}"; there are: {names}.')
 
 
-def gallery_for(library: Library, name: str) -> int:
-    """The id of the gallery of that name, made if there is none; what loading the encoder raises leaves none behind."""
-    from engine.gallery.galleries import open_gallery
+@contextmanager
+def filling(library: Library, name: str) -> Iterator[int]:
+    """The id of the gallery of that name; one that is made for photos that come now, and gets none, goes again."""
+    from engine.gallery.galleries import delete_if_empty, find_gallery, open_gallery
 
-    _ = library.encoder  # an empty gallery would be the one indexed last
-    return open_gallery(library, name)
+    new = find_gallery(library, name) is None
+    gallery = open_gallery(library, name)
+    try:
+        yield gallery
+    finally:
+        if new:
+            delete_if_empty(library, gallery)
 
 
 def require_photos(uploads: Sequence[Upload], place: str | Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.library import gallery_for, open_library, require_photos
+from engine.cli.library import filling, open_library, require_photos
 from engine.cli.options import BadOption, Budget, Json, Model, Random
 from engine.cli.output import printable, say, say_skipped, write_json
 from engine.utils.file_names import utf8_name
@@ -58,7 +58,8 @@ def sort(
     name = utf8_name(gallery or folder.resolve().name or "gallery")
     chosen = _with_moves(library, name, wanted)
     folders = folders_of([album.name for album in chosen.albums], target, folder) if target is not None else {}
-    found, placed = _sorted(library, gallery_for(library, name), uploads, chosen, budget)
+    with filling(library, name) as into_gallery:
+        found, placed = _sorted(library, into_gallery, uploads, chosen, budget)
     for album in found.albums:
         if not found.of(album.name):
             say(f'No photo fits the album "{printable(album.name)}".')

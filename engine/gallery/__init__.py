@@ -13,6 +13,7 @@ from engine.gallery.comparison import Comparison, FullRun, compare_rankings
 from engine.gallery.encoder_cache import ENCODERS_KEPT
 from engine.gallery.galleries import (
     delete_gallery,
+    delete_if_empty,
     delete_photos,
     find_gallery,
     get_photo,

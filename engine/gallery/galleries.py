@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from engine.storage.images import (
     images_at_exit,
     list_images,
 )
-from engine.storage.schema import CollectionRow, Kind
+from engine.storage.schema import CollectionRow, GalleryMissing, Kind
 
 SAMPLE = 300  # photos among which typical ones are looked for
 
@@ -37,6 +38,13 @@ def delete_gallery(library: Library, gallery_id: int) -> None:
     """Delete a gallery and all that is kept of its photos; raises GalleryMissing."""
     collections.delete_collection(library.database, gallery_id)
     library.forget(gallery_id)
+
+
+def delete_if_empty(library: Library, gallery_id: int) -> None:
+    """Delete a gallery that has no photos, if it is there."""
+    with suppress(GalleryMissing):
+        if not summarize_gallery(library, gallery_id).photos:
+            delete_gallery(library, gallery_id)
 
 
 def publish_gallery(library: Library, gallery_id: int, public: bool) -> str | None:

@@ -226,6 +226,16 @@ def test_a_slip_with_index_or_sort_makes_no_gallery(
     assert missed.stderr == 'There is no gallery "?"; there are: "photos".\n'
 
 
+@pytest.mark.parametrize("words", [("index",), ("sort", "--into", "red")])
+def test_photos_that_cannot_be_read_make_no_gallery(run: Run, photos: Path, words: tuple[str, ...]) -> None:
+    run("index", photos)
+    (photos.parent / "broken").mkdir()
+    (photos / "empty.jpg").rename(photos.parent / "broken" / "empty.jpg")
+    result = run(*words, photos.parent / "broken")
+    assert (result.exit_code, "empty file" in result.stderr) == (0, True)
+    assert len(json.loads(run("search", "red", "--json").stdout)) == 2, "of the gallery that was indexed last"
+
+
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What an evaluation returns, in place of one that would need a model and a captioned set."""
