@@ -1,10 +1,10 @@
-"""What a ranking needs of an index of vectors, and which kind a collection gets: in memory, or in PostgreSQL."""
+"""Which kind of index of its vectors a collection gets: in memory, or in PostgreSQL."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.search.faiss_index import FaissIndex, ReadChanges
+from engine.search.faiss_index import FaissIndex
 from engine.search.pg_vector_index import PgIndex
 from engine.storage.database import Database
 from engine.storage.schema import stamp_of
@@ -12,21 +12,7 @@ from engine.storage.schema import stamp_of
 if TYPE_CHECKING:
     from engine.exits.photo_encoder import PhotoEncoder
 
-
-class PhotoIndex(Protocol):
-    """What a ranking needs of the vectors of one collection; safe to use from many threads."""
-
-    def __len__(self) -> int:
-        """How many vectors there were when it last caught up."""
-
-    def catch_up(self, changes: ReadChanges, /) -> None:
-        """Know the rows that have come or changed since the last time; see `engine.search.faiss_index.FaissIndex`."""
-
-    def remove(self, ids: np.ndarray, /) -> None:
-        """Know that vectors are gone, by their (N,) int64 ids."""
-
-    def search(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The (N,) ids and scores of the k best for a lifted query (D + 1,), best first; equals in order of id."""
+PhotoIndex = FaissIndex | PgIndex
 
 
 def index_of(database: Database, collection_id: int, encoder: "PhotoEncoder") -> PhotoIndex:
