@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,18 +36,9 @@ class Encoded:
 
 Made = Encoded | Skipped | Duplicate  # what became of an upload
 
-
-class EncodeFiles(Protocol):
-    """Decodes and encodes files: in this process, or on a cluster."""
-
-    def __call__(
-        self, uploads: Sequence[Upload], known: Known, encoder: "PhotoEncoder", budget: float | None, /
-    ) -> Iterator[list[Made]]:
-        """What became of uploads, batch by batch and each once; in any order.
-
-        Args: known: photos that need not be encoded.  budget: mean MACs share to aim at; None: the encoder's own.
-        """
-        ...
+# Decodes and encodes uploads, in this process or on a cluster. Given are, too, the photos that need not be encoded and
+# the mean MACs share to aim at (None: the encoder's own). Gives what became of each, batch by batch, in any order.
+EncodeFiles = Callable[[Sequence[Upload], Known, "PhotoEncoder", float | None], Iterator[list[Made]]]
 
 
 def encode_here(
