@@ -150,15 +150,9 @@ def _overtaken(leads: Tensor, deviations: Tensor) -> Tensor:
     return torch.where(deviations > CERTAIN, chance, 0)
 
 
-@dataclass(frozen=True, eq=False)
-class NextLooks:
-    """Photos to run deeper at once: (n,) rows, and the exit (0-based) that each is to be run to."""
-
-    rows: np.ndarray
-    exits: np.ndarray
-
-
-def next_looks(gains: np.ndarray, costs: np.ndarray, left: float, many: int, least: float) -> NextLooks:
+def next_looks(
+    gains: np.ndarray, costs: np.ndarray, left: float, many: int, least: float
+) -> tuple[np.ndarray, np.ndarray]:
     """The looks that take most doubt away for what they cost.
 
     Args:
@@ -166,6 +160,7 @@ def next_looks(gains: np.ndarray, costs: np.ndarray, left: float, many: int, lea
         costs: (N, K) in full encodings; inf where a photo cannot be run.
         left: to spend, in full encodings.  many: at most so many looks.
         least: doubt that a full encoding must take away.
+    Returns: (n,) rows to run deeper at once, and the exit (0-based) that each is to be run to.
     """
     rates = np.where(np.isfinite(costs), gains / np.where(np.isfinite(costs), costs, 1), 0)
     exits = rates.argmax(1)
@@ -173,4 +168,4 @@ def next_looks(gains: np.ndarray, costs: np.ndarray, left: float, many: int, lea
     best, price = rates[rows, exits], costs[rows, exits]
     order = np.argsort(-best, kind="stable")[:many]
     able = (best[order] >= least) & (np.cumsum(np.where(best[order] >= least, price[order], 0)) <= left + 1e-9)
-    return NextLooks(order[able], exits[order][able])
+    return order[able], exits[order][able]

@@ -78,11 +78,11 @@ def look_again(sorting: AlbumSorting, costs: np.ndarray, onward: np.ndarray, lim
     looked: set[int] = set()
     costs = costs.copy()
     while True:
-        looks = next_looks(sorting.gains, costs, limit, AT_ONCE, LEAST)
-        if not len(looks.rows):
+        chosen, exits = next_looks(sorting.gains, costs, limit, AT_ONCE, LEAST)
+        if not len(chosen):
             return len(looked)
-        for exit in np.unique(looks.exits).tolist():
-            rows = looks.rows[looks.exits == exit]
+        for exit in np.unique(exits).tolist():
+            rows = chosen[exits == exit]
             ran = run(rows, exit)
             limit -= ran.cost
             costs[rows] = np.where(ran.came[:, None], onward[exit], np.inf)
