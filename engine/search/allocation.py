@@ -77,7 +77,8 @@ def deepen(
     expected, deviations = estimate.expected.astype(np.float64), estimate.deviations.astype(np.float64)
     exits, costs = exits.copy(), costs.astype(np.float64)
     spent = np.zeros(len(expected))
-    taken: list[TakenLooks] = []
+    none = np.empty(0, int)
+    taken = [TakenLooks(none, none, none, np.empty(0))]
     able = _able(costs, spreads)
     going = np.arange(len(expected) if len(able) else 0)  # queries that still look
     while len(going):
@@ -95,15 +96,8 @@ def deepen(
             expected[who, where], deviations[who, where] = seen.expected, seen.deviations
             exits[who, where], costs[who, where] = target, onward[target]
         going = np.unique(queries)
-    if not taken:
-        none = np.empty(0, int)
-        return TakenLooks(none, none, none, np.empty(0))
-    return TakenLooks(
-        queries=np.concatenate([t.queries for t in taken]),
-        places=np.concatenate([t.places for t in taken]),
-        exits=np.concatenate([t.exits for t in taken]),
-        costs=np.concatenate([t.costs for t in taken]),
-    )
+    parts = zip(*(vars(looks).values() for looks in taken), strict=True)
+    return TakenLooks(*map(np.concatenate, parts))
 
 
 def _round(rates: np.ndarray, costs: np.ndarray, left: np.ndarray, min_gain: float) -> tuple[np.ndarray, ...]:
