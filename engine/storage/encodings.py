@@ -16,6 +16,9 @@ from engine.storage.feature_map_files import MapFile
 from engine.storage.images import get_images
 from engine.storage.schema import CollectionRow, EncodingRow, FeatureMapRow, ImageRow, ModelStamp
 
+# An encoding's kept map; one of an exit that the image has passed counts for nothing.
+MAP_OF_ENCODING = and_(FeatureMapRow.image_id == EncodingRow.image_id, FeatureMapRow.exit == EncodingRow.exit)
+
 
 @dataclass(frozen=True)
 class ChangedRows:
@@ -76,7 +79,6 @@ class Standings:
 
 def list_standings(database: Database, collection_id: int) -> Standings:
     """Where all images of a collection stand that have an encoding."""
-    at_exit = and_(FeatureMapRow.image_id == EncodingRow.image_id, FeatureMapRow.exit == EncodingRow.exit)
     wanted = (
         select(
             ImageRow.id,
@@ -88,7 +90,7 @@ def list_standings(database: Database, collection_id: int) -> Standings:
             ImageRow.content_hash,
         )
         .join(EncodingRow, EncodingRow.image_id == ImageRow.id)
-        .outerjoin(FeatureMapRow, at_exit)
+        .outerjoin(FeatureMapRow, MAP_OF_ENCODING)
         .where(ImageRow.collection_id == collection_id)
         .order_by(ImageRow.id)
     )
@@ -112,10 +114,7 @@ def list_candidates(database: Database, image_ids: Sequence[int]) -> list[Candid
             FeatureMapRow.file,
         )
         .join(EncodingRow, EncodingRow.image_id == ImageRow.id)
-        .outerjoin(
-            FeatureMapRow,
-            and_(FeatureMapRow.image_id == ImageRow.id, FeatureMapRow.exit == EncodingRow.exit),
-        )
+        .outerjoin(FeatureMapRow, MAP_OF_ENCODING)
     )
     with database.read() as session:
         found = {row[0]: Candidate(*row) for row in rows_of(session, wanted, ImageRow.id, image_ids)}
