@@ -47,13 +47,11 @@ class PgIndex:
         affinity_weight: what a photo's affinity to the text bank is multiplied by, to lower its score.
         """
         self._engine, self._collection_id, self._dim = engine, collection_id, dim
-        self._kind = KIND
         self._model = "'" + model.replace("'", "''") + "'"  # the planner knows a graph by a constant
         slopes, offsets = map(_array, lines)
-        self._slope, self._offset = (
-            f"({slopes})[exit]",
-            f"({offsets})[exit] - {_real(affinity_weight)} * affinity::real",
-        )
+        self._kind = KIND
+        self._slope = f"({slopes})[exit]"
+        self._offset = f"({offsets})[exit] - {_real(affinity_weight)} * affinity::real"
         # Row by row what `ranking.lifted` makes, so that the nearest by inner product are the best.
         self._lifted = (
             f"((vector * array_fill({self._slope}, ARRAY[{dim}])::vector) || "
