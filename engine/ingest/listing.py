@@ -60,15 +60,7 @@ def _staying(upload: Upload, path: Path) -> Upload:
     if is_archive(path.name):
         return upload
     source = str(path.resolve())
-    return replace(upload, source=source) if _is_utf8(source) else upload
-
-
-def _is_utf8(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return replace(upload, source=source) if source == utf8_name(source) else upload
 
 
 def _picture_files(folder: Path, on_error: Callable[[OSError], object]) -> Iterator[Path]:
