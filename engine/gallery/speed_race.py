@@ -1,7 +1,7 @@
 """A measured race: the same photos through the full encoder and through the one that stops early, in one run."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
@@ -67,21 +67,19 @@ def race(
         if not done:  # a first run is slower: memory is asked for, kernels are chosen
             encoder.deepen(pixels, encoder.exits)
             encoder.encode(pixels, budget)
-        full_times, early_times = [], []
+        times: dict[str, list[float]] = {"full": [], "early": []}
         for turn in range(ROUNDS):
-            runs: Sequence[str] = ("full", "early") if turn % 2 else ("early", "full")
-            for run in runs:
+            for run in ("full", "early") if turn % 2 else ("early", "full"):
                 with COMPUTE.held(RACE):  # then the clock starts, and it stands still while others go first
                     began = time.perf_counter()
                     if run == "full":
                         deep = encoder.deepen(pixels, encoder.exits)
-                        full_times.append(time.perf_counter() - began - COMPUTE.away())
                     else:
                         encodings = encoder.encode(pixels, budget)
-                        early_times.append(time.perf_counter() - began - COMPUTE.away())
+                    times[run].append(time.perf_counter() - began - COMPUTE.away())
         found += deep
-        full += median(full_times)
-        early += median(early_times)
+        full += median(times["full"])
+        early += median(times["early"])
         macs += sum(encoding.macs for encoding in encodings)
         done += len(pixels)
         if on_lap is not None:
