@@ -41,11 +41,6 @@ class AlbumPhotos:
     features: Features
     alone: Sequence[Alone] = ()  # the own tower at smaller inputs
 
-    @property
-    def shares(self) -> np.ndarray:
-        """(K,) What a photo costs that stands at each exit."""
-        return np.array(self.encoder.exit_macs) / self.encoder.full_macs
-
     def tasks(self, phrases: int) -> list[Task]:
         """What is sorted where so many phrases are given in all."""
         if self.examples[0].label is None:
@@ -132,7 +127,7 @@ class _Case:
 def rows_of(photos: AlbumPhotos, phrases: int, background: bool) -> list[Row]:
     """The rows of a set: every policy at every budget, mean over its tasks."""
     cases = [_Case.of(photos, task, background) for task in photos.tasks(phrases)]
-    shares, encoder, last = photos.shares, photos.encoder, photos.encoder.exits - 1
+    shares, encoder, last = photos.encoder.ladder.shares, photos.encoder, photos.encoder.exits - 1
 
     def row(policy: str, setting: float, judged: list[np.ndarray], costs: list[np.ndarray]) -> Row:
         means = np.concatenate(judged).mean(0) * 100

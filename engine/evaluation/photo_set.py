@@ -60,10 +60,10 @@ class PhotoSet:
         """(N, K)."""
         return affinities(self.encoder.bank, self.features.vectors).numpy()
 
-    @cached_property
+    @property
     def shares(self) -> np.ndarray:
         """(K,) What a photo costs that leaves at each exit."""
-        return np.array(self.encoder.exit_macs) / self.encoder.full_macs
+        return self.encoder.ladder.shares
 
     @cached_property
     def decided(self) -> np.ndarray:

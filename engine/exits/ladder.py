@@ -77,6 +77,7 @@ class Ladder:
         spent = accumulate(stage.macs for stage in stages)
         self.exit_macs = tuple(sum_ for stage, sum_ in zip(stages, spent, strict=True) if stage.exit is not None)
         self.full_macs = self.exit_macs[-1]
+        self.shares = np.array(self.exit_macs) / self.full_macs  # (K,) of full depth's MACs, up to each exit
 
     def goes_on(self, exit: int, from_map: bool) -> bool:
         """Whether a photo at an exit (1-based) goes on from there, or has to be run from its picture again.

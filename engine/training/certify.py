@@ -29,7 +29,7 @@ def certify(encoder: Encoder, features: Features, examples: Sequence[Example]) -
     budgets = BUDGETS if encoder.exits > 1 else (1.0,)
     exits = encoder.decide(features.trace).numpy()
     columns = [exits[:, nearest_budget(budget)] for budget in budgets]
-    shares = np.array(encoder.exit_macs) / encoder.full_macs
+    shares = encoder.ladder.shares
     bare, *speeds = _speeds(encoder, first_pixels(encoder, examples, TIMED), budgets)
     rows = tuple(
         BudgetRow(budget, round(float(shares[chosen].mean()), 4), found, round(speed, 2))
