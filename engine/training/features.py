@@ -165,9 +165,7 @@ def _pixels(encoder: Encoder, path: Path) -> np.ndarray | ImageRejected:
 
 
 def _encode_texts(encoder: Encoder, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
-    texts = [text for e in examples for text in e.texts]
-    encoded = [encoder.backbone.encode_text(texts[i : i + 256]) for i in range(0, len(texts), 256)]
-    return torch.cat(encoded) if encoded else torch.empty(0, encoder.dim), _owners(examples)
+    return encoder.backbone.encode_text([text for e in examples for text in e.texts]), _owners(examples)
 
 
 def _owners(examples: Sequence[Example]) -> Tensor:
