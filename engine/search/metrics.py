@@ -5,20 +5,6 @@ import numpy as np
 PAGE = 10  # photos that a person looks at first
 
 
-def recall(scores: np.ndarray, owner: np.ndarray) -> dict[str, dict[str, float]]:
-    """Recall@1/5/10 in per cent, texts finding images ("t2i") and images finding any of their texts ("i2t").
-
-    Args: scores: (T, N) of each text and image.  owner: (T,) which image each text describes.
-    Returns: {"t2i": {"r1", "r5", "r10"}, "i2t": {...}}. Equal scores count against the right answer.
-    """
-    image_ranks = np.full(scores.shape[1], len(scores))
-    for image in range(scores.shape[1]):
-        own = owner == image
-        if own.any():
-            image_ranks[image] = (scores[~own, image] >= scores[own, image].max()).sum()
-    return {"t2i": recall_at(own_ranks(scores, owner)), "i2t": recall_at(image_ranks)}
-
-
 def own_ranks(scores: np.ndarray, owner: np.ndarray) -> np.ndarray:
     """(T,) how many images score at least as high as the text's own, that one left out; scores (T, N)."""
     own = scores[np.arange(len(scores)), owner]
@@ -26,7 +12,7 @@ def own_ranks(scores: np.ndarray, owner: np.ndarray) -> np.ndarray:
 
 
 def recall_at(ranks: np.ndarray) -> dict[str, float]:
-    """Recall@1/5/10 in per cent, of ranks that count from 0."""
+    """Recall@1/5/10 in per cent ("r1", "r5", "r10"), of ranks that count from 0."""
     return {f"r{k}": float((ranks < k).mean() * 100) for k in (1, 5, 10)}
 
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from engine.clip.device import CPU, has_native_bfloat16
 from engine.clip.fuse import fold_batch_norms, fuse_for_inference
 from engine.clip.small_tower import small_tower
-from engine.search.metrics import recall
+from engine.search.metrics import own_ranks, recall_at
 from engine.training.augment import random_views, resized
 from engine.training.dataset import Example, gate_photos, load_squashed, read_captions, read_kinds, read_labels
 from engine.training.folding import unfold_batch_norms
@@ -274,8 +274,8 @@ class Judge:
                         rows.append([round(100 * float(np.mean(hits)), 1)])
                     else:
                         chosen = np.array([t for t, _ in pairs])
-                        t2i = recall(scores[chosen], np.array([i for _, i in pairs]))["t2i"]
-                        rows.append([round(t2i[k], 1) for k in ("r1", "r5", "r10")])
+                        found_at = recall_at(own_ranks(scores[chosen], np.array([i for _, i in pairs])))
+                        rows.append([round(share, 1) for share in found_at.values()])
                 found[name] = rows
         return found
 

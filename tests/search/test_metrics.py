@@ -1,20 +1,19 @@
 import numpy as np
 import pytest
 
-from engine.search.metrics import best, ndcg, overlap, paired_difference, recall
+from engine.search.metrics import best, ndcg, overlap, own_ranks, paired_difference, recall_at
 
 
 def test_recall_by_hand() -> None:
     images = np.eye(3, dtype=np.float32)
     texts = np.array([[1, 0, 0], [0.9, 0.5, 0], [0, 1, 0], [0.9, 0.1, 0.5]], dtype=np.float32)
-    found = recall(texts @ images.T, np.array([0, 1, 1, 2]))
-    assert found["t2i"]["r1"] == pytest.approx(50)  # the second and the last caption find image 0 first
-    assert found["t2i"]["r5"] == 100
-    assert found["i2t"]["r1"] == 100  # each image's nearest text is one of its own
+    found = recall_at(own_ranks(texts @ images.T, np.array([0, 1, 1, 2])))
+    assert found["r1"] == pytest.approx(50)  # the second and the last caption find image 0 first
+    assert found["r5"] == 100
 
 
 def test_equal_scores_are_no_success() -> None:
-    assert recall(np.ones((4, 4)), np.arange(4))["t2i"]["r1"] == 0
+    assert recall_at(own_ranks(np.ones((4, 4)), np.arange(4)))["r1"] == 0
 
 
 def test_the_best_come_in_order_and_equals_as_they_stand() -> None:
