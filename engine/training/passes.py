@@ -25,13 +25,12 @@ from engine.clip.small_tower import small_tower
 from engine.search.metrics import own_ranks, recall_at
 from engine.training.augment import random_views, resized
 from engine.training.dataset import Example, gate_photos, load_squashed, read_captions, read_kinds, read_labels
-from engine.training.folding import unfold_batch_norms
 from engine.training.objective import SOFTNESS, contrastive, cross_entropy, distil, match_targets
 from engine.training.pretrained import CONTEXT, DIM, PASSES, classifier, load_trunk, pretrained_model
 from engine.training.pretrained import SIZES as WHOLE
 from engine.training.text_tower import CachedTexts
 from engine.training.trainer import SEED, Length, Trainer, groups
-from engine.training.trunk import DROPOUT, FrozenStages, trained_blocks
+from engine.training.trunk import DROPOUT, FrozenStages, trained_blocks, unfold_batch_norms
 
 SIZES = ((160,), (192, 224), (224, 256))  # px, of the views that each pass learns on
 AT_ONCE = 48  # photos, of the teachers

@@ -8,12 +8,13 @@ from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from engine.clip.device import CPU, has_native_bfloat16
-from engine.clip.fuse import fuse_for_inference
+from engine.clip.fuse import conv_norm_pairs, fuse_for_inference
 from engine.training.depthwise import speed_up_depthwise
 
 FIRST_TRAINED_STAGE = 3
 DROP_PATH, DROPOUT = 0.2, 0.25
 AT_ONCE = 16  # photos: their early feature maps are large
+STORED_VARIANCE = 0.999  # with timm's eps of 1e-3 the restored norm scales by 1, also after rounding to float16
 
 
 class FrozenStages:
@@ -52,3 +53,18 @@ def trained_blocks(folded: Any) -> nn.ModuleList:
                 block.drop_path = DropPath(DROP_PATH)
     speed_up_depthwise(blocks)
     return nn.ModuleList(blocks)
+
+
+@torch.no_grad()
+def unfold_batch_norms(folded: nn.Module, target: nn.Module) -> None:
+    """Write a folded module's weights into one of the same shape that still has its batch norms, as identity + bias."""
+    weights = folded.state_dict()
+    prefix = {child: name for name, child in target.named_modules()}
+    for parent, conv_name, norm_name in conv_norm_pairs(target):
+        conv, norm = getattr(parent, conv_name), getattr(parent, norm_name)
+        path = f"{prefix[parent]}.{conv_name}".lstrip(".")
+        conv.weight.copy_(weights[f"{path}.weight"])
+        norm.bias.copy_(weights[f"{path}.bias"])
+        norm.weight.fill_((STORED_VARIANCE + norm.eps) ** 0.5)
+        norm.running_mean.zero_()
+        norm.running_var.fill_(STORED_VARIANCE)

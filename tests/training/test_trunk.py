@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from engine.clip.fuse import fold_batch_norms
-from engine.training.folding import unfold_batch_norms
+from engine.training.trunk import unfold_batch_norms
 
 
 def test_unfolding_gives_the_folded_network_back_also_in_float16() -> None:
