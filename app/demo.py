@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -27,14 +26,6 @@ from engine.gallery import (
 NAME = "Demo gallery"
 
 
-@dataclass(frozen=True)
-class DemoQuery:
-    """A query that one photo of the demo gallery answers."""
-
-    query: str
-    file: str
-
-
 class Demo:
     """The demo gallery on its way into the store, and what can be asked of it."""
 
@@ -42,7 +33,7 @@ class Demo:
         self._library = library
         self._folder = folder
         self._done = Event()
-        self.queries = tuple(DemoQuery(**query) for query in json.loads((folder / "queries.json").read_text("utf-8")))
+        self.queries = [row["query"] for row in json.loads((folder / "queries.json").read_text("utf-8"))]
         table = folder / "ATTRIBUTION.md"
         self.credits = attributions(table) if table.is_file() else {}
         self.ids = [open_gallery(library, NAME, kind="demo")]  # the last one counts; a page may still show one before
@@ -60,7 +51,7 @@ class Demo:
     @property
     def first_query(self) -> str:
         """What is asked of it before the visitor asks anything."""
-        return self.queries[0].query
+        return self.queries[0]
 
     @property
     def id(self) -> int:

@@ -20,7 +20,7 @@ class Suggestions:
     def of(self, summary: GallerySummary) -> list[str]:
         """A gallery's, best first."""
         if summary.kind == "demo":
-            return [query.query for query in self._demo.queries[:MANY]]
+            return self._demo.queries[:MANY]
         known, found = self._found.get(summary.id, (0, []))
         if known != summary.photos:
             found = suggestions(list_photos(self._library, summary.id, limit=LOOKED_AT), MANY)
