@@ -10,22 +10,6 @@ from starlette.routing import Route
 
 from engine.gallery import ASSETS
 
-NAMES = (
-    "page",
-    "glide",
-    "address",
-    "race",
-    "present",
-    "arrangement",
-    "viewer",
-    "drop",
-    "coming",
-    "stacks",
-    "map",
-    "albums",
-    "export",
-    "first",
-)
 # What a script is given for the part that it is started for: Gradio's own, and what its scripts share.
 GIVEN = "{ element, trigger, watch, props, upload, ours }"
 START = """window.tgem = {
@@ -64,7 +48,8 @@ def scripts_route() -> Route:
 
 @cache
 def _all() -> str:
-    functions = (f"tgem.scripts.{name} = ({GIVEN}) => {{\n{_source(name)}}};\n" for name in NAMES)
+    names = sorted(path.stem for path in ASSETS.glob("*.js"))
+    functions = (f"tgem.scripts.{name} = ({GIVEN}) => {{\n{_source(name)}}};\n" for name in names)
     return START + "".join(functions)
 
 
