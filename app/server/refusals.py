@@ -24,8 +24,5 @@ class Checked:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or turn it away."""
-        refusal = self._refusal(scope) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
-
-    def _refusal(self, scope: Scope) -> Refusal | None:
-        return next(filter(None, (check(scope) for check in self._checks)), None)
+        refusals = (check(scope) for check in self._checks if scope["type"] == "http")
+        await next(filter(None, refusals), self._app)(scope, receive, send)
