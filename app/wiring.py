@@ -149,11 +149,8 @@ def wire_albums(parts: Parts, albums: Albums) -> None:
         (p.album_line.undo, albums.undone),
     ):
         listen(answer, session, p.album_parts, **several)
-    for listen, answer in (
-        (board.seek, albums.sought),
-        (board.unfold, albums.unfolded),
-    ):
-        listen(answer, session, p.album_parts, **SHORT)
+    board.seek(albums.sought, session, p.album_parts, **SHORT)
+    board.unfold(albums.unfolded, session, p.album_parts, **SHORT)
     p.stop_albums.click(albums.stopped, session, None, **SHORT)
 
 
