@@ -34,10 +34,15 @@ class Drawing:
         return found
 
     @property
+    def ends(self) -> "list[tuple[float, Stage]]":
+        """The stages, each after where along the strip it ends: a share of its width."""
+        ends = accumulate(stage.macs for stage in self.stages)
+        return [(end / self.full_macs, stage) for end, stage in zip(ends, self.stages, strict=True)]
+
+    @property
     def positions(self) -> dict[int, float]:
         """Where along the strip each exit lies: exit -> share of the strip's width."""
-        ends = accumulate(stage.macs for stage in self.stages)
-        return {s.exit: end / self.full_macs for s, end in zip(self.stages, ends, strict=True) if s.exit is not None}
+        return {stage.exit: end for end, stage in self.ends if stage.exit is not None}
 
 
 def strip(drawing: Drawing, share: float, before: float | None = None) -> str:
@@ -47,19 +52,13 @@ def strip(drawing: Drawing, share: float, before: float | None = None) -> str:
         share: of the full encoder's compute that ran for the photo; so much of the strip's width is filled.
         before: the share that had run when the query came; what ran since is marked.
     """
-    ends, macs = [], 0
-    for stage in drawing.stages:
-        macs += stage.macs
-        if stage.exit is not None:
-            ends.append((macs / drawing.full_macs, stage.pass_number))
+    ends = [(end, stage.pass_number) for end, stage in drawing.ends if stage.exit is not None]
     return _strip(ends, share, before, "")
 
 
 def stages_strip(drawing: Drawing, share: float, label: str) -> str:
     """The selected photo's strip, stage by stage; see `strip`."""
-    ends = accumulate(stage.macs for stage in drawing.stages)
-    pieces = [(end / drawing.full_macs, stage.pass_number) for stage, end in zip(drawing.stages, ends, strict=True)]
-    return _strip(pieces, share, None, label)
+    return _strip([(end, stage.pass_number) for end, stage in drawing.ends], share, None, label)
 
 
 def survival(drawing: Drawing, exits: Sequence[int], label: str) -> str:
