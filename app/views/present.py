@@ -15,6 +15,8 @@ from engine.gallery import GallerySummary, Measured, Photo
 MILLION = 1_000_000
 HOUR = 3600  # seconds
 
+Screen = tuple[str, str]  # HTML, and the words to say to it
+
 
 @dataclass(frozen=True)
 class Story:
@@ -28,14 +30,6 @@ class Story:
     measured: Measured
     fidelity: ShownFidelity
     ends_elsewhere: str = ""  # the gallery that the easy and the hard photo are of, where it is another one
-
-
-@dataclass(frozen=True)
-class Screen:
-    """One screen, and the words to say to it."""
-
-    html: str
-    notes: str
 
 
 def present(story: Story, drawing: Drawing, address: PictureAddress, start: int = 1) -> str:
@@ -55,10 +49,10 @@ def present(story: Story, drawing: Drawing, address: PictureAddress, start: int 
     start = min(max(start, 1), count)
     sections = "".join(
         f'<section class="screen" aria-label="{number} of {count}"{"" if number == start else " hidden"}>'
-        f"{screen.html}</section>"
-        for number, screen in enumerate(screens, start=1)
+        f"{screen}</section>"
+        for number, (screen, _) in enumerate(screens, start=1)
     )
-    notes = "".join(f"<p{'' if n == start else ' hidden'}>{s.notes}</p>" for n, s in enumerate(screens, start=1))
+    notes = "".join(f"<p{'' if n == start else ' hidden'}>{said}</p>" for n, (_, said) in enumerate(screens, start=1))
     return (
         f'<dialog class="present" aria-label="Presentation" data-screen="{start}"{anew()}>'
         f'<div class="stage">{sections}</div>'
@@ -78,7 +72,7 @@ def _what_it_is(story: Story, drawing: Drawing, address: PictureAddress) -> Scre
         for photo in story.answers
     )
     asked = f"“{escape(story.query)}” among {many(story.summary.photos)}" if story.query else escape(story.summary.name)
-    return Screen(
+    return (
         '<p class="title">Search your photos in words.</p>'
         '<p class="words">Easy photos stop early; hard ones get more.</p>'
         f'<div class="answers">{photos}</div><p class="small">{asked} · filled was computed, hollow was saved</p>',
@@ -101,7 +95,7 @@ def _easy_and_hard(story: Story, drawing: Drawing, address: PictureAddress) -> S
     if story.easy.exit == story.hard.exit:
         first = second = "Computed alike"
     origin = f" · photos of {escape(story.ends_elsewhere)}" if story.ends_elsewhere else ""
-    return Screen(
+    return (
         f'<div class="ends">{side(story.easy, first)}{side(story.hard, second)}</div>'
         f'<p class="small">A strip is the whole encoder: filled was computed, hollow was not needed{origin}</p>',
         "At each exit a small module compares what the encoder has seen so far with a bank of texts. If something fits "
@@ -112,7 +106,7 @@ def _easy_and_hard(story: Story, drawing: Drawing, address: PictureAddress) -> S
 def _figure(story: Story, drawing: Drawing) -> Screen:
     summary = story.summary
     share = percent(summary.macs_index / summary.macs_in_full)
-    return Screen(
+    return (
         f'<p class="big">{share}</p>'
         f'<p class="words">of the full encoder’s compute indexed {many(summary.photos)}</p>'
         f"{survival(drawing, summary.exits, 'Each stage, filled up to the share of photos that ran it')}"
@@ -126,7 +120,7 @@ def _figure(story: Story, drawing: Drawing) -> Screen:
 def _speed(story: Story) -> Screen:
     race = story.measured.race
     figure, words = speed(race)
-    return Screen(
+    return (
         f'<p class="big">{figure}</p><p class="words">{words}, measured: the bars take the time that they took</p>'
         f'{lanes(race)}<p class="small">{where(story.measured)} · {fairness(race)}</p>',
         f"The same {many(race.photos)} through both, in turn, on the same machine. The full encoder manages "
@@ -138,7 +132,7 @@ def _fidelity(story: Story) -> Screen:
     found = story.fidelity
     said = f"{found.shared:.1f} of ten photos are the full encoder’s"
     first = f"{found.first}. " if found.first else ""
-    return Screen(
+    return (
         f'<p class="big">{found.shared:.1f} of 10</p><p class="words">photos are what the full encoder finds</p>'
         f"{dots(found.shared, said)}"
         f'<p class="small">{first}{found.source}</p>',
@@ -159,7 +153,7 @@ def _million(story: Story) -> Screen:
             f'<b data-hours="{hours:.4f}">{hours:.1f}<small> h</small></b></li>'
         )
 
-    return Screen(
+    return (
         f'<p class="big">{early:.{digits}f} h</p>'
         f'<p class="words">in place of {full:.{digits}f} h for a million photos</p>'
         f'<ol class="lanes still">{lane("Stopping early", early)}{lane("Full encoder", full)}</ol>'
