@@ -1,7 +1,5 @@
 """`acceptance`: prove a model on one's own photos."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`backup`: back up the data folder's store."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`bench`: measure speed and memory."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import typer

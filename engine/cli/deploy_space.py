@@ -1,7 +1,5 @@
 """`deploy-space`: put the page on a Hugging Face Space."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`evaluate`: recall and fidelity against compute."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

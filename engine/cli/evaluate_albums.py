@@ -1,7 +1,5 @@
 """`evaluate-albums`: accuracy and fidelity of albums against compute."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated

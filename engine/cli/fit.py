@@ -1,7 +1,5 @@
 """`fit`: fit exit modules to a model."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

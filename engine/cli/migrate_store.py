@@ -1,7 +1,5 @@
 """`migrate-store`: move to another database."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Options that several commands have, and the error of options that do not fit together."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

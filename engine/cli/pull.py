@@ -1,7 +1,5 @@
 """`pull`: fetch exit weights from the Hub."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

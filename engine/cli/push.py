@@ -1,7 +1,5 @@
 """`push`: put exit weights on the Hub."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`race`: measure the race that ships with the model."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

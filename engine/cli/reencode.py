@@ -1,7 +1,5 @@
 """`reencode`: encode the photos of a gallery again."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`report`: tables and figures of an evaluation."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

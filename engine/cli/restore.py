@@ -1,7 +1,5 @@
 """`restore`: make a backup the data folder's store."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`train-mini`: train the embedded model."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`train-rivals`: fit what `evaluate` compares a model's gates with."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
