@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -19,7 +17,7 @@ def print_report(
     as_json: bool,
     counts: str,
     sentence: str = "",
-    more: Mapping[str, float] = MappingProxyType({}),
+    more: dict[str, float] | None = None,
 ) -> None:
     """Print what became of photos, with the speed and the compute of encoding them: the skipped ones on stderr.
 
@@ -33,7 +31,7 @@ def print_report(
             f"at {report.mean_macs_share:.0%} of the full encoder's compute"
         )
     if as_json:
-        write_json(asdict(report) | dict(more))
+        write_json(asdict(report) | (more or {}))
     else:
         typer.echo(f"{counts}{rate}.{sentence}")
 
