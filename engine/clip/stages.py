@@ -104,9 +104,7 @@ def timm_vit(visual: TimmModel) -> Tower:
     def embed(pixels: Tensor) -> Tensor:
         return trunk.norm_pre(trunk.patch_drop(trunk._pos_embed(trunk.patch_embed(pixels))))
 
-    def finish(tokens: Tensor) -> Tensor:
-        return visual.head(trunk.forward_head(trunk.norm(tokens)))
-
+    finish = _headed(visual, trunk.norm)
     blocks = [TowerStage(f"blocks.{i}", block) for i, block in enumerate(trunk.blocks)]
     return Tower((TowerStage("embed", embed), *blocks), partial(pool_tokens, prefix=trunk.num_prefix_tokens), finish)
 
@@ -126,12 +124,10 @@ def timm_eva(visual: TimmModel) -> Tower:
         found = trunk.rope.get_embed() if known else trunk.rope.get_embed(shape=trunk.patch_embed.grid_size)
         return found[depth] if getattr(trunk, "rope_mixed", False) else found
 
-    def finish(tokens: Tensor) -> Tensor:
-        return visual.head(trunk.forward_head(trunk.norm(tokens)))
-
     def stage(depth: int, block: nn.Module) -> TowerStage:
         return TowerStage(f"blocks.{depth}", lambda tokens: block(tokens, rope=rotary(depth)))
 
+    finish = _headed(visual, trunk.norm)
     blocks = [stage(depth, block) for depth, block in enumerate(trunk.blocks)]
     return Tower((TowerStage("embed", embed), *blocks), partial(pool_tokens, prefix=trunk.num_prefix_tokens), finish)
 
@@ -143,9 +139,7 @@ def timm_efficientnet(visual: TimmModel) -> Tower:
     def stem(pixels: Tensor) -> Tensor:
         return trunk.bn1(trunk.conv_stem(pixels))
 
-    def finish(features: Tensor) -> Tensor:
-        return visual.head(trunk.forward_head(trunk.bn2(trunk.conv_head(features)).float()))
-
+    finish = _headed(visual, lambda features: trunk.bn2(trunk.conv_head(features)).float())
     blocks = [
         TowerStage(f"blocks.{i}.{j}", block) for i, stage in enumerate(trunk.blocks) for j, block in enumerate(stage)
     ]
@@ -155,21 +149,20 @@ def timm_efficientnet(visual: TimmModel) -> Tower:
 def timm_convnext(visual: TimmModel) -> Tower:
     """timm's ConvNeXt."""
     trunk = visual.trunk
-
-    def finish(features: Tensor) -> Tensor:
-        return visual.head(trunk.forward_head(trunk.norm_pre(features)))
-
+    finish = _headed(visual, trunk.norm_pre)
     return Tower((TowerStage("stem", trunk.stem), *_blocks(trunk.stages, ("downsample",))), pool, finish)
 
 
 def timm_fastvit(visual: TimmModel) -> Tower:
     """timm's FastViT, as in MobileCLIP."""
     trunk = visual.trunk
-
-    def finish(features: Tensor) -> Tensor:
-        return visual.head(trunk.forward_head(trunk.final_conv(features)))
-
+    finish = _headed(visual, trunk.final_conv)
     return Tower((TowerStage("stem", trunk.stem), *_blocks(trunk.stages, ("downsample", "pos_emb"))), pool, finish)
+
+
+def _headed(visual: TimmModel, last: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """How a timm tower ends: with its last layer, its pooling, and open_clip's projection."""
+    return lambda features: visual.head(visual.trunk.forward_head(last(features)))
 
 
 def _blocks(stages: Sequence[Any], entrance: Sequence[str]) -> Iterator[TowerStage]:
