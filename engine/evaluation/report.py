@@ -160,13 +160,9 @@ def lines_of(table: Row, kind: str) -> dict[str, list[tuple[float, float]]]:
     """
 
     def value(row: Row) -> float:
-        return (
-            row["fidelity"]["label"]
-            if kind == "fidelity"
-            else row["t2i"]["r10"]
-            if "t2i" in row
-            else row["top1"]["right"]
-        )
+        if kind == "fidelity":
+            return row["fidelity"]["label"]
+        return row["t2i"]["r10"] if "t2i" in row else row["top1"]["right"]
 
     points = {
         name.rsplit(",", 1)[0]: sorted((row["gmacs"], value(row)) for row in _of(table["rows"], policy))
