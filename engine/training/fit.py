@@ -88,7 +88,7 @@ def fit(
     encoder = to_fit(model)
     if encoder.modules.last is not None:
         raise ModelUnreadable(f"The passes of {encoder.identity.model} were trained together; train-mini makes them.")
-    fit_captions(encoder, data, out, say, judge)
+    fit_exits(encoder, split_captions(read_captions(data)), out or encoder.folder, Reporter(say), judge)
 
 
 def to_fit(model: str | None, precision: str | None = None) -> Encoder:
@@ -104,13 +104,6 @@ def to_fit(model: str | None, precision: str | None = None) -> Encoder:
         if encoder.modules.last is not None or encoder.exits == 1:
             return encoder
     return load_encoder(model, precision=precision, with_exits=False)
-
-
-def fit_captions(
-    encoder: Encoder, data: Path, out: Path | None, say: Callable[[str], None], judge: Judge | None = None
-) -> Encoder:
-    """Fit exits to an encoder that has none, from a captioned set; raises TooFewPhotos, DataMissing."""
-    return fit_exits(encoder, split_captions(read_captions(data)), out or encoder.folder, Reporter(say), judge)
 
 
 def fit_photos(

@@ -14,8 +14,9 @@ from engine.exits.encoder import Encoder, Identity
 from engine.exits.loading import assembled
 from engine.training import first_pass, gates, readouts
 from engine.training import fit as fitting
-from engine.training.fit import fit_captions, fit_photos
-from engine.training.splits import TooFewPhotos, folder_photos, split_photos
+from engine.training.dataset import read_captions
+from engine.training.fit import Reporter, fit_exits, fit_photos
+from engine.training.splits import TooFewPhotos, folder_photos, split_captions, split_photos
 from tests import tiny_models
 
 MANY = 130
@@ -60,7 +61,8 @@ def loaded(encoder: Encoder) -> Encoder:
 def test_a_backbone_gets_exits_that_photos_leave_at(encoder: Encoder, data: Path, captioned: bool) -> None:
     said: list[str] = []
     if captioned:
-        found = fit_captions(encoder, data, None, said.append, evaluate.curve)
+        splits = split_captions(read_captions(data))
+        found = fit_exits(encoder, splits, encoder.folder, Reporter(said.append), evaluate.curve)
     else:
         found = fit_photos(encoder, folder_photos(data / "images"), say=said.append)
     again = loaded(encoder)
