@@ -137,11 +137,8 @@ class Access:
 
     def named(self, name: str, session: Session) -> int:
         """The gallery of that name, or published under that link; raises GalleryMissing."""
-        found = (
-            find_gallery(self._library, name, session.owner)
-            if self._visitors is None or session.owner is not None
-            else None
-        )
+        has_own = self._visitors is None or session.owner is not None
+        found = find_gallery(self._library, name, session.owner) if has_own else None
         if found is None:
             found = published_gallery(self._library, name)
         if found is None:
