@@ -87,10 +87,9 @@ def curve(found: Curve | None, budget: float | None) -> str:
         x = pad + (share - lowest) / (1.04 - lowest) * (width - pad - 6)
         return x, 10 + (1 - (recall - floor) / (top - floor)) * (height - 10 - pad)
 
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(p.macs_share, p.recall) for p in found.points))
-    dots = "".join(
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in (place(p.macs_share, p.recall) for p in found.points)
-    )
+    spots = [place(point.macs_share, point.recall) for point in found.points]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
+    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in spots)
     here = ""
     at = found.at(budget) if budget is not None else None
     if at is not None:
@@ -109,10 +108,9 @@ def curve(found: Curve | None, budget: float | None) -> str:
         if share >= lowest
     )
     rows = "".join(
-        f'<text x="{pad - 6}" y="{place(lowest, recall)[1] + 4:.1f}" text-anchor="end">{recall}</text>'
-        f'<line class="rule" x1="{pad}" x2="{width}" y1="{place(lowest, recall)[1]:.1f}"'
-        f' y2="{place(lowest, recall)[1]:.1f}"/>'
-        for recall in range(floor, int(top) + 1, STEP)
+        f'<text x="{pad - 6}" y="{y + 4:.1f}" text-anchor="end">{recall}</text>'
+        f'<line class="rule" x1="{pad}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        for recall, y in ((recall, place(lowest, recall)[1]) for recall in range(floor, int(top) + 1, STEP))
     )
     says = f"Recall at 10 against compute: {found.full.recall:.0f} at full depth"
     if at is not None:
