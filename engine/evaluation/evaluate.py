@@ -204,7 +204,7 @@ def evaluate(
             case = Case(name, photo_set(encoder, examples, say), examples, others)
             tables.append({"split": split} | table_of(case, wanted))
         else:
-            tables.append(histogram(encoder, name, collect(encoder, examples, say)))
+            tables.append(histogram(encoder, name, collect(encoder, examples, say, skipping=True)))
     return tables[0] if len(tables) == 1 else {"sets": tables}
 
 

@@ -60,11 +60,17 @@ class NoRoom(HostProblem):
 Say = Callable[[str], None]
 
 
-def collect(encoder: Encoder, examples: Sequence[Example], say: Say = lambda line: None) -> Features:
-    """Run every photo past every exit, and encode its texts; raises ImageRejected where one cannot be read."""
+def collect(
+    encoder: Encoder, examples: Sequence[Example], say: Say = lambda line: None, skipping: bool = False
+) -> Features:
+    """Run every photo past every exit, and encode its texts.
+
+    Args: skipping: photos that cannot be read are said and left out; only for photos without texts.
+    Raises: ImageRejected where one cannot be read, or none where they are skipped.
+    """
     seen: list[list[Tensor]] = []
     vectors = []
-    for number, pixels in enumerate(pixels_of(encoder, examples), start=1):
+    for number, pixels in enumerate(pixels_of(encoder, examples, say if skipping else None), start=1):
         trace = encoder.trace(pixels)
         seen.append(trace.seen)
         vectors.append(torch.stack(trace.vectors, 1))
@@ -173,13 +179,26 @@ def _owners(examples: Sequence[Example]) -> Tensor:
     return torch.tensor([number for number, e in enumerate(examples) for _ in e.texts], dtype=torch.long)
 
 
-def pixels_of(encoder: Encoder, examples: Sequence[Example]) -> Iterator[np.ndarray]:
-    """Photos as the encoder takes them, in batches of (B, 3, S, S) uint8; raises ImageRejected."""
-    for _, pixels in _batches(encoder, examples, 0):
-        for picture in pixels:
+def pixels_of(encoder: Encoder, examples: Sequence[Example], say: Say | None = None) -> Iterator[np.ndarray]:
+    """Photos as the encoder takes them, in batches of (B, 3, S, S) uint8.
+
+    Args: say: told of photos that cannot be read, which are then left out.
+    Raises: ImageRejected where one cannot be read; with `say`, where none can.
+    """
+    refused: ImageRejected | None = None
+    some = False
+    for start, pixels in _batches(encoder, examples, 0):
+        for example, picture in zip(examples[start:], pixels, strict=False):
             if isinstance(picture, ImageRejected):
-                raise picture
-        yield np.stack([p for p in pixels if isinstance(p, np.ndarray)])
+                refused = picture
+                if say is None:
+                    raise picture
+                say(f"skipping {example.path}: {picture.reason}")
+        if good := [p for p in pixels if isinstance(p, np.ndarray)]:
+            some = True
+            yield np.stack(good)
+    if refused is not None and not some:
+        raise refused
 
 
 def first_pixels(encoder: Encoder, examples: Sequence[Example], many: int) -> np.ndarray:

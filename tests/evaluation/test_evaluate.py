@@ -22,6 +22,7 @@ from engine.evaluation.evaluate import (
 from engine.evaluation.photo_set import Outcome, PhotoSet
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.encoder import Encoder
+from engine.ingest.image import ImageRejected
 from engine.search.refine import spending_limit
 from engine.training.dataset import DataMissing, Example
 from engine.training.features import Features
@@ -215,6 +216,22 @@ def test_photos_without_captions_are_counted_at_their_exits(data: Path) -> None:
     for row in found["rows"]:
         assert set(row) == {"policy", "setting", "exits", "macs_share"}
         assert sum(row["exits"]) == 40
+
+
+def test_a_file_that_is_no_photo_is_said_and_left_out(data: Path) -> None:
+    (data / "images" / "broken.jpg").write_text("none")
+    said: list[str] = []
+    found = evaluate.evaluate([data / "images"], say=said.append)
+    assert found["images"] == 40
+    assert [sum(row["exits"]) for row in found["rows"]] == [40] * len(BUDGET_GRID)
+    assert f"skipping {data / 'images' / 'broken.jpg'}: not a picture (it is text)" in said
+
+
+def test_a_folder_of_files_that_are_no_photos_is_refused(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "broken.jpg").write_text("none")
+    with pytest.raises(ImageRejected, match=r"broken\.jpg was left out: not a picture"):
+        evaluate.evaluate([tmp_path / "none"])
 
 
 def test_too_few_photos_of_a_kind_are_left_out(data: Path) -> None:
