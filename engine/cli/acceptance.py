@@ -15,7 +15,9 @@ def acceptance(
     model: Annotated[
         str | None,
         typer.Argument(
-            help="OpenCLIP model: NAME/TAG, hf-hub:ORGANISATION/NAME, or a folder.", show_default="the shipped model"
+            envvar="TGEM_MODEL",
+            help="OpenCLIP model: NAME/TAG, hf-hub:ORGANISATION/NAME, or a folder.",
+            show_default="the shipped model",
         ),
     ] = None,
     random_weights: Annotated[bool, Random] = False,

@@ -55,6 +55,16 @@ def statuses(out: Path) -> dict[str, str]:
     return {step["step"]: step["status"] for step in steps}
 
 
+def test_the_environment_names_the_model_as_for_other_commands(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TGEM_MODEL", "no-such-model")
+    assert accept(tmp_path / "out", "--photos", photos).exit_code == 1
+    first = json.loads((tmp_path / "out" / "acceptance.json").read_text())["steps"][0]
+    assert first["status"] == "failed"
+    assert first["why"].startswith("no-such-model is not an OpenCLIP folder")
+
+
 def test_a_model_is_accepted_with_no_network(model: Path, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = accept(out, model, "--photos", photos)
