@@ -44,7 +44,11 @@ def load_encoder(model: str | None, random_weights: bool) -> "Encoder":
 
 def options() -> argparse.Namespace:
     """What the command line asks for."""
-    parser = argparse.ArgumentParser(description="Search photos with words, and see what each one cost.")
+    parser = argparse.ArgumentParser(
+        description="Search photos with words, and see what each one cost.",
+        epilog="Environment: TGEM_HOME is the data folder. GRADIO_SERVER_PORT is the port; GRADIO_SERVER_NAME=0.0.0.0 "
+        "lets other machines in, each visitor with galleries of their own (docs/hosting.md).",
+    )
     parser.add_argument(
         "--model",
         default=os.environ.get("TGEM_MODEL"),

@@ -12,7 +12,9 @@ from engine.utils.progress import progress_bar
 
 
 def backup(
-    folder: Annotated[Path, typer.Argument(help="Empty folder, or the one of the last backup, which is brought up.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Empty folder, or the one of the last backup, to bring that up to date.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Back up galleries, photos and vectors while the page is running.

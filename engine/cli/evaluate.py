@@ -16,14 +16,17 @@ def evaluate(
     ],
     split: Annotated[str, typer.Option(help="Split of captions.jsonl to report on.")] = "test",
     model: Annotated[str | None, Model] = None,
-    policies: Annotated[str, typer.Option(help="Policies to measure, separated by commas.")] = "all",
+    policies: Annotated[
+        str,
+        typer.Option(help="Policies to measure, separated by commas; a name that is none is answered with the list."),
+    ] = "all",
     rivals: Annotated[Path | None, typer.Option(help="Folder that `train-rivals` wrote: other gates.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure recall, and fidelity to full depth, against compute: every exit, T-GEM, second looks, rivals.
 
     A row of captions.jsonl has file, captions and split; rows of kind "label" have a label, and are measured by how
-    often it fits best among all labels of the split. Of photos without captions it is told where they leave.
+    often it fits best among all labels of the split. For photos without captions it says where they leave.
 
     Nothing is trained. Compute is counted in multiply-accumulates (MACs) that ran, readouts and gates included, as a
     share of full depth's.

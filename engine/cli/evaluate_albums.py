@@ -15,7 +15,9 @@ def evaluate_albums(
         list[str], typer.Argument(help="Data sets as FOLDER:SPLIT; labelled photos are sorted where it has some.")
     ],
     cache: Annotated[Path, typer.Option(help="Folder that keeps what the exits make of photos.")] = Path("runs/albums"),
-    out: Annotated[Path | None, typer.Option(help="Write this name with .json and .md, too.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write a table and a page: this name with .json and .md.")
+    ] = None,
     small: Annotated[bool, typer.Option(help="Measure smaller inputs, too.")] = True,
     model: Annotated[str | None, Model] = None,
     as_json: Json = False,

@@ -30,9 +30,11 @@ def sort(
         list[str] | None,
         typer.Option(help='An album: a phrase, or "NAME: PHRASE, PHRASE, not PHRASE"; can be given again.'),
     ] = None,
-    albums: Annotated[Path | None, typer.Option(help="YAML file of albums: a name, and its phrases.")] = None,
+    albums: Annotated[
+        Path | None, typer.Option(help="YAML file of albums; a line is NAME: PHRASE, or NAME: [PHRASE, PHRASE].")
+    ] = None,
     copy: Annotated[Path | None, typer.Option(help="Copy the photos into a folder for each album, below this.")] = None,
-    links: Annotated[Path | None, typer.Option(help="Link them in place of copying.")] = None,
+    links: Annotated[Path | None, typer.Option(help="The same with links in place of copies.")] = None,
     budget: Annotated[float | None, Budget] = None,
     gallery: Annotated[
         str | None, typer.Option(help="Gallery that the photos are kept in.", show_default="the folder's name")
