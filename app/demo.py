@@ -1,6 +1,7 @@
 """The demo gallery: encoded at the first start, reused later."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
@@ -76,8 +77,9 @@ class Demo:
                 ingest_files(
                     self._library, self.id, folder_uploads(self._folder), on_progress=lambda now: self._tell(now, show)
                 )
-        except EngineError as error:
+        except EngineError as error:  # a model that is not there, say
             self.problem = error
+            sys.stderr.write(f"{error}\n")
         except Exception:
             # The page must not wait for ever; the reason is for the terminal.
             self.problem = EngineError("The demo gallery could not be encoded; the terminal says why.")

@@ -16,9 +16,10 @@ from PIL import Image
 
 from app.demo import Demo
 from app.pictures import Pictures, Size, secret_of
-from engine.gallery import ASSETS
+from engine.gallery import ASSETS, EngineError
 from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
+from engine.storage.database import Database
 from engine.utils.data_dir import home
 from tests.fake_encoder import FakeEncoder
 
@@ -119,6 +120,17 @@ class TestDemo:
         again = Demo(library, folder)
         again.start().join()
         assert {photo.file for photo in list_photos(library, again.id)} == {"red-square.png", "green-square.png"}
+
+    def test_the_terminal_says_why_it_cannot_be_encoded(
+        self, database: Database, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def missing() -> FakeEncoder:
+            raise EngineError("There is no such model; name another one.")
+
+        demo = Demo(Library.over(database, missing), folder)
+        demo.start().join()
+        assert str(demo.problem) == "There is no such model; name another one."
+        assert capsys.readouterr().err.splitlines()[-1] == str(demo.problem)
 
     def test_every_query_of_the_shipped_gallery_names_a_photo_with_an_attribution(self, library: Library) -> None:
         gallery = Path(__file__).parents[2] / "assets" / "gallery"
