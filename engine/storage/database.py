@@ -35,6 +35,7 @@ BUSY_SECONDS = 10.0  # how long a writer waits for another one's transaction
 
 CHECKED = 100_000_000  # bytes of a SQLite file that is looked through when it is opened: a few tenths of a second
 UNUSABLE = "mend or move that file, make room on its disk, or set TGEM_HOME to another folder."
+BUSY = "another program writes to it: stop that one, or try again when it is done."
 DAMAGED = (
     "it is damaged: stop what uses it, then `python -m engine restore BACKUP --replace` brings the last backup back "
     "and keeps the damaged file."
@@ -236,9 +237,18 @@ def explaining_errors(engine: Engine) -> Iterator[None]:
         if engine.dialect.name == "postgresql" and isinstance(error, DatabaseError):
             raise StoreUnusable(postgres.sentence(engine, error)) from error
         reason = error.orig if isinstance(error, DatabaseError) else error.strerror
-        # SQLite's driver raises subclasses for what passes, like a lock or a full disk, and the base for damage.
-        mend = DAMAGED if isinstance(error, DatabaseError) and type(error.orig) is sqlite3.DatabaseError else UNUSABLE
-        raise StoreUnusable(f"The data in {engine.url.database} cannot be used ({reason}); {mend}") from error
+        raise StoreUnusable(f"The data in {engine.url.database} cannot be used ({reason}); {_mend(error)}") from error
+
+
+def _mend(error: DatabaseError | OSError) -> str:
+    """What to do about an error of SQLite or its disk.
+
+    SQLite's driver raises subclasses for what passes, like a lock or a full disk, and the base for damage.
+    """
+    found = error.orig if isinstance(error, DatabaseError) else None
+    if type(found) is sqlite3.DatabaseError:
+        return DAMAGED
+    return BUSY if "locked" in str(found) else UNUSABLE
 
 
 def _set_up(connection: Any, _: object) -> None:

@@ -103,7 +103,7 @@ def test_a_locked_database_is_said_to_be_locked(home: Path, monkeypatch: pytest.
     monkeypatch.setattr("engine.storage.database.BUSY_SECONDS", 0.05)
     database = Database.open()
     other = connect(database_url(home))
-    with for_writing(other).begin(), pytest.raises(StoreUnusable, match="database is locked"):
+    with for_writing(other).begin(), pytest.raises(StoreUnusable, match=r"\(database is locked\); another program"):
         open_collection(database, "a", "gallery", None)
     other.dispose()
     assert open_collection(database, "a", "gallery", None) == 1
