@@ -56,7 +56,7 @@ class Session:
     looks: Looks = field(default_factory=dict)  # what ran deeper for the query on show, and is not in the index
     unfolded: int = 0  # how often more was asked for
     photo: int | None = None  # the selected one
-    picked: bool = False  # the visitor has selected it: an answer that comes later leaves it on show
+    picked: str = ""  # the visitor has selected it: names that; an answer that comes later leaves it on show
     history: list[str] = field(default_factory=list)
     offered: str = NEW_GALLERY  # the gallery to add photos to that the page has named last
     named: bool = False  # the visitor has named another one that nothing was added to yet: it stays
@@ -73,7 +73,7 @@ class Session:
         self.words, self.like, self.thumbnail = words, like, thumbnail
         joined = f"{like} {words}" if words.lstrip().startswith(("+", "-")) else f"{like} + {words}"
         self.query = words if not like else joined if words.strip() else like
-        self.unfolded, self.picked = 0, False
+        self.unfolded, self.picked = 0, ""
         self.hits, self.deepened, self.looks = [], {}, {}
         if words.strip() and not like:
             self.history = [words, *(earlier for earlier in self.history if earlier != words)][:REMEMBERED]

@@ -71,7 +71,7 @@ function approach(now) {
   going = null;
   if (now.tab !== target.tab) step("tab", () => one(`#tabs [data-tab-id="${CSS.escape(target.tab || "results")}"]`)?.click());
   else if (now.photo !== target.photo) {
-    if (!target.photo) one(".panel[data-picked]")?.removeAttribute("data-picked");
+    if (!target.photo) tgem.unselect();
     else if (isRefused()) target = { ...target, photo: "" };
     else step("photo", () => select(target.photo));
   } else if (now.present !== target.present) {

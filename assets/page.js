@@ -4,13 +4,20 @@
 const PATIENCE = 4000; // ms that a button looks pressed at most
 const columns = () => getComputedStyle(element.querySelector(".grid")).gridTemplateColumns.split(" ").length;
 
+// The selection ends, whatever is still told of it.
+tgem.unselect ??= () => {
+  const panel = document.querySelector(".panel[data-picked]");
+  if (panel) tgem.closed = panel.dataset.picked;
+  panel?.removeAttribute("data-picked");
+};
+
 function mark(hit) {
   document.querySelectorAll(".hit[aria-current]").forEach((other) => other.removeAttribute("aria-current"));
   hit?.setAttribute("aria-current", "true");
 }
 
 function close() {
-  document.querySelector(".panel[data-picked]")?.removeAttribute("data-picked");
+  tgem.unselect();
   document.querySelector('.hit[aria-current="true"]')?.focus();
 }
 
@@ -148,7 +155,8 @@ watch("value", () => {
   // What is drawn anew takes the elements that are there: a picture on its way would leave the one before under its name.
   for (const image of element.querySelectorAll("img")) image.complete || image.replaceWith(image.cloneNode());
   const picked = element.querySelector(".panel[data-picked]");
-  if (picked) mark(document.querySelector(`#grid .hit[data-photo="${picked.dataset.photo}"]`));
+  if (picked && picked.dataset.picked === tgem.closed) tgem.unselect(); // closed before it was drawn anew
+  else if (picked) mark(document.querySelector(`#grid .hit[data-photo="${picked.dataset.photo}"]`));
   if (element.closest("#answer, #grid") && choosing()) chosen.at === answerOnShow() ? showTicks() : choose(false);
   const begun = Boolean(element.querySelector(".encoding"));
   if (begun && !running && element.closest("#account")) element.scrollIntoView({ block: "nearest" });

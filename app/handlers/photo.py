@@ -1,5 +1,7 @@
 """The selected photo: chosen, explained, run to full depth."""
 
+import secrets
+
 import gradio as gr
 
 from app.handlers.events import sent_along
@@ -19,7 +21,8 @@ class Selection:
 
     def selected(self, event: gr.EventData, session: Session) -> Updates:
         """A photo was chosen."""
-        session.photo, session.picked = None, True  # what is said of one that is gone stays as long as a photo
+        session.photo = None  # what is said of one that is gone stays as long as a photo
+        session.picked = secrets.token_hex(4)
         try:
             chosen = self._services.access.photo(int(sent_along(event, "photo")), session)
             session.photo = chosen.id
@@ -82,6 +85,7 @@ class Selection:
         return self._services.access.photo(session.photo if session.photo is not None else 0, session)
 
     def _panel(self, chosen: Photo, session: Session, extra: str = "") -> Updates:
+        session.picked = session.picked or secrets.token_hex(4)  # who asks of the best photo has selected it
         return {self._parts.panel: self._search.panel(chosen, session, extra)}
 
     def _problem(self, error: EngineError) -> Updates:

@@ -163,7 +163,7 @@ class Search:
         if query is None or ranking is None:
             yield self._unasked(session, summary, aside)
             return
-        session.photo, session.picked = session.hits[0].photo.id if session.hits else None, False
+        session.photo, session.picked = session.hits[0].photo.id if session.hits else None, ""
         status = header.SECOND_LOOK if refine and session.hits else header.FIRST_ANSWER
         yield {**self._found(session, summary, status + aside), self._parts.panel: self._best(session)}
         if refine and session.hits and session.asking is asking:
@@ -214,7 +214,8 @@ class Search:
         """
         services = self._services
         own = picked and services.access.owns(summarize_gallery(services.library, shown.collection_id), session)
-        return photo.panel(shown, services.drawing, services.address, picked, services.credit(shown), extra, own)
+        named = session.picked if picked else ""
+        return photo.panel(shown, services.drawing, services.address, named, services.credit(shown), extra, own)
 
     def _wanted(self, session: Session) -> int:
         return max(POOL, (session.unfolded + 1) * PAGE)
@@ -297,7 +298,7 @@ class Search:
         parts = self._parts
         around = self._around(session, summary)
         photos = first_photos(self._services.library, session, summary, 1)
-        session.photo, session.picked = photos[0].id if photos else None, False
+        session.photo, session.picked = photos[0].id if photos else None, ""
         place = self._place(session, summary)
         if not photos:
             bar = header.bar(aside, place=place)

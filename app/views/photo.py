@@ -5,7 +5,6 @@ from html import escape
 
 from app.attribution import Attribution
 from app.pictures import PictureAddress
-from app.views.anew import anew
 from app.views.formatting import described, macs, percent, saved, score
 from app.views.strip import Drawing, marks, stages_strip
 from app.views.viewer import about
@@ -23,7 +22,7 @@ def panel(
     photo: Photo,
     drawing: Drawing,
     address: PictureAddress,
-    picked: bool = False,
+    picked: str = "",
     credit: Attribution | None = None,
     extra: str = "",
     own: bool = False,
@@ -31,7 +30,7 @@ def panel(
     """How one photo went through the encoder.
 
     Args:
-        picked: a person chose it; on a phone it then comes up as a sheet.
+        picked: names the choice of a person; on a phone it then comes up as a sheet, until that is closed.
         credit: whose photo it is, where that must be said.
         extra: HTML of what was asked about it.
         own: the photo may be deleted.
@@ -43,7 +42,7 @@ def panel(
     deeper = "" if photo.exit == photo.exits else _button("deepen", "Run it to full depth")
     return (
         f'<section class="panel" aria-label="The selected photo" data-photo="{photo.id}"'
-        f"{' data-picked' + anew() if picked else ''}>"  # picked once more, it comes up again after it was closed
+        f"{f' data-picked={picked}' if picked else ''}>"
         '<button type="button" class="close" aria-label="Close">×</button>'
         f'<button type="button" class="enlarge" data-photo="{photo.id}"{about(photo, address)}>'
         f'<img src="{escape(address(photo, "panel"))}" alt="{escape(described(photo.file))}, full screen"'

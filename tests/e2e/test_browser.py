@@ -113,6 +113,25 @@ def test_the_keyboard_goes_through_the_results(open_page: OpenPage) -> None:
     expect(page.locator(".panel[data-picked]")).to_have_count(0)
 
 
+def test_a_sheet_that_was_closed_stays_closed_when_its_answer_comes(open_page: OpenPage) -> None:
+    page = open_page("phone")
+    hits = page.locator("#grid li:not([data-again]) .hit", has_not=page.locator(".strip i:last-child.on"))
+    expect(hits.nth(1)).to_be_attached()  # both left early
+    first, second = (hit.get_attribute("data-photo") for hit in hits.all()[:2])
+    deepen, outcome = page.locator("#panel [data-event=deepen]"), page.locator("#panel .outcome")
+    page.locator(f".hit[data-photo='{first}']").press("Enter")
+    expect(page.locator(f".panel[data-picked][data-photo='{first}']")).to_be_visible()
+    deepen.press("Enter")
+    expect(outcome).to_be_attached(timeout=PATIENCE)
+    page.locator("#panel .close").click()
+    page.locator(f".hit[data-photo='{second}']").press("Enter")
+    expect(page.locator(f".panel[data-picked][data-photo='{second}']")).to_be_visible()
+    deepen.evaluate("(button) => { button.click(); document.querySelector('.panel .close').click(); }")
+    expect(outcome).to_be_attached(timeout=PATIENCE)
+    settled(page)
+    expect(page.locator(".panel[data-picked]")).to_have_count(0)
+
+
 def test_an_example_is_a_query_and_earlier_ones_are_offered_again(open_page: OpenPage) -> None:
     page = open_page("wide")
     search(page, "2:dog + beach - people")

@@ -1,5 +1,6 @@
 """What is told of the selected photo."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,18 @@ def test_an_event_that_was_made_by_hand_is_a_sentence(
     assert after(search.suggestion_chosen(event, False, mine)).grid
     assert after(galleries.photos_deleted(event, mine)).grid
     assert summarize_gallery(library, holidays).photos == 2
+
+
+def test_what_is_told_of_a_selected_photo_later_is_of_the_same_selection(
+    selection: Selection, search: Search, session: Session
+) -> None:
+    def named(html: str) -> str:
+        (found,) = re.findall(r"data-picked=(\w+)", html)
+        return str(found)
+
+    list(search.searched("red", False, session))
+    photo = Event(photo=str(session.photo))
+    first = named(after(selection.selected(photo, session)).panel)
+    assert named(after(selection.explained(session)).panel) == first, "a sheet that was closed stays so"
+    assert named(after(selection.deepened(session)).panel) == first
+    assert named(after(selection.selected(photo, session)).panel) != first, "selected again, it comes up again"

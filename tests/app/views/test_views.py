@@ -42,7 +42,7 @@ DEEPENED = Deepened(7, 1, 2, 30, 3, 1)
 PAIR = {7: PHOTO, 8: replace(PHOTO, id=8, file="b.jpg"), 9: replace(PHOTO, id=9, file="c.jpg")}
 
 
-def panel(shown: Photo, gates: tuple[float, ...] = (0.2, 0.7), picked: bool = False) -> str:
+def panel(shown: Photo, gates: tuple[float, ...] = (0.2, 0.7), picked: str = "") -> str:
     column = np.array(gates, np.float32)[:, None]
     return photo.panel(replace(shown, gates=column.repeat(len(BUDGET_GRID), 1)), DRAWING, address, picked)
 
@@ -68,7 +68,7 @@ ALL = {
     "shelf": results.shelf([BAD], DRAWING, address, more=3),
     "panel": photo.panel(
         replace(BAD, nearest_texts=(((EVIL, 0.5),), ((EVIL, 0.5), (EVIL, 0.1)))),
-        DRAWING, address, True, CREDIT, photo.fit(EVIL, [ExitScore(0.1, 0.2)] * 3, 2), own=True,
+        DRAWING, address, "1", CREDIT, photo.fit(EVIL, [ExitScore(0.1, 0.2)] * 3, 2), own=True,
     ),
     "outcome": photo.deepened(3, 1, 30, 100),
     "figures": overview.figures(SUMMARY, SHIPPED),
@@ -135,7 +135,6 @@ def test_no_line_breaks_before_a_percent_sign(name: str) -> None:
 def test_what_a_visitor_closes_comes_again_when_the_next_answer_says_the_same() -> None:
     for answered in (
         lambda: present.present(STORY, DRAWING, address),
-        lambda: panel(PHOTO, picked=True),
         lambda: placeholders.missed("Not there"),
         lambda: export.link("csv", "rank,file"),
     ):
@@ -244,7 +243,7 @@ class TestPhoto:
         assert "0.90" not in said
 
     def test_only_a_chosen_photo_comes_up_as_a_sheet_and_only_ones_own_can_be_deleted(self) -> None:
-        assert "data-picked" in panel(PHOTO, picked=True)
+        assert "data-picked" in panel(PHOTO, picked="1")
         assert "data-picked" not in panel(PHOTO)
         assert "Delete" not in panel(PHOTO)
         assert "Delete" in ALL["panel"]
