@@ -118,6 +118,7 @@ element.addEventListener("click", (event) => {
   if (!name) return;
   if (button.matches("#grid .hit") && choosing()) return tick([button], button.getAttribute("aria-pressed") !== "true");
   if (button.matches(".hit")) mark(button);
+  pressed = { button, name };
   button.classList.toggle("waiting", !button.matches(".hit") && name !== "present"); // until its part is drawn anew,
   setTimeout(() => button.classList.remove("waiting"), PATIENCE); // or for a while, where the answer changes other parts
   trigger(name, { ...button.dataset });
@@ -149,6 +150,7 @@ if (help) {
   });
 }
 
+let pressed = null; // the button that was pressed last, and what it did
 let running = false; // photos are on their way into a gallery
 
 watch("value", () => {
@@ -157,6 +159,12 @@ watch("value", () => {
   const picked = element.querySelector(".panel[data-picked]");
   if (picked && picked.dataset.picked === tgem.closed) tgem.unselect(); // closed before it was drawn anew
   else if (picked) mark(document.querySelector(`#grid .hit[data-photo="${picked.dataset.photo}"]`));
+  const outcome = element.querySelector(".outcome"); // told where the button that it was asked by may be another one now
+  if (outcome && pressed?.name === "deepen" && document.activeElement === pressed.button) {
+    outcome.tabIndex = -1;
+    outcome.focus();
+    pressed = null;
+  }
   if (element.closest("#answer, #grid") && choosing()) chosen.at === answerOnShow() ? showTicks() : choose(false);
   const begun = Boolean(element.querySelector(".encoding"));
   if (begun && !running && element.closest("#account")) element.scrollIntoView({ block: "nearest" });

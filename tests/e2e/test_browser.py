@@ -113,7 +113,7 @@ def test_the_keyboard_goes_through_the_results(open_page: OpenPage) -> None:
     expect(page.locator(".panel[data-picked]")).to_have_count(0)
 
 
-def test_a_sheet_that_was_closed_stays_closed_when_its_answer_comes(open_page: OpenPage) -> None:
+def test_the_selected_photo_is_run_to_full_depth_by_keys_and_stays_closed_on_a_phone(open_page: OpenPage) -> None:
     page = open_page("phone")
     hits = page.locator("#grid li:not([data-again]) .hit", has_not=page.locator(".strip i:last-child.on"))
     expect(hits.nth(1)).to_be_attached()  # both left early
@@ -122,7 +122,7 @@ def test_a_sheet_that_was_closed_stays_closed_when_its_answer_comes(open_page: O
     page.locator(f".hit[data-photo='{first}']").press("Enter")
     expect(page.locator(f".panel[data-picked][data-photo='{first}']")).to_be_visible()
     deepen.press("Enter")
-    expect(outcome).to_be_attached(timeout=PATIENCE)
+    expect(outcome).to_be_focused(timeout=PATIENCE)  # its button is gone
     page.locator("#panel .close").click()
     page.locator(f".hit[data-photo='{second}']").press("Enter")
     expect(page.locator(f".panel[data-picked][data-photo='{second}']")).to_be_visible()
