@@ -89,16 +89,21 @@ class Compare:
 
     def _rankings(self, session: Session, summary: GallerySummary) -> str:
         services = self._services
-        run = services.comparison.full_run(summary.id)
+        run = services.comparison.full_run(summary.id, session.year)
         if run is None and summary.kind == "demo":  # small, and to be seen from the start
-            run = services.comparison.run_in_full(summary.id)
+            services.comparison.run_in_full(summary.id)
+            run = services.comparison.full_run(summary.id, session.year)
         if run is None:
             return views.invitation(summary.photos, MOST_RACED)
         query = embed_query(services.library, summary.id, session.query, session.dropped)
         if query is None:
             return placeholders.note("Ask something", "Search for anything, and both rankings stand here side by side.")
+        if not len(run.ids):
+            return placeholders.note("Nothing to compare", "No photo of the year that you chose was in the race.")
         found = compare_rankings(services.library, summary.id, run, query)
         # Those that were deleted since they were ranked are left out.
         shown = get_photos(services.library, [*dict.fromkeys([*found.shown, *found.full])])
         pictures = {photo.id: photo for photo in shown}
-        return views.sides(session.title, found, pictures, services.drawing, services.address, len(run.ids), run.macs)
+        return views.sides(
+            session.title, found, pictures, services.drawing, services.address, len(run.ids), run.macs, session.year
+        )

@@ -9,7 +9,7 @@ from app.views.formatting import described, macs, many
 from app.views.placeholders import note
 from app.views.race import dots, fairness, faster, lanes, where
 from app.views.strip import Drawing, strip
-from engine.gallery import Agreement, Lap, Measured, Photo
+from engine.gallery import UNDATED, Agreement, Lap, Measured, Photo
 
 
 def invitation(photos: int, most: int) -> str:
@@ -62,6 +62,7 @@ def sides(
     address: PictureAddress,
     compared: int,
     spent: int,
+    year: int | None = None,
 ) -> str:
     """Both rankings of a query side by side, a rank a row.
 
@@ -69,6 +70,7 @@ def sides(
         photos: by id; those that were deleted meanwhile are not there.
         compared: photos in both rankings.
         spent: MACs that their full-depth embeddings cost once.
+        year: that they were all taken in, or UNDATED; None: whenever.
     """
     rows = []
     for rank, (early, move, full) in enumerate(zip(found.shown, found.moves, found.full, strict=True), start=1):
@@ -77,6 +79,7 @@ def sides(
         rows.append(
             f'<tr><th scope="row">{rank}</th><td>{left}</td><td class="move">{_move(move)}</td><td>{right}</td></tr>'
         )
+    taken = "" if year is None else f" taken in {year}" if year != UNDATED else " without a date"
     first = "the same photo first" if found.same_first else "another photo first"
     return (
         f'<div class="duel"><h2>“{escape(query)}”: <b>{found.shared} of {len(found.full)}</b> the same, {first}</h2>'
@@ -85,8 +88,8 @@ def sides(
         '</p><table class="sides"><thead><tr><th aria-label="Rank"></th><th scope="col">Stopping early</th>'
         '<th aria-label="Where the full encoder puts it"></th><th scope="col">Full encoder</th></tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
-        f'<p class="aside">Over {many(compared)}. Their full-depth embeddings cost {macs(spent)} for this comparison; '
-        "the gallery’s own account leaves that out, and its index never saw them.</p></div>"
+        f'<p class="aside">Over {many(compared)}{taken}. Their full-depth embeddings cost {macs(spent)} for this '
+        "comparison; the gallery’s own account leaves that out, and its index never saw them.</p></div>"
     )
 
 

@@ -22,6 +22,7 @@ from engine.gallery.types import Photo
 from engine.ingest.kept_picture import PictureGone, kept_pixels
 from engine.search.query_parser import Query
 from engine.storage.collections import add_race, last_race
+from engine.storage.dates import taken_in
 from engine.storage.images import get_images
 from engine.storage.schema import ModelChanged, RaceRow
 from engine.utils.errors import EngineError
@@ -101,10 +102,12 @@ class Comparison:
             return None
         return Race(row.at, row.photos, row.budget, row.full_per_second, row.early_per_second, row.macs_share)
 
-    def full_run(self, gallery_id: int) -> FullRun | None:
+    def full_run(self, gallery_id: int, year: int | None = None) -> FullRun | None:
         """The gallery's photos at full depth, where a race in this run of the program has made them.
 
         Those that were deleted since are left out; None where no photo is left.
+
+        Args: year: that they were taken in (UNDATED: without a date), of which there may be none; None: whenever.
         Raises: GalleryMissing.
         """
         with self._lock:
@@ -116,11 +119,13 @@ class Comparison:
         if found is None or found.made_by != encoder.identity:
             return None
         there = np.isin(found.ids, [row.id for row in get_images(self._library.database, found.ids.tolist())])
-        ids = found.ids[there]
-        if not len(ids):
+        if not there.any():
             with self._lock:
                 self._runs.pop(gallery_id, None)
             return None
+        if year is not None:
+            there &= np.isin(found.ids, taken_in(self._library.database, gallery_id, year))
+        ids = found.ids[there]
         return FullRun(ids, found.vectors[there], found.lifts[there], encoder.full_macs * len(ids), found.made_by)
 
     def _photos(self, gallery_id: int) -> list[Photo]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from gradio.utils import get_upload_folder
+from PIL import Image
 
 from app.demo import Demo
 from app.handlers.add_photos import AddPhotos
@@ -30,6 +31,7 @@ from engine.gallery.library import Library
 from engine.storage.database import Database
 from engine.utils.data_dir import home
 from tests.app.shown_examples import PARTS
+from tests.pictures import dated, encoded
 
 
 @pytest.fixture(autouse=True)
@@ -125,3 +127,16 @@ def budget(services: Services) -> Budget:
 @pytest.fixture
 def compare(services: Services) -> Compare:
     return Compare(services, PARTS)
+
+
+@pytest.fixture
+def trip(library: Library, upload: Callable[..., Upload]) -> Session:
+    """Who looks at three photos of three years."""
+    gallery = open_gallery(library, "Trip")
+    photos = {"b": "2019:05:01 10:00:00", "a": "2018:05:01 10:00:00", "c": "2020:05:01 10:00:00"}
+    pictures = {
+        name: encoded(Image.new("RGB", (9, 9), (250, ord(name), 0)), "PNG", exif=dated(on))
+        for name, on in photos.items()
+    }
+    ingest_files(library, gallery, [upload(f"{name}.png", data) for name, data in pictures.items()])
+    return Session(gallery=gallery)

@@ -1,11 +1,9 @@
 """The boxes over the photos: years to choose from, and an order where nothing is asked."""
 
 import re
-from collections.abc import Callable
 
 import gradio as gr
 import pytest
-from PIL import Image
 
 from app.demo import Demo
 from app.handlers.arrangement import Arrangement
@@ -14,10 +12,9 @@ from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
 from app.views.arrangement import ANY, choices
-from engine.gallery import UNDATED, Library, Upload, ingest_files, open_gallery
+from engine.gallery import UNDATED
 from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after
-from tests.pictures import dated, encoded
 
 
 def test_a_gallery_without_dates_has_nothing_to_choose() -> None:
@@ -36,19 +33,6 @@ def test_a_query_has_an_order_of_its_own() -> None:
     shown = choices({2020: 3}, "newest", None, True)
     assert "Newest first" not in shown
     assert "2020 · 3" in shown
-
-
-@pytest.fixture
-def trip(library: Library, upload: Callable[..., Upload]) -> Session:
-    """Who looks at three photos of three years."""
-    gallery = open_gallery(library, "Trip")
-    photos = {"b": "2019:05:01 10:00:00", "a": "2018:05:01 10:00:00", "c": "2020:05:01 10:00:00"}
-    pictures = {
-        name: encoded(Image.new("RGB", (9, 9), (250, ord(name), 0)), "PNG", exif=dated(on))
-        for name, on in photos.items()
-    }
-    ingest_files(library, gallery, [upload(f"{name}.png", data) for name, data in pictures.items()])
-    return Session(gallery=gallery)
 
 
 def arranged(services: Services, session: Session, **chosen: str) -> str:

@@ -10,7 +10,7 @@ from app.handlers.comparison import COMPARE, Compare
 from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
-from engine.gallery import Library, shipped_race
+from engine.gallery import UNDATED, Library, shipped_race
 from engine.gallery.galleries import open_gallery
 from tests.app.shown_examples import after
 
@@ -64,3 +64,12 @@ def test_an_empty_gallery_has_nothing_to_compare(compare: Compare, library: Libr
     empty = Session(gallery=open_gallery(library, "Empty"))
     assert "Add photos first" in after(compare.shown(empty)).race
     assert "add some first" in after(compare.raced(empty)).race
+
+
+def test_a_year_that_was_chosen_counts_for_both_rankings(compare: Compare, search: Search, trip: Session) -> None:
+    list(search.searched("red", False, trip))
+    assert "3 of 3" in after(compare.raced(trip)).rankings
+    trip.year = 2019
+    assert "Over 1 photo taken in 2019." in after(compare.shown(trip)).rankings
+    trip.year = UNDATED
+    assert "No photo of the year" in after(compare.shown(trip)).rankings
