@@ -241,7 +241,8 @@ def wire_add_photos(
         redraw_open_tab(added, parts, galleries, compare, albums)
     p.add_to.change(add_photos.named, [p.add_to, session], None, **LATEST)
     p.stop_upload.click(add_photos.stopped, session, None, **SHORT)
-    p.report.dismiss(add_photos.dismissed, session, told, **SHORT)
+    for part in (p.report, p.arriving):
+        part.dismiss(add_photos.dismissed, session, told, **SHORT)
     p.report.show(add_photos.shown, session, [p.tabs, p.gallery, p.query, p.add_to, p.browser, *p.results], **SHORT)
 
 

@@ -14,6 +14,7 @@ DROP_ZONE = (
     '<p class="actions"><label class="choose">Choose photos<input type="file" multiple></label>'
     '<label class="choose">Choose a folder<input type="file" webkitdirectory></label></p></div>'
 )
+DISMISS = '<button type="button" data-event="dismiss">Dismiss</button>'
 
 
 def keeping(visitors: Visitors | None) -> str:
@@ -53,8 +54,7 @@ def report(incoming: Incoming) -> str:
     """What became of an upload that is over; it stays until it is dismissed."""
     line = " · ".join([_added(incoming), *_figures(incoming)])
     show = f'<button type="button" data-event="show" data-gallery="{incoming.gallery}">Show the gallery</button>'
-    dismiss = '<button type="button" data-event="dismiss">Dismiss</button>'
-    actions = f'<p class="actions">{show if incoming.added else ""}{dismiss}</p>'
+    actions = f'<p class="actions">{show if incoming.added else ""}{DISMISS}</p>'
     return (
         f'<div class="report" role="status" data-state="{incoming.state}"><p>{line}</p>{_rest(incoming)}'
         f"{actions}{left_out(incoming.skipped)}</div>"
@@ -63,8 +63,10 @@ def report(incoming: Incoming) -> str:
 
 def line(incoming: Incoming) -> str:
     """The same upload in one line, for the other tabs; the page's script reads from it what it may send."""
+    dismiss = ""
     if incoming.over:
         words, missing = _added(incoming), incoming.missing()
+        dismiss = DISMISS
         if incoming.skipped:
             words += f" · {files_left_out(len(incoming.skipped))}"
         if missing:
@@ -76,7 +78,7 @@ def line(incoming: Incoming) -> str:
     return (
         f'<p class="arriving" data-upload="{incoming.id}" data-nonce="{escape(incoming.nonce)}" '
         f'data-state="{incoming.state}"><span>{words}</span>'
-        '<button type="button" data-event="look">Show</button></p>'
+        f'<button type="button" data-event="look">Show</button>{dismiss}</p>'
     )
 
 

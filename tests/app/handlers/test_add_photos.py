@@ -246,12 +246,14 @@ def test_what_did_not_arrive_is_named_after_a_reload_and_need_alone_be_sent_agai
     assert "2 files had not arrived" in told.arriving
 
     events = add_photos.begun(Event(nonce="m", files="\n".join(lines)), "Holidays", again)
-    next(events)
+    assert 'data-event="dismiss"' not in after(iter([next(events)])).arriving, "it is on its way"
     second = services.inbox.unread(None)[0]
     assert second.settled() == [0, 1]
     second.put({2: Path(files[2]), 3: Path(files[3])})
-    report = after(events).report
+    told = after(events)
+    report = told.report
     assert "2</b> photos added" in report
+    assert 'data-event="dismiss"' in told.arriving
     assert "1 file was left out" in report, "the bad file is still named, though it was not sent again"
     assert "had not arrived" not in report, "the report before it is settled by this one"
     assert after(add_photos.dismissed(again)).report == ""
