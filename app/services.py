@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.access import Access
+from app.access import FORGOTTEN, Access
 from app.attribution import Attribution
 from app.curve import Curve, curve_of
 from app.demo import Demo
@@ -126,7 +126,8 @@ class Services:
 
     def problem(self, error: Exception) -> str:
         """The same as a part of the page."""
-        return placeholders.problem(self.sentence(error))
+        sentence = self.sentence(error)
+        return placeholders.problem(sentence, reload=sentence == FORGOTTEN)
 
     @property
     def drawing(self) -> Drawing:

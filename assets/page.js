@@ -107,6 +107,7 @@ Object.assign(ours, {
   discard,
   zip,
   hush: (button) => button.parentElement.remove(),
+  reload: () => location.reload(),
 });
 
 element.addEventListener("click", (event) => {

@@ -22,9 +22,13 @@ def note(title: str, sentence: str) -> str:
 EMPTY_GALLERY = note("An empty gallery", "Add photos first, then type what to look for.")
 
 
-def problem(sentence: str) -> str:
-    """Something went wrong, in a sentence."""
-    return f'<div class="note problem" role="alert"><h2>That did not work</h2><p>{escape(sentence)}</p></div>'
+def problem(sentence: str, reload: bool = False) -> str:
+    """Something went wrong, in a sentence.
+
+    Args: reload: to load the page again helps.
+    """
+    again = '<p class="actions"><button type="button" data-event="reload">Load it again</button></p>' if reload else ""
+    return f'<div class="note problem" role="alert"><h2>That did not work</h2><p>{escape(sentence)}</p>{again}</div>'
 
 
 PHOTO_GONE = problem("This photo is not there any more; search again.")

@@ -384,3 +384,10 @@ def test_a_link_reopens_a_query_where_strangers_may(
     assert "data-share" not in after(search.searched("red", False, mine)).answer
     link = publish_gallery(library, holidays, True)
     assert f"?gallery={link}&amp;q=red" in after(search.searched("red", False, mine)).answer
+
+
+def test_who_is_not_known_any_more_is_given_a_button_that_loads_the_page_again(search: Search) -> None:
+    told = after(search.searched("red", False, Session())).grid
+    assert "does not know this page" in told
+    assert 'data-event="reload"' in told
+    assert 'data-event="reload"' not in after(search.searched("red", False, Session(gallery=99))).grid
