@@ -16,6 +16,15 @@ function mark(hit) {
   hit?.setAttribute("aria-current", "true");
 }
 
+// A sheet lies over what was selected: the keyboard goes there with it.
+let sheet = "";
+function show(panel) {
+  mark(document.querySelector(`#grid .hit[data-photo="${panel.dataset.photo}"]`));
+  const comesUp = panel.dataset.picked !== sheet && getComputedStyle(panel).position === "fixed";
+  if (comesUp && !document.activeElement.matches("input, textarea")) panel.querySelector(".close").focus();
+  sheet = panel.dataset.picked;
+}
+
 function close() {
   tgem.unselect();
   document.querySelector('.hit[aria-current="true"]')?.focus();
@@ -159,7 +168,7 @@ watch("value", () => {
   for (const image of element.querySelectorAll("img")) image.complete || image.replaceWith(image.cloneNode());
   const picked = element.querySelector(".panel[data-picked]");
   if (picked && picked.dataset.picked === tgem.closed) tgem.unselect(); // closed before it was drawn anew
-  else if (picked) mark(document.querySelector(`#grid .hit[data-photo="${picked.dataset.photo}"]`));
+  else if (picked) show(picked);
   const outcome = element.querySelector(".outcome"); // told where the button that it was asked by may be another one now
   if (outcome && pressed?.name === "deepen" && document.activeElement === pressed.button) {
     outcome.tabIndex = -1;

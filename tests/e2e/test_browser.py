@@ -121,6 +121,7 @@ def test_the_selected_photo_is_run_to_full_depth_by_keys_and_stays_closed_on_a_p
     deepen, outcome = page.locator("#panel [data-event=deepen]"), page.locator("#panel .outcome")
     page.locator(f".hit[data-photo='{first}']").press("Enter")
     expect(page.locator(f".panel[data-picked][data-photo='{first}']")).to_be_visible()
+    expect(page.locator("#panel .close")).to_be_focused()
     deepen.press("Enter")
     expect(outcome).to_be_focused(timeout=PATIENCE)  # its button is gone
     page.locator("#panel .close").click()
