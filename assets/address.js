@@ -126,3 +126,9 @@ function begin() {
 const begun = new MutationObserver(begin);
 begun.observe(document.body, { subtree: true, childList: true });
 addEventListener("popstate", (event) => goTo(event.state ?? read()));
+
+// Words that were typed and not answered outlive a reload, as the one after the connection was lost (first.js).
+addEventListener("pagehide", () => {
+  const words = one("#query input, #query textarea")?.value ?? "";
+  sessionStorage.setItem("tgem-words", words === shown()?.q ? "" : words);
+});

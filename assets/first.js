@@ -46,3 +46,5 @@ when(
     });
   },
 );
+
+if (performance.getEntriesByType("navigation")[0]?.type === "reload") typed.value ||= sessionStorage.getItem("tgem-words") ?? "";

@@ -85,6 +85,11 @@ def test_a_reload_and_a_link_open_query_tab_and_photo(open_page: OpenPage) -> No
         expect(box(opened)).to_have_value("windmill + sky")
         expect(opened.locator(f".panel[data-picked][data-photo='{photo}']")).to_be_attached()
         expect(opened.locator("#grid .hit[aria-current]")).to_have_attribute("data-photo", photo)
+    box(other).fill("half a que")
+    other.reload()
+    expect(box(other)).to_have_value("half a que")
+    answered(other)
+    expect(box(other)).to_have_value("half a que")
 
 
 def test_back_goes_to_the_gallery_before(open_page: OpenPage, tmp_path: Path, png: Callable[..., bytes]) -> None:
