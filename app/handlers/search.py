@@ -137,19 +137,23 @@ class Search:
         return {self._parts.answer: header.bar(), self._parts.grid: html, self._parts.panel: ""}
 
     def _thumbnail(self, named: str, session: Session) -> str:
-        """Where the picture is that a query names; empty where there is none, which the search says."""
+        """Where the picture is that a query names; empty where this gallery has none."""
         if named == DROPPED:
             return session.dropped_thumbnail
         try:
-            return self._services.address(self._services.access.photo(int(named), session), "grid")
+            found = self._services.access.photo(int(named), session)
         except EngineError:
             return ""
+        return self._services.address(found, "grid") if found.collection_id == session.gallery else ""
 
     def _answers(self, refine: bool, session: Session, asking: object, aside: str) -> Iterator[Updates]:
         """The same, as long as the visitor has not gone on to something else."""
         library = self._services.library
         summary = self._services.access.gallery(session.gallery, session)
         settle_year(library, session)
+        if session.like and not self._thumbnail(session.like.removeprefix("photo:"), session):
+            session.like, session.thumbnail, session.query = "", "", session.words
+            aside += header.PICTURE_GONE
         require_model(library, summary.id)  # another model's photos do not fit this one's strip
         with self._services.event_log.timed("search"):
             query = embed_query(library, summary.id, session.query, session.dropped)

@@ -105,7 +105,7 @@ UNASKED: Mapping[Order, str] = {
 }
 PICTURED = " Your picture took one full encoding, counted for this gallery."
 UNCOUNTED = " Your picture took one full encoding, counted for no gallery."
-PICTURE_GONE = " Your picture is gone: it was not kept. To search with it, give it again."
+PICTURE_GONE = " The picture that was searched with is gone; to search with it, give it again."
 
 
 def refined(found: Refinement, deepened: Sequence[Deepened]) -> str:

@@ -257,7 +257,17 @@ def test_back_to_a_picture_that_is_gone_keeps_the_words_and_says_so(
     for told in (page_url.gone_to(Event(gallery="", q=place), True, session), search.searched(place, True, session)):
         shown = after(told)
         assert (shown.query, session.query, shown.chip) == (words, words, "")
-        assert "Your picture is gone" in shown.answer
+        assert "The picture that was searched with is gone" in shown.answer
+        assert shown.grid.count('class="hit"') == 3
+
+
+def test_words_are_answered_when_the_photo_that_they_stood_beside_is_gone(
+    search: Search, page_url: PageUrl, session: Session, library: Library, holidays: int
+) -> None:
+    for gone in (list_photos(library, holidays)[0].id, 9999):
+        list(page_url.gone_to(Event(gallery="", q=f"photo:{gone}"), False, session))
+        shown = after(search.searched("red", False, session))
+        assert (session.query, shown.chip) == ("red", "")
         assert shown.grid.count('class="hit"') == 3
 
 
