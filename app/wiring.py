@@ -36,6 +36,7 @@ LONG: dict[str, Any] = {**PRIVATE, "concurrency_limit": 40}
 CONFIRM_DELETE = """(...given) => {
   const name = document.querySelector("#gallery input").value.replace(/ · \\d+$/, "");
   if (!confirm(`Delete the gallery “${name}” and all its photos?`)) throw "kept";
+  document.querySelector("#tabs [data-tab-id=results]").focus();
   return given;
 }"""
 

@@ -79,7 +79,9 @@ ours.merge = (button) => {
   menu.value = "";
 };
 ours.remove = ({ dataset }) => {
-  if (confirm(`Delete the album “${dataset.album}”? Its photos stay in the gallery.`)) trigger("remove", { ...dataset });
+  if (!confirm(`Delete the album “${dataset.album}”? Its photos stay in the gallery.`)) return;
+  document.querySelector("#tabs [data-tab-id=albums]").focus(); // the button goes with the album
+  trigger("remove", { ...dataset });
 };
 
 element.addEventListener("keydown", (event) => {

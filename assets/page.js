@@ -74,6 +74,7 @@ function discard(button) {
   const photos = (panel ? [panel] : ticked()).map((part) => part.dataset.photo);
   if (!confirm(photos.length === 1 ? "Delete this photo?" : `Delete these ${photos.length} photos?`)) return;
   choose(false);
+  if (panel) close(); // its place in the results has the focus then
   trigger("discard", { photos: photos.join(" ") });
 }
 
@@ -131,6 +132,8 @@ element.addEventListener("click", (event) => {
   pressed = { button, name };
   button.classList.toggle("waiting", !button.matches(".hit") && name !== "present"); // until its part is drawn anew,
   setTimeout(() => button.classList.remove("waiting"), PATIENCE); // or for a while, where the answer changes other parts
+  if (name === "show" || (name === "select" && !button.matches("#grid .hit"))) // which leads to another tab
+    document.querySelector("#tabs [data-tab-id=results]").focus();
   trigger(name, { ...button.dataset });
 });
 

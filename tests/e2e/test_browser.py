@@ -288,6 +288,7 @@ def test_the_selected_photo_is_deleted_by_its_own_button_whatever_is_ticked(
     assert asked == ["Delete this photo?"]
     expect(hits).to_have_count(1)
     expect(hits.first).not_to_have_attribute("data-photo", chosen)
+    expect(hits.first).to_be_focused()  # where the photo stood, whose button is gone
 
 
 def test_another_budget_is_applied_to_ones_own_gallery(
