@@ -12,7 +12,7 @@ from app.services import Services
 from app.session import Session
 from engine.gallery import UNDATED, Library, shipped_race
 from engine.gallery.galleries import open_gallery
-from tests.app.shown_examples import after
+from tests.app.shown_examples import PARTS, after
 
 
 def test_both_rankings_stand_side_by_side_after_a_race(compare: Compare, search: Search, session: Session) -> None:
@@ -52,6 +52,10 @@ def test_the_shipped_measurement_is_shown_of_its_own_model_until_this_machine_ha
     assert "Shipped measurement" in after(compare.shown(session)).race
     list(compare.raced(session))
     assert "on this machine" in after(compare.shown(session)).race
+
+
+def test_what_is_on_its_way_is_said_where_it_will_stand() -> None:
+    assert "on their way" in PARTS.rankings.value
 
 
 def test_another_gallery_is_compared_when_it_has_raced(compare: Compare, holidays: int) -> None:
