@@ -77,7 +77,8 @@ def index(
         print_report(report, as_json, counts)
     else:
         busy = round(cluster.busy.utilisation, 3)
-        more = f" {cluster.busy.workers} workers, busy {busy:.0%} of the time."
+        many = cluster.busy.workers
+        more = f" {many} {'worker' if many == 1 else 'workers'}, busy {busy:.0%} of the time."
         print_report(report, as_json, counts, more, {"utilisation": busy})
 
 

@@ -133,6 +133,7 @@ class Cluster:
         setup = Setup(self._load, encoder.precision, encoder.identity, encoder.phrases, budget)
         hashes = ray.put(np.sort(np.array(known.all(), "S64")))  # shared by all tasks of a machine, and not copied
         rows = [{BATCH_COLUMN: RayBatch(uploads[start : start + BATCH])} for start in range(0, len(uploads), BATCH)]
+        self.busy.workers = min(self.shares.workers, len(rows))  # one more would load an encoder for nothing
         decode: Any = _decode  # Ray's types know of no arguments beside a row,
         worker: Any = Worker  # nor of classes
         photos = (
@@ -141,7 +142,7 @@ class Cluster:
             .map(
                 worker,
                 fn_constructor_args=(setup,),
-                compute=ray.data.ActorPoolStrategy(size=self.shares.workers),
+                compute=ray.data.ActorPoolStrategy(size=self.busy.workers),
                 num_cpus=self.shares.cpus,
                 num_gpus=self.shares.gpus or None,
             )

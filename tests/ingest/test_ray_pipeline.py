@@ -244,6 +244,17 @@ def test_workers_stay_busy_and_known_photos_are_not_encoded_again(
 
 
 @pytest.mark.ray
+def test_no_more_workers_are_started_than_there_are_batches(
+    ray_cluster: Cluster, upload: Callable[..., Upload], database: Database
+) -> None:
+    library = Library.over(database, SlowEncoder)
+    uploads = [upload("a", "red"), upload("b", "blue")]
+    report = ingest_files(library, open_gallery(library, "few"), uploads, encode=ray_cluster)
+    assert report.added == 2
+    assert ray_cluster.busy.workers == 1
+
+
+@pytest.mark.ray
 def test_workers_with_another_model_stop_the_run_with_a_sentence(
     ray_cluster: Cluster, photos: Path, database: Database
 ) -> None:
