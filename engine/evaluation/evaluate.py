@@ -21,6 +21,7 @@ from engine.exits.budget import BUDGET_GRID
 from engine.exits.checkpoint import FittedExits
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
+from engine.ingest.image import ImageRejected
 from engine.search.metrics import PAGE
 from engine.training.dataset import DataMissing, Example, read_captions
 from engine.training.features import Features, Say, collect
@@ -201,7 +202,12 @@ def evaluate(
     for name, examples in sets:
         say(f"{name}: {len(examples)} photos past every exit")
         if examples[0].texts or examples[0].label is not None:
-            case = Case(name, photo_set(encoder, examples, say), examples, others)
+            try:
+                case = Case(name, photo_set(encoder, examples, say), examples, others)
+            except ImageRejected as error:
+                raise DataMissing(
+                    f"{error.name} cannot be read ({error.reason}); mend it, or take its row out of captions.jsonl."
+                ) from error
             tables.append({"split": split} | table_of(case, wanted))
         else:
             tables.append(histogram(encoder, name, collect(encoder, examples, say, skipping=True)))

@@ -234,6 +234,15 @@ def test_a_folder_of_files_that_are_no_photos_is_refused(data: Path, tmp_path: P
         evaluate.evaluate([tmp_path / "none"])
 
 
+def test_a_captioned_photo_that_cannot_be_read_is_named_with_what_to_do(data: Path) -> None:
+    file = data / "images" / "20.png"
+    file.write_text("none")
+    with pytest.raises(
+        DataMissing, match=rf"{file.name} cannot be read \(not a picture .*\); mend it, or take its row"
+    ):
+        evaluate.evaluate([data])
+
+
 def test_too_few_photos_of_a_kind_are_left_out(data: Path) -> None:
     said: list[str] = []
     assert [name for name, _ in sets_of(data, "test", said.append)] == ["mixed", "mixed labels"]
