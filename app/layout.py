@@ -12,7 +12,7 @@ from app.parts import DELETE, FIT, STOP, Parts
 from app.scripts import started
 from app.services import Services
 from app.session import NEW_GALLERY, Session
-from app.views import comparison, header, placeholders, upload, viewer
+from app.views import header, placeholders, upload, viewer
 from app.wiring import expose, wire
 from engine.gallery import BUDGET_GRID, DEFAULT_BUDGET, LONGEST_NAME, LONGEST_QUERY, Visitors
 
@@ -131,7 +131,7 @@ def albums_tab(parts: Parts) -> None:
 def gallery_tab(parts: Parts) -> None:
     """The gallery as a whole, its budget, and what its owner may set."""
     with gr.Tab(GALLERY, id="gallery") as parts.gallery_tab:
-        parts.figures = html("figures")
+        parts.figures = html("figures", placeholders.COMING)
         with gr.Row(elem_id="whole"):
             with gr.Column(scale=5, min_width=320):
                 parts.histogram = html("histogram")
@@ -196,7 +196,7 @@ def compare_tab(parts: Parts) -> None:
         with gr.Row(elem_id="race-row"):
             parts.start_race = gr.Button("Race on this machine", variant="primary", elem_id="start")
             parts.stop_race = gr.Button(STOP, visible=False, elem_id="stop-race")
-        parts.rankings = html("sides", comparison.COMING)
+        parts.rankings = html("sides", placeholders.COMING)
 
 
 def add_photos_tab(parts: Parts, visitors: Visitors | None) -> None:

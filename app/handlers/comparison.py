@@ -39,7 +39,7 @@ class Compare:
             summary = services.access.gallery(session.gallery, session)
             if not summary.photos:
                 note = placeholders.note("Nothing to compare yet", "Add photos first; then both encoders can race.")
-                return {race: note, rankings: ""}
+                return {race: note, rankings: "", self._parts.start_race: gr.update(visible=False)}
             with services.access.turn(session):
                 measured = services.measured(summary)
                 known = fidelity(summary, services.curve)

@@ -11,8 +11,6 @@ from app.views.race import dots, fairness, faster, lanes, where
 from app.views.strip import Drawing, strip
 from engine.gallery import UNDATED, Agreement, Lap, Measured, Photo
 
-COMING = '<p class="answer busy" role="status">Both rankings are on their way …</p>'
-
 
 def invitation(photos: int, most: int) -> str:
     """Nothing has been compared yet."""

@@ -19,6 +19,8 @@ def note(title: str, sentence: str) -> str:
     return f'<div class="note"><h2>{escape(title)}</h2><p>{escape(sentence)}</p></div>'
 
 
+COMING = '<p class="answer busy" role="status">One moment: it is on its way …</p>'
+
 EMPTY_GALLERY = note("An empty gallery", "Add photos first, then type what to look for.")
 
 

@@ -55,7 +55,8 @@ def test_the_shipped_measurement_is_shown_of_its_own_model_until_this_machine_ha
 
 
 def test_what_is_on_its_way_is_said_where_it_will_stand() -> None:
-    assert "on their way" in PARTS.rankings.value
+    for part in (PARTS.figures, PARTS.rankings):
+        assert "on its way" in part.value
 
 
 def test_another_gallery_is_compared_when_it_has_raced(compare: Compare, holidays: int) -> None:
@@ -66,7 +67,9 @@ def test_another_gallery_is_compared_when_it_has_raced(compare: Compare, holiday
 
 def test_an_empty_gallery_has_nothing_to_compare(compare: Compare, library: Library) -> None:
     empty = Session(gallery=open_gallery(library, "Empty"))
-    assert "Add photos first" in after(compare.shown(empty)).race
+    shown = after(compare.shown(empty))
+    assert "Add photos first" in shown.race
+    assert not shown.start_race["visible"]
     assert "add some first" in after(compare.raced(empty)).race
 
 
