@@ -129,10 +129,10 @@ def look_why(page: Page) -> None:
 
 
 def move_a_photo(page: Page) -> None:
-    """Drag a photo from one album into another."""
+    """Drag a photo in doubt into its album."""
     point(page, page.get_by_role("tab", name="Albums"))
     tab(page, "Albums")
-    card = page.locator(".album[data-key='=animals'] li[data-photo]").first
+    card = page.locator(".album.pile li[data-photo]").first
     photo = card.get_attribute("data-photo")
     page.wait_for_timeout(700)
     point(page, card.locator("img"), down=True)
