@@ -16,6 +16,7 @@ from engine.utils.file_names import utf8_name
 from engine.utils.progress import progress_bar
 
 if TYPE_CHECKING:
+    from engine.gallery.types import IngestReport
     from engine.ingest.ray_pipeline import Cluster
     from engine.ingest.upload import Upload
 
@@ -72,14 +73,18 @@ def index(
             phrases=wished,
             encode=cluster or encode_here,
         )
+    say_what_was_done(report, cluster, as_json)
+
+
+def say_what_was_done(report: IngestReport, cluster: Cluster | None, as_json: bool) -> None:
+    """Print what became of the files and, where a cluster encoded them, how busy it was."""
     counts = f"{report.added} added, {report.duplicates} already there, {len(report.skipped)} skipped"
     if cluster is None:
         print_report(report, as_json, counts)
-    else:
-        busy = round(cluster.busy.utilisation, 3)
-        many = cluster.busy.workers
-        more = f" {many} {'worker' if many == 1 else 'workers'}, busy {busy:.0%} of the time."
-        print_report(report, as_json, counts, more, {"utilisation": busy})
+        return
+    busy, many = round(cluster.busy.utilisation, 3), cluster.busy.workers
+    more = f" {many} {'worker' if many == 1 else 'workers'}, busy {busy:.0%} of the time."
+    print_report(report, as_json, counts, more, {"utilisation": busy})
 
 
 def listed(place: str) -> tuple[list[Upload], str]:
