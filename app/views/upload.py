@@ -63,10 +63,8 @@ def report(incoming: Incoming) -> str:
 
 def line(incoming: Incoming) -> str:
     """The same upload in one line, for the other tabs; the page's script reads from it what it may send."""
-    dismiss = ""
     if incoming.over:
         words, missing = _added(incoming), incoming.missing()
-        dismiss = DISMISS
         if incoming.skipped:
             words += f" · {files_left_out(len(incoming.skipped))}"
         if missing:
@@ -78,7 +76,7 @@ def line(incoming: Incoming) -> str:
     return (
         f'<p class="arriving" data-upload="{incoming.id}" data-nonce="{escape(incoming.nonce)}" '
         f'data-state="{incoming.state}"><span>{words}</span>'
-        f'<button type="button" data-event="look">Show</button>{dismiss}</p>'
+        f'<button type="button" data-event="look">Show</button>{DISMISS if incoming.over else ""}</p>'
     )
 
 
