@@ -56,7 +56,7 @@ class Session:
     looks: Looks = field(default_factory=dict)  # what ran deeper for the query on show, and is not in the index
     unfolded: int = 0  # how often more was asked for
     photo: int | None = None  # the selected one
-    picked: str = ""  # the visitor has selected it: names that; an answer that comes later leaves it on show
+    picked: str = ""  # names the visitor's selection of it, which a later answer leaves on show; empty: nobody chose it
     history: list[str] = field(default_factory=list)
     offered: str = NEW_GALLERY  # the gallery to add photos to that the page has named last
     named: bool = False  # the visitor has named another one that nothing was added to yet: it stays
