@@ -2,8 +2,9 @@
 
 import sys
 
+from app.server.gradio_import import without_editor_stubs
 from app.server.settings import prepare
-from engine.gallery import EngineError
+from engine.gallery import EngineError, without_garbage_collection
 
 
 def main() -> None:
@@ -12,8 +13,8 @@ def main() -> None:
         folder = prepare()
     except EngineError as error:
         sys.exit(str(error))
-    from app.run import run  # Gradio reads the environment when it is imported
-
+    with without_garbage_collection(), without_editor_stubs():
+        from app.run import run  # Gradio reads the environment when it is imported
     run(folder)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache
 
 from engine.storage.schema import CollectionRow, stamp_of
+from engine.utils.memory import without_garbage_collection
 
 if TYPE_CHECKING:
     from engine.exits.photo_encoder import PhotoEncoder
@@ -28,7 +29,8 @@ class Encoders:
         """The encoder without phrases, loaded at the first call."""
         with self._lock:
             if self._general is None:
-                self._general = self._load()
+                with without_garbage_collection():
+                    self._general = self._load()
             return self._general
 
     def replace(self, encoder: "PhotoEncoder") -> None:

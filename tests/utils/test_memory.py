@@ -1,3 +1,4 @@
+import gc
 import platform
 import subprocess
 import sys
@@ -5,7 +6,7 @@ from mmap import mmap
 
 import pytest
 
-from engine.utils.memory import available_memory, forget_peak, peak_memory
+from engine.utils.memory import available_memory, forget_peak, peak_memory, without_garbage_collection
 
 
 def test_the_peak_grows_with_what_is_held() -> None:
@@ -56,3 +57,28 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
 """
     faults = int(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
     assert faults < 3 * 64_000_000 // 4096
+
+
+def test_no_garbage_is_looked_for_while_much_is_loaded_and_is_again_afterwards() -> None:
+    looks = []
+
+    @without_garbage_collection()
+    def fail_to_load() -> None:
+        looks.append(gc.isenabled())
+        raise ValueError("not loaded")
+
+    assert gc.isenabled()
+    with pytest.raises(ValueError, match="not loaded"):
+        fail_to_load()
+    assert looks == [False]
+    assert gc.isenabled()
+
+
+def test_who_looks_for_none_is_left_alone() -> None:
+    gc.disable()
+    try:
+        with without_garbage_collection():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
