@@ -179,12 +179,16 @@ def _listening(host: str, ports: Sequence[int]) -> socket.socket:
         raise unusable from error
     for port in ports:
         try:
-            return socket.create_server((host, port), family=family, backlog=BACKLOG)
+            listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL:
                 raise unusable from error
             if error.errno != errno.EADDRINUSE:
                 raise
+        else:
+            # asyncio asks for it on sockets that it opens itself alone: an answer's end waited 40 ms for its beginning.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return listening
     busy = f"Port {ports[0]} is" if len(ports) == 1 else f"Ports {ports[0]} to {ports[-1]} are"
     raise OSError(f"{busy} in use; stop what listens there, or set GRADIO_SERVER_PORT to another port.")
 

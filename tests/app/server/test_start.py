@@ -2,6 +2,7 @@
 
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,19 @@ def test_an_address_that_is_listened_on_can_be_opened(monkeypatch: pytest.Monkey
     try:
         assert address == f"http://{shown}:{port}/"
         assert httpx.get(address).text == "here"
+    finally:
+        server.close()
+
+
+def test_an_answers_end_does_not_wait_for_its_beginning_to_be_taken() -> None:
+    _, _, address, server = start(PlainTextResponse("here"), None, None)
+    try:
+        with httpx.Client() as client:
+            client.get(address)
+            began = time.monotonic()
+            for _ in range(20):
+                client.get(address)
+            assert time.monotonic() - began < 0.4, "each took the 40 ms after which a system says what it has taken"
     finally:
         server.close()
 
