@@ -77,6 +77,17 @@ def never_silent(handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterato
     return answers
 
 
+def among_results(search: Search, handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    """Have a handler open the tab that its answer is seen in, at once: an event of its own would come before it."""
+
+    @wraps(handler)
+    def answers(*given: Any) -> Iterator[Any]:
+        yield search.results_tab_opened(given[-1])
+        yield from handler(*given)
+
+    return answers
+
+
 def wire_opening(page: gr.Blocks, parts: Parts, galleries: Galleries, add_photos: AddPhotos) -> None:
     """The page is opened; at the first start it waits for the demo gallery."""
     p, session = parts, parts.session
@@ -91,18 +102,17 @@ def wire_search(parts: Parts, search: Search, pictures: PictureSearch, galleries
     """Words or a picture are given, and what follows from that in the other tabs."""
     p, session = parts, parts.session
     p.tabs.select(search.tab_selected, session, None, **SHORT)
-    for listen in (p.query.submit, p.suggestions.again, p.picture.upload, p.panel.alike, p.viewer.alike, p.chip.unlike):
-        listen(search.results_tab_opened, session, p.tabs, **SHORT)
-    for answered in (
-        p.query.submit(search.searched, [p.query, p.refine, session], [p.query, *p.results], **SHORT),
-        p.suggestions.again(search.suggestion_chosen, [p.refine, session], [p.query, *p.results], **SHORT),
-        p.picture.upload(
-            pictures.picture_given, [p.picture, p.refine, session], [p.picture, p.query, *p.results], **SHORT
-        ),
-        p.panel.alike(pictures.more_like_this, [p.refine, session], [p.query, *p.results], **SHORT),
-        p.viewer.alike(pictures.more_like_this, [p.refine, session], [p.query, *p.results], **SHORT),
-        p.chip.unlike(pictures.unliked, [p.refine, session], p.results, **SHORT),
+    for listen, answer, given, changed in (
+        (p.query.submit, search.searched, [p.query], [p.query]),
+        (p.suggestions.again, search.suggestion_chosen, [], [p.query]),
+        (p.picture.upload, pictures.picture_given, [p.picture], [p.picture, p.query]),
+        (p.panel.alike, pictures.more_like_this, [], [p.query]),
+        (p.viewer.alike, pictures.more_like_this, [], [p.query]),
+        (p.chip.unlike, pictures.unliked, [], []),
     ):
+        answered = listen(
+            among_results(search, answer), [*given, p.refine, session], [p.tabs, *changed, *p.results], **SHORT
+        )
         answered.then(compare.shown_if_open, session, p.comparison, **SHORT)
         answered.then(galleries.overview_if_open, [p.budget, p.looked_for, session], p.overview, **SHORT)
     p.grid.more(search.more, session, p.grid, **SHORT)
