@@ -186,11 +186,10 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
     """Another gallery is picked; its owner changes it."""
     p, session = parts, parts.session
     p.gallery.change(galleries.settings, [p.gallery, session], p.settings, **SHORT)
-    p.gallery.input(
+    picked = p.gallery.input(
         galleries.picked, [p.gallery, p.refine, session], [p.query, p.add_to, p.browser, *p.results], **SHORT
-    ).then(galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
-        compare.shown_if_open, session, p.comparison, **SHORT
-    ).then(albums.shown_if_open, session, p.album_parts, **SHORT)
+    )
+    redraw_open_tab(picked, parts, galleries, compare, albums)
     p.gallery.focus(galleries.listed, session, [p.gallery, p.notice], **SHORT)
     p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, p.add_to, p.renamed], **SHORT)
     p.public.input(galleries.published, [p.public, session], p.link, **SHORT)

@@ -44,7 +44,7 @@ def test_what_a_handler_says_comes_as_it_is() -> None:
     assert list(wiring.never_silent(lambda many: iter(range(many)))(3)) == [0, 1, 2]
 
 
-@pytest.mark.parametrize("brings_a_gallery", ["gone_to", "begun", "from_folder"])
+@pytest.mark.parametrize("brings_a_gallery", ["picked", "gone_to", "begun", "from_folder"])
 def test_the_tab_that_is_open_shows_the_gallery_that_came_on_show(services: Services, brings_a_gallery: str) -> None:
     events = build(services, "a secret").fns
     first = next(number for number, event in events.items() if event.name == brings_a_gallery)
