@@ -20,7 +20,7 @@ from tests.health import free_port
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "docs" / "screenshots"  # those that the documents show
 OTHERS = ROOT / "runs" / "screenshots"  # to look at
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = Path("/usr/bin/chromium-headless-shell")
 
 QUIET = [
     "--no-sandbox",
