@@ -1,13 +1,26 @@
 """The Albums tab in a real Chromium: words make albums, photos are moved by hand, and nothing of it meets others."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.driver import EACH_LOOK, PATIENCE, OpenPage, album_words, keep, make_album, tab
 
 pytestmark = pytest.mark.browser
+
+
+@contextmanager
+def answer_to_come(page: Page) -> Iterator[None]:
+    """The answer to what is done within comes only afterwards, however fast the machine is."""
+    asked: list[Route] = []
+    page.route("**/queue/join*", lambda route: asked.append(route))
+    yield
+    for route in asked:
+        route.continue_()
+    page.unroute("**/queue/join*")
 
 
 @EACH_LOOK
@@ -66,15 +79,16 @@ def test_what_a_hand_holds_while_an_answer_comes_stays_the_same(open_page: OpenP
     none = page.locator(".album[data-key='-']")
 
     def move_the_first() -> None:
-        """Move a photo, so that all behind it come to other places; the answer is still to come."""
+        """Move a photo, so that all behind it come to other places."""
         menu = animals.locator("select.move").first
         menu.focus()
         menu.select_option("=buildings")
 
     moved, dragged, kept = (card.get_attribute("data-photo") for card in animals.locator("li[data-photo]").all()[:3])
-    move_the_first()
     drag = "(part, type) => part.dispatchEvent(new DragEvent(type, {bubbles: true, dataTransfer: new DataTransfer()}))"
-    animals.locator(f"li[data-photo='{dragged}']").evaluate(drag, "dragstart")
+    with answer_to_come(page):
+        move_the_first()
+        animals.locator(f"li[data-photo='{dragged}']").evaluate(drag, "dragstart")
     expect(buildings.locator(f"li[data-photo='{moved}']")).to_be_visible(timeout=PATIENCE)
     none.evaluate(drag, "drop")
     expect(none.locator(f"li[data-photo='{dragged}']")).to_be_visible(timeout=PATIENCE)
@@ -82,18 +96,20 @@ def test_what_a_hand_holds_while_an_answer_comes_stays_the_same(open_page: OpenP
     expect(page.locator("#album-line .busy")).to_have_count(0, timeout=PATIENCE)
 
     moved, chosen = (card.get_attribute("data-photo") for card in animals.locator("li[data-photo]").all()[:2])
-    move_the_first()
-    animals.locator(f"li[data-photo='{chosen}'] select.move").focus()
+    with answer_to_come(page):
+        move_the_first()
+        animals.locator(f"li[data-photo='{chosen}'] select.move").focus()
     expect(buildings.locator(f"li[data-photo='{moved}']")).to_be_visible(timeout=PATIENCE)
     expect(animals.locator(f"li[data-photo='{chosen}'] select.move")).to_be_focused()
     expect(page.locator("#album-line .busy")).to_have_count(0, timeout=PATIENCE)
 
     moved = animals.locator("li[data-photo]").first.get_attribute("data-photo")
-    move_the_first()
-    buildings.locator("summary").click()
     name = buildings.get_by_label("Name")
-    name.press("End")
-    name.press_sequentially(" and ")
+    with answer_to_come(page):
+        move_the_first()
+        buildings.locator("summary").click()
+        name.press("End")
+        name.press_sequentially(" and ")
     expect(buildings.locator(f"li[data-photo='{moved}']")).to_be_visible(timeout=PATIENCE)
     expect(page.locator("#album-line .busy")).to_have_count(0, timeout=PATIENCE)
     expect(name).to_be_focused()
