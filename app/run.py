@@ -1,6 +1,7 @@
 """The page from its start to its end: what it is made of, and what is done beside it."""
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -34,6 +35,8 @@ def load_encoder(model: str | None, random_weights: bool) -> "Encoder":
     from engine.gallery import named
 
     encoder = load(named(model, random_weights))
+    # All of it stays: to look through it for garbage would take half a second, in which nobody is answered.
+    gc.freeze()
     if encoder.exits == 1:
         sys.stderr.write(
             f"{encoder.identity.model} has no exit weights: every photo runs to full depth. "
