@@ -11,6 +11,7 @@ import gradio as gr
 import httpx
 import pytest
 from gradio import http_server
+from gradio.queueing import Queue
 from gradio.utils import get_upload_folder
 from starlette.responses import PlainTextResponse
 
@@ -43,6 +44,21 @@ def test_zerogpu_sees_the_start_and_finds_the_port(
         assert address == f"http://127.0.0.1:{page.server.config.port}/"
         assert httpx.get(f"{address}config").status_code == 200
         assert http_server.start_server is before
+    finally:
+        page.close()
+
+
+def test_a_page_that_nobody_asks_anything_rests(
+    services: Services, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Queue] = []
+    monkeypatch.setattr(Queue, "__len__", lambda queue: looks.append(queue) or 0)
+    page = build(services, "a secret")
+    serve(page, services, pictures, Arrivals(Path(get_upload_folder())))
+    try:
+        looks.clear()
+        time.sleep(0.3)
+        assert 0 < len(looks) < 60
     finally:
         page.close()
 
