@@ -41,7 +41,7 @@ class Budget:
             except ModelChanged:  # all photos run anew, whatever is looked for
                 cost, anew = None, False
             html = views.budget_preview(summary, budget, services.curve, cost, anew)
-            return {parts.budget_preview: html, parts.apply: views.action(cost, anew)}
+            return {parts.budget_preview: html, parts.apply: views.action(summary, cost, anew)}
         except EngineError as error:
             return {parts.budget_preview: services.problem(error)}
 

@@ -36,11 +36,11 @@ def budget_preview(
     )
 
 
-def action(cost: BudgetCost | None, anew: bool = False) -> str:
-    """What the button would do."""
-    if cost is None or anew:
+def action(summary: GallerySummary, cost: BudgetCost | None, anew: bool = False) -> str:
+    """What the button would do; arguments as of `budget_preview`."""
+    if summary.photos and (cost is None or anew):
         return "Encode all photos anew"
-    return f"Run {many(cost.deeper)} deeper" if cost.deeper else "Keep this budget for new photos"
+    return f"Run {many(cost.deeper)} deeper" if cost and cost.deeper else "Keep this budget for new photos"
 
 
 def encoded_again(gallery: str, done: IngestReport, budget: float) -> str:

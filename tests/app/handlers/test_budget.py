@@ -11,7 +11,7 @@ from app.services import Services
 from app.session import Session
 from engine.exits.phrases import MOST_TYPED
 from engine.gallery import Library
-from engine.gallery.galleries import list_photos, summarize_gallery
+from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
 from engine.gallery.quotas import TooMuch
 from engine.gallery.reencode import reencode_gallery
 from tests.app.sending import Event
@@ -26,6 +26,14 @@ def test_another_budget_says_what_it_would_run_before_it_does(budget: Budget, ho
     list(budget.applied(1.0, "", session))
     assert "costs nothing" in after(budget.previewed(0.2, None, session)).budget_preview
     assert after(budget.previewed(0.2, "a rose", session)).apply == "Encode all photos anew"
+
+
+def test_a_gallery_without_photos_keeps_a_budget_for_those_to_come(budget: Budget, library: Library) -> None:
+    session = Session(gallery=open_gallery(library, "Empty"))
+    for looked_for in ("", "a rose"):
+        told = after(budget.previewed(0.9, looked_for, session))
+        assert "Nothing to tell yet" in told.budget_preview
+        assert told.apply == "Keep this budget for new photos"
 
 
 def test_a_preset_moves_the_slider(budget: Budget) -> None:

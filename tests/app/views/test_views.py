@@ -299,9 +299,9 @@ class TestDepths:
         assert "This costs nothing here" in budget.budget_preview(SUMMARY, 0.3, CURVE, nothing)
         assert "4 photos are encoded anew" in budget.budget_preview(SUMMARY, 0.3, CURVE, nothing, anew=True)
         assert "not been measured" in budget.budget_preview(SUMMARY, 0.3, None, nothing)
-        assert budget.action(nothing) == "Keep this budget for new photos"
-        assert budget.action(BudgetCost(1, 30, 30, 100)) == "Run 1 photo deeper"
-        assert budget.action(None) == "Encode all photos anew"
+        assert budget.action(SUMMARY, nothing) == "Keep this budget for new photos"
+        assert budget.action(SUMMARY, BudgetCost(1, 30, 30, 100)) == "Run 1 photo deeper"
+        assert budget.action(SUMMARY, None) == "Encode all photos anew"
 
     def test_one_photo_is_no_plural(self) -> None:
         one, nothing, deeper = replace(SUMMARY, photos=1), BudgetCost(0, 0, 0, 100), BudgetCost(1, 30, 30, 100)
