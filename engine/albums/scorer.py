@@ -2,11 +2,14 @@
 
 A photo's outcomes are the albums, and none of them. An album's score sums its phrases up (log-sum-exp); none's score is
 the affinity to a background from the text bank: a photo that other texts fit as well is of no album. All are cosines,
-so that one logit scale makes a softmax of them. What an exit's scores are still off by is the deviation of its
-calibration (`engine.exits.calibration`), which is fitted with the gates. It gives the temperature of its softmax (the
-probit approximation: MacKay 1992) and the chance that full depth decides otherwise: the lead of the best outcome over
-the second is normal around what it is here. Photos moved by hand are examples of their album, a cache model beside
-the text (Tip-Adapter: Zhang et al. 2022): of an album's examples the one most alike counts.
+so that one logit scale makes a softmax of them. A wide word also leads none by the log-odds that a softmax over all
+texts of the bank is at those that it stands for (`engine.albums.wide_words`); what is higher counts.
+
+What an exit's scores are still off by is the deviation of its calibration (`engine.exits.calibration`), which is fitted
+with the gates. It gives the temperature of its softmax (the probit approximation: MacKay 1992) and the chance that full
+depth decides otherwise: the lead of the best outcome over the second is normal around what it is here. Photos moved by
+hand are examples of their album, a cache model beside the text (Tip-Adapter: Zhang et al. 2022): of an album's examples
+the one most alike counts.
 """
 
 import math
@@ -20,6 +23,7 @@ from numpy.polynomial.hermite_e import hermegauss
 from torch import Tensor
 
 from engine.albums.album import Album
+from engine.albums.wide_words import kinds_of, texts_of
 from engine.exits.calibration import FARTHEST
 from engine.exits.photo_encoder import PhotoEncoder
 from engine.exits.text_bank import affinity
@@ -33,6 +37,7 @@ STANDS_BACK = 1.0  # logits that none of them is lower by: who types a word or t
 NODES, WEIGHTS = (torch.tensor(part, dtype=torch.float32) for part in hermegauss(24))
 CERTAIN = 1e-6  # a deviation in cosines that is none
 ENCODED_AT_ONCE = 8  # phrases; between them others may compute
+COMPARED_AT_ONCE = 1024  # photos, to all texts of the bank
 
 Embed = Callable[[Sequence[str]], np.ndarray]  # phrases to (P, D), unit length
 
@@ -52,21 +57,35 @@ def embed_phrases(encoder: PhotoEncoder, phrases: Sequence[str]) -> np.ndarray:
 class Words:
     """Albums as the text tower reads them."""
 
-    phrases: Tensor  # (P, D), unit length
+    vectors: Tensor  # (P, D) of phrases, unit length, and behind them of what albums are unlike
     owner: Tensor  # (P,) number of the album of each
-    unlike: Tensor  # (U, D)
-    unlike_owner: Tensor  # (U,)
+    unlike: Tensor  # (P,) bool
+    wide: Mapping[int, Tensor]  # (N,) bool: the texts of the bank that a wide phrase stands for, by its number
     many: int  # albums
 
     @classmethod
-    def of(cls, albums: Sequence[Album], embed: Embed) -> "Words":
-        """Albums' phrases, embedded all at once."""
+    def of(cls, albums: Sequence[Album], embed: Embed, texts: tuple[str, ...]) -> "Words":
+        """Albums' phrases, embedded all at once.  Args: texts: of the bank."""
         phrases = [(number, phrase) for number, album in enumerate(albums) for phrase in album.phrases]
         unlike = [(number, album.unlike) for number, album in enumerate(albums) if album.unlike]
-        vectors = torch.from_numpy(embed([text for _, text in (*phrases, *unlike)]))
-        owners = torch.tensor([number for number, _ in (*phrases, *unlike)], dtype=torch.long)
-        first = len(phrases)
-        return cls(vectors[:first], owners[:first], vectors[first:], owners[first:], len(albums))
+        owners, said = zip(*phrases, *unlike, strict=True) if phrases else ((), ())
+        vectors, owner = torch.from_numpy(embed(said)), torch.tensor(owners, dtype=torch.long)
+        is_unlike = torch.arange(len(said)) >= len(phrases)
+        wide = [number for number, phrase in enumerate(said) if kinds_of(phrase)]
+        owned = dict(zip(wide, texts_of([said[number] for number in wide], texts), strict=True))
+        sides = (owner + len(albums) * is_unlike).tolist()
+        return cls(vectors, owner, is_unlike, _apart(owned, sides), len(albums))
+
+
+def _apart(wide: Mapping[int, Tensor], sides: Sequence[int]) -> dict[int, Tensor]:
+    """The texts of each wide phrase, less those of narrower ones on other sides: who has an album of dogs, too, looks
+    for other animals in that of animals.
+    """
+    found = {}
+    for number, own in wide.items():
+        narrower = [o for n, o in wide.items() if sides[n] != sides[number] and o.sum() < own.sum()]
+        found[number] = own & ~torch.stack([*narrower, torch.zeros_like(own)]).any(0)
+    return {number: own for number, own in found.items() if own.any() and not own.all()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +94,7 @@ class AlbumScorer:
 
     words: Words
     background: Tensor  # (B, D), unit length; (0, D): there is no such outcome as none
+    bank: Tensor  # (N, D) all its texts, unit length
     deviations: Tensor  # (K,) of the scores at each exit, in cosines
     logit_scale: float
     examples: Mapping[int, Tensor]  # (E, D) embeddings of an album's examples, by its number; `many` stands for none
@@ -92,28 +112,40 @@ class AlbumScorer:
         Args: embed: `embed_phrases` of the encoder where that is None, or what remembers some of it.
         """
         deviations = torch.tensor(encoder.scorer.deviations, dtype=torch.float32)
-        background = encoder.bank.spread(BACKGROUND).cpu()
-        words = Words.of(albums, embed or partial(embed_phrases, encoder))
-        return cls(words, background, deviations, encoder.logit_scale, examples or {})
+        bank = encoder.bank
+        words = Words.of(albums, embed or partial(embed_phrases, encoder), bank.texts)
+        background, texts = bank.spread(BACKGROUND).cpu(), bank.vectors[: len(bank.texts)].cpu()
+        return cls(words, background, texts, deviations, encoder.logit_scale, examples or {})
 
     def scores(self, vectors: Tensor) -> Tensor:
         """Embeddings of photos (N, D) to (N, A + 1) cosines to the albums, and last to none."""
         words, scale = self.words, self.logit_scale
-        logits = scale * vectors @ words.phrases.T  # (N, P)
+        none = affinity(vectors @ self.background.T)
+        logits = self._widened(scale * vectors @ words.vectors.T, vectors, scale * none)  # (N, P)
         found = vectors.new_full((len(vectors), words.many + 1), -1.0)
         for number in range(words.many):
-            own = logits[:, words.owner == number]
+            own = logits[:, (words.owner == number) & ~words.unlike]
             found[:, number] = (own.logsumexp(1) - math.log(own.shape[1])) / scale
-        if words.unlike_owner.numel():  # the chance of being the album rather than what it is not, as a factor
-            other = scale * vectors @ words.unlike.T
-            own = scale * found[:, words.unlike_owner]
-            found[:, words.unlike_owner] += torch.nn.functional.logsigmoid(own - other) / scale
+        if words.unlike.any():  # the chance of being the album rather than what it is not, as a factor
+            owners, other = words.owner[words.unlike], logits[:, words.unlike]
+            found[:, owners] += torch.nn.functional.logsigmoid(scale * found[:, owners] - other) / scale
         if len(self.background):
-            found[:, -1] = affinity(vectors @ self.background.T) - STANDS_BACK / scale
+            found[:, -1] = none - STANDS_BACK / scale
         for number, examples in self.examples.items():
             alike = (vectors @ examples.T).amax(1)
             found[:, number] += EXAMPLE_WEIGHT * (alike - ALIKE).clamp_min(AGAINST)
         return found
+
+    def _widened(self, logits: Tensor, vectors: Tensor, none: Tensor) -> Tensor:
+        """(N, P) logits of photos (N, D), wide phrases' raised to none's, (N,), and how far the bank is for them."""
+        if not (self.words.wide and len(self.background)):
+            return logits
+        for rows in torch.arange(len(vectors)).split(COMPARED_AT_ONCE):
+            fits = self.logit_scale * vectors[rows] @ self.bank.T
+            for number, own in self.words.wide.items():
+                odds = fits[:, own].logsumexp(1) - fits[:, ~own].logsumexp(1)
+                logits[rows, number] = torch.maximum(logits[rows, number], none[rows] + odds)
+        return logits
 
     def probabilities(self, scores: Tensor, exits: Tensor) -> Tensor:
         """Of the outcomes; (N, A + 1) scores and (N,) 0-based exits to (N, A + 1), rows sum to 1."""

@@ -14,7 +14,7 @@ WAYS = {
 
 
 def page(results: Row) -> str:
-    """Markdown: what each way reaches at the goal's cost, every row, and what corrections teach."""
+    """Markdown: what each way reaches at the goal's cost, what wide words hold and corrections teach, and every row."""
     sets = results["sets"]
     lines = [
         "# Albums",
@@ -31,6 +31,7 @@ def page(results: Row) -> str:
         "| --- " * (4 + len(WAYS)) + "|",
         *(_goal_row(table) for table in sets),
         "",
+        *_wide_words(results["wide_words"]),
         *_corrections(results["corrections"]),
         "## All rows",
         "",
@@ -50,6 +51,24 @@ def _goal_row(table: Row) -> str:
         figures = [at_cost(rows, chosen, name, GOAL) for name in ("accuracy", "fidelity")] if there else []
         cells.append(" / ".join(f"{figure:.1f}" for figure in figures) or "-")
     return f"| {' | '.join(cells)} |"
+
+
+def _wide_words(rows: Sequence[Row]) -> Iterator[str]:
+    yield "## What a wide word holds"
+    yield ""
+    yield (
+        "Photos in an album of that one word, at full depth, in per cent: of those that show such a thing by their "
+        "label or two of their captions, and of those whose captions name none. By the word alone: without the bank's "
+        "texts of such things."
+    )
+    yield ""
+    yield "| set | word | photos that show it | held | by the word alone | other photos | held | by the word alone |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    for row in rows:
+        others = [row["others"], row["of_others"], row["alone_of_others"]] if row["others"] else ["-"] * 3
+        cells = [row["data"], row["word"], row["photos"], row["held"], row["alone_held"], *others]
+        yield f"| {' | '.join(map(str, cells))} |"
+    yield ""
 
 
 def _corrections(rows: Sequence[Row]) -> Iterator[str]:

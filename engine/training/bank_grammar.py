@@ -1,4 +1,4 @@
-"""Makes the text bank: sentences, things and scenes from the word lists of grammar/, the same ones every time."""
+"""Makes the text bank: sentences, things and scenes from the lists of grammar/ and things.txt, the same every time."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,8 @@ from pathlib import Path
 from random import Random
 
 from engine.utils.atomic_files import write_whole
-from engine.utils.paths import TEXT_BANK, TRAINING
+from engine.utils.paths import TEXT_BANK, THINGS, TRAINING
+from engine.utils.word_lists import lines_of, lists_of
 
 GRAMMAR = TRAINING / "grammar"
 SEED = 2026
@@ -106,8 +107,7 @@ def with_ing(verb: str) -> str:
 
 
 def _lines(file: str) -> list[str]:
-    lines = (GRAMMAR / f"{file}.txt").read_text(encoding="utf-8").splitlines()
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    return lines_of(GRAMMAR / f"{file}.txt")
 
 
 def _fit(text: str) -> bool:
@@ -150,11 +150,11 @@ def _sentence(draws: Draws, actor: str, pronoun: str, activity: str, place: str)
 
 
 def _things(draws: Draws) -> Iterator[str]:
-    named = [line.split(": ", 1) for line in _lines("things")]
-    frames = {name.removeprefix("frames "): items.split("; ") for name, items in named if name.startswith("frames ")}
-    mass = dict(named)["mass kinds"].split(", ")
-    for kind, items in named:
-        for thing in items.split(", ") if kind in frames else []:
+    forms = dict(line.split(": ", 1) for line in _lines("frames"))
+    mass = forms.pop("mass kinds").split(", ")
+    frames = {kind: items.split("; ") for kind, items in forms.items()}
+    for kind, things in lists_of(THINGS).items():
+        for thing in things if kind in frames else []:
             plain = [kind] + ["mass" if kind in mass else "plain"] * (draws.random.random() < PLAIN_SHARE)
             for name in plain:
                 frame = draws.draw(f"frames {name}", frames[name]).replace("{x}", thing)
