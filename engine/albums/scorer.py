@@ -25,7 +25,7 @@ from torch import Tensor
 from engine.albums.album import Album
 from engine.albums.wide_words import kinds_of, texts_of
 from engine.exits.calibration import FARTHEST
-from engine.exits.photo_encoder import PhotoEncoder
+from engine.exits.encoder import Encoder
 from engine.exits.text_bank import affinity
 
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}")  # a phrase is the mean of these; chosen on val sets
@@ -42,7 +42,7 @@ COMPARED_AT_ONCE = 1024  # photos, to all texts of the bank
 Embed = Callable[[Sequence[str]], np.ndarray]  # phrases to (P, D), unit length
 
 
-def embed_phrases(encoder: PhotoEncoder, phrases: Sequence[str]) -> np.ndarray:
+def embed_phrases(encoder: Encoder, phrases: Sequence[str]) -> np.ndarray:
     """(P, D) float32, unit length: of each the mean over its templates."""
     found = [torch.zeros(0, encoder.dim)]
     for first in range(0, len(phrases), ENCODED_AT_ONCE):
@@ -103,7 +103,7 @@ class AlbumScorer:
     def of(
         cls,
         albums: Sequence[Album],
-        encoder: PhotoEncoder,
+        encoder: Encoder,
         examples: Mapping[int, Tensor] | None = None,
         embed: Embed | None = None,
     ) -> "AlbumScorer":

@@ -10,5 +10,5 @@ Idea: the abstract of T-GEMs (Presta, Stefanski, Byra, Arendt; arXiv 2605.17499)
 6. `calibration`, `scorer`: what an early embedding tells a query of the photo at full depth.
 
 Of the others `loading` makes an encoder, `checkpoint` keeps exit weights, `certificate` says what they gave and
-`model_card` what they are, `feature_map` is what a photo goes on from, and `photo_encoder` what others ask an encoder.
+`model_card` what they are, and `feature_map` is what a photo goes on from.
 """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from engine.albums.scorer import AlbumScorer
     from engine.albums.sorting import AlbumSorting, Ran
-    from engine.exits.photo_encoder import PhotoEncoder
+    from engine.exits.encoder import Encoder
 
 MOST_ASIDE = 100.0  # full encodings that one sort of a gallery may take that is somebody else's
 PROPOSED_BY = 300  # photos that tell what a gallery could be sorted into
@@ -104,7 +104,7 @@ class _Sort:
         self,
         library: Library,
         gallery_id: int,
-        encoder: "PhotoEncoder",
+        encoder: "Encoder",
         albums: AlbumSet,
         tell: Tell,
         aside: Aside | None,
@@ -213,7 +213,7 @@ class _Sort:
 
 def _scorer(
     library: Library,
-    encoder: "PhotoEncoder",
+    encoder: "Encoder",
     albums: Sequence[Album],
     examples: "Mapping[int, Tensor] | None" = None,
 ) -> "AlbumScorer":

@@ -29,8 +29,7 @@ from engine.utils.errors import EngineError
 
 if TYPE_CHECKING:
     from engine.exits.batch import Encoding
-    from engine.exits.encoder import Identity
-    from engine.exits.photo_encoder import PhotoEncoder
+    from engine.exits.encoder import Encoder, Identity
 
 GALLERIES_KEPT = 8
 
@@ -135,7 +134,7 @@ class Comparison:
         return photos
 
     def _keep(
-        self, gallery_id: int, encoder: "PhotoEncoder", photos: Sequence[Photo], found: "Sequence[Encoding]"
+        self, gallery_id: int, encoder: "Encoder", photos: Sequence[Photo], found: "Sequence[Encoding]"
     ) -> FullRun:
         ids = np.array([photo.id for photo in photos], np.int64)
         vectors = np.stack([encoding.vector for encoding in found])

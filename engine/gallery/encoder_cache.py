@@ -10,7 +10,7 @@ from engine.storage.schema import CollectionRow, stamp_of
 from engine.utils.memory import without_garbage_collection
 
 if TYPE_CHECKING:
-    from engine.exits.photo_encoder import PhotoEncoder
+    from engine.exits.encoder import Encoder
 
 ENCODERS_KEPT = 16  # lists of phrases whose embeddings stay in memory
 
@@ -18,14 +18,14 @@ ENCODERS_KEPT = 16  # lists of phrases whose embeddings stay in memory
 class Encoders:
     """The encoder and its variants that look for phrases, which share its weights; safe to use from many threads."""
 
-    def __init__(self, load: "Callable[[], PhotoEncoder]") -> None:
+    def __init__(self, load: "Callable[[], Encoder]") -> None:
         self._load = load
-        self._general: PhotoEncoder | None = None
-        self._looking: LRUCache[tuple[str, ...], PhotoEncoder] = LRUCache(ENCODERS_KEPT)
+        self._general: Encoder | None = None
+        self._looking: LRUCache[tuple[str, ...], Encoder] = LRUCache(ENCODERS_KEPT)
         self._lock, self._embedding = Lock(), Lock()  # two, so that nobody waits for another gallery's phrases
 
     @property
-    def general(self) -> "PhotoEncoder":
+    def general(self) -> "Encoder":
         """The encoder without phrases, loaded at the first call."""
         with self._lock:
             if self._general is None:
@@ -33,13 +33,13 @@ class Encoders:
                     self._general = self._load()
             return self._general
 
-    def replace(self, encoder: "PhotoEncoder") -> None:
+    def replace(self, encoder: "Encoder") -> None:
         """Go on with another encoder from now on."""
         with self._lock, self._embedding:
             self._general = encoder
             self._looking.clear()
 
-    def by(self, phrases: tuple[str, ...]) -> "PhotoEncoder":
+    def by(self, phrases: tuple[str, ...]) -> "Encoder":
         """The encoder that looks for an owner's phrases; their embeddings are computed once."""
         encoder = self.general
         if not phrases:
@@ -49,7 +49,7 @@ class Encoders:
                 self._looking[phrases] = encoder.looking_for(phrases)
             return self._looking[phrases]
 
-    def of(self, collection: CollectionRow) -> "PhotoEncoder":
+    def of(self, collection: CollectionRow) -> "Encoder":
         """A collection's encoder; raises ModelChanged where its photos were encoded with another one."""
         encoder = self.by(remembered_phrases(collection))
         collection.require(stamp_of(encoder))

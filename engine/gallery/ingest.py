@@ -18,7 +18,7 @@ from engine.storage.schema import CollectionRow, EncodingRow, ImageRow, stamp_of
 from engine.utils.errors import EngineError
 
 if TYPE_CHECKING:
-    from engine.exits.photo_encoder import PhotoEncoder
+    from engine.exits.encoder import Encoder
 
 
 class PhrasesDiffer(EngineError):
@@ -78,14 +78,11 @@ def fit_exits(library: Library, gallery_id: int, on_progress: Callable[[str, int
         and the next one goes on from there.
     Raises: GalleryMissing, TooFewPhotos.
     """
-    from engine.exits.encoder import Encoder
     from engine.training.fit import fit_photos  # what trains is loaded where somebody trains
 
-    encoder = library.encoder
-    assert isinstance(encoder, Encoder)  # the one kind that can be trained
     many = library.totals.of(library.collection(gallery_id).id).photos
     pictures = [library.picture_path(photo.content_hash) for photo in list_photos(library, gallery_id, limit=many)]
-    library.encoders.replace(fit_photos(encoder, pictures, on_progress))
+    library.encoders.replace(fit_photos(library.encoder, pictures, on_progress))
 
 
 def _looking_for(library: Library, gallery_id: int, phrases: Sequence[str] | None) -> CollectionRow:
@@ -102,7 +99,7 @@ def _looking_for(library: Library, gallery_id: int, phrases: Sequence[str] | Non
     return library.collection(gallery_id)
 
 
-def _keep(library: Library, gallery_id: int, encoder: "PhotoEncoder", made: Sequence[Encoded]) -> list[ImageRow]:
+def _keep(library: Library, gallery_id: int, encoder: "Encoder", made: Sequence[Encoded]) -> list[ImageRow]:
     """Store a batch in one transaction; returns the rows that are new."""
     found = {each.photo.content_hash: each for each in made}  # a photo may come twice where many encode at once
     if not found:

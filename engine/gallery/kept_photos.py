@@ -17,9 +17,8 @@ from engine.utils.prefetch import prefetched
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from engine.exits.encoder import Standing
+    from engine.exits.encoder import Encoder, Standing
     from engine.exits.feature_map import FeatureMap
-    from engine.exits.photo_encoder import PhotoEncoder
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class KeptPhotos:
     finished: list[int]  # those at full depth, where a search has run them meanwhile
 
 
-def kept_photos(library: Library, encoder: "PhotoEncoder", images: Sequence[int]) -> Iterator[KeptPhotos]:
+def kept_photos(library: Library, encoder: "Encoder", images: Sequence[int]) -> Iterator[KeptPhotos]:
     """Photos by their ids, `BATCH` at a time, one batch ahead."""
     return prefetched(partial(_read, library, encoder, images), range(0, len(images), BATCH))
 
@@ -56,7 +55,7 @@ class _Photo:
     map: "FeatureMap | None"
 
 
-def _read(library: Library, encoder: "PhotoEncoder", images: Sequence[int], start: int) -> KeptPhotos:
+def _read(library: Library, encoder: "Encoder", images: Sequence[int], start: int) -> KeptPhotos:
     batch = images[start : start + BATCH]
     stand = {candidate.image_id: candidate for candidate in list_candidates(library.database, batch)}
     alike: dict[tuple[bool, int, bool], list[_Photo]] = {}
@@ -77,7 +76,7 @@ def _read(library: Library, encoder: "PhotoEncoder", images: Sequence[int], star
 
 
 def _goes_on(
-    library: Library, encoder: "PhotoEncoder", candidate: Candidate | None
+    library: Library, encoder: "Encoder", candidate: Candidate | None
 ) -> "tuple[int, np.ndarray | None, FeatureMap | None]":
     """The exit (1-based) that a photo goes on from, its embedding there and its map; 0 for its picture."""
     if candidate is None:
@@ -89,7 +88,7 @@ def _goes_on(
     return candidate.exit, np.frombuffer(candidate.vector, np.float32), kept
 
 
-def _group(encoder: "PhotoEncoder", photos: Sequence[_Photo], exit: int, encoded: bool) -> Group:
+def _group(encoder: "Encoder", photos: Sequence[_Photo], exit: int, encoded: bool) -> Group:
     from engine.exits.encoder import Standing
 
     standing = None

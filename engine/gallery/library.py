@@ -16,7 +16,7 @@ from engine.storage.database import Database
 from engine.storage.schema import CollectionRow, GalleryMissing, ModelChanged
 
 if TYPE_CHECKING:
-    from engine.exits.photo_encoder import PhotoEncoder
+    from engine.exits.encoder import Encoder
 
 PHRASES_KEPT = 2_000  # some 2 kB each: of ten galleries with as many phrases as one may have
 REFINED_AT_ONCE = 16  # galleries; more than that share a lock
@@ -36,7 +36,7 @@ class Library:
     second_looks: SecondLooks  # for galleries whose index never changes
 
     @classmethod
-    def over(cls, database: Database, encoder: "Callable[[], PhotoEncoder]") -> "Library":
+    def over(cls, database: Database, encoder: "Callable[[], Encoder]") -> "Library":
         """The library of a database; `encoder` loads the encoder, and is called once, when first needed."""
         locks = tuple(Lock() for _ in range(REFINED_AT_ONCE))
         return cls(
@@ -51,12 +51,12 @@ class Library:
         )
 
     @classmethod
-    def open(cls, encoder: "Callable[[], PhotoEncoder]", folder: Path | None = None) -> "Library":
+    def open(cls, encoder: "Callable[[], Encoder]", folder: Path | None = None) -> "Library":
         """The library of a data folder, by default the user's; raises HomeUnwritable, NewerDatabase, StoreUnusable."""
         return cls.over(Database.open(folder), encoder)
 
     @property
-    def encoder(self) -> "PhotoEncoder":
+    def encoder(self) -> "Encoder":
         """The encoder, loaded at the first call."""
         return self.encoders.general
 
@@ -73,7 +73,7 @@ class Library:
         self.rankings.forget(gallery_id)
         self.totals.forget(gallery_id)
 
-    def encoder_of(self, gallery_id: int) -> "PhotoEncoder":
+    def encoder_of(self, gallery_id: int) -> "Encoder":
         """The encoder that a gallery's photos went through, looking for its owner's phrases where there are some.
 
         Raises: GalleryMissing, or ModelChanged where it was encoded with another model than the present.

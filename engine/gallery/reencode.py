@@ -31,7 +31,7 @@ from engine.utils.errors import EngineError
 
 if TYPE_CHECKING:
     from engine.exits.batch import Encoding
-    from engine.exits.photo_encoder import PhotoEncoder
+    from engine.exits.encoder import Encoder
 
 
 class PicturesGone(EngineError):
@@ -69,7 +69,7 @@ def reencode_gallery(
     return _encode_again(library, encoder, gallery_id, aim, on_progress)
 
 
-def _require_pictures(library: Library, gallery_id: int, encoder: "PhotoEncoder") -> None:
+def _require_pictures(library: Library, gallery_id: int, encoder: "Encoder") -> None:
     """Raise PicturesGone where no photo of a gallery can be encoded again: a search would find nothing any more."""
     stored = library.database, gallery_id
     hashes = hashes_of(library.database, [*image_ids(*stored), *images_without_encoding(*stored)]).values()
@@ -82,7 +82,7 @@ def _require_pictures(library: Library, gallery_id: int, encoder: "PhotoEncoder"
 
 def _encode_again(
     library: Library,
-    encoder: "PhotoEncoder",
+    encoder: "Encoder",
     gallery_id: int,
     budget: float,
     on_progress: Callable[[Progress], object] | None,
@@ -127,7 +127,7 @@ def _left_out(library: Library, gone: Sequence[int], waiting: Collection[int]) -
     )
 
 
-def _settle(library: Library, encoder: "PhotoEncoder", gallery_id: int, budget: float) -> list[int]:
+def _settle(library: Library, encoder: "Encoder", gallery_id: int, budget: float) -> list[int]:
     """Have the photos that a budget lets go where they stand, or before, stand for it; returns those that go on."""
     staying: list[int] = []
     going_on: list[int] = []
@@ -139,7 +139,7 @@ def _settle(library: Library, encoder: "PhotoEncoder", gallery_id: int, budget: 
 
 
 def _keep(
-    library: Library, encoder: "PhotoEncoder", gallery_id: int, group: Group, encodings: "Sequence[Encoding]"
+    library: Library, encoder: "Encoder", gallery_id: int, group: Group, encodings: "Sequence[Encoding]"
 ) -> list[ImageRow]:
     """Store what became of photos; those that had an encoding keep what stands of it."""
     stored, stamp = (library.database, gallery_id), stamp_of(encoder)

@@ -34,7 +34,7 @@ from engine.storage.images import get_image, get_images
 from engine.storage.schema import CollectionRow, PhotoMissing, stamp_of
 
 if TYPE_CHECKING:
-    from engine.exits.photo_encoder import PhotoEncoder
+    from engine.exits.encoder import Encoder
 
 THUMBNAIL_SIDE = 128  # px: small enough to stand in the search box on a sharp screen
 FROZEN = "demo"  # the kind of gallery whose index never changes: everybody who comes finds the same
@@ -153,7 +153,7 @@ def refine_search(
 def _keep(
     library: Library,
     collection: CollectionRow,
-    encoder: "PhotoEncoder",
+    encoder: "Encoder",
     deepening: Deepening,
     asked_about: Sequence[int] | None = None,
 ) -> Looks:
@@ -167,7 +167,7 @@ def _keep(
     return {each.image_id: each for each in found}
 
 
-def _looked_at(encoder: "PhotoEncoder", query: Query, ranking: Ranking, looks: Looks) -> Ranking:
+def _looked_at(encoder: "Encoder", query: Query, ranking: Ranking, looks: Looks) -> Ranking:
     """A ranking whose candidates stand where second looks have brought them."""
     if not looks:
         return ranking
@@ -175,7 +175,7 @@ def _looked_at(encoder: "PhotoEncoder", query: Query, ranking: Ranking, looks: L
     return reranked(encoder, query, ranking, moved)
 
 
-def _up_to_date(library: Library, encoder: "PhotoEncoder", query: Query, ranking: Ranking) -> Ranking:
+def _up_to_date(library: Library, encoder: "Encoder", query: Query, ranking: Ranking) -> Ranking:
     """A ranking with its candidates as they are now: another query may have run them deeper meanwhile."""
     now = list_candidates(library.database, [candidate.image_id for candidate in ranking.candidates])
     return ranking if now == ranking.candidates else reranked(encoder, query, ranking, now)
@@ -286,7 +286,7 @@ def _embedding(library: Library, gallery_id: int, photo_id: int) -> np.ndarray:
 
 
 def deepening_of(
-    library: Library, collection: CollectionRow, encoder: "PhotoEncoder", candidates: Sequence[Candidate]
+    library: Library, collection: CollectionRow, encoder: "Encoder", candidates: Sequence[Candidate]
 ) -> Deepening:
     """Photos of a collection on their way deeper; where its index never changes, what ran before is remembered."""
     memory = library.second_looks if collection.kind == FROZEN else None

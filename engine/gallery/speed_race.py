@@ -12,7 +12,7 @@ from engine.utils.compute_lock import COMPUTE, RACE
 
 if TYPE_CHECKING:
     from engine.exits.batch import Encoding
-    from engine.exits.photo_encoder import PhotoEncoder
+    from engine.exits.encoder import Encoder
 
 BATCH = 16
 ROUNDS = 3  # each batch runs so often each way, and its median time counts: another program's burst does not
@@ -47,7 +47,7 @@ class Lap:
 
 
 def race(
-    encoder: "PhotoEncoder",
+    encoder: "Encoder",
     batches: Iterator[np.ndarray],
     total: int,
     budget: float,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.exits import batch
-    from engine.exits.photo_encoder import PhotoEncoder
+    from engine.exits.encoder import Encoder
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ Made = Encoded | Skipped | Duplicate  # what became of an upload
 
 # Decodes and encodes uploads, in this process or on a cluster. Given are, too, the photos that need not be encoded and
 # the mean MACs share to aim at (None: the encoder's own). Gives what became of each, batch by batch, in any order.
-EncodeFiles = Callable[[Sequence[Upload], Known, "PhotoEncoder", float | None], Iterator[list[Made]]]
+EncodeFiles = Callable[[Sequence[Upload], Known, "Encoder", float | None], Iterator[list[Made]]]
 
 
 def encode_here(
-    uploads: Sequence[Upload], known: Known, encoder: "PhotoEncoder", budget: float | None
+    uploads: Sequence[Upload], known: Known, encoder: "Encoder", budget: float | None
 ) -> Generator[list[Made], None, None]:
     """Encode in this process, in the order of the uploads; the next batch is decoded while one is encoded.
 
@@ -60,7 +60,7 @@ def encode_here(
 
 
 def encode_batch(
-    outcomes: Sequence[Outcome], pixels: "np.ndarray | Tensor | None", encoder: "PhotoEncoder", budget: float | None
+    outcomes: Sequence[Outcome], pixels: "np.ndarray | Tensor | None", encoder: "Encoder", budget: float | None
 ) -> list[Made]:
     """Encode the new photos of a batch.
 

@@ -25,8 +25,7 @@ from engine.utils.errors import EngineError
 from engine.utils.paths import ROOT
 
 if TYPE_CHECKING:
-    from engine.exits.encoder import Identity
-    from engine.exits.photo_encoder import PhotoEncoder
+    from engine.exits.encoder import Encoder, Identity
 
 NOT_SENT = ["/.git", "/docs", "/tests", "/assets/gallery"]
 LOCAL = "ray"  # a cluster of this machine alone, started for the run
@@ -34,7 +33,7 @@ CORES = 4  # for each worker where there is no GPU
 OBJECTS = 512 * 2**20  # bytes of shared memory for batches on their way, on a cluster that is started here
 BATCH_COLUMN = "batch"  # the only column of the data set: a row is a batch
 
-Load = Callable[[str], "PhotoEncoder"]
+Load = Callable[[str], "Encoder"]
 
 
 class RayMissing(EngineError):
@@ -119,7 +118,7 @@ class Cluster:
         self.busy = Busy(shares.workers)
 
     def __call__(
-        self, uploads: Sequence[Upload], known: Known, encoder: "PhotoEncoder", budget: float | None
+        self, uploads: Sequence[Upload], known: Known, encoder: "Encoder", budget: float | None
     ) -> Iterator[list[Made]]:
         """What became of uploads, in the order in which workers finish.
 
@@ -270,7 +269,7 @@ class Worker:
         return {BATCH_COLUMN: RayBatch(made, (), self._name, began, time.time())}
 
 
-def _loaded(setup: Setup) -> "tuple[PhotoEncoder | None, str]":
+def _loaded(setup: Setup) -> "tuple[Encoder | None, str]":
     """A worker's encoder, or why there is none: the sentence is for the person who started the run."""
     machine = platform.node()
     try:

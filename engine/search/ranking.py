@@ -20,7 +20,7 @@ from engine.storage.encodings import Candidate, encoded_images, list_candidates,
 from engine.storage.schema import ModelStamp, stamp_of
 
 if TYPE_CHECKING:
-    from engine.exits.photo_encoder import PhotoEncoder
+    from engine.exits.encoder import Encoder
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Rankings:
     def ranking(
         self,
         collection_id: int,
-        encoder: "PhotoEncoder",
+        encoder: "Encoder",
         query: Query,
         k: int,
         offset: int = 0,
@@ -90,7 +90,7 @@ class Rankings:
         if held is not None:
             held[1].remove(np.array(image_ids, np.int64))
 
-    def _index(self, collection_id: int, encoder: "PhotoEncoder") -> PhotoIndex:
+    def _index(self, collection_id: int, encoder: "Encoder") -> PhotoIndex:
         """A collection's index, a new one where its photos are now encoded with another model."""
         stamp = stamp_of(encoder)
         with self._lock:
@@ -110,7 +110,7 @@ def _best(index: PhotoIndex, query: np.ndarray, k: int, among: Sequence[int] | N
     return ids[wanted][:k], scores[wanted][:k]
 
 
-def lifted(vectors: np.ndarray, exits: np.ndarray, affinity: np.ndarray, encoder: "PhotoEncoder") -> np.ndarray:
+def lifted(vectors: np.ndarray, exits: np.ndarray, affinity: np.ndarray, encoder: "Encoder") -> np.ndarray:
     """Vectors whose inner product with a lifted query is the rank score.
 
     Args: vectors: (N, D).  exits: (N,) 1-based.  affinity: (N,).
@@ -126,7 +126,7 @@ def lifted_query(query: Query) -> np.ndarray:
 
 
 def ranked(
-    encoder: "PhotoEncoder",
+    encoder: "Encoder",
     query: Query,
     ids: np.ndarray,
     scores: np.ndarray,
@@ -173,7 +173,7 @@ def _as_pictures(cosines: np.ndarray, expected: np.ndarray, best_other: float) -
     return np.where(same, np.maximum(expected, ahead), expected)
 
 
-def reranked(encoder: "PhotoEncoder", query: Query, ranking: Ranking, candidates: Sequence[Candidate]) -> Ranking:
+def reranked(encoder: "Encoder", query: Query, ranking: Ranking, candidates: Sequence[Candidate]) -> Ranking:
     """A ranking after its candidates have changed, no index searched again; those not given here are gone.
 
     Args: candidates: of the ranking, as they are now.

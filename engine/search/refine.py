@@ -23,8 +23,8 @@ from engine.storage.feature_map_files import FeatureMapFiles
 
 if TYPE_CHECKING:
     from engine.exits.batch import Encoding
+    from engine.exits.encoder import Encoder
     from engine.exits.feature_map import FeatureMap
-    from engine.exits.photo_encoder import PhotoEncoder
 
 LIMIT = 20.0  # what one query may spend, in full encodings
 LEAST, PART = 3.0, 0.1  # in a small gallery: no more than a tenth of its photos, but three
@@ -91,7 +91,7 @@ class Deepening:
 
     def __init__(
         self,
-        encoder: "PhotoEncoder",
+        encoder: "Encoder",
         candidates: Sequence[Candidate],
         picture_path: Callable[[str], Path],
         maps: FeatureMapFiles,

@@ -10,12 +10,12 @@ from engine.storage.database import Database
 from engine.storage.schema import stamp_of
 
 if TYPE_CHECKING:
-    from engine.exits.photo_encoder import PhotoEncoder
+    from engine.exits.encoder import Encoder
 
 PhotoIndex = FaissIndex | PgIndex
 
 
-def index_of(database: Database, collection_id: int, encoder: "PhotoEncoder") -> PhotoIndex:
+def index_of(database: Database, collection_id: int, encoder: "Encoder") -> PhotoIndex:
     """A new index of a collection: in the database where it can search vectors, else in memory."""
     engine = database.vector_search
     if engine is None:

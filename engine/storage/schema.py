@@ -13,7 +13,7 @@ from engine.utils.errors import EngineError
 
 if TYPE_CHECKING:
     from engine.exits.batch import Encoding
-    from engine.exits.photo_encoder import PhotoEncoder
+    from engine.exits.encoder import Encoder
 
 Kind = Literal["demo", "gallery"]
 
@@ -47,7 +47,7 @@ class ModelStamp:
         return self.weights_hash[:8] + self.exits_hash[:8]
 
 
-def stamp_of(encoder: "PhotoEncoder") -> ModelStamp:
+def stamp_of(encoder: "Encoder") -> ModelStamp:
     """What a collection remembers of the encoder that its photos went through."""
     identity = encoder.identity
     hashes = identity.weights, identity.exits_hash

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pytest
 
-from engine.exits.photo_encoder import PhotoEncoder
+from engine.exits.encoder import Encoder
 from engine.gallery import Library, Upload
 from engine.gallery.galleries import list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
@@ -78,7 +78,7 @@ def test_what_was_encoded_is_plain_data(fake_encoder: FakeEncoder, upload: Calla
 
 
 def test_a_photo_that_two_have_encoded_is_kept_once(library: Library, upload: Callable[..., Upload]) -> None:
-    def by_two(uploads: Sequence[Upload], known: Known, encoder: PhotoEncoder, _: float | None) -> Iterator[list[Made]]:
+    def by_two(uploads: Sequence[Upload], known: Known, encoder: Encoder, _: float | None) -> Iterator[list[Made]]:
         (batch,) = encode_here(uploads, known, encoder, None)
         yield [*batch, *batch]  # in one batch
         yield batch  # and in the next

@@ -23,7 +23,6 @@ from engine.exits.batch import Encoding
 from engine.exits.budget import DEFAULT_BUDGET
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
-from engine.exits.photo_encoder import PhotoEncoder
 from engine.gallery import Library, Upload, folder_uploads
 from engine.gallery.galleries import delete_gallery, open_gallery
 from engine.gallery.ingest import ingest_files
@@ -109,7 +108,7 @@ def run(uploads: Sequence[Upload], workers: int, url: str | None, model: str | N
     with indexed(encoder, uploads, encode_here) as alone, on_ray("ray", partial(load_encoder, model), workers) as ray:
 
         def recording(
-            files: Sequence[Upload], known: Known, encoder: PhotoEncoder, budget: float | None
+            files: Sequence[Upload], known: Known, encoder: Encoder, budget: float | None
         ) -> Iterator[list[Made]]:
             for batch in ray(files, known, encoder, budget):
                 recorded.append(batch)
