@@ -84,8 +84,7 @@ def lost(features: Features, bank: Tensor, logit_scale: float) -> Tensor:
     depth's embedding, and find nearly as much.
     """
     found = drift(features, bank, logit_scale)
-    none = features.vectors[:0]
-    losses = caption_distortion(features.vectors, features.texts, features.owner, none, logit_scale)  # NaN: no text
+    losses = caption_distortion(features.vectors, features.texts, features.owner, logit_scale)  # NaN: no text
     by_texts = losses.nanmean(0)
     wanted = by_texts.clamp_min(0) / by_texts[0].clamp_min(1e-6)  # (K,)
     return found / found.mean(0).clamp_min(1e-12) * wanted

@@ -43,7 +43,7 @@ def distil(logits: Tensor, teacher: Tensor) -> Tensor:
     return cross_entropy(logits, teacher.detach().softmax(1))
 
 
-def caption_distortion(vectors: Tensor, texts: Tensor, owner: Tensor, pool: Tensor, logit_scale: float) -> Tensor:
+def caption_distortion(vectors: Tensor, texts: Tensor, owner: Tensor, logit_scale: float) -> Tensor:
     """How much worse each image's own captions find it from exit k than from full depth, in nats.
 
     A caption looks for its image in a crowd of others; what counts is the log-probability of the right one under the
@@ -52,13 +52,12 @@ def caption_distortion(vectors: Tensor, texts: Tensor, owner: Tensor, pool: Tens
 
     Args:
         vectors: (N, K, D) unit length, the last exit at full depth.  texts: (T, D).  owner: (T,) image of each text.
-        pool: (P, K, D) embeddings of other images, which join the other N - 1 in the crowd.
         logit_scale: what cosines are multiplied by.
     Returns: (N, K); the last column is 0, others may be negative where an early exit serves the captions better.
     """
     crowds = []
     for k in range(vectors.shape[1]):
-        others = logit_scale * texts @ torch.cat([vectors[:, k], pool[:, k]]).T  # (T, N + P)
+        others = logit_scale * texts @ vectors[:, k].T  # (T, N)
         others[torch.arange(len(texts)), owner] = -torch.inf
         crowds.append(others.logsumexp(1))
     crowd = torch.stack(crowds, 1)  # (T, K)
