@@ -206,19 +206,12 @@ def first_pixels(encoder: Encoder, examples: Sequence[Example], many: int) -> np
 
     Raises: ImageRejected where none of them can be read.
     """
-    found: list[np.ndarray] = []
-    refused: ImageRejected | None = None
-    for example in examples:
-        picture = _pixels(encoder, example.path)
-        if isinstance(picture, ImageRejected):
-            refused = picture
-        else:
-            found.append(picture)
-        if len(found) == many:
+    batches: list[np.ndarray] = []
+    for pixels in pixels_of(encoder, examples, say=lambda line: None):
+        batches.append(pixels)
+        if sum(map(len, batches)) >= many:
             break
-    if not found and refused is not None:
-        raise refused
-    return np.stack(found)
+    return np.concatenate(batches)[:many]
 
 
 def _kept_texts(path: Path, stamp: str, encoder: Encoder, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
