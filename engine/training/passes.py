@@ -374,11 +374,10 @@ def train_passes(
     student = Passes([untrained(trunk) for trunk in PASSES], training.sentences, 1 / 0.07)
     if before is not None:
         student.load_state_dict(before.state_dict())
-    trainer = Trainer(student, student.groups(), work, resume=True, say=say)
+    trainer = Trainer(student, student.groups(), work, say)
 
     def judged() -> dict[str, Any]:
-        with trainer.averaged():
-            return {"scale": round(float(student.logit_scale.detach().exp()), 1)} | training.judge(student)
+        return {"scale": round(float(student.logit_scale.detach().exp()), 1)} | training.judge(student)
 
     trainer.run(length, lambda step: training.loss(student, step), judged)
     return student

@@ -90,13 +90,9 @@ def teach(data: Path, out: Path, say: Callable[[str], None] = print) -> None:
         config["model_cfg"]["embed_dim"], VISION, {"layers": 1, "width": 64, "heads": 1}
     ).visual
     training = VitTraining(load_encoder(), photos_of(data)[0], work, say)
-    trainer = Trainer(student, groups({"heads": [*student.parameters()]}), work, resume=True, say=say)
+    trainer = Trainer(student, groups({"heads": [*student.parameters()]}), work, say)
 
-    def judged() -> dict[str, float]:
-        with trainer.averaged():
-            return training.judge(student)
-
-    trainer.run(Length(STEPS), lambda step: training.loss(student, step), judged)
+    trainer.run(Length(STEPS), lambda step: training.loss(student, step), lambda: training.judge(student))
     weights = load_file(EMBEDDED_MODEL / WEIGHTS[0])
     kept = {name: t for name, t in weights.items() if not name.startswith("visual.")}
     kept |= {f"visual.{name}": t.half().contiguous() for name, t in student.state_dict().items()}

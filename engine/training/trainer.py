@@ -109,19 +109,19 @@ def learning_rate(step: int, steps: int) -> float:
 class Trainer:
     """Trains a student for hours, from the first step or from its last checkpoint."""
 
-    def __init__(self, student: nn.Module, rates: Groups, work: Path, resume: bool, say: Callable[[str], None]) -> None:
+    def __init__(self, student: nn.Module, rates: Groups, work: Path, say: Callable[[str], None]) -> None:
         """Args: rates: the student's parameters as `groups` sorts them.  work: folder of checkpoints and log."""
         self._student, self._work, self._say = student, work, say
         self._optimizer = AdamW(rates, lr=0.0, betas=BETAS, fused=True)
         self._average = {name: p.detach().clone() for name, p in student.named_parameters()}
-        self._first = self._load() if resume else 0
+        self._first = self._load()
 
     def run(self, length: Length, loss_of: Loss, judge: Callable[[], dict[str, Any]] = dict) -> None:
         """Run the steps that are left, and give the student its average weights.
 
         A step's random draws depend on its number alone, so a resumed run makes the same weights.
 
-        Args: judge: what the log says of the student at each checkpoint.
+        Args: judge: what the log says at each checkpoint of the student with its average weights.
         """
         began, losses = time.perf_counter(), []
         steps = length.steps
@@ -142,7 +142,8 @@ class Trainer:
                 row: dict[str, Any] = {"step": done, "of": steps, "loss": round(float(np.mean(losses)), 4)}
                 losses.clear()
                 if kept:
-                    row |= judge()
+                    with self._averaged():
+                        row |= judge()
                     self._save(done)
                 self._log(row | {"seconds": round(time.perf_counter() - began)})
 
@@ -151,7 +152,7 @@ class Trainer:
         self._assign(self._average)
 
     @contextmanager
-    def averaged(self) -> Iterator[None]:
+    def _averaged(self) -> Iterator[None]:
         """Give the student its average weights, and put it in evaluation mode, for a while."""
         own = {name: p.detach().clone() for name, p in self._student.named_parameters()}
         self._assign(self._average)

@@ -17,8 +17,8 @@ def student() -> nn.Linear:
     return nn.Linear(4, 3)
 
 
-def go(model: nn.Linear, work: Path, length: Length = WHOLE, stop: int | None = None, resume: bool = False) -> None:
-    """Run a student; it dies before the step `stop`."""
+def go(model: nn.Linear, work: Path, length: Length = WHOLE, stop: int | None = None) -> None:
+    """Run a student, or go on with it; it dies before the step `stop`."""
 
     def loss_of(step: int) -> Tensor:
         if step == stop:
@@ -26,7 +26,7 @@ def go(model: nn.Linear, work: Path, length: Length = WHOLE, stop: int | None = 
         x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
         return (nn.functional.dropout(model(x)) - x[:, :3]).square().mean()
 
-    Trainer(model, groups({"heads": [*model.parameters()]}), work, resume, lambda line: None).run(length, loss_of)
+    Trainer(model, groups({"heads": [*model.parameters()]}), work, lambda line: None).run(length, loss_of)
 
 
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +37,7 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path: Path, monke
     go(whole, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         go(broken, tmp_path / "broken", stop=8)
-    go(resumed, tmp_path / "broken", resume=True)
+    go(resumed, tmp_path / "broken")
     assert torch.equal(resumed.weight, whole.weight)
     assert not torch.equal(whole.weight, student().weight)
 
@@ -47,7 +47,7 @@ def test_a_run_that_is_to_stop_early_keeps_the_whole_ones_schedule(tmp_path: Pat
         (tmp_path / name).mkdir()
     whole, part = student(), student()
     go(part, tmp_path / "part", Length(STEPS, stop_after=7))
-    go(part, tmp_path / "part", resume=True)
+    go(part, tmp_path / "part")
     go(whole, tmp_path / "whole")
     assert torch.equal(part.weight, whole.weight)
 
@@ -60,17 +60,27 @@ def test_the_log_tells_of_every_checkpoint(tmp_path: Path, monkeypatch: pytest.M
     assert rows[-1]["loss"] > 0
 
 
-def test_the_average_is_lent_and_given_back(tmp_path: Path) -> None:
-    model = student()
-    own = Trainer(model, groups({"heads": [*model.parameters()]}), tmp_path, False, lambda line: None)
-    before = model.weight.detach().clone()
-    with torch.no_grad():
-        model.weight.add_(1)
-    with own.averaged():
-        assert torch.equal(model.weight, before)
+def test_the_student_is_judged_by_its_average_and_goes_on_with_its_own_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "KEPT", 1)
+    model, seen, judged = student(), list[Tensor](), list[Tensor]()
+
+    def loss_of(step: int) -> Tensor:
+        assert model.training
+        seen.append(model.weight.detach().clone())
+        return model(torch.ones(1, 4)).square().mean()
+
+    def judge() -> dict[str, float]:
         assert not model.training
-    assert torch.equal(model.weight, before + 1)
-    assert model.training
+        judged.append(model.weight.detach().clone())
+        return {}
+
+    Trainer(model, groups({"heads": [*model.parameters()]}), tmp_path, lambda line: None).run(WHOLE, loss_of, judge)
+    assert torch.equal(judged[-1], model.weight)
+    first, second = judged[0], seen[1]  # the average after a step, and the weights that the next one begins with
+    assert torch.allclose(first, seen[0] + 0.9 * (second - seen[0]))
+    assert not torch.equal(first, second)
 
 
 def test_only_matrices_decay_and_the_rate_rises_and_falls() -> None:
