@@ -24,7 +24,7 @@ from engine.gallery import (
     TooMuch,
     Upload,
     Visitors,
-    delete_if_empty,
+    filling,
     find_gallery,
     get_photo,
     list_galleries,
@@ -168,22 +168,13 @@ class Access:
 
     def make(self, name: str, session: Session) -> int:
         """The session's own gallery of that name, made if there is none; raises NotYours, TooMuch."""
-        if self._visitors is not None:
-            if session.owner is None:
-                raise NotYours("Nobody knows whose photos these are; load the page again.")
-            self._visitors.admit(session.owner, name)
+        self._admit(name, session)
         return open_gallery(self._library, name, owner=session.owner)
 
-    @contextmanager
-    def filling(self, name: str, session: Session) -> Iterator[int]:
+    def filling(self, name: str, session: Session) -> AbstractContextManager[int]:
         """The same for photos that come now: a gallery that was made for them, and got none, goes again."""
-        new = find_gallery(self._library, name, session.owner) is None
-        gallery = self.make(name, session)
-        try:
-            yield gallery
-        finally:
-            if new:
-                delete_if_empty(self._library, gallery)
+        self._admit(name, session)
+        return filling(self._library, name, session.owner)
 
     def within_limits(self, gallery: int, uploads: Sequence[Upload], session: Session) -> Sequence[Upload]:
         """Uploads into a gallery, of which those over a visitor's limits have that as their reason when read."""
@@ -241,6 +232,13 @@ class Access:
                 let_pass()
 
             yield told
+
+    def _admit(self, name: str, session: Session) -> None:
+        """Raise NotYours, TooMuch where the session may not have a gallery of that name."""
+        if self._visitors is not None:
+            if session.owner is None:
+                raise NotYours("Nobody knows whose photos these are; load the page again.")
+            self._visitors.admit(session.owner, name)
 
     def _may_look_at(self, gallery: GallerySummary, session: Session) -> bool:
         opened = gallery.link is not None and gallery.link in session.links

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.library import filling, open_library, require_photos
+from engine.cli.library import open_library, require_photos
 from engine.cli.options import BadOption, Budget, Json, Model, Phrases, Random
 from engine.cli.output import print_report
 from engine.utils.file_names import utf8_name
@@ -53,6 +53,7 @@ def index(
     if workers is not None and on is None:
         raise BadOption("--workers needs --on, which names the cluster.")
     from engine.exits.phrases import phrases_of
+    from engine.gallery.galleries import filling
     from engine.gallery.ingest import ingest_files
     from engine.ingest.pipeline import encode_here
 

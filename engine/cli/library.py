@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from engine.utils.errors import EngineError
 from engine.utils.file_names import utf8_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from engine.exits.encoder import Encoder
     from engine.gallery.library import Library
@@ -50,20 +49,6 @@ def chosen_gallery(library: Library, name: str | None) -> int:
     if name is None or not names:
         raise GalleryMissing("Nothing is indexed yet: make a gallery with `python -m engine index FOLDER`.")
     raise GalleryMissing(f'There is no gallery "{name}"; there are: {names}.')
-
-
-@contextmanager
-def filling(library: Library, name: str) -> Iterator[int]:
-    """The id of the gallery of that name; one that is made for photos that come now, and gets none, goes again."""
-    from engine.gallery.galleries import delete_if_empty, find_gallery, open_gallery
-
-    new = find_gallery(library, name) is None
-    gallery = open_gallery(library, name)
-    try:
-        yield gallery
-    finally:
-        if new:
-            delete_if_empty(library, gallery)
 
 
 def require_photos(uploads: Sequence[Upload], place: str | Path) -> None:

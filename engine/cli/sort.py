@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.library import filling, open_library, require_photos
+from engine.cli.library import open_library, require_photos
 from engine.cli.options import BadOption, Budget, Json, Model, Random
 from engine.cli.output import printable, say, say_skipped, write_json
 from engine.utils.file_names import utf8_name
@@ -52,6 +52,7 @@ def sort(
     if copy is not None and links is not None:
         raise BadOption("--copy and --links do not go together; choose one.")
     from engine.gallery.album_folders import folders_of
+    from engine.gallery.galleries import filling
     from engine.ingest.listing import folder_uploads
 
     wanted, uploads, target = _wanted(into or [], albums), folder_uploads(folder), copy or links

@@ -15,6 +15,7 @@ from engine.gallery.galleries import (
     delete_gallery,
     delete_if_empty,
     delete_photos,
+    filling,
     find_gallery,
     get_photo,
     get_photos,

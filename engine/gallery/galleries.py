@@ -1,8 +1,8 @@
 """Galleries: made, named, published, deleted, and summed up."""
 
 import secrets
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
@@ -45,6 +45,18 @@ def delete_if_empty(library: Library, gallery_id: int) -> None:
     with suppress(GalleryMissing):
         if not summarize_gallery(library, gallery_id).photos:
             delete_gallery(library, gallery_id)
+
+
+@contextmanager
+def filling(library: Library, name: str, owner: str | None = None) -> Iterator[int]:
+    """`open_gallery` for photos that come now: a gallery that was made for them, and got none, goes again."""
+    new = find_gallery(library, name, owner) is None
+    gallery = open_gallery(library, name, owner=owner)
+    try:
+        yield gallery
+    finally:
+        if new:
+            delete_if_empty(library, gallery)
 
 
 def publish_gallery(library: Library, gallery_id: int, public: bool) -> str | None:
