@@ -2,6 +2,7 @@
 
 from engine.evaluation import Row
 from engine.evaluation.evaluate import lines_of
+from engine.utils.markdown import table_lines
 
 
 def markdown(report: Row) -> str:
@@ -14,7 +15,9 @@ def markdown(report: Row) -> str:
         f"`python -m engine acceptance`, {report['date']}, on {device}, {report['threads']} threads, "
         f"torch {report['torch']}, float32.{_load(report['load'])}",
         "",
-        *_table(["step", "status", "why, or what was found", "seconds"], [_step(step) for step in report["steps"]]),
+        *table_lines(
+            ["step", "status", "why, or what was found", "seconds"], [_step(step) for step in report["steps"]]
+        ),
     ]
     for title, name, part in (
         ("Certificate", "certificate", _certificate),
@@ -52,7 +55,7 @@ def _certificate(found: Row) -> list[str]:
     ]
     head = ["budget", "MACs share", "fidelity: label / top10", "images/s", "times the bare model's"]
     told = f"On {found['photos']} photos that nothing was fitted on; the bare model: {found['bare_images_per_s']:.1f} "
-    return [f"{told}images/s. **{_cell(found['advice'])}**", "", *_table(head, rows)]
+    return [f"{told}images/s. **{_cell(found['advice'])}**", "", *table_lines(head, rows)]
 
 
 def _evaluation(found: Row) -> list[str]:
@@ -69,11 +72,7 @@ def _speeds(found: Row) -> list[str]:
         [row["mode"], str(row["batch"]), f"{row['macs_share']:.3f}", f"{row['images_per_s']:.1f}"]
         for row in found["rows"]
     ]
-    return _table(head, rows)
-
-
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+    return table_lines(head, rows)
 
 
 def _cell(text: str) -> str:

@@ -4,7 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from engine.evaluation import Row
 from engine.evaluation.albums import GOAL, at_cost
+from engine.utils.markdown import table_lines
 
+ABOUT = ("set", "phrases", "background")  # columns of what was sorted
+HELD = ("held", "by the word alone")
 WAYS = {
     "by margin": lambda r: r["policy"] == "margin",
     "same exits at random": lambda r: r["policy"] == "random",
@@ -27,68 +30,69 @@ def page(results: Row) -> str:
         "",
         f"## At a cost of {GOAL:g}",
         "",
-        f"| set | phrases | background | full accuracy | {' | '.join(f'{way}: accuracy / fidelity' for way in WAYS)} |",
-        "| --- " * (4 + len(WAYS)) + "|",
-        *(_goal_row(table) for table in sets),
+        *table_lines([*ABOUT, "full accuracy", *(f"{way}: accuracy / fidelity" for way in WAYS)], map(_goal_row, sets)),
         "",
         *_wide_words(results["wide_words"]),
         *_corrections(results["corrections"]),
         "## All rows",
         "",
-        "| set | phrases | background | policy | setting | cost | accuracy | fidelity |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        *(line for table in sets for line in _all_rows(table)),
+        *table_lines(
+            [*ABOUT, "policy", "setting", "cost", "accuracy", "fidelity"],
+            (row for table in sets for row in _all_rows(table)),
+        ),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _goal_row(table: Row) -> str:
+def _goal_row(table: Row) -> list[str]:
     rows: Sequence[Row] = table["rows"]
     full = next(row for row in rows if row["policy"] == "full")
-    cells = [_about(table), f"{full['accuracy']:.1f}"]
+    cells = [*_about(table), f"{full['accuracy']:.1f}"]
     for chosen in WAYS.values():
         there = any(map(chosen, rows))
         figures = [at_cost(rows, chosen, name, GOAL) for name in ("accuracy", "fidelity")] if there else []
         cells.append(" / ".join(f"{figure:.1f}" for figure in figures) or "-")
-    return f"| {' | '.join(cells)} |"
+    return cells
 
 
-def _wide_words(rows: Sequence[Row]) -> Iterator[str]:
-    yield "## What a wide word holds"
-    yield ""
-    yield (
+def _wide_words(rows: Sequence[Row]) -> list[str]:
+    return [
+        "## What a wide word holds",
+        "",
         "Photos in an album of that one word, at full depth, in per cent: of those that show such a thing by their "
         "label or two of their captions, and of those whose captions name none. By the word alone: without the bank's "
-        "texts of such things."
-    )
-    yield ""
-    yield "| set | word | photos that show it | held | by the word alone | other photos | held | by the word alone |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
-    for row in rows:
-        others = [row["others"], row["of_others"], row["alone_of_others"]] if row["others"] else ["-"] * 3
-        cells = [row["data"], row["word"], row["photos"], row["held"], row["alone_held"], *others]
-        yield f"| {' | '.join(map(str, cells))} |"
-    yield ""
+        "texts of such things.",
+        "",
+        *table_lines(
+            ["set", "word", "photos that show it", *HELD, "other photos", *HELD],
+            (["-" if cell is None else str(cell) for cell in row.values()] for row in rows),
+        ),
+        "",
+    ]
 
 
-def _corrections(rows: Sequence[Row]) -> Iterator[str]:
-    if rows:
-        yield "## What a photo moved by hand teaches"
-        yield ""
-        yield "Accuracy at full depth on photos that nobody moved, mean of ten draws and the deviation between them."
-        yield ""
-        yield "| set | albums | of them corrected | photos in each | before | after | gain | deviation |"
-        yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
-        for row in rows:
-            yield f"| {' | '.join(map(str, row.values()))} |"
-        yield ""
+def _corrections(rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return []
+    return [
+        "## What a photo moved by hand teaches",
+        "",
+        "Accuracy at full depth on photos that nobody moved, mean of ten draws and the deviation between them.",
+        "",
+        *table_lines(
+            ["set", "albums", "of them corrected", "photos in each", "before", "after", "gain", "deviation"],
+            (list(map(str, row.values())) for row in rows),
+        ),
+        "",
+    ]
 
 
-def _all_rows(table: Row) -> Iterator[str]:
+def _all_rows(table: Row) -> Iterator[list[str]]:
     for row in table["rows"]:
-        figures = f"{row['macs_share']:.3f} | {row['accuracy']:.1f} | {row['fidelity']:.1f}"
-        yield f"| {_about(table)} | {row['policy']} | {row['setting']:g} | {figures} |"
+        figures = f"{row['macs_share']:.3f}", f"{row['accuracy']:.1f}", f"{row['fidelity']:.1f}"
+        yield [*_about(table), row["policy"], f"{row['setting']:g}", *figures]
 
 
-def _about(table: Row) -> str:
-    return f"{table['data']} | {table['phrases']} | {'with' if table['background'] else 'without'}"
+def _about(table: Row) -> list[str]:
+    """What stands below ABOUT."""
+    return [table["data"], str(table["phrases"]), "with" if table["background"] else "without"]

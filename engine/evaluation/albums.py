@@ -233,11 +233,11 @@ def held_by_words(photos: AlbumPhotos) -> list[Row]:
             continue
         scorer = AlbumScorer.of([Album(word, (word,))], photos.encoder)
         alone = replace(scorer, words=replace(scorer.words, wide={}))
-        row: Row = {"word": word, "photos": int(own.sum()), "others": int(others.sum())}
-        for name, by in (("", scorer), ("alone_", alone)):
-            holds = by.scores(vectors).argmax(1).numpy() == 0
-            row[f"{name}held"] = round(100 * float(holds[own].mean()), 1)
-            row[f"{name}of_others"] = round(100 * float(holds[others].mean()), 1) if others.any() else None
+        holds = np.stack([by.scores(vectors).argmax(1).numpy() == 0 for by in (scorer, alone)])
+        row: Row = {"word": word}
+        for name, which in (("", own), ("others_", others)):
+            shares = [round(100 * float(share), 1) for share in holds[:, which].mean(1)] if which.any() else [None] * 2
+            row |= {f"{name}photos": int(which.sum()) or None, f"{name}held": shares[0], f"{name}alone": shares[1]}
         found.append(row)
     return found
 

@@ -8,6 +8,7 @@ from engine.evaluation import Row
 from engine.evaluation.plots import plot_policies, plot_speed
 from engine.evaluation.speed import promises
 from engine.utils.errors import EngineError
+from engine.utils.markdown import table_lines
 
 START, END = "<!-- written by python -m engine report -->", "<!-- end of what is written -->"
 SUMMARISED = (0.2, 0.4, 0.6)  # budgets in the short table
@@ -98,12 +99,12 @@ def bench_markdown(table: Row) -> str:
         return f"{speed} ({kept[key]:.2f})" if key in kept else speed
 
     lines = [
-        _row(model, mode, f"{row['macs_share']:.2f}", *(cell((model, mode, batch)) for batch in batches))
+        [model, mode, f"{row['macs_share']:.2f}", *(cell((model, mode, batch)) for batch in batches)]
         for (model, mode), row in {key[:2]: row for key, row in rows.items()}.items()
     ]
     about = f"{table['device']}, {table['threads']} threads, {table['precision']} (bare: float32)."
-    head = _head("model", "mode", "MACs share", *map(str, batches))
-    return "\n".join(["# Speed at every depth", "", f"{about} {BENCH_UNITS}", "", *head, *lines, ""])
+    shown = table_lines(["model", "mode", "MACs share", *map(str, batches)], lines)
+    return "\n".join(["# Speed at every depth", "", f"{about} {BENCH_UNITS}", "", *shown, ""])
 
 
 def put_into(page: Path, text: str) -> None:
@@ -126,12 +127,13 @@ def _summary(table: Row, min_gain: float) -> list[str]:
     chosen = [row for row in _of(table["rows"], "tgem") if row["setting"] in SUMMARISED]
     captioned = "t2i" in table["rows"][0]
     found = ("R@1 / 5 / 10", "with second looks", "full encodings a query") if captioned else ("label found",)
-    lines = _head(f"{table['data']}, {table['split']}", "MACs share", "at most", "fidelity: label / top10", *found)
+    head = [f"{table['data']}, {table['split']}", "MACs share", "at most", "fidelity: label / top10", *found]
+    lines = []
     for row in [*_of(table["rows"], "full"), *chosen]:
         look = looks.get(row["setting"]) if row["policy"] == "tgem" else None
         after = (_found(look), f"{look['macs_per_query']:.1f}") if look else ("", "")
-        lines.append(_row(_name(row), *_costs(row), _kept(row), _found(row), *(after if captioned else ())))
-    return [*lines, ""]
+        lines.append([_name(row), *_costs(row), _kept(row), _found(row), *(after if captioned else ())])
+    return [*table_lines(head, lines), ""]
 
 
 def markdown(table: Row, min_gain: float) -> str:
@@ -172,15 +174,15 @@ def lines_of(table: Row, kind: str) -> dict[str, list[tuple[float, float]]]:
 
 
 def _policies(table: Row) -> list[str]:
-    def line(row: Row) -> str:
+    def line(row: Row) -> list[str]:
         seed = "" if row["seed"] is None else str(row["seed"])
         found = row.get("t2i") or row["top1"]
         cells = (f"{_found(row)} ± {found['error']:.1f}", f"{_kept(row)} ± {row['fidelity']['error']:.1f}")
-        return _row(_name(row), seed, *_costs(row), f"{row['gmacs']:.3f}", *cells)
+        return [_name(row), seed, *_costs(row), f"{row['gmacs']:.3f}", *cells]
 
     right = "text to image, R@1 / 5 / 10" if "t2i" in table["rows"][0] else "label found"
-    head = _head("", "seed", "MACs share", "at most", "GMACs", right, "fidelity: label / top10")
-    return [*head, *(line(row) for row in table["rows"] if row["policy"] not in LOOKS)]
+    head = ["", "seed", "MACs share", "at most", "GMACs", right, "fidelity: label / top10"]
+    return table_lines(head, (line(row) for row in table["rows"] if row["policy"] not in LOOKS))
 
 
 def _differences(table: Row) -> list[str]:
@@ -194,31 +196,31 @@ def _differences(table: Row) -> list[str]:
         return f"{found['more']:+.1f} ± {found['error']:.1f}"
 
     titles = [f"{names[name]}: {who}" for name in measured for who in ("gates", "oracle of drift")]
-    head = _head("budget", "MACs share", *titles)
-    return head + [
-        _row(
+    lines = [
+        [
             f"{row['budget']:g}",
             f"{row['macs_share']:.3f}",
             *(cell(row[way][name]) for name in measured for way in ("random", "gain")),
-        )
+        ]
         for row in rows
     ]
+    return table_lines(["budget", "MACs share", *titles], lines)
 
 
 def _looks(table: Row) -> list[str]:
-    rows = [
-        _row(
+    lines = [
+        [
             f"{LOOKS[row['policy']]} {row['setting']:g}",
             f"M = {row['m']}" if "m" in row else f"gain ≥ {row['min_gain']:g}",
             f"{row['macs_share']:.3f}",
             f"{row['macs_per_query']:.1f}",
             _found(row),
             f"{row['fidelity']['top10']:.1f}",
-        )
+        ]
         for row in table["rows"]
         if row["policy"] in LOOKS
     ]
-    return [*_head("", "", "MACs share", "full encodings a query", "R@1 / 5 / 10", "top10"), *rows] if rows else []
+    return table_lines(["", "", "MACs share", "full encodings a query", "R@1 / 5 / 10", "top10"], lines)
 
 
 def _subjects(table: Row) -> list[str]:
@@ -227,7 +229,7 @@ def _subjects(table: Row) -> list[str]:
     if not rows:
         return []
     total = sum(row["captions"] for row in rows)
-    lines = _head("gates", "R@1 / 5 / 10")
+    lines = []
     for name, way in {
         "general": "before",
         "named": "named",
@@ -235,17 +237,14 @@ def _subjects(table: Row) -> list[str]:
         "full": "full",
     }.items():
         means = (sum(row["captions"] * row[way][k] for row in rows) / total for k in RECALLS)
-        lines.append(_row(name, " / ".join(f"{mean:.1f}" for mean in means)))
-    return lines
+        lines.append([name, " / ".join(f"{mean:.1f}" for mean in means)])
+    return table_lines(["gates", "R@1 / 5 / 10"], lines)
 
 
 def _known_labels(table: Row) -> list[str]:
-    rows = table["known_labels"]
-    head = _head(
-        "labels known", "budget", "photos", "MACs share", "gates that know them", "general gates", "difference"
-    )
-    return head * bool(rows) + [
-        _row(
+    head = ["labels known", "budget", "photos", "MACs share", "gates that know them", "general gates", "difference"]
+    lines = [
+        [
             str(row["labels"]),
             f"{row['budget']:g}",
             str(row["photos"]),
@@ -253,16 +252,16 @@ def _known_labels(table: Row) -> list[str]:
             f"{row['named']:.1f}",
             f"{row['general']:.1f}",
             f"{row['more']:+.1f} ± {row['error']:.1f}",
-        )
-        for row in rows
+        ]
+        for row in table["known_labels"]
     ]
+    return table_lines(head, lines)
 
 
 def _histogram(table: Row) -> list[str]:
     exits = [f"exit {k + 1}" for k in range(len(table["rows"][0]["exits"]))]
-    return _head("budget", "MACs share", *exits) + [
-        _row(f"{row['setting']:g}", f"{row['macs_share']:.3f}", *map(str, row["exits"])) for row in table["rows"]
-    ]
+    lines = ([f"{row['setting']:g}", f"{row['macs_share']:.3f}", *map(str, row["exits"])] for row in table["rows"])
+    return table_lines(["budget", "MACs share", *exits], lines)
 
 
 def _judged(table: Row) -> bool:
@@ -295,11 +294,3 @@ def _found(row: Row) -> str:
 
 def _kept(row: Row) -> str:
     return f"{row['fidelity']['label']:.1f} / {row['fidelity']['top10']:.1f}"
-
-
-def _head(*cells: str) -> list[str]:
-    return [_row(*cells), _row(*("---" for _ in cells))]
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"

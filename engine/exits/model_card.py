@@ -2,6 +2,7 @@
 
 from engine.exits.encoder import Encoder
 from engine.exits.modules import Exit
+from engine.utils.markdown import table_lines
 
 ABOUT = """\
 Readouts and gates that let a CLIP image encoder stop early on easy photos: an independent implementation of the
@@ -30,6 +31,11 @@ def card(encoder: Encoder, repo: str) -> str:
     name = encoder.identity.model
     shares = [macs / encoder.full_macs for macs in encoder.exit_macs]
     trunks = ", ".join(f"`{exit.tower}`" for exit in encoder.modules.exits if exit.tower)
+    rows = [
+        [str(k), _place(exit), f"{share:.3f}"]
+        for k, (exit, share) in enumerate(zip(encoder.modules.exits, shares, strict=False), start=1)
+    ]
+    rows.append([str(encoder.exits), "the end", "1"])
     lines = [
         "---",
         "library_name: open_clip",
@@ -47,13 +53,7 @@ def card(encoder: Encoder, repo: str) -> str:
         "",
         "## Where the exits stand",
         "",
-        "| exit | after | share of the full encoder's multiply-accumulates |",
-        "| --- | --- | --- |",
-        *(
-            f"| {k} | {_place(exit)} | {share:.3f} |"
-            for k, (exit, share) in enumerate(zip(encoder.modules.exits, shares, strict=False), start=1)
-        ),
-        f"| {encoder.exits} | the end | 1 |",
+        *table_lines(["exit", "after", "share of the full encoder's multiply-accumulates"], rows),
         "",
         COSTS.format(own=sum(encoder.backbone.stage_macs) / encoder.full_macs),
         "## Files",

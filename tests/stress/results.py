@@ -11,6 +11,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from engine.utils.markdown import table_lines
+
 FOLDER = Path(__file__).parents[2] / "docs" / "results"
 
 
@@ -81,8 +83,7 @@ def read(page: Page) -> dict[str, Any]:
 
 def _part(name: str, part: dict[str, Any]) -> str:
     columns = list(part["rows"][0])
-    lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
-    lines += [f"| {' | '.join(str(row[column]) for column in columns)} |" for row in part["rows"]]
+    lines = table_lines(columns, ([str(row[column]) for column in columns] for row in part["rows"]))
     command = f"python -m tests.stress.{name.partition(' ')[0]} {part.get('options', '')}".rstrip()
     told = f"`{command}`, {part['date']}, {part['machine']}."
     return f"\n## {part['title']}\n\n{part['sentence']} {told}\n\n" + "\n".join(lines) + "\n"
