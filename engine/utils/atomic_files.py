@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,28 +10,19 @@ SETTLED_SECONDS = 3600.0  # a younger file may be of a transaction that is still
 PRIVATE, SHARED = 0o600, 0o666  # permissions, less what the user's umask takes away
 
 
-@contextmanager
-def replacing(path: Path, mode: int = SHARED) -> Iterator[Path]:
-    """A new, empty file beside another, whose place it takes when the block ends; an error leaves the other as it was.
+def write_whole(path: Path, data: bytes, mode: int = PRIVATE) -> None:
+    """Write a file whole or not at all; by default for this user alone to read.
 
-    A sudden death may leave a file that ends in .part.
-
-    Raises: OSError.
+    A sudden death may leave a file beside it that ends in .part. Raises: OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{uuid4().hex}.part")
     part.touch(mode)
     try:
-        yield part
+        part.write_bytes(data)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def write_whole(path: Path, data: bytes, mode: int = PRIVATE) -> None:
-    """Write a file whole or not at all; by default for this user alone to read. Raises: OSError."""
-    with replacing(path, mode) as part:
-        part.write_bytes(data)
 
 
 def settled(paths: Iterator[Path]) -> Iterator[Path]:
