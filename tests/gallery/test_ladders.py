@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,12 +90,3 @@ def test_second_looks(library: Library, gallery: int) -> None:
     run_to_full_depth(library, list_photos(library, gallery)[0].id)
     assert library.encoder.exits in stands_as_run_in_one_go(library, gallery)
     assert summarize_gallery(library, gallery).macs <= MANY * library.encoder.full_macs
-
-
-def test_without_its_map_a_photo_still_costs_no_more_than_full_depth(
-    library: Library, gallery: int, home: Path
-) -> None:
-    for path in home.glob("maps/*/*"):
-        path.unlink()
-    for photo in list_photos(library, gallery):
-        assert run_to_full_depth(library, photo.id)[0].macs == library.encoder.full_macs

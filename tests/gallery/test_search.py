@@ -112,7 +112,7 @@ def test_photos_that_another_process_deletes_leave_no_page_short(
     elsewhere.close()
     expected = [photo.file for photo in others if photo not in (others[6], others[30])]
     pages = [search_photos(library, gallery, "red", k=2, offset=offset) for offset in range(0, 37, 2)]
-    assert [hit.photo.file for page in pages for hit in page] == expected
+    assert [(hit.rank, hit.photo.file) for page in pages for hit in page] == list(enumerate(expected, start=1))
     assert len(refine_search(library, gallery, "red", k=5).hits) == 5
     assert refine_search(library, gallery, "red", k=0).hits == search_photos(library, gallery, "red", k=0) == []
 

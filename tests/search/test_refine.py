@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.exits.calibration import Estimate
-from engine.gallery import Library, ModelChanged, PictureGone, Query, Upload
+from engine.gallery import Library, PictureGone, Query, Upload
 from engine.gallery import search as search_module
 from engine.gallery.galleries import delete_photos, get_photo, list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
@@ -183,17 +183,6 @@ def test_the_account_runs_on(library: Library, database: Database, gallery: int)
     assert sum(told.exits) == 4
 
 
-def test_what_queries_spent_is_still_known_after_a_restart(
-    library: Library, gallery: int, other: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(refine_module, "LIMIT", 0.7)  # one look
-    for _ in range(3):
-        search_photos(library, gallery, "red")
-    assert summarize_gallery(library, gallery).macs_queries == summarize_gallery(other, gallery).macs_queries == 0
-    assert refine_search(library, gallery, "red", k=2).macs == 60
-    assert summarize_gallery(library, gallery).macs_queries == summarize_gallery(other, gallery).macs_queries == 60
-
-
 def test_what_was_spent_on_photos_goes_with_them(library: Library, database: Database, gallery: int) -> None:
     refine_search(library, gallery, "red", k=2)
     dearest = max(list_photos(library, gallery), key=lambda photo: get_image(database, photo.id).encoding.macs_query)
@@ -312,34 +301,14 @@ def test_nothing_in_words_or_photos_refines_nothing(library: Library, database: 
     assert get_collection(database, gallery).queries == 0
 
 
-def test_a_query_asks_as_its_words_do(library: Library, gallery: int, hazy: FakeEncoder) -> None:
-    red = Query(hazy.encode_text(["red"])[0])
-    assert [hit.row() for hit in search_photos(library, gallery, red)] == rows(library, gallery)
-    assert refine_search(library, gallery, red, k=2).hits[0].photo.file == "0.png"
-
-
-def test_pages_follow_on_from_each_other(library: Library, gallery: int) -> None:
-    whole = rows(library, gallery, 4)
-    pages = [search_photos(library, gallery, "red", 1, offset) for offset in range(5)]
-    assert [hit.row() for page in pages for hit in page] == whole
-    assert [hit.rank for page in pages for hit in page] == [1, 2, 3, 4]
-
-
-def test_a_refined_gallery_stays_refined_after_a_restart(library: Library, gallery: int, other: Library) -> None:
-    refined = refine_search(library, gallery, "red", k=2)
-    assert rows(other, gallery, 2) == [hit.row() for hit in refined.hits]
-    assert refine_search(other, gallery, "red", k=2).deepened == ()
-    assert summarize_gallery(other, gallery).macs == summarize_gallery(library, gallery).macs
-
-
-def test_another_process_sees_the_deeper_embeddings(library: Library, gallery: int, other: Library) -> None:
+def test_another_process_finds_what_was_refined_and_repeats_none_of_it(
+    library: Library, gallery: int, other: Library
+) -> None:
     before = rows(other, gallery)
-    refine_search(library, gallery, "red", k=4)
-    after = rows(other, gallery)
-    assert after == rows(library, gallery)
-    assert after[0]["score"] == pytest.approx(1.0)
-    assert after != before
-    assert len(after) == 4
+    refined = refine_search(library, gallery, "red", k=4)
+    assert before != rows(other, gallery) == [hit.row() for hit in refined.hits]
+    assert refine_search(other, gallery, "red", k=4).deepened == ()
+    assert summarize_gallery(other, gallery).macs == summarize_gallery(library, gallery).macs
 
 
 def test_searches_go_on_while_a_refinement_runs(
@@ -441,14 +410,6 @@ def test_explaining_shows_the_score_at_every_exit_and_keeps_nothing(library: Lib
     assert get_photo(library, hit.photo.id).exit == 1
     assert explain_photo(library, hit.photo.id, " ") == []
     assert summarize_gallery(library, gallery).macs == 160
-
-
-def test_another_model_never_refines(database: Database, gallery: int) -> None:
-    newer = FakeEncoder(identity=replace(IDENTITY, weights="c" * 64))
-    later = Library.over(database, lambda: newer)
-    with pytest.raises(ModelChanged):
-        refine_search(later, gallery, "red")
-    assert newer.visits == []
 
 
 class TestFrozen:

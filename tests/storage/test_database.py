@@ -42,13 +42,6 @@ def test_the_migrations_make_the_tables_of_the_models(home: Path, database: Data
     engine.dispose()
 
 
-def test_opening_twice_changes_nothing(home: Path) -> None:
-    Database.open().close()
-    before = tables(home / "tgem.db")
-    Database.open().close()
-    assert tables(home / "tgem.db") == before
-
-
 def test_a_database_of_a_newer_version_is_refused_with_the_mend(home: Path) -> None:
     Database.open().close()
     with sqlite3.connect(home / "tgem.db") as connection:

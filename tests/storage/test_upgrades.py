@@ -88,23 +88,13 @@ def test_guide_texts_of_an_owner_are_phrases(first: Path) -> None:
     database.close()
 
 
-def test_it_goes_down_again_as_far_as_the_first_version(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_goes_down_again_as_far_as_the_first_version(first: Path) -> None:
     before = contents(first)
     Database.open().close()
     config = alembic.config.Config(ROOT / "alembic.ini")
     alembic.command.downgrade(config, "0001")
     assert contents(first) == before
     Database.open().close()
-    assert contents(first) == before
-
-
-def test_each_step_down_and_up_again_is_possible(first: Path) -> None:
-    Database.open().close()
-    config = alembic.config.Config(ROOT / "alembic.ini")
-    before = contents(first)
-    for _ in range(4):
-        alembic.command.downgrade(config, "-1")
-    alembic.command.upgrade(config, "head")
     assert contents(first) == before
 
 
