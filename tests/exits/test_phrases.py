@@ -11,7 +11,6 @@ from engine.exits.phrases import (
     read_texts,
     typed_phrases,
 )
-from engine.exits.text_bank import BACKGROUND
 
 
 def test_comments_and_blank_lines_are_no_texts(tmp_path: Path) -> None:
@@ -19,12 +18,6 @@ def test_comments_and_blank_lines_are_no_texts(tmp_path: Path) -> None:
     path.write_text("# animals\na dog\n\n  a cat  \na dog\n")
     assert read_texts(path) == ["a dog", "a cat", "a dog"]
     assert phrases_of(path) == ["a dog", "a cat"]
-
-
-def test_the_shipped_bank_has_texts_and_each_once() -> None:
-    texts = read_texts()
-    assert len(texts) > 10 * BACKGROUND / 2
-    assert len(set(texts)) == len(texts)
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,6 @@ def test_archives_are_known_by_their_name(name: str) -> None:
         ("a.zip", b"", "damaged, or not the kind of archive that its name says"),
         ("a.zip", b"\xff\xd8\xff" * 99, "damaged, or not the kind of archive that its name says"),
         ("a.zip", zip_files.zipped(PHOTOS)[:-30], "damaged, or not the kind of archive that its name says"),
-        ("a.zip", bytes(10_240), "damaged, or not the kind of archive that its name says"),
         ("a.zip", zip_files.zipped({"notes.txt": b"no photo"}), "an archive without photos"),
         ("a.7z", b"7z", "a 7-Zip archive, which is not opened here; unpack it, or make it a ZIP"),
         ("a.TGZ", b"\x1f\x8b", "a tar archive, which is not opened here; unpack it, or make it a ZIP"),

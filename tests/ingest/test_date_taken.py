@@ -52,12 +52,6 @@ def test_a_date_in_the_future_is_none_and_tomorrow_may_be_elsewhere() -> None:
     assert [date is None for date in found] == [False, True]
 
 
-def test_the_sandbox_hands_the_date_on() -> None:
-    picture = decode(encoded(noise(), "JPEG", exif=dated("2019:07:14 18:30:05", "+02:00")), "a", 32)
-    assert picture.taken_at == datetime.fromisoformat("2019-07-14T18:30:05+02:00")
-    assert decode(encoded(noise(), "JPEG"), "a", 32).taken_at is None
-
-
 def entries(*tags: tuple[int, int, int, int]) -> bytes:
     """An EXIF block with one directory: (tag, type, count, value) each."""
     listed = b"".join(struct.pack("<HHII", *tag) for tag in tags)

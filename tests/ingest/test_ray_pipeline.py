@@ -108,7 +108,7 @@ def test_without_ray_the_sentence_says_what_to_install(monkeypatch: pytest.Monke
         pass
 
 
-@pytest.mark.parametrize("words", [["--on", "spark"], ["--on", "rays://head:1"], ["--workers", "2"]])
+@pytest.mark.parametrize("words", [["--on", "spark"], ["--on", "rays://head:1"]])
 def test_options_that_make_no_sense_are_refused(words: list[str], tmp_path: Path) -> None:
     assert CliRunner().invoke(command_line.cli, ["index", str(tmp_path), *words]).exit_code == 2
 

@@ -345,10 +345,6 @@ def test_what_has_changed_the_photos_is_not_drawn_over_by_an_older_second_look(
         assert list(second_look) == []
 
 
-def test_without_words_the_gallerys_photos_are_shown(search: Search, session: Session) -> None:
-    assert after(search.searched("  ", True, session)).grid.count('class="hit"') == 3
-
-
 @pytest.mark.parametrize("text", ["\x00", "\ud800".encode("utf-8", "replace").decode(), "<b>", "🦦", "- red"])
 def test_any_text_is_a_query(search: Search, session: Session, text: str) -> None:
     assert "data-photo" in after(search.searched(text, False, session)).grid
