@@ -4,7 +4,6 @@ An encoder is `fake_encoder` (exact, sees colours), `embedded` (the shipped mode
 (random weights in the real classes).
 """
 
-import io
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from engine.gallery import Library, Upload
 from engine.storage.database import Database, connect, migrate
 from tests import postgres
 from tests.hubserver import Hub, serve
+from tests.pictures import encoded
 
 if TYPE_CHECKING:  # torch comes with them, and many tests need none
     from engine.exits.encoder import Encoder
@@ -143,9 +143,7 @@ def png() -> Callable[..., bytes]:
     """Makes the bytes of a PNG of one colour."""
 
     def make(colour: str | tuple[int, ...], size: tuple[int, int] = (8, 8)) -> bytes:
-        file = io.BytesIO()
-        Image.new("RGB", size, colour).save(file, "PNG")
-        return file.getvalue()
+        return encoded(Image.new("RGB", size, colour), "PNG")
 
     return make
 

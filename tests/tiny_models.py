@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import open_clip
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from engine.clip.backbone import Backbone
@@ -158,3 +159,17 @@ def pixels(many: int, size: int, seed: int = 0) -> np.ndarray:
     draw = np.random.default_rng(seed)
     colours, patterns = draw.uniform(0, 200, (many, 3, 1, 1)), draw.uniform(-1, 1, (many, 1, size, size))
     return np.clip(colours + patterns * draw.uniform(0, 120, (many, 1, 1, 1)), 0, 255).astype(np.uint8)
+
+
+def pictures(many: int, size: int, seed: int = 0) -> list[Image.Image]:
+    """The photos of `pixels`."""
+    return [Image.fromarray(photo.transpose(1, 2, 0)) for photo in pixels(many, size, seed)]
+
+
+def save_pictures(folder: Path, many: int, size: int) -> list[Path]:
+    """Write photos into a folder, which is made where it is missing; returns their files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{number}.png" for number in range(many)]
+    for file, picture in zip(files, pictures(many, size), strict=True):
+        picture.save(file)
+    return files

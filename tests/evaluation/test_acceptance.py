@@ -3,7 +3,6 @@ import os
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from typer.testing import CliRunner, Result
 
 from engine import cli as command_line
@@ -37,11 +36,8 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for i, pixels in enumerate(tiny_models.pixels(MANY, 32)):
-        Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"{i}.png")
-    return folder
+    tiny_models.save_pictures(tmp_path / "photos", MANY, 32)
+    return tmp_path / "photos"
 
 
 def accept(out: Path, *words: object) -> Result:

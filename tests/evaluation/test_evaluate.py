@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from engine.evaluation import Row, evaluate, single_towers
 from engine.evaluation.evaluate import (
@@ -46,10 +45,8 @@ def encoder() -> Encoder:
 @pytest.fixture(scope="module")
 def case(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """Photos that are their own captions."""
-    folder, examples = tmp_path_factory.mktemp("photos"), []
-    for i, pixels in enumerate(tiny_models.pixels(MANY, encoder.backbone.size)):
-        Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"{i}.png")
-        examples.append(Example(folder / f"{i}.png", ("a dog",), "test"))
+    files = tiny_models.save_pictures(tmp_path_factory.mktemp("photos"), MANY, encoder.backbone.size)
+    examples = [Example(file, ("a dog",), "test") for file in files]
     rivals = dict.fromkeys(("seed-2", "no-text-1", "random-bank-1"), encoder.fitted)
     found = Case("tiny", PhotoSet(encoder, features_of(encoder), ["a dog"] * MANY), examples, rivals)
     with pytest.MonkeyPatch.context() as patch:
@@ -185,13 +182,11 @@ def test_outcomes_are_averaged_item_by_item() -> None:
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: Encoder) -> Path:
     """Captioned and labelled photos in one folder; a model to measure on them."""
     folder = tmp_path / "mixed"
-    (folder / "images").mkdir(parents=True)
     rows = []
-    for i, pixels in enumerate(tiny_models.pixels(40, 64)):
-        Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / "images" / f"{i}.png")
+    for i, file in enumerate(tiny_models.save_pictures(folder / "images", 40, 64)):
         about = {"kind": "label", "label": f"thing {i % 3}"} if i < 12 else {"kind": "caption", "label": ""}
         split = "test" if i < 30 else "few"
-        rows.append({"file": f"{i}.png", "captions": [f"photo {i}"], "split": split} | about)
+        rows.append({"file": file.name, "captions": [f"photo {i}"], "split": split} | about)
     (folder / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
     monkeypatch.setattr(evaluate, "load_encoder", lambda model: encoder)
     return folder

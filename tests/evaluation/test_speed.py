@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
 from engine import cli as command_line
@@ -23,8 +22,8 @@ ROWS = [
 @pytest.fixture
 def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     """A model without exits, photos to measure it on, and no process but this one."""
-    for i, pixels in enumerate(tiny_models.pixels(20, 32)):
-        Image.fromarray(pixels.transpose(1, 2, 0)).save(tmp_path / f"{i}.jpg")
+    for i, picture in enumerate(tiny_models.pictures(20, 32)):
+        picture.save(tmp_path / f"{i}.jpg")
     found = assembled(tiny_models.backbone("vit"), None, Identity("tiny", "w", ""), tiny_models.BANK, tmp_path)
     monkeypatch.setattr(speed, "DEMO_GALLERY", tmp_path)
     monkeypatch.setattr(speed, "load_encoder", lambda model, precision: found)

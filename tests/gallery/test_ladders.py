@@ -1,7 +1,7 @@
 """Real encoders behind a gallery: what goes on from what is stored is what one run gives, and costs no more."""
 
-import io
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from engine.ingest.kept_picture import kept_pixels
 from engine.storage.database import Database
 from engine.storage.images import get_image
 from tests import tiny_models
+from tests.pictures import encoded
 
 MANY, THRIFTY = 12, 0.3
 LADDERS: dict[str, Callable[[], Encoder]] = {
@@ -37,15 +38,10 @@ def library(request: pytest.FixtureRequest, database: Database) -> Library:
 def gallery(library: Library) -> int:
     collection = open_gallery(library, "patterns")
     size = library.encoder.preprocess(Image.new("RGB", (8, 8))).shape[-1]
-    pictures = tiny_models.pixels(MANY, size, seed=3)
-    ingest_files(library, collection, [_upload(n, picture) for n, picture in enumerate(pictures)], THRIFTY)
+    pictures = enumerate(tiny_models.pictures(MANY, size, seed=3))
+    uploads = [Upload(f"{n}.png", partial(encoded, picture, "PNG")) for n, picture in pictures]
+    ingest_files(library, collection, uploads, THRIFTY)
     return collection
-
-
-def _upload(number: int, picture: np.ndarray) -> Upload:
-    file = io.BytesIO()
-    Image.fromarray(picture.transpose(1, 2, 0)).save(file, "PNG")
-    return Upload(f"{number}.png", file.getvalue)
 
 
 def stands_as_run_in_one_go(library: Library, gallery: int) -> set[int]:

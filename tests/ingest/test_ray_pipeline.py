@@ -43,6 +43,7 @@ from engine.storage.database import Database
 from engine.storage.images import list_images
 from tests import zip_files
 from tests.fake_encoder import FakeEncoder
+from tests.pictures import encoded
 
 # What needs no cluster
 
@@ -152,18 +153,10 @@ def photos(tmp_path: Path) -> Path:
         Image.fromarray(draw.integers(0, 256, (8, 8, 3), np.uint8)).save(folder / f"{number:03}.png")
     for number in range(0, 690, 100):
         (folder / f"{number:03} again.png").write_bytes((folder / f"{number:03}.png").read_bytes())
-    packed_photos = {f"{colour}.png": _png(colour) for colour in ("red", "blue", "yellow")}
-    (folder / "some.zip").write_bytes(zip_files.zipped(packed_photos))
+    packed = {f"{c}.png": encoded(Image.new("RGB", (8, 8), c), "PNG") for c in ("red", "blue", "yellow")}
+    (folder / "some.zip").write_bytes(zip_files.zipped(packed))
     (folder / "bad.jpg").write_bytes(b"no picture")
     return folder
-
-
-def _png(colour: str) -> bytes:
-    import io
-
-    file = io.BytesIO()
-    Image.new("RGB", (8, 8), colour).save(file, "PNG")
-    return file.getvalue()
 
 
 def encoders() -> list[int]:

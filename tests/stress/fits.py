@@ -17,7 +17,6 @@ from tempfile import TemporaryDirectory
 
 import open_clip
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 
 from engine.clip.factory import load_model
@@ -103,9 +102,7 @@ def run(fits: int, seed: int = 0) -> dict[str, int | str]:
     with TemporaryDirectory() as name:
         model, photos = Path(name, "model"), Path(name, "photos")
         _model(model)
-        photos.mkdir()
-        for number, pixels in enumerate(tiny_models.pixels(330, 32)):
-            Image.fromarray(pixels.transpose(1, 2, 0)).save(photos / f"{number}.png")
+        tiny_models.save_pictures(photos, 330, 32)
         whole, lines = _finish(model, photos, Path(name, "whole"))
         deaths, same = list[str](), 0
         for number in range(fits):

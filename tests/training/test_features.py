@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from engine.exits.encoder import Encoder
 from engine.ingest.image import ImageRejected
@@ -17,13 +16,8 @@ from tests import tiny_models
 
 @pytest.fixture
 def examples(tmp_path: Path) -> list[Example]:
-    folder = tmp_path / "images"
-    folder.mkdir()
-    found = []
-    for i, pixels in enumerate(tiny_models.pixels(9, 40)):
-        Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"{i}.png")
-        found.append(Example(folder / f"{i}.png", (f"photo {i}", "a dog")[: 1 + i % 2], "train"))
-    return found
+    files = tiny_models.save_pictures(tmp_path / "images", 9, 40)
+    return [Example(file, (f"photo {i}", "a dog")[: 1 + i % 2], "train") for i, file in enumerate(files)]
 
 
 @pytest.fixture

@@ -40,12 +40,10 @@ def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
 def data(tmp_path: Path) -> Path:
     """A captioned set with all three splits."""
     folder = tmp_path / "data"
-    (folder / "images").mkdir(parents=True)
     rows = []
-    for i, pixels in enumerate(tiny_models.pixels(MANY, 32)):
-        Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / "images" / f"{i}.png")
+    for i, file in enumerate(tiny_models.save_pictures(folder / "images", MANY, 32)):
         split = "train" if i < 90 else "val" if i < 110 else "test"
-        rows.append({"file": f"{i}.png", "captions": [f"photo number {i}", "a photo"], "split": split})
+        rows.append({"file": file.name, "captions": [f"photo number {i}", "a photo"], "split": split})
     (folder / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return folder
 

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from engine.exits.loading import load_encoder
 from engine.training import small_vit
@@ -15,11 +14,9 @@ from tests import tiny_models
 def test_a_vit_is_taught_and_loads_as_a_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"TAUGHT": 10, "BATCH": 4, "STEPS": 2, "JUDGED": 3}.items():
         monkeypatch.setattr(small_vit, name, value)
-    data, rows = tmp_path / "data", []
-    (data / "images").mkdir(parents=True)
-    for i, pixels in enumerate(tiny_models.pixels(12, 144)):
-        Image.fromarray(pixels.transpose(1, 2, 0)).save(data / "images" / f"{i}.png")
-        rows.append({"file": f"{i}.png", "captions": ["a photo"], "split": "train"})
+    data = tmp_path / "data"
+    files = tiny_models.save_pictures(data / "images", 12, 144)
+    rows = [{"file": file.name, "captions": ["a photo"], "split": "train"} for file in files]
     (data / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
     said: list[str] = []
     small_vit.teach(data, tmp_path / "out", said.append)

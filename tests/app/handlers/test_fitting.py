@@ -1,11 +1,8 @@
-import io
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from app.demo import Demo
 from app.handlers.fitting import Fitting
@@ -27,14 +24,9 @@ from engine.training import gates, readouts
 from engine.utils.data_dir import home
 from tests import tiny_models
 from tests.app.shown_examples import PARTS, after
+from tests.pictures import encoded
 
 MANY = 110
-
-
-def png(pixels: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels.transpose(1, 2, 0)).save(file, "PNG")
-    return file.getvalue()
 
 
 @pytest.fixture
@@ -54,7 +46,8 @@ def services(database: Database, folder: Path, tmp_path: Path, monkeypatch: pyte
 
 def filled(services: Services, many: int) -> Session:
     gallery = open_gallery(services.library, "mine")
-    files = [Upload(f"{i}.png", partial(png, p)) for i, p in enumerate(tiny_models.pixels(many, 32))]
+    pictures = enumerate(tiny_models.pictures(many, 32))
+    files = [Upload(f"{i}.png", partial(encoded, picture, "PNG")) for i, picture in pictures]
     ingest_files(services.library, gallery, files)
     return Session(gallery=gallery)
 
