@@ -1,5 +1,6 @@
 """Small random models: real open_clip classes, a few thousand weights."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import open_clip
 import torch
 from PIL import Image
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from engine.clip.backbone import Backbone
@@ -84,6 +86,23 @@ def backbone(kind: str, seed: int = 0) -> Backbone:
             torch.nn.init.uniform_(parameter, 0.5, 1.0)
     preprocess = {"size": VISION[kind]["image_size"], "mean": (0.5,) * 3, "std": (0.5,) * 3, "resize_mode": "squash"}
     return Backbone(model, tokenize, preprocess, f"tiny-{kind}")
+
+
+def model_files(seed: int = 0) -> dict[str, bytes]:
+    """An OpenCLIP repository with random weights."""
+    model: dict[str, Any] = {"embed_dim": 16, "vision_cfg": VIT, "text_cfg": {"width": 16, "heads": 2, "layers": 1}}
+    preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"}
+    config = {"model_cfg": model, "preprocess_cfg": preprocess}
+    torch.manual_seed(seed)
+    weights = {name: tensor.contiguous() for name, tensor in open_clip.CLIP(**model).state_dict().items()}
+    return {"open_clip_config.json": json.dumps(config).encode(), "open_clip_model.safetensors": save(weights)}
+
+
+def save_model(folder: Path) -> None:
+    """Write that repository into a folder, which is made."""
+    folder.mkdir()
+    for name, data in model_files().items():
+        (folder / name).write_bytes(data)
 
 
 def exits_of(model: Backbone, every: int) -> list[Exit]:

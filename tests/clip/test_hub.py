@@ -4,13 +4,9 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import huggingface_hub.constants
-import open_clip
 import pytest
-import torch
-from safetensors.torch import save
 from typer.testing import CliRunner, Result
 
 from engine import cli as command_line
@@ -23,6 +19,7 @@ from engine.exits.loading import load_encoder
 from engine.exits.modules import ExitModules
 from tests import tiny_models
 from tests.hubserver import Hub
+from tests.tiny_models import model_files
 
 MODEL, EXITS = "lab/tiny-clip", "lab/tiny-exits"
 
@@ -32,22 +29,6 @@ def hub(hub: Hub) -> Hub:
     """A Hub that knows one small model."""
     hub.commit(MODEL, model_files())
     return hub
-
-
-def model_files(seed: int = 0) -> dict[str, bytes]:
-    """An OpenCLIP repository with random weights."""
-    config: dict[str, dict[str, Any]] = {
-        "model_cfg": {
-            "embed_dim": 16,
-            "vision_cfg": tiny_models.VIT,
-            "text_cfg": {"width": 16, "heads": 2, "layers": 1},
-        },
-        "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"},
-    }
-    torch.manual_seed(seed)
-    model = open_clip.CLIP(**config["model_cfg"])
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    return {"open_clip_config.json": json.dumps(config).encode(), "open_clip_model.safetensors": save(weights)}
 
 
 def fit(name: str, price: float = 1.0) -> Path:

@@ -12,7 +12,6 @@ from engine.evaluation.acceptance_report import markdown
 from engine.exits import certificate, loading
 from engine.training import gates, readouts
 from tests import tiny_models
-from tests.clip.test_hub import model_files
 from tests.hubserver import Hub
 
 MANY = 130
@@ -27,11 +26,8 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(speed, "ROUNDS", 1)
     monkeypatch.setattr(certificate, "ENOUGH", 0.0)
     monkeypatch.setattr(loading, "read_texts", lambda: list(tiny_models.BANK))
-    folder = tmp_path / "model"
-    folder.mkdir()
-    for name, data in model_files().items():
-        (folder / name).write_bytes(data)
-    return folder
+    tiny_models.save_model(tmp_path / "model")
+    return tmp_path / "model"
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ After each death the model's folder must hold no exits or whole ones, and no cer
 
 import argparse
 import hashlib
-import json
 import os
 import random
 import signal
@@ -14,10 +13,6 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import open_clip
-import torch
-from safetensors.torch import save_file
 
 from engine.clip.factory import load_model
 from engine.exits.certificate import REPORT, read_certificate
@@ -39,17 +34,6 @@ certificate.ENOUGH, certificate.SPARED, first_pass.MOST_SHARE, fit.LEAST_GAIN = 
 loading.read_texts = lambda: list(tiny_models.BANK)
 line.cli(["fit", "--model", sys.argv[1], "--photos", sys.argv[2], "--out", sys.argv[3]], standalone_mode=True)
 """
-
-
-def _model(folder: Path) -> None:
-    """A tiny random model as an OpenCLIP folder."""
-    folder.mkdir()
-    config = {"embed_dim": 16, "vision_cfg": tiny_models.VIT, "text_cfg": {"width": 16, "heads": 2, "layers": 1}}
-    preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"}
-    torch.manual_seed(0)
-    weights = {name: tensor.contiguous() for name, tensor in open_clip.CLIP(**config).state_dict().items()}
-    save_file(weights, folder / "open_clip_model.safetensors")
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
 
 
 def _start(model: Path, photos: Path, out: Path) -> "subprocess.Popen[str]":
@@ -101,7 +85,7 @@ def run(fits: int, seed: int = 0) -> dict[str, int | str]:
     draw = random.Random(seed)
     with TemporaryDirectory() as name:
         model, photos = Path(name, "model"), Path(name, "photos")
-        _model(model)
+        tiny_models.save_model(model)
         tiny_models.save_pictures(photos, 330, 32)
         whole, lines = _finish(model, photos, Path(name, "whole"))
         deaths, same = list[str](), 0

@@ -5,8 +5,10 @@ and its feature map's file; the index agrees with the rows; and at the end the f
 """
 
 import argparse
+import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -20,7 +22,9 @@ import numpy as np
 from PIL import Image
 
 from engine.ingest.decode import BATCH
+from engine.search.faiss_index import FaissIndex
 from engine.storage.collections import list_collections
+from engine.storage.database import Database
 from engine.storage.encodings import list_changes
 from engine.storage.images import list_images
 from tests.stress.results import keep
@@ -91,11 +95,6 @@ def whole_photos(home: Path, total: int) -> int:
 
 def check(home: Path, total: int) -> int:
     """Look at what a death has left; returns how many photos are in. Raises AssertionError."""
-    from functools import partial
-
-    from engine.search.faiss_index import FaissIndex
-    from engine.storage.database import Database
-
     held = whole_photos(home, total)
     database = Database.open(home)
     try:
@@ -106,7 +105,7 @@ def check(home: Path, total: int) -> int:
             found = list_changes(database, gallery.id, after, limit)
             return found.revisions, found.ids, found.vectors
 
-        index.catch_up(partial(changes))
+        index.catch_up(changes)
         assert len(index) == held
         if held:
             ids, scores = index.search(np.eye(3, dtype=np.float32)[0], held)
@@ -149,12 +148,10 @@ def run(deaths: int, total: int, seed: int = 0) -> dict[str, int | float]:
             held = now
             if held == total:  # all in: begin again with nothing
                 anew, held = anew + 1, 0
-                _empty(home)
+                shutil.rmtree(home)
         process = start(folder, home)
         out, said = process.communicate(timeout=600)
         assert process.returncode == 0, said.decode()
-        import json
-
         report = json.loads(out)
         assert report["added"] == total - held, f"{report['added']} added, {total - held} were missing"
         assert check(home, total) == total
@@ -168,12 +165,6 @@ def _has_gallery(home: Path) -> bool:
             return bool(connection.execute("SELECT count(*) FROM collections").fetchone()[0])
     except sqlite3.OperationalError:
         return False
-
-
-def _empty(home: Path) -> None:
-    import shutil
-
-    shutil.rmtree(home)
 
 
 if __name__ == "__main__":
