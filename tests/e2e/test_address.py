@@ -140,9 +140,3 @@ def test_a_link_preview_finds_title_sentence_and_picture(open_page: OpenPage) ->
     icon = page.request.get(page.evaluate("document.querySelector('link[rel=apple-touch-icon]').href"))
     assert icon.headers["content-type"] == "image/png"
     assert page.locator("meta[property='og:title']").count() == 1  # Gradio's own is gone
-
-
-def test_a_link_reopens_a_query(open_page: OpenPage) -> None:
-    page = open_page("wide", "?q=windmill+%2B+sky")
-    expect(box(page)).to_have_value("windmill + sky")
-    assert page.locator("#answer [data-share]").get_attribute("data-share") == "?q=windmill+%2B+sky"

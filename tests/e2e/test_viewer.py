@@ -140,16 +140,6 @@ def test_several_photos_are_picked_and_saved_as_one_zip(open_page: OpenPage, tmp
         assert archive.testzip() is None
 
 
-def test_the_selected_photo_stays_in_view_while_the_list_scrolls(open_page: OpenPage) -> None:
-    page = open_page("wide")
-    page.evaluate("scrollTo(0, document.body.scrollHeight)")
-    page.wait_for_timeout(500)
-    panel = page.locator("#aside").bounding_box()
-    assert panel is not None
-    assert page.evaluate("scrollY") > 100, "there must be something to scroll"
-    assert 0 <= panel["y"] < 120
-
-
 @pytest.mark.parametrize(("kind", "at"), [("drop", "[data-do=search]"), ("paste", "body")])
 def test_a_picture_is_searched_with_from_anywhere(open_page: OpenPage, kind: str, at: str) -> None:
     page = open_page("wide")
