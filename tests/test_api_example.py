@@ -15,7 +15,7 @@ DOCS = Path(__file__).parents[1] / "docs" / "api.md"
 
 
 def test_the_example_indexes_a_folder_and_finds_what_it_asks_for(
-    home: Path, tmp_path: Path, png: Callable[..., bytes], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, png: Callable[..., bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "photos").mkdir()
     for name, colour in (("red.png", "red"), ("blue.png", "blue"), ("green.png", "green")):

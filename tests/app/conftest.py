@@ -28,7 +28,6 @@ from engine.gallery.comparison import Comparison
 from engine.gallery.galleries import open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.library import Library
-from engine.storage.database import Database
 from engine.utils.data_dir import home
 from tests.app.shown_examples import PARTS
 from tests.pictures import dated, encoded
@@ -63,7 +62,7 @@ def pictures(library: Library) -> Pictures:
 
 
 @pytest.fixture
-def services(database: Database, library: Library, demo: Demo, pictures: Pictures) -> Services:
+def services(library: Library, demo: Demo, pictures: Pictures) -> Services:
     return Services(library, Comparison(library), demo, pictures.address)
 
 

@@ -41,7 +41,7 @@ from engine.gallery.galleries import get_photo, list_photos, open_gallery, publi
 from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Limits, TooMuch, Visitors
 from engine.ingest.image import MAX_BYTES
-from engine.storage.database import Database, StoreUnusable
+from engine.storage.database import StoreUnusable
 from tests.app.sending import uploaded
 from tests.app.shown_examples import PARTS, after
 from tests.zip_files import zipped
@@ -53,7 +53,7 @@ def lines() -> io.StringIO:
 
 
 @pytest.fixture
-def services(database: Database, library: Library, demo: Demo, pictures: Pictures, lines: io.StringIO) -> Services:
+def services(library: Library, demo: Demo, pictures: Pictures, lines: io.StringIO) -> Services:
     visitors = Visitors(library, Limits(galleries=2))
     return Services(library, Comparison(library), demo, pictures.address, visitors, EventLog(lines))
 
@@ -91,9 +91,7 @@ def test_a_visitor_comes_again_to_what_is_theirs(access: Access, ann: Session) -
     assert access.own(ann.gallery, again).id == ann.gallery
 
 
-def test_nothing_of_another_is_listed_seen_or_changed(
-    access: Access, ann: Session, stranger: Session, library: Library
-) -> None:
+def test_nothing_of_another_is_listed_seen_or_changed(access: Access, ann: Session, stranger: Session) -> None:
     assert [summary.kind for summary in access.galleries(stranger)] == ["demo"]
     for forbidden in (
         lambda: access.gallery(ann.gallery, stranger),
@@ -240,7 +238,6 @@ def test_exits_for_everyones_model_are_not_fitted_by_a_visitor(services: Service
 
 def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
     services: Services,
-    search: Search,
     ann: Session,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -430,7 +427,7 @@ def test_every_door_that_computes_counts_as_a_request(
 
 
 def test_an_address_of_a_picture_that_was_passed_on_does_not_live_long(
-    library: Library, demo: Demo, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+    library: Library, demo: Demo, pictures: Pictures
 ) -> None:
     photo = list_photos(library, demo.id)[0]
     today = pictures_module._today()
@@ -471,7 +468,7 @@ def test_a_page_that_others_can_reach_is_public_unless_somebody_says_otherwise(
 
 class TestOverHttp:
     def test_two_programs_do_not_meet(
-        self, address: str, tmp_path: Path, png: Callable[..., bytes], lines: io.StringIO, services: Services
+        self, address: str, tmp_path: Path, png: Callable[..., bytes], lines: io.StringIO
     ) -> None:
         photo = tmp_path / "dog.png"
         photo.write_bytes(png("yellow"))

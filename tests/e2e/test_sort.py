@@ -186,9 +186,7 @@ def test_mistakes_are_sentences(run: Run, photos: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_killed_at_any_point_and_run_again_it_ends_with_the_same_folders(
-    photos: Path, tmp_path: Path, home: Path
-) -> None:
+def test_killed_at_any_point_and_run_again_it_ends_with_the_same_folders(tmp_path: Path, home: Path) -> None:
     gallery = ROOT / "assets" / "gallery"
     command = [sys.executable, "-m", "engine", "sort", str(gallery), "--into", "animal", "--into", "food", "--copy"]
 

@@ -170,7 +170,7 @@ def test_a_data_folder_that_cannot_be_used_costs_time_alone(
     assert len(text_bank.kept_embeddings(model, "w", TEXTS)) == 3
 
 
-def test_a_loaded_encoder_finds_its_bank_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loaded_encoder_finds_its_bank_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.exits.loading.read_texts", lambda: TEXTS)
     first = load_encoder(precision="float32")
     made = first.bank.vectors

@@ -25,7 +25,7 @@ MakeUpload = Callable[..., Upload]
 
 
 @pytest.fixture
-def comparison(database: Database, library: Library) -> Comparison:
+def comparison(library: Library) -> Comparison:
     return Comparison(library)
 
 
@@ -84,9 +84,7 @@ def test_what_others_compute_meanwhile_is_on_neither_clock(monkeypatch: pytest.M
     assert measured.early_per_second > 10
 
 
-def test_a_race_is_kept_with_its_date(
-    comparison: Comparison, gallery: int, database: Database, library: Library
-) -> None:
+def test_a_race_is_kept_with_its_date(comparison: Comparison, gallery: int, library: Library) -> None:
     assert comparison.last(gallery) is None
     first, second = comparison.race(gallery), comparison.race(gallery)
     assert second.at > first.at > 1_600_000_000

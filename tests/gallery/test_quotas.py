@@ -24,7 +24,7 @@ Make = Callable[..., Upload]
 
 
 @pytest.fixture
-def visitors(database: Database, library: Library) -> Visitors:
+def visitors(library: Library) -> Visitors:
     return Visitors(library, Limits(galleries=2, photos=3, bytes=10_000, at_once=2, days=7.0))
 
 

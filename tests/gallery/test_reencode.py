@@ -155,7 +155,7 @@ def test_photos_that_a_budget_lets_go_where_they_stand_or_before_stay(
 
 
 def test_a_photo_whose_map_is_gone_is_run_again_and_costs_no_more_than_full_depth(
-    library: Library, fake_encoder: FakeEncoder, gallery: int, home: Path
+    library: Library, gallery: int, home: Path
 ) -> None:
     for path in home.glob("maps/*/*"):
         path.unlink()
@@ -202,9 +202,7 @@ def test_vectors_of_two_models_never_meet_while_it_goes_on(
     assert len(search_photos(newer, gallery, "red")) == 5
 
 
-def test_a_gallery_whose_pictures_are_all_gone_stays_as_it_is(
-    library: Library, gallery: int, newer: Library, home: Path
-) -> None:
+def test_a_gallery_whose_pictures_are_all_gone_stays_as_it_is(library: Library, gallery: int, newer: Library) -> None:
     pictures = [library.picture_path(photo.content_hash) for photo in list_photos(library, gallery)]
     for picture in pictures[1:]:
         picture.unlink()

@@ -194,7 +194,7 @@ def test_a_dropped_picture_is_looked_at_in_full_and_not_kept(
 
 
 def test_a_year_finds_its_own_photos_alone_and_looks_at_no_other_again(
-    library: Library, gallery: int, upload: MakeUpload, fake_encoder: FakeEncoder
+    library: Library, gallery: int, upload: MakeUpload
 ) -> None:
     def taken(year: int, colour: str) -> Upload:
         return upload(

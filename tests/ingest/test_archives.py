@@ -229,7 +229,7 @@ def test_an_empty_member_is_an_empty_file(uploads: Make) -> None:
     assert outcomes(uploads("a.zip", zip_files.zipped({"x.jpg": b""}))) == {"a.zip/x.jpg": b""}
 
 
-def test_a_thousand_archives_keep_no_file_open(tmp_path: Path, uploads: Make) -> None:
+def test_a_thousand_archives_keep_no_file_open(uploads: Make) -> None:
     gc.collect()  # or files of earlier tests are closed meanwhile
     before = open_files()
     found = [upload for n in range(300) for upload in uploads(f"{n}.zip", zip_files.zipped(PHOTOS))]

@@ -103,7 +103,7 @@ def test_a_worker_takes_the_gallerys_phrases(fake_encoder: FakeEncoder) -> None:
     assert "has another model" in Worker(differing)(nothing_new)[BATCH_COLUMN].problem
 
 
-def test_without_ray_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_ray_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(RayMissing, match=r"pip install -r requirements-cluster\.txt"), on_ray("ray", slow):
         pass

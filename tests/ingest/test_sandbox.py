@@ -186,7 +186,7 @@ def test_many_threads_share_a_few_decoders() -> None:
     assert len(os.listdir("/proc/self/fd")) - before <= 2 * sandbox.IDLE
 
 
-def test_a_decoder_ends_with_the_process_that_asked(tmp_path: object) -> None:
+def test_a_decoder_ends_with_the_process_that_asked() -> None:
     code = (
         "import os, signal, engine.ingest.sandbox as d\n"
         "d._give_back(d._borrow())\n"

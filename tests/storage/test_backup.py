@@ -102,7 +102,7 @@ def test_a_photo_that_is_deleted_during_the_backup_is_not_in_it(
     assert (done.photos, done.lost_pictures) == (1, 0)
 
 
-def test_a_picture_that_was_lost_before_is_counted(database: Database, home: Path, place: Path) -> None:
+def test_a_picture_that_was_lost_before_is_counted(database: Database, place: Path) -> None:
     database.pictures.path("aa" * 32).unlink()
     done = back_up(place)
     assert (done.photos, done.lost_pictures) == (2, 1)
@@ -338,7 +338,7 @@ def test_a_place_that_cannot_be_looked_at_is_a_sentence(tmp_path: Path) -> None:
             back_up(folder)
 
 
-def test_what_cannot_be_backed_up(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_backed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "backup"
     with pytest.raises(BackupRefused, match="There is nothing to back up"):
         back_up(place)

@@ -193,7 +193,7 @@ def test_parts_of_files_are_swept(database: Database, gallery: int, home: Path) 
     assert not part.exists()
 
 
-def test_a_picture_that_another_database_may_know_stays(database: Database, gallery: int, home: Path) -> None:
+def test_a_picture_that_another_database_may_know_stays(database: Database, home: Path) -> None:
     foreign = database.pictures.path("cc" * 32)
     foreign.parent.mkdir(parents=True)
     foreign.write_bytes(b"a picture")

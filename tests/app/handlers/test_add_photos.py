@@ -355,7 +355,7 @@ def test_an_upload_that_is_refused_leaves_no_gallery(add_photos: AddPhotos, libr
 
 
 def test_a_folder_of_this_machine_is_taken_in_by_its_owner_only(
-    add_photos: AddPhotos, folder: Path, session: Session, library: Library, monkeypatch: pytest.MonkeyPatch
+    add_photos: AddPhotos, folder: Path, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def said(place: object) -> str:
         return str(after(add_photos.from_folder(str(place), "Colours", session)).report)

@@ -1,7 +1,6 @@
 """What is set before Gradio reads it."""
 
 import os
-from pathlib import Path
 
 import pytest
 from gradio.blocks import Blocks
@@ -10,7 +9,7 @@ from gradio.queueing import Queue
 from app.server.settings import FIGURES, TEMPORARY, prepare
 
 
-def test_no_figures_are_reckoned_that_nobody_sees(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_figures_are_reckoned_that_nobody_sees(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (FIGURES, TEMPORARY):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv(name, "")  # so that it is taken back

@@ -28,9 +28,7 @@ def test_files_that_nobody_takes_in_go_within_an_hour_and_gradios_copies_sooner(
     assert folder.exists() is stays
 
 
-def test_what_has_waited_is_looked_for_every_minute(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_has_waited_is_looked_for_every_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Over(Exception):
         pass
 
