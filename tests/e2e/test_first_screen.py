@@ -36,6 +36,10 @@ BESIDE = """() => [...document.querySelectorAll("#grid .hit, #tabs [role=tab]")]
   return box.left < line.left - 1 || box.right > line.right + 1;
 }).map((part) => part.innerText)"""
 
+LEFT = (
+    "document.querySelector('#tabs').clientWidth - document.querySelector('#grid').clientWidth"  # px beside the photos
+)
+
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -139,3 +143,15 @@ def test_the_first_screen_fits_a_projector_and_the_narrowest_phone(open_page: Op
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert not page.evaluate(BESIDE)
+
+
+def test_photos_take_the_width_of_every_screen_that_has_no_room_for_a_panel(open_page: OpenPage) -> None:
+    page = open_page("phone")
+    for width in (320, 390, 480, 620, 750):
+        page.set_viewport_size({"width": width, "height": 844})
+        beside = page.evaluate(
+            "document.querySelector('#tabs').clientWidth - document.querySelector('#grid').clientWidth"
+        )
+        assert abs(beside) <= 1, f"{beside} px are left at {width}"
+        frames = [photo["frame"] for photo in page.evaluate(CARDS)]
+        assert 2 * frames[0] < width < 6 * frames[0]
