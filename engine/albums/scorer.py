@@ -29,15 +29,16 @@ from engine.exits.encoder import Encoder
 from engine.exits.text_bank import affinity
 
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}")  # a phrase is the mean of these; chosen on val sets
-BACKGROUND = 500  # texts of the bank that albums stand among; chosen on val sets, as the next four are
+COMPARED = 4_800  # texts of the bank that wide words are odds of; twice as many take twice as long, for a point at most
+BACKGROUND = 500  # texts of the bank that albums stand among; chosen on val sets, as the next three are
 EXAMPLE_WEIGHT = 0.35  # of how far an example is more alike than ALIKE, beside the text
-ALIKE = 0.5  # cosine of two photos above which one speaks for the other's album
-AGAINST = -0.1  # and how far below it counts at most: most photos of an album are not like one example
+ALIKE = 0.5  # cosine of two photos above which one speaks for the other's album; it never speaks against it
 STANDS_BACK = 1.0  # logits that none of them is lower by: who types a word or two means it widely
 NODES, WEIGHTS = (torch.tensor(part, dtype=torch.float32) for part in hermegauss(24))
 CERTAIN = 1e-6  # a deviation in cosines that is none
 ENCODED_AT_ONCE = 8  # phrases; between them others may compute
-COMPARED_AT_ONCE = 1024  # photos, to all texts of the bank
+COMPARED_AT_ONCE = 512  # photos
+SURE = 1e-6  # what is as likely, or unlikely, counts no further
 
 Embed = Callable[[Sequence[str]], np.ndarray]  # phrases to (P, D), unit length
 
@@ -60,12 +61,12 @@ class Words:
     vectors: Tensor  # (P, D) of phrases, unit length, and behind them of what albums are unlike
     owner: Tensor  # (P,) number of the album of each
     unlike: Tensor  # (P,) bool
-    wide: Mapping[int, Tensor]  # (N,) bool: the texts of the bank that a wide phrase stands for, by its number
+    wide: Mapping[int, Tensor]  # (N,) bool: those of the compared texts that a wide phrase stands for, by its number
     many: int  # albums
 
     @classmethod
     def of(cls, albums: Sequence[Album], embed: Embed, texts: tuple[str, ...]) -> "Words":
-        """Albums' phrases, embedded all at once.  Args: texts: of the bank."""
+        """Albums' phrases, embedded all at once.  Args: texts: that wide ones are compared with."""
         phrases = [(number, phrase) for number, album in enumerate(albums) for phrase in album.phrases]
         unlike = [(number, album.unlike) for number, album in enumerate(albums) if album.unlike]
         owners, said = zip(*phrases, *unlike, strict=True) if phrases else ((), ())
@@ -94,7 +95,7 @@ class AlbumScorer:
 
     words: Words
     background: Tensor  # (B, D), unit length; (0, D): there is no such outcome as none
-    bank: Tensor  # (N, D) all its texts, unit length
+    compared: Tensor  # (N, D) of the bank's texts those that wide words are odds of, unit length
     deviations: Tensor  # (K,) of the scores at each exit, in cosines
     logit_scale: float
     examples: Mapping[int, Tensor]  # (E, D) embeddings of an album's examples, by its number; `many` stands for none
@@ -112,10 +113,9 @@ class AlbumScorer:
         Args: embed: `embed_phrases` of the encoder where that is None, or what remembers some of it.
         """
         deviations = torch.tensor(encoder.scorer.deviations, dtype=torch.float32)
-        bank = encoder.bank
-        words = Words.of(albums, embed or partial(embed_phrases, encoder), bank.texts)
-        background, texts = bank.spread(BACKGROUND).cpu(), bank.vectors[: len(bank.texts)].cpu()
-        return cls(words, background, texts, deviations, encoder.logit_scale, examples or {})
+        words = Words.of(albums, embed or partial(embed_phrases, encoder), encoder.bank.spread_texts(COMPARED))
+        background, compared = (encoder.bank.spread(many).cpu() for many in (BACKGROUND, COMPARED))
+        return cls(words, background, compared, deviations, encoder.logit_scale, examples or {})
 
     def scores(self, vectors: Tensor) -> Tensor:
         """Embeddings of photos (N, D) to (N, A + 1) cosines to the albums, and last to none."""
@@ -133,7 +133,7 @@ class AlbumScorer:
             found[:, -1] = none - STANDS_BACK / scale
         for number, examples in self.examples.items():
             alike = (vectors @ examples.T).amax(1)
-            found[:, number] += EXAMPLE_WEIGHT * (alike - ALIKE).clamp_min(AGAINST)
+            found[:, number] += EXAMPLE_WEIGHT * (alike - ALIKE).clamp_min(0)
         return found
 
     def _widened(self, logits: Tensor, vectors: Tensor, none: Tensor) -> Tensor:
@@ -141,9 +141,9 @@ class AlbumScorer:
         if not (self.words.wide and len(self.background)):
             return logits
         for rows in torch.arange(len(vectors)).split(COMPARED_AT_ONCE):
-            fits = self.logit_scale * vectors[rows] @ self.bank.T
+            likely = (self.logit_scale * vectors[rows] @ self.compared.T).softmax(1)
             for number, own in self.words.wide.items():
-                odds = fits[:, own].logsumexp(1) - fits[:, ~own].logsumexp(1)
+                odds = likely[:, own].sum(1).logit(SURE)
                 logits[rows, number] = torch.maximum(logits[rows, number], none[rows] + odds)
         return logits
 

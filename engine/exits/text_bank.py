@@ -88,6 +88,10 @@ class TextBank:
         """(B, D) Embeddings of about so many texts from all over the bank; of all where it has no more."""
         return self.vectors[: len(self.texts) : self._step(many)]
 
+    def spread_texts(self, many: int) -> tuple[str, ...]:
+        """The texts that `spread` gives the embeddings of."""
+        return self.texts[:: self._step(many)]
+
     @cached_property
     def compared(self) -> Tensor:
         """(P + B, D) Embeddings of the phrases, and of the background that they stand among."""
