@@ -85,7 +85,7 @@ def test_the_readme_shows_a_search_from_its_words_to_why_a_photo_stopped(open_pa
     page = open_page("wide", motion="no-preference")
     page.set_viewport_size({"width": 1200, "height": 750})
     tab(page, "Albums")
-    for album in ("animals", "buildings"):
+    for album in ("animals", "birds"):
         make_album(page, album)
     tab(page, "Results")
     page.evaluate(POINTER)
@@ -136,7 +136,7 @@ def move_a_photo(page: Page) -> None:
     photo = card.get_attribute("data-photo")
     page.wait_for_timeout(700)
     point(page, card.locator("img"), down=True)
-    there = page.locator(".album[data-key='=buildings']")
+    there = page.locator(".album[data-key='=birds']")
     point(page, there.locator("li[data-photo]").first)
     page.mouse.up()
     expect(there.locator(f"li[data-photo='{photo}']")).to_be_visible()
