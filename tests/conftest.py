@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,6 +20,8 @@ from tests.hubserver import Hub, serve
 from tests.pictures import encoded
 
 if TYPE_CHECKING:  # torch comes with them, and many tests need none
+    from torch import Tensor
+
     from engine.exits.encoder import Encoder
     from tests.fake_encoder import FakeEncoder
 
@@ -106,6 +109,18 @@ def embedded() -> "Encoder":
     from engine.exits.loading import load_encoder
 
     return load_encoder(precision="float32")
+
+
+@pytest.fixture(scope="session")
+def shown(embedded: "Encoder") -> "dict[str, Tensor]":
+    """What full depth says of each photo of the demo gallery, (D,), by the photo's name."""
+    from engine.ingest.image import open_picture
+    from engine.ingest.listing import folder_uploads
+    from engine.utils.paths import DEMO_GALLERY
+
+    uploads = folder_uploads(DEMO_GALLERY)
+    pixels = np.stack([embedded.preprocess(open_picture(u.read(), u.name).rgb) for u in uploads])
+    return {u.name.removesuffix(".jpg"): v for u, v in zip(uploads, embedded.trace(pixels).vectors[-1], strict=True)}
 
 
 @pytest.fixture(scope="session")

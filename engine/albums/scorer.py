@@ -3,7 +3,7 @@
 A photo's outcomes are the albums, and none of them. An album's score sums its phrases up (log-sum-exp); none's score is
 the affinity to a background from the text bank: a photo that other texts fit as well is of no album. All are cosines,
 so that one logit scale makes a softmax of them. A wide word also leads none by the log-odds that a softmax over all
-texts of the bank is at those that it stands for (`engine.albums.wide_words`); what is higher counts.
+texts of the bank is at those that it stands for (`engine.exits.naming`); what is higher counts.
 
 What an exit's scores are still off by is the deviation of its calibration (`engine.exits.calibration`), which is fitted
 with the gates. It gives the temperature of its softmax (the probit approximation: MacKay 1992) and the chance that full
@@ -23,9 +23,9 @@ from numpy.polynomial.hermite_e import hermegauss
 from torch import Tensor
 
 from engine.albums.album import Album
-from engine.albums.wide_words import kinds_of, texts_of
 from engine.exits.calibration import FARTHEST
 from engine.exits.encoder import Encoder
+from engine.exits.naming import kinds_of, texts_of_kinds
 from engine.exits.text_bank import affinity
 
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}")  # a phrase is the mean of these; chosen on val sets
@@ -73,7 +73,7 @@ class Words:
         vectors, owner = torch.from_numpy(embed(said)), torch.tensor(owners, dtype=torch.long)
         is_unlike = torch.arange(len(said)) >= len(phrases)
         wide = [number for number, phrase in enumerate(said) if kinds_of(phrase)]
-        owned = dict(zip(wide, texts_of([said[number] for number in wide], texts), strict=True))
+        owned = dict(zip(wide, texts_of_kinds([said[number] for number in wide], texts), strict=True))
         sides = (owner + len(albums) * is_unlike).tolist()
         return cls(vectors, owner, is_unlike, _apart(owned, sides), len(albums))
 

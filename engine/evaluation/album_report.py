@@ -17,7 +17,7 @@ WAYS = {
 
 
 def page(results: Row) -> str:
-    """Markdown: what each way reaches at the goal's cost, what wide words hold and corrections teach, and every row."""
+    """Markdown: what each way reaches at the goal's cost, what words hold and find and corrections teach, every row."""
     sets = results["sets"]
     lines = [
         "# Albums",
@@ -33,6 +33,7 @@ def page(results: Row) -> str:
         *table_lines([*ABOUT, "full accuracy", *(f"{way}: accuracy / fidelity" for way in WAYS)], map(_goal_row, sets)),
         "",
         *_wide_words(results["wide_words"]),
+        *_searches(results["searches"]),
         *_corrections(results["corrections"]),
         "## All rows",
         "",
@@ -67,6 +68,18 @@ def _wide_words(rows: Sequence[Row]) -> list[str]:
             ["set", "word", "photos that show it", *HELD, "other photos", *HELD],
             (["-" if cell is None else str(cell) for cell in row.values()] for row in rows),
         ),
+        "",
+    ]
+
+
+def _searches(rows: Sequence[Row]) -> list[str]:
+    return [
+        "## What a search for a word finds",
+        "",
+        "Mean average precision at full depth, in per cent, over wide words and names of things that ten photos or "
+        "more show, by their label or two of their captions. By the word alone: without query expansion by the bank.",
+        "",
+        *table_lines(["set", "words", "found", HELD[1]], (list(map(str, row.values())) for row in rows)),
         "",
     ]
 

@@ -14,9 +14,9 @@ from torch import Tensor
 from engine.albums.album import Album
 from engine.albums.scorer import AlbumScorer
 from engine.albums.sorting import AlbumSorting, Ran, look_again
-from engine.albums.wide_words import texts_of, wide_words
 from engine.evaluation import Row
-from engine.evaluation.album_tasks import CAPTIONS, Task, label_tasks, written_tasks
+from engine.evaluation.album_tasks import Task, label_tasks, written_tasks
+from engine.evaluation.named_photos import NamedPhotos
 from engine.evaluation.single_towers import Alone, smaller_inputs
 from engine.exits.encoder import Encoder
 from engine.training.dataset import DataMissing, Example, read_captions
@@ -30,7 +30,6 @@ DEALS = 5  # of the same exits at random
 DRAWS = 10  # of photos that are corrected
 SHOTS = (1, 3)  # photos of each album that are
 LEAST_PHOTOS = 6  # of a label that corrections are measured on
-LEAST_NAMED = 10  # photos that show what a wide word stands for, where it is measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,34 +213,6 @@ def _draws(
         yield float(judged[0].mean()), float(judged[1].mean())
 
 
-def held_by_words(photos: AlbumPhotos) -> list[Row]:
-    """What an album of one wide word holds at full depth, and would by the word alone, in per cent.
-
-    Photos are of the word where their label, or some of their captions, name such a thing. Others are those whose
-    captions name none; a label that is none of our names tells nothing.
-    """
-    labelled = photos.examples[0].label is not None
-    said = [(e.label or "",) if labelled else e.texts for e in photos.examples]
-    words, owner = wide_words(), np.repeat(np.arange(len(said)), [len(each) for each in said])
-    naming = texts_of(words, tuple(text for each in said for text in each)).numpy()
-    vectors = photos.features.vectors[:, -1]
-    found = []
-    for word, named in zip(words, naming, strict=True):
-        many = np.bincount(owner, named, len(said))
-        own, others = many >= (1 if labelled else CAPTIONS), (many == 0) & (not labelled)
-        if own.sum() < LEAST_NAMED:
-            continue
-        scorer = AlbumScorer.of([Album(word, (word,))], photos.encoder)
-        alone = replace(scorer, words=replace(scorer.words, wide={}))
-        holds = np.stack([by.scores(vectors).argmax(1).numpy() == 0 for by in (scorer, alone)])
-        row: Row = {"word": word}
-        for name, which in (("", own), ("others_", others)):
-            shares = [round(100 * float(share), 1) for share in holds[:, which].mean(1)] if which.any() else [None] * 2
-            row |= {f"{name}photos": int(which.sum()) or None, f"{name}held": shares[0], f"{name}alone": shares[1]}
-        found.append(row)
-    return found
-
-
 def evaluate_albums(
     sets: Sequence[tuple[Path, str]], encoder: Encoder, cache: Path, small: bool = True, say: Say = lambda line: None
 ) -> Row:
@@ -249,7 +220,7 @@ def evaluate_albums(
 
     Args: sets: data folders and splits.  cache: folder for what the exits make of photos.
     """
-    tables, held, taught = [], [], []
+    tables, held, searches, taught = [], [], [], []
     for data, split in sets:
         photos = album_photos(encoder, data, split, cache, small, say)
         for background in (True, False):
@@ -258,7 +229,15 @@ def evaluate_albums(
                     say(f"{photos.name}: {phrases} phrases, {'with' if background else 'without'} background")
                     about = {"data": photos.name, "phrases": phrases, "background": background}
                     tables.append(about | {"rows": rows_of(photos, phrases, background)})
-        held += [{"data": photos.name} | row for row in held_by_words(photos)]
+        words = NamedPhotos(photos.encoder, photos.examples, photos.features.vectors[:, -1])
+        held += [{"data": photos.name} | row for row in words.held()]
+        searches.append({"data": photos.name} | words.found())
         if split == "unseen":
             taught += [{"data": photos.name} | row for row in corrections(photos)]
-    return {"model": encoder.identity.model, "sets": tables, "wide_words": held, "corrections": taught}
+    return {
+        "model": encoder.identity.model,
+        "sets": tables,
+        "wide_words": held,
+        "searches": searches,
+        "corrections": taught,
+    }

@@ -246,11 +246,15 @@ def embed_query(library: Library, gallery_id: int, text: str, dropped: np.ndarra
             raise QueryRejected("The picture of this query is gone; drop it again.")
         return dropped
 
+    from engine.search.query_expansion import embed_words
+
     terms = parse(text)
     if not terms:
         return None
     encoder = library.encoder  # phrases change nothing of what a text means
-    return embed(terms, partial(library.texts.embeddings, encoder.identity.weights, encoder.encode_text), photo)
+    return embed(
+        terms, partial(library.texts.embeddings, encoder.identity.weights, partial(embed_words, encoder)), photo
+    )
 
 
 def embed_picture(library: Library, gallery_id: int | None, data: bytes, name: str) -> np.ndarray:

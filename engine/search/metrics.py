@@ -41,6 +41,12 @@ def ndcg(ranking: np.ndarray, reference: np.ndarray) -> float:
     return float((gains * discount).sum(1).mean() / (worth * discount).sum())
 
 
+def average_precision(scores: np.ndarray, own: np.ndarray) -> float:
+    """The mean, over the images that are right, of the share of right ones down to each; scores (N,), own (N,) bool."""
+    right = own[np.argsort(-scores, kind="stable")]
+    return float((right.cumsum() / np.arange(1, len(right) + 1))[right].mean())
+
+
 def paired_difference(first: np.ndarray, second: np.ndarray, owner: np.ndarray) -> tuple[float, float]:
     """How many more of the texts one way finds than another, in per cent, and the standard error of that.
 

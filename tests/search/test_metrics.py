@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from engine.search.metrics import best, ndcg, overlap, own_ranks, paired_difference, recall_at
+from engine.search.metrics import average_precision, best, ndcg, overlap, own_ranks, paired_difference, recall_at
 
 
 def test_recall_by_hand() -> None:
@@ -19,6 +19,12 @@ def test_equal_scores_are_no_success() -> None:
 def test_the_best_come_in_order_and_equals_as_they_stand() -> None:
     assert best(np.array([[1.0, 3.0, 2.0, 3.0]]), 3).tolist() == [[1, 3, 2]]
     assert best(np.array([[1.0, 2.0]]), 9).tolist() == [[1, 0]]
+
+
+def test_average_precision_by_hand() -> None:
+    own = np.array([False, True, False, True])
+    assert average_precision(np.array([3.0, 4.0, 2.0, 1.0]), own) == pytest.approx((1 + 2 / 4) / 2)
+    assert average_precision(np.array([0.0, 2.0, 0.0, 1.0]), own) == 1
 
 
 def test_overlap_and_ndcg_by_hand() -> None:

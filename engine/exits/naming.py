@@ -1,6 +1,8 @@
-"""Wide words: what an album named "animals" holds, where a text tower knows a koala and not that it is an animal.
+"""Which texts of the bank name what is asked for.
 
-A wide word stands for the texts of the bank that name a thing of its kinds (`assets/wide_words.txt`).
+A text tower that learned from sentences makes little of a word or two, and one that knows a koala need not know that it
+is an animal. The texts of the bank that name the same things say more. Some wide words, `assets/wide_words.txt`, stand
+for kinds of things that are named one by one.
 """
 
 import re
@@ -14,6 +16,7 @@ from engine.utils.paths import THINGS, WIDE_WORDS
 from engine.utils.word_lists import lists_of
 
 LONGEST = 4  # words of a thing's name
+OVERLOOKED = frozenset(["a", "an", "and", "at", "by", "in", "of", "on", "photo", "picture", "the", "to", "with"])
 
 
 def kinds_of(phrase: str) -> frozenset[str]:
@@ -26,10 +29,26 @@ def wide_words() -> list[str]:
     return [words.split(", ")[0] for words in lists_of(WIDE_WORDS)]
 
 
-def texts_of(phrases: Sequence[str], texts: tuple[str, ...]) -> Tensor:
+def names_of_things() -> list[str]:
+    """All names of things that are one word."""
+    return [name for name in _things() if " " not in name]
+
+
+def texts_of_kinds(phrases: Sequence[str], texts: tuple[str, ...]) -> Tensor:
     """(P, N) bool: which texts, of a bank or others, name a thing of the kinds of each of some wide words."""
-    named = _named(texts)
+    named = _kinds_named(texts)
     return torch.tensor([[not kinds.isdisjoint(own) for own in named] for kinds in map(kinds_of, phrases)])
+
+
+def texts_naming(phrase: str, texts: tuple[str, ...]) -> Tensor:
+    """(N,) bool: which texts name what a phrase does: a thing of its kinds, or the same in all of its words."""
+    if kinds_of(phrase):
+        return texts_of_kinds([phrase], texts)[0]
+    rows = _rows_of_words(texts)
+    words = [rows.get(word, frozenset()) for word in _words(phrase) if word not in OVERLOOKED]
+    found = torch.zeros(len(texts), dtype=torch.bool)
+    found[list(frozenset.intersection(*words) if words else [])] = True
+    return found
 
 
 @cache
@@ -48,7 +67,7 @@ def _things() -> dict[str, set[str]]:
 
 
 @lru_cache(maxsize=2)
-def _named(texts: tuple[str, ...]) -> tuple[frozenset[str], ...]:
+def _kinds_named(texts: tuple[str, ...]) -> tuple[frozenset[str], ...]:
     """The kinds of all things that each text names."""
     things, found = _things(), list[frozenset[str]]()
     for words in map(_words, texts):
@@ -57,12 +76,21 @@ def _named(texts: tuple[str, ...]) -> tuple[frozenset[str], ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=2)
+def _rows_of_words(texts: tuple[str, ...]) -> dict[str, frozenset[int]]:
+    """The numbers of the texts that each word stands in."""
+    found: dict[str, set[int]] = {}
+    for number, words in enumerate(map(_words, texts)):
+        for word in words:
+            found.setdefault(word, set()).add(number)
+    return {word: frozenset(numbers) for word, numbers in found.items()}
+
+
 def _words(text: str) -> list[str]:
     """The words of a text, plural or not."""
     return [_singular(word) for word in re.findall(r"[\w'-]+", text.casefold())]
 
 
-@cache
 def _singular(word: str) -> str:
     """A word without the ending of a regular plural."""
     if word.endswith("ies"):

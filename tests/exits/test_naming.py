@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.albums.wide_words import kinds_of, texts_of, wide_words
+from engine.exits.naming import kinds_of, texts_naming, texts_of_kinds, wide_words
 from engine.utils.paths import TEXT_BANK, THINGS
 from engine.utils.word_lists import lists_of
 
@@ -19,7 +19,7 @@ def test_other_phrases_are_no_wide_words(said: str) -> None:
 
 def test_texts_name_things_in_one_word_or_more_and_in_the_plural() -> None:
     texts = ("a koala in a tree", "two golden retrievers", "Cherries", "a man with butterflies", "a catalogue", "")
-    found = texts_of(["animals", "people", "vehicles"], texts)
+    found = texts_of_kinds(["animals", "people", "vehicles"], texts)
     assert found.tolist() == [
         [True, True, False, True, False, False],
         [False, False, False, True, False, False],
@@ -27,8 +27,16 @@ def test_texts_name_things_in_one_word_or_more_and_in_the_plural() -> None:
     ]
 
 
+def test_a_text_names_what_a_phrase_does_where_it_holds_all_of_its_words() -> None:
+    texts = ("a red car on a road", "two cars", "a blue door", "a koala")
+    for phrase, which in {"red cars": [0], "a car": [0, 1], "an animal": [3], "a photo of a koala": [3]}.items():
+        assert texts_naming(phrase, texts).nonzero()[:, 0].tolist() == which
+    for phrase in ("the", "", "a green car", "\u200f"):
+        assert not texts_naming(phrase, texts).any()
+
+
 @pytest.mark.parametrize("word", wide_words())
 def test_the_bank_has_texts_of_every_wide_word_and_many_others(word: str) -> None:
     assert kinds_of(word) <= lists_of(THINGS).keys()
     texts = tuple(TEXT_BANK.read_text("utf-8").splitlines())
-    assert 100 < texts_of([word], texts).sum() < len(texts) / 3
+    assert 100 < texts_of_kinds([word], texts).sum() < len(texts) / 3

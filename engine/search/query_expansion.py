@@ -1,0 +1,30 @@
+"""Query expansion: a word or two lean towards the texts of the bank that name the same.
+
+Sentences find what they say; few texts of the bank name all of their words, and they stay as they are. Chosen on the
+val sets and the gates' photos, where the mean average precision of forty words rises from 39 to 46, of labels from 70
+to 71, and of wide words from 60 to 74.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch.nn.functional as F
+
+from engine.exits.encoder import Encoder
+from engine.exits.naming import texts_naming
+
+LEAN = 1.0  # of what the bank says beside what the query does
+FEWEST = 5  # texts that are worth leaning towards
+
+
+def embed_words(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
+    """(N, D) float32, unit length: what searches for each of some texts go by."""
+    vectors = encoder.encode_text(texts)
+    bank = encoder.bank.vectors[: len(encoder.bank.texts)]
+    for row, text in enumerate(texts):
+        naming = texts_naming(text, encoder.bank.texts).to(bank.device)
+        if FEWEST <= naming.sum() < len(naming):
+            there = F.normalize(bank[naming].mean(0) - bank[~naming].mean(0), dim=0).cpu().numpy()
+            leant = vectors[row] + LEAN * there
+            vectors[row] = leant / np.linalg.norm(leant)
+    return vectors

@@ -1,0 +1,35 @@
+"""Short queries lean towards what the bank names; sentences stay what they are."""
+
+import numpy as np
+import pytest
+from torch import Tensor
+
+from engine.exits.encoder import Encoder
+from engine.exits.naming import texts_naming
+from engine.search.query_expansion import embed_words
+from tests.demo_gallery import ANIMALS
+
+
+def test_a_wide_word_finds_what_it_is_a_word_for(embedded: Encoder, shown: dict[str, Tensor]) -> None:
+    photos = np.stack([vector.numpy() for vector in shown.values()])
+    (animal,) = embed_words(embedded, ["an animal"])
+    ranked = [list(shown)[place] for place in np.argsort(-photos @ animal)]
+    assert set(ranked[: len(ANIMALS)]) == ANIMALS
+
+
+def test_a_word_leans_towards_the_texts_that_name_it_and_keeps_its_length(embedded: Encoder) -> None:
+    leant, plain = embed_words(embedded, ["kayaks"])[0], embedded.encode_text(["kayaks"])[0]
+    naming = texts_naming("kayaks", embedded.bank.texts)
+    towards = embedded.bank.vectors[: len(naming)][naming].mean(0).numpy()
+    assert np.linalg.norm(leant) == pytest.approx(1, abs=1e-5)
+    assert leant @ towards > plain @ towards + 0.02
+    assert leant @ plain > 0.5
+
+
+@pytest.mark.parametrize("text", ["two girls in red dresses chase a balloon past a shop", "xyzzy", "the", ""])
+def test_what_few_texts_of_the_bank_name_stays_as_it_is(embedded: Encoder, text: str) -> None:
+    assert np.array_equal(embed_words(embedded, [text]), embedded.encode_text([text]))
+
+
+def test_nothing_is_embedded_of_no_texts(embedded: Encoder) -> None:
+    assert embed_words(embedded, []).shape == (0, embedded.dim)
