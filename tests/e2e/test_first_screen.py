@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.handlers.search import PAGE
 from tests.e2e.driver import EACH_LOOK, EACH_LOOK_BY_HAND, ROOT, OpenPage, box, keep, search, serving
 
 pytestmark = pytest.mark.browser
@@ -109,12 +110,13 @@ def public_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def seen(page: Page) -> tuple[str, ...]:
-    """What a visitor sees of an answer."""
-    shares = page.evaluate("[...document.querySelectorAll('#grid .strip')].map((strip) => strip.dataset.share).join()")
-    names = page.evaluate("[...document.querySelectorAll('#grid img')].map((photo) => photo.alt).join()")
-    scores = page.locator("#grid .numbers").all_inner_texts()
+    """What a visitor sees of an answer: of its photos those that come with it, for more come as its end comes near."""
+    shares = page.evaluate("[...document.querySelectorAll('#grid .strip')].map((strip) => strip.dataset.share)")
+    names = page.evaluate("[...document.querySelectorAll('#grid img')].map((photo) => photo.alt)")
+    numbers = page.locator("#grid .numbers").all_inner_texts()
     line = page.locator("#answer [role=status]").inner_text()
-    return line, re.sub(r" · .* as fast.*", "", page.locator("#headline").inner_text()), shares, names, *scores
+    headline = re.sub(r" · .* as fast.*", "", page.locator("#headline").inner_text())
+    return line, headline, *shares[:PAGE], *names[:PAGE], *numbers[:PAGE]
 
 
 @pytest.mark.parametrize("visitors", [3, pytest.param(20, marks=pytest.mark.long)])
