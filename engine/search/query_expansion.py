@@ -20,11 +20,11 @@ FEWEST = 5  # texts that are worth leaning towards
 def embed_words(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
     """(N, D) float32, unit length: what searches for each of some texts go by."""
     vectors = encoder.encode_text(texts)
-    bank = encoder.bank.vectors[: len(encoder.bank.texts)]
     for row, text in enumerate(texts):
-        naming = texts_naming(text, encoder.bank.texts).to(bank.device)
+        naming = texts_naming(text, encoder.bank.texts)
         if FEWEST <= naming.sum() < len(naming):
-            there = F.normalize(bank[naming].mean(0) - bank[~naming].mean(0), dim=0).cpu().numpy()
+            bank = encoder.bank.vectors[: len(naming)].cpu()
+            there = F.normalize(bank[naming].mean(0) - bank[~naming].mean(0), dim=0).numpy()
             leant = vectors[row] + LEAN * there
             vectors[row] = leant / np.linalg.norm(leant)
     return vectors

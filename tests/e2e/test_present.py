@@ -1,6 +1,7 @@
 """Present mode in a real Chromium: six screens, by the keyboard alone, at every size of a projector."""
 
 import re
+from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -100,9 +101,10 @@ def test_money_stands_there_where_the_presenter_types_a_price(open_page: OpenPag
         page.keyboard.press("ArrowRight")
     output = dialog.locator(".price output")
     expect(output).to_have_text("")
-    hours = [float(one.get_attribute("data-hours") or 0) for one in dialog.locator("[data-hours]").all()]
+    hours = [Decimal(one.get_attribute("data-hours") or 0) for one in dialog.locator("[data-hours]").all()]
     dialog.get_by_label("An hour of this machine costs").fill("2")
-    expect(output).to_have_text(f"{2 * hours[0]:.2f} in place of {2 * hours[1]:.2f}")
+    early, full = ((2 * each).quantize(Decimal("0.01"), ROUND_HALF_UP) for each in hours)
+    expect(output).to_have_text(f"{early} in place of {full}")
     page.keyboard.press("ArrowLeft")  # in the field: it moves the cursor
     expect(dialog.locator(".page")).to_have_text(f"{SCREENS} / {SCREENS}")
     money = output.inner_text()
