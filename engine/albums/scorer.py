@@ -2,8 +2,8 @@
 
 A photo's outcomes are the albums, and none of them. An album's score sums its phrases up (log-sum-exp); none's score is
 the affinity to a background from the text bank: a photo that other texts fit as well is of no album. All are cosines,
-so that one logit scale makes a softmax of them. A wide word also leads none by the log-odds that a softmax over all
-texts of the bank is at those that it stands for (`engine.exits.naming`); what is higher counts.
+so that one logit scale makes a softmax of them. A wide word also leads none by the log-odds that a softmax over
+the bank is at texts that it stands for (`engine.exits.naming`); what is higher counts.
 
 What an exit's scores are still off by is the deviation of its calibration (`engine.exits.calibration`), which is fitted
 with the gates. It gives the temperature of its softmax (the probit approximation: MacKay 1992) and the chance that full
