@@ -10,6 +10,7 @@ from app.views.strip import Drawing, marks, stages_strip
 from app.views.viewer import about
 from engine.gallery import ExitScore, Photo, nearest_budget
 
+NEEDED = 0.5  # a gate's probability from which on a photo leaves
 # How well a text fits: its cosine to the photo, in units of what is usual.
 SOMEWHAT, WELL, BEST = 1.04, 1.1, 1.3
 SCALE = (
@@ -127,6 +128,15 @@ def _marks(photo: Photo, drawing: Drawing, gates: Sequence[float]) -> str:
     return marks(drawing, mark).replace(">", f">{key}", 1)
 
 
+def _verdict(photo: Photo, exit: int, enough: bool) -> str:
+    """What came of an exit that the photo came to; one that it left at may have been passed since."""
+    if exit == photo.exits:
+        return "the end"
+    if exit == photo.exit:
+        return "enough: it left"
+    return "enough: it left, and ran deeper later" if enough else "not enough: on"
+
+
 def _why(photo: Photo, gates: Sequence[float], usual: float) -> str:
     """Why it stopped: at each exit that the photo came to, what the gate said, and the texts that fit it there.
 
@@ -134,8 +144,9 @@ def _why(photo: Photo, gates: Sequence[float], usual: float) -> str:
     """
     rows = []
     for exit, nearest in enumerate(photo.nearest_texts, start=1):
-        gate = f"gate {gates[exit - 1]:.2f}, needs 0.50" if exit <= len(gates) else "no gate"
-        verdict = "the end" if exit == photo.exits else "enough: it left" if exit == photo.exit else "not enough: on"
+        probability = gates[exit - 1] if exit <= len(gates) else None
+        gate = "no gate" if probability is None else f"gate {probability:.2f}, needs {NEEDED:.2f}"
+        verdict = _verdict(photo, exit, probability is not None and probability >= NEEDED)
         fitting = [(text, cosine / usual) for text, cosine in nearest if usual > 0 and cosine / usual >= SOMEWHAT]
         texts = "".join(
             f'<li style="--part:{min((fit - 1) / (BEST - 1), 1):.3f}"><b>{escape(text)}</b> '

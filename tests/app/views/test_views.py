@@ -216,6 +216,13 @@ class TestPhoto:
         assert "grass" not in said, "a text that does not fit is not shown"
         assert "Run it to full depth" in said
 
+    def test_an_exit_that_was_passed_after_the_photo_had_left_there_was_enough(self) -> None:
+        looked_at = replace(PHOTO, exit=3, nearest_texts=(*PHOTO.nearest_texts, (("an otter", 0.6),)))
+        said = text(panel(looked_at, (0.2, 0.7)))
+        assert "exit 1 gate 0.20, needs 0.50 · not enough: on" in said
+        assert "exit 2 gate 0.70, needs 0.50 · enough: it left, and ran deeper later" in said
+        assert "exit 3 no gate · the end" in said
+
     def test_where_no_text_fits_that_is_said(self) -> None:
         vague = replace(PHOTO, nearest_texts=((("a dog", 0.3),), (("an otter", 0.47), ("a seal", 0.46))))
         said = text(panel(vague, (0.2, 0.7)))
