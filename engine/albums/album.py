@@ -12,8 +12,7 @@ LONGEST_NAME = 80
 LONGEST_PHRASE = 200  # characters; the model reads about thirty words
 NOT = "not "  # what a phrase begins with that an album's photos do not show
 NONE = "none of these"  # what stands for no album, where one would be named
-# What a name alone stands for where phrases hold more than it does. On the val sets and the gates' photos these hold 88
-# and 92 % of the groceries and plants; the names alone 67 and 86 %.
+# What a name alone stands for where phrases hold more of the val sets' photos than it does.
 KINDS = {
     "food": "food on a plate, a dish of food, fruit, vegetables, bread, a cake or a dessert, a drink in a glass, a cup "
     "of coffee, a bowl of soup, meat, a packet of food, a bottle or a carton of drink",

@@ -29,7 +29,7 @@ from engine.exits.naming import kinds_of, texts_of_kinds
 from engine.exits.text_bank import affinity
 
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}")  # a phrase is the mean of these; chosen on val sets
-COMPARED = 4_800  # texts of the bank that wide words are odds of; twice as many take twice as long, for a point at most
+COMPARED = 4_800  # texts of the bank that wide words are odds of; twice as many take twice as long, for a point or so
 BACKGROUND = 500  # texts of the bank that albums stand among; chosen on val sets, as the next three are
 EXAMPLE_WEIGHT = 0.35  # of how far an example is more alike than ALIKE, beside the text
 ALIKE = 0.5  # cosine of two photos above which one speaks for the other's album; it never speaks against it

@@ -57,6 +57,8 @@ def _goal_row(table: Row) -> list[str]:
 
 
 def _wide_words(rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return []
     return [
         "## What a wide word holds",
         "",
@@ -73,6 +75,8 @@ def _wide_words(rows: Sequence[Row]) -> list[str]:
 
 
 def _searches(rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return []
     return [
         "## What a search for a word finds",
         "",

@@ -231,7 +231,8 @@ def evaluate_albums(
                     tables.append(about | {"rows": rows_of(photos, phrases, background)})
         words = NamedPhotos(photos.encoder, photos.examples, photos.features.vectors[:, -1])
         held += [{"data": photos.name} | row for row in words.held()]
-        searches.append({"data": photos.name} | words.found())
+        if found := words.found():
+            searches.append({"data": photos.name} | found)
         if split == "unseen":
             taught += [{"data": photos.name} | row for row in corrections(photos)]
     return {

@@ -11,7 +11,7 @@ from engine.albums.scorer import AlbumScorer
 from engine.evaluation import Row
 from engine.evaluation.album_tasks import CAPTIONS
 from engine.exits.encoder import Encoder
-from engine.exits.naming import names_of_things, texts_naming, wide_words
+from engine.exits.naming import kinds_of, names_of_things, texts_naming, wide_words
 from engine.search.metrics import average_precision
 from engine.search.query_expansion import embed_words
 from engine.training.dataset import Example
@@ -52,17 +52,22 @@ class NamedPhotos:
             found.append(row)
         return found
 
-    def found(self) -> Row:
-        """Mean average precision, in per cent, of searches for a word: as they are, and without query expansion."""
+    def found(self) -> Row | None:
+        """Mean average precision, in per cent, of searches for a word: as they are, and without query expansion.
+
+        None where no word is shown by enough photos.
+        """
         vectors = self.vectors.numpy()
         lowered = self.encoder.scorer.affinity_weight * self.encoder.bank.affinity(self.vectors).numpy()
         precisions = []
-        for word in dict.fromkeys([*wide_words(), *names_of_things()]):
+        for word in (*wide_words(), *(name for name in names_of_things() if not kinds_of(name))):
             own, _ = self._showing(word)
             if own.sum() >= FEWEST:
                 queries = embed_words(self.encoder, [word])[0], self.encoder.encode_text([word])[0]
                 precisions.append([average_precision(vectors @ query - lowered, own) for query in queries])
-        searched, alone = np.mean(precisions, 0) * 100 if precisions else (0.0, 0.0)
+        if not precisions:
+            return None
+        searched, alone = np.mean(precisions, 0) * 100
         return {"words": len(precisions), "searched": round(float(searched), 1), "alone": round(float(alone), 1)}
 
     def _showing(self, word: str) -> tuple[np.ndarray, np.ndarray]:

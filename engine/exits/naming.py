@@ -30,8 +30,8 @@ def wide_words() -> list[str]:
 
 
 def names_of_things() -> list[str]:
-    """All names of things that are one word."""
-    return [name for name in _things() if " " not in name]
+    """All names of things that are one word, each once, as they are written."""
+    return list(dict.fromkeys(name for names in lists_of(THINGS).values() for name in names if " " not in name))
 
 
 def texts_of_kinds(phrases: Sequence[str], texts: tuple[str, ...]) -> Tensor:
