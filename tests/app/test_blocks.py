@@ -41,14 +41,17 @@ class TestOverHttp:
     def test_pictures_are_served_at_their_addresses_only(
         self, address: str, library: Library, demo: Demo, pictures: Pictures
     ) -> None:
-        photo = list_photos(library, demo.id)[0]
+        photo, other = list_photos(library, demo.id, limit=2)
         kinds: tuple[tuple[Size, str], ...] = (("grid", "WEBP"), ("panel", "WEBP"), ("large", "JPEG"))
         for size, kind in kinds:
             answer = httpx.get(address + pictures.address(photo, size))
             assert answer.headers["content-type"] == f"image/{kind.lower()}"
             assert "immutable" in answer.headers["cache-control"]
             assert Image.open(io.BytesIO(answer.content)).format == kind
+        good = pictures.address(photo, "grid")
         for wrong in (
+            good.replace("grid", "large"),
+            good.replace(f"photo/{photo.id}/", f"photo/{other.id}/"),
             f"photo/{photo.id}/grid/{'0' * 64}.jpg",
             f"photo/{photo.id}/grid/ü.jpg",
             f"photo/{10**30}/grid/{'0' * 64}.jpg",

@@ -69,6 +69,13 @@ def test_index_json_is_all_there_is_on_stdout(run: Run, photos: Path) -> None:
     assert report["images_per_second"] > 0
 
 
+def test_indexing_a_folder_again_adds_only_what_is_new(run: Run, photos: Path, png: Callable[..., bytes]) -> None:
+    run("index", photos)
+    (photos / "green.png").write_bytes(png("green"))
+    report = json.loads(run("index", photos, "--json").stdout)
+    assert (report["added"], report["duplicates"]) == (1, 2)
+
+
 def test_a_budget_of_one_runs_photos_to_full_depth(run: Run, photos: Path) -> None:
     assert json.loads(run("index", photos, "--budget", "1", "--json").stdout)["mean_macs_share"] == 1.0
 
@@ -93,6 +100,17 @@ def test_search_lists_at_most_k_lines_for_a_person(run: Run, photos: Path) -> No
     lines = run("search", "red", "-k", 1).stdout.splitlines()
     assert len(lines) == 1
     assert lines[0].split() == ["1", "1.036", "exit", "1", "of", "3", "60%", "saved", "red.png"]
+
+
+@pytest.mark.parametrize("how", [(), ("--no-refine",)])
+def test_search_adds_and_subtracts_words_as_the_page_does(run: Run, photos: Path, how: tuple[str, ...]) -> None:
+    run("index", photos)
+    assert run("search", "yellow - red", "-k", 1, *how).stdout.split()[-1] == "summer/blue.png"
+    for text, sentence in [("11:red", "A weight is a number above 0"), ("red - red", "cancel each other out")]:
+        result = run("search", text, *how)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert sentence in result.stderr
+        assert result.stderr.count("\n") == 1
 
 
 @pytest.fixture
@@ -140,6 +158,19 @@ def test_an_owners_phrases_are_remembered(run: Run, photos: Path, tmp_path: Path
     report = json.loads(run("reencode", "photos", "--phrases", other, "--json").stdout)
     assert (report["added"], report["duplicates"]) == (3, 0)
     assert run("index", photos, "--phrases", other).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(b"# none\n", "has 0 phrases"), (b"\xff\xfe\x00", "cannot be read as phrases")]
+)
+def test_useless_phrases_are_one_sentence(
+    run: Run, photos: Path, tmp_path: Path, content: bytes, sentence: str
+) -> None:
+    (tmp_path / "phrases.txt").write_bytes(content)
+    result = run("index", photos, "--phrases", tmp_path / "phrases.txt")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_gallery_is_encoded_again_for_another_budget(run: Run, photos: Path) -> None:

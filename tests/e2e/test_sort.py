@@ -171,9 +171,12 @@ def test_the_budget_is_the_one_given_or_the_gallerys_or_the_default(
 
 
 def test_mistakes_are_sentences(run: Run, photos: Path, tmp_path: Path) -> None:
+    many = [word for number in range(500) for word in ("--into", f"phrase {number}")]
     for words, sentence in [
         ((photos,), "Say into which albums"),
         ((photos, "--into", "a", "--into", "A"), "Two albums are named"),
+        ((photos, "--into", " "), "needs a name"),
+        ((photos, *many), "A gallery has 100 albums at most"),
         ((photos, *INTO, "--copy", photos / "out"), "inside the photos"),
         ((photos, *INTO, "--copy", tmp_path / "o", "--links", tmp_path / "o"), "do not go together"),
         ((tmp_path / "nowhere", *INTO), "is not a folder"),
