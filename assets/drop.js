@@ -33,8 +33,8 @@ async function post(upload, rest, body) {
     let answer = null;
     try {
       answer = await fetch(`incoming/${upload.id}/${rest}`, { method: "POST", body });
-    } catch (error) {
-      if (attempt === TRIES) throw error; // the network is gone
+    } catch {
+      if (attempt === TRIES) throw Error("The connection is gone; drop the same files again, and what is missing is sent.");
       await new Promise((resolve) => setTimeout(resolve, 1000 * 2 ** attempt));
       continue;
     }

@@ -1,19 +1,43 @@
 """Requests that are turned away before the page sees them, each with one sentence."""
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LINGER = 1.0  # seconds
 
 # Looks at a request's head; returns the answer that turns it away, or None.
 Check = Callable[[Scope], "Refusal | None"]
 
 
 class Refusal(PlainTextResponse):
-    """One sentence, after which the connection ends: what is left of the request is not read."""
+    """One sentence, after which the connection ends.
+
+    What is on its way meanwhile is read and dropped: a connection that is closed on it may lose the sentence, too.
+    """
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence, status, {"Connection": "close"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, and end once the request has, or some time later."""
+
+        async def unfinished(message: Message) -> None:
+            await send({**message, "more_body": True})
+
+        await super().__call__(scope, receive, unfinished)
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(_rest(receive), LINGER)
+        await send({"type": "http.response.body"})
+
+
+async def _rest(receive: Receive) -> None:
+    """Read what is left of a request, or until nobody sends it any more."""
+    while (await receive()).get("more_body"):
+        pass
 
 
 class Checked:

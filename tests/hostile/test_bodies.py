@@ -163,15 +163,30 @@ def test_bad_chunks_end_the_connection(page: Served, chunk: bytes) -> None:
     assert not page.tracebacks(said)
 
 
+def test_who_is_still_sending_hears_why_that_is_refused(page: Served) -> None:
+    with page.connect() as connection:
+        connection.sendall(
+            b"POST /gradio_api/queue/join HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30000000\r\n\r\n"
+        )
+        for _ in range(8):  # of what nobody wants, after the answer is there
+            time.sleep(0.05)
+            connection.sendall(b"a" * 100_000)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert answer.endswith(b"may be sent here.")
+
+
 def test_a_refused_announcement_costs_its_address_nothing(page: Served) -> None:
     with page.client("198.51.100.3") as visitor:
         for _ in range(43):
-            answer = exchange(
-                page,
-                b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 198.51.100.3\r\n"
-                b"Content-Length: 3000000000\r\n\r\n",
-            )
-            assert answer.startswith(b"HTTP/1.1 429")
+            with page.connect() as connection:
+                connection.sendall(
+                    b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 198.51.100.3\r\n"
+                    b"Content-Length: 3000000000\r\n\r\n"
+                )
+                assert connection.recv(12) == b"HTTP/1.1 429"
         assert visitor.post("/gradio_api/upload", files={"files": ("a.png", b"a")}).status_code == 200
 
 
