@@ -231,8 +231,7 @@ def evaluate_albums(
                     tables.append(about | {"rows": rows_of(photos, phrases, background)})
         words = NamedPhotos(photos.encoder, photos.examples, photos.features.vectors[:, -1])
         held += [{"data": photos.name} | row for row in words.held()]
-        if found := words.found():
-            searches.append({"data": photos.name} | found)
+        searches += [{"data": photos.name} | row for row in words.found()]
         if split == "unseen":
             taught += [{"data": photos.name} | row for row in corrections(photos)]
     return {

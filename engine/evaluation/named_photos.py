@@ -1,7 +1,9 @@
 """Photos whose captions or labels name things, and what a word holds in an album and finds in a search."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from torch import Tensor
@@ -11,12 +13,12 @@ from engine.albums.scorer import AlbumScorer
 from engine.evaluation import Row
 from engine.evaluation.album_tasks import CAPTIONS
 from engine.exits.encoder import Encoder
-from engine.exits.naming import kinds_of, names_of_things, texts_naming, wide_words
+from engine.exits.naming import kinds_of, names_of_things, telling_words, texts_naming, wide_words
 from engine.search.metrics import average_precision
 from engine.search.query_expansion import embed_words
 from engine.training.dataset import Example
 
-FEWEST = 10  # photos of a word that is measured
+FEWEST, FEWEST_OF_TWO = 10, 5  # photos of a word that is measured, and of two
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,29 +54,32 @@ class NamedPhotos:
             found.append(row)
         return found
 
-    def found(self) -> Row | None:
-        """Mean average precision, in per cent, of searches for a word: as they are, and without query expansion.
-
-        None where no word is shown by enough photos.
+    def found(self) -> Iterator[Row]:
+        """Mean average precision, in per cent, of searches for a word, and of those for two that stand side by side in
+        captions: as they are, and without query expansion. What few photos show is left out.
         """
+        words = [*wide_words(), *(name for name in names_of_things() if not kinds_of(name))]
+        captions = [telling_words(text) for e in self.examples if e.label is None for text in e.texts]
+        pairs = Counter(pair for said in captions for pair in pairwise(said))
         vectors = self.vectors.numpy()
         lowered = self.encoder.scorer.affinity_weight * self.encoder.bank.affinity(self.vectors).numpy()
-        precisions = []
-        for word in (*wide_words(), *(name for name in names_of_things() if not kinds_of(name))):
-            own, _ = self._showing(word)
-            if own.sum() >= FEWEST:
-                queries = embed_words(self.encoder, [word])[0], self.encoder.encode_text([word])[0]
-                precisions.append([average_precision(vectors @ query - lowered, own) for query in queries])
-        if not precisions:
-            return None
-        searched, alone = np.mean(precisions, 0) * 100
-        return {"words": len(precisions), "searched": round(float(searched), 1), "alone": round(float(alone), 1)}
+        two = [" ".join(pair) for pair, many in pairs.items() if many >= FEWEST_OF_TWO]
+        for name, sought, fewest in (("a word", words, FEWEST), ("two", two, FEWEST_OF_TWO)):
+            precisions = []
+            for phrase in sought:
+                own, _ = self._showing(phrase)
+                if own.sum() >= fewest:
+                    queries = embed_words(self.encoder, [phrase])[0], self.encoder.encode_text([phrase])[0]
+                    precisions.append([average_precision(vectors @ query - lowered, own) for query in queries])
+            if precisions:
+                searched, alone = (round(100 * float(mean), 1) for mean in np.mean(precisions, 0))
+                yield {"sought": name, "searches": len(precisions), "searched": searched, "alone": alone}
 
-    def _showing(self, word: str) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) twice: photos that show what a word names, by their label or two captions, and those that do not."""
+    def _showing(self, phrase: str) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) twice: photos that show what a phrase names, by their label or two captions, and those that do not."""
         labelled = self.examples[0].label is not None
         said = [(e.label or "",) if labelled else e.texts for e in self.examples]
         owner = np.repeat(np.arange(len(said)), [len(texts) for texts in said])
-        naming = texts_naming(word, tuple(text for texts in said for text in texts)).numpy()
+        naming = texts_naming(phrase, tuple(text for texts in said for text in texts)).numpy()
         many = np.bincount(owner, naming, len(said))
         return many >= (1 if labelled else CAPTIONS), (many == 0) & (not labelled)

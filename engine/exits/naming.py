@@ -15,8 +15,11 @@ from torch import Tensor
 from engine.utils.paths import THINGS, WIDE_WORDS
 from engine.utils.word_lists import lists_of
 
+_WORD = re.compile(r"\w(?:[\w'-]*\w)?")
 LONGEST = 4  # words of a thing's name
-OVERLOOKED = frozenset(["a", "an", "and", "at", "by", "in", "of", "on", "photo", "picture", "the", "to", "with"])
+OVERLOOKED = frozenset(
+    ["a", "an", "and", "are", "at", "by", "in", "is", "of", "on", "photo", "picture", "the", "to", "with"]
+)
 
 
 def kinds_of(phrase: str) -> frozenset[str]:
@@ -45,10 +48,15 @@ def texts_naming(phrase: str, texts: tuple[str, ...]) -> Tensor:
     if kinds_of(phrase):
         return texts_of_kinds([phrase], texts)[0]
     rows = _rows_of_words(texts)
-    words = [rows.get(word, frozenset()) for word in _words(phrase) if word not in OVERLOOKED]
+    words = [rows.get(_singular(word), frozenset()) for word in telling_words(phrase)]
     found = torch.zeros(len(texts), dtype=torch.bool)
     found[list(frozenset.intersection(*words) if words else [])] = True
     return found
+
+
+def telling_words(phrase: str) -> list[str]:
+    """The words of a phrase that tell it from others, as they are written, in lower case."""
+    return [word for word in _WORD.findall(phrase.casefold()) if word not in OVERLOOKED]
 
 
 @cache
@@ -88,7 +96,7 @@ def _rows_of_words(texts: tuple[str, ...]) -> dict[str, frozenset[int]]:
 
 def _words(text: str) -> list[str]:
     """The words of a text, plural or not."""
-    return [_singular(word) for word in re.findall(r"[\w'-]+", text.casefold())]
+    return [_singular(word) for word in _WORD.findall(text.casefold())]
 
 
 def _singular(word: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import torch.nn.functional as F
 
 from engine.exits.encoder import Encoder
-from engine.exits.naming import texts_naming
+from engine.exits.naming import telling_words, texts_naming
 
 LEAN = 1.0  # of what the bank says beside what the query does; chosen on val sets
 FEWEST = 5  # texts that are worth leaning towards
@@ -20,10 +20,26 @@ def embed_words(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
     """(N, D) float32, unit length: what searches for each of some texts go by."""
     vectors = encoder.encode_text(texts)
     for row, text in enumerate(texts):
-        naming = texts_naming(text, encoder.bank.texts)
-        if FEWEST <= naming.sum() < len(naming):
-            bank = encoder.bank.vectors[: len(naming)].cpu()
-            there = F.normalize(bank[naming].mean(0) - bank[~naming].mean(0), dim=0).numpy()
+        there = _expansion(encoder, text)
+        if there is not None:
             leant = vectors[row] + LEAN * there
             vectors[row] = leant / np.linalg.norm(leant)
     return vectors
+
+
+def _expansion(encoder: Encoder, text: str) -> np.ndarray | None:
+    """(D,) Where a text leans to; of two words that few texts name together, to the mean of where each does."""
+    together, words = _said_of(encoder, text), telling_words(text)
+    if together is not None or len(words) != 2:
+        return together
+    apart = [said for word in words if (said := _said_of(encoder, word)) is not None]
+    return np.mean(apart, 0) if len(apart) == 2 else None
+
+
+def _said_of(encoder: Encoder, phrase: str) -> np.ndarray | None:
+    """(D,) unit length: from what the bank's other texts say to what those say that name a phrase; None: too few do."""
+    naming = texts_naming(phrase, encoder.bank.texts)
+    if not FEWEST <= naming.sum() < len(naming):
+        return None
+    bank = encoder.bank.vectors[: len(naming)].cpu()
+    return F.normalize(bank[naming].mean(0) - bank[~naming].mean(0), dim=0).numpy()

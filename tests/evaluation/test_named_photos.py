@@ -27,15 +27,25 @@ def test_an_album_of_a_wide_word_holds_more_than_the_word_alone(embedded: Encode
 
 
 def test_a_search_for_a_word_finds_more_than_the_word_alone(embedded: Encoder, shown: dict[str, Tensor]) -> None:
-    found = named(embedded, shown).found()
-    assert found is not None
-    assert found["words"] == 1, "animals and animal are one wide word"
+    (found,) = named(embedded, shown).found()
+    assert (found["sought"], found["searches"]) == ("a word", 1), "animals and animal are one wide word"
     assert found["searched"] > 95
     assert found["alone"] < found["searched"]
+
+
+def test_of_two_words_those_are_searched_for_that_stand_side_by_side(
+    embedded: Encoder, shown: dict[str, Tensor]
+) -> None:
+    photos = named(embedded, shown)
+    texts = [("a wild animal is shown",) * 2 if e.path.name in ANIMALS else e.texts for e in photos.examples]
+    wild = replace(photos, examples=[replace(e, texts=t) for e, t in zip(photos.examples, texts, strict=True)])
+    _, found = wild.found()
+    assert (found["sought"], found["searches"]) == ("two", 2), "wild animal, animal shown"
+    assert found["searched"] > 90
 
 
 def test_of_a_label_that_is_none_of_our_names_nothing_is_told(embedded: Encoder, shown: dict[str, Tensor]) -> None:
     photos = named(embedded, shown)
     nameless = replace(photos, examples=[replace(e, label="xyzzy") for e in photos.examples])
     assert nameless.held() == []
-    assert nameless.found() is None
+    assert list(nameless.found()) == []

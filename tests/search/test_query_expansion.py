@@ -26,7 +26,19 @@ def test_a_word_leans_towards_the_texts_that_name_it_and_keeps_its_length(embedd
     assert leant @ plain > 0.5
 
 
-@pytest.mark.parametrize("text", ["two girls in red dresses chase a balloon past a shop", "xyzzy", "the", ""])
+def test_two_words_that_few_texts_name_together_lean_towards_what_names_each(embedded: Encoder) -> None:
+    (leant,), (plain,) = embed_words(embedded, ["birds flying"]), embedded.encode_text(["birds flying"])
+    assert np.linalg.norm(leant) == pytest.approx(1, abs=1e-5)
+    for word in ("birds", "flying"):
+        naming = texts_naming(word, embedded.bank.texts)
+        others = embedded.bank.vectors[: len(naming)]
+        towards = (others[naming].mean(0) - others[~naming].mean(0)).numpy()
+        assert leant @ towards > plain @ towards
+
+
+@pytest.mark.parametrize(
+    "text", ["flying xyzzy", "two girls in red dresses chase a balloon past a shop", "xyzzy", "the", ""]
+)
 def test_what_few_texts_of_the_bank_name_stays_as_it_is(embedded: Encoder, text: str) -> None:
     assert np.array_equal(embed_words(embedded, [text]), embedded.encode_text([text]))
 
