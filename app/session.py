@@ -46,6 +46,7 @@ class Session:
     words: str = ""
     like: str = ""  # the picture that is searched with, as a term of the query
     thumbnail: str = ""  # address of that picture
+    plain: bool = False  # what is on show was asked by words alone, and no sum
     asking: object = field(default_factory=object)  # another one each time: two queries may read the same
     dropped: np.ndarray | None = None  # (D,) the picture of one's own that was given last
     dropped_thumbnail: str = ""  # address of it

@@ -6,6 +6,7 @@ Tests get it by the fixture `fake_encoder`.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -51,6 +52,7 @@ class FakeEncoder(Encoder):
     haze: float = 0.0  # grey that is mixed into every colour
     logit_scale: float = 20.0
     affinity_weight: float = 0.0
+    usual_affinity: ClassVar[float] = 0.0
     phrases: tuple[str, ...] = ()
     one_pass: bool = True  # and photos that leave it early have maps; else each exit ends a pass
     dim: int = 3
@@ -69,7 +71,7 @@ class FakeEncoder(Encoder):
         # What the haze does to reds is known but for a little.
         early = Calibration(slope=1 + 0.2 * self.haze, offset=0.02 * self.haze, deviation=0.06)
         table = (*(early for _ in range(self.exits - 1)), EXACT)
-        return CandidateScorer(table, self.affinity_weight, self.logit_scale)
+        return CandidateScorer(table, self.affinity_weight, self.logit_scale, self.usual_affinity)
 
     @property
     def bank(self) -> TextBank:  # type: ignore[override]

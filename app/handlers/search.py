@@ -26,6 +26,7 @@ from engine.gallery import (
     Query,
     Ranking,
     embed_query,
+    fits,
     list_hits,
     rank_gallery,
     refine_search,
@@ -163,7 +164,7 @@ class Search:
             hits = self._listed(session, ranking)
         if session.asking is not asking:
             return
-        session.hits = hits
+        session.hits, session.plain = hits, query is not None and query.plain
         if query is None or ranking is None:
             yield self._unasked(session, summary, aside)
             return
@@ -283,6 +284,8 @@ class Search:
         more = min(PAGE, photos - len(shown))
         if standing == len(scores):  # nothing falls off as far as was looked
             standing = photos
+        if session.plain and not fits(scores[0], self._services.drawing.usual_affinity):
+            standing = 0
         return results.results(
             shown,
             self._services.drawing,

@@ -9,6 +9,7 @@ from app.views.strip import Drawing, strip
 from app.views.viewer import about
 from engine.gallery import Deepened, Hit, Photo
 
+NO_FIT = '<li class="falls"><span>no photo fits these words well; the nearest come first</span></li>'
 NOBODY: Mapping[int, Deepened] = {}
 FALLS = '<li class="falls"><span>relevance falls off here; less alike from here on</span></li>'
 
@@ -25,7 +26,8 @@ def results(
     """Photos found, best first.
 
     Args:
-        standing: how many stand out; a line is drawn after them, where they are all on show and others follow.
+        standing: how many stand out; a line is drawn after them, where they are all on show and others follow. Of none
+            it says that none fits.
         more: photos that come when the reader has scrolled to the end.
         deepened: photos that got a second look for this query.
         current: the selected one; by default the best.
@@ -39,7 +41,7 @@ def results(
 
     cards = [one(hit) for hit in hits]
     if standing <= len(cards) and standing < len(cards) + more:
-        cards.insert(standing, FALLS)
+        cards.insert(standing, FALLS if standing else NO_FIT)
     return f'<ol class="grid" aria-label="Results, best first">{"".join(cards)}</ol>{_more(more)}'
 
 

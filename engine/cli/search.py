@@ -35,14 +35,16 @@ def search(
     Photos whose rank is in doubt get a second look first: they run deeper, and keep the result. Its cost is printed on
     stderr.
     """
-    from engine.gallery.search import refine_search, search_photos
+    from engine.gallery.search import embed_query, refine_search, search_photos
+    from engine.search.relevance import fits
 
     library = open_library(model, random_weights)
     collection = chosen_gallery(library, gallery)
-    if no_refine:
-        hits = search_photos(library, collection, text, k)
-    else:
-        refined = refine_search(library, collection, text, k)
+    query, hits = embed_query(library, collection, text), list["Hit"]()
+    if query is not None and no_refine:
+        hits = search_photos(library, collection, query, k)
+    elif query is not None:
+        refined = refine_search(library, collection, query, k)
         hits = refined.hits
         for line in refinement_lines(refined):
             say(line)
@@ -51,8 +53,10 @@ def search(
         return
     for hit in hits:
         typer.echo(hit_line(hit))
-    if not hits:
+    if query is None or not hits:
         say("Nothing to show: the gallery or the text is empty.")
+    elif query.plain and not fits(hits[0].score, library.encoder_of(collection).scorer.usual_affinity):
+        say("No photo fits these words well; the nearest come first.")
 
 
 def refinement_lines(refined: Refinement) -> list[str]:

@@ -1,9 +1,21 @@
-"""Where a ranking's relevance falls off; a fixed similarity would not do, for every query has a scale of its own."""
+"""Where a ranking's relevance falls off, and whether its best photo fits at all.
+
+A fixed similarity would not do for the first: every query has a scale of its own.
+"""
 
 from collections.abc import Sequence
 from statistics import median
 
 HALF = 0.5  # of the way from what the gallery scores anyway to the best photo
+LEAST = 0.5  # of the usual affinity, that the best photo scores where any fits; chosen on val sets
+
+
+def fits(best: float, usual_affinity: float) -> bool:
+    """Whether the best photo for plain words fits them: one always comes first, and it may show nothing of them.
+
+    Args: usual_affinity: see `CandidateScorer`; 0, of a model without exits, tells nothing.
+    """
+    return best >= LEAST * usual_affinity
 
 
 def relevant(scores: Sequence[float]) -> int:

@@ -122,6 +122,15 @@ def hazy(fake_encoder: FakeEncoder, photos: Path, png: Callable[..., bytes]) -> 
     return fake_encoder
 
 
+def test_search_says_where_no_photo_fits(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("index", photos)
+    monkeypatch.setattr(FakeEncoder, "usual_affinity", 1.9)
+    for text, fits in (("red", True), ("yellow", False)):
+        result = run("search", text)
+        assert len(result.stdout.splitlines()) == 2
+        assert ("No photo fits these words well" in result.stderr) is not fits
+
+
 def test_search_runs_photos_deeper_and_says_what_that_cost(run: Run, photos: Path, hazy: FakeEncoder) -> None:
     run("index", photos)
     first = run("search", "red", "--json")

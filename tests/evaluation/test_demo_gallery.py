@@ -8,11 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+import torch
 
 from engine.exits.budget import DEFAULT_BUDGET
 from engine.exits.encoder import Encoder
 from engine.ingest.image import open_picture
 from engine.ingest.listing import folder_uploads
+from engine.search.query_expansion import embed_words
+from engine.search.relevance import fits
 from engine.utils.paths import DEMO_GALLERY
 
 
@@ -53,6 +56,21 @@ def test_queries_find_their_photo_with_the_gates(embedded: Encoder, photos: dict
     found = ranks_of(embedded, np.stack([e.vector for e in encodings]), list(photos), demo_queries())
     assert (found == 1).mean() >= 0.7
     assert (found <= 3).mean() >= 0.89
+
+
+def test_what_the_gallery_shows_fits_and_what_it_does_not_show_does_not(
+    embedded: Encoder, photos: dict[str, np.ndarray]
+) -> None:
+    vectors = at(embedded, photos, embedded.exits)
+    scorer, affinity = embedded.scorer, embedded.bank.affinity(torch.from_numpy(vectors)).numpy()
+
+    def best(texts: Sequence[str]) -> np.ndarray:
+        exits = np.full(len(vectors), embedded.exits - 1)
+        return scorer.estimate(embed_words(embedded, texts) @ vectors.T, exits, affinity).expected.max(1)
+
+    assert all(fits(score, scorer.usual_affinity) for score in best([text for text, _ in demo_queries()]))
+    absent = ["a group of people dancing", "a bride and groom", "a man on a motorcycle", "a smiling woman", "sushi"]
+    assert not any(fits(score, scorer.usual_affinity) for score in best(absent))
 
 
 def test_every_photo_has_its_query_and_its_line_of_attribution(photos: dict[str, np.ndarray]) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from engine.search.relevance import relevant
+from engine.search.relevance import fits, relevant
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,9 @@ from engine.search.relevance import relevant
 )
 def test_photos_that_stand_out_are_counted(scores: list[float], many: int) -> None:
     assert relevant(scores) == many
+
+
+def test_what_scores_far_below_what_texts_usually_do_does_not_fit() -> None:
+    assert fits(0.3, usual_affinity=0.4)
+    assert not fits(0.1, usual_affinity=0.4)
+    assert fits(0.1, usual_affinity=0.0), "nothing is known of this model"

@@ -114,6 +114,18 @@ def test_what_fits_less_stands_below_the_line(search: Search, session: Session) 
     assert (above.count('class="hit"'), below.count('class="hit"')) == (1, 2)
 
 
+def test_where_no_photo_fits_plain_words_that_is_said_first(
+    search: Search, many: Callable[[int, int], Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeEncoder, "usual_affinity", 1.9)
+    reds = many(30, 0)
+    for query, fits in (("red", True), ("yellow", False), ("yellow + blue", True)):  # of a sum nothing is known
+        grid = after(search.searched(query, False, reds)).grid
+        assert ("no photo fits these words well" in grid) is not fits
+    after(search.searched("yellow", False, reds))
+    assert "no photo fits these words well" in after([search.more(reds)]).grid
+
+
 def test_scores_on_show_never_rise_along_a_ranking(search: Search, session: Session) -> None:
     for query in ("blue", "red + blue", "green - red"):
         grid = after(search.searched(query, True, session)).grid

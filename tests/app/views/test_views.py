@@ -187,6 +187,11 @@ class TestResults:
         assert html.count("<ol") == 1
         assert "Show" not in results.results(self.HITS, DRAWING, address, 2)
 
+    def test_that_nothing_fits_is_said_before_the_nearest(self) -> None:
+        html = results.results(self.HITS, DRAWING, address, 0)
+        assert html.index("no photo fits these words well") < html.index('data-photo="7"')
+        assert "falls off here" not in html
+
     def test_where_nothing_falls_off_there_is_no_line(self) -> None:
         assert "falls off" not in results.results(self.HITS, DRAWING, address, 3)
 
