@@ -46,6 +46,7 @@ class Session:
     words: str = ""
     like: str = ""  # the picture that is searched with, as a term of the query
     thumbnail: str = ""  # address of that picture
+    meant: str = ""  # what was probably meant by words that are misspelt
     plain: bool = False  # what is on show was asked by words alone, and no sum
     asking: object = field(default_factory=object)  # another one each time: two queries may read the same
     dropped: np.ndarray | None = None  # (D,) the picture of one's own that was given last
@@ -75,7 +76,7 @@ class Session:
         joined = f"{like} {words}" if words.lstrip().startswith(("+", "-")) else f"{like} + {words}"
         self.query = words if not like else joined if words.strip() else like
         self.unfolded, self.picked = 0, ""
-        self.hits, self.deepened, self.looks = [], {}, {}
+        self.hits, self.deepened, self.looks, self.meant = [], {}, {}, ""
         if words.strip() and not like:
             self.history = [words, *(earlier for earlier in self.history if earlier != words)][:REMEMBERED]
 

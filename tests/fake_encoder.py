@@ -122,6 +122,9 @@ class FakeEncoder(Encoder):
         at_exit = [[self._vector(colour, exit) for colour in colours] for exit in range(1, self.exits + 1)]
         return Trace([], [torch.from_numpy(np.stack(vectors)) for vectors in at_exit])
 
+    def reads_whole(self, word: str) -> bool:
+        return word in COLOURS
+
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         sums = [
             sum((np.array(COLOURS[word]) for word in text.split() if word in COLOURS), np.zeros(3)) for text in texts

@@ -28,6 +28,7 @@ from engine.gallery import (
     embed_query,
     fits,
     list_hits,
+    put_query_right,
     rank_gallery,
     refine_search,
     relevant,
@@ -169,6 +170,8 @@ class Search:
             yield self._unasked(session, summary, aside)
             return
         session.photo, session.picked = session.hits[0].photo.id if session.hits else None, ""
+        right = session.words if session.like else put_query_right(library, session.words)
+        session.meant = right if right != session.words else ""
         status = header.SECOND_LOOK if refine and session.hits else header.FIRST_ANSWER
         yield {**self._found(session, summary, status + aside), self._parts.panel: self._best(session)}
         if refine and session.hits and session.asking is asking:
@@ -270,7 +273,7 @@ class Search:
                 years_of(self._services.library, summary.id), session.order, session.year, bool(session.query.strip())
             ),
             self._parts.headline: header.headline(summary, self._services.measured(summary)),
-            self._parts.suggestions: header.suggestions(examples, session.earlier(examples)),
+            self._parts.suggestions: header.suggestions(examples, session.earlier(examples), session.meant),
             self._parts.chip: chip(session.thumbnail),
         }
 

@@ -27,10 +27,13 @@ def headline(summary: GallerySummary, measured: Measured | None) -> str:
     return f'<p class="headline">{line}</p>'
 
 
-def suggestions(examples: Sequence[str], history: Sequence[str]) -> str:
-    """Queries of this session, and queries to try, as buttons: one line, so that the page below it never moves."""
+def suggestions(examples: Sequence[str], history: Sequence[str], meant: str = "") -> str:
+    """Queries of this session, and queries to try, as buttons: one line, so that the page below it never moves.
+
+    Args: meant: what was probably meant by the query on show.
+    """
     parts = []
-    for title, queries in (("Earlier", history), ("Try", examples)):
+    for title, queries in (("Did you mean", [meant] if meant else []), ("Earlier", history), ("Try", examples)):
         if queries:
             buttons = "".join(
                 f'<button type="button" data-event="again" data-query="{escape(query)}">{escape(query)}</button>'

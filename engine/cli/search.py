@@ -35,7 +35,7 @@ def search(
     Photos whose rank is in doubt get a second look first: they run deeper, and keep the result. Its cost is printed on
     stderr.
     """
-    from engine.gallery.search import embed_query, refine_search, search_photos
+    from engine.gallery.search import embed_query, put_query_right, refine_search, search_photos
     from engine.search.relevance import fits
 
     library = open_library(model, random_weights)
@@ -48,6 +48,8 @@ def search(
         hits = refined.hits
         for line in refinement_lines(refined):
             say(line)
+    if (right := put_query_right(library, text)) != text:
+        say(f"Did you mean: {printable(right)}")
     if as_json:
         write_json([hit.row() for hit in hits])
         return

@@ -140,6 +140,11 @@ class Encoder:
         """(N, D) float32, unit length."""
         return self.backbone.encode_text(texts).numpy()
 
+    @COMPUTE.held(ANSWER)
+    def reads_whole(self, word: str) -> bool:
+        """Whether the text tower has a token for a word, or reads it in pieces."""
+        return int((self.backbone.tokenize([word]) != self.backbone.tokenize([""])).sum()) == 2  # it, and the end
+
     def send(self, photos: Sequence[np.ndarray]) -> np.ndarray | Tensor:
         """Photos as `encode` takes them, sent to a GPU already; meant for the thread that decodes the next batch.
 

@@ -43,6 +43,7 @@ from engine.gallery.search import (
     explain_photo,
     list_hits,
     picture_thumbnail,
+    put_query_right,
     rank_gallery,
     rank_photos,
     refine_search,

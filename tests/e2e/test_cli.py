@@ -122,6 +122,12 @@ def hazy(fake_encoder: FakeEncoder, photos: Path, png: Callable[..., bytes]) -> 
     return fake_encoder
 
 
+def test_search_asks_whether_a_misspelt_word_was_meant_otherwise(run: Run, photos: Path) -> None:
+    run("index", photos)
+    assert "Did you mean: red + a thing\n" in run("search", "red + a thingg").stderr
+    assert "mean" not in run("search", "red + a thing").stderr
+
+
 def test_search_says_where_no_photo_fits(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("index", photos)
     monkeypatch.setattr(FakeEncoder, "usual_affinity", 1.9)

@@ -114,6 +114,17 @@ def test_what_fits_less_stands_below_the_line(search: Search, session: Session) 
     assert (above.count('class="hit"'), below.count('class="hit"')) == (1, 2)
 
 
+def test_what_was_meant_by_a_misspelt_word_is_offered_until_something_else_is_asked(
+    search: Search, session: Session
+) -> None:
+    offered = [after(search.searched(words, False, session)).suggestions for words in ("2:Blue thingg", "blue thing")]
+    assert ["Did you mean" in suggestions for suggestions in offered] == [True, False]
+    assert 'data-query="2:Blue thing"' in offered[0]
+    assert (
+        "Did you mean" not in after(search.suggestion_chosen(Event(query="2:Blue thing"), False, session)).suggestions
+    )
+
+
 def test_where_no_photo_fits_plain_words_that_is_said_first(
     search: Search, many: Callable[[int, int], Session], monkeypatch: pytest.MonkeyPatch
 ) -> None:
