@@ -46,8 +46,8 @@ class Session:
     words: str = ""
     like: str = ""  # the picture that is searched with, as a term of the query
     thumbnail: str = ""  # address of that picture
-    meant: str = ""  # what was probably meant by words that are misspelt
-    plain: bool = False  # what is on show was asked by words alone, and no sum
+    corrected: str = ""  # the words with their misspelt ones put right, where there are such
+    words_only: bool = False  # what is on show was asked by words alone, and no sum
     asking: object = field(default_factory=object)  # another one each time: two queries may read the same
     dropped: np.ndarray | None = None  # (D,) the picture of one's own that was given last
     dropped_thumbnail: str = ""  # address of it
@@ -76,7 +76,8 @@ class Session:
         joined = f"{like} {words}" if words.lstrip().startswith(("+", "-")) else f"{like} + {words}"
         self.query = words if not like else joined if words.strip() else like
         self.unfolded, self.picked = 0, ""
-        self.hits, self.deepened, self.looks, self.meant = [], {}, {}, ""
+        self.hits, self.deepened, self.looks = [], {}, {}
+        self.corrected, self.words_only = "", False
         if words.strip() and not like:
             self.history = [words, *(earlier for earlier in self.history if earlier != words)][:REMEMBERED]
 

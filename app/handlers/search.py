@@ -25,10 +25,10 @@ from engine.gallery import (
     Photo,
     Query,
     Ranking,
+    correct_spelling,
     embed_query,
     fits,
     list_hits,
-    put_query_right,
     rank_gallery,
     refine_search,
     relevant,
@@ -163,15 +163,15 @@ class Search:
             if query is not None:
                 ranking = rank_gallery(library, summary.id, query, self._wanted(session), year=session.year)
             hits = self._listed(session, ranking)
+            corrected = "" if session.like else correct_spelling(library, session.words)
         if session.asking is not asking:
             return
-        session.hits, session.plain = hits, query is not None and query.plain
+        session.hits, session.words_only = hits, query is not None and query.words_only
+        session.corrected = corrected if corrected != session.words else ""
         if query is None or ranking is None:
             yield self._unasked(session, summary, aside)
             return
         session.photo, session.picked = session.hits[0].photo.id if session.hits else None, ""
-        right = session.words if session.like else put_query_right(library, session.words)
-        session.meant = right if right != session.words else ""
         status = header.SECOND_LOOK if refine and session.hits else header.FIRST_ANSWER
         yield {**self._found(session, summary, status + aside), self._parts.panel: self._best(session)}
         if refine and session.hits and session.asking is asking:
@@ -273,7 +273,7 @@ class Search:
                 years_of(self._services.library, summary.id), session.order, session.year, bool(session.query.strip())
             ),
             self._parts.headline: header.headline(summary, self._services.measured(summary)),
-            self._parts.suggestions: header.suggestions(examples, session.earlier(examples), session.meant),
+            self._parts.suggestions: header.suggestions(examples, session.earlier(examples), session.corrected),
             self._parts.chip: chip(session.thumbnail),
         }
 
@@ -287,7 +287,7 @@ class Search:
         more = min(PAGE, photos - len(shown))
         if standing == len(scores):  # nothing falls off as far as was looked
             standing = photos
-        if session.plain and not fits(scores[0], self._services.drawing.usual_affinity):
+        if session.words_only and not fits(scores[0], self._services.drawing.usual_affinity):
             standing = 0
         return results.results(
             shown,

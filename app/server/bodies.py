@@ -65,7 +65,7 @@ class Bodies:
             return
         checked = too_many_values(body, size.values) or self._checked(scope, body)
         if isinstance(checked, Refusal):
-            await checked(scope, receive, send)
+            await checked(scope, replayed(body, receive), send)
             return
         await self._app(scope, replayed(checked, receive), send)
 

@@ -1,13 +1,14 @@
 """Requests that are turned away before the page sees them, each with one sentence."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LINGER = 1.0  # seconds
+SILENT, LINGER = 1.0, 30.0  # seconds without a byte, and in all, after which what is left of a request is not read
 
 # Looks at a request's head; returns the answer that turns it away, or None.
 Check = Callable[[Scope], "Refusal | None"]
@@ -23,21 +24,17 @@ class Refusal(PlainTextResponse):
         super().__init__(sentence, status, {"Connection": "close"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, and end once the request has, or some time later."""
+        """Answer, and end once the request has, or nothing more comes of it."""
 
         async def unfinished(message: Message) -> None:
             await send({**message, "more_body": True})
 
         await super().__call__(scope, receive, unfinished)
+        until = time.monotonic() + LINGER
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(_rest(receive), LINGER)
+            while (await asyncio.wait_for(receive(), SILENT)).get("more_body") and time.monotonic() < until:
+                pass
         await send({"type": "http.response.body"})
-
-
-async def _rest(receive: Receive) -> None:
-    """Read what is left of a request, or until nobody sends it any more."""
-    while (await receive()).get("more_body"):
-        pass
 
 
 class Checked:

@@ -72,8 +72,8 @@ class Transfers:
                 self._count(address, size)
                 return message
             if not began and not refused:
+                refused = True
                 await refusal(scope, receive, send)
-            refused = True
             return {"type": "http.disconnect"}
 
         async def watched(message: Message) -> None:

@@ -27,13 +27,15 @@ def headline(summary: GallerySummary, measured: Measured | None) -> str:
     return f'<p class="headline">{line}</p>'
 
 
-def suggestions(examples: Sequence[str], history: Sequence[str], meant: str = "") -> str:
+def suggestions(examples: Sequence[str], history: Sequence[str], corrected: str = "") -> str:
     """Queries of this session, and queries to try, as buttons: one line, so that the page below it never moves.
 
-    Args: meant: what was probably meant by the query on show.
+    Args: corrected: the query on show with its misspelt words put right, where there are such.
     """
     parts = []
-    for title, queries in (("Did you mean", [meant] if meant else []), ("Earlier", history), ("Try", examples)):
+    others = [[query for query in queries if query != corrected] for queries in (history, examples)]
+    meant = [corrected] if corrected else []
+    for title, queries in zip(("Did you mean", "Earlier", "Try"), (meant, *others), strict=True):
         if queries:
             buttons = "".join(
                 f'<button type="button" data-event="again" data-query="{escape(query)}">{escape(query)}</button>'

@@ -35,11 +35,12 @@ def search(
     Photos whose rank is in doubt get a second look first: they run deeper, and keep the result. Its cost is printed on
     stderr.
     """
-    from engine.gallery.search import embed_query, put_query_right, refine_search, search_photos
+    from engine.gallery.search import correct_spelling, embed_query, refine_search, search_photos
     from engine.search.relevance import fits
 
     library = open_library(model, random_weights)
     collection = chosen_gallery(library, gallery)
+    usual_affinity = library.encoder_of(collection).scorer.usual_affinity
     query, hits = embed_query(library, collection, text), list["Hit"]()
     if query is not None and no_refine:
         hits = search_photos(library, collection, query, k)
@@ -48,17 +49,17 @@ def search(
         hits = refined.hits
         for line in refinement_lines(refined):
             say(line)
-    if (right := put_query_right(library, text)) != text:
-        say(f"Did you mean: {printable(right)}")
+    if (corrected := correct_spelling(library, text)) != text:
+        say(f"Did you mean: {printable(corrected)}")
+    if query is not None and query.words_only and hits and not fits(hits[0].score, usual_affinity):
+        say("No photo fits these words well; the nearest come first.")
     if as_json:
         write_json([hit.row() for hit in hits])
         return
     for hit in hits:
         typer.echo(hit_line(hit))
-    if query is None or not hits:
+    if not hits:
         say("Nothing to show: the gallery or the text is empty.")
-    elif query.plain and not fits(hits[0].score, library.encoder_of(collection).scorer.usual_affinity):
-        say("No photo fits these words well; the nearest come first.")
 
 
 def refinement_lines(refined: Refinement) -> list[str]:

@@ -81,9 +81,9 @@ def _searches(rows: Sequence[Row]) -> list[str]:
         "## What a search for a word or two finds",
         "",
         "Mean average precision at full depth, in per cent, over wide words and names of things that ten photos or "
-        "more show, by their label or two of their captions; and over words that stand side by side in captions, where "
-        "five photos or more show what two captions name by both. By the words alone: without query expansion by the "
-        "bank.",
+        "more show, by their label or two of their captions; and over two words that follow each other in a caption, "
+        "but for words like *on*, where five photos or more show what two captions name by both. By the words alone: "
+        "without query expansion by the bank.",
         "",
         *table_lines(
             ["set", "searched for", "searches", "found", "by the words alone"],

@@ -65,10 +65,11 @@ class NamedPhotos:
         lowered = self.encoder.scorer.affinity_weight * self.encoder.bank.affinity(self.vectors).numpy()
         two = [" ".join(pair) for pair, many in pairs.items() if many >= FEWEST_OF_TWO]
         for name, sought, fewest in (("a word", words, FEWEST), ("two", two, FEWEST_OF_TWO)):
-            precisions = []
+            precisions, before = [], set[bytes]()
             for phrase in sought:
                 own, _ = self._showing(phrase)
-                if own.sum() >= fewest:
+                if own.sum() >= fewest and own.tobytes() not in before:  # a brown dog, and brown dogs
+                    before.add(own.tobytes())
                     queries = embed_words(self.encoder, [phrase])[0], self.encoder.encode_text([phrase])[0]
                     precisions.append([average_precision(vectors @ query - lowered, own) for query in queries])
             if precisions:

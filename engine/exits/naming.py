@@ -15,7 +15,7 @@ from torch import Tensor
 from engine.utils.paths import THINGS, WIDE_WORDS
 from engine.utils.word_lists import lists_of
 
-_WORD = re.compile(r"\w(?:[\w'-]*\w)?")
+WORD = re.compile(r"\w(?:[\w'-]*\w)?")
 LONGEST = 4  # words of a thing's name
 OVERLOOKED = frozenset(
     ["a", "an", "and", "are", "at", "by", "in", "is", "of", "on", "photo", "picture", "the", "to", "with"]
@@ -56,7 +56,7 @@ def texts_naming(phrase: str, texts: tuple[str, ...]) -> Tensor:
 
 def telling_words(phrase: str) -> list[str]:
     """The words of a phrase that tell it from others, as they are written, in lower case."""
-    return [word for word in _WORD.findall(phrase.casefold()) if word not in OVERLOOKED]
+    return [word for word in WORD.findall(phrase.casefold()) if word not in OVERLOOKED]
 
 
 @cache
@@ -96,7 +96,7 @@ def _rows_of_words(texts: tuple[str, ...]) -> dict[str, frozenset[int]]:
 
 def _words(text: str) -> list[str]:
     """The words of a text, plural or not."""
-    return [_singular(word) for word in _WORD.findall(text.casefold())]
+    return [_singular(word) for word in WORD.findall(text.casefold())]
 
 
 def _singular(word: str) -> str:

@@ -38,12 +38,12 @@ from engine.gallery.quotas import TooMuch, Visitors
 from engine.gallery.rank_agreement import Agreement
 from engine.gallery.reencode import reencode_gallery
 from engine.gallery.search import (
+    correct_spelling,
     embed_picture,
     embed_query,
     explain_photo,
     list_hits,
     picture_thumbnail,
-    put_query_right,
     rank_gallery,
     rank_photos,
     refine_search,

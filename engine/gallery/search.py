@@ -257,11 +257,11 @@ def embed_query(library: Library, gallery_id: int, text: str, dropped: np.ndarra
     )
 
 
-def put_query_right(library: Library, text: str) -> str:
+def correct_spelling(library: Library, text: str) -> str:
     """A query with its misspelt words put right, where that is possible."""
-    from engine.search.spelling import put_right
+    from engine.search import spelling
 
-    return put_right(text, library.encoder.bank.texts, library.encoder.reads_whole)
+    return spelling.correct(text, library.encoder.bank.texts, library.encoder.reads_whole)
 
 
 def embed_picture(library: Library, gallery_id: int | None, data: bytes, name: str) -> np.ndarray:

@@ -45,7 +45,7 @@ class Query:
 
     vector: np.ndarray  # (D,) float32, unit length
     picture: bool = False  # it is of pictures alone: words' ways of scoring photos do not count
-    plain: bool = False  # it is of words alone, and no sum: its scores tell how well photos fit
+    words_only: bool = False  # it is of words alone, and no sum: its scores tell how well photos fit
 
 
 class TextEmbeddings:
@@ -105,7 +105,7 @@ def embed(
     vectors = [next(texts) if term.words else photo(term.photo) for term in terms]
     pictures = not words
     if len(terms) == 1 and terms[0].weight > 0:
-        return Query(vectors[0].astype(np.float32), pictures, not pictures)
+        return Query(vectors[0].astype(np.float32), pictures, words_only=not pictures)
     total = sum((term.weight * vector for term, vector in zip(terms, vectors, strict=True)), np.zeros(1))
     length = float(np.linalg.norm(total))
     if length < 1e-4:

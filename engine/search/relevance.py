@@ -15,7 +15,7 @@ def fits(best: float, usual_affinity: float) -> bool:
 
     Args: usual_affinity: see `CandidateScorer`; 0, of a model without exits, tells nothing.
     """
-    return best >= LEAST * usual_affinity
+    return usual_affinity <= 0 or best >= LEAST * usual_affinity
 
 
 def relevant(scores: Sequence[float]) -> int:

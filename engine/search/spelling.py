@@ -1,40 +1,48 @@
-"""Spelling: what was probably meant by a word that no text uses, and that differs from one of theirs by a letter."""
+"""Spelling: what was probably meant by a word that no text uses, and that differs by a letter from one that some do.
 
-import re
+A word of another language, or a name, may be near to one of ours, too: corrections are offered, and never made.
+"""
+
 from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 from string import ascii_lowercase
 
-SHORTEST = 3  # letters of a word that is put right
-_WORD = re.compile(r"[\w'-]+")
+from engine.exits.naming import WORD
+
+SHORTEST, LONGEST = 3, 20  # letters of a word that is corrected
+FEWEST = 3  # uses of a word that others are corrected to
 
 
-def put_right(query: str, texts: tuple[str, ...], is_word: Callable[[str], bool]) -> str:
-    """A query with its misspelt words put right, where that is possible.
+def correct(query: str, texts: tuple[str, ...], is_word: Callable[[str], bool]) -> str:
+    """A query with its misspelt words corrected; as it is where that would be most of its words.
 
     Args:
         texts: whose words are right; of several the one that is used most is meant.
         is_word: whether a word is one, though they do not use it.
     """
-    counts = _counts(texts)
-
-    def right(found: re.Match[str]) -> str:
-        word = found[0].casefold()
-        if len(word) < SHORTEST or not word.isalpha() or word in counts or is_word(word):
-            return found[0]
-        near = _a_letter_away(word) & counts.keys()
-        if not near or {f"{word}s", word.removesuffix("s")} & near:  # one of them alone is used: it is right, too
-            return found[0]
-        return max(near, key=lambda other: (counts[other], other))
-
-    return _WORD.sub(right, query)
+    counts, corrections = _counts(texts), dict[str, str]()
+    words = [word.casefold() for word in WORD.findall(query)]
+    for word in {word for word in words if SHORTEST <= len(word) <= LONGEST and word.isalpha()} - counts.keys():
+        near = {other for other in _a_letter_away(word) if counts[other] >= FEWEST}
+        if near and not _is_number_of(word, near) and not is_word(word):
+            corrections[word] = max(near, key=lambda other: (counts[other], other))
+    if 2 * len(corrections) > max(2, len(words)):  # another language
+        return query
+    return WORD.sub(lambda match: corrections.get(match[0].casefold(), match[0]), query)
 
 
 @lru_cache(maxsize=2)
 def _counts(texts: tuple[str, ...]) -> Counter[str]:
     """How often texts use each word."""
-    return Counter(word for text in texts for word in _WORD.findall(text.casefold()) if len(word) >= SHORTEST)
+    return Counter(word for text in texts for word in WORD.findall(text.casefold()))
+
+
+def _is_number_of(word: str, others: set[str]) -> bool:
+    """Whether a word is the singular or the plural of one of some others, and so right as well."""
+    if word.endswith("s"):
+        return not word.endswith("ss") and word[:-1] in others
+    return f"{word}s" in others
 
 
 def _a_letter_away(word: str) -> set[str]:

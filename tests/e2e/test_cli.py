@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from engine import cli as command_line
 from engine.cli import library as cli_library
 from engine.gallery import Library, Upload, ingest_files, open_gallery
+from engine.search import spelling
 from engine.utils.errors import EngineError
 from tests.fake_encoder import FakeEncoder
 
@@ -122,7 +123,10 @@ def hazy(fake_encoder: FakeEncoder, photos: Path, png: Callable[..., bytes]) -> 
     return fake_encoder
 
 
-def test_search_asks_whether_a_misspelt_word_was_meant_otherwise(run: Run, photos: Path) -> None:
+def test_search_asks_whether_a_misspelt_word_was_meant_otherwise(
+    run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spelling, "FEWEST", 1)
     run("index", photos)
     assert "Did you mean: red + a thing\n" in run("search", "red + a thingg").stderr
     assert "mean" not in run("search", "red + a thing").stderr

@@ -22,4 +22,4 @@ def test_photos_that_stand_out_are_counted(scores: list[float], many: int) -> No
 def test_what_scores_far_below_what_texts_usually_do_does_not_fit() -> None:
     assert fits(0.3, usual_affinity=0.4)
     assert not fits(0.1, usual_affinity=0.4)
-    assert fits(0.1, usual_affinity=0.0), "nothing is known of this model"
+    assert fits(-0.1, usual_affinity=0.0), "nothing is known of this model"

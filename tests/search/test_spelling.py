@@ -1,34 +1,43 @@
-"""Misspelt words are put right where a text has one that differs by a letter."""
+"""Misspelt words are corrected where a text has one that differs by a letter."""
 
 import pytest
 
 from engine.exits.encoder import Encoder
-from engine.search.spelling import put_right
+from engine.search.spelling import correct
 
-TEXTS = ("a dog on a beach", "a dog in a forest", "a fog in a forest", "two tulips", "a bicycle")
+TEXTS = (*["a dog on a beach", "a dog on grass in a forest", "a fog", "two tulips", "a bicycle"] * 3, "a dog", "a yak")
 
 
 @pytest.mark.parametrize(
-    ("query", "right"),
+    ("query", "corrected"),
     [
         ("a dgo on a bech", "a dog on a beach"),  # two letters changed places, and one is left out
         ("Forrest", "forest"),
         ("2:bicucle + Dog", "2:bicycle + Dog"),
-        ("dxg", "dog"),
+        ("dog -beech", "dog -beach"),
+        ("'dxg'", "'dog'"),
         ("vog", "dog"),  # fog is as near, and used less
+        ("gras", "grass"),
+        ("dogss", "dogs"),
         ("a tulip", "a tulip"),  # of what is used in the plural
         ("frst", "frst"),  # two letters
+        ("yk", "yk"),  # too short
+        ("yaks and yap", "yaks and yap"),  # of what is used once
         ("og x 16:9 don't t-shrt", "og x 16:9 don't t-shrt"),
-        ("a cat", "a cat"),  # known, and near nothing
-        ("dug", "dug"),
+        ("fogg int forrest", "fogg int forrest"),  # most of it: another language
+        ("a cat", "a cat"),  # near nothing
+        ("dug", "dug"),  # a word
         ("", ""),
     ],
 )
-def test_a_word_is_put_right_by_one_letter_and_the_rest_stays(query: str, right: str) -> None:
-    assert put_right(query, TEXTS, {"dug", "cat"}.__contains__) == right
+def test_a_word_is_corrected_by_one_letter_and_the_rest_stays(query: str, corrected: str) -> None:
+    texts = (*TEXTS, *["two dogs"] * 3) if query == "dogss" else TEXTS
+    assert correct(query, texts, {"dug"}.__contains__) == corrected
 
 
 def test_the_shipped_model_knows_common_words_whole(embedded: Encoder) -> None:
     assert all(map(embedded.reads_whole, ("dog", "kneeling", "gathered")))
     assert not any(map(embedded.reads_whole, ("dgoo", "motorcyle")))
-    assert put_right("a man on a motorcyle", embedded.bank.texts, embedded.reads_whole) == "a man on a motorcycle"
+    assert correct("a man on a motorcyle", embedded.bank.texts, embedded.reads_whole) == "a man on a motorcycle"
+    for query in ("haus mit garten", "my cat anna"):
+        assert correct(query, embedded.bank.texts, embedded.reads_whole) == query

@@ -21,6 +21,7 @@ from app.views import header
 from engine.gallery import Library, Upload
 from engine.gallery.galleries import list_photos, open_gallery, publish_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
+from engine.search import spelling
 from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
@@ -115,8 +116,9 @@ def test_what_fits_less_stands_below_the_line(search: Search, session: Session) 
 
 
 def test_what_was_meant_by_a_misspelt_word_is_offered_until_something_else_is_asked(
-    search: Search, session: Session
+    search: Search, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(spelling, "FEWEST", 1)
     offered = [after(search.searched(words, False, session)).suggestions for words in ("2:Blue thingg", "blue thing")]
     assert ["Did you mean" in suggestions for suggestions in offered] == [True, False]
     assert 'data-query="2:Blue thing"' in offered[0]
