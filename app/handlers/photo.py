@@ -21,11 +21,12 @@ class Selection:
 
     def selected(self, event: gr.EventData, session: Session) -> Updates:
         """A photo was chosen."""
-        session.photo = None  # what is said of one that is gone stays as long as a photo
-        session.picked = secrets.token_hex(4)
+        chosen: Photo | None = None
         try:
-            chosen = self._services.access.photo(int(sent_along(event, "photo")), session)
-            session.photo = chosen.id
+            try:
+                chosen = self._services.access.photo(int(sent_along(event, "photo")), session)
+            finally:  # both at once, for a second look that ends draws them; that a photo is gone stays as long as one
+                session.photo, session.picked = chosen.id if chosen else None, secrets.token_hex(4)
             return self._panel(chosen, session)
         except EngineError as error:
             return self._problem(error)

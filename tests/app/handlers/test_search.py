@@ -18,7 +18,7 @@ from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
 from app.views import header
-from engine.gallery import Library, Upload
+from engine.gallery import Library, Photo, Upload
 from engine.gallery.galleries import list_photos, open_gallery, publish_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.search import spelling
@@ -108,6 +108,23 @@ def test_a_photo_selected_while_the_second_look_is_on_its_way_stays_in_the_panel
         assert "panel" in vars(after([next(answers)]))
         selection.selected(Event(photo=photo), session)
         assert says in after(answers).panel
+
+
+def test_a_photo_selected_as_the_second_look_ends_is_not_said_to_be_gone(
+    search: Search, selection: Selection, session: Session, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, photo = search.searched("blue", True, session), services.access.photo
+    late: list[object] = []
+    next(answers)
+    next(answers)
+
+    def slow(number: int, asking: Session) -> Photo:
+        late.extend(answers)
+        return photo(number, asking)
+
+    monkeypatch.setattr(services.access, "photo", slow)
+    assert 'data-photo="2"' in after([selection.selected(Event(photo="2"), session)]).panel
+    assert late == []
 
 
 def test_what_fits_less_stands_below_the_line(search: Search, session: Session) -> None:
