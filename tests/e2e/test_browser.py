@@ -145,6 +145,18 @@ def test_an_example_is_a_query_and_earlier_ones_are_offered_again(open_page: Ope
     expect(box(page)).to_have_value("2:dog + beach - people")
 
 
+def test_a_misspelt_word_is_offered_put_right_and_what_no_photo_shows_is_said(open_page: OpenPage) -> None:
+    page = open_page("phone")
+    search(page, "a man on a motorcyle")
+    page.get_by_role("button", name="a man on a motorcycle", exact=True).click()
+    expect(box(page)).to_have_value("a man on a motorcycle", timeout=PATIENCE)
+    answered(page)
+    expect(page.locator("#grid")).to_contain_text("no photo fits these words well")
+    expect(page.locator("#suggestions")).not_to_contain_text("Did you mean")
+    search(page, "polar bear")
+    expect(page.locator("#grid")).not_to_contain_text("no photo fits")
+
+
 def test_a_ranking_is_saved_as_often_as_it_is_asked_for(open_page: OpenPage) -> None:
     page = open_page("wide")
     search(page, "mountains and a lake")
