@@ -25,7 +25,7 @@ class Selection:
         try:
             try:
                 chosen = self._services.access.photo(int(sent_along(event, "photo")), session)
-            finally:  # both at once, for a second look that ends draws them; that a photo is gone stays as long as one
+            finally:  # both at once: a second look that ends meanwhile draws what it finds here
                 session.photo, session.picked = chosen.id if chosen else None, secrets.token_hex(4)
             return self._panel(chosen, session)
         except EngineError as error:

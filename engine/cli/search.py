@@ -41,7 +41,8 @@ def search(
     library = open_library(model, random_weights)
     collection = chosen_gallery(library, gallery)
     usual_affinity = library.encoder_of(collection).scorer.usual_affinity
-    query, hits = embed_query(library, collection, text), list["Hit"]()
+    query = embed_query(library, collection, text)
+    hits: list[Hit] = []
     if query is not None and no_refine:
         hits = search_photos(library, collection, query, k)
     elif query is not None:

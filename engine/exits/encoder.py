@@ -143,7 +143,8 @@ class Encoder:
     @COMPUTE.held(ANSWER)
     def reads_whole(self, word: str) -> bool:
         """Whether the text tower has a token for a word, or reads it in pieces."""
-        return int((self.backbone.tokenize([word]) != self.backbone.tokenize(["a"])).sum()) <= 1  # as "a" is read
+        # Beside "a", which every vocabulary holds: how tokenizers pad and end a text differs.
+        return int((self.backbone.tokenize([word]) != self.backbone.tokenize(["a"])).sum()) <= 1
 
     def send(self, photos: Sequence[np.ndarray]) -> np.ndarray | Tensor:
         """Photos as `encode` takes them, sent to a GPU already; meant for the thread that decodes the next batch.

@@ -20,24 +20,26 @@ def embed_words(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
     """(N, D) float32, unit length: what searches for each of some texts go by."""
     vectors = encoder.encode_text(texts)
     for row, text in enumerate(texts):
-        there = _expansion(encoder, text)
-        if there is not None:
-            leant = vectors[row] + LEAN * there
+        direction = _direction(encoder, text)
+        if direction is not None:
+            leant = vectors[row] + LEAN * direction
             vectors[row] = leant / np.linalg.norm(leant)
     return vectors
 
 
-def _expansion(encoder: Encoder, text: str) -> np.ndarray | None:
-    """(D,) Where a text leans to; of two words that few texts name together, to the mean of where each does."""
-    together, words = _said_of(encoder, text), telling_words(text)
+def _direction(encoder: Encoder, text: str) -> np.ndarray | None:
+    """(D,) Where a text leans to, if it does; of two words that few texts name together the mean of where each does."""
+    together, words = _direction_of_all(encoder, text), telling_words(text)
     if together is not None or len(words) != 2:
         return together
-    apart = [said for word in words if (said := _said_of(encoder, word)) is not None]
+    apart = [one for word in words if (one := _direction_of_all(encoder, word)) is not None]
     return np.mean(apart, 0) if len(apart) == 2 else None
 
 
-def _said_of(encoder: Encoder, phrase: str) -> np.ndarray | None:
-    """(D,) unit length: from what the bank's other texts say to what those say that name a phrase; None: too few do."""
+def _direction_of_all(encoder: Encoder, phrase: str) -> np.ndarray | None:
+    """(D,) unit length: from the mean of the bank's other texts to that of those that name all words of a phrase; None
+    where those are too few.
+    """
     naming = texts_naming(phrase, encoder.bank.texts)
     if not FEWEST <= naming.sum() < len(naming):
         return None

@@ -25,7 +25,7 @@ def correct(query: str, texts: tuple[str, ...], is_word: Callable[[str], bool]) 
     words = [word.casefold() for word in WORD.findall(query)]
     for word in {word for word in words if SHORTEST <= len(word) <= LONGEST and word.isalpha()} - counts.keys():
         near = {other for other in _a_letter_away(word) if counts[other] >= FEWEST}
-        if near and not _is_number_of(word, near) and not is_word(word):
+        if near and not _differs_in_number(word, near) and not is_word(word):
             corrections[word] = max(near, key=lambda other: (counts[other], other))
     if 2 * len(corrections) > max(2, len(words)):  # another language
         return query
@@ -38,8 +38,8 @@ def _counts(texts: tuple[str, ...]) -> Counter[str]:
     return Counter(word for text in texts for word in WORD.findall(text.casefold()))
 
 
-def _is_number_of(word: str, others: set[str]) -> bool:
-    """Whether a word is the singular or the plural of one of some others, and so right as well."""
+def _differs_in_number(word: str, others: set[str]) -> bool:
+    """Whether a word is the singular or the plural of one of some others, and so right, too."""
     if word.endswith("s"):
         return not word.endswith("ss") and word[:-1] in others
     return f"{word}s" in others
