@@ -11,7 +11,12 @@ from tests.e2e.driver import CHROMIUM, LOOKS, PATIENCE, QUIET, OpenPage, answere
 
 # What Gradio says where a page is loaded anew while an answer still comes: by then nobody reads it. The words depend on
 # whether the answer had begun.
-LEFT = ("BodyStreamBuffer was aborted", "AbortError: signal is aborted without reason", "Connection errored out")
+LEFT = (
+    "BodyStreamBuffer was aborted",
+    "AbortError: signal is aborted without reason",
+    "Connection errored out",
+    "The connection went silent",
+)
 
 
 @pytest.fixture(scope="session")

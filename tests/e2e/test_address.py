@@ -114,6 +114,23 @@ def test_back_goes_to_the_gallery_before(open_page: OpenPage, tmp_path: Path, pn
     expect(box(page)).to_have_value("goldfish")
 
 
+@pytest.mark.parametrize("lost", ["data", "join"], ids=["answer", "question"])
+def test_a_connection_that_goes_silent_is_given_up_and_its_words_are_kept(open_page: OpenPage, lost: str) -> None:
+    page = open_page("wide")
+    page.evaluate(  # 45 s pass in one
+        "() => { const wait = setTimeout; window.setTimeout = (then, ms) => wait(then, ms === 45000 ? 1000 : ms); }"
+    )
+    page.route(f"**/queue/{lost}*", lambda _: None)  # nothing comes any more
+    with page.expect_event("domcontentloaded"):  # Gradio loads the page anew where a connection broke
+        box(page).fill("goldfish")
+        box(page).press("Enter")
+    page.unroute(f"**/queue/{lost}*")
+    answered(page)
+    expect(box(page)).to_have_value("goldfish")
+    search(page, "goldfish")
+    wait_for_address(page, q="goldfish")
+
+
 def test_a_link_to_a_photo_that_is_gone_holds_no_later_search_back(open_page: OpenPage) -> None:
     page = open_page("wide", "?q=goldfish&photo=999999")
     expect(page.locator("#panel .problem")).to_be_visible()
