@@ -230,7 +230,7 @@ def wire_comparison(parts: Parts, compare: Compare, present: Present) -> None:
     """Both encoders race; present mode is opened."""
     p, session = parts, parts.session
     p.compare_tab.select(compare.shown, session, p.comparison, **SHORT)
-    p.start_race.click(compare.raced, session, [*p.comparison, p.stop_race], **LONG)
+    p.start_race.click(compare.raced, session, [*p.comparison, p.stop_race, p.headline], **LONG)
     p.stop_race.click(compare.stopped, session, None, **SHORT)
     p.tools.present(present.presented, session, [p.screens, p.notice], **SHORT)
 

@@ -109,8 +109,11 @@ async function copy(text, button) {
 }
 
 const address = (rest) => location.origin + location.pathname + rest;
+const link = (published) => address("?gallery=" + published.dataset.link);
+const showLinks = () => element.querySelectorAll("[data-link]").forEach((shown) => (shown.textContent = link(shown)));
+showLinks(); // in a tab that is drawn late, with all that it shows
 Object.assign(ours, {
-  copy: (button) => copy(button.parentElement.querySelector("[data-link]").textContent, button),
+  copy: (button) => copy(link(button.parentElement.querySelector("[data-link]")), button),
   share: (button) => copy(address(button.dataset.share), button),
   choose: () => choose(!choosing()),
   all: () => tick(hits().filter((hit) => !hit.parentElement.hidden), true), // not those within a stack
@@ -161,6 +164,10 @@ if (help) {
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && event.target.closest("#gallery")) event.target.blur();
   });
+  // Gradio leaves the list of a box open that the keyboard leaves, over what comes next; told twice, it closes it.
+  document.addEventListener("focusout", ({ target, isTrusted }) => {
+    if (isTrusted && target.matches("[role=combobox]")) setTimeout(() => target.dispatchEvent(new FocusEvent("blur")));
+  });
 }
 
 let pressed = null; // the button that was pressed last, and what it did
@@ -183,5 +190,5 @@ watch("value", () => {
   if (begun && !running && element.closest("#account")) element.scrollIntoView({ block: "nearest" });
   running = begun;
   element.querySelectorAll(".waiting").forEach((button) => button.classList.remove("waiting"));
-  element.querySelectorAll("[data-link]").forEach((link) => (link.textContent = address("?gallery=" + link.dataset.link)));
+  showLinks();
 });

@@ -9,7 +9,7 @@ from app.parts import STOP, Parts, Updates, button
 from app.services import Services
 from app.session import Session
 from app.views import comparison as views
-from app.views import formatting, placeholders
+from app.views import formatting, header, placeholders
 from app.views.certificate import card
 from app.work import Stopped, Waiting
 from engine.gallery import (
@@ -32,28 +32,32 @@ class Compare:
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
 
-    def shown(self, session: Session) -> Updates:
-        """The tab was opened, or what it shows has changed."""
+    def shown(self, session: Session) -> Iterator[Updates]:
+        """The tab was opened, or what it shows has changed; the rankings may have to run photos in full first."""
         services, race, rankings = self._services, self._parts.race, self._parts.rankings
         try:
             summary = services.access.gallery(session.gallery, session)
             if not summary.photos:
                 note = placeholders.note("Nothing to compare yet", "Add photos first; then both encoders can race.")
-                return {race: note, rankings: "", self._parts.start_race: gr.update(visible=False)}
+                yield {race: note, rankings: "", self._parts.start_race: gr.update(visible=False)}
+                return
             with services.access.turn(session):
                 measured = services.measured(summary)
                 known = fidelity(summary, services.curve)
                 result = views.race_result(measured, known) if measured is not None else ""
                 result += card(services.library.certificate_of(summary.id))
-                shown: Updates = {race: result, rankings: self._rankings(session, summary)}
             may_race = services.access.may_race(summary, session)
-            return {**shown, self._parts.start_race: gr.update(visible=may_race)}
+            yield {race: result, self._parts.start_race: gr.update(visible=may_race)}
+            with services.access.turn(session):
+                ranked = self._rankings(session, summary)
+            yield {rankings: ranked}
         except EngineError as error:
-            return {race: services.problem(error), rankings: ""}
+            yield {race: services.problem(error), rankings: ""}
 
-    def shown_if_open(self, session: Session) -> Updates:
+    def shown_if_open(self, session: Session) -> Iterator[Updates]:
         """Another query was asked, or another gallery picked: drawn anew if the tab is open."""
-        return self.shown(session) if session.tab == COMPARE else {self._parts.race: gr.skip()}
+        if session.tab == COMPARE:
+            yield from self.shown(session)
 
     def raced(self, session: Session) -> Iterator[Updates]:
         """Race was pressed."""
@@ -67,7 +71,9 @@ class Compare:
                     yield {race: placeholders.said(formatting.in_line(event.place))}
                 elif isinstance(event, Lap):
                     yield {race: views.racing(event, MOST_RACED)}
-            yield {**self.shown(session), **self._buttons(running=False)}
+            yield from self.shown(session)
+            headline = header.headline(summary, self._services.measured(summary))
+            yield {self._parts.headline: headline, **self._buttons(running=False)}
         except Stopped:
             yield {race: placeholders.said("Stopped: nothing was kept of this race."), **self._buttons(running=False)}
         except EngineError as error:

@@ -137,7 +137,7 @@ def doors(services: Services, session: Session) -> list[Callable[[], object]]:
         lambda: selection.selected(gr.EventData(None, {"photo": str(photo)}), session),
         lambda: selection.explained(session),
         lambda: selection.deepened(session),
-        lambda: compare.shown(session),
+        lambda: list(compare.shown(session)),
         lambda: Present(services, PARTS).presented(gr.EventData(None, {}), session),
         lambda: list(compare.raced(session)),
         lambda: list(budget.applied(1.0, "", session)),
@@ -420,7 +420,7 @@ def test_every_door_that_computes_counts_as_a_request(
             selection.explained(ann),
             selection.deepened(ann),
             galleries.overview(1.0, "", ann),
-            compare.shown(ann),
+            list(compare.shown(ann)),
             Present(services, PARTS).presented(gr.EventData(None, {}), ann),
         ):
             assert "You have 4 requests running already" in str(answer)

@@ -185,7 +185,7 @@ def test_the_folders_that_hold_what_others_have_sent_are_no_upload(
 
 
 def test_a_gallery_that_the_page_has_ranked_without_a_race_is_raced(services: Services, session: Session) -> None:
-    Compare(services, PARTS).shown(session)
+    list(Compare(services, PARTS).shown(session))
     answer = Api(services).compare("red")
     assert (answer["full"][0], answer["photos"]) == ("red-square.png", 3)
     assert answer["full_per_second"] > 0
