@@ -51,12 +51,13 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     wire_arrangement(parts, Arrangement(parts, search), Export(services, parts, search))
     selection = Selection(services, parts, search)
     wire_photo(parts, selection, galleries, search)
-    wire_map(parts, GalleryMap(services, parts))
+    photo_map = GalleryMap(services, parts)
+    wire_map(parts, photo_map)
     albums = Albums(services, parts)
     wire_albums(parts, albums)
     wire_address(parts, PageUrl(services, parts, galleries, search), galleries, compare, albums)
     wire_gallery(parts, galleries, compare, albums, add_photos)
-    wire_budget(parts, Budget(services, parts), galleries, search)
+    wire_budget(parts, Budget(services, parts), galleries, search, photo_map)
     wire_fitting(parts, Fitting(services, parts), galleries)
     wire_comparison(parts, compare, Present(services, parts))
     wire_add_photos(parts, add_photos, galleries, compare, albums)
@@ -202,15 +203,17 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
     ).then(add_photos.told, session, [p.report, p.arriving, p.stop_upload], **SHORT)
 
 
-def wire_budget(parts: Parts, budget: Budget, galleries: Galleries, search: Search) -> None:
+def wire_budget(parts: Parts, budget: Budget, galleries: Galleries, search: Search, photo_map: GalleryMap) -> None:
     """Another budget is tried, and applied."""
     p, session = parts, parts.session
     for changed in (p.budget.change, p.looked_for.blur):
         changed(budget.previewed, [p.budget, p.looked_for, session], [p.budget_preview, p.apply], **LATEST)
     p.budget_preview.preset(budget.preset_chosen, None, p.budget, **SHORT)
-    p.apply.click(budget.applied, [p.budget, p.looked_for, session], [p.applied, p.stop_apply], **LONG).then(
-        galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT
-    ).then(search.gallery_changed, session, p.results, **SHORT)
+    applied = p.apply.click(budget.applied, [p.budget, p.looked_for, session], [p.applied, p.stop_apply], **LONG)
+    applied.then(galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
+        search.gallery_changed, session, p.results, **SHORT
+    )
+    applied.then(photo_map.drawn_if_open, session, p.map, **SHORT)
     p.stop_apply.click(budget.stopped, session, None, **SHORT)
 
 

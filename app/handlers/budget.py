@@ -81,7 +81,7 @@ class Budget:
                         seconds = time.monotonic() - began
                         yield {applied: encoding(title, event, seconds, drawing, services.address)}
                     elif isinstance(event, IngestReport):
-                        outcome = views.encoded_again(summary.name, event, budget)
+                        outcome = views.encoded_again(services.access.gallery(summary.id, session), event, budget)
             except Stopped:
                 done = summary.photos - now.total + now.done if now is not None else 0
                 outcome = placeholders.said(

@@ -29,5 +29,5 @@ class GalleryMap:
         return {self._parts.map: photo_map(places, summary.photos, services.address)}
 
     def drawn_if_open(self, session: Session) -> Updates:
-        """Another gallery is on show."""
+        """Another gallery is on show, or its photos went deeper."""
         return self.drawn(session) if session.tab == GALLERY else {self._parts.map: gr.skip()}

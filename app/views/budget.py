@@ -43,14 +43,16 @@ def action(summary: GallerySummary, cost: BudgetCost | None, anew: bool = False)
     return f"Run {many(cost.deeper)} deeper" if cost and cost.deeper else "Keep this budget for new photos"
 
 
-def encoded_again(gallery: str, done: IngestReport, budget: float) -> str:
+def encoded_again(summary: GallerySummary, done: IngestReport, budget: float) -> str:
     """What became of a gallery's photos when another budget was applied, or other phrases.
 
-    Args: gallery: its name.
+    Args: summary: as it is now.
     """
-    which = f"All {'other ' if done.skipped else ''}photos of “{escape(gallery)}” are"
+    which = f"All {'other ' if done.skipped else ''}photos of “{escape(summary.name)}” are"
+    named = [f", {name}" for name, preset in PRESETS.items() if preset == budget]
+    share = f" {_indexed_with(summary)}." if summary.photos else ""
     return (
-        f'<div class="report" role="status"><p>{which} at a budget of {percent(budget)} now.</p>'
+        f'<div class="report" role="status"><p>{which} at a budget of {percent(budget)}{"".join(named)} now.{share}</p>'
         f"{left_out(done.skipped)}</div>"
     )
 
@@ -73,7 +75,7 @@ def _measured(point: Point) -> str:
 
 
 def _warning(summary: GallerySummary, budget: float, cost: BudgetCost | None, anew: bool) -> str:
-    now = f"Now: indexed with {percent(summary.macs_index / summary.macs_in_full)} of the full compute"
+    now = f"Now: {_indexed_with(summary).lower()}"
     if cost is None or anew:
         why = "Other phrases cost compute" if anew else "Another model costs compute"
         about = f"at about {percent(budget)} of a full encoding"
@@ -87,3 +89,7 @@ def _warning(summary: GallerySummary, budget: float, cost: BudgetCost | None, an
     run = "runs" if cost.deeper == 1 else "run"
     more = f"{many(cost.deeper)} {run} deeper, +{amount} full encodings"
     return f"{now}. <b>This raises its cost:</b> {more}. What ran stays."
+
+
+def _indexed_with(summary: GallerySummary) -> str:
+    return f"Indexed with {percent(summary.macs_index / summary.macs_in_full)} of the full compute"

@@ -94,12 +94,12 @@ def curve(found: Curve | None, budget: float | None) -> str:
     at = found.at(budget) if budget is not None else None
     if at is not None:
         x, y = place(at.macs_share, at.recall)
-        end = "end" if x > width * 0.7 else "start"
+        aside, end = (-10, "end") if x > width * 0.7 else (10, "start")
         here = (
             f'<line class="here" x1="{x:.1f}" x2="{x:.1f}" y1="{y:.1f}" y2="{height - pad}"/>'
             f'<circle class="here" cx="{x:.1f}" cy="{y:.1f}" r="7"/>'
-            f'<text class="label" x="{x + (-10 if end == "end" else 10):.1f}" y="{y + 30:.1f}" text-anchor="{end}">'
-            f"this gallery: {at.recall:.0f}</text>"
+            f'<text class="label" x="{x + aside:.1f}" y="{height - pad - 8}" text-anchor="{end}">'
+            f"this gallery: {at.recall:.1f}</text>"
         )
     full_x, full_y = place(found.full.macs_share, found.full.recall)
     ticks = "".join(
@@ -112,9 +112,9 @@ def curve(found: Curve | None, budget: float | None) -> str:
         f'<line class="rule" x1="{pad}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}"/>'
         for recall, y in ((recall, place(lowest, recall)[1]) for recall in range(floor, int(top) + 1, STEP))
     )
-    says = f"Recall at 10 against compute: {found.full.recall:.0f} at full depth"
+    says = f"Recall at 10 against compute: {found.full.recall:.1f} at full depth"
     if at is not None:
-        says += f", {at.recall:.0f} at {percent(at.macs_share)} of the compute, this gallery's budget"
+        says += f", {at.recall:.1f} at {percent(at.macs_share)} of the compute, this gallery's budget"
     return (
         '<figure class="curve"><figcaption><h2>Quality against compute</h2>'
         f"<p>{escape(found.model)} on {escape(found.data)} ({escape(found.split)}, {many(found.images)}): how often "

@@ -47,6 +47,6 @@ def where(measured: Measured) -> str:
 def fairness(race: Race) -> str:
     """What makes it a fair race."""
     return (
-        f"the same {many(race.photos)}, both ways in turn, the median of three, decoding left out on both sides · budget "
-        f"{percent(race.budget)}, {percent(race.macs_share)} of the MACs ran"
+        f"the same {many(race.photos)}, both ways in turn, the median of three, decoding left out on both sides · "
+        f"budget {percent(race.budget)}, {percent(race.macs_share)} of the MACs ran"
     )

@@ -44,6 +44,7 @@ def test_a_preset_moves_the_slider(budget: Budget) -> None:
 def test_another_budget_is_applied(budget: Budget, library: Library, holidays: int) -> None:
     shown = after(budget.applied(1.0, "", Session(gallery=holidays)))
     assert "All photos of “Holidays” are at a budget of 100 % now" in shown.applied, "another may be on show by then"
+    assert "Indexed with 100 % of the full compute" in shown.applied
     assert not shown.stop_apply["visible"]
     assert summarize_gallery(library, holidays).exits == (0, 0, 2)
 

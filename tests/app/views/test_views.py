@@ -323,8 +323,8 @@ class TestDepths:
         assert "1 photo runs deeper" in text(budget.budget_preview(SUMMARY, 0.9, CURVE, deeper))
 
     def test_the_curve_marks_the_present_budget(self) -> None:
-        assert "this gallery: 66" in text(ALL["curve"])
-        assert "66 at 60 % of the compute" in plain(ALL["curve"])
+        assert "this gallery: 66.0" in text(ALL["curve"])
+        assert "66.0 at 60 % of the compute" in plain(ALL["curve"])
         assert "Nobody has measured this model yet" in ALL["no curve"]
 
 
