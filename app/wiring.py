@@ -163,6 +163,7 @@ def wire_albums(parts: Parts, albums: Albums) -> None:
         listen(answer, session, p.album_parts, **several)
     board.seek(albums.sought, session, p.album_parts, **SHORT)
     board.unfold(albums.unfolded, session, p.album_parts, **SHORT)
+    board.pack(albums.packed, session, [p.file, p.album_line], **SHORT)
     p.stop_albums.click(albums.stopped, session, None, **SHORT)
 
 

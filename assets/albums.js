@@ -1,5 +1,5 @@
 // Albums: photos are dragged from one to another, or moved by the menu under each; names change where they stand.
-// What Python may listen to: "propose" "move" "undo" "rename" "merge" "remove" "seek" "unfold"
+// What Python may listen to: "propose" "move" "undo" "rename" "merge" "remove" "seek" "unfold" "pack"
 const names = () => JSON.parse(element.querySelector(".albums")?.dataset.albums ?? "[]");
 const keyOf = (part) => part.closest(".album")?.dataset.key;
 const cardOf = (photo) => element.querySelector(`li[data-photo="${photo}"]`);
@@ -77,6 +77,11 @@ ours.merge = (button) => {
   if (!menu.value) return menu.focus();
   trigger("merge", { album: menu.dataset.merge, into: menu.value });
   menu.value = "";
+};
+ours.pack = (button) => {
+  button.closest("details").open = false;
+  button.closest("details").querySelector("summary").focus();
+  trigger("pack", { ...button.dataset });
 };
 ours.remove = ({ dataset }) => {
   if (!confirm(`Delete the album “${dataset.album}”? Its photos stay in the gallery.`)) return;

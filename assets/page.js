@@ -79,21 +79,28 @@ function discard(button) {
 }
 
 // A photo is named by the address that it was shown at, as `ID/TOKEN`: who was not shown it cannot name it.
-async function zip(button) {
-  const names = ticked().map((hit) => hit.dataset.large.replace(/^photo\/(\d+)\/large\/(\w+)\.jpg$/, "$1/$2"));
-  button.disabled = true;
-  button.textContent = "Packing …";
+const named = (address) => address.replace(/^photo\/(\d+)\/large\/(\w+)\.jpg$/, "$1/$2");
+
+tgem.zip ??= async (addresses, name) => {
   try {
-    const answer = await fetch("photos.zip", { method: "POST", body: names.join("\n") });
+    const answer = await fetch("photos.zip", { method: "POST", body: addresses.map(named).join("\n") });
     if (!answer.ok) throw new Error(await answer.text());
     const link = document.createElement("a");
     link.href = URL.createObjectURL(await answer.blob());
-    link.download = "photos.zip";
+    link.download = `${name}.zip`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   } catch (error) {
     alert(error.message || "The ZIP did not arrive; try again.");
   }
+};
+
+async function zip(button) {
+  if (button.ariaBusy === "true") return; // it keeps the focus, which a disabled one would lose
+  button.ariaBusy = "true";
+  button.textContent = "Packing …";
+  await tgem.zip(ticked().map((hit) => hit.dataset.large), "photos");
+  button.ariaBusy = null;
   showTicks();
 }
 

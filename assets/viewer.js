@@ -2,7 +2,7 @@
 // The viewer: one photo over the whole screen. It is filled from the data on the photos' own buttons.
 const viewer = element.querySelector("dialog.viewer");
 const shown = (name) => viewer.querySelector(name);
-const hitsOf = (part) => (part ? [...part.querySelectorAll(".hit[data-large]")] : []);
+const hitsOf = (part) => (part ? [...part.querySelectorAll("li [data-large]")] : []);
 let list = null; // the part of the page whose photos the arrows turn
 let photo = null; // the number of the one on show
 let awaited = null; // stops waiting for more of the list
@@ -15,13 +15,13 @@ function fill(button) {
   photo = data.photo;
   const picture = new Image(); // the old one would stay under the new name while this one is on its way
   picture.src = data.large;
-  picture.alt = button.querySelector("img")?.alt.replace(/, full screen$/, "") ?? data.name;
+  picture.alt = (button.alt ?? button.querySelector("img")?.alt)?.replace(/, full screen$/, "") ?? data.name;
   shown(".stage img").replaceWith(picture);
   shown("#viewed-name").textContent = data.name;
   const at = place(), more = list?.querySelector(".more");
   const standing = at < 0 ? "" : `${at + 1} of ${hits.length}${more ? "+" : ""}`;
   shown(".facts").textContent = [data.taken, data.pixels, standing].filter(Boolean).join(" · ");
-  const strip = (button.matches(".hit") ? button : button.closest(".panel"))?.querySelector(".strip");
+  const strip = button.closest("li, .panel")?.querySelector(".strip");
   shown(".ran").replaceChildren(...(strip ? [strip.cloneNode(true)] : []));
   shown(".share").textContent = data.saved;
   Object.assign(shown(".keep"), { href: data.large, download: data.save });
@@ -32,8 +32,8 @@ function fill(button) {
 }
 
 function open(button) {
-  const hit = button.matches(".hit") ? button : document.querySelector(`#grid .hit[data-photo="${button.dataset.photo}"]`);
-  list = hit?.closest("[id]") ?? null;
+  const hit = button.closest("li") ? button : document.querySelector(`#grid .hit[data-photo="${button.dataset.photo}"]`);
+  list = hit?.closest(".album, [id]") ?? null;
   if (!viewer.open) viewer.showModal();
   fill(hit ?? button);
   shown(".shut").focus();
@@ -111,7 +111,7 @@ viewer.addEventListener("touchend", (event) => {
 // A photo that is selected already, its large picture, and two quick clicks open it.
 const isPicked = (hit) => document.querySelector(`.panel[data-picked][data-photo="${hit.dataset.photo}"]`);
 document.addEventListener("click", (event) => {
-  const button = event.target.closest?.(".enlarge, .hit[data-large]");
+  const button = event.target.closest?.(".enlarge, [data-large]");
   if (!button || choosing() || (button.matches(".hit") && !(event.isTrusted && isPicked(button)))) return;
   event.stopPropagation();
   open(button);
@@ -119,4 +119,10 @@ document.addEventListener("click", (event) => {
 document.addEventListener("dblclick", (event) => {
   const hit = event.target.closest?.(".hit[data-large]");
   if (hit && !choosing() && !viewer.open) open(hit);
+});
+// A photo of an album is a picture, not a button.
+document.addEventListener("keydown", (event) => {
+  if (!event.target.matches?.("img[data-large]") || !["Enter", " "].includes(event.key)) return;
+  event.preventDefault();
+  open(event.target);
 });

@@ -122,6 +122,21 @@ class Albums:
             view.unfolded[key] = view.unfolded.get(key, 0) + 1
         yield from self.shown(session)
 
+    def packed(self, event: gr.EventData, session: Session) -> Updates:
+        """An album is to be saved as a ZIP."""
+        services, album = self._services, sent_along(event, "album")
+        try:
+            summary = services.access.gallery(session.gallery, session)
+            view = self._view(session, summary.id)
+            found = self._sorted(summary, session, view, self._apply(summary, session, view, None))
+            sure = [photo.id for photo in found.of(album) if not views.is_unsure(photo)]  # as its column shows
+            photos = get_photos(services.library, sure)
+            if not photos:
+                raise AlbumsRejected("No photo is in this album any more.")
+        except EngineError as error:
+            return {self._parts.album_line: services.problem(error)}
+        return {self._parts.file: views.packed(album, photos, services.address)}
+
     def stopped(self, session: Session) -> None:
         """Stop was pressed."""
         self._services.stop("albums", session)

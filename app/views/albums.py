@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from html import escape
 
 from app.pictures import PictureAddress
+from app.views.anew import anew
 from app.views.formatting import described, many, percent
 from app.views.strip import Drawing, strip
+from app.views.viewer import about
 from engine.gallery import LONGEST_NAME, Album, Photo, SortedGallery, SortedPhoto
 
 UNSURE = 0.5  # the pile takes photos whose album is less probable than that
@@ -91,12 +93,12 @@ def line(found: SortedGallery, looked: int, undo: bool, spent: bool) -> str:
     """
     if not found.photos or not found.albums:
         return ""
-    none = "what second looks may take is spent" if spent else "no photo needed a second look"
+    none = "the budget for second looks is spent" if spent else "no photo needed a second look"
     again = f"{many(looked)} needed a second look" if looked else none
     button = '<span><button type="button" data-event="undo">Undo the last move</button></span>' if undo else ""
     return (
         f'<div class="answer" role="status"><div>Sorted with <b>{percent(found.mean_macs_share)}</b> of '
-        f"the full compute, {again}.</div>{button}</div>"
+        f"the full compute, all that ran before included; {again}.</div>{button}</div>"
     )
 
 
@@ -150,8 +152,15 @@ def _menu(column: Column, names: Sequence[str]) -> str:
         f'<details class="album-menu"><summary aria-label="Change the album {name}">⋯</summary><div>'
         f'<p class="said">{escape(column.album.line())}</p>'
         f'<label>Name <input value="{name}" maxlength="{LONGEST_NAME}" data-rename="{name}"></label>{merge}'
+        f'<button type="button" data-event="pack" data-album="{name}">Download as ZIP</button>'
         f'<button type="button" data-event="remove" data-album="{name}">Delete the album</button></div></details>'
     )
+
+
+def packed(album: str, photos: Sequence[Photo], address: PictureAddress) -> str:
+    """What the page's script fetches the ZIP of an album by: the photos in it by their addresses."""
+    addresses = " ".join(address(photo, "large") for photo in photos)
+    return f'<i hidden data-zip="{escape(addresses)}" data-name="{escape(album)}"{anew()}></i>'
 
 
 def _seek(column: Column) -> str:
@@ -162,14 +171,18 @@ def _seek(column: Column) -> str:
 
 
 def _card(photo: SortedPhoto, column: Column, picture: Photo, drawing: Drawing, address: PictureAddress) -> str:
-    """A photo with its strip, how sure its album is, and the menu that moves it."""
+    """A photo with its strip, how sure its album is, and the menu that moves it; a click opens it in the viewer.
+
+    The picture is no button element, for which some browsers would not drag the photo.
+    """
     sure = "by hand" if photo.by_hand else percent(photo.probability)
     if column.key == PILE:
         sure = f"{escape(photo.album or 'none of these')}? {sure}"
     name = escape(described(photo.file))
     return (
-        f'<li draggable="true" data-photo="{photo.id}"><img src="{escape(address(picture, "grid"))}" alt="{name}" '
-        f'width="4" height="3" loading="lazy" decoding="async" draggable="false">{strip(drawing, photo.macs_share)}'
+        f'<li draggable="true" data-photo="{photo.id}"><img role="button" tabindex="0" data-photo="{photo.id}"'
+        f'{about(picture, address)} src="{escape(address(picture, "grid"))}" alt="{name}" width="4" height="3"'
+        f' loading="lazy" decoding="async" draggable="false">{strip(drawing, photo.macs_share)}'
         f'<span class="numbers"><span>{sure}</span><select class="move" aria-label="Move {name}">'
         '<option value="">Move</option></select></span></li>'
     )

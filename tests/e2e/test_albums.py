@@ -1,6 +1,7 @@
 """The Albums tab in a real Chromium: words make albums, photos are moved by hand, and nothing of it meets others."""
 
 import re
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -70,6 +71,30 @@ def test_photos_are_moved_by_hand_or_keys_and_albums_merged_when_asked(open_page
     expect(buildings.get_by_role("button", name="Merge")).to_be_focused()
     page.keyboard.press("Enter")
     expect(buildings).to_have_count(0, timeout=PATIENCE)
+
+
+def test_the_photos_of_an_album_are_looked_at_and_taken_away(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    tab(page, "Albums")
+    animals = make_album(page, "animals")
+    photos = animals.locator("li img")
+    photos.first.click()
+    viewer = page.locator("dialog.viewer")
+    expect(viewer.locator(".facts")).to_contain_text(re.compile(r"1 of \d+"))
+    expect(viewer.locator(".stage img")).to_have_attribute("alt", photos.first.get_attribute("alt") or "")
+    page.keyboard.press("ArrowRight")
+    expect(viewer.locator(".facts")).to_contain_text(re.compile(r"2 of \d+"))
+    page.keyboard.press("Escape")
+    expect(photos.nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(viewer).to_be_visible()
+    page.keyboard.press("Escape")
+    animals.locator("summary").click()
+    with page.expect_download() as taken:
+        animals.get_by_role("button", name="Download as ZIP").click()
+    assert taken.value.suggested_filename == "animals.zip"
+    with zipfile.ZipFile(taken.value.path()) as archive:
+        assert len(archive.namelist()) == int(animals.locator("h2 small").inner_text())
 
 
 def test_what_a_hand_holds_while_an_answer_comes_stays_the_same(open_page: OpenPage) -> None:

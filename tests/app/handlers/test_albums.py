@@ -60,12 +60,24 @@ def test_words_make_an_album_that_is_kept(albums: Albums, session: Session, mine
 
 @pytest.mark.parametrize(
     ("looked", "spent", "said"),
-    [(2, True, "2 photos needed"), (0, False, "no photo needed"), (0, True, "what second looks may take is spent")],
+    [(2, True, "2 photos needed"), (0, False, "no photo needed"), (0, True, "the budget for second looks is spent")],
 )
 def test_the_line_tells_photos_without_doubt_from_a_budget_that_is_spent(looked: int, spent: bool, said: str) -> None:
     photo = SortedPhoto(1, "a.jpg", "0" * 64, None, 0.4, by_hand=False, exit=1, macs_share=0.6)
     found = SortedGallery((Album("reds", ("red",)),), (photo,), 0, 0.6)
     assert said in views.line(found, looked, undo=False, spent=spent)
+
+
+def test_an_album_is_packed_as_its_column_shows_it(
+    albums: Albums, session: Session, mine: int, services: Services
+) -> None:
+    last(albums.added("reds: red", session))
+    packed = str(albums.packed(Event(album="reds"), session)[PARTS.file])
+    red = list_photos(services.library, mine)[0]
+    assert f'data-zip="{services.address(red, "large")}"' in packed
+    assert 'data-name="reds"' in packed
+    for album in ("blues", ""):
+        assert "No photo is in this album any more." in str(albums.packed(Event(album=album), session))
 
 
 def test_a_photo_is_moved_and_the_move_undone(albums: Albums, session: Session, mine: int, library: Library) -> None:
