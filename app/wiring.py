@@ -1,7 +1,7 @@
 """Which handler answers which event."""
 
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from inspect import isgeneratorfunction
 from typing import Any
 
@@ -25,6 +25,7 @@ from app.handlers.present import Present
 from app.handlers.search import Search
 from app.parts import Parts
 from app.services import Services
+from app.session import Work
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 # A new question does not wait until the second look of the last one is over.
@@ -61,6 +62,7 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     wire_fitting(parts, Fitting(services, parts), galleries)
     wire_comparison(parts, compare, Present(services, parts))
     wire_add_photos(parts, add_photos, galleries, compare, albums)
+    wire_stops(parts, services)
     for event in page.fns.values():
         if isgeneratorfunction(event.fn):
             event.fn = never_silent(event.fn)
@@ -164,7 +166,6 @@ def wire_albums(parts: Parts, albums: Albums) -> None:
     board.seek(albums.sought, session, p.album_parts, **SHORT)
     board.unfold(albums.unfolded, session, p.album_parts, **SHORT)
     board.pack(albums.packed, session, [p.file, p.album_line], **SHORT)
-    p.stop_albums.click(albums.stopped, session, None, **SHORT)
 
 
 def wire_address(parts: Parts, page_url: PageUrl, galleries: Galleries, compare: Compare, albums: Albums) -> None:
@@ -215,7 +216,6 @@ def wire_budget(parts: Parts, budget: Budget, galleries: Galleries, search: Sear
         search.gallery_changed, session, p.results, **SHORT
     )
     applied.then(photo_map.drawn_if_open, session, p.map, **SHORT)
-    p.stop_apply.click(budget.stopped, session, None, **SHORT)
 
 
 def wire_fitting(parts: Parts, fitting: Fitting, galleries: Galleries) -> None:
@@ -227,7 +227,6 @@ def wire_fitting(parts: Parts, fitting: Fitting, galleries: Galleries) -> None:
     p.fit.click(fitting.fitted, session, [p.no_exits, p.fit, p.stop_fit], **LONG).then(
         galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT
     )
-    p.stop_fit.click(fitting.stopped, session, None, **SHORT)
 
 
 def wire_comparison(parts: Parts, compare: Compare, present: Present) -> None:
@@ -235,7 +234,6 @@ def wire_comparison(parts: Parts, compare: Compare, present: Present) -> None:
     p, session = parts, parts.session
     p.compare_tab.select(compare.shown, session, p.comparison, **SHORT)
     p.start_race.click(compare.raced, session, [*p.comparison, p.stop_race, p.headline], **LONG)
-    p.stop_race.click(compare.stopped, session, None, **SHORT)
     p.tools.present(present.presented, session, [p.screens, p.notice], **SHORT)
 
 
@@ -258,6 +256,18 @@ def wire_add_photos(
     for part in (p.report, p.arriving):
         part.dismiss(add_photos.dismissed, session, told, **SHORT)
     p.report.show(add_photos.shown, session, [p.tabs, p.gallery, p.query, p.add_to, p.browser, *p.results], **SHORT)
+
+
+def wire_stops(parts: Parts, services: Services) -> None:
+    """Long work is stopped; uploads, which others of the visitor's pages see too, have a button of their own."""
+    kinds: dict[Work, gr.Button] = {
+        "albums": parts.stop_albums,
+        "budget": parts.stop_apply,
+        "fit": parts.stop_fit,
+        "race": parts.stop_race,
+    }
+    for kind, button in kinds.items():
+        button.click(partial(services.stop, kind), parts.session, None, **SHORT)
 
 
 def expose(api: Api) -> None:

@@ -137,10 +137,6 @@ class Albums:
             return {self._parts.album_line: services.problem(error)}
         return {self._parts.file: views.packed(album, photos, services.address)}
 
-    def stopped(self, session: Session) -> None:
-        """Stop was pressed."""
-        self._services.stop("albums", session)
-
     def _changed(self, session: Session, change: Callable[[AlbumSet], AlbumSet], typed: str = "") -> Iterator[Updates]:
         """Change the albums and sort anew: at once from what is stored, then with second looks.
 

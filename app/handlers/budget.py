@@ -92,10 +92,6 @@ class Budget:
             outcome = services.problem(error)
         yield {applied: outcome, self._parts.stop_apply: button(STOP, services.goes_on("budget", session))}
 
-    def stopped(self, session: Session) -> None:
-        """Stop was pressed."""
-        self._services.stop("budget", session)
-
     def _encode(
         self,
         gallery: int,

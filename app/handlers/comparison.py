@@ -79,10 +79,6 @@ class Compare:
         except EngineError as error:
             yield {race: self._services.problem(error), **self._buttons(running=False)}
 
-    def stopped(self, session: Session) -> None:
-        """Stop was pressed."""
-        self._services.stop("race", session)
-
     def _buttons(self, running: bool) -> Updates:
         return {
             self._parts.start_race: gr.update(interactive=not running),

@@ -62,10 +62,6 @@ class Fitting:
         except EngineError as error:
             yield self._said(self._services.problem(error), fit=True)
 
-    def stopped(self, session: Session) -> None:
-        """Stop was pressed."""
-        self._services.stop("fit", session)
-
     def _work(self, session: Session) -> Callable[[Callable[[Any], None]], Any]:
         """What fits exits on the gallery on show, then encodes it again; raises GalleryMissing, NotYours."""
         library, access = self._services.library, self._services.access

@@ -289,7 +289,7 @@ def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_plac
         racing = Compare(services, PARTS).raced(carol)
         next(racing)
         assert "you are number 2 in line" in str(next(racing))
-        Compare(services, PARTS).stopped(carol)
+        services.stop("race", carol)
         assert "Stopped" in str([*racing])
     assert "<b>1</b> photo added" in str([*waiting])
 

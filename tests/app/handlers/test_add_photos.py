@@ -166,7 +166,7 @@ def test_a_race_that_goes_on_is_not_stopped_by_the_uploads_button(
             next(begun)
         add_photos.stopped(session)
         assert "No photo was added" in after(uploading).report
-        compare.stopped(session)
+        services.stop("race", session)
         assert "Stopped" in after(racing).race
 
 

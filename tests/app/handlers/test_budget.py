@@ -106,7 +106,7 @@ def test_apply_that_is_refused_leaves_the_one_before_it_its_button(
         shown = after(budget.applied(0.5, "", session))
         assert "One at a time." in shown.applied
         assert shown.stop_apply["visible"], "what is under way can still be stopped"
-        budget.stopped(session)
+        services.stop("budget", session)
         shown = after(applying)
     assert "Stopped" in shown.applied
     assert not shown.stop_apply["visible"]
