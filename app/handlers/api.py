@@ -32,10 +32,6 @@ PATIENCE = 300.0  # seconds that a call waits for the demo gallery at the first 
 MOST = 100  # photos of one answer
 
 
-class BadCall(EngineError):
-    """A call whose arguments cannot be used."""
-
-
 class Api:
     """The named endpoints. `visitor` is needed on public hosts only: a token that `add_photos` gives, and keeps.
 
@@ -106,7 +102,7 @@ class Api:
         with self._called(visitor, new=True) as session:
             name = gallery_name(_words(gallery))
             if not file or not name:
-                raise BadCall("Say which file, and the name of a gallery for it.")
+                raise EngineError("Say which file, and the name of a gallery for it.")
             path = sent(file)
             with self._services.access.filling(name, session) as into:
                 report = take_in([path], lambda listing: self._services.ingest(into, listing, session))
@@ -166,9 +162,9 @@ class Api:
         with self._called(visitor) as session:
             wanted = AlbumSet(albums_of(_words(albums).splitlines()))
             if not wanted.albums:
-                raise BadCall("Say into which albums, one a line.")
+                raise EngineError("Say into which albums, one a line.")
             if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 0 <= budget <= 1:
-                raise BadCall("budget is a number from 0 to 1.")
+                raise EngineError("budget is a number from 0 to 1.")
             access, library = self._services.access, self._services.library
             with access.turn(session):
                 collection = self._gallery(gallery, session)
@@ -197,7 +193,7 @@ class Api:
                 collection = self._gallery(gallery, session)
                 query = embed_query(self._services.library, collection, _words(text))
                 if query is None:
-                    raise BadCall("Say what the photos show.")
+                    raise EngineError("Say what the photos show.")
                 run = self._full_run(collection, session)
                 found = compare_rankings(self._services.library, collection, run, query, wanted)
                 early, full = (
@@ -223,7 +219,7 @@ class Api:
             if token or new:
                 self._services.access.arrive({"visitor": token}, session)
                 if token and session.token not in (token, None):
-                    raise BadCall("No visitor has this token; leave it away to begin as a new one.")
+                    raise EngineError("No visitor has this token; leave it away to begin as a new one.")
             yield session
         except EngineError as error:
             raise gr.Error(self._services.sentence(error), print_exception=False) from error
@@ -258,14 +254,14 @@ class Api:
 
 
 def _whole(value: object, name: str, most: int) -> int:
-    """A number from 1 to `most`; raises BadCall."""
+    """A number from 1 to `most`; raises EngineError."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value <= most or value != int(value):
-        raise BadCall(f"{name} is a whole number from 1 to {most}.")
+        raise EngineError(f"{name} is a whole number from 1 to {most}.")
     return int(value)
 
 
 def _words(value: object) -> str:
-    """Text of characters that can be written down; raises BadCall."""
+    """Text of characters that can be written down; raises EngineError."""
     if not isinstance(value, str):
-        raise BadCall("A text was expected.")
+        raise EngineError("A text was expected.")
     return value.encode("utf-8", "replace").decode("utf-8")

@@ -25,10 +25,6 @@ from engine.gallery import (
 ANSWERS = 4  # photos on the first screen
 
 
-class DemoNotReady(EngineError):
-    """Nothing can be presented while the demo gallery is being encoded."""
-
-
 class Present:
     """Tells the story of the gallery on show, or of the demo gallery where there is too little in it."""
 
@@ -67,7 +63,7 @@ class Present:
         demo = services.access.gallery(services.demo.id, session)
         require_model(services.library, demo.id)
         if demo.photos < 2:
-            raise DemoNotReady("The demo gallery is being encoded; present it in a moment.")
+            raise EngineError("The demo gallery is being encoded; present it in a moment.")
         return demo
 
     def _answers(self, session: Session, summary: GallerySummary) -> tuple[str, list[Photo]]:

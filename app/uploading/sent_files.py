@@ -19,10 +19,6 @@ class NotUploaded(EngineError):
     """A file that a visitor names and has not sent."""
 
 
-class NotTakenIn(HostProblem):
-    """The disk does not take what a visitor sent."""
-
-
 def sent(file: str) -> Path:
     """A file that a visitor sent, by its path in Gradio's cache; raises NotUploaded for any other path.
 
@@ -40,7 +36,7 @@ def take_in(files: Sequence[Path], ingest: Callable[[Iterator[list[Upload]]], In
     Args:
         files: in Gradio's cache, each under its own name.
         ingest: takes in the photos that each of the files is or holds; an archive is opened when it asks for them.
-    Raises NotTakenIn, HomeUnwritable, and what `ingest` raises.
+    Raises HostProblem where the disk does not take them, and what `ingest` raises.
     """
     try:
         with TemporaryDirectory(prefix=INCOMING, dir=home()) as folder:
@@ -52,7 +48,7 @@ def take_in(files: Sequence[Path], ingest: Callable[[Iterator[list[Upload]]], In
     except OSError as error:
         forget(files)
         reason = error.strerror or type(error).__name__
-        raise NotTakenIn(
+        raise HostProblem(
             f"What was sent cannot be kept ({reason}); make room on the disk and send it again."
         ) from error
 
