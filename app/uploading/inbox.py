@@ -100,8 +100,7 @@ class Inbox:
 
 
 def _settle_again(incoming: Incoming, earlier: Incoming) -> None:
-    known = set() if earlier.outdated else earlier.settled_files()
+    known = set() if earlier.outdated else {earlier.files[number] for number in earlier.settled()}
     numbers = [number for number, file in enumerate(incoming.files) if file in known]
     names = {name_of(incoming.files[number]) for number in numbers}
-    told = {skip.file for skip in incoming.skipped}
-    incoming.settle(numbers, [skip for skip in earlier.skipped if skip.file in names and skip.file not in told])
+    incoming.settle(numbers, [skip for skip in earlier.skipped if skip.file in names])

@@ -97,13 +97,8 @@ class Incoming:
         with self._changed:
             return [name_of(file) for number, file in enumerate(self.files) if number not in self._settled]
 
-    def settled_files(self) -> set[str]:
-        """The lines of the files of which is known what became."""
-        with self._changed:
-            return {self.files[number] for number in self._settled}
-
     def settled(self) -> list[int]:
-        """The numbers of those files."""
+        """The numbers of the files of which is known what became."""
         with self._changed:
             return sorted(self._settled)
 
