@@ -15,7 +15,7 @@ from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
 from app.suggestions import Suggestions
-from app.views import arrangement, header, photo, placeholders, results, stacks
+from app.views import arrangement, header, photo, placeholders, results
 from app.views.chip import chip
 from engine.gallery import (
     DROPPED,
@@ -330,4 +330,4 @@ class Search:
 
     def _stacks(self, photos: Sequence[Photo]) -> str:
         """Which of the photos on show are nearly the same."""
-        return stacks.folded(stacks_among(self._services.library, [photo.id for photo in photos]))
+        return results.stacks(stacks_among(self._services.library, [photo.id for photo in photos]))

@@ -1,5 +1,6 @@
 """Photos found, and the photos of a gallery when nothing is asked."""
 
+import json
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -82,6 +83,11 @@ def card(
         f' width="4" height="3" loading="lazy" decoding="async">{mark}</span>{strip(drawing, photo.macs_share, before)}'
         f'<span class="numbers">{numbers}<span class="saved">{saved(photo)}</span></span></button></li>'
     )
+
+
+def stacks(found: Sequence[Sequence[int]]) -> str:
+    """Which photos on show lie in stacks of alike ones, the first of each on top, for the page's script to fold."""
+    return f'<div hidden data-stacks="{json.dumps(found)}"></div>' if found else ""
 
 
 def _more(count: int) -> str:
