@@ -5,6 +5,7 @@ from html import escape
 
 from app.fidelity import ShownFidelity
 from app.pictures import PictureAddress
+from app.views.encoding import progress_bar
 from app.views.formatting import described, macs, many
 from app.views.placeholders import note
 from app.views.race import dots, fairness, faster, lanes, where
@@ -25,18 +26,12 @@ def invitation(photos: int, most: int) -> str:
 def racing(lap: Lap | None, most: int) -> str:
     """A race under way."""
     words = "Warming up both …"
-    amount = ""
     if lap is not None:
         words = (
             f"{lap.done} of {lap.total} photos · full encoder {lap.full_per_second:.1f} a second · "
             f"stopping early {lap.early_per_second:.1f} a second"
         )
-        amount = f' value="{lap.done}" max="{lap.total}"'
-    return (
-        '<div class="encoding" role="status"><h2>Racing</h2>'
-        f'<progress{amount} aria-label="Photos raced"></progress><p class="numbers">{words}</p>'
-        f"<p>Each batch runs both ways in turn; at most {many(most)}.</p></div>"
-    )
+    return progress_bar("Racing", words, lap, f"Each batch runs both ways in turn; at most {many(most)}.")
 
 
 def race_result(measured: Measured, fidelity: ShownFidelity) -> str:

@@ -7,7 +7,7 @@ from app.pictures import PictureAddress
 from app.views.formatting import duration
 from app.views.results import card
 from app.views.strip import Drawing
-from engine.gallery import Photo, Progress, Skipped
+from engine.gallery import Lap, Photo, Progress, Skipped
 
 
 def encoding(
@@ -27,7 +27,7 @@ def encoding(
     return progress_bar(title, words, progress, note) + latest(progress.latest, drawing, address)
 
 
-def progress_bar(title: str, words: str, progress: Progress | None = None, note: str = "") -> str:
+def progress_bar(title: str, words: str, progress: Progress | Lap | None = None, note: str = "") -> str:
     """How far something is; without a progress nobody knows."""
     amount = f' value="{progress.done}" max="{progress.total}"' if progress else ""
     aside = f"<p>{escape(note)}</p>" if note else ""
