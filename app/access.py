@@ -100,10 +100,6 @@ class Access:
             return gallery.kind != "demo"
         return session.owner is not None and gallery.owner == session.owner
 
-    def counts(self, gallery: GallerySummary, session: Session) -> bool:
-        """Whether pictures that a session searches with count for a gallery: those of strangers do not."""
-        return self.alone or self.owns(gallery, session)
-
     def recodable(self, collection_id: int | None, session: Session) -> GallerySummary:
         """One whose photos may be encoded again; raises GalleryMissing, NotYours.
 
@@ -116,12 +112,12 @@ class Access:
 
         A race takes as much as encoding all photos six times: where strangers come, each may ask for it of their own.
         """
-        if not self.may_race(gallery, session):
+        if not self.may_spend(gallery, session):
             raise NotYours("A race takes a lot of this machine; only a gallery’s owner may start one.")
 
-    def may_race(self, gallery: GallerySummary, session: Session) -> bool:
-        """Whether the session may have a gallery raced."""
-        return self._visitors is None or self.owns(gallery, session)
+    def may_spend(self, gallery: GallerySummary, session: Session) -> bool:
+        """Whether compute may be spent in a gallery's name: on a race, or a picture that it is searched with."""
+        return self.alone or self.owns(gallery, session)
 
     def photo(self, photo_id: int, session: Session) -> Photo:
         """A photo of a gallery that may be looked at, as deep as the session's query has run it.

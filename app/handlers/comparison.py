@@ -46,7 +46,7 @@ class Compare:
                 known = fidelity(summary, services.curve)
                 result = views.race_result(measured, known) if measured is not None else ""
                 result += card(services.library.certificate_of(summary.id))
-            may_race = services.access.may_race(summary, session)
+            may_race = services.access.may_spend(summary, session)
             yield {race: result, self._parts.start_race: gr.update(visible=may_race)}
             with services.access.turn(session):
                 ranked = self._rankings(session, summary)

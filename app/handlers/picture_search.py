@@ -60,7 +60,7 @@ class PictureSearch:
         access = self._services.access
         try:
             summary = access.gallery(session.gallery, session)
-            counted_for = summary.id if access.counts(summary, session) else None
+            counted_for = summary.id if access.may_spend(summary, session) else None
             with access.turn(session):
                 data = read_file(path)  # no more of it than may be a picture
                 found = embed_picture(self._services.library, counted_for, data, path.name)
