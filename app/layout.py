@@ -49,7 +49,7 @@ def draw(secret: str, visitors: Visitors | None = None, query: str = "") -> Part
         gallery_tab(parts)
         compare_tab(parts)
         add_photos_tab(parts, visitors)
-    parts.screens = html("screens", "", "race", "present")
+    parts.screens = html("screens", "", "present")
     parts.viewer = html("viewer", viewer.DIALOG, "viewer")
     parts.timer = gr.Timer(1.0, active=False)
     return parts
@@ -192,7 +192,7 @@ def owner_column(parts: Parts) -> None:
 def compare_tab(parts: Parts) -> None:
     """The full encoder beside the one that stops early."""
     with gr.Tab(COMPARE, id="compare") as parts.compare_tab:
-        parts.race = html("race", "", "race")
+        parts.race = html("race")
         with gr.Row(elem_id="race-row"):
             parts.start_race = gr.Button("Race on this machine", variant="primary", elem_id="start")
             parts.stop_race = gr.Button(STOP, visible=False, elem_id="stop-race")

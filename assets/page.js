@@ -104,6 +104,14 @@ async function zip(button) {
   showTicks();
 }
 
+// A race is played again in the time that it took: nothing is computed.
+function replay() {
+  const lanes = element.querySelector(".lanes");
+  lanes.classList.add("still");
+  lanes.getBoundingClientRect(); // the browser sees them stand still
+  lanes.classList.remove("still");
+}
+
 async function copy(text, button) {
   const words = button.textContent;
   try {
@@ -126,6 +134,7 @@ Object.assign(ours, {
   all: () => tick(hits().filter((hit) => !hit.parentElement.hidden), true), // not those within a stack
   discard,
   zip,
+  replay,
   hush: (button) => button.parentElement.remove(),
   reload: () => location.reload(),
 });
