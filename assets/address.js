@@ -83,6 +83,8 @@ function approach(now) {
   return false;
 }
 
+const isSheet = (panel) => panel && getComputedStyle(panel).position === "fixed";
+
 function follow() {
   waiting = 0;
   const now = shown();
@@ -93,8 +95,10 @@ function follow() {
     return;
   }
   if (!now || same(now, history.state)) return;
-  const turned = same(now, history.state, NAMES.slice(0, -1)) && history.state?.present; // screens are one step of Back
-  history[turned ? "replaceState" : "pushState"](now, "", address(now));
+  const but = (name) => same(now, history.state, NAMES.filter((other) => other !== name));
+  const turned = but("present") && history.state?.present; // screens are one step of Back
+  const selected = but("photo") && !isSheet(one("#panel .panel")); // beside the results it is no step
+  history[turned || selected ? "replaceState" : "pushState"](now, "", address(now));
 }
 
 // A visitor who asks for something else on the way there goes no further.
