@@ -63,8 +63,8 @@ function group(upload) {
   return numbers;
 }
 
-async function sendGroups(upload) {
-  for (let numbers = group(upload); numbers.length; numbers = group(upload)) {
+async function sendGroups(upload, most = Infinity) {
+  for (let numbers; most && (numbers = group(upload)).length; most--) {
     const sums = await Promise.all(numbers.map((number) => digest(upload.files[number])));
     const asked = numbers.map((number, at) => sums[at] && `${number} ${sums[at]}`).filter(Boolean);
     if (asked.length) note(upload, await post(upload, "known", asked.join("\n")));
@@ -84,6 +84,7 @@ const note = (upload, answer) => answer.known.forEach((number) => upload.came.ad
 async function send(upload) {
   try {
     note(upload, await post(upload, "known", "")); // what an earlier upload has settled
+    await sendGroups(upload, 1); // the first files come first
     await Promise.all(Array.from({ length: REQUESTS }, () => sendGroups(upload)));
   } catch (error) {
     if (upload !== sending) return;

@@ -170,7 +170,9 @@ class Incoming:
                     self.state = "left"
                     return []
                 self._changed.wait(1.0)
-            group = [] if self._stopping else list(self._arrived.items())[:GROUP]
+            group = (
+                [] if self._stopping else sorted(self._arrived.items())[:GROUP]
+            )  # as they were chosen, whichever came first
             self._group = len(group)
             return group
 

@@ -50,6 +50,13 @@ def test_rate_and_time_left_are_those_of_the_last_seconds() -> None:
     assert upload.rate() < 1
 
 
+def test_files_are_taken_in_as_they_were_chosen_whichever_came_first() -> None:
+    upload = incoming()
+    for group in (range(8, 16), range(8)):
+        upload.put({number: Path(str(number)) for number in group})
+    assert [number for number, _ in upload.group()] == list(range(16))
+
+
 def test_without_a_photo_nothing_is_promised() -> None:
     upload = incoming()
     assert (upload.rate(), upload.seconds_left(), upload.done, upload.total) == (0.0, None, 0, 100)
