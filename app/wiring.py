@@ -118,6 +118,7 @@ def wire_search(parts: Parts, search: Search, pictures: PictureSearch, galleries
         )
         answered.then(compare.shown_if_open, session, p.comparison, **SHORT)
         answered.then(galleries.overview_if_open, [p.budget, p.looked_for, session], p.overview, **SHORT)
+    p.refine.input(search.asked_again, [p.refine, session], p.results, **SHORT)
     p.grid.more(search.more, session, p.grid, **SHORT)
 
 

@@ -92,6 +92,11 @@ class Search:
         session.tab = ""
         return {self._parts.tabs: gr.update(selected="results")}
 
+    def asked_again(self, refine: bool, session: Session) -> Iterator[Updates]:
+        """Second looks were switched on or off: the answer on show is as it would have been."""
+        session.ask(session.words, session.like, session.thumbnail)
+        yield from self.answers(refine, session)
+
     def gallery_changed(self, session: Session) -> Iterator[Updates]:
         """The gallery has changed under its ranking."""
         session.go_on()

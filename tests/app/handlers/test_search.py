@@ -42,6 +42,12 @@ def test_without_refining_there_is_one_answer(search: Search, session: Session) 
     assert "blue square" in after(only).grid
 
 
+def test_an_answer_follows_when_second_looks_are_switched_on_or_off(search: Search, session: Session) -> None:
+    list(search.searched("red + green", True, session))
+    assert "data-again" not in after(search.asked_again(False, session)).grid
+    assert "data-again" in after(search.asked_again(True, session)).grid
+
+
 def test_a_second_look_is_marked_and_leaves_what_indexing_took_as_it_is(
     search: Search, session: Session, library: Library
 ) -> None:
