@@ -2,7 +2,6 @@
 // `ours` holds what a part's buttons do without asking Python.
 // What Python may listen to: "select" "again" "alike" "unlike" "look" "dismiss" "deepen" "explain" "discard" "export" "more" "present" "show" "preset".
 const PATIENCE = 4000; // ms that a button looks pressed at most
-const columns = () => getComputedStyle(element.querySelector(".grid")).gridTemplateColumns.split(" ").length;
 
 // The selection ends, whatever is still told of it.
 tgem.unselect ??= () => {
@@ -156,15 +155,30 @@ element.addEventListener("click", (event) => {
   trigger(name, { ...button.dataset });
 });
 
+// The photo over or under another one; rows may be short, as the last before relevance falls off.
+function across(hits, at, down) {
+  const boxes = hits.map((hit) => hit.getBoundingClientRect());
+  const away = boxes.map(({ top }) => (top - boxes[at].top) * down);
+  const row = Math.min(...away.filter((rise) => rise > 8));
+  const aside = (box) => Math.abs(box.left - boxes[at].left);
+  const there = hits.map((_, other) => other).filter((other) => Math.abs(away[other] - row) < 8);
+  return hits[there.sort((a, b) => aside(boxes[a]) - aside(boxes[b]))[0]];
+}
+
 element.addEventListener("keydown", (event) => {
   const hits = [...element.querySelectorAll("li:not([hidden]) > .hit")];
   const at = hits.indexOf(event.target);
   if (event.key === "Escape" && element.closest("#answer, #grid, #panel")) return choosing() ? choose(false) : close();
   if (at < 0) return;
-  const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns(), ArrowUp: -columns() }[event.key];
-  if (!step || !hits[at + step]) return;
+  const next = {
+    ArrowRight: () => hits[at + 1],
+    ArrowLeft: () => hits[at - 1],
+    ArrowDown: () => across(hits, at, 1),
+    ArrowUp: () => across(hits, at, -1),
+  }[event.key]?.();
+  if (!next) return;
   event.preventDefault();
-  hits[at + step].focus();
+  next.focus();
 });
 
 // Help closes when the visitor turns to something else.

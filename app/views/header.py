@@ -38,7 +38,8 @@ def suggestions(examples: Sequence[str], history: Sequence[str], corrected: str 
     for title, queries in zip(("Did you mean", "Earlier", "Try"), (meant, *others), strict=True):
         if queries:
             buttons = "".join(
-                f'<button type="button" data-event="again" data-query="{escape(query)}">{escape(query)}</button>'
+                f'<button type="button" data-event="again" data-query="{escape(query)}" title="{escape(query)}">'
+                f"{escape(query)}</button>"
                 for query in queries
             )
             parts.append(f"<span>{title}</span>{buttons}")
@@ -80,7 +81,7 @@ def bar(
 
 LEGEND = (
     '<p class="legend"><span><i class="on"></i>filled = computed</span><span><i></i>hollow = saved</span>'
-    '<span><i class="new"></i>striped = for this search</span><span>full = hard</span></p>'
+    '<span><i class="new"></i>striped = for this search</span></p>'
 )
 SECOND_LOOK = '<span class="busy">A second look at photos whose place is in doubt …</span>'
 

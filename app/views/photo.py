@@ -52,8 +52,7 @@ def panel(
         f"<h2>It {left}</h2>"
         f"{stages_strip(drawing, photo.macs_share, f'Stages of the encoder: the photo {left}')}"
         f"{_marks(photo, drawing, gates)}"
-        f'<p class="spent"><b>{macs(photo.macs, drawing.full_macs)}</b> · {photo.milliseconds:.1f} ms · '
-        f"<b>{saved(photo)}</b></p>"
+        f'<p class="spent"><b>{macs(photo.macs, drawing.full_macs)}</b> · <b>{saved(photo)}</b></p>'
         f'<div class="actions">{deeper}{_button("alike", "More like this")}'
         f"{_button('explain', 'How the query fits, exit by exit')}{_button('discard', 'Delete') if own else ''}</div>"
         f'<div class="extra" aria-live="polite">{extra}</div>{_why(photo, gates, drawing.usual_affinity)}</section>'

@@ -101,6 +101,13 @@ def test_the_keyboard_goes_through_the_results(open_page: OpenPage) -> None:
     hits.first.focus()
     page.keyboard.press("ArrowRight")
     expect(hits.nth(1)).to_be_focused()
+    left = "(hit) => hit.getBoundingClientRect().left"
+    for _ in range(4):  # over a row that is short
+        page.keyboard.press("ArrowDown")
+        assert page.locator(":focus").evaluate(left) == hits.nth(1).evaluate(left)
+    for _ in range(4):
+        page.keyboard.press("ArrowUp")
+    expect(hits.nth(1)).to_be_focused()
     page.keyboard.press("Enter")
     expect(hits.nth(1)).to_have_attribute("aria-current", "true")
     expect(page.locator(".panel[data-picked]")).to_be_visible()
@@ -111,6 +118,14 @@ def test_the_keyboard_goes_through_the_results(open_page: OpenPage) -> None:
     hits.nth(1).focus()
     page.keyboard.press("Escape")
     expect(page.locator(".panel[data-picked]")).to_have_count(0)
+
+
+def test_the_list_of_galleries_closes_when_the_keyboard_leaves_it(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.locator("#gallery input").focus()
+    expect(page.get_by_role("option")).not_to_have_count(0)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("option")).to_have_count(0)
 
 
 def test_the_selected_photo_is_run_to_full_depth_by_keys_and_stays_closed_on_a_phone(open_page: OpenPage) -> None:
@@ -233,6 +248,8 @@ def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_de
     expect(link).to_contain_text("?gallery=")
     stranger = open_page("wide", "?" + (link.inner_text().split("?", 1)[1]))
     expect(stranger.locator("#gallery input")).to_have_value("Gone soon · 1")
+    tab(stranger, "Gallery")
+    expect(stranger.locator("#link output")).to_have_text(link.inner_text())
     asked: list[str] = []
 
     def accept(dialog: Dialog) -> None:

@@ -213,7 +213,7 @@ class TestPhoto:
         assert "It left at exit 2 of 3" in said
         assert "gate 0.20" in said
         assert "gate 0.70" in said
-        assert "0.07 of 0.10 kMACs · 4.1 ms · 30 % saved" in said
+        assert "0.07 of 0.10 kMACs · 30 % saved" in said
         assert "a dog fits well" in said
         assert "an otter fits well" in said
         assert "exit 1 gate 0.20, needs 0.50 · not enough: on" in said
