@@ -16,7 +16,9 @@ def report(
         typer.Option(exists=True, dir_okay=False, help="A page whose table is renewed too; can be given again."),
     ] = None,
 ) -> None:
-    """Write tables and figures beside results (`pip install -r requirements-train.txt` brings matplotlib).
+    """Write tables of results beside them, and figures of an evaluation.
+
+    Figures need matplotlib, which `pip install -r requirements-train.txt` brings.
 
     With --page, the short tables of an evaluation replace what stands between the page's markers.
     """

@@ -1,4 +1,4 @@
-"""Figures of an evaluation and of a bench, drawn with matplotlib (requirements-train.txt)."""
+"""Figures of an evaluation, drawn with matplotlib (requirements-train.txt)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,38 +28,6 @@ def plot_policies(path: Path, title: str, up: str, lines: Mapping[str, Points]) 
         _draw(axes, name, points)
     axes.set(title=title, xlabel="GMACs a photo", ylabel=up)
     _save(axes, path, "lower right")
-
-
-def plot_speed(path: Path, table: Row) -> None:
-    """Draw the speed of every exit against what its MACs promise, a line for each model and batch size.
-
-    Args: table: what `engine.evaluation.speed.bench` returns.
-    Raises: MatplotlibMissing.
-    """
-    axes = _axes()
-    lines = speed_lines(table["rows"])
-    shares = [share / 100 for share in range(20, 101)]
-    axes.plot(shares, [1 / share for share in shares], color="#999", linestyle="--", label="what MACs promise")
-    for name, points in lines.items():
-        _draw(axes, name, points)
-    axes.set(
-        title=f"Speed at each depth: {table['device']}, {table['threads']} threads, {table['precision']}",
-        xlabel="MACs share",
-        ylabel="photos a second, as a multiple of full depth's",
-    )
-    _save(axes, path, "upper right")
-
-
-def speed_lines(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
-    """(MACs share, multiple of full depth's speed) of every exit and of full depth, by model and batch size."""
-    full = {(row["model"], row["batch"]): row["images_per_s"] for row in rows if row["mode"] == "full"}
-    lines: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
-        key = (row["model"], row["batch"])
-        if key in full and (row["mode"] == "full" or row["mode"].startswith("exit:")):
-            points = lines.setdefault(f"{row['model']}, batch {row['batch']}", [])
-            points.append((row["macs_share"], row["images_per_s"] / full[key]))
-    return {name: sorted(points) for name, points in lines.items()}
 
 
 def _axes() -> Any:

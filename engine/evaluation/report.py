@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from engine.evaluation import Row
-from engine.evaluation.plots import plot_policies, plot_speed
+from engine.evaluation.plots import plot_policies
 from engine.evaluation.speed import promises
 from engine.utils.errors import EngineError
 from engine.utils.markdown import table_lines
@@ -81,11 +81,10 @@ def write(results: Row, folder: Path, stem: str, min_gain: float) -> list[Path]:
 
 
 def write_bench(table: Row, folder: Path, stem: str) -> list[Path]:
-    """Write the table of a bench as STEM.md and its figure as STEM.png; returns the paths, raises MatplotlibMissing."""
-    page, figure = folder / f"{stem}.md", folder / f"{stem}.png"
-    plot_speed(figure, table)
+    """Write the table of a bench as STEM.md; returns the paths."""
+    page = folder / f"{stem}.md"
     page.write_text(bench_markdown(table), encoding="utf-8")
-    return [page, figure]
+    return [page]
 
 
 def bench_markdown(table: Row) -> str:
