@@ -1,8 +1,9 @@
 """Results as Markdown tables and figures. Every measured figure that a page shows comes from here."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from engine.evaluation import Row
 from engine.evaluation.plots import plot_policies
@@ -60,24 +61,37 @@ def tables_of(results: Row) -> list[Row]:
 
 
 def write(results: Row, folder: Path, stem: str, min_gain: float) -> list[Path]:
-    """Write the tables of an evaluation as STEM.md, and of each set STEM-SET-recall.png and STEM-SET-fidelity.png.
+    """Write the tables of an evaluation as STEM.md, which shows STEM-SET-recall.png and STEM-SET-fidelity.png.
 
     Args: min_gain: of the second looks in the summary; see `summary`.
     Returns: the paths.
     Raises: MatplotlibMissing; nothing is written then.
     """
-    page, paths = folder / f"{stem}.md", []
-    for table in tables_of(results):
-        if not _judged(table):
-            continue
-        right = "R@10, text to image, %" if "t2i" in table["rows"][0] else "photos whose label fits best, %"
-        for kind, title in (("recall", right), ("fidelity", "photos whose best text is full depth's, %")):
-            path = folder / f"{stem}-{_place(table)}-{kind}.png"
-            plot_policies(path, f"{table['data']}, {table['split']}", title, lines_of(table, kind))
-            paths.append(path)
-    text = "\n".join(markdown(table, min_gain) for table in tables_of(results))
-    page.write_text(text, encoding="utf-8")
-    return [page, *paths]
+    page, parts = folder / f"{stem}.md", []
+    paths = [page]
+    for table in tables_of(results):  # a set of photos each
+        drawn = _drawn(table, folder, stem) if _judged(table) else {}
+        pictures = [f"![{shown}]({quote(path.name)})" for path, shown in drawn.items()]
+        parts.append(markdown(table, min_gain, pictures))
+        paths += drawn
+    page.write_text("\n".join(parts), encoding="utf-8")
+    return paths
+
+
+def _drawn(table: Row, folder: Path, stem: str) -> dict[Path, str]:
+    """Draw recall and fidelity of a set's policies against what they cost.
+
+    Returns: the paths, and what each picture shows in words.
+    """
+    data, captioned = f"{table['data']}, {table['split']}", "t2i" in table["rows"][0]
+    right = ("Recall", "R@10, text to image, %") if captioned else ("Labels found", "photos whose label fits best, %")
+    fidelity = ("Fidelity", "photos whose best text is full depth's, %")
+    found = {}
+    for kind, (name, up) in (("recall", right), ("fidelity", fidelity)):
+        path = folder / f"{stem}-{_place(table)}-{kind}.png"
+        plot_policies(path, data, up, lines_of(table, kind))
+        found[path] = f"{name} against GMACs a photo, of every policy on {data}"
+    return found
 
 
 def write_bench(table: Row, folder: Path, stem: str) -> list[Path]:
@@ -135,16 +149,20 @@ def _summary(table: Row, min_gain: float) -> list[str]:
     return [*table_lines(head, lines), ""]
 
 
-def markdown(table: Row, min_gain: float) -> str:
-    """All tables of one set."""
+def markdown(table: Row, min_gain: float, pictures: Sequence[str] = ()) -> str:
+    """All tables of one set.
+
+    Args: min_gain: see `summary`.  pictures: lines that show its figures, in Markdown.
+    """
     captions = f", {table['captions']:,} captions" if table["captions"] else ""
     split = f", split {table['split']}" if table["split"] else ""
     about = f"{table['images']:,} photos{captions} of {table['data']}{split}."
     if not _judged(table):
         parts = [(f"# {table['model']} on {table['data']}: where photos leave", [about, "", *_histogram(table)])]
     else:
+        shown = [line for picture in pictures for line in ("", picture)]
         parts = [
-            (f"# {table['model']} on {table['data']}", [about, "", *_summary(table, min_gain)[:-1]]),
+            (f"# {table['model']} on {table['data']}", [about, "", *_summary(table, min_gain)[:-1], *shown]),
             ("## Every policy, before second looks", _policies(table)),
             ("## What the gates gain on random exits, and what gates that know the drift would", _differences(table)),
             ("## Second looks", _looks(table)),

@@ -127,6 +127,9 @@ def test_tables_and_figures_are_written(tmp_path: Path) -> None:
     assert [path.name for path in written] == ["results.md", *(f"results-{kind}.png" for kind in kinds)]
     for path in (*written, *write_bench(BENCH, tmp_path, "bench")):
         assert path.stat().st_size > 100
+    page = written[0].read_text(encoding="utf-8")
+    assert "![Recall against GMACs a photo, of every policy on d, test](results-d-test-recall.png)" in page
+    assert all(page.count(f"]({path.name})") == 1 for path in written[1:])
 
 
 def test_without_matplotlib_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
