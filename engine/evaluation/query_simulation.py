@@ -9,7 +9,7 @@ from engine.evaluation import Row
 from engine.evaluation.photo_set import Outcome, PhotoSet
 from engine.exits.calibration import Estimate
 from engine.search.allocation import MIN_GAIN, Goal, deepen, pool_size
-from engine.search.metrics import PAGE, best, ndcg
+from engine.search.metrics import PAGE, best
 from engine.search.refine import spending_limit
 
 
@@ -19,7 +19,7 @@ class Looked:
 
     outcome: Outcome
     costs: np.ndarray  # (N,) the most that each photo cost, for any query, as a share of the full encoder's MACs
-    about: Row  # means over queries: photos run deeper, full encodings spent, nDCG@10 against full depth's page
+    about: Row  # the setting, and the full encodings that a query spent, the mean over queries
 
 
 class IndexSimulation:
@@ -54,10 +54,9 @@ class IndexSimulation:
         )
         refined = self.scores.copy()
         np.put_along_axis(refined, pool, found, 1)
-        ran = np.unique(looks.queries * many + pool[looks.queries, looks.places])
         reached = self.exits.copy()
         np.maximum.at(reached, pool, deepest)
-        return self._looked(refined, reached, len(ran), float(looks.costs.sum()), {"min_gain": min_gain})
+        return self._looked(refined, reached, float(looks.costs.sum()), {"min_gain": min_gain})
 
     def by_rank(self, most: int) -> Looked:
         """Each query runs its best photos to full depth."""
@@ -65,9 +64,9 @@ class IndexSimulation:
         top = best(self.scores, min(most, refined.shape[1]))
         np.put_along_axis(refined, top, np.take_along_axis(self._final, top, 1), 1)
         costs = self.onward[self.exits[top], -1]
-        deeper, reached = np.isfinite(costs), self.exits.copy()
+        reached = self.exits.copy()
         reached[top] = last
-        return self._looked(refined, reached, int(deeper.sum()), float(costs[deeper].sum()), {"m": most})
+        return self._looked(refined, reached, float(costs[np.isfinite(costs)].sum()), {"m": most})
 
     def _seen(self, queries: np.ndarray, photos: np.ndarray, exit: int) -> Estimate:
         """What queries expect of photos at an exit (0-based); (N,) each."""
@@ -78,13 +77,8 @@ class IndexSimulation:
     def _final(self) -> np.ndarray:
         return self.photos.scores(self.photos.full)
 
-    def _looked(self, refined: np.ndarray, reached: np.ndarray, deeper: int, spent: float, about: Row) -> Looked:
-        photos, queries = self.photos, len(refined)
+    def _looked(self, refined: np.ndarray, reached: np.ndarray, spent: float, setting: Row) -> Looked:
+        photos = self.photos
         texts = photos.best_texts(photos.vectors[np.arange(photos.many), self.exits])
-        page, full_page = (best(scores, min(PAGE, photos.many)) for scores in (refined, self._final))
-        means = {
-            "deepened_per_query": round(deeper / queries, 2),
-            "macs_per_query": round(spent / queries, 2),
-            "ndcg10": round(ndcg(page, full_page), 4),
-        }
-        return Looked(photos.outcome(refined, texts), photos.shares[reached], about | means)
+        about = setting | {"macs_per_query": round(spent / len(refined), 2)}
+        return Looked(photos.outcome(refined, texts), photos.shares[reached], about)

@@ -29,18 +29,6 @@ def overlap(ranking: np.ndarray, reference: np.ndarray) -> float:
     return float((ranking[:, :, None] == reference[:, None, :]).any(1).mean())
 
 
-def ndcg(ranking: np.ndarray, reference: np.ndarray) -> float:
-    """Normalised discounted cumulative gain (Jaervelin and Kekaelaeinen 2002) of a ranking against a reference.
-
-    The reference's first place is worth k, its last 1, all else nothing. Both (Q, k), the mean over rows.
-    """
-    k = reference.shape[1]
-    worth = np.arange(k, 0, -1)
-    discount = 1 / np.log2(np.arange(2, k + 2))
-    gains = ((ranking[:, :, None] == reference[:, None, :]) * worth).sum(2)  # (Q, k)
-    return float((gains * discount).sum(1).mean() / (worth * discount).sum())
-
-
 def average_precision(scores: np.ndarray, own: np.ndarray) -> float:
     """The mean, over the images that are right, of the share of right ones down to each; scores (N,), own (N,) bool."""
     right = own[np.argsort(-scores, kind="stable")]

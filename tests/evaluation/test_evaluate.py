@@ -145,8 +145,7 @@ def test_running_all_that_a_query_ranks_gives_the_full_ranking(table: list[Row])
     for row in of(table, "exit+topm"):
         if row["m"] >= MANY:
             assert row["t2i"] == full["t2i"]
-            assert row["fidelity"]["top10"] == 100 * row["ndcg10"] == 100
-            assert row["deepened_per_query"] == MANY
+            assert row["fidelity"]["top10"] == 100
             assert row["max_macs_share"] == 1
 
 
