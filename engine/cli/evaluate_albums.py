@@ -18,7 +18,6 @@ def evaluate_albums(
     out: Annotated[
         Path | None, typer.Option(help="Also write a table and a page: this name with .json and .md.")
     ] = None,
-    small: Annotated[bool, typer.Option(help="Measure smaller inputs, too.")] = True,
     model: Annotated[str | None, Model] = None,
     as_json: Json = False,
 ) -> None:
@@ -40,7 +39,7 @@ def evaluate_albums(
         if not out.name:
             raise BadOption("--out needs the name of a file, without its ending.")
         require_writable(out.with_suffix(".json"))
-    results = measure(named, chosen_encoder(model, False), cache, small, say)
+    results = measure(named, chosen_encoder(model, False), cache, say)
     if out is not None:
         write_result(out.with_suffix(".json"), (json.dumps(results, indent=1) + "\n").encode())
         write_result(out.with_suffix(".md"), page(results).encode())

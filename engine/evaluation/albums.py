@@ -25,7 +25,7 @@ from engine.training.features import Features, Say, cached
 PHRASES = (1, 5, 20, 100)
 BUDGETS = (0.2, 0.4, 0.6, 0.8)
 GOAL = 0.6  # mean cost that the tables speak of
-SIZES = (256, 288)  # px, of the own tower's input: what they cost lies around the goal
+SIZES = (256, 288)  # px, of the own tower's input where it reads any: what they cost lies around the goal
 DEALS = 5  # of the same exits at random
 DRAWS = 10  # of photos that are corrected
 SHOTS = (1, 3)  # photos of each album that are
@@ -40,7 +40,7 @@ class AlbumPhotos:
     encoder: Encoder
     examples: Sequence[Example]
     features: Features
-    alone: Sequence[Alone] = ()  # the own tower at smaller inputs
+    alone: Sequence[Alone]  # the own tower at smaller inputs, where it reads any
 
     def tasks(self, phrases: int) -> list[Task]:
         """What is sorted where so many phrases are given in all."""
@@ -49,10 +49,10 @@ class AlbumPhotos:
         return label_tasks([example.label or "" for example in self.examples], phrases)
 
 
-def album_photos(encoder: Encoder, data: Path, split: str, cache: Path, small: bool, say: Say) -> AlbumPhotos:
+def album_photos(encoder: Encoder, data: Path, split: str, cache: Path, say: Say) -> AlbumPhotos:
     """A split of a data set past every exit, kept in a folder for the next time; labelled photos where it has some.
 
-    Args: small: at smaller inputs, too.  Raises: DataMissing, ImageRejected.
+    Raises: DataMissing, ImageRejected.
     """
     found = [e for e in read_captions(data) if e.split == split]
     found = [e for e in found if e.label is not None] or found
@@ -61,21 +61,25 @@ def album_photos(encoder: Encoder, data: Path, split: str, cache: Path, small: b
     name = f"{data.name} {split}"
     say(f"{name}: {len(found)} photos")
     features = cached(cache / f"{data.name}-{split}", encoder, [replace(e, texts=()) for e in found], say)
-    alone = _kept_alone(encoder, found, cache / f"{data.name}-{split}", say) if small else []
+    alone = _kept_alone(encoder, found, cache / f"{data.name}-{split}", say)
     return AlbumPhotos(name, encoder, found, features, alone)
 
 
 def _kept_alone(encoder: Encoder, examples: Sequence[Example], folder: Path, say: Say) -> list[Alone]:
-    path = folder / f"small-{encoder.identity.weights[:16]}-{'-'.join(map(str, SIZES))}.npz"
+    own = encoder.backbone
+    sizes = [size for size in SIZES if own.reads_any_size and size <= own.size]
+    if not sizes:
+        return []
+    path = folder / f"small-{encoder.identity.weights[:16]}-{'-'.join(map(str, sizes))}.npz"
     if not path.is_file():
         say("at smaller inputs")
-        made = smaller_inputs(encoder, examples, SIZES)
+        made = smaller_inputs(encoder, examples, sizes)
         shares = np.array([alone.macs_share for alone in made])
         np.savez(path, shares=shares, vectors=np.stack([alone.vectors for alone in made]))
     kept = np.load(path)
     return [
-        Alone("small-input", encoder.backbone.name, size, float(share), vectors)
-        for size, share, vectors in zip(SIZES, kept["shares"], kept["vectors"], strict=True)
+        Alone("small-input", own.name, size, float(share), vectors)
+        for size, share, vectors in zip(sizes, kept["shares"], kept["vectors"], strict=True)
     ]
 
 
@@ -214,7 +218,7 @@ def _draws(
 
 
 def evaluate_albums(
-    sets: Sequence[tuple[Path, str]], encoder: Encoder, cache: Path, small: bool = True, say: Say = lambda line: None
+    sets: Sequence[tuple[Path, str]], encoder: Encoder, cache: Path, say: Say = lambda line: None
 ) -> Row:
     """What `evaluate-albums` writes; nothing is trained or chosen.
 
@@ -222,7 +226,7 @@ def evaluate_albums(
     """
     tables, held, searches, taught = [], [], [], []
     for data, split in sets:
-        photos = album_photos(encoder, data, split, cache, small, say)
+        photos = album_photos(encoder, data, split, cache, say)
         for background in (True, False):
             for phrases in PHRASES if background else PHRASES[1:]:
                 if photos.tasks(phrases):
