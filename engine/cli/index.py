@@ -102,7 +102,7 @@ def listed(place: str) -> tuple[list[Upload], str]:
 def cluster_at(
     address: str, workers: int | None, model: str | None, random_weights: bool
 ) -> AbstractContextManager[Cluster]:
-    """A Ray cluster whose workers load the encoder that the options name; raises RayMissing, ClusterUnreachable."""
+    """A Ray cluster whose workers load the encoder that the options name; raises RayUnusable."""
     from engine.clip.factory import named
     from engine.exits.loading import load_encoder
     from engine.ingest.ray_pipeline import on_ray

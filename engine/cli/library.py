@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.cli.options import BadOption
 from engine.cli.output import printable
-from engine.utils.errors import EngineError
 from engine.utils.file_names import utf8_name
 
 if TYPE_CHECKING:
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from engine.exits.encoder import Encoder
     from engine.gallery.library import Library
     from engine.ingest.upload import Upload
-
-
-class NoPhotos(EngineError):
-    """A place that holds no photos."""
 
 
 def open_library(model: str | None = None, random_weights: bool = False) -> Library:
@@ -52,6 +48,6 @@ def chosen_gallery(library: Library, name: str | None) -> int:
 
 
 def require_photos(uploads: Sequence[Upload], place: str | Path) -> None:
-    """Raise NoPhotos where nothing was found at a folder or URI."""
+    """Raise BadOption where nothing was found at a folder or URI."""
     if not uploads:
-        raise NoPhotos(f"There is no picture in {place}, nor in any folder below it; name a folder that holds photos.")
+        raise BadOption(f"There is no picture in {place}, nor in any folder below it; name a folder that holds photos.")

@@ -1,4 +1,4 @@
-"""Options that several commands have, and the error of options that do not fit together."""
+"""Options that several commands have, and the error of what a command line names."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from engine.utils.errors import EngineError
 
 
 class BadOption(EngineError):
-    """An option has a wrong value, or does not fit another one."""
+    """An argument or option names what cannot be used, or does not fit another one."""
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, for programs.")]

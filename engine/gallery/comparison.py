@@ -34,12 +34,8 @@ if TYPE_CHECKING:
 GALLERIES_KEPT = 8
 
 
-class NothingToCompare(EngineError):
-    """A gallery that holds no photo to race with."""
-
-
-class NoFairRace(EngineError):
-    """A host on which both encoders do not run on the same device."""
+class NotComparable(EngineError):
+    """A gallery without photos, or a host that does not run both encoders on the same device."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +60,10 @@ class Comparison:
     def race(self, gallery_id: int, on_lap: Callable[[Lap], object] | None = None) -> Race:
         """Race over a gallery's photos (the first MOST of them) at its budget, and keep the result with its date.
 
-        Raises: GalleryMissing, ModelChanged, NothingToCompare, PictureGone, NoFairRace, and what `on_lap` raises.
+        Raises: GalleryMissing, ModelChanged, NotComparable, PictureGone, and what `on_lap` raises.
         """
         if os.environ.get("SPACES_ZERO_GPU"):  # and a call that waits in line for a GPU would time the line
-            raise NoFairRace(
+            raise NotComparable(
                 "This host lends its GPU to the encoder that stops early alone, so a race would not be fair; "
                 "run this program on a machine of your own to measure one."
             )
@@ -83,7 +79,7 @@ class Comparison:
 
         Who asks for them while they are run waits, and is given the same.
 
-        Raises: GalleryMissing, ModelChanged, NothingToCompare, PictureGone.
+        Raises: GalleryMissing, ModelChanged, NotComparable, PictureGone.
         """
         with self._running:
             known = self.full_run(gallery_id)
@@ -130,7 +126,7 @@ class Comparison:
     def _photos(self, gallery_id: int) -> list[Photo]:
         photos = list_photos(self._library, gallery_id, limit=MOST)
         if not photos:
-            raise NothingToCompare("This gallery has no photos to compare with; add some first.")
+            raise NotComparable("This gallery has no photos to compare with; add some first.")
         return photos
 
     def _keep(

@@ -36,20 +36,8 @@ BATCH_COLUMN = "batch"  # the only column of the data set: a row is a batch
 Load = Callable[[str], "Encoder"]
 
 
-class RayMissing(EngineError):
-    """Ray is not installed."""
-
-
-class ClusterUnreachable(EngineError):
-    """There is no cluster at an address."""
-
-
-class ClusterFailed(EngineError):
-    """The cluster could not go on."""
-
-
-class WorkersDiffer(EngineError):
-    """Workers have another model, or cannot load theirs."""
+class RayUnusable(EngineError):
+    """Ray is not installed, no cluster is reached, or its workers cannot go on."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +110,7 @@ class Cluster:
     ) -> Iterator[list[Made]]:
         """What became of uploads, in the order in which workers finish.
 
-        Raises: WorkersDiffer, ClusterFailed; what was handed back before stays good.
+        Raises: RayUnusable; what was handed back before stays good.
         """
         import ray
         from ray.exceptions import RayError
@@ -150,12 +138,12 @@ class Cluster:
             for row in photos.iter_rows():
                 batch: RayBatch = row[BATCH_COLUMN]
                 if batch.problem:
-                    raise WorkersDiffer(batch.problem)
+                    raise RayUnusable(batch.problem)
                 if batch.worker:
                     self.busy.count(batch)
                 yield list(batch.items)
         except RayError as error:
-            raise ClusterFailed(
+            raise RayUnusable(
                 f"The cluster could not go on ({_short(error)}); what is finished is kept: run it again to go on."
             ) from error
 
@@ -167,7 +155,7 @@ def on_ray(address: str, load: Load, workers: int | None = None) -> Iterator[Clu
     Args:
         address: "ray" starts one on this machine; ray://HEAD:PORT joins one that runs, as a client of its head.
         load: see `Cluster`.  workers: how many shall encode; by default `divide_processors` says.
-    Raises: RayMissing, ClusterUnreachable.
+    Raises: RayUnusable.
     """
     # Before Ray is imported, and nothing that the user has set is changed.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -181,7 +169,7 @@ def on_ray(address: str, load: Load, workers: int | None = None) -> Iterator[Clu
         import ray
         import ray.data
     except ImportError as error:
-        raise RayMissing(
+        raise RayUnusable(
             "Encoding on Ray needs Ray; install it with `pip install -r requirements-cluster.txt`."
         ) from error
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -192,7 +180,7 @@ def on_ray(address: str, load: Load, workers: int | None = None) -> Iterator[Clu
             # Its machines get this code and the model that comes with it; other models must be at the same place there.
             ray.init(address, runtime_env={"working_dir": str(ROOT), "excludes": NOT_SENT}, **quiet)
     except Exception as error:  # Ray raises many kinds, a bare one where a machine takes long to start
-        raise ClusterUnreachable(
+        raise RayUnusable(
             f"No Ray cluster can be used at {address} ({_short(error)}); name one as ray://HEAD:PORT, or start one on "
             "this machine with --on ray."
         ) from error

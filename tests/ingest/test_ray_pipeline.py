@@ -30,11 +30,10 @@ from engine.ingest.ray_pipeline import (
     Busy,
     Cluster,
     RayBatch,
-    RayMissing,
+    RayUnusable,
     Setup,
     Shares,
     Worker,
-    WorkersDiffer,
     decode_row,
     divide_processors,
     on_ray,
@@ -105,7 +104,7 @@ def test_a_worker_takes_the_gallerys_phrases(fake_encoder: FakeEncoder) -> None:
 
 def test_without_ray_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(RayMissing, match=r"pip install -r requirements-cluster\.txt"), on_ray("ray", slow):
+    with pytest.raises(RayUnusable, match=r"pip install -r requirements-cluster\.txt"), on_ray("ray", slow):
         pass
 
 
@@ -253,7 +252,7 @@ def test_workers_with_another_model_stop_the_run_with_a_sentence(
 ) -> None:
     library = Library.over(database, SlowEncoder)
     gallery = open_gallery(library, "g")
-    with pytest.raises(WorkersDiffer, match="has another model"):
+    with pytest.raises(RayUnusable, match="has another model"):
         ingest_files(library, gallery, folder_uploads(photos), encode=Cluster(other, ray_cluster.shares))
     assert list_photos(library, gallery) == []
 
