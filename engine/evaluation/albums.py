@@ -110,7 +110,7 @@ class _Case:
 
     def by_margin(self, encoder: Encoder, budget: float) -> np.ndarray:
         """(n,) exits (0-based) of photos that all begin at the first and go deeper where in doubt."""
-        onward = encoder.ladder.onward(from_map=True)
+        onward = encoder.ladder.onward[1]  # with their maps
         exits = np.zeros(len(self.vectors), int)
         sorting = AlbumSorting(self.scorer, self.vectors[:, 0], torch.from_numpy(exits), {})
         limit = (budget - encoder.exit_macs[0] / encoder.full_macs) * len(exits)

@@ -28,7 +28,7 @@ class IndexSimulation:
     def __init__(self, photos: PhotoSet, exits: np.ndarray) -> None:
         """Args: exits: (N,) 0-based, where each photo stands."""
         self.photos, self.exits, self.scorer = photos, exits, photos.encoder.scorer
-        self.onward = photos.encoder.ladder.onward(from_map=True)
+        self.onward = photos.encoder.ladder.onward[1]  # with their maps
         self.estimate = photos.estimate(exits)  # (Q, N)
         self.scores = self.scorer.rank_scores(self.estimate)  # (Q, N) before second looks
 

@@ -7,8 +7,8 @@ to stand at an exit is the sum of all stages up to it, readouts, gates and the t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import accumulate
+from functools import cached_property, partial
+from itertools import accumulate, product
 
 import numpy as np
 import torch
@@ -90,20 +90,18 @@ class Ladder:
         """Whether a photo at an exit (1-based) needs its picture to go on."""
         return not from_map or self.shapes[exit - 1] is None
 
-    def cost_to(self, from_exit: int, to_exit: int, from_map: bool) -> int:
-        """MACs of sending a photo that stands at one exit on to a later one (both 1-based): of the missing passes.
+    @cached_property
+    def onward(self) -> np.ndarray:
+        """Full encodings that it takes to send a photo from where it stands to a later exit: the missing passes.
 
-        Args: from_map: its feature map is at hand.
+        Returns: (2, E, E), first without the feature map that it left with, then with it; from each exit to each, inf
+            where it has passed that.
         """
-        before = self.exit_macs[from_exit - 1] if self.goes_on(from_exit, from_map) else 0
-        return self.exit_macs[to_exit - 1] - before
-
-    def onward(self, from_map: bool) -> np.ndarray:
-        """`cost_to` from every exit to every other, in full encodings; (E, E), inf where a photo has passed it."""
-        found = np.full((self.exits, self.exits), np.inf)
-        for start in range(self.exits):
+        found = np.full((2, self.exits, self.exits), np.inf)
+        for from_map, start in product((False, True), range(self.exits)):
+            before = self.exit_macs[start] if self.goes_on(start + 1, from_map) else 0
             for end in range(start + 1, self.exits):
-                found[start, end] = self.cost_to(start + 1, end + 1, from_map) / self.full_macs
+                found[int(from_map), start, end] = (self.exit_macs[end] - before) / self.full_macs
         return found
 
 

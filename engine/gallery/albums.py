@@ -120,14 +120,13 @@ class _Sort:
 
         sorting = self._sorting()
         if self.albums.albums:
-            onward = self.encoder.ladder.onward(from_map=True)
-            table = np.stack([self.encoder.ladder.onward(from_map) for from_map in (False, True)])
-            costs = table[self.standing.mapped.astype(int), self.standing.exits - 1]
+            onward = self.encoder.ladder.onward
+            costs = onward[self.standing.mapped.astype(int), self.standing.exits - 1]
             spent = self.standing.macs.sum() / self.encoder.full_macs
             limit = budget * len(self.standing.ids) - spent
             if self.aside is not None:
                 limit = min(limit, MOST_ASIDE)
-            self.looked += look_again(sorting, costs, onward, limit, self._deepen)
+            self.looked += look_again(sorting, costs, onward[1], limit, self._deepen)
         return self._result(sorting)
 
     def _sorting(self) -> "AlbumSorting":

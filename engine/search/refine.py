@@ -79,7 +79,7 @@ def decide(deepening: "Deepening", estimate: Estimate, query: Query, k: int, lim
             Estimate(expected[None], deviations[None]),
             deepening.exits[None] - 1,
             costs[None],
-            encoder.ladder.onward(from_map=True),
+            encoder.ladder.onward[1],  # with the map that it has just left with
             scorer.deviations,
             Goal(k, encoder.logit_scale, limit),
             run,
@@ -123,9 +123,8 @@ class Deepening:
     def costs(self) -> np.ndarray:
         """(M, E) full encodings that it takes to run each candidate to each exit; inf where it cannot be run there."""
         ladder = self.encoder.ladder
-        table = np.stack([ladder.onward(from_map) for from_map in (False, True)])  # (2, E, E)
         mapped = [c.map is not None and self._maps.has(c.map) for c in self.candidates]
-        found = table[np.array(mapped, int), self.exits - 1]
+        found = ladder.onward[np.array(mapped, int), self.exits - 1]
         for row, (candidate, from_map) in enumerate(zip(self.candidates, mapped, strict=True)):
             needs_picture = ladder.needs_picture(candidate.exit, from_map)
             if needs_picture and not self._picture_path(candidate.content_hash).is_file():

@@ -29,7 +29,8 @@ def test_what_a_way_is_said_to_cost_is_what_runs(unfused: Encoder) -> None:
             assert ran(encoder, end) == encoder.exit_macs[end - 1]
             for start in range(1, end):
                 left = standing(encoder.deepen(photos(encoder, 1), start))
-                assert ran(encoder, end, left) == encoder.ladder.cost_to(start, end, left.maps is not None)
+                said = encoder.ladder.onward[int(left.maps is not None), start - 1, end - 1]
+                assert ran(encoder, end, left) / encoder.full_macs == said
 
 
 def test_phrases_cost_a_margin_in_place_of_the_gates_that_they_replace() -> None:
@@ -70,7 +71,7 @@ def test_at_the_end_of_a_pass_a_picture_is_needed_and_within_one_a_map() -> None
 def test_the_way_on_costs_the_missing_passes_in_full_encodings(name: str) -> None:
     encoder = made(name)
     shares = [macs / encoder.full_macs for macs in encoder.exit_macs]
-    with_maps, without = encoder.ladder.onward(True), encoder.ladder.onward(False)
+    without, with_maps = encoder.ladder.onward
     for start in range(encoder.exits):
         for end in range(encoder.exits):
             if end <= start:
