@@ -1,7 +1,6 @@
 """Measures speed and memory: open_clip's own loop, full depth, every exit, and the gates."""
 
 import platform
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -25,6 +24,7 @@ from engine.training.readouts import choose_exits
 from engine.utils.errors import EngineError
 from engine.utils.memory import forget_peak, peak_memory
 from engine.utils.paths import DEMO_GALLERY
+from engine.utils.turns import seconds_in_turns
 
 BATCHES = (1, 8, 32, 128)
 ROUNDS = 7  # after one that warms up; the median of a mode's rounds counts
@@ -154,21 +154,18 @@ def timed(encoder: Encoder, batch: int, wanted: Sequence[str] | None = None) -> 
     many = batch * max(1, FEWEST // batch)
     pixels = photos(encoder, many)
     parts = [pixels[start : start + batch] for start in range(0, many, batch)]
-    seconds: dict[str, list[float]] = {mode: [] for mode in modes}
-    names = list(modes)
-    for turn in range(ROUNDS + 1):
-        for mode in names[turn % len(names) :] + names[: turn % len(names)]:
-            began = time.perf_counter()
-            for part in parts:
-                modes[mode][0](part)
-            if turn:
-                seconds[mode].append(time.perf_counter() - began)
+
+    def run_all(run: Callable[[np.ndarray], Any]) -> None:
+        for part in parts:
+            run(part)
+
+    seconds = seconds_in_turns([partial(run_all, run) for run, _ in modes.values()], ROUNDS)
     found = []
-    for mode, (run, share) in modes.items():
+    for (mode, (run, share)), taken in zip(modes.items(), seconds, strict=True):
         if share is None:
             share = float(np.mean([e.macs for part in parts for e in run(part)]) / encoder.full_macs)
-        middle = median(seconds[mode])
-        low, high = np.quantile(seconds[mode], (0.25, 0.75))
+        middle = median(taken)
+        low, high = np.quantile(taken, (0.25, 0.75))
         row = {
             "model": encoder.identity.model,
             "mode": mode,

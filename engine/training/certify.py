@@ -1,10 +1,8 @@
 """Measures what exits give on photos that nothing was fitted on: fidelity for cost, and speed beside the bare model."""
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from engine.search.metrics import PAGE, best, overlap
 from engine.training.calibrate import affinities
 from engine.training.dataset import Example
 from engine.training.features import Features, first_pixels
+from engine.utils.turns import seconds_in_turns
 
 BUDGETS = (0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
 TIMED, ROUNDS = 32, 3  # photos, and how often each way runs them after once to warm up
@@ -82,13 +81,6 @@ def fidelities(encoder: Encoder, features: Features, columns: Sequence[np.ndarra
 
 def _speeds(encoder: Encoder, pixels: np.ndarray, budgets: Sequence[float]) -> list[float]:
     """Photos a second of the bare model and at each budget, in rounds that take turns; the median of each counts."""
-    ways: list[Callable[[np.ndarray], Any]] = [encoder.backbone.encode_image]
-    ways += [partial(encoder.encode, budget=budget) for budget in budgets]
-    seconds: list[list[float]] = [[] for _ in ways]
-    for turn in range(ROUNDS + 1):
-        for way in (turn + place for place in range(len(ways))):
-            began = time.perf_counter()
-            ways[way % len(ways)](pixels)
-            if turn:
-                seconds[way % len(ways)].append(time.perf_counter() - began)
-    return [len(pixels) / median(taken) for taken in seconds]
+    ways: list[Callable[[], object]] = [partial(encoder.backbone.encode_image, pixels)]
+    ways += [partial(encoder.encode, pixels, budget) for budget in budgets]
+    return [len(pixels) / median(taken) for taken in seconds_in_turns(ways, ROUNDS)]
