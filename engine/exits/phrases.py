@@ -5,6 +5,7 @@ from pathlib import Path
 
 from engine.utils.errors import EngineError
 from engine.utils.paths import TEXT_BANK
+from engine.utils.word_lists import lines_of
 
 MOST_LOOKED_FOR = 5_000  # phrases of an owner; each costs a text encoding once, and a product at each exit of a photo
 MOST_TYPED = 50  # phrases, on the page
@@ -19,12 +20,12 @@ class PhrasesUnusable(EngineError):
 
 def read_texts(path: Path = TEXT_BANK) -> list[str]:
     """The texts of a file, one a line; blank lines and lines that start with # are passed over."""
-    return _lines(path.read_text(encoding="utf-8-sig"))
+    return lines_of(path.read_text(encoding="utf-8-sig"))
 
 
 def typed_phrases(text: str) -> list[str]:
     """The phrases that a gallery's owner has typed, one a line, each one once; raises PhrasesUnusable."""
-    phrases = _once(_lines(text))
+    phrases = _once(lines_of(text))
     if len(phrases) > MOST_TYPED:
         raise PhrasesUnusable(f"These are {len(phrases)} phrases; name {MOST_TYPED} at most, one a line.")
     if too_long := [phrase for phrase in phrases if len(phrase) > LONGEST_TYPED]:
@@ -49,8 +50,3 @@ def _once(phrases: Sequence[str]) -> list[str]:
     for phrase in phrases:
         known.setdefault(phrase.casefold(), phrase)
     return list(known.values())
-
-
-def _lines(text: str) -> list[str]:
-    lines = (line.strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]

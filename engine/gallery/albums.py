@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.albums.album import MOST_ALBUMS, Album, AlbumSet, album_of
 from engine.exits.budget import DEFAULT_BUDGET
+from engine.exits.phrases import read_texts
 from engine.gallery.library import Library
 from engine.gallery.search import deepening_of
 from engine.gallery.types import SortedGallery, SortedPhoto
@@ -69,7 +70,7 @@ def propose_albums(library: Library, gallery_id: int, words: Sequence[str] | Non
     vectors = list_standings(library.database, gallery_id).vectors
     if not len(vectors):
         return []
-    albums = [album_of(word) for word in words or ALBUM_WORDS.read_text("utf-8").splitlines()]
+    albums = [album_of(word) for word in words or read_texts(ALBUM_WORDS)]
     sample = torch.from_numpy(vectors[:: max(1, len(vectors) // PROPOSED_BY)].copy())
     fallen = Counter(_scorer(library, encoder, albums).scores(sample).argmax(1).tolist())
     return [albums[place].name for place, _ in fallen.most_common() if place < len(albums)]

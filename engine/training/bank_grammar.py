@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+from engine.exits.phrases import read_texts
 from engine.utils.atomic_files import write_whole
 from engine.utils.paths import TEXT_BANK, THINGS, TRAINING
-from engine.utils.word_lists import lines_of, lists_of
+from engine.utils.word_lists import lists_of
 
 GRAMMAR = TRAINING / "grammar"
 SEED = 2026
@@ -107,7 +108,7 @@ def with_ing(verb: str) -> str:
 
 
 def _lines(file: str) -> list[str]:
-    return lines_of(GRAMMAR / f"{file}.txt")
+    return read_texts(GRAMMAR / f"{file}.txt")
 
 
 def _fit(text: str) -> bool:
