@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from engine.ingest.image import MAX_BYTES, ImageRejected, clean_path
-from engine.ingest.upload import PICTURE_SUFFIXES, Upload
+from engine.ingest.upload import PICTURE_SUFFIXES, Upload, reject
 
 MAX_MEMBERS = 50_000
 MAX_RATIO = 20  # photos hardly shrink; screenshots and drawings do, by less than this over a whole archive
@@ -57,7 +57,7 @@ def archive_uploads(path: Path, name: str) -> list[Upload]:
         reason = "damaged, or not the kind of archive that its name says"
         if isinstance(error, OSError) and error.strerror:  # the disk's complaint
             reason = f"cannot be read ({error.strerror})"
-    return [Upload(name, partial(_reject, name, reason))]
+    return [Upload(name, partial(reject, name, reason))]
 
 
 def _photos(path: Path) -> list[zipfile.ZipInfo]:
@@ -96,7 +96,7 @@ class _ZipFile(io.FileIO):
 def _upload(path: Path, archive: str, member: zipfile.ZipInfo) -> Upload:
     name = f"{archive}/{clean_path(_name(member))}"
     problem = _problem(member)
-    return Upload(name, partial(_read, path, member, name) if problem is None else partial(_reject, name, problem))
+    return Upload(name, partial(_read, path, member, name) if problem is None else partial(reject, name, problem))
 
 
 def _name(member: zipfile.ZipInfo) -> str:
@@ -145,7 +145,3 @@ def _may_be_photo(name: str) -> bool:
     if any((part.startswith(".") and part.strip(".")) or part == "__MACOSX" for part in parts):
         return False
     return is_archive(name) or PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
-
-
-def _reject(name: str, reason: str) -> bytes:
-    raise ImageRejected(name, reason)

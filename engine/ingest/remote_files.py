@@ -5,9 +5,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from engine.ingest.archives import is_archive
-from engine.ingest.image import MAX_BYTES, ImageRejected
+from engine.ingest.image import MAX_BYTES
 from engine.ingest.listing import FolderMissing
-from engine.ingest.upload import PICTURE_SUFFIXES, Upload
+from engine.ingest.upload import PICTURE_SUFFIXES, Upload, reject
 from engine.utils.errors import EngineError
 from engine.utils.file_names import utf8_name
 
@@ -63,7 +63,8 @@ def _path(info: Any) -> bytes:
 
 
 def _upload(files: Any, path: bytes, name: str) -> Upload:
-    return Upload(name, partial(_reject, name) if is_archive(name) else partial(_read, files, path))
+    archive = "an archive, which is opened in a folder of this machine only"
+    return Upload(name, partial(reject, name, archive) if is_archive(name) else partial(_read, files, path))
 
 
 def _read(files: Any, path: bytes) -> bytes:
@@ -71,7 +72,3 @@ def _read(files: Any, path: bytes) -> bytes:
     with files.open_input_stream(path) as file:
         data: bytes = file.read(MAX_BYTES + 1)
     return data
-
-
-def _reject(name: str) -> bytes:
-    raise ImageRejected(name, "an archive, which is opened in a folder of this machine only")

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from engine.ingest.image import MAX_BYTES
+from engine.ingest.image import MAX_BYTES, ImageRejected
 
 # Suffixes of pictures: those that can be read, and those that a report should name because they cannot.
 # fmt: off
@@ -30,6 +31,11 @@ class Upload:
     read: Callable[[], bytes]
     refused: Callable[[float], object] = _tell_nobody  # told how many seconds it took to find that it is none
     source: str | None = None  # where it stays on this machine, for one that is read where it lies
+
+
+def reject(name: str, reason: str) -> NoReturn:
+    """What `read` does for a file that cannot be used: raises ImageRejected."""
+    raise ImageRejected(name, reason)
 
 
 def read_file(path: Path) -> bytes:
