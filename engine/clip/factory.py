@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from engine.clip import hub
 from engine.clip.backbone import Backbone, ModelUnreadable
 from engine.utils.data_dir import home
+from engine.utils.errors import first_line
 from engine.utils.links import link
 from engine.utils.memory import available_memory
 from engine.utils.paths import EMBEDDED_MODEL
@@ -220,13 +221,8 @@ def _built(what: str, build: Callable[[], Any]) -> Any:
         raise ModelUnreadable(f"{what} does not fit into memory; choose a smaller model.") from error
     except Exception as error:  # open_clip, safetensors and transformers raise many kinds
         raise ModelUnreadable(
-            f"{what} cannot be loaded ({_short(error)}); restore its files or install it again."
+            f"{what} cannot be loaded ({first_line(error)[:160]}); restore its files or install it again."
         ) from error
-
-
-def _short(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:160]
 
 
 def _require_architecture(architecture: str, name: str) -> None:

@@ -8,7 +8,7 @@ from engine.ingest.archives import is_archive
 from engine.ingest.image import MAX_BYTES
 from engine.ingest.listing import FolderMissing
 from engine.ingest.upload import PICTURE_SUFFIXES, Upload, reject
-from engine.utils.errors import EngineError
+from engine.utils.errors import EngineError, first_line
 from engine.utils.file_names import utf8_name
 
 
@@ -39,9 +39,8 @@ def uri_uploads(uri: str) -> list[Upload]:
         files, root = fs.FileSystem.from_uri(uri)
         found = files.get_file_info(fs.FileSelector(root, recursive=True))
     except (OSError, pyarrow.ArrowException) as error:
-        reason = str(error).splitlines()[0][:160]
         raise FolderMissing(
-            f"{uri} cannot be listed ({reason}); check its name and your credentials for it."
+            f"{uri} cannot be listed ({first_line(error)[:160]}); check its name and your credentials for it."
         ) from error
     paths = [_path(info) for info in found if info.type == fs.FileType.File]
     named = [(PurePosixPath(path.decode(errors="surrogateescape")).relative_to(root), path) for path in paths]

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from engine.utils.errors import HostProblem
+from engine.utils.errors import HostProblem, first_line
 
 NEEDS = (0, 8)  # pgvector's first version that goes on looking where a filter leaves an HNSW index short
 WAIT = "30s"  # how long a statement waits for another one's lock
@@ -70,7 +70,7 @@ def place(engine: Engine) -> str:
 
 def reason(error: DBAPIError) -> str:
     """The first line of what PostgreSQL said."""
-    return next(iter(str(error.orig).strip().splitlines()), type(error.orig).__name__).rstrip(".")
+    return first_line(error.orig or error).rstrip(".")
 
 
 def _set_up(connection: Any, _: object) -> None:

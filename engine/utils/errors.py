@@ -1,4 +1,4 @@
-"""Base classes of errors whose text tells a person what to do."""
+"""Base classes of errors whose text tells a person what to do, and what other errors say."""
 
 
 class EngineError(Exception):
@@ -7,3 +7,8 @@ class EngineError(Exception):
 
 class HostProblem(EngineError):
     """An error that only the machine's administrator can mend; its text may name folders, servers and settings."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says first, or the name of its kind where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
