@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
 from engine.gallery.budget_cost import settled
 from engine.gallery.encoder_cache import remembered_phrases
@@ -144,7 +142,7 @@ def _keep(
     """Store what became of photos; those that had an encoding keep what stands of it."""
     stored, stamp = (library.database, gallery_id), stamp_of(encoder)
     if group.encoded:
-        deeper = [_deeper(*pair) for pair in zip(group.ids, encodings, strict=True)]
+        deeper = [DeeperEncoding.of(*pair) for pair in zip(group.ids, encodings, strict=True)]
         budget = encodings[0].budget
         assert budget is not None  # they left by it
         keep_for_budget(*stored, stamp, budget, group.ids, deeper)
@@ -152,17 +150,3 @@ def _keep(
     rows = {image_id: EncodingRow.of(encoding) for image_id, encoding in zip(group.ids, encodings, strict=True)}
     maps = {i: e.map.pack() for i, e in zip(group.ids, encodings, strict=True) if e.map is not None}
     return replace_encodings(*stored, stamp, rows, maps)
-
-
-def _deeper(image_id: int, encoding: "Encoding") -> DeeperEncoding:
-    return DeeperEncoding(
-        image_id=image_id,
-        exit=encoding.exit,
-        vector=np.asarray(encoding.vector, np.float32).tobytes(),
-        affinity=encoding.affinity,
-        gates=encoding.gates,
-        nearest_texts=encoding.nearest_texts,
-        macs=encoding.macs,
-        milliseconds=encoding.milliseconds,
-        map=encoding.map.pack() if encoding.map is not None else None,
-    )

@@ -6,14 +6,14 @@ gone it runs from its picture.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.exits.budget import BUDGET_GRID
 from engine.exits.calibration import Estimate
-from engine.exits.phrases import NearestTexts
 from engine.ingest.kept_picture import kept_pixels
 from engine.search.allocation import Goal, deepen
 from engine.search.query_parser import Query
@@ -30,21 +30,6 @@ LIMIT = 20.0  # what one query may spend, in full encodings
 LEAST, PART = 3.0, 0.1  # in a small gallery: no more than a tenth of its photos, but three
 BATCH = 16  # photos that run together
 DECODERS = 4  # threads that decode pictures; Pillow lets go of the interpreter while it does
-
-
-@dataclass
-class _Way:
-    """How far one candidate has come, and what that took."""
-
-    exit: int  # 1-based
-    vector: np.ndarray
-    affinity: float
-    gates: list[np.ndarray] = field(default_factory=list)  # of the gated exits that it came to
-    nearest_texts: list[NearestTexts] = field(default_factory=list)  # of the exits that it came to
-    macs: int = 0
-    milliseconds: float = 0.0
-    map: "FeatureMap | None" = None
-    pixels: np.ndarray | None = None
 
 
 def spending_limit(photos: int) -> float:
@@ -101,23 +86,24 @@ class Deepening:
         self.encoder, self.candidates, self._memory = encoder, candidates, memory
         self.ran = 0  # MACs that ran here and now, and were not remembered
         self._picture_path, self._maps = picture_path, maps
-        self._ways = [_Way(c.exit, np.frombuffer(c.vector, np.float32), c.affinity) for c in candidates]
+        self._reached = [_before_any_run(candidate) for candidate in candidates]  # where each is, and what that took
+        self._pixels: dict[int, np.ndarray] = {}  # of the candidates whose picture was needed
 
     @property
     def exits(self) -> np.ndarray:
         """(M,) where each candidate stands, 1-based."""
-        return np.array([way.exit for way in self._ways], np.int64)
+        return np.array([reached.exit for reached in self._reached], np.int64)
 
     @property
     def macs(self) -> int:
         """Spent so far."""
-        return sum(way.macs for way in self._ways)
+        return sum(reached.macs for reached in self._reached)
 
     def estimate(self, query: Query, places: np.ndarray) -> Estimate:
         """What candidates are expected to score where they stand."""
-        ways = [self._ways[place] for place in places]
-        cosines = np.array([way.vector @ query.vector for way in ways], np.float64)
-        exits, affinity = np.array([way.exit - 1 for way in ways]), np.array([way.affinity for way in ways])
+        reached = [self._reached[place] for place in places]
+        cosines = np.array([r.vector @ query.vector for r in reached], np.float64)
+        exits, affinity = np.array([r.exit - 1 for r in reached]), np.array([r.affinity for r in reached])
         return self.encoder.scorer.estimate(cosines, exits, affinity, query.picture)
 
     def costs(self) -> np.ndarray:
@@ -138,33 +124,22 @@ class Deepening:
         """
         for start in range(0, len(places), BATCH):
             self._run(list(places[start : start + BATCH]), to_exit)
-        return np.array([self._ways[place].exit == to_exit for place in places])
+        return np.array([self._reached[place].exit == to_exit for place in places])
 
     def deeper(self) -> list[DeeperEncoding]:
         """What became of the candidates that were run."""
         return [
-            DeeperEncoding(
-                image_id=candidate.image_id,
-                exit=way.exit,
-                vector=np.asarray(way.vector, np.float32).tobytes(),
-                affinity=way.affinity,
-                gates=np.concatenate(way.gates),
-                nearest_texts=tuple(way.nearest_texts),
-                macs=way.macs,
-                milliseconds=way.milliseconds,
-                map=way.map.pack() if way.map is not None else None,
-            )
-            for candidate, way in zip(self.candidates, self._ways, strict=True)
-            if way.exit > candidate.exit
+            DeeperEncoding.of(candidate.image_id, reached)
+            for candidate, reached in zip(self.candidates, self._reached, strict=True)
+            if reached.exit > candidate.exit
         ]
 
     def _run(self, places: Sequence[int], to_exit: int) -> None:
         groups: dict[tuple[int, bool], list[int]] = {}  # where photos stand, and whether they have their maps
         for place in [place for place in places if not self._remembered(place, to_exit)]:
             self._take_map(place)
-            way = self._ways[place]
-            from_map = way.map is not None
-            start = way.exit if self.encoder.ladder.goes_on(way.exit, from_map) else 0
+            exit, from_map = self._reached[place].exit, self._reached[place].map is not None
+            start = exit if self.encoder.ladder.goes_on(exit, from_map) else 0
             groups.setdefault((start, from_map), []).append(place)
         for (start, from_map), group in groups.items():
             self._run_group(group, start, from_map, to_exit)
@@ -179,53 +154,66 @@ class Deepening:
         pixels: np.ndarray | None = None
         if not start or self.encoder.ladder.needs_picture(start, from_map):
             self._decode(places)
-            places = [place for place in places if self._ways[place].pixels is not None]
+            places = [place for place in places if place in self._pixels]
             if not places:
                 return
-            pixels = np.stack([p for place in places if (p := self._ways[place].pixels) is not None])
-        ways, standing = [self._ways[place] for place in places], None
+            pixels = np.stack([self._pixels[place] for place in places])
+        standing = None
         if start:
-            maps = [way.map for way in ways if way.map is not None]
-            standing = Standing(start, np.stack([way.vector for way in ways]), maps if from_map else None)
+            reached = [self._reached[place] for place in places]
+            maps = [r.map for r in reached if r.map is not None]
+            standing = Standing(start, np.stack([r.vector for r in reached]), maps if from_map else None)
         for place, found in zip(places, self.encoder.deepen(pixels, to_exit, standing), strict=True):
             self.ran += found.macs
             if self._memory is not None:
                 self._memory.put(self._key(place, to_exit), found)
-            _note(self._ways[place], found)
+            self._reached[place] = _joined(self._reached[place], found)
 
     def _remembered(self, place: int, to_exit: int) -> bool:
         """Whether a candidate came to an exit by what ran before."""
         found = self._memory.get(self._key(place, to_exit)) if self._memory is not None else None
         if found is not None:
-            _note(self._ways[place], found)
+            self._reached[place] = _joined(self._reached[place], found)
         return found is not None
 
     def _key(self, place: int, to_exit: int) -> Key:
-        return self.encoder.identity, self.candidates[place].content_hash, self._ways[place].exit, to_exit
+        return self.encoder.identity, self.candidates[place].content_hash, self._reached[place].exit, to_exit
 
     def _take_map(self, place: int) -> None:
         """Read a candidate's kept map."""
-        way, candidate = self._ways[place], self.candidates[place]
-        if way.map is None and way.exit == candidate.exit and candidate.map is not None:
-            data = self._maps.read(candidate.map)
-            way.map = None if data is None else self.encoder.unpack_map(data, way.exit)
+        reached, candidate = self._reached[place], self.candidates[place]
+        if reached.map is None and reached.exit == candidate.exit:
+            self._reached[place] = replace(reached, map=kept_map(self.encoder, self._maps, candidate))
 
     def _decode(self, places: Sequence[int]) -> None:
-        wanted = [place for place in places if self._ways[place].pixels is None]
+        wanted = [place for place in places if place not in self._pixels]
         paths = [self._picture_path(self.candidates[place].content_hash) for place in wanted]
         with ThreadPoolExecutor(DECODERS, "decode") as threads:
             for place, pixels in zip(
                 wanted, threads.map(lambda path: kept_pixels(path, self.encoder.preprocess), paths), strict=True
             ):
-                self._ways[place].pixels = pixels
+                if pixels is not None:
+                    self._pixels[place] = pixels
 
 
-def _note(way: _Way, found: "Encoding") -> None:
-    """Note what a run has made of a candidate."""
-    if len(found.nearest_texts) == found.exit:  # it ran from its picture, and came to every exit again
-        way.gates, way.nearest_texts = [], []
-    way.exit, way.vector, way.affinity, way.map = found.exit, found.vector, found.affinity, found.map
-    way.gates.append(found.gates)
-    way.nearest_texts += found.nearest_texts
-    way.macs += found.macs
-    way.milliseconds += found.milliseconds
+def kept_map(encoder: "Encoder", maps: FeatureMapFiles, candidate: Candidate) -> "FeatureMap | None":
+    """The feature map that an image left its exit with, where it is kept."""
+    data = maps.read(candidate.map) if candidate.map is not None else None
+    return encoder.unpack_map(data, candidate.exit) if data is not None else None
+
+
+def _before_any_run(candidate: Candidate) -> "Encoding":
+    from engine.exits.batch import Encoding
+
+    no_gates = np.empty((0, len(BUDGET_GRID)), np.float32)
+    vector = np.frombuffer(candidate.vector, np.float32)
+    return Encoding(vector, candidate.exit, candidate.affinity, no_gates, (), 0, 0.0, None, None)
+
+
+def _joined(before: "Encoding", found: "Encoding") -> "Encoding":
+    """What a run has made of a candidate, with what came before it."""
+    gates, nearest_texts = found.gates, found.nearest_texts
+    if len(nearest_texts) < found.exit:  # else it ran from its picture, and came to every exit again
+        gates, nearest_texts = np.concatenate([before.gates, gates]), before.nearest_texts + nearest_texts
+    macs, milliseconds = before.macs + found.macs, before.milliseconds + found.milliseconds
+    return replace(found, gates=gates, nearest_texts=nearest_texts, macs=macs, milliseconds=milliseconds)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy import and_, select, update
@@ -15,6 +16,9 @@ from engine.storage.database import Database
 from engine.storage.feature_map_files import MapFile
 from engine.storage.images import get_images
 from engine.storage.schema import CollectionRow, EncodingRow, FeatureMapRow, ImageRow, ModelStamp
+
+if TYPE_CHECKING:
+    from engine.exits.batch import Encoding
 
 # An encoding's kept map; one of an exit that the image has passed counts for nothing.
 MAP_OF_ENCODING = and_(FeatureMapRow.image_id == EncodingRow.image_id, FeatureMapRow.exit == EncodingRow.exit)
@@ -62,6 +66,21 @@ class DeeperEncoding:
     macs: int
     milliseconds: float
     map: bytes | None  # the feature map that it left with, where there is one
+
+    @classmethod
+    def of(cls, image_id: int, encoding: "Encoding") -> "DeeperEncoding":
+        """What an image's run from where it stood has made of it."""
+        return cls(
+            image_id=image_id,
+            exit=encoding.exit,
+            vector=np.asarray(encoding.vector, np.float32).tobytes(),
+            affinity=encoding.affinity,
+            gates=encoding.gates,
+            nearest_texts=encoding.nearest_texts,
+            macs=encoding.macs,
+            milliseconds=encoding.milliseconds,
+            map=encoding.map.pack() if encoding.map is not None else None,
+        )
 
 
 @dataclass(frozen=True)
