@@ -10,6 +10,7 @@ import numpy as np
 from engine.gallery.library import Library
 from engine.ingest.decode import BATCH
 from engine.ingest.kept_picture import kept_pixels
+from engine.search.refine import kept_map
 from engine.storage.encodings import Candidate, list_candidates
 from engine.storage.images import hashes_of
 from engine.utils.prefetch import prefetched
@@ -81,8 +82,7 @@ def _goes_on(
     """The exit (1-based) that a photo goes on from, its embedding there and its map; 0 for its picture."""
     if candidate is None:
         return 0, None, None
-    data = library.database.maps.read(candidate.map) if candidate.map is not None else None
-    kept = encoder.unpack_map(data, candidate.exit) if data is not None else None
+    kept = kept_map(encoder, library.database.maps, candidate)
     if not encoder.ladder.goes_on(candidate.exit, kept is not None):
         return 0, None, None
     return candidate.exit, np.frombuffer(candidate.vector, np.float32), kept
