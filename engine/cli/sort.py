@@ -177,12 +177,9 @@ def _write(found: SortedGallery, uploads: list[Upload], folders: dict[str | None
 
     Args: uploads: the file of each photo.
     """
-    from engine.gallery.album_folders import Placed, write_albums
+    from engine.gallery.album_folders import write_albums
 
-    files = (
-        Placed(photo.file, photo.album, Path(upload.source) if upload.source is not None else None, upload.read)
-        for photo, upload in zip(found.photos, uploads, strict=True)
-    )
+    files = zip(uploads, (photo.album for photo in found.photos), strict=True)
     done: Written = write_albums(files, folders, link)
     for name, reason in done.left_out:
         say(f"leaving out {printable(name)}: {reason}")

@@ -7,12 +7,13 @@ where something is. So the same call after a sudden death goes on, and ends with
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.albums.album import NONE
+from engine.ingest.upload import Upload
 from engine.utils.errors import EngineError, HostProblem
 from engine.utils.file_names import safe_name
 
@@ -25,16 +26,6 @@ class FoldersRefused(EngineError):
 
 class FoldersUnwritable(HostProblem):
     """The disk does not take a file."""
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A photo's file and the album that it goes to."""
-
-    name: str  # as it is called in the source, with its folders
-    album: str | None
-    source: Path | None  # None: a member of an archive, or a path that is not UTF-8
-    read: Callable[[], bytes]
 
 
 @dataclass(frozen=True)
@@ -74,15 +65,15 @@ def folders_of(albums: Sequence[str], target: Path, source: Path) -> dict[str | 
     return found
 
 
-def write_albums(files: Iterable[Placed], folders: dict[str | None, Path], link: bool) -> Written:
-    """Copy or link files into the folders of their albums.
+def write_albums(files: Iterable[tuple[Upload, str | None]], folders: dict[str | None, Path], link: bool) -> Written:
+    """Copy or link files, each with its album, into the folders of their albums.
 
     Raises: FoldersUnwritable where the disk is full, say: what was written by then is whole and stays.
     """
     written = there = 0
     left_out: list[tuple[str, str]] = []
     used: set[Path] = set()
-    for file in files:
+    for file, album in files:
         if link and file.source is None:
             left_out.append((file.name, "it is in an archive, or its path is not UTF-8; it can only be copied"))
             continue
@@ -92,19 +83,19 @@ def write_albums(files: Iterable[Placed], folders: dict[str | None, Path], link:
             left_out.append((file.name, str(getattr(error, "strerror", None) or error)))
             continue
         try:
-            if _place(file, data, folders[file.album], link, used):
+            if _place(file, data, folders[album], link, used):
                 written += 1
             else:
                 there += 1
         except OSError as error:
             raise FoldersUnwritable(
-                f"{folders[file.album]} cannot be written ({error.strerror}); make room or name another folder, and "
+                f"{folders[album]} cannot be written ({error.strerror}); make room or name another folder, and "
                 f"run it again: the {written} files that were written are whole and stay."
             ) from error
     return Written(written, there, tuple(left_out))
 
 
-def _place(file: Placed, data: bytes, folder: Path, link: bool, used: set[Path]) -> bool:
+def _place(file: Upload, data: bytes, folder: Path, link: bool, used: set[Path]) -> bool:
     """Put a file into a folder; False where it is there already. Raises: OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     name = Path(safe_name(file.name.rpartition("/")[2]))
@@ -124,7 +115,7 @@ def _place(file: Placed, data: bytes, folder: Path, link: bool, used: set[Path])
     raise OSError(errno.EEXIST, "too many files of one name")
 
 
-def _same(place: Path, file: Placed, data: bytes, link: bool) -> bool:
+def _same(place: Path, file: Upload, data: bytes, link: bool) -> bool:
     """Whether what stands at a place is this very file."""
     if link:
         assert file.source is not None
@@ -136,12 +127,12 @@ def _same(place: Path, file: Placed, data: bytes, link: bool) -> bool:
     )
 
 
-def _make(place: Path, file: Placed, data: bytes, link: bool) -> bool:
+def _make(place: Path, file: Upload, data: bytes, link: bool) -> bool:
     """Write a file to a place; False where another program was faster."""
     if link:
         assert file.source is not None
         try:
-            place.symlink_to(file.source.resolve())
+            place.symlink_to(Path(file.source).resolve())
         except FileExistsError:
             return False
         except OSError:  # Windows lets few make symbolic links
@@ -153,7 +144,7 @@ def _make(place: Path, file: Placed, data: bytes, link: bool) -> bool:
         part.write_bytes(data)
         if file.source is not None:
             with suppress(OSError):
-                times = file.source.stat()
+                times = os.stat(file.source)
                 os.utime(part, ns=(times.st_atime_ns, times.st_mtime_ns))
         try:
             os.link(part, place)

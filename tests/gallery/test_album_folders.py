@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.gallery.album_folders import FoldersRefused, FoldersUnwritable, Placed, folders_of, write_albums
+from engine.gallery.album_folders import FoldersRefused, FoldersUnwritable, folders_of, write_albums
+from engine.ingest.upload import Upload
 
 
 @pytest.fixture
@@ -18,9 +19,9 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-def files(source: Path) -> list[Placed]:
+def files(source: Path) -> list[tuple[Upload, str | None]]:
     album = {"a.jpg": "dogs", "b.jpg": None, "summer/a.jpg": "dogs"}
-    return [Placed(name, own, source / name, (source / name).read_bytes) for name, own in album.items()]
+    return [(Upload(name, (source / name).read_bytes, source=str(source / name)), own) for name, own in album.items()]
 
 
 def refused(*_: object) -> None:
@@ -115,7 +116,7 @@ def test_a_death_after_a_file_took_its_place_costs_nothing(
     assert len(listed(target)) == 2
     if renamed:  # by its owner; then another photo comes under the name
         (target / "dogs" / "a.jpg").rename(target / "dogs" / "mine.jpg")
-        write_albums([Placed("a.jpg", "dogs", None, lambda: b"another")], folders, False)
+        write_albums([(Upload("a.jpg", lambda: b"another"), "dogs")], folders, False)
         assert listed(target) == {"dogs/a.jpg": b"another", "dogs/mine.jpg": b"a.jpg"}
     else:
         write_albums(files(source), folders, False)
@@ -124,7 +125,7 @@ def test_a_death_after_a_file_took_its_place_costs_nothing(
 
 def test_names_that_are_too_long_are_shortened_and_stop_nothing(source: Path, tmp_path: Path) -> None:
     album, names = "\N{OTTER}" * 80, ("z" * 240 + ".jpg", "\u5199" * 82 + ".jpg")
-    placed = [Placed(name, album, None, name.encode) for name in (*names, "summer/" + names[0])]
+    placed = [(Upload(name, name.encode), album) for name in (*names, "summer/" + names[0])]
     target = tmp_path / "out"
     assert write_albums(placed, folders_of([album], target, source), False).written == 3
     assert sorted(path.suffix for path in target.rglob("*.*")) == [".jpg"] * 3
@@ -137,7 +138,7 @@ def test_without_hard_links_files_are_renamed(source: Path, tmp_path: Path, monk
 
 
 def test_members_of_archives_are_copied_and_not_linked(tmp_path: Path, source: Path) -> None:
-    member = Placed("x.zip/a.jpg", "dogs", None, lambda: b"member")
+    member = (Upload("x.zip/a.jpg", lambda: b"member"), "dogs")
     folders = folders_of(["dogs"], tmp_path / "out", source)
     assert write_albums([member], folders, False).written == 1
     assert write_albums([member], folders, True).left_out == (
