@@ -68,7 +68,9 @@ class Backbone:
         """
         found = copy(self)
         vars(found).pop("dim", None)
-        found.model = ImagesOnly(visual.to(self.device), self.model.logit_scale).eval().requires_grad_(False)
+        images_only: Any = nn.Module()
+        images_only.visual, images_only.logit_scale = visual.to(self.device), self.model.logit_scale
+        found.model = images_only.eval().requires_grad_(False)
         found.name, found.tower, found._measured = name, _cut(visual, name), {}
         return found
 
@@ -185,14 +187,6 @@ class Backbone:
             copy.trunk.classifier.float()
             copy.head.float()
         return _begun_as(copy, torch.bfloat16, torch.contiguous_format)
-
-
-class ImagesOnly(nn.Module):
-    """As much of an open_clip model as encodes photos."""
-
-    def __init__(self, visual: nn.Module, logit_scale: nn.Parameter) -> None:
-        super().__init__()
-        self.visual, self.logit_scale = visual, logit_scale
 
 
 def _cut(visual: Any, name: str) -> Tower:

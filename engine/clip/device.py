@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
@@ -83,17 +82,8 @@ def bring(tensors: Sequence[Tensor]) -> list[Tensor]:
     """
     if all(tensor.device == CPU for tensor in tensors):
         return list(tensors)
-    return apart(together(tensors).cpu(), [tensor.shape[1] for tensor in tensors])
-
-
-def together(tensors: Sequence[Tensor]) -> Tensor:
-    """(B, n_1) ... (B, n_m) to (B, sum n) float32."""
-    return torch.cat([tensor.float() for tensor in tensors], 1)
-
-
-def apart(joined: Tensor, widths: Sequence[int]) -> list[Tensor]:
-    """What `together` joined."""
-    return [joined[:, start:end] for start, end in pairwise(accumulate(widths, initial=0))]
+    together = torch.cat([tensor.float() for tensor in tensors], 1).cpu()
+    return list(together.split([tensor.shape[1] for tensor in tensors], 1))
 
 
 def bring_later(tensor: Tensor) -> Tensor:

@@ -68,10 +68,10 @@ class BatchRun:
         """
         found, fits = vectors.float().cpu().numpy(), affinity.tolist()
         if state is not None:
-            which = leaving.nonzero()[:, 0].to(state.device, non_blocking=True)
-            states = bring_later(state.index_select(0, which))
-            for place, number in enumerate(leaving.nonzero()[:, 0].tolist()):
-                self._maps[self.rows[number]] = FeatureMap(states[place])
+            gone = leaving.nonzero()[:, 0]
+            states = bring_later(state.index_select(0, gone.to(state.device, non_blocking=True)))
+            for place, left in enumerate(gone.tolist()):
+                self._maps[self.rows[left]] = FeatureMap(states[place])
         for place, goes in enumerate(leaving.tolist()):
             if goes:
                 self._left[self.rows[place]] = (k, found[place].copy(), fits[place])

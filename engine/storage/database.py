@@ -158,8 +158,8 @@ def for_writing(engine: Engine) -> Engine:
 
     SQLite refuses at once, without waiting, a transaction that has read and then writes after another one's commit.
     """
-    if engine.dialect.name == "postgresql":
-        return postgres.for_writing(engine)
+    if engine.dialect.name == "postgresql":  # statements see what others have committed once a lock of theirs is free
+        return engine.execution_options(isolation_level="READ COMMITTED")
     return engine.execution_options(tgem_writes=True)
 
 

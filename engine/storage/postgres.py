@@ -31,11 +31,6 @@ def connect(url: URL) -> Engine:
     return engine
 
 
-def for_writing(engine: Engine) -> Engine:
-    """The same engine, whose statements see what others have committed once a lock of theirs is free."""
-    return engine.execution_options(isolation_level="READ COMMITTED")
-
-
 def require_pgvector(connection: Connection) -> None:
     """Put pgvector into the database where it is not yet; raises PostgresUnusable where it cannot be."""
     version = text("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
