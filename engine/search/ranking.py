@@ -13,14 +13,17 @@ from cachetools import TTLCache
 
 from engine.exits.calibration import Estimate
 from engine.search.allocation import pool_size
+from engine.search.faiss_index import FaissIndex
+from engine.search.pg_vector_index import PgIndex
 from engine.search.query_parser import Query
-from engine.search.vector_index import PhotoIndex, index_of
 from engine.storage.database import Database
 from engine.storage.encodings import Candidate, encoded_images, list_candidates, list_changes
 from engine.storage.schema import ModelStamp, stamp_of
 
 if TYPE_CHECKING:
     from engine.exits.encoder import Encoder
+
+PhotoIndex = FaissIndex | PgIndex
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,18 @@ class Rankings:
         with self._lock:
             held = self._indexes.get(collection_id)
             if held is None or held[0] != stamp:
-                held = (stamp, index_of(self._database, collection_id, encoder))
+                held = (stamp, _new_index(self._database, collection_id, encoder))
             self._indexes[collection_id] = held  # written at each use, from which on it counts as idle
             return held[1]
+
+
+def _new_index(database: Database, collection_id: int, encoder: "Encoder") -> PhotoIndex:
+    """An index of a collection: in the database where it can search vectors, else in memory."""
+    engine = database.vector_search
+    if engine is None:
+        return FaissIndex(encoder.dim + 1)
+    lines = encoder.scorer.lines(np.arange(encoder.exits), np.zeros(encoder.exits))
+    return PgIndex(engine, collection_id, stamp_of(encoder).key, encoder.dim, lines, encoder.scorer.affinity_weight)
 
 
 def _best(index: PhotoIndex, query: np.ndarray, k: int, among: Sequence[int] | None) -> tuple[np.ndarray, np.ndarray]:
