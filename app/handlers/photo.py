@@ -69,7 +69,7 @@ class Selection:
             session.hits, session.looks = hits, looks
             spent, now = after.macs - before.macs, session.rank(before.id)
             start = session.deepened[before.id].from_exit if before.id in session.deepened else before.exit
-            session.deepened[before.id] = Deepened(before.id, start, after.exit, spent, rank, now)
+            session.deepened[before.id] = Deepened(before.id, start, after.exit, rank, now)
             outcome = photo.deepened(rank, now, spent, services.drawing.full_macs, kept=before.id not in looks)
             return {**self._search.grid(session), **self._panel(after, session, outcome)}
         except EngineError as error:

@@ -185,9 +185,7 @@ def _deepened(found: Sequence[DeeperEncoding], before: Ranking, after: Ranking, 
     """The photos that were run deeper, with their ranks among the first k."""
     ranks = [{image_id: rank for rank, image_id in enumerate(r.ids[:k], start=1)} for r in (before, after)]
     stood = {candidate.image_id: candidate.exit for candidate in before.candidates}
-    return tuple(
-        Deepened(f.image_id, stood[f.image_id], f.exit, f.macs, *(r.get(f.image_id) for r in ranks)) for f in found
-    )
+    return tuple(Deepened(f.image_id, stood[f.image_id], f.exit, *(r.get(f.image_id) for r in ranks)) for f in found)
 
 
 def run_to_full_depth(library: Library, photo_id: int) -> tuple[Photo, Looks]:

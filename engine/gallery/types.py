@@ -131,7 +131,6 @@ class Deepened:
     photo_id: int
     from_exit: int  # 1-based
     to_exit: int
-    macs: int
     rank_before: int | None  # 1-based; None: not on the page
     rank_after: int | None
 

@@ -35,7 +35,6 @@ class Ranking:
     candidates: list[Candidate]  # for running deeper: the best, in the same order
     estimate: Estimate  # of the candidates
     photos: int  # in the collection
-    picture: bool  # it is for a query of pictures alone
 
 
 SAME = 1e-5  # below a cosine of 1, for rounding: the same picture, at the same exit
@@ -171,7 +170,6 @@ def ranked(
         candidates=[candidates[place] for place in order],
         estimate=Estimate(estimate.expected[order], estimate.deviations[order]),
         photos=photos,
-        picture=query.picture,
     )
 
 

@@ -128,7 +128,7 @@ def test_each_photo_that_went_deeper_is_told_of(library: Library, gallery: int) 
     after = {hit.photo.id: hit.rank for hit in refined.hits}
     assert refined.deepened
     for photo in refined.deepened:
-        assert (photo.from_exit, photo.to_exit, photo.macs) == (1, 3, 60)
+        assert (photo.from_exit, photo.to_exit) == (1, 3)
         assert (photo.rank_before, photo.rank_after) == (before.get(photo.photo_id), after.get(photo.photo_id))
     assert refined.macs == 60 * len(refined.deepened)
     assert (refined.full_macs, refined.seconds > 0) == (100, True)
@@ -229,7 +229,7 @@ def test_without_its_map_a_photo_is_run_again_and_that_is_counted(
         harm(path)
     refined = refine_search(library, gallery, "red", k=2)
     assert {(start, end) for _, start, end in hazy.visits} == {(0, 3)}
-    assert {photo.macs for photo in refined.deepened} == {100}
+    assert refined.macs == 100 * len(refined.deepened) > 0
     assert {get_photo(library, photo.photo_id).macs for photo in refined.deepened} == {100}, "no photo costs more"
     assert summarize_gallery(library, gallery).macs_queries == 100 * len(refined.deepened)
 
@@ -245,7 +245,8 @@ def test_at_the_end_of_a_pass_a_photo_goes_on_from_its_embedding(
     library.picture_path(left.content_hash).unlink()
     refined = refine_search(library, gallery, "red", k=2)
     assert {(start, end) for _, start, end in hazy.visits} == {(1, 3)}
-    assert {(photo.macs, get_photo(library, photo.photo_id).macs) for photo in refined.deepened} == {(60, 100)}
+    assert refined.macs == 60 * len(refined.deepened)
+    assert {get_photo(library, photo.photo_id).macs for photo in refined.deepened} == {100}
     assert (get_photo(library, left.id).exit, len(refined.deepened)) == (1, 3), "its embedding alone is not enough"
     with pytest.raises(PictureGone):
         run_to_full_depth(library, left.id)

@@ -38,7 +38,7 @@ STORY = present.Story(replace(SUMMARY, name=EVIL), EVIL, [BAD] * 4, BAD, replace
 CREDIT = Attribution(EVIL, EVIL, "CC0", "https://example.org/cc0")
 POINTS = (Point(0.3, 0.31, 55.0), Point(0.6, 0.6, 66.0), Point(1.0, 1.0, 73.0))
 CURVE = Curve("tgem-mini", "flickr8k", "test", 1000, POINTS, Point(1.0, 1.0, 74.0))
-DEEPENED = Deepened(7, 1, 2, 30, 3, 1)
+DEEPENED = Deepened(7, 1, 2, 3, 1)
 PAIR = {7: PHOTO, 8: replace(PHOTO, id=8, file="b.jpg"), 9: replace(PHOTO, id=9, file="c.jpg")}
 
 
@@ -155,7 +155,7 @@ class TestHead:
         assert "No photos yet" in header.headline(replace(SUMMARY, photos=0), None)
 
     def test_a_refined_answer_says_what_it_cost_and_changed(self) -> None:
-        stayed = Deepened(8, 1, 3, 60, 2, 2)
+        stayed = Deepened(8, 1, 3, 2, 2)
         refinement = Refinement([], (DEEPENED, stayed), 90, 100, 0.42)
         assert text(header.refined(refinement, [DEEPENED, stayed])) == (
             "Second look at 2 photos, +0.9 full encodings on top of indexing · 1 moved"
