@@ -1,6 +1,7 @@
 """The method: an image encoder that stops early for each photo, as Text-Guided Exit Modules (T-GEMs) decide.
 
-Idea: the abstract of T-GEMs (Presta, Stefanski, Byra, Arendt; arXiv 2605.17499). Read in this order:
+An independent implementation of the idea in the abstract of T-GEMs: Text-Guided Exit Modules for Decreasing CLIP Image
+Encoder (Presta, Stefanski, Byra, Arendt; arXiv 2605.17499). Read in this order:
 
 1. `text_bank`: one fixed list of texts, and how they fit an embedding at an exit.
 2. `modules`, `gate`: for each exit a readout (features to embedding) and a gate (leave, or go on at a price).

@@ -1,10 +1,7 @@
 """Early-exit encoder: a batch runs pass by pass and stage by stage, and rows that leave are taken out of it.
 
-An independent implementation of the idea in the abstract of T-GEMs: Text-Guided Exit Modules for Decreasing CLIP Image
-Encoder (Presta, Stefanski, Byra, Arendt; arXiv 2605.17499). At each exit a readout turns what has run so far into an
-embedding, a text bank says how texts fit it (`text_bank`), and a gate decides from both whether the photo leaves there
-(`gate`). The gates answer to a price of compute, and a budget is a price (`budget`). Leaving at the first exit that
-is sure enough follows BranchyNet (Teerapittayanon et al. 2016, arXiv 1709.01686).
+The package says which modules it is made of. Leaving at the first exit that is sure enough follows BranchyNet
+(Teerapittayanon et al. 2016, arXiv 1709.01686).
 """
 
 from collections.abc import Callable, Sequence

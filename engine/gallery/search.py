@@ -56,7 +56,7 @@ def search_photos(
     Args:
         query: a line as `embed_query` reads it, or what that has made of it.
         k, offset: how many, after how many better ones.
-        year: that they were taken in; None: whenever.
+        year: that they were taken in (UNDATED: without a date); None: whenever.
         looks: what ran deeper for this query and is not in the index.
     Raises: GalleryMissing, ModelChanged, and what `embed_query` raises.
     """
@@ -76,12 +76,9 @@ def rank_gallery(
     offset: int = 0,
     year: int | None = None,
 ) -> Ranking:
-    """Rank a gallery for a query, from what is indexed.
+    """Rank a gallery for a query, from what is indexed; raises GalleryMissing, ModelChanged.
 
-    Args:
-        k, offset: how many photos, after how many better ones.
-        year: that they were taken in (UNDATED: without a date); None: whenever.
-    Raises: GalleryMissing, ModelChanged.
+    Args: k, offset, year: as for `search_photos`.
     """
     among = None if year is None else taken_in(library.database, gallery_id, year)
     encoder = library.encoder_of(gallery_id)

@@ -71,17 +71,12 @@ def pixels_to_keep(jpeg: bytes, preprocess: Callable[[Image.Image], np.ndarray])
     """A picture that is about to be kept as the encoder will see it whenever it looks again, (3, S, S) uint8.
 
     So what an exit makes of a photo does not depend on when it was run.
-
-    Args: preprocess: the encoder's.
     """
     return preprocess(open_kept(io.BytesIO(jpeg)))
 
 
 def kept_pixels(path: Path, preprocess: Callable[[Image.Image], np.ndarray]) -> np.ndarray | None:
-    """A kept picture as the encoder takes it, (3, S, S) uint8; None where it is gone or damaged.
-
-    Args: preprocess: the encoder's.
-    """
+    """A kept picture as the encoder takes it, (3, S, S) uint8; None where it is gone or damaged."""
     try:
         return preprocess(open_kept(path))
     except OSError:
