@@ -11,7 +11,7 @@ from starlette.routing import Route
 from engine.gallery import ASSETS
 
 # What a script is given for the part that it is started for: Gradio's own, and what its scripts share.
-GIVEN = "{ element, trigger, watch, props, upload, ours }"
+GIVEN = "{ element, trigger, watch, ours }"
 START = """window.tgem = {
   scripts: {},
   start(part, names) {
@@ -27,8 +27,7 @@ EVENTS = re.compile(r"^// What Python may listen to: (.+)$", re.MULTILINE)
 def started(*names: str) -> str:
     """What Gradio runs when a part is loaded; it names the events, for Gradio lets Python listen to no others."""
     events = " ".join(found for name in names for found in EVENTS.findall(_source(name)))
-    given = "{ element, trigger, watch, props, upload }"
-    return f"tgem.start({given}, [{', '.join(map(repr, names))}]); // {events}"
+    return f"tgem.start({{ element, trigger, watch }}, [{', '.join(map(repr, names))}]); // {events}"
 
 
 @cache

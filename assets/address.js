@@ -1,7 +1,7 @@
 // The address follows what is on show: gallery, query, tab, photo and the screen of a presentation. Back and Forward,
 // and a reload, bring that back: the query by asking Python, which checks who may see what; the rest by the page's own
 // buttons. Runs once, for the tools.
-// What Python may listen to: "go" "select" "present".
+// What Python may listen to: "go".
 const PATIENCE = 8000; // ms that a place may take to come back
 const SETTLE = 250; // ms: changes within them are one step
 const NAMES = ["gallery", "q", "tab", "photo", "present"];

@@ -1,4 +1,3 @@
-
 // The results: after a second look, cards glide to their new places and the new parts of strips fill up. The list
 // scrolls on by itself: its button is pressed when the reader comes near it.
 const still = matchMedia("(prefers-reduced-motion: reduce)");

@@ -1,4 +1,3 @@
-// What Python may listen to: "alike".
 // The viewer: one photo over the whole screen. It is filled from the data on the photos' own buttons.
 const viewer = element.querySelector("dialog.viewer");
 const shown = (name) => viewer.querySelector(name);
