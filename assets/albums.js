@@ -89,6 +89,12 @@ ours.remove = ({ dataset }) => {
   trigger("remove", { ...dataset });
 };
 
+let undoing = false; // the button goes while its answer comes: the focus stays in this tab
+ours.undo = () => {
+  undoing = true;
+  trigger("undo", {});
+};
+
 element.addEventListener("keydown", (event) => {
   const menu = event.target.closest(".album-menu");
   if (event.key !== "Escape" || !menu) return;
@@ -129,6 +135,8 @@ element.addEventListener("dragend", () => {
 });
 
 watch("value", () => {
+  if (undoing && document.activeElement === document.body) document.querySelector("#tabs [data-tab-id=albums]").focus();
+  undoing = false;
   for (const menu of element.querySelectorAll(".album-menu")) {
     menu.open = keyOf(menu) === open;
     const name = menu.querySelector("[data-rename]");

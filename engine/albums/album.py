@@ -134,6 +134,9 @@ def album_of(line: str) -> Album:
     if kinds := KINDS.get(line.strip().casefold()):
         line = f"{line}: {kinds}"
     name, colon, rest = line.partition(":")
+    if not colon and len(_one_line(line)) > LONGEST_NAME:  # its first words are the name
+        rest = _one_line(line).replace(",", "")
+        name, colon = f"{rest[: LONGEST_NAME - 1].rsplit(' ', 1)[0]}…", ":"
     said = [part.strip() for part in rest.split(",")] if colon else [line.strip()]
     unlike = [part[len(NOT) :].strip() for part in said if part.casefold().startswith(NOT)] if colon else []
     phrases = [part for part in said if not (colon and part.casefold().startswith(NOT))]

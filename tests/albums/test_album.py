@@ -7,6 +7,7 @@ import pytest
 from engine.albums.album import KINDS, Album, AlbumSet, AlbumsRejected, album_of
 from engine.albums.yaml_file import read_albums
 
+LONG = "fog over a river " * 5 + "in the morning"
 DOGS, PEOPLE = Album("dogs", ("a dog", "a puppy")), Album("people", ("people",))
 
 
@@ -18,6 +19,7 @@ DOGS, PEOPLE = Album("dogs", ("a dog", "a puppy")), Album("people", ("people",))
         ("dogs: a dog, a puppy, not a wolf", Album("dogs", ("a dog", "a puppy"), "a wolf")),
         ("a man, running", Album("a man, running", ("a man, running",))),
         ("twice: a, a", Album("twice", ("a",))),
+        (f"{LONG}, at last", Album(f"{LONG[:78]}…", (f"{LONG} at last",))),
     ],
 )
 def test_a_line_is_an_album_and_the_other_way_round(line: str, album: Album) -> None:
@@ -42,7 +44,7 @@ def test_a_wide_name_alone_stands_for_kinds_that_can_be_seen(name: str) -> None:
         ("dogs: a dog,, a cat", "is empty"),
         ("dogs: not a cat", "has no phrase"),
         ("dogs: a, not b, not c", "one is possible"),
-        ("x" * 81, "is over 80 characters"),
+        ("x" * 81 + ": x", "is over 80 characters"),
         ("a: " + "x" * 201, "is over 200 characters"),
         ("None of these", "choose another name"),
         ("many: " + "x," * 500, "has 501 phrases; 200 are possible at most"),

@@ -45,6 +45,7 @@ def test_photos_fall_into_albums_and_one_is_moved_by_its_menu(open_page: OpenPag
     expect(animals.locator(f"li[data-photo='{photo}']")).to_have_count(0)
     page.locator("#album-line [data-event=undo]").click()
     expect(flowers.locator(f"li[data-photo='{photo}']")).to_have_count(0, timeout=PATIENCE)
+    expect(page.get_by_role("tab", name="Albums")).to_be_focused()
 
 
 def test_photos_are_moved_by_hand_or_keys_and_albums_merged_when_asked(open_page: OpenPage) -> None:

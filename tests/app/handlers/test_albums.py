@@ -125,7 +125,7 @@ def test_mistakes_are_sentences_and_change_nothing(
 ) -> None:
     last(albums.added("reds: red", session))
     for updates, sentence in [
-        (albums.added("x" * 300, session), "over 80 characters"),
+        (albums.added("x" * 300, session), "over 200 characters"),
         (albums.renamed(Event(album="nothing", name="x"), session), "no album"),
         (albums.undone(session), "nothing to undo"),
     ]:
