@@ -89,6 +89,10 @@ class Session:
         self.asking = object()
         return self.asking
 
+    def forget(self, words: str) -> None:
+        """Offer a query no more: it could not be asked."""
+        self.history = [earlier for earlier in self.history if earlier != words]
+
     @property
     def title(self) -> str:
         """The query as a person would say it."""

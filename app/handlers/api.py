@@ -46,7 +46,7 @@ class Api:
         """The photos of a gallery that fit a text best.
 
         Args:
-            text: what the photo shows; also sums like `2:dog + beach - people`.
+            text: what the photo shows; also sums like `2:mountain + grass - snow`.
             gallery: its name, or the end of its published address; by default the demo gallery.
             k: how many photos, 1 to 100.
             visitor: on a public host, the token that add_photos gave; empty for the demo and published galleries.

@@ -48,7 +48,9 @@ class Present:
         query, answers = self._answers(session, summary)
         ends, elsewhere = self._ends(summary)
         measured = services.measured(summary) or shipped_race().measured
-        return Story(summary, query, answers, ends[0], ends[1], measured, fidelity(summary, services.curve), elsewhere)
+        known = fidelity(summary, services.curve)
+        before = {photo: services.drawing.positions[look.from_exit] for photo, look in session.deepened.items()}
+        return Story(summary, query, answers, ends[0], ends[1], measured, known, elsewhere, before)
 
     def _gallery(self, session: Session) -> GallerySummary:
         """The gallery on show, if it has photos of the present model; else the demo's."""

@@ -136,6 +136,7 @@ class Search:
                 yield from self._answers(refine, session, asking, aside)
         except EngineError as error:
             if session.asking is asking:
+                session.forget(session.words)
                 picture: Updates = {self._parts.chip: chip(session.thumbnail)}
                 yield {**picture, **self.only(self._services.problem(error))}
 

@@ -1,7 +1,7 @@
 """Present mode: six screens that tell the story, read from the back of a room, and the words to say to each."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 
 from app.fidelity import ShownFidelity
@@ -30,6 +30,7 @@ class Story:
     measured: Measured
     fidelity: ShownFidelity
     ends_elsewhere: str = ""  # the gallery that the easy and the hard photo are of, where it is another one
+    before: Mapping[int, float] = field(default_factory=dict)  # what had run for answers that got a second look since
 
 
 def present(story: Story, drawing: Drawing, address: PictureAddress, start: int = 1) -> str:
@@ -68,14 +69,17 @@ def present(story: Story, drawing: Drawing, address: PictureAddress, start: int 
 def _what_it_is(story: Story, drawing: Drawing, address: PictureAddress) -> Screen:
     photos = "".join(
         f'<figure><img src="{escape(address(photo, "large"))}" alt="{escape(described(photo.file))}" loading="lazy">'
-        f"{strip(drawing, photo.macs_share)}<figcaption>{saved(photo)}</figcaption></figure>"
+        f"{strip(drawing, photo.macs_share, story.before.get(photo.id))}"
+        f"<figcaption>{saved(photo)}</figcaption></figure>"
         for photo in story.answers
     )
+    striped = " · striped: for this search" if any(photo.id in story.before for photo in story.answers) else ""
     asked = f"“{escape(story.query)}” among {many(story.summary.photos)}" if story.query else escape(story.summary.name)
     return (
         '<p class="title">Search your photos in words.</p>'
         '<p class="words">Easy photos stop early; hard ones get more.</p>'
-        f'<div class="answers">{photos}</div><p class="small">{asked} · filled was computed, hollow was saved</p>',
+        f'<div class="answers">{photos}</div>'
+        f'<p class="small">{asked} · filled was computed, hollow was saved{striped}</p>',
         "An image encoder turns each photo into a vector that can be searched by words. It need not run as long for "
         "every photo. These are real answers; under each one is what it cost.",
     )

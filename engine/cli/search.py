@@ -18,7 +18,7 @@ def search(
     text: Annotated[
         str,
         typer.Argument(
-            help='What the photo shows, like "a dog catching a frisbee", or a sum, like "2:dog + beach - people".'
+            help='What the photo shows, like "a dog catching a frisbee", or a sum, like "2:mountain + grass - snow".'
         ),
     ],
     gallery: Annotated[str | None, typer.Option(help="Gallery to search.", show_default="the one indexed last")] = None,

@@ -30,6 +30,15 @@ def test_what_was_not_measured_here_is_the_shipped_measurement_and_named_so(
     assert "on this machine" in after(present.presented(Event(screen="4"), session)).screens
 
 
+def test_what_ran_for_a_search_is_striped_as_among_its_results(
+    present: Present, search: Search, session: Session
+) -> None:
+    list(search.searched("red + green", True, session))
+    assert "striped: for this search" in after(present.presented(Event(), session)).screens
+    list(search.asked_again(False, session))
+    assert "striped" not in after(present.presented(Event(), session)).screens
+
+
 def test_a_picture_that_was_searched_with_is_called_one(
     present: Present, picture_search: PictureSearch, session: Session
 ) -> None:

@@ -42,6 +42,12 @@ def test_without_refining_there_is_one_answer(search: Search, session: Session) 
     assert "blue square" in after(only).grid
 
 
+def test_a_query_that_could_not_be_asked_is_not_offered_again(search: Search, session: Session) -> None:
+    list(search.searched("11:dog", True, session))
+    list(search.searched("red", False, session))
+    assert "11:dog" not in after(search.searched("blue", False, session)).suggestions
+
+
 def test_an_answer_follows_when_second_looks_are_switched_on_or_off(search: Search, session: Session) -> None:
     list(search.searched("red + green", True, session))
     assert "data-again" not in after(search.asked_again(False, session)).grid
