@@ -133,6 +133,6 @@ addEventListener("popstate", (event) => goTo(event.state ?? read()));
 
 // Words that were typed and not answered outlive a reload, as the one after the connection was lost (first.js).
 addEventListener("pagehide", () => {
-  const words = one("#query input, #query textarea")?.value ?? "";
+  const words = one("#query input")?.value ?? "";
   sessionStorage.setItem("tgem-words", words === shown()?.q ? "" : words);
 });

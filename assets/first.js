@@ -26,7 +26,7 @@ const write = (box, words) => {
 };
 
 when(
-  () => document.querySelector("#query textarea, #query input"),
+  () => document.querySelector("#query input"),
   (box) => {
     const here = document.activeElement === typed;
     let words = typed.value; // what the visitor has typed last
