@@ -16,7 +16,7 @@ from app.session import Session, Work
 from app.uploading.inbox import Inbox
 from app.views import placeholders
 from app.views.strip import Drawing
-from app.work import Listing, Waiting, Works
+from app.work import Listing, Running, Waiting, start_work
 from engine.gallery import (
     Comparison,
     GallerySummary,
@@ -46,7 +46,6 @@ class Services:
     address: PictureAddress
     visitors: Visitors | None = None  # where strangers come
     event_log: EventLog = field(default_factory=EventLog)
-    works: Works[Any] = field(default_factory=Works)
     inbox: Inbox = field(default_factory=Inbox)
 
     def __post_init__(self) -> None:
@@ -88,9 +87,9 @@ class Services:
         return report
 
     def begin(self, kind: Work, session: Session, work: Callable[[Callable[[Any], None]], Any]) -> Iterator[Any]:
-        """Start some work that the session can stop; its events, as `Works.begin` gives them."""
-        name, events = self.works.begin(work)
-        session.works[kind] = [*filter(self.works.goes_on, session.works.get(kind, ())), name]
+        """Start some work that the session can stop; its events, as `start_work` gives them."""
+        running, events = start_work(work)
+        session.works[kind] = [*self._going_on(kind, session), running]
         return events
 
     def begin_instead(
@@ -98,10 +97,10 @@ class Services:
     ) -> Iterator[Any]:
         """The same once all that goes on of the kind has stopped, which is asked to."""
         self.stop(kind, session)
-        before = tuple(session.works.get(kind, ()))
+        before = self._going_on(kind, session)
 
         def follow(tell: Callable[[Any], None]) -> Any:
-            while any(map(self.works.goes_on, before)):
+            while not all(one.over.is_set() for one in before):
                 tell(Waiting(1))  # raises Stopped where this is no longer wanted either
                 time.sleep(STEP)
             return work(tell)
@@ -110,12 +109,15 @@ class Services:
 
     def stop(self, kind: Work, session: Session) -> None:
         """Stop all that goes on of a kind for the session."""
-        for name in session.works.get(kind, ()):
-            self.works.stop(name)
+        for one in session.works.get(kind, ()):
+            one.stop.set()
 
     def goes_on(self, kind: Work, session: Session) -> bool:
         """Whether there is something of a kind to stop: more than one can be on its way, and one may be refused."""
-        return any(map(self.works.goes_on, session.works.get(kind, ())))
+        return bool(self._going_on(kind, session))
+
+    def _going_on(self, kind: Work, session: Session) -> list[Running]:
+        return [one for one in session.works.get(kind, ()) if not one.over.is_set()]
 
     def sentence(self, error: Exception) -> str:
         """What a visitor is told of an error: a stranger nothing of this machine, whose keeper is told instead."""

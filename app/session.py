@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from cachetools import LRUCache
 
+from app.work import Running
 from engine.gallery import MOST_ALBUMS, AlbumSet, Aside, Deepened, Hit, Looks, Order
 
 REMEMBERED = 6  # queries of this session
@@ -64,7 +65,9 @@ class Session:
     named: bool = False  # the visitor has named another one that nothing was added to yet: it stays
     drops: LRUCache[str, str] = field(default_factory=lambda: LRUCache(DROPS))  # the gallery that each goes to, by name
     albums: dict[int, AlbumView] = field(default_factory=dict)  # by gallery
-    works: dict[Work, list[str]] = field(default_factory=dict)  # what was begun for this session, and can be stopped
+    works: dict[Work, list[Running]] = field(
+        default_factory=dict
+    )  # what was begun for this session, and can be stopped
 
     def ask(self, words: str, like: str = "", thumbnail: str = "") -> None:
         """Begin anew with a query: words, a picture, or a picture and words.

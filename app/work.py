@@ -1,14 +1,13 @@
 """Long work beside the page: in a thread of its own, in line, told of as it goes, and stopped when somebody asks."""
 
-import secrets
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import SimpleQueue
-from threading import Condition, Event, Lock, Thread
-from typing import Generic, TypeVar
+from threading import Condition, Event, Thread
+from typing import TypeVar
 
 from engine.gallery import EngineError
 
@@ -113,63 +112,45 @@ class Line:
             return None
 
 
-class Works(Generic[T]):
-    """What is being done at the moment, under names that cannot be guessed."""
+@dataclass(frozen=True, eq=False)
+class Running:
+    """Some work that was begun."""
 
-    def __init__(self) -> None:
-        self._stops: dict[str, Event] = {}
-        self._lock = Lock()
+    stop: Event = field(default_factory=Event)  # set where it is asked to stop after its next event
+    over: Event = field(default_factory=Event)
 
-    def begin(self, work: Callable[[Callable[[T], None]], T]) -> tuple[str, Generator[T, None, None]]:
-        """Start some work.
 
-        Args:
-            work: takes a function that it tells its events to, and returns the last one.
-        Returns: its name, and its events; they raise what the work raises, Stopped among it. It goes on to its end
-            when nobody takes them any more.
-        """
-        name, stop, left = secrets.token_urlsafe(9), Event(), Event()
-        events: SimpleQueue[T | BaseException | None] = SimpleQueue()
+def start_work(work: Callable[[Callable[[T], None]], T]) -> tuple[Running, Generator[T, None, None]]:
+    """Start some work.
 
-        def tell(event: T) -> None:
-            if not left.is_set():
-                events.put(event)
-            if stop.is_set():
-                raise Stopped
+    Args:
+        work: takes a function that it tells its events to, and returns the last one.
+    Returns: what stops it, and its events; they raise what the work raises, Stopped among it. It goes on to its end
+        when nobody takes them any more.
+    """
+    running, left = Running(), Event()
+    events: SimpleQueue[T | BaseException | None] = SimpleQueue()
 
-        def run() -> None:
-            last: list[T | BaseException | None]
-            try:
-                last = [work(tell), None]
-            except Exception as error:  # raised again where the visitor is
-                last = [error]
-            except BaseException as error:  # SystemExit would end the thread of who waits
-                last = [Died(f"The work ended early ({type(error).__name__}); try again.")]
-            with self._lock:
-                self._stops.pop(name)
-            for event in last:
-                events.put(event)
+    def tell(event: T) -> None:
+        if not left.is_set():
+            events.put(event)
+        if running.stop.is_set():
+            raise Stopped
 
-        with self._lock:
-            self._stops[name] = stop
+    def run() -> None:
+        last: list[T | BaseException | None]
         try:
-            Thread(target=copy_context().run, args=(run,), name="work", daemon=True).start()
-        except BaseException:  # too many threads: nothing goes on then
-            self._stops.pop(name)
-            raise
-        return name, _taken(events, left)
+            last = [work(tell), None]
+        except Exception as error:  # raised again where the visitor is
+            last = [error]
+        except BaseException as error:  # SystemExit would end the thread of who waits
+            last = [Died(f"The work ended early ({type(error).__name__}); try again.")]
+        running.over.set()
+        for event in last:
+            events.put(event)
 
-    def goes_on(self, name: str) -> bool:
-        """Whether some work is not over yet."""
-        with self._lock:
-            return name in self._stops
-
-    def stop(self, name: str) -> None:
-        """Ask some work to stop after its next event; one that is over already does not mind."""
-        with self._lock:
-            stop = self._stops.get(name)
-        if stop is not None:
-            stop.set()
+    Thread(target=copy_context().run, args=(run,), name="work", daemon=True).start()
+    return running, _taken(events, left)
 
 
 def _taken(events: "SimpleQueue[T | BaseException | None]", left: Event) -> Generator[T, None, None]:

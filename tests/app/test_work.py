@@ -7,7 +7,9 @@ from queue import Queue
 
 import pytest
 
-from app.work import Died, Line, Stopped, Waiting, Works
+from app.services import Services
+from app.session import Session
+from app.work import Died, Line, Stopped, Waiting, start_work
 
 
 def no_wait(waiting: Waiting) -> None:
@@ -24,12 +26,12 @@ def test_events_come_in_order_and_the_result_last() -> None:
         tell(2)
         return 3
 
-    _, events = Works[int]().begin(work)
+    _, events = start_work(work)
     assert list(events) == [1, 2, 3]
 
 
 def test_nothing_is_kept_for_somebody_who_has_left() -> None:
-    works, left, told = Works[Told](), threading.Event(), list[weakref.ref[Told]]()
+    left, told = threading.Event(), list[weakref.ref[Told]]()
 
     def work(tell: Callable[[Told], None]) -> Told:
         for _ in range(3):
@@ -46,7 +48,7 @@ def test_nothing_is_kept_for_somebody_who_has_left() -> None:
 
     alive: list[Told | None] = []
     over = threading.Event()
-    _, events = works.begin(work)
+    _, events = start_work(work)
     next(events)
     events.close()
     left.set()
@@ -59,7 +61,7 @@ def test_what_the_work_raises_is_raised_where_it_is_waited_for() -> None:
         tell(1)
         raise ValueError("no")
 
-    _, events = Works[int]().begin(work)
+    _, events = start_work(work)
     assert next(events) == 1
     with pytest.raises(ValueError, match="no"):
         next(events)
@@ -67,7 +69,7 @@ def test_what_the_work_raises_is_raised_where_it_is_waited_for() -> None:
 
 @pytest.mark.parametrize("death", [SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_nobody_waits_for_work_that_has_died(death: type[BaseException]) -> None:
-    works, told = Works[int](), Queue[object]()
+    told = Queue[object]()
 
     def work(tell: Callable[[int], None]) -> int:
         raise death
@@ -78,28 +80,27 @@ def test_nobody_waits_for_work_that_has_died(death: type[BaseException]) -> None
         except Exception as error:
             told.put(error)
 
-    name, events = works.begin(work)
+    running, events = start_work(work)
     threading.Thread(target=wait, daemon=True).start()
     error = told.get(timeout=10)
     assert isinstance(error, Died)
     assert death.__name__ in str(error)
-    assert not works.goes_on(name)
+    assert running.over.is_set()
 
 
-def test_work_that_cannot_begin_does_not_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_that_cannot_begin_does_not_go_on(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    works = Works[int]()
-    monkeypatch.setattr("app.work.secrets.token_urlsafe", lambda _: "it")
+    session = Session()
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with pytest.raises(RuntimeError):
-        works.begin(lambda _: 1)
-    assert not works.goes_on("it")
+        services.begin("race", session, lambda _: 1)
+    assert not services.goes_on("race", session)
 
 
 def test_work_stops_after_the_event_at_which_somebody_asked() -> None:
-    works, go = Works[int](), threading.Event()
+    go = threading.Event()
 
     def work(tell: Callable[[int], None]) -> int:
         tell(1)
@@ -108,15 +109,13 @@ def test_work_stops_after_the_event_at_which_somebody_asked() -> None:
         tell(3)
         return 4
 
-    name, events = works.begin(work)
+    running, events = start_work(work)
     assert next(events) == 1
-    works.stop("a guess")
-    works.stop(name)
+    running.stop.set()
     go.set()
     assert next(events) == 2
     with pytest.raises(Stopped):
         next(events)
-    works.stop(name)  # over already
 
 
 def test_who_comes_first_is_served_first_and_the_others_know_their_place() -> None:
