@@ -9,27 +9,29 @@ from gradio.queueing import Event, Queue
 
 from app.server.transfers import address_of
 
+ADDRESS = "tgem.address"  # where the scope of a request keeps whose it is
+
 
 def serve_in_turn(queue: Queue) -> None:
     """Have a queue go by that."""
-    first_come, addresses = queue.get_events, dict[str, str]()
-
-    def address(event: Event) -> str:
-        if event._id not in addresses:
-            addresses[event._id] = address_of(event.request.scope)
-        return addresses[event._id]
+    first_come = queue.get_events
 
     def get_events() -> tuple[list[Event], bool, str] | None:
         for waiting in queue.event_queue_per_concurrency_id.values():
             if len(waiting.queue) > 1 and waiting.current_concurrency < (waiting.concurrency_limit or 1):
                 running = [event for job in queue.active_jobs if job for event in job]
-                served = Counter(address(event) for event in running if event.concurrency_id == waiting.concurrency_id)
-                following = min(waiting.queue, key=lambda event: served[address(event)])
+                served = Counter(_address(event) for event in running if event.concurrency_id == waiting.concurrency_id)
+                following = min(waiting.queue, key=lambda event: served[_address(event)])
                 waiting.queue.remove(following)
                 waiting.queue.insert(0, following)
-        if len(addresses) > 2 * len(queue.event_ids_to_events) + 100:
-            for over in addresses.keys() - queue.event_ids_to_events.keys():
-                del addresses[over]
         return first_come()
 
     queue.get_events = get_events  # type: ignore[method-assign]
+
+
+def _address(event: Event) -> str:
+    """Whose event it is: found once, for all that wait are looked through again and again."""
+    scope = event.request.scope
+    if ADDRESS not in scope:
+        scope[ADDRESS] = address_of(scope)
+    return str(scope[ADDRESS])
