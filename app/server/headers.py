@@ -1,7 +1,6 @@
 """What every answer tells the browser: what the page may load, and who may show it in a frame."""
 
 import os
-from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,9 +9,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 HUB = "https://huggingface.co https://*.hf.space"
 
 
-def policy(environment: Mapping[str, str] = os.environ) -> str:
+def policy() -> str:
     """The content security policy: all comes from the page itself, in which Gradio writes and makes scripts."""
-    ancestors = f"'self' {HUB}" if "SPACE_ID" in environment else "'self'"
+    ancestors = f"'self' {HUB}" if "SPACE_ID" in os.environ else "'self'"
     return "; ".join(
         (
             "default-src 'self'",

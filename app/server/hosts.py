@@ -15,12 +15,12 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from app.server.refusals import Refusal
+from app.server.routes import API
 from app.server.settings import NAME, BadSetting
 
 HOSTS = "TGEM_HOSTS"  # names of the page, comma between them
 # What a browser loads from links and frames of other sites: nothing in it is private, nothing is changed by it.
 OPEN = ("GET", "HEAD")
-PRIVATE = "/gradio_api/"
 NAMES = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:.]+")  # the second: IPv6 addresses
 
 
@@ -53,7 +53,7 @@ class Hosts:
         host = headers.get("host", "")
         if not self.known(host):
             return Refusal(400, f"This page has another name; its keeper lists its names in {HOSTS}.")
-        if scope["method"] in OPEN and not scope["path"].startswith(PRIVATE):
+        if scope["method"] in OPEN and not scope["path"].startswith(API):
             return None
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
         foreign = site in ("cross-site", "same-site") if origin is None else not self.own(origin, host)

@@ -36,7 +36,7 @@ from app.server.refusals import Checked
 from app.server.requests_at_once import RequestsAtOnce
 from app.server.routes import open_route
 from app.server.sessions import SHARE, CountedSessions, Sessions
-from app.server.settings import NAME, BadSetting, server_name
+from app.server.settings import NAME, PORT, BadSetting, server_name
 from app.server.stream_end import Streams
 from app.server.transfers import Transfers
 from app.server.turns import serve_in_turn
@@ -149,7 +149,7 @@ def start(app: ASGIApp, name: str | None, port: int | None) -> tuple[str, int, s
     """
     host = name or server_name()
     first = http_server.INITIAL_PORT_VALUE
-    chosen = port or ("GRADIO_SERVER_PORT" in os.environ and first)
+    chosen = port or (PORT in os.environ and first)
     listening = _listening(host, [chosen] if chosen else range(first, first + http_server.TRY_NUM_PORTS))
     port = listening.getsockname()[1]
     limit = ConnectionLimit(room())
@@ -192,7 +192,7 @@ def _listening(host: str, ports: Sequence[int]) -> socket.socket:
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return listening
     busy = f"Port {ports[0]} is" if len(ports) == 1 else f"Ports {ports[0]} to {ports[-1]} are"
-    raise OSError(f"{busy} in use; stop what listens there, or set GRADIO_SERVER_PORT to another port.")
+    raise OSError(f"{busy} in use; stop what listens there, or set {PORT} to another port.")
 
 
 def _noted(
