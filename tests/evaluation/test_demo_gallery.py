@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.exits.batch import Encoding
 from engine.exits.budget import DEFAULT_BUDGET
 from engine.exits.encoder import Encoder
 from engine.ingest.image import open_picture
@@ -22,6 +23,18 @@ from engine.utils.paths import DEMO_GALLERY
 @pytest.fixture(scope="module")
 def photos(embedded: Encoder) -> dict[str, np.ndarray]:
     return {u.name: embedded.preprocess(open_picture(u.read(), u.name).rgb) for u in folder_uploads(DEMO_GALLERY)}
+
+
+@pytest.fixture(scope="module")
+def encodings(embedded: Encoder, photos: dict[str, np.ndarray]) -> list[Encoding]:
+    """The photos as the gates let them leave."""
+    return embedded.encode(np.stack(list(photos.values())))
+
+
+@pytest.fixture(scope="module")
+def deepest(embedded: Encoder, photos: dict[str, np.ndarray]) -> np.ndarray:
+    """(N, D) the photos at full depth."""
+    return at(embedded, photos, embedded.exits)
 
 
 def at(encoder: Encoder, photos: dict[str, np.ndarray], exit: int) -> np.ndarray:
@@ -44,29 +57,29 @@ def ranks_of(
     return (scores > own[:, None]).sum(1) + 1
 
 
-def test_queries_find_their_photo_at_full_depth(embedded: Encoder, photos: dict[str, np.ndarray]) -> None:
-    found = ranks_of(embedded, at(embedded, photos, embedded.exits), list(photos), demo_queries())
+def test_queries_find_their_photo_at_full_depth(
+    embedded: Encoder, photos: dict[str, np.ndarray], deepest: np.ndarray
+) -> None:
+    found = ranks_of(embedded, deepest, list(photos), demo_queries())
     assert (found == 1).mean() >= 0.8
     assert (found <= 3).mean() >= 0.94
 
 
-def test_queries_find_their_photo_with_the_gates(embedded: Encoder, photos: dict[str, np.ndarray]) -> None:
-    encodings = embedded.encode(np.stack(list(photos.values())))
+def test_queries_find_their_photo_with_the_gates(
+    embedded: Encoder, photos: dict[str, np.ndarray], encodings: list[Encoding]
+) -> None:
     assert np.mean([e.macs for e in encodings]) < DEFAULT_BUDGET * embedded.full_macs
     found = ranks_of(embedded, np.stack([e.vector for e in encodings]), list(photos), demo_queries())
     assert (found == 1).mean() >= 0.7
     assert (found <= 3).mean() >= 0.89
 
 
-def test_what_the_gallery_shows_fits_and_what_it_does_not_show_does_not(
-    embedded: Encoder, photos: dict[str, np.ndarray]
-) -> None:
-    vectors = at(embedded, photos, embedded.exits)
-    scorer, affinity = embedded.scorer, embedded.bank.affinity(torch.from_numpy(vectors)).numpy()
+def test_what_the_gallery_shows_fits_and_what_it_does_not_show_does_not(embedded: Encoder, deepest: np.ndarray) -> None:
+    scorer, affinity = embedded.scorer, embedded.bank.affinity(torch.from_numpy(deepest)).numpy()
 
     def best(texts: Sequence[str]) -> np.ndarray:
-        exits = np.full(len(vectors), embedded.exits - 1)
-        return scorer.estimate(embed_words(embedded, texts) @ vectors.T, exits, affinity).expected.max(1)
+        exits = np.full(len(deepest), embedded.exits - 1)
+        return scorer.estimate(embed_words(embedded, texts) @ deepest.T, exits, affinity).expected.max(1)
 
     assert all(fits(score, scorer.usual_affinity) for score in best([text for text, _ in demo_queries()]))
     absent = ["a group of people dancing", "a bride and groom", "a man on a motorcycle", "a smiling woman", "sushi"]
@@ -79,15 +92,16 @@ def test_every_photo_has_its_query_and_its_line_of_attribution(photos: dict[str,
     assert sorted(line.split(" | ")[0].removeprefix("| ") for line in lines if ".jpg |" in line) == sorted(photos)
 
 
-def test_most_photos_leave_early_and_some_go_all_the_way(embedded: Encoder, photos: dict[str, np.ndarray]) -> None:
-    exits = [e.exit for e in embedded.encode(np.stack(list(photos.values())))]
+def test_most_photos_leave_early_and_some_go_all_the_way(embedded: Encoder, encodings: list[Encoding]) -> None:
+    exits = [e.exit for e in encodings]
     assert len(exits) / 5 < exits.count(embedded.exits) < len(exits) / 2
 
 
-def test_what_people_will_look_for_decides_who_goes_deeper(embedded: Encoder, photos: dict[str, np.ndarray]) -> None:
-    pixels = np.stack(list(photos.values()))
-    exits = [[e.exit for e in encoder.encode(pixels)] for encoder in (embedded, embedded.looking_for(("flowers",)))]
-    assert exits[0] != exits[1]
+def test_what_people_will_look_for_decides_who_goes_deeper(
+    embedded: Encoder, photos: dict[str, np.ndarray], encodings: list[Encoding]
+) -> None:
+    flowers = embedded.looking_for(("flowers",)).encode(np.stack(list(photos.values())))
+    assert [e.exit for e in flowers] != [e.exit for e in encodings]
 
 
 @pytest.mark.parametrize("exit", [1, -1])

@@ -170,10 +170,10 @@ def test_a_data_folder_that_cannot_be_used_costs_time_alone(
     assert len(text_bank.kept_embeddings(model, "w", TEXTS)) == 3
 
 
-def test_a_loaded_encoder_finds_its_bank_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loaded_encoder_finds_its_bank_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_models.save_model(tmp_path / "model")
     monkeypatch.setattr("engine.exits.loading.read_texts", lambda: TEXTS)
-    first = load_encoder(precision="float32")
+    first, second = (load_encoder(f"local-dir:{tmp_path / 'model'}", "float32") for _ in range(2))
     made = first.bank.vectors
-    second = load_encoder(precision="float32")
     monkeypatch.setattr(second.backbone, "encode_text", pytest.fail)
     assert torch.equal(second.bank.vectors, made)

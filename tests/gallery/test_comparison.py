@@ -67,7 +67,7 @@ class TurnTaker(FakeEncoder):
 
 @pytest.mark.parametrize("patience", [ANSWER, ENCODE])
 def test_what_others_compute_meanwhile_is_on_neither_clock(monkeypatch: pytest.MonkeyPatch, patience: float) -> None:
-    monkeypatch.setattr(speed_race, "RACE", ENCODE + 0.1)  # it goes last all the same, and is through sooner
+    monkeypatch.setattr(speed_race, "RACE", patience + 0.1)  # it goes last all the same, and is through sooner
     over = threading.Event()
 
     def compute() -> None:

@@ -100,14 +100,14 @@ def test_answers_without_end_do_not_stop_a_batch(lock: PriorityLock) -> None:
 
     askers = [started(ask) for _ in range(3)]
     began = time.monotonic()
-    with lock.held(ENCODE):
+    with lock.held(LOOK_AGAIN):
         for _ in range(3):
             lock.give_way()
     seconds = time.monotonic() - began
     over.set()
     for thread in askers:
         thread.join(5)
-    assert seconds < 10 * ENCODE
+    assert seconds < 10 * LOOK_AGAIN
 
 
 def test_a_part_of_work_that_holds_the_lock_does_not_wait(lock: PriorityLock) -> None:

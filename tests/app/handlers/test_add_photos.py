@@ -30,6 +30,11 @@ from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
 
 
+@pytest.fixture(autouse=True)
+def _drawn_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.handlers.add_photos.REDRAWN", 0.02)
+
+
 @pytest.fixture
 def dropped(tmp_path: Path, png: Callable[..., bytes]) -> Callable[..., list[str]]:
     """Makes files in what stands for the folder that files arrive in."""
