@@ -3,7 +3,6 @@
 import re
 
 import gradio as gr
-import pytest
 
 from app.demo import Demo
 from app.handlers.arrangement import Arrangement
@@ -80,7 +79,7 @@ def test_a_year_that_another_gallery_lacks_is_let_go_of(services: Services, trip
     assert (trip.year, shown.arrangement) == (None, "")
 
 
-@pytest.mark.parametrize("year", ["", "x", "99999", "-1", "٢٠"])
-def test_what_is_no_choice_changes_nothing(services: Services, session: Session, year: str) -> None:
-    arranged(services, session, order="by size", year=year)
-    assert (session.order, session.year) == ("arrival", None)
+def test_what_is_no_choice_changes_nothing(services: Services, session: Session) -> None:
+    for year in ("", "x", "99999", "-1", "٢٠"):
+        arranged(services, session, order="by size", year=year)
+        assert (session.order, session.year) == ("arrival", None)

@@ -98,14 +98,15 @@ def test_a_photo_of_a_model_without_exits_has_a_panel(
     assert "Where photos leave" in after(galleries.overview(0.75, "", session)).histogram
 
 
-@pytest.mark.parametrize("data", [None, {}, {"photo": [], "photos": {"a": 1}, "query": None}, []])
 def test_an_event_that_was_made_by_hand_is_a_sentence(
-    search: Search, galleries: Galleries, selection: Selection, library: Library, holidays: int, data: object
+    search: Search, galleries: Galleries, selection: Selection, library: Library, holidays: int
 ) -> None:
-    event, mine = gr.EventData(None, data), Session(gallery=holidays)
-    assert "search again" in after(selection.selected(event, mine)).panel
-    assert after(search.suggestion_chosen(event, False, mine)).grid
-    assert after(galleries.photos_deleted(event, mine)).grid
+    data: object
+    for data in (None, {}, {"photo": [], "photos": {"a": 1}, "query": None}, []):
+        event, mine = gr.EventData(None, data), Session(gallery=holidays)
+        assert "search again" in after(selection.selected(event, mine)).panel
+        assert after(search.suggestion_chosen(event, False, mine)).grid
+        assert after(galleries.photos_deleted(event, mine)).grid
     assert summarize_gallery(library, holidays).photos == 2
 
 
