@@ -35,13 +35,6 @@ def png_declaring(width: int, height: int) -> bytes:
     )
 
 
-def jpeg_declaring(width: int, height: int) -> bytes:
-    """A JPEG with that size in its header, and with the pixels of a smaller one."""
-    data = bytearray(encoded(noise(), "JPEG"))
-    struct.pack_into(">HH", data, data.index(b"\xff\xc0") + 5, height, width)
-    return bytes(data)
-
-
 def dated(taken: object = None, offset: object = None, orientation: int = 1) -> Image.Exif:
     """An EXIF block of a camera that writes the date, its zone, the way it was held, and the place."""
     exif = Image.Exif()

@@ -4,11 +4,9 @@ from functools import partial
 
 import pytest
 import torch
-from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.clip.macs import count_macs
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
 from tests import tiny_models
@@ -40,13 +38,3 @@ def test_the_embedded_models_costs_agree_with_an_independent_counter(monkeypatch
     photo = tiny_models.pixels(1, encoder.backbone.size)
     for exit in range(1, encoder.exits + 1):
         assert encoder.exit_macs[exit - 1] == flop_counter_macs(partial(encoder.deepen, photo, exit))
-
-
-def test_a_linear_layer_by_hand() -> None:
-    layer = nn.Linear(5, 7)
-    assert count_macs(lambda: layer(torch.zeros(3, 5))) == 3 * 5 * 7
-
-
-def test_a_grouped_convolution_by_hand() -> None:
-    layer = nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2)
-    assert count_macs(lambda: layer(torch.zeros(1, 4, 8, 8))) == 8 * 4 * 4 * 9 * 2

@@ -70,17 +70,6 @@ def test_index_json_is_all_there_is_on_stdout(run: Run, photos: Path) -> None:
     assert report["images_per_second"] > 0
 
 
-def test_indexing_a_folder_again_adds_only_what_is_new(run: Run, photos: Path, png: Callable[..., bytes]) -> None:
-    run("index", photos)
-    (photos / "green.png").write_bytes(png("green"))
-    report = json.loads(run("index", photos, "--json").stdout)
-    assert (report["added"], report["duplicates"]) == (1, 2)
-
-
-def test_a_budget_of_one_runs_photos_to_full_depth(run: Run, photos: Path) -> None:
-    assert json.loads(run("index", photos, "--budget", "1", "--json").stdout)["mean_macs_share"] == 1.0
-
-
 def test_search_json_ranks_photos_by_the_text(run: Run, photos: Path) -> None:
     run("index", photos)
     hits = json.loads(run("search", "blue", "--json").stdout)

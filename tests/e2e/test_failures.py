@@ -20,8 +20,6 @@ from engine.storage.database import Database, StoreUnusable
 from engine.utils.errors import EngineError
 from tests.fake_encoder import FakeEncoder
 
-ASSETS = Path(__file__).parents[2] / "assets" / "models" / "tgem-mini"
-
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
@@ -104,7 +102,7 @@ def search(text: str) -> None:
     search_photos(Library.over(database, FakeEncoder), row.id, text)
 
 
-@pytest.mark.parametrize("damage", ["no database", "cut short", "overwritten in the middle"])
+@pytest.mark.parametrize("damage", ["cut short", "overwritten in the middle"])
 def test_a_database_file_that_is_damaged_is_a_sentence_and_stays_as_it_is(
     home: Path, library: Library, database: Database, upload: Callable[..., Upload], damage: str
 ) -> None:
@@ -112,12 +110,7 @@ def test_a_database_file_that_is_damaged_is_a_sentence_and_stays_as_it_is(
     database.close()
     path = home / "tgem.db"
     whole = path.read_bytes()
-    if damage == "no database":
-        broken = b"dear diary" * 500
-    elif damage == "cut short":
-        broken = whole[: len(whole) // 2]
-    else:
-        broken = whole[:4096] + b"\xff" * (len(whole) - 4096)
+    broken = whole[: len(whole) // 2] if damage == "cut short" else whole[:4096] + b"\xff" * (len(whole) - 4096)
     path.write_bytes(broken)
     with pytest.raises(StoreUnusable, match=r"tgem.db cannot be used .*engine restore BACKUP --replace"):
         search("red")
@@ -160,25 +153,3 @@ def test_flipped_bytes_in_a_database_are_a_sentence_wherever_they_are(
     assert refused > 10
     path.write_bytes(whole)
     use(home)
-
-
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut short", "other bytes"])
-@pytest.mark.parametrize("file", ["open_clip_model.safetensors", "tgem.safetensors"])
-def test_a_weight_file_that_is_missing_or_damaged_is_a_sentence(tmp_path: Path, file: str, damage: str) -> None:
-    from engine.exits.loading import load_encoder
-
-    folder = tmp_path / "model"
-    folder.mkdir()
-    for source in ASSETS.iterdir():
-        if source.is_file() and source.name != file:
-            (folder / source.name).symlink_to(source)
-    if damage == "empty":
-        (folder / file).touch()
-    elif damage == "cut short":
-        (folder / file).write_bytes((ASSETS / file).read_bytes()[:-1000])
-    elif damage == "other bytes":
-        (folder / file).write_bytes(b"\xff" * 10_000)
-    with pytest.raises(EngineError) as caught:
-        load_encoder(f"local-dir:{folder}")
-    assert "\n" not in str(caught.value)
-    assert str(folder) in str(caught.value) or file in str(caught.value)

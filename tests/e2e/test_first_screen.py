@@ -37,10 +37,6 @@ BESIDE = """() => [...document.querySelectorAll("#grid .hit, #tabs [role=tab]")]
   return box.left < line.left - 1 || box.right > line.right + 1;
 }).map((part) => part.innerText)"""
 
-LEFT = (
-    "document.querySelector('#tabs').clientWidth - document.querySelector('#grid').clientWidth"  # px beside the photos
-)
-
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

@@ -107,7 +107,7 @@ def test_exits_of_other_weights_or_of_an_earlier_edition_are_refused(tmp_path: P
 def test_damaged_tensors_are_refused(tmp_path: Path) -> None:
     save_exits(tmp_path, exits(1.0), "abc")
     whole = (tmp_path / STORED).read_bytes()
-    for damage in (whole[:-1], b"", whole[:100]):
+    for damage in (whole[:-1], b"", whole[:100], b"\xff" * 10_000):
         (tmp_path / STORED).write_bytes(damage)
         with pytest.raises(ModelUnreadable, match="cannot be read; restore"):
             price(tmp_path)

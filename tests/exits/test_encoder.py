@@ -1,7 +1,7 @@
 import time
 from collections import Counter
 from dataclasses import replace
-from itertools import combinations, pairwise
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -133,18 +133,11 @@ def test_what_is_stored_of_a_photo_covers_the_exits_that_it_came_to(name: str) -
 
 
 @pytest.mark.parametrize("name", MIXED)
-def test_a_higher_budget_never_lets_a_photo_leave_earlier(name: str) -> None:
-    encoder, pixels = made(name), photos(made(name), 24)
-    depths = [[e.exit for e in encoder.encode(pixels, budget)] for budget in BUDGET_GRID]
-    for thrifty, costly in pairwise(depths):
-        assert all(a <= b for a, b in zip(thrifty, costly, strict=True))
-    assert depths[0] != depths[-2]
-
-
-@pytest.mark.parametrize("name", MIXED)
 def test_gates_foretell_thriftier_runs_and_decide_does_what_encode_does(name: str) -> None:
     encoder, pixels = made(name), photos(made(name), 24)
     decided = encoder.decide(encoder.trace(pixels))
+    assert (decided.diff(dim=1) >= 0).all(), "at a higher budget no photo leaves earlier"
+    assert not torch.equal(decided[:, 0], decided[:, -2])
     gates = torch.from_numpy(np.stack([e.gates for e in encoder.encode(pixels, WHOLE)]))  # (B, K - 1, G)
     assert torch.equal(first_exit(gates.transpose(1, 2)), decided)
     for column, budget in enumerate(BUDGET_GRID):

@@ -23,12 +23,6 @@ def cosines() -> np.ndarray:
     return np.random.default_rng(0).uniform(-1, 1, (3, len(EXITS)))  # of three queries
 
 
-def test_the_index_ranks_text_queries_as_estimates_do(scorer: CandidateScorer, cosines: np.ndarray) -> None:
-    slopes, offsets = scorer.lines(EXITS, AFFINITY)
-    ranks = scorer.rank_scores(scorer.estimate(cosines, EXITS, AFFINITY))
-    np.testing.assert_allclose(ranks, slopes * cosines + offsets)
-
-
 def test_what_calibrations_expect_is_lifted_by_their_doubt() -> None:
     sharpness = 8 * math.log(2)  # an eighth makes a photo twice as likely
     doubtful = CandidateScorer((Calibration(0.9, 1 / 8, 1 / 8), EXACT), 0.0, sharpness)

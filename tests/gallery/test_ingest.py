@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from engine.gallery import Library, ModelChanged, Photo, Progress, Skipped, Upload
-from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
+from engine.gallery.galleries import list_photos, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import search_photos
 from engine.ingest.kept_picture import KEPT_SIDE
@@ -65,12 +65,6 @@ def test_only_new_bytes_are_encoded(
     assert files(list_photos(library, gallery)) == ["r.png", "b.png"]
     nothing = ingest_files(library, gallery, [upload("r.png", "red")])
     assert (nothing.added, nothing.images_per_second, nothing.mean_macs_share) == (0, 0, 0)
-
-
-def test_the_same_bytes_may_be_in_two_galleries(library: Library, gallery: int, upload: MakeUpload) -> None:
-    other = open_gallery(library, "other")
-    for collection in (gallery, other):
-        assert ingest_files(library, collection, [upload("r.png", "red")]).added == 1
 
 
 def test_progress_is_told_after_every_batch(library: Library, gallery: int, upload: MakeUpload) -> None:

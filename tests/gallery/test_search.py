@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +21,6 @@ from engine.gallery.search import (
     search_photos,
 )
 from engine.ingest.image import ImageRejected
-from engine.ingest.listing import folder_uploads
 from engine.search import ranking as ranking_module
 from engine.search.query_parser import QueryRejected
 from engine.storage.database import Database
@@ -65,10 +63,6 @@ def test_no_words_find_nothing(library: Library, gallery: int, upload: MakeUploa
     assert search_photos(library, gallery, text) == []
 
 
-def test_an_empty_gallery_finds_nothing(library: Library, gallery: int) -> None:
-    assert search_photos(library, gallery, "red") == []
-
-
 def test_another_process_sees_what_this_one_added(
     library: Library, gallery: int, upload: MakeUpload, fake_encoder: FakeEncoder
 ) -> None:
@@ -77,16 +71,6 @@ def test_another_process_sees_what_this_one_added(
     ingest_files(Library.over(elsewhere, lambda: fake_encoder), gallery, [upload("r.png", "red")])
     elsewhere.close()
     assert [hit.photo.file for hit in search_photos(library, gallery, "red")] == ["r.png"]
-
-
-def test_a_folder_of_photos_is_searched_by_path(
-    tmp_path: Path, library: Library, gallery: int, png: Callable[..., bytes]
-) -> None:
-    (tmp_path / "photos" / "day 1").mkdir(parents=True)
-    (tmp_path / "photos" / "day 1" / "sea.png").write_bytes(png("blue"))
-    (tmp_path / "photos" / "rose.png").write_bytes(png("red"))
-    ingest_files(library, gallery, folder_uploads(tmp_path / "photos"))
-    assert [hit.photo.file for hit in search_photos(library, gallery, "blue")] == ["day 1/sea.png", "rose.png"]
 
 
 def test_an_index_that_nobody_searches_is_let_go_of_and_made_again(

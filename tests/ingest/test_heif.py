@@ -13,13 +13,11 @@ from engine.ingest import sandbox
 from engine.ingest.archives import archive_uploads
 from engine.ingest.decode import Decoded, Skipped, decode_batch
 from engine.ingest.heif import is_heif
-from engine.ingest.image import FORMATS, ImageRejected
+from engine.ingest.image import ImageRejected
 from engine.ingest.sandbox import decode
 from engine.ingest.upload import Upload
 from tests import zip_files
 from tests.pictures import FILM, dated, encoded, heic, left_red_right_blue, noise
-
-AVIF = pytest.mark.skipif("AVIF" not in FORMATS, reason="this build of Pillow has no AVIF")
 
 
 @pytest.fixture(autouse=True)
@@ -42,14 +40,6 @@ def test_a_heic_is_read_upright_in_its_colours_with_its_date() -> None:
     assert np.abs(bottom - (0, 0, 255)).max() < 40
     assert str(picture.taken_at) == "2019-07-14 18:30:05+02:00"
     assert not picture.rgb.info
-
-
-@AVIF
-def test_an_avif_is_read_upright_with_its_date() -> None:
-    data = encoded(left_red_right_blue(), "AVIF", exif=dated("2019:07:14 18:30:05", orientation=6))
-    picture = decode(data, "a")
-    assert (picture.width, picture.height) == (20, 40)
-    assert str(picture.taken_at) == "2019-07-14 18:30:05"
 
 
 MOTION: dict[str, Callable[[], bytes]] = {

@@ -16,7 +16,7 @@ from engine.ingest import image as image_module
 from engine.ingest.image import ImageRejected, clean_name, clean_path, open_picture
 from engine.ingest.kept_picture import to_jpeg
 from tests import hostile_pictures
-from tests.pictures import encoded, jpeg_declaring, left_red_right_blue, noise, png_declaring
+from tests.pictures import encoded, left_red_right_blue, noise, png_declaring, with_a_false_size
 
 WHITE, RED, BLUE = (255, 255, 255), (255, 0, 0), (0, 0, 255)
 
@@ -64,7 +64,9 @@ def near(pixel: ArrayLike | None, colour: tuple[int, int, int], within: int = 12
             "too large: 9000 x 9000 pixels (limit 64 megapixels)",
             id="bmp",
         ),
-        pytest.param(jpeg_declaring(60_000, 60_000), "too large: far over 64 megapixels", id="declared huge jpeg"),
+        pytest.param(
+            with_a_false_size(encoded(noise(), "JPEG")), "too large: far over 64 megapixels", id="declared huge jpeg"
+        ),
         pytest.param(encoded(plain(), "PPM"), "not a picture", id="a format outside the list"),
     ],
 )
@@ -75,17 +77,13 @@ def test_what_cannot_be_used_is_named_with_a_reason(data: bytes, reason: str) ->
     assert str(caught.value) == f"holiday.jpg was left out: {reason}."
 
 
-def test_a_photo_with_a_film_behind_it_is_read() -> None:
-    film = b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\x08" * 1000
-    assert open_picture(encoded(plain(), "JPEG") + film, "a").rgb.size == (40, 20)
-
-
 def test_a_photo_with_a_preview_in_its_metadata_is_read() -> None:
     preview = b"\xff\xd8" + b"\xff\xda\0\x08" * 1000 + b"\xff\xd9"
     assert open_picture(encoded(plain(), "JPEG", exif=b"Exif\0\0" + preview), "a").rgb.size == (40, 20)
 
 
 HIDES = {  # what stands before the scans of a JPEG, as if they were no longer a part of it
+    "nothing": b"",
     "end in a preview": b"\xff\xe1\0\x04\xff\xd9",
     "empty segment": b"\xff\xe5\0\0",
     "fill bytes": b"\xff" * 100 + b"\xfe\0\x03\xd9",
@@ -122,14 +120,14 @@ def test_a_bitmap_with_the_short_header_of_os2_is_read() -> None:
     assert (picture.width, picture.height, picture.rgb.getpixel((3, 3))) == (4, 4, RED)
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
 def test_every_usual_format_is_read(format: str) -> None:
     picture = open_picture(encoded(plain(), format), "a").rgb
     assert (picture.mode, picture.size) == ("RGB", (40, 20))
     assert near(picture.getpixel((5, 5)), RED)
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("longest", [None, 20])
 def test_a_turned_photo_stands_upright(format: str, longest: int | None) -> None:
     exif = Image.Exif()

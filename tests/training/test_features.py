@@ -35,24 +35,19 @@ def count(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
-def test_the_cache_holds_what_every_exit_sees(encoder: Encoder, examples: list[Example], tmp_path: Path) -> None:
+def test_the_cache_holds_what_every_exit_sees(
+    encoder: Encoder, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain, kept = collect(encoder, examples), cached(tmp_path / "cache", encoder, examples)
+    batches = count(encoder, monkeypatch)
     again = cached(tmp_path / "cache", encoder, examples)
+    assert batches == []
     for found in (kept, again):
         assert found.owner.tolist() == plain.owner.tolist()
         torch.testing.assert_close(found.texts, plain.texts)
         torch.testing.assert_close(found.vectors, plain.vectors)
         for a, b in zip(found.seen, plain.seen, strict=True):
             torch.testing.assert_close(a, b)
-
-
-def test_a_second_run_runs_nothing(
-    encoder: Encoder, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cached(tmp_path / "cache", encoder, examples)
-    batches = count(encoder, monkeypatch)
-    cached(tmp_path / "cache", encoder, examples)
-    assert batches == []
 
 
 def test_a_stopped_run_goes_on_where_it_was(

@@ -7,15 +7,6 @@ import pytest
 from engine.utils.progress import progress_bar
 
 
-def test_it_says_how_many_of_how_many_are_done(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_bar("photos") as show:
-        show(32, 96)
-        show(96, 96)
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert "96/96" in last
-    assert "photos" in last
-
-
 def test_a_log_stays_short(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_bar("photos") as show:
         for done in range(1, 2001):
@@ -23,6 +14,7 @@ def test_a_log_stays_short(capsys: pytest.CaptureFixture[str]) -> None:
     told = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
     assert len(told) <= 4
     assert "2000/2000" in told[-1]
+    assert "photos" in told[-1]
 
 
 def test_a_run_without_a_report_leaves_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,13 +105,6 @@ def test_bad_files_alone_leave_no_gallery_behind_and_the_visitor_where_they_were
     assert session.gallery == before
 
 
-def test_the_same_photos_again_are_no_new_photos(add: Callable[..., Iterator[Updates]]) -> None:
-    list(add("Holidays", red="red"))
-    report = after(add("Holidays", red="red", blue="blue")).report
-    assert "1</b> photo added" in report
-    assert "1 was here already" in report
-
-
 def test_a_gallery_that_is_deleted_takes_what_was_told_of_its_photos_along(
     add: Callable[..., Iterator[Updates]], add_photos: AddPhotos, galleries: Galleries, session: Session
 ) -> None:
