@@ -1,6 +1,5 @@
 """The page over HTTP, as a program meets it; a small encoder stands in for the real one."""
 
-import io
 import json
 import os
 import socket
@@ -10,12 +9,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gradio_client import Client
-from gradio_client.exceptions import AppError
-from PIL import Image
 
 from app.demo import Demo
-from app.pictures import Pictures, Size, secret_of
+from app.pictures import Pictures, secret_of
 from engine.gallery import ASSETS, DEMO_GALLERY, EngineError
 from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
@@ -27,37 +23,6 @@ ROOT = Path(__file__).parents[2]
 
 
 class TestOverHttp:
-    def test_a_search_is_answered_and_everything_else_is_private(self, address: str) -> None:
-        client = Client(address, verbose=False)
-        hits = client.predict("red", api_name="/search")
-        assert hits[0]["file"] == "red-square.png"
-        told = {"rank", "file", "score", "exit", "exits", "macs_share", "taken_at", "photo", "picture"}
-        assert set(hits[0]) == told
-        with pytest.raises(AppError, match='There is no gallery "nowhere"'):
-            client.predict("red", "nowhere", api_name="/search")
-        named = client.view_api(return_format="dict")["named_endpoints"]
-        assert sorted(named) == ["/add_photos", "/compare", "/explain", "/galleries", "/search", "/sort"]
-
-    def test_pictures_are_served_at_their_addresses_only(
-        self, address: str, library: Library, demo: Demo, pictures: Pictures
-    ) -> None:
-        photo, other = list_photos(library, demo.id, limit=2)
-        kinds: tuple[tuple[Size, str], ...] = (("grid", "WEBP"), ("panel", "WEBP"), ("large", "JPEG"))
-        for size, kind in kinds:
-            answer = httpx.get(address + pictures.address(photo, size))
-            assert answer.headers["content-type"] == f"image/{kind.lower()}"
-            assert "immutable" in answer.headers["cache-control"]
-            assert Image.open(io.BytesIO(answer.content)).format == kind
-        good = pictures.address(photo, "grid")
-        for wrong in (
-            good.replace("grid", "large"),
-            good.replace(f"photo/{photo.id}/", f"photo/{other.id}/"),
-            f"photo/{photo.id}/grid/{'0' * 64}.jpg",
-            f"photo/{photo.id}/grid/ü.jpg",
-            f"photo/{10**30}/grid/{'0' * 64}.jpg",
-        ):
-            assert httpx.get(address + wrong).status_code == 404
-
     def test_a_kept_picture_that_cannot_be_shown_is_named_with_what_to_do(
         self, address: str, pictures: Pictures, library: Library, demo: Demo
     ) -> None:

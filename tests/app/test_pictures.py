@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from app import picture_zip
 from app.picture_zip import member_names
-from app.pictures import Pictures, secret_of
+from app.pictures import Pictures, Size, secret_of
 from engine.gallery import Library, folder_uploads, ingest_files, list_photos, open_gallery
 from engine.utils.data_dir import home
 
@@ -121,13 +122,25 @@ def test_originals_are_served_to_nobody_where_strangers_come(own: Pictures, libr
     assert client(public).get(f"/{own.address(red, 'original')}").status_code == 404
 
 
-def test_an_address_of_another_size_or_photo_leads_nowhere(own: Pictures, library: Library, photos: Path) -> None:
+def test_pictures_are_served_at_their_addresses_only(own: Pictures, library: Library, photos: Path) -> None:
     first, second, _ = list_photos(library, open_gallery(library, "Holidays"))
+    kinds: tuple[tuple[Size, str], ...] = (("grid", "WEBP"), ("panel", "WEBP"), ("large", "JPEG"))
+    for size, kind in kinds:
+        answer = client(own).get(f"/{own.address(first, size)}")
+        assert answer.headers["content-type"] == f"image/{kind.lower()}"
+        assert "immutable" in answer.headers["cache-control"]
+        assert Image.open(io.BytesIO(answer.content)).format == kind
     grid = own.address(first, "grid")
-    assert client(own).get(f"/{grid}").status_code == 200
-    for wrong in (grid.replace("grid", "original"), grid.replace("grid", "large"), grid.replace("grid", "huge")):
+    for wrong in (
+        grid.replace("grid", "original"),
+        grid.replace("grid", "large"),
+        grid.replace("grid", "huge"),
+        grid.replace(f"photo/{first.id}/", f"photo/{second.id}/"),
+        f"photo/{first.id}/grid/{'0' * 64}.jpg",
+        f"photo/{first.id}/grid/ü.jpg",
+        f"photo/{10**30}/grid/{'0' * 64}.jpg",
+    ):
         assert client(own).get(f"/{wrong}").status_code == 404
-    assert client(own).get(f"/{grid.replace(f'photo/{first.id}/', f'photo/{second.id}/')}").status_code == 404
 
 
 def test_names_in_an_archive_are_safe_on_every_system() -> None:

@@ -91,7 +91,9 @@ def test_a_visitor_comes_again_to_what_is_theirs(access: Access, ann: Session) -
     assert access.own(ann.gallery, again).id == ann.gallery
 
 
-def test_nothing_of_another_is_listed_seen_or_changed(access: Access, ann: Session, stranger: Session) -> None:
+def test_nothing_of_another_is_listed_seen_or_changed(
+    access: Access, ann: Session, stranger: Session, library: Library
+) -> None:
     assert [summary.kind for summary in access.galleries(stranger)] == ["demo"]
     for forbidden in (
         lambda: access.gallery(ann.gallery, stranger),
@@ -101,13 +103,8 @@ def test_nothing_of_another_is_listed_seen_or_changed(access: Access, ann: Sessi
     ):
         with pytest.raises(GalleryMissing):
             forbidden()
-
-
-def test_nobody_learns_which_photos_there_are(
-    access: Access, ann: Session, stranger: Session, library: Library
-) -> None:
     photo = list_photos(library, ann.gallery or 0)[0].id
-    for number in (photo, photo + 1):
+    for number in (photo, photo + 1):  # nobody learns which photos there are
         with pytest.raises(PhotoMissing, match=f"no photo number {number} any more"):
             access.photo(number, stranger)
 

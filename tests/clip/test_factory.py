@@ -18,11 +18,6 @@ from engine.utils.paths import EMBEDDED_MODEL
 from tests import tiny_models
 
 
-def test_the_embedded_model_loads_from_any_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert load_folder(EMBEDDED_MODEL).dim == 512
-
-
 def test_plain_open_clip_loads_the_embedded_model_from_the_repository_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(EMBEDDED_MODEL.parents[2])
     plain = open_clip.create_model("local-dir:assets/models/tgem-mini", pretrained_text=False, pretrained_image=False)
@@ -32,12 +27,15 @@ def test_plain_open_clip_loads_the_embedded_model_from_the_repository_root(monke
         assert torch.equal(plain.eval().encode_image(photos), ours.model.encode_image(photos))
 
 
-def test_a_model_loads_where_no_link_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_embedded_model_loads_from_any_working_directory_where_no_link_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError("A required privilege is not held by the client")
 
     monkeypatch.setattr(os, "symlink", refuse)
     monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.chdir(tmp_path)
     assert load_folder(EMBEDDED_MODEL).dim == 512
 
 
@@ -71,16 +69,7 @@ def test_a_text_encoder_is_no_clip(tmp_path: Path) -> None:
             load_folder(tmp_path)
 
 
-def test_random_weights_are_the_same_at_every_start() -> None:
-    first, second = (load_model("random:ViT-S-32-alt") for _ in range(2))
-    assert first.weights == second.weights
-    assert first.name == "ViT-S-32-alt (random weights)"
-    photos = first.backbone.normalise(torch.from_numpy(tiny_models.pixels(1, first.backbone.size)))
-    with torch.no_grad():
-        assert torch.equal(first.backbone.model.encode_image(photos), second.backbone.model.encode_image(photos))
-
-
-def test_random_weights_silence_the_warning_of_them_and_nothing_else(
+def test_random_weights_are_the_same_at_every_start_and_change_nothing_else(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     create = open_clip.create_model
@@ -90,16 +79,17 @@ def test_random_weights_silence_the_warning_of_them_and_nothing_else(
         return create(*args, **options)
 
     monkeypatch.setattr(open_clip, "create_model", warn_and_create)
-    load_model("random:ViT-S-32-alt")
-    assert caplog.messages == ["heard"]
-
-
-def test_random_weights_leave_the_callers_own_randomness_alone() -> None:
     torch.manual_seed(1)
     expected = torch.rand(1)
     torch.manual_seed(1)
-    load_model("random:ViT-S-32-alt")
-    assert torch.equal(torch.rand(1), expected)
+    first, second = (load_model("random:ViT-S-32-alt") for _ in range(2))
+    assert torch.equal(torch.rand(1), expected), "the caller's own randomness"
+    assert caplog.messages == ["heard"] * 2, "no warning of the weights, and others still"
+    assert first.weights == second.weights
+    assert first.name == "ViT-S-32-alt (random weights)"
+    photos = first.backbone.normalise(torch.from_numpy(tiny_models.pixels(1, first.backbone.size)))
+    with torch.no_grad():
+        assert torch.equal(first.backbone.model.encode_image(photos), second.backbone.model.encode_image(photos))
 
 
 def test_an_option_for_random_weights_needs_an_architecture() -> None:

@@ -125,6 +125,8 @@ def test_nothing_stays_in_memory_of_a_gallery_that_another_process_deleted(
     with pytest.raises(GalleryMissing):
         summarize_gallery(library, gallery)
     assert gallery not in library.rankings._indexes
+    with pytest.raises(GalleryMissing):
+        search_photos(library, gallery, "red")
 
 
 def test_the_encoder_is_loaded_once_and_only_when_needed(database: Database, upload: MakeUpload) -> None:

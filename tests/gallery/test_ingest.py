@@ -11,7 +11,7 @@ from PIL import Image
 from engine.gallery import Library, ModelChanged, Photo, Progress, Skipped, Upload
 from engine.gallery.galleries import list_photos, summarize_gallery
 from engine.gallery.ingest import ingest_files
-from engine.gallery.search import search_photos
+from engine.gallery.search import refine_search, search_photos
 from engine.ingest.kept_picture import KEPT_SIDE
 from engine.storage.database import Database
 from tests.fake_encoder import IDENTITY, FakeEncoder
@@ -149,9 +149,11 @@ def test_another_model_is_refused_before_it_encodes_anything(
     later = Library.over(database, lambda: newer)
     with pytest.raises(ModelChanged, match='"holiday" was encoded with fake'):
         ingest_files(later, gallery, [upload("b.png", "blue")])
-    with pytest.raises(ModelChanged, match="encode its photos again"):
-        search_photos(later, gallery, "red")
+    for search in (search_photos, refine_search):
+        with pytest.raises(ModelChanged, match="encode its photos again"):
+            search(later, gallery, "red")
     assert newer.batches == []
+    assert newer.visits == []
     assert list_photos(later, gallery)[0].exit == 1
 
 

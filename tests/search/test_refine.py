@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.exits.calibration import Estimate
-from engine.gallery import Library, ModelChanged, PictureGone, Query, Upload
+from engine.gallery import Library, PictureGone, Query, Upload
 from engine.gallery import search as search_module
 from engine.gallery.galleries import delete_photos, get_photo, list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
@@ -411,14 +411,6 @@ def test_explaining_shows_the_score_at_every_exit_and_keeps_nothing(library: Lib
     assert get_photo(library, hit.photo.id).exit == 1
     assert explain_photo(library, hit.photo.id, " ") == []
     assert summarize_gallery(library, gallery).macs == 160
-
-
-def test_another_model_never_refines(database: Database, gallery: int) -> None:
-    newer = FakeEncoder(identity=replace(IDENTITY, weights="c" * 64))
-    later = Library.over(database, lambda: newer)
-    with pytest.raises(ModelChanged):
-        refine_search(later, gallery, "red")
-    assert newer.visits == []
 
 
 class TestFrozen:

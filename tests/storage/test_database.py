@@ -35,7 +35,10 @@ def tables(path: Path) -> set[str]:
         return {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
 
 
+@pytest.mark.both_databases
 def test_the_migrations_make_the_tables_of_the_models(home: Path, database: Database) -> None:
+    import pgvector.sqlalchemy  # noqa: F401  (makes SQLAlchemy know the type when it looks at tables)
+
     engine = connect(database_url(home))
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []

@@ -9,23 +9,15 @@ from pathlib import Path
 import alembic.command
 import alembic.config
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect
 
-from engine.gallery import Library, Upload
-from engine.gallery.galleries import delete_gallery, delete_photos, open_gallery
-from engine.gallery.ingest import ingest_files
-from engine.gallery.search import search_photos
 from engine.storage import postgres as postgres_module
 from engine.storage.collections import TotalsCache, list_collections, open_collection
 from engine.storage.database import Database, NewerDatabase, StoreUnusable, connect, migrate
 from engine.storage.encodings import list_changes
 from engine.storage.images import delete_images, get_images, list_images
 from engine.storage.postgres import PostgresUnusable
-from engine.storage.schema import Base, GalleryMissing
 from tests import postgres
-from tests.fake_encoder import FakeEncoder
 from tests.storage.rows import add
 
 ROOT = Path(__file__).parents[2]
@@ -41,15 +33,6 @@ def url(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def new_url(new_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("TGEM_DATABASE_URL", new_postgres_url)
     return new_postgres_url
-
-
-def test_the_migrations_make_the_tables_of_the_models(postgres_url: str) -> None:
-    import pgvector.sqlalchemy  # noqa: F401  (makes SQLAlchemy know the type when it looks at tables)
-
-    engine = connect(postgres_url)
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
-    engine.dispose()
 
 
 def test_each_migration_goes_down_and_up_again(new_url: str) -> None:
@@ -130,22 +113,6 @@ def test_a_picture_stays_while_another_process_adds_it_elsewhere(url: str) -> No
         for collection in (keeps, goes):
             for row in list_images(database, collection, 0, 9):
                 assert database.pictures.path(row.content_hash).is_file()
-    for database in databases:
-        database.close()
-
-
-def test_what_one_process_does_another_sees_at_once(url: str, upload: Callable[..., Upload]) -> None:
-    databases = [Database.open() for _ in range(2)]
-    here, there = (Library.over(database, FakeEncoder) for database in databases)
-    gallery = open_gallery(here, "shared")
-    ingest_files(here, gallery, [upload("r", "red"), upload("b", "blue")])
-    first = search_photos(there, gallery, "red")[0].photo
-    assert first.file == "r"
-    delete_photos(there, gallery, [first.id])
-    assert [hit.photo.file for hit in search_photos(here, gallery, "red")] == ["b"]
-    delete_gallery(there, gallery)
-    with pytest.raises(GalleryMissing):
-        search_photos(here, gallery, "red")
     for database in databases:
         database.close()
 

@@ -18,12 +18,16 @@ from tests.app.sending import Event
 from tests.app.shown_examples import after, plain
 
 
-def test_another_budget_says_what_it_would_run_before_it_does(budget: Budget, holidays: int) -> None:
+def test_another_budget_says_what_it_would_run_before_it_does(budget: Budget, library: Library, holidays: int) -> None:
     session = Session(gallery=holidays)
     told = after(budget.previewed(1.0, "", session))
     assert "This raises its cost: 2 photos run deeper" in plain(re.sub(r"</?b>", "", told.budget_preview))
     assert told.apply == "Run 2 photos deeper"
-    list(budget.applied(1.0, "", session))
+    shown = after(budget.applied(1.0, "", session))
+    assert "All photos of “Holidays” are at a budget of 100 % now" in shown.applied, "another may be on show by then"
+    assert "Indexed with 100 % of the full compute" in shown.applied
+    assert not shown.stop_apply["visible"]
+    assert summarize_gallery(library, holidays).exits == (0, 0, 2)
     assert "costs nothing" in after(budget.previewed(0.2, None, session)).budget_preview
     assert after(budget.previewed(0.2, "a rose", session)).apply == "Encode all photos anew"
 
@@ -39,14 +43,6 @@ def test_a_gallery_without_photos_keeps_a_budget_for_those_to_come(budget: Budge
 def test_a_preset_moves_the_slider(budget: Budget) -> None:
     assert after(budget.preset_chosen(Event(budget="0.9"))).budget == 0.9
     assert not vars(after(budget.preset_chosen(Event(budget="7"))))
-
-
-def test_another_budget_is_applied(budget: Budget, library: Library, holidays: int) -> None:
-    shown = after(budget.applied(1.0, "", Session(gallery=holidays)))
-    assert "All photos of “Holidays” are at a budget of 100 % now" in shown.applied, "another may be on show by then"
-    assert "Indexed with 100 % of the full compute" in shown.applied
-    assert not shown.stop_apply["visible"]
-    assert summarize_gallery(library, holidays).exits == (0, 0, 2)
 
 
 def test_what_people_will_look_for_is_remembered_until_it_is_taken_back(

@@ -44,23 +44,18 @@ def test_how_the_query_fits_is_told_for_every_exit(selection: Selection, search:
     assert "Search for something first" in after(selection.explained(session)).panel
 
 
-def test_full_depth_says_whether_the_ranking_changed(
+def test_full_depth_says_whether_the_ranking_changed_and_is_seen_there_at_once(
     selection: Selection, search: Search, session: Session, library: Library
 ) -> None:
-    list(search.searched("red", False, session))
-    html = after(selection.deepened(session)).panel
+    assert 'data-share="1.0000"' not in after(search.searched("red", False, session)).grid
+    shown = after(selection.deepened(session))
+    assert 'data-share="1.0000"' in shown.grid
+    assert shown.grid.count(" new") == 2, "from exit 1 on"
+    html = shown.panel
     assert "The ranking did not change: </b>still at rank 1" in html.replace("change:</b> ", "change: </b>")
     assert "exit 3 of 3" in html
     assert "only you see this" in html
     assert get_photo(library, session.photo or 0).exit == 1, "the demo gallery’s index stays as it is"
-
-
-def test_full_depth_is_seen_in_the_ranking_at_once(selection: Selection, search: Search, session: Session) -> None:
-    grid = after(search.searched("red", False, session)).grid
-    assert 'data-share="1.0000"' not in grid
-    grid = after(selection.deepened(session)).grid
-    assert 'data-share="1.0000"' in grid
-    assert grid.count(" new") == 2, "from exit 1 on"
     assert 'data-share="1.0000"' not in after(search.searched("red", False, session)).grid
 
 
