@@ -1,8 +1,6 @@
 """The database is brought up to date when it is opened, and refused in a sentence when it cannot be used."""
 
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -139,14 +137,6 @@ def test_reading_goes_on_while_another_writes(database: Database) -> None:
     add(database, gallery, "aa")
     with database.write():
         assert TotalsCache(database).of(gallery).photos == 1
-
-
-def test_storage_is_light_to_import() -> None:
-    heavy = (
-        "import engine.storage.encodings, engine.storage.visitors, sys\n"
-        "sys.exit(bool({'torch', 'faiss', 'open_clip', 'gradio'} & set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", heavy], cwd=Path(__file__).parents[2], check=False).returncode == 0
 
 
 def test_who_waits_too_long_for_a_connection_is_told_so(tmp_path: Path) -> None:

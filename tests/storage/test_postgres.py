@@ -166,16 +166,3 @@ def test_a_database_of_a_newer_version_is_refused(cluster: postgres.Cluster, new
     cluster.run(new_url, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(NewerDatabase, match=r"newer version .*9999.*git pull.*name another database"):
         Database.open()
-
-
-def test_sqlite_imports_nothing_of_this() -> None:
-    code = (
-        "import sys, os, tempfile; os.environ['TGEM_HOME'] = tempfile.mkdtemp()\n"
-        "from engine.storage.collections import open_collection\n"
-        "from engine.storage.database import Database\n"
-        "from engine.storage.images import list_images\n"
-        "database = Database.open(); list_images(database, open_collection(database, 'a', 'gallery', None), 0, 1)\n"
-        "sys.exit(bool({'psycopg', 'pgvector'} & set(sys.modules)))"
-    )
-    environment = {"PATH": "/usr/bin:/bin"}
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=False).returncode == 0
