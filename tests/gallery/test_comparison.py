@@ -23,17 +23,12 @@ from tests.fake_encoder import IDENTITY, FakeEncoder
 
 MakeUpload = Callable[..., Upload]
 
+pytestmark = pytest.mark.usefixtures("colours")
+
 
 @pytest.fixture
 def comparison(library: Library) -> Comparison:
     return Comparison(library)
-
-
-@pytest.fixture
-def gallery(library: Library, upload: MakeUpload) -> int:
-    gallery = open_gallery(library, "colours")
-    ingest_files(library, gallery, [upload(f"{colour}.png", colour) for colour in ("red", "green", "blue")])
-    return gallery
 
 
 def test_every_batch_runs_both_ways_as_often_and_once_to_warm_up(fake_encoder: FakeEncoder) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from engine.exits.encoder import Encoder
-from engine.gallery import Library, Upload
+from engine.gallery import Library, Photo, Upload
 from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.reencode import reencode_gallery
@@ -44,14 +44,19 @@ def gallery(library: Library) -> int:
     return collection
 
 
+def pixels_of(library: Library, photo: Photo) -> np.ndarray:
+    """A batch of that photo alone."""
+    pixels = kept_pixels(library.picture_path(photo.content_hash), library.encoder.preprocess)
+    assert pixels is not None
+    return np.stack([pixels])
+
+
 def stands_as_run_in_one_go(library: Library, gallery: int) -> set[int]:
     """Check every photo against one run from its picture to where it stands; returns the exits."""
     encoder, exits = library.encoder, set()
     assert isinstance(encoder, Encoder)
     for photo in list_photos(library, gallery):
-        pixels = kept_pixels(library.picture_path(photo.content_hash), encoder.preprocess)
-        assert pixels is not None
-        (straight,) = encoder.deepen(np.stack([pixels]), photo.exit)
+        (straight,) = encoder.deepen(pixels_of(library, photo), photo.exit)
         row = get_image(library.database, photo.id).encoding
         np.testing.assert_allclose(np.frombuffer(row.vector, np.float32), straight.vector, atol=1e-4)
         np.testing.assert_allclose(photo.gates, straight.gates, atol=1e-3)
@@ -73,12 +78,8 @@ def test_another_budget(library: Library, gallery: int) -> None:
 
 def chosen(library: Library, gallery: int, budget: float) -> list[int]:
     """The exits that photos leave at where a budget was the first one."""
-    encoder, exits = library.encoder, []
-    for photo in list_photos(library, gallery):
-        pixels = kept_pixels(library.picture_path(photo.content_hash), encoder.preprocess)
-        assert pixels is not None
-        exits.append(encoder.encode(np.stack([pixels]), budget)[0].exit)
-    return exits
+    photos = list_photos(library, gallery)
+    return [library.encoder.encode(pixels_of(library, photo), budget)[0].exit for photo in photos]
 
 
 def test_second_looks(library: Library, gallery: int) -> None:

@@ -28,6 +28,7 @@ from tests.app.shown_examples import PARTS
 from tests.zip_files import zipped
 
 DOCS = Path(__file__).parents[3] / "docs" / "api.md"
+URL = "https://example.com/a.png"
 ENDPOINTS = ["/search", "/galleries", "/explain", "/compare", "/add_photos", "/sort"]
 
 
@@ -157,31 +158,33 @@ def test_a_name_of_a_gallery_is_a_text(services: Services, gallery: Any, tmp_pat
     assert [summary.name for summary in list_galleries(services.library)] == ["Demo gallery"]
 
 
-def test_a_path_of_the_servers_own_is_no_upload(
-    address: str, tmp_path_factory: pytest.TempPathFactory, png: Callable[..., bytes], services: Services
+def test_what_was_not_sent_is_no_upload_and_is_not_fetched(
+    address: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    png: Callable[..., bytes],
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    secret = tmp_path_factory.mktemp("elsewhere") / "secret.png"
+    fetch = AsyncMock()
+    monkeypatch.setattr("gradio.processing_utils.async_ssrf_protected_download", fetch)
+    secret = tmp_path_factory.mktemp("elsewhere") / "secret.png"  # a file of the server's own
     secret.write_bytes(png("red"))
-    for file in ({"path": str(secret)}, {"path": str(secret), "meta": {"_type": "gradio.FileData"}}, str(secret)):
-        assert "event: error" in posted(address, [file, "Mine", ""])
-    assert secret.exists()
-    assert [summary.name for summary in list_galleries(services.library)] == ["Demo gallery"]
-    # The page's own handlers, called by hand.
-    session = Session(gallery=services.demo.id)
-    pictures = PictureSearch(services, PARTS, Search(services, PARTS))
-    assert "not sent" in str([*pictures.picture_given(str(secret), False, session)])
-    assert secret.exists()
-
-
-def test_the_folders_that_hold_what_others_have_sent_are_no_upload(
-    address: str, png: Callable[..., bytes], services: Services
-) -> None:
     (others,) = httpx.post(f"{address}gradio_api/upload", files={"files": ("secret.png", png("red"))}).json()
-    for folder in (get_upload_folder(), str(Path(others).parent)):
-        file = {"path": folder, "meta": {"_type": "gradio.FileData"}}
-        assert "event: error" in posted(address, [file, "Mine", ""])
+    folders = [get_upload_folder(), str(Path(others).parent)]  # they hold what others have sent
+    marked = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in (URL, str(secret), *folders)]
+    calls: list[list[Any]] = [[file, "Mine", ""] for file in (*marked, {"path": str(secret)}, str(secret))]
+    calls += [[None, marked[0], ""], [None, "Mine", [{"a": marked[0]}]]]
+    for call in calls:
+        assert "event: error" in posted(address, call)
+    fetch.assert_not_called()
+    # The page's own handlers, called by hand.
+    pictures = PictureSearch(services, PARTS, Search(services, PARTS))
+    shown = [*pictures.picture_given(str(secret), False, Session(gallery=services.demo.id))]
+    assert "not sent" in str(shown)
+    for folder in folders:
         with pytest.raises(NotUploaded, match="not sent"):
             sent(folder)
+    assert secret.exists()
     assert Path(others).exists()
     assert [summary.name for summary in list_galleries(services.library)] == ["Demo gallery"]
 
@@ -191,15 +194,6 @@ def test_a_gallery_that_the_page_has_ranked_without_a_race_is_raced(services: Se
     answer = Api(services).compare("red")
     assert (answer["full"][0], answer["photos"]) == ("red-square.png", 3)
     assert answer["full_per_second"] > 0
-
-
-def test_nothing_is_fetched_for_who_names_an_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    fetch = AsyncMock()
-    monkeypatch.setattr("gradio.processing_utils.async_ssrf_protected_download", fetch)
-    file = {"path": "https://example.com/a.png", "meta": {"_type": "gradio.FileData"}}
-    for data in ([file, "Mine", ""], [None, file, ""], [None, "Mine", [{"a": file}]]):
-        assert "event: error" in posted(address, data)
-    fetch.assert_not_called()
 
 
 def test_a_database_that_cannot_be_used_is_seen_by_the_host(
