@@ -155,6 +155,11 @@ def encoder(
     return found.with_exits(exits, "e")
 
 
+def bare(folder: Path = Path()) -> Encoder:
+    """A random encoder without exits, which would lie in that folder."""
+    return assembled(backbone("vit"), None, Identity("tiny", "w" * 64, ""), BANK, folder)
+
+
 def leanings(encoder: Encoder, trace: Trace) -> Tensor:
     """(B, K - 1) Of the model's own gates."""
     bank, found = encoder.bank.vectors, []

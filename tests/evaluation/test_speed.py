@@ -7,8 +7,7 @@ from typer.testing import CliRunner
 
 from engine import cli as command_line
 from engine.evaluation import speed
-from engine.exits.encoder import Encoder, Identity
-from engine.exits.loading import assembled
+from engine.exits.encoder import Encoder
 from tests import tiny_models
 
 ROWS = [
@@ -24,7 +23,7 @@ def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     """A model without exits, photos to measure it on, and no process but this one."""
     for i, picture in enumerate(tiny_models.pictures(20, 32)):
         picture.save(tmp_path / f"{i}.jpg")
-    found = assembled(tiny_models.backbone("vit"), None, Identity("tiny", "w", ""), tiny_models.BANK, tmp_path)
+    found = tiny_models.bare(tmp_path)
     monkeypatch.setattr(speed, "DEMO_GALLERY", tmp_path)
     monkeypatch.setattr(speed, "load_encoder", lambda model, precision: found)
     monkeypatch.setattr(speed, "_fresh", lambda work, *args: work(*args))

@@ -203,8 +203,8 @@ def test_an_empty_batch_is_no_error(name: str) -> None:
 
 
 def test_without_exits_every_photo_runs_to_full_depth() -> None:
-    model = tiny_models.backbone("vit")
-    encoder = assembled(model, None, Identity("tiny", "w", ""), tiny_models.BANK, Path())
+    encoder = tiny_models.bare()
+    model = encoder.backbone
     found = encoder.encode(tiny_models.pixels(3, model.size), THRIFTY)
     assert [(e.exit, e.gates.shape, e.map) for e in found] == [(1, (0, len(BUDGET_GRID)), None)] * 3
     assert encoder.full_macs == sum(model.stage_macs) + len(tiny_models.BANK) * tiny_models.DIM

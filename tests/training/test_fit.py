@@ -10,8 +10,7 @@ from engine.evaluation import evaluate
 from engine.exits import certificate
 from engine.exits.certificate import FULL_DEPTH, read_certificate
 from engine.exits.checkpoint import load_exits
-from engine.exits.encoder import Encoder, Identity
-from engine.exits.loading import assembled
+from engine.exits.encoder import Encoder
 from engine.training import first_pass, gates, readouts
 from engine.training import fit as fitting
 from engine.training.dataset import read_captions
@@ -29,9 +28,7 @@ def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     monkeypatch.setattr(readouts, "EPOCHS", 1)
     monkeypatch.setattr(gates, "STEPS", 60)
     monkeypatch.setattr(certificate, "ENOUGH", 0.0)  # a random model's exits find little
-    found = assembled(
-        tiny_models.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny_models.BANK, tmp_path / "exits"
-    )
+    found = tiny_models.bare(tmp_path / "exits")
     found.folder.mkdir()
     return found
 

@@ -11,8 +11,7 @@ from app.services import Services
 from app.session import Session
 from engine.clip.backbone import ModelUnreadable
 from engine.exits import certificate
-from engine.exits.encoder import Encoder, Identity
-from engine.exits.loading import assembled
+from engine.exits.encoder import Encoder
 from engine.gallery import Library, Upload
 from engine.gallery.comparison import Comparison
 from engine.gallery.galleries import list_photos, open_gallery
@@ -35,9 +34,7 @@ def services(database: Database, folder: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(readouts, "FEWEST_STEPS", 20)
     monkeypatch.setattr(gates, "STEPS", 30)
     monkeypatch.setattr(certificate, "ENOUGH", 0.0)  # a random model's exits find little
-    encoder = assembled(
-        tiny_models.backbone("vit"), None, Identity("tiny", "w" * 64, ""), tiny_models.BANK, tmp_path / "exits"
-    )
+    encoder = tiny_models.bare(tmp_path / "exits")
     library = Library.over(database, lambda: encoder)
     demo = Demo(library, folder)
     demo.start().join()
