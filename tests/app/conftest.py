@@ -40,6 +40,23 @@ def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def dropped(tmp_path: Path, png: Callable[..., bytes]) -> Callable[..., list[str]]:
+    """Makes files in what stands for the folder that files arrive in."""
+
+    def drop(**contents: str | bytes) -> list[str]:
+        cache = tmp_path / "cache"
+        cache.mkdir(exist_ok=True)
+        files = []
+        for name, content in contents.items():
+            path = cache / name
+            path.write_bytes(content if isinstance(content, bytes) else png(content))
+            files.append(str(path))
+        return files
+
+    return drop
+
+
+@pytest.fixture
 def folder(tmp_path: Path, png: Callable[..., bytes]) -> Path:
     folder = tmp_path / "demo"
     folder.mkdir()

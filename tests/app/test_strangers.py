@@ -267,20 +267,18 @@ def test_limits_are_sentences(access: Access, ann: Session) -> None:
 
 
 def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_place(
-    services: Services, add_photos: AddPhotos, ann: Session, access: Access, png: Callable[..., bytes], tmp_path: Path
+    services: Services, add_photos: AddPhotos, ann: Session, access: Access, dropped: Callable[..., list[str]]
 ) -> None:
-    file = tmp_path / "blue.png"
-    file.write_bytes(png("blue"))
+    (file,) = dropped(blue="blue")
     with access.work(ann), access.work(arrived(access)):  # as many as are served at once
-        *_, refused = uploaded(add_photos, services, [str(file)], "Mine", ann)
+        *_, refused = uploaded(add_photos, services, [file], "Mine", ann)
         assert "being worked on already" in str(refused)
         for busy in (Budget(services, PARTS).applied(1.0, "", ann), Compare(services, PARTS).raced(ann)):
             assert "being worked on already" in str([*busy])
-        assert not file.exists()  # nothing that was refused is kept
+        assert not Path(file).exists()  # nothing that was refused is kept
 
         bob, carol = arrived(access), arrived(access)
-        file.write_bytes(png("blue"))
-        waiting = uploaded(add_photos, services, [str(file)], "Mine", bob)
+        waiting = uploaded(add_photos, services, dropped(blue="blue"), "Mine", bob)
         until_said(waiting, "you are next")
         carol.gallery = access.make("Hers", carol)
         racing = Compare(services, PARTS).raced(carol)
@@ -338,12 +336,10 @@ def until_said(told: Iterator[Updates], words: str) -> None:
 
 
 def test_an_upload_on_its_way_is_told_to_its_own_visitor_only(
-    services: Services, add_photos: AddPhotos, ann: Session, access: Access, tmp_path: Path, png: Callable[..., bytes]
+    services: Services, add_photos: AddPhotos, ann: Session, access: Access, dropped: Callable[..., list[str]]
 ) -> None:
-    file = tmp_path / "blue.png"
-    file.write_bytes(png("blue"))
     bob = arrived(access)
-    telling = uploaded(add_photos, services, [str(file)], "Secret trip", ann)
+    telling = uploaded(add_photos, services, dropped(blue="blue"), "Secret trip", ann)
     next(telling)
     for session in (bob, Session()):
         assert [*add_photos.resumed(session)] == []
@@ -384,16 +380,14 @@ def test_pictures_to_search_with_count_for_the_gallery_of_who_owns_it_alone(
     access: Access,
     library: Library,
     demo: Demo,
-    png: Callable[..., bytes],
-    tmp_path: Path,
+    dropped: Callable[..., list[str]],
 ) -> None:
     bob = arrived(access)
     access.open_link(publish_gallery(library, ann.gallery or 0, True) or "", bob)
 
     def pictured(session: Session) -> str:
-        file = tmp_path / "mine.png"
-        file.write_bytes(png("green"))
-        return str([*picture_search.picture_given(str(file), False, session)])
+        (file,) = dropped(mine="green")
+        return str([*picture_search.picture_given(file, False, session)])
 
     for gallery in (demo.id, ann.gallery):
         bob.gallery = gallery

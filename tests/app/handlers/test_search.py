@@ -264,24 +264,19 @@ def test_more_like_a_photo_that_is_not_there_is_a_sentence(picture_search: Pictu
 
 
 def test_a_picture_is_searched_with_and_not_kept(
-    picture_search: PictureSearch,
-    session: Session,
-    library: Library,
-    tmp_path: Path,
-    png: Callable[..., bytes],
+    picture_search: PictureSearch, session: Session, library: Library, dropped: Callable[..., list[str]]
 ) -> None:
-    file = tmp_path / "mine.png"
-    file.write_bytes(png("green"))
+    (file,) = dropped(mine="green")
     before = summarize_gallery(library, session.gallery or 0).macs_pictures
-    shown = after(picture_search.picture_given(str(file), False, session))
+    shown = after(picture_search.picture_given(file, False, session))
     assert (shown.picture, shown.query) == (None, "")
     assert "data:image/jpeg;base64," in shown.chip
     assert "one full encoding" in shown.answer
     assert summarize_gallery(library, session.gallery or 0).macs_pictures == before + library.encoder.full_macs
     assert "green square" in shown.grid
-    assert not file.exists()
-    file.write_text("a letter")
-    assert "That did not work" in after(picture_search.picture_given(str(file), False, session)).grid
+    assert not Path(file).exists()
+    (letter,) = dropped(letter=b"a letter")
+    assert "That did not work" in after(picture_search.picture_given(letter, False, session)).grid
 
 
 def test_back_brings_a_picture_of_ones_own_and_the_words_beside_it(
@@ -289,12 +284,10 @@ def test_back_brings_a_picture_of_ones_own_and_the_words_beside_it(
     picture_search: PictureSearch,
     page_url: PageUrl,
     session: Session,
-    tmp_path: Path,
-    png: Callable[..., bytes],
+    dropped: Callable[..., list[str]],
 ) -> None:
-    file = tmp_path / "mine.png"
-    file.write_bytes(png("green"))
-    chip = after(picture_search.picture_given(str(file), False, session)).chip
+    (file,) = dropped(mine="green")
+    chip = after(picture_search.picture_given(file, False, session)).chip
     list(search.searched("- red", False, session))
     place = session.query
     list(picture_search.unliked(False, session))
@@ -326,13 +319,11 @@ def test_words_are_answered_when_the_photo_that_they_stood_beside_is_gone(
 
 
 def test_a_second_picture_is_not_answered_with_the_ranking_of_the_first(
-    picture_search: PictureSearch, session: Session, tmp_path: Path, png: Callable[..., bytes]
+    picture_search: PictureSearch, session: Session, dropped: Callable[..., list[str]]
 ) -> None:
     answers = []
-    for colour in ("red", "blue"):
-        file = tmp_path / f"my-{colour}.png"
-        file.write_bytes(png(colour))
-        answers.append(picture_search.picture_given(str(file), True, session))
+    for file in dropped(red="red", blue="blue"):
+        answers.append(picture_search.picture_given(file, True, session))
         next(answers[-1])  # the box is emptied
         next(answers[-1])
     of_the_first, of_the_second = map(list, answers)
@@ -369,18 +360,16 @@ def test_words_that_are_asked_while_a_picture_is_read_stay(
     picture_search: PictureSearch,
     session: Session,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    png: Callable[..., bytes],
+    dropped: Callable[..., list[str]],
     readable: bool,
 ) -> None:
-    file = tmp_path / "mine.png"
-    file.write_bytes(png("green") if readable else b"a letter")
+    (file,) = dropped(mine="green" if readable else b"a letter")
     meanwhile(
         monkeypatch,
         "app.handlers.picture_search.embed_picture",
         lambda: list(search.searched("blue", False, session)),
     )
-    assert vars(after(picture_search.picture_given(str(file), False, session))) == {"picture": None}
+    assert vars(after(picture_search.picture_given(file, False, session))) == {"picture": None}
     assert session.query == "blue"
 
 
