@@ -64,13 +64,13 @@ def test_the_line_tells_photos_without_doubt_from_a_budget_that_is_spent(looked:
 def test_an_album_is_packed_as_its_column_shows_it(
     albums: Albums, session: Session, mine: int, services: Services
 ) -> None:
-    last(albums.added("reds: red", session))
-    packed = str(albums.packed(Event(album="reds"), session)[PARTS.file])
+    after(albums.added("reds: red", session))
+    packed = after(albums.packed(Event(album="reds"), session)).file
     red = list_photos(services.library, mine)[0]
     assert f'data-zip="{services.address(red, "large")}"' in packed
     assert 'data-name="reds"' in packed
     for album in ("blues", ""):
-        assert "No photo is in this album any more." in str(albums.packed(Event(album=album), session))
+        assert "No photo is in this album" in after(albums.packed(Event(album=album), session)).album_line
 
 
 def test_a_photo_is_moved_and_the_move_undone(albums: Albums, session: Session, mine: int, library: Library) -> None:
