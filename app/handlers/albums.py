@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 
 import gradio as gr
-from cachetools import LRUCache
 
 from app.handlers.events import sent_along
 from app.parts import STOP, Parts, Updates, button
 from app.services import Services
 from app.session import AlbumView, Session
+from app.suggestions import TextsOfGalleries
 from app.views import albums as views
 from app.views import placeholders
 from app.work import Stopped, Waiting
@@ -34,7 +34,6 @@ from engine.gallery import (
 ALBUMS = "Albums"  # the title of the tab
 EXTRA = 0.1  # of a full encoding a photo that second looks may take, where indexing has spent the budget
 PROPOSED = 8
-GALLERIES_KEPT = 100  # whose proposals stay in memory
 MOST_MOVES = 5_000
 VIEWS_KEPT = 4  # galleries whose albums a session remembers
 
@@ -44,7 +43,7 @@ class Albums:
 
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
-        self._proposed: LRUCache[int, tuple[int, list[str]]] = LRUCache(GALLERIES_KEPT)  # for so many photos
+        self._proposed = TextsOfGalleries(lambda summary: propose_albums(services.library, summary.id))
 
     def shown(self, session: Session) -> Iterator[Updates]:
         """The tab was opened, or another gallery is on show."""
@@ -279,12 +278,8 @@ class Albums:
 
     def _proposals(self, summary: GallerySummary, found: SortedGallery) -> list[str]:
         """Words that the gallery's photos fall under and that are no albums yet."""
-        known, texts = self._proposed.get(summary.id, (0, []))
-        if known != summary.photos:
-            texts = propose_albums(self._services.library, summary.id)
-            self._proposed[summary.id] = summary.photos, texts
         there = {phrase.casefold() for album in found.albums for phrase in (album.name, *album.phrases)}
-        return [text for text in texts if text.casefold() not in there][:PROPOSED]
+        return [text for text in self._proposed.of(summary) if text.casefold() not in there][:PROPOSED]
 
     def _photo(self, key: str, session: Session) -> int:
         """A photo of the gallery on show; raises PhotoMissing."""

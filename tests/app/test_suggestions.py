@@ -1,8 +1,8 @@
 from dataclasses import replace
 
-from app.suggestions import suggestions
+from app.suggestions import GALLERIES_KEPT, TextsOfGalleries, suggestions
 from engine.gallery import Photo
-from tests.app.shown_examples import PHOTO
+from tests.app.shown_examples import PHOTO, SUMMARY
 
 
 def seen(*nearest: tuple[str, float]) -> Photo:
@@ -22,3 +22,18 @@ def test_what_photos_were_taken_for_most_often_comes_first_then_what_fitted_best
 
 def test_photos_that_no_text_was_compared_with_suggest_nothing() -> None:
     assert suggestions([replace(PHOTO, nearest_texts=((), ()))], 5) == []
+
+
+def test_texts_are_found_again_where_photos_have_come_and_kept_of_the_last_galleries_only() -> None:
+    asked = list[int]()
+    texts = TextsOfGalleries(lambda summary: asked.append(summary.id) or [f"{summary.photos} photos"])
+    first = replace(SUMMARY, id=0, photos=3)
+    assert [texts.of(first), texts.of(first), texts.of(replace(first, photos=4))] == [
+        ["3 photos"],
+        ["3 photos"],
+        ["4 photos"],
+    ]
+    for id in range(1, GALLERIES_KEPT + 1):
+        texts.of(replace(SUMMARY, id=id, photos=3))
+    texts.of(replace(first, photos=4))
+    assert asked == [0, 0, *range(1, GALLERIES_KEPT + 1), 0]
