@@ -19,7 +19,8 @@ from engine.storage.database import Database
 from engine.storage.encodings import list_changes
 from engine.storage.images import add_images, delete_images
 from engine.storage.postgres import WAIT
-from engine.storage.schema import EncodingRow, ImageRow, ModelStamp
+from engine.storage.schema import ModelStamp
+from tests.storage.rows import image
 
 DIM, EXITS = 16, 3
 SLOPES, OFFSETS = np.array([0.8, 0.9, 1.0]), np.array([0.05, 0.02, 0.0])  # of the scores at each exit
@@ -36,20 +37,6 @@ def asked(vector: np.ndarray) -> np.ndarray:
     return lifted_query(Query(vector))
 
 
-def row(vector: np.ndarray, exit: int, name: str, affinity: float = 0.2) -> ImageRow:
-    encoding = EncodingRow(
-        vector=vector.tobytes(),
-        exit=exit,
-        affinity=affinity,
-        gates=b"",
-        phrases=[],
-        macs_index=1,
-        milliseconds=1.0,
-        budget=0.5,
-    )
-    return ImageRow(content_hash=name, name=name, width=4, height=3, bytes=9, added_at=0.0, encoding=encoding)
-
-
 class Filled:
     """A collection of random vectors, and what is true of it."""
 
@@ -58,9 +45,9 @@ class Filled:
         self.vectors, self.exits = unit(count, seed=len(name)), np.arange(count) % EXITS + 1
         self.affinity = np.random.default_rng(count).uniform(0.1, 0.5, count)
         photos = zip(self.vectors, self.exits.tolist(), self.affinity.tolist(), strict=True)
-        rows = [row(vector, exit, f"{name}-{n}", fits) for n, (vector, exit, fits) in enumerate(photos)]
+        rows = [image(f"{name}-{n}", exit, vector, fits) for n, (vector, exit, fits) in enumerate(photos)]
         kept = add_images(database, self.id, stamp, rows, {r.content_hash: b"" for r in rows}, {})
-        self.ids = np.array([image.id for image in kept])
+        self.ids = np.array([row.id for row in kept])
 
     def best(self, query: np.ndarray, k: int) -> list[int]:
         return self.ids[np.argsort(-self.scores(query), kind="stable")[:k]].tolist()
@@ -113,7 +100,7 @@ def test_no_more_than_asked_for_or_held(database: Database, engine: Engine, k: i
 def test_equals_come_in_order_of_id(database: Database, engine: Engine) -> None:
     gallery = open_collection(database, "equal", "gallery", None)
     vector = unit(1, seed=0)[0]
-    rows = [row(vector, 3, f"{number}") for number in range(9)]
+    rows = [image(f"{number}", 3, vector, 0.2) for number in range(9)]
     add_images(database, gallery, STAMP, rows, {r.content_hash: b"" for r in rows}, {})
     ids = found(index_of(engine, gallery), vector, 5)
     assert ids == sorted(ids)
@@ -203,8 +190,8 @@ class TestGraph:
     ) -> None:
         index = index_of(engine, large.id)
         query = unit(1, seed=77)[0]
-        new = row(query, 3, "new")
-        (kept,) = add_images(database, large.id, STAMP, [new], {"new": b""}, {})
+        new = image("new", 3, query, 0.2)
+        (kept,) = add_images(database, large.id, STAMP, [new], {new.content_hash: b""}, {})
         assert found(index, query, 1) == [kept.id]
         delete_images(database, large.id, [kept.id])
         assert kept.id not in found(index, query, 50)

@@ -1,5 +1,7 @@
 """Rows that tests keep."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from engine.storage.database import Database
@@ -9,18 +11,22 @@ from engine.storage.schema import EncodingRow, ImageRow, ModelStamp
 STAMP = ModelStamp("mini", "a" * 64, "b" * 64, exits=3, full_macs=100)
 
 
-def image(name: str, exit: int = 1, vector: tuple[float, ...] = (1.0, 0.0)) -> ImageRow:
+def image(
+    name: str, exit: int = 1, vector: Sequence[float] | np.ndarray = (1.0, 0.0), affinity: float = 0.0
+) -> ImageRow:
     encoding = EncodingRow(
         vector=np.array(vector, np.float32).tobytes(),
         exit=exit,
+        affinity=affinity,
         gates=b"",
         phrases=[[("a dog", 0.5)]],
         macs_index=30 * exit,
         milliseconds=1.5,
         budget=0.5,
     )
+    content_hash = (name * 32)[:64]
     return ImageRow(
-        content_hash=name * 32, name=f"{name}.jpg", width=4, height=3, bytes=9, added_at=0.0, encoding=encoding
+        content_hash=content_hash, name=f"{name}.jpg", width=4, height=3, bytes=9, added_at=0.0, encoding=encoding
     )
 
 
