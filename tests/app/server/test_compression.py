@@ -1,12 +1,12 @@
 """Event streams come compressed to who takes that, each event when it happens."""
 
-import asyncio
 import zlib
 
 import pytest
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app.server.compression import CompressedStream
+from tests.app.server.exchange import answer
 
 EVENTS = [f'data: {{"msg":"process_generating","output":"{"<li>" * 200}{number}"}}\n\n'.encode() for number in range(3)]
 
@@ -22,17 +22,8 @@ async def events(scope: Scope, receive: Receive, send: Send) -> None:
 
 def sent(kind: str, accepted: str) -> tuple[dict[bytes, bytes], list[bytes]]:
     """Headers and bodies of an answer of this kind."""
-    scope = {"type": "http", "path": kind, "headers": [(b"accept-encoding", accepted.encode())]}
-    messages: list[Message] = []
-
-    async def receive() -> Message:
-        return {"type": "http.disconnect"}
-
-    async def send(message: Message) -> None:
-        messages.append(message)
-
-    asyncio.run(CompressedStream(events)(scope, receive, send))
-    return dict(messages[0]["headers"]), [message["body"] for message in messages[1:]]
+    first, *rest = answer(CompressedStream(events), kind, headers=[(b"accept-encoding", accepted.encode())])
+    return dict(first["headers"]), [message["body"] for message in rest]
 
 
 def test_each_event_can_be_read_when_it_comes() -> None:

@@ -1,36 +1,15 @@
 """Who is turned away hears why, and the connection is not held longer than that takes."""
 
-import asyncio
 import time
-from collections.abc import Iterable
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from app.server.bodies import STRANGERS, Bodies
 from app.server.refusals import SILENT, Refusal
 from app.server.transfers import HOUR, Transfers
+from tests.app.server.exchange import answer
 
-
-def answer(app: ASGIApp, parts: Iterable[bytes], more: bool) -> list[Message]:
-    """What an app sends to a call whose body comes in parts, and then goes on or is silent.
-
-    Args: more: the last part is not the end of the body.
-    """
-    waiting = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
-    waiting[-1]["more_body"] = more
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        if not waiting:
-            await asyncio.Event().wait()
-        return waiting.pop(0)
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    scope = {"type": "http", "method": "POST", "path": "/gradio_api/queue/join", "headers": [], "client": ("a", 5)}
-    asyncio.run(asyncio.wait_for(app(scope, receive, send), 4 * SILENT))
-    return sent
+JOIN = "/gradio_api/queue/join"
 
 
 async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,15 +23,15 @@ def is_whole(sent: list[Message], sentence: bytes) -> bool:
 
 
 def test_an_answer_ends_once_nothing_more_comes_of_the_request() -> None:
-    assert is_whole(answer(refusing, [b"a", b"b"], more=True), b"Too long.")
+    assert is_whole(answer(refusing, JOIN, [b"a", b"b"], more=True), b"Too long.")
 
 
 def test_an_answer_ends_though_its_address_passes_a_limit_meanwhile() -> None:
-    assert is_whole(answer(Transfers(refusing, limits=((HOUR, 5),)), [b"four"] * 3, more=False), b"Too long.")
+    assert is_whole(answer(Transfers(refusing, limits=((HOUR, 5),)), JOIN, [b"four"] * 3, more=False), b"Too long.")
 
 
 def test_where_all_of_a_request_is_here_nothing_is_waited_for() -> None:
     began = time.monotonic()
-    sent = answer(Bodies(refusing, STRANGERS, dict, dict), [b"{"], more=False)
+    sent = answer(Bodies(refusing, STRANGERS, dict, dict), JOIN, [b"{"], more=False)
     assert is_whole(sent, b"This is not JSON.")
     assert time.monotonic() - began < SILENT / 2

@@ -8,6 +8,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.server.stream_end import Streams
+from tests.app.server.exchange import answer
 
 HEARD = 0.2
 
@@ -21,16 +22,8 @@ async def gradio(scope: Scope, receive: Receive, send: Send) -> None:
 
 def seconds_to_answer(app: Streams, path: str, address: str = "10.0.0.1") -> float:
     """How long a request takes."""
-    scope = {"type": "http", "method": "POST", "path": path, "headers": [], "client": (address, 1)}
-
-    async def receive() -> Message:
-        return {"type": "http.disconnect"}
-
-    async def send(message: Message) -> None:
-        del message
-
     began = time.monotonic()
-    asyncio.run(app(scope, receive, send))
+    answer(app, path, client=(address, 1))
     return time.monotonic() - began
 
 
