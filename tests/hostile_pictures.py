@@ -44,15 +44,16 @@ def strips_tiff(count: int) -> bytes:
 
 def text_png(size: int) -> bytes:
     """A PNG whose compressed text unpacks to that size."""
-    whole = encoded(noise((16, 16)), "PNG")
-    chunk = b"zTXtComment\0\0" + zlib.compress(bytes(size), 9)
-    return whole[:33] + struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + whole[33:]
+    return _with_chunk(b"zTXtComment\0\0", size)
 
 
 def profile_png(size: int) -> bytes:
     """A PNG whose colour profile unpacks to that size."""
-    whole = encoded(noise((16, 16)), "PNG")
-    chunk = b"iCCPprofile\0\0" + zlib.compress(bytes(size), 9)
+    return _with_chunk(b"iCCPprofile\0\0", size)
+
+
+def _with_chunk(kind: bytes, size: int) -> bytes:
+    whole, chunk = encoded(noise((16, 16)), "PNG"), kind + zlib.compress(bytes(size), 9)
     return whole[:33] + struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + whole[33:]
 
 

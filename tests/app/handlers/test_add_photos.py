@@ -29,6 +29,8 @@ from tests.app.sending import Event, announced, line, uploaded
 from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
 
+Add = Callable[..., Iterator[Updates]]  # to a gallery of that name, files by their names
+
 
 @pytest.fixture(autouse=True)
 def _drawn_often(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,9 +38,7 @@ def _drawn_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def add(
-    add_photos: AddPhotos, services: Services, session: Session, dropped: Callable[..., list[str]]
-) -> Callable[..., Iterator[Updates]]:
+def add(add_photos: AddPhotos, services: Services, session: Session, dropped: Callable[..., list[str]]) -> Add:
     """Drops files into a gallery; what is told of them until it is over."""
 
     def begin(name: str, **contents: str | bytes) -> Iterator[Updates]:
@@ -47,15 +47,13 @@ def add(
     return begin
 
 
-def test_the_name_of_a_gallery_that_is_made_keeps_its_signs(
-    add: Callable[..., Iterator[Updates]], session: Session
-) -> None:
+def test_the_name_of_a_gallery_that_is_made_keeps_its_signs(add: Add, session: Session) -> None:
     shown = after(add("Bavaria / <Tyrol>", red="red"))
     assert "“Bavaria / &lt;Tyrol&gt;”" in shown.report
     assert ("Bavaria / <Tyrol> · 1", session.gallery) in shown.gallery["choices"]
 
 
-def test_good_files_are_stored_and_bad_ones_named(add: Callable[..., Iterator[Updates]]) -> None:
+def test_good_files_are_stored_and_bad_ones_named(add: Add) -> None:
     shown = after(add("Holidays", yellow="yellow", text=b"hello", empty=b"", green="green"))
     report, choice = shown.report, shown.gallery
     assert "2</b> photos added to “Holidays”" in report
@@ -68,9 +66,7 @@ def test_good_files_are_stored_and_bad_ones_named(add: Callable[..., Iterator[Up
     assert shown.grid.count('class="hit"') == 2
 
 
-def test_words_that_are_being_typed_stay_when_photos_have_come(
-    add: Callable[..., Iterator[Updates]], session: Session
-) -> None:
+def test_words_that_are_being_typed_stay_when_photos_have_come(add: Add, session: Session) -> None:
     session.welcomed = True
     session.ask("dog")
     assert after(add("Holidays", yellow="yellow")).query == "", "what was asked of the gallery before"
@@ -78,7 +74,7 @@ def test_words_that_are_being_typed_stay_when_photos_have_come(
 
 
 def test_bad_files_alone_leave_no_gallery_behind_and_the_visitor_where_they_were(
-    add: Callable[..., Iterator[Updates]], session: Session, library: Library
+    add: Add, session: Session, library: Library
 ) -> None:
     before = session.gallery
     shown = after(add("Holidays", letter=b"Dear Sir", other=b"Dear Madam"))
@@ -89,7 +85,7 @@ def test_bad_files_alone_leave_no_gallery_behind_and_the_visitor_where_they_were
 
 
 def test_a_gallery_that_is_deleted_takes_what_was_told_of_its_photos_along(
-    add: Callable[..., Iterator[Updates]], add_photos: AddPhotos, galleries: Galleries, session: Session
+    add: Add, add_photos: AddPhotos, galleries: Galleries, session: Session
 ) -> None:
     list(add("Holidays", red="red"))
     list(add("Short lived", blue="blue"))
@@ -99,9 +95,7 @@ def test_a_gallery_that_is_deleted_takes_what_was_told_of_its_photos_along(
     assert "Holidays" in told.report
 
 
-def test_who_has_gone_on_to_something_else_is_not_taken_away_from_it(
-    add: Callable[..., Iterator[Updates]], session: Session
-) -> None:
+def test_who_has_gone_on_to_something_else_is_not_taken_away_from_it(add: Add, session: Session) -> None:
     telling, before = add("Holidays", red="red"), session.gallery
     session.ask("blue")
     shown = after(telling)
@@ -111,7 +105,7 @@ def test_who_has_gone_on_to_something_else_is_not_taken_away_from_it(
 
 
 def test_stop_keeps_what_is_done_and_names_the_rest(
-    add: Callable[..., Iterator[Updates]],
+    add: Add,
     add_photos: AddPhotos,
     session: Session,
     services: Services,
@@ -137,7 +131,7 @@ def test_stop_keeps_what_is_done_and_names_the_rest(
 
 
 def test_a_race_that_goes_on_is_not_stopped_by_the_uploads_button(
-    add: Callable[..., Iterator[Updates]], add_photos: AddPhotos, session: Session, services: Services
+    add: Add, add_photos: AddPhotos, session: Session, services: Services
 ) -> None:
     compare = Compare(services, PARTS)
     with services.access.work(session), services.access.work(session):  # both wait in line
@@ -151,9 +145,7 @@ def test_a_race_that_goes_on_is_not_stopped_by_the_uploads_button(
         assert "Stopped" in after(racing).race
 
 
-def test_nothing_stays_in_the_folder_that_files_arrive_in(
-    add: Callable[..., Iterator[Updates]], tmp_path: Path
-) -> None:
+def test_nothing_stays_in_the_folder_that_files_arrive_in(add: Add, tmp_path: Path) -> None:
     report = after(add("", red="red", same="red", text=b"hello")).report
     assert "1</b> photo added" in report
     assert "1 was here already" in report
@@ -161,9 +153,7 @@ def test_nothing_stays_in_the_folder_that_files_arrive_in(
     assert not list(home().glob("incoming-*"))
 
 
-def test_a_full_disk_is_a_sentence_and_nothing_stays(
-    add: Callable[..., Iterator[Updates]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_a_sentence_and_nothing_stays(add: Add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.move", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
     shown = after(add("Holidays", red="red"))
     assert "No space left on device" in shown.report
@@ -182,9 +172,7 @@ def test_what_a_killed_upload_left_behind_is_forgotten_after_a_day() -> None:
     assert recent.exists()
 
 
-def test_an_ingest_that_fails_says_so_to_the_visitor(
-    add: Callable[..., Iterator[Updates]], fake_encoder: FakeEncoder
-) -> None:
+def test_an_ingest_that_fails_says_so_to_the_visitor(add: Add, fake_encoder: FakeEncoder) -> None:
     list(add("Holidays", red="red"))
     fake_encoder.identity = replace(fake_encoder.identity, weights="c" * 64)
     report = after(add("Holidays", blue="blue")).report
@@ -192,7 +180,7 @@ def test_an_ingest_that_fails_says_so_to_the_visitor(
     assert "encode its photos again" in report
 
 
-def test_an_ingest_goes_on_when_the_visitor_leaves(add: Callable[..., Iterator[Updates]], library: Library) -> None:
+def test_an_ingest_goes_on_when_the_visitor_leaves(add: Add, library: Library) -> None:
     events = add("Holidays", red="red", blue="blue")
     next(events)
     events.close()  # type: ignore[attr-defined]
@@ -242,7 +230,7 @@ def test_what_did_not_arrive_is_named_after_a_reload_and_need_alone_be_sent_agai
 
 
 def test_after_a_reload_an_upload_that_is_complete_offers_no_gallery(
-    add: Callable[..., Iterator[Updates]], add_photos: AddPhotos, session: Session
+    add: Add, add_photos: AddPhotos, session: Session
 ) -> None:
     demo = session.gallery
     list(add("Holidays", red="red"))
@@ -271,7 +259,7 @@ def test_after_a_reload_the_rest_of_an_upload_goes_to_its_gallery_under_a_new_na
 
 
 def test_a_name_that_is_typed_while_photos_come_in_stays_until_it_is_used(
-    add: Callable[..., Iterator[Updates]], add_photos: AddPhotos, session: Session
+    add: Add, add_photos: AddPhotos, session: Session
 ) -> None:
     add_photos.named("Walls", session)
     add_photos.dropped(Event(drop="d"), "Walls", session)
@@ -301,7 +289,7 @@ def test_all_files_of_a_drop_go_to_the_gallery_that_was_named_then(
 
 
 def test_what_is_asked_after_a_drop_over_the_comparison_is_seen_among_the_results(
-    add: Callable[..., Iterator[Updates]], search: Search, session: Session
+    add: Add, search: Search, session: Session
 ) -> None:
     session.tab = COMPARE
     assert after(add("Holidays", red="red")).tabs["selected"] == "add"
