@@ -16,6 +16,7 @@ from app.session import Session, Work
 from app.uploading.inbox import Inbox
 from app.views import placeholders
 from app.views.strip import Drawing
+from app.wide_words import WideWords
 from app.work import Listing, Running, Waiting, start_work
 from engine.gallery import (
     Comparison,
@@ -50,6 +51,7 @@ class Services:
 
     def __post_init__(self) -> None:
         self.access = Access(self.library, self.demo, self.visitors)
+        self.wide_words = WideWords(self.library)
 
     def ingest(
         self,

@@ -8,7 +8,6 @@ from app.handlers.events import sent_along
 from app.parts import STOP, Parts, Updates, button
 from app.services import Services
 from app.session import AlbumView, Session
-from app.suggestions import TextsOfGalleries
 from app.views import albums as views
 from app.views import placeholders
 from app.work import Stopped, Waiting
@@ -26,7 +25,6 @@ from engine.gallery import (
     embed_query,
     get_photos,
     list_albums,
-    propose_albums,
     rank_photos,
     sort_gallery,
 )
@@ -43,7 +41,6 @@ class Albums:
 
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
-        self._proposed = TextsOfGalleries(lambda summary: propose_albums(services.library, summary.id))
 
     def shown(self, session: Session) -> Iterator[Updates]:
         """The tab was opened, or another gallery is on show."""
@@ -279,7 +276,7 @@ class Albums:
     def _proposals(self, summary: GallerySummary, found: SortedGallery) -> list[str]:
         """Words that the gallery's photos fall under and that are no albums yet."""
         there = {phrase.casefold() for album in found.albums for phrase in (album.name, *album.phrases)}
-        return [text for text in self._proposed.of(summary) if text.casefold() not in there][:PROPOSED]
+        return [text for text in self._services.wide_words.of(summary) if text.casefold() not in there][:PROPOSED]
 
     def _photo(self, key: str, session: Session) -> int:
         """A photo of the gallery on show; raises PhotoMissing."""

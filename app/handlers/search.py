@@ -14,7 +14,6 @@ from app.handlers.events import sent_along
 from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
-from app.suggestions import Suggestions
 from app.views import arrangement, header, photo, placeholders, results
 from app.views.chip import chip
 from engine.gallery import (
@@ -42,6 +41,7 @@ from engine.gallery import (
 PAGE = 24  # photos on the page at first, and whenever the reader comes to their end
 POOL = 100  # photos that tell where relevance falls off
 SURE = (3, 12)  # how many places are made sure of, at least and at most: those that stand out
+TO_TRY = 7  # queries
 NAMED = re.compile(rf"\s*photo:(\d{{1,18}}|{DROPPED})(?=\s|$)", re.IGNORECASE)  # how a query with a picture begins
 NOTHING: Updates = {}
 
@@ -51,7 +51,6 @@ class Search:
 
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
-        self._suggestions = Suggestions(services.library, services.demo)
 
     def searched(self, text: str, refine: bool, session: Session) -> Iterator[Updates]:
         """Words were typed, and Enter pressed."""
@@ -134,6 +133,7 @@ class Search:
         try:
             with self._services.access.turn(session):
                 yield from self._answers(refine, session, asking, aside)
+                yield from self._tried(session, asking)
         except EngineError as error:
             if session.asking is asking:
                 session.forget(session.words)
@@ -182,6 +182,15 @@ class Search:
         yield {**self._found(session, summary, status + aside), self._parts.panel: self._best(session)}
         if refine and session.hits and session.asking is asking:
             yield from self._refined(session, summary.id, query, ranking, asking, aside)
+
+    def _tried(self, session: Session, asking: object) -> Iterator[Updates]:
+        """What may be tried on a gallery that has changed: found while its answer is on show already."""
+        summary = self._services.access.gallery(session.gallery, session)
+        if summary.kind == "demo" or self._services.wide_words.is_known(summary) or session.asking is not asking:
+            return
+        self._services.wide_words.of(summary)
+        if session.asking is asking:
+            yield {self._parts.suggestions: self._to_try(session, summary)}
 
     def _refined(
         self, session: Session, gallery: int, query: Query, ranking: Ranking, asking: object, aside: str
@@ -273,15 +282,20 @@ class Search:
 
     def _around(self, session: Session, summary: GallerySummary) -> Updates:
         """The headline, and what may be asked."""
-        examples = self._suggestions.of(summary)
         return {
             self._parts.arrangement: arrangement.choices(
                 years_of(self._services.library, summary.id), session.order, session.year, bool(session.query.strip())
             ),
             self._parts.headline: header.headline(summary, self._services.measured(summary)),
-            self._parts.suggestions: header.suggestions(examples, session.earlier(examples), session.corrected),
+            self._parts.suggestions: self._to_try(session, summary),
             self._parts.chip: chip(session.thumbnail),
         }
+
+    def _to_try(self, session: Session, summary: GallerySummary) -> str:
+        """Queries that the visitor may ask."""
+        services = self._services
+        queries = services.demo.queries if summary.kind == "demo" else services.wide_words.known(summary)
+        return header.suggestions(queries[:TO_TRY], session.earlier(queries[:TO_TRY]), session.corrected)
 
     def _ranking(self, session: Session, summary: GallerySummary) -> str:
         if not session.hits:
