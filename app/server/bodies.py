@@ -13,9 +13,9 @@ import orjson
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.server.calls import Endpoints, named_call
+from app.server.calls import LONGEST_SESSION, Endpoints, named_call
 from app.server.refusals import Refusal
-from app.server.routes import API, JOIN
+from app.server.routes import API, JOIN, SESSION
 
 MB = 2**20
 SIGNS = (b",", b"[", b"{")  # there are as many values as these, or fewer
@@ -70,9 +70,13 @@ class Bodies:
         await self._app(scope, replayed(checked, receive), send)
 
     def _checked(self, scope: Scope, body: bytes) -> bytes | Refusal:
-        """The body of a call, all its values in it; any other as it is."""
+        """The body of a call, all its values in it; any other as it is. Whose session calls the page is noted."""
         if scope["path"].rstrip("/") == JOIN:
-            return not_a_call(body, self._inputs()) or body
+            session = calling_session(body, self._inputs())
+            if isinstance(session, Refusal):
+                return session
+            scope[SESSION] = session
+            return body
         if scope["method"] == "POST" and (call := CALL.fullmatch(scope["path"])):
             return named_call(body, call["name"], bool(call["by_name"]), self._endpoints())
         return body
@@ -117,8 +121,11 @@ def too_many_values(body: bytes, most: int) -> Refusal | None:
     return None
 
 
-def not_a_call(body: bytes, inputs: Mapping[int, int]) -> Refusal | None:
-    """Turn away what names no event of the page, or brings more than the event takes: it would end in an error."""
+def calling_session(body: bytes, inputs: Mapping[int, int]) -> str | Refusal:
+    """Which session calls an event of the page.
+
+    What names no event, or brings more than the event takes, is turned away: it would end in an error.
+    """
     try:
         told: Any = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -130,6 +137,6 @@ def not_a_call(body: bytes, inputs: Mapping[int, int]) -> Refusal | None:
         return Refusal(404, "The page has no such event; load it again.")
     if not isinstance(data, list) or len(data) > inputs[event]:
         return Refusal(400, "This event takes fewer values.")
-    if not isinstance(session, str) or not 0 < len(session) <= 64:
+    if not isinstance(session, str) or not 0 < len(session) <= LONGEST_SESSION:
         return Refusal(400, "Say which session this is (session_hash).")
-    return None
+    return session

@@ -11,6 +11,7 @@ from app.server.refusals import Refusal
 
 API = "/gradio_api/"
 JOIN = f"{API}queue/join"  # by which the page sends every event
+SESSION = "tgem.session"  # where the scope of such a request keeps the session that its body names
 READ = (
     *("app_id", "call", "heartbeat", "info", "login_check", "openapi.json", "queue/data", "startup-events"),
     "theme.css",

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 import gradio as gr
-import orjson
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.server.routes import API, JOIN
+from app.server.routes import API, SESSION
 from app.server.transfers import address_of
 
 SHARE = 64  # sessions of one address
@@ -94,19 +93,13 @@ class CountedSessions:
                 use.open -= 1
         elif path.startswith(API):
             self._sessions.sweep()  # a call names no session, and makes one
-            await self._app(scope, self._noting(scope, receive), send)
+            self._note(scope)
+            await self._app(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _noting(self, scope: Scope, receive: Receive) -> Receive:
-        address = address_of(scope)
-        for session in parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", ())[:1]:
-            self._sessions.use(session, address)
-
-        async def noted() -> Message:
-            message = await receive()
-            if scope["path"].rstrip("/") == JOIN and message.get("body"):  # whole, and checked (bodies.py)
-                self._sessions.use(orjson.loads(message["body"])["session_hash"], address)
-            return message
-
-        return noted
+    def _note(self, scope: Scope) -> None:
+        asked = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", ())[:1]
+        called = [scope[SESSION]] if SESSION in scope else []  # checked (bodies.py)
+        for session in (*asked, *called):
+            self._sessions.use(session, address_of(scope))
