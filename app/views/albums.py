@@ -184,5 +184,5 @@ def _card(photo: SortedPhoto, column: Column, picture: Photo, drawing: Drawing, 
         f'{about(picture, address)} src="{escape(address(picture, "grid"))}" alt="{name}" width="4" height="3"'
         f' loading="lazy" decoding="async" draggable="false">{strip(drawing, photo.macs_share)}'
         f'<span class="numbers"><span>{sure}</span><select class="move" aria-label="Move {name}">'
-        '<option value="">Move</option></select></span></li>'
+        '<option value="">Move ▾</option></select></span></li>'
     )

@@ -51,8 +51,8 @@ def histogram(
     )
     return (
         '<figure class="histogram"><figcaption><h2>Where photos leave</h2>'
-        "<p>Filled was computed, hollow was not. The numbers count the photos that left "
-        "at each exit.</p></figcaption>"
+        "<p>Filled was computed, hollow was not. The numbers count the photos that stand at each exit, second looks "
+        "included.</p></figcaption>"
         f"{survival(drawing, summary.exits, 'Photos that left at each exit: ' + ', '.join(counts))}"
         f'{marks(drawing, mark)}</figure><ol class="typical" aria-label="Typical photos at each exit">{columns}</ol>'
     )
