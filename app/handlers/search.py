@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from string import ascii_letters, digits
 from urllib.parse import urlencode
 
 import gradio as gr
@@ -162,6 +163,8 @@ class Search:
         if session.like and not self._thumbnail(session.like.removeprefix("photo:"), session):
             session.like, session.thumbnail, session.query = "", "", session.words
             aside += header.PICTURE_GONE
+        if session.words.strip() and not any(sign in ascii_letters + digits for sign in session.words):
+            aside += header.NOT_ENGLISH
         require_model(library, summary.id)  # another model's photos do not fit this one's strip
         with self._services.event_log.timed("search"):
             query = embed_query(library, summary.id, session.query, session.dropped)
@@ -235,10 +238,19 @@ class Search:
 
         Args: extra: HTML of what was asked about it.
         """
-        services = self._services
-        own = picked and services.access.owns(summarize_gallery(services.library, shown.collection_id), session)
-        named = session.picked if picked else ""
-        return photo.panel(shown, services.drawing, services.address, named, services.credit(shown), extra, own)
+        services, choice = self._services, None
+        if picked and session.picked:
+            gallery = summarize_gallery(services.library, shown.collection_id)
+            choice = photo.Picked(session.picked, services.access.owns(gallery, session))
+        return photo.panel(
+            shown,
+            services.drawing,
+            services.address,
+            choice,
+            services.credit(shown),
+            extra,
+            session.deepened.get(shown.id),
+        )
 
     def _wanted(self, session: Session) -> int:
         return max(POOL, (session.unfolded + 1) * PAGE)

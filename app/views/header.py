@@ -111,6 +111,7 @@ UNASKED: Mapping[Order, str] = {
 }
 PICTURED = " Your picture took one full encoding, counted for this gallery."
 UNCOUNTED = " Your picture took one full encoding, counted for no gallery."
+NOT_ENGLISH = " Only English words are understood."
 PICTURE_GONE = " The picture that was searched with is gone; to search with it, give it again."
 
 

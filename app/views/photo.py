@@ -1,6 +1,7 @@
 """The selected photo: how it went through the encoder, and what more could be asked of it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 from app.attribution import Attribution
@@ -8,7 +9,7 @@ from app.pictures import PictureAddress
 from app.views.formatting import described, macs, percent, saved, score
 from app.views.strip import Drawing, marks, stages_strip
 from app.views.viewer import about
-from engine.gallery import ExitScore, Photo, nearest_budget
+from engine.gallery import Deepened, ExitScore, Photo, nearest_budget
 
 NEEDED = 0.5  # a gate's probability from which on a photo leaves
 # How well a text fits: its cosine to the photo, in units of what is usual.
@@ -19,42 +20,52 @@ SCALE = (
 )
 
 
+@dataclass(frozen=True)
+class Picked:
+    """That a person has selected a photo; on a phone it then comes up as a sheet, until that is closed."""
+
+    name: str  # of this choice
+    own: bool = False  # the photo may be deleted
+
+
 def panel(
     photo: Photo,
     drawing: Drawing,
     address: PictureAddress,
-    picked: str = "",
+    picked: Picked | None = None,
     credit: Attribution | None = None,
     extra: str = "",
-    own: bool = False,
+    deepened: Deepened | None = None,
 ) -> str:
     """How one photo went through the encoder.
 
     Args:
-        picked: names the choice of a person; on a phone it then comes up as a sheet, until that is closed.
+        picked: None: it is on show because it fits best.
         credit: whose photo it is, where that must be said.
         extra: HTML of what was asked about it.
-        own: the photo may be deleted.
+        deepened: the second look that it got for the query on show.
     """
     left = f"left at exit {photo.exit} of {photo.exits}"
     if photo.exit == photo.exits:
         left = f"went all the way, exit {photo.exits} of {photo.exits}"
     gates = _gates(photo)
+    before = drawing.positions[deepened.from_exit] if deepened else None
+    discard = _button("discard", "Delete") if picked and picked.own else ""
     deeper = "" if photo.exit == photo.exits else _button("deepen", "Run it to full depth")
     return (
         f'<section class="panel" aria-label="The selected photo" data-photo="{photo.id}"'
-        f"{f' data-picked={picked}' if picked else ''}>"
+        f"{f' data-picked={picked.name}' if picked else ''}>"
         '<button type="button" class="close" aria-label="Close">×</button>'
         f'<button type="button" class="enlarge" data-photo="{photo.id}"{about(photo, address)}>'
         f'<img src="{escape(address(photo, "panel"))}" alt="{escape(described(photo.file))}, full screen"'
         f' width="{photo.width}" height="{photo.height}"></button>'
         f'<p class="file">{escape(photo.file)}<span>{photo.width} × {photo.height}</span></p>{_credit(credit)}'
         f"<h2>It {left}</h2>"
-        f"{stages_strip(drawing, photo.macs_share, f'Stages of the encoder: the photo {left}')}"
+        f"{stages_strip(drawing, photo.macs_share, f'Stages of the encoder: the photo {left}', before)}"
         f"{_marks(photo, drawing, gates)}"
         f'<p class="spent"><b>{macs(photo.macs, drawing.full_macs)}</b> · <b>{saved(photo)}</b></p>'
         f'<div class="actions">{deeper}{_button("alike", "More like this")}'
-        f"{_button('explain', 'How the query fits, exit by exit')}{_button('discard', 'Delete') if own else ''}</div>"
+        f"{_button('explain', 'How the query fits, exit by exit')}{discard}</div>"
         f'<div class="extra" aria-live="polite">{extra}</div>{_why(photo, gates, drawing.usual_affinity)}</section>'
     )
 

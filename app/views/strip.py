@@ -56,9 +56,9 @@ def strip(drawing: Drawing, share: float, before: float | None = None) -> str:
     return _strip(ends, share, before, "")
 
 
-def stages_strip(drawing: Drawing, share: float, label: str) -> str:
+def stages_strip(drawing: Drawing, share: float, label: str, before: float | None = None) -> str:
     """The selected photo's strip, stage by stage; see `strip`."""
-    return _strip([(end, stage.pass_number) for end, stage in drawing.ends], share, None, label)
+    return _strip([(end, stage.pass_number) for end, stage in drawing.ends], share, before, label)
 
 
 def survival(drawing: Drawing, exits: Sequence[int], label: str) -> str:

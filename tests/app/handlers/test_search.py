@@ -43,6 +43,14 @@ def test_a_query_that_could_not_be_asked_is_not_offered_again(search: Search, se
     assert "11:dog" not in after(search.searched("blue", False, session)).suggestions
 
 
+@pytest.mark.parametrize(("words", "told"), [("海辺の犬", True), ("🐶", True), ("ein Hund", False), ("1984", False)])
+def test_words_in_other_letters_are_said_not_to_be_understood(
+    search: Search, session: Session, words: str, told: bool
+) -> None:
+    answer = after(search.searched(words, False, session)).answer
+    assert ("Only English words are understood" in answer) is told
+
+
 def test_an_answer_follows_when_second_looks_are_switched_on_or_off(search: Search, session: Session) -> None:
     list(search.searched("red + green", True, session))
     assert "data-again" not in after(search.asked_again(False, session)).grid

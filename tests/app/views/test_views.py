@@ -42,7 +42,7 @@ DEEPENED = Deepened(7, 1, 2, 3, 1)
 PAIR = {7: PHOTO, 8: replace(PHOTO, id=8, file="b.jpg"), 9: replace(PHOTO, id=9, file="c.jpg")}
 
 
-def panel(shown: Photo, gates: tuple[float, ...] = (0.2, 0.7), picked: str = "") -> str:
+def panel(shown: Photo, gates: tuple[float, ...] = (0.2, 0.7), picked: photo.Picked | None = None) -> str:
     column = np.array(gates, np.float32)[:, None]
     return photo.panel(replace(shown, gates=column.repeat(len(BUDGET_GRID), 1)), DRAWING, address, picked)
 
@@ -68,7 +68,7 @@ ALL = {
     "shelf": results.shelf([BAD], DRAWING, address, more=3),
     "panel": photo.panel(
         replace(BAD, nearest_texts=(((EVIL, 0.5),), ((EVIL, 0.5), (EVIL, 0.1)))),
-        DRAWING, address, "1", CREDIT, photo.fit(EVIL, [ExitScore(0.1, 0.2)] * 3, 2), own=True,
+        DRAWING, address, photo.Picked("1", own=True), CREDIT, photo.fit(EVIL, [ExitScore(0.1, 0.2)] * 3, 2), DEEPENED,
     ),
     "outcome": photo.deepened(3, 1, 30, 100),
     "figures": overview.figures(SUMMARY, SHIPPED),
@@ -221,6 +221,10 @@ class TestPhoto:
         assert "grass" not in said, "a text that does not fit is not shown"
         assert "Run it to full depth" in said
 
+    def test_what_ran_for_the_query_on_show_is_striped(self) -> None:
+        assert 'class="on new"' in photo.panel(PHOTO, DRAWING, address, deepened=DEEPENED)
+        assert 'class="on new"' not in panel(PHOTO)
+
     def test_an_exit_that_was_passed_after_the_photo_had_left_there_was_enough(self) -> None:
         looked_at = replace(PHOTO, exit=3, nearest_texts=(*PHOTO.nearest_texts, (("an otter", 0.6),)))
         said = text(panel(looked_at, (0.2, 0.7)))
@@ -255,7 +259,7 @@ class TestPhoto:
         assert "0.90" not in said
 
     def test_only_a_chosen_photo_comes_up_as_a_sheet_and_only_ones_own_can_be_deleted(self) -> None:
-        assert "data-picked" in panel(PHOTO, picked="1")
+        assert "data-picked" in panel(PHOTO, picked=photo.Picked("1"))
         assert "data-picked" not in panel(PHOTO)
         assert "Delete" not in panel(PHOTO)
         assert "Delete" in ALL["panel"]
