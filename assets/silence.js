@@ -1,5 +1,5 @@
-// A connection that was lost without a word, as on a train, would leave the page waiting for good: it is given up, and
-// what was asked has failed. The next question opens another.
+// A connection that was lost without a word, as on a train, would leave the page waiting for good. It is given up as if
+// it had been cut: Gradio then loads the page anew.
 const SILENCE = 45000; // ms; within an answer the server says something every 15 s
 const ask = (tgem.fetch ??= window.fetch); // as the browser has it, if the page is drawn again
 
