@@ -32,7 +32,8 @@ DIALOG = (
     f"{_turn('earlier', 'Previous photo', '‹')}{_turn('later', 'Next photo', '›')}{_turn('shut', 'Close', '×')}</div>"
     '<div class="caption"><p class="what"><b id="viewed-name"></b><span class="facts"></span></p>'
     '<p class="cost"><span class="ran"></span><span class="share"></span></p>'
-    '<div class="actions"><a class="keep" download title="The picture that is kept: 768 pixels at most">Download</a>'
+    '<div class="actions">'
+    '<a class="keep" download title="The picture that is kept: 768 pixels at most, a panorama more">Download</a>'
     '<a class="original" download hidden title="The file on this machine, as it was indexed">Original</a>'
     '<button type="button" data-event="alike">More like this</button></div></div></dialog>'
 )

@@ -96,5 +96,5 @@ class Library:
         return self.refining[gallery_id % len(self.refining)]
 
     def picture_path(self, content_hash: str) -> Path:
-        """Where the picture of a photo is kept: upright, at most 768 px, JPEG without metadata."""
+        """Where the picture of a photo is kept: upright, at most 768 px unless a panorama, JPEG without metadata."""
         return self.database.pictures.path(content_hash)

@@ -20,6 +20,7 @@ MAX_BYTES = 50 * 2**20
 MAX_PIXELS = 64_000_000
 MAX_SCANS = 100  # a progressive JPEG has about ten; each is a pass over all its pixels
 MAX_NAME = 200
+PANORAMA = 3.0  # times as wide as high, or as high as wide, from which a picture is one
 
 # The formats that photos come in. Pillow reads many more, and each is code for an attacker to try.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
@@ -88,11 +89,18 @@ class Picture:
     taken_at: datetime | None = None  # on the camera's clock
 
 
+def longest_side(size: tuple[int, int], usual: int) -> int:
+    """What the longest side of a picture is reduced to: of a panorama up to four times what is usual, or it would be a
+    thread. Args: size: (width, height), px.  usual: px.
+    """
+    return round(usual * min(max(max(size) / max(min(size), 1) / PANORAMA, 1.0), 4.0))
+
+
 def open_picture(data: bytes, name: str, longest: int | None = None, most: int | None = None) -> Picture:
     """Decode a picture: upright, RGB, transparency on white, an animation's first frame.
 
     Args:
-        longest: reduce it so that no side is longer than this many pixels; decoding is faster for it.
+        longest: reduce it so that no side is longer than this many pixels (see `longest_side`); decoding is faster.
         most: pixels that may be decoded.
     Raises: ImageRejected, NeedsMemory.
     """
@@ -102,6 +110,8 @@ def open_picture(data: bytes, name: str, longest: int | None = None, most: int |
     width, height = picture.size
     if most is not None and heif.is_heif(data):
         most //= heif.MEMORY
+    if longest is not None:
+        longest = longest_side(picture.size, longest)
     try:
         if longest is not None:
             picture.draft(None, (longest, longest))  # JPEG only: decoded at a half, a quarter or an eighth

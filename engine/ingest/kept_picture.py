@@ -9,10 +9,11 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
+from engine.ingest.image import longest_side
 from engine.ingest.upload import read_file
 from engine.utils.errors import EngineError
 
-KEPT_SIDE = 768  # px: the longest side at most
+KEPT_SIDE = 768  # px: the longest side at most, but of a panorama
 
 
 class PictureGone(EngineError):
@@ -38,7 +39,7 @@ def to_jpeg(rgb: Image.Image) -> bytes:
 def open_kept(file: Path | BinaryIO, longest: int | None = None) -> Image.Image:
     """A kept picture, RGB; raises OSError where it is gone or damaged.
 
-    Args: longest: reduce it so that no side is longer than this many pixels.
+    Args: longest: reduce it so that no side is longer than this many pixels; see `longest_side`.
     """
     try:
         with Image.open(file, formats=["JPEG"]) as picture:
@@ -46,7 +47,8 @@ def open_kept(file: Path | BinaryIO, longest: int | None = None) -> Image.Image:
     except Image.DecompressionBombError as error:  # damage may change the size that a header states
         raise OSError(str(error)) from error
     if longest is not None:
-        rgb.thumbnail((longest, longest))
+        side = longest_side(rgb.size, longest)
+        rgb.thumbnail((side, side))
     return rgb
 
 

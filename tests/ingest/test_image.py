@@ -142,6 +142,20 @@ def test_a_turned_photo_stands_upright(format: str, longest: int | None) -> None
     assert near(picture.rgb.getpixel((width // 2, height - 3)), BLUE)
 
 
+@pytest.mark.parametrize(
+    ("size", "reduced"),
+    [
+        ((900, 300), (90, 30)),
+        ((900, 150), (180, 30)),
+        ((60, 900), (24, 360)),
+        ((9000, 90), (360, 4)),
+        ((90, 9), (90, 9)),
+    ],
+)
+def test_a_panorama_stays_high_enough_to_be_seen(size: tuple[int, int], reduced: tuple[int, int]) -> None:
+    assert open_picture(encoded(plain(size=size), "JPEG"), "a", 90).rgb.size == reduced
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_is_undone(orientation: int) -> None:
     upright = noise((8, 12))
@@ -253,7 +267,7 @@ def test_reduced_to_fit_and_never_enlarged() -> None:
 
 
 def test_a_line_of_pixels_stays_a_picture() -> None:
-    assert open_picture(encoded(plain(size=(5000, 1)), "PNG"), "a", 768).rgb.size == (768, 1)
+    assert open_picture(encoded(plain(size=(5000, 1)), "PNG"), "a", 768).rgb.size == (4 * 768, 1)
 
 
 def test_the_kept_picture_tells_nothing_of_where_it_was_taken() -> None:
