@@ -93,7 +93,7 @@ class Session:
         return self.asking
 
     def forget(self, words: str) -> None:
-        """Offer a query no more: it could not be asked."""
+        """Offer a query no more: it cannot be asked."""
         self.history = [earlier for earlier in self.history if earlier != words]
 
     @property

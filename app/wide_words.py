@@ -17,7 +17,7 @@ class WideWords:
         self._found: LRUCache[int, tuple[int, list[str]]] = LRUCache(GALLERIES_KEPT)  # for so many photos, by gallery
 
     def of(self, summary: GallerySummary) -> list[str]:
-        """A gallery's, those of most photos first; to find them the first time takes a second."""
+        """A gallery's, those of most photos first; the first time in a process takes a second."""
         if not self.is_known(summary):
             words = propose_albums(self._library, summary.id)
             with self._lock:

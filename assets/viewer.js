@@ -84,6 +84,7 @@ Object.assign(ours, {
   alike: () => {
     const asked = photo;
     viewer.close();
+    document.querySelector("#tabs [data-tab-id=results]").focus(); // where the answer will be
     trigger("alike", { photo: asked });
   },
 });
@@ -111,7 +112,7 @@ viewer.addEventListener("touchend", (event) => {
 const isPicked = (hit) => document.querySelector(`.panel[data-picked][data-photo="${hit.dataset.photo}"]`);
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.(".enlarge, [data-large]");
-  if (!button || choosing() || (button.matches(".hit") && !(event.isTrusted && isPicked(button)))) return;
+  if (!button || (choosing() && button.closest("#found")) || (button.matches(".hit") && !(event.isTrusted && isPicked(button)))) return;
   event.stopPropagation();
   open(button);
 }, true);

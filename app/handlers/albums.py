@@ -6,6 +6,7 @@ import gradio as gr
 
 from app.handlers.events import sent_along
 from app.parts import STOP, Parts, Updates, button
+from app.picture_zip import MOST_PHOTOS
 from app.services import Services
 from app.session import AlbumView, Session
 from app.views import albums as views
@@ -126,9 +127,11 @@ class Albums:
             view = self._view(session, summary.id)
             found = self._sorted(summary, session, view, self._apply(summary, session, view, None))
             sure = [photo.id for photo in found.of(album) if not views.is_unsure(photo)]  # as its column shows
-            photos = get_photos(services.library, sure)
-            if not photos:
+            if not sure:
                 raise AlbumsRejected("No photo is in this album any more.")
+            if len(sure) > MOST_PHOTOS:
+                raise AlbumsRejected(f"One ZIP holds {MOST_PHOTOS} photos; make narrower albums of these {len(sure)}.")
+            photos = get_photos(services.library, sure)
         except EngineError as error:
             return {self._parts.album_line: services.problem(error)}
         return {self._parts.file: views.packed(album, photos, services.address)}

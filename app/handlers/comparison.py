@@ -72,8 +72,10 @@ class Compare:
                 elif isinstance(event, Lap):
                     yield {race: views.racing(event, MOST_RACED)}
             yield from self.shown(session)
-            headline = header.headline(summary, self._services.measured(summary))
-            yield {self._parts.headline: headline, **self._buttons(running=False)}
+            told: Updates = self._buttons(running=False)
+            if session.gallery == summary.id:  # else another one has come on show
+                told[self._parts.headline] = header.headline(summary, self._services.measured(summary))
+            yield told
         except Stopped:
             yield {race: placeholders.said("Stopped: nothing was kept of this race."), **self._buttons(running=False)}
         except EngineError as error:

@@ -24,6 +24,7 @@ from engine.gallery import (
     Hit,
     Photo,
     Query,
+    QueryRejected,
     Ranking,
     correct_spelling,
     embed_query,
@@ -137,7 +138,8 @@ class Search:
                 yield from self._tried(session, asking)
         except EngineError as error:
             if session.asking is asking:
-                session.forget(session.words)
+                if isinstance(error, QueryRejected):
+                    session.forget(session.words)
                 picture: Updates = {self._parts.chip: chip(session.thumbnail)}
                 yield {**picture, **self.only(self._services.problem(error))}
 

@@ -53,7 +53,7 @@ def histogram(
         '<figure class="histogram"><figcaption><h2>Where photos leave</h2>'
         "<p>Filled was computed, hollow was not. The numbers count the photos that stand at each exit, second looks "
         "included.</p></figcaption>"
-        f"{survival(drawing, summary.exits, 'Photos that left at each exit: ' + ', '.join(counts))}"
+        f"{survival(drawing, summary.exits, 'Photos that stand at each exit: ' + ', '.join(counts))}"
         f'{marks(drawing, mark)}</figure><ol class="typical" aria-label="Typical photos at each exit">{columns}</ol>'
     )
 

@@ -11,6 +11,7 @@ MOST_PHRASES = 200  # of all albums of a gallery together
 LONGEST_NAME = 80
 LONGEST_PHRASE = 200  # characters; the model reads about thirty words
 NOT = "not "  # what a phrase begins with that an album's photos do not show
+CUT = "…"  # ends a name that was made of a phrase
 NONE = "none of these"  # what stands for no album, where one would be named
 # What a name alone stands for where phrases hold more of the val sets' photos than it does.
 KINDS = {
@@ -86,6 +87,8 @@ class AlbumSet:
             names = [other.name.casefold() for other in found]
             if album.name.casefold() in names:
                 place = names.index(album.name.casefold())
+                if album.name.endswith(CUT) and album.phrases != found[place].phrases:  # a name that nobody chose
+                    raise AlbumsRejected(f'There is an album "{album.name}"; put a short name and a colon before this.')
                 found[place] = replace(album, name=found[place].name)
             else:
                 found.append(album)
@@ -134,9 +137,8 @@ def album_of(line: str) -> Album:
     if kinds := KINDS.get(line.strip().casefold()):
         line = f"{line}: {kinds}"
     name, colon, rest = line.partition(":")
-    if not colon and len(_one_line(line)) > LONGEST_NAME:  # its first words are the name
-        rest = _one_line(line).replace(",", "")
-        name, colon = f"{rest[: LONGEST_NAME - 1].rsplit(' ', 1)[0]}…", ":"
+    if not colon and len(phrase := _one_line(line).replace(",", "")) > LONGEST_NAME:
+        return made(f"{phrase[: LONGEST_NAME - 1].rsplit(' ', 1)[0]}{CUT}", [phrase])
     said = [part.strip() for part in rest.split(",")] if colon else [line.strip()]
     unlike = [part[len(NOT) :].strip() for part in said if part.casefold().startswith(NOT)] if colon else []
     phrases = [part for part in said if not (colon and part.casefold().startswith(NOT))]

@@ -17,6 +17,7 @@ from engine.gallery.search import deepening_of
 from engine.gallery.types import SortedGallery, SortedPhoto
 from engine.storage.albums import change_albums, read_albums
 from engine.storage.encodings import Candidate, DeeperEncoding, Standings, keep_deeper, list_candidates, list_standings
+from engine.storage.images import image_ids
 from engine.storage.schema import stamp_of
 from engine.utils.paths import ALBUM_WORDS
 
@@ -67,12 +68,15 @@ def propose_albums(library: Library, gallery_id: int, words: Sequence[str] | Non
     import torch
 
     encoder = library.encoder_of(gallery_id)
-    vectors = list_standings(library.database, gallery_id).vectors
-    if not len(vectors):
+    ids = image_ids(library.database, gallery_id)
+    sample = list_candidates(library.database, ids[:: max(1, len(ids) // PROPOSED_BY)])
+    if not sample:
         return []
     albums = [album_of(word) for word in words or read_texts(ALBUM_WORDS)]
-    sample = torch.from_numpy(vectors[:: max(1, len(vectors) // PROPOSED_BY)].copy())
-    fallen = Counter(_scorer(library, encoder, albums).scores(sample).argmax(1).tolist())
+    vectors = torch.from_numpy(
+        np.frombuffer(b"".join(c.vector for c in sample), np.float32).reshape(len(sample), -1).copy()
+    )
+    fallen = Counter(_scorer(library, encoder, albums).scores(vectors).argmax(1).tolist())
     return [albums[place].name for place, _ in fallen.most_common() if place < len(albums)]
 
 

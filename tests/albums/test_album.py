@@ -76,6 +76,14 @@ def test_two_albums_of_one_name_and_too_many_phrases_are_refused() -> None:
         AlbumSet(tuple(Album(str(n), ("x",)) for n in range(101)))
 
 
+def test_a_name_that_was_cut_off_a_phrase_replaces_no_other_album() -> None:
+    albums = AlbumSet().with_albums([album_of(f"not {LONG} in summer")])
+    assert albums.albums[0].phrases == (f"not {LONG} in summer",)
+    assert albums.with_albums([album_of(f"not {LONG} in summer")]) == albums
+    with pytest.raises(AlbumsRejected, match="put a short name"):
+        albums.with_albums([album_of(f"not {LONG} in winter")])
+
+
 def test_moves_go_along_with_their_albums_and_can_be_undone() -> None:
     albums = AlbumSet((DOGS, PEOPLE)).moved([1, 2], "Dogs").moved([2], "people").moved([3], None)
     assert albums.by_hand() == {1: "dogs", 2: "people", 3: None}

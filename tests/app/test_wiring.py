@@ -56,6 +56,14 @@ def test_the_tab_that_is_open_shows_the_gallery_that_came_on_show(services: Serv
         }
 
 
+def test_what_is_on_show_follows_the_box_for_second_looks_and_another_budget(services: Services) -> None:
+    events = build(services, "a secret").fns
+    assert [event.targets[0][1] for event in events.values() if event.name == "asked_again"] == ["input"]
+    applied = next(number for number, event in events.items() if event.name == "applied")
+    follows = {event.name for event in events.values() if event.trigger_after == applied}
+    assert follows == {"overview", "drawn_if_open"}
+
+
 def test_what_is_asked_in_another_tab_is_answered_among_the_results_by_one_event(services: Services) -> None:
     events = build(services, "a secret").fns.values()
     (searched,) = (event for event in events if event.name == "searched")

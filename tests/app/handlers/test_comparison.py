@@ -58,6 +58,14 @@ def test_the_shipped_measurement_is_shown_of_its_own_model_until_this_machine_ha
     assert "shipped" not in raced.headline
 
 
+def test_a_race_changes_no_headline_of_another_gallery(compare: Compare, session: Session, holidays: int) -> None:
+    racing = compare.raced(session)
+    for _ in range(2):  # it has begun
+        next(racing)
+    session.gallery = holidays
+    assert not hasattr(after(racing), "headline")
+
+
 def test_what_is_on_its_way_is_said_where_it_will_stand() -> None:
     for part in (PARTS.figures, PARTS.rankings):
         assert "on its way" in part.value

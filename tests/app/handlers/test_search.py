@@ -37,10 +37,25 @@ def test_words_find_photos_at_once_and_then_the_doubtful_are_looked_at_again(sea
     assert "second look" in refined.answer
 
 
-def test_a_query_that_could_not_be_asked_is_not_offered_again(search: Search, session: Session) -> None:
+def test_a_query_that_cannot_be_asked_is_not_offered_again(search: Search, session: Session) -> None:
     list(search.searched("11:dog", True, session))
     list(search.searched("red", False, session))
-    assert "11:dog" not in after(search.searched("blue", False, session)).suggestions
+    shown, session.gallery = session.gallery, 999
+    list(search.searched("lime", False, session))
+    session.gallery = shown
+    offered = after(search.searched("blue", False, session)).suggestions
+    assert ["11:dog" in offered, "red" in offered, "lime" in offered] == [False, True, True]
+
+
+def test_wide_words_to_try_on_ones_own_gallery_come_behind_its_first_answer(
+    search: Search, holidays: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.wide_words.propose_albums", lambda library, gallery: ["animals"])
+    session = Session(gallery=holidays)
+    first, last = map(after, search.searched("red", False, session))
+    assert "animals" not in first.suggestions
+    assert "animals" in last.suggestions
+    assert "animals" in after(next(search.searched("blue", False, session))).suggestions
 
 
 @pytest.mark.parametrize(("words", "told"), [("海辺の犬", True), ("🐶", True), ("ein Hund", False), ("1984", False)])

@@ -13,7 +13,10 @@ from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
 from app.server import sessions as module
+from app.server.bodies import STRANGERS, Bodies
+from app.server.routes import JOIN
 from app.server.sessions import SWEEP, CountedSessions, Sessions
+from tests.app.server.exchange import answer
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +37,14 @@ def test_calls_of_programs_that_name_no_session_leave_few_behind() -> None:
     for _ in range(40):
         program.post("/gradio_api/call/search")
     assert len(sessions) <= 5
+
+
+def test_a_call_counts_for_the_session_that_its_body_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = list[tuple[str, str]]()
+    monkeypatch.setattr(Sessions, "use", lambda _, session, address: named.append((session, address)))
+    app = Bodies(CountedSessions(Response(), Sessions(Blocks(), 4)), STRANGERS, lambda: {3: 1}, dict)
+    answer(app, JOIN, [b'{"fn_index": 3, "data": [], "session_hash": "abc"}'], query_string=b"")
+    assert named == [("abc", "10.0.0.1")]
 
 
 def test_of_a_page_that_stays_open_little_is_kept() -> None:
