@@ -191,7 +191,7 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
     p, session = parts, parts.session
     p.gallery.change(galleries.settings, [p.gallery, session], p.settings, **SHORT)
     picked = p.gallery.input(
-        galleries.picked, [p.gallery, p.refine, session], [p.query, p.add_to, p.browser, *p.results], **SHORT
+        galleries.picked, [p.gallery, p.refine, session], [p.notice, p.query, p.add_to, p.browser, *p.results], **SHORT
     )
     redraw_open_tab(picked, parts, galleries, compare, albums)
     p.gallery.focus(galleries.listed, session, [p.gallery, p.notice], **SHORT)

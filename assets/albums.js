@@ -58,8 +58,9 @@ element.addEventListener("focusout", ({ target }) =>
   setTimeout(() => {
     if (!target.isConnected) return; // the albums were drawn anew
     moveChosen(target);
+    if (!target.matches("select.move")) return; // which may be where the keyboard goes on to
     back = null; // the keyboard is elsewhere, and stays there
-    if (document.activeElement !== target && held === target.closest("li")?.dataset.photo) held = null;
+    if (document.activeElement !== target && held === target.closest("li").dataset.photo) held = null;
   }),
 );
 
@@ -67,14 +68,17 @@ element.addEventListener("change", (event) => {
   const { target } = event;
   if (target.dataset.rename && keyOf(target) === open) typed = null;
   if (!keyed) moveChosen(target);
-  if (target.dataset.rename && target.value.trim() && target.value !== target.dataset.rename)
+  if (target.dataset.rename && target.value.trim() && target.value !== target.dataset.rename) {
+    changing = true;
     trigger("rename", { album: target.dataset.rename, name: target.value });
+  }
   if (target.dataset.seek) trigger("seek", { key: target.dataset.seek, words: target.value });
 });
 
 ours.merge = (button) => {
   const menu = button.parentElement.querySelector("[data-merge]");
   if (!menu.value) return menu.focus();
+  changing = true;
   trigger("merge", { album: menu.dataset.merge, into: menu.value });
   menu.value = "";
 };
@@ -89,21 +93,31 @@ ours.remove = ({ dataset }) => {
   trigger("remove", { ...dataset });
 };
 
-let undoing = false; // the button goes while its answer comes: the focus stays in this tab
+let changing = false; // what was used is drawn away by its answer: the focus stays in this tab
 ours.undo = () => {
-  undoing = true;
+  changing = true;
   trigger("undo", {});
 };
 
 element.addEventListener("keydown", (event) => {
   const menu = event.target.closest(".album-menu");
   if (event.key !== "Escape" || !menu) return;
+  resetName(menu); // before it is left, which would rename the album
   menu.open = false;
   menu.querySelector("summary").focus();
 });
 
+const resetName = (menu) => {
+  const name = menu.querySelector("[data-rename]");
+  name.value = name.dataset.rename;
+  typed = null;
+};
+
 element.addEventListener("toggle", ({ target }) => {
-  if (target.open) open = keyOf(target);
+  if (target.open) {
+    open = keyOf(target);
+    if (typed === null) resetName(target);
+  }
   else if (open === keyOf(target)) open = typed = null;
 }, true);
 element.addEventListener("input", ({ target }) => target.dataset.rename && (typed = target.value));
@@ -135,8 +149,8 @@ element.addEventListener("dragend", () => {
 });
 
 watch("value", () => {
-  if (undoing && document.activeElement === document.body) document.querySelector("#tabs [data-tab-id=albums]").focus();
-  undoing = false;
+  if (changing && document.activeElement === document.body) document.querySelector("#tabs [data-tab-id=albums]").focus();
+  changing = false;
   for (const menu of element.querySelectorAll(".album-menu")) {
     menu.open = keyOf(menu) === open;
     const name = menu.querySelector("[data-rename]");

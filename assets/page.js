@@ -66,6 +66,8 @@ function choose(on) {
   chosen.photos.clear();
   chosen.at = answerOnShow();
   showTicks();
+  const next = on ? "#answer .choice button" : "#answer span:not(.choice) > [data-event=choose]";
+  if (document.activeElement.closest("#answer")) document.querySelector(next)?.focus(); // what was pressed is hidden now
 }
 
 function discard(button) {
@@ -74,6 +76,7 @@ function discard(button) {
   if (!confirm(photos.length === 1 ? "Delete this photo?" : `Delete these ${photos.length} photos?`)) return;
   choose(false);
   if (panel) close(); // its place in the results has the focus then
+  else document.querySelector("#tabs [data-tab-id=results]").focus();
   trigger("discard", { photos: photos.join(" ") });
 }
 
@@ -150,6 +153,7 @@ element.addEventListener("click", (event) => {
   pressed = { button, name };
   button.classList.toggle("waiting", !button.matches(".hit") && name !== "present"); // until its part is drawn anew,
   setTimeout(() => button.classList.remove("waiting"), PATIENCE); // or for a while, where the answer changes other parts
+  if (name === "unlike") document.querySelector("#query input").focus(); // the chip goes
   if (name === "show" || (name === "select" && !button.matches("#grid .hit"))) // which leads to another tab
     document.querySelector("#tabs [data-tab-id=results]").focus();
   trigger(name, { ...button.dataset });
@@ -217,7 +221,7 @@ watch("value", () => {
   }
   if (element.closest("#answer, #grid") && choosing()) chosen.at === answerOnShow() ? showTicks() : choose(false);
   const begun = Boolean(element.querySelector(".encoding"));
-  if (begun && !running && element.closest("#account")) element.scrollIntoView({ block: "nearest" });
+  if (begun && !running && element.closest("#account")) element.scrollIntoView({ block: innerWidth < 760 ? "start" : "nearest" });
   running = begun;
   element.querySelectorAll(".waiting").forEach((button) => button.classList.remove("waiting"));
   showLinks();

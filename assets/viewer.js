@@ -13,6 +13,7 @@ function fill(button) {
   const data = button.dataset, hits = hitsOf(list);
   photo = data.photo;
   const picture = new Image(); // the old one would stay under the new name while this one is on its way
+  picture.onerror = () => (shown(".facts").textContent = "This photo is not there any more.");
   picture.src = data.large;
   picture.alt = (button.alt ?? button.querySelector("img")?.alt)?.replace(/, full screen$/, "") ?? data.name;
   shown(".stage img").replaceWith(picture);

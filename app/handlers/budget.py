@@ -41,7 +41,8 @@ class Budget:
             except ModelChanged:  # all photos run anew, whatever is looked for
                 cost, anew = None, False
             html = views.budget_preview(summary, budget, services.curve, cost, anew)
-            return {parts.budget_preview: html, parts.apply: views.action(summary, cost, anew)}
+            may_apply = services.access.may_spend(summary, session)
+            return {parts.budget_preview: html, parts.apply: button(views.action(summary, cost, anew), may_apply)}
         except EngineError as error:
             return {parts.budget_preview: services.problem(error)}
 

@@ -97,8 +97,10 @@ class Compare:
         if run is None and summary.kind == "demo":  # small, and to be seen from the start
             services.comparison.run_in_full(summary.id)
             run = services.comparison.full_run(summary.id, session.year)
-        if run is None:
+        if run is None and services.access.may_spend(summary, session):
             return views.invitation(summary.photos, MOST_RACED)
+        if run is None:
+            return placeholders.note("Not compared yet", "Its owner has not run it through both encoders.")
         query = embed_query(services.library, summary.id, session.query, session.dropped)
         if query is None:
             return placeholders.note("Ask something", "Search for anything, and both rankings stand here side by side.")

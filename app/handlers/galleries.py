@@ -129,7 +129,12 @@ class Galleries:
             demo = self._services.demo
             at_demo = session.gallery == demo.id and demo.ready
             session.ask(demo.first_query if at_demo else "")
-            first = {parts.query: session.words, **self.offered(session), **self.remembered(session)}
+            first = {
+                parts.notice: "",  # that another gallery was not there
+                parts.query: session.words,
+                **self.offered(session),
+                **self.remembered(session),
+            }
             yield from self._search.answers(refine, session, first=first)
         except EngineError as error:
             problem = self._search.only(self._services.problem(error))
@@ -286,9 +291,10 @@ class Galleries:
         return self._services.demo.id, ""
 
     def _name_on_show(self, session: Session) -> str:
-        """The name of the gallery on show; a new one's where that is the demo gallery, which stays as it is."""
+        """The name of the gallery on show; a new one's where that is not theirs, or the demo gallery."""
         summary = self._services.access.gallery(session.gallery, session)
-        return NEW_GALLERY if summary.kind == "demo" else summary.name
+        is_own = summary.kind != "demo" and self._services.access.owns(summary, session)
+        return summary.name if is_own else NEW_GALLERY
 
     def _encoding_demo(self) -> str:
         demo = self._services.demo

@@ -183,7 +183,7 @@ class Search:
             yield self._unasked(session, summary, aside)
             return
         session.photo, session.picked = session.hits[0].photo.id if session.hits else None, ""
-        status = header.SECOND_LOOK if refine and session.hits else header.FIRST_ANSWER
+        status = header.SECOND_LOOK if refine and session.hits else "" if session.deepened else header.FIRST_ANSWER
         yield {**self._found(session, summary, status + aside), self._parts.panel: self._best(session)}
         if refine and session.hits and session.asking is asking:
             yield from self._refined(session, summary.id, query, ranking, asking, aside)

@@ -93,8 +93,9 @@ def line(found: SortedGallery, looked: int, undo: bool, spent: bool) -> str:
     """
     if not found.photos or not found.albums:
         return ""
-    none = "the budget for second looks is spent" if spent else "no photo needed a second look"
-    again = f"{many(looked)} needed a second look" if looked else none
+    again = f"{many(looked) if looked else 'no photo'} needed a second look"
+    if spent:
+        again = f"{f'{many(looked)} got a second look, and ' if looked else ''}the budget for second looks is spent"
     button = '<span><button type="button" data-event="undo">Undo the last move</button></span>' if undo else ""
     return (
         f'<div class="answer" role="status"><div>Sorted with <b>{percent(found.mean_macs_share)}</b> of '

@@ -137,6 +137,8 @@ def album_of(line: str) -> Album:
     if kinds := KINDS.get(line.strip().casefold()):
         line = f"{line}: {kinds}"
     name, colon, rest = line.partition(":")
+    if not colon and any(part.strip().casefold().startswith(NOT) for part in line.split(",")):
+        name, colon, rest = line.partition(",")[0], ":", line  # as in `night, not day`
     if not colon and len(phrase := _one_line(line).replace(",", "")) > LONGEST_NAME:
         return made(f"{phrase[: LONGEST_NAME - 1].rsplit(' ', 1)[0]}{CUT}", [phrase])
     said = [part.strip() for part in rest.split(",")] if colon else [line.strip()]

@@ -58,13 +58,16 @@ def test_photos_are_moved_by_hand_or_keys_and_albums_merged_when_asked(open_page
     expect(buildings.locator(f"li[data-photo='{photo}']")).to_be_visible(timeout=PATIENCE)
     expect(page.locator("#album-line .busy")).to_have_count(0, timeout=PATIENCE)
     photo = card.get_attribute("data-photo")
-    card.locator("select.move").focus()
+    card.locator("img").focus()
+    page.keyboard.press("Tab")
+    expect(card.locator("select.move")).to_be_focused()
     for _ in range(2):  # past the other album
         page.keyboard.press("ArrowDown")
         assert not page.locator(".album li.waiting").count()
     page.keyboard.press("Enter")
     expect(page.locator(f".album[data-key='-'] li[data-photo='{photo}']")).to_be_visible(timeout=PATIENCE)
     expect(page.locator("#album-line .busy")).to_have_count(0, timeout=PATIENCE)
+    expect(page.locator("select.move:focus")).to_have_count(1)
     buildings.locator(".album-menu summary").click()
     buildings.locator("[data-merge]").focus()
     page.keyboard.press("ArrowDown")
@@ -72,6 +75,7 @@ def test_photos_are_moved_by_hand_or_keys_and_albums_merged_when_asked(open_page
     expect(buildings.get_by_role("button", name="Merge")).to_be_focused()
     page.keyboard.press("Enter")
     expect(buildings).to_have_count(0, timeout=PATIENCE)
+    expect(page.get_by_role("tab", name="Albums")).to_be_focused()
 
 
 def test_the_photos_of_an_album_are_looked_at_and_taken_away(open_page: OpenPage) -> None:
@@ -91,6 +95,10 @@ def test_the_photos_of_an_album_are_looked_at_and_taken_away(open_page: OpenPage
     expect(viewer).to_be_visible()
     page.keyboard.press("Escape")
     animals.locator("summary").click()
+    animals.locator("[data-rename]").fill("beasts")
+    page.keyboard.press("Escape")  # leaves the name as it was
+    animals.locator("summary").click()
+    expect(animals.locator("[data-rename]")).to_have_value("animals")
     with page.expect_download() as taken:
         animals.get_by_role("button", name="Download as ZIP").click()
     assert taken.value.suggested_filename == "animals.zip"

@@ -53,7 +53,12 @@ def test_words_make_an_album_that_is_kept(albums: Albums, session: Session, mine
 
 @pytest.mark.parametrize(
     ("looked", "spent", "said"),
-    [(2, True, "2 photos needed"), (0, False, "no photo needed"), (0, True, "the budget for second looks is spent")],
+    [
+        (2, False, "2 photos needed a second look"),
+        (2, True, "2 photos got a second look, and the budget for second looks is spent"),
+        (0, False, "no photo needed a second look"),
+        (0, True, "before included; the budget for second looks is spent"),
+    ],
 )
 def test_the_line_tells_photos_without_doubt_from_a_budget_that_is_spent(looked: int, spent: bool, said: str) -> None:
     photo = SortedPhoto(1, "a.jpg", "0" * 64, None, 0.4, by_hand=False, exit=1, macs_share=0.6)

@@ -22,14 +22,14 @@ def test_another_budget_says_what_it_would_run_before_it_does(budget: Budget, li
     session = Session(gallery=holidays)
     told = after(budget.previewed(1.0, "", session))
     assert "This raises its cost: 2 photos run deeper" in plain(re.sub(r"</?b>", "", told.budget_preview))
-    assert told.apply == "Run 2 photos deeper"
+    assert told.apply["value"] == "Run 2 photos deeper"
     shown = after(budget.applied(1.0, "", session))
     assert "All photos of “Holidays” are at a budget of 100 % now" in shown.applied, "another may be on show by then"
     assert "Indexed with 100 % of the full compute" in shown.applied
     assert not shown.stop_apply["visible"]
     assert summarize_gallery(library, holidays).exits == (0, 0, 2)
     assert "costs nothing" in after(budget.previewed(0.2, None, session)).budget_preview
-    assert after(budget.previewed(0.2, "a rose", session)).apply == "Encode all photos anew"
+    assert after(budget.previewed(0.2, "a rose", session)).apply["value"] == "Encode all photos anew"
 
 
 def test_a_gallery_without_photos_keeps_a_budget_for_those_to_come(budget: Budget, library: Library) -> None:
@@ -37,7 +37,7 @@ def test_a_gallery_without_photos_keeps_a_budget_for_those_to_come(budget: Budge
     for looked_for in ("", "a rose"):
         told = after(budget.previewed(0.9, looked_for, session))
         assert "Nothing to tell yet" in told.budget_preview
-        assert told.apply == "Keep this budget for new photos"
+        assert told.apply["value"] == "Keep this budget for new photos"
 
 
 def test_a_preset_moves_the_slider(budget: Budget) -> None:
