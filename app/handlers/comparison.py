@@ -110,6 +110,5 @@ class Compare:
         # Those that were deleted since they were ranked are left out.
         shown = get_photos(services.library, [*dict.fromkeys([*found.shown, *found.full])])
         pictures = {photo.id: photo for photo in shown}
-        return views.sides(
-            session.title, found, pictures, services.drawing, services.address, len(run.ids), run.macs, session.year
-        )
+        among = views.compared(len(run.ids), session.year)
+        return views.sides(session.title, found, pictures, services.drawing, services.address, among, run.macs)

@@ -49,23 +49,27 @@ def race_result(measured: Measured, fidelity: ShownFidelity) -> str:
     )
 
 
+def compared(photos: int, year: int | None) -> str:
+    """Which photos are in both rankings.  Args: year: that they were taken in, or UNDATED; None: whenever."""
+    taken = "" if year is None else f" taken in {year}" if year != UNDATED else " without a date"
+    return f"{many(photos)}{taken}"
+
+
 def sides(
     query: str,
     found: Agreement,
     photos: Mapping[int, Photo],
     drawing: Drawing,
     address: PictureAddress,
-    compared: int,
+    among: str,
     spent: int,
-    year: int | None = None,
 ) -> str:
     """Both rankings of a query side by side, a rank a row.
 
     Args:
         photos: by id; those that were deleted meanwhile are not there.
-        compared: photos in both rankings.
+        among: which photos are in both rankings (`compared`).
         spent: MACs that their full-depth embeddings cost once.
-        year: that they were all taken in, or UNDATED; None: whenever.
     """
     rows = []
     for rank, (early, move, full) in enumerate(zip(found.shown, found.moves, found.full, strict=True), start=1):
@@ -74,7 +78,6 @@ def sides(
         rows.append(
             f'<tr><th scope="row">{rank}</th><td>{left}</td><td class="move">{_move(move)}</td><td>{right}</td></tr>'
         )
-    taken = "" if year is None else f" taken in {year}" if year != UNDATED else " without a date"
     first = "the same photo first" if found.same_first else "another photo first"
     return (
         f'<div class="duel"><h2>“{escape(query)}”: <b>{found.shared} of {len(found.full)}</b> the same, {first}</h2>'
@@ -83,7 +86,7 @@ def sides(
         '</p><table class="sides"><thead><tr><th aria-label="Rank"></th><th scope="col">Stopping early</th>'
         '<th aria-label="Where the full encoder puts it"></th><th scope="col">Full encoder</th></tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
-        f'<p class="aside">Over {many(compared)}{taken}. Their full-depth embeddings cost {macs(spent)} for this '
+        f'<p class="aside">Over {among}. Their full-depth embeddings cost {macs(spent)} for this '
         "comparison; the gallery’s own account leaves that out, and its index never saw them.</p></div>"
     )
 

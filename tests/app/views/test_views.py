@@ -80,7 +80,7 @@ ALL = {
     "invitation": comparison.invitation(46, 256),
     "racing": comparison.racing(Lap(16, 46, 20.0, 30.0), 256),
     "race": comparison.race_result(SHIPPED, FOUND),
-    "sides": comparison.sides(EVIL, agreement([7, 8], [8, 9]), PAIR | {7: BAD}, DRAWING, address, 46, 4600),
+    "sides": comparison.sides(EVIL, agreement([7, 8], [8, 9]), PAIR | {7: BAD}, DRAWING, address, "46 photos", 4600),
     "present": present.present(STORY, DRAWING, address),
     "encoding": encoding.encoding(EVIL, Progress(3, 10, (BAD,)), 1.5, DRAWING, address, EVIL),
     "coming": upload.coming(incoming(latest=(BAD,)), DRAWING, address),
