@@ -200,7 +200,7 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
     p.delete.click(
         galleries.deleted,
         [p.refine, session],
-        [p.gallery, p.query, p.add_to, p.browser, p.tabs, *p.results],
+        [p.notice, p.gallery, p.query, p.add_to, p.browser, p.tabs, *p.results],
         js=CONFIRM_DELETE,
         **SHORT,
     ).then(add_photos.told, session, [p.report, p.arriving, p.stop_upload], **SHORT)
@@ -256,7 +256,8 @@ def wire_add_photos(
     p.stop_upload.click(add_photos.stopped, session, None, **SHORT)
     for part in (p.report, p.arriving):
         part.dismiss(add_photos.dismissed, session, told, **SHORT)
-    p.report.show(add_photos.shown, session, [p.tabs, p.gallery, p.query, p.add_to, p.browser, *p.results], **SHORT)
+    shows = [p.notice, p.tabs, p.gallery, p.query, p.add_to, p.browser, *p.results]
+    p.report.show(add_photos.shown, session, shows, **SHORT)
 
 
 def wire_stops(parts: Parts, services: Services) -> None:
