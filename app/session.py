@@ -65,9 +65,7 @@ class Session:
     named: bool = False  # the visitor has named another one that nothing was added to yet: it stays
     drops: LRUCache[str, str] = field(default_factory=lambda: LRUCache(DROPS))  # the gallery that each goes to, by name
     albums: dict[int, AlbumView] = field(default_factory=dict)  # by gallery
-    works: dict[Work, list[Running]] = field(
-        default_factory=dict
-    )  # what was begun for this session, and can be stopped
+    works: dict[Work, list[Running]] = field(default_factory=dict)  # begun for this session, and can be stopped
 
     def ask(self, words: str, like: str = "", thumbnail: str = "") -> None:
         """Begin anew with a query: words, a picture, or a picture and words.

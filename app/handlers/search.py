@@ -43,7 +43,7 @@ from engine.gallery import (
 PAGE = 24  # photos on the page at first, and whenever the reader comes to their end
 POOL = 100  # photos that tell where relevance falls off
 SURE = (3, 12)  # how many places are made sure of, at least and at most: those that stand out
-TO_TRY = 7  # queries
+SUGGESTED = 7  # queries
 NAMED = re.compile(rf"\s*photo:(\d{{1,18}}|{DROPPED})(?=\s|$)", re.IGNORECASE)  # how a query with a picture begins
 NOTHING: Updates = {}
 
@@ -135,7 +135,7 @@ class Search:
         try:
             with self._services.access.turn(session):
                 yield from self._answers(refine, session, asking, aside)
-                yield from self._tried(session, asking)
+                yield from self._new_suggestions(session, asking)
         except EngineError as error:
             if session.asking is asking:
                 if isinstance(error, QueryRejected):
@@ -188,14 +188,14 @@ class Search:
         if refine and session.hits and session.asking is asking:
             yield from self._refined(session, summary.id, query, ranking, asking, aside)
 
-    def _tried(self, session: Session, asking: object) -> Iterator[Updates]:
+    def _new_suggestions(self, session: Session, asking: object) -> Iterator[Updates]:
         """What may be tried on a gallery that has changed: found while its answer is on show already."""
         summary = self._services.access.gallery(session.gallery, session)
         if summary.kind == "demo" or self._services.wide_words.is_known(summary) or session.asking is not asking:
             return
         self._services.wide_words.of(summary)
         if session.asking is asking:
-            yield {self._parts.suggestions: self._to_try(session, summary)}
+            yield {self._parts.suggestions: self._suggestions(session, summary)}
 
     def _refined(
         self, session: Session, gallery: int, query: Query, ranking: Ranking, asking: object, aside: str
@@ -301,15 +301,15 @@ class Search:
                 years_of(self._services.library, summary.id), session.order, session.year, bool(session.query.strip())
             ),
             self._parts.headline: header.headline(summary, self._services.measured(summary)),
-            self._parts.suggestions: self._to_try(session, summary),
+            self._parts.suggestions: self._suggestions(session, summary),
             self._parts.chip: chip(session.thumbnail),
         }
 
-    def _to_try(self, session: Session, summary: GallerySummary) -> str:
+    def _suggestions(self, session: Session, summary: GallerySummary) -> str:
         """Queries that the visitor may ask."""
         services = self._services
         queries = services.demo.queries if summary.kind == "demo" else services.wide_words.known(summary)
-        return header.suggestions(queries[:TO_TRY], session.earlier(queries[:TO_TRY]), session.corrected)
+        return header.suggestions(queries[:SUGGESTED], session.earlier(queries[:SUGGESTED]), session.corrected)
 
     def _ranking(self, session: Session, summary: GallerySummary) -> str:
         if not session.hits:

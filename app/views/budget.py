@@ -49,7 +49,7 @@ def encoded_again(summary: GallerySummary, done: IngestReport, budget: float) ->
     Args: summary: as it is now.
     """
     which = f"All {'other ' if done.skipped else ''}photos of “{escape(summary.name)}” are"
-    named = [f", {name}" for name, preset in PRESETS.items() if preset == budget]
+    named = [f", {name}" for name, preset in PRESETS.items() if abs(preset - budget) < SAME]
     share = f" {_indexed_with(summary)}." if summary.photos else ""
     return (
         f'<div class="report" role="status"><p>{which} at a budget of {percent(budget)}{"".join(named)} now.{share}</p>'

@@ -81,7 +81,10 @@ class AlbumSet:
         return {move.photo: move.album for move in self.moves}
 
     def with_albums(self, albums: Iterable[Album]) -> "AlbumSet":
-        """With albums added behind the others; those of a name that is there already take its place, moves stay."""
+        """With albums added behind the others; those of a name that is there already take its place, moves stay.
+
+        Raises: AlbumsRejected where a name was cut off a phrase (`album_of`), and is that of another phrase's album.
+        """
         found = list(self.albums)
         for album in albums:
             names = [other.name.casefold() for other in found]

@@ -21,6 +21,7 @@ MAX_PIXELS = 64_000_000
 MAX_SCANS = 100  # a progressive JPEG has about ten; each is a pass over all its pixels
 MAX_NAME = 200
 PANORAMA = 3.0  # times as wide as high, or as high as wide, from which a picture is one
+LONGER = 4.0
 
 # The formats that photos come in. Pillow reads many more, and each is code for an attacker to try.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
@@ -90,10 +91,11 @@ class Picture:
 
 
 def longest_side(size: tuple[int, int], usual: int) -> int:
-    """What the longest side of a picture is reduced to: of a panorama up to four times what is usual, or it would be a
-    thread. Args: size: (width, height), px.  usual: px.
+    """What the longest side of a picture is reduced to, px; the short side of a panorama would be too few pixels else.
+
+    Args: size: (width, height), px.  usual: of other pictures, px; of a panorama it is up to LONGER times as much.
     """
-    return round(usual * min(max(max(size) / max(min(size), 1) / PANORAMA, 1.0), 4.0))
+    return round(usual * min(max(max(size) / max(min(size), 1) / PANORAMA, 1.0), LONGER))
 
 
 def open_picture(data: bytes, name: str, longest: int | None = None, most: int | None = None) -> Picture:

@@ -64,6 +64,13 @@ def test_what_is_on_show_follows_the_box_for_second_looks_and_another_budget(ser
     assert follows == {"overview", "drawn_if_open"}
 
 
+def test_what_picks_a_gallery_may_change_all_that_picking_one_changes(services: Services) -> None:
+    events = {getattr(event.fn, "__qualname__", ""): event for event in build(services, "a secret").fns.values()}
+    changes = {part._id for part in events["Galleries.picked"].outputs}
+    for picks in ("Galleries.deleted", "AddPhotos.shown"):
+        assert changes <= {part._id for part in events[picks].outputs}
+
+
 def test_what_is_asked_in_another_tab_is_answered_among_the_results_by_one_event(services: Services) -> None:
     events = build(services, "a secret").fns.values()
     (searched,) = (event for event in events if event.name == "searched")
