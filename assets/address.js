@@ -98,7 +98,9 @@ function follow() {
   const but = (name) => same(now, history.state, NAMES.filter((other) => other !== name));
   const turned = but("present") && history.state?.present; // screens are one step of Back
   const selected = but("photo") && !isSheet(one("#panel .panel")); // beside the results it is no step
-  history[turned || selected ? "replaceState" : "pushState"](now, "", address(now));
+  const viewed = history.state?.viewer; // that step stays on top until the viewer is closed
+  if (turned || selected || viewed) history.replaceState({ ...history.state, ...now }, "", address(now));
+  else history.pushState(now, "", address(now));
 }
 
 // A visitor who asks for something else on the way there goes no further.

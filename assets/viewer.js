@@ -5,6 +5,7 @@ const hitsOf = (part) => (part ? [...part.querySelectorAll("li [data-large]")] :
 let list = null; // the part of the page whose photos the arrows turn
 let photo = null; // the number of the one on show
 let awaited = null; // stops waiting for more of the list
+let leaving = false; // its own step of Back is being taken
 
 const choosing = () => document.body.classList.contains("choosing");
 const place = () => hitsOf(list).findIndex((hit) => hit.dataset.photo === photo);
@@ -34,7 +35,10 @@ function fill(button) {
 function open(button) {
   const hit = button.closest("li") ? button : document.querySelector(`#grid .hit[data-photo="${button.dataset.photo}"]`);
   list = hit?.closest(".album, [id]") ?? null;
-  if (!viewer.open) viewer.showModal();
+  if (!viewer.open) {
+    viewer.showModal();
+    history.pushState({ ...history.state, viewer: true }, ""); // Back closes it
+  }
   fill(hit ?? button);
   shown(".shut").focus();
 }
@@ -67,15 +71,22 @@ function jump(end) {
   if (hits.length && place() >= 0) fill(hits.at(end));
 }
 
-// Back on the page, the photo seen last is the selected one.
-function shut() {
+function close() {
   awaited?.();
   viewer.close();
+  leaving = Boolean(history.state?.viewer);
+  if (leaving) history.back();
+}
+
+// On the page again, the photo seen last is the selected one.
+function shut() {
+  close();
   shown(".stage img").removeAttribute("src");
   const hit = hitsOf(list)[place()];
-  const picked = document.querySelector("#panel .panel")?.dataset.photo;
-  if (hit && picked !== photo && hit.closest("#grid")) hit.click();
-  (hit ?? document.querySelector(".panel .enlarge"))?.focus();
+  const panel = document.querySelector("#panel .panel"), enlarge = panel?.querySelector(".enlarge");
+  if (hit && panel?.dataset.photo !== photo && hit.closest("#grid")) hit.click();
+  const liesOver = enlarge && getComputedStyle(panel).position === "fixed"; // a sheet
+  (liesOver ? enlarge : (hit ?? enlarge))?.focus();
 }
 
 Object.assign(ours, {
@@ -84,7 +95,7 @@ Object.assign(ours, {
   shut,
   alike: () => {
     const asked = photo;
-    viewer.close();
+    close();
     document.querySelector("#tabs [data-tab-id=results]").focus(); // where the answer will be
     trigger("alike", { photo: asked });
   },
@@ -98,7 +109,12 @@ viewer.addEventListener("keydown", (event) => {
   act();
 });
 viewer.addEventListener("cancel", (event) => (event.preventDefault(), shut()));
-addEventListener("popstate", () => viewer.open && (awaited?.(), viewer.close())); // Back leads to a place behind it
+addEventListener("popstate", (event) => {
+  if (!viewer.open && !leaving) return;
+  event.stopImmediatePropagation(); // the place behind it is on show
+  leaving = false;
+  if (viewer.open) shut();
+}, true);
 
 let touched = null; // where a finger came down
 viewer.addEventListener("touchstart", (event) => (touched = event.touches.length === 1 ? event.touches[0] : null), { passive: true });

@@ -9,8 +9,15 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.driver import PATIENCE, OpenPage, answered, box, drop, search, tab, two_photos
+from tests.e2e.test_viewer import open_viewer
 
 pytestmark = pytest.mark.browser
+SWIPE_DOWN = """(stage) => {
+  const finger = (clientY) => new Touch({ identifier: 0, target: stage, clientX: 200, clientY });
+  const tell = (type, names) => stage.dispatchEvent(new TouchEvent(type, { bubbles: true, ...names }));
+  tell("touchstart", { touches: [finger(300)] });
+  tell("touchend", { changedTouches: [finger(420)] });
+}"""
 
 
 def asked(page: Page) -> dict[str, str]:
@@ -45,7 +52,9 @@ def test_back_brings_query_tab_and_photo_again(open_page: OpenPage) -> None:
     page.locator(".panel .enlarge").click()
     expect(page.locator("dialog.viewer")).to_be_visible()
     page.go_back()
-    expect(page.locator("dialog.viewer")).to_be_hidden()  # it would lie over the place that Back leads to
+    expect(page.locator("dialog.viewer")).to_be_hidden()  # which is what a visitor wants gone first
+    wait_for_address(page, q="polar bear", photo=photo)
+    page.go_back()
     expect(box(page)).to_have_value(first)  # a photo that is selected beside the results is no step
     answered(page)
     page.go_forward()
@@ -65,6 +74,27 @@ def test_back_closes_the_sheet_of_a_photo_on_a_phone(open_page: OpenPage) -> Non
     wait_for_address(page, q="polar bear")
     page.locator("#grid .hit").nth(1).click()
     page.wait_for_function("new URLSearchParams(location.search).has('photo')")
+    page.go_back()
+    expect(page.locator(".panel[data-picked]")).to_have_count(0)
+    wait_for_address(page, q="polar bear")
+
+
+@pytest.mark.parametrize("how", ["back", "button", "swipe"])
+def test_back_closes_the_viewer_over_the_sheet_and_then_the_sheet(open_page: OpenPage, how: str) -> None:
+    page = open_page("phone")
+    search(page, "polar bear")
+    open_viewer(page)
+    photo = page.locator(".panel[data-picked]").get_attribute("data-photo") or ""
+    wait_for_address(page, q="polar bear", photo=photo)
+    if how == "back":
+        page.go_back()
+    elif how == "button":
+        page.locator(".viewer .shut").click()
+    else:
+        page.locator(".viewer .stage").evaluate(SWIPE_DOWN)
+    expect(page.locator("dialog.viewer")).to_be_hidden()
+    wait_for_address(page, q="polar bear", photo=photo)
+    expect(page.locator(".panel .enlarge")).to_be_focused()
     page.go_back()
     expect(page.locator(".panel[data-picked]")).to_have_count(0)
     wait_for_address(page, q="polar bear")
