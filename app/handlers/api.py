@@ -8,6 +8,7 @@ import gradio as gr
 
 from app.demo import NAME as DEMO
 from app.handlers.galleries import gallery_name
+from app.handlers.search import POOL
 from app.services import Services
 from app.session import Session
 from app.uploading.sent_files import sent, take_in
@@ -25,6 +26,7 @@ from engine.gallery import (
     get_photo,
     search_photos,
     sort_gallery,
+    standing,
     summarize_gallery,
 )
 
@@ -52,6 +54,7 @@ class Api:
             visitor: on a public host, the token that add_photos gave; empty for the demo and published galleries.
         Returns:
             rank, file, score, exit, exits and macs_share of each
+            fits (whether it stands out; of plain words that no photo shows, none does)
             taken_at (ISO 8601, on the camera's clock; null where that is not known)
             photo (its number) and picture (its address).
         """
@@ -61,9 +64,16 @@ class Api:
                 collection = self._gallery(gallery, session)
                 with self._services.event_log.timed("search"):
                     query = embed_query(self._services.library, collection, _words(text))
-                    hits = [] if query is None else search_photos(self._services.library, collection, query, wanted)
+                    if query is None:
+                        return []
+                    hits = search_photos(self._services.library, collection, query, max(wanted, POOL))
+        usual = self._services.drawing.usual_affinity
+        fit = standing([hit.score for hit in hits[:POOL]], query.words_only, usual)
         address = self._services.address
-        return [{**hit.row(), "photo": hit.photo.id, "picture": address(hit.photo, "large")} for hit in hits]
+        return [
+            {**hit.row(), "fits": i < fit, "photo": hit.photo.id, "picture": address(hit.photo, "large")}
+            for i, hit in enumerate(hits[:wanted])
+        ]
 
     def galleries(self, visitor: str = "") -> list[dict[str, Any]]:
         """The galleries that can be searched.

@@ -28,7 +28,6 @@ from engine.gallery import (
     Ranking,
     correct_spelling,
     embed_query,
-    fits,
     list_hits,
     rank_gallery,
     refine_search,
@@ -36,6 +35,7 @@ from engine.gallery import (
     require_model,
     search_photos,
     stacks_among,
+    standing,
     summarize_gallery,
     years_of,
 )
@@ -202,10 +202,8 @@ class Search:
     ) -> Iterator[Updates]:
         """The second look, from the ranking that is on show."""
         best = session.photo
-        standing = relevant([hit.score for hit in session.hits])
-        refinement = refine_search(
-            self._services.library, gallery, query, min(max(standing, SURE[0]), SURE[1]), ranking
-        )
+        many = relevant([hit.score for hit in session.hits])
+        refinement = refine_search(self._services.library, gallery, query, min(max(many, SURE[0]), SURE[1]), ranking)
         if session.asking is not asking:
             return
         session.deepened = {deepened.photo_id: deepened for deepened in refinement.deepened}
@@ -315,19 +313,17 @@ class Search:
         if not session.hits:
             return placeholders.EMPTY_GALLERY
         scores = [hit.score for hit in session.hits[:POOL]]  # the same photos tell it however many are on show
-        standing = relevant(scores)
+        above = standing(scores, session.words_only, self._services.drawing.usual_affinity)
         shown = session.hits[: (session.unfolded + 1) * PAGE]
         photos = count_photos(self._services.library, session, summary)
         more = min(PAGE, photos - len(shown))
-        if standing == len(scores):  # nothing falls off as far as was looked
-            standing = photos
-        if session.words_only and not fits(scores[0], self._services.drawing.usual_affinity):
-            standing = 0
+        if above == len(scores):  # nothing falls off as far as was looked
+            above = photos
         return results.results(
             shown,
             self._services.drawing,
             self._services.address,
-            standing,
+            above,
             max(more, 0),
             session.deepened,
             session.photo,

@@ -18,8 +18,18 @@ def fits(best: float, usual_affinity: float) -> bool:
     return usual_affinity <= 0 or best >= LEAST * usual_affinity
 
 
+def standing(scores: Sequence[float], words_only: bool, usual_affinity: float) -> int:
+    """How many of a ranking's photos fit its query: those before the line, and none for plain words that none fits.
+
+    Args: see `relevant` and `fits`.
+    """
+    if words_only and scores and not fits(scores[0], usual_affinity):
+        return 0
+    return relevant(scores)
+
+
 def relevant(scores: Sequence[float]) -> int:
-    """How many of a ranking's photos stand out: those before the line.
+    """How many of a ranking's photos stand out.
 
     A photo stands out when it scores nearer to the best than to the middle of the ranking. Where the ranking is about
     as high everywhere, none does more than another, and all are counted.

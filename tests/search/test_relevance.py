@@ -1,6 +1,6 @@
 import pytest
 
-from engine.search.relevance import fits, relevant
+from engine.search.relevance import fits, relevant, standing
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,14 @@ from engine.search.relevance import fits, relevant
 )
 def test_photos_that_stand_out_are_counted(scores: list[float], many: int) -> None:
     assert relevant(scores) == many
+
+
+def test_plain_words_that_no_photo_fits_have_none_before_the_line() -> None:
+    scores = [0.1, 0.09, 0.01, 0.01, 0.01]
+    assert standing(scores, words_only=True, usual_affinity=0.4) == 0
+    assert standing(scores, words_only=False, usual_affinity=0.4) == 2, "a sum or a picture has a scale of its own"
+    assert standing(scores, words_only=True, usual_affinity=0.1) == 2
+    assert standing([], words_only=True, usual_affinity=0.4) == 0
 
 
 def test_what_scores_far_below_what_texts_usually_do_does_not_fit() -> None:

@@ -77,10 +77,11 @@ def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
     told: dict[str, Any] = {}
     exec(example.replace("http://127.0.0.1:7860", address), told)
     assert told["best"]["file"] == "red-square.png"
-    of_a_hit = {"rank", "file", "score", "exit", "exits", "macs_share", "taken_at", "photo", "picture"}
+    of_a_hit = {"rank", "file", "score", "exit", "exits", "macs_share", "taken_at", "fits", "photo", "picture"}
     assert told["best"].keys() == of_a_hit
     assert (told["report"]["added"], told["report"]["visitor"]) == (1, "")
     assert told["report"]["skipped"] == [{"file": "holiday.zip/b.png", "reason": "not a picture (it is text)"}]
+    assert [hit["fits"] for hit in told["hits"]] == [True, False, False]
     assert told["found"][0]["file"] == "dog.jpg"
     assert len(told["told"]["scores"]) == 3
     assert told["sorted_photos"]["albums"] == [{"name": "reds", "photos": 1}, {"name": "something yellow", "photos": 1}]
