@@ -10,7 +10,7 @@ from app.views.strip import Drawing, strip
 from app.views.viewer import about
 from engine.gallery import Deepened, Hit, Photo
 
-NO_FIT = '<li class="falls"><span>no photo fits these words well; the nearest come first</span></li>'
+NO_FIT = '<li class="falls"><span role="status">no photo fits these words well; the nearest come first</span></li>'
 NOBODY: Mapping[int, Deepened] = {}
 FALLS = '<li class="falls"><span>relevance falls off here; less alike from here on</span></li>'
 

@@ -4,7 +4,7 @@ A word of another language, or a name, may be near to one of ours, too: correcti
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from string import ascii_lowercase
 
@@ -12,21 +12,22 @@ from engine.exits.naming import WORD
 
 SHORTEST, LONGEST = 3, 20  # letters of a word that is corrected
 FEWEST = 3  # uses of a word that others are corrected to
+LEFT_OUT, ADDED, ANOTHER, SWAPPED = 0.34, 0.27, 0.19, 0.125  # shares of slips that are of one letter (Pollock 1984)
 
 
 def correct(query: str, texts: tuple[str, ...], is_word: Callable[[str], bool]) -> str:
     """A query with its misspelt words corrected; as it is where that would be most of its words.
 
     Args:
-        texts: whose words are right; of several the one that is used most is meant.
+        texts: whose words are right; of several the likeliest is meant (a noisy channel: Kernighan 1990).
         is_word: whether a word is one, though they do not use it.
     """
     counts, corrections = _counts(texts), dict[str, str]()
     words = [word.casefold() for word in WORD.findall(query)]
     for word in {word for word in words if SHORTEST <= len(word) <= LONGEST and word.isalpha()} - counts.keys():
-        near = {other for other in _a_letter_away(word) if counts[other] >= FEWEST}
+        near = {other: counts[other] * chance for other, chance in _a_letter_away(word) if counts[other] >= FEWEST}
         if near and not _differs_in_number(word, near) and not is_word(word):
-            corrections[word] = max(near, key=lambda other: (counts[other], other))
+            corrections[word] = max(near, key=lambda other: (near[other], other))
     if 2 * len(corrections) > max(2, len(words)):  # another language
         return query
     return WORD.sub(lambda match: corrections.get(match[0].casefold(), match[0]), query)
@@ -38,19 +39,22 @@ def _counts(texts: tuple[str, ...]) -> Counter[str]:
     return Counter(word for text in texts for word in WORD.findall(text.casefold()))
 
 
-def _differs_in_number(word: str, others: set[str]) -> bool:
+def _differs_in_number(word: str, others: Collection[str]) -> bool:
     """Whether a word is the singular or the plural of one of some others, and so right, too."""
     if word.endswith("s"):
         return not word.endswith("ss") and word[:-1] in others
     return f"{word}s" in others
 
 
-def _a_letter_away(word: str) -> set[str]:
-    """What becomes of a word with a letter less, more or another, or two that have changed places (Damerau 1964)."""
-    halves = [(word[:at], word[at:]) for at in range(len(word) + 1)]
-    return {
-        *(start + end[1:] for start, end in halves if end),
-        *(start + letter + end for start, end in halves for letter in ascii_lowercase),
-        *(start + letter + end[1:] for start, end in halves if end for letter in ascii_lowercase),
-        *(start + end[1] + end[0] + end[2:] for start, end in halves if len(end) > 1),
-    }
+def _a_letter_away(word: str) -> Iterator[tuple[str, float]]:
+    """What a word may be a slip of, and how likely just this slip is of that (Damerau 1964)."""
+    halves, many = [(word[:at], word[at:]) for at in range(len(word) + 1)], len(word)
+    for start, end in halves:
+        for letter in ascii_lowercase:
+            yield start + letter + end, LEFT_OUT / (many + 1)
+        if end:
+            for letter in ascii_lowercase:
+                yield start + letter + end[1:], ANOTHER / (many * 25)
+            yield start + end[1:], ADDED / (many * 26)
+        if len(end) > 1:
+            yield start + end[1] + end[0] + end[2:], SWAPPED / (many - 1)

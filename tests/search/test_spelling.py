@@ -18,6 +18,7 @@ TEXTS = (*["a dog on a beach", "a dog on grass in a forest", "a fog", "two tulip
         ("'dxg'", "'dog'"),
         ("vog", "dog"),  # fog is as near, and used less
         ("gras", "grass"),
+        ("fomrest", "forest"),
         ("dogss", "dogs"),
         ("a tulip", "a tulip"),  # of what is used in the plural
         ("frst", "frst"),  # two letters
@@ -33,6 +34,15 @@ TEXTS = (*["a dog on a beach", "a dog on grass in a forest", "a fog", "two tulip
 def test_a_word_is_corrected_by_one_letter_and_the_rest_stays(query: str, corrected: str) -> None:
     texts = (*TEXTS, *["two dogs"] * 3) if query == "dogss" else TEXTS
     assert correct(query, texts, {"dug"}.__contains__) == corrected
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"), [("flowr", "flower"), ("wman", "woman"), ("wite", "white"), ("hosre", "horse")]
+)
+def test_a_letter_left_out_or_swapped_is_likelier_than_another(embedded: Encoder, slip: str, meant: str) -> None:
+    assert correct(slip, embedded.bank.texts, embedded.reads_whole) == meant, (
+        "though more texts have floor, man and with"
+    )
 
 
 def test_the_shipped_model_knows_common_words_whole(embedded: Encoder) -> None:
