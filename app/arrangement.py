@@ -1,7 +1,15 @@
 """Which photos of a gallery a session sees, and in which order: the year and the order that were chosen."""
 
+from typing import get_args
+
 from app.session import Session
-from engine.gallery import GallerySummary, Library, Photo, list_photos, years_of
+from engine.gallery import GallerySummary, Library, Order, Photo, list_photos, years_of
+
+
+def arrange(session: Session, order: str, year: str) -> None:
+    """Have the order and the year that the page names; an order that there is not leaves it as it is."""
+    session.order = next((known for known in get_args(Order) if known == order), session.order)
+    session.year = int(year) if year.isdecimal() and len(year) <= 4 else None
 
 
 def settle_year(library: Library, session: Session) -> None:

@@ -1,14 +1,20 @@
-// The address follows what is on show: gallery, query, tab, photo and the screen of a presentation. Back and Forward,
-// and a reload, bring that back: the query by asking Python, which checks who may see what; the rest by the page's own
-// buttons. Runs once, for the tools.
+// The address follows what is on show: gallery, query, order, year, tab, photo and the screen of a presentation. Back and
+// Forward, and a reload, bring that back: the first four by asking Python, which checks who may see what; the rest by the
+// page's own buttons. Runs once, for the tools.
 // What Python may listen to: "go".
 const PATIENCE = 8000; // ms that a place may take to come back
 const SETTLE = 250; // ms: changes within them are one step
-const NAMES = ["gallery", "q", "tab", "photo", "present"];
+const ASKED = ["gallery", "q", "order", "year"]; // of Python
+const NAMES = [...ASKED, "tab", "photo", "present"];
 const DROPPED = /\bphoto:dropped\b/; // a picture of one's own is in this session alone
 
 const one = (selector) => document.querySelector(selector);
 const same = (a, b, names = NAMES) => names.every((name) => (a?.[name] ?? "") === (b?.[name] ?? ""));
+// As the answer on show has it: in the box itself another may be chosen already.
+const chosen = (box, usual) => {
+  const value = one(`#arrangement select[name=${box}] [selected]`)?.value ?? usual;
+  return value === usual ? "" : value;
+};
 const read = () => Object.fromEntries(NAMES.map((name) => [name, new URLSearchParams(location.search).get(name) ?? ""]));
 
 // What is on show, or null while nothing is.
@@ -19,6 +25,8 @@ function shown() {
   return {
     gallery: answer.dataset.gallery,
     q: answer.dataset.query,
+    order: chosen("order", "arrival"),
+    year: chosen("year", "any"),
     tab: tab === "results" ? "" : tab,
     photo: one(".panel[data-picked]")?.dataset.photo ?? "",
     present: one("dialog.present[open]")?.dataset.screen ?? "",
@@ -35,12 +43,12 @@ let target = null; // the place that is being gone to
 let until = 0;
 let steps = new Set(); // what has been asked for on the way there
 let waiting = 0;
-let going = null; // the gallery and query that were asked for and have not come: asked again, they would come twice
+let going = null; // what was asked for and has not come: asked again, it would come twice
 
-function go({ gallery, q }) {
-  if (going && Date.now() < going.until && same(going, { gallery, q }, ["gallery", "q"])) return;
-  going = { gallery, q, until: Date.now() + PATIENCE };
-  trigger("go", { gallery, q });
+function go(place) {
+  if (going && Date.now() < going.until && same(going, place, ASKED)) return;
+  going = { ...place, until: Date.now() + PATIENCE };
+  trigger("go", Object.fromEntries(ASKED.map((name) => [name, place[name] ?? ""])));
 }
 
 function goTo(place) {
@@ -64,7 +72,7 @@ const isRefused = () => steps.has("photo") && one("#panel .problem:not(.old)");
 
 // One step nearer to the target; whether it is reached. A photo that is gone since is left out.
 function approach(now) {
-  if (!now || !same(now, target, ["gallery", "q"])) {
+  if (!now || !same(now, target, ASKED)) {
     step("go", () => go(target));
     return false;
   }

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import gradio as gr
 
+from app.arrangement import arrange
 from app.handlers.events import sent_along
 from app.handlers.search import Search
 from app.parts import Parts, Updates
 from app.session import Session
-from app.views.arrangement import ORDERS
 
 
 class Arrangement:
@@ -19,9 +19,7 @@ class Arrangement:
 
     def arranged(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
         """Another order or year was chosen."""
-        order, year = sent_along(event, "order"), sent_along(event, "year")
-        session.order = next((known for known in ORDERS.values() if known == order), session.order)
-        session.year = int(year) if year.isdecimal() and len(year) <= 4 else None
+        arrange(session, sent_along(event, "order"), sent_along(event, "year"))
         session.unfolded = 0
         session.go_on()
         yield from self._search.answers(refine, session)

@@ -8,6 +8,7 @@ from contextlib import suppress
 import gradio as gr
 
 from app.access import FORGOTTEN
+from app.arrangement import arrange
 from app.handlers.budget import Budget, typed
 from app.handlers.events import sent_along
 from app.handlers.search import Search
@@ -59,6 +60,7 @@ class Galleries:
             if missed:
                 yield {self._parts.notice: placeholders.missed(missed)}
             aside = self._search.ask(str(asked.get("q", ""))[:1000], session, anew=True)
+            arrange(session, str(asked.get("order", "")), str(asked.get("year", "")))
             yield from self._first_answer(refine, session, aside)
         except EngineError as error:
             yield self._no_answer(error)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import gradio as gr
 
+from app.arrangement import arrange
 from app.handlers.events import sent_along
 from app.handlers.galleries import Galleries
 from app.handlers.search import Search
@@ -20,11 +21,13 @@ class PageUrl:
         self._services, self._parts, self._galleries, self._search = services, parts, galleries, search
 
     def gone_to(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
-        """An earlier place is asked for again: a gallery, and a query."""
+        """An earlier place is asked for again: a gallery, a query, and how photos stood."""
         query = self._parts.query
         try:
             session.gallery = self._services.access.at_address(sent_along(event, "gallery"), session)
             aside = self._search.ask(sent_along(event, "q")[:1000], session, anew=True)
+            order = sent_along(event, "order") or ("" if session.query else "arrival")
+            arrange(session, order, sent_along(event, "year"))
             first = {
                 **self._galleries.choice(session),
                 **self._galleries.offered(session),

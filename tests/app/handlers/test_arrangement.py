@@ -6,6 +6,8 @@ import gradio as gr
 
 from app.demo import Demo
 from app.handlers.arrangement import Arrangement
+from app.handlers.galleries import Galleries
+from app.handlers.page_url import PageUrl
 from app.handlers.photo import Selection
 from app.handlers.search import Search
 from app.services import Services
@@ -77,6 +79,20 @@ def test_a_year_that_another_gallery_lacks_is_let_go_of(services: Services, trip
     shown = after(Search(services, PARTS).answers(False, trip))
     assert shown.grid.count("<li") == 3
     assert (trip.year, shown.arrangement) == (None, "")
+
+
+def test_a_place_that_is_gone_to_has_its_order_and_year(services: Services, trip: Session) -> None:
+    search = Search(services, PARTS)
+    page_url = PageUrl(services, PARTS, Galleries(services, PARTS, search), search)
+
+    def names(**place: str) -> str:
+        shown = after(page_url.gone_to(Event(gallery=str(trip.gallery), **place), False, trip))
+        return "".join(re.findall(r'alt="Photo: (\w)"', shown.grid))
+
+    assert names(q="", order="newest", year="") == "cba"
+    assert names(q="red", order="", year="2019") == "b"
+    assert trip.order == "newest", "a ranking has an order of its own"
+    assert names(q="", order="", year="") == "bac"
 
 
 def test_what_is_no_choice_changes_nothing(services: Services, session: Session) -> None:
