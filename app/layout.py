@@ -201,7 +201,7 @@ def compare_tab(parts: Parts) -> None:
 
 def add_photos_tab(parts: Parts, visitors: Visitors | None) -> None:
     """Files, folders and archives into a gallery."""
-    with gr.Tab("Add photos", id="add"):
+    with gr.Tab("Add photos", id="add", elem_id="add-tab"):
         html(
             "add",
             placeholders.note("Add photos", f"Many at once, folders, ZIP archives. {upload.keeping(visitors)}"),
