@@ -47,7 +47,7 @@ class Session:
     words: str = ""
     like: str = ""  # the picture that is searched with, as a term of the query
     thumbnail: str = ""  # address of that picture
-    corrected: str = ""  # the words with their misspelt ones put right, where there are such
+    corrected: str = ""  # the words as they were probably meant, where that differs
     words_only: bool = False  # what is on show was asked by words alone, and no sum
     asking: object = field(default_factory=object)  # another one each time: two queries may read the same
     dropped: np.ndarray | None = None  # (D,) the picture of one's own that was given last
@@ -91,7 +91,7 @@ class Session:
         return self.asking
 
     def forget(self, words: str) -> None:
-        """Offer a query no more: it cannot be asked."""
+        """Offer a query no more: it cannot be asked, or the visitor did not ask it."""
         self.history = [earlier for earlier in self.history if earlier != words]
 
     @property

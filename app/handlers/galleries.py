@@ -110,6 +110,7 @@ class Galleries:
             session.gallery = demo.id
             if not session.query:
                 session.ask(demo.first_query)
+                session.forget(demo.first_query)
         session.welcomed = True
         first = {
             **self.choice(session),
@@ -131,6 +132,7 @@ class Galleries:
             demo = self._services.demo
             at_demo = session.gallery == demo.id and demo.ready
             session.ask(demo.first_query if at_demo else "")
+            session.forget(demo.first_query)
             first = {
                 parts.notice: "",  # that another gallery was not there
                 parts.query: session.words,

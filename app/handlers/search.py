@@ -26,8 +26,8 @@ from engine.gallery import (
     Query,
     QueryRejected,
     Ranking,
-    correct_spelling,
     embed_query,
+    guess_meant,
     list_hits,
     rank_gallery,
     refine_search,
@@ -174,7 +174,7 @@ class Search:
             if query is not None:
                 ranking = rank_gallery(library, summary.id, query, self._wanted(session), year=session.year)
             hits = self._listed(session, ranking)
-            corrected = "" if session.like else correct_spelling(library, session.words)
+            corrected = "" if session.like else guess_meant(library, session.words)
         if session.asking is not asking:
             return
         session.hits, session.words_only = hits, query is not None and query.words_only

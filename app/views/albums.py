@@ -98,8 +98,8 @@ def line(found: SortedGallery, looked: int, undo: bool, spent: bool) -> str:
         again = f"{f'{many(looked)} got a second look, and ' if looked else ''}the budget for second looks is spent"
     button = '<span><button type="button" data-event="undo">Undo the last move</button></span>' if undo else ""
     return (
-        f'<div class="answer" role="status"><div>Sorted with <b>{percent(found.mean_macs_share)}</b> of '
-        f"the full compute, all that ran before included; {again}.</div>{button}</div>"
+        f'<div class="answer" role="status"><div>Sorted: <b>{percent(found.mean_macs_share)}</b> of the full compute '
+        f"has run so far; {again}.</div>{button}</div>"
     )
 
 
@@ -114,7 +114,7 @@ def proposals(texts: Sequence[str]) -> str:
         f'<button type="button" data-event="propose" data-album="{escape(text)}">{escape(text)}</button>'
         for text in texts
     )
-    return f'<div class="examples"><span>Try</span>{buttons}</div>' if texts else ""
+    return f'<div class="examples"><span>Albums to try</span>{buttons}</div>' if texts else ""
 
 
 def _column(
@@ -176,9 +176,9 @@ def _card(photo: SortedPhoto, column: Column, picture: Photo, drawing: Drawing, 
 
     The picture is no button element, for which some browsers would not drag the photo.
     """
-    sure = "by hand" if photo.by_hand else percent(photo.probability)
+    sure = "by hand" if photo.by_hand else f"{percent(photo.probability)} sure"
     if column.key == PILE:
-        sure = f"{escape(photo.album or 'none of these')}? {sure}"
+        sure = f"{escape(photo.album or 'none of these')}? {percent(photo.probability)}"
     name = escape(described(photo.file))
     return (
         f'<li draggable="true" data-photo="{photo.id}"><img role="button" tabindex="0" data-photo="{photo.id}"'

@@ -67,7 +67,9 @@ def _preset(name: str, setting: float, budget: float, curve: Curve | None) -> st
 
 
 def _measured(point: Point) -> str:
-    fidelity = f"<span>{point.top10 / 10:.1f} of ten are the full encoder’s</span>" if point.top10 is not None else ""
+    fidelity = (
+        f"<span>{point.top10 / 10:.1f} of the first ten as at full depth</span>" if point.top10 is not None else ""
+    )
     return (
         f'<i style="--part:{point.macs_share:.3f}"></i><span>{percent(point.macs_share)} of the compute</span>'
         f"{fidelity}<span>{point.recall:.1f}\N{NO-BREAK SPACE}% found in the first ten</span>"

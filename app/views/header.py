@@ -30,7 +30,7 @@ def headline(summary: GallerySummary, measured: Measured | None) -> str:
 def suggestions(examples: Sequence[str], history: Sequence[str], corrected: str = "") -> str:
     """Queries of this session, and queries to try, as buttons: one line, so that the page below it never moves.
 
-    Args: corrected: the query on show with its misspelt words put right, where there are such.
+    Args: corrected: the query on show as it was probably meant, where that differs.
     """
     parts = []
     others = [[query for query in queries if query != corrected] for queries in (history, examples)]
@@ -121,11 +121,8 @@ def refined(found: Refinement, deepened: Sequence[Deepened]) -> str:
     Args: deepened: with their ranks among all photos on show.
     """
     if not deepened:
-        return "No photo got a second look: the top is settled."
+        return "No photo needed a second look."
     encodings = found.macs / found.full_macs if found.full_macs else 0.0
     moved = sum(photo.rank_before != photo.rank_after for photo in deepened)
     changed = "none moved" if not moved else f"{moved} moved"
-    return (
-        f"Second look at <b>{many(len(deepened))}</b>, <b>+{encodings:.1f}</b> full encodings on top of indexing "
-        f"· {changed}"
-    )
+    return f"Second look at <b>{many(len(deepened))}</b>, <b>+{encodings:.1f}</b> full encodings · {changed}."

@@ -23,11 +23,11 @@ def figures(summary: GallerySummary, measured: Measured | None) -> str:
     if measured is None:
         speed = "<dt>speed</dt><dd><small>not measured for this gallery yet: Compare does</small></dd>"
     else:
-        speed = f"<dt>as fast, measured</dt><dd>{times(measured.race.speedup)}<small>{where(measured)}</small></dd>"
+        speed = f"<dt>speed, measured</dt><dd>{times(measured.race.speedup)}<small>{where(measured)}</small></dd>"
     return (
-        '<dl class="figures"><div><dt>of the full encoder’s compute saved</dt>'
+        '<dl class="figures"><div><dt>compute saved</dt>'
         f"<dd>{percent(summary.saved_share)}<small>indexing ran {ran}</small></dd></div>"
-        f"<div><dt>searches ran on top</dt><dd>{encodings:.1f}<small>full encodings</small></dd></div>"
+        f"<div><dt>searches, on top</dt><dd>{encodings:.1f}<small>full encodings</small></dd></div>"
         f"<div>{speed}</div></dl>"
     )
 
@@ -99,7 +99,7 @@ def curve(found: Curve | None, budget: float | None) -> str:
             f'<line class="here" x1="{x:.1f}" x2="{x:.1f}" y1="{y:.1f}" y2="{height - pad}"/>'
             f'<circle class="here" cx="{x:.1f}" cy="{y:.1f}" r="7"/>'
             f'<text class="label" x="{x + aside:.1f}" y="{height - pad - 8}" text-anchor="{end}">'
-            f"this gallery: {at.recall:.1f}</text>"
+            f"at this budget: {at.recall:.1f}</text>"
         )
     full_x, full_y = place(found.full.macs_share, found.full.recall)
     ticks = "".join(

@@ -14,6 +14,7 @@ from engine.gallery import Deepened, ExitScore, Photo, nearest_budget
 NEEDED = 0.5  # a gate's probability from which on a photo leaves
 # How well a text fits: its cosine to the photo, in units of what is usual.
 SOMEWHAT, WELL, BEST = 1.04, 1.1, 1.3
+ROOM = 0.2  # of the strip's width, that a mark with its words takes
 SCALE = (
     "A bar begins where the ten nearest texts of a usual photo lie, and is full at "
     f"{BEST:.1f} times that; a text fits well from {WELL:.1f} times on."
@@ -128,14 +129,14 @@ def _marks(photo: Photo, drawing: Drawing, gates: Sequence[float]) -> str:
     """The exits under a photo's strip, each with its gate's probability where the photo came to it."""
 
     def mark(exit: int) -> tuple[str, str]:
+        free = drawing.positions[exit] - drawing.positions.get(exit - 1, 0.0) >= ROOM
         gate = "end" if exit == photo.exits else ""
         if exit <= len(gates):
-            gate = f"{gates[exit - 1]:.2f}".removeprefix("0")
-        return f"<b>{exit}</b>{gate}", "here" if exit == photo.exit else "" if exit < photo.exit else "none"
+            gate = "gate " * free + f"{gates[exit - 1]:.2f}".removeprefix("0")
+        number = "exit " * free + str(exit)
+        return f"<b>{number}</b>{gate}", "here" if exit == photo.exit else "" if exit < photo.exit else "none"
 
-    # The names of the two rows stand where the strip has no exits yet.
-    key = '<span class="key"><b>exit</b>gate</span>' if min(drawing.positions.values()) > 0.2 else ""
-    return marks(drawing, mark).replace(">", f">{key}", 1)
+    return marks(drawing, mark)
 
 
 def _verdict(photo: Photo, exit: int, enough: bool) -> str:
@@ -144,15 +145,15 @@ def _verdict(photo: Photo, exit: int, enough: bool) -> str:
         return "the end"
     if exit == photo.exit:
         return "enough: it left"
-    return "enough: it left, and ran deeper later" if enough else "not enough: on"
+    return "enough: it left, and ran deeper later" if enough else "not enough: it went on"
 
 
 def _why(photo: Photo, gates: Sequence[float], usual: float) -> str:
-    """Why it stopped: at each exit that the photo came to, what the gate said, and the texts that fit it there.
+    """Why it stopped, or went on: at each exit that it came to, what the gate said, and the texts that fit it there.
 
     Args: usual: the affinity of photos in general; what counts as a fit is measured in it.
     """
-    rows = []
+    rows, bars = [], False
     for exit, nearest in enumerate(photo.nearest_texts, start=1):
         probability = gates[exit - 1] if exit <= len(gates) else None
         gate = "no gate" if probability is None else f"gate {probability:.2f}, needs {NEEDED:.2f}"
@@ -163,9 +164,12 @@ def _why(photo: Photo, gates: Sequence[float], usual: float) -> str:
             f"fits {'well' if fit >= WELL else 'somewhat'}</li>"
             for text, fit in fitting
         )
-        found = f"<ul>{texts}</ul>" if texts else '<p class="none">No text of the bank fits it well at this exit.</p>'
+        bars |= bool(texts)
+        found = f"<ul>{texts}</ul>" if texts else '<p class="none">No stored text fits it here.</p>'
         here = " class=here" if exit == photo.exit else ""
         rows.append(f'<li{here}><p class="exit"><b>exit {exit}</b> {gate} · {verdict}</p>{found}</li>')
     if not rows:
         return ""
-    return f'<h3>Why it stopped</h3><ol class="sights">{"".join(rows)}</ol><p class="aside">{SCALE}</p>'
+    title = "Why it went on" if photo.exit == photo.exits else "Why it stopped"
+    scale = f'<p class="aside">{SCALE}</p>' if bars else ""
+    return f'<h3>{title}</h3><ol class="sights">{"".join(rows)}</ol>{scale}'

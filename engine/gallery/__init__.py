@@ -38,10 +38,10 @@ from engine.gallery.quotas import TooMuch, Visitors
 from engine.gallery.rank_agreement import Agreement
 from engine.gallery.reencode import reencode_gallery
 from engine.gallery.search import (
-    correct_spelling,
     embed_picture,
     embed_query,
     explain_photo,
+    guess_meant,
     list_hits,
     picture_thumbnail,
     rank_gallery,

@@ -23,6 +23,9 @@ DROPPED = "dropped"  # names the picture that came with the query itself
 
 _SIGN = re.compile(r"(?:^|(?<=\s))([+\-\u2212])\s*(?=[^\s+\-\u2212])")
 _WEIGHT = re.compile(r"(\d+(?:\.\d+)?)\s*:(?!\d)\s*(?=\S)")
+_UNWANTED = re.compile(
+    r"(?:(.*?)[\s,]+)?(?:but\s+)?(?:not|without)\s+(?:(?:an?|any|the|in|on)\s+)*(\w.*)", re.IGNORECASE | re.DOTALL
+)
 _PHOTO = re.compile(rf"photo:(\d{{1,18}}|{DROPPED})", re.IGNORECASE)
 
 
@@ -88,6 +91,17 @@ def parse(text: str) -> tuple[Term, ...]:
     if len(terms) > MOST_TERMS:
         raise QueryRejected(f"A query may have {MOST_TERMS} terms, and this one has {len(terms)}; leave some out.")
     return tuple(terms)
+
+
+def subtract_unwanted(text: str) -> str:
+    """Words that say what is not wanted, as the sum that takes it away; CLIP overlooks a "not" (Yuksekgonul 2023).
+
+    Raises: QueryRejected.
+    """
+    found = _UNWANTED.fullmatch(text.strip())
+    if found is None or len(parse(text)) > 1:
+        return text
+    return f"{found[1] or 'a photo'} - {found[2]}"
 
 
 def embed(

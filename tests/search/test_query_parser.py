@@ -12,6 +12,7 @@ from engine.search.query_parser import (
     TextEmbeddings,
     embed,
     parse,
+    subtract_unwanted,
 )
 
 
@@ -150,3 +151,21 @@ class TestAsked:
         asked = TextEmbeddings()
         asked.embeddings("w", encode, ["dog"])[:] = 0
         assert asked.embeddings("w", encode, ["dog"]).tolist() == [[3]]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("not a dog", "a photo - dog"),
+        ("A lake without snow", "A lake - snow"),
+        ("flowers, but not the blue ones", "flowers - blue ones"),
+        ("an animal not on grass", "an animal - grass"),
+        ("a knot in a rope", "a knot in a rope"),
+        ("dog - not a wolf", "dog - not a wolf"),  # a sum already
+        ("forget-me-not in a field", "forget-me-not in a field"),
+        ("not", "not"),
+        ("", ""),
+    ],
+)
+def test_what_is_not_wanted_is_taken_away(text: str, meant: str) -> None:
+    assert subtract_unwanted(text) == meant

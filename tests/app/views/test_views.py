@@ -158,10 +158,10 @@ class TestHead:
         stayed = Deepened(8, 1, 3, 2, 2)
         refinement = Refinement([], (DEEPENED, stayed), 90, 100, 0.42)
         assert text(header.refined(refinement, [DEEPENED, stayed])) == (
-            "Second look at 2 photos, +0.9 full encodings on top of indexing · 1 moved"
+            "Second look at 2 photos, +0.9 full encodings · 1 moved."
         )
         assert "none moved" in header.refined(refinement, [stayed])
-        assert header.refined(Refinement([], (), 0, 100, 0.0), []).endswith("the top is settled.")
+        assert header.refined(Refinement([], (), 0, 100, 0.0), []).endswith("needed a second look.")
 
     def test_earlier_queries_are_offered_again(self) -> None:
         html = header.suggestions([], ["red + car"])
@@ -216,7 +216,7 @@ class TestPhoto:
         assert "0.07 of 0.10 kMACs · 30 % saved" in said
         assert "a dog fits well" in said
         assert "an otter fits well" in said
-        assert "exit 1 gate 0.20, needs 0.50 · not enough: on" in said
+        assert "exit 1 gate 0.20, needs 0.50 · not enough: it went on" in said
         assert "exit 2 gate 0.70, needs 0.50 · enough: it left" in said
         assert "grass" not in said, "a text that does not fit is not shown"
         assert "Run it to full depth" in said
@@ -228,14 +228,14 @@ class TestPhoto:
     def test_an_exit_that_was_passed_after_the_photo_had_left_there_was_enough(self) -> None:
         looked_at = replace(PHOTO, exit=3, nearest_texts=(*PHOTO.nearest_texts, (("an otter", 0.6),)))
         said = text(panel(looked_at, (0.2, 0.7)))
-        assert "exit 1 gate 0.20, needs 0.50 · not enough: on" in said
+        assert "exit 1 gate 0.20, needs 0.50 · not enough: it went on" in said
         assert "exit 2 gate 0.70, needs 0.50 · enough: it left, and ran deeper later" in said
         assert "exit 3 no gate · the end" in said
 
     def test_where_no_text_fits_that_is_said(self) -> None:
         vague = replace(PHOTO, nearest_texts=((("a dog", 0.3),), (("an otter", 0.47), ("a seal", 0.46))))
         said = text(panel(vague, (0.2, 0.7)))
-        assert said.count("No text of the bank fits it well at this exit.") == 1
+        assert said.count("No stored text fits it here.") == 1
         assert "an otter fits somewhat" in said
         assert "a dog" not in said
         assert "a seal" not in said
@@ -327,7 +327,7 @@ class TestDepths:
         assert "1 photo runs deeper" in text(budget.budget_preview(SUMMARY, 0.9, CURVE, deeper))
 
     def test_the_curve_marks_the_present_budget(self) -> None:
-        assert "this gallery: 66.0" in text(ALL["curve"])
+        assert "at this budget: 66.0" in text(ALL["curve"])
         assert "66.0 at 60 % of the compute" in plain(ALL["curve"])
         assert "Nobody has measured this model yet" in ALL["no curve"]
 
