@@ -14,6 +14,7 @@ REMEMBERED = 6  # queries of this session
 NEW_GALLERY = "My photos"  # what photos are added to at first
 
 COLUMNS = MOST_ALBUMS + 2  # of a board: the albums, those in doubt, and none of these
+UNDONE = 20  # changes of albums
 DROPS = 100  # of files, that wait to be announced
 
 Work = Literal["budget", "fit", "race", "albums"]
@@ -31,6 +32,21 @@ class AlbumView:
     looked: int = 0  # photos that got a second look since the tab was opened first
     unfolded: LRUCache[str, int] = field(default_factory=lambda: LRUCache(COLUMNS))  # how often more was asked, by key
     sought: dict[str, str] = field(default_factory=dict)  # words that a column's photos are ranked by
+    changes: list[tuple[AlbumSet, AlbumSet]] = field(default_factory=list)  # by the visitor: before and after
+
+    def changed(self, before: AlbumSet, after: AlbumSet) -> None:
+        """Remember a change, for `undo`."""
+        if before != after:
+            self.changes = [*self.changes, (before, after)][-UNDONE:]
+
+    def undo(self, albums: AlbumSet) -> AlbumSet:
+        """As they were before the last change; without the last move where somebody else has changed them since.
+
+        Raises: AlbumsRejected where there is nothing to undo.
+        """
+        if self.changes and self.changes[-1][1] == albums:
+            return self.changes[-1][0]
+        return albums.undone()
 
 
 @dataclass

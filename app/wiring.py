@@ -136,7 +136,7 @@ def wire_photo(parts: Parts, selection: Selection, galleries: Galleries, search:
     gr.on([p.grid.select, p.tools.select, *elsewhere], selection.selected, session, p.panel, **SHORT)
     gr.on(elsewhere, search.results_tab_opened, session, p.tabs, **SHORT)
     p.panel.explain(selection.explained, session, p.panel, **SHORT)
-    p.panel.deepen(selection.deepened, session, [p.grid, p.panel], **SHORT)
+    p.panel.deepen(selection.deepened, session, [p.answer, p.grid, p.panel], **SHORT)
     for part in (p.answer, p.panel):
         part.discard(galleries.photos_deleted, session, [p.gallery, *p.results], **SHORT)
 
@@ -157,6 +157,7 @@ def wire_albums(parts: Parts, albums: Albums) -> None:
     board = p.album_board
     for listen, answer in (
         (p.album_proposals.propose, albums.proposed),
+        (board.propose, albums.proposed),
         (board.move, albums.moved),
         (board.merge, albums.merged),
         (board.remove, albums.deleted),

@@ -1,6 +1,7 @@
 """Albums: made by words, changed by hand; photos in doubt get a second look while the board is on show already."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import gradio as gr
 
@@ -22,6 +23,7 @@ from engine.gallery import (
     PhotoMissing,
     SortedGallery,
     album_of,
+    correct_spelling,
     edit_albums,
     embed_query,
     get_photos,
@@ -86,8 +88,9 @@ class Albums:
         yield from self._changed(session, move)
 
     def undone(self, session: Session) -> Iterator[Updates]:
-        """The last move is to be undone."""
-        yield from self._changed(session, AlbumSet.undone)
+        """The last change is to be undone."""
+        if session.gallery is not None:
+            yield from self._changed(session, self._view(session, session.gallery).undo)
 
     def renamed(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
         """An album is to be called otherwise."""
@@ -228,12 +231,23 @@ class Albums:
         self, summary: GallerySummary, session: Session, view: AlbumView, change: Callable[[AlbumSet], AlbumSet] | None
     ) -> AlbumSet:
         """The gallery's albums, or a visitor's own of a gallery that is not theirs, after a change."""
-        library = self._services.library
-        if self._services.access.owns(summary, session):
-            return list_albums(library, summary.id) if change is None else edit_albums(library, summary.id, change)
-        if change is not None:
-            view.own = change(view.own)
-        return view.own
+        library, own = self._services.library, self._services.access.owns(summary, session)
+        if change is None:
+            return list_albums(library, summary.id) if own else view.own
+        seen = []
+
+        def changed(albums: AlbumSet) -> AlbumSet:
+            seen.append(albums)
+            return change(albums)
+
+        after = edit_albums(library, summary.id, changed) if own else changed(view.own)
+        if not own:
+            view.own = after
+        if change == view.undo:
+            view.changes = view.changes[:-1]
+        else:
+            view.changed(seen[-1], after)
+        return after
 
     def _drawn(self, session: Session, summary: GallerySummary, view: AlbumView, found: SortedGallery) -> Updates:
         """The whole tab."""
@@ -246,10 +260,11 @@ class Albums:
             board = views.empty(not own)
         else:
             shown = views.columns(found, view.unfolded, self._ranked(summary, view, found), view.sought)
+            shown = [replace(column, meant=self._meant(column)) for column in shown]
             wanted = [photo.id for column in shown for photo in column.photos]
             pictures = {photo.id: photo for photo in get_photos(services.library, wanted)}
             board = views.board(shown, pictures, services.drawing, services.address)
-        undo = any(photo.by_hand for photo in found.photos)
+        undo = bool(view.changes) or any(photo.by_hand for photo in found.photos)
         share = found.mean_macs_share
         spent = share < 1 and share + 1 / max(1, len(found.photos)) > _budget(summary)  # not one photo more
         return {
@@ -258,6 +273,14 @@ class Albums:
             parts.album_board: board,
             parts.stop_albums: button(STOP, False),
         }
+
+    def _meant(self, column: views.Column) -> str:
+        """What was probably meant by an album's words; empty where photos fit them, or nothing is amiss."""
+        album = column.album
+        if album is None or column.all or album.phrases != (album.name,) or album.unlike:
+            return ""
+        meant = correct_spelling(self._services.library, album.name)
+        return meant if meant != album.name else ""
 
     def _busy(self, looked: int) -> Updates:
         return {self._parts.album_line: views.looking(looked), self._parts.stop_albums: button(STOP, True)}

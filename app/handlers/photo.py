@@ -9,7 +9,7 @@ from app.handlers.search import Search
 from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
-from app.views import photo, placeholders
+from app.views import header, photo, placeholders
 from engine.gallery import Deepened, EngineError, Photo, embed_query, explain_photo, run_to_full_depth, search_photos
 
 
@@ -71,7 +71,8 @@ class Selection:
             start = session.deepened[before.id].from_exit if before.id in session.deepened else before.exit
             session.deepened[before.id] = Deepened(before.id, start, after.exit, rank, now)
             outcome = photo.deepened(rank, now, spent, services.drawing.full_macs, kept=before.id not in looks)
-            return {**self._search.grid(session), **self._panel(after, session, outcome)}
+            line = self._search.line(session, header.deepened(spent, services.drawing.full_macs)) if hits else {}
+            return {**line, **self._search.grid(session), **self._panel(after, session, outcome)}
         except EngineError as error:
             return self._problem(error)
 

@@ -1,5 +1,7 @@
 """Present mode: gathers the facts of its screens; where nothing was measured here, those that were shipped."""
 
+from collections.abc import Sequence
+
 import gradio as gr
 
 from app.fidelity import fidelity
@@ -22,7 +24,7 @@ from engine.gallery import (
     typical_photos,
 )
 
-ANSWERS = 4  # photos on the first screen
+ANSWERS, AMONG = 4, 12  # photos on the first screen, and the best that they are of
 
 
 class Present:
@@ -71,11 +73,11 @@ class Present:
     def _answers(self, session: Session, summary: GallerySummary) -> tuple[str, list[Photo]]:
         """What was asked of the gallery, and the first photos that answer."""
         if summary.id == session.gallery and session.hits:
-            return session.title, [hit.photo for hit in session.hits[:ANSWERS]]
+            return session.title, _varied([hit.photo for hit in session.hits[:AMONG]])
         if summary.kind != "demo":
-            return "", list_photos(self._services.library, summary.id, limit=ANSWERS)
+            return "", _varied(list_photos(self._services.library, summary.id, limit=AMONG))
         query = self._services.demo.first_query
-        return query, [hit.photo for hit in search_photos(self._services.library, summary.id, query, ANSWERS)]
+        return query, _varied([hit.photo for hit in search_photos(self._services.library, summary.id, query, AMONG)])
 
     def _ends(self, summary: GallerySummary) -> tuple[list[Photo], str]:
         """A typical photo of those that left early and of those that went deep, and whose gallery's they are.
@@ -89,3 +91,12 @@ class Present:
             if len(reached) > 1:
                 return [typical_photos(library, gallery, exit, 1)[0] for exit in (reached[0], reached[-1])], name
         return list_photos(library, summary.id, limit=2), ""
+
+
+def _varied(photos: Sequence[Photo]) -> list[Photo]:
+    """The first of some photos; where those stand at one exit, the last makes room for the first one at another."""
+    shown, exits = list(photos[:ANSWERS]), {photo.exit for photo in photos[:ANSWERS]}
+    other = next((photo for photo in photos[ANSWERS:] if photo.exit not in exits), None)
+    if len(exits) == 1 and other is not None:
+        shown[-1] = other
+    return shown

@@ -26,8 +26,8 @@ from engine.gallery import (
     Query,
     QueryRejected,
     Ranking,
+    correct_spelling,
     embed_query,
-    guess_meant,
     list_hits,
     rank_gallery,
     refine_search,
@@ -36,6 +36,7 @@ from engine.gallery import (
     search_photos,
     stacks_among,
     standing,
+    subtract_unwanted,
     summarize_gallery,
     years_of,
 )
@@ -174,7 +175,7 @@ class Search:
             if query is not None:
                 ranking = rank_gallery(library, summary.id, query, self._wanted(session), year=session.year)
             hits = self._listed(session, ranking)
-            corrected = "" if session.like else guess_meant(library, session.words)
+            corrected = "" if session.like else correct_spelling(library, subtract_unwanted(session.words))
         if session.asking is not asking:
             return
         session.hits, session.words_only = hits, query is not None and query.words_only
@@ -277,6 +278,11 @@ class Search:
             self._parts.answer: self._bar(session, summary, status),
             self._parts.grid: self._ranking(session, summary),
         }
+
+    def line(self, session: Session, status: str) -> Updates:
+        """The line over the ranking on show says something else."""
+        summary = self._services.access.gallery(session.gallery, session)
+        return {self._parts.answer: self._bar(session, summary, status)}
 
     def _bar(self, session: Session, summary: GallerySummary, status: str) -> str:
         asked = {"gallery": summary.link, "q": session.query} if summary.link else {"q": session.query}

@@ -28,6 +28,7 @@ class Column:
     all: int
     album: Album | None = None
     sought: str = ""  # words that its photos are ranked by
+    meant: str = ""  # what was probably meant by words that no photo fits
 
 
 def key_of(album: str | None) -> str:
@@ -91,12 +92,12 @@ def line(found: SortedGallery, looked: int, undo: bool, spent: bool) -> str:
 
     Args: spent: no photo more could get a second look, whatever its doubt.
     """
+    button = '<span><button type="button" data-event="undo">Undo</button></span>' if undo else ""
     if not found.photos or not found.albums:
-        return ""
+        return f'<div class="answer">{button}</div>' if undo else ""
     again = f"{many(looked) if looked else 'no photo'} needed a second look"
     if spent:
         again = f"{f'{many(looked)} got a second look, and ' if looked else ''}the budget for second looks is spent"
-    button = '<span><button type="button" data-event="undo">Undo the last move</button></span>' if undo else ""
     return (
         f'<div class="answer" role="status"><div>Sorted: <b>{percent(found.mean_macs_share)}</b> of the full compute '
         f"has run so far; {again}.</div>{button}</div>"
@@ -129,6 +130,12 @@ def _column(
     )
     title = f"{column.title}, {many(column.all)}"
     nothing = '<p class="said">No photo fits it.</p>' if not column.all else ""
+    if column.meant:
+        meant = escape(column.meant)
+        nothing += (
+            f'<div class="examples"><span>Did you mean</span><button type="button" data-event="propose" '
+            f'data-album="{meant}">{meant}</button></div>'
+        )
     return (
         f'<section class="album{" pile" if column.key == PILE else ""}" data-key="{escape(column.key)}" '
         f'aria-label="{escape(title)}"><header><h2>{escape(column.title)} <small>{column.all}</small></h2>'

@@ -115,6 +115,11 @@ NOT_ENGLISH = " Only English words are understood."
 PICTURE_GONE = " The picture that was searched with is gone; to search with it, give it again."
 
 
+def deepened(spent: int, full_macs: int) -> str:
+    """What a photo cost that the visitor had run to full depth."""
+    return f"You ran <b>{many(1)}</b> to full depth, <b>+{spent / full_macs:.1f}</b> full encodings."
+
+
 def refined(found: Refinement, deepened: Sequence[Deepened]) -> str:
     """What a refined answer cost, and what it changed.
 

@@ -35,7 +35,8 @@ def search(
     Photos whose rank is in doubt get a second look first: they run deeper, and keep the result. Its cost is printed on
     stderr.
     """
-    from engine.gallery.search import embed_query, guess_meant, refine_search, search_photos
+    from engine.gallery.search import correct_spelling, embed_query, refine_search, search_photos
+    from engine.search.query_parser import subtract_unwanted
     from engine.search.relevance import fits
 
     library = open_library(model, random_weights)
@@ -50,7 +51,7 @@ def search(
         hits = refined.hits
         for line in refinement_lines(refined):
             say(line)
-    if (corrected := guess_meant(library, text)) != text:
+    if (corrected := correct_spelling(library, subtract_unwanted(text))) != text:
         say(f"Did you mean: {printable(corrected)}")
     if query is not None and query.words_only and hits and not fits(hits[0].score, usual_affinity):
         say("No photo fits these words well; the nearest come first.")

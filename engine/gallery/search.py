@@ -24,7 +24,7 @@ from engine.gallery.types import (
 from engine.ingest.kept_picture import KEPT_SIDE, PictureGone, kept_pixels, pixels_to_keep, to_jpeg
 from engine.ingest.sandbox import decode
 from engine.search.allocation import pool_size
-from engine.search.query_parser import DROPPED, Query, QueryRejected, embed, parse, subtract_unwanted
+from engine.search.query_parser import DROPPED, Query, QueryRejected, embed, parse
 from engine.search.ranking import Ranking, ranked, reranked
 from engine.search.refine import Deepening, decide, spending_limit
 from engine.storage.collections import add_macs
@@ -252,14 +252,11 @@ def embed_query(library: Library, gallery_id: int, text: str, dropped: np.ndarra
     )
 
 
-def guess_meant(library: Library, text: str) -> str:
-    """A query as it was probably meant: misspelt words put right, and what is not wanted taken away.
-
-    Raises: QueryRejected.
-    """
+def correct_spelling(library: Library, text: str) -> str:
+    """A text with its misspelt words put right, where that is possible."""
     from engine.search import spelling
 
-    return spelling.correct(subtract_unwanted(text), library.encoder.bank.texts, library.encoder.reads_whole)
+    return spelling.correct(text, library.encoder.bank.texts, library.encoder.reads_whole)
 
 
 def embed_picture(library: Library, gallery_id: int | None, data: bytes, name: str) -> np.ndarray:

@@ -31,7 +31,7 @@ def test_photos_fall_into_albums_and_one_is_moved_by_its_menu(open_page: OpenPag
     animals = make_album(page, "animals")
     expect(album_words(page)).to_have_value("")
     flowers = make_album(page, "flowers")
-    expect(page.locator("#album-line")).to_contain_text(re.compile(r"Sorted with \d+\s% of the full compute"))
+    expect(page.locator("#album-line")).to_contain_text(re.compile(r"Sorted: \d+\s% of the full compute"))
     card = animals.locator("li[data-photo]").first
     expect(card.locator("[data-share]")).to_be_visible()
     fits = "[...document.querySelectorAll('.album li')].every((photo) => photo.scrollWidth <= photo.clientWidth + 1)"

@@ -11,9 +11,9 @@ from app.parts import Updates
 from app.services import Services
 from app.session import Session
 from app.views import albums as views
-from engine.albums.album import Album, AlbumSet
+from engine.albums.album import Album, AlbumSet, album_of
 from engine.gallery import Library, Upload
-from engine.gallery.albums import list_albums
+from engine.gallery.albums import edit_albums, list_albums
 from engine.gallery.galleries import list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Visitors
@@ -48,7 +48,7 @@ def test_words_make_an_album_that_is_kept(albums: Albums, session: Session, mine
     assert 'aria-label="None of these, 2 photos"' in first[PARTS.album_board]
     assert [album.name for album in list_albums(library, mine).albums] == ["reds"]
     line = after(albums.added("green", session)).album_line
-    assert "Sorted with <b>40 %</b> of the full compute" in line
+    assert "Sorted: <b>40 %</b> of the full compute" in line
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_words_make_an_album_that_is_kept(albums: Albums, session: Session, mine
         (2, False, "2 photos needed a second look"),
         (2, True, "2 photos got a second look, and the budget for second looks is spent"),
         (0, False, "no photo needed a second look"),
-        (0, True, "before included; the budget for second looks is spent"),
+        (0, True, "has run so far; the budget for second looks is spent"),
     ],
 )
 def test_the_line_tells_photos_without_doubt_from_a_budget_that_is_spent(looked: int, spent: bool, said: str) -> None:
@@ -96,15 +96,31 @@ def test_albums_are_renamed_merged_searched_and_deleted(
     assert "<h2>scarlet" in board(albums.renamed(Event(album="reds", name="scarlet"), session))
     merged = board(albums.merged(Event(album="scarlet", into="greens"), session))
     assert 'aria-label="greens, 2 photos"' in merged
+    assert "<h2>scarlet" in board(albums.undone(session)), "a merge is undone as a move is"
+    assert "<h2>reds" in board(albums.undone(session)), "and so is what was done before it"
+    merged = board(albums.merged(Event(album="reds", into="greens"), session))
     found = board(albums.sought(Event(key="=greens", words="red"), session))
     assert found.index("red.png".removesuffix(".png")) < found.index("Photo: lime")
     assert "Sort your photos by words" in board(albums.deleted(Event(album="greens"), session))
     assert list_albums(library, mine) == AlbumSet()
+    assert 'aria-label="greens, 2 photos"' in board(albums.undone(session))
+    edit_albums(library, mine, lambda albums: albums.renamed("greens", "limes"))
+    assert "nothing to undo" in after(albums.undone(session)).album_line, "somebody else has changed them since"
+    assert list_albums(library, mine).albums[0].name == "limes"
+
+
+def test_an_album_of_a_misspelt_word_offers_the_word(albums: Albums, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.handlers.albums.correct_spelling", lambda _, text: text.replace("turck", "truck"))
+    found = SortedGallery((album_of("turck"), album_of("dogs: turck")), (), 0, 0.5)
+    column, other, _ = views.columns(found, {}, {}, {})
+    assert albums._meant(column) == "truck"
+    assert not albums._meant(other), "phrases of one's own are left alone"
 
 
 def test_mistakes_are_sentences_and_change_nothing(
     albums: Albums, session: Session, mine: int, library: Library
 ) -> None:
+    assert "nothing to undo" in after(albums.undone(session)).album_line
     after(albums.added("reds: red", session))
     for updates, sentence in [
         (albums.moved(Event(photo="x", to="=reds"), session), "not there any more"),
@@ -113,7 +129,6 @@ def test_mistakes_are_sentences_and_change_nothing(
         (albums.moved(Event(), session), "not there any more"),
         (albums.added("x" * 300, session), "over 200 characters"),
         (albums.renamed(Event(album="nothing", name="x"), session), "no album"),
-        (albums.undone(session), "nothing to undo"),
     ]:
         assert sentence in after(updates).album_line
     assert len(list_albums(library, mine).albums) == 1
@@ -197,14 +212,14 @@ def test_the_next_album_waits_for_the_last_ones_second_looks(
 
     services.begin("albums", session, batch)
     assert at_work.wait(5)
-    assert "Sorted with" in after(Albums(services, PARTS).added("reds: red", session)).album_line
+    assert "Sorted:" in after(Albums(services, PARTS).added("reds: red", session)).album_line
 
 
 def test_second_looks_go_on_after_an_album_got_another_name(albums: Albums, session: Session, mine: int) -> None:
     after(albums.added("reds: red", session))
     first, *_, final = albums.renamed(Event(album="reds", name="scarlet"), session)
     assert "looked at again" in after(first).album_line
-    assert "Sorted with" in after(final).album_line
+    assert "Sorted:" in after(final).album_line
 
 
 def test_who_looks_at_more_of_a_column_sees_the_second_looks_end(albums: Albums, session: Session, mine: int) -> None:
@@ -212,7 +227,7 @@ def test_who_looks_at_more_of_a_column_sees_the_second_looks_end(albums: Albums,
     assert [PARTS.album_line in update for update in (next(adding), next(adding))] == [False, True]
     more = after(albums.unfolded(Event(key="-"), session))
     assert set(vars(more)) == {"album_board", "album_proposals"}, "the line tells of the second looks still"
-    assert "Sorted with" in after(adding).album_line
+    assert "Sorted:" in after(adding).album_line
     assert hasattr(after(albums.unfolded(Event(key="-"), session)), "album_line")
 
 
@@ -237,4 +252,4 @@ def test_a_board_of_another_gallery_is_not_drawn_over(
     assert "Sort your photos by words" in board(albums.shown(session))
     assert list(adding) == []
     session.gallery = mine
-    assert "Sorted with" in after(albums.shown(session)).album_line
+    assert "Sorted:" in after(albums.shown(session)).album_line

@@ -50,6 +50,7 @@ def test_full_depth_says_whether_the_ranking_changed_and_is_seen_there_at_once(
     assert 'data-share="1.0000"' not in after(search.searched("red", False, session)).grid
     shown = after(selection.deepened(session))
     assert 'data-share="1.0000"' in shown.grid
+    assert "You ran <b>1 photo</b> to full depth" in shown.answer
     assert shown.grid.count(" new") == 2, "from exit 1 on"
     html = shown.panel
     assert "The ranking did not change: </b>still at rank 1" in html.replace("change:</b> ", "change: </b>")

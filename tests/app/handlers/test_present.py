@@ -1,5 +1,7 @@
 """The screens to present."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.handlers.comparison import Compare
@@ -8,10 +10,10 @@ from app.handlers.present import Present
 from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
-from engine.gallery import Library, shipped_race
+from engine.gallery import Hit, Library, shipped_race
 from engine.gallery.galleries import open_gallery
 from tests.app.sending import Event
-from tests.app.shown_examples import PARTS, after
+from tests.app.shown_examples import PARTS, PHOTO, after
 
 
 @pytest.fixture
@@ -37,6 +39,14 @@ def test_what_ran_for_a_search_is_striped_as_among_its_results(
     assert "striped: for this search" in after(present.presented(Event(), session)).screens
     list(search.asked_again(False, session))
     assert "striped" not in after(present.presented(Event(), session)).screens
+
+
+def test_the_first_screen_shows_an_early_and_a_deep_photo_where_the_first_dozen_has_both(
+    present: Present, session: Session
+) -> None:
+    for exits, shown in (([1] * 5 + [3, 2], [0, 1, 2, 5]), ([1, 1, 2, 1, 3], [0, 1, 2, 3]), ([1] * 9, [0, 1, 2, 3])):
+        session.hits = [Hit(n + 1, 0.5, replace(PHOTO, id=n, exit=exit)) for n, exit in enumerate(exits)]
+        assert [photo.id for photo in present._story(session).answers] == shown
 
 
 def test_a_picture_that_was_searched_with_is_called_one(
