@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from string import ascii_letters, digits
 from urllib.parse import urlencode
 
 import gradio as gr
@@ -166,7 +165,7 @@ class Search:
         if session.like and not self._thumbnail(session.like.removeprefix("photo:"), session):
             session.like, session.thumbnail, session.query = "", "", session.words
             aside += header.PICTURE_GONE
-        if session.words.strip() and not any(sign in ascii_letters + digits for sign in session.words):
+        if session.words.strip() and not session.is_english:
             aside += header.NOT_ENGLISH
         require_model(library, summary.id)  # another model's photos do not fit this one's strip
         with self._services.event_log.timed("search"):
@@ -320,6 +319,8 @@ class Search:
             return placeholders.EMPTY_GALLERY
         scores = [hit.score for hit in session.hits[:POOL]]  # the same photos tell it however many are on show
         above = standing(scores, session.words_only, self._services.drawing.usual_affinity)
+        if session.words_only and not session.is_english:
+            above = 0
         shown = session.hits[: (session.unfolded + 1) * PAGE]
         photos = count_photos(self._services.library, session, summary)
         more = min(PAGE, photos - len(shown))

@@ -76,7 +76,8 @@ def line(incoming: Incoming) -> str:
     return (
         f'<p class="arriving" data-upload="{incoming.id}" data-nonce="{escape(incoming.nonce)}" '
         f'data-state="{incoming.state}"><span>{words}</span>'
-        f'<button type="button" data-event="look">Show</button>{DISMISS if incoming.over else ""}</p>'
+        f'<span class="doing"><button type="button" data-event="look">Show</button>'
+        f"{DISMISS if incoming.over else ''}</span></p>"
     )
 
 
