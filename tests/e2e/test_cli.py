@@ -311,7 +311,7 @@ def test_names_that_are_not_utf8_stop_nothing(run: Run, photos: Path) -> None:
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     assert "2 added" in run("index", folder).stdout
-    assert "Sorted: 40%" in run("sort", folder, "--into", "red").stdout
+    assert "Sorted with 40%" in run("sort", folder, "--into", "red").stdout
     assert "2 added" in run("index", folder, "--gallery", "\udce9t\udce9").stdout
     for name, typed in [("caf\ufffd", "caf\udce9"), ("\ufffdt\ufffd", "\udce9t\udce9")]:
         for gallery in (name, typed):

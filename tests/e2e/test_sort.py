@@ -66,7 +66,7 @@ def test_json_is_what_programs_expect(run: Run, photos: Path) -> None:
 def test_a_table_for_people_and_folders(run: Run, photos: Path, tmp_path: Path) -> None:
     result = run(photos, *INTO, "--into", "yellow", "--copy", tmp_path / "out")
     assert 'No photo fits the album "yellow".' in result.stderr
-    assert "Sorted: 40% of the full compute" in result.stdout
+    assert "Sorted with 40% of the full compute" in result.stdout
     assert sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.png")) == [
         "green/lime.png",
         "none of these/blue.png",
