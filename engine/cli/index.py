@@ -11,12 +11,12 @@ import typer
 
 from engine.cli.library import open_library, require_photos
 from engine.cli.options import BadOption, Budget, Json, Model, Phrases, Random
-from engine.cli.output import print_report
+from engine.cli.output import print_report, printable, say, say_skipped
 from engine.utils.file_names import utf8_name
 from engine.utils.progress import progress_bar
 
 if TYPE_CHECKING:
-    from engine.gallery.types import IngestReport
+    from engine.gallery.types import GallerySummary, IngestReport
     from engine.ingest.ray_pipeline import Cluster
     from engine.ingest.upload import Upload
 
@@ -53,7 +53,7 @@ def index(
     if workers is not None and on is None:
         raise BadOption("--workers needs --on, which names the cluster.")
     from engine.exits.phrases import phrases_of
-    from engine.gallery.galleries import filling
+    from engine.gallery.galleries import filling, summarize_gallery
     from engine.gallery.ingest import ingest_files
     from engine.ingest.pipeline import encode_here
 
@@ -74,12 +74,23 @@ def index(
             phrases=wished,
             encode=cluster or encode_here,
         )
-    say_what_was_done(report, cluster, as_json)
+    if not report.added and not report.duplicates:
+        say_skipped(report)
+        say("None of these photos could be read.")
+        raise typer.Exit(1)
+    held = summarize_gallery(library, collection)
+    say_what_was_done(report, held, cluster, as_json)
+    if budget is not None and report.duplicates and held.budget != budget:
+        say("Photos that were there stay as deep as they are; `python -m engine reencode` changes their budget.")
 
 
-def say_what_was_done(report: IngestReport, cluster: Cluster | None, as_json: bool) -> None:
-    """Print what became of the files and, where a cluster encoded them, how busy it was."""
+def say_what_was_done(report: IngestReport, held: GallerySummary, cluster: Cluster | None, as_json: bool) -> None:
+    """Print what became of the files and, where a cluster encoded them, how busy it was.
+
+    Args: held: the gallery as it is now.
+    """
     counts = f"{report.added} added, {report.duplicates} already there, {len(report.skipped)} skipped"
+    counts += f'; "{printable(held.name)}" has {held.photos} {"photo" if held.photos == 1 else "photos"}'
     if cluster is None:
         print_report(report, as_json, counts)
         return

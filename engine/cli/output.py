@@ -28,7 +28,7 @@ def print_report(
     if report.added:
         rate = (
             f" in {report.seconds:.1f} s ({report.images_per_second:.1f} photos a second), "
-            f"at {report.mean_macs_share:.0%} of the full encoder's compute"
+            f"for {report.mean_macs_share:.0%} of a full encoding each"
         )
     if as_json:
         write_json(asdict(report) | (more or {}))

@@ -24,6 +24,7 @@ def reencode(
     Photos that need nothing are skipped. If you stop it (Ctrl-C), finished batches are kept; run it again to go on.
     """
     from engine.exits.phrases import phrases_of
+    from engine.gallery.galleries import summarize_gallery
     from engine.gallery.reencode import reencode_gallery
 
     wished = phrases_of(phrases) if phrases is not None else None
@@ -33,8 +34,7 @@ def reencode(
         report = reencode_gallery(
             library, collection, budget, lambda progress: show(progress.done, progress.total), wished
         )
-    print_report(
-        report,
-        as_json,
-        f"{report.added} encoded, {report.duplicates} needed nothing, {len(report.skipped)} skipped",
-    )
+    held = summarize_gallery(library, collection)
+    now = f" In all {held.macs_index / held.macs_in_full:.0%} of the full compute has run." if held.photos else ""
+    counts = f"{report.added} encoded, {report.duplicates} needed nothing, {len(report.skipped)} skipped"
+    print_report(report, as_json, counts, now)

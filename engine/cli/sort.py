@@ -63,6 +63,9 @@ def sort(
     folders = folders_of([album.name for album in chosen.albums], target, folder) if target is not None else {}
     with filling(library, name) as into_gallery:
         found, placed = _sorted(library, into_gallery, uploads, chosen, budget)
+    if not found.photos:
+        say("None of these photos could be read.")
+        raise typer.Exit(1)
     for album in found.albums:
         if not found.of(album.name):
             say(f'No photo fits the album "{printable(album.name)}".')
@@ -184,3 +187,5 @@ def _write(found: SortedGallery, uploads: list[Upload], folders: dict[str | None
     for name, reason in done.left_out:
         say(f"leaving out {printable(name)}: {reason}")
     say(f"{done.written} files written, {done.there} were there already.")
+    if done.others:
+        say(f"Beside them lie {done.others} others, of an earlier sort, say; name a new folder to have these alone.")

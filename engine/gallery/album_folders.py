@@ -35,6 +35,7 @@ class Written:
     written: int
     there: int  # already, with the same content
     left_out: tuple[tuple[str, str], ...]  # names and reasons
+    others: int  # files that are in folders there and not of these: of an earlier sort, say
 
 
 def folders_of(albums: Sequence[str], target: Path, source: Path) -> dict[str | None, Path]:
@@ -92,7 +93,8 @@ def write_albums(files: Iterable[tuple[Upload, str | None]], folders: dict[str |
                 f"{folders[album]} cannot be written ({error.strerror}); make room or name another folder, and "
                 f"run it again: the {written} files that were written are whole and stay."
             ) from error
-    return Written(written, there, tuple(left_out))
+    others = sum(1 for place in next(iter(folders.values())).parent.glob("*/*") if place not in used)
+    return Written(written, there, tuple(left_out), others)
 
 
 def _place(file: Upload, data: bytes, folder: Path, link: bool, used: set[Path]) -> bool:

@@ -68,7 +68,8 @@ def _picture_files(folder: Path, on_error: Callable[[OSError], object]) -> Itera
     for parent, folders, files in os.walk(folder, onerror=on_error):
         folders[:] = [name for name in folders if not name.startswith(".") and Path(parent, name) != kept]
         for path in (Path(parent, name) for name in files if not name.startswith(".")):
-            if (path.suffix.lower() in PICTURE_SUFFIXES or is_archive(path.name)) and os.path.isfile(path):
+            broken = os.path.islink(path) and not os.path.exists(path)  # which reading it says; what waits is no file
+            if (path.suffix.lower() in PICTURE_SUFFIXES or is_archive(path.name)) and (os.path.isfile(path) or broken):
                 yield path
 
 

@@ -49,9 +49,16 @@ def test_index_says_what_it_did_and_what_it_skipped(run: Run, photos: Path) -> N
     result = run("index", photos)
     assert result.exit_code == 0
     assert "2 added, 0 already there, 1 skipped" in result.stdout
-    assert "at 40% of the full encoder's compute" in result.stdout
+    assert "for 40% of a full encoding each" in result.stdout
+    assert '"photos" has 2 photos' in result.stdout
     assert "skipping empty.jpg: empty file\n" in result.stderr
     assert "3/3" in result.stderr
+
+
+def test_a_budget_does_nothing_to_photos_that_are_there_and_that_is_said(run: Run, photos: Path) -> None:
+    run("index", photos)
+    assert "stay as deep as they are" in run("index", photos, "--budget", 1).stderr
+    assert "stay as deep" not in run("index", photos).stderr
 
 
 def test_index_json_is_all_there_is_on_stdout(run: Run, photos: Path) -> None:
@@ -178,7 +185,7 @@ def test_a_gallery_is_encoded_again_for_another_budget(run: Run, photos: Path) -
     run("index", photos)
     result = run("reencode", "photos", "--budget", 1)
     assert "2 encoded, 0 needed nothing, 0 skipped" in result.stdout
-    assert "at 60% of the full encoder's compute" in result.stdout
+    assert "for 60% of a full encoding each. In all 100% of the full compute has run." in result.stdout
     assert {hit["exit"] for hit in json.loads(run("search", "red", "--json").stdout)} == {3}
     assert "0 encoded, 2 needed nothing" in run("reencode", "photos", "--budget", 1).stdout
     assert run("reencode", "photos", "--budget", 0.1).exit_code == 2
@@ -232,8 +239,11 @@ def test_photos_that_cannot_be_read_make_no_gallery(run: Run, photos: Path, word
     run("index", photos)
     (photos.parent / "broken").mkdir()
     (photos / "empty.jpg").rename(photos.parent / "broken" / "empty.jpg")
+    (photos.parent / "broken" / "gone.jpg").symlink_to(photos / "nowhere.jpg")
     result = run(*words, photos.parent / "broken")
-    assert (result.exit_code, "empty file" in result.stderr) == (0, True)
+    assert (result.exit_code, result.stdout) == (1, "")
+    for said in ("empty.jpg: empty file", "skipping gone.jpg: ", "None of these photos could be read."):
+        assert said in result.stderr
     assert len(json.loads(run("search", "red", "--json").stdout)) == 2, "of the gallery that was indexed last"
 
 

@@ -63,6 +63,14 @@ def test_json_is_what_programs_expect(run: Run, photos: Path) -> None:
     assert "skipping empty.jpg: empty file" in result.stderr
 
 
+def test_what_lies_in_the_folders_of_an_earlier_sort_is_told_of(run: Run, photos: Path, tmp_path: Path) -> None:
+    run(photos, *INTO, "--copy", tmp_path / "out")
+    assert "others" not in run(photos, *INTO, "--copy", tmp_path / "out").stderr
+    result = run(photos, "--into", "scarlet: red", "--copy", tmp_path / "out")
+    assert "Beside them lie 3 others" in result.stderr
+    assert (tmp_path / "out" / "reds" / "red.png").is_file(), "nothing is taken away"
+
+
 def test_a_table_for_people_and_folders(run: Run, photos: Path, tmp_path: Path) -> None:
     result = run(photos, *INTO, "--into", "yellow", "--copy", tmp_path / "out")
     assert 'No photo fits the album "yellow".' in result.stderr
