@@ -111,7 +111,7 @@ viewer.addEventListener("keydown", (event) => {
 viewer.addEventListener("cancel", (event) => (event.preventDefault(), shut()));
 addEventListener("popstate", (event) => {
   if (!viewer.open && !leaving) return;
-  event.stopImmediatePropagation(); // the place behind it is on show
+  event.closes = true; // and leads nowhere: the place behind it is on show
   leaving = false;
   if (viewer.open) shut();
 }, true);

@@ -228,10 +228,11 @@ class Search:
             found[self._parts.panel] = self.panel(self._services.access.photo(session.photo, session), session)
         yield found
         if shows_best and session.picked and session.asking is asking:
-            # Selected while that was on its way, whose panel came last then.
+            # Selected while that was on its way: its panel and its mark in the grid came last then.
             picked = session.photo
             chosen = self._services.access.photo(picked, session) if picked is not None else None
-            yield {self._parts.panel: self.panel(chosen, session) if chosen else placeholders.PHOTO_GONE}
+            panel = self.panel(chosen, session) if chosen else placeholders.PHOTO_GONE
+            yield {self._parts.grid: self._ranking(session, summary), self._parts.panel: panel}
 
     def panel(self, shown: Photo, session: Session, extra: str = "", picked: bool = True) -> str:
         """The panel of a photo; its owner may delete it where it was picked.

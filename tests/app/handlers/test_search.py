@@ -62,8 +62,9 @@ def test_wide_words_to_try_on_ones_own_gallery_come_behind_its_first_answer(
 def test_words_in_other_letters_are_said_not_to_be_understood(
     search: Search, session: Session, words: str, told: bool
 ) -> None:
-    answer = after(search.searched(words, False, session)).answer
-    assert ("Only English words are understood" in answer) is told
+    shown = after(search.searched(words, False, session))
+    assert ("Only English words are understood" in shown.answer) is told
+    assert not told or "no photo fits these words well" in shown.grid
 
 
 def test_an_answer_follows_when_second_looks_are_switched_on_or_off(search: Search, session: Session) -> None:
@@ -137,7 +138,9 @@ def test_a_photo_selected_while_the_second_look_is_on_its_way_stays_in_the_panel
         next(answers)
         assert "panel" in vars(after([next(answers)]))
         selection.selected(Event(photo=photo), session)
-        assert says in after(answers).panel
+        shown = after(answers)
+        assert says in shown.panel
+        assert photo == "999" or re.search(rf'data-photo="{photo}"[^>]*aria-current', shown.grid), "it is marked, too"
 
 
 def test_a_photo_selected_as_the_second_look_ends_is_not_said_to_be_gone(
