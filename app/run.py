@@ -116,3 +116,6 @@ def run(folder: Path) -> None:
         Thread(target=race_demo, args=(encoding, demo, services.comparison), name="race", daemon=True).start()
     Thread(target=housekeeping, args=(arrivals, visitors), name="housekeeping", daemon=True).start()
     page.block_thread()
+    # Threads that compute do not end when told to, and PyTorch aborts where the interpreter ends under them.
+    sys.stdout.flush()
+    os._exit(0)
