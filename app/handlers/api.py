@@ -102,7 +102,7 @@ class Api:
         """Encode a photo, or all photos in a ZIP archive, and keep them in a gallery.
 
         Args:
-            file: a picture of 50 MB at most, or an archive of 200 MB.
+            file: a picture of 50 MB at most, or an archive of 200 MB; from an assistant a data: address of 32 MB.
             gallery: its name; a new name makes a new gallery.
             visitor: on a public host, the token that an earlier call gave; empty to begin as a new visitor.
         Returns:
@@ -166,7 +166,7 @@ class Api:
             visitor: on a public host, the token that add_photos gave.
         Returns:
             albums (name and number of photos of each), none (how many are of no album)
-            photos (file, album, probability, exit and macs_share of each; album is null for none)
+            photos (photo, which is its number, file, album, probability, exit and macs_share; album is null for none)
             mean_macs_share.
         """
         with self._called(visitor) as session:

@@ -4,6 +4,7 @@ Results go to stdout, everything else to stderr, so that `--json` can be piped a
 on stderr and exit code 2. Heavy imports stand inside the commands that need them: help and mistakes are instant.
 """
 
+import errno
 from typing import Any
 
 import typer
@@ -54,6 +55,11 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except EngineError as error:
             say(str(error))
+            raise typer.Exit(2) from error
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            say("The disk is full: make room, and run it again.")
             raise typer.Exit(2) from error
 
 

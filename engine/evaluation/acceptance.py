@@ -29,7 +29,7 @@ from engine.training.certify import certify
 from engine.training.dataset import Example
 from engine.training.features import cached, first_pixels
 from engine.training.fit import fit_photos, to_fit
-from engine.training.splits import folder_photos
+from engine.training.splits import TooFewPhotos, folder_photos
 from engine.utils.errors import EngineError
 from engine.utils.result_files import require_writable, write_result
 
@@ -74,9 +74,10 @@ class Step:
 def accept(asked: Asked, say: Callable[[str], None] = lambda line: None) -> list[Step]:
     """Try every step, and write `acceptance.json` and `acceptance.md`; a failed one stops only those that need it.
 
-    Raises: FolderMissing, where there is no folder of photos; ResultUnwritable.
+    Raises: FolderMissing, where there is no folder of photos; TooFewPhotos; ResultUnwritable.
     """
-    folder_photos(asked.photos)
+    if not folder_photos(asked.photos):
+        raise TooFewPhotos(f"There is no photo in {asked.photos}, nor in any folder below it.")
     require_writable(asked.out / "acceptance.json")
     run, steps = _Acceptance(asked, say), list[Step]()
     about = {"date": time.strftime("%Y-%m-%d"), "torch": torch.__version__, "threads": torch.get_num_threads()}

@@ -216,17 +216,20 @@ def evaluate(
 
 def sets_of(folder: Path, split: str, say: Say) -> Iterator[tuple[str, list[Example]]]:
     """The sets in a folder, by name: captioned photos, labelled ones, or photos alone; raises DataMissing."""
+    there: list[Example] = []
     if not (folder / "captions.jsonl").is_file():
         found = [Example(path, (), "") for path in folder_photos(folder)]
         kinds = {folder.name: found}
     else:
-        found = [example for example in read_captions(folder) if example.split == split]
+        there = read_captions(folder)
+        found = [example for example in there if example.split == split]
         captioned = [e for e in found if e.label is None and e.texts]
         labelled = [e for e in found if e.label is not None]
         labels = f"{folder.name} labels" if captioned else folder.name
         kinds = {folder.name: captioned, labels: labelled} if captioned or labelled else {folder.name: found}
     if not found:
-        raise DataMissing(f"{folder} has no photos in the split {split!r}.")
+        splits = ", ".join(sorted({example.split for example in there})) or "none"
+        raise DataMissing(f"{folder} has no photos in the split {split!r}; its splits: {splits}.")
     for name, examples in kinds.items():
         if len(examples) > PAGE or len(found) == len(examples):
             yield name, examples

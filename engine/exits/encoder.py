@@ -135,6 +135,8 @@ class Encoder:
     @COMPUTE.held(ANSWER)
     def encode_text(self, texts: Sequence[str]) -> np.ndarray:
         """(N, D) float32, unit length."""
+        if isinstance(texts, str):
+            raise TypeError("encode_text takes several texts: [text] for one")
         return self.backbone.encode_text(texts).numpy()
 
     @COMPUTE.held(ANSWER)

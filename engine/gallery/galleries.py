@@ -20,12 +20,18 @@ from engine.storage.images import (
     list_images,
 )
 from engine.storage.schema import CollectionRow, GalleryMissing, Kind
+from engine.utils.errors import EngineError
 
 SAMPLE = 300  # photos among which typical ones are looked for
 
 
 def open_gallery(library: Library, name: str, kind: Kind = "gallery", owner: str | None = None) -> int:
-    """The id of the gallery of that name, kind and owner, made if there is none."""
+    """The id of the gallery of that name, kind and owner, made if there is none.
+
+    Raises: NameTaken where it is the demo's, EngineError where it is blank.
+    """
+    if not name.strip():
+        raise EngineError("A gallery needs a name.")
     return collections.open_collection(library.database, name, kind, owner)
 
 

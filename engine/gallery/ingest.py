@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from engine.exits.budget import BUDGET_GRID
 from engine.gallery.encoder_cache import remembered_phrases
 from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
@@ -37,12 +38,14 @@ def ingest_files(
     """Take files into a gallery, batch by batch; a finished batch stays whatever happens later.
 
     Args:
-        budget: mean MACs share to aim at; by default the gallery's last one, or else the encoder's own.
+        budget: mean MACs share to aim at, on BUDGET_GRID; by default the gallery's last one, or else the encoder's own.
         on_progress: told after every batch; what it raises stops the ingest.
         phrases: what people will look for, which it remembers; by default those that it remembers already.
         encode: where they are decoded and encoded; by default in this process.
     Raises: GalleryMissing, ModelChanged, PhrasesDiffer, StoreUnusable; a bad file is a line in the report instead.
     """
+    if budget is not None and not BUDGET_GRID[0] <= budget <= BUDGET_GRID[-1]:
+        raise EngineError(f"A budget is a share from {BUDGET_GRID[0]} to {BUDGET_GRID[-1]}, and this one is {budget}.")
     collection = _looking_for(library, gallery_id, phrases)
     encoder = library.encoders.of(collection)
     mark_indexed(library.database, gallery_id)

@@ -172,6 +172,7 @@ class SortedPhoto:
     def row(self) -> dict[str, str | int | float | None]:
         """The photo as programs read it, on the command line and over HTTP."""
         return {
+            "photo": self.id,
             "file": self.file,
             "album": self.album,
             "probability": self.probability,

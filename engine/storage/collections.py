@@ -30,14 +30,21 @@ State = tuple[str | None, str | None, str | None, int, int]
 
 
 def open_collection(database: Database, name: str, kind: Kind, owner: str | None) -> int:
-    """The id of the collection of that name, kind and owner, made if there is none."""
+    """The id of the collection of that name, kind and owner, made if there is none; raises NameTaken."""
     with database.write("names") as session:
+        _require_free(session, name, kind)
         if (found := session.scalar(_called(name, kind, owner))) is not None:
             return found
         row = CollectionRow(name=name, kind=kind, owner=owner, created_at=time.time())
         session.add(row)
         session.flush()
         return row.id
+
+
+def _require_free(session: Session, name: str, kind: str) -> None:
+    """Raise NameTaken where a gallery is to be called as the demo's is: whoever asks for that means the demo's."""
+    if kind != "demo" and session.scalar(_called(name, "demo", None)) is not None:
+        raise NameTaken(f'"{name}" is the demo’s own; choose another name.')
 
 
 def get_collection(database: Database, collection_id: int) -> CollectionRow:
@@ -67,6 +74,7 @@ def rename_collection(database: Database, collection_id: int, name: str) -> None
     """Give a collection another name; raises GalleryMissing, NameTaken."""
     with database.write("names") as session:
         row = hold(session, collection_id)
+        _require_free(session, name, row.kind)
         if session.scalar(_called(name, row.kind, row.owner)) not in (None, collection_id):
             raise NameTaken(f'There is a gallery "{name}" already; choose another name.')
         row.name = name

@@ -59,7 +59,7 @@ def test_json_is_what_programs_expect(run: Run, photos: Path) -> None:
         "red.png": "reds",
         "summer/red again.png": "reds",
     }
-    assert all(set(p) == {"file", "album", "probability", "exit", "macs_share"} for p in table["photos"])
+    assert all(set(p) == {"photo", "file", "album", "probability", "exit", "macs_share"} for p in table["photos"])
     assert "skipping empty.jpg: empty file" in result.stderr
 
 

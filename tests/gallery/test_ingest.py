@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 from PIL import Image
 
-from engine.gallery import Library, ModelChanged, Photo, Progress, Skipped, Upload
+from engine.gallery import EngineError, Library, ModelChanged, Photo, Progress, Skipped, Upload
 from engine.gallery.galleries import list_photos, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import refine_search, search_photos
@@ -46,6 +46,12 @@ def test_the_report_counts_every_file_once(library: Library, gallery: int, uploa
     assert report.skipped == (Skipped("notes.jpg", "not a picture (it is text)"), Skipped("empty.jpg", "empty file"))
     assert report.mean_macs_share == pytest.approx(0.7)
     assert report.images_per_second == pytest.approx(2 / report.seconds)
+
+
+@pytest.mark.parametrize("budget", [7, -1, float("nan")])
+def test_a_budget_is_a_share(library: Library, gallery: int, upload: MakeUpload, budget: float) -> None:
+    with pytest.raises(EngineError, match="a share from"):
+        ingest_files(library, gallery, [upload("a.png", "red")], budget=budget)
 
 
 def test_a_photo_keeps_the_date_that_it_was_taken(library: Library, gallery: int, upload: MakeUpload) -> None:

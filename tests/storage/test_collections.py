@@ -15,12 +15,13 @@ from engine.storage.collections import (
     list_collections,
     mark_indexed,
     open_collection,
+    rename_collection,
     restamp,
 )
 from engine.storage.database import Database
 from engine.storage.encodings import replace_encodings
 from engine.storage.images import add_images, delete_images, get_image
-from engine.storage.schema import GalleryMissing, ModelChanged, PhotoMissing
+from engine.storage.schema import GalleryMissing, ModelChanged, NameTaken, PhotoMissing
 from tests.storage.rows import STAMP, add, image
 
 pytestmark = pytest.mark.both_databases
@@ -29,12 +30,22 @@ pytestmark = pytest.mark.both_databases
 def test_a_name_is_one_collection_for_each_owner_and_kind(database: Database, gallery: int) -> None:
     assert open_collection(database, "holiday", "gallery", None) == gallery
     others = {
-        open_collection(database, "holiday", "demo", None),
         open_collection(database, "holiday", "gallery", "ann"),
         open_collection(database, "holiday", "gallery", "bob"),
         open_collection(database, "home", "gallery", None),
+        open_collection(database, "holiday", "demo", None),
     }
     assert len(others | {gallery}) == 5
+
+
+def test_no_gallery_is_called_as_the_demo_is(database: Database, gallery: int) -> None:
+    demo = open_collection(database, "Demo", "demo", None)
+    assert open_collection(database, "Demo", "demo", None) == demo
+    for owner in (None, "ann"):
+        with pytest.raises(NameTaken, match="the demo’s own"):
+            open_collection(database, "Demo", "gallery", owner)
+    with pytest.raises(NameTaken):
+        rename_collection(database, gallery, "Demo")
 
 
 def test_many_threads_opening_a_name_get_the_same_collection(database: Database) -> None:
