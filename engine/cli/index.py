@@ -90,12 +90,12 @@ def say_what_was_done(report: IngestReport, held: GallerySummary, cluster: Clust
     Args: held: the gallery as it is now.
     """
     counts = f"{report.added} added, {report.duplicates} already there, {len(report.skipped)} skipped"
-    counts += f'; "{printable(held.name)}" has {held.photos} {"photo" if held.photos == 1 else "photos"}'
+    now = f' "{printable(held.name)}" has {held.photos} {"photo" if held.photos == 1 else "photos"}.'
     if cluster is None:
-        print_report(report, as_json, counts)
+        print_report(report, as_json, counts, now)
         return
     busy, many = round(cluster.busy.utilisation, 3), cluster.busy.workers
-    more = f" {many} {'worker' if many == 1 else 'workers'}, busy {busy:.0%} of the time."
+    more = f"{now} {many} {'worker' if many == 1 else 'workers'}, busy {busy:.0%} of the time."
     print_report(report, as_json, counts, more, {"utilisation": busy})
 
 
