@@ -139,7 +139,7 @@ function begin() {
 
 const begun = new MutationObserver(begin);
 begun.observe(document.body, { subtree: true, childList: true });
-addEventListener("popstate", (event) => (event.closes ? later() : goTo(event.state ?? read()))); // closes: the viewer
+addEventListener("popstate", (event) => (tgem.closesViewer?.() ? later() : goTo(event.state ?? read())));
 
 // Words that were typed and not answered outlive a reload, as the one after the connection was lost (first.js).
 addEventListener("pagehide", () => {

@@ -109,12 +109,13 @@ viewer.addEventListener("keydown", (event) => {
   act();
 });
 viewer.addEventListener("cancel", (event) => (event.preventDefault(), shut()));
-addEventListener("popstate", (event) => {
-  if (!viewer.open && !leaving) return;
-  event.closes = true; // and leads nowhere: the place behind it is on show
+// Whether a step of Back was the viewer's, and leads nowhere: the place behind it is on show.
+tgem.closesViewer = () => {
+  const closes = viewer.open || leaving;
   leaving = false;
   if (viewer.open) shut();
-}, true);
+  return closes;
+};
 
 let touched = null; // where a finger came down
 viewer.addEventListener("touchstart", (event) => (touched = event.touches.length === 1 ? event.touches[0] : null), { passive: true });
