@@ -103,10 +103,13 @@ class Search:
         session.go_on()
         yield from self.answers(False, session)
 
-    def more(self, session: Session) -> Updates:
+    def more(self, session: Session) -> Iterator[Updates]:
         """More of the ranking was asked for."""
         session.unfolded += 1
-        return self.grid(session)
+        photo = session.photo
+        yield self.grid(session)
+        if session.photo != photo:  # selected while that was on its way, which does not mark it
+            yield self.grid(session)
 
     def grid(self, session: Session) -> Updates:
         """The ranking on show, or the gallery's photos where nothing is asked."""

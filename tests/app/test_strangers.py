@@ -130,7 +130,7 @@ def doors(services: Services, session: Session) -> list[Callable[[], object]]:
         lambda: galleries.published(True, session),
         lambda: list(galleries.photos_deleted(gr.EventData(None, {"photos": str(photo)}), session)),
         lambda: list(search.searched("yellow", True, session)),
-        lambda: search.more(session),
+        lambda: list(search.more(session)),
         lambda: selection.selected(gr.EventData(None, {"photo": str(photo)}), session),
         lambda: selection.explained(session),
         lambda: selection.deepened(session),
@@ -407,7 +407,7 @@ def test_every_door_that_computes_counts_as_a_request(
             running.enter_context(services.access.turn(ann))
         for answer in (
             list(search.searched("yellow", True, ann)),
-            search.more(ann),
+            list(search.more(ann)),
             selection.explained(ann),
             selection.deepened(ann),
             galleries.overview(1.0, "", ann),

@@ -37,6 +37,17 @@ def test_a_photo_is_selected(selection: Selection, search: Search, library: Libr
         assert "search again" in after(selection.selected(Event(photo=gone), session)).panel
 
 
+def test_a_photo_selected_while_more_photos_are_on_their_way_is_marked_among_them(
+    selection: Selection, search: Search, session: Session
+) -> None:
+    list(search.searched("red", False, session))
+    more = search.more(session)
+    next(more)
+    selection.selected(Event(photo="2"), session)
+    (current,) = [card for card in after(more).grid.split("<li ") if "aria-current" in card]
+    assert 'data-photo="2"' in current
+
+
 def test_how_the_query_fits_is_told_for_every_exit(selection: Selection, search: Search, session: Session) -> None:
     list(search.searched("red", False, session))
     assert after(selection.explained(session)).panel.count("--part") >= 3

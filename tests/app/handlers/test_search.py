@@ -190,7 +190,7 @@ def test_where_no_photo_fits_plain_words_that_is_said_first(
         grid = after(search.searched(query, False, reds)).grid
         assert ("no photo fits these words well" in grid) is not fits
     after(search.searched("yellow", False, reds))
-    assert "no photo fits these words well" in after([search.more(reds)]).grid
+    assert "no photo fits these words well" in after(search.more(reds)).grid
 
 
 def test_scores_on_show_never_rise_along_a_ranking(search: Search, session: Session) -> None:
