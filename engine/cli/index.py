@@ -11,7 +11,7 @@ import typer
 
 from engine.cli.library import open_library, require_photos
 from engine.cli.options import BadOption, Budget, Json, Model, Phrases, Random
-from engine.cli.output import print_report, printable, say, say_skipped
+from engine.cli.output import print_report, printable, say
 from engine.utils.file_names import utf8_name
 from engine.utils.progress import progress_bar
 
@@ -75,8 +75,7 @@ def index(
             encode=cluster or encode_here,
         )
     if not report.added and not report.duplicates:
-        say_skipped(report)
-        say("None of these photos could be read.")
+        print_report(report, as_json, f"None of these {len(report.skipped)} photos could be read")
         raise typer.Exit(1)
     held = summarize_gallery(library, collection)
     say_what_was_done(report, held, cluster, as_json)

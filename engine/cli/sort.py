@@ -63,9 +63,6 @@ def sort(
     folders = folders_of([album.name for album in chosen.albums], target, folder) if target is not None else {}
     with filling(library, name) as into_gallery:
         found, placed = _sorted(library, into_gallery, uploads, chosen, budget)
-    if not found.photos:
-        say("None of these photos could be read.")
-        raise typer.Exit(1)
     for album in found.albums:
         if not found.of(album.name):
             say(f'No photo fits the album "{printable(album.name)}".')
@@ -75,6 +72,9 @@ def sort(
         write_json(found.table())
     else:
         typer.echo("\n".join(table_lines(found)))
+    if not found.photos:
+        say("None of these photos could be read.")
+        raise typer.Exit(1)
 
 
 def table_lines(found: SortedGallery) -> list[str]:

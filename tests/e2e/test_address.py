@@ -152,7 +152,8 @@ def test_back_goes_to_the_gallery_before(open_page: OpenPage, tmp_path: Path, pn
 def test_a_connection_that_goes_silent_is_given_up_and_its_words_are_kept(open_page: OpenPage, lost: str) -> None:
     page = open_page("wide")
     page.evaluate(  # 45 s pass in five: more than a slow machine takes for what does come
-        "() => { const wait = setTimeout; window.setTimeout = (then, ms) => wait(then, ms === 45000 ? 5000 : ms); }"
+        "() => { const wait = setTimeout;"
+        " window.setTimeout = (then, ms, ...given) => wait(then, ms === 45000 ? 5000 : ms, ...given); }"
     )
     page.wait_for_timeout(1000)  # the stream of the answer before has ended
     page.route(f"**/queue/{lost}*", lambda _: None)  # nothing comes any more
