@@ -59,7 +59,7 @@ def test_an_assistant_finds_the_tools_and_uses_them(address: str, png: Callable[
     tools, (found, added, galleries, in_albums, refused) = asyncio.run(talk())
     assert sorted(tools) == ["add_photos", "compare", "explain", "galleries", "search", "sort"]
     for name, answered in [
-        ("search", "rank, file, score, exit, exits and macs_share of each, taken_at (ISO"),
+        ("search", "rank, file, score, exit, exits and macs_share of each, fits (whether"),
         ("galleries", "Returns: name, photos, saved_share"),
         ("explain", "Returns: file, exit, exits, macs"),
         ("sort", "Returns: albums (name and number of photos of each), none"),
