@@ -32,9 +32,9 @@ State = tuple[str | None, str | None, str | None, int, int]
 def open_collection(database: Database, name: str, kind: Kind, owner: str | None) -> int:
     """The id of the collection of that name, kind and owner, made if there is none; raises NameTaken."""
     with database.write("names") as session:
-        _require_free(session, name, kind)
         if (found := session.scalar(_called(name, kind, owner))) is not None:
             return found
+        _require_free(session, name, kind)
         row = CollectionRow(name=name, kind=kind, owner=owner, created_at=time.time())
         session.add(row)
         session.flush()

@@ -48,6 +48,13 @@ def test_no_gallery_is_called_as_the_demo_is(database: Database, gallery: int) -
         rename_collection(database, gallery, "Demo")
 
 
+def test_a_gallery_that_was_called_so_before_stays_open(database: Database) -> None:
+    earlier = open_collection(database, "Demo", "gallery", None)
+    open_collection(database, "Demo", "demo", None)
+    assert open_collection(database, "Demo", "gallery", None) == earlier
+    rename_collection(database, earlier, "Mine")
+
+
 def test_many_threads_opening_a_name_get_the_same_collection(database: Database) -> None:
     with ThreadPoolExecutor(8) as threads:
         assert len(set(threads.map(lambda _: open_collection(database, "new", "gallery", None), range(24)))) == 1
