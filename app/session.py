@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from string import ascii_letters, digits
 from typing import Literal
 
 import numpy as np
@@ -110,11 +109,6 @@ class Session:
     def forget(self, words: str) -> None:
         """Offer a query no more: it cannot be asked, or the visitor did not ask it."""
         self.history = [earlier for earlier in self.history if earlier != words]
-
-    @property
-    def is_english(self) -> bool:
-        """Whether there are words that the model can know: its text tower reads no other script."""
-        return any(sign in ascii_letters + digits for sign in self.words)
 
     @property
     def title(self) -> str:

@@ -68,7 +68,7 @@ class Api:
                         return []
                     hits = search_photos(self._services.library, collection, query, max(wanted, POOL))
         usual = self._services.drawing.usual_affinity
-        fit = standing([hit.score for hit in hits[:POOL]], query.words_only, usual)
+        fit = standing([hit.score for hit in hits[:POOL]], text if query.words_only else "", usual)
         address = self._services.address
         return [
             {**hit.row(), "fits": i < fit, "photo": hit.photo.id, "picture": address(hit.photo, "large")}

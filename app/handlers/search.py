@@ -27,6 +27,7 @@ from engine.gallery import (
     Ranking,
     correct_spelling,
     embed_query,
+    is_english,
     list_hits,
     rank_gallery,
     refine_search,
@@ -168,7 +169,7 @@ class Search:
         if session.like and not self._thumbnail(session.like.removeprefix("photo:"), session):
             session.like, session.thumbnail, session.query = "", "", session.words
             aside += header.PICTURE_GONE
-        if session.words.strip() and not session.is_english:
+        if session.words.strip() and not is_english(session.words):
             aside += header.NOT_ENGLISH
         require_model(library, summary.id)  # another model's photos do not fit this one's strip
         with self._services.event_log.timed("search"):
@@ -322,9 +323,8 @@ class Search:
         if not session.hits:
             return placeholders.EMPTY_GALLERY
         scores = [hit.score for hit in session.hits[:POOL]]  # the same photos tell it however many are on show
-        above = standing(scores, session.words_only, self._services.drawing.usual_affinity)
-        if session.words_only and not session.is_english:
-            above = 0
+        words = session.words if session.words_only else ""
+        above = standing(scores, words, self._services.drawing.usual_affinity)
         shown = session.hits[: (session.unfolded + 1) * PAGE]
         photos = count_photos(self._services.library, session, summary)
         more = min(PAGE, photos - len(shown))

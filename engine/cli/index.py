@@ -77,17 +77,18 @@ def index(
     if not report.added and not report.duplicates:
         print_report(report, as_json, f"None of these {len(report.skipped)} photos could be read")
         raise typer.Exit(1)
-    held = summarize_gallery(library, collection)
-    say_what_was_done(report, held, cluster, as_json)
-    if budget is not None and report.duplicates and held.budget != budget:
-        say("Photos that were there stay as deep as they are; `python -m engine reencode` changes their budget.")
+    say_what_was_done(report, summarize_gallery(library, collection), budget, cluster, as_json)
 
 
-def say_what_was_done(report: IngestReport, held: GallerySummary, cluster: Cluster | None, as_json: bool) -> None:
+def say_what_was_done(
+    report: IngestReport, held: GallerySummary, budget: float | None, cluster: Cluster | None, as_json: bool
+) -> None:
     """Print what became of the files and, where a cluster encoded them, how busy it was.
 
-    Args: held: the gallery as it is now.
+    Args: held: the gallery as it is now.  budget: that was asked for.
     """
+    if budget is not None and report.duplicates and held.budget != budget:
+        say("Photos that were there stay as deep as they are; `python -m engine reencode` changes their budget.")
     counts = f"{report.added} added, {report.duplicates} already there, {len(report.skipped)} skipped"
     now = f' "{printable(held.name)}" has {held.photos} {"photo" if held.photos == 1 else "photos"}.'
     if cluster is None:

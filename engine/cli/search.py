@@ -37,7 +37,7 @@ def search(
     """
     from engine.gallery.search import correct_spelling, embed_query, refine_search, search_photos
     from engine.search.query_parser import subtract_unwanted
-    from engine.search.relevance import fits
+    from engine.search.relevance import standing
 
     library = open_library(model, random_weights)
     collection = chosen_gallery(library, gallery)
@@ -53,7 +53,8 @@ def search(
             say(line)
     if (corrected := correct_spelling(library, subtract_unwanted(text))) != text:
         say(f"Did you mean: {printable(corrected)}")
-    if query is not None and query.words_only and hits and not fits(hits[0].score, usual_affinity):
+    words = text if query is not None and query.words_only else ""
+    if hits and not standing([hit.score for hit in hits], words, usual_affinity):
         say("No photo fits these words well; the nearest come first.")
     if as_json:
         write_json([hit.row() for hit in hits])

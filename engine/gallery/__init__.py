@@ -73,7 +73,7 @@ from engine.ingest.image import clean_name
 from engine.ingest.kept_picture import OriginalGone, PictureGone, open_kept, read_original
 from engine.ingest.listing import folder_uploads, uploads_of
 from engine.ingest.upload import Upload, read_file
-from engine.search.query_parser import DROPPED, Query, QueryRejected, subtract_unwanted
+from engine.search.query_parser import DROPPED, Query, QueryRejected, is_english, subtract_unwanted
 from engine.search.query_parser import LONGEST as LONGEST_QUERY
 from engine.search.ranking import Ranking
 from engine.search.relevance import relevant, standing

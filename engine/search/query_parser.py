@@ -8,6 +8,7 @@ is a weight only where no digit follows, so that "16:9" and "10:30" stay words, 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from string import ascii_letters, digits
 from threading import Lock
 
 import numpy as np
@@ -93,13 +94,20 @@ def parse(text: str) -> tuple[Term, ...]:
     return tuple(terms)
 
 
+def is_english(words: str) -> bool:
+    """Whether there is anything in words that the text tower can know: it reads no other script than ours."""
+    return any(sign in ascii_letters + digits for sign in words)
+
+
 def subtract_unwanted(text: str) -> str:
-    """Words that say what is not wanted, as the sum that takes it away; CLIP overlooks a "not" (Yuksekgonul 2023).
+    """Words that say what is not wanted, as the sum that takes it away; CLIP overlooks a "not" (arXiv 2501.09425).
 
     Raises: QueryRejected.
     """
+    if len(parse(text)) > 1:
+        return text
     found = _UNWANTED.fullmatch(text.strip())
-    if found is None or len(parse(text)) > 1:
+    if found is None:
         return text
     return f"{found[1] or 'a photo'} - {found[2]}"
 

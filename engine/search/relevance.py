@@ -6,6 +6,8 @@ A fixed similarity would not do for the first: every query has a scale of its ow
 from collections.abc import Sequence
 from statistics import median
 
+from engine.search.query_parser import is_english
+
 HALF = 0.5  # of the way from what the gallery scores anyway to the best photo
 LEAST = 0.5  # of the usual affinity, that the best photo scores where any fits; chosen on val sets
 
@@ -18,12 +20,14 @@ def fits(best: float, usual_affinity: float) -> bool:
     return usual_affinity <= 0 or best >= LEAST * usual_affinity
 
 
-def standing(scores: Sequence[float], words_only: bool, usual_affinity: float) -> int:
+def standing(scores: Sequence[float], words: str, usual_affinity: float) -> int:
     """How many of a ranking's photos fit its query: those before the line, and none for plain words that none fits.
 
-    Args: see `relevant` and `fits`.
+    Args:
+        scores: see `relevant`.  usual_affinity: see `fits`.
+        words: of a query of plain words; empty for a sum or a picture, whose scores do not tell whether anything fits.
     """
-    if words_only and scores and not fits(scores[0], usual_affinity):
+    if words and scores and not (is_english(words) and fits(scores[0], usual_affinity)):
         return 0
     return relevant(scores)
 

@@ -21,10 +21,11 @@ def test_photos_that_stand_out_are_counted(scores: list[float], many: int) -> No
 
 def test_plain_words_that_no_photo_fits_have_none_before_the_line() -> None:
     scores = [0.1, 0.09, 0.01, 0.01, 0.01]
-    assert standing(scores, words_only=True, usual_affinity=0.4) == 0
-    assert standing(scores, words_only=False, usual_affinity=0.4) == 2, "a sum or a picture has a scale of its own"
-    assert standing(scores, words_only=True, usual_affinity=0.1) == 2
-    assert standing([], words_only=True, usual_affinity=0.4) == 0
+    assert standing(scores, "a dog", usual_affinity=0.4) == 0
+    assert standing(scores, "", usual_affinity=0.4) == 2, "a sum or a picture has a scale of its own"
+    assert standing(scores, "a dog", usual_affinity=0.1) == 2
+    assert standing(scores, "海辺の犬", usual_affinity=0.1) == 0, "which the text tower does not read"
+    assert standing([], "a dog", usual_affinity=0.4) == 0
 
 
 def test_what_scores_far_below_what_texts_usually_do_does_not_fit() -> None:
