@@ -49,14 +49,14 @@ class IndexSimulation:
             return seen
 
         goal = Goal(PAGE, self.scorer.logit_scale, spending_limit(many), min_gain)
-        looks = deepen(
+        spent = deepen(
             expected, self.exits[pool], self.onward[self.exits[pool]], self.onward, self.scorer.deviations, goal, run
         )
         refined = self.scores.copy()
         np.put_along_axis(refined, pool, found, 1)
         reached = self.exits.copy()
         np.maximum.at(reached, pool, deepest)
-        return self._looked(refined, reached, float(looks.costs.sum()), {"min_gain": min_gain})
+        return self._looked(refined, reached, float(spent.sum()), {"min_gain": min_gain})
 
     def by_rank(self, most: int) -> Looked:
         """Each query runs its best photos to full depth."""

@@ -26,16 +26,6 @@ MIN_GAIN = 0.003  # by how much one full encoding must raise the chance of findi
 
 
 @dataclass(frozen=True)
-class TakenLooks:
-    """Candidates that were run deeper, in order; (N,) each."""
-
-    queries: np.ndarray
-    places: np.ndarray  # among the query's candidates
-    exits: np.ndarray  # 0-based, where they were run to
-    costs: np.ndarray  # in full encodings
-
-
-@dataclass(frozen=True)
 class Goal:
     """What second looks are for, and what they may cost."""
 
@@ -62,7 +52,7 @@ def deepen(
     spreads: np.ndarray,
     goal: Goal,
     run: Run,
-) -> TakenLooks:
+) -> np.ndarray:
     """Look at candidates again, round by round, while a look gains enough for its cost.
 
     Several queries go side by side, each for itself; a page has one.
@@ -73,12 +63,11 @@ def deepen(
         costs: (Q, M, E) what it costs to run each to each exit, in full encodings; inf where it cannot be run there.
         onward: (E, E) the same from one exit to another for a candidate that has just been run to the first.
         spreads: (E,) typical deviation of a candidate at each exit; the last one's is 0.
+    Returns: (Q,) what the looks of each query cost, in full encodings.
     """
     expected, deviations = estimate.expected.astype(np.float64), estimate.deviations.astype(np.float64)
     exits, costs = exits.copy(), costs.astype(np.float64)
     spent = np.zeros(len(expected))
-    none = np.empty(0, int)
-    taken = [TakenLooks(none, none, none, np.empty(0))]
     able = _able(costs, spreads)
     going = np.arange(len(expected) if len(able) else 0)  # queries that still look
     while len(going):
@@ -89,15 +78,12 @@ def deepen(
         for target in np.unique(targets).tolist():
             these = targets == target
             who, where = queries[these], places[these]
-            price = costs[who, where, target]
+            np.add.at(spent, who, costs[who, where, target])
             seen = run(who, where, target)
-            taken.append(TakenLooks(who, where, np.full(len(who), target), price))
-            np.add.at(spent, who, price)
             expected[who, where], deviations[who, where] = seen.expected, seen.deviations
             exits[who, where], costs[who, where] = target, onward[target]
         going = np.unique(queries)
-    parts = zip(*(vars(looks).values() for looks in taken), strict=True)
-    return TakenLooks(*map(np.concatenate, parts))
+    return spent
 
 
 def _round(rates: np.ndarray, costs: np.ndarray, left: np.ndarray, min_gain: float) -> tuple[np.ndarray, ...]:

@@ -7,7 +7,7 @@ import pytest
 
 from engine.exits.calibration import Estimate, certainty_equivalent
 from engine.search import allocation
-from engine.search.allocation import Goal, TakenLooks, deepen, edge, gains, pool_size
+from engine.search.allocation import Goal, deepen, edge, gains, pool_size
 
 SPREADS = np.array([1 / 8, 1 / 16, 0.0])  # of the scores at three exits
 COSTS = np.array([[np.inf, 0.5, 1.0], [np.inf, np.inf, 1.0], [np.inf] * 3])  # from one exit to another
@@ -77,65 +77,68 @@ def test_gains_are_what_looking_at_many_draws_wins(place: int, monkeypatch: pyte
 
 
 class Truth:
-    """Reads candidates as they truly are, and remembers in which rounds they were asked for."""
+    """Reads candidates as they truly are, and remembers which looks were taken."""
 
     def __init__(self, scores: np.ndarray) -> None:
         self.scores = scores
-        self.rounds: list[list[int]] = []
+        self.looks: list[tuple[int, int, int]] = []  # query, place and exit of each, in order
 
     def __call__(self, queries: np.ndarray, places: np.ndarray, exit: int) -> Estimate:
-        self.rounds.append(places.tolist())
+        self.looks += [(query, place, exit) for query, place in zip(queries.tolist(), places.tolist(), strict=True)]
         return Estimate(self.scores[queries, places], np.full(len(places), SPREADS[exit]))
 
 
-def looks_of(scores: np.ndarray, truth: Truth, k: int, limit: float = 100, min_gain: float = 0.002) -> TakenLooks:
+def spent_on(scores: np.ndarray, truth: Truth, k: int, limit: float = 100, min_gain: float = 0.002) -> list[float]:
+    """What the looks of each query cost."""
     exits = np.zeros(scores.shape, int)
     estimate = Estimate(scores, np.full(scores.shape, SPREADS[0]))
-    return deepen(estimate, exits, COSTS[exits], COSTS, SPREADS, Goal(k, SHARPNESS, limit, min_gain), truth)
+    goal = Goal(k, SHARPNESS, limit, min_gain)
+    return deepen(estimate, exits, COSTS[exits], COSTS, SPREADS, goal, truth).tolist()
 
 
 def test_settled_rankings_cost_nothing() -> None:
     truth = Truth(eighths(40, 20, 0))
-    assert not len(looks_of(eighths(40, 20, 0), truth, 1).places)
-    assert truth.rounds == []
+    assert spent_on(eighths(40, 20, 0), truth, 1) == [0]
+    assert truth.looks == []
 
 
 def test_looks_are_few_where_a_look_must_be_worth_much() -> None:
     scores = np.linspace(1, 0, 30)[None]
-    many, few = (len(looks_of(scores, Truth(scores), 10, min_gain=worth).places) for worth in (0.0005, 0.005))
-    assert few < many
+    many, few = Truth(scores), Truth(scores)
+    spent_on(scores, many, 10, min_gain=0.0005)
+    spent_on(scores, few, 10, min_gain=0.005)
+    assert len(few.looks) < len(many.looks)
 
 
 def test_what_looks_cost_stays_within_the_limit() -> None:
     level = np.zeros((2, 30))
-    found = looks_of(level, Truth(level), 10, limit=5)
-    for query in (0, 1):
-        assert 4 <= found.costs[found.queries == query].sum() <= 5
+    assert all(4 <= spent <= 5 for spent in spent_on(level, Truth(level), 10, limit=5))
 
 
 def test_costs_are_those_of_the_ways_taken() -> None:
-    found = looks_of(eighths(5, 4.5, 4, 3.5), Truth(eighths(3, 4, 5, 6)), 2)
-    stands: dict[int, int] = {}
-    for place, exit, cost in zip(found.places.tolist(), found.exits.tolist(), found.costs.tolist(), strict=True):
-        assert cost == COSTS[stands.get(place, 0), exit]
+    truth = Truth(eighths(3, 4, 5, 6))
+    (spent,) = spent_on(eighths(5, 4.5, 4, 3.5), truth, 2)
+    stands, expected = dict.fromkeys(range(4), 0), 0.0
+    for _, place, exit in truth.looks:
+        expected += COSTS[stands[place], exit]
         stands[place] = exit
+    assert spent == expected > 0
 
 
 def test_queries_go_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(allocation, "ROUND", 2)
-    first, second = eighths(5, 4.5, 4, 3), eighths(40, 20, 19.5, 0)
-    alone = [looks_of(scores, Truth(scores), 2) for scores in (first, second)]
-    both = looks_of(np.vstack([first, second]), Truth(np.vstack([first, second])), 2)
-    for query, found in enumerate(alone):
-        mine = both.queries == query
-        assert sorted(zip(both.places[mine].tolist(), both.exits[mine].tolist(), strict=True)) == sorted(
-            zip(found.places.tolist(), found.exits.tolist(), strict=True)
-        )
+    alone = eighths(5, 4.5, 4, 3), eighths(40, 20, 19.5, 0)
+    both = Truth(np.vstack(alone))
+    spent = spent_on(both.scores, both, 2)
+    for query, scores in enumerate(alone):
+        truth = Truth(scores)
+        assert spent_on(scores, truth, 2) == spent[query : query + 1]
+        assert sorted(look[1:] for look in both.looks if look[0] == query) == sorted(look[1:] for look in truth.looks)
 
 
 def test_what_was_given_is_left_as_it_was() -> None:
     scores = eighths(5, 4, 3)
-    looks_of(scores, Truth(eighths(9, 9, 9)), 1)
+    spent_on(scores, Truth(eighths(9, 9, 9)), 1)
     assert scores.tolist() == eighths(5, 4, 3).tolist()
 
 
@@ -149,17 +152,19 @@ def test_doubt_finds_what_is_asked_for_with_fewer_looks_than_rank() -> None:
     exits, straight = np.ones(expected.shape, int), np.where(COSTS == 0.5, np.inf, COSTS)
     estimate = Estimate(expected, np.full(expected.shape, spread))
     spreads = SPREADS[[0, 0, 2]]
-    looks = deepen(estimate, exits, straight[exits], straight, spreads, Goal(5, SHARPNESS, 100, 0.006), Truth(truth))
+    seen, goal = Truth(truth), Goal(5, SHARPNESS, 100, 0.006)
+    spent = deepen(estimate, exits, straight[exits], straight, spreads, goal, seen)
     known = certainty_equivalent(expected, estimate.deviations, SHARPNESS)
     ranked = known.copy()
-    known[looks.queries, looks.places] = truth[looks.queries, looks.places]
+    queries, places, _ = np.array(seen.looks).T
+    known[queries, places] = truth[queries, places]
     ranked[:, :7] = truth[:, :7]
 
     def found(scores: np.ndarray) -> float:
         own = scores[np.arange(many), asked][:, None]
         return float(((scores > own).sum(1) < 5).mean())
 
-    assert looks.costs.sum() / many < 7
+    assert spent.sum() / many < 7
     assert found(known) > found(ranked)
 
 
@@ -172,14 +177,20 @@ def test_an_exit_that_another_one_beats_is_not_looked_at() -> None:
     spreads = np.array([1 / 8, 1 / 16, 3 / 32, 0.0])  # the third tells less than the second, for more
     costs = np.array([np.inf, 0.4, 0.6, 1.0])
     onward = np.full((4, 4), np.inf)
-    looks = deepen(
+    targets: list[int] = []
+
+    def run(_: np.ndarray, places: np.ndarray, target: int) -> Estimate:
+        targets.append(target)
+        return Estimate(np.full(len(places), 0.5), np.full(len(places), spreads[target]))
+
+    deepen(
         Estimate(eighths(5, 5, 5, 4), np.full((1, 4), 1 / 8)),
         np.zeros((1, 4), int),
         np.broadcast_to(costs, (1, 4, 4)),
         onward,
         spreads,
         Goal(2, SHARPNESS, 20.0, 0.01),
-        lambda queries, places, target: Estimate(np.full(len(places), 0.5), np.full(len(places), spreads[target])),
+        run,
     )
-    assert len(looks.exits)
-    assert 2 not in looks.exits
+    assert targets
+    assert 2 not in targets
