@@ -16,6 +16,31 @@ WAYS = {
 }
 
 
+# By the name of its rows each table's title, what it is about, and its head.
+PARTS: dict[str, tuple[str, str, Sequence[str]]] = {
+    "wide_words": (
+        "What a wide word holds",
+        "Photos in an album of that one word, at full depth, in per cent: of those that show such a thing by their "
+        "label or two of their captions, and of those whose captions name none. By the word alone: without the bank's "
+        "texts of such things.",
+        ["set", "word", "photos that show it", *HELD, "other photos", *HELD],
+    ),
+    "searches": (
+        "What a search for a word or two finds",
+        "Mean average precision at full depth, in per cent, over wide words and names of things that ten photos or "
+        "more show, by their label or two of their captions; and over two words that follow each other in a caption, "
+        "but for words like *on*, where five photos or more show what two captions name by both. By the words alone: "
+        "without query expansion by the bank.",
+        ["set", "searched for", "searches", "found", "by the words alone"],
+    ),
+    "corrections": (
+        "What a photo moved by hand teaches",
+        "Accuracy at full depth on photos that nobody moved, mean of ten draws and the deviation between them.",
+        ["set", "albums", "of them corrected", "photos in each", "before", "after", "gain", "deviation"],
+    ),
+}
+
+
 def page(results: Row) -> str:
     """Markdown: what each way reaches at the goal's cost, what words hold and find and corrections teach, every row."""
     sets = results["sets"]
@@ -32,9 +57,7 @@ def page(results: Row) -> str:
         "",
         *table_lines([*ABOUT, "full accuracy", *(f"{way}: accuracy / fidelity" for way in WAYS)], map(_goal_row, sets)),
         "",
-        *_wide_words(results["wide_words"]),
-        *_searches(results["searches"]),
-        *_corrections(results["corrections"]),
+        *(line for name, part in PARTS.items() if results[name] for line in _part(*part, results[name])),
         "## All rows",
         "",
         *table_lines(
@@ -56,57 +79,10 @@ def _goal_row(table: Row) -> list[str]:
     return cells
 
 
-def _wide_words(rows: Sequence[Row]) -> list[str]:
-    if not rows:
-        return []
-    return [
-        "## What a wide word holds",
-        "",
-        "Photos in an album of that one word, at full depth, in per cent: of those that show such a thing by their "
-        "label or two of their captions, and of those whose captions name none. By the word alone: without the bank's "
-        "texts of such things.",
-        "",
-        *table_lines(
-            ["set", "word", "photos that show it", *HELD, "other photos", *HELD],
-            (["-" if cell is None else str(cell) for cell in row.values()] for row in rows),
-        ),
-        "",
-    ]
-
-
-def _searches(rows: Sequence[Row]) -> list[str]:
-    if not rows:
-        return []
-    return [
-        "## What a search for a word or two finds",
-        "",
-        "Mean average precision at full depth, in per cent, over wide words and names of things that ten photos or "
-        "more show, by their label or two of their captions; and over two words that follow each other in a caption, "
-        "but for words like *on*, where five photos or more show what two captions name by both. By the words alone: "
-        "without query expansion by the bank.",
-        "",
-        *table_lines(
-            ["set", "searched for", "searches", "found", "by the words alone"],
-            (list(map(str, row.values())) for row in rows),
-        ),
-        "",
-    ]
-
-
-def _corrections(rows: Sequence[Row]) -> list[str]:
-    if not rows:
-        return []
-    return [
-        "## What a photo moved by hand teaches",
-        "",
-        "Accuracy at full depth on photos that nobody moved, mean of ten draws and the deviation between them.",
-        "",
-        *table_lines(
-            ["set", "albums", "of them corrected", "photos in each", "before", "after", "gain", "deviation"],
-            (list(map(str, row.values())) for row in rows),
-        ),
-        "",
-    ]
+def _part(title: str, about: str, head: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    """A table of rows as they are, under what it is about."""
+    cells = (["-" if cell is None else str(cell) for cell in row.values()] for row in rows)
+    return [f"## {title}", "", about, "", *table_lines(head, cells), ""]
 
 
 def _all_rows(table: Row) -> Iterator[list[str]]:
