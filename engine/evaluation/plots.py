@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from engine.evaluation import Row
 from engine.utils.errors import EngineError
@@ -23,30 +22,19 @@ class MatplotlibMissing(EngineError):
 
 def plot_policies(path: Path, title: str, up: str, lines: Mapping[str, Points]) -> None:
     """Draw what is found against GMACs a photo, a line for each policy; raises MatplotlibMissing."""
-    axes = _axes()
-    for name, points in lines.items():
-        _draw(axes, name, points)
-    axes.set(title=title, xlabel="GMACs a photo", ylabel=up)
-    _save(axes, path, "lower right")
-
-
-def _axes() -> Any:
     try:
         from matplotlib.figure import Figure  # only who draws figures needs it
     except ImportError as error:
         raise MatplotlibMissing(
             "Figures need matplotlib, which is not installed; get it with `pip install -r requirements-train.txt`."
         ) from error
-    return Figure(figsize=(9, 5.5), layout="constrained").subplots()
-
-
-def _draw(axes: Any, name: str, points: Points) -> None:
-    style = next((style for start, style in STYLES.items() if name.startswith(start)), {})
-    plain = {"marker": "o", "markersize": 4, "linewidth": 1.2}
-    axes.plot(*zip(*points, strict=True), label=name, **(plain | style))
-
-
-def _save(axes: Any, path: Path, legend: str) -> None:
+    figure = Figure(figsize=(9, 5.5), layout="constrained")
+    axes = figure.subplots()
+    plain: Row = {"marker": "o", "markersize": 4, "linewidth": 1.2}
+    for name, points in lines.items():
+        style = next((style for start, style in STYLES.items() if name.startswith(start)), {})
+        axes.plot(*zip(*points, strict=True), label=name, **(plain | style))
+    axes.set(title=title, xlabel="GMACs a photo", ylabel=up)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc=legend)
-    axes.figure.savefig(path, dpi=110)
+    axes.legend(fontsize=8, loc="lower right")
+    figure.savefig(path, dpi=110)
