@@ -60,23 +60,12 @@ class Services:
         session: Session,
         tell: Callable[[Progress | Waiting | Listing], object] = lambda _: None,
     ) -> IngestReport:
-        """Take a visitor's photos into a gallery of theirs, in line and within limits; raises TooMuch too.
+        """Take photos into a visitor's gallery, in line and within limits, as part of their sole work; raises TooMuch.
 
         Args:
             listing: the photos of one file after the other; to list them is a part of the work.
             tell: told the place in line, and how far it is; what it raises stops it.
         """
-        with self.access.sole_work(session):
-            return self.ingest_group(gallery, listing, session, tell)
-
-    def ingest_group(
-        self,
-        gallery: int,
-        listing: Iterable[list[Upload]],
-        session: Session,
-        tell: Callable[[Progress | Waiting | Listing], object],
-    ) -> IngestReport:
-        """The same for a part of what the visitor's one long work takes in; the line is stood in for each part."""
         with self.access.place_in_line(tell) as tell, self.event_log.timed("ingest") as counts:
             uploads: list[Upload] = []
             for found in listing:

@@ -19,6 +19,8 @@ from engine.gallery import (
     EngineError,
     FullRun,
     GalleryMissing,
+    IngestReport,
+    Upload,
     albums_of,
     compare_rankings,
     embed_query,
@@ -115,7 +117,12 @@ class Api:
                 raise EngineError("Say which file, and the name of a gallery for it.")
             path = sent(file)
             with self._services.access.filling(name, session) as into:
-                report = take_in([path], lambda listing: self._services.ingest(into, listing, session))
+
+                def ingest(listing: Iterator[list[Upload]]) -> IngestReport:
+                    with self._services.access.sole_work(session):
+                        return self._services.ingest(into, listing, session)
+
+                report = take_in([path], ingest)
         return {
             "gallery": name,
             "added": report.added,

@@ -1,10 +1,9 @@
 """Takes in what arrives of an upload, in a thread of its own: it goes on whether anybody looks on or not."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import copy_context
-from functools import partial
 from threading import Thread
 
 from app.event_log import where
@@ -20,19 +19,16 @@ UNFORESEEN = "Something went wrong that nobody foresaw; what was taken in until 
 
 def begin(incoming: Incoming, services: Services, session: Session, uploads: Sequence[Upload] | None = None) -> None:
     """Begin to take an upload in. Args: uploads: its files where they are here already; else they will arrive."""
-    run = (
-        partial(_take_groups, incoming, services, session)
-        if uploads is None
-        else partial(_take_all, incoming, services, session, uploads)
-    )
-    Thread(target=copy_context().run, args=(_told, incoming, services, run), name="intake", daemon=True).start()
+    told = (_told, incoming, services, session, uploads)
+    Thread(target=copy_context().run, args=told, name="intake", daemon=True).start()
 
 
-def _told(incoming: Incoming, services: Services, run: Callable[[], None]) -> None:
-    """Do it, and say how it ended."""
+def _told(incoming: Incoming, services: Services, session: Session, uploads: Sequence[Upload] | None) -> None:
+    """Take it in, and say how that ended."""
     problem = ""
     try:
-        run()
+        with services.access.sole_work(session):
+            _take(incoming, services, session, uploads)
     except Stopped:
         pass
     except EngineError as error:
@@ -46,14 +42,12 @@ def _told(incoming: Incoming, services: Services, run: Callable[[], None]) -> No
     forget(incoming.end(problem))
 
 
-def _take_groups(incoming: Incoming, services: Services, session: Session) -> None:
-    with services.access.sole_work(session):
-        while group := incoming.group():
-            numbers, paths = [number for number, _ in group], [path for _, path in group]
-            take_in(paths, lambda listing: services.ingest_group(incoming.gallery, listing, session, incoming.tell))
-            incoming.taken(numbers)
-
-
-def _take_all(incoming: Incoming, services: Services, session: Session, uploads: Sequence[Upload]) -> None:
-    services.ingest(incoming.gallery, [list(uploads)], session, incoming.tell)
-    incoming.taken(range(len(incoming.files)))
+def _take(incoming: Incoming, services: Services, session: Session, uploads: Sequence[Upload] | None) -> None:
+    if uploads is not None:
+        services.ingest(incoming.gallery, [list(uploads)], session, incoming.tell)
+        incoming.taken(range(len(incoming.files)))
+        return
+    while group := incoming.group():
+        numbers, paths = [number for number, _ in group], [path for _, path in group]
+        take_in(paths, lambda listing: services.ingest(incoming.gallery, listing, session, incoming.tell))
+        incoming.taken(numbers)
