@@ -49,7 +49,7 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     add_photos = AddPhotos(services, parts, search, galleries)
     wire_opening(page, parts, galleries, add_photos)
     wire_search(parts, search, PictureSearch(services, parts, search), galleries, compare)
-    wire_arrangement(parts, Arrangement(parts, search), Export(services, parts, search))
+    wire_arrangement(parts, Arrangement(search), Export(services, parts, search))
     selection = Selection(services, parts, search)
     wire_photo(parts, selection, galleries, search)
     photo_map = GalleryMap(services, parts)

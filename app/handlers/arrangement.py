@@ -7,15 +7,15 @@ import gradio as gr
 from app.arrangement import arrange
 from app.handlers.events import sent_along
 from app.handlers.search import Search
-from app.parts import Parts, Updates
+from app.parts import Updates
 from app.session import Session
 
 
 class Arrangement:
     """The boxes over the photos."""
 
-    def __init__(self, parts: Parts, search: Search) -> None:
-        self._parts, self._search = parts, search
+    def __init__(self, search: Search) -> None:
+        self._search = search
 
     def arranged(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
         """Another order or year was chosen."""

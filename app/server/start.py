@@ -59,7 +59,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, listening: socket.socket, limit: ConnectionLimit) -> None:
         super().__init__(config)
-        self._listening, self._limit = listening, limit
+        self._limit = limit
         self._thread = Thread(target=self.run, args=([listening],), name="server", daemon=True)
 
     def start(self) -> None:

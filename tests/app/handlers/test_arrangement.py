@@ -38,7 +38,7 @@ def test_a_query_has_an_order_of_its_own() -> None:
 
 def arranged(services: Services, session: Session, **chosen: str) -> str:
     """The names in the grid after a choice, in its order."""
-    arrangement = Arrangement(PARTS, Search(services, PARTS))
+    arrangement = Arrangement(Search(services, PARTS))
     shown = after(arrangement.arranged(gr.EventData(None, chosen), False, session))
     return "".join(re.findall(r'alt="Photo: (\w)"', shown.grid))
 
@@ -59,7 +59,7 @@ def test_a_photo_that_was_selected_before_a_choice_is_so_no_more(services: Servi
     for query in (trip.query, ""):
         trip.ask(query)
         Selection(services, PARTS, search).selected(Event(photo=str(trip.photo)), trip)
-        answers = list(Arrangement(PARTS, search).arranged(Event(order="newest", year=ANY), True, trip))
+        answers = list(Arrangement(search).arranged(Event(order="newest", year=ANY), True, trip))
         drawn = [str(answer.get(PARTS.panel, "")) for answer in answers]
         assert any(drawn)
         assert not any("data-picked" in panel for panel in drawn), "on a phone it would come up as a sheet"
