@@ -1,8 +1,13 @@
 """A page in a process of its own: a port for it, and waiting until it serves."""
 
+import os
 import socket
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 
@@ -11,6 +16,21 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def ready_page(folder: Path, home: Path, *program: str, **environment: str) -> Iterator[str]:
+    """The page of a folder, as Python runs it there, once it has its demo gallery. Yields: its address."""
+    port = free_port()
+    here = {"TGEM_HOME": str(home), "GRADIO_SERVER_PORT": str(port), **environment}
+    page = subprocess.Popen([sys.executable, *program], cwd=folder, env={**os.environ, **here})
+    address = f"http://127.0.0.1:{port}"
+    try:
+        until_ready(page, address, 300)
+        yield address
+    finally:
+        page.terminate()
+        page.wait(30)
 
 
 def until_ready(page: subprocess.Popen[str] | subprocess.Popen[bytes], address: str, seconds: float) -> float:

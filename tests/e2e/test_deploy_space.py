@@ -1,12 +1,7 @@
 """`deploy-space`: what it writes starts as a page, and what it uploads is exactly that."""
 
-import os
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -16,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from engine import cli as command_line
 from engine.utils import product_files
-from tests.health import free_port, until_ready
+from tests.health import ready_page
 from tests.hubserver import Hub
 from tests.stress.space import front_matter
 
@@ -49,22 +44,6 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     shutil.copy(ROOT / "requirements-zerogpu.txt", root)
     monkeypatch.setattr(product_files, "ROOT", root)
     return root
-
-
-@contextmanager
-def started(folder: Path, home: Path) -> Iterator[str]:
-    """The page of a folder, as a Space starts it, once its demo gallery is ready. Yields: its address."""
-    port = free_port()
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    here = {"TGEM_HOME": str(home), "GRADIO_SERVER_PORT": str(port), "SPACE_ID": SPACE, "SYSTEM": "spaces"}
-    here |= {"GRADIO_SERVER_NAME": "127.0.0.1", "PYTHONDONTWRITEBYTECODE": "1"}
-    page = subprocess.Popen([sys.executable, front_matter()["app_file"]], cwd=folder, env={**kept, **here})
-    try:
-        until_ready(page, f"http://127.0.0.1:{port}", 300)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        page.terminate()
-        page.wait(30)
 
 
 SMALL = ["README.md", "app.py", "assets/model.safetensors", "docs/results/test.json", "engine/__main__.py"]
@@ -145,8 +124,10 @@ def test_what_goes_wrong_is_a_sentence_and_no_half_commit(hub: Hub, monkeypatch:
 def test_the_folder_of_a_dry_run_serves_and_serves_again_on_an_empty_disk(tmp_path: Path, home: Path) -> None:
     folder = tmp_path / "space"
     assert deploy(SPACE, "--dry-run", folder).exit_code == 0
+    space = {"SPACE_ID": SPACE, "SYSTEM": "spaces", "GRADIO_SERVER_NAME": "127.0.0.1"}
+    alone = {"PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
     for _ in range(2):
-        with started(folder, home) as address:
+        with ready_page(folder, home, front_matter()["app_file"], **space, **alone) as address:
             hits = Client(address, verbose=False).predict("a dog", k=3, api_name="/search")
             assert [hit["rank"] for hit in hits] == [1, 2, 3]
         shutil.rmtree(home)

@@ -3,33 +3,22 @@
 import asyncio
 import base64
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.health import free_port, until_ready
+from tests.health import ready_page
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port = free_port()
-    here = {"TGEM_HOME": str(tmp_path_factory.mktemp("home")), "GRADIO_SERVER_PORT": str(port)}
-    page = subprocess.Popen([sys.executable, "app.py", "--mcp"], cwd=ROOT, env={**os.environ, **here})
-    address = f"http://127.0.0.1:{port}"
-    try:
-        until_ready(page, address, 300)
+    with ready_page(ROOT, tmp_path_factory.mktemp("home"), "app.py", "--mcp") as address:
         yield address
-    finally:
-        page.terminate()
-        page.wait(30)
 
 
 @pytest.mark.slow
