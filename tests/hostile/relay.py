@@ -28,8 +28,8 @@ PATIENCE = 1.0  # seconds for one event: a fetch is over by then
 
 
 @contextmanager
-def elsewhere() -> Iterator[list[str]]:
-    """A server at the public address. Yields: the paths that it was asked for."""
+def elsewhere(host: str, port: int) -> Iterator[tuple[str, list[str]]]:
+    """A server that would be fetched from. Yields: its address, and what it was asked for."""
     asked: list[str] = []
 
     class Answer(http.server.BaseHTTPRequestHandler):
@@ -43,9 +43,9 @@ def elsewhere() -> Iterator[list[str]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer((ADDRESS, 80), Answer)
+    server = http.server.ThreadingHTTPServer((host, port), Answer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield asked
+    yield f"http://{host}:{server.server_port}", asked
     server.shutdown()
 
 
@@ -112,7 +112,7 @@ def main(public: str) -> None:
     """Ask in every way, and print what came of it."""
     with (
         TemporaryDirectory() as name,
-        elsewhere() as asked,
+        elsewhere(ADDRESS, 80) as (_, asked),
         served(Path(name, "home"), options=("--mcp",), TGEM_PUBLIC=public) as page,
     ):
         httpx.get(f"http://{ADDRESS}/control")

@@ -1,38 +1,15 @@
 """Addresses that Gradio has and the page does not need."""
 
-import http.server
-import threading
-
 import pytest
 
+from tests.hostile.relay import elsewhere
 from tests.hostile.served_page import Served
 
 pytestmark = pytest.mark.hostile
 
 
-@pytest.fixture
-def elsewhere() -> object:
-    """A server that would be fetched from, and the paths that were asked for."""
-    asked: list[str] = []
-
-    class Answer(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
-
-
-def test_nothing_is_fetched_for_strangers(page: Served, elsewhere: tuple[str, list[str]]) -> None:
-    url, asked = elsewhere
-    with page.client() as stranger:
+def test_nothing_is_fetched_for_strangers(page: Served) -> None:
+    with elsewhere("127.0.0.1", 0) as (url, asked), page.client() as stranger:
         for address in (f"file={url}/a", f"proxy={url}/a", f"file/{url}/a", "file=https://example.com/a"):
             assert stranger.get(f"/gradio_api/{address}").status_code == 404
         file = {"path": f"{url}/b", "url": f"{url}/c", "meta": {"_type": "gradio.FileData"}}
