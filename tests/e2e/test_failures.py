@@ -1,10 +1,8 @@
 """What can go wrong with a disk, a database or a weight file: one sentence each, no traceback, nothing lost."""
 
-import os
 import random
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +17,7 @@ from engine.storage.collections import TotalsCache, list_collections
 from engine.storage.database import Database, StoreUnusable
 from engine.utils.errors import EngineError
 from tests.fake_encoder import FakeEncoder
+from tests.programs import INDEX, begun
 
 
 @pytest.fixture
@@ -37,20 +36,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 def index(home: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """The real command with a small encoder in the model's place."""
-    code = (
-        "import sys, engine.cli as line\n"
-        "from tests.fake_encoder import FakeEncoder\n"
-        "line.library.chosen_encoder = lambda *_: FakeEncoder()\n"
-        "line.cli(['index', sys.argv[1]])"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", code, str(folder)],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "TGEM_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    process = begun(INDEX, home, folder)
+    out, said = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, said)
 
 
 def sentence(done: subprocess.CompletedProcess[str]) -> str:

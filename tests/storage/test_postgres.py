@@ -1,6 +1,5 @@
 """The same tables on PostgreSQL, several processes on them at once, and what is missing said in a sentence."""
 
-import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from engine.storage.encodings import list_changes
 from engine.storage.images import delete_images, get_images, list_images
 from engine.storage.postgres import PostgresUnusable
 from tests import postgres
+from tests.programs import INDEX, begun
 from tests.storage.rows import add
 
 ROOT = Path(__file__).parents[2]
@@ -73,16 +73,7 @@ def test_several_processes_index_into_one_gallery(
     folder.mkdir()
     for number in range(70):
         (folder / f"{number:02}.png").write_bytes(png((number, 0, 0)))
-    code = (
-        "import sys, engine.cli as line\n"
-        "from tests.fake_encoder import FakeEncoder\n"
-        "line.library.chosen_encoder = lambda *_: FakeEncoder()\n"
-        "line.cli(['index', sys.argv[1]])"
-    )
-    running = [
-        subprocess.Popen([sys.executable, "-c", code, str(folder)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
+    running = [begun(INDEX, home, folder) for _ in range(2)]
     for process in running:
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said

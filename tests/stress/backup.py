@@ -5,16 +5,15 @@ whole store, as `tests.stress.kill` looks at one. A killed restore leaves nothin
 """
 
 import argparse
-import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.programs import begun
 from tests.stress import kill
 from tests.stress.results import keep
 
@@ -30,15 +29,7 @@ RESTORE = BACKUP.replace("back_up", "restore").replace("storage.backup", "storag
 
 def start(code: str, place: Path, home: Path) -> "subprocess.Popen[str]":
     """A backup or a restore that is about to begin."""
-    here = {**os.environ, "TGEM_HOME": str(home), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(place)],
-        cwd=kill.ROOT,
-        env=here,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = begun(code, home, place)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process

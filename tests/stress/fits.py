@@ -5,11 +5,8 @@ After each death the model's folder must hold no exits or whole ones, and no cer
 
 import argparse
 import hashlib
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,9 +15,9 @@ from engine.clip.factory import load_model
 from engine.exits.certificate import REPORT, read_certificate
 from engine.exits.checkpoint import load_exits
 from tests import tiny_models
+from tests.programs import begun
 from tests.stress.results import keep
 
-ROOT = Path(__file__).parents[2]
 # The real command on a tiny model, whose exits and first pass are kept whatever they give.
 COMMAND = """
 import sys
@@ -36,20 +33,9 @@ line.cli(["fit", "--model", sys.argv[1], "--photos", sys.argv[2], "--out", sys.a
 """
 
 
-def _start(model: Path, photos: Path, out: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", COMMAND, str(model), str(photos), str(out)],
-        cwd=ROOT,
-        env={**os.environ, "TGEM_HOME": str(out / "home"), "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-
-
 def _finish(model: Path, photos: Path, out: Path) -> tuple[str, int]:
     """Fit to the end; returns the hash of what was made, and how many lines were said."""
-    process = _start(model, photos, out)
+    process = begun(COMMAND, out / "home", model, photos, out)
     _, said = process.communicate()
     assert process.returncode == 0, said
     digest = hashlib.sha256()
@@ -61,7 +47,7 @@ def _finish(model: Path, photos: Path, out: Path) -> tuple[str, int]:
 
 def _kill(model: Path, photos: Path, out: Path, line: int, later: float) -> str:
     """Kill a fit soon after it has said so many lines; returns the last of them, "" where it was through before."""
-    process = _start(model, photos, out)
+    process = begun(COMMAND, out / "home", model, photos, out)
     assert process.stderr is not None
     said = ""
     for _ in range(line):

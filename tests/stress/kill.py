@@ -6,13 +6,11 @@ and its feature map's file; the index agrees with the rows; and at the end the f
 
 import argparse
 import json
-import os
 import random
 import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -27,9 +25,9 @@ from engine.storage.collections import list_collections
 from engine.storage.database import Database
 from engine.storage.encodings import list_changes
 from engine.storage.images import list_images
+from tests.programs import begun
 from tests.stress.results import keep
 
-ROOT = Path(__file__).parents[2]
 # The real command with a small encoder in the model's place: a hundred deaths would take a day with the real one.
 COMMAND = """
 import sys, time
@@ -51,15 +49,9 @@ def photos(folder: Path, count: int) -> None:
         Image.fromarray(draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(folder / f"{number:05}.png")
 
 
-def start(folder: Path, home: Path) -> "subprocess.Popen[bytes]":
+def start(folder: Path, home: Path) -> "subprocess.Popen[str]":
     """The command, indexing."""
-    return subprocess.Popen(
-        [sys.executable, "-c", COMMAND, str(folder)],
-        cwd=ROOT,
-        env={**os.environ, "TGEM_HOME": str(home), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    return begun(COMMAND, home, folder)
 
 
 def rows(home: Path) -> int:
@@ -139,7 +131,7 @@ def run(deaths: int, total: int, seed: int = 0) -> dict[str, int | float]:
                 process.send_signal(signal.SIGKILL)
                 killed += 1
             _, said = process.communicate()
-            assert process.returncode in (0, -signal.SIGKILL), said.decode()
+            assert process.returncode in (0, -signal.SIGKILL), said
             if not (home / "tgem.db").is_file() or (rows(home) == 0 and not _has_gallery(home)):
                 early += 1
                 continue
@@ -151,7 +143,7 @@ def run(deaths: int, total: int, seed: int = 0) -> dict[str, int | float]:
                 shutil.rmtree(home)
         process = start(folder, home)
         out, said = process.communicate(timeout=600)
-        assert process.returncode == 0, said.decode()
+        assert process.returncode == 0, said
         report = json.loads(out)
         assert report["added"] == total - held, f"{report['added']} added, {total - held} were missing"
         assert check(home, total) == total
