@@ -6,7 +6,7 @@ An encoder is `fake_encoder` (exact, sees colours), `embedded` (the shipped mode
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from engine.gallery import Library, Upload
 from engine.storage.database import Database, connect, migrate
 from tests import postgres
 from tests.hubserver import Hub, serve
-from tests.pictures import encoded
+from tests.pictures import MakePng, MakeUpload, encoded
 
 if TYPE_CHECKING:  # torch comes with them, and many tests need none
     from torch import Tensor
@@ -168,7 +168,7 @@ def library(database: Database, fake_encoder: "FakeEncoder") -> Library:
 
 
 @pytest.fixture
-def png() -> Callable[..., bytes]:
+def png() -> MakePng:
     """Makes the bytes of a PNG of one colour."""
 
     def make(colour: str | tuple[int, ...], size: tuple[int, int] = (8, 8)) -> bytes:
@@ -178,7 +178,7 @@ def png() -> Callable[..., bytes]:
 
 
 @pytest.fixture
-def upload(png: Callable[..., bytes]) -> Callable[..., Upload]:
+def upload(png: MakePng) -> MakeUpload:
     """Makes an upload: of a colour (a PNG of it), or of bytes."""
 
     def make(name: str, content: str | tuple[int, ...] | bytes) -> Upload:

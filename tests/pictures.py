@@ -3,10 +3,17 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
+
+from engine.gallery import Upload
+
+# What the fixtures `png` and `upload` give.
+MakePng = Callable[..., bytes]
+MakeUpload = Callable[..., Upload]
 
 
 def encoded(picture: Image.Image, format: str, **options: object) -> bytes:

@@ -1,19 +1,19 @@
 """The example of docs/api.md for Python programs runs as it stands, with the embedded model."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import engine
+from tests.pictures import MakePng
 
 DOCS = Path(__file__).parents[1] / "docs" / "api.md"
 
 
 def test_the_example_indexes_a_folder_and_finds_what_it_asks_for(
-    tmp_path: Path, png: Callable[..., bytes], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, png: MakePng, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "photos").mkdir()
     for name, colour in (("red.png", "red"), ("blue.png", "blue"), ("green.png", "green")):

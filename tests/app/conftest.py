@@ -23,14 +23,13 @@ from app.server.start import serve
 from app.server.upload_folders import Arrivals
 from app.services import Services
 from app.session import Session
-from engine.gallery import Upload
 from engine.gallery.comparison import Comparison
 from engine.gallery.galleries import open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.library import Library
 from engine.utils.data_dir import home
 from tests.app.shown_examples import PARTS
-from tests.pictures import dated, encoded
+from tests.pictures import MakePng, MakeUpload, dated, encoded
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +39,7 @@ def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def dropped(tmp_path: Path, png: Callable[..., bytes]) -> Callable[..., list[str]]:
+def dropped(tmp_path: Path, png: MakePng) -> Callable[..., list[str]]:
     """Makes files in what stands for the folder that files arrive in."""
 
     def drop(**contents: str | bytes) -> list[str]:
@@ -57,7 +56,7 @@ def dropped(tmp_path: Path, png: Callable[..., bytes]) -> Callable[..., list[str
 
 
 @pytest.fixture
-def folder(tmp_path: Path, png: Callable[..., bytes]) -> Path:
+def folder(tmp_path: Path, png: MakePng) -> Path:
     folder = tmp_path / "demo"
     folder.mkdir()
     for colour in ("red", "green", "blue"):
@@ -99,7 +98,7 @@ def session(demo: Demo) -> Session:
 
 
 @pytest.fixture
-def holidays(library: Library, upload: Callable[..., Upload]) -> int:
+def holidays(library: Library, upload: MakeUpload) -> int:
     gallery = open_gallery(library, "Holidays")
     ingest_files(library, gallery, [upload("r.png", "red"), upload("y.png", "yellow")])
     return gallery
@@ -146,7 +145,7 @@ def compare(services: Services) -> Compare:
 
 
 @pytest.fixture
-def trip(library: Library, upload: Callable[..., Upload]) -> Session:
+def trip(library: Library, upload: MakeUpload) -> Session:
     """Who looks at three photos of three years."""
     gallery = open_gallery(library, "Trip")
     photos = {"b": "2019:05:01 10:00:00", "a": "2018:05:01 10:00:00", "c": "2020:05:01 10:00:00"}

@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,11 @@ from app.picture_zip import member_names
 from app.pictures import Pictures, Size, secret_of
 from engine.gallery import Library, folder_uploads, ingest_files, list_photos, open_gallery
 from engine.utils.data_dir import home
+from tests.pictures import MakePng
 
 
 @pytest.fixture
-def photos(library: Library, tmp_path: Path, png: Callable[..., bytes]) -> Path:
+def photos(library: Library, tmp_path: Path, png: MakePng) -> Path:
     """A folder of three photos, indexed; two have the same name."""
     folder = tmp_path / "photos"
     for place in ("red.png", "a/same.png", "b/Same.png"):
@@ -87,7 +87,7 @@ def test_a_picture_that_is_gone_is_named_in_the_zip(own: Pictures, library: Libr
 
 
 def test_the_original_is_saved_as_it_was_indexed_and_not_once_it_has_changed(
-    own: Pictures, library: Library, photos: Path, png: Callable[..., bytes]
+    own: Pictures, library: Library, photos: Path, png: MakePng
 ) -> None:
     red = list_photos(library, open_gallery(library, "Holidays"))[2]
     address = f"/{own.address(red, 'original')}"

@@ -44,6 +44,7 @@ from engine.ingest.image import MAX_BYTES
 from engine.storage.database import StoreUnusable
 from tests.app.sending import uploaded
 from tests.app.shown_examples import PARTS, after
+from tests.pictures import MakePng, MakeUpload
 from tests.zip_files import zipped
 
 
@@ -70,7 +71,7 @@ def arrived(access: Access, token: str | None = None) -> Session:
 
 
 @pytest.fixture
-def ann(access: Access, library: Library, upload: Callable[..., Upload]) -> Session:
+def ann(access: Access, library: Library, upload: MakeUpload) -> Session:
     """A visitor with one gallery."""
     session = arrived(access)
     session.gallery = access.make("Mine", session)
@@ -213,7 +214,7 @@ def test_a_program_searches_and_compares_a_published_gallery_and_explains_the_de
 
 
 def test_the_demo_is_compared_however_many_visitors_have_raced_since(
-    services: Services, library: Library, demo: Demo, upload: Callable[..., Upload]
+    services: Services, library: Library, demo: Demo, upload: MakeUpload
 ) -> None:
     services.comparison.race(demo.id)
     for number in range(GALLERIES_KEPT):
@@ -305,7 +306,7 @@ def test_what_was_sent_is_listed_in_its_turn_and_not_once_it_is_stopped(
     add_photos: AddPhotos,
     ann: Session,
     access: Access,
-    png: Callable[..., bytes],
+    png: MakePng,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -458,9 +459,7 @@ def test_a_page_that_others_can_reach_is_public_unless_somebody_says_otherwise(
 
 
 class TestOverHttp:
-    def test_two_programs_do_not_meet(
-        self, address: str, tmp_path: Path, png: Callable[..., bytes], lines: io.StringIO
-    ) -> None:
+    def test_two_programs_do_not_meet(self, address: str, tmp_path: Path, png: MakePng, lines: io.StringIO) -> None:
         photo = tmp_path / "dog.png"
         photo.write_bytes(png("yellow"))
         one, other = Client(address, verbose=False), Client(address, verbose=False)

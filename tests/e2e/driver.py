@@ -16,6 +16,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.health import free_port
+from tests.pictures import MakePng
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "docs" / "screenshots"  # those that the documents show
@@ -176,7 +177,7 @@ def show_gallery(page: Page, gallery: str) -> None:
     expect(page.locator("#gallery input")).to_have_value(re.compile(f"^{re.escape(gallery)} ·"))
 
 
-def two_photos(folder: Path, png: Callable[..., bytes]) -> list[Path]:
+def two_photos(folder: Path, png: MakePng) -> list[Path]:
     (folder / "red wall.png").write_bytes(png("red", (64, 48)))
     (folder / "sea.png").write_bytes(png((10, 60, 160), (48, 64)))
     return [folder / "red wall.png", folder / "sea.png"]

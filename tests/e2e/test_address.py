@@ -1,7 +1,6 @@
 """The page's address in a real Chromium: it follows what is on show, and Back, a reload and a link bring it again."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.driver import PATIENCE, OpenPage, answered, box, drop, search, tab, two_photos
 from tests.e2e.test_viewer import open_viewer
+from tests.pictures import MakePng
 
 pytestmark = pytest.mark.browser
 SWIPE_DOWN = """(stage) => {
@@ -126,7 +126,7 @@ def test_a_reload_and_a_link_open_query_tab_and_photo(open_page: OpenPage) -> No
     expect(box(other)).to_have_value("half a que")
 
 
-def test_back_goes_to_the_gallery_before(open_page: OpenPage, tmp_path: Path, png: Callable[..., bytes]) -> None:
+def test_back_goes_to_the_gallery_before(open_page: OpenPage, tmp_path: Path, png: MakePng) -> None:
     page = open_page("wide")
     search(page, "goldfish")
     wait_for_address(page, q="goldfish")

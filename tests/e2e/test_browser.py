@@ -1,7 +1,6 @@
 """The page in a real Chromium, from `python app.py` on; writes the pictures in docs/screenshots."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from tests.e2e.driver import (
     tab,
     two_photos,
 )
+from tests.pictures import MakePng
 
 pytestmark = pytest.mark.browser
 
@@ -203,7 +203,7 @@ def test_more_like_this_and_a_picture_of_ones_own_are_queries(open_page: OpenPag
 
 
 def test_good_files_of_an_upload_are_found_and_bad_ones_named(
-    open_page: OpenPage, tmp_path: Path, png: Callable[..., bytes]
+    open_page: OpenPage, tmp_path: Path, png: MakePng
 ) -> None:
     files = two_photos(tmp_path, png)
     (tmp_path / "letter.jpg").write_text("Dear Sir or Madam")
@@ -221,7 +221,7 @@ def test_good_files_of_an_upload_are_found_and_bad_ones_named(
 
 
 def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_demo(
-    open_page: OpenPage, tmp_path: Path, png: Callable[..., bytes]
+    open_page: OpenPage, tmp_path: Path, png: MakePng
 ) -> None:
     page = open_page("wide")
     drop(page, two_photos(tmp_path, png), "Short lived")
@@ -272,9 +272,7 @@ def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_de
     expect(page.locator("#answer [data-query='polar bear']")).to_be_visible()
 
 
-def test_several_photos_are_chosen_and_deleted_together(
-    open_page: OpenPage, tmp_path: Path, png: Callable[..., bytes]
-) -> None:
+def test_several_photos_are_chosen_and_deleted_together(open_page: OpenPage, tmp_path: Path, png: MakePng) -> None:
     for number in range(5):
         (tmp_path / f"{number}.png").write_bytes(png((40 * number, 90, 60), (64, 48)))
     page = open_page("wide")
@@ -297,7 +295,7 @@ def test_several_photos_are_chosen_and_deleted_together(
 
 
 def test_the_selected_photo_is_deleted_by_its_own_button_whatever_is_ticked(
-    open_page: OpenPage, tmp_path: Path, png: Callable[..., bytes]
+    open_page: OpenPage, tmp_path: Path, png: MakePng
 ) -> None:
     page = open_page("wide")
     drop(page, two_photos(tmp_path, png), "One of two")
@@ -323,9 +321,7 @@ def test_the_selected_photo_is_deleted_by_its_own_button_whatever_is_ticked(
     expect(hits.first).to_be_focused()  # where the photo stood, whose button is gone
 
 
-def test_another_budget_is_applied_to_ones_own_gallery(
-    open_page: OpenPage, tmp_path: Path, png: Callable[..., bytes]
-) -> None:
+def test_another_budget_is_applied_to_ones_own_gallery(open_page: OpenPage, tmp_path: Path, png: MakePng) -> None:
     page = open_page("wide")
     drop(page, two_photos(tmp_path, png), "Dearer")
     tab(page, "Gallery")

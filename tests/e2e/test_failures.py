@@ -3,13 +3,13 @@
 import random
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from engine.gallery import Library, Upload, explain_photo, list_galleries, list_photos
+from engine.gallery import Library, explain_photo, list_galleries, list_photos
 from engine.gallery.galleries import open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import search_photos
@@ -17,6 +17,7 @@ from engine.storage.collections import TotalsCache, list_collections
 from engine.storage.database import Database, StoreUnusable
 from engine.utils.errors import EngineError
 from tests.fake_encoder import FakeEncoder
+from tests.pictures import MakePng, MakeUpload
 from tests.programs import INDEX, begun
 
 
@@ -49,9 +50,7 @@ def sentence(done: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.mark.slow
-def test_a_disk_that_gets_full_is_a_sentence_and_keeps_what_was_whole(
-    disk: Path, tmp_path: Path, png: Callable[..., bytes]
-) -> None:
+def test_a_disk_that_gets_full_is_a_sentence_and_keeps_what_was_whole(disk: Path, tmp_path: Path, png: MakePng) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(640):
@@ -70,7 +69,7 @@ def test_a_disk_that_gets_full_is_a_sentence_and_keeps_what_was_whole(
 
 
 @pytest.mark.slow
-def test_a_data_folder_that_is_read_only_is_a_sentence(disk: Path, tmp_path: Path, png: Callable[..., bytes]) -> None:
+def test_a_data_folder_that_is_read_only_is_a_sentence(disk: Path, tmp_path: Path, png: MakePng) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / "a.png").write_bytes(png("red"))
@@ -92,7 +91,7 @@ def search(text: str) -> None:
 
 @pytest.mark.parametrize("damage", ["cut short", "overwritten in the middle"])
 def test_a_database_file_that_is_damaged_is_a_sentence_and_stays_as_it_is(
-    home: Path, library: Library, database: Database, upload: Callable[..., Upload], damage: str
+    home: Path, library: Library, database: Database, upload: MakeUpload, damage: str
 ) -> None:
     ingest_files(library, open_gallery(library, "a"), [upload("a", "red"), upload("b", "blue")])
     database.close()
@@ -119,7 +118,7 @@ def use(home: Path) -> None:
 
 
 def test_flipped_bytes_in_a_database_are_a_sentence_wherever_they_are(
-    home: Path, library: Library, database: Database, upload: Callable[..., Upload]
+    home: Path, library: Library, database: Database, upload: MakeUpload
 ) -> None:
     uploads = [upload(f"{number}.png", (number * 4, 255 - number * 4, number)) for number in range(40)]
     ingest_files(library, open_gallery(library, "a"), uploads)

@@ -4,13 +4,14 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.health import ready_page
+from tests.pictures import MakePng
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +23,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_an_assistant_finds_the_tools_and_uses_them(address: str, png: Callable[..., bytes]) -> None:
+def test_an_assistant_finds_the_tools_and_uses_them(address: str, png: MakePng) -> None:
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client
 
@@ -68,7 +69,7 @@ def test_an_assistant_finds_the_tools_and_uses_them(address: str, png: Callable[
 
 
 @pytest.mark.slow
-def test_the_example_of_the_documentation_runs(address: str, png: Callable[..., bytes]) -> None:
+def test_the_example_of_the_documentation_runs(address: str, png: MakePng) -> None:
     (example,) = re.findall(r"```py3\n(.*?)```", (ROOT / "docs" / "api.md").read_text("utf-8"), re.DOTALL)
     names: dict[str, Any] = {}
     exec(example, names)

@@ -1,12 +1,11 @@
 """Galleries that tests of the use cases share."""
 
-from collections.abc import Callable
-
 import pytest
 
-from engine.gallery import Library, Upload
+from engine.gallery import Library
 from engine.gallery.galleries import list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
+from tests.pictures import MakeUpload
 
 
 @pytest.fixture
@@ -15,6 +14,6 @@ def gallery(library: Library) -> int:
 
 
 @pytest.fixture
-def colours(library: Library, gallery: int, upload: Callable[..., Upload]) -> list[int]:
+def colours(library: Library, gallery: int, upload: MakeUpload) -> list[int]:
     ingest_files(library, gallery, [upload(f"{colour}.png", colour) for colour in ("red", "green", "blue")])
     return [photo.id for photo in list_photos(library, gallery)]

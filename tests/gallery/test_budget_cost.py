@@ -1,16 +1,15 @@
-from collections.abc import Callable
-
 import pytest
 
-from engine.gallery import Library, Upload
+from engine.gallery import Library
 from engine.gallery.budget_cost import budget_cost
 from engine.gallery.galleries import open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.reencode import reencode_gallery
+from tests.pictures import MakeUpload
 
 
 @pytest.fixture
-def gallery(library: Library, upload: Callable[..., Upload]) -> int:
+def gallery(library: Library, upload: MakeUpload) -> int:
     gallery = open_gallery(library, "colours")
     ingest_files(library, gallery, [upload(f"{c}.png", c) for c in ("red", "green", "blue")], budget=0.2)
     return gallery

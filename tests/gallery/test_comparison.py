@@ -1,6 +1,6 @@
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.exits.batch import Encoding
 from engine.exits.encoder import Standing
-from engine.gallery import Library, Query, Upload, speed_race
+from engine.gallery import Library, Query, speed_race
 from engine.gallery.comparison import Comparison, FullRun, NotComparable, ranking
 from engine.gallery.galleries import delete_gallery, delete_photos, list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
@@ -20,8 +20,7 @@ from engine.storage.database import Database
 from engine.storage.images import delete_images
 from engine.utils.compute_lock import ANSWER, COMPUTE, ENCODE, LOOK_AGAIN
 from tests.fake_encoder import IDENTITY, FakeEncoder
-
-MakeUpload = Callable[..., Upload]
+from tests.pictures import MakeUpload
 
 pytestmark = pytest.mark.usefixtures("colours")
 

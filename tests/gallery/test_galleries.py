@@ -1,11 +1,10 @@
 """Galleries are made, named, published and deleted; each tells what its photos cost."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 
 import pytest
 
-from engine.gallery import GalleryMissing, Library, Upload
+from engine.gallery import GalleryMissing, Library
 from engine.gallery.galleries import (
     delete_gallery,
     delete_photos,
@@ -27,11 +26,9 @@ from engine.storage.collections import delete_collection
 from engine.storage.database import Database
 from engine.storage.schema import NameTaken, PhotoMissing
 from tests.fake_encoder import FakeEncoder
-from tests.pictures import encoded, left_red_right_blue
+from tests.pictures import MakeUpload, encoded, left_red_right_blue
 
 pytestmark = pytest.mark.both_databases
-
-MakeUpload = Callable[..., Upload]
 
 
 def test_a_photo_tells_what_it_cost(library: Library, gallery: int, upload: MakeUpload) -> None:

@@ -1,7 +1,6 @@
 """Photos in, batch by batch, each once; and what was not taken in, with the reason."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,11 +14,9 @@ from engine.gallery.search import refine_search, search_photos
 from engine.ingest.kept_picture import KEPT_SIDE
 from engine.storage.database import Database
 from tests.fake_encoder import IDENTITY, FakeEncoder
-from tests.pictures import dated, encoded, left_red_right_blue, noise
+from tests.pictures import MakePng, MakeUpload, dated, encoded, left_red_right_blue, noise
 
 pytestmark = pytest.mark.both_databases
-
-MakeUpload = Callable[..., Upload]
 
 
 def shades(upload: MakeUpload, count: int) -> list[Upload]:
@@ -163,9 +160,7 @@ def test_another_model_is_refused_before_it_encodes_anything(
     assert list_photos(later, gallery)[0].exit == 1
 
 
-def test_a_photo_is_kept_small_and_upright(
-    library: Library, gallery: int, upload: MakeUpload, png: Callable[..., bytes]
-) -> None:
+def test_a_photo_is_kept_small_and_upright(library: Library, gallery: int, upload: MakeUpload, png: MakePng) -> None:
     turned = Image.Exif()
     turned[0x0112] = 6
     sideways = upload("turned.jpg", encoded(left_red_right_blue(), "JPEG", exif=turned))

@@ -1,15 +1,14 @@
 """On a gallery's map, photos of alike things lie near each other."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
-from engine.gallery import Library, Upload
+from engine.gallery import Library
 from engine.gallery import photo_map as map_module
 from engine.gallery.galleries import open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.photo_map import flattened, map_gallery
+from tests.pictures import MakeUpload
 
 SHADES = {
     "red": (250, 10, 10),
@@ -21,7 +20,7 @@ SHADES = {
 
 
 @pytest.fixture
-def gallery(library: Library, upload: Callable[..., Upload]) -> int:
+def gallery(library: Library, upload: MakeUpload) -> int:
     gallery = open_gallery(library, "shades")
     ingest_files(library, gallery, [upload(f"{name}.png", shade) for name, shade in SHADES.items()])
     return gallery

@@ -1,7 +1,6 @@
 """Strangers have what is theirs, within limits, and it is gone when they have been away for long."""
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -17,10 +16,9 @@ from engine.ingest.image import ImageRejected
 from engine.storage.database import Database, StoreUnusable
 from engine.storage.schema import GalleryMissing, PhotoMissing
 from engine.storage.visitors import mark_seen, unseen_since
+from tests.pictures import MakeUpload
 
 pytestmark = pytest.mark.both_databases
-
-Make = Callable[..., Upload]
 
 
 @pytest.fixture
@@ -77,7 +75,7 @@ def test_who_came_while_the_database_could_not_be_written_to_is_written_down_lat
 
 
 def test_a_visitor_whose_files_take_long_and_are_no_pictures_is_looked_at_no_more(
-    library: Library, upload: Make, monkeypatch: pytest.MonkeyPatch
+    library: Library, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slow(*_: object) -> None:
         looked_at.append(True)
@@ -108,7 +106,7 @@ def test_galleries_are_counted(visitors: Visitors, library: Library) -> None:
 
 
 def test_photos_over_the_limit_are_named_and_the_others_kept(
-    visitors: Visitors, library: Library, upload: Make
+    visitors: Visitors, library: Library, upload: MakeUpload
 ) -> None:
     _, owner = visitors.recognised(None)
     gallery = open_gallery(library, "mine", owner=owner)
@@ -123,7 +121,7 @@ def test_photos_over_the_limit_are_named_and_the_others_kept(
 
 
 def test_what_does_not_become_a_photo_takes_no_room_that_lasts(
-    visitors: Visitors, library: Library, upload: Make
+    visitors: Visitors, library: Library, upload: MakeUpload
 ) -> None:
     _, owner = visitors.recognised(None)
     gallery = open_gallery(library, "mine", owner=owner)
@@ -131,7 +129,7 @@ def test_what_does_not_become_a_photo_takes_no_room_that_lasts(
     assert ingest_files(library, gallery, visitors.within(owner, gallery, [upload("a", "red")])).added == 1
 
 
-def test_bytes_are_counted_over_all_galleries(visitors: Visitors, library: Library, upload: Make) -> None:
+def test_bytes_are_counted_over_all_galleries(visitors: Visitors, library: Library, upload: MakeUpload) -> None:
     _, owner = visitors.recognised(None)
     first, second = (open_gallery(library, name, owner=owner) for name in ("one", "two"))
     padded = upload("a", "red").read() + bytes(6_000)
@@ -141,7 +139,7 @@ def test_bytes_are_counted_over_all_galleries(visitors: Visitors, library: Libra
 
 
 def test_what_is_kept_already_takes_no_room_however_full_it_is(
-    visitors: Visitors, library: Library, upload: Make
+    visitors: Visitors, library: Library, upload: MakeUpload
 ) -> None:
     _, owner = visitors.recognised(None)
     gallery = open_gallery(library, "mine", owner=owner)
@@ -159,7 +157,9 @@ def test_what_is_kept_already_takes_no_room_however_full_it_is(
     assert (full.added, full.duplicates, full.skipped) == (0, 2, ())
 
 
-def test_a_photo_of_another_gallery_takes_room_in_this_one(visitors: Visitors, library: Library, upload: Make) -> None:
+def test_a_photo_of_another_gallery_takes_room_in_this_one(
+    visitors: Visitors, library: Library, upload: MakeUpload
+) -> None:
     _, owner = visitors.recognised(None)
     first, second = (open_gallery(library, name, owner=owner) for name in ("one", "two"))
     colours = [upload(c, c) for c in ("red", "green", "blue")]
@@ -167,7 +167,7 @@ def test_a_photo_of_another_gallery_takes_room_in_this_one(visitors: Visitors, l
     assert len(ingest_files(library, second, visitors.within(owner, second, colours)).skipped) == 3
 
 
-def test_the_limit_holds_when_many_are_read_at_once(visitors: Visitors, library: Library, upload: Make) -> None:
+def test_the_limit_holds_when_many_are_read_at_once(visitors: Visitors, library: Library, upload: MakeUpload) -> None:
     _, owner = visitors.recognised(None)
     gallery = open_gallery(library, "mine", owner=owner)
     uploads = visitors.within(owner, gallery, [upload(f"{n}", (n, 2, 3)) for n in range(16)])
@@ -215,7 +215,7 @@ def test_who_stays_on_one_page_is_not_forgotten(
 
 
 def test_who_stays_away_is_forgotten_with_all_there_was(
-    visitors: Visitors, library: Library, database: Database, upload: Make, home: Path
+    visitors: Visitors, library: Library, database: Database, upload: MakeUpload, home: Path
 ) -> None:
     owners = [visitors.recognised(None)[1] for _ in range(2)]
     for owner in owners:

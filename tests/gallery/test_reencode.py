@@ -1,6 +1,5 @@
 """A gallery is brought to another budget, model or list of phrases, batch by batch, from what is kept of its photos."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from sqlalchemy import event
 
 from engine.exits.batch import Encoding
 from engine.exits.encoder import Standing
-from engine.gallery import Library, ModelChanged, Progress, Upload, kept_photos
+from engine.gallery import Library, ModelChanged, Progress, kept_photos
 from engine.gallery.comparison import Comparison
 from engine.gallery.galleries import delete_photos, list_photos, open_gallery, stored_hashes, summarize_gallery
 from engine.gallery.ingest import PhrasesDiffer, ingest_files
@@ -20,10 +19,10 @@ from engine.storage.collections import TotalsCache
 from engine.storage.database import Database
 from engine.storage.schema import ImageRow
 from tests.fake_encoder import IDENTITY, TEXTS, FakeEncoder
+from tests.pictures import MakeUpload
 
 pytestmark = pytest.mark.both_databases
 
-MakeUpload = Callable[..., Upload]
 ROSES = ("a rose", "a tulip")
 
 

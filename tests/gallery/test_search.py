@@ -1,7 +1,6 @@
 """Words and pictures in, the right photos out."""
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -28,11 +27,9 @@ from engine.storage.dates import UNDATED
 from engine.storage.images import delete_images
 from engine.storage.schema import PhotoMissing
 from tests.fake_encoder import FakeEncoder
-from tests.pictures import dated, encoded
+from tests.pictures import MakePng, MakeUpload, dated, encoded
 
 pytestmark = pytest.mark.both_databases
-
-MakeUpload = Callable[..., Upload]
 
 
 def test_words_find_the_photos_they_fit(library: Library, gallery: int, upload: MakeUpload) -> None:
@@ -45,7 +42,7 @@ def test_words_find_the_photos_they_fit(library: Library, gallery: int, upload: 
 
 
 def test_equal_scores_keep_the_order_in_which_photos_came(
-    library: Library, gallery: int, upload: MakeUpload, png: Callable[..., bytes]
+    library: Library, gallery: int, upload: MakeUpload, png: MakePng
 ) -> None:
     ingest_files(library, gallery, [upload(f"{side}.png", png("red", (side, side))) for side in (9, 200, 30, 100)])
     for k in (1, 2, 3, 4):
@@ -164,9 +161,7 @@ def test_a_picture_of_another_gallery_is_no_query(library: Library, colours: lis
         embed_query(library, other, f"photo:{colours[0]}")
 
 
-def test_a_dropped_picture_is_looked_at_in_full_and_not_kept(
-    library: Library, gallery: int, png: Callable[..., bytes]
-) -> None:
+def test_a_dropped_picture_is_looked_at_in_full_and_not_kept(library: Library, gallery: int, png: MakePng) -> None:
     assert embed_picture(library, gallery, png("green"), "g.png").round(1).tolist() == [0, 1, 0]
     with pytest.raises(ImageRejected):
         embed_picture(library, gallery, b"text", "t.png")

@@ -1,18 +1,14 @@
 """Copies and bursts lie in one stack whatever their exits; other photos never do."""
 
-from collections.abc import Callable
-
 import pytest
 from PIL import Image
 
-from engine.gallery import Library, Upload, run_to_full_depth, stacks
+from engine.gallery import Library, run_to_full_depth, stacks
 from engine.gallery.galleries import list_photos
 from engine.gallery.ingest import ingest_files
 from engine.gallery.stacks import stacks_among
 from engine.utils.paths import DEMO_GALLERY
-from tests.pictures import encoded, with_a_false_size
-
-MakeUpload = Callable[..., Upload]
+from tests.pictures import MakePng, MakeUpload, encoded, with_a_false_size
 
 
 def photo(name: str) -> Image.Image:
@@ -48,7 +44,7 @@ def test_copies_and_bursts_lie_under_the_first_of_them(library: Library, gallery
 
 
 def test_flat_pictures_and_single_photos_are_in_no_stack(
-    library: Library, gallery: int, upload: MakeUpload, png: Callable[..., bytes]
+    library: Library, gallery: int, upload: MakeUpload, png: MakePng
 ) -> None:
     made = {"a": png("red", (40, 40)), "b": png("red", (50, 50)), "c": encoded(photo("goldfish"), "JPEG")}
     assert stacks_among(library, ids(library, gallery, made, upload)) == []

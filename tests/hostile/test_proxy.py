@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -13,6 +13,7 @@ import pytest
 
 from tests.health import free_port
 from tests.hostile.served_page import ROOT, Served, call, served, until
+from tests.pictures import MakePng
 
 pytestmark = pytest.mark.hostile
 
@@ -76,7 +77,7 @@ def visitor(port: int, address: str = "127.0.0.1", claims: str = "") -> httpx.Cl
     return httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, transport=way, timeout=60)
 
 
-def test_photos_go_in_and_events_come_as_they_happen(proxy: int, hosted: Served, png: Callable[..., bytes]) -> None:
+def test_photos_go_in_and_events_come_as_they_happen(proxy: int, hosted: Served, png: MakePng) -> None:
     with visitor(proxy) as client:
         (path,) = client.post("/gradio_api/upload", files={"files": ("red.png", png("red"))}).json()
         file = {"path": path, "meta": {"_type": "gradio.FileData"}}

@@ -14,7 +14,7 @@ from engine.ingest.decode import Decoded, Duplicate, Skipped, decode_batch
 from engine.ingest.image import ImageRejected, open_picture
 from engine.ingest.kept_picture import kept_pixels
 from engine.ingest.upload import Upload, read_file
-from tests.pictures import encoded, noise
+from tests.pictures import MakePng, MakeUpload, encoded, noise
 
 
 def preprocess(picture: Image.Image) -> np.ndarray:
@@ -25,7 +25,7 @@ def outcomes(uploads: list[Upload], is_known: Callable[[str], bool] = lambda _: 
     return decode_batch(uploads, is_known, set(), preprocess)[0]
 
 
-def test_a_new_photo_is_decoded_with_its_facts(upload: Callable[..., Upload], png: Callable[..., bytes]) -> None:
+def test_a_new_photo_is_decoded_with_its_facts(upload: MakeUpload, png: MakePng) -> None:
     (photo,), (pixels,) = decode_batch([upload("a.png", png("red", (1536, 768)))], lambda _: False, set(), preprocess)
     assert isinstance(photo, Decoded)
     assert (photo.name, photo.width, photo.height) == ("a.png", 1536, 768)
@@ -34,7 +34,7 @@ def test_a_new_photo_is_decoded_with_its_facts(upload: Callable[..., Upload], pn
     assert photo.jpeg[:3] == b"\xff\xd8\xff"
 
 
-def test_the_encoder_sees_what_is_kept(tmp_path: Path, upload: Callable[..., Upload]) -> None:
+def test_the_encoder_sees_what_is_kept(tmp_path: Path, upload: MakeUpload) -> None:
     (photo,), (pixels,) = decode_batch([upload("n.png", encoded(noise(), "PNG"))], lambda _: False, set(), preprocess)
     assert isinstance(photo, Decoded)
     (tmp_path / "kept.jpg").write_bytes(photo.jpeg)
@@ -43,7 +43,7 @@ def test_the_encoder_sees_what_is_kept(tmp_path: Path, upload: Callable[..., Upl
     np.testing.assert_array_equal(pixels, later)
 
 
-def test_what_is_known_is_not_decoded(upload: Callable[..., Upload], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_known_is_not_decoded(upload: MakeUpload, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode_module, "decode", pytest.fail)
     (known,) = outcomes([upload("a", "red")], is_known=lambda _: True)
     assert isinstance(known, Duplicate)

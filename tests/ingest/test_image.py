@@ -5,7 +5,6 @@ import io
 import pickle
 import struct
 import time
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from engine.ingest import image as image_module
 from engine.ingest.image import ImageRejected, clean_name, clean_path, open_picture
 from engine.ingest.kept_picture import to_jpeg
 from tests import hostile_pictures
-from tests.pictures import encoded, left_red_right_blue, noise, png_declaring, with_a_false_size
+from tests.pictures import MakePng, encoded, left_red_right_blue, noise, png_declaring, with_a_false_size
 
 WHITE, RED, BLUE = (255, 255, 255), (255, 0, 0), (0, 0, 255)
 
@@ -281,7 +280,7 @@ def test_the_kept_picture_tells_nothing_of_where_it_was_taken() -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 200, 7))
-def test_any_cut_or_flip_ends_in_a_picture_or_a_reason(cut: int, png: Callable[..., bytes]) -> None:
+def test_any_cut_or_flip_ends_in_a_picture_or_a_reason(cut: int, png: MakePng) -> None:
     for data in (encoded(noise((16, 16)), "JPEG"), png("red", (16, 16)), encoded(noise((16, 16)), "WEBP")):
         for broken in (data[:cut], data[:cut] + bytes([data[cut % len(data)] ^ 0xFF]) + data[cut + 1 :]):
             with contextlib.suppress(ImageRejected):

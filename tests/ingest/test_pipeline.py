@@ -1,7 +1,7 @@
 """What encoding gives, in one process and where many work at once."""
 
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -13,13 +13,12 @@ from engine.gallery.ingest import ingest_files
 from engine.ingest.decode import BATCH, Duplicate, Skipped
 from engine.ingest.pipeline import Encoded, Known, Made, encode_here
 from tests.fake_encoder import FakeEncoder
+from tests.pictures import MakePng, MakeUpload
 
 NOTHING = Known(lambda _: False, list)
 
 
-def test_a_batch_comes_back_in_order_with_bad_files_and_copies(
-    fake_encoder: FakeEncoder, upload: Callable[..., Upload]
-) -> None:
+def test_a_batch_comes_back_in_order_with_bad_files_and_copies(fake_encoder: FakeEncoder, upload: MakeUpload) -> None:
     files = [upload("a", "red"), upload("b", b""), upload("c", "red"), upload("d", "blue")]
     ((red, bad, copy, blue),) = encode_here(files, NOTHING, fake_encoder, None)
     assert isinstance(red, Encoded)
@@ -29,7 +28,7 @@ def test_a_batch_comes_back_in_order_with_bad_files_and_copies(
     assert isinstance(copy, Duplicate)
 
 
-def test_files_are_read_one_batch_ahead_and_no_further(fake_encoder: FakeEncoder, png: Callable[..., bytes]) -> None:
+def test_files_are_read_one_batch_ahead_and_no_further(fake_encoder: FakeEncoder, png: MakePng) -> None:
     read: list[int] = []
 
     def late(number: int) -> Upload:
@@ -42,7 +41,7 @@ def test_files_are_read_one_batch_ahead_and_no_further(fake_encoder: FakeEncoder
 
 
 def test_a_batch_is_sent_to_the_encoder_before_it_is_asked_for(
-    fake_encoder: FakeEncoder, upload: Callable[..., Upload], monkeypatch: pytest.MonkeyPatch
+    fake_encoder: FakeEncoder, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[int] = []
     monkeypatch.setattr(FakeEncoder, "send", lambda _, photos: sent.append(len(photos)) or np.stack(photos))
@@ -53,13 +52,13 @@ def test_a_batch_is_sent_to_the_encoder_before_it_is_asked_for(
     assert sent == [BATCH, 1]
 
 
-def test_a_batch_without_a_new_photo_is_not_encoded(fake_encoder: FakeEncoder, upload: Callable[..., Upload]) -> None:
+def test_a_batch_without_a_new_photo_is_not_encoded(fake_encoder: FakeEncoder, upload: MakeUpload) -> None:
     assert list(encode_here([upload("a", b"")], NOTHING, fake_encoder, None)) == [[Skipped("a", "empty file")]]
     assert fake_encoder.batches == []
 
 
 def test_the_same_photo_two_batches_apart_is_encoded_once(
-    fake_encoder: FakeEncoder, upload: Callable[..., Upload], monkeypatch: pytest.MonkeyPatch
+    fake_encoder: FakeEncoder, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.ingest.pipeline.BATCH", 1)
     files = [upload("a", "red"), upload("b", "blue"), upload("c", "red")]
@@ -69,7 +68,7 @@ def test_the_same_photo_two_batches_apart_is_encoded_once(
     assert isinstance(again, Duplicate)
 
 
-def test_what_was_encoded_is_plain_data(fake_encoder: FakeEncoder, upload: Callable[..., Upload]) -> None:
+def test_what_was_encoded_is_plain_data(fake_encoder: FakeEncoder, upload: MakeUpload) -> None:
     ((made,),) = encode_here([upload("a", "red")], NOTHING, fake_encoder, None)
     assert isinstance(made, Encoded)
     assert made.encoding.map is None
@@ -77,7 +76,7 @@ def test_what_was_encoded_is_plain_data(fake_encoder: FakeEncoder, upload: Calla
     assert pickle.loads(pickle.dumps(made)).photo.content_hash == made.photo.content_hash
 
 
-def test_a_photo_that_two_have_encoded_is_kept_once(library: Library, upload: Callable[..., Upload]) -> None:
+def test_a_photo_that_two_have_encoded_is_kept_once(library: Library, upload: MakeUpload) -> None:
     def by_two(uploads: Sequence[Upload], known: Known, encoder: Encoder, _: float | None) -> Iterator[list[Made]]:
         (batch,) = encode_here(uploads, known, encoder, None)
         yield [*batch, *batch]  # in one batch
@@ -89,7 +88,7 @@ def test_a_photo_that_two_have_encoded_is_kept_once(library: Library, upload: Ca
     assert [photo.file for photo in list_photos(library, gallery)] == ["a", "b"]
 
 
-def test_stored_photos_are_known_one_by_one_and_all_together(library: Library, upload: Callable[..., Upload]) -> None:
+def test_stored_photos_are_known_one_by_one_and_all_together(library: Library, upload: MakeUpload) -> None:
     gallery = open_gallery(library, "g")
     ingest_files(library, gallery, [upload("a", "red"), upload("b", "blue")])
     told: list[Known] = []

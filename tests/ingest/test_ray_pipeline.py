@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from engine import cli as command_line
 from engine.exits.batch import Encoding
 from engine.exits.encoder import Standing
-from engine.gallery import Library, Photo, Query, Upload, folder_uploads
+from engine.gallery import Library, Photo, Query, folder_uploads
 from engine.gallery.galleries import find_gallery, list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import search_photos
@@ -42,7 +42,7 @@ from engine.storage.database import Database
 from engine.storage.images import list_images
 from tests import zip_files
 from tests.fake_encoder import FakeEncoder
-from tests.pictures import encoded
+from tests.pictures import MakeUpload, encoded
 
 # What needs no cluster
 
@@ -74,9 +74,7 @@ def test_utilisation_is_time_spent_encoding_over_time_there_was() -> None:
     assert busy.utilisation == pytest.approx(15 / 20)
 
 
-def test_a_task_passes_over_what_is_stored_and_what_comes_twice(
-    upload: Callable[..., Upload], fake_encoder: FakeEncoder
-) -> None:
+def test_a_task_passes_over_what_is_stored_and_what_comes_twice(upload: MakeUpload, fake_encoder: FakeEncoder) -> None:
     stored = decode_row({BATCH_COLUMN: RayBatch([upload("a", "red")])}, np.empty(0, "S64"), fake_encoder.preprocess)
     (red,) = stored[BATCH_COLUMN].items
     known = np.sort(np.array([red.content_hash, "0" * 64, "f" * 64], "S64"))
@@ -236,7 +234,7 @@ def test_workers_stay_busy_and_known_photos_are_not_encoded_again(
 
 @pytest.mark.ray
 def test_no_more_workers_are_started_than_there_are_batches(
-    ray_cluster: Cluster, upload: Callable[..., Upload], database: Database
+    ray_cluster: Cluster, upload: MakeUpload, database: Database
 ) -> None:
     library = Library.over(database, SlowEncoder)
     uploads = [upload("a", "red"), upload("b", "blue")]

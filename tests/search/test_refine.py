@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.exits.calibration import Estimate
-from engine.gallery import Library, PictureGone, Query, Upload
+from engine.gallery import Library, PictureGone, Query
 from engine.gallery import search as search_module
 from engine.gallery.galleries import delete_photos, get_photo, list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
@@ -34,10 +34,10 @@ from engine.storage.encodings import Candidate, list_candidates
 from engine.storage.images import get_image
 from engine.storage.schema import PhotoMissing
 from tests.fake_encoder import IDENTITY, FakeEncoder
+from tests.pictures import MakePng, MakeUpload
 
 pytestmark = pytest.mark.both_databases
 
-MakeUpload = Callable[..., Upload]
 SHADES = (90, 60, 30, 0)
 
 
@@ -104,7 +104,7 @@ def test_photos_in_doubt_are_run_deeper_and_stay_so(library: Library, gallery: i
 
 
 def test_looks_for_a_picture_go_by_the_order_on_the_page(
-    library: Library, gallery: int, hazy: FakeEncoder, png: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+    library: Library, gallery: int, hazy: FakeEncoder, png: MakePng, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Doubt adds nothing to a photo's score there, as it does where words are asked for."""
     run_to_full_depth(library, list_photos(library, gallery)[0].id)
@@ -195,7 +195,7 @@ def test_what_was_spent_on_photos_goes_with_them(library: Library, database: Dat
 
 
 def test_pictures_that_were_searched_with_take_nothing_from_second_looks(
-    library: Library, gallery: int, png: Callable[..., bytes]
+    library: Library, gallery: int, png: MakePng
 ) -> None:
     before = summarize_gallery(library, gallery).macs
     for _ in range(20):

@@ -2,14 +2,13 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from engine.cli import cli
-from engine.gallery import Library, Upload
+from engine.gallery import Library
 from engine.gallery.galleries import delete_photos, list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import run_to_full_depth, search_photos
@@ -19,13 +18,14 @@ from engine.storage.database import Database, StoreUnusable
 from engine.storage.visitors import mark_seen
 from tests import postgres
 from tests.fake_encoder import FakeEncoder
+from tests.pictures import MakeUpload
 
 FIRST = (Path(__file__).parents[1] / "data" / "0001.sql").read_text("utf-8")
 COLOURS = ("red", "green", "blue", "yellow", "grey")
 
 
 @pytest.fixture
-def sqlite_url(home: Path, upload: Callable[..., Upload]) -> str:
+def sqlite_url(home: Path, upload: MakeUpload) -> str:
     """A database with two galleries, kept maps, a visitor, and gaps among its ids."""
     database = Database.open()
     library = Library.over(database, FakeEncoder)
@@ -52,7 +52,7 @@ def searched(url: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, 
 
 
 def test_all_rows_move_and_are_found_again(
-    sqlite_url: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch, upload: Callable[..., Upload]
+    sqlite_url: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch, upload: MakeUpload
 ) -> None:
     moved = {table.table: table for table in copy_database(sqlite_url, postgres_url)}
     assert {name: table.rows for name, table in moved.items()} == {

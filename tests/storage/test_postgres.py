@@ -1,7 +1,6 @@
 """The same tables on PostgreSQL, several processes on them at once, and what is missing said in a sentence."""
 
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from engine.storage.encodings import list_changes
 from engine.storage.images import delete_images, get_images, list_images
 from engine.storage.postgres import PostgresUnusable
 from tests import postgres
+from tests.pictures import MakePng
 from tests.programs import INDEX, begun
 from tests.storage.rows import add
 
@@ -66,9 +66,7 @@ def test_processes_that_start_at_once_migrate_once(new_url: str) -> None:
         list(threads.map(start, range(4)))
 
 
-def test_several_processes_index_into_one_gallery(
-    url: str, home: Path, tmp_path: Path, png: Callable[..., bytes]
-) -> None:
+def test_several_processes_index_into_one_gallery(url: str, home: Path, tmp_path: Path, png: MakePng) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     for number in range(70):

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -25,6 +24,7 @@ from app.session import Session
 from app.uploading.sent_files import NotUploaded, sent
 from engine.gallery.galleries import list_galleries, open_gallery
 from tests.app.shown_examples import PARTS
+from tests.pictures import MakePng
 from tests.zip_files import zipped
 
 DOCS = Path(__file__).parents[3] / "docs" / "api.md"
@@ -68,7 +68,7 @@ def test_who_compares_waits_for_nobodys_race(
 
 
 def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
-    address: str, tmp_path: Path, png: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch, services: Services
+    address: str, tmp_path: Path, png: MakePng, monkeypatch: pytest.MonkeyPatch, services: Services
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dog.jpg").write_bytes(png("yellow"))
@@ -127,7 +127,7 @@ def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
 
 @pytest.mark.parametrize("name", ["My  Photos", " lead", "x" * 100, "a\u202eb"])
 def test_a_gallery_is_found_by_the_name_that_it_was_given(
-    services: Services, name: str, tmp_path: Path, png: Callable[..., bytes]
+    services: Services, name: str, tmp_path: Path, png: MakePng
 ) -> None:
     api, file = Api(services), tmp_path / "arrived" / "dog.png"
     file.parent.mkdir()
@@ -162,7 +162,7 @@ def test_a_name_of_a_gallery_is_a_text(services: Services, gallery: Any, tmp_pat
 def test_what_was_not_sent_is_no_upload_and_is_not_fetched(
     address: str,
     tmp_path_factory: pytest.TempPathFactory,
-    png: Callable[..., bytes],
+    png: MakePng,
     services: Services,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

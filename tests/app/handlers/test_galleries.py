@@ -1,7 +1,6 @@
 """What a visitor does with galleries."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from app.handlers.search import Search
 from app.pictures import Pictures
 from app.services import Services
 from app.session import Session
-from engine.gallery import Library, Upload
+from engine.gallery import Library
 from engine.gallery.comparison import Comparison
 from engine.gallery.galleries import (
     delete_gallery,
@@ -32,6 +31,7 @@ from engine.storage.database import Database
 from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
+from tests.pictures import MakeUpload
 
 
 class Request(gr.Request):
@@ -303,7 +303,7 @@ def test_what_a_query_changed_is_drawn_where_it_is_on_show(galleries: Galleries,
 
 
 def test_a_gallery_is_leafed_through_when_nothing_is_asked(
-    search: Search, library: Library, upload: Callable[..., Upload]
+    search: Search, library: Library, upload: MakeUpload
 ) -> None:
     gallery = open_gallery(library, "Many")
     ingest_files(library, gallery, [upload(f"{i}.png", (i, 2, 3)) for i in range(30)])

@@ -18,15 +18,14 @@ from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
 from app.views import header
-from engine.gallery import Library, Photo, Upload
+from engine.gallery import Library, Photo
 from engine.gallery.galleries import list_photos, open_gallery, publish_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.search import spelling
 from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
-
-MakeUpload = Callable[..., Upload]
+from tests.pictures import MakeUpload
 
 
 def test_words_find_photos_at_once_and_then_the_doubtful_are_looked_at_again(search: Search, session: Session) -> None:

@@ -1,7 +1,6 @@
 """The addresses that files are sent to: for who was told an upload's name, and for nobody else."""
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,8 @@ from app.server.upload_folders import Arrivals
 from app.server.upload_routes import UploadRoutes
 from app.uploading.inbox import Inbox
 from app.uploading.incoming import Incoming
-from engine.gallery import Library, Upload, ingest_files, open_gallery
-
-MakeUpload = Callable[..., Upload]
+from engine.gallery import Library, ingest_files, open_gallery
+from tests.pictures import MakePng, MakeUpload
 
 
 @pytest.fixture
@@ -75,7 +73,7 @@ def test_only_photos_of_the_uploads_own_gallery_are_known(
     incoming: Incoming,
     library: Library,
     upload: MakeUpload,
-    png: Callable[..., bytes],
+    png: MakePng,
 ) -> None:
     ingest_files(library, incoming.gallery, [upload("a.png", "red")])
     ingest_files(library, open_gallery(library, "Bob's"), [upload("b.png", "blue")])
