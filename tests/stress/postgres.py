@@ -5,8 +5,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from unittest.mock import patch
 
 import numpy as np
 from sqlalchemy import Engine, insert, text
@@ -87,14 +86,6 @@ def best(made: np.ndarray, queries: np.ndarray, mine: np.ndarray) -> list[set[in
     return found
 
 
-@contextmanager
-def kind_of_graph(kind: str) -> Iterator[None]:
-    """Indexes made meanwhile have graphs of this kind of vector."""
-    before, pg_vector_index.KIND = pg_vector_index.KIND, kind
-    yield
-    pg_vector_index.KIND = before
-
-
 def run(count: int) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """Searches, and graphs, one a row."""
     binaries = postgres.programs()
@@ -107,7 +98,7 @@ def run(count: int) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
         migrate(engine)
         filled = fill(engine, made, places)
         searches, graphs = [], []
-        with kind_of_graph("vector"):
+        with patch.object(pg_vector_index, "KIND", "vector"):
             whole = PgIndex(engine, 1, STAMP.key, DIM, LINES, 0.0)
         half = PgIndex(engine, 1, STAMP.key, DIM, LINES, 0.0)
         searches.append(searched("comparing all", half, made, queries, places == 1))
