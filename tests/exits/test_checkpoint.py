@@ -52,6 +52,11 @@ def price(folder: Path) -> float | None:
     return None if found is None else found.log_prices[0]
 
 
+def assert_refused(folder: Path) -> None:
+    with pytest.raises(ModelUnreadable, match=r"cannot be read; restore tgem\.json and tgem\.safetensors"):
+        price(folder)
+
+
 def changed(folder: Path, **fields: object) -> None:
     """Change what `tgem.json` says."""
     about = json.loads((folder / DESCRIBED).read_text("utf-8"))
@@ -109,14 +114,12 @@ def test_damaged_tensors_are_refused(tmp_path: Path) -> None:
     whole = (tmp_path / STORED).read_bytes()
     for damage in (whole[:-1], b"", whole[:100], b"\xff" * 10_000):
         (tmp_path / STORED).write_bytes(damage)
-        with pytest.raises(ModelUnreadable, match=r"cannot be read; restore tgem\.json and tgem\.safetensors"):
-            price(tmp_path)
+        assert_refused(tmp_path)
     (tmp_path / STORED).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(ModelUnreadable, match="not of one piece"):
         price(tmp_path)
     (tmp_path / STORED).unlink()
-    with pytest.raises(ModelUnreadable, match=r"cannot be read; restore tgem\.json and tgem\.safetensors"):
-        price(tmp_path)
+    assert_refused(tmp_path)
 
 
 def test_the_hash_of_exits_goes_by_files_bank_and_phrases(tmp_path: Path) -> None:
@@ -168,8 +171,7 @@ def test_a_ladder_that_cannot_be_is_refused_before_it_is_built(
     save_exits(tmp_path, exits(1.0), "abc")
     changed(tmp_path, exits=HARM[harm])
     monkeypatch.setattr("engine.exits.checkpoint.ExitModules", lambda *_: pytest.fail("it was built"))
-    with pytest.raises(ModelUnreadable, match=r"cannot be read; restore tgem\.json and tgem\.safetensors"):
-        price(tmp_path)
+    assert_refused(tmp_path)
 
 
 FIELDS: dict[str, dict[str, Any]] = {  # and its other fields
@@ -195,16 +197,14 @@ def test_a_description_with_other_kinds_of_values_is_refused(harm: str, tmp_path
     assert len(fitted.calibrations) == 3
     save_exits(tmp_path, fitted, "abc")
     changed(tmp_path, **FIELDS[harm])
-    with pytest.raises(ModelUnreadable, match=r"cannot be read; restore tgem\.json and tgem\.safetensors"):
-        price(tmp_path)
+    assert_refused(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "[" * 100_000, "\ud800", '{"format": 4}'])
 def test_a_description_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
     save_exits(tmp_path, exits(1.0), "abc")
     (tmp_path / DESCRIBED).write_bytes(text.encode("utf-8", "surrogatepass"))
-    with pytest.raises(ModelUnreadable, match=r"cannot be read; restore tgem\.json and tgem\.safetensors"):
-        price(tmp_path)
+    assert_refused(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -218,8 +218,7 @@ def test_a_description_that_is_none_is_refused(text: str, tmp_path: Path) -> Non
 )
 def test_what_other_exits_have_seen_is_refused(fields: dict[str, Any], tmp_path: Path) -> None:
     save_exits(tmp_path, replace(exits(1.0), **fields), "abc")
-    with pytest.raises(ModelUnreadable, match=r"cannot be read; restore tgem\.json and tgem\.safetensors"):
-        price(tmp_path)
+    assert_refused(tmp_path)
 
 
 def test_half_of_the_reference_is_refused(tmp_path: Path) -> None:
@@ -227,8 +226,7 @@ def test_half_of_the_reference_is_refused(tmp_path: Path) -> None:
     tensors = load_file(tmp_path / STORED)
     del tensors["reference.leanings"]
     save_file(tensors, tmp_path / STORED)
-    with pytest.raises(ModelUnreadable, match=r"cannot be read; restore tgem\.json and tgem\.safetensors"):
-        price(tmp_path)
+    assert_refused(tmp_path)
 
 
 def dying_at(change: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,5 +264,4 @@ def test_a_description_that_lacks_something_is_one_sentence(tmp_path: Path) -> N
     about = json.loads((tmp_path / DESCRIBED).read_text("utf-8"))
     for lacking in about.keys() - {"format", "model"}:
         (tmp_path / DESCRIBED).write_text(json.dumps({key: about[key] for key in about if key != lacking}), "utf-8")
-        with pytest.raises(ModelUnreadable, match=r"cannot be read; restore tgem\.json and tgem\.safetensors"):
-            price(tmp_path)
+        assert_refused(tmp_path)
