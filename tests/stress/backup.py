@@ -4,7 +4,6 @@ After each death the backup's folder holds the last whole backup or the new one:
 whole store, as `tests.stress.kill` looks at one. A killed restore leaves nothing, or what the next one finishes.
 """
 
-import argparse
 import random
 import shutil
 import signal
@@ -15,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from tests.programs import begun
 from tests.stress import kill
-from tests.stress.results import keep
+from tests.stress.results import keep, whole_numbers
 
 BACKUP = """
 import pathlib, sys
@@ -104,10 +103,7 @@ def run(deaths: int, total: int, seed: int = 0) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--deaths", type=int, default=100)
-    parser.add_argument("--photos", type=int, default=1280)
-    given = parser.parse_args()
+    given = whole_numbers(__doc__, deaths=100, photos=1280)
     keep(
         "backup",
         "Backups killed",

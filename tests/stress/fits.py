@@ -3,7 +3,6 @@
 After each death the model's folder must hold no exits or whole ones, and no certificate or a whole one.
 """
 
-import argparse
 import hashlib
 import random
 import signal
@@ -16,7 +15,7 @@ from engine.exits.certificate import REPORT, read_certificate
 from engine.exits.checkpoint import load_exits
 from tests import tiny_models
 from tests.programs import begun
-from tests.stress.results import keep
+from tests.stress.results import keep, whole_numbers
 
 # The real command on a tiny model, whose exits and first pass are kept whatever they give.
 COMMAND = """
@@ -86,9 +85,7 @@ def run(fits: int, seed: int = 0) -> dict[str, int | str]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--fits", type=int, default=10)
-    row = run(options.parse_args().fits)
+    row = run(whole_numbers(__doc__, fits=10).fits)
     assert row["the same weights"] == row["fits"]
     keep(
         "fits",

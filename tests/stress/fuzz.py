@@ -1,6 +1,5 @@
 """Files that nobody would have thought of, at the doors for pictures and for archives: a result or a reason, soon."""
 
-import argparse
 import os
 import time
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from engine.ingest.kept_picture import to_jpeg
 from engine.ingest.sandbox import decode
 from tests import zip_files
 from tests.pictures import FILM, dated, encoded, heic, noise
-from tests.stress.results import keep
+from tests.stress.results import keep, whole_numbers
 
 SLOW = 10.0  # seconds that a case may take at most
 
@@ -176,10 +175,7 @@ def _through(
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
+    asked = whole_numbers(__doc__, cases=10_000, seed=0)
     keep(
         "fuzz",
         "Hostile files",

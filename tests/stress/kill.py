@@ -4,7 +4,6 @@ After each death every finished batch must be there and none half there: every r
 and its feature map's file; the index agrees with the rows; and at the end the folder's photos are there, each once.
 """
 
-import argparse
 import json
 import random
 import shutil
@@ -26,7 +25,7 @@ from engine.storage.database import Database
 from engine.storage.encodings import list_changes
 from engine.storage.images import list_images
 from tests.programs import begun
-from tests.stress.results import keep
+from tests.stress.results import keep, whole_numbers
 
 # The real command with a small encoder in the model's place: a hundred deaths would take a day with the real one.
 COMMAND = """
@@ -160,10 +159,7 @@ def _has_gallery(home: Path) -> bool:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--deaths", type=int, default=100)
-    parser.add_argument("--photos", type=int, default=640)
-    given = parser.parse_args()
+    given = whole_numbers(__doc__, deaths=100, photos=640)
     figures = run(given.deaths, given.photos)
     keep(
         "kill",

@@ -2,9 +2,10 @@
 
 The page and the command are the real ones with a small encoder in the model's place. What they leave is whole: only
 whole batches, each photo with its encoding and its picture; what is missing is added by doing the same again.
+
+Between two sizes of the disk are `--step` bytes.
 """
 
-import argparse
 import json
 import random
 import signal
@@ -19,7 +20,7 @@ from gradio_client import Client, handle_file
 
 from tests.hostile.served_page import served
 from tests.stress import kill
-from tests.stress.results import keep
+from tests.stress.results import keep, whole_numbers
 
 GALLERY = "killed"
 
@@ -122,12 +123,7 @@ def two_on_one_home(rounds: int, total: int) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--deaths", type=int, default=20)
-    parser.add_argument("--photos", type=int, default=640)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--step", type=int, default=100_000, help="bytes between two sizes of the disk")
-    given = parser.parse_args()
+    given = whole_numbers(__doc__, deaths=20, photos=640, rounds=5, step=100_000)
     keep(
         "page_kill",
         "The page killed in an upload",

@@ -1,7 +1,6 @@
 """What searching in PostgreSQL costs and misses: synthetic vectors of one model in a large, a middling and a small
 collection, by the graph and by comparing all."""
 
-import argparse
 import os
 import sys
 import time
@@ -17,7 +16,7 @@ from engine.search.ranking import lifted_query
 from engine.storage.database import connect, for_writing, migrate
 from engine.storage.schema import Base
 from tests import postgres
-from tests.stress.results import keep
+from tests.stress.results import keep, whole_numbers
 from tests.stress.size import STAMP, durations
 
 DIM, LATENT, EXITS = 512, 48, 6
@@ -170,7 +169,5 @@ def write(searches: list[dict[str, object]], graphs: list[dict[str, object]]) ->
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--vectors", type=int, default=100_000)
-    write(*run(parser.parse_args().vectors))
+    write(*run(whole_numbers(__doc__, vectors=100_000).vectors))
     sys.stdout.write("kept in docs/results/robustness.md\n")

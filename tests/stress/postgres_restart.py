@@ -1,6 +1,5 @@
 """Restart PostgreSQL under load: each call succeeds or is a sentence, and nothing is lost or half there afterwards."""
 
-import argparse
 import os
 import sys
 import time
@@ -16,7 +15,7 @@ from engine.storage.database import Database
 from tests import postgres
 from tests.fake_encoder import FakeEncoder
 from tests.pictures import encoded
-from tests.stress.results import keep
+from tests.stress.results import keep, whole_numbers
 
 SEARCHERS = 4
 BATCH = 16  # photos of one call
@@ -113,10 +112,7 @@ def _restarted(cluster: postgres.Cluster, search: Callable[[], object], pause: f
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--restarts", type=int, default=10)
-    given = parser.parse_args()
-    row = run(given.restarts)
+    row = run(whole_numbers(__doc__, restarts=10).restarts)
     sys.stderr.write(f"{row}\n")
     keep(
         "postgres_restart",

@@ -1,5 +1,6 @@
 """Figures of the long runs, kept in JSON files, and the pages of tables that are made of them."""
 
+import argparse
 import json
 import os
 import platform
@@ -48,6 +49,14 @@ Written by `python -m tests.stress.scale FOLDER`; each part says on which machin
 larger collections: [docs/scale.md](../scale.md).
 """,
 )
+
+
+def whole_numbers(about: str | None, **usual: int) -> argparse.Namespace:
+    """The options of a command. Args: about: what the run does.  usual: by name, the number where none is given."""
+    parser = argparse.ArgumentParser(description=about)
+    for name, number in usual.items():
+        parser.add_argument(f"--{name}", type=int, default=number)
+    return parser.parse_args()
 
 
 def keep(name: str, title: str, sentence: str, rows: list[dict[str, Any]], page: Page = ROBUSTNESS) -> None:
