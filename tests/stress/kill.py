@@ -53,14 +53,14 @@ def start(folder: Path, home: Path) -> "subprocess.Popen[str]":
     return begun(COMMAND, home, folder)
 
 
-def rows(home: Path) -> int:
-    """How many photos are in, asked beside the process that writes."""
+def rows(home: Path, table: str = "images") -> int:
+    """How many photos are in, or rows of another table, asked beside the process that writes."""
     path = home / "tgem.db"
     if not path.is_file():
         return 0
     try:
         with closing(sqlite3.connect(path, timeout=30)) as connection:
-            return int(connection.execute("SELECT count(*) FROM images").fetchone()[0])
+            return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
     except sqlite3.OperationalError:  # the tables are not there yet
         return 0
 
@@ -131,7 +131,7 @@ def run(deaths: int, total: int, seed: int = 0) -> dict[str, int | float]:
                 killed += 1
             _, said = process.communicate()
             assert process.returncode in (0, -signal.SIGKILL), said
-            if not (home / "tgem.db").is_file() or (rows(home) == 0 and not _has_gallery(home)):
+            if not rows(home, "collections"):
                 early += 1
                 continue
             now = check(home, total)
@@ -148,14 +148,6 @@ def run(deaths: int, total: int, seed: int = 0) -> dict[str, int | float]:
         assert check(home, total) == total
         parts = len(list(home.glob("**/*.part")))
     return {"deaths": killed, "before the first row": early, "photos": total, "begun anew": anew, "parts left": parts}
-
-
-def _has_gallery(home: Path) -> bool:
-    try:
-        with closing(sqlite3.connect(home / "tgem.db")) as connection:
-            return bool(connection.execute("SELECT count(*) FROM collections").fetchone()[0])
-    except sqlite3.OperationalError:
-        return False
 
 
 if __name__ == "__main__":
