@@ -40,7 +40,8 @@ class Page(gr.Blocks):
         """Answer what nobody foresaw with a sentence; the terminal is told of which kind it was, and where."""
         try:
             return await super().process_api(*given, **options)
-        except gr.Error:
+        except gr.Error as error:  # Gradio's own name what was sent, which is nothing for the log
+            error.print_exception = False
             raise
         except Exception as error:  # Gradio would tell the visitor nothing, and print all that came in
             sys.stderr.write(where(error))
