@@ -25,11 +25,12 @@ from engine.ingest.image import ImageRejected
 from engine.ingest.upload import Upload
 from engine.storage.collections import list_collections
 from engine.storage.images import has_image
-from engine.storage.visitors import forget_visitor, mark_seen, unseen_since, usage
+from engine.storage.visitors import forget_visitor, last_seen, mark_seen, put_off, unseen_since, usage
 from engine.utils.errors import EngineError
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 HOUR, DAY = 3600.0, 86_400.0  # seconds
+PAGE = "page"  # who is noted like a visitor, every hour that the page runs
 
 
 class TooMuch(EngineError):
@@ -46,7 +47,7 @@ class Limits:
     at_once: int = 4  # requests in flight
     works: int = 1  # in flight: ingests, new encodings, races
     wasted: float = 120.0  # seconds an hour of looking at files that are no pictures
-    days: float = 7.0  # that what is kept outlives the last visit
+    days: float = 7.0  # of the page running, that what is kept outlives the last visit
 
 
 class Visitors:
@@ -132,9 +133,17 @@ class Visitors:
     def expire(self, now: float | None = None) -> int:
         """Delete all that is kept of visitors who have not come for too long: rows, vectors and files.
 
+        To be called every hour: longer gaps are times when the page was off, or a backup's age. In those nobody could
+        come, so they are no absence.
+
         Returns: how many visitors that were.
         """
-        before = (time.time() if now is None else now) - self.limits.days * DAY
+        now = time.time() if now is None else now
+        away = now - (last_seen(self._database) or now)
+        if away > 2 * HOUR:
+            put_off(self._database, away)
+        mark_seen(self._database, PAGE, now)
+        before = now - self.limits.days * DAY
         gone = unseen_since(self._database, before)
         for owner in gone:
             for row in list_collections(self._database, owner=owner):

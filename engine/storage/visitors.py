@@ -1,6 +1,6 @@
 """Visitors of a public page: when each came last, and how much each keeps."""
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
 from engine.storage.database import Database
 from engine.storage.schema import CollectionRow, ImageRow, VisitorRow
@@ -16,6 +16,18 @@ def unseen_since(database: Database, before: float) -> list[str]:
     """The visitors who came last before a time."""
     with database.read() as session:
         return list(session.scalars(select(VisitorRow.owner).where(VisitorRow.seen_at < before)))
+
+
+def last_seen(database: Database) -> float | None:
+    """When anybody came last; None where nobody ever did."""
+    with database.read() as session:
+        return session.scalar(select(func.max(VisitorRow.seen_at)))
+
+
+def put_off(database: Database, seconds: float) -> None:
+    """Note of every visitor that they came so much later."""
+    with database.write("visitors") as session:
+        session.execute(update(VisitorRow).values(seen_at=VisitorRow.seen_at + seconds))
 
 
 def forget_visitor(database: Database, owner: str, before: float) -> None:

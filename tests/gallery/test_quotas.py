@@ -10,7 +10,7 @@ import pytest
 from engine.gallery import Library, Upload
 from engine.gallery.galleries import get_photo, list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
-from engine.gallery.quotas import DAY, Limits, TooMuch, Visitors
+from engine.gallery.quotas import DAY, HOUR, Limits, TooMuch, Visitors
 from engine.gallery.search import search_photos
 from engine.ingest.image import ImageRejected
 from engine.storage.database import Database, StoreUnusable
@@ -210,8 +210,7 @@ def test_who_stays_on_one_page_is_not_forgotten(
             pass
         visitors.write_down()
     assert visitors.expire() == 0
-    monkeypatch.setattr(time, "time", lambda: come + 16 * DAY)
-    assert visitors.expire() == 1
+    assert sum(visitors.expire(come + 8 * DAY + hour * HOUR) for hour in range(1, 24 * 8)) == 1
 
 
 def test_who_stays_away_is_forgotten_with_all_there_was(
@@ -241,3 +240,16 @@ def test_who_stays_away_is_forgotten_with_all_there_was(
     assert summarize_gallery(library, local).photos == 1
     assert len(list(home.glob("pictures/**/*.jpg"))) == 2
     assert visitors.expire(now) == 0
+
+
+def test_days_on_which_the_page_was_off_are_no_absence(visitors: Visitors, library: Library) -> None:
+    _, owner = visitors.recognised(None)
+    visitors.admit(owner, "mine")
+    gallery = open_gallery(library, "mine", owner=owner)
+    now = time.time() + 30 * DAY
+    assert visitors.expire(now) == 0
+    assert summarize_gallery(library, gallery).owner == owner
+    hours = range(1, 24 * 8)  # the page runs, and nobody comes
+    assert sum(visitors.expire(now + hour * HOUR) for hour in hours) == 1
+    with pytest.raises(GalleryMissing):
+        summarize_gallery(library, gallery)
