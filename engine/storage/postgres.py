@@ -9,6 +9,7 @@ from engine.utils.errors import HostProblem, first_line
 
 NEEDS = (0, 8)  # pgvector's first version that goes on looking where a filter leaves an HNSW index short
 WAIT = "30s"  # how long a statement waits for another one's lock
+ABSENT = {"connect_timeout": 5, "tcp_user_timeout": 10_000}  # s and ms until a server that is gone is taken for it
 
 
 class PostgresUnusable(HostProblem):
@@ -21,7 +22,7 @@ def connect(url: URL) -> Engine:
         import pgvector  # noqa: F401
 
         driven = url.set(drivername="postgresql+psycopg")
-        engine = create_engine(driven, isolation_level="REPEATABLE READ", pool_pre_ping=True)
+        engine = create_engine(driven, isolation_level="REPEATABLE READ", pool_pre_ping=True, connect_args=ABSENT)
     except ModuleNotFoundError as error:
         raise PostgresUnusable(
             f"A database on PostgreSQL needs the package {error.name}; `pip install -r requirements-postgres.txt` "

@@ -22,6 +22,7 @@ from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
 from app.uploading.sent_files import NotUploaded, sent
+from engine.clip.backbone import ModelUnreadable
 from engine.gallery.galleries import list_galleries, open_gallery
 from tests.app.shown_examples import PARTS
 from tests.pictures import MakePng
@@ -206,3 +207,18 @@ def test_a_database_that_cannot_be_used_is_seen_by_the_host(
     monkeypatch.setattr("engine.gallery.galleries._summary", broken)
     answer = httpx.get(f"{address}health")
     assert (answer.status_code, answer.json()["status"]) == (503, "failing")
+
+
+def test_a_database_that_hangs_and_a_model_that_is_not_there_are_seen_too(
+    address: str, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = Event()
+    monkeypatch.setattr("app.health.SECONDS", 0.1)
+    with monkeypatch.context() as hanging:
+        hanging.setattr("engine.gallery.galleries._summary", lambda *_: over.wait())
+        answers = [httpx.get(f"{address}health") for _ in range(3)]
+    over.set()
+    assert [(answer.status_code, answer.json()["reason"]) for answer in answers] == 3 * [(503, "TimeoutError")]
+    services.demo.problem = ModelUnreadable("no model")
+    answer = httpx.get(f"{address}health")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "ModelUnreadable")
