@@ -5,12 +5,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic
+from time import monotonic, sleep
 
 from app.attribution import attributions
 from engine.gallery import (
     DEMO_GALLERY,
     EngineError,
+    GalleryMissing,
     Library,
     ModelChanged,
     Progress,
@@ -25,6 +26,7 @@ from engine.gallery import (
 )
 
 NAME = "Demo gallery"
+RETRY = 60.0  # seconds until what went wrong is tried again: a disk has room then, say, or a lock is free
 
 
 class Demo:
@@ -45,9 +47,16 @@ class Demo:
 
     def start(self) -> Thread:
         """Begin to take in what is not there yet, beside the page that already answers."""
-        thread = Thread(target=self._encode, name="demo", daemon=True)
+        thread = Thread(target=self._keep_encoding, name="demo", daemon=True)
         thread.start()
         return thread
+
+    def find_again(self) -> None:
+        """Go on with the one that another process has made in its place: its photos or its model are others."""
+        try:
+            summarize_gallery(self._library, self.id)
+        except GalleryMissing:
+            self.ids.append(open_gallery(self._library, NAME, kind="demo"))
 
     @property
     def first_query(self) -> str:
@@ -68,7 +77,11 @@ class Demo:
         """Wait until it is ready, at most so long; returns whether it is."""
         return self._done.wait(seconds)
 
-    def _encode(self) -> None:
+    def _keep_encoding(self) -> None:
+        while not self._encoded():
+            sleep(RETRY)
+
+    def _encoded(self) -> bool:
         try:
             self._renew_if_outdated()
             with progress_bar("photos of the demo gallery") as show:
@@ -77,15 +90,18 @@ class Demo:
                 ingest_files(
                     self._library, self.id, folder_uploads(self._folder), on_progress=lambda now: self._tell(now, show)
                 )
+            self.problem = None
         except EngineError as error:  # a model that is not there, say
+            if str(error) != str(self.problem):
+                sys.stderr.write(f"{error}\n")
             self.problem = error
-            sys.stderr.write(f"{error}\n")
         except Exception:
             # The page must not wait for ever; the reason is for the terminal.
             self.problem = EngineError("The demo gallery could not be encoded; the terminal says why.")
             raise
         finally:
             self._done.set()
+        return self.problem is None
 
     def _renew_if_outdated(self) -> None:
         """Drop photos of an earlier demo gallery or model, which costs a few seconds of encoding.

@@ -230,10 +230,8 @@ def _require_architecture(architecture: str, name: str) -> None:
     known = open_clip.list_models()
     if architecture not in known:
         near = difflib.get_close_matches(architecture, known, 3, 0.5)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise ModelUnreadable(
-            f"{name} is not an OpenCLIP folder and no OpenCLIP model; {hint}A model is named {NAMES}."
-        )
+        hint = f"; did you mean {' or '.join(near)}?" if near else "."
+        raise ModelUnreadable(f"{name} is not an OpenCLIP folder and no OpenCLIP model{hint} A model is named {NAMES}.")
 
 
 def _weights_file(folder: Path) -> Path:

@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.demo import Demo
+from app.demo import NAME, Demo
 from app.pictures import Pictures, secret_of
 from engine.gallery import ASSETS, DEMO_GALLERY, EngineError
-from engine.gallery.galleries import list_photos
+from engine.gallery.galleries import delete_gallery, list_photos, open_gallery
 from engine.gallery.library import Library
 from engine.storage.database import Database
 from engine.utils.data_dir import home
@@ -86,16 +86,39 @@ class TestDemo:
         again.start().join()
         assert {photo.file for photo in list_photos(library, again.id)} == {"red-square.png", "green-square.png"}
 
-    def test_the_terminal_says_why_it_cannot_be_encoded(
-        self, database: Database, folder: Path, capsys: pytest.CaptureFixture[str]
+    def test_the_terminal_says_why_it_cannot_be_encoded_and_it_is_tried_again(
+        self,
+        database: Database,
+        folder: Path,
+        fake_encoder: FakeEncoder,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        def missing() -> FakeEncoder:
-            raise EngineError("There is no such model; name another one.")
+        away = [1, 1]  # the host of its weights
+        problems = []
 
-        demo = Demo(Library.over(database, missing), folder)
+        def fetched() -> FakeEncoder:
+            if away:
+                raise EngineError("The Hub does not answer; name another model.")
+            return fake_encoder
+
+        def wait(_: float) -> None:
+            problems.append((demo.ready, str(demo.problem)))
+            away.pop()
+
+        monkeypatch.setattr("app.demo.sleep", wait)
+        demo = Demo(Library.over(database, fetched), folder)
         demo.start().join()
-        assert str(demo.problem) == "There is no such model; name another one."
-        assert capsys.readouterr().err.splitlines()[-1] == str(demo.problem)
+        assert problems == 2 * [(True, "The Hub does not answer; name another model.")]
+        assert capsys.readouterr().err.count("The Hub does not answer") == 1
+        assert demo.problem is None
+        assert len(list_photos(Library.over(database, fetched), demo.id)) == 3
+
+    def test_one_that_another_process_has_made_in_its_place_is_found(self, library: Library, demo: Demo) -> None:
+        delete_gallery(library, demo.id)
+        other = open_gallery(library, NAME, kind="demo")
+        demo.find_again()
+        assert demo.id == other
 
     def test_its_queries_are_those_of_the_shipped_gallery(self, library: Library) -> None:
         queries = json.loads((DEMO_GALLERY / "queries.json").read_text("utf-8"))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from app.demo import Demo
+from app.event_log import EventLog
 from app.run import housekeeping
 from app.server.upload_folders import Arrivals
 
@@ -28,7 +30,9 @@ def test_files_that_nobody_takes_in_go_within_an_hour_and_gradios_copies_sooner(
     assert folder.exists() is stays
 
 
-def test_what_has_waited_is_looked_for_every_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_waited_is_looked_for_every_minute(
+    tmp_path: Path, demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Over(Exception):
         pass
 
@@ -43,5 +47,5 @@ def test_what_has_waited_is_looked_for_every_minute(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr("app.run.time.sleep", sleep)
     with pytest.raises(Over):
-        housekeeping(Arrivals(tmp_path), None)
+        housekeeping(Arrivals(tmp_path), demo, None, EventLog())
     assert slept == [MINUTE, MINUTE]
