@@ -4,6 +4,7 @@ import gradio as gr
 
 from app.access import is_local
 from app.blocks import Page
+from app.handlers.add_photos import ADD_PHOTOS
 from app.handlers.albums import ALBUMS
 from app.handlers.api import Api
 from app.handlers.comparison import COMPARE
@@ -201,10 +202,10 @@ def compare_tab(parts: Parts) -> None:
 
 def add_photos_tab(parts: Parts, visitors: Visitors | None) -> None:
     """Files, folders and archives into a gallery."""
-    with gr.Tab("Add photos", id="add", elem_id="add-tab"):
+    with gr.Tab(ADD_PHOTOS, id="add", elem_id="add-tab"):
         html(
             "add",
-            placeholders.note("Add photos", f"Many at once, folders, ZIP archives. {upload.keeping(visitors)}"),
+            placeholders.note(ADD_PHOTOS, f"Many at once, folders, ZIP archives. {upload.keeping(visitors)}"),
         )
         parts.add_to = gr.Textbox(
             NEW_GALLERY,

@@ -174,7 +174,7 @@ def wire_address(parts: Parts, page_url: PageUrl, galleries: Galleries, compare:
     """Back and Forward."""
     p, session = parts, parts.session
     gone = p.tools.go(
-        page_url.gone_to, [p.refine, session], [p.gallery, p.query, p.add_to, p.browser, *p.results], **SHORT
+        page_url.gone_to, [p.refine, session], [p.notice, p.gallery, p.query, p.add_to, p.browser, *p.results], **SHORT
     )
     redraw_open_tab(gone, parts, galleries, compare, albums)
 
@@ -192,7 +192,7 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
     p, session = parts, parts.session
     p.gallery.change(galleries.settings, [p.gallery, session], p.settings, **SHORT)
     picked = p.gallery.input(
-        galleries.picked, [p.gallery, p.refine, session], [p.notice, p.query, p.add_to, p.browser, *p.results], **SHORT
+        galleries.chosen, [p.gallery, p.refine, session], [p.notice, p.query, p.add_to, p.browser, *p.results], **SHORT
     )
     redraw_open_tab(picked, parts, galleries, compare, albums)
     p.gallery.focus(galleries.listed, session, [p.gallery, p.notice], **SHORT)
@@ -242,11 +242,11 @@ def wire_comparison(parts: Parts, compare: Compare, present: Present) -> None:
 def wire_add_photos(
     parts: Parts, add_photos: AddPhotos, galleries: Galleries, compare: Compare, albums: Albums
 ) -> None:
-    """Photos come in; their gallery comes on show when they are there, whichever tab is open by then."""
+    """Photos come in; their gallery comes on show when they are there, to who has waited for it."""
     p, session = parts, parts.session
     told = [p.report, p.arriving, p.stop_upload]
     changes = [*told, p.gallery, p.query, p.add_to, p.browser, p.tabs, *p.results]
-    p.arriving.drop(add_photos.dropped, [p.add_to, session], None, **SHORT)
+    p.arriving.drop(add_photos.dropped, [p.add_to, session], p.tabs, **SHORT)
     p.arriving.look(add_photos.looked, session, p.tabs, **SHORT)
     for added in (
         p.arriving.begin(add_photos.begun, [p.add_to, session], changes, **{**LONG, "trigger_mode": "multiple"}),

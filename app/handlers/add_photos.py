@@ -19,7 +19,7 @@ from app.uploading.incoming import Incoming, name_of, size_of
 from app.views import placeholders, upload
 from engine.gallery import EngineError, Skipped, TooMuch, Upload, delete_gallery, find_gallery, folder_uploads
 
-TAB = "add"
+ADD_PHOTOS = "Add photos"  # the title of the tab
 REDRAWN = 0.7  # seconds between two pictures of how far it is
 NONCE = 64  # characters
 
@@ -35,10 +35,11 @@ class AddPhotos:
         """Another name stands in the box: the visitor's, unless the page has put it there."""
         session.named = name != session.offered
 
-    def dropped(self, event: gr.EventData, name: str, session: Session) -> None:
+    def dropped(self, event: gr.EventData, name: str, session: Session) -> Updates:
         """Files were dropped: all of them go to the gallery that is named now, however long they wait to be sent."""
         session.named, session.offered = False, name
         session.drops[sent_along(event, "drop")[:NONCE]] = gallery_name(name)
+        return self.looked(session)
 
     def begun(self, event: gr.EventData, name: str, session: Session) -> Iterator[Updates]:
         """Files are announced by the page's script, which sends them once it is told under which name."""
@@ -64,7 +65,7 @@ class AddPhotos:
 
     def from_folder(self, folder: str, name: str, session: Session) -> Iterator[Updates]:
         """A folder of this machine was named; refused where strangers come."""
-        session.named, session.offered = False, name
+        session.named, session.offered, session.tab = False, name, ADD_PHOTOS
         try:
             uploads = self._listed(folder)
             incoming = self._announced(name, [f"//{found.name}" for found in uploads], session)
@@ -105,7 +106,7 @@ class AddPhotos:
         number = sent_along(event, "gallery")
         results: Updates = {self._parts.tabs: gr.update(selected="results")}
         session.tab = ""
-        if not number.isdecimal() or int(number) == session.gallery:
+        if not number.isdecimal():
             yield results
             return
         for changes in self._galleries.picked(int(number), False, session):
@@ -113,8 +114,8 @@ class AddPhotos:
 
     def looked(self, session: Session) -> Updates:
         """The upload that a line tells of is to be seen."""
-        session.tab = ""
-        return {self._parts.tabs: gr.update(selected=TAB)}
+        session.tab = ADD_PHOTOS
+        return {self._parts.tabs: gr.update(selected="add")}
 
     def told(self, session: Session) -> Updates:
         """All uploads of the visitor that are not read; a line for each, for the page that sends looks for its own."""
@@ -158,18 +159,22 @@ class AddPhotos:
         return uploads
 
     def _watched(self, incoming: Incoming, session: Session) -> Iterator[Updates]:
-        """An upload on its way until it is over; then the gallery, unless the visitor has gone on to something else."""
+        """An upload on its way until it is over; then the gallery, to a visitor who waits for it and nothing else."""
         asking = session.asking
-        yield {**self.told(session), **self.looked(session)}
+        yield self.told(session)
         while not incoming.over:
             incoming.wait(2 * REDRAWN)
             yield self.told(session)
             time.sleep(REDRAWN if not incoming.over else 0)
         told = self.told(session)
-        if not incoming.added or session.asking is not asking:
+        if not incoming.added or session.tab != ADD_PHOTOS or session.asking is not asking:
             yield {**told, **self._galleries.choices(session)}
             return
-        session.gallery = incoming.gallery
+        try:
+            session.gallery = self._services.access.gallery(incoming.gallery, session).id
+        except EngineError:  # deleted meanwhile, in another tab: the report says so
+            yield {**told, **self._galleries.choices(session)}
+            return
         # The box holds what was asked last, or at first the demo gallery's query; else what the visitor is typing.
         emptied: Updates = {self._parts.query: ""} if session.words or not session.welcomed else {}
         session.ask("")

@@ -59,7 +59,7 @@ class Galleries:
             session.gallery, missed = self._first_gallery(asked, kept, session)
             if missed:
                 yield {self._parts.notice: placeholders.missed(missed)}
-            aside = self._search.ask(str(asked.get("q", ""))[:1000], session, anew=True)
+            aside = self._search.ask(str(asked.get("q", "")), session, anew=True)
             arrange(session, str(asked.get("order", "")), str(asked.get("year", "")))
             yield from self._first_answer(refine, session, aside)
         except EngineError as error:
@@ -123,8 +123,13 @@ class Galleries:
         }
         yield from self._search.answers(refine, session, aside, first)
 
+    def chosen(self, gallery: int, refine: bool, session: Session) -> Iterator[Updates]:
+        """A gallery was chosen in the box, which tells of the one on show, too, whenever it is left."""
+        if gallery != session.gallery:
+            yield from self.picked(gallery, refine, session)
+
     def picked(self, gallery: int, refine: bool, session: Session) -> Iterator[Updates]:
-        """A gallery was chosen."""
+        """A gallery is to be seen."""
         parts = self._parts
         try:
             summary = self._services.access.gallery(gallery, session)
@@ -141,6 +146,7 @@ class Galleries:
             }
             yield from self._search.answers(refine, session, first=first)
         except EngineError as error:
+            session.gallery = gallery  # as the box has it: what is asked of it is answered so, too
             problem = self._search.only(self._services.problem(error))
             yield {parts.query: "", **self.offered(session, NEW_GALLERY), **problem}
 
@@ -223,7 +229,7 @@ class Galleries:
             delete_gallery(self._services.library, gallery)
             self._services.inbox.close(gallery)
         except EngineError as error:
-            yield self._search.only(self._services.problem(error))
+            yield {self._parts.tabs: gr.update(selected="results"), **self._search.only(self._services.problem(error))}
             return
         session.gallery, session.photo, session.tab = self._services.demo.id, None, ""
         for changes in self.picked(session.gallery, refine, session):

@@ -11,7 +11,8 @@ from app.handlers.search import Search
 from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
-from engine.gallery import EngineError
+from app.views import placeholders
+from engine.gallery import EngineError, GalleryMissing
 
 
 class PageUrl:
@@ -22,16 +23,21 @@ class PageUrl:
 
     def gone_to(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
         """An earlier place is asked for again: a gallery, a query, and how photos stood."""
-        query = self._parts.query
+        parts, asked, missed = self._parts, sent_along(event, "q"), ""
         try:
-            session.gallery = self._services.access.at_address(sent_along(event, "gallery"), session)
-            aside = self._search.ask(sent_along(event, "q")[:1000], session, anew=True)
+            try:
+                session.gallery = self._services.access.at_address(sent_along(event, "gallery"), session)
+            except GalleryMissing:
+                session.gallery, missed = self._services.demo.id, placeholders.missed(placeholders.GONE_SINCE)
+                asked = asked or self._services.demo.first_query
+            aside = self._search.ask(asked, session, anew=True)
             order = sent_along(event, "order") or ("" if session.query else "arrival")
             arrange(session, order, sent_along(event, "year"))
-            first = {
+            first: Updates = {
+                parts.notice: missed,
                 **self._galleries.choice(session),
                 **self._galleries.offered(session),
-                query: session.words,
+                parts.query: session.words,
                 **self._galleries.remembered(session),
             }
         except EngineError as error:

@@ -80,7 +80,7 @@ class Search:
 
     def suggestion_chosen(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
         """A query that was offered was chosen."""
-        session.ask(sent_along(event, "query")[:1000])
+        session.ask(sent_along(event, "query"))
         yield from self.answers(refine, session, first={self._parts.query: session.words})
 
     def tab_selected(self, event: gr.SelectData, session: Session) -> None:
@@ -134,7 +134,7 @@ class Search:
             first: what changes at once, and whatever the visitor asks next: by the answer they may have gone on.
         """
         asking = session.asking
-        if first:
+        if first and session.asking is asking:
             yield first
         try:
             with self._services.access.turn(session):

@@ -12,8 +12,8 @@ def percent(share: float) -> str:
 
 
 def score(value: float) -> str:
-    """What photos rank by: 100 would be a perfect fit."""
-    return str(round(value * 100)).replace("-", "\N{MINUS SIGN}")
+    """What photos rank by: 100 would be a perfect fit, which what full depth is expected to say may lie above."""
+    return str(round(min(value, 1.0) * 100)).replace("-", "\N{MINUS SIGN}")
 
 
 def saved(photo: Photo) -> str:

@@ -23,7 +23,7 @@ from app.uploading.inbox import MOST_FILES
 from app.uploading.incoming import Incoming
 from app.uploading.sent_files import forget_interrupted
 from engine.gallery import Library
-from engine.gallery.galleries import find_gallery, summarize_gallery
+from engine.gallery.galleries import delete_gallery, find_gallery, summarize_gallery
 from engine.utils.data_dir import home
 from tests.app.sending import Event, announced, line, uploaded
 from tests.app.shown_examples import PARTS, after
@@ -70,6 +70,7 @@ def test_words_that_are_being_typed_stay_when_photos_have_come(add: Add, session
     session.welcomed = True
     session.ask("dog")
     assert after(add("Holidays", yellow="yellow")).query == "", "what was asked of the gallery before"
+    session.ask("")
     assert not hasattr(after(add("Holidays", green="green")), "query")
 
 
@@ -101,6 +102,32 @@ def test_who_has_gone_on_to_something_else_is_not_taken_away_from_it(add: Add, s
     shown = after(telling)
     assert "1</b> photo added" in shown.report
     assert (session.gallery, session.words) == (before, "blue")
+    assert not hasattr(shown, "grid")
+
+
+def test_who_reads_in_another_tab_is_told_and_left_there(add: Add, add_photos: AddPhotos, session: Session) -> None:
+    telling, before = add("Holidays", red="red"), session.gallery
+    session.tab = "Results"
+    shown = after(telling)
+    assert "1</b> photo added" in shown.arriving
+    assert session.gallery == before
+    assert not hasattr(shown, "grid")
+    assert not hasattr(shown, "query")
+    (new,) = {number for _, number in shown.gallery["choices"]} - {before}
+    assert after(add_photos.shown(Event(gallery=str(new)), session)).gallery["value"] == new
+
+
+def test_an_upload_whose_gallery_is_deleted_meanwhile_leaves_the_visitor_where_they_are(
+    add: Add, services: Services, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telling, before = add("Holidays", red="red"), session.gallery
+    next(telling)
+    (incoming,) = services.inbox.unread(None)
+    while not incoming.over:
+        incoming.wait(1)
+    delete_gallery(services.library, incoming.gallery)
+    shown = after(telling)
+    assert session.gallery == before
     assert not hasattr(shown, "grid")
 
 
@@ -262,13 +289,13 @@ def test_a_name_that_is_typed_while_photos_come_in_stays_until_it_is_used(
     add: Add, add_photos: AddPhotos, session: Session
 ) -> None:
     add_photos.named("Walls", session)
-    add_photos.dropped(Event(drop="d"), "Walls", session)
     assert after(add("Walls", red="red")).add_to == "Walls"
+    telling = add("Walls", blue="blue")
     add_photos.named("Sea", session)
-    assert not hasattr(after(add("Walls", blue="blue")), "add_to")
-    add_photos.dropped(Event(drop="e"), "Sea", session)
+    assert not hasattr(after(telling), "add_to")
+    telling = add("Sea", green="green")
     add_photos.named("Sea", session)  # what was told of the typing may come last
-    assert after(add("Sea", green="green")).add_to == "Sea"
+    assert after(telling).add_to == "Sea"
 
 
 def test_all_files_of_a_drop_go_to_the_gallery_that_was_named_then(

@@ -175,7 +175,11 @@ def test_a_gallery_is_picked(galleries: Galleries, holidays: int, session: Sessi
     shown = after(galleries.picked(holidays, False, session))
     assert (shown.query, shown.add_to, shown.browser["gallery"]) == ("", "Holidays", holidays)
     assert shown.grid.count('class="hit"') == 2
-    assert "not there any more" in after(galleries.picked(999, False, session)).grid
+    session.ask("a dog")
+    assert not list(galleries.chosen(holidays, False, session)), "the box tells of the one on show whenever it is left"
+    assert session.words == "a dog"
+    assert "not there any more" in after(galleries.chosen(999, False, session)).grid
+    assert after(galleries.chosen(holidays, False, session)).query == "", "and back again"
 
 
 def test_a_list_that_comes_late_leaves_the_gallery_that_was_picked_meanwhile(

@@ -96,8 +96,10 @@ def test_a_photo_selected_meanwhile_is_drawn_as_deep_as_its_query_has_sent_it(se
 def test_no_second_look_is_drawn_over_a_place_that_is_gone(search: Search, page_url: PageUrl, session: Session) -> None:
     answers = search.searched("blue", True, session)
     next(answers)
-    gone = after(page_url.gone_to(Event(gallery="999", q="red"), True, session))
-    assert "not there any more" in gone.grid
+    gone = after(page_url.gone_to(Event(gallery="999", q="red"), False, session))
+    assert "not there any more" in gone.notice
+    assert "red square" in gone.grid
+    assert gone.gallery["value"] == session.gallery
     assert not list(answers)
 
 
