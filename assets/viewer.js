@@ -6,6 +6,7 @@ let list = null; // the part of the page whose photos the arrows turn
 let photo = null; // the number of the one on show
 let awaited = null; // stops waiting for more of the list
 let leaving = false; // its own step of Back is being taken
+let last = null; // the element of the photo that was seen last
 
 const choosing = () => document.body.classList.contains("choosing");
 const place = () => hitsOf(list).findIndex((hit) => hit.dataset.photo === photo);
@@ -86,7 +87,8 @@ function shut() {
   const panel = document.querySelector("#panel .panel"), enlarge = panel?.querySelector(".enlarge");
   if (hit && panel?.dataset.photo !== photo && hit.closest("#grid")) hit.click();
   const liesOver = enlarge && getComputedStyle(panel).position === "fixed"; // a sheet
-  (liesOver ? enlarge : (hit ?? enlarge))?.focus();
+  last = liesOver ? enlarge : (hit ?? enlarge);
+  last?.focus();
 }
 
 Object.assign(ours, {
@@ -112,8 +114,10 @@ viewer.addEventListener("cancel", (event) => (event.preventDefault(), shut()));
 // Whether a step of Back was the viewer's, and leads nowhere: the place behind it is on show.
 tgem.closesViewer = () => {
   const closes = viewer.open || leaving;
-  leaving = false;
   if (viewer.open) shut();
+  leaving = false;
+  // The browser scrolls to where the page was when the viewer was opened.
+  if (closes) requestAnimationFrame(() => last?.scrollIntoView({ block: "nearest" }));
   return closes;
 };
 

@@ -174,3 +174,17 @@ def test_a_link_that_leads_nowhere_says_what_to_do(open_page: OpenPage) -> None:
     expect(page.locator("#notice")).to_contain_text("Ask for a new link")
     page.locator("#notice").get_by_role("button", name="Dismiss").click()
     expect(page.locator("#notice .arriving")).to_have_count(0)
+
+
+@pytest.mark.parametrize("how", ["Escape", "Back"])
+def test_the_photo_seen_last_is_in_view_when_the_viewer_is_closed(open_page: OpenPage, how: str) -> None:
+    page = open_page("wide")
+    open_viewer(page)
+    for _ in range(18):
+        page.keyboard.press("ArrowRight")
+    seen = page.locator("#grid .hit").nth(19)
+    page.keyboard.press("Escape") if how == "Escape" else page.go_back()
+    expect(page.locator("dialog.viewer")).to_be_hidden()
+    expect(seen).to_be_focused()
+    page.wait_for_timeout(500)
+    expect(seen).to_be_in_viewport(ratio=0.9)
