@@ -99,7 +99,7 @@ def search_row(parts: Parts, query: str) -> None:
 def results_tab(parts: Parts) -> None:
     """Photos found, and the selected one beside them."""
     with gr.Tab("Results", id="results"):
-        parts.answer = html("answer")
+        parts.answer = html("answer", "", "typing")
         parts.file = html("file", "", "export")
         parts.arrangement = html("arrangement", "", "arrangement")
         with gr.Row(elem_id="found"):

@@ -34,21 +34,28 @@ function shown() {
 }
 
 function address(place) {
-  const asked = new URLSearchParams();
-  for (const name of NAMES) if (place[name] && !(name === "q" && DROPPED.test(place.q))) asked.set(name, place[name]);
-  return location.pathname + (asked.size ? "?" + asked : "");
+  const terms = new URLSearchParams();
+  for (const name of NAMES) if (place[name] && !(name === "q" && DROPPED.test(place.q))) terms.set(name, place[name]);
+  return location.pathname + (terms.size ? "?" + terms : "");
 }
 
 let target = null; // the place that is being gone to
 let until = 0;
 let steps = new Set(); // what has been asked for on the way there
 let waiting = 0;
-let going = null; // what was asked for and has not come: asked again, it would come twice
+let going = null; // what was asked for last: asked again, it would come twice
+let gone = null; // the same, and whatever the visitor has asked for since
+let asked = 0; // how often Python was asked; each answer says which question was the last before it
+let told = ""; // the number that the answer on show has brought
+
+const number = () => one("#answer [data-gallery]")?.dataset.step ?? "";
+// What is on show may read the same, and be what an earlier question is about to replace.
+const isComing = () => going && Date.now() < going.until && number() !== going.step;
 
 function go(place) {
-  if (going && Date.now() < going.until && same(going, place, ASKED)) return;
-  going = { ...place, until: Date.now() + PATIENCE };
-  trigger("go", Object.fromEntries(ASKED.map((name) => [name, place[name] ?? ""])));
+  if (isComing() && same(going, place, ASKED)) return;
+  going = gone = { ...place, step: String(++asked), until: Date.now() + PATIENCE };
+  trigger("go", { ...Object.fromEntries(ASKED.map((name) => [name, place[name] ?? ""])), step: going.step });
 }
 
 function goTo(place) {
@@ -72,7 +79,7 @@ const isRefused = () => steps.has("photo") && one("#panel .problem:not(.old)");
 
 // One step nearer to the target; whether it is reached. A photo that is gone since is left out.
 function approach(now) {
-  if (!now || !same(now, target, ASKED)) {
+  if (!now || !same(now, target, ASKED) || isComing()) {
     step("go", () => go(target));
     return false;
   }
@@ -91,6 +98,7 @@ function approach(now) {
   return false;
 }
 
+const kept = () => ({ presented: history.state?.presented });
 const isSheet = (panel) => panel && getComputedStyle(panel).position === "fixed";
 
 function follow() {
@@ -99,16 +107,20 @@ function follow() {
   if (target) {
     if (Date.now() < until && !approach(now)) return later();
     target = null;
-    if (now) history.replaceState(now, "", address(now));
+    told = number();
+    if (now) history.replaceState({ ...kept(), ...now }, "", address(now));
     return;
   }
+  const late = number() !== told && same(now, gone, ASKED); // the answer to a step that the visitor has not waited for
+  told = number();
   if (!now || same(now, history.state)) return;
   const but = (name) => same(now, history.state, NAMES.filter((other) => other !== name));
   const turned = but("present") && history.state?.present; // screens are one step of Back
+  if (turned && !now.present && history.state.presented) return history.back(); // which closing them takes
   const selected = but("photo") && !isSheet(one("#panel .panel")); // beside the results it is no step
   const viewed = history.state?.viewer; // that step stays on top until the viewer is closed
-  if (turned || selected || viewed) history.replaceState({ ...history.state, ...now }, "", address(now));
-  else history.pushState(now, "", address(now));
+  if (turned || selected || viewed || late) history.replaceState({ ...history.state, ...now }, "", address(now));
+  else history.pushState({ ...now, presented: Boolean(now.present) }, "", address(now));
 }
 
 // A visitor who asks for something else on the way there goes no further.
@@ -126,9 +138,10 @@ function begin() {
   const now = shown();
   if (!now) return;
   begun.disconnect();
-  const asked = read();
+  const there = read();
   if (target) follow(); // Back was faster
-  else if (location.search) goTo({ ...now, tab: asked.tab, photo: asked.photo, present: asked.present });
+  else if (history.state?.viewer) history.back(); // a reload has closed it
+  else if (location.search) goTo({ ...now, tab: there.tab, photo: there.photo, present: there.present });
   else history.replaceState(now, "");
   new MutationObserver(later).observe(document.body, {
     subtree: true,

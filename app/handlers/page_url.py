@@ -14,6 +14,8 @@ from app.session import Session
 from app.views import placeholders
 from engine.gallery import EngineError, GalleryMissing
 
+DIGITS = 12  # of the number of a step
+
 
 class PageUrl:
     """What the address names; the names in it authorise nobody."""
@@ -24,6 +26,7 @@ class PageUrl:
     def gone_to(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
         """An earlier place is asked for again: a gallery, a query, and how photos stood."""
         parts, asked, missed = self._parts, sent_along(event, "q"), ""
+        session.step = sent_along(event, "step")[:DIGITS]
         try:
             try:
                 session.gallery = self._services.access.at_address(sent_along(event, "gallery"), session)

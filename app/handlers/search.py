@@ -298,9 +298,9 @@ class Search:
         links = export.BUTTONS if session.hits else ""
         return header.bar(status, links, share, bool(session.hits), own, self._place(session, summary))
 
-    def _place(self, session: Session, summary: GallerySummary) -> tuple[str, str]:
+    def _place(self, session: Session, summary: GallerySummary) -> header.Place:
         """What is on show, as the page's address names it."""
-        return self._services.access.address_name(summary), session.query
+        return header.Place(self._services.access.address_name(summary), session.query, session.step)
 
     def _around(self, session: Session, summary: GallerySummary) -> Updates:
         """The headline, and what may be asked."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import NamedTuple
 
 from app.views.formatting import day, many, percent
 from app.views.race import faster, where
@@ -46,13 +47,21 @@ def suggestions(examples: Sequence[str], history: Sequence[str], corrected: str 
     return f'<div class="examples">{"".join(parts)}</div>' if parts else ""
 
 
+class Place(NamedTuple):
+    """What an answer is to, for the page's script."""
+
+    gallery: str  # as the page's address names it
+    query: str
+    step: str = ""  # of Back and Forward that was asked for last
+
+
 def bar(
     status: str = "",
     links: str = "",
     share: str = "",
     photos: bool = False,
     own: bool = False,
-    place: tuple[str, str] | None = None,
+    place: Place | None = None,
 ) -> str:
     """The line over a ranking: what has become of it, and what can be taken away; its place is kept free.
 
@@ -61,9 +70,9 @@ def bar(
         share: the end of an address that opens this ranking again, where strangers may.
         photos: there are some on show: several can be picked, to be taken away as a ZIP.
         own: they may be deleted, too.
-        place: what names the gallery in the page's address, and the query; None where nothing was answered.
+        place: what was asked; None where nothing was answered.
     """
-    at = f' data-gallery="{escape(place[0])}" data-query="{escape(place[1])}"' if place else ""
+    at = "".join(f' data-{name}="{escape(value)}"' for name, value in place._asdict().items()) if place else ""
     copy = f'<button type="button" data-event="share" data-share="{escape(share)}">Copy link</button>' if share else ""
     choose = chosen = ""
     if photos:

@@ -193,3 +193,76 @@ def test_a_link_preview_finds_title_sentence_and_picture(open_page: OpenPage) ->
     icon = page.request.get(page.evaluate("document.querySelector('link[rel=apple-touch-icon]').href"))
     assert icon.headers["content-type"] == "image/png"
     assert page.locator("meta[property='og:title']").count() == 1  # Gradio's own is gone
+
+
+def test_quick_steps_back_and_forward_lead_where_the_last_one_does(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    for words in ("polar bear", "cat", "boat"):
+        search(page, words)
+        wait_for_address(page, q=words)
+    steps = page.evaluate("history.length")
+    slow = page.context.new_cdp_session(page)
+    slow.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 150, "downloadThroughput": -1, "uploadThroughput": -1},
+    )
+    for between in (40, 200):
+        page.evaluate("(ms) => { history.back(); setTimeout(() => history.forward(), ms); }", between)
+        page.wait_for_timeout(2500)
+        answered(page)
+        wait_for_address(page, q="boat")
+        expect(page.locator("#answer [data-query]")).to_have_attribute("data-query", "boat")
+        expect(box(page)).to_have_value("boat")
+        assert page.evaluate("history.length") == steps
+    page.go_back()
+    wait_for_address(page, q="cat")
+    page.go_back()
+    page.go_back()
+    wait_for_address(page)
+    page.go_forward()
+    wait_for_address(page, q="polar bear")
+
+
+def test_words_that_are_typed_while_an_answer_comes_are_not_written_over(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    search(page, "polar bear")
+    search(page, "cat")
+    page.evaluate("history.back()")
+    box(page).focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("a small red house", delay=60)
+    answered(page)
+    expect(box(page)).to_have_value("a small red house")
+    expect(page.locator("#answer [data-query]")).to_have_attribute("data-query", "polar bear")
+    page.keyboard.press("Enter")
+    wait_for_address(page, q="a small red house")
+    page.locator("#suggestions button").first.click()
+    expect(box(page)).not_to_have_value("a small red house")
+
+
+def test_leaving_the_gallery_box_leaves_the_search(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    search(page, "cat")
+    wait_for_address(page, q="cat")
+    page.locator("#gallery input").focus()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    page.wait_for_timeout(1000)
+    expect(box(page)).to_have_value("cat")
+    wait_for_address(page, q="cat")
+
+
+def test_present_is_one_step_of_back_however_it_is_left(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    search(page, "polar bear")
+    search(page, "cat")
+    wait_for_address(page, q="cat")
+    for leave in (lambda: page.keyboard.press("Escape"), page.go_back):
+        page.get_by_role("button", name="Present").click()
+        wait_for_address(page, q="cat", present="1")
+        page.keyboard.press("ArrowRight")
+        wait_for_address(page, q="cat", present="2")
+        leave()
+        wait_for_address(page, q="cat")
+    page.go_back()
+    wait_for_address(page, q="polar bear")
