@@ -65,18 +65,20 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def housekeeping(arrivals: Arrivals, demo: Demo, visitors: Visitors | None, event_log: EventLog) -> None:
+def housekeeping(services: Services, arrivals: Arrivals) -> None:
     """Note who came, and delete what was left on its way in; every hour, what visitors keep who stay away."""
+    visitors = services.visitors
     for minute in count():
         try:
             arrivals.sweep()
-            demo.find_again()
+            services.demo.find_again()
             if visitors is not None:
                 visitors.write_down()
             if minute % 60 == 0:
+                services.library.keep_spare_room()
                 forget_interrupted(home())
                 if visitors is not None:
-                    with event_log.timed("expire") as counts:
+                    with services.event_log.timed("expire") as counts:
                         counts["visitors"] = visitors.expire()
         except EngineError as error:  # a locked database, say: the next time will do
             sys.stderr.write(f"{error}\n")
@@ -116,7 +118,7 @@ def run(folder: Path) -> None:
     encoding = demo.start()
     if visitors is not None:
         Thread(target=race_demo, args=(encoding, demo, services.comparison), name="race", daemon=True).start()
-    Thread(target=housekeeping, args=(arrivals, demo, visitors, event_log), name="housekeeping", daemon=True).start()
+    Thread(target=housekeeping, args=(services, arrivals), name="housekeeping", daemon=True).start()
     page.block_thread()
     # Threads that compute do not end when told to, and PyTorch aborts where the interpreter ends under them.
     sys.stdout.flush()

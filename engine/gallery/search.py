@@ -1,5 +1,6 @@
 """Search: words and pictures to photos, second looks, and single photos run to full depth."""
 
+import logging
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -28,6 +29,7 @@ from engine.search.query_parser import DROPPED, Query, QueryRejected, embed, par
 from engine.search.ranking import Ranking, ranked, reranked
 from engine.search.refine import Deepening, decide, spending_limit
 from engine.storage.collections import add_macs
+from engine.storage.database import StoreUnusable
 from engine.storage.dates import taken_in
 from engine.storage.encodings import Candidate, DeeperEncoding, keep_deeper, list_candidates
 from engine.storage.images import get_image, get_images
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from engine.exits.encoder import Encoder
 
 THUMBNAIL_SIDE = 128  # px: small enough to stand in the search box on a sharp screen
+log = logging.getLogger(__name__)
+
 FROZEN = "demo"  # the kind of gallery whose index never changes: everybody who comes finds the same
 
 
@@ -154,13 +158,19 @@ def _keep(
     deepening: Deepening,
     asked_about: Sequence[int] | None = None,
 ) -> Looks:
-    """Take what ran into the index; where that never changes, count what it cost and hand it back."""
+    """Take what ran into the index; where that never changes, count what it cost and hand it back.
+
+    So is what cannot be kept: a full disk or a locked database is no reason to lose the answer.
+    """
     found = deepening.deeper()
-    if collection.kind != FROZEN:
-        keep_deeper(library.database, collection.id, stamp_of(encoder), found, asked_about)
-        return NO_LOOKS
-    if deepening.ran:
-        add_macs(library.database, collection.id, queries=deepening.ran)
+    try:
+        if collection.kind != FROZEN:
+            keep_deeper(library.database, collection.id, stamp_of(encoder), found, asked_about)
+            return NO_LOOKS
+        if deepening.ran:
+            add_macs(library.database, collection.id, queries=deepening.ran)
+    except StoreUnusable as error:
+        log.warning("Second looks cannot be kept: %s", error)
     return {each.image_id: each for each in found}
 
 

@@ -123,6 +123,7 @@ def restamp(database: Database, collection_id: int, stamp: ModelStamp, phrases: 
 def delete_collection(database: Database, collection_id: int) -> None:
     """Delete a collection, its images, and the pictures that no other one uses; raises GalleryMissing."""
     of_collection = select(ImageRow.content_hash).where(ImageRow.collection_id == collection_id)
+    database.spare_room.give_up()
     with database.write() as session:
         hold(session, collection_id)
         hashes = set(session.scalars(of_collection))

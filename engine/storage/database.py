@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session
 from engine.storage import postgres
 from engine.storage.feature_map_files import FeatureMapFiles
 from engine.storage.picture_files import PictureFiles
+from engine.storage.spare_room import SpareRoom
 from engine.utils.data_dir import home
 from engine.utils.errors import HostProblem
 from engine.utils.paths import MIGRATIONS
@@ -65,6 +66,7 @@ class Database:
         self._engine, self._writing = engine, for_writing(engine)
         self.pictures = PictureFiles(folder / "pictures")
         self.maps = FeatureMapFiles(folder / "maps")
+        self.spare_room = SpareRoom(folder)
         self.swept_at = -math.inf  # seconds of the monotonic clock
 
     @classmethod

@@ -189,6 +189,7 @@ def delete_images(database: Database, collection_id: int, image_ids: Sequence[in
     """
     wanted = select(ImageRow.id, ImageRow.content_hash, func.coalesce(EncodingRow.macs_query, 0))
     wanted = wanted.outerjoin(EncodingRow, EncodingRow.image_id == ImageRow.id)
+    database.spare_room.give_up()
     with database.write() as session:
         collection = session.get(CollectionRow, collection_id, with_for_update=True)
         images = rows_of(session, wanted.where(ImageRow.collection_id == collection_id), ImageRow.id, image_ids)

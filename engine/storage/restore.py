@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from sqlalchemy import URL, create_engine
+
 from engine.storage.backup_folder import DATABASE, KEPT, PICTURES, BackupFolder, BackupUnusable, Manifest, copy, digest
-from engine.storage.database import RESTORING, StoreUnusable, database_url, read_url
+from engine.storage.database import RESTORING, NewerDatabase, StoreUnusable, database_url, read_url, revisions
 from engine.utils.data_dir import home
 from engine.utils.errors import EngineError
 
@@ -58,6 +60,7 @@ def restore(
             stage = data / f"{RESTORING}.part"
             try:
                 _lay_out(place, manifest, stage, on_progress)
+                _require_known(place, stage / NEW / DATABASE)
                 _close_store(stage, data, replace)
             finally:
                 shutil.rmtree(stage, ignore_errors=True)  # where it is still there: on a full disk it takes up room
@@ -113,6 +116,21 @@ def _lay_out(place: BackupFolder, manifest: Manifest, stage: Path, on_progress: 
         on_progress(done, len(manifest.files))
     for name in (PICTURES, "maps", "doubts"):  # in whose place nothing of the old store may stay
         (stage / NEW / name).mkdir(mode=0o700, exist_ok=True)
+
+
+def _require_known(place: BackupFolder, database: Path) -> None:
+    """Raise BackupUnusable for a database that only a newer version of this program can read."""
+    engine = create_engine(URL.create("sqlite", database=str(database)))
+    try:
+        with engine.connect() as connection:
+            revisions(connection)
+    except NewerDatabase as error:
+        raise BackupUnusable(
+            f"The backup in {place.path} was made by a newer version of this program; upgrade it with `git pull`, then "
+            "restore again."
+        ) from error
+    finally:
+        engine.dispose()
 
 
 def _close_store(stage: Path, data: Path, replace: bool) -> None:

@@ -24,7 +24,7 @@ def home() -> Path:
     except RuntimeError as error:
         raise HomeUnwritable(_sentence(chosen, "there is no such user")) from error
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise HomeUnwritable(_sentence(folder, error.strerror)) from error
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -22,10 +22,10 @@ from engine.gallery.search import (
 from engine.ingest.image import ImageRejected
 from engine.search import ranking as ranking_module
 from engine.search.query_parser import QueryRejected
-from engine.storage.database import Database
+from engine.storage.database import Database, StoreUnusable
 from engine.storage.dates import UNDATED
 from engine.storage.images import delete_images
-from engine.storage.schema import PhotoMissing
+from engine.storage.schema import Kind, PhotoMissing
 from tests.fake_encoder import FakeEncoder
 from tests.pictures import MakePng, MakeUpload, dated, encoded
 
@@ -191,3 +191,23 @@ def test_a_year_finds_its_own_photos_alone_and_looks_at_no_other_again(
     ranking = rank_gallery(library, gallery, query, 2, year=2019)
     refined = refine_search(library, gallery, query, 2, ranking)
     assert [hit.photo.file for hit in refined.hits] == ["2019 red", "2019 yellow"]
+
+
+@pytest.mark.parametrize("kind", ["gallery", "demo"])
+def test_second_looks_that_cannot_be_kept_are_answered_with(
+    library: Library, upload: MakeUpload, kind: Kind, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gallery = open_gallery(library, "full", kind=kind)
+    ingest_files(library, gallery, [upload(f"{shade}.png", (255, shade, 0)) for shade in range(40)])
+
+    def full(*_: object, **__: object) -> None:
+        raise StoreUnusable("The disk is full.")
+
+    monkeypatch.setattr("engine.gallery.search.keep_deeper", full)
+    monkeypatch.setattr("engine.gallery.search.add_macs", full)
+    refined = refine_search(library, gallery, "red", 5)
+    assert refined.deepened
+    assert len(refined.hits) == 5
+    deep = {deepened.photo_id for deepened in refined.deepened}
+    assert all(hit.photo.exit > 1 for hit in refined.hits if hit.photo.id in deep)
+    assert "The disk is full." in caplog.text

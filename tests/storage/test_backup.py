@@ -277,6 +277,16 @@ def test_a_damaged_backup_changes_nothing(place: Path, move_house: Callable[[], 
     assert list(elsewhere.iterdir()) == []
 
 
+def test_a_backup_of_a_newer_program_changes_nothing(home: Path, place: Path, move_house: Callable[[], Path]) -> None:
+    with sqlite3.connect(home / "tgem.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'of_tomorrow'")
+    back_up(place)
+    elsewhere = move_house()
+    with pytest.raises(BackupUnusable, match="made by a newer version of this program; upgrade it"):
+        restore.restore(place)
+    assert list(elsewhere.iterdir()) == []
+
+
 @pytest.mark.parametrize("path", ["../tgem.db", "/etc/passwd", "pictures/../../a", "pictures\\..\\a", "app.py", ""])
 def test_a_manifest_leads_nowhere_else(place: Path, path: str) -> None:
     back_up(place)

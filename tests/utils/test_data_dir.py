@@ -12,7 +12,7 @@ from engine.utils.data_dir import HomeUnwritable, home
 def test_made_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TGEM_HOME", str(tmp_path / "a" / "b"))
     assert home() == tmp_path / "a" / "b"
-    assert home().is_dir()
+    assert home().stat().st_mode & 0o777 == 0o700, "file names and pictures are nobody else's"
 
 
 def test_a_tilde_is_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

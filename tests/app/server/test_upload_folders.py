@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.demo import Demo
-from app.event_log import EventLog
 from app.run import housekeeping
 from app.server.upload_folders import Arrivals
+from app.services import Services
 
 MINUTE = 60.0
 
@@ -31,7 +30,7 @@ def test_files_that_nobody_takes_in_go_within_an_hour_and_gradios_copies_sooner(
 
 
 def test_what_has_waited_is_looked_for_every_minute(
-    tmp_path: Path, demo: Demo, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Over(Exception):
         pass
@@ -47,5 +46,5 @@ def test_what_has_waited_is_looked_for_every_minute(
 
     monkeypatch.setattr("app.run.time.sleep", sleep)
     with pytest.raises(Over):
-        housekeeping(Arrivals(tmp_path), demo, None, EventLog())
+        housekeeping(services, Arrivals(tmp_path))
     assert slept == [MINUTE, MINUTE]
