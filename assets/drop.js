@@ -1,7 +1,8 @@
-// What Python may listen to: "drop" "begin".
+// What Python may listen to: "drop" "begin" "cut".
 // Files come in: dropped or pasted anywhere on the page, or chosen. They are sent in small groups beside Gradio, so that
 // what has arrived is taken in at once, and a page that is closed half-way loses one group and no more.
 const FILES_AT_ONCE = 8, BYTES_AT_ONCE = 4e6, REQUESTS = 2, MOST = 2000, HASHED = 50 * 2 ** 20, TRIES = 5;
+const UNDER_WAY = "tgem-upload"; // names what is being sent: it outlives a reload
 const waitingUploads = []; // files and the drop they are of, each to be announced once the one before is over
 let sending = null; // the upload of this page that goes on
 
@@ -23,8 +24,10 @@ function add(files) {
 function announce() {
   const upload = waitingUploads.shift();
   sending = null;
+  sessionStorage.removeItem(UNDER_WAY);
   if (!upload) return;
   sending = { ...upload, nonce: newNonce(), next: 0, id: null, came: new Set() };
+  sessionStorage.setItem(UNDER_WAY, sending.nonce);
   trigger("begin", { drop: upload.drop, nonce: sending.nonce, files: upload.files.map(line).join("\n") });
 }
 
@@ -120,6 +123,14 @@ watch("value", () => {
 
 addEventListener("pagehide", () => sending?.id && navigator.sendBeacon(`incoming/${sending.id}/left`));
 addEventListener("beforeunload", (event) => sending?.id && sending.came.size < sending.files.length && event.preventDefault());
+
+// The page was loaded anew in the middle of an upload that Python knows nothing of: it has begun anew, too.
+const cut = sessionStorage.getItem(UNDER_WAY);
+if (cut)
+  setTimeout(() => {
+    if (!sending && !element.querySelector(`.arriving[data-nonce="${cut}"]`)) trigger("cut");
+    if (!sending) sessionStorage.removeItem(UNDER_WAY);
+  }, 4000);
 
 // A picture to search with goes the way of the button beside the search box.
 function searchBy(file) {

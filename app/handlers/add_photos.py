@@ -117,6 +117,10 @@ class AddPhotos:
         session.tab = ADD_PHOTOS
         return {self._parts.tabs: gr.update(selected="add")}
 
+    def cut_short(self) -> Updates:
+        """The page's script asks after an upload that nothing is known of any more."""
+        return {self._parts.notice: placeholders.missed(placeholders.CUT_SHORT)}
+
     def told(self, session: Session) -> Updates:
         """All uploads of the visitor that are not read; a line for each, for the page that sends looks for its own."""
         services, parts = self._services, self._parts

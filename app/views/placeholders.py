@@ -13,6 +13,11 @@ GONE_SINCE = (
     "gallery; choose another one in the list."
 )
 
+CUT_SHORT = (
+    "The page was started anew in the middle of your upload. What had come until then is in its gallery: drop the same "
+    "files again, and the rest is sent."
+)
+
 
 def note(title: str, sentence: str) -> str:
     """A part that has nothing to show yet, and what to do about it."""

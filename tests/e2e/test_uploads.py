@@ -176,3 +176,14 @@ def progress(page: Page) -> tuple[int, int]:
 def numbers(url: str) -> list[int]:
     _, found, at = url.partition("/files?at=")
     return [int(number) for number in at.split(",")] if found else []
+
+
+def test_an_upload_that_a_restart_has_cut_short_is_told_of(page: Page) -> None:
+    page.evaluate("sessionStorage.setItem('tgem-upload', 'one that the server has forgotten')")
+    page.reload()
+    answered(page)
+    expect(page.locator("#notice")).to_contain_text("in the middle of your upload")
+    page.reload()
+    answered(page)
+    page.wait_for_timeout(5000)
+    expect(page.locator("#notice .arriving")).to_have_count(0)
