@@ -196,7 +196,7 @@ if (help) {
   });
   // Words in the gallery box that name no gallery are undone when it is left: Enter leaves it.
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && event.target.closest("#gallery")) event.target.blur();
+    if (event.key === "Enter" && event.target.closest("#gallery")) setTimeout(() => event.target.blur());
   });
   // Gradio leaves the list of a box open that the keyboard leaves, over what comes next; told twice, it closes it.
   document.addEventListener("focusout", ({ target, isTrusted }) => {
