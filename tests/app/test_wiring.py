@@ -46,7 +46,7 @@ def test_what_a_handler_says_comes_as_it_is() -> None:
 
 def test_the_tab_that_is_open_shows_the_gallery_that_came_on_show(services: Services) -> None:
     events = build(services, "a secret").fns
-    for brings_a_gallery in ("picked", "gone_to", "begun", "from_folder"):
+    for brings_a_gallery in ("chosen", "gone_to", "begun", "from_folder"):
         first = next(number for number, event in events.items() if event.name == brings_a_gallery)
         follows = {event.fn for event in events.values() if event.trigger_after == first}
         assert {getattr(fn, "__qualname__", "") for fn in follows} == {
@@ -66,8 +66,8 @@ def test_what_is_on_show_follows_the_box_for_second_looks_and_another_budget(ser
 
 def test_what_picks_a_gallery_may_change_all_that_picking_one_changes(services: Services) -> None:
     events = {getattr(event.fn, "__qualname__", ""): event for event in build(services, "a secret").fns.values()}
-    changes = {part._id for part in events["Galleries.picked"].outputs}
-    for picks in ("Galleries.deleted", "AddPhotos.shown"):
+    changes = {part._id for part in events["Galleries.chosen"].outputs}
+    for picks in ("Galleries.deleted", "AddPhotos.shown", "PageUrl.gone_to"):
         assert changes <= {part._id for part in events[picks].outputs}
 
 
