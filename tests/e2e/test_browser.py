@@ -264,8 +264,10 @@ def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_de
     answered(page)
     for _ in range(2):  # where it was on show
         page.go_back()
-        page.wait_for_timeout(2000)  # what is said stays from one step to the next: nothing else tells that it has come
-        expect(page.locator("#grid .problem")).to_contain_text("not there any more")
+        expect(page.locator("#notice")).to_contain_text("not there any more")
+        expect(page.locator("#gallery input")).to_have_value(re.compile("Demo gallery"))
+        answered(page)
+        page.locator("#notice").get_by_role("button", name="Dismiss").click()
     search(page, "polar bear")
     page.wait_for_function("new URLSearchParams(location.search).get('q') === 'polar bear'")
     settled(page)
