@@ -79,6 +79,8 @@ const isRefused = () => steps.has("photo") && one("#panel .problem:not(.old)");
 
 // One step nearer to the target; whether it is reached. A photo that is gone since is left out.
 function approach(now) {
+  // A gallery that is not there any more: what came in its place is where this step leads.
+  if (now && going && number() === going.step && now.gallery !== going.gallery) target = now;
   if (!now || !same(now, target, ASKED) || isComing()) {
     step("go", () => go(target));
     return false;

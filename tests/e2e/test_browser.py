@@ -268,6 +268,7 @@ def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_de
         expect(page.locator("#gallery input")).to_have_value(re.compile("Demo gallery"))
         answered(page)
         page.locator("#notice").get_by_role("button", name="Dismiss").click()
+        page.wait_for_function("!new URLSearchParams(location.search).has('gallery')", timeout=3000)
     search(page, "polar bear")
     page.wait_for_function("new URLSearchParams(location.search).get('q') === 'polar bear'")
     settled(page)
