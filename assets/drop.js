@@ -128,7 +128,7 @@ addEventListener("beforeunload", (event) => sending?.id && sending.came.size < s
 const cut = sessionStorage.getItem(UNDER_WAY);
 if (cut)
   setTimeout(() => {
-    if (!sending && !element.querySelector(`.arriving[data-nonce="${cut}"]`)) trigger("cut");
+    trigger("cut", { nonce: cut });
     if (!sending) sessionStorage.removeItem(UNDER_WAY);
   }, 4000);
 

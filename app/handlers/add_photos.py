@@ -117,9 +117,10 @@ class AddPhotos:
         session.tab = ADD_PHOTOS
         return {self._parts.tabs: gr.update(selected="add")}
 
-    def cut_short(self) -> Updates:
-        """The page's script asks after an upload that nothing is known of any more."""
-        return {self._parts.notice: placeholders.missed(placeholders.CUT_SHORT)}
+    def cut_short(self, event: gr.EventData, session: Session) -> Updates:
+        """The page's script, loaded anew, asks after an upload: it is told where nothing is known of that any more."""
+        known = self._services.inbox.is_known(session.owner, sent_along(event, "nonce"))
+        return {self._parts.notice: gr.skip() if known else placeholders.missed(placeholders.CUT_SHORT)}
 
     def told(self, session: Session) -> Updates:
         """All uploads of the visitor that are not read; a line for each, for the page that sends looks for its own."""
@@ -172,7 +173,8 @@ class AddPhotos:
             time.sleep(REDRAWN if not incoming.over else 0)
         told = self.told(session)
         if not incoming.added or session.tab != ADD_PHOTOS or session.asking is not asking:
-            yield {**told, **self._galleries.choices(session)}
+            on_show = self._search.headline(session) if incoming.gallery == session.gallery else {}
+            yield {**told, **self._galleries.choices(session), **on_show}
             return
         try:
             session.gallery = self._services.access.gallery(incoming.gallery, session).id

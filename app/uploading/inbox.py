@@ -67,6 +67,11 @@ class Inbox:
         """An upload by the name that only the page that sends it was told."""
         return self._uploads.get(id)
 
+    def is_known(self, owner: str | None, nonce: str) -> bool:
+        """Whether a visitor's page has announced an upload under this name, since the server began."""
+        with self._lock:
+            return any(one.owner == owner and one.nonce == nonce for one in self._uploads.values())
+
     def unread(self, owner: str | None) -> list[Incoming]:
         """A visitor's uploads whose report was not read, newest first."""
         with self._lock:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
+import gradio as gr
 import pytest
 
 from app.handlers.add_photos import AddPhotos
@@ -111,10 +112,14 @@ def test_who_reads_in_another_tab_is_told_and_left_there(add: Add, add_photos: A
     shown = after(telling)
     assert "1</b> photo added" in shown.arriving
     assert session.gallery == before
+    assert not hasattr(shown, "headline")
     assert not hasattr(shown, "grid")
     assert not hasattr(shown, "query")
     (new,) = {number for _, number in shown.gallery["choices"]} - {before}
     assert after(add_photos.shown(Event(gallery=str(new)), session)).gallery["value"] == new
+    telling = add("Holidays", blue="blue")
+    session.tab = "Results"
+    assert "<b>2 photos</b>" in after(telling).headline, "of the gallery on show"
 
 
 def test_an_upload_whose_gallery_is_deleted_meanwhile_leaves_the_visitor_where_they_are(
@@ -254,6 +259,14 @@ def test_what_did_not_arrive_is_named_after_a_reload_and_need_alone_be_sent_agai
     assert "had not arrived" not in report, "the report before it is settled by this one"
     assert after(add_photos.dismissed(again)).report == ""
     assert list(add_photos.resumed(again)) == []
+
+
+def test_an_upload_that_nothing_is_known_of_any_more_is_told_of_and_no_other(
+    add: Add, add_photos: AddPhotos, session: Session
+) -> None:
+    list(add("Holidays", red="red"))
+    assert add_photos.cut_short(Event(nonce="n"), session)[PARTS.notice] == gr.skip(), "its report is there"
+    assert "started anew" in add_photos.cut_short(Event(nonce="m"), session)[PARTS.notice]
 
 
 def test_after_a_reload_an_upload_that_is_complete_offers_no_gallery(
