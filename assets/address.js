@@ -79,8 +79,8 @@ const isRefused = () => steps.has("photo") && one("#panel .problem:not(.old)");
 
 // One step nearer to the target; whether it is reached. A photo that is gone since is left out.
 function approach(now) {
-  // A gallery that is not there any more: what came in its place is where this step leads.
-  if (now && going && number() === going.step && now.gallery !== going.gallery) target = now;
+  // A gallery or a picture that is not there any more: what came in its place is where this step leads.
+  if (now && going && number() === going.step && !same(now, going, ["gallery", "q"])) target = now;
   if (!now || !same(now, target, ASKED) || isComing()) {
     step("go", () => go(target));
     return false;
@@ -154,6 +154,7 @@ function begin() {
 
 const begun = new MutationObserver(begin);
 begun.observe(document.body, { subtree: true, childList: true });
+addEventListener("popstate", () => one("#gallery input:focus")?.blur()); // left later, it would tell of its old value
 addEventListener("popstate", (event) => (tgem.closesViewer?.() ? later() : goTo(event.state ?? read())));
 
 // Words that were typed and not answered outlive a reload, as the one after the connection was lost (first.js).

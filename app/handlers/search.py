@@ -59,7 +59,9 @@ class Search:
         """Words were typed, and Enter pressed."""
         aside = self.ask(text, session)
         named: Updates = {self._parts.query: session.words} if session.words != text else {}
-        yield from self.answers(refine, session, aside, named)
+        for changes in self.answers(refine, session, aside, named):
+            # By now what an earlier question has brought may stand in the box.
+            yield {self._parts.query: session.words, **changes}
 
     def ask(self, line: str, session: Session, anew: bool = False) -> str:
         """Begin anew with a line; a picture that it names becomes one to see, and words stay words.
@@ -186,10 +188,10 @@ class Search:
         if query is None or ranking is None:
             yield self._unasked(session, summary, aside)
             return
-        session.photo, session.picked = session.hits[0].photo.id if session.hits else None, ""
-        status = header.SECOND_LOOK if refine and session.hits else "" if session.deepened else header.FIRST_ANSWER
+        session.photo, session.picked = hits[0].photo.id if hits else None, ""
+        status = header.SECOND_LOOK if refine and hits else "" if session.deepened else header.FIRST_ANSWER
         yield {**self._found(session, summary, status + aside), self._parts.panel: self._best(session)}
-        if refine and session.hits and session.asking is asking:
+        if refine and hits and session.asking is asking:
             yield from self._refined(session, summary.id, query, ranking, asking, aside)
 
     def _new_suggestions(self, session: Session, asking: object) -> Iterator[Updates]:
@@ -205,24 +207,27 @@ class Search:
         self, session: Session, gallery: int, query: Query, ranking: Ranking, asking: object, aside: str
     ) -> Iterator[Updates]:
         """The second look, from the ranking that is on show."""
-        best = session.photo
-        many = relevant([hit.score for hit in session.hits])
+        best, hits = session.photo, session.hits
+        many = relevant([hit.score for hit in hits])
         refinement = refine_search(self._services.library, gallery, query, min(max(many, SURE[0]), SURE[1]), ranking)
         if session.asking is not asking:
             return
         session.deepened = {deepened.photo_id: deepened for deepened in refinement.deepened}
         session.looks = refinement.looks
-        before = {hit.photo.id: hit.rank for hit in session.hits}
+        before = {hit.photo.id: hit.rank for hit in hits}
         if refinement.deepened:
-            session.hits = self._listed(session, refinement.ranking)
+            hits = self._listed(session, refinement.ranking)
+            if session.asking is not asking:
+                return
+            session.hits = hits
             session.deepened = {  # with their ranks among all photos on show
                 id: replace(d, rank_before=before.get(id), rank_after=session.rank(id))
                 for id, d in session.deepened.items()
             }
         summary = self._services.access.gallery(gallery, session)
-        follows = session.photo == best and not session.picked
+        follows = bool(hits) and session.photo == best and not session.picked
         if follows:  # before the ranking is drawn, which marks it
-            session.photo = session.hits[0].photo.id
+            session.photo = hits[0].photo.id
         found = self._found(session, summary, header.refined(refinement, list(session.deepened.values())) + aside)
         shows_best = follows and not session.picked  # nor while it was drawn
         if shows_best:
@@ -287,6 +292,14 @@ class Search:
         """The line over the ranking on show says something else."""
         summary = self._services.access.gallery(session.gallery, session)
         return {self._parts.answer: self._bar(session, summary, status)}
+
+    def headline(self, session: Session) -> Updates:
+        """The gallery on show in a line, as it is now; nothing where it is gone."""
+        try:
+            summary = self._services.access.gallery(session.gallery, session)
+        except EngineError:
+            return {}
+        return {self._parts.headline: header.headline(summary, self._services.measured(summary))}
 
     def _bar(self, session: Session, summary: GallerySummary, status: str) -> str:
         asked = {"gallery": summary.link, "q": session.query} if summary.link else {"q": session.query}

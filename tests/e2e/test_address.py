@@ -277,3 +277,22 @@ def test_present_is_one_step_of_back_however_it_is_left(open_page: OpenPage) -> 
         wait_for_address(page, q="cat")
     page.go_back()
     wait_for_address(page, q="polar bear")
+
+
+def test_the_box_says_what_is_answered_however_quickly_one_question_follows_another(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    search(page, "polar bear")
+    page.locator("#suggestions button").first.click()
+    box(page).focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("dog")
+    page.keyboard.press("Enter")
+    wait_for_address(page, q="dog")
+    answered(page)
+    expect(box(page)).to_have_value("dog")
+    page.keyboard.type(" on a sofa")
+    page.locator("#grid .hit").nth(1).click()  # which writes nothing there
+    expect(page.locator(".panel[data-picked]")).to_be_visible()
+    expect(box(page)).to_have_value("dog on a sofa")
+    page.go_back()
+    expect(box(page)).not_to_have_value("dog on a sofa")
