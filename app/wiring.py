@@ -246,7 +246,7 @@ def wire_add_photos(
     p, session = parts, parts.session
     told = [p.report, p.arriving, p.stop_upload]
     changes = [*told, p.gallery, p.query, p.add_to, p.browser, p.tabs, *p.results]
-    p.arriving.drop(add_photos.dropped, [p.add_to, session], p.tabs, **SHORT)
+    p.arriving.drop(add_photos.dropped, [p.add_to, session], None, **SHORT)
     p.arriving.cut(add_photos.cut_short, session, p.notice, **SHORT)
     p.arriving.look(add_photos.looked, session, p.tabs, **SHORT)
     for added in (

@@ -35,11 +35,12 @@ class AddPhotos:
         """Another name stands in the box: the visitor's, unless the page has put it there."""
         session.named = name != session.offered
 
-    def dropped(self, event: gr.EventData, name: str, session: Session) -> Updates:
+    def dropped(self, event: gr.EventData, name: str, session: Session) -> None:
         """Files were dropped: all of them go to the gallery that is named now, however long they wait to be sent."""
         session.named, session.offered = False, name
         session.drops[sent_along(event, "drop")[:NONCE]] = gallery_name(name)
-        return self.looked(session)
+        if all(incoming.over for incoming in self._services.inbox.unread(session.owner)):
+            session.tab = ADD_PHOTOS  # which opens when they are announced: at once
 
     def begun(self, event: gr.EventData, name: str, session: Session) -> Iterator[Updates]:
         """Files are announced by the page's script, which sends them once it is told under which name."""
@@ -166,7 +167,7 @@ class AddPhotos:
     def _watched(self, incoming: Incoming, session: Session) -> Iterator[Updates]:
         """An upload on its way until it is over; then the gallery, to a visitor who waits for it and nothing else."""
         asking = session.asking
-        yield self.told(session)
+        yield {**self.told(session), **(self.looked(session) if session.tab == ADD_PHOTOS else {})}
         while not incoming.over:
             incoming.wait(2 * REDRAWN)
             yield self.told(session)

@@ -31,14 +31,13 @@ def announced(
 ) -> tuple[Iterator[Updates], Incoming | None]:
     """What is told of an upload from its announcement on, and the upload; None where it was refused."""
     lines = "\n".join(line(Path(file)) for file in files)
-    opened = add_photos.dropped(Event(drop="d"), name, session)
+    add_photos.dropped(Event(drop="d"), name, session)
     events = add_photos.begun(Event(drop="d", nonce="n", files=lines), name, session)
     before = set(services.inbox.unread(session.owner))
     first = next(events)
     new = [one for one in services.inbox.unread(session.owner) if one not in before]
 
     def told() -> Iterator[Updates]:
-        yield opened
         yield first
         yield from events
 
