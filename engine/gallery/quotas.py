@@ -139,9 +139,10 @@ class Visitors:
         Returns: how many visitors that were.
         """
         now = time.time() if now is None else now
-        away = now - (last_seen(self._database) or now)
-        if away > 2 * HOUR:
-            put_off(self._database, away)
+        # Who came since is no sign that the page was on before.
+        last = last_seen(self._database, PAGE) or last_seen(self._database) or now
+        if now - last > 2 * HOUR:
+            put_off(self._database, last, now - last)
         mark_seen(self._database, PAGE, now)
         before = now - self.limits.days * DAY
         gone = unseen_since(self._database, before)

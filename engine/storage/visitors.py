@@ -18,16 +18,18 @@ def unseen_since(database: Database, before: float) -> list[str]:
         return list(session.scalars(select(VisitorRow.owner).where(VisitorRow.seen_at < before)))
 
 
-def last_seen(database: Database) -> float | None:
-    """When anybody came last; None where nobody ever did."""
+def last_seen(database: Database, owner: str | None = None) -> float | None:
+    """When a visitor came last, or anybody; in seconds since the epoch, None where that never was."""
+    last = select(func.max(VisitorRow.seen_at))
     with database.read() as session:
-        return session.scalar(select(func.max(VisitorRow.seen_at)))
+        return session.scalar(last if owner is None else last.where(VisitorRow.owner == owner))
 
 
-def put_off(database: Database, seconds: float) -> None:
-    """Note of every visitor that they came so much later."""
+def put_off(database: Database, until: float, seconds: float) -> None:
+    """Note of all visitors who came last at a time or before that they came so much later."""
+    late = update(VisitorRow).where(VisitorRow.seen_at <= until).values(seen_at=VisitorRow.seen_at + seconds)
     with database.write("visitors") as session:
-        session.execute(update(VisitorRow).values(seen_at=VisitorRow.seen_at + seconds))
+        session.execute(late)
 
 
 def forget_visitor(database: Database, owner: str, before: float) -> None:

@@ -249,7 +249,13 @@ def test_days_on_which_the_page_was_off_are_no_absence(visitors: Visitors, libra
     now = time.time() + 30 * DAY
     assert visitors.expire(now) == 0
     assert summarize_gallery(library, gallery).owner == owner
-    hours = range(1, 24 * 8)  # the page runs, and nobody comes
+    now += 30 * DAY  # once more; and somebody else comes before the first look after the start
+    mark_seen(library.database, "another", now)
+    assert visitors.expire(now) == 0
+    hours = range(1, 24 * 6)  # the page runs, and nobody comes
+    assert sum(visitors.expire(now + hour * HOUR) for hour in hours) == 0
+    mark_seen(library.database, "another", now + 7 * DAY)
+    hours = range(24 * 6, 24 * 8)
     assert sum(visitors.expire(now + hour * HOUR) for hour in hours) == 1
     with pytest.raises(GalleryMissing):
         summarize_gallery(library, gallery)
