@@ -126,11 +126,12 @@ addEventListener("beforeunload", (event) => sending?.id && sending.came.size < s
 
 // The page was loaded anew in the middle of an upload that Python knows nothing of: it has begun anew, too.
 const cut = sessionStorage.getItem(UNDER_WAY);
-if (cut)
-  setTimeout(() => {
-    trigger("cut", { nonce: cut });
-    if (!sending) sessionStorage.removeItem(UNDER_WAY);
-  }, 4000);
+const ask = () => {
+  if (!document.querySelector("#answer [data-gallery]")) return setTimeout(ask, 1000); // Python does not know yet who asks
+  trigger("cut", { nonce: cut });
+  if (!sending) sessionStorage.removeItem(UNDER_WAY);
+};
+if (cut) ask();
 
 // A picture to search with goes the way of the button beside the search box.
 function searchBy(file) {

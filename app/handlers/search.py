@@ -136,7 +136,7 @@ class Search:
             first: what changes at once, and whatever the visitor asks next: by the answer they may have gone on.
         """
         asking = session.asking
-        if first and session.asking is asking:
+        if first:
             yield first
         try:
             with self._services.access.turn(session):
