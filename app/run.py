@@ -75,7 +75,7 @@ def housekeeping(services: Services, arrivals: Arrivals) -> None:
             if visitors is not None:
                 visitors.write_down()
             if minute % 60 == 0:
-                services.library.keep_spare_room()
+                services.library.tidy()
                 forget_interrupted(home())
                 if visitors is not None:
                     with services.event_log.timed("expire") as counts:

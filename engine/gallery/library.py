@@ -95,9 +95,13 @@ class Library:
         """Held while a gallery's photos are run deeper: the next one who asks finds that work done."""
         return self.refining[gallery_id % len(self.refining)]
 
-    def keep_spare_room(self) -> None:
-        """Keep some of the disk free for deletions, which would find no room on a full one."""
+    def tidy(self) -> None:
+        """Leave nothing on the disk of what was deleted, and room for deletions, which would find none on a full one.
+
+        Raises: StoreUnusable.
+        """
         self.database.spare_room.keep()
+        self.database.empty_log()
 
     def picture_path(self, content_hash: str) -> Path:
         """Where the picture of a photo is kept: upright, at most 768 px unless a panorama, JPEG without metadata."""

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Literal
@@ -88,6 +88,12 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+    def empty_log(self) -> None:
+        """Bring SQLite's log into its file: until then the log holds what was deleted; raises StoreUnusable."""
+        if self._engine.dialect.name == "sqlite":
+            with self.explaining_errors(), closing(self._engine.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @property
     def vector_search(self) -> Engine | None:
@@ -255,7 +261,7 @@ def _mend(error: DatabaseError | OSError) -> str:
 
 def _set_up(connection: Any, _: object) -> None:
     connection.isolation_level = None  # Python's driver leaves BEGIN to us
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

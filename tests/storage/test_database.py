@@ -9,7 +9,7 @@ import alembic.config
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, select
 
 from engine.storage.collections import TotalsCache, open_collection
 from engine.storage.database import (
@@ -22,7 +22,8 @@ from engine.storage.database import (
     for_writing,
     migrate,
 )
-from engine.storage.schema import Base
+from engine.storage.images import delete_images, image_ids
+from engine.storage.schema import Base, ImageRow
 from tests.storage.rows import add
 
 ROOT = Path(__file__).parents[2]
@@ -144,3 +145,25 @@ def test_who_waits_too_long_for_a_connection_is_told_so(tmp_path: Path) -> None:
     with few.connect(), pytest.raises(StoreUnusable, match="is busy with other work"), explaining_errors(few):
         few.connect()
     few.dispose()
+
+
+def test_what_is_deleted_does_not_stay_on_the_disk(home: Path, database: Database, gallery: int) -> None:
+    (row,) = add(database, gallery, "a very private name")
+    delete_images(database, gallery, [row.id])
+    database.empty_log()
+    assert not any(b"very private" in file.read_bytes() for file in home.glob("tgem.db*"))
+
+
+def test_while_somebody_reads_the_log_is_left_for_the_next_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.storage.database.BUSY_SECONDS", 0.1)
+    database = Database.open()
+    gallery = open_collection(database, "holiday", "gallery", None)
+    with database.read() as reading:
+        reading.execute(select(ImageRow)).all()
+        add(database, gallery, "one")
+        database.empty_log()
+        add(database, gallery, "two")
+    assert len(image_ids(database, gallery)) == 2
+    assert (home / "tgem.db-wal").stat().st_size > 0
+    database.empty_log()
+    assert (home / "tgem.db-wal").stat().st_size == 0
