@@ -32,6 +32,11 @@ class Encoding:
     budget: float | None  # that it left by; None: it was sent to its exit
     map: FeatureMap | None  # what it left with; None at the end of a pass, where nothing is left to go on from
 
+    @property
+    def start(self) -> int:
+        """The exit that this run went on from; 0 for the picture."""
+        return self.exit - len(self.nearest_texts)
+
 
 class BatchRun:
     """The bookkeeping of one batch: which rows are still in, and what each has shown and cost."""

@@ -16,7 +16,7 @@ from engine.gallery.library import Library
 from engine.gallery.search import deepening_of
 from engine.gallery.types import SortedGallery, SortedPhoto
 from engine.storage.albums import change_albums, read_albums
-from engine.storage.encodings import Candidate, DeeperEncoding, Standings, keep_deeper, list_candidates, list_standings
+from engine.storage.encodings import Candidate, Standings, keep_deeper, list_candidates, list_standings
 from engine.storage.images import image_ids
 from engine.storage.schema import stamp_of
 from engine.utils.paths import ALBUM_WORDS
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from engine.albums.scorer import AlbumScorer
     from engine.albums.sorting import AlbumSorting, Ran
+    from engine.exits.batch import Encoding
     from engine.exits.encoder import Encoder
 
 MOST_ASIDE = 100.0  # full encodings that one sort of a gallery may take that is somebody else's
@@ -38,13 +39,13 @@ Tell = Callable[[int], object]  # how many photos were run deeper so far
 class Aside:
     """Deeper encodings that a visitor's albums asked for and that a gallery, which is not theirs, does not keep."""
 
-    found: dict[int, DeeperEncoding] = field(default_factory=dict)
+    found: "dict[int, Encoding]" = field(default_factory=dict)
 
-    def keep(self, deeper: Sequence[DeeperEncoding]) -> None:
+    def keep(self, deeper: "Mapping[int, Encoding]") -> None:
         """Keep encodings; what one cost is added to what the one before did."""
-        for each in deeper:
-            before = self.found.get(each.image_id)
-            self.found[each.image_id] = replace(each, map=None, macs=each.macs + (before.macs if before else 0))
+        for image_id, each in deeper.items():
+            before = self.found.get(image_id)
+            self.found[image_id] = replace(each, map=None, macs=each.macs + (before.macs if before else 0))
 
 
 def list_albums(library: Library, gallery_id: int) -> AlbumSet:
@@ -170,24 +171,21 @@ class _Sort:
             short = [place for place, candidate in enumerate(candidates) if candidate.exit <= exit]
             deepening.run(short, exit + 1)
             self._keep(deepening.deeper())
-        now = {c.image_id: (c.exit, c.vector, 0) for c in candidates}
-        now |= {d.image_id: (d.exit, d.vector, d.macs) for d in deepening.deeper()}
+        now = {c.image_id: (c.exit, np.frombuffer(c.vector, np.float32), 0) for c in candidates}
+        now |= {image_id: (d.exit, d.vector, d.macs) for image_id, d in deepening.deeper().items()}
         came = np.array([image_id in now and now[image_id][0] > exit for image_id in ids])
         for row in rows[came]:
             to, vector, macs = now[int(self.standing.ids[row])]
-            self.standing.vectors[row], self.standing.exits[row] = np.frombuffer(vector, np.float32), to
+            self.standing.vectors[row], self.standing.exits[row] = vector, to
             self.standing.macs[row] = min(self.standing.macs[row] + macs, self.encoder.full_macs)
         self.tell(int(came.sum()))
         return Ran(torch.from_numpy(self.standing.vectors[rows]), came, deepening.macs / self.encoder.full_macs)
 
     def _candidates(self, ids: Sequence[int]) -> list[Candidate]:
-        found = list_candidates(self.library.database, ids)
-        if self.aside is None:
-            return found
-        known = self.aside.found
-        return [c.deepened(known[c.image_id]) if c.image_id in known else c for c in found]
+        known = self.aside.found if self.aside is not None else {}
+        return [c.deepened(known.get(c.image_id)) for c in list_candidates(self.library.database, ids)]
 
-    def _keep(self, found: Sequence[DeeperEncoding]) -> None:
+    def _keep(self, found: "Mapping[int, Encoding]") -> None:
         if self.aside is None:
             keep_deeper(self.library.database, self.gallery_id, stamp_of(self.encoder), found)
         else:
@@ -238,7 +236,7 @@ def _with_aside(standing: Standings, aside: Aside | None, full_macs: int) -> Sta
     for row, image_id in enumerate(standing.ids.tolist() if aside is not None else ()):
         deeper = aside.found.get(image_id) if aside is not None else None
         if deeper is not None and deeper.exit > standing.exits[row]:
-            found.exits[row], found.vectors[row] = deeper.exit, np.frombuffer(deeper.vector, np.float32)
+            found.exits[row], found.vectors[row] = deeper.exit, deeper.vector
             found.macs[row] = min(found.macs[row] + deeper.macs, full_macs)
             found.mapped[row] = False  # no map is kept of what ran aside
     return found

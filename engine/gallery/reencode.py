@@ -17,14 +17,9 @@ from engine.gallery.types import IngestReport, Progress, photo_of
 from engine.ingest.decode import Skipped
 from engine.ingest.kept_picture import kept_pixels
 from engine.storage.collections import restamp
-from engine.storage.encodings import (
-    DeeperEncoding,
-    images_without_encoding,
-    keep_for_budget,
-    replace_encodings,
-)
+from engine.storage.encodings import images_without_encoding, keep_for_budget, replace_encodings
 from engine.storage.images import get_images, hashes_of, image_ids, image_names
-from engine.storage.schema import EncodingRow, ImageRow, stamp_of
+from engine.storage.schema import ImageRow, stamp_of
 from engine.utils.errors import EngineError
 
 if TYPE_CHECKING:
@@ -96,7 +91,7 @@ def _encode_again(
         found = [(group, encoder.encode(group.pixels, budget, group.standing)) for group in batch.groups]
         rows = [row for group, encodings in found for row in _keep(library, encoder, gallery_id, group, encodings)]
         if batch.finished:
-            keep_for_budget(library.database, gallery_id, stamp_of(encoder), budget, batch.finished)
+            keep_for_budget(library.database, gallery_id, stamp_of(encoder), budget, batch.finished, {})
         left_out = _left_out(library, batch.gone, frozenset(waiting))
         skipped += left_out
         added += sum(len(group.ids) for group in batch.groups)
@@ -132,7 +127,7 @@ def _settle(library: Library, encoder: "Encoder", gallery_id: int, budget: float
     for image_id, _, goes_on in settled(library, gallery_id, budget, encoder.exits):
         (going_on if goes_on else staying).append(image_id)
     if staying:
-        keep_for_budget(library.database, gallery_id, stamp_of(encoder), budget, staying)
+        keep_for_budget(library.database, gallery_id, stamp_of(encoder), budget, staying, {})
     return going_on
 
 
@@ -141,12 +136,10 @@ def _keep(
 ) -> list[ImageRow]:
     """Store what became of photos; those that had an encoding keep what stands of it."""
     stored, stamp = (library.database, gallery_id), stamp_of(encoder)
-    if group.encoded:
-        deeper = [DeeperEncoding.of(*pair) for pair in zip(group.ids, encodings, strict=True)]
-        budget = encodings[0].budget
-        assert budget is not None  # they left by it
-        keep_for_budget(*stored, stamp, budget, group.ids, deeper)
-        return get_images(library.database, sorted(group.ids))
-    rows = {image_id: EncodingRow.of(encoding) for image_id, encoding in zip(group.ids, encodings, strict=True)}
-    maps = {i: e.map.pack() for i, e in zip(group.ids, encodings, strict=True) if e.map is not None}
-    return replace_encodings(*stored, stamp, rows, maps)
+    found = dict(zip(group.ids, encodings, strict=True))
+    if not group.encoded:
+        return replace_encodings(*stored, stamp, found)
+    budget = encodings[0].budget
+    assert budget is not None  # they left by it
+    keep_for_budget(*stored, stamp, budget, group.ids, found)
+    return get_images(library.database, sorted(group.ids))

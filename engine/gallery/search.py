@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ from engine.search.refine import Deepening, decide, spending_limit
 from engine.storage.collections import add_macs
 from engine.storage.database import StoreUnusable
 from engine.storage.dates import taken_in
-from engine.storage.encodings import Candidate, DeeperEncoding, keep_deeper, list_candidates
+from engine.storage.encodings import Candidate, keep_deeper, list_candidates
 from engine.storage.images import get_image, get_images
 from engine.storage.schema import CollectionRow, PhotoMissing, stamp_of
 
@@ -139,7 +140,7 @@ def refine_search(
         decide(deepening, estimate, asked, k, spending_limit(before.photos))
         looks = _keep(library, collection, encoder, deepening, asked_about=[c.image_id for c in candidates])
     found = deepening.deeper()
-    after = _looked_at(encoder, asked, before, {f.image_id: f for f in found})
+    after = _looked_at(encoder, asked, before, found)
     return Refinement(
         hits=list_hits(library, after, k, looks=looks),
         deepened=_deepened(found, before, after, k),
@@ -171,14 +172,14 @@ def _keep(
             add_macs(library.database, collection.id, queries=deepening.ran)
     except StoreUnusable as error:
         log.warning("Second looks cannot be kept: %s", error)
-    return {each.image_id: each for each in found}
+    return {image_id: replace(encoding, map=None) for image_id, encoding in found.items()}  # a map is large
 
 
 def _looked_at(encoder: "Encoder", query: Query, ranking: Ranking, looks: Looks) -> Ranking:
     """A ranking whose candidates stand where second looks have brought them."""
     if not looks:
         return ranking
-    moved = [c.deepened(looks[c.image_id]) if c.image_id in looks else c for c in ranking.candidates]
+    moved = [c.deepened(looks.get(c.image_id)) for c in ranking.candidates]
     return reranked(encoder, query, ranking, moved)
 
 
@@ -188,11 +189,11 @@ def _up_to_date(library: Library, encoder: "Encoder", query: Query, ranking: Ran
     return ranking if now == ranking.candidates else reranked(encoder, query, ranking, now)
 
 
-def _deepened(found: Sequence[DeeperEncoding], before: Ranking, after: Ranking, k: int) -> tuple[Deepened, ...]:
+def _deepened(found: Looks, before: Ranking, after: Ranking, k: int) -> tuple[Deepened, ...]:
     """The photos that were run deeper, with their ranks among the first k."""
     ranks = [{image_id: rank for rank, image_id in enumerate(r.ids[:k], start=1)} for r in (before, after)]
     stood = {candidate.image_id: candidate.exit for candidate in before.candidates}
-    return tuple(Deepened(f.image_id, stood[f.image_id], f.exit, *(r.get(f.image_id) for r in ranks)) for f in found)
+    return tuple(Deepened(id, stood[id], look.exit, *(r.get(id) for r in ranks)) for id, look in found.items())
 
 
 def run_to_full_depth(library: Library, photo_id: int) -> tuple[Photo, Looks]:

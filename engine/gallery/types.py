@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,10 +13,12 @@ from engine.exits.phrases import NearestTexts
 from engine.ingest.date_taken import read_date
 from engine.ingest.decode import Skipped
 from engine.search.ranking import Ranking
-from engine.storage.encodings import DeeperEncoding
 from engine.storage.schema import ImageRow
 
-Looks = Mapping[int, DeeperEncoding]  # what ran deeper for one query alone, by photo: the index does not hold it
+if TYPE_CHECKING:
+    from engine.exits.batch import Encoding
+
+Looks = Mapping[int, "Encoding"]  # what ran deeper for one query alone, by photo: the index does not hold it
 NO_LOOKS: Looks = MappingProxyType({})
 
 
@@ -231,11 +234,10 @@ def photo_of(row: ImageRow) -> Photo:
     )
 
 
-def with_look(photo: Photo, look: DeeperEncoding | None) -> Photo:
+def with_look(photo: Photo, look: "Encoding | None") -> Photo:
     """A photo as a query has it that ran it deeper; as it is where none did."""
     if look is None or look.exit <= photo.exit:
         return photo
-    start = look.exit - len(look.nearest_texts)  # the exit that it went on from, 0 for the picture
     full_macs = photo.macs / photo.macs_share
     macs = min(photo.macs + look.macs, round(full_macs))
     return replace(
@@ -244,6 +246,6 @@ def with_look(photo: Photo, look: DeeperEncoding | None) -> Photo:
         macs=macs,
         macs_share=macs / full_macs,
         milliseconds=photo.milliseconds + look.milliseconds,
-        gates=np.concatenate([photo.gates[:start], look.gates]),
-        nearest_texts=(*photo.nearest_texts[:start], *look.nearest_texts),
+        gates=np.concatenate([photo.gates[: look.start], look.gates]),
+        nearest_texts=(*photo.nearest_texts[: look.start], *look.nearest_texts),
     )

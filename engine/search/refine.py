@@ -18,7 +18,7 @@ from engine.ingest.kept_picture import kept_pixels
 from engine.search.allocation import Goal, deepen
 from engine.search.query_parser import Query
 from engine.search.second_looks import Key, SecondLooks
-from engine.storage.encodings import Candidate, DeeperEncoding
+from engine.storage.encodings import Candidate
 from engine.storage.feature_map_files import FeatureMapFiles
 
 if TYPE_CHECKING:
@@ -126,13 +126,10 @@ class Deepening:
             self._run(list(places[start : start + BATCH]), to_exit)
         return np.array([self._reached[place].exit == to_exit for place in places])
 
-    def deeper(self) -> list[DeeperEncoding]:
-        """What became of the candidates that were run."""
-        return [
-            DeeperEncoding.of(candidate.image_id, reached)
-            for candidate, reached in zip(self.candidates, self._reached, strict=True)
-            if reached.exit > candidate.exit
-        ]
+    def deeper(self) -> "dict[int, Encoding]":
+        """What became of the candidates that were run, by the ids of their images."""
+        pairs = zip(self.candidates, self._reached, strict=True)
+        return {candidate.image_id: reached for candidate, reached in pairs if reached.exit > candidate.exit}
 
     def _run(self, places: Sequence[int], to_exit: int) -> None:
         groups: dict[tuple[int, bool], list[int]] = {}  # where photos stand, and whether they have their maps
@@ -213,7 +210,7 @@ def _before_any_run(candidate: Candidate) -> "Encoding":
 def _joined(before: "Encoding", found: "Encoding") -> "Encoding":
     """What a run has made of a candidate, with what came before it."""
     gates, nearest_texts = found.gates, found.nearest_texts
-    if len(nearest_texts) < found.exit:  # else it ran from its picture, and came to every exit again
+    if found.start:  # else it ran from its picture, and came to every exit again
         gates, nearest_texts = np.concatenate([before.gates, gates]), before.nearest_texts + nearest_texts
     macs, milliseconds = before.macs + found.macs, before.milliseconds + found.milliseconds
     return replace(found, gates=gates, nearest_texts=nearest_texts, macs=macs, milliseconds=milliseconds)

@@ -8,14 +8,13 @@ import numpy as np
 from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
-from engine.exits.phrases import NearestTexts
 from engine.storage.bind_limit import change_rows, rows_of
 from engine.storage.cleanup import tidy
 from engine.storage.collections import hold
 from engine.storage.database import Database
 from engine.storage.feature_map_files import MapFile
 from engine.storage.images import get_images
-from engine.storage.schema import CollectionRow, EncodingRow, FeatureMapRow, ImageRow, ModelStamp
+from engine.storage.schema import CollectionRow, EncodingRow, FeatureMapRow, ImageRow, ModelStamp, float32_bytes
 
 if TYPE_CHECKING:
     from engine.exits.batch import Encoding
@@ -46,41 +45,11 @@ class Candidate:
     affinity: float
     map: str | None  # file of the feature map that it left that exit with, where one is kept
 
-    def deepened(self, by: "DeeperEncoding") -> "Candidate":
-        """With a deeper encoding in the place of its own; the same where it has come as deep by another way."""
-        if self.exit >= by.exit:
+    def deepened(self, by: "Encoding | None") -> "Candidate":
+        """With a deeper encoding, if any, in the place of its own; the same where it is as deep by another way."""
+        if by is None or self.exit >= by.exit:
             return self
-        return replace(self, exit=by.exit, vector=by.vector, affinity=by.affinity, map=None)
-
-
-@dataclass(frozen=True)
-class DeeperEncoding:
-    """A deeper encoding of an image, and what it took."""
-
-    image_id: int
-    exit: int  # 1-based, where it left at last
-    vector: bytes  # float32, unit length
-    affinity: float
-    gates: np.ndarray  # (R, G) of the gated exits that it came to on the way
-    nearest_texts: tuple[NearestTexts, ...]  # at all the exits that it came to: at every one, if run from its picture
-    macs: int
-    milliseconds: float
-    map: bytes | None  # the feature map that it left with, where there is one
-
-    @classmethod
-    def of(cls, image_id: int, encoding: "Encoding") -> "DeeperEncoding":
-        """What an image's run from where it stood has made of it."""
-        return cls(
-            image_id=image_id,
-            exit=encoding.exit,
-            vector=np.asarray(encoding.vector, np.float32).tobytes(),
-            affinity=encoding.affinity,
-            gates=encoding.gates,
-            nearest_texts=encoding.nearest_texts,
-            macs=encoding.macs,
-            milliseconds=encoding.milliseconds,
-            map=encoding.map.pack() if encoding.map is not None else None,
-        )
+        return replace(self, exit=by.exit, vector=float32_bytes(by.vector), affinity=by.affinity, map=None)
 
 
 @dataclass(frozen=True)
@@ -169,10 +138,10 @@ def keep_deeper(
     database: Database,
     collection_id: int,
     stamp: ModelStamp,
-    deeper: Sequence[DeeperEncoding],
+    deeper: "Mapping[int, Encoding]",
     candidates: Sequence[int] | None = None,
 ) -> None:
-    """Replace encodings by deeper ones that a query ran, in one transaction.
+    """Replace encodings by deeper ones that a query ran, by the ids of their images, in one transaction.
 
     What they cost is counted even where another query has gone as deep meanwhile; the encoding there stays then. An
     image never costs more than full depth: where it had to be run from its picture again, the rest is the query's own.
@@ -180,17 +149,12 @@ def keep_deeper(
     Args: candidates: images whose places a query asked about; None: no query did.
     Raises: GalleryMissing, ModelChanged.
     """
-    written = [database.maps.write(encoding.map) for encoding in deeper]
+    written = _with_maps(database, deeper)
     with database.write() as session:
         collection = hold(session, collection_id)
         collection.require(stamp)
-        lost: list[str] = []
-        for encoding, kept in zip(deeper, written, strict=True):
-            collection.macs_queries += encoding.macs
-            image = session.get(ImageRow, encoding.image_id)
-            if image is not None:
-                image.encoding.macs_query += _within_full_depth(image.encoding, encoding.macs, stamp)
-            lost += _go_deeper(database, session, collection, image, encoding, kept)
+        collection.macs_queries += sum(encoding.macs for encoding in deeper.values())
+        lost = _go_deeper(database, session, collection, stamp, written, by_query=True)
         if candidates is not None:
             collection.queries += 1
             database.maps.use(session, candidates)
@@ -227,37 +191,28 @@ def keep_for_budget(
     stamp: ModelStamp,
     budget: float,
     image_ids: Collection[int],
-    deeper: Sequence[DeeperEncoding] = (),
+    deeper: "Mapping[int, Encoding]",
 ) -> None:
     """Have encodings stand for another budget, some of them replaced by deeper ones, in one transaction.
 
     What those took is added to what indexing took, up to the cost of full depth.
 
-    Args: image_ids: of all.
+    Args: image_ids: of all.  deeper: by id.
     Raises: GalleryMissing, ModelChanged.
     """
-    written = [database.maps.write(encoding.map) for encoding in deeper]
+    written = _with_maps(database, deeper)
     with database.write() as session:
         collection = hold(session, collection_id)
         collection.require(stamp)
         collection.budget = budget
         change_rows(session, update(EncodingRow).values(budget=budget), EncodingRow.image_id, image_ids)
-        lost: list[str] = []
-        for encoding, kept in zip(deeper, written, strict=True):
-            image = session.get(ImageRow, encoding.image_id)
-            if image is not None:
-                image.encoding.macs_index += _within_full_depth(image.encoding, encoding.macs, stamp)
-            lost += _go_deeper(database, session, collection, image, encoding, kept)
+        lost = _go_deeper(database, session, collection, stamp, written, by_query=False)
         lost += database.maps.trim(session)
     tidy(database, lost)
 
 
 def replace_encodings(
-    database: Database,
-    collection_id: int,
-    stamp: ModelStamp,
-    encodings: Mapping[int, EncodingRow],
-    maps: Mapping[int, bytes],
+    database: Database, collection_id: int, stamp: ModelStamp, encodings: "Mapping[int, Encoding]"
 ) -> list[ImageRow]:
     """Give images new encodings in one transaction, by id; returns those that are still there.
 
@@ -265,7 +220,7 @@ def replace_encodings(
     Raises: GalleryMissing, ModelChanged.
     """
     lost: list[str] = []
-    written = {image_id: database.maps.write(data) for image_id, data in maps.items()}
+    written = _with_maps(database, encodings)
     with database.write() as session:
         collection = hold(session, collection_id)
         collection.require(stamp)
@@ -277,48 +232,65 @@ def replace_encodings(
                 collection.macs_queries -= before.macs_query
                 session.delete(before)
                 session.flush()
-            row = encodings[image_id]
+            encoding, kept = written[image_id]
+            row = EncodingRow.of(encoding)
             row.image_id, row.collection_id, row.model = image_id, collection.id, stamp.key
             session.add(row)
             collection.budget = row.budget
             revised = update(ImageRow).where(ImageRow.id == image_id).values(revision=collection.next_revision())
             session.execute(revised)
-            lost += database.maps.put(session, image_id, row.exit, written.get(image_id))
+            lost += database.maps.put(session, image_id, row.exit, kept)
         lost += database.maps.trim(session)
     tidy(database, lost)
     return get_images(database, there)
 
 
-def _within_full_depth(row: EncodingRow, macs: int, stamp: ModelStamp) -> int:
-    """As much of a run's MACs as an encoding may still cost."""
-    return max(0, min(macs, stamp.full_macs - row.macs_index - row.macs_query))
+def _with_maps(database: Database, encodings: "Mapping[int, Encoding]") -> "dict[int, tuple[Encoding, MapFile | None]]":
+    """Encodings, each with the file of the feature map that it left with, which no row names yet."""
+    packed = {image_id: e.map.pack() if e.map is not None else None for image_id, e in encodings.items()}
+    return {image_id: (encodings[image_id], database.maps.write(data)) for image_id, data in packed.items()}
 
 
 def _go_deeper(
     database: Database,
     session: Session,
     collection: CollectionRow,
-    image: ImageRow | None,
-    deeper: DeeperEncoding,
-    kept: MapFile | None,
+    stamp: ModelStamp,
+    deeper: "Mapping[int, tuple[Encoding, MapFile | None]]",
+    by_query: bool,
 ) -> list[str]:
-    """Make an image's encoding a deeper one; returns the map files that have no row now.
+    """Make the encodings of images deeper ones; returns the map files that have no row now.
+
+    Args: by_query: a query pays for it, and not indexing.
+    """
+    lost = []
+    for image_id, (encoding, kept) in deeper.items():
+        image = session.get(ImageRow, image_id)
+        if image is not None and _has_gone_deeper(collection, stamp, image, encoding, by_query):
+            lost += database.maps.put(session, image_id, encoding.exit, kept)
+        elif kept is not None:
+            lost.append(kept.file)
+    return lost
+
+
+def _has_gone_deeper(
+    collection: CollectionRow, stamp: ModelStamp, image: ImageRow, deeper: "Encoding", by_query: bool
+) -> bool:
+    """Account for a run, and make an image's encoding what came of it.
 
     It stays where it is as deep already, or is a new one that has not come to where the deeper one went on from.
-
-    Args: image: None where it was deleted meanwhile.  kept: the feature map that it left with.
     """
-    unused = [kept.file] if kept is not None else []
-    if image is None:
-        return unused
-    row = image.encoding
+    row, start = image.encoding, deeper.start
+    macs = max(0, min(deeper.macs, stamp.full_macs - row.macs_index - row.macs_query))
+    if by_query:
+        row.macs_query += macs
+    else:
+        row.macs_index += macs
     row.milliseconds += deeper.milliseconds
-    start = deeper.exit - len(deeper.nearest_texts)  # the exit that it went on from, 0 for the picture
     if not start <= row.exit < deeper.exit:
-        return unused
-    before = row.gates[: start * deeper.gates.shape[1] * np.float32().itemsize]
-    row.gates = before + np.asarray(deeper.gates, np.float32).tobytes()
+        return False
+    row.gates = row.gates[: start * deeper.gates.shape[1] * np.float32().itemsize] + float32_bytes(deeper.gates)
     row.phrases = [*row.phrases[:start], *map(list, deeper.nearest_texts)]
-    row.vector, row.exit, row.affinity = deeper.vector, deeper.exit, deeper.affinity
+    row.vector, row.exit, row.affinity = float32_bytes(deeper.vector), deeper.exit, deeper.affinity
     image.revision = collection.next_revision()
-    return database.maps.put(session, image.id, deeper.exit, kept)
+    return True

@@ -181,16 +181,21 @@ class EncodingRow(Base):
     def of(cls, encoding: "Encoding") -> "EncodingRow":
         """The row of a photo's encoding, made when the photo was indexed."""
         return cls(
-            vector=np.asarray(encoding.vector, np.float32).tobytes(),
+            vector=float32_bytes(encoding.vector),
             exit=encoding.exit,
             affinity=encoding.affinity,
-            gates=np.asarray(encoding.gates, np.float32).tobytes(),
+            gates=float32_bytes(encoding.gates),
             phrases=encoding.nearest_texts,
             macs_index=encoding.macs,
             macs_query=0,
             milliseconds=encoding.milliseconds,
             budget=encoding.budget,
         )
+
+
+def float32_bytes(numbers: np.ndarray) -> bytes:
+    """Numbers as they are stored."""
+    return np.asarray(numbers, np.float32).tobytes()
 
 
 class FeatureMapRow(Base):

@@ -22,7 +22,6 @@ from engine.gallery.galleries import (
 from engine.gallery.ingest import ingest_files
 from engine.gallery.reencode import reencode_gallery
 from engine.storage.database import Database
-from engine.storage.encodings import DeeperEncoding
 from tests.fake_encoder import FakeEncoder
 
 pytestmark = pytest.mark.both_databases
@@ -178,8 +177,8 @@ def test_what_ran_aside_costs_a_full_encoding_at_most(library: Library, upload: 
     demo = open_gallery(library, "demo", kind="demo")
     ingest_files(library, demo, [upload("red", "red")])
     (photo,) = list_photos(library, demo)
-    vector = np.array([1, 0, 0], np.float32).tobytes()
-    run_again = DeeperEncoding(photo.id, 2, vector, 0.0, np.empty((0, 0)), (), library.encoder.full_macs, 1.0, None)
+    (run_again,) = library.encoder.deepen(np.zeros((1, 3, 8, 8), np.uint8), 2)
+    run_again = replace(run_again, macs=library.encoder.full_macs)
     (sorted_photo,) = sort_gallery(library, demo, COLOURS, 0.2, aside=Aside({photo.id: run_again})).photos
     assert (sorted_photo.exit, sorted_photo.macs_share) == (2, 1)
 

@@ -257,7 +257,7 @@ def test_pass_by_pass_costs_what_all_at_once_does(library: Library, gallery: int
     deepening = Deepening(hazy, candidates, library.picture_path, library.database.maps)
     assert deepening.run([0], 2).all()
     assert deepening.run([0], 3).all()
-    (deeper,) = deepening.deeper()
+    (deeper,) = deepening.deeper().values()
     assert (deeper.exit, deeper.macs, len(deeper.nearest_texts), deeper.gates.shape[0]) == (3, 60, 2, 1)
     assert [visit[1:] for visit in hazy.visits] == [(1, 2), (2, 3)]
 
@@ -447,7 +447,7 @@ class TestFrozen:
     def test_hits_show_photos_as_deep_as_the_query_has_run_them(self, library: Library, demo: int) -> None:
         refined = refine_search(library, demo, "red", k=2)
         assert refined.ranking is not None
-        deep = {look.image_id for look in refined.looks.values() if look.exit == 3}
+        deep = {id for id, look in refined.looks.items() if look.exit == 3}
         shown = {hit.photo.id: hit.photo for hit in list_hits(library, refined.ranking, 20, looks=refined.looks)}
         assert {id for id, photo in shown.items() if photo.macs_share == 1.0} == deep
         assert all(len(photo.nearest_texts) == photo.exit for photo in shown.values())

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from engine.exits.batch import Encoding
+from engine.exits.feature_map import FeatureMap
 from engine.storage.database import Database
 from engine.storage.images import add_images
 from engine.storage.schema import EncodingRow, ImageRow, ModelStamp
@@ -28,6 +30,14 @@ def image(
     return ImageRow(
         content_hash=content_hash, name=f"{name}.jpg", width=4, height=3, bytes=9, added_at=0.0, encoding=encoding
     )
+
+
+def reached(exit: int, from_exit: int = 0, macs: int = 10, kept: FeatureMap | None = None) -> Encoding:
+    """An image run to an exit; its gates and phrases are numbered by the exits of this run."""
+    exits = range(from_exit + 1, exit + 1)
+    gates = np.array([[k] * 4 for k in exits if k < STAMP.exits], np.float32).reshape(-1, 4)
+    phrases = tuple(((f"exit {k}", 0.5),) for k in exits)
+    return Encoding(np.zeros(2, np.float32), exit, exit / 10, gates, phrases, macs, 1.0, 0.5, kept)
 
 
 def add(database: Database, collection_id: int, *names: str, stamp: ModelStamp = STAMP) -> list[ImageRow]:

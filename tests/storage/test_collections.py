@@ -22,7 +22,7 @@ from engine.storage.database import Database
 from engine.storage.encodings import replace_encodings
 from engine.storage.images import add_images, delete_images, get_image
 from engine.storage.schema import GalleryMissing, ModelChanged, NameTaken, PhotoMissing
-from tests.storage.rows import STAMP, add, image
+from tests.storage.rows import STAMP, add, image, reached
 
 pytestmark = pytest.mark.both_databases
 
@@ -74,8 +74,7 @@ def test_totals_follow_what_another_process_does(database: Database, gallery: in
     assert TotalsCache(database).of(gallery).exits == {1: 1}
     add(other, gallery, "bb")
     assert TotalsCache(database).of(gallery).exits == {1: 2}
-    again = image("aa", exit=3).encoding
-    replace_encodings(other, gallery, STAMP, {first.id: again}, {})
+    replace_encodings(other, gallery, STAMP, {first.id: reached(3, macs=90)})
     assert (TotalsCache(database).of(gallery).exits, TotalsCache(database).of(gallery).macs_index) == (
         {1: 1, 3: 1},
         120,

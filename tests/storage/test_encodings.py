@@ -6,7 +6,6 @@ import pytest
 from engine.storage.collections import get_collection, open_collection
 from engine.storage.database import Database
 from engine.storage.encodings import (
-    DeeperEncoding,
     images_at_other_budgets,
     images_without_encoding,
     keep_deeper,
@@ -15,7 +14,7 @@ from engine.storage.encodings import (
     list_changes,
 )
 from engine.storage.images import add_images, get_image
-from tests.storage.rows import STAMP, add, image
+from tests.storage.rows import STAMP, add, image, reached
 
 pytestmark = pytest.mark.both_databases
 
@@ -34,14 +33,6 @@ def test_changes_follow_on_from_a_revision(database: Database, gallery: int) -> 
     assert (len(nothing.ids), nothing.vectors.shape) == (0, (0, 0))
 
 
-def reached(exit: int, from_exit: int, macs: int, image_id: int) -> DeeperEncoding:
-    """An image at an exit; its gates and phrases are numbered by the exits of this run."""
-    exits = range(from_exit + 1, exit + 1)
-    gates = np.array([[k] * 4 for k in exits if k < STAMP.exits], np.float32).reshape(-1, 4)
-    phrases = tuple(((f"exit {k}", 0.5),) for k in exits)
-    return DeeperEncoding(image_id, exit, b"\0" * 8, exit / 10, gates, phrases, macs, 1.0, None)
-
-
 def described(database: Database, image_id: int) -> tuple[int, list[float], list[str]]:
     row = get_image(database, image_id).encoding
     gates = np.frombuffer(row.gates, np.float32).reshape(-1, 4)
@@ -58,9 +49,9 @@ def start(database: Database, gallery: int) -> int:
 
 def test_gates_and_phrases_of_the_missing_passes_are_added(database: Database, gallery: int) -> None:
     one = start(database, gallery)
-    keep_deeper(database, gallery, STAMP, [reached(2, 1, 30, one)])
+    keep_deeper(database, gallery, STAMP, {one: reached(2, 1, 30)})
     assert described(database, one) == (2, [0, 2], ["a dog", "exit 2"])
-    keep_deeper(database, gallery, STAMP, [reached(3, 2, 40, one)])
+    keep_deeper(database, gallery, STAMP, {one: reached(3, 2, 40)})
     assert described(database, one) == (3, [0, 2], ["a dog", "exit 2", "exit 3"])
     assert list_candidates(database, [one])[0].affinity == pytest.approx(0.3)
     assert list_changes(database, gallery, 0, 9).affinity == pytest.approx([0.3])
@@ -70,13 +61,13 @@ def test_gates_and_phrases_of_the_missing_passes_are_added(database: Database, g
 
 def test_a_run_from_the_start_describes_all_exits_anew(database: Database, gallery: int) -> None:
     one = start(database, gallery)
-    keep_deeper(database, gallery, STAMP, [reached(3, 0, 100, one)])
+    keep_deeper(database, gallery, STAMP, {one: reached(3, 0, 100)})
     assert described(database, one) == (3, [1, 2], ["exit 1", "exit 2", "exit 3"])
 
 
 def test_an_image_never_costs_more_than_full_depth(database: Database, gallery: int) -> None:
     one = start(database, gallery)
-    keep_deeper(database, gallery, STAMP, [reached(3, 0, 100, one)])
+    keep_deeper(database, gallery, STAMP, {one: reached(3, 0, 100)})
     row = get_image(database, one).encoding
     assert (row.macs_index, row.macs_query) == (30, 70)
     assert get_collection(database, gallery).macs_queries == 100, "the search pays for what was run twice"
@@ -84,8 +75,9 @@ def test_an_image_never_costs_more_than_full_depth(database: Database, gallery: 
 
 def test_a_way_that_another_query_has_gone_meanwhile_is_described_once(database: Database, gallery: int) -> None:
     one = start(database, gallery)
-    keep_deeper(database, gallery, STAMP, [reached(2, 1, 30, one)])
-    keep_deeper(database, gallery, STAMP, [reached(3, 1, 70, one), reached(2, 1, 30, one)])
+    keep_deeper(database, gallery, STAMP, {one: reached(2, 1, 30)})
+    keep_deeper(database, gallery, STAMP, {one: reached(3, 1, 70)})
+    keep_deeper(database, gallery, STAMP, {one: reached(2, 1, 30)})
     assert described(database, one) == (3, [0, 2], ["a dog", "exit 2", "exit 3"])
 
 
@@ -93,7 +85,7 @@ def test_a_way_on_from_an_encoding_that_was_replaced_by_a_shallower_one_is_left(
     database: Database, gallery: int
 ) -> None:
     one = start(database, gallery)
-    keep_deeper(database, gallery, STAMP, [reached(3, 2, 40, one)])
+    keep_deeper(database, gallery, STAMP, {one: reached(3, 2, 40)})
     assert described(database, one) == (1, [0], ["a dog"])
 
 
@@ -101,7 +93,7 @@ def test_another_budget_adds_to_what_indexing_took(database: Database, gallery: 
     one, (two,) = start(database, gallery), add(database, gallery, "bb")
     assert [found[:2] for found in images_at_other_budgets(database, gallery, 0.9)] == [(one, 1), (two.id, 1)]
     before = int(list_changes(database, gallery, 0, 9).revisions.max())
-    keep_for_budget(database, gallery, STAMP, 0.9, [one, two.id], [reached(2, 1, 30, one)])
+    keep_for_budget(database, gallery, STAMP, 0.9, [one, two.id], {one: reached(2, 1, 30)})
     assert images_at_other_budgets(database, gallery, 0.9) == []
     assert images_without_encoding(database, gallery) == []
     rows = [get_image(database, image_id).encoding for image_id in (one, two.id)]

@@ -4,17 +4,20 @@ import os
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
+import torch
 
+from engine.exits.feature_map import FeatureMap
 from engine.storage import feature_map_files as maps_module
 from engine.storage.collections import delete_collection, open_collection
 from engine.storage.database import Database
-from engine.storage.encodings import DeeperEncoding, keep_deeper, list_candidates, list_changes
+from engine.storage.encodings import keep_deeper, list_candidates, list_changes
 from engine.storage.images import add_images, delete_images, get_image, list_images
-from tests.storage.rows import STAMP, image
+from tests.storage.rows import STAMP, image, reached
 
 pytestmark = pytest.mark.both_databases
+
+LATER = FeatureMap(torch.ones(3))
 
 
 def add(database: Database, collection_id: int, *names: str, size: int = 10) -> list[int]:
@@ -24,11 +27,6 @@ def add(database: Database, collection_id: int, *names: str, size: int = 10) -> 
         database, collection_id, STAMP, rows, dict.fromkeys(hashes, b""), dict.fromkeys(hashes, b"m" * size)
     )
     return [row.id for row in kept]
-
-
-def deeper(image_id: int, exit: int, kept: bytes | None = None) -> DeeperEncoding:
-    gates = np.zeros((min(exit, STAMP.exits - 1), 4), np.float32)
-    return DeeperEncoding(image_id, exit, b"\0" * 8, 0.5, gates, ((("a cat", 0.5),),) * exit, 10, 1.0, kept)
 
 
 def files(home: Path) -> list[Path]:
@@ -49,18 +47,18 @@ def test_a_map_is_given_back_as_it_was_kept(database: Database, gallery: int) ->
 
 def test_a_deeper_encoding_brings_its_own_map_or_none(database: Database, gallery: int, home: Path) -> None:
     first, second = add(database, gallery, "aa", "bb")
-    keep_deeper(database, gallery, STAMP, [deeper(first, 2, b"later"), deeper(second, 3)])
+    keep_deeper(database, gallery, STAMP, {first: reached(2, kept=LATER), second: reached(3)})
     candidates = list_candidates(database, [first, second])
     assert [(c.exit, c.map is not None) for c in candidates] == [(2, True), (3, False)]
-    assert database.maps.read(candidates[0].map or "") == b"later"
+    assert database.maps.read(candidates[0].map or "") == LATER.pack()
     assert len(files(home)) == 1
 
 
 def test_a_shallower_encoding_never_takes_a_deeper_ones_place(database: Database, gallery: int) -> None:
     (first,) = add(database, gallery, "aa")
-    keep_deeper(database, gallery, STAMP, [deeper(first, 3)])
+    keep_deeper(database, gallery, STAMP, {first: reached(3)})
     before = list_changes(database, gallery, 0, 9).revisions.tolist()
-    keep_deeper(database, gallery, STAMP, [deeper(first, 2, b"later")])
+    keep_deeper(database, gallery, STAMP, {first: reached(2, kept=LATER)})
     row = get_image(database, first)
     assert (row.encoding.exit, row.encoding.macs_query, has_map(database, first)) == (3, 20, [False])
     assert list_changes(database, gallery, 0, 9).revisions.tolist() == before
@@ -70,7 +68,7 @@ def test_the_least_recently_used_go_first(
     database: Database, gallery: int, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, third = add(database, gallery, "aa", "bb", "cc", size=100)
-    keep_deeper(database, gallery, STAMP, [], candidates=[first])
+    keep_deeper(database, gallery, STAMP, {}, candidates=[first])
     monkeypatch.setattr(maps_module, "LIMIT", 350)
     (fourth,) = add(database, gallery, "dd", size=100)
     assert has_map(database, first, second, third, fourth) == [True, False, True, True]

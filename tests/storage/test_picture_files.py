@@ -5,17 +5,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+import torch
 
+from engine.exits.feature_map import FeatureMap
 from engine.storage import cleanup, collections, feature_map_files, images, picture_files
 from engine.storage.collections import TotalsCache, delete_collection, mark_indexed, open_collection
 from engine.storage.database import Database, StoreUnusable
-from engine.storage.encodings import DeeperEncoding, keep_deeper
+from engine.storage.encodings import keep_deeper
 from engine.storage.images import add_images, delete_images
 from engine.storage.schema import ImageRow
 from engine.utils.atomic_files import write_whole
-from tests.storage.rows import STAMP, add, image
+from tests.storage.rows import STAMP, add, image, reached
 
 pytestmark = pytest.mark.both_databases
 
@@ -151,8 +152,7 @@ def test_others_write_to_the_database_while_files_are_written(
         monkeypatch.setattr(module, "write_whole", write)
     row = image("aa")
     add_images(database, gallery, STAMP, [row], {row.content_hash: b"a picture"}, {row.content_hash: b"a map"})
-    deeper = DeeperEncoding(row.id, 2, b"\0" * 8, 0.5, np.zeros((2, 17), np.float32), ((), ()), 10, 1.0, b"a map")
-    keep_deeper(database, gallery, STAMP, [deeper])
+    keep_deeper(database, gallery, STAMP, {row.id: reached(2, kept=FeatureMap(torch.ones(3)))})
     others.close()
 
 
