@@ -4,7 +4,7 @@ A photo goes on from its stored embedding and, inside a pass, from the feature m
 gone it runs from its picture.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from engine.storage.feature_map_files import FeatureMapFiles
 
 if TYPE_CHECKING:
     from engine.exits.batch import Encoding
-    from engine.exits.encoder import Encoder
+    from engine.exits.encoder import Encoder, Standing
     from engine.exits.feature_map import FeatureMap
 
 LIMIT = 20.0  # what one query may spend, in full encodings
@@ -86,7 +86,7 @@ class Deepening:
         self.encoder, self.candidates, self._memory = encoder, candidates, memory
         self.ran = 0  # MACs that ran here and now, and were not remembered
         self._picture_path, self._maps = picture_path, maps
-        self._reached = [_before_any_run(candidate) for candidate in candidates]  # where each is, and what that took
+        self._reached = [before_any_run(candidate) for candidate in candidates]  # where each is, and what that took
         self._pixels: dict[int, np.ndarray] = {}  # of the candidates whose picture was needed
 
     @property
@@ -132,39 +132,21 @@ class Deepening:
         return {candidate.image_id: reached for candidate, reached in pairs if reached.exit > candidate.exit}
 
     def _run(self, places: Sequence[int], to_exit: int) -> None:
-        groups: dict[tuple[int, bool], list[int]] = {}  # where photos stand, and whether they have their maps
-        for place in [place for place in places if not self._remembered(place, to_exit)]:
+        going = [place for place in places if not self._remembered(place, to_exit)]
+        for place in going:
             self._take_map(place)
-            exit, from_map = self._reached[place].exit, self._reached[place].map is not None
-            start = exit if self.encoder.ladder.goes_on(exit, from_map) else 0
-            groups.setdefault((start, from_map), []).append(place)
-        for (start, from_map), group in groups.items():
-            self._run_group(group, start, from_map, to_exit)
-
-    def _run_group(self, places: list[int], start: int, from_map: bool, to_exit: int) -> None:
-        """Run candidates that stand alike.
-
-        Args: start: the exit that they go on from; 0: from their pictures.
-        """
-        from engine.exits.encoder import Standing
-
-        pixels: np.ndarray | None = None
-        if not start or self.encoder.ladder.needs_picture(start, from_map):
-            self._decode(places)
-            places = [place for place in places if place in self._pixels]
-            if not places:
-                return
-            pixels = np.stack([self._pixels[place] for place in places])
-        standing = None
-        if start:
-            reached = [self._reached[place] for place in places]
-            maps = [r.map for r in reached if r.map is not None]
-            standing = Standing(start, np.stack([r.vector for r in reached]), maps if from_map else None)
-        for place, found in zip(places, self.encoder.deepen(pixels, to_exit, standing), strict=True):
-            self.ran += found.macs
-            if self._memory is not None:
-                self._memory.put(self._key(place, to_exit), found)
-            self._reached[place] = _joined(self._reached[place], found)
+        reached = {place: self._reached[place] for place in going}
+        needs = self.encoder.ladder.needs_picture
+        by_picture = {place for place, photo in reached.items() if needs(photo.exit, photo.map is not None)}
+        self._decode(sorted(by_picture))
+        able = {place: photo for place, photo in reached.items() if place not in by_picture or place in self._pixels}
+        for group, standing in standing_alike(self.encoder, able):
+            pixels = np.stack([self._pixels[place] for place in group]) if group[0] in by_picture else None
+            for place, found in zip(group, self.encoder.deepen(pixels, to_exit, standing), strict=True):
+                self.ran += found.macs
+                if self._memory is not None:
+                    self._memory.put(self._key(place, to_exit), found)
+                self._reached[place] = _joined(self._reached[place], found)
 
     def _remembered(self, place: int, to_exit: int) -> bool:
         """Whether a candidate came to an exit by what ran before."""
@@ -199,12 +181,30 @@ def kept_map(encoder: "Encoder", maps: FeatureMapFiles, candidate: Candidate) ->
     return encoder.unpack_map(data, candidate.exit) if data is not None else None
 
 
-def _before_any_run(candidate: Candidate) -> "Encoding":
+def standing_alike(
+    encoder: "Encoder", photos: "Mapping[int, Encoding]"
+) -> "Iterator[tuple[list[int], Standing | None]]":
+    """Photos that go on together, and where they stand; None: they are run from their pictures."""
+    from engine.exits.encoder import Standing
+
+    groups: dict[tuple[int, bool], list[int]] = {}  # by the exit that they go on from, and whether they have maps
+    for number, photo in photos.items():
+        from_map = photo.map is not None
+        start = photo.exit if encoder.ladder.goes_on(photo.exit, from_map) else 0
+        groups.setdefault((start, from_map), []).append(number)
+    for (start, _), numbers in groups.items():
+        vectors = [photos[number].vector for number in numbers]
+        maps = [found for number in numbers if (found := photos[number].map) is not None]
+        yield numbers, Standing(start, np.stack(vectors), maps or None) if start else None
+
+
+def before_any_run(candidate: Candidate, kept: "FeatureMap | None" = None) -> "Encoding":
+    """A photo where it stands, with its map or without, as the beginning of a run."""
     from engine.exits.batch import Encoding
 
     no_gates = np.empty((0, len(BUDGET_GRID)), np.float32)
     vector = np.frombuffer(candidate.vector, np.float32)
-    return Encoding(vector, candidate.exit, candidate.affinity, no_gates, (), 0, 0.0, None, None)
+    return Encoding(vector, candidate.exit, candidate.affinity, no_gates, (), 0, 0.0, None, kept)
 
 
 def _joined(before: "Encoding", found: "Encoding") -> "Encoding":
