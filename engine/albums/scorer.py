@@ -180,24 +180,3 @@ def _overtaken(leads: Tensor, deviations: Tensor) -> Tensor:
     """The chance that a lead, normal around what it is, is none in truth."""
     chance = torch.special.ndtr(-leads / deviations.clamp_min(CERTAIN))
     return torch.where(deviations > CERTAIN, chance, 0)
-
-
-def next_looks(
-    gains: np.ndarray, costs: np.ndarray, left: float, many: int, least: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """The looks that take most doubt away for what they cost.
-
-    Args:
-        gains: (N, K) see `AlbumScorer.gains`; 0 for photos whose place is settled.
-        costs: (N, K) in full encodings; inf where a photo cannot be run.
-        left: to spend, in full encodings.  many: at most so many looks.
-        least: doubt that a full encoding must take away.
-    Returns: (n,) rows to run deeper at once, and the exit (0-based) that each is to be run to.
-    """
-    rates = np.where(np.isfinite(costs), gains / np.where(np.isfinite(costs), costs, 1), 0)
-    exits = rates.argmax(1)
-    rows = np.arange(len(rates))
-    best, price = rates[rows, exits], costs[rows, exits]
-    order = np.argsort(-best, kind="stable")[:many]
-    able = (best[order] >= least) & (np.cumsum(np.where(best[order] >= least, price[order], 0)) <= left + 1e-9)
-    return order[able], exits[order][able]

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.albums.scorer import AlbumScorer, next_looks
+from engine.albums.scorer import AlbumScorer
+from engine.exits.looks import best_looks
 
 LEAST = 0.01  # chance of another decision that a full encoding must take away to be worth it
 AT_ONCE = 32  # photos that are run before it is asked anew whose decision is in doubt
@@ -78,7 +79,7 @@ def look_again(sorting: AlbumSorting, costs: np.ndarray, onward: np.ndarray, lim
     looked: set[int] = set()
     costs = costs.copy()
     while True:
-        chosen, exits = next_looks(sorting.gains, costs, limit, AT_ONCE, LEAST)
+        _, chosen, exits = best_looks(sorting.gains[None], costs[None], np.array([limit]), LEAST, AT_ONCE)
         if not len(chosen):
             return len(looked)
         for exit in np.unique(exits).tolist():

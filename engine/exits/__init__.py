@@ -8,7 +8,7 @@ Encoder (Presta, Stefanski, Byra, Arendt; arXiv 2605.17499). Read in this order:
 3. `ladder`, `budget`: the passes and what they cost in MACs; the price that meets a budget.
 4. `encoder`: runs a batch pass by pass and takes out the rows that leave; `runner` and `batch` do the work.
 5. `phrases`, `phrase_gate`: gates that go by what people will look for, where that is known.
-6. `calibration`, `scorer`: what an early embedding tells a query of the photo at full depth.
+6. `calibration`, `scorer`: what an early embedding tells a query of the photo at full depth; `looks`: where to go on.
 
 Of the others `loading` makes an encoder, `checkpoint` keeps exit weights, `certificate` says what they gave and
 `model_card` what they are, and `feature_map` is what a photo goes on from.

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.exits.calibration import FARTHEST, Estimate, certainty_equivalent
+from engine.exits.looks import best_looks
 
 ROUND = 8  # looks taken at once, before the page's edge is found again
 # What it counts, beside being on the page at all, that the photo asked for comes first; chosen on val and on the photos
@@ -73,7 +74,7 @@ def deepen(
     while len(going):
         prices = costs[going][..., able]  # (Q, M, T)
         found = gains(expected[going], deviations[going], exits[going], spreads, goal.k, able, goal.logit_scale)
-        queries, places, targets = _round(found / prices, prices, goal.limit - spent[going], goal.min_gain)
+        queries, places, targets = best_looks(found, prices, goal.limit - spent[going], goal.min_gain, ROUND)
         queries, targets = going[queries], able[targets]
         for target in np.unique(targets).tolist():
             these = targets == target
@@ -84,18 +85,6 @@ def deepen(
             exits[who, where], costs[who, where] = target, onward[target]
         going = np.unique(queries)
     return spent
-
-
-def _round(rates: np.ndarray, costs: np.ndarray, left: np.ndarray, min_gain: float) -> tuple[np.ndarray, ...]:
-    """The best looks of each query, `ROUND` at most: (N,) queries, places and targets."""
-    targets = rates.argmax(2)  # (Q, M)
-    gain, cost = (np.take_along_axis(a, targets[..., None], 2)[..., 0] for a in (rates, costs))
-    order = np.argsort(-gain, axis=1, kind="stable")[:, :ROUND]
-    best, price = np.take_along_axis(gain, order, 1), np.take_along_axis(cost, order, 1)
-    good = (best >= min_gain) & (np.where(np.isfinite(price), price, 0).cumsum(1) <= left[:, None] + 1e-9)
-    queries, ranks = np.nonzero(good)
-    places = order[queries, ranks]
-    return queries, places, targets[queries, places]
 
 
 def _able(costs: np.ndarray, spreads: np.ndarray) -> np.ndarray:
