@@ -13,7 +13,6 @@ from app.views import formatting, header, placeholders
 from app.views.certificate import card
 from app.work import Stopped, Waiting
 from engine.gallery import (
-    MOST_RACED,
     EngineError,
     GallerySummary,
     Lap,
@@ -62,7 +61,7 @@ class Compare:
     def raced(self, session: Session) -> Iterator[Updates]:
         """Race was pressed."""
         race = self._parts.race
-        yield {race: views.racing(None, MOST_RACED), **self._buttons(running=True)}
+        yield {race: views.racing(None), **self._buttons(running=True)}
         try:
             summary = self._services.access.gallery(session.gallery, session)
             self._services.access.require_race(summary, session)
@@ -70,7 +69,7 @@ class Compare:
                 if isinstance(event, Waiting):
                     yield {race: placeholders.said(formatting.in_line(event.place))}
                 elif isinstance(event, Lap):
-                    yield {race: views.racing(event, MOST_RACED)}
+                    yield {race: views.racing(event)}
             yield from self.shown(session)
             told: Updates = self._buttons(running=False)
             if session.gallery == summary.id:  # else another one has come on show
@@ -98,7 +97,7 @@ class Compare:
             services.comparison.run_in_full(summary.id)
             run = services.comparison.full_run(summary.id, session.year)
         if run is None and services.access.may_spend(summary, session):
-            return views.invitation(summary.photos, MOST_RACED)
+            return views.invitation(summary.photos)
         if run is None:
             return placeholders.note("Not compared yet", "Its owner has not run it through both encoders.")
         query = embed_query(services.library, summary.id, session.query, session.dropped)

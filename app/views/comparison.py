@@ -10,12 +10,12 @@ from app.views.formatting import described, macs, many
 from app.views.placeholders import note
 from app.views.race import dots, fairness, faster, lanes, where
 from app.views.strip import Drawing, strip
-from engine.gallery import UNDATED, Agreement, Lap, Measured, Photo
+from engine.gallery import MOST_RACED, UNDATED, Agreement, Lap, Measured, Photo
 
 
-def invitation(photos: int, most: int) -> str:
+def invitation(photos: int) -> str:
     """Nothing has been compared yet."""
-    some = many(min(photos, most))
+    some = many(min(photos, MOST_RACED))
     return note(
         "Is it as good as the whole encoder?",
         f"Run {some} of this gallery through both, timed side by side. It is measured here and now, and both rankings "
@@ -23,7 +23,7 @@ def invitation(photos: int, most: int) -> str:
     )
 
 
-def racing(lap: Lap | None, most: int) -> str:
+def racing(lap: Lap | None) -> str:
     """A race under way."""
     words = "Warming up both …"
     if lap is not None:
@@ -31,7 +31,7 @@ def racing(lap: Lap | None, most: int) -> str:
             f"{lap.done} of {lap.total} photos · full encoder {lap.full_per_second:.1f} a second · "
             f"stopping early {lap.early_per_second:.1f} a second"
         )
-    return progress_bar("Racing", words, lap, f"Each batch runs both ways in turn; at most {many(most)}.")
+    return progress_bar("Racing", words, lap, f"Each batch runs both ways in turn; at most {many(MOST_RACED)}.")
 
 
 def race_result(measured: Measured, fidelity: ShownFidelity) -> str:

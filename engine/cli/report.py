@@ -23,7 +23,6 @@ def report(
     With --page, the short tables of an evaluation replace what stands between the page's markers.
     """
     from engine.evaluation.report import is_bench, put_into, read, summary, write, write_bench
-    from engine.search.allocation import MIN_GAIN
 
     table = read(results)
     if is_bench(table):
@@ -31,9 +30,9 @@ def report(
             raise BadOption("--page takes the table of an evaluation, and these results are of a bench.")
         written = write_bench(table, results.parent, results.stem)
     else:
-        written = write(table, results.parent, results.stem, MIN_GAIN)
+        written = write(table, results.parent, results.stem)
     for path in written:
         say(f"{path} written")
     for path in page or ():
-        put_into(path, summary(table, MIN_GAIN))
+        put_into(path, summary(table))
         say(f"{path} renewed")

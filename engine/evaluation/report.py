@@ -8,6 +8,7 @@ from urllib.parse import quote
 from engine.evaluation import Row
 from engine.evaluation.plots import plot_policies
 from engine.evaluation.speed import promises
+from engine.search.allocation import MIN_GAIN
 from engine.utils.errors import EngineError
 from engine.utils.markdown import table_lines
 
@@ -60,10 +61,9 @@ def tables_of(results: Row) -> list[Row]:
     return results.get("sets", [results])
 
 
-def write(results: Row, folder: Path, stem: str, min_gain: float) -> list[Path]:
+def write(results: Row, folder: Path, stem: str) -> list[Path]:
     """Write the tables of an evaluation as STEM.md, which shows STEM-SET-recall.png and STEM-SET-fidelity.png.
 
-    Args: min_gain: of the second looks in the summary; see `summary`.
     Returns: the paths.
     Raises: MatplotlibMissing; nothing is written then.
     """
@@ -72,7 +72,7 @@ def write(results: Row, folder: Path, stem: str, min_gain: float) -> list[Path]:
     for table in tables_of(results):  # a set of photos each
         drawn = _drawn(table, folder, stem) if _judged(table) else {}
         pictures = [f"![{shown}]({quote(path.name)})" for path, shown in drawn.items()]
-        parts.append(markdown(table, min_gain, pictures))
+        parts.append(markdown(table, pictures))
         paths += drawn
     page.write_text("\n".join(parts), encoding="utf-8")
     return paths
@@ -127,16 +127,13 @@ def put_into(page: Path, text: str) -> None:
     page.write_text(f"{before}{START}\n{text}{END}{after}", encoding="utf-8")
 
 
-def summary(results: Row, min_gain: float) -> str:
-    """The tables of a README or model card: full depth, and T-GEM at a few budgets, before and after second looks.
-
-    Args: min_gain: what a second look must add to the chance of finding, for each full encoding.
-    """
-    return "\n".join(line for table in tables_of(results) if _judged(table) for line in _summary(table, min_gain))
+def summary(results: Row) -> str:
+    """The tables of a README or model card: full depth, and T-GEM at a few budgets, before and after second looks."""
+    return "\n".join(line for table in tables_of(results) if _judged(table) for line in _summary(table))
 
 
-def _summary(table: Row, min_gain: float) -> list[str]:
-    looks = {row["setting"]: row for row in _of(table["rows"], "tgem+deepen") if row["min_gain"] == min_gain}
+def _summary(table: Row) -> list[str]:
+    looks = {row["setting"]: row for row in _of(table["rows"], "tgem+deepen") if row["min_gain"] == MIN_GAIN}
     chosen = [row for row in _of(table["rows"], "tgem") if row["setting"] in SUMMARISED]
     captioned = "t2i" in table["rows"][0]
     found = ("R@1 / 5 / 10", "with second looks", "full encodings a query") if captioned else ("label found",)
@@ -149,10 +146,10 @@ def _summary(table: Row, min_gain: float) -> list[str]:
     return [*table_lines(head, lines), ""]
 
 
-def markdown(table: Row, min_gain: float, pictures: Sequence[str] = ()) -> str:
+def markdown(table: Row, pictures: Sequence[str] = ()) -> str:
     """All tables of one set.
 
-    Args: min_gain: see `summary`.  pictures: lines that show its figures, in Markdown.
+    Args: pictures: lines that show its figures, in Markdown.
     """
     captions = f", {table['captions']:,} captions" if table["captions"] else ""
     split = f", split {table['split']}" if table["split"] else ""
@@ -162,7 +159,7 @@ def markdown(table: Row, min_gain: float, pictures: Sequence[str] = ()) -> str:
     else:
         shown = [line for picture in pictures for line in ("", picture)]
         parts = [
-            (f"# {table['model']} on {table['data']}", [about, "", *_summary(table, min_gain)[:-1], *shown]),
+            (f"# {table['model']} on {table['data']}", [about, "", *_summary(table)[:-1], *shown]),
             ("## Every policy, before second looks", _policies(table)),
             ("## What the gates gain on random exits, and what gates that know the drift would", _differences(table)),
             ("## Second looks", _looks(table)),

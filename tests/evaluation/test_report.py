@@ -62,7 +62,7 @@ PHOTOS: dict[str, Any] = {"model": "m", "data": "p", "split": None, "images": 7,
 
 
 def test_a_card_shows_each_set_before_and_after_second_looks() -> None:
-    lines = summary({"sets": [TABLE, LABELLED, PHOTOS]}, 0.003).splitlines()
+    lines = summary({"sets": [TABLE, LABELLED, PHOTOS]}).splitlines()
     assert "| full depth | 1.000 | 1.000 | 80.0 / 70.0 | 20.0 / 50.0 / 75.0 |  |  |" in lines
     assert (
         "| T-GEM, budget 0.4 | 0.480 | 1.000 | 80.0 / 70.0 | 20.0 / 50.0 / 60.0 | 20.0 / 50.0 / 70.0 | 9.5 |" in lines
@@ -72,7 +72,7 @@ def test_a_card_shows_each_set_before_and_after_second_looks() -> None:
 
 
 def test_every_policy_and_seed_has_a_row() -> None:
-    text = markdown(TABLE, 0.003)
+    text = markdown(TABLE)
     kept = "80.0 / 70.0 ± 1.2 |"
     assert f"| T-GEM, budget 0.4 |  | 0.480 | 1.000 | 0.900 | 20.0 / 50.0 / 60.0 ± 1.5 | {kept}" in text
     assert f"| T-GEM, budget 0.4 | 2 | 0.480 | 1.000 | 0.900 | 20.0 / 50.0 / 62.0 ± 1.5 | {kept}" in text
@@ -81,18 +81,18 @@ def test_every_policy_and_seed_has_a_row() -> None:
 
 
 def test_differences_come_with_their_errors() -> None:
-    assert f"| 0.5 | 0.480 |{' +1.0 ± 0.3 |' * 6}" in markdown(TABLE, 0.003)
-    assert "| 20 | 0.4 | 90 | 0.400 | 92.0 | 84.0 | +1.0 ± 0.3 |" in markdown(LABELLED, 0.003)
+    assert f"| 0.5 | 0.480 |{' +1.0 ± 0.3 |' * 6}" in markdown(TABLE)
+    assert "| 20 | 0.4 | 90 | 0.400 | 92.0 | 84.0 | +1.0 ± 0.3 |" in markdown(LABELLED)
 
 
 def test_subjects_are_weighed_by_their_captions() -> None:
     ways = ("before", "named", "random", "full")
     rows = [{"captions": n} | dict.fromkeys(ways, dict.fromkeys(FOUND, float(r))) for n, r in ((3, 40), (1, 80))]
-    assert "| named | 50.0 / 50.0 / 50.0 |" in markdown(TABLE | {"subjects": rows}, 0.003)
+    assert "| named | 50.0 / 50.0 / 50.0 |" in markdown(TABLE | {"subjects": rows})
 
 
 def test_photos_without_captions_have_their_exits() -> None:
-    assert "| 0.4 | 0.400 | 3 | 4 |" in markdown(PHOTOS, 0.003)
+    assert "| 0.4 | 0.400 | 3 | 4 |" in markdown(PHOTOS)
 
 
 def test_figures_have_a_line_for_each_policy() -> None:
@@ -121,7 +121,7 @@ def test_a_bench_shows_what_early_exits_keep_of_their_promise() -> None:
 
 def test_tables_and_figures_are_written(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    written = write({"sets": [TABLE, LABELLED, PHOTOS]}, tmp_path, "results", 0.003)
+    written = write({"sets": [TABLE, LABELLED, PHOTOS]}, tmp_path, "results")
     kinds = [f"{place}-{kind}" for place in ("d-test", "d-labels-test") for kind in ("recall", "fidelity")]
     assert [path.name for path in written] == ["results.md", *(f"results-{kind}.png" for kind in kinds)]
     for path in (*written, *write_bench(BENCH, tmp_path, "bench")):
@@ -134,7 +134,7 @@ def test_tables_and_figures_are_written(tmp_path: Path) -> None:
 def test_without_matplotlib_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MatplotlibMissing, match=r"pip install -r requirements-train\.txt"):
-        write(TABLE, tmp_path, "results", 0.003)
+        write(TABLE, tmp_path, "results")
     assert list(tmp_path.iterdir()) == []
 
 
