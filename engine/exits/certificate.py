@@ -1,7 +1,6 @@
 """What a fit found on photos that nothing was fitted on: `fit-report.json`, beside the exit weights."""
 
 import json
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -91,5 +90,4 @@ def read_certificate(folder: Path) -> Certificate | None:
 def remove_certificate(folder: Path) -> None:
     """Take away a certificate, which other exits have made untrue."""
     for name in (REPORT, PAGE):
-        with suppress(FileNotFoundError):
-            (folder / name).unlink()
+        (folder / name).unlink(missing_ok=True)

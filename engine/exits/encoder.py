@@ -165,10 +165,7 @@ class Encoder:
             standing: where they are, past the gates up to there; what they ran already is not run again.
         Raises: ValueError where they are at the end already, or within a pass without their maps.
         """
-        column = nearest_budget(budget)
-        return self._climb(len(pixels), pixels, standing, self.exits, column).encodings(
-            self._missing(standing), len(BUDGET_GRID), BUDGET_GRID[column]
-        )
+        return self._climb(len(pixels), pixels, standing, self.exits, nearest_budget(budget))
 
     @COMPUTE.held(LOOK_AGAIN)
     def deepen(self, pixels: np.ndarray | None, exit: int, standing: Standing | None = None) -> list[Encoding]:
@@ -180,12 +177,7 @@ class Encoder:
         Raises: ValueError where they are there or past it already, or within a pass without their maps.
         """
         many = len(pixels) if pixels is not None else len(standing.vectors) if standing else 0
-        batch = self._climb(many, pixels, standing, exit, None)
-        return batch.encodings(self._missing(standing), len(BUDGET_GRID), None)
-
-    def _missing(self, standing: Standing | None) -> list[int]:
-        """(K,) MACs to each exit from where photos stand."""
-        return [macs - (self.exit_macs[standing.exit - 1] if standing else 0) for macs in self.exit_macs]
+        return self._climb(many, pixels, standing, exit, None)
 
     def _reject(self, standing: Standing, to: int) -> None:
         """Raise ValueError where photos cannot go on from where they stand to an exit (1-based)."""
@@ -197,7 +189,7 @@ class Encoder:
     @torch.inference_mode()
     def _climb(
         self, many: int, pixels: np.ndarray | Tensor | None, standing: Standing | None, to: int, column: int | None
-    ) -> BatchRun:
+    ) -> list[Encoding]:
         """Run photos up the ladder, from where they stand to an exit (1-based), or until their gates let them go.
 
         Args: column: of the budget on the grid; None: no gate lets them go.
@@ -206,7 +198,7 @@ class Encoder:
         if standing is not None:
             self._reject(standing, to)
         if not batch.rows:
-            return batch
+            return []
         before = None if standing is None else torch.from_numpy(standing.vectors).to(self.device)
         state = None if standing is None or standing.maps is None else self._runner.stacked(standing.maps)
         _ = self._here.vectors  # made before the clock starts: they are no photo's cost
@@ -237,7 +229,9 @@ class Encoder:
                     state, before = state.index_select(0, kept), vectors.index_select(0, kept)
             state = None
         settle(self.device)
-        return batch
+        spent = self.exit_macs[start] if standing else 0
+        budget = None if column is None else BUDGET_GRID[column]
+        return batch.encodings([macs - spent for macs in self.exit_macs], len(BUDGET_GRID), budget)
 
     def _look(self, batch: BatchRun, k: int, state: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Embeddings (B, D) at exit k where they are, and on the CPU gate probabilities (B, budgets), all 1 at the last
