@@ -50,7 +50,6 @@ def search_photos(
     gallery_id: int,
     query: str | Query,
     k: int = 20,
-    offset: int = 0,
     year: int | None = None,
     looks: Looks = NO_LOOKS,
 ) -> list[Hit]:
@@ -60,7 +59,7 @@ def search_photos(
 
     Args:
         query: a line as `embed_query` reads it, or what that has made of it.
-        k, offset: how many, after how many better ones.
+        k: how many.
         year: that they were taken in (UNDATED: without a date); None: whenever.
         looks: what ran deeper for this query and is not in the index.
     Raises: GalleryMissing, ModelChanged, and what `embed_query` raises.
@@ -69,33 +68,26 @@ def search_photos(
     asked = _asked(library, gallery_id, query)
     if asked is None:
         return []
-    ranking = rank_gallery(library, gallery_id, asked, k, offset, year)
-    return list_hits(library, _looked_at(encoder, asked, ranking, looks), k, offset, looks)
+    ranking = rank_gallery(library, gallery_id, asked, k, year)
+    return list_hits(library, _looked_at(encoder, asked, ranking, looks), k, looks)
 
 
-def rank_gallery(
-    library: Library,
-    gallery_id: int,
-    query: Query,
-    k: int = 20,
-    offset: int = 0,
-    year: int | None = None,
-) -> Ranking:
+def rank_gallery(library: Library, gallery_id: int, query: Query, k: int = 20, year: int | None = None) -> Ranking:
     """Rank a gallery for a query, from what is indexed; raises GalleryMissing, ModelChanged.
 
-    Args: k, offset, year: as for `search_photos`.
+    Args: k, year: as for `search_photos`.
     """
     among = None if year is None else taken_in(library.database, gallery_id, year)
     encoder = library.encoder_of(gallery_id)
-    return library.rankings.ranking(gallery_id, encoder, query, k, offset, among)
+    return library.rankings.ranking(gallery_id, encoder, query, k, among)
 
 
-def list_hits(library: Library, ranking: Ranking, k: int, offset: int = 0, looks: Looks = NO_LOOKS) -> list[Hit]:
-    """The photos of a ranking, k after the offset; those deleted meanwhile are left out."""
-    rows = get_images(library.database, ranking.ids[offset : offset + max(k, 0)])
+def list_hits(library: Library, ranking: Ranking, k: int, looks: Looks = NO_LOOKS) -> list[Hit]:
+    """The first k photos of a ranking; those deleted meanwhile are left out."""
+    rows = get_images(library.database, ranking.ids[: max(k, 0)])
     scores = dict(zip(ranking.ids, ranking.scores, strict=True))
     photos = (with_look(photo_of(row), looks.get(row.id)) for row in rows)
-    return [Hit(rank, scores[photo.id], photo) for rank, photo in enumerate(photos, start=offset + 1)]
+    return [Hit(rank, scores[photo.id], photo) for rank, photo in enumerate(photos, start=1)]
 
 
 def rank_photos(library: Library, gallery_id: int, query: str | Query, photo_ids: Sequence[int]) -> list[int]:
@@ -107,8 +99,7 @@ def rank_photos(library: Library, gallery_id: int, query: str | Query, photo_ids
     asked = _asked(library, gallery_id, query)
     if asked is None:
         return []
-    nothing = np.empty(0, np.int64)
-    return ranked(encoder, asked, nothing, nothing, list_candidates(library.database, photo_ids), len(photo_ids)).ids
+    return ranked(encoder, asked, list_candidates(library.database, photo_ids), len(photo_ids)).ids
 
 
 def refine_search(

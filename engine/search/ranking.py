@@ -17,7 +17,7 @@ from engine.search.faiss_index import FaissIndex
 from engine.search.pg_vector_index import PgIndex
 from engine.search.query_parser import Query
 from engine.storage.database import Database
-from engine.storage.encodings import Candidate, encoded_images, list_candidates, list_changes
+from engine.storage.encodings import Candidate, list_candidates, list_changes
 from engine.storage.schema import ModelStamp, stamp_of
 
 if TYPE_CHECKING:
@@ -30,11 +30,15 @@ PhotoIndex = FaissIndex | PgIndex
 class Ranking:
     """A query's photos, best first."""
 
-    ids: list[int]
+    candidates: list[Candidate]  # those that may be run deeper, and more than a page of them
     scores: list[float]  # rank scores
-    candidates: list[Candidate]  # for running deeper: the best, in the same order
-    estimate: Estimate  # of the candidates
+    estimate: Estimate
     photos: int  # in the collection
+
+    @property
+    def ids(self) -> list[int]:
+        """Of the photos."""
+        return [candidate.image_id for candidate in self.candidates]
 
 
 SAME = 1e-5  # below a cosine of 1, for rounding: the same picture, at the same exit
@@ -56,10 +60,9 @@ class Rankings:
         encoder: "Encoder",
         query: Query,
         k: int,
-        offset: int = 0,
         among: Sequence[int] | None = None,
     ) -> Ranking:
-        """A collection's best photos for a query: k after the offset, and all candidates for a page of k.
+        """A collection's best photos for a query: all candidates for a page of k.
 
         Args: among: ids of the images that may be found; None: all.
         """
@@ -71,13 +74,12 @@ class Rankings:
         index = self._index(collection_id, encoder)
         index.catch_up(changes)
         photos = len(index) if among is None else len(among)
-        pool = pool_size(photos, k)
         while True:
-            ids, scores = _best(index, lifted_query(query), max(pool, offset + k), among)
-            candidates = list_candidates(self._database, ids[:pool].tolist())
-            there = [c.image_id for c in candidates] + encoded_images(self._database, ids[pool:].tolist())
-            if len(there) == len(ids):
-                return ranked(encoder, query, ids, scores, candidates, photos)
+            ids = _best(index, lifted_query(query), pool_size(photos, k), among)
+            candidates = list_candidates(self._database, ids.tolist())
+            if len(candidates) == len(ids):
+                return ranked(encoder, query, candidates, photos)
+            there = [candidate.image_id for candidate in candidates]
             index.remove(ids[~np.isin(ids, there)])  # another process has deleted them
 
     def forget(self, collection_id: int) -> None:
@@ -112,13 +114,12 @@ def _new_index(database: Database, collection_id: int, encoder: "Encoder") -> Ph
     return PgIndex(engine, collection_id, stamp_of(encoder).key, encoder.dim, lines, encoder.scorer.affinity_weight)
 
 
-def _best(index: PhotoIndex, query: np.ndarray, k: int, among: Sequence[int] | None) -> tuple[np.ndarray, np.ndarray]:
-    """What `PhotoIndex.search` finds, among some images only where that is asked for."""
+def _best(index: PhotoIndex, query: np.ndarray, k: int, among: Sequence[int] | None) -> np.ndarray:
+    """The ids that `PhotoIndex.search` finds, among some images only where that is asked for."""
     if among is None:
-        return index.search(query, k)
-    ids, scores = index.search(query, len(index))
-    wanted = np.isin(ids, among)
-    return ids[wanted][:k], scores[wanted][:k]
+        return index.search(query, k)[0]
+    ids, _ = index.search(query, len(index))
+    return ids[np.isin(ids, among)][:k]
 
 
 def lifted(vectors: np.ndarray, exits: np.ndarray, affinity: np.ndarray, encoder: "Encoder") -> np.ndarray:
@@ -136,50 +137,30 @@ def lifted_query(query: Query) -> np.ndarray:
     return np.append(query.vector, 0 if query.picture else 1).astype(np.float32)
 
 
-def ranked(
-    encoder: "Encoder",
-    query: Query,
-    ids: np.ndarray,
-    scores: np.ndarray,
-    candidates: Sequence[Candidate],
-    photos: int,
-) -> Ranking:
-    """Score candidates one by one, and put them in order with the other photos that an index has found.
+def ranked(encoder: "Encoder", query: Query, candidates: Sequence[Candidate], photos: int) -> Ranking:
+    """Score candidates one by one, and put them in order.
 
-    Args:
-        ids, scores: (N,) best first, as the index has them.  candidates: the first of them, or fewer.
-        photos: how many there are in the collection.
+    Args: photos: how many there are in the collection.
     """
     candidates = sorted(candidates, key=lambda c: c.image_id)  # equal ones rank in this order
     vectors = np.stack([np.frombuffer(c.vector, np.float32) for c in candidates]) if candidates else np.empty((0, 1))
-    own_ids, exits = (np.array([getattr(c, name) for c in candidates], np.int64) for name in ("image_id", "exit"))
     cosines = vectors @ query.vector if candidates else np.empty(0)
-    affinity = np.array([c.affinity for c in candidates])
+    exits, affinity = np.array([c.exit for c in candidates], np.int64), np.array([c.affinity for c in candidates])
     estimate = encoder.scorer.estimate(cosines, exits - 1, affinity, query.picture)
-    others = ~np.isin(ids, own_ids)
-    if query.picture:
-        own_scores = _as_pictures(cosines, estimate.expected, float(scores[others].max(initial=0)))
-    else:
-        own_scores = encoder.scorer.rank_scores(estimate)
-    order = np.argsort(-own_scores, kind="stable")
-    all_ids, all_scores = np.append(own_ids, ids[others]), np.append(own_scores, scores[others])
-    together = np.lexsort((all_ids, -all_scores))
+    scores = _as_pictures(cosines, estimate.expected) if query.picture else encoder.scorer.rank_scores(estimate)
+    order = np.argsort(-scores, kind="stable")
     return Ranking(
-        ids=all_ids[together].tolist(),
-        scores=all_scores[together].tolist(),
         candidates=[candidates[place] for place in order],
+        scores=scores[order].tolist(),
         estimate=Estimate(estimate.expected[order], estimate.deviations[order]),
         photos=photos,
     )
 
 
-def _as_pictures(cosines: np.ndarray, expected: np.ndarray, best_other: float) -> np.ndarray:
-    """(N,) rank scores for a query of pictures: what is expected, and the very picture that is asked with comes first.
-
-    Args: best_other: the highest score among all other photos.
-    """
+def _as_pictures(cosines: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """(N,) rank scores for a query of pictures: what is expected, and the very picture that is asked with first."""
     same = cosines > 1 - SAME
-    ahead = np.nextafter(max(best_other, expected[~same].max(initial=0)), np.inf)
+    ahead = np.nextafter(expected[~same].max(initial=0), np.inf)
     return np.where(same, np.maximum(expected, ahead), expected)
 
 
@@ -188,7 +169,4 @@ def reranked(encoder: "Encoder", query: Query, ranking: Ranking, candidates: Seq
 
     Args: candidates: of the ranking, as they are now.
     """
-    gone = {c.image_id for c in ranking.candidates} - {c.image_id for c in candidates}
-    here = np.array([image_id not in gone for image_id in ranking.ids], bool)
-    ids, scores = np.array(ranking.ids, np.int64)[here], np.array(ranking.scores)[here]
-    return ranked(encoder, query, ids, scores, candidates, ranking.photos - len(gone))
+    return ranked(encoder, query, candidates, ranking.photos - len(ranking.candidates) + len(candidates))

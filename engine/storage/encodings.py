@@ -109,14 +109,6 @@ def list_candidates(database: Database, image_ids: Sequence[int]) -> list[Candid
     return [found[image_id] for image_id in image_ids if image_id in found]
 
 
-def encoded_images(database: Database, image_ids: Sequence[int]) -> list[int]:
-    """Those ids of which there is an image with an encoding, in no order."""
-    if not image_ids:
-        return []
-    with database.read() as session:
-        return [i for (i,) in rows_of(session, select(EncodingRow.image_id), EncodingRow.image_id, image_ids)]
-
-
 def list_changes(database: Database, collection_id: int, after: int, limit: int) -> ChangedRows:
     """The images of a collection that came or were encoded anew after a revision, in order of revision."""
     wanted = (

@@ -92,8 +92,9 @@ def test_photos_that_another_process_deletes_leave_no_page_short(
     delete_images(elsewhere, gallery, [best.id, others[6].id, others[30].id])
     elsewhere.close()
     expected = [photo.file for photo in others if photo not in (others[6], others[30])]
-    pages = [search_photos(library, gallery, "red", k=2, offset=offset) for offset in range(0, 37, 2)]
-    assert [(hit.rank, hit.photo.file) for page in pages for hit in page] == list(enumerate(expected, start=1))
+    for k in (2, 20, 37):
+        found = [(hit.rank, hit.photo.file) for hit in search_photos(library, gallery, "red", k)]
+        assert found == list(enumerate(expected, start=1))[:k]
     assert len(refine_search(library, gallery, "red", k=5).hits) == 5
     assert refine_search(library, gallery, "red", k=0).hits == search_photos(library, gallery, "red", k=0) == []
 

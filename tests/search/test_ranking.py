@@ -11,7 +11,6 @@ from engine.storage.encodings import Candidate
 from tests.fake_encoder import FakeEncoder
 
 MANY, EXITS, DIM = 60, 3, 8
-NOTHING = np.empty(0, np.int64)
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def candidates() -> list[Candidate]:
 
 
 def rank(encoder: FakeEncoder, query: Query = QUERY) -> Ranking:
-    return ranked(encoder, query, NOTHING, NOTHING, candidates(), MANY)
+    return ranked(encoder, query, candidates(), MANY)
 
 
 def test_an_index_finds_by_scores_doubt_and_affinity(encoder: FakeEncoder) -> None:
@@ -58,7 +57,6 @@ def test_candidates_score_as_the_index_has_them(encoder: FakeEncoder) -> None:
         ranking = rank(encoder, query)
         assert ranking.scores == pytest.approx(found[ranking.ids], abs=1e-6)
         assert ranking.scores == sorted(ranking.scores, reverse=True)
-        assert [c.image_id for c in ranking.candidates] == ranking.ids
 
 
 def test_a_picture_is_looked_for_whatever_texts_fit_photos(encoder: FakeEncoder) -> None:
@@ -74,7 +72,7 @@ def test_the_very_picture_comes_first_at_whatever_exit_it_stands(encoder: FakeEn
     like /= np.linalg.norm(like)
     photos = [*candidates(), Candidate(MANY, "0" * 64, 2, like.astype(np.float32).tobytes(), 0.1, None)]
     query = Query(VECTORS[number], picture=True)
-    ranking = ranked(encoder, query, np.array([MANY + 1]), np.array([1.05]), photos, MANY + 2)
+    ranking = ranked(encoder, query, photos, MANY + 1)
     assert ranking.ids[0] == number
     assert MANY in ranking.ids[:3]
     assert ranking.scores == sorted(ranking.scores, reverse=True)
@@ -82,16 +80,6 @@ def test_the_very_picture_comes_first_at_whatever_exit_it_stands(encoder: FakeEn
 
 def test_photos_at_full_depth_are_in_no_doubt(encoder: FakeEncoder) -> None:
     deep = [c for c in candidates() if c.exit == EXITS]
-    ranking = ranked(encoder, QUERY, NOTHING, NOTHING, deep, MANY)
+    ranking = ranked(encoder, QUERY, deep, MANY)
     assert (ranking.estimate.deviations == 0).all()
     assert ranking.scores == ranking.estimate.expected.tolist()
-
-
-def test_photos_beyond_the_candidates_take_their_place_by_score(encoder: FakeEncoder) -> None:
-    some = candidates()[:3]
-    told = ranked(encoder, QUERY, NOTHING, NOTHING, some, MANY).scores
-    ids, scores = np.array([0, 1, 2, 100, 101]), np.array([0, 0, 0, max(told) + 0.1, min(told) - 0.1])
-    ranking = ranked(encoder, QUERY, ids, scores, some, MANY)
-    assert (ranking.ids[0], ranking.ids[-1]) == (100, 101)
-    assert ranking.scores == sorted(ranking.scores, reverse=True)
-    assert [c.image_id for c in ranking.candidates] == ranking.ids[1:4]
