@@ -17,7 +17,6 @@ from engine.exits.batch import Encoding
 from engine.exits.budget import BUDGET_GRID, nearest_budget
 from engine.exits.calibration import EXACT, Calibration
 from engine.exits.encoder import Encoder, Identity, Standing, Trace
-from engine.exits.feature_map import FeatureMap
 from engine.exits.ladder import Ladder, Stage
 from engine.exits.scorer import CandidateScorer
 from engine.exits.text_bank import Embeddings, TextBank
@@ -134,7 +133,7 @@ class FakeEncoder(Encoder):
     def _colour(self, picture: np.ndarray | None, standing: Standing | None, row: int) -> np.ndarray:
         """The mean colour, from the map where there is one: what a pass has seen it does not look at again."""
         if standing is not None and standing.maps is not None:
-            return standing.maps[row].state.numpy()
+            return standing.maps[row].numpy()
         assert picture is not None
         return _mean(picture)
 
@@ -160,7 +159,7 @@ class FakeEncoder(Encoder):
             macs=self.exit_macs[exit - 1] - (self.exit_macs[start - 1] if start else 0),
             milliseconds=2.0,
             budget=budget,
-            map=FeatureMap(torch.from_numpy(colour)) if self.ladder.shapes[exit - 1] else None,
+            map=torch.from_numpy(colour) if self.ladder.shapes[exit - 1] else None,
         )
 
     def _vector(self, colour: np.ndarray, exit: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from engine.clip.device import bring_later
-from engine.exits.feature_map import FeatureMap
+from engine.exits.feature_map import pack
 from engine.exits.phrases import NearestTexts
 from engine.utils.compute_lock import COMPUTE
 
@@ -30,12 +30,16 @@ class Encoding:
     macs: int  # spent, readouts and gates included
     milliseconds: float  # for each stage it ran, the stage's time over the rows in it, summed
     budget: float | None  # that it left by; None: it was sent to its exit
-    map: FeatureMap | None  # what it left with; None at the end of a pass, where nothing is left to go on from
+    map: Tensor | None  # feature map that it left with; None at the end of a pass, where nothing is left to go on from
 
     @property
     def start(self) -> int:
         """The exit that this run went on from; 0 for the picture."""
         return self.exit - len(self.nearest_texts)
+
+    def packed_map(self) -> bytes | None:
+        """The feature map as it is kept."""
+        return pack(self.map) if self.map is not None else None
 
 
 class BatchRun:
@@ -47,7 +51,7 @@ class BatchRun:
         self._gates: list[list[np.ndarray]] = [[] for _ in range(many)]
         self._nearest_texts: list[list[NearestTexts]] = [[] for _ in range(many)]
         self._left: dict[int, tuple[int, np.ndarray, float]] = {}
-        self._maps: dict[int, FeatureMap] = {}
+        self._maps: dict[int, Tensor] = {}
 
     def timed(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do one piece of work, shorter work of others first, and share its time among the rows that are in."""
@@ -76,7 +80,7 @@ class BatchRun:
             gone = leaving.nonzero()[:, 0]
             states = bring_later(state.index_select(0, gone.to(state.device, non_blocking=True)))
             for place, left in enumerate(gone.tolist()):
-                self._maps[self.rows[left]] = FeatureMap(states[place])
+                self._maps[self.rows[left]] = states[place]
         for place, goes in enumerate(leaving.tolist()):
             if goes:
                 self._left[self.rows[place]] = (k, found[place].copy(), fits[place])

@@ -19,7 +19,7 @@ from engine.clip.device import bring, send_ahead, settle, taken
 from engine.exits.batch import BatchRun, Encoding
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, let_go, nearest_budget
 from engine.exits.checkpoint import FittedExits, looking_hash
-from engine.exits.feature_map import FeatureMap
+from engine.exits.feature_map import unpack
 from engine.exits.gate import first_exit, leaving
 from engine.exits.ladder import Ladder
 from engine.exits.phrase_gate import PhraseGate
@@ -55,7 +55,7 @@ class Standing:
 
     exit: int  # 1-based
     vectors: np.ndarray  # (B, D) their embeddings
-    maps: Sequence[FeatureMap] | None = None  # that they left with
+    maps: Sequence[Tensor] | None = None  # that they left with
 
 
 class Encoder:
@@ -265,9 +265,9 @@ class Encoder:
             self._placed = (self.device, self.bank.on(self.device))
         return self._placed[1]
 
-    def unpack_map(self, data: bytes, exit: int) -> FeatureMap | None:
+    def unpack_map(self, data: bytes, exit: int) -> Tensor | None:
         """A packed feature map of an exit (1-based); None where it is damaged or not of this encoder."""
-        return FeatureMap.unpack(data, self.ladder.shapes[exit - 1])
+        return unpack(data, self.ladder.shapes[exit - 1])
 
     @COMPUTE.held(LOOK_AGAIN)
     @torch.inference_mode()

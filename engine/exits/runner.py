@@ -17,7 +17,6 @@ from engine.clip.backbone import Backbone
 from engine.clip.device import CPU, at_size, send
 from engine.clip.stages import Tower
 from engine.exits.checkpoint import FittedExits
-from engine.exits.feature_map import FeatureMap
 from engine.exits.ladder import Pass
 from engine.exits.modules import HEAD, ExitModules
 
@@ -118,9 +117,9 @@ class PassRunner:
         seen = state if last or self.modules.exits[k].stage == HEAD else self.backbone.tower.pooled(state)
         return self.here.modules.read(k, seen, before), seen
 
-    def stacked(self, maps: Sequence[FeatureMap]) -> Tensor:
+    def stacked(self, maps: Sequence[Tensor]) -> Tensor:
         """The batch that maps were taken from, as the tower would have passed it on."""
-        state = torch.stack([m.state for m in maps])
+        state = torch.stack(list(maps))
         if self.towers.precision != "bfloat16":
             return state.float().to(self.backbone.device)
         quick = state.bfloat16()

@@ -73,8 +73,7 @@ def encode_batch(
     for outcome in outcomes:
         if isinstance(outcome, Decoded):
             encoding = next(encodings)
-            packed = encoding.map.pack() if encoding.map is not None else None
-            made.append(Encoded(outcome, replace(encoding, map=None), packed))
+            made.append(Encoded(outcome, replace(encoding, map=None), encoding.packed_map()))
         else:
             made.append(outcome)
     return made

@@ -22,9 +22,10 @@ from engine.storage.encodings import Candidate
 from engine.storage.feature_map_files import FeatureMapFiles
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from engine.exits.batch import Encoding
     from engine.exits.encoder import Encoder, Standing
-    from engine.exits.feature_map import FeatureMap
 
 LIMIT = 20.0  # what one query may spend, in full encodings
 LEAST, PART = 3.0, 0.1  # in a small gallery: no more than a tenth of its photos, but three
@@ -175,7 +176,7 @@ class Deepening:
                     self._pixels[place] = pixels
 
 
-def kept_map(encoder: "Encoder", maps: FeatureMapFiles, candidate: Candidate) -> "FeatureMap | None":
+def kept_map(encoder: "Encoder", maps: FeatureMapFiles, candidate: Candidate) -> "Tensor | None":
     """The feature map that an image left its exit with, where it is kept."""
     data = maps.read(candidate.map) if candidate.map is not None else None
     return encoder.unpack_map(data, candidate.exit) if data is not None else None
@@ -198,7 +199,7 @@ def standing_alike(
         yield numbers, Standing(start, np.stack(vectors), maps or None) if start else None
 
 
-def before_any_run(candidate: Candidate, kept: "FeatureMap | None" = None) -> "Encoding":
+def before_any_run(candidate: Candidate, kept: "Tensor | None" = None) -> "Encoding":
     """A photo where it stands, with its map or without, as the beginning of a run."""
     from engine.exits.batch import Encoding
 

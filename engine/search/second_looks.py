@@ -34,5 +34,4 @@ class SecondLooks:
 
 def _size(found: "Encoding") -> int:
     """About how many bytes an encoding takes."""
-    state = found.map.state if found.map is not None else None
-    return found.vector.nbytes + found.gates.nbytes + 1024 + (0 if state is None else state.nbytes)
+    return found.vector.nbytes + found.gates.nbytes + 1024 + (found.map.nbytes if found.map is not None else 0)

@@ -239,8 +239,7 @@ def replace_encodings(
 
 def _with_maps(database: Database, encodings: "Mapping[int, Encoding]") -> "dict[int, tuple[Encoding, MapFile | None]]":
     """Encodings, each with the file of the feature map that it left with, which no row names yet."""
-    packed = {image_id: e.map.pack() if e.map is not None else None for image_id, e in encodings.items()}
-    return {image_id: (encodings[image_id], database.maps.write(data)) for image_id, data in packed.items()}
+    return {image_id: (each, database.maps.write(each.packed_map())) for image_id, each in encodings.items()}
 
 
 def _go_deeper(

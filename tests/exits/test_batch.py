@@ -21,7 +21,7 @@ def test_rows_leave_with_what_is_theirs() -> None:
     assert [(e.exit, e.macs, round(e.affinity, 6)) for e in found] == [(1, 10, 0.1), (2, 25, 0.4), (1, 10, 0.3)]
     assert [e.nearest_texts for e in found] == [((("a", 0.5),),), ((("b", 0.5),), (("d", 0.5),)), ((("c", 0.5),),)]
     assert [e.vector.tolist() for e in found] == [[1, 0, 0], [2, 0, 0], [0, 0, 1]]
-    assert [None if e.map is None else e.map.state.tolist() for e in found] == [[0], None, [2]]
+    assert [None if e.map is None else e.map.tolist() for e in found] == [[0], None, [2]]
     np.testing.assert_allclose([e.gates for e in found], [[[0.9, 0.1]], [[0.2, 0.1]], [[0.8, 0.1]]])
 
 

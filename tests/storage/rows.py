@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
+from torch import Tensor
 
 from engine.exits.batch import Encoding
-from engine.exits.feature_map import FeatureMap
 from engine.storage.database import Database
 from engine.storage.images import add_images
 from engine.storage.schema import EncodingRow, ImageRow, ModelStamp
@@ -32,7 +32,7 @@ def image(
     )
 
 
-def reached(exit: int, from_exit: int = 0, macs: int = 10, kept: FeatureMap | None = None) -> Encoding:
+def reached(exit: int, from_exit: int = 0, macs: int = 10, kept: Tensor | None = None) -> Encoding:
     """An image run to an exit; its gates and phrases are numbered by the exits of this run."""
     exits = range(from_exit + 1, exit + 1)
     gates = np.array([[k] * 4 for k in exits if k < STAMP.exits], np.float32).reshape(-1, 4)

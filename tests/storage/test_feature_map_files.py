@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.exits.feature_map import FeatureMap
+from engine.exits.feature_map import pack
 from engine.storage import feature_map_files as maps_module
 from engine.storage.collections import delete_collection, open_collection
 from engine.storage.database import Database
@@ -17,7 +17,7 @@ from tests.storage.rows import STAMP, image, reached
 
 pytestmark = pytest.mark.both_databases
 
-LATER = FeatureMap(torch.ones(3))
+LATER = torch.ones(3)
 
 
 def add(database: Database, collection_id: int, *names: str, size: int = 10) -> list[int]:
@@ -50,7 +50,7 @@ def test_a_deeper_encoding_brings_its_own_map_or_none(database: Database, galler
     keep_deeper(database, gallery, STAMP, {first: reached(2, kept=LATER), second: reached(3)})
     candidates = list_candidates(database, [first, second])
     assert [(c.exit, c.map is not None) for c in candidates] == [(2, True), (3, False)]
-    assert database.maps.read(candidates[0].map or "") == LATER.pack()
+    assert database.maps.read(candidates[0].map or "") == pack(LATER)
     assert len(files(home)) == 1
 
 

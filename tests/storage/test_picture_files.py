@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 
-from engine.exits.feature_map import FeatureMap
 from engine.storage import cleanup, collections, feature_map_files, images, picture_files
 from engine.storage.collections import TotalsCache, delete_collection, mark_indexed, open_collection
 from engine.storage.database import Database, StoreUnusable
@@ -152,7 +151,7 @@ def test_others_write_to_the_database_while_files_are_written(
         monkeypatch.setattr(module, "write_whole", write)
     row = image("aa")
     add_images(database, gallery, STAMP, [row], {row.content_hash: b"a picture"}, {row.content_hash: b"a map"})
-    keep_deeper(database, gallery, STAMP, {row.id: reached(2, kept=FeatureMap(torch.ones(3)))})
+    keep_deeper(database, gallery, STAMP, {row.id: reached(2, kept=torch.ones(3))})
     others.close()
 
 
