@@ -16,7 +16,7 @@ from engine.gallery.library import Library
 from engine.gallery.search import deepening_of
 from engine.gallery.types import SortedGallery, SortedPhoto
 from engine.storage.albums import change_albums, read_albums
-from engine.storage.encodings import Candidate, Standings, keep_deeper, list_candidates, list_standings
+from engine.storage.encodings import Candidate, keep_deeper, list_candidates, list_standings
 from engine.storage.images import image_ids
 from engine.storage.schema import stamp_of
 from engine.utils.paths import ALBUM_WORDS
@@ -117,9 +117,11 @@ class _Sort:
     ) -> None:
         self.library, self.gallery_id, self.encoder, self.albums = library, gallery_id, encoder, albums
         self.tell, self.aside, self.collection = tell, aside, library.collection(gallery_id)
-        self.standing = _with_aside(list_standings(library.database, gallery_id), aside, encoder.full_macs)
+        self.standing = list_standings(library.database, gallery_id)
         self.places = {int(image_id): row for row, image_id in enumerate(self.standing.ids)}
         self.looked = 0
+        if aside is not None:
+            self._stand_as_aside(aside)
 
     def run(self, budget: float) -> SortedGallery:
         from engine.albums.sorting import look_again
@@ -191,6 +193,16 @@ class _Sort:
         else:
             self.aside.keep(found)
 
+    def _stand_as_aside(self, aside: Aside) -> None:
+        """Have photos stand where a visitor's own deeper encodings have brought them."""
+        standing = self.standing
+        for image_id, deeper in aside.found.items():
+            row = self.places.get(image_id)
+            if row is not None and deeper.exit > standing.exits[row]:
+                standing.exits[row], standing.vectors[row] = deeper.exit, deeper.vector
+                standing.macs[row] = min(standing.macs[row] + deeper.macs, self.encoder.full_macs)
+                standing.mapped[row] = False  # no map is kept of what ran aside
+
     def _result(self, sorting: "AlbumSorting") -> SortedGallery:
         standing, full = self.standing, self.encoder.full_macs
         names = (*(album.name for album in self.albums.albums), None)
@@ -224,22 +236,6 @@ def _scorer(
 
     embed = partial(library.phrases.embeddings, encoder.identity.weights, partial(embed_phrases, encoder))
     return AlbumScorer.of(albums, encoder, examples, embed)
-
-
-def _with_aside(standing: Standings, aside: Aside | None, full_macs: int) -> Standings:
-    """Where photos stand, those of a visitor's own deeper encodings there; arrays that may be written to.
-
-    Args: full_macs: of a full encoding; no photo costs more.
-    """
-    arrays = ("exits", "macs", "mapped", "vectors")
-    found = replace(standing, **{name: getattr(standing, name).copy() for name in arrays})
-    for row, image_id in enumerate(standing.ids.tolist() if aside is not None else ()):
-        deeper = aside.found.get(image_id) if aside is not None else None
-        if deeper is not None and deeper.exit > standing.exits[row]:
-            found.exits[row], found.vectors[row] = deeper.exit, deeper.vector
-            found.macs[row] = min(found.macs[row] + deeper.macs, full_macs)
-            found.mapped[row] = False  # no map is kept of what ran aside
-    return found
 
 
 def albums_of(lines: Iterable[str]) -> tuple[Album, ...]:

@@ -54,7 +54,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Standings:
-    """Where all images of a collection stand, in order of id; (N,) each."""
+    """Where all images of a collection stand, in order of id; (N,) each, and all arrays may be written to."""
 
     ids: np.ndarray  # int64
     names: tuple[str, ...]
@@ -86,7 +86,7 @@ def list_standings(database: Database, collection_id: int) -> Standings:
         rows = session.execute(wanted).all()
     ids, exits, macs, mapped = (np.array([row[column] for row in rows], np.int64) for column in range(4))
     names, hashes = tuple(row[5] for row in rows), tuple(row[6] for row in rows)
-    vectors = np.frombuffer(b"".join(row[4] for row in rows), np.float32).reshape(len(rows), -1 if rows else 0)
+    vectors = np.frombuffer(bytearray().join(row[4] for row in rows), np.float32).reshape(len(rows), -1 if rows else 0)
     return Standings(ids, names, hashes, exits, macs, mapped.astype(bool), vectors)
 
 
