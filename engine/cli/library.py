@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from engine.ingest.upload import Upload
 
 
-def open_library(model: str | None = None, random_weights: bool = False) -> Library:
+def open_library(model: str | None, random_weights: bool) -> Library:
     """The library of this data folder; the encoder is loaded when a command first needs it."""
     from engine.gallery.library import Library
 

@@ -237,7 +237,7 @@ def sets_of(folder: Path, split: str, say: Say) -> Iterator[tuple[str, list[Exam
             say(f"{name}: {len(examples)} photos in the split {split!r} are too few, and left out")
 
 
-def photo_set(encoder: Encoder, examples: Sequence[Example], say: Say = lambda line: None) -> PhotoSet:
+def photo_set(encoder: Encoder, examples: Sequence[Example], say: Say) -> PhotoSet:
     """Examples as an encoder sees them; all have captions, or all have labels."""
     if examples[0].label is None:
         return PhotoSet(encoder, collect(encoder, examples, say), [text for e in examples for text in e.texts])
@@ -249,7 +249,7 @@ def photo_set(encoder: Encoder, examples: Sequence[Example], say: Say = lambda l
     return PhotoSet(encoder, features, texts, own)
 
 
-def table_of(case: Case, wanted: Container[str] = tuple(POLICIES)) -> Row:
+def table_of(case: Case, wanted: Container[str]) -> Row:
     """The table of one set."""
     photos = case.photos
     by_phrases = "ablation" in wanted and photos.encoder.fitted.reference is not None

@@ -8,7 +8,7 @@ import numpy as np
 from engine.evaluation import Row
 from engine.evaluation.photo_set import Outcome, PhotoSet
 from engine.exits.calibration import Estimate
-from engine.search.allocation import MIN_GAIN, Goal, deepen, pool_size
+from engine.search.allocation import Goal, deepen, pool_size
 from engine.search.metrics import PAGE, best
 from engine.search.refine import spending_limit
 
@@ -32,7 +32,7 @@ class IndexSimulation:
         self.estimate = photos.estimate(exits)  # (Q, N)
         self.scores = self.scorer.rank_scores(self.estimate)  # (Q, N) before second looks
 
-    def by_gain(self, min_gain: float = MIN_GAIN) -> Looked:
+    def by_gain(self, min_gain: float) -> Looked:
         """Each query runs candidates deeper while that gains enough for its cost; see `engine.search.allocation`.
 
         Args: min_gain: what a full encoding must add to the chance of finding.

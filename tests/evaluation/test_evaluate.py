@@ -29,9 +29,9 @@ from tests import tiny_models
 MANY, LABELS = 30, 4
 
 
-def features_of(encoder: Encoder, seed: int = 0) -> Features:
+def features_of(encoder: Encoder) -> Features:
     """Photos whose texts are their own embeddings at full depth."""
-    trace = encoder.trace(tiny_models.pixels(MANY, encoder.backbone.size, seed))
+    trace = encoder.trace(tiny_models.pixels(MANY, encoder.backbone.size))
     vectors = torch.stack(trace.vectors, 1)
     return Features(trace.seen, vectors, vectors[:, -1], torch.arange(MANY))
 

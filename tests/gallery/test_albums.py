@@ -49,8 +49,8 @@ def gallery(library: Library, upload: MakeUpload) -> int:
     return found
 
 
-def sorted_into(library: Library, gallery: int, albums: AlbumSet, budget: float = 1.0) -> dict[str, str | None]:
-    return {photo.file: photo.album for photo in sort_gallery(library, gallery, albums, budget).photos}
+def sorted_into(library: Library, gallery: int, albums: AlbumSet) -> dict[str, str | None]:
+    return {photo.file: photo.album for photo in sort_gallery(library, gallery, albums, 1.0).photos}
 
 
 def test_words_sort_photos_and_the_rest_is_none(library: Library, gallery: int) -> None:

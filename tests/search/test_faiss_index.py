@@ -12,9 +12,9 @@ from engine.search.faiss_index import FaissIndex
 class Rows:
     """Rows as the database gives them, counted."""
 
-    def __init__(self, count: int, dim: int = 8) -> None:
+    def __init__(self, count: int) -> None:
         self.ids = np.arange(1, count + 1, dtype=np.int64) * 3
-        vectors = np.random.default_rng(0).standard_normal((count, dim)).astype(np.float32)
+        vectors = np.random.default_rng(0).standard_normal((count, 8)).astype(np.float32)
         self.vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         self.revisions = np.arange(1, count + 1, dtype=np.int64)
         self.visible = count

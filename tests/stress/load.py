@@ -62,9 +62,9 @@ def served(home: Path) -> Iterator[tuple[str, int]]:
         log.close()
 
 
-def connected(address: str, seconds: float = 300.0) -> Client:
+def connected(address: str) -> Client:
     """A visitor's client, once the page serves."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + 300
     while True:
         try:
             return Client(address, verbose=False, httpx_kwargs={"timeout": 120.0})

@@ -40,9 +40,9 @@ def sent(address: str, file: Path) -> Any:
     return Client(address, verbose=False).submit(handle_file(str(file)), GALLERY, "", api_name="/add_photos")
 
 
-def through_the_page(deaths: int, total: int, seed: int = 0) -> dict[str, int]:
+def through_the_page(deaths: int, total: int) -> dict[str, int]:
     """Kill the page so often in the middle of an upload; returns what happened."""
-    draw = random.Random(seed)
+    draw = random.Random(0)
     killed = held = 0
     with TemporaryDirectory() as name:
         folder, home = Path(name, "photos"), Path(name, "home")
@@ -72,7 +72,7 @@ def through_the_page(deaths: int, total: int, seed: int = 0) -> dict[str, int]:
     return {"deaths": killed, "photos": total, "in before the last upload": held, "uploads left": len(left)}
 
 
-def disk_full(total: int, step: int = 100_000) -> dict[str, int]:
+def disk_full(total: int, step: int) -> dict[str, int]:
     """Index onto a disk that is full after so many bytes, then twice, and so on; returns what happened.
 
     Each time the command ends with a sentence, what it left is whole, and with room it adds the rest. Takes root.

@@ -151,9 +151,9 @@ def _row(way: str, found: Indexed, other: Indexed) -> dict[str, Any]:
     }
 
 
-def steps(uploads: Sequence[Upload], model: str | None = None) -> Rows:
+def steps(uploads: Sequence[Upload]) -> Rows:
     """What a photo costs, in processor time: other programs disturb it less than they do the clock."""
-    encoder = load_encoder(model)
+    encoder = load_encoder()
     batches: list[np.ndarray] = []
     encodings: list[Encoding] = []
 
