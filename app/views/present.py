@@ -68,7 +68,7 @@ def present(story: Story, drawing: Drawing, address: PictureAddress, start: int 
 
 def _what_it_is(story: Story, drawing: Drawing, address: PictureAddress) -> Screen:
     photos = "".join(
-        f'<figure><img src="{escape(address(photo, "large"))}" alt="{escape(described(photo.file))}" loading="lazy">'
+        f'<figure><img src="{escape(address(photo, "large"))}" alt="{escape(described(photo.file))}">'
         f"{strip(drawing, photo.macs_share, story.before.get(photo.id))}"
         f"<figcaption>{saved(photo)}</figcaption></figure>"
         for photo in story.answers
@@ -89,8 +89,7 @@ def _easy_and_hard(story: Story, drawing: Drawing, address: PictureAddress) -> S
     def side(photo: Photo, kind: str) -> str:
         left = "went all the way" if photo.exit == photo.exits else f"left at exit {photo.exit} of {photo.exits}"
         return (
-            f'<figure><img src="{escape(address(photo, "large"))}" alt="{escape(described(photo.file))}"'
-            ' loading="lazy">'
+            f'<figure><img src="{escape(address(photo, "large"))}" alt="{escape(described(photo.file))}">'
             f"{stages_strip(drawing, photo.macs_share, f'Stages of the encoder: this photo {left}')}"
             f"<figcaption><b>{kind}: {saved(photo)}</b><span>{left}</span></figcaption></figure>"
         )
