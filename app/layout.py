@@ -163,7 +163,7 @@ def budget_column(parts: Parts) -> None:
                 DEFAULT_BUDGET,
                 step=0.05,
                 label="Budget",
-                info="The share of the full encoder’s compute that a photo takes on average.",
+                info="The share of the full encoder’s compute that a photo takes on average: 0.6 is 60 %.",
                 elem_id="budget",
             )
             parts.looked_for = gr.Textbox(

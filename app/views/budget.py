@@ -48,11 +48,11 @@ def encoded_again(summary: GallerySummary, done: IngestReport, budget: float) ->
 
     Args: summary: as it is now.
     """
-    which = f"All {'other ' if done.skipped else ''}photos of “{escape(summary.name)}” are"
-    named = [f", {name}" for name, preset in PRESETS.items() if abs(preset - budget) < SAME]
+    which = f"All {'other ' if done.skipped else ''}photos of “{escape(summary.name)}” now have"
+    named = [f" ({name})" for name, preset in PRESETS.items() if abs(preset - budget) < SAME]
     share = f" {_indexed_with(summary)}." if summary.photos else ""
     return (
-        f'<div class="report" role="status"><p>{which} at a budget of {percent(budget)}{"".join(named)} now.{share}</p>'
+        f'<div class="report" role="status"><p>{which} a budget of {percent(budget)}{"".join(named)}.{share}</p>'
         f"{left_out(done.skipped)}</div>"
     )
 
@@ -72,7 +72,7 @@ def _measured(point: Point) -> str:
     )
     return (
         f'<i style="--part:{point.macs_share:.3f}"></i><span>{percent(point.macs_share)} of the compute</span>'
-        f"{fidelity}<span>{point.recall:.1f}\N{NO-BREAK SPACE}% found in the first ten</span>"
+        f"{fidelity}<span>{point.recall:.1f}\N{NO-BREAK SPACE}% of searches find their photo in the first ten</span>"
     )
 
 

@@ -17,7 +17,7 @@ def invitation(photos: int) -> str:
     """Nothing has been compared yet."""
     some = many(min(photos, MOST_RACED))
     return note(
-        "Is it as good as the whole encoder?",
+        "Is it as good as the full encoder?",
         f"Run {some} of this gallery through both, timed side by side. It is measured here and now, and both rankings "
         "of any query can be compared afterwards.",
     )
@@ -43,8 +43,8 @@ def race_result(measured: Measured, fidelity: ShownFidelity) -> str:
         f'<div class="measured"><figure class="race"><figcaption><h2><b>{faster(race)}</b> measured</h2></figcaption>'
         f"{lanes(race)}<p>{where(measured)} · {fairness(race)}</p>"
         '<p><button type="button" data-event="replay">Play it again in true time</button></p></figure>'
-        f'<figure class="race"><figcaption><h2><b>{shared}</b> photos are the full encoder’s</h2></figcaption>'
-        f"{dots(fidelity.shared, shared)}<p>{first}{fidelity.source}. A second look is not part of it.</p>"
+        f'<figure class="race"><figcaption><h2><b>{shared}</b> best matches are the full encoder’s, too</h2>'
+        f"</figcaption>{dots(fidelity.shared, shared)}<p>{first}{fidelity.source}. A second look is not part of it.</p>"
         "</figure></div>"
     )
 

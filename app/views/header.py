@@ -104,7 +104,7 @@ TOOLS = (
     "before have computed.</p>"
     "<p>An <b>exit</b> is a place between stages where a photo may leave; the last one is the encoder’s end. At each, "
     "a <b>gate</b> says how probably the photo has shown enough for the budget: it leaves from .50 on.</p>"
-    "<p><b>Saved</b> is the share of the full encoder’s multiply-accumulates that were not done. Photos stand in the "
+    "<p><b>Saved</b> is the share of the full encoder’s multiply-accumulates (MACs) that did not run. Photos stand in "
     "order of their <b>scores</b>: how well a photo fits the words, less a part of how well any words fit it, and a "
     "little more for one that left early and may fit better than it seems. 100 would be a perfect fit; compare scores "
     "within one search.</p>"

@@ -99,7 +99,7 @@ def curve(found: Curve | None, budget: float | None) -> str:
             f'<line class="here" x1="{x:.1f}" x2="{x:.1f}" y1="{y:.1f}" y2="{height - pad}"/>'
             f'<circle class="here" cx="{x:.1f}" cy="{y:.1f}" r="7"/>'
             f'<text class="label" x="{x + aside:.1f}" y="{height - pad - 8}" text-anchor="{end}">'
-            f"at this budget: {at.recall:.1f}</text>"
+            f"at this budget: {at.recall:.1f}\N{NO-BREAK SPACE}%</text>"
         )
     full_x, full_y = place(found.full.macs_share, found.full.recall)
     ticks = "".join(

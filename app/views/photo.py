@@ -85,7 +85,7 @@ def fit(query: str, fits: Sequence[ExitScore], exit: int) -> str:
     )
     return (
         f'<h3>Score for “{escape(query)}” at each exit, and the raw cosine</h3><ol class="fit">{rows}</ol>'
-        '<p class="aside">Hollow are exits that it never came to. All were run for this answer only: one full '
+        '<p class="aside">Hollow: exits that it did not reach. All were run for this answer only: one full '
         "encoding, counted for no gallery.</p>"
     )
 

@@ -5,7 +5,7 @@ from html import escape
 from app.views.anew import anew
 
 NO_SUCH_LINK = (
-    "There is no gallery at this address: its owner has closed it, or the address is not whole. Ask for a new link; "
+    "There is no gallery at this address: its owner has closed it, or the address is incomplete. Ask for a new link; "
     "meanwhile here is the demo gallery."
 )
 GONE_SINCE = (

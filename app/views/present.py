@@ -100,7 +100,7 @@ def _easy_and_hard(story: Story, drawing: Drawing, address: PictureAddress) -> S
     origin = f" · photos of {escape(story.ends_elsewhere)}" if story.ends_elsewhere else ""
     return (
         f'<div class="ends">{side(story.easy, first)}{side(story.hard, second)}</div>'
-        f'<p class="small">A strip is the whole encoder: filled was computed, hollow was not needed{origin}</p>',
+        f'<p class="small">A strip is the full encoder: filled was computed, hollow was not needed{origin}</p>',
         "At each exit a small module compares what the encoder has seen so far with a bank of texts. If something fits "
         "well enough, the photo leaves. If nothing does, it goes on; nothing that ran is run again.",
     )
@@ -122,9 +122,10 @@ def _figure(story: Story, drawing: Drawing) -> Screen:
 
 def _speed(story: Story) -> Screen:
     race = story.measured.race
-    figure, words = speed(race)
+    figure, _ = speed(race)
+    words = "as fast as the full encoder" if race.speedup >= 1 else "of the full encoder’s speed"
     return (
-        f'<p class="big">{figure}</p><p class="words">{words}, measured: the bars take the time that they took</p>'
+        f'<p class="big">{figure}</p><p class="words">{words}, measured</p>'
         f'{lanes(race)}<p class="small">{where(story.measured)} · {fairness(race)}</p>',
         f"The same {many(race.photos)} through both, in turn, on the same machine. The full encoder manages "
         f"{race.full_per_second:.1f} photos a second, stopping early {race.early_per_second:.1f}.",
@@ -133,10 +134,10 @@ def _speed(story: Story) -> Screen:
 
 def _fidelity(story: Story) -> Screen:
     found = story.fidelity
-    said = f"{found.shared:.1f} of ten photos are the full encoder’s"
+    said = f"{found.shared:.1f} of ten best matches are the full encoder’s, too"
     first = f"{found.first}. " if found.first else ""
     return (
-        f'<p class="big">{found.shared:.1f} of 10</p><p class="words">photos are what the full encoder finds</p>'
+        f'<p class="big">{found.shared:.1f} of 10</p><p class="words">best matches are the full encoder’s, too</p>'
         f"{dots(found.shared, said)}"
         f'<p class="small">{first}{found.source}</p>',
         f"What is lost by stopping early? {said}. {first}A search may then look at the few photos again whose place is "

@@ -48,5 +48,5 @@ def fairness(race: Race) -> str:
     """What makes it a fair race."""
     return (
         f"the same {many(race.photos)}, both ways in turn, the median of three, decoding left out on both sides · "
-        f"budget {percent(race.budget)}, {percent(race.macs_share)} of the MACs ran"
+        f"budget {percent(race.budget)}, {percent(race.macs_share)} of the compute ran"
     )

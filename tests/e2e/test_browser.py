@@ -336,12 +336,12 @@ def test_another_budget_is_applied_to_ones_own_gallery(open_page: OpenPage, tmp_
     balanced = page.locator("#prospect .presets").get_by_role("button", name="Balanced")
     expect(balanced).to_have_attribute("aria-pressed", "false")
     page.locator("#apply").click()
-    expect(page.locator("#applied")).to_contain_text("at a budget of 100 % now", timeout=PATIENCE)
+    expect(page.locator("#applied")).to_contain_text("now have a budget of 100 %", timeout=PATIENCE)
     page.locator("#budget input[type=number]").fill("0.4")
     page.locator("#budget input[type=number]").press("Enter")
     page.locator("#looked-for textarea").fill("a red square")
     page.locator("#apply").click()
-    expect(page.locator("#applied")).to_contain_text("at a budget of 40 % now", timeout=PATIENCE)
+    expect(page.locator("#applied")).to_contain_text("now have a budget of 40 %", timeout=PATIENCE)
 
 
 @EACH_LOOK_BY_HAND

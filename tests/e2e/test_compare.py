@@ -19,7 +19,7 @@ def test_the_shipped_measurement_and_both_rankings_are_there_from_the_start(open
     tab(page, "Compare")
     expect(page.locator("#sides .sides tbody tr")).to_have_count(10)
     expect(page.locator("#race")).to_contain_text("Shipped measurement of")
-    expect(page.locator("#race")).to_contain_text("photos are the full encoder’s")
+    expect(page.locator("#race")).to_contain_text("best matches are the full encoder’s, too")
     expect(page.locator("#sides")).to_contain_text(re.compile(r"\d+ of 10 the same"))
     expect(page.locator("#sides .legend")).to_be_visible()
     for row in page.locator("#sides .sides tbody tr").all()[:3]:

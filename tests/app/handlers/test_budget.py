@@ -24,7 +24,7 @@ def test_another_budget_says_what_it_would_run_before_it_does(budget: Budget, li
     assert "This raises its cost: 2 photos run deeper" in plain(re.sub(r"</?b>", "", told.budget_preview))
     assert told.apply["value"] == "Run 2 photos deeper"
     shown = after(budget.applied(1.0, "", session))
-    assert "All photos of “Holidays” are at a budget of 100 % now" in shown.applied, "another may be on show by then"
+    assert "All photos of “Holidays” now have a budget of 100 %" in shown.applied, "another may be on show by then"
     assert "Indexed with 100 % of the full compute" in shown.applied
     assert not shown.stop_apply["visible"]
     assert summarize_gallery(library, holidays).exits == (0, 0, 2)
@@ -50,7 +50,7 @@ def test_what_people_will_look_for_is_remembered_until_it_is_taken_back(
 ) -> None:
     session = Session(gallery=holidays)
     outcome = after(budget.applied(0.75, " a kite \n\n# sky\na kite\na boat", session)).applied
-    assert "at a budget of 75 % now" in outcome
+    assert "now have a budget of 75 %" in outcome
     assert summarize_gallery(library, holidays).phrases == ("a kite", "a boat")
     assert after(galleries.settings(holidays, session)).looked_for == "a kite\na boat"
     many = "\n".join(map(str, range(MOST_TYPED + 1)))
@@ -71,7 +71,7 @@ def test_a_files_many_phrases_stay_as_they_are_when_the_budget_alone_is_changed(
     session = Session(gallery=holidays)
     shown = after(galleries.settings(holidays, session)).looked_for
     outcome = after(budget.applied(1.0, shown, session)).applied
-    assert "at a budget of 100 % now" in outcome
+    assert "now have a budget of 100 %" in outcome
     assert summarize_gallery(library, holidays).phrases == of_a_file
 
 
@@ -79,7 +79,7 @@ def test_a_photo_whose_kept_picture_is_gone_is_named(budget: Budget, library: Li
     gone = list_photos(library, holidays)[0]
     library.picture_path(gone.content_hash).unlink()
     outcome = after(budget.applied(1.0, "", Session(gallery=holidays))).applied
-    assert "All other photos of “Holidays” are" in outcome
+    assert "All other photos of “Holidays” now have" in outcome
     assert f"{gone.file}</span><span>its kept picture is gone" in outcome
 
 

@@ -304,7 +304,7 @@ class TestDepths:
     def test_presets_have_what_was_measured_and_what_they_would_run_here(self) -> None:
         said = text(ALL["budget preview"])
         assert "Balanced60 % of the compute" in said
-        assert "66.0 % found in the first ten" in said
+        assert "66.0 % of searches find their photo in the first ten" in said
         assert "photos of flickr8k, test." in said
         assert "This raises its cost: 3 photos run deeper, +1.2 to 1.5 full encodings" in said
         assert re.findall(r'aria-pressed="true"><b>(\w+)', ALL["budget preview"]) == ["Balanced"]
@@ -327,7 +327,7 @@ class TestDepths:
         assert "1 photo runs deeper" in text(budget.budget_preview(SUMMARY, 0.9, CURVE, deeper))
 
     def test_the_curve_marks_the_present_budget(self) -> None:
-        assert "at this budget: 66.0" in text(ALL["curve"])
+        assert "at this budget: 66.0 %" in text(ALL["curve"])
         assert "66.0 at 60 % of the compute" in plain(ALL["curve"])
         assert "Nobody has measured this model yet" in ALL["no curve"]
 
@@ -337,10 +337,10 @@ class TestComparison:
         said = text(ALL["race"])
         assert "1.6× as fast measured" in said
         assert "2.3 s · 20.0 photos/s" in said
-        assert "8.2 of 10 photos are the full encoder’s" in said
+        assert "8.2 of 10 best matches are the full encoder’s, too" in said
         assert "Shipped measurement of" in said
         assert "cpu (A <Processor>), 2 threads" in said
-        assert "60 % of the MACs ran" in said
+        assert "60 % of the compute ran" in said
         slower = Measured(replace(RACE, early_per_second=16.0))
         assert "80 % of the speed" in text(comparison.race_result(slower, FOUND))
         assert "on this machine" in text(comparison.race_result(slower, FOUND))
