@@ -82,7 +82,7 @@ def search_row(parts: Parts, query: str) -> None:
         parts.chip = html("chip")
         parts.query = gr.Textbox(
             query,
-            placeholder=f"{header.PLACEHOLDER}   2:mountain + grass - snow",
+            placeholder=f"{header.PLACEHOLDER}, or 2:mountain + grass - snow",
             label="Search",
             show_label=False,
             container=False,

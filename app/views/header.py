@@ -11,7 +11,7 @@ from engine.gallery import Deepened, GallerySummary, Measured, Order, Refinement
 NAME = "T-GEM search"
 SENTENCE = "Search your photos in words. Easy photos stop early; hard ones get more."
 TITLE = f'<header class="intro"><h1>{NAME}</h1><p>{SENTENCE}</p></header>'
-PLACEHOLDER = "Say in English what the photo shows."
+PLACEHOLDER = "Describe a photo in English"
 
 
 def headline(summary: GallerySummary, measured: Measured | None) -> str:
