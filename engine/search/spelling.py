@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from string import ascii_lowercase
 
-from engine.exits.naming import WORD
+from engine.exits.naming import WORD, names_of_things
 
 SHORTEST, LONGEST = 3, 20  # letters of a word that is corrected
 FEWEST = 3  # uses of a word that others are corrected to
@@ -36,8 +36,11 @@ def correct(query: str, texts: tuple[str, ...], is_word: Callable[[str], bool]) 
 
 @lru_cache(maxsize=2)
 def _counts(texts: tuple[str, ...]) -> Counter[str]:
-    """How often texts use each word."""
-    return Counter(word for text in texts for word in WORD.findall(text.casefold()))
+    """How often texts use each word; names of things are words, too, where no text uses them."""
+    counts = Counter(word for text in texts for word in WORD.findall(text.casefold()))
+    names = [name.casefold() for name in names_of_things()]
+    counts.update(dict.fromkeys([*names, *(f"{name}s" for name in names)], 0))
+    return counts
 
 
 def _differs_in_number(word: str, others: Collection[str]) -> bool:

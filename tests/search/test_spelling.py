@@ -49,5 +49,5 @@ def test_the_shipped_model_knows_common_words_whole(embedded: Encoder) -> None:
     assert all(map(embedded.reads_whole, ("dog", "kneeling", "gathered")))
     assert not any(map(embedded.reads_whole, ("dgoo", "motorcyle")))
     assert correct("a man on a motorcyle", embedded.bank.texts, embedded.reads_whole) == "a man on a motorcycle"
-    for query in ("haus mit garten", "my cat anna"):
+    for query in ("haus mit garten", "my cat anna", "a puffin on a rock", "two pugs"):
         assert correct(query, embedded.bank.texts, embedded.reads_whole) == query
