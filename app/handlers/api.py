@@ -22,6 +22,7 @@ from engine.gallery import (
     IngestReport,
     Upload,
     albums_of,
+    clean_name,
     compare_rankings,
     embed_query,
     explain_photo,
@@ -122,7 +123,7 @@ class Api:
                     with self._services.access.sole_work(session):
                         return self._services.ingest(into, listing, session)
 
-                report = take_in([path], ingest)
+                report = take_in([path], [clean_name(path.name)], ingest)
         return {
             "gallery": name,
             "added": report.added,

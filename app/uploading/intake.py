@@ -9,7 +9,7 @@ from threading import Thread
 from app.event_log import where
 from app.services import Services
 from app.session import Session
-from app.uploading.incoming import Incoming
+from app.uploading.incoming import Incoming, name_of
 from app.uploading.sent_files import forget, take_in
 from app.work import Stopped
 from engine.gallery import EngineError, Upload, delete_if_empty
@@ -49,5 +49,6 @@ def _take(incoming: Incoming, services: Services, session: Session, uploads: Seq
         return
     while group := incoming.group():
         numbers, paths = [number for number, _ in group], [path for _, path in group]
-        take_in(paths, lambda listing: services.ingest(incoming.gallery, listing, session, incoming.tell))
+        names = [name_of(incoming.files[number]) for number in numbers]
+        take_in(paths, names, lambda listing: services.ingest(incoming.gallery, listing, session, incoming.tell))
         incoming.taken(numbers)

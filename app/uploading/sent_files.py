@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from gradio.utils import get_upload_folder
 
-from engine.gallery import EngineError, HostProblem, IngestReport, Upload, clean_name, home, uploads_of
+from engine.gallery import EngineError, HostProblem, IngestReport, Upload, home, uploads_of
 
 DAY = 86_400  # seconds
 INCOMING = "incoming-"
@@ -30,11 +30,14 @@ def sent(file: str) -> Path:
     return path
 
 
-def take_in(files: Sequence[Path], ingest: Callable[[Iterator[list[Upload]]], IngestReport]) -> IngestReport:
+def take_in(
+    files: Sequence[Path], names: Sequence[str], ingest: Callable[[Iterator[list[Upload]]], IngestReport]
+) -> IngestReport:
     """Have files taken into a gallery, out of Gradio's cache; none of them is left, whatever happens.
 
     Args:
-        files: in Gradio's cache, each under its own name.
+        files: in Gradio's cache, where their names lack some characters.
+        names: what they are called, safe to show.
         ingest: takes in the photos that each of the files is or holds; an archive is opened when it asks for them.
     Raises HostProblem where the disk does not take them, and what `ingest` raises.
     """
@@ -44,7 +47,7 @@ def take_in(files: Sequence[Path], ingest: Callable[[Iterator[list[Upload]]], In
             places = {file: Path(folder, str(number)) for number, file in enumerate(dict.fromkeys(files))}
             for file, place in places.items():
                 _set_aside(file, place)
-            return ingest(uploads_of(places[file], clean_name(file.name)) for file in files)
+            return ingest(uploads_of(places[file], name) for file, name in zip(files, names, strict=True))
     except OSError as error:
         forget(files)
         reason = error.strerror or type(error).__name__

@@ -67,6 +67,16 @@ def test_good_files_are_stored_and_bad_ones_named(add: Add) -> None:
     assert shown.grid.count('class="hit"') == 2
 
 
+def test_a_photo_keeps_the_name_that_it_was_announced_under(
+    add_photos: AddPhotos, services: Services, session: Session, dropped: Callable[..., list[str]]
+) -> None:
+    file = Path(*dropped(**{'a "b" (1).png': "red"}))
+    told, incoming = announced(add_photos, services, [str(file)], "Holidays", session)
+    assert incoming is not None
+    incoming.put({0: file.rename(file.with_name("a 22b22 1.png"))})  # as a form's file is kept
+    assert 'data-name="a &quot;b&quot; (1).png"' in after(told).grid
+
+
 def test_words_that_are_being_typed_stay_when_photos_have_come(add: Add, session: Session) -> None:
     session.welcomed = True
     session.ask("dog")
