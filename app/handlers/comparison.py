@@ -1,6 +1,8 @@
 """The full encoder beside the one that stops early: both rankings, and a race."""
 
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import gradio as gr
 
@@ -11,7 +13,7 @@ from app.session import Session
 from app.views import comparison as views
 from app.views import formatting, header, placeholders
 from app.views.certificate import card
-from app.work import Stopped, Waiting
+from app.work import SECOND, Stopped, Waiting
 from engine.gallery import (
     EngineError,
     GallerySummary,
@@ -30,6 +32,7 @@ class Compare:
 
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
+        self._races: dict[int, Lap | Waiting | None] = {}  # how far those that go on are, by gallery
 
     def shown(self, session: Session) -> Iterator[Updates]:
         """The tab was opened, or what it shows has changed; the rankings may have to run photos in full first."""
@@ -61,15 +64,16 @@ class Compare:
     def raced(self, session: Session) -> Iterator[Updates]:
         """Race was pressed."""
         race = self._parts.race
-        yield {race: views.racing(None), **self._buttons(running=True)}
         try:
             summary = self._services.access.gallery(session.gallery, session)
             self._services.access.require_race(summary, session)
+            if summary.id in self._races:
+                yield from self.followed(session)
+                return
+            yield {race: _how_far(None), **self._buttons(running=True)}
             for event in self._services.begin("race", session, lambda tell: self._race(summary.id, session, tell)):
-                if isinstance(event, Waiting):
-                    yield {race: placeholders.said(formatting.in_line(event.place))}
-                elif isinstance(event, Lap):
-                    yield {race: views.racing(event)}
+                if isinstance(event, Waiting | Lap):
+                    yield {race: _how_far(event)}
             yield from self.shown(session)
             told: Updates = self._buttons(running=False)
             if session.gallery == summary.id:  # else another one has come on show
@@ -80,6 +84,19 @@ class Compare:
         except EngineError as error:
             yield {race: self._services.problem(error), **self._buttons(running=False)}
 
+    def followed(self, session: Session) -> Iterator[Updates]:
+        """A race that another page has begun, as this one before it was loaded again, is told of until it is over."""
+        start = self._parts.start_race
+        with suppress(EngineError):  # of a gallery that is not theirs to see
+            gallery = self._services.access.gallery(session.gallery, session).id
+            if gallery not in self._races or self._services.goes_on("race", session):
+                return
+            while gallery in self._races and session.gallery == gallery:
+                yield {self._parts.race: _how_far(self._races.get(gallery)), start: gr.update(interactive=False)}
+                time.sleep(SECOND)
+            yield from self.shown(session)
+            yield {start: gr.update(interactive=True)}
+
     def _buttons(self, running: bool) -> Updates:
         return {
             self._parts.start_race: gr.update(interactive=not running),
@@ -87,8 +104,16 @@ class Compare:
         }
 
     def _race(self, gallery: int, session: Session, tell: Callable[[Lap | Waiting], object]) -> Race:
-        with self._services.access.work(session, tell), self._services.event_log.timed("race"):
-            return self._services.comparison.race(gallery, tell)
+        def told(event: Lap | Waiting) -> None:
+            self._races[gallery] = event
+            tell(event)
+
+        self._races[gallery] = None
+        try:
+            with self._services.access.work(session, told), self._services.event_log.timed("race"):
+                return self._services.comparison.race(gallery, told)
+        finally:
+            self._races.pop(gallery, None)
 
     def _rankings(self, session: Session, summary: GallerySummary) -> str:
         services = self._services
@@ -111,3 +136,9 @@ class Compare:
         pictures = {photo.id: photo for photo in shown}
         among = views.compared(len(run.ids), session.year)
         return views.sides(session.title, found, pictures, services.drawing, services.address, among, run.macs)
+
+
+def _how_far(event: Lap | Waiting | None) -> str:
+    if isinstance(event, Waiting):
+        return placeholders.said(formatting.in_line(event.place))
+    return views.racing(event)

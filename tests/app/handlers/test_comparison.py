@@ -1,6 +1,8 @@
 """Both encoders side by side."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from threading import Event
 
 import pytest
 
@@ -10,7 +12,7 @@ from app.handlers.comparison import COMPARE, Compare
 from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
-from engine.gallery import UNDATED, Library, shipped_race
+from engine.gallery import UNDATED, Lap, Library, Race, shipped_race
 from engine.gallery.galleries import open_gallery
 from tests.app.shown_examples import PARTS, after
 
@@ -64,6 +66,33 @@ def test_a_race_changes_no_headline_of_another_gallery(compare: Compare, session
         next(racing)
     session.gallery = holidays
     assert not hasattr(after(racing), "headline")
+
+
+def test_a_race_is_told_of_on_a_page_that_was_loaded_again_and_not_begun_twice(
+    compare: Compare, session: Session, services: Services, holidays: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.handlers.comparison.SECOND", 0.01)
+    race, go_on = services.comparison.race, Event()
+
+    def slow(gallery: int, told: Callable[[Lap], object]) -> Race:
+        told(Lap(1, 3, 2.0, 4.0))
+        go_on.wait(30)
+        return race(gallery, told)
+
+    monkeypatch.setattr(services.comparison, "race", slow)
+    racing, again = compare.raced(session), Session(gallery=session.gallery)
+    for _ in range(2):
+        next(racing)
+    assert not list(compare.followed(session)), "its own page tells of it"
+    assert not list(compare.followed(Session(gallery=holidays)))
+    for page in (compare.followed(again), compare.raced(again)):
+        shown = after(next(page))
+        assert "1 of 3" in shown.race
+        assert not shown.start_race["interactive"]
+    go_on.set()
+    shown = after(page)
+    assert "measured" in shown.race
+    assert shown.start_race["interactive"]
 
 
 def test_what_is_on_its_way_is_said_where_it_will_stand() -> None:
