@@ -88,7 +88,7 @@ ours.pack = (button) => {
   trigger("pack", { ...button.dataset });
 };
 ours.remove = ({ dataset }) => {
-  if (!confirm(`Delete the album “${dataset.album}”? Its photos stay in the gallery.`)) return;
+  if (!confirm(`Delete the album “\u2068${dataset.album}\u2069”? Its photos stay in the gallery.`)) return;
   document.querySelector("#tabs [data-tab-id=albums]").focus(); // the button goes with the album
   trigger("remove", { ...dataset });
 };

@@ -60,7 +60,7 @@ class Budget:
         try:
             summary = services.access.recodable(session.gallery, session)
             # It names the gallery: another one may come on show meanwhile.
-            title = f"Encoding “{summary.name}” again at a budget of {formatting.percent(budget)}"
+            title = f"Encoding “{formatting.isolated(summary.name)}” again at a budget of {formatting.percent(budget)}"
             yield {
                 applied: encoding(title, None, 0.0, None, services.address),
                 self._parts.stop_apply: button(STOP, True),
@@ -86,8 +86,8 @@ class Budget:
             except Stopped:
                 done = summary.photos - now.total + now.done if now is not None else 0
                 outcome = placeholders.said(
-                    f"Stopped: {formatting.many(done)} of {summary.photos} of “{summary.name}” are at the new budget, "
-                    "and stay."
+                    f"Stopped: {formatting.many(done)} of {summary.photos} of “{formatting.isolated(summary.name)}” "
+                    "are at the new budget, and stay."
                 )
         except EngineError as error:
             outcome = services.problem(error)

@@ -17,7 +17,7 @@ from app.services import Services
 from app.session import NEW_GALLERY, Session
 from app.views import overview, placeholders
 from app.views.encoding import encoding, progress_bar
-from app.views.formatting import many
+from app.views.formatting import isolated, many
 from engine.gallery import (
     DEFAULT_BUDGET,
     LONGEST_NAME,
@@ -207,7 +207,7 @@ class Galleries:
             rename_gallery(self._services.library, summary.id, name)
             self._services.inbox.rename(summary.id, name)
             session.drops.update({drop: name for drop, gallery in session.drops.items() if gallery == summary.name})
-            said = placeholders.said(f"It is called “{name}” now.")
+            said = placeholders.said(f"It is called “{isolated(name)}” now.")
             return {**self.choices(session), **self.offered(session, name), done: said}
         except EngineError as error:
             return {done: self._services.problem(error)}
@@ -323,4 +323,4 @@ def gallery_name(typed: str) -> str:
 
 
 def _label(summary: GallerySummary) -> str:
-    return f"{summary.name} · {summary.photos}"
+    return f"{isolated(summary.name)} · {summary.photos}"

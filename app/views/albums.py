@@ -7,7 +7,7 @@ from html import escape
 
 from app.pictures import PictureAddress
 from app.views.anew import anew
-from app.views.formatting import described, many, percent
+from app.views.formatting import described, isolated, many, percent
 from app.views.strip import Drawing, strip
 from app.views.viewer import about
 from engine.gallery import LONGEST_NAME, Album, Photo, SortedGallery, SortedPhoto
@@ -128,7 +128,7 @@ def _column(
     more = (
         f'<button type="button" class="more" data-event="unfold" data-key="{escape(column.key)}">{rest} more</button>'
     )
-    title = f"{column.title}, {many(column.all)}"
+    title = f"{isolated(column.title)}, {many(column.all)}"
     nothing = '<p class="said">No photo fits it.</p>' if not column.all else ""
     if column.meant:
         meant = escape(column.meant)
@@ -138,7 +138,7 @@ def _column(
         )
     return (
         f'<section class="album{" pile" if column.key == PILE else ""}" data-key="{escape(column.key)}" '
-        f'aria-label="{escape(title)}"><header><h2>{escape(column.title)} <small>{column.all}</small></h2>'
+        f'aria-label="{escape(title)}"><header><h2>{escape(isolated(column.title))} <small>{column.all}</small></h2>'
         f"{_menu(column, names)}</header>{_seek(column) if column.key != PILE and column.all > 1 else ''}{nothing}"
         f"<ol>{''.join(cards)}</ol>{more if rest > 0 else ''}</section>"
     )
@@ -157,7 +157,7 @@ def _menu(column: Column, names: Sequence[str]) -> str:
         else ""
     )
     return (
-        f'<details class="album-menu"><summary aria-label="Change the album {name}">⋯</summary><div>'
+        f'<details class="album-menu"><summary aria-label="Change the album {isolated(name)}">⋯</summary><div>'
         f'<p class="said">{escape(column.album.line())}</p>'
         f'<label>Name <input value="{name}" maxlength="{LONGEST_NAME}" data-rename="{name}"></label>{merge}'
         f'<button type="button" data-event="pack" data-album="{name}">Download as ZIP</button>'
@@ -174,7 +174,7 @@ def packed(album: str, photos: Sequence[Photo], address: PictureAddress) -> str:
 def _seek(column: Column) -> str:
     return (
         f'<input type="search" class="seek" placeholder="Search in it" value="{escape(column.sought)}" maxlength="500" '
-        f'data-seek="{escape(column.key)}" aria-label="Search in {escape(column.title)}">'
+        f'data-seek="{escape(column.key)}" aria-label="Search in {escape(isolated(column.title))}">'
     )
 
 
@@ -185,7 +185,7 @@ def _card(photo: SortedPhoto, column: Column, picture: Photo, drawing: Drawing, 
     """
     why = "by hand" if photo.by_hand else ""
     if column.key == PILE:
-        why = f"{escape(photo.album or 'none of these')}? {percent(photo.probability)} sure"
+        why = f"{escape(isolated(photo.album or 'none of these'))}? {percent(photo.probability)} sure"
     name = escape(described(photo.file))
     return (
         f'<li draggable="true" data-photo="{photo.id}"><img role="button" tabindex="0" data-photo="{photo.id}"'

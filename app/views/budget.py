@@ -4,7 +4,7 @@ from html import escape
 
 from app.curve import Curve, Point
 from app.views.encoding import left_out
-from app.views.formatting import many, percent
+from app.views.formatting import isolated, many, percent
 from app.views.placeholders import note
 from engine.gallery import DEFAULT_BUDGET, BudgetCost, GallerySummary, IngestReport
 
@@ -48,7 +48,7 @@ def encoded_again(summary: GallerySummary, done: IngestReport, budget: float) ->
 
     Args: summary: as it is now.
     """
-    which = f"All {'other ' if done.skipped else ''}photos of “{escape(summary.name)}” now have"
+    which = f"All {'other ' if done.skipped else ''}photos of “{escape(isolated(summary.name))}” now have"
     named = [f" ({name})" for name, preset in PRESETS.items() if abs(preset - budget) < SAME]
     share = f" {_indexed_with(summary)}." if summary.photos else ""
     return (

@@ -1,6 +1,7 @@
 """Numbers and names as people read them."""
 
 import time
+import unicodedata
 from pathlib import PurePath
 
 from engine.gallery import Photo
@@ -54,10 +55,16 @@ def day(at: float) -> str:
     return date(at).partition(",")[0]
 
 
+def isolated(name: str) -> str:
+    """A name as it stands in a sentence; one that is written from the right leaves the order of the words around it."""
+    from_right = any(unicodedata.bidirectional(sign) in ("R", "AL") for sign in name)
+    return f"\u2068{name}\u2069" if from_right else name
+
+
 def described(file: str) -> str:
     """A file name as words, for those who cannot see the photo."""
     words = PurePath(file).stem.replace("-", " ").replace("_", " ").strip()
-    return f"Photo: {words or file}"
+    return f"Photo: {isolated(words or file)}"
 
 
 def photos_word(count: int) -> str:

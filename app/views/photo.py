@@ -6,7 +6,7 @@ from html import escape
 
 from app.attribution import Attribution
 from app.pictures import PictureAddress
-from app.views.formatting import described, macs, percent, saved, score
+from app.views.formatting import described, isolated, macs, percent, saved, score
 from app.views.strip import Drawing, marks, stages_strip
 from app.views.viewer import about
 from engine.gallery import Deepened, ExitScore, Photo, nearest_budget
@@ -60,7 +60,8 @@ def panel(
         f'<button type="button" class="enlarge" data-photo="{photo.id}"{about(photo, address)}>'
         f'<img src="{escape(address(photo, "panel"))}" alt="{escape(described(photo.file))}, full screen"'
         f' width="{photo.width}" height="{photo.height}"></button>'
-        f'<p class="file">{escape(photo.file)}<span>{photo.width} × {photo.height}</span></p>{_credit(credit)}'
+        f'<p class="file">{escape(isolated(photo.file))}<span>{photo.width} × {photo.height}</span></p>'
+        f"{_credit(credit)}"
         f"<h2>It {left}</h2>"
         f"{stages_strip(drawing, photo.macs_share, f'Stages of the encoder: the photo {left}', before)}"
         f"{_marks(photo, drawing, gates)}"

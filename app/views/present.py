@@ -7,7 +7,7 @@ from html import escape
 from app.fidelity import ShownFidelity
 from app.pictures import PictureAddress
 from app.views.anew import anew
-from app.views.formatting import described, macs, many, percent, saved
+from app.views.formatting import described, isolated, macs, many, percent, saved
 from app.views.race import dots, fairness, lanes, speed, where
 from app.views.strip import Drawing, stages_strip, strip, survival
 from engine.gallery import GallerySummary, Measured, Photo
@@ -113,8 +113,8 @@ def _figure(story: Story, drawing: Drawing) -> Screen:
         f'<p class="big">{share}</p>'
         f'<p class="words">of the full encoder’s compute indexed {many(summary.photos)}</p>'
         f"{survival(drawing, summary.exits, 'Each stage, filled up to the share of photos that ran it')}"
-        f'<p class="small">{escape(summary.name)}: {macs(summary.macs_index, summary.macs_in_full)}. Each stage is '
-        "filled up to the share of photos that ran it.</p>",
+        f'<p class="small">{escape(isolated(summary.name))}: {macs(summary.macs_index, summary.macs_in_full)}. '
+        "Each stage is filled up to the share of photos that ran it.</p>",
         f"Indexing this gallery took {share} of what the full encoder takes. It is counted in multiply-accumulates "
         "that really ran, not in layers. Searches are another figure; this one does not change.",
     )

@@ -5,7 +5,7 @@ from html import escape
 from app.pictures import PictureAddress
 from app.uploading.incoming import Incoming
 from app.views.encoding import files_left_out, latest, left_out, progress_bar
-from app.views.formatting import duration, in_line, percent, photos_word
+from app.views.formatting import duration, in_line, isolated, percent, photos_word
 from app.views.strip import Drawing
 from engine.gallery import Progress, Visitors
 
@@ -34,7 +34,7 @@ def keeping(visitors: Visitors | None) -> str:
 
 def coming(incoming: Incoming, drawing: Drawing | None, address: PictureAddress) -> str:
     """An upload on its way: how far, how fast, and the photos that came last; see `latest`."""
-    title = f"Adding to “{incoming.name}”"
+    title = f"Adding to “{isolated(incoming.name)}”"
     if incoming.place:
         return progress_bar(title, in_line(incoming.place))
     done, total, rate, left = incoming.done, incoming.total, incoming.rate(), incoming.seconds_left()
@@ -71,7 +71,7 @@ def line(incoming: Incoming) -> str:
             words += f" · {_not_here(incoming, len(missing))}"
     else:
         left = incoming.seconds_left()
-        words = f"Adding to “{escape(incoming.name)}”: {incoming.done} of {incoming.total}"
+        words = f"Adding to “{escape(isolated(incoming.name))}”: {incoming.done} of {incoming.total}"
         words += f" · about {duration(left)} left" if left is not None and incoming.done < incoming.total else ""
     return (
         f'<p class="arriving" data-upload="{incoming.id}" data-nonce="{escape(incoming.nonce)}" '
@@ -90,7 +90,7 @@ def refused(sentence: str, nonce: str) -> str:
 
 
 def _added(incoming: Incoming) -> str:
-    name, added = escape(incoming.name), incoming.added
+    name, added = escape(isolated(incoming.name)), incoming.added
     if added:
         return f"<b>{added}</b> {photos_word(added)} added to “{name}”"
     if incoming.duplicates and not incoming.skipped:

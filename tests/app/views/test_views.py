@@ -449,3 +449,11 @@ def test_macs_in_words(macs: int, full: int | None, said: str) -> None:
 @pytest.mark.parametrize(("seconds", "said"), [(6.4, "6 s"), (89, "89 s"), (150, "2 min")])
 def test_time_to_wait(seconds: float, said: str) -> None:
     assert formatting.duration(seconds) == said
+
+
+def test_a_name_that_is_written_from_the_right_leaves_the_words_around_it() -> None:
+    name, said = "שבת 12", "\u2068שבת 12\u2069"
+    told = [upload.report(incoming("", name)), *(upload.line(incoming(over, name)) for over in ("", None))]
+    for html in (*told, upload.coming(incoming(None, name), DRAWING, address), panel(replace(PHOTO, file=name))):
+        assert said in html
+    assert formatting.isolated("Ōsaka 12") == "Ōsaka 12"
