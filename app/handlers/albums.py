@@ -164,7 +164,13 @@ class Albums:
             if look and view.asking is asking:
                 yield from self._looked(session, summary, view, albums, asking)
         except EngineError as error:
-            yield {**({self._parts.album_words: typed} if typed else {}), **self._problem(error)}
+            problem = self._problem(error)
+            if typed:
+                yield {self._parts.album_words: typed, **problem}
+                return
+            yield problem
+            for drawn in self.shown(session):  # the board may be older than changes that were made in another tab
+                yield {**drawn, **problem}
 
     def _sorted(self, summary: GallerySummary, session: Session, view: AlbumView, albums: AlbumSet) -> SortedGallery:
         """The gallery's photos as they stand, with no second look."""

@@ -105,7 +105,9 @@ def test_albums_are_renamed_merged_searched_and_deleted(
     assert list_albums(library, mine) == AlbumSet()
     assert 'aria-label="greens, 2 photos"' in board(albums.undone(session))
     edit_albums(library, mine, lambda albums: albums.renamed("greens", "limes"))
-    assert "nothing to undo" in after(albums.undone(session)).album_line, "somebody else has changed them since"
+    refused = after(albums.undone(session))
+    assert "nothing to undo" in refused.album_line, "somebody else has changed them since"
+    assert "<h2>limes" in refused.album_board, "which is seen now"
     assert list_albums(library, mine).albums[0].name == "limes"
 
 
