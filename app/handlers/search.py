@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import urlencode
 
@@ -146,12 +147,20 @@ class Search:
             if session.asking is asking:
                 if isinstance(error, QueryRejected):
                     session.forget(session.words)
-                picture: Updates = {self._parts.chip: chip(session.thumbnail)}
-                yield {**picture, **self.only(self._services.problem(error))}
+                yield self._refused(error, session)
 
     def only(self, html: str) -> Updates:
         """One thing in the middle of the page, and nothing else to see."""
         return {self._parts.answer: header.bar(), self._parts.grid: html, self._parts.panel: ""}
+
+    def _refused(self, error: EngineError, session: Session) -> Updates:
+        """Why there is no answer; it is a place to come back to all the same, where the gallery is there."""
+        problem = {self._parts.chip: chip(session.thumbnail), **self.only(self._services.problem(error))}
+        with suppress(EngineError):
+            summary = self._services.access.gallery(session.gallery, session)
+            bar = header.bar(place=self._place(session, summary))
+            return {**problem, **self._around(session, summary), self._parts.answer: bar}
+        return problem
 
     def _thumbnail(self, named: str, session: Session) -> str:
         """Where the picture is that a query names; empty where this gallery has none."""

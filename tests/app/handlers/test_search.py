@@ -422,7 +422,9 @@ def test_any_text_is_a_query(search: Search, session: Session) -> None:
 
 def test_what_is_too_much_is_a_sentence(search: Search, session: Session) -> None:
     for text in ("x" * 100_000, "a + b" * 90, "99:red"):
-        assert "That did not work" in after(search.searched(text, True, session)).grid
+        told = after(search.searched(text, True, session))
+        assert "That did not work" in told.grid
+        assert f'data-query="{text}"' in told.answer, "a step of Back, as an answer is"
 
 
 def test_a_gallery_of_another_model_is_a_sentence_not_a_wrong_strip(
