@@ -2,8 +2,8 @@
 // Files come in: dropped or pasted anywhere on the page, or chosen. They are sent in small groups beside Gradio, so that
 // what has arrived is taken in at once, and a page that is closed half-way loses one group and no more.
 const FILES_AT_ONCE = 8, BYTES_AT_ONCE = 4e6, REQUESTS = 2, MOST = 2000, HASHED = 50 * 2 ** 20, TRIES = 5;
-const UNDER_WAY = "tgem-upload"; // names what is being sent: it outlives a reload
-const waitingUploads = []; // files and the drop they are of, each to be announced once the one before is over
+const UNDER_WAY = "tgem-upload"; // names what is being sent, and what waits: it outlives a reload
+const waitingUploads = []; // files, the drop they are of and a name, each to be announced once the one before is over
 let sending = null; // the upload of this page that goes on
 
 const isImage = (file) => file.type.startsWith("image/") || /\.(hei[cf]|avif|jxl)$/i.test(file.name);
@@ -17,18 +17,20 @@ function add(files) {
   const all = [...files], drop = newNonce();
   trigger("drop", { drop });
   for (let start = 0; start < all.length; start += MOST)
-    waitingUploads.push({ drop, files: all.slice(start, start + MOST) });
-  if (!sending) announce();
+    waitingUploads.push({ drop, nonce: newNonce(), files: all.slice(start, start + MOST) });
+  sending ? remember() : announce();
 }
+
+const remember = () => sessionStorage.setItem(UNDER_WAY, [sending, ...waitingUploads].map((one) => one.nonce).join(" "));
 
 function announce() {
   const upload = waitingUploads.shift();
   sending = null;
   sessionStorage.removeItem(UNDER_WAY);
   if (!upload) return;
-  sending = { ...upload, nonce: newNonce(), next: 0, id: null, came: new Set() };
-  sessionStorage.setItem(UNDER_WAY, sending.nonce);
-  trigger("begin", { drop: upload.drop, nonce: sending.nonce, files: upload.files.map(line).join("\n") });
+  sending = { ...upload, next: 0, id: null, came: new Set() };
+  remember();
+  trigger("begin", { drop: upload.drop, nonce: upload.nonce, files: upload.files.map(line).join("\n") });
 }
 
 async function post(upload, rest, body) {
@@ -93,7 +95,7 @@ async function send(upload) {
     if (upload !== sending) return;
     const rest = upload.files.filter((_, number) => !upload.came.has(number));
     const { drop, told } = upload;
-    if (error.over && rest.length && !told) waitingUploads.unshift({ drop, files: rest }); // this page slept too long
+    if (error.over && rest.length && !told) waitingUploads.unshift({ drop, nonce: newNonce(), files: rest }); // this page slept too long
     else if (!error.over) complain(error.message);
   }
   navigator.sendBeacon(`incoming/${upload.id}/left`); // what did not come until now will not
@@ -122,13 +124,15 @@ watch("value", () => {
 });
 
 addEventListener("pagehide", () => sending?.id && navigator.sendBeacon(`incoming/${sending.id}/left`));
-addEventListener("beforeunload", (event) => sending?.id && sending.came.size < sending.files.length && event.preventDefault());
+addEventListener("beforeunload", (event) => {
+  if (waitingUploads.length || (sending?.id && sending.came.size < sending.files.length)) event.preventDefault();
+});
 
-// The page was loaded anew in the middle of an upload that Python knows nothing of: it has begun anew, too.
+// The page was loaded anew in the middle of uploads that Python may know nothing of: they waited, or it has begun anew, too.
 const cut = sessionStorage.getItem(UNDER_WAY);
 const ask = () => {
   if (!document.querySelector("#answer [data-gallery]")) return setTimeout(ask, 1000); // Python does not know yet who asks
-  trigger("cut", { nonce: cut });
+  trigger("cut", { nonces: cut });
   if (!sending) sessionStorage.removeItem(UNDER_WAY);
 };
 if (cut) ask();

@@ -13,7 +13,7 @@ from app.handlers.search import Search
 from app.parts import STOP, Parts, Updates, button
 from app.server.upload_folders import FILE_BYTES
 from app.services import Services
-from app.session import NEW_GALLERY, Session
+from app.session import DROPS, NEW_GALLERY, Session
 from app.uploading import intake
 from app.uploading.incoming import Incoming, name_of, size_of
 from app.views import placeholders, upload
@@ -119,8 +119,9 @@ class AddPhotos:
         return {self._parts.tabs: gr.update(selected="add")}
 
     def cut_short(self, event: gr.EventData, session: Session) -> Updates:
-        """The page's script, loaded anew, asks after an upload: it is told where nothing is known of that any more."""
-        known = self._services.inbox.is_known(session.owner, sent_along(event, "nonce"))
+        """The page's script, loaded anew, asks after its uploads: it is told where nothing is known of one of them."""
+        nonces = sent_along(event, "nonces").split()[:DROPS]
+        known = all(self._services.inbox.is_known(session.owner, nonce) for nonce in nonces)
         return {self._parts.notice: gr.skip() if known else placeholders.missed(placeholders.CUT_SHORT)}
 
     def told(self, session: Session) -> Updates:

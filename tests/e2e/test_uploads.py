@@ -187,3 +187,14 @@ def test_an_upload_that_a_restart_has_cut_short_is_told_of(page: Page) -> None:
     answered(page)
     page.wait_for_timeout(5000)
     expect(page.locator("#notice .arriving")).to_have_count(0)
+
+
+def test_files_that_waited_behind_an_upload_when_the_page_was_loaded_again_are_told_of(
+    page: Page, files: list[Path]
+) -> None:
+    page.route(SENT, lambda _: None)
+    with page.expect_request(SENT):
+        drop(page, files[1:9], "Cut")
+    page.locator("#files input[type=file]").first.set_input_files(files[9:11])
+    page.reload()
+    expect(page.locator("#notice")).to_contain_text("in the middle of your upload")

@@ -275,8 +275,8 @@ def test_an_upload_that_nothing_is_known_of_any_more_is_told_of_and_no_other(
     add: Add, add_photos: AddPhotos, session: Session
 ) -> None:
     list(add("Holidays", red="red"))
-    assert add_photos.cut_short(Event(nonce="n"), session)[PARTS.notice] == gr.skip(), "its report is there"
-    assert "started anew" in add_photos.cut_short(Event(nonce="m"), session)[PARTS.notice]
+    assert add_photos.cut_short(Event(nonces="n"), session)[PARTS.notice] == gr.skip(), "its report is there"
+    assert "started anew" in add_photos.cut_short(Event(nonces="n m"), session)[PARTS.notice], "m waited behind it"
 
 
 def test_after_a_reload_an_upload_that_is_complete_offers_no_gallery(
