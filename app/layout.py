@@ -44,6 +44,7 @@ def draw(secret: str, visitors: Visitors | None = None, query: str = "") -> Part
     search_row(parts, query)
     parts.notice = html("notice")
     parts.arriving = html("arriving", "", "drop")
+    parts.adds_to = html("adds-to", upload.field(NEW_GALLERY))
     with gr.Tabs(selected="results", elem_id="tabs") as parts.tabs:
         results_tab(parts)
         albums_tab(parts)

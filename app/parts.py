@@ -30,6 +30,7 @@ class Parts:
     suggestions: gr.HTML
     notice: gr.HTML
     arriving: gr.HTML
+    adds_to: gr.HTML  # what the field for dropped files says
     tabs: gr.Tabs
 
     answer: gr.HTML
@@ -79,6 +80,11 @@ class Parts:
     screens: gr.HTML
     viewer: gr.HTML
     timer: gr.Timer
+
+    @property
+    def offering(self) -> list[Block]:
+        """What names the gallery that photos would go to."""
+        return [self.add_to, self.adds_to]
 
     @property
     def results(self) -> list[Block]:

@@ -94,9 +94,9 @@ def among_results(search: Search, handler: Callable[..., Iterator[Any]]) -> Call
 def wire_opening(page: gr.Blocks, parts: Parts, galleries: Galleries, add_photos: AddPhotos) -> None:
     """The page is opened; at the first start it waits for the demo gallery."""
     p, session = parts, parts.session
-    changes = [p.notice, p.gallery, p.query, p.add_to, p.timer, p.browser, *p.results]
+    changes = [p.notice, p.gallery, p.query, *p.offering, p.timer, p.browser, *p.results]
     page.load(galleries.opened, [p.browser, p.refine, session], changes, **SHORT).then(
-        add_photos.resumed, session, [p.report, p.arriving, p.stop_upload, p.add_to], **LONG
+        add_photos.resumed, session, [p.report, p.arriving, p.stop_upload, *p.offering], **LONG
     )
     p.timer.tick(galleries.waited, [p.refine, session], changes, **SHORT)
 
@@ -174,7 +174,10 @@ def wire_address(parts: Parts, page_url: PageUrl, galleries: Galleries, compare:
     """Back and Forward."""
     p, session = parts, parts.session
     gone = p.tools.go(
-        page_url.gone_to, [p.refine, session], [p.notice, p.gallery, p.query, p.add_to, p.browser, *p.results], **SHORT
+        page_url.gone_to,
+        [p.refine, session],
+        [p.notice, p.gallery, p.query, *p.offering, p.browser, *p.results],
+        **SHORT,
     )
     redraw_open_tab(gone, parts, galleries, compare, albums)
 
@@ -192,16 +195,19 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
     p, session = parts, parts.session
     p.gallery.change(galleries.settings, [p.gallery, session], p.settings, **SHORT)
     picked = p.gallery.input(
-        galleries.chosen, [p.gallery, p.refine, session], [p.notice, p.query, p.add_to, p.browser, *p.results], **SHORT
+        galleries.chosen,
+        [p.gallery, p.refine, session],
+        [p.notice, p.query, *p.offering, p.browser, *p.results],
+        **SHORT,
     )
     redraw_open_tab(picked, parts, galleries, compare, albums)
     p.gallery.focus(galleries.listed, session, [p.gallery, p.notice], **SHORT)
-    p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, p.add_to, p.renamed], **SHORT)
+    p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, *p.offering, p.renamed], **SHORT)
     p.public.input(galleries.published, [p.public, session], p.link, **SHORT)
     p.delete.click(
         galleries.deleted,
         [p.refine, session],
-        [p.notice, p.gallery, p.query, p.add_to, p.browser, p.tabs, *p.results],
+        [p.notice, p.gallery, p.query, *p.offering, p.browser, p.tabs, *p.results],
         js=CONFIRM_DELETE,
         **SHORT,
     ).then(add_photos.told, session, [p.report, p.arriving, p.stop_upload], **SHORT)
@@ -247,7 +253,7 @@ def wire_add_photos(
     """Photos come in; their gallery comes on show when they are there, to who has waited for it."""
     p, session = parts, parts.session
     told = [p.report, p.arriving, p.stop_upload]
-    changes = [*told, p.gallery, p.query, p.add_to, p.browser, p.tabs, *p.results]
+    changes = [*told, p.gallery, p.query, *p.offering, p.browser, p.tabs, *p.results]
     p.arriving.drop(add_photos.dropped, [p.add_to, session], None, **SHORT)
     p.arriving.cut(add_photos.cut_short, session, p.notice, **SHORT)
     p.arriving.look(add_photos.looked, session, p.tabs, **SHORT)
@@ -256,11 +262,11 @@ def wire_add_photos(
         p.server_folder.submit(add_photos.from_folder, [p.server_folder, p.add_to, session], changes, **LONG),
     ):
         redraw_open_tab(added, parts, galleries, compare, albums)
-    p.add_to.change(add_photos.named, [p.add_to, session], None, **LATEST)
+    p.add_to.change(add_photos.named, [p.add_to, session], p.adds_to, **LATEST)
     p.stop_upload.click(add_photos.stopped, session, None, **SHORT)
     for part in (p.report, p.arriving):
         part.dismiss(add_photos.dismissed, session, told, **SHORT)
-    shows = [p.notice, p.tabs, p.gallery, p.query, p.add_to, p.browser, *p.results]
+    shows = [p.notice, p.tabs, p.gallery, p.query, *p.offering, p.browser, *p.results]
     p.report.show(add_photos.shown, session, shows, **SHORT)
 
 

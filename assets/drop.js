@@ -177,7 +177,7 @@ function addOrSay(files) {
 
 // While files are held over the page two fields say what letting go of them does.
 const fields = Object.assign(document.createElement("div"), { className: "fields", hidden: true });
-fields.innerHTML = '<div data-do="search"><b>Search with this picture</b></div><div data-do="add"><b>Add to a gallery</b></div>';
+fields.innerHTML = '<div data-do="search"><b>Search with this picture</b></div><div data-do="add"><b></b></div>';
 document.querySelector(".gradio-container").append(fields);
 const holds = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 
@@ -188,6 +188,7 @@ document.addEventListener("dragover", (event) => {
   if (!holds(event)) return;
   event.preventDefault();
   fields.hidden = false;
+  fields.querySelector("[data-do=add] b").textContent = document.querySelector("#adds-to").textContent.trim();
   const items = [...event.dataTransfer.items].filter((item) => item.kind === "file"); // a page's picture brings its address, too
   fields.classList.toggle("many", items.length !== 1 || !items[0].type.startsWith("image/"));
   const over = event.target.closest?.("[data-do]");

@@ -31,9 +31,10 @@ class AddPhotos:
         self._services, self._parts = services, parts
         self._search, self._galleries = search, galleries
 
-    def named(self, name: str, session: Session) -> None:
+    def named(self, name: str, session: Session) -> Updates:
         """Another name stands in the box: the visitor's, unless the page has put it there."""
         session.named = name != session.offered
+        return {self._parts.adds_to: upload.field(gallery_name(name) or NEW_GALLERY)}
 
     def dropped(self, event: gr.EventData, name: str, session: Session) -> None:
         """Files were dropped: all of them go to the gallery that is named now, however long they wait to be sent."""

@@ -15,7 +15,7 @@ from app.handlers.search import Search
 from app.parts import DELETE, Parts, Updates, button
 from app.services import Services
 from app.session import NEW_GALLERY, Session
-from app.views import overview, placeholders
+from app.views import overview, placeholders, upload
 from app.views.encoding import encoding, progress_bar
 from app.views.formatting import isolated, many
 from engine.gallery import (
@@ -275,7 +275,7 @@ class Galleries:
         if session.named:
             return {}
         session.offered = name or self._name_on_show(session)
-        return {self._parts.add_to: session.offered}
+        return {self._parts.add_to: session.offered, self._parts.adds_to: upload.field(session.offered)}
 
     def remembered(self, session: Session) -> Updates:
         """What the browser remembers for the next time."""

@@ -32,6 +32,11 @@ def keeping(visitors: Visitors | None) -> str:
     )
 
 
+def field(gallery: str) -> str:
+    """What letting go of files over the page does."""
+    return f"Add to “{escape(isolated(gallery))}”"
+
+
 def coming(incoming: Incoming, drawing: Drawing | None, address: PictureAddress) -> str:
     """An upload on its way: how far, how fast, and the photos that came last; see `latest`."""
     title = f"Adding to “{isolated(incoming.name)}”"

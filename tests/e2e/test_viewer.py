@@ -167,6 +167,7 @@ def test_a_photo_of_the_page_is_no_file_and_one_of_another_page_is(open_page: Op
     expect(page.get_by_role("tab", name="Results")).to_have_attribute("aria-selected", "true")
     page.evaluate(FOREIGN)
     expect(page.locator(".fields [data-do=search]")).to_be_visible()
+    expect(page.locator(".fields [data-do=add]")).to_have_text("Add to “My photos”")
 
 
 def test_a_link_that_leads_nowhere_says_what_to_do(open_page: OpenPage) -> None:

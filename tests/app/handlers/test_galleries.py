@@ -208,7 +208,8 @@ def test_photos_are_added_to_the_gallery_that_comes_on_show(
         (page_url.gone_to(Event(gallery=str(holidays), q=""), False, session), "Holidays"),
         (page_url.gone_to(Event(gallery="", q="red"), False, session), "My photos"),
     ):
-        assert after(told).add_to == name
+        shown = after(told)
+        assert (shown.add_to, shown.adds_to) == (name, f"Add to “{name}”")
     assert after(galleries.renamed(" Sea ", Session(gallery=holidays))).add_to == "Sea"
 
 
@@ -217,7 +218,7 @@ def test_a_name_that_was_typed_stays_when_another_gallery_comes_on_show(
 ) -> None:
     add_photos.named("My photos", session)
     assert after(galleries.picked(holidays, False, session)).add_to == "Holidays", "the page has put it there"
-    add_photos.named("Holiday", session)
+    assert "“Holiday”" in after(add_photos.named("Holiday", session)).adds_to
     for told in (
         galleries.picked(holidays, False, session),
         galleries.picked(999, False, session),
