@@ -152,7 +152,7 @@ element.addEventListener("click", (event) => {
   if (button.matches(".hit")) mark(button);
   pressed = { button, name };
   button.classList.toggle("waiting", !button.matches(".hit") && name !== "present"); // until its part is drawn anew,
-  setTimeout(() => button.classList.remove("waiting"), PATIENCE); // or for a while, where the answer changes other parts
+  setTimeout(() => button.classList.remove("waiting"), PATIENCE); // or an answer, or for a while where other parts change
   if (name === "unlike") document.querySelector("#query input").focus(); // the chip goes
   if (name === "show" || (name === "select" && !button.matches("#grid .hit"))) // which leads to another tab
     document.querySelector("#tabs [data-tab-id=results]").focus();
@@ -223,6 +223,6 @@ watch("value", () => {
   const begun = Boolean(element.querySelector(".encoding"));
   if (begun && !running && element.closest("#account")) element.scrollIntoView({ block: innerWidth < 760 ? "start" : "nearest" });
   running = begun;
-  element.querySelectorAll(".waiting").forEach((button) => button.classList.remove("waiting"));
+  (element.closest("#answer") ? document : element).querySelectorAll(".waiting").forEach((button) => button.classList.remove("waiting"));
   showLinks();
 });

@@ -170,6 +170,14 @@ def test_a_photo_of_the_page_is_no_file_and_one_of_another_page_is(open_page: Op
     expect(page.locator(".fields [data-do=add]")).to_have_text("Add to “My photos”")
 
 
+def test_a_button_looks_pressed_until_its_answer_is_there(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.locator(".panel [data-event=alike]").click()
+    expect(page.locator("#chip img")).to_be_visible()
+    answered(page)
+    expect(page.locator(".waiting")).to_have_count(0, timeout=100)
+
+
 def test_a_link_that_leads_nowhere_says_what_to_do(open_page: OpenPage) -> None:
     page = open_page("wide", "?gallery=closed")
     expect(page.locator("#notice")).to_contain_text("Ask for a new link")
