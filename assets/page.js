@@ -194,10 +194,13 @@ if (help) {
     help.open = false;
     help.querySelector("summary").focus();
   });
-  // Words in the gallery box that name no gallery are undone when it is left: Enter leaves it.
+  // Words in the gallery box that name no gallery are undone when it is left: Enter leaves it. Where there are none
+  // Gradio would take the first gallery.
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && event.target.closest("#gallery")) setTimeout(() => event.target.blur());
-  });
+    if (event.key !== "Enter" || !event.target.closest("#gallery")) return;
+    if (!event.target.value && document.querySelector("#gallery [role=option]")?.matches(".active")) event.stopPropagation();
+    setTimeout(() => event.target.blur());
+  }, true);
   // Gradio leaves the list of a box open that the keyboard leaves, over what comes next; told twice, it closes it.
   document.addEventListener("focusout", ({ target, isTrusted }) => {
     if (isTrusted && target.matches("[role=combobox]")) setTimeout(() => target.dispatchEvent(new FocusEvent("blur")));

@@ -150,6 +150,13 @@ def test_back_goes_to_the_gallery_before(open_page: OpenPage, tmp_path: Path, pn
             "(at) => document.querySelector('#answer [data-gallery]').dataset.gallery === at",
             arg="" if words == "Demo" else own,
         )
+        page.locator("#gallery input").click()
+        page.keyboard.press("Control+a")
+        page.keyboard.press("Delete")
+        expect(page.locator("#gallery [role=option].active")).to_have_count(1)
+        page.keyboard.press("Enter")  # no words name no gallery
+        page.wait_for_timeout(1000)
+        expect(page.locator("#gallery input")).to_have_value(re.compile(words))
     for _ in range(8):
         page.go_back()
         page.wait_for_timeout(1000)
