@@ -5,12 +5,15 @@ let caret = [0, 0]; // where the selection begins and ends
 
 const box = () => document.querySelector("#query input");
 
+function write(text) {
+  box().value = text;
+  box().dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 function restore() {
-  const here = box();
-  if (words === null || !here || here.value === words) return;
-  here.value = words;
-  here.setSelectionRange(...caret);
-  here.dispatchEvent(new Event("input", { bubbles: true }));
+  if (words === null || !box() || box().value === words) return;
+  write(words);
+  box().setSelectionRange(...caret);
 }
 
 addEventListener("input", (event) => {
@@ -29,7 +32,9 @@ addEventListener("keydown", (event) => {
 for (const [type, parts] of [["click", "button"], ["mousedown", "[role=option]"]])
   addEventListener(type, (event) => {
     const pressed = event.isTrusted && event.target.closest?.(parts);
-    if (pressed && !pressed.matches(OWN)) words = null;
+    if (!pressed) return;
+    if (!pressed.matches(OWN)) words = null;
+    if (pressed.dataset.event === "again") write(pressed.dataset.query); // at once: Enter may come before the answer
   }, true);
 addEventListener("popstate", () => (words = null));
 watch("value", () => setTimeout(restore));

@@ -303,3 +303,15 @@ def test_the_box_says_what_is_answered_however_quickly_one_question_follows_anot
     expect(box(page)).to_have_value("dog on a sofa")
     page.go_back()
     expect(box(page)).not_to_have_value("dog on a sofa")
+
+
+def test_enter_asks_the_suggestion_that_was_pressed(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    search(page, "polar bear")
+    suggestion = page.locator("#suggestions button").first
+    offered = suggestion.inner_text()
+    suggestion.click()
+    box(page).press("Enter")  # before the answer
+    wait_for_address(page, q=offered)
+    answered(page)
+    expect(box(page)).to_have_value(offered)
