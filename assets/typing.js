@@ -2,6 +2,7 @@
 const OWN = ".hit, [role=tab]"; // buttons that write nothing there
 let words = null; // as they were typed; null: nothing since the last question
 let caret = [0, 0]; // where the selection begins and ends
+let around = null; // the texts before and behind what an input method is composing
 
 const box = () => document.querySelector("#query input");
 
@@ -11,7 +12,7 @@ function write(text) {
 }
 
 function restore() {
-  if (words === null || !box() || box().value === words) return;
+  if (words === null || around || !box() || box().value === words) return;
   write(words);
   box().setSelectionRange(...caret);
 }
@@ -24,6 +25,17 @@ document.addEventListener("selectionchange", () => {
   const here = box();
   if (document.activeElement === here && here.value === words) caret = [here.selectionStart, here.selectionEnd];
 });
+// What is composed while an answer writes there begins anew in the answer's words: it is put where it had begun.
+addEventListener("compositionstart", ({ target }) => {
+  if (target === box()) around ??= [target.value.slice(0, target.selectionStart), target.value.slice(target.selectionEnd)];
+}, true);
+addEventListener("compositionend", ({ data }) => {
+  if (!around) return;
+  words = around.join(data);
+  caret = Array(2).fill(around[0].length + data.length);
+  around = null;
+  restore();
+}, true);
 addEventListener("keydown", (event) => {
   if (!event.isTrusted || event.isComposing) return;
   if (event.target === box()) restore();

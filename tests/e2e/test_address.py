@@ -315,3 +315,22 @@ def test_enter_asks_the_suggestion_that_was_pressed(open_page: OpenPage) -> None
     wait_for_address(page, q=offered)
     answered(page)
     expect(box(page)).to_have_value(offered)
+
+
+def test_what_an_input_method_composes_while_an_answer_comes_is_not_doubled(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    search(page, "polar bear")
+    search(page, "cat")
+    keyboard = page.context.new_cdp_session(page)
+
+    def compose(text: str) -> None:
+        keyboard.send("Input.imeSetComposition", {"text": text, "selectionStart": len(text), "selectionEnd": len(text)})
+
+    box(page).fill("a  lake")
+    box(page).evaluate("(box) => box.setSelectionRange(2, 2)")
+    compose("に")
+    page.evaluate("history.back()")
+    wait_for_address(page, q="polar bear")
+    compose("にほ")
+    keyboard.send("Input.insertText", {"text": "日本"})
+    expect(box(page)).to_have_value("a 日本 lake")
