@@ -59,7 +59,7 @@ def report(incoming: Incoming) -> str:
     """What became of an upload that is over; it stays until it is dismissed."""
     line = " · ".join([_added(incoming), *_figures(incoming)])
     show = f'<button type="button" data-event="show" data-gallery="{incoming.gallery}">Show the gallery</button>'
-    actions = f'<p class="actions">{show if incoming.added else ""}{DISMISS}</p>'
+    actions = f'<p class="actions">{show if incoming.added or incoming.duplicates else ""}{DISMISS}</p>'
     return (
         f'<div class="report" role="status" data-state="{incoming.state}"><p>{line}</p>{_rest(incoming)}'
         f"{actions}{left_out(incoming.skipped)}</div>"

@@ -410,6 +410,10 @@ class TestUpload:
         assert "notes.jpgnot a picture (it is text)" in said
         assert "half.jpgcut short" in said
 
+    def test_a_gallery_that_has_all_of_them_already_can_be_shown(self) -> None:
+        assert 'data-event="show"' in upload.report(incoming("", duplicates=2))
+        assert 'data-event="show"' not in upload.report(incoming(""))
+
     def test_what_did_not_arrive_is_counted_and_named(self) -> None:
         left = Incoming(None, 1, "Holidays", ["1/1/a.jpg", "1/1/folder/b.jpg", "1/1/c.jpg"])
         left.settle([0])
