@@ -129,7 +129,8 @@ def _column(
         f'<button type="button" class="more" data-event="unfold" data-key="{escape(column.key)}">{rest} more</button>'
     )
     title = f"{isolated(column.title)}, {many(column.all)}"
-    nothing = '<p class="said">No photo fits it.</p>' if not column.all else ""
+    why = "No photo fits it." if column.album else "No photo is left."
+    nothing = f'<p class="said">{why}</p>' if not column.all else ""
     if column.meant:
         meant = escape(column.meant)
         nothing += (

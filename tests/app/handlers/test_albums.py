@@ -19,7 +19,7 @@ from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Visitors
 from engine.gallery.types import SortedGallery, SortedPhoto
 from tests.app.sending import Event
-from tests.app.shown_examples import PARTS, after
+from tests.app.shown_examples import DRAWING, PARTS, address, after
 
 
 @pytest.fixture
@@ -109,6 +109,13 @@ def test_albums_are_renamed_merged_searched_and_deleted(
     assert "nothing to undo" in refused.album_line, "somebody else has changed them since"
     assert "<h2>limes" in refused.album_board, "which is seen now"
     assert list_albums(library, mine).albums[0].name == "limes"
+
+
+def test_a_column_without_photos_says_so() -> None:
+    columns = views.columns(SortedGallery((album_of("dogs"),), (), 0, 0.5), {}, {}, {})
+    dogs, rest = views.board(columns, {}, DRAWING, address).split("None of these", 1)
+    assert "No photo fits it" in dogs
+    assert "No photo is left" in rest
 
 
 def test_an_album_of_a_misspelt_word_offers_the_word(albums: Albums, monkeypatch: pytest.MonkeyPatch) -> None:
