@@ -79,6 +79,7 @@ ours.merge = (button) => {
   const menu = button.parentElement.querySelector("[data-merge]");
   if (!menu.value) return menu.focus();
   changing = true;
+  open = null; // or an Undo would open it again
   trigger("merge", { album: menu.dataset.merge, into: menu.value });
   menu.value = "";
 };
@@ -90,6 +91,7 @@ ours.pack = (button) => {
 ours.remove = ({ dataset }) => {
   if (!confirm(`Delete the album “\u2068${dataset.album}\u2069”? Its photos stay in the gallery.`)) return;
   document.querySelector("#tabs [data-tab-id=albums]").focus(); // the button goes with the album
+  open = null;
   trigger("remove", { ...dataset });
 };
 
