@@ -202,7 +202,10 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
     )
     redraw_open_tab(picked, parts, galleries, compare, albums)
     p.gallery.focus(galleries.listed, session, [p.gallery, p.notice], **SHORT)
-    p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, *p.offering, p.renamed], **SHORT)
+    told = [p.report, p.arriving, p.stop_upload]
+    p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, *p.offering, p.renamed], **SHORT).then(
+        add_photos.told, session, told, **SHORT
+    )
     p.public.input(galleries.published, [p.public, session], p.link, **SHORT)
     p.delete.click(
         galleries.deleted,
@@ -210,7 +213,7 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
         [p.notice, p.gallery, p.query, *p.offering, p.browser, p.tabs, *p.results],
         js=CONFIRM_DELETE,
         **SHORT,
-    ).then(add_photos.told, session, [p.report, p.arriving, p.stop_upload], **SHORT)
+    ).then(add_photos.told, session, told, **SHORT)
 
 
 def wire_budget(parts: Parts, budget: Budget, galleries: Galleries, search: Search, photo_map: GalleryMap) -> None:

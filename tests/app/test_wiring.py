@@ -64,6 +64,14 @@ def test_what_is_on_show_follows_the_box_for_second_looks_and_another_budget(ser
     assert follows == {"overview", "drawn_if_open"}
 
 
+def test_what_is_told_of_uploads_follows_another_name_and_a_deletion_of_their_gallery(services: Services) -> None:
+    events = build(services, "a secret").fns
+    numbers = {getattr(event.fn, "__qualname__", ""): number for number, event in events.items()}
+    for change in ("renamed", "deleted"):
+        follows = [event.name for event in events.values() if event.trigger_after == numbers[f"Galleries.{change}"]]
+        assert follows == ["told"]
+
+
 def test_what_picks_a_gallery_may_change_all_that_picking_one_changes(services: Services) -> None:
     events = {getattr(event.fn, "__qualname__", ""): event for event in build(services, "a secret").fns.values()}
     changes = {part._id for part in events["Galleries.chosen"].outputs}
