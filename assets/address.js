@@ -6,7 +6,7 @@ const PATIENCE = 8000; // ms that a place may take to come back
 const SETTLE = 250; // ms: changes within them are one step
 const ASKED = ["gallery", "q", "order", "year"]; // of Python
 const NAMES = [...ASKED, "tab", "photo", "present"];
-const DROPPED = /\bphoto:dropped\b/; // a picture of one's own is in this session alone
+const DROPPED = /^photo:dropped\b[ +]*/; // a picture of one's own is in this session alone
 
 const one = (selector) => document.querySelector(selector);
 const same = (a, b, names = NAMES) => names.every((name) => (a?.[name] ?? "") === (b?.[name] ?? ""));
@@ -35,7 +35,7 @@ function shown() {
 
 function address(place) {
   const terms = new URLSearchParams();
-  for (const name of NAMES) if (place[name] && !(name === "q" && DROPPED.test(place.q))) terms.set(name, place[name]);
+  for (const [name, value] of Object.entries({ ...place, q: place.q.replace(DROPPED, "") })) if (value) terms.set(name, value);
   return location.pathname + (terms.size ? "?" + terms : "");
 }
 

@@ -334,3 +334,18 @@ def test_what_an_input_method_composes_while_an_answer_comes_is_not_doubled(open
     compose("にほ")
     keyboard.send("Input.insertText", {"text": "日本"})
     expect(box(page)).to_have_value("a 日本 lake")
+
+
+def test_a_reload_asks_the_words_beside_a_picture_of_ones_own(
+    open_page: OpenPage, tmp_path: Path, png: MakePng
+) -> None:
+    page = open_page("wide")
+    red, _ = two_photos(tmp_path, png)
+    page.locator("#picture").locator("xpath=..").locator("input[type=file]").set_input_files(red)
+    expect(page.locator("#chip img")).to_be_visible()
+    wait_for_address(page)
+    search(page, "- snow")
+    wait_for_address(page, q="- snow")
+    page.reload()
+    answered(page)
+    expect(page.locator("#answer [data-query]")).to_have_attribute("data-query", "- snow")
