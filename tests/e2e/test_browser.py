@@ -405,7 +405,7 @@ def test_nothing_is_wider_than_the_screen(open_page: OpenPage, look: str) -> Non
         tab(page, name)
         if name == "Compare":
             expect(page.locator("#sides .duel")).to_be_visible(timeout=PATIENCE)
-            race = racing(Lap(128, 256, 12.5, 25.0), 256)
+            race = racing(Lap(128, 256, 12.5, 25.0))
             page.locator("#race .html-container > div").evaluate("(shown, html) => (shown.innerHTML = html)", race)
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
