@@ -47,4 +47,4 @@ class PageUrl:
             session.go_on()
             yield self._search.only(self._services.problem(error))
             return
-        yield from self._search.answers(refine, session, aside, first)
+        yield from self._search.answers_with_words(refine, session, aside, first)

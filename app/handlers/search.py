@@ -60,9 +60,7 @@ class Search:
         """Words were typed, and Enter pressed."""
         aside = self.ask(text, session)
         named: Updates = {self._parts.query: session.words} if session.words != text else {}
-        for changes in self.answers(refine, session, aside, named):
-            # By now what an earlier question has brought may stand in the box.
-            yield {self._parts.query: session.words, **changes}
+        yield from self.answers_with_words(refine, session, aside, named)
 
     def ask(self, line: str, session: Session, anew: bool = False) -> str:
         """Begin anew with a line; a picture that it names becomes one to see, and words stay words.
@@ -84,7 +82,7 @@ class Search:
     def suggestion_chosen(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
         """A query that was offered was chosen."""
         session.ask(sent_along(event, "query"))
-        yield from self.answers(refine, session, first={self._parts.query: session.words})
+        yield from self.answers_with_words(refine, session, first={self._parts.query: session.words})
 
     def tab_selected(self, event: gr.SelectData, session: Session) -> None:
         """Another tab was opened."""
@@ -148,6 +146,13 @@ class Search:
                 if isinstance(error, QueryRejected):
                     session.forget(session.words)
                 yield self._refused(error, session)
+
+    def answers_with_words(
+        self, refine: bool, session: Session, aside: str = "", first: Updates = NOTHING
+    ) -> Iterator[Updates]:
+        """The same, each with the words for the box: by then what an earlier question has brought may stand there."""
+        for changes in self.answers(refine, session, aside, first):
+            yield {self._parts.query: session.words, **changes}
 
     def only(self, html: str) -> Updates:
         """One thing in the middle of the page, and nothing else to see."""

@@ -249,6 +249,16 @@ def test_a_chosen_query_fills_the_search_box_and_is_remembered(search: Search, s
     assert session.history == ["blue - red", "green"]
 
 
+def test_each_answer_brings_its_words(search: Search, page_url: PageUrl, session: Session) -> None:
+    for told in (
+        search.suggestion_chosen(Event(query="green"), False, session),
+        page_url.gone_to(Event(gallery="", q="red"), False, session),
+    ):
+        first, *answers = told
+        assert answers, "which may come after the first words of an earlier question"
+        assert all(changes[PARTS.query] == first[PARTS.query] for changes in answers)
+
+
 def test_more_like_a_photo_is_a_query_by_its_picture(
     picture_search: PictureSearch, session: Session, library: Library
 ) -> None:
