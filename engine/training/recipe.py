@@ -3,8 +3,8 @@
 Passes are trained three times: first by captions and labels, then, from where they are, also by what all of them
 together said after the time before, which is more than any one of them knows (born-again networks: Furlanello 2018).
 Of the last two times the mean is taken: on val it finds as much on Flickr8k as the time before, where the last alone
-finds less, and more of other kinds (Wortsman 2022, arXiv 2109.01903). Then readouts are aligned with texts, and gates
-fitted, on photos that no tower saw.
+finds less, and more of other kinds (Wortsman 2022, arXiv 2109.01903). Then readouts are aligned with texts on photos
+that no tower saw, the text tower is tuned by itself, and gates are fitted.
 """
 
 from collections.abc import Callable
@@ -27,6 +27,7 @@ from engine.training.alignment import align
 from engine.training.dataset import Example, gate_photos, read_captions
 from engine.training.features import cached
 from engine.training.gates import GatePhotos
+from engine.training.locked_image import tune_text
 from engine.training.passes import Passes, held_back, read_photos, train_passes
 from engine.training.pretrained import DIM, PASSES, SIZES, export, pretrained_model
 from engine.training.trainer import SEED, Length
@@ -67,6 +68,7 @@ def train(data: Path, out: Path, stop_after: int | None = None, say: Callable[[s
             p.lerp_(before[name], 0.5)
     write_model(out, model, passes)
     align_readouts(out, data, say)
+    tune_text(out, data, say)
     fit_gates(out, data, say)
 
 

@@ -1,0 +1,155 @@
+"""Locked-image tuning: the text tower goes on learning while photos stay where they are (Zhai 2022, arXiv 2111.07991).
+
+While image towers learn too, a step tells a text from the photos of its batch. Here it is told from all photos at once,
+at every exit, and all layers of the text tower learn. It costs no MACs of a photo.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from engine.clip.factory import model_hash
+from engine.exits.checkpoint import as_stored, save_exits, unfitted
+from engine.exits.encoder import Encoder
+from engine.exits.loading import load_encoder
+from engine.training.augment import random_views
+from engine.training.dataset import Example, load_squashed
+from engine.training.objective import SOFTNESS, cross_entropy
+from engine.training.passes import read_photos
+from engine.training.pretrained import pretrained_model
+from engine.training.text_tower import CachedTexts
+from engine.training.trainer import SEED, Length, Trainer, groups
+
+STEPS = 200
+MANY = (288, 96, 64)  # captioned, described and labelled photos a step, each with one text
+TEMPERATURE = 0.1  # of what texts mean, for the share of a target that goes to photos of nearly the same
+EARLIER = 0.5  # weight of each exit, in that of the next one
+NEARNESS = 1.0  # weight of saying what was said before
+AT_ONCE = 32  # photos
+WEIGHTS = "open_clip_model.safetensors"
+
+
+def tune_text(out: Path, data: Path, say: Callable[[str], None]) -> None:
+    """Tune the text tower of a written model, and write it and its ladder again, whose gates are still to be fitted.
+
+    Args: out: the model's folder; checkpoints and the log go to `out/training/text`.  data: as for the passes.
+    Raises: DataMissing, IngredientMissing.
+    """
+    encoder = load_encoder(f"local-dir:{out}")
+    photos = read_photos(data)
+    parts = [photos.captioned, photos.described, photos.labelled]
+    examples = [example for part in parts for example in part]
+    say(f"text tower: two views of {len(examples)} photos at every exit")
+    work = out / "training" / "text"
+    work.mkdir(parents=True, exist_ok=True)
+    tuning = LockedImageTuning(encoder, examples, [len(part) for part in parts], two_views(encoder, examples), work)
+    student = tuning.tower
+    Trainer(student, groups({"whole text": [p for p in student.parameters() if p.requires_grad]}), work, say).run(
+        Length(STEPS), tuning.loss
+    )
+    write_text_tower(out, student)
+    save_exits(out, unfitted(as_stored(encoder.modules)), model_hash(out))
+
+
+@torch.no_grad()
+def two_views(encoder: Encoder, examples: Sequence[Example]) -> Tensor:
+    """(2, N, K, D) float16 of photos as they are and of a random view of each, at every exit."""
+    draw = torch.Generator().manual_seed(SEED)
+    found = []
+    for start in range(0, len(examples), AT_ONCE):
+        pixels = torch.from_numpy(load_squashed(examples[start : start + AT_ONCE], encoder.backbone.size))
+        changed = (random_views(pixels, encoder.backbone.size, draw) * 255).round().to(torch.uint8)
+        views = [encoder.trace(view.contiguous().numpy()).vectors for view in (pixels, changed)]
+        found.append(torch.stack([torch.stack(vectors, 1) for vectors in views]).half())
+    return torch.cat(found, 1)
+
+
+def write_text_tower(out: Path, tower: nn.Module) -> None:
+    """Write a text tower into a model's folder, in the place of the one that is there."""
+    with safe_open(out / WEIGHTS, "pt") as stored:
+        about = stored.metadata()
+    weights = load_file(out / WEIGHTS)
+    for name, p in tower.named_parameters():
+        weights[f"text.{name}"] = p.detach().to(weights[f"text.{name}"].dtype).contiguous()
+    save_file(weights, out / WEIGHTS, about)
+
+
+class LockedImageTuning:
+    """A text tower that learns, and photos that do not."""
+
+    def __init__(
+        self, encoder: Encoder, examples: Sequence[Example], sizes: Sequence[int], views: Tensor, work: Path
+    ) -> None:
+        """Args:
+            examples: photos with their texts, one kind after another.  sizes: of the kinds.
+            views: (V, N, K, D) of the photos.
+            work: folder for the files of the untouched tower.
+        Raises: IngredientMissing.
+        """
+        tokenize = encoder.backbone.tokenize
+        texts = list(dict.fromkeys(text for e in examples for text in e.texts))
+        place = {text: row for row, text in enumerate(texts)}
+        self.tower: nn.Module = encoder.backbone.model.text.float()
+        for name, p in self.tower.named_parameters():
+            p.requires_grad_("embeddings" not in name)
+        self._tokens = tokenize(texts)
+        self._before = encoder.backbone.encode_text(texts)
+        self._views, self._scale = views, encoder.logit_scale
+        ends = np.cumsum(sizes)
+        self._spans = list(zip((ends - sizes).tolist(), ends.tolist(), strict=True))
+        self._rows = [[place[text] for text in e.texts] for e in examples]
+        self._photos: list[list[int]] = [[] for _ in texts]
+        for photo, rows in enumerate(self._rows):
+            for row in rows:
+                self._photos[row].append(photo)
+        self._meant = CachedTexts(pretrained_model(work).text, self._tokens).frozen_vectors
+        self._meanings = torch.stack([F.normalize(self._meant[rows].sum(0), dim=0) for rows in self._rows])
+
+    def loss(self, step: int) -> Tensor:
+        """Of one step, whose draws depend on its number alone; a scalar."""
+        draw = torch.Generator().manual_seed(SEED * 1_000_003 + step)
+        asked = torch.cat(
+            [
+                start + torch.randperm(stop - start, generator=draw)[:many]
+                for (start, stop), many in zip(self._spans, MANY, strict=True)
+            ]
+        )
+        texts = [self._rows[photo] for photo in asked.tolist()]
+        rows = torch.tensor([of[int(torch.randint(len(of), (), generator=draw))] for of in texts])
+        view = torch.randint(len(self._views), (self._views.shape[1],), generator=draw)
+        vectors = self._views[view, torch.arange(len(view))].float()
+        with torch.autocast("cpu", torch.bfloat16):
+            said = F.normalize(self.tower(self._tokens[rows]).float(), dim=1)
+        apart = (1 - (said * self._before[rows]).sum(1)).mean()
+        return told_apart(self._scale * said, vectors, self._wanted(rows), asked) + NEARNESS * apart
+
+    def _wanted(self, rows: Tensor) -> Tensor:
+        """(T, N) which photos each text is to find; rows sum to 1."""
+        wanted = SOFTNESS * (self._meant[rows] @ self._meanings.T / TEMPERATURE).softmax(1)
+        for target, row in zip(wanted, rows.tolist(), strict=True):
+            target[self._photos[row]] += (1 - SOFTNESS) / len(self._photos[row])
+        return wanted
+
+
+def told_apart(said: Tensor, vectors: Tensor, wanted: Tensor, asked: Tensor) -> Tensor:
+    """Cross-entropy of texts against all photos, and of some photos against the texts, over exits; a scalar.
+
+    Args:
+        said: (T, D) of texts, the logit scale in it.  vectors: (N, K, D) of photos.
+        wanted: (T, N) which photos each text is to find; rows sum to 1.  asked: (T,) the photo that each text is of.
+    """
+    among = wanted[:, asked].T  # (T, T), a row a photo
+    among = among / among.sum(1, keepdim=True)
+    loss, weights = torch.zeros(()), 0.0
+    for k, photos in enumerate(vectors.unbind(1)):
+        weight = EARLIER ** (vectors.shape[1] - 1 - k)
+        logits = said @ photos.T  # (T, N)
+        loss = loss + weight * (cross_entropy(logits, wanted) + cross_entropy(logits[:, asked].T, among))
+        weights += weight
+    return loss / (2 * weights)

@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from engine.training.locked_image import WEIGHTS, told_apart, write_text_tower
+
+DIM, EXITS, SCALE = 16, 2, 10.0
+
+
+def test_texts_that_learn_find_their_photos_among_all() -> None:
+    torch.manual_seed(0)
+    vectors = F.normalize(torch.randn(60, EXITS, DIM), dim=2)
+    asked = torch.arange(0, 60, 3)
+    wanted = F.one_hot(asked, 60).float()
+    texts = nn.Parameter(torch.randn(len(asked), DIM))
+
+    def ranks() -> torch.Tensor:
+        scores = F.normalize(texts, dim=1) @ vectors[:, -1].T
+        return (scores > scores.gather(1, asked[:, None])).sum(1)
+
+    before = ranks().float().mean()
+    optimizer = torch.optim.Adam([texts], 0.1)
+    for _ in range(60):
+        optimizer.zero_grad()
+        told_apart(SCALE * F.normalize(texts, dim=1), vectors, wanted, asked).backward()
+        optimizer.step()
+    assert before > 10
+    assert ranks().float().mean() < 1
+
+
+def test_later_exits_weigh_more() -> None:
+    right, wrong = torch.eye(DIM), torch.eye(DIM).roll(1, 0)
+    asked, wanted = torch.arange(DIM), torch.eye(DIM)
+    late, early = torch.stack([wrong, right], 1), torch.stack([right, wrong], 1)
+    said = SCALE * torch.eye(DIM)
+    assert told_apart(said, late, wanted, asked) < told_apart(said, early, wanted, asked)
+
+
+def test_the_text_tower_of_a_folder_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+    tower = nn.Linear(3, 2)
+    stored = {"text.weight": torch.zeros(2, 3).half(), "text.bias": torch.zeros(2).half(), "visual": torch.ones(4)}
+    save_file(stored, tmp_path / WEIGHTS, {"format": "pt"})
+    write_text_tower(tmp_path, tower)
+    found = load_file(tmp_path / WEIGHTS)
+    assert found["text.weight"].dtype == torch.float16
+    torch.testing.assert_close(found["text.weight"].float(), tower.weight.detach(), atol=1e-3, rtol=0)
+    assert torch.equal(found["visual"], stored["visual"])
+
+
+def test_a_tower_of_another_shape_is_not_written(tmp_path: Path) -> None:
+    save_file({"text.weight": torch.zeros(2, 3)}, tmp_path / WEIGHTS)
+    with pytest.raises(KeyError):
+        write_text_tower(tmp_path, nn.Linear(3, 2))
+    assert set(load_file(tmp_path / WEIGHTS)) == {"text.weight"}
