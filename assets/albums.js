@@ -79,7 +79,7 @@ ours.merge = (button) => {
   const menu = button.parentElement.querySelector("[data-merge]");
   if (!menu.value) return menu.focus();
   changing = true;
-  open = null; // or an Undo would open it again
+  button.closest("details").open = false; // or an Undo would open it again
   trigger("merge", { album: menu.dataset.merge, into: menu.value });
   menu.value = "";
 };
