@@ -122,10 +122,10 @@ def _figure(story: Story, drawing: Drawing) -> Screen:
 
 def _speed(story: Story) -> Screen:
     race = story.measured.race
-    figure, _ = speed(race)
-    words = "as fast as the full encoder" if race.speedup >= 1 else "of the full encoder’s speed"
+    figure, words = speed(race)
+    link = "as" if race.speedup >= 1 else "of"
     return (
-        f'<p class="big">{figure}</p><p class="words">{words}, measured</p>'
+        f'<p class="big">{figure}</p><p class="words">{words} {link} the full encoder, measured</p>'
         f'{lanes(race)}<p class="small">{where(story.measured)} · {fairness(race)}</p>',
         f"The same {many(race.photos)} through both, in turn, on the same machine. The full encoder manages "
         f"{race.full_per_second:.1f} photos a second, stopping early {race.early_per_second:.1f}.",

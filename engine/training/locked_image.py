@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from engine.clip.factory import model_hash
@@ -22,9 +22,10 @@ from engine.training.augment import random_views
 from engine.training.dataset import Example, load_squashed
 from engine.training.objective import SOFTNESS, cross_entropy
 from engine.training.passes import read_photos
-from engine.training.pretrained import pretrained_model
+from engine.training.pretrained import WEIGHTS, pretrained_model
 from engine.training.text_tower import CachedTexts
 from engine.training.trainer import SEED, Length, Trainer, groups
+from engine.utils.atomic_files import write_whole
 
 STEPS = 200
 MANY = (288, 96, 64)  # captioned, described and labelled photos a step, each with one text
@@ -32,7 +33,6 @@ TEMPERATURE = 0.1  # of what texts mean, for the share of a target that goes to 
 EARLIER = 0.5  # weight of each exit, in that of the next one
 NEARNESS = 1.0  # weight of saying what was said before
 AT_ONCE = 32  # photos
-WEIGHTS = "open_clip_model.safetensors"
 
 
 def tune_text(out: Path, data: Path, say: Callable[[str], None]) -> None:
@@ -71,13 +71,16 @@ def two_views(encoder: Encoder, examples: Sequence[Example]) -> Tensor:
 
 
 def write_text_tower(out: Path, tower: nn.Module) -> None:
-    """Write a text tower into a model's folder, in the place of the one that is there."""
+    """Write a text tower into a model's folder, whole or not at all, in the place of the one that is there.
+
+    Raises: KeyError for a tower of another make.
+    """
     with safe_open(out / WEIGHTS, "pt") as stored:
         about = stored.metadata()
     weights = load_file(out / WEIGHTS)
     for name, p in tower.named_parameters():
         weights[f"text.{name}"] = p.detach().to(weights[f"text.{name}"].dtype).contiguous()
-    save_file(weights, out / WEIGHTS, about)
+    write_whole(out / WEIGHTS, save(weights, about))
 
 
 class LockedImageTuning:
@@ -126,15 +129,25 @@ class LockedImageTuning:
         vectors = self._views[view, torch.arange(len(view))].float()
         with torch.autocast("cpu", torch.bfloat16):
             said = F.normalize(self.tower(self._tokens[rows]).float(), dim=1)
+        shown = [self._photos[row] for row in rows.tolist()]
+        wanted = photos_to_find(self._meant[rows] @ self._meanings.T, shown)
         apart = (1 - (said * self._before[rows]).sum(1)).mean()
-        return told_apart(self._scale * said, vectors, self._wanted(rows), asked) + NEARNESS * apart
+        return told_apart(self._scale * said, vectors, wanted, asked) + NEARNESS * apart
 
-    def _wanted(self, rows: Tensor) -> Tensor:
-        """(T, N) which photos each text is to find; rows sum to 1."""
-        wanted = SOFTNESS * (self._meant[rows] @ self._meanings.T / TEMPERATURE).softmax(1)
-        for target, row in zip(wanted, rows.tolist(), strict=True):
-            target[self._photos[row]] += (1 - SOFTNESS) / len(self._photos[row])
-        return wanted
+
+def photos_to_find(meaning: Tensor, shown: Sequence[Sequence[int]]) -> Tensor:
+    """(T, N) which photos each text is to find; rows sum to 1.
+
+    A text, like that of a label, may be true of many photos; SOFTNESS goes to photos whose texts mean nearly the same.
+
+    Args:
+        meaning: (T, N) cosine of each text to each photo's mean text, in an untouched sentence encoder.
+        shown: the photos that each text is true of, by number.
+    """
+    wanted = SOFTNESS * (meaning / TEMPERATURE).softmax(1)
+    for target, photos in zip(wanted, shown, strict=True):
+        target[list(photos)] += (1 - SOFTNESS) / len(photos)
+    return wanted
 
 
 def told_apart(said: Tensor, vectors: Tensor, wanted: Tensor, asked: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ SIZES = (128, 224, 288)
 PASSES = ("tf_efficientnet_lite0", "tf_efficientnet_lite0", "tf_efficientnet_lite2")  # timm's trunks
 DIM = 512
 CONTEXT = 32  # tokens
+WEIGHTS = "open_clip_model.safetensors"
 
 
 class IngredientMissing(EngineError):
@@ -116,5 +117,5 @@ def export(model: nn.Module, out: Path) -> None:
         name: t.half().contiguous() if t.is_floating_point() else t.contiguous()
         for name, t in model.state_dict().items()
     }
-    save_file(weights, out / "open_clip_model.safetensors", {"format": "pt"})
+    save_file(weights, out / WEIGHTS, {"format": "pt"})
     remove_exits(out)

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from engine.training.locked_image import WEIGHTS, told_apart, write_text_tower
+from engine.training.locked_image import photos_to_find, told_apart, write_text_tower
+from engine.training.pretrained import WEIGHTS
 
 DIM, EXITS, SCALE = 16, 2, 10.0
 
@@ -38,6 +39,15 @@ def test_later_exits_weigh_more() -> None:
     late, early = torch.stack([wrong, right], 1), torch.stack([right, wrong], 1)
     said = SCALE * torch.eye(DIM)
     assert told_apart(said, late, wanted, asked) < told_apart(said, early, wanted, asked)
+
+
+def test_a_text_is_to_find_all_photos_that_it_is_true_of_and_somewhat_those_that_mean_the_same() -> None:
+    meaning = torch.tensor([[1.0, 0.9, 0.8, 0.0], [0.0, 0.2, 0.1, 1.0]])
+    first, second = photos_to_find(meaning, [[0, 2], [3]])
+    assert first.sum() == pytest.approx(1)
+    assert second.sum() == pytest.approx(1)
+    assert min(first[0], first[2]) > first[1] > first[3]
+    assert second.argmax() == 3
 
 
 def test_the_text_tower_of_a_folder_is_replaced_and_nothing_else(tmp_path: Path) -> None:
