@@ -1,11 +1,13 @@
 """Locked-image tuning: the text tower goes on learning while photos stay where they are (Zhai 2022, arXiv 2111.07991).
 
 While image towers learn too, a step tells a text from the photos of its batch. Here it is told from all photos at once,
-at every exit, and all layers of the text tower learn. It costs no MACs of a photo.
+at every exit, and all layers of the text tower learn. It costs no MACs of a photo. Names that no photo here shows would
+be forgotten: texts of the bank are to stay where they were.
 """
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,12 +29,14 @@ from engine.training.text_tower import CachedTexts
 from engine.training.trainer import SEED, Length, Trainer, groups
 from engine.utils.atomic_files import write_whole
 
-STEPS = 200
-MANY = (288, 96, 64)  # captioned, described and labelled photos a step, each with one text
+STEPS = 800
+MANY = (288, 96, 64, 64)  # captioned, described and labelled photos and kinds of things a step, each with one text
+BANK_TEXTS = 192  # a step
 TEMPERATURE = 0.1  # of what texts mean, for the share of a target that goes to photos of nearly the same
 EARLIER = 0.5  # weight of each exit, in that of the next one
-NEARNESS = 1.0  # weight of saying what was said before
+NEARNESS, BANK_NEARNESS = 0.2, 6.0  # weights of saying what was said before, of photos' texts and of the bank's
 AT_ONCE = 32  # photos
+ALIKE = 112  # texts of nearly the same length that are embedded together
 
 
 def tune_text(out: Path, data: Path, say: Callable[[str], None]) -> None:
@@ -43,7 +47,7 @@ def tune_text(out: Path, data: Path, say: Callable[[str], None]) -> None:
     """
     encoder = load_encoder(f"local-dir:{out}")
     photos = read_photos(data)
-    parts = [photos.captioned, photos.described, photos.labelled]
+    parts = [photos.captioned, photos.described, photos.labelled, photos.kinds]
     examples = [example for part in parts for example in part]
     say(f"text tower: two views of {len(examples)} photos at every exit")
     work = out / "training" / "text"
@@ -98,11 +102,13 @@ class LockedImageTuning:
         tokenize = encoder.backbone.tokenize
         texts = list(dict.fromkeys(text for e in examples for text in e.texts))
         place = {text: row for row, text in enumerate(texts)}
-        self.tower: nn.Module = encoder.backbone.model.text.float()
+        self.tower: Any = encoder.backbone.model.text.float()
         for name, p in self.tower.named_parameters():
             p.requires_grad_("embeddings" not in name)
         self._tokens = tokenize(texts)
         self._before = encoder.backbone.encode_text(texts)
+        self._bank = tokenize(list(encoder.bank.texts))
+        self._bank_before = encoder.bank.vectors[: len(self._bank)]
         self._views, self._scale = views, encoder.logit_scale
         ends = np.cumsum(sizes)
         self._spans = list(zip((ends - sizes).tolist(), ends.tolist(), strict=True))
@@ -127,12 +133,29 @@ class LockedImageTuning:
         rows = torch.tensor([of[int(torch.randint(len(of), (), generator=draw))] for of in texts])
         view = torch.randint(len(self._views), (self._views.shape[1],), generator=draw)
         vectors = self._views[view, torch.arange(len(view))].float()
-        with torch.autocast("cpu", torch.bfloat16):
-            said = F.normalize(self.tower(self._tokens[rows]).float(), dim=1)
+        banked = torch.randperm(len(self._bank), generator=draw)[:BANK_TEXTS]
+        said, of_bank = embedded(self.tower, self._tokens[rows]), embedded(self.tower, self._bank[banked])
         shown = [self._photos[row] for row in rows.tolist()]
         wanted = photos_to_find(self._meant[rows] @ self._meanings.T, shown)
-        apart = (1 - (said * self._before[rows]).sum(1)).mean()
-        return told_apart(self._scale * said, vectors, wanted, asked) + NEARNESS * apart
+        loss = told_apart(self._scale * said, vectors, wanted, asked) + NEARNESS * apart(said, self._before[rows])
+        return loss + BANK_NEARNESS * apart(of_bank, self._bank_before[banked])
+
+
+def embedded(tower: Any, tokens: Tensor) -> Tensor:
+    """(T, L) to (T, D) float32, unit length; short texts apart from long ones, so that little is padding.
+
+    Args: tower: an open_clip HF text tower.
+    """
+    lengths = (tokens != tower.config.pad_token_id).sum(1)
+    order = lengths.argsort()
+    with torch.autocast("cpu", torch.bfloat16):
+        parts = [tower(tokens[some, : int(lengths[some].max())]).float() for some in order.split(ALIKE)]
+    return F.normalize(torch.cat(parts), dim=1)[order.argsort()]
+
+
+def apart(said: Tensor, before: Tensor) -> Tensor:
+    """How far embeddings, (T, D), unit length, are from what they were: 1 less their cosine; a scalar, the mean."""
+    return (1 - (said * before).sum(1)).mean()
 
 
 def photos_to_find(meaning: Tensor, shown: Sequence[Sequence[int]]) -> Tensor:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -6,7 +7,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from engine.training.locked_image import photos_to_find, told_apart, write_text_tower
+from engine.training.locked_image import ALIKE, embedded, photos_to_find, told_apart, write_text_tower
 from engine.training.pretrained import WEIGHTS
 
 DIM, EXITS, SCALE = 16, 2, 10.0
@@ -48,6 +49,32 @@ def test_a_text_is_to_find_all_photos_that_it_is_true_of_and_somewhat_those_that
     assert second.sum() == pytest.approx(1)
     assert min(first[0], first[2]) > first[1] > first[3]
     assert second.argmax() == 3
+
+
+class MeanOfWords(nn.Module):
+    """A text tower of word embeddings alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(pad_token_id=0)
+        self.words = nn.Embedding(50, DIM)
+        self.widths: list[int] = []
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        self.widths.append(tokens.shape[1])
+        seen = (tokens != 0)[..., None]
+        return (self.words(tokens) * seen).sum(1) / seen.sum(1)
+
+
+def test_texts_are_embedded_in_their_order_and_short_ones_without_the_padding_of_long_ones() -> None:
+    torch.manual_seed(0)
+    tower = MeanOfWords()
+    lengths = torch.randint(1, 13, (2 * ALIKE,))
+    tokens = torch.randint(1, 50, (len(lengths), 12)) * (torch.arange(12) < lengths[:, None])
+    wanted = torch.cat([F.normalize(tower(row[None, :many]), dim=1) for row, many in zip(tokens, lengths, strict=True)])
+    tower.widths.clear()
+    torch.testing.assert_close(embedded(tower, tokens), wanted)
+    assert tower.widths[0] < tower.widths[1] == 12
 
 
 def test_the_text_tower_of_a_folder_is_replaced_and_nothing_else(tmp_path: Path) -> None:
