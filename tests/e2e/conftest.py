@@ -10,8 +10,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.e2e.driver import CHROMIUM, LOOKS, PATIENCE, QUIET, OpenPage, answered, serving
 
 # What Gradio says where a page is loaded anew while an answer still comes: by then nobody reads it. The words depend on
-# whether the answer had begun.
+# whether the answer had begun, and on whether the page asked once more before it went.
 LEFT = (
+    "Unexpected error 404: Not Found",
     "BodyStreamBuffer was aborted",
     "AbortError: signal is aborted without reason",
     "Connection errored out",
