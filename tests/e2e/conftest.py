@@ -5,19 +5,20 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from tests.e2e.driver import CHROMIUM, LOOKS, PATIENCE, QUIET, OpenPage, answered, serving
 
 # What Gradio says where a page is loaded anew while an answer still comes: by then nobody reads it. The words depend on
-# whether the answer had begun, and on whether the page asked once more before it went.
+# whether the answer had begun.
 LEFT = (
-    "Unexpected error 404: Not Found",
     "BodyStreamBuffer was aborted",
     "AbortError: signal is aborted without reason",
     "Connection errored out",
     "The connection went silent",
 )
+# What it says where the page asks once more while it goes; on a page that stays, its session has been forgotten.
+GOES, FORGOTTEN = "this page goes", "Unexpected error 404: Not Found"
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +42,7 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
     places = [address]
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
+    going: set[Page] = set()
 
     def open_with(
         look: str, rest: str = "", motion: Literal["no-preference", "reduce"] = "reduce", at: str = address
@@ -51,14 +53,22 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("request", lambda request: wrong.append(request.url) if is_foreign(request.url) else None)
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.add_init_script(f"addEventListener('beforeunload', () => console.debug('{GOES}'))")
+        page.on("console", lambda message: heard(page, message))
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("domcontentloaded", lambda _: left())
+        page.on("domcontentloaded", lambda _: left(page))
         page.goto(at + rest)
         answered(page)
         return page
 
-    def left() -> None:
+    def heard(page: Page, message: ConsoleMessage) -> None:
+        if message.text == GOES:
+            going.add(page)
+        elif message.type == "error" and not (page in going and FORGOTTEN in message.text):
+            wrong.append(message.text)
+
+    def left(page: Page) -> None:
+        going.discard(page)
         wrong[:] = [said for said in wrong if not any(part in said for part in LEFT)]
 
     def is_foreign(url: str) -> bool:
