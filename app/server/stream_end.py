@@ -3,12 +3,13 @@
 Gradio's page reads all its events from one stream, which the server ends when none is left. A click that the server
 takes within that moment would wait for ever: the page believes that the stream is open, and opens no other.
 
-A page that has heard the end hangs up, too. Were that taken for a visitor who leaves, the events that came meanwhile
-would be forgotten with the stream.
+A page that has heard the end hangs up. That is how the server knows; so it says the last word, keeps the stream open,
+and lets the answers to other events wait until then. Were the hanging up taken for a visitor who leaves, the events
+that came meanwhile would be forgotten with the stream.
 """
 
 import asyncio
-import time
+from contextlib import suppress
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,47 +18,61 @@ from app.server.routes import API
 from app.server.transfers import address_of
 
 CALL = f"{API}call/"
-HEARD = 0.15  # seconds in which a page hears of the end
+PATIENCE = 2.0  # seconds for a page to hang up: a reader of another kind may wait for the end of the stream
 LAST_WORD = b'"close_stream"'
 
 
 class Streams:
-    """An app whose answer to an event comes some time after the end of a stream to the same address."""
+    """An app whose answer to an event comes when the pages at the same address know which streams have ended."""
 
-    def __init__(self, app: ASGIApp, heard: float = HEARD) -> None:
-        self._app, self._heard = app, heard
-        self._ended: dict[str, float] = {}
+    def __init__(self, app: ASGIApp, patience: float = PATIENCE) -> None:
+        self._app, self._patience = app, patience
+        self._unheard: dict[asyncio.Event, str] = {}  # streams of which only the server knows that they end: addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; the answer to an event may wait."""
+        """Pass a request on; the end of a stream may wait, and the answer to an event."""
         path = scope["path"] if scope["type"] == "http" else ""
-        address = address_of(scope) if path else ""
-        over = False
+        if path.endswith("/queue/data") or (path.startswith(CALL) and scope["method"] == "GET"):
+            await self._stream(scope, receive, send)
+            return
+
+        async def delayed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                address = address_of(scope)
+                for heard in [heard for heard, ended in self._unheard.items() if ended == address]:
+                    await heard.wait()
+            await send(message)
+
+        await self._app(scope, receive, delayed if path.endswith("/queue/join") else send)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a stream on, and keep it open after its last word until the page hangs up."""
+        heard = asyncio.Event()
 
         async def until_over() -> Message:
             message = await receive()
-            if over:
+            if heard in self._unheard:
                 await asyncio.Event().wait()  # the stream is about to end by itself
             return message
 
         async def watched(message: Message) -> None:
-            nonlocal over
             if LAST_WORD in message.get("body", b""):
-                over = True
-                now = time.monotonic()
-                self._ended = {a: then for a, then in self._ended.items() if now - then < self._heard} | {address: now}
+                self._unheard[heard] = address_of(scope)
+            elif heard in self._unheard:
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(_hung_up(receive), self._patience)
             await send(message)
 
-        async def delayed(message: Message) -> None:
-            if message["type"] == "http.response.start" and address in self._ended:
-                await asyncio.sleep(self._heard - (time.monotonic() - self._ended[address]))
-            await send(message)
+        try:
+            await self._app(scope, until_over, watched)
+        except RuntimeError as error:  # nobody knows the session, as after a restart: Gradio has said so by then
+            if not isinstance(error.__cause__, HTTPException):
+                raise
+        finally:
+            heard.set()
+            self._unheard.pop(heard, None)
 
-        if path.endswith("/queue/data") or (path.startswith(CALL) and scope["method"] == "GET"):
-            try:
-                await self._app(scope, until_over, watched)
-            except RuntimeError as error:  # nobody knows the session, as after a restart: Gradio has said so by then
-                if not isinstance(error.__cause__, HTTPException):
-                    raise
-        else:
-            await self._app(scope, receive, delayed if path.endswith("/queue/join") else send)
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -4,66 +4,103 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from starlette.responses import StreamingResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.server.stream_end import Streams
-from tests.app.server.exchange import answer
 
-HEARD = 0.2
-
-
-async def gradio(scope: Scope, receive: Receive, send: Send) -> None:
-    """Ends a stream, or takes an event."""
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    body = b'data: {"msg":"close_stream"}' if scope["path"].endswith("/data") else b"{}"
-    await send({"type": "http.response.body", "body": body})
+PATIENCE = 0.3  # seconds
+JOIN, STREAM, UPLOAD = (f"/gradio_api/{end}" for end in ("queue/join", "queue/data", "upload"))
 
 
-def seconds_to_answer(app: Streams, path: str, address: str = "10.0.0.1") -> float:
-    """How long a request takes."""
-    began = time.monotonic()
-    answer(app, path, client=(address, 1))
-    return time.monotonic() - began
+class Gradio:
+    """Ends a stream, or takes an event; and how the streams ended."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = StreamingResponse(self._stream()) if scope["path"] == STREAM else PlainTextResponse("{}")
+        await response(scope, receive, send)
+
+    async def _stream(self) -> AsyncIterator[str]:
+        try:
+            yield 'data: {"msg":"close_stream"}'
+            self.ended.append("by itself")
+        except BaseException:
+            self.ended.append("cut off")  # Gradio forgets the session's other events then
+            raise
 
 
-def test_an_event_right_after_the_end_of_a_stream_is_answered_when_the_page_has_heard_of_it() -> None:
-    app = Streams(gradio, HEARD)
-    seconds_to_answer(app, "/gradio_api/queue/data")
-    assert seconds_to_answer(app, "/gradio_api/queue/join") > 0.75 * HEARD
+class Page:
+    """A page that reads a stream, and hangs up when it is told to."""
+
+    def __init__(self, app: Streams) -> None:
+        self._app, self.hung_up, self.read = app, asyncio.Event(), asyncio.Event()
+
+    async def asks(self, path: str, address: str = "10.0.0.1") -> float:
+        """Seconds until a request is answered to the end."""
+
+        async def receive() -> Message:
+            await self.hung_up.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            if b"close_stream" in message.get("body", b""):
+                self.read.set()
+
+        began = time.monotonic()
+        await self._app({"type": "http", "method": "GET", "path": path, "client": (address, 1)}, receive, send)
+        return time.monotonic() - began
 
 
-def test_no_other_event_waits() -> None:
-    app = Streams(gradio, HEARD)
-    assert seconds_to_answer(app, "/gradio_api/queue/join") < HEARD / 2
-    seconds_to_answer(app, "/gradio_api/queue/data")
-    assert seconds_to_answer(app, "/gradio_api/queue/join", "10.0.0.2") < HEARD / 2
-    assert seconds_to_answer(app, "/gradio_api/upload") < HEARD / 2
-    time.sleep(HEARD)
-    assert seconds_to_answer(app, "/gradio_api/queue/join") < HEARD / 2
+def test_an_event_after_the_end_of_a_stream_is_answered_when_the_page_has_hung_up() -> None:
+    async def seconds() -> float:
+        app = Streams(Gradio(), patience=60)
+        page = Page(app)
+        stream = asyncio.create_task(page.asks(STREAM))
+        await page.read.wait()
+        event = asyncio.create_task(Page(app).asks(JOIN))
+        await asyncio.sleep(0.2)
+        page.hung_up.set()
+        await stream
+        return await event
+
+    assert 0.2 <= asyncio.run(seconds()) < 5
 
 
 def test_a_page_that_hangs_up_when_it_has_heard_the_end_cuts_nothing_off() -> None:
-    ended: list[str] = []
-    hung_up = asyncio.Event()
+    async def hang_up() -> None:
+        page = Page(Streams(gradio, patience=60))
+        stream = asyncio.create_task(page.asks(STREAM))
+        await page.read.wait()
+        page.hung_up.set()
+        await stream
 
-    async def stream() -> AsyncIterator[str]:
-        try:
-            yield 'data: {"msg":"close_stream"}'
-            ended.append("by itself")
-        except BaseException:
-            ended.append("cut off")  # Gradio forgets the session's other events then
-            raise
+    gradio = Gradio()
+    asyncio.run(hang_up())
+    assert gradio.ended == ["by itself"]
 
-    async def receive() -> Message:
-        await hung_up.wait()
-        return {"type": "http.disconnect"}
 
-    async def send(message: Message) -> None:
-        if b"close_stream" in message.get("body", b""):
-            hung_up.set()
-            await asyncio.sleep(0.05)
+def test_a_reader_that_waits_for_the_end_gets_it() -> None:
+    async def seconds() -> tuple[float, float]:
+        app = Streams(Gradio(), PATIENCE)
+        return await Page(app).asks(STREAM), await Page(app).asks(JOIN)
 
-    scope: Scope = {"type": "http", "method": "GET", "path": "/gradio_api/queue/data", "client": ("10.0.0.1", 1)}
-    asyncio.run(Streams(StreamingResponse(stream()), HEARD)({**scope, "headers": []}, receive, send))
-    assert ended == ["by itself"]
+    stream, event = asyncio.run(seconds())
+    assert PATIENCE <= stream < PATIENCE + 5
+    assert event < PATIENCE / 2
+
+
+def test_nobody_else_waits() -> None:
+    async def seconds() -> list[float]:
+        app = Streams(Gradio(), patience=60)
+        page = Page(app)
+        stream = asyncio.create_task(page.asks(STREAM))
+        await page.read.wait()
+        others = [await Page(app).asks(JOIN, "10.0.0.2"), await Page(app).asks(UPLOAD)]
+        page.hung_up.set()
+        await stream
+        return others
+
+    assert max(asyncio.run(seconds())) < 5
