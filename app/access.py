@@ -7,9 +7,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from ipaddress import ip_address
 from typing import Any
 
-from gradio.context import LocalContext
-
 from app.demo import Demo
+from app.server.order import event_scope
 from app.server.settings import server_name
 from app.server.transfers import address_of
 from app.session import Session
@@ -243,9 +242,8 @@ class Access:
 
 def asking_address() -> str:
     """The address whose event is being handled; empty where it is not known."""
-    request = LocalContext.request.get(None)
-    scope = getattr(getattr(request, "request", None), "scope", None)
-    return address_of(scope) if scope is not None else ""
+    scope = event_scope()
+    return address_of(scope) if scope else ""
 
 
 def is_public() -> bool:

@@ -66,6 +66,7 @@ class Session:
     corrected: str = ""  # the words as they were probably meant, where that differs
     words_only: bool = False  # what is on show was asked by words alone, and no sum
     asking: object = field(default_factory=object)  # another one each time: two queries may read the same
+    arrival: int = 0  # of the event that asked for it
     step: str = ""  # of Back and Forward that was asked for last, by its number
     dropped: np.ndarray | None = None  # (D,) the picture of one's own that was given last
     dropped_thumbnail: str = ""  # address of it

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from inspect import isgeneratorfunction
+from itertools import chain
+from threading import Lock
 from typing import Any
 
 import gradio as gr
@@ -24,6 +26,7 @@ from app.handlers.picture_search import PictureSearch
 from app.handlers.present import Present
 from app.handlers.search import Search
 from app.parts import Parts
+from app.server.order import arrival
 from app.services import Services
 from app.session import Work
 
@@ -33,6 +36,7 @@ SHORT: dict[str, Any] = {**PRIVATE, "concurrency_limit": 8, "trigger_mode": "mul
 LATEST: dict[str, Any] = {**SHORT, "trigger_mode": "always_last"}
 # Long work waits in a line of our own, where its place is told (app/work.py), and not unseen in Gradio's.
 LONG: dict[str, Any] = {**PRIVATE, "concurrency_limit": 40}
+ASKING = Lock()  # one question at a time begins, which takes a moment; answers come side by side
 # The gallery box says which: a name, and how many photos.
 CONFIRM_DELETE = """(...given) => {
   const name = document.querySelector("#gallery input").value.replace(/ · \\d+$/, "");
@@ -85,8 +89,27 @@ def among_results(search: Search, handler: Callable[..., Iterator[Any]]) -> Call
 
     @wraps(handler)
     def answers(*given: Any) -> Iterator[Any]:
-        yield search.results_tab_opened(given[-1])
-        yield from handler(*given)
+        told = handler(*given)
+        return chain([search.results_tab_opened(given[-1])], told)
+
+    return answers
+
+
+def newest(handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    """Have a handler, which asks when it is called and answers later, not ask where the visitor has asked since.
+
+    Two threads may begin in another order than their events came in; the later question is the one to be answered.
+    """
+
+    @wraps(handler)
+    def answers(*given: Any) -> Iterator[Any]:
+        session, number = given[-1], arrival()
+        with ASKING:
+            told: Iterator[Any] = iter(())
+            if number >= session.arrival:
+                session.arrival = number
+                told = handler(*given)
+        yield from told
 
     return answers
 
@@ -114,18 +137,18 @@ def wire_search(parts: Parts, search: Search, pictures: PictureSearch, galleries
         (p.chip.unlike, pictures.unliked, [], []),
     ):
         answered = listen(
-            among_results(search, answer), [*given, p.refine, session], [p.tabs, *changed, *p.results], **SHORT
+            newest(among_results(search, answer)), [*given, p.refine, session], [p.tabs, *changed, *p.results], **SHORT
         )
         answered.then(compare.shown_if_open, session, p.comparison, **SHORT)
         answered.then(galleries.overview_if_open, [p.budget, p.looked_for, session], p.overview, **SHORT)
-    p.refine.input(search.asked_again, [p.refine, session], p.results, **SHORT)
+    p.refine.input(newest(search.asked_again), [p.refine, session], p.results, **SHORT)
     p.grid.more(search.more, session, p.grid, **SHORT)
 
 
 def wire_arrangement(parts: Parts, arrangement: Arrangement, export: Export) -> None:
     """What is on show stands in another order, or is taken away as a file."""
     p, session = parts, parts.session
-    p.arrangement.arrange(arrangement.arranged, [p.refine, session], p.results, **SHORT)
+    p.arrangement.arrange(newest(arrangement.arranged), [p.refine, session], p.results, **SHORT)
     p.answer.export(export.exported, session, [p.file, p.notice], **SHORT)
 
 
@@ -174,7 +197,7 @@ def wire_address(parts: Parts, page_url: PageUrl, galleries: Galleries, compare:
     """Back and Forward."""
     p, session = parts, parts.session
     gone = p.tools.go(
-        page_url.gone_to,
+        newest(page_url.gone_to),
         [p.refine, session],
         [p.notice, p.gallery, p.query, *p.offering, p.browser, *p.results],
         **SHORT,
@@ -195,7 +218,7 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
     p, session = parts, parts.session
     p.gallery.change(galleries.settings, [p.gallery, session], p.settings, **SHORT)
     picked = p.gallery.input(
-        galleries.chosen,
+        newest(galleries.chosen),
         [p.gallery, p.refine, session],
         [p.notice, p.query, *p.offering, p.browser, *p.results],
         **SHORT,

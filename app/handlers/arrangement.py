@@ -22,4 +22,4 @@ class Arrangement:
         arrange(session, sent_along(event, "order"), sent_along(event, "year"))
         session.unfolded = 0
         session.go_on()
-        yield from self._search.answers(refine, session)
+        return self._search.answers(refine, session)

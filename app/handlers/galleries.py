@@ -125,8 +125,7 @@ class Galleries:
 
     def chosen(self, gallery: int, refine: bool, session: Session) -> Iterator[Updates]:
         """A gallery was chosen in the box, which tells of the one on show, too, whenever it is left."""
-        if gallery != session.gallery:
-            yield from self.picked(gallery, refine, session)
+        return self.picked(gallery, refine, session) if gallery != session.gallery else iter(())
 
     def picked(self, gallery: int, refine: bool, session: Session) -> Iterator[Updates]:
         """A gallery is to be seen."""
@@ -144,11 +143,11 @@ class Galleries:
                 **self.offered(session),
                 **self.remembered(session),
             }
-            yield from self._search.answers(refine, session, first=first)
+            return self._search.answers(refine, session, first=first)
         except EngineError as error:
             session.gallery = gallery  # as the box has it: what is asked of it is answered so, too
             problem = self._search.only(self._services.problem(error))
-            yield {parts.query: "", **self.offered(session, NEW_GALLERY), **problem}
+            return iter([{parts.query: "", **self.offered(session, NEW_GALLERY), **problem}])
 
     def overview(self, budget: float, looked_for: str | None, session: Session) -> Updates:
         """The gallery's tab was opened, or what it shows has changed."""

@@ -45,6 +45,5 @@ class PageUrl:
             }
         except EngineError as error:
             session.go_on()
-            yield self._search.only(self._services.problem(error))
-            return
-        yield from self._search.answers_with_words(refine, session, aside, first)
+            return iter([self._search.only(self._services.problem(error))])
+        return self._search.answers_with_words(refine, session, aside, first)

@@ -25,7 +25,10 @@ class PictureSearch:
 
     def picture_given(self, file: str, refine: bool, session: Session) -> Iterator[Updates]:
         """A picture was given to search with."""
-        parts, asking = self._parts, session.go_on()
+        return self._found(file, refine, session, session.go_on())
+
+    def _found(self, file: str, refine: bool, session: Session, asking: object) -> Iterator[Updates]:
+        parts = self._parts
         try:
             dropped, thumbnail, aside = self._embedded(sent(file), session)
         except (EngineError, OSError) as error:
@@ -45,15 +48,14 @@ class PictureSearch:
         try:
             like = self._services.access.photo(int(number), session)
         except (EngineError, ValueError, OverflowError):
-            yield self._search.only(placeholders.PHOTO_GONE)
-            return
+            return iter([self._search.only(placeholders.PHOTO_GONE)])
         session.ask("", f"photo:{like.id}", self._services.address(like, "grid"))
-        yield from self._search.answers(refine, session, first={self._parts.query: session.words})
+        return self._search.answers(refine, session, first={self._parts.query: session.words})
 
     def unliked(self, refine: bool, session: Session) -> Iterator[Updates]:
         """The picture was taken out of the search: the words go on alone."""
         session.ask(session.words)
-        yield from self._search.answers(refine, session)
+        return self._search.answers(refine, session)
 
     def _embedded(self, path: Path, session: Session) -> tuple[np.ndarray, str, str]:
         """What a picture shows, the address of a small copy of it, and for which gallery it counts, in words."""

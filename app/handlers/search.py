@@ -60,7 +60,7 @@ class Search:
         """Words were typed, and Enter pressed."""
         aside = self.ask(text, session)
         named: Updates = {self._parts.query: session.words} if session.words != text else {}
-        yield from self.answers_with_words(refine, session, aside, named)
+        return self.answers_with_words(refine, session, aside, named)
 
     def ask(self, line: str, session: Session, anew: bool = False) -> str:
         """Begin anew with a line; a picture that it names becomes one to see, and words stay words.
@@ -82,7 +82,7 @@ class Search:
     def suggestion_chosen(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
         """A query that was offered was chosen."""
         session.ask(sent_along(event, "query"))
-        yield from self.answers_with_words(refine, session, first={self._parts.query: session.words})
+        return self.answers_with_words(refine, session, first={self._parts.query: session.words})
 
     def tab_selected(self, event: gr.SelectData, session: Session) -> None:
         """Another tab was opened."""
@@ -98,7 +98,7 @@ class Search:
     def asked_again(self, refine: bool, session: Session) -> Iterator[Updates]:
         """Second looks were switched on or off: the answer on show is as it would have been."""
         session.ask(session.words, session.like, session.thumbnail)
-        yield from self.answers(refine, session)
+        return self.answers(refine, session)
 
     def gallery_changed(self, session: Session) -> Iterator[Updates]:
         """The gallery has changed under its ranking."""
@@ -134,7 +134,12 @@ class Search:
             aside: what else to say of it, as what else it has cost.
             first: what changes at once, and whatever the visitor asks next: by the answer they may have gone on.
         """
-        asking = session.asking
+        return self._as_asked(refine, session, session.asking, aside, first)
+
+    def _as_asked(
+        self, refine: bool, session: Session, asking: object, aside: str, first: Updates
+    ) -> Iterator[Updates]:
+        """The same, of what was asked then."""
         if first:
             yield first
         try:
@@ -151,8 +156,8 @@ class Search:
         self, refine: bool, session: Session, aside: str = "", first: Updates = NOTHING
     ) -> Iterator[Updates]:
         """The same, each with the words for the box: by then what an earlier question has brought may stand there."""
-        for changes in self.answers(refine, session, aside, first):
-            yield {self._parts.query: session.words, **changes}
+        answers = self.answers(refine, session, aside, first)
+        return ({self._parts.query: session.words, **changes} for changes in answers)
 
     def only(self, html: str) -> Updates:
         """One thing in the middle of the page, and nothing else to see."""

@@ -32,6 +32,7 @@ from app.server.malformed_requests import (
     without_pages_name,
     without_proxys_words,
 )
+from app.server.order import numbered
 from app.server.refusals import Checked
 from app.server.requests_at_once import RequestsAtOnce
 from app.server.routes import open_route
@@ -99,7 +100,7 @@ def guarded(app: ASGIApp, page: gr.Blocks, public: bool) -> ASGIApp:
         serve_in_turn(page._queue)
         app = RequestsAtOnce(Transfers(app))
     rewritten = without_proxys_words, without_pages_name, with_assistants_address
-    app = Checked(app, (whole_head, names.check, open_route, *rewritten))
+    app = Checked(app, (numbered, whole_head, names.check, open_route, *rewritten))
     return SafeHeaders(app)
 
 

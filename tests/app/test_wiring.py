@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import wraps
-from inspect import isclass, isgeneratorfunction
+from inspect import isclass, isfunction, isgeneratorfunction
 from typing import Any
 
 import gradio as gr
@@ -10,6 +10,7 @@ import pytest
 
 from app import wiring
 from app.layout import build
+from app.parts import Updates
 from app.services import Services
 from app.session import Session
 
@@ -29,7 +30,8 @@ def test_a_handler_that_says_nothing_leaves_the_page_as_it_is(
 ) -> None:
     for kind in filter(isclass, vars(wiring).values()):
         for name, handler in list(vars(kind).items()):
-            if kind.__module__.startswith("app.handlers") and isgeneratorfunction(handler):
+            answers = isfunction(handler) and handler.__annotations__.get("return") == Iterator[Updates]
+            if kind.__module__.startswith("app.handlers") and answers:
                 monkeypatch.setattr(kind, name, silent(handler))
     page = build(services, "a secret")
     handlers = [event.fn for event in page.fns.values() if isgeneratorfunction(event.fn)]
@@ -42,6 +44,27 @@ def test_a_handler_that_says_nothing_leaves_the_page_as_it_is(
 
 def test_what_a_handler_says_comes_as_it_is() -> None:
     assert list(wiring.never_silent(lambda many: iter(range(many)))(3)) == [0, 1, 2]
+
+
+def test_of_two_questions_the_later_one_is_answered_whichever_thread_begins_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arrived = iter((1, 3, 2, 4))
+    monkeypatch.setattr(wiring, "arrival", lambda: next(arrived))
+    asked: list[str] = []
+
+    def searched(words: str, session: Session) -> Iterator[str]:
+        asked.append(words)
+        return iter([words])
+
+    answers, visitor = wiring.newest(searched), Session()
+    assert [list(answers(words, visitor)) for words in ("dog", "cat", "late", "bird")] == [
+        ["dog"],
+        ["cat"],
+        [],
+        ["bird"],
+    ]
+    assert asked == ["dog", "cat", "bird"]
 
 
 def test_the_tab_that_is_open_shows_the_gallery_that_came_on_show(services: Services) -> None:

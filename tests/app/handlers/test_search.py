@@ -250,11 +250,11 @@ def test_a_chosen_query_fills_the_search_box_and_is_remembered(search: Search, s
 
 
 def test_each_answer_brings_its_words(search: Search, page_url: PageUrl, session: Session) -> None:
-    for told in (
-        search.suggestion_chosen(Event(query="green"), False, session),
-        page_url.gone_to(Event(gallery="", q="red"), False, session),
+    for asks in (
+        lambda: search.suggestion_chosen(Event(query="green"), False, session),
+        lambda: page_url.gone_to(Event(gallery="", q="red"), False, session),
     ):
-        first, *answers = told
+        first, *answers = asks()
         assert answers, "which may come after the first words of an earlier question"
         assert all(changes[PARTS.query] == first[PARTS.query] for changes in answers)
 
@@ -338,8 +338,8 @@ def test_back_to_a_picture_that_is_gone_keeps_the_words_and_says_so(
     for words in ("- red", ""):
         place = f"photo:dropped {words}".strip()
         event = Event(gallery="", q=place)
-        for told in (page_url.gone_to(event, True, session), search.searched(place, True, session)):
-            shown = after(told)
+        for back in (True, False):
+            shown = after(page_url.gone_to(event, True, session) if back else search.searched(place, True, session))
             assert (shown.query, session.query, shown.chip) == (words, words, "")
             assert "The picture that was searched with is gone" in shown.answer
             assert shown.grid.count('class="hit"') == 3
