@@ -69,17 +69,21 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     wire_stops(parts, services)
     for event in page.fns.values():
         if isgeneratorfunction(event.fn):
-            event.fn = never_silent(event.fn)
+            event.fn = once(event.fn)
 
 
-def never_silent(handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-    """Have a handler that ends without an answer change nothing; Gradio would empty all that it may change."""
+def once(handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    """Have each change come once, and a handler that ends without an answer change nothing.
+
+    Gradio would empty all that it may change; and it sends the end again, when the visitor may have gone on.
+    """
 
     @wraps(handler)
     def answers(*given: Any) -> Iterator[Any]:
         told = handler(*given)
         yield next(told, gr.skip())
         yield from told
+        yield gr.skip()
 
     return answers
 
