@@ -12,6 +12,7 @@ function write(text) {
 }
 
 function restore() {
+  if (words === document.querySelector("#answer [data-gallery]")?.dataset.query) words = null; // answered
   if (words === null || around || !box() || box().value === words) return;
   write(words);
   box().setSelectionRange(...caret);
@@ -46,7 +47,8 @@ for (const [type, parts] of [["click", "button"], ["mousedown", "[role=option]"]
     const pressed = event.isTrusted && event.target.closest?.(parts);
     if (!pressed) return;
     if (!pressed.matches(OWN)) words = null;
-    if (pressed.dataset.event === "again") write(pressed.dataset.query); // at once: Enter may come before the answer
+    if (pressed.dataset.event !== "again") return;
+    write((words = pressed.dataset.query)); // at once: Enter may come before the answer
   }, true);
 addEventListener("popstate", () => (words = null));
 watch("value", () => setTimeout(restore));
