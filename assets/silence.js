@@ -19,7 +19,9 @@ window.fetch = async (...request) => {
   const { pathname } = new URL(request[0].url ?? request[0], location.href);
   const isStream = pathname.endsWith("/queue/data");
   if (!isStream && !pathname.endsWith("/queue/join")) return ask(...request);
-  const answer = await unlessSilent(ask(...request));
+  // The browser's cache would have one stream wait for another of the same address, or ask for it twice.
+  const call = isStream ? [new Request(request[0], { ...request[1], cache: "no-store" })] : request;
+  const answer = await unlessSilent(ask(...call));
   if (!isStream || !answer.body) return answer;
   const reader = answer.body.getReader();
   const body = new ReadableStream({

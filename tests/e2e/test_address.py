@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from tests.e2e.driver import PATIENCE, OpenPage, answered, box, drop, search, tab, two_photos
 from tests.e2e.test_viewer import open_viewer
@@ -303,6 +303,15 @@ def test_the_box_says_what_is_answered_however_quickly_one_question_follows_anot
     expect(box(page)).to_have_value("dog on a sofa")
     page.go_back()
     expect(box(page)).not_to_have_value("dog on a sofa")
+
+
+def test_the_cache_has_no_stream_wait_for_another_of_the_same_address(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    streams: list[Request] = []
+    page.on("request", lambda request: streams.append(request) if "queue/data" in request.url else None)
+    search(page, "polar bear")
+    assert streams
+    assert {request.all_headers()["cache-control"] for request in streams} == {"no-cache"}
 
 
 def test_enter_asks_the_suggestion_that_was_pressed(open_page: OpenPage) -> None:
