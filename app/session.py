@@ -66,7 +66,7 @@ class Session:
     corrected: str = ""  # the words as they were probably meant, where that differs
     words_only: bool = False  # what is on show was asked by words alone, and no sum
     asking: object = field(default_factory=object)  # another one each time: two queries may read the same
-    arrival: int = 0  # of the event that asked for it
+    arrival: int = 0  # number of the event that asked for it
     step: str = ""  # of Back and Forward that was asked for last, by its number
     dropped: np.ndarray | None = None  # (D,) the picture of one's own that was given last
     dropped_thumbnail: str = ""  # address of it
@@ -77,6 +77,7 @@ class Session:
     looks: Looks = field(default_factory=dict)  # what ran deeper for the query on show, and is not in the index
     unfolded: int = 0  # how often more was asked for
     photo: int | None = None  # the selected one
+    selected: int = 0  # number of the event that selected it
     picked: str = ""  # names the visitor's selection of it, which a later answer leaves on show; empty: nobody chose it
     history: list[str] = field(default_factory=list)
     offered: str = NEW_GALLERY  # the gallery to add photos to that the page has named last

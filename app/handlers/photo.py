@@ -7,6 +7,7 @@ import gradio as gr
 from app.handlers.events import sent_along
 from app.handlers.search import Search
 from app.parts import Parts, Updates
+from app.server.order import arrival
 from app.services import Services
 from app.session import Session
 from app.views import header, photo, placeholders
@@ -22,12 +23,18 @@ class Selection:
     def selected(self, event: gr.EventData, session: Session) -> Updates:
         """A photo was chosen."""
         chosen: Photo | None = None
+        number = arrival()
+        if number < session.selected:  # its thread has begun late: another one was chosen since
+            return self._unchanged()
+        session.selected = number
         try:
             try:
                 chosen = self._services.access.photo(int(sent_along(event, "photo")), session)
             finally:  # both at once: a second look that ends meanwhile draws what it finds here
-                session.photo, session.picked = chosen.id if chosen else None, secrets.token_hex(4)
-            return self._panel(chosen, session)
+                if session.selected == number:
+                    session.photo, session.picked = chosen.id if chosen else None, secrets.token_hex(4)
+            shown = self._panel(chosen, session)
+            return shown if session.selected == number else self._unchanged()
         except EngineError as error:
             return self._problem(error)
         except (ValueError, OverflowError):

@@ -48,6 +48,16 @@ def test_a_photo_selected_while_more_photos_are_on_their_way_is_marked_among_the
     assert 'data-photo="2"' in current
 
 
+def test_of_two_photos_the_one_that_was_chosen_last_is_on_show_whichever_thread_begins_first(
+    selection: Selection, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived = iter((8, 7))
+    monkeypatch.setattr(photo_module, "arrival", lambda: next(arrived))
+    assert 'data-photo="2"' in after(selection.selected(Event(photo="2"), session)).panel
+    assert selection.selected(Event(photo="1"), session) == {PARTS.panel: gr.skip()}
+    assert session.photo == 2
+
+
 def test_how_the_query_fits_is_told_for_every_exit(selection: Selection, search: Search, session: Session) -> None:
     list(search.searched("red", False, session))
     assert after(selection.explained(session)).panel.count("--part") >= 3
