@@ -99,7 +99,11 @@ class CountedSessions:
             await self._app(scope, receive, send)
 
     def _note(self, scope: Scope) -> None:
-        asked = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", ())[:1]
-        called = [scope[SESSION]] if SESSION in scope else []  # checked (bodies.py)
-        for session in (*asked, *called):
+        for session in named_sessions(scope):
             self._sessions.use(session, address_of(scope))
+
+
+def named_sessions(scope: Scope) -> list[str]:
+    """Which sessions a request names, in its address or in its body."""
+    asked = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])[:1]
+    return [*asked, scope[SESSION]] if SESSION in scope else asked  # the latter is checked (bodies.py)

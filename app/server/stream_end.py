@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.server.routes import API
-from app.server.transfers import address_of
+from app.server.sessions import named_sessions
 
 CALL = f"{API}call/"
 PATIENCE = 2.0  # seconds for a page to hang up: a reader of another kind may wait for the end of the stream
@@ -23,11 +23,11 @@ LAST_WORD = b'"close_stream"'
 
 
 class Streams:
-    """An app whose answer to an event comes when the pages at the same address know which streams have ended."""
+    """An app whose answer to an event comes when the page knows which of its streams have ended."""
 
     def __init__(self, app: ASGIApp, patience: float = PATIENCE) -> None:
         self._app, self._patience = app, patience
-        self._unheard: dict[asyncio.Event, str] = {}  # streams of which only the server knows that they end: addresses
+        self._unheard: dict[asyncio.Event, list[str]] = {}  # of streams that only the server knows to end: the session
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; the end of a stream may wait, and the answer to an event."""
@@ -38,8 +38,8 @@ class Streams:
 
         async def delayed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                address = address_of(scope)
-                for heard in [heard for heard, ended in self._unheard.items() if ended == address]:
+                named = set(named_sessions(scope))
+                for heard in [heard for heard, session in self._unheard.items() if not named.isdisjoint(session)]:
                     await heard.wait()
             await send(message)
 
@@ -57,7 +57,7 @@ class Streams:
 
         async def watched(message: Message) -> None:
             if LAST_WORD in message.get("body", b""):
-                self._unheard[heard] = address_of(scope)
+                self._unheard[heard] = named_sessions(scope)
             elif heard in self._unheard:
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(_hung_up(receive), self._patience)

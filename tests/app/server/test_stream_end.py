@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from app.server.routes import SESSION
 from app.server.stream_end import Streams
 
 PATIENCE = 0.3  # seconds
@@ -38,7 +39,7 @@ class Page:
     def __init__(self, app: Streams) -> None:
         self._app, self.hung_up, self.read = app, asyncio.Event(), asyncio.Event()
 
-    async def asks(self, path: str, address: str = "10.0.0.1") -> float:
+    async def asks(self, path: str, session: str = "mine") -> float:
         """Seconds until a request is answered to the end."""
 
         async def receive() -> Message:
@@ -50,7 +51,8 @@ class Page:
                 self.read.set()
 
         began = time.monotonic()
-        await self._app({"type": "http", "method": "GET", "path": path, "client": (address, 1)}, receive, send)
+        named = {"query_string": b"session_hash=" + session.encode()} if path == STREAM else {SESSION: session}
+        await self._app({"type": "http", "method": "GET", "path": path, "query_string": b"", **named}, receive, send)
         return time.monotonic() - began
 
 
@@ -98,7 +100,7 @@ def test_nobody_else_waits() -> None:
         page = Page(app)
         stream = asyncio.create_task(page.asks(STREAM))
         await page.read.wait()
-        others = [await Page(app).asks(JOIN, "10.0.0.2"), await Page(app).asks(UPLOAD)]
+        others = [await Page(app).asks(JOIN, "another"), await Page(app).asks(UPLOAD)]
         page.hung_up.set()
         await stream
         return others
