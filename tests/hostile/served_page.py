@@ -93,8 +93,18 @@ def call(client: httpx.Client, event: int, data: list[Any], session: str) -> str
     """All that comes back of one event."""
     body = {"fn_index": event, "data": data, "session_hash": session}
     client.post("/gradio_api/queue/join", json=body).raise_for_status()
+    return heard(client, session)
+
+
+def heard(client: httpx.Client, session: str) -> str:
+    """What a session's stream says until it ends, when the reader hangs up as a page does."""
+    told = ""
     with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as events:
-        return "".join(events.iter_text())
+        for part in events.iter_text():
+            told += part
+            if "close_stream" in told:
+                break
+    return told
 
 
 @contextmanager
