@@ -47,6 +47,8 @@ let going = null; // what was asked for last: asked again, it would come twice
 let gone = null; // the same, and whatever the visitor has asked for since
 let asked = 0; // how often Python was asked; each answer says which question was the last before it
 let told = ""; // the number that the answer on show has brought
+let own = false; // the visitor has pressed a tab
+let led = false; // the last step was a tab that a question has opened: its answer is of the same step
 
 const number = () => one("#answer [data-gallery]")?.dataset.step ?? "";
 // What is on show may read the same, and be what an earlier question is about to replace.
@@ -116,12 +118,15 @@ function follow() {
   const late = number() !== told && same(now, gone, ASKED); // the answer to a step that the visitor has not waited for
   told = number();
   if (!now || same(now, history.state)) return;
+  const answered = led && !same(now, history.state, ASKED);
   const but = (name) => same(now, history.state, NAMES.filter((other) => other !== name));
   const turned = but("present") && history.state?.present; // screens are one step of Back
   if (turned && !now.present && history.state.presented) return history.back(); // which closing them takes
   const selected = but("photo") && !isSheet(one("#panel .panel")); // beside the results it is no step
   const viewed = history.state?.viewer; // that step stays on top until the viewer is closed
-  if (turned || selected || viewed || late) history.replaceState({ ...history.state, ...now }, "", address(now));
+  led = but("tab") && !own;
+  own = false;
+  if (turned || selected || viewed || late || answered) history.replaceState({ ...history.state, ...now }, "", address(now));
   else history.pushState({ ...now, presented: Boolean(now.present) }, "", address(now));
 }
 
@@ -154,6 +159,8 @@ function begin() {
 
 const begun = new MutationObserver(begin);
 begun.observe(document.body, { subtree: true, childList: true });
+addEventListener("click", (event) => (own ||= event.isTrusted && Boolean(event.target.closest?.("[role=tab]"))), true);
+addEventListener("popstate", () => (led = false));
 addEventListener("popstate", () => one("#gallery input:focus")?.blur()); // left later, it would tell of its old value
 addEventListener("popstate", (event) => (tgem.closesViewer?.() ? later() : goTo(event.state ?? read())));
 

@@ -305,6 +305,27 @@ def test_the_box_says_what_is_answered_however_quickly_one_question_follows_anot
     expect(box(page)).not_to_have_value("dog on a sofa")
 
 
+def test_a_question_from_another_tab_is_one_step_of_back(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    search(page, "polar bear")
+    wait_for_address(page, q="polar bear")
+    tab(page, "Gallery")
+    wait_for_address(page, q="polar bear", tab="gallery")
+    steps = page.evaluate("history.length")
+    slow = page.context.new_cdp_session(page)
+    slow.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 0, "downloadThroughput": 10_000, "uploadThroughput": -1},
+    )
+    box(page).fill("cat")
+    box(page).press("Enter")
+    wait_for_address(page, q="polar bear")  # the tab opens first
+    wait_for_address(page, q="cat")
+    assert page.evaluate("history.length") == steps + 1
+    page.go_back()
+    wait_for_address(page, q="polar bear", tab="gallery")
+
+
 def test_the_cache_has_no_stream_wait_for_another_of_the_same_address(open_page: OpenPage) -> None:
     page = open_page("wide")
     streams: list[Request] = []
