@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from threading import Lock
+from typing import Any, Literal
 
 import numpy as np
 from cachetools import LRUCache
@@ -49,6 +50,22 @@ class AlbumView:
         return albums.undone()
 
 
+class Turn:
+    """Lets one thread of a session ask at a time: what it asks takes a moment, and answers come side by side."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Turn":
+        return Turn()  # Gradio copies the first session for each visitor
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
 @dataclass
 class Session:
     """Which gallery is on show, what was asked of it, and what came back."""
@@ -66,6 +83,7 @@ class Session:
     corrected: str = ""  # the words as they were probably meant, where that differs
     words_only: bool = False  # what is on show was asked by words alone, and no sum
     asking: object = field(default_factory=object)  # another one each time: two queries may read the same
+    turn: Turn = field(default_factory=Turn)
     arrival: int = 0  # number of the event that asked for it
     step: str = ""  # of Back and Forward that was asked for last, by its number
     dropped: np.ndarray | None = None  # (D,) the picture of one's own that was given last

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from inspect import isgeneratorfunction
 from itertools import chain
-from threading import Lock
 from typing import Any
 
 import gradio as gr
@@ -36,7 +35,6 @@ SHORT: dict[str, Any] = {**PRIVATE, "concurrency_limit": 8, "trigger_mode": "mul
 LATEST: dict[str, Any] = {**SHORT, "trigger_mode": "always_last"}
 # Long work waits in a line of our own, where its place is told (app/work.py), and not unseen in Gradio's.
 LONG: dict[str, Any] = {**PRIVATE, "concurrency_limit": 40}
-ASKING = Lock()  # one question at a time begins, which takes a moment; answers come side by side
 # The gallery box says which: a name, and how many photos.
 CONFIRM_DELETE = """(...given) => {
   const name = document.querySelector("#gallery input").value.replace(/ · \\d+$/, "");
@@ -108,11 +106,12 @@ def newest(handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]
     @wraps(handler)
     def answers(*given: Any) -> Iterator[Any]:
         session, number = given[-1], arrival()
-        with ASKING:
-            told: Iterator[Any] = iter(())
-            if number >= session.arrival:
+        with session.turn:
+            if number < session.arrival:
+                return
+            asking, told = session.asking, handler(*given)
+            if session.asking is not asking:  # the gallery box tells of the one on show, too, and asks nothing then
                 session.arrival = number
-                told = handler(*given)
         yield from told
 
     return answers

@@ -24,14 +24,14 @@ class Selection:
         """A photo was chosen."""
         chosen: Photo | None = None
         number = arrival()
-        if number < session.selected:  # its thread has begun late: another one was chosen since
-            return self._unchanged()
-        session.selected = number
         try:
-            try:
-                chosen = self._services.access.photo(int(sent_along(event, "photo")), session)
-            finally:  # both at once: a second look that ends meanwhile draws what it finds here
-                if session.selected == number:
+            with session.turn:
+                if number < session.selected:  # its thread has begun late: another one was chosen since
+                    return self._unchanged()
+                session.selected = number
+                try:
+                    chosen = self._services.access.photo(int(sent_along(event, "photo")), session)
+                finally:  # both at once: a second look that ends meanwhile draws what it finds here
                     session.photo, session.picked = chosen.id if chosen else None, secrets.token_hex(4)
             shown = self._panel(chosen, session)
             return shown if session.selected == number else self._unchanged()

@@ -28,6 +28,7 @@ class PictureSearch:
         return self._found(file, refine, session, session.go_on())
 
     def _found(self, file: str, refine: bool, session: Session, asking: object) -> Iterator[Updates]:
+        """What is like a picture that was given, unless the visitor has asked for something else since then."""
         parts = self._parts
         try:
             dropped, thumbnail, aside = self._embedded(sent(file), session)

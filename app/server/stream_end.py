@@ -19,7 +19,7 @@ from app.server.sessions import named_sessions
 
 CALL = f"{API}call/"
 PATIENCE = 2.0  # seconds for a page to hang up: a reader of another kind may wait for the end of the stream
-LAST_WORD = b'"close_stream"'
+LAST_WORD = b'"msg":"close_stream"'  # with its key: a visitor's words may be the same
 
 
 class Streams:

@@ -44,7 +44,7 @@ from engine.ingest.image import MAX_BYTES
 from engine.storage.database import StoreUnusable
 from tests.app.sending import uploaded
 from tests.app.shown_examples import PARTS, after
-from tests.hostile.served_page import heard
+from tests.event_stream import heard
 from tests.pictures import MakePng, MakeUpload
 from tests.zip_files import zipped
 

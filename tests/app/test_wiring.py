@@ -49,21 +49,19 @@ def test_what_a_handler_says_comes_as_it_is_and_changes_nothing_when_gradio_repe
 def test_of_two_questions_the_later_one_is_answered_whichever_thread_begins_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    arrived = iter((1, 3, 2, 4))
+    arrived = iter((1, 4, 2, 6, 5))
     monkeypatch.setattr(wiring, "arrival", lambda: next(arrived))
     asked: list[str] = []
 
     def searched(words: str, session: Session) -> Iterator[str]:
         asked.append(words)
+        session.ask(words)
         return iter([words])
 
-    answers, visitor = wiring.newest(searched), Session()
-    assert [list(answers(words, visitor)) for words in ("dog", "cat", "late", "bird")] == [
-        ["dog"],
-        ["cat"],
-        [],
-        ["bird"],
-    ]
+    answers, tells, visitor = wiring.newest(searched), wiring.newest(lambda session: iter(())), Session()
+    assert [list(answers(words, visitor)) for words in ("dog", "cat", "late")] == [["dog"], ["cat"], []]
+    assert not list(tells(visitor))  # the gallery box, of the one on show: it has asked nothing
+    assert list(answers("bird", visitor)) == ["bird"]
     assert asked == ["dog", "cat", "bird"]
 
 

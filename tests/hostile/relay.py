@@ -19,7 +19,8 @@ import httpx
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 
-from tests.hostile.served_page import Served, heard, served
+from tests.event_stream import heard
+from tests.hostile.served_page import Served, served
 
 ADDRESS = "9.9.9.9"  # any that is public: pages often refuse to fetch from private ones only
 URL = f"http://{ADDRESS}/photo.jpg"

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from tests.event_stream import heard
 from tests.health import free_port, until_ready
 
 ROOT = Path(__file__).parents[2]
@@ -94,17 +95,6 @@ def call(client: httpx.Client, event: int, data: list[Any], session: str) -> str
     body = {"fn_index": event, "data": data, "session_hash": session}
     client.post("/gradio_api/queue/join", json=body).raise_for_status()
     return heard(client, session)
-
-
-def heard(client: httpx.Client, session: str) -> str:
-    """What a session's stream says until it ends, when the reader hangs up as a page does."""
-    told = ""
-    with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as events:
-        for part in events.iter_text():
-            told += part
-            if "close_stream" in told:
-                break
-    return told
 
 
 @contextmanager

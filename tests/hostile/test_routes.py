@@ -2,8 +2,9 @@
 
 import pytest
 
+from tests.event_stream import heard
 from tests.hostile.relay import elsewhere
-from tests.hostile.served_page import Served, heard
+from tests.hostile.served_page import Served
 
 pytestmark = pytest.mark.hostile
 

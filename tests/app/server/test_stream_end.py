@@ -26,6 +26,8 @@ class Gradio:
 
     async def _stream(self) -> AsyncIterator[str]:
         try:
+            yield 'data: {"msg":"process_generating","output":{"data":["close_stream"]}}'  # a visitor's words
+            yield 'data: {"msg":"heartbeat"}'  # which does not wait
             yield 'data: {"msg":"close_stream"}'
             self.ended.append("by itself")
         except BaseException:
@@ -47,7 +49,7 @@ class Page:
             return {"type": "http.disconnect"}
 
         async def send(message: Message) -> None:
-            if b"close_stream" in message.get("body", b""):
+            if b'"msg":"close_stream"' in message.get("body", b""):
                 self.read.set()
 
         began = time.monotonic()
