@@ -11,6 +11,11 @@ function write(text) {
   box().dispatchEvent(new Event("input", { bubbles: true }));
 }
 
+function remember() {
+  const here = box();
+  if (document.activeElement === here && here.value === words) caret = [here.selectionStart, here.selectionEnd];
+}
+
 function restore() {
   if (words === document.querySelector("#answer [data-gallery]")?.dataset.query) words = null; // answered
   if (words === null || around || !box() || box().value === words) return;
@@ -21,11 +26,9 @@ function restore() {
 addEventListener("input", (event) => {
   if (!event.isTrusted || event.target !== box()) return;
   words = event.target.value;
+  remember(); // a change of the selection is told of later, and an answer may come first
 }, true);
-document.addEventListener("selectionchange", () => {
-  const here = box();
-  if (document.activeElement === here && here.value === words) caret = [here.selectionStart, here.selectionEnd];
-});
+document.addEventListener("selectionchange", remember);
 // What is composed while an answer writes there begins anew in the answer's words: it is put where it had begun.
 addEventListener("compositionstart", ({ target }) => {
   if (target === box()) around ??= [target.value.slice(0, target.selectionStart), target.value.slice(target.selectionEnd)];

@@ -19,6 +19,16 @@ SWIPE_DOWN = """(stage) => {
   tell("touchend", { changedTouches: [finger(420)] });
 }"""
 
+# An answer writes other words into the box just after these were typed, before the browser tells of the caret.
+ANSWER_AT_ONCE = """(typed) => {
+  const box = document.querySelector("#query input");
+  box.addEventListener("input", (event) => {
+    if (!event.isTrusted || box.value !== typed) return;
+    box.value = "polar bear";
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+}"""
+
 
 def asked(page: Page) -> dict[str, str]:
     """What the address names."""
@@ -256,6 +266,14 @@ def test_words_that_are_typed_while_an_answer_comes_are_not_written_over(open_pa
     wait_for_address(page, q="a small red house")
     page.locator("#suggestions button").first.click()
     expect(box(page)).not_to_have_value("a small red house")
+
+
+def test_what_is_typed_after_an_answer_follows_what_was_typed_before(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.evaluate(ANSWER_AT_ONCE, "a ")
+    box(page).fill("")
+    box(page).press_sequentially("a small red house")
+    expect(box(page)).to_have_value("a small red house")
 
 
 def test_leaving_the_gallery_box_leaves_the_search(open_page: OpenPage) -> None:
