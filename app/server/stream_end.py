@@ -1,66 +1,66 @@
-"""A page hears that its event stream has ended before it hears that its next event has been taken.
+"""A page is told which of its event streams have ended, so that it opens another one for its next event.
 
-Gradio's page reads all its events from one stream, which the server ends when none is left. A click that the server
-takes within that moment would wait for ever: the page believes that the stream is open, and opens no other.
-
-A page that has heard the end hangs up. That is how the server knows; so it says the last word, keeps the stream open,
-and lets the answers to other events wait until then. Were the hanging up taken for a visitor who leaves, the events
-that came meanwhile would be forgotten with the stream.
+Gradio's page reads all its events from one stream, which the server ends when none is left. An event that the server
+takes then has no stream; and a page that hears of that before it has read the last word of the old one believes that
+the old one is open, opens no other, and waits for ever. So each stream has a name, the answer to an event says which
+stream of its session ended last, and the page reads that one to its end first (assets/streams.js).
 """
 
 import asyncio
-from contextlib import suppress
+import secrets
 
+from cachetools import LRUCache
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.server.routes import API
+from app.server.routes import API, JOIN
 from app.server.sessions import named_sessions
 
 CALL = f"{API}call/"
-PATIENCE = 2.0  # seconds for a page to hang up: a reader of another kind may wait for the end of the stream
+NAME, ENDED = "tgem-stream", "tgem-ended"  # headers
 LAST_WORD = b'"msg":"close_stream"'  # with its key: a visitor's words may be the same
+REMEMBERED = 4096  # sessions: a page asks within seconds, if ever
 
 
 class Streams:
-    """An app whose answer to an event comes when the page knows which of its streams have ended."""
+    """An app whose event streams have names, and whose answer to an event says which of them ended last."""
 
-    def __init__(self, app: ASGIApp, patience: float = PATIENCE) -> None:
-        self._app, self._patience = app, patience
-        self._unheard: dict[asyncio.Event, list[str]] = {}  # of streams that only the server knows to end: the session
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._ended: LRUCache[str, str] = LRUCache(REMEMBERED)  # names of streams, by session
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; the end of a stream may wait, and the answer to an event."""
+        """Pass a request on."""
         path = scope["path"] if scope["type"] == "http" else ""
         if path.endswith("/queue/data") or (path.startswith(CALL) and scope["method"] == "GET"):
             await self._stream(scope, receive, send)
             return
 
-        async def delayed(message: Message) -> None:
+        async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
-                named = set(named_sessions(scope))
-                for heard in [heard for heard, session in self._unheard.items() if not named.isdisjoint(session)]:
-                    await heard.wait()
+                for name in filter(None, map(self._ended.get, named_sessions(scope))):
+                    MutableHeaders(scope=message)[ENDED] = name
             await send(message)
 
-        await self._app(scope, receive, delayed if path.endswith("/queue/join") else send)
+        await self._app(scope, receive, told if path == JOIN else send)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a stream on, and keep it open after its last word until the page hangs up."""
-        heard = asyncio.Event()
+        name, over = secrets.token_hex(8), False
 
         async def until_over() -> Message:
             message = await receive()
-            if heard in self._unheard:
+            if over:  # the page hangs up: taken for a visitor who leaves, events of a moment later would be forgotten
                 await asyncio.Event().wait()  # the stream is about to end by itself
             return message
 
         async def watched(message: Message) -> None:
-            if LAST_WORD in message.get("body", b""):
-                self._unheard[heard] = named_sessions(scope)
-            elif heard in self._unheard:
-                with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(_hung_up(receive), self._patience)
+            nonlocal over
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[NAME] = name
+            elif LAST_WORD in message.get("body", b""):
+                over = True
+                self._ended.update(dict.fromkeys(named_sessions(scope), name))
             await send(message)
 
         try:
@@ -68,11 +68,3 @@ class Streams:
         except RuntimeError as error:  # nobody knows the session, as after a restart: Gradio has said so by then
             if not isinstance(error.__cause__, HTTPException):
                 raise
-        finally:
-            heard.set()
-            self._unheard.pop(heard, None)
-
-
-async def _hung_up(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -44,7 +44,6 @@ from engine.ingest.image import MAX_BYTES
 from engine.storage.database import StoreUnusable
 from tests.app.sending import uploaded
 from tests.app.shown_examples import PARTS, after
-from tests.event_stream import heard
 from tests.pictures import MakePng, MakeUpload
 from tests.zip_files import zipped
 
@@ -501,7 +500,7 @@ class TestOverHttp:
                 session = {"session_hash": f"guess-{event['id']}"}
                 body = {"fn_index": event["id"], "data": data, "event_data": None, **session}
                 client.post("gradio_api/queue/join", json=body).raise_for_status()
-                return heard(client, session["session_hash"])
+                return client.get("gradio_api/queue/data", params=session).text
 
             with ThreadPoolExecutor(8) as callers:
                 for answer in callers.map(call, private):

@@ -29,6 +29,22 @@ ANSWER_AT_ONCE = """(typed) => {
   });
 }"""
 
+# The page reads the end of each of its event streams late, as one that is busy would.
+LATE = """(() => {
+  const ask = window.fetch, decoder = new TextDecoder(), encoder = new TextEncoder();
+  const late = () => new TransformStream({ async transform(chunk, out) {
+    for (const event of decoder.decode(chunk, { stream: true }).split(/(?=data: )/)) {
+      if (event.includes('"msg":"close_stream"')) await new Promise((resolve) => setTimeout(resolve, 4000));
+      out.enqueue(encoder.encode(event));
+    }
+  } });
+  window.fetch = async (...request) => {
+    const answer = await ask(...request);
+    if (!(request[0].url ?? String(request[0])).includes("/queue/data")) return answer;
+    return new Response(answer.body.pipeThrough(late()), { status: answer.status, headers: answer.headers });
+  };
+})()"""
+
 
 def asked(page: Page) -> dict[str, str]:
     """What the address names."""
@@ -193,6 +209,16 @@ def test_a_connection_that_goes_silent_is_given_up_and_its_words_are_kept(open_p
     expect(box(page)).to_have_value("goldfish")
     search(page, "goldfish")
     wait_for_address(page, q="goldfish")
+
+
+def test_a_page_that_is_slow_to_read_the_end_of_an_answer_gets_the_next_one(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.add_init_script(LATE)
+    page.reload()
+    answered(page)
+    hit = page.locator("#grid .hit").nth(1)
+    hit.click()
+    expect(page.locator(f".panel[data-picked][data-photo='{hit.get_attribute('data-photo')}']")).to_be_visible()
 
 
 def test_a_link_to_a_photo_that_is_gone_holds_no_later_search_back(open_page: OpenPage) -> None:

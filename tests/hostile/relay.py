@@ -19,7 +19,6 @@ import httpx
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 
-from tests.event_stream import heard
 from tests.hostile.served_page import Served, served
 
 ADDRESS = "9.9.9.9"  # any that is public: pages often refuse to fetch from private ones only
@@ -69,7 +68,7 @@ def send_events(page: Served) -> int:
             with page.client(f"198.51.{number % 200}.{begun % 200}", timeout=PATIENCE) as stranger:
                 try:
                     stranger.post("/gradio_api/queue/join", json=body)
-                    heard(stranger, session)
+                    stranger.get("/gradio_api/queue/data", params={"session_hash": session})
                 except httpx.TimeoutException:  # a stream that goes on
                     pass
             begun += 1

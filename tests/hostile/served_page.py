@@ -15,7 +15,6 @@ from typing import Any
 
 import httpx
 
-from tests.event_stream import heard
 from tests.health import free_port, until_ready
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +93,7 @@ def call(client: httpx.Client, event: int, data: list[Any], session: str) -> str
     """All that comes back of one event."""
     body = {"fn_index": event, "data": data, "session_hash": session}
     client.post("/gradio_api/queue/join", json=body).raise_for_status()
-    return heard(client, session)
+    return client.get("/gradio_api/queue/data", params={"session_hash": session}).text
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.server.stream_end import PATIENCE
 from tests.health import free_port
 from tests.hostile.served_page import ROOT, Served, call, served, until
 from tests.pictures import MakePng
@@ -89,16 +88,6 @@ def test_photos_go_in_and_events_come_as_they_happen(proxy: int, hosted: Served,
             assert b"ALIVE" in next(beats.iter_bytes())
         assert time.monotonic() - began < 5
         assert client.post("/gradio_api/upload", files={"files": ("a", b"a" * 30_000_000)}).status_code == 200
-
-
-def test_a_page_that_has_heard_the_end_of_a_stream_is_answered_at_once(proxy: int, hosted: Served) -> None:
-    galleries, session = hosted.event("galleries"), f"quick-{proxy}"
-    with visitor(proxy) as client:
-        call(client, galleries, [""], session)
-        began = time.monotonic()
-        for _ in range(3):
-            call(client, galleries, [""], session)
-        assert time.monotonic() - began < PATIENCE
 
 
 def test_limits_are_those_of_the_visitors_own_address(proxy: int, hosted: Served) -> None:

@@ -1,17 +1,17 @@
-"""A page hears of the end of its stream before the answer to its next event."""
+"""A page is told which of its streams has ended, and its hanging up cuts nothing off."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
+from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from app.server.routes import SESSION
-from app.server.stream_end import Streams
+from app.server.routes import JOIN, SESSION
+from app.server.stream_end import ENDED, NAME, Streams
 
-PATIENCE = 0.3  # seconds
-JOIN, STREAM, UPLOAD = (f"/gradio_api/{end}" for end in ("queue/join", "queue/data", "upload"))
+STREAM, UPLOAD = "/gradio_api/queue/data", "/gradio_api/upload"
+END = b'"msg":"close_stream"'
 
 
 class Gradio:
@@ -27,7 +27,6 @@ class Gradio:
     async def _stream(self) -> AsyncIterator[str]:
         try:
             yield 'data: {"msg":"process_generating","output":{"data":["close_stream"]}}'  # a visitor's words
-            yield 'data: {"msg":"heartbeat"}'  # which does not wait
             yield 'data: {"msg":"close_stream"}'
             self.ended.append("by itself")
         except BaseException:
@@ -35,76 +34,52 @@ class Gradio:
             raise
 
 
-class Page:
-    """A page that reads a stream, and hangs up when it is told to."""
+async def ask(app: Streams, path: str, session: str = "mine", until: bytes = b"") -> Headers:
+    """The headers of the answer to a page. Args: until: what the page hangs up after."""
+    heard, sent = asyncio.Event(), []
 
-    def __init__(self, app: Streams) -> None:
-        self._app, self.hung_up, self.read = app, asyncio.Event(), asyncio.Event()
+    async def receive() -> Message:
+        await heard.wait()
+        return {"type": "http.disconnect"}
 
-    async def asks(self, path: str, session: str = "mine") -> float:
-        """Seconds until a request is answered to the end."""
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if until and until in message.get("body", b""):
+            heard.set()
+            await asyncio.sleep(0.05)  # the server notices
 
-        async def receive() -> Message:
-            await self.hung_up.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: Message) -> None:
-            if b'"msg":"close_stream"' in message.get("body", b""):
-                self.read.set()
-
-        began = time.monotonic()
-        named = {"query_string": b"session_hash=" + session.encode()} if path == STREAM else {SESSION: session}
-        await self._app({"type": "http", "method": "GET", "path": path, "query_string": b"", **named}, receive, send)
-        return time.monotonic() - began
+    named = {"query_string": b"session_hash=" + session.encode()} if path == STREAM else {SESSION: session}
+    await app({"type": "http", "method": "GET", "path": path, "query_string": b"", **named}, receive, send)
+    return Headers(raw=sent[0]["headers"])
 
 
-def test_an_event_after_the_end_of_a_stream_is_answered_when_the_page_has_hung_up() -> None:
-    async def seconds() -> float:
-        app = Streams(Gradio(), patience=60)
-        page = Page(app)
-        stream = asyncio.create_task(page.asks(STREAM))
-        await page.read.wait()
-        event = asyncio.create_task(Page(app).asks(JOIN))
-        await asyncio.sleep(0.2)
-        page.hung_up.set()
-        await stream
-        return await event
+def test_the_answer_to_an_event_names_the_stream_of_its_session_that_ended_last() -> None:
+    async def names() -> list[str | None]:
+        app = Streams(Gradio())
+        before = (await ask(app, JOIN)).get(ENDED)
+        streams = [(await ask(app, STREAM)).get(NAME) for _ in range(2)]
+        others = [(await ask(app, JOIN, "another")).get(ENDED), (await ask(app, UPLOAD)).get(ENDED)]
+        return [before, *others, *streams, (await ask(app, JOIN)).get(ENDED)]
 
-    assert 0.2 <= asyncio.run(seconds()) < 5
+    before, another, upload, first, second, ended = asyncio.run(names())
+    assert before is another is upload is None
+    assert first
+    assert second
+    assert first != second == ended
 
 
-def test_a_page_that_hangs_up_when_it_has_heard_the_end_cuts_nothing_off() -> None:
-    async def hang_up() -> None:
-        page = Page(Streams(gradio, patience=60))
-        stream = asyncio.create_task(page.asks(STREAM))
-        await page.read.wait()
-        page.hung_up.set()
-        await stream
+def test_a_stream_that_its_page_leaves_has_not_ended() -> None:
+    async def ended() -> str | None:
+        app = Streams(gradio)
+        await ask(app, STREAM, until=b"process_generating")
+        return (await ask(app, JOIN)).get(ENDED)
 
     gradio = Gradio()
-    asyncio.run(hang_up())
+    assert asyncio.run(ended()) is None
+    assert gradio.ended == ["cut off"]
+
+
+def test_a_page_that_hangs_up_when_it_has_read_the_end_cuts_nothing_off() -> None:
+    gradio = Gradio()
+    asyncio.run(ask(Streams(gradio), STREAM, until=END))
     assert gradio.ended == ["by itself"]
-
-
-def test_a_reader_that_waits_for_the_end_gets_it() -> None:
-    async def seconds() -> tuple[float, float]:
-        app = Streams(Gradio(), PATIENCE)
-        return await Page(app).asks(STREAM), await Page(app).asks(JOIN)
-
-    stream, event = asyncio.run(seconds())
-    assert PATIENCE <= stream < PATIENCE + 5
-    assert event < PATIENCE / 2
-
-
-def test_nobody_else_waits() -> None:
-    async def seconds() -> list[float]:
-        app = Streams(Gradio(), patience=60)
-        page = Page(app)
-        stream = asyncio.create_task(page.asks(STREAM))
-        await page.read.wait()
-        others = [await Page(app).asks(JOIN, "another"), await Page(app).asks(UPLOAD)]
-        page.hung_up.set()
-        await stream
-        return others
-
-    assert max(asyncio.run(seconds())) < 5

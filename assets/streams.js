@@ -1,0 +1,62 @@
+// How Gradio's page hears from the server: by one event stream at a time, and by the answers to its events.
+// A connection that was lost without a word, as on a train, would leave the page waiting for good. It is given up as if
+// it had been cut: Gradio then loads the page anew.
+const SILENCE = 45000; // ms; within an answer the server says something every 15 s
+const ask = (tgem.fetch ??= window.fetch); // as the browser has it, if the page is drawn again
+const streams = (tgem.streams ??= new Set()); // that Gradio takes for open
+
+async function unlessSilent(coming) {
+  let timer;
+  const silence = new Promise((_, fail) => {
+    timer = setTimeout(() => fail(new Error("The connection went silent.")), SILENCE);
+  });
+  try {
+    return await Promise.race([coming, silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function listen(request) {
+  // The browser's cache would have one stream wait for another of the same address, or ask for it twice.
+  const coming = ask(new Request(request, { cache: "no-store" }));
+  const stream = {
+    name: coming.then(({ headers }) => headers.get("tgem-stream"), () => null),
+    read: new Promise((resolve) => request.signal.addEventListener("abort", resolve)), // to its end, by Gradio
+  };
+  streams.add(stream);
+  stream.read.then(() => streams.delete(stream));
+  const answer = await unlessSilent(coming);
+  const reader = answer.body.getReader();
+  const body = new ReadableStream({
+    async pull(on) {
+      try {
+        const { done, value } = await unlessSilent(reader.read());
+        done ? on.close() : on.enqueue(value);
+      } catch (error) {
+        reader.cancel().catch(() => {}); // it hangs up
+        throw error;
+      }
+    },
+    cancel: (why) => reader.cancel(why),
+  });
+  return new Response(body, { status: answer.status, headers: answer.headers });
+}
+
+async function readToItsEnd(name) {
+  for (const stream of streams) if ((await stream.name) === name) await stream.read;
+}
+
+// An event that came after the end of a stream needs another one, which Gradio opens where it has read that end by then.
+async function join(call) {
+  const answer = await unlessSilent(ask(...call));
+  const ended = answer.headers.get("tgem-ended");
+  if (ended) await unlessSilent(readToItsEnd(ended));
+  return answer;
+}
+
+window.fetch = async (...call) => {
+  const [asked] = call, { pathname } = new URL(asked.url ?? asked, location.href);
+  if (pathname.endsWith("/queue/data")) return listen(asked instanceof Request ? asked : new Request(...call));
+  return pathname.endsWith("/queue/join") ? join(call) : ask(...call);
+};
