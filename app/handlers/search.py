@@ -206,10 +206,12 @@ class Search:
         session.corrected = corrected if corrected != session.words else ""
         if query is None or ranking is None:
             yield self._unasked(session, summary, aside)
+            yield from self._selected_since("", session, asking)
             return
         session.photo, session.picked = hits[0].photo.id if hits else None, ""
         status = header.SECOND_LOOK if refine and hits else "" if session.deepened else header.FIRST_ANSWER
         yield {**self._found(session, summary, status + aside), self._parts.panel: self._best(session)}
+        yield from self._selected_since("", session, asking)
         if refine and hits and session.asking is asking:
             yield from self._refined(session, summary.id, query, ranking, asking, aside)
 
@@ -244,23 +246,31 @@ class Search:
                 for id, d in session.deepened.items()
             }
         summary = self._services.access.gallery(gallery, session)
-        follows = bool(hits) and session.photo == best and not session.picked
-        if follows:  # before the ranking is drawn, which marks it
-            session.photo = hits[0].photo.id
+        with session.turn:
+            picked, follows = session.picked, bool(hits) and session.photo == best and not session.picked
+            if follows:  # before the ranking is drawn, which marks it
+                session.photo = hits[0].photo.id
         found = self._found(session, summary, header.refined(refinement, list(session.deepened.values())) + aside)
-        shows_best = follows and not session.picked  # nor while it was drawn
-        if shows_best:
+        if follows and not session.picked:  # nor while it was drawn
             found[self._parts.panel] = self._best(session)
         elif session.photo is not None and session.photo in session.deepened:
             # Another photo was selected meanwhile: drawn as deep as it is now.
             found[self._parts.panel] = self.panel(self._services.access.photo(session.photo, session), session)
         yield found
-        if shows_best and session.picked and session.asking is asking:
-            # Selected while that was on its way: its panel and its mark in the grid came last then.
-            picked = session.photo
-            chosen = self._services.access.photo(picked, session) if picked is not None else None
-            panel = self.panel(chosen, session) if chosen else placeholders.PHOTO_GONE
-            yield {self._parts.grid: self._ranking(session, summary), self._parts.panel: panel}
+        yield from self._selected_since(picked, session, asking)
+
+    def _selected_since(self, picked: str, session: Session, asking: object) -> Iterator[Updates]:
+        """The ranking and the panel again, where a photo was selected after the drawing of an answer began.
+
+        The answer, which does not mark it, may come after its panel.
+
+        Args: picked: the selection that the answer was drawn with.
+        """
+        if session.picked == picked or session.asking is not asking:
+            return
+        chosen = self._services.access.photo(session.photo, session) if session.photo is not None else None
+        panel = self.panel(chosen, session) if chosen else placeholders.PHOTO_GONE
+        yield {**self.grid(session), self._parts.panel: panel}
 
     def panel(self, shown: Photo, session: Session, extra: str = "", picked: bool = True) -> str:
         """The panel of a photo; its owner may delete it where it was picked.

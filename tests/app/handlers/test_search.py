@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from app.handlers.present import Present
 from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
-from app.views import header
+from app.views import header, results
 from engine.gallery import Library, Photo
 from engine.gallery.galleries import list_photos, open_gallery, publish_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
@@ -109,26 +110,39 @@ def test_no_second_look_is_drawn_over_what_is_said_of_a_photo_that_is_gone(
     answers = search.searched("blue", True, session)
     next(answers)
     assert "search again" in after(selection.selected(Event(photo="999"), session)).panel
-    (refined,) = answers
+    again, refined = answers
+    assert "search again" in again[PARTS.panel]
     assert PARTS.panel not in refined
 
 
-def test_a_photo_selected_while_the_second_look_is_drawn_stays_in_the_panel(
-    search: Search, selection: Selection, session: Session, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("looks", "drawing"),
+    [(0, (results, "stacks")), (1, (header, "refined")), (1, (results, "stacks"))],
+    ids=["first answer", "second look: before its ranking", "second look: after it"],
+)
+def test_a_photo_selected_while_an_answer_is_drawn_stays_in_the_panel_and_is_marked(
+    search: Search,
+    selection: Selection,
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    looks: int,
+    drawing: tuple[ModuleType, str],
 ) -> None:
     answers = search.searched("blue", True, session)
-    next(answers)
-    chosen, refined = session.hits[2].photo.id, header.refined
+    for _ in range(looks):
+        next(answers)
+    draw = getattr(*drawing)
 
-    def slow(*args: Any) -> str:
-        selection.selected(Event(photo=str(chosen)), session)
-        return refined(*args)
+    def slow(*args: Any) -> Any:
+        if not session.picked:
+            selection.selected(Event(photo="2"), session)
+        return draw(*args)
 
-    monkeypatch.setattr(header, "refined", slow)
-    (drawn,) = answers
-    panel = drawn.get(PARTS.panel)
-    assert panel is None or f'data-photo="{chosen}"' in panel
-    assert session.photo == chosen
+    monkeypatch.setattr(*drawing, slow)
+    shown = after(answers)
+    assert 'data-photo="2"' in shown.panel
+    assert re.search(r'data-photo="2"[^>]*aria-current', shown.grid), "it is marked, too"
+    assert session.photo == 2
 
 
 def test_a_photo_selected_while_the_second_look_is_on_its_way_stays_in_the_panel(
