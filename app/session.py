@@ -113,7 +113,7 @@ class Session:
         self.words, self.like, self.thumbnail = words, like, thumbnail
         joined = f"{like} {words}" if words.lstrip().startswith(("+", "-")) else f"{like} + {words}"
         self.query = words if not like else joined if words.strip() else like
-        self.unfolded, self.picked = 0, ""
+        self.unfolded = 0
         self.hits, self.deepened, self.looks = [], {}, {}
         self.corrected, self.words_only = "", False
         if words.strip() and not like:
@@ -124,7 +124,7 @@ class Session:
 
         Returns: what `asking` is until the visitor goes on again.
         """
-        self.asking = object()
+        self.asking, self.picked = object(), ""
         return self.asking
 
     def forget(self, words: str) -> None:

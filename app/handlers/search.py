@@ -205,15 +205,35 @@ class Search:
         session.hits, session.words_only = hits, query is not None and query.words_only
         session.corrected = corrected if corrected != session.words else ""
         if query is None or ranking is None:
-            yield self._unasked(session, summary, aside)
-            yield from self._selected_since("", session, asking)
+            first = next(iter(first_photos(library, session, summary, 1)), None)
+            picked = self._selection(session, first)
+            yield self._unasked(session, summary, aside, first)
+            yield from self._selected_since(picked, session, asking)
             return
-        session.photo, session.picked = hits[0].photo.id if hits else None, ""
+        picked = self._selection(session, hits[0].photo if hits else None)
         status = header.SECOND_LOOK if refine and hits else "" if session.deepened else header.FIRST_ANSWER
-        yield {**self._found(session, summary, status + aside), self._parts.panel: self._best(session)}
-        yield from self._selected_since("", session, asking)
+        yield {**self._found(session, summary, status + aside), self._parts.panel: self._best_or_picked(session)}
+        yield from self._selected_since(picked, session, asking)
         if refine and hits and session.asking is asking:
             yield from self._refined(session, summary.id, query, ranking, asking, aside)
+
+    def _selection(self, session: Session, best: Photo | None) -> str:
+        """Select the best photo; what the visitor has selected since they asked stays where the answer shows it, too.
+
+        Returns: the visitor's selection; empty where there is none.
+        """
+        with session.turn:
+            if not session.picked or session.photo is None or not self._shows(session.photo, session):
+                session.photo, session.picked = best.id if best else None, ""
+            return session.picked
+
+    def _shows(self, photo: int, session: Session) -> bool:
+        """Whether a photo is among the results, or in the gallery where nothing is asked."""
+        if session.hits:
+            return session.rank(photo) is not None
+        with suppress(EngineError):
+            return self._services.access.photo(photo, session).collection_id == session.gallery
+        return False
 
     def _new_suggestions(self, session: Session, asking: object) -> Iterator[Updates]:
         """What may be tried on a gallery that has changed: found while its answer is on show already."""
@@ -382,18 +402,22 @@ class Search:
             session.photo,
         ) + self._stacks([hit.photo for hit in shown])
 
+    def _best_or_picked(self, session: Session) -> str:
+        """The panel of the photo that the visitor has selected, or else of the best one."""
+        if session.picked and session.photo is not None:
+            return self.panel(self._services.access.photo(session.photo, session), session)
+        return self._best(session)
+
     def _best(self, session: Session) -> str:
         """The panel of the best photo."""
         return self.panel(session.hits[0].photo, session, picked=False) if session.hits else ""
 
-    def _unasked(self, session: Session, summary: GallerySummary, aside: str) -> Updates:
+    def _unasked(self, session: Session, summary: GallerySummary, aside: str, first: Photo | None) -> Updates:
         """A gallery when nothing is asked: its first photos."""
         parts = self._parts
         around = self._around(session, summary)
-        photos = first_photos(self._services.library, session, summary, 1)
-        session.photo, session.picked = photos[0].id if photos else None, ""
         place = self._place(session, summary)
-        if not photos:
+        if first is None:
             bar = header.bar(aside, place=place)
             return {**around, parts.answer: bar, parts.grid: placeholders.EMPTY_GALLERY, parts.panel: ""}
         own = self._services.access.owns(summary, session)
@@ -401,7 +425,7 @@ class Search:
             **around,
             parts.answer: header.bar(header.UNASKED[session.order] + aside, photos=True, own=own, place=place),
             parts.grid: self._shelf(session, summary),
-            parts.panel: self.panel(photos[0], session, picked=False),
+            parts.panel: self._best_or_picked(session) or self.panel(first, session, picked=False),
         }
 
     def _shelf(self, session: Session, summary: GallerySummary) -> str:

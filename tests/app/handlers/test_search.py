@@ -115,6 +115,30 @@ def test_no_second_look_is_drawn_over_what_is_said_of_a_photo_that_is_gone(
     assert PARTS.panel not in refined
 
 
+@pytest.mark.parametrize("words", ["blue", ""])
+def test_a_photo_that_was_selected_since_the_question_stays_so_where_the_answer_shows_it(
+    search: Search, selection: Selection, session: Session, words: str
+) -> None:
+    answers = search.searched(words, True, session)
+    selection.selected(Event(photo="2"), session)
+    shown = after(answers)
+    assert 'data-photo="2"' in shown.panel
+    assert f"data-picked={session.picked}" in shown.panel
+    assert re.search(r'data-photo="2"[^>]*aria-current', shown.grid)
+    selection.selected(Event(photo="2"), session)
+    assert "data-picked" not in after(search.searched(words, True, session)).panel, "it was selected before"
+
+
+def test_a_photo_that_was_selected_since_the_question_and_is_not_among_the_answer_is_so_no_more(
+    search: Search, selection: Selection, session: Session, holidays: int
+) -> None:
+    answers = search.searched("blue", True, session)
+    selection.selected(Event(photo="2"), session)
+    session.gallery = holidays
+    assert "data-picked" not in after(answers).panel
+    assert session.photo == session.hits[0].photo.id
+
+
 @pytest.mark.parametrize(
     ("looks", "drawing"),
     [(0, (results, "stacks")), (1, (header, "refined")), (1, (results, "stacks"))],
