@@ -20,12 +20,14 @@ function fill(piece, after) {
 }
 
 const filled = new Set(); // photos whose new parts have been seen filling up
-let focused = null; // the photo whose card had the focus when more came: it gets it back
+const photoOf = (part) => part?.closest("#grid .hit")?.dataset.photo ?? null;
+let focused = null; // the photo whose card has the focus while more are on their way: it gets it back
+addEventListener("focusin", ({ target }) => focused && (focused = photoOf(target))); // unless the visitor has gone on
 const ahead = new IntersectionObserver((seen) => {
   for (const { isIntersecting, target } of seen) {
     if (!isIntersecting || !target.isConnected) continue;
     ahead.disconnect();
-    focused = document.activeElement?.closest("#grid .hit")?.dataset.photo ?? null;
+    focused = photoOf(document.activeElement);
     target.click();
   }
 }, { rootMargin: "0px 0px 240px" });

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Dialog, expect
+from playwright.sync_api import Dialog, Route, expect
 
 from app.views.comparison import racing
 from engine.gallery import Lap
@@ -120,6 +120,24 @@ def test_the_keyboard_goes_through_the_results(open_page: OpenPage) -> None:
     hits.nth(1).focus()
     page.keyboard.press("Escape")
     expect(page.locator(".panel[data-picked]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("place", ["among the photos", "in the search box"])
+def test_more_photos_leave_the_keyboard_where_it_has_gone_meanwhile(open_page: OpenPage, place: str) -> None:
+    page = open_page("wide")
+    search(page, "buildings by the water")
+    held: list[Route] = []
+    page.route("**/queue/join*", lambda route: held.append(route))
+    hits = page.locator("#grid .hit")
+    with page.expect_request("**/queue/join*"):  # the end of the list comes into view
+        hits.nth(20).focus()
+    there = hits.nth(1) if place == "among the photos" else box(page)
+    there.focus()
+    for route in held:
+        route.continue_()
+    page.unroute("**/queue/join*")
+    expect(hits).to_have_count(38)
+    expect(there).to_be_focused()
 
 
 def test_the_list_of_galleries_closes_when_the_keyboard_leaves_it(open_page: OpenPage) -> None:
