@@ -51,7 +51,7 @@ class AlbumView:
 
 
 class Turn:
-    """Lets one thread of a session ask at a time: what it asks takes a moment, and answers come side by side."""
+    """Lets one thread of a session ask or select at a time, which takes a moment; answers come side by side."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -120,7 +120,7 @@ class Session:
             self.history = [words, *(earlier for earlier in self.history if earlier != words)][:REMEMBERED]
 
     def go_on(self) -> object:
-        """Leave what was asked until now behind: an answer to it that is still on its way is not shown.
+        """Leave what was asked and selected until now behind: an answer that is still on its way is not shown.
 
         Returns: what `asking` is until the visitor goes on again.
         """

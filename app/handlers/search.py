@@ -206,18 +206,19 @@ class Search:
         session.corrected = corrected if corrected != session.words else ""
         if query is None or ranking is None:
             first = next(iter(first_photos(library, session, summary, 1)), None)
-            picked = self._selection(session, first)
+            picked = self._settle_selection(session, first)
             yield self._unasked(session, summary, aside, first)
             yield from self._selected_since(picked, session, asking)
             return
-        picked = self._selection(session, hits[0].photo if hits else None)
+        best = hits[0].photo if hits else None
+        picked = self._settle_selection(session, best)
         status = header.SECOND_LOOK if refine and hits else "" if session.deepened else header.FIRST_ANSWER
-        yield {**self._found(session, summary, status + aside), self._parts.panel: self._best_or_picked(session)}
+        yield {**self._found(session, summary, status + aside), self._parts.panel: self._beside(session, best)}
         yield from self._selected_since(picked, session, asking)
         if refine and hits and session.asking is asking:
             yield from self._refined(session, summary.id, query, ranking, asking, aside)
 
-    def _selection(self, session: Session, best: Photo | None) -> str:
+    def _settle_selection(self, session: Session, best: Photo | None) -> str:
         """Select the best photo; what the visitor has selected since they asked stays where the answer shows it, too.
 
         Returns: the visitor's selection; empty where there is none.
@@ -272,7 +273,7 @@ class Search:
                 session.photo = hits[0].photo.id
         found = self._found(session, summary, header.refined(refinement, list(session.deepened.values())) + aside)
         if follows and not session.picked:  # nor while it was drawn
-            found[self._parts.panel] = self._best(session)
+            found[self._parts.panel] = self.panel(hits[0].photo, session, picked=False)
         elif session.photo is not None and session.photo in session.deepened:
             # Another photo was selected meanwhile: drawn as deep as it is now.
             found[self._parts.panel] = self.panel(self._services.access.photo(session.photo, session), session)
@@ -402,15 +403,11 @@ class Search:
             session.photo,
         ) + self._stacks([hit.photo for hit in shown])
 
-    def _best_or_picked(self, session: Session) -> str:
+    def _beside(self, session: Session, best: Photo | None) -> str:
         """The panel of the photo that the visitor has selected, or else of the best one."""
         if session.picked and session.photo is not None:
             return self.panel(self._services.access.photo(session.photo, session), session)
-        return self._best(session)
-
-    def _best(self, session: Session) -> str:
-        """The panel of the best photo."""
-        return self.panel(session.hits[0].photo, session, picked=False) if session.hits else ""
+        return self.panel(best, session, picked=False) if best else ""
 
     def _unasked(self, session: Session, summary: GallerySummary, aside: str, first: Photo | None) -> Updates:
         """A gallery when nothing is asked: its first photos."""
@@ -425,7 +422,7 @@ class Search:
             **around,
             parts.answer: header.bar(header.UNASKED[session.order] + aside, photos=True, own=own, place=place),
             parts.grid: self._shelf(session, summary),
-            parts.panel: self._best_or_picked(session) or self.panel(first, session, picked=False),
+            parts.panel: self._beside(session, first),
         }
 
     def _shelf(self, session: Session, summary: GallerySummary) -> str:

@@ -39,8 +39,9 @@ class Streams:
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
-                for name in filter(None, map(self._ended.get, named_sessions(scope))):
-                    MutableHeaders(scope=message)[ENDED] = name
+                for session in named_sessions(scope):
+                    if session in self._ended:
+                        MutableHeaders(scope=message)[ENDED] = self._ended[session]
             await send(message)
 
         await self._app(scope, receive, told if path == JOIN else send)

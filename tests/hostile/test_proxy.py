@@ -90,6 +90,16 @@ def test_photos_go_in_and_events_come_as_they_happen(proxy: int, hosted: Served,
         assert client.post("/gradio_api/upload", files={"files": ("a", b"a" * 30_000_000)}).status_code == 200
 
 
+def test_events_follow_each_other_at_once(proxy: int, hosted: Served) -> None:
+    galleries, session = hosted.event("galleries"), f"quick-{proxy}"
+    with visitor(proxy) as client:
+        call(client, galleries, [""], session)
+        began = time.monotonic()
+        for _ in range(3):
+            call(client, galleries, [""], session)
+        assert time.monotonic() - began < 2
+
+
 def test_limits_are_those_of_the_visitors_own_address(proxy: int, hosted: Served) -> None:
     load, more = hosted.listener("", "load", 3), hosted.listener("grid", "more", 1)
     with visitor(proxy, "127.0.0.2") as one, visitor(proxy, "127.0.0.3", claims="127.0.0.2") as other:
