@@ -39,7 +39,7 @@ LONG: dict[str, Any] = {**PRIVATE, "concurrency_limit": 40}
 CONFIRM_DELETE = """(...given) => {
   const name = document.querySelector("#gallery input").value.replace(/ · \\d+$/, "");
   if (!confirm(`Delete the gallery “${name}” and all its photos?`)) throw "kept";
-  document.querySelector("#tabs [data-tab-id=results]").focus();
+  tgem.openTab("results");
   return given;
 }"""
 
@@ -53,7 +53,7 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     wire_search(parts, search, PictureSearch(services, parts, search), galleries, compare)
     wire_arrangement(parts, Arrangement(search), Export(services, parts, search))
     selection = Selection(services, parts, search)
-    wire_photo(parts, selection, galleries, search)
+    wire_photo(parts, selection, galleries)
     photo_map = GalleryMap(services, parts)
     wire_map(parts, photo_map)
     albums = Albums(services, parts)
@@ -155,12 +155,11 @@ def wire_arrangement(parts: Parts, arrangement: Arrangement, export: Export) -> 
     p.answer.export(export.exported, session, [p.file, p.notice], **SHORT)
 
 
-def wire_photo(parts: Parts, selection: Selection, galleries: Galleries, search: Search) -> None:
+def wire_photo(parts: Parts, selection: Selection, galleries: Galleries) -> None:
     """A photo is selected, and more is asked about it."""
     p, session = parts, parts.session
-    elsewhere = [p.report.select, p.histogram.select, p.applied.select, p.map.select]  # in tabs without the panel
-    gr.on([p.grid.select, p.tools.select, *elsewhere], selection.selected, session, p.panel, **SHORT)
-    gr.on(elsewhere, search.results_tab_opened, session, p.tabs, **SHORT)
+    selects = [part.select for part in (p.grid, p.tools, p.report, p.histogram, p.applied, p.map)]
+    gr.on(selects, selection.selected, session, p.panel, **SHORT)
     p.panel.explain(selection.explained, session, p.panel, **SHORT)
     p.panel.deepen(selection.deepened, session, [p.answer, p.grid, p.panel], **SHORT)
     for part in (p.answer, p.panel):
@@ -236,7 +235,7 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
     p.delete.click(
         galleries.deleted,
         [p.refine, session],
-        [p.notice, p.gallery, p.query, *p.offering, p.browser, p.tabs, *p.results],
+        [p.notice, p.gallery, p.query, *p.offering, p.browser, *p.results],
         js=CONFIRM_DELETE,
         **SHORT,
     ).then(add_photos.told, session, told, **SHORT)
@@ -285,7 +284,6 @@ def wire_add_photos(
     changes = [*told, p.gallery, p.query, *p.offering, p.browser, p.tabs, *p.results]
     p.arriving.drop(add_photos.dropped, [p.add_to, session], None, **SHORT)
     p.arriving.cut(add_photos.cut_short, session, p.notice, **SHORT)
-    p.arriving.look(add_photos.looked, session, p.tabs, **SHORT)
     for added in (
         p.arriving.begin(add_photos.begun, [p.add_to, session], changes, **{**LONG, "trigger_mode": "multiple"}),
         p.server_folder.submit(add_photos.from_folder, [p.server_folder, p.add_to, session], changes, **LONG),
@@ -295,7 +293,7 @@ def wire_add_photos(
     p.stop_upload.click(add_photos.stopped, session, None, **SHORT)
     for part in (p.report, p.arriving):
         part.dismiss(add_photos.dismissed, session, told, **SHORT)
-    shows = [p.notice, p.tabs, p.gallery, p.query, *p.offering, p.browser, *p.results]
+    shows = [p.notice, p.gallery, p.query, *p.offering, p.browser, *p.results]
     p.report.show(add_photos.shown, session, shows, **SHORT)
 
 

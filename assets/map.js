@@ -101,7 +101,7 @@ element.addEventListener("click", (event) => {
   const dot = nearest(event.clientX, event.clientY);
   if (!dot) return hide();
   if (event.pointerType === "touch") return show(dot); // its photo is the button then
-  document.querySelector("#tabs [data-tab-id=results]").focus(); // where it will be
+  tgem.openTab("results");
   trigger("select", { photo: dot.dataset.photo });
 });
 

@@ -1,6 +1,6 @@
 // Runs once for each of our HTML parts (app/scripts.py). `element`, `trigger` and `watch` come from Gradio's HTML component,
 // `ours` holds what a part's buttons do without asking Python.
-// What Python may listen to: "select" "again" "alike" "unlike" "look" "dismiss" "deepen" "explain" "discard" "export" "more" "present" "show" "preset".
+// What Python may listen to: "select" "again" "alike" "unlike" "dismiss" "deepen" "explain" "discard" "export" "more" "present" "show" "preset".
 const PATIENCE = 4000; // ms that a button looks pressed at most
 
 // The selection ends, whatever is still told of it.
@@ -8,6 +8,13 @@ tgem.unselect ??= () => {
   const panel = document.querySelector(".panel[data-picked]");
   if (panel) tgem.closed = panel.dataset.picked;
   panel?.removeAttribute("data-picked");
+};
+
+// At once, however long what is to be seen there takes; the keyboard goes along.
+tgem.openTab ??= (name) => {
+  const tab = document.querySelector(`#tabs [data-tab-id=${name}]`);
+  tab.click();
+  tab.focus();
 };
 
 function mark(hit) {
@@ -138,6 +145,7 @@ Object.assign(ours, {
   zip,
   replay,
   hush: (button) => button.parentElement.remove(),
+  look: () => tgem.openTab("add"),
   reload: () => location.reload(),
 });
 
@@ -154,8 +162,7 @@ element.addEventListener("click", (event) => {
   button.classList.toggle("waiting", !button.matches(".hit") && name !== "present"); // until its part is drawn anew,
   setTimeout(() => button.classList.remove("waiting"), PATIENCE); // or an answer, or for a while where other parts change
   if (name === "unlike") document.querySelector("#query input").focus(); // the chip goes
-  if (name === "show" || (name === "select" && !button.matches("#grid .hit"))) // which leads to another tab
-    document.querySelector("#tabs [data-tab-id=results]").focus();
+  if (name === "show" || (name === "select" && !button.matches("#grid .hit"))) tgem.openTab("results");
   trigger(name, { ...button.dataset });
 });
 

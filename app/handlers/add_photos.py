@@ -106,18 +106,8 @@ class AddPhotos:
     def shown(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
         """The gallery that a report tells of is to be seen."""
         number = sent_along(event, "gallery")
-        results: Updates = {self._parts.tabs: gr.update(selected="results")}
-        session.tab = ""
-        if not number.isdecimal():
-            yield results
-            return
-        for changes in self._galleries.picked(int(number), False, session):
-            yield {**results, **self._galleries.choice(session), **changes}
-
-    def looked(self, session: Session) -> Updates:
-        """The upload that a line tells of is to be seen."""
-        session.tab = ADD_PHOTOS
-        return {self._parts.tabs: gr.update(selected="add")}
+        for changes in self._galleries.picked(int(number) if number.isdecimal() else 0, False, session):
+            yield {**self._galleries.choice(session), **changes}
 
     def cut_short(self, event: gr.EventData, session: Session) -> Updates:
         """The page's script, loaded anew, asks after its uploads: it is told where nothing is known of one of them."""
@@ -169,7 +159,8 @@ class AddPhotos:
     def _watched(self, incoming: Incoming, session: Session) -> Iterator[Updates]:
         """An upload on its way until it is over; then the gallery, to a visitor who waits for it and nothing else."""
         asking = session.asking
-        yield {**self.told(session), **(self.looked(session) if session.tab == ADD_PHOTOS else {})}
+        opened: Updates = {self._parts.tabs: gr.update(selected="add")} if session.tab == ADD_PHOTOS else {}
+        yield {**self.told(session), **opened}
         while not incoming.over:
             incoming.wait(2 * REDRAWN)
             yield self.told(session)

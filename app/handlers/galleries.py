@@ -228,11 +228,11 @@ class Galleries:
             delete_gallery(self._services.library, gallery)
             self._services.inbox.close(gallery)
         except EngineError as error:
-            yield {self._parts.tabs: gr.update(selected="results"), **self._search.only(self._services.problem(error))}
+            yield self._search.only(self._services.problem(error))
             return
-        session.gallery, session.photo, session.tab = self._services.demo.id, None, ""
+        session.gallery, session.photo = self._services.demo.id, None
         for changes in self.picked(session.gallery, refine, session):
-            yield {**self.choice(session), self._parts.tabs: gr.update(selected="results"), **changes}
+            yield {**self.choice(session), **changes}
 
     def photos_deleted(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
         """Photos of the gallery are to be deleted."""

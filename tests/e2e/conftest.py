@@ -1,6 +1,6 @@
 """A page served from an empty data folder, and visitors who open it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -19,6 +19,25 @@ LEFT = (
 )
 # What it says where the page asks once more while it goes; on a page that stays, its session has been forgotten.
 GOES, FORGOTTEN = "this page goes", "Unexpected error 404: Not Found"
+
+
+# When the page was loaded, and what it has asked Python last.
+ASKED = """() => {
+  const [{ type }] = performance.getEntriesByType("navigation"), asked = performance.getEntriesByType("resource");
+  const calls = asked.filter(({ name }) => name.includes("/queue/")).slice(-20);
+  const ms = ({ name, startTime, responseEnd }) => `${name.split("/").pop()} ${startTime | 0}-${responseEnd | 0}`;
+  return `${type}, ${performance.now() | 0} ms ago\\n${calls.map(ms).join("\\n")}\\n`;
+}"""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure that comes once in a hundred runs can be understood: what each page shows, and how it came there."""
+    report = yield
+    browser = item.funcargs.get("browser") if report.when == "call" and report.failed else None  # type: ignore[attr-defined]
+    for page in [page for context in browser.contexts for page in context.pages] if browser else []:
+        report.sections.append((page.url, f"{page.evaluate(ASKED)}{page.locator('body').aria_snapshot()}"))
+    return report
 
 
 @pytest.fixture(scope="session")

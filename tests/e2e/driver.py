@@ -179,8 +179,12 @@ def drop(page: Page, files: list[Path], gallery: str) -> None:
 
 def show_gallery(page: Page, gallery: str) -> None:
     """Go from the account of an upload to the gallery; accounts of others may stand beside it."""
-    page.locator(".report", has_text=f"“{gallery}”").get_by_role("button", name="Show the gallery").first.click()
+    show = page.locator(".report", has_text=f"“{gallery}”").get_by_role("button", name="Show the gallery").first
+    number = show.get_attribute("data-gallery") or ""
+    show.click()
+    expect(page.get_by_role("tab", name="Results")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#gallery input")).to_have_value(re.compile(f"^{re.escape(gallery)} ·"))
+    expect(page.locator("#answer .answer")).to_have_attribute("data-gallery", number)  # and no photo of the one before
 
 
 def two_photos(folder: Path, png: MakePng) -> list[Path]:
