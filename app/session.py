@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from cachetools import LRUCache
 
+from app.server.order import arrival
 from app.work import Running
 from engine.gallery import MOST_ALBUMS, AlbumSet, Aside, Deepened, Hit, Looks, Order
 
@@ -124,7 +125,9 @@ class Session:
 
         Returns: what `asking` is until the visitor goes on again.
         """
-        self.asking, self.picked = object(), ""
+        self.asking = object()
+        if arrival() >= self.selected:  # or the photo was selected since, and this thread has begun late
+            self.picked = ""
         return self.asking
 
     def forget(self, words: str) -> None:

@@ -294,7 +294,7 @@ def wire_add_photos(
     for part in (p.report, p.arriving):
         part.dismiss(add_photos.dismissed, session, told, **SHORT)
     shows = [p.notice, p.gallery, p.query, *p.offering, p.browser, *p.results]
-    p.report.show(add_photos.shown, session, shows, **SHORT)
+    p.report.show(newest(add_photos.shown), session, shows, **SHORT)
 
 
 def wire_stops(parts: Parts, services: Services) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import gradio as gr
@@ -106,8 +107,8 @@ class AddPhotos:
     def shown(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
         """The gallery that a report tells of is to be seen."""
         number = sent_along(event, "gallery")
-        for changes in self._galleries.picked(int(number) if number.isdecimal() else 0, False, session):
-            yield {**self._galleries.choice(session), **changes}
+        answers = self._galleries.picked(int(number) if number.isdecimal() else 0, False, session)
+        return chain([self._galleries.choice(session)], answers)
 
     def cut_short(self, event: gr.EventData, session: Session) -> Updates:
         """The page's script, loaded anew, asks after its uploads: it is told where nothing is known of one of them."""

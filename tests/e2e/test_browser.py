@@ -357,6 +357,7 @@ def test_another_budget_is_applied_to_ones_own_gallery(open_page: OpenPage, tmp_
     expect(balanced).to_have_attribute("aria-pressed", "false")
     page.locator("#apply").click()
     expect(page.locator("#applied")).to_contain_text("now have a budget of 100 %", timeout=PATIENCE)
+    expect(page.locator("#figures")).to_contain_text(re.compile(r"saved\s*0\s%"))  # drawn once that is over
     page.locator("#budget input[type=number]").fill("0.4")
     page.locator("#budget input[type=number]").press("Enter")
     page.locator("#looked-for textarea").fill("a red square")

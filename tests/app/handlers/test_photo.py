@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+import app.session as session_module
 from app.demo import Demo
 from app.handlers import photo as photo_module
 from app.handlers.galleries import Galleries
@@ -56,6 +57,16 @@ def test_of_two_photos_the_one_that_was_chosen_last_is_on_show_whichever_thread_
     assert 'data-photo="2"' in after(selection.selected(Event(photo="2"), session)).panel
     assert selection.selected(Event(photo="1"), session) == {PARTS.panel: gr.skip()}
     assert session.photo == 2
+
+
+def test_a_photo_selected_since_a_question_stays_so_when_the_question_begins_late(
+    selection: Selection, search: Search, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photo_module, "arrival", lambda: 8)
+    selection.selected(Event(photo="2"), session)
+    for arrived, picked in ((7, True), (9, False)):
+        monkeypatch.setattr(session_module, "arrival", lambda arrived=arrived: arrived)
+        assert ("data-picked" in after(search.searched("red", False, session)).panel) == picked
 
 
 def test_how_the_query_fits_is_told_for_every_exit(selection: Selection, search: Search, session: Session) -> None:
