@@ -372,7 +372,8 @@ def test_the_cache_has_no_stream_wait_for_another_of_the_same_address(open_page:
     page = open_page("wide")
     streams: list[Request] = []
     page.on("request", lambda request: streams.append(request) if "queue/data" in request.url else None)
-    search(page, "polar bear")
+    page.reload()
+    answered(page)
     assert streams
     assert {request.all_headers()["cache-control"] for request in streams} == {"no-cache"}
 
