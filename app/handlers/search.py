@@ -289,9 +289,14 @@ class Search:
         """
         if session.picked == picked or session.asking is not asking:
             return
-        chosen = self._services.access.photo(session.photo, session) if session.photo is not None else None
-        panel = self.panel(chosen, session) if chosen else placeholders.PHOTO_GONE
-        yield {**self.grid(session), self._parts.panel: panel}
+        yield {**self.grid(session), self._parts.panel: self._selected_panel(session) or placeholders.PHOTO_GONE}
+
+    def _selected_panel(self, session: Session) -> str:
+        """The panel of the photo that the visitor has selected; empty where there is none, or it has been deleted."""
+        if session.picked and session.photo is not None:
+            with suppress(EngineError):
+                return self.panel(self._services.access.photo(session.photo, session), session)
+        return ""
 
     def panel(self, shown: Photo, session: Session, extra: str = "", picked: bool = True) -> str:
         """The panel of a photo; its owner may delete it where it was picked.
@@ -405,9 +410,7 @@ class Search:
 
     def _beside(self, session: Session, best: Photo | None) -> str:
         """The panel of the photo that the visitor has selected, or else of the best one."""
-        if session.picked and session.photo is not None:
-            return self.panel(self._services.access.photo(session.photo, session), session)
-        return self.panel(best, session, picked=False) if best else ""
+        return self._selected_panel(session) or (self.panel(best, session, picked=False) if best else "")
 
     def _unasked(self, session: Session, summary: GallerySummary, aside: str, first: Photo | None) -> Updates:
         """A gallery when nothing is asked: its first photos."""

@@ -19,7 +19,7 @@ from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
 from app.views import header, results
-from engine.gallery import Library, Photo
+from engine.gallery import Library, Photo, delete_photos
 from engine.gallery.galleries import list_photos, open_gallery, publish_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.search import spelling
@@ -167,6 +167,30 @@ def test_a_photo_selected_while_an_answer_is_drawn_stays_in_the_panel_and_is_mar
     assert 'data-photo="2"' in shown.panel
     assert re.search(r'data-photo="2"[^>]*aria-current', shown.grid), "it is marked, too"
     assert session.photo == 2
+
+
+def test_a_selected_photo_that_is_deleted_while_the_answer_is_drawn_leaves_the_rest_of_the_answer(
+    search: Search,
+    selection: Selection,
+    session: Session,
+    library: Library,
+    holidays: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session.gallery = holidays
+    answers = search.searched("blue", False, session)
+    kept, deleted = list_photos(library, holidays)
+    selection.selected(Event(photo=str(deleted.id)), session)
+    draw = results.stacks
+
+    def slow(*args: Any) -> Any:  # another tab is faster
+        delete_photos(library, holidays, [deleted.id])
+        return draw(*args)
+
+    monkeypatch.setattr(results, "stacks", slow)
+    shown = after(answers)
+    assert f'data-photo="{kept.id}"' in shown.grid
+    assert shown.panel
 
 
 def test_a_photo_selected_while_the_second_look_is_on_its_way_stays_in_the_panel(
