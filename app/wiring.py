@@ -291,10 +291,10 @@ def wire_add_photos(
         redraw_open_tab(added, parts, galleries, compare, albums)
     p.add_to.change(add_photos.named, [p.add_to, session], p.adds_to, **LATEST)
     p.stop_upload.click(add_photos.stopped, session, None, **SHORT)
+    shows = [*told, p.notice, p.gallery, p.query, *p.offering, p.browser, *p.results]
     for part in (p.report, p.arriving):
         part.dismiss(add_photos.dismissed, session, told, **SHORT)
-    shows = [p.notice, p.gallery, p.query, *p.offering, p.browser, *p.results]
-    p.report.show(newest(add_photos.shown), session, shows, **SHORT)
+        part.show(newest(add_photos.shown), session, shows, **SHORT)
 
 
 def wire_stops(parts: Parts, services: Services) -> None:

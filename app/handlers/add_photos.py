@@ -105,10 +105,13 @@ class AddPhotos:
         return self.told(session)
 
     def shown(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
-        """The gallery that a report tells of is to be seen."""
+        """The gallery that a report tells of is to be seen; it tells of nothing more then where all of it came in."""
         number = sent_along(event, "gallery")
-        answers = self._galleries.picked(int(number) if number.isdecimal() else 0, False, session)
-        return chain([self._galleries.choice(session)], answers)
+        gallery = int(number) if number.isdecimal() else 0
+        for incoming in self._services.inbox.unread(session.owner):
+            incoming.read = incoming.gallery == gallery and incoming.whole
+        answers = self._galleries.picked(gallery, False, session)
+        return chain([{**self._galleries.choice(session), **self.told(session)}], answers)
 
     def cut_short(self, event: gr.EventData, session: Session) -> Updates:
         """The page's script, loaded anew, asks after its uploads: it is told where nothing is known of one of them."""
@@ -166,6 +169,7 @@ class AddPhotos:
             incoming.wait(2 * REDRAWN)
             yield self.told(session)
             time.sleep(REDRAWN if not incoming.over else 0)
+        incoming.seen = session.tab == ADD_PHOTOS and incoming.whole
         told = self.told(session)
         if not incoming.added or session.tab != ADD_PHOTOS or session.asking is not asking:
             on_show = self._search.headline(session) if incoming.gallery == session.gallery else {}

@@ -52,6 +52,7 @@ class Incoming:
         self.new_gallery = False  # the gallery was made for it
         self.problem = ""  # why it failed
         self.read = False  # its report was read, and is shown no more
+        self.seen = False  # its visitor was there when all of it had come in: only the report tells of it
         self.outdated = False  # photos of the gallery were deleted since
         self.place = 0  # in line, where it waits for others
         self.added = self.duplicates = 0
@@ -75,6 +76,11 @@ class Incoming:
     def over(self) -> bool:
         """Whether nothing more comes of it."""
         return self.state != "coming"
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is over, and all of it was taken in."""
+        return self.state == "done" and not self.skipped and not self.missing()
 
     @property
     def done(self) -> int:

@@ -14,6 +14,7 @@ DROP_ZONE = (
     '<p class="actions"><label class="choose">Choose photos<input type="file" multiple></label>'
     '<label class="choose">Choose a folder<input type="file" webkitdirectory></label></p></div>'
 )
+DETAILS = '<button type="button" data-event="look">Details</button>'
 DISMISS = '<button type="button" data-event="dismiss">Dismiss</button>'
 
 
@@ -58,31 +59,32 @@ def coming(incoming: Incoming, drawing: Drawing | None, address: PictureAddress)
 def report(incoming: Incoming) -> str:
     """What became of an upload that is over; it stays until it is dismissed."""
     line = " · ".join([_added(incoming), *_figures(incoming)])
-    show = f'<button type="button" data-event="show" data-gallery="{incoming.gallery}">Show the gallery</button>'
-    actions = f'<p class="actions">{show if incoming.added or incoming.duplicates else ""}{DISMISS}</p>'
     return (
         f'<div class="report" role="status" data-state="{incoming.state}"><p>{line}</p>{_rest(incoming)}'
-        f"{actions}{left_out(incoming.skipped)}</div>"
+        f'<p class="actions">{_show(incoming)}{DISMISS}</p>{left_out(incoming.skipped)}</div>'
     )
 
 
 def line(incoming: Incoming) -> str:
-    """The same upload in one line, for the other tabs; the page's script reads from it what it may send."""
+    """The same upload in one line, for the other tabs; the page's script reads from it what it may send.
+
+    One that its visitor has seen come in whole is hidden.
+    """
     if incoming.over:
+        buttons = f"{_show(incoming)}{'' if incoming.whole else DETAILS}{DISMISS}"
         words, missing = _added(incoming), incoming.missing()
         if incoming.skipped:
             words += f" · {files_left_out(len(incoming.skipped))}"
         if missing:
             words += f" · {_not_here(incoming, len(missing))}"
     else:
-        left = incoming.seconds_left()
+        buttons, left = DETAILS, incoming.seconds_left()
         words = f"Adding to “{escape(isolated(incoming.name))}”: {incoming.done} of {incoming.total}"
         words += f" · about {duration(left)} left" if left is not None and incoming.done < incoming.total else ""
     return (
         f'<p class="arriving" data-upload="{incoming.id}" data-nonce="{escape(incoming.nonce)}" '
-        f'data-state="{incoming.state}"><span>{words}</span>'
-        f'<span class="doing"><button type="button" data-event="look">Show</button>'
-        f"{DISMISS if incoming.over else ''}</span></p>"
+        f'data-state="{incoming.state}"{" hidden" if incoming.seen else ""}><span>{words}</span>'
+        f'<span class="doing">{buttons}</span></p>'
     )
 
 
@@ -92,6 +94,12 @@ def refused(sentence: str, nonce: str) -> str:
         f'<p class="arriving" role="alert" data-nonce="{escape(nonce)}" data-state="failed">'
         f"<span>{escape(sentence)}</span></p>"
     )
+
+
+def _show(incoming: Incoming) -> str:
+    if not incoming.added and not incoming.duplicates:
+        return ""
+    return f'<button type="button" data-event="show" data-gallery="{incoming.gallery}">Show the gallery</button>'
 
 
 def _added(incoming: Incoming) -> str:

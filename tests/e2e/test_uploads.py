@@ -95,7 +95,7 @@ def test_what_had_arrived_is_there_the_rest_has_names_and_alone_is_sent_again(
     page.wait_for_selector(".arriving:not([data-state=coming])")
     here = stored(home, "Slow")
     expect(page.locator(".arriving")).to_contain_text("Drop the same files again: only those are sent")
-    page.locator(".arriving").get_by_role("button", name="Show").click()
+    page.locator(".arriving").get_by_role("button", name="Details").click()
     page.wait_for_selector(".report .missing li", state="attached")
     named = set(page.locator(".report .missing li").all_text_contents())
     assert here

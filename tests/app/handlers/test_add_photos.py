@@ -126,10 +126,25 @@ def test_who_reads_in_another_tab_is_told_and_left_there(add: Add, add_photos: A
     assert not hasattr(shown, "grid")
     assert not hasattr(shown, "query")
     (new,) = {number for _, number in shown.gallery["choices"]} - {before}
-    assert after(add_photos.shown(Event(gallery=str(new)), session)).gallery["value"] == new
+    told = after(add_photos.shown(Event(gallery=str(new)), session))
+    assert told.gallery["value"] == new
+    assert told.report == told.arriving == "", "nothing more is to be told of it"
     telling = add("Holidays", blue="blue")
     session.tab = "Results"
     assert "<b>2 photos</b>" in after(telling).headline, "of the gallery on show"
+
+
+def test_who_has_seen_photos_come_in_is_told_of_them_in_other_tabs_only_where_some_are_missing(
+    add: Add, add_photos: AddPhotos, session: Session
+) -> None:
+    shown = after(add("Holidays", red="red"))
+    assert "added" in shown.report
+    assert 'data-state="done" hidden' in shown.arriving, "the page's script reads it all the same"
+    shown = after(add("Sea", blue="blue", letter=b"Dear Sir"))
+    assert 'data-event="look">Details' in shown.arriving
+    told = after(add_photos.shown(Event(gallery=str(session.gallery)), session))
+    assert "letter</span>" in told.report, "until it is dismissed"
+    assert told.arriving.count("<p ") - told.arriving.count(" hidden") == 1
 
 
 def test_an_upload_whose_gallery_is_deleted_meanwhile_leaves_the_visitor_where_they_are(
