@@ -3,7 +3,7 @@
 // it had been cut: Gradio then loads the page anew.
 const SILENCE = 45000; // ms; within an answer the server says something every 15 s
 const ask = (tgem.fetch ??= window.fetch); // as the browser has it, if the page is drawn again
-const streams = (tgem.streams ??= new Set()); // that Gradio takes for open
+const streams = (tgem.streams ??= new Map()); // that Gradio takes for open, by name: when it has read them to their end
 
 async function unlessSilent(coming) {
   let timer;
@@ -18,15 +18,12 @@ async function unlessSilent(coming) {
 }
 
 async function listen(request) {
+  const name = Math.random().toString(36).slice(2, 14), headers = new Headers(request.headers);
+  headers.set("tgem-stream", name);
+  streams.set(name, new Promise((resolve) => request.signal.addEventListener("abort", resolve)));
+  streams.get(name).then(() => streams.delete(name));
   // The browser's cache would have one stream wait for another of the same address, or ask for it twice.
-  const coming = ask(new Request(request, { cache: "no-store" }));
-  const stream = {
-    name: coming.then(({ headers }) => headers.get("tgem-stream"), () => null),
-    read: new Promise((resolve) => request.signal.addEventListener("abort", resolve)), // to its end, by Gradio
-  };
-  streams.add(stream);
-  stream.read.then(() => streams.delete(stream));
-  const answer = await unlessSilent(coming);
+  const answer = await unlessSilent(ask(new Request(request, { cache: "no-store", headers })));
   const reader = answer.body.getReader();
   const body = new ReadableStream({
     async pull(on) {
@@ -43,15 +40,12 @@ async function listen(request) {
   return new Response(body, { status: answer.status, headers: answer.headers });
 }
 
-async function readToItsEnd(name) {
-  for (const stream of streams) if ((await stream.name) === name) await stream.read;
-}
-
 // An event that came after the end of a stream needs another one, which Gradio opens where it has read that end by then.
 async function join(call) {
   const answer = await unlessSilent(ask(...call));
-  const ended = answer.headers.get("tgem-ended");
-  if (ended) await unlessSilent(readToItsEnd(ended));
+  await unlessSilent(streams.get(answer.headers.get("tgem-ended")));
+  // What has come for this event before its answer Gradio tells at once, and what came for others in a moment: they first.
+  await new Promise((resolve) => setTimeout(resolve));
   return answer;
 }
 

@@ -2,15 +2,14 @@
 
 Gradio's page reads all its events from one stream, which the server ends when none is left. An event that the server
 takes then has no stream; and a page that hears of that before it has read the last word of the old one believes that
-the old one is open, opens no other, and waits for ever. So each stream has a name, the answer to an event says which
-stream of its session ended last, and the page reads that one to its end first (assets/streams.js).
+the old one is open, opens no other, and waits for ever. So the page names each stream, the answer to an event says
+which one of its session ended last, and the page reads that one to its end first (assets/streams.js).
 """
 
 import asyncio
-import secrets
 
 from cachetools import LRUCache
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,12 +18,13 @@ from app.server.sessions import named_sessions
 
 CALL = f"{API}call/"
 NAME, ENDED = "tgem-stream", "tgem-ended"  # headers
+LONGEST = 16  # characters of a name
 LAST_WORD = b'"msg":"close_stream"'  # with its key: a visitor's words may be the same
 REMEMBERED = 4096  # sessions: a page asks within seconds, if ever
 
 
 class Streams:
-    """An app whose event streams have names, and whose answer to an event says which of them ended last."""
+    """An app whose answer to an event says which event stream of its session ended last, by the page's name for it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -47,7 +47,7 @@ class Streams:
         await self._app(scope, receive, told if path == JOIN else send)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        name, over = secrets.token_hex(8), False
+        name, over = Headers(scope=scope).get(NAME, "")[:LONGEST], False
 
         async def until_over() -> Message:
             message = await receive()
@@ -57,9 +57,7 @@ class Streams:
 
         async def watched(message: Message) -> None:
             nonlocal over
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[NAME] = name
-            elif LAST_WORD in message.get("body", b""):
+            if LAST_WORD in message.get("body", b""):
                 over = True
                 self._ended.update(dict.fromkeys(named_sessions(scope), name))
             await send(message)

@@ -46,6 +46,18 @@ LATE = """((words) => {
 })"""
 
 
+# The answer to a request for a stream comes late, as from afar, and what it has to tell all at once.
+LATE_STREAM = """
+  const ask = window.fetch;
+  window.fetch = async (...request) => {
+    const answer = await ask(...request);
+    const isStream = (request[0].url ?? String(request[0])).includes("/queue/data");
+    if (isStream) await new Promise((resolve) => setTimeout(resolve, 300));
+    return answer;
+  };
+"""
+
+
 def asked(page: Page) -> dict[str, str]:
     """What the address names."""
     return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
@@ -219,6 +231,21 @@ def test_a_page_that_is_slow_to_read_the_end_of_an_answer_gets_the_next_one(open
     hit = page.locator("#grid .hit").nth(1)
     hit.click()
     expect(page.locator(f".panel[data-picked][data-photo='{hit.get_attribute('data-photo')}']")).to_be_visible()
+
+
+def test_of_two_quick_steps_the_last_one_is_on_show_however_late_their_stream_begins(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.add_init_script(LATE_STREAM)
+    page.reload()
+    answered(page)
+    for words in ("cat", "boat"):
+        search(page, words)
+        wait_for_address(page, q=words)
+    page.evaluate("() => { history.back(); setTimeout(() => history.forward(), 20); }")
+    page.wait_for_timeout(1500)
+    answered(page)
+    expect(page.locator("#answer [data-query]")).to_have_attribute("data-query", "boat")
+    expect(box(page)).to_have_value("boat")
 
 
 def test_a_link_to_a_photo_that_is_gone_holds_no_later_search_back(open_page: OpenPage) -> None:

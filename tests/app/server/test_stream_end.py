@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.server.routes import JOIN, SESSION
-from app.server.stream_end import ENDED, NAME, Streams
+from app.server.stream_end import ENDED, LONGEST, NAME, Streams
 
 STREAM, UPLOAD = "/gradio_api/queue/data", "/gradio_api/upload"
 END = b'"msg":"close_stream"'
@@ -34,8 +34,8 @@ class Gradio:
             raise
 
 
-async def ask(app: Streams, path: str, session: str = "mine", until: bytes = b"") -> Headers:
-    """The headers of the answer to a page. Args: until: what the page hangs up after."""
+async def ask(app: Streams, path: str, session: str = "mine", name: str = "", until: bytes = b"") -> Headers:
+    """The headers of the answer to a page. Args: name: of a stream.  until: what the page hangs up after."""
     heard, sent = asyncio.Event(), []
 
     async def receive() -> Message:
@@ -49,7 +49,9 @@ async def ask(app: Streams, path: str, session: str = "mine", until: bytes = b""
             await asyncio.sleep(0.05)  # the server notices
 
     named = {"query_string": b"session_hash=" + session.encode()} if path == STREAM else {SESSION: session}
-    await app({"type": "http", "method": "GET", "path": path, "query_string": b"", **named}, receive, send)
+    headers = [(NAME.encode(), name.encode())] if name else []
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers, **named}
+    await app(scope, receive, send)
     return Headers(raw=sent[0]["headers"])
 
 
@@ -57,21 +59,29 @@ def test_the_answer_to_an_event_names_the_stream_of_its_session_that_ended_last(
     async def names() -> list[str | None]:
         app = Streams(Gradio())
         before = (await ask(app, JOIN)).get(ENDED)
-        streams = [(await ask(app, STREAM)).get(NAME) for _ in range(2)]
+        for name in ("first", "second"):
+            await ask(app, STREAM, name=name)
         others = [(await ask(app, JOIN, "another")).get(ENDED), (await ask(app, UPLOAD)).get(ENDED)]
-        return [before, *others, *streams, (await ask(app, JOIN)).get(ENDED)]
+        return [before, *others, (await ask(app, JOIN)).get(ENDED)]
 
-    before, another, upload, first, second, ended = asyncio.run(names())
-    assert before is another is upload is None
-    assert first
-    assert second
-    assert first != second == ended
+    assert asyncio.run(names()) == [None, None, None, "second"]
+
+
+def test_a_stream_without_a_name_or_with_a_long_one_is_no_harm() -> None:
+    async def names() -> list[str | None]:
+        app, found = Streams(Gradio()), list[str | None]()
+        for name in ("", "x" * 9000):
+            await ask(app, STREAM, name=name)
+            found.append((await ask(app, JOIN)).get(ENDED))
+        return found
+
+    assert asyncio.run(names()) == ["", "x" * LONGEST]
 
 
 def test_a_stream_that_its_page_leaves_has_not_ended() -> None:
     async def ended() -> str | None:
         app = Streams(gradio)
-        await ask(app, STREAM, until=b"process_generating")
+        await ask(app, STREAM, name="left", until=b"process_generating")
         return (await ask(app, JOIN)).get(ENDED)
 
     gradio = Gradio()
