@@ -44,7 +44,7 @@ async function listen(request) {
 async function join(call) {
   const answer = await unlessSilent(ask(...call));
   await unlessSilent(streams.get(answer.headers.get("tgem-ended")));
-  // What has come for this event before its answer Gradio tells at once, and what came for others in a moment: they first.
+  // Gradio tells what came for this event before its answer at once, and what came for others in tasks of their own: first.
   await new Promise((resolve) => setTimeout(resolve));
   return answer;
 }

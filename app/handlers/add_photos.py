@@ -109,7 +109,8 @@ class AddPhotos:
         number = sent_along(event, "gallery")
         gallery = int(number) if number.isdecimal() else 0
         for incoming in self._services.inbox.unread(session.owner):
-            incoming.read = incoming.gallery == gallery and incoming.whole
+            if incoming.gallery == gallery and incoming.whole:
+                incoming.read = True
         answers = self._galleries.picked(gallery, False, session)
         return chain([{**self._galleries.choice(session), **self.told(session)}], answers)
 

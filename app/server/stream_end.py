@@ -47,7 +47,7 @@ class Streams:
         await self._app(scope, receive, told if path == JOIN else send)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        name, over = Headers(scope=scope).get(NAME, "")[:LONGEST], False
+        name, over = Headers(scope=scope).get(NAME, "")[:LONGEST].strip(), False  # no header may end with a space
 
         async def until_over() -> Message:
             message = await receive()

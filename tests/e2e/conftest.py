@@ -5,7 +5,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, sync_playwright
 
 from tests.e2e.driver import CHROMIUM, LOOKS, PATIENCE, QUIET, OpenPage, answered, serving
 
@@ -22,7 +22,7 @@ GOES, FORGOTTEN = "this page goes", "Unexpected error 404: Not Found"
 
 
 # When the page was loaded, and what it has asked Python last.
-ASKED = """() => {
+ASKED_LAST = """() => {
   const [{ type }] = performance.getEntriesByType("navigation"), asked = performance.getEntriesByType("resource");
   const calls = asked.filter(({ name }) => name.includes("/queue/")).slice(-20);
   const ms = ({ name, startTime, responseEnd }) => `${name.split("/").pop()} ${startTime | 0}-${responseEnd | 0}`;
@@ -36,7 +36,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     browser = item.funcargs.get("browser") if report.when == "call" and report.failed else None  # type: ignore[attr-defined]
     for page in [page for context in browser.contexts for page in context.pages] if browser else []:
-        report.sections.append((page.url, f"{page.evaluate(ASKED)}{page.locator('body').aria_snapshot()}"))
+        try:
+            shown = f"{page.evaluate(ASKED_LAST)}{page.locator('body').aria_snapshot()}"
+        except Error as error:  # the page is gone: the other tests go on
+            shown = str(error)
+        report.sections.append((page.url, shown))
     return report
 
 

@@ -70,12 +70,12 @@ def test_the_answer_to_an_event_names_the_stream_of_its_session_that_ended_last(
 def test_a_stream_without_a_name_or_with_a_long_one_is_no_harm() -> None:
     async def names() -> list[str | None]:
         app, found = Streams(Gradio()), list[str | None]()
-        for name in ("", "x" * 9000):
+        for name in ("", "x" * 9000, "x" * (LONGEST - 1) + " x"):
             await ask(app, STREAM, name=name)
             found.append((await ask(app, JOIN)).get(ENDED))
         return found
 
-    assert asyncio.run(names()) == ["", "x" * LONGEST]
+    assert asyncio.run(names()) == ["", "x" * LONGEST, "x" * (LONGEST - 1)]
 
 
 def test_a_stream_that_its_page_leaves_has_not_ended() -> None:
