@@ -57,7 +57,7 @@ def coming(incoming: Incoming, drawing: Drawing | None, address: PictureAddress)
 
 
 def report(incoming: Incoming) -> str:
-    """What became of an upload that is over; it stays until it is dismissed."""
+    """What became of an upload that is over; it stays until it is read, see `Incoming.read`."""
     line = " · ".join([_added(incoming), *_figures(incoming)])
     return (
         f'<div class="report" role="status" data-state="{incoming.state}"><p>{line}</p>{_rest(incoming)}'
