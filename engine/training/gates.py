@@ -1,7 +1,7 @@
 """Fits gates to a frozen model from cached features, by the rate-based objective with drift as what is lost.
 
 Drift needs no caption: it is how far what the text bank's texts say of a photo still moves after exit k. So gates learn
-from any photos that no tower has seen.
+from any photos that no image tower has seen.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ SEED = 2605
 
 @dataclass(frozen=True)
 class GatePhotos:
-    """Photos that no tower saw, as gates see them."""
+    """Photos that no image tower saw, as gates see them."""
 
     features: Features
     statistics: list[Tensor]  # K - 1 of (N, STATISTICS), see `text_bank.statistics`
@@ -77,14 +77,16 @@ def drift(features: Features, bank: Tensor, logit_scale: float) -> Tensor:
     return torch.cat(found).clamp_min(0)
 
 
-def lost(features: Features, bank: Tensor, logit_scale: float) -> Tensor:
+def lost(features: Features, others: Features, bank: Tensor, logit_scale: float) -> Tensor:
     """d_k: what leaving each photo at each exit loses; (N, K), 1 in its mean at the first exit.
 
-    Drift tells photos of one exit apart; how much an exit loses in all, its texts tell: an exit may be far from full
+    Drift tells photos of one exit apart; how much an exit loses in all, texts tell: an exit may be far from full
     depth's embedding, and find nearly as much.
+
+    Args: others: photos with texts that the text tower did not learn.
     """
     found = drift(features, bank, logit_scale)
-    losses = caption_distortion(features.vectors, features.texts, features.owner, logit_scale)  # NaN: no text
+    losses = caption_distortion(others.vectors, others.texts, others.owner, logit_scale)  # NaN: no text
     by_texts = losses.nanmean(0)
     wanted = by_texts.clamp_min(0) / by_texts[0].clamp_min(1e-6)  # (K,)
     return found / found.mean(0).clamp_min(1e-12) * wanted
@@ -133,12 +135,13 @@ def fit_exits(
     """Gates, prices, calibrations and reference photos of an encoder's exits.
 
     Args:
-        photos: what gates are fitted on.  prices_on: others, that the prices of budgets are found on.
+        photos: what gates are fitted on.
+        prices_on: others, on which is found what each exit loses in all, and the prices of budgets.
         affinity_weight: see `CandidateScorer`.
         blind: gates see nothing of the text bank.
     """
     shares = torch.tensor(encoder.exit_macs) / encoder.full_macs
-    losses = lost(photos.features, encoder.bank.vectors, encoder.logit_scale)
+    losses = lost(photos.features, prices_on.features, encoder.bank.vectors, encoder.logit_scale)
     seen_as = photos if not blind else GatePhotos(photos.features, [0 * s for s in photos.statistics], photos.kinds)
     modules = fit_gates(encoder.modules, seen_as, losses, shares, seed)
     if blind:

@@ -1,8 +1,9 @@
 """Locked-image tuning: the text tower goes on learning while photos stay where they are (Zhai 2022, arXiv 2111.07991).
 
 While image towers learn too, a step tells a text from the photos of its batch. Here it is told from all photos at once,
-at every exit, and all layers of the text tower learn. It costs no MACs of a photo. Names that no photo here shows would
-be forgotten: texts of the bank are to stay where they were.
+at every exit, and all layers of the text tower learn. It costs no MACs of a photo. Photos that no image tower saw take
+part: towers fit those that they learned on too well to show what they will say of others. Names that no photo here
+shows would be forgotten: texts of the bank are to stay where they were.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,15 +24,16 @@ from engine.exits.loading import load_encoder
 from engine.training.augment import random_views
 from engine.training.dataset import Example, load_squashed
 from engine.training.objective import SOFTNESS, cross_entropy
-from engine.training.passes import read_photos
+from engine.training.passes import named, read_photos
 from engine.training.pretrained import WEIGHTS, pretrained_model
 from engine.training.text_tower import CachedTexts
 from engine.training.trainer import SEED, Length, Trainer, groups
 from engine.utils.atomic_files import write_whole
 
-STEPS = 800
-MANY = (288, 96, 64, 64)  # captioned, described and labelled photos and kinds of things a step, each with one text
-BANK_TEXTS = 192  # a step
+STEPS = 1000
+# Captioned, described and labelled photos, kinds of things, and photos that no image tower saw; each with one text.
+MANY = (96, 48, 32, 32, 224)
+BANK_TEXTS = 128  # a step
 TEMPERATURE = 0.1  # of what texts mean, for the share of a target that goes to photos of nearly the same
 EARLIER = 0.5  # weight of each exit, in that of the next one
 NEARNESS, BANK_NEARNESS = 0.2, 6.0  # weights of saying what was said before, of photos' texts and of the bank's
@@ -39,15 +41,18 @@ AT_ONCE = 32  # photos
 ALIKE = 112  # texts of nearly the same length that are embedded together
 
 
-def tune_text(out: Path, data: Path, say: Callable[[str], None]) -> None:
+def tune_text(out: Path, data: Path, unseen: Sequence[Example], say: Callable[[str], None]) -> None:
     """Tune the text tower of a written model, and write it and its ladder again, whose gates are still to be fitted.
 
-    Args: out: the model's folder; checkpoints and the log go to `out/training/text`.  data: as for the passes.
+    Args:
+        out: the model's folder; checkpoints and the log go to `out/training/text`.
+        data: as for the passes.
+        unseen: photos that no image tower saw, with their texts.
     Raises: DataMissing, IngredientMissing.
     """
     encoder = load_encoder(f"local-dir:{out}")
     photos = read_photos(data)
-    parts = [photos.captioned, photos.described, photos.labelled, photos.kinds]
+    parts = [photos.captioned, photos.described, photos.labelled, photos.kinds, [named(e) for e in unseen]]
     examples = [example for part in parts for example in part]
     say(f"text tower: two views of {len(examples)} photos at every exit")
     work = out / "training" / "text"

@@ -70,6 +70,11 @@ def in_templates(name: str) -> tuple[str, ...]:
     return tuple(template.format(name) for template in TEMPLATES)
 
 
+def named(example: Example) -> Example:
+    """A labelled photo whose texts name what it shows in several ways; a captioned one as it is."""
+    return example if example.label is None else replace(example, texts=in_templates(example.label))
+
+
 def read_photos(data: Path) -> Photos:
     """All photos that towers learn on, less those kept for the gates.
 
@@ -82,8 +87,8 @@ def read_photos(data: Path) -> Photos:
     return Photos(
         captioned=[e for e in captioned if e.path.name not in gate_photos()],
         described=[e for e in varied if e.label is None],
-        labelled=[replace(e, texts=in_templates(e.label)) for e in varied if e.label is not None],
-        kinds=[replace(e, texts=in_templates(str(e.label))) for e in shown],
+        labelled=[named(e) for e in varied if e.label is not None],
+        kinds=[named(e) for e in shown],
     )
 
 

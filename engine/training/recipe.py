@@ -4,7 +4,7 @@ Passes are trained three times: first by captions and labels, then, from where t
 together said after the time before, which is more than any one of them knows (born-again networks: Furlanello 2018).
 Of the last two times the mean is taken: on val it finds as much on Flickr8k as the time before, where the last alone
 finds less, and more of other kinds (Wortsman 2022, arXiv 2109.01903). Then readouts are aligned with texts on photos
-that no tower saw, the text tower is tuned by itself, and gates are fitted.
+that no image tower saw, the text tower is tuned by itself, on those too, and gates are fitted.
 """
 
 from collections.abc import Callable
@@ -68,7 +68,7 @@ def train(data: Path, out: Path, stop_after: int | None = None, say: Callable[[s
             p.lerp_(before[name], 0.5)
     write_model(out, model, passes)
     align_readouts(out, data, say)
-    tune_text(out, data, say)
+    tune_text(out, data, unseen_photos(data), say)
     fit_gates(out, data, say)
 
 
@@ -99,7 +99,7 @@ def align_readouts(out: Path, data: Path, say: Callable[[str], None]) -> None:
     """
     encoder = load_encoder(f"local-dir:{out}")
     examples = unseen_photos(data)
-    say(f"readouts: features of {len(examples)} photos that no tower saw")
+    say(f"readouts: features of {len(examples)} photos that no image tower saw")
     features = cached(out / "training" / "features-readouts", encoder, examples, say)
     aligned = as_stored(align(encoder.modules, features, encoder.logit_scale))
     save_exits(out, unfitted(aligned), encoder.identity.weights)
@@ -127,19 +127,19 @@ def fit_gates(out: Path, data: Path, say: Callable[[str], None] = print) -> None
 def gate_photo_sets(
     encoder: Encoder, data: Path, cache: Path, say: Callable[[str], None]
 ) -> tuple[GatePhotos, GatePhotos]:
-    """Photos that no tower saw: those that gates are fitted on, and the val splits, that prices are found on.
+    """Photos that no image tower saw: those that gates are fitted on, and the val splits, that prices are found on.
 
     Args: data: folder with `flickr8k` and `more_photos`.  cache: folder that features are kept in.
     """
     examples, others = unseen_photos(data), val_photos(data)
-    say(f"gates: features of {len(examples)} photos that no tower saw, and {len(others)} for the prices")
+    say(f"gates: features of {len(examples)} photos that no image tower saw, and {len(others)} for the prices")
     kinds = torch.tensor([_kind(e) for e in examples])
     photos = GatePhotos.of(encoder, cached(cache / "features-gates", encoder, examples, say), kinds)
     return photos, GatePhotos.of(encoder, cached(cache / "features-prices", encoder, others, say))
 
 
 def unseen_photos(data: Path) -> list[Example]:
-    """Captioned snapshots, textbook pictures and things by name that no tower saw; raises DataMissing."""
+    """Captioned snapshots, textbook pictures and things by name that no image tower saw; raises DataMissing."""
     held = [e for e in read_captions(data / "flickr8k") if e.path.name in gate_photos()]
     return [*held, *(e for e in read_captions(data / "more_photos") if e.split == "train" and held_back(e))]
 

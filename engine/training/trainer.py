@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from engine.utils.atomic_files import write_whole
 
-RATES = {"trunk": 2e-4, "heads": 1e-3, "text": 3e-5, "whole text": 6e-5}  # peak learning rates
+RATES = {"trunk": 2e-4, "heads": 1e-3, "text": 3e-5, "whole text": 8e-5}  # peak learning rates
 WEIGHT_DECAY = 0.05
 BETAS = (0.9, 0.98)
 CLIP = 5.0  # gradient norm

@@ -36,7 +36,7 @@ def photos_of(encoder: Encoder, seed: int) -> tuple[GatePhotos, Tensor]:
 
 
 def losses_of(encoder: Encoder, photos: GatePhotos) -> Tensor:
-    return lost(photos.features, encoder.bank.vectors, encoder.logit_scale)
+    return lost(photos.features, photos.features, encoder.bank.vectors, encoder.logit_scale)
 
 
 def test_nothing_is_lost_at_full_depth_and_more_of_photos_that_move_on(encoder: Encoder) -> None:
@@ -54,7 +54,8 @@ def test_an_exit_that_finds_nearly_as_much_loses_little_however_far_its_embeddin
     elsewhere = F.normalize(torch.randn_like(final), dim=1)  # finds nothing
     shifted = F.normalize(final + F.normalize(torch.ones(encoder.dim), dim=0), dim=1)  # far off, in like order
     vectors = torch.stack([elsewhere, shifted, final], 1)
-    losses = lost(replace(features, vectors=vectors), encoder.bank.vectors, encoder.logit_scale)
+    features = replace(features, vectors=vectors)
+    losses = lost(features, features, encoder.bank.vectors, encoder.logit_scale)
     assert losses[:, 1].mean() < 0.3
 
 

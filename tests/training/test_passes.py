@@ -21,6 +21,7 @@ from engine.training.passes import (
     blends,
     copied,
     held_back,
+    named,
     taught_by,
 )
 from engine.training.pretrained import DIM, PASSES
@@ -91,6 +92,14 @@ def test_one_in_ten_photos_is_kept_for_the_gates_by_its_name() -> None:
     kept = [held_back(Example(Path(f"photo_{i}.jpg"), (), "")) for i in range(2000)]
     assert 0.07 < sum(kept) / len(kept) < 0.13
     assert kept == [held_back(Example(Path(f"elsewhere/photo_{i}.jpg"), (), "")) for i in range(2000)]
+
+
+def test_what_a_labelled_photo_shows_is_said_in_several_ways_and_captions_stay() -> None:
+    captioned = Example(Path("a.jpg"), ("Two dogs play.",), "train")
+    assert named(captioned) is captioned
+    texts = named(Example(Path("b.jpg"), ("a photo of a robin",), "train", "robin")).texts
+    assert {"a photo of a robin", "robin"} < set(texts)
+    assert all("robin" in text for text in texts)
 
 
 @pytest.fixture(scope="module")
