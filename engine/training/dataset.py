@@ -86,7 +86,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
 
 @cache
 def gate_photos() -> frozenset[str]:
-    """File names of the train photos that neither trunk nor readouts see: the gates are fitted on them."""
+    """File names of the train photos that no image tower sees; what follows the towers is fitted on them, too."""
     return frozenset(GATE_PHOTOS.read_text(encoding="utf-8").split())
 
 

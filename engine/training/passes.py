@@ -46,7 +46,7 @@ TEMPLATES = ("a photo of a {}", "{}", "a {}", "a picture of a {}", "a close-up o
 
 
 def held_back(example: Example) -> bool:
-    """Whether a varied photo is kept from the towers, for the gates: one in ten, by its name."""
+    """Whether a varied photo is kept from the image towers: one in ten, by its name."""
     return zlib.crc32(example.path.name.encode()) % 10 == 0
 
 
@@ -76,7 +76,7 @@ def named(example: Example) -> Example:
 
 
 def read_photos(data: Path) -> Photos:
-    """All photos that towers learn on, less those kept for the gates.
+    """All photos that image towers learn on, less those kept from them.
 
     Args: data: folder with `flickr8k`, `more_photos` and `imagenet_samples`.
     Raises: DataMissing.
