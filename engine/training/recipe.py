@@ -23,7 +23,7 @@ from engine.exits.loading import load_encoder
 from engine.exits.modules import HEAD, Exit, ExitModules
 from engine.exits.text_bank import Embeddings
 from engine.training import gates
-from engine.training.alignment import align
+from engine.training.alignment import align, recalling
 from engine.training.dataset import Example, gate_photos, read_captions
 from engine.training.features import cached
 from engine.training.gates import GatePhotos
@@ -101,7 +101,7 @@ def align_readouts(out: Path, data: Path, say: Callable[[str], None]) -> None:
     examples = unseen_photos(data)
     say(f"readouts: features of {len(examples)} photos that no image tower saw")
     features = cached(out / "training" / "features-readouts", encoder, examples, say)
-    aligned = as_stored(align(encoder.modules, features, encoder.logit_scale))
+    aligned = as_stored(recalling(align(encoder.modules, features, encoder.logit_scale)))
     save_exits(out, unfitted(aligned), encoder.identity.weights)
 
 

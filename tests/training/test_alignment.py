@@ -3,7 +3,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.exits.modules import HEAD, Exit, ExitModules
-from engine.training.alignment import align, fit_map, folded
+from engine.training.alignment import align, fit_map, folded, recalling
 from engine.training.features import Features
 
 DIM, MANY, SCALE = 16, 240, 20.0
@@ -60,3 +60,14 @@ def test_every_exit_fits_the_texts_better_and_the_ladder_given_stays_as_it_is() 
     assert torch.all((better * texts[:, None]).sum(-1).mean(0) > (vectors * texts[:, None]).sum(-1).mean(0))
     for name, tensor in modules.state_dict().items():
         torch.testing.assert_close(tensor, before[name], atol=0, rtol=0)
+
+
+def test_the_last_exit_recalls_what_was_said_before_it_and_the_ladder_given_does_not() -> None:
+    torch.manual_seed(3)
+    modules, seen, own = ladder(), torch.randn(8, DIM + 4), 8 * torch.randn(8, DIM)
+    said = read(modules, seen, own)
+    found = read(recalling(modules, 20.0), seen, own)
+    assert torch.equal(found[:, 0], said[:, 0])
+    likeness = [F.cosine_similarity(v[:, 0], v[:, 1], dim=1) for v in (said, found)]
+    assert torch.all(likeness[1] > likeness[0] + 0.1)
+    torch.testing.assert_close(read(modules, seen, own), said, atol=0, rtol=0)
