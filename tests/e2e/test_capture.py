@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.long]
 MOST = 3_000_000  # bytes of the moving picture
 WIDTH = 900  # px of it
 LONGEST = 14.0  # seconds of it; on a busy machine it is played faster
-QUERY = "buildings by the water"
+QUERY = "a building"
 # A dot where the mouse is: pictures of a page do not show it.
 POINTER = """() => {
   const dot = document.createElement("div");
