@@ -36,6 +36,27 @@ class Page(gr.Blocks):
             raise gr.Error(str(error), print_exception=False) from error
         return await super().preprocess_data(block_fn, inputs, *rest, **options)
 
+    def handle_streaming_diffs(
+        self,
+        block_fn: Any,
+        data: list[Any],
+        session_hash: str | None,
+        run: str | None,
+        final: bool,
+        simple_format: bool = False,
+    ) -> list[Any]:
+        """Send what has changed whole, not how it differs.
+
+        Gradio's page turns the value before into the new one in its place. Where both come at once, as on a slow line,
+        the one before is gone by the time it is drawn: a button would stay as it was.
+        """
+        told = self.pending_diff_streams.get(session_hash, {}).get(run, [])
+        if not final:
+            for place, (before, now) in enumerate(zip(told, data, strict=False)):
+                if isinstance(before, dict | list) and before != now:
+                    told[place] = None
+        return super().handle_streaming_diffs(block_fn, data, session_hash, run, final, simple_format)
+
     async def process_api(self, *given: Any, **options: Any) -> dict[str, Any]:
         """Answer what nobody foresaw with a sentence; the terminal is told of which kind it was, and where."""
         try:

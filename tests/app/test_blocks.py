@@ -6,10 +6,12 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
+from app.blocks import Page
 from app.demo import NAME, Demo
 from app.pictures import Pictures, secret_of
 from engine.gallery import ASSETS, DEMO_GALLERY, EngineError
@@ -41,6 +43,18 @@ class TestOverHttp:
         html = httpx.get(address).text
         assert "fonts.googleapis.com" not in html
         assert '"analytics_enabled":false' in html.replace(" ", "")
+
+
+def test_a_change_comes_whole_so_that_the_one_before_it_is_drawn_too() -> None:
+    page, event = Page(), SimpleNamespace(outputs=[1, 2, 3])
+    seen, hidden, kept = {"visible": True}, {"visible": False}, {"choices": [1]}
+
+    def sent(*values: object, final: bool = False) -> list[object]:
+        return page.handle_streaming_diffs(event, list(values), "a session", "a run", final)
+
+    assert sent(seen, "a", kept) == [seen, "a", kept]
+    assert sent(hidden, "ab", {"choices": [1]}) == [[["replace", [], hidden]], [["append", [], "b"]], []]
+    assert sent(None, None, None, final=True) == [hidden, "ab", kept]
 
 
 @pytest.mark.slow

@@ -12,6 +12,31 @@ from tests.e2e.driver import EACH_LOOK, PATIENCE, OpenPage, album_words, keep, m
 
 pytestmark = pytest.mark.browser
 
+# What the server says within 0.3 s comes at once, as on a slow line.
+TOGETHER = """
+  const ask = window.fetch;
+  const together = () => {
+    let held = [];
+    const pass = (out) => {
+      const all = new Uint8Array(held.flatMap((chunk) => [...chunk]));
+      if (all.length) out.enqueue(all);
+      held = [];
+    };
+    return new TransformStream({
+      transform(chunk, out) {
+        if (!held.length) setTimeout(() => pass(out), 300);
+        held.push(chunk);
+      },
+      flush: pass,
+    });
+  };
+  window.fetch = async (...request) => {
+    const answer = await ask(...request);
+    if (!(request[0].url ?? String(request[0])).includes("/queue/data")) return answer;
+    return new Response(answer.body.pipeThrough(together()), { status: answer.status, headers: answer.headers });
+  };
+"""
+
 
 @contextmanager
 def answer_to_come(page: Page) -> Iterator[None]:
@@ -22,6 +47,16 @@ def answer_to_come(page: Page) -> Iterator[None]:
     for route in asked:
         route.continue_()
     page.unroute("**/queue/join*")
+
+
+def test_a_line_that_brings_several_changes_at_once_leaves_nothing_as_it_was(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.add_init_script(TOGETHER)
+    page.reload()
+    tab(page, "Albums")
+    make_album(page, "animals")
+    expect(page.locator("#album-line")).to_contain_text("Sorted:")
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
 
 
 @EACH_LOOK
@@ -36,6 +71,7 @@ def test_photos_fall_into_albums_and_one_is_moved_by_its_menu(open_page: OpenPag
     expect(card.locator("[data-share]")).to_be_visible()
     fits = "[...document.querySelectorAll('.album li')].every((photo) => photo.scrollWidth <= photo.clientWidth + 1)"
     assert page.evaluate(fits), "no photo lies on the one beside it"
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
     keep(page, f"albums-{look}", page.locator(".album h2"))
     photo = card.get_attribute("data-photo")
     menu = card.locator("select.move")
