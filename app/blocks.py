@@ -43,7 +43,8 @@ class Page(gr.Blocks):
         session_hash: str | None,
         run: str | None,
         final: bool,
-        simple_format: bool = False,
+        *rest: Any,
+        **options: Any,
     ) -> list[Any]:
         """Send what has changed whole, not how it differs.
 
@@ -55,7 +56,7 @@ class Page(gr.Blocks):
             for place, (before, now) in enumerate(zip(told, data, strict=False)):
                 if isinstance(before, dict | list) and before != now:
                     told[place] = None
-        return super().handle_streaming_diffs(block_fn, data, session_hash, run, final, simple_format)
+        return super().handle_streaming_diffs(block_fn, data, session_hash, run, final, *rest, **options)
 
     async def process_api(self, *given: Any, **options: Any) -> dict[str, Any]:
         """Answer what nobody foresaw with a sentence; the terminal is told of which kind it was, and where."""
