@@ -54,8 +54,7 @@ class Page(gr.Blocks):
         told = self.pending_diff_streams.get(session_hash, {}).get(run, [])
         if not final:
             for place, (before, now) in enumerate(zip(told, data, strict=False)):
-                # Less choices: those that are drawn late would undo what a visitor is choosing by then.
-                if isinstance(before, dict) and "choices" not in before and before != now:
+                if isinstance(before, dict | list) and before != now:
                     told[place] = None
         return super().handle_streaming_diffs(block_fn, data, session_hash, run, final, *rest, **options)
 
