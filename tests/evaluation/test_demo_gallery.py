@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from engine.exits.batch import Encoding
-from engine.exits.budget import DEFAULT_BUDGET
+from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.exits.encoder import Encoder
 from engine.ingest.image import open_picture
 from engine.ingest.listing import folder_uploads
@@ -73,6 +73,12 @@ def test_queries_find_their_photo_with_the_gates(
     found = ranks_of(embedded, np.stack([e.vector for e in encodings]), list(photos), demo_queries())
     assert (found == 1).mean() >= 0.7
     assert (found <= 3).mean() >= 0.89
+
+
+def test_the_gallery_keeps_to_its_budgets(embedded: Encoder, photos: dict[str, np.ndarray]) -> None:
+    pixels = np.stack(list(photos.values()))
+    costs = [np.mean([e.macs for e in embedded.encode(pixels, budget)]) / embedded.full_macs for budget in BUDGET_GRID]
+    assert np.mean(np.divide(costs, BUDGET_GRID)) == pytest.approx(1, rel=0.05)  # at one budget 38 photos are few
 
 
 def test_what_the_gallery_shows_fits_and_what_it_does_not_show_does_not(embedded: Encoder, deepest: np.ndarray) -> None:
