@@ -202,11 +202,15 @@ if (help) {
     help.querySelector("summary").focus();
   });
   // Words in the gallery box that name no gallery are undone when it is left: Enter leaves it. Where there are none
-  // Gradio would take the first gallery.
+  // Gradio would take the first gallery, unless arrows have chosen one. Its list is no guide: it follows a key too late.
+  let before = "";
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || !event.target.closest("#gallery")) return;
-    if (!event.target.value && document.querySelector("#gallery [role=option]")?.matches(".active")) event.stopPropagation();
-    setTimeout(() => event.target.blur());
+    if (!event.target.closest("#gallery")) return;
+    if (event.key === "Enter") {
+      if (!event.target.value && !/Arrow|Home|End/.test(before)) event.stopPropagation();
+      setTimeout(() => event.target.blur(), 100); // once Gradio has read the words: left before, they would be undone
+    }
+    before = event.key;
   }, true);
   // Gradio leaves the list of a box open that the keyboard leaves, over what comes next; told twice, it closes it.
   document.addEventListener("focusout", ({ target, isTrusted }) => {

@@ -29,6 +29,15 @@ ANSWER_AT_ONCE = """(typed) => {
   });
 }"""
 
+# Words and Enter at once, as on a page that is busy: the list of the box is still of the words before.
+ENTER_AT_ONCE = """(box, words) => {
+  const press = (key) => box.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  press(words.at(-1) ?? "Delete");
+  box.value = words;
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+  press("Enter");
+}"""
+
 # The page reads what holds some words late, and all that comes after it, as one that is busy would.
 LATE = """((words) => {
   const ask = window.fetch, decoder = new TextDecoder(), encoder = new TextEncoder();
@@ -181,8 +190,7 @@ def test_back_goes_to_the_gallery_before(open_page: OpenPage, tmp_path: Path, pn
         page.locator("#gallery input").click()
         page.keyboard.press("Control+a")
         page.keyboard.type(words, delay=30)
-        expect(page.locator("#gallery [role=option]")).to_have_count(1)
-        page.keyboard.press("Enter")
+        page.keyboard.press("Enter")  # whether its list has followed or not
         expect(page.locator("#gallery input")).to_have_value(re.compile(words))
         page.wait_for_function(
             "(at) => document.querySelector('#answer [data-gallery]').dataset.gallery === at",
@@ -191,11 +199,15 @@ def test_back_goes_to_the_gallery_before(open_page: OpenPage, tmp_path: Path, pn
         page.locator("#gallery input").click()
         page.keyboard.press("Control+a")
         page.keyboard.press("Delete")
-        expect(page.locator("#gallery [role=option].active")).to_have_count(1)
         page.keyboard.press("Enter")  # no words name no gallery
         page.wait_for_timeout(1000)
         expect(page.locator("#gallery input")).to_have_value(re.compile(words))
-    for _ in range(8):
+    for words, stays in (("Demo", "Demo"), ("", "Demo"), ("Walls", "Walls")):
+        page.locator("#gallery input").click()
+        page.locator("#gallery input").evaluate(ENTER_AT_ONCE, words)
+        page.wait_for_timeout(1000)
+        expect(page.locator("#gallery input")).to_have_value(re.compile(stays))
+    for _ in range(12):
         page.go_back()
         page.wait_for_timeout(1000)
         if asked(page).get("q") == "goldfish" and "tab" not in asked(page):
