@@ -25,6 +25,7 @@ from engine.gallery import (
     IngestReport,
     Library,
     Measured,
+    ModelChanged,
     Photo,
     Progress,
     Upload,
@@ -119,6 +120,8 @@ class Services:
 
     def problem(self, error: Exception) -> str:
         """The same as a part of the page."""
+        if isinstance(error, ModelChanged):  # whose sentence names versions, for who runs the place
+            return placeholders.note(placeholders.EARLIER_MODEL, placeholders.ENCODE_AGAIN)
         sentence = self.sentence(error)
         return placeholders.problem(sentence, reload=sentence == FORGOTTEN)
 

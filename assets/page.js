@@ -146,6 +146,7 @@ Object.assign(ours, {
   replay,
   hush: (button) => button.parentElement.remove(),
   look: () => tgem.openTab("add"),
+  recode: () => tgem.openTab("gallery"),
   reload: () => location.reload(),
 });
 

@@ -22,6 +22,7 @@ from engine.gallery import (
     EngineError,
     GallerySummary,
     Hit,
+    ModelChanged,
     Photo,
     Query,
     QueryRejected,
@@ -168,6 +169,9 @@ class Search:
         problem = {self._parts.chip: chip(session.thumbnail), **self.only(self._services.problem(error))}
         with suppress(EngineError):
             summary = self._services.access.gallery(session.gallery, session)
+            if isinstance(error, ModelChanged):
+                may_encode = self._services.access.may_spend(summary, session)
+                problem[self._parts.grid] = placeholders.outdated(summary.model or "", may_encode)
             bar = header.bar(place=self._place(session, summary))
             return {**problem, **self._around(session, summary), self._parts.answer: bar}
         return problem
@@ -354,7 +358,14 @@ class Search:
             summary = self._services.access.gallery(session.gallery, session)
         except EngineError:
             return {}
-        return {self._parts.headline: header.headline(summary, self._services.measured(summary))}
+        return {self._parts.headline: self._headline(summary)}
+
+    def _headline(self, summary: GallerySummary) -> str:
+        try:
+            require_model(self._services.library, summary.id)
+        except ModelChanged:
+            return header.outdated(summary)
+        return header.headline(summary, self._services.measured(summary))
 
     def _bar(self, session: Session, summary: GallerySummary, status: str) -> str:
         asked = {"gallery": summary.link, "q": session.query} if summary.link else {"q": session.query}
@@ -376,7 +387,7 @@ class Search:
             self._parts.arrangement: arrangement.choices(
                 years_of(self._services.library, summary.id), session.order, session.year, bool(session.query.strip())
             ),
-            self._parts.headline: header.headline(summary, self._services.measured(summary)),
+            self._parts.headline: self._headline(summary),
             self._parts.suggestions: self._suggestions(session, summary),
             self._parts.chip: chip(session.thumbnail),
         }

@@ -28,6 +28,12 @@ def headline(summary: GallerySummary, measured: Measured | None) -> str:
     return f'<p class="headline">{line}</p>'
 
 
+def outdated(summary: GallerySummary) -> str:
+    """The same of a gallery that another model has encoded: its figures are not of the present one."""
+    again = "indexed by an earlier model: encode again"
+    return f'<p class="headline"><b>{many(summary.photos)}</b> · <span>{again}</span></p>'
+
+
 def suggestions(examples: Sequence[str], history: Sequence[str], corrected: str = "") -> str:
     """Queries of this session, and queries to try, as buttons: one line, so that the page below it never moves.
 

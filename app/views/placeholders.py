@@ -38,6 +38,21 @@ def problem(sentence: str, reload: bool = False) -> str:
     return f'<div class="note problem" role="alert"><h2>That did not work</h2><p>{escape(sentence)}</p>{again}</div>'
 
 
+EARLIER_MODEL = "Indexed by an earlier model"
+ENCODE_AGAIN = (
+    "Encode the photos again, in the Gallery tab: nothing is lost, and each is found again once its turn has come."
+)
+
+
+def outdated(model: str, may_encode: bool) -> str:
+    """A gallery that another model has encoded, with the way to the button that has the present one do it."""
+    since = f"It was indexed with {model}, and the model has changed since."
+    if not may_encode:
+        return note(EARLIER_MODEL, f"{since} Ask the owner to encode the photos again.")
+    way = '<p class="actions"><button type="button" data-event="recode">Open the Gallery tab</button></p>'
+    return f'<div class="note"><h2>{EARLIER_MODEL}</h2><p>{escape(since)} {ENCODE_AGAIN}</p>{way}</div>'
+
+
 PHOTO_GONE = problem("This photo is not there any more; search again.")
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from sqlalchemy import update
 
 from app import pictures as pictures_module
 from app.access import Access, NotYours, is_local, is_public
@@ -42,6 +43,7 @@ from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Limits, TooMuch, Visitors
 from engine.ingest.image import MAX_BYTES
 from engine.storage.database import StoreUnusable
+from engine.storage.schema import CollectionRow
 from tests.app.sending import uploaded
 from tests.app.shown_examples import PARTS, after
 from tests.pictures import MakePng, MakeUpload
@@ -197,6 +199,25 @@ def test_who_looks_at_a_published_gallery_is_offered_no_change_of_it(
         parts = (settings.rename, settings.public, settings.delete)
         assert [part["visible"] for part in parts] == [offered] * 3
         assert ('data-event="discard"' in after(selection.selected(event, session)).panel) is offered
+
+
+def test_a_gallery_of_an_earlier_model_says_so_in_place_of_figures_until_its_owner_encodes_it_again(
+    services: Services, galleries: Galleries, search: Search, ann: Session, stranger: Session, library: Library
+) -> None:
+    stranger.gallery = services.access.open_link(publish_gallery(library, ann.gallery or 0, True) or "", stranger)
+    with library.database.write() as rows:
+        rows.execute(update(CollectionRow).where(CollectionRow.id == ann.gallery).values(weights_hash="earlier"))
+    for session, way in ((ann, 'data-event="recode"'), (stranger, "Ask the owner")):
+        shown = after(search.searched("yellow", False, session))
+        assert "Indexed by an earlier model" in shown.grid
+        assert way in shown.grid
+        assert "indexed by an earlier model: encode again" in shown.headline
+        assert "%" not in shown.headline
+        assert "Encode the photos again" in after(galleries.overview(0.6, "", session)).figures
+    list(Budget(services, PARTS).applied(0.6, "", ann))
+    shown = after(search.searched("yellow", False, stranger))
+    assert "secret.png" in shown.grid
+    assert "of the full encoder’s compute" in shown.headline
 
 
 def test_a_program_searches_and_compares_a_published_gallery_and_explains_the_demos_photos(
