@@ -104,6 +104,10 @@ class Services:
         for one in session.works.get(kind, ()):
             one.stop.set()
 
+    def share_work(self, kind: Work, session: Session, other: Session) -> None:
+        """Let another session stop what goes on of a kind for one, as its own."""
+        other.works[kind] = [*self._going_on(kind, other), *self._going_on(kind, session)]
+
     def goes_on(self, kind: Work, session: Session) -> bool:
         """Whether there is something of a kind to stop: more than one can be on its way, and one may be refused."""
         return bool(self._going_on(kind, session))

@@ -268,10 +268,9 @@ def wire_fitting(parts: Parts, fitting: Fitting, galleries: Galleries) -> None:
 def wire_comparison(parts: Parts, compare: Compare, present: Present) -> None:
     """Both encoders race; present mode is opened."""
     p, session = parts, parts.session
-    p.compare_tab.select(compare.shown, session, p.comparison, **SHORT).then(
-        compare.followed, session, p.comparison, **LONG
-    )
-    p.start_race.click(compare.raced, session, [*p.comparison, p.stop_race, p.headline], **LONG)
+    races = [*p.comparison, p.stop_race, p.headline]
+    p.compare_tab.select(compare.shown, session, p.comparison, **SHORT).then(compare.followed, session, races, **LONG)
+    p.start_race.click(compare.raced, session, races, **LONG)
     p.tools.present(present.presented, session, [p.screens, p.notice], **SHORT)
 
 

@@ -33,6 +33,7 @@ class Compare:
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
         self._races: dict[int, Lap | Waiting | None] = {}  # how far those that go on are, by gallery
+        self._racers: dict[int, Session] = {}  # who has begun them
 
     def shown(self, session: Session) -> Iterator[Updates]:
         """The tab was opened, or what it shows has changed; the rankings may have to run photos in full first."""
@@ -49,7 +50,8 @@ class Compare:
                 result = views.race_result(measured, known) if measured is not None else ""
                 result += card(services.library.certificate_of(summary.id))
             may_race = services.access.may_spend(summary, session)
-            yield {race: result, self._parts.start_race: gr.update(visible=may_race)}
+            told = _how_far(self._races.get(summary.id)) if summary.id in self._races else result
+            yield {race: told, self._parts.start_race: gr.update(visible=may_race)}
             with services.access.turn(session):
                 ranked = self._rankings(session, summary)
             yield {rankings: ranked}
@@ -72,13 +74,9 @@ class Compare:
                 return
             yield {race: _how_far(None), **self._buttons(running=True)}
             for event in self._services.begin("race", session, lambda tell: self._race(summary.id, session, tell)):
-                if isinstance(event, Waiting | Lap):
+                if isinstance(event, Waiting | Lap) and session.gallery == summary.id:  # else another one is on show
                     yield {race: _how_far(event)}
-            yield from self.shown(session)
-            told: Updates = self._buttons(running=False)
-            if session.gallery == summary.id:  # else another one has come on show
-                told[self._parts.headline] = header.headline(summary, self._services.measured(summary))
-            yield told
+            yield from self._over(session, summary)
         except Stopped:
             yield {race: placeholders.said("Stopped: nothing was kept of this race."), **self._buttons(running=False)}
         except EngineError as error:
@@ -86,16 +84,29 @@ class Compare:
 
     def followed(self, session: Session) -> Iterator[Updates]:
         """A race that another page has begun, as this one before it was loaded again, is told of until it is over."""
-        start = self._parts.start_race
+        services = self._services
         with suppress(EngineError):  # of a gallery that is not theirs to see
-            gallery = self._services.access.gallery(session.gallery, session).id
-            if gallery not in self._races or self._services.goes_on("race", session):
+            summary = services.access.gallery(session.gallery, session)
+            racer = self._racers.get(summary.id)
+            if racer is None or racer is session:  # whose page is told already
                 return
-            while gallery in self._races and session.gallery == gallery:
-                yield {self._parts.race: _how_far(self._races.get(gallery)), start: gr.update(interactive=False)}
+            buttons = self._buttons(running=True)
+            if services.access.may_spend(summary, session):
+                services.share_work("race", racer, session)  # to stop it
+            else:
+                buttons.pop(self._parts.stop_race)
+            while summary.id in self._races and session.gallery == summary.id:
+                yield {self._parts.race: _how_far(self._races.get(summary.id)), **buttons}
                 time.sleep(SECOND)
-            yield from self.shown(session)
-            yield {start: gr.update(interactive=True)}
+            yield from self._over(session, summary)
+
+    def _over(self, session: Session, summary: GallerySummary) -> Iterator[Updates]:
+        """What has become of a gallery's race."""
+        yield from self.shown(session)
+        told = self._buttons(running=False)
+        if session.gallery == summary.id:  # else another one has come on show
+            told[self._parts.headline] = header.headline(summary, self._services.measured(summary))
+        yield told
 
     def _buttons(self, running: bool) -> Updates:
         return {
@@ -108,11 +119,12 @@ class Compare:
             self._races[gallery] = event
             tell(event)
 
-        self._races[gallery] = None
+        self._races[gallery], self._racers[gallery] = None, session
         try:
             with self._services.access.work(session, told), self._services.event_log.timed("race"):
                 return self._services.comparison.race(gallery, told)
         finally:
+            self._racers.pop(gallery, None)
             self._races.pop(gallery, None)
 
     def _rankings(self, session: Session, summary: GallerySummary) -> str:

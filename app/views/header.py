@@ -5,7 +5,7 @@ from html import escape
 from typing import NamedTuple
 
 from app.views.formatting import day, many, percent
-from app.views.race import faster, where
+from app.views.race import beside, faster, where
 from engine.gallery import Deepened, GallerySummary, Measured, Order, Refinement
 
 NAME = "T-GEM search"
@@ -22,7 +22,7 @@ def headline(summary: GallerySummary, measured: Measured | None) -> str:
     line = f"<b>{many(summary.photos)}</b> · <span>indexed with <b>{share}</b> of the full encoder’s compute</span>"
     if len(summary.exits) == 1:
         line = f"<b>{many(summary.photos)}</b> · <span>all at full depth: this model has no exit modules yet</span>"
-    if measured is not None:
+    if measured := beside(measured, summary):
         when = f"{'shipped measurement' if measured.machine else 'measured'}, {day(measured.race.at)}"
         line += f' · <span title="{where(measured)}"><b>{faster(measured.race)}</b> ({when})</span>'
     return f'<p class="headline">{line}</p>'

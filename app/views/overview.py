@@ -7,7 +7,7 @@ from app.curve import Curve
 from app.pictures import PictureAddress
 from app.views.formatting import described, macs, many, percent, times
 from app.views.placeholders import note
-from app.views.race import where
+from app.views.race import beside, where
 from app.views.strip import Drawing, marks, survival
 from engine.gallery import GallerySummary, Measured, Photo
 
@@ -20,9 +20,8 @@ def figures(summary: GallerySummary, measured: Measured | None) -> str:
         return note("An empty gallery", "Add photos, and this shows how deep each of them had to go.")
     ran, searches = macs(summary.macs_index, summary.macs_in_full), summary.macs_queries + summary.macs_pictures
     encodings = searches * summary.photos / summary.macs_in_full
-    if measured is None:
-        speed = "<dt>speed</dt><dd><small>not measured for this gallery yet: Compare does</small></dd>"
-    else:
+    speed = "<dt>speed</dt><dd><small>not measured yet for this gallery as it is: Compare does</small></dd>"
+    if measured := beside(measured, summary):
         speed = f"<dt>speed, measured</dt><dd>{times(measured.race.speedup)}<small>{where(measured)}</small></dd>"
     return (
         '<dl class="figures"><div><dt>compute saved</dt>'

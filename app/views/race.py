@@ -3,7 +3,9 @@
 from html import escape
 
 from app.views.formatting import date, many, percent, times
-from engine.gallery import Measured, Race
+from engine.gallery import GallerySummary, Measured, Race
+
+ABOUT = 0.05  # of the full compute
 
 
 def lanes(race: Race) -> str:
@@ -35,6 +37,12 @@ def speed(race: Race) -> tuple[str, str]:
 def faster(race: Race) -> str:
     """The race as words that can be said aloud."""
     return " ".join(speed(race))
+
+
+def beside(measured: Measured | None, summary: GallerySummary) -> Measured | None:
+    """A gallery's race, if it ran about as much as indexing did: its speed is read beside that."""
+    share = summary.macs_index / summary.macs_in_full if summary.macs_in_full else 0.0
+    return measured if measured is not None and abs(measured.race.macs_share - share) < ABOUT else None
 
 
 def where(measured: Measured) -> str:

@@ -80,19 +80,46 @@ def test_a_race_is_told_of_on_a_page_that_was_loaded_again_and_not_begun_twice(
         return race(gallery, told)
 
     monkeypatch.setattr(services.comparison, "race", slow)
-    racing, again = compare.raced(session), Session(gallery=session.gallery)
+    racing, again, other = compare.raced(session), Session(gallery=session.gallery), Session(gallery=session.gallery)
     for _ in range(2):
         next(racing)
     assert not list(compare.followed(session)), "its own page tells of it"
     assert not list(compare.followed(Session(gallery=holidays)))
-    for page in (compare.followed(again), compare.raced(again)):
+    for page in (compare.followed(again), compare.raced(other)):
         shown = after(next(page))
         assert "1 of 3" in shown.race
         assert not shown.start_race["interactive"]
+        assert shown.stop_race["visible"]
+    assert "1 of 3" in after(next(compare.shown(session))).race, "the tab was left and opened again"
     go_on.set()
     shown = after(page)
     assert "measured" in shown.race
     assert shown.start_race["interactive"]
+    assert not shown.stop_race["visible"]
+    assert "measured" in shown.headline
+
+
+def test_a_race_is_stopped_from_a_page_that_was_loaded_again(
+    compare: Compare, session: Session, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.handlers.comparison.SECOND", 0.01)
+    begun = Event()
+
+    def endless(gallery: int, told: Callable[[Lap], object]) -> Race:
+        while True:
+            told(Lap(1, 3, 2.0, 4.0))
+            begun.set()
+
+    monkeypatch.setattr(services.comparison, "race", endless)
+    racing, again = compare.raced(session), Session(gallery=session.gallery)
+    next(racing)
+    next(racing)
+    assert begun.wait(30)
+    page = compare.followed(again)
+    assert after(next(page)).stop_race["visible"]
+    services.stop("race", again)
+    assert after(page).start_race["interactive"]
+    assert "nothing was kept of this race" in after(racing).race
 
 
 def test_what_is_on_its_way_is_said_where_it_will_stand() -> None:

@@ -298,7 +298,10 @@ class TestDepths:
         assert formatting.date(RACE.at) in ALL["figures"]
         assert "45 %indexing ran 0.22 of 0.40 kMACs" in text(ALL["figures"])
         assert "0.3full encodings" in text(ALL["figures"])
-        assert "not measured for this gallery yet" in overview.figures(SUMMARY, None)
+        of_another_budget = Measured(replace(RACE, macs_share=0.9))
+        for measured in (None, of_another_budget):
+            assert "not measured yet for this gallery" in overview.figures(SUMMARY, measured)
+            assert "as fast" not in header.headline(SUMMARY, measured)
         assert "Add photos" in overview.figures(replace(SUMMARY, photos=0), None)
 
     def test_presets_have_what_was_measured_and_what_they_would_run_here(self) -> None:
