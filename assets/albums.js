@@ -123,6 +123,9 @@ element.addEventListener("toggle", ({ target }) => {
   else if (open === keyOf(target)) open = typed = null;
 }, true);
 element.addEventListener("input", ({ target }) => target.dataset.rename && (typed = target.value));
+document.addEventListener("click", ({ target }) => {
+  for (const menu of element.querySelectorAll(".album-menu[open]")) if (!menu.contains(target)) menu.open = false;
+});
 
 // Dragging
 let dragged = null; // the photo, and the column that it is dragged from

@@ -80,7 +80,7 @@ function choose(on) {
 function discard(button) {
   const panel = button.closest(".panel"); // its own button, whatever is ticked meanwhile
   const photos = (panel ? [panel] : ticked()).map((part) => part.dataset.photo);
-  if (!confirm(photos.length === 1 ? "Delete this photo?" : `Delete these ${photos.length} photos?`)) return;
+  if (!confirm(photos.length === 1 ? "Delete this photo for good?" : `Delete these ${photos.length} photos for good?`)) return;
   choose(false);
   if (panel) close(); // its place in the results has the focus then
   else document.querySelector("#tabs [data-tab-id=results]").focus();
@@ -162,6 +162,7 @@ element.addEventListener("click", (event) => {
   pressed = { button, name };
   button.classList.toggle("waiting", !button.matches(".hit") && name !== "present"); // until its part is drawn anew,
   setTimeout(() => button.classList.remove("waiting"), PATIENCE); // or an answer, or for a while where other parts change
+  if (name === "alike") scrollTo({ top: 0 }); // its answer begins there
   if (name === "unlike") document.querySelector("#query input").focus(); // the chip goes
   if (name === "show" || (name === "select" && !button.matches("#grid .hit"))) tgem.openTab("results");
   trigger(name, { ...button.dataset });

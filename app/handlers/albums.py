@@ -170,7 +170,8 @@ class Albums:
                 return
             yield problem
             for drawn in self.shown(session):  # the board may be older than changes that were made in another tab
-                yield {**drawn, **problem}
+                undo = drawn.get(self._parts.album_line, "") if self._parts.album_board in drawn else ""
+                yield {**drawn, **problem, self._parts.album_line: problem[self._parts.album_line] + undo}
 
     def _sorted(self, summary: GallerySummary, session: Session, view: AlbumView, albums: AlbumSet) -> SortedGallery:
         """The gallery's photos as they stand, with no second look."""

@@ -100,6 +100,8 @@ class AlbumSet:
     def renamed(self, name: str, new: str) -> "AlbumSet":
         """With another name for an album; its phrases stay."""
         old, new = self.albums[self.place(name)].name, checked_name(new)
+        if any(album.name.casefold() == new.casefold() != old.casefold() for album in self.albums):
+            raise AlbumsRejected(f'There is an album "{new}" already; choose another name, or merge the two.')
         albums = tuple(replace(a, name=new) if a.name == old else a for a in self.albums)
         return AlbumSet(albums, self._moved_along({old: new}))
 

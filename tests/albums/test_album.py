@@ -112,8 +112,9 @@ def test_an_album_that_is_gone_is_a_sentence() -> None:
             change()
     with pytest.raises(AlbumsRejected, match="into itself"):
         albums.merged("dogs", "dogs")
-    with pytest.raises(AlbumsRejected, match="Two albums"):
+    with pytest.raises(AlbumsRejected, match='an album "People" already'):
         albums.renamed("dogs", "People")
+    assert albums.renamed("dogs", "Dogs").albums[0].name == "Dogs", "which is its own name"
 
 
 def test_albums_given_again_take_their_place_and_keep_their_moves() -> None:

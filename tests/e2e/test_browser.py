@@ -338,7 +338,7 @@ def test_the_selected_photo_is_deleted_by_its_own_button_whatever_is_ticked(
     page.once("dialog", agree)
     page.locator("#panel [data-event=discard]").click()
     expect(page.locator("#answer")).to_contain_text("1 photo deleted", timeout=PATIENCE)
-    assert asked == ["Delete this photo?"]
+    assert asked == ["Delete this photo for good?"]
     expect(hits).to_have_count(1)
     expect(hits.first).not_to_have_attribute("data-photo", chosen)
     expect(hits.first).to_be_focused()  # where the photo stood, whose button is gone

@@ -94,6 +94,9 @@ def test_albums_are_renamed_merged_searched_and_deleted(
     after(albums.added("reds: red", session))
     after(albums.added("greens: green", session))
     assert "<h2>scarlet" in board(albums.renamed(Event(album="reds", name="scarlet"), session))
+    refused = after(albums.renamed(Event(album="scarlet", name="Greens"), session)).album_line
+    assert "an album &quot;Greens&quot; already" in refused
+    assert 'data-event="undo"' in refused, "the change before it can still be taken back"
     merged = board(albums.merged(Event(album="scarlet", into="greens"), session))
     assert 'aria-label="greens, 2 photos"' in merged
     assert "<h2>scarlet" in board(albums.undone(session)), "a merge is undone as a move is"
