@@ -9,12 +9,14 @@ from time import monotonic, sleep
 
 from app.attribution import attributions
 from engine.gallery import (
+    DEFAULT_BUDGET,
     DEMO_GALLERY,
     EngineError,
     GalleryMissing,
     Library,
     ModelChanged,
     Progress,
+    deeper_than,
     delete_gallery,
     folder_uploads,
     ingest_files,
@@ -87,9 +89,8 @@ class Demo:
             with progress_bar("photos of the demo gallery") as show:
                 _ = self._library.encoder  # loading it is not part of the rate
                 self.began = monotonic()
-                ingest_files(
-                    self._library, self.id, folder_uploads(self._folder), on_progress=lambda now: self._tell(now, show)
-                )
+                uploads = folder_uploads(self._folder)
+                ingest_files(self._library, self.id, uploads, DEFAULT_BUDGET, lambda now: self._tell(now, show))
             self.problem = None
         except EngineError as error:  # a model that is not there, say
             if str(error) != str(self.problem):
@@ -106,12 +107,14 @@ class Demo:
     def _renew_if_outdated(self) -> None:
         """Drop photos of an earlier demo gallery or model, which costs a few seconds of encoding.
 
-        So it does those that searches once ran deeper: every visitor finds the same.
+        So it does those that searches once ran deeper, or another budget: everybody finds what is shipped.
         """
         present = {upload.name for upload in folder_uploads(self._folder)}
         photos = list_photos(self._library, self.id, limit=10_000)
-        indexed = summarize_gallery(self._library, self.id).macs_index
-        outdated = any(photo.file not in present for photo in photos) or sum(p.macs for p in photos) > indexed
+        now = summarize_gallery(self._library, self.id)
+        outdated = any(photo.file not in present for photo in photos) or sum(p.macs for p in photos) > now.macs_index
+        outdated |= bool(now.phrases) or now.budget not in (None, DEFAULT_BUDGET)
+        outdated |= deeper_than(photos, DEFAULT_BUDGET) > 0  # another budget was chosen for a while
         try:
             require_model(self._library, self.id)
         except ModelChanged:

@@ -40,7 +40,9 @@ def action(summary: GallerySummary, cost: BudgetCost | None, anew: bool = False)
     """What the button would do; arguments as of `budget_preview`."""
     if summary.photos and (cost is None or anew):
         return "Encode all photos anew"
-    return f"Run {many(cost.deeper)} deeper" if cost and cost.deeper else "Keep this budget for new photos"
+    if cost and cost.deeper:
+        return f"Run {many(cost.deeper)} deeper"
+    return "Keep this budget" if summary.kind == "demo" else "Keep this budget for new photos"
 
 
 def encoded_again(summary: GallerySummary, done: IngestReport, budget: float) -> str:
@@ -78,6 +80,7 @@ def _measured(point: Point) -> str:
 
 def _warning(summary: GallerySummary, budget: float, cost: BudgetCost | None, anew: bool) -> str:
     now = f"Now: {_indexed_with(summary).lower()}"
+    until = " until the page is started again" if summary.kind == "demo" else ""  # which brings it back as it ships
     if cost is None or anew:
         why = "Other phrases cost compute" if anew else "Another model costs compute"
         about = f"at about {percent(budget)} of a full encoding"
@@ -85,12 +88,13 @@ def _warning(summary: GallerySummary, budget: float, cost: BudgetCost | None, an
             return f"<b>{why}:</b> the photo is encoded anew, {about}."
         return f"<b>{why}:</b> all {many(summary.photos)} are encoded anew, {about} each."
     if not cost.deeper:
-        return f"{now}. <b>This costs nothing here:</b> what ran stays; photos that come later go by this budget."
+        later = "." if summary.kind == "demo" else "; photos that come later go by this budget."
+        return f"{now}. <b>This costs nothing here:</b> what ran stays{until}{later}"
     least, most = cost.macs_least / cost.full_macs, cost.macs_most / cost.full_macs
     amount = f"{least:.1f}" if most - least < 0.05 else f"{least:.1f} to {most:.1f}"
     run = "runs" if cost.deeper == 1 else "run"
     more = f"{many(cost.deeper)} {run} deeper, +{amount} full encodings"
-    return f"{now}. <b>This raises its cost:</b> {more}. What ran stays."
+    return f"{now}. <b>This raises its cost:</b> {more}. What ran stays{until}."
 
 
 def _indexed_with(summary: GallerySummary) -> str:

@@ -8,7 +8,7 @@ from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
 from engine.exits.certificate import FULL_DEPTH, Certificate
 from engine.exits.phrases import typed_phrases
 from engine.gallery.albums import Aside, albums_of, edit_albums, list_albums, propose_albums, sort_gallery
-from engine.gallery.budget_cost import BudgetCost, budget_cost
+from engine.gallery.budget_cost import BudgetCost, budget_cost, deeper_than
 from engine.gallery.comparison import Comparison, FullRun, compare_rankings
 from engine.gallery.encoder_cache import ENCODERS_KEPT
 from engine.gallery.galleries import (

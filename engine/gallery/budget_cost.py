@@ -1,6 +1,6 @@
 """What another budget would run on a gallery's photos, from the gates that are stored: nothing is run to tell."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.exits.budget import BUDGET_GRID, let_go, nearest_budget
 from engine.gallery.library import Library
+from engine.gallery.types import Photo
 from engine.storage.encodings import images_at_other_budgets
 
 
@@ -40,3 +41,9 @@ def settled(library: Library, gallery_id: int, budget: float, exits: int) -> Ite
     for image_id, exit, gates in images_at_other_budgets(library.database, gallery_id, budget):
         asked = np.frombuffer(gates, np.float32).reshape(-1, len(BUDGET_GRID))[:, nearest_budget(budget)]
         yield image_id, exit, not (exit == exits or let_go(asked).any())
+
+
+def deeper_than(photos: Iterable[Photo], budget: float) -> int:
+    """How many photos stand deeper than their gates would have let them go for a budget."""
+    at = nearest_budget(budget)
+    return sum(bool(let_go(photo.gates[: photo.exit - 1, at]).any()) for photo in photos if photo.gates.size)

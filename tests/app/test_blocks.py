@@ -14,9 +14,10 @@ import pytest
 from app.blocks import Page
 from app.demo import NAME, Demo
 from app.pictures import Pictures, secret_of
-from engine.gallery import ASSETS, DEMO_GALLERY, EngineError
-from engine.gallery.galleries import delete_gallery, list_photos, open_gallery
+from engine.gallery import ASSETS, DEFAULT_BUDGET, DEMO_GALLERY, EngineError
+from engine.gallery.galleries import delete_gallery, list_photos, open_gallery, summarize_gallery
 from engine.gallery.library import Library
+from engine.gallery.reencode import reencode_gallery
 from engine.storage.database import Database
 from engine.utils.data_dir import home
 from tests.fake_encoder import FakeEncoder
@@ -99,6 +100,16 @@ class TestDemo:
         again = Demo(library, folder)
         again.start().join()
         assert {photo.file for photo in list_photos(library, again.id)} == {"red-square.png", "green-square.png"}
+
+    def test_another_budget_lasts_until_the_next_start(self, library: Library, folder: Path, demo: Demo) -> None:
+        shipped = summarize_gallery(library, demo.id).exits
+        for budgets in ((1.0,), (1.0, DEFAULT_BUDGET), (0.2,)):
+            again = Demo(library, folder)
+            for budget in budgets:
+                reencode_gallery(library, again.id, budget)
+            again.start().join()
+            now = summarize_gallery(library, again.id)
+            assert (now.exits, now.budget) == (shipped, DEFAULT_BUDGET)
 
     def test_the_terminal_says_why_it_cannot_be_encoded_and_it_is_tried_again(
         self,
