@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 from gradio_client.utils import is_file_obj_with_meta, traverse
+from pydantic import ValidationError
 
 from app import index_page
 from app.event_log import where
@@ -19,6 +20,7 @@ from engine.gallery import ASSETS
 
 THREADS = 200  # for events that run or wait at once: one that waits costs next to nothing
 
+NOT_A_FILE = "An argument is no file that was sent; send it along, from Python with `handle_file`."
 UNFORESEEN = "This did not work; load the page again, and check what was sent."
 
 
@@ -34,7 +36,10 @@ class Page(gr.Blocks):
             traverse(inputs, lambda file: sent(file["path"]), is_file_obj_with_meta)
         except NotUploaded as error:
             raise gr.Error(str(error), print_exception=False) from error
-        return await super().preprocess_data(block_fn, inputs, *rest, **options)
+        try:
+            return await super().preprocess_data(block_fn, inputs, *rest, **options)
+        except ValidationError as error:  # a program has sent a path, say, and not the file
+            raise gr.Error(NOT_A_FILE, print_exception=False) from error
 
     def handle_streaming_diffs(
         self,

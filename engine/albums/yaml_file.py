@@ -68,4 +68,7 @@ def _album(name: object, said: Any, path: Path) -> Album:
     if said is None:
         kinds = KINDS.get(str(name).strip().casefold())
         said = kinds.split(", ") if kinds else name
-    return made(name, *(phrases if isinstance(phrases, list) else [phrases] for phrases in (said, unlike)))
+    lists = [phrases if isinstance(phrases, list) else [phrases] for phrases in (said, unlike)]
+    if any(isinstance(phrase, dict | list) for phrases in lists for phrase in phrases):
+        raise AlbumsRejected(f'{path}: the album "{str(name)[:40]}" is written otherwise; write {FORM}.')
+    return made(name, *lists)

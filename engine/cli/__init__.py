@@ -5,6 +5,9 @@ on stderr and exit code 2. Heavy imports stand inside the commands that need the
 """
 
 import errno
+import signal
+import sys
+from io import TextIOWrapper
 from typing import Any
 
 import typer
@@ -35,6 +38,8 @@ from engine.cli.options import BadOption
 from engine.cli.output import say
 from engine.utils.errors import EngineError
 
+GO_ON = ("index", "reencode", "train-mini")  # commands that begin where they were stopped
+
 
 class Command(TyperCommand):
     """A command that refuses an empty word, as an unset variable leaves it: an empty path is the current folder."""
@@ -51,11 +56,17 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a name that its charset lacks is escaped, as on stderr
         try:
             return super().invoke(ctx)
         except EngineError as error:
             say(str(error))
             raise typer.Exit(2) from error
+        except KeyboardInterrupt as error:
+            goes_on = " What was finished is kept: run it again to go on." if ctx.invoked_subcommand in GO_ON else ""
+            say(f"Stopped.{goes_on}")
+            raise typer.Exit(128 + signal.SIGINT) from error
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise

@@ -1,5 +1,6 @@
 """Options that several commands have, and the error of what a command line names."""
 
+from math import isclose
 from typing import Annotated
 
 import typer
@@ -15,9 +16,19 @@ class BadOption(EngineError):
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, for programs.")]
 
 Data = typer.Option(help="Folder with captions.jsonl (file, captions, split) and images/.")
+
+
+def _of_the_grid(budget: float | None) -> float | None:
+    if budget is None or any(isclose(budget, each) for each in BUDGET_GRID):
+        return budget
+    near = sorted(BUDGET_GRID, key=lambda each: abs(each - budget))[:2]
+    raise BadOption(f"A budget is in steps of 0.05: take {min(near):g} or {max(near):g} in place of {budget:g}.")
+
+
 Budget = typer.Option(
     min=BUDGET_GRID[0],
     max=BUDGET_GRID[-1],
+    callback=_of_the_grid,
     help="Mean share of the full encoder's compute to spend on a photo, in steps of 0.05.",
     show_default=f"the gallery's last, or else {DEFAULT_BUDGET}",
 )

@@ -35,6 +35,7 @@ def reencode(
             library, collection, budget, lambda progress: show(progress.done, progress.total), wished
         )
     held = summarize_gallery(library, collection)
-    now = f" In all {held.macs_index / held.macs_in_full:.0%} of the full compute has run." if held.photos else ""
+    ran = held.macs_index + held.macs_queries  # for second looks, too
+    now = f" In all {ran / held.macs_in_full:.0%} of the full compute has run." if held.photos else ""
     counts = f"{report.added} encoded, {report.duplicates} needed nothing, {len(report.skipped)} skipped"
     print_report(report, as_json, counts, now)

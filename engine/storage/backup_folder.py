@@ -59,6 +59,8 @@ class BackupFolder:
 
         A lock of SQLite ends with its process on every system, however it dies.
         """
+        if self.path.is_file():
+            raise BackupUnusable(f"{self.path} is a file; name the folder of a backup.")
         if not os.access(self.path, os.W_OK):  # then nobody changes it
             yield
             return

@@ -4,6 +4,7 @@ Indexes are made from it. It is a SQLite file, or PostgreSQL where TGEM_DATABASE
 `engine.storage.postgres`).
 """
 
+import errno
 import math
 import os
 import sqlite3
@@ -245,6 +246,11 @@ def explaining_errors(engine: Engine) -> Iterator[None]:
         if engine.dialect.name == "postgresql" and isinstance(error, DatabaseError):
             raise StoreUnusable(postgres.sentence(engine, error)) from error
         reason = error.orig if isinstance(error, DatabaseError) else error.strerror
+        if "is full" in str(reason) or getattr(error, "errno", None) == errno.ENOSPC:
+            raise StoreUnusable(
+                f"The data in {engine.url.database} cannot grow, for the disk is full; make room on its disk, and "
+                "try again: what was finished is kept."
+            ) from error
         raise StoreUnusable(f"The data in {engine.url.database} cannot be used ({reason}); {_mend(error)}") from error
 
 

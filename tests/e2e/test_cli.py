@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -141,6 +141,8 @@ def test_search_runs_photos_deeper_and_says_what_that_cost(run: Run, photos: Pat
     assert told is not None
     assert float(told[1]) == pytest.approx(spent, abs=0.051)
     assert "got a second look" in first.stderr
+    share = sum(hit["macs_share"] for hit in hits) / len(hits)
+    assert f"In all {share:.0%} of the full compute has run." in run("reencode", "photos").stdout
     again = run("search", "red", "--json")
     assert (json.loads(again.stdout), again.stderr) == (hits, "")
 
@@ -189,6 +191,7 @@ def test_a_gallery_is_encoded_again_for_another_budget(run: Run, photos: Path) -
     assert {hit["exit"] for hit in json.loads(run("search", "red", "--json").stdout)} == {3}
     assert "0 encoded, 2 needed nothing" in run("reencode", "photos", "--budget", 1).stdout
     assert run("reencode", "photos", "--budget", 0.1).exit_code == 2
+    assert "take 0.3 or 0.35 in place of 0.33" in run("reencode", "photos", "--budget", 0.33).stderr
 
 
 def test_a_store_is_backed_up_and_restored(run: Run, photos: Path, tmp_path: Path) -> None:
@@ -200,9 +203,33 @@ def test_a_store_is_backed_up_and_restored(run: Run, photos: Path, tmp_path: Pat
     refused = run("restore", place)
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "put it aside with --replace" in refused.stderr
+    assert "red.png is a file; name the folder of a backup" in run("restore", photos / "red.png").stderr
     shutil.rmtree(tmp_path / "home")
     assert "is restored: 3 files" in run("restore", place).stdout
     assert len(json.loads(run("search", "red", "--json").stdout)) == 2
+
+
+def test_a_name_that_the_terminal_cannot_write_is_escaped(run: Run, photos: Path) -> None:
+    (photos / "red.png").rename(photos / "夕日\t.png")
+    run("index", photos)
+    result = CliRunner(charset="latin-1").invoke(command_line.cli, ["search", "red"])
+    assert result.exit_code == 0
+    assert r"\u5915\u65e5\ufffd.png" in result.stdout
+
+
+@pytest.mark.parametrize(("command", "kept"), [("reencode", True), ("search", False)])
+def test_a_command_that_is_stopped_says_whether_it_goes_on(
+    run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, command: str, kept: bool
+) -> None:
+    def stopped(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    run("index", photos)
+    monkeypatch.setattr("engine.gallery.reencode.reencode_gallery", stopped)
+    monkeypatch.setattr("engine.gallery.search.embed_query", stopped)
+    result = run(command, "photos")
+    assert result.exit_code == 130
+    assert result.stderr.endswith("Stopped." + kept * " What was finished is kept: run it again to go on." + "\n")
 
 
 def test_search_uses_the_gallery_indexed_last_or_the_one_named(run: Run, photos: Path) -> None:

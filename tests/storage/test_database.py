@@ -115,7 +115,7 @@ def test_a_failed_migration_leaves_nothing_behind(home: Path, monkeypatch: pytes
 
     upgrade = alembic.command.upgrade
     monkeypatch.setattr(alembic.command, "upgrade", fail_after_all)
-    with pytest.raises(StoreUnusable, match="No space left"):
+    with pytest.raises(StoreUnusable, match="the disk is full"):
         migrate(engine)
     engine.dispose()
     assert tables(home / "tgem.db") == set()

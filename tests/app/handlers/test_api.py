@@ -178,6 +178,7 @@ def test_what_was_not_sent_is_no_upload_and_is_not_fetched(
     calls += [[None, marked[0], ""], [None, "Mine", [{"a": marked[0]}]]]
     for call in calls:
         assert "event: error" in posted(address, call)
+    assert "send it along" in posted(address, ["dog.png", "Mine", ""]), "a path, as who forgets handle_file sends it"
     fetch.assert_not_called()
     # The page's own handlers, called by hand.
     pictures = PictureSearch(services, PARTS, Search(services, PARTS))
