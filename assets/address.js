@@ -164,8 +164,16 @@ addEventListener("popstate", () => (led = false));
 addEventListener("popstate", () => one("#gallery input:focus")?.blur()); // left later, it would tell of its old value
 addEventListener("popstate", (event) => (tgem.closesViewer?.() ? later() : goTo(event.state ?? read())));
 
-// Words that were typed and not answered outlive a reload, as the one after the connection was lost (first.js).
+// Words that were typed and not answered outlive a reload, as the one after the connection was lost (first.js); those
+// that were asked are asked once more.
+let sent = "";
+const asksWords = ({ type, key, target, isComposing }) =>
+  type === "click" ? target.closest?.("#query .submit-button") : key === "Enter" && !isComposing && target.closest?.("#query");
+for (const type of ["click", "keydown"])
+  addEventListener(type, (event) => asksWords(event) && (sent = one("#query input").value), true);
 addEventListener("pagehide", () => {
-  const words = one("#query input")?.value ?? "";
-  sessionStorage.setItem("tgem-words", words === shown()?.q ? "" : words);
+  const words = one("#query input")?.value ?? "", { q } = shown() ?? {};
+  const unanswered = words === sent && words !== sessionStorage.getItem("tgem-again") && !q?.endsWith(words);
+  sessionStorage.setItem("tgem-words", words === q ? "" : words);
+  sessionStorage.setItem("tgem-asked", unanswered ? words : "");
 });

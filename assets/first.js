@@ -47,4 +47,11 @@ when(
   },
 );
 
-if (performance.getEntriesByType("navigation")[0]?.type === "reload") typed.value ||= sessionStorage.getItem("tgem-words") ?? "";
+const kept = (name) => sessionStorage.getItem(name) ?? "";
+let again = ""; // what is asked once more, and no third time
+if (performance.getEntriesByType("navigation")[0]?.type === "reload" && !typed.value) {
+  typed.value = kept("tgem-words");
+  if (typed.value) again = kept("tgem-asked");
+  asked = Boolean(again);
+}
+sessionStorage.setItem("tgem-again", again);
