@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, chain
 
 from engine.utils.errors import EngineError
 
@@ -32,6 +33,13 @@ class Album:
     name: str
     phrases: tuple[str, ...]
     unlike: str = ""  # a photo that fits this better is not of the album
+    merged: tuple[int, ...] = ()  # how many of its phrases each album has brought that it was merged of
+
+    @property
+    def parts(self) -> tuple[tuple[str, ...], ...]:
+        """Its phrases, those of each album that it was merged of together."""
+        ends = list(accumulate(self.merged or (len(self.phrases),)))
+        return tuple(self.phrases[begin:end] for begin, end in zip([0, *ends], ends, strict=False))
 
     def line(self) -> str:
         """The album as a person types it; `album_of` reads it."""
@@ -106,11 +114,12 @@ class AlbumSet:
         return AlbumSet(albums, self._moved_along({old: new}))
 
     def merged(self, name: str, into: str) -> "AlbumSet":
-        """With one album gone into another: its phrases and its moves, too."""
+        """With one album gone into another, as a part of it: its phrases and its moves, too."""
         gone, kept = self.albums[self.place(name)], self.albums[self.place(into)]
         if gone == kept:
             raise AlbumsRejected("An album cannot be merged into itself; choose another one.")
-        both = replace(kept, phrases=tuple(dict.fromkeys((*kept.phrases, *gone.phrases))))
+        parts = (*kept.parts, *gone.parts)
+        both = replace(kept, phrases=tuple(chain(*parts)), merged=tuple(map(len, parts)))
         albums = tuple(both if a == kept else a for a in self.albums if a != gone)
         return AlbumSet(albums, self._moved_along({gone.name: kept.name}))
 

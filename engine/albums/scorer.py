@@ -1,9 +1,10 @@
 """How photos fit albums at whatever exit they stand, how sure that is, and what a deeper look may change.
 
-A photo's outcomes are the albums, and none of them. An album's score sums its phrases up (log-sum-exp); none's score is
-the affinity to a background from the text bank: a photo that other texts fit as well is of no album. All are cosines,
-so that one logit scale makes a softmax of them. A wide word also leads none by the log-odds that a softmax over
-the bank is at texts that it stands for (`engine.exits.naming`); what is higher counts.
+A photo's outcomes are the albums, and none of them. An album's score sums its phrases up (log-sum-exp); one that was
+merged of others is as likely as they were together. None's score is the affinity to a background from the text bank: a
+photo that other texts fit as well is of no album. All are cosines, so that one logit scale makes a softmax of them. A
+wide word also leads none by the log-odds that a softmax over the bank is at texts that it stands for
+(`engine.exits.naming`); what is higher counts.
 
 What an exit's scores are still off by is the deviation of its calibration (`engine.exits.calibration`), which is fitted
 with the gates. It gives the temperature of its softmax (the probit approximation: MacKay 1992) and the chance that full
@@ -60,6 +61,7 @@ class Words:
 
     vectors: Tensor  # (P, D) of phrases, unit length, and behind them of what albums are unlike
     owner: Tensor  # (P,) number of the album of each
+    part: Tensor  # (P,) and which of the albums that it was merged of
     unlike: Tensor  # (P,) bool
     wide: Mapping[int, Tensor]  # (N,) bool: those of the compared texts that a wide phrase stands for, by its number
     many: int  # albums
@@ -67,15 +69,21 @@ class Words:
     @classmethod
     def of(cls, albums: Sequence[Album], embed: Embed, texts: tuple[str, ...]) -> "Words":
         """Albums' phrases, embedded all at once.  Args: texts: that wide ones are compared with."""
-        phrases = [(number, phrase) for number, album in enumerate(albums) for phrase in album.phrases]
-        unlike = [(number, album.unlike) for number, album in enumerate(albums) if album.unlike]
-        owners, said = zip(*phrases, *unlike, strict=True) if phrases else ((), ())
+        phrases = [
+            (number, part, phrase)
+            for number, album in enumerate(albums)
+            for part, some in enumerate(album.parts)
+            for phrase in some
+        ]
+        unlike = [(number, 0, album.unlike) for number, album in enumerate(albums) if album.unlike]
+        owners, parts, said = zip(*phrases, *unlike, strict=True) if phrases else ((), (), ())
         vectors, owner = torch.from_numpy(embed(said)), torch.tensor(owners, dtype=torch.long)
         is_unlike = torch.arange(len(said)) >= len(phrases)
         wide = [number for number, phrase in enumerate(said) if kinds_of(phrase)]
         owned = dict(zip(wide, texts_of_kinds([said[number] for number in wide], texts), strict=True))
         sides = (owner + len(albums) * is_unlike).tolist()
-        return cls(vectors, owner, is_unlike, _apart(owned, sides), len(albums))
+        part = torch.tensor(parts, dtype=torch.long)
+        return cls(vectors, owner, part, is_unlike, _apart(owned, sides), len(albums))
 
 
 def _apart(wide: Mapping[int, Tensor], sides: Sequence[int]) -> dict[int, Tensor]:
@@ -124,8 +132,10 @@ class AlbumScorer:
         logits = self._widened(scale * vectors @ words.vectors.T, vectors, scale * none)  # (N, P)
         found = vectors.new_full((len(vectors), words.many + 1), -1.0)
         for number in range(words.many):
-            own = logits[:, (words.owner == number) & ~words.unlike]
-            found[:, number] = (own.logsumexp(1) - math.log(own.shape[1])) / scale
+            own = (words.owner == number) & ~words.unlike
+            parts = [logits[:, own & (words.part == part)] for part in words.part[own].unique()]
+            means = torch.stack([part.logsumexp(1) - math.log(part.shape[1]) for part in parts])
+            found[:, number] = means.logsumexp(0) / scale
         if words.unlike.any():  # the chance of being the album rather than what it is not, as a factor
             owners, other = words.owner[words.unlike], logits[:, words.unlike]
             found[:, owners] += torch.nn.functional.logsigmoid(scale * found[:, owners] - other) / scale

@@ -1,6 +1,7 @@
 """Albums of collections and what was moved into them, read and changed as one."""
 
 from collections.abc import Callable
+from itertools import chain
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -43,9 +44,19 @@ def _read(session: Session, collection_id: int) -> AlbumSet:
         .order_by(AlbumMoveRow.id)
     )
     return AlbumSet(
-        tuple(Album(row.name, tuple(row.phrases), row.unlike) for row in rows),
+        tuple(map(_album, rows)),
         tuple(Move(image, names.get(album or 0), number) for image, album, number in session.execute(moves)),
     )
+
+
+def _album(row: AlbumRow) -> Album:
+    parts = [part for part in row.phrases if isinstance(part, list)]
+    phrases = [*chain(*parts), *(phrase for phrase in row.phrases if isinstance(phrase, str))]
+    return Album(row.name, tuple(phrases), row.unlike, tuple(map(len, parts)))
+
+
+def _phrases(album: Album) -> list[str | list[str]]:
+    return [*map(list, album.parts)] if album.merged else list(album.phrases)
 
 
 def _write(session: Session, collection_id: int, albums: AlbumSet) -> None:
@@ -54,7 +65,7 @@ def _write(session: Session, collection_id: int, albums: AlbumSet) -> None:
     change_rows(session, delete(AlbumMoveRow), AlbumMoveRow.image_id, there)
     session.execute(delete(AlbumRow).where(AlbumRow.collection_id == collection_id))
     rows = [
-        AlbumRow(collection_id=collection_id, name=album.name, phrases=list(album.phrases), unlike=album.unlike)
+        AlbumRow(collection_id=collection_id, name=album.name, phrases=_phrases(album), unlike=album.unlike)
         for album in albums.albums
     ]
     for row in rows:

@@ -219,7 +219,7 @@ class AlbumRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"), index=True)
     name: Mapped[str]
-    phrases: Mapped[list[str]] = mapped_column(JSON)
+    phrases: Mapped[list[str | list[str]]] = mapped_column(JSON)  # lists: of albums that it was merged of
     unlike: Mapped[str]  # what its photos do not show; "": nothing was said
 
 

@@ -91,7 +91,7 @@ def test_moves_go_along_with_their_albums_and_can_be_undone() -> None:
     assert albums.by_hand() == {1: "dogs", 2: "people", 3: None}
     assert albums.renamed("dogs", "hounds").by_hand() == {1: "hounds", 2: "people", 3: None}
     merged = albums.merged("dogs", "people")
-    assert merged.albums == (Album("people", ("people", "a dog", "a puppy")),)
+    assert merged.albums == (Album("people", ("people", "a dog", "a puppy"), merged=(1, 2)),)
     assert merged.by_hand() == {1: "people", 2: "people", 3: None}
     assert albums.deleted("people").by_hand() == {1: "dogs", 2: "dogs", 3: None}
     assert albums.undone().undone().by_hand() == {1: "dogs", 2: "dogs"}

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from engine.albums.album import album_of
+from engine.albums.album import AlbumSet, album_of
 from engine.albums.scorer import AlbumScorer
 from engine.exits.encoder import Encoder
 from tests.demo_gallery import ANIMALS
@@ -25,6 +25,19 @@ def test_a_wide_word_holds_what_it_is_a_word_for(embedded: Encoder, shown: dict[
 def test_a_narrower_album_takes_its_own_from_a_wider_one(embedded: Encoder, shown: dict[str, Tensor]) -> None:
     found = held(embedded, shown, "animals", "birds")
     assert (found["osprey-on-branch"], found["giant-panda"], found["white-chair"]) == ("birds", "animals", None)
+
+
+def test_what_was_in_either_album_is_in_the_one_that_they_are_merged_to(
+    embedded: Encoder, shown: dict[str, Tensor]
+) -> None:
+    vectors = torch.stack(list(shown.values()))
+    for lines in (("birds", "cats", "food"), ("a bird", "flowers: a flower, a rose, a leaf, a plant", "water")):
+        albums = AlbumSet(tuple(map(album_of, lines)))
+        first, second, *_ = (album.name for album in albums.albums)
+        before = AlbumScorer.of(albums.albums, embedded).scores(vectors).argmax(1)
+        for name, into in ((first, second), (second, first)):
+            after = AlbumScorer.of(albums.merged(name, into).albums, embedded).scores(vectors).argmax(1)
+            assert 0 < (before < 2).sum() == (after[before < 2] == 0).sum()
 
 
 def test_what_an_album_is_not_may_be_a_wide_word(embedded: Encoder, shown: dict[str, Tensor]) -> None:

@@ -53,6 +53,14 @@ def sorted_into(library: Library, gallery: int, albums: AlbumSet) -> dict[str, s
     return {photo.file: photo.album for photo in sort_gallery(library, gallery, albums, 1.0).photos}
 
 
+def test_what_an_album_was_merged_of_is_remembered(library: Library, gallery: int) -> None:
+    albums = AlbumSet((album_of("reds: red, rose"), album_of("greens: green"), album_of("blue")))
+    merged = albums.merged("greens", "reds").merged("blue", "reds")
+    assert merged.albums[0].parts == (("red", "rose"), ("green",), ("blue",))
+    edit_albums(library, gallery, lambda _: merged)
+    assert list_albums(library, gallery) == merged
+
+
 def test_words_sort_photos_and_the_rest_is_none(library: Library, gallery: int) -> None:
     found = sort_gallery(library, gallery, COLOURS, 0.4)
     assert {p.file: p.album for p in found.photos} == {
