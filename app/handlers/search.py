@@ -71,7 +71,7 @@ class Search:
         """
         found = NAMED.match(line)
         if found is None:
-            session.ask(line, *(("", "") if anew else (session.like, session.thumbnail)))
+            session.ask(line if line.strip() else "", *(("", "") if anew else (session.like, session.thumbnail)))
             return ""
         words, named = line[found.end() :].strip().removeprefix("+").strip(), found[1].lower()
         if named == DROPPED and session.dropped is None:  # it was given before the page was loaded again

@@ -492,6 +492,12 @@ def test_any_text_is_a_query(search: Search, session: Session) -> None:
         assert "data-photo" in after(search.searched(text, False, session)).grid
 
 
+def test_blanks_alone_ask_for_nothing(search: Search, session: Session) -> None:
+    shown = after(search.searched("   ", False, session))
+    assert shown.query == ""
+    assert 'data-query=""' in shown.answer
+
+
 def test_what_is_too_much_is_a_sentence(search: Search, session: Session) -> None:
     for text in ("x" * 100_000, "a + b" * 90, "99:red"):
         told = after(search.searched(text, True, session))
