@@ -74,7 +74,13 @@ def head_row(parts: Parts) -> None:
         parts.gallery = gr.Dropdown(
             choices=[], label="Gallery", show_label=False, container=False, interactive=True, elem_id="gallery"
         )
+        # Until a session has its list: a page that was open before the server began anew names one that is not in it.
+        parts.gallery.preprocess = _number  # type: ignore[assignment, method-assign]
         parts.headline = html("headline")
+
+
+def _number(gallery: object) -> int | None:
+    return gallery if isinstance(gallery, int) else None
 
 
 def search_row(parts: Parts, query: str) -> None:

@@ -528,6 +528,7 @@ class TestOverHttp:
                     assert "process_completed" in answer
                     assert "secret" not in answer
                     assert "running already" not in answer, "it was turned away, and asked nothing"
+                    assert "list of choices" not in answer, "as a page has none whose server began anew"
 
 
 def test_a_public_host_says_how_much_is_kept_and_for_how_long(library: Library) -> None:
