@@ -6,12 +6,13 @@ import gradio as gr
 from gradio.blocks import Block
 
 Updates = dict[Block, Any]  # what a handler returns: each component that it changes, and its new value
-STOP, FIT, DELETE = "Stop", "Fit exit modules on this gallery", "Delete this gallery"  # labels of buttons
+# labels of buttons
+STOP, STOPPING, FIT, DELETE = "Stop", "Stopping …", "Fit exit modules on this gallery", "Delete this gallery"
 
 
 def button(label: str, shown: bool) -> dict[str, Any]:
     """The update by which a button is there or not; Gradio has lost the label of one that was hidden at first."""
-    return gr.update(value=label, visible=shown)
+    return gr.update(value=label, visible=shown, interactive=True)
 
 
 class Parts:

@@ -24,10 +24,10 @@ from app.handlers.photo_map import GalleryMap
 from app.handlers.picture_search import PictureSearch
 from app.handlers.present import Present
 from app.handlers.search import Search
-from app.parts import Parts
+from app.parts import STOPPING, Parts, Updates
 from app.server.order import arrival
 from app.services import Services
-from app.session import Work
+from app.session import Session, Work
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 # A new question does not wait until the second look of the last one is over.
@@ -304,8 +304,13 @@ def wire_stops(parts: Parts, services: Services) -> None:
         "fit": parts.stop_fit,
         "race": parts.stop_race,
     }
+
+    def stop(kind: Work, button: gr.Button, session: Session) -> Updates:
+        services.stop(kind, session)
+        return {button: gr.update(value=STOPPING, interactive=False)}  # a batch that has begun is finished first
+
     for kind, button in kinds.items():
-        button.click(partial(services.stop, kind), parts.session, None, **SHORT)
+        button.click(partial(stop, kind, button), parts.session, button, **SHORT)
 
 
 def expose(api: Api) -> None:

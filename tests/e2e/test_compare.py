@@ -44,9 +44,16 @@ def test_the_shipped_measurement_and_both_rankings_are_there_from_the_start(open
 def test_a_race_is_run_on_ones_own_machine_and_its_result_takes_the_place_of_what_shipped(open_page: OpenPage) -> None:
     page = open_page("wide")
     tab(page, "Compare")
+    stop = page.locator("#stop-race")
     page.locator("#start").click()
+    stop.click()
+    expect(page.locator("#race")).to_contain_text("nothing was kept of this race")
+    expect(stop).to_be_hidden()
+    page.locator("#start").click()
+    expect(stop).to_have_text("Stop")
+    expect(stop).to_be_enabled()
     expect(page.locator("#race .race").first).to_contain_text("on this machine", timeout=3 * PATIENCE)
-    expect(page.locator("#stop-race")).to_be_hidden()
+    expect(stop).to_be_hidden()
     expect(page.locator("#sides .sides tbody tr")).to_have_count(10)
 
 
