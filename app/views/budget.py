@@ -80,7 +80,7 @@ def _measured(point: Point) -> str:
 
 def _warning(summary: GallerySummary, budget: float, cost: BudgetCost | None, anew: bool) -> str:
     now = f"Now: {_indexed_with(summary).lower()}"
-    until = " until the page is started again" if summary.kind == "demo" else ""  # which brings it back as it ships
+    until = " until the program is started again" if summary.kind == "demo" else ""  # which brings it back as it ships
     if cost is None or anew:
         why = "Other phrases cost compute" if anew else "Another model costs compute"
         about = f"at about {percent(budget)} of a full encoding"
