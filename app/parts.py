@@ -11,7 +11,10 @@ STOP, STOPPING, FIT, DELETE = "Stop", "Stopping …", "Fit exit modules on this 
 
 
 def button(label: str, shown: bool) -> dict[str, Any]:
-    """The update by which a button is there or not; Gradio has lost the label of one that was hidden at first."""
+    """The update by which a button is there or not, to be pressed again where it has been.
+
+    Gradio has lost the label of one that was hidden at first.
+    """
     return gr.update(value=label, visible=shown, interactive=True)
 
 

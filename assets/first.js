@@ -47,11 +47,9 @@ when(
   },
 );
 
-const kept = (name) => sessionStorage.getItem(name) ?? "";
-let again = ""; // what is asked once more, and no third time
+// Nothing is looked up but after a reload: in another site's frame the browser may refuse it.
 if (performance.getEntriesByType("navigation")[0]?.type === "reload" && !typed.value) {
-  typed.value = kept("tgem-words");
-  if (typed.value) again = kept("tgem-asked");
-  asked = Boolean(again);
+  typed.value = sessionStorage.getItem("tgem-words") ?? "";
+  asked = Boolean(typed.value && sessionStorage.getItem("tgem-asked"));
+  sessionStorage.setItem("tgem-again", asked ? typed.value : ""); // and no third time
 }
-sessionStorage.setItem("tgem-again", again);

@@ -355,10 +355,9 @@ class Search:
     def headline(self, session: Session) -> Updates:
         """The gallery on show in a line, as it is now; nothing where it is gone."""
         try:
-            summary = self._services.access.gallery(session.gallery, session)
+            return {self._parts.headline: self._headline(self._services.access.gallery(session.gallery, session))}
         except EngineError:
             return {}
-        return {self._parts.headline: self._headline(summary)}
 
     def _headline(self, summary: GallerySummary) -> str:
         try:

@@ -40,7 +40,7 @@ def problem(sentence: str, reload: bool = False) -> str:
 
 EARLIER_MODEL = "Indexed by an earlier model"
 ENCODE_AGAIN = (
-    "Encode the photos again, in the Gallery tab: nothing is lost, and each is found again once its turn has come."
+    "Its photos have to be encoded again, in the Gallery tab. Nothing is lost; each is found once its turn has come."
 )
 
 

@@ -213,7 +213,7 @@ def test_a_gallery_of_an_earlier_model_says_so_in_place_of_figures_until_its_own
         assert way in shown.grid
         assert "indexed by an earlier model: encode again" in shown.headline
         assert "%" not in shown.headline
-        assert "Encode the photos again" in after(galleries.overview(0.6, "", session)).figures
+        assert "have to be encoded again" in after(galleries.overview(0.6, "", session)).figures
     list(Budget(services, PARTS).applied(0.6, "", ann))
     shown = after(search.searched("yellow", False, stranger))
     assert "secret.png" in shown.grid

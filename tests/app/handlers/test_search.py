@@ -511,7 +511,7 @@ def test_a_gallery_of_another_model_says_so_and_draws_no_wrong_strip(
     fake_encoder.identity = replace(fake_encoder.identity, weights="c" * 64)
     assert "It was indexed with fake" in after(search.searched("red", True, Session(gallery=holidays))).grid
     told = after(galleries.overview(0.75, "", Session(gallery=holidays)))
-    assert "Encode the photos again" in told.figures
+    assert "have to be encoded again" in told.figures
     assert told.histogram == told.curve == told.budget_preview == ""
 
 
