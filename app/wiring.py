@@ -134,9 +134,9 @@ def wire_search(parts: Parts, search: Search, pictures: PictureSearch, galleries
     for listen, answer, given, changed in (
         (p.query.submit, search.searched, [p.query], [p.query]),
         (p.suggestions.again, search.suggestion_chosen, [], [p.query]),
-        (p.picture.upload, pictures.picture_given, [p.picture], [p.picture, p.query]),
-        (p.panel.alike, pictures.more_like_this, [], [p.query]),
-        (p.viewer.alike, pictures.more_like_this, [], [p.query]),
+        (p.picture.upload, pictures.picture_given, [p.picture], [p.picture, p.notice, p.query]),
+        (p.panel.alike, pictures.more_like_this, [], [p.notice, p.query]),
+        (p.viewer.alike, pictures.more_like_this, [], [p.notice, p.query]),
         (p.chip.unlike, pictures.unliked, [], []),
     ):
         answered = listen(

@@ -33,8 +33,11 @@ class PictureSearch:
         try:
             dropped, thumbnail, aside = self._embedded(sent(file), session)
         except (EngineError, OSError) as error:
-            problem = self._search.only(self._services.problem(error)) if session.asking is asking else {}
-            yield {parts.picture: None, **problem}
+            refused: Updates = {parts.picture: None, parts.notice: placeholders.missed(self._services.sentence(error))}
+            if session.asking is asking:  # what was asked before stays, also where its answer was still on its way
+                yield from self._search.answers(refine, session, first=refused)
+            else:
+                yield {parts.picture: None}
             return
         if session.asking is not asking:  # words were asked meanwhile, or another picture was given
             yield {parts.picture: None}
@@ -49,7 +52,7 @@ class PictureSearch:
         try:
             like = self._services.access.photo(int(number), session)
         except (EngineError, ValueError, OverflowError):
-            return iter([self._search.only(placeholders.PHOTO_GONE)])
+            return iter([{self._parts.notice: placeholders.missed(placeholders.GONE)}])
         session.ask("", f"photo:{like.id}", self._services.address(like, "grid"))
         return self._search.answers(refine, session, first={self._parts.query: session.words})
 

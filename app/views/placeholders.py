@@ -53,7 +53,8 @@ def outdated(model: str, may_encode: bool) -> str:
     return f'<div class="note"><h2>{EARLIER_MODEL}</h2><p>{escape(since)} {ENCODE_AGAIN}</p>{way}</div>'
 
 
-PHOTO_GONE = problem("This photo is not there any more; search again.")
+GONE = "This photo is not there any more; search again."
+PHOTO_GONE = problem(GONE)
 
 
 def missed(sentence: str) -> str:

@@ -205,7 +205,7 @@ def test_a_ranking_is_saved_as_often_as_it_is_asked_for(open_page: OpenPage) -> 
         expect(button).to_have_css("opacity", "1")
 
 
-def test_more_like_this_and_a_picture_of_ones_own_are_queries(open_page: OpenPage) -> None:
+def test_more_like_this_and_a_picture_of_ones_own_are_queries(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page("wide")
     page.locator("#grid .hit").first.click()
     name = first_alt(page)
@@ -220,6 +220,11 @@ def test_more_like_this_and_a_picture_of_ones_own_are_queries(open_page: OpenPag
     expect(box(page)).to_have_value("")
     answered(page)
     assert first_alt(page) == "Photo: taj mahal"
+    (tmp_path / "letter.jpg").write_text("Dear Sir or Madam")
+    picture.set_input_files(tmp_path / "letter.jpg")
+    expect(page.locator("#notice")).to_contain_text("letter.jpg", timeout=PATIENCE)
+    answered(page)
+    assert first_alt(page) == "Photo: taj mahal"  # the answer before stays
 
 
 def test_good_files_of_an_upload_are_found_and_bad_ones_named(

@@ -359,7 +359,8 @@ def test_a_photo_that_is_named_by_its_number_is_a_picture_in_the_box(
 def test_more_like_a_photo_that_is_not_there_is_a_sentence(picture_search: PictureSearch, session: Session) -> None:
     for photo in ("", "none", "9" * 30):
         shown = after(picture_search.more_like_this(Event(photo=photo), False, session))
-        assert "not there any more" in shown.grid
+        assert "not there any more" in shown.notice
+        assert not hasattr(shown, "grid")  # what was on show stays
 
 
 def test_a_picture_is_searched_with_and_not_kept(
@@ -374,8 +375,17 @@ def test_a_picture_is_searched_with_and_not_kept(
     assert summarize_gallery(library, session.gallery or 0).macs_pictures == before + library.encoder.full_macs
     assert "green square" in shown.grid
     assert not Path(file).exists()
+
+
+def test_what_is_no_picture_is_named_over_the_answer_that_stays(
+    search: Search, picture_search: PictureSearch, session: Session, dropped: Callable[..., list[str]]
+) -> None:
+    list(search.searched("a green square", False, session))
     (letter,) = dropped(letter=b"a letter")
-    assert "That did not work" in after(picture_search.picture_given(letter, False, session)).grid
+    shown = after(picture_search.picture_given(letter, False, session))
+    assert "letter" in shown.notice
+    assert "green square" in shown.grid
+    assert (shown.picture, session.query) == (None, "a green square")
 
 
 def test_back_brings_a_picture_of_ones_own_and_the_words_beside_it(
