@@ -58,8 +58,9 @@ class UploadRoutes:
             if isinstance(kept, Refusal):
                 return kept
             paths = [Path(file) for file in kept]
-            if len(paths) != len(numbers) or not incoming.put(dict(zip(numbers, paths, strict=True))):
-                await run_in_threadpool(forget, paths)
+            spare = incoming.put(dict(zip(numbers, paths, strict=True))) if len(paths) == len(numbers) else None
+            await run_in_threadpool(forget, paths if spare is None else spare)
+            if spare is None:
                 return _over() if incoming.over else Refusal(400, "These are not the files that were announced.")
             for _ in range(PATIENCE):
                 if incoming.has_room() or incoming.over:

@@ -17,7 +17,7 @@ from app.work import Listing, Stopped, Waiting
 from engine.gallery import Photo, Progress, Skipped, clean_name
 
 GROUP = 32  # files that are taken in together: a batch of the encoder
-AHEAD = 64  # files that may wait to be taken in; until there are fewer the next ones are not answered
+AHEAD = 64  # files that may wait to be taken in; while there are more the next ones are answered late
 QUIET = 30.0  # seconds without a word from the page that sends, after which the rest will not come
 STILL = 300.0  # the same without a new file, whatever else it says
 PACE = 10.0  # seconds that the rate is measured over
@@ -137,16 +137,19 @@ class Incoming:
                 self._open -= 1
                 self._heard = self._clock()
 
-    def put(self, files: dict[int, Path]) -> bool:
-        """Files have arrived, by their number in the list; False where the upload is over, or has no such numbers."""
+    def put(self, files: dict[int, Path]) -> list[Path] | None:
+        """Files have arrived, by their number in the list; None where the upload is over, or has no such numbers.
+
+        Returns: those that are not needed, for they came before: where an answer is lost the page sends a group again.
+        """
         with self._changed:
-            usable = all(number in range(len(self.files)) and number not in self._settled for number in files)
-            if self.over or self._stopping or not usable:
-                return False
-            self._arrived |= files
+            if self.over or self._stopping or not all(number in range(len(self.files)) for number in files):
+                return None
+            came = self._settled | self._arrived.keys()
+            self._arrived |= {number: file for number, file in files.items() if number not in came}
             self._moved = self._clock()
             self._tell()
-            return True
+            return [file for number, file in files.items() if number in came]
 
     def settle(self, numbers: Sequence[int], skipped: Sequence[Skipped] = ()) -> None:
         """Files need not come: they were taken in before. Args: skipped: those of them that were left out then."""

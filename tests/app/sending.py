@@ -52,6 +52,6 @@ def uploaded(
     if incoming is not None:
         settled = set(incoming.settled())
         sent = {number: Path(file) for number, file in enumerate(files) if number not in settled}
-        if not incoming.put(sent):  # refused meanwhile
+        if incoming.put(sent) is None:  # refused meanwhile
             forget(list(sent.values()))
     return told

@@ -47,6 +47,18 @@ def test_files_wait_in_the_upload_that_they_were_announced_for(
     assert kept(tmp_path) == [b"a", b"c"]
 
 
+def test_a_group_that_is_sent_again_is_welcome_and_kept_once(
+    browser: TestClient, incoming: Incoming, tmp_path: Path
+) -> None:
+    for _ in range(2):  # the first answer was lost on its way
+        answer = browser.post(f"/incoming/{incoming.id}/files?at=0,1", files=files(b"a", b"b"))
+        assert answer.json() == {"here": 2}
+    assert kept(tmp_path) == [b"a", b"b"]
+    incoming.group()
+    incoming.taken([0, 1])
+    assert browser.post(f"/incoming/{incoming.id}/files?at=0,1", files=files(b"a", b"b")).json() == {"here": 2}
+
+
 @pytest.mark.parametrize("at", ["", "?at=", "?at=0", "?at=0,0", "?at=0,9", "?at=-1,0", "?at=0,1,2", "?at=0,x"])
 def test_files_under_other_numbers_are_refused_and_not_kept(
     browser: TestClient, incoming: Incoming, tmp_path: Path, at: str

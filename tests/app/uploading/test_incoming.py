@@ -118,15 +118,23 @@ def test_what_has_arrived_is_taken_in_when_the_page_is_closed() -> None:
     assert (upload.state, upload.missing(), upload.added) == ("left", ["1.jpg"], 2)
 
 
-def test_files_that_were_not_announced_or_are_settled_are_not_taken() -> None:
+def test_files_that_were_not_announced_or_come_too_late_are_not_taken() -> None:
     upload = incoming(3)
-    upload.settle([1, 7])
-    assert not upload.put({1: Path("a")})
-    assert not upload.put({3: Path("a")})
-    assert not upload.put({-1: Path("a")})
-    assert upload.put({0: Path("a")})
+    assert upload.put({3: Path("a")}) is None
+    assert upload.put({-1: Path("a")}) is None
+    assert upload.put({0: Path("a")}) == []
     upload.end()
-    assert not upload.put({2: Path("a")})
+    assert upload.put({2: Path("a")}) is None
+
+
+def test_files_that_came_before_are_not_needed_again() -> None:
+    upload = incoming(3)
+    upload.put({0: Path("a"), 1: Path("b")})
+    assert upload.put({1: Path("b again"), 2: Path("c")}) == [Path("b again")]
+    assert upload.group() == [(0, Path("a")), (1, Path("b")), (2, Path("c"))]
+    upload.taken([0])
+    upload.settle([1])
+    assert upload.put({0: Path("a again"), 1: Path("b again")}) == [Path("a again"), Path("b again")]
 
 
 def test_stop_ends_it_between_groups_or_in_line() -> None:
