@@ -33,7 +33,7 @@ from engine.gallery import (
     with_look,
 )
 
-LONGEST = 7200.0  # seconds of one long work of a stranger, waiting included
+LONGEST = 7200.0  # seconds of one turn at long work, of a stranger's; an upload has one for each group of files
 GONE = "This gallery is not there any more; choose another one."
 # A session was dropped while its page slept, or the server was started anew: Gradio goes on with an empty one.
 FORGOTTEN = "The server does not know this page any more; load it again, and your galleries are there."

@@ -19,7 +19,6 @@ from app.pictures import Pictures, derived, secret_of
 from app.server.start import serve
 from app.server.upload_folders import Arrivals
 from app.services import Services
-from app.uploading.sent_files import forget_interrupted
 from app.zerogpu import borrow_for
 from engine.gallery import Comparison, EngineError, Library, Visitors, home
 
@@ -76,7 +75,6 @@ def housekeeping(services: Services, arrivals: Arrivals) -> None:
                 visitors.write_down()
             if minute % 60 == 0:
                 services.library.tidy()
-                forget_interrupted(home())
                 if visitors is not None:
                     with services.event_log.timed("expire") as counts:
                         counts["visitors"] = visitors.expire()

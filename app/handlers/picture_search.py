@@ -11,7 +11,7 @@ from app.handlers.search import Search
 from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
-from app.uploading.sent_files import sent
+from app.uploading.sent_files import forget, sent
 from app.views import header, placeholders
 from app.views.chip import inline
 from engine.gallery import DROPPED, EngineError, embed_picture, picture_thumbnail, read_file
@@ -73,4 +73,4 @@ class PictureSearch:
                 aside = header.UNCOUNTED if counted_for is None else header.PICTURED
                 return found, inline(picture_thumbnail(data, path.name)), aside
         finally:
-            path.unlink(missing_ok=True)  # it is asked with, and not kept
+            forget([path])  # it is asked with, and not kept

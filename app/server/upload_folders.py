@@ -24,7 +24,7 @@ from app.server.refusals import Refusal
 
 FILE_BYTES = 200 * 2**20  # of one file; what is over the engine's own limit is named in the report
 SPARE = 512 * 2**20  # bytes that stay free on the disk
-WAITING = 3300.0  # seconds that a file waits to be taken in
+WAITING = 3 * 3600.0  # seconds that a file waits to be taken in, and then may be read from: more than any work lasts
 GRADIOS = 600.0  # the same for what Gradio puts there: its copy of what an assistant sent, which it sends on at once
 OURS = re.compile(r"[0-9a-f]{32}")  # names of requests' folders
 

@@ -66,7 +66,7 @@ def through_the_page(deaths: int, total: int) -> dict[str, int]:
             held = now
         with served(home) as page:
             report = sent(page.address, file).result(timeout=300)
-            left = list(page.home.glob("incoming-*"))
+            left = list(page.arriving.rglob("*.zip"))
         assert (report["added"], report["duplicates"]) == (total - held, held), report
         assert kill.whole_photos(home, total) == total
     return {"deaths": killed, "photos": total, "in before the last upload": held, "uploads left": len(left)}

@@ -1,14 +1,11 @@
 """Files on their way in."""
 
-import errno
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import gradio as gr
 import pytest
@@ -22,10 +19,8 @@ from app.services import Services
 from app.session import Session
 from app.uploading.inbox import MOST_FILES
 from app.uploading.incoming import Incoming
-from app.uploading.sent_files import forget_interrupted
 from engine.gallery import Library
 from engine.gallery.galleries import delete_gallery, find_gallery, summarize_gallery
-from engine.utils.data_dir import home
 from tests.app.sending import Event, announced, line, uploaded
 from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
@@ -207,26 +202,6 @@ def test_nothing_stays_in_the_folder_that_files_arrive_in(add: Add, tmp_path: Pa
     assert "1</b> photo added" in report
     assert "1 was here already" in report
     assert not (tmp_path / "cache").exists()
-    assert not list(home().glob("incoming-*"))
-
-
-def test_a_full_disk_is_a_sentence_and_nothing_stays(add: Add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.move", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
-    shown = after(add("Holidays", red="red"))
-    assert "No space left on device" in shown.report
-    assert not shown.stop_upload["visible"]
-    assert not (tmp_path / "cache").exists()
-
-
-def test_what_a_killed_upload_left_behind_is_forgotten_after_a_day() -> None:
-    old, recent = home() / "incoming-old", home() / "incoming-recent"
-    for folder in (old, recent):
-        folder.mkdir()
-        (folder / "0").write_bytes(b"an original")
-    os.utime(old, (0, 0))
-    forget_interrupted(home())
-    assert not old.exists()
-    assert recent.exists()
 
 
 def test_an_ingest_that_fails_says_so_to_the_visitor(add: Add, fake_encoder: FakeEncoder) -> None:
