@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from ipaddress import ip_address
 from typing import Any
@@ -21,7 +21,6 @@ from engine.gallery import (
     Photo,
     PhotoMissing,
     TooMuch,
-    Upload,
     Visitors,
     filling,
     find_gallery,
@@ -170,12 +169,6 @@ class Access:
         """The same for photos that come now: a gallery that was made for them, and got none, goes again."""
         self._admit(name, session)
         return filling(self._library, name, session.owner)
-
-    def within_limits(self, gallery: int, uploads: Sequence[Upload], session: Session) -> Sequence[Upload]:
-        """Uploads into a gallery, of which those over a visitor's limits have that as their reason when read."""
-        if self._visitors is None or session.owner is None:
-            return uploads
-        return self._visitors.within(session.owner, gallery, uploads)
 
     @contextmanager
     def turn(self, session: Session) -> Iterator[None]:

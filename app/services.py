@@ -72,9 +72,9 @@ class Services:
             for found in listing:
                 uploads += found
                 tell(Listing(len(uploads)))
-            report = ingest_files(
-                self.library, gallery, self.access.within_limits(gallery, uploads, session), on_progress=tell
-            )
+            if self.visitors is not None and session.owner is not None:
+                uploads = self.visitors.within(session.owner, gallery, uploads)
+            report = ingest_files(self.library, gallery, uploads, on_progress=tell)
             counts.update(added=report.added, skipped=len(report.skipped))
         return report
 
