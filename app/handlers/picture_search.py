@@ -14,7 +14,7 @@ from app.session import Session
 from app.uploading.sent_files import forget, sent
 from app.views import header, placeholders
 from app.views.chip import inline
-from engine.gallery import DROPPED, EngineError, embed_picture, picture_thumbnail, read_file
+from engine.gallery import DROPPED, EngineError, embed_picture, read_file
 
 
 class PictureSearch:
@@ -69,8 +69,7 @@ class PictureSearch:
             counted_for = summary.id if access.may_spend(summary, session) else None
             with access.turn(session):
                 data = read_file(path)  # no more of it than may be a picture
-                found = embed_picture(self._services.library, counted_for, data, path.name)
-                aside = header.UNCOUNTED if counted_for is None else header.PICTURED
-                return found, inline(picture_thumbnail(data, path.name)), aside
+                found, thumbnail = embed_picture(self._services.library, counted_for, data, path.name)
+                return found, inline(thumbnail), header.UNCOUNTED if counted_for is None else header.PICTURED
         finally:
             forget([path])  # it is asked with, and not kept

@@ -43,7 +43,6 @@ from engine.gallery.search import (
     embed_query,
     explain_photo,
     list_hits,
-    picture_thumbnail,
     rank_gallery,
     rank_photos,
     refine_search,

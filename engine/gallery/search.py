@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,7 @@ from engine.gallery.types import (
     photo_of,
     with_look,
 )
-from engine.ingest.kept_picture import KEPT_SIDE, PictureGone, kept_pixels, pixels_to_keep, to_jpeg
+from engine.ingest.kept_picture import KEPT_SIDE, PictureGone, keep, kept_pixels, open_kept, to_jpeg
 from engine.ingest.sandbox import decode
 from engine.search.allocation import pool_size
 from engine.search.query_parser import DROPPED, Query, QueryRejected, embed, parse
@@ -261,24 +262,20 @@ def correct_spelling(library: Library, text: str) -> str:
     return spelling.correct(text, library.encoder.bank.texts, library.encoder.reads_whole)
 
 
-def embed_picture(library: Library, gallery_id: int | None, data: bytes, name: str) -> np.ndarray:
-    """(D,) What a picture shows, at full depth, to search with; raises GalleryMissing, ImageRejected.
+def embed_picture(library: Library, gallery_id: int | None, data: bytes, name: str) -> tuple[np.ndarray, bytes]:
+    """What a picture to search with shows, (D,) at full depth, and a small copy, a JPEG of 128 px at most.
 
     Nothing of it is kept but what it cost.
 
     Args: gallery_id: whose account of its queries that is in; None: nobody's.
+    Raises: GalleryMissing, ImageRejected.
     """
     encoder = library.encoder
-    pixels = pixels_to_keep(to_jpeg(decode(data, name, KEPT_SIDE).rgb), encoder.preprocess)  # as if it were kept
+    jpeg, pixels = keep(decode(data, name, KEPT_SIDE).rgb, encoder.preprocess)
     (found,) = encoder.deepen(np.stack([pixels]), encoder.exits)
     if gallery_id is not None:
         add_macs(library.database, gallery_id, pictures=found.macs)
-    return found.vector
-
-
-def picture_thumbnail(data: bytes, name: str) -> bytes:
-    """A small copy of a picture to search with, as a JPEG of 128 px at most; raises ImageRejected."""
-    return to_jpeg(decode(data, name, THUMBNAIL_SIDE).rgb)
+    return found.vector, to_jpeg(open_kept(BytesIO(jpeg), THUMBNAIL_SIDE))
 
 
 def _asked(library: Library, gallery_id: int, query: str | Query) -> Query | None:

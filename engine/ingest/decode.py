@@ -9,8 +9,8 @@ from datetime import datetime
 import numpy as np
 from PIL import Image
 
-from engine.ingest.image import ImageRejected, Picture
-from engine.ingest.kept_picture import KEPT_SIDE, pixels_to_keep, to_jpeg
+from engine.ingest.image import ImageRejected
+from engine.ingest.kept_picture import KEPT_SIDE, keep
 from engine.ingest.sandbox import decode
 from engine.ingest.upload import Upload
 
@@ -73,7 +73,12 @@ def decode_batch(
             if content_hash in seen or is_known(content_hash):
                 outcomes.append(Duplicate(content_hash, upload.source))
                 continue
-            picture = _looked_at(upload, data)
+            began = time.monotonic()
+            try:
+                picture = decode(data, upload.name, KEPT_SIDE)
+            except ImageRejected:
+                upload.refused(time.monotonic() - began)
+                raise
         except ImageRejected as error:
             outcomes.append(Skipped(upload.name, error.reason))
             continue
@@ -81,17 +86,7 @@ def decode_batch(
             outcomes.append(Skipped(upload.name, f"cannot be read ({error.strerror or error})"))
             continue
         seen.add(content_hash)
-        size, jpeg = (picture.width, picture.height), to_jpeg(picture.rgb)
+        size, (jpeg, kept) = (picture.width, picture.height), keep(picture.rgb, preprocess)
         outcomes.append(Decoded(upload.name, content_hash, *size, len(data), jpeg, picture.taken_at, upload.source))
-        pixels.append(pixels_to_keep(jpeg, preprocess))
+        pixels.append(kept)
     return outcomes, pixels
-
-
-def _looked_at(upload: Upload, data: bytes) -> Picture:
-    """The picture of a file; raises ImageRejected, and says what that took."""
-    began = time.monotonic()
-    try:
-        return decode(data, upload.name, KEPT_SIDE)
-    except ImageRejected:
-        upload.refused(time.monotonic() - began)
-        raise

@@ -36,6 +36,15 @@ def to_jpeg(rgb: Image.Image) -> bytes:
     return file.getvalue()
 
 
+def keep(rgb: Image.Image, preprocess: Callable[[Image.Image], np.ndarray]) -> tuple[bytes, np.ndarray]:
+    """The file to keep of a picture, and that as the encoder will see it whenever it looks again, (3, S, S) uint8.
+
+    So what an exit makes of a photo does not depend on when it was run.
+    """
+    jpeg = to_jpeg(rgb)
+    return jpeg, preprocess(open_kept(io.BytesIO(jpeg)))
+
+
 def open_kept(file: Path | BinaryIO, longest: int | None = None) -> Image.Image:
     """A kept picture, RGB; raises OSError where it is gone or damaged.
 
@@ -67,14 +76,6 @@ def read_original(source: str, content_hash: str) -> bytes:
             "The original has been moved or changed since: index its folder again. The kept picture is still here."
         )
     return data
-
-
-def pixels_to_keep(jpeg: bytes, preprocess: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
-    """A picture that is about to be kept as the encoder will see it whenever it looks again, (3, S, S) uint8.
-
-    So what an exit makes of a photo does not depend on when it was run.
-    """
-    return preprocess(open_kept(io.BytesIO(jpeg)))
 
 
 def kept_pixels(path: Path, preprocess: Callable[[Image.Image], np.ndarray]) -> np.ndarray | None:

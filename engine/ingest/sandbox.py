@@ -60,7 +60,11 @@ def decode(data: bytes, name: str, longest: int | None = None) -> Picture:
     with _places:
         decoder = _borrow()
         try:
-            picture = _decoded(decoder, data, name, longest)
+            try:
+                picture = decoder.open(data, name, longest, large=False)
+            except NeedsMemory:
+                with _one_large:
+                    picture = decoder.open(data, name, longest, large=True)
         except ImageRejected as error:
             _give_back(decoder)
             if isinstance(error, _GivenUp):
@@ -72,14 +76,6 @@ def decode(data: bytes, name: str, longest: int | None = None) -> Picture:
             raise
         _give_back(decoder)
         return picture
-
-
-def _decoded(decoder: "_Decoder", data: bytes, name: str, longest: int | None) -> Picture:
-    try:
-        return decoder.open(data, name, longest, large=False)
-    except NeedsMemory:
-        with _one_large:
-            return decoder.open(data, name, longest, large=True)
 
 
 _places = threading.BoundedSemaphore(PLACES)
@@ -124,11 +120,27 @@ class _Decoder:
 
     def open(self, data: bytes, name: str, longest: int | None, large: bool) -> Picture:
         """Have a picture decoded; raises ImageRejected, and NeedsMemory for a large one where it may not be."""
+        to, back = self._process.stdin, self._process.stdout
+        assert to is not None
+        assert back is not None
         watch = threading.Timer(WALL_SECONDS, self._give_up)
         watch.daemon = True
         watch.start()
         try:
-            return self._ask(data, name, longest, large)
+            _write(to, _REQUEST.pack(longest or 0, large, len(data)))
+            _write(to, data)
+            while True:
+                kind, *size, width, height, taken, length = _ANSWER.unpack(_read(back, _ANSWER.size))
+                body = _read(back, length)
+                if kind == _PICTURE:
+                    taken_at = read_date(taken.rstrip(b"\0").decode("ascii", "replace"))
+                    return Picture(Image.frombytes("RGB", tuple(size), body), width, height, taken_at)
+                if kind == _LARGE:
+                    raise NeedsMemory
+                if kind == _REASON:
+                    reason = body.decode("utf-8")
+                    raise (_GivenUp if reason == _TOO_MUCH else ImageRejected)(name, reason)
+                _warn_unlimited(body.decode("utf-8"))
         except (EOFError, BrokenPipeError) as error:  # it died
             reason = self._why()
             raise (_GivenUp if reason == _TOO_LONG else ImageRejected)(name, reason) from error
@@ -142,25 +154,6 @@ class _Decoder:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
-
-    def _ask(self, data: bytes, name: str, longest: int | None, large: bool) -> Picture:
-        to, back = self._process.stdin, self._process.stdout
-        assert to is not None
-        assert back is not None
-        _write(to, _REQUEST.pack(longest or 0, large, len(data)))
-        _write(to, data)
-        while True:
-            kind, *size, width, height, taken, length = _ANSWER.unpack(_read(back, _ANSWER.size))
-            body = _read(back, length)
-            if kind == _PICTURE:
-                taken_at = read_date(taken.rstrip(b"\0").decode("ascii", "replace"))
-                return Picture(Image.frombytes("RGB", tuple(size), body), width, height, taken_at)
-            if kind == _LARGE:
-                raise NeedsMemory
-            if kind == _REASON:
-                reason = body.decode("utf-8")
-                raise (_GivenUp if reason == _TOO_MUCH else ImageRejected)(name, reason)
-            _warn_unlimited(body.decode("utf-8"))
 
     def _give_up(self) -> None:
         self._late = True

@@ -376,7 +376,7 @@ def test_a_picture_to_search_with_is_read_in_its_turn_and_no_further_than_may_be
 ) -> None:
     sizes: list[int] = []
 
-    def embed(library: Library, id: int | None, data: bytes, name: str) -> np.ndarray:
+    def embed(library: Library, id: int | None, data: bytes, name: str) -> tuple[np.ndarray, bytes]:
         sizes.append(len(data))
         return embed_picture(library, id, data, name)
 

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -163,7 +164,9 @@ def test_a_picture_of_another_gallery_is_no_query(library: Library, colours: lis
 
 
 def test_a_dropped_picture_is_looked_at_in_full_and_not_kept(library: Library, gallery: int, png: MakePng) -> None:
-    assert embed_picture(library, gallery, png("green"), "g.png").round(1).tolist() == [0, 1, 0]
+    vector, small = embed_picture(library, gallery, png("green", (900, 300)), "g.png")
+    assert vector.round(1).tolist() == [0, 1, 0]
+    assert Image.open(BytesIO(small)).size == (128, 43)
     with pytest.raises(ImageRejected):
         embed_picture(library, gallery, b"text", "t.png")
     summary = summarize_gallery(library, gallery)

@@ -108,7 +108,7 @@ def test_looks_for_a_picture_go_by_the_order_on_the_page(
 ) -> None:
     """Doubt adds nothing to a photo's score there, as it does where words are asked for."""
     run_to_full_depth(library, list_photos(library, gallery)[0].id)
-    vector = embed_picture(library, gallery, png((255, 45, 45)), "red.png")
+    vector, _ = embed_picture(library, gallery, png((255, 45, 45)), "red.png")
     query = Query(vector, picture=True)
     believed: list[np.ndarray] = []
 
