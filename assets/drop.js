@@ -44,7 +44,7 @@ async function post(upload, rest, body) {
       continue;
     }
     if (answer.ok) return answer.json();
-    throw Object.assign(new Error(await answer.text()), { over: answer.status === 410 });
+    throw Object.assign(new Error(await answer.text()), { status: answer.status });
   }
 }
 
@@ -94,9 +94,9 @@ async function send(upload) {
   } catch (error) {
     if (upload !== sending) return;
     const rest = upload.files.filter((_, number) => !upload.came.has(number));
-    const { drop, told } = upload;
-    if (error.over && rest.length && !told) waitingUploads.unshift({ drop, nonce: newNonce(), files: rest }); // this page slept too long
-    else if (!error.over) complain(error.message);
+    const { drop, told } = upload, slept = error.status === 410; // this page did, for too long
+    if (slept && rest.length && !told) waitingUploads.unshift({ drop, nonce: newNonce(), files: rest });
+    else if (!slept && error.status !== 409) complain(error.message); // 409: it was stopped, or has failed, which is told
   }
   navigator.sendBeacon(`incoming/${upload.id}/left`); // what did not come until now will not
 }

@@ -41,15 +41,15 @@ class UploadRoutes:
             Route("/incoming/{id}/left", self._left, methods=["POST"]),
         ]
 
-    def _incoming(self, request: Request) -> Incoming | None:
+    def _incoming(self, request: Request) -> Incoming | Refusal:
         found = self._inbox.find(request.path_params["id"])
-        return found if found is not None and not found.over else None
+        return found if found is not None and found.takes_more else _over(found)
 
     async def _files(self, request: Request) -> Response:
         """Files, whose numbers in the announced list the address gives in the same order (`?at=3,4`)."""
         incoming, at = self._incoming(request), request.query_params.get("at", "")
-        if incoming is None:
-            return _over()
+        if isinstance(incoming, Refusal):
+            return incoming
         numbers = [int(number) for number in at.split(",")] if NUMBERS.fullmatch(at) else []
         if not 0 < len(set(numbers)) == len(numbers) <= MOST_NUMBERS:
             return Refusal(400, "Say which of the announced files these are (at=0,1,2).")
@@ -61,7 +61,8 @@ class UploadRoutes:
             spare = incoming.put(dict(zip(numbers, paths, strict=True))) if len(paths) == len(numbers) else None
             await run_in_threadpool(forget, paths if spare is None else spare)
             if spare is None:
-                return _over() if incoming.over else Refusal(400, "These are not the files that were announced.")
+                unknown = Refusal(400, "These are not the files that were announced.")
+                return unknown if incoming.takes_more else _over(incoming)
             for _ in range(PATIENCE):
                 if incoming.has_room() or incoming.over:
                     break
@@ -71,8 +72,8 @@ class UploadRoutes:
     async def _known(self, request: Request) -> Response:
         """Which of the announced files need not come, for the gallery has them: asked with `NUMBER SHA256` lines."""
         incoming = self._incoming(request)
-        if incoming is None:
-            return _over()
+        if isinstance(incoming, Refusal):
+            return incoming
         with incoming.hearing():
             lines = (await request.body()).decode("latin-1").split("\n")[:MOST_HASHES]
             asked = {int(found[1]): found[2] for found in map(HASH.fullmatch, lines) if found}
@@ -83,10 +84,13 @@ class UploadRoutes:
     async def _left(self, request: Request) -> Response:
         """The page that sends is being closed."""
         incoming = self._incoming(request)
-        if incoming is not None:
+        if isinstance(incoming, Incoming):
             incoming.leave()
         return Response(status_code=204)
 
 
-def _over() -> Refusal:
-    return Refusal(410, "This upload is over; drop the rest again.")
+def _over(incoming: Incoming | None) -> Refusal:
+    """No more files, please: they may be announced anew where the upload was given up because the page was silent."""
+    if incoming is None or incoming.state == "left":
+        return Refusal(410, "This upload is over; drop the rest again.")
+    return Refusal(409, "This upload has ended.")

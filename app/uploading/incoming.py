@@ -78,6 +78,11 @@ class Incoming:
         return self.state != "coming"
 
     @property
+    def takes_more(self) -> bool:
+        """Whether files may still come: it is not over, and nobody has stopped it."""
+        return not self.over and not self._stopping
+
+    @property
     def whole(self) -> bool:
         """Whether it is over, and all of it was taken in."""
         return self.state == "done" and not self.skipped and not self.missing()
@@ -143,7 +148,7 @@ class Incoming:
         Returns: those that are not needed, for they came before: where an answer is lost the page sends a group again.
         """
         with self._changed:
-            if self.over or self._stopping or not all(number in range(len(self.files)) for number in files):
+            if not self.takes_more or not all(number in range(len(self.files)) for number in files):
                 return None
             came = self._settled | self._arrived.keys()
             self._arrived |= {number: file for number, file in files.items() if number not in came}

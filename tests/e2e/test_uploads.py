@@ -117,6 +117,21 @@ def test_what_had_arrived_is_there_the_rest_has_names_and_alone_is_sent_again(
     expect(page.locator("#account .report")).to_have_count(0)
 
 
+def test_what_is_stopped_stays_stopped_whatever_was_on_its_way(page: Page, home: Path, files: list[Path]) -> None:
+    held: list[Route] = []
+    page.route(SENT, lambda route: held.append(route))
+    with page.expect_request(SENT):
+        drop(page, files, "Stopped")
+    with page.expect_response(re.compile("queue/join")):
+        page.locator("#stop").click()
+    held[0].continue_()  # answered before the page is told that the upload is over
+    expect(page.locator("#account .report[data-state=stopped]")).to_be_visible(timeout=PATIENCE)
+    page.wait_for_timeout(2000)  # in which the page might announce the rest
+    expect(page.locator("#account")).not_to_contain_text("Adding to")
+    assert stored(home, "Stopped") == set()
+    page.get_by_role("button", name="Dismiss").click()
+
+
 def test_the_time_left_is_true_and_strips_fill_as_far_as_each_photo_went(page: Page, files: list[Path]) -> None:
     network = page.context.new_cdp_session(page)
     network.send("Network.enable")

@@ -73,10 +73,24 @@ def test_nobody_sends_into_an_upload_that_is_over_or_not_there(
     browser: TestClient, incoming: Incoming, tmp_path: Path
 ) -> None:
     incoming.end()
-    for name in (incoming.id, "x" * 24, "..%2f..", "%00"):
+    for name, codes in ((incoming.id, [409]), ("x" * 24, [410]), ("..%2f..", [404, 410]), ("%00", [404, 410])):
         for what, body in (("files?at=0", files(b"a")), ("known", None)):
-            assert browser.post(f"/incoming/{name}/{what}", files=body).status_code in (404, 410)
+            assert browser.post(f"/incoming/{name}/{what}", files=body).status_code in codes
     assert kept(tmp_path) == []
+
+
+def test_nothing_more_comes_of_what_was_stopped(browser: TestClient, incoming: Incoming, tmp_path: Path) -> None:
+    incoming.stop()  # the page may hear of it after its next group
+    assert browser.post(f"/incoming/{incoming.id}/files?at=0", files=files(b"a")).status_code == 409
+    assert kept(tmp_path) == []
+
+
+def test_what_was_given_up_since_its_page_was_silent_may_be_announced_anew(
+    browser: TestClient, incoming: Incoming
+) -> None:
+    incoming.leave()
+    assert incoming.group() == []
+    assert browser.post(f"/incoming/{incoming.id}/files?at=0", files=files(b"a")).status_code == 410
 
 
 def test_only_photos_of_the_uploads_own_gallery_are_known(
