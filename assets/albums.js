@@ -153,9 +153,20 @@ element.addEventListener("dragend", () => {
   element.querySelectorAll(".album.over").forEach((column) => column.classList.remove("over"));
 });
 
+let known = names();
+// An album that was added stands at the end, which may be out of sight.
+function showNew() {
+  const before = known, added = names().filter((name) => !before.includes(name));
+  known = names();
+  if (added.length !== 1 || known.length !== before.length + 1) return;
+  const column = [...element.querySelectorAll(".album")].find((each) => each.dataset.key === "=" + added[0]);
+  column?.scrollIntoView({ inline: "nearest", block: "nearest" });
+}
+
 watch("value", () => {
   if (changing && document.activeElement === document.body) document.querySelector("#tabs [data-tab-id=albums]").focus();
   changing = false;
+  showNew();
   for (const menu of element.querySelectorAll(".album-menu")) {
     menu.open = keyOf(menu) === open;
     const name = menu.querySelector("[data-rename]");

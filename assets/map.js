@@ -1,6 +1,7 @@
 // The map of a gallery: wheel, fingers or buttons zoom, dragging moves, the dot that is pointed at shows its photo.
 let zoom = 1, left = 0, top = 0; // of what is in view, in units of the drawing
 let held = null; // where the pointer took hold of the map
+const fingers = new Map(); // where each stands that is on it
 const NEAR = 16; // px
 const field = () => element.querySelector(".field");
 const drawing = () => field()?.querySelector(":scope > svg");
@@ -70,11 +71,32 @@ element.addEventListener("wheel", (event) => {
 }, { passive: false });
 
 element.addEventListener("pointerdown", (event) => {
-  if (event.target.closest(".field > svg")) held = { x: event.clientX, y: event.clientY, moved: false };
+  if (!event.target.closest(".field > svg")) return;
+  held = { x: event.clientX, y: event.clientY, moved: false };
+  if (event.pointerType === "touch") fingers.set(event.pointerId, event);
 });
+for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, ({ pointerId }) => fingers.delete(pointerId));
+
+// Two fingers are ours, or the browser would scroll with them.
+const ofTwo = ({ target, touches }) => touches.length === 2 && target.closest(".field > svg");
+element.addEventListener("touchmove", (event) => ofTwo(event) && event.preventDefault(), { passive: false });
+
+// What is under two fingers stays between them.
+function pinch(event) {
+  const spread = () => {
+    const [one, other] = fingers.values();
+    return Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
+  };
+  const before = spread();
+  fingers.set(event.pointerId, event);
+  const [one, other] = fingers.values();
+  if (before) zoomAt((one.clientX + other.clientX) / 2, (one.clientY + other.clientY) / 2, spread() / before);
+  held = null;
+}
 
 element.addEventListener("pointermove", (event) => {
   if (!drawing()) return;
+  if (fingers.size === 2 && fingers.has(event.pointerId)) return pinch(event);
   if (held && event.buttons) {
     const x = event.clientX - held.x, y = event.clientY - held.y;
     if (!held.moved && Math.hypot(x, y) < 6) return;
@@ -105,7 +127,8 @@ element.addEventListener("click", (event) => {
   trigger("select", { photo: dot.dataset.photo });
 });
 
-element.addEventListener("pointerleave", hide);
+// A finger that is lifted leaves, too, and may touch the card next.
+element.addEventListener("pointerleave", (event) => event.pointerType === "touch" || hide());
 
 // Dots are as large on every screen.
 function fit() {

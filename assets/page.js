@@ -23,8 +23,10 @@ function mark(hit) {
 }
 
 // A sheet lies over what was selected: the keyboard goes there with it.
-let sheet = "";
+let sheet = "", shown = ""; // the selection, and its photo
 function show(panel) {
+  if (panel.dataset.photo !== shown) panel.scrollTop = 0; // one photo's element becomes the next one's
+  shown = panel.dataset.photo;
   mark(document.querySelector(`#grid .hit[data-photo="${panel.dataset.photo}"]`));
   const comesUp = panel.dataset.picked !== sheet && getComputedStyle(panel).position === "fixed";
   if (comesUp && !document.activeElement.matches("input, textarea")) panel.querySelector(".close").focus();
@@ -145,7 +147,10 @@ Object.assign(ours, {
   zip,
   replay,
   hush: (button) => button.parentElement.remove(),
-  look: () => tgem.openTab("add"),
+  look: () => {
+    tgem.openTab("add");
+    setTimeout(() => document.querySelector("#account").scrollIntoView({ block: "nearest" })); // once the tab is open
+  },
   recode: () => tgem.openTab("gallery"),
   reload: () => location.reload(),
 });
@@ -240,5 +245,6 @@ watch("value", () => {
   if (begun && !running && element.closest("#account")) element.scrollIntoView({ block: innerWidth < 760 ? "start" : "nearest" });
   running = begun;
   (element.closest("#answer") ? document : element).querySelectorAll(".waiting").forEach((button) => button.classList.remove("waiting"));
+  element.closest("#suggestions")?.querySelector(".examples")?.scrollTo({ left: 0 }); // others stand there now
   showLinks();
 });

@@ -121,8 +121,11 @@ tgem.closesViewer = () => {
   return closes;
 };
 
+// Fingers turn and close, but where they have zoomed in: there they look around.
+const zoomed = () => visualViewport.scale > 1.01;
+visualViewport.addEventListener("resize", () => viewer.classList.toggle("zoomed", zoomed()));
 let touched = null; // where a finger came down
-viewer.addEventListener("touchstart", (event) => (touched = event.touches.length === 1 ? event.touches[0] : null), { passive: true });
+viewer.addEventListener("touchstart", ({ touches }) => (touched = touches.length === 1 && !zoomed() ? touches[0] : null), { passive: true });
 viewer.addEventListener("touchend", (event) => {
   if (!touched) return;
   const x = event.changedTouches[0].clientX - touched.clientX, y = event.changedTouches[0].clientY - touched.clientY;

@@ -11,6 +11,7 @@ from app.services import Services
 from app.session import Session
 from app.views import placeholders
 from app.views.present import Story, present
+from app.views.race import beside
 from engine.gallery import (
     EngineError,
     GallerySummary,
@@ -49,7 +50,7 @@ class Present:
         summary = self._gallery(session)
         query, answers = self._answers(session, summary)
         ends, elsewhere = self._ends(summary)
-        measured = services.measured(summary) or shipped_race().measured
+        measured = beside(services.measured(summary), summary) or shipped_race().measured
         known = fidelity(summary, services.curve)
         before = {photo: services.drawing.positions[look.from_exit] for photo, look in session.deepened.items()}
         return Story(summary, query, answers, ends[0], ends[1], measured, known, elsewhere, before)

@@ -114,7 +114,7 @@ def _figure(story: Story, drawing: Drawing) -> Screen:
         f'<p class="words">of the full encoder’s compute indexed {many(summary.photos)}</p>'
         f"{survival(drawing, summary.exits, 'Each stage, filled up to the share of photos that ran it')}"
         f'<p class="small">{escape(isolated(summary.name))}: {macs(summary.macs_index, summary.macs_in_full)}. '
-        "Each stage is filled up to the share of photos that ran it.</p>",
+        "Each stage is filled up to the share of photos that ran it, second looks included.</p>",
         f"Indexing this gallery took {share} of what the full encoder takes. It is counted in multiply-accumulates "
         "that really ran, not in layers. Searches are another figure; this one does not change.",
     )

@@ -115,15 +115,19 @@ def test_back_brings_query_tab_and_photo_again(open_page: OpenPage) -> None:
     assert selected_tab(page) == "Results"
 
 
-def test_back_closes_the_sheet_of_a_photo_on_a_phone(open_page: OpenPage) -> None:
+def test_back_closes_the_sheet_of_a_photo_on_a_phone_and_the_next_begins_at_its_top(open_page: OpenPage) -> None:
     page = open_page("phone")
     search(page, "polar bear")
     wait_for_address(page, q="polar bear")
     page.locator("#grid .hit").nth(1).click()
     page.wait_for_function("new URLSearchParams(location.search).has('photo')")
+    page.locator(".panel").evaluate("(sheet) => sheet.scrollBy(0, 300)")
     page.go_back()
     expect(page.locator(".panel[data-picked]")).to_have_count(0)
     wait_for_address(page, q="polar bear")
+    page.locator("#grid .hit").nth(2).click()
+    expect(page.locator(".panel[data-picked]")).to_be_visible()
+    assert page.locator(".panel").evaluate("(sheet) => sheet.scrollTop") == 0
 
 
 @pytest.mark.parametrize("how", ["back", "button", "swipe"])

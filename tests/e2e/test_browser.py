@@ -183,7 +183,9 @@ def test_an_example_is_a_query_and_earlier_ones_are_offered_again(open_page: Ope
 def test_a_misspelt_word_is_offered_put_right_and_what_no_photo_shows_is_said(open_page: OpenPage) -> None:
     page = open_page("phone")
     height = page.locator("#suggestions").evaluate("(line) => line.offsetHeight")
+    page.locator(".examples").evaluate("(row) => row.scrollBy(300, 0)")
     search(page, "a man on a motorcyle")
+    assert page.locator(".examples").evaluate("(row) => row.scrollLeft") == 0, "where it is offered"
     assert page.locator("#suggestions").evaluate("(line) => line.offsetHeight") == height
     page.get_by_role("button", name="a man on a motorcycle", exact=True).click()
     expect(box(page)).to_have_value("a man on a motorcycle", timeout=PATIENCE)

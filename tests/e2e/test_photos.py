@@ -149,3 +149,17 @@ def test_a_dot_of_the_map_shows_its_photo_and_selects_it(open_page: OpenPage, lo
     dot.click(force=True)
     expect(page.locator("#panel .file")).to_contain_text(pointed)
     expect(page.get_by_role("tab", name="Results")).to_have_attribute("aria-selected", "true")
+
+
+def test_a_finger_on_the_map_selects_by_the_photo_that_it_shows(open_page: OpenPage) -> None:
+    page = open_page("phone")
+    tab(page, "Gallery")
+    dot, peek = page.locator("#map g circle").nth(5), page.locator("#map .peek")
+    expect(dot).to_be_attached()
+    page.wait_for_timeout(1000)  # what comes later moves the map
+    dot.scroll_into_view_if_needed()
+    dot.tap(force=True)
+    expect(peek).to_be_visible()
+    name = page.locator("#map circle.pointed").get_attribute("data-name") or "?"
+    peek.tap()
+    expect(page.locator("#panel .file")).to_contain_text(name)

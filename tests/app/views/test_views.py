@@ -299,8 +299,8 @@ class TestDepths:
         assert "45 %indexing ran 0.22 of 0.40 kMACs" in text(ALL["figures"])
         assert "0.3full encodings" in text(ALL["figures"])
         of_another_budget = Measured(replace(RACE, macs_share=0.9))
-        for measured in (None, of_another_budget):
-            assert "not measured yet for this gallery" in overview.figures(SUMMARY, measured)
+        for measured, said in ((None, "not measured yet"), (of_another_budget, "the last race ran 90 %")):
+            assert said in text(overview.figures(SUMMARY, measured))
             assert "as fast" not in header.headline(SUMMARY, measured)
         assert "Add photos" in overview.figures(replace(SUMMARY, photos=0), None)
 
