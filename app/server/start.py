@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import json
 import os
 import socket
 import sys
@@ -10,7 +9,7 @@ import time
 from collections.abc import Sequence
 from functools import cache, partial
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 import uvicorn
@@ -20,6 +19,7 @@ from starlette.types import ASGIApp
 from app import index_page
 from app.blocks import launch_options
 from app.pictures import Pictures
+from app.server import assistants
 from app.server.bodies import OWNERS, STRANGERS, Bodies
 from app.server.calls import endpoints
 from app.server.compression import CompressedDocument, CompressedStream
@@ -44,9 +44,6 @@ from app.server.turns import serve_in_turn
 from app.server.upload_folders import Arrivals
 from app.server.upload_routes import UploadRoutes
 from app.services import Services
-
-if TYPE_CHECKING:
-    from mcp.types import ImageContent, TextContent
 
 KEEP_ALIVE = 10  # seconds that a connection waits for another request
 BACKLOG = 128  # connections that the system keeps for us; so many attempts may fail at once
@@ -111,6 +108,8 @@ def serve(page: gr.Blocks, services: Services, pictures: Pictures, arrivals: Arr
     """
     public = services.visitors is not None
     index_page.install()
+    if mcp:
+        assistants.prepare()
     options = launch_options(services, pictures)
     uploading = UploadRoutes(services.inbox, arrivals, services.library)
     options["app_kwargs"]["routes"] += [arrivals.route(), *uploading.routes()]
@@ -129,17 +128,10 @@ def serve(page: gr.Blocks, services: Services, pictures: Pictures, arrivals: Arr
         page.close()
         raise BadSetting(f'No tools can be served (--mcp): pip install "gradio[mcp]". {page.mcp_error}')
     if page.mcp_server_obj is not None:
-        page.mcp_server_obj.postprocess_output_data = answer_as_json  # type: ignore[method-assign]
+        page.mcp_server_obj.postprocess_output_data = assistants.answer_as_json  # type: ignore[method-assign]
     if public and hosts(public).names is None:
         sys.stderr.write(f"The page answers to any host name; {HOSTS} lists those that it should answer to.\n")
     return address
-
-
-def answer_as_json(data: Any, root_url: str) -> "list[TextContent | ImageContent]":
-    """What a tool gave back, as assistants read it; Gradio would write it as Python does."""
-    from mcp.types import TextContent
-
-    return [TextContent(type="text", text=json.dumps(value, ensure_ascii=False)) for value in data]
 
 
 def start(app: ASGIApp, name: str | None, port: int | None) -> tuple[str, int, str, Server]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.health import ready_page
-from tests.pictures import MakePng
+from tests.pictures import MakePng, encoded
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,11 +24,14 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_an_assistant_finds_the_tools_and_uses_them(address: str, png: MakePng) -> None:
+def test_an_assistant_finds_the_tools_and_uses_them(address: str) -> None:
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client
 
-    picture = "data:image/png;base64," + base64.b64encode(png("yellow")).decode()
+    noise = Image.effect_noise((3000, 2000), 100)  # 5 MB: as large as the photos of a camera
+    picture = "data:image/png;base64," + base64.b64encode(encoded(noise, "PNG")).decode()
+
+    assert len(picture) > 5 * 2**20
 
     calls: list[tuple[str, dict[str, Any]]] = [
         ("search", {"text": "a dog", "gallery": "", "k": 3, "visitor": ""}),
