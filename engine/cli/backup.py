@@ -36,6 +36,6 @@ def backup(
         write_json(asdict(done))
         return
     typer.echo(
-        f"{done.photos} pictures and the database, {done.bytes / 1e6:.1f} MB in {done.files} files; "
+        f"{done.photos} photos and the database, {done.bytes / 1e6:.1f} MB in {done.files} files; "
         f"{done.new_files} files, {done.new_bytes / 1e6:.1f} MB, are new."
     )

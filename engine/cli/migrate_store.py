@@ -17,6 +17,7 @@ def migrate_store(
 ) -> None:
     """Move galleries, photos' rows and vectors to another database, and compare both afterwards.
 
+    Stop the page and all commands that write first: what comes in meanwhile is in the old database alone.
     Pictures and feature maps are files of the data folder (TGEM_HOME): they stay, and are found from the new database
     too. The old database keeps its rows. Stopping half-way (Ctrl-C) keeps what was moved: run it again to go on.
     """
@@ -29,4 +30,7 @@ def migrate_store(
         return
     for table in tables:
         typer.echo(f"{table.table:13} {table.rows:9} rows, {table.new} moved now, sha256 {table.checksum[:16]}")
-    say("Both databases hold the same. Set TGEM_DATABASE_URL to the new one; TGEM_HOME stays as it is.")
+    say(
+        "Both databases hold the same, as it was when this began. Set TGEM_DATABASE_URL to the new one; TGEM_HOME "
+        "stays as it is."
+    )

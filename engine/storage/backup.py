@@ -24,6 +24,7 @@ from engine.storage.backup_folder import (
     Manifest,
 )
 from engine.storage.database import BUSY_SECONDS, RESTORING, StoreUnusable, database_url, read_url
+from engine.utils.atomic_files import PRIVATE
 from engine.utils.data_dir import home
 from engine.utils.errors import EngineError
 
@@ -191,6 +192,7 @@ def _snapshot(file: Path, part: Path) -> list[str]:
 
     Raises: StoreUnusable where it is damaged; OSError where the copy cannot be written.
     """
+    part.touch(PRIVATE)
     try:
         with closing(_opened(file)) as source, closing(sqlite3.connect(part)) as copy:
             source.backup(copy)

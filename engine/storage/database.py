@@ -29,6 +29,7 @@ from engine.storage import postgres
 from engine.storage.feature_map_files import FeatureMapFiles
 from engine.storage.picture_files import PictureFiles
 from engine.storage.spare_room import SpareRoom
+from engine.utils.atomic_files import PRIVATE
 from engine.utils.data_dir import home
 from engine.utils.errors import HostProblem
 from engine.utils.paths import MIGRATIONS
@@ -156,10 +157,20 @@ def connect(url: str | URL) -> Engine:
     read = read_url(url)
     if read.get_backend_name() == "postgresql":
         return postgres.connect(read)
+    _make_private(Path(read.database or ""))
     engine = create_engine(read, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _make_private(file: Path) -> None:
+    """Have a SQLite file read by this user alone, and its log, which takes after it."""
+    with suppress(OSError):  # opening it says why
+        if not file.exists():
+            file.touch(PRIVATE)
+        elif file.is_file():  # earlier editions left it open to others where its folder was
+            file.chmod(PRIVATE)
 
 
 def for_writing(engine: Engine) -> Engine:

@@ -197,7 +197,7 @@ def test_a_gallery_is_encoded_again_for_another_budget(run: Run, photos: Path) -
 def test_a_store_is_backed_up_and_restored(run: Run, photos: Path, tmp_path: Path) -> None:
     run("index", photos)
     place = tmp_path / "backup"
-    assert "2 pictures and the database" in run("backup", place).stdout
+    assert "2 photos and the database" in run("backup", place).stdout
     told = json.loads(run("backup", place, "--json").stdout)
     assert (told["photos"], told["new_files"], told["lost_pictures"]) == (2, 1, 0)
     refused = run("restore", place)

@@ -64,6 +64,8 @@ def kept(place: Path) -> list[str]:
 def test_a_backup_of_an_open_store_is_restored_whole(place: Path, move_house: Callable[[], Path]) -> None:
     done = back_up(place)
     assert (done.photos, done.files, done.new_files, done.lost_pictures) == (2, 5, 5, 0)
+    readable = {path.name for path in place.rglob("*") if path.is_file() and path.stat().st_mode & 0o077}
+    assert readable <= {"lock"}  # which is empty
     elsewhere = move_house()
     told = restore.restore(place)
     assert told.aside is None

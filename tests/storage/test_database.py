@@ -1,6 +1,7 @@
 """The database is brought up to date when it is opened, and refused in a sentence when it cannot be used."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,19 @@ def test_the_database_lies_in_the_data_folder_whatever_that_is_called(
     Database.open().close()
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert "images" in tables(tmp_path / name / "tgem.db")
+
+
+def test_a_file_is_read_by_its_user_alone_whatever_its_folder_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "photos.db"
+    monkeypatch.setenv("TGEM_DATABASE_URL", f"sqlite:///{file}")
+    for mode in (None, 0o644):  # as earlier editions made it
+        if mode is not None:
+            file.chmod(mode)
+        with closing(Database.open(tmp_path)) as database:
+            open_collection(database, "mine", "gallery", None)
+            assert {path.stat().st_mode & 0o077 for path in tmp_path.glob("photos.db*")} == {0}
 
 
 def test_the_environment_may_name_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
