@@ -18,7 +18,8 @@ DOCUMENT = "frontend/index.html"
 CARD, CARD_SIZE = "social-card.jpg", (1200, 630)
 ICON = "icon.png"
 DAY = 86_400  # seconds
-GRADIOS_OWN = re.compile(r'\s*<meta\s+(?:property="og:|name="twitter:)[^>]*>')
+# What it tells link previews, and a manifest that lies outside where a proxy serves us under a path.
+GRADIOS_OWN = re.compile(r'\s*<(?:meta\s+(?:property="og:|name="twitter:)|link\s+rel="manifest")[^>]*>')
 
 
 def files_routes() -> list[Route]:

@@ -3,6 +3,7 @@
 import argparse
 import gc
 import os
+import signal
 import sys
 import time
 from functools import partial
@@ -92,6 +93,14 @@ def race_demo(encoding: Thread, demo: Demo, comparison: Comparison) -> None:
         sys.stderr.write(f"{error}\n")
 
 
+def end(arrivals: Arrivals) -> None:
+    """End the program at once; what was sent and not taken in does not stay."""
+    arrivals.clear()
+    # Threads that compute do not end when told to, and PyTorch aborts where the interpreter ends under them.
+    sys.stdout.flush()
+    os._exit(0)
+
+
 def run(folder: Path) -> None:
     """Serve the page until it is stopped; the demo gallery is encoded beside it at the first start.
 
@@ -117,7 +126,6 @@ def run(folder: Path) -> None:
     if visitors is not None:
         Thread(target=race_demo, args=(encoding, demo, services.comparison), name="race", daemon=True).start()
     Thread(target=housekeeping, args=(services, arrivals), name="housekeeping", daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: end(arrivals))
     page.block_thread()
-    # Threads that compute do not end when told to, and PyTorch aborts where the interpreter ends under them.
-    sys.stdout.flush()
-    os._exit(0)
+    end(arrivals)

@@ -1,6 +1,8 @@
 """What must stand in the environment before Gradio is imported, which reads it then."""
 
 import os
+import re
+from ipaddress import ip_network
 from pathlib import Path
 
 from engine.gallery import EngineError, home
@@ -10,6 +12,9 @@ TEMPORARY = "GRADIO_TEMP_DIR"
 FIGURES, NEVER = "GRADIO_ANALYTICS_CACHE_FREQUENCY", str(2**62)
 PORT = "GRADIO_SERVER_PORT"
 NAME = "GRADIO_SERVER_NAME"  # or address, to listen on
+ROOT = "GRADIO_ROOT_PATH"
+PATH = re.compile(r"(https?://[^\s/?#]+)?(/[\w.~%-]+)*/?")
+PROXIES = "FORWARDED_ALLOW_IPS"  # which the web server reads itself
 
 
 class BadSetting(EngineError):
@@ -25,6 +30,14 @@ def prepare() -> Path:
     port = os.environ.get(PORT, "7860")
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise BadSetting(f"{PORT} is {port!r}; set it to a port from 1 to 65535.")
+    root = os.environ.get(ROOT, "")
+    if not PATH.fullmatch(root):
+        raise BadSetting(f"{ROOT} is {root!r}; set it to the path that a proxy serves the page under, like /photos.")
+    if not os.environ.get(PROXIES):
+        os.environ.pop(PROXIES, None)  # empty, it would take the trust from a proxy on this machine, too
+    for proxy in os.environ.get(PROXIES, "*").split(","):
+        if not _is_address(proxy.strip()):
+            raise BadSetting(f"{PROXIES} names {proxy.strip()!r}; set it to addresses of proxies, like 10.0.0.5.")
     chosen = os.environ.get(TEMPORARY)
     folder = Path(chosen).expanduser().absolute() / "tgem-arriving" if chosen else home() / "arriving"
     try:
@@ -38,6 +51,14 @@ def prepare() -> Path:
     os.environ[TEMPORARY] = str(folder)
     os.environ[FIGURES] = NEVER
     return folder
+
+
+def _is_address(proxy: str) -> bool:
+    """Whether this names addresses: one, a network, or all."""
+    try:
+        return proxy == "*" or ip_network(proxy, strict=False).num_addresses > 0
+    except ValueError:
+        return False
 
 
 def server_name() -> str:

@@ -34,6 +34,7 @@ class Arrivals:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._own = secrets.token_hex(4)  # begins the names of the folders that this process makes
         self._coming: set[str] = set()  # requests' folders that are being written to
 
     def route(self) -> Route:
@@ -48,6 +49,11 @@ class Arrivals:
             with suppress(OSError):
                 if path.name not in self._coming and now - path.stat().st_mtime > waits:
                     _delete(path)
+
+    def clear(self) -> None:
+        """Delete all that has come to this process, which ends: nobody will take it in."""
+        for path in self._folder.glob(f"{self._own}*"):
+            _delete(path)
 
     async def _answer(self, request: Request) -> Response:
         kept = await self.take(request)
@@ -69,7 +75,7 @@ class Arrivals:
 
     @contextmanager
     def _folder_of_one(self) -> Iterator[Path]:
-        name = secrets.token_hex(16)
+        name = self._own + secrets.token_hex(12)
         folder = self._folder / name
         folder.mkdir(mode=0o700, parents=True)
         self._coming.add(name)

@@ -183,8 +183,8 @@ def _unreachable(what: str) -> str:
     if is_offline_mode():
         return f"{what} is not on this machine and HF_HUB_OFFLINE is set; unset it once to fetch it."
     return (
-        f"{what} could not be fetched: the Hub does not answer. Check the network and try again, or copy the model's "
-        "folder here and name it as local-dir:PATH."
+        f"{what} could not be fetched: the Hub does not answer. Check the network and try again. A model can be copied "
+        "here, too: --model local-dir:PATH names its folder."
     )
 
 

@@ -23,7 +23,9 @@ def test_a_part_names_the_events_that_python_may_listen_to() -> None:
 
 def test_the_first_document_has_our_head_in_place_of_gradios() -> None:
     assert templates.env.loader is not None
-    document = with_ours('<html><head><meta property="og:title" content="Gradio" /></head></html>')
+    gradios = '<meta property="og:title" content="Gradio" /><link rel="manifest" href="/manifest.json" />'
+    document = with_ours(f"<html><head>{gradios}</head></html>")
     assert document.count("og:title") == 1
+    assert "manifest" not in document
     assert 'content="T-GEM search"' in document
     assert scripts.address() in document

@@ -39,7 +39,7 @@ def test_two_who_send_the_same_file_do_not_share_it(page: Served) -> None:
         assert sent[0] != sent[1]
 
 
-def test_what_a_page_that_was_killed_has_left_goes_at_the_next_start(tmp_path: Path) -> None:
+def test_what_a_page_that_was_killed_has_left_goes_at_the_next_start_and_what_comes_as_it_stops(tmp_path: Path) -> None:
     home = tmp_path / "home"
     old = home / "arriving" / "of another process" / "0" / "a.jpg"
     old.parent.mkdir(parents=True)
@@ -49,3 +49,8 @@ def test_what_a_page_that_was_killed_has_left_goes_at_the_next_start(tmp_path: P
         until(lambda: not old.exists())
         for path in (home, home / "tgem.db", page.arriving, next((home / "pictures").rglob("*.jpg"))):
             assert path.stat().st_mode & 0o077 == 0, f"{path} can be read by others"
+        with page.client() as visitor:
+            visitor.post("/gradio_api/upload", files={"files": ("secret.jpg", b"EXIF")}).raise_for_status()
+        assert page.arrived()
+    assert page.process.returncode == 0
+    assert not page.arrived()

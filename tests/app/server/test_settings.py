@@ -6,7 +6,7 @@ import pytest
 from gradio.blocks import Blocks
 from gradio.queueing import Queue
 
-from app.server.settings import FIGURES, TEMPORARY, prepare
+from app.server.settings import FIGURES, PROXIES, ROOT, TEMPORARY, BadSetting, prepare
 
 
 def test_no_figures_are_reckoned_that_nobody_sees(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,3 +21,31 @@ def test_no_figures_are_reckoned_that_nobody_sees(monkeypatch: pytest.MonkeyPatc
     queue.events_recorded = 100_000
     told = queue.compute_analytics_summary([{"function": "search", "status": "success", "process_time": 0.1}])
     assert told == {"functions": {}}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (ROOT, "photos"),
+        (ROOT, " /photos"),
+        (ROOT, "/photos?x"),
+        (PROXIES, "nonsense"),
+        (PROXIES, "10.0.0.5,proxy.example"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr("os.umask", lambda mode: 0)
+    with pytest.raises(BadSetting, match=f"^{name} "):
+        prepare()
+
+
+def test_a_path_and_proxies_are_taken_and_an_empty_list_of_proxies_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TEMPORARY, os.environ.get(TEMPORARY, ""))
+    monkeypatch.setattr("os.umask", lambda mode: 0)
+    for root, proxies in (("/photos", "10.0.0.5, 10.1.0.0/16"), ("https://x.example/a/b/", "*"), ("", "")):
+        monkeypatch.setenv(ROOT, root)
+        monkeypatch.setenv(PROXIES, proxies)
+        prepare()
+        assert os.environ.get(PROXIES, "") == proxies
+    assert PROXIES not in os.environ

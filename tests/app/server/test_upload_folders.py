@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from app.run import housekeeping
 from app.server.upload_folders import Arrivals
@@ -15,9 +17,9 @@ MINUTE = 60.0
 
 @pytest.mark.parametrize(
     ("name", "minutes", "stays"),
-    [("0123456789abcdef" * 2, 50, True), ("0123456789abcdef" * 2, 59, False), ("0123456789abcdef" * 4, 12, False)],
+    [("0123456789abcdef" * 2, 175, True), ("0123456789abcdef" * 2, 181, False), ("0123456789abcdef" * 4, 12, False)],
 )
-def test_files_that_nobody_takes_in_go_within_an_hour_and_gradios_copies_sooner(
+def test_files_that_nobody_takes_in_go_within_three_hours_and_gradios_copies_sooner(
     tmp_path: Path, name: str, minutes: int, stays: bool
 ) -> None:
     folder = tmp_path / name
@@ -27,6 +29,17 @@ def test_files_that_nobody_takes_in_go_within_an_hour_and_gradios_copies_sooner(
     os.utime(folder, (then, then))
     Arrivals(tmp_path).sweep()
     assert folder.exists() is stays
+
+
+def test_what_has_come_goes_when_the_program_ends_and_anothers_stays(tmp_path: Path) -> None:
+    ours, others = Arrivals(tmp_path), Arrivals(tmp_path)
+    for arrivals in (ours, others):
+        with TestClient(Starlette(routes=[arrivals.route()])) as browser:
+            browser.post("/gradio_api/upload", files={"files": ("a.jpg", b"EXIF")}).raise_for_status()
+    ours.clear()
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+    others.clear()
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_has_waited_is_looked_for_every_minute(
