@@ -32,6 +32,7 @@ from engine.gallery import (
     is_english,
     list_hits,
     rank_gallery,
+    reads_to_end,
     refine_search,
     relevant,
     require_model,
@@ -204,6 +205,7 @@ class Search:
                 ranking = rank_gallery(library, summary.id, query, self._wanted(session), year=session.year)
             hits = self._listed(session, ranking)
             corrected = "" if session.like else correct_spelling(library, subtract_unwanted(session.words))
+            aside += "" if reads_to_end(library, session.words) else header.READ_IN_PART
         if session.asking is not asking:
             return
         session.hits, session.words_only = hits, query is not None and query.words_only

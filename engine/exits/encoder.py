@@ -145,6 +145,14 @@ class Encoder:
         # Beside "a", which every vocabulary holds: how tokenizers pad and end a text differs.
         return int((self.backbone.tokenize([word]) != self.backbone.tokenize(["a"])).sum()) <= 1
 
+    @COMPUTE.held(ANSWER)
+    def reads_to_end(self, text: str) -> bool:
+        """Whether the text tower reads all of a text: of a long one it reads the beginning, some thirty words."""
+        but_the_last = " ".join(text.split()[:-1])
+        return not but_the_last or bool(
+            (self.backbone.tokenize([text]) != self.backbone.tokenize([but_the_last])).any()
+        )
+
     def send(self, photos: Sequence[np.ndarray]) -> np.ndarray | Tensor:
         """Photos as `encode` takes them, sent to a GPU already; meant for the thread that decodes the next batch.
 

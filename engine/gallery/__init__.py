@@ -45,6 +45,7 @@ from engine.gallery.search import (
     list_hits,
     rank_gallery,
     rank_photos,
+    reads_to_end,
     refine_search,
     run_to_full_depth,
     search_photos,

@@ -262,6 +262,11 @@ def correct_spelling(library: Library, text: str) -> str:
     return spelling.correct(text, library.encoder.bank.texts, library.encoder.reads_whole)
 
 
+def reads_to_end(library: Library, text: str) -> bool:
+    """Whether all words of a query count; raises QueryRejected."""
+    return all(library.encoder.reads_to_end(term.words) for term in parse(text))
+
+
 def embed_picture(library: Library, gallery_id: int | None, data: bytes, name: str) -> tuple[np.ndarray, bytes]:
     """What a picture to search with shows, (D,) at full depth, and a small copy, a JPEG of 128 px at most.
 

@@ -25,7 +25,14 @@ DROPPED = "dropped"  # names the picture that came with the query itself
 _SIGN = re.compile(r"(?:^|(?<=\s))([+\-\u2212])\s*(?=[^\s+\-\u2212])")
 _WEIGHT = re.compile(r"(\d+(?:\.\d+)?)\s*:(?!\d)\s*(?=\S)")
 _UNWANTED = re.compile(
-    r"(?:(.*?)[\s,]+)?(?:but\s+)?(?:not|without)\s+(?:(?:an?|any|the|in|on)\s+)*(\w.*)", re.IGNORECASE | re.DOTALL
+    r"(?:(.*?)[\s,]+)?(?:(?:but|and)\s+)?(?:not|without|(?:with|but)\s+no)\s+(?:(?:an?|any|the|in|on)\s+)*(\w.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+# Where what is not wanted ends, and the photo is described further.
+_WANTED_AGAIN = re.compile(
+    r"\s*,\s*(?:(?:and|but)\s+)?"
+    r"|\s+(?:(?:and|but)\s+)?(?=(?:with|on|in(?!\s+the\s+(?:back|fore)ground)|at|near|by|under|behind|beside|over)\s)",
+    re.IGNORECASE,
 )
 _PHOTO = re.compile(rf"photo:(\d{{1,18}}|{DROPPED})", re.IGNORECASE)
 
@@ -109,7 +116,8 @@ def subtract_unwanted(text: str) -> str:
     found = _UNWANTED.fullmatch(text.strip())
     if found is None:
         return text
-    return f"{found[1] or 'a photo'} - {found[2]}"
+    unwanted, *wanted = _WANTED_AGAIN.split(found[2], maxsplit=1)
+    return f"{' '.join([found[1] or 'a photo', *wanted])} - {unwanted}"
 
 
 def embed(

@@ -324,6 +324,12 @@ def test_the_embedded_models_packed_rows_get_the_embedding_of_their_exit(embedde
         np.testing.assert_allclose(e.vector, traced[e.exit - 1][row], atol=1e-5)
 
 
+@pytest.mark.parametrize("words", ["", "dog", "a dog " * 5, "it shows a big yellow bird " * 6])
+def test_a_text_is_read_to_its_end_where_its_last_word_counts(embedded: Encoder, words: str) -> None:
+    with_bird, with_car = embedded.encode_text([f"{words} bird", f"{words} car"])
+    assert embedded.reads_to_end(f"{words} bird") is (float(with_bird @ with_car) < 0.999)
+
+
 def test_bfloat16_embeddings_stay_near_those_of_float32(embedded: Encoder, embedded_bfloat16: Encoder) -> None:
     pixels = tiny_models.pixels(4, embedded.backbone.size)
     for plain, quick in zip(embedded.trace(pixels).vectors, embedded_bfloat16.trace(pixels).vectors, strict=True):
