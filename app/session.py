@@ -10,7 +10,7 @@ from cachetools import LRUCache
 
 from app.server.order import arrival
 from app.work import Running
-from engine.gallery import MOST_ALBUMS, AlbumSet, Aside, Deepened, Hit, Looks, Order
+from engine.gallery import MOST_ALBUMS, AlbumSet, AlbumsRejected, Aside, Deepened, Hit, Looks, Order
 
 REMEMBERED = 6  # queries of this session
 NEW_GALLERY = "My photos"  # what photos are added to at first
@@ -42,13 +42,14 @@ class AlbumView:
             self.changes = [*self.changes, (before, after)][-UNDONE:]
 
     def undo(self, albums: AlbumSet) -> AlbumSet:
-        """As they were before the last change; without the last move where somebody else has changed them since.
-
-        Raises: AlbumsRejected where there is nothing to undo.
-        """
-        if self.changes and self.changes[-1][1] == albums:
-            return self.changes[-1][0]
-        return albums.undone()
+        """As they were before the visitor's last change; raises AlbumsRejected where that is not the last one."""
+        if not self.changes:
+            raise AlbumsRejected("There is nothing to undo.")
+        before, after = self.changes[-1]
+        if after != albums:
+            self.changes = []  # to go back to those would lose what others did
+            raise AlbumsRejected("There is nothing to undo: these albums were changed elsewhere since.")
+        return before
 
 
 class Turn:

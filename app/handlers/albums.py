@@ -271,12 +271,11 @@ class Albums:
             wanted = [photo.id for column in shown for photo in column.photos]
             pictures = {photo.id: photo for photo in get_photos(services.library, wanted)}
             board = views.board(shown, pictures, services.drawing, services.address)
-        undo = bool(view.changes) or any(photo.by_hand for photo in found.photos)
         share = found.mean_macs_share
         spent = share < 1 and share + 1 / max(1, len(found.photos)) > _budget(summary)  # not one photo more
         return {
             parts.album_proposals: views.proposals(texts),
-            parts.album_line: views.line(found, view.looked, undo, spent),
+            parts.album_line: views.line(found, view.looked, bool(view.changes), spent),
             parts.album_board: board,
             parts.stop_albums: button(STOP, False),
         }

@@ -130,17 +130,10 @@ class AlbumSet:
         return AlbumSet(albums, tuple(move for move in self.moves if move.album != gone.name))
 
     def moved(self, photos: Iterable[int], name: str | None) -> "AlbumSet":
-        """With photos put into an album by hand, or into none; one change, which `undone` takes back as one."""
+        """With photos put into an album by hand, or into none; one change."""
         album = None if name is None else self.albums[self.place(name)].name
         number = max((move.number for move in self.moves), default=0) + 1
         return replace(self, moves=(*self.moves, *(Move(photo, album, number) for photo in dict.fromkeys(photos))))
-
-    def undone(self) -> "AlbumSet":
-        """Without the last change by hand; raises AlbumsRejected where there is none."""
-        if not self.moves:
-            raise AlbumsRejected("There is nothing to undo.")
-        last = max(move.number for move in self.moves)
-        return replace(self, moves=tuple(move for move in self.moves if move.number != last))
 
     def _moved_along(self, names: Mapping[str, str]) -> tuple[Move, ...]:
         return tuple(replace(m, album=names.get(m.album, m.album)) if m.album else m for m in self.moves)

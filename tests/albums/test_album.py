@@ -86,7 +86,7 @@ def test_a_name_that_was_cut_off_a_phrase_replaces_no_other_album() -> None:
         albums.with_albums([album_of(f"{LONG} in winter")])
 
 
-def test_moves_go_along_with_their_albums_and_can_be_undone() -> None:
+def test_moves_go_along_with_their_albums() -> None:
     albums = AlbumSet((DOGS, PEOPLE)).moved([1, 2], "Dogs").moved([2], "people").moved([3], None)
     assert albums.by_hand() == {1: "dogs", 2: "people", 3: None}
     assert albums.renamed("dogs", "hounds").by_hand() == {1: "hounds", 2: "people", 3: None}
@@ -94,10 +94,6 @@ def test_moves_go_along_with_their_albums_and_can_be_undone() -> None:
     assert merged.albums == (Album("people", ("people", "a dog", "a puppy"), merged=(1, 2)),)
     assert merged.by_hand() == {1: "people", 2: "people", 3: None}
     assert albums.deleted("people").by_hand() == {1: "dogs", 2: "dogs", 3: None}
-    assert albums.undone().undone().by_hand() == {1: "dogs", 2: "dogs"}
-    assert albums.undone().undone().undone().moves == ()
-    with pytest.raises(AlbumsRejected, match="nothing to undo"):
-        AlbumSet((DOGS,)).undone()
 
 
 def test_an_album_that_is_gone_is_a_sentence() -> None:
