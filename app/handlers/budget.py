@@ -35,7 +35,7 @@ class Budget:
         services, parts = self._services, self._parts
         try:
             summary = services.access.gallery(session.gallery, session)
-            anew = (looked_for or "") != typed(summary.phrases)  # a box that was never opened holds nothing
+            anew = as_typed(looked_for or "", summary.phrases) != summary.phrases  # one never opened holds nothing
             try:
                 cost = budget_cost(services.library, summary.id, budget) if summary.photos else None
             except ModelChanged:  # all photos run anew, whatever is looked for

@@ -141,12 +141,12 @@ def _marks(photo: Photo, drawing: Drawing, gates: Sequence[float]) -> str:
 
 
 def _verdict(photo: Photo, exit: int, enough: bool) -> str:
-    """What came of an exit that the photo came to; one that it left at may have been passed since."""
+    """What came of an exit that the photo came to; it may have gone on for a search, or at another budget."""
     if exit == photo.exits:
         return "the end"
     if exit == photo.exit:
         return "enough: it left"
-    return "enough: it left, and ran deeper later" if enough else "not enough: it went on"
+    return "enough at this budget; it was taken deeper" if enough else "not enough: it went on"
 
 
 def _why(photo: Photo, gates: Sequence[float], usual: float) -> str:

@@ -30,6 +30,7 @@ def test_another_budget_says_what_it_would_run_before_it_does(budget: Budget, li
     assert summarize_gallery(library, holidays).exits == (0, 0, 2)
     assert "costs nothing" in after(budget.previewed(0.2, None, session)).budget_preview
     assert after(budget.previewed(0.2, "a rose", session)).apply["value"] == "Encode all photos anew"
+    assert after(budget.previewed(0.2, "\n", session)).apply["value"] != "Encode all photos anew", "no phrase is named"
 
 
 def test_a_gallery_without_photos_keeps_a_budget_for_those_to_come(budget: Budget, library: Library) -> None:

@@ -229,7 +229,7 @@ class TestPhoto:
         looked_at = replace(PHOTO, exit=3, nearest_texts=(*PHOTO.nearest_texts, (("an otter", 0.6),)))
         said = text(panel(looked_at, (0.2, 0.7)))
         assert "exit 1 gate 0.20, needs 0.50 · not enough: it went on" in said
-        assert "exit 2 gate 0.70, needs 0.50 · enough: it left, and ran deeper later" in said
+        assert "exit 2 gate 0.70, needs 0.50 · enough at this budget; it was taken deeper" in said
         assert "exit 3 no gate · the end" in said
 
     def test_where_no_text_fits_that_is_said(self) -> None:
