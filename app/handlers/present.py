@@ -21,6 +21,7 @@ from engine.gallery import (
     require_model,
     search_photos,
     shipped_race,
+    stacks_among,
     summarize_gallery,
     typical_photos,
 )
@@ -74,11 +75,25 @@ class Present:
     def _answers(self, session: Session, summary: GallerySummary) -> tuple[str, list[Photo]]:
         """What was asked of the gallery, and the first photos that answer."""
         if summary.id == session.gallery and session.hits:
-            return session.title, _varied([hit.photo for hit in session.hits[:AMONG]])
+            return session.title, self._varied([hit.photo for hit in session.hits[:AMONG]])
         if summary.kind != "demo":
-            return "", _varied(list_photos(self._services.library, summary.id, limit=AMONG))
+            return "", self._varied(list_photos(self._services.library, summary.id, limit=AMONG))
         query = self._services.demo.first_query
-        return query, _varied([hit.photo for hit in search_photos(self._services.library, summary.id, query, AMONG)])
+        hits = search_photos(self._services.library, summary.id, query, AMONG)
+        return query, self._varied([hit.photo for hit in hits])
+
+    def _varied(self, photos: Sequence[Photo]) -> list[Photo]:
+        """The first of some photos, nearly the same ones once; where all stand at one exit, the last makes room for the
+        first one at another.
+        """
+        stacks = stacks_among(self._services.library, [photo.id for photo in photos])
+        alike = {id for stack in stacks for id in stack[1:]}
+        photos = sorted(photos, key=lambda photo: photo.id in alike)
+        shown, exits = photos[:ANSWERS], {photo.exit for photo in photos[:ANSWERS]}
+        other = next((photo for photo in photos[ANSWERS:] if photo.exit not in exits), None)
+        if len(exits) == 1 and other is not None:
+            shown[-1] = other
+        return shown
 
     def _ends(self, summary: GallerySummary) -> tuple[list[Photo], str]:
         """A typical photo of those that left early and of those that went deep, and whose gallery's they are.
@@ -92,12 +107,3 @@ class Present:
             if len(reached) > 1:
                 return [typical_photos(library, gallery, exit, 1)[0] for exit in (reached[0], reached[-1])], name
         return list_photos(library, summary.id, limit=2), ""
-
-
-def _varied(photos: Sequence[Photo]) -> list[Photo]:
-    """The first of some photos; where those stand at one exit, the last makes room for the first one at another."""
-    shown, exits = list(photos[:ANSWERS]), {photo.exit for photo in photos[:ANSWERS]}
-    other = next((photo for photo in photos[ANSWERS:] if photo.exit not in exits), None)
-    if len(exits) == 1 and other is not None:
-        shown[-1] = other
-    return shown

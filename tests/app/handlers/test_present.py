@@ -49,6 +49,15 @@ def test_the_first_screen_shows_an_early_and_a_deep_photo_where_the_first_dozen_
         assert [photo.id for photo in present._story(session).answers] == shown
 
 
+def test_the_first_screen_shows_of_photos_that_are_nearly_the_same_one_while_there_are_others(
+    present: Present, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.handlers.present.stacks_among", lambda _, ids: [[0, 1, 3]])
+    for many, shown in ((6, [0, 2, 4, 5]), (4, [0, 2, 1, 3])):
+        session.hits = [Hit(n + 1, 0.5, replace(PHOTO, id=n)) for n in range(many)]
+        assert [photo.id for photo in present._story(session).answers] == shown
+
+
 def test_a_picture_that_was_searched_with_is_called_one(
     present: Present, picture_search: PictureSearch, session: Session
 ) -> None:
