@@ -165,7 +165,7 @@ class Incoming:
             self.skipped += skipped
             self.duplicates += len(new) - len(skipped)
             self._moved = self._clock() if new else self._moved
-            self._note_pace()
+            self._pace = deque((at, done + len(new)) for at, done in self._pace)  # they took no time: no pace is theirs
             self._tell()
 
     def has_room(self) -> bool:

@@ -50,6 +50,20 @@ def test_rate_and_time_left_are_those_of_the_last_seconds() -> None:
     assert upload.rate() < 1
 
 
+def test_files_that_were_there_before_say_nothing_of_the_pace() -> None:
+    clock = Clock()
+    upload = incoming(100, clock)
+    upload.settle(range(40))
+    assert (upload.rate(), upload.seconds_left()) == (0.0, None)
+    for number in range(40, 60):
+        clock.now += 1
+        upload.put({number: Path("a")})
+        take(upload)
+    upload.settle(range(60, 90))
+    assert upload.rate() == pytest.approx(1, rel=0.2)
+    assert upload.seconds_left() == pytest.approx(10, rel=0.2)
+
+
 def test_files_are_taken_in_as_they_were_chosen_whichever_came_first() -> None:
     upload = incoming()
     for group in (range(8, 16), range(8)):
