@@ -127,7 +127,7 @@ def _keep(library: Library, gallery_id: int, encoder: "Encoder", made: Sequence[
 
 
 def _follow(library: Library, gallery_id: int, again: Sequence[Duplicate]) -> None:
-    """Remember where originals lie now that have been moved since they were indexed."""
-    found = {each.content_hash: each.source for each in again if each.source is not None}
+    """Remember where originals lie now, and are called, that have been moved since they were indexed."""
+    found = {each.content_hash: (each.name, each.source) for each in again if each.source is not None}
     if found:
         move_sources(library.database, gallery_id, found)

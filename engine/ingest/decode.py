@@ -44,6 +44,7 @@ class Duplicate:
     """A photo that is stored already, or came earlier among the same uploads."""
 
     content_hash: str
+    name: str
     source: str | None  # as the upload says
 
 
@@ -71,7 +72,7 @@ def decode_batch(
             data = upload.read()
             content_hash = hashlib.sha256(data).hexdigest()
             if content_hash in seen or is_known(content_hash):
-                outcomes.append(Duplicate(content_hash, upload.source))
+                outcomes.append(Duplicate(content_hash, upload.name, upload.source))
                 continue
             began = time.monotonic()
             try:

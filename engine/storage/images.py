@@ -34,8 +34,8 @@ def content_hashes(database: Database, collection_id: int) -> list[str]:
         return list(session.scalars(_encoded(collection_id)))
 
 
-def move_sources(database: Database, collection_id: int, sources: Mapping[str, str]) -> None:
-    """Say where originals lie, by content hash, of which there is nothing any more where they lay."""
+def move_sources(database: Database, collection_id: int, sources: Mapping[str, tuple[str, str]]) -> None:
+    """Give originals of which there is nothing any more where they lay their new name and place, by content hash."""
     held = select(ImageRow.id, ImageRow.content_hash, ImageRow.source).where(ImageRow.collection_id == collection_id)
     with database.read() as session:
         rows = rows_of(session, held, ImageRow.content_hash, list(sources))
@@ -43,7 +43,9 @@ def move_sources(database: Database, collection_id: int, sources: Mapping[str, s
     if gone:
         with database.write() as session:
             for row in gone:
-                session.execute(update(ImageRow).where(ImageRow.id == row.id).values(source=sources[row.content_hash]))
+                name, source = sources[row.content_hash]
+                called = {} if row.source is None else {"name": name}  # one that was sent keeps the name it came by
+                session.execute(update(ImageRow).where(ImageRow.id == row.id).values(source=source, **called))
 
 
 def _encoded(collection_id: int) -> Select[str]:

@@ -3,6 +3,7 @@
 import threading
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -12,6 +13,7 @@ from engine.gallery.galleries import list_photos, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import refine_search, search_photos
 from engine.ingest.kept_picture import KEPT_SIDE
+from engine.ingest.listing import folder_uploads
 from engine.storage.database import Database
 from tests.fake_encoder import IDENTITY, FakeEncoder
 from tests.pictures import MakePng, MakeUpload, dated, encoded, left_red_right_blue, noise
@@ -176,3 +178,20 @@ def test_a_photo_is_kept_small_and_upright(library: Library, gallery: int, uploa
             "JPEG",
             "RGB",
         )
+
+
+def test_a_photo_is_called_as_its_file_is_once_that_has_been_moved(
+    library: Library, gallery: int, png: MakePng, tmp_path: Path
+) -> None:
+    def named() -> list[str]:
+        ingest_files(library, gallery, folder_uploads(tmp_path))
+        return [photo.file for photo in list_photos(library, gallery)]
+
+    (tmp_path / "a.png").write_bytes(png("red"))
+    (tmp_path / "same.png").write_bytes(png("red"))
+    assert named() == ["a.png"]
+    assert named() == ["a.png"], "while it is where it was"
+    (tmp_path / "new").mkdir()
+    (tmp_path / "a.png").rename(tmp_path / "new" / "b.png")
+    (tmp_path / "same.png").unlink()
+    assert named() == ["new/b.png"]

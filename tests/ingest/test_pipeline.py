@@ -95,7 +95,7 @@ def test_stored_photos_are_known_one_by_one_and_all_together(library: Library, u
 
     def listen(uploads: Sequence[Upload], known: Known, *_: object) -> Iterator[list[Made]]:
         told.append(known)
-        yield [Duplicate("", None) for _ in uploads]
+        yield [Duplicate("", "", None) for _ in uploads]
 
     ingest_files(library, gallery, [upload("a", "red")], encode=listen)
     stored = {photo.content_hash for photo in list_photos(library, gallery)}

@@ -92,7 +92,7 @@ def test_a_worker_takes_the_gallerys_phrases(fake_encoder: FakeEncoder) -> None:
     looking = fake_encoder.looking_for(("a kite",))
     setup = Setup(lambda _: fake_encoder, "float32", looking.identity, looking.phrases, None)
     worker = Worker(setup)
-    nothing_new = {BATCH_COLUMN: RayBatch([Duplicate("0" * 64, None)])}
+    nothing_new = {BATCH_COLUMN: RayBatch([Duplicate("0" * 64, "a.jpg", None)])}
     assert worker(nothing_new) == nothing_new
     assert worker._encoder == looking
     differing = replace(setup, identity=replace(looking.identity, weights="other"))
