@@ -10,7 +10,7 @@ from engine.storage.schema import CollectionRow, stamp_of
 from engine.utils.memory import without_garbage_collection
 
 if TYPE_CHECKING:
-    from engine.exits.encoder import Encoder
+    from engine.exits.encoder import Encoder, Identity
 
 ENCODERS_KEPT = 16  # lists of phrases whose embeddings stay in memory
 
@@ -21,7 +21,7 @@ class Encoders:
     def __init__(self, load: "Callable[[], Encoder]") -> None:
         self._load = load
         self._general: Encoder | None = None
-        self._looking: LRUCache[tuple[str, ...], Encoder] = LRUCache(ENCODERS_KEPT)
+        self._looking: LRUCache[tuple[Identity, tuple[str, ...]], Encoder] = LRUCache(ENCODERS_KEPT)
         self._lock, self._embedding = Lock(), Lock()  # two, so that nobody waits for another gallery's phrases
 
     @property
@@ -35,19 +35,19 @@ class Encoders:
 
     def replace(self, encoder: "Encoder") -> None:
         """Go on with another encoder from now on."""
-        with self._lock, self._embedding:
+        with self._lock:
             self._general = encoder
-            self._looking.clear()
 
     def by(self, phrases: tuple[str, ...]) -> "Encoder":
         """The encoder that looks for an owner's phrases; their embeddings are computed once."""
         encoder = self.general
         if not phrases:
             return encoder
+        of = encoder.identity, phrases  # another one may have taken its place meanwhile
         with self._embedding:
-            if phrases not in self._looking:
-                self._looking[phrases] = encoder.looking_for(phrases)
-            return self._looking[phrases]
+            if of not in self._looking:
+                self._looking[of] = encoder.looking_for(phrases)
+            return self._looking[of]
 
     def of(self, collection: CollectionRow) -> "Encoder":
         """A collection's encoder; raises ModelChanged where its photos were encoded with another one."""
