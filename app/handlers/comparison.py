@@ -50,7 +50,7 @@ class Compare:
                 result = views.race_result(measured, known) if measured is not None else ""
                 result += card(services.library.certificate_of(summary.id))
             may_race = services.access.may_spend(summary, session)
-            told = _how_far(self._races.get(summary.id)) if summary.id in self._races else result
+            told = _how_far(self._races.get(summary.id)) if summary.id in self._racers else result
             yield {race: told, self._parts.start_race: gr.update(visible=may_race)}
             with services.access.turn(session):
                 ranked = self._rankings(session, summary)
@@ -69,11 +69,13 @@ class Compare:
         try:
             summary = self._services.access.gallery(session.gallery, session)
             self._services.access.require_race(summary, session)
-            if summary.id in self._races:
+            known = summary.id in self._racers
+            if known or self._racers.setdefault(summary.id, session) is not session:  # two may press together
                 yield from self.followed(session)
                 return
+            events = self._services.begin("race", session, lambda tell: self._race(summary.id, session, tell))
             yield {race: _how_far(None), **self._buttons(running=True)}
-            for event in self._services.begin("race", session, lambda tell: self._race(summary.id, session, tell)):
+            for event in events:
                 if isinstance(event, Waiting | Lap) and session.gallery == summary.id:  # else another one is on show
                     yield {race: _how_far(event)}
             yield from self._over(session, summary)
@@ -95,7 +97,7 @@ class Compare:
                 services.share_work("race", racer, session)  # to stop it
             else:
                 buttons.pop(self._parts.stop_race)
-            while summary.id in self._races and session.gallery == summary.id:
+            while summary.id in self._racers and session.gallery == summary.id:
                 yield {self._parts.race: _how_far(self._races.get(summary.id)), **buttons}
                 time.sleep(SECOND)
             yield from self._over(session, summary)
@@ -119,13 +121,12 @@ class Compare:
             self._races[gallery] = event
             tell(event)
 
-        self._races[gallery], self._racers[gallery] = None, session
         try:
             with self._services.access.work(session, told), self._services.event_log.timed("race"):
                 return self._services.comparison.race(gallery, told)
         finally:
-            self._racers.pop(gallery, None)
             self._races.pop(gallery, None)
+            self._racers.pop(gallery, None)
 
     def _rankings(self, session: Session, summary: GallerySummary) -> str:
         services = self._services

@@ -99,6 +99,27 @@ def test_a_race_is_told_of_on_a_page_that_was_loaded_again_and_not_begun_twice(
     assert "measured" in shown.headline
 
 
+def test_two_pages_that_press_together_begin_one_race(
+    compare: Compare, session: Session, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.handlers.comparison.SECOND", 0.01)
+    race, go_on, begun = services.comparison.race, Event(), list[int]()
+
+    def slow(gallery: int, told: Callable[[Lap], object]) -> Race:
+        begun.append(gallery)
+        go_on.wait(30)
+        return race(gallery, told)
+
+    monkeypatch.setattr(services.comparison, "race", slow)
+    pages = [compare.raced(session), compare.raced(Session(gallery=session.gallery))]
+    for page in pages:
+        assert not after(next(page)).start_race["interactive"]
+    go_on.set()
+    for page in pages:
+        assert "measured" in after(page).race
+    assert begun == [session.gallery]
+
+
 def test_a_race_is_stopped_from_a_page_that_was_loaded_again(
     compare: Compare, session: Session, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
