@@ -1,6 +1,7 @@
 """Encodings: what the encoder made of images, replaced when they are encoded again or run deeper."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -141,17 +142,12 @@ def keep_deeper(
     Args: candidates: images whose places a query asked about; None: no query did.
     Raises: GalleryMissing, ModelChanged.
     """
-    written = _with_maps(database, deeper)
-    with database.write() as session:
-        collection = hold(session, collection_id)
-        collection.require(stamp)
+    with _changed(database, collection_id, stamp, deeper) as (session, collection, written, lost):
         collection.macs_queries += sum(encoding.macs for encoding in deeper.values())
-        lost = _go_deeper(database, session, collection, stamp, written, by_query=True)
+        lost += _go_deeper(database, session, collection, stamp, written, by_query=True)
         if candidates is not None:
             collection.queries += 1
             database.maps.use(session, candidates)
-        lost += database.maps.trim(session)
-    tidy(database, lost)
 
 
 def images_without_encoding(database: Database, collection_id: int) -> list[int]:
@@ -192,15 +188,10 @@ def keep_for_budget(
     Args: image_ids: of all.  deeper: by id.
     Raises: GalleryMissing, ModelChanged.
     """
-    written = _with_maps(database, deeper)
-    with database.write() as session:
-        collection = hold(session, collection_id)
-        collection.require(stamp)
+    with _changed(database, collection_id, stamp, deeper) as (session, collection, written, lost):
         collection.budget = budget
         change_rows(session, update(EncodingRow).values(budget=budget), EncodingRow.image_id, image_ids)
-        lost = _go_deeper(database, session, collection, stamp, written, by_query=False)
-        lost += database.maps.trim(session)
-    tidy(database, lost)
+        lost += _go_deeper(database, session, collection, stamp, written, by_query=False)
 
 
 def replace_encodings(
@@ -211,11 +202,7 @@ def replace_encodings(
     What queries spent on the encodings before is no longer counted: the account is that of those that stand.
     Raises: GalleryMissing, ModelChanged.
     """
-    lost: list[str] = []
-    written = _with_maps(database, encodings)
-    with database.write() as session:
-        collection = hold(session, collection_id)
-        collection.require(stamp)
+    with _changed(database, collection_id, stamp, encodings) as (session, collection, written, lost):
         collection.stamp(stamp)
         there = sorted(image_id for (image_id,) in rows_of(session, select(ImageRow.id), ImageRow.id, encodings))
         for image_id in there:
@@ -232,14 +219,30 @@ def replace_encodings(
             revised = update(ImageRow).where(ImageRow.id == image_id).values(revision=collection.next_revision())
             session.execute(revised)
             lost += database.maps.put(session, image_id, row.exit, kept)
-        lost += database.maps.trim(session)
-    tidy(database, lost)
     return get_images(database, there)
 
 
-def _with_maps(database: Database, encodings: "Mapping[int, Encoding]") -> "dict[int, tuple[Encoding, MapFile | None]]":
-    """Encodings, each with the file of the feature map that it left with, which no row names yet."""
-    return {image_id: (each, database.maps.write(each.packed_map())) for image_id, each in encodings.items()}
+@contextmanager
+def _changed(
+    database: Database, collection_id: int, stamp: ModelStamp, encodings: "Mapping[int, Encoding]"
+) -> "Iterator[tuple[Session, CollectionRow, dict[int, tuple[Encoding, MapFile | None]], list[str]]]":
+    """One transaction on a collection; the feature maps of encodings are written before it.
+
+    Yields: its session; the collection; the encodings, each with the file of its map, which no row names yet; and a
+        list for the map files that lose their rows, which are deleted after it.
+    """
+    written = {image_id: (each, database.maps.write(each.packed_map())) for image_id, each in encodings.items()}
+    lost: list[str] = []
+    try:
+        with database.write() as session:
+            collection = hold(session, collection_id)
+            collection.require(stamp)
+            yield session, collection, written, lost
+            lost += database.maps.trim(session)
+    except Exception:
+        database.maps.unlink([kept.file for _, kept in written.values() if kept is not None])
+        raise
+    tidy(database, lost)
 
 
 def _go_deeper(
