@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from engine.gallery import RESULTS
@@ -33,6 +34,7 @@ class Curve:
         return min(self.points, key=lambda point: abs(point.budget - budget))
 
 
+@cache
 def curve_of(model: str, results: Path = RESULTS) -> Curve | None:
     """The curve of a model, on the first captioned set of the results; None where no file tells of it."""
     for path in sorted(results.glob("*.json")):

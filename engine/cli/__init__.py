@@ -38,7 +38,8 @@ from engine.cli.options import BadOption
 from engine.cli.output import say
 from engine.utils.errors import EngineError
 
-GO_ON = ("index", "reencode", "train-mini")  # commands that begin where they were stopped
+# Commands that begin where they were stopped.
+GO_ON = ("acceptance", "fit", "index", "migrate-store", "reencode", "sort", "train-mini", "train-rivals")
 
 
 class Command(TyperCommand):

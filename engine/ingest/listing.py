@@ -37,12 +37,12 @@ def uploads_of(path: Path, name: str) -> list[Upload]:
 def folder_uploads(folder: Path) -> list[Upload]:
     """Every file below a folder that may be a picture by its name, sorted; named by the path from the folder on.
 
-    Archives are opened. Hidden files and folders are passed over, and so are the data folder's kept pictures. Folders
-    that cannot be read come last, each as an upload whose `read` says why. Raises: FolderMissing.
+    Archives are opened. Hidden files and folders are passed over, and so are the data folder's kept pictures below it.
+    Folders that cannot be read come last, each as an upload whose `read` says why. Raises: FolderMissing.
     """
     require_folder(folder)
     unread: list[OSError] = []
-    paths = sorted(_picture_files(folder, unread.append), key=lambda path: path.relative_to(folder).parts)
+    paths = sorted(picture_files(folder, unread.append), key=lambda path: path.relative_to(folder).parts)
     found = [_staying(upload, path) for path in paths for upload in uploads_of(path, _name_of(path, folder))]
     return found + [Upload(_name_of(Path(error.filename), folder), partial(_fail, error)) for error in unread]
 
@@ -63,7 +63,10 @@ def _staying(upload: Upload, path: Path) -> Upload:
     return replace(upload, source=source) if source == utf8_name(source) else upload
 
 
-def _picture_files(folder: Path, on_error: Callable[[OSError], object]) -> Iterator[Path]:
+def picture_files(folder: Path, on_error: Callable[[OSError], object] = lambda error: None) -> Iterator[Path]:
+    """The files below a folder that may be pictures or archives by their names, in no order; less those that
+    `folder_uploads` passes over.
+    """
     kept = _kept_pictures(folder)
     for parent, folders, files in os.walk(folder, onerror=on_error):
         folders[:] = [name for name in folders if not name.startswith(".") and Path(parent, name) != kept]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from engine.ingest.listing import require_folder
-from engine.ingest.upload import PICTURE_SUFFIXES
+from engine.ingest.archives import is_archive
+from engine.ingest.listing import picture_files, require_folder
 from engine.training.dataset import Example
 from engine.utils.errors import EngineError
 
@@ -91,8 +91,7 @@ def distinct(paths: Sequence[Path]) -> list[Path]:
 def folder_photos(folder: Path) -> list[Path]:
     """The photos below a folder, hidden ones left out; none where it holds none; raises FolderMissing."""
     require_folder(folder)
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and os.path.isfile(p))
-    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+    return sorted(path for path in picture_files(folder) if path.is_file() and not is_archive(path.name))
 
 
 def _checked(splits: Splits) -> Splits:
