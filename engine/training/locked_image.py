@@ -23,7 +23,7 @@ from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
 from engine.training.augment import random_views
 from engine.training.dataset import Example, load_squashed
-from engine.training.objective import SOFTNESS, cross_entropy
+from engine.training.objective import SOFTNESS
 from engine.training.passes import named, read_photos
 from engine.training.pretrained import WEIGHTS, pretrained_model
 from engine.training.text_tower import CachedTexts
@@ -191,6 +191,6 @@ def told_apart(said: Tensor, vectors: Tensor, wanted: Tensor, asked: Tensor) -> 
     for k, photos in enumerate(vectors.unbind(1)):
         weight = EARLIER ** (vectors.shape[1] - 1 - k)
         logits = said @ photos.T  # (T, N)
-        loss = loss + weight * (cross_entropy(logits, wanted) + cross_entropy(logits[:, asked].T, among))
+        loss = loss + weight * (F.cross_entropy(logits, wanted) + F.cross_entropy(logits[:, asked].T, among))
         weights += weight
     return loss / (2 * weights)

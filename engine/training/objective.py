@@ -27,20 +27,15 @@ def match_targets(owner: Tensor, meaning: Tensor, softness: float, temperature: 
     return to_texts, to_images
 
 
-def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy of logits (A, C) against targets (A, C) whose rows sum to 1; a scalar, the mean over rows."""
-    return -(targets * logits.log_softmax(1)).sum(1).mean()
-
-
 def contrastive(logits: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
     """Symmetric cross-entropy of (B, T) image-text logits against `match_targets`; a scalar (CLIP, Radford 2021)."""
     to_texts, to_images = targets
-    return (cross_entropy(logits, to_texts) + cross_entropy(logits.T, to_images.T)) / 2
+    return (F.cross_entropy(logits, to_texts) + F.cross_entropy(logits.T, to_images.T)) / 2
 
 
 def distil(logits: Tensor, teacher: Tensor) -> Tensor:
     """Cross-entropy of an exit's logits (A, C) against the last exit's; the teacher gets no gradient."""
-    return cross_entropy(logits, teacher.detach().softmax(1))
+    return F.cross_entropy(logits, teacher.detach().softmax(1))
 
 
 def caption_distortion(vectors: Tensor, texts: Tensor, owner: Tensor, logit_scale: float) -> Tensor:

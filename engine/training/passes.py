@@ -25,7 +25,7 @@ from engine.clip.small_tower import small_tower
 from engine.search.metrics import own_ranks, recall_at
 from engine.training.augment import random_views, resized
 from engine.training.dataset import Example, gate_photos, load_squashed, read_captions, read_kinds, read_labels
-from engine.training.objective import SOFTNESS, contrastive, cross_entropy, distil, match_targets
+from engine.training.objective import SOFTNESS, contrastive, distil, match_targets
 from engine.training.pretrained import CONTEXT, DIM, PASSES, classifier, load_trunk, pretrained_model
 from engine.training.pretrained import SIZES as WHOLE
 from engine.training.text_tower import CachedTexts
@@ -338,7 +338,7 @@ class PassTraining:
         loss = torch.zeros(())
         for k, v in enumerate(vectors):
             loss = loss + contrastive(scale * v @ captions.T, targets)
-            loss = loss + KINDS_WEIGHT * cross_entropy(scale * v @ names.T, seen)
+            loss = loss + KINDS_WEIGHT * F.cross_entropy(scale * v @ names.T, seen)
             teacher = taught_by(wanted, vectors[-1].detach(), k == len(vectors) - 1)
             if teacher is not None:
                 loss = loss + TAUGHT[k] * copied(v, teacher, captions.detach(), float(scale.detach()))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from engine.clip.backbone import Backbone
 from engine.exits.modules import HEAD, Exit, ExitModules
-from engine.training.objective import cross_entropy, distil
+from engine.training.objective import contrastive, distil
 from engine.training.trainer import fit_one_cycle
 
 EARLIEST = 0.25  # share of the MACs before which no exit stands: a readout there knows colours, and little else
@@ -49,8 +49,7 @@ def readout_loss(vectors: Tensor, final: Tensor, texts: Tensor, own: Tensor | No
     loss = loss + CLOSENESS * (1 - (vectors * final).sum(1)).mean()
     if own is not None:
         right = own.to(said.dtype)
-        loss = loss + cross_entropy(said, right / right.sum(1, keepdim=True)) / 2
-        loss = loss + cross_entropy(said.T, right.T / right.sum(0)[:, None]) / 2
+        loss = loss + contrastive(said, (right / right.sum(1, keepdim=True), right / right.sum(0)))
     return loss
 
 
