@@ -20,7 +20,7 @@ def settle_year(library: Library, session: Session) -> None:
 
 def first_photos(library: Library, session: Session, summary: GallerySummary, many: int) -> list[Photo]:
     """A gallery's first photos in the chosen order, of the chosen year."""
-    return list_photos(library, summary.id, 0, many, session.order, session.year)
+    return list_photos(library, summary.id, many, session.order, session.year)
 
 
 def count_photos(library: Library, session: Session, summary: GallerySummary) -> int:

@@ -9,7 +9,7 @@ USE_SQLITE = """
 from engine.storage.collections import open_collection
 from engine.storage.database import Database
 from engine.storage.images import list_images
-database = Database.open(); list_images(database, open_collection(database, 'a', 'gallery', None), 0, 1)
+database = Database.open(); list_images(database, open_collection(database, 'a', 'gallery', None), 1)
 """
 
 

@@ -23,7 +23,7 @@ from engine.ingest.kept_picture import PictureGone, kept_pixels
 from engine.search.query_parser import Query
 from engine.storage.collections import add_race, last_race
 from engine.storage.dates import taken_in
-from engine.storage.images import get_images
+from engine.storage.images import hashes_of
 from engine.storage.schema import ModelChanged, RaceRow
 from engine.utils.errors import EngineError
 
@@ -113,7 +113,7 @@ class Comparison:
             return None
         if found is None or found.made_by != encoder.identity:
             return None
-        there = np.isin(found.ids, [row.id for row in get_images(self._library.database, found.ids.tolist())])
+        there = np.isin(found.ids, list(hashes_of(self._library.database, found.ids.tolist())))
         if not there.any():
             with self._lock:
                 self._runs.pop(gallery_id, None)

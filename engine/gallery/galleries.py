@@ -124,13 +124,12 @@ def get_photos(library: Library, photo_ids: Sequence[int]) -> list[Photo]:
 def list_photos(
     library: Library,
     gallery_id: int,
-    offset: int = 0,
     limit: int = 100,
     order: Order = "arrival",
     year: int | None = None,
 ) -> list[Photo]:
     """A gallery's photos in an order, all or those of a year."""
-    return [photo_of(row) for row in list_images(library.database, gallery_id, offset, limit, order, year)]
+    return [photo_of(row) for row in list_images(library.database, gallery_id, limit, order, year)]
 
 
 def years_of(library: Library, gallery_id: int) -> dict[int, int]:

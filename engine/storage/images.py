@@ -142,12 +142,12 @@ def get_images(database: Database, image_ids: Sequence[int]) -> list[ImageRow]:
 
 
 def list_images(
-    database: Database, collection_id: int, offset: int, limit: int, order: Order = "arrival", year: int | None = None
+    database: Database, collection_id: int, limit: int, order: Order = "arrival", year: int | None = None
 ) -> list[ImageRow]:
     """A collection's images in an order, all or those of a year."""
     rows = select(ImageRow).where(ImageRow.collection_id == collection_id, *of_year(year)).order_by(*in_order(order))
     with database.read() as session:
-        return list(session.scalars(rows.offset(offset).limit(limit)))
+        return list(session.scalars(rows.limit(limit)))
 
 
 def hashes_of(database: Database, image_ids: Sequence[int]) -> dict[int, str]:

@@ -111,7 +111,7 @@ def use(home: Path) -> None:
         library = Library.over(database, FakeEncoder)
         for gallery in list_galleries(library):
             search_photos(library, gallery.id, "red")
-            for photo in list_photos(library, gallery.id, 0, 100):
+            for photo in list_photos(library, gallery.id, 100):
                 explain_photo(library, photo.id, "red")
     finally:
         database.close()

@@ -119,7 +119,7 @@ def test_nothing_left_is_refused() -> None:
         embed(parse("dog - dog"), encode_text, photo)
 
 
-class TestAsked:
+class TestTextEmbeddings:
     @pytest.fixture
     def calls(self) -> list[list[str]]:
         return []

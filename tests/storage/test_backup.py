@@ -50,7 +50,7 @@ def move_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], 
 def names(home: Path) -> list[str]:
     """The photos of a store, all of whose pictures are there."""
     database = Database.open(home)
-    found = [row for kept in list_collections(database) for row in list_images(database, kept.id, 0, 100)]
+    found = [row for kept in list_collections(database) for row in list_images(database, kept.id, 100)]
     database.close()
     for row in found:
         assert database.pictures.path(row.content_hash).read_bytes() == row.name.encode()
@@ -79,7 +79,7 @@ def test_the_next_backup_adds_what_is_new_and_forgets_what_is_gone(
     database: Database, gallery: int, place: Path
 ) -> None:
     back_up(place)
-    (first, _) = list_images(database, gallery, 0, 2)
+    (first, _) = list_images(database, gallery, 2)
     delete_images(database, gallery, [first.id])
     add(database, gallery, "cc")
     done = back_up(place)
@@ -92,7 +92,7 @@ def test_the_next_backup_adds_what_is_new_and_forgets_what_is_gone(
 def test_a_photo_that_is_deleted_during_the_backup_is_not_in_it(
     database: Database, gallery: int, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    snapshot, first = backup._snapshot, list_images(database, gallery, 0, 1)[0]
+    snapshot, first = backup._snapshot, list_images(database, gallery, 1)[0]
 
     def delete_afterwards(file: Path, part: Path) -> list[str]:
         hashes = snapshot(file, part)

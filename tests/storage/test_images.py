@@ -53,7 +53,7 @@ def test_an_image_that_waits_for_an_encoding_gets_that_of_its_file_added_again(
     before = get_collection(database, gallery).revision
     (again,) = add(database, gallery, "aa", stamp=newer)
     assert (again.id, again.name, again.encoding.model) == (one.id, "aa.jpg", newer.key)
-    assert [row.id for row in list_images(database, gallery, 0, 9)] == [one.id]
+    assert [row.id for row in list_images(database, gallery, 9)] == [one.id]
     assert database.pictures.path(one.content_hash).read_bytes() == b"aa.jpg"
     assert list_changes(database, gallery, before, 9).ids.tolist() == [one.id], "an index learns of it"
     assert images_without_encoding(database, gallery) == [two.id]
@@ -65,7 +65,7 @@ def test_an_image_that_waits_for_an_encoding_gets_that_of_its_file_added_again(
 def test_images_come_in_the_order_asked_for(database: Database, gallery: int) -> None:
     ids = [row.id for row in add(database, gallery, "aa", "bb", "cc")]
     assert [row.id for row in get_images(database, [ids[2], 99, ids[0]])] == [ids[2], ids[0]]
-    assert [row.name for row in list_images(database, gallery, 1, 5)] == ["bb.jpg", "cc.jpg"]
+    assert [row.name for row in list_images(database, gallery, 2)] == ["aa.jpg", "bb.jpg"]
 
 
 def test_no_row_without_its_picture(database: Database, gallery: int, home: Path) -> None:

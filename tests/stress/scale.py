@@ -63,7 +63,7 @@ class Indexed:
 
     def photos(self) -> dict[str, tuple[int, np.ndarray]]:
         """Exit and vector by content hash; raises AssertionError where a photo is there twice."""
-        rows = list_images(self.database, self.gallery, 0, 10**9)
+        rows = list_images(self.database, self.gallery, 10**9)
         found = {row.content_hash: (row.encoding.exit, np.frombuffer(row.encoding.vector, np.float32)) for row in rows}
         assert len(found) == len(rows), "a photo is there twice"
         return found

@@ -111,7 +111,7 @@ def through_the_store(count: int, encoder: Encoder) -> dict[str, object]:
         add_images(database, gallery, STAMP, rows(count, count + BATCH), pictures, {})
         search(0)
         added = time.perf_counter() - began
-        gone = [row.id for row in list_images(database, gallery, 0, BATCH)]
+        gone = [row.id for row in list_images(database, gallery, BATCH)]
         began = time.perf_counter()
         delete_images(database, gallery, gone)
         rankings.remove(gallery, gone)
