@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from engine.gallery import RESULTS
@@ -34,10 +34,15 @@ class Curve:
         return min(self.points, key=lambda point: abs(point.budget - budget))
 
 
-@cache
 def curve_of(model: str, results: Path = RESULTS) -> Curve | None:
     """The curve of a model, on the first captioned set of the results; None where no file tells of it."""
-    for path in sorted(results.glob("*.json")):
+    return _curve_among(model, tuple((path, path.stat().st_mtime_ns) for path in sorted(results.glob("*.json"))))
+
+
+@lru_cache(4)
+def _curve_among(model: str, files: tuple[tuple[Path, int], ...]) -> Curve | None:
+    """The same of result files as they are since some time; the budget's slider asks at each of its moves."""
+    for path, _ in files:
         try:
             found = json.loads(path.read_text("utf-8"))
             for about in found.get("sets", [found]):

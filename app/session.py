@@ -48,7 +48,7 @@ class AlbumView:
         before, after = self.changes[-1]
         if after != albums:
             self.changes = []  # to go back to those would lose what others did
-            raise AlbumsRejected("There is nothing to undo: these albums were changed elsewhere since.")
+            raise AlbumsRejected("There is nothing to undo: these albums or their photos have changed since.")
         return before
 
 

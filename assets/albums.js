@@ -153,12 +153,13 @@ element.addEventListener("dragend", () => {
   element.querySelectorAll(".album.over").forEach((column) => column.classList.remove("over"));
 });
 
-let known = names();
+let known = null; // the albums that were drawn last, and the gallery that they are of
 // An album that was added stands at the end, which may be out of sight.
 function showNew() {
-  const before = known, added = names().filter((name) => !before.includes(name));
-  known = names();
-  if (added.length !== 1 || known.length !== before.length + 1) return;
+  const before = known, { gallery } = document.querySelector("#answer [data-gallery]")?.dataset ?? {};
+  known = { gallery, names: names() };
+  const added = known.names.filter((name) => !before?.names.includes(name));
+  if (before?.gallery !== gallery || added.length !== 1 || known.names.length !== before.names.length + 1) return;
   const column = [...element.querySelectorAll(".album")].find((each) => each.dataset.key === "=" + added[0]);
   column?.scrollIntoView({ inline: "nearest", block: "nearest" });
 }

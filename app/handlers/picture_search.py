@@ -14,7 +14,7 @@ from app.session import Session
 from app.uploading.sent_files import forget, sent
 from app.views import header, placeholders
 from app.views.chip import inline
-from engine.gallery import DROPPED, EngineError, embed_picture, read_file
+from engine.gallery import DROPPED, EngineError, TooMuch, embed_picture, read_file
 
 
 class PictureSearch:
@@ -34,17 +34,20 @@ class PictureSearch:
             dropped, thumbnail, aside = self._embedded(sent(file), session)
         except (EngineError, OSError) as error:
             refused: Updates = {parts.picture: None, parts.notice: placeholders.missed(self._services.sentence(error))}
-            if session.asking is asking:  # what was asked before stays, also where its answer was still on its way
-                yield from self._search.answers(refine, session, first=refused)
-            else:
+            if session.asking is not asking:
                 yield {parts.picture: None}
+            elif isinstance(error, TooMuch):  # which to ask again would be, too
+                yield refused
+            else:  # what was asked before stays, also where its answer was still on its way
+                yield from self._search.answers(refine, session, first=refused)
             return
         if session.asking is not asking:  # words were asked meanwhile, or another picture was given
             yield {parts.picture: None}
             return
         session.dropped, session.dropped_thumbnail = dropped, thumbnail
         session.ask("", f"photo:{DROPPED}", thumbnail)
-        yield from self._search.answers(refine, session, aside, {parts.picture: None, parts.query: session.words})
+        first: Updates = {parts.picture: None, parts.notice: "", parts.query: session.words}
+        yield from self._search.answers(refine, session, aside, first)
 
     def more_like_this(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
         """Photos like one are asked for: like the one in the viewer, or else like the selected one."""

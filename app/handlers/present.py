@@ -90,7 +90,7 @@ class Present:
         alike = {id for stack in stacks for id in stack[1:]}
         photos = sorted(photos, key=lambda photo: photo.id in alike)
         shown, exits = photos[:ANSWERS], {photo.exit for photo in photos[:ANSWERS]}
-        other = next((photo for photo in photos[ANSWERS:] if photo.exit not in exits), None)
+        other = next((photo for photo in photos[ANSWERS:] if photo.exit not in exits and photo.id not in alike), None)
         if len(exits) == 1 and other is not None:
             shown[-1] = other
         return shown

@@ -13,7 +13,7 @@ FIGURES, NEVER = "GRADIO_ANALYTICS_CACHE_FREQUENCY", str(2**62)
 PORT = "GRADIO_SERVER_PORT"
 NAME = "GRADIO_SERVER_NAME"  # or address, to listen on
 ROOT = "GRADIO_ROOT_PATH"
-PATH = re.compile(r"(https?://[^\s/?#]+)?(/[\w.~%-]+)*/?")
+PATH = re.compile(r"(https?://[^\s/?#]+)?(/[\w.~%!$&'()*+,;=:@-]+)*/?")
 PROXIES = "FORWARDED_ALLOW_IPS"  # which the web server reads itself
 
 
@@ -35,9 +35,13 @@ def prepare() -> Path:
         raise BadSetting(f"{ROOT} is {root!r}; set it to the path that a proxy serves the page under, like /photos.")
     if not os.environ.get(PROXIES):
         os.environ.pop(PROXIES, None)  # empty, it would take the trust from a proxy on this machine, too
-    for proxy in os.environ.get(PROXIES, "*").split(","):
+    proxies = os.environ.get(PROXIES, "*")
+    for proxy in proxies.split(",") if proxies != "*" else []:
         if not _is_address(proxy.strip()):
-            raise BadSetting(f"{PROXIES} names {proxy.strip()!r}; set it to addresses of proxies, like 10.0.0.5.")
+            raise BadSetting(
+                f"{PROXIES} names {proxy.strip()!r}; set it to addresses of proxies, like 10.0.0.5 or 10.0.0.0/8, or "
+                "to * alone."
+            )
     chosen = os.environ.get(TEMPORARY)
     folder = Path(chosen).expanduser().absolute() / "tgem-arriving" if chosen else home() / "arriving"
     try:
@@ -54,9 +58,9 @@ def prepare() -> Path:
 
 
 def _is_address(proxy: str) -> bool:
-    """Whether this names addresses: one, a network, or all."""
+    """Whether this is an address or a network, as the web server reads them."""
     try:
-        return proxy == "*" or ip_network(proxy, strict=False).num_addresses > 0
+        return ip_network(proxy).num_addresses > 0
     except ValueError:
         return False
 

@@ -21,10 +21,11 @@ from starlette.routing import Route
 
 from app.server.bodies import UPLOAD
 from app.server.refusals import Refusal
+from app.uploading.sent_files import is_in_hand
 
 FILE_BYTES = 200 * 2**20  # of one file; what is over the engine's own limit is named in the report
 SPARE = 512 * 2**20  # bytes that stay free on the disk
-WAITING = 3 * 3600.0  # seconds that a file waits to be taken in, and then may be read from: more than any work lasts
+WAITING = 3 * 3600.0  # seconds that a file waits to be taken in
 GRADIOS = 600.0  # the same for what Gradio puts there: its copy of what an assistant sent, which it sends on at once
 OURS = re.compile(r"[0-9a-f]{32}")  # names of requests' folders
 
@@ -47,7 +48,8 @@ class Arrivals:
         for path in self._folder.glob("*"):  # none where the folder is not there
             waits = WAITING if OURS.fullmatch(path.name) else GRADIOS
             with suppress(OSError):
-                if path.name not in self._coming and now - path.stat().st_mtime > waits:
+                busy = path.name in self._coming or is_in_hand(path)
+                if not busy and now - path.stat().st_mtime > waits:
                     _delete(path)
 
     def clear(self) -> None:

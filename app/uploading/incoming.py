@@ -150,11 +150,11 @@ class Incoming:
         with self._changed:
             if not self.takes_more or not all(number in range(len(self.files)) for number in files):
                 return None
-            came = self._settled | self._arrived.keys()
-            self._arrived |= {number: file for number, file in files.items() if number not in came}
-            self._moved = self._clock()
+            came = files.keys() & (self._settled | self._arrived.keys())
+            self._arrived |= {number: files[number] for number in files.keys() - came}
+            self._moved = self._moved if came == files.keys() else self._clock()
             self._tell()
-            return [file for number, file in files.items() if number in came]
+            return [files[number] for number in came]
 
     def settle(self, numbers: Sequence[int], skipped: Sequence[Skipped] = ()) -> None:
         """Files need not come: they were taken in before. Args: skipped: those of them that were left out then."""

@@ -1,6 +1,5 @@
 """Files that a visitor sent: read where they arrived (app/server/upload_folders.py), and then deleted."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +7,8 @@ from pathlib import Path
 from gradio.utils import get_upload_folder
 
 from engine.gallery import EngineError, IngestReport, Upload, uploads_of
+
+_in_hand: set[Path] = set()  # requests' folders that are being read from
 
 
 class NotUploaded(EngineError):
@@ -35,13 +36,18 @@ def take_in(
         ingest: takes in the photos that each of the files is or holds; an archive is opened when it asks for them.
     Raises what `ingest` raises.
     """
-    for file in files:
-        with suppress(OSError):
-            os.utime(file.parent.parent)  # as if they had come now: nothing sweeps them away while they are read
+    folders = {file.parent.parent for file in files}
+    _in_hand.update(folders)
     try:
         return ingest(uploads_of(file, name) for file, name in zip(files, names, strict=True))
     finally:
+        _in_hand.difference_update(folders)
         forget(files)
+
+
+def is_in_hand(folder: Path) -> bool:
+    """Whether files of a request's folder are being taken in, which is not to be swept away however long it takes."""
+    return folder in _in_hand
 
 
 def forget(files: Sequence[Path]) -> None:

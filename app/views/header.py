@@ -127,7 +127,7 @@ UNASKED: Mapping[Order, str] = {
 PICTURED = " Your picture took one full encoding, counted for this gallery."
 UNCOUNTED = " Your picture took one full encoding, counted for no gallery."
 NOT_ENGLISH = " Only English words are understood."
-READ_IN_PART = " Your words are read up to about the thirtieth; say it in fewer."
+READ_IN_PART = " Only the beginning of your words is read; use fewer."
 PICTURE_GONE = " The picture that was searched with is gone; to search with it, give it again."
 
 

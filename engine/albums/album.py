@@ -55,7 +55,6 @@ class Move:
 
     photo: int
     album: str | None  # None: into none of them
-    number: int  # of the change that it was a part of; the latest of a photo counts
 
 
 @dataclass(frozen=True)
@@ -130,10 +129,9 @@ class AlbumSet:
         return AlbumSet(albums, tuple(move for move in self.moves if move.album != gone.name))
 
     def moved(self, photos: Iterable[int], name: str | None) -> "AlbumSet":
-        """With photos put into an album by hand, or into none; one change."""
+        """With photos put into an album by hand, or into none; the last move of a photo counts."""
         album = None if name is None else self.albums[self.place(name)].name
-        number = max((move.number for move in self.moves), default=0) + 1
-        return replace(self, moves=(*self.moves, *(Move(photo, album, number) for photo in dict.fromkeys(photos))))
+        return replace(self, moves=(*self.moves, *(Move(photo, album) for photo in dict.fromkeys(photos))))
 
     def _moved_along(self, names: Mapping[str, str]) -> tuple[Move, ...]:
         return tuple(replace(m, album=names.get(m.album, m.album)) if m.album else m for m in self.moves)

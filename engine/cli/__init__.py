@@ -39,7 +39,7 @@ from engine.cli.output import say
 from engine.utils.errors import EngineError
 
 # Commands that begin where they were stopped.
-GO_ON = ("acceptance", "fit", "index", "migrate-store", "reencode", "sort", "train-mini", "train-rivals")
+GO_ON = ("acceptance", "fit", "index", "migrate-store", "reencode", "restore", "sort", "train-mini", "train-rivals")
 
 
 class Command(TyperCommand):

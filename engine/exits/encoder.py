@@ -147,7 +147,7 @@ class Encoder:
 
     @COMPUTE.held(ANSWER)
     def reads_to_end(self, text: str) -> bool:
-        """Whether the text tower reads all of a text: of a long one it reads the beginning, some thirty words."""
+        """Whether the text tower reads all of a text: of a long one it reads the beginning."""
         but_the_last = " ".join(text.split()[:-1])
         return not but_the_last or bool(
             (self.backbone.tokenize([text]) != self.backbone.tokenize([but_the_last])).any()

@@ -46,6 +46,8 @@ class Encoders:
         of = encoder.identity, phrases  # another one may have taken its place meanwhile
         with self._embedding:
             if of not in self._looking:
+                for other in [known for known in self._looking if known[0] != encoder.identity]:
+                    del self._looking[other]
                 self._looking[of] = encoder.looking_for(phrases)
             return self._looking[of]
 

@@ -30,8 +30,8 @@ _UNWANTED = re.compile(
 )
 # Where what is not wanted ends, and the photo is described further.
 _WANTED_AGAIN = re.compile(
-    r"\s*,\s*(?:(?:and|but)\s+)?"
-    r"|\s+(?:(?:and|but)\s+)?(?=(?:with|on|in(?!\s+the\s+(?:back|fore)ground)|at|near|by|under|behind|beside|over)\s)",
+    r"(?:\s*,\s*|\s+)(?:(?:and|but)\s+)?(?=(?:with(?!\s+no\b)|on|in|at|near|by|under|behind|beside|over)\s+"
+    r"(?!(?:all|it|its|them|their|him|his|her|sight|view|front|(?:the\s+)?(?:back|fore)ground)\b))",
     re.IGNORECASE,
 )
 _PHOTO = re.compile(rf"photo:(\d{{1,18}}|{DROPPED})", re.IGNORECASE)

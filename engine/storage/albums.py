@@ -38,14 +38,14 @@ def _read(session: Session, collection_id: int) -> AlbumSet:
     rows = session.scalars(select(AlbumRow).where(AlbumRow.collection_id == collection_id).order_by(AlbumRow.id)).all()
     names = {row.id: row.name for row in rows}
     moves = (
-        select(AlbumMoveRow.image_id, AlbumMoveRow.album_id, AlbumMoveRow.number)
+        select(AlbumMoveRow.image_id, AlbumMoveRow.album_id)
         .join(ImageRow, ImageRow.id == AlbumMoveRow.image_id)
         .where(ImageRow.collection_id == collection_id)
         .order_by(AlbumMoveRow.id)
     )
     return AlbumSet(
         tuple(map(_album, rows)),
-        tuple(Move(image, names.get(album or 0), number) for image, album, number in session.execute(moves)),
+        tuple(Move(image, names.get(album or 0)) for image, album in session.execute(moves)),
     )
 
 
@@ -73,7 +73,7 @@ def _write(session: Session, collection_id: int, albums: AlbumSet) -> None:
         session.flush()  # one by one: ids are their order
     ids = {row.name: row.id for row in rows}
     session.add_all(
-        AlbumMoveRow(image_id=move.photo, album_id=ids[move.album] if move.album else None, number=move.number)
+        AlbumMoveRow(image_id=move.photo, album_id=ids[move.album] if move.album else None)
         for move in albums.moves
         if move.photo in there
     )

@@ -157,7 +157,8 @@ def connect(url: str | URL) -> Engine:
     read = read_url(url)
     if read.get_backend_name() == "postgresql":
         return postgres.connect(read)
-    _make_private(Path(read.database or ""))
+    if not read.query:  # or the name may be one for SQLite to read
+        _make_private(Path(read.database or ""))
     engine = create_engine(read, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
@@ -169,7 +170,7 @@ def _make_private(file: Path) -> None:
     with suppress(OSError):  # opening it says why
         if not file.exists():
             file.touch(PRIVATE)
-        elif file.is_file():  # earlier editions left it open to others where its folder was
+        elif file.is_file() and file.stat().st_mode & 0o007:  # as earlier editions left it; for a group it was opened
             file.chmod(PRIVATE)
 
 

@@ -231,15 +231,17 @@ def _changed(
     Yields: its session; the collection; the encodings, each with the file of its map, which no row names yet; and a
         list for the map files that lose their rows, which are deleted after it.
     """
-    written = {image_id: (each, database.maps.write(each.packed_map())) for image_id, each in encodings.items()}
+    written: dict[int, tuple[Encoding, MapFile | None]] = {}
     lost: list[str] = []
     try:
+        for image_id, encoding in encodings.items():
+            written[image_id] = encoding, database.maps.write(encoding.packed_map())
         with database.write() as session:
             collection = hold(session, collection_id)
             collection.require(stamp)
             yield session, collection, written, lost
             lost += database.maps.trim(session)
-    except Exception:
+    except BaseException:
         database.maps.unlink([kept.file for _, kept in written.values() if kept is not None])
         raise
     tidy(database, lost)

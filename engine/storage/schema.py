@@ -232,7 +232,7 @@ class AlbumMoveRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     image_id: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), index=True)
     album_id: Mapped[int | None] = mapped_column(ForeignKey("albums.id", ondelete="CASCADE"), index=True)  # None: none
-    number: Mapped[int]  # of the change that it was a part of
+    number: Mapped[int] = mapped_column(default=0)  # of the change that it was a part of, which nothing asks for now
 
 
 class VisitorRow(Base):

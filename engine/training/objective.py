@@ -28,7 +28,10 @@ def match_targets(owner: Tensor, meaning: Tensor, softness: float, temperature: 
 
 
 def contrastive(logits: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
-    """Symmetric cross-entropy of (B, T) image-text logits against `match_targets`; a scalar (CLIP, Radford 2021)."""
+    """Symmetric cross-entropy of image-text logits (B, T); a scalar (CLIP, Radford 2021).
+
+    Args: targets: (B, T) over texts, whose rows sum to 1, and (B, T) over images, whose columns do.
+    """
     to_texts, to_images = targets
     return (F.cross_entropy(logits, to_texts) + F.cross_entropy(logits.T, to_images.T)) / 2
 

@@ -21,6 +21,8 @@ def test_a_curve_is_read_from_the_results_of_its_own_model(tmp_path: Path) -> No
     assert found.full.recall == 74
     assert curve_of("another", tmp_path) is None
     assert curve_of("mine", tmp_path / "none") is None
+    (tmp_path / "d.json").write_text(json.dumps(about | {"model": "another"}))
+    assert curve_of("another", tmp_path) is not None, "measured while the page runs"
 
 
 def test_of_several_sets_the_first_captioned_one_is_drawn(tmp_path: Path) -> None:

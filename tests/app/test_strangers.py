@@ -387,7 +387,9 @@ def test_a_picture_to_search_with_is_read_in_its_turn_and_no_further_than_may_be
         for _ in range(Limits.at_once):
             running.enter_context(access.turn(ann))
         file.touch()
-        assert "You have 4 requests running already" in str([*picture_search.picture_given(str(file), False, ann)])
+        shown = after(picture_search.picture_given(str(file), False, ann))
+        assert "You have 4 requests running already" in shown.notice
+        assert not hasattr(shown, "grid"), "what was on show stays"
         assert not file.exists()
     with file.open("wb") as huge:
         huge.truncate(MAX_BYTES + 10_000)

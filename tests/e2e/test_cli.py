@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from engine import cli as command_line
@@ -229,6 +230,7 @@ def test_a_command_that_is_stopped_says_whether_it_goes_on(
     monkeypatch.setattr("engine.gallery.search.embed_query", stopped)
     result = run(command, "photos")
     assert result.exit_code == 130
+    assert set(command_line.GO_ON) <= get_command(command_line.cli).commands.keys()  # type: ignore[attr-defined]
     assert result.stderr.endswith("Stopped." + kept * " What was finished is kept: run it again to go on." + "\n")
 
 

@@ -82,6 +82,9 @@ def test_a_file_is_read_by_its_user_alone_whatever_its_folder_allows(
         with closing(Database.open(tmp_path)) as database:
             open_collection(database, "mine", "gallery", None)
             assert {path.stat().st_mode & 0o077 for path in tmp_path.glob("photos.db*")} == {0}
+    file.chmod(0o660)  # on purpose, for a group
+    Database.open(tmp_path).close()
+    assert file.stat().st_mode & 0o077 == 0o060
 
 
 def test_the_environment_may_name_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,11 @@
 """What becomes of encodings: an index follows it, and no image costs more than full depth."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
 from engine.storage.collections import get_collection, open_collection
 from engine.storage.database import Database
@@ -14,6 +18,7 @@ from engine.storage.encodings import (
     list_changes,
 )
 from engine.storage.images import add_images, get_image
+from engine.storage.schema import ModelChanged
 from tests.storage.rows import STAMP, add, image, reached
 
 pytestmark = pytest.mark.both_databases
@@ -103,3 +108,13 @@ def test_another_budget_adds_to_what_indexing_took(database: Database, gallery: 
     ]
     assert get_collection(database, gallery).budget == 0.9
     assert list_changes(database, gallery, before, 9).ids.tolist() == [one], "the other vector stays what it is"
+
+
+def test_what_cannot_be_kept_leaves_no_map_behind(database: Database, gallery: int, home: Path) -> None:
+    one = start(database, gallery)
+    deeper = {one: reached(2, 1, 30, kept=torch.zeros(2))}
+    with pytest.raises(ModelChanged):
+        keep_deeper(database, gallery, replace(STAMP, weights_hash="c" * 64), deeper)
+    assert not [path for path in (home / "maps").rglob("*") if path.is_file()]
+    keep_deeper(database, gallery, STAMP, deeper)
+    assert [path for path in (home / "maps").rglob("*") if path.is_file()]

@@ -63,3 +63,13 @@ def test_a_folder_of_texts_holds_no_photos(tmp_path: Path) -> None:
         folder_photos(tmp_path / "notes.txt")
     with pytest.raises(FolderMissing, match="File name too long"):
         folder_photos(tmp_path / ("z" * 300))
+
+
+def test_kept_pictures_hidden_files_and_archives_are_no_photos_to_fit_on(
+    photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TGEM_HOME", str(tmp_path / "home"))
+    for name in ("home/pictures/ab/kept.jpg", ".hidden/a.jpg", "more.zip"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"photo")
+    assert folder_photos(tmp_path) == sorted(photos)

@@ -31,6 +31,9 @@ def test_no_figures_are_reckoned_that_nobody_sees(monkeypatch: pytest.MonkeyPatc
         (ROOT, "/photos?x"),
         (PROXIES, "nonsense"),
         (PROXIES, "10.0.0.5,proxy.example"),
+        (PROXIES, "10.0.0.5/16"),
+        (PROXIES, " *"),
+        (PROXIES, "10.0.0.5,*"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,9 +44,15 @@ def test_a_setting_that_cannot_be_meant_is_named(name: str, value: str, monkeypa
 
 
 def test_a_path_and_proxies_are_taken_and_an_empty_list_of_proxies_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(TEMPORARY, os.environ.get(TEMPORARY, ""))
     monkeypatch.setattr("os.umask", lambda mode: 0)
-    for root, proxies in (("/photos", "10.0.0.5, 10.1.0.0/16"), ("https://x.example/a/b/", "*"), ("", "")):
+    monkeypatch.setenv(FIGURES, "")
+    for root, proxies in (
+        ("/photos", "10.0.0.5, 10.1.0.0/16"),
+        ("https://x.example/a/b/", "*"),
+        ("/user/jane@uni.edu/proxy/7860", "::1"),
+        ("", ""),
+    ):
+        monkeypatch.setenv(TEMPORARY, "")
         monkeypatch.setenv(ROOT, root)
         monkeypatch.setenv(PROXIES, proxies)
         prepare()

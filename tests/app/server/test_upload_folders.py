@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,9 @@ from starlette.testclient import TestClient
 from app.run import housekeeping
 from app.server.upload_folders import Arrivals
 from app.services import Services
+from app.uploading.sent_files import take_in
+from engine.gallery import IngestReport, Library, Upload, ingest_files, open_gallery
+from tests.pictures import MakePng
 
 MINUTE = 60.0
 
@@ -29,6 +34,21 @@ def test_files_that_nobody_takes_in_go_within_three_hours_and_gradios_copies_soo
     os.utime(folder, (then, then))
     Arrivals(tmp_path).sweep()
     assert folder.exists() is stays
+
+
+def test_what_is_being_read_stays_however_long_that_takes(tmp_path: Path, library: Library, png: MakePng) -> None:
+    photo = tmp_path / ("0123456789abcdef" * 2) / "0" / "a.png"
+    photo.parent.mkdir(parents=True)
+    photo.write_bytes(png("red"))
+    os.utime(photo.parent.parent, (0, 0))
+    gallery = open_gallery(library, "Holidays")
+
+    def ingest(listing: Iterator[list[Upload]]) -> IngestReport:
+        Arrivals(tmp_path).sweep()
+        return ingest_files(library, gallery, chain.from_iterable(listing))
+
+    assert take_in([photo], ["a.png"], ingest).added == 1
+    assert not photo.exists()
 
 
 def test_what_has_come_goes_when_the_program_ends_and_anothers_stays(tmp_path: Path) -> None:
