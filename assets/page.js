@@ -115,6 +115,8 @@ async function zip(button) {
   showTicks();
 }
 
+const comeIntoView = (part) => part.scrollIntoView({ block: innerWidth < 760 ? "start" : "nearest" });
+
 // A race is played again in the time that it took: nothing is computed.
 function replay() {
   const lanes = element.querySelector(".lanes");
@@ -149,7 +151,7 @@ Object.assign(ours, {
   hush: (button) => button.parentElement.remove(),
   look: () => {
     tgem.openTab("add");
-    setTimeout(() => document.querySelector("#account").scrollIntoView({ block: "nearest" })); // once the tab is open
+    setTimeout(() => comeIntoView(document.querySelector("#account"))); // once the tab is open
   },
   recode: () => tgem.openTab("gallery"),
   reload: () => location.reload(),
@@ -242,7 +244,7 @@ watch("value", () => {
   }
   if (element.closest("#answer, #grid") && choosing()) chosen.at === answerOnShow() ? showTicks() : choose(false);
   const begun = Boolean(element.querySelector(".encoding"));
-  if (begun && !running && element.closest("#account")) element.scrollIntoView({ block: innerWidth < 760 ? "start" : "nearest" });
+  if (begun && !running && element.closest("#account")) comeIntoView(element);
   running = begun;
   (element.closest("#answer") ? document : element).querySelectorAll(".waiting").forEach((button) => button.classList.remove("waiting"));
   element.closest("#suggestions")?.querySelector(".examples")?.scrollTo({ left: 0 }); // others stand there now
