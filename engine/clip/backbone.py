@@ -25,6 +25,9 @@ class ModelUnreadable(HostProblem):
     """A model that is not there, is damaged, or cannot be cut into stages."""
 
 
+USUAL = {"resize_mode": "shortest", "interpolation": "bicubic"}  # where a model says nothing
+
+
 class Backbone:
     """A loaded model: text in, pixels in, embeddings out, and the costs of every stage."""
 
@@ -42,12 +45,18 @@ class Backbone:
         self.device = torch.device("cpu")
         self.mean = torch.tensor(preprocess["mean"]).view(3, 1, 1)
         self.std = torch.tensor(preprocess["std"]).view(3, 1, 1)
-        bilinear = preprocess.get("interpolation") == "bilinear"
+        if not (torch.isfinite(self.mean).all() and torch.isfinite(1 / self.std).all()):
+            raise ModelUnreadable(f"{name} has a mean or a deviation of pixels (preprocess_cfg) that is no number.")
+        mode, interpolation = (preprocess.get(key) or usual for key, usual in USUAL.items())
+        if mode not in ("shortest", "longest", "squash") or interpolation not in ("bicubic", "bilinear"):
+            raise ModelUnreadable(
+                f"{name} resizes pictures (preprocess_cfg) by {mode}, {interpolation}: not known here."
+            )
         self.square = Square(
             self.size,
-            str(preprocess.get("resize_mode") or "shortest"),
+            mode,
             int(preprocess.get("fill_color") or 0),
-            Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC,
+            Image.Resampling.BILINEAR if interpolation == "bilinear" else Image.Resampling.BICUBIC,
         )
         self.tower = _cut(self.model.visual, name)
         self._measured: dict[int, tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]] = {}

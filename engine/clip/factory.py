@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import open_clip
 import torch
@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from engine.clip import hub
 from engine.clip.backbone import Backbone, ModelUnreadable
 from engine.utils.data_dir import home
-from engine.utils.errors import first_line
 from engine.utils.links import link
 from engine.utils.memory import available_memory
 from engine.utils.paths import EMBEDDED_MODEL
@@ -58,7 +57,7 @@ def load_model(name: str | None = None) -> Loaded:
         return _random(name.removeprefix(RANDOM))
     if name.startswith(HUB):
         return _repository(name.removeprefix(HUB))
-    if name.startswith(LOCAL) or Path(name).is_dir():
+    if name.startswith(LOCAL) or os.path.isdir(name):
         return _folder(Path(os.path.expanduser(name.removeprefix(LOCAL))))  # leaves an unknown user's as it is
     return _tagged(name)
 
@@ -98,8 +97,8 @@ def load_folder(folder: Path, name: str | None = None, tokenizer: str | None = N
     """
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        text = config["model_cfg"]["text_cfg"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        text = dict(config["model_cfg"]["text_cfg"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelUnreadable(
             f"{folder} is not an OpenCLIP folder: its {CONFIG} cannot be read. A model is named {NAMES}."
         ) from error
@@ -107,7 +106,7 @@ def load_folder(folder: Path, name: str | None = None, tokenizer: str | None = N
     _require_image_tower(config["model_cfg"], weights, folder)
     _require_memory(weights, folder.name)
     if "hf_model_name" in text and (folder / "config.json").is_file():
-        text["hf_model_name"] = folder.resolve().as_posix()
+        config["model_cfg"]["text_cfg"] = {**text, "hf_model_name": folder.resolve().as_posix()}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as links:
         for file in folder.iterdir():
             if file.is_file() and file.name not in (CONFIG, *WEIGHTS):
@@ -120,7 +119,8 @@ def load_folder(folder: Path, name: str | None = None, tokenizer: str | None = N
             _built(f"The tokenizer in {folder}", partial(open_clip.get_tokenizer, place)) if tokenizer is None else None
         )
     lazy = tokenize or _Tokenizer(tokenizer or place, name or folder.name)
-    return Backbone(model, lazy, open_clip.get_model_preprocess_cfg(model), name or folder.name)
+    preprocess = open_clip.get_model_preprocess_cfg(model)
+    return _built(f"The model in {folder}", partial(Backbone, model, lazy, preprocess, name or folder.name))
 
 
 def _folder(folder: Path) -> Loaded:
@@ -215,14 +215,27 @@ class _Tokenizer:
 
 
 def _built(what: str, build: Callable[[], Any]) -> Any:
+    _refuse_code()
     try:
         return build()
+    except ModelUnreadable:
+        raise
     except MemoryError as error:
         raise ModelUnreadable(f"{what} does not fit into memory; choose a smaller model.") from error
     except Exception as error:  # open_clip, safetensors and transformers raise many kinds
-        raise ModelUnreadable(
-            f"{what} cannot be loaded ({first_line(error)[:160]}); restore its files or install it again."
-        ) from error
+        said = " ".join(str(error).split())[:160] or type(error).__name__
+        raise ModelUnreadable(f"{what} cannot be loaded ({said}); restore its files or install it again.") from error
+
+
+def _refuse_code() -> None:
+    """Have Python code that comes with a model never run: its configuration can ask transformers for that."""
+    from transformers import dynamic_module_utils
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise ValueError("it brings Python code of its own, which is not run here")
+
+    dynamic_module_utils.get_class_in_module = refuse  # what runs it, whoever asks
+    dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0  # nor is anybody asked at the terminal
 
 
 def _require_architecture(architecture: str, name: str) -> None:

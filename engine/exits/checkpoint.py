@@ -119,6 +119,10 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
             raise ModelUnreadable(f"The exit weights in {folder} are of an earlier edition; fit them again.")
         _settle(folder, about["modules"])
         data = stored.read_bytes()
+        if about["weights"] != weights:
+            raise ModelUnreadable(
+                f"The exit weights in {folder} were fitted on other weights of the model; fit them again."
+            )
         exits, joined = _exits(about["exits"], backbone, len(data)), about["joined"] is True
         if joined and not exits:
             raise ValueError("there is no exit before the last that it could be joined with")
@@ -134,8 +138,6 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
             raise ValueError("texts of another width")
         weight, usual = (_number(about[name]) for name in ("affinity_weight", "usual_affinity"))
         hashed = str(about["texts"])
-        fitted = FittedExits(modules, prices, calibrations, weight, usual, reference, captions, texts, hashed)
-        fitted_on = about["weights"]
         whole = about["modules"] == hashlib.sha256(data).hexdigest()
     except (OSError, ValueError, ArithmeticError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelUnreadable(
@@ -143,11 +145,7 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
         ) from error
     if not whole:
         raise ModelUnreadable(f"tgem.json and tgem.safetensors in {folder} are not of one piece; restore both.")
-    if fitted_on != weights:
-        raise ModelUnreadable(
-            f"The exit weights in {folder} were fitted on other weights of the model; fit them again."
-        )
-    return fitted
+    return FittedExits(modules, prices, calibrations, weight, usual, reference, captions, texts, hashed)
 
 
 def _exits(rows: list[dict[str, Any]], backbone: Backbone, stored: int) -> list[Exit]:

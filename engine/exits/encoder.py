@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from engine.clip.backbone import ModelUnreadable
 from engine.clip.device import bring, send_ahead, settle, taken
 from engine.exits.batch import BatchRun, Encoding
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, let_go, nearest_budget
@@ -256,6 +257,10 @@ class Encoder:
 
         vectors, *found = batch.timed(look)
         leanings, fits, cosines, places = batch.timed(bring, found)
+        if not fits.isfinite().all():
+            raise ModelUnreadable(
+                f"{self.identity.model} makes no numbers of photos (NaN); restore its files or install it again."
+            )
         gates = leaving(leanings, torch.tensor(self.log_prices)) if gated else None
         batch.note(gates, self.bank.worded(cosines, places))
         return vectors, torch.ones(len(fits), len(BUDGET_GRID)) if gates is None else gates, fits[:, 0]

@@ -82,6 +82,8 @@ class Database:
             raise StoreUnusable(
                 f"A restore of {folder} was stopped half-way; `python -m engine restore BACKUP` finishes it."
             )
+        with suppress(OSError):  # which opening it says
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         engine = connect(database_url(folder))
         require_whole(engine)
         migrate(engine)

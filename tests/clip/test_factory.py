@@ -60,6 +60,52 @@ def test_a_damaged_model_is_one_sentence(tmp_path: Path) -> None:
         load_folder(folder)
 
 
+@pytest.mark.parametrize("asked", ["tokenizer", "configuration"])
+def test_code_that_comes_with_a_model_is_never_run(tmp_path: Path, asked: str) -> None:
+    folder, ran = tmp_path / "model", tmp_path / "ran"
+    folder.mkdir()
+    for file in EMBEDDED_MODEL.iterdir():
+        (folder / file.name).symlink_to(file)
+    (folder / "evil.py").write_text(f"open({str(ran)!r}, 'w')\nclass Evil: pass\n")
+    own: dict[str, object] = {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Evil"}}
+    name = "config.json"
+    if asked == "tokenizer":
+        name, own = (
+            "tokenizer_config.json",
+            {"tokenizer_class": "Evil", "auto_map": {"AutoTokenizer": ["evil.Evil", None]}},
+        )
+        config = json.loads((folder / "open_clip_config.json").read_text("utf-8"))
+        config["model_cfg"]["text_cfg"]["tokenizer_kwargs"] = {"trust_remote_code": True}
+        (folder / "open_clip_config.json").unlink()
+        (folder / "open_clip_config.json").write_text(json.dumps(config))
+    (folder / name).unlink()
+    (folder / name).write_text(json.dumps(own))
+    with pytest.raises(ModelUnreadable, match="cannot be loaded"):
+        load_folder(folder)
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"model_cfg": {"vision_cfg": {}, "text_cfg": None}},
+        {"preprocess_cfg": {"std": [0, 0, 0]}},
+        {"preprocess_cfg": {"mean": [0.5, 0.5]}},
+        {"preprocess_cfg": {"fill_color": "x"}},
+        {"preprocess_cfg": {"resize_mode": "stretch"}},
+        {"preprocess_cfg": {"interpolation": "nearestish"}},
+    ],
+)
+def test_a_configuration_that_cannot_be_meant_is_one_sentence(tmp_path: Path, wrong: dict[str, object]) -> None:
+    for file in EMBEDDED_MODEL.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    config = json.loads((EMBEDDED_MODEL / "open_clip_config.json").read_text("utf-8"))
+    (tmp_path / "open_clip_config.json").unlink()
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({**config, **wrong}))
+    with pytest.raises(ModelUnreadable):
+        load_folder(tmp_path)
+
+
 def test_a_text_encoder_is_no_clip(tmp_path: Path) -> None:
     vision = {"vision_cfg": {"image_size": 32, "layers": 1, "width": 16, "patch_size": 8}}
     for config, tensor in ((vision, "text.weight"), ({}, "visual.proj")):
