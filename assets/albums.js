@@ -57,6 +57,8 @@ element.addEventListener("keydown", (event) => {
 element.addEventListener("focusout", ({ target }) =>
   setTimeout(() => {
     if (!target.isConnected) return; // the albums were drawn anew
+    const menu = target.closest(".album-menu"), { activeElement } = document;
+    if (menu && activeElement !== document.body && !menu.contains(activeElement)) menu.open = false;
     moveChosen(target);
     if (!target.matches("select.move")) return; // which may be where the keyboard goes on to
     back = null; // the keyboard is elsewhere, and stays there
@@ -88,6 +90,10 @@ ours.pack = (button) => {
   button.closest("details").querySelector("summary").focus();
   trigger("pack", { ...button.dataset });
 };
+element.addEventListener("click", ({ target }) => {
+  const more = target.closest(".more");
+  if (more) back = { key: keyOf(more), at: more.closest(".album").querySelectorAll("select.move").length }; // the first new one
+});
 ours.remove = ({ dataset }) => {
   if (!confirm(`Delete the album “\u2068${dataset.album}\u2069”? Its photos stay in the gallery.`)) return;
   document.querySelector("#tabs [data-tab-id=albums]").focus(); // the button goes with the album
@@ -161,11 +167,13 @@ function showNew() {
   const added = known.names.filter((name) => !before?.names.includes(name));
   if (before?.gallery !== gallery || added.length !== 1 || known.names.length !== before.names.length + 1) return;
   const column = [...element.querySelectorAll(".album")].find((each) => each.dataset.key === "=" + added[0]);
-  column?.scrollIntoView({ inline: "nearest", block: "nearest" });
+  const board = column?.parentElement, beyond = column?.getBoundingClientRect().right - board?.getBoundingClientRect().right;
+  if (beyond > 0) board.scrollBy({ left: beyond }); // sideways alone: the box for the next album stays in view
 }
 
 watch("value", () => {
-  if (changing && document.activeElement === document.body) document.querySelector("#tabs [data-tab-id=albums]").focus();
+  // Once the browser has dropped the focus of what was drawn away.
+  if (changing) setTimeout(() => document.activeElement === document.body && document.querySelector("#tabs [data-tab-id=albums]").focus());
   changing = false;
   showNew();
   for (const menu of element.querySelectorAll(".album-menu")) {

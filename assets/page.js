@@ -169,6 +169,7 @@ element.addEventListener("click", (event) => {
   pressed = { button, name };
   button.classList.toggle("waiting", !button.matches(".hit") && name !== "present"); // until its part is drawn anew,
   setTimeout(() => button.classList.remove("waiting"), PATIENCE); // or an answer, or for a while where other parts change
+  if (name === "again" && !event.detail) document.querySelector("#query input").focus(); // by keyboard: others stand there next
   if (name === "alike") scrollTo({ top: 0 }); // its answer begins there
   if (name === "unlike") document.querySelector("#query input").focus(); // the chip goes
   if (name === "show" || (name === "select" && !button.matches("#grid .hit"))) tgem.openTab("results");
@@ -204,7 +205,17 @@ element.addEventListener("keydown", (event) => {
 // Help closes when the visitor turns to something else.
 const help = element.querySelector(".reading");
 if (help) {
-  document.addEventListener("click", (event) => help.contains(event.target) || (help.open = false));
+  for (const when of ["click", "focusin"])
+    document.addEventListener(when, (event) => help.contains(event.target) || (help.open = false));
+  // A sheet that the keyboard leaves would lie over what it goes to.
+  const sheetUp = () => {
+    const panel = document.querySelector(".panel[data-picked]");
+    return panel && getComputedStyle(panel).position === "fixed" && !document.querySelector("dialog[open]") ? panel : null;
+  };
+  document.addEventListener("focusin", ({ target }) => {
+    const panel = target.matches(":focus-visible") && sheetUp();
+    if (panel && !panel.contains(target)) tgem.unselect();
+  });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !help.open) return;
     help.open = false;
@@ -217,7 +228,7 @@ if (help) {
     if (!event.target.closest("#gallery")) return;
     if (event.key === "Enter") {
       if (!event.target.value && !/Arrow|Home|End/.test(before)) event.stopPropagation();
-      setTimeout(() => event.target.blur(), 100); // once Gradio has read the words: left before, they would be undone
+      setTimeout(() => document.querySelector("#query input").focus(), 100); // once Gradio has read the words: left before, they would be undone
     }
     before = event.key;
   }, true);

@@ -28,8 +28,8 @@ function fill(button) {
   shown(".share").textContent = data.saved;
   Object.assign(shown(".keep"), { href: data.large, download: data.save });
   Object.assign(shown(".original"), { href: data.original ?? "", download: data.name.split("/").pop(), hidden: !data.original });
-  shown(".earlier").disabled = at <= 0;
-  shown(".later").disabled = at < 0 || (at === hits.length - 1 && !more);
+  shown(".earlier").ariaDisabled = at <= 0; // a disabled one would lose the focus, and the arrow keys with it
+  shown(".later").ariaDisabled = at < 0 || (at === hits.length - 1 && !more);
   for (const near of [hits[at - 1], hits[at + 1]]) if (at >= 0 && near) new Image().src = near.dataset.large;
 }
 

@@ -376,7 +376,10 @@ class Search:
         share = f"?{urlencode(asked)}" if sharable else ""
         own = bool(session.hits) and self._services.access.owns(summary, session)
         links = export.BUTTONS if session.hits else ""
-        return header.bar(status, links, share, bool(session.hits), own, self._place(session, summary))
+        said = f"{session.title}:"
+        if session.corrected:
+            said += f" did you mean {session.corrected}?"
+        return header.bar(status, links, share, bool(session.hits), own, self._place(session, summary), said)
 
     def _place(self, session: Session, summary: GallerySummary) -> header.Place:
         """What is on show, as the page's address names it."""

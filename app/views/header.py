@@ -68,6 +68,7 @@ def bar(
     photos: bool = False,
     own: bool = False,
     place: Place | None = None,
+    said: str = "",
 ) -> str:
     """The line over a ranking: what has become of it, and what can be taken away; its place is kept free.
 
@@ -77,6 +78,7 @@ def bar(
         photos: there are some on show: several can be picked, to be taken away as a ZIP.
         own: they may be deleted, too.
         place: what was asked; None where nothing was answered.
+        said: what a screen reader says first: two answers may have the same status, and be told of once.
     """
     at = "".join(f' data-{name}="{escape(value)}"' for name, value in place._asdict().items()) if place else ""
     copy = f'<button type="button" data-event="share" data-share="{escape(share)}">Copy link</button>' if share else ""
@@ -91,7 +93,9 @@ def bar(
             '<button type="button" data-event="choose">Cancel</button></span>'
         )
     doing = f"<span>{links}{copy}{choose}</span>{chosen}"
-    return f'<div class="answer"{at}><p role="status">{status or "&nbsp;"}</p>{LEGEND if status else ""}{doing}</div>'
+    unseen = f'<span class="unseen">{escape(said)} </span>' if said else ""
+    line = f'<p role="status">{unseen}{status or "&nbsp;"}</p>{LEGEND if status else ""}'
+    return f'<div class="answer"{at}>{line}{doing}</div>'
 
 
 LEGEND = (

@@ -56,7 +56,7 @@ def present(story: Story, drawing: Drawing, address: PictureAddress, start: int 
     notes = "".join(f"<p{'' if n == start else ' hidden'}>{said}</p>" for n, (_, said) in enumerate(screens, start=1))
     return (
         f'<dialog class="present" aria-label="Presentation" data-screen="{start}"{anew()}>'
-        f'<div class="stage">{sections}</div>'
+        f'<div class="stage" aria-live="polite">{sections}</div>'
         f'<aside class="say" aria-label="The words to say" hidden>{notes}</aside>'
         '<footer><button type="button" data-event="back" aria-label="Back">←</button>'
         f'<span class="page">{start} / {count}</span>'

@@ -30,7 +30,7 @@ DIALOG = (
     '<dialog class="viewer" aria-labelledby="viewed-name">'
     '<div class="stage"><img alt="The photo">'
     f"{_turn('earlier', 'Previous photo', '‹')}{_turn('later', 'Next photo', '›')}{_turn('shut', 'Close', '×')}</div>"
-    '<div class="caption"><p class="what"><b id="viewed-name"></b><span class="facts"></span></p>'
+    '<div class="caption"><p class="what" role="status"><b id="viewed-name"></b><span class="facts"></span></p>'
     '<p class="cost"><span class="ran"></span><span class="share"></span></p>'
     '<div class="actions">'
     '<a class="keep" download title="The picture that is kept: 768 pixels at most, a panorama more">Download</a>'

@@ -51,7 +51,7 @@ def test_the_first_visit_shows_a_gallery_with_a_query_answered(open_page: OpenPa
     expect(page.locator("#headline")).to_contain_text(re.compile(r"indexed with \d+\s% of the full encoder’s compute"))
     expect(box(page)).not_to_have_value("")
     assert page.locator("#grid .hit").count() >= 1
-    expect(page.locator("#answer [role=status]")).to_have_text("No photo needed a second look.")
+    expect(page.locator("#answer [role=status]")).to_have_text("a landmark: No photo needed a second look.")
     keep(page, f"first-start-{look}", page.locator("#headline"), page.locator("#grid .hit img"))
     search(page, "a place to visit")
     expect(page.locator("#answer [role=status]")).to_contain_text("Second look at")
