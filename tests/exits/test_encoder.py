@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from engine.clip.backbone import ModelUnreadable
 from engine.exits import loading
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.checkpoint import unfitted
@@ -49,6 +50,14 @@ def test_every_way_to_an_exit_gives_the_same_embedding_for_what_it_lacks(name: s
         cost = encoder.exit_macs[end - 1] - encoder.exit_macs[start - 1]
         assert {e.macs for e in found} == {cost}
         assert encoder.ladder.onward[int(left.maps is not None), start - 1, end - 1] == cost / encoder.full_macs
+
+
+def test_a_model_that_makes_no_numbers_of_photos_is_one_sentence() -> None:
+    encoder = tiny_models.encoder()
+    with torch.no_grad():
+        next(iter(encoder.backbone.model.visual.parameters())).fill_(float("nan"))
+    with pytest.raises(ModelUnreadable, match="makes no numbers of photos"):
+        encoder.encode(photos(encoder))
 
 
 @pytest.mark.parametrize("name", OWN_END)
