@@ -132,6 +132,14 @@ def test_later_visitors_of_a_public_host_see_what_the_first_one_saw(
         page.context.close()
 
 
+# Whether the buttons of the head, high enough for a finger, end where the sentence begins, or lie beside it.
+CLEAR = """(() => {
+  const box = (part) => document.querySelector(part).getBoundingClientRect();
+  const tools = box("#head > #tools"), sentence = box(".intro p");
+  return tools.bottom <= sentence.top + 1 || tools.left >= sentence.right - 1;
+})()"""
+
+
 def test_the_first_screen_fits_a_projector_and_the_narrowest_phone(open_page: OpenPage) -> None:
     page = open_page("wide")
     page.set_viewport_size({"width": 1920, "height": 1080})
@@ -155,3 +163,4 @@ def test_photos_take_the_width_of_every_screen_that_has_no_room_for_a_panel(open
         assert abs(beside) <= 1, f"{beside} px are left at {width}"
         frames = [photo["frame"] for photo in page.evaluate(CARDS)]
         assert 2 * frames[0] < width < 6 * frames[0]
+        assert page.evaluate(CLEAR), f"buttons lie over the page's sentence at {width}"
