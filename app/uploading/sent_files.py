@@ -8,7 +8,7 @@ from gradio.utils import get_upload_folder
 
 from engine.gallery import EngineError, IngestReport, Upload, uploads_of
 
-_in_hand: set[Path] = set()  # requests' folders that are being read from
+_in_hand: set[str] = set()  # names of requests' folders that are being read from
 
 
 class NotUploaded(EngineError):
@@ -36,7 +36,7 @@ def take_in(
         ingest: takes in the photos that each of the files is or holds; an archive is opened when it asks for them.
     Raises what `ingest` raises.
     """
-    folders = {file.parent.parent for file in files}
+    folders = {file.parent.parent.name for file in files}
     _in_hand.update(folders)
     try:
         return ingest(uploads_of(file, name) for file, name in zip(files, names, strict=True))
@@ -47,7 +47,7 @@ def take_in(
 
 def is_in_hand(folder: Path) -> bool:
     """Whether files of a request's folder are being taken in, which is not to be swept away however long it takes."""
-    return folder in _in_hand
+    return folder.name in _in_hand
 
 
 def forget(files: Sequence[Path]) -> None:

@@ -215,9 +215,9 @@ class _Tokenizer:
 
 
 def _built(what: str, build: Callable[[], Any]) -> Any:
-    _refuse_code()
     try:
-        return build()
+        with _without_code():
+            return build()
     except ModelUnreadable:
         raise
     except MemoryError as error:
@@ -227,15 +227,26 @@ def _built(what: str, build: Callable[[], Any]) -> Any:
         raise ModelUnreadable(f"{what} cannot be loaded ({said}); restore its files or install it again.") from error
 
 
-def _refuse_code() -> None:
-    """Have Python code that comes with a model never run: its configuration can ask transformers for that."""
+@contextmanager
+def _without_code() -> Iterator[None]:
+    """Run no Python code that comes with a model: its configuration can ask transformers for that.
+
+    Only for a while: what else this process loads is its own affair.
+    """
     from transformers import dynamic_module_utils
 
     def refuse(*_: object, **__: object) -> NoReturn:
         raise ValueError("it brings Python code of its own, which is not run here")
 
-    dynamic_module_utils.get_class_in_module = refuse  # what runs it, whoever asks
-    dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0  # nor is anybody asked at the terminal
+    # What runs it, whoever asks; and that nobody is asked at the terminal, which is refused with the same words.
+    ours = {"get_class_in_module": refuse, "_raise_timeout_error": refuse, "TIME_OUT_REMOTE_CODE": 0}
+    known = vars(dynamic_module_utils)
+    before = {name: known[name] for name in ours if name in known}
+    known.update(ours)
+    try:
+        yield
+    finally:
+        known.update(before)
 
 
 def _require_architecture(architecture: str, name: str) -> None:

@@ -9,6 +9,7 @@ import open_clip
 import pytest
 import torch
 from safetensors.torch import save_file
+from transformers import dynamic_module_utils
 
 from engine.clip import factory
 from engine.clip.backbone import ModelUnreadable
@@ -80,9 +81,11 @@ def test_code_that_comes_with_a_model_is_never_run(tmp_path: Path, asked: str) -
         (folder / "open_clip_config.json").write_text(json.dumps(config))
     (folder / name).unlink()
     (folder / name).write_text(json.dumps(own))
-    with pytest.raises(ModelUnreadable, match="cannot be loaded"):
+    before = vars(dynamic_module_utils).copy()
+    with pytest.raises(ModelUnreadable, match="Python code of its own, which is not run here"):
         load_folder(folder)
     assert not ran.exists()
+    assert vars(dynamic_module_utils) == before, "what else the process loads is its own affair"
 
 
 @pytest.mark.parametrize(
