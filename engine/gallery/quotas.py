@@ -82,10 +82,10 @@ class Visitors:
         mark_seen(self._database, owner, time.time())
 
     def within(self, owner: str, gallery: int, uploads: Sequence[Upload]) -> list[Upload]:
-        """Uploads into a gallery, of which those over the visitor's limits have that as their reason when read."""
-        room = _Room(self.limits, *usage(self._database, owner), partial(has_image, self._database, gallery))
-        spend, has_patience = partial(self._spend, owner), partial(self._has_patience, owner)
-        return [replace(upload, read=_guarded(upload, room, has_patience), refused=spend) for upload in uploads]
+        """Uploads into a gallery, of which those over the visitor's limits are left out with that as their reason."""
+        is_kept, has_patience = partial(has_image, self._database, gallery), partial(self._has_patience, owner)
+        room = _Room(self.limits, *usage(self._database, owner), is_kept, has_patience)
+        return [replace(upload, admit=room.take, refused=partial(self._spend, owner)) for upload in uploads]
 
     @contextmanager
     def turn(self, owner: str, work: bool = False) -> Iterator[None]:
@@ -156,33 +156,26 @@ class Visitors:
 class _Room:
     """What is left of a visitor's limits while their uploads are read."""
 
-    def __init__(self, limits: Limits, photos: int, size: int, is_kept: Callable[[str], bool]) -> None:
+    def __init__(
+        self, limits: Limits, photos: int, size: int, is_kept: Callable[[str], bool], has_patience: Callable[[], bool]
+    ) -> None:
         """`is_kept` says of a content hash whether its photo is in the gallery, and takes no more room."""
-        self._limits, self._photos, self._bytes, self._is_kept = limits, photos, size, is_kept
+        self._limits, self._photos, self._bytes = limits, photos, size
+        self._is_kept, self._has_patience = is_kept, has_patience
         self._counted: set[str] = set()  # content hashes; a file may come twice
         self._lock = Lock()
 
-    def take(self, name: str, data: bytes) -> None:
+    def take(self, name: str, content_hash: str, size: int) -> None:
         """Count a file, unless its photo is there already; raises ImageRejected where it would be too much."""
-        content_hash = hashlib.sha256(data).hexdigest()
+        if not self._has_patience():
+            raise ImageRejected(name, "not looked at: too many files of yours took long and were no pictures")
         with self._lock:
             if content_hash in self._counted or self._is_kept(content_hash):
                 return
             if self._photos >= self._limits.photos:
                 raise ImageRejected(name, f"over the limit of {self._limits.photos} photos for a visitor")
-            if self._bytes + len(data) > self._limits.bytes:
+            if self._bytes + size > self._limits.bytes:
                 raise ImageRejected(name, f"over the limit of {self._limits.bytes >> 20} MB for a visitor")
             self._counted.add(content_hash)
             self._photos += 1
-            self._bytes += len(data)
-
-
-def _guarded(upload: Upload, room: _Room, has_patience: Callable[[], bool]) -> Callable[[], bytes]:
-    def read() -> bytes:
-        if not has_patience():
-            raise ImageRejected(upload.name, "not looked at: too many files of yours took long and were no pictures")
-        data = upload.read()  # at the limit too: only the bytes tell whether it is there already
-        room.take(upload.name, data)
-        return data
-
-    return read
+            self._bytes += size

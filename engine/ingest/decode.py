@@ -74,6 +74,7 @@ def decode_batch(
             if content_hash in seen or is_known(content_hash):
                 outcomes.append(Duplicate(content_hash, upload.name, upload.source))
                 continue
+            upload.admit(upload.name, content_hash, len(data))
             began = time.monotonic()
             try:
                 picture = decode(data, upload.name, KEPT_SIDE)

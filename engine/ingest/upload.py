@@ -16,7 +16,7 @@ PICTURE_SUFFIXES = frozenset((
 # fmt: on
 
 
-def _tell_nobody(seconds: float) -> None:
+def _tell_nobody(*_: object) -> None:
     """Stands in where nobody wants to know; a function with a name, so that an upload can go to another process."""
 
 
@@ -29,6 +29,7 @@ class Upload:
 
     name: str
     read: Callable[[], bytes]
+    admit: Callable[[str, str, int], object] = _tell_nobody  # told name, hash and bytes; raises ImageRejected: no room
     refused: Callable[[float], object] = _tell_nobody  # told how many seconds it took to find that it is none
     source: str | None = None  # where it stays on this machine, for one that is read where it lies
 

@@ -174,7 +174,8 @@ def test_the_limit_holds_when_many_are_read_at_once(visitors: Visitors, library:
 
     def is_read(one: Upload) -> bool:
         with suppress(ImageRejected):
-            return bool(one.read())
+            one.admit(one.name, one.name, 9)
+            return True
         return False
 
     with ThreadPoolExecutor(8) as threads:
