@@ -11,7 +11,7 @@ from app.handlers.galleries import gallery_name
 from app.handlers.search import POOL
 from app.services import Services
 from app.session import Session
-from app.uploading.sent_files import sent, take_in
+from app.uploading.sent_files import in_hand, sent
 from engine.gallery import (
     DEFAULT_BUDGET,
     AlbumSet,
@@ -19,8 +19,6 @@ from engine.gallery import (
     EngineError,
     FullRun,
     GalleryMissing,
-    IngestReport,
-    Upload,
     albums_of,
     clean_name,
     compare_rankings,
@@ -31,6 +29,7 @@ from engine.gallery import (
     sort_gallery,
     standing,
     summarize_gallery,
+    uploads_of,
 )
 
 PATIENCE = 300.0  # seconds that a call waits for the demo gallery at the first start
@@ -117,13 +116,9 @@ class Api:
             if not file or not name:
                 raise EngineError("Say which file, and the name of a gallery for it.")
             path = sent(file)
-            with self._services.access.filling(name, session) as into:
-
-                def ingest(listing: Iterator[list[Upload]]) -> IngestReport:
-                    with self._services.access.sole_work(session):
-                        return self._services.ingest(into, listing, session)
-
-                report = take_in([path], [clean_name(path.name)], ingest)
+            access, listing = self._services.access, map(uploads_of, [path], [clean_name(path.name)])
+            with access.filling(name, session) as into, in_hand([path]), access.sole_work(session):
+                report = self._services.ingest(into, listing, session)
         return {
             "gallery": name,
             "added": report.added,

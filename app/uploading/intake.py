@@ -10,9 +10,9 @@ from app.event_log import where
 from app.services import Services
 from app.session import Session
 from app.uploading.incoming import Incoming, name_of
-from app.uploading.sent_files import forget, take_in
+from app.uploading.sent_files import forget, in_hand
 from app.work import Stopped
-from engine.gallery import EngineError, Upload, delete_if_empty
+from engine.gallery import EngineError, Upload, delete_if_empty, uploads_of
 
 UNFORESEEN = "Something went wrong that nobody foresaw; what was taken in until then is kept. Send the rest again."
 
@@ -50,5 +50,6 @@ def _take(incoming: Incoming, services: Services, session: Session, uploads: Seq
     while group := incoming.group():
         numbers, paths = [number for number, _ in group], [path for _, path in group]
         names = [name_of(incoming.files[number]) for number in numbers]
-        take_in(paths, names, lambda listing: services.ingest(incoming.gallery, listing, session, incoming.tell))
+        with in_hand(paths):
+            services.ingest(incoming.gallery, map(uploads_of, paths, names), session, incoming.tell)
         incoming.taken(numbers)

@@ -1,12 +1,12 @@
 """Files that a visitor sent: read where they arrived (app/server/upload_folders.py), and then deleted."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gradio.utils import get_upload_folder
 
-from engine.gallery import EngineError, IngestReport, Upload, uploads_of
+from engine.gallery import EngineError
 
 _in_hand: set[str] = set()  # names of requests' folders that are being read from
 
@@ -26,20 +26,13 @@ def sent(file: str) -> Path:
     return path
 
 
-def take_in(
-    files: Sequence[Path], names: Sequence[str], ingest: Callable[[Iterator[list[Upload]]], IngestReport]
-) -> IngestReport:
-    """Have files taken into a gallery from where they arrived; none of them is left there, whatever happens.
-
-    Args:
-        names: what they are called, safe to show: where they arrived names lack some characters.
-        ingest: takes in the photos that each of the files is or holds; an archive is opened when it asks for them.
-    Raises what `ingest` raises.
-    """
+@contextmanager
+def in_hand(files: Sequence[Path]) -> Iterator[None]:
+    """While files are taken in from where they arrived; none of them is left there then, whatever happens."""
     folders = {file.parent.parent.name for file in files}
     _in_hand.update(folders)
     try:
-        return ingest(uploads_of(file, name) for file, name in zip(files, names, strict=True))
+        yield
     finally:
         _in_hand.difference_update(folders)
         forget(files)

@@ -342,7 +342,7 @@ def test_what_was_sent_is_listed_in_its_turn_and_not_once_it_is_stopped(
     files = [tmp_path / f"{number}.zip" for number in range(3)]
     for file in files:
         file.write_bytes(zipped({"a.png": png("blue")}))
-    monkeypatch.setattr("app.uploading.sent_files.uploads_of", listing)
+    monkeypatch.setattr("app.uploading.intake.uploads_of", listing)
     with access.work(ann), access.work(arrived(access)):  # as many as are served at once
         waiting = uploaded(add_photos, services, list(map(str, files)), "Mine", bob)
         until_said(waiting, "you are next")

@@ -2,8 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -13,8 +11,8 @@ from starlette.testclient import TestClient
 from app.run import housekeeping
 from app.server.upload_folders import Arrivals
 from app.services import Services
-from app.uploading.sent_files import take_in
-from engine.gallery import IngestReport, Library, Upload, ingest_files, open_gallery
+from app.uploading.sent_files import in_hand
+from engine.gallery import Library, ingest_files, open_gallery, uploads_of
 from tests.pictures import MakePng
 
 MINUTE = 60.0
@@ -42,12 +40,9 @@ def test_what_is_being_read_stays_however_long_that_takes(tmp_path: Path, librar
     photo.write_bytes(png("red"))
     os.utime(photo.parent.parent, (0, 0))
     gallery = open_gallery(library, "Holidays")
-
-    def ingest(listing: Iterator[list[Upload]]) -> IngestReport:
+    with in_hand([photo]):
         Arrivals(tmp_path).sweep()
-        return ingest_files(library, gallery, chain.from_iterable(listing))
-
-    assert take_in([photo], ["a.png"], ingest).added == 1
+        assert ingest_files(library, gallery, uploads_of(photo, "a.png")).added == 1
     assert not photo.exists()
 
 
