@@ -1,17 +1,13 @@
 """When a photo was taken, as its camera wrote it into the EXIF; where it was taken is never read."""
 
-import re
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 from PIL import ExifTags, Image
 
 FIRST_YEAR = 1826  # of the oldest photograph that is left
 AHEAD = timedelta(days=1)  # of this machine's clock: a photo may come from a zone where it is tomorrow
 FARTHEST_ZONE = timedelta(hours=14)
-
-_DATE = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)", re.ASCII)
-_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII)
 
 
 def date_taken(picture: Image.Image) -> datetime | None:
@@ -35,21 +31,12 @@ def read_date(text: str | None) -> datetime | None:
 
 
 def _read(said: object, offset: object) -> datetime | None:
-    found = _DATE.match(said) if isinstance(said, str) else None
-    if found is None:
-        return None
-    with suppress(ValueError):  # a thirteenth month, or the noughts of a clock that was never set
-        year, month, day, hour, minute, second = map(int, found.groups())
-        return datetime(year, month, day, hour, minute, second, tzinfo=_zone(offset))
-    return None
-
-
-def _zone(offset: object) -> timezone | None:
-    found = _OFFSET.match(offset) if isinstance(offset, str) else None
-    if found is None:
-        return None
-    away = timedelta(hours=int(found[2]), minutes=int(found[3]))
-    return timezone(-away if found[1] == "-" else away) if away <= FARTHEST_ZONE else None
+    """What a camera wrote, its zone left out where that cannot be."""
+    date, time = (said[:10].replace(":", "-"), said[11:19]) if isinstance(said, str) else ("", "")
+    plain = read_date(f"{date} {time}")  # not a thirteenth month, nor the noughts of a clock that was never set
+    zoned = read_date(f"{date} {time}{offset:6.6}") if plain and isinstance(offset, str) else None
+    away = zoned.utcoffset() if zoned else None
+    return zoned if away is not None and abs(away) <= FARTHEST_ZONE else plain
 
 
 def _possible(date: datetime | None) -> datetime | None:
