@@ -3,10 +3,11 @@ search box that is there before Gradio has drawn the page.
 """
 
 import re
+from functools import cache
 from html import escape
 
 from gradio.routes import templates
-from jinja2 import BaseLoader, ChoiceLoader, Environment, FunctionLoader
+from jinja2 import ChoiceLoader, Environment, FunctionLoader
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
@@ -27,25 +28,20 @@ def files_routes() -> list[Route]:
     return [_file_route(name) for name in (CARD, ICON)]
 
 
+@cache  # once is enough
 def install() -> None:
     """Have Gradio serve its document with our head."""
     environment: Environment = templates.env
-    gradios = environment.loader
-    if gradios is None or isinstance(gradios, _Ours):
-        return
-    document, _, _ = gradios.get_source(environment, DOCUMENT)
-    ours = with_ours(document)
-    environment.loader = _Ours([FunctionLoader(lambda name: ours if name == DOCUMENT else None), gradios])
+    assert environment.loader is not None
+    ours = with_ours(environment.loader.get_source(environment, DOCUMENT)[0])
+    own = FunctionLoader(lambda name: ours if name == DOCUMENT else None)
+    environment.loader = ChoiceLoader([own, environment.loader])
 
 
 def with_ours(document: str) -> str:
     """Gradio's template with our head in place of what it tells link previews, and our first search box."""
     headed = GRADIOS_OWN.sub("", document).replace("<head>", f"<head>{_head()}", 1)
     return headed.replace("</body>", f"{_first()}</body>", 1)
-
-
-class _Ours(ChoiceLoader, BaseLoader):
-    """Marks that it has been done."""
 
 
 def _head() -> str:
