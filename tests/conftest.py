@@ -164,7 +164,7 @@ def database(home: Path, database_kind: str, request: pytest.FixtureRequest) -> 
 
 @pytest.fixture
 def library(database: Database, fake_encoder: "FakeEncoder") -> Library:
-    return Library.over(database, lambda: fake_encoder)
+    return Library(database, lambda: fake_encoder)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What the use cases share: the database, the encoder, and the indexes that stand on both."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -22,38 +21,22 @@ PHRASES_KEPT = 2_000  # some 2 kB each: of ten galleries with as many phrases as
 REFINED_AT_ONCE = 16  # galleries; more than that share a lock
 
 
-@dataclass(frozen=True)
 class Library:
     """The galleries of one data folder and the encoder that they are searched with; safe to use from many threads."""
 
-    database: Database
-    encoders: Encoders
-    rankings: Rankings
-    totals: TotalsCache
-    texts: TextEmbeddings
-    phrases: TextEmbeddings  # of albums, as `engine.albums.scorer` embeds them
-    refining: tuple[Lock, ...]
-    second_looks: SecondLooks  # for galleries whose index never changes
-
-    @classmethod
-    def over(cls, database: Database, encoder: "Callable[[], Encoder]") -> "Library":
-        """The library of a database; `encoder` loads the encoder, and is called once, when first needed."""
-        locks = tuple(Lock() for _ in range(REFINED_AT_ONCE))
-        return cls(
-            database=database,
-            encoders=Encoders(encoder),
-            rankings=Rankings(database),
-            totals=TotalsCache(database),
-            texts=TextEmbeddings(),
-            phrases=TextEmbeddings(PHRASES_KEPT),
-            refining=locks,
-            second_looks=SecondLooks(),
-        )
+    def __init__(self, database: Database, encoder: "Callable[[], Encoder]") -> None:
+        """Args: encoder: loads the encoder; called once, when first needed."""
+        self.database, self.encoders = database, Encoders(encoder)
+        self.rankings, self.totals = Rankings(database), TotalsCache(database)
+        self.texts = TextEmbeddings()
+        self.phrases = TextEmbeddings(PHRASES_KEPT)  # of albums, as `engine.albums.scorer` embeds them
+        self.second_looks = SecondLooks()  # for galleries whose index never changes
+        self._refining = [Lock() for _ in range(REFINED_AT_ONCE)]
 
     @classmethod
     def open(cls, encoder: "Callable[[], Encoder]", folder: Path | None = None) -> "Library":
         """The library of a data folder, by default the user's; raises HomeUnwritable, NewerDatabase, StoreUnusable."""
-        return cls.over(Database.open(folder), encoder)
+        return cls(Database.open(folder), encoder)
 
     @property
     def encoder(self) -> "Encoder":
@@ -93,7 +76,7 @@ class Library:
 
     def lock_of(self, gallery_id: int) -> Lock:
         """Held while a gallery's photos are run deeper: the next one who asks finds that work done."""
-        return self.refining[gallery_id % len(self.refining)]
+        return self._refining[gallery_id % REFINED_AT_ONCE]
 
     def tidy(self) -> None:
         """Leave nothing on the disk of what was deleted, and room for deletions, which would find none on a full one.

@@ -132,12 +132,12 @@ class TestDemo:
             away.pop()
 
         monkeypatch.setattr("app.demo.sleep", wait)
-        demo = Demo(Library.over(database, fetched), folder)
+        demo = Demo(Library(database, fetched), folder)
         demo.start().join()
         assert problems == 2 * [(True, "The Hub does not answer; name another model.")]
         assert capsys.readouterr().err.count("The Hub does not answer") == 1
         assert demo.problem is None
-        assert len(list_photos(Library.over(database, fetched), demo.id)) == 3
+        assert len(list_photos(Library(database, fetched), demo.id)) == 3
 
     def test_one_that_another_process_has_made_in_its_place_is_found(self, library: Library, demo: Demo) -> None:
         delete_gallery(library, demo.id)

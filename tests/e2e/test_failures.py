@@ -86,7 +86,7 @@ def search(text: str) -> None:
     """As a new process would."""
     database = Database.open()
     (row, *_) = list_collections(database)
-    search_photos(Library.over(database, FakeEncoder), row.id, text)
+    search_photos(Library(database, FakeEncoder), row.id, text)
 
 
 @pytest.mark.parametrize("damage", ["cut short", "overwritten in the middle"])
@@ -108,7 +108,7 @@ def use(home: Path) -> None:
     """All that reads a store, as a new process would."""
     database = Database.open(home)
     try:
-        library = Library.over(database, FakeEncoder)
+        library = Library(database, FakeEncoder)
         for gallery in list_galleries(library):
             search_photos(library, gallery.id, "red")
             for photo in list_photos(library, gallery.id, 100):

@@ -37,7 +37,7 @@ def hazy() -> FakeEncoder:
 
 @pytest.fixture
 def library(database: Database, hazy: FakeEncoder) -> Library:
-    return Library.over(database, lambda: hazy)
+    return Library(database, lambda: hazy)
 
 
 @pytest.fixture

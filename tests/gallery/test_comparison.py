@@ -90,7 +90,7 @@ def test_a_race_is_kept_with_its_date(comparison: Comparison, gallery: int, libr
 def test_a_gallery_with_phrases_of_its_own_races_by_them(
     database: Database, upload: MakeUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library = Library.over(database, FakeEncoder)
+    library = Library(database, FakeEncoder)
     gallery = open_gallery(library, "roses")
     ingest_files(library, gallery, [upload("r.png", "red")], phrases=("a rose",))
     raced: list[tuple[str, ...]] = []

@@ -47,7 +47,7 @@ def test_a_photo_tells_what_it_cost(library: Library, gallery: int, upload: Make
 
 
 def test_a_model_without_exits_has_no_gates(database: Database, upload: MakeUpload) -> None:
-    library = Library.over(database, lambda: FakeEncoder(exits=1, exit_macs=(100,)))
+    library = Library(database, lambda: FakeEncoder(exits=1, exit_macs=(100,)))
     gallery = open_gallery(library, "full")
     ingest_files(library, gallery, [upload("r.png", "red")])
     (photo,) = list_photos(library, gallery)
@@ -133,7 +133,7 @@ def test_the_encoder_is_loaded_once_and_only_when_needed(database: Database, upl
         loads.append(1)
         return FakeEncoder()
 
-    library = Library.over(database, load)
+    library = Library(database, load)
     gallery = open_gallery(library, "a")
     assert list_photos(library, gallery) == []
     assert list_galleries(library)[0].photos == 0

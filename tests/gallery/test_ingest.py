@@ -151,7 +151,7 @@ def test_another_model_is_refused_before_it_encodes_anything(
 ) -> None:
     ingest_files(library, gallery, [upload("r.png", "red")])
     newer = FakeEncoder(identity=replace(IDENTITY, weights="c" * 64))
-    later = Library.over(database, lambda: newer)
+    later = Library(database, lambda: newer)
     with pytest.raises(ModelChanged, match='"holiday" was encoded with fake'):
         ingest_files(later, gallery, [upload("b.png", "blue")])
     for search in (search_photos, refine_search):

@@ -31,7 +31,7 @@ LADDERS: dict[str, Callable[[], Encoder]] = {
 @pytest.fixture(params=LADDERS)
 def library(request: pytest.FixtureRequest, database: Database) -> Library:
     encoder = LADDERS[request.param]()
-    return Library.over(database, lambda: encoder)
+    return Library(database, lambda: encoder)
 
 
 @pytest.fixture

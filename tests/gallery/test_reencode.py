@@ -41,7 +41,7 @@ def gallery(library: Library, upload: MakeUpload) -> int:
 @pytest.fixture
 def newer(database: Database) -> Library:
     """The program after its model has changed."""
-    return Library.over(database, lambda: FakeEncoder(identity=replace(IDENTITY, weights="c" * 64)))
+    return Library(database, lambda: FakeEncoder(identity=replace(IDENTITY, weights="c" * 64)))
 
 
 def stop(progress: Progress) -> None:
@@ -258,7 +258,7 @@ def test_a_gallery_remembers_its_owners_phrases(
     gallery = open_gallery(library, "roses")
     ingest_files(library, gallery, [upload("r.png", "red")], phrases=ROSES)
     assert list_photos(library, gallery)[0].nearest_texts[0][0][0] == "a rose"
-    later = Library.over(database, lambda: fake_encoder)
+    later = Library(database, lambda: fake_encoder)
     ingest_files(later, gallery, [upload("b.png", "blue")])
     assert [photo.nearest_texts[0][0][0] for photo in list_photos(later, gallery)] == ["a rose"] * 2
     assert run_to_full_depth(later, list_photos(later, gallery)[0].id)[0].nearest_texts[2][0][0] == "a rose"

@@ -66,7 +66,7 @@ def test_another_process_sees_what_this_one_added(
 ) -> None:
     assert search_photos(library, gallery, "red") == []
     elsewhere = Database.open()
-    ingest_files(Library.over(elsewhere, lambda: fake_encoder), gallery, [upload("r.png", "red")])
+    ingest_files(Library(elsewhere, lambda: fake_encoder), gallery, [upload("r.png", "red")])
     elsewhere.close()
     assert [hit.photo.file for hit in search_photos(library, gallery, "red")] == ["r.png"]
 
@@ -75,7 +75,7 @@ def test_an_index_that_nobody_searches_is_let_go_of_and_made_again(
     database: Database, fake_encoder: FakeEncoder, gallery: int, colours: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ranking_module, "IDLE", 0.2)
-    library = Library.over(database, lambda: fake_encoder)
+    library = Library(database, lambda: fake_encoder)
     other = open_gallery(library, "Other")
     search_photos(library, gallery, "red")
     time.sleep(0.3)

@@ -184,9 +184,9 @@ def as_stored(library: Library, gallery: int) -> dict[str, Photo]:
 
 @pytest.mark.ray
 def test_a_killed_worker_loses_and_doubles_nothing(ray_cluster: Cluster, photos: Path, database: Database) -> None:
-    library = Library.over(database, SlowEncoder)
+    library = Library(database, SlowEncoder)
     alone, together = open_gallery(library, "alone"), open_gallery(library, "together")
-    expected = ingest_files(Library.over(database, FakeEncoder), alone, folder_uploads(photos))
+    expected = ingest_files(Library(database, FakeEncoder), alone, folder_uploads(photos))
     killed: list[int] = []
 
     def kill(progress: Progress) -> None:
@@ -217,7 +217,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(ray_cluster: Cluster, photos:
 def test_workers_stay_busy_and_known_photos_are_not_encoded_again(
     ray_cluster: Cluster, photos: Path, database: Database
 ) -> None:
-    library = Library.over(database, SlowEncoder)
+    library = Library(database, SlowEncoder)
     gallery = open_gallery(library, "g")
     shown: list[Progress] = []
     ray_cluster.busy = Busy(ray_cluster.shares.workers)
@@ -236,7 +236,7 @@ def test_workers_stay_busy_and_known_photos_are_not_encoded_again(
 def test_no_more_workers_are_started_than_there_are_batches(
     ray_cluster: Cluster, upload: MakeUpload, database: Database
 ) -> None:
-    library = Library.over(database, SlowEncoder)
+    library = Library(database, SlowEncoder)
     uploads = [upload("a", "red"), upload("b", "blue")]
     report = ingest_files(library, open_gallery(library, "few"), uploads, encode=ray_cluster)
     assert report.added == 2
@@ -247,7 +247,7 @@ def test_no_more_workers_are_started_than_there_are_batches(
 def test_workers_with_another_model_stop_the_run_with_a_sentence(
     ray_cluster: Cluster, photos: Path, database: Database
 ) -> None:
-    library = Library.over(database, SlowEncoder)
+    library = Library(database, SlowEncoder)
     gallery = open_gallery(library, "g")
     with pytest.raises(RayUnusable, match="has another model"):
         ingest_files(library, gallery, folder_uploads(photos), encode=Cluster(other, ray_cluster.shares))
@@ -284,7 +284,7 @@ def test_the_command_on_ray_keeps_what_one_process_keeps(crops: Path, database: 
     assert "70/70" in done.stderr
     assert "Traceback" not in done.stderr
 
-    library = Library.over(database, load_encoder)
+    library = Library(database, load_encoder)
     alone, together = open_gallery(library, "alone"), find_gallery(library, "crops")
     assert together is not None
     ingest_files(library, alone, folder_uploads(crops))

@@ -63,14 +63,14 @@ def hazy() -> FakeEncoder:
 
 @pytest.fixture
 def library(database: Database, hazy: FakeEncoder) -> Library:
-    return Library.over(database, lambda: hazy)
+    return Library(database, lambda: hazy)
 
 
 @pytest.fixture
 def other(home: Path, hazy: FakeEncoder) -> Iterator[Library]:
     """Another process over the same data folder."""
     database = Database.open()
-    yield Library.over(database, lambda: replace(hazy))
+    yield Library(database, lambda: replace(hazy))
     database.close()
 
 
@@ -472,7 +472,7 @@ class TestFrozen:
         self, library: Library, database: Database, demo: int, hazy: FakeEncoder
     ) -> None:
         first = refine_search(library, demo, "red", k=2)
-        again = Library.over(database, lambda: hazy)  # another process remembers nothing, and runs the same
+        again = Library(database, lambda: hazy)  # another process remembers nothing, and runs the same
         assert refine_search(again, demo, "red", k=2).macs == first.macs
 
 

@@ -28,7 +28,7 @@ COLOURS = ("red", "green", "blue", "yellow", "grey")
 def sqlite_url(home: Path, upload: MakeUpload) -> str:
     """A database with two galleries, kept maps, a visitor, and gaps among its ids."""
     database = Database.open()
-    library = Library.over(database, FakeEncoder)
+    library = Library(database, FakeEncoder)
     first, second = open_gallery(library, "first"), open_gallery(library, "second", owner="ann")
     ingest_files(library, first, [upload(colour, colour) for colour in COLOURS])
     ingest_files(library, second, [upload("mine", "red"), upload("gone", "green")])
@@ -43,7 +43,7 @@ def searched(url: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str, 
     """What a database answers, from the same data folder."""
     monkeypatch.setenv("TGEM_DATABASE_URL", url)
     database = Database.open()
-    library = Library.over(database, FakeEncoder)
+    library = Library(database, FakeEncoder)
     hits = search_photos(library, 1, "red green", 5)
     assert all(library.picture_path(hit.photo.content_hash).is_file() for hit in hits)
     found = [(hit.photo.id, hit.photo.file, round(hit.score, 5)) for hit in hits]
@@ -69,7 +69,7 @@ def test_all_rows_move_and_are_found_again(
     assert len(before) == 5
     assert searched(postgres_url, monkeypatch) == before
     database = Database.open()
-    library = Library.over(database, FakeEncoder)
+    library = Library(database, FakeEncoder)
     ingest_files(library, 1, [upload("new", (9, 9, 9))])
     assert list_photos(library, 1)[-1].id == 8  # 7 was another photo's once
     database.close()

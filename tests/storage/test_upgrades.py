@@ -98,7 +98,7 @@ def test_old_vectors_never_meet_a_changed_model_and_the_sentence_offers_the_way(
 ) -> None:
     encoder = FakeEncoder(identity=replace(IDENTITY, **{"model": "tgem-mini", **change}))
     database = Database.open()
-    library = Library.over(database, lambda: encoder)
+    library = Library(database, lambda: encoder)
     for call in (
         lambda: search_photos(library, 2, "red"),
         lambda: refine_search(library, 2, "red"),

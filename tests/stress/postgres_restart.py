@@ -53,7 +53,7 @@ def run(restarts: int, pause: float = 3.0) -> dict[str, Any]:
     with postgres.cluster(binaries, DURABLE) as cluster:
         os.environ["TGEM_DATABASE_URL"] = cluster.create()
         database = Database.open()
-        library = Library.over(database, FakeEncoder)
+        library = Library(database, FakeEncoder)
         gallery = open_gallery(library, "restarted")
         added: list[str] = []
 

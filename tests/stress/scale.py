@@ -82,7 +82,7 @@ def indexed(
         if url is not None:
             os.environ["TGEM_DATABASE_URL"] = url
         database = Database.open(Path(folder))
-        library = Library.over(database, lambda: encoder)
+        library = Library(database, lambda: encoder)
         gallery = open_gallery(library, f"scale {time.time():.0f}")
         try:
             report = ingest_files(library, gallery, uploads, on_progress=_said(), encode=encode)

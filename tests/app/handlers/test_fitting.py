@@ -35,7 +35,7 @@ def services(database: Database, folder: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(gates, "STEPS", 30)
     monkeypatch.setattr(certificate, "ENOUGH", 0.0)  # a random model's exits find little
     encoder = tiny_models.bare(tmp_path / "exits")
-    library = Library.over(database, lambda: encoder)
+    library = Library(database, lambda: encoder)
     demo = Demo(library, folder)
     demo.start().join()
     return Services(library, Comparison(library), demo, Pictures(library, secret_of(home())).address)
@@ -89,6 +89,6 @@ def test_a_model_that_cannot_be_loaded_is_a_sentence(database: Database, service
     def broken() -> Encoder:
         raise ModelUnreadable("The weights cannot be loaded; restore them.")
 
-    offered = after(Fitting(replace(services, library=Library.over(database, broken)), PARTS).offered(Session()))
+    offered = after(Fitting(replace(services, library=Library(database, broken)), PARTS).offered(Session()))
     assert "restore them" in offered.no_exits
     assert not offered.fit["visible"]

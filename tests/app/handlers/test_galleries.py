@@ -140,7 +140,7 @@ def test_a_demo_that_cannot_be_encoded_is_a_sentence(database: Database, folder:
     def broken() -> FakeEncoder:
         raise ZeroDivisionError
 
-    library = Library.over(database, broken)
+    library = Library(database, broken)
     demo = Demo(library, folder)
     thread_error = threading.excepthook
     threading.excepthook = lambda _: None
@@ -158,7 +158,7 @@ def test_a_page_that_was_open_before_the_demo_was_renewed_goes_on_to_the_new_one
 ) -> None:
     newer = FakeEncoder()
     newer.identity = replace(newer.identity, weights="c" * 64)
-    library = Library.over(database, lambda: newer)
+    library = Library(database, lambda: newer)
     again = Demo(library, folder)
     again.start().join()
     assert again.ids == [demo.id, again.id]

@@ -114,7 +114,7 @@ def test_a_photo_of_a_model_without_exits_has_a_panel(
 ) -> None:
     stages = tuple(replace(s, exit=1 if s.exit == fake_encoder.exits else None) for s in fake_encoder.stages)
     full = FakeEncoder(exits=1, exit_macs=(100,), stages=stages)
-    library = Library.over(database, lambda: full)
+    library = Library(database, lambda: full)
     demo = Demo(library, folder)
     demo.start().join()
     services = Services(library, Comparison(library), demo, pictures.address)
