@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from timm.data import ImageNetInfo
 
 from engine.evaluation import Row
 from engine.evaluation.photo_set import Outcome, PhotoSet
@@ -22,7 +23,7 @@ from engine.exits.checkpoint import FittedExits
 from engine.exits.encoder import Encoder
 from engine.exits.loading import load_encoder
 from engine.ingest.image import ImageRejected
-from engine.search.metrics import PAGE
+from engine.search.metrics import PAGE, paired_difference
 from engine.training.dataset import DataMissing, Example, read_captions
 from engine.training.features import Features, Say, collect
 from engine.training.rivals import RANDOM_BANK, load_rivals, with_random_bank
@@ -33,6 +34,7 @@ TOP_M = (5, 10, 20, 50)  # how many a query runs deeper where rank alone decides
 MIN_GAINS = (0.02, 0.01, 0.005, 0.003, 0.002, 0.001)  # least gains of a second look
 LOOKED_AT = (0.2, 0.3, 0.4, 0.5, 0.6)  # budgets of an index that leave second looks something to do
 DEALS = 10  # of random exits
+LABELLED = "a photo of a {}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,7 +244,7 @@ def photo_set(encoder: Encoder, examples: Sequence[Example], say: Say) -> PhotoS
     if examples[0].label is None:
         return PhotoSet(encoder, collect(encoder, examples, say), [text for e in examples for text in e.texts])
     labels = sorted({example.label or "" for example in examples})
-    texts = [f"a photo of a {label}" for label in labels]
+    texts = [LABELLED.format(label) for label in labels]
     features = collect(encoder, [replace(example, texts=()) for example in examples], say)
     features = features.described_by(encoder.backbone.encode_text(texts), torch.arange(len(labels)))
     own = np.array([labels.index(example.label or "") for example in examples])
@@ -255,6 +257,7 @@ def table_of(case: Case, wanted: Container[str]) -> Row:
     by_phrases = "ablation" in wanted and photos.encoder.fitted.reference is not None
     return {
         "model": photos.encoder.identity.model,
+        "precision": photos.encoder.precision,
         "data": case.name,
         "images": photos.many,
         "captions": len(photos.queries) if photos.labels is None else 0,
@@ -263,6 +266,7 @@ def table_of(case: Case, wanted: Container[str]) -> Row:
         "differences": differences(photos) if "random" in wanted and "tgem" in wanted else [],
         "subjects": named_subjects(photos) if by_phrases and photos.labels is None else [],
         "known_labels": known_labels(photos) if by_phrases and photos.labels is not None else [],
+        "new_labels": new_labels(photos) if photos.labels is not None else None,
     }
 
 
@@ -296,6 +300,28 @@ def differences(photos: PhotoSet) -> list[Row]:
         }
         found.append({"budget": budget, "macs_share": round(share, 4)} | cells)
     return found
+
+
+def new_labels(photos: PhotoSet) -> Row | None:
+    """How often full depth finds labels that no class of ImageNet has, which most trunks have learned; None for none.
+
+    Returns: {"labels", "photos", "right", "error"}, the last two in per cent.
+    """
+    assert photos.labels is not None
+    classes = ImageNetInfo().label_descriptions(detailed=False)
+    known = {LABELLED.format(name).casefold() for names in classes for name in names.split(", ")}
+    new = np.flatnonzero([text.casefold() not in known for text in photos.texts])
+    rows = np.isin(photos.labels, new)
+    if not rows.any():
+        return None
+    right = photos.at(photos.full).found[rows, 0]
+    share, error = paired_difference(right, np.zeros(len(right)), photos.labels[rows])
+    return {
+        "labels": len(np.unique(photos.labels[rows])),
+        "photos": int(rows.sum()),
+        "right": round(share, 2),
+        "error": round(error, 2),
+    }
 
 
 def histogram(encoder: Encoder, name: str, features: Features) -> Row:

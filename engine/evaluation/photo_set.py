@@ -157,12 +157,14 @@ class PhotoSet:
     def paired(self, one: Outcome, other: Outcome | None = None) -> list[tuple[float, float]]:
         """How much better one index answers than another, or than nothing, in per cent, and the standard error of that.
 
+        Captions of one photo stand or fall together, and so do photos of one label.
+
         Returns: of R@10 or the labels found, of label fidelity, and of that of the first ten.
         """
         photos, queries = np.arange(self.many), np.arange(len(self.queries))
-        by_caption, by_photo = (self.owner, self.owner) if self.labels is None else (photos, queries)
+        owners = (self.owner, photos, self.owner) if self.labels is None else (self.labels, self.labels, queries)
         nothing = Outcome(*(np.zeros_like(array, float) for array in vars(one).values()))
-        pairs = zip(vars(one).values(), vars(other or nothing).values(), (by_caption, photos, by_photo), strict=True)
+        pairs = zip(vars(one).values(), vars(other or nothing).values(), owners, strict=True)
         columns = ((a, b, owner) if a.ndim == 1 else (a[:, -1], b[:, -1], owner) for a, b, owner in pairs)
         return [paired_difference(*column) for column in columns]
 

@@ -12,6 +12,7 @@ import torch
 
 from engine.evaluation.photo_set import PhotoSet
 from engine.exits.text_bank import content_distribution
+from engine.training.gates import drift
 
 
 def leave(asks: np.ndarray, price: float) -> np.ndarray:
@@ -69,8 +70,9 @@ def oracle(photos: PhotoSet) -> np.ndarray:
 
 
 def oracle_drift(photos: PhotoSet) -> np.ndarray:
-    """Knows the drift 1 - cos(v_k, v_K), and leaves where drift loses least for the price."""
-    return best_asks(1 - np.einsum("nkd,nd->nk", photos.vectors, photos.vectors[:, -1]), photos.shares)
+    """Knows the drift that gates learn to tell, and leaves where it loses least for the price."""
+    found = drift(photos.features, photos.encoder.bank.vectors, photos.encoder.logit_scale)
+    return best_asks(found.numpy(), photos.shares)
 
 
 BY_PRICE: dict[str, Callable[[PhotoSet], np.ndarray]] = {  # names to what exits ask for, (N, K - 1)

@@ -128,7 +128,9 @@ def put_into(page: Path, text: str) -> None:
 
 
 def summary(results: Row) -> str:
-    """The tables of a README or model card: full depth, and T-GEM at a few budgets, before and after second looks."""
+    """The tables of a README or model card: full depth, the largest tower alone, and T-GEM at a few budgets, before and
+    after second looks.
+    """
     return "\n".join(line for table in tables_of(results) if _judged(table) for line in _summary(table))
 
 
@@ -139,7 +141,8 @@ def _summary(table: Row) -> list[str]:
     found = ("R@1 / 5 / 10", "with second looks", "full encodings a query") if captioned else ("label found",)
     head = [f"{table['data']}, {table['split']}", "MACs share", "at most", "fidelity: label / top10", *found]
     lines = []
-    for row in [*_of(table["rows"], "full"), *chosen]:
+    largest = sorted(_of(table["rows"], "single"), key=lambda row: float(row["macs_share"]))[-1:]
+    for row in [*_of(table["rows"], "full"), *largest, *chosen]:
         look = looks.get(row["setting"]) if row["policy"] == "tgem" else None
         after = (_found(look), f"{look['macs_per_query']:.1f}") if look else ("", "")
         lines.append([_name(row), *_costs(row), _kept(row), _found(row), *(after if captioned else ())])
@@ -153,13 +156,14 @@ def markdown(table: Row, pictures: Sequence[str] = ()) -> str:
     """
     captions = f", {table['captions']:,} captions" if table["captions"] else ""
     split = f", split {table['split']}" if table["split"] else ""
-    about = f"{table['images']:,} photos{captions} of {table['data']}{split}."
+    precision = f", in {table['precision']}" if "precision" in table else ""
+    about = f"{table['images']:,} photos{captions} of {table['data']}{split}{precision}."
     if not _judged(table):
         parts = [(f"# {table['model']} on {table['data']}: where photos leave", [about, "", *_histogram(table)])]
     else:
         shown = [line for picture in pictures for line in ("", picture)]
         parts = [
-            (f"# {table['model']} on {table['data']}", [about, "", *_summary(table)[:-1], *shown]),
+            (f"# {table['model']} on {table['data']}", [f"{about}{_new(table)}", "", *_summary(table)[:-1], *shown]),
             ("## Every policy, before second looks", _policies(table)),
             ("## What the gates gain on random exits, and what gates that know the drift would", _differences(table)),
             ("## Second looks", _looks(table)),
@@ -167,6 +171,15 @@ def markdown(table: Row, pictures: Sequence[str] = ()) -> str:
             ("## Labels that a gallery's owner named: label fidelity among them", _known_labels(table)),
         ]
     return "\n".join(line for title, lines in parts if lines for line in (title, "", *lines, ""))
+
+
+def _new(table: Row) -> str:
+    """Labels that ImageNet has no class of, in a sentence."""
+    new = table.get("new_labels")
+    if not new:
+        return ""
+    found = f"{new['right']:.1f} ± {new['error']:.1f}"
+    return f" Of {new['photos']} of them, of {new['labels']} labels that no class of ImageNet has, {found} % are found."
 
 
 def lines_of(table: Row, kind: str) -> dict[str, list[tuple[float, float]]]:
@@ -191,11 +204,12 @@ def _policies(table: Row) -> list[str]:
     def line(row: Row) -> list[str]:
         seed = "" if row["seed"] is None else str(row["seed"])
         found = row.get("t2i") or row["top1"]
-        cells = (f"{_found(row)} ± {found['error']:.1f}", f"{_kept(row)} ± {row['fidelity']['error']:.1f}")
-        return [_name(row), seed, *_costs(row), f"{row['gmacs']:.3f}", *cells]
+        kept = row["fidelity"]
+        cells = (f"{_found(row)} ± {found['error']:.1f}", f"{kept['label']:.1f} ± {kept['error']:.1f}")
+        return [_name(row), seed, *_costs(row), f"{row['gmacs']:.3f}", *cells, f"{kept['top10']:.1f}"]
 
-    right = "text to image, R@1 / 5 / 10" if "t2i" in table["rows"][0] else "label found"
-    head = ["", "seed", "MACs share", "at most", "GMACs", right, "fidelity: label / top10"]
+    right = "text to image, R@1 / 5 / 10 ± its error" if "t2i" in table["rows"][0] else "label found"
+    head = ["", "seed", "MACs share", "at most", "GMACs", right, "fidelity: label", "top10"]
     return table_lines(head, (line(row) for row in table["rows"] if row["policy"] not in LOOKS))
 
 
@@ -238,21 +252,18 @@ def _looks(table: Row) -> list[str]:
 
 
 def _subjects(table: Row) -> list[str]:
-    """All subjects together, weighed by their captions."""
-    rows = table["subjects"]
-    if not rows:
-        return []
-    total = sum(row["captions"] for row in rows)
-    lines = []
-    for name, way in {
-        "general": "before",
-        "named": "named",
-        "named, dealt at random": "random",
-        "full": "full",
-    }.items():
-        means = (sum(row["captions"] * row[way][k] for row in rows) / total for k in RECALLS)
-        lines.append([name, " / ".join(f"{mean:.1f}" for mean in means)])
-    return table_lines(["gates", "R@1 / 5 / 10"], lines)
+    head = ["gates", "captions", "MACs share", "R@1 / 5 / 10", "R@10: those that know it less these"]
+    lines = [
+        [
+            row["gates"],
+            str(row["captions"]),
+            f"{row['macs_share']:.3f}",
+            " / ".join(f"{row[name]:.1f}" for name in RECALLS),
+            f"{row['more']:+.1f} ± {row['error']:.1f}" if place else "",
+        ]
+        for place, row in enumerate(table["subjects"])
+    ]
+    return table_lines(head, lines)
 
 
 def _known_labels(table: Row) -> list[str]:

@@ -38,10 +38,15 @@ def average_precision(scores: np.ndarray, own: np.ndarray) -> float:
 def paired_difference(first: np.ndarray, second: np.ndarray, owner: np.ndarray) -> tuple[float, float]:
     """How many more of the texts one way finds than another, in per cent, and the standard error of that.
 
-    The texts of one image stand or fall together, so the error is that of a mean over images.
+    The texts of one image stand or fall together, and some have more of them: the error is that of a ratio of two sums
+    over images (Cochran 1977, 2.11).
 
     Args: first, second: (T,) whether each text is found, or how often of many tries.  owner: (T,) image of each text.
     """
-    by_image = np.bincount(owner, np.asarray(first, float) - np.asarray(second, float)) * 100 / len(owner)
-    error = by_image.std(ddof=1) * np.sqrt(len(by_image)) if len(by_image) > 1 else 0.0  # of one image nothing is known
-    return float(by_image.sum()), float(error)
+    difference = (np.asarray(first, float) - np.asarray(second, float)) * 100
+    by_image = np.bincount(owner, difference - difference.mean())[np.unique(owner)]
+    many = len(by_image)
+    error = (
+        np.sqrt((by_image**2).sum() * many / (many - 1)) / len(owner) if many > 1 else 0.0
+    )  # of one nothing is known
+    return float(difference.mean()), float(error)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from engine.evaluation.evaluate import (
     Case,
     differences,
     lines_of,
+    new_labels,
     rows_of,
     sets_of,
 )
@@ -168,6 +170,16 @@ def test_labels_are_told_among_the_labels_of_the_set(labelled: PhotoSet) -> None
     assert set(differences(labelled)[0]["random"]) == {"right", "label", "top10"}
 
 
+def test_labels_that_are_classes_of_imagenet_are_not_new(labelled: PhotoSet) -> None:
+    texts = ["a photo of a tench", "a photo of a Tinca tinca", "a photo of a thing", "a photo of a toy"]
+    assert labelled.labels is not None
+    own = np.isin(labelled.labels, (2, 3))
+    found = new_labels(replace(labelled, texts=texts))
+    assert own.any()
+    assert found == {"labels": len(set(labelled.labels[own])), "photos": own.sum(), "right": 100, "error": 0}
+    assert new_labels(replace(labelled, texts=texts[:1] * LABELS)) is None
+
+
 def test_outcomes_are_averaged_item_by_item() -> None:
     ones, zeros = (Outcome(np.full((2, 3), v), np.full(4, v), np.full(5, v)) for v in (1, 0))
     mean = Outcome.mean([ones, zeros])
@@ -181,7 +193,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: Encoder) -> P
     folder = tmp_path / "mixed"
     rows = []
     for i, file in enumerate(tiny_models.save_pictures(folder / "images", 40, 64)):
-        about = {"kind": "label", "label": f"thing {i % 3}"} if i < 12 else {"kind": "caption", "label": ""}
+        about = (
+            {"kind": "label", "label": ("thing", "toy", "Tench")[i % 3]} if i < 12 else {"kind": "caption", "label": ""}
+        )
         split = "test" if i < 30 else "few"
         rows.append({"file": file.name, "captions": [f"photo {i}"], "split": split} | about)
     (folder / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -197,7 +211,8 @@ def test_a_folder_of_both_kinds_gives_two_sets(data: Path) -> None:
     ]
     assert "t2i" in found[0]["rows"][0]
     assert "top1" in found[1]["rows"][0]
-    assert {row["known_labels"] is not None for row in found} == {True}
+    assert [row["precision"] for row in found] == ["float32"] * 2
+    assert [row["new_labels"] and row["new_labels"]["photos"] for row in found] == [None, 8]
     json.dumps(found, allow_nan=False)
 
 

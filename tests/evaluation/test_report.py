@@ -73,7 +73,7 @@ def test_a_card_shows_each_set_before_and_after_second_looks() -> None:
 
 def test_every_policy_and_seed_has_a_row() -> None:
     text = markdown(TABLE)
-    kept = "80.0 / 70.0 ± 1.2 |"
+    kept = "80.0 ± 1.2 | 70.0 |"
     assert f"| T-GEM, budget 0.4 |  | 0.480 | 1.000 | 0.900 | 20.0 / 50.0 / 60.0 ± 1.5 | {kept}" in text
     assert f"| T-GEM, budget 0.4 | 2 | 0.480 | 1.000 | 0.900 | 20.0 / 50.0 / 62.0 ± 1.5 | {kept}" in text
     assert "| the best M, exit 3 | M = 10 | 0.480 | 9.5 | 20.0 / 50.0 / 60.0 | 70.0 |" in text
@@ -85,10 +85,25 @@ def test_differences_come_with_their_errors() -> None:
     assert "| 20 | 0.4 | 90 | 0.400 | 92.0 | 84.0 | +1.0 ± 0.3 |" in markdown(LABELLED)
 
 
-def test_subjects_are_weighed_by_their_captions() -> None:
-    ways = ("before", "named", "random", "full")
-    rows = [{"captions": n} | dict.fromkeys(ways, dict.fromkeys(FOUND, float(r))) for n, r in ((3, 40), (1, 80))]
-    assert "| named | 50.0 / 50.0 / 50.0 |" in markdown(TABLE | {"subjects": rows})
+def test_named_subjects_are_set_beside_other_indexes() -> None:
+    known = {"gates": "know the subject", "captions": 40, "macs_share": 0.375} | FOUND | {"more": 0.0, "error": 0.0}
+    rows = [known, known | {"gates": "general", "more": -2.5, "error": 1.25}]
+    text = markdown(TABLE | {"subjects": rows})
+    assert "| know the subject | 40 | 0.375 | 20.0 / 50.0 / 60.0 |  |" in text
+    assert "| general | 40 | 0.375 | 20.0 / 50.0 / 60.0 | -2.5 ± 1.2 |" in text
+
+
+def test_the_largest_tower_alone_stands_beside_full_depth() -> None:
+    alone = [FULL | {"policy": "single", "setting": px, "macs_share": share} for px, share in ((288, 0.6), (64, 0.2))]
+    lines = summary(TABLE | {"rows": [*TABLE["rows"], *alone]}).splitlines()
+    assert lines[3].startswith("| one tower alone, px 288 | 0.600 |")
+    assert not any("px 64" in line for line in lines)
+
+
+def test_labels_that_are_no_class_of_imagenet_are_said_apart() -> None:
+    new = {"labels": 90, "photos": 428, "right": 54.0, "error": 4.8}
+    text = markdown(LABELLED | {"precision": "bfloat16", "new_labels": new})
+    assert "split test, in bfloat16. Of 428 of them, of 90 labels that no class of ImageNet has, 54.0 ± 4.8 %" in text
 
 
 def test_photos_without_captions_have_their_exits() -> None:

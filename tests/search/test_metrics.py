@@ -40,4 +40,8 @@ def test_how_many_more_are_found_and_how_sure_that_is_by_hand() -> None:
     assert more == pytest.approx(50)  # both of image 0, none of image 1
     assert error == pytest.approx(50)  # 50 and 0: a deviation of 35.4 each, and the error of the sum of two of them
     assert paired_difference(first, first, owner) == (0, 0)
+    uneven = np.array([0, 0, 0, 1])
+    assert paired_difference(np.ones(4), np.zeros(4), uneven) == (100, 0), "that images have unequal many is no doubt"
+    # Off the mean of 75 by 3 * 25 and by -75: a sum of squares of 11,250, twice that for two images, over 4 texts.
+    assert paired_difference(np.array([1, 1, 1, 0]), np.zeros(4), uneven) == pytest.approx((75, 22_500**0.5 / 4))
     assert paired_difference(first[:2], second[:2], owner[:2]) == (100, 0)  # of one image no error is known
