@@ -20,11 +20,28 @@ LONGEST = 4  # words of a thing's name
 OVERLOOKED = frozenset(
     ["a", "an", "and", "are", "at", "by", "in", "is", "of", "on", "photo", "picture", "the", "to", "with"]
 )
+# How people ask, before what they ask for.
+_REQUEST = re.compile(
+    r"^(?:please )?(?:(?:(?:can|could) you )?(?:show|find|get|give)(?: me| us)(?: please)?|find|search for|"
+    r"i(?:['’]m| am) looking for|i (?:want|would like) to see|where (?:is|are)|do you have|(?:is|are) there)\s+(?=\w)",
+    re.IGNORECASE,
+)
+_OF = re.compile(r"^(?:(?:all|any|some|the|my|our) )*(?:photos?|pictures?|pics?|images?) of\s+(?=\w)", re.IGNORECASE)
+_WHOSE = re.compile(r"^(?:(?:all|any|some|the|my|our)\s+)+(?=\w)", re.IGNORECASE)
+
+
+def asked_for(phrase: str) -> str:
+    """What a phrase asks for, less how it asks; a sentence that describes a photo stays as it is."""
+    said = phrase.strip().strip('"“”').rstrip(" .?!,;") or phrase
+    asked = _OF.sub("", _REQUEST.sub("", said))
+    if len(WORD.findall(asked)) <= LONGEST:
+        return _WHOSE.sub("", asked)
+    return asked if asked != said else phrase
 
 
 def kinds_of(phrase: str) -> frozenset[str]:
     """The kinds that a phrase stands for; none where it is no wide word."""
-    return _wide().get(re.sub(r"^an? ", "", phrase.strip().casefold()), frozenset())
+    return _wide().get(re.sub(r"^an? ", "", asked_for(phrase).casefold()), frozenset())
 
 
 def wide_words() -> list[str]:

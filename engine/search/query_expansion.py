@@ -10,7 +10,7 @@ import numpy as np
 import torch.nn.functional as F
 
 from engine.exits.encoder import Encoder
-from engine.exits.naming import telling_words, texts_naming
+from engine.exits.naming import asked_for, telling_words, texts_naming
 
 LEAN = 1.0  # of what the bank says beside what the query does; chosen on val sets
 FEWEST = 5  # texts that are worth leaning towards
@@ -18,8 +18,9 @@ FEWEST = 5  # texts that are worth leaning towards
 
 def embed_words(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
     """(N, D) float32, unit length: what searches for each of some texts go by."""
-    vectors = encoder.encode_text(texts)
-    for row, text in enumerate(texts):
+    asked = [asked_for(text) for text in texts]
+    vectors = encoder.encode_text(asked)
+    for row, text in enumerate(asked):
         direction = _direction(encoder, text)
         if direction is not None:
             leant = vectors[row] + LEAN * direction

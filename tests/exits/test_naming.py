@@ -2,14 +2,35 @@
 
 import pytest
 
-from engine.exits.naming import kinds_of, texts_naming, texts_of_kinds, wide_words
+from engine.exits.naming import asked_for, kinds_of, texts_naming, texts_of_kinds, wide_words
 from engine.utils.paths import TEXT_BANK, THINGS
 from engine.utils.word_lists import lists_of
 
 
-@pytest.mark.parametrize("said", ["animals", "animal", "an animal", " Animals "])
+@pytest.mark.parametrize("said", ["animals", "animal", "an animal", " Animals ", "my animals?", "find animals"])
 def test_a_wide_word_may_be_said_in_several_ways(said: str) -> None:
     assert kinds_of(said) == kinds_of("animals") != frozenset()
+
+
+@pytest.mark.parametrize(
+    ("phrase", "asked"),
+    [
+        ("show me dogs", "dogs"),
+        ("Can you find me all pictures of my dogs?", "dogs"),
+        ("Where is my dog?", "dog"),
+        ("do you have any photos of birds", "birds"),
+        ("“the sea”", "sea"),
+        ("find the photo of a dog running on the beach.", "a dog running on the beach"),
+        ("a dog", "a dog"),
+        ("show jumping", "show jumping"),
+        ("find", "find"),
+        ("my", "my"),
+        ("...", "..."),
+        ("The man is riding a bike.", "The man is riding a bike."),
+    ],
+)
+def test_how_people_ask_is_no_part_of_what_they_ask_for(phrase: str, asked: str) -> None:
+    assert asked_for(phrase) == asked
 
 
 @pytest.mark.parametrize("said", ["a koala", "animals in a zoo", "", "an", "photos"])

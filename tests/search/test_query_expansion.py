@@ -26,6 +26,11 @@ def test_a_word_leans_towards_the_texts_that_name_it_and_keeps_its_length(embedd
     assert leant @ plain > 0.5
 
 
+def test_who_asks_politely_gets_what_others_get(embedded: Encoder) -> None:
+    for polite in ("Can you show me kayaks?", "photos of my kayaks", "kayaks."):
+        assert np.array_equal(embed_words(embedded, [polite]), embed_words(embedded, ["kayaks"]))
+
+
 def test_two_words_that_few_texts_name_together_lean_towards_what_names_each(embedded: Encoder) -> None:
     (leant,), (plain,) = embed_words(embedded, ["birds flying"]), embedded.encode_text(["birds flying"])
     assert np.linalg.norm(leant) == pytest.approx(1, abs=1e-5)
