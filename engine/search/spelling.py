@@ -12,34 +12,41 @@ from engine.exits.naming import WORD, names_of_things
 
 SHORTEST, LONGEST = 3, 20  # letters of a word that is corrected
 FEWEST = 3  # uses of a word that others are corrected to
+PHOTOS = ("pic", "pics", "jpg", "jpeg", "png", "gif", "heic", "hdr", "selfie", "selfies", "bokeh", "bday")
 # Rough shares of slips of one letter; to leave one out is the commonest (Pollock and Zamora 1983).
 LEFT_OUT, ADDED, ANOTHER, SWAPPED = 0.34, 0.27, 0.19, 0.125
 
 
 def correct(query: str, texts: tuple[str, ...], is_word: Callable[[str], bool]) -> str:
-    """A query with its misspelt words corrected; as it is where that would be most of its words.
+    """A query with its misspelt words corrected; as it is where most of its words are unknown, as of another language.
 
     Args:
         texts: whose words are right; of several the likeliest is meant (a noisy channel: Kernighan 1990).
         is_word: whether a word is one, though they do not use it.
     """
-    counts, corrections = _counts(texts), dict[str, str]()
-    words = [word.casefold() for word in WORD.findall(query)]
-    for word in {word for word in words if SHORTEST <= len(word) <= LONGEST and word.isalpha()} - counts.keys():
+    counts, corrections, unknown = _counts(texts), dict[str, str](), set[str]()
+    said = [match for match in WORD.finditer(query) if not query[: match.start()].endswith(".")]  # no file's suffix
+    for word in {match[0].casefold() for match in said if not match[0].isupper() or query.isupper()}:
+        if not (SHORTEST <= len(word) <= LONGEST and word.isalpha()) or word in counts or is_word(word):
+            continue
         near = {other: counts[other] * chance for other, chance in _a_letter_away(word) if counts[other] >= FEWEST}
-        if near and not _differs_in_number(word, near) and not is_word(word):
+        if near and _differs_in_number(word, near):
+            continue
+        unknown.add(word)
+        if near:
             corrections[word] = max(near, key=lambda other: (near[other], other))
-    if 2 * len(corrections) > max(2, len(words)):  # another language
+    if 2 * len(unknown) > max(2, len(said)):
         return query
     return WORD.sub(lambda match: corrections.get(match[0].casefold(), match[0]), query)
 
 
 @lru_cache(maxsize=2)
 def _counts(texts: tuple[str, ...]) -> Counter[str]:
-    """How often texts use each word; names of things are words, too, where no text uses them."""
-    counts = Counter(word for text in texts for word in WORD.findall(text.casefold()))
+    """How often texts use each word; names of things count as used, and how people call photos is no slip."""
+    counts = Counter(word for text in texts for word in WORD.findall(text.casefold()) if len(word) >= SHORTEST)
     names = [name.casefold() for name in names_of_things()]
-    counts.update(dict.fromkeys([*names, *(f"{name}s" for name in names)], 0))
+    counts |= Counter(dict.fromkeys([*names, *(f"{name}s" for name in names)], FEWEST))
+    counts.update(dict.fromkeys(PHOTOS, 0))
     return counts
 
 

@@ -5,7 +5,7 @@ import pytest
 from engine.exits.encoder import Encoder
 from engine.search.spelling import correct
 
-TEXTS = (*["a dog on a beach", "a dog on grass in a forest", "a fog", "two tulips", "a bicycle"] * 3, "a dog", "a yak")
+TEXTS = (*["a dog on a beach", "a dog on grass in a forest", "a fog", "two tulips", "a bicycle"] * 4, "a dog", "a yak")
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,12 @@ TEXTS = (*["a dog on a beach", "a dog on grass in a forest", "a fog", "two tulip
         ("a tulip", "a tulip"),  # of what is used in the plural
         ("frst", "frst"),  # two letters
         ("yk", "yk"),  # too short
+        ("avacado", "avocado"),  # a name, though no text uses it
+        ("a dog in DXG", "a dog in DXG"),  # a name of its own
+        ("A DXG", "A dog"),
+        ("dog.dxg", "dog.dxg"),  # a file's suffix
+        ("dog pics", "dog pics"),
+        ("fog schneeweiss dgo", "fog schneeweiss dgo"),  # another language again: it is near nothing
         ("yaks and yap", "yaks and yap"),  # of what is used once
         ("og x 16:9 don't t-shrt", "og x 16:9 don't t-shrt"),
         ("fogg int forrest", "fogg int forrest"),  # most of it: another language
