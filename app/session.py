@@ -91,6 +91,7 @@ class Session:
     dropped: np.ndarray | None = None  # (D,) the picture of one's own that was given last
     dropped_thumbnail: str = ""  # address of it
     hits: list[Hit] = field(default_factory=list)
+    above: int = 0  # how many photos fit, of the whole ranking: a line is drawn after them
     deepened: dict[int, Deepened] = field(default_factory=dict)
     order: Order = "arrival"  # of photos when nothing is asked
     year: int | None = None  # that photos on show were taken in; None: whenever

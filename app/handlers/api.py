@@ -8,7 +8,6 @@ import gradio as gr
 
 from app.demo import NAME as DEMO
 from app.handlers.galleries import gallery_name
-from app.handlers.search import POOL
 from app.services import Services
 from app.session import Session
 from app.uploading.sent_files import in_hand, sent
@@ -25,7 +24,8 @@ from engine.gallery import (
     embed_query,
     explain_photo,
     get_photo,
-    search_photos,
+    list_hits,
+    rank_gallery,
     sort_gallery,
     standing,
     summarize_gallery,
@@ -68,13 +68,14 @@ class Api:
                     query = embed_query(self._services.library, collection, _words(text))
                     if query is None:
                         return []
-                    hits = search_photos(self._services.library, collection, query, max(wanted, POOL))
+                    ranking = rank_gallery(self._services.library, collection, query, MOST)
+                    hits = list_hits(self._services.library, ranking, wanted)
         usual = self._services.drawing.usual_affinity
-        fit = standing([hit.score for hit in hits[:POOL]], text if query.words_only else "", usual)
+        fit = standing(ranking, text if query.words_only else "", usual)
         address = self._services.address
         return [
             {**hit.row(), "fits": i < fit, "photo": hit.photo.id, "picture": address(hit.photo, "large")}
-            for i, hit in enumerate(hits[:wanted])
+            for i, hit in enumerate(hits)
         ]
 
     def galleries(self, visitor: str = "") -> list[dict[str, Any]]:

@@ -34,7 +34,6 @@ from engine.gallery import (
     rank_gallery,
     reads_to_end,
     refine_search,
-    relevant,
     require_model,
     search_photos,
     stacks_among,
@@ -45,7 +44,7 @@ from engine.gallery import (
 )
 
 PAGE = 24  # photos on the page at first, and whenever the reader comes to their end
-POOL = 100  # photos that tell where relevance falls off
+POOL = 100  # photos that are listed at least
 SURE = (3, 12)  # how many places are made sure of, at least and at most: those that stand out
 SUGGESTED = 7  # queries
 NAMED = re.compile(rf"\s*photo:(\d{{1,18}}|{DROPPED})(?=\s|$)", re.IGNORECASE)  # how a query with a picture begins
@@ -83,7 +82,8 @@ class Search:
 
     def suggestion_chosen(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
         """A query that was offered was chosen."""
-        session.ask(sent_along(event, "query"))
+        query = sent_along(event, "query")
+        session.ask(query, *((session.like, session.thumbnail) if query == session.corrected else ()))
         return self.answers_with_words(refine, session, first={self._parts.query: session.words})
 
     def tab_selected(self, event: gr.SelectData, session: Session) -> None:
@@ -204,11 +204,14 @@ class Search:
             if query is not None:
                 ranking = rank_gallery(library, summary.id, query, self._wanted(session), year=session.year)
             hits = self._listed(session, ranking)
-            corrected = "" if session.like else correct_spelling(library, subtract_unwanted(session.words))
+            meant = subtract_unwanted(session.words)
+            meant = meant.removeprefix("a photo ") if session.like else meant  # it is the one to subtract from
+            corrected = correct_spelling(library, meant)
             aside += "" if reads_to_end(library, session.words) else header.READ_IN_PART
         if session.asking is not asking:
             return
         session.hits, session.words_only = hits, query is not None and query.words_only
+        session.above = self._above(session, ranking)
         session.corrected = corrected if corrected != session.words else ""
         if query is None or ranking is None:
             first = next(iter(first_photos(library, session, summary, 1)), None)
@@ -256,8 +259,8 @@ class Search:
     ) -> Iterator[Updates]:
         """The second look, from the ranking that is on show."""
         best, hits = session.photo, session.hits
-        many = relevant([hit.score for hit in hits])
-        refinement = refine_search(self._services.library, gallery, query, min(max(many, SURE[0]), SURE[1]), ranking)
+        many = min(max(session.above, SURE[0]), SURE[1])
+        refinement = refine_search(self._services.library, gallery, query, many, ranking)
         if session.asking is not asking:
             return
         session.deepened = {deepened.photo_id: deepened for deepened in refinement.deepened}
@@ -267,7 +270,7 @@ class Search:
             hits = self._listed(session, refinement.ranking)
             if session.asking is not asking:
                 return
-            session.hits = hits
+            session.hits, session.above = hits, self._above(session, refinement.ranking)
             session.deepened = {  # with their ranks among all photos on show
                 id: replace(d, rank_before=before.get(id), rank_after=session.rank(id))
                 for id, d in session.deepened.items()
@@ -334,6 +337,11 @@ class Search:
         if query is None:
             return []
         return search_photos(library, session.gallery, query, many, year=session.year, looks=session.looks)
+
+    def _above(self, session: Session, ranking: Ranking | None) -> int:
+        """How many photos of a ranking fit what was asked."""
+        words = session.words if session.words_only else ""
+        return standing(ranking, words, self._services.drawing.usual_affinity) if ranking is not None else 0
 
     def _listed(self, session: Session, ranking: Ranking | None) -> list[Hit]:
         """As many photos of a ranking as the page wants."""
@@ -405,19 +413,13 @@ class Search:
     def _ranking(self, session: Session, summary: GallerySummary) -> str:
         if not session.hits:
             return placeholders.EMPTY_GALLERY
-        scores = [hit.score for hit in session.hits[:POOL]]  # the same photos tell it however many are on show
-        words = session.words if session.words_only else ""
-        above = standing(scores, words, self._services.drawing.usual_affinity)
         shown = session.hits[: (session.unfolded + 1) * PAGE]
-        photos = count_photos(self._services.library, session, summary)
-        more = min(PAGE, photos - len(shown))
-        if above == len(scores):  # nothing falls off as far as was looked
-            above = photos
+        more = min(PAGE, count_photos(self._services.library, session, summary) - len(shown))
         return results.results(
             shown,
             self._services.drawing,
             self._services.address,
-            above,
+            session.above,
             max(more, 0),
             session.deepened,
             session.photo,

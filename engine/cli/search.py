@@ -37,7 +37,7 @@ def search(
     """
     from engine.gallery.search import correct_spelling, embed_query, refine_search, search_photos
     from engine.search.query_parser import subtract_unwanted
-    from engine.search.relevance import standing
+    from engine.search.relevance import fits
 
     library = open_library(model, random_weights)
     collection = chosen_gallery(library, gallery)
@@ -54,7 +54,7 @@ def search(
     if (corrected := correct_spelling(library, subtract_unwanted(text))) != text:
         say(f"Did you mean: {printable(corrected)}")
     words = text if query is not None and query.words_only else ""
-    if hits and not standing([hit.score for hit in hits], words, usual_affinity):
+    if hits and not fits(hits[0].score, words, usual_affinity):
         say("No photo fits these words well; the nearest come first.")
     if as_json:
         write_json([hit.row() for hit in hits])

@@ -76,7 +76,7 @@ from engine.ingest.upload import Upload, read_file
 from engine.search.query_parser import DROPPED, Query, QueryRejected, is_english, subtract_unwanted
 from engine.search.query_parser import LONGEST as LONGEST_QUERY
 from engine.search.ranking import Ranking
-from engine.search.relevance import relevant, standing
+from engine.search.relevance import standing
 from engine.storage.dates import UNDATED, Order
 from engine.storage.schema import GalleryMissing, ModelChanged, PhotoMissing
 from engine.utils.atomic_files import write_whole

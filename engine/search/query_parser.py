@@ -1,8 +1,9 @@
 """One line of words and pictures, added, subtracted and weighted, to the vector that is searched for.
 
-`2:dog + beach - people` is twice a dog and a beach, less people; `photo:12 + snow` is photo 12 with snow. A plus or
-minus counts only with a blank before it, so that "t-shirt" and "black-and-white" stay words, and a number with a colon
-is a weight only where no digit follows, so that "16:9" and "10:30" stay words, too.
+`2:dog + beach - people` is twice a dog and a beach, less people; `photo:12 + snow` is photo 12 with snow. What is
+subtracted counts half where it has no weight: all of it takes away much of what it is like, too. A plus or minus counts
+only with a blank before it, so that "t-shirt" and "black-and-white" stay words, and a number with a colon is a weight
+only where no digit follows, so that "16:9" and "10:30" stay words, too.
 """
 
 import re
@@ -19,21 +20,30 @@ from engine.utils.errors import EngineError
 LONGEST = 500  # characters; the model reads about thirty words
 MOST_TERMS = 12
 HEAVIEST = 10.0
+SUBTRACTED = 0.5  # weight of what is subtracted, chosen on a val set: 1 finds less, and less takes little away
 TEXTS_KEPT = 64  # embeddings of the last texts asked for, some 2 kB each
 DROPPED = "dropped"  # names the picture that came with the query itself
 
 _SIGN = re.compile(r"(?:^|(?<=\s))([+\-\u2212])\s*(?=[^\s+\-\u2212])")
 _WEIGHT = re.compile(r"(\d+(?:\.\d+)?)\s*:(?!\d)\s*(?=\S)")
-_UNWANTED = re.compile(
-    r"(?:(.*?)[\s,]+)?(?:(?:but|and)\s+)?(?:not|without|(?:with|but)\s+no)\s+(?:(?:an?|any|the|in|on)\s+)*(\w.*)",
-    re.IGNORECASE | re.DOTALL,
+_NOT = (
+    r"(?:(?:that|which|who)\s+(?:(?:is|are|was|were)\s+not|(?:is|are|was|were)n['’]?t)|(?:(?:with|but)\s+)?no|without|"
+    r"(?<!\bdo\s)(?<!\bdoes\s)(?<!\bdid\s)(?<!\bme\s)(?<!\bor\s)not(?!\s+(?:only|just)\b)|"
+    r"except(?:\s+for)?|excluding|other\s+than)"
 )
+_UNWANTED = re.compile(
+    rf"(?:(.*?)[\s,]+)?(?:(?:but|and)\s+)?{_NOT}\s+(?:(?:an?|any|the|in|on)\s+)*(\w.*)", re.IGNORECASE | re.DOTALL
+)
+_SIGNS = re.compile(r"\b(?:signs?|no\s+(?:smoking|parking|entry|one|man))\b", re.IGNORECASE)  # which say no
 # Where what is not wanted ends, and the photo is described further.
+_PLACE = r"(?:with(?!\s+no\b)|on|in|at|near|by|under|behind|beside|over)\b"
 _WANTED_AGAIN = re.compile(
-    r"(?:\s*,\s*|\s+)(?:(?:and|but)\s+)?(?=(?:with(?!\s+no\b)|on|in|at|near|by|under|behind|beside|over)\s+"
-    r"(?!(?:all|it|its|them|their|him|his|her|sight|view|front|(?:the\s+)?(?:back|fore)ground)\b))",
+    rf"(?:\s*,\s*|\s+)(?:(?:and|but)\s+)?(?={_PLACE}\s+"
+    r"(?!(?:all|it|its|them|their|him|his|her|sight|view|front|(?:the\s+)?(?:back|fore)ground)\b))|"
+    r"\s*,?\s+but\s+(?!no\b|not\b|without\b)",
     re.IGNORECASE,
 )
+_NOR = re.compile(rf"(?<=\sand\s){_NOT}\s+(?:(?:an?|any)\s+)?", re.IGNORECASE)
 _PHOTO = re.compile(rf"photo:(\d{{1,18}}|{DROPPED})", re.IGNORECASE)
 
 
@@ -57,6 +67,7 @@ class Query:
     vector: np.ndarray  # (D,) float32, unit length
     picture: bool = False  # it is of pictures alone: words' ways of scoring photos do not count
     words_only: bool = False  # it is of words alone, and no sum: its scores tell how well photos fit
+    photos: frozenset[int] = frozenset()  # ids of those that it asks with
 
 
 class TextEmbeddings:
@@ -94,8 +105,8 @@ def parse(text: str) -> tuple[Term, ...]:
         raise QueryRejected(f"A query may have {LONGEST} characters, and this one has {len(text)}; shorten it.")
     # Splitting by a pattern with a group gives: words, sign, words, sign, words ...
     first, *rest = _SIGN.split(text)
-    terms = [_term(first, 1.0)] if first.strip() else []
-    terms += [_term(words, 1.0 if sign == "+" else -1.0) for sign, words in zip(rest[::2], rest[1::2], strict=True)]
+    terms = [_term(first, "+")] if first.strip() else []
+    terms += [_term(words, sign) for sign, words in zip(rest[::2], rest[1::2], strict=True)]
     if len(terms) > MOST_TERMS:
         raise QueryRejected(f"A query may have {MOST_TERMS} terms, and this one has {len(terms)}; leave some out.")
     return tuple(terms)
@@ -111,13 +122,14 @@ def subtract_unwanted(text: str) -> str:
 
     Raises: QueryRejected.
     """
-    if len(parse(text)) > 1:
-        return text
     found = _UNWANTED.fullmatch(text.strip())
-    if found is None:
+    if len(parse(text)) > 1 or found is None or _SIGNS.search(text):
         return text
-    unwanted, *wanted = _WANTED_AGAIN.split(found[2], maxsplit=1)
-    return f"{' '.join([found[1] or 'a photo', *wanted])} - {unwanted}"
+    doing = found[2].split()[0].endswith("ing")  # "not looking at the camera" is one thing
+    unwanted, *wanted = [found[2]] if doing else _WANTED_AGAIN.split(found[2], maxsplit=1)
+    instead = not found[1] and any(not re.match(_PLACE, words, re.IGNORECASE) for words in wanted)  # "not X but Y"
+    first = [] if instead else [found[1] or "a photo"]
+    return f"{' '.join([*first, *wanted])} - {_NOR.sub('', unwanted)}"
 
 
 def embed(
@@ -134,22 +146,24 @@ def embed(
     texts = iter(encode_text(words) if words else ())
     vectors = [next(texts) if term.words else photo(term.photo) for term in terms]
     pictures = not words
+    photos = frozenset(int(term.photo) for term in terms if term.photo.isdecimal() and term.weight > 0)
     if len(terms) == 1 and terms[0].weight > 0:
-        return Query(vectors[0].astype(np.float32), pictures, words_only=not pictures)
+        return Query(vectors[0].astype(np.float32), pictures, words_only=not pictures, photos=photos)
     total = sum((term.weight * vector for term, vector in zip(terms, vectors, strict=True)), np.zeros(1))
     length = float(np.linalg.norm(total))
     if length < 1e-4:
         raise QueryRejected("The terms of this query cancel each other out; leave one of them away.")
-    return Query((total / length).astype(np.float32), pictures)
+    return Query((total / length).astype(np.float32), pictures, photos=photos)
 
 
-def _term(text: str, sign: float) -> Term:
-    text = text.strip()
-    weight = 1.0
+def _term(text: str, sign: str) -> Term:
+    text, adds = text.strip(), sign == "+"
+    weight = 1.0 if adds else SUBTRACTED
     if found := _WEIGHT.match(text):
         weight, text = float(found[1]), text[found.end() :]
         if not 0 < weight <= HEAVIEST:
             raise QueryRejected(f"A weight is a number above 0 and up to {HEAVIEST:.0f}, and this one is {found[1]}.")
+    weight = weight if adds else -weight
     if found := _PHOTO.fullmatch(text):
-        return Term(sign * weight, photo=found[1].lower())
-    return Term(sign * weight, words=text)
+        return Term(weight, photo=found[1].lower())
+    return Term(weight, words=text)

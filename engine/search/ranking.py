@@ -32,6 +32,7 @@ class Ranking:
 
     candidates: list[Candidate]  # those that may be run deeper, and more than a page of them
     scores: list[float]  # rank scores
+    own: list[bool]  # whether each is a picture that the query asks with
     estimate: Estimate
     photos: int  # in the collection
 
@@ -149,9 +150,12 @@ def ranked(encoder: "Encoder", query: Query, candidates: Sequence[Candidate], ph
     estimate = encoder.scorer.estimate(cosines, exits - 1, affinity, query.picture)
     scores = _as_pictures(cosines, estimate.expected) if query.picture else encoder.scorer.rank_scores(estimate)
     order = np.argsort(-scores, kind="stable")
+    own = np.isin([candidate.image_id for candidate in candidates], list(query.photos))
+    own |= query.picture and cosines > 1 - SAME
     return Ranking(
         candidates=[candidates[place] for place in order],
         scores=scores[order].tolist(),
+        own=own[order].tolist(),
         estimate=Estimate(estimate.expected[order], estimate.deviations[order]),
         photos=photos,
     )

@@ -88,9 +88,9 @@ def test_what_the_gallery_shows_fits_and_what_it_does_not_show_does_not(embedded
         exits = np.full(len(deepest), embedded.exits - 1)
         return scorer.estimate(embed_words(embedded, texts) @ deepest.T, exits, affinity).expected.max(1)
 
-    assert all(fits(score, scorer.usual_affinity) for score in best([text for text, _ in demo_queries()]))
+    assert all(fits(score, "words", scorer.usual_affinity) for score in best([text for text, _ in demo_queries()]))
     absent = ["a group of people dancing", "a bride and groom", "a man on a motorcycle", "a smiling woman", "sushi"]
-    assert not any(fits(score, scorer.usual_affinity) for score in best(absent))
+    assert not any(fits(score, "words", scorer.usual_affinity) for score in best(absent))
 
 
 def test_every_photo_has_its_query_and_its_line_of_attribution(photos: dict[str, np.ndarray]) -> None:

@@ -106,6 +106,7 @@ def test_words_and_pictures_make_a_query(library: Library, gallery: int, colours
     assert found is not None
     assert np.allclose(found.vector, np.array([0, 1, 1]) / np.sqrt(2), atol=0.01)
     assert not found.picture
+    assert found.photos == {colours[1]}
     dropped = np.array([1, 0, 0], np.float32)
     alone = embed_query(library, gallery, "photo:dropped", dropped)
     assert alone is not None
@@ -123,7 +124,7 @@ def test_a_line_means_the_same_wherever_it_is_asked(library: Library, gallery: i
     assert max(colours, key=lambda photo: explain_photo(library, photo, line)[-1].score) == blue
     for ask in (search_photos, refine_search):
         with pytest.raises(QueryRejected, match="cancel each other out"):
-            ask(library, gallery, "red - red")
+            ask(library, gallery, "red - 1:red")
 
 
 def test_hubs_are_held_back_for_words_and_not_for_pictures(

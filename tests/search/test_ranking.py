@@ -78,6 +78,14 @@ def test_the_very_picture_comes_first_at_whatever_exit_it_stands(encoder: FakeEn
     assert ranking.scores == sorted(ranking.scores, reverse=True)
 
 
+def test_pictures_that_are_asked_with_are_known(encoder: FakeEncoder) -> None:
+    beside_words = rank(encoder, Query(QUERY.vector, photos=frozenset({4, 7})))
+    assert {id for id, own in zip(beside_words.ids, beside_words.own, strict=True) if own} == {4, 7}
+    dropped = rank(encoder, Query(VECTORS[3], picture=True))
+    assert [id for id, own in zip(dropped.ids, dropped.own, strict=True) if own] == [3]
+    assert not any(rank(encoder).own)
+
+
 def test_photos_at_full_depth_are_in_no_doubt(encoder: FakeEncoder) -> None:
     deep = [c for c in candidates() if c.exit == EXITS]
     ranking = ranked(encoder, QUERY, deep, MANY)

@@ -181,7 +181,7 @@ def test_the_words_that_an_album_is_searched_for_stay_in_its_box(albums: Albums,
 
 def test_words_that_cannot_be_searched_for_are_a_sentence_once(albums: Albums, session: Session, mine: int) -> None:
     after(albums.added("reds: red", session))
-    refused = after(albums.sought(Event(key="-", words="red - red"), session))
+    refused = after(albums.sought(Event(key="-", words="red - 1:red"), session))
     assert "cancel each other out" in refused.album_line
     assert 'value="" maxlength="500" data-seek="-"' in board(albums.shown(session))
 

@@ -301,6 +301,16 @@ def test_where_more_than_a_page_stand_out_the_line_comes_after_them(
     assert (above.count('class="hit"'), below.count('class="hit"')) == (30, 18)
 
 
+def test_the_line_is_drawn_by_more_than_the_photos_that_are_listed(
+    search: Search, many: Callable[[int, int], Session]
+) -> None:
+    mine = many(110, 130)  # the first hundred all fit
+    after(search.searched("red", False, mine))
+    assert mine.above == 110
+    *_, (above, below) = (after(search.more(mine)).grid.split("relevance falls off") for _ in range(4))
+    assert (above.count('class="hit"'), below.count('class="hit"')) == (110, 10)
+
+
 def test_where_all_are_alike_no_line_is_drawn(search: Search, library: Library, upload: MakeUpload) -> None:
     gallery = open_gallery(library, "Many")
     ingest_files(library, gallery, [upload(f"{i}.png", (255, i // 2, i % 2)) for i in range(130)])
@@ -349,6 +359,25 @@ def test_words_join_the_picture_until_it_is_taken_out(
     assert session.history == []
     shown = after(picture_search.unliked(False, session))
     assert (session.query, shown.chip) == ("- red", "")
+
+
+def test_a_correction_of_words_beside_a_picture_keeps_the_picture(
+    search: Search,
+    picture_search: PictureSearch,
+    session: Session,
+    library: Library,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(spelling, "FEWEST", 1)
+    green = list_photos(library, session.gallery or 0)[1]
+    for typed, meant, query in (("thingg", "thing", "+ thing"), ("without a thing", "- thing", "- thing")):
+        list(picture_search.more_like_this(Event(photo=str(green.id)), False, session))
+        assert f'data-query="{meant}"' in after(search.searched(typed, False, session)).suggestions
+        shown = after(search.suggestion_chosen(Event(query=meant), False, session))
+        assert f"photo/{green.id}/grid" in shown.chip
+        assert session.query == f"photo:{green.id} {query}"
+    list(search.suggestion_chosen(Event(query="blue"), False, session))
+    assert session.query == "blue", "another query that was offered is one of its own"
 
 
 def test_a_photo_that_is_named_by_its_number_is_a_picture_in_the_box(
