@@ -27,10 +27,6 @@ SECONDS = 60  # that a batch may take of the GPU, loading it there included
 _encoder: "Encoder | None" = None
 
 
-class NoGpu(EngineError):
-    """No GPU was lent: the visitor's share of the day is used up, say, or none was free."""
-
-
 def encode_lent(
     pixels: "np.ndarray | Tensor", budget: float, standing: "Standing | None", phrases: Sequence[str]
 ) -> "list[Encoding]":
@@ -80,7 +76,7 @@ def borrow_for(encoder: "Encoder") -> "Encoder":
                     return encode_lent(pixels, budget, standing, self.phrases)
                 except gr.Error as error:
                     why = re.sub(r"<[^>]*>", "", str(error.message)).strip().rstrip(".")  # it may come with links
-                    raise NoGpu(
+                    raise EngineError(
                         f"No GPU was lent ({why}); what was done until then is kept. Try again later."
                     ) from error
 

@@ -34,7 +34,6 @@ from engine.cli import (
     train_mini,
     train_rivals,
 )
-from engine.cli.options import BadOption
 from engine.cli.output import say
 from engine.utils.errors import EngineError
 
@@ -46,9 +45,9 @@ class Command(TyperCommand):
     """A command that refuses an empty word, as an unset variable leaves it: an empty path is the current folder."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the command line; raises BadOption."""
+        """Read the command line; raises EngineError where a word is empty."""
         if any(not word or (word.startswith("--") and word.endswith("=")) for word in args):
-            raise BadOption("An argument is empty; a variable in it may not be set.")
+            raise EngineError("An argument is empty; a variable in it may not be set.")
         return super().parse_args(ctx, args)
 
 

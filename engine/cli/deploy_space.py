@@ -9,10 +9,6 @@ from engine.cli.output import say
 from engine.utils.errors import EngineError
 
 
-class NotWritten(EngineError):
-    """A folder that cannot be written to."""
-
-
 def deploy_space(
     repo: Annotated[str, typer.Argument(help="Space as ORGANISATION/NAME; made if it is not there.")],
     dry_run: Annotated[
@@ -39,7 +35,7 @@ def deploy_space(
         try:
             files = write_product(folder, zerogpu)
         except OSError as error:
-            raise NotWritten(f"{error.filename or folder} cannot be written ({error.strerror}).") from error
+            raise EngineError(f"{error.filename or folder} cannot be written ({error.strerror}).") from error
         size = sum((folder / name).stat().st_size for name in files) / 1e6
         if dry_run is not None:
             say(f"{len(files)} files, {size:.1f} MB, are in {folder}; nothing was uploaded to {repo}.")

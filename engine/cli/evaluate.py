@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.cli.options import BadOption, Json, Model
+from engine.cli.options import Json, Model
 from engine.cli.output import say, write_json
+from engine.utils.errors import EngineError
 
 
 def evaluate(
@@ -36,9 +37,9 @@ def evaluate(
 
     wanted = tuple(POLICIES) if policies == "all" else tuple(name.strip() for name in policies.split(","))
     if unknown := sorted(set(wanted) - set(POLICIES)):
-        raise BadOption(f"{unknown[0]} is no policy; choose from {', '.join(POLICIES)}.")
+        raise EngineError(f"{unknown[0]} is no policy; choose from {', '.join(POLICIES)}.")
     if set(wanted) == {"ablation"} and rivals is None:
-        raise BadOption("The policy ablation measures rivals; name their folder by --rivals.")
+        raise EngineError("The policy ablation measures rivals; name their folder by --rivals.")
     results = measure(data, split, model, wanted, rivals, say)
     if as_json:
         write_json(results)

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import BadOption, Json, Model
+from engine.cli.options import Json, Model
 from engine.cli.output import say, write_json
+from engine.utils.errors import EngineError
 
 
 def evaluate_albums(
@@ -33,11 +34,11 @@ def evaluate_albums(
 
     parts = [one.rpartition(":") for one in sets]
     if not all(folder and split for folder, _, split in parts):
-        raise BadOption("Name data sets as FOLDER:SPLIT, like data/flickr8k:test.")
+        raise EngineError("Name data sets as FOLDER:SPLIT, like data/flickr8k:test.")
     named = [(Path(folder), split) for folder, _, split in parts]
     if out is not None:
         if not out.name:
-            raise BadOption("--out needs the name of a file, without its ending.")
+            raise EngineError("--out needs the name of a file, without its ending.")
         require_writable(out.with_suffix(".json"))
     results = measure(named, chosen_encoder(model, False), cache, say)
     if out is not None:

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import BadOption, Data, Model, Random
+from engine.cli.options import Data, Model, Random
 from engine.cli.output import say
+from engine.utils.errors import EngineError
 
 
 def fit(
@@ -28,14 +29,14 @@ def fit(
     goes on from there.
     """
     if (data is None) == (photos is None):
-        raise BadOption("Name either --data or --photos.")
+        raise EngineError("Name either --data or --photos.")
     from engine.clip.factory import named
     from engine.exits.certificate import REPORT
     from engine.utils.result_files import require_writable
 
     name = named(model, random_weights)
     if photos is not None and name is None and out is None:
-        raise BadOption("The shipped model has exits of its own; name another --model, or an --out folder.")
+        raise EngineError("The shipped model has exits of its own; name another --model, or an --out folder.")
     if out is not None:
         require_writable(out / REPORT)
     if data is not None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.library import open_library, require_photos
-from engine.cli.options import BadOption, Budget, Json, Model, Phrases, Random
+from engine.cli.options import Budget, Json, Model, Phrases, Random
 from engine.cli.output import print_report, printable, say
+from engine.utils.errors import EngineError
 from engine.utils.file_names import utf8_name
 from engine.utils.progress import progress_bar
 
@@ -49,9 +50,9 @@ def index(
     skipped. If you stop it (Ctrl-C), finished batches are kept; run it again to go on.
     """
     if on is not None and on.partition("://")[0] != "ray":
-        raise BadOption("--on must be ray, or ray://HEAD:PORT.")
+        raise EngineError("--on must be ray, or ray://HEAD:PORT.")
     if workers is not None and on is None:
-        raise BadOption("--workers needs --on, which names the cluster.")
+        raise EngineError("--workers needs --on, which names the cluster.")
     from engine.exits.phrases import phrases_of
     from engine.gallery.galleries import filling, summarize_gallery
     from engine.gallery.ingest import ingest_files
@@ -100,7 +101,10 @@ def say_what_was_done(
 
 
 def listed(place: str) -> tuple[list[Upload], str]:
-    """The files at a folder or URI, and what a gallery of them is called; raises FolderMissing, PyarrowMissing."""
+    """The files at a folder or URI, and what a gallery of them is called.
+
+    Raises: FolderMissing; EngineError for a URI without pyarrow.
+    """
     from engine.ingest.remote_files import is_uri, uri_uploads
 
     if is_uri(place):

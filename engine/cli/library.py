@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli.options import BadOption
 from engine.cli.output import printable
+from engine.utils.errors import EngineError
 from engine.utils.file_names import utf8_name
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def chosen_gallery(library: Library, name: str | None) -> int:
 
 
 def require_photos(uploads: Sequence[Upload], place: str | Path) -> None:
-    """Raise BadOption where nothing was found at a folder or URI."""
+    """Raise EngineError where nothing was found at a folder or URI."""
     if not uploads:
-        raise BadOption(f"There is no picture in {place}, nor in any folder below it; name a folder that holds photos.")
+        raise EngineError(
+            f"There is no picture in {place}, nor in any folder below it; name a folder that holds photos."
+        )

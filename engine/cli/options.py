@@ -8,11 +8,6 @@ import typer
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET
 from engine.utils.errors import EngineError
 
-
-class BadOption(EngineError):
-    """An argument or option names what cannot be used, or does not fit another one."""
-
-
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, for programs.")]
 
 Data = typer.Option(help="Folder with captions.jsonl (file, captions, split) and images/.")
@@ -22,7 +17,7 @@ def _of_the_grid(budget: float | None) -> float | None:
     if budget is None or any(isclose(budget, each) for each in BUDGET_GRID):
         return budget
     near = sorted(BUDGET_GRID, key=lambda each: abs(each - budget))[:2]
-    raise BadOption(f"A budget is in steps of 0.05: take {min(near):g} or {max(near):g} in place of {budget:g}.")
+    raise EngineError(f"A budget is in steps of 0.05: take {min(near):g} or {max(near):g} in place of {budget:g}.")
 
 
 Budget = typer.Option(

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import BadOption, Model
+from engine.cli.options import Model
+from engine.utils.errors import EngineError
 
 
 def push(
@@ -23,7 +24,7 @@ def push(
 
     encoder = load_encoder(named(model, False))
     if encoder.exits == 1:
-        raise BadOption(f"{encoder.identity.model} has no exit weights yet; `python -m engine fit` makes some.")
+        raise EngineError(f"{encoder.identity.model} has no exit weights yet; `python -m engine fit` makes some.")
     files = {name: (encoder.folder / name).read_bytes() for name in EXITS}
     commit = put(repo, {"README.md": card(encoder, repo).encode(), **files}, f"Exits for {encoder.identity.model}")
     typer.echo(f"{repo}@{commit}")

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import BadOption
 from engine.cli.output import say
+from engine.utils.errors import EngineError
 
 
 def report(
@@ -27,7 +27,7 @@ def report(
     table = read(results)
     if is_bench(table):
         if page:
-            raise BadOption("--page takes the table of an evaluation, and these results are of a bench.")
+            raise EngineError("--page takes the table of an evaluation, and these results are of a bench.")
         written = write_bench(table, results.parent, results.stem)
     else:
         written = write(table, results.parent, results.stem)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.library import open_library, require_photos
-from engine.cli.options import BadOption, Budget, Json, Model, Random
+from engine.cli.options import Budget, Json, Model, Random
 from engine.cli.output import printable, say, say_skipped, write_json
+from engine.utils.errors import EngineError
 from engine.utils.file_names import utf8_name
 from engine.utils.progress import progress_bar
 
@@ -50,7 +51,7 @@ def sort(
     if you stop it (Ctrl-C), run it again to go on.
     """
     if copy is not None and links is not None:
-        raise BadOption("--copy and --links do not go together; choose one.")
+        raise EngineError("--copy and --links do not go together; choose one.")
     from engine.gallery.album_folders import folders_of
     from engine.gallery.galleries import filling
     from engine.ingest.listing import folder_uploads
@@ -108,7 +109,7 @@ def _with_moves(library: Library, gallery: str, wanted: AlbumSet) -> AlbumSet:
     kept = list_albums(library, known) if known is not None else AlbumSet()
     if not wanted.albums:
         if not kept.albums:
-            raise BadOption('Say into which albums: --into "receipts" --into "people at a party", or --albums FILE.')
+            raise EngineError('Say into which albums: --into "receipts" --into "people at a party", or --albums FILE.')
         return kept
     names = {album.name.casefold(): album.name for album in wanted.albums}
     moves = tuple(

@@ -44,10 +44,6 @@ class NotDone(Exception):
     """A step that has no reason to run; the message says why."""
 
 
-class Differs(EngineError):
-    """Something is not what it has to equal."""
-
-
 @dataclass(frozen=True)
 class Asked:
     """What is tried, and on what."""
@@ -74,7 +70,7 @@ class Step:
 def accept(asked: Asked, say: Callable[[str], None] = lambda line: None) -> list[Step]:
     """Try every step, and write `acceptance.json` and `acceptance.md`; a failed one stops only those that need it.
 
-    Raises: FolderMissing, where there is no folder of photos; TooFewPhotos; ResultUnwritable.
+    Raises: FolderMissing, where there is no folder of photos; TooFewPhotos; HostProblem, where `out` takes no file.
     """
     if not folder_photos(asked.photos):
         raise TooFewPhotos(f"There is no photo in {asked.photos}, nor in any folder below it.")
@@ -181,11 +177,12 @@ class _Acceptance:
         staged = own_embedding(backbone.tower, ready).cpu()
         off = float((staged - own).abs().max())
         if off:
-            raise Differs(f"The stages differ from open_clip's encode_image by up to {off:.2g}.")
+            raise EngineError(f"The stages differ from open_clip's encode_image by up to {off:.2g}.")
         if not self._joined:
             full = torch.stack([torch.from_numpy(e.vector) for e in self._ready.deepen(pixels, self._ready.exits)])
             if not torch.equal(full, own):
-                raise Differs(f"Full depth differs from encode_image by up to {float((full - own).abs().max()):.2g}.")
+                off = float((full - own).abs().max())
+                raise EngineError(f"Full depth differs from encode_image by up to {off:.2g}.")
         same = "its own tower's stages" if self._joined else "stages and full depth"
         return f"{same} equal open_clip's encode_image to the last bit on {len(pixels)} photos", {"largest": off}
 
@@ -262,9 +259,9 @@ class _Acceptance:
         assert repo is not None  # it was pushed to
         snapshot = fetch_exits(repo, self._commit)
         if snapshot is None:
-            raise Differs(f"{repo} has no exit weights, which were just pushed there.")
+            raise EngineError(f"{repo} has no exit weights, which were just pushed there.")
         into = self._asked.out / "pulled"
         install_exits(snapshot, into, encoder.backbone, encoder.identity.weights)
         if any((into / name).read_bytes() != (self._exits / name).read_bytes() for name in EXITS):
-            raise Differs(f"What {repo} gives is not what was pushed there.")
+            raise EngineError(f"What {repo} gives is not what was pushed there.")
         return "the same files came back, and fit the model", {}

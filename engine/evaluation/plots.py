@@ -16,16 +16,12 @@ STYLES: dict[str, Row] = {  # of the lines whose names begin so
 }
 
 
-class MatplotlibMissing(EngineError):
-    """What draws figures is not installed."""
-
-
 def plot_policies(path: Path, title: str, up: str, lines: Mapping[str, Points]) -> None:
-    """Draw what is found against GMACs a photo, a line for each policy; raises MatplotlibMissing."""
+    """Draw what is found against GMACs a photo, a line for each policy; raises EngineError without matplotlib."""
     try:
         from matplotlib.figure import Figure  # only who draws figures needs it
     except ImportError as error:
-        raise MatplotlibMissing(
+        raise EngineError(
             "Figures need matplotlib, which is not installed; get it with `pip install -r requirements-train.txt`."
         ) from error
     figure = Figure(figsize=(9, 5.5), layout="constrained")

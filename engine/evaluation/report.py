@@ -37,17 +37,13 @@ NAMES = {
 LOOKS = {"tgem+deepen": "T-GEM, by value of information, budget", "exit+topm": "the best M, exit"}
 
 
-class ResultsUnreadable(EngineError):
-    """A file that holds no results."""
-
-
 def read(path: Path) -> Row:
-    """Read what `evaluate --json` or `bench --json` printed; raises ResultsUnreadable."""
+    """Read what `evaluate --json` or `bench --json` printed; raises EngineError where a file holds none."""
     try:
         results: Row = json.loads(path.read_text(encoding="utf-8"))
         _ = results["precision"] if is_bench(results) else [table["rows"][0] for table in tables_of(results)]
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ResultsUnreadable(f"{path} holds no results; `evaluate --json` and `bench --json` print some.") from error
+        raise EngineError(f"{path} holds no results; `evaluate --json` and `bench --json` print some.") from error
     return results
 
 
@@ -65,7 +61,7 @@ def write(results: Row, folder: Path, stem: str) -> list[Path]:
     """Write the tables of an evaluation as STEM.md, which shows STEM-SET-recall.png and STEM-SET-fidelity.png.
 
     Returns: the paths.
-    Raises: MatplotlibMissing; nothing is written then.
+    Raises: EngineError without matplotlib; nothing is written then.
     """
     page, parts = folder / f"{stem}.md", []
     paths = [page]

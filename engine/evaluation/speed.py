@@ -31,10 +31,6 @@ ROUNDS = 7  # after one that warms up; the median of a mode's rounds counts
 FEWEST = 16  # photos in a round, so that small batches are not over before the clock ticks
 
 
-class ModeUnknown(EngineError):
-    """There is no such mode to measure."""
-
-
 def bench(
     models: Sequence[str | None],
     batches: Sequence[int] = BATCHES,
@@ -50,7 +46,7 @@ def bench(
         precision: of all modes but "bare", which is always float32; "bfloat16" counts where there is a way to it.
     Returns: {"device", "threads", "precision",
         "rows": [{"model", "mode", "batch", "images_per_s", "macs_share", "peak_mb"}]}.
-    Raises: ModeUnknown, ModelUnreadable.
+    Raises: EngineError where a model has no such mode; ModelUnreadable.
     """
     rows: list[Row] = []
     about: Row = {}
@@ -145,11 +141,11 @@ def _timed(
 def timed(encoder: Encoder, batch: int, wanted: Sequence[str] | None = None) -> tuple[Row, list[tuple[Row, float]]]:
     """Where it was measured; and rows of one batch size without their memory, with each one's spread.
 
-    The modes take turns. Raises: ModeUnknown.
+    The modes take turns. Raises: EngineError where a model has no such mode.
     """
     able = _modes(encoder)
     if unknown := [mode for mode in wanted or () if mode not in able]:
-        raise ModeUnknown(f"{unknown[0]} is no mode of {encoder.identity.model}; choose from {', '.join(able)}.")
+        raise EngineError(f"{unknown[0]} is no mode of {encoder.identity.model}; choose from {', '.join(able)}.")
     modes = {mode: able[mode] for mode in wanted or able}
     many = batch * max(1, FEWEST // batch)
     pixels = photos(encoder, many)

@@ -20,14 +20,6 @@ from engine.utils.file_names import safe_name
 COPIES = 10_000  # files of one name in a folder
 
 
-class FoldersRefused(EngineError):
-    """A place where albums cannot be written, or names that cannot be folders."""
-
-
-class FoldersUnwritable(HostProblem):
-    """The disk does not take a file."""
-
-
 @dataclass(frozen=True)
 class Written:
     """What became of the files."""
@@ -39,37 +31,37 @@ class Written:
 
 
 def folders_of(albums: Sequence[str], target: Path, source: Path) -> dict[str | None, Path]:
-    """The folder of each album and of none; nothing is made yet. Raises: FoldersRefused."""
+    """The folder of each album and of none; nothing is made yet. Raises: EngineError where one cannot be."""
     here, there = (Path(os.path.realpath(place)) for place in (target, source))
     if os.path.islink(here):
-        raise FoldersRefused(f"{target} leads to itself by its links; name another folder.")
+        raise EngineError(f"{target} leads to itself by its links; name another folder.")
     try:
         in_the_way = here.exists() and not here.is_dir()
     except OSError as error:  # its name is too long, or what it lies in may not be entered
-        raise FoldersRefused(f"{target} cannot be used ({error.strerror}); name another folder.") from error
+        raise EngineError(f"{target} cannot be used ({error.strerror}); name another folder.") from error
     if in_the_way:
-        raise FoldersRefused(f"{target} is not a folder; name another one.")
+        raise EngineError(f"{target} is not a folder; name another one.")
     found: dict[str | None, Path] = {}
     taken = {NONE}
     for name in albums:
         folder = safe_name(name)
         if folder.casefold() in taken:
-            raise FoldersRefused(f'The album "{name}" would share the folder "{folder}"; give it another name.')
+            raise EngineError(f'The album "{name}" would share the folder "{folder}"; give it another name.')
         taken.add(folder.casefold())
         found[name] = here / folder
     found[None] = here / NONE
     for folder_path in (here, *found.values()):
         if folder_path == there or there in folder_path.parents:
-            raise FoldersRefused(f"{target} is inside the photos that are sorted; name a folder outside {source}.")
+            raise EngineError(f"{target} is inside the photos that are sorted; name a folder outside {source}.")
         if folder_path != here and os.path.islink(folder_path):
-            raise FoldersRefused(f"{folder_path} is a link; remove it, or name another folder.")
+            raise EngineError(f"{folder_path} is a link; remove it, or name another folder.")
     return found
 
 
 def write_albums(files: Iterable[tuple[Upload, str | None]], folders: dict[str | None, Path], link: bool) -> Written:
     """Copy or link files, each with its album, into the folders of their albums.
 
-    Raises: FoldersUnwritable where the disk is full, say: what was written by then is whole and stays.
+    Raises: HostProblem where the disk is full, say: what was written by then is whole and stays.
     """
     written = there = 0
     left_out: list[tuple[str, str]] = []
@@ -89,7 +81,7 @@ def write_albums(files: Iterable[tuple[Upload, str | None]], folders: dict[str |
             else:
                 there += 1
         except OSError as error:
-            raise FoldersUnwritable(
+            raise HostProblem(
                 f"{folders[album]} cannot be written ({error.strerror}); make room or name another folder, and "
                 f"run it again: the {written} files that were written are whole and stay."
             ) from error

@@ -34,10 +34,6 @@ if TYPE_CHECKING:
 GALLERIES_KEPT = 8
 
 
-class NotComparable(EngineError):
-    """A gallery without photos, or a host that does not run both encoders on the same device."""
-
-
 @dataclass(frozen=True)
 class FullRun:
     """Photos of a gallery at full depth."""
@@ -60,10 +56,11 @@ class Comparison:
     def race(self, gallery_id: int, on_lap: Callable[[Lap], object] | None = None) -> Race:
         """Race over a gallery's photos (the first MOST of them) at its budget, and keep the result with its date.
 
-        Raises: GalleryMissing, ModelChanged, NotComparable, PictureGone, and what `on_lap` raises.
+        Raises: GalleryMissing, ModelChanged, PictureGone, what `on_lap` raises; EngineError where there is no photo, or
+            the host lends its GPU.
         """
         if os.environ.get("SPACES_ZERO_GPU"):  # and a call that waits in line for a GPU would time the line
-            raise NotComparable(
+            raise EngineError(
                 "This host lends its GPU to the encoder that stops early alone, so a race would not be fair; "
                 "run this program on a machine of your own to measure one."
             )
@@ -79,7 +76,7 @@ class Comparison:
 
         Who asks for them while they are run waits, and is given the same.
 
-        Raises: GalleryMissing, ModelChanged, NotComparable, PictureGone.
+        Raises: GalleryMissing, ModelChanged, PictureGone; EngineError where there is no photo.
         """
         with self._running:
             known = self.full_run(gallery_id)
@@ -126,7 +123,7 @@ class Comparison:
     def _photos(self, gallery_id: int) -> list[Photo]:
         photos = list_photos(self._library, gallery_id, limit=MOST)
         if not photos:
-            raise NotComparable("This gallery has no photos to compare with; add some first.")
+            raise EngineError("This gallery has no photos to compare with; add some first.")
         return photos
 
     def _keep(

@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from engine.exits.encoder import Encoder
 
 
-class PhrasesDiffer(EngineError):
-    """A gallery's photos were encoded with other phrases."""
-
-
 def ingest_files(
     library: Library,
     gallery_id: int,
@@ -42,7 +38,8 @@ def ingest_files(
         on_progress: told after every batch; what it raises stops the ingest.
         phrases: what people will look for, which it remembers; by default those that it remembers already.
         encode: where they are decoded and encoded; by default in this process.
-    Raises: GalleryMissing, ModelChanged, PhrasesDiffer, StoreUnusable; a bad file is a line in the report instead.
+    Raises: GalleryMissing, ModelChanged, StoreUnusable; EngineError where the gallery's photos were encoded with other
+        phrases, or the budget is no share. A bad file is a line in the report instead.
     """
     if budget is not None and not BUDGET_GRID[0] <= budget <= BUDGET_GRID[-1]:
         raise EngineError(f"A budget is a share from {BUDGET_GRID[0]} to {BUDGET_GRID[-1]}, and this one is {budget}.")
@@ -89,12 +86,12 @@ def fit_exits(library: Library, gallery_id: int, on_progress: Callable[[str, int
 
 
 def _looking_for(library: Library, gallery_id: int, phrases: Sequence[str] | None) -> CollectionRow:
-    """A gallery that remembers these phrases from now on; raises GalleryMissing, PhrasesDiffer."""
+    """A gallery that remembers these phrases from now on; raises GalleryMissing, or EngineError where it has others."""
     collection = library.collection(gallery_id)
     if phrases is None or tuple(phrases) == remembered_phrases(collection):
         return collection
     if collection.model is not None:
-        raise PhrasesDiffer(
+        raise EngineError(
             f'The photos in gallery "{collection.name}" were encoded with other phrases; encode them again with these '
             "(reencode), or name a new gallery."
         )

@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from engine.exits.encoder import Encoder
 
 
-class PicturesGone(EngineError):
-    """A gallery of which no kept picture is left."""
-
-
 def reencode_gallery(
     library: Library,
     gallery_id: int,
@@ -49,7 +45,8 @@ def reencode_gallery(
         on_progress: told after every batch; what it raises stops the run.
         phrases: what people will look for from now on; by default those that it remembers.
     Returns: photos that were run as `added`, those that needed nothing as `duplicates`.
-    Raises: GalleryMissing, ModelChanged where another program encodes with another model meanwhile, PicturesGone.
+    Raises: GalleryMissing; ModelChanged where another program encodes with another model meanwhile; EngineError where
+        no kept picture is left.
     """
     collection = library.collection(gallery_id)
     wished = remembered_phrases(collection) if phrases is None else tuple(phrases)
@@ -63,11 +60,11 @@ def reencode_gallery(
 
 
 def _require_pictures(library: Library, gallery_id: int, encoder: "Encoder") -> None:
-    """Raise PicturesGone where no photo of a gallery can be encoded again: a search would find nothing any more."""
+    """Raise EngineError where no photo of a gallery can be encoded again: a search would find nothing any more."""
     stored = library.database, gallery_id
     hashes = hashes_of(library.database, [*image_ids(*stored), *images_without_encoding(*stored)]).values()
     if hashes and all(kept_pixels(library.picture_path(each), encoder.preprocess) is None for each in hashes):
-        raise PicturesGone(
+        raise EngineError(
             "None of this gallery’s kept pictures is left, so its photos cannot be encoded again and stay as they are; "
             "add the files to a new gallery."
         )

@@ -14,10 +14,6 @@ from engine.utils.paths import SHIPPED_RACE
 from engine.utils.result_files import write_result
 
 
-class RaceUnreadable(EngineError):
-    """The shipped measurement is missing, or is not one."""
-
-
 @dataclass(frozen=True)
 class Measured:
     """A race, and where it was run."""
@@ -45,17 +41,15 @@ class ShippedRace:
 
 
 def write_race(found: ShippedRace, path: Path) -> None:
-    """Write a measurement; raises ResultUnwritable."""
+    """Write a measurement; raises HostProblem where the place takes no file."""
     write_result(path, (json.dumps(asdict(found), indent=2) + "\n").encode())
 
 
 @cache
 def shipped_race(path: Path = SHIPPED_RACE) -> ShippedRace:
-    """The measurement that ships; raises RaceUnreadable."""
+    """The measurement that ships; raises EngineError where it is missing, or is none."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         return ShippedRace(**{**kept, "race": Race(**kept["race"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise RaceUnreadable(
-            f"{path} holds no measured race; `python -m engine race --out {path}` writes it."
-        ) from error
+        raise EngineError(f"{path} holds no measured race; `python -m engine race --out {path}` writes it.") from error

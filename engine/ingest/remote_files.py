@@ -12,10 +12,6 @@ from engine.utils.errors import EngineError, first_line
 from engine.utils.file_names import utf8_name
 
 
-class PyarrowMissing(EngineError):
-    """pyarrow, which reads URIs, is not installed."""
-
-
 def is_uri(place: str) -> bool:
     """Whether a place is a URI, and not a folder of this machine."""
     return "://" in place
@@ -26,13 +22,13 @@ def uri_uploads(uri: str) -> list[Upload]:
 
     Hidden files and folders are passed over. Archives are named and not opened, because they are read by seeking. An
     upload can be sent to another machine, which then reads it with its own credentials.
-    Raises: FolderMissing, PyarrowMissing.
+    Raises: FolderMissing; EngineError without pyarrow.
     """
     try:
         import pyarrow
         from pyarrow import fs
     except ImportError as error:
-        raise PyarrowMissing(
+        raise EngineError(
             f"Reading {uri} needs pyarrow; install it with `pip install -r requirements-cluster.txt`."
         ) from error
     try:

@@ -22,10 +22,6 @@ CHUNK = 1000  # rows moved in one transaction, some 3 MB
 TABLES: Sequence[Table] = Base.metadata.sorted_tables  # parents first
 
 
-class MoveFailed(EngineError):
-    """The two databases do not hold the same."""
-
-
 @dataclass(frozen=True)
 class Moved:
     """A table that is the same in both databases."""
@@ -44,10 +40,10 @@ def copy_database(
     One state of the old database is copied, whatever is written to it meanwhile. After a stop the same call goes on.
 
     Args: on_progress: told how many rows were looked at, of how many; each is looked at again to be compared.
-    Raises: MoveFailed, StoreUnusable, PostgresUnusable, NewerDatabase.
+    Raises: EngineError where the new one holds other rows; StoreUnusable, PostgresUnusable, NewerDatabase.
     """
     if read_url(from_url) == read_url(to_url):
-        raise MoveFailed("Both databases are the same one; name another to move to.")
+        raise EngineError("Both databases are the same one; name another to move to.")
     with (
         _opened_source(from_url) as source,
         _opened(to_url) as target,
@@ -117,13 +113,13 @@ def _opened(url: str) -> Iterator[Engine]:
 
 
 def _require_beginning(old: Connection, target: Engine) -> None:
-    """Raise MoveFailed where the target holds other galleries than those that are moved."""
+    """Raise EngineError where the target holds other galleries than those that are moved."""
     collections = Base.metadata.tables["collections"]
     moving = {row.id: tuple(row) for row in old.execute(select(collections))}
     with target.connect() as connection:
         for row in connection.execute(select(collections)):
             if moving.get(row.id) != tuple(row):
-                raise MoveFailed(
+                raise EngineError(
                     f'The database to move to holds a gallery "{row.name}" that is not the same in the one to move '
                     "from; name an empty database."
                 )
@@ -173,10 +169,10 @@ def _continue_ids(connection: Connection, table: Table, last: int) -> None:
 
 
 def _compared(old: Connection, now: Connection, table: Table, new: int, look: Callable[[int], None]) -> Moved:
-    """A table of both databases; raises MoveFailed where they differ."""
+    """A table of both databases; raises EngineError where they differ."""
     there, here = _checksum(old, table, look), _checksum(now, table, lambda rows: None)
     if there != here:
-        raise MoveFailed(
+        raise EngineError(
             f"{table.name} are not the same in both databases after the move ({there[0]} rows in the old one, "
             f"{here[0]} in the new one). The old one is as it was; was the new one in use? Empty it, and move again."
         )

@@ -53,10 +53,6 @@ class Features:
         return replace(self, texts=texts, owner=owner)
 
 
-class NoRoom(HostProblem):
-    """A folder that features cannot be kept in."""
-
-
 Say = Callable[[str], None]
 
 
@@ -89,7 +85,7 @@ def cached(path: Path, encoder: Encoder, examples: Sequence[Example], say: Say =
     What is computed stays on disk, one .npy file for each exit, and is mapped into memory rather than read. After a
     stop the photos that are done are not run again. Photos that cannot be read are said and left out.
 
-    Raises: NoRoom.
+    Raises: HostProblem where the folder takes no file.
     """
     stamp = _stamp(encoder, examples)
     state = path / "state.json"
@@ -125,7 +121,7 @@ def cached(path: Path, encoder: Encoder, examples: Sequence[Example], say: Say =
 
 
 def _array(file: Path, shape: tuple[int, int], there: bool) -> np.memmap:
-    """An array of a file, which is made anew where it is not there yet; raises NoRoom."""
+    """An array of a file, which is made anew where it is not there yet; raises HostProblem where it takes none."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         array = np.lib.format.open_memmap(file, "r+" if there else "w+", np.float32, shape)
@@ -133,7 +129,7 @@ def _array(file: Path, shape: tuple[int, int], there: bool) -> np.memmap:
             with file.open("r+b") as opened:
                 os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
     except OSError as error:
-        raise NoRoom(
+        raise HostProblem(
             f"{file} cannot be written ({error.strerror}); make room there, or name another folder."
         ) from error
     return array

@@ -48,7 +48,7 @@ def tune_text(out: Path, data: Path, unseen: Sequence[Example], say: Callable[[s
         out: the model's folder; checkpoints and the log go to `out/training/text`.
         data: as for the passes.
         unseen: photos that no image tower saw, with their texts.
-    Raises: DataMissing, IngredientMissing.
+    Raises: DataMissing; EngineError where a pretrained weight's package is not installed.
     """
     encoder = load_encoder(f"local-dir:{out}")
     photos = read_photos(data)
@@ -102,7 +102,7 @@ class LockedImageTuning:
             examples: photos with their texts, one kind after another.  sizes: of the kinds.
             views: (V, N, K, D) of the photos.
             work: folder for the files of the untouched tower.
-        Raises: IngredientMissing.
+        Raises: EngineError where a pretrained weight's package is not installed.
         """
         tokenize = encoder.backbone.tokenize
         texts = list(dict.fromkeys(text for e in examples for text in e.texts))

@@ -218,7 +218,7 @@ def blended_targets(targets: tuple[Tensor, Tensor], other: Tensor, share: Tensor
 
 
 def untrained(trunk: str) -> TimmModel:
-    """A tower with ImageNet weights and a head that says little as yet; raises IngredientMissing."""
+    """A tower with ImageNet weights and a head that says little as yet; raises EngineError without their package."""
     visual = small_tower(trunk, DIM)
     load_trunk(visual.trunk, trunk)
     head: Any = visual.trunk.classifier
@@ -231,7 +231,7 @@ class Teachers:
     """What passes are taught by: the passes of the stage before, where there was one, and the untouched classifier."""
 
     def __init__(self, before: "Passes | None") -> None:
-        """Raises IngredientMissing."""
+        """Raises EngineError where the classifier's package is not installed."""
         self._before = None if before is None else before.eval()
         kinds: Any = classifier()
         self._kinds = kinds.to(memory_format=torch.channels_last)
@@ -290,7 +290,7 @@ class PassTraining:
     def __init__(self, data: Path, work: Path, model: Any, before: Passes | None, say: Callable[[str], None]) -> None:
         """Args: model: whose text tower is trained on.  before: passes of the stage before.
 
-        Raises: DataMissing, IngredientMissing.
+        Raises: DataMissing; EngineError where a pretrained weight's package is not installed.
         """
         photos = read_photos(data)
         names = [in_templates(name) for name in read_kinds(data / "imagenet_samples")]
@@ -371,7 +371,7 @@ def train_passes(
         work: folder of checkpoints and log; a run goes on from its last checkpoint.
         model: an OpenCLIP model whose text tower is trained on.
         before: the passes of the stage before, which teach and are gone on from; None: ImageNet's weights are.
-    Raises: DataMissing, IngredientMissing.
+    Raises: DataMissing; EngineError where a pretrained weight's package is not installed.
     """
     torch.manual_seed(SEED)
     work.mkdir(parents=True, exist_ok=True)

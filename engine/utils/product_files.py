@@ -14,10 +14,6 @@ RESULTS = "docs/results/*.json"  # figures that the page shows
 LENT_GPU = "requirements-zerogpu.txt"
 
 
-class FolderInUse(EngineError):
-    """A folder that holds something already."""
-
-
 def product_files() -> list[str]:
     """Paths below the root of this program, in order; those that git tracks, where this is a checkout."""
     tracked: list[str] = []
@@ -32,10 +28,10 @@ def write_product(folder: Path, zerogpu: bool) -> list[str]:
     """Write what a Space needs into a new or empty folder; returns the paths in it.
 
     Args: zerogpu: for a Space that is lent a GPU, which installs `pre-requirements.txt` first.
-    Raises: FolderInUse; OSError.
+    Raises: EngineError where the folder holds something; OSError.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FolderInUse(f"{folder} is not an empty folder; name an empty or a new one.")
+        raise EngineError(f"{folder} is not an empty folder; name an empty or a new one.")
     sources = {name: name for name in product_files()}
     if zerogpu:
         sources["pre-requirements.txt"] = LENT_GPU

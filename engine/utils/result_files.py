@@ -11,12 +11,8 @@ from engine.utils.atomic_files import SHARED, write_whole
 from engine.utils.errors import HostProblem
 
 
-class ResultUnwritable(HostProblem):
-    """A place where results cannot be written."""
-
-
 def require_writable(file: Path) -> None:
-    """Make the folder of a file, and raise ResultUnwritable where the file cannot be written there."""
+    """Make the folder of a file, and raise HostProblem where the file cannot be written there."""
     with _explained(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.is_dir():
@@ -26,7 +22,7 @@ def require_writable(file: Path) -> None:
 
 
 def write_result(file: Path, data: bytes) -> None:
-    """Write a file of results whole or not at all, for everybody to read; raises ResultUnwritable."""
+    """Write a file of results whole or not at all, for everybody to read; raises HostProblem where it cannot be."""
     with _explained(file):
         write_whole(file, data, SHARED)
 
@@ -36,4 +32,4 @@ def _explained(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ResultUnwritable(f"{file} cannot be written ({error.strerror}); name another place by --out.") from error
+        raise HostProblem(f"{file} cannot be written ({error.strerror}); name another place by --out.") from error

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from engine.evaluation.plots import MatplotlibMissing
 from engine.evaluation.report import (
     END,
     START,
@@ -16,6 +15,7 @@ from engine.evaluation.report import (
     write,
     write_bench,
 )
+from engine.utils.errors import EngineError
 
 FOUND = {"r1": 20.0, "r5": 50.0, "r10": 60.0, "error": 1.5}
 KEPT = {"label": 80.0, "top10": 70.0, "error": 1.2}
@@ -148,7 +148,7 @@ def test_tables_and_figures_are_written(tmp_path: Path) -> None:
 
 def test_without_matplotlib_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(MatplotlibMissing, match=r"pip install -r requirements-train\.txt"):
+    with pytest.raises(EngineError, match=r"pip install -r requirements-train\.txt"):
         write(TABLE, tmp_path, "results")
     assert list(tmp_path.iterdir()) == []
 

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from engine import cli as command_line
 from engine.evaluation import speed
 from engine.exits.encoder import Encoder
+from engine.utils.errors import EngineError
 from tests import tiny_models
 
 ROWS = [
@@ -59,7 +60,7 @@ def test_untrained_gates_let_equal_shares_go(encoder: Encoder) -> None:
 
 
 def test_a_mode_that_is_none_is_a_sentence(encoder: Encoder) -> None:
-    with pytest.raises(speed.ModeUnknown, match="exit:99 is no mode of tiny; choose from bare, full, tgem, exit:1"):
+    with pytest.raises(EngineError, match="exit:99 is no mode of tiny; choose from bare, full, tgem, exit:1"):
         speed.bench([None], [4], ["full", "exit:99"])
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from engine.exits.batch import Encoding
 from engine.exits.encoder import Standing
 from engine.gallery import Library, Query, speed_race
-from engine.gallery.comparison import Comparison, FullRun, NotComparable, ranking
+from engine.gallery.comparison import Comparison, FullRun, ranking
 from engine.gallery.galleries import delete_gallery, delete_photos, list_photos, open_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import rank_photos
@@ -19,6 +19,7 @@ from engine.gallery.speed_race import BATCH, ROUNDS, Lap, race
 from engine.storage.database import Database
 from engine.storage.images import delete_images
 from engine.utils.compute_lock import ANSWER, COMPUTE, ENCODE, LOOK_AGAIN
+from engine.utils.errors import EngineError
 from tests.fake_encoder import IDENTITY, FakeEncoder
 from tests.pictures import MakeUpload
 
@@ -175,7 +176,7 @@ def test_a_race_can_be_stopped_and_leaves_nothing(comparison: Comparison, galler
 
 
 def test_an_empty_gallery_has_nothing_to_race(comparison: Comparison, library: Library) -> None:
-    with pytest.raises(NotComparable, match="add some first"):
+    with pytest.raises(EngineError, match="add some first"):
         comparison.race(open_gallery(library, "empty"))
 
 
@@ -183,7 +184,7 @@ def test_where_a_gpu_is_lent_to_one_side_alone_there_is_no_race(
     comparison: Comparison, gallery: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-    with pytest.raises(NotComparable, match="a machine of your own"):
+    with pytest.raises(EngineError, match="a machine of your own"):
         comparison.race(gallery)
     assert comparison.last(gallery) is None
 

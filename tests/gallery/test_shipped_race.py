@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.gallery.shipped_race import RaceUnreadable, shipped_race, write_race
+from engine.gallery.shipped_race import shipped_race, write_race
+from engine.utils.errors import EngineError
 
 
 def test_what_ships_is_a_race_with_its_date_and_machine() -> None:
@@ -24,5 +25,5 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_what_is_no_measurement_is_one_sentence(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "race.json").write_text(text)
-    with pytest.raises(RaceUnreadable, match="engine race --out"):
+    with pytest.raises(EngineError, match="engine race --out"):
         shipped_race(tmp_path / "race.json")

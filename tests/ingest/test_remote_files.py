@@ -7,7 +7,8 @@ import pytest
 
 from engine.ingest.image import MAX_BYTES, ImageRejected
 from engine.ingest.listing import FolderMissing
-from engine.ingest.remote_files import PyarrowMissing, is_uri, uri_uploads
+from engine.ingest.remote_files import is_uri, uri_uploads
+from engine.utils.errors import EngineError
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_a_place_that_cannot_be_listed_is_a_sentence(uri: str) -> None:
 
 def test_without_pyarrow_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(PyarrowMissing, match=r"requirements-cluster\.txt"):
+    with pytest.raises(EngineError, match=r"requirements-cluster\.txt"):
         uri_uploads("s3://bucket/photos")
 
 

@@ -13,9 +13,10 @@ from engine.gallery.galleries import delete_photos, list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.search import run_to_full_depth, search_photos
 from engine.storage.collections import open_collection
-from engine.storage.copy_database import MoveFailed, copy_database
+from engine.storage.copy_database import copy_database
 from engine.storage.database import Database, StoreUnusable
 from engine.storage.visitors import mark_seen
+from engine.utils.errors import EngineError
 from tests import postgres
 from tests.fake_encoder import FakeEncoder
 from tests.pictures import MakeUpload
@@ -108,14 +109,14 @@ def test_other_galleries_are_never_mixed_in(
     database = Database.open()
     open_collection(database, "theirs", "gallery", None)
     database.close()
-    with pytest.raises(MoveFailed, match=r'holds a gallery "theirs".*name an empty database'):
+    with pytest.raises(EngineError, match=r'holds a gallery "theirs".*name an empty database'):
         copy_database(sqlite_url, postgres_url)
 
 
 def test_a_difference_is_found(sqlite_url: str, postgres_url: str, cluster: postgres.Cluster) -> None:
     copy_database(sqlite_url, postgres_url)
     cluster.run(postgres_url, "UPDATE encodings SET vector = vector * '[1,1,0.5]' WHERE image_id = 3")
-    with pytest.raises(MoveFailed, match=r"encodings are not the same in both databases .*6 rows.*6 in the new"):
+    with pytest.raises(EngineError, match=r"encodings are not the same in both databases .*6 rows.*6 in the new"):
         copy_database(sqlite_url, postgres_url)
 
 
@@ -123,7 +124,7 @@ def test_what_is_not_there_is_not_made(tmp_path: Path, postgres_url: str) -> Non
     with pytest.raises(StoreUnusable, match=r"no database .*nothing\.db"):
         copy_database(f"sqlite:///{tmp_path / 'nothing.db'}", postgres_url)
     assert not (tmp_path / "nothing.db").exists()
-    with pytest.raises(MoveFailed, match="same one"):
+    with pytest.raises(EngineError, match="same one"):
         copy_database(postgres_url, postgres_url)
 
 

@@ -10,7 +10,8 @@ from engine.exits.encoder import Encoder
 from engine.ingest.image import ImageRejected
 from engine.training import features
 from engine.training.dataset import Example
-from engine.training.features import NoRoom, cached, collect, first_pixels
+from engine.training.features import cached, collect, first_pixels
+from engine.utils.errors import HostProblem
 from tests import tiny_models
 
 
@@ -99,10 +100,10 @@ def test_a_full_disk_or_no_folder_is_said_before_anything_is_computed(
 
     monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
     batches = count(encoder, monkeypatch)
-    with pytest.raises(NoRoom, match=r"exit-1\.npy cannot be written \(No space left on device\)"):
+    with pytest.raises(HostProblem, match=r"exit-1\.npy cannot be written \(No space left on device\)"):
         cached(tmp_path / "cache", encoder, examples)
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(NoRoom, match="Not a directory"):
+    with pytest.raises(HostProblem, match="Not a directory"):
         cached(tmp_path / "file" / "cache", encoder, examples)
     assert batches == []
 

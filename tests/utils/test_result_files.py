@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.utils.result_files import ResultUnwritable, require_writable, write_result
+from engine.utils.errors import HostProblem
+from engine.utils.result_files import require_writable, write_result
 
 
 def test_a_place_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ def test_a_place_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
 def test_a_place_that_takes_no_file_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for place in (tmp_path, tmp_path / "file" / "results.json", tmp_path / ("z" * 300)):
-        with pytest.raises(ResultUnwritable, match=r"cannot be written \(\w"):
+        with pytest.raises(HostProblem, match=r"cannot be written \(\w"):
             require_writable(place)
-        with pytest.raises(ResultUnwritable, match=r"cannot be written \(\w"):
+        with pytest.raises(HostProblem, match=r"cannot be written \(\w"):
             write_result(place, b"{}")
