@@ -12,7 +12,6 @@ from gradio.events import Dependency
 from app.handlers.add_photos import AddPhotos
 from app.handlers.albums import Albums
 from app.handlers.api import Api
-from app.handlers.arrangement import Arrangement
 from app.handlers.budget import Budget
 from app.handlers.comparison import Compare
 from app.handlers.export import Export
@@ -51,7 +50,7 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     add_photos = AddPhotos(services, parts, search, galleries)
     wire_opening(page, parts, galleries, add_photos)
     wire_search(parts, search, PictureSearch(services, parts, search), galleries, compare)
-    wire_arrangement(parts, Arrangement(search), Export(services, parts, search))
+    wire_arrangement(parts, galleries, Export(services, parts, search))
     selection = Selection(services, parts, search)
     wire_photo(parts, selection, galleries)
     photo_map = GalleryMap(services, parts)
@@ -148,10 +147,10 @@ def wire_search(parts: Parts, search: Search, pictures: PictureSearch, galleries
     p.grid.more(search.more, session, p.grid, **SHORT)
 
 
-def wire_arrangement(parts: Parts, arrangement: Arrangement, export: Export) -> None:
+def wire_arrangement(parts: Parts, galleries: Galleries, export: Export) -> None:
     """What is on show stands in another order, or is taken away as a file."""
     p, session = parts, parts.session
-    p.arrangement.arrange(newest(arrangement.arranged), [p.refine, session], p.results, **SHORT)
+    p.arrangement.arrange(newest(galleries.arranged), [p.refine, session], p.results, **SHORT)
     p.answer.export(export.exported, session, [p.file, p.notice], **SHORT)
 
 

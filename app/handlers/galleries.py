@@ -1,4 +1,4 @@
-"""Galleries: opened, picked, renamed, published, deleted, and seen as a whole."""
+"""Galleries: opened, picked, arranged, renamed, published, deleted, and seen as a whole."""
 
 import time
 import unicodedata
@@ -148,6 +148,13 @@ class Galleries:
             session.gallery = gallery  # as the box has it: what is asked of it is answered so, too
             problem = self._search.only(self._services.problem(error))
             return iter([{parts.query: "", **self.offered(session, NEW_GALLERY), **problem}])
+
+    def arranged(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
+        """Another order or year was chosen in the boxes over the photos."""
+        arrange(session, sent_along(event, "order"), sent_along(event, "year"))
+        session.unfolded = 0
+        session.go_on()
+        return self._search.answers(refine, session)
 
     def overview(self, budget: float, looked_for: str | None, session: Session) -> Updates:
         """The gallery's tab was opened, or what it shows has changed."""

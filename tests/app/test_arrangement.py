@@ -5,7 +5,6 @@ import re
 import gradio as gr
 
 from app.demo import Demo
-from app.handlers.arrangement import Arrangement
 from app.handlers.galleries import Galleries
 from app.handlers.page_url import PageUrl
 from app.handlers.photo import Selection
@@ -38,8 +37,8 @@ def test_a_query_has_an_order_of_its_own() -> None:
 
 def arranged(services: Services, session: Session, **chosen: str) -> str:
     """The names in the grid after a choice, in its order."""
-    arrangement = Arrangement(Search(services, PARTS))
-    shown = after(arrangement.arranged(gr.EventData(None, chosen), False, session))
+    galleries = Galleries(services, PARTS, Search(services, PARTS))
+    shown = after(galleries.arranged(gr.EventData(None, chosen), False, session))
     return "".join(re.findall(r'alt="Photo: (\w)"', shown.grid))
 
 
@@ -59,7 +58,7 @@ def test_a_photo_that_was_selected_before_a_choice_is_so_no_more(services: Servi
     for query in (trip.query, ""):
         trip.ask(query)
         Selection(services, PARTS, search).selected(Event(photo=str(trip.photo)), trip)
-        answers = list(Arrangement(search).arranged(Event(order="newest", year=ANY), True, trip))
+        answers = list(Galleries(services, PARTS, search).arranged(Event(order="newest", year=ANY), True, trip))
         drawn = [str(answer.get(PARTS.panel, "")) for answer in answers]
         assert any(drawn)
         assert not any("data-picked" in panel for panel in drawn), "on a phone it would come up as a sheet"
