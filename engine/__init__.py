@@ -16,18 +16,6 @@ if TYPE_CHECKING:
     from engine.gallery.search import refine_search, search_photos
     from engine.ingest.listing import folder_uploads
 
-__all__ = [
-    "Encoder",
-    "Library",
-    "folder_uploads",
-    "ingest_files",
-    "list_galleries",
-    "load_encoder",
-    "open_gallery",
-    "refine_search",
-    "search_photos",
-]
-
 _HOMES = {
     "Encoder": "engine.exits.encoder",
     "Library": "engine.gallery.library",
@@ -39,6 +27,7 @@ _HOMES = {
     "refine_search": "engine.gallery.search",
     "search_photos": "engine.gallery.search",
 }
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
