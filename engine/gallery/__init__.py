@@ -9,7 +9,7 @@ from engine.exits.certificate import FULL_DEPTH, Certificate
 from engine.exits.phrases import typed_phrases
 from engine.gallery.albums import Aside, albums_of, edit_albums, list_albums, propose_albums, sort_gallery
 from engine.gallery.budget_cost import BudgetCost, budget_cost, deeper_than
-from engine.gallery.comparison import Comparison, FullRun, compare_rankings
+from engine.gallery.comparison import Agreement, Comparison, FullRun, compare_rankings
 from engine.gallery.encoder_cache import ENCODERS_KEPT
 from engine.gallery.galleries import (
     delete_gallery,
@@ -35,7 +35,6 @@ from engine.gallery.ingest import fit_exits, ingest_files
 from engine.gallery.library import Library
 from engine.gallery.photo_map import Place, map_gallery
 from engine.gallery.quotas import TooMuch, Visitors
-from engine.gallery.rank_agreement import Agreement
 from engine.gallery.reencode import reencode_gallery
 from engine.gallery.search import (
     correct_spelling,

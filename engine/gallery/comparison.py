@@ -15,7 +15,6 @@ from cachetools import LRUCache
 
 from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
-from engine.gallery.rank_agreement import Agreement, agreement
 from engine.gallery.search import rank_photos
 from engine.gallery.speed_race import BATCH, MOST, Lap, Race, race
 from engine.gallery.types import Photo
@@ -43,6 +42,25 @@ class FullRun:
     lifts: np.ndarray  # (N,) what is added to each one's cosines for queries of words
     macs: int  # what the full encoder spent on them once
     made_by: "Identity"  # the model and the exits, by which the lifts are
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Two rankings side by side: the one that was shown, and the full encoder's."""
+
+    shown: tuple[int, ...]  # photo ids, best first
+    full: tuple[int, ...]
+    moves: tuple[int | None, ...]  # of each photo shown: places that the full encoder moves it up; None: off its page
+
+    @property
+    def shared(self) -> int:
+        """How many photos are on both pages."""
+        return len(set(self.shown) & set(self.full))
+
+    @property
+    def same_first(self) -> bool:
+        """Whether both put the same photo first."""
+        return self.shown[:1] == self.full[:1]
 
 
 class Comparison:
@@ -153,6 +171,18 @@ def ranking(run: FullRun, query: Query, k: int) -> list[int]:
     """The ids of the k best photos for a query at full depth, best first; equal ones in the order they came."""
     scores = run.vectors @ query.vector + (0 if query.picture else run.lifts)
     return run.ids[np.lexsort((run.ids, -scores))[:k]].tolist()
+
+
+def agreement(shown: Sequence[int], full: Sequence[int], k: int = 10) -> Agreement:
+    """Compare the first k of two rankings.
+
+    Args:
+        shown, full: photo ids, best first, over the same photos.
+    """
+    first, second = tuple(shown[:k]), tuple(full[:k])
+    place = {photo: rank for rank, photo in enumerate(second)}
+    moves = tuple(rank - place[photo] if photo in place else None for rank, photo in enumerate(first))
+    return Agreement(first, second, moves)
 
 
 def compare_rankings(library: Library, gallery_id: int, run: FullRun, query: Query, k: int = 10) -> Agreement:

@@ -28,7 +28,7 @@ from app.views import (
 from app.views.chip import chip
 from engine.exits.budget import BUDGET_GRID
 from engine.gallery import BudgetCost, Deepened, ExitScore, Hit, Measured, Photo, Progress, Refinement, Skipped
-from engine.gallery.rank_agreement import agreement
+from engine.gallery.comparison import agreement
 from engine.gallery.speed_race import Lap
 from tests.app.shown_examples import DRAWING, EVIL, MEASURED, PHOTO, RACE, SHIPPED, SUMMARY, Outline, address, plain
 
