@@ -96,6 +96,11 @@ class Parts:
         return [self.headline, self.suggestions, self.chip, self.answer, self.arrangement, self.grid, self.panel]
 
     @property
+    def another_gallery(self) -> list[Block]:
+        """What changes with the gallery on show."""
+        return [self.notice, self.gallery, self.query, *self.offering, self.browser, *self.results]
+
+    @property
     def album_parts(self) -> list[Block]:
         """What the albums' tab shows."""
         return [self.album_words, self.album_proposals, self.album_line, self.stop_albums, self.album_board]

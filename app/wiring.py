@@ -119,7 +119,7 @@ def newest(handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]
 def wire_opening(page: gr.Blocks, parts: Parts, galleries: Galleries, add_photos: AddPhotos) -> None:
     """The page is opened; at the first start it waits for the demo gallery."""
     p, session = parts, parts.session
-    changes = [p.notice, p.gallery, p.query, *p.offering, p.timer, p.browser, *p.results]
+    changes = [*p.another_gallery, p.timer]
     page.load(galleries.opened, [p.browser, p.refine, session], changes, **SHORT).then(
         add_photos.resumed, session, [p.report, p.arriving, p.stop_upload, *p.offering], **LONG
     )
@@ -197,12 +197,7 @@ def wire_albums(parts: Parts, albums: Albums) -> None:
 def wire_address(parts: Parts, page_url: PageUrl, galleries: Galleries, compare: Compare, albums: Albums) -> None:
     """Back and Forward."""
     p, session = parts, parts.session
-    gone = p.tools.go(
-        newest(page_url.gone_to),
-        [p.refine, session],
-        [p.notice, p.gallery, p.query, *p.offering, p.browser, *p.results],
-        **SHORT,
-    )
+    gone = p.tools.go(newest(page_url.gone_to), [p.refine, session], p.another_gallery, **SHORT)
     redraw_open_tab(gone, parts, galleries, compare, albums)
 
 
@@ -231,13 +226,9 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
         add_photos.told, session, told, **SHORT
     )
     p.public.input(galleries.published, [p.public, session], p.link, **SHORT)
-    p.delete.click(
-        galleries.deleted,
-        [p.refine, session],
-        [p.notice, p.gallery, p.query, *p.offering, p.browser, *p.results],
-        js=CONFIRM_DELETE,
-        **SHORT,
-    ).then(add_photos.told, session, told, **SHORT)
+    p.delete.click(galleries.deleted, [p.refine, session], p.another_gallery, js=CONFIRM_DELETE, **SHORT).then(
+        add_photos.told, session, told, **SHORT
+    )
 
 
 def wire_budget(parts: Parts, budget: Budget, galleries: Galleries, search: Search, photo_map: GalleryMap) -> None:
@@ -289,10 +280,9 @@ def wire_add_photos(
         redraw_open_tab(added, parts, galleries, compare, albums)
     p.add_to.change(add_photos.named, [p.add_to, session], p.adds_to, **LATEST)
     p.stop_upload.click(add_photos.stopped, session, None, **SHORT)
-    shows = [*told, p.notice, p.gallery, p.query, *p.offering, p.browser, *p.results]
     for part in (p.report, p.arriving):
         part.dismiss(add_photos.dismissed, session, told, **SHORT)
-        part.show(newest(add_photos.shown), session, shows, **SHORT)
+        part.show(newest(add_photos.shown), session, [*told, *p.another_gallery], **SHORT)
 
 
 def wire_stops(parts: Parts, services: Services) -> None:
