@@ -6,19 +6,20 @@ An encoder is `fake_encoder` (exact, sees colours), `embedded` (the shipped mode
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from engine.gallery import Library, Upload
+from engine.gallery import Library, Upload, ingest_files, open_gallery
 from engine.storage.database import Database, connect, migrate
+from engine.storage.schema import Kind
 from tests import postgres
 from tests.hubserver import Hub, serve
-from tests.pictures import MakePng, MakeUpload, encoded
+from tests.pictures import Fill, MakePng, MakeUpload, encoded
 
 if TYPE_CHECKING:  # torch comes with them, and many tests need none
     from torch import Tensor
@@ -184,6 +185,18 @@ def upload(png: MakePng) -> MakeUpload:
     def make(name: str, content: str | tuple[int, ...] | bytes) -> Upload:
         data = content if isinstance(content, bytes) else png(content)
         return Upload(name, lambda: data)
+
+    return make
+
+
+@pytest.fixture
+def fill(library: Library, upload: MakeUpload) -> Fill:
+    """Opens a gallery and takes photos into it, given by name as `upload` takes them; returns its id."""
+
+    def make(name: str, photos: Mapping[str, Any], owner: str | None = None, kind: Kind = "gallery", **how: Any) -> int:
+        gallery = open_gallery(library, name, kind, owner)
+        ingest_files(library, gallery, [upload(*photo) for photo in photos.items()], **how)
+        return gallery
 
     return make
 

@@ -11,9 +11,10 @@ from PIL import ExifTags, Image
 
 from engine.gallery import Upload
 
-# What the fixtures `png` and `upload` give.
+# What the fixtures `png`, `upload` and `fill` give.
 MakePng = Callable[..., bytes]
 MakeUpload = Callable[..., Upload]
+Fill = Callable[..., int]
 
 
 def encoded(picture: Image.Image, format: str, **options: object) -> bytes:

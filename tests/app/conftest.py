@@ -24,12 +24,10 @@ from app.server.upload_folders import Arrivals
 from app.services import Services
 from app.session import Session
 from engine.gallery.comparison import Comparison
-from engine.gallery.galleries import open_gallery
-from engine.gallery.ingest import ingest_files
 from engine.gallery.library import Library
 from engine.utils.data_dir import home
 from tests.app.shown_examples import PARTS
-from tests.pictures import MakePng, MakeUpload, dated, encoded
+from tests.pictures import Fill, MakePng, dated, encoded
 
 
 @pytest.fixture(autouse=True)
@@ -98,10 +96,8 @@ def session(demo: Demo) -> Session:
 
 
 @pytest.fixture
-def holidays(library: Library, upload: MakeUpload) -> int:
-    gallery = open_gallery(library, "Holidays")
-    ingest_files(library, gallery, [upload("r.png", "red"), upload("y.png", "yellow")])
-    return gallery
+def holidays(fill: Fill) -> int:
+    return fill("Holidays", {"r.png": "red", "y.png": "yellow"})
 
 
 @pytest.fixture
@@ -145,13 +141,11 @@ def compare(services: Services) -> Compare:
 
 
 @pytest.fixture
-def trip(library: Library, upload: MakeUpload) -> Session:
+def trip(fill: Fill) -> Session:
     """Who looks at three photos of three years."""
-    gallery = open_gallery(library, "Trip")
     photos = {"b": "2019:05:01 10:00:00", "a": "2018:05:01 10:00:00", "c": "2020:05:01 10:00:00"}
     pictures = {
-        name: encoded(Image.new("RGB", (9, 9), (250, ord(name), 0)), "PNG", exif=dated(on))
+        f"{name}.png": encoded(Image.new("RGB", (9, 9), (250, ord(name), 0)), "PNG", exif=dated(on))
         for name, on in photos.items()
     }
-    ingest_files(library, gallery, [upload(f"{name}.png", data) for name, data in pictures.items()])
-    return Session(gallery=gallery)
+    return Session(gallery=fill("Trip", pictures))

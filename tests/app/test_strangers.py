@@ -38,7 +38,7 @@ from app.session import Session
 from app.views import upload
 from engine.gallery import GalleryMissing, Library, PhotoMissing, Upload, embed_picture, uploads_of
 from engine.gallery.comparison import GALLERIES_KEPT, Comparison
-from engine.gallery.galleries import get_photo, list_photos, open_gallery, publish_gallery, summarize_gallery
+from engine.gallery.galleries import get_photo, list_photos, publish_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Limits, TooMuch, Visitors
 from engine.ingest.image import MAX_BYTES
@@ -46,7 +46,7 @@ from engine.storage.database import StoreUnusable
 from engine.storage.schema import CollectionRow
 from tests.app.sending import uploaded
 from tests.app.shown_examples import PARTS, after
-from tests.pictures import MakePng, MakeUpload
+from tests.pictures import Fill, MakePng, MakeUpload
 from tests.zip_files import zipped
 
 
@@ -235,13 +235,11 @@ def test_a_program_searches_and_compares_a_published_gallery_and_explains_the_de
 
 
 def test_the_demo_is_compared_however_many_visitors_have_raced_since(
-    services: Services, library: Library, demo: Demo, upload: MakeUpload
+    services: Services, demo: Demo, fill: Fill
 ) -> None:
     services.comparison.race(demo.id)
     for number in range(GALLERIES_KEPT):
-        gallery = open_gallery(library, f"Raced {number}")
-        ingest_files(library, gallery, [upload("a.png", "red")])
-        services.comparison.race(gallery)
+        services.comparison.race(fill(f"Raced {number}", {"a.png": "red"}))
     assert Api(services).compare("something red", k=1)["full"] == ["red-square.png"]
 
 

@@ -1,6 +1,6 @@
 """A gallery sorted into albums: by words at once, deeper where in doubt, by hand for good."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 
 from engine.albums.album import AlbumSet, AlbumsRejected, album_of
 from engine.albums.scorer import ENCODED_AT_ONCE, TEMPLATES
-from engine.gallery import GalleryMissing, Library, Upload
+from engine.gallery import GalleryMissing, Library
 from engine.gallery.albums import Aside, albums_of, edit_albums, list_albums, propose_albums, sort_gallery
 from engine.gallery.galleries import (
     delete_gallery,
@@ -23,10 +23,10 @@ from engine.gallery.ingest import ingest_files
 from engine.gallery.reencode import reencode_gallery
 from engine.storage.database import Database
 from tests.fake_encoder import FakeEncoder
+from tests.pictures import Fill, MakeUpload
 
 pytestmark = pytest.mark.both_databases
 
-MakeUpload = Callable[..., Upload]
 COLOURS = AlbumSet((album_of("reds: red"), album_of("greens: green")))
 
 
@@ -41,12 +41,9 @@ def library(database: Database, hazy: FakeEncoder) -> Library:
 
 
 @pytest.fixture
-def gallery(library: Library, upload: MakeUpload) -> int:
+def gallery(fill: Fill) -> int:
     """Clear photos, one that full depth alone tells, and one of no album."""
-    found = open_gallery(library, "colours")
-    shades = {"red": "red", "green": "green", "reddish": (255, 80, 80), "grey": "grey"}
-    ingest_files(library, found, [upload(name, colour) for name, colour in shades.items()])
-    return found
+    return fill("colours", {"red": "red", "green": "green", "reddish": (255, 80, 80), "grey": "grey"})
 
 
 def sorted_into(library: Library, gallery: int, albums: AlbumSet) -> dict[str, str | None]:
@@ -169,10 +166,9 @@ def test_words_that_most_photos_fall_under_are_proposed_first(library: Library, 
 
 
 def test_a_look_at_a_photo_of_the_demo_gallery_runs_once_and_costs_each_visitor_the_same(
-    library: Library, upload: MakeUpload, hazy: FakeEncoder
+    library: Library, fill: Fill, hazy: FakeEncoder
 ) -> None:
-    demo = open_gallery(library, "demo", kind="demo")
-    ingest_files(library, demo, [upload("reddish", (255, 80, 80)), upload("green", "green")])
+    demo = fill("demo", {"reddish": (255, 80, 80), "green": "green"}, kind="demo")
     costs = []
     for _ in range(2):
         costs.append(sort_gallery(library, demo, COLOURS, 1.0, aside=Aside()).mean_macs_share)
@@ -181,9 +177,8 @@ def test_a_look_at_a_photo_of_the_demo_gallery_runs_once_and_costs_each_visitor_
     assert len(hazy.visits) == ran == 1
 
 
-def test_what_ran_aside_costs_a_full_encoding_at_most(library: Library, upload: MakeUpload) -> None:
-    demo = open_gallery(library, "demo", kind="demo")
-    ingest_files(library, demo, [upload("red", "red")])
+def test_what_ran_aside_costs_a_full_encoding_at_most(library: Library, fill: Fill) -> None:
+    demo = fill("demo", {"red": "red"}, kind="demo")
     (photo,) = list_photos(library, demo)
     (run_again,) = library.encoder.deepen(np.zeros((1, 3, 8, 8), np.uint8), 2)
     run_again = replace(run_again, macs=library.encoder.full_macs)

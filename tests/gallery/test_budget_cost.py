@@ -2,17 +2,14 @@ import pytest
 
 from engine.gallery import Library
 from engine.gallery.budget_cost import budget_cost
-from engine.gallery.galleries import open_gallery, summarize_gallery
-from engine.gallery.ingest import ingest_files
+from engine.gallery.galleries import summarize_gallery
 from engine.gallery.reencode import reencode_gallery
-from tests.pictures import MakeUpload
+from tests.pictures import Fill
 
 
 @pytest.fixture
-def gallery(library: Library, upload: MakeUpload) -> int:
-    gallery = open_gallery(library, "colours")
-    ingest_files(library, gallery, [upload(f"{c}.png", c) for c in ("red", "green", "blue")], budget=0.2)
-    return gallery
+def gallery(fill: Fill) -> int:
+    return fill("colours", {f"{colour}.png": colour for colour in ("red", "green", "blue")}, budget=0.2)
 
 
 @pytest.mark.parametrize("budget", [0.2, 0.4, 0.7, 1.0])

@@ -21,7 +21,7 @@ from engine.storage.images import delete_images
 from engine.utils.compute_lock import ANSWER, COMPUTE, ENCODE, LOOK_AGAIN
 from engine.utils.errors import EngineError
 from tests.fake_encoder import IDENTITY, FakeEncoder
-from tests.pictures import MakeUpload
+from tests.pictures import Fill, MakeUpload
 
 pytestmark = pytest.mark.usefixtures("colours")
 
@@ -189,11 +189,9 @@ def test_where_a_gpu_is_lent_to_one_side_alone_there_is_no_race(
     assert comparison.last(gallery) is None
 
 
-def test_photos_race_in_batches(comparison: Comparison, library: Library, upload: MakeUpload) -> None:
-    gallery = open_gallery(library, "many")
-    ingest_files(library, gallery, [upload(f"{i}.png", (i, i, 0)) for i in range(1, BATCH + 3)])
+def test_photos_race_in_batches(comparison: Comparison, fill: Fill) -> None:
     laps: list[Lap] = []
-    comparison.race(gallery, laps.append)
+    comparison.race(fill("many", {f"{i}.png": (i, i, 0) for i in range(1, BATCH + 3)}), laps.append)
     assert [lap.done for lap in laps] == [BATCH, BATCH + 2]
 
 

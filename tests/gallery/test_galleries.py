@@ -26,7 +26,7 @@ from engine.storage.collections import delete_collection
 from engine.storage.database import Database
 from engine.storage.schema import NameTaken, PhotoMissing
 from tests.fake_encoder import FakeEncoder
-from tests.pictures import MakeUpload, encoded, left_red_right_blue
+from tests.pictures import Fill, MakeUpload, encoded, left_red_right_blue
 
 pytestmark = pytest.mark.both_databases
 
@@ -164,10 +164,9 @@ def test_photos_are_deleted_with_their_pictures_and_not_found_any_more(
 
 
 def test_photos_of_another_gallery_are_not_deleted_and_their_pictures_stay(
-    library: Library, gallery: int, colours: list[int], upload: MakeUpload
+    library: Library, gallery: int, colours: list[int], fill: Fill
 ) -> None:
-    other = open_gallery(library, "Other")
-    ingest_files(library, other, [upload("red.png", "red")])
+    other = fill("Other", {"red.png": "red"})
     assert delete_photos(library, other, colours) == 0
     delete_photos(library, gallery, colours[:1])
     (kept,) = list_photos(library, other)

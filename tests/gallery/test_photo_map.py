@@ -6,9 +6,8 @@ import pytest
 from engine.gallery import Library
 from engine.gallery import photo_map as map_module
 from engine.gallery.galleries import open_gallery
-from engine.gallery.ingest import ingest_files
 from engine.gallery.photo_map import flattened, map_gallery
-from tests.pictures import MakeUpload
+from tests.pictures import Fill
 
 SHADES = {
     "red": (250, 10, 10),
@@ -20,10 +19,8 @@ SHADES = {
 
 
 @pytest.fixture
-def gallery(library: Library, upload: MakeUpload) -> int:
-    gallery = open_gallery(library, "shades")
-    ingest_files(library, gallery, [upload(f"{name}.png", shade) for name, shade in SHADES.items()])
-    return gallery
+def gallery(fill: Fill) -> int:
+    return fill("shades", {f"{name}.png": shade for name, shade in SHADES.items()})
 
 
 def test_alike_photos_lie_near_each_other_and_the_map_is_filled(library: Library, gallery: int) -> None:

@@ -16,7 +16,7 @@ from engine.ingest.image import ImageRejected
 from engine.storage.database import Database, StoreUnusable
 from engine.storage.schema import GalleryMissing, PhotoMissing
 from engine.storage.visitors import mark_seen, unseen_since
-from tests.pictures import MakeUpload
+from tests.pictures import Fill, MakeUpload
 
 pytestmark = pytest.mark.both_databases
 
@@ -215,16 +215,13 @@ def test_who_stays_on_one_page_is_not_forgotten(
 
 
 def test_who_stays_away_is_forgotten_with_all_there_was(
-    visitors: Visitors, library: Library, database: Database, upload: MakeUpload, home: Path
+    visitors: Visitors, library: Library, database: Database, fill: Fill, home: Path
 ) -> None:
     owners = [visitors.recognised(None)[1] for _ in range(2)]
     for owner in owners:
         visitors.admit(owner, "mine")
-    galleries = [open_gallery(library, "mine", owner=owner) for owner in owners]
-    ingest_files(library, galleries[0], [upload("a", "red"), upload("b", "blue")])
-    ingest_files(library, galleries[1], [upload("a", "red")])
-    local = open_gallery(library, "local")
-    ingest_files(library, local, [upload("c", "green")])
+    galleries = [fill("mine", {"a": "red", "b": "blue"}, owners[0]), fill("mine", {"a": "red"}, owners[1])]
+    local = fill("local", {"c": "green"})
     search_photos(library, galleries[0], "red")
     photo = list_photos(library, galleries[0])[1]
     now = 1e10  # long after everything above

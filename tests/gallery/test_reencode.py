@@ -11,7 +11,7 @@ from engine.exits.batch import Encoding
 from engine.exits.encoder import Standing
 from engine.gallery import Library, ModelChanged, Progress, kept_photos
 from engine.gallery.comparison import Comparison
-from engine.gallery.galleries import delete_photos, list_photos, open_gallery, stored_hashes, summarize_gallery
+from engine.gallery.galleries import delete_photos, list_photos, stored_hashes, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.reencode import reencode_gallery
 from engine.gallery.search import refine_search, run_to_full_depth, search_photos
@@ -20,7 +20,7 @@ from engine.storage.database import Database
 from engine.storage.schema import ImageRow
 from engine.utils.errors import EngineError
 from tests.fake_encoder import IDENTITY, TEXTS, FakeEncoder
-from tests.pictures import MakeUpload
+from tests.pictures import Fill, MakeUpload
 
 pytestmark = pytest.mark.both_databases
 
@@ -33,10 +33,8 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def gallery(library: Library, upload: MakeUpload) -> int:
-    collection = open_gallery(library, "holiday")
-    ingest_files(library, collection, [upload(f"{green}.png", (255, green, 0)) for green in range(5)])
-    return collection
+def gallery(fill: Fill) -> int:
+    return fill("holiday", {f"{green}.png": (255, green, 0) for green in range(5)})
 
 
 @pytest.fixture
@@ -104,7 +102,7 @@ def test_photos_that_searches_run_to_full_depth_meanwhile_are_not_run_again(
 
 @pytest.mark.parametrize("one_pass", [True, False])
 def test_another_budget_runs_missing_passes_only(
-    library: Library, fake_encoder: FakeEncoder, upload: MakeUpload, one_pass: bool, monkeypatch: pytest.MonkeyPatch
+    library: Library, fake_encoder: FakeEncoder, fill: Fill, one_pass: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_encoder.one_pass = one_pass
     encode = FakeEncoder.encode
@@ -113,8 +111,7 @@ def test_another_budget_runs_missing_passes_only(
         starts.append(standing.exit if standing else 0)
         return encode(self, pixels, budget, standing)
 
-    mixed = open_gallery(library, "mixed")
-    ingest_files(library, mixed, [upload("plain.png", "red"), upload("b.png", "blue")])
+    mixed = fill("mixed", {"plain.png": "red", "b.png": "blue"})
     run_to_full_depth(library, list_photos(library, mixed)[1].id)
     starts: list[int] = []
     monkeypatch.setattr(FakeEncoder, "encode", noted)
@@ -254,10 +251,9 @@ def test_feature_maps_are_those_of_the_present_encoding(
 
 
 def test_a_gallery_remembers_its_owners_phrases(
-    library: Library, database: Database, fake_encoder: FakeEncoder, upload: MakeUpload
+    library: Library, database: Database, fake_encoder: FakeEncoder, fill: Fill, upload: MakeUpload
 ) -> None:
-    gallery = open_gallery(library, "roses")
-    ingest_files(library, gallery, [upload("r.png", "red")], phrases=ROSES)
+    gallery = fill("roses", {"r.png": "red"}, phrases=ROSES)
     assert list_photos(library, gallery)[0].nearest_texts[0][0][0] == "a rose"
     later = Library(database, lambda: fake_encoder)
     ingest_files(later, gallery, [upload("b.png", "blue")])

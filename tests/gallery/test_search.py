@@ -28,7 +28,7 @@ from engine.storage.dates import UNDATED
 from engine.storage.images import delete_images
 from engine.storage.schema import Kind, PhotoMissing
 from tests.fake_encoder import FakeEncoder
-from tests.pictures import MakePng, MakeUpload, dated, encoded
+from tests.pictures import Fill, MakePng, MakeUpload, dated, encoded
 
 pytestmark = pytest.mark.both_databases
 
@@ -200,10 +200,9 @@ def test_a_year_finds_its_own_photos_alone_and_looks_at_no_other_again(
 
 @pytest.mark.parametrize("kind", ["gallery", "demo"])
 def test_second_looks_that_cannot_be_kept_are_answered_with(
-    library: Library, upload: MakeUpload, kind: Kind, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    library: Library, fill: Fill, kind: Kind, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gallery = open_gallery(library, "full", kind=kind)
-    ingest_files(library, gallery, [upload(f"{shade}.png", (255, shade, 0)) for shade in range(40)])
+    gallery = fill("full", {f"{shade}.png": (255, shade, 0) for shade in range(40)}, kind=kind)
 
     def full(*_: object, **__: object) -> None:
         raise StoreUnusable("The disk is full.")

@@ -13,7 +13,7 @@ from engine.gallery.ingest import ingest_files
 from engine.ingest.decode import BATCH, Duplicate, Skipped
 from engine.ingest.pipeline import Encoded, Known, Made, encode_here
 from tests.fake_encoder import FakeEncoder
-from tests.pictures import MakePng, MakeUpload
+from tests.pictures import Fill, MakePng, MakeUpload
 
 NOTHING = Known(lambda _: False, list)
 
@@ -88,9 +88,8 @@ def test_a_photo_that_two_have_encoded_is_kept_once(library: Library, upload: Ma
     assert [photo.file for photo in list_photos(library, gallery)] == ["a", "b"]
 
 
-def test_stored_photos_are_known_one_by_one_and_all_together(library: Library, upload: MakeUpload) -> None:
-    gallery = open_gallery(library, "g")
-    ingest_files(library, gallery, [upload("a", "red"), upload("b", "blue")])
+def test_stored_photos_are_known_one_by_one_and_all_together(library: Library, fill: Fill, upload: MakeUpload) -> None:
+    gallery = fill("g", {"a": "red", "b": "blue"})
     told: list[Known] = []
 
     def listen(uploads: Sequence[Upload], known: Known, *_: object) -> Iterator[list[Made]]:

@@ -34,11 +34,11 @@ from engine.storage.encodings import Candidate, list_candidates
 from engine.storage.images import get_image
 from engine.storage.schema import PhotoMissing
 from tests.fake_encoder import IDENTITY, FakeEncoder
-from tests.pictures import MakePng, MakeUpload
+from tests.pictures import Fill, MakePng, MakeUpload
 
 pytestmark = pytest.mark.both_databases
 
-SHADES = (90, 60, 30, 0)
+REDS = {f"{shade}.png": (255, shade, shade) for shade in (90, 60, 30, 0)}
 
 
 class Gate:
@@ -75,11 +75,9 @@ def other(home: Path, hazy: FakeEncoder) -> Iterator[Library]:
 
 
 @pytest.fixture
-def gallery(library: Library, upload: MakeUpload) -> int:
+def gallery(fill: Fill) -> int:
     """Four reds that a look through the haze hardly tells apart, the reddest last; a query may look at all of them."""
-    collection = open_gallery(library, "reds")
-    ingest_files(library, collection, [upload(f"{shade}.png", (255, shade, shade)) for shade in SHADES])
-    return collection
+    return fill("reds", REDS)
 
 
 def maps(home: Path) -> list[Path]:
@@ -235,11 +233,10 @@ def test_without_its_map_a_photo_is_run_again_and_that_is_counted(
 
 
 def test_at_the_end_of_a_pass_a_photo_goes_on_from_its_embedding(
-    library: Library, upload: MakeUpload, hazy: FakeEncoder, home: Path
+    library: Library, fill: Fill, hazy: FakeEncoder, home: Path
 ) -> None:
     hazy.one_pass = False
-    gallery = open_gallery(library, "in passes")
-    ingest_files(library, gallery, [upload(f"{shade}.png", (255, shade, shade)) for shade in SHADES])
+    gallery = fill("in passes", REDS)
     assert maps(home) == []
     left = list_photos(library, gallery)[0]
     library.picture_path(left.content_hash).unlink()
@@ -417,11 +414,8 @@ class TestFrozen:
     """The demo gallery: its index never changes, and everybody who comes finds the same."""
 
     @pytest.fixture
-    def demo(self, library: Library, upload: MakeUpload) -> int:
-        demo = open_gallery(library, "Demo gallery", kind="demo")
-        uploads = [upload(f"{shade}.png", (255, shade, shade)) for shade in SHADES]
-        ingest_files(library, demo, uploads)
-        return demo
+    def demo(self, fill: Fill) -> int:
+        return fill("Demo gallery", REDS, kind="demo")
 
     def test_twenty_visitors_get_the_same_answer_at_the_same_cost(
         self, library: Library, demo: int, hazy: FakeEncoder

@@ -12,14 +12,14 @@ from app.services import Services
 from app.session import Session
 from app.views import albums as views
 from engine.albums.album import Album, AlbumSet, album_of
-from engine.gallery import Library, Upload
+from engine.gallery import Library
 from engine.gallery.albums import edit_albums, list_albums
-from engine.gallery.galleries import list_photos, open_gallery
-from engine.gallery.ingest import ingest_files
+from engine.gallery.galleries import list_photos
 from engine.gallery.quotas import Visitors
 from engine.gallery.types import SortedGallery, SortedPhoto
 from tests.app.sending import Event
 from tests.app.shown_examples import DRAWING, PARTS, address, after
+from tests.pictures import Fill
 
 
 @pytest.fixture
@@ -28,11 +28,9 @@ def albums(services: Services) -> Albums:
 
 
 @pytest.fixture
-def mine(library: Library, upload: Callable[..., Upload], session: Session) -> int:
-    found = open_gallery(library, "Mine")
-    ingest_files(library, found, [upload(f"{colour}.png", colour) for colour in ("red", "lime", "blue")])
-    session.gallery = found
-    return found
+def mine(fill: Fill, session: Session) -> int:
+    session.gallery = fill("Mine", {f"{colour}.png": colour for colour in ("red", "lime", "blue")})
+    return session.gallery
 
 
 def board(updates: Iterator[Updates]) -> str:

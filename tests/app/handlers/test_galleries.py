@@ -25,13 +25,12 @@ from engine.gallery.galleries import (
     publish_gallery,
     summarize_gallery,
 )
-from engine.gallery.ingest import ingest_files
 from engine.gallery.search import search_photos
 from engine.storage.database import Database
 from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
-from tests.pictures import MakeUpload
+from tests.pictures import Fill
 
 
 class Request(gr.Request):
@@ -306,12 +305,8 @@ def test_what_a_query_changed_is_drawn_where_it_is_on_show(galleries: Galleries,
     assert "60 %" in after(galleries.overview_if_open(0.75, "", mine)).figures
 
 
-def test_a_gallery_is_leafed_through_when_nothing_is_asked(
-    search: Search, library: Library, upload: MakeUpload
-) -> None:
-    gallery = open_gallery(library, "Many")
-    ingest_files(library, gallery, [upload(f"{i}.png", (i, 2, 3)) for i in range(30)])
-    mine = Session(gallery=gallery)
+def test_a_gallery_is_leafed_through_when_nothing_is_asked(search: Search, fill: Fill) -> None:
+    mine = Session(gallery=fill("Many", {f"{i}.png": (i, 2, 3) for i in range(30)}))
     shown = after(search.searched("  ", True, mine))
     assert (shown.grid.count('class="hit"'), "Show 6 more" in shown.grid) == (24, True)
     grid = after(search.more(mine)).grid

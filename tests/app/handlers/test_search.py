@@ -20,13 +20,12 @@ from app.services import Services
 from app.session import Session
 from app.views import header, results
 from engine.gallery import Library, Photo, delete_photos
-from engine.gallery.galleries import list_photos, open_gallery, publish_gallery, summarize_gallery
-from engine.gallery.ingest import ingest_files
+from engine.gallery.galleries import list_photos, publish_gallery, summarize_gallery
 from engine.search import spelling
 from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
-from tests.pictures import MakeUpload
+from tests.pictures import Fill
 
 
 def test_words_find_photos_at_once_and_then_the_doubtful_are_looked_at_again(search: Search, session: Session) -> None:
@@ -271,14 +270,12 @@ def test_scores_on_show_never_rise_along_a_ranking(search: Search, session: Sess
 
 
 @pytest.fixture
-def many(library: Library, upload: MakeUpload) -> Callable[[int, int], Session]:
+def many(fill: Fill) -> Callable[[int, int], Session]:
     """Opens a gallery of so many reddish photos and so many bluish ones."""
 
     def visit_of(reds: int, blues: int) -> Session:
-        gallery = open_gallery(library, "Many")
         colours = [*((255, i, 0) for i in range(reds)), *((0, i, 255) for i in range(blues))]
-        ingest_files(library, gallery, [upload(f"{number}.png", colour) for number, colour in enumerate(colours)])
-        return Session(gallery=gallery)
+        return Session(gallery=fill("Many", {f"{number}.png": colour for number, colour in enumerate(colours)}))
 
     return visit_of
 
@@ -311,10 +308,8 @@ def test_the_line_is_drawn_by_more_than_the_photos_that_are_listed(
     assert (above.count('class="hit"'), below.count('class="hit"')) == (110, 10)
 
 
-def test_where_all_are_alike_no_line_is_drawn(search: Search, library: Library, upload: MakeUpload) -> None:
-    gallery = open_gallery(library, "Many")
-    ingest_files(library, gallery, [upload(f"{i}.png", (255, i // 2, i % 2)) for i in range(130)])
-    mine = Session(gallery=gallery)
+def test_where_all_are_alike_no_line_is_drawn(search: Search, fill: Fill) -> None:
+    mine = Session(gallery=fill("Many", {f"{i}.png": (255, i // 2, i % 2) for i in range(130)}))
     grids = [after(search.searched("red", False, mine)).grid, *(after(search.more(mine)).grid for _ in range(5))]
     assert [grid.count('class="hit"') for grid in grids] == [24, 48, 72, 96, 120, 130]
     assert not any("falls off" in grid for grid in grids)
