@@ -15,10 +15,10 @@ from typer.testing import CliRunner, Result
 
 from engine import cli as command_line
 from engine.cli import library as cli_library
-from engine.gallery import Library, Upload, ingest_files, open_gallery
 from engine.search import spelling
 from engine.utils.errors import EngineError
 from tests.fake_encoder import FakeEncoder
+from tests.pictures import Fill, MakePng
 
 Run = Callable[..., Result]
 
@@ -30,7 +30,7 @@ def run(fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
-def photos(tmp_path: Path, png: Callable[..., bytes]) -> Path:
+def photos(tmp_path: Path, png: MakePng) -> Path:
     """Two photos, one of them in a folder below, and one file that is none."""
     folder = tmp_path / "photos"
     (folder / "summer").mkdir(parents=True)
@@ -105,7 +105,7 @@ def test_search_adds_and_subtracts_words_as_the_page_does(run: Run, photos: Path
 
 
 @pytest.fixture
-def hazy(fake_encoder: FakeEncoder, photos: Path, png: Callable[..., bytes]) -> FakeEncoder:
+def hazy(fake_encoder: FakeEncoder, photos: Path, png: MakePng) -> FakeEncoder:
     """An encoder that sees too little before full depth, and more photos of which several may be the reddest."""
     fake_encoder.haze = 1.0
     for shade in (30, 60, 90):
@@ -155,7 +155,7 @@ def test_search_without_refining_leaves_photos_where_they_are(run: Run, photos: 
     assert result.stderr == ""
 
 
-def test_an_owners_phrases_are_remembered(run: Run, photos: Path, tmp_path: Path, png: Callable[..., bytes]) -> None:
+def test_an_owners_phrases_are_remembered(run: Run, photos: Path, tmp_path: Path, png: MakePng) -> None:
     phrases = tmp_path / "phrases.txt"
     phrases.write_text("# ours\na red rose\nthe blue sea\n", encoding="utf-8")
     assert run("index", photos, "--phrases", phrases).exit_code == 0
@@ -458,12 +458,10 @@ def test_results_that_cannot_be_written_are_said_before_any_work(
         assert result.stderr.count("\n") == 1
 
 
-def test_a_visitors_gallery_is_out_of_the_command_lines_reach(
-    run: Run, photos: Path, library: Library, upload: Callable[..., Upload]
-) -> None:
+def test_a_visitors_gallery_is_out_of_the_command_lines_reach(run: Run, photos: Path, fill: Fill) -> None:
     run("index", photos, "--gallery", "holidays")
     for name in ("holidays", "secret"):
-        ingest_files(library, open_gallery(library, name, owner="visitor"), [upload("theirs.png", "red")])
+        fill(name, {"theirs.png": "red"}, owner="visitor")
     for words in ((), ("--gallery", "holidays")):
         assert "theirs.png" not in run("search", "red", *words).stdout
     assert "2 needed nothing" in run("reencode", "holidays").stdout

@@ -10,14 +10,12 @@ from pathlib import Path
 import pytest
 
 from engine.gallery import Library, explain_photo, list_galleries, list_photos
-from engine.gallery.galleries import open_gallery
-from engine.gallery.ingest import ingest_files
 from engine.gallery.search import search_photos
 from engine.storage.collections import TotalsCache, list_collections
 from engine.storage.database import Database, StoreUnusable
 from engine.utils.errors import EngineError
 from tests.fake_encoder import FakeEncoder
-from tests.pictures import MakePng, MakeUpload
+from tests.pictures import Fill, MakePng
 from tests.programs import INDEX, begun
 
 
@@ -91,9 +89,9 @@ def search(text: str) -> None:
 
 @pytest.mark.parametrize("damage", ["cut short", "overwritten in the middle"])
 def test_a_database_file_that_is_damaged_is_a_sentence_and_stays_as_it_is(
-    home: Path, library: Library, database: Database, upload: MakeUpload, damage: str
+    home: Path, database: Database, fill: Fill, damage: str
 ) -> None:
-    ingest_files(library, open_gallery(library, "a"), [upload("a", "red"), upload("b", "blue")])
+    fill("a", {"a": "red", "b": "blue"})
     database.close()
     path = home / "tgem.db"
     whole = path.read_bytes()
@@ -118,10 +116,9 @@ def use(home: Path) -> None:
 
 
 def test_flipped_bytes_in_a_database_are_a_sentence_wherever_they_are(
-    home: Path, library: Library, database: Database, upload: MakeUpload
+    home: Path, database: Database, fill: Fill
 ) -> None:
-    uploads = [upload(f"{number}.png", (number * 4, 255 - number * 4, number)) for number in range(40)]
-    ingest_files(library, open_gallery(library, "a"), uploads)
+    fill("a", {f"{number}.png": (number * 4, 255 - number * 4, number) for number in range(40)})
     database.close()
     path, draw = home / "tgem.db", random.Random(3)
     whole = path.read_bytes()

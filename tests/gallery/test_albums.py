@@ -21,7 +21,6 @@ from engine.gallery.galleries import (
 )
 from engine.gallery.ingest import ingest_files
 from engine.gallery.reencode import reencode_gallery
-from engine.storage.database import Database
 from tests.fake_encoder import FakeEncoder
 from tests.pictures import Fill, MakeUpload
 
@@ -31,13 +30,8 @@ COLOURS = AlbumSet((album_of("reds: red"), album_of("greens: green")))
 
 
 @pytest.fixture
-def hazy() -> FakeEncoder:
+def fake_encoder() -> FakeEncoder:
     return FakeEncoder(haze=0.1)
-
-
-@pytest.fixture
-def library(database: Database, hazy: FakeEncoder) -> Library:
-    return Library(database, lambda: hazy)
 
 
 @pytest.fixture
@@ -85,13 +79,13 @@ def test_photos_in_doubt_run_deeper_within_the_budget_and_keep_it(library: Libra
     assert set(deeper) <= {p.file for p in before.photos if p.probability < 0.999}
 
 
-def test_a_photo_moved_by_hand_stays_for_good(library: Library, gallery: int, hazy: FakeEncoder) -> None:
+def test_a_photo_moved_by_hand_stays_for_good(library: Library, gallery: int, fake_encoder: FakeEncoder) -> None:
     grey = next(photo.id for photo in list_photos(library, gallery) if photo.file == "grey")
     edit_albums(library, gallery, lambda albums: COLOURS.moved([grey], "reds"))
     albums = list_albums(library, gallery)
     assert sorted_into(library, gallery, albums)["grey"] == "reds"
     assert get_photo(library, grey).exit == 3, "an example has run to full depth"
-    library.encoders.replace(replace(hazy, identity=replace(hazy.identity, weights="c" * 64)))
+    library.encoders.replace(replace(fake_encoder, identity=replace(fake_encoder.identity, weights="c" * 64)))
     reencode_gallery(library, gallery)
     assert sorted_into(library, gallery, list_albums(library, gallery))["grey"] == "reds"
     edit_albums(library, gallery, lambda albums: replace(albums, moves=()))
@@ -133,9 +127,9 @@ def test_a_gallery_that_is_not_ones_own_stays_as_it_is(library: Library, gallery
 
 
 def test_a_photo_whose_picture_is_gone_is_sorted_as_it_stands(
-    library: Library, gallery: int, hazy: FakeEncoder, home: Path
+    library: Library, gallery: int, fake_encoder: FakeEncoder, home: Path
 ) -> None:
-    hazy.one_pass = False
+    fake_encoder.one_pass = False
     for path in (*home.glob("pictures/*/*"), *home.glob("maps/*/*")):
         path.unlink()
     assert sort_gallery(library, gallery, COLOURS, 1.0).looked == 0
@@ -166,15 +160,15 @@ def test_words_that_most_photos_fall_under_are_proposed_first(library: Library, 
 
 
 def test_a_look_at_a_photo_of_the_demo_gallery_runs_once_and_costs_each_visitor_the_same(
-    library: Library, fill: Fill, hazy: FakeEncoder
+    library: Library, fill: Fill, fake_encoder: FakeEncoder
 ) -> None:
     demo = fill("demo", {"reddish": (255, 80, 80), "green": "green"}, kind="demo")
     costs = []
     for _ in range(2):
         costs.append(sort_gallery(library, demo, COLOURS, 1.0, aside=Aside()).mean_macs_share)
-        ran = len(hazy.visits)
+        ran = len(fake_encoder.visits)
     assert costs[0] == costs[1]
-    assert len(hazy.visits) == ran == 1
+    assert len(fake_encoder.visits) == ran == 1
 
 
 def test_what_ran_aside_costs_a_full_encoding_at_most(library: Library, fill: Fill) -> None:
@@ -201,11 +195,11 @@ def test_of_lines_that_are_too_many_no_more_are_read_than_tell_so() -> None:
 
 
 def test_phrases_are_embedded_once_and_a_few_at_a_time(
-    library: Library, gallery: int, hazy: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+    library: Library, gallery: int, fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Sequence[str]] = []
-    encode = hazy.encode_text
-    monkeypatch.setattr(hazy, "encode_text", lambda texts: asked.append(texts) or encode(texts))
+    encode = fake_encoder.encode_text
+    monkeypatch.setattr(fake_encoder, "encode_text", lambda texts: asked.append(texts) or encode(texts))
     many = AlbumSet((album_of("reds: red, " + ", ".join(f"thing {n}" for n in range(50))), album_of("greens: green")))
     first = sort_gallery(library, gallery, many, 0.0)
     assert sum(map(len, asked)) == 52 * len(TEMPLATES)
