@@ -8,13 +8,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from app.server.transfers import HOUR, SLOTS, Transfers, Window, address_of
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.app.clock import Clock
 
 
 @pytest.fixture

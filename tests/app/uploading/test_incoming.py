@@ -8,16 +8,8 @@ from app.uploading.inbox import COMING, KEPT, Inbox
 from app.uploading.incoming import AHEAD, QUIET, STILL, Incoming, name_of, size_of
 from app.work import Stopped, Waiting
 from engine.gallery import Progress, Skipped, TooMuch
+from tests.app.clock import Clock
 from tests.app.shown_examples import PHOTO
-
-
-class Clock:
-    """A time that a test sets."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def incoming(files: int = 100, clock: Clock | None = None) -> Incoming:
@@ -102,11 +94,11 @@ def test_who_says_nothing_for_long_has_left_and_one_who_sends_slowly_has_not() -
 def test_who_only_says_that_more_will_come_has_left_at_last() -> None:
     clock = Clock()
     upload = incoming(2, clock)
-    while not upload.over and clock.now < 100 + 2 * STILL:
+    while not upload.over and clock.now < 1000 + 2 * STILL:
         clock.now += QUIET / 2
         with upload.hearing():
             upload.settle([])
-        if clock.now > 100 + STILL:
+        if clock.now > 1000 + STILL:
             assert upload.group() == []
     assert upload.state == "left"
 
