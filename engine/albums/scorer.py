@@ -26,7 +26,7 @@ from torch import Tensor
 from engine.albums.album import Album
 from engine.exits.calibration import FARTHEST
 from engine.exits.encoder import Encoder
-from engine.exits.naming import kinds_of, texts_of_kinds
+from engine.exits.naming import kinds_of, texts_naming
 from engine.exits.text_bank import affinity
 
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}")  # a phrase is the mean of these; chosen on val sets
@@ -79,20 +79,20 @@ class Words:
         owners, parts, said = zip(*phrases, *unlike, strict=True) if phrases else ((), (), ())
         vectors, owner = torch.from_numpy(embed(said)), torch.tensor(owners, dtype=torch.long)
         is_unlike = torch.arange(len(said)) >= len(phrases)
-        wide = [number for number, phrase in enumerate(said) if kinds_of(phrase)]
-        owned = dict(zip(wide, texts_of_kinds([said[number] for number in wide], texts), strict=True))
         sides = (owner + len(albums) * is_unlike).tolist()
         part = torch.tensor(parts, dtype=torch.long)
-        return cls(vectors, owner, part, is_unlike, _apart(owned, sides), len(albums))
+        return cls(vectors, owner, part, is_unlike, _apart(said, sides, texts), len(albums))
 
 
-def _apart(wide: Mapping[int, Tensor], sides: Sequence[int]) -> dict[int, Tensor]:
-    """The texts of each wide phrase, less those of narrower ones on other sides: who has an album of dogs, too, looks
-    for other animals in that of animals.
+def _apart(said: Sequence[str], sides: Sequence[int], texts: tuple[str, ...]) -> dict[int, Tensor]:
+    """The texts of each wide phrase, by its number, less those that narrower phrases on other sides name: who has an
+    album of cats, too, looks for other animals in that of animals.
     """
-    found = {}
-    for number, own in wide.items():
-        narrower = [o for n, o in wide.items() if sides[n] != sides[number] and o.sum() < own.sum()]
+    wide, found = [number for number, phrase in enumerate(said) if kinds_of(phrase)], {}
+    named = [texts_naming(phrase, texts) for phrase in said] if wide else []
+    for number in wide:
+        own = named[number]
+        narrower = [o for n, o in enumerate(named) if sides[n] != sides[number] and o.sum() < own.sum()]
         found[number] = own & ~torch.stack([*narrower, torch.zeros_like(own)]).any(0)
     return {number: own for number, own in found.items() if own.any() and not own.all()}
 

@@ -6,7 +6,6 @@ for kinds of things that are named one by one.
 """
 
 import re
-from collections.abc import Sequence
 from functools import cache, lru_cache
 
 import torch
@@ -54,16 +53,10 @@ def names_of_things() -> list[str]:
     return list(dict.fromkeys(name for names in lists_of(THINGS).values() for name in names if " " not in name))
 
 
-def texts_of_kinds(phrases: Sequence[str], texts: tuple[str, ...]) -> Tensor:
-    """(P, N) bool: which texts, of a bank or others, name a thing of the kinds of each of some wide words."""
-    named = _kinds_named(texts)
-    return torch.tensor([[not kinds.isdisjoint(own) for own in named] for kinds in map(kinds_of, phrases)])
-
-
 def texts_naming(phrase: str, texts: tuple[str, ...]) -> Tensor:
     """(N,) bool: which texts name what a phrase does: a thing of its kinds, or the same in all of its words."""
-    if kinds_of(phrase):
-        return texts_of_kinds([phrase], texts)[0]
+    if kinds := kinds_of(phrase):
+        return torch.tensor([not kinds.isdisjoint(own) for own in _kinds_named(texts)])
     rows = _rows_of_words(texts)
     words = [rows.get(_singular(word), frozenset()) for word in telling_words(phrase)]
     found = torch.zeros(len(texts), dtype=torch.bool)

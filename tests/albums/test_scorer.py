@@ -1,12 +1,19 @@
 """What albums of one wide word hold of the demo gallery."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from engine.albums.album import AlbumSet, album_of
-from engine.albums.scorer import AlbumScorer
+from engine.albums.scorer import AlbumScorer, Words
 from engine.exits.encoder import Encoder
 from tests.demo_gallery import ANIMALS
+
+
+def no_embeddings(phrases: Sequence[str]) -> np.ndarray:
+    return np.zeros((len(phrases), 1), np.float32)
 
 
 def held(embedded: Encoder, shown: dict[str, Tensor], *albums: str) -> dict[str, str | None]:
@@ -25,6 +32,12 @@ def test_a_wide_word_holds_what_it_is_a_word_for(embedded: Encoder, shown: dict[
 def test_a_narrower_album_takes_its_own_from_a_wider_one(embedded: Encoder, shown: dict[str, Tensor]) -> None:
     found = held(embedded, shown, "animals", "birds")
     assert (found["osprey-on-branch"], found["giant-panda"], found["white-chair"]) == ("birds", "animals", None)
+
+
+def test_a_wider_album_leaves_what_a_narrower_one_names_to_it() -> None:
+    texts = ("a cat on a sofa", "a koala", "a dog", "a car")
+    for albums, owned in ((["animals"], [True, True, True, False]), (["animals", "cats"], [False, True, True, False])):
+        assert Words.of([album_of(line) for line in albums], no_embeddings, texts).wide[0].tolist() == owned
 
 
 def test_what_was_in_either_album_is_in_the_one_that_they_are_merged_to(
