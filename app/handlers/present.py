@@ -11,7 +11,6 @@ from app.services import Services
 from app.session import Session
 from app.views import placeholders
 from app.views.present import Story, present
-from app.views.race import beside
 from engine.gallery import (
     EngineError,
     GallerySummary,
@@ -26,6 +25,7 @@ from engine.gallery import (
     typical_photos,
 )
 
+DEMO = "the demo gallery"
 ANSWERS, AMONG = 4, 12  # photos on the first screen, and the best that they are of
 
 
@@ -51,10 +51,11 @@ class Present:
         summary = self._gallery(session)
         query, answers = self._answers(session, summary)
         ends, elsewhere = self._ends(summary)
-        measured = beside(services.measured(summary), summary) or shipped_race().measured
+        measured = services.measured(summary) or shipped_race().measured
         known = fidelity(summary, services.curve)
         before = {photo: services.drawing.positions[look.from_exit] for photo, look in session.deepened.items()}
-        return Story(summary, query, answers, ends[0], ends[1], measured, known, elsewhere, before)
+        instead = DEMO if summary.id != session.gallery else ""
+        return Story(summary, query, answers, ends[0], ends[1], measured, known, elsewhere or instead, instead, before)
 
     def _gallery(self, session: Session) -> GallerySummary:
         """The gallery on show, if it has photos of the present model; else the demo's."""
@@ -101,7 +102,7 @@ class Present:
         Where all are alike, the demo gallery's; where those are, too, any two.
         """
         library, demo = self._services.library, self._services.demo
-        for gallery, name in ((summary.id, ""), (demo.id, "the demo gallery")):
+        for gallery, name in ((summary.id, ""), (demo.id, DEMO)):
             found = summarize_gallery(library, gallery)
             reached = [exit for exit, count in enumerate(found.exits, start=1) if count]
             if len(reached) > 1:

@@ -29,7 +29,8 @@ class Story:
     hard: Photo
     measured: Measured
     fidelity: ShownFidelity
-    ends_elsewhere: str = ""  # the gallery that the easy and the hard photo are of, where it is another one
+    ends_elsewhere: str = ""  # the gallery that the easy and the hard photo are of, where it is not the one on show
+    elsewhere: str = ""  # the same of all of it
     before: Mapping[int, float] = field(default_factory=dict)  # what had run for answers that got a second look since
 
 
@@ -75,13 +76,15 @@ def _what_it_is(story: Story, drawing: Drawing, address: PictureAddress) -> Scre
     )
     striped = " · striped: for this search" if any(photo.id in story.before for photo in story.answers) else ""
     asked = f"“{escape(story.query)}” among {many(story.summary.photos)}" if story.query else escape(story.summary.name)
+    asked += f" of {escape(story.elsewhere)}" if story.elsewhere else ""
+    real = "These are real answers" if story.query else "These are photos of this gallery"
     return (
         '<p class="title">Search your photos in words.</p>'
         '<p class="words">Easy photos stop early; hard ones get more.</p>'
         f'<div class="answers">{photos}</div>'
         f'<p class="small">{asked} · filled was computed, hollow was saved{striped}</p>',
         "An image encoder turns each photo into a vector that can be searched by words. It need not run as long for "
-        "every photo. These are real answers; under each one is what it cost.",
+        f"every photo. {real}; under each one is what it cost.",
     )
 
 
@@ -118,7 +121,7 @@ def _figure(story: Story, drawing: Drawing) -> Screen:
         f'<p class="small">{escape(isolated(summary.name))}: {macs(summary.macs_index, summary.macs_in_full)}. '
         f"Each stage is filled up to the share of photos that ran it{deeper}.</p>",
         f"Indexing this gallery took {share} of what the full encoder takes. It is counted in multiply-accumulates "
-        "that really ran, not in layers. Searches are another figure; this one does not change.",
+        "that really ran, not in layers. Searches are another figure, and do not change this one.",
     )
 
 

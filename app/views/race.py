@@ -5,8 +5,6 @@ from html import escape
 from app.views.formatting import date, many, percent, times
 from engine.gallery import GallerySummary, Measured, Race
 
-ABOUT = 0.05  # of the full compute
-
 
 def lanes(race: Race) -> str:
     """Both encoders as bars that are as long as the time they took, and take it when they are played."""
@@ -40,9 +38,8 @@ def faster(race: Race) -> str:
 
 
 def beside(measured: Measured | None, summary: GallerySummary) -> Measured | None:
-    """A gallery's race, if it ran about as much as indexing did: its speed is read beside that."""
-    share = summary.macs_index / summary.macs_in_full if summary.macs_in_full else 0.0
-    return measured if measured is not None and abs(measured.race.macs_share - share) < ABOUT else None
+    """A gallery's race, if it was at the gallery's budget: its speed is read beside what that saved."""
+    return measured if measured is not None and measured.race.budget == summary.budget else None
 
 
 def where(measured: Measured) -> str:

@@ -22,7 +22,12 @@ def present(services: Services) -> Present:
 
 
 def test_what_was_not_measured_here_is_the_shipped_measurement_and_named_so(
-    present: Present, search: Search, session: Session, compare: Compare
+    present: Present,
+    search: Search,
+    session: Session,
+    compare: Compare,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     list(search.searched("red", False, session))
     shown = after(present.presented(Event(), session)).screens
@@ -30,6 +35,10 @@ def test_what_was_not_measured_here_is_the_shipped_measurement_and_named_so(
     assert shipped_race().machine in shown
     list(compare.raced(session))
     assert "on this machine" in after(present.presented(Event(screen="4"), session)).screens
+    raced = services.comparison.last(session.gallery or 0)
+    assert raced is not None
+    monkeypatch.setattr(services.comparison, "last", lambda _: replace(raced, budget=1.0, macs_share=1.0))
+    assert "on this machine" in after(present.presented(Event(screen="4"), session)).screens, "at whatever budget"
 
 
 def test_what_ran_for_a_search_is_striped_as_among_its_results(
@@ -71,6 +80,9 @@ def test_a_gallery_with_too_little_in_it_leaves_the_stage_to_the_demos(present: 
     shown = after(present.presented(Event(), Session(gallery=open_gallery(library, "Empty")))).screens
     assert "Demo gallery" in shown
     assert "red square" in shown
+    first, second, *_ = shown.split("<section")[1:]
+    assert "among 3 photos of the demo gallery" in first
+    assert "photos of the demo gallery" in second
 
 
 def test_what_cannot_be_presented_is_said_where_the_button_is(present: Present) -> None:

@@ -34,7 +34,9 @@ from tests.app.shown_examples import DRAWING, EVIL, MEASURED, PHOTO, RACE, SHIPP
 
 BAD = replace(PHOTO, file=EVIL)
 FOUND = ShownFidelity(8.25, "The same photo comes first for 3 of 4 queries", "Mean over something")
-STORY = present.Story(replace(SUMMARY, name=EVIL), EVIL, [BAD] * 4, BAD, replace(BAD, exit=3), SHIPPED, FOUND, EVIL)
+STORY = present.Story(
+    replace(SUMMARY, name=EVIL), EVIL, [BAD] * 4, BAD, replace(BAD, exit=3), SHIPPED, FOUND, EVIL, EVIL
+)
 CREDIT = Attribution(EVIL, EVIL, "CC0", "https://example.org/cc0")
 POINTS = (Point(0.3, 0.31, 55.0), Point(0.6, 0.6, 66.0), Point(1.0, 1.0, 73.0))
 CURVE = Curve("tgem-mini", "flickr8k", "test", 1000, POINTS, Point(1.0, 1.0, 74.0))
@@ -298,7 +300,7 @@ class TestDepths:
         assert formatting.date(RACE.at) in ALL["figures"]
         assert "45 %indexing ran 0.22 of 0.40 kMACs" in text(ALL["figures"])
         assert "0.3full encodings" in text(ALL["figures"])
-        of_another_budget = Measured(replace(RACE, macs_share=0.9))
+        of_another_budget = Measured(replace(RACE, budget=0.9, macs_share=0.9))
         for measured, said in ((None, "not measured yet"), (of_another_budget, "the last race ran 90 %")):
             assert said in text(overview.figures(SUMMARY, measured))
             assert "as fast" not in header.headline(SUMMARY, measured)
