@@ -108,7 +108,7 @@ class Parts:
     @property
     def overview(self) -> list[Block]:
         """What the gallery tab shows of a gallery."""
-        return [*self.drawn_overview, self.apply]
+        return [*self.drawn_overview, self.apply, self.headline]
 
     @property
     def drawn_overview(self) -> list[Block]:

@@ -70,7 +70,7 @@ class Albums:
         """Words for an album were typed."""
         if words.strip():
             yield {self._parts.album_words: ""}  # at once: by the time of the answer the next ones may be typed
-            yield from self._changed(session, lambda albums: albums.with_albums([album_of(words)]), typed=words)
+            yield from self._changed(session, lambda albums: _with(albums, words), typed=words)
 
     def proposed(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
         """An album that was offered was chosen."""
@@ -131,10 +131,12 @@ class Albums:
             found = self._sorted(summary, session, view, self._apply(summary, session, view, None))
             sure = [photo.id for photo in found.of(album) if not views.is_unsure(photo)]  # as its column shows
             if not sure:
-                raise AlbumsRejected("No photo is in this album any more.")
+                raise AlbumsRejected("No photo is in this album.")
             if len(sure) > MOST_PHOTOS:
                 raise AlbumsRejected(f"One ZIP holds {MOST_PHOTOS} photos; make narrower albums of these {len(sure)}.")
             photos = get_photos(services.library, sure)
+        except AlbumsRejected as error:
+            return {self._parts.album_line: services.problem(error) + self._line(summary, view, found)}
         except EngineError as error:
             return {self._parts.album_line: services.problem(error)}
         return {self._parts.file: views.packed(album, photos, services.address)}
@@ -175,9 +177,13 @@ class Albums:
 
     def _sorted(self, summary: GallerySummary, session: Session, view: AlbumView, albums: AlbumSet) -> SortedGallery:
         """The gallery's photos as they stand, with no second look."""
+
+        def tell(looked: int) -> None:  # those that were moved by hand run to full depth
+            view.looked += looked
+
         with self._services.access.turn(session):
             return sort_gallery(
-                self._services.library, summary.id, albums, 0.0, aside=self._aside(summary, session, view)
+                self._services.library, summary.id, albums, 0.0, tell, self._aside(summary, session, view)
             )
 
     def _problem(self, error: EngineError) -> Updates:
@@ -205,6 +211,7 @@ class Albums:
                 if isinstance(event, int) and session.gallery == summary.id:
                     yield self._busy(so_far)
                 elif isinstance(event, SortedGallery):
+                    view.judged = len(event.photos)
                     self._over(view, asking)
                     if session.gallery == summary.id:
                         yield self._drawn(session, summary, view, event)
@@ -271,20 +278,27 @@ class Albums:
             wanted = [photo.id for column in shown for photo in column.photos]
             pictures = {photo.id: photo for photo in get_photos(services.library, wanted)}
             board = views.board(shown, pictures, services.drawing, services.address)
-        share = found.mean_macs_share
-        spent = share < 1 and share + 1 / max(1, len(found.photos)) > _budget(summary)  # not one photo more
         return {
             parts.album_proposals: views.proposals(texts),
-            parts.album_line: views.line(found, view.looked, bool(view.changes), spent),
+            parts.album_line: self._line(summary, view, found),
             parts.album_board: board,
             parts.stop_albums: button(STOP, False),
         }
+
+    def _line(self, summary: GallerySummary, view: AlbumView, found: SortedGallery) -> str:
+        """What the sort cost."""
+        share, photos = found.mean_macs_share, len(found.photos)
+        spent = share < 1 and share + 1 / max(1, photos) > _budget(summary)  # not one photo more
+        looked = view.looked if view.looked or view.judged == photos else None
+        return views.line(found, looked, bool(view.changes), spent)
 
     def _meant(self, column: views.Column) -> str:
         """What was probably meant by an album's words; empty where photos fit them, or nothing is amiss."""
         album = column.album
         if album is None or column.all or album.phrases != (album.name,) or album.unlike:
             return ""
+        if "," in album.name:  # a list was typed, and read as one phrase
+            return f"{album.name}: {album.name}"
         meant = correct_spelling(self._services.library, album.name)
         return meant if meant != album.name else ""
 
@@ -330,6 +344,15 @@ class Albums:
         while len(session.albums) > VIEWS_KEPT:
             session.albums.pop(next(iter(session.albums)))
         return view
+
+
+def _with(albums: AlbumSet, words: str) -> AlbumSet:
+    """With an album added, or other words for one that is there; raises AlbumsRejected where it has them already."""
+    album = album_of(words)
+    after = albums.with_albums([album])
+    if after == albums:
+        raise AlbumsRejected(f'There is an album "{album.name}" already, by the same words.')
+    return after
 
 
 def _budget(summary: GallerySummary) -> float:

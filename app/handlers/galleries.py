@@ -170,6 +170,7 @@ class Galleries:
                 parts.histogram: overview.histogram(summary, services.drawing, typical, services.address),
                 parts.curve: overview.curve(services.curve, summary.budget),
                 **self._budget.previewed(budget, looked_for, session),
+                **self._search.headline(session),  # another page may have changed the gallery
             }
         except ModelChanged as error:
             return {**dict.fromkeys(parts.drawn_overview, ""), parts.figures: services.problem(error)}

@@ -87,20 +87,22 @@ def empty(aside: bool) -> str:
     )
 
 
-def line(found: SortedGallery, looked: int, undo: bool, spent: bool) -> str:
+def line(found: SortedGallery, looked: int | None, undo: bool, spent: bool) -> str:
     """What the sort cost, and the way back.
 
-    Args: spent: no photo more could get a second look, whatever its doubt.
+    Args:
+        looked: photos that got a second look; None where those on show were not asked for any.
+        spent: no photo more could get one, whatever its doubt.
     """
     button = '<span><button type="button" data-event="undo">Undo</button></span>' if undo else ""
     if not found.photos or not found.albums:
         return f'<div class="answer">{button}</div>' if undo else ""
-    again = f"{many(looked) if looked else 'no photo'} needed a second look"
+    again = "" if looked is None else f"; {many(looked) if looked else 'no photo'} needed a second look"
     if spent:
-        again = f"{f'{many(looked)} got a second look, and ' if looked else ''}the budget for second looks is spent"
+        again = f"; {f'{many(looked)} got a second look, and ' if looked else ''}the budget for second looks is spent"
     return (
         f'<div class="answer" role="status"><div>Sorted: <b>{percent(found.mean_macs_share)}</b> of the full compute '
-        f"has run so far; {again}.</div>{button}</div>"
+        f"has run so far{again}.</div>{button}</div>"
     )
 
 

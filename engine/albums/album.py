@@ -14,6 +14,7 @@ LONGEST_PHRASE = 200  # characters; the model reads about thirty words
 NOT = "not "  # what a phrase begins with that an album's photos do not show
 CUT = "…"  # ends a name that was made of a phrase
 NONE = "none of these"  # what stands for no album, where one would be named
+DOUBT = "in doubt"  # what the pile of photos is called whose album is not sure
 # What a name alone stands for where phrases hold more of the val sets' photos than it does.
 KINDS = {
     "food": "food on a plate, a dish of food, fruit, vegetables, bread, a cake or a dessert, a drink in a glass, a cup "
@@ -99,7 +100,8 @@ class AlbumSet:
                 place = names.index(album.name.casefold())
                 if album.name.endswith(CUT) and album.phrases != found[place].phrases:  # a name that nobody chose
                     raise AlbumsRejected(f'There is an album "{album.name}"; put a short name and a colon before this.')
-                found[place] = replace(album, name=found[place].name)
+                same = _folded(album) == _folded(found[place])
+                found[place] = found[place] if same else replace(album, name=found[place].name)
             else:
                 found.append(album)
         return replace(self, albums=tuple(found))
@@ -178,9 +180,14 @@ def checked_name(name: object) -> str:
         raise AlbumsRejected("An album needs a name; type a few words.")
     if len(line) > LONGEST_NAME:
         raise AlbumsRejected(f'"{line[:40]}…" is over {LONGEST_NAME} characters; a name is shorter.')
-    if line.casefold() == NONE:
-        raise AlbumsRejected(f'"{NONE}" is where photos go that fit no album; choose another name.')
+    if line.casefold() in (NONE, DOUBT):
+        raise AlbumsRejected(f'"{line}" is the name of a column already; choose another name.')
     return line
+
+
+def _folded(album: Album) -> tuple[str, ...]:
+    """An album's words, capitals aside."""
+    return tuple(words.casefold() for words in (*album.phrases, album.unlike))
 
 
 def _checked(phrase: object, name: str) -> str:

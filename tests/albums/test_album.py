@@ -1,5 +1,6 @@
 """Albums as people type and change them; every mistake is a sentence."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,7 @@ def test_a_wide_name_alone_stands_for_kinds_that_can_be_seen(name: str) -> None:
         ("x" * 81 + ": x", "is over 80 characters"),
         ("a: " + "x" * 201, "is over 200 characters"),
         ("None of these", "choose another name"),
+        ("in doubt: fog", "choose another name"),
         ("many: " + "x," * 500, "has 501 phrases; 200 are possible at most"),
     ],
 )
@@ -119,3 +121,4 @@ def test_albums_given_again_take_their_place_and_keep_their_moves() -> None:
     assert [album.name for album in again.albums] == ["dogs", "people", "cats"]
     assert again.albums[0].phrases == ("a hound",)
     assert again.by_hand() == {1: "dogs"}
+    assert albums.with_albums([replace(DOGS, name="DOGS", phrases=("A Dog", "a puppy"))]) == albums

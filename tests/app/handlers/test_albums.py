@@ -15,11 +15,12 @@ from engine.albums.album import Album, AlbumSet, album_of
 from engine.gallery import Library
 from engine.gallery.albums import edit_albums, list_albums
 from engine.gallery.galleries import list_photos
+from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Visitors
 from engine.gallery.types import SortedGallery, SortedPhoto
 from tests.app.sending import Event
 from tests.app.shown_examples import DRAWING, PARTS, address, after
-from tests.pictures import Fill
+from tests.pictures import Fill, MakeUpload
 
 
 @pytest.fixture
@@ -56,9 +57,12 @@ def test_words_make_an_album_that_is_kept(albums: Albums, session: Session, mine
         (2, True, "2 photos got a second look, and the budget for second looks is spent"),
         (0, False, "no photo needed a second look"),
         (0, True, "has run so far; the budget for second looks is spent"),
+        (None, False, "of the full compute has run so far.<"),
     ],
 )
-def test_the_line_tells_photos_without_doubt_from_a_budget_that_is_spent(looked: int, spent: bool, said: str) -> None:
+def test_the_line_tells_photos_without_doubt_from_a_budget_that_is_spent(
+    looked: int | None, spent: bool, said: str
+) -> None:
     photo = SortedPhoto(1, "a.jpg", "0" * 64, None, 0.4, by_hand=False, exit=1, macs_share=0.6)
     found = SortedGallery((Album("reds", ("red",)),), (photo,), 0, 0.6)
     assert said in views.line(found, looked, undo=False, spent=spent)
@@ -73,7 +77,38 @@ def test_an_album_is_packed_as_its_column_shows_it(
     assert f'data-zip="{services.address(red, "large")}"' in packed
     assert 'data-name="reds"' in packed
     for album in ("blues", ""):
-        assert "No photo is in this album" in after(albums.packed(Event(album=album), session)).album_line
+        line = after(albums.packed(Event(album=album), session)).album_line
+        assert "No photo is in this album" in line
+        assert "Sorted: " in line, "and what stood there stays"
+        assert 'data-event="undo"' in line
+
+
+def test_the_line_says_nothing_of_second_looks_that_nobody_asked_for(
+    albums: Albums,
+    session: Session,
+    mine: int,
+    library: Library,
+    upload: MakeUpload,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.handlers.albums._budget", lambda _: 2.0)  # never spent
+    after(albums.added("reds: red", session))
+    assert "no photo needed a second look" in after(albums.shown(session)).album_line
+    again = Session(gallery=mine)
+    assert "second look" not in after(albums.shown(again)).album_line
+    ingest_files(library, mine, [upload("new.png", "teal")])
+    assert "second look" not in after(albums.shown(session)).album_line
+    after(albums.moved(Event(photo=str(list_photos(library, mine)[2].id), to="=reds"), session))
+    assert "1 photo needed a second look" in after(albums.shown(session)).album_line, "an example ran to full depth"
+
+
+def test_an_album_that_is_there_already_is_said(albums: Albums, session: Session, mine: int, library: Library) -> None:
+    after(albums.added("reds", session))
+    again = after(albums.added("Reds", session))
+    assert "an album &quot;Reds&quot; already" in again.album_line
+    assert again.album_words == "Reds"
+    after(albums.undone(session))
+    assert list_albums(library, mine) == AlbumSet(), "one change to take back"
 
 
 def test_a_photo_is_moved_and_the_move_undone(albums: Albums, session: Session, mine: int, library: Library) -> None:
@@ -121,9 +156,11 @@ def test_a_column_without_photos_says_so() -> None:
 
 def test_an_album_of_a_misspelt_word_offers_the_word(albums: Albums, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.handlers.albums.correct_spelling", lambda _, text: text.replace("turck", "truck"))
-    found = SortedGallery((album_of("turck"), album_of("dogs: turck")), (), 0, 0.5)
-    column, other, _ = views.columns(found, {}, {}, {})
+    found = SortedGallery((album_of("turck"), album_of("dogs: turck"), album_of("cats, dogs")), (), 0, 0.5)
+    column, other, listed, _ = views.columns(found, {}, {}, {})
     assert albums._meant(column) == "truck"
+    assert albums._meant(listed) == "cats, dogs: cats, dogs", "a list was typed, and read as one phrase"
+    assert album_of(albums._meant(listed)).name == "cats, dogs"
     assert not albums._meant(other), "phrases of one's own are left alone"
 
 
