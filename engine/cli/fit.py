@@ -40,10 +40,9 @@ def fit(
     if out is not None:
         require_writable(out / REPORT)
     if data is not None:
-        from engine.evaluation.evaluate import curve
         from engine.training.fit import fit as fit_exits
 
-        fit_exits(data, name, out, say, curve)
+        fit_exits(data, name, out, say)
     elif photos is not None:
         from engine.exits.loading import load_encoder
         from engine.training.fit import fit_photos

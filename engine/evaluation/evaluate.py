@@ -340,11 +340,6 @@ def histogram(encoder: Encoder, name: str, features: Features) -> Row:
     return about | {"rows": rows}
 
 
-def curve(encoder: Encoder, features: Features) -> list[str]:
-    """What each budget costs and finds on captioned photos, as lines for a person."""
-    return lines_of(rows_of(Case("", PhotoSet(encoder, features)), ("full", "exit", "random", "tgem")))
-
-
 def lines_of(rows: Sequence[Row]) -> list[str]:
     """Rows of a captioned or labelled set for a person."""
     right = "R@1 / 5 / 10" if any("t2i" in row for row in rows) else "label found"

@@ -42,12 +42,6 @@ class Features:
         """The same photos as other readouts before full depth read them."""
         return replace(self, vectors=_read(modules, self.seen, self.vectors[:, -1]))
 
-    def of(self, rows: Tensor) -> "Features":
-        """Some of the photos, (n,) numbers, and their texts."""
-        place = torch.full((len(self.vectors),), -1).index_copy_(0, rows, torch.arange(len(rows)))
-        owner = place[self.owner]
-        return Features([x[rows] for x in self.seen], self.vectors[rows], self.texts[owner >= 0], owner[owner >= 0])
-
     def described_by(self, texts: Tensor, owner: Tensor) -> "Features":
         """The same photos with other texts."""
         return replace(self, texts=texts, owner=owner)

@@ -74,7 +74,6 @@ def fit(
     model: str | None = None,
     out: Path | None = None,
     say: Callable[[str], None] = print,
-    judge: Judge | None = None,
 ) -> None:
     """Fit exits to a model from a captioned set.
 
@@ -82,13 +81,12 @@ def fit(
         data: folder with `captions.jsonl` and `images`.
         model: as in `load_encoder`.
         out: where the exit weights are written; by default the model's folder.
-        judge: see `fit_exits`.
     Raises: DataMissing, TooFewPhotos, ModelUnreadable.
     """
     encoder = to_fit(model)
     if encoder.modules.last is not None:
         raise ModelUnreadable(f"The passes of {encoder.identity.model} were trained together; train-mini makes them.")
-    fit_exits(encoder, split_captions(read_captions(data)), out or encoder.folder, Reporter(say), judge)
+    fit_exits(encoder, split_captions(read_captions(data)), out or encoder.folder, Reporter(say))
 
 
 def to_fit(model: str | None, precision: str | None = None) -> Encoder:

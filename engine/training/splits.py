@@ -41,13 +41,14 @@ class Splits:
 
 
 def split_captions(examples: Sequence[Example]) -> Splits:
-    """A captioned set by its own splits; a quarter of train is for the gates. Without a split test, val is halved."""
+    """A captioned set by its splits train, of which a quarter is for the gates, and val, which is halved: whether exits
+    pay is decided on one half, and never on a split that `evaluate` reports on.
+    """
     train = [e for e in examples if e.split == "train"]
     val = [e for e in examples if e.split == "val"]
-    test = [e for e in examples if e.split == "test"]
-    if not test:
-        val, test = [e for e in val if _place(e) < 0.5], [e for e in val if _place(e) >= 0.5]
-    return _checked(Splits([e for e in train if _place(e) < 0.75], [e for e in train if _place(e) >= 0.75], val, test))
+    readouts, gates = ([e for e in train if (_place(e) < 0.75) is first] for first in (True, False))
+    prices, curve = ([e for e in val if (_place(e) < 0.5) is first] for first in (True, False))
+    return _checked(Splits(readouts, gates, prices, curve))
 
 
 def split_photos(paths: Sequence[Path]) -> Splits:

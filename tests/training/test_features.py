@@ -122,15 +122,6 @@ def test_a_photo_that_cannot_be_read_is_said_and_left_out(
         collect(encoder, examples)
 
 
-def test_some_of_the_photos_come_with_their_texts(encoder: Encoder, examples: list[Example]) -> None:
-    found = collect(encoder, examples)
-    rows = torch.tensor([7, 2])
-    part, alone = found.of(rows), collect(encoder, [examples[2]])
-    torch.testing.assert_close(part.vectors, found.vectors[rows])
-    torch.testing.assert_close(part.texts[part.owner == 1], alone.texts)
-    assert len(part.texts) == len(examples[7].texts) + len(examples[2].texts)
-
-
 def test_features_are_mapped_and_not_read(encoder: Encoder, examples: list[Example], tmp_path: Path) -> None:
     found = cached(tmp_path / "cache", encoder, examples)
     base: object = found.seen[0].numpy()

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.evaluation import evaluate
 from engine.exits import certificate
 from engine.exits.certificate import FULL_DEPTH, read_certificate
 from engine.exits.checkpoint import load_exits
@@ -57,7 +56,7 @@ def test_a_backbone_gets_exits_that_photos_leave_at(encoder: Encoder, data: Path
     said: list[str] = []
     if captioned:
         splits = split_captions(read_captions(data))
-        found = fit_exits(encoder, splits, encoder.folder, Reporter(said.append), evaluate.curve)
+        found = fit_exits(encoder, splits, encoder.folder, Reporter(said.append))
     else:
         found = fit_photos(encoder, folder_photos(data / "images"), say=said.append)
     again = loaded(encoder)
@@ -70,7 +69,7 @@ def test_a_backbone_gets_exits_that_photos_leave_at(encoder: Encoder, data: Path
     kept = read_certificate(encoder.folder)
     assert kept is not None
     assert kept.pays
-    assert any("tgem" in line for line in said) == captioned, "the judge speaks of captioned photos"
+    assert kept.advice in said
 
 
 def test_a_certificate_has_what_programs_read(encoder: Encoder, data: Path) -> None:
