@@ -36,9 +36,7 @@ def certify(encoder: Encoder, features: Features, examples: Sequence[Example]) -
             budgets, columns, fidelities(encoder, features, columns), speeds, strict=True
         )
     )
-    # What is run without exits: the model's own tower, but all passes of a ladder whose last embedding joins them.
-    joined = encoder.modules.last is not None
-    advice = advice_of(rows, 1.0 if joined else sum(encoder.backbone.stage_macs) / encoder.full_macs)
+    advice = advice_of(rows, sum(encoder.backbone.stage_macs) / encoder.full_macs)
     return Certificate(encoder.identity.model, len(features.vectors), rows, round(bare, 2), advice)
 
 
