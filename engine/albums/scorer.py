@@ -35,6 +35,7 @@ BACKGROUND = 500  # texts of the bank that albums stand among; chosen on val set
 EXAMPLE_WEIGHT = 0.35  # of how far an example is more alike than ALIKE, beside the text
 ALIKE = 0.5  # cosine of two photos above which one speaks for the other's album; it never speaks against it
 STANDS_BACK = 1.0  # logits that none of them is lower by: who types a word or two means it widely
+NARROWER = 0.8  # of the texts of a narrower phrase that a wide one stands for, too; any share from a half does on val
 NODES, WEIGHTS = (torch.tensor(part, dtype=torch.float32) for part in hermegauss(24))
 CERTAIN = 1e-6  # a deviation in cosines that is none
 ENCODED_AT_ONCE = 8  # phrases; between them others may compute
@@ -86,13 +87,14 @@ class Words:
 
 def _apart(said: Sequence[str], sides: Sequence[int], texts: tuple[str, ...]) -> dict[int, Tensor]:
     """The texts of each wide phrase, by its number, less those that narrower phrases on other sides name: who has an
-    album of cats, too, looks for other animals in that of animals.
+    album of cats, too, looks for other animals in that of animals. Snow is no narrower word for people in the snow.
     """
     wide, found = [number for number, phrase in enumerate(said) if kinds_of(phrase)], {}
     named = [texts_naming(phrase, texts) for phrase in said] if wide else []
     for number in wide:
         own = named[number]
-        narrower = [o for n, o in enumerate(named) if sides[n] != sides[number] and o.sum() < own.sum()]
+        others = (o for n, o in enumerate(named) if sides[n] != sides[number] and o.sum() < own.sum())
+        narrower = [o for o in others if (o & own).sum() >= NARROWER * o.sum()]
         found[number] = own & ~torch.stack([*narrower, torch.zeros_like(own)]).any(0)
     return {number: own for number, own in found.items() if own.any() and not own.all()}
 
