@@ -1,7 +1,7 @@
 """What tests share: which of them run, a data folder, databases, encoders, a library, pictures.
 
-An encoder is `fake_encoder` (exact, sees colours), `embedded` (the shipped model), or one of `tests.tiny_models`
-(random weights in the real classes).
+An encoder is `fake_encoder` (exact, sees colours), `embedded` (the shipped model), one of `tests.tiny_models` (random
+weights in the real classes), or that of `tests.five_photos` (embeddings chosen by hand).
 """
 
 import os
