@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from engine.exits.encoder import Encoder
 from engine.exits.gate import first_exit, leaving
 from engine.training import gates
 from engine.training.features import Features
-from engine.training.gates import GatePhotos, fit_exits, fit_gates, lost
+from engine.training.gates import GatePhotos, calibrations_of, drift, fit_exits, fit_gates, lost
 from tests import tiny_models
 
 MANY = 96
@@ -37,6 +38,15 @@ def photos_of(encoder: Encoder, seed: int) -> tuple[GatePhotos, Tensor]:
 
 def losses_of(encoder: Encoder, photos: GatePhotos) -> Tensor:
     return lost(photos.features, photos.features, encoder.bank.vectors, encoder.logit_scale)
+
+
+def test_drift_is_what_an_exit_misses_of_full_depths_distribution() -> None:
+    # Of two texts, whose cosines differ by 0, -1 and 1: they share the photo by 1/2 : 1/2, 1/4 : 3/4 and 3/4 : 1/4.
+    vectors = torch.tensor([[[0.5**0.5, 0.5**0.5], [0.0, 1.0], [1.0, 0.0]]])
+    features = Features([], vectors, torch.zeros(0, 2), torch.zeros(0))
+    found = drift(features, torch.eye(2), math.log(3) / 2)
+    # 3/4 log(3/2) + 1/4 log(1/2), and 3/4 log 3 + 1/4 log(1/3)
+    torch.testing.assert_close(found, torch.tensor([[0.1308, 0.5493, 0]]), atol=1e-4, rtol=0)
 
 
 def test_nothing_is_lost_at_full_depth_and_more_of_photos_that_move_on(encoder: Encoder) -> None:
@@ -86,6 +96,8 @@ def test_prices_meet_the_budgets_on_other_photos_and_gates_are_kept(encoder: Enc
     again = first_exit(leaving(fitted.reference.leanings[..., None], torch.tensor(fitted.log_prices)).transpose(1, 2))
     assert torch.equal(again, exits[: len(again)])
     assert fitted.calibrations[-1].deviation == 0 < fitted.calibrations[0].deviation
+    alone, both = ([p.features for p in sets] for sets in ((photos,), (photos, prices_on)))
+    assert fitted.calibrations == calibrations_of(encoder, both, 0.5) != calibrations_of(encoder, alone, 0.5)
 
 
 def test_blind_gates_see_nothing_of_the_bank(encoder: Encoder) -> None:
