@@ -205,7 +205,8 @@ class Search:
                 ranking = rank_gallery(library, summary.id, query, self._wanted(session), year=session.year)
             hits = self._listed(session, ranking)
             meant = subtract_unwanted(session.words)
-            meant = meant.removeprefix("a photo ") if session.like else meant  # it is the one to subtract from
+            if session.like and meant != session.words and meant.startswith("a photo - "):
+                meant = meant.removeprefix("a photo ")  # there is one to subtract from
             corrected = correct_spelling(library, meant)
             aside += "" if reads_to_end(library, session.words) else header.READ_IN_PART
         if session.asking is not asking:

@@ -21,17 +21,19 @@ OVERLOOKED = frozenset(
 )
 # How people ask, before what they ask for.
 _REQUEST = re.compile(
-    r"^(?:please )?(?:(?:(?:can|could) you )?(?:show|find|get|give)(?: me| us)(?: please)?|find|search for|"
+    r"^(?:please )?(?:(?:(?:can|could) you (?:please )?)?(?:show|find|get|give)(?: me| us)(?: please)?|find|search for|"
     r"i(?:['’]m| am) looking for|i (?:want|would like) to see|where (?:is|are)|do you have|(?:is|are) there)\s+(?=\w)",
     re.IGNORECASE,
 )
-_OF = re.compile(r"^(?:(?:all|any|some|the|my|our) )*(?:photos?|pictures?|pics?|images?) of\s+(?=\w)", re.IGNORECASE)
-_WHOSE = re.compile(r"^(?:(?:all|any|some|the|my|our)\s+)+(?=\w)", re.IGNORECASE)
+_OF = re.compile(r"^(?:(?:all|any|some|of|the|my|our) )*(?:photos?|pictures?|pics?|images?) of\s+(?=\w)", re.IGNORECASE)
+_WHOSE = re.compile(r"^(?:(?:all|any|some|the|my|our)\s+(?:of\s+)?)+(?=\w)", re.IGNORECASE)
+
+_QUOTED = re.compile(r'^["“]([^"“”]*)["”]$')
 
 
 def asked_for(phrase: str) -> str:
     """What a phrase asks for, less how it asks; a sentence that describes a photo stays as it is."""
-    said = phrase.strip().strip('"“”').rstrip(" .?!,;") or phrase
+    said = _QUOTED.sub(r"\1", phrase.strip().rstrip(" .?!,;")).rstrip(" .?!,;") or phrase
     asked = _OF.sub("", _REQUEST.sub("", said))
     if len(WORD.findall(asked)) <= LONGEST:
         return _WHOSE.sub("", asked)

@@ -46,7 +46,7 @@ def paired_difference(first: np.ndarray, second: np.ndarray, owner: np.ndarray) 
     difference = (np.asarray(first, float) - np.asarray(second, float)) * 100
     by_image = np.bincount(owner, difference - difference.mean())[np.unique(owner)]
     many = len(by_image)
-    error = (
-        np.sqrt((by_image**2).sum() * many / (many - 1)) / len(owner) if many > 1 else 0.0
-    )  # of one nothing is known
+    if many < 2:  # of one image nothing is known
+        return float(difference.mean()), 0.0
+    error = np.sqrt((by_image**2).sum() * many / (many - 1)) / len(owner)
     return float(difference.mean()), float(error)

@@ -27,23 +27,26 @@ DROPPED = "dropped"  # names the picture that came with the query itself
 _SIGN = re.compile(r"(?:^|(?<=\s))([+\-\u2212])\s*(?=[^\s+\-\u2212])")
 _WEIGHT = re.compile(r"(\d+(?:\.\d+)?)\s*:(?!\d)\s*(?=\S)")
 _NOT = (
-    r"(?:(?:that|which|who)\s+(?:(?:is|are|was|were)\s+not|(?:is|are|was|were)n['’]?t)|(?:(?:with|but)\s+)?no|without|"
-    r"(?<!\bdo\s)(?<!\bdoes\s)(?<!\bdid\s)(?<!\bme\s)(?<!\bor\s)not(?!\s+(?:only|just)\b)|"
-    r"except(?:\s+for)?|excluding|other\s+than)"
+    r"(?P<no>(?:that|which|who)\s(?:(?:is|are|was|were)\snot|(?:is|are|was|were)n['’]?t)|(?:(?:with|but)\s)?no|without|"
+    r"(?<!\bdo\s)(?<!\bdoes\s)(?<!\bdid\s)(?<!\bme\s)(?<!\bor\s)not(?!\s(?:only|just)\b)|"
+    r"except(?:\sfor)?|excluding|other\sthan)"
 )
 _UNWANTED = re.compile(
-    rf"(?:(.*?)[\s,]+)?(?:(?:but|and)\s+)?{_NOT}\s+(?:(?:an?|any|the|in|on)\s+)*(\w.*)", re.IGNORECASE | re.DOTALL
-)
-_SIGNS = re.compile(r"\b(?:signs?|no\s+(?:smoking|parking|entry|one|man))\b", re.IGNORECASE)  # which say no
-# Where what is not wanted ends, and the photo is described further.
-_PLACE = r"(?:with(?!\s+no\b)|on|in|at|near|by|under|behind|beside|over)\b"
-_WANTED_AGAIN = re.compile(
-    rf"(?:\s*,\s*|\s+)(?:(?:and|but)\s+)?(?={_PLACE}\s+"
-    r"(?!(?:all|it|its|them|their|him|his|her|sight|view|front|(?:the\s+)?(?:back|fore)ground)\b))|"
-    r"\s*,?\s+but\s+(?!no\b|not\b|without\b)",
+    rf"(?:(?P<wanted>.*?),?\s)??(?:(?:but|and)\s)?{_NOT}\s(?P<the>(?:(?:an?|any|the|in|on)\s)*)(?P<unwanted>\w.*)",
     re.IGNORECASE,
 )
-_NOR = re.compile(rf"(?<=\sand\s){_NOT}\s+(?:(?:an?|any)\s+)?", re.IGNORECASE)
+# What a bare "no" stands on, or begins.
+_SIGN_BEFORE = re.compile(r"\bsigns?\b", re.IGNORECASE)
+_SIGN_AFTER = re.compile(r"\bsign\b|^(?:smoking|parking|entry|one|man['’]s)\b", re.IGNORECASE)
+# Where what is not wanted ends, and the photo is described further.
+_PLACE = r"(?:with(?!\sno\b)|on|in|at|near|by|under|behind|beside|over)\b"
+_WANTED_AGAIN = re.compile(
+    rf",?\s(?:(?:and|but)\s)?(?={_PLACE}\s"
+    r"(?!(?:all|it|its|them|their|him|his|her|sight|view|front|(?:the\s)?(?:back|fore)ground)\b))|"
+    r",?\sbut\s(?!no\b|not\b|without\b)",
+    re.IGNORECASE,
+)
+_NOR = re.compile(rf"(?<=\sand\s){_NOT}\s(?:(?:an?|any)\s)?", re.IGNORECASE)
 _PHOTO = re.compile(rf"photo:(\d{{1,18}}|{DROPPED})", re.IGNORECASE)
 
 
@@ -122,13 +125,20 @@ def subtract_unwanted(text: str) -> str:
 
     Raises: QueryRejected.
     """
-    found = _UNWANTED.fullmatch(text.strip())
-    if len(parse(text)) > 1 or found is None or _SIGNS.search(text):
+    if len(parse(text)) > 1 or _SIGN.match(text.strip()):
         return text
-    doing = found[2].split()[0].endswith("ing")  # "not looking at the camera" is one thing
-    unwanted, *wanted = [found[2]] if doing else _WANTED_AGAIN.split(found[2], maxsplit=1)
-    instead = not found[1] and any(not re.match(_PLACE, words, re.IGNORECASE) for words in wanted)  # "not X but Y"
-    first = [] if instead else [found[1] or "a photo"]
+    line = re.sub(r" ?,[ ,]*", ", ", " ".join(text.split()))
+    found = _UNWANTED.fullmatch(line)
+    if found is None:
+        return text
+    no, before, after = found["no"].casefold(), found["wanted"], found["unwanted"]
+    if no == "no" and (_SIGN_BEFORE.search(before or "") or _SIGN_AFTER.search(after)):
+        return text
+    denied = no.endswith(("not", "n't", "n’t", "nt")) and not found["the"]
+    doing = denied and after.split()[0].endswith("ing")  # "not looking at the camera" is one thing
+    unwanted, *wanted = [after] if doing else _WANTED_AGAIN.split(after, maxsplit=1)
+    instead = not before and any(not re.match(_PLACE, words, re.IGNORECASE) for words in wanted)  # "not X but Y"
+    first = [] if instead else [before or "a photo"]
     return f"{' '.join([*first, *wanted])} - {_NOR.sub('', unwanted)}"
 
 

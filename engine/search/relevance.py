@@ -8,7 +8,9 @@ from statistics import median
 from engine.search.query_parser import is_english
 from engine.search.ranking import Ranking
 
-EDGE = 0.6  # of the way from the middle of the gallery to the best photo; chosen on a val set, by wide words and names
+EDGE = (
+    0.6  # of the way from the middle of the candidates to the best photo; chosen on a val set, by wide words and names
+)
 LEAST = 0.5  # of the usual affinity, that the best photo scores where any fits; chosen on val sets
 
 
@@ -35,9 +37,9 @@ def standing(ranking: Ranking, words: str, usual_affinity: float) -> int:
 def relevant(ranking: Ranking) -> int:
     """How many photos of a ranking stand out.
 
-    A photo stands out when it scores nearer to the best than to the middle of the candidates, which are enough of the
-    gallery to hold photos that do not fit. A picture that was asked with is like no other, and is not the best here.
-    Where scores are about as high everywhere, none stands out more than another, and all photos are counted.
+    A photo stands out when it scores at least EDGE of the way from the middle of the candidates, which are enough of
+    the gallery to hold photos that do not fit, to the best. A picture that was asked with is like no other: it is not
+    the best here. Where scores are about as high everywhere, none stands out more than another, and all photos are counted.
     """
     scores = ranking.scores
     best = next((score for score, own in zip(scores, ranking.own, strict=True) if not own), 0.0)

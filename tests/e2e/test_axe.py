@@ -114,7 +114,7 @@ def test_each_screen_of_a_presentation(open_page: OpenPage, look: str) -> None:
 @BOTH
 def test_what_did_not_work(open_page: OpenPage, look: str) -> None:
     page = open_page(look, "?gallery=closed")
-    box(page).fill("dog - dog")
+    box(page).fill("dog - 1:dog")
     box(page).press("Enter")
     expect(page.locator("#grid .problem")).to_be_visible()
     check(page, "a link that leads nowhere, and a sum of which nothing is left")

@@ -371,6 +371,9 @@ def test_a_correction_of_words_beside_a_picture_keeps_the_picture(
         shown = after(search.suggestion_chosen(Event(query=meant), False, session))
         assert f"photo/{green.id}/grid" in shown.chip
         assert session.query == f"photo:{green.id} {query}"
+    for typed in ("a photo of a thing", "+ no thing"):
+        list(picture_search.more_like_this(Event(photo=str(green.id)), False, session))
+        assert "Did you mean" not in after(search.searched(typed, False, session)).suggestions
     list(search.suggestion_chosen(Event(query="blue"), False, session))
     assert session.query == "blue", "another query that was offered is one of its own"
 
