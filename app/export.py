@@ -15,7 +15,7 @@ FORMULA = re.compile(r"(?:^|[;,|\t\r\n])\s*[=+\-@＝＋－＠\t\r]")
 
 
 def as_csv(hits: Sequence[Hit], summary: GallerySummary) -> str:
-    """One photo a line; the last two say what indexing all photos took, and what second looks took on top.
+    """One photo a line; the last two say what indexing all photos took, and what searches and albums took on top.
 
     A file name that a spreadsheet would take for a formula is quoted as text.
     """
@@ -26,7 +26,10 @@ def as_csv(hits: Sequence[Hit], summary: GallerySummary) -> str:
     for row in rows:
         name = str(row["file"])
         writer.writerow({**row, "file": f"'{name}" if FORMULA.search(name) else name})
-    for what, total in ((f"{summary.photos} photos indexed", "index"), ("second looks, on top of that", "search")):
+    for what, total in (
+        (f"{summary.photos} photos indexed", "index"),
+        ("searches and albums, on top of that", "search"),
+    ):
         writer.writerow({"rank": "total", "file": what, "macs_share": totals[f"{total}_macs_share"]})
     return file.getvalue()
 

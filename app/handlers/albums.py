@@ -167,10 +167,7 @@ class Albums:
                 yield from self._looked(session, summary, view, albums, asking)
         except EngineError as error:
             problem = self._problem(error)
-            if typed:
-                yield {self._parts.album_words: typed, **problem}
-                return
-            yield problem
+            yield {self._parts.album_words: typed, **problem} if typed else problem
             for drawn in self.shown(session):  # the board may be older than changes that were made in another tab
                 undo = drawn.get(self._parts.album_line, "") if self._parts.album_board in drawn else ""
                 yield {**drawn, **problem, self._parts.album_line: problem[self._parts.album_line] + undo}

@@ -15,7 +15,7 @@ STEP = 5  # % of recall between two rules of the curve
 
 
 def figures(summary: GallerySummary, measured: Measured | None) -> str:
-    """The three figures of a gallery: what indexing saved, what second looks ran on top, and the speed-up."""
+    """The three figures of a gallery: what indexing saved, what searches and albums ran on top, and the speed-up."""
     if not summary.photos:
         return note("An empty gallery", "Add photos, and this shows how deep each of them had to go.")
     ran, searches = macs(summary.macs_index, summary.macs_in_full), summary.macs_queries + summary.macs_pictures
@@ -29,7 +29,7 @@ def figures(summary: GallerySummary, measured: Measured | None) -> str:
     return (
         '<dl class="figures"><div><dt>compute saved</dt>'
         f"<dd>{percent(summary.saved_share)}<small>indexing ran {ran}</small></dd></div>"
-        f"<div><dt>second looks, on top</dt><dd>{encodings:.1f}<small>full encodings</small></dd></div>"
+        f"<div><dt>searches and albums, on top</dt><dd>{encodings:.1f}<small>full encodings</small></dd></div>"
         f"<div>{speed}</div></dl>"
     )
 

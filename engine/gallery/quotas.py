@@ -83,9 +83,12 @@ class Visitors:
 
     def within(self, owner: str, gallery: int, uploads: Sequence[Upload]) -> list[Upload]:
         """Uploads into a gallery, of which those over the visitor's limits are left out with that as their reason."""
-        is_kept, has_patience = partial(has_image, self._database, gallery), partial(self._has_patience, owner)
-        room = _Room(self.limits, *usage(self._database, owner), is_kept, has_patience)
-        return [replace(upload, admit=room.take, refused=partial(self._spend, owner)) for upload in uploads]
+        room = _Room(self.limits, *usage(self._database, owner), partial(has_image, self._database, gallery))
+        spend = partial(self._spend, owner)
+        return [
+            replace(upload, read=partial(self._read, owner, upload), admit=room.take, refused=spend)
+            for upload in uploads
+        ]
 
     @contextmanager
     def turn(self, owner: str, work: bool = False) -> Iterator[None]:
@@ -126,9 +129,12 @@ class Visitors:
         with self._lock:
             self._wasted[owner] = self._wasted.get(owner, 0.0) + seconds
 
-    def _has_patience(self, owner: str) -> bool:
+    def _read(self, owner: str, upload: Upload) -> bytes:
         with self._lock:
-            return self._wasted.get(owner, 0.0) <= self.limits.wasted
+            wasted = self._wasted.get(owner, 0.0)
+        if wasted > self.limits.wasted:
+            raise ImageRejected(upload.name, "not looked at: too many files of yours took long and were no pictures")
+        return upload.read()
 
     def expire(self, now: float | None = None) -> int:
         """Delete all that is kept of visitors who have not come for too long: rows, vectors and files.
@@ -156,19 +162,14 @@ class Visitors:
 class _Room:
     """What is left of a visitor's limits while their uploads are read."""
 
-    def __init__(
-        self, limits: Limits, photos: int, size: int, is_kept: Callable[[str], bool], has_patience: Callable[[], bool]
-    ) -> None:
+    def __init__(self, limits: Limits, photos: int, size: int, is_kept: Callable[[str], bool]) -> None:
         """`is_kept` says of a content hash whether its photo is in the gallery, and takes no more room."""
-        self._limits, self._photos, self._bytes = limits, photos, size
-        self._is_kept, self._has_patience = is_kept, has_patience
+        self._limits, self._photos, self._bytes, self._is_kept = limits, photos, size, is_kept
         self._counted: set[str] = set()  # content hashes; a file may come twice
         self._lock = Lock()
 
     def take(self, name: str, content_hash: str, size: int) -> None:
         """Count a file, unless its photo is there already; raises ImageRejected where it would be too much."""
-        if not self._has_patience():
-            raise ImageRejected(name, "not looked at: too many files of yours took long and were no pictures")
         with self._lock:
             if content_hash in self._counted or self._is_kept(content_hash):
                 return

@@ -34,7 +34,9 @@ def _read(said: object, offset: object) -> datetime | None:
     """What a camera wrote, its zone left out where that cannot be."""
     date, time = (said[:10].replace(":", "-"), said[11:19]) if isinstance(said, str) else ("", "")
     plain = read_date(f"{date} {time}")  # not a thirteenth month, nor the noughts of a clock that was never set
-    zoned = read_date(f"{date} {time}{offset:6.6}") if plain and isinstance(offset, str) else None
+    if plain is None or plain.tzinfo is not None or len(time) < 8:
+        return None
+    zoned = read_date(f"{date} {time}{offset:6.6}") if isinstance(offset, str) else None
     away = zoned.utcoffset() if zoned else None
     return zoned if away is not None and abs(away) <= FARTHEST_ZONE else plain
 

@@ -92,6 +92,8 @@ def test_a_visitor_whose_files_take_long_and_are_no_pictures_is_looked_at_no_mor
         report = ingest_files(library, gallery, visitors.within(owner, gallery, files))
     assert len(looked_at) == 1
     assert {"not looked at" in skipped.reason for skipped in report.skipped} == {True}
+    unread = Upload("a.png", lambda: pytest.fail("it was read"))
+    assert ingest_files(library, gallery, visitors.within(owner, gallery, [unread])).skipped
 
 
 def test_galleries_are_counted(visitors: Visitors, library: Library) -> None:

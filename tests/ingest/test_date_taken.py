@@ -38,6 +38,8 @@ def test_every_format_that_carries_exif_has_a_date(format: str) -> None:
         ("1750:07:14 18:30:05", None, None),
         ("9999:12:31 23:59:59", "-14:00", None),
         ("yesterday", None, None),
+        ("2019:07:14 18:30+23", None, None),
+        ("2019:07:14 18:30", None, None),
         ("٢٠١٩:07:14 18:30:05", None, None),
         (20190714, None, None),
     ],
