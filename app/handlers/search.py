@@ -43,7 +43,8 @@ from engine.gallery import (
     years_of,
 )
 
-PAGE = 24  # photos on the page at first, and whenever the reader comes to their end
+PAGE = 24  # photos on the page at first; twice as many whenever the reader comes to their end, for all are sent anew
+MOST_UNFOLDED = 12  # times
 POOL = 100  # photos that are listed at least
 SURE = (3, 12)  # how many places are made sure of, at least and at most: those that stand out
 SUGGESTED = 7  # queries
@@ -109,7 +110,7 @@ class Search:
 
     def more(self, session: Session) -> Iterator[Updates]:
         """More of the ranking was asked for."""
-        session.unfolded += 1
+        session.unfolded = min(session.unfolded + 1, MOST_UNFOLDED)
         photo = session.photo
         yield self.grid(session)
         if session.photo != photo:  # selected while that was on its way, which does not mark it
@@ -328,7 +329,7 @@ class Search:
         )
 
     def _wanted(self, session: Session) -> int:
-        return max(POOL, (session.unfolded + 1) * PAGE)
+        return max(POOL, _on_show(session))
 
     def ranked(self, session: Session, many: int) -> list[Hit]:
         """As many photos for the session's query, as it has them."""
@@ -414,8 +415,8 @@ class Search:
     def _ranking(self, session: Session, summary: GallerySummary) -> str:
         if not session.hits:
             return placeholders.EMPTY_GALLERY
-        shown = session.hits[: (session.unfolded + 1) * PAGE]
-        more = min(PAGE, count_photos(self._services.library, session, summary) - len(shown))
+        shown = session.hits[: _on_show(session)]
+        more = min(len(shown), count_photos(self._services.library, session, summary) - len(shown))
         return results.results(
             shown,
             self._services.drawing,
@@ -448,11 +449,16 @@ class Search:
 
     def _shelf(self, session: Session, summary: GallerySummary) -> str:
         services = self._services
-        photos = first_photos(services.library, session, summary, (session.unfolded + 1) * PAGE)
-        more = min(PAGE, count_photos(self._services.library, session, summary) - len(photos))
+        photos = first_photos(services.library, session, summary, _on_show(session))
+        more = min(len(photos), count_photos(self._services.library, session, summary) - len(photos))
         current = session.photo if session.picked else None
         return results.shelf(photos, services.drawing, services.address, more, current) + self._stacks(photos)
 
     def _stacks(self, photos: Sequence[Photo]) -> str:
         """Which of the photos on show are nearly the same."""
         return results.stacks(stacks_among(self._services.library, [photo.id for photo in photos]))
+
+
+def _on_show(session: Session) -> int:
+    """How many photos stand on the page."""
+    return PAGE * 2**session.unfolded

@@ -39,7 +39,7 @@ def relevant(ranking: Ranking) -> int:
 
     A photo stands out when it scores at least EDGE of the way from the middle of the candidates, which are enough of
     the gallery to hold photos that do not fit, to the best. A picture that was asked with is like no other: it is not
-    the best here. Where scores are about as high everywhere, none stands out more than another, and all photos are counted.
+    the best here. Where scores are about as high everywhere, none stands out more than another, and all are counted.
     """
     scores = ranking.scores
     best = next((score for score, own in zip(scores, ranking.own, strict=True) if not own), 0.0)
