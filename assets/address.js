@@ -170,7 +170,14 @@ let sent = "";
 const asksWords = ({ type, key, target, isComposing }) =>
   type === "click" ? target.closest?.("#query .submit-button") : key === "Enter" && !isComposing && target.closest?.("#query");
 for (const type of ["click", "keydown"])
-  addEventListener(type, (event) => asksWords(event) && (sent = one("#query input").value), true);
+  addEventListener(type, (event) => {
+    if (!asksWords(event)) return;
+    sent = one("#query input").value;
+    if (shown()?.q?.endsWith(sent)) return; // the same again
+    const old = document.querySelectorAll("#answer .answer, #grid .grid"); // until the answer is drawn, or for a while
+    old.forEach((part) => part.classList.add("waiting"));
+    setTimeout(() => old.forEach((part) => part.classList.remove("waiting")), 20000);
+  }, true);
 addEventListener("pagehide", () => {
   const words = one("#query input")?.value ?? "", { q } = shown() ?? {};
   const unanswered = words === sent && words !== sessionStorage.getItem("tgem-again") && !q?.endsWith(words);

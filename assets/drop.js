@@ -120,8 +120,15 @@ watch("value", () => {
   if (sending.id) return;
   sending.id = told.dataset.upload;
   complaint = "";
-  send(sending);
+  sending.sent = send(sending);
 });
+
+// Until what is being sent is there, or cannot be: the connection that tells of it is lost, and Gradio will load the page anew.
+tgem.sent = async () => {
+  if (!sending?.sent) return;
+  complain("The connection was lost. What is left is still sent, and then the page is loaded anew.");
+  await sending.sent;
+};
 
 addEventListener("pagehide", () => sending?.id && navigator.sendBeacon(`incoming/${sending.id}/left`));
 addEventListener("beforeunload", (event) => {

@@ -2,6 +2,7 @@
 // `ours` holds what a part's buttons do without asking Python.
 // What Python may listen to: "select" "again" "alike" "unlike" "dismiss" "deepen" "explain" "discard" "export" "more" "present" "show" "preset".
 const PATIENCE = 4000; // ms that a button looks pressed at most
+const MOST_IN_A_ZIP = 1000; // photos, as app/picture_zip.py has it
 
 // The selection ends, whatever is still told of it.
 tgem.unselect ??= () => {
@@ -60,8 +61,10 @@ function showTicks() {
   for (const [name, words] of [["discard", "Delete"], ["zip", "Download ZIP"]]) {
     const button = document.querySelector(`#answer [data-event=${name}]`);
     if (!button) continue;
-    button.disabled = !count;
-    button.textContent = !count ? words : name === "zip" ? `Download ${count} as ZIP` : `Delete ${count}`;
+    const tooMany = name === "zip" && count > MOST_IN_A_ZIP;
+    button.disabled = !count || tooMany;
+    if (tooMany) button.textContent = `A ZIP holds ${MOST_IN_A_ZIP} at most`;
+    else button.textContent = !count ? words : name === "zip" ? `Download ${count} as ZIP` : `Delete ${count}`;
   }
 }
 

@@ -32,6 +32,7 @@ async function listen(request) {
         done ? on.close() : on.enqueue(value);
       } catch (error) {
         reader.cancel().catch(() => {}); // it hangs up
+        await tgem.sent?.(); // files that are on their way would be lost with the page
         throw error;
       }
     },

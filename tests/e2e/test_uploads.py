@@ -117,6 +117,39 @@ def test_what_had_arrived_is_there_the_rest_has_names_and_alone_is_sent_again(
     expect(page.locator("#account .report")).to_have_count(0)
 
 
+# What the page hears from the server is lost when a test says so, as on a train, while files still come through.
+CUT = """
+  const ask = window.fetch, cuts = [];
+  window.cut = () => cuts.forEach((cut) => cut());
+  window.fetch = async (...request) => {
+    const answer = await ask(...request);
+    if (!(request[0].url ?? String(request[0])).includes("/queue/data")) return answer;
+    const held = new TransformStream({ start: (out) => cuts.push(() => out.error(new TypeError("network error"))) });
+    return new Response(answer.body.pipeThrough(held), { status: answer.status, headers: answer.headers });
+  };
+"""
+
+
+def test_a_connection_that_is_lost_for_a_moment_loses_no_file(page: Page, home: Path, files: list[Path]) -> None:
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: asked.append(dialog.type))
+    page.add_init_script(CUT)
+    page.reload()
+    answered(page)
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.send("Network.emulateNetworkConditions", SLOW)
+    good = [path for path in files if "bad" not in path.name]
+    drop(page, good, "Cut")
+    page.wait_for_function("parseInt(document.querySelector('#account p.numbers')?.textContent) > 8")
+    with page.expect_navigation(timeout=PATIENCE):
+        page.evaluate("cut()")
+        expect(page.locator(".arriving")).to_contain_text("The connection was lost. What is left is still sent")
+    expect(page.locator("#account .report[data-state=done]")).to_be_visible(timeout=PATIENCE)
+    assert stored(home, "Cut") == {path.name for path in good}
+    assert asked == [], "nothing was lost with the page, and nobody is asked whether it may go"
+
+
 def test_what_is_stopped_stays_stopped_whatever_was_on_its_way(page: Page, home: Path, files: list[Path]) -> None:
     held: list[Route] = []
     page.route(SENT, lambda route: held.append(route))
