@@ -14,8 +14,8 @@ GONE_SINCE = (
 )
 
 CUT_SHORT = (
-    "The page was started anew in the middle of your upload. What had come until then is in its gallery: drop the same "
-    "files again, and the rest is sent."
+    "The page was started anew in the middle of your upload. What had come until then is in its gallery: name that one "
+    "under “Add photos” and drop the same files again, and the rest is sent."
 )
 
 
