@@ -140,14 +140,16 @@ def test_a_connection_that_is_lost_for_a_moment_loses_no_file(page: Page, home: 
     network.send("Network.enable")
     network.send("Network.emulateNetworkConditions", SLOW)
     good = [path for path in files if "bad" not in path.name]
-    drop(page, good, "Cut")
+    drop(page, good, "Train")
     page.wait_for_function("parseInt(document.querySelector('#account p.numbers')?.textContent) > 8")
     with page.expect_navigation(timeout=PATIENCE):
         page.evaluate("cut()")
         expect(page.locator(".arriving")).to_contain_text("The connection was lost. What is left is still sent")
     expect(page.locator("#account .report[data-state=done]")).to_be_visible(timeout=PATIENCE)
-    assert stored(home, "Cut") == {path.name for path in good}
+    assert stored(home, "Train") == {path.name for path in good}
     assert asked == [], "nothing was lost with the page, and nobody is asked whether it may go"
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.locator("#account .report")).to_have_count(0)
 
 
 def test_what_is_stopped_stays_stopped_whatever_was_on_its_way(page: Page, home: Path, files: list[Path]) -> None:
