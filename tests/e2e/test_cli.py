@@ -96,7 +96,7 @@ def test_search_lists_at_most_k_lines_for_a_person(run: Run, photos: Path) -> No
 @pytest.mark.parametrize("how", [(), ("--no-refine",)])
 def test_search_adds_and_subtracts_words_as_the_page_does(run: Run, photos: Path, how: tuple[str, ...]) -> None:
     run("index", photos)
-    assert run("search", "yellow - red", "-k", 1, *how).stdout.split()[-1] == "summer/blue.png"
+    assert run("search", "yellow - 1:red", "-k", 1, *how).stdout.split()[-1] == "summer/blue.png"
     for text, sentence in [("11:red", "A weight is a number above 0"), ("red - 1:red", "cancel each other out")]:
         result = run("search", text, *how)
         assert (result.exit_code, result.stdout) == (2, "")
