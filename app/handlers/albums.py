@@ -124,21 +124,20 @@ class Albums:
 
     def packed(self, event: gr.EventData, session: Session) -> Updates:
         """An album is to be saved as a ZIP."""
-        services, album = self._services, sent_along(event, "album")
+        services, album, line = self._services, sent_along(event, "album"), ""
         try:
             summary = services.access.gallery(session.gallery, session)
             view = self._view(session, summary.id)
             found = self._sorted(summary, session, view, self._apply(summary, session, view, None))
+            line = self._line(summary, view, found)
             sure = [photo.id for photo in found.of(album) if not views.is_unsure(photo)]  # as its column shows
             if not sure:
                 raise AlbumsRejected("No photo is in this album.")
             if len(sure) > MOST_PHOTOS:
                 raise AlbumsRejected(f"One ZIP holds {MOST_PHOTOS} photos; make narrower albums of these {len(sure)}.")
             photos = get_photos(services.library, sure)
-        except AlbumsRejected as error:
-            return {self._parts.album_line: services.problem(error) + self._line(summary, view, found)}
         except EngineError as error:
-            return {self._parts.album_line: services.problem(error)}
+            return {self._parts.album_line: services.problem(error) + line}
         return {self._parts.file: views.packed(album, photos, services.address)}
 
     def _changed(self, session: Session, change: Callable[[AlbumSet], AlbumSet], typed: str = "") -> Iterator[Updates]:

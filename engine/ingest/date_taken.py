@@ -36,6 +36,7 @@ def _read(said: object, offset: object) -> datetime | None:
     plain = read_date(f"{date} {time}")  # not a thirteenth month, nor the noughts of a clock that was never set
     if plain is None or plain.tzinfo is not None or len(time) < 8:
         return None
+    # Six characters are a zone, as +02:00; cameras end it by zero bytes.
     zoned = read_date(f"{date} {time}{offset:6.6}") if isinstance(offset, str) else None
     away = zoned.utcoffset() if zoned else None
     return zoned if away is not None and abs(away) <= FARTHEST_ZONE else plain

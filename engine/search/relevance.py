@@ -8,9 +8,8 @@ from statistics import median
 from engine.search.query_parser import is_english
 from engine.search.ranking import Ranking
 
-EDGE = (
-    0.6  # of the way from the middle of the candidates to the best photo; chosen on a val set, by wide words and names
-)
+# Of the way from the middle of the candidates to the best photo; chosen on a val set, by wide words and by names.
+EDGE = 0.6
 LEAST = 0.5  # of the usual affinity, that the best photo scores where any fits; chosen on val sets
 
 

@@ -11,7 +11,7 @@ from app.parts import Updates
 from app.services import Services
 from app.session import Session
 from app.views import albums as views
-from engine.albums.album import Album, AlbumSet, album_of
+from engine.albums.album import Album, AlbumSet, AlbumsRejected, album_of
 from engine.gallery import Library
 from engine.gallery.albums import edit_albums, list_albums
 from engine.gallery.galleries import list_photos
@@ -81,6 +81,17 @@ def test_an_album_is_packed_as_its_column_shows_it(
         assert "No photo is in this album" in line
         assert "Sorted: " in line, "and what stood there stays"
         assert 'data-event="undo"' in line
+
+
+def test_albums_that_cannot_be_sorted_are_a_sentence_where_one_is_packed(
+    albums: Albums, session: Session, mine: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*given: object) -> SortedGallery:
+        raise AlbumsRejected("There is no such album.")
+
+    after(albums.added("reds: red", session))
+    monkeypatch.setattr("app.handlers.albums.sort_gallery", refused)
+    assert "no such album" in after(albums.packed(Event(album="reds"), session)).album_line
 
 
 def test_the_line_says_nothing_of_second_looks_that_nobody_asked_for(
