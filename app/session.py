@@ -24,10 +24,9 @@ Work = Literal["budget", "fit", "race", "albums"]
 
 @dataclass
 class AlbumView:
-    """A gallery's albums as one visitor sees them; of a gallery that is not theirs the albums themselves, too."""
+    """A gallery's albums as one page shows them."""
 
-    own: AlbumSet = field(default_factory=AlbumSet)  # where the gallery is not theirs
-    aside: Aside = field(default_factory=Aside)
+    aside: Aside = field(default_factory=Aside)  # second looks where the gallery is not theirs
     asking: object = field(default_factory=object)  # another one with every change, and when second looks are over
     looking: bool = False  # second looks go on
     refused: int = 0  # changes that could not be made: a board begun before leaves what the line says of them

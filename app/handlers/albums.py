@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from threading import Lock
 
 import gradio as gr
+from cachetools import LRUCache
 
+from app.access import FORGOTTEN
 from app.handlers.events import sent_along
 from app.parts import STOP, Parts, Updates, button
 from app.picture_zip import MOST_PHOTOS
@@ -19,6 +22,7 @@ from engine.gallery import (
     AlbumsRejected,
     Aside,
     EngineError,
+    GalleryMissing,
     GallerySummary,
     PhotoMissing,
     SortedGallery,
@@ -37,6 +41,7 @@ EXTRA = 0.1  # of a full encoding a photo that second looks may take, where inde
 PROPOSED = 8
 MOST_MOVES = 5_000
 VIEWS_KEPT = 4  # galleries whose albums a session remembers
+APART_KEPT = 100_000  # albums and moves of visitors to galleries of others
 
 
 class Albums:
@@ -44,6 +49,9 @@ class Albums:
 
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
+        # A visitor's own albums of a gallery that is not theirs, by visitor and gallery: a reload finds them again.
+        self._apart: LRUCache[tuple[str | None, int], AlbumSet] = LRUCache(APART_KEPT, getsizeof=_size)
+        self._apart_lock = Lock()
 
     def shown(self, session: Session) -> Iterator[Updates]:
         """The tab was opened, or another gallery is on show."""
@@ -243,20 +251,31 @@ class Albums:
         """The gallery's albums, or a visitor's own of a gallery that is not theirs, after a change."""
         library, own = self._services.library, self._services.access.owns(summary, session)
         if change is None:
-            return list_albums(library, summary.id) if own else view.own
+            return list_albums(library, summary.id) if own else self._edit_apart(summary, session, lambda same: same)
         seen = []
 
         def changed(albums: AlbumSet) -> AlbumSet:
             seen.append(albums)
             return change(albums)
 
-        after = edit_albums(library, summary.id, changed) if own else changed(view.own)
-        if not own:
-            view.own = after
+        after = edit_albums(library, summary.id, changed) if own else self._edit_apart(summary, session, changed)
         if change == view.undo:
             view.changes = view.changes[:-1]
         else:
             view.changed(seen[-1], after)
+        return after
+
+    def _edit_apart(
+        self, summary: GallerySummary, session: Session, change: Callable[[AlbumSet], AlbumSet]
+    ) -> AlbumSet:
+        """What a visitor's own albums of a gallery of others are after a change; raises GalleryMissing."""
+        if session.owner is None and not self._services.access.alone:
+            raise GalleryMissing(FORGOTTEN)
+        key = session.owner, summary.id
+        with self._apart_lock:
+            after = change(self._apart.get(key, AlbumSet()))
+            if after != AlbumSet() or key in self._apart:
+                self._apart[key] = after
         return after
 
     def _drawn(self, session: Session, summary: GallerySummary, view: AlbumView, found: SortedGallery) -> Updates:
@@ -349,6 +368,10 @@ def _with(albums: AlbumSet, words: str) -> AlbumSet:
     if after == albums:
         raise AlbumsRejected(f'There is an album "{album.name}" already, by the same words.')
     return after
+
+
+def _size(albums: AlbumSet) -> int:
+    return 1 + len(albums.albums) + len(albums.moves)
 
 
 def _budget(summary: GallerySummary) -> float:

@@ -205,9 +205,15 @@ def test_albums_on_the_demo_gallery_are_a_visitors_own(services: Services, libra
     services.visitors = Visitors(library)
     services.__post_init__()
     albums, other = Albums(services, PARTS), Session(gallery=demo)
+    assert "load it again" in after(albums.added("reds: red", session)).album_line, "nobody knows whose they would be"
+    services.access.arrive({}, session)
+    services.access.arrive({}, other)
     before = [(photo.exit, photo.macs) for photo in list_photos(library, demo)]
     assert 'aria-label="reds, 1 photo"' in board(albums.added("reds: red", session))
     assert "yours alone" in board(albums.shown(other))
+    loaded_again = Session(gallery=demo)
+    services.access.arrive({"visitor": session.token}, loaded_again)
+    assert 'aria-label="reds, 1 photo"' in board(albums.shown(loaded_again))
     assert list_albums(library, demo) == AlbumSet()
     assert [(photo.exit, photo.macs) for photo in list_photos(library, demo)] == before
 
