@@ -104,6 +104,21 @@ def test_search_adds_and_subtracts_words_as_the_page_does(run: Run, photos: Path
         assert result.stderr.count("\n") == 1
 
 
+def test_galleries_are_listed_renamed_and_deleted(run: Run, photos: Path) -> None:
+    assert "no gallery yet" in run("galleries").stderr
+    run("index", photos)
+    run("index", photos / "summer", "--gallery", "Summer")
+    assert run("galleries").stdout.splitlines() == ["      1   60% saved  Summer", "      2   60% saved  photos"]
+    renamed = json.loads(run("galleries", "--rename", "photos", "All of it", "--json").stdout)
+    assert [(gallery["name"], gallery["photos"]) for gallery in renamed] == [("Summer", 1), ("All of it", 2)]
+    assert run("galleries", "--rename", "Summer", "All of it").exit_code == 2, "a name that is taken"
+    assert "Summer" not in run("galleries", "--delete", "Summer").stdout
+    refused = run("galleries", "--delete", "Summer")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert 'no gallery "Summer"; there are: "All of it".' in refused.stderr
+    assert (photos / "red.png").exists(), "a folder of one's own is never touched"
+
+
 @pytest.fixture
 def hazy(fake_encoder: FakeEncoder, photos: Path, png: MakePng) -> FakeEncoder:
     """An encoder that sees too little before full depth, and more photos of which several may be the reddest."""
