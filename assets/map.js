@@ -1,4 +1,4 @@
-// The map of a gallery: wheel, fingers or buttons zoom, dragging moves, the dot that is pointed at shows its photo.
+// The map of a gallery: Ctrl and the wheel, fingers or buttons zoom, dragging moves, the dot that is pointed at shows its photo.
 let zoom = 1, left = 0, top = 0; // of what is in view, in units of the drawing
 let held = null; // where the pointer took hold of the map
 const fingers = new Map(); // where each stands that is on it
@@ -28,8 +28,8 @@ function zoomAt(x, y, factor) {
   draw();
 }
 
-function nearest(x, y) {
-  let found = null, least = NEAR;
+function nearest(x, y, least = NEAR) {
+  let found = null;
   for (const dot of drawing().querySelectorAll("g circle")) {
     const box = dot.getBoundingClientRect();
     const away = Math.hypot(box.left + box.width / 2 - x, box.top + box.height / 2 - y);
@@ -65,7 +65,7 @@ function show(dot) {
 }
 
 element.addEventListener("wheel", (event) => {
-  if (!event.target.closest(".field > svg")) return;
+  if (!(event.ctrlKey || event.metaKey) || !event.target.closest(".field > svg")) return; // the wheel alone scrolls the page
   event.preventDefault();
   zoomAt(event.clientX, event.clientY, Math.exp(-event.deltaY / 300));
 }, { passive: false });
@@ -115,7 +115,10 @@ element.addEventListener("click", (event) => {
   const button = event.target.closest(".zoom");
   if (button) {
     const box = drawing().getBoundingClientRect(), to = button.dataset.zoom;
-    return zoomAt(box.left + box.width / 2, box.top + box.height / 2, { in: 1.6, out: 1 / 1.6, all: 1 / zoom }[to]);
+    const middle = [box.left + box.width / 2, box.top + box.height / 2];
+    const dot = nearest(...middle, Infinity).getBoundingClientRect(); // it stays in view, or one might zoom into nothing
+    const at = to === "in" ? [dot.left + dot.width / 2, dot.top + dot.height / 2] : middle;
+    return zoomAt(...at, { in: 1.6, out: 1 / 1.6, all: 1 / zoom }[to]);
   }
   const moved = held?.moved;
   held = null;

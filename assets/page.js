@@ -160,6 +160,12 @@ Object.assign(ours, {
   reload: () => location.reload(),
 });
 
+// The selected photo, where it lies over the results as a sheet.
+const sheetUp = () => {
+  const panel = document.querySelector(".panel[data-picked]");
+  return panel && getComputedStyle(panel).position === "fixed" && !document.querySelector("dialog[open]") ? panel : null;
+};
+
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
@@ -173,7 +179,10 @@ element.addEventListener("click", (event) => {
   button.classList.toggle("waiting", !button.matches(".hit") && name !== "present"); // until its part is drawn anew,
   setTimeout(() => button.classList.remove("waiting"), PATIENCE); // or an answer, or for a while where other parts change
   if (name === "again" && !event.detail) document.querySelector("#query input").focus(); // by keyboard: others stand there next
-  if (name === "alike") scrollTo({ top: 0 }); // its answer begins there
+  if (name === "alike") {
+    scrollTo({ top: 0 }); // its answer begins there
+    if (sheetUp()) document.querySelector("#tabs [data-tab-id=results]").focus(); // the sheet goes
+  }
   if (name === "unlike") document.querySelector("#query input").focus(); // the chip goes
   if (name === "show" || (name === "select" && !button.matches("#grid .hit"))) tgem.openTab("results");
   trigger(name, { ...button.dataset });
@@ -193,7 +202,7 @@ element.addEventListener("keydown", (event) => {
   const hits = [...element.querySelectorAll("li:not([hidden]) > .hit")];
   const at = hits.indexOf(event.target);
   if (event.key === "Escape" && element.closest("#answer, #grid, #panel")) return choosing() ? choose(false) : close();
-  if (at < 0) return;
+  if (at < 0 || event.altKey || event.ctrlKey || event.metaKey) return; // with one of those they are the browser's own
   const next = {
     ArrowRight: () => hits[at + 1],
     ArrowLeft: () => hits[at - 1],
@@ -211,10 +220,6 @@ if (help) {
   for (const when of ["click", "focusin"])
     document.addEventListener(when, (event) => help.contains(event.target) || (help.open = false));
   // A sheet that the keyboard leaves would lie over what it goes to.
-  const sheetUp = () => {
-    const panel = document.querySelector(".panel[data-picked]");
-    return panel && getComputedStyle(panel).position === "fixed" && !document.querySelector("dialog[open]") ? panel : null;
-  };
   document.addEventListener("focusin", ({ target }) => {
     const panel = target.matches(":focus-visible") && sheetUp();
     if (panel && !panel.contains(target)) tgem.unselect();

@@ -105,6 +105,7 @@ Object.assign(ours, {
 
 viewer.addEventListener("keydown", (event) => {
   event.stopPropagation(); // the page's own arrows stay still behind it
+  if (event.altKey || event.ctrlKey || event.metaKey) return;
   const act = { ArrowLeft: () => turn(-1), ArrowRight: () => turn(1), Home: () => jump(0), End: () => jump(-1) }[event.key];
   if (!act) return;
   event.preventDefault();

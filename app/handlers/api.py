@@ -233,7 +233,7 @@ class Api:
             if token or new:
                 self._services.access.arrive({"visitor": token}, session)
                 if token and session.token not in (token, None):
-                    raise EngineError("No visitor has this token; leave it away to begin as a new one.")
+                    raise EngineError("No visitor has this token; leave it out to begin as a new one.")
             yield session
         except EngineError as error:
             raise gr.Error(self._services.sentence(error), print_exception=False) from error

@@ -54,7 +54,7 @@ def encoded_again(summary: GallerySummary, done: IngestReport, budget: float) ->
     named = [f" ({name})" for name, preset in PRESETS.items() if abs(preset - budget) < SAME]
     share = f" {_indexed_with(summary)}." if summary.photos else ""
     return (
-        f'<div class="report" role="status"><p>{which} a budget of {percent(budget)}{"".join(named)}.{share}</p>'
+        f'<div class="report"><p role="status">{which} a budget of {percent(budget)}{"".join(named)}.{share}</p>'
         f"{left_out(done.skipped)}</div>"
     )
 

@@ -40,8 +40,9 @@ def race_result(measured: Measured, fidelity: ShownFidelity) -> str:
     first = f"{fidelity.first}. " if fidelity.first else ""
     shared = f"{fidelity.shared:.1f} of 10"
     return (
-        f'<div class="measured"><figure class="race"><figcaption><h2><b>{faster(race)}</b> measured</h2></figcaption>'
-        f"{lanes(race)}<p>{where(measured)} · {fairness(race)}</p>"
+        '<div class="measured"><figure class="race"><figcaption>'
+        f'<h2><span role="status"><b>{faster(race)}</b> measured</span></h2></figcaption>{lanes(race)}'
+        f"<p>{where(measured)} · {fairness(race)}</p>"
         '<p><button type="button" data-event="replay">Play it again in true time</button></p></figure>'
         f'<figure class="race"><figcaption><h2><b>{shared}</b> best matches are the full encoder’s, too</h2>'
         f"</figcaption>{dots(fidelity.shared, shared)}<p>{first}{fidelity.source}. A second look is not part of it.</p>"
@@ -83,8 +84,9 @@ def sides(
         f'<div class="duel"><h2>“{escape(query)}”: <b>{found.shared} of {len(found.full)}</b> the same, {first}</h2>'
         '<p class="legend">Between the lists: where the full encoder puts the photo on the left. ▲ 2 is two places '
         "higher, ▼ 2 two lower, = the same, “out” is not among its first. A dashed frame marks what one list alone has."
-        '</p><table class="sides"><thead><tr><th aria-label="Rank"></th><th scope="col">Stopping early</th>'
-        '<th aria-label="Where the full encoder puts it"></th><th scope="col">Full encoder</th></tr></thead>'
+        '</p><table class="sides"><thead><tr><th><span class="unseen">Rank</span></th>'
+        '<th scope="col">Stopping early</th><th scope="col"><span class="unseen">Where the full encoder puts it</span>'
+        '</th><th scope="col">Full encoder</th></tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
         f'<p class="aside">Over {among}. Their full-depth embeddings cost {macs(spent)} for this '
         "comparison; the gallery’s own account leaves that out, and its index never saw them.</p></div>"

@@ -32,7 +32,7 @@ def progress_bar(title: str, words: str, progress: Progress | Lap | None = None,
     amount = f' value="{progress.done}" max="{progress.total}"' if progress else ""
     aside = f"<p>{escape(note)}</p>" if note else ""
     return (
-        f'<div class="encoding" role="status"><h2>{escape(title)}</h2>'
+        f'<div class="encoding"><h2><span role="status">{escape(title)}</span></h2>'
         f'<progress{amount} aria-label="{escape(title)}"></progress><p class="numbers">{words}</p>{aside}</div>'
     )
 

@@ -20,7 +20,7 @@ def figures(summary: GallerySummary, measured: Measured | None) -> str:
         return note("An empty gallery", "Add photos, and this shows how deep each of them had to go.")
     ran, searches = macs(summary.macs_index, summary.macs_in_full), summary.macs_queries + summary.macs_pictures
     encodings = searches * summary.photos / summary.macs_in_full
-    speed = "<dt>speed</dt><dd><small>not measured yet for this gallery: Compare does</small></dd>"
+    speed = "<dt>speed</dt><dd><small>not measured yet for this gallery: Compare measures it</small></dd>"
     if measured is not None:
         said = f"the last race ran {percent(measured.race.macs_share)} of the compute: Compare shows it"
         speed = f"<dt>speed</dt><dd><small>{said}</small></dd>"

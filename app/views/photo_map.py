@@ -20,9 +20,9 @@ def photo_map(places: Sequence[Place], photos: int, address: PictureAddress) -> 
     dots = "".join(_dot(place, address) for place in places)
     which = f"{len(places):,} of its {many(photos)}".replace(",", "\u202f") if len(places) < photos else many(photos)
     return (
-        '<figure class="map"><figcaption><h2>Map of the gallery</h2><p>Photos that show alike things lie near each '
-        f"other ({which}). The fuller a dot, the deeper its photo went. Scroll or use the buttons to zoom, drag to "
-        'move, click a dot to select its photo.</p></figcaption><p class="zooms">'
+        '<figure class="map"><figcaption><h2>Map of the gallery</h2><p>Photos of similar things lie near each '
+        f"other ({which}). The fuller a dot, the deeper its photo went. The buttons zoom, and so does Ctrl with the "
+        'wheel; drag to move, click a dot to select its photo.</p></figcaption><p class="zooms">'
         f"{_zoom('in', 'Zoom in', '+')}{_zoom('out', 'Zoom out', '−')}{_zoom('all', 'Show all', 'Show all')}"
         '</p><div class="field">'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Map of {which}; each can be reached among the '

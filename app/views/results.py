@@ -12,7 +12,7 @@ from engine.gallery import Deepened, Hit, Photo
 
 NO_FIT = '<li class="falls"><span role="status">no photo fits these words well; the nearest come first</span></li>'
 NOBODY: Mapping[int, Deepened] = {}
-FALLS = '<li class="falls"><span>relevance falls off here; less alike from here on</span></li>'
+FALLS = '<li class="falls"><span>relevance falls off here; weaker matches from here on</span></li>'
 
 
 def results(

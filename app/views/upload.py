@@ -60,7 +60,7 @@ def report(incoming: Incoming) -> str:
     """What became of an upload that is over; it stays until it is read, see `Incoming.read`."""
     line = " · ".join([_added(incoming), *_figures(incoming)])
     return (
-        f'<div class="report" role="status" data-state="{incoming.state}"><p>{line}</p>{_rest(incoming)}'
+        f'<div class="report" data-state="{incoming.state}"><p role="status">{line}</p>{_rest(incoming)}'
         f'<p class="actions">{_show(incoming)}{DISMISS}</p>{left_out(incoming.skipped)}</div>'
     )
 

@@ -162,7 +162,7 @@ def embed(
     total = sum((term.weight * vector for term, vector in zip(terms, vectors, strict=True)), np.zeros(1))
     length = float(np.linalg.norm(total))
     if length < 1e-4:
-        raise QueryRejected("The terms of this query cancel each other out; leave one of them away.")
+        raise QueryRejected("The terms of this query cancel each other out; leave one of them out.")
     return Query((total / length).astype(np.float32), pictures, photos=photos)
 
 

@@ -1,5 +1,6 @@
 """Photos as people have them: HEIC and AVIF, by date and year, stacks of near-duplicates, and the map of a gallery."""
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -149,6 +150,48 @@ def test_a_dot_of_the_map_shows_its_photo_and_selects_it(open_page: OpenPage, lo
     dot.click(force=True)
     expect(page.locator("#panel .file")).to_contain_text(pointed)
     expect(page.get_by_role("tab", name="Results")).to_have_attribute("aria-selected", "true")
+
+
+def test_the_wheel_scrolls_past_the_map_and_zooms_it_with_ctrl(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    tab(page, "Gallery")
+    group, field = page.locator("#map g"), page.locator("#map .field")
+    expect(page.locator("#prospect")).not_to_be_empty()
+    page.wait_for_timeout(1000)  # what comes later moves the map
+    field.scroll_into_view_if_needed()
+    field.hover()
+    before = page.evaluate("scrollY")
+    page.mouse.wheel(0, 240)
+    page.wait_for_function("(before) => scrollY > before", arg=before)
+    assert "scale" not in (group.get_attribute("transform") or "")
+    field.hover()
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    expect(group).to_have_attribute("transform", re.compile(r"scale\(2\."))
+    for _ in range(9):
+        page.locator("#map .zoom[data-zoom=in]").click()
+    box = field.bounding_box()
+    dots = [dot.bounding_box() for dot in page.locator("#map g circle").all()]
+    assert box is not None
+    left, top, right, bottom = box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]
+    assert any(dot and left < dot["x"] < right and top < dot["y"] < bottom for dot in dots), "buttons keep one in view"
+
+
+def test_keys_with_a_modifier_stay_the_browsers(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    kept = """(part, held) => {
+      const pressed = {key: "ArrowLeft", bubbles: true, cancelable: true, ...held};
+      return part.dispatchEvent(new KeyboardEvent("keydown", pressed));
+    }"""
+    third = page.locator("#grid .hit").nth(2)
+    assert not third.evaluate(kept, {}), "the arrow alone goes to the next photo"
+    assert third.evaluate(kept, {"altKey": True})
+    third.click()
+    page.locator("#panel .enlarge").click()
+    viewer = page.locator("dialog.viewer[open]")
+    assert not viewer.evaluate(kept, {})
+    assert viewer.evaluate(kept, {"altKey": True})
 
 
 def test_a_finger_on_the_map_selects_by_the_photo_that_it_shows(open_page: OpenPage) -> None:

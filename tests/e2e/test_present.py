@@ -55,6 +55,21 @@ def test_six_screens_go_by_the_keyboard_alone_and_none_has_a_dash(open_page: Ope
     expect(presenting(page).locator(".page")).to_have_text(f"1 / {SCREENS}")  # the second time as the first
 
 
+def test_photos_are_seen_and_covered_by_no_words_at_four_times_the_size(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.set_viewport_size({"width": 320, "height": 256})
+    dialog = presenting(page)
+    page.keyboard.press("n")
+    for _ in range(2):
+        for photo in dialog.locator(".screen:visible figure").all():
+            image, words = photo.locator("img").bounding_box(), photo.locator("figcaption").bounding_box()
+            assert image
+            assert words
+            assert image["height"] > 60
+            assert words["y"] >= image["y"] + image["height"]
+        page.keyboard.press("ArrowRight")
+
+
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1280, 720)])
 def test_nothing_is_cut_off_on_a_projector_with_the_notes_and_without(
     open_page: OpenPage, width: int, height: int

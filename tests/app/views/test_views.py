@@ -49,6 +49,11 @@ def panel(shown: Photo, gates: tuple[float, ...] = (0.2, 0.7), picked: photo.Pic
     return photo.panel(replace(shown, gates=column.repeat(len(BUDGET_GRID), 1)), DRAWING, address, picked)
 
 
+def announced(html: str) -> list[str]:
+    """What a screen reader says of itself when this comes."""
+    return [text(found[2]) for found in re.finditer(r'<(\w+) role="status">(.*?)</\1>', html)]
+
+
 def incoming(over: str | None = None, name: str = EVIL, **told: object) -> Incoming:
     """An upload of two files. Args: over: why it failed; empty: it is done; None: it goes on."""
     made = Incoming(None, 1, name, [f"3/4/{EVIL}", "5/6/b.jpg"])
@@ -414,6 +419,14 @@ class TestUpload:
         assert "2 files were left out" in said
         assert "notes.jpgnot a picture (it is text)" in said
         assert "half.jpgcut short" in said
+
+    def test_what_is_announced_is_a_line_and_no_list_or_count(self) -> None:
+        skipped = [Skipped(f"{number}.jpg", "cut short") for number in range(60)]
+        told = upload.report(incoming("", name="Holidays", added=5, skipped=skipped))
+        assert announced(told) == ["5 photos added to “Holidays” · 100 % of the compute saved"]
+        going_on = encoding.encoding("Encoding", Progress(10, 40, (PHOTO,)), 2.0, DRAWING, address)
+        assert announced(going_on) == ["Encoding"]
+        assert announced(comparison.race_result(MEASURED, FOUND)) == ["1.6× as fast measured"]
 
     def test_a_gallery_that_has_all_of_them_already_can_be_shown(self) -> None:
         assert 'data-event="show"' in upload.report(incoming("", duplicates=2))
