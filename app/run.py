@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from app.access import is_local, is_public
 from app.demo import Demo
-from app.event_log import EventLog, Lossy
+from app.event_log import EventLog, Lossy, where
 from app.layout import build
 from app.pictures import Pictures, derived, secret_of
 from app.server.start import serve
@@ -81,6 +81,8 @@ def housekeeping(services: Services, arrivals: Arrivals) -> None:
                         counts["visitors"] = visitors.expire()
         except EngineError as error:  # a locked database, say: the next time will do
             sys.stderr.write(f"{error}\n")
+        except Exception as error:  # what nobody foresaw is no reason to keep no house any more
+            sys.stderr.write(where(error))
         time.sleep(MINUTE)
 
 

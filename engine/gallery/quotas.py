@@ -30,6 +30,7 @@ from engine.utils.errors import EngineError
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 HOUR, DAY = 3600.0, 86_400.0  # seconds
+MARGIN = 120.0  # seconds until another process has written down who came there
 PAGE = "page"  # who is noted like a visitor, every hour that the page runs
 
 
@@ -57,7 +58,7 @@ class Visitors:
         self._library, self._database = library, library.database
         self.limits = limits or Limits()
         self._running: Counter[tuple[str, str]] = Counter()
-        self._came: set[str] = set()  # since that was last written down
+        self._came: dict[str, float] = {}  # who came since that was last written down, and when; in s since the epoch
         self._wasted: TTLCache[str, float] = TTLCache(10_000, HOUR)  # seconds, by owner
         self._lock = Lock()
 
@@ -113,17 +114,18 @@ class Visitors:
     def write_down(self) -> None:
         """Write down who came since the last time, of those who keep something: no request waits for that."""
         with self._lock:
-            came = list(self._came)
-        for owner in came:
+            came = dict(self._came)
+        for owner, at in came.items():
             if list_collections(self._database, owner=owner):
-                mark_seen(self._database, owner, time.time())
+                mark_seen(self._database, owner, at)
             with self._lock:
-                self._came.discard(owner)  # not before: a database that is full now may have room the next time
+                if self._came[owner] == at:
+                    del self._came[owner]  # not before: a database that is full now may have room the next time
 
     def _note(self, owner: str) -> None:
         if owner:
             with self._lock:
-                self._came.add(owner)
+                self._came[owner] = time.time()
 
     def _spend(self, owner: str, seconds: float) -> None:
         with self._lock:
@@ -151,12 +153,19 @@ class Visitors:
             put_off(self._database, last, now - last)
         mark_seen(self._database, PAGE, now)
         before = now - self.limits.days * DAY
-        gone = unseen_since(self._database, before)
+        gone = unseen_since(self._database, before - MARGIN)
         for owner in gone:
             for row in list_collections(self._database, owner=owner):
-                delete_gallery(self._library, row.id)
+                if not self._is_back(owner, before):  # these deletions may take minutes
+                    delete_gallery(self._library, row.id)
             forget_visitor(self._database, owner, before)
         return len(gone)
+
+    def _is_back(self, owner: str, before: float) -> bool:
+        """Whether a visitor has come again since a time."""
+        with self._lock:
+            came = self._came.get(owner, 0.0)
+        return max(came, last_seen(self._database, owner) or 0.0) >= before
 
 
 class _Room:

@@ -34,7 +34,7 @@ def put_off(database: Database, until: float, seconds: float) -> None:
 
 def forget_visitor(database: Database, owner: str, before: float) -> None:
     """Delete a visitor, unless they have come again since a time."""
-    with database.write() as session:
+    with database.write("visitors") as session:
         session.execute(delete(VisitorRow).where(VisitorRow.owner == owner, VisitorRow.seen_at < before))
 
 

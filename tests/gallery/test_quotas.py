@@ -8,9 +8,16 @@ from pathlib import Path
 import pytest
 
 from engine.gallery import Library, Upload
-from engine.gallery.galleries import get_photo, list_photos, open_gallery, summarize_gallery
+from engine.gallery.galleries import (
+    delete_gallery,
+    get_photo,
+    list_galleries,
+    list_photos,
+    open_gallery,
+    summarize_gallery,
+)
 from engine.gallery.ingest import ingest_files
-from engine.gallery.quotas import DAY, HOUR, Limits, TooMuch, Visitors
+from engine.gallery.quotas import DAY, HOUR, PAGE, Limits, TooMuch, Visitors
 from engine.gallery.search import search_photos
 from engine.ingest.image import ImageRejected
 from engine.storage.database import Database, StoreUnusable
@@ -240,6 +247,32 @@ def test_who_stays_away_is_forgotten_with_all_there_was(
     assert summarize_gallery(library, local).photos == 1
     assert len(list(home.glob("pictures/**/*.jpg"))) == 2
     assert visitors.expire(now) == 0
+
+
+def test_who_comes_back_while_others_are_forgotten_keeps_what_there_is(
+    visitors: Visitors, library: Library, fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owners = [visitors.recognised(None)[1] for _ in range(3)]
+    for owner in owners:
+        visitors.admit(owner, "mine")
+        fill("mine", {"a": "red"}, owner)
+    now = time.time() + 8 * DAY
+    monkeypatch.setattr("engine.gallery.quotas.time.time", lambda: now)
+    came_back: list[str] = []
+
+    def others_come_meanwhile(library: Library, gallery: int) -> None:
+        if not came_back:
+            gone = summarize_gallery(library, gallery).owner
+            came_back.extend(owner for owner in owners if owner != gone)
+            mark_seen(library.database, came_back[0], now)  # in another process
+            with visitors.turn(came_back[1]):  # in this one, and not written down yet
+                pass
+        delete_gallery(library, gallery)
+
+    monkeypatch.setattr("engine.gallery.quotas.delete_gallery", others_come_meanwhile)
+    mark_seen(library.database, PAGE, now - HOUR)  # the page was on
+    visitors.expire(now)
+    assert {summary.owner for summary in list_galleries(library)} == set(came_back)
 
 
 def test_days_on_which_the_page_was_off_are_no_absence(visitors: Visitors, library: Library) -> None:
