@@ -58,11 +58,6 @@ class Inbox:
             for one in self._of(gallery):
                 one.name = name
 
-    def others_coming(self, incoming: Incoming) -> bool:
-        """Whether another upload into the same gallery is on its way."""
-        with self._lock:
-            return any(not one.over for one in self._of(incoming.gallery) if one is not incoming)
-
     def find(self, id: str) -> Incoming | None:
         """An upload by the name that only the page that sends it was told."""
         return self._uploads.get(id)

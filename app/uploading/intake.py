@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from contextvars import copy_context
 from threading import Thread
 
@@ -12,7 +11,7 @@ from app.session import Session
 from app.uploading.incoming import Incoming, name_of
 from app.uploading.sent_files import forget, in_hand
 from app.work import Stopped
-from engine.gallery import EngineError, Upload, delete_if_empty, uploads_of
+from engine.gallery import EngineError, Upload, uploads_of
 
 UNFORESEEN = "Something went wrong that nobody foresaw; what was taken in until then is kept. Send the rest again."
 
@@ -27,7 +26,8 @@ def _told(incoming: Incoming, services: Services, session: Session, uploads: Seq
     """Take it in, and say how that ended."""
     problem = ""
     try:
-        with services.access.sole_work(session):
+        made_for_it = services.library.filling(incoming.gallery, incoming.new_gallery)
+        with made_for_it, services.access.sole_work(session):
             _take(incoming, services, session, uploads)
     except Stopped:
         pass
@@ -36,9 +36,6 @@ def _told(incoming: Incoming, services: Services, session: Session, uploads: Seq
     except BaseException as error:
         sys.stderr.write(where(error))
         problem = UNFORESEEN
-    if incoming.new_gallery and not incoming.added and not services.inbox.others_coming(incoming):
-        with suppress(EngineError):
-            delete_if_empty(services.library, incoming.gallery)
     forget(incoming.end(problem))
 
 

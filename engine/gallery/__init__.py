@@ -13,7 +13,6 @@ from engine.gallery.comparison import Agreement, Comparison, FullRun, compare_ra
 from engine.gallery.encoder_cache import ENCODERS_KEPT
 from engine.gallery.galleries import (
     delete_gallery,
-    delete_if_empty,
     delete_photos,
     filling,
     find_gallery,

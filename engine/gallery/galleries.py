@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from engine.storage.images import (
     images_at_exit,
     list_images,
 )
-from engine.storage.schema import CollectionRow, GalleryMissing, Kind
+from engine.storage.schema import CollectionRow, Kind
 from engine.utils.errors import EngineError
 
 SAMPLE = 300  # photos among which typical ones are looked for
@@ -46,23 +46,13 @@ def delete_gallery(library: Library, gallery_id: int) -> None:
     library.forget(gallery_id)
 
 
-def delete_if_empty(library: Library, gallery_id: int) -> None:
-    """Delete a gallery that has no photos, if it is there."""
-    with suppress(GalleryMissing):
-        if not summarize_gallery(library, gallery_id).photos:
-            delete_gallery(library, gallery_id)
-
-
 @contextmanager
 def filling(library: Library, name: str, owner: str | None = None) -> Iterator[int]:
-    """`open_gallery` for photos that come now: a gallery that was made for them, and got none, goes again."""
+    """`open_gallery` for photos that come now, see `Library.filling`."""
     new = find_gallery(library, name, owner) is None
     gallery = open_gallery(library, name, owner=owner)
-    try:
+    with library.filling(gallery, new):
         yield gallery
-    finally:
-        if new:
-            delete_if_empty(library, gallery)
 
 
 def publish_gallery(library: Library, gallery_id: int, public: bool) -> str | None:

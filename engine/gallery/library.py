@@ -1,6 +1,8 @@
 """What the use cases share: the database, the encoder, and the indexes that stand on both."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -10,9 +12,10 @@ from engine.gallery.encoder_cache import Encoders
 from engine.search.query_parser import TextEmbeddings
 from engine.search.ranking import Rankings
 from engine.search.second_looks import SecondLooks
-from engine.storage.collections import TotalsCache, get_collection
+from engine.storage.collections import TotalsCache, delete_if_empty, get_collection
 from engine.storage.database import Database
 from engine.storage.schema import CollectionRow, GalleryMissing, ModelChanged
+from engine.utils.errors import EngineError
 
 if TYPE_CHECKING:
     from engine.exits.encoder import Encoder
@@ -32,6 +35,9 @@ class Library:
         self.phrases = TextEmbeddings(PHRASES_KEPT)  # of albums, as `engine.albums.scorer` embeds them
         self.second_looks = SecondLooks()  # for galleries whose index never changes
         self._refining = [Lock() for _ in range(REFINED_AT_ONCE)]
+        self._filling: Counter[int] = Counter()  # how often photos come into a gallery just now
+        self._made: set[int] = set()  # galleries that were made for those
+        self._filling_lock = Lock()
 
     @classmethod
     def open(cls, encoder: "Callable[[], Encoder]", folder: Path | None = None) -> "Library":
@@ -55,6 +61,26 @@ class Library:
         """Let go of what is in memory of a gallery."""
         self.rankings.forget(gallery_id)
         self.totals.forget(gallery_id)
+
+    @contextmanager
+    def filling(self, gallery_id: int, new: bool) -> Iterator[None]:
+        """While photos come into a gallery. One that was made for them and got none goes, once no more are coming.
+
+        Args: new: it was made for these photos.
+        """
+        with self._filling_lock:
+            self._filling[gallery_id] += 1
+            self._made |= {gallery_id} if new else set()
+        try:
+            yield
+        finally:
+            with self._filling_lock:
+                self._filling -= Counter([gallery_id])
+                made = gallery_id not in self._filling and gallery_id in self._made
+                self._made -= {gallery_id} if made else set()
+            with suppress(EngineError):  # an empty gallery that stays does no harm
+                if made and delete_if_empty(self.database, gallery_id):
+                    self.forget(gallery_id)
 
     def encoder_of(self, gallery_id: int) -> "Encoder":
         """The encoder that a gallery's photos went through, looking for its owner's phrases where there are some.

@@ -134,6 +134,14 @@ def delete_collection(database: Database, collection_id: int) -> None:
     tidy(database, maps)
 
 
+def delete_if_empty(database: Database, collection_id: int) -> bool:
+    """Delete a collection that has no images; returns whether there was one."""
+    images = select(ImageRow.id).where(ImageRow.collection_id == collection_id).exists()
+    with database.write() as session:
+        gone = delete(CollectionRow).where(CollectionRow.id == collection_id, ~images).returning(CollectionRow.id)
+        return session.scalar(gone) is not None
+
+
 def add_race(database: Database, race: RaceRow) -> None:
     """Keep a race; one whose collection has gone meanwhile is dropped."""
     with database.write() as session:

@@ -8,6 +8,7 @@ from engine.gallery import GalleryMissing, Library
 from engine.gallery.galleries import (
     delete_gallery,
     delete_photos,
+    filling,
     find_gallery,
     get_photo,
     latest_gallery,
@@ -52,6 +53,29 @@ def test_a_model_without_exits_has_no_gates(database: Database, upload: MakeUplo
     ingest_files(library, gallery, [upload("r.png", "red")])
     (photo,) = list_photos(library, gallery)
     assert (photo.exit, photo.exits, photo.macs_share, photo.gates.size) == (1, 1, 1.0, 0)
+
+
+def test_a_gallery_that_got_no_photo_goes_once_no_more_are_coming(library: Library, upload: MakeUpload) -> None:
+    with filling(library, "made"), filling(library, "made") as same:
+        pass
+    assert find_gallery(library, "made") is None
+    first = filling(library, "made")
+    with first, filling(library, "made") as same:
+        first.__exit__(None, None, None)  # the one that it was made for ends first, with nothing
+        ingest_files(library, same, [upload("a.png", "red")])
+    assert summarize_gallery(library, same).photos == 1
+
+
+def test_photos_of_another_process_keep_a_gallery_that_was_made_for_others(
+    library: Library, database: Database, upload: MakeUpload
+) -> None:
+    elsewhere = Library(database, FakeEncoder)
+    with filling(library, "made") as gallery:
+        ingest_files(elsewhere, gallery, [upload("a.png", "red")])
+    assert summarize_gallery(library, gallery).photos == 1
+    with filling(library, "there"):
+        open_gallery(elsewhere, "there")
+    assert find_gallery(library, "there") is None
 
 
 def test_a_summary_adds_up(library: Library, gallery: int, upload: MakeUpload) -> None:
