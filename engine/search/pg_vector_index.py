@@ -107,9 +107,10 @@ class PgIndex:
                 if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), key):
                     return
                 try:
+                    for limit in ("lock_timeout", "statement_timeout"):
+                        connection.exec_driver_sql(f"SET {limit} = 0")
                     if self._state(connection) is False:  # a sudden death left a part of it
                         connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {self.graph}")
-                    connection.exec_driver_sql("SET lock_timeout = 0")
                     connection.exec_driver_sql(
                         f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {self.graph} ON encodings USING hnsw "
                         f"(({self._lifted}) {self._kind}_ip_ops) WITH (m = {M}, ef_construction = {BUILT_WITH}) "
@@ -119,6 +120,7 @@ class PgIndex:
                 finally:
                     connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
                     connection.exec_driver_sql(f"SET lock_timeout = '{WAIT}'")
+                    connection.exec_driver_sql("RESET statement_timeout")
         except SQLAlchemyError as error:
             said = reason(error) if isinstance(error, DBAPIError) else str(error)
             log.warning("The search graph %s was not built (%s); photos are compared one by one.", self.graph, said)

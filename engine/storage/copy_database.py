@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, func, insert, select, text
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, insert, select, text
 
 from engine.storage.database import StoreUnusable, connect, explaining_errors, for_writing, migrate, read_url, revisions
 from engine.storage.schema import Base
@@ -105,11 +105,18 @@ def _copy(connection: Connection, place: Path) -> None:
 def _opened(url: str) -> Iterator[Engine]:
     """A database with its tables brought up to date."""
     engine = connect(url)
+    if engine.dialect.name == "postgresql":  # each side waits, its transaction open, while the other one reads
+        event.listen(engine, "connect", _outlast)
     try:
         migrate(engine)
         yield engine
     finally:
         engine.dispose()
+
+
+def _outlast(connection: Any, _: object) -> None:
+    connection.execute("SET idle_in_transaction_session_timeout = 0")
+    connection.commit()
 
 
 def _require_beginning(old: Connection, target: Engine) -> None:

@@ -136,6 +136,11 @@ def read_url(text: str | URL) -> URL:
     """What names a database; raises StoreUnusable for what names none, or one of another kind, or in memory."""
     with suppress(ArgumentError, ValueError):  # ValueError: of a port that is no number
         url = make_url(text)
+        if "@" in f"{url.host}{url.database}" and url.get_backend_name() == "postgresql":  # not to be repeated anywhere
+            raise StoreUnusable(
+                "A database's URL (TGEM_DATABASE_URL) names its user and password before the one @; write what is "
+                "special in them with percent signs: %40 for an @, %2F for a slash."
+            )
         if url.get_backend_name() == "postgresql" or _names_file(url):
             return url
     raise StoreUnusable(

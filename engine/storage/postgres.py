@@ -9,6 +9,7 @@ from engine.utils.errors import HostProblem, first_line
 
 NEEDS = (0, 8)  # pgvector's first version that goes on looking where a filter leaves an HNSW index short
 WAIT = "30s"  # how long a statement waits for another one's lock
+NO_CONNECTION = ("too many connections", "too many clients", "connection slots")  # is left: what the server says then
 ABSENT = {"connect_timeout": 5, "tcp_user_timeout": 10_000}  # s and ms until a server that is gone is taken for it
 
 
@@ -28,12 +29,13 @@ def connect(url: URL) -> Engine:
             f"A database on PostgreSQL needs the package {error.name}; `pip install -r requirements-postgres.txt` "
             "brings it."
         ) from error
+    event.listen(engine, "connect", _require_unicode, insert=True)  # before what SQLAlchemy reads, which would fail
     event.listen(engine, "connect", _set_up)
     return engine
 
 
 def require_pgvector(connection: Connection) -> None:
-    """Put pgvector into the database where it is not yet; raises PostgresUnusable where it cannot be."""
+    """Put pgvector into the database where it is not yet; raises PostgresUnusable where it cannot be used."""
     version = text("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
     if connection.scalar(version) is None:
         try:
@@ -49,14 +51,21 @@ def require_pgvector(connection: Connection) -> None:
             f"{place(connection.engine)} has pgvector {found}, and {'.'.join(map(str, NEEDS))} is needed; upgrade it "
             "on the server, then run ALTER EXTENSION vector UPDATE in that database."
         )
+    if connection.scalar(text("SELECT to_regtype('vector')")) is None:
+        raise PostgresUnusable(
+            f"{place(connection.engine)} has pgvector in a schema that is not searched; put that schema on the role's "
+            "search_path."
+        )
 
 
 def sentence(engine: Engine, error: DBAPIError) -> str:
     """What to tell a person of an error, and what to do."""
-    return (
-        f"{place(engine)} cannot be used ({reason(error)}); see that the server runs, and that TGEM_DATABASE_URL names "
-        "it and someone who may use it."
-    )
+    if any(words in reason(error) for words in NO_CONNECTION):
+        return f"{place(engine)} is busy with other work ({reason(error)}); try again later."
+    said = f"{place(engine)} cannot be used ({reason(error)})"
+    if getattr(error.orig, "sqlstate", None) is not None:  # the server runs, and has let us in
+        return f"{said}."
+    return f"{said}; see that the server runs, and that TGEM_DATABASE_URL names it and someone who may use it."
 
 
 def place(engine: Engine) -> str:
@@ -67,6 +76,16 @@ def place(engine: Engine) -> str:
 def reason(error: DBAPIError) -> str:
     """The first line of what PostgreSQL said."""
     return first_line(error.orig or error).rstrip(".")
+
+
+def _require_unicode(connection: Any, _: object) -> None:
+    """Raise PostgresUnusable where the database cannot keep every name."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise PostgresUnusable(
+            f"The database {connection.info.dbname} is encoded in {encoding}; make one with `createdb --encoding=UTF8 "
+            "--template=template0`."
+        )
 
 
 def _set_up(connection: Any, _: object) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, inspect
 
 from engine.storage import postgres as postgres_module
 from engine.storage.collections import TotalsCache, list_collections, open_collection
-from engine.storage.database import Database, NewerDatabase, StoreUnusable, connect, migrate
+from engine.storage.database import Database, NewerDatabase, StoreUnusable, connect, explaining_errors, migrate
 from engine.storage.encodings import list_changes
 from engine.storage.images import delete_images, get_images, list_images
 from engine.storage.postgres import PostgresUnusable
@@ -127,6 +127,51 @@ def test_a_server_that_does_not_answer_is_said_without_the_password() -> None:
         migrate(engine)
     assert "secret" not in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["someone:se@cret@host/tgem", "someone:secret@host/t@gem"])
+def test_a_password_whose_signs_are_not_written_out_is_not_repeated(url: str) -> None:
+    with pytest.raises(StoreUnusable, match=r"percent signs: %40 for an @") as raised:
+        connect(f"postgresql+psycopg://{url}")
+    assert "cret" not in str(raised.value)
+
+
+def test_a_database_that_cannot_keep_every_name_is_refused(cluster: postgres.Cluster, new_postgres_url: str) -> None:
+    cluster.run(cluster.url("postgres"), "CREATE DATABASE ascii ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0")
+    engine = connect(cluster.url("ascii"))
+    with pytest.raises(PostgresUnusable, match=r"The database ascii is encoded in SQL_ASCII; .*createdb"):
+        migrate(engine)
+    engine.dispose()
+    cluster.drop(cluster.url("ascii"))
+
+
+def test_pgvector_where_nobody_looks_for_it_is_said(cluster: postgres.Cluster, new_postgres_url: str) -> None:
+    cluster.run(new_postgres_url, "CREATE SCHEMA hidden", "CREATE EXTENSION vector SCHEMA hidden")
+    engine = connect(new_postgres_url)
+    with pytest.raises(PostgresUnusable, match=r"pgvector in a schema that is not searched.*search_path"):
+        migrate(engine)
+    engine.dispose()
+
+
+def test_a_server_without_a_connection_left_is_busy(cluster: postgres.Cluster, new_postgres_url: str) -> None:
+    cluster.run(new_postgres_url, "CREATE ROLE few LOGIN CONNECTION LIMIT 0")
+    engine = connect(new_postgres_url.replace("tgem@", "few@"))
+    with pytest.raises(StoreUnusable, match=r"is busy with other work \(.*too many connections.*\); try again later"):
+        migrate(engine)
+    engine.dispose()
+    cluster.run(new_postgres_url, "DROP ROLE few")
+
+
+def test_what_a_running_server_refuses_is_no_matter_of_the_url(url: str) -> None:
+    Database.open().close()
+    engine = connect(f"{url}?options=-cdefault_transaction_read_only%3Don")
+    with (
+        pytest.raises(StoreUnusable, match=r"read-only transaction\)\.$"),
+        explaining_errors(engine),
+        engine.begin() as one,
+    ):
+        one.exec_driver_sql("DELETE FROM visitors")
+    engine.dispose()
 
 
 def test_who_may_not_add_pgvector_is_told_who_can(cluster: postgres.Cluster, new_postgres_url: str) -> None:
