@@ -12,7 +12,22 @@ from engine.gallery import ASSETS
 
 # What a script is given for the part that it is started for: Gradio's own, and what its scripts share.
 GIVEN = "{ element, trigger, watch, ours }"
-START = """window.tgem = {
+# It runs before Gradio, which needs both kinds of storage as well.
+START = """// Another site's frame may be refused storage: what would be kept lasts until the page is left.
+for (const name of ["localStorage", "sessionStorage"]) {
+  try {
+    window[name].getItem("");
+  } catch {
+    const kept = new Map();
+    const value = {
+      getItem: (key) => kept.get(key) ?? null,
+      setItem: (key, text) => void kept.set(key, String(text)),
+      removeItem: (key) => void kept.delete(key),
+    };
+    Object.defineProperty(window, name, { value });
+  }
+}
+window.tgem = {
   scripts: {},
   start(part, names) {
     const given = { ...part, ours: {} };

@@ -47,7 +47,7 @@ when(
   },
 );
 
-// Nothing is looked up but after a reload: in another site's frame the browser may refuse it.
+// After a reload what was typed is there again.
 if (performance.getEntriesByType("navigation")[0]?.type === "reload" && !typed.value) {
   typed.value = sessionStorage.getItem("tgem-words") ?? "";
   asked = Boolean(typed.value && sessionStorage.getItem("tgem-asked"));

@@ -117,6 +117,29 @@ def test_what_had_arrived_is_there_the_rest_has_names_and_alone_is_sent_again(
     expect(page.locator("#account .report")).to_have_count(0)
 
 
+# As a browser that keeps nothing for a frame of another site.
+REFUSED = """
+  for (const name of ["localStorage", "sessionStorage"]) {
+    const get = () => { throw new DOMException("Access is denied for this document.", "SecurityError"); };
+    Object.defineProperty(window, name, { get, configurable: true });
+  }
+"""
+
+
+def test_where_the_browser_refuses_storage_photos_are_added_all_the_same(
+    page: Page, home: Path, files: list[Path]
+) -> None:
+    page.add_init_script(REFUSED)
+    page.reload()
+    answered(page)
+    drop(page, files[:3], "Frame")
+    expect(page.locator("#account .report[data-state=done]")).to_be_visible(timeout=PATIENCE)
+    assert stored(home, "Frame") == {path.name for path in files[:3] if "bad" not in path.name}
+    page.reload()
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.locator("#account .report")).to_have_count(0)
+
+
 # What the page hears from the server is lost when a test says so, as on a train, while files still come through.
 CUT = """
   const ask = window.fetch, cuts = [];
