@@ -8,6 +8,7 @@ from threading import Event, Thread
 from time import monotonic, sleep
 
 from app.attribution import attributions
+from app.event_log import where
 from engine.gallery import (
     DEFAULT_BUDGET,
     DEMO_GALLERY,
@@ -96,10 +97,10 @@ class Demo:
             if str(error) != str(self.problem):
                 sys.stderr.write(f"{error}\n")
             self.problem = error
-        except Exception:
-            # The page must not wait for ever; the reason is for the terminal.
+        except Exception as error:  # what nobody foresaw may pass, too; the reason is for the terminal
+            if self.problem is None:
+                sys.stderr.write(where(error))
             self.problem = EngineError("The demo gallery could not be encoded; the terminal says why.")
-            raise
         finally:
             self._done.set()
         return self.problem is None

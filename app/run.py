@@ -8,6 +8,7 @@ import sys
 import time
 from functools import partial
 from itertools import count
+from multiprocessing import active_children
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -99,6 +100,8 @@ def end(arrivals: Arrivals) -> None:
     """End the program at once; what was sent and not taken in does not stay."""
     arrivals.clear()
     # Threads that compute do not end when told to, and PyTorch aborts where the interpreter ends under them.
+    for child in active_children():  # of ZeroGPU's package: they would keep the port
+        child.kill()
     sys.stdout.flush()
     os._exit(0)
 

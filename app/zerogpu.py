@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import gradio as gr
+import httpx
 
 from engine.gallery import ENCODERS_KEPT, EngineError
 
@@ -74,8 +75,9 @@ def borrow_for(encoder: "Encoder") -> "Encoder":
             ) -> "list[Encoding]":
                 try:
                     return encode_lent(pixels, budget, standing, self.phrases)
-                except gr.Error as error:
-                    why = re.sub(r"<[^>]*>", "", str(error.message)).strip().rstrip(".")  # it may come with links
+                except (gr.Error, RuntimeError, httpx.HTTPError) as error:  # no quota, or who lends it does not answer
+                    said = str(getattr(error, "message", error))
+                    why = re.sub(r"<[^>]*>", "", said).strip().rstrip(".")  # it may come with links
                     raise EngineError(
                         f"No GPU was lent ({why}); what was done until then is kept. Try again later."
                     ) from error

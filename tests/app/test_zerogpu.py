@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import gradio as gr
+import httpx
 import numpy as np
 import pytest
 import torch
@@ -79,10 +80,20 @@ def test_photos_go_on_there_from_where_they_stand(lent: list[int], borrowing: En
     np.testing.assert_allclose(found.vector, before.vector, atol=1e-5)
 
 
-def test_why_no_gpu_was_lent_is_said(borrowing: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (gr.Error("Your quota is <a href='/more'>used up</a>."), "Your quota is used up"),
+        (RuntimeError("ZeroGPU API /schedule error: 500"), "ZeroGPU API /schedule error: 500"),
+        (httpx.ConnectError("Connection refused"), "Connection refused"),
+    ],
+)
+def test_why_no_gpu_was_lent_is_said(
+    borrowing: Encoder, monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
+) -> None:
     def refused(*_: object) -> None:
-        raise gr.Error("Your quota is <a href='/more'>used up</a>.")
+        raise error
 
     monkeypatch.setattr(zerogpu, "encode_lent", refused)
-    with pytest.raises(EngineError, match=r"No GPU was lent \(Your quota is used up\); .* Try again later\."):
+    with pytest.raises(EngineError, match=rf"No GPU was lent \({why}\); .* Try again later\."):
         borrowing.encode(tiny_models.pixels(5, 32))
