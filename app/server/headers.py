@@ -11,7 +11,8 @@ HUB = "https://huggingface.co https://*.hf.space"
 
 def policy() -> str:
     """The content security policy: all comes from the page itself, in which Gradio writes and makes scripts."""
-    ancestors = f"'self' {HUB}" if "SPACE_ID" in os.environ else "'self'"
+    on_hub = "SPACE_ID" in os.environ  # it shows the page in a frame, where Gradio asks it how the Space is
+    ancestors = f"'self' {HUB}" if on_hub else "'self'"
     return "; ".join(
         (
             "default-src 'self'",
@@ -19,7 +20,7 @@ def policy() -> str:
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
             "font-src 'self' data:",
-            "connect-src 'self' data: blob:",
+            f"connect-src 'self' data: blob:{' https://huggingface.co' if on_hub else ''}",
             "worker-src 'self' blob:",
             "object-src 'none'",
             "base-uri 'self'",

@@ -15,7 +15,8 @@ def deploy_space(
         Path | None, typer.Option(help="Write the Space's files into this empty folder, and upload nothing.")
     ] = None,
     zerogpu: Annotated[
-        bool, typer.Option("--zerogpu", help="For ZeroGPU hardware: also write a pre-requirements.txt with its torch.")
+        bool,
+        typer.Option("--zerogpu", help="Ask for ZeroGPU hardware, and write a pre-requirements.txt with its torch."),
     ] = False,
     private: Annotated[bool, typer.Option("--private", help="Make a new Space private.")] = False,
 ) -> None:
@@ -41,4 +42,4 @@ def deploy_space(
             say(f"{len(files)} files, {size:.1f} MB, are in {folder}; nothing was uploaded to {repo}.")
             return
         say(f"Uploading {len(files)} files, {size:.1f} MB.")
-        typer.echo(push_space(repo, folder, private))
+        typer.echo(push_space(repo, folder, private, zerogpu))

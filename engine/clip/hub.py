@@ -10,6 +10,7 @@ from engine.utils.errors import HostProblem
 EXITS = ("tgem.json", "tgem.safetensors")
 OWN_FILE = "engine/__main__.py"  # by which a Space of this product is told from others
 NO_ACCESS = (401, 403)
+PAYMENT_REQUIRED = 402
 NEW_FILES = {"README.md", ".gitattributes"}  # that a Space may hold from the start
 
 
@@ -105,17 +106,19 @@ def push(repo: str, files: Mapping[str, bytes], message: str, private: bool = Fa
         return api.create_commit(repo, additions, commit_message=message).oid
 
 
-def push_space(repo: str, folder: Path, private: bool) -> str:
+def push_space(repo: str, folder: Path, private: bool, zerogpu: bool) -> str:
     """Make a Gradio Space, new or of this product already, hold exactly a folder's files; returns its address.
 
-    Args: private: where the Space is new.
+    Args: private, zerogpu (ask for that hardware): where the Space is new.
     Raises: HubUnreachable, HubMissing.
     """
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, SpaceHardware
 
-    api = HfApi()
+    api, hardware = HfApi(), SpaceHardware.ZERO_A10G if zerogpu else None
     with _writing(repo):
-        space = api.create_repo(repo, repo_type="space", space_sdk="gradio", private=private, exist_ok=True)
+        space = api.create_repo(
+            repo, repo_type="space", space_sdk="gradio", space_hardware=hardware, private=private, exist_ok=True
+        )
         held = set(api.list_repo_files(repo, repo_type="space"))
         if OWN_FILE not in held and held - NEW_FILES:
             raise HubMissing(f"The Space {repo} holds another app, which would be lost; name a new Space.")
@@ -155,6 +158,8 @@ def _writing(repo: str) -> Iterator[None]:
         raise HubMissing("Writing to the Hub needs a token: log in with `hf auth login`, or set HF_TOKEN.") from error
     except HfHubHTTPError as error:
         reason = f"{_status(error)} when writing to {repo}"
+        if error.response is not None and error.response.status_code == PAYMENT_REQUIRED:
+            raise HubMissing(f"{reason}: this account may not have that for free; see what its plan allows.") from error
         raise HubMissing(f"{reason}; log in with `hf auth login`, or set HF_TOKEN, for an account that may.") from error
     except OfflineModeIsEnabled as error:
         raise HubUnreachable("HF_HUB_OFFLINE is set; unset it to write to the Hub.") from error

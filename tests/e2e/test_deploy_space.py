@@ -102,6 +102,13 @@ def test_a_space_that_was_just_made_is_filled(hub: Hub) -> None:
 
 
 @pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(("words", "hardware"), [((), None), (("--zerogpu",), "zero-a10g")])
+def test_a_new_space_asks_for_the_hardware_that_it_is_for(hub: Hub, words: tuple[str, ...], hardware: str) -> None:
+    assert deploy(SPACE, *words).exit_code == 0
+    assert hub.made[f"spaces/{SPACE}"].get("hardware") == hardware
+
+
+@pytest.mark.usefixtures("small")
 def test_what_goes_wrong_is_a_sentence_and_no_half_commit(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda seconds: None)  # before it is tried again
     for name in ("photos", "lab/a b", "lab/photos/more"):
