@@ -6,7 +6,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
 from threading import Thread
 from typing import Any
@@ -49,6 +50,7 @@ KEEP_ALIVE = 10  # seconds that a connection waits for another request
 BACKLOG = 128  # connections that the system keeps for us; so many attempts may fail at once
 PATIENCE = 60.0  # seconds until the server has started, on a busy machine
 LOOK = 0.01  # seconds between two looks for events that wait; Gradio's 1 ms took 6 % of a core, day and night
+PAST_PROXIES = "no_proxy"  # in small letters it comes before NO_PROXY
 OWN_SHARE = 1000  # sessions where one owner has the place to themselves
 
 
@@ -120,7 +122,8 @@ def serve(page: gr.Blocks, services: Services, pictures: Pictures, arrivals: Arr
     before = http_server.start_server
     http_server.start_server = start_server  # type: ignore[assignment]  # it is called by name, with these alone
     try:
-        _, address, _ = page.launch(**options, prevent_thread_lock=True, mcp_server=mcp)
+        with _past_proxies():
+            _, address, _ = page.launch(**options, prevent_thread_lock=True, mcp_server=mcp)
     finally:
         http_server.start_server = before
     page._queue.sleep_when_free = LOOK
@@ -161,6 +164,23 @@ def start(app: ASGIApp, name: str | None, port: int | None) -> tuple[str, int, s
     server.start()
     shown = {"0.0.0.0": "localhost", "::": "::1"}.get(host, host)
     return host, port, f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/", server
+
+
+@contextmanager
+def _past_proxies() -> Iterator[None]:
+    """Have requests go past any proxy, the system's too.
+
+    As it starts, Gradio asks our own server for a page, which a proxy cannot reach.
+    """
+    before = os.environ.get(PAST_PROXIES)
+    os.environ[PAST_PROXIES] = "*"
+    try:
+        yield
+    finally:  # what is fetched from the Hub may need the proxy
+        if before is None:
+            del os.environ[PAST_PROXIES]
+        else:
+            os.environ[PAST_PROXIES] = before
 
 
 def _listening(host: str, ports: Sequence[int]) -> socket.socket:

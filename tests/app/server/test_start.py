@@ -1,5 +1,6 @@
 """The page starts the way that ZeroGPU's package waits for, on a server of our own."""
 
+import os
 import socket
 import sys
 import time
@@ -44,6 +45,28 @@ def test_zerogpu_sees_the_start_and_finds_the_port(
         assert address == f"http://127.0.0.1:{page.server.config.port}/"
         assert httpx.get(f"{address}config").status_code == 200
         assert http_server.start_server is before
+    finally:
+        page.close()
+
+
+@pytest.mark.parametrize("direct", [None, "intranet"])
+def test_a_proxy_is_not_asked_for_the_page_itself_and_for_the_rest_it_is(
+    services: Services, pictures: Pictures, monkeypatch: pytest.MonkeyPatch, direct: str | None
+) -> None:
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
+    monkeypatch.setenv("NO_PROXY", "")
+    if direct is None:
+        monkeypatch.delenv("no_proxy", raising=False)
+    else:
+        monkeypatch.setenv("no_proxy", direct)
+    page = build(services, "a secret")
+    address = serve(page, services, pictures, Arrivals(Path(get_upload_folder())))
+    try:
+        assert httpx.get(f"{address}config", trust_env=False).status_code == 200
+        assert os.environ.get("no_proxy") == direct
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{address}config")
     finally:
         page.close()
 
