@@ -198,14 +198,14 @@ def _listening(host: str, ports: Sequence[int]) -> socket.socket:
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL:
                 raise unusable from error
-            if error.errno != errno.EADDRINUSE:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):  # Windows reserves ports, often a hundred in a row
                 raise
         else:
             # asyncio asks for it on sockets that it opens itself alone: an answer's end waited 40 ms for its beginning.
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return listening
     busy = f"Port {ports[0]} is" if len(ports) == 1 else f"Ports {ports[0]} to {ports[-1]} are"
-    raise OSError(f"{busy} in use; stop what listens there, or set {PORT} to another port.")
+    raise OSError(f"{busy} in use or reserved; stop what listens there, or set {PORT} to another port.")
 
 
 def _noted(

@@ -1,5 +1,6 @@
 """The page starts the way that ZeroGPU's package waits for, on a server of our own."""
 
+import errno
 import os
 import socket
 import sys
@@ -120,6 +121,28 @@ def test_an_answers_end_does_not_wait_for_its_beginning_to_be_taken() -> None:
             assert time.monotonic() - began < 0.4, "each took the 40 ms after which a system says what it has taken"
     finally:
         server.close()
+
+
+@pytest.mark.parametrize("reason", [errno.EADDRINUSE, errno.EACCES])
+def test_a_port_that_is_in_use_or_that_the_system_reserves_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    tried: list[int] = []
+    create = socket.create_server
+
+    def refuse_the_first(address: tuple[str, int], **options: Any) -> socket.socket:
+        tried.append(address[1])
+        if address[1] == tried[0]:
+            raise OSError(reason, "not this one")
+        return create(("127.0.0.1", 0), **options)
+
+    monkeypatch.setattr(socket, "create_server", refuse_the_first)
+    monkeypatch.delenv("GRADIO_SERVER_PORT", raising=False)
+    *_, server = start(PlainTextResponse("here"), None, None)
+    server.close()
+    assert tried == [tried[0], tried[0] + 1]
+    with pytest.raises(OSError, match=f"Port {tried[0]} is in use or reserved.*set GRADIO_SERVER_PORT"):
+        start(PlainTextResponse("here"), None, tried[0])
 
 
 @pytest.mark.parametrize("name", ["photos.invalid", "a..b", "192.0.2.1"])
