@@ -45,7 +45,7 @@ def bench(
         modes: of "bare", "full", "tgem" and "exit:K" (1-based); by default all that a model has.
         precision: of all modes but "bare", which is always float32; "bfloat16" counts where there is a way to it.
     Returns: {"device", "threads", "precision",
-        "rows": [{"model", "mode", "batch", "images_per_s", "macs_share", "peak_mb"}]}.
+        "rows": [{"model", "mode", "batch", "images_per_s", "macs_share", "peak_mb"}]}; the last one where it is known.
     Raises: EngineError where a model has no such mode; ModelUnreadable.
     """
     rows: list[Row] = []
@@ -54,7 +54,8 @@ def bench(
         for batch in batches:
             about, found = _fresh(_timed, model, batch, modes, precision)
             for row, spread in found:
-                row["peak_mb"] = round(_fresh(_peak, model, batch, row["mode"], precision), 1)
+                if (peak := _fresh(_peak, model, batch, row["mode"], precision)) is not None:
+                    row["peak_mb"] = round(peak, 1)
                 rows.append(row)
                 say(line(row, spread))
     return {**about, "rows": rows}
@@ -64,7 +65,8 @@ def line(row: Row, spread: float) -> str:
     """A row for a person; spread is that of the middle half of the rounds, as a share of the median."""
     return (
         f"{row['model']}  {row['mode']:8} batch {row['batch']:<4} {row['images_per_s']:8.2f} images/s "
-        f"(± {spread:.1%})  MACs {row['macs_share']:.3f}  peak {row['peak_mb']:.0f} MB"
+        f"(± {spread:.1%})  MACs {row['macs_share']:.3f}"
+        + (f"  peak {row['peak_mb']:.0f} MB" if "peak_mb" in row else "")
     )
 
 
@@ -174,8 +176,11 @@ def timed(encoder: Encoder, batch: int, wanted: Sequence[str] | None = None) -> 
     return about, found
 
 
-def _peak(model: str | None, batch: int, mode: str, precision: str) -> float:
-    """Most memory in MB that a process held while it ran one mode, the model itself included, loading it left out."""
+def _peak(model: str | None, batch: int, mode: str, precision: str) -> float | None:
+    """Most memory in MB that a process held while it ran one mode, the model itself included, loading it left out.
+
+    None where the system does not say.
+    """
     encoder = encoder_to_measure(model, mode == "tgem", precision)
     run, _ = _modes(encoder)[mode]
     pixels = photos(encoder, batch)
@@ -186,7 +191,8 @@ def _peak(model: str | None, batch: int, mode: str, precision: str) -> float:
     forget_peak()
     for _ in range(2):
         run(pixels)
-    return peak_memory() / 2**20
+    held = peak_memory()
+    return held / 2**20 if held is not None else None
 
 
 def device_name(encoder: Encoder) -> str:

@@ -143,9 +143,11 @@ def fit_exits(encoder: Encoder, splits: Splits, out: Path, reporter: Reporter, j
     modules, seen = _ladder(encoder, exits, first, seen, splits.captioned, reporter)
     read = reporter.seconds()
     fitted = _fit_gates(encoder.with_exits(unfitted(modules)), seen, reporter)
+    peak = peak_memory()
     say(
         f"{len(splits.all)} photos: {ran:.0f} s to run them, {read - ran:.0f} s for the readouts, "
-        f"{reporter.seconds() - read:.0f} s for gates and prices; at most {peak_memory() / 1e9:.1f} GB of memory"
+        f"{reporter.seconds() - read:.0f} s for gates and prices"
+        + (f"; at most {peak / 1e9:.1f} GB of memory" if peak is not None else "")
     )
     found = encoder.with_exits(fitted)
     judged = seen.curve.read_by(fitted.modules)

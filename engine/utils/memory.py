@@ -17,13 +17,15 @@ def available_memory() -> int | None:
     return _kilobytes(Path("/proc/meminfo"), "MemAvailable:")
 
 
-def peak_memory() -> int:
-    """Most bytes that this process has held since it began, or since `forget_peak` on Linux."""
+def peak_memory() -> int | None:
+    """Most bytes that this process has held since it began, or since `forget_peak` on Linux; None on Windows."""
     found = _kilobytes(Path("/proc/self/status"), "VmHWM:")
     if found is not None:
         return found
-    import resource  # not on Windows
-
+    try:
+        import resource
+    except ImportError:
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -51,6 +51,16 @@ def test_every_mode_of_a_model_is_measured(encoder: Encoder) -> None:
     assert early[0] < shares["tgem"] < 1
 
 
+def test_the_memory_is_left_out_where_the_system_does_not_say(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed, "peak_memory", lambda: None)
+    said: list[str] = []
+    (row,) = speed.bench([None], [1], ["full"], said.append)["rows"]
+    assert set(row) == {"model", "mode", "batch", "images_per_s", "macs_share"}
+    assert said[0].endswith("MACs 1.000")
+
+
 def test_untrained_gates_let_equal_shares_go(encoder: Encoder) -> None:
     pixels = tiny_models.pixels(60, 32)
     fitted = encoder.with_exits(speed.untrained(encoder, pixels))
