@@ -1,6 +1,7 @@
 """Exit weights on disk: whenever a process dies, a model has the ones before or the new ones, and loads."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from engine.exits.checkpoint import (
 )
 from engine.exits.modules import ExitModules
 from engine.exits.phrase_gate import Reference
+from engine.utils.paths import ROOT
 from tests import tiny_models
 
 BACKBONE = tiny_models.backbone("vit")
@@ -130,6 +132,14 @@ def test_the_hash_of_exits_goes_by_files_bank_and_phrases(tmp_path: Path) -> Non
     assert exits_hash(tmp_path, ["a dog"]) != first
     assert len({first, looking_hash(first, ["a"]), looking_hash(first, ["b"]), looking_hash(first, ["a", "b"])}) == 4
     assert looking_hash("", ["a"]) == "", "where there are no exits, phrases decide nothing"
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no checkout")
+def test_git_writes_the_files_that_are_hashed_with_the_same_bytes_everywhere() -> None:
+    """Git for Windows ends lines its own way where nothing tells it not to."""
+    command = ["git", "check-attr", "text", "--", f"assets/models/tgem-mini/{DESCRIBED}"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout.endswith("text: unset\n")
 
 
 def row(**fields: object) -> dict[str, object]:
