@@ -11,16 +11,17 @@ SWEEP_SECONDS = 3600.0  # between two looks for files that a sudden death has le
 
 
 def drop_pictures(database: Database, hashes: Collection[str], note: Path) -> None:
-    """Delete the pictures among these that no image uses any more, and the note of them."""
-    listed = list(hashes)
+    """Delete the pictures among these that no image uses any more, and the note of them once all are gone."""
+    listed, gone = list(hashes), True
     for start in range(0, len(listed), DROPPED_AT_ONCE):
         # After the commit, so that no row lacks its file; under a lock, so that no row comes in between.
         with database.write("pictures") as session:
             began = time.monotonic()
-            database.pictures.drop(session, listed[start : start + DROPPED_AT_ONCE])
+            gone &= database.pictures.drop(session, listed[start : start + DROPPED_AT_ONCE])
         if start + DROPPED_AT_ONCE < len(listed):
             time.sleep(time.monotonic() - began)  # SQLite's other writers only look now and then for their turn
-    note.unlink(missing_ok=True)
+    if gone:
+        note.unlink(missing_ok=True)
 
 
 def tidy(database: Database, maps: Sequence[str]) -> None:

@@ -17,8 +17,9 @@ class PictureFiles:
     """Picture files, and notes of those whose rows are about to come or go.
 
     A file is written before its row is committed, and deleted after the row is: no row lacks its file. A note lists the
-    files in between, and outlives a sudden death: a later sweep deletes those without a row. A picture in no note is
-    never deleted, since the folder may serve another database too, which has a row for it.
+    files in between, and outlives a sudden death, or a file that cannot be deleted yet: a later sweep deletes those
+    without a row. A picture in no note is never deleted, since the folder may serve another database too, which has a
+    row for it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -43,12 +44,17 @@ class PictureFiles:
             write_whole(note, "\n".join(hashes).encode("ascii"))
         return note
 
-    def drop(self, session: Session, hashes: Collection[str]) -> None:
-        """Delete the pictures among these that no image uses any more."""
+    def drop(self, session: Session, hashes: Collection[str]) -> bool:
+        """Delete the pictures among these that no image uses any more; returns whether all of them could be."""
         wanted = select(ImageRow.content_hash).distinct()
         used = {row.content_hash for row in rows_of(session, wanted, ImageRow.content_hash, hashes)}
+        gone = True
         for content_hash in set(hashes) - used:
-            self.path(content_hash).unlink(missing_ok=True)
+            try:
+                self.path(content_hash).unlink(missing_ok=True)
+            except PermissionError:  # Windows deletes no file that is open: a browser may load it just now
+                gone = False
+        return gone
 
     def settled_notes(self) -> Iterator[tuple[Path, list[str]]]:
         """The notes that a sudden death has left, and what can still be read in each."""

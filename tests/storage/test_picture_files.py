@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from engine.storage import cleanup, collections, feature_map_files, images, picture_files
-from engine.storage.collections import TotalsCache, delete_collection, mark_indexed, open_collection
+from engine.storage.collections import TotalsCache, delete_collection, list_collections, mark_indexed, open_collection
 from engine.storage.database import Database, StoreUnusable
 from engine.storage.encodings import keep_deeper
 from engine.storage.images import add_images, delete_images
@@ -99,6 +99,29 @@ def test_a_death_amid_the_pictures_of_a_large_collection_leaves_none(
         with pytest.raises(KeyboardInterrupt):
             delete_collection(database, gallery)
     assert len(pictures(home)) == 3
+    start_much_later(home)
+    assert pictures(home) == ["ff"]
+    assert list(home.glob("doubts/*")) == []
+
+
+def test_a_picture_that_is_open_on_windows_is_deleted_later(
+    database: Database, gallery: int, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(database, gallery, "aa", "bb", "cc")
+    unlink, opened = Path.unlink, database.pictures.path("bb" * 32)
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == opened:
+            raise PermissionError(13, "The process cannot access the file")
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        delete_collection(database, gallery)
+        assert list_collections(database) == []
+        assert pictures(home) == ["bb"]
+        start_much_later(home)
+        assert pictures(home) == ["bb", "ff"]
     start_much_later(home)
     assert pictures(home) == ["ff"]
     assert list(home.glob("doubts/*")) == []
