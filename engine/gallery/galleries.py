@@ -87,8 +87,7 @@ def latest_gallery(library: Library) -> int | None:
 
 def find_gallery(library: Library, name: str, owner: str | None = None) -> int | None:
     """The id of the gallery that `open_gallery` would open, never the demo's; None when it would make one."""
-    rows = collections.list_collections(library.database, "gallery", owner)  # without an owner: everybody's
-    return next((row.id for row in rows if row.owner == owner and row.name == name), None)
+    return collections.find_collection(library.database, name, "gallery", owner)
 
 
 def summarize_gallery(library: Library, gallery_id: int) -> GallerySummary:

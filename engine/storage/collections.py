@@ -1,6 +1,7 @@
 """Collections: named sets of images, each with its model, its budget and its compute account."""
 
 import time
+import unicodedata
 from collections.abc import Sequence
 from threading import Lock
 
@@ -35,10 +36,16 @@ def open_collection(database: Database, name: str, kind: Kind, owner: str | None
         if (found := session.scalar(_called(name, kind, owner))) is not None:
             return found
         _require_free(session, name, kind)
-        row = CollectionRow(name=name, kind=kind, owner=owner, created_at=time.time())
+        row = CollectionRow(name=_composed(name), kind=kind, owner=owner, created_at=time.time())
         session.add(row)
         session.flush()
         return row.id
+
+
+def find_collection(database: Database, name: str, kind: Kind, owner: str | None) -> int | None:
+    """The id of the collection of that name, kind and owner; None where there is none."""
+    with database.read() as session:
+        return session.scalar(_called(name, kind, owner))
 
 
 def _require_free(session: Session, name: str, kind: str) -> None:
@@ -77,7 +84,7 @@ def rename_collection(database: Database, collection_id: int, name: str) -> None
         _require_free(session, name, row.kind)
         if session.scalar(_called(name, row.kind, row.owner)) not in (None, collection_id):
             raise NameTaken(f'There is a gallery "{name}" already; choose another name.')
-        row.name = name
+        row.name = _composed(name)
 
 
 def set_link(database: Database, collection_id: int, link: str | None) -> None:
@@ -185,7 +192,14 @@ class TotalsCache:
 def _called(name: str, kind: str, owner: str | None) -> Select[int]:
     """The id of the one collection of that name, kind and owner."""
     same_owner = CollectionRow.owner.is_not_distinct_from(owner)
-    return select(CollectionRow.id).where(CollectionRow.name == name, CollectionRow.kind == kind, same_owner)
+    names = (_composed(name), unicodedata.normalize("NFD", name))  # as earlier versions kept folders' names on macOS
+    called = select(CollectionRow.id).where(CollectionRow.name.in_(names), CollectionRow.kind == kind, same_owner)
+    return called.order_by(CollectionRow.name != name)  # earlier versions took both spellings: each finds its own
+
+
+def _composed(name: str) -> str:
+    """A name as keyboards write it: macOS writes folders' accents as letters of their own."""
+    return unicodedata.normalize("NFC", name)
 
 
 def hold(session: Session, collection_id: int) -> CollectionRow:

@@ -1,5 +1,6 @@
 """A name is one collection of one model; its sums are right, and what goes takes its files along."""
 
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,7 +12,9 @@ import pytest
 from engine.storage.collections import (
     TotalsCache,
     delete_collection,
+    find_collection,
     get_collection,
+    hold,
     list_collections,
     mark_indexed,
     open_collection,
@@ -36,6 +39,30 @@ def test_a_name_is_one_collection_for_each_owner_and_kind(database: Database, ga
         open_collection(database, "holiday", "demo", None),
     }
     assert len(others | {gallery}) == 5
+
+
+def test_a_name_is_the_same_however_its_accents_are_written(database: Database) -> None:
+    """macOS writes folders' names in two pieces a letter, keyboards in one."""
+    typed, of_folder = (unicodedata.normalize(form, "Gr\u00f6\u00dfe") for form in ("NFC", "NFD"))
+    assert typed != of_folder
+    opened = open_collection(database, of_folder, "gallery", None)
+    assert open_collection(database, typed, "gallery", None) == opened
+    assert get_collection(database, opened).name == typed
+    other = open_collection(database, "other", "gallery", None)
+    with pytest.raises(NameTaken):
+        rename_collection(database, other, of_folder)
+    rename_collection(database, opened, unicodedata.normalize("NFD", "\u00dcber"))
+    for form in ("NFC", "NFD"):
+        assert find_collection(database, unicodedata.normalize(form, "\u00dcber"), "gallery", None) == opened
+    assert find_collection(database, typed, "gallery", None) is None
+
+
+def test_a_folders_name_from_before_is_found(database: Database, gallery: int) -> None:
+    of_folder = unicodedata.normalize("NFD", "Gr\u00f6\u00dfe")
+    with database.write() as session:
+        hold(session, gallery).name = of_folder
+    for form in ("NFC", "NFD"):
+        assert open_collection(database, unicodedata.normalize(form, of_folder), "gallery", None) == gallery
 
 
 def test_no_gallery_is_called_as_the_demo_is(database: Database, gallery: int) -> None:
