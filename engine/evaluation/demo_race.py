@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +17,7 @@ from engine.gallery.library import Library
 from engine.gallery.search import embed_query
 from engine.gallery.shipped_race import ShippedRace
 from engine.ingest.listing import folder_uploads
+from engine.storage.database import Database
 from engine.utils.paths import DEMO_GALLERY
 
 
@@ -24,8 +26,9 @@ def race_demo(encoder: Encoder, rounds: int, say: Callable[[str], None] = lambda
 
     Args: rounds: races, of which the one of middle speed-up counts.
     """
-    with TemporaryDirectory() as folder:
-        library = Library.open(lambda: encoder, Path(folder))
+    # Closed before the folder goes: Windows deletes no file that is open.
+    with TemporaryDirectory() as folder, closing(Database.open(Path(folder))) as database:
+        library = Library(database, lambda: encoder)
         gallery = open_gallery(library, "demo", kind="demo")
         ingest_files(library, gallery, folder_uploads(DEMO_GALLERY))
         comparison = Comparison(library)
