@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.albums.album import NONE
-from engine.ingest.upload import Upload
+from engine.ingest.upload import PICTURE_SUFFIXES, Upload
 from engine.utils.errors import EngineError, HostProblem
 from engine.utils.file_names import safe_name
 
@@ -27,7 +27,7 @@ class Written:
     written: int
     there: int  # already, with the same content
     left_out: tuple[tuple[str, str], ...]  # names and reasons
-    others: int  # files that are in folders there and not of these: of an earlier sort, say
+    others: int  # pictures that are in folders there and not of these: of an earlier sort, say
 
 
 def folders_of(albums: Sequence[str], target: Path, source: Path) -> dict[str | None, Path]:
@@ -85,8 +85,13 @@ def write_albums(files: Iterable[tuple[Upload, str | None]], folders: dict[str |
                 f"{folders[album]} cannot be written ({error.strerror}); make room or name another folder, and "
                 f"run it again: the {written} files that were written are whole and stay."
             ) from error
-    others = sum(1 for place in next(iter(folders.values())).parent.glob("*/*") if place not in used)
+    others = sum(place not in used and _is_picture(place) for place in folders[None].parent.glob("*/*"))
     return Written(written, there, tuple(left_out), others)
+
+
+def _is_picture(place: Path) -> bool:
+    """Whether it is no file of a file manager, like .DS_Store, ._a.jpg and Thumbs.db."""
+    return place.suffix.lower() in PICTURE_SUFFIXES and not place.name.startswith(".")
 
 
 def _place(file: Upload, data: bytes, folder: Path, link: bool, used: set[Path]) -> bool:

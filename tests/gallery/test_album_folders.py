@@ -63,6 +63,16 @@ def test_what_is_there_stays(source: Path, tmp_path: Path) -> None:
     }
 
 
+def test_pictures_of_an_earlier_sort_are_counted_and_not_what_file_managers_leave(source: Path, tmp_path: Path) -> None:
+    folders = folders_of(["dogs"], tmp_path / "out", source)
+    write_albums(files(source), folders, False)
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._a.jpg"):
+        (tmp_path / "out" / "dogs" / name).write_bytes(b"theirs")
+    assert write_albums(files(source), folders, False).others == 0
+    (tmp_path / "out" / "dogs" / "earlier.JPG").write_bytes(b"a picture")
+    assert write_albums(files(source), folders, False).others == 1
+
+
 def test_a_full_disk_is_a_sentence_and_leaves_no_half_file(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
