@@ -20,9 +20,10 @@ def home() -> Path:
     """
     chosen = os.environ.get("TGEM_HOME")
     try:
-        folder = Path(chosen).expanduser() if chosen else platformdirs.user_data_path("tgem-search")
+        folder = (Path(chosen) if chosen else platformdirs.user_data_path("tgem-search")).expanduser()
     except RuntimeError as error:
-        raise HomeUnwritable(_sentence(chosen, "there is no such user")) from error
+        reason = "there is no such user" if chosen else "this user has no home folder"
+        raise HomeUnwritable(_sentence(chosen or "~", reason)) from error
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -35,5 +36,5 @@ def home() -> Path:
     return found
 
 
-def _sentence(folder: Path | str | None, reason: str | None) -> str:
+def _sentence(folder: Path | str, reason: str | None) -> str:
     return f"The data folder {folder} cannot be used ({reason}); set TGEM_HOME to a folder that can be written to."

@@ -37,6 +37,26 @@ def test_an_unknown_users_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         home()
 
 
+@pytest.mark.parametrize("resolved", [True, False], ids=["platformdirs as installed", "its earlier versions"])
+def test_a_user_without_a_home_folder_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resolved: bool
+) -> None:
+    def unknown(user: int) -> None:
+        raise KeyError(user)
+
+    for name in ("TGEM_HOME", "HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    if not resolved:
+        monkeypatch.setattr(platformdirs, "user_data_path", lambda name: Path("~/.local/share", name))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        HomeUnwritable, match=r"folder ~ cannot be used \(this user has no home folder\); set TGEM_HOME"
+    ):
+        home()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_in_the_way_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("TGEM_HOME", str(tmp_path / "file"))
