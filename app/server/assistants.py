@@ -14,20 +14,22 @@ if TYPE_CHECKING:
 
 
 def prepare() -> None:
-    """Let a call be as large as ASSISTANTS says, and nothing of it be logged; without the package nothing is done.
+    """Let a call be as large as ASSISTANTS says, go past proxies, and nothing of it be logged.
 
     The package's own bound of 4 MB holds hardly a photo. It warns of calls that it does not understand in their own
-    words: queries, tokens, or megabytes.
+    words: queries, tokens, or megabytes. Gradio hands calls on to our own server, which a proxy cannot reach. Without
+    the package nothing is done.
     """
     try:
         import mcp
-        from gradio.mcp import GradioMCPServer
+        from gradio import mcp as tools
     except ImportError:  # which Gradio tells
         return
-    manager: Any = GradioMCPServer.StreamableHTTPSessionManager
+    manager: Any = tools.GradioMCPServer.StreamableHTTPSessionManager
     if "max_request_body_size" in inspect.signature(manager).parameters:  # earlier versions have no bound
         roomy = staticmethod(partial(manager, max_request_body_size=ASSISTANTS.bytes))
-        setattr(GradioMCPServer, "StreamableHTTPSessionManager", roomy)  # noqa: B010
+        setattr(tools.GradioMCPServer, "StreamableHTTPSessionManager", roomy)  # noqa: B010
+    setattr(tools, "Client", partial(tools.Client, httpx_kwargs={"trust_env": False}))  # noqa: B010
     folder = Path(mcp.__file__).parent
     logging.getLogger("mcp").setLevel(logging.CRITICAL)
     # Some of it goes to the root's log.

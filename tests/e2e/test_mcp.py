@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with ready_page(ROOT, tmp_path_factory.mktemp("home"), "app.py", "--mcp") as address:
+    proxy = "http://127.0.0.1:9"  # nobody listens there, as no proxy of a company reaches this machine
+    with ready_page(ROOT, tmp_path_factory.mktemp("home"), "app.py", "--mcp", http_proxy=proxy) as address:
         yield address
 
 
