@@ -1,8 +1,8 @@
 """Captioned and labelled photo sets, as lists of examples."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from PIL import Image
 from engine.clip.transform import Square
 from engine.utils.errors import EngineError
 from engine.utils.paths import GATE_PHOTOS
+
+KINDS = 1000  # of ImageNet
 
 
 class DataMissing(EngineError):
@@ -32,38 +34,40 @@ class Example:
 def read_captions(folder: Path) -> list[Example]:
     """Examples of a folder with `captions.jsonl` and `images/`, in file order; raises DataMissing.
 
-    A row has file, captions and split; those of kind "label" have a label, too.
+    A row has file, captions and split; those of kind "label" have a label, too. Rows of one file are one example.
     """
-    rows = _read_rows(folder / "captions.jsonl")
-    for number, row in enumerate(rows, start=1):
-        if not _is_example(row):
-            raise DataMissing(
-                f'{folder / "captions.jsonl"}: row {number} is none; a row is {{"file": ..., "captions": [...], '
-                '"split": ...}, and has a "label" where its kind is "label".'
-            )
-    return [
-        Example(
-            folder / "images" / row["file"],
-            tuple(row["captions"]),
-            row["split"],
-            row["label"] if row.get("kind") == "label" else None,
-        )
-        for row in rows
-    ]
+    form = '{"file": ..., "captions": [...], "split": ...}, in a labelled set also with "kind": "label", "label": ...'
+    found: dict[Path, Example] = {}
+    for row in _read_rows(folder / "captions.jsonl", _is_example, form):
+        path, label = folder / "images" / row["file"], row["label"] if row.get("kind") == "label" else None
+        example = Example(path, tuple(row["captions"]), row["split"], label)
+        if (known := found.get(path)) is not None:
+            if (known.split, known.label) != (example.split, example.label):
+                raise DataMissing(
+                    f"{folder / 'captions.jsonl'}: the rows of {row['file']} name different splits or labels; "
+                    "make them agree."
+                )
+            new = (text for text in dict.fromkeys(example.texts) if text not in known.texts)
+            example = replace(known, texts=(*known.texts, *new))
+        found[path] = example
+    return list(found.values())
 
 
 def read_labels(folder: Path) -> list[Example]:
-    """Examples of a folder with `labels.jsonl` (file, label) and `images/`; the text is "a photo of a LABEL"."""
+    """Examples of a folder with `labels.jsonl` and `images/`, the text is "a photo of a LABEL"; raises DataMissing."""
     return [
         Example(folder / "images" / row["file"], (f"a photo of a {row['label']}",), "train", row["label"])
-        for row in _read_rows(folder / "labels.jsonl")
+        for row in _read_kind_rows(folder)
     ]
 
 
 def read_kinds(folder: Path) -> list[str]:
-    """What the kinds in `labels.jsonl` are called, in the order of their WordNet ids."""
-    rows = sorted(_read_rows(folder / "labels.jsonl"), key=lambda row: row["wnid"])
-    return list({row["wnid"]: row["label"] for row in rows}.values())
+    """What the kinds in `labels.jsonl` are called, in the order of their WordNet ids; raises DataMissing."""
+    rows = sorted(_read_kind_rows(folder), key=lambda row: row["wnid"])
+    found = list({row["wnid"]: row["label"] for row in rows}.values())
+    if len(found) != KINDS:  # the classifier's outputs have no names but their places in this order
+        raise DataMissing(f"{folder / 'labels.jsonl'} names {len(found)} kinds; it must name ImageNet's {KINDS}.")
+    return found
 
 
 def _is_example(row: object) -> bool:
@@ -71,17 +75,33 @@ def _is_example(row: object) -> bool:
         return False
     captions = row.get("captions")
     told = [row.get("file"), row.get("split"), *(captions if isinstance(captions, list) else [None])]
+    if row.get("label") and row.get("kind") is None:  # whether the label is what it is measured by is not said
+        return False
     return all(isinstance(each, str) for each in (*told, row.get("label") if row.get("kind") == "label" else ""))
 
 
-def _read_rows(path: Path) -> list[dict[str, Any]]:
+def _read_kind_rows(folder: Path) -> list[dict[str, Any]]:
+    names = ("file", "wnid", "label")
+
+    def is_kind(row: object) -> bool:
+        return isinstance(row, dict) and all(isinstance(row.get(name), str) for name in names)
+
+    return _read_rows(folder / "labels.jsonl", is_kind, '{"file": ..., "wnid": ..., "label": ...}')
+
+
+def _read_rows(path: Path, is_row: Callable[[object], bool], form: str) -> list[dict[str, Any]]:
+    """Rows of a JSON Lines file; raises DataMissing where one is none, with the form that rows have."""
     if not path.is_file():
         raise DataMissing(f"{path.parent} has no {path.name}; name the folder of a captioned photo set.")
     try:
         # Not splitlines, which also ends a line at signs that a caption may hold.
-        return [json.loads(line) for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
     except ValueError as error:
         raise DataMissing(f"{path} has a line that is not JSON ({error}).") from error
+    for number, row in enumerate(rows, start=1):
+        if not is_row(row):
+            raise DataMissing(f"{path}: row {number} is none; a row is {form}.")
+    return rows
 
 
 @cache

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.training.dataset import DataMissing, gate_photos, load_squashed, read_captions, read_labels
+from engine.training.dataset import DataMissing, gate_photos, load_squashed, read_captions, read_kinds, read_labels
 
 
 def test_captions_and_labels_are_read_in_file_order(tmp_path: Path) -> None:
@@ -29,19 +29,56 @@ def test_rows_of_kind_label_have_their_label(tmp_path: Path) -> None:
 def test_captions_may_hold_any_sign_and_files_a_mark_of_their_encoding(tmp_path: Path) -> None:
     caption = "two lines\u2028of one\x85caption\u2029"
     row = json.dumps({"file": "0.jpg", "captions": [caption], "split": "test"}, ensure_ascii=False)
-    (tmp_path / "captions.jsonl").write_text(f"{row}\r\n\n{row}\n", "utf-8-sig")
+    (tmp_path / "captions.jsonl").write_text(f"{row}\r\n\n{row.replace('0.jpg', '1.jpg')}\n", "utf-8-sig")
     assert [e.texts for e in read_captions(tmp_path)] == [(caption,)] * 2
 
 
 @pytest.mark.parametrize(
     "changed",
-    [{"split": None}, {"captions": "a dog runs"}, {"captions": [1]}, {"file": 5}, {"kind": "label", "label": None}],
+    [
+        {"split": None},
+        {"captions": "a dog runs"},
+        {"captions": [1]},
+        {"file": 5},
+        {"kind": "label", "label": None},
+        {"label": "dog"},
+    ],
 )
 def test_a_row_that_is_none_is_named(tmp_path: Path, changed: dict[str, object]) -> None:
     row = {"file": "0.jpg", "captions": ["a dog"], "split": "test"}
     (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, (row, row | changed))))
     with pytest.raises(DataMissing, match="row 2 is none"):
         read_captions(tmp_path)
+
+
+def test_rows_of_one_file_are_one_photo_with_all_captions(tmp_path: Path) -> None:
+    rows = [("0.jpg", ["b", "b"]), ("1.jpg", ["c"]), ("0.jpg", ["a", "b"]), ("./0.jpg", ["d"])]
+    lines = [json.dumps({"file": file, "captions": captions, "split": "test"}) for file, captions in rows]
+    (tmp_path / "captions.jsonl").write_text("\n".join(lines))
+    found = read_captions(tmp_path)
+    assert [(e.path.name, e.texts) for e in found] == [("0.jpg", ("b", "b", "a", "d")), ("1.jpg", ("c",))]
+
+
+@pytest.mark.parametrize("changed", [{"split": "train"}, {"kind": "label", "label": "ape"}])
+def test_rows_of_one_file_that_contradict_each_other_are_refused(tmp_path: Path, changed: dict[str, str]) -> None:
+    row = {"file": "0.jpg", "captions": ["a dog"], "split": "test"}
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, (row, row | changed))))
+    with pytest.raises(DataMissing, match=r"the rows of 0\.jpg name different splits or labels"):
+        read_captions(tmp_path)
+
+
+def test_kinds_that_are_not_imagenets_thousand_are_refused(tmp_path: Path) -> None:
+    rows = [{"file": f"{i}.jpg", "wnid": f"n{i:04}", "label": f"thing {i}"} for i in range(1000)]
+    path = tmp_path / "labels.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows[::-1])))
+    assert read_kinds(tmp_path) == [row["label"] for row in rows]
+    path.write_text("\n".join(map(json.dumps, rows[1:])))
+    with pytest.raises(DataMissing, match="names 999 kinds; it must name ImageNet's 1000"):
+        read_kinds(tmp_path)
+    path.write_text(json.dumps({"file": "0.jpg", "wnid": "n0000"}))
+    for read in (read_kinds, read_labels):
+        with pytest.raises(DataMissing, match=r'row 1 is none; a row is {"file": \.\.\., "wnid"'):
+            read(tmp_path)
 
 
 def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path) -> None:
