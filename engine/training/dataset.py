@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from engine.clip.transform import Square
-from engine.utils.errors import EngineError
+from engine.utils.errors import EngineError, first_line
 from engine.utils.paths import GATE_PHOTOS
 
 KINDS = 1000  # of ImageNet
@@ -114,10 +114,16 @@ def load_squashed(examples: Sequence[Example], size: int) -> np.ndarray:
     """Pixels of all examples, squashed to a square.
 
     Returns: (N, 3, size, size) uint8; 150 kB a photo at 224 px.
+    Raises: DataMissing where one cannot be read.
     """
     square = Square(size, "squash", 0, Image.Resampling.BICUBIC)
     pixels = np.empty((len(examples), 3, size, size), dtype=np.uint8)
     for row, example in zip(pixels, examples, strict=True):
-        with Image.open(example.path) as picture:
-            row[:] = square.pixels(picture.convert("RGB"))
+        try:
+            with Image.open(example.path) as picture:
+                row[:] = square.pixels(picture.convert("RGB"))
+        except Exception as error:  # decoders raise whatever they stumble over
+            raise DataMissing(
+                f"{example.path} cannot be read ({first_line(error)}); mend it, or take its row out of the set."
+            ) from error
     return pixels

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.training.dataset import DataMissing, gate_photos, load_squashed, read_captions, read_kinds, read_labels
+from engine.training.dataset import (
+    DataMissing,
+    Example,
+    gate_photos,
+    load_squashed,
+    read_captions,
+    read_kinds,
+    read_labels,
+)
 
 
 def test_captions_and_labels_are_read_in_file_order(tmp_path: Path) -> None:
@@ -100,3 +108,11 @@ def test_photos_are_squashed_not_cut(tmp_path: Path) -> None:
     assert pixels.shape == (1, 3, 16, 16)
     assert np.array_equal(pixels[0, :, 8, 0], [255, 0, 0])
     assert np.array_equal(pixels[0, :, 8, 15], [0, 0, 255])
+
+
+def test_a_damaged_photo_is_named_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "0.jpg"
+    Image.effect_noise((200, 200), 80).save(path)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(DataMissing, match=r"0\.jpg cannot be read \(.*truncated.*\); mend it, or take its row"):
+        load_squashed([Example(path, (), "")], 16)
