@@ -257,13 +257,16 @@ class Encoder:
 
         vectors, *found = batch.timed(look)
         leanings, fits, cosines, places = batch.timed(bring, found)
-        if not fits.isfinite().all():
-            raise ModelUnreadable(
-                f"{self.identity.model} makes no numbers of photos (NaN); restore its files or install it again."
-            )
+        self._require_numbers(fits)
         gates = leaving(leanings, torch.tensor(self.log_prices)) if gated else None
         batch.note(gates, self.bank.worded(cosines, places))
         return vectors, torch.ones(len(fits), len(BUDGET_GRID)) if gates is None else gates, fits[:, 0]
+
+    def _require_numbers(self, found: Tensor) -> None:
+        if not found.isfinite().all():
+            raise ModelUnreadable(
+                f"{self.identity.model} makes no numbers of photos (NaN); restore its files or install it again."
+            )
 
     def _leanings(self, k: int, vectors: Tensor, seen: Tensor, stats: Tensor) -> Tensor:
         """(B,) Of the gate at exit k (0-based), or of what people will look for."""
@@ -285,7 +288,10 @@ class Encoder:
     @COMPUTE.held(LOOK_AGAIN)
     @torch.inference_mode()
     def trace(self, pixels: np.ndarray) -> Trace:
-        """Everything that every exit would see: every pass is run, nobody leaves, no gate is asked."""
+        """Everything that every exit would see: every pass is run, nobody leaves, no gate is asked.
+
+        Raises: ModelUnreadable where the model makes no numbers.
+        """
         seen: list[Tensor] = []
         vectors: list[Tensor] = []
         for p in self.passes:
@@ -298,7 +304,9 @@ class Encoder:
                     v, x = self._runner.read(k, state, vectors[-1] if vectors else None)
                     vectors.append(v)
                     seen.append(x)
-        return Trace([x.cpu() for x in seen[:-1]], [v.cpu() for v in vectors])
+        found = [v.cpu() for v in vectors]
+        self._require_numbers(found[-1])
+        return Trace([x.cpu() for x in seen[:-1]], found)
 
     @torch.inference_mode()
     def decide(self, trace: Trace) -> Tensor:

@@ -58,6 +58,8 @@ def test_a_model_that_makes_no_numbers_of_photos_is_one_sentence() -> None:
         next(iter(encoder.backbone.model.visual.parameters())).fill_(float("nan"))
     with pytest.raises(ModelUnreadable, match="makes no numbers of photos"):
         encoder.encode(photos(encoder))
+    with pytest.raises(ModelUnreadable, match="makes no numbers of photos"):
+        encoder.trace(photos(encoder))
 
 
 @pytest.mark.parametrize("name", OWN_END)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from engine.clip.backbone import ModelUnreadable
 from engine.exits import certificate
 from engine.exits.certificate import FULL_DEPTH, read_certificate
 from engine.exits.checkpoint import load_exits
@@ -144,6 +146,15 @@ def test_photos_all_alike_are_a_sentence(encoder: Encoder, tmp_path: Path) -> No
     with pytest.raises(TooFewPhotos, match="These 120 photos are all alike to the model"):
         fit_photos(encoder, folder_photos(tmp_path))
     assert {path.name for path in encoder.folder.iterdir()} == {"training"}, "nothing is half written"
+
+
+def test_a_model_that_makes_no_numbers_is_said_after_the_first_photos(encoder: Encoder, data: Path) -> None:
+    with torch.no_grad():
+        next(iter(encoder.backbone.model.visual.parameters())).fill_(float("nan"))
+    said: list[str] = []
+    with pytest.raises(ModelUnreadable, match="makes no numbers of photos"):
+        fit_photos(encoder, folder_photos(data / "images"), say=said.append)
+    assert not any("photos for gates" in line for line in said)
 
 
 def test_photos_that_cannot_be_read_do_not_count(encoder: Encoder, data: Path) -> None:
