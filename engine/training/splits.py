@@ -42,10 +42,12 @@ class Splits:
 
 def split_captions(examples: Sequence[Example]) -> Splits:
     """A captioned set by its splits train, of which a quarter is for the gates, and val, which is halved: whether exits
-    pay is decided on one half, and never on a split that `evaluate` reports on.
+    pay is decided on one half, and never on a split that `evaluate` reports on. Copies
+    count once, those in train first.
     """
-    train = [e for e in examples if e.split == "train"]
-    val = [e for e in examples if e.split == "val"]
+    parts = [[e for e in examples if e.split == name] for name in ("train", "val")]
+    kept = set(distinct([e.path for part in parts for e in part]))
+    train, val = ([e for e in part if e.path in kept] for part in parts)
     readouts, gates = ([e for e in train if (_place(e) < 0.75) is first] for first in (True, False))
     prices, curve = ([e for e in val if (_place(e) < 0.5) is first] for first in (True, False))
     return _checked(Splits(readouts, gates, prices, curve))
@@ -82,7 +84,10 @@ def distinct(paths: Sequence[Path]) -> list[Path]:
     for alike in (found for found in sizes.values() if len(found) > 1):
         known: set[bytes] = set()
         for path in alike:
-            digest = hashlib.sha256(path.read_bytes()).digest()
+            try:
+                digest = hashlib.sha256(path.read_bytes()).digest()
+            except OSError:  # it is said, and left out, where photos are run
+                continue
             if digest in known:
                 copies.add(path)
             known.add(digest)

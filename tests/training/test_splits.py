@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from engine.ingest.listing import FolderMissing
-from engine.training.splits import TooFewPhotos, folder_photos, split_photos
+from engine.training.dataset import Example
+from engine.training.splits import TooFewPhotos, folder_photos, split_captions, split_photos
 
 
 @pytest.fixture
@@ -38,6 +39,25 @@ def test_a_copy_is_no_other_photo(photos: list[Path]) -> None:
     copy = photos[0].with_name("copy.jpg")
     copy.write_bytes(photos[0].read_bytes())
     assert len(split_photos([*photos, copy]).all) == len(photos)
+
+
+def test_a_photo_is_not_judged_by_a_copy_that_was_fitted_on(photos: list[Path]) -> None:
+    copies = [path.with_name(f"copy-{path.name}") for path in photos[:20]]
+    for path, copy in zip(photos, copies, strict=False):
+        copy.write_bytes(path.read_bytes())
+    val = [Example(path, ("a",), "val") for path in [*copies, *photos[100:]]]
+    train = [Example(path, ("a",), "train") for path in photos[:100]]
+    splits = split_captions([*val, *train])
+    assert {e.path for e in splits.all} == set(photos)
+    assert {e.path for e in (*splits.prices, *splits.curve)} == set(photos[100:])
+
+
+def test_a_file_that_cannot_be_read_is_no_copy(photos: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: Path) -> bytes:
+        raise OSError("Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", broken)
+    assert len(split_photos(photos).all) == len(photos)
 
 
 @pytest.mark.parametrize(
