@@ -17,6 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from engine.clip.device import cpu_autocast
 from engine.clip.factory import model_hash
 from engine.exits.checkpoint import as_stored, save_exits, unfitted
 from engine.exits.encoder import Encoder
@@ -153,7 +154,7 @@ def embedded(tower: Any, tokens: Tensor) -> Tensor:
     """
     lengths = (tokens != tower.config.pad_token_id).sum(1)
     order = lengths.argsort()
-    with torch.autocast("cpu", torch.bfloat16):
+    with cpu_autocast():
         parts = [tower(tokens[some, : int(lengths[some].max())]).float() for some in order.split(ALIKE)]
     return F.normalize(torch.cat(parts), dim=1)[order.argsort()]
 

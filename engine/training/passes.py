@@ -19,7 +19,7 @@ from open_clip.timm_model import TimmModel
 from open_clip.tokenizer import HFTokenizer
 from torch import Tensor, nn
 
-from engine.clip.device import CPU, has_native_bfloat16
+from engine.clip.device import cpu_autocast, cpu_dtype
 from engine.clip.fuse import fold_batch_norms, fuse_for_inference
 from engine.clip.small_tower import small_tower
 from engine.search.metrics import own_ranks, recall_at
@@ -235,7 +235,7 @@ class Teachers:
         self._before = None if before is None else before.eval()
         kinds: Any = classifier()
         self._kinds = kinds.to(memory_format=torch.channels_last)
-        self._dtype = torch.bfloat16 if has_native_bfloat16(CPU) else torch.float32
+        self._dtype = cpu_dtype()
         fuse_for_inference(kinds, self._dtype)
 
     @torch.no_grad()
@@ -265,7 +265,7 @@ class Judge:
     def __call__(self, student: Passes) -> dict[str, Any]:
         """For each set a row an exit: R@1, 5 and 10 of captions, or the share of photos with the right label."""
         found: dict[str, Any] = {}
-        with torch.autocast("cpu", torch.bfloat16):
+        with cpu_autocast():
             for name, (pixels, texts, pairs) in self._sets.items():
                 parts = [student(part.float() / 255, WHOLE)[0] for part in pixels.split(50)]
                 queries = torch.cat([texts(r) for r in torch.arange(len(texts.starts) - 1).split(500)]).numpy()
@@ -321,7 +321,7 @@ class PassTraining:
         clean = random_views(self.batches.pixels[numbers], max(SIZES[-1]), generator)
         views = torch.lerp(clean, clean[other], share[:, None, None, None])
         views = views.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with cpu_autocast():
             wanted, logits = self._teach(views)
         seen = logits.softmax(1)
         likeliest = seen.mean(0).topk(NAMED).indices
@@ -330,7 +330,7 @@ class PassTraining:
         sizes = [s[int(torch.randint(len(s), (), generator=generator))] for s in SIZES]
         targets = match_targets(owner, self._meanings[numbers] @ self._meant[rows].T, SOFTNESS)
         targets = blended_targets(targets, other, share)
-        with torch.autocast("cpu", torch.bfloat16):
+        with cpu_autocast():
             vectors, apart = student(views, sizes)
             said = self.sentences(torch.cat([rows, self._kinds[likeliest, way]]))
         captions, names = said[: len(rows)], said[len(rows) :]

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.clip.device import cpu_autocast, cpu_dtype
+
 TRAINED_LAYERS = 2
 AT_ONCE = 512  # texts
 OVERLOOKED, LONG = 0.15, 10  # share of the tokens, in training, of texts that have so many
@@ -32,13 +34,13 @@ class CachedTexts(nn.Module):
         states, vectors = [], []
         was_training = bert.training
         bert.eval()  # dropout is for what is trained
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with torch.inference_mode(), cpu_autocast():
             for ids, many in zip(token_ids.split(AT_ONCE), lengths.split(AT_ONCE), strict=True):
                 ids = ids[:, : int(many.max())]
                 mask = torch.arange(ids.shape[1]) < many[:, None]
                 half = _run_layers(layers[:-TRAINED_LAYERS], bert.embeddings(ids), mask)
                 whole = _run_layers(self.layers, half, mask)
-                states.append(half[mask].bfloat16())
+                states.append(half[mask].to(cpu_dtype()))
                 vectors.append(F.normalize(_mean_over_tokens(whole.float(), mask), dim=-1))
         bert.train(was_training)
         self.states = torch.cat(states).clone()

@@ -7,7 +7,7 @@ import torch
 from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
-from engine.clip.device import CPU, has_native_bfloat16
+from engine.clip.device import cpu_dtype
 from engine.clip.fuse import conv_norm_pairs, fuse_for_inference
 from engine.training.depthwise import speed_up_depthwise
 
@@ -24,14 +24,14 @@ class FrozenStages:
         """Args: an EfficientNet whose batch norms are folded."""
         self.stages = nn.Sequential(folded.conv_stem, folded.bn1, *folded.blocks[:FIRST_TRAINED_STAGE]).eval()
         self._fast = deepcopy(self.stages)
-        self._dtype = torch.bfloat16 if has_native_bfloat16(CPU) else torch.float32
+        self._dtype = cpu_dtype()
         fuse_for_inference(self._fast, self._dtype)
 
     @torch.no_grad()
     def __call__(self, views: Tensor) -> Tensor:
-        """(B, 3, S, S) in [0, 1] to the feature maps that training goes on from, (B, C, H, W) bfloat16."""
+        """(B, 3, S, S) in [0, 1] to the feature maps that training goes on from, (B, C, H, W) in `cpu_dtype`."""
         pixels = ((views - 0.5) / 0.5).to(self._dtype).contiguous(memory_format=torch.channels_last)
-        return torch.cat([self._fast(part) for part in pixels.split(AT_ONCE)]).bfloat16()
+        return torch.cat([self._fast(part) for part in pixels.split(AT_ONCE)]).to(self._dtype)
 
     def with_upper(self, blocks: nn.ModuleList, conv_head: nn.Module) -> nn.Module:
         """The whole folded trunk, under its own names."""

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.clip import device
 from engine.clip.small_tower import small_tower
 from engine.training import passes
 from engine.training.dataset import Example
@@ -121,6 +122,21 @@ def test_a_written_tower_says_what_the_pass_has_learned(student: Passes) -> None
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         found, wanted = tower.eval()(shown * 2 - 1).float(), student.own(0, shown)
     assert F.cosine_similarity(found, wanted).min() > 0.999, "but for the bfloat16 of the stages that stay"
+
+
+def test_a_cpu_without_bfloat16_computes_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "has_native_bfloat16", lambda on: False)
+    texts: Any = SimpleNamespace(layers=nn.ModuleList(), proj=nn.Linear(2, 2))
+    passes_here = Passes([small_tower(trunk, DIM).eval() for trunk in PASSES], texts, 10.0)
+    used: set[torch.dtype] = set()
+    for module in passes_here.modules():
+        module.register_forward_hook(
+            lambda module, given, made: used.add(made.dtype) if isinstance(made, Tensor) else None
+        )
+    with device.cpu_autocast():
+        vectors, apart = passes_here(views(2, 32), (32, 32, 32))
+    sum(v.sum() for v in (*vectors, *apart)).backward()
+    assert used == {torch.float32}
 
 
 def test_the_stage_before_teaches_as_it_was_while_the_next_one_learns(

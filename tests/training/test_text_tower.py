@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.clip import device
 from engine.training.text_tower import LONG, TRAINED_LAYERS, CachedTexts
 
 WIDTH, PAD = 8, 0
@@ -57,6 +58,17 @@ def test_texts_are_what_the_whole_tower_makes_of_them(tower: SimpleNamespace) ->
             found = texts(torch.tensor([2, 1]))
     assert found.shape == (2, 4)
     assert F.cosine_similarity(found[1], wanted, dim=0) > 0.999
+
+
+@pytest.mark.parametrize(("native", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_states_are_kept_as_the_cpu_computes(
+    tower: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, native: bool, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(device, "has_native_bfloat16", lambda on: native)
+    texts = CachedTexts(tower, TOKENS).eval()
+    assert texts.states.dtype == dtype
+    with torch.no_grad(), device.cpu_autocast():
+        assert texts(torch.tensor([1])).dtype == torch.float32
 
 
 def test_some_tokens_of_a_long_text_are_overlooked_in_training_alone(tower: SimpleNamespace) -> None:
