@@ -4,10 +4,12 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import open_clip
 import torch
 from torch import Tensor
 
@@ -74,44 +76,53 @@ def collect(
 
 
 def cached(path: Path, encoder: Encoder, examples: Sequence[Example], say: Say = lambda line: None) -> Features:
-    """`collect`, kept in a folder for the next time; one of other weights, exits or photos is replaced.
+    """`collect`, kept in a folder for the next time; one that is damaged or of other weights or photos is replaced.
 
     What is computed stays on disk, one .npy file for each exit, and is mapped into memory rather than read. After a
-    stop the photos that are done are not run again. Photos that cannot be read are said and left out.
+    stop the photos that are done are not run again. Photos that cannot be read are said, left out, and tried again the
+    next time: a disk or a network may have failed.
 
-    Raises: HostProblem where the folder takes no file.
+    Raises: HostProblem where the folder takes no file; ModelUnreadable where the model makes no numbers.
     """
     stamp = _stamp(encoder, examples)
     state = path / "state.json"
-    made = json.loads(state.read_text("utf-8")) if state.is_file() else {}
-    if made.get("stamp") != stamp:
-        if made:  # or a stop would leave it beside what it does not describe
-            state.unlink()
-        made = {"stamp": stamp, "done": 0, "bad": []}
     widths = [e.seen for e in encoder.modules.exits]
     names = [*(f"exit-{k + 1}" for k in range(len(widths))), "full"]
     shapes = {path / f"{name}.npy": (len(examples), w) for name, w in zip(names, [*widths, encoder.dim], strict=True)}
-    arrays = [_array(file, shape, made["done"] > 0) for file, shape in shapes.items()]
-    for start, pixels in _batches(encoder, examples, made["done"]):
-        rows = [start + i for i, p in enumerate(pixels) if isinstance(p, np.ndarray)]
-        if rows:
-            trace = encoder.trace(np.stack([p for p in pixels if isinstance(p, np.ndarray)]))
+    done, bad = _done(state, stamp, shapes)
+    if not done and state.exists():  # or a stop would leave it beside what it does not describe
+        state.unlink()
+    arrays = [_array(file, shape, done > 0) for file, shape in shapes.items()]
+    left = [*_in_batches(sorted(bad)), *_in_batches(range(done, len(examples)))]
+    for number, (rows, pixels) in enumerate(_batches(encoder, examples, left), start=1):
+        read = {row: p for row, p in zip(rows, pixels, strict=True) if isinstance(p, np.ndarray)}
+        if read:
+            trace = encoder.trace(np.stack([*read.values()]))
             for array, found in zip(arrays, [*trace.seen, trace.vectors[-1]], strict=True):
-                array[rows] = found.float().numpy()
-        for i, picture in enumerate(pixels):
+                array[[*read]] = found.float().numpy()
+        for row, picture in zip(rows, pixels, strict=True):
             if isinstance(picture, ImageRejected):
-                say(f"skipping {examples[start + i].path}: {picture.reason}")
-                made["bad"].append(start + i)
-        made["done"] = start + len(pixels)
-        if (start // BATCH) % KEPT == KEPT - 1 or made["done"] == len(examples):
+                say(f"skipping {examples[row].path}: {picture.reason}")
+        bad = (bad | {*rows}) - {*read}
+        done = max(done, rows[-1] + 1)
+        if number % KEPT == 0 or number == len(left):
             for array in arrays:
                 array.flush()
-            write_whole(state, json.dumps(made).encode())
-            say(f"{made['done']} of {len(examples)} photos")
-    good = np.setdiff1d(np.arange(len(examples)), made["bad"])
-    tensors = [torch.from_numpy(array if len(good) == len(examples) else array[good]) for array in arrays]
-    texts = _kept_texts(path / "texts.npy", stamp, encoder, [examples[i] for i in good])
+            write_whole(state, json.dumps({"stamp": stamp, "done": done, "bad": sorted(bad)}).encode())
+            say(f"{done} of {len(examples)} photos")
+    good = [row for row in range(len(examples)) if row not in bad]
+    tensors = [torch.from_numpy(array[good] if bad else array) for array in arrays]
+    texts = _kept_texts(path / "texts.npy", f"{stamp} {sorted(bad)}", encoder, [examples[i] for i in good])
     return Features(tensors[:-1], _read(encoder.modules, tensors[:-1], tensors[-1]), *texts)
+
+
+def _done(state: Path, stamp: str, shapes: dict[Path, tuple[int, int]]) -> tuple[int, set[int]]:
+    """How many photos a cache of this stamp holds, and the numbers of those that could not be read; 0 if damaged."""
+    with suppress(OSError, EOFError, ValueError, KeyError, TypeError):
+        made = json.loads(state.read_text("utf-8"))
+        if made["stamp"] == stamp and all(np.load(file, mmap_mode="r").shape == s for file, s in shapes.items()):
+            return int(made["done"]), set(made["bad"])
+    return 0, set()
 
 
 def _array(file: Path, shape: tuple[int, int], there: bool) -> np.memmap:
@@ -140,15 +151,19 @@ def _read(modules: ExitModules, seen: Sequence[Tensor], final: Tensor) -> Tensor
     return vectors
 
 
+def _in_batches(rows: Sequence[int]) -> list[Sequence[int]]:
+    return [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+
+
 def _batches(
-    encoder: Encoder, examples: Sequence[Example], done: int
-) -> Iterator[tuple[int, list[np.ndarray | ImageRejected]]]:
-    """Pixels from example `done` on, batch by batch; the next batch is decoded while the caller works on the last."""
+    encoder: Encoder, examples: Sequence[Example], batches: Sequence[Sequence[int]]
+) -> Iterator[tuple[Sequence[int], list[np.ndarray | ImageRejected]]]:
+    """Pixels of examples by their numbers, batch by batch; the next is decoded while the caller works on the last."""
 
-    def decode(start: int) -> tuple[int, list[np.ndarray | ImageRejected]]:
-        return start, [_pixels(encoder, example.path) for example in examples[start : start + BATCH]]
+    def decode(rows: Sequence[int]) -> tuple[Sequence[int], list[np.ndarray | ImageRejected]]:
+        return rows, [_pixels(encoder, examples[row].path) for row in rows]
 
-    return prefetched(decode, range(done, len(examples), BATCH))
+    return prefetched(decode, batches)
 
 
 def _pixels(encoder: Encoder, path: Path) -> np.ndarray | ImageRejected:
@@ -177,13 +192,13 @@ def pixels_of(encoder: Encoder, examples: Sequence[Example], say: Say | None = N
     """
     refused: ImageRejected | None = None
     some = False
-    for start, pixels in _batches(encoder, examples, 0):
-        for example, picture in zip(examples[start:], pixels, strict=False):
+    for rows, pixels in _batches(encoder, examples, _in_batches(range(len(examples)))):
+        for row, picture in zip(rows, pixels, strict=True):
             if isinstance(picture, ImageRejected):
                 refused = picture
                 if say is None:
                     raise picture
-                say(f"skipping {example.path}: {picture.reason}")
+                say(f"skipping {examples[row].path}: {picture.reason}")
         if good := [p for p in pixels if isinstance(p, np.ndarray)]:
             some = True
             yield np.stack(good)
@@ -207,8 +222,9 @@ def first_pixels(encoder: Encoder, examples: Sequence[Example], many: int) -> np
 def _kept_texts(path: Path, stamp: str, encoder: Encoder, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
     """`_encode_texts`, kept beside the features of the same stamp."""
     marker = path.with_suffix(".stamp")
-    if path.is_file() and marker.is_file() and marker.read_text("utf-8") == stamp:
-        return torch.from_numpy(np.load(path, mmap_mode="c")), _owners(examples)
+    with suppress(OSError, EOFError, ValueError):  # not there yet, or damaged
+        if marker.read_text("utf-8") == stamp:
+            return torch.from_numpy(np.load(path, mmap_mode="c")), _owners(examples)
     texts, owner = _encode_texts(encoder, examples)
     marker.unlink(missing_ok=True)
     np.save(path, texts.numpy())
@@ -217,11 +233,27 @@ def _kept_texts(path: Path, stamp: str, encoder: Encoder, examples: Sequence[Exa
 
 
 def _stamp(encoder: Encoder, examples: Sequence[Example]) -> str:
-    """SHA-256, in hex, of all that the features depend on."""
-    photos = [(e.path.name, e.path.stat().st_size if e.path.is_file() else 0, e.texts) for e in examples]
-    parts = [encoder.identity.weights, encoder.precision, sight_hash(encoder.modules), photos]
+    """SHA-256, in hex, of all that the features depend on; libraries count by their versions."""
+    photos = [(e.path.name, *_file_mark(e.path), e.texts) for e in examples]
+    parts = [
+        torch.__version__,
+        open_clip.__version__,
+        encoder.identity.weights,
+        encoder.precision,
+        sight_hash(encoder.modules),
+        photos,
+    ]
     if encoder.modules.last is not None:  # full depth is kept as the readouts say it
         readouts = [*encoder.modules.readouts.parameters(), *encoder.modules.last.parameters()]
         weights = [t.detach().float().cpu().numpy().tobytes() for t in readouts]
         parts.append(hashlib.sha256(b"".join(weights)).hexdigest())
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _file_mark(path: Path) -> tuple[int, int]:
+    """Size and time of change of a file, which tell it from another of its name; zeros where it is not there."""
+    try:
+        about = path.stat()
+    except OSError:
+        return 0, 0
+    return about.st_size, about.st_mtime_ns

@@ -122,6 +122,63 @@ def test_a_photo_that_cannot_be_read_is_said_and_left_out(
         collect(encoder, examples)
 
 
+def test_a_photo_that_could_not_be_read_is_said_and_tried_again_each_time(
+    encoder: Encoder, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_bytes = Path.read_bytes
+
+    def failing(path: Path) -> bytes:
+        if path == examples[3].path:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read_bytes(path)
+
+    for _ in range(2):
+        said: list[str] = []
+        with monkeypatch.context() as broken:
+            broken.setattr(Path, "read_bytes", failing)
+            found = cached(tmp_path / "cache", encoder, examples, said.append)
+        assert f"skipping {examples[3].path}: Input/output error" in said
+        assert len(found.vectors) == 8
+    batches = count(encoder, monkeypatch)
+    found, whole = cached(tmp_path / "cache", encoder, examples), collect(encoder, examples)
+    assert batches[0] == 1, "no other photo is run again"
+    assert sum(batches) == 1 + len(examples)
+    torch.testing.assert_close(found.vectors, whole.vectors)
+    torch.testing.assert_close(found.texts, whole.texts)
+    assert found.owner.tolist() == whole.owner.tolist()
+
+
+def test_a_photo_that_was_changed_is_run_anew_though_its_size_is_the_same(
+    encoder: Encoder, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached(tmp_path / "cache", encoder, examples)
+    batches = count(encoder, monkeypatch)
+    os.utime(examples[3].path, ns=(0, 0))
+    cached(tmp_path / "cache", encoder, examples)
+    assert sum(batches) == len(examples)
+    monkeypatch.setattr(torch, "__version__", "another")
+    cached(tmp_path / "cache", encoder, examples)
+    assert sum(batches) == 2 * len(examples), "another library may run the same weights otherwise"
+
+
+@pytest.mark.parametrize("name", ["state.json", "exit-1.npy", "full.npy", "texts.npy"])
+@pytest.mark.parametrize("left", [None, 0])
+def test_a_damaged_cache_is_made_anew(
+    encoder: Encoder, examples: list[Example], tmp_path: Path, name: str, left: int | None
+) -> None:
+    wanted = cached(tmp_path / "cache", encoder, examples)
+    vectors, texts = wanted.vectors.clone(), wanted.texts.clone()
+    del wanted  # its files are mapped
+    file = tmp_path / "cache" / name
+    if left is None:
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:left])
+    found = cached(tmp_path / "cache", encoder, examples)
+    torch.testing.assert_close(found.vectors, vectors)
+    torch.testing.assert_close(found.texts, texts)
+
+
 def test_features_are_mapped_and_not_read(encoder: Encoder, examples: list[Example], tmp_path: Path) -> None:
     found = cached(tmp_path / "cache", encoder, examples)
     base: object = found.seen[0].numpy()
