@@ -28,7 +28,7 @@ from engine.training.objective import SOFTNESS
 from engine.training.passes import named, read_photos
 from engine.training.pretrained import WEIGHTS, pretrained_model
 from engine.training.text_tower import CachedTexts
-from engine.training.trainer import SEED, Length, Trainer, groups
+from engine.training.trainer import SEED, Length, Trainer, groups, run_hash
 from engine.utils.atomic_files import write_whole
 
 STEPS = 1000
@@ -60,9 +60,9 @@ def tune_text(out: Path, data: Path, unseen: Sequence[Example], say: Callable[[s
     work.mkdir(parents=True, exist_ok=True)
     tuning = LockedImageTuning(encoder, examples, [len(part) for part in parts], two_views(encoder, examples), work)
     student = tuning.tower
-    Trainer(student, groups({"whole text": [p for p in student.parameters() if p.requires_grad]}), work, say).run(
-        Length(STEPS), tuning.loss
-    )
+    rates = groups({"whole text": [p for p in student.parameters() if p.requires_grad]})
+    run = run_hash(examples, encoder.bank.texts, STEPS)
+    Trainer(student, rates, work, say, run).run(Length(STEPS), tuning.loss)
     write_text_tower(out, student)
     save_exits(out, unfitted(as_stored(encoder.modules)), model_hash(out))
 

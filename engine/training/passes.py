@@ -29,7 +29,7 @@ from engine.training.objective import SOFTNESS, contrastive, distil, match_targe
 from engine.training.pretrained import CONTEXT, DIM, PASSES, classifier, load_trunk, pretrained_model
 from engine.training.pretrained import SIZES as WHOLE
 from engine.training.text_tower import CachedTexts
-from engine.training.trainer import SEED, Length, Trainer, groups
+from engine.training.trainer import SEED, Length, Trainer, groups, run_hash
 from engine.training.trunk import DROPOUT, FrozenStages, trained_blocks, unfold_batch_norms
 
 SIZES = ((160,), (192, 224), (224, 256))  # px, of the views that each pass learns on
@@ -302,7 +302,7 @@ class PassTraining:
         text_tower = model.text.requires_grad_(True)
         self.sentences = CachedTexts(text_tower, tokenize(texts))
         self._meant = CachedTexts(untouched, tokenize(texts)).frozen_vectors
-        self.batches = Batches(photos, place)
+        self.batches, self.texts = Batches(photos, place), texts
         self._meanings = torch.stack([F.normalize(self._meant[rows].sum(0), dim=0) for rows in self.batches.rows])
         self._kinds = torch.tensor([[place[t] for t in ways] for ways in names])  # (C, W)
         self._teach = Teachers(before)
@@ -371,7 +371,8 @@ def train_passes(
         work: folder of checkpoints and log; a run goes on from its last checkpoint.
         model: an OpenCLIP model whose text tower is trained on.
         before: the passes of the stage before, which teach and are gone on from; None: ImageNet's weights are.
-    Raises: DataMissing; EngineError where a pretrained weight's package is not installed.
+    Raises: DataMissing; EngineError where a pretrained weight's package is not installed, or the checkpoint is of
+        other photos, texts or steps.
     """
     torch.manual_seed(SEED)
     work.mkdir(parents=True, exist_ok=True)
@@ -379,7 +380,8 @@ def train_passes(
     student = Passes([untrained(trunk) for trunk in PASSES], training.sentences, 1 / 0.07)
     if before is not None:
         student.load_state_dict(before.state_dict())
-    trainer = Trainer(student, student.groups(), work, say)
+    run = run_hash(training.batches.examples, training.texts, length.steps)
+    trainer = Trainer(student, student.groups(), work, say, run)
 
     def judged() -> dict[str, Any]:
         return {"scale": round(float(student.logit_scale.detach().exp()), 1)} | training.judge(student)

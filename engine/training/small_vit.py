@@ -33,7 +33,7 @@ from engine.training.fit import Reporter, fit_exits
 from engine.training.passes import blends
 from engine.training.readouts import readout_loss
 from engine.training.splits import split_photos
-from engine.training.trainer import SEED, Length, Trainer, groups
+from engine.training.trainer import SEED, Length, Trainer, groups, run_hash
 from engine.utils.errors import EngineError
 from engine.utils.paths import EMBEDDED_MODEL
 
@@ -89,8 +89,10 @@ def teach(data: Path, out: Path, say: Callable[[str], None] = print) -> None:
     student: nn.Module = open_clip.CLIP(
         config["model_cfg"]["embed_dim"], VISION, {"layers": 1, "width": 64, "heads": 1}
     ).visual
-    training = VitTraining(load_encoder(), photos_of(data)[0], work, say)
-    trainer = Trainer(student, groups({"heads": [*student.parameters()]}), work, say)
+    examples = photos_of(data)[0]
+    training = VitTraining(load_encoder(), examples, work, say)
+    rates = groups({"heads": [*student.parameters()]})
+    trainer = Trainer(student, rates, work, say, run_hash(examples, (), STEPS))
 
     trainer.run(Length(STEPS), lambda step: training.loss(student, step), lambda: training.judge(student))
     weights = load_file(EMBEDDED_MODEL / WEIGHTS[0])

@@ -1,5 +1,6 @@
 """The training loop, and what long runs add to it: a schedule, averaged weights, checkpoints and a log."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 
-from engine.utils.atomic_files import write_whole
+from engine.training.dataset import Example
+from engine.utils.atomic_files import SHARED, write_whole
+from engine.utils.errors import EngineError
 
 RATES = {"trunk": 2e-4, "heads": 1e-3, "text": 3e-5, "whole text": 8e-5}  # peak learning rates
 WEIGHT_DECAY = 0.05
@@ -106,12 +109,23 @@ def learning_rate(step: int, steps: int) -> float:
     return 0.5 * (1 + float(np.cos(np.pi * (step - rise) / max(1, steps - rise))))
 
 
+def run_hash(examples: Sequence[Example], texts: Sequence[str], steps: int) -> str:
+    """SHA-256, in hex, of what a run trains on and how long it is; photos count by name and size, wherever they are."""
+    photos = [(e.path.name, e.path.stat().st_size, e.texts) for e in examples]
+    return hashlib.sha256(json.dumps([photos, texts, steps]).encode()).hexdigest()
+
+
 class Trainer:
     """Trains a student for hours, from the first step or from its last checkpoint."""
 
-    def __init__(self, student: nn.Module, rates: Groups, work: Path, say: Callable[[str], None]) -> None:
-        """Args: rates: the student's parameters as `groups` sorts them.  work: folder of checkpoints and log."""
-        self._student, self._work, self._say = student, work, say
+    def __init__(self, student: nn.Module, rates: Groups, work: Path, say: Callable[[str], None], run: str) -> None:
+        """Args:
+            rates: the student's parameters as `groups` sorts them.
+            work: folder of checkpoints and log.
+            run: what the run is, see `run_hash`.
+        Raises: EngineError where the checkpoint is of another run.
+        """
+        self._student, self._work, self._say, self._run = student, work, say, run
         self._optimizer = AdamW(rates, lr=0.0, betas=BETAS, fused=True)
         self._average = {name: p.detach().clone() for name, p in student.named_parameters()}
         self._first = self._load()
@@ -187,18 +201,31 @@ class Trainer:
             tensors[f"weights/{name}"] = p.detach()
             tensors |= {f"adam/{key}/{name}": value for key, value in self._optimizer.state.get(p, {}).items()}
         apart = {name: t.contiguous().clone() for name, t in tensors.items()}
-        write_whole(self._work / CHECKPOINT, save(apart, {"step": str(step)}))
+        write_whole(self._work / CHECKPOINT, save(apart, {"step": str(step), "run": self._run}))
 
     def _load(self) -> int:
         """Read the run's state; returns the step that comes next, 0 where there is no checkpoint."""
         path = self._work / CHECKPOINT
         if not path.is_file():
+            self._forget_after(0)
             return 0
         with safe_open(path, framework="pt") as stored:
+            about = stored.metadata()
+            if about.get("run") != self._run:
+                raise EngineError(f"{path} is of a run with other photos, texts or steps; name another folder as OUT.")
             names = set(stored.keys())
             for name, p in self._student.named_parameters():
                 p.data.copy_(stored.get_tensor(f"weights/{name}"))
                 self._average[name].copy_(stored.get_tensor(f"average/{name}"))
                 if f"adam/step/{name}" in names:
                     self._optimizer.state[p] = {key: stored.get_tensor(f"adam/{key}/{name}") for key in MOMENTS}
-            return int(stored.metadata()["step"])
+        self._forget_after(int(about["step"]))
+        return int(about["step"])
+
+    def _forget_after(self, step: int) -> None:
+        """Take rows of later steps out of the log, which a killed run has left and this one writes again."""
+        log = self._work / LOG
+        if log.is_file():
+            lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+            write_whole(log, "".join(kept).encode(), SHARED)

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from engine.training import trainer
-from engine.training.trainer import LOG, Length, Trainer, fit_one_cycle, groups, learning_rate
+from engine.training.dataset import Example
+from engine.training.trainer import LOG, Length, Trainer, fit_one_cycle, groups, learning_rate, run_hash
+from engine.utils.errors import EngineError
 
 STEPS = 12
 WHOLE = Length(STEPS)
@@ -17,7 +19,7 @@ def student() -> nn.Linear:
     return nn.Linear(4, 3)
 
 
-def go(model: nn.Linear, work: Path, length: Length = WHOLE, stop: int | None = None) -> None:
+def go(model: nn.Linear, work: Path, length: Length = WHOLE, stop: int | None = None, run: str = "") -> None:
     """Run a student, or go on with it; it dies before the step `stop`."""
 
     def loss_of(step: int) -> Tensor:
@@ -26,7 +28,7 @@ def go(model: nn.Linear, work: Path, length: Length = WHOLE, stop: int | None = 
         x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
         return (nn.functional.dropout(model(x)) - x[:, :3]).square().mean()
 
-    Trainer(model, groups({"heads": [*model.parameters()]}), work, lambda line: None).run(length, loss_of)
+    Trainer(model, groups({"heads": [*model.parameters()]}), work, lambda line: None, run).run(length, loss_of)
 
 
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +62,42 @@ def test_the_log_tells_of_every_checkpoint(tmp_path: Path, monkeypatch: pytest.M
     assert rows[-1]["loss"] > 0
 
 
+def test_a_resumed_run_leaves_one_row_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "KEPT", 5)
+    monkeypatch.setattr(trainer, "LOGGED", 2)
+    for name in ("whole", "broken"):
+        (tmp_path / name).mkdir()
+    go(student(), tmp_path / "whole")
+    for stop in (4, 9):  # before the first checkpoint, and after it
+        with pytest.raises(KeyboardInterrupt):
+            go(student(), tmp_path / "broken", stop=stop)
+    with (tmp_path / "broken" / LOG).open("a") as log:
+        log.write('{"step": 1')  # killed while it wrote
+    go(student(), tmp_path / "broken")
+    whole, broken = (
+        [json.loads(line) for line in (tmp_path / name / LOG).read_text().splitlines()] for name in ("whole", "broken")
+    )
+    assert [(row["step"], row["loss"]) for row in broken] == [(row["step"], row["loss"]) for row in whole]
+
+
+def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path) -> None:
+    go(student(), tmp_path, run="one")
+    with pytest.raises(EngineError, match="is of a run with other photos, texts or steps; name another folder as OUT"):
+        go(student(), tmp_path, run="another")
+
+
+def test_a_run_is_told_by_its_photos_texts_and_steps_wherever_they_are(tmp_path: Path) -> None:
+    for name, content in (("a/0.jpg", b"12"), ("b/0.jpg", b"12"), ("c/0.jpg", b"123")):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(content)
+    here, there, other = ([Example(tmp_path / name / "0.jpg", ("a dog",), "train")] for name in "abc")
+    own = run_hash(here, ("a",), 5)
+    assert run_hash(there, ("a",), 5) == own
+    captioned = [Example(here[0].path, ("a cat",), "train")]
+    others = [(other, ("a",), 5), (captioned, ("a",), 5), (here, ("b",), 5), (here, ("a",), 6)]
+    assert own not in {run_hash(*run) for run in others}
+
+
 def test_the_student_is_judged_by_its_average_and_goes_on_with_its_own_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,7 +114,7 @@ def test_the_student_is_judged_by_its_average_and_goes_on_with_its_own_weights(
         judged.append(model.weight.detach().clone())
         return {}
 
-    Trainer(model, groups({"heads": [*model.parameters()]}), tmp_path, lambda line: None).run(WHOLE, loss_of, judge)
+    Trainer(model, groups({"heads": [*model.parameters()]}), tmp_path, lambda line: None, "").run(WHOLE, loss_of, judge)
     assert torch.equal(judged[-1], model.weight)
     first, second = judged[0], seen[1]  # the average after a step, and the weights that the next one begins with
     assert torch.allclose(first, seen[0] + 0.9 * (second - seen[0]))
