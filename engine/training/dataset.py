@@ -104,6 +104,17 @@ def _read_rows(path: Path, is_row: Callable[[object], bool], form: str) -> list[
     return rows
 
 
+def require_texts(examples: Sequence[Example], what: str) -> None:
+    """Raise DataMissing unless there are examples, which are `what`, and each has a text."""
+    if not examples:
+        raise DataMissing(f"There are no {what}; add some.")
+    bare = [example.path for example in examples if not example.texts]
+    if bare:
+        raise DataMissing(
+            f"{len(bare)} of the {what} have no captions, {bare[0].name} among them; add some, or take out their rows."
+        )
+
+
 @cache
 def gate_photos() -> frozenset[str]:
     """File names of the train photos that no image tower sees; what follows the towers is fitted on them, too."""

@@ -24,7 +24,15 @@ from engine.clip.fuse import fold_batch_norms, fuse_for_inference
 from engine.clip.small_tower import small_tower
 from engine.search.metrics import own_ranks, recall_at
 from engine.training.augment import random_views, resized
-from engine.training.dataset import Example, gate_photos, load_squashed, read_captions, read_kinds, read_labels
+from engine.training.dataset import (
+    Example,
+    gate_photos,
+    load_squashed,
+    read_captions,
+    read_kinds,
+    read_labels,
+    require_texts,
+)
 from engine.training.objective import SOFTNESS, contrastive, distil, match_targets
 from engine.training.pretrained import CONTEXT, DIM, PASSES, classifier, load_trunk, pretrained_model
 from engine.training.pretrained import SIZES as WHOLE
@@ -39,6 +47,7 @@ MANY = (76, 20, 34, 14)  # captioned, described, labelled photos and kinds of th
 TEXTS_PER_PHOTO = 2
 BLENDED = 0.75  # share of the views that another photo of the batch shines through
 NAMED = 384  # kinds of things a step, the likeliest
+WITH_TEXTS = ("captioned photos", "described photos", "labelled photos")
 KINDS_WEIGHT, CLOSENESS = 0.5, 4.0
 TAUGHT = (1.0, 1.0, 0.5)  # weight of the teachers' word at each exit
 OWN_WEIGHT = 0.3  # of what a later pass says by itself
@@ -79,17 +88,33 @@ def read_photos(data: Path) -> Photos:
     """All photos that image towers learn on, less those kept from them.
 
     Args: data: folder with `flickr8k`, `more_photos` and `imagenet_samples`.
-    Raises: DataMissing.
+    Raises: DataMissing, also where a kind of photos or a caption is missing.
     """
     captioned = [e for e in read_captions(data / "flickr8k") if e.split in ("train", "extra")]
     varied = [e for e in read_captions(data / "more_photos") if e.split == "train" and not held_back(e)]
     shown = read_labels(data / "imagenet_samples")
-    return Photos(
+    photos = Photos(
         captioned=[e for e in captioned if e.path.name not in gate_photos()],
         described=[e for e in varied if e.label is None],
         labelled=[named(e) for e in varied if e.label is not None],
         kinds=[named(e) for e in shown],
     )
+    for name, part in zip((*WITH_TEXTS, "photos of ImageNet's kinds"), vars(photos).values(), strict=True):
+        require_texts(part, f"{name} to train on in {data}")
+    return photos
+
+
+def judged_photos(data: Path) -> dict[str, list[Example]]:
+    """Photos of the val splits that the log tells of, by kind; raises DataMissing."""
+    varied = [e for e in read_captions(data / "more_photos") if e.split == "val"]
+    found = {
+        "captions": [e for e in read_captions(data / "flickr8k") if e.split == "val"],
+        "described": [e for e in varied if e.label is None],
+        "labels": [replace(e, texts=(f"a photo of a {e.label}",)) for e in varied if e.label is not None],
+    }
+    for name, part in zip(WITH_TEXTS, found.values(), strict=True):
+        require_texts([e for e in part if e.texts], f"{name} in the val splits of {data}")
+    return found
 
 
 class Batches:
@@ -252,7 +277,7 @@ class Teachers:
 class Judge:
     """What the log says at each checkpoint, of photos that no tower learns from."""
 
-    def __init__(self, sets: dict[str, Sequence[Example]], sentences: Callable[[list[str]], CachedTexts]) -> None:
+    def __init__(self, sets: dict[str, list[Example]], sentences: Callable[[list[str]], CachedTexts]) -> None:
         self._sets = {}
         for name, examples in sets.items():
             texts = list(dict.fromkeys(t for e in examples for t in e.texts))
@@ -306,13 +331,7 @@ class PassTraining:
         self._meanings = torch.stack([F.normalize(self._meant[rows].sum(0), dim=0) for rows in self.batches.rows])
         self._kinds = torch.tensor([[place[t] for t in ways] for ways in names])  # (C, W)
         self._teach = Teachers(before)
-        varied = [e for e in read_captions(data / "more_photos") if e.split == "val"]
-        sets: dict[str, Sequence[Example]] = {
-            "captions": [e for e in read_captions(data / "flickr8k") if e.split == "val"],
-            "described": [e for e in varied if e.label is None],
-            "labels": [replace(e, texts=(f"a photo of a {e.label}",)) for e in varied if e.label is not None],
-        }
-        self.judge = Judge(sets, lambda these: CachedTexts(text_tower, tokenize(these)))
+        self.judge = Judge(judged_photos(data), lambda these: CachedTexts(text_tower, tokenize(these)))
 
     def loss(self, student: Passes, step: int) -> Tensor:
         """Of one step: captions and labels, kinds of things, and what the teachers say, at every exit; a scalar."""

@@ -24,11 +24,11 @@ from engine.exits.modules import HEAD, Exit, ExitModules
 from engine.exits.text_bank import Embeddings
 from engine.training import gates
 from engine.training.alignment import align, recalling
-from engine.training.dataset import Example, gate_photos, read_captions
+from engine.training.dataset import Example, gate_photos, load_squashed, read_captions, require_texts
 from engine.training.features import cached
 from engine.training.gates import GatePhotos
 from engine.training.locked_image import tune_text
-from engine.training.passes import Passes, held_back, read_photos, train_passes
+from engine.training.passes import WITH_TEXTS, Passes, held_back, judged_photos, read_photos, train_passes
 from engine.training.pretrained import DIM, PASSES, SIZES, export, pretrained_model
 from engine.training.trainer import SEED, Length
 from engine.utils.memory import keep_freed_memory
@@ -48,6 +48,7 @@ def train(data: Path, out: Path, stop_after: int | None = None, say: Callable[[s
         stop_after: steps of the first stage after which to stop; the schedule is that of all.
     Raises: DataMissing; EngineError where a pretrained weight's package is not installed.
     """
+    require_photos(data)
     work = out / "training"
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
@@ -70,6 +71,19 @@ def train(data: Path, out: Path, stop_after: int | None = None, say: Callable[[s
     align_readouts(out, data, say)
     tune_text(out, data, unseen_photos(data), say)
     fit_gates(out, data, say)
+
+
+def require_photos(data: Path) -> None:
+    """Refuse at the start data that would end a run after hours; raises DataMissing.
+
+    Every kind of photos is there, what is learned from has captions, and photos that no image tower sees can be read.
+    """
+    read_photos(data)
+    judged_photos(data)
+    unseen = unseen_photos(data)
+    for kind, name in enumerate(WITH_TEXTS):
+        require_texts([e for e in unseen if _kind(e) == kind], f"{name} in {data} that no image tower is to see")
+    load_squashed(unseen, 1)  # decoded whole: the header of a file that was cut short is sound
 
 
 def write_model(out: Path, model: Any, passes: Passes) -> None:
