@@ -34,13 +34,14 @@ class Example:
 def read_captions(folder: Path) -> list[Example]:
     """Examples of a folder with `captions.jsonl` and `images/`, in file order; raises DataMissing.
 
-    A row has file, captions and split; those of kind "label" have a label, too. Rows of one file are one example.
+    A row has file, captions and split; those of kind "label", or without captions, may have a label, too. Rows of one
+    file are one example.
     """
     form = '{"file": ..., "captions": [...], "split": ...}, in a labelled set also with "kind": "label", "label": ...'
     found: dict[Path, Example] = {}
     for row in _read_rows(folder / "captions.jsonl", _is_example, form):
-        path, label = folder / "images" / row["file"], row["label"] if row.get("kind") == "label" else None
-        example = Example(path, tuple(row["captions"]), row["split"], label)
+        path = folder / "images" / row["file"]
+        example = Example(path, tuple(row["captions"]), row["split"], row["label"] if _is_labelled(row) else None)
         if (known := found.get(path)) is not None:
             if (known.split, known.label) != (example.split, example.label):
                 raise DataMissing(
@@ -75,9 +76,12 @@ def _is_example(row: object) -> bool:
         return False
     captions = row.get("captions")
     told = [row.get("file"), row.get("split"), *(captions if isinstance(captions, list) else [None])]
-    if row.get("label") and row.get("kind") is None:  # whether the label is what it is measured by is not said
-        return False
-    return all(isinstance(each, str) for each in (*told, row.get("label") if row.get("kind") == "label" else ""))
+    return all(isinstance(each, str) for each in (*told, row.get("label") if _is_labelled(row) else ""))
+
+
+def _is_labelled(row: dict[str, Any]) -> bool:
+    """Whether a photo is measured by its label: it says so, or has no captions to be measured by."""
+    return row.get("kind") == "label" or bool(row.get("label") and not row.get("captions"))
 
 
 def _read_kind_rows(folder: Path) -> list[dict[str, Any]]:

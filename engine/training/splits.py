@@ -42,8 +42,7 @@ class Splits:
 
 def split_captions(examples: Sequence[Example]) -> Splits:
     """A captioned set by its splits train, of which a quarter is for the gates, and val, which is halved: whether exits
-    pay is decided on one half, and never on a split that `evaluate` reports on. Copies
-    count once, those in train first.
+    pay is decided on one half, and never on a split that `evaluate` reports on. Copies count once, in train if there.
     """
     parts = [[e for e in examples if e.split == name] for name in ("train", "val")]
     kept = set(distinct([e.path for part in parts for e in part]))

@@ -27,11 +27,16 @@ def test_captions_and_labels_are_read_in_file_order(tmp_path: Path) -> None:
     assert (labelled.texts, labelled.label) == (("a photo of a otter",), "otter")
 
 
-def test_rows_of_kind_label_have_their_label(tmp_path: Path) -> None:
+def test_rows_of_kind_label_or_without_captions_have_their_label(tmp_path: Path) -> None:
     about = {"captions": ["a"], "split": "val"}
-    rows = [{"file": "0.jpg", "kind": "caption", "label": ""}, {"file": "1.jpg", "kind": "label", "label": "ape"}]
-    (tmp_path / "captions.jsonl").write_text("\n".join(json.dumps(row | about) for row in rows))
-    assert [e.label for e in read_captions(tmp_path)] == [None, "ape"]
+    rows: list[dict[str, object]] = [
+        {"file": "0.jpg", "kind": "caption", "label": ""},
+        {"file": "1.jpg", "kind": "label", "label": "ape"},
+        {"file": "2.jpg", "label": "ape"},
+        {"file": "3.jpg", "label": "otter", "captions": []},
+    ]
+    (tmp_path / "captions.jsonl").write_text("\n".join(json.dumps(about | row) for row in rows))
+    assert [e.label for e in read_captions(tmp_path)] == [None, "ape", None, "otter"]
 
 
 def test_captions_may_hold_any_sign_and_files_a_mark_of_their_encoding(tmp_path: Path) -> None:
@@ -49,7 +54,7 @@ def test_captions_may_hold_any_sign_and_files_a_mark_of_their_encoding(tmp_path:
         {"captions": [1]},
         {"file": 5},
         {"kind": "label", "label": None},
-        {"label": "dog"},
+        {"captions": [], "label": 5},
     ],
 )
 def test_a_row_that_is_none_is_named(tmp_path: Path, changed: dict[str, object]) -> None:
