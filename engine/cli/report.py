@@ -22,17 +22,14 @@ def report(
 
     With --page, the short tables of an evaluation replace what stands between the page's markers.
     """
-    from engine.evaluation.report import is_bench, put_into, read, summary, write, write_bench
+    from engine.evaluation.report import is_bench, read, renewed, summary, write, write_bench
 
     table = read(results)
-    if is_bench(table):
-        if page:
-            raise EngineError("--page takes the table of an evaluation, and these results are of a bench.")
-        written = write_bench(table, results.parent, results.stem)
-    else:
-        written = write(table, results.parent, results.stem)
-    for path in written:
+    if page and is_bench(table):
+        raise EngineError("--page takes the table of an evaluation, and these results are of a bench.")
+    pages = {path: renewed(path, summary(table)) for path in page or ()}  # a page is refused before any is written
+    for path in (write_bench if is_bench(table) else write)(table, results.parent, results.stem):
         say(f"{path} written")
-    for path in page or ():
-        put_into(path, summary(table))
+    for path, text in pages.items():
+        path.write_text(text, encoding="utf-8")
         say(f"{path} renewed")

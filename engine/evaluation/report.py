@@ -116,11 +116,13 @@ def bench_markdown(table: Row) -> str:
     return "\n".join(["# Speed at every depth", "", f"{about} {BENCH_UNITS}", "", *shown, ""])
 
 
-def put_into(page: Path, text: str) -> None:
-    """Replace what stands between the markers of a page."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(START)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{START}\n{text}{END}{after}", encoding="utf-8")
+def renewed(page: Path, text: str) -> str:
+    """A page with other text between its markers; raises EngineError where it lacks one, and writes nothing."""
+    before, start, rest = page.read_text(encoding="utf-8").partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise EngineError(f"{page} has no place for the tables; write the lines {START} and {END} where they belong.")
+    return f"{before}{START}\n{text}{END}{after}"
 
 
 def summary(results: Row) -> str:

@@ -22,6 +22,8 @@ from tests.pictures import Fill, MakePng
 
 Run = Callable[..., Result]
 
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+
 
 @pytest.fixture
 def run(fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> Run:
@@ -447,6 +449,16 @@ def test_a_page_that_is_not_there_is_said_before_any_work(
     assert result.exit_code == 2
     assert isinstance(result.exception, SystemExit)
     assert "nowhere" in re.sub(r"[\s│]", "", result.stderr)  # the box of an error breaks a long path anywhere
+
+
+def test_a_page_without_a_place_for_the_tables_stays_as_it_is(run: Run, tmp_path: Path) -> None:
+    results, page = tmp_path / "results.json", tmp_path / "card.md"
+    shutil.copyfile(RESULTS / "unseen.json", results)
+    page.write_text("a card", encoding="utf-8")
+    result = run("report", results, "--page", page)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "has no place for the tables" in result.stderr
+    assert (page.read_text(encoding="utf-8"), len(list(tmp_path.iterdir()))) == ("a card", 2)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from engine.evaluation.report import (
     bench_markdown,
     lines_of,
     markdown,
-    put_into,
+    renewed,
     summary,
     write,
     write_bench,
@@ -156,6 +156,13 @@ def test_without_matplotlib_nothing_is_written(tmp_path: Path, monkeypatch: pyte
 def test_a_page_keeps_what_stands_around_its_tables(tmp_path: Path) -> None:
     page = tmp_path / "README.md"
     page.write_text(f"before\n{START}\nold\n{END}\nafter\n", encoding="utf-8")
-    put_into(page, "new\n")
-    put_into(page, "newer\n")
-    assert page.read_text(encoding="utf-8") == f"before\n{START}\nnewer\n{END}\nafter\n"
+    page.write_text(renewed(page, "new\n"), encoding="utf-8")
+    assert renewed(page, "newer\n") == f"before\n{START}\nnewer\n{END}\nafter\n"
+
+
+@pytest.mark.parametrize("text", ["no marker", f"before\n{START}\nold\n", f"{END}\nbetween\n{START}\nold\n"])
+def test_a_page_that_lacks_a_marker_is_refused(tmp_path: Path, text: str) -> None:
+    page = tmp_path / "README.md"
+    page.write_text(text, encoding="utf-8")
+    with pytest.raises(EngineError, match=r"README\.md has no place for the tables; write the lines <!-- written by"):
+        renewed(page, "new\n")
