@@ -41,7 +41,8 @@ def read(path: Path) -> Row:
     """Read what `evaluate --json` or `bench --json` printed; raises EngineError where a file holds none."""
     try:
         results: Row = json.loads(path.read_text(encoding="utf-8"))
-        _ = results["precision"] if is_bench(results) else [table["rows"][0] for table in tables_of(results)]
+        # Sets that `evaluate-albums` measured have rows, too, but no split.
+        _ = results["precision"] if is_bench(results) else [(t["split"], t["rows"][0]) for t in tables_of(results)]
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise EngineError(f"{path} holds no results; `evaluate --json` and `bench --json` print some.") from error
     return results

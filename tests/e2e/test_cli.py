@@ -431,7 +431,10 @@ def test_the_shipped_models_exits_are_not_written_over_by_a_fit_on_photos(run: R
     assert "has exits of its own" in result.stderr
 
 
-@pytest.mark.parametrize("content", [None, b"no JSON", b"\xff", b"[]", b'{"rows": []}'])
+OF_ALBUMS = b'{"sets": [{"data": "d", "phrases": 1, "rows": [{"policy": "full"}]}]}'
+
+
+@pytest.mark.parametrize("content", [None, b"no JSON", b"\xff", b"[]", b'{"rows": []}', OF_ALBUMS])
 def test_what_is_no_evaluation_is_not_reported_on(run: Run, tmp_path: Path, content: bytes | None) -> None:
     results = tmp_path / "results.json"
     if content is not None:
