@@ -4,18 +4,24 @@ from typing import Any
 
 import pytest
 
+from engine.evaluation import report
 from engine.evaluation.report import (
     END,
     START,
     bench_markdown,
+    is_bench,
     lines_of,
     markdown,
+    read,
     renewed,
     summary,
     write,
     write_bench,
 )
 from engine.utils.errors import EngineError
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs" / "results"
 
 FOUND = {"r1": 20.0, "r5": 50.0, "r10": 60.0, "error": 1.5}
 KEPT = {"label": 80.0, "top10": 70.0, "error": 1.2}
@@ -144,6 +150,26 @@ def test_tables_and_figures_are_written(tmp_path: Path) -> None:
     page = written[0].read_text(encoding="utf-8")
     assert "![Recall against GMACs a photo, of every policy on d, test](results-d-test-recall.png)" in page
     assert all(page.count(f"]({path.name})") == 1 for path in written[1:])
+
+
+OF_OTHER_COMMANDS = ("albums", "robustness", "scale")
+REPORTED = sorted(path for path in RESULTS.glob("*.json") if path.stem not in OF_OTHER_COMMANDS)
+
+
+@pytest.mark.parametrize("results", REPORTED, ids=lambda path: path.stem)
+def test_a_page_of_the_documentation_is_what_its_results_give(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "plot_policies", lambda *drawn: None)
+    table = read(results)
+    page, *pictures = (write_bench if is_bench(table) else write)(table, tmp_path, results.stem)
+    assert (RESULTS / page.name).read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
+    assert all((RESULTS / picture.name).is_file() for picture in pictures)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "assets" / "models" / "tgem-mini" / "README.md"])
+def test_the_tables_of_the_readme_and_the_model_card_are_those_of_the_results(page: Path) -> None:
+    assert renewed(page, summary(read(RESULTS / "test.json"))) == page.read_text(encoding="utf-8")
 
 
 def test_without_matplotlib_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
