@@ -16,6 +16,7 @@ from engine.albums.scorer import AlbumScorer
 from engine.albums.sorting import AlbumSorting, Ran, look_again
 from engine.evaluation import Row
 from engine.evaluation.album_tasks import Task, label_tasks, written_tasks
+from engine.evaluation.data_sets import require_different_names
 from engine.evaluation.named_photos import NamedPhotos
 from engine.evaluation.single_towers import Alone, smaller_inputs
 from engine.exits.encoder import Encoder
@@ -223,7 +224,9 @@ def evaluate_albums(
     """What `evaluate-albums` writes; nothing is trained or chosen.
 
     Args: sets: data folders and splits.  cache: folder for what the exits make of photos.
+    Raises: DataMissing, ImageRejected; EngineError where two sets have one name.
     """
+    require_different_names(f"{data.name} {split}" for data, split in sets)
     tables, held, searches, taught = [], [], [], []
     for data, split in sets:
         photos = album_photos(encoder, data, split, cache, say)

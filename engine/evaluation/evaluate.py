@@ -13,6 +13,7 @@ import torch
 from timm.data import ImageNetInfo
 
 from engine.evaluation import Row
+from engine.evaluation.data_sets import require_different_names
 from engine.evaluation.photo_set import Outcome, PhotoSet
 from engine.evaluation.policies import BY_PRICE, oracle_drift, patience, within
 from engine.evaluation.query_simulation import IndexSimulation, Looked
@@ -192,7 +193,7 @@ def evaluate(
         split: which part of them to report on.  model: as in `load_encoder`.  wanted: policies, of POLICIES.
         rivals: folder that `train-rivals` wrote; without it there are no rows of what is in it.
     Returns: a table, or {"sets": tables} where there are several.
-    Raises: DataMissing, ModelUnreadable, ImageRejected.
+    Raises: DataMissing, ModelUnreadable, ImageRejected; EngineError where two sets have one name.
     """
     encoder = load_encoder(model)
     others = {} if rivals is None else load_rivals(rivals, encoder)
@@ -201,6 +202,7 @@ def evaluate(
     sets = [found for folder in data for found in sets_of(folder, split, say)]
     if not sets:
         raise DataMissing(f"There is nothing to measure: a kind of photos needs more than {PAGE} beside another kind.")
+    require_different_names(name for name, _ in sets)
     for name, examples in sets:
         say(f"{name}: {len(examples)} photos past every exit")
         if examples[0].texts or examples[0].label is not None:

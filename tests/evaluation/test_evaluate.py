@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from engine.search.refine import spending_limit
 from engine.training.dataset import DataMissing, Example
 from engine.training.features import Features
 from engine.training.rivals import with_random_bank
+from engine.utils.errors import EngineError
 from tests import tiny_models
 
 MANY, LABELS = 30, 4
@@ -227,6 +229,15 @@ def test_a_folder_of_both_kinds_gives_two_sets(data: Path) -> None:
     assert [row["precision"] for row in found] == ["float32"] * 2
     assert [row["new_labels"] and row["new_labels"]["photos"] for row in found] == [None, 8]
     json.dumps(found, allow_nan=False)
+
+
+def test_two_sets_of_one_name_are_refused_before_any_is_measured(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    shutil.copytree(data, tmp_path / "other" / "mixed")
+    said: list[str] = []
+    with pytest.raises(EngineError, match="Two of the sets are called 'mixed'"):
+        evaluate.evaluate([data, tmp_path / "other" / "mixed"], say=said.append)
+    assert said == []
 
 
 def test_photos_without_captions_are_counted_at_their_exits(data: Path) -> None:
