@@ -231,6 +231,8 @@ def sets_of(folder: Path, split: str, say: Say) -> Iterator[tuple[str, list[Exam
         labelled = [e for e in found if e.label is not None]
         labels = f"{folder.name} labels" if captioned else folder.name
         kinds = {folder.name: captioned, labels: labelled} if captioned or labelled else {folder.name: found}
+        if bare := len(found) - sum(map(len, kinds.values())):
+            say(f"{folder.name}: {bare} photos in the split {split!r} have no captions, and are left out")
     if not found:
         splits = ", ".join(sorted({example.split for example in there})) or "none"
         raise DataMissing(f"{folder} has no photos in the split {split!r}; its splits: {splits}.")

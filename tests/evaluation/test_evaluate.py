@@ -282,6 +282,11 @@ def test_too_few_photos_of_a_kind_are_left_out(data: Path) -> None:
     (data / "captions.jsonl").write_text("\n".join(json.dumps(row) for row in rows[:15]))
     assert [name for name, _ in sets_of(data, "test", said.append)] == ["mixed labels"]
     assert said == ["mixed: 3 photos in the split 'test' are too few, and left out"]
+    said.clear()
+    bare = [row | {"captions": []} for row in rows[12:14]]
+    (data / "captions.jsonl").write_text("\n".join(json.dumps(row) for row in [*bare, *rows[14:]]))
+    assert [(name, len(examples)) for name, examples in sets_of(data, "test", said.append)] == [("mixed", 16)]
+    assert said == ["mixed: 2 photos in the split 'test' have no captions, and are left out"]
     with pytest.raises(DataMissing, match="no photos in the split 'nothing'"):
         list(sets_of(data, "nothing", said.append))
     few = [row for row in rows if row["kind"] == "label"][:3] + [row for row in rows if row["kind"] != "label"][:3]
