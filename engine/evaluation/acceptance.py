@@ -231,7 +231,7 @@ class _Acceptance:
             if not examples[0].texts and examples[0].label is None:
                 raise NotDone(f"{name} has no captions")
             case = Case(name, photo_set(self._ready, examples, self._say), examples)
-            tables.append(table_of(case, POLICIES))
+            tables.append(table_of(case, POLICIES, self._say))
         return f"split {self._asked.split} of {', '.join(table['data'] for table in tables)}", {"sets": tables}
 
     def _bench(self) -> tuple[str, Row]:

@@ -212,7 +212,7 @@ def evaluate(
                 raise DataMissing(
                     f"{error.name} cannot be read ({error.reason}); mend it, or take its row out of captions.jsonl."
                 ) from error
-            tables.append({"split": split} | table_of(case, wanted))
+            tables.append({"split": split} | table_of(case, wanted, say))
         else:
             tables.append(histogram(encoder, name, collect(encoder, examples, say, skipping=True)))
     return tables[0] if len(tables) == 1 else {"sets": tables}
@@ -255,7 +255,7 @@ def photo_set(encoder: Encoder, examples: Sequence[Example], say: Say) -> PhotoS
     return PhotoSet(encoder, features, texts, own)
 
 
-def table_of(case: Case, wanted: Container[str]) -> Row:
+def table_of(case: Case, wanted: Container[str], say: Say = lambda line: None) -> Row:
     """The table of one set."""
     photos = case.photos
     by_phrases = "ablation" in wanted and photos.encoder.fitted.reference is not None
@@ -266,7 +266,7 @@ def table_of(case: Case, wanted: Container[str]) -> Row:
         "images": photos.many,
         "captions": len(photos.queries) if photos.labels is None else 0,
         "full_gmacs": round(photos.encoder.full_macs / 1e9, 4),
-        "rows": rows_of(case, wanted),
+        "rows": rows_of(case, wanted, say),
         "differences": differences(photos) if "random" in wanted and "tgem" in wanted else [],
         "subjects": named_subjects(photos) if by_phrases and photos.labels is None else [],
         "known_labels": known_labels(photos) if by_phrases and photos.labels is not None else [],
@@ -274,9 +274,14 @@ def table_of(case: Case, wanted: Container[str]) -> Row:
     }
 
 
-def rows_of(case: Case, wanted: Container[str]) -> list[Row]:
-    """The rows of the policies asked for."""
-    return [row for name, rows in POLICIES.items() if name in wanted for row in rows(case)]
+def rows_of(case: Case, wanted: Container[str], say: Say = lambda line: None) -> list[Row]:
+    """The rows of the policies asked for; says the name of each as it begins, as some take minutes."""
+    found: list[Row] = []
+    for name, rows in POLICIES.items():
+        if name in wanted:
+            say(f"{case.name}: {name}")
+            found += rows(case)
+    return found
 
 
 def differences(photos: PhotoSet) -> list[Row]:

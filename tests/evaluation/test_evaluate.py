@@ -219,7 +219,13 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: Encoder) -> P
 
 
 def test_a_folder_of_both_kinds_gives_two_sets(data: Path) -> None:
-    found = evaluate.evaluate([data], wanted=("full", "tgem", "random", "ablation"))["sets"]
+    said: list[str] = []
+    found = evaluate.evaluate([data], wanted=("full", "tgem", "random", "ablation"), say=said.append)["sets"]
+    policies = ("full", "random", "tgem", "ablation")
+    assert [line for line in said if "photos" not in line] == [
+        *(f"mixed: {name}" for name in policies),
+        *(f"mixed labels: {name}" for name in policies),
+    ]
     assert [(t["data"], t["images"], t["captions"], t["split"]) for t in found] == [
         ("mixed", 18, 18, "test"),
         ("mixed labels", 12, 0, "test"),
