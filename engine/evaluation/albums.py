@@ -21,7 +21,7 @@ from engine.evaluation.named_photos import NamedPhotos
 from engine.evaluation.single_towers import Alone, smaller_inputs
 from engine.exits.encoder import Encoder
 from engine.training.dataset import DataMissing, Example, read_captions
-from engine.training.features import Features, Say, cached
+from engine.training.features import Features, Say, cached, stamp_of
 
 PHRASES = (1, 5, 20, 100)
 BUDGETS = (0.2, 0.4, 0.6, 0.8)
@@ -61,8 +61,9 @@ def album_photos(encoder: Encoder, data: Path, split: str, cache: Path, say: Say
         raise DataMissing(f"{data} has no photos in the split {split!r}.")
     name = f"{data.name} {split}"
     say(f"{name}: {len(found)} photos")
-    features = cached(cache / f"{data.name}-{split}", encoder, [replace(e, texts=()) for e in found], say)
-    alone = _kept_alone(encoder, found, cache / f"{data.name}-{split}", say)
+    folder, bare = cache / f"{data.name}-{split}", [replace(e, texts=()) for e in found]
+    features = cached(folder, encoder, bare, say)
+    alone = _kept_alone(encoder, bare, folder, say)
     return AlbumPhotos(name, encoder, found, features, alone)
 
 
@@ -71,7 +72,7 @@ def _kept_alone(encoder: Encoder, examples: Sequence[Example], folder: Path, say
     sizes = [size for size in SIZES if own.reads_any_size and size <= own.size]
     if not sizes:
         return []
-    path = folder / f"small-{encoder.identity.weights[:16]}-{'-'.join(map(str, sizes))}.npz"
+    path = folder / f"small-{stamp_of(encoder, examples)[:16]}-{'-'.join(map(str, sizes))}.npz"
     if not path.is_file():
         say("at smaller inputs")
         made = smaller_inputs(encoder, examples, sizes)

@@ -84,7 +84,7 @@ def cached(path: Path, encoder: Encoder, examples: Sequence[Example], say: Say =
 
     Raises: HostProblem where the folder takes no file; ModelUnreadable where the model makes no numbers.
     """
-    stamp = _stamp(encoder, examples)
+    stamp = stamp_of(encoder, examples)
     state = path / "state.json"
     widths = [e.seen for e in encoder.modules.exits]
     names = [*(f"exit-{k + 1}" for k in range(len(widths))), "full"]
@@ -232,7 +232,7 @@ def _kept_texts(path: Path, stamp: str, encoder: Encoder, examples: Sequence[Exa
     return texts, owner
 
 
-def _stamp(encoder: Encoder, examples: Sequence[Example]) -> str:
+def stamp_of(encoder: Encoder, examples: Sequence[Example]) -> str:
     """SHA-256, in hex, of all that the features depend on; libraries count by their versions."""
     photos = [(e.path.name, *_file_mark(e.path), e.texts) for e in examples]
     parts = [
