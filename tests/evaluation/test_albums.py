@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.evaluation import albums
+from engine.evaluation.album_report import page
 from engine.evaluation.albums import evaluate_albums
 from engine.exits.encoder import Encoder
 from engine.utils.errors import EngineError
@@ -43,3 +44,29 @@ def test_other_photos_of_the_same_name_are_measured_anew(
     found = evaluate_albums([(second, "test")], encoder, tmp_path / "kept")
     assert found == evaluate_albums([(second, "test")], encoder, tmp_path / "new")
     assert [row["setting"] for row in found["sets"][0]["rows"] if row["policy"] == "small-input"] == [32, 48]
+
+
+@pytest.mark.parametrize(
+    ("labels", "corrected"), [(["dog", "cat"], []), (["dog"] * 6, [1, 1]), (["dog", "cat", "car"] * 6, [3, 3, 1, 1])]
+)
+def test_few_labels_are_corrected_as_far_as_they_go(
+    encoder: Encoder, tmp_path: Path, labels: list[str], corrected: list[int]
+) -> None:
+    found = evaluate_albums([(labelled(tmp_path / "few", labels, "unseen"), "unseen")], encoder, tmp_path / "kept")
+    assert [row["corrected_albums"] for row in found["corrections"]] == corrected
+    assert ("What a photo moved by hand teaches" in page(found)) is bool(corrected)
+
+
+def test_captioned_photos_of_no_album_have_no_rows_without_a_background(
+    encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(albums, "PHRASES", (5, 20))
+    folder = tmp_path / "plain"
+    files = tiny_models.save_pictures(folder / "images", 3, 64)
+    rows = [{"file": file.name, "captions": ["a thing"], "split": "unseen"} for file in files]
+    (folder / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    found = evaluate_albums([(folder, "unseen")], encoder, tmp_path / "kept")
+    assert [(table["phrases"], table["background"]) for table in found["sets"]] == [(5, True), (20, True)]
+    assert found["corrections"] == []
+    json.dumps(found, allow_nan=False)
+    assert "| plain unseen | 5 | with |" in page(found)
