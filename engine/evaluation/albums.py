@@ -16,10 +16,11 @@ from engine.albums.scorer import AlbumScorer
 from engine.albums.sorting import AlbumSorting, Ran, look_again
 from engine.evaluation import Row
 from engine.evaluation.album_tasks import Task, label_tasks, written_tasks
-from engine.evaluation.data_sets import require_different_names
+from engine.evaluation.data_sets import require_different_names, unreadable
 from engine.evaluation.named_photos import NamedPhotos
 from engine.evaluation.single_towers import Alone, smaller_inputs
 from engine.exits.encoder import Encoder
+from engine.ingest.image import ImageRejected
 from engine.training.dataset import DataMissing, Example, read_captions
 from engine.training.features import Features, Say, cached, stamp_of
 
@@ -50,21 +51,30 @@ class AlbumPhotos:
         return label_tasks([example.label or "" for example in self.examples], phrases)
 
 
-def album_photos(encoder: Encoder, data: Path, split: str, cache: Path, say: Say) -> AlbumPhotos:
-    """A split of a data set past every exit, kept in a folder for the next time; labelled photos where it has some.
+def album_examples(data: Path, split: str) -> list[Example]:
+    """A split of a data set; labelled photos where it has some.
 
-    Raises: DataMissing, ImageRejected.
+    Raises: DataMissing, also where the file of a photo is missing.
     """
     found = [e for e in read_captions(data) if e.split == split]
     found = [e for e in found if e.label is not None] or found
     if not found:
         raise DataMissing(f"{data} has no photos in the split {split!r}.")
-    name = f"{data.name} {split}"
-    say(f"{name}: {len(found)} photos")
-    folder, bare = cache / f"{data.name}-{split}", [replace(e, texts=()) for e in found]
-    features = cached(folder, encoder, bare, say)
-    alone = _kept_alone(encoder, bare, folder, say)
-    return AlbumPhotos(name, encoder, found, features, alone)
+    if missing := next((e.path for e in found if not e.path.is_file()), None):
+        raise unreadable(ImageRejected(missing.name, "there is no such file"))
+    return found
+
+
+def album_photos(encoder: Encoder, name: str, examples: Sequence[Example], folder: Path, say: Say) -> AlbumPhotos:
+    """Photos past every exit, kept in a folder for the next time; raises DataMissing where one cannot be read."""
+    say(f"{name}: {len(examples)} photos")
+    bare = [replace(example, texts=()) for example in examples]
+    try:
+        features = cached(folder, encoder, bare, say, skipping=False)
+        alone = _kept_alone(encoder, bare, folder, say)
+    except ImageRejected as error:
+        raise unreadable(error) from error
+    return AlbumPhotos(name, encoder, examples, features, alone)
 
 
 def _kept_alone(encoder: Encoder, examples: Sequence[Example], folder: Path, say: Say) -> list[Alone]:
@@ -228,12 +238,17 @@ def evaluate_albums(
     """What `evaluate-albums` writes; nothing is trained or chosen.
 
     Args: sets: data folders and splits.  cache: folder for what the exits make of photos.
-    Raises: DataMissing, ImageRejected; EngineError where two sets have one name.
+    Raises: DataMissing; EngineError where two sets have one name.
     """
     require_different_names(f"{data.name} {split}" for data, split in sets)
+    # All sets are found, and then all photos read, before any is measured: a bad one costs no hour's work.
+    found = [album_examples(data, split) for data, split in sets]
+    read = [
+        album_photos(encoder, f"{data.name} {split}", examples, cache / f"{data.name}-{split}", say)
+        for (data, split), examples in zip(sets, found, strict=True)
+    ]
     tables, held, searches, taught = [], [], [], []
-    for data, split in sets:
-        photos = album_photos(encoder, data, split, cache, say)
+    for photos in read:
         for background in (True, False):
             for phrases in PHRASES if background else PHRASES[1:]:
                 if photos.tasks(phrases):
@@ -244,7 +259,7 @@ def evaluate_albums(
         words = NamedPhotos(photos.encoder, photos.examples, photos.features.vectors[:, -1])
         held += [{"data": photos.name} | row for row in words.held()]
         searches += [{"data": photos.name} | row for row in words.found()]
-        if split == "unseen" and photos.examples[0].label is not None:
+        if photos.examples[0].split == "unseen" and photos.examples[0].label is not None:
             taught += [{"data": photos.name} | row for row in corrections(photos)]
     return {
         "model": encoder.identity.model,

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from engine.ingest.image import ImageRejected
+from engine.training.dataset import DataMissing
 from engine.utils.errors import EngineError
 
 
@@ -12,3 +14,8 @@ def require_different_names(names: Iterable[str]) -> None:
         if name in known:
             raise EngineError(f"Two of the sets are called {name!r}; rename a folder, or measure them one at a time.")
         known.add(name)
+
+
+def unreadable(photo: ImageRejected) -> DataMissing:
+    """The error of a photo that cannot be left out, as what is true of it counts."""
+    return DataMissing(f"{photo.name} cannot be read ({photo.reason}); mend it, or take its row out of captions.jsonl.")

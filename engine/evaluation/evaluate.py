@@ -13,7 +13,7 @@ import torch
 from timm.data import ImageNetInfo
 
 from engine.evaluation import Row
-from engine.evaluation.data_sets import require_different_names
+from engine.evaluation.data_sets import require_different_names, unreadable
 from engine.evaluation.photo_set import Outcome, PhotoSet
 from engine.evaluation.policies import BY_PRICE, oracle_drift, patience, within
 from engine.evaluation.query_simulation import IndexSimulation, Looked
@@ -209,9 +209,7 @@ def evaluate(
             try:
                 case = Case(name, photo_set(encoder, examples, say), examples, others)
             except ImageRejected as error:
-                raise DataMissing(
-                    f"{error.name} cannot be read ({error.reason}); mend it, or take its row out of captions.jsonl."
-                ) from error
+                raise unreadable(error) from error
             tables.append({"split": split} | table_of(case, wanted, say))
         else:
             tables.append(histogram(encoder, name, collect(encoder, examples, say, skipping=True)))

@@ -75,14 +75,18 @@ def collect(
     )
 
 
-def cached(path: Path, encoder: Encoder, examples: Sequence[Example], say: Say = lambda line: None) -> Features:
+def cached(
+    path: Path, encoder: Encoder, examples: Sequence[Example], say: Say = lambda line: None, skipping: bool = True
+) -> Features:
     """`collect`, kept in a folder for the next time; one that is damaged or of other weights or photos is replaced.
 
     What is computed stays on disk, one .npy file for each exit, and is mapped into memory rather than read. After a
-    stop the photos that are done are not run again. Photos that cannot be read are said, left out, and tried again the
-    next time: a disk or a network may have failed.
+    stop the photos that are done are not run again.
 
-    Raises: HostProblem where the folder takes no file; ModelUnreadable where the model makes no numbers.
+    Args: skipping: photos that cannot be read are said, left out, and tried again the next time: a disk or a network
+        may have failed.
+    Raises: HostProblem where the folder takes no file; ModelUnreadable where the model makes no numbers; ImageRejected
+        where a photo cannot be read and none is skipped.
     """
     stamp = stamp_of(encoder, examples)
     state = path / "state.json"
@@ -102,6 +106,8 @@ def cached(path: Path, encoder: Encoder, examples: Sequence[Example], say: Say =
                 array[[*read]] = found.float().numpy()
         for row, picture in zip(rows, pixels, strict=True):
             if isinstance(picture, ImageRejected):
+                if not skipping:
+                    raise picture
                 say(f"skipping {examples[row].path}: {picture.reason}")
         bad = (bad | {*rows}) - {*read}
         done = max(done, rows[-1] + 1)

@@ -8,6 +8,7 @@ from engine.evaluation import albums
 from engine.evaluation.album_report import page
 from engine.evaluation.albums import evaluate_albums
 from engine.exits.encoder import Encoder
+from engine.training.dataset import DataMissing
 from engine.utils.errors import EngineError
 from tests import tiny_models
 
@@ -70,3 +71,21 @@ def test_captioned_photos_of_no_album_have_no_rows_without_a_background(
     assert found["corrections"] == []
     json.dumps(found, allow_nan=False)
     assert "| plain unseen | 5 | with |" in page(found)
+
+
+def test_a_missing_photo_is_refused_before_any_set_is_read(encoder: Encoder, tmp_path: Path) -> None:
+    sets = [(labelled(tmp_path / name, ["dog", "cat"]), "test") for name in ("whole", "gone")]
+    (tmp_path / "gone" / "images" / "0-1.png").unlink()
+    said: list[str] = []
+    with pytest.raises(DataMissing, match=r"0-1\.png cannot be read \(there is no such file\); mend it, or"):
+        evaluate_albums(sets, encoder, tmp_path / "kept", said.append)
+    assert said == []
+
+
+def test_a_damaged_photo_is_refused_before_any_set_is_measured(encoder: Encoder, tmp_path: Path) -> None:
+    sets = [(labelled(tmp_path / name, ["dog", "cat"]), "test") for name in ("whole", "damaged")]
+    (tmp_path / "damaged" / "images" / "0-1.png").write_text("none")
+    said: list[str] = []
+    with pytest.raises(DataMissing, match=r"0-1\.png cannot be read \(not a picture .*\); mend it, or take its row"):
+        evaluate_albums(sets, encoder, tmp_path / "kept", said.append)
+    assert not any("phrases" in line or "skipping" in line for line in said)

@@ -179,6 +179,19 @@ def test_a_damaged_cache_is_made_anew(
     torch.testing.assert_close(found.texts, texts)
 
 
+def test_a_photo_that_cannot_be_read_is_refused_where_none_is_skipped(
+    encoder: Encoder, examples: list[Example], tmp_path: Path
+) -> None:
+    good = examples[3].path.read_bytes()
+    examples[3].path.write_bytes(bytes(len(good)))
+    kept = cached(tmp_path / "cache", encoder, examples)
+    with pytest.raises(ImageRejected, match=r"3\.png"):
+        cached(tmp_path / "cache", encoder, examples, skipping=False)
+    examples[3].path.write_bytes(good)  # as long as it was: only its reading tells
+    whole = cached(tmp_path / "cache", encoder, examples, skipping=False)
+    assert (len(kept.vectors), len(whole.vectors)) == (8, 9)
+
+
 def test_features_are_mapped_and_not_read(encoder: Encoder, examples: list[Example], tmp_path: Path) -> None:
     found = cached(tmp_path / "cache", encoder, examples)
     base: object = found.seen[0].numpy()
