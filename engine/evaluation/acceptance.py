@@ -227,7 +227,7 @@ class _Acceptance:
         if data is None:
             raise NotDone("no captioned set was given (--data)")
         tables = []
-        for name, examples in sets_of(data, self._asked.split, self._say):
+        for name, examples in sets_of(data, self._asked.split, self._say, data.name):
             if not examples[0].texts and examples[0].label is None:
                 raise NotDone(f"{name} has no captions")
             case = Case(name, photo_set(self._ready, examples, self._say), examples)

@@ -16,13 +16,14 @@ from engine.albums.scorer import AlbumScorer
 from engine.albums.sorting import AlbumSorting, Ran, look_again
 from engine.evaluation import Row
 from engine.evaluation.album_tasks import Task, label_tasks, written_tasks
-from engine.evaluation.data_sets import require_different_names, unreadable
+from engine.evaluation.data_sets import names_of, unreadable
 from engine.evaluation.named_photos import NamedPhotos
 from engine.evaluation.single_towers import Alone, smaller_inputs
 from engine.exits.encoder import Encoder
 from engine.ingest.image import ImageRejected
 from engine.training.dataset import DataMissing, Example, read_captions
 from engine.training.features import Features, Say, cached, stamp_of
+from engine.utils.errors import EngineError
 
 PHRASES = (1, 5, 20, 100)
 BUDGETS = (0.2, 0.4, 0.6, 0.8)
@@ -238,13 +239,18 @@ def evaluate_albums(
     """What `evaluate-albums` writes; nothing is trained or chosen.
 
     Args: sets: data folders and splits.  cache: folder for what the exits make of photos.
-    Raises: DataMissing; EngineError where two sets have one name.
+    Raises: DataMissing; EngineError where a set is named twice.
     """
-    require_different_names(f"{data.name} {split}" for data, split in sets)
+    folders = list(dict.fromkeys(data for data, _ in sets))
+    called = dict(zip(folders, names_of(folders), strict=True))
+    if len(set(sets)) < len(sets):
+        raise EngineError("One of the sets is named twice; name each once.")  # a folder may be there for two splits
     # All sets are found, and then all photos read, before any is measured: a bad one costs no hour's work.
     found = [album_examples(data, split) for data, split in sets]
     read = [
-        album_photos(encoder, f"{data.name} {split}", examples, cache / f"{data.name}-{split}", say)
+        album_photos(
+            encoder, f"{called[data]} {split}", examples, cache / f"{called[data]}-{split}".replace("/", "-"), say
+        )
         for (data, split), examples in zip(sets, found, strict=True)
     ]
     tables, held, searches, taught = [], [], [], []

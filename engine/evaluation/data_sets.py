@@ -1,19 +1,26 @@
-"""Data sets that cannot be measured as they are, refused in a sentence."""
+"""Data sets to be measured: what each is called, and what is said of a photo that cannot be read."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Sequence
+from pathlib import Path
 
 from engine.ingest.image import ImageRejected
 from engine.training.dataset import DataMissing
 from engine.utils.errors import EngineError
 
 
-def require_different_names(names: Iterable[str]) -> None:
-    """Raise EngineError where two sets would have one name in the results."""
-    known = set[str]()
-    for name in names:
-        if name in known:
-            raise EngineError(f"Two of the sets are called {name!r}; rename a folder, or measure them one at a time.")
-        known.add(name)
+def names_of(folders: Sequence[Path]) -> list[str]:
+    """What the results call each folder: its own name, with those above where that tells folders apart.
+
+    Raises: EngineError where one is named twice.
+    """
+    whole = [Path(os.path.abspath(folder)).parts for folder in folders]
+    if len(set(whole)) < len(whole):
+        raise EngineError("One of the sets is named twice; name each once.")
+    depth = 1
+    while len({parts[-depth:] for parts in whole}) < len(whole):
+        depth += 1
+    return ["/".join(parts[-depth:]) for parts in whole]
 
 
 def unreadable(photo: ImageRejected) -> DataMissing:

@@ -13,7 +13,7 @@ import torch
 from timm.data import ImageNetInfo
 
 from engine.evaluation import Row
-from engine.evaluation.data_sets import require_different_names, unreadable
+from engine.evaluation.data_sets import names_of, unreadable
 from engine.evaluation.photo_set import Outcome, PhotoSet
 from engine.evaluation.policies import BY_PRICE, oracle_drift, patience, within
 from engine.evaluation.query_simulation import IndexSimulation, Looked
@@ -193,16 +193,16 @@ def evaluate(
         split: which part of them to report on.  model: as in `load_encoder`.  wanted: policies, of POLICIES.
         rivals: folder that `train-rivals` wrote; without it there are no rows of what is in it.
     Returns: a table, or {"sets": tables} where there are several.
-    Raises: DataMissing, ModelUnreadable, ImageRejected; EngineError where two sets have one name.
+    Raises: DataMissing, ModelUnreadable, ImageRejected; EngineError where a set is named twice.
     """
     encoder = load_encoder(model)
     others = {} if rivals is None else load_rivals(rivals, encoder)
     tables = []
     # All sets are found before any is measured: a folder without photos costs no hour's work.
-    sets = [found for folder in data for found in sets_of(folder, split, say)]
+    named = zip(data, names_of(data), strict=True)
+    sets = [found for folder, name in named for found in sets_of(folder, split, say, name)]
     if not sets:
         raise DataMissing(f"There is nothing to measure: a kind of photos needs more than {PAGE} beside another kind.")
-    require_different_names(name for name, _ in sets)
     for name, examples in sets:
         say(f"{name}: {len(examples)} photos past every exit")
         if examples[0].texts or examples[0].label is not None:
@@ -216,29 +216,32 @@ def evaluate(
     return tables[0] if len(tables) == 1 else {"sets": tables}
 
 
-def sets_of(folder: Path, split: str, say: Say) -> Iterator[tuple[str, list[Example]]]:
-    """The sets in a folder, by name: captioned photos, labelled ones, or photos alone; raises DataMissing."""
+def sets_of(folder: Path, split: str, say: Say, name: str) -> Iterator[tuple[str, list[Example]]]:
+    """The sets in a folder: captioned photos, labelled ones, or photos alone; raises DataMissing.
+
+    Args: name: what the folder is called.
+    """
     there: list[Example] = []
     if not (folder / "captions.jsonl").is_file():
         found = [Example(path, (), "") for path in folder_photos(folder)]
-        kinds = {folder.name: found}
+        kinds = {name: found}
     else:
         there = read_captions(folder)
         found = [example for example in there if example.split == split]
         captioned = [e for e in found if e.label is None and e.texts]
         labelled = [e for e in found if e.label is not None]
-        labels = f"{folder.name} labels" if captioned else folder.name
-        kinds = {folder.name: captioned, labels: labelled} if captioned or labelled else {folder.name: found}
+        labels = f"{name} labels" if captioned else name
+        kinds = {name: captioned, labels: labelled} if captioned or labelled else {name: found}
         if bare := len(found) - sum(map(len, kinds.values())):
-            say(f"{folder.name}: {bare} photos in the split {split!r} have no captions, and are left out")
+            say(f"{name}: {bare} photos in the split {split!r} have no captions, and are left out")
     if not found:
         splits = ", ".join(sorted({example.split for example in there})) or "none"
         raise DataMissing(f"{folder} has no photos in the split {split!r}; its splits: {splits}.")
-    for name, examples in kinds.items():
+    for called, examples in kinds.items():
         if len(examples) > PAGE or len(found) == len(examples):
-            yield name, examples
+            yield called, examples
         elif examples:
-            say(f"{name}: {len(examples)} photos in the split {split!r} are too few, and left out")
+            say(f"{called}: {len(examples)} photos in the split {split!r} are too few, and left out")
 
 
 def photo_set(encoder: Encoder, examples: Sequence[Example], say: Say) -> PhotoSet:

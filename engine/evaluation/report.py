@@ -304,7 +304,7 @@ def _name(row: Row) -> str:
 
 
 def _place(table: Row) -> str:
-    return f"{table['data']}-{table['split']}".replace(" ", "-")
+    return f"{table['data']}-{table['split']}".translate(str.maketrans(" /", "--"))
 
 
 def _costs(row: Row) -> tuple[str, str]:

@@ -237,12 +237,14 @@ def test_a_folder_of_both_kinds_gives_two_sets(data: Path) -> None:
     json.dumps(found, allow_nan=False)
 
 
-def test_two_sets_of_one_name_are_refused_before_any_is_measured(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    shutil.copytree(data, tmp_path / "other" / "mixed")
+def test_sets_of_one_name_are_told_apart_and_one_that_comes_twice_is_refused(data: Path, tmp_path: Path) -> None:
+    for other in ("a", "b"):
+        shutil.copytree(data / "images", tmp_path / other / "images")
+    found = evaluate.evaluate([tmp_path / other / "images" for other in ("a", "b")])
+    assert [table["data"] for table in found["sets"]] == ["a/images", "b/images"]
     said: list[str] = []
-    with pytest.raises(EngineError, match="Two of the sets are called 'mixed'"):
-        evaluate.evaluate([data, tmp_path / "other" / "mixed"], say=said.append)
+    with pytest.raises(EngineError, match="named twice"):
+        evaluate.evaluate([data, data / ".." / data.name], say=said.append)
     assert said == []
 
 
@@ -282,19 +284,19 @@ def test_a_captioned_photo_that_cannot_be_read_is_named_with_what_to_do(data: Pa
 
 def test_too_few_photos_of_a_kind_are_left_out(data: Path) -> None:
     said: list[str] = []
-    assert [name for name, _ in sets_of(data, "test", said.append)] == ["mixed", "mixed labels"]
+    assert [name for name, _ in sets_of(data, "test", said.append, "mixed")] == ["mixed", "mixed labels"]
     assert said == []
     rows = [json.loads(line) for line in (data / "captions.jsonl").read_text().splitlines()]
     (data / "captions.jsonl").write_text("\n".join(json.dumps(row) for row in rows[:15]))
-    assert [name for name, _ in sets_of(data, "test", said.append)] == ["mixed labels"]
+    assert [name for name, _ in sets_of(data, "test", said.append, "mixed")] == ["mixed labels"]
     assert said == ["mixed: 3 photos in the split 'test' are too few, and left out"]
     said.clear()
     bare = [row | {"captions": []} for row in rows[12:14]]
     (data / "captions.jsonl").write_text("\n".join(json.dumps(row) for row in [*bare, *rows[14:]]))
-    assert [(name, len(examples)) for name, examples in sets_of(data, "test", said.append)] == [("mixed", 16)]
+    assert [(name, len(examples)) for name, examples in sets_of(data, "test", said.append, "mixed")] == [("mixed", 16)]
     assert said == ["mixed: 2 photos in the split 'test' have no captions, and are left out"]
     with pytest.raises(DataMissing, match="no photos in the split 'nothing'"):
-        list(sets_of(data, "nothing", said.append))
+        list(sets_of(data, "nothing", said.append, "mixed"))
     few = [row for row in rows if row["kind"] == "label"][:3] + [row for row in rows if row["kind"] != "label"][:3]
     (data / "captions.jsonl").write_text("\n".join(json.dumps(row) for row in few))
     with pytest.raises(DataMissing, match="nothing to measure"):
