@@ -11,5 +11,6 @@ Encoder (Presta, Stefanski, Byra, Arendt; arXiv 2605.17499). Read in this order:
 6. `calibration`, `scorer`: what an early embedding tells a query of the photo at full depth; `looks`: where to go on.
 
 Of the others `loading` makes an encoder, `checkpoint` keeps exit weights, `certificate` says what they gave and
-`model_card` what they are, and `feature_map` is what a photo goes on from.
+`model_card` what they are, `naming` finds the texts of the bank that name what is asked for, and `feature_map` is what
+a photo goes on from.
 """
