@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 import gradio as gr
+from gradio.exceptions import ComponentProcessingError
 from gradio_client.utils import is_file_obj_with_meta, traverse
 from pydantic import ValidationError
 
@@ -38,7 +39,7 @@ class Page(gr.Blocks):
             raise gr.Error(str(error), print_exception=False) from error
         try:
             return await super().preprocess_data(block_fn, inputs, *rest, **options)
-        except ValidationError as error:  # a program has sent a path, say, and not the file
+        except (ValidationError, ComponentProcessingError) as error:  # a program has sent a path, say, and not the file
             raise gr.Error(NOT_A_FILE, print_exception=False) from error
 
     def handle_streaming_diffs(

@@ -5,9 +5,13 @@ Among those closed: `file=`, which serves what others have sent and fetches any 
 that it is asked for. What the page serves itself is not Gradio's.
 """
 
+import os
+from urllib.parse import urlsplit
+
 from starlette.types import Scope
 
 from app.server.refusals import Refusal
+from app.server.settings import ROOT
 
 API = "/gradio_api/"
 JOIN = f"{API}queue/join"  # by which the page sends every event
@@ -19,6 +23,13 @@ READ = (
 
 WRITTEN = ("call", "cancel", "queue/join", "reset", "upload")
 CLOSED = ("/login", "/logout", "/monitoring", "/pwa_icon", "/svelte")
+
+
+def without_root_path(scope: Scope) -> None:
+    """Take off the path that a proxy serves the page under, as Gradio would once all that looks at paths has looked."""
+    root = urlsplit(os.environ.get(ROOT, "")).path.rstrip("/")
+    while root and _below(scope["path"], root):
+        scope["path"] = scope["path"].removeprefix(root) or "/"
 
 
 def open_route(scope: Scope) -> Refusal | None:

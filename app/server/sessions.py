@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 import gradio as gr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.server.calls import LONGEST_SESSION
 from app.server.routes import API, SESSION
 from app.server.transfers import address_of
 
@@ -105,5 +106,6 @@ class CountedSessions:
 
 def named_sessions(scope: Scope) -> list[str]:
     """Which sessions a request names, in its address or in its body."""
-    asked = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])[:1]
+    asked = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [])[-1:]  # as Gradio takes it
+    asked = [session for session in asked if len(session) <= LONGEST_SESSION]
     return [*asked, scope[SESSION]] if SESSION in scope else asked  # the latter is checked (bodies.py)

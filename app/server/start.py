@@ -36,7 +36,7 @@ from app.server.malformed_requests import (
 from app.server.order import numbered
 from app.server.refusals import Checked
 from app.server.requests_at_once import RequestsAtOnce
-from app.server.routes import open_route
+from app.server.routes import open_route, without_root_path
 from app.server.sessions import SHARE, CountedSessions, Sessions
 from app.server.settings import NAME, PORT, BadSetting, server_name
 from app.server.stream_end import Streams
@@ -99,7 +99,7 @@ def guarded(app: ASGIApp, page: gr.Blocks, public: bool) -> ASGIApp:
         serve_in_turn(page._queue)
         app = RequestsAtOnce(Transfers(app))
     rewritten = without_proxys_words, without_pages_name, with_assistants_address
-    app = Checked(app, (numbered, whole_head, names.check, open_route, *rewritten))
+    app = Checked(app, (numbered, whole_head, without_root_path, names.check, open_route, *rewritten))
     return SafeHeaders(app)
 
 

@@ -1,20 +1,25 @@
 """Whose event is next: that of the address that is served least, and of its events the one that came first.
 
+No address has more than 100 that wait: each holds all that came with it.
+
 Gradio goes by the order in which they came alone: a thousand calls of one program would go before one of another.
 """
 
 from collections import Counter
+from typing import Any
 
+from fastapi import Request
 from gradio.queueing import Event, Queue
 
 from app.server.transfers import address_of
 
+WAITING = 100  # events of one address; an office that shares one has room
 ADDRESS = "tgem.address"  # where the scope of a request keeps whose it is
 
 
 def serve_in_turn(queue: Queue) -> None:
     """Have a queue go by that."""
-    first_come = queue.get_events
+    first_come, push = queue.get_events, queue.push
 
     def get_events() -> tuple[list[Event], bool, str] | None:
         for waiting in queue.event_queue_per_concurrency_id.values():
@@ -26,7 +31,15 @@ def serve_in_turn(queue: Queue) -> None:
                 waiting.queue.insert(0, following)
         return first_come()
 
+    async def push_some(body: Any, request: Request, username: str | None) -> Any:
+        address = address_of(request.scope)
+        queues = queue.event_queue_per_concurrency_id.values()
+        if sum(_address(event) == address for waiting in queues for event in waiting.queue) >= WAITING:
+            return False, "Too much of your address waits to be answered; try again in a minute.", "queue_full"
+        return await push(body, request, username)
+
     queue.get_events = get_events  # type: ignore[method-assign]
+    queue.push = push_some  # type: ignore[method-assign]
 
 
 def _address(event: Event) -> str:

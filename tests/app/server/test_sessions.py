@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from app.server import sessions as module
 from app.server.bodies import STRANGERS, Bodies
 from app.server.routes import JOIN
-from app.server.sessions import SWEEP, CountedSessions, Sessions
+from app.server.sessions import SWEEP, CountedSessions, Sessions, named_sessions
 from tests.app.server.exchange import answer
 
 
@@ -57,3 +57,12 @@ def test_of_a_page_that_stays_open_little_is_kept() -> None:
     sessions.sweep()
     assert page.state_holder.session_data["visitor"] is state
     assert "much" not in str(state.config_values)
+
+
+def test_of_several_names_the_one_counts_that_gradio_takes_and_none_that_is_too_long() -> None:
+    def named(query: str) -> list[str]:
+        return named_sessions({"type": "http", "query_string": query.encode()})
+
+    assert named("session_hash=first&session_hash=last") == ["last"]
+    assert named(f"session_hash={'x' * 65}") == []
+    assert named("") == []

@@ -1,5 +1,6 @@
 """Who asks once does not wait until another one's thousand calls are answered."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from gradio.blocks import Blocks
 from gradio.queueing import EventQueue, Queue
 
-from app.server.turns import serve_in_turn
+from app.server.turns import WAITING, serve_in_turn
 
 ANN, BOB = "198.51.100.1", "198.51.100.2"
 
@@ -58,3 +59,23 @@ def test_what_is_served_elsewhere_does_not_count(queue: Queue) -> None:
     asks(queue, "search", BOB, 0)
     asks(queue, "search", ANN, 0)
     assert [served(queue), served(queue)] == [f"{BOB} search 0", f"{ANN} search 0"]
+
+
+def test_so_many_events_of_an_address_wait_and_no_more(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def taken(body: object, request: object, username: object) -> tuple[bool, str, str]:
+        return True, "an event", "success"
+
+    monkeypatch.setattr(queue, "push", taken)
+    serve_in_turn(queue)
+    for number in range(WAITING):
+        asks(queue, ("search", "sort")[number % 2], ANN, number)
+
+    def push(address: str) -> tuple[Any, ...]:
+        request: Any = SimpleNamespace(scope={"client": (address, 1), "headers": []})
+        body: Any = SimpleNamespace()
+        return asyncio.run(queue.push(body, request, None))
+
+    refused, sentence, state = push(ANN)
+    assert (refused, state) == (False, "queue_full")
+    assert "try again in a minute" in sentence
+    assert push(BOB)[0]
