@@ -80,13 +80,14 @@ class AddPhotos:
 
     def resumed(self, session: Session) -> Iterator[Updates]:
         """The page was loaded again, or in another tab: what is on its way, or was not read yet, is told of."""
-        unread = self._services.inbox.unread(session.owner)
+        unread, watching = self._services.inbox.unread(session.owner), object()
+        session.watching = watching
         # What is dropped again goes where the rest is.
         offered = self._galleries.offered(session, unread[0].name) if unread and unread[0].missing() else {}
-        while unread:
+        while unread and session.watching is watching:
+            coming = [incoming for incoming in unread if not incoming.over]  # before that is told: it may end meanwhile
             yield {**self.told(session), **offered}
             offered = {}
-            coming = [incoming for incoming in unread if not incoming.over]
             if not coming:
                 return
             coming[0].wait(2 * REDRAWN)

@@ -77,7 +77,7 @@ class Inbox:
         again = set(files)
         for earlier in self.unread(owner):
             if not earlier.over and again.intersection(earlier.files):
-                earlier.leave()
+                earlier.leave(superseded=True)
                 deadline = time.monotonic() + PATIENCE
                 while not earlier.over and time.monotonic() < deadline:
                     earlier.wait(0.5)

@@ -69,7 +69,7 @@ class Incoming:
         self._group = len(files)  # files that are being taken in
         self._open, self._heard = 0, clock()  # requests that are answered, and when the last one was
         self._moved = clock()  # when a file came or was taken in
-        self._stopping = self._left = False
+        self._stopping = self._left = self._superseded = False
         self._pace: deque[tuple[float, int]] = deque([(clock(), 0)])
 
     @property
@@ -180,7 +180,7 @@ class Incoming:
                     return []
                 now = self._clock()
                 quiet = self._left or now - self._heard > QUIET or now - self._moved > STILL
-                if quiet and not self._open:
+                if self._superseded or (quiet and not self._open):
                     self.state = "left"
                     return []
                 self._changed.wait(1.0)
@@ -217,10 +217,10 @@ class Incoming:
             self._stopping = True
             self._tell()
 
-    def leave(self) -> None:
-        """The page that sends was closed."""
+    def leave(self, superseded: bool = False) -> None:
+        """The page that sends was closed. Args: superseded: its files come anew: none that is on its way is needed."""
         with self._changed:
-            self._left = True
+            self._left, self._superseded = True, superseded
             self._tell()
 
     def end(self, problem: str = "") -> list[Path]:

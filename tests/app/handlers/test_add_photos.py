@@ -377,3 +377,15 @@ def test_a_folder_of_this_machine_is_taken_in_by_its_owner_only(
     assert "no picture in that folder" in said(folder / "empty")
     monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
     assert "only on the machine itself" in said(folder)
+
+
+def test_a_page_is_told_of_its_uploads_by_one_event_at_a_time(
+    add_photos: AddPhotos, services: Services, session: Session
+) -> None:
+    services.inbox.begin(session.owner, services.demo.id, "Mine", ["1/1/a.jpg"])
+    first, second = add_photos.resumed(session), add_photos.resumed(session)
+    next(first)
+    next(second)
+    assert list(first) == [], "the later one tells all"
+    services.inbox.unread(session.owner)[0].end()
+    assert "No photo was added" in after(second).report

@@ -124,6 +124,16 @@ def test_what_has_arrived_is_taken_in_when_the_page_is_closed() -> None:
     assert (upload.state, upload.missing(), upload.added) == ("left", ["1.jpg"], 2)
 
 
+def test_what_is_dropped_again_does_not_wait_for_who_sends_slowly() -> None:
+    upload = incoming(2)
+    upload.put({0: Path("a")})
+    take(upload)
+    with upload.hearing():  # the next file is still on its way
+        upload.leave(superseded=True)
+        assert upload.group() == []
+    assert (upload.state, upload.missing()) == ("left", ["1.jpg"])
+
+
 def test_files_that_were_not_announced_or_come_too_late_are_not_taken() -> None:
     upload = incoming(3)
     assert upload.put({3: Path("a")}) is None
