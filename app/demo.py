@@ -29,6 +29,7 @@ from engine.gallery import (
 )
 
 NAME = "Demo gallery"
+UNFORESEEN = "The demo gallery could not be encoded; the terminal says why."
 RETRY = 60.0  # seconds until what went wrong is tried again: a disk has room then, say, or a lock is free
 
 
@@ -98,9 +99,9 @@ class Demo:
                 sys.stderr.write(f"{error}\n")
             self.problem = error
         except Exception as error:  # what nobody foresaw may pass, too; the reason is for the terminal
-            if self.problem is None:
+            if str(self.problem) != UNFORESEEN:
                 sys.stderr.write(where(error))
-            self.problem = EngineError("The demo gallery could not be encoded; the terminal says why.")
+            self.problem = EngineError(UNFORESEEN)
         finally:
             self._done.set()
         return self.problem is None

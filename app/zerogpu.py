@@ -7,6 +7,7 @@ a query sends it deeper; one that stopped at the end of a pass goes on from its 
 
 import os
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 import httpx
 
+from app.event_log import where
 from engine.gallery import ENCODERS_KEPT, EngineError
 
 if TYPE_CHECKING:
@@ -76,7 +78,9 @@ def borrow_for(encoder: "Encoder") -> "Encoder":
                 try:
                     return encode_lent(pixels, budget, standing, self.phrases)
                 except (gr.Error, RuntimeError, httpx.HTTPError) as error:  # no quota, or who lends it does not answer
-                    said = str(getattr(error, "message", error))
+                    if isinstance(error, RuntimeError):  # or something is wrong with what was lent
+                        sys.stderr.write(where(error))
+                    said, *_ = str(getattr(error, "message", error)).splitlines() or [""]
                     why = re.sub(r"<[^>]*>", "", said).strip().rstrip(".")  # it may come with links
                     raise EngineError(
                         f"No GPU was lent ({why}); what was done until then is kept. Try again later."
