@@ -20,7 +20,7 @@ def names_of(folders: Sequence[Path]) -> list[str]:
     depth = 1
     while len({parts[-depth:] for parts in whole}) < len(whole):
         depth += 1
-    return ["/".join(parts[-depth:]) for parts in whole]
+    return ["/".join(part.strip("/\\:") for part in parts[-depth:]).lstrip("/") for parts in whole]
 
 
 def unreadable(photo: ImageRejected) -> DataMissing:

@@ -36,7 +36,9 @@ def open_gallery(library: Library, name: str, kind: Kind = "gallery", owner: str
 
 
 def rename_gallery(library: Library, gallery_id: int, name: str) -> None:
-    """Give a gallery another name; raises GalleryMissing, NameTaken."""
+    """Give a gallery another name; raises GalleryMissing, NameTaken, EngineError where it is blank."""
+    if not name.strip():
+        raise EngineError("A gallery needs a name.")
     collections.rename_collection(library.database, gallery_id, name)
 
 

@@ -30,7 +30,6 @@ from engine.utils.errors import EngineError
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 HOUR, DAY = 3600.0, 86_400.0  # seconds
-MARGIN = 120.0  # seconds until another process has written down who came there
 PAGE = "page"  # who is noted like a visitor, every hour that the page runs
 
 
@@ -153,7 +152,7 @@ class Visitors:
             put_off(self._database, last, now - last)
         mark_seen(self._database, PAGE, now)
         before = now - self.limits.days * DAY
-        gone = unseen_since(self._database, before - MARGIN)
+        gone = unseen_since(self._database, before)
         for owner in gone:
             for row in list_collections(self._database, owner=owner):
                 if not self._is_back(owner, before):  # these deletions may take minutes

@@ -79,12 +79,13 @@ def mark_indexed(database: Database, collection_id: int) -> None:
 
 def rename_collection(database: Database, collection_id: int, name: str) -> None:
     """Give a collection another name; raises GalleryMissing, NameTaken."""
+    name = _composed(name)
     with database.write("names") as session:
         row = hold(session, collection_id)
         _require_free(session, name, row.kind)
         if session.scalar(_called(name, row.kind, row.owner)) not in (None, collection_id):
             raise NameTaken(f'There is a gallery "{name}" already; choose another name.')
-        row.name = _composed(name)
+        row.name = name
 
 
 def set_link(database: Database, collection_id: int, link: str | None) -> None:

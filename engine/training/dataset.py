@@ -38,11 +38,12 @@ def read_captions(folder: Path) -> list[Example]:
     file are one example.
     """
     form = '{"file": ..., "captions": [...], "split": ...}, in a labelled set also with "kind": "label", "label": ...'
-    found: dict[Path, Example] = {}
+    found: dict[tuple[Path, bool], Example] = {}  # one with captions may have a label apart
     for row in _read_rows(folder / "captions.jsonl", _is_example, form):
         path = folder / "images" / row["file"]
         example = Example(path, tuple(row["captions"]), row["split"], row["label"] if _is_labelled(row) else None)
-        if (known := found.get(path)) is not None:
+        key = path, example.label is None
+        if (known := found.get(key)) is not None:
             if (known.split, known.label) != (example.split, example.label):
                 raise DataMissing(
                     f"{folder / 'captions.jsonl'}: the rows of {row['file']} name different splits or labels; "
@@ -50,7 +51,7 @@ def read_captions(folder: Path) -> list[Example]:
                 )
             new = (text for text in dict.fromkeys(example.texts) if text not in known.texts)
             example = replace(known, texts=(*known.texts, *new))
-        found[path] = example
+        found[key] = example
     return list(found.values())
 
 

@@ -26,6 +26,7 @@ from engine.gallery.search import search_photos
 from engine.storage.collections import delete_collection
 from engine.storage.database import Database
 from engine.storage.schema import NameTaken, PhotoMissing
+from engine.utils.errors import EngineError
 from tests.fake_encoder import FakeEncoder
 from tests.pictures import Fill, MakeUpload, encoded, left_red_right_blue
 
@@ -76,6 +77,11 @@ def test_photos_of_another_process_keep_a_gallery_that_was_made_for_others(
     with filling(library, "there"):
         open_gallery(elsewhere, "there")
     assert find_gallery(library, "there") is None
+
+
+def test_a_blank_name_is_none(library: Library, gallery: int) -> None:
+    with pytest.raises(EngineError, match="needs a name"):
+        rename_gallery(library, gallery, "  ")
 
 
 def test_a_summary_adds_up(library: Library, gallery: int, upload: MakeUpload) -> None:

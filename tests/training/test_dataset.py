@@ -72,9 +72,19 @@ def test_rows_of_one_file_are_one_photo_with_all_captions(tmp_path: Path) -> Non
     assert [(e.path.name, e.texts) for e in found] == [("0.jpg", ("b", "b", "a", "d")), ("1.jpg", ("c",))]
 
 
-@pytest.mark.parametrize("changed", [{"split": "train"}, {"kind": "label", "label": "ape"}])
-def test_rows_of_one_file_that_contradict_each_other_are_refused(tmp_path: Path, changed: dict[str, str]) -> None:
+def test_a_photo_with_captions_may_have_a_label_apart(tmp_path: Path) -> None:
     row = {"file": "0.jpg", "captions": ["a dog"], "split": "test"}
+    rows = [row, row | {"kind": "label", "label": "dog"}, row | {"captions": ["a puppy"]}]
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert [(e.texts, e.label) for e in read_captions(tmp_path)] == [
+        (("a dog", "a puppy"), None),
+        (("a dog",), "dog"),
+    ]
+
+
+@pytest.mark.parametrize("changed", [{"split": "train"}, {"label": "ape"}])
+def test_rows_of_one_file_that_contradict_each_other_are_refused(tmp_path: Path, changed: dict[str, str]) -> None:
+    row = {"file": "0.jpg", "captions": ["a dog"], "split": "test", "kind": "label", "label": "dog"}
     (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, (row, row | changed))))
     with pytest.raises(DataMissing, match=r"the rows of 0\.jpg name different splits or labels"):
         read_captions(tmp_path)
