@@ -1,10 +1,12 @@
 """Who may look at which gallery, and change it: every handler asks here."""
 
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from ipaddress import ip_address
+from threading import Semaphore
 from typing import Any
 
 from app.demo import Demo
@@ -32,6 +34,7 @@ from engine.gallery import (
     with_look,
 )
 
+PATIENCE = 20.0  # seconds that a place of an address is waited for
 LONGEST = 7200.0  # seconds of one turn at long work, of a stranger's; an upload has one for each group of files
 GONE = "This gallery is not there any more; choose another one."
 # A session was dropped while its page slept, or the server was started anew: Gradio goes on with an empty one.
@@ -51,6 +54,7 @@ class Access:
     def __init__(self, library: Library, demo: Demo, visitors: Visitors | None = None) -> None:
         self._library, self._demo, self._visitors = library, demo, visitors
         self._line = Line()
+        self._places = [Semaphore(2) for _ in range(64)]  # few addresses share one
 
     @property
     def alone(self) -> bool:
@@ -59,6 +63,9 @@ class Access:
 
     def arrive(self, kept: object, session: Session) -> None:
         """A visitor comes, with what their browser kept; a new one is given a token of their own."""
+        if not session.browser:
+            known, new = kept.get("browser") if isinstance(kept, dict) else None, secrets.token_urlsafe(32)
+            session.browser = known if isinstance(known, str) and len(known) == len(new) else new
         if self._visitors is not None and session.token is None:
             token = kept.get("visitor") if isinstance(kept, dict) else None
             session.token, session.owner = self._visitors.recognised(token)
@@ -220,6 +227,23 @@ class Access:
                 let_pass()
 
             yield told
+
+    @contextmanager
+    def place_of_address(self) -> Iterator[None]:
+        """One of the few places of an address for what embeds hundreds of texts, waited for; raises TooMuch.
+
+        A visitor's own turn is no bound: whoever likes is as many visitors as they like.
+        """
+        if self._visitors is None:
+            yield
+            return
+        places = self._places[hash(asking_address()) % len(self._places)]
+        if not places.acquire(timeout=PATIENCE):
+            raise TooMuch("Too many albums of your address are being sorted; try again in a minute.")
+        try:
+            yield
+        finally:
+            places.release()
 
     def _admit(self, name: str, session: Session) -> None:
         """Raise NotYours, TooMuch where the session may not have a gallery of that name."""

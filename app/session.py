@@ -74,6 +74,7 @@ class Session:
 
     token: str | None = None  # what this visitor's browser keeps, where strangers come
     owner: str | None = None  # whose galleries these are; None where one person has the place to themselves
+    browser: str = ""  # what names it, where albums of galleries of others are kept
     links: tuple[str, ...] = ()  # published galleries that were opened by their address
     gallery: int | None = None
     welcomed: bool = False  # the first answer was given, or is on its way
@@ -105,6 +106,7 @@ class Session:
     named: bool = False  # the visitor has named another one that nothing was added to yet: it stays
     drops: LRUCache[str, str] = field(default_factory=lambda: LRUCache(DROPS))  # the gallery that each goes to, by name
     albums: dict[int, AlbumView] = field(default_factory=dict)  # by gallery
+    watching: object = field(default_factory=object)  # another one each time that uploads are told of after a reload
     works: dict[Work, list[Running]] = field(default_factory=dict)  # begun for this session, and can be stopped
 
     def ask(self, words: str, like: str = "", thumbnail: str = "") -> None:

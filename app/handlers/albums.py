@@ -1,11 +1,12 @@
 """Albums: made by words, changed by hand; photos in doubt get a second look while the board is on show already."""
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from threading import Lock
 
 import gradio as gr
-from cachetools import LRUCache
+from cachetools import TTLCache
 
 from app.access import FORGOTTEN
 from app.handlers.events import sent_along
@@ -41,7 +42,9 @@ EXTRA = 0.1  # of a full encoding a photo that second looks may take, where inde
 PROPOSED = 8
 MOST_MOVES = 5_000
 VIEWS_KEPT = 4  # galleries whose albums a session remembers
-APART_KEPT = 100_000  # albums and moves of visitors to galleries of others
+APART_KEPT = 2**25  # bytes of albums of galleries of others, over all visitors
+APART_SECONDS = 7 * 86_400.0  # since their last change: as long as what else strangers keep
+MOVE = 150  # bytes of a move, roughly
 
 
 class Albums:
@@ -49,8 +52,8 @@ class Albums:
 
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
-        # A visitor's own albums of a gallery that is not theirs, by visitor and gallery: a reload finds them again.
-        self._apart: LRUCache[tuple[str | None, int], AlbumSet] = LRUCache(APART_KEPT, getsizeof=_size)
+        # A visitor's own albums of a gallery that is not theirs, by browser and gallery: a reload finds them again.
+        self._apart: TTLCache[tuple[str, int], AlbumSet] = TTLCache(APART_KEPT, APART_SECONDS, getsizeof=_size)
         self._apart_lock = Lock()
 
     def shown(self, session: Session) -> Iterator[Updates]:
@@ -185,7 +188,7 @@ class Albums:
         def tell(looked: int) -> None:  # those that were moved by hand run to full depth
             view.looked += looked
 
-        with self._services.access.turn(session):
+        with self._services.access.turn(session), self._services.access.place_of_address():
             return sort_gallery(
                 self._services.library, summary.id, albums, 0.0, tell, self._aside(summary, session, view)
             )
@@ -269,9 +272,9 @@ class Albums:
         self, summary: GallerySummary, session: Session, change: Callable[[AlbumSet], AlbumSet]
     ) -> AlbumSet:
         """What a visitor's own albums of a gallery of others are after a change; raises GalleryMissing."""
-        if session.owner is None and not self._services.access.alone:
+        if not session.browser and not self._services.access.alone:
             raise GalleryMissing(FORGOTTEN)
-        key = session.owner, summary.id
+        key = session.browser, summary.id
         with self._apart_lock:
             after = change(self._apart.get(key, AlbumSet()))
             if after != AlbumSet() or key in self._apart:
@@ -371,7 +374,9 @@ def _with(albums: AlbumSet, words: str) -> AlbumSet:
 
 
 def _size(albums: AlbumSet) -> int:
-    return 1 + len(albums.albums) + len(albums.moves)
+    """Roughly the bytes of albums in memory."""
+    texts = (text for album in albums.albums for text in (album.name, *album.phrases, album.unlike))
+    return MOVE * (1 + len(albums.moves)) + sum(sys.getsizeof(text) for text in texts)
 
 
 def _budget(summary: GallerySummary) -> float:

@@ -286,7 +286,12 @@ class Galleries:
 
     def remembered(self, session: Session) -> Updates:
         """What the browser remembers for the next time."""
-        kept = {"visitor": session.token, "gallery": session.gallery, "links": list(session.links)}
+        kept = {
+            "visitor": session.token,
+            "browser": session.browser,
+            "gallery": session.gallery,
+            "links": list(session.links),
+        }
         return {self._parts.browser: kept}
 
     def _first_gallery(self, asked: dict[str, str], kept: object, session: Session) -> tuple[int, str]:

@@ -80,7 +80,7 @@ def board(shown: Sequence[Column], pictures: Mapping[int, Photo], drawing: Drawi
 
 def empty(aside: bool) -> str:
     """No album has been made yet."""
-    stay = " They are yours alone, until this program is started anew." if aside else ""
+    stay = " They are yours alone; this browser finds them again until the program is started anew." if aside else ""
     return (
         '<div class="note"><h2>Sort your photos by words</h2><p>Type what an album holds, and press Enter: photos fall '
         f"into it at once. Those in doubt are then computed deeper.{stay}</p></div>"

@@ -320,6 +320,24 @@ def test_programs_without_a_token_have_one_long_work_at_a_time_from_each_address
         pass
 
 
+def test_an_address_has_two_places_for_albums_however_many_visitors_it_is(
+    access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def place(address: str) -> AbstractContextManager[object]:
+        monkeypatch.setattr("app.access.asking_address", lambda: address)
+        return access.place_of_address()
+
+    monkeypatch.setattr("app.access.PATIENCE", 0.05)
+    monkeypatch.setattr("app.access.hash", {"198.51.100.1": 1, "198.51.100.2": 2}.__getitem__, raising=False)
+    with place("198.51.100.1"), place("198.51.100.1"):
+        with pytest.raises(TooMuch, match="try again in a minute"), place("198.51.100.1"):
+            pass
+        with place("198.51.100.2"):
+            pass
+    with place("198.51.100.1"):
+        pass
+
+
 def test_what_was_sent_is_listed_in_its_turn_and_not_once_it_is_stopped(
     services: Services,
     add_photos: AddPhotos,

@@ -209,3 +209,5 @@ def test_albums_in_the_demo_gallery_are_the_visitors_own(open_page: OpenPage) ->
     other = open_page("wide")
     tab(other, "Albums")
     expect(other.locator("#albums-board")).to_contain_text("Sort your photos by words", timeout=PATIENCE)
+    page.reload()
+    expect(page.locator(".album[data-key='=animals']")).to_be_visible(timeout=PATIENCE)

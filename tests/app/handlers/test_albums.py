@@ -212,7 +212,7 @@ def test_albums_on_the_demo_gallery_are_a_visitors_own(services: Services, libra
     assert 'aria-label="reds, 1 photo"' in board(albums.added("reds: red", session))
     assert "yours alone" in board(albums.shown(other))
     loaded_again = Session(gallery=demo)
-    services.access.arrive({"visitor": session.token}, loaded_again)
+    services.access.arrive({"visitor": session.token, "browser": session.browser}, loaded_again)
     assert 'aria-label="reds, 1 photo"' in board(albums.shown(loaded_again))
     assert list_albums(library, demo) == AlbumSet()
     assert [(photo.exit, photo.macs) for photo in list_photos(library, demo)] == before
