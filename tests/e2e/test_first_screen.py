@@ -164,3 +164,14 @@ def test_photos_take_the_width_of_every_screen_that_has_no_room_for_a_panel(open
         frames = [photo["frame"] for photo in page.evaluate(CARDS)]
         assert 2 * frames[0] < width < 6 * frames[0]
         assert page.evaluate(CLEAR), f"buttons lie over the page's sentence at {width}"
+
+
+def test_the_stylesheet_reaches_what_it_names(open_page: OpenPage) -> None:
+    """Gradio puts its own names before every rule: one that is written otherwise matches nothing, silently."""
+    page = open_page("phone")
+    style = "(part, name) => getComputedStyle(part)[name]"
+    assert page.locator("#grid .strip i").first.evaluate(style, "printColorAdjust") == "exact"
+    search(page, "a dog")
+    assert float(page.locator("#answer").evaluate(style, "minHeight").removesuffix("px")) > 90, (
+        "no line moves the photos"
+    )
