@@ -1,8 +1,7 @@
 """Whose event is next: that of the address that is served least, and of its events the one that came first.
 
-No address has more than 100 that wait: each holds all that came with it.
-
-Gradio goes by the order in which they came alone: a thousand calls of one program would go before one of another.
+Gradio goes by the order in which they came alone: a thousand calls of one program would go before one of another. And
+it lets any number wait, each with all that came with it; here no address has more than 100.
 """
 
 from collections import Counter
