@@ -39,8 +39,10 @@ class Page(gr.Blocks):
             raise gr.Error(str(error), print_exception=False) from error
         try:
             return await super().preprocess_data(block_fn, inputs, *rest, **options)
-        except (ValidationError, ComponentProcessingError) as error:  # a program has sent a path, say, and not the file
+        except ValidationError as error:  # a program has sent a path, say, and not the file
             raise gr.Error(NOT_A_FILE, print_exception=False) from error
+        except ComponentProcessingError as error:  # it has sent what no page sends: nothing for the log
+            raise gr.Error(UNFORESEEN, print_exception=False) from error
 
     def handle_streaming_diffs(
         self,

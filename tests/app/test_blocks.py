@@ -149,3 +149,17 @@ class TestDemo:
         queries = json.loads((DEMO_GALLERY / "queries.json").read_text("utf-8"))
         assert Demo(library).queries == [row["query"] for row in queries]
         assert len(queries) >= 12
+
+
+def test_what_no_page_sends_is_a_sentence_and_nothing_for_the_log(
+    address: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    page = httpx.get(f"{address}config").json()
+    slider = next(part["id"] for part in page["components"] if part["type"] == "slider")
+    event = next(event for event in page["dependencies"] if slider in event["inputs"])
+    sent = {"data": [{"no": "number"}] * len(event["inputs"]), "fn_index": event["id"], "session_hash": "somebody"}
+    assert httpx.post(f"{address}gradio_api/queue/join", json=sent).status_code == 200
+    with httpx.stream("GET", f"{address}gradio_api/queue/data?session_hash=somebody", timeout=30) as answer:
+        told = next(line for line in answer.iter_lines() if "process_completed" in line)
+    assert "This did not work" in told
+    assert "Traceback" not in capfd.readouterr().err
