@@ -2,6 +2,7 @@
 const OWN = ".hit, [role=tab]"; // buttons that write nothing there
 let words = null; // as they were typed; null: nothing since the last question
 let caret = [0, 0]; // where the selection begins and ends
+let whole = null; // what is selected, where it is all that stands there
 let around = null; // the texts before and behind what an input method is composing
 
 const box = () => document.querySelector("#query input");
@@ -14,6 +15,14 @@ function write(text) {
 function remember() {
   const here = box();
   if (document.activeElement === here && here.value === words) caret = [here.selectionStart, here.selectionEnd];
+}
+
+// Who has selected all to write anew writes anew, though an answer has put other words there meanwhile.
+function reselect() {
+  const here = box();
+  if (document.activeElement !== here) return (whole = null);
+  if (words === null && whole !== null && here.value !== whole) here.select();
+  whole = here.value && here.selectionEnd - here.selectionStart === here.value.length ? here.value : null;
 }
 
 function restore() {
@@ -29,6 +38,8 @@ addEventListener("input", (event) => {
   remember(); // a change of the selection is told of later, and an answer may come first
 }, true);
 document.addEventListener("selectionchange", remember);
+// A change of the selection is told of later than the key that made it, and an answer may come first.
+for (const type of ["selectionchange", "keyup", "mouseup"]) document.addEventListener(type, reselect);
 // What is composed while an answer writes there begins anew in the answer's words: it is put where it had begun.
 addEventListener("compositionstart", ({ target }) => {
   if (target === box()) around ??= [target.value.slice(0, target.selectionStart), target.value.slice(target.selectionEnd)];
@@ -42,7 +53,7 @@ addEventListener("compositionend", ({ data }) => {
 }, true);
 addEventListener("keydown", (event) => {
   if (!event.isTrusted || event.isComposing) return;
-  if (event.target === box()) restore();
+  if (event.target === box()) restore(), reselect();
   if (event.key === "Enter" && event.target.closest?.("#query, #gallery")) words = null;
 }, true);
 for (const [type, parts] of [["click", "button"], ["mousedown", "[role=option]"]])

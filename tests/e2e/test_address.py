@@ -29,6 +29,12 @@ ANSWER_AT_ONCE = """(typed) => {
   });
 }"""
 
+ANSWER_NOW = """() => {
+  const box = document.querySelector("#query input");
+  box.value = "polar bear";
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+}"""
+
 # Words and Enter at once, as on a page that is busy: the list of the box is still of the words before.
 ENTER_AT_ONCE = """(box, words) => {
   const press = (key) => box.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
@@ -342,6 +348,20 @@ def test_what_is_typed_after_an_answer_follows_what_was_typed_before(open_page: 
     box(page).fill("")
     box(page).press_sequentially("a small red house")
     expect(box(page)).to_have_value("a small red house")
+
+
+def test_what_is_typed_over_a_selection_takes_the_place_of_an_answer_that_came_after_it(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    search(page, "cat")
+    box(page).focus()
+    page.keyboard.press("Control+a")
+    page.evaluate(ANSWER_NOW)
+    page.keyboard.type("a small red house")
+    expect(box(page)).to_have_value("a small red house")
+    page.keyboard.press("End")
+    page.evaluate(ANSWER_NOW)
+    page.keyboard.type("!")
+    expect(box(page)).to_have_value("a small red house!")
 
 
 def test_leaving_the_gallery_box_leaves_the_search(open_page: OpenPage) -> None:
