@@ -23,7 +23,7 @@ from app.pictures import Pictures
 from app.server import assistants
 from app.server.bodies import OWNERS, STRANGERS, Bodies
 from app.server.calls import endpoints
-from app.server.compression import CompressedDocument, CompressedStream
+from app.server.compression import Compressed
 from app.server.connections import Connection, ConnectionLimit, room
 from app.server.headers import SafeHeaders
 from app.server.hosts import HOSTS, hosts
@@ -86,7 +86,7 @@ def guarded(app: ASGIApp, page: gr.Blocks, public: bool) -> ASGIApp:
     """Gradio's app behind all that looks at a request first; the last one named here is the first to look."""
     names = hosts(public)
     app = CountedSessions(
-        CompressedStream(Streams(CompressedDocument(app))),
+        Compressed(Streams(app)),
         Sessions(page, SHARE if public else OWN_SHARE),
     )
     app = Bodies(

@@ -5,7 +5,7 @@ import zlib
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from app.server.compression import CompressedStream
+from app.server.compression import Compressed
 from tests.app.server.exchange import answer
 
 EVENTS = [f'data: {{"msg":"process_generating","output":"{"<li>" * 200}{number}"}}\n\n'.encode() for number in range(3)]
@@ -22,7 +22,7 @@ async def events(scope: Scope, receive: Receive, send: Send) -> None:
 
 def sent(kind: str, accepted: str) -> tuple[dict[bytes, bytes], list[bytes]]:
     """Headers and bodies of an answer of this kind."""
-    first, *rest = answer(CompressedStream(events), kind, headers=[(b"accept-encoding", accepted.encode())])
+    first, *rest = answer(Compressed(events), kind, headers=[(b"accept-encoding", accepted.encode())])
     return dict(first["headers"]), [message["body"] for message in rest]
 
 
