@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.server.calls import LONGEST_SESSION, Endpoints, named_call
@@ -52,16 +52,16 @@ class Bodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with its whole body at hand, or turn it away; uploads are read where they are kept."""
-        if scope["type"] != "http" or scope["path"].rstrip("/") == UPLOAD or FILES.fullmatch(scope["path"]):
+        if scope["path"].rstrip("/") == UPLOAD or FILES.fullmatch(scope["path"]):
             await self._app(scope, receive, send)
             return
         size = ASSISTANTS if scope["path"].startswith(f"{API}mcp") else self._size
         try:
-            body = await whole(scope, receive, size.bytes)
+            body = await whole(Request(scope, receive), size.bytes)
         except TooLong:
             await Refusal(413, f"At most {size.bytes // MB} MB may be sent here.")(scope, receive, send)
             return
-        if body is None:  # who sent it has gone
+        except ClientDisconnect:
             return
         checked = too_many_values(body, size.values) or self._checked(scope, body)
         if isinstance(checked, Refusal):
@@ -82,21 +82,16 @@ class Bodies:
         return body
 
 
-async def whole(scope: Scope, receive: Receive, most: int) -> bytes | None:
-    """A request's body; None where it was broken off. Raises TooLong, before it is read where its head says so."""
-    declared = Headers(scope=scope).get("content-length", "")
-    if declared.isdecimal() and (len(declared) > 15 or int(declared) > most):
+async def whole(request: Request, most: int) -> bytes:
+    """A request's body; raises ClientDisconnect, and TooLong: before it is read where its head says so."""
+    if int(request.headers.get("content-length", 0)) > most:
         raise TooLong
-    parts, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
         if size > most:
             raise TooLong
-        more = message.get("more_body", False)
+        parts.append(part)
     return b"".join(parts)
 
 

@@ -48,4 +48,4 @@ class SafeHeaders:
                 headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
             await send(message)
 
-        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+        await self._app(scope, receive, with_headers)

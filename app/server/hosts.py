@@ -8,7 +8,6 @@ import os
 import re
 import socket
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -16,7 +15,7 @@ from starlette.types import Scope
 
 from app.server.refusals import Refusal
 from app.server.routes import API
-from app.server.settings import NAME, BadSetting
+from app.server.settings import NAME, BadSetting, is_address
 
 HOSTS = "TGEM_HOSTS"  # names of the page, comma between them
 # What a browser loads from links and frames of other sites: nothing in it is private, nothing is changed by it.
@@ -35,7 +34,7 @@ class Hosts:
         name = _name(host)
         if not name:
             return False
-        return self.names is None or _is_loopback(name) or _is_address(name) or name in self.names
+        return self.names is None or _is_loopback(name) or is_address(name) or name in self.names
 
     def own(self, origin: str, host: str) -> bool:
         """Whether an Origin header is the page's own: where it was asked, or one of its names behind a proxy."""
@@ -97,14 +96,6 @@ def _name(host: str) -> str:
         return urlsplit(f"//{host.strip()}").hostname or ""
     except ValueError:
         return ""
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_loopback(name: str) -> bool:

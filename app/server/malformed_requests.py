@@ -10,17 +10,20 @@ from app.server.routes import API
 from app.server.transfers import address_of
 
 LONGEST_PATH = 1024  # bytes
+DIGITS = 15  # of a length
 RANGE = re.compile(r"bytes=\s*(\d{1,15}-\d{0,15}|-\d{1,15})(\s*,\s*(\d{1,15}-\d{0,15}|-\d{1,15})){0,9}\s*")
 FOR = b"x-forwarded-for"
 NO_PROXYS = frozenset((b"x-forwarded-host",))
 
 
 def whole_head(scope: Scope) -> Refusal | None:
-    """Turn away what is malformed: two lengths, a long path, a range of nothing."""
+    """Turn away what is malformed: two lengths or one out of reach, a long path, a range of nothing."""
     headers = Headers(scope=scope)
     if "transfer-encoding" in headers and "content-length" in headers:
         # Whoever stands in front may believe the other one of the two.
         return Refusal(400, "Say its length once: either Content-Length or Transfer-Encoding.")
+    if len(headers.get("content-length", "")) > DIGITS:
+        return Refusal(413, "Nobody takes that much.")
     if len(scope["path"]) > LONGEST_PATH:
         return Refusal(414, "This address is too long.")
     ranges = headers.get("range")

@@ -45,5 +45,5 @@ class Checked:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or turn it away."""
-        refusals = (check(scope) for check in self._checks if scope["type"] == "http")
+        refusals = (check(scope) for check in self._checks)
         await next(filter(None, refusals), self._app)(scope, receive, send)

@@ -19,9 +19,6 @@ class RequestsAtOnce:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or turn it away."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         address = address_of(scope)
         if self._open[address] >= MOST:
             await Refusal(429, "Your address has too many requests open; close some pages.")(scope, receive, send)

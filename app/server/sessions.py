@@ -84,7 +84,7 @@ class CountedSessions:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Note the session that a request names, and pass it on."""
-        path = scope["path"] if scope["type"] == "http" else ""
+        path = scope["path"]
         if path.startswith(HEARTBEAT):
             use = self._sessions.use(path.removeprefix(HEARTBEAT).rstrip("/"), address_of(scope))
             use.open += 1
@@ -94,14 +94,11 @@ class CountedSessions:
                 use.open -= 1
         elif path.startswith(API):
             self._sessions.sweep()  # a call names no session, and makes one
-            self._note(scope)
+            for session in named_sessions(scope):
+                self._sessions.use(session, address_of(scope))
             await self._app(scope, receive, send)
         else:
             await self._app(scope, receive, send)
-
-    def _note(self, scope: Scope) -> None:
-        for session in named_sessions(scope):
-            self._sessions.use(session, address_of(scope))
 
 
 def named_sessions(scope: Scope) -> list[str]:

@@ -37,7 +37,7 @@ def prepare() -> Path:
         os.environ.pop(PROXIES, None)  # empty, it would take the trust from a proxy on this machine, too
     proxies = os.environ.get(PROXIES, "*")
     for proxy in proxies.split(",") if proxies != "*" else []:
-        if not _is_address(proxy.strip()):
+        if not is_address(proxy.strip()):
             raise BadSetting(
                 f"{PROXIES} names {proxy.strip()!r}; set it to addresses of proxies, like 10.0.0.5 or 10.0.0.0/8, or "
                 "to * alone."
@@ -57,10 +57,10 @@ def prepare() -> Path:
     return folder
 
 
-def _is_address(proxy: str) -> bool:
+def is_address(name: str) -> bool:
     """Whether this is an address or a network, as the web server reads them."""
     try:
-        return ip_network(proxy).num_addresses > 0
+        return ip_network(name).num_addresses > 0
     except ValueError:
         return False
 

@@ -15,7 +15,7 @@ from typing import Any
 import gradio as gr
 import uvicorn
 from gradio import http_server
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import index_page
 from app.blocks import launch_options
@@ -85,22 +85,24 @@ class Server(uvicorn.Server):
 def guarded(app: ASGIApp, page: gr.Blocks, public: bool) -> ASGIApp:
     """Gradio's app behind all that looks at a request first; the last one named here is the first to look."""
     names = hosts(public)
-    app = CountedSessions(
-        Compressed(Streams(app)),
-        Sessions(page, SHARE if public else OWN_SHARE),
-    )
-    app = Bodies(
-        app,
+    guards: ASGIApp = CountedSessions(Compressed(Streams(app)), Sessions(page, SHARE if public else OWN_SHARE))
+    guards = Bodies(
+        guards,
         STRANGERS if public else OWNERS,
         lambda: {id: len(fn.inputs) for id, fn in page.fns.items()},
         cache(lambda: endpoints(page)),
     )
     if public:
         serve_in_turn(page._queue)
-        app = RequestsAtOnce(Transfers(app))
+        guards = RequestsAtOnce(Transfers(guards))
     rewritten = without_proxys_words, without_pages_name, with_assistants_address
-    app = Checked(app, (numbered, whole_head, without_root_path, names.check, open_route, *rewritten))
-    return SafeHeaders(app)
+    guards = Checked(guards, (numbered, whole_head, without_root_path, names.check, open_route, *rewritten))
+    guards = SafeHeaders(guards)
+
+    async def requests_guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        await (guards if scope["type"] == "http" else app)(scope, receive, send)  # the others: start and end
+
+    return requests_guarded
 
 
 def serve(page: gr.Blocks, services: Services, pictures: Pictures, arrivals: Arrivals, mcp: bool | None = False) -> str:

@@ -32,7 +32,7 @@ class Streams:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        path = scope["path"] if scope["type"] == "http" else ""
+        path = scope["path"]
         if path.endswith("/queue/data") or (path.startswith(CALL) and scope["method"] == "GET"):
             await self._stream(scope, receive, send)
             return

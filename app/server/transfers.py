@@ -14,6 +14,7 @@ from app.server.refusals import Refusal
 
 HOUR, DAY = 3600.0, 86_400.0  # seconds
 LIMITS = ((HOUR, 2 * 2**30), (DAY, 8 * 2**30))  # bytes in so many seconds; a visitor may keep 1 GB
+ADDRESS = "tgem.address"  # where the scope of a request keeps whose it is
 SLOTS = 60  # that a stretch of time is counted in: what is kept of an address stays small however often it asks
 
 
@@ -57,11 +58,10 @@ class Transfers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it."""
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+        if scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
         address, began, refused = address_of(scope), False, False
-        declared = Headers(scope=scope).get("content-length", "0")
 
         async def counted() -> Message:
             nonlocal refused
@@ -82,7 +82,7 @@ class Transfers:
             if not refused:
                 await send(message)
 
-        refusal = self._over(address, int(declared[:15]) if declared.isdecimal() else 0)
+        refusal = self._over(address, int(Headers(scope=scope).get("content-length", 0)))
         try:
             await (refusal(scope, receive, send) if refusal else self._app(scope, counted, watched))
         except ClientDisconnect:
@@ -118,11 +118,17 @@ class Transfers:
 
 
 def address_of(scope: Scope) -> str:
-    """Where a request comes from; of an IPv6 address the network, of which one visitor has all.
+    """Where a request comes from, found once; of an IPv6 address the network, of which one visitor has all.
 
     A Space's proxy writes it down last. Elsewhere that header is anybody's to write, and the server reads it where
     FORWARDED_ALLOW_IPS says that it comes from a proxy.
     """
+    if ADDRESS not in scope:
+        scope[ADDRESS] = _address(scope)
+    return str(scope[ADDRESS])
+
+
+def _address(scope: Scope) -> str:
     said = scope["client"][0] if scope.get("client") else ""
     if "SPACE_ID" in os.environ:
         said = Headers(scope=scope).get("x-forwarded-for", said).rpartition(",")[2].strip()

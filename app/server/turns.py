@@ -13,7 +13,6 @@ from gradio.queueing import Event, Queue
 from app.server.transfers import address_of
 
 WAITING = 100  # events of one address; an office that shares one has room
-ADDRESS = "tgem.address"  # where the scope of a request keeps whose it is
 
 
 def serve_in_turn(queue: Queue) -> None:
@@ -42,8 +41,4 @@ def serve_in_turn(queue: Queue) -> None:
 
 
 def _address(event: Event) -> str:
-    """Whose event it is: found once, for all that wait are looked through again and again."""
-    scope = event.request.scope
-    if ADDRESS not in scope:
-        scope[ADDRESS] = address_of(scope)
-    return str(scope[ADDRESS])
+    return address_of(event.request.scope)

@@ -63,7 +63,7 @@ class Arrivals:
 
     async def take(self, request: Request) -> list[str] | Refusal:
         """The files of a form, each where it is kept until it is taken in; or why not, and then none is kept."""
-        if self._short_of_room(request.headers.get("content-length", "0")):
+        if self._short_of_room(int(request.headers.get("content-length", 0))):
             return Refusal(507, "The disk of the machine that serves this page is full; try again later.")
         try:
             with self._folder_of_one() as folder:
@@ -90,10 +90,9 @@ class Arrivals:
         finally:
             self._coming.discard(name)
 
-    def _short_of_room(self, declared: str) -> bool:
+    def _short_of_room(self, coming: int) -> bool:
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            coming = int(declared[:15]) if declared.isdecimal() else 0
             return shutil.disk_usage(self._folder).free - coming < SPARE
         return True
 
