@@ -2,10 +2,11 @@
 
 import os
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from ipaddress import IPv6Address, ip_address
 
+from cachetools import TTLCache
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,21 +24,17 @@ class Window:
 
     def __init__(self, seconds: float) -> None:
         self._slot = seconds / SLOTS
-        self._slots: deque[tuple[int, int]] = deque()  # number of the slot, and its bytes
-        self._total = 0
+        self._slots: Counter[float] = Counter()  # bytes, by the number of the slot
 
     def total(self, now: float) -> int:
         """All that still count."""
-        while self._slots and self._slots[0][0] <= now // self._slot - SLOTS:
-            self._total -= self._slots.popleft()[1]
-        return self._total
+        over = now // self._slot - SLOTS
+        self._slots = Counter({slot: size for slot, size in self._slots.items() if slot > over})
+        return self._slots.total()
 
     def add(self, now: float, size: int) -> None:
         """Count some more."""
-        slot = int(now // self._slot)
-        before = self._slots.pop()[1] if self._slots and self._slots[-1][0] == slot else 0
-        self._slots.append((slot, before + size))
-        self._total += size
+        self._slots[now // self._slot] += size
 
 
 class Transfers:
@@ -53,8 +50,9 @@ class Transfers:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app, self._limits, self._clock = app, limits, clock
-        # By address, who sent something last at the end: when that was, and a window for each limit.
-        self._sent: dict[str, tuple[float, list[Window]]] = {}
+        # By address, as long as anything that it has sent counts: a window for each limit.
+        longest = max(seconds for seconds, _ in limits)
+        self._sent: TTLCache[str, list[Window]] = TTLCache(float("inf"), longest, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it."""
@@ -69,7 +67,8 @@ class Transfers:
             size = len(message.get("body", b""))
             refusal = self._over(address, size) if size else None
             if refusal is None:
-                self._count(address, size)
+                if size:
+                    self._count(address, size)
                 return message
             if not began and not refused:
                 refused = True
@@ -92,29 +91,20 @@ class Transfers:
     def _over(self, address: str, size: int) -> Refusal | None:
         """The answer to whom so many bytes more would be too much."""
         now = self._clock()
-        self._forget(now)
-        _, sent = self._sent.get(address, (now, self._windows()))
-        for window, (seconds, most) in zip(sent, self._limits, strict=True):
+        for window, (seconds, most) in zip(self._windows(address), self._limits, strict=True):
             if window.total(now) + size > most:
                 lately = f"the last {seconds / HOUR:.0f} h"
                 return Refusal(429, f"Over {most >> 20} MB came from your address in {lately}; wait a while.")
         return None
 
     def _count(self, address: str, size: int) -> None:
-        now = self._clock()
-        _, sent = self._sent.pop(address, (now, self._windows()))
-        for window in sent:
-            window.add(now, size)
-        self._sent[address] = now, sent
+        windows = self._windows(address)
+        for window in windows:
+            window.add(self._clock(), size)
+        self._sent[address] = windows
 
-    def _windows(self) -> list[Window]:
-        return [Window(seconds) for seconds, _ in self._limits]
-
-    def _forget(self, now: float) -> None:
-        """Drop the addresses that have not sent anything lately."""
-        longest = max(seconds for seconds, _ in self._limits)
-        while self._sent and now - next(iter(self._sent.values()))[0] >= longest:
-            del self._sent[next(iter(self._sent))]
+    def _windows(self, address: str) -> list[Window]:
+        return self._sent.get(address) or [Window(seconds) for seconds, _ in self._limits]
 
 
 def address_of(scope: Scope) -> str:
