@@ -1,4 +1,4 @@
-"""Calls of the named endpoints: what Gradio would end in an error that repeats them is answered with a sentence."""
+"""What a page or a program calls: what Gradio would end in an error that repeats it is answered with a sentence."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 import orjson
 
-from app.server.refusals import Refusal
+from app.server.refusals import TurnedAway
 
 LONGEST_SESSION = 64
 # Of each endpoint its parameters, in order, and the default of those that have one in a list.
@@ -24,28 +24,55 @@ def endpoints(page: gr.Blocks) -> Endpoints:
     }
 
 
-def named_call(body: bytes, name: str, by_name: bool, endpoints: Endpoints) -> bytes | Refusal:
-    """The body of a call with the defaults of what it leaves out, or why it is none.
+def named_call(body: bytes, name: str, by_name: bool, endpoints: Endpoints) -> bytes:
+    """The body of a call with the defaults of what it leaves out; raises TurnedAway.
 
     Args: by_name: its values are named, and do not stand in a list.
     """
     parameters = endpoints.get(name)
     if parameters is None:
-        return Refusal(404, "There is no such endpoint; /gradio_api/info lists them.")
-    try:
-        told: Any = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return Refusal(400, "This is not JSON.")
-    values = told if by_name else told.get("data") if isinstance(told, dict) else None
+        raise TurnedAway(404, "There is no such endpoint; /gradio_api/info lists them.")
+    told = _object(body)
+    values = told if by_name else told.get("data")
     if not isinstance(values, dict if by_name else list):
-        return Refusal(400, "This is no call of an endpoint.")
-    session = None if by_name else told.get("session_hash")
-    if session is not None and not (isinstance(session, str) and 0 < len(session) <= LONGEST_SESSION):
-        return Refusal(400, "This is no name of a session (session_hash).")
+        raise TurnedAway(400, "This is no call of an endpoint.")
+    if not by_name and told.get("session_hash") is not None:
+        _session(told)
     given: dict[str, Any] = dict(values) if by_name else dict(zip(parameters, values, strict=False))
     needed = [parameter for parameter, default in parameters.items() if not default]
     if len(values) > len(given) or not given.keys() <= parameters.keys() or not given.keys() >= set(needed):
         must = f"; needed: {', '.join(needed)}" if needed else ""
-        return Refusal(400, f"{name} takes {', '.join(parameters)}{must}.")
+        raise TurnedAway(400, f"{name} takes {', '.join(parameters)}{must}.")
     whole = {parameter: given.get(parameter, *default) for parameter, default in parameters.items()}
     return orjson.dumps(whole if by_name else {**told, "data": list(whole.values())})
+
+
+def calling_session(body: bytes, inputs: Mapping[int, int]) -> str:
+    """Which session calls an event of the page; raises TurnedAway, also where it brings more than the event takes.
+
+    Args: inputs: how many each event takes, by the event's number.
+    """
+    told = _object(body)
+    event, data = told.get("fn_index"), told.get("data")
+    if isinstance(event, bool) or not isinstance(event, int) or event not in inputs:
+        raise TurnedAway(404, "The page has no such event; load it again.")
+    if not isinstance(data, list) or len(data) > inputs[event]:
+        raise TurnedAway(400, "This event takes fewer values.")
+    return _session(told)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        told = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise TurnedAway(400, "This is not JSON.") from error
+    if not isinstance(told, dict):
+        raise TurnedAway(400, "This is no call.")
+    return told
+
+
+def _session(told: Mapping[str, Any]) -> str:
+    session = told.get("session_hash")
+    if not isinstance(session, str) or not 0 < len(session) <= LONGEST_SESSION:
+        raise TurnedAway(400, "Say which session this is (session_hash).")
+    return session

@@ -37,6 +37,14 @@ class Refusal(PlainTextResponse):
         await send({"type": "http.response.body"})
 
 
+class TurnedAway(Exception):
+    """What a request brings along is refused."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.refusal = Refusal(status, sentence)
+
+
 class Checked:
     """An app whose requests pass checks first."""
 
