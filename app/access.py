@@ -124,17 +124,20 @@ class Access:
         """Whether compute may be spent in a gallery's name: on a race, or a picture that it is searched with."""
         return self.alone or self.owns(gallery, session)
 
-    def photo(self, photo_id: int, session: Session) -> Photo:
+    def photo(self, number: int | str, session: Session) -> Photo:
         """A photo of a gallery that may be looked at, as deep as the session's query has run it.
 
+        Args: number: as a page sends it, it may be none.
         Raises: PhotoMissing, whether there is such a one or not.
         """
         try:
-            found = get_photo(self._library, photo_id)
+            found = get_photo(self._library, int(number))
             self.gallery(found.collection_id, session)
         except (PhotoMissing, GalleryMissing) as error:
-            raise PhotoMissing(f"There is no photo number {photo_id} any more; search again.") from error
-        return with_look(found, session.looks.get(photo_id))
+            raise PhotoMissing(f"There is no photo number {number} any more; search again.") from error
+        except (ValueError, OverflowError) as error:
+            raise PhotoMissing("This photo is not there any more; search again.") from error
+        return with_look(found, session.looks.get(found.id))
 
     def named(self, name: str, session: Session) -> int:
         """The gallery of that name, or published under that link; raises GalleryMissing."""

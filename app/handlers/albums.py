@@ -344,10 +344,7 @@ class Albums:
 
     def _photo(self, key: str, session: Session) -> int:
         """A photo of the gallery on show; raises PhotoMissing."""
-        try:
-            photo = self._services.access.photo(int(key), session)
-        except (ValueError, OverflowError) as error:
-            raise PhotoMissing("This photo is not there any more; open the tab again.") from error
+        photo = self._services.access.photo(key, session)
         if photo.collection_id != session.gallery:
             raise PhotoMissing("This photo is not of this gallery; open the tab again.")
         return photo.id

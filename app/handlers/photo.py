@@ -30,15 +30,13 @@ class Selection:
                     return self._unchanged()
                 session.selected = number
                 try:
-                    chosen = self._services.access.photo(int(sent_along(event, "photo")), session)
+                    chosen = self._services.access.photo(sent_along(event, "photo"), session)
                 finally:  # both at once: a second look that ends meanwhile draws what it finds here
                     session.photo, session.picked = chosen.id if chosen else None, secrets.token_hex(4)
             shown = self._panel(chosen, session)
             return shown if session.selected == number else self._unchanged()
         except EngineError as error:
             return self._problem(error)
-        except (ValueError, OverflowError):
-            return {self._parts.panel: placeholders.PHOTO_GONE}
 
     def explained(self, session: Session) -> Updates:
         """How the query fits at every exit was asked for."""

@@ -53,8 +53,8 @@ class PictureSearch:
         """Photos like one are asked for: like the one in the viewer, or else like the selected one."""
         number = sent_along(event, "photo") or str(session.photo or "")
         try:
-            like = self._services.access.photo(int(number), session)
-        except (EngineError, ValueError, OverflowError):
+            like = self._services.access.photo(number, session)
+        except EngineError:
             return iter([{self._parts.notice: placeholders.missed(placeholders.GONE)}])
         session.ask("", f"photo:{like.id}", self._services.address(like, "grid"))
         return self._search.answers(refine, session, first={self._parts.query: session.words})

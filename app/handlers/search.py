@@ -183,7 +183,7 @@ class Search:
         if named == DROPPED:
             return session.dropped_thumbnail
         try:
-            found = self._services.access.photo(int(named), session)
+            found = self._services.access.photo(named, session)
         except EngineError:
             return ""
         return self._services.address(found, "grid") if found.collection_id == session.gallery else ""
