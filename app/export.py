@@ -1,13 +1,12 @@
 """A ranking to take away, as CSV or JSON, in addresses that hold the file itself."""
 
-import base64
 import csv
 import io
 import json
 import re
 from collections.abc import Sequence
 
-from app.views.anew import anew
+from app.views.formatting import anew, inline
 from engine.gallery import GallerySummary, Hit
 
 # How a cell begins that a spreadsheet would run; also in full width, and after a sign that some take for a new cell.
@@ -58,5 +57,4 @@ BUTTONS = "".join(
 def link(kind: str, text: str) -> str:
     """A link that saves a file, and holds it."""
     media = "text/csv" if kind == "csv" else "application/json"
-    data = base64.b64encode(text.encode()).decode()
-    return f'<a hidden{anew()} download="results.{kind}" href="data:{media};base64,{data}"></a>'
+    return f'<a hidden{anew()} download="results.{kind}" href="{inline(media, text.encode())}"></a>'

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from cachetools import LRUCache
@@ -123,6 +123,11 @@ class Session:
         self.corrected, self.words_only = "", False
         if words.strip() and not like:
             self.history = [words, *(earlier for earlier in self.history if earlier != words)][:REMEMBERED]
+
+    def arrange(self, order: str, year: str) -> None:
+        """Have the order and the year that the page names; an order that there is not leaves it as it is."""
+        self.order = next((known for known in get_args(Order) if known == order), self.order)
+        self.year = int(year) if year.isdecimal() and len(year) <= 4 else None
 
     def go_on(self) -> object:
         """Leave what was asked and selected until now behind: an answer that is still on its way is not shown.

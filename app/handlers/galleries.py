@@ -8,7 +8,6 @@ from contextlib import suppress
 import gradio as gr
 
 from app.access import FORGOTTEN
-from app.arrangement import arrange
 from app.handlers.budget import Budget, typed
 from app.handlers.events import sent_along
 from app.handlers.search import Search
@@ -60,7 +59,7 @@ class Galleries:
             if missed:
                 yield {self._parts.notice: placeholders.missed(missed)}
             aside = self._search.ask(str(asked.get("q", "")), session, anew=True)
-            arrange(session, str(asked.get("order", "")), str(asked.get("year", "")))
+            session.arrange(str(asked.get("order", "")), str(asked.get("year", "")))
             yield from self._first_answer(refine, session, aside)
         except EngineError as error:
             yield self._no_answer(error)
@@ -151,7 +150,7 @@ class Galleries:
 
     def arranged(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
         """Another order or year was chosen in the boxes over the photos."""
-        arrange(session, sent_along(event, "order"), sent_along(event, "year"))
+        session.arrange(sent_along(event, "order"), sent_along(event, "year"))
         session.unfolded = 0
         session.go_on()
         return self._search.answers(refine, session)

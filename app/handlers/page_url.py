@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import gradio as gr
 
-from app.arrangement import arrange
 from app.handlers.events import sent_along
 from app.handlers.galleries import Galleries
 from app.handlers.search import Search
@@ -35,7 +34,7 @@ class PageUrl:
                 asked = asked or self._services.demo.first_query
             aside = self._search.ask(asked, session, anew=True)
             order = sent_along(event, "order") or ("" if session.query else "arrival")
-            arrange(session, order, sent_along(event, "year"))
+            session.arrange(order, sent_along(event, "year"))
             first: Updates = {
                 parts.notice: missed,
                 **self._galleries.choice(session),

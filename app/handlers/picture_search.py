@@ -13,7 +13,7 @@ from app.services import Services
 from app.session import Session
 from app.uploading.sent_files import forget, sent
 from app.views import header, placeholders
-from app.views.chip import inline
+from app.views.formatting import inline
 from engine.gallery import DROPPED, EngineError, TooMuch, embed_picture, read_file
 
 
@@ -73,6 +73,7 @@ class PictureSearch:
             with access.turn(session):
                 data = read_file(path)  # no more of it than may be a picture
                 found, thumbnail = embed_picture(self._services.library, counted_for, data, path.name)
-                return found, inline(thumbnail), header.UNCOUNTED if counted_for is None else header.PICTURED
+                aside = header.UNCOUNTED if counted_for is None else header.PICTURED
+                return found, inline("image/jpeg", thumbnail), aside
         finally:
             forget([path])  # it is asked with, and not kept

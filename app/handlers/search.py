@@ -9,14 +9,12 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from app import export
-from app.arrangement import count_photos, first_photos, settle_year
 from app.handlers.comparison import COMPARE
 from app.handlers.events import sent_along
 from app.parts import Parts, Updates
 from app.services import Services
 from app.session import Session
 from app.views import arrangement, header, photo, placeholders, results
-from app.views.chip import chip
 from engine.gallery import (
     DROPPED,
     EngineError,
@@ -31,6 +29,7 @@ from engine.gallery import (
     embed_query,
     is_english,
     list_hits,
+    list_photos,
     rank_gallery,
     reads_to_end,
     refine_search,
@@ -168,7 +167,7 @@ class Search:
 
     def _refused(self, error: EngineError, session: Session) -> Updates:
         """Why there is no answer; it is a place to come back to all the same, where the gallery is there."""
-        problem = {self._parts.chip: chip(session.thumbnail), **self.only(self._services.problem(error))}
+        problem = {self._parts.chip: header.chip(session.thumbnail), **self.only(self._services.problem(error))}
         with suppress(EngineError):
             summary = self._services.access.gallery(session.gallery, session)
             if isinstance(error, ModelChanged):
@@ -192,7 +191,8 @@ class Search:
         """The same, as long as the visitor has not gone on to something else."""
         library = self._services.library
         summary = self._services.access.gallery(session.gallery, session)
-        settle_year(library, session)
+        if session.year is not None and session.year not in years_of(library, summary.id):
+            session.year = None
         if session.like and not self._thumbnail(session.like.removeprefix("photo:"), session):
             session.like, session.thumbnail, session.query = "", "", session.words
             aside += header.PICTURE_GONE
@@ -216,7 +216,7 @@ class Search:
         session.above = self._above(session, ranking)
         session.corrected = corrected if corrected != session.words else ""
         if query is None or ranking is None:
-            first = next(iter(first_photos(library, session, summary, 1)), None)
+            first = next(iter(self._first_photos(session, summary, 1)), None)
             picked = self._settle_selection(session, first)
             yield self._unasked(session, summary, aside, first)
             yield from self._selected_since(picked, session, asking)
@@ -403,7 +403,7 @@ class Search:
             ),
             self._parts.headline: self._headline(summary),
             self._parts.suggestions: self._suggestions(session, summary),
-            self._parts.chip: chip(session.thumbnail),
+            self._parts.chip: header.chip(session.thumbnail),
         }
 
     def _suggestions(self, session: Session, summary: GallerySummary) -> str:
@@ -416,13 +416,12 @@ class Search:
         if not session.hits:
             return placeholders.EMPTY_GALLERY
         shown = session.hits[: _on_show(session)]
-        more = min(len(shown), count_photos(self._services.library, session, summary) - len(shown))
         return results.results(
             shown,
             self._services.drawing,
             self._services.address,
             session.above,
-            max(more, 0),
+            self._more(session, summary, len(shown)),
             session.deepened,
             session.photo,
         ) + self._stacks([hit.photo for hit in shown])
@@ -449,10 +448,20 @@ class Search:
 
     def _shelf(self, session: Session, summary: GallerySummary) -> str:
         services = self._services
-        photos = first_photos(services.library, session, summary, _on_show(session))
-        more = min(len(photos), count_photos(self._services.library, session, summary) - len(photos))
+        photos = self._first_photos(session, summary, _on_show(session))
+        more = self._more(session, summary, len(photos))
         current = session.photo if session.picked else None
         return results.shelf(photos, services.drawing, services.address, more, current) + self._stacks(photos)
+
+    def _first_photos(self, session: Session, summary: GallerySummary, many: int) -> list[Photo]:
+        """A gallery's first photos in the chosen order, of the chosen year."""
+        return list_photos(self._services.library, summary.id, many, session.order, session.year)
+
+    def _more(self, session: Session, summary: GallerySummary, shown: int) -> int:
+        """How many photos come next: as many again, or what is left of the gallery or the chosen year."""
+        library, year = self._services.library, session.year
+        photos = summary.photos if year is None else years_of(library, summary.id).get(year, 0)
+        return max(min(shown, photos - shown), 0)
 
     def _stacks(self, photos: Sequence[Photo]) -> str:
         """Which of the photos on show are nearly the same."""

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 from app.pictures import PictureAddress
-from app.views.anew import anew
-from app.views.formatting import described, isolated, many, percent
+from app.views.formatting import anew, described, isolated, many, percent
 from app.views.strip import Drawing, strip
 from app.views.viewer import about
 from engine.gallery import LONGEST_NAME, Album, Photo, SortedGallery, SortedPhoto

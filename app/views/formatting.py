@@ -1,10 +1,22 @@
 """Numbers and names as people read them."""
 
+import base64
+import secrets
 import time
 import unicodedata
 from pathlib import PurePath
 
 from engine.gallery import Photo
+
+
+def anew() -> str:
+    """An attribute that no answer had before: Gradio draws a part, and calls its scripts, only if its HTML changed."""
+    return f' data-anew="{secrets.token_hex(4)}"'
+
+
+def inline(media: str, data: bytes) -> str:
+    """An address that holds the file itself: it is kept nowhere."""
+    return f"data:{media};base64,{base64.b64encode(data).decode()}"
 
 
 def percent(share: float) -> str:

@@ -53,6 +53,17 @@ def suggestions(examples: Sequence[str], history: Sequence[str], corrected: str 
     return f'<div class="examples">{"".join(parts)}</div>' if parts else ""
 
 
+def chip(source: str) -> str:
+    """What is searched with, a thumbnail and a button that takes it out of the search. Empty without a picture."""
+    if not source:
+        return ""
+    return (
+        f'<span class="chip"><img src="{escape(source)}" alt="The picture that is searched with"'
+        ' width="46" height="46"><span>Like this</span>'
+        '<button type="button" data-event="unlike" aria-label="Search without this picture">×</button></span>'
+    )
+
+
 class Place(NamedTuple):
     """What an answer is to, for the page's script."""
 

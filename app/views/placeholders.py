@@ -2,7 +2,7 @@
 
 from html import escape
 
-from app.views.anew import anew
+from app.views.formatting import anew
 
 NO_SUCH_LINK = (
     "There is no gallery at this address: its owner has closed it, or the address is incomplete. Ask for a new link; "

@@ -6,8 +6,7 @@ from html import escape
 
 from app.fidelity import ShownFidelity
 from app.pictures import PictureAddress
-from app.views.anew import anew
-from app.views.formatting import described, isolated, macs, many, percent, saved
+from app.views.formatting import anew, described, isolated, macs, many, percent, saved
 from app.views.race import dots, fairness, lanes, speed, where
 from app.views.strip import Drawing, stages_strip, strip, survival
 from engine.gallery import GallerySummary, Measured, Photo

@@ -25,7 +25,6 @@ from app.views import (
     upload,
     viewer,
 )
-from app.views.chip import chip
 from engine.exits.budget import BUDGET_GRID
 from engine.gallery import BudgetCost, Deepened, ExitScore, Hit, Measured, Photo, Progress, Refinement, Skipped
 from engine.gallery.comparison import agreement
@@ -97,7 +96,7 @@ ALL = {
     "refused": upload.refused(EVIL, EVIL),
     "drop zone": upload.DROP_ZONE,
     "where photos are kept": upload.keeping(None),
-    "chip": chip(EVIL),
+    "chip": header.chip(EVIL),
     "viewer": viewer.DIALOG,
     "share of pickable": header.bar("words", photos=True),
     "note": placeholders.note(EVIL, EVIL),
