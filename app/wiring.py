@@ -50,17 +50,14 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     add_photos = AddPhotos(services, parts, search, galleries)
     wire_opening(page, parts, galleries, add_photos)
     wire_search(parts, search, PictureSearch(services, parts, search), galleries, compare)
-    wire_arrangement(parts, galleries, Export(services, parts, search))
-    selection = Selection(services, parts, search)
-    wire_photo(parts, selection, galleries)
-    photo_map = GalleryMap(services, parts)
-    wire_map(parts, photo_map)
+    wire_results(parts, Selection(services, parts, search), galleries, Export(services, parts, search))
     albums = Albums(services, parts)
     wire_albums(parts, albums)
     wire_address(parts, PageUrl(services, parts, galleries, search), galleries, compare, albums)
     wire_gallery(parts, galleries, compare, albums, add_photos)
+    photo_map = GalleryMap(services, parts)
+    wire_gallery_tab(parts, galleries, Fitting(services, parts), photo_map)
     wire_budget(parts, Budget(services, parts), galleries, search, photo_map)
-    wire_fitting(parts, Fitting(services, parts), galleries)
     wire_comparison(parts, compare, Present(services, parts))
     wire_add_photos(parts, add_photos, galleries, compare, albums)
     wire_stops(parts, services)
@@ -147,29 +144,17 @@ def wire_search(parts: Parts, search: Search, pictures: PictureSearch, galleries
     p.grid.more(search.more, session, p.grid, **SHORT)
 
 
-def wire_arrangement(parts: Parts, galleries: Galleries, export: Export) -> None:
-    """What is on show stands in another order, or is taken away as a file."""
+def wire_results(parts: Parts, selection: Selection, galleries: Galleries, export: Export) -> None:
+    """What is on show stands in another order, or is taken away; a photo is selected, and more is asked about it."""
     p, session = parts, parts.session
     p.arrangement.arrange(newest(galleries.arranged), [p.refine, session], p.results, **SHORT)
     p.answer.export(export.exported, session, [p.file, p.notice], **SHORT)
-
-
-def wire_photo(parts: Parts, selection: Selection, galleries: Galleries) -> None:
-    """A photo is selected, and more is asked about it."""
-    p, session = parts, parts.session
     selects = [part.select for part in (p.grid, p.tools, p.report, p.histogram, p.applied, p.map)]
     gr.on(selects, selection.selected, session, p.panel, **SHORT)
     p.panel.explain(selection.explained, session, p.panel, **SHORT)
     p.panel.deepen(selection.deepened, session, [p.answer, p.grid, p.panel], **SHORT)
     for part in (p.answer, p.panel):
         part.discard(galleries.photos_deleted, session, [p.gallery, *p.results], **SHORT)
-
-
-def wire_map(parts: Parts, photo_map: GalleryMap) -> None:
-    """The gallery's tab is opened, or another gallery is picked meanwhile."""
-    p, session = parts, parts.session
-    p.gallery_tab.select(photo_map.drawn, session, p.map, **SHORT)
-    p.gallery.change(photo_map.drawn_if_open, session, p.map, **SHORT)
 
 
 def wire_albums(parts: Parts, albums: Albums) -> None:
@@ -244,9 +229,11 @@ def wire_budget(parts: Parts, budget: Budget, galleries: Galleries, search: Sear
     applied.then(photo_map.drawn_if_open, session, p.map, **SHORT)
 
 
-def wire_fitting(parts: Parts, fitting: Fitting, galleries: Galleries) -> None:
+def wire_gallery_tab(parts: Parts, galleries: Galleries, fitting: Fitting, photo_map: GalleryMap) -> None:
     """The gallery's tab is opened, where a model without exits can be given some."""
     p, session = parts, parts.session
+    p.gallery_tab.select(photo_map.drawn, session, p.map, **SHORT)
+    p.gallery.change(photo_map.drawn_if_open, session, p.map, **SHORT)
     p.gallery_tab.select(galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
         fitting.offered, session, [p.no_exits, p.fit, p.stop_fit], **SHORT
     )
