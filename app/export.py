@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from app.views.formatting import anew, inline
+from app.views.formatting import anew, button, inline
 from engine.gallery import GallerySummary, Hit
 
 # How a cell begins that a spreadsheet would run; also in full width, and after a sign that some take for a new cell.
@@ -49,9 +49,7 @@ def _totals(summary: GallerySummary) -> dict[str, float]:
     }
 
 
-BUTTONS = "".join(
-    f'<button type="button" data-event="export" data-kind="{kind}">{kind.upper()}</button>' for kind in ("csv", "json")
-)
+BUTTONS = "".join(button("export", kind.upper(), kind=kind) for kind in ("csv", "json"))
 
 
 def link(kind: str, text: str) -> str:

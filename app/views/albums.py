@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 from app.pictures import PictureAddress
-from app.views.formatting import anew, described, isolated, many, percent
+from app.views.formatting import anew, button, described, isolated, many, percent
 from app.views.strip import Drawing, strip
 from app.views.viewer import about
 from engine.gallery import LONGEST_NAME, Album, Photo, SortedGallery, SortedPhoto
@@ -93,15 +93,15 @@ def line(found: SortedGallery, looked: int | None, undo: bool, spent: bool) -> s
         looked: photos that got a second look; None where those on show were not asked for any.
         spent: no photo more could get one, whatever its doubt.
     """
-    button = '<span><button type="button" data-event="undo">Undo</button></span>' if undo else ""
+    back = f"<span>{button('undo', 'Undo')}</span>" if undo else ""
     if not found.photos or not found.albums:
-        return f'<div class="answer">{button}</div>' if undo else ""
+        return f'<div class="answer">{back}</div>' if undo else ""
     again = "" if looked is None else f"; {many(looked) if looked else 'no photo'} needed a second look"
     if spent:
         again = f"; {f'{many(looked)} got a second look, and ' if looked else ''}the budget for second looks is spent"
     return (
         f'<div class="answer" role="status"><div>Sorted: <b>{percent(found.mean_macs_share)}</b> of the full compute '
-        f"has run so far{again}.</div>{button}</div>"
+        f"has run so far{again}.</div>{back}</div>"
     )
 
 
@@ -112,10 +112,7 @@ def looking(looked: int) -> str:
 
 def proposals(texts: Sequence[str]) -> str:
     """Albums that would fit the gallery."""
-    buttons = "".join(
-        f'<button type="button" data-event="propose" data-album="{escape(text)}">{escape(text)}</button>'
-        for text in texts
-    )
+    buttons = "".join(button("propose", escape(text), album=text) for text in texts)
     return f'<div class="examples"><span>Albums to try</span>{buttons}</div>' if texts else ""
 
 
@@ -126,18 +123,13 @@ def _column(
         _card(photo, column, pictures[photo.id], drawing, address) for photo in column.photos if photo.id in pictures
     ]
     rest = min(PAGE, column.all - len(column.photos))
-    more = (
-        f'<button type="button" class="more" data-event="unfold" data-key="{escape(column.key)}">{rest} more</button>'
-    )
+    more = button("unfold", f"{rest} more", ' class="more"', key=column.key)
     title = f"{isolated(column.title)}, {many(column.all)}"
     why = "No photo fits it." if column.album else "No photo is left."
     nothing = f'<p class="said">{why}</p>' if not column.all else ""
     if column.meant:
-        meant = escape(column.meant)
-        nothing += (
-            f'<div class="examples"><span>Did you mean</span><button type="button" data-event="propose" '
-            f'data-album="{meant}">{meant}</button></div>'
-        )
+        meant = button("propose", escape(column.meant), album=column.meant)
+        nothing += f'<div class="examples"><span>Did you mean</span>{meant}</div>'
     return (
         f'<section class="album{" pile" if column.key == PILE else ""}" data-key="{escape(column.key)}" '
         f'aria-label="{escape(title)}"><header><h2>{escape(isolated(column.title))} <small>{column.all}</small></h2>'
@@ -154,7 +146,7 @@ def _menu(column: Column, names: Sequence[str]) -> str:
     others = "".join(f"<option>{escape(other)}</option>" for other in names if other != column.album.name)
     merge = (
         f'<label>Merge into <select data-merge="{name}"><option value="">choose …</option>{others}</select></label>'
-        '<button type="button" data-event="merge">Merge</button>'
+        + button("merge", "Merge")
         if others
         else ""
     )
@@ -162,8 +154,8 @@ def _menu(column: Column, names: Sequence[str]) -> str:
         f'<details class="album-menu"><summary aria-label="Change the album {isolated(name)}">⋯</summary><div>'
         f'<p class="said">{escape(column.album.line())}</p>'
         f'<label>Name <input value="{name}" maxlength="{LONGEST_NAME}" data-rename="{name}"></label>{merge}'
-        f'<button type="button" data-event="pack" data-album="{name}">Download as ZIP</button>'
-        f'<button type="button" data-event="remove" data-album="{name}">Delete the album</button></div></details>'
+        f"{button('pack', 'Download as ZIP', album=column.album.name)}"
+        f"{button('remove', 'Delete the album', album=column.album.name)}</div></details>"
     )
 
 

@@ -4,7 +4,7 @@ from html import escape
 
 from app.curve import Curve, Point
 from app.views.encoding import left_out
-from app.views.formatting import isolated, many, percent
+from app.views.formatting import button, isolated, many, percent
 from app.views.placeholders import note
 from engine.gallery import DEFAULT_BUDGET, BudgetCost, GallerySummary, IngestReport
 
@@ -62,10 +62,7 @@ def encoded_again(summary: GallerySummary, done: IngestReport, budget: float) ->
 def _preset(name: str, setting: float, budget: float, curve: Curve | None) -> str:
     chosen = "true" if abs(setting - budget) < SAME else "false"
     rows = _measured(curve.at(setting)) if curve is not None else f"<span>budget {percent(setting)}</span>"
-    return (
-        f'<button type="button" data-event="preset" data-budget="{setting}" aria-pressed="{chosen}"><b>{name}</b>'
-        f"{rows}</button>"
-    )
+    return button("preset", f"<b>{name}</b>{rows}", f' aria-pressed="{chosen}"', budget=setting)
 
 
 def _measured(point: Point) -> str:

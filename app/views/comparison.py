@@ -6,10 +6,11 @@ from html import escape
 from app.fidelity import ShownFidelity
 from app.pictures import PictureAddress
 from app.views.encoding import progress_bar
-from app.views.formatting import described, macs, many
+from app.views.formatting import button, macs, many
 from app.views.placeholders import note
 from app.views.race import dots, fairness, faster, lanes, where
 from app.views.strip import Drawing, strip
+from app.views.viewer import picture
 from engine.gallery import MOST_RACED, UNDATED, Agreement, Lap, Measured, Photo
 
 
@@ -43,7 +44,7 @@ def race_result(measured: Measured, fidelity: ShownFidelity) -> str:
         '<div class="measured"><figure class="race"><figcaption>'
         f'<h2><span role="status"><b>{faster(race)}</b> measured</span></h2></figcaption>{lanes(race)}'
         f"<p>{where(measured)} · {fairness(race)}</p>"
-        '<p><button type="button" data-event="replay">Play it again in true time</button></p></figure>'
+        f"<p>{button('replay', 'Play it again in true time')}</p></figure>"
         f'<figure class="race"><figcaption><h2><b>{shared}</b> best matches are the full encoder’s, too</h2>'
         f"</figcaption>{dots(fidelity.shared, shared)}<p>{first}{fidelity.source}. A second look is not part of it.</p>"
         "</figure></div>"
@@ -98,8 +99,7 @@ def _cell(photo: Photo | None, drawing: Drawing, address: PictureAddress, shared
         return ""
     bar = strip(drawing, photo.macs_share if early else 1.0)
     return (
-        f'<div class="side{"" if shared else " lone"}"><img src="{escape(address(photo, "grid"))}" width="4" height="3"'
-        f' alt="{escape(described(photo.file))}" loading="lazy" decoding="async">'
+        f'<div class="side{"" if shared else " lone"}">{picture(photo, address)}'
         f'<span class="what">{bar}<small>{escape(photo.file)}</small></span></div>'
     )
 

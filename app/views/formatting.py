@@ -4,6 +4,7 @@ import base64
 import secrets
 import time
 import unicodedata
+from html import escape
 from pathlib import PurePath
 
 from engine.gallery import Photo
@@ -17,6 +18,15 @@ def anew() -> str:
 def inline(media: str, data: bytes) -> str:
     """An address that holds the file itself: it is kept nowhere."""
     return f"data:{media};base64,{base64.b64encode(data).decode()}"
+
+
+def button(event: str, words: str, attributes: str = "", **sent: object) -> str:
+    """A button that the page's script acts on, or tells Python of.
+
+    Args: words: HTML.  sent: what is told along with the event.
+    """
+    data = "".join(f' data-{name}="{escape(str(value))}"' for name, value in sent.items())
+    return f'<button type="button" data-event="{event}"{data}{attributes}>{words}</button>'
 
 
 def percent(share: float) -> str:

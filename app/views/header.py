@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
-from app.views.formatting import day, many, percent
+from app.views.formatting import button, day, many, percent
 from app.views.race import beside, faster, where
 from engine.gallery import Deepened, GallerySummary, Measured, Order, Refinement
 
@@ -44,12 +44,8 @@ def suggestions(examples: Sequence[str], history: Sequence[str], corrected: str 
     meant = [corrected] if corrected else []
     for title, queries in zip(("Did you mean", "Earlier", "Try"), (meant, *others), strict=True):
         if queries:
-            buttons = "".join(
-                f'<button type="button" data-event="again" data-query="{escape(query)}" title="{escape(query)}">'
-                f"{escape(query)}</button>"
-                for query in queries
-            )
-            parts.append(f"<span>{title}</span>{buttons}")
+            buttons = [button("again", escape(query), f' title="{escape(query)}"', query=query) for query in queries]
+            parts.append(f"<span>{title}</span>{''.join(buttons)}")
     return f'<div class="examples">{"".join(parts)}</div>' if parts else ""
 
 
@@ -57,10 +53,10 @@ def chip(source: str) -> str:
     """What is searched with, a thumbnail and a button that takes it out of the search. Empty without a picture."""
     if not source:
         return ""
+    without = button("unlike", "×", ' aria-label="Search without this picture"')
     return (
         f'<span class="chip"><img src="{escape(source)}" alt="The picture that is searched with"'
-        ' width="46" height="46"><span>Like this</span>'
-        '<button type="button" data-event="unlike" aria-label="Search without this picture">×</button></span>'
+        f' width="46" height="46"><span>Like this</span>{without}</span>'
     )
 
 
@@ -92,17 +88,13 @@ def bar(
         said: what a screen reader says first: two answers may have the same status, and be told of once.
     """
     at = "".join(f' data-{name}="{escape(value)}"' for name, value in place._asdict().items()) if place else ""
-    copy = f'<button type="button" data-event="share" data-share="{escape(share)}">Copy link</button>' if share else ""
+    copy = button("share", "Copy link", share=share) if share else ""
     choose = chosen = ""
     if photos:
-        discard = '<button type="button" data-event="discard" disabled>Delete</button>' if own else ""
-        choose = '<button type="button" data-event="choose">Select</button>'
-        chosen = (
-            '<span class="choice" hidden><button type="button" data-event="all">All on show</button>'
-            '<button type="button" data-event="zip" disabled>Download ZIP</button>'
-            f"{discard}"
-            '<button type="button" data-event="choose">Cancel</button></span>'
-        )
+        choose = button("choose", "Select")
+        buttons = button("all", "All on show") + button("zip", "Download ZIP", " disabled")
+        buttons += (button("discard", "Delete", " disabled") if own else "") + button("choose", "Cancel")
+        chosen = f'<span class="choice" hidden>{buttons}</span>'
     doing = f"<span>{links}{copy}{choose}</span>{chosen}"
     unseen = f'<span class="unseen">{escape(said)} </span>' if said else ""
     line = f'<p role="status">{unseen}{status or "&nbsp;"}</p>{LEGEND if status else ""}'
@@ -117,7 +109,7 @@ SECOND_LOOK = '<span class="busy">A second look at photos whose place is in doub
 
 
 TOOLS = (
-    '<div class="tools"><button type="button" data-event="present">Present</button>'
+    f'<div class="tools">{button("present", "Present")}'
     '<details class="reading"><summary aria-label="How to read this page" title="How to read this page">?</summary>'
     "<div><p><b>Filled was computed</b> when a photo was indexed, hollow was saved.</p>"
     "<p>A strip is the image encoder from its first stage to its last, each as wide as its share of the compute. A "

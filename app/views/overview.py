@@ -5,10 +5,11 @@ from html import escape
 
 from app.curve import Curve
 from app.pictures import PictureAddress
-from app.views.formatting import described, macs, many, percent, times
+from app.views.formatting import button, macs, many, percent, times
 from app.views.placeholders import note
 from app.views.race import beside, where
 from app.views.strip import Drawing, marks, survival
+from app.views.viewer import picture
 from engine.gallery import GallerySummary, Measured, Photo
 
 STEP = 5  # % of recall between two rules of the curve
@@ -68,7 +69,7 @@ def visibility(summary: GallerySummary) -> str:
         return '<p class="aside">Only you see this gallery.</p>'
     return (
         f'<p class="aside">Everyone with this address can look at it: <output data-link="{escape(summary.link)}">'
-        '</output> <button type="button" data-event="copy">Copy</button></p>'
+        f"</output> {button('copy', 'Copy')}</p>"
     )
 
 
@@ -129,11 +130,5 @@ def curve(found: Curve | None, budget: float | None) -> str:
 
 
 def _thumbnails(photos: Sequence[Photo], address: PictureAddress) -> str:
-    pictures = "".join(
-        f'<button type="button" data-event="select" data-photo="{photo.id}">'
-        f'<img src="{escape(address(photo, "grid"))}" alt="{escape(described(photo.file))}" width="4" height="3"'
-        ' loading="lazy" decoding="async">'
-        "</button>"
-        for photo in photos
-    )
+    pictures = "".join(button("select", picture(photo, address), photo=photo.id) for photo in photos)
     return f"<span>{pictures}</span>"

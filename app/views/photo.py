@@ -6,7 +6,7 @@ from html import escape
 
 from app.attribution import Attribution
 from app.pictures import PictureAddress
-from app.views.formatting import described, isolated, macs, percent, saved, score
+from app.views.formatting import button, described, isolated, macs, percent, saved, score
 from app.views.strip import Drawing, marks, stages_strip
 from app.views.viewer import about
 from engine.gallery import Deepened, ExitScore, Photo, nearest_budget
@@ -51,8 +51,8 @@ def panel(
         left = f"went all the way, exit {photo.exits} of {photo.exits}"
     gates = _gates(photo)
     before = drawing.positions[deepened.from_exit] if deepened else None
-    discard = _button("discard", "Delete") if picked and picked.own else ""
-    deeper = "" if photo.exit == photo.exits else _button("deepen", "Run it to full depth")
+    discard = button("discard", "Delete") if picked and picked.own else ""
+    deeper = "" if photo.exit == photo.exits else button("deepen", "Run it to full depth")
     return (
         f'<section class="panel" aria-label="The selected photo" data-photo="{photo.id}"'
         f"{f' data-picked={picked.name}' if picked else ''}>"
@@ -66,8 +66,8 @@ def panel(
         f"{stages_strip(drawing, photo.macs_share, f'Stages of the encoder: the photo {left}', before)}"
         f"{_marks(photo, drawing, gates)}"
         f'<p class="spent"><b>{macs(photo.macs, drawing.full_macs)}</b> · <b>{saved(photo)}</b></p>'
-        f'<div class="actions">{deeper}{_button("alike", "More like this")}'
-        f"{_button('explain', 'How the query fits, exit by exit')}{discard}</div>"
+        f'<div class="actions">{deeper}{button("alike", "More like this")}'
+        f"{button('explain', 'How the query fits, exit by exit')}{discard}</div>"
         f'<div class="extra" aria-live="polite">{extra}</div>{_why(photo, gates, drawing.usual_affinity)}</section>'
     )
 
@@ -115,10 +115,6 @@ def _credit(credit: Attribution | None) -> str:
         f'<p class="credit">“{escape(credit.title)}”, {escape(credit.author)} · '
         f'<a href="{escape(credit.licence_url)}" rel="noreferrer" target="_blank">{escape(credit.licence)}</a></p>'
     )
-
-
-def _button(event: str, words: str) -> str:
-    return f'<button type="button" data-event="{event}">{words}</button>'
 
 
 def _gates(photo: Photo) -> list[float]:

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from app.views.formatting import anew
+from app.views.formatting import anew, button
 
 NO_SUCH_LINK = (
     "There is no gallery at this address: its owner has closed it, or the address is incomplete. Ask for a new link; "
@@ -34,7 +34,7 @@ def problem(sentence: str, reload: bool = False) -> str:
 
     Args: reload: to load the page again helps.
     """
-    again = '<p class="actions"><button type="button" data-event="reload">Load it again</button></p>' if reload else ""
+    again = f'<p class="actions">{button("reload", "Load it again")}</p>' if reload else ""
     return f'<div class="note problem" role="alert"><h2>That did not work</h2><p>{escape(sentence)}</p>{again}</div>'
 
 
@@ -49,7 +49,7 @@ def outdated(model: str, may_encode: bool) -> str:
     since = f"It was indexed with {model}, and the model has changed since."
     if not may_encode:
         return note(EARLIER_MODEL, f"{since} Ask the owner to encode the photos again.")
-    way = '<p class="actions"><button type="button" data-event="recode">Open the Gallery tab</button></p>'
+    way = f'<p class="actions">{button("recode", "Open the Gallery tab")}</p>'
     return f'<div class="note"><h2>{EARLIER_MODEL}</h2><p>{escape(since)} {ENCODE_AGAIN}</p>{way}</div>'
 
 
@@ -59,10 +59,7 @@ PHOTO_GONE = problem(GONE)
 
 def missed(sentence: str) -> str:
     """What a visitor came for and is not there, over what they see in its place, until they put it away."""
-    return (
-        f'<p class="arriving" role="alert"{anew()}><span>{escape(sentence)}</span>'
-        '<button type="button" data-event="hush">Dismiss</button></p>'
-    )
+    return f'<p class="arriving" role="alert"{anew()}><span>{escape(sentence)}</span>{button("hush", "Dismiss")}</p>'
 
 
 def said(sentence: str) -> str:

@@ -6,7 +6,7 @@ from html import escape
 
 from app.fidelity import ShownFidelity
 from app.pictures import PictureAddress
-from app.views.formatting import anew, described, isolated, macs, many, percent, saved
+from app.views.formatting import anew, button, described, isolated, macs, many, percent, saved
 from app.views.race import dots, fairness, lanes, speed, where
 from app.views.strip import Drawing, stages_strip, strip, survival
 from engine.gallery import GallerySummary, Measured, Photo
@@ -54,15 +54,14 @@ def present(story: Story, drawing: Drawing, address: PictureAddress, start: int 
         for number, (screen, _) in enumerate(screens, start=1)
     )
     notes = "".join(f"<p{'' if n == start else ' hidden'}>{said}</p>" for n, (_, said) in enumerate(screens, start=1))
+    notes_button = button("say", "Notes <kbd>n</kbd>", ' aria-pressed="false"')
+    back, on = button("back", "←", ' aria-label="Back"'), button("on", "→", ' aria-label="On"')
     return (
         f'<dialog class="present" aria-label="Presentation" data-screen="{start}"{anew()}>'
         f'<div class="stage" aria-live="polite">{sections}</div>'
         f'<aside class="say" aria-label="The words to say" hidden>{notes}</aside>'
-        '<footer><button type="button" data-event="back" aria-label="Back">←</button>'
-        f'<span class="page">{start} / {count}</span>'
-        '<button type="button" data-event="on" aria-label="On">→</button>'
-        '<button type="button" data-event="say" aria-pressed="false">Notes <kbd>n</kbd></button>'
-        '<button type="button" data-event="leave">Leave <kbd>Esc</kbd></button></footer></dialog>'
+        f'<footer>{back}<span class="page">{start} / {count}</span>{on}{notes_button}'
+        f"{button('leave', 'Leave <kbd>Esc</kbd>')}</footer></dialog>"
     )
 
 

@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from app.pictures import PictureAddress
-from app.views.formatting import described, saved, score
+from app.views.formatting import button, saved, score
 from app.views.strip import Drawing, strip
-from app.views.viewer import about
+from app.views.viewer import about, picture
 from engine.gallery import Deepened, Hit, Photo
 
 NO_FIT = '<li class="falls"><span role="status">no photo fits these words well; the nearest come first</span></li>'
@@ -79,8 +78,7 @@ def card(
     return (
         f'<li data-photo="{photo.id}"{again}><button type="button" class="hit" data-event="select" '
         f'data-photo="{photo.id}"{about(photo, address)}{" aria-current=true" if current else ""}>'
-        f'<span class="frame"><img src="{escape(address(photo, "grid"))}" alt="{escape(described(photo.file))}"'
-        f' width="4" height="3" loading="lazy" decoding="async">{mark}</span>{strip(drawing, photo.macs_share, before)}'
+        f'<span class="frame">{picture(photo, address)}{mark}</span>{strip(drawing, photo.macs_share, before)}'
         f'<span class="numbers">{numbers}<span class="saved">{saved(photo)}</span></span></button></li>'
     )
 
@@ -91,4 +89,4 @@ def stacks(found: Sequence[Sequence[int]]) -> str:
 
 
 def _more(count: int) -> str:
-    return f'<button type="button" class="more" data-event="more">Show {count} more</button>' if count else ""
+    return button("more", f"Show {count} more", ' class="more"') if count else ""

@@ -5,7 +5,7 @@ from html import escape
 from app.pictures import PictureAddress
 from app.uploading.incoming import Incoming
 from app.views.encoding import files_left_out, latest, left_out, progress_bar
-from app.views.formatting import duration, in_line, isolated, percent, photos_word
+from app.views.formatting import button, duration, in_line, isolated, percent, photos_word
 from app.views.strip import Drawing
 from engine.gallery import Progress, Visitors
 
@@ -14,8 +14,7 @@ DROP_ZONE = (
     '<p class="actions"><label class="choose">Choose photos<input type="file" multiple></label>'
     '<label class="choose">Choose a folder<input type="file" webkitdirectory></label></p></div>'
 )
-DETAILS = '<button type="button" data-event="look">Details</button>'
-DISMISS = '<button type="button" data-event="dismiss">Dismiss</button>'
+DETAILS, DISMISS = button("look", "Details"), button("dismiss", "Dismiss")
 
 
 def keeping(visitors: Visitors | None) -> str:
@@ -99,7 +98,7 @@ def refused(sentence: str, nonce: str) -> str:
 def _show(incoming: Incoming) -> str:
     if not incoming.added and not incoming.duplicates:
         return ""
-    return f'<button type="button" data-event="show" data-gallery="{incoming.gallery}">Show the gallery</button>'
+    return button("show", "Show the gallery", gallery=incoming.gallery)
 
 
 def _added(incoming: Incoming) -> str:

@@ -4,7 +4,7 @@ from html import escape
 from pathlib import PurePosixPath
 
 from app.pictures import PictureAddress
-from app.views.formatting import saved, taken
+from app.views.formatting import button, described, saved, taken
 from engine.gallery import Photo
 
 
@@ -22,8 +22,16 @@ def about(photo: Photo, address: PictureAddress) -> str:
     return "".join(f' data-{key}="{escape(value)}"' for key, value in facts.items() if value)
 
 
+def picture(photo: Photo, address: PictureAddress) -> str:
+    """The picture of a photo among others, which comes when it is about to be seen."""
+    return (
+        f'<img src="{escape(address(photo, "grid"))}" alt="{escape(described(photo.file))}" width="4" height="3"'
+        ' loading="lazy" decoding="async">'
+    )
+
+
 def _turn(event: str, label: str, sign: str) -> str:
-    return f'<button type="button" class="{event}" data-event="{event}" aria-label="{label}">{sign}</button>'
+    return button(event, sign, f' class="{event}" aria-label="{label}"')
 
 
 DIALOG = (
@@ -35,5 +43,5 @@ DIALOG = (
     '<div class="actions">'
     '<a class="keep" download title="The picture that is kept: 768 pixels at most, a panorama more">Download</a>'
     '<a class="original" download hidden title="The file on this machine, as it was indexed">Original</a>'
-    '<button type="button" data-event="alike">More like this</button></div></div></dialog>'
+    f"{button('alike', 'More like this')}</div></div></dialog>"
 )
