@@ -8,7 +8,7 @@ from app.handlers.add_photos import ADD_PHOTOS
 from app.handlers.albums import ALBUMS
 from app.handlers.api import Api
 from app.handlers.comparison import COMPARE
-from app.handlers.galleries import GALLERY
+from app.handlers.overview import GALLERY
 from app.parts import DELETE, FIT, STOP, Parts
 from app.scripts import started
 from app.services import Services

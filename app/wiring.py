@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from inspect import isgeneratorfunction
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.events import Dependency
@@ -17,9 +17,8 @@ from app.handlers.comparison import Compare
 from app.handlers.export import Export
 from app.handlers.fitting import Fitting
 from app.handlers.galleries import Galleries
-from app.handlers.page_url import PageUrl
+from app.handlers.overview import Overview
 from app.handlers.photo import Selection
-from app.handlers.photo_map import GalleryMap
 from app.handlers.picture_search import PictureSearch
 from app.handlers.present import Present
 from app.handlers.search import Search
@@ -43,23 +42,29 @@ CONFIRM_DELETE = """(...given) => {
 }"""
 
 
+class Tabs(NamedTuple):
+    """Who draws the tabs that show the gallery on show."""
+
+    compare: Compare
+    overview: Overview
+    albums: Albums
+
+
 def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     """Connect the page's events with their handlers."""
     search = Search(services, parts)
-    galleries, compare = Galleries(services, parts, search), Compare(services, parts)
+    galleries = Galleries(services, parts, search)
     add_photos = AddPhotos(services, parts, search, galleries)
+    tabs = Tabs(Compare(services, parts), Overview(services, parts, search), Albums(services, parts))
     wire_opening(page, parts, galleries, add_photos)
-    wire_search(parts, search, PictureSearch(services, parts, search), galleries, compare)
+    wire_search(parts, search, PictureSearch(services, parts, search), tabs)
     wire_results(parts, Selection(services, parts, search), galleries, Export(services, parts, search))
-    albums = Albums(services, parts)
-    wire_albums(parts, albums)
-    wire_address(parts, PageUrl(services, parts, galleries, search), galleries, compare, albums)
-    wire_gallery(parts, galleries, compare, albums, add_photos)
-    photo_map = GalleryMap(services, parts)
-    wire_gallery_tab(parts, galleries, Fitting(services, parts), photo_map)
-    wire_budget(parts, Budget(services, parts), galleries, search, photo_map)
-    wire_comparison(parts, compare, Present(services, parts))
-    wire_add_photos(parts, add_photos, galleries, compare, albums)
+    wire_albums(parts, tabs.albums)
+    wire_galleries(parts, galleries, add_photos, tabs)
+    wire_overview(parts, tabs.overview, Fitting(services, parts))
+    wire_budget(parts, Budget(services, parts), tabs.overview, search)
+    wire_comparison(parts, tabs.compare, Present(services, parts))
+    wire_add_photos(parts, add_photos, tabs)
     wire_stops(parts, services)
     for event in page.fns.values():
         if isgeneratorfunction(event.fn):
@@ -123,7 +128,7 @@ def wire_opening(page: gr.Blocks, parts: Parts, galleries: Galleries, add_photos
     p.timer.tick(galleries.waited, [p.refine, session], changes, **SHORT)
 
 
-def wire_search(parts: Parts, search: Search, pictures: PictureSearch, galleries: Galleries, compare: Compare) -> None:
+def wire_search(parts: Parts, search: Search, pictures: PictureSearch, tabs: Tabs) -> None:
     """Words or a picture are given, and what follows from that in the other tabs."""
     p, session = parts, parts.session
     p.tabs.select(search.tab_selected, session, None, **SHORT)
@@ -138,8 +143,8 @@ def wire_search(parts: Parts, search: Search, pictures: PictureSearch, galleries
         answered = listen(
             newest(among_results(search, answer)), [*given, p.refine, session], [p.tabs, *changed, *p.results], **SHORT
         )
-        answered.then(compare.shown_if_open, session, p.comparison, **SHORT)
-        answered.then(galleries.overview_if_open, [p.budget, p.looked_for, session], p.overview, **SHORT)
+        answered.then(tabs.compare.shown_if_open, session, p.comparison, **SHORT)
+        answered.then(tabs.overview.shown_if_open, [p.budget, p.looked_for, session], p.overview, **SHORT)
     p.refine.input(newest(search.asked_again), [p.refine, session], p.results, **SHORT)
     p.grid.more(search.more, session, p.grid, **SHORT)
 
@@ -179,24 +184,19 @@ def wire_albums(parts: Parts, albums: Albums) -> None:
     board.pack(albums.packed, session, [p.file, p.album_line], **SHORT)
 
 
-def wire_address(parts: Parts, page_url: PageUrl, galleries: Galleries, compare: Compare, albums: Albums) -> None:
-    """Back and Forward."""
-    p, session = parts, parts.session
-    gone = p.tools.go(newest(page_url.gone_to), [p.refine, session], p.another_gallery, **SHORT)
-    redraw_open_tab(gone, parts, galleries, compare, albums)
-
-
-def redraw_open_tab(event: Dependency, parts: Parts, galleries: Galleries, compare: Compare, albums: Albums) -> None:
+def redraw_open_tab(event: Dependency, parts: Parts, tabs: Tabs) -> None:
     """After an event that may bring another gallery on show: the tab that is open shows that one."""
     p, session = parts, parts.session
-    event.then(compare.shown_if_open, session, p.comparison, **SHORT)
-    event.then(galleries.overview_if_open, [p.budget, p.looked_for, session], p.overview, **SHORT)
-    event.then(albums.shown_if_open, session, p.album_parts, **SHORT)
+    event.then(tabs.compare.shown_if_open, session, p.comparison, **SHORT)
+    event.then(tabs.overview.shown_if_open, [p.budget, p.looked_for, session], p.overview, **SHORT)
+    event.then(tabs.albums.shown_if_open, session, p.album_parts, **SHORT)
 
 
-def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: Albums, add_photos: AddPhotos) -> None:
-    """Another gallery is picked; its owner changes it."""
+def wire_galleries(parts: Parts, galleries: Galleries, add_photos: AddPhotos, tabs: Tabs) -> None:
+    """Another gallery is picked, or Back or Forward leads to one; its owner changes it."""
     p, session = parts, parts.session
+    gone = p.tools.go(newest(galleries.gone_to), [p.refine, session], p.another_gallery, **SHORT)
+    redraw_open_tab(gone, parts, tabs)
     p.gallery.change(galleries.settings, [p.gallery, session], p.settings, **SHORT)
     picked = p.gallery.input(
         newest(galleries.chosen),
@@ -204,7 +204,7 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
         [p.notice, p.query, *p.offering, p.browser, *p.results],
         **SHORT,
     )
-    redraw_open_tab(picked, parts, galleries, compare, albums)
+    redraw_open_tab(picked, parts, tabs)
     p.gallery.focus(galleries.listed, session, [p.gallery, p.notice], **SHORT)
     told = [p.report, p.arriving, p.stop_upload]
     p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, *p.offering, p.renamed], **SHORT).then(
@@ -216,29 +216,29 @@ def wire_gallery(parts: Parts, galleries: Galleries, compare: Compare, albums: A
     )
 
 
-def wire_budget(parts: Parts, budget: Budget, galleries: Galleries, search: Search, photo_map: GalleryMap) -> None:
+def wire_budget(parts: Parts, budget: Budget, overview: Overview, search: Search) -> None:
     """Another budget is tried, and applied."""
     p, session = parts, parts.session
     for changed in (p.budget.change, p.looked_for.blur):
         changed(budget.previewed, [p.budget, p.looked_for, session], [p.budget_preview, p.apply], **LATEST)
     p.budget_preview.preset(budget.preset_chosen, None, p.budget, **SHORT)
     applied = p.apply.click(budget.applied, [p.budget, p.looked_for, session], [p.applied, p.stop_apply], **LONG)
-    applied.then(galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
+    applied.then(overview.shown, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
         search.gallery_changed, session, p.results, **SHORT
     )
-    applied.then(photo_map.drawn_if_open, session, p.map, **SHORT)
+    applied.then(overview.map_if_open, session, p.map, **SHORT)
 
 
-def wire_gallery_tab(parts: Parts, galleries: Galleries, fitting: Fitting, photo_map: GalleryMap) -> None:
+def wire_overview(parts: Parts, overview: Overview, fitting: Fitting) -> None:
     """The gallery's tab is opened, where a model without exits can be given some."""
     p, session = parts, parts.session
-    p.gallery_tab.select(photo_map.drawn, session, p.map, **SHORT)
-    p.gallery.change(photo_map.drawn_if_open, session, p.map, **SHORT)
-    p.gallery_tab.select(galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
+    p.gallery_tab.select(overview.map, session, p.map, **SHORT)
+    p.gallery.change(overview.map_if_open, session, p.map, **SHORT)
+    p.gallery_tab.select(overview.shown, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
         fitting.offered, session, [p.no_exits, p.fit, p.stop_fit], **SHORT
     )
     p.fit.click(fitting.fitted, session, [p.no_exits, p.fit, p.stop_fit], **LONG).then(
-        galleries.overview, [p.budget, p.looked_for, session], p.overview, **SHORT
+        overview.shown, [p.budget, p.looked_for, session], p.overview, **SHORT
     )
 
 
@@ -251,9 +251,7 @@ def wire_comparison(parts: Parts, compare: Compare, present: Present) -> None:
     p.tools.present(present.presented, session, [p.screens, p.notice], **SHORT)
 
 
-def wire_add_photos(
-    parts: Parts, add_photos: AddPhotos, galleries: Galleries, compare: Compare, albums: Albums
-) -> None:
+def wire_add_photos(parts: Parts, add_photos: AddPhotos, tabs: Tabs) -> None:
     """Photos come in; their gallery comes on show when they are there, to who has waited for it."""
     p, session = parts, parts.session
     told = [p.report, p.arriving, p.stop_upload]
@@ -264,7 +262,7 @@ def wire_add_photos(
         p.arriving.begin(add_photos.begun, [p.add_to, session], changes, **{**LONG, "trigger_mode": "multiple"}),
         p.server_folder.submit(add_photos.from_folder, [p.server_folder, p.add_to, session], changes, **LONG),
     ):
-        redraw_open_tab(added, parts, galleries, compare, albums)
+        redraw_open_tab(added, parts, tabs)
     p.add_to.change(add_photos.named, [p.add_to, session], p.adds_to, **LATEST)
     p.stop_upload.click(add_photos.stopped, session, None, **SHORT)
     for part in (p.report, p.arriving):

@@ -1,4 +1,4 @@
-"""Galleries: opened, picked, arranged, renamed, published, deleted, and seen as a whole."""
+"""Galleries: opened, picked, gone back to, arranged, renamed, published, deleted."""
 
 import time
 import unicodedata
@@ -8,7 +8,7 @@ from contextlib import suppress
 import gradio as gr
 
 from app.access import FORGOTTEN
-from app.handlers.budget import Budget, typed
+from app.handlers.budget import typed
 from app.handlers.events import sent_along
 from app.handlers.search import Search
 from app.parts import DELETE, Parts, Updates, button
@@ -23,18 +23,15 @@ from engine.gallery import (
     EngineError,
     GalleryMissing,
     GallerySummary,
-    ModelChanged,
     delete_gallery,
     delete_photos,
     publish_gallery,
     rename_gallery,
-    require_model,
-    typical_photos,
 )
 
 MOST_AT_ONCE = 5_000  # photos to delete
 LINKS = 20  # published galleries that a browser is believed to remember
-GALLERY = "Gallery"  # the title of its tab
+DIGITS = 12  # of the number of a step of Back and Forward
 FIRST_START = "Encoding the demo gallery"
 LATER_START = "Loading the encoder"
 LATER_START_NOTE = "The demo gallery is stored already: the first answer comes in a few seconds."
@@ -48,7 +45,6 @@ class Galleries:
 
     def __init__(self, services: Services, parts: Parts, search: Search) -> None:
         self._services, self._parts, self._search = services, parts, search
-        self._budget = Budget(services, parts)
 
     def opened(self, kept: object, refine: bool, session: Session, request: gr.Request | None) -> Iterator[Updates]:
         """A visitor comes: to the gallery of the address, or to the one they left, or to the demo gallery."""
@@ -148,39 +144,37 @@ class Galleries:
             problem = self._search.only(self._services.problem(error))
             return iter([{parts.query: "", **self.offered(session, NEW_GALLERY), **problem}])
 
+    def gone_to(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
+        """Back or Forward: an earlier place is asked for again, a gallery, a query, and how photos stood."""
+        parts, asked, missed = self._parts, sent_along(event, "q"), ""
+        session.step = sent_along(event, "step")[:DIGITS]
+        try:
+            try:
+                session.gallery = self._services.access.at_address(sent_along(event, "gallery"), session)
+            except GalleryMissing:
+                session.gallery, missed = self._services.demo.id, placeholders.missed(placeholders.GONE_SINCE)
+                asked = asked or self._services.demo.first_query
+            aside = self._search.ask(asked, session, anew=True)
+            order = sent_along(event, "order") or ("" if session.query else "arrival")
+            session.arrange(order, sent_along(event, "year"))
+            first: Updates = {
+                parts.notice: missed,
+                **self.choice(session),
+                **self.offered(session),
+                parts.query: session.words,
+                **self.remembered(session),
+            }
+        except EngineError as error:
+            session.go_on()
+            return iter([self._search.only(self._services.problem(error))])
+        return self._search.answers_with_words(refine, session, aside, first)
+
     def arranged(self, event: gr.EventData, refine: bool, session: Session) -> Iterator[Updates]:
         """Another order or year was chosen in the boxes over the photos."""
         session.arrange(sent_along(event, "order"), sent_along(event, "year"))
         session.unfolded = 0
         session.go_on()
         return self._search.answers(refine, session)
-
-    def overview(self, budget: float, looked_for: str | None, session: Session) -> Updates:
-        """The gallery's tab was opened, or what it shows has changed."""
-        services, parts = self._services, self._parts
-        try:
-            summary = services.access.gallery(session.gallery, session)
-            with services.access.turn(session):
-                require_model(services.library, summary.id)  # another model's exits are not this one's
-                exits = range(1, len(summary.exits) + 1)
-                typical = {exit: typical_photos(services.library, summary.id, exit) for exit in exits}
-            return {
-                parts.figures: overview.figures(summary, services.measured(summary)),
-                parts.histogram: overview.histogram(summary, services.drawing, typical, services.address),
-                parts.curve: overview.curve(services.curve, summary.budget),
-                **self._budget.previewed(budget, looked_for, session),
-                **self._search.headline(session),  # another page may have changed the gallery
-            }
-        except ModelChanged as error:
-            return {**dict.fromkeys(parts.drawn_overview, ""), parts.figures: services.problem(error)}
-        except EngineError as error:
-            return {parts.figures: services.problem(error)}
-
-    def overview_if_open(self, budget: float, looked_for: str | None, session: Session) -> Updates:
-        """A query may have changed what the gallery's tab shows: drawn anew if that is open."""
-        return (
-            self.overview(budget, looked_for, session) if session.tab == GALLERY else {self._parts.figures: gr.skip()}
-        )
 
     def settings(self, gallery: int | None, session: Session) -> Updates:
         """Another gallery is on show, and only then: what is being typed is not written over."""

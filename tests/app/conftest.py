@@ -13,7 +13,7 @@ from app.handlers.add_photos import AddPhotos
 from app.handlers.budget import Budget
 from app.handlers.comparison import Compare
 from app.handlers.galleries import Galleries
-from app.handlers.page_url import PageUrl
+from app.handlers.overview import Overview
 from app.handlers.photo import Selection
 from app.handlers.picture_search import PictureSearch
 from app.handlers.search import Search
@@ -116,8 +116,8 @@ def galleries(services: Services, search: Search) -> Galleries:
 
 
 @pytest.fixture
-def page_url(services: Services, galleries: Galleries, search: Search) -> PageUrl:
-    return PageUrl(services, PARTS, galleries, search)
+def overview(services: Services, search: Search) -> Overview:
+    return Overview(services, PARTS, search)
 
 
 @pytest.fixture

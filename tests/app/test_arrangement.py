@@ -6,7 +6,6 @@ import gradio as gr
 
 from app.demo import Demo
 from app.handlers.galleries import Galleries
-from app.handlers.page_url import PageUrl
 from app.handlers.photo import Selection
 from app.handlers.search import Search
 from app.services import Services
@@ -81,11 +80,10 @@ def test_a_year_that_another_gallery_lacks_is_let_go_of(services: Services, trip
 
 
 def test_a_place_that_is_gone_to_has_its_order_and_year(services: Services, trip: Session) -> None:
-    search = Search(services, PARTS)
-    page_url = PageUrl(services, PARTS, Galleries(services, PARTS, search), search)
+    galleries = Galleries(services, PARTS, Search(services, PARTS))
 
     def names(**place: str) -> str:
-        shown = after(page_url.gone_to(Event(gallery=str(trip.gallery), **place), False, trip))
+        shown = after(galleries.gone_to(Event(gallery=str(trip.gallery), **place), False, trip))
         return "".join(re.findall(r'alt="Photo: (\w)"', shown.grid))
 
     assert names(q="", order="newest", year="") == "cba"

@@ -27,6 +27,7 @@ from app.handlers.budget import Budget
 from app.handlers.comparison import Compare
 from app.handlers.fitting import Fitting
 from app.handlers.galleries import Galleries
+from app.handlers.overview import Overview
 from app.handlers.photo import Selection
 from app.handlers.picture_search import PictureSearch
 from app.handlers.present import Present
@@ -124,10 +125,11 @@ def doors(services: Services, session: Session) -> list[Callable[[], object]]:
     search = Search(services, PARTS)
     galleries, selection = Galleries(services, PARTS, search), Selection(services, PARTS, search)
     compare, budget = Compare(services, PARTS), Budget(services, PARTS)
+    overview = Overview(services, PARTS, search)
     return [
         lambda: list(galleries.picked(gallery, False, session)),
         lambda: list(galleries.deleted(False, session)),
-        lambda: galleries.overview(1.0, "", session),
+        lambda: overview.shown(1.0, "", session),
         lambda: budget.previewed(1.0, "", session),
         lambda: galleries.renamed("Stolen", session),
         lambda: galleries.published(True, session),
@@ -202,7 +204,7 @@ def test_who_looks_at_a_published_gallery_is_offered_no_change_of_it(
 
 
 def test_a_gallery_of_an_earlier_model_says_so_in_place_of_figures_until_its_owner_encodes_it_again(
-    services: Services, galleries: Galleries, search: Search, ann: Session, stranger: Session, library: Library
+    services: Services, overview: Overview, search: Search, ann: Session, stranger: Session, library: Library
 ) -> None:
     stranger.gallery = services.access.open_link(publish_gallery(library, ann.gallery or 0, True) or "", stranger)
     with library.database.write() as rows:
@@ -213,7 +215,7 @@ def test_a_gallery_of_an_earlier_model_says_so_in_place_of_figures_until_its_own
         assert way in shown.grid
         assert "indexed by an earlier model: encode again" in shown.headline
         assert "%" not in shown.headline
-        assert "have to be encoded again" in after(galleries.overview(0.6, "", session)).figures
+        assert "have to be encoded again" in after(overview.shown(0.6, "", session)).figures
     list(Budget(services, PARTS).applied(0.6, "", ann))
     shown = after(search.searched("yellow", False, stranger))
     assert "secret.png" in shown.grid
@@ -438,7 +440,7 @@ def test_pictures_to_search_with_count_for_the_gallery_of_who_owns_it_alone(
 
 
 def test_every_door_that_computes_counts_as_a_request(
-    services: Services, search: Search, galleries: Galleries, selection: Selection, compare: Compare, ann: Session
+    services: Services, search: Search, overview: Overview, selection: Selection, compare: Compare, ann: Session
 ) -> None:
     ann.query, ann.tab = "yellow", "Compare"
     ann.photo = list_photos(services.library, ann.gallery or 0)[0].id
@@ -450,7 +452,7 @@ def test_every_door_that_computes_counts_as_a_request(
             list(search.more(ann)),
             selection.explained(ann),
             selection.deepened(ann),
-            galleries.overview(1.0, "", ann),
+            overview.shown(1.0, "", ann),
             list(compare.shown(ann)),
             Present(services, PARTS).presented(gr.EventData(None, {}), ann),
         ):

@@ -72,7 +72,7 @@ def test_the_tab_that_is_open_shows_the_gallery_that_came_on_show(services: Serv
         follows = {event.fn for event in events.values() if event.trigger_after == first}
         assert {getattr(fn, "__qualname__", "") for fn in follows} == {
             "Compare.shown_if_open",
-            "Galleries.overview_if_open",
+            "Overview.shown_if_open",
             "Albums.shown_if_open",
         }
 
@@ -82,7 +82,7 @@ def test_what_is_on_show_follows_the_box_for_second_looks_and_another_budget(ser
     assert [event.targets[0][1] for event in events.values() if event.name == "asked_again"] == ["input"]
     applied = next(number for number, event in events.items() if event.name == "applied")
     follows = {event.name for event in events.values() if event.trigger_after == applied}
-    assert follows == {"overview", "drawn_if_open"}
+    assert follows == {"shown", "map_if_open"}
 
 
 def test_what_is_told_of_uploads_follows_another_name_and_a_deletion_of_their_gallery(services: Services) -> None:
@@ -96,7 +96,7 @@ def test_what_is_told_of_uploads_follows_another_name_and_a_deletion_of_their_ga
 def test_what_picks_a_gallery_may_change_all_that_picking_one_changes(services: Services) -> None:
     events = {getattr(event.fn, "__qualname__", ""): event for event in build(services, "a secret").fns.values()}
     changes = {part._id for part in events["Galleries.chosen"].outputs}
-    for picks in ("Galleries.deleted", "AddPhotos.shown", "PageUrl.gone_to"):
+    for picks in ("Galleries.deleted", "AddPhotos.shown", "Galleries.gone_to"):
         assert changes <= {part._id for part in events[picks].outputs}
 
 

@@ -9,7 +9,7 @@ import pytest
 from app.demo import Demo
 from app.handlers.add_photos import AddPhotos
 from app.handlers.galleries import Galleries
-from app.handlers.page_url import PageUrl
+from app.handlers.overview import Overview
 from app.handlers.search import Search
 from app.pictures import Pictures
 from app.services import Services
@@ -197,12 +197,12 @@ def test_who_comes_back_to_a_page_that_the_server_has_forgotten_is_told_what_to_
 
 
 def test_photos_are_added_to_the_gallery_that_comes_on_show(
-    galleries: Galleries, page_url: PageUrl, holidays: int, session: Session
+    galleries: Galleries, holidays: int, session: Session
 ) -> None:
     for told, name in (
         (galleries.opened({"gallery": holidays}, False, Session(), Request()), "Holidays"),
-        (page_url.gone_to(Event(gallery=str(holidays), q=""), False, session), "Holidays"),
-        (page_url.gone_to(Event(gallery="", q="red"), False, session), "My photos"),
+        (galleries.gone_to(Event(gallery=str(holidays), q=""), False, session), "Holidays"),
+        (galleries.gone_to(Event(gallery="", q="red"), False, session), "My photos"),
     ):
         shown = after(told)
         assert (shown.add_to, shown.adds_to) == (name, f"Add to “{name}”")
@@ -210,7 +210,7 @@ def test_photos_are_added_to_the_gallery_that_comes_on_show(
 
 
 def test_a_name_that_was_typed_stays_when_another_gallery_comes_on_show(
-    galleries: Galleries, page_url: PageUrl, add_photos: AddPhotos, holidays: int, session: Session
+    galleries: Galleries, add_photos: AddPhotos, holidays: int, session: Session
 ) -> None:
     add_photos.named("My photos", session)
     assert after(galleries.picked(holidays, False, session)).add_to == "Holidays", "the page has put it there"
@@ -218,14 +218,14 @@ def test_a_name_that_was_typed_stays_when_another_gallery_comes_on_show(
     for told in (
         galleries.picked(holidays, False, session),
         galleries.picked(999, False, session),
-        page_url.gone_to(Event(gallery=str(holidays), q=""), False, session),
+        galleries.gone_to(Event(gallery=str(holidays), q=""), False, session),
     ):
         assert not hasattr(after(told), "add_to")
     assert not hasattr(after(galleries.renamed("Sea", session)), "add_to")
 
 
-def test_a_gallery_as_a_whole(galleries: Galleries, holidays: int) -> None:
-    whole = after(galleries.overview(0.75, "", Session(gallery=holidays)))
+def test_a_gallery_as_a_whole(overview: Overview, holidays: int) -> None:
+    whole = after(overview.shown(0.75, "", Session(gallery=holidays)))
     assert "60 %" in whole.figures
     assert "Where photos leave" in whole.histogram
     assert whole.histogram.count("<img") == 2
@@ -244,9 +244,9 @@ def test_what_a_gallery_is_set_to_is_drawn_when_it_comes_on_show(
     assert not vars(after(galleries.settings(999, session)))
 
 
-def test_an_empty_gallery_says_what_to_do(galleries: Galleries, library: Library) -> None:
+def test_an_empty_gallery_says_what_to_do(galleries: Galleries, overview: Overview, library: Library) -> None:
     empty = Session(gallery=open_gallery(library, "Empty"))
-    assert "Add photos" in after(galleries.overview(0.75, "", empty)).figures
+    assert "Add photos" in after(overview.shown(0.75, "", empty)).figures
     assert "Add photos first" in after(galleries.picked(empty.gallery or 0, True, empty)).grid
 
 
@@ -295,11 +295,11 @@ def test_several_can_be_picked_everywhere_and_deleted_in_ones_own_gallery_only(
         assert ('data-event="zip"' in own, 'data-event="discard"' in own) == (True, True)
 
 
-def test_what_a_query_changed_is_drawn_where_it_is_on_show(galleries: Galleries, holidays: int) -> None:
+def test_what_a_query_changed_is_drawn_where_it_is_on_show(overview: Overview, holidays: int) -> None:
     mine = Session(gallery=holidays)
-    assert not vars(after(galleries.overview_if_open(0.75, "", mine)))
+    assert not vars(after(overview.shown_if_open(0.75, "", mine)))
     mine.tab = "Gallery"
-    assert "60 %" in after(galleries.overview_if_open(0.75, "", mine)).figures
+    assert "60 %" in after(overview.shown_if_open(0.75, "", mine)).figures
 
 
 def test_a_gallery_is_leafed_through_when_nothing_is_asked(search: Search, fill: Fill) -> None:

@@ -12,6 +12,7 @@ import app.session as session_module
 from app.demo import Demo
 from app.handlers import photo as photo_module
 from app.handlers.galleries import Galleries
+from app.handlers.overview import Overview
 from app.handlers.photo import Selection
 from app.handlers.search import Search
 from app.pictures import Pictures
@@ -122,8 +123,8 @@ def test_a_photo_of_a_model_without_exits_has_a_panel(
     shown = after(Search(services, PARTS).searched("red", True, session))
     assert "went all the way" in shown.panel
     assert "at full depth: this model has no exit modules yet" in shown.headline
-    galleries = Galleries(services, PARTS, Search(services, PARTS))
-    assert "Where photos leave" in after(galleries.overview(0.75, "", session)).histogram
+    overview = Overview(services, PARTS, Search(services, PARTS))
+    assert "Where photos leave" in after(overview.shown(0.75, "", session)).histogram
 
 
 def test_an_event_that_was_made_by_hand_is_a_sentence(

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from app.handlers.galleries import GALLERY
-from app.handlers.photo_map import GalleryMap
+from app.handlers.overview import GALLERY, Overview
+from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
 from app.views.photo_map import photo_map
@@ -37,10 +37,10 @@ def test_names_are_text() -> None:
 
 
 def test_it_is_drawn_for_an_open_tab(services: Services, session: Session) -> None:
-    photo_map_of = GalleryMap(services, PARTS)
-    assert after(photo_map_of.drawn(session)).map.count("data-photo") == 3
-    assert not vars(after(photo_map_of.drawn_if_open(session)))
+    overview = Overview(services, PARTS, Search(services, PARTS))
+    assert after(overview.map(session)).map.count("data-photo") == 3
+    assert not vars(after(overview.map_if_open(session)))
     session.tab = GALLERY
-    assert "Map of the gallery" in after(photo_map_of.drawn_if_open(session)).map
+    assert "Map of the gallery" in after(overview.map_if_open(session)).map
     session.gallery = 999
-    assert after(photo_map_of.drawn(session)).map == ""
+    assert after(overview.map(session)).map == ""

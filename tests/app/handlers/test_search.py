@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.handlers.galleries import Galleries
-from app.handlers.page_url import PageUrl
+from app.handlers.overview import Overview
 from app.handlers.photo import Selection
 from app.handlers.picture_search import PictureSearch
 from app.handlers.present import Present
@@ -99,10 +99,12 @@ def test_a_photo_selected_meanwhile_is_drawn_as_deep_as_its_query_has_sent_it(se
     assert f'data-photo="{session.photo}"' in refined.panel
 
 
-def test_no_second_look_is_drawn_over_a_place_that_is_gone(search: Search, page_url: PageUrl, session: Session) -> None:
+def test_no_second_look_is_drawn_over_a_place_that_is_gone(
+    search: Search, galleries: Galleries, session: Session
+) -> None:
     answers = search.searched("blue", True, session)
     next(answers)
-    gone = after(page_url.gone_to(Event(gallery="999", q="red"), False, session))
+    gone = after(galleries.gone_to(Event(gallery="999", q="red"), False, session))
     assert "not there any more" in gone.notice
     assert "red square" in gone.grid
     assert gone.gallery["value"] == session.gallery
@@ -322,10 +324,10 @@ def test_a_chosen_query_fills_the_search_box_and_is_remembered(search: Search, s
     assert session.history == ["blue - red", "green"]
 
 
-def test_each_answer_brings_its_words(search: Search, page_url: PageUrl, session: Session) -> None:
+def test_each_answer_brings_its_words(search: Search, galleries: Galleries, session: Session) -> None:
     for asks in (
         lambda: search.suggestion_chosen(Event(query="green"), False, session),
-        lambda: page_url.gone_to(Event(gallery="", q="red"), False, session),
+        lambda: galleries.gone_to(Event(gallery="", q="red"), False, session),
     ):
         first, *answers = asks()
         assert answers, "which may come after the first words of an earlier question"
@@ -424,7 +426,7 @@ def test_what_is_no_picture_is_named_over_the_answer_that_stays(
 def test_back_brings_a_picture_of_ones_own_and_the_words_beside_it(
     search: Search,
     picture_search: PictureSearch,
-    page_url: PageUrl,
+    galleries: Galleries,
     session: Session,
     dropped: Callable[..., list[str]],
 ) -> None:
@@ -433,28 +435,28 @@ def test_back_brings_a_picture_of_ones_own_and_the_words_beside_it(
     list(search.searched("- red", False, session))
     place = session.query
     list(picture_search.unliked(False, session))
-    shown = after(page_url.gone_to(Event(gallery="", q=place), False, session))
+    shown = after(galleries.gone_to(Event(gallery="", q=place), False, session))
     assert (shown.query, shown.chip) == ("- red", chip)
 
 
 def test_back_to_a_picture_that_is_gone_keeps_the_words_and_says_so(
-    search: Search, page_url: PageUrl, session: Session
+    search: Search, galleries: Galleries, session: Session
 ) -> None:
     for words in ("- red", ""):
         place = f"photo:dropped {words}".strip()
         event = Event(gallery="", q=place)
         for back in (True, False):
-            shown = after(page_url.gone_to(event, True, session) if back else search.searched(place, True, session))
+            shown = after(galleries.gone_to(event, True, session) if back else search.searched(place, True, session))
             assert (shown.query, session.query, shown.chip) == (words, words, "")
             assert "The picture that was searched with is gone" in shown.answer
             assert shown.grid.count('class="hit"') == 3
 
 
 def test_words_are_answered_when_the_photo_that_they_stood_beside_is_gone(
-    search: Search, page_url: PageUrl, session: Session, library: Library, holidays: int
+    search: Search, galleries: Galleries, session: Session, library: Library, holidays: int
 ) -> None:
     for gone in (list_photos(library, holidays)[0].id, 9999):
-        list(page_url.gone_to(Event(gallery="", q=f"photo:{gone}"), False, session))
+        list(galleries.gone_to(Event(gallery="", q=f"photo:{gone}"), False, session))
         shown = after(search.searched("red", False, session))
         assert (session.query, shown.chip) == ("red", "")
         assert shown.grid.count('class="hit"') == 3
@@ -549,24 +551,24 @@ def test_what_is_too_much_is_a_sentence(search: Search, session: Session) -> Non
 
 
 def test_a_gallery_of_another_model_says_so_and_draws_no_wrong_strip(
-    search: Search, galleries: Galleries, fake_encoder: FakeEncoder, holidays: int
+    search: Search, overview: Overview, fake_encoder: FakeEncoder, holidays: int
 ) -> None:
     fake_encoder.identity = replace(fake_encoder.identity, weights="c" * 64)
     assert "It was indexed with fake" in after(search.searched("red", True, Session(gallery=holidays))).grid
-    told = after(galleries.overview(0.75, "", Session(gallery=holidays)))
+    told = after(overview.shown(0.75, "", Session(gallery=holidays)))
     assert "have to be encoded again" in told.figures
     assert told.histogram == told.curve == told.budget_preview == ""
 
 
 def test_a_gallery_with_other_exits_says_so_too(
-    galleries: Galleries, services: Services, library: Library, holidays: int
+    overview: Overview, services: Services, library: Library, holidays: int
 ) -> None:
     stages = library.encoder.stages[:2]
     encoder: Any = library.encoder
     encoder.exits, encoder.exit_macs, encoder.stages = 1, (100,), (*stages, replace(stages[1], exit=1))
     encoder.identity = replace(encoder.identity, exits_hash="")
     session = Session(gallery=holidays)
-    assert "Indexed by an earlier model" in after(galleries.overview(0.75, "", session)).figures
+    assert "Indexed by an earlier model" in after(overview.shown(0.75, "", session)).figures
     assert 'role="alert"' in after(Present(services, PARTS).presented(Event(), session)).notice
 
 

@@ -1,0 +1,65 @@
+"""A gallery as a whole, in its tab: figures, where its photos leave, and a map."""
+
+import gradio as gr
+
+from app.handlers.budget import Budget
+from app.handlers.search import Search
+from app.parts import Parts, Updates
+from app.services import Services
+from app.session import Session
+from app.views import overview
+from app.views.photo_map import photo_map
+from engine.gallery import EngineError, ModelChanged, map_gallery, require_model, typical_photos
+
+GALLERY = "Gallery"  # the title of the tab
+
+
+class Overview:
+    """The gallery on show, seen from above."""
+
+    def __init__(self, services: Services, parts: Parts, search: Search) -> None:
+        self._services, self._parts, self._search = services, parts, search
+        self._budget = Budget(services, parts)
+
+    def shown(self, budget: float, looked_for: str | None, session: Session) -> Updates:
+        """The gallery's tab was opened, or what it shows has changed."""
+        services, parts = self._services, self._parts
+        try:
+            summary = services.access.gallery(session.gallery, session)
+            with services.access.turn(session):
+                require_model(services.library, summary.id)  # another model's exits are not this one's
+                exits = range(1, len(summary.exits) + 1)
+                typical = {exit: typical_photos(services.library, summary.id, exit) for exit in exits}
+            return {
+                parts.figures: overview.figures(summary, services.measured(summary)),
+                parts.histogram: overview.histogram(summary, services.drawing, typical, services.address),
+                parts.curve: overview.curve(services.curve, summary.budget),
+                **self._budget.previewed(budget, looked_for, session),
+                **self._search.headline(session),  # another page may have changed the gallery
+            }
+        except ModelChanged as error:
+            return {**dict.fromkeys(parts.drawn_overview, ""), parts.figures: services.problem(error)}
+        except EngineError as error:
+            return {parts.figures: services.problem(error)}
+
+    def shown_if_open(self, budget: float, looked_for: str | None, session: Session) -> Updates:
+        """A query may have changed what the gallery's tab shows: drawn anew if that is open."""
+        if session.tab != GALLERY:
+            return {self._parts.figures: gr.skip()}
+        return self.shown(budget, looked_for, session)
+
+    def map(self, session: Session) -> Updates:
+        """The tab was opened: the map is drawn then, and not before."""
+        services = self._services
+        try:
+            summary = services.access.gallery(session.gallery, session)
+            with services.access.turn(session):
+                require_model(services.library, summary.id)
+                places = map_gallery(services.library, summary.id)
+        except EngineError:  # the figures above say so
+            return {self._parts.map: ""}
+        return {self._parts.map: photo_map(places, summary.photos, services.address)}
+
+    def map_if_open(self, session: Session) -> Updates:
+        """Another gallery is on show, or its photos went deeper."""
+        return self.map(session) if session.tab == GALLERY else {self._parts.map: gr.skip()}
