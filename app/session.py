@@ -16,6 +16,7 @@ REMEMBERED = 6  # queries of this session
 NEW_GALLERY = "My photos"  # what photos are added to at first
 
 COLUMNS = MOST_ALBUMS + 2  # of a board: the albums, those in doubt, and none of these
+VIEWS_KEPT = 4  # galleries whose albums are remembered
 UNDONE = 20  # changes of albums
 DROPS = 100  # of files, that wait to be announced
 
@@ -105,7 +106,7 @@ class Session:
     offered: str = NEW_GALLERY  # the gallery to add photos to that the page has named last
     named: bool = False  # the visitor has named another one that nothing was added to yet: it stays
     drops: LRUCache[str, str] = field(default_factory=lambda: LRUCache(DROPS))  # the gallery that each goes to, by name
-    albums: dict[int, AlbumView] = field(default_factory=dict)  # by gallery
+    albums: LRUCache[int, AlbumView] = field(default_factory=lambda: LRUCache(VIEWS_KEPT))  # by gallery
     watching: object = field(default_factory=object)  # another one each time that uploads are told of after a reload
     works: dict[Work, list[Running]] = field(default_factory=dict)  # begun for this session, and can be stopped
 

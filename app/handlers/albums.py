@@ -41,7 +41,6 @@ ALBUMS = "Albums"  # the title of the tab
 EXTRA = 0.1  # of a full encoding a photo that second looks may take, where indexing has spent the budget
 PROPOSED = 8
 MOST_MOVES = 5_000
-VIEWS_KEPT = 4  # galleries whose albums a session remembers
 APART_KEPT = 2**25  # bytes of albums of galleries of others, over all visitors
 APART_SECONDS = 7 * 86_400.0  # since their last change: as long as what else strangers keep
 MOVE = 150  # bytes of a move, roughly
@@ -353,12 +352,8 @@ class Albums:
         return None if self._services.access.owns(summary, session) else view.aside
 
     def _view(self, session: Session, gallery: int) -> AlbumView:
-        """What the session remembers of a gallery's albums; the last few galleries count."""
-        view = session.albums.pop(gallery, None) or AlbumView()
-        session.albums[gallery] = view
-        while len(session.albums) > VIEWS_KEPT:
-            session.albums.pop(next(iter(session.albums)))
-        return view
+        """What the session remembers of a gallery's albums."""
+        return session.albums.setdefault(gallery, AlbumView())
 
 
 def _with(albums: AlbumSet, words: str) -> AlbumSet:
