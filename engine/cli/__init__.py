@@ -7,37 +7,38 @@ on stderr and exit code 2. Heavy imports stand inside the commands that need the
 import errno
 import signal
 import sys
+from importlib import import_module
 from io import TextIOWrapper
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from engine.cli import (
-    acceptance,
-    backup,
-    bench,
-    deploy_space,
-    evaluate,
-    evaluate_albums,
-    fit,
-    galleries,
-    index,
-    migrate_store,
-    pull,
-    push,
-    race,
-    reencode,
-    report,
-    restore,
-    search,
-    sort,
-    train_mini,
-    train_rivals,
-)
 from engine.cli.output import say
 from engine.utils.errors import EngineError
 
+COMMANDS = (  # a module and a function of that name each, in the order of the help
+    "index",
+    "reencode",
+    "search",
+    "sort",
+    "galleries",
+    "evaluate",
+    "evaluate_albums",
+    "train_mini",
+    "train_rivals",
+    "report",
+    "fit",
+    "acceptance",
+    "push",
+    "pull",
+    "bench",
+    "race",
+    "migrate_store",
+    "backup",
+    "restore",
+    "deploy_space",
+)
 # Commands that begin where they were stopped.
 GO_ON = ("acceptance", "fit", "index", "migrate-store", "reencode", "restore", "sort", "train-mini", "train-rivals")
 
@@ -85,26 +86,5 @@ cli = typer.Typer(
     epilog="Galleries are kept in the folder that TGEM_HOME names, by default the user data folder of this system.",
 )
 
-for command in (  # in the order of the help
-    index.index,
-    reencode.reencode,
-    search.search,
-    sort.sort,
-    galleries.galleries,
-    evaluate.evaluate,
-    evaluate_albums.evaluate_albums,
-    train_mini.train_mini,
-    train_rivals.train_rivals,
-    report.report,
-    fit.fit,
-    acceptance.acceptance,
-    push.push,
-    pull.pull,
-    bench.bench,
-    race.race,
-    migrate_store.migrate_store,
-    backup.backup,
-    restore.restore,
-    deploy_space.deploy_space,
-):
-    cli.command(cls=Command)(command)
+for name in COMMANDS:
+    cli.command(cls=Command)(getattr(import_module(f"engine.cli.{name}"), name))
