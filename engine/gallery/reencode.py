@@ -5,26 +5,57 @@ see every photo anew.
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
 from engine.gallery.budget_cost import settled
 from engine.gallery.encoder_cache import remembered_phrases
-from engine.gallery.kept_photos import Group, kept_photos
 from engine.gallery.library import Library
 from engine.gallery.types import IngestReport, Progress, photo_of
-from engine.ingest.decode import Skipped
+from engine.ingest.decode import BATCH, Skipped
 from engine.ingest.kept_picture import kept_pixels
+from engine.search.refine import before_any_run, kept_map, standing_alike
 from engine.storage.collections import restamp
-from engine.storage.encodings import images_without_encoding, keep_for_budget, replace_encodings
+from engine.storage.encodings import (
+    images_without_encoding,
+    keep_for_budget,
+    list_candidates,
+    replace_encodings,
+)
 from engine.storage.images import get_images, hashes_of, image_ids, image_names
 from engine.storage.schema import ImageRow, stamp_of
 from engine.utils.errors import EngineError
+from engine.utils.prefetch import prefetched
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from engine.exits.batch import Encoding
-    from engine.exits.encoder import Encoder
+    from engine.exits.encoder import Encoder, Standing
+
+
+@dataclass(frozen=True)
+class Group:
+    """Photos that stand alike."""
+
+    ids: list[int]
+    pixels: "np.ndarray | Tensor"
+    standing: "Standing | None"  # None: they are run from their pictures
+    encoded: bool  # they have an encoding already
+
+
+@dataclass(frozen=True)
+class KeptPhotos:
+    """Photos that are read together."""
+
+    groups: list[Group]
+    gone: list[int]  # those whose picture is gone or damaged
+    finished: list[int]  # those at full depth, where a search has run them meanwhile
 
 
 def reencode_gallery(
@@ -84,7 +115,7 @@ def _encode_again(
     totals = library.totals.of(gallery_id)
     skipped: list[Skipped] = []
     added = finished = macs = 0
-    for batch in kept_photos(library, encoder, images):
+    for batch in _kept_photos(library, encoder, images):
         found = [(group, encoder.encode(group.pixels, budget, group.standing)) for group in batch.groups]
         rows = [row for group, encodings in found for row in _keep(library, encoder, gallery_id, group, encodings)]
         if batch.finished:
@@ -99,6 +130,31 @@ def _encode_again(
             on_progress(Progress(done, len(images), tuple(map(photo_of, rows)), left_out))
     needless = totals.photos + totals.waiting - len(images) + finished
     return IngestReport.of(added, needless, skipped, time.perf_counter() - start, macs, encoder.full_macs)
+
+
+def _kept_photos(library: Library, encoder: "Encoder", images: Sequence[int]) -> Iterator[KeptPhotos]:
+    """Photos by their ids, `BATCH` at a time, one batch ahead."""
+    return prefetched(partial(_read, library, encoder, images), range(0, len(images), BATCH))
+
+
+def _read(library: Library, encoder: "Encoder", images: Sequence[int], start: int) -> KeptPhotos:
+    batch = images[start : start + BATCH]
+    stand = {candidate.image_id: candidate for candidate in list_candidates(library.database, batch)}
+    pixels: dict[int, np.ndarray] = {}
+    gone, finished = [], []
+    for image_id, content_hash in hashes_of(library.database, batch).items():
+        if image_id in stand and stand[image_id].exit == encoder.exits:
+            finished.append(image_id)
+        elif (found := kept_pixels(library.picture_path(content_hash), encoder.preprocess)) is None:
+            gone.append(image_id)
+        else:
+            pixels[image_id] = found
+    new, maps = [image_id for image_id in pixels if image_id not in stand], library.database.maps
+    going = {i: before_any_run(stand[i], kept_map(encoder, maps, stand[i])) for i in pixels if i in stand}
+    groups = [Group(new, encoder.send([pixels[i] for i in new]), None, encoded=False)] if new else []
+    for ids, standing in standing_alike(encoder, going):
+        groups.append(Group(ids, encoder.send([pixels[i] for i in ids]), standing, encoded=True))
+    return KeptPhotos(groups, gone, finished)
 
 
 def _left_out(library: Library, gone: Sequence[int], waiting: Collection[int]) -> tuple[Skipped, ...]:

@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from engine.exits.batch import Encoding
 from engine.exits.encoder import Standing
-from engine.gallery import Library, ModelChanged, Progress, kept_photos
+from engine.gallery import Library, ModelChanged, Progress, reencode
 from engine.gallery.comparison import Comparison
 from engine.gallery.galleries import delete_photos, list_photos, stored_hashes, summarize_gallery
 from engine.gallery.ingest import ingest_files
@@ -29,7 +29,7 @@ ROSES = ("a rose", "a tulip")
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_photos, "BATCH", 2)
+    monkeypatch.setattr(reencode, "BATCH", 2)
 
 
 @pytest.fixture
