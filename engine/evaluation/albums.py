@@ -18,12 +18,13 @@ from engine.evaluation import Row
 from engine.evaluation.album_tasks import Task, label_tasks, written_tasks
 from engine.evaluation.data_sets import names_of, unreadable
 from engine.evaluation.named_photos import NamedPhotos
-from engine.evaluation.single_towers import Alone, smaller_inputs
+from engine.evaluation.single_towers import Alone, macs_share, smaller_inputs
 from engine.exits.encoder import Encoder
 from engine.ingest.image import ImageRejected
 from engine.training.dataset import DataMissing, Example, read_captions
 from engine.training.features import Features, Say, cached, stamp_of
 from engine.utils.errors import EngineError
+from engine.utils.kept_tensor import kept_tensor
 
 PHRASES = (1, 5, 20, 100)
 BUDGETS = (0.2, 0.4, 0.6, 0.8)
@@ -83,16 +84,15 @@ def _kept_alone(encoder: Encoder, examples: Sequence[Example], folder: Path, say
     sizes = [size for size in SIZES if own.reads_any_size and size <= own.size]
     if not sizes:
         return []
-    path = folder / f"small-{stamp_of(encoder, examples)[:16]}-{'-'.join(map(str, sizes))}.npz"
-    if not path.is_file():
+
+    def read() -> Tensor:
         say("at smaller inputs")
-        made = smaller_inputs(encoder, examples, sizes)
-        shares = np.array([alone.macs_share for alone in made])
-        np.savez(path, shares=shares, vectors=np.stack([alone.vectors for alone in made]))
-    kept = np.load(path)
+        return torch.stack([torch.from_numpy(alone.vectors) for alone in smaller_inputs(encoder, examples, sizes)])
+
+    kept = kept_tensor(folder / "small.safetensors", f"{stamp_of(encoder, examples)} {sizes}", read)
     return [
-        Alone("small-input", own.name, size, float(share), vectors)
-        for size, share, vectors in zip(sizes, kept["shares"], kept["vectors"], strict=True)
+        Alone("small-input", own.name, size, macs_share(encoder, own, size), vectors)
+        for size, vectors in zip(sizes, kept.numpy(), strict=True)
     ]
 
 

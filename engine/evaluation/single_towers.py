@@ -50,7 +50,7 @@ def _read_alone(
             with torch.inference_mode():
                 part.append(own_embedding(towers[id(backbone)], state).cpu().numpy())
     return [
-        Alone(policy, backbone.name, size, _share(encoder, backbone, size), np.concatenate(part))
+        Alone(policy, backbone.name, size, macs_share(encoder, backbone, size), np.concatenate(part))
         for part, (policy, backbone, size) in zip(parts, jobs, strict=True)
     ]
 
@@ -65,5 +65,6 @@ def _jobs(encoder: Encoder) -> Iterator[tuple[str, Backbone, int]]:
     yield "single", own, own.size
 
 
-def _share(encoder: Encoder, backbone: Backbone, size: int) -> float:
+def macs_share(encoder: Encoder, backbone: Backbone, size: int) -> float:
+    """What a photo and its affinity to the text bank cost by one tower alone."""
     return (sum(backbone.measure(size)[0]) + encoder.bank.macs(encoder.dim)) / encoder.full_macs

@@ -12,21 +12,17 @@ The embeddings are kept from one start to the next: thousands of texts take a mi
 
 import hashlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from engine.exits.phrases import NearestTexts
-from engine.utils.atomic_files import write_whole
 from engine.utils.data_dir import home
 from engine.utils.errors import EngineError
+from engine.utils.kept_tensor import kept_tensor
 
 if TYPE_CHECKING:
     from engine.clip.backbone import Backbone
@@ -198,18 +194,12 @@ def kept_embeddings(backbone: "Backbone", weights: str, texts: Sequence[str]) ->
 
     Args: weights: the model's hash.
     """
-    key = _key(backbone, weights, texts)
-    path: Path | None = None
-    with suppress(EngineError):  # a data folder that cannot be used is said where photos are to be kept
-        path = home() / FOLDER / f"{weights[:32]}.safetensors"
-    kept = _read(path, key) if path is not None else None
-    if kept is not None and kept.shape == (len(texts), backbone.dim):
-        return kept
-    vectors = backbone.encode_text(texts)
-    if path is not None:
-        with suppress(OSError):  # a full disk, say: the next start is as slow as this one
-            write_whole(path, save({"vectors": vectors.contiguous()}, {"key": key}))
-    return vectors
+    embed = partial(backbone.encode_text, texts)
+    try:
+        folder = home() / FOLDER
+    except EngineError:  # a data folder that cannot be used is said where photos are to be kept
+        return embed()
+    return kept_tensor(folder / f"{weights[:32]}.safetensors", _key(backbone, weights, texts), embed)
 
 
 def _key(backbone: "Backbone", weights: str, texts: Sequence[str]) -> str:
@@ -224,14 +214,3 @@ def _key(backbone: "Backbone", weights: str, texts: Sequence[str]) -> str:
     digest.update("\n".join(texts).encode())
     digest.update(backbone.tokenize(list(texts)).numpy().tobytes())
     return digest.hexdigest()
-
-
-def _read(path: Path, key: str) -> Tensor | None:
-    try:
-        with safe_open(path, framework="pt") as file:
-            if (file.metadata() or {}).get("key") != key:
-                return None
-            found: Tensor = file.get_tensor("vectors")
-    except (OSError, SafetensorError):
-        return None
-    return found

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from engine.ingest.image import ImageRejected, open_picture
 from engine.training.dataset import Example
 from engine.utils.atomic_files import write_whole
 from engine.utils.errors import HostProblem
+from engine.utils.kept_tensor import kept_tensor
 from engine.utils.prefetch import prefetched
 
 BATCH = 32
@@ -71,7 +73,8 @@ def collect(
     return Features(
         [torch.cat(part) for part in zip(*seen, strict=True)],
         torch.cat(vectors),
-        *_encode_texts(encoder, examples),
+        _encode_texts(encoder, examples),
+        _owners(examples),
     )
 
 
@@ -118,8 +121,9 @@ def cached(
             say(f"{done} of {len(examples)} photos")
     good = [row for row in range(len(examples)) if row not in bad]
     tensors = [torch.from_numpy(array[good] if bad else array) for array in arrays]
-    texts = _kept_texts(path / "texts.npy", f"{stamp} {sorted(bad)}", encoder, [examples[i] for i in good])
-    return Features(tensors[:-1], _read(encoder.modules, tensors[:-1], tensors[-1]), *texts)
+    used = [examples[row] for row in good]
+    texts = kept_tensor(path / "texts.safetensors", f"{stamp} {sorted(bad)}", partial(_encode_texts, encoder, used))
+    return Features(tensors[:-1], _read(encoder.modules, tensors[:-1], tensors[-1]), texts, _owners(used))
 
 
 def _done(state: Path, stamp: str, shapes: dict[Path, tuple[int, int]]) -> tuple[int, set[int]]:
@@ -181,8 +185,8 @@ def _pixels(encoder: Encoder, path: Path) -> np.ndarray | ImageRejected:
         return ImageRejected(path.name, error.strerror or "it cannot be read")
 
 
-def _encode_texts(encoder: Encoder, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
-    return encoder.backbone.encode_text([text for e in examples for text in e.texts]), _owners(examples)
+def _encode_texts(encoder: Encoder, examples: Sequence[Example]) -> Tensor:
+    return encoder.backbone.encode_text([text for e in examples for text in e.texts])
 
 
 def _owners(examples: Sequence[Example]) -> Tensor:
@@ -223,19 +227,6 @@ def first_pixels(encoder: Encoder, examples: Sequence[Example], many: int) -> np
         if sum(map(len, batches)) >= many:
             break
     return np.concatenate(batches)[:many]
-
-
-def _kept_texts(path: Path, stamp: str, encoder: Encoder, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
-    """`_encode_texts`, kept beside the features of the same stamp."""
-    marker = path.with_suffix(".stamp")
-    with suppress(OSError, EOFError, ValueError):  # not there yet, or damaged
-        if marker.read_text("utf-8") == stamp:
-            return torch.from_numpy(np.load(path, mmap_mode="c")), _owners(examples)
-    texts, owner = _encode_texts(encoder, examples)
-    marker.unlink(missing_ok=True)
-    np.save(path, texts.numpy())
-    marker.write_text(stamp, "utf-8")
-    return texts, owner
 
 
 def stamp_of(encoder: Encoder, examples: Sequence[Example]) -> str:

@@ -161,7 +161,7 @@ def test_a_photo_that_was_changed_is_run_anew_though_its_size_is_the_same(
     assert sum(batches) == 2 * len(examples), "another library may run the same weights otherwise"
 
 
-@pytest.mark.parametrize("name", ["state.json", "exit-1.npy", "full.npy", "texts.npy"])
+@pytest.mark.parametrize("name", ["state.json", "exit-1.npy", "full.npy", "texts.safetensors"])
 @pytest.mark.parametrize("left", [None, 0])
 def test_a_damaged_cache_is_made_anew(
     encoder: Encoder, examples: list[Example], tmp_path: Path, name: str, left: int | None
