@@ -1,4 +1,4 @@
-"""`bench`: measure speed and memory."""
+"""`bench`: measure speed."""
 
 from typing import Annotated, Literal
 
@@ -22,10 +22,10 @@ def bench(
     ] = "float32",
     as_json: Json = False,
 ) -> None:
-    """Measure speed and memory: open_clip's own loop (bare), full depth, every exit, and the gates (tgem).
+    """Measure speed: open_clip's own loop (bare), full depth, every exit, and the gates (tgem).
 
-    The photos are those of the demo gallery. Modes take turns; the median of seven rounds counts. Each row's peak
-    memory comes from a process of its own. A model without exit weights gets untrained ones.
+    The photos are those of the demo gallery. Modes take turns; the median of seven rounds counts. A model without exit
+    weights gets untrained ones.
     """
     from engine.clip.factory import named
     from engine.evaluation.speed import BATCHES, promises

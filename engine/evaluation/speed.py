@@ -1,11 +1,9 @@
-"""Measures speed and memory: open_clip's own loop, full depth, every exit, and the gates."""
+"""Measures speed: open_clip's own loop, full depth, every exit, and the gates."""
 
 import platform
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,7 +20,6 @@ from engine.exits.loading import load_encoder
 from engine.exits.modules import ExitModules
 from engine.training.readouts import choose_exits
 from engine.utils.errors import EngineError
-from engine.utils.memory import forget_peak, peak_memory
 from engine.utils.paths import DEMO_GALLERY
 from engine.utils.turns import seconds_in_turns
 
@@ -38,24 +35,22 @@ def bench(
     say: Callable[[str], None] = lambda line: None,
     precision: str = "float32",
 ) -> Row:
-    """Measure models; every row's peak memory comes from a process of its own, times from rounds that take turns.
+    """Measure models, in rounds that take turns.
 
     Args:
         models: names as `load_model` takes them.
         modes: of "bare", "full", "tgem" and "exit:K" (1-based); by default all that a model has.
         precision: of all modes but "bare", which is always float32; "bfloat16" counts where there is a way to it.
-    Returns: {"device", "threads", "precision",
-        "rows": [{"model", "mode", "batch", "images_per_s", "macs_share", "peak_mb"}]}; the last one where it is known.
+    Returns: {"device", "threads", "precision", "rows": [{"model", "mode", "batch", "images_per_s", "macs_share"}]}.
     Raises: EngineError where a model has no such mode; ModelUnreadable.
     """
     rows: list[Row] = []
     about: Row = {}
     for model in models:
+        encoder = encoder_to_measure(model, precision)
         for batch in batches:
-            about, found = _fresh(_timed, model, batch, modes, precision)
+            about, found = timed(encoder, batch, modes)
             for row, spread in found:
-                if (peak := _fresh(_peak, model, batch, row["mode"], precision)) is not None:
-                    row["peak_mb"] = round(peak, 1)
                 rows.append(row)
                 say(line(row, spread))
     return {**about, "rows": rows}
@@ -66,7 +61,6 @@ def line(row: Row, spread: float) -> str:
     return (
         f"{row['model']}  {row['mode']:8} batch {row['batch']:<4} {row['images_per_s']:8.2f} images/s "
         f"(± {spread:.1%})  MACs {row['macs_share']:.3f}"
-        + (f"  peak {row['peak_mb']:.0f} MB" if "peak_mb" in row else "")
     )
 
 
@@ -80,17 +74,10 @@ def promises(rows: Sequence[Row]) -> list[tuple[Row, float]]:
     return found
 
 
-def encoder_to_measure(model: str | None, gated: bool = True, precision: str = "float32") -> Encoder:
-    """A model with its exits or, where it has none, with untrained ones that let equal shares go.
-
-    Args: gated: whether gates are going to be asked; if not, untrained ones are left as they are made.
-    """
+def encoder_to_measure(model: str | None, precision: str = "float32") -> Encoder:
+    """A model with its exits or, where it has none, with untrained ones that let equal shares go."""
     encoder = load_encoder(model, precision=precision)
-    if encoder.exits > 1:
-        return encoder
-    if not gated:
-        return encoder.with_exits(unfitted(ExitModules(choose_exits(encoder.backbone), encoder.dim)))
-    return encoder.with_exits(untrained(encoder, photos(encoder, 64)))
+    return encoder if encoder.exits > 1 else encoder.with_exits(untrained(encoder, photos(encoder, 64)))
 
 
 @torch.no_grad()
@@ -134,14 +121,8 @@ def _modes(encoder: Encoder) -> dict[str, tuple[Callable[[np.ndarray], Any], flo
     return found
 
 
-def _timed(
-    model: str | None, batch: int, wanted: Sequence[str] | None, precision: str
-) -> tuple[Row, list[tuple[Row, float]]]:
-    return timed(encoder_to_measure(model, wanted is None or "tgem" in wanted, precision), batch, wanted)
-
-
 def timed(encoder: Encoder, batch: int, wanted: Sequence[str] | None = None) -> tuple[Row, list[tuple[Row, float]]]:
-    """Where it was measured; and rows of one batch size without their memory, with each one's spread.
+    """Where it was measured; and rows of one batch size, with each one's spread.
 
     The modes take turns. Raises: EngineError where a model has no such mode.
     """
@@ -176,25 +157,6 @@ def timed(encoder: Encoder, batch: int, wanted: Sequence[str] | None = None) -> 
     return about, found
 
 
-def _peak(model: str | None, batch: int, mode: str, precision: str) -> float | None:
-    """Most memory in MB that a process held while it ran one mode, the model itself included, loading it left out.
-
-    None where the system does not say.
-    """
-    encoder = encoder_to_measure(model, mode == "tgem", precision)
-    run, _ = _modes(encoder)[mode]
-    pixels = photos(encoder, batch)
-    if encoder.backbone.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        run(pixels)
-        return torch.cuda.max_memory_allocated() / 2**20
-    forget_peak()
-    for _ in range(2):
-        run(pixels)
-    held = peak_memory()
-    return held / 2**20 if held is not None else None
-
-
 def device_name(encoder: Encoder) -> str:
     """What an encoder computes on."""
     if encoder.backbone.device.type == "cuda":
@@ -205,9 +167,3 @@ def device_name(encoder: Encoder) -> str:
     except (OSError, StopIteration):
         name = platform.processor()
     return f"{encoder.backbone.device.type} ({name})"
-
-
-def _fresh(work: Callable[..., Any], *args: Any) -> Any:
-    """Do work in a process of its own, which nothing else has run in."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(work, *args).result()

@@ -14,28 +14,21 @@ KEPT = 2**30  # bytes
 
 def available_memory() -> int | None:
     """Bytes that a new allocation can have without swapping; None where the system does not say (it is Linux's)."""
-    return _kilobytes(Path("/proc/meminfo"), "MemAvailable:")
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
 def peak_memory() -> int | None:
-    """Most bytes that this process has held since it began, or since `forget_peak` on Linux; None on Windows."""
-    found = _kilobytes(Path("/proc/self/status"), "VmHWM:")
-    if found is not None:
-        return found
+    """Most bytes that this process has held since it began; None on Windows."""
     try:
         import resource
     except ImportError:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def forget_peak() -> None:
-    """Reset the peak, where the system can (Linux)."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return
 
 
 def keep_freed_memory(most: int = KEPT) -> None:
@@ -67,12 +60,3 @@ def without_garbage_collection() -> Iterator[None]:
     finally:
         if looks:
             gc.enable()
-
-
-def _kilobytes(path: Path, name: str) -> int | None:
-    """Bytes that a line "NAME N kB" of one of Linux's files says."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), None)

@@ -2,12 +2,10 @@ import gc
 import platform
 import subprocess
 import sys
-from mmap import mmap
 
 import pytest
 
-from engine.utils import memory
-from engine.utils.memory import available_memory, forget_peak, peak_memory, without_garbage_collection
+from engine.utils.memory import available_memory, peak_memory, without_garbage_collection
 
 
 def test_the_peak_grows_with_what_is_held() -> None:
@@ -20,18 +18,8 @@ def test_the_peak_grows_with_what_is_held() -> None:
 
 def test_nobody_knows_where_the_system_counts_no_resources(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on Windows."""
-    monkeypatch.setattr(memory, "_kilobytes", lambda path, name: None)
     monkeypatch.setitem(sys.modules, "resource", None)
     assert peak_memory() is None
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not forget")
-def test_a_peak_that_is_over_is_forgotten() -> None:
-    with mmap(-1, 256_000_000) as block:  # what is freed inside of the process may be kept by it
-        block[::4096] = b"x" * len(block[::4096])
-        high = peak_memory() or 0
-    forget_peak()
-    assert 0 < (peak_memory() or 0) < high - 200_000_000
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say")
