@@ -6,6 +6,7 @@ has grown so long while it learned that what was said before it hardly counts; o
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -65,8 +66,7 @@ def folded(modules: ExitModules, maps: Sequence[Tensor]) -> ExitModules:
 
     What an exit says is also read at the next one, where the map is undone: that one has a map of its own.
     """
-    found = ExitModules(modules.exits, modules.dim, joined=True)
-    found.load_state_dict(modules.state_dict())
+    found = deepcopy(modules)
     before: Tensor | None = None
     for readout, change in zip([*found.readouts, found.last], maps, strict=True):
         assert isinstance(readout, nn.Linear)
@@ -84,8 +84,7 @@ def recalling(modules: ExitModules, length: float = BEFORE) -> ExitModules:
 
     The second exit finds less that way.
     """
-    found = ExitModules(modules.exits, modules.dim, joined=True)
-    found.load_state_dict(modules.state_dict())
+    found = deepcopy(modules)
     assert isinstance(found.last, nn.Linear)
     found.last.weight[:, : modules.dim] += length * torch.eye(modules.dim)
     return found.eval().requires_grad_(False)
