@@ -74,23 +74,15 @@ def _dealt(examples: Sequence[Example], places: Sequence[float]) -> Splits:
 
 
 def distinct(paths: Sequence[Path]) -> list[Path]:
-    """The same files, each content once; only files of one size are read for that."""
-    sizes: dict[int, list[Path]] = {}
+    """The same files, each content once."""
+    known: dict[bytes, Path] = {}
     for path in paths:
-        if path.is_file():
-            sizes.setdefault(path.stat().st_size, []).append(path)
-    copies: set[Path] = set()
-    for alike in (found for found in sizes.values() if len(found) > 1):
-        known: set[bytes] = set()
-        for path in alike:
-            try:
-                digest = hashlib.sha256(path.read_bytes()).digest()
-            except OSError:  # it is said, and left out, where photos are run
-                continue
-            if digest in known:
-                copies.add(path)
-            known.add(digest)
-    return [path for path in paths if path not in copies]
+        try:
+            content = hashlib.sha256(path.read_bytes()).digest()
+        except OSError:  # it is said, and left out, where photos are run
+            content = os.fsencode(path)
+        known.setdefault(content, path)
+    return list(known.values())
 
 
 def folder_photos(folder: Path) -> list[Path]:
