@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from engine.exits.loading import load_encoder
-from engine.training import small_vit
 from tests import tiny_models
+from tests.stress import small_vit
 
 
 @pytest.mark.slow

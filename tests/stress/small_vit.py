@@ -1,6 +1,6 @@
 """Teaches a small ViT to speak the space of the shipped model, from photos alone: trained weights for depth exits.
 
-`python -m engine.training.small_vit DATA OUT` writes an OpenCLIP folder with the shipped text tower beside the ViT, and
+`python -m tests.stress.small_vit DATA OUT` writes an OpenCLIP folder with the shipped text tower beside the ViT, and
 fits exits along its depth. It is no good model. It is there so that exits are fitted to a transformer that has learned
 something.
 """
