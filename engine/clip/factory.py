@@ -7,7 +7,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -268,28 +268,26 @@ def _weights_file(folder: Path) -> Path:
 
 def _require_image_tower(config: dict[str, Any], weights: Path, folder: Path) -> None:
     """Refuse a text encoder in the form of a CLIP."""
-    try:
-        with safe_open(weights, framework="pt") as file:
-            has_tensors = any(key.startswith("visual.") for key in file.keys())  # noqa: SIM118
-    except (OSError, SafetensorError):
-        has_tensors = True  # loading it says what is wrong
-    if not has_tensors or not config.get("vision_cfg"):
+    sizes = _tensor_sizes(weights)
+    if not config.get("vision_cfg") or (sizes and not any(name.startswith("visual.") for name in sizes)):
         raise ModelUnreadable(f"The model in {folder} has no image tower; name a CLIP, which reads pictures and texts.")
 
 
 def _require_memory(weights: Path, name: str) -> None:
     """Refuse a model that would not fit: its tensors in float32, beside the file's own while they are copied."""
-    try:
-        with safe_open(weights, framework="pt") as file:
-            numbers = sum(torch.Size(file.get_slice(key).get_shape()).numel() for key in file.keys())  # noqa: SIM118
-    except (OSError, SafetensorError):
-        return  # loading it says what is wrong
-    needed, free = 4 * numbers + weights.stat().st_size, available_memory()
+    needed, free = 4 * sum(_tensor_sizes(weights).values()) + weights.stat().st_size, available_memory()
     if free is not None and needed > free:
         raise ModelUnreadable(
             f"{name} needs {needed / 1e9:.1f} GB of memory to load and {free / 1e9:.1f} GB are free; "
             "close other programs or choose a smaller model."
         )
+
+
+def _tensor_sizes(weights: Path) -> dict[str, int]:
+    """How many numbers each tensor of a file has; none of a damaged one: loading it says what is wrong."""
+    with suppress(OSError, SafetensorError), safe_open(weights, framework="pt") as file:
+        return {name: torch.Size(file.get_slice(name).get_shape()).numel() for name in file.keys()}  # noqa: SIM118
+    return {}
 
 
 def _state_hash(model: nn.Module, config: dict[str, Any]) -> str:
