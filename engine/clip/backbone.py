@@ -59,16 +59,32 @@ class Backbone:
             Image.Resampling.BILINEAR if interpolation == "bilinear" else Image.Resampling.BICUBIC,
         )
         self.tower = _cut(self.model.visual, name)
+        self.precision = "float32"  # that `fastest` computes in
+        self._fastest: Tower | None = None
         self._measured: dict[int, tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]] = {}
 
     def to(self, device: torch.device) -> None:
         """Move the model; raises ModelUnreadable where the device has no room for it."""
+        if device == self.device:
+            return
         try:
             self.model.to(device)
             self.mean, self.std = self.mean.to(device), self.std.to(device)
         except torch.cuda.OutOfMemoryError as error:
             raise ModelUnreadable(f"{self.name} does not fit on the GPU; choose a smaller model.") from error
-        self.device = device
+        self.device, self._fastest = device, None
+
+    def compute_in(self, precision: str) -> None:
+        """Have `fastest` compute in "float32" or, where `has_quick_tower`, in "bfloat16"."""
+        self.precision, self._fastest = precision, None
+
+    @property
+    def fastest(self) -> Tower:
+        """The fastest tower at the precision, fused where there is a way to; float32 is exact to rounding."""
+        if self._fastest is None:
+            quick = self.quick_tower() if self.precision == "bfloat16" else self.fused_tower(torch.float32)
+            self._fastest = quick or self.tower
+        return self._fastest
 
     def seeing_through(self, visual: nn.Module, name: str) -> "Backbone":
         """The same space seen through another image tower, which takes the same photos; no text can be encoded.
@@ -80,7 +96,7 @@ class Backbone:
         images_only: Any = nn.Module()
         images_only.visual, images_only.logit_scale = visual.to(self.device), self.model.logit_scale
         found.model = images_only.eval().requires_grad_(False)
-        found.name, found.tower, found._measured = name, _cut(visual, name), {}
+        found.name, found.tower, found._measured, found._fastest = name, _cut(visual, name), {}, None
         return found
 
     @cached_property

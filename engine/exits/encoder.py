@@ -69,7 +69,7 @@ class Encoder:
         """Args: folder: where the exit weights are kept."""
         self._runner, self.bank, self.identity, self.folder = runner, bank, identity, folder
         self.backbone, self.modules, self.fitted = runner.backbone, runner.modules, runner.fitted
-        self.exits, self.precision, self.dim = runner.exits, runner.towers.precision, runner.backbone.dim
+        self.exits, self.precision, self.dim = runner.exits, runner.backbone.precision, runner.backbone.dim
         fitted = self.fitted
         by_phrases = bank.named is not None and fitted.reference is not None
         decided = bank.margin_macs(self.dim) if by_phrases else None
@@ -93,7 +93,7 @@ class Encoder:
 
     def to(self, device: torch.device) -> None:
         """Move, with all encoders that share the backbone, to another device; raises ModelUnreadable if it is full."""
-        self._runner.towers.to(device)
+        self.backbone.to(device)
         _ = self._runner.here
 
     @property
@@ -116,7 +116,7 @@ class Encoder:
 
         Args: exits_hash: as in `Identity`; "" for exits that are only being tried.
         """
-        runner = PassRunner(self._runner.towers, fitted)
+        runner = PassRunner(self.backbone, fitted)
         return type(self)(runner, self.bank, replace(self.identity, exits_hash=exits_hash), self.folder)
 
     def reading(self: Self, bank: TextBank) -> Self:

@@ -15,7 +15,7 @@ from engine.exits.checkpoint import FittedExits, exits_hash, install_exits, load
 from engine.exits.encoder import Encoder, Identity
 from engine.exits.modules import ExitModules
 from engine.exits.phrases import read_texts
-from engine.exits.runner import PassRunner, Towers
+from engine.exits.runner import PassRunner
 from engine.exits.text_bank import Embeddings, TextBank, kept_embeddings
 from engine.utils.memory import keep_freed_memory
 
@@ -64,7 +64,8 @@ def assembled(
         fitted: None: no exits but full depth.
         embed: as in `Embeddings`; by default the text tower does.
     """
-    runner = PassRunner(Towers(backbone, identity.precision), fitted or unfitted(ExitModules([], backbone.dim)))
+    backbone.compute_in(identity.precision)
+    runner = PassRunner(backbone, fitted or unfitted(ExitModules([], backbone.dim)))
     embeddings = Embeddings(embed or partial(backbone.encode_text, texts), runner.fitted.captions)
     return Encoder(runner, TextBank(tuple(texts), embeddings), identity, folder)
 

@@ -1,7 +1,7 @@
 """Runs the passes of an encoder stage by stage: its towers and exit modules, wherever the backbone is.
 
-Encoders that differ in their phrases alone share a runner, and all runners of one backbone share its towers. So a move
-to another device, as where a GPU is lent for a while, reaches all of them.
+Encoders that differ in their phrases alone share a runner, and all runners may share a backbone. So a move to another
+device, as where a GPU is lent for a while, reaches all of them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,34 +21,6 @@ from engine.exits.ladder import Pass
 from engine.exits.modules import HEAD, ExitModules
 
 
-class Towers:
-    """The image towers of a backbone at one precision; they move with it.
-
-    What ends before the model's own embedding may run on a fused copy; in float32 an embedding that is the model's own
-    never does, so that it is that to the last bit.
-    """
-
-    def __init__(self, backbone: Backbone, precision: str) -> None:
-        """Args: precision: "float32" or, where the backbone has a bfloat16 tower on its device, "bfloat16"."""
-        self.backbone, self.precision = backbone, precision
-        self._build()
-
-    def to(self, device: torch.device) -> None:
-        """Move the backbone and build its towers there; raises ModelUnreadable where the device has no room."""
-        if device != self.backbone.device:
-            self.backbone.to(device)
-            self._build()
-
-    def fastest(self, backbone: Backbone) -> Tower:
-        """The fastest tower at the precision."""
-        found = backbone.quick_tower() if self.precision == "bfloat16" else backbone.fused_tower(torch.float32)
-        return found or backbone.tower
-
-    def _build(self) -> None:
-        self.quick = self.fastest(self.backbone)
-        self.for_own_embedding = self.quick if self.precision == "bfloat16" else self.backbone.tower
-
-
 @dataclass(frozen=True)
 class _Placed:
     """What a runner has on one device."""
@@ -56,14 +28,13 @@ class _Placed:
     device: torch.device
     modules: ExitModules
     small_backbones: tuple[Backbone, ...]  # the backbone, seen through each of the smaller towers
-    small_towers: tuple[Tower, ...]  # of these, the fastest
 
 
 class PassRunner:
-    """Towers with exit modules along them."""
+    """A backbone with exit modules along its towers."""
 
-    def __init__(self, towers: Towers, fitted: FittedExits) -> None:
-        self.towers, self.backbone, self.fitted = towers, towers.backbone, fitted
+    def __init__(self, backbone: Backbone, fitted: FittedExits) -> None:
+        self.backbone, self.fitted = backbone, fitted
         self.modules = fitted.modules.eval().requires_grad_(False)
         self.exits = len(self.modules.exits) + 1
         self._placed = self._place()
@@ -79,8 +50,7 @@ class PassRunner:
         device = self.backbone.device
         modules = self.modules if device == CPU else deepcopy(self.modules).to(device)
         name = f"a smaller tower of {self.backbone.name}"
-        small = tuple(self.backbone.seeing_through(tower, name) for tower in modules.towers)
-        return _Placed(device, modules, small, tuple(self.towers.fastest(backbone) for backbone in small))
+        return _Placed(device, modules, tuple(self.backbone.seeing_through(tower, name) for tower in modules.towers))
 
     def input(self, pixels: np.ndarray | Tensor, size: int) -> Tensor:
         """(B, 3, S, S) uint8 to what the tower takes, made smaller for a pass over a smaller input.
@@ -93,12 +63,13 @@ class PassRunner:
     def stages(self, p: Pass) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
         """The stages of a pass; the last, HEAD, gives float32: what the tower's own projection says, not yet of unit
         length, (B, D), and behind it, in smaller towers, the pooled features of the last map, (B, D + F).
+
+        In float32 an embedding that is the model's own never runs on a fused copy, so that it is that to the last bit.
         """
         is_small = p.tower >= 0
-        if is_small:
-            tower = self.here.small_towers[p.tower]
-        else:
-            tower = self.towers.quick if self.modules.last is not None else self.towers.for_own_embedding
+        backbone = self.here.small_backbones[p.tower] if is_small else self.backbone
+        is_own = not is_small and self.modules.last is None and backbone.precision == "float32"
+        tower = backbone.tower if is_own else backbone.fastest
 
         def finish(state: Tensor) -> Tensor:
             said = tower.finish(state).float()
@@ -120,7 +91,7 @@ class PassRunner:
     def stacked(self, maps: Sequence[Tensor]) -> Tensor:
         """The batch that maps were taken from, as the tower would have passed it on."""
         state = torch.stack(list(maps))
-        if self.towers.precision != "bfloat16":
+        if self.backbone.precision != "bfloat16":
             return state.float().to(self.backbone.device)
         quick = state.bfloat16()
         if quick.dim() == 4:
