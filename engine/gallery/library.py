@@ -60,7 +60,6 @@ class Library:
     def forget(self, gallery_id: int) -> None:
         """Let go of what is in memory of a gallery."""
         self.rankings.forget(gallery_id)
-        self.totals.forget(gallery_id)
 
     @contextmanager
     def filling(self, gallery_id: int, new: bool) -> Iterator[None]:

@@ -3,9 +3,10 @@
 import time
 import unicodedata
 from collections.abc import Sequence
+from operator import attrgetter
 from threading import Lock
 
-from cachetools import LRUCache
+from cachetools import LRUCache, cachedmethod
 from sqlalchemy import BigInteger, Select, cast, delete, func, select
 from sqlalchemy.orm import Session
 
@@ -24,7 +25,7 @@ from engine.storage.schema import (
     Totals,
 )
 
-TOTALS_KEPT = 1000  # collections whose sums stay in memory
+TOTALS_KEPT = 1000  # sums that stay in memory
 
 # The model's two hashes and precision, the revision, and how many images there are.
 State = tuple[str | None, str | None, str | None, int, int]
@@ -169,25 +170,30 @@ class TotalsCache:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._kept: LRUCache[int, tuple[State, Totals]] = LRUCache(TOTALS_KEPT)
+        self._kept: LRUCache[tuple[int, State], Totals] = LRUCache(TOTALS_KEPT)
         self._lock = Lock()
 
     def of(self, collection_id: int) -> Totals:
         """Sums over the images of a collection; zeros for one that is empty or not there."""
         with self._database.read() as session:
-            state = _state(session, collection_id)
-            with self._lock:
-                known, totals = self._kept.get(collection_id, (None, None))
-            if totals is None or known != state:
-                totals = _count(session, collection_id, state[-1])
-        with self._lock:
-            self._kept[collection_id] = (state, totals)
-        return totals
+            return self._count(session, collection_id, _state(session, collection_id))
 
-    def forget(self, collection_id: int) -> None:
-        """Let go of the sums over a collection."""
-        with self._lock:
-            self._kept.pop(collection_id, None)
+    @cachedmethod(attrgetter("_kept"), lambda self, session, *counted: counted, attrgetter("_lock"))
+    def _count(self, session: Session, collection_id: int, state: State) -> Totals:
+        macs = cast(func.sum(EncodingRow.macs_index), BigInteger)  # PostgreSQL's sum is a decimal number
+        rows = (
+            select(EncodingRow.exit, func.count(), macs)
+            .where(EncodingRow.collection_id == collection_id)
+            .group_by(EncodingRow.exit)
+        )
+        counted = session.execute(rows).all()
+        photos = sum(photos for _, photos, _ in counted)
+        return Totals(
+            photos=photos,
+            macs_index=sum(macs for *_, macs in counted),
+            exits={exit: photos for exit, photos, _ in counted},
+            waiting=state[-1] - photos,
+        )
 
 
 def _called(name: str, kind: str, owner: str | None) -> Select[int]:
@@ -220,20 +226,3 @@ def _state(session: Session, collection_id: int) -> State:
     images = select(func.count()).select_from(ImageRow).where(ImageRow.collection_id == collection_id)
     model = (row.weights_hash, row.exits_hash, row.precision) if row is not None else (None, None, None)
     return *model, row.revision if row is not None else 0, session.scalar(images) or 0
-
-
-def _count(session: Session, collection_id: int, images: int) -> Totals:
-    macs = cast(func.sum(EncodingRow.macs_index), BigInteger)  # PostgreSQL's sum is a decimal number
-    rows = (
-        select(EncodingRow.exit, func.count(), macs)
-        .where(EncodingRow.collection_id == collection_id)
-        .group_by(EncodingRow.exit)
-    )
-    counted = session.execute(rows).all()
-    photos = sum(photos for _, photos, _ in counted)
-    return Totals(
-        photos=photos,
-        macs_index=sum(macs for *_, macs in counted),
-        exits={exit: photos for exit, photos, _ in counted},
-        waiting=images - photos,
-    )
