@@ -16,8 +16,8 @@ def in_order(order: Order) -> Sequence[ColumnElement[Any]]:
     """What to sort images by; those without a date come last."""
     taken: dict[str, list[ColumnElement[Any]]] = {
         "arrival": [],
-        "newest": [ImageRow.taken_at.is_(None), ImageRow.taken_at.desc()],
-        "oldest": [ImageRow.taken_at.is_(None), ImageRow.taken_at.asc()],
+        "newest": [ImageRow.taken_at.desc().nulls_last()],
+        "oldest": [ImageRow.taken_at.asc().nulls_last()],
     }
     return [*taken[order], ImageRow.id.asc()]
 

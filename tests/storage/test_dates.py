@@ -1,11 +1,13 @@
 """Images are listed by date, and found by the year that their camera wrote, whatever zone it was in."""
 
 import pytest
+from sqlalchemy import select, text
 
 from engine.storage.collections import open_collection
 from engine.storage.database import Database
-from engine.storage.dates import UNDATED, Order, count_years, taken_in
+from engine.storage.dates import UNDATED, Order, count_years, in_order, taken_in
 from engine.storage.images import add_images, list_images
+from engine.storage.schema import ImageRow
 from tests.storage.rows import STAMP, image
 
 pytestmark = pytest.mark.both_databases
@@ -42,6 +44,18 @@ def test_a_year_is_that_of_the_cameras_clock(database: Database, gallery: int, y
     rows = list_images(database, gallery, 9, "oldest", year)
     assert "".join(row.name[0] for row in rows) == names
     assert sorted(taken_in(database, gallery, year)) == sorted(row.id for row in rows)
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_the_first_by_date_are_found_without_sorting_all(database: Database, gallery: int, order: Order) -> None:
+    wanted = select(ImageRow).where(ImageRow.collection_id == gallery).order_by(*in_order(order)).limit(24)
+    with database.read() as session:
+        if session.get_bind().dialect.name != "sqlite":
+            pytest.skip("PostgreSQL goes by how many rows there are")
+        query = wanted.compile(session.get_bind(), compile_kwargs={"literal_binds": True})
+        plan = [row[-1] for row in session.execute(text(f"EXPLAIN QUERY PLAN {query}"))]
+    assert any("ix_images_collection_id_taken_at" in step for step in plan)
+    assert "USE TEMP B-TREE FOR ORDER BY" not in plan
 
 
 def test_years_are_counted_the_latest_first(database: Database, gallery: int) -> None:
