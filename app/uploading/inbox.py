@@ -10,7 +10,7 @@ from engine.gallery import TooMuch
 MOST_FILES = 2000  # of one upload; the page's script sends more of them as further uploads
 KEPT = 200  # uploads that are known of
 KEPT_OF_ONE = 3  # of one visitor
-COMING = 8  # uploads on their way from one address
+COMING = 32  # uploads on their way from one address: a class behind one router has room
 PATIENCE = 120.0  # seconds for one that is superseded to end
 
 
@@ -89,7 +89,7 @@ class Inbox:
         """Forget those that are over: what one visitor has too many of, and the oldest of all; raises TooMuch."""
         coming = [one for one in self._uploads.values() if one.address == address and not one.over]
         if address and len(coming) >= COMING:
-            raise TooMuch(f"{COMING} uploads are on their way from your address already; wait for one of them.")
+            raise TooMuch("Many people behind your address send photos just now; choose yours again in a minute.")
         own = [one for one in self._uploads.values() if one.owner == owner and one.over]
         most = len(self._uploads) - KEPT + 1
         oldest = [one for one in self._uploads.values() if one.over][: max(most, 0)]

@@ -192,7 +192,7 @@ def test_one_address_does_not_take_all_places() -> None:
     inbox = Inbox()
     for number in range(COMING):
         inbox.begin(f"visitor {number}", number, "a", ["1/2/a"], "203.0.113.7")
-    with pytest.raises(TooMuch, match="from your address"):
+    with pytest.raises(TooMuch, match="behind your address"):
         inbox.begin("one more", 99, "a", ["1/2/a"], "203.0.113.7")
     inbox.begin("another", 99, "a", ["1/2/a"], "203.0.113.8")
 
