@@ -16,7 +16,7 @@ from app.server.calls import LONGEST_SESSION
 from app.server.routes import API, SESSION
 from app.server.transfers import address_of
 
-SHARE = 64  # sessions of one address
+SHARE = 100  # sessions of one address: an open page holds two of its 200 requests (requests_at_once.py)
 AGE = 3600.0  # seconds that one is kept without a request and without an open page
 SWEEP = 10.0  # seconds between two looks at all of them
 HEARTBEAT = f"{API}heartbeat/"
@@ -74,6 +74,10 @@ class Sessions:
         with holder.lock:
             holder.session_data.pop(session, None)
             holder.time_last_used.pop(session, None)
+        queue = self._page._queue
+        if not queue.pending_event_ids_session.get(session, set()) & queue.event_ids_to_events.keys():
+            queue.pending_event_ids_session.pop(session, None)
+            queue.pending_messages_per_session.pop(session, None)
 
 
 class CountedSessions:

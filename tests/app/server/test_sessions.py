@@ -3,10 +3,12 @@
 import secrets
 from itertools import count
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from gradio.blocks import Blocks
 from gradio.components import Textbox
+from gradio.queueing import AsyncQueue, Event
 from gradio.state_holder import SessionState
 from starlette.responses import Response
 from starlette.testclient import TestClient
@@ -37,6 +39,19 @@ def test_calls_of_programs_that_name_no_session_leave_few_behind() -> None:
     for _ in range(40):
         program.post("/gradio_api/call/search")
     assert len(sessions) <= 5
+
+
+def test_nothing_is_kept_of_the_calls_of_a_session_that_is_let_go_unless_one_still_runs() -> None:
+    page = Blocks()
+    queue = page._queue
+    sessions = Sessions(page, 1)
+    queue.event_ids_to_events["running"] = cast("Event", None)
+    for session, event in [("a", "over"), ("b", "running"), ("c", "over too")]:
+        queue.pending_event_ids_session[session] = {event}
+        queue.pending_messages_per_session[session] = AsyncQueue()
+        sessions.use(session, "198.51.100.1")
+    assert list(queue.pending_event_ids_session) == ["b", "c"]
+    assert sorted(queue.pending_messages_per_session) == ["b", "c"]
 
 
 def test_a_call_counts_for_the_session_that_its_body_names(monkeypatch: pytest.MonkeyPatch) -> None:
