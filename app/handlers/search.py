@@ -43,7 +43,6 @@ from engine.gallery import (
 )
 
 PAGE = 24  # photos on the page at first; twice as many whenever the reader comes to their end, for all are sent anew
-MOST_UNFOLDED = 12  # times
 POOL = 100  # photos that are listed at least
 SURE = (3, 12)  # how many places are made sure of, at least and at most: those that stand out
 SUGGESTED = 7  # queries
@@ -109,7 +108,7 @@ class Search:
 
     def more(self, session: Session) -> Iterator[Updates]:
         """More of the ranking was asked for."""
-        session.unfolded = min(session.unfolded + 1, MOST_UNFOLDED)
+        session.unfolded += _on_show(session) < results.MOST
         photo = session.photo
         yield self.grid(session)
         if session.photo != photo:  # selected while that was on its way, which does not mark it
@@ -421,7 +420,7 @@ class Search:
             self._services.drawing,
             self._services.address,
             session.above,
-            self._more(session, summary, len(shown)),
+            self._rest(session, summary, len(shown)),
             session.deepened,
             session.photo,
         ) + self._stacks([hit.photo for hit in shown])
@@ -449,19 +448,19 @@ class Search:
     def _shelf(self, session: Session, summary: GallerySummary) -> str:
         services = self._services
         photos = self._first_photos(session, summary, _on_show(session))
-        more = self._more(session, summary, len(photos))
+        rest = self._rest(session, summary, len(photos))
         current = session.photo if session.picked else None
-        return results.shelf(photos, services.drawing, services.address, more, current) + self._stacks(photos)
+        return results.shelf(photos, services.drawing, services.address, rest, current) + self._stacks(photos)
 
     def _first_photos(self, session: Session, summary: GallerySummary, many: int) -> list[Photo]:
         """A gallery's first photos in the chosen order, of the chosen year."""
         return list_photos(self._services.library, summary.id, many, session.order, session.year)
 
-    def _more(self, session: Session, summary: GallerySummary, shown: int) -> int:
-        """How many photos come next: as many again, or what is left of the gallery or the chosen year."""
+    def _rest(self, session: Session, summary: GallerySummary, shown: int) -> int:
+        """How many photos of the gallery, or of the chosen year, follow those on show."""
         library, year = self._services.library, session.year
         photos = summary.photos if year is None else years_of(library, summary.id).get(year, 0)
-        return max(min(shown, photos - shown), 0)
+        return max(photos - shown, 0)
 
     def _stacks(self, photos: Sequence[Photo]) -> str:
         """Which of the photos on show are nearly the same."""
@@ -470,4 +469,4 @@ class Search:
 
 def _on_show(session: Session) -> int:
     """How many photos stand on the page."""
-    return PAGE * 2**session.unfolded
+    return min(PAGE * 2**session.unfolded, results.MOST)

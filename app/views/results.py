@@ -9,6 +9,7 @@ from app.views.strip import Drawing, strip
 from app.views.viewer import about, picture
 from engine.gallery import Deepened, Hit, Photo
 
+MOST = 1536  # photos on the page: far more make a browser slow
 NO_FIT = '<li class="falls"><span role="status">no photo fits these words well; the nearest come first</span></li>'
 NOBODY: Mapping[int, Deepened] = {}
 FALLS = '<li class="falls"><span>relevance falls off here; weaker matches from here on</span></li>'
@@ -19,7 +20,7 @@ def results(
     drawing: Drawing,
     address: PictureAddress,
     standing: int,
-    more: int = 0,
+    rest: int = 0,
     deepened: Mapping[int, Deepened] = NOBODY,
     current: int | None = None,
 ) -> str:
@@ -28,7 +29,7 @@ def results(
     Args:
         standing: how many stand out; a line is drawn after them, where they are all on show and others follow. Of none
             it says that none fits.
-        more: photos that come when the reader has scrolled to the end.
+        rest: photos that follow those on show.
         deepened: photos that got a second look for this query.
         current: the selected one; by default the best.
     """
@@ -40,22 +41,22 @@ def results(
         return card(hit.photo, drawing, address, numbers, hit.photo.id == current, deepened.get(hit.photo.id))
 
     cards = [one(hit) for hit in hits]
-    if standing <= len(cards) and standing < len(cards) + more:
+    if standing <= len(cards) and standing < len(cards) + rest:
         cards.insert(standing, FALLS if standing else NO_FIT)
-    return f'<ol class="grid" aria-label="Results, best first">{"".join(cards)}</ol>{_more(more)}'
+    return f'<ol class="grid" aria-label="Results, best first">{"".join(cards)}</ol>{_more(len(hits), rest)}'
 
 
 def shelf(
-    photos: Sequence[Photo], drawing: Drawing, address: PictureAddress, more: int = 0, current: int | None = None
+    photos: Sequence[Photo], drawing: Drawing, address: PictureAddress, rest: int = 0, current: int | None = None
 ) -> str:
     """A gallery's photos when nothing is asked.
 
     Args:
-        more: photos that come when the reader has scrolled to the end.
+        rest: photos that follow those on show.
         current: the selected one.
     """
     cards = "".join(card(photo, drawing, address, current=photo.id == current) for photo in photos)
-    return f'<ol class="grid" aria-label="Photos of this gallery">{cards}</ol>{_more(more)}'
+    return f'<ol class="grid" aria-label="Photos of this gallery">{cards}</ol>{_more(len(photos), rest)}'
 
 
 def card(
@@ -88,5 +89,8 @@ def stacks(found: Sequence[Sequence[int]]) -> str:
     return f'<div hidden data-stacks="{json.dumps(found)}"></div>' if found else ""
 
 
-def _more(count: int) -> str:
-    return button("more", f"Show {count} more", ' class="more"') if count else ""
+def _more(shown: int, rest: int) -> str:
+    """What comes when the reader has scrolled to the end: as many again."""
+    if rest and shown >= MOST:
+        return f'<p class="rest">{rest:,} more are not shown: ask for them in words, or choose a year.</p>'
+    return button("more", f"Show {min(shown, rest)} more", ' class="more"') if rest else ""

@@ -290,6 +290,18 @@ def test_a_page_more_comes_every_time(search: Search, many: Callable[[int, int],
     assert all(grid.count("relevance falls off") == 1 for grid in grids)
 
 
+def test_a_page_gets_no_longer_than_a_browser_bears_and_says_what_to_do(
+    search: Search, many: Callable[[int, int], Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "MOST", 48)
+    mine = many(3, 50)
+    for asked in ("red", ""):
+        grids = [after(search.searched(asked, False, mine)).grid, *(after(search.more(mine)).grid for _ in range(2))]
+        assert [grid.count('class="hit"') for grid in grids] == [24, 48, 48]
+        assert ["5 more are not shown: ask for them in words" in grid for grid in grids] == [False, True, True]
+        assert 'data-event="more"' not in grids[-1]
+
+
 def test_where_more_than_a_page_stand_out_the_line_comes_after_them(
     search: Search, many: Callable[[int, int], Session]
 ) -> None:

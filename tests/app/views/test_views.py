@@ -71,7 +71,7 @@ ALL = {
     "own bar": header.bar("words", own=True),
     "refined": header.refined(Refinement([], (DEEPENED,), 30, 100, 0.4), [DEEPENED]),
     "results": results.results([Hit(1, 0.34, BAD)], DRAWING, address, 1, 3, {7: DEEPENED}),
-    "shelf": results.shelf([BAD], DRAWING, address, more=3),
+    "shelf": results.shelf([BAD], DRAWING, address, rest=3),
     "panel": photo.panel(
         replace(BAD, nearest_texts=(((EVIL, 0.5),), ((EVIL, 0.5), (EVIL, 0.1)))),
         DRAWING, address, photo.Picked("1", own=True), CREDIT, photo.fit(EVIL, [ExitScore(0.1, 0.2)] * 3, 2), DEEPENED,
@@ -187,7 +187,7 @@ class TestResults:
         assert plain(outline.text) == "1score 4030 % saved2score 3030 % saved"
 
     def test_relevance_is_a_line_between_photos_and_no_stop(self) -> None:
-        html = results.results(self.HITS, DRAWING, address, 2, more=1)
+        html = results.results(self.HITS, DRAWING, address, 2, rest=1)
         line = html.index("relevance falls off here")
         assert html.index('data-photo="8"') < line < html.index('data-photo="9"') < html.index("Show 1 more")
         assert html.count("<ol") == 1
