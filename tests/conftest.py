@@ -6,7 +6,7 @@ weights in the real classes), or that of `tests.five_photos` (embeddings chosen 
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from engine.storage.database import Database, connect, migrate
 from engine.storage.schema import Kind
 from tests import postgres
 from tests.hubserver import Hub, serve
-from tests.pictures import Fill, MakePng, MakeUpload, encoded
+from tests.pictures import Fill, MakePng, MakeUpload, Meanwhile, encoded
 
 if TYPE_CHECKING:  # torch comes with them, and many tests need none
     from torch import Tensor
@@ -197,6 +197,23 @@ def fill(library: Library, upload: MakeUpload) -> Fill:
         gallery = open_gallery(library, name, kind, owner)
         ingest_files(library, gallery, [upload(*photo) for photo in photos.items()], **how)
         return gallery
+
+    return make
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    """Has something done as a function is called for the first time, given by where it is looked up and its name."""
+
+    def make(place: object, name: str, act: Callable[[], object]) -> None:
+        function = getattr(place, name)
+
+        def late(*given: Any, **named: Any) -> Any:
+            monkeypatch.setattr(place, name, function)
+            act()
+            return function(*given, **named)
+
+        monkeypatch.setattr(place, name, late)
 
     return make
 

@@ -11,10 +11,11 @@ from PIL import ExifTags, Image
 
 from engine.gallery import Upload
 
-# What the fixtures `png`, `upload` and `fill` give.
+# What the fixtures `png`, `upload`, `fill` and `meanwhile` give.
 MakePng = Callable[..., bytes]
 MakeUpload = Callable[..., Upload]
 Fill = Callable[..., int]
+Meanwhile = Callable[[object, str, Callable[[], object]], None]
 
 
 def encoded(picture: Image.Image, format: str, **options: object) -> bytes:

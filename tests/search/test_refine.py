@@ -1,7 +1,7 @@
 """A query sends the photos in doubt deeper; what it finds stays, in every process, and all that it cost is counted."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -30,11 +30,11 @@ from engine.search.refine import Deepening, spending_limit
 from engine.search.second_looks import SecondLooks
 from engine.storage.collections import get_collection
 from engine.storage.database import Database
-from engine.storage.encodings import Candidate, list_candidates
+from engine.storage.encodings import list_candidates
 from engine.storage.images import get_image
 from engine.storage.schema import PhotoMissing
 from tests.fake_encoder import IDENTITY, FakeEncoder
-from tests.pictures import Fill, MakePng, MakeUpload
+from tests.pictures import Fill, MakePng, MakeUpload, Meanwhile
 
 pytestmark = pytest.mark.both_databases
 
@@ -374,15 +374,10 @@ def test_a_photo_deleted_meanwhile_is_no_error(
 
 
 def test_a_photo_that_is_deleted_as_it_is_to_be_run_is_said_to_be_gone(
-    library: Library, gallery: int, hazy: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+    library: Library, gallery: int, hazy: FakeEncoder, meanwhile: Meanwhile
 ) -> None:
     photo = list_photos(library, gallery)[0]
-
-    def deleted_first(database: Database, image_ids: Sequence[int]) -> list[Candidate]:
-        delete_photos(library, gallery, image_ids)  # as another process does it
-        return list_candidates(database, image_ids)
-
-    monkeypatch.setattr(search_module, "list_candidates", deleted_first)
+    meanwhile(search_module, "list_candidates", lambda: delete_photos(library, gallery, [photo.id]))
     with pytest.raises(PhotoMissing):
         run_to_full_depth(library, photo.id)
     assert not hazy.visits

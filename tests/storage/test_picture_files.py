@@ -3,7 +3,6 @@
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -13,8 +12,8 @@ from engine.storage.collections import TotalsCache, delete_collection, list_coll
 from engine.storage.database import Database, StoreUnusable
 from engine.storage.encodings import keep_deeper
 from engine.storage.images import add_images, delete_images
-from engine.storage.schema import ImageRow
 from engine.utils.atomic_files import write_whole
+from tests.pictures import Meanwhile
 from tests.storage.rows import STAMP, add, image, reached
 
 pytestmark = pytest.mark.both_databases
@@ -179,17 +178,12 @@ def test_others_write_to_the_database_while_files_are_written(
 
 
 def test_a_picture_that_another_process_deletes_meanwhile_is_written_again(
-    database: Database, gallery: int, monkeypatch: pytest.MonkeyPatch
+    database: Database, gallery: int, meanwhile: Meanwhile
 ) -> None:
-    add_rows = images._add_rows
-
-    def after_another(*args: Any) -> list[ImageRow]:
-        database.pictures.path("aa" * 32).unlink()
-        return add_rows(*args)
-
-    monkeypatch.setattr(images, "_add_rows", after_another)
+    picture = database.pictures.path("aa" * 32)
+    meanwhile(images, "_add_rows", picture.unlink)
     add(database, gallery, "aa")
-    assert database.pictures.path("aa" * 32).read_bytes() == b"aa.jpg"
+    assert picture.read_bytes() == b"aa.jpg"
 
 
 @pytest.mark.parametrize("damaged", [b"aa", b"\0" * 6, b""])

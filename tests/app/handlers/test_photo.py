@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import pytest
@@ -25,6 +24,7 @@ from engine.storage.database import Database
 from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
+from tests.pictures import Meanwhile
 
 
 def test_a_photo_is_selected(selection: Selection, search: Search, library: Library, session: Session) -> None:
@@ -93,19 +93,12 @@ def test_full_depth_says_whether_the_ranking_changed_and_is_seen_there_at_once(
     assert 'data-share="1.0000"' not in after(search.searched("red", False, session)).grid
 
 
-@pytest.mark.parametrize("act", ["deepened", "explained"])
+@pytest.mark.parametrize(("act", "runs"), [("deepened", "run_to_full_depth"), ("explained", "explain_photo")])
 def test_what_was_asked_meanwhile_stays_on_show(
-    selection: Selection, search: Search, session: Session, monkeypatch: pytest.MonkeyPatch, act: str
+    selection: Selection, search: Search, session: Session, meanwhile: Meanwhile, act: str, runs: str
 ) -> None:
     list(search.searched("red", False, session))
-    name = {"deepened": "run_to_full_depth", "explained": "explain_photo"}[act]
-    run = getattr(photo_module, name)
-
-    def slow(*args: Any, **options: Any) -> Any:
-        list(search.searched("blue", False, session))
-        return run(*args, **options)
-
-    monkeypatch.setattr(photo_module, name, slow)
+    meanwhile(photo_module, runs, lambda: list(search.searched("blue", False, session)))
     assert not vars(after(getattr(selection, act)(session)))
     assert session.hits[0].photo.file == "blue-square.png"
 

@@ -1,6 +1,5 @@
 """What a search does to the page."""
 
-import importlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from app.handlers import picture_search as picture_search_module
+from app.handlers import search as search_module
 from app.handlers.galleries import Galleries
 from app.handlers.overview import Overview
 from app.handlers.photo import Selection
@@ -19,13 +20,13 @@ from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
 from app.views import header, results
-from engine.gallery import Library, Photo, delete_photos
+from engine.gallery import Library, delete_photos
 from engine.gallery.galleries import list_photos, publish_gallery, summarize_gallery
 from engine.search import spelling
 from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after
 from tests.fake_encoder import FakeEncoder
-from tests.pictures import Fill
+from tests.pictures import Fill, Meanwhile
 
 
 def test_words_find_photos_at_once_and_then_the_doubtful_are_looked_at_again(search: Search, session: Session) -> None:
@@ -155,21 +156,14 @@ def test_a_photo_selected_while_an_answer_is_drawn_stays_in_the_panel_and_is_mar
     search: Search,
     selection: Selection,
     session: Session,
-    monkeypatch: pytest.MonkeyPatch,
+    meanwhile: Meanwhile,
     looks: int,
     drawing: tuple[ModuleType, str],
 ) -> None:
     answers = search.searched("blue", True, session)
     for _ in range(looks):
         next(answers)
-    draw = getattr(*drawing)
-
-    def slow(*args: Any) -> Any:
-        if not session.picked:
-            selection.selected(Event(photo="2"), session)
-        return draw(*args)
-
-    monkeypatch.setattr(*drawing, slow)
+    meanwhile(*drawing, lambda: selection.selected(Event(photo="2"), session))
     shown = after(answers)
     assert 'data-photo="2"' in shown.panel
     assert re.search(r'data-photo="2"[^>]*aria-current', shown.grid), "it is marked, too"
@@ -177,24 +171,13 @@ def test_a_photo_selected_while_an_answer_is_drawn_stays_in_the_panel_and_is_mar
 
 
 def test_a_selected_photo_that_is_deleted_while_the_answer_is_drawn_leaves_the_rest_of_the_answer(
-    search: Search,
-    selection: Selection,
-    session: Session,
-    library: Library,
-    holidays: int,
-    monkeypatch: pytest.MonkeyPatch,
+    search: Search, selection: Selection, session: Session, library: Library, holidays: int, meanwhile: Meanwhile
 ) -> None:
     session.gallery = holidays
     answers = search.searched("blue", False, session)
     kept, deleted = list_photos(library, holidays)
     selection.selected(Event(photo=str(deleted.id)), session)
-    draw = results.stacks
-
-    def slow(*args: Any) -> Any:  # another tab is faster
-        delete_photos(library, holidays, [deleted.id])
-        return draw(*args)
-
-    monkeypatch.setattr(results, "stacks", slow)
+    meanwhile(results, "stacks", lambda: delete_photos(library, holidays, [deleted.id]))  # another tab is faster
     shown = after(answers)
     assert f'data-photo="{kept.id}"' in shown.grid
     assert shown.panel
@@ -214,18 +197,13 @@ def test_a_photo_selected_while_the_second_look_is_on_its_way_stays_in_the_panel
 
 
 def test_a_photo_selected_as_the_second_look_ends_is_not_said_to_be_gone(
-    search: Search, selection: Selection, session: Session, services: Services, monkeypatch: pytest.MonkeyPatch
+    search: Search, selection: Selection, session: Session, services: Services, meanwhile: Meanwhile
 ) -> None:
-    answers, photo = search.searched("blue", True, session), services.access.photo
+    answers = search.searched("blue", True, session)
     late: list[object] = []
     next(answers)
     next(answers)
-
-    def slow(number: int, asking: Session) -> Photo:
-        late.extend(answers)
-        return photo(number, asking)
-
-    monkeypatch.setattr(services.access, "photo", slow)
+    meanwhile(services.access, "photo", lambda: late.extend(answers))
     assert 'data-photo="2"' in after([selection.selected(Event(photo="2"), session)]).panel
     assert late == []
 
@@ -488,24 +466,11 @@ def test_a_second_picture_is_not_answered_with_the_ranking_of_the_first(
     assert session.hits[0].photo.file == "blue-square.png"
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, slow: str, act: Callable[[], object]) -> None:
-    """Have something done while a function runs for the first time."""
-    module, name = slow.rsplit(".", 1)
-    original = getattr(importlib.import_module(module), name)
-
-    def runs(*given: Any) -> Any:
-        monkeypatch.setattr(slow, original)
-        act()
-        return original(*given)
-
-    monkeypatch.setattr(slow, runs)
-
-
 @pytest.mark.parametrize("text", ["red", "99:red"])
 def test_an_answer_that_comes_after_that_of_a_newer_question_is_not_shown(
-    search: Search, session: Session, monkeypatch: pytest.MonkeyPatch, text: str
+    search: Search, session: Session, meanwhile: Meanwhile, text: str
 ) -> None:
-    meanwhile(monkeypatch, "app.handlers.search.embed_query", lambda: list(search.searched("blue", False, session)))
+    meanwhile(search_module, "embed_query", lambda: list(search.searched("blue", False, session)))
     assert list(search.searched(text, True, session)) == []
     assert session.hits[0].photo.file == "blue-square.png"
 
@@ -515,16 +480,12 @@ def test_words_that_are_asked_while_a_picture_is_read_stay(
     search: Search,
     picture_search: PictureSearch,
     session: Session,
-    monkeypatch: pytest.MonkeyPatch,
+    meanwhile: Meanwhile,
     dropped: Callable[..., list[str]],
     readable: bool,
 ) -> None:
     (file,) = dropped(mine="green" if readable else b"a letter")
-    meanwhile(
-        monkeypatch,
-        "app.handlers.picture_search.embed_picture",
-        lambda: list(search.searched("blue", False, session)),
-    )
+    meanwhile(picture_search_module, "embed_picture", lambda: list(search.searched("blue", False, session)))
     assert vars(after(picture_search.picture_given(file, False, session))) == {"picture": None}
     assert session.query == "blue"
 
