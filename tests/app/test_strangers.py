@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import gradio as gr
 import httpx
-import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -261,10 +261,8 @@ def test_strangers_are_told_nothing_of_the_machine_and_its_keeper_is(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def broken(*_: object) -> None:
-        raise StoreUnusable("The data in /data/tgem.db cannot be used (disk I/O error); set TGEM_HOME.")
-
-    monkeypatch.setattr("engine.gallery.galleries._summary", broken)
+    broken = StoreUnusable("The data in /data/tgem.db cannot be used (disk I/O error); set TGEM_HOME.")
+    monkeypatch.setattr("engine.gallery.galleries._summary", Mock(side_effect=broken))
     ann.query = "yellow"
     for door in doors(services, ann):
         said = str(door())
@@ -392,12 +390,7 @@ def test_an_upload_on_its_way_is_told_to_its_own_visitor_only(
 def test_a_picture_to_search_with_is_read_in_its_turn_and_no_further_than_may_be_a_picture(
     picture_search: PictureSearch, ann: Session, access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes: list[int] = []
-
-    def embed(library: Library, id: int | None, data: bytes, name: str) -> tuple[np.ndarray, bytes]:
-        sizes.append(len(data))
-        return embed_picture(library, id, data, name)
-
+    embed = Mock(side_effect=embed_picture)
     monkeypatch.setattr("app.handlers.picture_search.embed_picture", embed)
     monkeypatch.setattr(Path, "read_bytes", pytest.fail)
     file = tmp_path / "huge.png"
@@ -412,7 +405,7 @@ def test_a_picture_to_search_with_is_read_in_its_turn_and_no_further_than_may_be
     with file.open("wb") as huge:
         huge.truncate(MAX_BYTES + 10_000)
     assert "too large" in str([*picture_search.picture_given(str(file), False, ann)])
-    assert sizes == [MAX_BYTES + 1]
+    assert [len(data) for (_, _, data, _), _ in embed.call_args_list] == [MAX_BYTES + 1]
     assert not file.exists()
 
 

@@ -4,6 +4,7 @@ import time
 import weakref
 from collections.abc import Callable
 from queue import Queue
+from unittest.mock import Mock
 
 import pytest
 
@@ -89,11 +90,8 @@ def test_nobody_waits_for_work_that_has_died(death: type[BaseException]) -> None
 
 
 def test_work_that_cannot_begin_does_not_go_on(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     session = Session()
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
     with pytest.raises(RuntimeError):
         services.begin("race", session, lambda _: 1)
     assert not services.goes_on("race", session)
@@ -154,11 +152,8 @@ def test_two_are_served_at_once() -> None:
 
 
 def test_who_gives_up_waiting_leaves_the_line() -> None:
-    def stop(_: Waiting) -> None:
-        raise Stopped
-
     line = Line(at_once=1)
-    with line.turn(no_wait), pytest.raises(Stopped), line.turn(stop):
+    with line.turn(no_wait), pytest.raises(Stopped), line.turn(Mock(side_effect=Stopped)):
         pass
     with line.turn(no_wait):
         pass

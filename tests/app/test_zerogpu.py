@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import gradio as gr
 import httpx
@@ -91,9 +92,6 @@ def test_photos_go_on_there_from_where_they_stand(lent: list[int], borrowing: En
 def test_why_no_gpu_was_lent_is_said(
     borrowing: Encoder, monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
 ) -> None:
-    def refused(*_: object) -> None:
-        raise error
-
-    monkeypatch.setattr(zerogpu, "encode_lent", refused)
+    monkeypatch.setattr(zerogpu, "encode_lent", Mock(side_effect=error))
     with pytest.raises(EngineError, match=rf"No GPU was lent \({why}\); .* Try again later\."):
         borrowing.encode(tiny_models.pixels(5, 32))

@@ -3,6 +3,7 @@ import logging
 import os
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import huggingface_hub
 import open_clip
@@ -31,9 +32,7 @@ def test_plain_open_clip_loads_the_embedded_model_from_the_repository_root(monke
 def test_the_embedded_model_loads_from_any_working_directory_where_no_link_can_be_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError("A required privilege is not held by the client")
-
+    refuse = Mock(side_effect=OSError("A required privilege is not held by the client"))
     monkeypatch.setattr(os, "symlink", refuse)
     monkeypatch.setattr(os, "link", refuse)
     monkeypatch.chdir(tmp_path)

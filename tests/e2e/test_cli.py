@@ -7,7 +7,8 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from typer.main import get_command
@@ -239,12 +240,9 @@ def test_a_name_that_the_terminal_cannot_write_is_escaped(run: Run, photos: Path
 def test_a_command_that_is_stopped_says_whether_it_goes_on(
     run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, command: str, kept: bool
 ) -> None:
-    def stopped(*_: object, **__: object) -> NoReturn:
-        raise KeyboardInterrupt
-
     run("index", photos)
-    monkeypatch.setattr("engine.gallery.reencode.reencode_gallery", stopped)
-    monkeypatch.setattr("engine.gallery.search.embed_query", stopped)
+    for work in ("reencode.reencode_gallery", "search.embed_query"):
+        monkeypatch.setattr(f"engine.gallery.{work}", Mock(side_effect=KeyboardInterrupt))
     result = run(command, "photos")
     assert result.exit_code == 130
     assert set(command_line.GO_ON) <= get_command(command_line.cli).commands.keys()  # type: ignore[attr-defined]
@@ -261,9 +259,6 @@ def test_search_uses_the_gallery_indexed_last_or_the_one_named(run: Run, photos:
 def test_a_slip_with_index_or_sort_makes_no_gallery(
     run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(model: str | None, random_weights: bool) -> FakeEncoder:
-        raise EngineError("There is no such model.")
-
     run("index", photos)
     (tmp_path / "bare").mkdir()
     for words in (("index",), ("sort", "--into", "red")):
@@ -271,7 +266,7 @@ def test_a_slip_with_index_or_sort_makes_no_gallery(
         assert (result.exit_code, result.stdout) == (2, "")
         assert result.stderr.startswith(f"There is no picture in {tmp_path / 'bare'}, nor in any folder below it")
     with monkeypatch.context() as patched:
-        patched.setattr(cli_library, "chosen_encoder", refuse)
+        patched.setattr(cli_library, "chosen_encoder", Mock(side_effect=EngineError("There is no such model.")))
         for words in (("index",), ("sort", "--into", "red")):
             result = run(*words, photos, "--gallery", "other", "--model", "nonsense")
             assert (result.exit_code, result.stderr) == (2, "There is no such model.\n")

@@ -3,6 +3,7 @@
 import errno
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -25,14 +26,11 @@ def files(source: Path) -> list[tuple[Upload, str | None]]:
     return [(Upload(name, (source / name).read_bytes, source=str(source / name)), own) for name, own in album.items()]
 
 
-def refused(*_: object) -> None:
-    raise OSError(errno.EPERM, "not here")
-
-
 def listed(target: Path) -> dict[str, bytes]:
     return {str(p.relative_to(target)): p.read_bytes() for p in sorted(target.rglob("*")) if p.is_file()}
 
 
+REFUSED = Mock(side_effect=OSError(errno.EPERM, "not here"))
 WRITTEN = {"dogs/a (2).jpg": b"summer/a.jpg", "dogs/a.jpg": b"a.jpg", "none of these/b.jpg": b"b.jpg"}
 
 
@@ -101,8 +99,8 @@ def test_a_part_that_a_sudden_death_left_is_taken_up(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", lambda path, missing_ok: None)
         patch.setattr(os, "utime", lambda path, ns: Path(path).write_bytes(b"hal"))
-        patch.setattr(os, "link", refused)
-        patch.setattr(Path, "rename", refused)
+        patch.setattr(os, "link", REFUSED)
+        patch.setattr(Path, "rename", REFUSED)
         with pytest.raises(HostProblem, match="cannot be written"):
             write_albums(files(source), folders, False)
     assert list(listed(target).values()) == [b"hal"]
@@ -143,7 +141,7 @@ def test_names_that_are_too_long_are_shortened_and_stop_nothing(source: Path, tm
 
 
 def test_without_hard_links_files_are_renamed(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(os, "link", REFUSED)
     write_albums(files(source), folders_of(["dogs"], tmp_path / "out", source), False)
     assert listed(tmp_path / "out") == WRITTEN
 

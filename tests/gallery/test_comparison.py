@@ -3,6 +3,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -166,11 +167,8 @@ def test_full_depth_holds_hubs_back_as_a_search_does() -> None:
 
 
 def test_a_race_can_be_stopped_and_leaves_nothing(comparison: Comparison, gallery: int) -> None:
-    def stop(_: Lap) -> None:
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        comparison.race(gallery, stop)
+        comparison.race(gallery, Mock(side_effect=KeyboardInterrupt))
     assert comparison.last(gallery) is None
     assert comparison.full_run(gallery) is None
 
@@ -198,18 +196,11 @@ def test_photos_race_in_batches(comparison: Comparison, fill: Fill) -> None:
 def test_photos_are_run_to_full_depth_once_for_all_who_ask_meanwhile(
     comparison: Comparison, gallery: int, fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs: list[int] = []
-    deepen = type(fake_encoder).deepen
-
-    def slow(encoder: FakeEncoder, *given: object) -> list[Encoding]:
-        runs.append(1)
-        time.sleep(0.2)
-        return deepen(encoder, *given)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(type(fake_encoder), "deepen", slow)
+    deepen, slow = fake_encoder.deepen, Mock(side_effect=lambda *given: time.sleep(0.2) or deepen(*given))
+    monkeypatch.setattr(fake_encoder, "deepen", slow)
     with ThreadPoolExecutor(4) as visitors:
         found = list(visitors.map(comparison.run_in_full, [gallery] * 4))
-    assert len(runs) == 1
+    slow.assert_called_once()
     assert all(run.ids.tolist() == found[0].ids.tolist() for run in found)
 
 

@@ -4,6 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -67,12 +68,8 @@ def test_who_came_while_the_database_could_not_be_written_to_is_written_down_lat
     visitors.admit(owner, "mine")
     gallery = open_gallery(library, "mine", owner=owner)
     mark_seen(library.database, owner, 0.0)
-
-    def full(*_: object) -> None:
-        raise StoreUnusable("The disk is full.")
-
     with monkeypatch.context() as patched:
-        patched.setattr("engine.gallery.quotas.mark_seen", full)
+        patched.setattr("engine.gallery.quotas.mark_seen", Mock(side_effect=StoreUnusable("The disk is full.")))
         visitors.recognised(token)
         with pytest.raises(StoreUnusable):
             visitors.write_down()

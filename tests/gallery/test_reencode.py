@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from tests.pictures import Fill, MakeUpload
 pytestmark = pytest.mark.both_databases
 
 ROSES = ("a rose", "a tulip")
+STOP = Mock(side_effect=KeyboardInterrupt)
 
 
 @pytest.fixture(autouse=True)
@@ -43,10 +45,6 @@ def newer(database: Database) -> Library:
     return Library(database, lambda: FakeEncoder(identity=replace(IDENTITY, weights="c" * 64)))
 
 
-def stop(progress: Progress) -> None:
-    raise KeyboardInterrupt
-
-
 def test_another_budget_costs_in_all_what_it_would_have_at_first(library: Library, gallery: int) -> None:
     told: list[Progress] = []
     before = [(photo.id, photo.file, photo.content_hash) for photo in list_photos(library, gallery)]
@@ -62,7 +60,7 @@ def test_another_budget_costs_in_all_what_it_would_have_at_first(library: Librar
 
 def test_a_stopped_run_keeps_its_batches_and_goes_on(library: Library, gallery: int, fake_encoder: FakeEncoder) -> None:
     with pytest.raises(KeyboardInterrupt):
-        reencode_gallery(library, gallery, budget=1.0, on_progress=stop)
+        reencode_gallery(library, gallery, budget=1.0, on_progress=STOP)
     assert summarize_gallery(library, gallery).exits == (3, 0, 2)
     assert len(search_photos(library, gallery, "red")) == 5
     fake_encoder.batches.clear()
@@ -185,7 +183,7 @@ def test_vectors_of_two_models_never_meet_while_it_goes_on(
     library: Library, database: Database, gallery: int, newer: Library
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        reencode_gallery(newer, gallery, on_progress=stop)
+        reencode_gallery(newer, gallery, on_progress=STOP)
     totals = TotalsCache(database).of(gallery)
     assert (totals.photos, totals.waiting) == (2, 3)
     assert len(search_photos(newer, gallery, "red")) == len(list_photos(newer, gallery)) == 2

@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from io import BytesIO
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -203,12 +204,8 @@ def test_second_looks_that_cannot_be_kept_are_answered_with(
     library: Library, fill: Fill, kind: Kind, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     gallery = fill("full", {f"{shade}.png": (255, shade, 0) for shade in range(40)}, kind=kind)
-
-    def full(*_: object, **__: object) -> None:
-        raise StoreUnusable("The disk is full.")
-
-    monkeypatch.setattr("engine.gallery.search.keep_deeper", full)
-    monkeypatch.setattr("engine.gallery.search.add_macs", full)
+    for keeps in ("keep_deeper", "add_macs"):
+        monkeypatch.setattr(f"engine.gallery.search.{keeps}", Mock(side_effect=StoreUnusable("The disk is full.")))
     refined = refine_search(library, gallery, "red", 5)
     assert refined.deepened
     assert len(refined.hits) == 5

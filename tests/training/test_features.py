@@ -1,6 +1,7 @@
 import errno
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -95,10 +96,8 @@ def test_what_a_stopped_run_of_another_model_has_begun_is_not_taken_for_whole(
 def test_a_full_disk_or_no_folder_is_said_before_anything_is_computed(
     encoder: Encoder, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*given: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(os, "posix_fallocate", Mock(side_effect=full), raising=False)
     batches = count(encoder, monkeypatch)
     with pytest.raises(HostProblem, match=r"exit-1\.npy cannot be written \(No space left on device\)"):
         cached(tmp_path / "cache", encoder, examples)

@@ -1,4 +1,5 @@
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -53,10 +54,7 @@ def test_a_photo_is_not_judged_by_a_copy_that_was_fitted_on(photos: list[Path]) 
 
 
 def test_a_file_that_cannot_be_read_is_no_copy(photos: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(path: Path) -> bytes:
-        raise OSError("Input/output error")
-
-    monkeypatch.setattr(Path, "read_bytes", broken)
+    monkeypatch.setattr(Path, "read_bytes", Mock(side_effect=OSError("Input/output error")))
     assert len(split_photos(photos).all) == len(photos)
 
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import platformdirs
 import pytest
@@ -41,12 +42,9 @@ def test_an_unknown_users_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_user_without_a_home_folder_is_told_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resolved: bool
 ) -> None:
-    def unknown(user: int) -> None:
-        raise KeyError(user)
-
     for name in ("TGEM_HOME", "HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setattr("pwd.getpwuid", Mock(side_effect=KeyError))
     if not resolved:
         monkeypatch.setattr(platformdirs, "user_data_path", lambda name: Path("~/.local/share", name))
     monkeypatch.chdir(tmp_path)

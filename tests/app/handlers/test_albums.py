@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from unittest.mock import Mock
 
 import pytest
 
@@ -86,11 +87,9 @@ def test_an_album_is_packed_as_its_column_shows_it(
 def test_albums_that_cannot_be_sorted_are_a_sentence_where_one_is_packed(
     albums: Albums, session: Session, mine: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*given: object) -> SortedGallery:
-        raise AlbumsRejected("There is no such album.")
-
     after(albums.added("reds: red", session))
-    monkeypatch.setattr("app.handlers.albums.sort_gallery", refused)
+    refused = AlbumsRejected("There is no such album.")
+    monkeypatch.setattr("app.handlers.albums.sort_gallery", Mock(side_effect=refused))
     assert "no such album" in after(albums.packed(Event(album="reds"), session)).album_line
 
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from threading import Event
 from typing import Any
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, Mock
 
 import gradio as gr
 import httpx
@@ -69,7 +69,7 @@ def test_who_compares_waits_for_nobodys_race(
 
 
 def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
-    address: str, tmp_path: Path, png: MakePng, monkeypatch: pytest.MonkeyPatch, services: Services
+    address: str, tmp_path: Path, png: MakePng, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dog.jpg").write_bytes(png("yellow"))
@@ -199,13 +199,8 @@ def test_a_gallery_that_the_page_has_ranked_without_a_race_is_raced(services: Se
     assert answer["full_per_second"] > 0
 
 
-def test_a_database_that_cannot_be_used_is_seen_by_the_host(
-    address: str, services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object) -> None:
-        raise OSError
-
-    monkeypatch.setattr("engine.gallery.galleries._summary", broken)
+def test_a_database_that_cannot_be_used_is_seen_by_the_host(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.gallery.galleries._summary", Mock(side_effect=OSError))
     answer = httpx.get(f"{address}health")
     assert (answer.status_code, answer.json()["status"]) == (503, "failing")
 

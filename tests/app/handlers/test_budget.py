@@ -1,7 +1,7 @@
 """How deep photos go."""
 
 import re
-from typing import NoReturn
+from unittest.mock import Mock
 
 import pytest
 
@@ -91,15 +91,12 @@ def test_a_gallery_that_is_gone_is_a_sentence(budget: Budget) -> None:
 def test_apply_that_is_refused_leaves_the_one_before_it_its_button(
     services: Services, budget: Budget, holidays: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> NoReturn:
-        raise TooMuch("One at a time.")
-
     session = Session(gallery=holidays)
     with services.access.work(session), services.access.work(session):  # all others wait in line
         applying = budget.applied(1.0, "", session)
         next(applying)
         next(applying)
-        monkeypatch.setattr(budget, "_encode", refuse)
+        monkeypatch.setattr(budget, "_encode", Mock(side_effect=TooMuch("One at a time.")))
         shown = after(budget.applied(0.5, "", session))
         assert "One at a time." in shown.applied
         assert shown.stop_apply["visible"], "what is under way can still be stopped"

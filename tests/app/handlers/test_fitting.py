@@ -1,6 +1,7 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -11,7 +12,6 @@ from app.services import Services
 from app.session import Session
 from engine.clip.backbone import ModelUnreadable
 from engine.exits import certificate
-from engine.exits.encoder import Encoder
 from engine.gallery import Library, Upload
 from engine.gallery.comparison import Comparison
 from engine.gallery.galleries import list_photos, open_gallery
@@ -86,9 +86,7 @@ def test_a_model_that_is_everyones_is_not_a_visitors_to_change(services: Service
 
 
 def test_a_model_that_cannot_be_loaded_is_a_sentence(database: Database, services: Services) -> None:
-    def broken() -> Encoder:
-        raise ModelUnreadable("The weights cannot be loaded; restore them.")
-
+    broken = Mock(side_effect=ModelUnreadable("The weights cannot be loaded; restore them."))
     offered = after(Fitting(replace(services, library=Library(database, broken)), PARTS).offered(Session()))
     assert "restore them" in offered.no_exits
     assert not offered.fit["visible"]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import gradio as gr
 import pytest
@@ -135,10 +136,7 @@ def test_a_second_that_is_counted_late_leaves_the_visitors_answer_alone(early: S
 
 
 def test_a_demo_that_cannot_be_encoded_is_a_sentence(database: Database, folder: Path, pictures: Pictures) -> None:
-    def broken() -> FakeEncoder:
-        raise ZeroDivisionError
-
-    library = Library(database, broken)
+    library = Library(database, Mock(side_effect=ZeroDivisionError))
     demo = Demo(library, folder)
     demo.start()  # it goes on trying
     assert demo.wait(30)
