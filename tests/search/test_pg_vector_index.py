@@ -17,10 +17,10 @@ from engine.search.ranking import lifted_query
 from engine.storage.collections import open_collection
 from engine.storage.database import Database
 from engine.storage.encodings import list_changes
-from engine.storage.images import add_images, delete_images
+from engine.storage.images import delete_images
 from engine.storage.postgres import WAIT
 from engine.storage.schema import ModelStamp
-from tests.storage.rows import image
+from tests.storage.rows import add, image
 
 DIM, EXITS = 16, 3
 SLOPES, OFFSETS = np.array([0.8, 0.9, 1.0]), np.array([0.05, 0.02, 0.0])  # of the scores at each exit
@@ -46,8 +46,7 @@ class Filled:
         self.affinity = np.random.default_rng(count).uniform(0.1, 0.5, count)
         photos = zip(self.vectors, self.exits.tolist(), self.affinity.tolist(), strict=True)
         rows = [image(f"{name}-{n}", exit, vector, fits) for n, (vector, exit, fits) in enumerate(photos)]
-        kept = add_images(database, self.id, stamp, rows, {r.content_hash: b"" for r in rows}, {})
-        self.ids = np.array([row.id for row in kept])
+        self.ids = np.array([row.id for row in add(database, self.id, *rows, stamp=stamp)])
 
     def best(self, query: np.ndarray, k: int) -> list[int]:
         return self.ids[np.argsort(-self.scores(query), kind="stable")[:k]].tolist()
@@ -100,8 +99,7 @@ def test_no_more_than_asked_for_or_held(database: Database, engine: Engine, k: i
 def test_equals_come_in_order_of_id(database: Database, engine: Engine) -> None:
     gallery = open_collection(database, "equal", "gallery", None)
     vector = unit(1, seed=0)[0]
-    rows = [image(f"{number}", 3, vector, 0.2) for number in range(9)]
-    add_images(database, gallery, STAMP, rows, {r.content_hash: b"" for r in rows}, {})
+    add(database, gallery, *(image(f"{number}", 3, vector, 0.2) for number in range(9)), stamp=STAMP)
     ids = found(index_of(engine, gallery), vector, 5)
     assert ids == sorted(ids)
 
@@ -190,8 +188,7 @@ class TestGraph:
     ) -> None:
         index = index_of(engine, large.id)
         query = unit(1, seed=77)[0]
-        new = image("new", 3, query, 0.2)
-        (kept,) = add_images(database, large.id, STAMP, [new], {new.content_hash: b""}, {})
+        (kept,) = add(database, large.id, image("new", 3, query, 0.2), stamp=STAMP)
         assert found(index, query, 1) == [kept.id]
         delete_images(database, large.id, [kept.id])
         assert kept.id not in found(index, query, 50)

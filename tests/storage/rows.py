@@ -40,6 +40,7 @@ def reached(exit: int, from_exit: int = 0, macs: int = 10, kept: Tensor | None =
     return Encoding(np.zeros(2, np.float32), exit, exit / 10, gates, phrases, macs, 1.0, 0.5, kept)
 
 
-def add(database: Database, collection_id: int, *names: str, stamp: ModelStamp = STAMP) -> list[ImageRow]:
-    rows = [image(name) for name in names]
-    return add_images(database, collection_id, stamp, rows, {row.content_hash: row.name.encode() for row in rows}, {})
+def add(database: Database, collection_id: int, *rows: str | ImageRow, stamp: ModelStamp = STAMP) -> list[ImageRow]:
+    """Keep images, each with its name for a picture. Args: rows: them, or names for them."""
+    made = [image(row) if isinstance(row, str) else row for row in rows]
+    return add_images(database, collection_id, stamp, made, {row.content_hash: row.name.encode() for row in made}, {})

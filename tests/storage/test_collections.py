@@ -89,8 +89,7 @@ def test_many_threads_opening_a_name_get_the_same_collection(database: Database)
 
 def test_totals(database: Database, gallery: int) -> None:
     assert TotalsCache(database).of(gallery).photos == 0
-    rows = [image("aa"), image("bb", exit=3), image("cc", exit=3)]
-    add_images(database, gallery, STAMP, rows, {row.content_hash: b"" for row in rows}, {})
+    add(database, gallery, "aa", image("bb", exit=3), image("cc", exit=3))
     totals = TotalsCache(database).of(gallery)
     assert (totals.photos, totals.macs_index, totals.exits) == (3, 210, {1: 1, 3: 2})
 

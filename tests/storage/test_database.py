@@ -87,12 +87,6 @@ def test_a_file_is_read_by_its_user_alone_whatever_its_folder_allows(
     assert file.stat().st_mode & 0o077 == 0o060
 
 
-def test_the_environment_may_name_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TGEM_DATABASE_URL", f"sqlite:///{tmp_path / 'other.db'}")
-    Database.open().close()
-    assert "images" in tables(tmp_path / "other.db")
-
-
 @pytest.mark.parametrize(
     "url",
     [

@@ -6,9 +6,9 @@ from sqlalchemy import select, text
 from engine.storage.collections import open_collection
 from engine.storage.database import Database
 from engine.storage.dates import UNDATED, Order, count_years, in_order, taken_in
-from engine.storage.images import add_images, list_images
+from engine.storage.images import list_images
 from engine.storage.schema import ImageRow
-from tests.storage.rows import STAMP, image
+from tests.storage.rows import add, image
 
 pytestmark = pytest.mark.both_databases
 
@@ -27,7 +27,7 @@ def gallery(database: Database) -> int:
     rows = [image(name) for name in DATES]
     for row, taken in zip(rows, DATES.values(), strict=True):
         row.taken_at = taken
-    add_images(database, number, STAMP, rows, {row.content_hash: b"x" for row in rows}, {})
+    add(database, number, *rows)
     return number
 
 

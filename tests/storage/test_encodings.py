@@ -17,7 +17,7 @@ from engine.storage.encodings import (
     list_candidates,
     list_changes,
 )
-from engine.storage.images import add_images, get_image
+from engine.storage.images import get_image
 from engine.storage.schema import ModelChanged
 from tests.storage.rows import STAMP, add, image, reached
 
@@ -48,8 +48,7 @@ def start(database: Database, gallery: int) -> int:
     """An image at exit 1, for 30 of 100 MACs."""
     row = image("aa")
     row.encoding.gates = np.zeros((1, 4), np.float32).tobytes()
-    (kept,) = add_images(database, gallery, STAMP, [row], {row.content_hash: b""}, {})
-    return kept.id
+    return add(database, gallery, row)[0].id
 
 
 def test_gates_and_phrases_of_the_missing_passes_are_added(database: Database, gallery: int) -> None:

@@ -130,7 +130,7 @@ def test_a_batch_is_kept_whole_or_not_at_all(database: Database, gallery: int, h
     broken = image("bb")
     broken.encoding.vector = None  # type: ignore[assignment]
     with pytest.raises(StoreUnusable):
-        add_images(database, gallery, STAMP, [image("aa"), broken], {"aa" * 32: b"", "bb" * 32: b""}, {})
+        add(database, gallery, "aa", broken)
     assert TotalsCache(database).of(gallery).photos == 0
     assert pictures(home) == []
     assert list(home.glob("doubts/*")) == []

@@ -1,5 +1,6 @@
 """The same tables on PostgreSQL, several processes on them at once, and what is missing said in a sentence."""
 
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine.storage.database import Database, NewerDatabase, StoreUnusable, conn
 from engine.storage.encodings import list_changes
 from engine.storage.images import delete_images, get_images, list_images
 from engine.storage.postgres import PostgresUnusable
+from engine.utils.errors import EngineError
 from tests import postgres
 from tests.pictures import MakePng
 from tests.programs import INDEX, begun
@@ -33,6 +35,15 @@ def url(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def new_url(new_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("TGEM_DATABASE_URL", new_postgres_url)
     return new_postgres_url
+
+
+def refusal(url: str, kind: type[EngineError] = PostgresUnusable) -> str:
+    """The sentence that a database is refused with."""
+    engine = connect(url)
+    with pytest.raises(kind) as refused:
+        migrate(engine)
+    engine.dispose()
+    return str(refused.value)
 
 
 def test_each_migration_goes_down_and_up_again(new_url: str) -> None:
@@ -120,13 +131,10 @@ def test_a_missing_driver_is_said_with_the_mend(package: str, monkeypatch: pytes
 
 
 def test_a_server_that_does_not_answer_is_said_without_the_password() -> None:
-    engine = connect("postgresql+psycopg://someone:secret@127.0.0.1:1/tgem")
-    with pytest.raises(
-        StoreUnusable, match=r"The database tgem on 127\.0\.0\.1 cannot be used .*server runs"
-    ) as raised:
-        migrate(engine)
-    assert "secret" not in str(raised.value)
-    assert "\n" not in str(raised.value)
+    said = refusal("postgresql+psycopg://someone:secret@127.0.0.1:1/tgem", StoreUnusable)
+    assert re.search(r"The database tgem on 127\.0\.0\.1 cannot be used .*server runs", said)
+    assert "secret" not in said
+    assert "\n" not in said
 
 
 @pytest.mark.parametrize("url", ["someone:se@cret@host/tgem", "someone:secret@host/t@gem"])
@@ -138,27 +146,19 @@ def test_a_password_whose_signs_are_not_written_out_is_not_repeated(url: str) ->
 
 def test_a_database_that_cannot_keep_every_name_is_refused(cluster: postgres.Cluster, new_postgres_url: str) -> None:
     cluster.run(cluster.url("postgres"), "CREATE DATABASE ascii ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0")
-    engine = connect(cluster.url("ascii"))
-    with pytest.raises(PostgresUnusable, match=r"The database ascii is encoded in SQL_ASCII; .*createdb"):
-        migrate(engine)
-    engine.dispose()
+    assert re.search("The database ascii is encoded in SQL_ASCII; .*createdb", refusal(cluster.url("ascii")))
     cluster.drop(cluster.url("ascii"))
 
 
 def test_pgvector_where_nobody_looks_for_it_is_said(cluster: postgres.Cluster, new_postgres_url: str) -> None:
     cluster.run(new_postgres_url, "CREATE SCHEMA hidden", "CREATE EXTENSION vector SCHEMA hidden")
-    engine = connect(new_postgres_url)
-    with pytest.raises(PostgresUnusable, match=r"pgvector in a schema that is not searched.*search_path"):
-        migrate(engine)
-    engine.dispose()
+    assert re.search("pgvector in a schema that is not searched.*search_path", refusal(new_postgres_url))
 
 
 def test_a_server_without_a_connection_left_is_busy(cluster: postgres.Cluster, new_postgres_url: str) -> None:
     cluster.run(new_postgres_url, "CREATE ROLE few LOGIN CONNECTION LIMIT 0")
-    engine = connect(new_postgres_url.replace("tgem@", "few@"))
-    with pytest.raises(StoreUnusable, match=r"is busy with other work \(.*too many connections.*\); try again later"):
-        migrate(engine)
-    engine.dispose()
+    said = refusal(new_postgres_url.replace("tgem@", "few@"), StoreUnusable)
+    assert re.search(r"is busy with other work \(.*too many connections.*\); try again later", said)
     cluster.run(new_postgres_url, "DROP ROLE few")
 
 
@@ -176,12 +176,10 @@ def test_what_a_running_server_refuses_is_no_matter_of_the_url(url: str) -> None
 
 def test_who_may_not_add_pgvector_is_told_who_can(cluster: postgres.Cluster, new_postgres_url: str) -> None:
     cluster.run(new_postgres_url, "CREATE ROLE plain LOGIN", "GRANT ALL ON SCHEMA public TO plain")
-    engine = connect(new_postgres_url.replace("tgem@", "plain@"))
-    with pytest.raises(PostgresUnusable, match=r"has no pgvector \(permission denied.*\).*CREATE EXTENSION vector"):
-        migrate(engine)
-    engine.dispose()
+    plain = new_postgres_url.replace("tgem@", "plain@")
+    assert re.search(r"has no pgvector \(permission denied.*\).*CREATE EXTENSION vector", refusal(plain))
     cluster.run(new_postgres_url, "CREATE EXTENSION vector")
-    engine = connect(new_postgres_url.replace("tgem@", "plain@"))
+    engine = connect(plain)
     migrate(engine)
     engine.dispose()
     cluster.run(new_postgres_url, "DROP OWNED BY plain", "DROP ROLE plain")
@@ -189,10 +187,7 @@ def test_who_may_not_add_pgvector_is_told_who_can(cluster: postgres.Cluster, new
 
 def test_an_old_pgvector_is_refused(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_module, "NEEDS", (99, 1))
-    engine = connect(postgres_url)
-    with pytest.raises(PostgresUnusable, match=r"has pgvector 0\..*99\.1 is needed.*ALTER EXTENSION vector UPDATE"):
-        migrate(engine)
-    engine.dispose()
+    assert re.search(r"has pgvector 0\..*99\.1 is needed.*ALTER EXTENSION vector UPDATE", refusal(postgres_url))
 
 
 def test_a_database_of_a_newer_version_is_refused(cluster: postgres.Cluster, new_url: str) -> None:
