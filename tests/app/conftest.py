@@ -3,8 +3,10 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from gradio import Blocks
 from gradio.utils import get_upload_folder
 from PIL import Image
 
@@ -81,12 +83,35 @@ def services(library: Library, demo: Demo, pictures: Pictures) -> Services:
 
 
 @pytest.fixture
-def address(services: Services, pictures: Pictures) -> Iterator[str]:
+def page_over(folder: Path) -> Callable[[Library], Services]:
+    """Makes a page over another library than the usual one, whose demo gallery is encoded."""
+
+    def make(library: Library) -> Services:
+        demo = Demo(library, folder)
+        demo.start().join()
+        return Services(library, Comparison(library), demo, Pictures(library, secret_of(home())).address)
+
+    return make
+
+
+@pytest.fixture
+def serve_page(services: Services, pictures: Pictures) -> Iterator[Callable[..., tuple[Blocks, str]]]:
+    """Serves the page, with more of what `serve` takes; returns it, and where it is served."""
+    pages: list[Blocks] = []
+
+    def begin(**options: Any) -> tuple[Blocks, str]:
+        pages.append(build(services, "a secret"))
+        return pages[-1], serve(pages[-1], services, pictures, Arrivals(Path(get_upload_folder())), **options)
+
+    yield begin
+    for page in pages:
+        page.close()
+
+
+@pytest.fixture
+def address(serve_page: Callable[..., tuple[Blocks, str]]) -> str:
     """Where the page is served."""
-    page = build(services, "a secret")
-    address = serve(page, services, pictures, Arrivals(Path(get_upload_folder())))
-    yield address
-    page.close()
+    return serve_page()[1]
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The page over HTTP, as a program meets it; a small encoder stands in for the real one."""
 
-import json
 import os
 import socket
 import subprocess
@@ -12,15 +11,12 @@ import httpx
 import pytest
 
 from app.blocks import Page
-from app.demo import NAME, Demo
+from app.demo import Demo
 from app.pictures import Pictures, secret_of
-from engine.gallery import ASSETS, DEFAULT_BUDGET, DEMO_GALLERY, EngineError
-from engine.gallery.galleries import delete_gallery, list_photos, open_gallery, summarize_gallery
+from engine.gallery import ASSETS
+from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
-from engine.gallery.reencode import reencode_gallery
-from engine.storage.database import Database
 from engine.utils.data_dir import home
-from tests.fake_encoder import FakeEncoder
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,10 +33,8 @@ class TestOverHttp:
             assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (404, "text/plain")
             assert answer.text.startswith(f"The kept picture of {photo.file} is gone or damaged; delete the photo")
 
-    def test_the_page_has_an_icon_of_its_own(self, address: str) -> None:
+    def test_the_page_has_an_icon_of_its_own_and_asks_no_other_host_for_anything(self, address: str) -> None:
         assert httpx.get(f"{address}favicon.ico").content == (ASSETS / "favicon.svg").read_bytes()
-
-    def test_the_page_asks_no_other_host_for_anything(self, address: str) -> None:
         html = httpx.get(address).text
         assert "fonts.googleapis.com" not in html
         assert '"analytics_enabled":false' in html.replace(" ", "")
@@ -84,71 +78,6 @@ def test_a_secret_that_was_never_written_whole_is_made_anew(tmp_path: Path) -> N
     (tmp_path / "secret.key").touch()
     assert len(secret_of(tmp_path)) == 32
     assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
-
-
-class TestDemo:
-    def test_it_is_encoded_once(self, library: Library, folder: Path, demo: Demo, fake_encoder: FakeEncoder) -> None:
-        assert demo.ready
-        assert fake_encoder.batches == [3]
-        again = Demo(library, folder)
-        again.start().join()
-        assert again.id == demo.id
-        assert fake_encoder.batches == [3]
-
-    def test_photos_that_left_the_folder_leave_the_gallery(self, library: Library, folder: Path, demo: Demo) -> None:
-        (folder / "blue-square.png").unlink()
-        again = Demo(library, folder)
-        again.start().join()
-        assert {photo.file for photo in list_photos(library, again.id)} == {"red-square.png", "green-square.png"}
-
-    def test_another_budget_lasts_until_the_next_start(self, library: Library, folder: Path, demo: Demo) -> None:
-        shipped = summarize_gallery(library, demo.id).exits
-        for budgets in ((1.0,), (1.0, DEFAULT_BUDGET), (0.2,)):
-            again = Demo(library, folder)
-            for budget in budgets:
-                reencode_gallery(library, again.id, budget)
-            again.start().join()
-            now = summarize_gallery(library, again.id)
-            assert (now.exits, now.budget) == (shipped, DEFAULT_BUDGET)
-
-    def test_the_terminal_says_why_it_cannot_be_encoded_and_it_is_tried_again(
-        self,
-        database: Database,
-        folder: Path,
-        fake_encoder: FakeEncoder,
-        capsys: pytest.CaptureFixture[str],
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        away = [1, 1]  # the host of its weights
-        problems = []
-
-        def fetched() -> FakeEncoder:
-            if away:
-                raise EngineError("The Hub does not answer; name another model.")
-            return fake_encoder
-
-        def wait(_: float) -> None:
-            problems.append((demo.ready, str(demo.problem)))
-            away.pop()
-
-        monkeypatch.setattr("app.demo.sleep", wait)
-        demo = Demo(Library(database, fetched), folder)
-        demo.start().join()
-        assert problems == 2 * [(True, "The Hub does not answer; name another model.")]
-        assert capsys.readouterr().err.count("The Hub does not answer") == 1
-        assert demo.problem is None
-        assert len(list_photos(Library(database, fetched), demo.id)) == 3
-
-    def test_one_that_another_process_has_made_in_its_place_is_found(self, library: Library, demo: Demo) -> None:
-        delete_gallery(library, demo.id)
-        other = open_gallery(library, NAME, kind="demo")
-        demo.find_again()
-        assert demo.id == other
-
-    def test_its_queries_are_those_of_the_shipped_gallery(self, library: Library) -> None:
-        queries = json.loads((DEMO_GALLERY / "queries.json").read_text("utf-8"))
-        assert Demo(library).queries == [row["query"] for row in queries]
-        assert len(queries) >= 12
 
 
 def test_what_no_page_sends_is_a_sentence_and_nothing_for_the_log(

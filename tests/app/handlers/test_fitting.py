@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -5,22 +6,18 @@ from unittest.mock import Mock
 
 import pytest
 
-from app.demo import Demo
 from app.handlers.fitting import Fitting
-from app.pictures import Pictures, secret_of
 from app.services import Services
 from app.session import Session
 from engine.clip.backbone import ModelUnreadable
 from engine.exits import certificate
 from engine.gallery import Library, Upload
-from engine.gallery.comparison import Comparison
 from engine.gallery.galleries import list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Visitors
 from engine.gallery.search import search_photos
 from engine.storage.database import Database
 from engine.training import gates, readouts
-from engine.utils.data_dir import home
 from tests import tiny_models
 from tests.app.shown_examples import PARTS, after
 from tests.pictures import encoded
@@ -29,16 +26,18 @@ MANY = 110
 
 
 @pytest.fixture
-def services(database: Database, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
+def services(
+    database: Database,
+    page_over: Callable[[Library], Services],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Services:
     """A page over a real encoder that has no exits."""
     monkeypatch.setattr(readouts, "FEWEST_STEPS", 20)
     monkeypatch.setattr(gates, "STEPS", 30)
     monkeypatch.setattr(certificate, "ENOUGH", 0.0)  # a random model's exits find little
     encoder = tiny_models.bare(tmp_path / "exits")
-    library = Library(database, lambda: encoder)
-    demo = Demo(library, folder)
-    demo.start().join()
-    return Services(library, Comparison(library), demo, Pictures(library, secret_of(home())).address)
+    return page_over(Library(database, lambda: encoder))
 
 
 def filled(services: Services, many: int) -> Session:

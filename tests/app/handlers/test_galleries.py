@@ -1,5 +1,6 @@
 """What a visitor does with galleries."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -148,16 +149,15 @@ def test_a_demo_that_cannot_be_encoded_is_a_sentence(database: Database, folder:
 
 
 def test_a_page_that_was_open_before_the_demo_was_renewed_goes_on_to_the_new_one(
-    database: Database, folder: Path, demo: Demo, pictures: Pictures
+    database: Database, page_over: Callable[[Library], Services], demo: Demo
 ) -> None:
     newer = FakeEncoder()
     newer.identity = replace(newer.identity, weights="c" * 64)
-    library = Library(database, lambda: newer)
-    again = Demo(library, folder)
-    again.start().join()
+    services = page_over(Library(database, lambda: newer))
+    again = services.demo
     assert again.ids == [demo.id, again.id]
-    assert [hit.photo.file for hit in search_photos(library, again.id, "green", k=1)] == ["green-square.png"]
-    services = Services(library, Comparison(library), again, pictures.address)
+    hits = search_photos(services.library, again.id, "green", k=1)
+    assert [hit.photo.file for hit in hits] == ["green-square.png"]
     galleries = Galleries(services, PARTS, Search(services, PARTS))
     shown = after(galleries.waited(False, Session(gallery=demo.id)))
     assert shown.gallery["value"] == again.id

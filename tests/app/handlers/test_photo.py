@@ -1,24 +1,21 @@
 """What is told of the selected photo."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import gradio as gr
 import pytest
 
 import app.session as session_module
-from app.demo import Demo
 from app.handlers import photo as photo_module
 from app.handlers.galleries import Galleries
 from app.handlers.overview import Overview
 from app.handlers.photo import Selection
 from app.handlers.search import Search
-from app.pictures import Pictures
 from app.services import Services
 from app.session import Session
 from engine.gallery import Library
-from engine.gallery.comparison import Comparison
 from engine.gallery.galleries import get_photo, list_photos, summarize_gallery
 from engine.storage.database import Database
 from tests.app.sending import Event
@@ -104,15 +101,12 @@ def test_what_was_asked_meanwhile_stays_on_show(
 
 
 def test_a_photo_of_a_model_without_exits_has_a_panel(
-    database: Database, folder: Path, fake_encoder: FakeEncoder, pictures: Pictures
+    database: Database, page_over: Callable[[Library], Services], fake_encoder: FakeEncoder
 ) -> None:
     stages = tuple(replace(s, exit=1 if s.exit == fake_encoder.exits else None) for s in fake_encoder.stages)
     full = FakeEncoder(exits=1, exit_macs=(100,), stages=stages)
-    library = Library(database, lambda: full)
-    demo = Demo(library, folder)
-    demo.start().join()
-    services = Services(library, Comparison(library), demo, pictures.address)
-    session = Session(gallery=demo.id)
+    services = page_over(Library(database, lambda: full))
+    session = Session(gallery=services.demo.id)
     shown = after(Search(services, PARTS).searched("red", True, session))
     assert "went all the way" in shown.panel
     assert "at full depth: this model has no exit modules yet" in shown.headline

@@ -6,7 +6,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,20 +13,15 @@ import httpx
 import pytest
 from gradio import http_server
 from gradio.queueing import Queue
-from gradio.utils import get_upload_folder
 from starlette.responses import PlainTextResponse
 
-from app.layout import build
-from app.pictures import Pictures
 from app.server.settings import BadSetting
-from app.server.start import Server, serve, start
-from app.server.upload_folders import Arrivals
-from app.services import Services
+from app.server.start import Server, start
+
+ServePage = Callable[..., tuple[gr.Blocks, str]]
 
 
-def test_zerogpu_sees_the_start_and_finds_the_port(
-    services: Services, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_zerogpu_sees_the_start_and_finds_the_port(serve_page: ServePage, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
     plain: Callable[..., Any] = gr.Blocks.launch
 
@@ -38,21 +32,17 @@ def test_zerogpu_sees_the_start_and_finds_the_port(
 
     monkeypatch.setattr(gr.Blocks, "launch", launch)
     before = http_server.start_server
-    page = build(services, "a secret")
-    address = serve(page, services, pictures, Arrivals(Path(get_upload_folder())))
-    try:
-        assert started == ["zero"]
-        assert isinstance(page.server, Server)
-        assert address == f"http://127.0.0.1:{page.server.config.port}/"
-        assert httpx.get(f"{address}config").status_code == 200
-        assert http_server.start_server is before
-    finally:
-        page.close()
+    page, address = serve_page()
+    assert started == ["zero"]
+    assert isinstance(page.server, Server)
+    assert address == f"http://127.0.0.1:{page.server.config.port}/"
+    assert httpx.get(f"{address}config").status_code == 200
+    assert http_server.start_server is before
 
 
 @pytest.mark.parametrize("direct", [None, "intranet"])
 def test_a_proxy_is_not_asked_for_the_page_itself_and_for_the_rest_it_is(
-    services: Services, pictures: Pictures, monkeypatch: pytest.MonkeyPatch, direct: str | None
+    serve_page: ServePage, monkeypatch: pytest.MonkeyPatch, direct: str | None
 ) -> None:
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
@@ -61,38 +51,26 @@ def test_a_proxy_is_not_asked_for_the_page_itself_and_for_the_rest_it_is(
         monkeypatch.delenv("no_proxy", raising=False)
     else:
         monkeypatch.setenv("no_proxy", direct)
-    page = build(services, "a secret")
-    address = serve(page, services, pictures, Arrivals(Path(get_upload_folder())))
-    try:
-        assert httpx.get(f"{address}config", trust_env=False).status_code == 200
-        assert os.environ.get("no_proxy") == direct
-        with pytest.raises(httpx.ConnectError):
-            httpx.get(f"{address}config")
-    finally:
-        page.close()
+    _, address = serve_page()
+    assert httpx.get(f"{address}config", trust_env=False).status_code == 200
+    assert os.environ.get("no_proxy") == direct
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{address}config")
 
 
-def test_a_page_that_nobody_asks_anything_rests(
-    services: Services, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_that_nobody_asks_anything_rests(serve_page: ServePage, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[Queue] = []
     monkeypatch.setattr(Queue, "__len__", lambda queue: looks.append(queue) or 0)
-    page = build(services, "a secret")
-    serve(page, services, pictures, Arrivals(Path(get_upload_folder())))
-    try:
-        looks.clear()
-        time.sleep(0.3)
-        assert 0 < len(looks) < 60
-    finally:
-        page.close()
+    serve_page()
+    looks.clear()
+    time.sleep(0.3)
+    assert 0 < len(looks) < 60
 
 
-def test_tools_that_cannot_be_served_are_a_sentence(
-    services: Services, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tools_that_cannot_be_served_are_a_sentence(serve_page: ServePage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mcp", None)  # is not installed
     with pytest.raises(BadSetting, match=r'pip install "gradio\[mcp\]"'):
-        serve(build(services, "a secret"), services, pictures, Arrivals(Path(get_upload_folder())), mcp=True)
+        serve_page(mcp=True)
 
 
 @pytest.mark.parametrize(
