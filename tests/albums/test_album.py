@@ -71,6 +71,27 @@ def test_a_file_says_what_a_line_does(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("- a list", "names no albums"),
+        ("reds: [red, '']", "is empty"),
+        ("reds: [", "is not YAML"),
+        ("reds: [red, {a: b}]", "is written otherwise"),
+        ("!!python/object/apply:os.system [ls]", "is not YAML"),
+        ("reds: {phrase: red}", "is written otherwise"),
+        ("reds: {phrases: red, not: [blue, green]}", 'The album "reds" has 2 phrases with "not"; one is possible.'),
+        ("reds: red\nblues: blue\nreds: a rose", 'names "reds" twice'),
+        ("a: &x [p]\nb: [*x, *x]", "is written otherwise"),
+        ("[" * 5000, "is not YAML"),
+    ],
+)
+def test_files_that_hold_no_albums_are_sentences(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "albums.yaml").write_text(text, "utf-8")
+    with pytest.raises(AlbumsRejected, match=sentence):
+        read_albums(tmp_path / "albums.yaml")
+
+
 def test_two_albums_of_one_name_and_too_many_phrases_are_refused() -> None:
     with pytest.raises(AlbumsRejected, match='Two albums are named "dogs"'):
         AlbumSet((DOGS, Album("Dogs", ("x",))))

@@ -189,19 +189,6 @@ def test_an_owners_phrases_are_remembered(run: Run, photos: Path, tmp_path: Path
     assert run("index", photos, "--phrases", other).exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("content", "sentence"), [(b"# none\n", "has 0 phrases"), (b"\xff\xfe\x00", "cannot be read as phrases")]
-)
-def test_useless_phrases_are_one_sentence(
-    run: Run, photos: Path, tmp_path: Path, content: bytes, sentence: str
-) -> None:
-    (tmp_path / "phrases.txt").write_bytes(content)
-    result = run("index", photos, "--phrases", tmp_path / "phrases.txt")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert sentence in result.stderr
-    assert result.stderr.count("\n") == 1
-
-
 def test_a_gallery_is_encoded_again_for_another_budget(run: Run, photos: Path) -> None:
     run("index", photos)
     result = run("reencode", "photos", "--budget", 1)

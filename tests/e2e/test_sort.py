@@ -135,31 +135,6 @@ def test_albums_of_a_file(run: Run, photos: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("- a list", "names no albums"),
-        ("reds: [red, '']", "is empty"),
-        ("reds: [", "is not YAML"),
-        ("reds: [red, {a: b}]", "is written otherwise"),
-        ("!!python/object/apply:os.system [ls]", "is not YAML"),
-        ("reds: {phrase: red}", "is written otherwise"),
-        ("reds: {phrases: red, not: [blue, green]}", 'The album "reds" has 2 phrases with "not"; one is possible.'),
-        ("reds: red\nblues: blue\nreds: a rose", 'names "reds" twice'),
-        ("a: &x [p]\nb: [*x, *x]", "is written otherwise"),
-        ("[" * 5000, "is not YAML"),
-    ],
-)
-def test_files_that_hold_no_albums_are_sentences(
-    run: Run, photos: Path, tmp_path: Path, text: str, sentence: str
-) -> None:
-    file = tmp_path / "albums.yaml"
-    file.write_text(text, "utf-8")
-    result = run(photos, "--albums", file)
-    assert result.exit_code == 2
-    assert sentence in result.stderr
-
-
-@pytest.mark.parametrize(
     ("indexed_at", "given", "aim"), [(1.0, None, 1.0), (0.3, None, 0.3), (0.3, 0.7, 0.7), (None, None, DEFAULT_BUDGET)]
 )
 def test_the_budget_is_the_one_given_or_the_gallerys_or_the_default(
