@@ -44,6 +44,13 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(command_line.cli, list(words))
 
 
+def refusal(*words: str) -> str:
+    """What a command says that refuses."""
+    refused = run(*words)
+    assert refused.exit_code == 2
+    return refused.stderr
+
+
 def forget(folder: Path) -> None:
     for file in folder.iterdir():
         file.unlink()
@@ -108,18 +115,14 @@ def test_offline_a_model_without_exits_runs_without_and_says_so(
     with pytest.raises(HubUnreachable, match="HF_HUB_OFFLINE is set"):
         fetch_exits(EXITS)
     fit(f"hf-hub:{MODEL}")
-    refused = run("push", EXITS, "--model", f"hf-hub:{MODEL}")
-    assert refused.exit_code == 2
-    assert "HF_HUB_OFFLINE is set" in refused.stderr
+    assert "HF_HUB_OFFLINE is set" in refusal("push", EXITS, "--model", f"hf-hub:{MODEL}")
 
 
 def test_no_network_is_one_sentence(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     fit(f"hf-hub:{MODEL}")
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")  # where nobody listens
     monkeypatch.setattr(time, "sleep", lambda seconds: None)  # before it is tried again
-    refused = run("push", EXITS, "--model", f"hf-hub:{MODEL}")
-    assert refused.exit_code
-    assert "The Hub does not answer" in refused.stderr
+    assert "The Hub does not answer" in refusal("push", EXITS, "--model", f"hf-hub:{MODEL}")
     template = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     with pytest.raises(HubUnreachable, match="the Hub does not answer"):
@@ -129,15 +132,13 @@ def test_no_network_is_one_sentence(hub: Hub, monkeypatch: pytest.MonkeyPatch) -
 def test_a_hub_that_stops_in_the_middle_of_a_file_is_one_sentence(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = fit(f"hf-hub:{MODEL}")
     hub.commit(EXITS, {name: (folder / name).read_bytes() for name in ("tgem.json", "tgem.safetensors")})
-    for path in list(folder.iterdir()):
-        path.unlink()
+    forget(folder)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)  # before it is tried again
     hub.stalls = "tgem.safetensors"
-    refused = run("pull", EXITS, "--model", f"hf-hub:{MODEL}")
-    assert refused.exit_code == 2
-    assert "tgem.safetensors of lab/tiny-exits could not be fetched: the Hub does not answer." in refused.stderr
-    assert "Traceback" not in refused.stderr
+    said = refusal("pull", EXITS, "--model", f"hf-hub:{MODEL}")
+    assert "tgem.safetensors of lab/tiny-exits could not be fetched: the Hub does not answer." in said
+    assert "Traceback" not in said
     assert list(folder.iterdir()) == [], "nothing is half written"
     hub.stalls = ""
     assert run("pull", EXITS, "--model", f"hf-hub:{MODEL}").exit_code == 0
@@ -157,9 +158,8 @@ def test_exits_of_another_model_and_damaged_ones_are_refused(hub: Hub) -> None:
     }
     for repo, stored in cases.items():
         hub.commit(repo, stored)
-        refused = run("pull", repo, "--model", f"hf-hub:{MODEL}")
-        assert refused.exit_code == 2
-        assert f"The exit weights in the Hub repository {repo}" in refused.stderr
+        said = refusal("pull", repo, "--model", f"hf-hub:{MODEL}")
+        assert f"The exit weights in the Hub repository {repo}" in said
     assert load_encoder(f"hf-hub:{MODEL}").exits == 1, "nothing was kept"
 
 
@@ -168,10 +168,9 @@ def test_what_the_hub_refuses_is_not_said_to_be_missing(hub: Hub, status: int) -
     hub.commit(EXITS, {"README.md": b""})
     load_model(f"hf-hub:{MODEL}")
     hub.refuses[EXITS] = status
-    refused = run("pull", EXITS, "--model", f"hf-hub:{MODEL}")
-    assert refused.exit_code == 2
-    assert f"No access ({status}) for tgem.json of the Hub repository {EXITS}" in refused.stderr
-    assert "HF_TOKEN" in refused.stderr
+    said = refusal("pull", EXITS, "--model", f"hf-hub:{MODEL}")
+    assert f"No access ({status}) for tgem.json of the Hub repository {EXITS}" in said
+    assert "HF_TOKEN" in said
 
 
 def test_a_model_that_is_kept_runs_when_its_repository_is_not_to_be_read_any_more(
@@ -185,11 +184,10 @@ def test_a_model_that_is_kept_runs_when_its_repository_is_not_to_be_read_any_mor
 
 @pytest.mark.parametrize("place", ["lab/nowhere", f"{MODEL}@v9"])
 def test_no_such_repository_and_no_such_revision_are_said(hub: Hub, place: str) -> None:
-    refused = run("pull", place, "--model", f"hf-hub:{MODEL}")
-    assert refused.exit_code == 2
+    said = refusal("pull", place, "--model", f"hf-hub:{MODEL}")
     repo, _, revision = place.partition("@")
-    assert repo in refused.stderr
-    assert (f"has no revision {revision}" if revision else "Nothing there (404)") in refused.stderr
+    assert repo in said
+    assert (f"has no revision {revision}" if revision else "Nothing there (404)") in said
 
 
 def test_what_is_not_there_is_one_sentence(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,6 +203,6 @@ def test_what_is_not_there_is_one_sentence(hub: Hub, monkeypatch: pytest.MonkeyP
     assert "has no exit weights yet" in run("push", EXITS, "--model", f"hf-hub:{MODEL}").stderr
     fit(f"hf-hub:{MODEL}")
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
-    refused = run("push", EXITS, "--model", f"hf-hub:{MODEL}")
-    assert "No access (401)" in refused.stderr
-    assert "HF_TOKEN" in refused.stderr
+    said = refusal("push", EXITS, "--model", f"hf-hub:{MODEL}")
+    assert "No access (401)" in said
+    assert "HF_TOKEN" in said
