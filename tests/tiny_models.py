@@ -31,9 +31,6 @@ TEXT = {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers"
 VIT = {"image_size": 32, "layers": 4, "width": 32, "head_width": 16, "patch_size": 8}
 
 
-SMALL = ("vit", "siglip", "resnet", "efficientnet", "convnext")  # whose batches take no time
-
-
 def _timm(name: str, size: int, pool: str, proj: str) -> dict[str, str | int | bool]:
     return {
         "timm_model_name": name,

@@ -6,9 +6,8 @@ from PIL import Image
 from torch import nn
 
 from engine.clip.backbone import Backbone, ModelUnreadable
-from engine.clip.factory import load_folder
+from engine.exits.encoder import Encoder
 from engine.exits.runner import own_embedding
-from engine.utils.paths import EMBEDDED_MODEL
 from tests import tiny_models
 
 
@@ -55,8 +54,8 @@ def test_a_model_for_oblong_pictures_is_refused() -> None:
         Backbone(model, tiny_models.tokenize, {"size": (32, 64), "mean": (0.5,) * 3, "std": (0.5,) * 3}, "oblong")
 
 
-def test_text_embeddings_do_not_depend_on_the_texts_beside_them() -> None:
-    model = load_folder(EMBEDDED_MODEL)
+def test_text_embeddings_do_not_depend_on_the_texts_beside_them(embedded: Encoder) -> None:
+    model = embedded.backbone
     alone = model.encode_text(["a dog"])
     beside = model.encode_text(["a dog", "a long text about two people who walk along a river in the evening"])
     assert torch.allclose(alone[0], beside[0], atol=1e-6)

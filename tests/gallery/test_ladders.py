@@ -1,7 +1,7 @@
 """Real encoders behind a gallery: what goes on from what is stored is what one run gives, and costs no more."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -17,21 +17,21 @@ from engine.ingest.kept_picture import kept_pixels
 from engine.storage.database import Database
 from engine.storage.images import get_image
 from tests import tiny_models
+from tests.exits.ladders import MIXED, made
 from tests.pictures import encoded
 
 MANY, THRIFTY = 12, 0.3
 LADDERS: dict[str, Callable[[], Encoder]] = {
-    "a transformer's exits": lambda: tiny_models.encoder("vit"),
-    "a first pass before a transformer's exits": lambda: tiny_models.encoder("vit", sizes=(32,), every=2),
-    "passes of towers": lambda: tiny_models.encoder("efficientnet", sizes=(32, 48), every=0, joined=True),
-    "both": lambda: tiny_models.encoder("efficientnet", sizes=(32,), joined=True),
+    **{name: partial(made, name) for name in MIXED[:3]},
+    "a smaller tower, and exits along the depth": cache(
+        lambda: tiny_models.encoder("efficientnet", sizes=(32,), joined=True)
+    ),
 }
 
 
 @pytest.fixture(params=LADDERS)
 def library(request: pytest.FixtureRequest, database: Database) -> Library:
-    encoder = LADDERS[request.param]()
-    return Library(database, lambda: encoder)
+    return Library(database, LADDERS[request.param])
 
 
 @pytest.fixture

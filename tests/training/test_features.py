@@ -14,6 +14,7 @@ from engine.training.dataset import Example
 from engine.training.features import cached, collect, first_pixels
 from engine.utils.errors import HostProblem
 from tests import tiny_models
+from tests.exits.ladders import made
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def examples(tmp_path: Path) -> list[Example]:
 def encoder(monkeypatch: pytest.MonkeyPatch) -> Encoder:
     monkeypatch.setattr(features, "BATCH", 2)
     monkeypatch.setattr(features, "KEPT", 1)
-    return tiny_models.encoder()
+    return made("a transformer")
 
 
 def count(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -10,11 +10,12 @@ from engine.exits.encoder import Encoder
 from engine.training.dataset import DataMissing
 from engine.training.rivals import load_rivals, save_gates, with_random_bank
 from tests import tiny_models
+from tests.exits.ladders import made
 
 
 @pytest.fixture
 def encoder() -> Encoder:
-    return tiny_models.encoder("vit")
+    return made("a transformer")
 
 
 @pytest.fixture
