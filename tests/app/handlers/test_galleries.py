@@ -303,6 +303,8 @@ def test_what_a_query_changed_is_drawn_where_it_is_on_show(overview: Overview, h
 def test_a_gallery_is_leafed_through_when_nothing_is_asked(search: Search, fill: Fill) -> None:
     mine = Session(gallery=fill("Many", {f"{i}.png": (i, 2, 3) for i in range(30)}))
     shown = after(search.searched("  ", True, mine))
+    assert shown.query == ""
+    assert 'data-query=""' in shown.answer
     assert (shown.grid.count('class="hit"'), "Show 6 more" in shown.grid) == (24, True)
     grid = after(search.more(mine)).grid
     assert (grid.count('class="hit"'), "more" in grid) == (30, False)
