@@ -20,23 +20,20 @@ from engine.utils.paths import EMBEDDED_MODEL
 from tests import tiny_models
 
 
-def test_plain_open_clip_loads_the_embedded_model_from_the_repository_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(EMBEDDED_MODEL.parents[2])
-    plain = open_clip.create_model("local-dir:assets/models/tgem-mini", pretrained_text=False, pretrained_image=False)
-    ours = load_folder(EMBEDDED_MODEL)
-    photos = ours.normalise(torch.from_numpy(tiny_models.pixels(2, ours.size)))
-    with torch.no_grad():
-        assert torch.equal(plain.eval().encode_image(photos), ours.model.encode_image(photos))
-
-
-def test_the_embedded_model_loads_from_any_working_directory_where_no_link_can_be_made(
+def test_the_embedded_model_loads_in_plain_open_clip_and_here_from_any_folder_where_no_link_can_be_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(EMBEDDED_MODEL.parents[2])
+    plain = open_clip.create_model("local-dir:assets/models/tgem-mini", pretrained_text=False, pretrained_image=False)
     refuse = Mock(side_effect=OSError("A required privilege is not held by the client"))
     monkeypatch.setattr(os, "symlink", refuse)
     monkeypatch.setattr(os, "link", refuse)
     monkeypatch.chdir(tmp_path)
-    assert load_folder(EMBEDDED_MODEL).dim == 512
+    ours = load_folder(EMBEDDED_MODEL)
+    assert ours.dim == 512
+    photos = ours.normalise(torch.from_numpy(tiny_models.pixels(2, ours.size)))
+    with torch.no_grad():
+        assert torch.equal(plain.eval().encode_image(photos), ours.model.encode_image(photos))
 
 
 def test_a_damaged_model_is_one_sentence(tmp_path: Path) -> None:

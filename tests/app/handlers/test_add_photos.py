@@ -143,7 +143,7 @@ def test_who_has_seen_photos_come_in_is_told_of_them_in_other_tabs_only_where_so
 
 
 def test_an_upload_whose_gallery_is_deleted_meanwhile_leaves_the_visitor_where_they_are(
-    add: Add, services: Services, session: Session, monkeypatch: pytest.MonkeyPatch
+    add: Add, services: Services, session: Session
 ) -> None:
     telling, before = add("Holidays", red="red"), session.gallery
     next(telling)
