@@ -8,11 +8,9 @@ import pytest
 from engine.utils.memory import available_memory, peak_memory, without_garbage_collection
 
 
-def test_the_peak_grows_with_what_is_held() -> None:
-    before = peak_memory() or 0
+def test_the_peak_is_no_less_than_what_is_held() -> None:
     block = bytearray(64_000_000)
     block[::4096] = b"x" * len(block[::4096])
-    assert (peak_memory() or 0) >= before
     assert (peak_memory() or 0) > 64_000_000
 
 
