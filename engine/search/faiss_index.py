@@ -9,8 +9,8 @@ import numpy as np
 
 CHUNK = 10_000  # vectors read at once: 20 MB at 512 dimensions
 EXACT = 200_000  # vectors up to which every one is compared
-# Above, vectors lie in cells around as many centres, and only the cells nearest to a query are looked into. A first
-# choice: `python -m tests.stress.size` measures what they cost and miss, and has not been run at full size.
+# Above, vectors lie in cells around as many centres, and only the cells nearest to a query are looked into:
+# `python -m tests.stress.size` measures what they cost and miss (docs/results/robustness.md, to a million vectors).
 CELLS = 1024
 LOOKED_INTO = 96
 TRAINED_ON = 64 * CELLS  # vectors that the centres are found from
