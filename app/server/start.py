@@ -39,7 +39,7 @@ from app.server.requests_at_once import RequestsAtOnce
 from app.server.routes import open_route, without_root_path
 from app.server.sessions import SHARE, CountedSessions, Sessions
 from app.server.settings import NAME, PORT, BadSetting, server_name
-from app.server.stream_end import Streams
+from app.server.stream_end import Streams, unread
 from app.server.transfers import Transfers
 from app.server.turns import serve_in_turn
 from app.server.upload_folders import Arrivals
@@ -96,7 +96,8 @@ def guarded(app: ASGIApp, page: gr.Blocks, public: bool) -> ASGIApp:
         serve_in_turn(page._queue)
         guards = RequestsAtOnce(Transfers(guards))
     rewritten = without_proxys_words, without_pages_name, with_assistants_address
-    guards = Checked(guards, (numbered, whole_head, without_root_path, names.check, open_route, *rewritten))
+    turning_away = numbered, whole_head, without_root_path, names.check, open_route, unread(page._queue)
+    guards = Checked(guards, (*turning_away, *rewritten))
     guards = SafeHeaders(guards)
 
     async def requests_guarded(scope: Scope, receive: Receive, send: Send) -> None:

@@ -9,10 +9,12 @@ which one of its session ended last, and the page reads that one to its end firs
 import asyncio
 
 from cachetools import LRUCache
+from gradio.queueing import Queue
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.server.refusals import Check, Refusal
 from app.server.routes import API, JOIN
 from app.server.sessions import named_sessions
 
@@ -67,3 +69,18 @@ class Streams:
         except RuntimeError as error:  # nobody knows the session, as after a restart: Gradio has said so by then
             if not isinstance(error.__cause__, HTTPException):
                 raise
+
+
+def unread(queue: Queue) -> Check:
+    """Turns away who asks for an answer that was read already, or is of no call: Gradio would say nothing for ever."""
+
+    def check(scope: Scope) -> Refusal | None:
+        if scope["method"] != "GET" or not scope["path"].startswith(CALL):
+            return None
+        event = scope["path"].rstrip("/").rpartition("/")[-1]
+        sessions = queue.pending_event_ids_session.items()  # of calls whose answers nobody has read to their end
+        if any(event in events and session in queue.pending_messages_per_session for session, events in sessions):
+            return None
+        return Refusal(404, "This call is over or unknown: make it again.")
+
+    return check

@@ -1,8 +1,11 @@
 """A page is told which of its streams has ended, and its hanging up cuts nothing off."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
+import httpx
+import pytest
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
@@ -93,3 +96,27 @@ def test_a_page_that_hangs_up_when_it_has_read_the_end_cuts_nothing_off() -> Non
     gradio = Gradio()
     asyncio.run(ask(Streams(gradio), STREAM, until=END))
     assert gradio.ended == ["by itself"]
+
+
+@pytest.mark.parametrize(("version", "own"), [("", {}), ("v2/", {"session_hash": "mine"})])
+def test_an_answer_can_be_read_once_also_after_its_call_ended(address: str, version: str, own: dict[str, str]) -> None:
+    calls = f"{address}gradio_api/call/"
+    call = httpx.post(f"{calls}galleries", json={"data": [""], **own}).json()["event_id"]
+    time.sleep(0.5)  # it ends
+    answers = [httpx.get(f"{calls}{version}galleries/{event}", timeout=9) for event in (call, call, "x" * 32, "")]
+    assert "event: complete" in answers[0].text
+    over = (404, "This call is over or unknown: make it again.")
+    assert [(answer.status_code, answer.text) for answer in answers[1:]] == 3 * [over]
+
+
+def test_an_answer_that_comes_later_is_waited_for_and_one_that_was_left_is_over(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.access.Access.galleries", lambda *_: time.sleep(1) or [])
+    door = f"{address}gradio_api/call/galleries"
+    left = httpx.post(door, json={"data": [""]}).json()["event_id"]
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.get(f"{door}/{left}", timeout=0.3)
+    waited = httpx.post(door, json={"data": [""]}).json()["event_id"]
+    assert "event: complete" in httpx.get(f"{door}/{waited}", timeout=9).text
+    assert httpx.get(f"{door}/{left}", timeout=9).status_code == 404
