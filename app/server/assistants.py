@@ -1,5 +1,6 @@
 """What the tools of `--mcp` are given and told: how much a call may bring, how answers read, and what is logged."""
 
+import base64
 import inspect
 import json
 import logging
@@ -7,10 +8,43 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gradio.mcp import GradioMCPServer
+
 from app.server.bodies import ASSISTANTS
 
 if TYPE_CHECKING:
     from mcp.types import ImageContent, TextContent
+
+
+class Tools(GradioMCPServer):
+    """Gradio's tools, to which a file comes as a data: address; of the other ways, which it names, none is open."""
+
+    _file_data_tool_description = ""
+
+    def simplify_filedata_schema(self, schema: dict[str, Any]) -> tuple[dict[str, Any], list[list[str | int]]]:
+        """What a tool takes, and where files stand in it."""
+        simple, files = super().simplify_filedata_schema(schema)
+        for (name,) in files:
+            for of_other_ways in ("format", "required", "title"):
+                simple["properties"][name].pop(of_other_ways, None)
+        return simple, files
+
+    def convert_strings_to_filedata(self, value: Any, filedata_positions: list[list[str | int]]) -> Any:
+        """The arguments of a call, their files kept as Gradio does; raises ValueError, which does not repeat them."""
+        files = [value[name] for (name,) in filedata_positions if name in value]
+        try:
+            whole = all(file.startswith("data:") and base64.b64decode(file.partition(",")[2]) for file in files)
+        except ValueError:
+            whole = False
+        if not whole:
+            raise ValueError("Send the file as a data: address (data:image/jpeg;base64,...).")
+        return super().convert_strings_to_filedata(value, filedata_positions)
+
+    def postprocess_output_data(self, data: Any, root_url: str) -> "list[TextContent | ImageContent]":
+        """What a tool gave back, as assistants read it; Gradio would write it as Python does."""
+        from mcp.types import TextContent
+
+        return [TextContent(type="text", text=json.dumps(value, ensure_ascii=False)) for value in data]
 
 
 def prepare() -> None:
@@ -25,19 +59,13 @@ def prepare() -> None:
         from gradio import mcp as tools
     except ImportError:  # which Gradio tells
         return
-    manager: Any = tools.GradioMCPServer.StreamableHTTPSessionManager
+    setattr(tools, "GradioMCPServer", Tools)  # noqa: B010
+    manager: Any = Tools.StreamableHTTPSessionManager
     if "max_request_body_size" in inspect.signature(manager).parameters:  # earlier versions have no bound
         roomy = staticmethod(partial(manager, max_request_body_size=ASSISTANTS.bytes))
-        setattr(tools.GradioMCPServer, "StreamableHTTPSessionManager", roomy)  # noqa: B010
+        setattr(Tools, "StreamableHTTPSessionManager", roomy)  # noqa: B010
     setattr(tools, "Client", partial(tools.Client, httpx_kwargs={"trust_env": False}))  # noqa: B010
     folder = Path(mcp.__file__).parent
     logging.getLogger("mcp").setLevel(logging.CRITICAL)
     # Some of it goes to the root's log.
     logging.getLogger().addFilter(lambda record: folder not in Path(record.pathname).parents)
-
-
-def answer_as_json(data: Any, root_url: str) -> "list[TextContent | ImageContent]":
-    """What a tool gave back, as assistants read it; Gradio would write it as Python does."""
-    from mcp.types import TextContent
-
-    return [TextContent(type="text", text=json.dumps(value, ensure_ascii=False)) for value in data]

@@ -133,8 +133,6 @@ def serve(page: gr.Blocks, services: Services, pictures: Pictures, arrivals: Arr
     if page.mcp_error:
         page.close()
         raise BadSetting(f'No tools can be served (--mcp): pip install "gradio[mcp]". {page.mcp_error}')
-    if page.mcp_server_obj is not None:
-        page.mcp_server_obj.postprocess_output_data = assistants.answer_as_json  # type: ignore[method-assign]
     if public and hosts(public).names is None:
         sys.stderr.write(f"The page answers to any host name; {HOSTS} lists those that it should answer to.\n")
     return address

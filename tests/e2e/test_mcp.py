@@ -40,6 +40,7 @@ def test_an_assistant_finds_the_tools_and_uses_them(address: str) -> None:
         ("galleries", {"visitor": ""}),
         ("sort", {"albums": "a dog\nfood", "gallery": "From an assistant", "budget": 1.0, "visitor": ""}),
         ("search", {"text": "a dog", "gallery": "nowhere", "k": 3, "visitor": ""}),
+        ("add_photos", {"file": picture.rpartition(",")[-1], "gallery": "From an assistant", "visitor": ""}),
     ]
 
     async def talk() -> tuple[Any, list[Any]]:
@@ -51,7 +52,7 @@ def test_an_assistant_finds_the_tools_and_uses_them(address: str) -> None:
             tools = {tool.name: tool for tool in (await session.list_tools()).tools}
             return tools, [await session.call_tool(name, given) for name, given in calls]
 
-    tools, (found, added, galleries, in_albums, refused) = asyncio.run(talk())
+    tools, (found, added, galleries, in_albums, refused, bare) = asyncio.run(talk())
     assert sorted(tools) == ["add_photos", "compare", "explain", "galleries", "search", "sort"]
     for name, answered in [
         ("search", "rank, file, score, exit, exits and macs_share of each, fits (whether"),
@@ -71,6 +72,8 @@ def test_an_assistant_finds_the_tools_and_uses_them(address: str) -> None:
     assert len(told(in_albums)["photos"]) == 1
     assert refused.isError
     assert 'There is no gallery "nowhere"' in refused.content[0].text
+    assert bare.isError
+    assert bare.content[0].text == "Send the file as a data: address (data:image/jpeg;base64,...)."
 
 
 @pytest.mark.slow
