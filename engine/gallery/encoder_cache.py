@@ -1,6 +1,6 @@
 """The encoder as each collection wants it: loaded once, looking for the phrases that the collection remembers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,13 @@ class Encoders:
         encoder = self.by(remembered_phrases(collection))
         collection.require(stamp_of(encoder))
         return encoder
+
+
+def several(phrases: Sequence[str]) -> tuple[str, ...]:
+    """Phrases as a gallery remembers them; raises TypeError for a single text, which is a sequence of letters."""
+    if isinstance(phrases, str):
+        raise TypeError("phrases are several texts: [phrase] for one")
+    return tuple(phrases)
 
 
 def remembered_phrases(collection: CollectionRow) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.exits.budget import BUDGET_GRID
-from engine.gallery.encoder_cache import remembered_phrases
+from engine.gallery.encoder_cache import remembered_phrases, several
 from engine.gallery.galleries import list_photos
 from engine.gallery.library import Library
 from engine.gallery.types import IngestReport, Progress, photo_of
@@ -88,7 +88,7 @@ def fit_exits(library: Library, gallery_id: int, on_progress: Callable[[str, int
 def _looking_for(library: Library, gallery_id: int, phrases: Sequence[str] | None) -> CollectionRow:
     """A gallery that remembers these phrases from now on; raises GalleryMissing, or EngineError where it has others."""
     collection = library.collection(gallery_id)
-    if phrases is None or tuple(phrases) == remembered_phrases(collection):
+    if phrases is None or several(phrases) == remembered_phrases(collection):
         return collection
     if collection.model is not None:
         raise EngineError(

@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, nearest_budget
 from engine.gallery.budget_cost import settled
-from engine.gallery.encoder_cache import remembered_phrases
+from engine.gallery.encoder_cache import remembered_phrases, several
 from engine.gallery.library import Library
 from engine.gallery.types import IngestReport, Progress, photo_of
 from engine.ingest.decode import BATCH, Skipped
@@ -80,7 +80,7 @@ def reencode_gallery(
         no kept picture is left.
     """
     collection = library.collection(gallery_id)
-    wished = remembered_phrases(collection) if phrases is None else tuple(phrases)
+    wished = remembered_phrases(collection) if phrases is None else several(phrases)
     encoder = library.encoders.by(wished)
     if not collection.has_model(stamp_of(encoder)):
         _require_pictures(library, gallery_id, encoder)  # what the photos have now goes

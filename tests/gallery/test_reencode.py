@@ -260,6 +260,14 @@ def test_a_gallery_remembers_its_owners_phrases(
     assert len(search_photos(later, gallery, "red")) == 2
 
 
+def test_one_text_is_no_list_of_phrases(library: Library, gallery: int, upload: MakeUpload) -> None:
+    with pytest.raises(TypeError, match=r"\[phrase\] for one"):
+        ingest_files(library, gallery, [upload("b.png", "blue")], phrases="a bee")
+    with pytest.raises(TypeError, match=r"\[phrase\] for one"):
+        reencode_gallery(library, gallery, phrases="a bee")
+    assert summarize_gallery(library, gallery).phrases == ()
+
+
 def test_phrases_are_embedded_once(library: Library) -> None:
     assert library.encoders.by(ROSES).phrases == ROSES
     assert library.encoders.by(ROSES) is library.encoders.by(ROSES)
