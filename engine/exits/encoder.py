@@ -172,7 +172,7 @@ class Encoder:
             pixels: (B, 3, S, S) uint8, or what `send` made of them.
             budget: mean MACs share to aim at; the nearest of BUDGET_GRID is used.
             standing: where they are, past the gates up to there; what they ran already is not run again.
-        Raises: ValueError where they are at the end already, or within a pass without their maps.
+        Raises: ValueError where they are no such pixels, at the end already, or within a pass without their maps.
         """
         return self._climb(len(pixels), pixels, standing, self.exits, nearest_budget(budget))
 
@@ -183,7 +183,7 @@ class Encoder:
         Args:
             pixels: (B, 3, S, S) uint8; None where the ladder needs no picture.
             standing: where they are; None: they have not run yet.
-        Raises: ValueError where they are there or past it already, or within a pass without their maps.
+        Raises: ValueError where they are no such pixels, there or past it already, or within a pass without their maps.
         """
         many = len(pixels) if pixels is not None else len(standing.vectors) if standing else 0
         return self._climb(many, pixels, standing, exit, None)
@@ -290,7 +290,8 @@ class Encoder:
     def trace(self, pixels: np.ndarray) -> Trace:
         """Everything that every exit would see: every pass is run, nobody leaves, no gate is asked.
 
-        Raises: ModelUnreadable where the model makes no numbers.
+        Args: pixels: (B, 3, S, S) uint8.
+        Raises: ValueError where they are not; ModelUnreadable where the model makes no numbers.
         """
         seen: list[Tensor] = []
         vectors: list[Tensor] = []

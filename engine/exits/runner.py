@@ -56,8 +56,11 @@ class PassRunner:
         """(B, 3, S, S) uint8 to what the tower takes, made smaller for a pass over a smaller input.
 
         The photos' order in memory is kept: colours side by side, as pictures are decoded, suits convolutions best.
+        Raises ValueError for pixels of another shape or type.
         """
-        photos = torch.from_numpy(pixels) if isinstance(pixels, np.ndarray) else pixels
+        photos, side = torch.from_numpy(pixels) if isinstance(pixels, np.ndarray) else pixels, self.backbone.size
+        if photos.dtype != torch.uint8 or photos.shape[1:] != (3, side, side):
+            raise ValueError(f"photos are (B, 3, {side}, {side}) uint8, not {(*photos.shape,)} {photos.dtype}")
         return self.backbone.normalise(send(at_size(photos, size), self.backbone.device))
 
     def stages(self, p: Pass) -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:

@@ -52,6 +52,16 @@ def test_every_way_to_an_exit_gives_the_same_embedding_for_what_it_lacks(name: s
         assert encoder.ladder.onward[int(left.maps is not None), start - 1, end - 1] == cost / encoder.full_macs
 
 
+def test_pixels_that_preprocess_does_not_make_are_refused() -> None:
+    encoder = tiny_models.encoder()
+    right = photos(encoder)
+    assert len(encoder.encode(torch.from_numpy(right))) == len(right)
+    for wrong in (right / np.float32(255), right.transpose(0, 2, 3, 1), right[..., :-1], right[:, :1], right[0]):
+        for run in (encoder.encode, lambda pixels: encoder.deepen(pixels, encoder.exits), encoder.trace):
+            with pytest.raises(ValueError, match=r"photos are \(B, 3, \d+, \d+\) uint8, not \("):
+                run(wrong)
+
+
 def test_a_model_that_makes_no_numbers_of_photos_is_one_sentence() -> None:
     encoder = tiny_models.encoder()
     with torch.no_grad():
