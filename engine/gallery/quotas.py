@@ -97,7 +97,7 @@ class Visitors:
         with self._lock:
             if self._running[owner, what] >= most:
                 raise TooMuch(
-                    "Your photos are being worked on already; begin this when that is done."
+                    "You have long work running already; begin this when that is done."
                     if work
                     else f"You have {most} requests running already; wait for one of them."
                 )

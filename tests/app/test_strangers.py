@@ -292,9 +292,9 @@ def test_a_visitor_has_one_long_work_at_a_time_and_the_next_ones_know_their_plac
     (file,) = dropped(blue="blue")
     with access.work(ann), access.work(arrived(access)):  # as many as are served at once
         *_, refused = uploaded(add_photos, services, [file], "Mine", ann)
-        assert "being worked on already" in str(refused)
+        assert "long work running already" in str(refused)
         for busy in (Budget(services, PARTS).applied(1.0, "", ann), Compare(services, PARTS).raced(ann)):
-            assert "being worked on already" in str([*busy])
+            assert "long work running already" in str([*busy])
         assert not Path(file).exists()  # nothing that was refused is kept
 
         bob, carol = arrived(access), arrived(access)

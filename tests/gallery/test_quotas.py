@@ -195,7 +195,7 @@ def test_so_many_requests_at_once_and_no_more(visitors: Visitors) -> None:
             pass
         with (
             visitors.turn(owner, work=True),
-            pytest.raises(TooMuch, match="being worked on"),
+            pytest.raises(TooMuch, match="long work running"),
             visitors.turn(owner, work=True),
         ):
             pass
