@@ -198,7 +198,8 @@ class Api:
             k: how many photos of each ranking, 1 to 100.
             visitor: on a public host, the token that add_photos gave.
         Returns:
-            early and full (the files of both rankings, best first), shared (how many are in both)
+            early and full (the files of both rankings, best first), early_photos and full_photos (their numbers)
+            shared (how many are in both)
             photos (how many took part), full_per_second, early_per_second and macs_share (the measured race).
         """
         with self._called(visitor) as session:
@@ -218,6 +219,8 @@ class Api:
         return {
             "early": early,
             "full": full,
+            "early_photos": [*found.shown],
+            "full_photos": [*found.full],
             "shared": found.shared,
             "photos": len(run.ids),
             "full_per_second": race.full_per_second,

@@ -87,6 +87,8 @@ def test_the_examples_of_the_docs_run_and_mistakes_are_sentences(
     assert len(told["told"]["scores"]) == 3
     assert told["sorted_photos"]["albums"] == [{"name": "reds", "photos": 1}, {"name": "something yellow", "photos": 1}]
     assert told["both"]["early"] == told["both"]["full"] == ["holiday.zip/a.png", "dog.jpg"]
+    ranked = [hit["photo"] for hit in told["client"].predict("something red", "Holiday", 2, api_name="/search")]
+    assert told["both"]["early_photos"] == told["both"]["full_photos"] == ranked
     assert httpx.get(address + told["best"]["picture"]).headers["content-type"] == "image/jpeg"
 
     client = told["client"]
