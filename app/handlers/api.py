@@ -242,7 +242,7 @@ class Api:
             raise gr.Error(self._services.sentence(error), print_exception=False) from error
 
     def _gallery(self, name: object, session: Session) -> int:
-        if name:
+        if name not in (None, ""):
             given = _words(name)
             try:
                 return self._services.access.named(given, session)
