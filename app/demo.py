@@ -123,6 +123,7 @@ class Demo:
             outdated = True
         if outdated:
             delete_gallery(self._library, self.id)
+            self.stored = False
             self.ids.append(open_gallery(self._library, NAME, kind="demo"))
 
     def _tell(self, now: Progress, show: Callable[[int, int], None]) -> None:

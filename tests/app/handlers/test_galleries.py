@@ -16,7 +16,7 @@ from app.handlers.search import Search
 from app.pictures import Pictures
 from app.services import Services
 from app.session import Session
-from engine.gallery import Library
+from engine.gallery import DEFAULT_BUDGET, Library
 from engine.gallery.comparison import Comparison
 from engine.gallery.galleries import (
     delete_gallery,
@@ -26,6 +26,7 @@ from engine.gallery.galleries import (
     publish_gallery,
     summarize_gallery,
 )
+from engine.gallery.reencode import reencode_gallery
 from engine.gallery.search import search_photos
 from engine.storage.database import Database
 from tests.app.sending import Event
@@ -163,6 +164,23 @@ def test_a_page_that_was_open_before_the_demo_was_renewed_goes_on_to_the_new_one
     assert shown.gallery["value"] == again.id
     assert 'data-query="something red"' in shown.answer
     assert not shown.timer["active"]
+
+
+def test_a_demo_that_is_encoded_anew_is_not_said_to_be_stored_already(
+    library: Library, folder: Path, demo: Demo, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*_: object) -> None:
+        services = Services(library, Comparison(library), again, pictures.address)
+        galleries = Galleries(services, PARTS, Search(services, PARTS))
+        shown.append(after(galleries.opened(None, False, Session(), Request())).grid)
+
+    shown: list[str] = []
+    monkeypatch.setattr("app.demo.ingest_files", opened)
+    for budget, words in ((DEFAULT_BUDGET, "stored already"), (1.0, "Encoding the demo gallery")):
+        reencode_gallery(library, demo.id, budget)
+        again = Demo(library, folder)
+        again.start().join()
+        assert words in shown[-1]
 
 
 def test_a_gallery_is_picked(galleries: Galleries, holidays: int, session: Session) -> None:
