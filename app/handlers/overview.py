@@ -38,7 +38,11 @@ class Overview:
                 **self._search.headline(session),  # another page may have changed the gallery
             }
         except ModelChanged as error:
-            return {**dict.fromkeys(parts.drawn_overview, ""), parts.figures: services.problem(error)}
+            return {
+                **dict.fromkeys(parts.drawn_overview, ""),
+                parts.figures: services.problem(error),
+                **self._budget.previewed(budget, looked_for, session),  # with the button that mends it
+            }
         except EngineError as error:
             return {parts.figures: services.problem(error)}
 

@@ -24,7 +24,7 @@ from engine.gallery import Library, delete_photos
 from engine.gallery.galleries import list_photos, publish_gallery, summarize_gallery
 from engine.search import spelling
 from tests.app.sending import Event
-from tests.app.shown_examples import PARTS, after
+from tests.app.shown_examples import PARTS, after, plain
 from tests.fake_encoder import FakeEncoder
 from tests.pictures import Fill, Meanwhile
 
@@ -526,7 +526,10 @@ def test_a_gallery_of_another_model_says_so_and_draws_no_wrong_strip(
     assert "It was indexed with fake" in after(search.searched("red", True, Session(gallery=holidays))).grid
     told = after(overview.shown(0.75, "", Session(gallery=holidays)))
     assert "have to be encoded again" in told.figures
-    assert told.histogram == told.curve == told.budget_preview == ""
+    assert told.histogram == told.curve == ""
+    assert "all 2 photos are encoded anew" in plain(told.budget_preview)
+    assert told.apply["visible"]
+    assert told.apply["value"] == "Encode all photos anew"
 
 
 def test_a_gallery_with_other_exits_says_so_too(
