@@ -4,7 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from ipaddress import ip_address
 from threading import Semaphore
 from typing import Any
@@ -123,6 +123,12 @@ class Access:
     def may_spend(self, gallery: GallerySummary, session: Session) -> bool:
         """Whether compute may be spent in a gallery's name: on a race, or a picture that it is searched with."""
         return self.alone or self.owns(gallery, session)
+
+    def may_spend_on_show(self, session: Session) -> bool:
+        """The same of the gallery on show; not where it is gone."""
+        with suppress(GalleryMissing):
+            return self.may_spend(self.gallery(session.gallery, session), session)
+        return False
 
     def photo(self, number: int | str, session: Session) -> Photo:
         """A photo of a gallery that may be looked at, as deep as the session's query has run it.

@@ -122,10 +122,15 @@ class Services:
         sys.stderr.write(f"{error}\n")
         return TROUBLE
 
-    def problem(self, error: Exception) -> str:
-        """The same as a part of the page."""
+    def problem(self, error: Exception, session: Session | None = None) -> str:
+        """The same as a part of the page.
+
+        Args: session: whose gallery on show it is of, which may be another's; None: it is of one of their own.
+        """
         if isinstance(error, ModelChanged):  # whose sentence names versions, for who runs the place
-            return placeholders.note(placeholders.EARLIER_MODEL, placeholders.ENCODE_AGAIN)
+            may_encode = session is None or self.access.may_spend_on_show(session)
+            again = placeholders.ENCODE_AGAIN if may_encode else placeholders.ASK_OWNER
+            return placeholders.note(placeholders.EARLIER_MODEL, again)
         sentence = self.sentence(error)
         return placeholders.problem(sentence, reload=sentence == FORGOTTEN)
 

@@ -69,7 +69,7 @@ class Albums:
                     drawn = {part: drawn[part] for part in (self._parts.album_proposals, self._parts.album_board)}
                 yield drawn
         except EngineError as error:
-            yield self._problem(error)
+            yield self._problem(error, session)
 
     def shown_if_open(self, session: Session) -> Iterator[Updates]:
         """What the tab shows has changed: drawn anew if it is open."""
@@ -147,7 +147,7 @@ class Albums:
                 raise AlbumsRejected(f"One ZIP holds {MOST_PHOTOS} photos; make narrower albums of these {len(sure)}.")
             photos = get_photos(services.library, sure)
         except EngineError as error:
-            return {self._parts.album_line: services.problem(error) + line}
+            return {self._parts.album_line: services.problem(error, session) + line}
         return {self._parts.file: views.packed(album, photos, services.address)}
 
     def _changed(self, session: Session, change: Callable[[AlbumSet], AlbumSet], typed: str = "") -> Iterator[Updates]:
@@ -175,7 +175,7 @@ class Albums:
             if look and view.asking is asking:
                 yield from self._looked(session, summary, view, albums, asking)
         except EngineError as error:
-            problem = self._problem(error)
+            problem = self._problem(error, session)
             yield {self._parts.album_words: typed, **problem} if typed else problem
             for drawn in self.shown(session):  # the board may be older than changes that were made in another tab
                 undo = drawn.get(self._parts.album_line, "") if self._parts.album_board in drawn else ""
@@ -192,9 +192,9 @@ class Albums:
                 self._services.library, summary.id, albums, 0.0, tell, self._aside(summary, session, view)
             )
 
-    def _problem(self, error: EngineError) -> Updates:
+    def _problem(self, error: EngineError, session: Session) -> Updates:
         return {
-            self._parts.album_line: self._services.problem(error),
+            self._parts.album_line: self._services.problem(error, session),
             self._parts.stop_albums: button(STOP, False),
         }
 

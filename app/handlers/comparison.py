@@ -56,7 +56,7 @@ class Compare:
                 ranked = self._rankings(session, summary)
             yield {rankings: ranked}
         except EngineError as error:
-            yield {race: services.problem(error), rankings: ""}
+            yield {race: services.problem(error, session), rankings: ""}
 
     def shown_if_open(self, session: Session) -> Iterator[Updates]:
         """Another query was asked, or another gallery picked: drawn anew if the tab is open."""

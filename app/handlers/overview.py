@@ -40,7 +40,7 @@ class Overview:
         except ModelChanged as error:
             return {
                 **dict.fromkeys(parts.drawn_overview, ""),
-                parts.figures: services.problem(error),
+                parts.figures: services.problem(error, session),
                 **self._budget.previewed(budget, looked_for, session),  # with the button that mends it
             }
         except EngineError as error:

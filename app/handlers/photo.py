@@ -36,7 +36,7 @@ class Selection:
             shown = self._panel(chosen, session)
             return shown if session.selected == number else self._unchanged()
         except EngineError as error:
-            return self._problem(error)
+            return self._problem(error, session)
 
     def explained(self, session: Session) -> Updates:
         """How the query fits at every exit was asked for."""
@@ -53,7 +53,7 @@ class Selection:
                 return self._panel(chosen, session, hint)
             return self._panel(chosen, session, photo.fit(session.title, fits, chosen.exit))
         except EngineError as error:
-            return self._problem(error)
+            return self._problem(error, session)
 
     def deepened(self, session: Session) -> Updates:
         """The photo is to be run to full depth: the panel and the ranking show it at once."""
@@ -79,7 +79,7 @@ class Selection:
             line = self._search.line(session, header.deepened(spent, services.drawing.full_macs)) if hits else {}
             return {**line, **self._search.grid(session), **self._panel(after, session, outcome)}
         except EngineError as error:
-            return self._problem(error)
+            return self._problem(error, session)
 
     def _has_gone_on(self, session: Session, asking: object, chosen: Photo) -> bool:
         """Whether the visitor has asked or selected something else meanwhile: that stays on show."""
@@ -95,5 +95,5 @@ class Selection:
         session.picked = session.picked or secrets.token_hex(4)  # who asks of the best photo has selected it
         return {self._parts.panel: self._search.panel(chosen, session, extra)}
 
-    def _problem(self, error: EngineError) -> Updates:
-        return {self._parts.panel: self._services.problem(error)}
+    def _problem(self, error: EngineError, session: Session) -> Updates:
+        return {self._parts.panel: self._services.problem(error, session)}

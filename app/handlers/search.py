@@ -126,7 +126,7 @@ class Search:
                     session.hits = self.ranked(session, self._wanted(session))
             return {grid: self._ranking(session, summary)}
         except EngineError as error:
-            return {grid: self._services.problem(error)}
+            return {grid: self._services.problem(error, session)}
 
     def answers(self, refine: bool, session: Session, aside: str = "", first: Updates = NOTHING) -> Iterator[Updates]:
         """What fits the session's query: at once, and then after a second look at the photos in doubt.

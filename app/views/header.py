@@ -30,8 +30,7 @@ def headline(summary: GallerySummary, measured: Measured | None) -> str:
 
 def outdated(summary: GallerySummary) -> str:
     """The same of a gallery that another model has encoded: its figures are not of the present one."""
-    again = "indexed by an earlier model: encode again"
-    return f'<p class="headline"><b>{many(summary.photos)}</b> · <span>{again}</span></p>'
+    return f'<p class="headline"><b>{many(summary.photos)}</b> · <span>indexed by an earlier model</span></p>'
 
 
 def suggestions(examples: Sequence[str], history: Sequence[str], corrected: str = "") -> str:

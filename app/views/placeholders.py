@@ -42,13 +42,14 @@ EARLIER_MODEL = "Indexed by an earlier model"
 ENCODE_AGAIN = (
     "Its photos have to be encoded again, in the Gallery tab. Nothing is lost; each is found once its turn has come."
 )
+ASK_OWNER = "Ask the owner to encode the photos again."
 
 
 def outdated(model: str, may_encode: bool) -> str:
     """A gallery that another model has encoded, with the way to the button that has the present one do it."""
     since = f"It was indexed with {model}, and the model has changed since."
     if not may_encode:
-        return note(EARLIER_MODEL, f"{since} Ask the owner to encode the photos again.")
+        return note(EARLIER_MODEL, f"{since} {ASK_OWNER}")
     way = f'<p class="actions">{button("recode", "Open the Gallery tab")}</p>'
     return f'<div class="note"><h2>{EARLIER_MODEL}</h2><p>{escape(since)} {ENCODE_AGAIN}</p>{way}</div>'
 

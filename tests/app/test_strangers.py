@@ -22,6 +22,7 @@ from app.access import Access, NotYours, is_local, is_public
 from app.demo import Demo
 from app.event_log import EventLog
 from app.handlers.add_photos import AddPhotos
+from app.handlers.albums import Albums
 from app.handlers.api import Api
 from app.handlers.budget import Budget
 from app.handlers.comparison import Compare
@@ -209,13 +210,21 @@ def test_a_gallery_of_an_earlier_model_says_so_in_place_of_figures_until_its_own
     stranger.gallery = services.access.open_link(publish_gallery(library, ann.gallery or 0, True) or "", stranger)
     with library.database.write() as rows:
         rows.execute(update(CollectionRow).where(CollectionRow.id == ann.gallery).values(weights_hash="earlier"))
-    for session, way in ((ann, 'data-event="recode"'), (stranger, "Ask the owner")):
+    albums, stranger.browser = Albums(services, PARTS), "which has opened the page"
+    for session, way, sentence in (
+        (ann, 'data-event="recode"', "have to be encoded again, in the Gallery tab"),
+        (stranger, "Ask the owner", "Ask the owner"),
+    ):
         shown = after(search.searched("yellow", False, session))
         assert "Indexed by an earlier model" in shown.grid
         assert way in shown.grid
-        assert "indexed by an earlier model: encode again" in shown.headline
+        assert "indexed by an earlier model" in shown.headline
         assert "%" not in shown.headline
-        assert "have to be encoded again" in after(overview.shown(0.6, "", session)).figures
+        told = after(overview.shown(0.6, "", session))
+        assert told.apply["visible"] is (session is ann)
+        for part in (told.figures, after(albums.shown(session)).album_line):
+            assert sentence in part
+            assert ("Gallery tab" in part) is (session is ann)
     list(Budget(services, PARTS).applied(0.6, "", ann))
     shown = after(search.searched("yellow", False, stranger))
     assert "secret.png" in shown.grid
