@@ -14,7 +14,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from engine.cli.output import say
+from engine.cli.output import printable, say
 from engine.utils.errors import EngineError
 
 COMMANDS = (  # a module and a function of that name each, in the order of the help
@@ -63,7 +63,10 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except EngineError as error:
-            say(str(error))
+            sentence = str(error)
+            if error.command:
+                sentence = f"{sentence.removesuffix('.')}: `python -m engine {printable(error.command)}`."
+            say(sentence)
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
             goes_on = " What was finished is kept: run it again to go on." if ctx.invoked_subcommand in GO_ON else ""

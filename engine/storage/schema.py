@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -108,10 +109,12 @@ class CollectionRow(Base):
     def require(self, stamp: ModelStamp) -> None:
         """Raise ModelChanged if the images in here were encoded with another model than the stamp's."""
         if self.model is not None and not self.has_model(stamp):
-            raise ModelChanged(
+            changed = ModelChanged(
                 f'Gallery "{self.name}" was encoded with {_version(self)}, and the model is now {_version(stamp)}; '
                 "encode its photos again."
             )
+            changed.command = f"reencode {quote(self.name)}"
+            raise changed
 
     def stamp(self, stamp: ModelStamp) -> None:
         """Note the model that its images are encoded with; a precision that is not known stays so."""

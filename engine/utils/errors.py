@@ -4,6 +4,8 @@
 class EngineError(Exception):
     """An error that a person can act on; its text is one sentence: what is wrong with what, and what to do."""
 
+    command = ""  # of `python -m engine`, which does that; the page, which has a button, does not name it
+
 
 class HostProblem(EngineError):
     """An error that only the machine's administrator can mend; its text may name folders, servers and settings."""

@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -121,6 +122,16 @@ def test_galleries_are_listed_renamed_and_deleted(run: Run, photos: Path) -> Non
     assert "Summer" not in run("galleries", "--delete", "Summer").stdout
     assert 'no gallery "Summer"; there are: "All of it".' in sentence(run("galleries", "--delete", "Summer"))
     assert (photos / "red.png").exists(), "a folder of one's own is never touched"
+
+
+def test_a_gallery_of_an_earlier_model_is_refused_with_the_command_that_mends_it(
+    run: Run, photos: Path, fake_encoder: FakeEncoder
+) -> None:
+    run("index", photos, "--gallery", "All of it")
+    fake_encoder.identity = replace(fake_encoder.identity, weights="c" * 64)
+    refused = run("search", "red")
+    assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    assert "encode its photos again: `python -m engine reencode 'All of it'`.\n" in refused.stderr
 
 
 @pytest.fixture
