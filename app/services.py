@@ -134,6 +134,12 @@ class Services:
         sentence = self.sentence(error)
         return placeholders.problem(sentence, reload=sentence == FORGOTTEN)
 
+    def empty(self, gallery: GallerySummary, session: Session) -> str:
+        """A gallery in which no photo can be found, as a part of the page."""
+        if gallery.waiting:
+            return placeholders.unencoded(gallery.waiting, self.access.may_spend(gallery, session))
+        return placeholders.EMPTY_GALLERY
+
     @property
     def drawing(self) -> Drawing:
         """The present encoder as it is drawn; the first call loads it."""

@@ -15,7 +15,6 @@ from app.picture_zip import MOST_PHOTOS
 from app.services import Services
 from app.session import AlbumView, Session
 from app.views import albums as views
-from app.views import placeholders
 from app.work import Stopped, Waiting
 from engine.gallery import (
     DEFAULT_BUDGET,
@@ -286,7 +285,7 @@ class Albums:
         own = services.access.owns(summary, session)
         texts = self._proposals(summary, found)
         if not found.photos:
-            board = placeholders.EMPTY_GALLERY
+            board = services.empty(summary, session)
         elif not found.albums:
             board = views.empty(not own)
         else:

@@ -37,7 +37,7 @@ class Budget:
             summary = services.access.gallery(session.gallery, session)
             anew = as_typed(looked_for or "", summary.phrases) != summary.phrases  # one never opened holds nothing
             try:
-                cost = budget_cost(services.library, summary.id, budget) if summary.photos else None
+                cost = budget_cost(services.library, summary.id, budget) if summary.in_all else None
             except ModelChanged:  # all photos run anew, whatever is looked for
                 cost, anew = None, False
             html = views.budget_preview(summary, budget, services.curve, cost, anew)
@@ -84,9 +84,9 @@ class Budget:
                     elif isinstance(event, IngestReport):
                         outcome = views.encoded_again(services.access.gallery(summary.id, session), event, budget)
             except Stopped:
-                done = summary.photos - now.total + now.done if now is not None else 0
+                done = summary.in_all - now.total + now.done if now is not None else 0
                 outcome = placeholders.said(
-                    f"Stopped: {formatting.many(done)} of {summary.photos} of “{formatting.isolated(summary.name)}” "
+                    f"Stopped: {formatting.many(done)} of {summary.in_all} of “{formatting.isolated(summary.name)}” "
                     "are at the new budget, and stay."
                 )
         except EngineError as error:

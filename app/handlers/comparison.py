@@ -42,6 +42,7 @@ class Compare:
             summary = services.access.gallery(session.gallery, session)
             if not summary.photos:
                 note = placeholders.note("Nothing to compare yet", "Add photos first; then both encoders can race.")
+                note = services.empty(summary, session) if summary.waiting else note
                 yield {race: note, rankings: "", self._parts.start_race: gr.update(visible=False)}
                 return
             with services.access.turn(session):

@@ -328,4 +328,4 @@ def gallery_name(typed: str) -> str:
 
 
 def _label(summary: GallerySummary) -> str:
-    return f"{isolated(summary.name)} · {summary.photos}"
+    return f"{isolated(summary.name)} · {summary.in_all}"

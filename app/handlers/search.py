@@ -413,7 +413,7 @@ class Search:
 
     def _ranking(self, session: Session, summary: GallerySummary) -> str:
         if not session.hits:
-            return placeholders.EMPTY_GALLERY
+            return self._services.empty(summary, session)
         shown = session.hits[: _on_show(session)]
         return results.results(
             shown,
@@ -435,8 +435,8 @@ class Search:
         around = self._around(session, summary)
         place = self._place(session, summary)
         if first is None:
-            bar = header.bar(aside, place=place)
-            return {**around, parts.answer: bar, parts.grid: placeholders.EMPTY_GALLERY, parts.panel: ""}
+            bar, grid = header.bar(aside, place=place), self._services.empty(summary, session)
+            return {**around, parts.answer: bar, parts.grid: grid, parts.panel: ""}
         own = self._services.access.owns(summary, session)
         return {
             **around,

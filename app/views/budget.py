@@ -4,7 +4,7 @@ from html import escape
 
 from app.curve import Curve, Point
 from app.views.encoding import left_out
-from app.views.formatting import button, isolated, many, percent
+from app.views.formatting import button, isolated, many, percent, waiting
 from app.views.placeholders import note
 from engine.gallery import DEFAULT_BUDGET, BudgetCost, GallerySummary, IngestReport
 
@@ -23,7 +23,7 @@ def budget_preview(
         cost: of the gallery's photos at it; None where they have to be encoded anew whatever it is.
         anew: other phrases are asked for, for which all photos run anew.
     """
-    if not summary.photos:
+    if not summary.in_all:
         return note("Nothing to tell yet", "Add photos, and this shows what another budget would run.")
     cards = "".join(_preset(name, setting, budget, curve) for name, setting in PRESETS.items())
     source = "This model has not been measured."
@@ -40,6 +40,8 @@ def action(summary: GallerySummary, cost: BudgetCost | None, anew: bool = False)
     """What the button would do; arguments as of `budget_preview`."""
     if summary.photos and (cost is None or anew):
         return "Encode all photos anew"
+    if summary.waiting:
+        return f"Encode the {many(summary.waiting)} that {'waits' if summary.waiting == 1 else 'wait'}"
     if cost and cost.deeper:
         return f"Run {many(cost.deeper)} deeper"
     return "Keep this budget" if summary.kind == "demo" else "Keep this budget for new photos"
@@ -76,22 +78,29 @@ def _measured(point: Point) -> str:
 
 
 def _warning(summary: GallerySummary, budget: float, cost: BudgetCost | None, anew: bool) -> str:
-    now = f"Now: {_indexed_with(summary).lower()}"
-    until = " until the program is started again" if summary.kind == "demo" else ""  # which brings it back as it ships
+    about = f"at about {percent(budget)} of a full encoding"
     if cost is None or anew:
         why = "Other phrases cost compute" if anew else "Another model costs compute"
-        about = f"at about {percent(budget)} of a full encoding"
-        if summary.photos == 1:
+        if summary.in_all == 1:
             return f"<b>{why}:</b> the photo is encoded anew, {about}."
-        return f"<b>{why}:</b> all {many(summary.photos)} are encoded anew, {about} each."
-    if not cost.deeper:
+        return f"<b>{why}:</b> all {many(summary.in_all)} are encoded anew, {about} each."
+    now = f"Now: {_indexed_with(summary).lower()}. " if summary.photos else ""
+    until = " until the program is started again" if summary.kind == "demo" else ""  # which brings it back as it ships
+    each = " each" if summary.waiting > 1 else ""
+    takes = [f"{waiting(summary.waiting)}, {about}{each}"] if summary.waiting else []
+    if cost.deeper:
+        takes.append(_deeper(cost))
+    if not takes:
         later = "." if summary.kind == "demo" else "; photos that come later go by this budget."
-        return f"{now}. <b>This costs nothing here:</b> what ran stays{until}{later}"
+        return f"{now}<b>This costs nothing here:</b> what ran stays{until}{later}"
+    stays = f" What ran stays{until}." if now else ""
+    return f"{now}<b>This raises its cost:</b> {'; '.join(takes)}.{stays}"
+
+
+def _deeper(cost: BudgetCost) -> str:
     least, most = cost.macs_least / cost.full_macs, cost.macs_most / cost.full_macs
     amount = f"{least:.1f}" if most - least < 0.05 else f"{least:.1f} to {most:.1f}"
-    run = "runs" if cost.deeper == 1 else "run"
-    more = f"{many(cost.deeper)} {run} deeper, +{amount} full encodings"
-    return f"{now}. <b>This raises its cost:</b> {more}. What ran stays{until}."
+    return f"{many(cost.deeper)} {'runs' if cost.deeper == 1 else 'run'} deeper, +{amount} full encodings"
 
 
 def _indexed_with(summary: GallerySummary) -> str:

@@ -99,6 +99,11 @@ def many(count: int) -> str:
     return f"{count:,} {photos_word(count)}".replace(",", "\u202f")
 
 
+def waiting(count: int) -> str:
+    """Photos that nobody finds before they are encoded."""
+    return f"{many(count)} {'waits' if count == 1 else 'wait'} to be encoded"
+
+
 def times(factor: float) -> str:
     """How many times faster."""
     return f"{factor:.1f}×" if factor < 10 else f"{factor:.0f}×"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
-from app.views.formatting import button, day, many, percent
+from app.views.formatting import button, day, many, percent, waiting
 from app.views.race import beside, faster, where
 from engine.gallery import Deepened, GallerySummary, Measured, Order, Refinement
 
@@ -17,11 +17,13 @@ PLACEHOLDER = "Describe a photo in English"
 def headline(summary: GallerySummary, measured: Measured | None) -> str:
     """A gallery in one line: what indexing it took, and the last measured race."""
     if not summary.photos:
-        return '<p class="headline">No photos yet</p>'
+        return f'<p class="headline">{waiting(summary.waiting) if summary.waiting else "No photos yet"}</p>'
     share = percent(summary.macs_index / summary.macs_in_full)
     line = f"<b>{many(summary.photos)}</b> · <span>indexed with <b>{share}</b> of the full encoder’s compute</span>"
     if len(summary.exits) == 1:
         line = f"<b>{many(summary.photos)}</b> · <span>all at full depth: this model has no exit modules yet</span>"
+    if summary.waiting:
+        line += f" · <span>{waiting(summary.waiting)}</span>"
     if measured := beside(measured, summary):
         when = f"{'shipped measurement' if measured.machine else 'measured'}, {day(measured.race.at)}"
         line += f' · <span title="{where(measured)}"><b>{faster(measured.race)}</b> ({when})</span>'
@@ -30,7 +32,7 @@ def headline(summary: GallerySummary, measured: Measured | None) -> str:
 
 def outdated(summary: GallerySummary) -> str:
     """The same of a gallery that another model has encoded: its figures are not of the present one."""
-    return f'<p class="headline"><b>{many(summary.photos)}</b> · <span>indexed by an earlier model</span></p>'
+    return f'<p class="headline"><b>{many(summary.in_all)}</b> · <span>indexed by an earlier model</span></p>'
 
 
 def suggestions(examples: Sequence[str], history: Sequence[str], corrected: str = "") -> str:

@@ -5,7 +5,7 @@ from html import escape
 
 from app.curve import Curve
 from app.pictures import PictureAddress
-from app.views.formatting import button, macs, many, percent, times
+from app.views.formatting import button, macs, many, percent, times, waiting
 from app.views.placeholders import note
 from app.views.race import beside, where
 from app.views.strip import Drawing, marks, survival
@@ -17,6 +17,8 @@ STEP = 5  # % of recall between two rules of the curve
 
 def figures(summary: GallerySummary, measured: Measured | None) -> str:
     """The three figures of a gallery: what indexing saved, what searches and albums ran on top, and the speed-up."""
+    if summary.waiting and not summary.photos:
+        return note(waiting(summary.waiting), "Once they are, this shows how deep each of them had to go.")
     if not summary.photos:
         return note("An empty gallery", "Add photos, and this shows how deep each of them had to go.")
     ran, searches = macs(summary.macs_index, summary.macs_in_full), summary.macs_queries + summary.macs_pictures

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from app.views.formatting import anew, button
+from app.views.formatting import anew, button, waiting
 
 NO_SUCH_LINK = (
     "There is no gallery at this address: its owner has closed it, or the address is incomplete. Ask for a new link; "
@@ -45,13 +45,26 @@ ENCODE_AGAIN = (
 ASK_OWNER = "Ask the owner to encode the photos again."
 
 
+RECODE = f'<p class="actions">{button("recode", "Open the Gallery tab")}</p>'
+
+
 def outdated(model: str, may_encode: bool) -> str:
     """A gallery that another model has encoded, with the way to the button that has the present one do it."""
     since = f"It was indexed with {model}, and the model has changed since."
     if not may_encode:
         return note(EARLIER_MODEL, f"{since} {ASK_OWNER}")
-    way = f'<p class="actions">{button("recode", "Open the Gallery tab")}</p>'
-    return f'<div class="note"><h2>{EARLIER_MODEL}</h2><p>{escape(since)} {ENCODE_AGAIN}</p>{way}</div>'
+    return f'<div class="note"><h2>{EARLIER_MODEL}</h2><p>{escape(since)} {ENCODE_AGAIN}</p>{RECODE}</div>'
+
+
+def unencoded(photos: int, may_encode: bool) -> str:
+    """A gallery whose photos all wait, as its encoding anew has stopped before the first or still goes on."""
+    if not may_encode:
+        return note(waiting(photos), "Each is found once it is encoded. If that takes long, ask the owner.")
+    way = (
+        "Each is found once it is encoded, in the Gallery tab. Those whose kept picture is gone are named there: add "
+        "their files again."
+    )
+    return f'<div class="note"><h2>{waiting(photos)}</h2><p>{way}</p>{RECODE}</div>'
 
 
 GONE = "This photo is not there any more; search again."

@@ -160,6 +160,7 @@ def _summary(library: Library, row: CollectionRow) -> GallerySummary:
         name=row.name,
         kind=row.kind,
         photos=totals.photos,
+        waiting=totals.waiting,
         macs_index=totals.macs_index,
         macs_queries=row.macs_queries,
         macs_pictures=row.macs_pictures,

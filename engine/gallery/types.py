@@ -113,6 +113,7 @@ class GallerySummary:
     name: str
     kind: str
     photos: int
+    waiting: int  # more of them, whose encoding was another model's or for other phrases: found once encoded anew
     macs_index: int  # spent when its photos were indexed
     macs_queries: int  # spent by queries, on running some deeper
     macs_pictures: int  # and on pictures that were searched with
@@ -125,6 +126,11 @@ class GallerySummary:
     owner: str | None  # a visitor; None where one person has the place to themselves
     link: str | None  # what its published address ends with; None while it is not published
     phrases: tuple[str, ...]  # what people will look for, as its owner has said
+
+    @property
+    def in_all(self) -> int:
+        """All photos of it, those that wait, too."""
+        return self.photos + self.waiting
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -44,8 +45,9 @@ from engine.gallery.galleries import get_photo, list_photos, publish_gallery, su
 from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Limits, TooMuch, Visitors
 from engine.ingest.image import MAX_BYTES
+from engine.storage.collections import restamp
 from engine.storage.database import StoreUnusable
-from engine.storage.schema import CollectionRow
+from engine.storage.schema import CollectionRow, stamp_of
 from tests.app.sending import uploaded
 from tests.app.shown_examples import PARTS, after
 from tests.pictures import Fill, MakePng, MakeUpload
@@ -229,6 +231,21 @@ def test_a_gallery_of_an_earlier_model_says_so_in_place_of_figures_until_its_own
     shown = after(search.searched("yellow", False, stranger))
     assert "secret.png" in shown.grid
     assert "of the full encoder’s compute" in shown.headline
+
+
+def test_photos_that_wait_are_the_owners_to_encode(
+    services: Services, overview: Overview, search: Search, ann: Session, stranger: Session, library: Library
+) -> None:
+    stranger.gallery = services.access.open_link(publish_gallery(library, ann.gallery or 0, True) or "", stranger)
+    stamp = stamp_of(library.encoder)
+    for model in (replace(stamp, weights_hash="later"), stamp):
+        restamp(library.database, ann.gallery or 0, model, ())
+    for session, way in ((ann, 'data-event="recode"'), (stranger, "ask the owner")):
+        shown = after(search.searched("yellow", False, session))
+        assert "1 photo waits to be encoded" in shown.headline
+        assert way in shown.grid
+        assert ("Gallery tab" in shown.grid) is (session is ann)
+        assert after(overview.shown(0.6, "", session)).apply["visible"] is (session is ann)
 
 
 def test_a_program_searches_and_compares_a_published_gallery_and_explains_the_demos_photos(

@@ -1,21 +1,27 @@
 """How deep photos go."""
 
 import re
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
+from app.handlers.albums import Albums
 from app.handlers.budget import Budget
+from app.handlers.comparison import Compare
 from app.handlers.galleries import Galleries
+from app.handlers.overview import Overview
 from app.services import Services
 from app.session import Session
+from app.work import Stopped
 from engine.exits.phrases import MOST_TYPED
-from engine.gallery import Library
+from engine.gallery import Library, Progress, reencode
 from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
 from engine.gallery.quotas import TooMuch
 from engine.gallery.reencode import reencode_gallery
 from tests.app.sending import Event
-from tests.app.shown_examples import after, plain
+from tests.app.shown_examples import PARTS, after, plain
+from tests.fake_encoder import FakeEncoder
 
 
 def test_another_budget_says_what_it_would_run_before_it_does(budget: Budget, library: Library, holidays: int) -> None:
@@ -74,6 +80,47 @@ def test_a_files_many_phrases_stay_as_they_are_when_the_budget_alone_is_changed(
     outcome = after(budget.applied(1.0, shown, session)).applied
     assert "now have a budget of 100 %" in outcome
     assert summarize_gallery(library, holidays).phrases == of_a_file
+
+
+def test_photos_that_wait_are_not_said_to_be_missing(
+    services: Services, budget: Budget, overview: Overview, galleries: Galleries, library: Library, holidays: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def stop(*_: object) -> NoReturn:
+        raise Stopped
+
+    session, albums, compare = Session(gallery=holidays), Albums(services, PARTS), Compare(services, PARTS)
+    monkeypatch.setattr(reencode, "BATCH", 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeEncoder, "encode", stop)
+        with pytest.raises(Stopped):
+            reencode_gallery(library, holidays, phrases=["a kite"])
+    shown = after(galleries.picked(holidays, False, session))
+    assert "2 photos wait to be encoded" in shown.headline
+    assert ("Holidays · 2", holidays) in after(galleries.choices(session)).gallery["choices"]
+    for part in (shown.grid, after(albums.shown(session)).album_board, after(compare.shown(session)).race):
+        assert "2 photos wait to be encoded" in part
+        assert 'data-event="recode"' in part
+    told = after(overview.shown(0.75, "a kite", session))
+    assert "2 photos wait to be encoded" in told.figures
+    assert told.apply["value"] == "Encode the 2 photos that wait"
+    with pytest.raises(Stopped):
+        reencode_gallery(library, holidays, on_progress=stop)
+    shown = after(galleries.picked(holidays, False, session))
+    assert "1 photo waits to be encoded" in shown.headline
+    assert shown.grid.count('class="hit"') == 1
+    told = after(overview.shown(0.75, "a kite", session))
+    assert told.apply["value"] == "Encode the 1 photo that waits"
+
+    def stopped(*given: Any) -> NoReturn:
+        given[-1](Progress(0, 1, ()))
+        raise Stopped
+
+    with monkeypatch.context() as patched:
+        patched.setattr(budget, "_encode", stopped)
+        assert "Stopped: 1 photo of 2 of “Holidays”" in after(budget.applied(0.75, "a kite", session)).applied
+    assert "All photos" in after(budget.applied(0.75, "a kite", session)).applied
+    assert "wait" not in after(galleries.picked(holidays, False, session)).headline
 
 
 def test_a_photo_whose_kept_picture_is_gone_is_named(budget: Budget, library: Library, holidays: int) -> None:

@@ -328,12 +328,31 @@ class TestDepths:
         assert budget.action(SUMMARY, BudgetCost(1, 30, 30, 100)) == "Run 1 photo deeper"
         assert budget.action(SUMMARY, None) == "Encode all photos anew"
 
+    def test_photos_that_wait_are_told_of_beside_those_that_are_there(self) -> None:
+        some, nothing, deeper = replace(SUMMARY, waiting=3), BudgetCost(0, 0, 0, 100), BudgetCost(1, 30, 30, 100)
+        none = replace(some, photos=0, macs_in_full=0)
+        assert "4 photos · indexed with 55 % of the" in text(header.headline(some, None))
+        assert "compute · 3 photos wait to be encoded" in text(header.headline(some, None))
+        assert text(header.headline(none, None)) == "3 photos wait to be encoded"
+        assert "3 photos wait to be encoded" in overview.figures(none, None)
+        told = "This raises its cost: 3 photos wait to be encoded, at about 60 % of a full encoding each"
+        assert f"{told}." in text(budget.budget_preview(none, 0.6, CURVE, nothing))
+        assert f"{told}; 1 photo runs deeper" in text(budget.budget_preview(some, 0.6, CURVE, deeper))
+        assert "all 7 photos are encoded anew" in text(budget.budget_preview(some, 0.6, CURVE, None))
+        assert budget.action(some, deeper) == budget.action(none, None) == "Encode the 3 photos that wait"
+        assert budget.action(some, None) == budget.action(some, nothing, anew=True) == "Encode all photos anew"
+
     def test_one_photo_is_no_plural(self) -> None:
         one, nothing, deeper = replace(SUMMARY, photos=1), BudgetCost(0, 0, 0, 100), BudgetCost(1, 30, 30, 100)
         assert "the photo is encoded anew, at about 30 % of a full encoding." in text(
             budget.budget_preview(one, 0.3, CURVE, nothing, anew=True)
         )
         assert "1 photo runs deeper" in text(budget.budget_preview(SUMMARY, 0.9, CURVE, deeper))
+        waits = replace(SUMMARY, waiting=1)
+        assert budget.action(waits, nothing) == "Encode the 1 photo that waits"
+        assert "1 photo waits to be encoded, at about 30 % of a full encoding." in text(
+            budget.budget_preview(waits, 0.3, CURVE, nothing)
+        )
 
     def test_the_curve_marks_the_present_budget(self) -> None:
         assert "at this budget: 66.0 %" in text(ALL["curve"])
