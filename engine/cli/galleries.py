@@ -40,7 +40,7 @@ def galleries(
     if as_json:
         write_json(
             [
-                {name: getattr(one, name) for name in ("name", "photos", "saved_share", "budget", "model")}
+                {name: getattr(one, name) for name in ("name", "photos", "waiting", "saved_share", "budget", "model")}
                 for one in found
             ]
         )
@@ -52,4 +52,5 @@ def galleries(
 
 
 def _line(one: GallerySummary) -> str:
-    return f"{one.photos:7}  {one.saved_share:4.0%} saved  {printable(one.name)}"
+    waiting = f", {one.waiting} more {'waits' if one.waiting == 1 else 'wait'} to be encoded" if one.waiting else ""
+    return f"{one.photos:7}  {one.saved_share:4.0%} saved{waiting}  {printable(one.name)}"

@@ -134,6 +134,20 @@ def test_a_gallery_of_an_earlier_model_is_refused_with_the_command_that_mends_it
     assert "encode its photos again: `python -m engine reencode 'All of it'`.\n" in refused.stderr
 
 
+def test_photos_that_wait_are_listed_until_they_are_encoded(
+    run: Run, photos: Path, fake_encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("index", photos)
+    fake_encoder.identity = replace(fake_encoder.identity, weights="c" * 64)
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeEncoder, "encode", Mock(side_effect=KeyboardInterrupt))
+        assert "run it again" in run("reencode", "photos").stderr
+    assert run("galleries").stdout.splitlines() == ["      0    0% saved, 2 more wait to be encoded  photos"]
+    assert json.loads(run("galleries", "--json").stdout)[0]["waiting"] == 2
+    run("reencode", "photos")
+    assert run("galleries").stdout.splitlines() == ["      2   60% saved  photos"]
+
+
 @pytest.fixture
 def hazy(fake_encoder: FakeEncoder, photos: Path, png: MakePng) -> FakeEncoder:
     """An encoder that sees too little before full depth, and more photos of which several may be the reddest."""

@@ -86,9 +86,7 @@ def test_photos_that_wait_are_not_said_to_be_missing(
     services: Services, budget: Budget, overview: Overview, galleries: Galleries, library: Library, holidays: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    def stop(*_: object) -> NoReturn:
-        raise Stopped
-
+    stop = Mock(side_effect=Stopped)
     session, albums, compare = Session(gallery=holidays), Albums(services, PARTS), Compare(services, PARTS)
     monkeypatch.setattr(reencode, "BATCH", 1)
     with monkeypatch.context() as patched:
@@ -112,7 +110,7 @@ def test_photos_that_wait_are_not_said_to_be_missing(
     told = after(overview.shown(0.75, "a kite", session))
     assert told.apply["value"] == "Encode the 1 photo that waits"
 
-    def stopped(*given: Any) -> NoReturn:
+    def stopped(*given: Any) -> None:
         given[-1](Progress(0, 1, ()))
         raise Stopped
 
