@@ -32,7 +32,8 @@ def headline(summary: GallerySummary, measured: Measured | None) -> str:
 
 def outdated(summary: GallerySummary) -> str:
     """The same of a gallery that another model has encoded: its figures are not of the present one."""
-    return f'<p class="headline"><b>{many(summary.in_all)}</b> · <span>indexed by an earlier model</span></p>'
+    again = "indexed by an earlier model: encode again"
+    return f'<p class="headline"><b>{many(summary.in_all)}</b> · <span>{again}</span></p>'
 
 
 def suggestions(examples: Sequence[str], history: Sequence[str], corrected: str = "") -> str:

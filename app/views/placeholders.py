@@ -43,8 +43,6 @@ ENCODE_AGAIN = (
     "Its photos have to be encoded again, in the Gallery tab. Nothing is lost; each is found once its turn has come."
 )
 ASK_OWNER = "Ask the owner to encode the photos again."
-
-
 RECODE = f'<p class="actions">{button("recode", "Open the Gallery tab")}</p>'
 
 

@@ -220,7 +220,7 @@ def test_a_gallery_of_an_earlier_model_says_so_in_place_of_figures_until_its_own
         shown = after(search.searched("yellow", False, session))
         assert "Indexed by an earlier model" in shown.grid
         assert way in shown.grid
-        assert "indexed by an earlier model" in shown.headline
+        assert "indexed by an earlier model: encode again" in shown.headline
         assert "%" not in shown.headline
         told = after(overview.shown(0.6, "", session))
         assert told.apply["visible"] is (session is ann)
