@@ -9,7 +9,7 @@ from engine.gallery import TooMuch
 
 MOST_FILES = 2000  # of one upload; the page's script sends more of them as further uploads
 KEPT = 200  # uploads that are known of
-KEPT_OF_ONE = 3  # of one visitor
+KEPT_OF_ONE = 3  # of one visitor, of those that leave nothing to be read
 COMING = 32  # uploads on their way from one address: a class behind one router has room
 PATIENCE = 120.0  # seconds for one that is superseded to end
 
@@ -90,7 +90,7 @@ class Inbox:
         coming = [one for one in self._uploads.values() if one.address == address and not one.over]
         if address and len(coming) >= COMING:
             raise TooMuch("Many people behind your address send photos just now; choose yours again in a minute.")
-        own = [one for one in self._uploads.values() if one.owner == owner and one.over]
+        own = [one for one in self._uploads.values() if one.owner == owner and one.over and (one.read or one.whole)]
         most = len(self._uploads) - KEPT + 1
         oldest = [one for one in self._uploads.values() if one.over][: max(most, 0)]
         for one in [*own[: -(KEPT_OF_ONE - 1) or None], *oldest]:

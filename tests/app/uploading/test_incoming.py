@@ -218,11 +218,19 @@ def test_only_what_was_cut_short_and_is_still_there_need_not_come_again() -> Non
     assert again("left") == []
 
 
-def test_of_one_visitor_the_last_accounts_are_kept() -> None:
+def test_of_one_visitor_the_last_accounts_are_kept_and_those_of_files_left_out() -> None:
     inbox = Inbox()
-    for number in range(6):
-        inbox.begin(None, number, f"{number}", [f"1/2/{number}"]).end()
-    assert [one.name for one in inbox.unread(None)] == ["5", "4", "3"]
+    for number in range(10):  # as a large folder comes
+        upload = inbox.begin(None, 1, f"{number}", [f"1/2/{number}"])
+        if number != 1:  # whose file never came
+            upload.settle([0], [Skipped("2", "empty file")] if number == 2 else [])
+        upload.end()
+    assert [one.name for one in inbox.unread(None)] == ["9", "8", "7", "2", "1"]
+    for one in inbox.unread(None):
+        one.read = True
+    inbox.begin(None, 1, "after them", ["1/2/a"])
+    assert [inbox.is_known(None, one.nonce) for one in inbox.unread(None)] == [True]
+    assert len(inbox._uploads) == 3, "what was read makes room"
 
 
 @pytest.mark.parametrize(
