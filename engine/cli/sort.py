@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,9 +18,11 @@ from engine.utils.progress import progress_bar
 
 if TYPE_CHECKING:
     from engine.albums.album import AlbumSet
+    from engine.exits.encoder import Encoder
     from engine.gallery.album_folders import Written
     from engine.gallery.library import Library
     from engine.gallery.types import SortedGallery, SortedPhoto
+    from engine.ingest.pipeline import EncodeFiles, Known, Made
     from engine.ingest.upload import Upload
 
 
@@ -131,7 +132,7 @@ def _sorted(
     from engine.gallery.albums import sort_gallery
     from engine.gallery.ingest import ingest_files
 
-    row = library.collection(gallery)
+    row, hashes = library.collection(gallery), list[str]()
     with progress_bar("photos") as show:
         report = ingest_files(
             library,
@@ -139,6 +140,7 @@ def _sorted(
             uploads,
             budget=BUDGET_GRID[0] if row.budget is None else None,
             on_progress=lambda now: show(now.done, now.total),
+            encode=_noting(hashes),
         )
     say_skipped(report)
     # The least budget is the one that photos are indexed at here: nobody chose it for the gallery.
@@ -153,27 +155,32 @@ def _sorted(
             show(looked, 0)
 
         found = sort_gallery(library, gallery, albums, aim, tell)
-    pairs = list(_named(found, uploads, {skipped.file for skipped in report.skipped}))
+    pairs = list(_named(found, uploads, hashes))
     photos = tuple(photo for photo, _ in pairs)
     mean = sum(photo.macs_share for photo in photos) / len(photos) if photos else 0.0
     return replace(found, photos=photos, mean_macs_share=mean), [upload for _, upload in pairs]
 
 
-def _named(found: SortedGallery, uploads: list[Upload], skipped: set[str]) -> Iterator[tuple[SortedPhoto, Upload]]:
-    """The photo of every file of the folder, by what is in it; files of one content share one."""
-    from engine.ingest.image import ImageRejected
+def _noting(hashes: list[str]) -> EncodeFiles:
+    """Encodes in this process, and notes what is in each file, in their order; "" for one that was left out."""
+    from engine.ingest.decode import Skipped
+    from engine.ingest.pipeline import Encoded, encode_here
 
+    def encode(uploads: Sequence[Upload], known: Known, encoder: Encoder, budget: float | None) -> Iterator[list[Made]]:
+        for batch in encode_here(uploads, known, encoder, budget):
+            photos = (made.photo if isinstance(made, Encoded) else made for made in batch)
+            hashes.extend("" if isinstance(photo, Skipped) else photo.content_hash for photo in photos)
+            yield batch
+
+    return encode
+
+
+def _named(found: SortedGallery, uploads: list[Upload], hashes: list[str]) -> Iterator[tuple[SortedPhoto, Upload]]:
+    """The photo of every file of the folder, by what is in it; files of one content share one."""
     by_hash = {photo.content_hash: photo for photo in found.photos}
-    for upload in uploads:
-        try:
-            photo = by_hash.get(hashlib.sha256(upload.read()).hexdigest())
-        except (ImageRejected, OSError) as error:
-            if upload.name not in skipped:  # it could be read when it was indexed
-                reason = error.reason if isinstance(error, ImageRejected) else error.strerror or error
-                say(f"skipping {printable(upload.name)}: {reason}")
-            continue
-        if photo is not None:
-            yield replace(photo, file=upload.name), upload
+    for upload, content_hash in zip(uploads, hashes, strict=True):
+        if content_hash in by_hash:
+            yield replace(by_hash[content_hash], file=upload.name), upload
 
 
 def _write(found: SortedGallery, uploads: list[Upload], folders: dict[str | None, Path], link: bool) -> None:

@@ -20,6 +20,7 @@ from engine.cli import library
 from engine.exits.budget import DEFAULT_BUDGET
 from engine.gallery import Library, SortedGallery, albums
 from engine.gallery.albums import sort_gallery
+from engine.ingest import listing
 from tests.fake_encoder import FakeEncoder
 
 ROOT = Path(__file__).parents[2]
@@ -110,8 +111,8 @@ def test_members_of_one_name_go_to_their_own_albums(run: Run, tmp_path: Path, pn
     assert written == {"reds": png("red"), "green": png("lime")}
 
 
-def test_a_file_that_can_no_longer_be_read_is_named_and_skipped(
-    run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_file_that_can_no_longer_be_read_is_named_where_it_is_to_be_copied(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sort_gallery = albums.sort_gallery
 
@@ -121,10 +122,25 @@ def test_a_file_that_can_no_longer_be_read_is_named_and_skipped(
         return found
 
     monkeypatch.setattr(albums, "sort_gallery", unplug)
-    result = run(photos, *INTO, "--json")
+    result = run(photos, *INTO, "--json", "--copy", tmp_path / "out")
     assert result.exit_code == 0
-    assert "skipping red.png: No such file or directory" in result.stderr
-    assert len(json.loads(result.stdout)["photos"]) == 3
+    assert "leaving out red.png: No such file or directory" in result.stderr
+    assert "3 files written" in result.stderr
+    assert len(json.loads(result.stdout)["photos"]) == 4, "it was sorted"
+
+
+def test_a_file_is_read_once(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def note(path: Path) -> bytes:
+        read.append(path.name)
+        return path.read_bytes()
+
+    monkeypatch.setattr(listing, "read_file", note)
+    for _ in range(2):
+        assert "reds                2" in run(photos, *INTO).stdout
+        assert sorted(read) == ["blue.png", "empty.jpg", "lime.png", "red again.png", "red.png"]
+        read.clear()
 
 
 def test_albums_of_a_file(run: Run, photos: Path, tmp_path: Path) -> None:
