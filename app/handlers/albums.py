@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from operator import attrgetter
 from threading import Lock
 
 import gradio as gr
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache, cachedmethod
 
 from app.access import FORGOTTEN
 from app.handlers.events import sent_along
@@ -33,6 +34,7 @@ from engine.gallery import (
     get_photos,
     list_albums,
     rank_photos,
+    require_model,
     sort_gallery,
 )
 
@@ -43,6 +45,8 @@ MOST_MOVES = 5_000
 APART_KEPT = 2**25  # bytes of albums of galleries of others, over all visitors
 APART_SECONDS = 7 * 86_400.0  # since their last change: as long as what else strangers keep
 MOVE = 150  # bytes of a move, roughly
+SORTED_KEPT = 100_000  # photos of galleries that stay sorted, over all visitors: some 40 MB
+SORTED_LEAST = 2_000  # photos that a sort counts for: its albums and moves take memory, too
 
 
 class Albums:
@@ -53,6 +57,9 @@ class Albums:
         # A visitor's own albums of a gallery that is not theirs, by browser and gallery: a reload finds them again.
         self._apart: TTLCache[tuple[str, int], AlbumSet] = TTLCache(APART_KEPT, APART_SECONDS, getsizeof=_size)
         self._apart_lock = Lock()
+        # Galleries as they stand: more of a column, a search in it and a ZIP need no other sort.
+        self._sorts: LRUCache[object, SortedGallery] = LRUCache(SORTED_KEPT, _photos_of)
+        self._sorts_lock = Lock()
 
     def shown(self, session: Session) -> Iterator[Updates]:
         """The tab was opened, or another gallery is on show."""
@@ -181,7 +188,22 @@ class Albums:
                 yield {**drawn, **problem, self._parts.album_line: problem[self._parts.album_line] + undo}
 
     def _sorted(self, summary: GallerySummary, session: Session, view: AlbumView, albums: AlbumSet) -> SortedGallery:
-        """The gallery's photos as they stand, with no second look."""
+        """The gallery's photos as they stand, with no second look; raises GalleryMissing, ModelChanged."""
+        require_model(self._services.library, summary.id)  # it may be another one than they were sorted by
+        aside = self._aside(summary, session, view)
+        found = [] if aside is None else list(aside.found.items())
+        looks = frozenset((photo, look.exit, look.macs) for photo, look in found)
+        return self._sort(summary, session, view, albums, looks)
+
+    @cachedmethod(
+        attrgetter("_sorts"),
+        lambda self, summary, session, view, albums, looks: (summary, albums, looks),
+        attrgetter("_sorts_lock"),
+    )
+    def _sort(
+        self, summary: GallerySummary, session: Session, view: AlbumView, albums: AlbumSet, looks: object
+    ) -> SortedGallery:
+        """The same, once for each state of the gallery, its albums, and what second looks have found aside."""
 
         def tell(looked: int) -> None:  # those that were moved by hand run to full depth
             view.looked += looked
@@ -368,6 +390,10 @@ def _size(albums: AlbumSet) -> int:
     """Roughly the bytes of albums in memory."""
     texts = (text for album in albums.albums for text in (album.name, *album.phrases, album.unlike))
     return MOVE * (1 + len(albums.moves)) + sum(sys.getsizeof(text) for text in texts)
+
+
+def _photos_of(found: SortedGallery) -> int:
+    return max(len(found.photos), SORTED_LEAST)
 
 
 def _budget(summary: GallerySummary) -> float:

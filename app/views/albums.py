@@ -180,7 +180,7 @@ def _card(photo: SortedPhoto, column: Column, picture: Photo, drawing: Drawing, 
     why = "by hand" if photo.by_hand else ""
     if column.key == PILE:
         why = f"{escape(isolated(photo.album or 'none of these'))}? {percent(photo.probability)} sure"
-    name = escape(described(photo.file))
+    name = escape(described(picture.file))
     return (
         f'<li draggable="true" data-photo="{photo.id}"><img role="button" tabindex="0" data-photo="{photo.id}"'
         f'{about(picture, address)} src="{escape(address(picture, "grid"))}" alt="{name}" width="4" height="3"'

@@ -173,4 +173,5 @@ def _summary(library: Library, row: CollectionRow) -> GallerySummary:
         owner=row.owner,
         link=row.link,
         phrases=remembered_phrases(row),
+        revision=row.revision,
     )

@@ -126,6 +126,7 @@ class GallerySummary:
     owner: str | None  # a visitor; None where one person has the place to themselves
     link: str | None  # what its published address ends with; None while it is not published
     phrases: tuple[str, ...]  # what people will look for, as its owner has said
+    revision: int  # grows whenever photos come or are encoded anew
 
     @property
     def in_all(self) -> int:

@@ -35,7 +35,7 @@ PHOTO = Photo(
 SUMMARY = GallerySummary(
     id=1, name="Holidays", kind="gallery", photos=4, waiting=0, macs_index=220, macs_queries=30, macs_pictures=0,
     macs=250, macs_in_full=400, saved_share=0.45, exits=(2, 1, 1),
-    model="fake", budget=0.75, link=None, owner=None, phrases=(),
+    model="fake", budget=0.75, link=None, owner=None, phrases=(), revision=4,
 )  # fmt: skip
 RACE = Race(at=1_764_000_000.0, photos=46, budget=0.75, full_per_second=20.0, early_per_second=32.0, macs_share=0.6)
 MEASURED, SHIPPED = Measured(RACE), Measured(RACE, "cpu (A <Processor>), 2 threads")

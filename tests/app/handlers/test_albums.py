@@ -3,24 +3,27 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
-from app.handlers.albums import ALBUMS, Albums
+from app.handlers.albums import ALBUMS, SORTED_LEAST, Albums
 from app.parts import Updates
 from app.services import Services
 from app.session import Session
 from app.views import albums as views
 from engine.albums.album import Album, AlbumSet, AlbumsRejected, album_of
 from engine.gallery import Library
-from engine.gallery.albums import edit_albums, list_albums
-from engine.gallery.galleries import list_photos
+from engine.gallery.albums import edit_albums, list_albums, sort_gallery
+from engine.gallery.galleries import delete_photos, list_photos
 from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Visitors
 from engine.gallery.types import SortedGallery, SortedPhoto
 from tests.app.sending import Event
 from tests.app.shown_examples import DRAWING, PARTS, address, after
+from tests.fake_encoder import FakeEncoder
 from tests.pictures import Fill, MakeUpload
 
 
@@ -88,6 +91,7 @@ def test_albums_that_cannot_be_sorted_are_a_sentence_where_one_is_packed(
     albums: Albums, session: Session, mine: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     after(albums.added("reds: red", session))
+    albums = Albums(albums._services, PARTS)  # started anew: nothing is sorted yet
     refused = AlbumsRejected("There is no such album.")
     monkeypatch.setattr("app.handlers.albums.sort_gallery", Mock(side_effect=refused))
     assert "no such album" in after(albums.packed(Event(album="reds"), session)).album_line
@@ -244,6 +248,80 @@ def test_more_of_a_column_is_shown(
     monkeypatch.setattr("app.views.albums.PAGE", 1)
     assert ">1 more</button>" in board(albums.added("reds: red", session))
     assert ">1 more</button>" not in board(albums.unfolded(Event(key="-"), session))
+
+
+@pytest.fixture
+def sorts(monkeypatch: pytest.MonkeyPatch) -> list[AlbumSet]:
+    """The albums of each sort of a gallery as it stands."""
+    asked: list[AlbumSet] = []
+
+    def note(library: Library, gallery: int, of: AlbumSet, budget: float, *more: Any) -> SortedGallery:
+        asked.extend([of] if not budget else [])
+        return sort_gallery(library, gallery, of, budget, *more)
+
+    monkeypatch.setattr("app.handlers.albums.sort_gallery", note)
+    return asked
+
+
+def test_a_gallery_is_sorted_once_while_it_stays_as_it_is(
+    albums: Albums, session: Session, mine: int, library: Library, upload: MakeUpload, sorts: list[AlbumSet]
+) -> None:
+    after(albums.added("reds: red", session))
+    after(albums.shown(session))  # as second looks have left it
+    sorts.clear()
+    first = board(albums.shown(session))
+    after(albums.unfolded(Event(key="-"), session))
+    assert "data-zip" in after(albums.packed(Event(album="reds"), session)).file
+    assert board(albums.shown(Session(gallery=mine))) == first, "in another tab"
+    assert board(albums.sought(Event(key="-", words="blue"), session)) != first
+    assert not sorts
+    ingest_files(library, mine, [upload("new.png", "teal")])
+    assert 'aria-label="None of these, 3 photos"' in board(albums.shown(session))
+    delete_photos(library, mine, [list_photos(library, mine)[3].id])
+    assert 'aria-label="None of these, 2 photos"' in board(albums.shown(session))
+    edit_albums(library, mine, lambda same: same.renamed("reds", "scarlet"))  # on the command line, say
+    assert "<h2>scarlet" in board(albums.shown(session))
+    assert len(sorts) == 3
+
+
+def test_a_sort_of_another_model_is_not_shown(
+    albums: Albums, session: Session, mine: int, library: Library, fake_encoder: FakeEncoder
+) -> None:
+    after(albums.added("reds: red", session))
+    library.encoders.replace(replace(fake_encoder, identity=replace(fake_encoder.identity, weights="c" * 64)))
+    assert "Indexed by an earlier model" in after(albums.shown(session)).album_line
+
+
+def test_second_looks_aside_are_part_of_a_sort(
+    albums: Albums, services: Services, session: Session, sorts: list[AlbumSet]
+) -> None:
+    session.gallery, session.browser = services.demo.id, "mine"
+    after(albums.added("reds: red", session))
+    again = Session(gallery=services.demo.id, browser="mine")
+    blue = str(list_photos(services.library, services.demo.id)[2].id)
+    sorts.clear()
+    after(albums.moved(Event(photo=blue, to="=reds"), session))
+    assert len(sorts) == 1
+    assert session.albums[services.demo.id].aside.found, "the example ran to full depth"
+    after(albums.shown(session))
+    assert len(sorts) == 2
+    after(albums.shown(session))
+    assert len(sorts) == 2
+    assert "by hand" in board(albums.shown(again))
+
+
+def test_few_sorts_stay(
+    services: Services, session: Session, mine: int, sorts: list[AlbumSet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.handlers.albums.SORTED_KEPT", 2)  # photos: fewer than there are
+    albums = Albums(services, PARTS)
+    assert board(albums.shown(session)) == board(albums.shown(session))
+    assert len(sorts) == 2
+    monkeypatch.setattr("app.handlers.albums.SORTED_KEPT", 2 * SORTED_LEAST)
+    albums = Albums(services, PARTS)
+    for number in range(5):
+        after(albums.added(f"{number}: red", session))
+    assert len(albums._sorts) == 2, "however few photos, albums take memory"
 
 
 def test_keys_that_no_column_can_have_are_not_remembered(
