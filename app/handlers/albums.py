@@ -135,7 +135,7 @@ class Albums:
         key = sent_along(event, "key")
         if session.gallery is not None and views.is_key(key):
             view = self._view(session, session.gallery)
-            view.unfolded[key] = view.unfolded.get(key, 0) + 1
+            view.unfolded[key] = min(view.unfolded.get(key, 0) + 1, views.MOST_UNFOLDED)
         yield from self.shown(session)
 
     def packed(self, event: gr.EventData, session: Session) -> Updates:

@@ -12,7 +12,8 @@ from app.views.viewer import about
 from engine.gallery import LONGEST_NAME, Album, Photo, SortedGallery, SortedPhoto
 
 UNSURE = 0.5  # the pile takes photos whose album is less probable than that
-PAGE = 12  # photos of a column at first, and with every "more"
+PAGE = 12  # photos of a column at first; twice as many with every "more", for the whole board is sent anew
+MOST_UNFOLDED = 7  # times: far more photos make a browser slow
 PILE, NO_ALBUM = "?", "-"  # keys of columns that are no albums; those of albums begin with "="
 BUSY = '<p class="answer busy" role="status">Sorted from what is stored; photos in doubt are looked at again …</p>'
 
@@ -60,7 +61,7 @@ def columns(
             photos = sorted(photos, key=lambda photo: places.get(photo.id, len(places)))
         made.append((key, album.name if album else "None of these", photos, album))
     return [
-        Column(key, title, photos[: PAGE * (1 + unfolded.get(key, 0))], len(photos), album, sought.get(key, ""))
+        Column(key, title, photos[: PAGE * 2 ** unfolded.get(key, 0)], len(photos), album, sought.get(key, ""))
         for key, title, photos, album in made
     ]
 
@@ -122,8 +123,10 @@ def _column(
     cards = [
         _card(photo, column, pictures[photo.id], drawing, address) for photo in column.photos if photo.id in pictures
     ]
-    rest = min(PAGE, column.all - len(column.photos))
-    more = button("unfold", f"{rest} more", ' class="more"', key=column.key)
+    shown, rest = len(column.photos), column.all - len(column.photos)
+    more = button("unfold", f"{min(shown, rest)} more", ' class="more"', key=column.key)
+    if shown >= PAGE * 2**MOST_UNFOLDED:
+        more = f'<p class="rest">{many(rest)} are not shown.</p>'
     title = f"{isolated(column.title)}, {many(column.all)}"
     why = "No photo fits it." if column.album else "No photo is left."
     nothing = f'<p class="said">{why}</p>' if not column.all else ""

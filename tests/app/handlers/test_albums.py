@@ -22,7 +22,7 @@ from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Visitors
 from engine.gallery.types import SortedGallery, SortedPhoto
 from tests.app.sending import Event
-from tests.app.shown_examples import DRAWING, PARTS, address, after
+from tests.app.shown_examples import DRAWING, PARTS, PHOTO, address, after
 from tests.fake_encoder import FakeEncoder
 from tests.pictures import Fill, MakeUpload
 
@@ -248,6 +248,26 @@ def test_more_of_a_column_is_shown(
     monkeypatch.setattr("app.views.albums.PAGE", 1)
     assert ">1 more</button>" in board(albums.added("reds: red", session))
     assert ">1 more</button>" not in board(albums.unfolded(Event(key="-"), session))
+
+
+def test_a_column_is_twice_as_long_with_every_more_and_no_longer_than_it_is(
+    albums: Albums, session: Session, mine: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = [SortedPhoto(n, f"{n}.jpg", "0" * 64, None, 0.9, by_hand=False, exit=1, macs_share=0.6) for n in range(50)]
+    found = SortedGallery((), tuple(photos), 0, 0.6)
+    shown = [len(views.columns(found, {"-": times}, {}, {})[0].photos) for times in range(4)]
+    assert shown == [12, 24, 48, 50]
+    (column,) = views.columns(found, {"-": 1}, {}, {})
+    pictures = {photo.id: PHOTO for photo in photos}
+    assert ">24 more</button>" in views.board([column], pictures, DRAWING, address)
+    (column,) = views.columns(found, {"-": 2}, {}, {})
+    assert ">2 more</button>" in views.board([column], pictures, DRAWING, address)
+    for _ in range(30):
+        after(albums.unfolded(Event(key="-"), session))
+    assert session.albums[mine].unfolded["-"] == views.MOST_UNFOLDED
+    monkeypatch.setattr(views, "MOST_UNFOLDED", 1)
+    (column,) = views.columns(found, {"-": 1}, {}, {})
+    assert "26 photos are not shown.</p></section>" in views.board([column], pictures, DRAWING, address)
 
 
 @pytest.fixture
