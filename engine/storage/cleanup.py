@@ -4,10 +4,27 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from engine.storage.database import Database
+from sqlalchemy import delete, select
 
-DROPPED_AT_ONCE = 200  # pictures in one transaction: others wait for it
+from engine.storage.database import Database
+from engine.storage.schema import GONE, CollectionRow, ImageRow
+
+DROPPED_AT_ONCE = 200  # pictures or images in one transaction: others wait for it
 SWEEP_SECONDS = 3600.0  # between two looks for files that a sudden death has left behind
+
+
+def drop_collection(database: Database, collection_id: int) -> None:
+    """Delete the images of a collection that is gone already for all others, then the collection."""
+    some = select(ImageRow.id).where(ImageRow.collection_id == collection_id).limit(DROPPED_AT_ONCE)
+    left = True
+    while left:
+        with database.write() as session:
+            began = time.monotonic()
+            left = bool(session.scalars(delete(ImageRow).where(ImageRow.id.in_(some)).returning(ImageRow.id)).all())
+            if not left:
+                session.execute(delete(CollectionRow).where(CollectionRow.id == collection_id))
+        if left:
+            time.sleep(time.monotonic() - began)  # as `drop_pictures` does
 
 
 def drop_pictures(database: Database, hashes: Collection[str], note: Path) -> None:
@@ -34,6 +51,10 @@ def tidy(database: Database, maps: Sequence[str]) -> None:
 
 def sweep(database: Database) -> None:
     """Delete what a sudden death has left: pictures and feature maps without a row, and parts of files."""
+    with database.read() as session:
+        gone = list(session.scalars(select(CollectionRow.id).where(CollectionRow.kind == GONE)))
+    for collection_id in gone:
+        drop_collection(database, collection_id)
     with database.read() as session:
         database.maps.sweep(session)
     database.pictures.sweep()

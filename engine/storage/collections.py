@@ -10,9 +10,10 @@ from cachetools import LRUCache, cachedmethod
 from sqlalchemy import BigInteger, Select, cast, delete, func, select
 from sqlalchemy.orm import Session
 
-from engine.storage.cleanup import drop_pictures, tidy
+from engine.storage.cleanup import drop_collection, drop_pictures, tidy
 from engine.storage.database import Database
 from engine.storage.schema import (
+    GONE,
     CollectionRow,
     EncodingRow,
     FeatureMapRow,
@@ -64,8 +65,7 @@ def get_collection(database: Database, collection_id: int) -> CollectionRow:
 def list_collections(database: Database, kind: Kind | None = None, owner: str | None = None) -> list[CollectionRow]:
     """All collections (of a kind, of an owner): the one indexed last first."""
     rows = select(CollectionRow).order_by(CollectionRow.indexed_at.desc().nulls_last(), CollectionRow.id.desc())
-    if kind is not None:
-        rows = rows.where(CollectionRow.kind == kind)
+    rows = rows.where(CollectionRow.kind == kind if kind is not None else CollectionRow.kind != GONE)
     if owner is not None:
         rows = rows.where(CollectionRow.owner == owner)
     with database.read() as session:
@@ -130,15 +130,19 @@ def restamp(database: Database, collection_id: int, stamp: ModelStamp, phrases: 
 
 
 def delete_collection(database: Database, collection_id: int) -> None:
-    """Delete a collection, its images, and the pictures that no other one uses; raises GalleryMissing."""
+    """Delete a collection, its images, and the pictures that no other one uses; raises GalleryMissing.
+
+    It is gone for all others at once, and what it held goes part by part: SQLite has one writer, and others wait.
+    """
     of_collection = select(ImageRow.content_hash).where(ImageRow.collection_id == collection_id)
     database.spare_room.give_up()
     with database.write() as session:
-        hold(session, collection_id)
+        row = hold(session, collection_id)
         hashes = set(session.scalars(of_collection))
         maps = database.maps.files(session, collection_id)
         note = database.pictures.write_note(hashes)
-        session.execute(delete(CollectionRow).where(CollectionRow.id == collection_id))
+        row.kind, row.owner, row.link = GONE, None, None
+    drop_collection(database, collection_id)
     drop_pictures(database, hashes, note)
     tidy(database, maps)
 
@@ -216,7 +220,7 @@ def hold(session: Session, collection_id: int) -> CollectionRow:
 
 def _find(session: Session, collection_id: int, hold: bool = False) -> CollectionRow:
     row = session.get(CollectionRow, collection_id, with_for_update=True if hold else None)
-    if row is None:
+    if row is None or row.kind == GONE:
         raise GalleryMissing(f"There is no gallery number {collection_id} any more; choose another one.")
     return row
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.exits.encoder import Encoder
 
 Kind = Literal["demo", "gallery"]
+GONE = "gone"  # in place of its kind: nobody finds the collection any more, and its images go part by part
 
 
 class GalleryMissing(EngineError):

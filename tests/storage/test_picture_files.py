@@ -6,12 +6,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from sqlalchemy import select
 
 from engine.storage import cleanup, collections, feature_map_files, images, picture_files
-from engine.storage.collections import TotalsCache, delete_collection, list_collections, mark_indexed, open_collection
+from engine.storage.collections import (
+    TotalsCache,
+    delete_collection,
+    find_collection,
+    list_collections,
+    mark_indexed,
+    open_collection,
+)
 from engine.storage.database import Database, StoreUnusable
 from engine.storage.encodings import keep_deeper
 from engine.storage.images import add_images, delete_images
+from engine.storage.schema import GalleryMissing, ImageRow
 from engine.utils.atomic_files import write_whole
 from tests.pictures import Meanwhile
 from tests.storage.rows import STAMP, add, image, reached
@@ -66,7 +75,7 @@ def test_a_death_while_a_collection_is_deleted_leaves_what_others_use(
     assert pictures(home) == ["bb", "ff"]
 
 
-def test_others_write_while_the_pictures_of_a_large_collection_are_deleted(
+def test_others_write_while_a_large_collection_is_deleted_and_find_it_no_more(
     database: Database, gallery: int, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.storage.database.BUSY_SECONDS", 0.05)
@@ -78,28 +87,39 @@ def test_others_write_while_the_pictures_of_a_large_collection_are_deleted(
 
     def write(seconds: float) -> None:
         nonlocal written
+        assert [row.id for row in list_collections(others)] == [other]
+        assert find_collection(others, "holiday", "gallery", None) is None
+        with pytest.raises(GalleryMissing):
+            add(others, gallery, "ff")
         add(others, other, "ee")
         written += 1
 
     monkeypatch.setattr("time.sleep", write)
     delete_collection(database, gallery)
-    assert written == 2
+    assert written == 3 + 2, "between parts of its images, and of their pictures"
     assert pictures(home) == ["ee"], "it has come to the other one meanwhile"
+    with database.read() as session:
+        assert [row.collection_id for row in session.scalars(select(ImageRow))] == [other]
     others.close()
 
 
-def test_a_death_amid_the_pictures_of_a_large_collection_leaves_none(
-    database: Database, gallery: int, home: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("parts", "left"), [(1, 5), (2, 5), (4, 3)])
+def test_a_death_amid_the_photos_of_a_large_collection_leaves_none(
+    database: Database, gallery: int, home: Path, monkeypatch: pytest.MonkeyPatch, parts: int, left: int
 ) -> None:
+    slept = iter([*["on"] * (parts - 1), "dead"])
     monkeypatch.setattr(cleanup, "DROPPED_AT_ONCE", 2)
     add(database, gallery, "aa", "bb", "cc", "dd", "ee")
     with monkeypatch.context() as patch:
-        patch.setattr("time.sleep", die)
+        patch.setattr("time.sleep", lambda seconds: die() if next(slept) == "dead" else None)
         with pytest.raises(KeyboardInterrupt):
             delete_collection(database, gallery)
-    assert len(pictures(home)) == 3
+    assert list_collections(database) == []
+    assert len(pictures(home)) == left
     start_much_later(home)
     assert pictures(home) == ["ff"]
+    with database.read() as session:
+        assert session.scalars(select(ImageRow.name)).all() == ["ff.jpg"]
     assert list(home.glob("doubts/*")) == []
 
 
