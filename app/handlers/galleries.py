@@ -225,9 +225,10 @@ class Galleries:
     def deleted(self, refine: bool, session: Session) -> Iterator[Updates]:
         """The gallery is to be deleted."""
         try:
-            gallery = self._services.access.own(session.gallery, session).id
-            delete_gallery(self._services.library, gallery)
-            self._services.inbox.close(gallery)
+            summary = self._services.access.own(session.gallery, session)
+            yield self._search.only(progress_bar(f"Deleting “{isolated(summary.name)}”", many(summary.photos)))
+            delete_gallery(self._services.library, summary.id)
+            self._services.inbox.close(summary.id)
         except EngineError as error:
             yield self._search.only(self._services.problem(error))
             return

@@ -276,7 +276,10 @@ def test_a_gallery_is_renamed_published_and_deleted(
     assert "needs a name" in after(galleries.renamed("  ", mine)).renamed
     assert "data-link" in after(galleries.published(True, mine)).link
     assert "Only you" in after(galleries.published(False, mine)).link
-    shown = after(galleries.deleted(False, mine))
+    deleting = galleries.deleted(False, mine)
+    assert "2 photos" in after(next(deleting)).grid, "at once"
+    assert holidays in [summary.id for summary in list_galleries(library)]
+    shown = after(deleting)
     assert shown.gallery["value"] == mine.gallery == demo.id
     assert shown.query == "something red"
     assert [summary.kind for summary in list_galleries(library)] == ["demo"]
