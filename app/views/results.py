@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from app.pictures import PictureAddress
-from app.views.formatting import button, saved, score
+from app.views.formatting import button, many, saved, score
 from app.views.strip import Drawing, strip
 from app.views.viewer import about, picture
 from engine.gallery import Deepened, Hit, Photo
@@ -92,5 +92,5 @@ def stacks(found: Sequence[Sequence[int]]) -> str:
 def _more(shown: int, rest: int) -> str:
     """What comes when the reader has scrolled to the end: as many again."""
     if rest and shown >= MOST:
-        return f'<p class="rest">{rest:,} more are not shown: ask for them in words, or choose a year.</p>'
+        return f'<p class="rest">{many(rest)} are not shown: ask for them in words, or choose a year.</p>'
     return button("more", f"Show {min(shown, rest)} more", ' class="more"') if rest else ""
