@@ -5,6 +5,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
+from app.server.sessions import SHARE
 from tests.hostile.served_page import Served, call, until
 
 pytestmark = pytest.mark.hostile
@@ -18,22 +19,29 @@ def test_who_makes_many_sessions_loses_their_own(page: Served) -> None:
             call(client, load, [None, False, None], session)
             call(client, submit, ["red", False, None], session)
             assert "data-photo" in call(client, more, [None], session)
-        for number in range(70):
+        for number in range(SHARE + 6):
             call(stranger, galleries, [""], f"for-nothing-{number}")
         assert "data-photo" in call(visitor, more, [None], "visitor")
         assert "data-photo" not in call(stranger, more, [None], "first")
 
 
-@pytest.mark.parametrize("path", ["queue/data?session_hash=of-an-earlier-start", "call/search/of-an-earlier-start"])
-def test_a_session_that_nobody_knows_is_told_so_and_is_no_error_of_ours(page: Served, path: str) -> None:
+def test_a_session_that_nobody_knows_is_told_so_and_is_no_error_of_ours(page: Served) -> None:
     lines, heard = len(page.said), ""
     with (
         suppress(httpx.RemoteProtocolError),
         page.client() as visitor,
-        visitor.stream("GET", f"/gradio_api/{path}") as events,
+        visitor.stream("GET", "/gradio_api/queue/data?session_hash=of-an-earlier-start") as events,
     ):
         for text in events.iter_text():
             heard += text
     assert "404" in heard
     until(lambda: len(page.said) > lines)
+    assert page.tracebacks(lines) == []
+
+
+def test_a_call_that_nobody_knows_is_told_so(page: Served) -> None:
+    lines = len(page.said)
+    with page.client() as visitor:
+        answer = visitor.get("/gradio_api/call/search/of-an-earlier-start")
+    assert (answer.status_code, answer.text) == (404, "This call is over or unknown: make it again.")
     assert page.tracebacks(lines) == []
