@@ -120,6 +120,7 @@ def restamp(database: Database, collection_id: int, stamp: ModelStamp, phrases: 
             return
         maps = database.maps.files(session, collection_id)
         of_collection = select(ImageRow.id).where(ImageRow.collection_id == collection_id)
+        collection.next_revision()
         for table in (FeatureMapRow, EncodingRow):
             session.execute(delete(table).where(table.image_id.in_(of_collection)))
         session.execute(delete(RaceRow).where(RaceRow.collection_id == collection_id))

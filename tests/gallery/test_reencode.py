@@ -282,6 +282,18 @@ def test_other_phrases_are_another_encoder(library: Library, gallery: int, uploa
     assert {photo.nearest_texts[0][0][0] for photo in list_photos(library, gallery)} == {"a rose"}
 
 
+def test_a_gallery_whose_photos_wait_is_never_said_to_be_whole(
+    library: Library, gallery: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert summarize_gallery(library, gallery).photos == 5
+    monkeypatch.setattr(FakeEncoder, "encode", Mock(side_effect=KeyboardInterrupt))
+    for phrases in (ROSES, ()):  # the latter are those that it had
+        with pytest.raises(KeyboardInterrupt):
+            reencode_gallery(library, gallery, phrases=phrases)
+        found = summarize_gallery(library, gallery)
+        assert (found.photos, found.waiting) == (0, 5)
+
+
 def test_phrases_can_be_taken_back(library: Library, gallery: int) -> None:
     reencode_gallery(library, gallery, phrases=ROSES)
     assert summarize_gallery(library, gallery).phrases == ROSES
