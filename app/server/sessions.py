@@ -38,6 +38,7 @@ class Sessions:
         self._page, self._share = page, share
         self._owner: dict[str, str] = {}
         self._owned: defaultdict[str, OrderedDict[str, Use]] = defaultdict(OrderedDict)  # named longest ago first
+        self._unread: dict[str, float] = {}  # sessions that went while the queue had answers for them, and when
         self._swept = time.monotonic()
 
     def use(self, session: str, address: str) -> Use:
@@ -62,6 +63,9 @@ class Sessions:
         for owned in list(self._owned.values()):
             for session in [id for id, use in owned.items() if not use.open and now - use.at > AGE]:
                 self._drop(session)
+        for session in [id for id, at in self._unread.items() if now - at > AGE]:
+            del self._unread[session]
+            self._drop_answers(session)
         for state in list(self._page.state_holder.session_data.values()):
             state.config_values.clear()  # what each part looked like when it came, for links that are closed here
 
@@ -74,8 +78,15 @@ class Sessions:
         with holder.lock:
             holder.session_data.pop(session, None)
             holder.time_last_used.pop(session, None)
+        if self._page._queue.pending_event_ids_session.get(session):
+            self._unread[session] = time.monotonic()  # a program may come for them
+        else:
+            self._drop_answers(session)
+
+    def _drop_answers(self, session: str) -> None:
         queue = self._page._queue
-        if not queue.pending_event_ids_session.get(session, set()) & queue.event_ids_to_events.keys():
+        running = queue.pending_event_ids_session.get(session, set()) & queue.event_ids_to_events.keys()
+        if session not in self._owner and not running:
             queue.pending_event_ids_session.pop(session, None)
             queue.pending_messages_per_session.pop(session, None)
 

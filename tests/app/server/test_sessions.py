@@ -41,17 +41,23 @@ def test_calls_of_programs_that_name_no_session_leave_few_behind() -> None:
     assert len(sessions) <= 5
 
 
-def test_nothing_is_kept_of_the_calls_of_a_session_that_is_let_go_unless_one_still_runs() -> None:
+def test_of_a_session_that_is_let_go_answers_stay_that_may_be_read_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "AGE", 9 * SWEEP)
     page = Blocks()
     queue = page._queue
     sessions = Sessions(page, 1)
     queue.event_ids_to_events["running"] = cast("Event", None)
-    for session, event in [("a", "over"), ("b", "running"), ("c", "over too")]:
-        queue.pending_event_ids_session[session] = {event}
+    for session, events in [("a", set[str]()), ("b", {"running"}), ("c", {"over"}), ("d", set[str]())]:
+        queue.pending_event_ids_session[session] = events
         queue.pending_messages_per_session[session] = AsyncQueue()
         sessions.use(session, "198.51.100.1")
-    assert list(queue.pending_event_ids_session) == ["b", "c"]
-    assert sorted(queue.pending_messages_per_session) == ["b", "c"]
+    assert list(queue.pending_event_ids_session) == ["b", "c", "d"]
+    for _ in range(10):
+        sessions.sweep()
+    assert list(queue.pending_event_ids_session) == ["b"]
+    assert list(queue.pending_messages_per_session.keys()) == ["b"]
 
 
 def test_a_call_counts_for_the_session_that_its_body_names(monkeypatch: pytest.MonkeyPatch) -> None:
