@@ -72,8 +72,17 @@ def read_certificate(folder: Path) -> Certificate | None:
     """The certificate in a folder; None where there is none that can be read."""
     try:
         found: dict[str, Any] = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-        rows = (BudgetRow(**{**row, "fidelity": Fidelity(**row["fidelity"])}) for row in found["budgets"])
-        return Certificate(**{**found, "budgets": tuple(rows)})
+        rows = tuple(
+            BudgetRow(
+                float(row["budget"]),
+                float(row["macs_share"]),
+                Fidelity(float(row["fidelity"]["label"]), float(row["fidelity"]["top10"])),
+                float(row["images_per_s"]),
+            )
+            for row in found["budgets"]
+        )
+        bare, photos = float(found["bare_images_per_s"]), int(found["photos"])
+        return Certificate(str(found["model"]), photos, rows, bare, str(found["advice"]))
     except (OSError, ValueError, LookupError, TypeError):
         return None
 

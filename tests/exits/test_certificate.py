@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,15 @@ def test_a_certificate_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_no_certificate(tmp_path: Path, text: str) -> None:
     (tmp_path / REPORT).write_text(text)
     assert read_certificate(tmp_path) is None
+
+
+def test_of_wrong_values_nothing_is_read_and_what_is_known_of_those_of_another_version(tmp_path: Path) -> None:
+    write_certificate(tmp_path, WHOLE, "<html>")
+    told = json.loads((tmp_path / REPORT).read_text())
+    (tmp_path / REPORT).write_text(json.dumps({**told, "photos": None}))
+    assert read_certificate(tmp_path) is None
+    (tmp_path / REPORT).write_text(json.dumps({**told, "peak_mb": 3}))
+    assert read_certificate(tmp_path) == WHOLE
 
 
 def test_the_cheapest_budget_that_keeps_enough_is_advised() -> None:
