@@ -60,12 +60,14 @@ class Commands(TyperGroup):
         """Run the chosen command."""
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # a name that its charset lacks is escaped, as on stderr
+        options = " ".join(ctx.args)
         try:
             return super().invoke(ctx)
         except EngineError as error:
             sentence = str(error)
             if error.command:
-                sentence = f"{sentence.removesuffix('.')}: `python -m engine {printable(error.command)}`."
+                same = ", with the same --model" if "--model" in options else ""
+                sentence = f"{sentence.removesuffix('.')}: `python -m engine {printable(error.command)}`{same}."
             say(sentence)
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:

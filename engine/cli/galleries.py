@@ -52,5 +52,6 @@ def galleries(
 
 
 def _line(one: GallerySummary) -> str:
-    waiting = f", {one.waiting} more {'waits' if one.waiting == 1 else 'wait'} to be encoded" if one.waiting else ""
-    return f"{one.photos:7}  {one.saved_share:4.0%} saved{waiting}  {printable(one.name)}"
+    waiting = [f"{one.waiting} {'waits' if one.waiting == 1 else 'wait'} to be encoded"] if one.waiting else []
+    saved = [f"{one.saved_share:4.0%} saved"] if one.photos or not waiting else []
+    return f"{one.photos:7}  {', '.join(saved + waiting)}  {printable(one.name)}"

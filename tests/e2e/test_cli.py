@@ -132,6 +132,8 @@ def test_a_gallery_of_an_earlier_model_is_refused_with_the_command_that_mends_it
     refused = run("search", "red")
     assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
     assert "encode its photos again: `python -m engine reencode 'All of it'`.\n" in refused.stderr
+    refused = run("search", "red", "--model", "ViT-B-32")
+    assert "`python -m engine reencode 'All of it'`, with the same --model.\n" in refused.stderr
 
 
 def test_photos_that_wait_are_listed_until_they_are_encoded(
@@ -142,7 +144,7 @@ def test_photos_that_wait_are_listed_until_they_are_encoded(
     with monkeypatch.context() as patched:
         patched.setattr(FakeEncoder, "encode", Mock(side_effect=KeyboardInterrupt))
         assert "run it again" in run("reencode", "photos").stderr
-    assert run("galleries").stdout.splitlines() == ["      0    0% saved, 2 more wait to be encoded  photos"]
+    assert run("galleries").stdout.splitlines() == ["      0  2 wait to be encoded  photos"]
     assert json.loads(run("galleries", "--json").stdout)[0]["waiting"] == 2
     run("reencode", "photos")
     assert run("galleries").stdout.splitlines() == ["      2   60% saved  photos"]
