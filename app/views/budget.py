@@ -38,12 +38,15 @@ def budget_preview(
 
 def action(summary: GallerySummary, cost: BudgetCost | None, anew: bool = False) -> str:
     """What the button would do; arguments as of `budget_preview`."""
-    if summary.photos and (cost is None or anew):
+    if (summary.in_all and anew) or (summary.photos and cost is None):
         return "Encode all photos anew"
+    due = []
     if summary.waiting:
-        return f"Encode the {many(summary.waiting)} that {'waits' if summary.waiting == 1 else 'wait'}"
+        due.append(f"Encode the {many(summary.waiting)} that {'waits' if summary.waiting == 1 else 'wait'}")
     if cost and cost.deeper:
-        return f"Run {many(cost.deeper)} deeper"
+        due.append(f"{'run' if due else 'Run'} {many(cost.deeper)} deeper")
+    if due:
+        return ", ".join(due)
     return "Keep this budget" if summary.kind == "demo" else "Keep this budget for new photos"
 
 

@@ -339,8 +339,10 @@ class TestDepths:
         assert f"{told}." in text(budget.budget_preview(none, 0.6, CURVE, nothing))
         assert f"{told}; 1 photo runs deeper" in text(budget.budget_preview(some, 0.6, CURVE, deeper))
         assert "all 7 photos are encoded anew" in text(budget.budget_preview(some, 0.6, CURVE, None))
-        assert budget.action(some, deeper) == budget.action(none, None) == "Encode the 3 photos that wait"
+        assert budget.action(some, nothing) == budget.action(none, None) == "Encode the 3 photos that wait"
+        assert budget.action(some, deeper) == "Encode the 3 photos that wait, run 1 photo deeper"
         assert budget.action(some, None) == budget.action(some, nothing, anew=True) == "Encode all photos anew"
+        assert budget.action(none, nothing, anew=True) == "Encode all photos anew"
 
     def test_one_photo_is_no_plural(self) -> None:
         one, nothing, deeper = replace(SUMMARY, photos=1), BudgetCost(0, 0, 0, 100), BudgetCost(1, 30, 30, 100)
