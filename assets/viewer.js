@@ -21,7 +21,7 @@ function fill(button) {
   shown(".stage img").replaceWith(picture);
   shown("#viewed-name").textContent = data.name;
   const at = place(), more = list?.querySelector(".more");
-  const standing = at < 0 ? "" : `${at + 1} of ${hits.length}${more ? "+" : ""}`;
+  const standing = at < 0 ? "" : `${at + 1} of ${hits.length}${more || list?.querySelector(".rest") ? "+" : ""}`;
   shown(".facts").textContent = [data.taken, data.pixels, standing].filter(Boolean).join(" · ");
   const strip = button.closest("li, .panel")?.querySelector(".strip");
   shown(".ran").replaceChildren(...(strip ? [strip.cloneNode(true)] : []));

@@ -43,7 +43,8 @@ def results(
     cards = [one(hit) for hit in hits]
     if standing <= len(cards) and standing < len(cards) + rest:
         cards.insert(standing, FALLS if standing else NO_FIT)
-    return f'<ol class="grid" aria-label="Results, best first">{"".join(cards)}</ol>{_more(len(hits), rest)}'
+    more = _more(len(hits), rest, "say more of what you look for")
+    return f'<ol class="grid" aria-label="Results, best first">{"".join(cards)}</ol>{more}'
 
 
 def shelf(
@@ -56,7 +57,8 @@ def shelf(
         current: the selected one.
     """
     cards = "".join(card(photo, drawing, address, current=photo.id == current) for photo in photos)
-    return f'<ol class="grid" aria-label="Photos of this gallery">{cards}</ol>{_more(len(photos), rest)}'
+    more = _more(len(photos), rest, "ask for them in words")
+    return f'<ol class="grid" aria-label="Photos of this gallery">{cards}</ol>{more}'
 
 
 def card(
@@ -89,8 +91,8 @@ def stacks(found: Sequence[Sequence[int]]) -> str:
     return f'<div hidden data-stacks="{json.dumps(found)}"></div>' if found else ""
 
 
-def _more(shown: int, rest: int) -> str:
-    """What comes when the reader has scrolled to the end: as many again."""
+def _more(shown: int, rest: int, otherwise: str) -> str:
+    """What comes when the reader has scrolled to the end: as many again; or how to find the others."""
     if rest and shown >= MOST:
-        return f'<p class="rest">{many(rest)} are not shown: ask for them in words, or choose a year.</p>'
+        return f'<p class="rest">{many(rest)} are not shown: {otherwise}.</p>'
     return button("more", f"Show {min(shown, rest)} more", ' class="more"') if rest else ""
