@@ -64,10 +64,11 @@ def test_a_gallery_gets_exits_and_its_photos_leave_at_them(services: Services) -
     assert search_photos(services.library, session.gallery, "a dog", 5)
 
 
-def test_exits_that_do_not_pay_are_said(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.handlers.fitting.fit_exits", lambda *_: None)  # none that pay were found
-    said = after(Fitting(services, PARTS).fitted(filled(services, 3))).no_exits
+def test_exits_that_do_not_pay_are_said_and_not_used(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificate, "ENOUGH", 101.0)
+    said = after(Fitting(services, PARTS).fitted(filled(services, MANY))).no_exits
     assert "Exits do not pay for this model on these photos: run full depth." in said
+    assert services.library.encoder.exits == 1
 
 
 def test_too_few_photos_is_a_sentence_and_can_be_tried_again(services: Services) -> None:
