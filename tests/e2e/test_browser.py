@@ -38,6 +38,7 @@ def test_an_answer_comes_at_once_and_can_be_unfolded(open_page: OpenPage, look: 
     search(page, "polar bear in the snow")
     expect(page.locator("#grid .hit .numbers").first).to_contain_text(re.compile(r"score \d+\s*\d+\s% saved"))
     before = page.locator("#grid .hit").count()
+    assert page.locator("#grid .grid").evaluate("(list) => getComputedStyle(list).listStyleType") == "none"
     keep(page, f"results-{look}", page.locator("#grid .hit img[alt='Photo: polar bear on snow']"))
     page.locator("#grid .hit").nth(before - 1).scroll_into_view_if_needed()  # the list scrolls on by itself
     expect(page.locator("#grid .hit")).to_have_count(38)
