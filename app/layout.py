@@ -69,7 +69,7 @@ def head_row(parts: Parts) -> None:
     """Title, present mode and help; the galleries to choose from, and the present one in a line."""
     with gr.Row(elem_id="head"):
         html("intro", header.TITLE)
-        parts.tools = html("tools", header.TOOLS, "address", "streams")
+        parts.tools = html("tools", header.TOOLS, "address")
     with gr.Row(elem_id="which"):
         parts.gallery = gr.Dropdown(
             choices=[], label="Gallery", show_label=False, container=False, interactive=True, elem_id="gallery"

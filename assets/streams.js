@@ -2,8 +2,10 @@
 // A connection that was lost without a word, as on a train, would leave the page waiting for good. It is given up as if
 // it had been cut: Gradio then loads the page anew.
 const SILENCE = 45000; // ms; within an answer the server says something every 15 s
-const ask = (tgem.fetch ??= window.fetch); // as the browser has it, if the page is drawn again
-const streams = (tgem.streams ??= new Map()); // that Gradio takes for open, by name: when it has read them to their end
+const BEAT = 60000; // ms between two words to the server that the page is still open
+const ask = window.fetch; // as the browser has it
+const streams = new Map(); // that Gradio takes for open, by name: when it has read them to their end
+let beats; // that will come
 
 async function unlessSilent(coming) {
   let timer;
@@ -50,8 +52,20 @@ async function join(call) {
   return answer;
 }
 
+// A stream of its own for that would stay open as long as the page: a browser has six connections to a host, so that of
+// six tabs none would get an answer any more.
+function beat(request) {
+  const live = () => ask(request.url, { method: "HEAD", cache: "no-store" }).catch(() => {}); // the next one will do
+  clearInterval(beats);
+  beats = setInterval(live, BEAT);
+  live();
+  return new Response(new ReadableStream()); // which Gradio reads, and which never says anything
+}
+
 window.fetch = async (...call) => {
   const [asked] = call, { pathname } = new URL(asked.url ?? asked, location.href);
-  if (pathname.endsWith("/queue/data")) return listen(asked instanceof Request ? asked : new Request(...call));
+  const request = () => (asked instanceof Request ? asked : new Request(...call));
+  if (pathname.endsWith("/queue/data")) return listen(request());
+  if (pathname.includes("/heartbeat/")) return beat(request());
   return pathname.endsWith("/queue/join") ? join(call) : ask(...call);
 };

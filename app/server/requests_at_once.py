@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.server.refusals import Refusal
 from app.server.transfers import address_of
 
-MOST = 200  # each open page holds two; an office that shares one address has room
+MOST = 200  # an open page holds one while it waits for an answer; an office that shares one address has room
 
 
 class RequestsAtOnce:

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 import gradio as gr
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.server.calls import LONGEST_SESSION
 from app.server.routes import API, SESSION
 from app.server.transfers import address_of
 
-SHARE = 100  # sessions of one address: an open page holds two of its 200 requests (requests_at_once.py)
-AGE = 3600.0  # seconds that one is kept without a request and without an open page
+SHARE = 100  # sessions of one address
+AGE = 3600.0  # seconds that one is kept without a request; an open page makes one every minute (streams.js)
 SWEEP = 10.0  # seconds between two looks at all of them
 HEARTBEAT = f"{API}heartbeat/"
 UNNAMED = "-"  # whose sessions are that Gradio makes itself, for a call that names none
@@ -25,7 +26,7 @@ UNNAMED = "-"  # whose sessions are that Gradio makes itself, for a call that na
 
 @dataclass
 class Use:
-    """Of a session: when it was named last, and how many connections say that its page is open."""
+    """Of a session: when it was named last, and how many connections of programs say that it goes on."""
 
     at: float
     open: int = 0
@@ -102,6 +103,9 @@ class CountedSessions:
         path = scope["path"]
         if path.startswith(HEARTBEAT):
             use = self._sessions.use(path.removeprefix(HEARTBEAT).rstrip("/"), address_of(scope))
+            if scope["method"] == "HEAD":  # our page, which holds no connection open
+                await Response(status_code=204)(scope, receive, send)
+                return
             use.open += 1
             try:
                 await self._app(scope, receive, send)

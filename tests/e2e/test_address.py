@@ -440,6 +440,15 @@ def test_the_cache_has_no_stream_wait_for_another_of_the_same_address(open_page:
     assert {request.all_headers()["cache-control"] for request in streams} == {"no-cache"}
 
 
+def test_as_many_tabs_as_one_likes_are_answered(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    for _ in range(6):  # more than a browser has connections to a host
+        other = page.context.new_page()
+        other.goto(page.url)
+        answered(other)
+    search(page, "polar bear")
+
+
 def test_enter_asks_the_suggestion_that_was_pressed(open_page: OpenPage) -> None:
     page = open_page("wide")
     search(page, "polar bear")

@@ -60,6 +60,20 @@ def test_of_a_session_that_is_let_go_answers_stay_that_may_be_read_and_nothing_e
     assert list(queue.pending_messages_per_session.keys()) == ["b"]
 
 
+def test_a_page_that_says_it_is_open_is_kept_and_one_that_says_nothing_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AGE", 9 * SWEEP)
+    page = Blocks()
+    sessions = Sessions(page, 4)
+    browser = TestClient(CountedSessions(Response(), sessions))
+    for session in ("open", "closed"):
+        page.state_holder[session]
+        browser.post(f"/gradio_api/cancel?session_hash={session}")
+    for _ in range(10):
+        assert browser.head("/gradio_api/heartbeat/open").status_code == 204
+        sessions.sweep()
+    assert list(page.state_holder.session_data) == ["open"]
+
+
 def test_a_call_counts_for_the_session_that_its_body_names(monkeypatch: pytest.MonkeyPatch) -> None:
     named = list[tuple[str, str]]()
     monkeypatch.setattr(Sessions, "use", lambda _, session, address: named.append((session, address)))
