@@ -131,6 +131,9 @@ def run(folder: Path) -> None:
     if visitors is not None:
         Thread(target=race_demo, args=(encoding, demo, services.comparison), name="race", daemon=True).start()
     Thread(target=housekeeping, args=(services, arrivals), name="housekeeping", daemon=True).start()
-    signal.signal(signal.SIGTERM, lambda *_: end(arrivals))
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP: a window that is closed
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks for
+            signal.signal(number, lambda *_: end(arrivals))
     page.block_thread()
     end(arrivals)

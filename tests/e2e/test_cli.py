@@ -4,6 +4,7 @@ import importlib
 import json
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from engine.search import spelling
 from engine.utils.errors import EngineError
 from tests.fake_encoder import FakeEncoder
 from tests.pictures import Fill, MakePng
+from tests.programs import begun
 
 Run = Callable[..., Result]
 
@@ -258,6 +260,29 @@ def test_a_command_that_is_stopped_says_whether_it_goes_on(
     assert result.exit_code == 130
     assert set(command_line.GO_ON) <= get_command(command_line.cli).commands.keys()  # type: ignore[attr-defined]
     assert result.stderr.endswith("Stopped." + kept * " What was finished is kept: run it again to go on." + "\n")
+
+
+# Ctrl-C while something is imported, and again as it goes.
+INTERRUPTED = """
+import os, runpy, signal, sys
+at = sys.argv.pop()
+class Keyboard:
+    def find_spec(self, name, path, target=None):
+        if name == at:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            finally:
+                os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Keyboard())
+runpy.run_module("engine", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("imported", ["typer", "engine.gallery.galleries"])
+def test_who_presses_twice_or_at_once_sees_no_traceback(tmp_path: Path, imported: str) -> None:
+    program = begun(INTERRUPTED, tmp_path, "galleries", imported)
+    assert program.communicate(timeout=60) == ("", "")
+    assert program.returncode == -signal.SIGINT
 
 
 def test_search_uses_the_gallery_indexed_last_or_the_one_named(run: Run, photos: Path) -> None:

@@ -1,6 +1,7 @@
 """Files on their way in: nothing of what was broken off stays, and nothing is served from there."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,15 @@ def test_what_a_page_that_was_killed_has_left_goes_at_the_next_start_and_what_co
         assert page.arrived()
     assert page.process.returncode == 0
     assert not page.arrived()
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGHUP], [signal.SIGINT, signal.SIGINT]])
+def test_a_page_whose_terminal_is_closed_leaves_nothing_either(tmp_path: Path, signals: list[signal.Signals]) -> None:
+    with served(tmp_path) as page:
+        with page.client() as visitor:
+            visitor.post("/gradio_api/upload", files={"files": ("secret.jpg", b"EXIF")}).raise_for_status()
+        for number in signals:
+            page.process.send_signal(number)
+        assert page.process.wait(30) == 0
+    assert not page.arrived()
+    assert page.tracebacks() == []
