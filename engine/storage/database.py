@@ -105,7 +105,15 @@ class Database:
         return self._engine if self._engine.dialect.name == "postgresql" else None
 
     def explaining_errors(self) -> AbstractContextManager[None]:
-        """Raises StoreUnusable for an error of the database or the disk."""
+        """Raises StoreUnusable for an error of the database or the disk, and where SQLite's file is not there any more.
+
+        SQLite would go on in a file without a name, and what is added would be lost with the process.
+        """
+        file = self._engine.url.database
+        if self.vector_search is None and not os.path.exists(file or ""):
+            raise StoreUnusable(
+                f"The data in {file} is gone, or its disk is: put it back, or start the program again without it."
+            )
         return explaining_errors(self._engine)
 
     @contextmanager

@@ -1,5 +1,6 @@
 """The database is brought up to date when it is opened, and refused in a sentence when it cannot be used."""
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -149,6 +150,17 @@ def test_reading_goes_on_while_another_writes(database: Database) -> None:
     add(database, gallery, "aa")
     with database.write():
         assert TotalsCache(database).of(gallery).photos == 1
+
+
+def test_nothing_is_read_from_or_added_to_a_file_that_was_deleted(home: Path, database: Database) -> None:
+    path = home / "tgem.db"
+    path.rename(home / "elsewhere")
+    for use in (database.read, database.write):
+        with pytest.raises(StoreUnusable, match=re.escape(f"The data in {path} is gone")), use():
+            pass
+    (home / "elsewhere").rename(path)
+    with database.write():
+        pass
 
 
 def test_who_waits_too_long_for_a_connection_is_told_so(tmp_path: Path) -> None:
