@@ -217,10 +217,9 @@ class Galleries:
         try:
             summary = self._services.access.own(session.gallery, session)
             publish_gallery(self._services.library, summary.id, public)
-            html = overview.visibility(self._services.access.gallery(summary.id, session))
+            return {self._parts.link: overview.visibility(self._services.access.gallery(summary.id, session))}
         except EngineError as error:
-            html = self._services.problem(error)
-        return {self._parts.link: html}
+            return {self._parts.link: self._services.problem(error), self._parts.public: not public}
 
     def deleted(self, refine: bool, session: Session) -> Iterator[Updates]:
         """The gallery is to be deleted."""

@@ -334,5 +334,7 @@ def test_a_gallery_is_leafed_through_when_nothing_is_asked(search: Search, fill:
 def test_the_demo_gallery_stays_as_it_is(galleries: Galleries, session: Session, library: Library) -> None:
     assert "stays as it is" in after(galleries.renamed("Mine", session)).renamed
     assert "stays as it is" in after(galleries.deleted(False, session)).grid
-    assert "stays as it is" in after(galleries.published(True, session)).link
+    refused = after(galleries.published(True, session))
+    assert "stays as it is" in refused.link
+    assert refused.public is False  # and no tick says that it is
     assert summarize_gallery(library, session.gallery or 0).photos == 3
