@@ -40,6 +40,7 @@ NODES, WEIGHTS = (torch.tensor(part, dtype=torch.float32) for part in hermegauss
 CERTAIN = 1e-6  # a deviation in cosines that is none
 ENCODED_AT_ONCE = 8  # phrases; between them others may compute
 COMPARED_AT_ONCE = 512  # photos
+PLACED_AT_ONCE = 2_048  # photos, and half of that at least: a product of one row alone rounds otherwise
 SURE = 1e-6  # what is as likely, or unlikely, counts no further
 
 Embed = Callable[[Sequence[str]], np.ndarray]  # phrases to (P, D), unit length
@@ -127,11 +128,14 @@ class AlbumScorer:
         background, compared = (encoder.bank.spread(many).cpu() for many in (BACKGROUND, COMPARED))
         return cls(words, background, compared, deviations, encoder.logit_scale, examples or {})
 
-    def scores(self, vectors: Tensor) -> Tensor:
-        """Embeddings of photos (N, D) to (N, A + 1) cosines to the albums, and last to none."""
+    def scores(self, vectors: Tensor, pause: Callable[[], object] = lambda: None) -> Tensor:
+        """Embeddings of photos (N, D) to (N, A + 1) cosines to the albums, and last to none.
+
+        Args: pause: called before each part of the photos; what it raises ends this.
+        """
         words, scale = self.words, self.logit_scale
-        none = affinity(vectors @ self.background.T)
-        logits = self._widened(scale * vectors @ words.vectors.T, vectors, scale * none)  # (N, P)
+        none = self._unplaced(vectors, pause)
+        logits = self._widened(scale * vectors @ words.vectors.T, vectors, scale * none, pause)  # (N, P)
         found = vectors.new_full((len(vectors), words.many + 1), -1.0)
         for number in range(words.many):
             own = (words.owner == number) & ~words.unlike
@@ -148,11 +152,20 @@ class AlbumScorer:
             found[:, number] += EXAMPLE_WEIGHT * (alike - ALIKE).clamp_min(0)
         return found
 
-    def _widened(self, logits: Tensor, vectors: Tensor, none: Tensor) -> Tensor:
+    def _unplaced(self, vectors: Tensor, pause: Callable[[], object]) -> Tensor:
+        """(N,) affinities of photos (N, D) to the background, which are all cosines to it for a part of them only."""
+        found = []
+        for part in vectors.tensor_split(max(1, math.ceil(len(vectors) / PLACED_AT_ONCE))):
+            pause()
+            found.append(affinity(part @ self.background.T))
+        return torch.cat(found)
+
+    def _widened(self, logits: Tensor, vectors: Tensor, none: Tensor, pause: Callable[[], object]) -> Tensor:
         """(N, P) logits of photos (N, D), wide phrases' raised to none's, (N,), and how far the bank is for them."""
         if not (self.words.wide and len(self.background)):
             return logits
         for rows in torch.arange(len(vectors)).split(COMPARED_AT_ONCE):
+            pause()
             likely = (self.logit_scale * vectors[rows] @ self.compared.T).softmax(1)
             for number, own in self.words.wide.items():
                 odds = likely[:, own].sum(1).logit(SURE)

@@ -145,7 +145,7 @@ class _Sort:
 
         moved = {p: self.albums.place(a) for p, a in self.albums.by_hand().items() if p in self.places}
         self._run_examples([self.places[photo] for photo in moved])
-        vectors = torch.from_numpy(self.standing.vectors.copy()).view(len(self.places), self.encoder.dim)
+        vectors = torch.from_numpy(self.standing.vectors).view(len(self.places), self.encoder.dim)
         examples = {
             place: vectors[[self.places[photo] for photo, own in moved.items() if own == place]]
             for place in set(moved.values())

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # An encoding's kept map; one of an exit that the image has passed counts for nothing.
 MAP_OF_ENCODING = and_(FeatureMapRow.image_id == EncodingRow.image_id, FeatureMapRow.exit == EncodingRow.exit)
 
+AT_ONCE = 1_000  # rows of a whole collection in memory beside what is made of them
+
 
 @dataclass(frozen=True)
 class ChangedRows:
@@ -83,12 +85,16 @@ def list_standings(database: Database, collection_id: int) -> Standings:
         .where(ImageRow.collection_id == collection_id)
         .order_by(ImageRow.id)
     )
+    numbers, names, hashes, joined = list[tuple[int, ...]](), list[str](), list[str](), bytearray()
     with database.read() as session:
-        rows = session.execute(wanted).all()
-    ids, exits, macs, mapped = (np.array([row[column] for row in rows], np.int64) for column in range(4))
-    names, hashes = tuple(row[5] for row in rows), tuple(row[6] for row in rows)
-    vectors = np.frombuffer(bytearray().join(row[4] for row in rows), np.float32).reshape(len(rows), -1 if rows else 0)
-    return Standings(ids, names, hashes, exits, macs, mapped.astype(bool), vectors)
+        for *four, vector, name, content_hash in session.execute(wanted).yield_per(AT_ONCE):
+            numbers.append(tuple(four))
+            names.append(name)
+            hashes.append(content_hash)
+            joined += vector
+    ids, exits, macs, mapped = np.array(numbers, np.int64).reshape(-1, 4).T.copy()
+    vectors = np.frombuffer(joined, np.float32).reshape(len(ids), -1 if numbers else 0)
+    return Standings(ids, tuple(names), tuple(hashes), exits, macs, mapped.astype(bool), vectors)
 
 
 def list_candidates(database: Database, image_ids: Sequence[int]) -> list[Candidate]:

@@ -1,12 +1,15 @@
 """What becomes of encodings: an index follows it, and no image costs more than full depth."""
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from sqlalchemy import update
 
+from engine.storage import encodings
 from engine.storage.collections import get_collection, open_collection
 from engine.storage.database import Database
 from engine.storage.encodings import (
@@ -16,9 +19,10 @@ from engine.storage.encodings import (
     keep_for_budget,
     list_candidates,
     list_changes,
+    list_standings,
 )
 from engine.storage.images import get_image
-from engine.storage.schema import ModelChanged
+from engine.storage.schema import EncodingRow, ModelChanged
 from tests.storage.rows import STAMP, add, image, reached
 
 pytestmark = pytest.mark.both_databases
@@ -36,6 +40,27 @@ def test_changes_follow_on_from_a_revision(database: Database, gallery: int) -> 
     assert rest.ids.tolist() == [last[1].id]
     nothing = list_changes(database, gallery, after=int(rest.revisions[-1]), limit=9)
     assert (len(nothing.ids), nothing.vectors.shape) == (0, (0, 0))
+
+
+def test_where_a_collection_stands_takes_little_more_memory_than_it_is(
+    database: Database, gallery: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [row.id for row in add(database, gallery, *(f"a{n}" for n in range(100)))]
+    vector = np.arange(10_000, dtype=np.float32)
+    with database.write() as session:
+        session.execute(update(EncodingRow).values(vector=vector.tobytes()))
+    monkeypatch.setattr(encodings, "AT_ONCE", 1)
+    tracemalloc.start()
+    found = list_standings(database, gallery)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.7 * found.vectors.nbytes
+    assert found.ids.tolist() == ids
+    assert (found.exits.tolist(), found.mapped.tolist()) == ([1] * 100, [False] * 100)
+    np.testing.assert_array_equal(found.vectors, np.tile(vector, (100, 1)))
+    found.exits[0] = found.macs[0] = found.vectors[0, 0] = 2  # all may be written to
+    empty = list_standings(database, open_collection(database, "empty", "gallery", None))
+    assert (len(empty.ids), empty.names, empty.vectors.shape) == (0, (), (0, 0))
 
 
 def described(database: Database, image_id: int) -> tuple[int, list[float], list[str]]:
