@@ -54,6 +54,7 @@ def draw(secret: str, visitors: Visitors | None = None, query: str = "") -> Part
     parts.screens = html("screens", "", "present")
     parts.viewer = html("viewer", viewer.DIALOG, "viewer")
     parts.timer = gr.Timer(1.0, active=False)
+    parts.coming = gr.Timer(2.0, active=False)
     return parts
 
 

@@ -84,6 +84,7 @@ class Parts:
     screens: gr.HTML
     viewer: gr.HTML
     timer: gr.Timer
+    coming: gr.Timer
 
     @property
     def offering(self) -> list[Block]:

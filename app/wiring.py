@@ -122,9 +122,11 @@ def wire_opening(page: gr.Blocks, parts: Parts, galleries: Galleries, add_photos
     """The page is opened; at the first start it waits for the demo gallery."""
     p, session = parts, parts.session
     changes = [*p.another_gallery, p.timer]
+    told = [p.report, p.arriving, p.stop_upload, p.coming]
     page.load(galleries.opened, [p.browser, p.refine, session], changes, **SHORT).then(
-        add_photos.resumed, session, [p.report, p.arriving, p.stop_upload, *p.offering], **LONG
+        add_photos.resumed, session, [*told, *p.offering], **SHORT
     )
+    p.coming.tick(add_photos.followed, session, told, **SHORT)
     p.timer.tick(galleries.waited, [p.refine, session], changes, **SHORT)
 
 

@@ -78,21 +78,22 @@ class AddPhotos:
         intake.begin(incoming, self._services, session, uploads)
         yield from self._watched(incoming, session)
 
-    def resumed(self, session: Session) -> Iterator[Updates]:
+    def resumed(self, session: Session) -> Updates:
         """The page was loaded again, or in another tab: what is on its way, or was not read yet, is told of."""
-        unread, watching = self._services.inbox.unread(session.owner), object()
-        session.watching = watching
+        unread = self._services.inbox.unread(session.owner)
+        if not unread:
+            return {self._parts.coming: gr.update(active=False)}
         # What is dropped again goes where the rest is.
-        offered = self._galleries.offered(session, unread[0].name) if unread and unread[0].missing() else {}
-        while unread and session.watching is watching:
-            coming = [incoming for incoming in unread if not incoming.over]  # before that is told: it may end meanwhile
-            yield {**self.told(session), **offered}
-            offered = {}
-            if not coming:
-                return
-            coming[0].wait(2 * REDRAWN)
-            time.sleep(REDRAWN)
-            unread = self._services.inbox.unread(session.owner)
+        offered = self._galleries.offered(session, unread[0].name) if unread[0].missing() else {}
+        return {**self.followed(session), **offered}
+
+    def followed(self, session: Session) -> Updates:
+        """What another tab sends is asked after now and then: a stream for it would take a connection of the browser's.
+
+        A browser has six to a host, for all its tabs.
+        """
+        coming = any(not one.over for one in self._services.inbox.unread(session.owner))  # it may end meanwhile
+        return {**self.told(session), self._parts.coming: gr.update(active=coming)}
 
     def stopped(self, session: Session) -> None:
         """Stop was pressed."""

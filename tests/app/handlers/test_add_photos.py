@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -224,6 +225,16 @@ def test_an_ingest_goes_on_when_the_visitor_leaves(add: Add, library: Library) -
     assert summarize_gallery(library, gallery).photos == 2
 
 
+def until_over(add_photos: AddPhotos, session: Session) -> Iterator[Updates]:
+    """What a page is told of an upload that it does not send."""
+    coming = True
+    while coming:
+        told = add_photos.followed(session)
+        coming = told[PARTS.coming]["active"]
+        yield told
+        time.sleep(0.01)
+
+
 def test_what_did_not_arrive_is_named_after_a_reload_and_need_alone_be_sent_again(
     add_photos: AddPhotos,
     services: Services,
@@ -238,8 +249,8 @@ def test_what_did_not_arrive_is_named_after_a_reload_and_need_alone_be_sent_agai
     next(telling)
     incoming.leave()  # the page is loaded again
     again = Session(gallery=session.gallery)
-    told = after(add_photos.resumed(again))
-    assert told.add_to == "Holidays"
+    assert after(add_photos.resumed(again)).add_to == "Holidays"
+    told = after(until_over(add_photos, again))
     assert "1</b> photo added" in told.report
     assert "2 files had not arrived" in told.report
     assert "<span>blue</span>" in told.report
@@ -258,7 +269,7 @@ def test_what_did_not_arrive_is_named_after_a_reload_and_need_alone_be_sent_agai
     assert "1 file was left out" in report, "the bad file is still named, though it was not sent again"
     assert "had not arrived" not in report, "the report before it is settled by this one"
     assert after(add_photos.dismissed(again)).report == ""
-    assert list(add_photos.resumed(again)) == []
+    assert add_photos.resumed(again) == {PARTS.coming: gr.update(active=False)}
 
 
 def test_an_upload_that_nothing_is_known_of_any_more_is_told_of_and_no_other(
@@ -379,13 +390,13 @@ def test_a_folder_of_this_machine_is_taken_in_by_its_owner_only(
     assert "only on the machine itself" in said(folder)
 
 
-def test_a_page_is_told_of_its_uploads_by_one_event_at_a_time(
+def test_another_page_asks_after_an_upload_until_it_is_over(
     add_photos: AddPhotos, services: Services, session: Session
 ) -> None:
     services.inbox.begin(session.owner, services.demo.id, "Mine", ["1/1/a.jpg"])
-    first, second = add_photos.resumed(session), add_photos.resumed(session)
-    next(first)
-    next(second)
-    assert list(first) == [], "the later one tells all"
+    for told in (add_photos.resumed(session), add_photos.followed(session)):
+        assert told[PARTS.coming] == gr.update(active=True)
     services.inbox.unread(session.owner)[0].end()
-    assert "No photo was added" in after(second).report
+    told = add_photos.followed(session)
+    assert "No photo was added" in told[PARTS.report]
+    assert told[PARTS.coming] == gr.update(active=False)
