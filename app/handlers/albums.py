@@ -85,7 +85,8 @@ class Albums:
     def added(self, words: str, session: Session) -> Iterator[Updates]:
         """Words for an album were typed."""
         if words.strip():
-            yield {self._parts.album_words: ""}  # at once: by the time of the answer the next ones may be typed
+            # At once: by the time of the answer the next ones may be typed.
+            yield {self._parts.album_words: "", self._parts.album_line: views.SORTING}
             yield from self._changed(session, lambda albums: _with(albums, words), typed=words)
 
     def proposed(self, event: gr.EventData, session: Session) -> Iterator[Updates]:
@@ -190,6 +191,8 @@ class Albums:
     def _sorted(self, summary: GallerySummary, session: Session, view: AlbumView, albums: AlbumSet) -> SortedGallery:
         """The gallery's photos as they stand, with no second look; raises GalleryMissing, ModelChanged."""
         require_model(self._services.library, summary.id)  # it may be another one than they were sorted by
+        if not albums.albums:  # nothing is shown of it
+            return SortedGallery((), (), 0, 0.0)
         aside = self._aside(summary, session, view)
         found = [] if aside is None else list(aside.found.items())
         looks = frozenset((photo, look.exit, look.macs) for photo, look in found)
@@ -306,10 +309,10 @@ class Albums:
         services, parts = self._services, self._parts
         own = services.access.owns(summary, session)
         texts = self._proposals(summary, found)
-        if not found.photos:
-            board = services.empty(summary, session)
-        elif not found.albums:
+        if not found.albums and summary.photos:
             board = views.empty(not own)
+        elif not found.photos:
+            board = services.empty(summary, session)
         else:
             shown = views.columns(found, view.unfolded, self._ranked(summary, view, found), view.sought)
             shown = [replace(column, meant=self._meant(column)) for column in shown]

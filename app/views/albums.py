@@ -15,6 +15,7 @@ UNSURE = 0.5  # the pile takes photos whose album is less probable than that
 PAGE = 12  # photos of a column at first; twice as many with every "more", for the whole board is sent anew
 MOST_UNFOLDED = 7  # times: far more photos make a browser slow
 PILE, NO_ALBUM = "?", "-"  # keys of columns that are no albums; those of albums begin with "="
+SORTING = '<p class="answer busy" role="status">Photos are being sorted …</p>'
 BUSY = '<p class="answer busy" role="status">Sorted from what is stored; photos in doubt are looked at again …</p>'
 
 

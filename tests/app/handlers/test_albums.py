@@ -14,10 +14,11 @@ from app.parts import Updates
 from app.services import Services
 from app.session import Session
 from app.views import albums as views
+from app.views.placeholders import EMPTY_GALLERY
 from engine.albums.album import Album, AlbumSet, AlbumsRejected, album_of
 from engine.gallery import Library
 from engine.gallery.albums import edit_albums, list_albums, sort_gallery
-from engine.gallery.galleries import delete_photos, list_photos
+from engine.gallery.galleries import delete_photos, list_photos, open_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.quotas import Visitors
 from engine.gallery.types import SortedGallery, SortedPhoto
@@ -333,6 +334,8 @@ def test_second_looks_aside_are_part_of_a_sort(
 def test_few_sorts_stay(
     services: Services, session: Session, mine: int, sorts: list[AlbumSet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    after(Albums(services, PARTS).added("reds: red", session))
+    sorts.clear()
     monkeypatch.setattr("app.handlers.albums.SORTED_KEPT", 2)  # photos: fewer than there are
     albums = Albums(services, PARTS)
     assert board(albums.shown(session)) == board(albums.shown(session))
@@ -342,6 +345,27 @@ def test_few_sorts_stay(
     for number in range(5):
         after(albums.added(f"{number}: red", session))
     assert len(albums._sorts) == 2, "however few photos, albums take memory"
+
+
+def test_a_gallery_without_albums_is_not_sorted(
+    albums: Albums, session: Session, mine: int, library: Library, sorts: list[AlbumSet]
+) -> None:
+    assert "Sort your photos by words" in board(albums.shown(session))
+    assert not sorts
+    after(albums.added("reds: red", session))
+    emptied = after(albums.deleted(Event(album="reds"), session))
+    assert "Sort your photos by words" in emptied.album_board
+    assert 'data-event="undo"' in emptied.album_line
+    assert "No photo is in this album" in after(albums.packed(Event(album="reds"), session)).album_line
+    assert len(sorts) == 1
+    session.gallery = open_gallery(library, "Nothing")
+    assert board(albums.shown(session)) == EMPTY_GALLERY
+
+
+def test_what_is_typed_is_seen_to_be_at_work_until_the_first_board(albums: Albums, session: Session, mine: int) -> None:
+    adding = albums.added("reds: red", session)
+    assert "being sorted" in next(adding)[PARTS.album_line]
+    assert "being sorted" not in next(adding)[PARTS.album_line]
 
 
 def test_keys_that_no_column_can_have_are_not_remembered(
@@ -386,7 +410,8 @@ def test_second_looks_go_on_after_an_album_got_another_name(albums: Albums, sess
 
 def test_who_looks_at_more_of_a_column_sees_the_second_looks_end(albums: Albums, session: Session, mine: int) -> None:
     adding = albums.added("reds: red", session)
-    assert [PARTS.album_line in update for update in (next(adding), next(adding))] == [False, True]
+    lines = [next(adding)[PARTS.album_line], next(adding)[PARTS.album_line]]
+    assert lines == [views.SORTING, views.BUSY]
     more = after(albums.unfolded(Event(key="-"), session))
     assert set(vars(more)) == {"album_board", "album_proposals"}, "the line tells of the second looks still"
     assert "Sorted:" in after(adding).album_line
@@ -396,6 +421,8 @@ def test_who_looks_at_more_of_a_column_sees_the_second_looks_end(albums: Albums,
 def test_a_board_that_was_begun_before_leaves_what_was_wrong_with_an_album(
     albums: Albums, session: Session, mine: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    after(albums.added("reds: red", session))
+    albums = Albums(albums._services, PARTS)  # started anew: nothing is sorted yet
     refused: list[str] = []
 
     def typed_meanwhile(*given: object, **named: object) -> SortedGallery:
