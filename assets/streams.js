@@ -46,6 +46,7 @@ async function listen(request) {
 // An event that came after the end of a stream needs another one, which Gradio opens where it has read that end by then.
 async function join(call) {
   const answer = await unlessSilent(ask(...call));
+  if ([502, 504].includes(answer.status)) throw new Error("A proxy finds no server."); // a break, as without a proxy
   await unlessSilent(streams.get(answer.headers.get("tgem-ended")));
   // Gradio tells what came for this event before its answer at once, and what came for others in tasks of their own: first.
   await new Promise((resolve) => setTimeout(resolve));

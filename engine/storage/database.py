@@ -66,6 +66,7 @@ class Database:
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine, self._writing = engine, for_writing(engine)
+        self._file = _file_of(engine)
         self.pictures = PictureFiles(folder / "pictures")
         self.maps = FeatureMapFiles(folder / "maps")
         self.spare_room = SpareRoom(folder)
@@ -105,14 +106,14 @@ class Database:
         return self._engine if self._engine.dialect.name == "postgresql" else None
 
     def explaining_errors(self) -> AbstractContextManager[None]:
-        """Raises StoreUnusable for an error of the database or the disk, and where SQLite's file is not there any more.
+        """Raises StoreUnusable for an error of the database or disk, and where another file has the name of SQLite's.
 
         SQLite would go on in a file without a name, and what is added would be lost with the process.
         """
-        file = self._engine.url.database
-        if self.vector_search is None and not os.path.exists(file or ""):
+        if _file_of(self._engine) != self._file:
             raise StoreUnusable(
-                f"The data in {file} is gone, or its disk is: put it back, or start the program again without it."
+                f"The data in {self._engine.url.database} was deleted or replaced, or its disk is gone; start the "
+                "program again."
             )
         return explaining_errors(self._engine)
 
@@ -133,6 +134,16 @@ class Database:
             if lock is not None:
                 take_lock(session.connection(), lock)
             yield session
+
+
+def _file_of(engine: Engine) -> tuple[int, int] | None:
+    """Which file has the name of SQLite's; None: none has, or the database is none of SQLite's."""
+    if engine.dialect.name != "sqlite":
+        return None
+    with suppress(OSError):
+        about = os.stat(engine.url.database or "")
+        return about.st_dev, about.st_ino
+    return None
 
 
 def database_url(folder: Path) -> str | URL:

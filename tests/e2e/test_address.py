@@ -244,6 +244,18 @@ def test_a_connection_that_goes_silent_is_given_up_and_its_words_asked_again(ope
     expect(box(page)).to_have_value("goldfish")
 
 
+def test_where_a_proxy_finds_no_server_words_are_asked_again(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.wait_for_timeout(1000)  # the stream of the answer before has ended
+    page.route("**/queue/join*", lambda route: route.fulfill(status=502, body="<html>Bad Gateway</html>"))
+    with page.expect_event("domcontentloaded"):  # as where a connection broke
+        box(page).fill("goldfish")
+        box(page).press("Enter")
+    page.unroute("**/queue/join*")
+    wait_for_address(page, q="goldfish")
+    answered(page)
+
+
 def test_a_page_that_is_slow_to_read_the_end_of_an_answer_gets_the_next_one(open_page: OpenPage) -> None:
     page = open_page("wide")
     page.add_init_script(f"""{LATE}('"msg":"close_stream"')""")

@@ -153,12 +153,15 @@ def test_reading_goes_on_while_another_writes(database: Database) -> None:
 
 
 def test_nothing_is_read_from_or_added_to_a_file_that_was_deleted(home: Path, database: Database) -> None:
-    path = home / "tgem.db"
-    path.rename(home / "elsewhere")
-    for use in (database.read, database.write):
-        with pytest.raises(StoreUnusable, match=re.escape(f"The data in {path} is gone")), use():
-            pass
-    (home / "elsewhere").rename(path)
+    path, away = home / "tgem.db", home / "away"
+    path.rename(away)
+    for replaced in (False, True):  # by a copy, say
+        if replaced:
+            path.write_bytes(away.read_bytes())
+        for use in (database.read, database.write):
+            with pytest.raises(StoreUnusable, match=re.escape(f"The data in {path} was deleted or replaced")), use():
+                pass
+    away.replace(path)
     with database.write():
         pass
 
