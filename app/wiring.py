@@ -61,7 +61,7 @@ def wire(page: gr.Blocks, parts: Parts, services: Services) -> None:
     wire_results(parts, Selection(services, parts, search), galleries, Export(services, parts, search))
     wire_albums(parts, tabs.albums)
     wire_galleries(parts, galleries, add_photos, tabs)
-    wire_overview(parts, tabs.overview, Fitting(services, parts))
+    wire_overview(parts, galleries, tabs.overview, Fitting(services, parts))
     wire_budget(parts, Budget(services, parts), tabs.overview, search)
     wire_comparison(parts, tabs.compare, Present(services, parts))
     wire_add_photos(parts, add_photos, tabs)
@@ -231,11 +231,12 @@ def wire_budget(parts: Parts, budget: Budget, overview: Overview, search: Search
     applied.then(overview.map_if_open, session, p.map, **SHORT)
 
 
-def wire_overview(parts: Parts, overview: Overview, fitting: Fitting) -> None:
+def wire_overview(parts: Parts, galleries: Galleries, overview: Overview, fitting: Fitting) -> None:
     """The gallery's tab is opened, where a model without exits can be given some."""
     p, session = parts, parts.session
     p.gallery_tab.select(overview.map, session, p.map, **SHORT)
     p.gallery.change(overview.map_if_open, session, p.map, **SHORT)
+    p.gallery_tab.select(galleries.shared, session, [p.public, p.link], **SHORT)
     p.gallery_tab.select(overview.shown, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
         fitting.offered, session, [p.no_exits, p.fit, p.stop_fit], **SHORT
     )

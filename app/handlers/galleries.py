@@ -188,12 +188,25 @@ class Galleries:
             parts.budget: summary.budget if summary.budget is not None else DEFAULT_BUDGET,
             parts.looked_for: typed(summary.phrases),
             parts.rename: gr.update(value=summary.name, visible=own),
-            parts.public: gr.update(value=summary.link is not None, visible=own),
-            parts.link: overview.visibility(summary),
+            **self._shared(summary, own),
             parts.delete: button(DELETE, own),
             # What was said of the gallery before would be taken for this one's.
             parts.renamed: "",
             parts.applied: "",
+        }
+
+    def shared(self, session: Session) -> Updates:
+        """The gallery's tab was opened: who may see the gallery, which another page may have changed."""
+        try:
+            summary = self._services.access.gallery(session.gallery, session)
+        except EngineError:  # deleted meanwhile; whatever is asked of it next says so
+            return {self._parts.link: gr.skip()}
+        return self._shared(summary, self._services.access.owns(summary, session))
+
+    def _shared(self, summary: GallerySummary, own: bool) -> Updates:
+        return {
+            self._parts.public: gr.update(value=summary.link is not None, visible=own),
+            self._parts.link: overview.visibility(summary),
         }
 
     def renamed(self, name: str, session: Session) -> Updates:

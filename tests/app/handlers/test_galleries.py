@@ -274,8 +274,12 @@ def test_a_gallery_is_renamed_published_and_deleted(
     assert ("Sea / <2026> · 2", holidays) in shown.gallery["choices"]
     assert "Sea / &lt;2026&gt;" in shown.renamed
     assert "needs a name" in after(galleries.renamed("  ", mine)).renamed
-    assert "data-link" in after(galleries.published(True, mine)).link
-    assert "Only you" in after(galleries.published(False, mine)).link
+    other = Session(gallery=holidays)  # another tab
+    for public, words in ((True, "data-link"), (False, "Only you")):
+        assert words in after(galleries.published(public, mine)).link
+        seen = after(galleries.shared(other))
+        assert words in seen.link
+        assert seen.public["value"] is public
     deleting = galleries.deleted(False, mine)
     assert "2 photos" in after(next(deleting)).grid, "at once"
     assert holidays in [summary.id for summary in list_galleries(library)]
