@@ -128,14 +128,11 @@ class AlbumScorer:
         background, compared = (encoder.bank.spread(many).cpu() for many in (BACKGROUND, COMPARED))
         return cls(words, background, compared, deviations, encoder.logit_scale, examples or {})
 
-    def scores(self, vectors: Tensor, pause: Callable[[], object] = lambda: None) -> Tensor:
-        """Embeddings of photos (N, D) to (N, A + 1) cosines to the albums, and last to none.
-
-        Args: pause: called before each part of the photos; what it raises ends this.
-        """
+    def scores(self, vectors: Tensor) -> Tensor:
+        """Embeddings of photos (N, D) to (N, A + 1) cosines to the albums, and last to none."""
         words, scale = self.words, self.logit_scale
-        none = self._unplaced(vectors, pause)
-        logits = self._widened(scale * vectors @ words.vectors.T, vectors, scale * none, pause)  # (N, P)
+        none = self._unplaced(vectors)
+        logits = self._widened(scale * vectors @ words.vectors.T, vectors, scale * none)  # (N, P)
         found = vectors.new_full((len(vectors), words.many + 1), -1.0)
         for number in range(words.many):
             own = (words.owner == number) & ~words.unlike
@@ -152,20 +149,16 @@ class AlbumScorer:
             found[:, number] += EXAMPLE_WEIGHT * (alike - ALIKE).clamp_min(0)
         return found
 
-    def _unplaced(self, vectors: Tensor, pause: Callable[[], object]) -> Tensor:
+    def _unplaced(self, vectors: Tensor) -> Tensor:
         """(N,) affinities of photos (N, D) to the background, which are all cosines to it for a part of them only."""
-        found = []
-        for part in vectors.tensor_split(max(1, math.ceil(len(vectors) / PLACED_AT_ONCE))):
-            pause()
-            found.append(affinity(part @ self.background.T))
-        return torch.cat(found)
+        parts = vectors.tensor_split(max(1, math.ceil(len(vectors) / PLACED_AT_ONCE)))
+        return torch.cat([affinity(part @ self.background.T) for part in parts])
 
-    def _widened(self, logits: Tensor, vectors: Tensor, none: Tensor, pause: Callable[[], object]) -> Tensor:
+    def _widened(self, logits: Tensor, vectors: Tensor, none: Tensor) -> Tensor:
         """(N, P) logits of photos (N, D), wide phrases' raised to none's, (N,), and how far the bank is for them."""
         if not (self.words.wide and len(self.background)):
             return logits
         for rows in torch.arange(len(vectors)).split(COMPARED_AT_ONCE):
-            pause()
             likely = (self.logit_scale * vectors[rows] @ self.compared.T).softmax(1)
             for number, own in self.words.wide.items():
                 odds = likely[:, own].sum(1).logit(SURE)

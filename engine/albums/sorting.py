@@ -29,19 +29,10 @@ Run = Callable[[np.ndarray, int], Ran]  # (n,) rows and an exit, 0-based
 class AlbumSorting:
     """Photos and their outcomes, wherever they stand."""
 
-    def __init__(
-        self,
-        scorer: AlbumScorer,
-        vectors: Tensor,
-        exits: Tensor,
-        fixed: dict[int, int],
-        pause: Callable[[], object] = lambda: None,
-    ) -> None:
-        """Args: vectors: (N, D).  exits: (N,) 0-based.  fixed: rows whose outcome is known, by hand.
-        pause: called now and then; what it raises ends this.
-        """
+    def __init__(self, scorer: AlbumScorer, vectors: Tensor, exits: Tensor, fixed: dict[int, int]) -> None:
+        """Args: vectors: (N, D).  exits: (N,) 0-based.  fixed: rows whose outcome is known, by hand."""
         self.scorer, self.exits = scorer, exits.clone()
-        self.scores = scorer.scores(vectors, pause)
+        self.scores = scorer.scores(vectors)
         self.fixed = torch.full((len(vectors),), -1)
         if fixed:
             self.fixed[torch.tensor(list(fixed))] = torch.tensor(list(fixed.values()))

@@ -75,7 +75,7 @@ def test_what_an_album_is_not_may_be_a_wide_word(embedded: Encoder, shown: dict[
     assert found["waterfall-in-forest"] is not None
 
 
-def test_many_photos_are_scored_a_part_at_a_time_and_may_be_left_between_two(
+def test_many_photos_are_scored_a_part_at_a_time(
     embedded: Encoder, shown: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scorer, vectors = AlbumScorer.of([album_of("animals")], embedded), torch.stack(list(shown.values()))
@@ -83,10 +83,5 @@ def test_many_photos_are_scored_a_part_at_a_time_and_may_be_left_between_two(
     monkeypatch.setattr(scorers, "PLACED_AT_ONCE", 16)
     monkeypatch.setattr(scorers, "COMPARED_AT_ONCE", 16)
     monkeypatch.setattr(scorers, "affinity", lambda part: parts.append(len(part)) or affinity(part))
-    pauses: list[None] = []
-    torch.testing.assert_close(scorer.scores(vectors, lambda: pauses.append(None)), whole)
+    torch.testing.assert_close(scorer.scores(vectors), whole)
     assert max(parts) <= 16 < sum(parts) == len(vectors)
-    assert len(pauses) == 2 * len(parts), "for the background, and for the wide word"
-    left = iter(range(len(parts) + 1))
-    with pytest.raises(StopIteration):  # in the midst of the wide word
-        scorer.scores(vectors, lambda: next(left))
