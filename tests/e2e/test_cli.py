@@ -266,6 +266,7 @@ def test_a_command_that_is_stopped_says_whether_it_goes_on(
 INTERRUPTED = """
 import os, runpy, signal, sys
 at = sys.argv.pop()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background they are deaf to it
 class Keyboard:
     def find_spec(self, name, path, target=None):
         if name == at:

@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import signal
 import socket
 import subprocess
 import sys
@@ -129,6 +130,9 @@ def served(home: Path, limit: str = "", options: tuple[str, ...] = (), **environ
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background they are deaf
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
     import engine.gallery
 
     def fake_encoder(*_: object) -> object:
