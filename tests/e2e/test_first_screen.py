@@ -70,6 +70,8 @@ def test_the_first_screen_tells_the_story(open_page: OpenPage, look: str) -> Non
     expect(page.locator("#headline")).to_contain_text(re.compile(r"indexed with \d+\s% of the full encoder’s compute"))
     for words in ("filled = computed", "hollow = saved"):
         expect(page.locator("#answer .legend")).to_contain_text(words)
+    unseen = page.get_by_test_id("status-tracker").filter(visible=True)
+    assert unseen.count() == 0, "read aloud, as it counts seconds, and not to be seen"
     page.emulate_media(forced_colors="active")
     assert page.evaluate(DRAWN)
 
