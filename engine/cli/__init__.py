@@ -74,11 +74,16 @@ class Commands(TyperGroup):
             goes_on = " What was finished is kept: run it again to go on." if ctx.invoked_subcommand in GO_ON else ""
             say(f"Stopped.{goes_on}")
             raise typer.Exit(128 + signal.SIGINT) from error
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Do what the command line says; help, too, may go to a file on a full disk."""
+        try:
+            return super().main(*args, **more)
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
             say("The disk is full: make room, and run it again.")
-            raise typer.Exit(2) from error
+            sys.exit(2)
 
 
 cli = typer.Typer(

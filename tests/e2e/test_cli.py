@@ -2,9 +2,11 @@
 
 import importlib
 import json
+import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,6 +29,7 @@ from tests.programs import begun
 Run = Callable[..., Result]
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
+FULL = Path("/dev/full")
 
 
 @pytest.fixture
@@ -284,6 +287,21 @@ def test_who_presses_twice_or_at_once_sees_no_traceback(tmp_path: Path, imported
     program = begun(INTERRUPTED, tmp_path, "galleries", imported)
     assert program.communicate(timeout=60) == ("", "")
     assert program.returncode == -signal.SIGINT
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("words", [("--help",), ("galleries", "--help"), ("galleries", "--json")])
+def test_what_is_printed_to_a_full_disk_is_one_sentence(tmp_path: Path, words: tuple[str, ...]) -> None:
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "engine", *words],
+            env={**os.environ, "TGEM_HOME": str(tmp_path)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (2, "The disk is full: make room, and run it again.\n")
 
 
 def test_search_uses_the_gallery_indexed_last_or_the_one_named(run: Run, photos: Path) -> None:
