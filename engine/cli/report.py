@@ -23,6 +23,7 @@ def report(
     With --page, the short tables of an evaluation replace what stands between the page's markers.
     """
     from engine.evaluation.report import is_bench, read, renewed, summary, write, write_bench
+    from engine.utils.result_files import write_result
 
     table = read(results)
     if page and is_bench(table):
@@ -31,5 +32,5 @@ def report(
     for path in (write_bench if is_bench(table) else write)(table, results.parent, results.stem):
         say(f"{path} written")
     for path, text in pages.items():
-        path.write_text(text, encoding="utf-8")
+        write_result(path.resolve(), text.encode())  # a link stays one
         say(f"{path} renewed")

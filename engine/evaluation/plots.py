@@ -1,7 +1,7 @@
 """Figures of an evaluation, drawn with matplotlib (requirements-train.txt)."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from io import BytesIO
 
 from engine.evaluation import Row
 from engine.utils.errors import EngineError
@@ -16,8 +16,8 @@ STYLES: dict[str, Row] = {  # of the lines whose names begin so
 }
 
 
-def plot_policies(path: Path, title: str, up: str, lines: Mapping[str, Points]) -> None:
-    """Draw what is found against GMACs a photo, a line for each policy; raises EngineError without matplotlib."""
+def plot_policies(title: str, up: str, lines: Mapping[str, Points]) -> bytes:
+    """A PNG of what is found against GMACs a photo, a line for each policy; raises EngineError without matplotlib."""
     try:
         from matplotlib.figure import Figure  # only who draws figures needs it
     except ImportError as error:
@@ -33,4 +33,6 @@ def plot_policies(path: Path, title: str, up: str, lines: Mapping[str, Points]) 
     axes.set(title=title, xlabel="GMACs a photo", ylabel=up)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="lower right")
-    figure.savefig(path, dpi=110)
+    picture = BytesIO()
+    figure.savefig(picture, dpi=110)
+    return picture.getvalue()

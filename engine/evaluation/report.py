@@ -11,6 +11,7 @@ from engine.evaluation.speed import promises
 from engine.search.allocation import MIN_GAIN
 from engine.utils.errors import EngineError
 from engine.utils.markdown import table_lines
+from engine.utils.result_files import write_result
 
 START, END = "<!-- written by python -m engine report -->", "<!-- end of what is written -->"
 SUMMARISED = (0.2, 0.4, 0.6)  # budgets in the short table
@@ -62,7 +63,7 @@ def write(results: Row, folder: Path, stem: str) -> list[Path]:
     """Write the tables of an evaluation as STEM.md, which shows STEM-SET-recall.png and STEM-SET-fidelity.png.
 
     Returns: the paths.
-    Raises: EngineError without matplotlib; nothing is written then.
+    Raises: EngineError without matplotlib; nothing is written then. HostProblem where the folder takes no file.
     """
     page, parts = folder / f"{stem}.md", []
     paths = [page]
@@ -71,7 +72,7 @@ def write(results: Row, folder: Path, stem: str) -> list[Path]:
         pictures = [f"![{shown}]({quote(path.name)})" for path, shown in drawn.items()]
         parts.append(markdown(table, pictures))
         paths += drawn
-    page.write_text("\n".join(parts), encoding="utf-8")
+    write_result(page, "\n".join(parts).encode())
     return paths
 
 
@@ -86,15 +87,15 @@ def _drawn(table: Row, folder: Path, stem: str) -> dict[Path, str]:
     found = {}
     for kind, (name, up) in (("recall", right), ("fidelity", fidelity)):
         path = folder / f"{stem}-{_place(table)}-{kind}.png"
-        plot_policies(path, data, up, lines_of(table, kind))
+        write_result(path, plot_policies(data, up, lines_of(table, kind)))
         found[path] = f"{name} against GMACs a photo, of every policy on {data}"
     return found
 
 
 def write_bench(table: Row, folder: Path, stem: str) -> list[Path]:
-    """Write the table of a bench as STEM.md; returns the paths."""
+    """Write the table of a bench as STEM.md; returns the paths. Raises: HostProblem where it takes no file."""
     page = folder / f"{stem}.md"
-    page.write_text(bench_markdown(table), encoding="utf-8")
+    write_result(page, bench_markdown(table).encode())
     return [page]
 
 

@@ -32,4 +32,4 @@ def _explained(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise HostProblem(f"{file} cannot be written ({error.strerror}); name another place by --out.") from error
+        raise HostProblem(f"{file} cannot be written ({error.strerror}); name another place.") from error

@@ -8,12 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from engine.cli import cli
 from engine.gallery import Library, explain_photo, list_galleries, list_photos
 from engine.gallery.search import search_photos
 from engine.storage.collections import TotalsCache, list_collections
 from engine.storage.database import Database, StoreUnusable
 from engine.utils.errors import EngineError
+from engine.utils.paths import ROOT
 from tests.fake_encoder import FakeEncoder
 from tests.pictures import Fill, MakePng
 from tests.programs import INDEX, begun
@@ -78,6 +81,24 @@ def test_a_data_folder_that_is_read_only_is_a_sentence(disk: Path, tmp_path: Pat
     said = sentence(index(disk, photos))
     assert "set TGEM_HOME" in said
     assert (disk / "tgem.db").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_leaves_a_page_of_results_as_it_was(
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.evaluation.report.plot_policies", lambda *drawn: b"PNG")
+    results, page = tmp_path / "results.json", disk / "page.md"
+    shutil.copyfile(ROOT / "docs" / "results" / "unseen.json", results)
+    shutil.copyfile(ROOT / "README.md", page)
+    (disk / "rest").write_bytes(bytes(shutil.disk_usage(disk).free))
+    (disk / results.name).symlink_to(results)
+    for place in (disk / results.name, results):
+        done = CliRunner().invoke(cli, ["report", str(place), "--page", str(page)])
+        assert done.exit_code == 2, done.output
+        assert done.stderr.splitlines()[-1].endswith("cannot be written (No space left on device); name another place.")
+        assert page.read_bytes() == (ROOT / "README.md").read_bytes()
+        assert {path.name for path in disk.iterdir()} == {"page.md", "rest", results.name}
 
 
 def search(text: str) -> None:

@@ -160,7 +160,7 @@ REPORTED = sorted(path for path in RESULTS.glob("*.json") if path.stem not in OF
 def test_a_page_of_the_documentation_is_what_its_results_give(
     results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "plot_policies", lambda *drawn: None)
+    monkeypatch.setattr(report, "plot_policies", lambda *drawn: b"")
     table = read(results)
     page, *pictures = (write_bench if is_bench(table) else write)(table, tmp_path, results.stem)
     assert (RESULTS / page.name).read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
