@@ -36,7 +36,7 @@ def deploy_space(
         try:
             files = write_product(folder, zerogpu)
         except OSError as error:
-            raise EngineError(f"{error.filename or folder} cannot be written ({error.strerror}).") from error
+            raise EngineError(f"{folder} cannot be written ({error.strerror}).") from error
         size = sum((folder / name).stat().st_size for name in files) / 1e6
         if dry_run is not None:
             say(f"{len(files)} files, {size:.1f} MB, are in {folder}; nothing was uploaded to {repo}.")

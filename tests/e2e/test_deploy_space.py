@@ -1,8 +1,10 @@
 """`deploy-space`: what it writes starts as a page, and what it uploads is exactly that."""
 
+import errno
 import shutil
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import huggingface_hub.constants
 import pytest
@@ -47,6 +49,16 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 SMALL = ["README.md", "app.py", "assets/model.safetensors", "docs/results/test.json", "engine/__main__.py"]
+
+
+def test_a_disk_that_gets_full_is_not_said_of_the_products_own_files(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", str(small / "README.md"))  # as copyfile raises it
+    monkeypatch.setattr(shutil, "copyfile", Mock(side_effect=full))
+    folder = tmp_path / "space"
+    said = sentence(deploy(SPACE, "--dry-run", folder))
+    assert said == f"{folder} cannot be written (No space left on device)."
 
 
 def test_what_is_written_is_what_the_page_needs(tmp_path: Path) -> None:
