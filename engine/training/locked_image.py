@@ -38,7 +38,7 @@ BANK_TEXTS = 128  # a step
 TEMPERATURE = 0.1  # of what texts mean, for the share of a target that goes to photos of nearly the same
 EARLIER = 0.5  # weight of each exit, in that of the next one
 NEARNESS, BANK_NEARNESS = 0.2, 6.0  # weights of saying what was said before, of photos' texts and of the bank's
-AT_ONCE = 32  # photos
+AT_ONCE, SAID = 32, 16  # photos, and batches of them between lines for a person
 ALIKE = 112  # texts of nearly the same length that are embedded together
 
 
@@ -58,7 +58,8 @@ def tune_text(out: Path, data: Path, unseen: Sequence[Example], say: Callable[[s
     say(f"text tower: two views of {len(examples)} photos at every exit")
     work = out / "training" / "text"
     work.mkdir(parents=True, exist_ok=True)
-    tuning = LockedImageTuning(encoder, examples, [len(part) for part in parts], two_views(encoder, examples), work)
+    views = two_views(encoder, examples, say)
+    tuning = LockedImageTuning(encoder, examples, [len(part) for part in parts], views, work)
     student = tuning.tower
     rates = groups({"whole text": [p for p in student.parameters() if p.requires_grad]})
     run = run_hash(examples, encoder.bank.texts, STEPS)
@@ -68,7 +69,7 @@ def tune_text(out: Path, data: Path, unseen: Sequence[Example], say: Callable[[s
 
 
 @torch.no_grad()
-def two_views(encoder: Encoder, examples: Sequence[Example]) -> Tensor:
+def two_views(encoder: Encoder, examples: Sequence[Example], say: Callable[[str], None] = lambda line: None) -> Tensor:
     """(2, N, K, D) float16 of photos as they are and of a random view of each, at every exit."""
     draw = torch.Generator().manual_seed(SEED)
     found = []
@@ -77,6 +78,8 @@ def two_views(encoder: Encoder, examples: Sequence[Example]) -> Tensor:
         changed = (random_views(pixels, encoder.backbone.size, draw) * 255).round().to(torch.uint8)
         views = [encoder.trace(view.contiguous().numpy()).vectors for view in (pixels, changed)]
         found.append(torch.stack([torch.stack(vectors, 1) for vectors in views]).half())
+        if len(found) % SAID == 0:
+            say(f"{min(len(found) * AT_ONCE, len(examples))} of {len(examples)} photos")
     return torch.cat(found, 1)
 
 

@@ -1,6 +1,6 @@
 """The text tower in training: lower layers are frozen and computed once, upper layers and projection trained."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from engine.clip.device import cpu_autocast, cpu_dtype
 
 TRAINED_LAYERS = 2
-AT_ONCE = 512  # texts
+AT_ONCE, SAID = 512, 4  # texts, and batches of them between lines for a person
 OVERLOOKED, LONG = 0.15, 10  # share of the tokens, in training, of texts that have so many
 
 
@@ -22,7 +22,7 @@ class CachedTexts(nn.Module):
 
     frozen_vectors: Tensor
 
-    def __init__(self, text_tower: Any, token_ids: Tensor) -> None:
+    def __init__(self, text_tower: Any, token_ids: Tensor, say: Callable[[str], None] = lambda line: None) -> None:
         """Args: an open_clip HF text tower; token_ids (N, L) int64, padded with the tower's pad id."""
         super().__init__()
         bert = text_tower.transformer
@@ -42,6 +42,8 @@ class CachedTexts(nn.Module):
                 whole = _run_layers(self.layers, half, mask)
                 states.append(half[mask].to(cpu_dtype()))
                 vectors.append(F.normalize(_mean_over_tokens(whole.float(), mask), dim=-1))
+                if len(vectors) % SAID == 0:
+                    say(f"{min(len(vectors) * AT_ONCE, len(token_ids))} of {len(token_ids)} texts")
         bert.train(was_training)
         self.states = torch.cat(states).clone()
         self.frozen_vectors = torch.cat(vectors).clone()

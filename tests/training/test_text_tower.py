@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.clip import device
+from engine.training import text_tower
 from engine.training.text_tower import LONG, TRAINED_LAYERS, CachedTexts
 
 WIDTH, PAD = 8, 0
@@ -45,6 +46,14 @@ def test_frozen_layers_have_no_dropout_whatever_the_towers_mode(tower: SimpleNam
     assert torch.equal(first.frozen_vectors, second.frozen_vectors)
     assert torch.equal(first.states, second.states)
     assert tower.transformer.training, "the tower's mode is left as it was"
+
+
+def test_it_is_said_how_far_many_texts_are(tower: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_tower, "AT_ONCE", 2)
+    monkeypatch.setattr(text_tower, "SAID", 1)
+    said: list[str] = []
+    CachedTexts(tower, TOKENS, said.append)
+    assert said == ["2 of 3 texts", "3 of 3 texts"]
 
 
 def test_texts_are_what_the_whole_tower_makes_of_them(tower: SimpleNamespace) -> None:
