@@ -104,6 +104,7 @@ class Session:
     picked: str = ""  # names the visitor's selection of it, which a later answer leaves on show; empty: nobody chose it
     history: list[str] = field(default_factory=list)
     offered: str = NEW_GALLERY  # the gallery to add photos to that the page has named last
+    offers: int | None = None  # the same by its number, where there was one of that name
     named: bool = False  # the visitor has named another one that nothing was added to yet: it stays
     drops: LRUCache[str, str] = field(default_factory=lambda: LRUCache(DROPS))  # the gallery that each goes to, by name
     albums: LRUCache[int, AlbumView] = field(default_factory=lambda: LRUCache(VIEWS_KEPT))  # by gallery

@@ -25,6 +25,7 @@ from engine.gallery import (
     GallerySummary,
     delete_gallery,
     delete_photos,
+    find_gallery,
     publish_gallery,
     rename_gallery,
 )
@@ -287,8 +288,20 @@ class Galleries:
         """
         if session.named:
             return {}
-        session.offered = name or self._name_on_show(session)
+        self.offer(name or self._name_on_show(session), session)
         return {self._parts.add_to: session.offered, self._parts.adds_to: upload.field(session.offered)}
+
+    def offer(self, name: str, session: Session) -> None:
+        """Photos go to the gallery of that name from now on, whatever it is called later."""
+        session.named, session.offered = False, name
+        session.offers = find_gallery(self._services.library, name, session.owner)
+
+    def called_now(self, name: str, session: Session) -> str:
+        """The name that photos go by: another tab may have given the gallery that was offered another one."""
+        if name == session.offered and session.offers is not None:
+            with suppress(EngineError):  # deleted meanwhile
+                return self._services.access.own(session.offers, session).name
+        return name
 
     def remembered(self, session: Session) -> Updates:
         """What the browser remembers for the next time."""

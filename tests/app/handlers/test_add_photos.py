@@ -103,6 +103,17 @@ def test_a_gallery_that_is_deleted_takes_what_was_told_of_its_photos_along(
     assert "Holidays" in told.report
 
 
+def test_photos_follow_a_gallery_that_another_tab_has_renamed(
+    add: Add, galleries: Galleries, session: Session, library: Library
+) -> None:
+    list(add("Holidays", red="red"))
+    galleries.renamed("Sea", Session(gallery=session.gallery))
+    assert "1</b> photo added to “Sea”" in after(add("Holidays", blue="blue")).report
+    assert find_gallery(library, "Holidays") is None
+    list(add("Holidays", green="green"))
+    assert find_gallery(library, "Holidays") == session.gallery, "typed anew, for “Sea” stands in the box by now"
+
+
 def test_who_has_gone_on_to_something_else_is_not_taken_away_from_it(add: Add, session: Session) -> None:
     telling, before = add("Holidays", red="red"), session.gallery
     session.ask("blue")
