@@ -25,6 +25,7 @@ from engine.gallery import (
     EngineError,
     GalleryMissing,
     GallerySummary,
+    ModelChanged,
     PhotoMissing,
     SortedGallery,
     album_of,
@@ -75,7 +76,10 @@ class Albums:
                     drawn = {part: drawn[part] for part in (self._parts.album_proposals, self._parts.album_board)}
                 yield drawn
         except EngineError as error:
-            yield self._problem(error, session)
+            told = self._problem(error, session)
+            if isinstance(error, GalleryMissing | ModelChanged):  # the board is another gallery's, or was this one's
+                told |= {self._parts.album_proposals: "", self._parts.album_board: ""}
+            yield told
 
     def shown_if_open(self, session: Session) -> Iterator[Updates]:
         """What the tab shows has changed: drawn anew if it is open."""
@@ -185,7 +189,7 @@ class Albums:
             problem = self._problem(error, session)
             yield {self._parts.album_words: typed, **problem} if typed else problem
             for drawn in self.shown(session):  # the board may be older than changes that were made in another tab
-                undo = drawn.get(self._parts.album_line, "") if self._parts.album_board in drawn else ""
+                undo = drawn.get(self._parts.album_line, "") if drawn.get(self._parts.album_board) else ""
                 yield {**drawn, **problem, self._parts.album_line: problem[self._parts.album_line] + undo}
 
     def _sorted(self, summary: GallerySummary, session: Session, view: AlbumView, albums: AlbumSet) -> SortedGallery:

@@ -22,6 +22,7 @@ from engine.gallery import (
     compare_rankings,
     embed_query,
     get_photos,
+    require_model,
 )
 
 COMPARE = "Compare"  # the title of the tab
@@ -45,6 +46,7 @@ class Compare:
                 note = services.empty(summary, session) if summary.waiting else note
                 yield {race: note, rankings: "", self._parts.start_race: gr.update(visible=False)}
                 return
+            require_model(services.library, summary.id)  # or there is nothing to compare with, nor to race
             with services.access.turn(session):
                 measured = services.measured(summary)
                 known = fidelity(summary, services.curve)
@@ -57,7 +59,8 @@ class Compare:
                 ranked = self._rankings(session, summary)
             yield {rankings: ranked}
         except EngineError as error:
-            yield {race: services.problem(error, session), rankings: ""}
+            problem = services.problem(error, session)
+            yield {race: problem, rankings: "", self._parts.start_race: gr.update(visible=False)}
 
     def shown_if_open(self, session: Session) -> Iterator[Updates]:
         """Another query was asked, or another gallery picked: drawn anew if the tab is open."""

@@ -224,7 +224,9 @@ def test_a_gallery_of_an_earlier_model_says_so_in_place_of_figures_until_its_own
         assert "%" not in shown.headline
         told = after(overview.shown(0.6, "", session))
         assert told.apply["visible"] is (session is ann)
-        for part in (told.figures, after(albums.shown(session)).album_line):
+        compared = after(Compare(services, PARTS).shown(session))
+        assert not compared.start_race["visible"]
+        for part in (told.figures, after(albums.shown(session)).album_line, compared.race):
             assert sentence in part
             assert ("Gallery tab" in part) is (session is ann)
     list(Budget(services, PARTS).applied(0.6, "", ann))

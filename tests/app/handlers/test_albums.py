@@ -310,7 +310,9 @@ def test_a_sort_of_another_model_is_not_shown(
 ) -> None:
     after(albums.added("reds: red", session))
     library.encoders.replace(replace(fake_encoder, identity=replace(fake_encoder.identity, weights="c" * 64)))
-    assert "Indexed by an earlier model" in after(albums.shown(session)).album_line
+    shown = after(albums.shown(session))
+    assert "Indexed by an earlier model" in shown.album_line
+    assert shown.album_board == shown.album_proposals == "", "nor is that of the gallery before it"
 
 
 def test_second_looks_aside_are_part_of_a_sort(
