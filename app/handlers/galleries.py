@@ -100,6 +100,7 @@ class Galleries:
                     **self.choice(session),
                     parts.query: session.words or gr.skip(),
                     parts.timer: gr.update(active=True),
+                    **self.remembered(session),  # a reload while they wait is no other visitor
                     **self._search.only(self._encoding_demo()),
                 }
                 return

@@ -109,6 +109,7 @@ def test_before_the_demo_gallery_is_ready_its_progress_is_shown(early: Services)
     shown = after(galleries.opened(None, True, session, Request()))
     assert shown.timer["active"]
     assert "Encoding the demo gallery" in shown.grid
+    assert shown.browser["browser"] == session.browser, "a reload is no other visitor"
     assert "Encoding the demo gallery" in after(galleries.waited(True, session)).grid
     early.demo.start().join()
     assert "red square" in after(galleries.waited(True, session)).grid
