@@ -103,6 +103,7 @@ class Session:
     selected: int = 0  # number of the event that selected it
     picked: str = ""  # names the visitor's selection of it, which a later answer leaves on show; empty: nobody chose it
     history: list[str] = field(default_factory=list)
+    settings: tuple[float, str] | None = None  # budget and phrases, as the page has put them into their boxes
     offered: str = NEW_GALLERY  # the gallery to add photos to that the page has named last
     offers: int | None = None  # the same by its number, where there was one of that name
     named: bool = False  # the visitor has named another one that nothing was added to yet: it stays

@@ -236,10 +236,10 @@ def wire_overview(parts: Parts, galleries: Galleries, overview: Overview, fittin
     p, session = parts, parts.session
     p.gallery_tab.select(overview.map, session, p.map, **SHORT)
     p.gallery.change(overview.map_if_open, session, p.map, **SHORT)
-    p.gallery_tab.select(galleries.shared, session, [p.public, p.link], **SHORT)
-    p.gallery_tab.select(overview.shown, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
-        fitting.offered, session, [p.no_exits, p.fit, p.stop_fit], **SHORT
-    )
+    boxes = [p.budget, p.looked_for]
+    p.gallery_tab.select(galleries.shared, [*boxes, session], [*boxes, p.public, p.link], **SHORT).then(
+        overview.shown, [*boxes, session], p.overview, **SHORT
+    ).then(fitting.offered, session, [p.no_exits, p.fit, p.stop_fit], **SHORT)
     p.fit.click(fitting.fitted, session, [p.no_exits, p.fit, p.stop_fit], **LONG).then(
         overview.shown, [p.budget, p.looked_for, session], p.overview, **SHORT
     )

@@ -83,6 +83,7 @@ class Budget:
                         yield {applied: encoding(title, event, seconds, drawing, services.address)}
                     elif isinstance(event, IngestReport):
                         outcome = views.encoded_again(services.access.gallery(summary.id, session), event, budget)
+                        session.settings = budget, looked_for or ""
             except Stopped:
                 done = summary.in_all - now.total + now.done if now is not None else 0
                 outcome = placeholders.said(

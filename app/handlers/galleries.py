@@ -187,8 +187,7 @@ class Galleries:
             return {parts.budget: gr.skip()}
         own = self._services.access.owns(summary, session)
         return {
-            parts.budget: summary.budget if summary.budget is not None else DEFAULT_BUDGET,
-            parts.looked_for: typed(summary.phrases),
+            **self._boxes(summary, session),
             parts.rename: gr.update(value=summary.name, visible=own),
             **self._shared(summary, own),
             parts.delete: button(DELETE, own),
@@ -197,13 +196,19 @@ class Galleries:
             parts.applied: "",
         }
 
-    def shared(self, session: Session) -> Updates:
-        """The gallery's tab was opened: who may see the gallery, which another page may have changed."""
+    def shared(self, budget: float, looked_for: str | None, session: Session) -> Updates:
+        """The gallery's tab was opened: what another page may have changed, less what the visitor is about to."""
         try:
             summary = self._services.access.gallery(session.gallery, session)
-        except EngineError:  # deleted meanwhile; whatever is asked of it next says so
-            return {self._parts.link: gr.skip()}
-        return self._shared(summary, self._services.access.owns(summary, session))
+        except EngineError:  # deleted meanwhile, or closed to others; whatever is asked of it next says so
+            return {self._parts.link: ""}
+        boxes = self._boxes(summary, session) if (budget, looked_for or "") == session.settings else {}
+        return {**boxes, **self._shared(summary, self._services.access.owns(summary, session))}
+
+    def _boxes(self, summary: GallerySummary, session: Session) -> Updates:
+        budget = summary.budget if summary.budget is not None else DEFAULT_BUDGET
+        session.settings = budget, typed(summary.phrases)
+        return dict(zip((self._parts.budget, self._parts.looked_for), session.settings, strict=True))
 
     def _shared(self, summary: GallerySummary, own: bool) -> Updates:
         return {

@@ -70,6 +70,20 @@ def test_what_people_will_look_for_is_remembered_until_it_is_taken_back(
     assert after(galleries.settings(holidays, session)).looked_for == ""
 
 
+def test_another_tab_has_the_budget_and_phrases_that_were_applied_unless_it_is_about_to_apply_its_own(
+    budget: Budget, galleries: Galleries, holidays: int
+) -> None:
+    session, other = Session(gallery=holidays), Session(gallery=holidays)
+    galleries.settings(holidays, session)
+    galleries.settings(holidays, other)
+    list(budget.applied(1.0, "a kite", session))
+    seen = after(galleries.shared(0.75, None, other))
+    assert (seen.budget, seen.looked_for) == (1.0, "a kite")
+    list(budget.applied(0.75, "", other))
+    assert not hasattr(after(galleries.shared(0.5, "a kite", session)), "budget"), "moved, and not applied yet"
+    assert after(galleries.shared(1.0, "a kite", session)).looked_for == ""
+
+
 def test_a_files_many_phrases_stay_as_they_are_when_the_budget_alone_is_changed(
     budget: Budget, galleries: Galleries, library: Library, holidays: int
 ) -> None:

@@ -278,7 +278,7 @@ def test_a_gallery_is_renamed_published_and_deleted(
     other = Session(gallery=holidays)  # another tab
     for public, words in ((True, "data-link"), (False, "Only you")):
         assert words in after(galleries.published(public, mine)).link
-        seen = after(galleries.shared(other))
+        seen = after(galleries.shared(0.6, "", other))
         assert words in seen.link
         assert seen.public["value"] is public
     deleting = galleries.deleted(False, mine)
@@ -287,6 +287,7 @@ def test_a_gallery_is_renamed_published_and_deleted(
     shown = after(deleting)
     assert shown.gallery["value"] == mine.gallery == demo.id
     assert shown.query == "something red"
+    assert after(galleries.shared(0.6, "", other)).link == ""
     assert [summary.kind for summary in list_galleries(library)] == ["demo"]
 
 
