@@ -55,9 +55,9 @@ def calling_session(body: bytes, inputs: Mapping[int, int]) -> str:
     told = _object(body)
     event, data = told.get("fn_index"), told.get("data")
     if isinstance(event, bool) or not isinstance(event, int) or event not in inputs:
-        raise TurnedAway(404, "The page has no such event; load it again.")
+        raise TurnedAway(404, "The page has other events by now; load it again.")
     if not isinstance(data, list) or len(data) > inputs[event]:
-        raise TurnedAway(400, "This event takes fewer values.")
+        raise TurnedAway(400, "The page has other events by now; load it again.")
     return _session(told)
 
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Dialog, Route, expect
+from playwright.sync_api import Browser, Dialog, Route, expect
 
 from app.views.comparison import racing
 from engine.gallery import Lap
@@ -409,6 +409,22 @@ def test_a_gallery_that_is_not_there_is_not_picked_by_typing(open_page: OpenPage
         gallery.press(key)
         expect(gallery).to_have_value(name)
     assert page.locator("#grid .hit").count()
+
+
+def test_a_page_of_an_earlier_version_is_told_to_load_again(browser: Browser, address: str) -> None:
+    page = browser.new_page()  # whose browser may complain
+    page.set_default_timeout(PATIENCE)
+    page.goto(address)
+    answered(page)
+
+    def of_an_earlier_version(route: Route) -> None:
+        route.continue_(post_data=re.sub(r'"fn_index":\d+', '"fn_index":9999', route.request.post_data or ""))
+
+    page.route("**/queue/join*", of_an_earlier_version)
+    box(page).fill("dog")
+    box(page).press("Enter")
+    expect(page.get_by_text("The page has other events by now; load it again.")).to_be_visible()
+    page.close()
 
 
 def test_the_selected_photo_stays_in_view(open_page: OpenPage) -> None:
