@@ -16,8 +16,10 @@ from app.views.certificate import card
 from app.work import SECOND, Stopped, Waiting
 from engine.gallery import (
     EngineError,
+    GalleryMissing,
     GallerySummary,
     Lap,
+    ModelChanged,
     Race,
     compare_rankings,
     embed_query,
@@ -59,8 +61,10 @@ class Compare:
                 ranked = self._rankings(session, summary)
             yield {rankings: ranked}
         except EngineError as error:
-            problem = services.problem(error, session)
-            yield {race: problem, rankings: "", self._parts.start_race: gr.update(visible=False)}
+            problem: Updates = {race: services.problem(error, session), rankings: ""}
+            if isinstance(error, GalleryMissing | ModelChanged):
+                problem[self._parts.start_race] = gr.update(visible=False)
+            yield problem
 
     def shown_if_open(self, session: Session) -> Iterator[Updates]:
         """Another query was asked, or another gallery picked: drawn anew if the tab is open."""
