@@ -56,9 +56,9 @@ class AddPhotos:
             self._services.inbox.supersede(session.owner, files)
             incoming = self._announced(name, files, session)
         except EngineError as error:
-            sentence = self._services.sentence(error)
-            report = placeholders.problem(sentence)
-            yield {self._parts.arriving: upload.refused(sentence, nonce), self._parts.report: report}
+            told = self._refused(error, session)
+            line = upload.refused(self._services.sentence(error), nonce)
+            yield {**told, self._parts.arriving: line + told[self._parts.arriving]}
             return
         incoming.nonce = nonce
         for number, line in enumerate(incoming.files):
@@ -76,7 +76,7 @@ class AddPhotos:
             uploads = self._listed(folder)
             incoming = self._announced(name, [f"//{found.name}" for found in uploads], session)
         except EngineError as error:
-            yield {self._parts.report: self._services.problem(error)}
+            yield self._refused(error, session)
             return
         intake.begin(incoming, self._services, session, uploads)
         yield from self._watched(incoming, session)
@@ -136,6 +136,11 @@ class AddPhotos:
             parts.arriving: "".join(map(upload.line, unread)),
             parts.stop_upload: button(STOP, any(not one.over for one in unread)),
         }
+
+    def _refused(self, error: EngineError, session: Session) -> Updates:
+        """Why an upload was not begun, above what is told of the others."""
+        told = self.told(session)
+        return {**told, self._parts.report: self._services.problem(error) + told[self._parts.report]}
 
     def _announced(self, name: str, files: Sequence[str], session: Session) -> Incoming:
         """An upload into the gallery of that name, which is made where there is none; raises NotYours, TooMuch."""

@@ -385,6 +385,19 @@ def test_an_upload_that_is_refused_leaves_no_gallery(add_photos: AddPhotos, libr
     assert find_gallery(library, "Too many") is None
 
 
+def test_what_became_of_an_upload_is_told_beside_one_that_is_refused(
+    add: Add, add_photos: AddPhotos, session: Session
+) -> None:
+    after(add("Holidays", red="red", text=b"hello"))
+    folder = after(add_photos.from_folder("/no/such/folder", "Holidays", session))
+    many = "\n".join(f"1/2/{number}.jpg" for number in range(MOST_FILES + 1))
+    files = after(add_photos.begun(Event(nonce="n", files=many), "Holidays", session))
+    for told in (folder, files):
+        assert told.report.startswith('<div class="note problem"')
+        assert "1 file was left out" in told.report
+        assert "1</b> photo added to “Holidays”" in told.arriving
+
+
 def test_a_folder_of_this_machine_is_taken_in_by_its_owner_only(
     add_photos: AddPhotos, folder: Path, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
