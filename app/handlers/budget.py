@@ -40,8 +40,8 @@ class Budget:
                 cost = budget_cost(services.library, summary.id, budget) if summary.in_all else None
             except ModelChanged:  # all photos run anew, whatever is looked for
                 cost, anew = None, False
-            html = views.budget_preview(summary, budget, services.curve, cost, anew)
             may_apply = services.access.may_spend(summary, session)
+            html = views.budget_preview(summary, budget, services.curve, cost, anew, may_apply)
             return {parts.budget_preview: html, parts.apply: button(views.action(summary, cost, anew), may_apply)}
         except EngineError as error:
             return {parts.budget_preview: services.problem(error)}

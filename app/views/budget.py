@@ -11,10 +11,16 @@ from engine.gallery import DEFAULT_BUDGET, BudgetCost, GallerySummary, IngestRep
 # Budgets are choices; what each one gives is read from the evaluation.
 PRESETS = {"Fast": 0.3, "Balanced": DEFAULT_BUDGET, "Best": 0.9}
 SAME = 0.025  # half a step of the slider
+ELSEWHERE = "You can choose for galleries of your own."
 
 
 def budget_preview(
-    summary: GallerySummary, budget: float, curve: Curve | None, cost: BudgetCost | None, anew: bool = False
+    summary: GallerySummary,
+    budget: float,
+    curve: Curve | None,
+    cost: BudgetCost | None,
+    anew: bool = False,
+    may_apply: bool = True,
 ) -> str:
     """Presets, and what the chosen budget would run.
 
@@ -22,6 +28,7 @@ def budget_preview(
         budget: the chosen one.
         cost: of the gallery's photos at it; None where they have to be encoded anew whatever it is.
         anew: other phrases are asked for, for which all photos run anew.
+        may_apply: whether the visitor may have it run; strangers may not.
     """
     if not summary.in_all:
         return note("Nothing to tell yet", "Add photos, and this shows what another budget would run.")
@@ -29,10 +36,10 @@ def budget_preview(
     source = "This model has not been measured."
     if curve is not None:
         source = f"Measured on {many(curve.images)} of {curve.data}, {curve.split}."
+    told = _warning(summary, budget, cost, anew) if may_apply else f"{_now(summary) if cost else ''}{ELSEWHERE}"
     return (
         f'<div class="prospect"><div class="presets" role="group" aria-label="Presets">{cards}</div>'
-        f'<p class="aside">{source}</p><p class="warning" role="status">{_warning(summary, budget, cost, anew)}</p>'
-        "</div>"
+        f'<p class="aside">{source}</p><p class="warning" role="status">{told}</p></div>'
     )
 
 
@@ -87,7 +94,7 @@ def _warning(summary: GallerySummary, budget: float, cost: BudgetCost | None, an
         if summary.in_all == 1:
             return f"<b>{why}:</b> the photo is encoded anew, {about}."
         return f"<b>{why}:</b> all {many(summary.in_all)} are encoded anew, {about} each."
-    now = f"Now: {_indexed_with(summary).lower()}. " if summary.photos else ""
+    now = _now(summary)
     until = " until the program is started again" if summary.kind == "demo" else ""  # which brings it back as it ships
     each = " each" if summary.waiting > 1 else ""
     takes = [f"{waiting(summary.waiting)}, {about}{each}"] if summary.waiting else []
@@ -104,6 +111,10 @@ def _deeper(cost: BudgetCost) -> str:
     least, most = cost.macs_least / cost.full_macs, cost.macs_most / cost.full_macs
     amount = f"{least:.1f}" if most - least < 0.05 else f"{least:.1f} to {most:.1f}"
     return f"{many(cost.deeper)} {'runs' if cost.deeper == 1 else 'run'} deeper, +{amount} full encodings"
+
+
+def _now(summary: GallerySummary) -> str:
+    return f"Now: {_indexed_with(summary).lower()}. " if summary.photos else ""
 
 
 def _indexed_with(summary: GallerySummary) -> str:

@@ -235,6 +235,16 @@ def test_a_gallery_of_an_earlier_model_says_so_in_place_of_figures_until_its_own
     assert "of the full encoder’s compute" in shown.headline
 
 
+def test_who_cannot_apply_a_budget_is_not_told_what_it_would_cost(
+    services: Services, overview: Overview, ann: Session, stranger: Session, library: Library
+) -> None:
+    stranger.gallery = services.access.open_link(publish_gallery(library, ann.gallery or 0, True) or "", stranger)
+    for session, said in ((ann, "This raises its cost"), (stranger, "You can choose for galleries of your own.")):
+        told = after(overview.shown(1.0, "", session)).budget_preview
+        assert said in told
+        assert ("cost" in told) is (session is ann)
+
+
 def test_photos_that_wait_are_the_owners_to_encode(
     services: Services, overview: Overview, search: Search, ann: Session, stranger: Session, library: Library
 ) -> None:
