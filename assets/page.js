@@ -145,7 +145,7 @@ const showLinks = () => element.querySelectorAll("[data-link]").forEach((shown) 
 showLinks(); // in a tab that is drawn late, with all that it shows
 Object.assign(ours, {
   copy: (button) => copy(link(button.parentElement.querySelector("[data-link]")), button),
-  share: (button) => copy(address(button.dataset.share), button),
+  share: (button) => copy(address(button.dataset.opens), button),
   choose: () => choose(!choosing()),
   all: () => tick(hits().filter((hit) => !hit.parentElement.hidden), true), // not those within a stack
   discard,

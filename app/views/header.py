@@ -90,7 +90,7 @@ def bar(
         said: what a screen reader says first: two answers may have the same status, and be told of once.
     """
     at = "".join(f' data-{name}="{escape(value)}"' for name, value in place._asdict().items()) if place else ""
-    copy = button("share", "Copy link", share=share) if share else ""
+    copy = button("share", "Copy link", opens=share) if share else ""
     choose = chosen = ""
     if photos:
         choose = button("choose", "Select")
