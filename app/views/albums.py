@@ -177,18 +177,18 @@ def _seek(column: Column) -> str:
 
 
 def _card(photo: SortedPhoto, column: Column, picture: Photo, drawing: Drawing, address: PictureAddress) -> str:
-    """A photo with its strip and the menu that moves it; a click opens it in the viewer.
+    """A photo with its strip, how sure its album is, and the menu that moves it; a click opens it in the viewer.
 
     The picture is no button element, for which some browsers would not drag the photo.
     """
-    why = "by hand" if photo.by_hand else ""
+    sure = "by hand" if photo.by_hand else f"{percent(photo.probability)} sure"
     if column.key == PILE:
-        why = f"{escape(isolated(photo.album or 'none of these'))}? {percent(photo.probability)} sure"
+        sure = f"{escape(isolated(photo.album or 'none of these'))}? {sure}"
     name = escape(described(picture.file))
     return (
         f'<li draggable="true" data-photo="{photo.id}"><img role="button" tabindex="0" data-photo="{photo.id}"'
         f'{about(picture, address)} src="{escape(address(picture, "grid"))}" alt="{name}" width="4" height="3"'
         f' loading="lazy" decoding="async" draggable="false">{strip(drawing, photo.macs_share)}'
-        f'<span class="numbers"><span>{why}</span><select class="move" aria-label="Move {name}">'
+        f'<span class="numbers"><span>{sure}</span><select class="move" aria-label="Move {name}">'
         '<option value="">Move ▾</option></select></span></li>'
     )

@@ -127,6 +127,13 @@ def test_an_album_that_is_there_already_is_said(albums: Albums, session: Session
     assert list_albums(library, mine) == AlbumSet(), "one change to take back"
 
 
+def test_each_photo_says_how_sure_its_album_is(albums: Albums, session: Session, mine: int, library: Library) -> None:
+    shown = board(albums.added("reds: red", session))
+    by_hand = board(albums.moved(Event(photo=str(list_photos(library, mine)[2].id), to="=reds"), session))
+    for told, sorted_by_words in ((shown, 3), (by_hand, 2)):
+        assert told.count(" % sure<") == sorted_by_words
+
+
 def test_a_photo_is_moved_and_the_move_undone(albums: Albums, session: Session, mine: int, library: Library) -> None:
     after(albums.added("reds: red", session))
     blue = list_photos(library, mine)[2].id
