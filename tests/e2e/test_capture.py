@@ -39,6 +39,7 @@ CARD = """
 .intro p { font-size: 29px; }
 #grid .grid { grid-template-columns: repeat(5, 1fr) !important; gap: 18px !important; }
 #grid .hit .frame { outline: none !important; }
+#grid .numbers { gap: .35em; letter-spacing: -.02em; }
 """
 
 
