@@ -39,9 +39,7 @@ class AddPhotos:
 
     def dropped(self, event: gr.EventData, name: str, session: Session) -> None:
         """Files were dropped: all of them go to the gallery that is named now, however long they wait to be sent."""
-        name = self._galleries.called_now(name, session)
-        self._galleries.offer(name, session)
-        session.drops[sent_along(event, "drop")[:NONCE]] = gallery_name(name)
+        session.drops[sent_along(event, "drop")[:NONCE]] = gallery_name(self._galleries.accepted(name, session))
         if all(incoming.over for incoming in self._services.inbox.unread(session.owner)):
             session.tab = ADD_PHOTOS  # which opens when they are announced: at once
 
@@ -69,9 +67,7 @@ class AddPhotos:
 
     def from_folder(self, folder: str, name: str, session: Session) -> Iterator[Updates]:
         """A folder of this machine was named; refused where strangers come."""
-        name = self._galleries.called_now(name, session)
-        self._galleries.offer(name, session)
-        session.tab = ADD_PHOTOS
+        name, session.tab = self._galleries.accepted(name, session), ADD_PHOTOS
         try:
             uploads = self._listed(folder)
             incoming = self._announced(name, [f"//{found.name}" for found in uploads], session)

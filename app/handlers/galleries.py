@@ -294,20 +294,20 @@ class Galleries:
         """
         if session.named:
             return {}
-        self.offer(name or self._name_on_show(session), session)
+        self._offer(name or self._name_on_show(session), session)
         return {self._parts.add_to: session.offered, self._parts.adds_to: upload.field(session.offered)}
 
-    def offer(self, name: str, session: Session) -> None:
-        """Photos go to the gallery of that name from now on, whatever it is called later."""
-        session.named, session.offered = False, name
-        session.offers = find_gallery(self._services.library, name, session.owner)
-
-    def called_now(self, name: str, session: Session) -> str:
-        """The name that photos go by: another tab may have given the gallery that was offered another one."""
-        if name == session.offered and session.offers is not None:
-            with suppress(EngineError):  # deleted meanwhile
-                return self._services.access.own(session.offers, session).name
+    def accepted(self, name: str, session: Session) -> str:
+        """The gallery of the box is to take photos. Returns: its name now, for another tab may have renamed it."""
+        session.named = False
+        if name != session.offered:
+            self._offer(name, session)
+        with suppress(EngineError):  # there is none yet, or it was deleted meanwhile
+            return self._services.access.own(session.offers, session).name
         return name
+
+    def _offer(self, name: str, session: Session) -> None:
+        session.offered, session.offers = name, find_gallery(self._services.library, name, session.owner)
 
     def remembered(self, session: Session) -> Updates:
         """What the browser remembers for the next time."""

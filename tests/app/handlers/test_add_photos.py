@@ -114,6 +114,17 @@ def test_photos_follow_a_gallery_that_another_tab_has_renamed(
     assert find_gallery(library, "Holidays") == session.gallery, "typed anew, for “Sea” stands in the box by now"
 
 
+def test_all_that_is_dropped_follows_a_gallery_that_another_tab_has_renamed(
+    add: Add, galleries: Galleries, session: Session, library: Library
+) -> None:
+    list(add("Holidays", red="red"))
+    galleries.renamed("Sea", Session(gallery=session.gallery))
+    both = add("Holidays", blue="blue"), add("Holidays", green="green")  # so it says in the box until one is over
+    reports = [after(told).report for told in both]
+    assert reports[-1].count("photo added to “Sea”") == 3
+    assert find_gallery(library, "Holidays") is None
+
+
 def test_who_has_gone_on_to_something_else_is_not_taken_away_from_it(add: Add, session: Session) -> None:
     telling, before = add("Holidays", red="red"), session.gallery
     session.ask("blue")
