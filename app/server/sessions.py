@@ -53,6 +53,11 @@ class Sessions:
             self._drop(next((id for id, other in owned.items() if not other.open), next(iter(owned))))
         return use
 
+    def keep(self, session: str, address: str) -> None:
+        """Its page is open. One that was dropped stays so, or of more pages than fit each would push out the next."""
+        if session in self._owner:
+            self.use(session, address)
+
     def sweep(self) -> None:
         """Now and then, drop those that are too old, and adopt those that Gradio has made itself."""
         now = time.monotonic()
@@ -102,10 +107,12 @@ class CountedSessions:
         """Note the session that a request names, and pass it on."""
         path = scope["path"]
         if path.startswith(HEARTBEAT):
-            use = self._sessions.use(path.removeprefix(HEARTBEAT).rstrip("/"), address_of(scope))
+            session = path.removeprefix(HEARTBEAT).rstrip("/")
             if scope["method"] == "HEAD":  # our page, which holds no connection open
+                self._sessions.keep(session, address_of(scope))
                 await Response(status_code=204)(scope, receive, send)
                 return
+            use = self._sessions.use(session, address_of(scope))
             use.open += 1
             try:
                 await self._app(scope, receive, send)

@@ -74,6 +74,17 @@ def test_a_page_that_says_it_is_open_is_kept_and_one_that_says_nothing_is_not(mo
     assert list(page.state_holder.session_data) == ["open"]
 
 
+def test_of_more_open_pages_than_an_address_may_have_those_that_are_too_many_are_dropped_and_no_other() -> None:
+    page = Blocks()
+    browser = TestClient(CountedSessions(Response(), Sessions(page, 2)))
+    for session in ("one", "two", "three"):
+        browser.post(f"/gradio_api/cancel?session_hash={session}")
+        page.state_holder[session]
+    for session in ("one", "two", "three"):
+        browser.head(f"/gradio_api/heartbeat/{session}")
+    assert list(page.state_holder.session_data) == ["two", "three"]
+
+
 def test_a_call_counts_for_the_session_that_its_body_names(monkeypatch: pytest.MonkeyPatch) -> None:
     named = list[tuple[str, str]]()
     monkeypatch.setattr(Sessions, "use", lambda _, session, address: named.append((session, address)))
