@@ -202,12 +202,13 @@ class Galleries:
             summary = self._services.access.gallery(session.gallery, session)
         except EngineError:  # deleted meanwhile, or closed to others; whatever is asked of it next says so
             return {self._parts.link: ""}
-        boxes = self._boxes(summary, session) if (budget, looked_for or "") == session.settings else {}
+        # Nothing comes where nothing was changed: on a slow line the visitor may be typing by the time of the answer.
+        changed = (budget, looked_for or "") == session.settings != _settings(summary)
+        boxes = self._boxes(summary, session) if changed else {}
         return {**boxes, **self._shared(summary, self._services.access.owns(summary, session))}
 
     def _boxes(self, summary: GallerySummary, session: Session) -> Updates:
-        budget = summary.budget if summary.budget is not None else DEFAULT_BUDGET
-        session.settings = budget, typed(summary.phrases)
+        session.settings = _settings(summary)
         return dict(zip((self._parts.budget, self._parts.looked_for), session.settings, strict=True))
 
     def _shared(self, summary: GallerySummary, own: bool) -> Updates:
@@ -237,7 +238,7 @@ class Galleries:
         try:
             summary = self._services.access.own(session.gallery, session)
             publish_gallery(self._services.library, summary.id, public)
-            return {self._parts.link: overview.visibility(self._services.access.gallery(summary.id, session))}
+            return self._shared(self._services.access.gallery(summary.id, session), own=True)
         except EngineError as error:
             return {self._parts.link: self._services.problem(error), self._parts.public: not public}
 
@@ -357,6 +358,11 @@ def gallery_name(typed: str) -> str:
     """A name that is safe to show: one line of at most 80 characters, without controls and direction marks."""
     line = " ".join(typed.split())
     return "".join(c for c in line if unicodedata.category(c)[0] != "C")[:LONGEST_NAME].strip()
+
+
+def _settings(summary: GallerySummary) -> tuple[float, str]:
+    """Budget and phrases, as their boxes hold them."""
+    return summary.budget if summary.budget is not None else DEFAULT_BUDGET, typed(summary.phrases)
 
 
 def _label(summary: GallerySummary) -> str:
