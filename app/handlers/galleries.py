@@ -312,10 +312,11 @@ class Galleries:
 
     def remembered(self, session: Session) -> Updates:
         """What the browser remembers for the next time."""
+        in_demo = session.gallery in self._services.demo.ids  # which has another number when it is encoded anew
         kept = {
             "visitor": session.token,
             "browser": session.browser,
-            "gallery": session.gallery,
+            "gallery": None if in_demo else session.gallery,
             "links": list(session.links),
         }
         return {self._parts.browser: kept}

@@ -53,7 +53,6 @@ def test_the_first_visit_is_answered_already(galleries: Galleries, demo: Demo) -
     assert shown.gallery["choices"] == [("Demo gallery · 3", shown.gallery["value"])]
     assert not hasattr(shown, "query"), "it stands in the box, unless the visitor has typed"
     assert not shown.timer["active"]
-    assert shown.browser["gallery"] == demo.id
     assert "<b>3 photos</b>" in shown.headline
     assert 'data-query="something red"' in shown.suggestions
     assert "red-square.png" in shown.panel
@@ -96,6 +95,17 @@ def test_a_reload_comes_back_to_the_gallery_that_was_left(
         {"gallery": {"a": 1}},
     ):
         assert after(galleries.opened(odd, False, Session(), Request())).gallery["value"] == demo.id
+
+
+def test_who_left_the_demo_gallery_comes_back_to_it_when_it_was_encoded_anew(
+    galleries: Galleries, library: Library, demo: Demo
+) -> None:
+    kept = after(galleries.opened(None, False, Session(), Request())).browser
+    delete_gallery(library, demo.id)
+    demo.find_again()
+    shown = after(galleries.opened(kept, False, Session(), Request()))
+    assert shown.gallery["value"] == demo.id
+    assert not hasattr(shown, "notice"), "nobody deleted it"
 
 
 @pytest.fixture
