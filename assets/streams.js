@@ -46,8 +46,10 @@ async function listen(request) {
 // An event that came after the end of a stream needs another one, which Gradio opens where it has read that end by then.
 async function join(call) {
   const answer = await unlessSilent(ask(...call));
-  if ([502, 504].includes(answer.status)) throw new Error("A proxy finds no server."); // a break, as without a proxy
-  if (answer.headers.get("content-type")?.startsWith("text/plain")) // a refusal, in the form in which Gradio shows its sentence
+  const kind = answer.headers.get("content-type") ?? "";
+  // No server of ours: a break, as without a proxy.
+  if (answer.status > 501 && !kind.startsWith("application/json")) throw new Error("A proxy finds no server.");
+  if (kind.startsWith("text/plain")) // a refusal, in the form in which Gradio shows its sentence
     return Response.json({ error: await answer.text() }, { status: answer.status });
   await unlessSilent(streams.get(answer.headers.get("tgem-ended")));
   // Gradio tells what came for this event before its answer at once, and what came for others in tasks of their own: first.

@@ -16,7 +16,6 @@ LEFT = (
     "AbortError: signal is aborted without reason",
     "Connection errored out",
     "The connection went silent",
-    "502 (Bad Gateway)",
 )
 # What it says where the page asks once more while it goes; on a page that stays, its session has been forgotten.
 GOES, FORGOTTEN = "this page goes", "Unexpected error 404: Not Found"

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.e2e.driver import PATIENCE, OpenPage, answered, box, drop, search, tab, two_photos
 from tests.e2e.test_viewer import open_viewer
@@ -244,16 +244,21 @@ def test_a_connection_that_goes_silent_is_given_up_and_its_words_asked_again(ope
     expect(box(page)).to_have_value("goldfish")
 
 
-def test_where_a_proxy_finds_no_server_words_are_asked_again(open_page: OpenPage) -> None:
-    page = open_page("wide")
+@pytest.mark.parametrize("status", [502, 503])  # as nginx and Caddy say it, and as Apache and HAProxy do
+def test_where_a_proxy_finds_no_server_words_are_asked_again(browser: Browser, address: str, status: int) -> None:
+    page = browser.new_page()  # whose browser may complain
+    page.set_default_timeout(PATIENCE)
+    page.goto(address)
+    answered(page)
     page.wait_for_timeout(1000)  # the stream of the answer before has ended
-    page.route("**/queue/join*", lambda route: route.fulfill(status=502, body="<html>Bad Gateway</html>"))
+    page.route("**/queue/join*", lambda route: route.fulfill(status=status, body="<html>No server</html>"))
     with page.expect_event("domcontentloaded"):  # as where a connection broke
         box(page).fill("goldfish")
         box(page).press("Enter")
     page.unroute("**/queue/join*")
     wait_for_address(page, q="goldfish")
     answered(page)
+    page.close()
 
 
 def test_a_page_that_is_slow_to_read_the_end_of_an_answer_gets_the_next_one(open_page: OpenPage) -> None:
