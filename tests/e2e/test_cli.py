@@ -295,6 +295,7 @@ def test_what_is_printed_to_a_full_disk_is_one_sentence(tmp_path: Path, words: t
     with FULL.open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "engine", *words],
+            cwd=Path(__file__).parents[2],
             env={**os.environ, "TGEM_HOME": str(tmp_path)},
             stdout=full,
             stderr=subprocess.PIPE,
