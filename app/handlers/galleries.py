@@ -261,6 +261,8 @@ class Galleries:
         try:
             summary = self._services.access.own(session.gallery, session)
             photos = [int(photo) for photo in sent_along(event, "photos").split()[:MOST_AT_ONCE]]
+            deleting = f'<span class="busy">Deleting {many(len(photos))} …</span>'
+            yield self._search.line(session, deleting)  # a thousand take seconds
             removed = delete_photos(self._services.library, summary.id, photos)
             self._services.inbox.forget(summary.id)
         except EngineError as error:

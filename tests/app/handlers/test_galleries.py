@@ -310,7 +310,10 @@ def test_photos_are_deleted_from_ones_own_gallery_only(
     mine = Session(gallery=holidays)
     for odd in ("x", "9" * 30):
         assert "not there any more" in after(galleries.photos_deleted(Event(photos=odd), mine)).grid
-    shown = after(galleries.photos_deleted(Event(photos=f"{first.id} {demo[1].id}"), mine))
+    deleting = galleries.photos_deleted(Event(photos=f"{first.id} {demo[1].id}"), mine)
+    assert "Deleting 2 photos" in after(next(deleting)).answer, "at once"
+    assert len(list_photos(library, holidays)) == 2
+    shown = after(deleting)
     assert ("Holidays · 1", holidays) in shown.gallery["choices"]
     assert "1 photo deleted" in shown.answer
     assert [photo.id for photo in list_photos(library, holidays)] == [second.id]
