@@ -93,7 +93,8 @@ def _warning(summary: GallerySummary, budget: float, cost: BudgetCost | None, an
         why = "Other phrases cost compute" if anew else "Another model costs compute"
         if summary.in_all == 1:
             return f"<b>{why}:</b> the photo is encoded anew, {about}."
-        return f"<b>{why}:</b> all {many(summary.in_all)} are encoded anew, {about} each."
+        each = f"all {many(summary.in_all)} are encoded anew, {about} each"
+        return f"<b>{why}:</b> {each}. No search finds a photo until its turn has come."
     now = _now(summary)
     until = " until the program is started again" if summary.kind == "demo" else ""  # which brings it back as it ships
     each = " each" if summary.waiting > 1 else ""

@@ -338,7 +338,8 @@ class TestDepths:
         told = "This raises its cost: 3 photos wait to be encoded, at about 60 % of a full encoding each"
         assert f"{told}." in text(budget.budget_preview(none, 0.6, CURVE, nothing))
         assert f"{told}; 1 photo runs deeper" in text(budget.budget_preview(some, 0.6, CURVE, deeper))
-        assert "all 7 photos are encoded anew" in text(budget.budget_preview(some, 0.6, CURVE, None))
+        anew = text(budget.budget_preview(some, 0.6, CURVE, None))
+        assert "all 7 photos are encoded anew, at about 60 % of a full encoding each. No search finds a photo" in anew
         assert budget.action(some, nothing) == budget.action(none, None) == "Encode the 3 photos that wait"
         assert budget.action(some, deeper) == "Encode the 3 photos that wait, run 1 photo deeper"
         assert budget.action(some, None) == budget.action(some, nothing, anew=True) == "Encode all photos anew"
