@@ -191,7 +191,14 @@ def _write(found: SortedGallery, uploads: list[Upload], folders: dict[str | None
     from engine.gallery.album_folders import write_albums
 
     files = zip(uploads, (photo.album for photo in found.photos), strict=True)
-    done: Written = write_albums(files, folders, link)
+    with progress_bar("files") as show:
+
+        def told() -> Iterator[tuple[Upload, str | None]]:
+            for number, file in enumerate(files, start=1):
+                yield file
+                show(number, len(uploads))
+
+        done: Written = write_albums(told(), folders, link)
     for name, reason in done.left_out:
         say(f"leaving out {printable(name)}: {reason}")
     say(f"{done.written} files written, {done.there} were there already.")

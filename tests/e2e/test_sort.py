@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -76,6 +77,7 @@ def test_a_table_for_people_and_folders(run: Run, photos: Path, tmp_path: Path) 
     result = run(photos, *INTO, "--into", "yellow", "--copy", tmp_path / "out")
     assert 'No photo fits the album "yellow".' in result.stderr
     assert "Sorted with 40% of the full compute" in result.stdout
+    assert re.search(r"4/4 .* files/s", result.stderr), "copies of large photos take a while"
     assert sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.png")) == [
         "green/lime.png",
         "none of these/blue.png",
