@@ -50,7 +50,7 @@ async function join(call) {
   // No server of ours: a break, as without a proxy.
   if (answer.status > 501 && !kind.startsWith("application/json")) throw new Error("A proxy finds no server.");
   if (kind.startsWith("text/plain")) // a refusal, in the form in which Gradio shows its sentence
-    return Response.json({ error: await answer.text() }, { status: answer.status });
+    return new Response(JSON.stringify({ error: await answer.text() }), { status: answer.status });
   await unlessSilent(streams.get(answer.headers.get("tgem-ended")));
   // Gradio tells what came for this event before its answer at once, and what came for others in tasks of their own: first.
   await new Promise((resolve) => setTimeout(resolve));
