@@ -23,12 +23,29 @@ DROPS = 100  # of files, that wait to be announced
 Work = Literal["budget", "fit", "race", "albums"]
 
 
+class Turn:
+    """Lets one thread of a session ask, select or sort at a time; answers come side by side."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Turn":
+        return Turn()  # Gradio copies the first session for each visitor
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
 @dataclass
 class AlbumView:
     """A gallery's albums as one page shows them."""
 
     aside: Aside = field(default_factory=Aside)  # second looks where the gallery is not theirs
     asking: object = field(default_factory=object)  # another one with every change, and when second looks are over
+    turn: Turn = field(default_factory=Turn)  # of changes that follow each other quickly, to be sorted by
     looking: bool = False  # second looks go on
     refused: int = 0  # changes that could not be made: a board begun before leaves what the line says of them
     looked: int = 0  # photos that got a second look since the tab was opened first
@@ -51,22 +68,6 @@ class AlbumView:
             self.changes = []  # to go back to those would lose what others did
             raise AlbumsRejected("There is nothing to undo: these albums or their photos have changed since.")
         return before
-
-
-class Turn:
-    """Lets one thread of a session ask or select at a time, which takes a moment; answers come side by side."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Turn":
-        return Turn()  # Gradio copies the first session for each visitor
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *error: object) -> None:
-        self._lock.release()
 
 
 @dataclass

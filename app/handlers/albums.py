@@ -178,8 +178,9 @@ class Albums:
             typed, asking = "", object()
             view.asking, view.looking = asking, False
             services.stop("albums", session)
-            found = self._sorted(summary, session, view, albums)
-            if view.asking is not asking:  # the visitor has changed more meanwhile, and sees that
+            with view.turn:
+                found = self._sorted(summary, session, view, albums) if view.asking is asking else None
+            if found is None or view.asking is not asking:  # the visitor has changed more meanwhile, and sees that
                 return
             look = view.looking = bool(albums.albums and found.photos)
             yield {**self._drawn(session, summary, view, found), **(self._busy(0) if look else {})}

@@ -291,6 +291,40 @@ def sorts(monkeypatch: pytest.MonkeyPatch) -> list[AlbumSet]:
     return asked
 
 
+def test_of_changes_that_follow_each_other_quickly_the_last_one_is_sorted_by(
+    albums: Albums,
+    session: Session,
+    mine: int,
+    library: Library,
+    sorts: list[AlbumSet],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    after(albums.added("reds: red", session))
+    sorts.clear()
+    noted, go_on, view = albums._sorted, threading.Event(), session.albums[mine]
+
+    def slowly(*given: Any) -> SortedGallery:
+        assert go_on.wait(30)
+        return noted(*given)
+
+    def move(photo: int) -> None:
+        after(albums.moved(Event(photo=str(photo), to="=reds"), session))
+
+    monkeypatch.setattr(albums, "_sorted", slowly)
+    moving = []
+    for photo in list_photos(library, mine):
+        before = view.asking
+        moving.append(threading.Thread(target=move, args=(photo.id,)))
+        moving[-1].start()
+        while view.asking is before:
+            time.sleep(0.01)
+    go_on.set()
+    for thread in moving:
+        thread.join(30)
+    assert sorts[-1] == list_albums(library, mine)
+    assert len(sorts) <= 2, "that of the first one had begun"
+
+
 def test_a_gallery_is_sorted_once_while_it_stays_as_it_is(
     albums: Albums, session: Session, mine: int, library: Library, upload: MakeUpload, sorts: list[AlbumSet]
 ) -> None:
