@@ -212,7 +212,7 @@ def wire_galleries(parts: Parts, galleries: Galleries, add_photos: AddPhotos, ta
     p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, *p.offering, p.renamed], **SHORT).then(
         add_photos.told, session, told, **SHORT
     )
-    p.public.input(galleries.published, [p.public, session], [p.link, p.public], **SHORT)
+    p.public.input(galleries.published, [p.public, session], [p.link, p.public], **LATEST)
     p.delete.click(galleries.deleted, [p.refine, session], p.another_gallery, js=CONFIRM_DELETE, **SHORT).then(
         add_photos.told, session, told, **SHORT
     )
@@ -237,7 +237,7 @@ def wire_overview(parts: Parts, galleries: Galleries, overview: Overview, fittin
     p.gallery_tab.select(overview.map, session, p.map, **SHORT)
     p.gallery.change(overview.map_if_open, session, p.map, **SHORT)
     boxes = [p.budget, p.looked_for]
-    p.gallery_tab.select(galleries.shared, [*boxes, session], [*boxes, p.public, p.link], **SHORT).then(
+    p.gallery_tab.select(galleries.shared, [*boxes, p.public, session], [*boxes, p.public, p.link], **SHORT).then(
         overview.shown, [*boxes, session], p.overview, **SHORT
     ).then(fitting.offered, session, [p.no_exits, p.fit, p.stop_fit], **SHORT)
     p.fit.click(fitting.fitted, session, [p.no_exits, p.fit, p.stop_fit], **LONG).then(

@@ -196,7 +196,7 @@ class Galleries:
             parts.applied: "",
         }
 
-    def shared(self, budget: float, looked_for: str | None, session: Session) -> Updates:
+    def shared(self, budget: float, looked_for: str | None, public: bool, session: Session) -> Updates:
         """The gallery's tab was opened: what another page may have changed, less what the visitor is about to."""
         try:
             summary = self._services.access.gallery(session.gallery, session)
@@ -205,17 +205,17 @@ class Galleries:
         # Nothing comes where nothing was changed: on a slow line the visitor may be typing by the time of the answer.
         changed = (budget, looked_for or "") == session.settings != _settings(summary)
         boxes = self._boxes(summary, session) if changed else {}
-        return {**boxes, **self._shared(summary, self._services.access.owns(summary, session))}
+        return {**boxes, **self._shared(summary, self._services.access.owns(summary, session), public)}
 
     def _boxes(self, summary: GallerySummary, session: Session) -> Updates:
         session.settings = _settings(summary)
         return dict(zip((self._parts.budget, self._parts.looked_for), session.settings, strict=True))
 
-    def _shared(self, summary: GallerySummary, own: bool) -> Updates:
-        return {
-            self._parts.public: gr.update(value=summary.link is not None, visible=own),
-            self._parts.link: overview.visibility(summary),
-        }
+    def _shared(self, summary: GallerySummary, own: bool, public: bool | None = None) -> Updates:
+        """Args: public: as the page has it; where that is true it is left alone, as it may be clicked meanwhile."""
+        linked = summary.link is not None
+        box = gr.update(visible=own) if public == linked else gr.update(value=linked, visible=own)
+        return {self._parts.public: box, self._parts.link: overview.visibility(summary)}
 
     def renamed(self, name: str, session: Session) -> Updates:
         """Another name was given."""
@@ -238,7 +238,7 @@ class Galleries:
         try:
             summary = self._services.access.own(session.gallery, session)
             publish_gallery(self._services.library, summary.id, public)
-            return self._shared(self._services.access.gallery(summary.id, session), own=True)
+            return {self._parts.link: overview.visibility(self._services.access.gallery(summary.id, session))}
         except EngineError as error:
             return {self._parts.link: self._services.problem(error), self._parts.public: not public}
 

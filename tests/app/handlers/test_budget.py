@@ -76,13 +76,14 @@ def test_another_tab_has_the_budget_and_phrases_that_were_applied_unless_it_is_a
     session, other = Session(gallery=holidays), Session(gallery=holidays)
     galleries.settings(holidays, session)
     galleries.settings(holidays, other)
-    assert not hasattr(after(galleries.shared(0.75, None, other)), "looked_for"), "or it would overtake what is typed"
+    unchanged = after(galleries.shared(0.75, None, False, other))
+    assert not hasattr(unchanged, "looked_for"), "or it would overtake what is typed"
     list(budget.applied(1.0, "a kite", session))
-    seen = after(galleries.shared(0.75, None, other))
+    seen = after(galleries.shared(0.75, None, False, other))
     assert (seen.budget, seen.looked_for) == (1.0, "a kite")
     list(budget.applied(0.75, "", other))
-    assert not hasattr(after(galleries.shared(0.5, "a kite", session)), "budget"), "moved, and not applied yet"
-    assert after(galleries.shared(1.0, "a kite", session)).looked_for == ""
+    assert not hasattr(after(galleries.shared(0.5, "a kite", False, session)), "budget"), "moved, and not applied yet"
+    assert after(galleries.shared(1.0, "a kite", False, session)).looked_for == ""
 
 
 def test_a_files_many_phrases_stay_as_they_are_when_the_budget_alone_is_changed(

@@ -287,17 +287,19 @@ def test_a_gallery_is_renamed_published_and_deleted(
     assert "needs a name" in after(galleries.renamed("  ", mine)).renamed
     other = Session(gallery=holidays)  # another tab
     for public, words in ((True, "data-link"), (False, "Only you")):
-        # The box is told, too: what was told when the tab was opened may come after the press.
-        for told in (galleries.published(public, mine), galleries.shared(0.6, "", other)):
-            assert words in after(told).link
-            assert after(told).public["value"] is public
+        pressed = galleries.published(public, mine)
+        opened, behind = galleries.shared(0.6, "", public, other), galleries.shared(0.6, "", not public, other)
+        assert words in after(pressed).link == after(opened).link == after(behind).link
+        assert not hasattr(after(pressed), "public"), "or a later click is taken back"
+        assert "value" not in after(opened).public, "or a click is taken back"
+        assert after(behind).public["value"] is public
     deleting = galleries.deleted(False, mine)
     assert "2 photos" in after(next(deleting)).grid, "at once"
     assert holidays in [summary.id for summary in list_galleries(library)]
     shown = after(deleting)
     assert shown.gallery["value"] == mine.gallery == demo.id
     assert shown.query == "something red"
-    assert after(galleries.shared(0.6, "", other)).link == ""
+    assert after(galleries.shared(0.6, "", False, other)).link == ""
     assert [summary.kind for summary in list_galleries(library)] == ["demo"]
 
 
