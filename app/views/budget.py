@@ -49,11 +49,13 @@ def action(summary: GallerySummary, cost: BudgetCost | None, anew: bool = False)
         return "Encode all photos anew"
     due = []
     if summary.waiting:
-        due.append(f"Encode the {many(summary.waiting)} that {'waits' if summary.waiting == 1 else 'wait'}")
+        due.append(f"encode the {many(summary.waiting)} that {'waits' if summary.waiting == 1 else 'wait'}")
+    if summary.undecided:
+        due.append(f"encode {many(summary.undecided)} anew")
     if cost and cost.deeper:
-        due.append(f"{'run' if due else 'Run'} {many(cost.deeper)} deeper")
+        due.append(f"run {many(cost.deeper)} deeper")
     if due:
-        return ", ".join(due)
+        return ", ".join(due).capitalize()
     return "Keep this budget" if summary.kind == "demo" else "Keep this budget for new photos"
 
 
@@ -94,11 +96,12 @@ def _warning(summary: GallerySummary, budget: float, cost: BudgetCost | None, an
         if summary.in_all == 1:
             return f"<b>{why}:</b> the photo is encoded anew, {about}."
         each = f"all {many(summary.in_all)} are encoded anew, {about} each"
-        return f"<b>{why}:</b> {each}. No search finds a photo until its turn has come."
+        found = "Searches find them meanwhile" if anew else "No search finds a photo until its turn has come"
+        return f"<b>{why}:</b> {each}. {found}."
     now = _now(summary)
     until = " until the program is started again" if summary.kind == "demo" else ""  # which brings it back as it ships
-    each = " each" if summary.waiting > 1 else ""
-    takes = [f"{waiting(summary.waiting)}, {about}{each}"] if summary.waiting else []
+    due = (waiting(summary.waiting), summary.waiting), (_undecided(summary.undecided), summary.undecided)
+    takes = [f"{said}, {about}{' each' if count > 1 else ''}" for said, count in due if count]
     if cost.deeper:
         takes.append(_deeper(cost))
     if not takes:
@@ -106,6 +109,10 @@ def _warning(summary: GallerySummary, budget: float, cost: BudgetCost | None, an
         return f"{now}<b>This costs nothing here:</b> what ran stays{until}{later}"
     stays = f" What ran stays{until}." if now else ""
     return f"{now}<b>This raises its cost:</b> {'; '.join(takes)}.{stays}"
+
+
+def _undecided(count: int) -> str:
+    return f"{many(count)} left by other phrases and {'is' if count == 1 else 'are'} encoded anew"
 
 
 def _deeper(cost: BudgetCost) -> str:

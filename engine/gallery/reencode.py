@@ -20,8 +20,9 @@ from engine.gallery.types import IngestReport, Progress, photo_of
 from engine.ingest.decode import BATCH, Skipped
 from engine.ingest.kept_picture import kept_pixels
 from engine.search.refine import before_any_run, kept_map, standing_alike
-from engine.storage.collections import restamp
+from engine.storage.collections import look_for, restamp
 from engine.storage.encodings import (
+    images_of_other_phrases,
     images_without_encoding,
     keep_for_budget,
     list_candidates,
@@ -46,7 +47,7 @@ class Group:
     ids: list[int]
     pixels: "np.ndarray | Tensor"
     standing: "Standing | None"  # None: they are run from their pictures
-    encoded: bool  # they have an encoding already
+    encoded: bool  # they have an encoding already, which stays as far as it goes
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def reencode_gallery(
 
     For another budget alone, photos that would have gone as deep stay as they are, and the others go on from where
     they stand: what ran is not run again. A finished batch stays whatever happens later, and the same call goes on
-    after a stop. Photos of another model are not found until their turn has come.
+    after a stop. Photos of another model are not found until their turn has come; those that left by other phrases are.
 
     Args:
         budget: mean MACs share to aim at; by default the gallery's last one.
@@ -80,18 +81,23 @@ def reencode_gallery(
         no kept picture is left.
     """
     collection = library.collection(gallery_id)
-    wished = remembered_phrases(collection) if phrases is None else several(phrases)
+    remembered = remembered_phrases(collection)
+    wished = remembered if phrases is None else several(phrases)
     encoder = library.encoders.by(wished)
-    if not collection.has_model(stamp_of(encoder)):
-        _require_pictures(library, gallery_id, encoder)  # what the photos have now goes
+    stamp = stamp_of(encoder)
+    if not collection.has_model(stamp):
+        _require_pictures(library, gallery_id, encoder)  # every photo is to be seen anew
     wanted = budget if budget is not None else collection.budget
     aim = BUDGET_GRID[nearest_budget(DEFAULT_BUDGET if wanted is None else wanted)]
-    restamp(library.database, gallery_id, stamp_of(encoder), wished)
+    if collection.has_model(stamp_of(library.encoders.by(remembered))):
+        look_for(library.database, gallery_id, stamp, wished)
+    else:
+        restamp(library.database, gallery_id, stamp, wished)
     return _encode_again(library, encoder, gallery_id, aim, on_progress)
 
 
 def _require_pictures(library: Library, gallery_id: int, encoder: "Encoder") -> None:
-    """Raise EngineError where no photo of a gallery can be encoded again: a search would find nothing any more."""
+    """Raise EngineError where no photo of a gallery can be encoded again."""
     stored = library.database, gallery_id
     hashes = hashes_of(library.database, [*image_ids(*stored), *images_without_encoding(*stored)]).values()
     if hashes and all(kept_pixels(library.picture_path(each), encoder.preprocess) is None for each in hashes):
@@ -111,11 +117,12 @@ def _encode_again(
     """Bring all photos of a gallery to a budget of the grid."""
     start = time.perf_counter()
     waiting = images_without_encoding(library.database, gallery_id)
-    images = [*waiting, *_settle(library, encoder, gallery_id, budget)]
+    anew = [*waiting, *images_of_other_phrases(library.database, gallery_id, stamp_of(encoder))]
+    images = [*anew, *_settle(library, encoder, gallery_id, budget)]
     totals = library.totals.of(gallery_id)
     skipped: list[Skipped] = []
     added = finished = macs = 0
-    for batch in _kept_photos(library, encoder, images):
+    for batch in _kept_photos(library, encoder, images, frozenset(anew)):
         found = [(group, encoder.encode(group.pixels, budget, group.standing)) for group in batch.groups]
         rows = [row for group, encodings in found for row in _keep(library, encoder, gallery_id, group, encodings)]
         if batch.finished:
@@ -132,14 +139,20 @@ def _encode_again(
     return IngestReport.of(added, needless, skipped, time.perf_counter() - start, macs, encoder.full_macs)
 
 
-def _kept_photos(library: Library, encoder: "Encoder", images: Sequence[int]) -> Iterator[KeptPhotos]:
-    """Photos by their ids, `BATCH` at a time, one batch ahead."""
-    return prefetched(partial(_read, library, encoder, images), range(0, len(images), BATCH))
+def _kept_photos(
+    library: Library, encoder: "Encoder", images: Sequence[int], anew: frozenset[int]
+) -> Iterator[KeptPhotos]:
+    """Photos by their ids, `BATCH` at a time, one batch ahead.
+
+    Args: anew: those that are run from their pictures, wherever they stand.
+    """
+    return prefetched(partial(_read, library, encoder, images, anew), range(0, len(images), BATCH))
 
 
-def _read(library: Library, encoder: "Encoder", images: Sequence[int], start: int) -> KeptPhotos:
+def _read(library: Library, encoder: "Encoder", images: Sequence[int], anew: frozenset[int], start: int) -> KeptPhotos:
     batch = images[start : start + BATCH]
-    stand = {candidate.image_id: candidate for candidate in list_candidates(library.database, batch)}
+    kept = [image_id for image_id in batch if image_id not in anew]
+    stand = {candidate.image_id: candidate for candidate in list_candidates(library.database, kept)}
     pixels: dict[int, np.ndarray] = {}
     gone, finished = [], []
     for image_id, content_hash in hashes_of(library.database, batch).items():
@@ -177,7 +190,7 @@ def _settle(library: Library, encoder: "Encoder", gallery_id: int, budget: float
     """Have the photos that a budget lets go where they stand, or before, stand for it; returns those that go on."""
     staying: list[int] = []
     going_on: list[int] = []
-    for image_id, _, goes_on in settled(library, gallery_id, budget, encoder.exits):
+    for image_id, _, goes_on in settled(library, gallery_id, budget, encoder):
         (going_on if goes_on else staying).append(image_id)
     if staying:
         keep_for_budget(library.database, gallery_id, stamp_of(encoder), budget, staying, {})
@@ -187,7 +200,7 @@ def _settle(library: Library, encoder: "Encoder", gallery_id: int, budget: float
 def _keep(
     library: Library, encoder: "Encoder", gallery_id: int, group: Group, encodings: "Sequence[Encoding]"
 ) -> list[ImageRow]:
-    """Store what became of photos; those that had an encoding keep what stands of it."""
+    """Store what became of photos; those that go on keep what stands of their encoding."""
     stored, stamp = (library.database, gallery_id), stamp_of(encoder)
     found = dict(zip(group.ids, encodings, strict=True))
     if not group.encoded:

@@ -60,23 +60,32 @@ class PgIndex:
         self._mine = f"collection_id = :collection AND model = {self._model}"
         self.graph = "hnsw_" + hashlib.sha256(f"{self._model} {self._lifted}".encode()).hexdigest()[:16]
         self._count, self._counted = 0, -RECOUNT_SECONDS
-        self.ready = False  # the graph is whole
+        self._built = False  # the graph is whole
+        self._others = False  # some photos left by other phrases, and are not in it
         self._building: Thread | None = None
         self._lock = Lock()
 
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def ready(self) -> bool:
+        """The graph has all of the collection's vectors."""
+        return self._built and not self._others
+
     def catch_up(self, _: object) -> None:
         """Count what there is; a collection that has become large has its model's graph built meanwhile."""
         if len(self) > EXACT and time.monotonic() - self._counted < RECOUNT_SECONDS:
             return
-        rows = text("SELECT count(*) FROM encodings WHERE collection_id = :collection")  # they are all of one model
+        mine = {"collection": self._collection_id}
+        rows = "FROM encodings WHERE collection_id = :collection"
+        others = f"SELECT EXISTS (SELECT 1 {rows} AND model <> {self._model})"
         with explaining_errors(self._engine), self._engine.connect() as connection:
-            self._count = connection.scalar(rows, {"collection": self._collection_id}) or 0
+            self._count = connection.scalar(text(f"SELECT count(*) {rows}"), mine) or 0
             self._counted = time.monotonic()
-            self.ready = len(self) > EXACT and self._state(connection) is True
-        if len(self) > EXACT and not self.ready:
+            self._built = len(self) > EXACT and self._state(connection) is True
+            self._others = len(self) > EXACT and bool(connection.scalar(text(others), mine))
+        if len(self) > EXACT and not self._built:
             self._start()
 
     def remove(self, ids: np.ndarray) -> None:
@@ -116,7 +125,7 @@ class PgIndex:
                         f"(({self._lifted}) {self._kind}_ip_ops) WITH (m = {M}, ef_construction = {BUILT_WITH}) "
                         f"WHERE model = {self._model}"
                     )
-                    self.ready = True
+                    self._built = True
                 finally:
                     connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
                     connection.exec_driver_sql(f"SET lock_timeout = '{WAIT}'")
@@ -156,7 +165,7 @@ class PgIndex:
 
     def _all(self, connection: Connection, query: np.ndarray, k: int) -> Sequence[tuple[int, float]]:
         """By comparing every vector."""
-        return self._scored(connection, "", f"encodings WHERE {self._mine}", query, k)
+        return self._scored(connection, "", "encodings WHERE collection_id = :collection", query, k)
 
     def _scored(
         self, connection: Connection, head: str, rows: str, query: np.ndarray, k: int

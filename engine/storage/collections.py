@@ -24,6 +24,7 @@ from engine.storage.schema import (
     NameTaken,
     RaceRow,
     Totals,
+    model_key,
 )
 
 TOTALS_KEPT = 1000  # sums that stay in memory
@@ -108,6 +109,20 @@ def add_macs(database: Database, collection_id: int, queries: int = 0, pictures:
         row.macs_queries, row.macs_pictures = row.macs_queries + queries, row.macs_pictures + pictures
 
 
+def look_for(database: Database, collection_id: int, stamp: ModelStamp, phrases: Sequence[str]) -> None:
+    """Have gates go by other phrases: encodings stay, and are found, until each image is encoded anew.
+
+    Args: stamp: of the collection's model, with these phrases.
+    Raises: GalleryMissing.
+    """
+    with database.write() as session:
+        collection = hold(session, collection_id)
+        collection.phrases = list(phrases) or None
+        if collection.model is not None and not collection.has_model(stamp):
+            session.execute(delete(RaceRow).where(RaceRow.collection_id == collection_id))
+            collection.stamp(stamp)
+
+
 def restamp(database: Database, collection_id: int, stamp: ModelStamp, phrases: Sequence[str]) -> None:
     """Make a collection another model's: encodings and races of the one before go, and its images wait for theirs.
 
@@ -186,18 +201,20 @@ class TotalsCache:
     @cachedmethod(attrgetter("_kept"), lambda self, session, *counted: counted, attrgetter("_lock"))
     def _count(self, session: Session, collection_id: int, state: State) -> Totals:
         macs = cast(func.sum(EncodingRow.macs_index), BigInteger)  # PostgreSQL's sum is a decimal number
+        other = func.count().filter(EncodingRow.model != model_key(*state[:2]))
         rows = (
-            select(EncodingRow.exit, func.count(), macs)
+            select(EncodingRow.exit, func.count(), macs, other)
             .where(EncodingRow.collection_id == collection_id)
             .group_by(EncodingRow.exit)
         )
         counted = session.execute(rows).all()
-        photos = sum(photos for _, photos, _ in counted)
+        photos = sum(photos for _, photos, *_ in counted)
         return Totals(
             photos=photos,
-            macs_index=sum(macs for *_, macs in counted),
-            exits={exit: photos for exit, photos, _ in counted},
+            macs_index=sum(macs for *_, macs, _ in counted),
+            exits={exit: photos for exit, photos, *_ in counted},
             waiting=state[-1] - photos,
+            undecided=sum(others for *_, others in counted),
         )
 
 

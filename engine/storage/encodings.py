@@ -168,11 +168,24 @@ def images_without_encoding(database: Database, collection_id: int) -> list[int]
         return list(session.scalars(wanted))
 
 
-def images_at_other_budgets(database: Database, collection_id: int, budget: float) -> list[tuple[int, int, bytes]]:
-    """(id, exit, gates) of the images whose encoding is for another budget; in order of exit and id."""
+def images_of_other_phrases(database: Database, collection_id: int, stamp: ModelStamp) -> list[int]:
+    """Ids of the images that left by other phrases than the stamp's, in order."""
+    wanted = (
+        select(EncodingRow.image_id)
+        .where(EncodingRow.collection_id == collection_id, EncodingRow.model != stamp.key)
+        .order_by(EncodingRow.image_id)
+    )
+    with database.read() as session:
+        return list(session.scalars(wanted))
+
+
+def images_at_other_budgets(
+    database: Database, collection_id: int, stamp: ModelStamp, budget: float
+) -> list[tuple[int, int, bytes]]:
+    """(id, exit, gates) of the images that left by the stamp's phrases for another budget; in order of exit and id."""
     wanted = (
         select(EncodingRow.image_id, EncodingRow.exit, EncodingRow.gates)
-        .where(EncodingRow.collection_id == collection_id, EncodingRow.budget != budget)
+        .where(EncodingRow.collection_id == collection_id, EncodingRow.model == stamp.key, EncodingRow.budget != budget)
         .order_by(EncodingRow.exit, EncodingRow.image_id)
     )
     with database.read() as session:

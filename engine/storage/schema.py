@@ -45,8 +45,13 @@ class ModelStamp:
 
     @property
     def key(self) -> str:
-        """What tells its encodings from another model's within one database."""
-        return self.weights_hash[:8] + self.exits_hash[:8]
+        """As of `model_key`."""
+        return model_key(self.weights_hash, self.exits_hash)
+
+
+def model_key(weights_hash: str | None, exits_hash: str | None) -> str:
+    """What tells a model's encodings from another one's within one database."""
+    return (weights_hash or "")[:8] + (exits_hash or "")[:8]
 
 
 def stamp_of(encoder: "Encoder") -> ModelStamp:
@@ -64,6 +69,7 @@ class Totals:
     macs_index: int
     exits: Mapping[int, int]  # exit -> photos that left there
     waiting: int  # images whose encoding was another model's; they are found again once they are encoded anew
+    undecided: int  # images that left by other phrases; they are found, and are to be encoded anew
 
 
 class NameTaken(EngineError):
@@ -168,8 +174,10 @@ class EncodingRow(Base):
     __table_args__ = (Index("ix_encodings_collection_id", "collection_id"),)
 
     image_id: Mapped[int] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
-    # The image's collection and the key of its model, here too: a search in the database looks into this table alone.
+    # The image's collection, here too: a search in the database looks into this table alone.
     collection_id: Mapped[int]
+    # The key of what encoded it. Where that is not the collection's, other phrases have decided where it left: the
+    # vector is as comparable as any, and the image waits for being encoded anew.
     model: Mapped[str]
     vector: Mapped[bytes] = mapped_column(vector_type())  # float32, unit length
     exit: Mapped[int]

@@ -33,8 +33,8 @@ PHOTO = Photo(
     budget=0.75,
 )
 SUMMARY = GallerySummary(
-    id=1, name="Holidays", kind="gallery", photos=4, waiting=0, macs_index=220, macs_queries=30, macs_pictures=0,
-    macs=250, macs_in_full=400, saved_share=0.45, exits=(2, 1, 1),
+    id=1, name="Holidays", kind="gallery", photos=4, waiting=0, undecided=0, macs_index=220, macs_queries=30,
+    macs_pictures=0, macs=250, macs_in_full=400, saved_share=0.45, exits=(2, 1, 1),
     model="fake", budget=0.75, link=None, owner=None, phrases=(), revision=4,
 )  # fmt: skip
 RACE = Race(at=1_764_000_000.0, photos=46, budget=0.75, full_per_second=20.0, early_per_second=32.0, macs_share=0.6)

@@ -11,6 +11,7 @@ from sqlalchemy import event
 from engine.exits.batch import Encoding
 from engine.exits.encoder import Standing
 from engine.gallery import Library, ModelChanged, Progress, reencode
+from engine.gallery.budget_cost import budget_cost
 from engine.gallery.comparison import Comparison
 from engine.gallery.galleries import delete_photos, list_photos, stored_hashes, summarize_gallery
 from engine.gallery.ingest import ingest_files
@@ -283,15 +284,47 @@ def test_other_phrases_are_another_encoder(library: Library, gallery: int, uploa
 
 
 def test_a_gallery_whose_photos_wait_is_never_said_to_be_whole(
-    library: Library, gallery: int, monkeypatch: pytest.MonkeyPatch
+    library: Library, newer: Library, gallery: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert summarize_gallery(library, gallery).photos == 5
     monkeypatch.setattr(FakeEncoder, "encode", Mock(side_effect=KeyboardInterrupt))
-    for phrases in (ROSES, ()):  # the latter are those that it had
+    for program in (newer, library):  # the latter's model is that which it had
         with pytest.raises(KeyboardInterrupt):
-            reencode_gallery(library, gallery, phrases=phrases)
+            reencode_gallery(program, gallery)
         found = summarize_gallery(library, gallery)
         assert (found.photos, found.waiting) == (0, 5)
+
+
+def test_photos_that_left_by_other_phrases_are_found_until_they_are_encoded_anew(
+    library: Library, gallery: int, fake_encoder: FakeEncoder
+) -> None:
+    photos = list_photos(library, gallery)
+    run_to_full_depth(library, photos[0].id)
+    before = {hit.photo.id: hit.score for hit in search_photos(library, gallery, "red")}
+    with pytest.raises(KeyboardInterrupt):
+        reencode_gallery(library, gallery, phrases=ROSES, on_progress=STOP)
+    assert {hit.photo.id for hit in search_photos(library, gallery, "red")} == set(before)
+    found = summarize_gallery(library, gallery)
+    assert (found.photos, found.waiting, found.undecided, found.phrases) == (5, 0, 3, ROSES)
+    assert budget_cost(library, gallery, 1.0).deeper == 2, "of those that left by these phrases"
+    refine_search(library, gallery, "red")  # runs all of them deeper
+    fake_encoder.batches.clear()
+    report = reencode_gallery(library, gallery)
+    assert (report.added, report.duplicates, fake_encoder.batches) == (3, 2, [2, 1])
+    assert {photo.nearest_texts[0][0][0] for photo in list_photos(library, gallery)} == {"a rose"}
+    found = summarize_gallery(library, gallery)
+    assert (found.undecided, found.exits, found.macs_index) == (0, (3, 0, 2), 5 * photos[0].macs)
+    assert reencode_gallery(library, gallery).added == 0
+
+
+def test_phrases_that_were_asked_for_by_mistake_cost_those_alone_that_were_encoded_for_them(
+    library: Library, gallery: int
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        reencode_gallery(library, gallery, phrases=ROSES, on_progress=STOP)
+    assert reencode_gallery(library, gallery, phrases=()).added == 2
+    found = summarize_gallery(library, gallery)
+    assert (found.undecided, found.phrases) == (0, ())
 
 
 def test_phrases_can_be_taken_back(library: Library, gallery: int) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,13 @@ from engine.search.faiss_index import FaissIndex
 from engine.search.pg_vector_index import PgIndex
 from engine.search.query_parser import Query
 from engine.search.ranking import lifted_query
-from engine.storage.collections import open_collection
+from engine.storage.collections import look_for, open_collection
 from engine.storage.database import Database
-from engine.storage.encodings import list_changes
+from engine.storage.encodings import list_changes, replace_encodings
 from engine.storage.images import delete_images
 from engine.storage.postgres import WAIT
 from engine.storage.schema import ModelStamp
-from tests.storage.rows import add, image
+from tests.storage.rows import add, image, reached
 
 DIM, EXITS = 16, 3
 SLOPES, OFFSETS = np.array([0.8, 0.9, 1.0]), np.array([0.05, 0.02, 0.0])  # of the scores at each exit
@@ -199,6 +200,21 @@ class TestGraph:
         first, second = index_of(engine, large.id), index_of(engine, other.id, stamp)
         assert first.graph != second.graph
         assert found(second, other.vectors[4], 5) == other.best(other.vectors[4], 5)
+
+    def test_photos_that_left_by_other_phrases_are_found_until_they_are_encoded_anew(
+        self, database: Database, engine: Engine, large: Filled
+    ) -> None:
+        assert index_of(engine, large.id).ready
+        stamp, query = replace(STAMP, exits_hash="c" * 64), unit(1, seed=7)[0]
+        look_for(database, large.id, stamp, ["a rose"])
+        rows = zip(large.ids.tolist(), large.exits.tolist(), large.affinity.tolist(), large.vectors, strict=True)
+        anew = {id: replace(reached(exit), affinity=fits, vector=vector) for id, exit, fits, vector in rows}
+        for part in (slice(0, 300), slice(300, None)):
+            index = index_of(engine, large.id, stamp)
+            assert not index.ready, "its graph lacks those that left by other phrases"
+            assert found(index, query, 10) == large.best(query, 10)
+            replace_encodings(database, large.id, stamp, dict(list(anew.items())[part]))
+        assert index_of(engine, large.id, stamp).ready
 
     def test_a_graph_that_was_left_half_built_is_built_anew(self, engine: Engine, large: Filled) -> None:
         index = index_of(engine, large.id)

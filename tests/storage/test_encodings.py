@@ -120,10 +120,10 @@ def test_a_way_on_from_an_encoding_that_was_replaced_by_a_shallower_one_is_left(
 
 def test_another_budget_adds_to_what_indexing_took(database: Database, gallery: int) -> None:
     one, (two,) = start(database, gallery), add(database, gallery, "bb")
-    assert [found[:2] for found in images_at_other_budgets(database, gallery, 0.9)] == [(one, 1), (two.id, 1)]
+    assert [found[:2] for found in images_at_other_budgets(database, gallery, STAMP, 0.9)] == [(one, 1), (two.id, 1)]
     before = int(list_changes(database, gallery, 0, 9).revisions.max())
     keep_for_budget(database, gallery, STAMP, 0.9, [one, two.id], {one: reached(2, 1, 30)})
-    assert images_at_other_budgets(database, gallery, 0.9) == []
+    assert images_at_other_budgets(database, gallery, STAMP, 0.9) == []
     assert images_without_encoding(database, gallery) == []
     rows = [get_image(database, image_id).encoding for image_id in (one, two.id)]
     assert [(row.exit, row.budget, row.macs_index, row.macs_query) for row in rows] == [

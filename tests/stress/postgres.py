@@ -124,7 +124,7 @@ def run(count: int) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
             )
             searches.append(searched(f"graph of {kind}", index, made, queries, places == 1))
         alone = PgIndex(engine, 1, STAMP.key, DIM, LINES, 0.0)
-        alone.ready = True
+        alone._built = True
         alone._mine = alone._mine.replace("collection_id = :collection", ":collection > 0")
         searches.append(searched("graph of halfvec, no filter", alone, made, queries, places > 0))
         for collection in (2, 3):

@@ -1,6 +1,7 @@
 """How deep photos go."""
 
 import re
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
@@ -19,9 +20,10 @@ from engine.gallery import Library, Progress, reencode
 from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
 from engine.gallery.quotas import TooMuch
 from engine.gallery.reencode import reencode_gallery
+from engine.storage.collections import restamp
+from engine.storage.schema import stamp_of
 from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after, plain
-from tests.fake_encoder import FakeEncoder
 
 
 def test_another_budget_says_what_it_would_run_before_it_does(budget: Budget, library: Library, holidays: int) -> None:
@@ -102,13 +104,11 @@ def test_photos_that_wait_are_not_said_to_be_missing(
     services: Services, budget: Budget, overview: Overview, galleries: Galleries, library: Library, holidays: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    stop = Mock(side_effect=Stopped)
     session, albums, compare = Session(gallery=holidays), Albums(services, PARTS), Compare(services, PARTS)
     monkeypatch.setattr(reencode, "BATCH", 1)
-    with monkeypatch.context() as patched:
-        patched.setattr(FakeEncoder, "encode", stop)
-        with pytest.raises(Stopped):
-            reencode_gallery(library, holidays, phrases=["a kite"])
+    now = stamp_of(library.encoders.by(("a kite",)))
+    for stamp in (replace(now, weights_hash="of an earlier model"), now):
+        restamp(library.database, holidays, stamp, ["a kite"])
     shown = after(galleries.picked(holidays, False, session))
     assert "2 photos wait to be encoded" in shown.headline
     assert ("Holidays · 2", holidays) in after(galleries.choices(session)).gallery["choices"]
@@ -119,7 +119,7 @@ def test_photos_that_wait_are_not_said_to_be_missing(
     assert "2 photos wait to be encoded" in told.figures
     assert told.apply["value"] == "Encode the 2 photos that wait"
     with pytest.raises(Stopped):
-        reencode_gallery(library, holidays, on_progress=stop)
+        reencode_gallery(library, holidays, on_progress=Mock(side_effect=Stopped))
     shown = after(galleries.picked(holidays, False, session))
     assert "1 photo waits to be encoded" in shown.headline
     assert shown.grid.count('class="hit"') == 1
@@ -135,6 +135,30 @@ def test_photos_that_wait_are_not_said_to_be_missing(
         assert "Stopped: 1 photo of 2 of “Holidays”" in after(budget.applied(0.75, "a kite", session)).applied
     assert "All photos" in after(budget.applied(0.75, "a kite", session)).applied
     assert "wait" not in after(galleries.picked(holidays, False, session)).headline
+
+
+def test_photos_that_left_by_other_phrases_are_found_until_they_are_encoded_anew(
+    budget: Budget, overview: Overview, galleries: Galleries, library: Library, holidays: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    session = Session(gallery=holidays)
+    monkeypatch.setattr(reencode, "BATCH", 1)
+    asked = after(budget.previewed(0.75, "a kite", session))
+    assert (
+        "all 2 photos are encoded anew, at about 75 % of a full encoding each. Searches find them meanwhile"
+        in plain(re.sub(r"</?b>", "", asked.budget_preview))
+    )
+    with pytest.raises(Stopped):
+        reencode_gallery(library, holidays, phrases=["a kite"], on_progress=Mock(side_effect=Stopped))
+    shown = after(galleries.picked(holidays, False, session))
+    assert "wait" not in shown.headline
+    assert shown.grid.count('class="hit"') == 2
+    told = after(overview.shown(0.75, "a kite", session))
+    assert told.apply["value"] == "Encode 1 photo anew"
+    said = plain(re.sub(r"</?b>", "", told.budget_preview))
+    assert "1 photo left by other phrases and is encoded anew, at about 75 % of a full encoding." in said
+    after(budget.applied(0.75, "a kite", session))
+    assert after(overview.shown(0.75, "a kite", session)).apply["value"] == "Keep this budget for new photos"
 
 
 def test_a_photo_whose_kept_picture_is_gone_is_named(budget: Budget, library: Library, holidays: int) -> None:
