@@ -40,6 +40,13 @@ CONFIRM_DELETE = """(...given) => {
   tgem.openTab("results");
   return given;
 }"""
+# In the browser: by the time of an answer the next words may be typed.
+EMPTY_ALBUM_WORDS = """(...given) => {
+  const box = document.querySelector("#album-words input, #album-words textarea");
+  box.value = "";
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+  return given;
+}"""
 
 
 class Tabs(NamedTuple):
@@ -169,7 +176,8 @@ def wire_albums(parts: Parts, albums: Albums) -> None:
     p, session = parts, parts.session
     p.albums_tab.select(albums.shown, session, p.album_parts, **SHORT)
     several = {**LONG, "trigger_mode": "multiple"}  # the next words do not wait for the second looks of the last
-    p.album_words.submit(albums.added, [p.album_words, session], p.album_parts, **several)
+    words = [p.album_words, session]
+    p.album_words.submit(albums.added, words, p.album_parts, js=EMPTY_ALBUM_WORDS, **several)
     board = p.album_board
     for listen, answer in (
         (p.album_proposals.propose, albums.proposed),

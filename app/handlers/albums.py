@@ -89,8 +89,7 @@ class Albums:
     def added(self, words: str, session: Session) -> Iterator[Updates]:
         """Words for an album were typed."""
         if words.strip():
-            # At once: by the time of the answer the next ones may be typed.
-            yield {self._parts.album_words: "", self._parts.album_line: views.SORTING}
+            yield {self._parts.album_line: views.SORTING}
             yield from self._changed(session, lambda albums: _with(albums, words), typed=words)
 
     def proposed(self, event: gr.EventData, session: Session) -> Iterator[Updates]:

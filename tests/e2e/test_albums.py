@@ -59,6 +59,20 @@ def test_a_line_that_brings_several_changes_at_once_leaves_nothing_as_it_was(ope
     expect(page.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
 
 
+def test_words_that_are_typed_while_an_answer_comes_stay(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    tab(page, "Albums")
+    with answer_to_come(page):
+        album_words(page).fill("animals")
+        album_words(page).press("Enter")
+        expect(album_words(page)).to_have_value("")
+        album_words(page).press_sequentially("flow")
+    expect(page.locator(".album[data-key='=animals']")).to_be_visible(timeout=PATIENCE)
+    expect(album_words(page)).to_have_value("flow")
+    album_words(page).press_sequentially("ers\n")
+    expect(page.locator(".album[data-key='=flowers']")).to_be_visible(timeout=PATIENCE)
+
+
 @EACH_LOOK
 def test_photos_fall_into_albums_and_one_is_moved_by_its_menu(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
