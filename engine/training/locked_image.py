@@ -126,7 +126,8 @@ class LockedImageTuning:
         for photo, rows in enumerate(self._rows):
             for row in rows:
                 self._photos[row].append(photo)
-        self._meant = CachedTexts(pretrained_model(work).text, self._tokens).frozen_vectors
+        untouched = pretrained_model(work).text
+        self._meant = CachedTexts(untouched, self._tokens).meanings(untouched)
         self._meanings = torch.stack([F.normalize(self._meant[rows].sum(0), dim=0) for rows in self._rows])
 
     def loss(self, step: int) -> Tensor:

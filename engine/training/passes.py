@@ -321,12 +321,12 @@ class PassTraining:
         names = [in_templates(name) for name in read_kinds(data / "imagenet_samples")]
         texts = list(dict.fromkeys([*(t for e in photos.all for t in e.texts), *(t for ways in names for t in ways)]))
         place = {t: i for i, t in enumerate(texts)}
-        say(f"{len(photos.all)} photos, and {len(texts)} texts, which are encoded twice")
+        say(f"{len(photos.all)} photos, and {len(texts)} texts, which are encoded first")
         untouched = pretrained_model(work).text  # and its tokenizer's files
         tokenize = HFTokenizer(work.as_posix(), context_length=CONTEXT)
         text_tower = model.text.requires_grad_(True)
         self.sentences = CachedTexts(text_tower, tokenize(texts), say)
-        self._meant = CachedTexts(untouched, tokenize(texts), say).frozen_vectors
+        self._meant = self.sentences.meanings(untouched)
         self.batches, self.texts = Batches(photos, place), texts
         self._meanings = torch.stack([F.normalize(self._meant[rows].sum(0), dim=0) for rows in self.batches.rows])
         self._kinds = torch.tensor([[place[t] for t in ways] for ways in names])  # (C, W)

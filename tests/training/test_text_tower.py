@@ -1,3 +1,4 @@
+from copy import deepcopy
 from types import SimpleNamespace
 
 import pytest
@@ -43,7 +44,7 @@ TOKENS = torch.tensor([[3, 4, 5, PAD], [6, 7, PAD, PAD], [3, 4, 5, 9]])
 
 def test_frozen_layers_have_no_dropout_whatever_the_towers_mode(tower: SimpleNamespace) -> None:
     first, second = CachedTexts(tower, TOKENS), CachedTexts(tower, TOKENS)
-    assert torch.equal(first.frozen_vectors, second.frozen_vectors)
+    assert torch.equal(first.meanings(tower), second.meanings(tower))
     assert torch.equal(first.states, second.states)
     assert tower.transformer.training, "the tower's mode is left as it was"
 
@@ -67,6 +68,19 @@ def test_texts_are_what_the_whole_tower_makes_of_them(tower: SimpleNamespace) ->
             found = texts(torch.tensor([2, 1]))
     assert found.shape == (2, 4)
     assert F.cosine_similarity(found[1], wanted, dim=0) > 0.999
+
+
+def test_what_texts_meant_before_training_is_what_the_untouched_tower_says(tower: SimpleNamespace) -> None:
+    trained = deepcopy(tower)
+    nn.init.normal_(trained.transformer.encoder.layer[-1].linear.weight)
+    found = CachedTexts(trained, TOKENS).meanings(tower)
+    with torch.no_grad():
+        states = tower.transformer.embeddings(TOKENS[1, :2])
+        for layer in tower.transformer.encoder.layer.eval():
+            states = layer(states, torch.zeros(()))
+    assert found.shape == (3, WIDTH)
+    assert F.cosine_similarity(found[1], states.mean(0), dim=0) > 0.999
+    assert F.cosine_similarity(found[1], CachedTexts(trained, TOKENS).meanings(trained)[1], dim=0) < 0.99
 
 
 @pytest.mark.parametrize(("native", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
