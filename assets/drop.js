@@ -195,7 +195,8 @@ document.addEventListener("dragover", (event) => {
   if (!holds(event)) return;
   event.preventDefault();
   fields.hidden = false;
-  fields.querySelector("[data-do=add] b").textContent = document.querySelector("#adds-to").textContent.trim();
+  const adds = document.querySelector("#adds-to .html-container > div"); // beside it Gradio counts what an answer takes
+  fields.querySelector("[data-do=add] b").textContent = adds.textContent.trim();
   const items = [...event.dataTransfer.items].filter((item) => item.kind === "file"); // a page's picture brings its address, too
   fields.classList.toggle("many", items.length !== 1 || !items[0].type.startsWith("image/"));
   const over = event.target.closest?.("[data-do]");
