@@ -18,7 +18,6 @@ from engine.gallery.types import SortedGallery, SortedPhoto
 from engine.storage.albums import change_albums, read_albums
 from engine.storage.encodings import Candidate, keep_deeper, list_candidates, list_standings
 from engine.storage.images import image_ids
-from engine.storage.schema import stamp_of
 from engine.utils.paths import ALBUM_WORDS
 
 if TYPE_CHECKING:
@@ -189,7 +188,8 @@ class _Sort:
 
     def _keep(self, found: "Mapping[int, Encoding]") -> None:
         if self.aside is None:
-            keep_deeper(self.library.database, self.gallery_id, stamp_of(self.encoder), found)
+            stamp = self.library.stamp_for(self.gallery_id, self.encoder)
+            keep_deeper(self.library.database, self.gallery_id, stamp, found)
         else:
             self.aside.keep(found)
 

@@ -118,9 +118,11 @@ def _keep(library: Library, gallery_id: int, encoder: "Encoder", made: Sequence[
         )
         for content_hash, each in found.items()
     ]
+    for row in rows:
+        row.encoding.model = stamp_of(encoder).key  # which is not the gallery’s where it looks for others by now
     pictures = {content_hash: each.photo.jpeg for content_hash, each in found.items()}
     maps = {content_hash: each.map for content_hash, each in found.items() if each.map is not None}
-    return add_images(library.database, gallery_id, stamp_of(encoder), rows, pictures, maps)
+    return add_images(library.database, gallery_id, library.stamp_for(gallery_id, encoder), rows, pictures, maps)
 
 
 def _follow(library: Library, gallery_id: int, again: Sequence[Duplicate]) -> None:

@@ -14,7 +14,7 @@ from engine.search.ranking import Rankings
 from engine.search.second_looks import SecondLooks
 from engine.storage.collections import TotalsCache, delete_if_empty, get_collection
 from engine.storage.database import Database
-from engine.storage.schema import CollectionRow, GalleryMissing, ModelChanged
+from engine.storage.schema import CollectionRow, GalleryMissing, ModelChanged, ModelStamp, stamp_of
 from engine.utils.errors import EngineError
 
 if TYPE_CHECKING:
@@ -87,6 +87,16 @@ class Library:
         Raises: GalleryMissing, or ModelChanged where it was encoded with another model than the present.
         """
         return self.encoders.of(self.collection(gallery_id))
+
+    def stamp_for(self, gallery_id: int, encoder: "Encoder") -> ModelStamp:
+        """The stamp under which a gallery takes what an encoder made: it may look for other phrases by now.
+
+        Raises: GalleryMissing, or ModelChanged where it is encoded with another model than the present.
+        """
+        made_by = stamp_of(encoder)
+        if made_by != stamp_of(self.encoders.by(encoder.phrases)):  # the present model is another one by now
+            return made_by
+        return stamp_of(self.encoders.of(self.collection(gallery_id)))
 
     def certificate_of(self, gallery_id: int) -> Certificate | None:
         """What the exits of a gallery's model gave on photos that nothing was fitted on; None where nobody has measured

@@ -35,7 +35,7 @@ from engine.storage.database import StoreUnusable
 from engine.storage.dates import taken_in
 from engine.storage.encodings import Candidate, keep_deeper, list_candidates
 from engine.storage.images import get_image, get_images
-from engine.storage.schema import CollectionRow, PhotoMissing, stamp_of
+from engine.storage.schema import CollectionRow, PhotoMissing
 
 if TYPE_CHECKING:
     from engine.exits.encoder import Encoder
@@ -158,7 +158,7 @@ def _keep(
     found = deepening.deeper()
     try:
         if collection.kind != FROZEN:
-            keep_deeper(library.database, collection.id, stamp_of(encoder), found, asked_about)
+            keep_deeper(library.database, collection.id, library.stamp_for(collection.id, encoder), found, asked_about)
             return NO_LOOKS
         if deepening.ran:
             add_macs(library.database, collection.id, queries=deepening.ran)

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from sqlalchemy import event
 
+from engine.albums.album import AlbumSet, album_of
 from engine.exits.batch import Encoding
 from engine.exits.encoder import Standing
 from engine.gallery import Library, ModelChanged, Progress, reencode
+from engine.gallery.albums import sort_gallery
 from engine.gallery.budget_cost import budget_cost
 from engine.gallery.comparison import Comparison
-from engine.gallery.galleries import delete_photos, list_photos, stored_hashes, summarize_gallery
+from engine.gallery.galleries import delete_photos, get_photo, list_photos, stored_hashes, summarize_gallery
 from engine.gallery.ingest import ingest_files
 from engine.gallery.reencode import reencode_gallery
 from engine.gallery.search import refine_search, run_to_full_depth, search_photos
@@ -22,7 +24,7 @@ from engine.storage.database import Database
 from engine.storage.schema import ImageRow
 from engine.utils.errors import EngineError
 from tests.fake_encoder import IDENTITY, TEXTS, FakeEncoder
-from tests.pictures import Fill, MakeUpload
+from tests.pictures import Fill, MakeUpload, Meanwhile
 
 pytestmark = pytest.mark.both_databases
 
@@ -315,6 +317,27 @@ def test_photos_that_left_by_other_phrases_are_found_until_they_are_encoded_anew
     found = summarize_gallery(library, gallery)
     assert (found.undecided, found.exits, found.macs_index) == (0, (3, 0, 2), 5 * photos[0].macs)
     assert reencode_gallery(library, gallery).added == 0
+
+
+def test_what_is_under_way_goes_on_where_other_phrases_are_asked_for_meanwhile(
+    library: Library, gallery: int, upload: MakeUpload, meanwhile: Meanwhile
+) -> None:
+    def ask_for(*phrases: str) -> None:
+        reencode_gallery(library, gallery, phrases=phrases)
+
+    meanwhile(FakeEncoder, "encode", lambda: ask_for(*ROSES))
+    ingest_files(library, gallery, [upload("blue.png", "blue")])
+    found = summarize_gallery(library, gallery)
+    assert (found.photos, found.undecided, found.phrases) == (6, 1, ROSES)
+    meanwhile(FakeEncoder, "deepen", ask_for)
+    refine_search(library, gallery, "red")
+    assert summarize_gallery(library, gallery).macs_queries > 0
+    reencode_gallery(library, gallery, phrases=ROSES)
+    meanwhile(FakeEncoder, "deepen", ask_for)
+    photo = list_photos(library, gallery)[0].id
+    sort_gallery(library, gallery, AlbumSet((album_of("red"),)).moved([photo], "red"))
+    found = summarize_gallery(library, gallery)
+    assert (found.undecided, found.phrases, get_photo(library, photo).exit) == (0, (), 3)
 
 
 def test_phrases_that_were_asked_for_by_mistake_cost_those_alone_that_were_encoded_for_them(
