@@ -35,7 +35,7 @@ class Budget:
         services, parts = self._services, self._parts
         try:
             summary = services.access.gallery(session.gallery, session)
-            anew = as_typed(looked_for or "", summary.phrases) != summary.phrases  # one never opened holds nothing
+            anew = wished(looked_for, summary.phrases, session) != summary.phrases
             try:
                 cost = budget_cost(services.library, summary.id, budget) if summary.in_all else None
             except ModelChanged:  # all photos run anew, whatever is looked for
@@ -65,7 +65,7 @@ class Budget:
                 applied: encoding(title, None, 0.0, None, services.address),
                 self._parts.stop_apply: button(STOP, True),
             }
-            phrases = as_typed(looked_for or "", summary.phrases)
+            phrases = wished(looked_for, summary.phrases, session)
             drawing = services.drawing
             began = time.monotonic()
             events = services.begin(
@@ -78,7 +78,7 @@ class Budget:
                         yield {applied: progress_bar(title, formatting.in_line(event.place))}
                         began = time.monotonic()
                     elif isinstance(event, Progress):
-                        now = event
+                        now, session.settings = event, (budget, looked_for or "")  # it goes by them from here on
                         seconds = time.monotonic() - began
                         yield {applied: encoding(title, event, seconds, drawing, services.address)}
                     elif isinstance(event, IngestReport):
@@ -111,9 +111,11 @@ def typed(phrases: Sequence[str]) -> str:
     return "\n".join(phrases)
 
 
-def as_typed(text: str, remembered: tuple[str, ...]) -> tuple[str, ...]:
-    """The phrases that a text box holds; raises PhrasesUnusable.
+def wished(box: str | None, remembered: tuple[str, ...], session: Session) -> tuple[str, ...]:
+    """The phrases that a text box asks for, which holds nothing until it is opened; raises PhrasesUnusable.
 
-    Args: remembered: those of the gallery. Left as they are, they may be more than a person would type: a file's.
+    Args: remembered: those of the gallery. They stay where the box is left as the page has filled it: another page or
+        a command may have changed them since, and a file's may be more than a person would type.
     """
-    return remembered if text == typed(remembered) else tuple(typed_phrases(text))
+    filled = typed(remembered) if session.settings is None else session.settings[1]
+    return remembered if (box or "") in (filled, typed(remembered)) else tuple(typed_phrases(box or ""))

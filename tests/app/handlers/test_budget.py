@@ -88,6 +88,23 @@ def test_another_tab_has_the_budget_and_phrases_that_were_applied_unless_it_is_a
     assert after(galleries.shared(1.0, "a kite", False, session)).looked_for == ""
 
 
+def test_phrases_that_another_page_has_changed_stay_where_the_budget_alone_is_chosen(
+    budget: Budget, galleries: Galleries, library: Library, holidays: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(gallery=holidays)
+    galleries.settings(holidays, session)
+    reencode_gallery(library, holidays, phrases=["a kite"])
+    assert after(budget.previewed(1.0, "", session)).apply["value"] == "Run 2 photos deeper"
+    list(budget.applied(1.0, "", session))
+    assert summarize_gallery(library, holidays).phrases == ("a kite",)
+    monkeypatch.setattr(reencode, "BATCH", 1)
+    applying = budget.applied(1.0, "a boat", session)
+    while "1 of 2" not in next(applying).get(PARTS.applied, ""):
+        pass
+    list(budget.applied(1.0, "", session))
+    assert summarize_gallery(library, holidays).phrases == (), "taken back before all photos were encoded for them"
+
+
 def test_a_files_many_phrases_stay_as_they_are_when_the_budget_alone_is_changed(
     budget: Budget, galleries: Galleries, library: Library, holidays: int
 ) -> None:
