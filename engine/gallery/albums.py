@@ -206,7 +206,7 @@ class _Sort:
     def _result(self, sorting: "AlbumSorting") -> SortedGallery:
         standing, full = self.standing, self.encoder.full_macs
         names = (*(album.name for album in self.albums.albums), None)
-        shares = standing.macs / full
+        shares = np.minimum(standing.macs / full, 1)  # as of `photo_of`
         outcomes, by_hand = sorting.outcomes.tolist(), (sorting.fixed >= 0).tolist()
         photos = tuple(
             SortedPhoto(image_id, file, content, names[outcome], *rest)

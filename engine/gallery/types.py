@@ -232,7 +232,7 @@ def photo_of(row: ImageRow) -> Photo:
         exit=encoding.exit,
         exits=collection.exits,
         macs=macs,
-        macs_share=macs / collection.full_macs,
+        macs_share=min(1.0, macs / collection.full_macs),  # full depth costs a little more by more phrases
         milliseconds=encoding.milliseconds,
         gates=np.frombuffer(encoding.gates, np.float32).reshape(gated, -1 if gated else 0),
         nearest_texts=tuple(tuple((text, cosine) for text, cosine in at_exit) for at_exit in encoding.phrases),

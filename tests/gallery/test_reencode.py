@@ -340,6 +340,20 @@ def test_what_is_under_way_goes_on_where_other_phrases_are_asked_for_meanwhile(
     assert (found.undecided, found.phrases, get_photo(library, photo).exit) == (0, (), 3)
 
 
+def test_a_photo_costs_full_depth_at_most_where_fewer_phrases_have_made_that_cheaper(
+    library: Library, gallery: int
+) -> None:
+    last = list_photos(library, gallery)[-1].id
+    run_to_full_depth(library, last)
+    encoder = library.encoders.by(ROSES)
+    assert isinstance(encoder, FakeEncoder)
+    encoder.full_macs -= 1
+    with pytest.raises(KeyboardInterrupt):
+        reencode_gallery(library, gallery, phrases=ROSES, on_progress=STOP)
+    assert get_photo(library, last).macs_share == 1
+    assert sort_gallery(library, gallery, AlbumSet(), 0).photos[-1].macs_share == 1
+
+
 def test_phrases_that_were_asked_for_by_mistake_cost_those_alone_that_were_encoded_for_them(
     library: Library, gallery: int
 ) -> None:
