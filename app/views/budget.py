@@ -107,7 +107,7 @@ def _warning(summary: GallerySummary, budget: float, cost: BudgetCost | None, an
     if not takes:
         later = "." if summary.kind == "demo" else "; photos that come later go by this budget."
         return f"{now}<b>This costs nothing here:</b> what ran stays{until}{later}"
-    stays = f" What ran stays{until}." if now else ""
+    stays = f" What ran stays{until}." if now and not summary.undecided else ""
     return f"{now}<b>This raises its cost:</b> {'; '.join(takes)}.{stays}"
 
 

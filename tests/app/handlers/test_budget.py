@@ -174,6 +174,7 @@ def test_photos_that_left_by_other_phrases_are_found_until_they_are_encoded_anew
     assert told.apply["value"] == "Encode 1 photo anew"
     said = plain(re.sub(r"</?b>", "", told.budget_preview))
     assert "1 photo left by other phrases and is encoded anew, at about 75 % of a full encoding." in said
+    assert "What ran stays" not in said
     after(budget.applied(0.75, "a kite", session))
     assert after(overview.shown(0.75, "a kite", session)).apply["value"] == "Keep this budget for new photos"
 
