@@ -220,7 +220,8 @@ def wire_galleries(parts: Parts, galleries: Galleries, add_photos: AddPhotos, ta
     p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, *p.offering, p.renamed], **SHORT).then(
         add_photos.told, session, told, **SHORT
     )
-    p.public.input(galleries.published, [p.public, session], [p.link, p.public], **LATEST)
+    # Each click at once: one that waited for the last one's answer would be lost where another gallery comes on show.
+    p.public.input(galleries.published, [p.public, p.gallery, session], [p.link, p.public], **SHORT)
     p.delete.click(galleries.deleted, [p.refine, session], p.another_gallery, js=CONFIRM_DELETE, **SHORT).then(
         add_photos.told, session, told, **SHORT
     )

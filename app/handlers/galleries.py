@@ -12,6 +12,7 @@ from app.handlers.budget import typed
 from app.handlers.events import sent_along
 from app.handlers.search import Search
 from app.parts import DELETE, Parts, Updates, button
+from app.server.order import arrival
 from app.services import Services
 from app.session import NEW_GALLERY, Session
 from app.views import overview, placeholders, upload
@@ -233,14 +234,23 @@ class Galleries:
         except EngineError as error:
             return {done: self._services.problem(error)}
 
-    def published(self, public: bool, session: Session) -> Updates:
-        """The gallery is to be seen by everyone with its link, or not any more."""
+    def published(self, public: bool, gallery: int | None, session: Session) -> Updates:
+        """A gallery is to be seen by everyone with its link, or not any more.
+
+        Args: gallery: that of the gallery box when it was clicked; by now another one may be on show.
+        """
+        number = arrival()
         try:
-            summary = self._services.access.own(session.gallery, session)
-            publish_gallery(self._services.library, summary.id, public)
-            return {self._parts.link: overview.visibility(self._services.access.gallery(summary.id, session))}
+            summary = self._services.access.own(gallery, session)
+            with session.turn:
+                if number < session.published:  # its thread has begun late: the box was clicked since
+                    return {self._parts.link: gr.skip()}
+                session.published = number
+                publish_gallery(self._services.library, summary.id, public)
+            told: Updates = {self._parts.link: overview.visibility(self._services.access.gallery(summary.id, session))}
         except EngineError as error:
-            return {self._parts.link: self._services.problem(error), self._parts.public: not public}
+            told = {self._parts.link: self._services.problem(error), self._parts.public: not public}
+        return told if gallery == session.gallery else {self._parts.link: gr.skip()}
 
     def deleted(self, refine: bool, session: Session) -> Iterator[Updates]:
         """The gallery is to be deleted."""

@@ -135,7 +135,7 @@ def doors(services: Services, session: Session) -> list[Callable[[], object]]:
         lambda: overview.shown(1.0, "", session),
         lambda: budget.previewed(1.0, "", session),
         lambda: galleries.renamed("Stolen", session),
-        lambda: galleries.published(True, session),
+        lambda: galleries.published(True, gallery, session),
         lambda: list(galleries.photos_deleted(gr.EventData(None, {"photos": str(photo)}), session)),
         lambda: list(search.searched("yellow", True, session)),
         lambda: list(search.more(session)),

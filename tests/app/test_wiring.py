@@ -110,3 +110,8 @@ def test_what_is_asked_in_another_tab_is_answered_among_the_results_by_one_event
     answers = searched.fn("blue", False, Session(gallery=services.demo.id, tab="albums"))
     assert next(answers) == {tabs: gr.update(selected="results")}
     assert next(answers).keys() < {*searched.outputs}
+
+
+def test_no_click_on_who_may_look_waits_until_another_gallery_is_on_show(services: Services) -> None:
+    (published,) = (event for event in build(services, "a secret").fns.values() if event.name == "published")
+    assert published.trigger_mode == "multiple"

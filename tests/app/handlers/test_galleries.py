@@ -287,7 +287,7 @@ def test_a_gallery_is_renamed_published_and_deleted(
     assert "needs a name" in after(galleries.renamed("  ", mine)).renamed
     other = Session(gallery=holidays)  # another tab
     for public, words in ((True, "data-link"), (False, "Only you")):
-        pressed = galleries.published(public, mine)
+        pressed = galleries.published(public, holidays, mine)
         opened, behind = galleries.shared(0.6, "", public, other), galleries.shared(0.6, "", not public, other)
         assert words in after(pressed).link == after(opened).link == after(behind).link
         assert not hasattr(after(pressed), "public"), "or a later click is taken back"
@@ -301,6 +301,19 @@ def test_a_gallery_is_renamed_published_and_deleted(
     assert shown.query == "something red"
     assert after(galleries.shared(0.6, "", False, other)).link == ""
     assert [summary.kind for summary in list_galleries(library)] == ["demo"]
+
+
+def test_a_click_publishes_the_gallery_that_it_was_made_for_and_the_last_click_counts(
+    galleries: Galleries, holidays: int, library: Library, demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived = iter((1, 3, 2))
+    monkeypatch.setattr("app.handlers.galleries.arrival", lambda: next(arrived))
+    mine = Session(gallery=holidays)
+    galleries.published(True, holidays, mine)
+    mine.gallery = demo.id  # picked at once
+    for late in (False, True):
+        assert not vars(after(galleries.published(late, holidays, mine))), "the box is another gallery's by now"
+        assert summarize_gallery(library, holidays).link is None
 
 
 def test_photos_are_deleted_from_ones_own_gallery_only(
@@ -355,7 +368,7 @@ def test_a_gallery_is_leafed_through_when_nothing_is_asked(search: Search, fill:
 def test_the_demo_gallery_stays_as_it_is(galleries: Galleries, session: Session, library: Library) -> None:
     assert "stays as it is" in after(galleries.renamed("Mine", session)).renamed
     assert "stays as it is" in after(galleries.deleted(False, session)).grid
-    refused = after(galleries.published(True, session))
+    refused = after(galleries.published(True, session.gallery, session))
     assert "stays as it is" in refused.link
     assert refused.public is False  # and no tick says that it is
     assert summarize_gallery(library, session.gallery or 0).photos == 3
