@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from inspect import isgeneratorfunction
-from itertools import chain
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -40,7 +39,13 @@ CONFIRM_DELETE = """(...given) => {
   tgem.openTab("results");
   return given;
 }"""
-# In the browser: by the time of an answer the next words may be typed.
+# In the browser: by the time of an answer another tab may have been opened. The comparison shows it, too.
+OPEN_RESULTS = """(...given) => {
+  if (!document.querySelector("#tabs [data-tab-id=compare][aria-selected=true]"))
+    document.querySelector("#tabs [data-tab-id=results][aria-selected=false]")?.click();
+  return given;
+}"""
+# The same: by then the next words may be typed.
 EMPTY_ALBUM_WORDS = """(...given) => {
   const box = document.querySelector("#album-words input, #album-words textarea");
   box.value = "";
@@ -94,17 +99,6 @@ def once(handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
     return answers
 
 
-def among_results(search: Search, handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-    """Have a handler open the tab that its answer is seen in, at once: an event of its own would come before it."""
-
-    @wraps(handler)
-    def answers(*given: Any) -> Iterator[Any]:
-        told = handler(*given)
-        return chain([search.results_tab_opened(given[-1])], told)
-
-    return answers
-
-
 def newest(handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
     """Have a handler, which asks when it is called and answers later, not ask where the visitor has asked since.
 
@@ -149,9 +143,8 @@ def wire_search(parts: Parts, search: Search, pictures: PictureSearch, tabs: Tab
         (p.viewer.alike, pictures.more_like_this, [], [p.notice, p.query]),
         (p.chip.unlike, pictures.unliked, [], []),
     ):
-        answered = listen(
-            newest(among_results(search, answer)), [*given, p.refine, session], [p.tabs, *changed, *p.results], **SHORT
-        )
+        inputs, outputs = [*given, p.refine, session], [*changed, *p.results]
+        answered = listen(newest(answer), inputs, outputs, js=OPEN_RESULTS, **SHORT)
         answered.then(tabs.compare.shown_if_open, session, p.comparison, **SHORT)
         answered.then(tabs.overview.shown_if_open, [p.budget, p.looked_for, session], p.overview, **SHORT)
     p.refine.input(newest(search.asked_again), [p.refine, session], p.results, **SHORT)

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from app import export
-from app.handlers.comparison import COMPARE
 from app.handlers.events import sent_along
 from app.parts import Parts, Updates
 from app.services import Services
@@ -88,13 +87,6 @@ class Search:
     def tab_selected(self, event: gr.SelectData, session: Session) -> None:
         """Another tab was opened."""
         session.tab = str(event.value)
-
-    def results_tab_opened(self, session: Session) -> Updates:
-        """Something was asked: its answer is seen among the results, or compared."""
-        if session.tab == COMPARE:
-            return {self._parts.tabs: gr.skip()}
-        session.tab = ""
-        return {self._parts.tabs: gr.update(selected="results")}
 
     def asked_again(self, refine: bool, session: Session) -> Iterator[Updates]:
         """Second looks were switched on or off: the answer on show is as it would have been."""

@@ -14,7 +14,6 @@ import pytest
 from app.handlers.add_photos import AddPhotos
 from app.handlers.comparison import COMPARE, Compare
 from app.handlers.galleries import Galleries
-from app.handlers.search import Search
 from app.parts import Updates
 from app.services import Services
 from app.session import Session
@@ -361,12 +360,9 @@ def test_all_files_of_a_drop_go_to_the_gallery_that_was_named_then(
     add_photos.stopped(mine)
 
 
-def test_what_is_asked_after_a_drop_over_the_comparison_is_seen_among_the_results(
-    add: Add, search: Search, session: Session
-) -> None:
+def test_a_drop_over_the_comparison_opens_the_tab_that_tells_of_it(add: Add, session: Session) -> None:
     session.tab = COMPARE
     assert after(add("Holidays", red="red")).tabs["selected"] == "add"
-    assert after(search.results_tab_opened(session)).tabs["selected"] == "results"
 
 
 def test_each_of_two_pages_that_send_at_once_hears_of_its_own_upload(
