@@ -52,6 +52,8 @@ EMPTY_ALBUM_WORDS = """(...given) => {
   box.dispatchEvent(new Event("input", { bubbles: true }));
   return given;
 }"""
+# The same: Apply may be pressed before an answer would come.
+CHOSEN_PRESET = "() => Number(document.querySelector('#prospect [aria-pressed=true]').dataset.budget)"
 
 
 class Tabs(NamedTuple):
@@ -225,7 +227,7 @@ def wire_budget(parts: Parts, budget: Budget, overview: Overview, search: Search
     p, session = parts, parts.session
     for changed in (p.budget.change, p.looked_for.blur):
         changed(budget.previewed, [p.budget, p.looked_for, session], [p.budget_preview, p.apply], **LATEST)
-    p.budget_preview.preset(budget.preset_chosen, None, p.budget, **SHORT)
+    p.budget_preview.preset(None, None, p.budget, js=CHOSEN_PRESET, **SHORT)
     applied = p.apply.click(budget.applied, [p.budget, p.looked_for, session], [p.applied, p.stop_apply], **LONG)
     applied.then(overview.shown, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
         search.gallery_changed, session, p.results, **SHORT

@@ -183,6 +183,8 @@ element.addEventListener("click", (event) => {
     scrollTo({ top: 0 }); // its answer begins there
     if (sheetUp()) document.querySelector("#tabs [data-tab-id=results]").focus(); // the sheet goes
   }
+  if (name === "preset") // the slider goes to the pressed one (app/wiring.py)
+    element.querySelectorAll("[data-event=preset]").forEach((other) => (other.ariaPressed = other === button));
   if (name === "unlike") document.querySelector("#query input").focus(); // the chip goes
   if (name === "show" || (name === "select" && !button.matches("#grid .hit"))) tgem.openTab("results");
   trigger(name, { ...button.dataset });

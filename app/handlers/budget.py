@@ -3,9 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-import gradio as gr
-
-from app.handlers.events import sent_along
 from app.parts import STOP, Parts, Updates, button
 from app.services import Services
 from app.session import Session
@@ -45,11 +42,6 @@ class Budget:
             return {parts.budget_preview: html, parts.apply: button(views.action(summary, cost, anew), may_apply)}
         except EngineError as error:
             return {parts.budget_preview: services.problem(error)}
-
-    def preset_chosen(self, event: gr.EventData) -> Updates:
-        """A preset was chosen: the slider goes there, and what it would run is shown."""
-        chosen = [budget for budget in views.PRESETS.values() if str(budget) == sent_along(event, "budget")]
-        return {self._parts.budget: chosen[0] if chosen else gr.skip()}
 
     def applied(self, budget: float, looked_for: str | None, session: Session) -> Iterator[Updates]:
         """Apply was pressed.

@@ -111,3 +111,9 @@ def test_what_is_asked_in_another_tab_is_answered_among_the_results_by_one_event
 def test_no_click_on_who_may_look_waits_until_another_gallery_is_on_show(services: Services) -> None:
     (published,) = (event for event in build(services, "a secret").fns.values() if event.name == "published")
     assert published.trigger_mode == "multiple"
+
+
+def test_a_preset_is_chosen_before_apply_can_be_pressed(services: Services) -> None:
+    (chosen,) = (event for event in build(services, "a secret").fns.values() if event.js == wiring.CHOSEN_PRESET)
+    assert [event for _, event in chosen.targets] == ["preset"]
+    assert chosen.fn is None, "no answer is waited for"

@@ -22,7 +22,6 @@ from engine.gallery.quotas import TooMuch
 from engine.gallery.reencode import reencode_gallery
 from engine.storage.collections import restamp
 from engine.storage.schema import stamp_of
-from tests.app.sending import Event
 from tests.app.shown_examples import PARTS, after, plain
 
 
@@ -47,11 +46,6 @@ def test_a_gallery_without_photos_keeps_a_budget_for_those_to_come(budget: Budge
         told = after(budget.previewed(0.9, looked_for, session))
         assert "Nothing to tell yet" in told.budget_preview
         assert told.apply["value"] == "Keep this budget for new photos"
-
-
-def test_a_preset_moves_the_slider(budget: Budget) -> None:
-    assert after(budget.preset_chosen(Event(budget="0.9"))).budget == 0.9
-    assert not vars(after(budget.preset_chosen(Event(budget="7"))))
 
 
 def test_what_people_will_look_for_is_remembered_until_it_is_taken_back(
