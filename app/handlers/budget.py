@@ -70,12 +70,13 @@ class Budget:
                         yield {applied: progress_bar(title, formatting.in_line(event.place))}
                         began = time.monotonic()
                     elif isinstance(event, Progress):
-                        now, session.settings = event, (budget, looked_for or "")  # it goes by them from here on
+                        now = event
+                        self._goes_by(summary.id, budget, looked_for, session)  # from here on
                         seconds = time.monotonic() - began
                         yield {applied: encoding(title, event, seconds, drawing, services.address)}
                     elif isinstance(event, IngestReport):
                         outcome = views.encoded_again(services.access.gallery(summary.id, session), event, budget)
-                        session.settings = budget, looked_for or ""
+                        self._goes_by(summary.id, budget, looked_for, session)
             except Stopped:
                 done = summary.in_all - now.total + now.done if now is not None else 0
                 outcome = placeholders.said(
@@ -85,6 +86,10 @@ class Budget:
         except EngineError as error:
             outcome = services.problem(error)
         yield {applied: outcome, self._parts.stop_apply: button(STOP, services.goes_on("budget", session))}
+
+    def _goes_by(self, gallery: int, budget: float, looked_for: str | None, session: Session) -> None:
+        if session.gallery == gallery:  # the boxes are another one's where that has come on show meanwhile
+            session.settings = budget, looked_for or ""
 
     def _encode(
         self,

@@ -99,6 +99,20 @@ def test_phrases_that_another_page_has_changed_stay_where_the_budget_alone_is_ch
     assert summarize_gallery(library, holidays).phrases == (), "taken back before all photos were encoded for them"
 
 
+def test_what_another_gallery_is_encoded_for_meanwhile_can_be_asked_for_in_this_one(
+    budget: Budget, galleries: Galleries, library: Library, holidays: int
+) -> None:
+    session = Session(gallery=holidays)
+    galleries.settings(holidays, session)
+    applying = budget.applied(0.75, "a kite", session)
+    next(applying)
+    session.gallery = open_gallery(library, "Another")
+    galleries.settings(session.gallery, session)
+    list(applying)
+    list(budget.applied(0.75, "a kite", session))
+    assert summarize_gallery(library, session.gallery).phrases == ("a kite",)
+
+
 def test_a_files_many_phrases_stay_as_they_are_when_the_budget_alone_is_changed(
     budget: Budget, galleries: Galleries, library: Library, holidays: int
 ) -> None:
