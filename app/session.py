@@ -102,7 +102,7 @@ class Session:
     unfolded: int = 0  # how often more was asked for
     photo: int | None = None  # the selected one
     selected: int = 0  # number of the event that selected it
-    published: int = 0  # number of the event that published a gallery last, or ended that
+    published: dict[int, int] = field(default_factory=dict)  # the last event that did so or ended it, by gallery
     picked: str = ""  # names the visitor's selection of it, which a later answer leaves on show; empty: nobody chose it
     history: list[str] = field(default_factory=list)
     settings: tuple[float, str] | None = None  # budget and phrases, as the page has put them into their boxes

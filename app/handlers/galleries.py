@@ -243,9 +243,9 @@ class Galleries:
         try:
             summary = self._services.access.own(gallery, session)
             with session.turn:
-                if number < session.published:  # its thread has begun late: the box was clicked since
+                if number < session.published.get(summary.id, 0):  # its thread has begun late: clicked since
                     return {self._parts.link: gr.skip()}
-                session.published = number
+                session.published[summary.id] = number
                 publish_gallery(self._services.library, summary.id, public)
             told: Updates = {self._parts.link: overview.visibility(self._services.access.gallery(summary.id, session))}
         except EngineError as error:

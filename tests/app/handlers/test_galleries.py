@@ -306,7 +306,7 @@ def test_a_gallery_is_renamed_published_and_deleted(
 def test_a_click_publishes_the_gallery_that_it_was_made_for_and_the_last_click_counts(
     galleries: Galleries, holidays: int, library: Library, demo: Demo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arrived = iter((1, 3, 2))
+    arrived = iter((1, 3, 2, 5, 4))
     monkeypatch.setattr("app.handlers.galleries.arrival", lambda: next(arrived))
     mine = Session(gallery=holidays)
     galleries.published(True, holidays, mine)
@@ -314,6 +314,9 @@ def test_a_click_publishes_the_gallery_that_it_was_made_for_and_the_last_click_c
     for late in (False, True):
         assert not vars(after(galleries.published(late, holidays, mine))), "the box is another gallery's by now"
         assert summarize_gallery(library, holidays).link is None
+    for gallery in (open_gallery(library, "Another"), holidays):
+        galleries.published(True, gallery, mine)
+        assert summarize_gallery(library, gallery).link is not None
 
 
 def test_photos_are_deleted_from_ones_own_gallery_only(
