@@ -85,6 +85,7 @@ class Budget:
                 )
         except EngineError as error:
             outcome = services.problem(error)
+            session.settings = None  # it may go by the new phrases by now
         yield {applied: outcome, self._parts.stop_apply: button(STOP, services.goes_on("budget", session))}
 
     def _goes_by(self, gallery: int, budget: float, looked_for: str | None, session: Session) -> None:
