@@ -115,7 +115,7 @@ class Demo:
         photos = list_photos(self._library, self.id, limit=10_000)
         now = summarize_gallery(self._library, self.id)
         outdated = any(photo.file not in present for photo in photos) or sum(p.macs for p in photos) > now.macs_index
-        outdated |= bool(now.phrases or now.undecided) or now.budget not in (None, DEFAULT_BUDGET)
+        outdated |= bool(now.phrases or now.by_other_phrases) or now.budget not in (None, DEFAULT_BUDGET)
         outdated |= deeper_than(photos, DEFAULT_BUDGET) > 0  # another budget was chosen for a while
         try:
             require_model(self._library, self.id)

@@ -50,8 +50,8 @@ def action(summary: GallerySummary, cost: BudgetCost | None, anew: bool = False)
     due = []
     if summary.waiting:
         due.append(f"encode the {many(summary.waiting)} that {'waits' if summary.waiting == 1 else 'wait'}")
-    if summary.undecided:
-        due.append(f"encode {many(summary.undecided)} anew")
+    if summary.by_other_phrases:
+        due.append(f"encode {many(summary.by_other_phrases)} anew")
     if cost and cost.deeper:
         due.append(f"run {many(cost.deeper)} deeper")
     if due:
@@ -95,24 +95,27 @@ def _warning(summary: GallerySummary, budget: float, cost: BudgetCost | None, an
         why = "Other phrases cost compute" if anew else "Another model costs compute"
         if summary.in_all == 1:
             return f"<b>{why}:</b> the photo is encoded anew, {about}."
-        each = f"all {many(summary.in_all)} are encoded anew, {about} each"
-        found = "Searches find them meanwhile" if anew else "No search finds a photo until its turn has come"
-        return f"<b>{why}:</b> {each}. {found}."
+        # Going back to the phrases before runs those alone that have left by others since.
+        which = "up to" if anew and summary.by_other_phrases else "all"
+        found = "No search finds a photo until its turn has come."
+        if anew:
+            found = "" if summary.waiting else "Searches find them meanwhile."
+        return f"<b>{why}:</b> {which} {many(summary.in_all)} are encoded anew, {about} each. {found}"
     now = _now(summary)
     until = " until the program is started again" if summary.kind == "demo" else ""  # which brings it back as it ships
-    due = (waiting(summary.waiting), summary.waiting), (_undecided(summary.undecided), summary.undecided)
+    due = (waiting(summary.waiting), summary.waiting), (_anew(summary.by_other_phrases), summary.by_other_phrases)
     takes = [f"{said}, {about}{' each' if count > 1 else ''}" for said, count in due if count]
     if cost.deeper:
         takes.append(_deeper(cost))
     if not takes:
         later = "." if summary.kind == "demo" else "; photos that come later go by this budget."
         return f"{now}<b>This costs nothing here:</b> what ran stays{until}{later}"
-    stays = f" What ran stays{until}." if now and not summary.undecided else ""
+    stays = f" What ran stays{until}." if now and not summary.by_other_phrases else ""
     return f"{now}<b>This raises its cost:</b> {'; '.join(takes)}.{stays}"
 
 
-def _undecided(count: int) -> str:
-    return f"{many(count)} left by other phrases and {'is' if count == 1 else 'are'} encoded anew"
+def _anew(count: int) -> str:
+    return f"{many(count)} {'is' if count == 1 else 'are'} to be encoded anew"
 
 
 def _deeper(cost: BudgetCost) -> str:

@@ -38,12 +38,8 @@ def galleries(
         delete_gallery(library, chosen_gallery(library, delete))
     found = [one for one in list_galleries(library) if one.kind == "gallery" and one.owner is None]
     if as_json:
-        write_json(
-            [
-                {name: getattr(one, name) for name in ("name", "photos", "waiting", "saved_share", "budget", "model")}
-                for one in found
-            ]
-        )
+        shown = ("name", "photos", "waiting", "by_other_phrases", "saved_share", "budget", "model")
+        write_json([{name: getattr(one, name) for name in shown} for one in found])
         return
     for one in found:
         typer.echo(_line(one))
@@ -53,5 +49,6 @@ def galleries(
 
 def _line(one: GallerySummary) -> str:
     waiting = [f"{one.waiting} {'waits' if one.waiting == 1 else 'wait'} to be encoded"] if one.waiting else []
+    anew = [f"{one.by_other_phrases} to be encoded anew"] if one.by_other_phrases else []
     saved = [f"{one.saved_share:4.0%} saved"] if one.photos or not waiting else []
-    return f"{one.photos:7}  {', '.join(saved + waiting)}  {printable(one.name)}"
+    return f"{one.photos:7}  {', '.join(saved + waiting + anew)}  {printable(one.name)}"

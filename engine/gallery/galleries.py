@@ -161,7 +161,7 @@ def _summary(library: Library, row: CollectionRow) -> GallerySummary:
         kind=row.kind,
         photos=totals.photos,
         waiting=totals.waiting,
-        undecided=totals.undecided,
+        by_other_phrases=totals.by_other_phrases,
         macs_index=totals.macs_index,
         macs_queries=row.macs_queries,
         macs_pictures=row.macs_pictures,

@@ -1,7 +1,7 @@
 """Photos brought to another budget, model or list of phrases from what is kept of them, batch by batch.
 
-For another budget alone only passes that a photo has not run are run; all else is kept. Another model or other phrases
-see every photo anew.
+For another budget alone only passes that a photo has not run are run; all else is kept. Another model
+sees every photo anew, and other phrases those that did not leave by them.
 """
 
 import time

@@ -114,7 +114,7 @@ class GallerySummary:
     kind: str
     photos: int
     waiting: int  # more of them, whose encoding was another model's: found once encoded anew
-    undecided: int  # of its photos, those that left by other phrases: found, and to be encoded anew
+    by_other_phrases: int  # of its photos, those that left by other phrases: found, and to be encoded anew
     macs_index: int  # spent when its photos were indexed
     macs_queries: int  # spent by queries, on running some deeper
     macs_pictures: int  # and on pictures that were searched with

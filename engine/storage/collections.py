@@ -214,7 +214,7 @@ class TotalsCache:
             macs_index=sum(macs for *_, macs, _ in counted),
             exits={exit: photos for exit, photos, *_ in counted},
             waiting=state[-1] - photos,
-            undecided=sum(others for *_, others in counted),
+            by_other_phrases=sum(others for *_, others in counted),
         )
 
 

@@ -69,7 +69,7 @@ class Totals:
     macs_index: int
     exits: Mapping[int, int]  # exit -> photos that left there
     waiting: int  # images whose encoding was another model's; they are found again once they are encoded anew
-    undecided: int  # images that left by other phrases; they are found, and are to be encoded anew
+    by_other_phrases: int  # images that left by other phrases; they are found, and are to be encoded anew
 
 
 class NameTaken(EngineError):
@@ -177,7 +177,7 @@ class EncodingRow(Base):
     # The image's collection, here too: a search in the database looks into this table alone.
     collection_id: Mapped[int]
     # The key of what encoded it. Where that is not the collection's, other phrases have decided where it left: the
-    # vector is as comparable as any, and the image waits for being encoded anew.
+    # vector is as comparable as any, and the image is to be encoded anew.
     model: Mapped[str]
     vector: Mapped[bytes] = mapped_column(vector_type())  # float32, unit length
     exit: Mapped[int]

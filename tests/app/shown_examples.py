@@ -33,7 +33,7 @@ PHOTO = Photo(
     budget=0.75,
 )
 SUMMARY = GallerySummary(
-    id=1, name="Holidays", kind="gallery", photos=4, waiting=0, undecided=0, macs_index=220, macs_queries=30,
+    id=1, name="Holidays", kind="gallery", photos=4, waiting=0, by_other_phrases=0, macs_index=220, macs_queries=30,
     macs_pictures=0, macs=250, macs_in_full=400, saved_share=0.45, exits=(2, 1, 1),
     model="fake", budget=0.75, link=None, owner=None, phrases=(), revision=4,
 )  # fmt: skip

@@ -307,7 +307,7 @@ def test_photos_that_left_by_other_phrases_are_found_until_they_are_encoded_anew
         reencode_gallery(library, gallery, phrases=ROSES, on_progress=STOP)
     assert {hit.photo.id for hit in search_photos(library, gallery, "red")} == set(before)
     found = summarize_gallery(library, gallery)
-    assert (found.photos, found.waiting, found.undecided, found.phrases) == (5, 0, 3, ROSES)
+    assert (found.photos, found.waiting, found.by_other_phrases, found.phrases) == (5, 0, 3, ROSES)
     assert budget_cost(library, gallery, 1.0).deeper == 2, "of those that left by these phrases"
     refine_search(library, gallery, "red")  # runs all of them deeper
     fake_encoder.batches.clear()
@@ -315,7 +315,7 @@ def test_photos_that_left_by_other_phrases_are_found_until_they_are_encoded_anew
     assert (report.added, report.duplicates, fake_encoder.batches) == (3, 2, [2, 1])
     assert {photo.nearest_texts[0][0][0] for photo in list_photos(library, gallery)} == {"a rose"}
     found = summarize_gallery(library, gallery)
-    assert (found.undecided, found.exits, found.macs_index) == (0, (3, 0, 2), 5 * photos[0].macs)
+    assert (found.by_other_phrases, found.exits, found.macs_index) == (0, (3, 0, 2), 5 * photos[0].macs)
     assert reencode_gallery(library, gallery).added == 0
 
 
@@ -328,7 +328,7 @@ def test_what_is_under_way_goes_on_where_other_phrases_are_asked_for_meanwhile(
     meanwhile(FakeEncoder, "encode", lambda: ask_for(*ROSES))
     ingest_files(library, gallery, [upload("blue.png", "blue")])
     found = summarize_gallery(library, gallery)
-    assert (found.photos, found.undecided, found.phrases) == (6, 1, ROSES)
+    assert (found.photos, found.by_other_phrases, found.phrases) == (6, 1, ROSES)
     meanwhile(FakeEncoder, "deepen", ask_for)
     refine_search(library, gallery, "red")
     assert summarize_gallery(library, gallery).macs_queries > 0
@@ -337,7 +337,7 @@ def test_what_is_under_way_goes_on_where_other_phrases_are_asked_for_meanwhile(
     photo = list_photos(library, gallery)[0].id
     sort_gallery(library, gallery, AlbumSet((album_of("red"),)).moved([photo], "red"))
     found = summarize_gallery(library, gallery)
-    assert (found.undecided, found.phrases, get_photo(library, photo).exit) == (0, (), 3)
+    assert (found.by_other_phrases, found.phrases, get_photo(library, photo).exit) == (0, (), 3)
 
 
 def test_a_photo_costs_full_depth_at_most_where_fewer_phrases_have_made_that_cheaper(
@@ -361,7 +361,7 @@ def test_phrases_that_were_asked_for_by_mistake_cost_those_alone_that_were_encod
         reencode_gallery(library, gallery, phrases=ROSES, on_progress=STOP)
     assert reencode_gallery(library, gallery, phrases=()).added == 2
     found = summarize_gallery(library, gallery)
-    assert (found.undecided, found.phrases) == (0, ())
+    assert (found.by_other_phrases, found.phrases) == (0, ())
 
 
 def test_phrases_can_be_taken_back(library: Library, gallery: int) -> None:

@@ -16,13 +16,14 @@ from app.services import Services
 from app.session import Session
 from app.work import Stopped
 from engine.exits.phrases import MOST_TYPED
-from engine.gallery import Library, Progress, reencode
+from engine.gallery import EngineError, Library, Progress, reencode
 from engine.gallery.galleries import list_photos, open_gallery, summarize_gallery
 from engine.gallery.quotas import TooMuch
 from engine.gallery.reencode import reencode_gallery
 from engine.storage.collections import restamp
 from engine.storage.schema import stamp_of
 from tests.app.shown_examples import PARTS, after, plain
+from tests.fake_encoder import FakeEncoder
 
 
 def test_another_budget_says_what_it_would_run_before_it_does(budget: Budget, library: Library, holidays: int) -> None:
@@ -97,6 +98,19 @@ def test_phrases_that_another_page_has_changed_stay_where_the_budget_alone_is_ch
         pass
     list(budget.applied(1.0, "", session))
     assert summarize_gallery(library, holidays).phrases == (), "taken back before all photos were encoded for them"
+
+
+def test_phrases_can_be_taken_back_where_encoding_for_them_has_failed(
+    budget: Budget, galleries: Galleries, library: Library, holidays: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session(gallery=holidays)
+    galleries.settings(holidays, session)
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeEncoder, "encode", Mock(side_effect=EngineError("The disk is full.")))
+        assert "The disk is full." in after(budget.applied(0.75, "a kite", session)).applied
+    assert summarize_gallery(library, holidays).phrases == ("a kite",)
+    list(budget.applied(0.75, "", session))
+    assert summarize_gallery(library, holidays).phrases == ()
 
 
 def test_what_another_gallery_is_encoded_for_meanwhile_can_be_asked_for_in_this_one(
@@ -181,8 +195,9 @@ def test_photos_that_left_by_other_phrases_are_found_until_they_are_encoded_anew
     told = after(overview.shown(0.75, "a kite", session))
     assert told.apply["value"] == "Encode 1 photo anew"
     said = plain(re.sub(r"</?b>", "", told.budget_preview))
-    assert "1 photo left by other phrases and is encoded anew, at about 75 % of a full encoding." in said
+    assert "1 photo is to be encoded anew, at about 75 % of a full encoding." in said
     assert "What ran stays" not in said
+    assert "up to 2 photos" in after(budget.previewed(0.75, "", session)).budget_preview, "the other one left by none"
     after(budget.applied(0.75, "a kite", session))
     assert after(overview.shown(0.75, "a kite", session)).apply["value"] == "Keep this budget for new photos"
 
