@@ -36,7 +36,7 @@ class Compare:
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
         self._races: dict[int, Lap | Waiting | None] = {}  # how far those that go on are, by gallery
-        self._racers: dict[int, Session] = {}  # who has begun them
+        self._racers: dict[int, tuple[Session]] = {}  # who has begun them, each time as another object
 
     def shown(self, session: Session) -> Iterator[Updates]:
         """The tab was opened, or what it shows has changed; the rankings may have to run photos in full first."""
@@ -77,8 +77,8 @@ class Compare:
         try:
             summary = self._services.access.gallery(session.gallery, session)
             self._services.access.require_race(summary, session)
-            known = summary.id in self._racers
-            if known or self._racers.setdefault(summary.id, session) is not session:  # two may press together
+            me = (session,)
+            if self._racers.setdefault(summary.id, me) is not me:  # two may press together, or one twice
                 yield from self.followed(session)
                 return
             events = self._services.begin("race", session, lambda tell: self._race(summary.id, session, tell))
@@ -97,8 +97,8 @@ class Compare:
         services = self._services
         with suppress(EngineError):  # of a gallery that is not theirs to see
             summary = services.access.gallery(session.gallery, session)
-            racer = self._racers.get(summary.id)
-            if racer is None or racer is session:  # whose page is told already
+            (racer,) = self._racers.get(summary.id, (session,))
+            if racer is session:  # whose page is told already
                 return
             buttons = self._buttons(running=True)
             if services.access.may_spend(summary, session):

@@ -113,6 +113,11 @@ def test_no_click_on_who_may_look_waits_until_another_gallery_is_on_show(service
     assert published.trigger_mode == "multiple"
 
 
+def test_a_race_can_be_started_before_the_page_has_heard_the_end_of_one_that_was_stopped(services: Services) -> None:
+    (raced,) = (event for event in build(services, "a secret").fns.values() if event.name == "raced")
+    assert raced.trigger_mode == "multiple"
+
+
 def test_a_preset_is_chosen_before_apply_can_be_pressed(services: Services) -> None:
     (chosen,) = (event for event in build(services, "a secret").fns.values() if event.js == wiring.CHOSEN_PRESET)
     assert [event for _, event in chosen.targets] == ["preset"]

@@ -114,6 +114,7 @@ def test_two_pages_that_press_together_begin_one_race(
     pages = [compare.raced(session), compare.raced(Session(gallery=session.gallery))]
     for page in pages:
         assert not after(next(page)).start_race["interactive"]
+    assert not list(compare.raced(session)), "who presses twice is told already"
     go_on.set()
     for page in pages:
         assert "measured" in after(page).race
