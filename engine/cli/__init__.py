@@ -5,6 +5,7 @@ on stderr and exit code 2. Heavy imports stand inside the commands that need the
 """
 
 import errno
+import os
 import signal
 import sys
 from importlib import import_module
@@ -83,6 +84,8 @@ class Commands(TyperGroup):
             if error.errno != errno.ENOSPC:
                 raise
             say("The disk is full: make room, and run it again.")
+            # What stays in the buffer would be tried once more at the end, and told of in Python's words.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(2)
 
 

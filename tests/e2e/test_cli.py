@@ -296,7 +296,7 @@ def test_what_is_printed_to_a_full_disk_is_one_sentence(tmp_path: Path, words: t
         done = subprocess.run(
             [sys.executable, "-m", "engine", *words],
             cwd=Path(__file__).parents[2],
-            env={**os.environ, "TGEM_HOME": str(tmp_path)},
+            env={**os.environ, "TGEM_HOME": str(tmp_path), "PYTHONUNBUFFERED": ""},  # as it is for most
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
