@@ -5,7 +5,7 @@ from html import escape
 from app.pictures import PictureAddress
 from app.uploading.incoming import Incoming
 from app.views.encoding import files_left_out, latest, left_out, progress_bar
-from app.views.formatting import button, duration, in_line, isolated, percent, photos_word
+from app.views.formatting import button, duration, in_line, isolated, many, percent, photos_word
 from app.views.strip import Drawing
 from engine.gallery import Progress, Visitors
 
@@ -27,7 +27,7 @@ def keeping(visitors: Visitors | None) -> str:
     may = visitors.limits
     return (
         "They are kept on the computer that serves this page, for you alone unless you share their gallery: at most "
-        f"{may.photos:,} photos, {may.bytes / 2**30:g} GB and {may.galleries} galleries, until you delete them or stay "
+        f"{many(may.photos)}, {may.bytes / 2**30:g} GB and {may.galleries} galleries, until you delete them or stay "
         f"away for {may.days:g} days."
     )
 

@@ -585,5 +585,5 @@ class TestOverHttp:
 
 def test_a_public_host_says_how_much_is_kept_and_for_how_long(library: Library) -> None:
     told = upload.keeping(Visitors(library, Limits(galleries=3, photos=1000, bytes=2**30, days=7.0)))
-    for promised in ("1,000 photos", "1 GB", "3 galleries", "7 days", "the computer that serves this page"):
+    for promised in ("1\u202f000 photos", "1 GB", "3 galleries", "7 days", "the computer that serves this page"):
         assert promised in told
