@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -53,12 +54,13 @@ def proxy(request: pytest.FixtureRequest, hosted: Served, tmp_path: Path) -> Ite
         file.write_text("{\n    admin off\n}\n" + told)
         command = [program, "run", "--adapter", "caddyfile", "--config", str(file)]
     with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(command, stderr=log, stdout=log, env={**os.environ, "HOME": str(tmp_path)})
+        home = {**os.environ, "HOME": str(tmp_path)}
+        process = subprocess.Popen(command, stderr=log, stdout=log, env=home, start_new_session=True)
     try:
         until(lambda: answers(port), 20)
         yield port
     finally:
-        process.kill()  # it would wait for event streams
+        os.killpg(process.pid, signal.SIGKILL)  # it would wait for event streams, and its workers outlive it
         process.wait(20)
 
 
