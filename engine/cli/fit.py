@@ -39,15 +39,20 @@ def fit(
         raise EngineError("The shipped model has exits of its own; name another --model, or an --out folder.")
     if out is not None:
         require_writable(out / REPORT)
-    if data is not None:
-        from engine.training.fit import fit as fit_exits
+    from engine.clip.backbone import ModelUnreadable
+    from engine.exits.loading import load_encoder
+    from engine.training.dataset import read_captions
+    from engine.training.fit import Reporter, fit_exits, to_fit
+    from engine.training.splits import folder_photos, split_captions, split_photos
 
-        fit_exits(data, name, out, say)
-    elif photos is not None:
-        from engine.exits.loading import load_encoder
-        from engine.training.fit import fit_photos
-        from engine.training.splits import folder_photos, split_photos
-
-        pictures = folder_photos(photos)
-        split_photos(pictures)  # too few are refused before a model is loaded
-        fit_photos(load_encoder(name, with_exits=False), pictures, out=out, say=say)
+    if photos is not None:
+        splits = split_photos(folder_photos(photos))  # too few are refused before a model is loaded
+        encoder = load_encoder(name, with_exits=False)
+    elif data is not None:
+        encoder = to_fit(name)
+        if encoder.modules.last is not None:
+            raise ModelUnreadable(
+                f"The passes of {encoder.identity.model} were trained together; train-mini makes them."
+            )
+        splits = split_captions(read_captions(data))
+    fit_exits(encoder, splits, out or encoder.folder, Reporter(say))

@@ -21,7 +21,7 @@ from engine.exits.modules import Exit, ExitModules
 from engine.training import gates
 from engine.training.certificate_page import page
 from engine.training.certify import certify, lines_of
-from engine.training.dataset import Example, read_captions
+from engine.training.dataset import Example
 from engine.training.features import Features, cached
 from engine.training.first_pass import (
     LEAST_GAIN,
@@ -33,7 +33,7 @@ from engine.training.first_pass import (
 )
 from engine.training.gates import GatePhotos
 from engine.training.readouts import choose_exits, fit_readouts, nearest_texts
-from engine.training.splits import FEWEST, Splits, TooFewPhotos, split_captions, split_photos
+from engine.training.splits import FEWEST, Splits, TooFewPhotos, split_photos
 from engine.utils.memory import peak_memory
 
 AFFINITY_WEIGHT = 0.5  # of models that were not tried; the embedded one's was chosen on val
@@ -67,26 +67,6 @@ class Reporter:
     def seconds(self) -> float:
         """Since the fit began."""
         return time.monotonic() - self.began
-
-
-def fit(
-    data: Path,
-    model: str | None = None,
-    out: Path | None = None,
-    say: Callable[[str], None] = print,
-) -> None:
-    """Fit exits to a model from a captioned set.
-
-    Args:
-        data: folder with `captions.jsonl` and `images`.
-        model: as in `load_encoder`.
-        out: where the exit weights are written; by default the model's folder.
-    Raises: DataMissing, TooFewPhotos, ModelUnreadable.
-    """
-    encoder = to_fit(model)
-    if encoder.modules.last is not None:
-        raise ModelUnreadable(f"The passes of {encoder.identity.model} were trained together; train-mini makes them.")
-    fit_exits(encoder, split_captions(read_captions(data)), out or encoder.folder, Reporter(say))
 
 
 def to_fit(model: str | None, precision: str | None = None) -> Encoder:

@@ -507,7 +507,7 @@ def test_a_page_without_a_place_for_the_tables_stays_as_it_is(run: Run, tmp_path
         ("engine.evaluation.albums.evaluate_albums", ("evaluate-albums", "data:test")),
         ("engine.evaluation.acceptance.to_fit", ("acceptance", "--photos", "PHOTOS")),
         ("engine.exits.loading.load_encoder", ("fit", "--photos", "PHOTOS")),
-        ("engine.training.fit.fit", ("fit", "--data", "PHOTOS")),
+        ("engine.training.fit.to_fit", ("fit", "--data", "PHOTOS")),
     ],
 )
 def test_results_that_cannot_be_written_are_said_before_any_work(
