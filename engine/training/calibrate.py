@@ -5,7 +5,6 @@ from torch import Tensor
 
 from engine.exits.calibration import EXACT, Calibration
 from engine.exits.text_bank import TextBank
-from engine.training.features import Features
 
 RANKED = 60  # photos that a query ranks high, among which a calibration counts
 
@@ -15,15 +14,15 @@ def affinities(bank: TextBank, vectors: Tensor) -> Tensor:
     return torch.stack([bank.affinity(v) for v in vectors.unbind(1)], 1)
 
 
-def fit_calibrations(features: Features, fits: Tensor, weight: float) -> tuple[Calibration, ...]:
+def fit_calibrations(vectors: Tensor, texts: Tensor, fits: Tensor, weight: float) -> tuple[Calibration, ...]:
     """Each exit's calibration, among the photos that each text ranks high by it.
 
-    Args: fits: (N, K) affinities.  weight: what they lower scores by.
+    Args: vectors: (N, K, D).  texts: (T, D).  fits: (N, K) affinities.  weight: what they lower scores by.
     """
     found = []
-    final = features.texts @ features.vectors[:, -1].T - weight * fits[:, -1]  # (T, N)
-    for k in range(features.vectors.shape[1] - 1):
-        cosines = features.texts @ features.vectors[:, k].T
+    final = texts @ vectors[:, -1].T - weight * fits[:, -1]  # (T, N)
+    for k in range(vectors.shape[1] - 1):
+        cosines = texts @ vectors[:, k].T
         places = (cosines - weight * fits[:, k]).topk(min(RANKED, len(fits)), 1).indices
         x = cosines.gather(1, places)
         y = final.gather(1, places) + weight * fits[:, k][places]

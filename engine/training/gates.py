@@ -163,11 +163,6 @@ def fit_exits(
 
 
 def calibrations_of(encoder: Encoder, sets: Sequence[Features], affinity_weight: float) -> tuple[Calibration, ...]:
-    """Calibrations on the photos of all sets that have texts."""
-    owners, before = [], 0
-    for features in sets:
-        owners.append(features.owner + before)
-        before += len(features.vectors)
-    vectors = torch.cat([features.vectors for features in sets])
-    together = Features([], vectors, torch.cat([f.texts for f in sets]), torch.cat(owners))
-    return fit_calibrations(together, affinities(encoder.bank, vectors), affinity_weight)
+    """Calibrations on the photos and the texts of all sets together."""
+    vectors, texts = torch.cat([f.vectors for f in sets]), torch.cat([f.texts for f in sets])
+    return fit_calibrations(vectors, texts, affinities(encoder.bank, vectors), affinity_weight)
