@@ -22,14 +22,14 @@ def report(
 
     With --page, the short tables of an evaluation replace what stands between the page's markers.
     """
-    from engine.evaluation.report import is_bench, read, renewed, summary, write, write_bench
+    from engine.evaluation.report import is_bench, read, renewed, summary, write
     from engine.utils.result_files import write_result
 
     table = read(results)
     if page and is_bench(table):
         raise EngineError("--page takes the table of an evaluation, and these results are of a bench.")
     pages = {path: renewed(path, summary(table)) for path in page or ()}  # a page is refused before any is written
-    for path in (write_bench if is_bench(table) else write)(table, results.parent, results.stem):
+    for path in write(table, results.parent, results.stem):
         say(f"{path} written")
     for path, text in pages.items():
         write_result(path.resolve(), text.encode())  # a link stays one

@@ -60,17 +60,17 @@ def tables_of(results: Row) -> list[Row]:
 
 
 def write(results: Row, folder: Path, stem: str) -> list[Path]:
-    """Write the tables of an evaluation as STEM.md, which shows STEM-SET-recall.png and STEM-SET-fidelity.png.
+    """Write the tables as STEM.md; that of an evaluation shows STEM-SET-recall.png and STEM-SET-fidelity.png.
 
     Returns: the paths.
     Raises: EngineError without matplotlib; nothing is written then. HostProblem where the folder takes no file.
     """
     page, parts = folder / f"{stem}.md", []
     paths = [page]
-    for table in tables_of(results):  # a set of photos each
-        drawn = _drawn(table, folder, stem) if _judged(table) else {}
+    for table in tables_of(results):  # a set of photos each, or a bench
+        drawn = _drawn(table, folder, stem) if not is_bench(table) and _judged(table) else {}
         pictures = [f"![{shown}]({quote(path.name)})" for path, shown in drawn.items()]
-        parts.append(markdown(table, pictures))
+        parts.append(bench_markdown(table) if is_bench(table) else markdown(table, pictures))
         paths += drawn
     write_result(page, "\n".join(parts).encode())
     return paths
@@ -90,13 +90,6 @@ def _drawn(table: Row, folder: Path, stem: str) -> dict[Path, str]:
         write_result(path, plot_policies(data, up, lines_of(table, kind)))
         found[path] = f"{name} against GMACs a photo, of every policy on {data}"
     return found
-
-
-def write_bench(table: Row, folder: Path, stem: str) -> list[Path]:
-    """Write the table of a bench as STEM.md; returns the paths. Raises: HostProblem where it takes no file."""
-    page = folder / f"{stem}.md"
-    write_result(page, bench_markdown(table).encode())
-    return [page]
 
 
 def bench_markdown(table: Row) -> str:

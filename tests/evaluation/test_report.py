@@ -9,14 +9,12 @@ from engine.evaluation.report import (
     END,
     START,
     bench_markdown,
-    is_bench,
     lines_of,
     markdown,
     read,
     renewed,
     summary,
     write,
-    write_bench,
 )
 from engine.utils.errors import EngineError
 
@@ -145,7 +143,7 @@ def test_tables_and_figures_are_written(tmp_path: Path) -> None:
     written = write({"sets": [TABLE, LABELLED, PHOTOS]}, tmp_path, "results")
     kinds = [f"{place}-{kind}" for place in ("d-test", "d-labels-test") for kind in ("recall", "fidelity")]
     assert [path.name for path in written] == ["results.md", *(f"results-{kind}.png" for kind in kinds)]
-    for path in (*written, *write_bench(BENCH, tmp_path, "bench")):
+    for path in (*written, *write(BENCH, tmp_path, "bench")):
         assert path.stat().st_size > 100
     page = written[0].read_text(encoding="utf-8")
     assert "![Recall against GMACs a photo, of every policy on d, test](results-d-test-recall.png)" in page
@@ -162,7 +160,7 @@ def test_a_page_of_the_documentation_is_what_its_results_give(
 ) -> None:
     monkeypatch.setattr(report, "plot_policies", lambda *drawn: b"")
     table = read(results)
-    page, *pictures = (write_bench if is_bench(table) else write)(table, tmp_path, results.stem)
+    page, *pictures = write(table, tmp_path, results.stem)
     assert (RESULTS / page.name).read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
     assert all((RESULTS / picture.name).is_file() for picture in pictures)
 
