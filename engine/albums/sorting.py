@@ -36,7 +36,7 @@ class AlbumSorting:
         self.fixed = torch.full((len(vectors),), -1)
         if fixed:
             self.fixed[torch.tensor(list(fixed))] = torch.tensor(list(fixed.values()))
-        self._gains = self._gained(torch.arange(len(vectors)))
+        self.gains = self._gained(torch.arange(len(vectors)))  # (N, K) what a look at each exit takes from the doubts
 
     @property
     def outcomes(self) -> Tensor:
@@ -49,13 +49,8 @@ class AlbumSorting:
         of_all = self.scorer.probabilities(self.scores, self.exits)
         return torch.where(self.fixed >= 0, 1, of_all.gather(1, self.outcomes[:, None])[:, 0])
 
-    @property
-    def gains(self) -> np.ndarray:
-        """(N, K) What a look at each exit takes from the doubts."""
-        return self._gains.numpy()
-
     def _gained(self, rows: Tensor) -> Tensor:
-        """(n, K) The same of some photos, (n,) rows."""
+        """(n, K) What a look at each exit takes from the doubts of some photos, (n,) rows."""
         found = self.scorer.gains(self.scorer.leads(self.scores[rows]), self.exits[rows])
         found[self.fixed[rows] >= 0] = 0
         return found
@@ -64,7 +59,7 @@ class AlbumSorting:
         """Some photos, (n,) rows, stand at another exit (0-based) now; vectors (n, D)."""
         where = torch.from_numpy(rows)
         self.scores[where], self.exits[where] = self.scorer.scores(vectors), exit
-        self._gains[where] = self._gained(where)
+        self.gains[where] = self._gained(where)
 
 
 def look_again(sorting: AlbumSorting, costs: np.ndarray, onward: np.ndarray, limit: float, run: Run) -> int:
@@ -79,7 +74,7 @@ def look_again(sorting: AlbumSorting, costs: np.ndarray, onward: np.ndarray, lim
     looked: set[int] = set()
     costs = costs.copy()
     while True:
-        _, chosen, exits = best_looks(sorting.gains[None], costs[None], np.array([limit]), LEAST, AT_ONCE)
+        _, chosen, exits = best_looks(sorting.gains.numpy()[None], costs[None], np.array([limit]), LEAST, AT_ONCE)
         if not len(chosen):
             return len(looked)
         for exit in np.unique(exits).tolist():
