@@ -90,19 +90,17 @@ def accept(asked: Asked, say: Callable[[str], None] = lambda line: None) -> list
 
 def _tried(name: str, work: Callable[[], tuple[str, Row]]) -> Step:
     began = time.monotonic()
-
-    def step(status: str, why: str, found: Row) -> Step:
-        return Step(name, status, why, round(time.monotonic() - began, 1), found)
-
+    status, found = DONE, Row()
     try:
-        return step(DONE, *work())
+        why, found = work()
     except NotDone as reason:
-        return step(SKIPPED, str(reason), {})
+        status, why = SKIPPED, str(reason)
     except EngineError as error:
-        return step(FAILED, str(error), {})
+        status, why = FAILED, str(error)
     except Exception as error:  # a report that says so is worth more than a traceback, and the other steps still run
         line = next(iter(str(error).splitlines()), "")
-        return step(FAILED, f"{type(error).__name__}: {line[:300]}", {})
+        status, why = FAILED, f"{type(error).__name__}: {line[:300]}"
+    return Step(name, status, why, round(time.monotonic() - began, 1), found)
 
 
 def _load() -> list[float]:
