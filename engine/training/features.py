@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -221,12 +222,8 @@ def first_pixels(encoder: Encoder, examples: Sequence[Example], many: int) -> np
 
     Raises: ImageRejected where none of them can be read.
     """
-    batches: list[np.ndarray] = []
-    for pixels in pixels_of(encoder, examples, say=lambda line: None):
-        batches.append(pixels)
-        if sum(map(len, batches)) >= many:
-            break
-    return np.concatenate(batches)[:many]
+    batches = pixels_of(encoder, examples, say=lambda line: None)
+    return np.stack(list(islice(chain.from_iterable(batches), many)))
 
 
 def stamp_of(encoder: Encoder, examples: Sequence[Example]) -> str:
