@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from engine.cli.library import chosen_encoder
 from engine.cli.options import Model
 from engine.utils.errors import EngineError
 
@@ -16,13 +17,11 @@ def push(
 
     Needs a token: `hf auth login`, or the environment variable HF_TOKEN.
     """
-    from engine.clip.factory import named
     from engine.clip.hub import EXITS
     from engine.clip.hub import push as put
-    from engine.exits.loading import load_encoder
     from engine.exits.model_card import card
 
-    encoder = load_encoder(named(model, False))
+    encoder = chosen_encoder(model, False)
     if encoder.exits == 1:
         raise EngineError(f"{encoder.identity.model} has no exit weights yet; `python -m engine fit` makes some.")
     files = {name: (encoder.folder / name).read_bytes() for name in EXITS}
