@@ -212,14 +212,14 @@ def wire_galleries(parts: Parts, galleries: Galleries, add_photos: AddPhotos, ta
     redraw_open_tab(picked, parts, tabs)
     p.gallery.focus(galleries.listed, session, [p.gallery, p.notice], **SHORT)
     told = [p.report, p.arriving, p.stop_upload]
-    p.rename.submit(galleries.renamed, [p.rename, session], [p.gallery, *p.offering, p.renamed], **SHORT).then(
-        add_photos.told, session, told, **SHORT
-    )
+    p.rename.submit(
+        galleries.renamed, [p.rename, p.gallery, session], [p.gallery, *p.offering, p.renamed], **SHORT
+    ).then(add_photos.told, session, told, **SHORT)
     # Each click at once: one that waited for the last one's answer would be lost where another gallery comes on show.
     p.public.input(galleries.published, [p.public, p.gallery, session], [p.link, p.public], **SHORT)
-    p.delete.click(galleries.deleted, [p.refine, session], p.another_gallery, js=CONFIRM_DELETE, **SHORT).then(
-        add_photos.told, session, told, **SHORT
-    )
+    p.delete.click(
+        galleries.deleted, [p.gallery, p.refine, session], p.another_gallery, js=CONFIRM_DELETE, **SHORT
+    ).then(add_photos.told, session, told, **SHORT)
 
 
 def wire_budget(parts: Parts, budget: Budget, overview: Overview, search: Search) -> None:

@@ -218,17 +218,22 @@ class Galleries:
         box = gr.update(visible=own) if public == linked else gr.update(value=linked, visible=own)
         return {self._parts.public: box, self._parts.link: overview.visibility(summary)}
 
-    def renamed(self, name: str, session: Session) -> Updates:
-        """Another name was given."""
+    def renamed(self, name: str, gallery: int | None, session: Session) -> Updates:
+        """Another name was given.
+
+        Args: gallery: that of the gallery box when it was given; by now another one may be on show.
+        """
         done = self._parts.renamed
         try:
-            summary = self._services.access.own(session.gallery, session)
+            summary = self._services.access.own(gallery, session)
             name = gallery_name(name)
             if not name:
                 return {done: placeholders.said("A gallery needs a name.")}
             rename_gallery(self._services.library, summary.id, name)
             self._services.inbox.rename(summary.id, name)
-            session.drops.update({drop: name for drop, gallery in session.drops.items() if gallery == summary.name})
+            session.drops.update({drop: name for drop, into in session.drops.items() if into == summary.name})
+            if gallery != session.gallery:
+                return self.choices(session)
             said = placeholders.said(f"It is called “{isolated(name)}” now.")
             return {**self.choices(session), **self.offered(session, name), done: said}
         except EngineError as error:
@@ -252,15 +257,22 @@ class Galleries:
             told = {self._parts.link: self._services.problem(error), self._parts.public: not public}
         return told if gallery == session.gallery else {self._parts.link: gr.skip()}
 
-    def deleted(self, refine: bool, session: Session) -> Iterator[Updates]:
-        """The gallery is to be deleted."""
+    def deleted(self, gallery: int | None, refine: bool, session: Session) -> Iterator[Updates]:
+        """The gallery is to be deleted.
+
+        Args: gallery: that of the gallery box, as the visitor was asked; by now another one may be on show.
+        """
         try:
-            summary = self._services.access.own(session.gallery, session)
-            yield self._search.only(progress_bar(f"Deleting “{isolated(summary.name)}”", many(summary.photos)))
+            summary = self._services.access.own(gallery, session)
+            if gallery == session.gallery:
+                yield self._search.only(progress_bar(f"Deleting “{isolated(summary.name)}”", many(summary.photos)))
             delete_gallery(self._services.library, summary.id)
             self._services.inbox.close(summary.id)
         except EngineError as error:
             yield self._search.only(self._services.problem(error))
+            return
+        if gallery != session.gallery:
+            yield self.choices(session)
             return
         session.gallery, session.photo = self._services.demo.id, None
         for changes in self.picked(session.gallery, refine, session):

@@ -131,10 +131,10 @@ def doors(services: Services, session: Session) -> list[Callable[[], object]]:
     overview = Overview(services, PARTS, search)
     return [
         lambda: list(galleries.picked(gallery, False, session)),
-        lambda: list(galleries.deleted(False, session)),
+        lambda: list(galleries.deleted(gallery, False, session)),
         lambda: overview.shown(1.0, "", session),
         lambda: budget.previewed(1.0, "", session),
-        lambda: galleries.renamed("Stolen", session),
+        lambda: galleries.renamed("Stolen", gallery, session),
         lambda: galleries.published(True, gallery, session),
         lambda: list(galleries.photos_deleted(gr.EventData(None, {"photos": str(photo)}), session)),
         lambda: list(search.searched("yellow", True, session)),

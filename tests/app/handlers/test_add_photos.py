@@ -96,7 +96,7 @@ def test_a_gallery_that_is_deleted_takes_what_was_told_of_its_photos_along(
 ) -> None:
     list(add("Holidays", red="red"))
     list(add("Short lived", blue="blue"))
-    list(galleries.deleted(False, session))
+    list(galleries.deleted(session.gallery, False, session))
     told = after(add_photos.told(session))
     assert "Short lived" not in told.report + told.arriving
     assert "Holidays" in told.report
@@ -106,7 +106,7 @@ def test_photos_follow_a_gallery_that_another_tab_has_renamed(
     add: Add, galleries: Galleries, session: Session, library: Library
 ) -> None:
     list(add("Holidays", red="red"))
-    galleries.renamed("Sea", Session(gallery=session.gallery))
+    galleries.renamed("Sea", session.gallery, Session(gallery=session.gallery))
     assert "1</b> photo added to “Sea”" in after(add("Holidays", blue="blue")).report
     assert find_gallery(library, "Holidays") is None
     list(add("Holidays", green="green"))
@@ -117,7 +117,7 @@ def test_all_that_is_dropped_follows_a_gallery_that_another_tab_has_renamed(
     add: Add, galleries: Galleries, session: Session, library: Library
 ) -> None:
     list(add("Holidays", red="red"))
-    galleries.renamed("Sea", Session(gallery=session.gallery))
+    galleries.renamed("Sea", session.gallery, Session(gallery=session.gallery))
     both = add("Holidays", blue="blue"), add("Holidays", green="green")  # so it says in the box until one is over
     reports = [after(told).report for told in both]
     assert reports[-1].count("photo added to “Sea”") == 3
@@ -324,7 +324,7 @@ def test_after_a_reload_the_rest_of_an_upload_goes_to_its_gallery_under_a_new_na
     incoming.put({0: Path(files[0])})
     incoming.leave()
     list(telling)
-    galleries.renamed("Sea", session)
+    galleries.renamed("Sea", session.gallery, session)
     told = after(add_photos.resumed(Session(gallery=session.gallery)))
     assert told.add_to == "Sea"
     assert "1</b> photo added to “Sea”" in told.report
@@ -354,7 +354,7 @@ def test_all_files_of_a_drop_go_to_the_gallery_that_was_named_then(
     mine = Session(gallery=holidays)
     add_photos.dropped(Event(drop="d"), "Holidays", mine)
     next(add_photos.begun(Event(drop="d", nonce="n", files=line(red)), "Sea", mine))
-    galleries.renamed("Walls", mine)
+    galleries.renamed("Walls", holidays, mine)
     next(add_photos.begun(Event(drop="d", nonce="m", files=line(blue)), "Sea", mine))
     assert [incoming.gallery for incoming in services.inbox.unread(None)] == [holidays, holidays]
     add_photos.stopped(mine)

@@ -209,7 +209,7 @@ def test_a_list_that_comes_late_leaves_the_gallery_that_was_picked_meanwhile(
     galleries: Galleries, holidays: int, session: Session
 ) -> None:
     renaming = Session(gallery=holidays)
-    for late in (galleries.listed(session), galleries.renamed("Sea", renaming)):
+    for late in (galleries.listed(session), galleries.renamed("Sea", holidays, renaming)):
         assert len(after(late).gallery["choices"]) == 2
         assert "value" not in after(late).gallery
 
@@ -233,7 +233,7 @@ def test_photos_are_added_to_the_gallery_that_comes_on_show(
     ):
         shown = after(told)
         assert (shown.add_to, shown.adds_to) == (name, f"Add to “{name}”")
-    assert after(galleries.renamed(" Sea ", Session(gallery=holidays))).add_to == "Sea"
+    assert after(galleries.renamed(" Sea ", holidays, Session(gallery=holidays))).add_to == "Sea"
 
 
 def test_a_name_that_was_typed_stays_when_another_gallery_comes_on_show(
@@ -248,7 +248,7 @@ def test_a_name_that_was_typed_stays_when_another_gallery_comes_on_show(
         galleries.gone_to(Event(gallery=str(holidays), q=""), False, session),
     ):
         assert not hasattr(after(told), "add_to")
-    assert not hasattr(after(galleries.renamed("Sea", session)), "add_to")
+    assert not hasattr(after(galleries.renamed("Sea", holidays, session)), "add_to")
 
 
 def test_a_gallery_as_a_whole(overview: Overview, holidays: int) -> None:
@@ -281,10 +281,10 @@ def test_a_gallery_is_renamed_published_and_deleted(
     galleries: Galleries, holidays: int, library: Library, demo: Demo
 ) -> None:
     mine = Session(gallery=holidays)
-    shown = after(galleries.renamed("  Sea /\n<2026>\u202e ", mine))
+    shown = after(galleries.renamed("  Sea /\n<2026>\u202e ", holidays, mine))
     assert ("Sea / <2026> · 2", holidays) in shown.gallery["choices"]
     assert "Sea / &lt;2026&gt;" in shown.renamed
-    assert "needs a name" in after(galleries.renamed("  ", mine)).renamed
+    assert "needs a name" in after(galleries.renamed("  ", holidays, mine)).renamed
     other = Session(gallery=holidays)  # another tab
     for public, words in ((True, "data-link"), (False, "Only you")):
         pressed = galleries.published(public, holidays, mine)
@@ -293,7 +293,7 @@ def test_a_gallery_is_renamed_published_and_deleted(
         assert not hasattr(after(pressed), "public"), "or a later click is taken back"
         assert "value" not in after(opened).public, "or a click is taken back"
         assert after(behind).public["value"] is public
-    deleting = galleries.deleted(False, mine)
+    deleting = galleries.deleted(holidays, False, mine)
     assert "2 photos" in after(next(deleting)).grid, "at once"
     assert holidays in [summary.id for summary in list_galleries(library)]
     shown = after(deleting)
@@ -301,6 +301,21 @@ def test_a_gallery_is_renamed_published_and_deleted(
     assert shown.query == "something red"
     assert after(galleries.shared(0.6, "", False, other)).link == ""
     assert [summary.kind for summary in list_galleries(library)] == ["demo"]
+
+
+def test_the_gallery_that_the_visitor_was_asked_about_is_deleted_and_none_that_came_on_show_since(
+    galleries: Galleries, holidays: int, fill: Fill, library: Library
+) -> None:
+    mine = Session(gallery=holidays)
+    walls = fill("Walls", {"b.png": "blue"})
+    list(galleries.gone_to(Event(gallery=str(walls), q=""), False, mine))  # whose answer is on its way
+    renamed = after(galleries.renamed("Sea", holidays, mine))
+    assert "Sea · 2" in str(renamed.gallery)
+    assert not {"renamed", "add_to"} & vars(renamed).keys(), "they are of the other one by now"
+    deleted = after(galleries.deleted(holidays, False, mine))
+    assert vars(deleted).keys() == {"gallery"}, "and that one stays on show"
+    assert [summary.name for summary in list_galleries(library) if summary.kind != "demo"] == ["Walls"]
+    assert mine.gallery == walls
 
 
 def test_a_click_publishes_the_gallery_that_it_was_made_for_and_the_last_click_counts(
@@ -369,8 +384,8 @@ def test_a_gallery_is_leafed_through_when_nothing_is_asked(search: Search, fill:
 
 
 def test_the_demo_gallery_stays_as_it_is(galleries: Galleries, session: Session, library: Library) -> None:
-    assert "stays as it is" in after(galleries.renamed("Mine", session)).renamed
-    assert "stays as it is" in after(galleries.deleted(False, session)).grid
+    assert "stays as it is" in after(galleries.renamed("Mine", session.gallery, session)).renamed
+    assert "stays as it is" in after(galleries.deleted(session.gallery, False, session)).grid
     refused = after(galleries.published(True, session.gallery, session))
     assert "stays as it is" in refused.link
     assert refused.public is False  # and no tick says that it is
