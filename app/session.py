@@ -111,6 +111,7 @@ class Session:
     named: bool = False  # the visitor has named another one that nothing was added to yet: it stays
     drops: LRUCache[str, str] = field(default_factory=lambda: LRUCache(DROPS))  # the gallery that each goes to, by name
     albums: LRUCache[int, AlbumView] = field(default_factory=lambda: LRUCache(VIEWS_KEPT))  # by gallery
+    racing: bool = False  # the comparison was drawn last while its gallery raced
     works: dict[Work, list[Running]] = field(default_factory=dict)  # begun for this session, and can be stopped
 
     def ask(self, words: str, like: str = "", thumbnail: str = "") -> None:

@@ -55,7 +55,8 @@ class Compare:
                 result = views.race_result(measured, known) if measured is not None else ""
                 result += card(services.library.certificate_of(summary.id))
             may_race = services.access.may_spend(summary, session)
-            told = _how_far(self._races.get(summary.id)) if summary.id in self._racers else result
+            session.racing = summary.id in self._racers
+            told = _how_far(self._races.get(summary.id)) if session.racing else result
             yield {race: told, self._parts.start_race: gr.update(visible=may_race)}
             with services.access.turn(session):
                 ranked = self._rankings(session, summary)
@@ -99,6 +100,8 @@ class Compare:
             summary = services.access.gallery(session.gallery, session)
             (racer,) = self._racers.get(summary.id, (session,))
             if racer is session:  # whose page is told already
+                if session.racing and summary.id not in self._racers:  # but not since the tab was drawn
+                    yield from self._over(session, summary)
                 return
             buttons = self._buttons(running=True)
             if services.access.may_spend(summary, session):

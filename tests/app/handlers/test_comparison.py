@@ -97,6 +97,8 @@ def test_a_race_is_told_of_on_a_page_that_was_loaded_again_and_not_begun_twice(
     assert shown.start_race["interactive"]
     assert not shown.stop_race["visible"]
     assert "measured" in shown.headline
+    assert "measured" in after(compare.followed(session)).race, "its end may come before what the tab was drawn with"
+    assert not list(compare.followed(session))
 
 
 def test_two_pages_that_press_together_begin_one_race(
