@@ -252,7 +252,7 @@ def _place_for(folder: Path, data: Path) -> Path:
     if place.exists() and not place.is_dir():
         raise BackupRefused(f"{folder} is not a folder; name one for the backup.")
     with suppress(FileNotFoundError):
-        ours = {MANIFEST, FILES, LOCK}
+        ours = {MANIFEST, FILES, LOCK, f"{LOCK}-journal"}  # the last one is SQLite's, and outlives a sudden death
         if any(path.name not in ours and path.suffix != ".part" for path in place.iterdir()):
             raise BackupRefused(f"{folder} holds other things than a backup; name an empty folder.")
     return place

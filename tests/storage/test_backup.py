@@ -1,6 +1,7 @@
 """A backup holds one state of a store that is in use, and a restore brings it back or changes nothing."""
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -180,6 +181,17 @@ def test_a_backup_that_cannot_be_written_is_not_the_fault_of_the_store(
     with pytest.raises(BackupUnusable, match=rf"backup cannot be written \({reason}\); the last whole one stays"):
         back_up(place)
     assert kept(place) == before
+
+
+def test_a_backup_goes_on_where_an_earlier_one_died(place: Path, tmp_path: Path) -> None:
+    back_up(place)
+    dead = tmp_path / "dead"
+    with BackupFolder(place).alone():
+        shutil.copytree(place, dead)  # with all that is there while one is under way
+        with pytest.raises(BackupUnusable, match="wait for the backup under way"):
+            back_up(place)
+    back_up(dead)
+    assert sorted(path.name for path in dead.iterdir()) == ["files", "lock", "manifest.json"]
 
 
 def test_a_half_finished_restore_is_not_backed_up(home: Path, place: Path) -> None:
