@@ -265,5 +265,6 @@ def _explained(folder: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise BackupUnusable(
-            f"The backup in {folder} cannot be written ({reason}); the last whole one stays as it was."
+            f"The backup in {folder} cannot be written ({reason}), and the last whole one stays as it was; make room "
+            "or name another folder."
         ) from error

@@ -178,7 +178,8 @@ def test_a_backup_that_cannot_be_written_is_not_the_fault_of_the_store(
 
     monkeypatch.setattr(sqlite3, "connect", hinder)
     reason = {"full": "database or disk is full", "gone": "unable to open database file"}[trouble]
-    with pytest.raises(BackupUnusable, match=rf"backup cannot be written \({reason}\); the last whole one stays"):
+    said = rf"backup cannot be written \({reason}\), and the last whole one stays as it was; make room or name"
+    with pytest.raises(BackupUnusable, match=said):
         back_up(place)
     assert kept(place) == before
 
