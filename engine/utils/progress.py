@@ -22,6 +22,8 @@ def progress_bar(noun: str) -> Iterator[Callable[[int, int], None]]:
 
     def show(done: int, total: int) -> None:
         nonlocal bar
+        if sys.stderr is None:  # closed by `2>&-`, say
+            return
         if bar is None:
             interval = 0.1 if sys.stderr.isatty() else LOG_SECONDS
             bar = tqdm(initial=done, total=total, unit=f" {noun}", mininterval=interval, maxinterval=interval)

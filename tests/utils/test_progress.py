@@ -1,5 +1,6 @@
 """What a person, or a log, is told while something long runs."""
 
+import sys
 from contextlib import suppress
 
 import pytest
@@ -28,3 +29,9 @@ def test_a_run_that_is_stopped_ends_its_line(capsys: pytest.CaptureFixture[str])
         show(1, 2)
         raise KeyboardInterrupt
     assert capsys.readouterr().err.endswith("\n")
+
+
+def test_a_run_whose_stderr_is_closed_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    with progress_bar("photos") as show:
+        show(1, 2)
