@@ -5,7 +5,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from torch import Tensor, nn
 from engine.clip import hub
 from engine.clip.backbone import Backbone, ModelUnreadable
 from engine.utils.data_dir import home
-from engine.utils.links import link
 from engine.utils.memory import available_memory
 from engine.utils.paths import EMBEDDED_MODEL
 
@@ -91,7 +89,7 @@ def load_folder(folder: Path, name: str | None = None, tokenizer: str | None = N
     """A model from an OpenCLIP folder, with no network; ModelUnreadable says what is missing or damaged.
 
     The text tower's `hf_model_name` in the folder's config is resolved by open_clip against the working directory, so
-    the model is loaded through a folder of links in which it is an absolute path.
+    it is given as an absolute path instead.
 
     Args: tokenizer: open_clip's name for where the tokenizer is, if not in the folder.
     """
@@ -105,22 +103,24 @@ def load_folder(folder: Path, name: str | None = None, tokenizer: str | None = N
     weights = _weights_file(folder)
     _require_image_tower(config["model_cfg"], weights, folder)
     _require_memory(weights, folder.name)
+    place, own, known_as = f"{LOCAL}{folder}", {}, name or folder.name
     if "hf_model_name" in text and (folder / "config.json").is_file():
-        config["model_cfg"]["text_cfg"] = {**text, "hf_model_name": folder.resolve().as_posix()}
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as links:
-        for file in folder.iterdir():
-            if file.is_file() and file.name not in (CONFIG, *WEIGHTS):
-                link(Path(links) / file.name, file)
-        link(Path(links) / WEIGHTS[0], weights)
-        (Path(links) / CONFIG).write_text(json.dumps(config), encoding="utf-8")
-        place = f"{LOCAL}{links}"
-        model = _built(f"The model in {folder}", partial(open_clip.create_model, place, pretrained_text=False))
-        tokenize = (
-            _built(f"The tokenizer in {folder}", partial(open_clip.get_tokenizer, place)) if tokenizer is None else None
-        )
-    lazy = tokenize or _Tokenizer(tokenizer or place, name or folder.name)
+        text |= {"hf_model_name": folder.resolve().as_posix(), "hf_model_pretrained": False}
+        own["text_cfg"] = text
+
+    def build() -> nn.Module:
+        with _without_warnings():
+            model = open_clip.create_model(place, load_weights=False, pretrained_text=False, **own)
+        open_clip.load_checkpoint(model, str(weights))  # ours: open_clip might choose one that it has to unpickle
+        return model
+
+    model = _built(f"The model in {folder}", build)
+    if tokenizer is None:
+        tokenize = _built(f"The tokenizer in {folder}", partial(open_clip.get_tokenizer, place))
+    else:
+        tokenize = _Tokenizer(tokenizer, known_as)
     preprocess = open_clip.get_model_preprocess_cfg(model)
-    return _built(f"The model in {folder}", partial(Backbone, model, lazy, preprocess, name or folder.name))
+    return _built(f"The model in {folder}", partial(Backbone, model, tokenize, preprocess, known_as))
 
 
 def _folder(folder: Path) -> Loaded:
@@ -178,7 +178,7 @@ def _random(name: str) -> Loaded:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Drop open_clip's own warnings: it warns of random weights where they were asked for."""
+    """Drop open_clip’s own warnings: it warns of random weights where they were asked for, or others come next."""
     folder = os.path.dirname(open_clip.__file__)
 
     def keeps(record: logging.LogRecord) -> bool:
