@@ -5,7 +5,7 @@ sees every photo anew, and other phrases those that did not leave by them.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -122,7 +122,8 @@ def _encode_again(
     totals = library.totals.of(gallery_id)
     skipped: list[Skipped] = []
     added = finished = macs = 0
-    for batch in _kept_photos(library, encoder, images, frozenset(anew)):
+    read = partial(_read, library, encoder, images, frozenset(anew))
+    for batch in prefetched(read, range(0, len(images), BATCH)):
         found = [(group, encoder.encode(group.pixels, budget, group.standing)) for group in batch.groups]
         rows = [row for group, encodings in found for row in _keep(library, encoder, gallery_id, group, encodings)]
         if batch.finished:
@@ -139,17 +140,8 @@ def _encode_again(
     return IngestReport.of(added, needless, skipped, time.perf_counter() - start, macs, encoder.full_macs)
 
 
-def _kept_photos(
-    library: Library, encoder: "Encoder", images: Sequence[int], anew: frozenset[int]
-) -> Iterator[KeptPhotos]:
-    """Photos by their ids, `BATCH` at a time, one batch ahead.
-
-    Args: anew: those that are run from their pictures, wherever they stand.
-    """
-    return prefetched(partial(_read, library, encoder, images, anew), range(0, len(images), BATCH))
-
-
 def _read(library: Library, encoder: "Encoder", images: Sequence[int], anew: frozenset[int], start: int) -> KeptPhotos:
+    """A batch of photos. Args: anew: those that are run from their pictures, wherever they stand."""
     batch = images[start : start + BATCH]
     kept = [image_id for image_id in batch if image_id not in anew]
     stand = {candidate.image_id: candidate for candidate in list_candidates(library.database, kept)}
