@@ -234,10 +234,14 @@ class Albums:
         Who looks at another gallery meanwhile is not told of this one.
         """
         services, so_far = self._services, 0
+
+        def look(tell: Callable[[int | Waiting], object]) -> SortedGallery:
+            with services.access.work(session, tell) as tell, services.event_log.timed("sort"):
+                aside = self._aside(summary, session, view)
+                return sort_gallery(services.library, summary.id, albums, _budget(summary), tell, aside)
+
         try:
-            for event in services.begin_instead(
-                "albums", session, lambda tell: self._look(summary, session, view, albums, tell)
-            ):
+            for event in services.begin_instead("albums", session, look):
                 if isinstance(event, int):
                     so_far, view.looked = so_far + event, view.looked + event
                 if view.asking is not asking:
@@ -261,19 +265,6 @@ class Albums:
         if last:
             view.asking, view.looking = object(), False
         return last
-
-    def _look(
-        self,
-        summary: GallerySummary,
-        session: Session,
-        view: AlbumView,
-        albums: AlbumSet,
-        tell: Callable[[int | Waiting], object],
-    ) -> SortedGallery:
-        services, budget = self._services, _budget(summary)
-        with services.access.work(session, tell) as tell, services.event_log.timed("sort"):
-            aside = self._aside(summary, session, view)
-            return sort_gallery(services.library, summary.id, albums, budget, tell, aside)
 
     def _apply(
         self, summary: GallerySummary, session: Session, view: AlbumView, change: Callable[[AlbumSet], AlbumSet] | None

@@ -60,9 +60,12 @@ class Budget:
             phrases = wished(looked_for, summary.phrases, session)
             drawing = services.drawing
             began = time.monotonic()
-            events = services.begin(
-                "budget", session, lambda tell: self._encode(summary.id, budget, phrases, session, tell)
-            )
+
+            def encode(tell: Callable[[Progress | Waiting], object]) -> IngestReport:
+                with services.access.work(session, tell) as tell, services.event_log.timed("ingest"):
+                    return reencode_gallery(services.library, summary.id, budget, tell, phrases)
+
+            events = services.begin("budget", session, encode)
             now = outcome = None
             try:
                 for event in events:
@@ -91,17 +94,6 @@ class Budget:
     def _goes_by(self, gallery: int, budget: float, looked_for: str | None, session: Session) -> None:
         if session.gallery == gallery:  # the boxes are another one's where that has come on show meanwhile
             session.settings = budget, looked_for or ""
-
-    def _encode(
-        self,
-        gallery: int,
-        budget: float,
-        phrases: tuple[str, ...],
-        session: Session,
-        tell: Callable[[Progress | Waiting], object],
-    ) -> IngestReport:
-        with self._services.access.work(session, tell) as tell, self._services.event_log.timed("ingest"):
-            return reencode_gallery(self._services.library, gallery, budget, tell, phrases)
 
 
 def typed(phrases: Sequence[str]) -> str:

@@ -166,11 +166,11 @@ def test_photos_that_wait_are_not_said_to_be_missing(
     assert told.apply["value"] == "Encode the 1 photo that waits"
 
     def stopped(*given: Any) -> None:
-        given[-1](Progress(0, 1, ()))
+        given[3](Progress(0, 1, ()))
         raise Stopped
 
     with monkeypatch.context() as patched:
-        patched.setattr(budget, "_encode", stopped)
+        patched.setattr("app.handlers.budget.reencode_gallery", stopped)
         assert "Stopped: 1 photo of 2 of “Holidays”" in after(budget.applied(0.75, "a kite", session)).applied
     assert "All photos" in after(budget.applied(0.75, "a kite", session)).applied
     assert "wait" not in after(galleries.picked(holidays, False, session)).headline
@@ -222,7 +222,7 @@ def test_apply_that_is_refused_leaves_the_one_before_it_its_button(
         applying = budget.applied(1.0, "", session)
         next(applying)
         next(applying)
-        monkeypatch.setattr(budget, "_encode", Mock(side_effect=TooMuch("One at a time.")))
+        monkeypatch.setattr(services.access, "work", Mock(side_effect=TooMuch("One at a time.")))
         shown = after(budget.applied(0.5, "", session))
         assert "One at a time." in shown.applied
         assert shown.stop_apply["visible"], "what is under way can still be stopped"
