@@ -104,6 +104,7 @@ def _keep(library: Library, gallery_id: int, encoder: "Encoder", made: Sequence[
     found = {each.photo.content_hash: each for each in made}  # a photo may come twice where many encode at once
     if not found:
         return []
+    made_by = stamp_of(encoder).key  # which is not the gallery’s where it looks for others by now
     rows = [
         ImageRow(
             content_hash=content_hash,
@@ -114,12 +115,10 @@ def _keep(library: Library, gallery_id: int, encoder: "Encoder", made: Sequence[
             added_at=time.time(),
             taken_at=each.photo.taken_at.isoformat() if each.photo.taken_at else None,
             source=each.photo.source,
-            encoding=EncodingRow.of(each.encoding),
+            encoding=EncodingRow.of(each.encoding, made_by),
         )
         for content_hash, each in found.items()
     ]
-    for row in rows:
-        row.encoding.model = stamp_of(encoder).key  # which is not the gallery’s where it looks for others by now
     pictures = {content_hash: each.photo.jpeg for content_hash, each in found.items()}
     maps = {content_hash: each.map for content_hash, each in found.items() if each.map is not None}
     return add_images(library.database, gallery_id, library.stamp_for(gallery_id, encoder), rows, pictures, maps)

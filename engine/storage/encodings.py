@@ -231,8 +231,8 @@ def replace_encodings(
                 session.delete(before)
                 session.flush()
             encoding, kept = written[image_id]
-            row = EncodingRow.of(encoding)
-            row.image_id, row.collection_id, row.model = image_id, collection.id, stamp.key
+            row = EncodingRow.of(encoding, stamp.key)
+            row.image_id, row.collection_id = image_id, collection.id
             session.add(row)
             collection.budget = row.budget
             revised = update(ImageRow).where(ImageRow.id == image_id).values(revision=collection.next_revision())

@@ -68,7 +68,7 @@ def add_images(
 
     Args:
         stamp: what encoded them; the collection's own from its first image on.
-        images: rows with their encodings; the collection is filled in here, and the stamp's key where they name none.
+        images: rows with their encodings; the collection is filled in here.
         pictures: the file to keep for each image, by content hash.
         maps: the feature map to keep for those that have one, by content hash.
     Returns: the rows that are new or have an encoding again, with their ids; images that came in meanwhile by another
@@ -114,7 +114,6 @@ def _add_rows(session: Session, collection_id: int, stamp: ModelStamp, images: S
         collection.budget = fresh[-1].encoding.budget
     for image in fresh:
         image.encoding.collection_id = collection.id
-        image.encoding.model = image.encoding.model or stamp.key
         revision = collection.next_revision()
         if image.content_hash in waiting:  # its row stays, with its id and what was done by hand
             image.encoding.image_id = waiting[image.content_hash]

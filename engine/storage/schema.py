@@ -190,9 +190,10 @@ class EncodingRow(Base):
     budget: Mapped[float]
 
     @classmethod
-    def of(cls, encoding: "Encoding") -> "EncodingRow":
-        """The row of a photo's encoding, made when the photo was indexed."""
+    def of(cls, encoding: "Encoding", model: str) -> "EncodingRow":
+        """The row of a photo's encoding, made when the photo was indexed. Args: model: the key of what made it."""
         return cls(
+            model=model,
             vector=float32_bytes(encoding.vector),
             exit=encoding.exit,
             affinity=encoding.affinity,

@@ -17,6 +17,7 @@ def image(
     name: str, exit: int = 1, vector: Sequence[float] | np.ndarray = (1.0, 0.0), affinity: float = 0.0
 ) -> ImageRow:
     encoding = EncodingRow(
+        model=STAMP.key,
         vector=np.array(vector, np.float32).tobytes(),
         exit=exit,
         affinity=affinity,
@@ -43,4 +44,6 @@ def reached(exit: int, from_exit: int = 0, macs: int = 10, kept: Tensor | None =
 def add(database: Database, collection_id: int, *rows: str | ImageRow, stamp: ModelStamp = STAMP) -> list[ImageRow]:
     """Keep images, each with its name for a picture. Args: rows: them, or names for them."""
     made = [image(row) if isinstance(row, str) else row for row in rows]
+    for row in made:
+        row.encoding.model = stamp.key
     return add_images(database, collection_id, stamp, made, {row.content_hash: row.name.encode() for row in made}, {})

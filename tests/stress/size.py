@@ -69,6 +69,7 @@ def through_the_store(count: int, encoder: Encoder) -> dict[str, object]:
                 bytes=100_000,
                 added_at=0.0,
                 encoding=EncodingRow(
+                    model=STAMP.key,
                     vector=made[number].tobytes(),
                     exit=number % 3 + 1,
                     gates=bytes(4 * 11 * min(number % 6 + 1, 5)),
