@@ -98,23 +98,15 @@ def sort_gallery(
         aside: where deeper encodings are kept in the gallery's place, for whom it does not belong to.
     Raises: GalleryMissing, ModelChanged, AlbumsRejected.
     """
-    encoder = library.encoder_of(gallery_id)
-    return _Sort(library, gallery_id, encoder, albums, tell, aside).run(budget)
+    return _Sort(library, gallery_id, albums, tell, aside).run(budget)
 
 
 class _Sort:
     """One sort of a gallery."""
 
-    def __init__(
-        self,
-        library: Library,
-        gallery_id: int,
-        encoder: "Encoder",
-        albums: AlbumSet,
-        tell: Tell,
-        aside: Aside | None,
-    ) -> None:
-        self.library, self.gallery_id, self.encoder, self.albums = library, gallery_id, encoder, albums
+    def __init__(self, library: Library, gallery_id: int, albums: AlbumSet, tell: Tell, aside: Aside | None) -> None:
+        self.library, self.gallery_id, self.albums = library, gallery_id, albums
+        self.encoder = library.encoder_of(gallery_id)
         self.tell, self.aside, self.collection = tell, aside, library.collection(gallery_id)
         self.standing = list_standings(library.database, gallery_id)
         self.places = {int(image_id): row for row, image_id in enumerate(self.standing.ids)}
