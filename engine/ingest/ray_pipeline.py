@@ -10,7 +10,6 @@ import platform
 import re
 import secrets
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -70,8 +69,7 @@ class RayBatch:
 
     items: Sequence[Any]
     pixels: Sequence[np.ndarray] = ()  # of the decoded photos, until they are encoded
-    worker: str = ""  # that encoded it
-    began: float = 0.0  # seconds since the epoch
+    began: float = 0.0  # seconds since the epoch, where a worker has encoded it
     ended: float = 0.0
     problem: str = ""  # why it could not be encoded
 
@@ -139,7 +137,7 @@ class Cluster:
                 batch: RayBatch = row[BATCH_COLUMN]
                 if batch.problem:
                     raise RayUnusable(batch.problem)
-                if batch.worker:
+                if batch.began:
                     self.busy.count(batch)
                 yield list(batch.items)
         except RayError as error:
@@ -241,7 +239,7 @@ class Worker:
     """A process with an encoder of its own. Ray starts it again when it dies, and gives it its batch again."""
 
     def __init__(self, setup: Setup) -> None:
-        self._name, self._budget = uuid.uuid4().hex, setup.budget
+        self._budget = setup.budget
         self._encoder, self._problem = _loaded(setup)
 
     def __call__(self, row: dict[str, RayBatch]) -> dict[str, RayBatch]:
@@ -254,7 +252,7 @@ class Worker:
             return {BATCH_COLUMN: RayBatch(outcomes)}
         began = time.time()
         made = encode_batch(outcomes, self._encoder.send(pixels), self._encoder, self._budget)
-        return {BATCH_COLUMN: RayBatch(made, (), self._name, began, time.time())}
+        return {BATCH_COLUMN: RayBatch(made, (), began, time.time())}
 
 
 def _loaded(setup: Setup) -> "tuple[Encoder | None, str]":

@@ -69,8 +69,8 @@ def test_processors_are_divide_processors_and_some_left_for_decoding(
 def test_utilisation_is_time_spent_encoding_over_time_there_was() -> None:
     busy = Busy(workers=2)
     assert busy.utilisation == 0
-    busy.count(RayBatch((), (), "a", 10.0, 20.0))
-    busy.count(RayBatch((), (), "b", 12.0, 17.0))
+    busy.count(RayBatch((), (), 10.0, 20.0))
+    busy.count(RayBatch((), (), 12.0, 17.0))
     assert busy.utilisation == pytest.approx(15 / 20)
 
 
