@@ -8,7 +8,6 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,17 +57,15 @@ class ConnectionLimit:
     """How many connections one server has, and which of them wait."""
 
     room: int
-    say: Callable[[str], object] = sys.stderr.write
-    clock: Callable[[], float] = time.monotonic
     waiting: dict["Connection", None] = field(default_factory=dict)  # for a request's head, longest first
     _said: float = float("-inf")
 
     def full(self, count: int) -> None:
         """Somebody was turned away: say so, once a minute."""
-        now = self.clock()
+        now = time.monotonic()
         if now - self._said >= MINUTE:
             self._said = now
-            self.say(f"The house is full: {count} connections are open, and more are turned away.\n")
+            sys.stderr.write(f"The house is full: {count} connections are open, and more are turned away.\n")
 
 
 class Connection(H11Protocol):
@@ -76,7 +73,7 @@ class Connection(H11Protocol):
 
     def __init__(self, limit: ConnectionLimit, **given: Any) -> None:
         super().__init__(**given)
-        self._limit, self._pace = limit, Pace(limit.clock())
+        self._limit, self._pace = limit, Pace(time.monotonic())
         self._state: tuple[object, bool] | None = (h11.IDLE, False)
         self._watch: asyncio.TimerHandle | None = None
 
@@ -138,7 +135,7 @@ class Connection(H11Protocol):
         state = (self.conn.their_state, self.flow.write_paused)
         if state == self._state:
             return
-        self._state, self._pace = state, Pace(self._limit.clock())
+        self._state, self._pace = state, Pace(time.monotonic())
         if state[0] is h11.IDLE:
             self._limit.waiting[self] = None
         else:
@@ -148,7 +145,7 @@ class Connection(H11Protocol):
         if self.transport.is_closing():
             return
         self._note_state()
-        now, state = self._limit.clock(), self.conn.their_state
+        now, state = time.monotonic(), self.conn.their_state
         if is_late(state, self.flow.read_paused, self.flow.write_paused, self._pace, now):
             self.end()
             return
