@@ -45,7 +45,7 @@ def rename_gallery(library: Library, gallery_id: int, name: str) -> None:
 def delete_gallery(library: Library, gallery_id: int) -> None:
     """Delete a gallery and all that is kept of its photos; raises GalleryMissing."""
     collections.delete_collection(library.database, gallery_id)
-    library.forget(gallery_id)
+    library.rankings.forget(gallery_id)
 
 
 @contextmanager

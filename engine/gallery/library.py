@@ -54,12 +54,8 @@ class Library:
         try:
             return get_collection(self.database, gallery_id)
         except GalleryMissing:  # another process may have deleted it
-            self.forget(gallery_id)
+            self.rankings.forget(gallery_id)
             raise
-
-    def forget(self, gallery_id: int) -> None:
-        """Let go of what is in memory of a gallery."""
-        self.rankings.forget(gallery_id)
 
     @contextmanager
     def filling(self, gallery_id: int, new: bool) -> Iterator[None]:
@@ -79,7 +75,7 @@ class Library:
                 self._made -= {gallery_id} if made else set()
             with suppress(EngineError):  # an empty gallery that stays does no harm
                 if made and delete_if_empty(self.database, gallery_id):
-                    self.forget(gallery_id)
+                    self.rankings.forget(gallery_id)
 
     def encoder_of(self, gallery_id: int) -> "Encoder":
         """The encoder that a gallery's photos went through, looking for its owner's phrases where there are some.
