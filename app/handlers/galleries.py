@@ -225,7 +225,7 @@ class Galleries:
         """
         done = self._parts.renamed
         try:
-            summary = self._services.access.own(gallery, session)
+            summary = self._asked(gallery, session)
             name = gallery_name(name)
             if not name:
                 return {done: placeholders.said("A gallery needs a name.")}
@@ -246,7 +246,7 @@ class Galleries:
         """
         number = arrival()
         try:
-            summary = self._services.access.own(gallery, session)
+            summary = self._asked(gallery, session)
             with session.turn:
                 if number < session.published.get(summary.id, 0):  # its thread has begun late: clicked since
                     return {self._parts.link: gr.skip()}
@@ -255,7 +255,15 @@ class Galleries:
             told: Updates = {self._parts.link: overview.visibility(self._services.access.gallery(summary.id, session))}
         except EngineError as error:
             told = {self._parts.link: self._services.problem(error), self._parts.public: not public}
-        return told if gallery == session.gallery else {self._parts.link: gr.skip()}
+        return told if session.gallery in (gallery, None) else {self._parts.link: gr.skip()}
+
+    def _asked(self, gallery: int | None, session: Session) -> GallerySummary:
+        """The gallery of the gallery box, to be changed; raises GalleryMissing, NotYours.
+
+        Where the server has forgotten the page, the box's number may be another gallery's by now: it may have been
+        started with another data folder.
+        """
+        return self._services.access.own(None if session.gallery is None else gallery, session)
 
     def deleted(self, gallery: int | None, refine: bool, session: Session) -> Iterator[Updates]:
         """The gallery is to be deleted.
@@ -263,7 +271,7 @@ class Galleries:
         Args: gallery: that of the gallery box, as the visitor was asked; by now another one may be on show.
         """
         try:
-            summary = self._services.access.own(gallery, session)
+            summary = self._asked(gallery, session)
             if gallery == session.gallery:
                 yield self._search.only(progress_bar(f"Deleting “{isolated(summary.name)}”", many(summary.photos)))
             delete_gallery(self._services.library, summary.id)

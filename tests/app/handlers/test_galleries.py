@@ -223,6 +223,16 @@ def test_who_comes_back_to_a_page_that_the_server_has_forgotten_is_told_what_to_
     assert not hasattr(after(galleries.listed(session)), "notice")
 
 
+def test_a_page_that_the_server_has_forgotten_changes_no_gallery_by_its_number(
+    galleries: Galleries, holidays: int, library: Library
+) -> None:
+    before, forgotten = list_galleries(library), Session()
+    assert "load it again" in after(galleries.renamed("Sea", holidays, forgotten)).renamed
+    assert "load it again" in after(galleries.published(True, holidays, forgotten)).link
+    assert "load it again" in after(galleries.deleted(holidays, False, forgotten)).grid
+    assert list_galleries(library) == before
+
+
 def test_photos_are_added_to_the_gallery_that_comes_on_show(
     galleries: Galleries, holidays: int, session: Session
 ) -> None:
