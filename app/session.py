@@ -48,7 +48,7 @@ class AlbumView:
     turn: Turn = field(default_factory=Turn)  # of changes that follow each other quickly, to be sorted by
     looking: bool = False  # second looks go on
     refused: int = 0  # changes that could not be made: a board begun before leaves what the line says of them
-    looked: int = 0  # photos that got a second look since the tab was opened first
+    looked: set[int] = field(default_factory=set)  # photos that got a second look since the tab was opened first
     judged: int = 0  # photos of the gallery when second looks were over last
     unfolded: LRUCache[str, int] = field(default_factory=lambda: LRUCache(COLUMNS))  # how often more was asked, by key
     sought: dict[str, str] = field(default_factory=dict)  # words that a column's photos are ranked by

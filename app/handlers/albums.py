@@ -212,8 +212,8 @@ class Albums:
     ) -> SortedGallery:
         """The same, once for each state of the gallery, its albums, and what second looks have found aside."""
 
-        def tell(looked: int) -> None:  # those that were moved by hand run to full depth
-            view.looked += looked
+        def tell(photos: list[int]) -> None:  # those that were moved by hand run to full depth
+            view.looked.update(photos)
 
         with self._services.access.turn(session), self._services.access.place_of_address():
             return sort_gallery(
@@ -233,21 +233,22 @@ class Albums:
 
         Who looks at another gallery meanwhile is not told of this one.
         """
-        services, so_far = self._services, 0
+        services, so_far = self._services, set[int]()
 
-        def look(tell: Callable[[int | Waiting], object]) -> SortedGallery:
+        def look(tell: Callable[[list[int] | Waiting], object]) -> SortedGallery:
             with services.access.work(session, tell) as tell, services.event_log.timed("sort"):
                 aside = self._aside(summary, session, view)
                 return sort_gallery(services.library, summary.id, albums, _budget(summary), tell, aside)
 
         try:
             for event in services.begin_instead("albums", session, look):
-                if isinstance(event, int):
-                    so_far, view.looked = so_far + event, view.looked + event
+                if isinstance(event, list):
+                    so_far.update(event)
+                    view.looked.update(event)
                 if view.asking is not asking:
                     return
-                if isinstance(event, int) and session.gallery == summary.id:
-                    yield self._busy(so_far)
+                if isinstance(event, list) and session.gallery == summary.id:
+                    yield self._busy(len(so_far))
                 elif isinstance(event, SortedGallery):
                     view.judged = len(event.photos)
                     self._over(view, asking)
@@ -325,7 +326,7 @@ class Albums:
         """What the sort cost."""
         share, photos = found.mean_macs_share, len(found.photos)
         spent = share < 1 and share + 1 / max(1, photos) > _budget(summary)  # not one photo more
-        looked = view.looked if view.looked or view.judged == photos else None
+        looked = len(view.looked) if view.looked or view.judged == photos else None
         return views.line(found, looked, bool(view.changes), spent)
 
     def _meant(self, column: views.Column) -> str:

@@ -147,12 +147,11 @@ def _sorted(
     kept = row.budget if row.budget is not None and row.budget > BUDGET_GRID[0] else DEFAULT_BUDGET
     aim = kept if budget is None else budget
     with progress_bar("second looks") as show:
-        looked = 0
+        looked = set[int]()
 
-        def tell(more: int) -> None:
-            nonlocal looked
-            looked += more
-            show(looked, 0)
+        def tell(photos: list[int]) -> None:
+            looked.update(photos)
+            show(len(looked), 0)
 
         found = sort_gallery(library, gallery, albums, aim, tell)
     pairs = list(_named(found, uploads, hashes))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MOST_ASIDE = 100.0  # full encodings that one sort of a gallery may take that is somebody else's
 PROPOSED_BY = 300  # photos that tell what a gallery could be sorted into
 
-Tell = Callable[[int], object]  # how many photos were run deeper so far
+Tell = Callable[[list[int]], object]  # which photos were run deeper just now; some have been before
 
 
 @dataclass
@@ -85,7 +85,7 @@ def sort_gallery(
     gallery_id: int,
     albums: AlbumSet,
     budget: float = DEFAULT_BUDGET,
-    tell: Tell = lambda looked: None,
+    tell: Tell = lambda photos: None,
     aside: Aside | None = None,
 ) -> SortedGallery:
     """Sort a gallery's photos into albums; those in doubt run deeper from where they stand, and keep that.
@@ -94,7 +94,7 @@ def sort_gallery(
 
     Args:
         budget: mean MACs share of the whole gallery up to which photos in doubt are run deeper.
-        tell: told how many were, now and then; what it raises stops the sort, and what was run stays.
+        tell: told which were, now and then; what it raises stops the sort, and what was run stays.
         aside: where deeper encodings are kept in the gallery's place, for whom it does not belong to.
     Raises: GalleryMissing, ModelChanged, AlbumsRejected.
     """
@@ -171,7 +171,7 @@ class _Sort:
             to, vector, macs = now[int(self.standing.ids[row])]
             self.standing.vectors[row], self.standing.exits[row] = vector, to
             self.standing.macs[row] = min(self.standing.macs[row] + macs, self.encoder.full_macs)
-        self.tell(int(came.sum()))
+        self.tell(self.standing.ids[rows[came]].tolist())
         return Ran(torch.from_numpy(self.standing.vectors[rows]), came, deepening.macs / self.encoder.full_macs)
 
     def _candidates(self, ids: Sequence[int]) -> list[Candidate]:

@@ -445,6 +445,20 @@ def test_the_next_album_waits_for_the_last_ones_second_looks(
     assert "Sorted:" in after(Albums(services, PARTS).added("reds: red", session)).album_line
 
 
+def test_a_photo_that_runs_deeper_twice_counts_once(
+    albums: Albums, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def twice(*given: Any) -> SortedGallery:
+        _, _, _, budget, tell, _ = given
+        for photos in [[1, 2], [2]] if budget else []:
+            tell(photos)
+        return sort_gallery(*given)
+
+    monkeypatch.setattr("app.handlers.albums.sort_gallery", twice)
+    after(albums.added("reds: red", session))
+    assert "2 photos got a second look" in after(albums.added("green", session)).album_line
+
+
 def test_second_looks_go_on_after_an_album_got_another_name(albums: Albums, session: Session, mine: int) -> None:
     after(albums.added("reds: red", session))
     first, *_, final = albums.renamed(Event(album="reds", name="scarlet"), session)
