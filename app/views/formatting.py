@@ -48,7 +48,7 @@ def macs(amount: float, of: float | None = None) -> str:
     """Work in the unit that fits it, or that fits what it is a part of."""
     largest = amount if of is None else of
     for unit, size in (("TMACs", 10**12), ("GMACs", 10**9), ("MMACs", 10**6), ("kMACs", 10**3)):
-        if largest >= size / 10:
+        if largest >= size:
             digits = 2 if largest < 10 * size else 1 if largest < 100 * size else 0
             part = f" of {of / size:.{digits}f}" if of is not None else ""
             return f"{amount / size:.{digits}f}{part} {unit}"

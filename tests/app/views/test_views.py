@@ -219,7 +219,7 @@ class TestPhoto:
         assert "It left at exit 2 of 3" in said
         assert "gate 0.20" in said
         assert "gate 0.70" in said
-        assert "0.07 of 0.10 kMACs · 30 % saved" in said
+        assert "70 of 100 MACs · 30 % saved" in said
         assert "a dog fits well" in said
         assert "an otter fits well" in said
         assert "exit 1 gate 0.20, needs 0.50 · not enough: it went on" in said
@@ -302,7 +302,7 @@ class TestDepths:
     def test_figures_are_measured_or_say_that_they_are_not(self) -> None:
         assert "1.6×" in text(ALL["figures"])
         assert formatting.date(RACE.at) in ALL["figures"]
-        assert "45 %indexing ran 0.22 of 0.40 kMACs" in text(ALL["figures"])
+        assert "45 %indexing ran 220 of 400 MACs" in text(ALL["figures"])
         assert "0.3full encodings" in text(ALL["figures"])
         of_another_budget = Measured(replace(RACE, budget=0.9, macs_share=0.9))
         for measured, said in ((None, "not measured yet"), (of_another_budget, "the last race ran 90 %")):
@@ -478,9 +478,11 @@ def test_saved_in_words(share: float, said: str) -> None:
 @pytest.mark.parametrize(
     ("macs", "full", "said"),
     [
-        (210_000_000, 580_000_000, "0.21 of 0.58 GMACs"),
+        (210_000_000, 580_000_000, "210 of 580 MMACs"),
         (21_000_000, 58_000_000, "21.0 of 58.0 MMACs"),
-        (70, 100, "0.07 of 0.10 kMACs"),
+        (70, 100, "70 of 100 MACs"),
+        (14_200_000_000, 104_000_000_000, "14 of 104 GMACs"),
+        (205_000_000_000, 1_025_000_000_000, "0.20 of 1.02 TMACs"),
         (1_234_000_000_000, None, "1.23 TMACs"),
         (7, None, "7 MACs"),
     ],
