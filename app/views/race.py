@@ -5,6 +5,8 @@ from html import escape
 from app.views.formatting import date, many, percent, times
 from engine.gallery import GallerySummary, Measured, Race
 
+ABOUT = 0.05  # of the full compute
+
 
 def lanes(race: Race) -> str:
     """Both encoders as bars that are as long as the time they took, and take it when they are played."""
@@ -38,8 +40,14 @@ def faster(race: Race) -> str:
 
 
 def beside(measured: Measured | None, summary: GallerySummary) -> Measured | None:
-    """A gallery's race, if it was at the gallery's budget: its speed is read beside what that saved."""
-    return measured if measured is not None and measured.race.budget == summary.budget else None
+    """A gallery's race, if it was at the gallery's budget: its speed is read beside what that saved.
+
+    Photos that were indexed at a higher budget before keep that, and took longer than such a race.
+    """
+    if measured is None or measured.race.budget != summary.budget:
+        return None
+    share = summary.macs_index / summary.macs_in_full if summary.macs_in_full else 0.0
+    return measured if share < measured.race.macs_share + ABOUT else None
 
 
 def where(measured: Measured) -> str:

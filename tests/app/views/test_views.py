@@ -305,7 +305,9 @@ class TestDepths:
         assert "45 %indexing ran 220 of 400 MACs" in text(ALL["figures"])
         assert "0.3full encodings" in text(ALL["figures"])
         of_another_budget = Measured(replace(RACE, budget=0.9, macs_share=0.9))
-        for measured, said in ((None, "not measured yet"), (of_another_budget, "the last race ran 90 %")):
+        of_less = Measured(replace(RACE, macs_share=0.3))  # at a budget that was lowered: what ran stays
+        told = ((None, "not measured yet"), (of_another_budget, "ran 90 %"), (of_less, "the last race ran 30 %"))
+        for measured, said in told:
             assert said in text(overview.figures(SUMMARY, measured))
             assert "as fast" not in header.headline(SUMMARY, measured)
         assert "Add photos" in overview.figures(replace(SUMMARY, photos=0), None)
