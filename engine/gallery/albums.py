@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -15,7 +16,10 @@ from engine.exits.phrases import read_texts
 from engine.gallery.library import Library
 from engine.gallery.search import deepening_of
 from engine.gallery.types import SortedGallery, SortedPhoto
+from engine.search.refine import Deepening
 from engine.storage.albums import change_albums, read_albums
+from engine.storage.collections import add_macs
+from engine.storage.database import StoreUnusable
 from engine.storage.encodings import Candidate, keep_deeper, list_candidates, list_standings
 from engine.storage.images import image_ids
 from engine.utils.paths import ALBUM_WORDS
@@ -163,7 +167,7 @@ class _Sort:
             deepening = deepening_of(library, self.collection, self.encoder, candidates)
             short = [place for place, candidate in enumerate(candidates) if candidate.exit <= exit]
             deepening.run(short, exit + 1)
-            self._keep(deepening.deeper())
+            self._keep(deepening)
         now = {c.image_id: (c.exit, np.frombuffer(c.vector, np.float32), 0) for c in candidates}
         now |= {image_id: (d.exit, d.vector, d.macs) for image_id, d in deepening.deeper().items()}
         came = np.array([image_id in now and now[image_id][0] > exit for image_id in ids])
@@ -178,12 +182,16 @@ class _Sort:
         known = self.aside.found if self.aside is not None else {}
         return [c.deepened(known.get(c.image_id)) for c in list_candidates(self.library.database, ids)]
 
-    def _keep(self, found: "Mapping[int, Encoding]") -> None:
+    def _keep(self, deepening: Deepening) -> None:
+        found, database = deepening.deeper(), self.library.database
         if self.aside is None:
             stamp = self.library.stamp_for(self.gallery_id, self.encoder)
-            keep_deeper(self.library.database, self.gallery_id, stamp, found)
-        else:
-            self.aside.keep(found)
+            keep_deeper(database, self.gallery_id, stamp, found)
+            return
+        self.aside.keep(found)
+        if deepening.ran:
+            with suppress(StoreUnusable):  # a full disk is no reason to lose the sort
+                add_macs(database, self.gallery_id, queries=deepening.ran)
 
     def _stand_as_aside(self, aside: Aside) -> None:
         """Have photos stand where a visitor's own deeper encodings have brought them."""

@@ -164,6 +164,9 @@ def test_a_look_at_a_photo_of_the_demo_gallery_runs_once_and_costs_each_visitor_
         ran = len(fake_encoder.visits)
     assert costs[0] == costs[1]
     assert len(fake_encoder.visits) == ran == 1
+    looked = summarize_gallery(library, demo)
+    spent = (looked.macs_index + looked.macs_queries) / looked.macs_in_full
+    assert spent == pytest.approx(costs[0]), "the gallery's account has what ran, once"
 
 
 def test_what_ran_aside_costs_a_full_encoding_at_most(library: Library, fill: Fill) -> None:
