@@ -83,8 +83,8 @@ class Budget:
             except Stopped:
                 done = summary.in_all - now.total + now.done if now is not None else 0
                 outcome = placeholders.said(
-                    f"Stopped: {formatting.many(done)} of {summary.in_all} of “{formatting.isolated(summary.name)}” "
-                    "are at the new budget, and stay."
+                    f"Stopped: {formatting.many(done)} of {formatting.grouped(summary.in_all)} of "
+                    f"“{formatting.isolated(summary.name)}” are at the new budget, and stay."
                 )
         except EngineError as error:
             outcome = services.problem(error)

@@ -17,7 +17,7 @@ from app.services import Services
 from app.session import NEW_GALLERY, Session
 from app.views import overview, placeholders, upload
 from app.views.encoding import encoding, progress_bar
-from app.views.formatting import isolated, many
+from app.views.formatting import grouped, isolated, many
 from engine.gallery import (
     DEFAULT_BUDGET,
     LONGEST_NAME,
@@ -399,4 +399,4 @@ def _settings(summary: GallerySummary) -> tuple[float, str]:
 
 
 def _label(summary: GallerySummary) -> str:
-    return f"{isolated(summary.name)} · {summary.in_all}"
+    return f"{isolated(summary.name)} · {grouped(summary.in_all)}"

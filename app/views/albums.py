@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 from app.pictures import PictureAddress
-from app.views.formatting import anew, button, described, isolated, many, percent
+from app.views.formatting import anew, button, described, grouped, isolated, many, percent
 from app.views.strip import Drawing, strip
 from app.views.viewer import about
 from engine.gallery import LONGEST_NAME, Album, Photo, SortedGallery, SortedPhoto
@@ -136,8 +136,9 @@ def _column(
         nothing += f'<div class="examples"><span>Did you mean</span>{meant}</div>'
     return (
         f'<section class="album{" pile" if column.key == PILE else ""}" data-key="{escape(column.key)}" '
-        f'aria-label="{escape(title)}"><header><h2>{escape(isolated(column.title))} <small>{column.all}</small></h2>'
-        f"{_menu(column, names)}</header>{_seek(column) if column.key != PILE and column.all > 1 else ''}{nothing}"
+        f'aria-label="{escape(title)}"><header><h2>{escape(isolated(column.title))} '
+        f"<small>{grouped(column.all)}</small></h2>{_menu(column, names)}</header>"
+        f"{_seek(column) if column.key != PILE and column.all > 1 else ''}{nothing}"
         f"<ol>{''.join(cards)}</ol>{more if rest > 0 else ''}</section>"
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from app.views.formatting import grouped
 from engine.gallery import UNDATED, Order
 
 ORDERS: Mapping[str, Order] = {"As they came": "arrival", "Newest first": "newest", "Oldest first": "oldest"}
@@ -18,9 +19,9 @@ def choices(years: Mapping[int, int], order: Order, year: int | None, asked: boo
     """
     if not set(years) - {UNDATED}:
         return ""
-    named = [(ANY, f"All years · {sum(years.values())}", year is None)]
+    named = [(ANY, f"All years · {grouped(sum(years.values()))}", year is None)]
     for number, count in years.items():
-        named.append((str(number), f"{number or 'No date'} · {count}", number == year))
+        named.append((str(number), f"{number or 'No date'} · {grouped(count)}", number == year))
     boxes = (
         "" if asked else _box("order", "Sort by", [(value, words, value == order) for words, value in ORDERS.items()])
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from app.pictures import PictureAddress
-from app.views.formatting import duration
+from app.views.formatting import duration, grouped
 from app.views.results import card
 from app.views.strip import Drawing
 from engine.gallery import Lap, Photo, Progress, Skipped
@@ -56,4 +56,4 @@ def left_out(skipped: Sequence[Skipped]) -> str:
 
 def files_left_out(count: int) -> str:
     """How many files were left out."""
-    return "1 file was left out" if count == 1 else f"{count} files were left out"
+    return "1 file was left out" if count == 1 else f"{grouped(count)} files were left out"

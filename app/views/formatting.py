@@ -94,9 +94,14 @@ def photos_word(count: int) -> str:
     return "photo" if count == 1 else "photos"
 
 
+def grouped(count: int) -> str:
+    """A whole number, its thousands apart."""
+    return f"{count:,}".replace(",", "\u202f")
+
+
 def many(count: int) -> str:
     """A number of photos."""
-    return f"{count:,} {photos_word(count)}".replace(",", "\u202f")
+    return f"{grouped(count)} {photos_word(count)}"
 
 
 def waiting(count: int) -> str:

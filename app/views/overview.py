@@ -5,7 +5,7 @@ from html import escape
 
 from app.curve import Curve
 from app.pictures import PictureAddress
-from app.views.formatting import button, macs, many, percent, times, waiting
+from app.views.formatting import button, grouped, macs, many, percent, times, waiting
 from app.views.placeholders import note
 from app.views.race import beside, where
 from app.views.strip import Drawing, marks, survival
@@ -47,7 +47,7 @@ def histogram(
 
     def mark(exit: int) -> tuple[str, str]:
         count = summary.exits[exit - 1]
-        return f"<b>{count}</b>", "" if count else "none"
+        return f"<b>{grouped(count)}</b>", "" if count else "none"
 
     columns = "".join(
         f"<li><b>exit {exit}</b><small>{many(summary.exits[exit - 1])}</small>{_thumbnails(photos, address)}</li>"

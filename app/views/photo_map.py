@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from app.pictures import PictureAddress
-from app.views.formatting import many, percent
+from app.views.formatting import grouped, many, percent
 from engine.gallery import Place
 
 WIDTH, HEIGHT, PAD = 1000, 560, 24
@@ -18,7 +18,7 @@ def photo_map(places: Sequence[Place], photos: int, address: PictureAddress) -> 
     if len(places) < 3:
         return ""
     dots = "".join(_dot(place, address) for place in places)
-    which = f"{len(places):,} of its {many(photos)}".replace(",", "\u202f") if len(places) < photos else many(photos)
+    which = f"{grouped(len(places))} of its {many(photos)}" if len(places) < photos else many(photos)
     return (
         '<figure class="map"><figcaption><h2>Map of the gallery</h2><p>Photos of similar things lie near each '
         f"other ({which}). The fuller a dot, the deeper its photo went. The buttons zoom, and so does Ctrl with the "

@@ -5,7 +5,7 @@ from html import escape
 from app.pictures import PictureAddress
 from app.uploading.incoming import Incoming
 from app.views.encoding import files_left_out, latest, left_out, progress_bar
-from app.views.formatting import button, duration, in_line, isolated, many, percent, photos_word
+from app.views.formatting import button, duration, grouped, in_line, isolated, many, percent, photos_word
 from app.views.strip import Drawing
 from engine.gallery import Progress, Visitors
 
@@ -104,7 +104,7 @@ def _show(incoming: Incoming) -> str:
 def _added(incoming: Incoming) -> str:
     name, added = escape(isolated(incoming.name)), incoming.added
     if added:
-        return f"<b>{added}</b> {photos_word(added)} added to “{name}”"
+        return f"<b>{grouped(added)}</b> {photos_word(added)} added to “{name}”"
     if incoming.duplicates and not incoming.skipped:
         return f"Nothing new for “{name}”"
     return f"No photo was added to “{name}”"
@@ -113,7 +113,7 @@ def _added(incoming: Incoming) -> str:
 def _figures(incoming: Incoming) -> list[str]:
     words = [f"{percent(1 - incoming.macs_share)} of the compute saved"] if incoming.added else []
     if incoming.duplicates:
-        words.append(f"{incoming.duplicates} {'was' if incoming.duplicates == 1 else 'were'} here already")
+        words.append(f"{grouped(incoming.duplicates)} {'was' if incoming.duplicates == 1 else 'were'} here already")
     return words
 
 
@@ -131,9 +131,9 @@ def _rest(incoming: Incoming) -> str:
 
 
 def _not_here(incoming: Incoming, count: int) -> str:
-    files = "1 file was" if count == 1 else f"{count} files were"
+    files = "1 file was" if count == 1 else f"{grouped(count)} files were"
     if incoming.state == "left":
-        files = "1 file had" if count == 1 else f"{count} files had"
+        files = "1 file had" if count == 1 else f"{grouped(count)} files had"
         return f"{files} not arrived. Drop the same files again: only those are sent."
     reason = "when you stopped it" if incoming.state == "stopped" else "when it ended"
     return f"{files} not taken in {reason}. Drop the same files again: only those are sent."

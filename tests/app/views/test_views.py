@@ -298,6 +298,8 @@ class TestDepths:
         assert "exit 1: 2, exit 2: 1, exit 3: 1" in html
         assert re.findall(r"left:([\d.]+)%", html) == ["40.00", "70.00", "100.00"]
         assert html.count("<img") == 2
+        many = replace(SUMMARY, exits=(1234, 1, 1))
+        assert "<b>1\u202f234</b>" in overview.histogram(many, DRAWING, {}, address), "as the headline says it"
 
     def test_figures_are_measured_or_say_that_they_are_not(self) -> None:
         assert "1.6×" in text(ALL["figures"])
