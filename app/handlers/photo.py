@@ -51,6 +51,7 @@ class Selection:
             if fits is None:
                 hint = placeholders.said("Search for something first; this shows how the photo fits it.")
                 return self._panel(chosen, session, hint)
+            chosen = self._chosen(session)  # it may have run to full depth meanwhile
             return self._panel(chosen, session, photo.fit(session.title, fits, chosen.exit))
         except EngineError as error:
             return self._problem(error, session)
@@ -69,11 +70,14 @@ class Selection:
                     hits = search_photos(
                         services.library, after.collection_id, query, len(hits), year=session.year, looks=looks
                     )
-            if self._has_gone_on(session, asking, before):
+            spent = after.macs - before.macs
+            known = session.deepened.get(before.id)
+            pressed_twice = not spent and known is not None and known.to_exit == after.exit  # its cost is told already
+            if pressed_twice or self._has_gone_on(session, asking, before):
                 return self._unchanged()
             session.hits, session.looks = hits, looks
-            spent, now = after.macs - before.macs, session.rank(before.id)
-            start = session.deepened[before.id].from_exit if before.id in session.deepened else before.exit
+            now = session.rank(before.id)
+            start = known.from_exit if known is not None else before.exit
             session.deepened[before.id] = Deepened(before.id, start, after.exit, rank, now)
             outcome = photo.deepened(rank, now, spent, services.drawing.full_macs, kept=before.id not in looks)
             line = self._search.line(session, header.deepened(spent, services.drawing.full_macs)) if hits else {}

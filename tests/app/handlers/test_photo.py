@@ -100,6 +100,22 @@ def test_what_was_asked_meanwhile_stays_on_show(
     assert session.hits[0].photo.file == "blue-square.png"
 
 
+def test_how_the_query_fits_is_told_of_a_photo_that_runs_to_full_depth_meanwhile(
+    selection: Selection, search: Search, session: Session, meanwhile: Meanwhile
+) -> None:
+    list(search.searched("red", False, session))
+    meanwhile(photo_module, "explain_photo", lambda: selection.deepened(session))
+    assert "exit 3 of 3" in after(selection.explained(session)).panel
+
+
+def test_a_second_click_on_full_depth_leaves_what_is_told_of_the_first(
+    selection: Selection, search: Search, session: Session
+) -> None:
+    list(search.searched("red", False, session))
+    assert "It cost another" in after(selection.deepened(session)).panel
+    assert selection.deepened(session) == {PARTS.panel: gr.skip()}
+
+
 def test_a_photo_of_a_model_without_exits_has_a_panel(
     database: Database, page_over: Callable[[Library], Services], fake_encoder: FakeEncoder
 ) -> None:
