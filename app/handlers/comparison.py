@@ -89,7 +89,10 @@ class Compare:
                     yield {race: _how_far(event)}
             yield from self._over(session, summary)
         except Stopped:
-            yield {race: placeholders.said("Stopped: nothing was kept of this race."), **self._buttons(running=False)}
+            stopped = self._buttons(running=False)
+            if session.gallery == summary.id:  # else another one is on show
+                stopped[race] = placeholders.said("Stopped: nothing was kept of this race.")
+            yield stopped
         except EngineError as error:
             yield {race: self._services.problem(error), **self._buttons(running=False)}
 

@@ -68,6 +68,18 @@ def test_a_race_changes_no_headline_of_another_gallery(compare: Compare, session
     assert not hasattr(after(racing), "headline")
 
 
+def test_a_race_that_was_stopped_is_told_of_beside_no_other_gallery(
+    compare: Compare, session: Session, services: Services, holidays: int
+) -> None:
+    racing = compare.raced(session)
+    next(racing)
+    services.stop("race", session)
+    session.gallery = holidays
+    shown = after(racing)
+    assert not hasattr(shown, "race")
+    assert shown.start_race["interactive"]
+
+
 def test_a_race_is_told_of_on_a_page_that_was_loaded_again_and_not_begun_twice(
     compare: Compare, session: Session, services: Services, holidays: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
