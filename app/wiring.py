@@ -228,7 +228,8 @@ def wire_budget(parts: Parts, budget: Budget, overview: Overview, search: Search
     for changed in (p.budget.change, p.looked_for.blur):
         changed(budget.previewed, [p.budget, p.looked_for, session], [p.budget_preview, p.apply], **LATEST)
     p.budget_preview.preset(None, None, p.budget, js=CHOSEN_PRESET, **SHORT)
-    applied = p.apply.click(budget.applied, [p.budget, p.looked_for, session], [p.applied, p.stop_apply], **LONG)
+    changes = [p.applied, p.stop_apply, p.apply]
+    applied = p.apply.click(budget.applied, [p.budget, p.looked_for, session], changes, **LONG)
     applied.then(overview.shown, [p.budget, p.looked_for, session], p.overview, **SHORT).then(
         search.gallery_changed, session, p.results, **SHORT
     )

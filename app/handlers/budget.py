@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+import gradio as gr
+
 from app.parts import STOP, Parts, Updates, button
 from app.services import Services
 from app.session import Session
@@ -39,7 +41,8 @@ class Budget:
                 cost, anew = None, False
             may_apply = services.access.may_spend(summary, session)
             html = views.budget_preview(summary, budget, services.curve, cost, anew, may_apply)
-            return {parts.budget_preview: html, parts.apply: button(views.action(summary, cost, anew), may_apply)}
+            apply = button(views.action(summary, cost, anew), may_apply)
+            return {parts.budget_preview: html, parts.apply: {**apply, "interactive": self._pressable(session)}}
         except EngineError as error:
             return {parts.budget_preview: services.problem(error)}
 
@@ -56,6 +59,7 @@ class Budget:
             yield {
                 applied: encoding(title, None, 0.0, None, services.address),
                 self._parts.stop_apply: button(STOP, True),
+                self._parts.apply: gr.update(interactive=False),
             }
             phrases = wished(looked_for, summary.phrases, session)
             drawing = services.drawing
@@ -89,7 +93,15 @@ class Budget:
         except EngineError as error:
             outcome = services.problem(error)
             session.settings = None  # it may go by the new phrases by now
-        yield {applied: outcome, self._parts.stop_apply: button(STOP, services.goes_on("budget", session))}
+        yield {
+            applied: outcome,
+            self._parts.stop_apply: button(STOP, services.goes_on("budget", session)),
+            self._parts.apply: gr.update(interactive=self._pressable(session)),
+        }
+
+    def _pressable(self, session: Session) -> bool:
+        """Whether Apply may be pressed: Gradio drops a click while the one before is answered, and says nothing."""
+        return not self._services.goes_on("budget", session)
 
     def _goes_by(self, gallery: int, budget: float, looked_for: str | None, session: Session) -> None:
         if session.gallery == gallery:  # the boxes are another one's where that has come on show meanwhile

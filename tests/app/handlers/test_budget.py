@@ -214,6 +214,21 @@ def test_a_gallery_that_is_gone_is_a_sentence(budget: Budget) -> None:
     assert "That did not work" in after(budget.applied(0.5, "", Session(gallery=999))).applied
 
 
+def test_apply_cannot_be_pressed_in_vain_while_photos_run(
+    services: Services, budget: Budget, library: Library, holidays: int
+) -> None:
+    session = Session(gallery=holidays)
+    with services.access.work(session), services.access.work(session):  # all others wait in line
+        applying = budget.applied(1.0, "", session)
+        assert not after(next(applying)).apply["interactive"]
+        next(applying)
+        session.gallery = open_gallery(library, "Another")
+        assert not after(budget.previewed(0.5, "", session)).apply["interactive"], "nor that of another gallery"
+        services.stop("budget", session)
+        assert after(applying).apply["interactive"]
+    assert after(budget.previewed(0.5, "", session)).apply["interactive"]
+
+
 def test_apply_that_is_refused_leaves_the_one_before_it_its_button(
     services: Services, budget: Budget, holidays: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
