@@ -140,16 +140,17 @@ class Visitors:
     def expire(self, now: float | None = None) -> int:
         """Delete all that is kept of visitors who have not come for too long: rows, vectors and files.
 
-        To be called every hour: longer gaps are times when the page was off, or a backup's age. In those nobody could
-        come, so they are no absence.
+        To be called every hour: longer gaps are times when the page was off, a backup's age, or a clock that was set.
+        In those nobody could come, so they are no absence. Where the clock was set back, nobody came after now.
 
         Returns: how many visitors that were.
         """
         now = time.time() if now is None else now
         # Who came since is no sign that the page was on before.
         last = last_seen(self._database, PAGE) or last_seen(self._database) or now
-        if now - last > 2 * HOUR:
-            put_off(self._database, last, now - last)
+        gap = now - last
+        if gap > 2 * HOUR or gap < 0:
+            put_off(self._database, max(gap, 0.0), now)
         mark_seen(self._database, PAGE, now)
         before = now - self.limits.days * DAY
         gone = unseen_since(self._database, before)

@@ -1,6 +1,6 @@
 """Visitors of a public page: when each came last, and how much each keeps."""
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 
 from engine.storage.database import Database
 from engine.storage.schema import CollectionRow, ImageRow, VisitorRow
@@ -25,11 +25,11 @@ def last_seen(database: Database, owner: str | None = None) -> float | None:
         return session.scalar(last if owner is None else last.where(VisitorRow.owner == owner))
 
 
-def put_off(database: Database, until: float, seconds: float) -> None:
-    """Note of all visitors who came last at a time or before that they came so much later."""
-    late = update(VisitorRow).where(VisitorRow.seen_at <= until).values(seen_at=VisitorRow.seen_at + seconds)
+def put_off(database: Database, seconds: float, now: float) -> None:
+    """Note of all visitors that they came so much later, but nobody later than now."""
+    later = VisitorRow.seen_at + seconds
     with database.write("visitors") as session:
-        session.execute(late)
+        session.execute(update(VisitorRow).values(seen_at=case((later < now, later), else_=now)))
 
 
 def forget_visitor(database: Database, owner: str, before: float) -> None:

@@ -289,3 +289,23 @@ def test_days_on_which_the_page_was_off_are_no_absence(visitors: Visitors, libra
     assert sum(visitors.expire(now + hour * HOUR) for hour in hours) == 1
     with pytest.raises(GalleryMissing):
         summarize_gallery(library, gallery)
+
+
+def test_who_came_last_before_the_page_was_off_is_not_forgotten(visitors: Visitors, library: Library) -> None:
+    now = time.time()
+    assert visitors.expire(now) == 0
+    mark_seen(library.database, "late", now + HOUR / 2)  # and then the page ends, or the clock is set
+    assert visitors.expire(now + 365 * DAY) == 0
+    hours = range(1, 24 * 7)
+    assert sum(visitors.expire(now + 365 * DAY + hour * HOUR) for hour in hours) == 0
+    assert sum(visitors.expire(now + 372 * DAY + hour * HOUR) for hour in range(2)) == 1
+
+
+def test_a_clock_that_is_set_back_keeps_nobody_longer_than_the_days(visitors: Visitors, library: Library) -> None:
+    now = time.time()
+    visitors.expire(now + 365 * DAY)
+    mark_seen(library.database, "mine", now + 365 * DAY)
+    assert visitors.expire(now) == 0
+    hours = range(1, 24 * 7)
+    assert sum(visitors.expire(now + hour * HOUR) for hour in hours) == 0
+    assert sum(visitors.expire(now + 7 * DAY + hour * HOUR) for hour in range(2)) == 1
