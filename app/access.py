@@ -11,7 +11,7 @@ from typing import Any
 
 from app.demo import Demo
 from app.server.order import event_scope
-from app.server.settings import server_name
+from app.server.settings import says_public, server_name
 from app.server.transfers import address_of
 from app.session import Session
 from app.work import Line
@@ -274,8 +274,8 @@ def asking_address() -> str:
 
 def is_public() -> bool:
     """Whether strangers come: $TGEM_PUBLIC says, or else whether another machine can reach the page."""
-    setting = os.environ.get("TGEM_PUBLIC", "").strip().lower()
-    return setting not in ("0", "no", "false") if setting else not _is_loopback()
+    said = says_public()
+    return not _is_loopback() if said is None else said
 
 
 def is_local() -> bool:

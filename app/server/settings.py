@@ -15,6 +15,8 @@ NAME = "GRADIO_SERVER_NAME"  # or address, to listen on
 ROOT = "GRADIO_ROOT_PATH"
 PATH = re.compile(r"(https?://[^\s/?#]+)?(/[\w.~%!$&'()*+,;=:@-]+)*/?")
 PROXIES = "FORWARDED_ALLOW_IPS"  # which the web server reads itself
+PUBLIC = "TGEM_PUBLIC"
+YES, NO = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
 
 
 class BadSetting(EngineError):
@@ -42,8 +44,12 @@ def prepare() -> Path:
                 f"{PROXIES} names {proxy.strip()!r}; set it to addresses of proxies, like 10.0.0.5 or 10.0.0.0/8, or "
                 "to * alone."
             )
+    says_public()
     chosen = os.environ.get(TEMPORARY)
-    folder = Path(chosen).expanduser().absolute() / "tgem-arriving" if chosen else home() / "arriving"
+    try:
+        folder = Path(chosen).expanduser().absolute() / "tgem-arriving" if chosen else home() / "arriving"
+    except RuntimeError as error:
+        raise BadSetting(f"{TEMPORARY} is {chosen!r}, but there is no such user; name a folder of yours.") from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for private in (home(), folder):
@@ -55,6 +61,14 @@ def prepare() -> Path:
     os.environ[TEMPORARY] = str(folder)
     os.environ[FIGURES] = NEVER
     return folder
+
+
+def says_public() -> bool | None:
+    """Whether strangers come, as $TGEM_PUBLIC says; None where it says nothing. Raises: BadSetting."""
+    said = os.environ.get(PUBLIC, "").strip().lower()
+    if said not in ("", *YES, *NO):
+        raise BadSetting(f"{PUBLIC} is {said!r}; set it to 1 where strangers come, or to 0 where they do not.")
+    return said in YES if said else None
 
 
 def is_address(name: str) -> bool:

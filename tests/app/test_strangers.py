@@ -518,6 +518,7 @@ def test_an_address_of_a_picture_that_was_passed_on_does_not_live_long(
         ({"SPACE_ID": "me/demo", "GRADIO_SERVER_NAME": "127.0.0.1"}, True, False),
         ({"TGEM_PUBLIC": "1"}, True, False),
         ({"TGEM_PUBLIC": "0", "GRADIO_SERVER_NAME": "0.0.0.0"}, False, False),
+        ({"TGEM_PUBLIC": "Off", "GRADIO_SERVER_NAME": "0.0.0.0"}, False, False),
         ({"TGEM_PUBLIC": " ", "GRADIO_SERVER_NAME": "0.0.0.0"}, True, False),
     ],
 )

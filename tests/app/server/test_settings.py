@@ -6,7 +6,7 @@ import pytest
 from gradio.blocks import Blocks
 from gradio.queueing import Queue
 
-from app.server.settings import FIGURES, PROXIES, ROOT, TEMPORARY, BadSetting, prepare
+from app.server.settings import FIGURES, PROXIES, PUBLIC, ROOT, TEMPORARY, BadSetting, prepare
 
 
 def test_no_figures_are_reckoned_that_nobody_sees(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,6 +34,8 @@ def test_no_figures_are_reckoned_that_nobody_sees(monkeypatch: pytest.MonkeyPatc
         (PROXIES, "10.0.0.5/16"),
         (PROXIES, " *"),
         (PROXIES, "10.0.0.5,*"),
+        (TEMPORARY, "~nobody-here/files"),
+        (PUBLIC, "flase"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
