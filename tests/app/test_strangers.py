@@ -502,6 +502,17 @@ def test_an_address_of_a_picture_that_was_passed_on_does_not_live_long(
     assert token not in {pictures._token(photo, "grid", day) for day in (today + 1, today - 1)}
 
 
+@pytest.mark.parametrize(("later", "shown"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
+def test_an_address_of_a_picture_lives_on_where_the_clock_is_set_back_a_little(
+    library: Library, demo: Demo, pictures: Pictures, monkeypatch: pytest.MonkeyPatch, later: int, shown: bool
+) -> None:
+    photo = list_photos(library, demo.id)[0]
+    token = pictures.address(photo, "grid").rpartition("/")[2].removesuffix(".webp")
+    today = pictures_module._today() + later
+    monkeypatch.setattr(pictures_module, "_today", lambda: today)
+    assert (pictures._shown(photo.id, "grid", token) is not None) == shown
+
+
 @pytest.mark.parametrize(
     ("environment", "public", "local"),
     [
