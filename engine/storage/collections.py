@@ -1,5 +1,6 @@
 """Collections: named sets of images, each with its model, its budget and its compute account."""
 
+import math
 import time
 import unicodedata
 from collections.abc import Sequence
@@ -74,9 +75,11 @@ def list_collections(database: Database, kind: Kind | None = None, owner: str | 
 
 
 def mark_indexed(database: Database, collection_id: int) -> None:
-    """Note that a collection is being indexed now; raises GalleryMissing."""
+    """Note that a collection is being indexed now: after all others, wherever the clock is; raises GalleryMissing."""
     with database.write() as session:
-        hold(session, collection_id).indexed_at = time.time()
+        row = hold(session, collection_id)
+        last = session.scalar(select(func.max(CollectionRow.indexed_at))) or 0.0
+        row.indexed_at = max(time.time(), math.nextafter(last, math.inf))
 
 
 def rename_collection(database: Database, collection_id: int, name: str) -> None:

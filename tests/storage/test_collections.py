@@ -188,3 +188,14 @@ def test_the_one_indexed_last_comes_first(database: Database, gallery: int) -> N
     mark_indexed(database, gallery)
     assert [row.id for row in list_collections(database)] == [gallery, second, never]
     assert [row.id for row in list_collections(database, "demo")] == [never]
+
+
+def test_the_collection_indexed_last_is_the_first_wherever_the_clock_is(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [open_collection(database, name, "gallery", None) for name in ("a", "b", "c")]
+    clock = iter((2e9, 1.7e9, 0.0))  # set ahead by mistake, then set back
+    monkeypatch.setattr("engine.storage.collections.time.time", clock.__next__)
+    for gallery in reversed(ids):
+        mark_indexed(database, gallery)
+    assert [row.id for row in list_collections(database)] == ids
