@@ -127,7 +127,7 @@ function follow() {
   led = but("tab") && !own;
   own = false;
   if (turned || selected || viewed || late || answered) history.replaceState({ ...history.state, ...now }, "", address(now));
-  else history.pushState({ ...now, presented: Boolean(now.present) }, "", address(now));
+  else history.pushState({ ...now, presented: Boolean(now.present) && but("present") }, "", address(now)); // a step of its own
 }
 
 // A visitor who asks for something else on the way there goes no further.

@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.driver import EACH_LOOK_BY_HAND, OpenPage, keep, search
+from tests.e2e.driver import EACH_LOOK_BY_HAND, OpenPage, box, keep, search
 
 pytestmark = pytest.mark.browser
 
@@ -138,3 +138,18 @@ def test_an_easy_and_a_hard_photo_stand_side_by_side_to_scale(open_page: OpenPag
     expect(dialog.locator(".screen:visible img")).to_have_count(2)
     shares = [float(strip.get_attribute("data-share") or 0) for strip in dialog.locator(".ends .strip").all()]
     assert shares[0] < shares[1] <= 1
+
+
+def test_leaving_a_presentation_keeps_the_query_that_came_with_it(open_page: OpenPage) -> None:
+    page = open_page("wide", "?q=dog")
+    # As where both answers come together on a slow line: what changes until then is one step of the address.
+    page.evaluate(
+        "((wait) => (window.setTimeout = (act, ms, ...more) => wait(act, ms === 250 ? 4000 : ms, ...more)))(setTimeout)"
+    )
+    box(page).fill("a boat")
+    box(page).press("Enter")
+    page.locator("#tools [data-event=present]").click()
+    expect(page).to_have_url(re.compile(r"q=a\+boat.*present=1"))
+    page.locator("dialog.present [data-event=leave]").click()
+    expect(page).not_to_have_url(re.compile("present"))
+    assert "q=a+boat" in page.url
