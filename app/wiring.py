@@ -34,7 +34,7 @@ LATEST: dict[str, Any] = {**SHORT, "trigger_mode": "always_last"}
 LONG: dict[str, Any] = {**PRIVATE, "concurrency_limit": 40}
 # The gallery box says which: a name, and how many photos.
 CONFIRM_DELETE = """(...given) => {
-  const name = document.querySelector("#gallery input").value.replace(/ · \\d+$/, "");
+  const name = document.querySelector("#gallery input").value.replace(/ · [^·]*$/, "");
   if (!confirm(`Delete the gallery “${name}” and all its photos?`)) throw "kept";
   tgem.openTab("results");
   return given;

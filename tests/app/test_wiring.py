@@ -1,6 +1,8 @@
 """What follows from an event of the page, whichever handler answers it."""
 
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import wraps
 from inspect import isclass, isfunction, isgeneratorfunction
 from typing import Any
@@ -9,10 +11,12 @@ import gradio as gr
 import pytest
 
 from app import wiring
+from app.handlers import galleries
 from app.layout import build
 from app.parts import Updates
 from app.services import Services
 from app.session import Session
+from tests.app.shown_examples import SUMMARY
 
 
 def silent(handler: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
@@ -122,3 +126,11 @@ def test_a_preset_is_chosen_before_apply_can_be_pressed(services: Services) -> N
     (chosen,) = (event for event in build(services, "a secret").fns.values() if event.js == wiring.CHOSEN_PRESET)
     assert [event for _, event in chosen.targets] == ["preset"]
     assert chosen.fn is None, "no answer is waited for"
+
+
+def test_the_question_before_a_gallery_goes_names_it_without_its_count() -> None:
+    after_name = re.search(r"replace\(/(.+)/, ", wiring.CONFIRM_DELETE)
+    assert after_name is not None
+    for photos in (7, 1234, 1234567):
+        label = galleries._label(replace(SUMMARY, name="Sea · 2026", photos=photos))
+        assert re.sub(after_name[1], "", label) == "Sea · 2026"
