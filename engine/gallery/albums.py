@@ -1,8 +1,8 @@
 """Albums of a gallery: made, changed, and its photos sorted into them."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 MOST_ASIDE = 100.0  # full encodings that one sort of a gallery may take that is somebody else's
 PROPOSED_BY = 300  # photos that tell what a gallery could be sorted into
+log = logging.getLogger(__name__)
 
 Tell = Callable[[list[int]], object]  # which photos were run deeper just now; some have been before
 
@@ -189,9 +190,11 @@ class _Sort:
             keep_deeper(database, self.gallery_id, stamp, found)
             return
         self.aside.keep(found)
-        if deepening.ran:
-            with suppress(StoreUnusable):  # a full disk is no reason to lose the sort
+        try:
+            if deepening.ran:
                 add_macs(database, self.gallery_id, queries=deepening.ran)
+        except StoreUnusable as error:  # a full disk is no reason to lose the sort
+            log.warning("What second looks took is not counted: %s", error)
 
     def _stand_as_aside(self, aside: Aside) -> None:
         """Have photos stand where a visitor's own deeper encodings have brought them."""

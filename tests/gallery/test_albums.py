@@ -22,6 +22,7 @@ from engine.gallery.galleries import (
 )
 from engine.gallery.ingest import ingest_files
 from engine.gallery.reencode import reencode_gallery
+from engine.storage.database import StoreUnusable
 from tests.fake_encoder import FakeEncoder
 from tests.pictures import Fill, MakeUpload
 
@@ -167,6 +168,15 @@ def test_a_look_at_a_photo_of_the_demo_gallery_runs_once_and_costs_each_visitor_
     looked = summarize_gallery(library, demo)
     spent = (looked.macs_index + looked.macs_queries) / looked.macs_in_full
     assert spent == pytest.approx(costs[0]), "the gallery's account has what ran, once"
+
+
+def test_a_sort_aside_goes_on_where_what_it_took_cannot_be_counted(
+    library: Library, fill: Fill, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    demo = fill("demo", {"reddish": (255, 80, 80), "green": "green"}, kind="demo")
+    monkeypatch.setattr("engine.gallery.albums.add_macs", Mock(side_effect=StoreUnusable("The disk is full.")))
+    assert sort_gallery(library, demo, COLOURS, 1.0, aside=Aside()).looked == 1
+    assert "not counted: The disk is full." in caplog.text
 
 
 def test_what_ran_aside_costs_a_full_encoding_at_most(library: Library, fill: Fill) -> None:
