@@ -10,12 +10,12 @@ Updates = dict[Block, Any]  # what a handler returns: each component that it cha
 STOP, STOPPING, FIT, DELETE = "Stop", "Stopping …", "Fit exit modules on this gallery", "Delete this gallery"
 
 
-def button(label: str, shown: bool) -> dict[str, Any]:
+def button(label: str, shown: bool, pressable: bool = True) -> dict[str, Any]:
     """The update by which a button is there or not, to be pressed again where it has been.
 
     Gradio has lost the label of one that was hidden at first.
     """
-    return gr.update(value=label, visible=shown, interactive=True)
+    return gr.update(value=label, visible=shown, interactive=pressable)
 
 
 class Parts:

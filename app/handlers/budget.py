@@ -41,8 +41,8 @@ class Budget:
                 cost, anew = None, False
             may_apply = services.access.may_spend(summary, session)
             html = views.budget_preview(summary, budget, services.curve, cost, anew, may_apply)
-            apply = button(views.action(summary, cost, anew), may_apply)
-            return {parts.budget_preview: html, parts.apply: {**apply, "interactive": self._pressable(session)}}
+            apply = button(views.action(summary, cost, anew), may_apply, self._pressable(session))
+            return {parts.budget_preview: html, parts.apply: apply}
         except EngineError as error:
             return {parts.budget_preview: services.problem(error)}
 

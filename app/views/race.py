@@ -5,7 +5,7 @@ from html import escape
 from app.views.formatting import date, many, percent, times
 from engine.gallery import GallerySummary, Measured, Race
 
-ABOUT = 0.05  # of the full compute
+MARGIN = 0.05  # of the full compute: a race runs some of the photos, and theirs is not quite the gallery's mean
 
 
 def lanes(race: Race) -> str:
@@ -46,8 +46,7 @@ def beside(measured: Measured | None, summary: GallerySummary) -> Measured | Non
     """
     if measured is None or measured.race.budget != summary.budget:
         return None
-    share = summary.macs_index / summary.macs_in_full if summary.macs_in_full else 0.0
-    return measured if share < measured.race.macs_share + ABOUT else None
+    return measured if 1 - summary.saved_share < measured.race.macs_share + MARGIN else None
 
 
 def where(measured: Measured) -> str:
