@@ -178,7 +178,7 @@ def _random(name: str) -> Loaded:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Drop open_clip’s own warnings: it warns of random weights where they were asked for, or others come next."""
+    """Drop open_clip's own warnings: it warns of random weights where they were asked for, or others come next."""
     folder = os.path.dirname(open_clip.__file__)
 
     def keeps(record: logging.LogRecord) -> bool:

@@ -104,7 +104,7 @@ def _keep(library: Library, gallery_id: int, encoder: "Encoder", made: Sequence[
     found = {each.photo.content_hash: each for each in made}  # a photo may come twice where many encode at once
     if not found:
         return []
-    made_by = stamp_of(encoder).key  # which is not the gallery’s where it looks for others by now
+    made_by = stamp_of(encoder).key  # which is not the gallery's where it looks for others by now
     rows = [
         ImageRow(
             content_hash=content_hash,
