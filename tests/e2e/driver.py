@@ -124,7 +124,7 @@ def keep(page: Page, name: str, *shown: Locator) -> None:
         "[...document.images].every((i) =>"
         " i.complete || !i.getClientRects().length || i.getBoundingClientRect().top > innerHeight)"
     )
-    picture = page.screenshot()
+    picture = page.screenshot(style="#arriving { display: none }")  # what other tests have added
     for part in shown:  # after it was taken: to take one can leave the full screen
         assert part.first.evaluate(ON_TOP), f"{name} does not show {part}"
     folder = SCREENSHOTS if (SCREENSHOTS / f"{name}.png").exists() else OTHERS
