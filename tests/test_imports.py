@@ -23,6 +23,7 @@ database = Database.open(); list_images(database, open_collection(database, 'a',
             "import app.run",
             {"torch", "open_clip", "timm", "transformers"},
         ),  # the page opens before its encoder
+        ("import engine.exits.encoder", {"open_clip", "timm", "torchvision", "transformers"}),  # it is given a backbone
         (USE_SQLITE, {"psycopg", "pgvector"}),
     ],
 )

@@ -39,11 +39,11 @@ def fit(
         raise EngineError("The shipped model has exits of its own; name another --model, or an --out folder.")
     if out is not None:
         require_writable(out / REPORT)
-    from engine.clip.backbone import ModelUnreadable
     from engine.exits.loading import load_encoder
     from engine.training.dataset import read_captions
     from engine.training.fit import Reporter, fit_exits, to_fit
     from engine.training.splits import folder_photos, split_captions, split_photos
+    from engine.utils.errors import ModelUnreadable
 
     if photos is not None:
         splits = split_photos(folder_photos(photos))  # too few are refused before a model is loaded

@@ -16,13 +16,9 @@ from engine.clip.fuse import can_fuse, fuse_for_inference
 from engine.clip.macs import count_macs
 from engine.clip.stages import WORKS, Tower, TowerStage, cut, kind_of
 from engine.clip.transform import Square
-from engine.utils.errors import HostProblem
+from engine.utils.errors import ModelUnreadable
 
 TEXTS = 64  # run at once: a tower that pads to 77 tokens needs half a gigabyte for a few hundred
-
-
-class ModelUnreadable(HostProblem):
-    """A model that is not there, is damaged, or cannot be cut into stages."""
 
 
 USUAL = {"resize_mode": "shortest", "interpolation": "bicubic"}  # where a model says nothing

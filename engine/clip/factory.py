@@ -18,8 +18,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from engine.clip import hub
-from engine.clip.backbone import Backbone, ModelUnreadable
+from engine.clip.backbone import Backbone
 from engine.utils.data_dir import home
+from engine.utils.errors import ModelUnreadable
 from engine.utils.memory import available_memory
 from engine.utils.paths import EMBEDDED_MODEL
 

@@ -8,14 +8,13 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from engine.clip.backbone import Backbone, ModelUnreadable
 from engine.clip.hub import Snapshot
 from engine.clip.small_tower import LAST_MAP
 from engine.exits.budget import BUDGET_GRID
@@ -24,6 +23,10 @@ from engine.exits.certificate import remove_certificate
 from engine.exits.modules import HEAD, Exit, ExitModules
 from engine.exits.phrase_gate import Reference
 from engine.utils.atomic_files import SHARED, write_whole
+from engine.utils.errors import ModelUnreadable
+
+if TYPE_CHECKING:
+    from engine.clip.backbone import Backbone
 
 DESCRIBED, STORED = "tgem.json", "tgem.safetensors"
 WAITING = f"{STORED}.partial"  # tensors, until the description that names them is written
@@ -105,7 +108,7 @@ def _kept(tensor: Tensor) -> Tensor:
     return tensor.half() if tensor.dim() > 1 else tensor
 
 
-def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | None:
+def load_exits(folder: Path, backbone: "Backbone", weights: str) -> FittedExits | None:
     """The exits beside a model, or None where there are none.
 
     Raises: ModelUnreadable where they are damaged, of an earlier edition, or belong to other weights.
@@ -148,7 +151,7 @@ def load_exits(folder: Path, backbone: Backbone, weights: str) -> FittedExits | 
     return FittedExits(modules, prices, calibrations, weight, usual, reference, captions, texts, hashed)
 
 
-def _exits(rows: list[dict[str, Any]], backbone: Backbone, stored: int) -> list[Exit]:
+def _exits(rows: list[dict[str, Any]], backbone: "Backbone", stored: int) -> list[Exit]:
     """The exits that `tgem.json` tells of, which may be a stranger's; raises ValueError where they make no ladder.
 
     Args: stored: bytes of the tensors; exits that would need more than there are would only take memory.
@@ -175,7 +178,7 @@ def _exits(rows: list[dict[str, Any]], backbone: Backbone, stored: int) -> list[
     return exits
 
 
-def _width_seen(exit: Exit, backbone: Backbone, order: Sequence[str]) -> int:
+def _width_seen(exit: Exit, backbone: "Backbone", order: Sequence[str]) -> int:
     """How many features are seen at an exit."""
     if exit.tower:
         return backbone.dim + 2 * LAST_MAP[exit.tower]
@@ -203,7 +206,7 @@ def _number(value: object) -> float:
     return float(value)
 
 
-def install_exits(snapshot: Snapshot, folder: Path, backbone: Backbone, weights: str) -> FittedExits:
+def install_exits(snapshot: Snapshot, folder: Path, backbone: "Backbone", weights: str) -> FittedExits:
     """Take exit weights from the Hub into a model's folder, pinned to their commit.
 
     Raises: ModelUnreadable where they are damaged or belong to other weights; nothing is written then.

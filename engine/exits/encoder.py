@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.clip.backbone import ModelUnreadable
 from engine.clip.device import bring, send_ahead, settle, taken
 from engine.exits.batch import BatchRun, Encoding
 from engine.exits.budget import BUDGET_GRID, DEFAULT_BUDGET, let_go, nearest_budget
@@ -28,6 +27,7 @@ from engine.exits.runner import PassRunner
 from engine.exits.scorer import CandidateScorer
 from engine.exits.text_bank import TextBank, statistics
 from engine.utils.compute_lock import ANSWER, COMPUTE, ENCODE, LOOK_AGAIN
+from engine.utils.errors import ModelUnreadable
 
 Self = TypeVar("Self", bound="Encoder")
 

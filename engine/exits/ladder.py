@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import accumulate, product
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from engine.clip.backbone import Backbone
 from engine.clip.macs import count_macs
 from engine.exits.modules import HEAD, ExitModules
 from engine.exits.text_bank import STATISTICS
+
+if TYPE_CHECKING:
+    from engine.clip.backbone import Backbone
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ class Ladder:
 
     def __init__(
         self,
-        backbone: Backbone,
-        small_backbones: Sequence[Backbone],
+        backbone: "Backbone",
+        small_backbones: Sequence["Backbone"],
         modules: ExitModules,
         described: int,
         decided: int | None,

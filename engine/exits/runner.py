@@ -7,18 +7,21 @@ device, as where a GPU is lent for a while, reaches all of them.
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.clip.backbone import Backbone
 from engine.clip.device import CPU, at_size, send
-from engine.clip.stages import Tower
 from engine.exits.checkpoint import FittedExits
 from engine.exits.ladder import Pass
 from engine.exits.modules import HEAD, ExitModules
+
+if TYPE_CHECKING:
+    from engine.clip.backbone import Backbone
+    from engine.clip.stages import Tower
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,13 @@ class _Placed:
 
     device: torch.device
     modules: ExitModules
-    small_backbones: tuple[Backbone, ...]  # the backbone, seen through each of the smaller towers
+    small_backbones: tuple["Backbone", ...]  # the backbone, seen through each of the smaller towers
 
 
 class PassRunner:
     """A backbone with exit modules along its towers."""
 
-    def __init__(self, backbone: Backbone, fitted: FittedExits) -> None:
+    def __init__(self, backbone: "Backbone", fitted: FittedExits) -> None:
         self.backbone, self.fitted = backbone, fitted
         self.modules = fitted.modules.eval().requires_grad_(False)
         self.exits = len(self.modules.exits) + 1
@@ -102,7 +105,7 @@ class PassRunner:
         return quick.to(self.backbone.device)
 
 
-def own_embedding(tower: Tower, state: Tensor) -> Tensor:
+def own_embedding(tower: "Tower", state: Tensor) -> Tensor:
     """What a tower says by itself of its input, (B, D) float32 of unit length."""
     for stage in tower.stages:
         state = stage.run(state)

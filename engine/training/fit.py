@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 
-from engine.clip.backbone import ModelUnreadable
 from engine.exits.certificate import Certificate, write_certificate
 from engine.exits.checkpoint import FittedExits, as_stored, exits_hash, remove_exits, save_exits, unfitted
 from engine.exits.encoder import Encoder
@@ -34,6 +33,7 @@ from engine.training.first_pass import (
 from engine.training.gates import GatePhotos
 from engine.training.readouts import choose_exits, fit_readouts, nearest_texts
 from engine.training.splits import FEWEST, Splits, TooFewPhotos, split_photos
+from engine.utils.errors import ModelUnreadable
 from engine.utils.memory import peak_memory
 
 AFFINITY_WEIGHT = 0.5  # of models that were not tried; the embedded one's was chosen on val

@@ -15,7 +15,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from engine.clip.backbone import ModelUnreadable
 from engine.exits.checkpoint import FittedExits
 from engine.exits.encoder import Encoder, Identity
 from engine.exits.loading import load_encoder
@@ -24,6 +23,7 @@ from engine.training.dataset import DataMissing
 from engine.training.gates import SEED, fit_exits
 from engine.training.recipe import AFFINITY_WEIGHT, gate_photo_sets
 from engine.utils.atomic_files import write_whole
+from engine.utils.errors import ModelUnreadable
 
 SEEDS = (2, 3)  # the shipped gates' is the first
 NO_TEXT = "no-text"  # gates that see nothing of the text bank

@@ -1,4 +1,4 @@
-"""Base classes of errors whose text tells a person what to do, and what other errors say."""
+"""Errors whose text tells a person what to do, of which most others are kinds, and what other errors say."""
 
 
 class EngineError(Exception):
@@ -9,6 +9,10 @@ class EngineError(Exception):
 
 class HostProblem(EngineError):
     """An error that only the machine's administrator can mend; its text may name folders, servers and settings."""
+
+
+class ModelUnreadable(HostProblem):
+    """A model that is not there, is damaged, or cannot be cut into stages."""
 
 
 def first_line(error: BaseException) -> str:

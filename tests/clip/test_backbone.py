@@ -5,9 +5,10 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from torch import nn
 
-from engine.clip.backbone import Backbone, ModelUnreadable
+from engine.clip.backbone import Backbone
 from engine.exits.encoder import Encoder
 from engine.exits.runner import own_embedding
+from engine.utils.errors import ModelUnreadable
 from tests import tiny_models
 
 

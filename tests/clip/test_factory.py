@@ -11,9 +11,8 @@ from safetensors.torch import save_file
 from transformers import dynamic_module_utils
 
 from engine.clip import factory
-from engine.clip.backbone import ModelUnreadable
 from engine.clip.factory import load_folder, load_model, named
-from engine.utils.errors import EngineError
+from engine.utils.errors import EngineError, ModelUnreadable
 from engine.utils.paths import EMBEDDED_MODEL
 from tests import tiny_models
 

@@ -10,13 +10,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine import cli as command_line
-from engine.clip.backbone import ModelUnreadable
 from engine.clip.factory import load_model
 from engine.clip.hub import HubMissing, HubUnreachable, fetch_exits
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.checkpoint import save_exits, unfitted
 from engine.exits.loading import load_encoder
 from engine.exits.modules import ExitModules
+from engine.utils.errors import ModelUnreadable
 from tests import tiny_models
 from tests.hubserver import Hub
 from tests.tiny_models import model_files

@@ -11,7 +11,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from engine.clip.backbone import ModelUnreadable
 from engine.clip.small_tower import LAST_MAP
 from engine.exits.calibration import Calibration
 from engine.exits.checkpoint import (
@@ -27,6 +26,7 @@ from engine.exits.checkpoint import (
 )
 from engine.exits.modules import ExitModules
 from engine.exits.phrase_gate import Reference
+from engine.utils.errors import ModelUnreadable
 from engine.utils.paths import ROOT
 from tests import tiny_models
 

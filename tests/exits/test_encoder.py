@@ -9,7 +9,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.clip.backbone import ModelUnreadable
 from engine.exits import loading
 from engine.exits.budget import BUDGET_GRID
 from engine.exits.checkpoint import unfitted
@@ -17,6 +16,7 @@ from engine.exits.encoder import Encoder, Identity, Standing
 from engine.exits.gate import first_exit
 from engine.exits.loading import assembled, load_encoder
 from engine.exits.modules import ExitModules
+from engine.utils.errors import ModelUnreadable
 from tests import tiny_models
 from tests.exits.ladders import (
     JOINED,

@@ -7,7 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.clip.backbone import ModelUnreadable
 from engine.exits import certificate
 from engine.exits.certificate import FULL_DEPTH, read_certificate
 from engine.exits.checkpoint import load_exits
@@ -17,6 +16,7 @@ from engine.training import fit as fitting
 from engine.training.dataset import read_captions
 from engine.training.fit import Reporter, fit_exits, fit_photos
 from engine.training.splits import TooFewPhotos, folder_photos, split_captions, split_photos
+from engine.utils.errors import ModelUnreadable
 from tests import tiny_models
 
 MANY = 130

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.clip.backbone import ModelUnreadable
 from engine.exits.encoder import Encoder
 from engine.training.dataset import DataMissing
 from engine.training.rivals import load_rivals, save_gates, with_random_bank
+from engine.utils.errors import ModelUnreadable
 from tests import tiny_models
 from tests.exits.ladders import made
 

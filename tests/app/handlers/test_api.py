@@ -22,8 +22,8 @@ from app.handlers.search import Search
 from app.services import Services
 from app.session import Session
 from app.uploading.sent_files import NotUploaded, sent
-from engine.clip.backbone import ModelUnreadable
 from engine.gallery.galleries import list_galleries, open_gallery
+from engine.utils.errors import ModelUnreadable
 from tests.app.shown_examples import PARTS
 from tests.pictures import MakePng
 from tests.zip_files import zipped

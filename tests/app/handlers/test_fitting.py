@@ -9,7 +9,6 @@ import pytest
 from app.handlers.fitting import Fitting
 from app.services import Services
 from app.session import Session
-from engine.clip.backbone import ModelUnreadable
 from engine.exits import certificate
 from engine.gallery import Library, Upload
 from engine.gallery.galleries import list_photos, open_gallery
@@ -18,6 +17,7 @@ from engine.gallery.quotas import Visitors
 from engine.gallery.search import search_photos
 from engine.storage.database import Database
 from engine.training import gates, readouts
+from engine.utils.errors import ModelUnreadable
 from tests import tiny_models
 from tests.app.shown_examples import PARTS, after
 from tests.pictures import encoded
