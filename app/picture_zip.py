@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from engine.gallery import EngineError, clean_name, safe_name
+from engine.gallery import EngineError, clean_name, folded, safe_name
 
 MOST_PHOTOS = 1000
 MOST_BYTES = 300 * 2**20
@@ -37,10 +37,10 @@ def member_names(names: Iterable[str]) -> Iterator[str]:
     for name in names:
         stem = safe_name(PurePosixPath(clean_name(name)).stem.lstrip(". "))
         wanted, number = f"{stem}.jpg", 1
-        while wanted.casefold() in taken:
+        while folded(wanted) in taken:
             number += 1
             wanted = f"{stem} ({number}).jpg"
-        taken.add(wanted.casefold())
+        taken.add(folded(wanted))
         yield wanted
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from engine.albums.album import NONE
 from engine.ingest.upload import PICTURE_SUFFIXES, Upload
 from engine.utils.errors import EngineError, HostProblem
-from engine.utils.file_names import safe_name
+from engine.utils.file_names import folded, safe_name
 
 COPIES = 10_000  # files of one name in a folder
 
@@ -45,9 +45,9 @@ def folders_of(albums: Sequence[str], target: Path, source: Path) -> dict[str | 
     taken = {NONE}
     for name in albums:
         folder = safe_name(name)
-        if folder.casefold() in taken:
+        if folded(folder) in taken:
             raise EngineError(f'The album "{name}" would share the folder "{folder}"; give it another name.')
-        taken.add(folder.casefold())
+        taken.add(folded(folder))
         found[name] = here / folder
     found[None] = here / NONE
     for folder_path in (here, *found.values()):

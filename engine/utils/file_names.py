@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from pathlib import PurePosixPath
 
 # What Windows allows in no name; the rest of its rules are below.
@@ -13,6 +14,11 @@ LONGEST, LONGEST_SUFFIX = 200, 20  # bytes in UTF-8: file systems take 255, and 
 def utf8_name(name: str) -> str:
     """A name as it can be stored and shown: what is not UTF-8 in it is replaced."""
     return os.fsencode(name).decode("utf-8", "replace")
+
+
+def folded(name: str) -> str:
+    """What a name has in common with those that Windows or macOS takes for the same: capitals and spelling aside."""
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 def safe_name(name: str) -> str:

@@ -145,8 +145,9 @@ def test_pictures_are_served_at_their_addresses_only(own: Pictures, library: Lib
 
 def test_names_in_an_archive_are_safe_on_every_system() -> None:
     names = ["../../etc/passwd", "a/b/c.HEIC", 'x"<|>?.png', "con.jpg", ".jpg", "", "photo.png", "C.jpg", "c.png"]
+    names += ["\u00e9.jpg", "E\u0301.jpg"]  # which macOS takes for one name
     found = list(member_names(names))
     assert found == [
         "passwd.jpg", "c.jpg", "x_____.jpg", "_con.jpg", ".jpg.jpg"[1:], "unnamed.jpg", "photo.jpg", "C (2).jpg",
-        "c (3).jpg",
+        "c (3).jpg", "\u00e9.jpg", "E\u0301 (2).jpg",
     ]  # fmt: skip

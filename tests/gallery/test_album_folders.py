@@ -163,6 +163,8 @@ def test_places_that_cannot_be_are_sentences(source: Path, tmp_path: Path) -> No
         folders_of(["photos"], tmp_path, source)
     with pytest.raises(EngineError, match='share the folder "A_b"'):
         folders_of(["a:b", "A?b"], tmp_path / "out", source)
+    with pytest.raises(EngineError, match="share the folder"):
+        folders_of(["caf\u00e9", "cafe\u0301"], tmp_path / "out", source)
     with pytest.raises(EngineError, match="File name too long"):
         folders_of(["dogs"], tmp_path / ("z" * 300), source)
     (tmp_path / "file").write_bytes(b"")
