@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 # What Windows allows in no name; the rest of its rules are below.
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
-_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+_DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE)
 LONGEST, LONGEST_SUFFIX = 200, 20  # bytes in UTF-8: file systems take 255, and a number may come behind the name
 
 

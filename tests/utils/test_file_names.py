@@ -5,7 +5,18 @@ from engine.utils.file_names import LONGEST, safe_name
 
 @pytest.mark.parametrize(
     ("name", "safe"),
-    [("a/b", "a_b"), ("what?", "what_"), ("CON", "_CON"), ("lpt1.txt", "_lpt1.txt"), ("dots...", "dots"), ("..", "_")],
+    [
+        ("a/b", "a_b"),
+        ("what?", "what_"),
+        ("CON", "_CON"),
+        ("lpt1.txt", "_lpt1.txt"),
+        ("con .jpg", "_con .jpg"),
+        ("COM¹.jpg", "_COM¹.jpg"),
+        ("conin$", "_conin$"),
+        ("console.jpg", "console.jpg"),
+        ("dots...", "dots"),
+        ("..", "_"),
+    ],
 )
 def test_names_are_safe_on_windows(name: str, safe: str) -> None:
     assert safe_name(name) == safe
