@@ -37,6 +37,11 @@ def test_json_holds_the_query_what_was_found_and_what_it_took_in_all() -> None:
     assert told["results"][1]["file"] == "=1+1.jpg"
 
 
+def test_a_spreadsheet_is_told_that_a_table_is_utf_8() -> None:
+    (found,) = re.findall(r"base64,([A-Za-z0-9+/=]+)", link("csv", "rank,file\r\n1,München.jpg\r\n"))
+    assert base64.b64decode(found) == b"\xef\xbb\xbfrank,file\r\n1,M\xc3\xbcnchen.jpg\r\n"
+
+
 def test_a_link_carries_its_file_and_nothing_that_runs() -> None:
     html = link("json", as_json(EVIL, HITS, SUMMARY))
     assert "<script" not in html
