@@ -41,7 +41,7 @@ COMMANDS = (  # a module and a function of that name each, in the order of the h
     "deploy_space",
 )
 # Commands that begin where they were stopped.
-GO_ON = ("acceptance", "fit", "index", "migrate-store", "reencode", "restore", "sort", "train-mini", "train-rivals")
+GO_ON = ("acceptance", "fit", "index", "migrate-store", "reencode", "sort", "train-mini", "train-rivals")
 
 
 class Command(TyperCommand):

@@ -252,13 +252,13 @@ def test_a_name_that_the_terminal_cannot_write_is_escaped(run: Run, photos: Path
     assert r"\u5915\u65e5\ufffd.png" in result.stdout
 
 
-@pytest.mark.parametrize(("command", "kept"), [("reencode", True), ("search", False)])
+@pytest.mark.parametrize(("command", "kept"), [("reencode", True), ("search", False), ("restore", False)])
 def test_a_command_that_is_stopped_says_whether_it_goes_on(
     run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, command: str, kept: bool
 ) -> None:
     run("index", photos)
-    for work in ("reencode.reencode_gallery", "search.embed_query"):
-        monkeypatch.setattr(f"engine.gallery.{work}", Mock(side_effect=KeyboardInterrupt))
+    for work in ("gallery.reencode.reencode_gallery", "gallery.search.embed_query", "storage.restore.restore"):
+        monkeypatch.setattr(f"engine.{work}", Mock(side_effect=KeyboardInterrupt))
     result = run(command, "photos")
     assert result.exit_code == 130
     assert set(command_line.GO_ON) <= get_command(command_line.cli).commands.keys()  # type: ignore[attr-defined]
