@@ -33,10 +33,13 @@ def as_csv(hits: Sequence[Hit], summary: GallerySummary) -> str:
     return file.getvalue()
 
 
-def as_json(query: str, hits: Sequence[Hit], summary: GallerySummary) -> str:
-    """The query, its photos, and what the gallery took in all."""
-    told = {"query": query, "gallery": summary.name, **_totals(summary), "results": [hit.row() for hit in hits]}
-    return json.dumps(told, indent=2, ensure_ascii=False)
+def as_json(query: str, year: int | None, hits: Sequence[Hit], summary: GallerySummary) -> str:
+    """The query, its photos, and what the gallery took in all.
+
+    Args: year: that they were taken in, if one was chosen.
+    """
+    told = {"query": query, "year": year, "gallery": summary.name, **_totals(summary)}
+    return json.dumps({**told, "results": [hit.row() for hit in hits]}, indent=2, ensure_ascii=False)
 
 
 def _totals(summary: GallerySummary) -> dict[str, float]:

@@ -29,5 +29,8 @@ class Export:
                 hits = self._search.ranked(session, min(summary.photos, MOST))
         except EngineError as error:
             return {self._parts.notice: placeholders.missed(services.sentence(error))}
-        text = export.as_csv(hits, summary) if kind == "csv" else export.as_json(session.title, hits, summary)
+        if kind == "csv":
+            text = export.as_csv(hits, summary)
+        else:
+            text = export.as_json(session.title, session.year, hits, summary)
         return {self._parts.file: export.link(kind, text)}

@@ -30,8 +30,8 @@ def test_no_spreadsheet_takes_a_name_for_a_formula(name: str) -> None:
 
 
 def test_json_holds_the_query_what_was_found_and_what_it_took_in_all() -> None:
-    told = json.loads(as_json("2:dog - cat", HITS, SUMMARY))
-    assert told["query"] == "2:dog - cat"
+    told = json.loads(as_json("2:dog - cat", 2019, HITS, SUMMARY))
+    assert (told["query"], told["year"]) == ("2:dog - cat", 2019)
     assert told["photos"] == SUMMARY.photos
     assert told["index_macs_share"] == SUMMARY.macs_index / SUMMARY.macs_in_full
     assert told["results"][1]["file"] == "=1+1.jpg"
@@ -43,7 +43,7 @@ def test_a_spreadsheet_is_told_that_a_table_is_utf_8() -> None:
 
 
 def test_a_link_carries_its_file_and_nothing_that_runs() -> None:
-    html = link("json", as_json(EVIL, HITS, SUMMARY))
+    html = link("json", as_json(EVIL, None, HITS, SUMMARY))
     assert "<script" not in html
     (found,) = re.findall(r"base64,([A-Za-z0-9+/=]+)", html)
     assert json.loads(base64.b64decode(found))["query"] == EVIL
