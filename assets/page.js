@@ -180,7 +180,7 @@ element.addEventListener("click", (event) => {
   setTimeout(() => button.classList.remove("waiting"), PATIENCE); // or an answer, or for a while where other parts change
   if (name === "again" && !event.detail) document.querySelector("#query input").focus(); // by keyboard: others stand there next
   if (name === "alike") {
-    scrollTo({ top: 0 }); // its answer begins there
+    document.body.scrollIntoView(); // its answer begins there
     if (sheetUp()) document.querySelector("#tabs [data-tab-id=results]").focus(); // the sheet goes
   }
   if (name === "preset") // the slider goes to the pressed one (app/wiring.py)

@@ -1,0 +1,47 @@
+"""The page in a frame that is as high as the page, as the Hub shows a Space, in a real Chromium."""
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.e2e.driver import OpenPage
+
+pytestmark = pytest.mark.browser
+
+# What iframe-resizer does on the Hub's side: the frame gets the height that the page asks for, and is told where it is.
+HUB = """<!doctype html><body style="margin: 0"><iframe src="/" style="width: 100%; height: 600px; border: 0"></iframe>
+<script>
+const frame = document.querySelector("iframe");
+const say = (words) => frame.contentWindow.postMessage("[iFrameSizer]" + words);
+const place = () => say("pageInfo:" + JSON.stringify({ scrollTop: scrollY, offsetTop: 0, clientHeight: innerHeight }));
+frame.onload = () => say("hub:8:false:false:32:true:true:null:bodyOffset:null:null:0:false:parent:scroll:true");
+addEventListener("scroll", place);
+addEventListener("message", ({ data }) => {
+  const [, height, , asked] = String(data).split(":");
+  if (asked === "pageInfo") place();
+  else if (Number(height)) frame.style.height = height + "px";
+});
+</script>"""
+
+
+def is_in_view(part: Locator) -> bool:
+    box, view = part.bounding_box(), part.page.viewport_size
+    assert box is not None
+    assert view is not None
+    return box["y"] >= -1 and box["y"] + box["height"] <= view["height"] + 1
+
+
+@pytest.mark.parametrize("look", ["wide", "phone"])
+def test_what_lies_over_the_page_is_where_the_frame_is_in_view(open_page: OpenPage, look: str) -> None:
+    page = open_page(look)
+    page.route("**/hub", lambda route: route.fulfill(body=HUB, content_type="text/html"))
+    page.goto(page.url + "hub")
+    framed = page.frame_locator("iframe")
+    expect(framed.locator("#answer [data-gallery]")).to_be_attached()
+    hit = framed.locator("#grid .hit").nth(18)
+    hit.scroll_into_view_if_needed()
+    hit.click()
+    expect(framed.locator(".panel[data-picked]")).to_be_visible()
+    assert is_in_view(framed.locator(".panel"))
+    framed.locator(".panel .enlarge").click()
+    expect(framed.locator("dialog.viewer")).to_be_visible()
+    assert is_in_view(framed.locator("dialog.viewer"))
