@@ -1,9 +1,9 @@
-"""The page in a frame that is as high as the page, as the Hub shows a Space, in a real Chromium."""
+"""The page on the Hub: in a frame that is as high as the page, and at a Space's own address; in a real Chromium."""
 
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.e2e.driver import OpenPage
+from tests.e2e.driver import ON_TOP, OpenPage
 
 pytestmark = pytest.mark.browser
 
@@ -21,6 +21,14 @@ addEventListener("message", ({ data }) => {
   else if (Number(height)) frame.style.height = height + "px";
 });
 </script>"""
+
+
+# As Gradio adds it where a Space is shown in no frame of the Hub's.
+LINE = """() => {
+  const line = Object.assign(document.createElement("div"), { id: "huggingface-space-header" });
+  line.style = "position: fixed; right: .75rem; top: .75rem; width: auto; height: 40px; padding: 0 60px; z-index: 20";
+  document.body.append(line);
+}"""
 
 
 def is_in_view(part: Locator) -> bool:
@@ -45,3 +53,10 @@ def test_what_lies_over_the_page_is_where_the_frame_is_in_view(open_page: OpenPa
     framed.locator(".panel .enlarge").click()
     expect(framed.locator("dialog.viewer")).to_be_visible()
     assert is_in_view(framed.locator("dialog.viewer"))
+
+
+def test_the_line_of_a_space_covers_no_button(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.evaluate(LINE)
+    for button in page.locator("#tools button, #tools summary").all():
+        assert button.evaluate(ON_TOP)
