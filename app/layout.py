@@ -213,7 +213,8 @@ def add_photos_tab(parts: Parts, visitors: Visitors | None) -> None:
     with gr.Tab(ADD_PHOTOS, id="add", elem_id="add-tab"):
         html(
             "add",
-            placeholders.note(ADD_PHOTOS, f"Many at once, folders, ZIP archives. {upload.keeping(visitors)}"),
+            placeholders.note(ADD_PHOTOS, f"Many at once, folders, ZIP archives. {upload.keeping(visitors)}")
+            + (upload.FORGOTTEN if visitors else ""),
         )
         parts.add_to = gr.Textbox(
             NEW_GALLERY,

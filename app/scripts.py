@@ -18,6 +18,7 @@ for (const name of ["localStorage", "sessionStorage"]) {
   try {
     window[name].getItem("");
   } catch {
+    document.documentElement.dataset.keeps = "nothing"; // which visitors are told before they add photos
     const kept = new Map();
     const value = {
       getItem: (key) => kept.get(key) ?? null,
