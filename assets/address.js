@@ -34,8 +34,9 @@ function shown() {
 }
 
 function address(place) {
-  const terms = new URLSearchParams();
-  for (const [name, value] of Object.entries({ ...place, q: place.q.replace(DROPPED, "") })) if (value) terms.set(name, value);
+  const terms = new URLSearchParams(location.search); // what is not ours stays: the Hub hands its frame a theme
+  for (const [name, value] of Object.entries({ ...place, q: place.q.replace(DROPPED, "") }))
+    value ? terms.set(name, value) : terms.delete(name);
   return location.pathname + (terms.size ? "?" + terms : "");
 }
 

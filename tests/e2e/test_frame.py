@@ -1,5 +1,7 @@
 """The page on the Hub: in a frame that is as high as the page, and at a Space's own address; in a real Chromium."""
 
+import re
+
 import pytest
 from playwright.sync_api import Locator, expect
 
@@ -53,6 +55,14 @@ def test_what_lies_over_the_page_is_where_the_frame_is_in_view(open_page: OpenPa
     framed.locator(".panel .enlarge").click()
     expect(framed.locator("dialog.viewer")).to_be_visible()
     assert is_in_view(framed.locator("dialog.viewer"))
+
+
+def test_a_reload_keeps_the_theme_that_the_hub_has_asked_for(open_page: OpenPage) -> None:
+    page = open_page("wide", "/?__theme=dark&q=a+boat")
+    page.locator("#tabs").get_by_role("tab", name="Gallery").click()
+    expect(page).to_have_url(re.compile(r"__theme=dark&q=a\+boat&tab=gallery$"))
+    page.reload()
+    expect(page.locator("body.dark")).to_be_attached()
 
 
 def test_the_line_of_a_space_covers_no_button(open_page: OpenPage) -> None:
