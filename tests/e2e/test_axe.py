@@ -16,6 +16,14 @@ pytestmark = pytest.mark.browser
 # Colours of the tabs are looked at in every run, those of what opens over them by hand.
 BOTH = pytest.mark.parametrize("look", ["wide", pytest.param("dark", marks=pytest.mark.long)])
 
+# Buttons at the edge of a part of Gradio's that would cut off the ring around them, 5 px wide.
+CUT_RINGS = """() => [...document.querySelectorAll(".submit-button, #fine .label-wrap")].filter((button) => {
+  const { right, width } = button.getBoundingClientRect();
+  for (let part = button.parentElement; width && part; part = part.parentElement)
+    if (getComputedStyle(part).overflowX !== "visible" && part.getBoundingClientRect().right < right + 5) return true;
+  return false;
+}).map((button) => button.textContent)"""
+
 
 def check(page: Page, what: str) -> None:
     """Fail where axe finds anything of serious or critical impact."""
@@ -39,6 +47,7 @@ def test_every_tab(open_page: OpenPage, look: str) -> None:
     for name in ("Results", "Albums", "Gallery", "Compare", "Add photos"):
         tab(page, name)
         check(page, name)
+        assert not page.evaluate(CUT_RINGS), f"{name}: these show no whole ring when they have the focus"
     page.locator("#tools summary").click()
     check(page, "help")
 
