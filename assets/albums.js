@@ -186,7 +186,9 @@ watch("value", () => {
   if (back) {
     const column = [...element.querySelectorAll(".album")].find((other) => other.dataset.key === back.key);
     const menus = [...(column?.querySelectorAll("select.move") ?? [])];
-    (menus[Math.min(back.at, menus.length - 1)] ?? element.querySelector("select.move"))?.focus({ preventScroll: true });
+    const next = menus[Math.min(back.at, menus.length - 1)] ?? element.querySelector("select.move");
+    next?.focus({ preventScroll: true });
+    held = next?.closest("li").dataset.photo; // where the moved photo's element is the next one's, it has the focus already
     back = null;
   }
   const menu = element.querySelector("select.move:focus");
