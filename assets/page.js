@@ -41,9 +41,10 @@ function close() {
 
 // Choosing: while it lasts, a click on a photo of the grid ticks it; all that are ticked are deleted or saved together,
 // in a closed stack or not. What is ticked outlives a second look at the same answer, and more photos of it.
-const chosen = (tgem.chosen ??= { photos: new Set(), at: "" }); // of all parts
+const chosen = (tgem.chosen ??= { photos: new Set(), at: "", last: "" }); // of all parts
 const choosing = () => document.body.classList.contains("choosing");
 const hits = () => [...document.querySelectorAll("#grid .hit")];
+const openHits = () => hits().filter((hit) => !hit.parentElement.hidden); // not those within a stack
 const ticked = () => hits().filter((hit) => hit.getAttribute("aria-pressed") === "true");
 
 function answerOnShow() {
@@ -73,10 +74,19 @@ function tick(hits, on) {
   showTicks();
 }
 
+// One photo, or with Shift all from the one that was clicked before.
+function tickUpTo(hit, shift) {
+  const open = openHits(), before = open.findIndex(({ dataset }) => dataset.photo === chosen.last), at = open.indexOf(hit);
+  const range = shift && before >= 0 && at >= 0 ? open.slice(Math.min(before, at), Math.max(before, at) + 1) : [hit];
+  chosen.last = hit.dataset.photo;
+  tick(range, hit.getAttribute("aria-pressed") !== "true");
+}
+
 function choose(on) {
   document.body.classList.toggle("choosing", on);
   chosen.photos.clear();
   chosen.at = answerOnShow();
+  chosen.last = "";
   showTicks();
   const next = on ? "#answer .choice button" : "#answer span:not(.choice) > [data-event=choose]";
   if (document.activeElement.closest("#answer")) document.querySelector(next)?.focus(); // what was pressed is hidden now
@@ -147,7 +157,7 @@ Object.assign(ours, {
   copy: (button) => copy(link(button.parentElement.querySelector("[data-link]")), button),
   share: (button) => copy(address(button.dataset.opens), button),
   choose: () => choose(!choosing()),
-  all: () => tick(hits().filter((hit) => !hit.parentElement.hidden), true), // not those within a stack
+  all: () => tick(openHits(), true),
   discard,
   zip,
   replay,
@@ -173,7 +183,7 @@ element.addEventListener("click", (event) => {
   const name = button.dataset.event;
   if (ours[name]) return ours[name](button);
   if (!name) return;
-  if (button.matches("#grid .hit") && choosing()) return tick([button], button.getAttribute("aria-pressed") !== "true");
+  if (button.matches("#grid .hit") && choosing()) return tickUpTo(button, event.shiftKey);
   if (button.matches(".hit")) mark(button);
   pressed = { button, name };
   button.classList.toggle("waiting", !button.matches(".hit") && name !== "present"); // until its part is drawn anew,

@@ -320,6 +320,11 @@ def test_several_photos_are_chosen_and_deleted_together(open_page: OpenPage, tmp
     expect(hits).to_have_count(3)
     expect(page.locator("#gallery input")).to_have_value("Too many · 3")
     page.locator("#answer").get_by_role("button", name="Select").click()
+    hits.nth(2).click()
+    hits.nth(0).click(modifiers=["Shift"])
+    expect(page.locator("#answer").get_by_role("button", name="Delete 3")).to_be_enabled()
+    hits.nth(1).click(modifiers=["Shift"])  # lets go what it was with
+    expect(page.locator("#answer").get_by_role("button", name="Delete 1")).to_be_enabled()
     page.locator("#answer").get_by_role("button", name="All on show").click()
     page.locator("#answer").get_by_role("button", name="Cancel").click()
     expect(page.locator("#grid .hit[aria-pressed]")).to_have_count(0)
