@@ -3,7 +3,7 @@
 function follow() {
   const frame = parentIFrame, { getPageInfo } = frame, { style } = document.documentElement;
   let last, others; // who asks later would take our place: Gradio does, where it shows a message
-  frame.getPageInfo = (tell) => ((others = tell), last && others?.(last));
+  frame.getPageInfo = (tell) => ((others = tell || null), last && others?.(last)); // false ends it
   getPageInfo((info) => {
     const above = Math.max(0, info.scrollTop - info.offsetTop), below = info.scrollTop + info.clientHeight - info.offsetTop;
     style.setProperty("--above", `${above}px`);

@@ -33,6 +33,10 @@ LINE = """() => {
 }"""
 
 
+# What Gradio asks the frame's keeper while it shows a message, and when the message goes.
+MESSAGE = "() => { parentIFrame.getPageInfo(() => {}); parentIFrame.getPageInfo(false); }"
+
+
 def is_in_view(part: Locator) -> bool:
     box, view = part.bounding_box(), part.page.viewport_size
     assert box is not None
@@ -47,6 +51,7 @@ def test_what_lies_over_the_page_is_where_the_frame_is_in_view(open_page: OpenPa
     page.goto(page.url + "hub")
     framed = page.frame_locator("iframe")
     expect(framed.locator("#answer [data-gallery]")).to_be_attached()
+    framed.locator("html").evaluate(MESSAGE)
     hit = framed.locator("#grid .hit").nth(18)
     hit.scroll_into_view_if_needed()
     hit.click()
