@@ -7,7 +7,7 @@ import typer
 
 from engine.cli.options import Data, Model, Random
 from engine.cli.output import say
-from engine.utils.errors import EngineError
+from engine.utils.errors import EngineError, ModelUnreadable
 
 
 def fit(
@@ -43,7 +43,6 @@ def fit(
     from engine.training.dataset import read_captions
     from engine.training.fit import Reporter, fit_exits, to_fit
     from engine.training.splits import folder_photos, split_captions, split_photos
-    from engine.utils.errors import ModelUnreadable
 
     if photos is not None:
         splits = split_photos(folder_photos(photos))  # too few are refused before a model is loaded

@@ -19,8 +19,6 @@ from engine.clip.transform import Square
 from engine.utils.errors import ModelUnreadable
 
 TEXTS = 64  # run at once: a tower that pads to 77 tokens needs half a gigabyte for a few hundred
-
-
 USUAL = {"resize_mode": "shortest", "interpolation": "bicubic"}  # where a model says nothing
 
 

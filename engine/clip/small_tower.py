@@ -7,7 +7,7 @@ scaling: Tan and Le 2019), so the first passes of a ladder are theirs.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from open_clip.timm_model import TimmModel  # who reads of towers builds none
+    from open_clip.timm_model import TimmModel  # slow to load: only to build a tower
 
 # By timm's name of the trunk, the channels of its last map.
 LAST_MAP = {"tf_efficientnet_lite0": 320, "tf_efficientnet_lite1": 320, "tf_efficientnet_lite2": 352}

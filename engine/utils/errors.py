@@ -1,4 +1,4 @@
-"""Errors whose text tells a person what to do, of which most others are kinds, and what other errors say."""
+"""Errors whose text tells a person what to do, and what other errors say."""
 
 
 class EngineError(Exception):
