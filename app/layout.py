@@ -214,7 +214,7 @@ def add_photos_tab(parts: Parts, visitors: Visitors | None) -> None:
         html(
             "add",
             placeholders.note(ADD_PHOTOS, f"Many at once, folders, ZIP archives. {upload.keeping(visitors)}")
-            + (upload.FORGOTTEN if visitors else ""),
+            + (upload.NOTHING_KEPT if visitors else ""),
         )
         parts.add_to = gr.Textbox(
             NEW_GALLERY,

@@ -15,7 +15,7 @@ DROP_ZONE = (
     '<label class="choose">Choose a folder<input type="file" webkitdirectory></label></p></div>'
 )
 # Of strangers, whose galleries are theirs by what their browser keeps; shown where it keeps nothing (app/scripts.py).
-FORGOTTEN = (
+NOTHING_KEPT = (
     '<p class="forgotten"><b>Your browser keeps nothing for this page here.</b> Once it is loaded anew, photos that '
     'you added are out of your reach. If it stands in a frame, <a href="./" target="_blank">open it by itself</a>.</p>'
 )

@@ -578,7 +578,7 @@ class TestOverHttp:
     def test_who_keeps_nothing_is_told_before_they_add_photos(self, address: str) -> None:
         parts = httpx.get(f"{address}config").json()["components"]
         (told,) = [part["props"]["value"] for part in parts if part["props"].get("elem_id") == "add"]
-        assert told.endswith(upload.FORGOTTEN)
+        assert told.endswith(upload.NOTHING_KEPT)
         assert 'dataset.keeps = "nothing"' in httpx.get(address + scripts.address()).text
         assert "html:not([data-keeps=nothing]) .forgotten" in (ASSETS / "style.css").read_text("utf-8")
 

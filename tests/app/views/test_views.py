@@ -96,7 +96,7 @@ ALL = {
     "refused": upload.refused(EVIL, EVIL),
     "drop zone": upload.DROP_ZONE,
     "where photos are kept": upload.keeping(None),
-    "where nothing is kept": upload.FORGOTTEN,
+    "where nothing is kept": upload.NOTHING_KEPT,
     "chip": header.chip(EVIL),
     "viewer": viewer.DIALOG,
     "share of pickable": header.bar("words", photos=True),
