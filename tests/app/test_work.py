@@ -136,7 +136,7 @@ def test_who_comes_first_is_served_first_and_the_others_know_their_place() -> No
         threads[-1].start()
         while len(line._waiting) + len(began) < len(threads):
             time.sleep(0.001)
-    while not told["third"]:
+    while not all(told.values()):
         time.sleep(0.01)
     gate.set()
     for thread in threads:
