@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from tests.e2e.driver import ON_TOP, OpenPage
 
@@ -24,7 +24,6 @@ addEventListener("message", ({ data }) => {
 });
 </script>"""
 
-
 # As Gradio adds it where a Space is shown in no frame of the Hub's.
 LINE = """() => {
   const line = Object.assign(document.createElement("div"), { id: "huggingface-space-header" });
@@ -32,16 +31,8 @@ LINE = """() => {
   document.body.append(line);
 }"""
 
-
 # What Gradio asks the frame's keeper while it shows a message, and when the message goes.
 MESSAGE = "() => { parentIFrame.getPageInfo(() => {}); parentIFrame.getPageInfo(false); }"
-
-
-def is_in_view(part: Locator) -> bool:
-    box, view = part.bounding_box(), part.page.viewport_size
-    assert box is not None
-    assert view is not None
-    return box["y"] >= -1 and box["y"] + box["height"] <= view["height"] + 1
 
 
 @pytest.mark.parametrize("look", ["wide", "phone"])
@@ -55,11 +46,9 @@ def test_what_lies_over_the_page_is_where_the_frame_is_in_view(open_page: OpenPa
     hit = framed.locator("#grid .hit").nth(18)
     hit.scroll_into_view_if_needed()
     hit.click()
-    expect(framed.locator(".panel[data-picked]")).to_be_visible()
-    assert is_in_view(framed.locator(".panel"))
+    expect(framed.locator(".panel[data-picked]")).to_be_in_viewport(ratio=0.99)
     framed.locator(".panel .enlarge").click()
-    expect(framed.locator("dialog.viewer")).to_be_visible()
-    assert is_in_view(framed.locator("dialog.viewer"))
+    expect(framed.locator("dialog.viewer")).to_be_in_viewport(ratio=0.99)
 
 
 def test_a_reload_keeps_the_theme_that_the_hub_has_asked_for(open_page: OpenPage) -> None:
