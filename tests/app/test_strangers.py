@@ -19,7 +19,6 @@ from gradio_client.exceptions import AppError
 from sqlalchemy import update
 
 from app import pictures as pictures_module
-from app import scripts
 from app.access import Access, NotYours, is_local, is_public
 from app.demo import Demo
 from app.event_log import EventLog
@@ -40,7 +39,7 @@ from app.pictures import Pictures
 from app.services import Services
 from app.session import Session
 from app.views import upload
-from engine.gallery import ASSETS, GalleryMissing, Library, PhotoMissing, Upload, embed_picture, uploads_of
+from engine.gallery import GalleryMissing, Library, PhotoMissing, Upload, embed_picture, uploads_of
 from engine.gallery.comparison import GALLERIES_KEPT, Comparison
 from engine.gallery.galleries import get_photo, list_photos, publish_gallery, summarize_gallery
 from engine.gallery.ingest import ingest_files
@@ -574,13 +573,6 @@ class TestOverHttp:
         told = [json.loads(line) for line in lines.getvalue().splitlines()]
         assert {line["event"] for line in told} >= {"ingest", "search"}
         assert all(set(line) <= {"at", "event", "ms", "added", "skipped", "failed"} for line in told)
-
-    def test_who_keeps_nothing_is_told_before_they_add_photos(self, address: str) -> None:
-        parts = httpx.get(f"{address}config").json()["components"]
-        (told,) = [part["props"]["value"] for part in parts if part["props"].get("elem_id") == "add"]
-        assert told.endswith(upload.NOTHING_KEPT)
-        assert 'dataset.keeps = "nothing"' in httpx.get(address + scripts.address()).text
-        assert "html:not([data-keeps=nothing]) .forgotten" in (ASSETS / "style.css").read_text("utf-8")
 
     def test_private_events_called_by_number_know_nobody(self, address: str, ann: Session) -> None:
         events = httpx.get(f"{address}config").json()["dependencies"]

@@ -74,6 +74,14 @@ ASKED = """([before, text]) => {
   return answer && answer.outerHTML !== before && answer.dataset.query?.endsWith(text); // a picture stands before them
 }"""
 
+# As a browser that keeps nothing for a frame of another site.
+REFUSED = """
+  for (const name of ["localStorage", "sessionStorage"]) {
+    const get = () => { throw new DOMException("Access is denied for this document.", "SecurityError"); };
+    Object.defineProperty(window, name, { get, configurable: true });
+  }
+"""
+
 
 @contextmanager
 def serving(home: Path, program: Sequence[str] = ("app.py",)) -> Iterator[str]:

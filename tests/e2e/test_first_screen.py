@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.handlers.search import PAGE
-from tests.e2e.driver import EACH_LOOK, EACH_LOOK_BY_HAND, ROOT, OpenPage, box, keep, search, serving
+from tests.e2e.driver import EACH_LOOK, EACH_LOOK_BY_HAND, REFUSED, ROOT, OpenPage, box, keep, search, serving, tab
 
 pytestmark = pytest.mark.browser
 
@@ -132,6 +132,18 @@ def test_later_visitors_of_a_public_host_see_what_the_first_one_saw(
             search(page, query)
             assert seen(page) == first.setdefault(query, seen(page)), f"“{query}” of visitor {number + 1}"
         page.context.close()
+
+
+def test_who_keeps_nothing_is_told_before_they_add_photos(open_page: OpenPage, public_address: str) -> None:
+    page = open_page("wide", at=public_address)
+    told = page.get_by_text("Your browser keeps nothing for this page here.")
+    tab(page, "Add photos")
+    expect(page.get_by_text("Many at once")).to_be_visible()
+    expect(told).to_be_hidden()
+    page.add_init_script(REFUSED)
+    page.reload()
+    tab(page, "Add photos")
+    expect(told).to_be_visible()
 
 
 # Whether the buttons of the head, high enough for a finger, end where the sentence begins, or lie beside it.

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.e2e.driver import PATIENCE, ROOT, answered, serving, tab
+from tests.e2e.driver import PATIENCE, REFUSED, ROOT, answered, serving, tab
 
 pytestmark = pytest.mark.browser
 PHOTOS, BAD = 119, 10
@@ -115,15 +115,6 @@ def test_what_had_arrived_is_there_the_rest_has_names_and_alone_is_sent_again(
     expect(page.locator("#account")).to_contain_text(f"{BAD} files were left out")
     page.get_by_role("button", name="Dismiss").click()
     expect(page.locator("#account .report")).to_have_count(0)
-
-
-# As a browser that keeps nothing for a frame of another site.
-REFUSED = """
-  for (const name of ["localStorage", "sessionStorage"]) {
-    const get = () => { throw new DOMException("Access is denied for this document.", "SecurityError"); };
-    Object.defineProperty(window, name, { get, configurable: true });
-  }
-"""
 
 
 def test_where_the_browser_refuses_storage_photos_are_added_all_the_same(
