@@ -173,7 +173,8 @@ def test_what_is_stopped_stays_stopped_whatever_was_on_its_way(page: Page, home:
         drop(page, files, "Stopped")
     with page.expect_response(re.compile("queue/join")):
         page.locator("#stop").click()
-    held[0].continue_()  # answered before the page is told that the upload is over
+    page.wait_for_timeout(500)  # in which the server hears it, also where the machine is busy
+    held[0].continue_()  # the page may not have been told yet that the upload is over
     expect(page.locator("#account .report[data-state=stopped]")).to_be_visible(timeout=PATIENCE)
     page.wait_for_timeout(2000)  # in which the page might announce the rest
     expect(page.locator("#account")).not_to_contain_text("Adding to")
