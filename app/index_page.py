@@ -72,7 +72,8 @@ def _first() -> str:
         f'<div id="first"><style>{(ASSETS / "first.css").read_text("utf-8")}</style><form>'
         f'{TITLE}<div class="ask"><input aria-label="Search" placeholder="{PLACEHOLDER}" maxlength="{LONGEST_QUERY}" />'
         '<button>Search</button></div><p role="status">The page is on its way. You can type.</p></form></div>'
-        '<script>tgem.start({ element: document.getElementById("first") }, ["streams", "frame", "first"]);</script>'
+        '<script>tgem.start({ element: document.getElementById("first") }, ["streams", "frame", "question", "first"]);'
+        "</script>"
     )
 
 

@@ -33,9 +33,9 @@ LATEST: dict[str, Any] = {**SHORT, "trigger_mode": "always_last"}
 # Long work waits in a line of our own, where its place is told (app/work.py), and not unseen in Gradio's.
 LONG: dict[str, Any] = {**PRIVATE, "concurrency_limit": 40}
 # The gallery box says which: a name, and how many photos.
-CONFIRM_DELETE = """(...given) => {
+CONFIRM_DELETE = """async (...given) => {
   const name = document.querySelector("#gallery input").value.replace(/ · [^·]*$/, "");
-  if (!confirm(`Delete the gallery “${name}” and all its photos?`)) throw "kept";
+  if (!(await tgem.ask(`Delete the gallery “${name}” and all its photos?`, "Delete"))) throw "kept";
   tgem.openTab("results");
   return given;
 }"""

@@ -85,20 +85,26 @@ ours.merge = (button) => {
   trigger("merge", { album: menu.dataset.merge, into: menu.value });
   menu.value = "";
 };
+const closeMenu = (button) => {
+  const menu = button.closest("details");
+  menu.open = false;
+  menu.querySelector("summary").focus();
+};
 ours.pack = (button) => {
-  button.closest("details").open = false;
-  button.closest("details").querySelector("summary").focus();
+  closeMenu(button);
   trigger("pack", { ...button.dataset });
 };
 element.addEventListener("click", ({ target }) => {
   const more = target.closest(".more");
   if (more) back = { key: keyOf(more), at: more.closest(".album").querySelectorAll("select.move").length }; // the first new one
 });
-ours.remove = ({ dataset }) => {
-  if (!confirm(`Delete the album “\u2068${dataset.album}\u2069”? Its photos stay in the gallery.`)) return;
+ours.remove = async (button) => {
+  const { album } = button.dataset;
+  closeMenu(button);
+  if (!(await tgem.ask(`Delete the album “\u2068${album}\u2069”? Its photos stay in the gallery.`, "Delete"))) return;
   document.querySelector("#tabs [data-tab-id=albums]").focus(); // the button goes with the album
   open = null;
-  trigger("remove", { ...dataset });
+  trigger("remove", { album });
 };
 
 let changing = false; // what was used is drawn away by its answer: the focus stays in this tab

@@ -92,10 +92,11 @@ function choose(on) {
   if (document.activeElement.closest("#answer")) document.querySelector(next)?.focus(); // what was pressed is hidden now
 }
 
-function discard(button) {
+async function discard(button) {
   const panel = button.closest(".panel"); // its own button, whatever is ticked meanwhile
   const photos = (panel ? [panel] : ticked()).map((part) => part.dataset.photo);
-  if (!confirm(photos.length === 1 ? "Delete this photo for good?" : `Delete these ${photos.length} photos for good?`)) return;
+  const which = photos.length === 1 ? "this photo" : `these ${photos.length} photos`;
+  if (!(await tgem.ask(`Delete ${which} for good?`, "Delete"))) return;
   choose(false);
   if (panel) close(); // its place in the results has the focus then
   else document.querySelector("#tabs [data-tab-id=results]").focus();
@@ -115,7 +116,7 @@ tgem.zip ??= async (addresses, name) => {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   } catch (error) {
-    alert(error.message || "The ZIP did not arrive; try again.");
+    tgem.tell(error.message || "The ZIP did not arrive; try again.");
   }
 };
 
@@ -145,7 +146,7 @@ async function copy(text, button) {
     button.textContent = "Copied";
     setTimeout(() => (button.textContent = words), 1600);
   } catch {
-    prompt("Copy this address", text); // without https the clipboard is closed to us
+    tgem.tell("Copy this address", text); // without https the clipboard is closed to us
   }
 }
 

@@ -163,6 +163,11 @@ def tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
 
+def agree(page: Page, question: str) -> None:
+    """Say yes where the page asks whether to delete something."""
+    page.get_by_role("alertdialog", name=question, exact=True).get_by_role("button", name="Delete").click()
+
+
 def album_words(page: Page) -> Locator:
     return page.locator("#album-words textarea, #album-words input").first
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.e2e.driver import EACH_LOOK, PATIENCE, OpenPage, album_words, keep, make_album, tab
+from tests.e2e.driver import EACH_LOOK, PATIENCE, OpenPage, agree, album_words, keep, make_album, tab
 
 pytestmark = pytest.mark.browser
 
@@ -203,6 +203,23 @@ def test_what_a_hand_holds_while_an_answer_comes_stays_the_same(open_page: OpenP
     name.press_sequentially("towers")
     name.press("Enter")
     expect(page.locator(".album[data-key='=buildings and towers']")).to_be_visible(timeout=PATIENCE)
+
+
+def test_an_album_is_deleted_when_asked_for_and_its_photos_stay(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    tab(page, "Albums")
+    animals = make_album(page, "animals")
+    animals.locator("summary").click()
+    animals.get_by_role("button", name="Delete the album").click()
+    page.get_by_role("alertdialog").get_by_role("button", name="Cancel").click()
+    expect(animals.locator("summary")).to_be_focused()
+    animals.locator("summary").click()
+    animals.get_by_role("button", name="Delete the album").click()
+    agree(page, "Delete the album “\u2068animals\u2069”? Its photos stay in the gallery.")
+    expect(animals).to_have_count(0, timeout=PATIENCE)
+    expect(page.get_by_role("tab", name="Albums")).to_be_focused()
+    page.get_by_role("button", name="Undo").click()
+    expect(animals).to_be_visible(timeout=PATIENCE)
 
 
 def test_words_that_make_no_album_are_a_sentence_and_stay(open_page: OpenPage) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Route, expect
+from playwright.sync_api import Browser, Route, expect
 
 from app.views.comparison import racing
 from engine.gallery import Lap
@@ -15,6 +15,7 @@ from tests.e2e.driver import (
     PATIENCE,
     ROOT,
     OpenPage,
+    agree,
     answered,
     box,
     drop,
@@ -263,8 +264,8 @@ def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_de
     expect(page.locator("#gallery input")).to_have_value("Short lived · 2")
     expect(page.locator("#grid .hit")).to_have_count(2)
     page.locator("#grid .hit").first.click()
-    page.once("dialog", lambda dialog: dialog.accept())
     page.locator("#panel [data-event=discard]").click()
+    agree(page, "Delete this photo for good?")
     expect(page.locator("#answer")).to_contain_text("1 photo deleted", timeout=PATIENCE)
     expect(page.locator("#grid .hit")).to_have_count(1)
     tab(page, "Gallery")
@@ -278,17 +279,10 @@ def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_de
     expect(stranger.locator("#gallery input")).to_have_value("Gone soon · 1")
     tab(stranger, "Gallery")
     expect(stranger.locator("#link output")).to_have_text(link.inner_text())
-    asked: list[str] = []
-
-    def accept(dialog: Dialog) -> None:
-        asked.append(dialog.message)
-        dialog.accept()
-
-    page.once("dialog", accept)
     page.locator("#delete").click()
+    agree(page, "Delete the gallery “Gone soon” and all its photos?")
     expect(page.locator("#gallery input")).to_have_value(re.compile("Demo gallery"))
     expect(page.get_by_role("tab", name="Results")).to_have_attribute("aria-selected", "true")
-    assert asked == ["Delete the gallery “Gone soon” and all its photos?"]
     answered(page)
     for _ in range(2):  # where it was on show
         page.go_back()
@@ -303,6 +297,43 @@ def test_a_reload_keeps_the_visitors_gallery_and_deleting_it_goes_back_to_the_de
     expect(page.locator("#answer [data-query='polar bear']")).to_be_visible()
 
 
+def test_what_is_not_to_be_deleted_after_all_stays_as_it_was(open_page: OpenPage, tmp_path: Path, png: MakePng) -> None:
+    page = open_page("phone")
+    drop(page, two_photos(tmp_path, png), "To keep")
+    show_gallery(page, "To keep")
+    page.locator("#grid .hit").first.click()
+    discard, question = page.locator("#panel [data-event=discard]"), page.get_by_role("alertdialog")
+    discard.click()
+    expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(question).to_have_count(0)
+    expect(discard).to_be_focused()  # the sheet has not closed with the question
+    page.locator(".panel .close").click()
+    tab(page, "Gallery")
+    page.locator("#delete").click()
+    question.get_by_role("button", name="Cancel").click()
+    page.locator("#delete").click()
+    expect(question).to_be_visible()
+    page.go_back()  # to another tab, which is not to be seen below the question
+    expect(question).to_have_count(0)
+    tab(page, "Results")
+    answered(page)
+    expect(page.locator("#gallery input")).to_have_value("To keep · 2")
+    expect(page.locator("#grid .hit")).to_have_count(2)
+
+
+def test_an_address_that_the_browser_does_not_copy_is_there_to_be_copied_by_hand(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")  # as without https
+    page.locator("[data-event=share]").click()
+    message = page.get_by_role("alertdialog", name="Copy this address")
+    expect(message.locator("input")).to_have_value(re.compile(r"/\?(gallery=\d+&)?q="))
+    expect(message.locator("input")).to_be_focused()
+    assert page.evaluate("getSelection().toString()") == message.locator("input").input_value()
+    page.keyboard.press("Enter")
+    expect(message).to_have_count(0)
+
+
 def test_several_photos_are_chosen_and_deleted_together(open_page: OpenPage, tmp_path: Path, png: MakePng) -> None:
     for number in range(5):
         (tmp_path / f"{number}.png").write_bytes(png((40 * number, 90, 60), (64, 48)))
@@ -314,8 +345,8 @@ def test_several_photos_are_chosen_and_deleted_together(open_page: OpenPage, tmp
     for place in (0, 2, 3, 3):  # the last one is ticked and let go again
         hits.nth(place).click()
     expect(hits.nth(2)).to_have_attribute("aria-pressed", "true")
-    page.once("dialog", lambda dialog: dialog.accept())
     page.locator("#answer").get_by_role("button", name="Delete 2").click()
+    agree(page, "Delete these 2 photos for good?")
     expect(page.locator("#answer")).to_contain_text("2 photos deleted", timeout=PATIENCE)
     expect(hits).to_have_count(3)
     expect(page.locator("#gallery input")).to_have_value("Too many · 3")
@@ -342,16 +373,9 @@ def test_the_selected_photo_is_deleted_by_its_own_button_whatever_is_ticked(
     chosen = page.locator("#panel .panel").get_attribute("data-photo") or ""
     page.locator("#answer").get_by_role("button", name="Select").click()
     hits.nth(1).click()
-    asked: list[str] = []
-
-    def agree(dialog: Dialog) -> None:
-        asked.append(dialog.message)
-        dialog.accept()
-
-    page.once("dialog", agree)
     page.locator("#panel [data-event=discard]").click()
+    agree(page, "Delete this photo for good?")
     expect(page.locator("#answer")).to_contain_text("1 photo deleted", timeout=PATIENCE)
-    assert asked == ["Delete this photo for good?"]
     expect(hits).to_have_count(1)
     expect(hits.first).not_to_have_attribute("data-photo", chosen)
     expect(hits.first).to_be_focused()  # where the photo stood, whose button is gone

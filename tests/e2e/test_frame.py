@@ -49,6 +49,8 @@ def test_what_lies_over_the_page_is_where_the_frame_is_in_view(open_page: OpenPa
     expect(framed.locator(".panel[data-picked]")).to_be_in_viewport(ratio=0.99)
     framed.locator(".panel .enlarge").click()
     expect(framed.locator("dialog.viewer")).to_be_in_viewport(ratio=0.99)
+    framed.locator("html").evaluate("() => void tgem.ask('Delete this photo for good?', 'Delete')")
+    expect(framed.get_by_role("alertdialog")).to_be_in_viewport(ratio=0.99)
 
 
 def test_a_reload_keeps_the_theme_that_the_hub_has_asked_for(open_page: OpenPage) -> None:
