@@ -1,5 +1,9 @@
 // The search box of the page's first moment: it stands there until Gradio has drawn the page's own, which goes on with
 // what was typed and asked for meanwhile. Runs once, from the document itself.
+const theme = new URLSearchParams(location.search).get("__theme"); // which the Hub asks for, and Gradio goes by
+const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+element.classList.toggle("dark", theme === "dark" || (dark && theme !== "light"));
+
 const typed = element.querySelector("input");
 let asked = false;
 element.addEventListener("submit", (event) => {

@@ -1,9 +1,10 @@
 """The page on the Hub: in a frame that is as high as the page, and at a Space's own address; in a real Chromium."""
 
 import re
+from typing import Literal
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from tests.e2e.driver import ON_TOP, OpenPage
 
@@ -59,6 +60,19 @@ def test_a_reload_keeps_the_theme_that_the_hub_has_asked_for(open_page: OpenPage
     expect(page).to_have_url(re.compile(r"__theme=dark&q=a\+boat&tab=gallery$"))
     page.reload()
     expect(page.locator("body.dark")).to_be_attached()
+
+
+@pytest.mark.parametrize("system", ["light", "dark"])
+@pytest.mark.parametrize("asked", ["light", "dark", "system"])
+def test_the_first_moment_has_the_theme_that_the_page_will_have(
+    browser: Browser, address: str, system: Literal["light", "dark"], asked: str
+) -> None:
+    page = browser.new_page(color_scheme=system)
+    page.route("**/assets/*.js", lambda route: route.abort())  # Gradio's never come
+    page.goto(f"{address}/?__theme={asked}")
+    dark = "dark" in (asked, system if asked == "system" else "")
+    expect(page.locator("#first")).to_have_css("background-color", "rgb(22, 21, 19)" if dark else "rgb(251, 250, 248)")
+    page.close()
 
 
 def test_the_line_of_a_space_covers_no_button(open_page: OpenPage) -> None:
