@@ -49,11 +49,11 @@ class Fitting:
         try:
             for event in self._services.begin("fit", session, self._work(session)):
                 if isinstance(event, FitStep):
-                    yield {said: placeholders.said(f"{event.what}: {event.done} of {event.total}")}
+                    yield {said: placeholders.said(f"{event.what}: {formatting.out_of(event.done, event.total)}")}
                 elif isinstance(event, Waiting):
                     yield {said: placeholders.said(formatting.in_line(event.place))}
                 elif isinstance(event, Progress):
-                    done = f"Encoding this gallery again: {event.done} of {event.total} photos"
+                    done = f"Encoding this gallery again: {formatting.out_of(event.done, event.total)} photos"
                     yield {said: placeholders.said(done)}
             verdict = EARLY if self._services.library.encoder.exits > 1 else FULL_DEPTH
             yield self._said(placeholders.said(verdict), fit=False)

@@ -6,7 +6,7 @@ from html import escape
 from app.fidelity import ShownFidelity
 from app.pictures import PictureAddress
 from app.views.encoding import progress_bar
-from app.views.formatting import button, macs, many
+from app.views.formatting import button, macs, many, out_of
 from app.views.placeholders import note
 from app.views.race import dots, fairness, faster, lanes, where
 from app.views.strip import Drawing, strip
@@ -29,7 +29,7 @@ def racing(lap: Lap | None) -> str:
     words = "Warming up both …"
     if lap is not None:
         words = (
-            f"{lap.done} of {lap.total} photos · full encoder {lap.full_per_second:.1f} a second · "
+            f"{out_of(lap.done, lap.total)} photos · full encoder {lap.full_per_second:.1f} a second · "
             f"stopping early {lap.early_per_second:.1f} a second"
         )
     return progress_bar("Racing", words, lap, f"Each batch runs both ways in turn; at most {many(MOST_RACED)}.")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from app.pictures import PictureAddress
-from app.views.formatting import duration, grouped
+from app.views.formatting import duration, grouped, out_of
 from app.views.results import card
 from app.views.strip import Drawing
 from engine.gallery import Lap, Photo, Progress, Skipped
@@ -23,7 +23,7 @@ def encoding(
         return progress_bar(title, "Reading the first photos …", note=note)
     rate = progress.done / seconds if seconds else 0.0
     left = f" · about {duration((progress.total - progress.done) / rate)} left" if rate else ""
-    words = f"{progress.done} of {progress.total} · {rate:.1f} a second{left}"
+    words = f"{out_of(progress.done, progress.total)} · {rate:.1f} a second{left}"
     return progress_bar(title, words, progress, note) + latest(progress.latest, drawing, address)
 
 

@@ -99,6 +99,11 @@ def grouped(count: int) -> str:
     return f"{count:,}".replace(",", "\u202f")
 
 
+def out_of(done: int, total: int) -> str:
+    """How far something is."""
+    return f"{grouped(done)} of {grouped(total)}"
+
+
 def many(count: int) -> str:
     """A number of photos."""
     return f"{grouped(count)} {photos_word(count)}"

@@ -5,7 +5,7 @@ from html import escape
 from app.pictures import PictureAddress
 from app.uploading.incoming import Incoming
 from app.views.encoding import files_left_out, latest, left_out, progress_bar
-from app.views.formatting import button, duration, grouped, in_line, isolated, many, percent, photos_word
+from app.views.formatting import button, duration, grouped, in_line, isolated, many, out_of, percent, photos_word
 from app.views.strip import Drawing
 from engine.gallery import Progress, Visitors
 
@@ -48,14 +48,14 @@ def coming(incoming: Incoming, drawing: Drawing | None, address: PictureAddress)
     if incoming.place:
         return progress_bar(title, in_line(incoming.place))
     done, total, rate, left = incoming.done, incoming.total, incoming.rate(), incoming.seconds_left()
-    words = [f"{done} of {total}"]
+    words = [out_of(done, total)]
     if rate:
         words.append(f"{rate:.1f} a second")
     if left is not None and done < total:
         words.append(f"about {duration(left)} left")
     if incoming.here < len(incoming.files):
         files = "file has" if len(incoming.files) == 1 else "files have"
-        words.append(f"{incoming.here} of {len(incoming.files)} {files} arrived")
+        words.append(f"{out_of(incoming.here, len(incoming.files))} {files} arrived")
     progress = Progress(done, total, ()) if total else None
     return progress_bar(title, " · ".join(words), progress) + latest(incoming.latest, drawing, address)
 
@@ -83,7 +83,7 @@ def line(incoming: Incoming) -> str:
             words += f" · {_not_here(incoming, len(missing))}"
     else:
         buttons, left = DETAILS, incoming.seconds_left()
-        words = f"Adding to “{escape(isolated(incoming.name))}”: {incoming.done} of {incoming.total}"
+        words = f"Adding to “{escape(isolated(incoming.name))}”: {out_of(incoming.done, incoming.total)}"
         words += f" · about {duration(left)} left" if left is not None and incoming.done < incoming.total else ""
     return (
         f'<p class="arriving" data-upload="{incoming.id}" data-nonce="{escape(incoming.nonce)}" '

@@ -421,10 +421,12 @@ class TestPresent:
 
 class TestUpload:
     def test_progress_says_how_far_how_fast_and_how_long(self) -> None:
-        html = encoding.encoding("Encoding 40 photos", Progress(10, 40, (PHOTO,)), 2.0, DRAWING, address)
-        assert "10 of 40 · 5.0 a second · about 6 s left" in text(html)
+        html = encoding.encoding("Encoding photos", Progress(1010, 4000, (PHOTO,)), 202.0, DRAWING, address)
+        assert "1 010 of 4 000 · 5.0 a second · about 10 min left" in text(html)
 
-    @pytest.mark.parametrize(("files", "said"), [(1, "0 of 1 file has arrived"), (2, "0 of 2 files have arrived")])
+    @pytest.mark.parametrize(
+        ("files", "said"), [(1, "0 of 1 file has arrived"), (1002, "0 of 1 002 files have arrived")]
+    )
     def test_files_that_have_not_arrived_are_counted(self, files: int, said: str) -> None:
         one = Incoming(None, 1, "Holidays", [f"1/1/{number}.jpg" for number in range(files)])
         assert said in text(upload.coming(one, None, address))
