@@ -314,9 +314,10 @@ def test_what_is_not_to_be_deleted_after_all_stays_as_it_was(open_page: OpenPage
     question.get_by_role("button", name="Cancel").click()
     page.locator("#delete").click()
     expect(question).to_be_visible()
-    page.go_back()  # to another tab, which is not to be seen below the question
+    expect(page).to_have_url(re.compile("tab=gallery"))
+    page.go_back()
     expect(question).to_have_count(0)
-    tab(page, "Results")
+    expect(page.get_by_role("tab", name="Results")).to_have_attribute("aria-selected", "true")
     answered(page)
     expect(page.locator("#gallery input")).to_have_value("To keep · 2")
     expect(page.locator("#grid .hit")).to_have_count(2)
