@@ -3,12 +3,15 @@
 import io
 import zipfile
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from engine.gallery import EngineError, clean_name, folded, safe_name
 
 MOST_PHOTOS = 1000
 MOST_BYTES = 300 * 2**20
+YEARS = range(1980, 2108)  # that a ZIP can write
 
 
 class TooMany(EngineError):
@@ -20,13 +23,18 @@ class TooMany(EngineError):
         )
 
 
-def zipped(pictures: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
-    """A ZIP of pictures, piece by piece; those whose file is gone are named in `missing.txt`. Raises TooMany.
+class Kept(NamedTuple):
+    """A photo, and what is kept of it: a JPEG without what a camera wrote into the file."""
 
-    Args: pictures: the name of each photo, and the file that is kept of it.
-    """
+    name: str
+    taken_at: datetime | None
+    path: Path
+
+
+def zipped(pictures: Iterable[Kept]) -> Iterator[bytes]:
+    """A ZIP of pictures, piece by piece; those whose file is gone are named in `missing.txt`. Raises TooMany."""
     files = list(pictures)
-    if len(files) > MOST_PHOTOS or sum(path.stat().st_size for _, path in files if path.is_file()) > MOST_BYTES:
+    if len(files) > MOST_PHOTOS or sum(kept.path.stat().st_size for kept in files if kept.path.is_file()) > MOST_BYTES:
         raise TooMany
     return _pieces(files)
 
@@ -63,17 +71,25 @@ class _Pipe(io.RawIOBase):
         return b"".join(written)
 
 
-def _pieces(files: list[tuple[str, Path]]) -> Iterator[bytes]:
+def _pieces(files: list[Kept]) -> Iterator[bytes]:
     pipe, missing = _Pipe(), list[str]()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:  # JPEGs do not shrink
-        for (name, path), member in zip(files, member_names(name for name, _ in files), strict=True):
+        for kept, member in zip(files, member_names(kept.name for kept in files), strict=True):
             try:
-                data = path.read_bytes()
+                data = kept.path.read_bytes()
             except OSError:
-                missing.append(clean_name(name))
+                missing.append(clean_name(kept.name))
                 continue
-            archive.writestr(member, data)
+            archive.writestr(_entry(member, kept.taken_at), data)
             yield pipe.taken()
         if missing:
             archive.writestr("missing.txt", "The kept pictures of these are gone:\n" + "\n".join(missing) + "\n")
     yield pipe.taken()
+
+
+def _entry(member: str, taken_at: datetime | None) -> zipfile.ZipInfo:
+    """A file of the date at which its photo was taken, so that it sorts by that where it is unpacked."""
+    when = taken_at if taken_at is not None and taken_at.year in YEARS else datetime.now()
+    entry = zipfile.ZipInfo(member, when.timetuple()[:6])
+    entry.external_attr = 0o644 << 16  # or nobody may read it on Linux
+    return entry

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from app.picture_zip import MOST_PHOTOS, TooMany, zipped
+from app.picture_zip import MOST_PHOTOS, Kept, TooMany, zipped
 from engine.gallery import (
     EngineError,
     Library,
@@ -113,7 +113,8 @@ class Pictures:
         if found is None:
             return PlainTextResponse("Some of these photos are not there any more; load the page again.", 404)
         try:
-            pieces = zipped((photo.file, self._library.picture_path(photo.content_hash)) for photo in found)
+            path = self._library.picture_path
+            pieces = zipped(Kept(photo.file, photo.taken_at, path(photo.content_hash)) for photo in found)
         except TooMany as error:
             return PlainTextResponse(str(error), 413)
         saved = {"Content-Disposition": 'attachment; filename="photos.zip"', "Cache-Control": "no-store"}

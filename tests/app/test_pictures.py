@@ -14,7 +14,7 @@ from app.picture_zip import member_names
 from app.pictures import Pictures, Size, secret_of
 from engine.gallery import Library, folder_uploads, ingest_files, list_photos, open_gallery
 from engine.utils.data_dir import home
-from tests.pictures import MakePng
+from tests.pictures import MakePng, dated, encoded
 
 
 @pytest.fixture
@@ -55,6 +55,20 @@ def test_picked_photos_come_in_one_zip_under_names_of_their_own(own: Pictures, l
     assert archive.testzip() is None
     assert archive.namelist() == ["same.jpg", "Same (2).jpg", "red.jpg"]
     assert all(archive.read(name).startswith(b"\xff\xd8\xff") for name in archive.namelist())
+
+
+def test_photos_in_a_zip_have_the_date_at_which_they_were_taken(
+    own: Pictures, library: Library, tmp_path: Path
+) -> None:
+    for name, year in [("scan", 1951), ("summer", 2019)]:
+        data = encoded(Image.new("RGB", (9, 9), (year % 256, 0, 0)), "JPEG", exif=dated(f"{year}:07:14 18:30:06"))
+        (tmp_path / f"{name}.jpg").write_bytes(data)
+    ingest_files(library, open_gallery(library, "Holidays"), folder_uploads(tmp_path))
+    answer = client(own).post("/photos.zip", content="\n".join(shown(own, library)))
+    entries = {entry.filename: entry for entry in zipfile.ZipFile(io.BytesIO(answer.content)).infolist()}
+    assert entries["summer.jpg"].date_time == (2019, 7, 14, 18, 30, 6)
+    assert entries["scan.jpg"].date_time[0] > 1980, "a ZIP can write no earlier year"
+    assert {entry.external_attr >> 16 for entry in entries.values()} == {0o644}
 
 
 def test_who_was_not_shown_a_photo_gets_no_zip_of_it(own: Pictures, library: Library, photos: Path) -> None:
