@@ -19,8 +19,9 @@ function showNotes(on) {
   dialog().querySelector("[data-event=say]").setAttribute("aria-pressed", on);
 }
 
+// What is within the dialog: Safari lays a whole page that comes full screen over the dialogs that are open.
 function fullScreen() {
-  if (!document.fullscreenElement) document.documentElement.requestFullscreen?.().catch(() => {});
+  if (!document.fullscreenElement) dialog().firstElementChild.requestFullscreen?.().catch(() => {});
 }
 
 function leave() {

@@ -57,11 +57,11 @@ def present(story: Story, drawing: Drawing, address: PictureAddress, start: int 
     notes_button = button("say", "Notes <kbd>n</kbd>", ' aria-pressed="false"')
     back, on = button("back", "←", ' aria-label="Back"'), button("on", "→", ' aria-label="On"')
     return (
-        f'<dialog class="present" aria-label="Presentation" data-screen="{start}"{anew()}>'
+        f'<dialog class="present" aria-label="Presentation" data-screen="{start}"{anew()}><div>'
         f'<div class="stage" aria-live="polite">{sections}</div>'
         f'<aside class="say" aria-label="The words to say" hidden>{notes}</aside>'
         f'<footer>{back}<span class="page">{start} / {count}</span>{on}{notes_button}'
-        f"{button('leave', 'Leave <kbd>Esc</kbd>')}</footer></dialog>"
+        f"{button('leave', 'Leave <kbd>Esc</kbd>')}</footer></div></dialog>"
     )
 
 

@@ -31,6 +31,16 @@ def presenting(page: Page) -> Locator:
     return page.locator("dialog.present[open]")
 
 
+def test_what_comes_full_screen_is_within_the_dialog(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.locator("#tools [data-event=present]").click()
+    page.wait_for_function("document.fullscreenElement?.closest('dialog.present')")  # Safari would cover the dialog
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("dialog.present .page")).to_have_text(f"2 / {SCREENS}")
+    page.locator("dialog.present [data-event=leave]").click()
+    page.wait_for_function("!document.fullscreenElement && !document.querySelector('dialog.present[open]')")
+
+
 @EACH_LOOK_BY_HAND
 def test_six_screens_go_by_the_keyboard_alone_and_none_has_a_dash(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
