@@ -129,7 +129,7 @@ async function zip(button) {
   showTicks();
 }
 
-const comeIntoView = (part) => part.scrollIntoView({ block: innerWidth < 760 ? "start" : "nearest" });
+const comeIntoView = (part) => tgem.bringIntoView(part, { block: innerWidth < 760 ? "start" : "nearest" });
 
 // A race is played again in the time that it took: nothing is computed.
 function replay() {
@@ -191,7 +191,7 @@ element.addEventListener("click", (event) => {
   setTimeout(() => button.classList.remove("waiting"), PATIENCE); // or an answer, or for a while where other parts change
   if (name === "again" && !event.detail) document.querySelector("#query input").focus(); // by keyboard: others stand there next
   if (name === "alike") {
-    document.body.scrollIntoView(); // its answer begins there
+    tgem.bringIntoView(document.body); // its answer begins there
     if (sheetUp()) document.querySelector("#tabs [data-tab-id=results]").focus(); // the sheet goes
   }
   if (name === "preset") // the slider goes to the pressed one (app/wiring.py)

@@ -98,7 +98,8 @@ Object.assign(ours, {
   alike: () => {
     const asked = photo;
     close();
-    document.querySelector("#tabs [data-tab-id=results]").focus(); // where the answer will be
+    last = document.querySelector("#tabs [data-tab-id=results]"); // where the answer will be
+    last.focus();
     trigger("alike", { photo: asked });
   },
 });
@@ -118,7 +119,7 @@ tgem.closesViewer = () => {
   if (viewer.open) shut();
   leaving = false;
   // The browser scrolls to where the page was when the viewer was opened.
-  if (closes) requestAnimationFrame(() => last?.scrollIntoView({ block: "nearest" }));
+  if (closes) requestAnimationFrame(() => last && tgem.bringIntoView(last, { block: "nearest" }));
   return closes;
 };
 

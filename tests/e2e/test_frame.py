@@ -21,9 +21,17 @@ addEventListener("scroll", place);
 addEventListener("message", ({ data }) => {
   const [, height, , asked] = String(data).split(":");
   if (asked === "pageInfo") place();
+  else if (asked === "scrollToOffset") scrollTo(0, height);
   else if (Number(height)) frame.style.height = height + "px";
 });
 </script>"""
+
+# As Safari does: what comes into view in the frame, or gets the focus there, scrolls nothing outside.
+UNSCROLLED = """() => {
+  Element.prototype.scrollIntoView = () => {};
+  const { focus } = HTMLElement.prototype;
+  HTMLElement.prototype.focus = function () { focus.call(this, { preventScroll: true }); };
+}"""
 
 # As Gradio adds it where a Space is shown in no frame of the Hub's.
 LINE = """() => {
@@ -52,6 +60,23 @@ def test_what_lies_over_the_page_is_where_the_frame_is_in_view(open_page: OpenPa
     expect(framed.locator("dialog.viewer")).to_be_in_viewport(ratio=0.99)
     framed.locator("html").evaluate("() => void tgem.ask('Delete this photo for good?', 'Delete')")
     expect(framed.get_by_role("alertdialog")).to_be_in_viewport(ratio=0.99)
+
+
+def test_the_hub_scrolls_where_the_browser_does_not(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.route("**/hub", lambda route: route.fulfill(body=HUB, content_type="text/html"))
+    page.goto(page.url + "hub")
+    framed = page.frame_locator("iframe")
+    expect(framed.locator("#answer [data-gallery]")).to_be_attached()
+    framed.locator("html").evaluate(UNSCROLLED)
+    hits = framed.locator("#grid .hit")
+    hits.nth(12).click()
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+    expect(framed.locator("#grid .hit:focus")).to_be_in_viewport(ratio=0.99)
+    expect(framed.locator("#tools")).not_to_be_in_viewport()
+    framed.locator(".panel [data-event=alike]").click()
+    expect(framed.locator("#tools")).to_be_in_viewport(ratio=0.99)
 
 
 def test_a_reload_keeps_the_theme_that_the_hub_has_asked_for(open_page: OpenPage) -> None:
