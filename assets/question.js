@@ -1,5 +1,5 @@
-// Questions and messages in dialogs of our own: in another site's frame, as on the Hub, Safari shows none of the browser's,
-// and takes the answer for a no.
+// Questions and messages in dialogs of our own: the HTML standard lets browsers show none of theirs in another site's frame,
+// as on the Hub, and take the answer for a no.
 const part = (name, given, ...within) => {
   const made = Object.assign(document.createElement(name), given);
   made.append(...within);
@@ -28,6 +28,8 @@ tgem.ask = (words, deed) => answered(words, actions({ textContent: "Cancel" }, {
 
 // Args: text: to be copied by hand.
 tgem.tell = (words, text) => {
-  const field = part("input", { readOnly: true, value: text, ariaLabel: words, onfocus: () => field.select() });
-  return answered(words, ...(text ? [field] : []), actions({ textContent: "Close" }));
+  const field = part("input", { readOnly: true, value: text, ariaLabel: words });
+  const read = answered(words, ...(text ? [field] : []), actions({ textContent: "Close" }));
+  field.select(); // now: Safari would undo it while the field gets the focus
+  return read;
 };

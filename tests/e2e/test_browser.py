@@ -31,6 +31,15 @@ from tests.pictures import MakePng
 
 pytestmark = pytest.mark.browser
 
+# As Safari does, which puts the cursor where a dialog begins once it has told of the focus.
+CURSOR_AFTER_FOCUS = """() => {
+  const { showModal } = HTMLDialogElement.prototype;
+  HTMLDialogElement.prototype.showModal = function () {
+    showModal.call(this);
+    this.querySelector("input")?.setSelectionRange(0, 0);
+  };
+}"""
+
 
 @EACH_LOOK_BY_HAND
 def test_an_answer_comes_at_once_and_can_be_unfolded(open_page: OpenPage, look: str) -> None:
@@ -326,6 +335,7 @@ def test_what_is_not_to_be_deleted_after_all_stays_as_it_was(open_page: OpenPage
 def test_an_address_that_the_browser_does_not_copy_is_there_to_be_copied_by_hand(open_page: OpenPage) -> None:
     page = open_page("wide")
     page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")  # as without https
+    page.evaluate(CURSOR_AFTER_FOCUS)
     page.locator("[data-event=share]").click()
     message = page.get_by_role("alertdialog", name="Copy this address")
     expect(message.locator("input")).to_have_value(re.compile(r"/\?(gallery=\d+&)?q="))
