@@ -116,7 +116,8 @@ tgem.zip ??= async (addresses, name) => {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   } catch (error) {
-    tgem.tell(error.message || "The ZIP did not arrive; try again.");
+    const refusal = error.name === "Error" && error.message; // else it is the browser's, such as "Load failed"
+    tgem.tell(refusal || "The ZIP did not arrive; try again.");
   }
 };
 

@@ -139,6 +139,9 @@ def test_several_photos_are_picked_and_saved_as_one_zip(open_page: OpenPage, tmp
     with zipfile.ZipFile(tmp_path / "photos.zip") as archive:
         assert archive.namelist() == names
         assert archive.testzip() is None
+    page.evaluate("void (window.fetch = () => Promise.reject(new TypeError('Load failed')))")  # no connection
+    page.get_by_role("button", name="Download 2 as ZIP").click()
+    expect(page.get_by_role("alertdialog", name="The ZIP did not arrive; try again.")).to_be_visible()
 
 
 @pytest.mark.parametrize(("kind", "at"), [("drop", "[data-do=search]"), ("paste", "body")])
