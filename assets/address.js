@@ -49,6 +49,7 @@ let gone = null; // the same, and whatever the visitor has asked for since
 let asked = 0; // how often Python was asked; each answer says which question was the last before it
 let told = ""; // the number that the answer on show has brought
 let own = false; // the visitor has pressed a tab
+let bare = null; // what was on show where the address asked for nothing
 let led = false; // the last step was a tab that a question has opened: its answer is of the same step
 
 const number = () => one("#answer [data-gallery]")?.dataset.step ?? "";
@@ -141,6 +142,9 @@ function later() {
   waiting ||= setTimeout(follow, SETTLE);
 }
 
+// Of a step without a state: Safari loses the first one in a frame whose page was loaded anew.
+const placeOfAddress = () => (location.search ? null : bare) ?? read();
+
 // The first answer: what the address asked for beyond it is brought, too. An address that asks for nothing stays bare.
 function begin() {
   const now = shown();
@@ -150,7 +154,7 @@ function begin() {
   if (target) follow(); // Back was faster
   else if (history.state?.viewer) history.back(); // a reload has closed it
   else if (location.search) goTo({ ...now, tab: there.tab, photo: there.photo, present: there.present });
-  else history.replaceState(now, "");
+  else history.replaceState((bare = now), "");
   new MutationObserver(later).observe(document.body, {
     subtree: true,
     childList: true,
@@ -163,7 +167,7 @@ begun.observe(document.body, { subtree: true, childList: true });
 addEventListener("click", (event) => (own ||= event.isTrusted && Boolean(event.target.closest?.("[role=tab]"))), true);
 addEventListener("popstate", () => (led = false));
 addEventListener("popstate", () => one("#gallery input:focus")?.blur()); // left later, it would tell of its old value
-addEventListener("popstate", (event) => (tgem.closesViewer?.() ? later() : goTo(event.state ?? read())));
+addEventListener("popstate", (event) => (tgem.closesViewer?.() ? later() : goTo(event.state ?? placeOfAddress())));
 
 // Words that were typed and not answered outlive a reload, as the one after the connection was lost (first.js); those
 // that were asked are asked once more.

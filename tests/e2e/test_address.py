@@ -296,6 +296,23 @@ def test_a_link_to_a_photo_that_is_gone_holds_no_later_search_back(open_page: Op
     wait_for_address(page, q="goldfish")  # the photo is left out
 
 
+def test_back_to_a_bare_address_brings_ones_own_gallery_where_the_browser_has_lost_the_step(
+    open_page: OpenPage, tmp_path: Path, png: MakePng
+) -> None:
+    page = open_page("wide")
+    drop(page, two_photos(tmp_path, png), "Mine")
+    page.goto(page.url.partition("?")[0])
+    answered(page)
+    expect(page.locator("#gallery input")).to_have_value("Mine · 2")
+    page.evaluate("history.replaceState(null, '')")  # as Safari, in a frame whose page was loaded anew
+    tab(page, "Compare")
+    expect(page).to_have_url(re.compile("tab=compare"))
+    page.go_back()
+    expect(page.get_by_role("tab", name="Results")).to_have_attribute("aria-selected", "true")
+    answered(page)
+    expect(page.locator("#gallery input")).to_have_value("Mine · 2")
+
+
 def test_a_number_that_names_no_gallery_of_ones_own_opens_the_demo_gallery(open_page: OpenPage) -> None:
     page = open_page("wide", "?gallery=4711&q=goldfish")
     expect(page.locator("#gallery input")).to_have_value(re.compile("Demo gallery"))
