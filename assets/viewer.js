@@ -104,9 +104,9 @@ Object.assign(ours, {
   },
 });
 
-viewer.addEventListener("keydown", (event) => {
-  event.stopPropagation(); // the page's own arrows stay still behind it
-  if (event.altKey || event.ctrlKey || event.metaKey) return;
+// Of the whole document: in Safari a button that is clicked takes no focus, and what had it loses it.
+document.addEventListener("keydown", (event) => {
+  if (!viewer.open || event.altKey || event.ctrlKey || event.metaKey) return;
   const act = { ArrowLeft: () => turn(-1), ArrowRight: () => turn(1), Home: () => jump(0), End: () => jump(-1) }[event.key];
   if (!act) return;
   event.preventDefault();
