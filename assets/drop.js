@@ -198,7 +198,8 @@ document.addEventListener("dragover", (event) => {
   const adds = document.querySelector("#adds-to .html-container > div"); // beside it Gradio counts what an answer takes
   fields.querySelector("[data-do=add] b").textContent = adds.textContent.trim();
   const items = [...event.dataTransfer.items].filter((item) => item.kind === "file"); // a page's picture brings its address, too
-  fields.classList.toggle("many", items.length !== 1 || !items[0].type.startsWith("image/"));
+  const { type } = items[0] ?? { type: "image/" }; // Safari tells of no file before it is dropped: it may be a picture
+  fields.classList.toggle("many", items.length > 1 || !type.startsWith("image/"));
   const over = event.target.closest?.("[data-do]");
   fields.querySelectorAll("[data-do]").forEach((field) => field.classList.toggle("over", field === over));
 });

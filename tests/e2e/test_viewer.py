@@ -175,6 +175,15 @@ def test_a_photo_of_the_page_is_no_file_and_one_of_another_page_is(open_page: Op
     expect(page.locator(".fields [data-do=add]")).to_have_text("Add to “My photos”")
 
 
+def test_a_file_of_which_nothing_is_told_before_it_is_dropped_may_be_searched_with(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.evaluate("""() => {
+      const event = new Event("dragover", { bubbles: true });
+      document.body.dispatchEvent(Object.assign(event, { dataTransfer: { types: ["Files"], items: [] } }));
+    }""")
+    expect(page.locator(".fields [data-do=search]")).to_be_visible()
+
+
 def test_a_button_looks_pressed_until_its_answer_is_there(open_page: OpenPage) -> None:
     page = open_page("wide")
     page.locator(".panel [data-event=alike]").click()
