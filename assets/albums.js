@@ -146,6 +146,7 @@ element.addEventListener("dragstart", (event) => {
   const card = event.target.closest?.("li[data-photo]");
   dragged = card && { photo: card.dataset.photo, key: keyOf(card) };
   event.dataTransfer.effectAllowed = "move";
+  if (dragged) event.dataTransfer.setData("application/x-photo", dragged.photo); // WebKit drags nothing without data
 });
 element.addEventListener("dragover", (event) => {
   const column = under(event);
