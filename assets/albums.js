@@ -72,6 +72,7 @@ element.addEventListener("change", (event) => {
   if (!keyed) moveChosen(target);
   if (target.dataset.rename && target.value.trim() && target.value !== target.dataset.rename) {
     changing = true;
+    open = null; // or an Undo would open it again
     trigger("rename", { album: target.dataset.rename, name: target.value });
   }
   if (target.dataset.seek) trigger("seek", { key: target.dataset.seek, words: target.value });

@@ -131,6 +131,13 @@ def test_photos_are_moved_by_hand_or_keys_and_albums_merged_when_asked(open_page
     page.get_by_role("button", name="Undo").click()
     expect(buildings).to_be_visible(timeout=PATIENCE)
     expect(page.locator(".album-menu[open]")).to_have_count(0)
+    buildings.locator(".album-menu summary").click()
+    buildings.locator("[data-rename]").fill("houses")
+    page.keyboard.press("Enter")
+    expect(buildings).to_have_count(0, timeout=PATIENCE)
+    page.get_by_role("button", name="Undo").click()
+    expect(buildings).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".album-menu[open]")).to_have_count(0)
 
 
 def test_the_photos_of_an_album_are_looked_at_and_taken_away(open_page: OpenPage) -> None:
