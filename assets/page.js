@@ -24,10 +24,8 @@ function mark(hit) {
 }
 
 // A sheet lies over what was selected: the keyboard goes there with it.
-let sheet = "", shown = ""; // the selection, and its photo
+let sheet = ""; // the selection
 function show(panel) {
-  if (panel.dataset.photo !== shown) panel.scrollTop = 0; // one photo's element becomes the next one's
-  shown = panel.dataset.photo;
   mark(document.querySelector(`#grid .hit[data-photo="${panel.dataset.photo}"]`));
   const comesUp = panel.dataset.picked !== sheet && getComputedStyle(panel).position === "fixed";
   if (comesUp && !document.activeElement.matches("input, textarea")) panel.querySelector(".close").focus();
@@ -262,11 +260,14 @@ if (help) {
 
 let pressed = null; // the button that was pressed last, and what it did
 let running = false; // photos are on their way into a gallery
+let shown; // the photo that the panel shows
 
 watch("value", () => {
   // What is drawn anew takes the elements that are there: a picture on its way would leave the one before under its name.
   for (const image of element.querySelectorAll("img")) image.complete || image.replaceWith(image.cloneNode());
-  const picked = element.querySelector(".panel[data-picked]");
+  const panel = element.querySelector(".panel"), picked = panel?.matches("[data-picked]") && panel;
+  if (panel && panel.dataset.photo !== shown) panel.scrollTop = 0; // one photo's element becomes the next one's
+  shown = panel?.dataset.photo;
   if (picked && picked.dataset.picked === tgem.closed) tgem.unselect(); // closed before it was drawn anew
   else if (picked) show(picked);
   const outcome = element.querySelector(".outcome"); // told where the button that it was asked by may be another one now

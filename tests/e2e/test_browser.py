@@ -479,6 +479,17 @@ def test_the_selected_photo_stays_in_view(open_page: OpenPage) -> None:
     assert 0 <= top <= 40
 
 
+def test_the_photo_that_another_answer_brings_is_seen_from_its_top(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.set_viewport_size({"width": 1440, "height": 500})
+    panel = page.locator("#panel .panel")
+    before = panel.get_attribute("data-photo") or ""
+    assert panel.evaluate("(panel) => (panel.scrollTop = 200, panel.scrollTop)") > 0
+    search(page, "snow")
+    expect(panel).not_to_have_attribute("data-photo", before)
+    assert panel.evaluate("(panel) => panel.scrollTop") == 0
+
+
 @EACH_LOOK
 def test_nothing_is_wider_than_the_screen(open_page: OpenPage, look: str) -> None:
     page = open_page(look)
