@@ -37,7 +37,7 @@ function address(place) {
   const terms = new URLSearchParams(location.search); // what is not ours stays: the Hub hands its frame a theme
   for (const [name, value] of Object.entries({ ...place, q: place.q.replace(DROPPED, "") }))
     value ? terms.set(name, value) : terms.delete(name);
-  return location.pathname + (terms.size ? "?" + terms : "");
+  return location.pathname + (`${terms}` && `?${terms}`); // their number is not known to Safari 16
 }
 
 let target = null; // the place that is being gone to

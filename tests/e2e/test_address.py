@@ -183,6 +183,13 @@ def test_a_reload_and_a_link_open_query_tab_and_photo(open_page: OpenPage) -> No
     expect(box(other)).to_have_value("half a que")
 
 
+def test_the_address_follows_in_a_browser_that_does_not_count_its_terms(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.evaluate("delete URLSearchParams.prototype.size")
+    search(page, "snow")
+    page.wait_for_function("location.search === '?q=snow'")
+
+
 def test_back_goes_to_the_gallery_before(open_page: OpenPage, tmp_path: Path, png: MakePng) -> None:
     page = open_page("wide")
     search(page, "goldfish")
