@@ -169,6 +169,11 @@ addEventListener("popstate", () => (led = false));
 addEventListener("popstate", () => one("#gallery input:focus")?.blur()); // left later, it would tell of its old value
 addEventListener("popstate", (event) => (tgem.closesViewer?.() ? later() : goTo(event.state ?? placeOfAddress())));
 
+// Safari empties the box when Back brings a page again as it was left, for it has no autocompletion.
+let named = "";
+addEventListener("pagehide", () => (named = one("#gallery input")?.value ?? ""));
+addEventListener("pageshow", ({ persisted }) => persisted && setTimeout(() => (one("#gallery input").value = named)));
+
 // Words that were typed and not answered outlive a reload, as the one after the connection was lost (first.js); those
 // that were asked are asked once more.
 let sent = "";

@@ -417,6 +417,15 @@ def test_leaving_the_gallery_box_leaves_the_search(open_page: OpenPage) -> None:
     wait_for_address(page, q="cat")
 
 
+def test_the_gallery_is_named_on_a_page_that_back_brings_again_as_it_was(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    named = page.locator("#gallery input").input_value()
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+    page.evaluate("document.querySelector('#gallery input').value = ''")  # as Safari does
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    expect(page.locator("#gallery input")).to_have_value(named)
+
+
 def test_present_is_one_step_of_back_however_it_is_left(open_page: OpenPage) -> None:
     page = open_page("wide")
     search(page, "polar bear")
