@@ -502,3 +502,15 @@ def test_nothing_is_wider_than_the_screen(open_page: OpenPage, look: str) -> Non
             page.locator("#race .html-container > div").evaluate("(shown, html) => (shown.innerHTML = html)", race)
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+
+
+def test_an_iphone_zooms_into_no_field(open_page: OpenPage) -> None:
+    page = open_page("phone")
+    small = """() => [...document.querySelectorAll("input:not([type=checkbox], [type=file]), textarea")]
+      .filter((field) => field.checkVisibility() && parseFloat(getComputedStyle(field).fontSize) < 16)
+      .map((field) => field.closest("[id]").id)"""
+    for name in ("Results", "Albums", "Add photos"):
+        tab(page, name)
+        expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
+        settled(page)
+        assert page.evaluate(small) == [], name
