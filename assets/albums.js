@@ -72,7 +72,6 @@ element.addEventListener("change", (event) => {
   if (!keyed) moveChosen(target);
   if (target.dataset.rename && target.value.trim() && target.value !== target.dataset.rename) {
     changing = true;
-    open = null; // or an Undo would open it again
     trigger("rename", { album: target.dataset.rename, name: target.value });
   }
   if (target.dataset.seek) trigger("seek", { key: target.dataset.seek, words: target.value });
@@ -184,6 +183,7 @@ watch("value", () => {
   if (changing) setTimeout(() => document.activeElement === document.body && document.querySelector("#tabs [data-tab-id=albums]").focus());
   changing = false;
   showNew();
+  if (open && !names().includes(open.slice(1))) open = null; // or an Undo would open it again
   for (const menu of element.querySelectorAll(".album-menu")) {
     menu.open = keyOf(menu) === open;
     const name = menu.querySelector("[data-rename]");

@@ -132,6 +132,14 @@ def test_photos_are_moved_by_hand_or_keys_and_albums_merged_when_asked(open_page
     expect(buildings).to_be_visible(timeout=PATIENCE)
     expect(page.locator(".album-menu[open]")).to_have_count(0)
     buildings.locator(".album-menu summary").click()
+    buildings.locator("[data-rename]").fill("animals")
+    page.keyboard.press("Enter")
+    expect(page.locator("#album-line .problem")).to_be_visible(timeout=PATIENCE)
+    buildings.locator("[data-rename]").fill("hous")
+    seek = "(field) => (field.value = 'dog', field.dispatchEvent(new Event('change', { bubbles: true })))"
+    animals.locator("[data-seek]").evaluate(seek)
+    expect(animals.locator("[data-seek]")).to_have_attribute("value", "dog", timeout=PATIENCE)  # all is drawn anew
+    expect(buildings.locator("[data-rename]")).to_have_value("hous")
     buildings.locator("[data-rename]").fill("houses")
     page.keyboard.press("Enter")
     expect(buildings).to_have_count(0, timeout=PATIENCE)
