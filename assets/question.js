@@ -1,5 +1,5 @@
-// Questions and messages in dialogs of our own: the HTML standard lets browsers show none of theirs in another site's frame,
-// as on the Hub, and take the answer for a no.
+// Questions and messages in dialogs of our own: in another site's frame, as on the Hub, a browser may show none of its own
+// and take the answer for a no.
 const part = (name, given, ...within) => {
   const made = Object.assign(document.createElement(name), given);
   made.append(...within);
@@ -13,6 +13,7 @@ const answered = (words, ...within) => {
   const dialog = part("dialog", { className: "question", role: "alertdialog", ariaLabel: words }, form);
   const refuse = () => dialog.close();
   document.querySelector(".gradio-container").append(dialog);
+  dialog.addEventListener("keydown", (event) => event.stopPropagation()); // what lies behind it stays as it is
   dialog.showModal();
   addEventListener("popstate", refuse);
   return new Promise((answer) => {
