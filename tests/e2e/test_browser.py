@@ -514,3 +514,6 @@ def test_an_iphone_zooms_into_no_field(open_page: OpenPage) -> None:
         expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
         settled(page)
         assert page.evaluate(small) == [], name
+    page.set_viewport_size({"width": 2560, "height": 1440})
+    letters = float(box(page).evaluate("(field) => parseFloat(getComputedStyle(field).fontSize)"))
+    assert letters > 19, "on a screen of a room that is touched they are as large as what is around them"
