@@ -1,7 +1,6 @@
 // The Hub makes its frame as high as the page (iframe-resizer, which comes with Gradio), and scrolls outside: what is to stay
 // in view, or lies over the page, goes by the part of the frame that is in view (--above and --seen in style.css).
 function follow() {
-  addEventListener("focusin", ({ target }) => target.matches(":focus-visible") && seek(target));
   const frame = parentIFrame, { getPageInfo } = frame, { style } = document.documentElement;
   let last, others; // who asks later would take our place: Gradio does, where it shows a message
   frame.getPageInfo = (tell) => ((others = tell || null), last && others?.(last)); // false ends it
@@ -19,16 +18,22 @@ const SCROLLED = 300; // ms after which other browsers have, and a sheet has com
 let soon = 0;
 const look = new IntersectionObserver(([{ target, boundingClientRect: box, intersectionRect: seen }]) => {
   look.unobserve(target);
-  if (seen.top > box.top + 1 || seen.height < Math.min(box.height, 100)) parentIFrame.scrollToOffset(0, box.top - 80);
+  const hidden = seen.top > box.top + 1 || seen.height < Math.min(box.height, 100);
+  if (hidden) parentIFrame.scrollToOffset(0, box.top - 80);
 });
 function seek(part) {
   clearTimeout(soon);
-  soon = setTimeout(() => look.observe(part), SCROLLED);
+  if (window.parentIFrame) soon = setTimeout(() => look.observe(part), SCROLLED);
 }
 tgem.bringIntoView = (part, how) => {
   part.scrollIntoView(how);
-  if (window.parentIFrame) seek(part);
+  seek(part);
 };
+// Where a key leads, and not where an answer puts the focus; a visitor who scrolls goes elsewhere.
+let keyed = 0;
+addEventListener("keydown", () => (keyed = performance.now()), true);
+addEventListener("focusin", ({ target }) => performance.now() - keyed < 100 && seek(target));
+for (const scrolls of ["wheel", "touchmove"]) addEventListener(scrolls, () => clearTimeout(soon), { passive: true });
 
 addEventListener("gradio:iframe-resizer-ready", follow, { once: true });
 if (window.parentIFrame) follow();
