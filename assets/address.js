@@ -37,7 +37,7 @@ function address(place) {
   const terms = new URLSearchParams(location.search); // what is not ours stays: the Hub hands its frame a theme
   for (const [name, value] of Object.entries({ ...place, q: place.q.replace(DROPPED, "") }))
     value ? terms.set(name, value) : terms.delete(name);
-  return location.pathname + (`${terms}` && `?${terms}`); // their number is not known to Safari 16
+  return location.pathname + (`${terms}` && `?${terms}`); // Safari 16 knows no `terms.size`
 }
 
 let target = null; // the place that is being gone to
@@ -172,7 +172,9 @@ addEventListener("popstate", (event) => (tgem.closesViewer?.() ? later() : goTo(
 // Safari empties the box when Back brings a page again as it was left, for it has no autocompletion.
 let named = "";
 addEventListener("pagehide", () => (named = one("#gallery input")?.value ?? ""));
-addEventListener("pageshow", ({ persisted }) => persisted && setTimeout(() => (one("#gallery input").value = named)));
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted && named) setTimeout(() => (one("#gallery input").value = named));
+});
 
 // Words that were typed and not answered outlive a reload, as the one after the connection was lost (first.js); those
 // that were asked are asked once more.

@@ -19,7 +19,7 @@ function showNotes(on) {
   dialog().querySelector("[data-event=say]").setAttribute("aria-pressed", on);
 }
 
-// What is within the dialog: Safari lays a whole page that comes full screen over the dialogs that are open.
+// A part of the dialog, not the page: Safari would lay a page in full screen over its open dialogs.
 function fullScreen() {
   if (!document.fullscreenElement) dialog().firstElementChild.requestFullscreen?.().catch(() => {});
 }
