@@ -525,6 +525,7 @@ def test_what_an_input_method_composes_while_an_answer_comes_is_not_doubled(open
     compose("に")
     page.evaluate("history.back()")
     wait_for_address(page, q="polar bear")
+    answered(page)  # its words are in the box by then, on a busy machine too
     compose("にほ")
     keyboard.send("Input.insertText", {"text": "日本"})
     expect(box(page)).to_have_value("a 日本 lake")
