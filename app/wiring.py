@@ -32,7 +32,7 @@ SHORT: dict[str, Any] = {**PRIVATE, "concurrency_limit": 8, "trigger_mode": "mul
 LATEST: dict[str, Any] = {**SHORT, "trigger_mode": "always_last"}
 # Long work waits in a line of our own, where its place is told (app/work.py), and not unseen in Gradio's.
 LONG: dict[str, Any] = {**PRIVATE, "concurrency_limit": 40}
-# The gallery box says which: a name, and how many photos.
+# The gallery box says which: a name, and how many photos. Gradio asks Python nothing where this throws.
 CONFIRM_DELETE = """async (...given) => {
   const name = document.querySelector("#gallery input").value.replace(/ · [^·]*$/, "");
   if (!(await tgem.ask(`Delete the gallery “${name}” and all its photos?`, "Delete"))) throw "kept";
