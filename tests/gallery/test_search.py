@@ -1,12 +1,13 @@
 """Words and pictures in, the right photos out."""
 
-import time
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from cachetools import TTLCache
 from PIL import Image
 
 from engine.gallery import GalleryMissing, Library, Query, Upload
@@ -69,11 +70,17 @@ def test_another_process_sees_what_this_one_added(
 def test_an_index_that_nobody_searches_is_let_go_of_and_made_again(
     database: Database, fake_encoder: FakeEncoder, gallery: int, colours: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ranking_module, "IDLE", 0.2)
+    now = [0.0]  # seconds
+    monkeypatch.setattr(ranking_module, "TTLCache", partial(TTLCache, timer=lambda: now[0]))
     library = Library(database, lambda: fake_encoder)
     other = open_gallery(library, "Other")
     search_photos(library, gallery, "red")
-    time.sleep(0.3)
+    now[0] += ranking_module.IDLE - 1
+    search_photos(library, gallery, "red")
+    now[0] += ranking_module.IDLE - 1
+    search_photos(library, other, "red")
+    assert list(library.rankings._indexes) == [gallery, other]
+    now[0] += 1
     search_photos(library, other, "red")
     assert list(library.rankings._indexes) == [other]
     assert search_photos(library, gallery, "green", k=1)[0].photo.id == colours[1]
