@@ -52,10 +52,13 @@ async function join(call) {
   if (kind.startsWith("text/plain")) // a refusal, in the form in which Gradio shows its sentence
     return new Response(JSON.stringify({ error: await answer.text() }), { status: answer.status });
   await unlessSilent(streams.get(answer.headers.get("tgem-ended")));
-  // Gradio tells what came for this event before its answer at once, and what came for others in tasks of their own: first.
-  await new Promise((resolve) => setTimeout(resolve));
   return answer;
 }
+
+// Gradio puts off what a stream tells, but not what it told of an event before that was known to be sent: of two answers
+// the earlier would stand. What it puts off is told at once, as Gradio itself does on a page that nobody sees.
+const putOff = window.setTimeout;
+window.setTimeout = (task, delay, ...given) => (given[0]?.event_id ? task(...given) : putOff(task, delay, ...given));
 
 // A stream of its own for that would stay open as long as the page: a browser has six connections to a host, so that of
 // six tabs none would get an answer any more.

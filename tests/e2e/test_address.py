@@ -44,6 +44,31 @@ ENTER_AT_ONCE = """(box, words) => {
   press("Enter");
 }"""
 
+# The stream with the answers to two questions comes in the moment in which the page hears that the second was sent.
+BOTH_AT_ONCE = """(() => {
+  const ask = window.fetch, after = (n) => n ? Promise.resolve().then(() => after(n - 1)) : null;
+  let sent = 0, stream, tell, hear;
+  const both = new Promise((resolve) => (tell = resolve)), come = new Promise((resolve) => (hear = resolve));
+  window.fetch = async (...request) => {
+    const path = request[0].url ?? String(request[0]);
+    if (!window.together) return ask(...request);
+    if (path.includes("/queue/data") && !stream) {
+      stream = both.then(() => ask(...request)).then((answer) => answer.arrayBuffer());
+      const told = new Uint8Array(await stream);
+      hear();
+      await after(50);
+      const body = new ReadableStream({ start: (out) => out.enqueue(told) });
+      return new Response(body, { headers: { "content-type": "text/event-stream" } });
+    }
+    const answer = await ask(...request);
+    if (!path.includes("/queue/join") || ++sent !== 2) return answer;
+    const value = await answer.json();
+    tell();
+    await come;
+    return Object.assign(new Response("", answer), { json: async () => value });
+  };
+})()"""
+
 # The page reads what holds some words late, and all that comes after it, as one that is busy would.
 LATE = """((words) => {
   const ask = window.fetch, decoder = new TextDecoder(), encoder = new TextEncoder();
@@ -288,6 +313,21 @@ def test_of_two_quick_steps_the_last_one_is_on_show_however_late_their_stream_be
         wait_for_address(page, q=words)
     page.evaluate("() => { history.back(); setTimeout(() => history.forward(), 20); }")
     page.wait_for_timeout(1500)
+    answered(page)
+    expect(page.locator("#answer [data-query]")).to_have_attribute("data-query", "boat")
+    expect(box(page)).to_have_value("boat")
+
+
+def test_of_two_questions_that_are_answered_together_the_later_one_stands(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    page.add_init_script(BOTH_AT_ONCE)
+    page.reload()
+    answered(page)
+    page.evaluate("window.together = true")
+    for words in ("cat", "boat"):
+        box(page).fill(words)
+        box(page).press("Enter")
+    expect(page.locator("#answer [data-query]")).to_have_attribute("data-query", "boat")
     answered(page)
     expect(page.locator("#answer [data-query]")).to_have_attribute("data-query", "boat")
     expect(box(page)).to_have_value("boat")
