@@ -125,7 +125,7 @@ def wire_opening(page: gr.Blocks, parts: Parts, galleries: Galleries, add_photos
     """The page is opened; at the first start it waits for the demo gallery."""
     p, session = parts, parts.session
     changes = [*p.another_gallery, p.timer]
-    told = [p.report, p.arriving, p.stop_upload, p.coming]
+    told = [p.report, p.arriving, p.stop_upload, p.coming, p.gallery, p.headline]
     page.load(galleries.opened, [p.browser, p.refine, session], changes, **SHORT).then(
         add_photos.resumed, session, [*told, *p.offering], **SHORT
     )

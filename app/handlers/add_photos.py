@@ -89,10 +89,11 @@ class AddPhotos:
     def followed(self, session: Session) -> Updates:
         """What another tab sends is asked after now and then: a stream for it would take a connection of the browser's.
 
-        A browser has six to a host, for all its tabs.
+        A browser has six to a host, for all its tabs. At the end, how many photos there are now is told, too.
         """
         coming = any(not one.over for one in self._services.inbox.unread(session.owner))  # it may end meanwhile
-        return {**self.told(session), self._parts.coming: gr.update(active=coming)}
+        counts = {} if coming else {**self._galleries.choices(session), **self._search.headline(session)}
+        return {**self.told(session), **counts, self._parts.coming: gr.update(active=coming)}
 
     def stopped(self, session: Session) -> None:
         """Stop was pressed."""

@@ -293,6 +293,28 @@ def test_what_did_not_arrive_is_named_after_a_reload_and_need_alone_be_sent_agai
     assert add_photos.resumed(again) == {PARTS.coming: gr.update(active=False)}
 
 
+def test_the_head_counts_what_an_upload_has_brought_that_was_on_its_way_as_the_page_was_loaded_again(
+    add: Add,
+    add_photos: AddPhotos,
+    services: Services,
+    session: Session,
+    dropped: Callable[..., list[str]],
+) -> None:
+    list(add("Holidays", red="red"))
+    files = dropped(blue="blue", green="green")
+    telling, incoming = announced(add_photos, services, files, "Holidays", session)
+    assert incoming is not None
+    again = Session(gallery=incoming.gallery)
+    told = after(add_photos.resumed(again))
+    assert not hasattr(told, "headline")
+    assert not hasattr(told, "gallery"), "it may be open"
+    incoming.put(dict(enumerate(map(Path, files))))
+    list(telling)
+    told = after(add_photos.followed(again))
+    assert "3 photos" in told.headline
+    assert ("Holidays · 3", incoming.gallery) in told.gallery["choices"]
+
+
 def test_an_upload_that_nothing_is_known_of_any_more_is_told_of_and_no_other(
     add: Add, add_photos: AddPhotos, session: Session
 ) -> None:
