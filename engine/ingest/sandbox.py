@@ -23,7 +23,7 @@ from engine.ingest.date_taken import read_date
 from engine.ingest.image import ImageRejected, NeedsMemory, Picture, open_picture
 from engine.utils.paths import ROOT
 
-CPU_SECONDS = 8  # for one picture; the largest that we take need about three
+CPU_SECONDS = 16  # for one picture; the largest that we take need two, and on a busy machine more than eight
 WALL_SECONDS = 60.0  # where the processor is busy with other things, or where its time cannot be limited
 PLACES = 3  # pictures decoded at once in this process: two long works, and a search by picture
 LARGE = 16_000_000  # pixels; of more, one picture is decoded at a time

@@ -13,10 +13,10 @@ from tests.hostile.served_page import Served, call
 pytestmark = pytest.mark.hostile
 
 
-def test_twelve_copies_of_a_slow_picture_cost_the_time_of_one(page: Served) -> None:
-    packed, slow = io.BytesIO(), hostile_pictures.comments_gif(15 * 2**20)
+def test_six_copies_of_a_slow_picture_cost_the_time_of_one(page: Served) -> None:
+    packed, slow = io.BytesIO(), hostile_pictures.comments_gif(30 * 2**20)
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
-        for number in range(12):
+        for number in range(6):
             archive.writestr(f"{number}.gif", slow)
     with page.client("198.51.100.30", timeout=180) as stranger:
         (path,) = stranger.post("/gradio_api/upload", files={"files": ("a.zip", packed.getvalue())}).json()
@@ -24,8 +24,8 @@ def test_twelve_copies_of_a_slow_picture_cost_the_time_of_one(page: Served) -> N
         began = time.monotonic()
         told = call(stranger, page.event("add_photos"), [file, "Slow", ""], "slow")
         seconds = time.monotonic() - began
-    assert told.count("takes too long to decode") >= 12
-    assert seconds < 90  # one may take a minute where the machine is busy, and twelve would take twelve
+    assert told.count("takes too long to decode") >= 6
+    assert seconds < 90  # one may take a minute where the machine is busy, and six would take 96 at least
     assert not page.arrived() or path not in map(str, page.arrived())
 
 
