@@ -177,10 +177,11 @@ addEventListener("pageshow", ({ persisted }) => {
 });
 
 // Words that were typed and not answered outlive a reload, as the one after the connection was lost (first.js); those
-// that were asked are asked once more.
+// that were asked are asked once more. With the code 229 Enter is an input method's and ends what it composes; Safari tells
+// of it after the composition's end.
 let sent = "";
-const asksWords = ({ type, key, target, isComposing }) =>
-  type === "click" ? target.closest?.("#query .submit-button") : key === "Enter" && !isComposing && target.closest?.("#query");
+const asksWords = ({ type, key, keyCode, target }) =>
+  type === "click" ? target.closest?.("#query .submit-button") : key === "Enter" && keyCode !== 229 && target.closest?.("#query");
 for (const type of ["click", "keydown"])
   addEventListener(type, (event) => {
     if (!asksWords(event)) return;

@@ -54,7 +54,8 @@ addEventListener("compositionend", ({ data }) => {
 addEventListener("keydown", (event) => {
   if (!event.isTrusted || event.isComposing) return;
   if (event.target === box()) restore(), reselect();
-  if (event.key === "Enter" && event.target.closest?.("#query, #gallery")) words = null;
+  const asks = event.key === "Enter" && event.keyCode !== 229; // an input method's, which ends what it composes
+  if (asks && event.target.closest?.("#query, #gallery")) words = null;
 }, true);
 for (const [type, parts] of [["click", "button"], ["mousedown", "[role=option]"]])
   addEventListener(type, (event) => {

@@ -571,6 +571,19 @@ def test_what_an_input_method_composes_while_an_answer_comes_is_not_doubled(open
     expect(box(page)).to_have_value("a 日本 lake")
 
 
+def test_the_enter_that_ends_what_an_input_method_composes_asks_nothing(open_page: OpenPage) -> None:
+    page = open_page("wide")
+    search(page, "polar bear")
+    keyboard = page.context.new_cdp_session(page)
+    box(page).fill("日本")
+    enter = {"type": "rawKeyDown", "key": "Enter", "windowsVirtualKeyCode": 229}  # as Safari tells of it
+    keyboard.send("Input.dispatchKeyEvent", enter)
+    expect(page.locator("#answer .answer")).not_to_have_class(re.compile("waiting"))
+    page.evaluate(ANSWER_NOW)
+    page.keyboard.type("!")
+    expect(box(page)).to_have_value("日本!")
+
+
 def test_a_reload_asks_the_words_beside_a_picture_of_ones_own(
     open_page: OpenPage, tmp_path: Path, png: MakePng
 ) -> None:
