@@ -21,6 +21,7 @@ from tests.e2e.driver import (
     drop,
     first_alt,
     keep,
+    make_album,
     search,
     settled,
     show_gallery,
@@ -506,12 +507,15 @@ def test_nothing_is_wider_than_the_screen(open_page: OpenPage, look: str) -> Non
 
 def test_an_iphone_zooms_into_no_field(open_page: OpenPage) -> None:
     page = open_page("phone")
-    small = """() => [...document.querySelectorAll("input:not([type=checkbox], [type=file]), textarea")]
+    small = """() => [...document.querySelectorAll("input:not([type=checkbox], [type=file]), textarea, select")]
       .filter((field) => field.checkVisibility() && parseFloat(getComputedStyle(field).fontSize) < 16)
       .map((field) => field.closest("[id]").id)"""
     for name in ("Results", "Albums", "Add photos"):
         tab(page, name)
         expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
+        if name == "Albums":
+            make_album(page, "animals")
+            expect(page.locator(".album select.move").first).to_be_visible()
         settled(page)
         assert page.evaluate(small) == [], name
     page.set_viewport_size({"width": 2560, "height": 1440})
