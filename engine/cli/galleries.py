@@ -50,5 +50,5 @@ def galleries(
 def _line(one: GallerySummary) -> str:
     waiting = [f"{one.waiting} {'waits' if one.waiting == 1 else 'wait'} to be encoded"] if one.waiting else []
     anew = [f"{one.by_other_phrases} to be encoded anew"] if one.by_other_phrases else []
-    saved = [f"{one.saved_share:4.0%} saved"] if one.photos or not waiting else []
-    return f"{one.photos:7}  {', '.join(saved + waiting + anew)}  {printable(one.name)}"
+    saved = [f"{one.saved_share:4.0%} saved"] if one.photos else []
+    return "  ".join(filter(None, (f"{one.photos:7}", ", ".join(saved + waiting + anew), printable(one.name))))

@@ -20,7 +20,9 @@ from typer.testing import CliRunner, Result
 
 from engine import cli as command_line
 from engine.cli import library as cli_library
+from engine.gallery import Library, open_gallery
 from engine.search import spelling
+from engine.storage.database import Database
 from engine.utils.errors import EngineError
 from tests.fake_encoder import FakeEncoder
 from tests.pictures import Fill, MakePng
@@ -116,7 +118,7 @@ def test_search_adds_and_subtracts_words_as_the_page_does(run: Run, photos: Path
         assert said in sentence(run("search", text, *how))
 
 
-def test_galleries_are_listed_renamed_and_deleted(run: Run, photos: Path) -> None:
+def test_galleries_are_listed_renamed_and_deleted(run: Run, photos: Path, fake_encoder: FakeEncoder) -> None:
     assert "no gallery yet" in run("galleries").stderr
     run("index", photos)
     run("index", photos / "summer", "--gallery", "Summer")
@@ -127,6 +129,10 @@ def test_galleries_are_listed_renamed_and_deleted(run: Run, photos: Path) -> Non
     assert "Summer" not in run("galleries", "--delete", "Summer").stdout
     assert 'no gallery "Summer"; there are: "All of it".' in sentence(run("galleries", "--delete", "Summer"))
     assert (photos / "red.png").exists(), "a folder of one's own is never touched"
+    database = Database.open()
+    open_gallery(Library(database, lambda: fake_encoder), "Empty")
+    database.close()
+    assert "      0  Empty" in run("galleries").stdout.splitlines()
 
 
 def test_a_gallery_of_an_earlier_model_is_refused_with_the_command_that_mends_it(
