@@ -17,8 +17,9 @@ LEFT = (
     "Connection errored out",
     "The connection went silent",
 )
-# What it says where the page asks once more while it goes; on a page that stays, its session has been forgotten.
-GOES, FORGOTTEN = "this page goes", "Unexpected error 404: Not Found"
+# What it says where the page asks once more while it goes: its session is forgotten by then, and nothing follows.
+GOES = "this page goes"
+FORGOTTEN = ("Unexpected error 404: Not Found", "net::ERR_INCOMPLETE_CHUNKED_ENCODING", "TypeError: network error")
 
 
 # When the page was loaded, and what it has asked Python last.
@@ -87,7 +88,7 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
     def heard(page: Page, message: ConsoleMessage) -> None:
         if message.text == GOES:
             going.add(page)
-        elif message.type == "error" and not (page in going and FORGOTTEN in message.text):
+        elif message.type == "error" and not (page in going and any(part in message.text for part in FORGOTTEN)):
             wrong.append(message.text)
 
     def left(page: Page) -> None:
