@@ -3,7 +3,7 @@
 const names = () => JSON.parse(element.querySelector(".albums")?.dataset.albums ?? "[]");
 const keyOf = (part) => part.closest(".album")?.dataset.key;
 const cardOf = (photo) => element.querySelector(`li[data-photo="${photo}"]`);
-let back = null; // where the keyboard was: the column and the place of a photo that was moved
+let back = null; // where the keyboard was: the column and the place of a photo that is moved, and that photo
 // An answer draws the board into the elements that are there, each by its place: what a hand holds meanwhile is known by
 // the photo, and a menu that is open by its album, for their elements may be those of others then.
 let held = null; // the photo whose menu has the focus
@@ -20,7 +20,7 @@ function fill(menu) {
 function move(photo, to) {
   const card = cardOf(photo);
   if (card) {
-    back = { key: keyOf(card), at: [...card.parentElement.children].indexOf(card) };
+    back = { photo, key: keyOf(card), at: [...card.parentElement.children].indexOf(card) };
     card.classList.add("waiting");
   }
   trigger("move", { photo, to });
@@ -191,7 +191,8 @@ watch("value", () => {
     name.value = typed;
     name.focus();
   }
-  if (back) {
+  const here = back?.photo && cardOf(back.photo);
+  if (back && !(here && keyOf(here) === back.key)) { // else an earlier question is answered, and it is still to be moved
     const column = [...element.querySelectorAll(".album")].find((other) => other.dataset.key === back.key);
     const menus = [...(column?.querySelectorAll("select.move") ?? [])];
     const next = menus[Math.min(back.at, menus.length - 1)] ?? element.querySelector("select.move");

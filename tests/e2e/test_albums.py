@@ -98,6 +98,28 @@ def test_photos_fall_into_albums_and_one_is_moved_by_its_menu(open_page: OpenPag
     expect(page.get_by_role("tab", name="Albums")).to_be_focused()
 
 
+def test_the_focus_stays_with_what_is_left_though_an_earlier_answer_comes_before_that_to_a_move(
+    open_page: OpenPage,
+) -> None:
+    page = open_page("wide")
+    tab(page, "Albums")
+    animals = make_album(page, "animals")
+    card = animals.locator("li[data-photo]").first
+    photo = card.get_attribute("data-photo")
+    card.locator("select.move").focus()
+    page.keyboard.press("ArrowDown")
+    held: list[Route] = []
+    page.route("**/queue/join*", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/queue/join*"):
+        page.keyboard.press("Enter")
+    seek = page.locator(".album[data-key='-'] [data-seek]")
+    seek.evaluate("(field) => (field.value = 'dog', field.dispatchEvent(new Event('change', { bubbles: true })))")
+    expect(seek).to_have_attribute("value", "dog", timeout=PATIENCE)  # all is drawn anew
+    held[0].continue_()
+    expect(animals.locator(f"li[data-photo='{photo}']")).to_have_count(0, timeout=PATIENCE)
+    expect(animals.locator("select.move:focus")).to_have_count(1)
+
+
 def test_photos_are_moved_by_hand_or_keys_and_albums_merged_when_asked(open_page: OpenPage) -> None:
     page = open_page("wide")
     tab(page, "Albums")
