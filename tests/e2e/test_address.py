@@ -578,7 +578,7 @@ def test_the_enter_that_ends_what_an_input_method_composes_asks_nothing(open_pag
     box(page).fill("日本")
     enter = {"type": "rawKeyDown", "key": "Enter", "windowsVirtualKeyCode": 229}  # as Safari tells of it
     keyboard.send("Input.dispatchKeyEvent", enter)
-    expect(page.locator("#answer .answer")).not_to_have_class(re.compile("waiting"))
+    assert not page.locator(".waiting").count()  # at once: it goes by itself after a while
     page.evaluate(ANSWER_NOW)
     page.keyboard.type("!")
     expect(box(page)).to_have_value("日本!")
