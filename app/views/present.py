@@ -127,10 +127,11 @@ def _speed(story: Story) -> Screen:
     race = story.measured.race
     figure, words = speed(race)
     link = "as" if race.speedup >= 1 else "of"
+    origin = " of the demo gallery" if story.measured.machine else ""  # the figure before may be another gallery's
     return (
         f'<p class="big">{figure}</p><p class="words">{words} {link} the full encoder, measured</p>'
         f'{lanes(race)}<p class="small">{where(story.measured)} · {fairness(race)}</p>',
-        f"The same {many(race.photos)} through both, in turn, on the same machine. The full encoder manages "
+        f"The same {many(race.photos)}{origin} through both, in turn, on the same machine. The full encoder manages "
         f"{race.full_per_second:.1f} photos a second, stopping early {race.early_per_second:.1f}.",
     )
 

@@ -52,7 +52,7 @@ def beside(measured: Measured | None, summary: GallerySummary) -> Measured | Non
 def where(measured: Measured) -> str:
     """When and on which machine it was run, as HTML."""
     if measured.machine:
-        return f"Shipped measurement of {date(measured.race.at)}, {escape(measured.machine)}"
+        return f"Shipped measurement of the demo gallery, {date(measured.race.at)}, {escape(measured.machine)}"
     return f"{date(measured.race.at)} on this machine"
 
 

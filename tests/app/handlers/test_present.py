@@ -31,10 +31,13 @@ def test_what_was_not_measured_here_is_the_shipped_measurement_and_named_so(
 ) -> None:
     list(search.searched("red", False, session))
     shown = after(present.presented(Event(), session)).screens
-    assert "Shipped measurement of" in shown
+    assert "Shipped measurement of the demo gallery" in shown
+    assert f"The same {shipped_race().measured.race.photos} photos of the demo gallery" in shown
     assert shipped_race().machine in shown
     list(compare.raced(session))
-    assert "on this machine" in after(present.presented(Event(screen="4"), session)).screens
+    shown = after(present.presented(Event(screen="4"), session)).screens
+    assert "on this machine" in shown
+    assert "photos of the demo gallery" not in shown
     raced = services.comparison.last(session.gallery or 0)
     assert raced is not None
     monkeypatch.setattr(services.comparison, "last", lambda _: replace(raced, budget=1.0, macs_share=1.0))
