@@ -31,7 +31,7 @@ function leave() {
 
 // What the hours of the last screen cost, at the price that the presenter types.
 function price(input) {
-  const hour = Number(input.value.replace(",", "."));
+  const hour = Number(input.value.replace(/[\p{Sc}\s]/gu, "").replace(",", ".")); // "$ 3" is 3
   const [early, full] = [...input.closest(".screen").querySelectorAll("[data-hours]")].map((one) => one.dataset.hours * hour);
   const money = (amount) => amount.toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   input.closest(".price").querySelector("output").textContent = hour > 0 ? `${money(early)} in place of ${money(full)}` : "";

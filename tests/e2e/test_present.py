@@ -133,11 +133,13 @@ def test_money_stands_there_where_the_presenter_types_a_price(open_page: OpenPag
     page.keyboard.press("ArrowLeft")  # in the field: it moves the cursor
     expect(dialog.locator(".page")).to_have_text(f"{SCREENS} / {SCREENS}")
     money = output.inner_text()
+    dialog.get_by_label("An hour of this machine costs").fill("$ 2")
+    expect(output).to_have_text(money)
     page.keyboard.press("Escape")
     presenting(page)  # once more: the price stands there still
     for _ in range(SCREENS - 1):
         page.keyboard.press("ArrowRight")
-    expect(dialog.get_by_label("An hour of this machine costs")).to_have_value("2")
+    expect(dialog.get_by_label("An hour of this machine costs")).to_have_value("$ 2")
     expect(output).to_have_text(money)
 
 
