@@ -45,13 +45,15 @@ Object.assign(ours, {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (!dialog()?.open || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
-  const step = { ArrowRight: 1, PageDown: 1, " ": 1, ArrowLeft: -1, PageUp: -1 }[event.key];
+  if (!dialog()?.open || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.matches("input") && !event.key.startsWith("Page")) return; // a presenter's clicker types no price
+  const on = at() + 1, back = at() - 1;
+  const to = { ArrowRight: on, PageDown: on, " ": on, ArrowLeft: back, PageUp: back, Home: 1, End: Infinity }[event.key];
   if (event.key === "n") return ours.say();
-  if (!step || (event.key === " " && event.target.matches("button"))) return;
+  if (to === undefined || (event.key === " " && event.target.matches("button"))) return;
   event.preventDefault();
   fullScreen(); // a reload has left it, and only a key or a click may ask for it
-  turnTo(at() + step);
+  turnTo(to);
 });
 element.addEventListener("input", (event) => event.target.closest(".price") && price(event.target));
 element.addEventListener("turn", (event) => turnTo(Number(event.detail)), true);

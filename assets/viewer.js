@@ -107,7 +107,8 @@ Object.assign(ours, {
 // Of the whole document: in Safari a button that is clicked takes no focus, and what had it loses it.
 document.addEventListener("keydown", (event) => {
   if (!viewer.open || event.altKey || event.ctrlKey || event.metaKey) return;
-  const act = { ArrowLeft: () => turn(-1), ArrowRight: () => turn(1), Home: () => jump(0), End: () => jump(-1) }[event.key];
+  const { earlier, later } = ours, ends = { Home: () => jump(0), End: () => jump(-1) };
+  const act = { ArrowLeft: earlier, PageUp: earlier, ArrowRight: later, PageDown: later, ...ends }[event.key];
   if (!act) return;
   event.preventDefault();
   act();

@@ -60,6 +60,10 @@ def test_six_screens_go_by_the_keyboard_alone_and_none_has_a_dash(open_page: Ope
     expect(dialog.locator(".page")).to_have_text(f"{SCREENS} / {SCREENS}")
     page.keyboard.press("ArrowLeft")
     expect(dialog.locator(".page")).to_have_text(f"{SCREENS - 1} / {SCREENS}")
+    page.keyboard.press("Home")
+    expect(dialog.locator(".page")).to_have_text(f"1 / {SCREENS}")
+    page.keyboard.press("End")
+    expect(dialog.locator(".page")).to_have_text(f"{SCREENS} / {SCREENS}")
     page.keyboard.press("Escape")
     expect(page.locator("dialog.present[open]")).to_have_count(0)
     expect(presenting(page).locator(".page")).to_have_text(f"1 / {SCREENS}")  # the second time as the first
@@ -135,6 +139,8 @@ def test_money_stands_there_where_the_presenter_types_a_price(open_page: OpenPag
     money = output.inner_text()
     dialog.get_by_label("An hour of this machine costs").fill("$ 2")
     expect(output).to_have_text(money)
+    page.keyboard.press("PageUp")  # by a clicker, from the field too
+    expect(dialog.locator(".page")).to_have_text(f"{SCREENS - 1} / {SCREENS}")
     page.keyboard.press("Escape")
     presenting(page)  # once more: the price stands there still
     for _ in range(SCREENS - 1):

@@ -81,6 +81,10 @@ def test_a_photo_opens_full_screen_and_arrows_turn(open_page: OpenPage, look: st
     assert box_of["height"] > 0.6 * page.evaluate("innerHeight")
     page.keyboard.press("ArrowLeft")
     assert name(page) == names[0]
+    page.keyboard.press("PageDown")
+    assert name(page) == names[1]
+    page.keyboard.press("PageUp")
+    assert name(page) == names[0]
     expect(page.locator(".viewer .earlier")).to_be_disabled()
     page.keyboard.press("End")
     assert name(page) == names[-1]
