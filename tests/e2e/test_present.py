@@ -149,6 +149,23 @@ def test_money_stands_there_where_the_presenter_types_a_price(open_page: OpenPag
     expect(output).to_have_text(money)
 
 
+def test_a_screen_is_printed_on_one_sheet_and_what_is_filled_stays_so_there(open_page: OpenPage) -> None:
+    page = open_page("dark")
+    page.emulate_media(media="print")
+    ink = "(part) => getComputedStyle(part).color"
+    assert page.locator("#headline b").first.evaluate(ink) == "rgb(28, 25, 23)", "as on a light page"
+    exact = "(part) => getComputedStyle(part, '::after').printColorAdjust"
+    assert page.locator("#refine input").evaluate(exact) == "exact", "or it looks as if it were not ticked"
+    assert page.locator(".sights ul li").first.evaluate(exact) == "exact"
+    badge = "(hit) => hit.appendChild(Object.assign(document.createElement('b'), { className: 'again' }))"
+    page.locator("#grid .hit").first.evaluate(badge)
+    assert page.locator(".again").first.evaluate(ink) == "rgb(255, 255, 255)"
+    assert presenting(page).locator("> div").evaluate("(part) => getComputedStyle(part).backgroundColor") == (
+        "rgb(255, 255, 255)"
+    ), "ink would not be seen on a dark ground, where grounds are printed"
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) == 1
+
+
 def test_an_easy_and_a_hard_photo_stand_side_by_side_to_scale(open_page: OpenPage) -> None:
     page = open_page("wide")
     dialog = presenting(page)
