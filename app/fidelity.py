@@ -23,8 +23,8 @@ def fidelity(summary: GallerySummary, curve: Curve | None) -> ShownFidelity:
     """
     point = curve.at(summary.budget) if curve is not None and summary.budget is not None else None
     if summary.kind != "demo" and curve is not None and point is not None and point.top10 is not None:
-        source = f"Mean over {many(curve.images)} of {curve.data}, {curve.split}, at this gallery’s budget"
-        return ShownFidelity(point.top10 / 10, "", source)
+        photos = f"{many(curve.images)} of the data set {curve.data} ({curve.split})"
+        return ShownFidelity(point.top10 / 10, "", f"Mean over {photos}, at this gallery’s budget")
     shipped = shipped_race()
     return ShownFidelity(
         shipped.shared,

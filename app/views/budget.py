@@ -35,7 +35,7 @@ def budget_preview(
     cards = "".join(_preset(name, setting, budget, curve) for name, setting in PRESETS.items())
     source = "This model has not been measured."
     if curve is not None:
-        source = f"Measured on {many(curve.images)} of {curve.data}, {curve.split}."
+        source = f"Measured on {many(curve.images)} of the data set {curve.data} ({curve.split})."
     told = _warning(summary, budget, cost, anew) if may_apply else f"{_now(summary) if cost else ''}{ELSEWHERE}"
     return (
         f'<div class="prospect"><div class="presets" role="group" aria-label="Presets">{cards}</div>'

@@ -109,17 +109,17 @@ def _easy_and_hard(story: Story, drawing: Drawing, address: PictureAddress) -> S
 
 def _figure(story: Story, drawing: Drawing) -> Screen:
     summary = story.summary
-    share = percent(summary.macs_index / summary.macs_in_full)
+    share, name = percent(summary.macs_index / summary.macs_in_full), escape(isolated(summary.name))
     # Searches have taken some deeper since, but in the demo gallery, whose index stays.
     deeper = ", second looks included" if summary.macs_queries and summary.kind != "demo" else ""
     return (
         f'<p class="big">{share}</p>'
         f'<p class="words">of the full encoder’s compute indexed {many(summary.photos)}</p>'
         f"{survival(drawing, summary.exits, 'Each stage, filled up to the share of photos that ran it')}"
-        f'<p class="small">{escape(isolated(summary.name))}: {macs(summary.macs_index, summary.macs_in_full)}. '
+        f'<p class="small">{name}: {macs(summary.macs_index, summary.macs_in_full)}. '
         f"Each stage is filled up to the share of photos that ran it{deeper}.</p>",
-        f"Indexing this gallery took {share} of what the full encoder takes. It is counted in multiply-accumulates "
-        "that really ran, not in layers. Searches are another figure, and do not change this one.",
+        f"Indexing “{name}” took {share} of what the full encoder takes. It is counted in multiply-accumulates that "
+        "really ran, not in layers. Searches are another figure, and do not change this one.",
     )
 
 
@@ -165,7 +165,7 @@ def _million(story: Story) -> Screen:
         f'<p class="big">{early:.{digits}f} h</p>'
         f'<p class="words">in place of {full:.{digits}f} h for a million photos</p>'
         f'<ol class="lanes still">{lane("Stopping early", early)}{lane("Full encoder", full)}</ol>'
-        '<p class="price"><label>An hour of this machine costs <input type="text" inputmode="decimal" size="7" '
+        '<p class="price"><label>An hour of such a machine costs <input type="text" inputmode="decimal" size="7" '
         'autocomplete="off"></label> <output></output></p>'
         f'<p class="small">At the measured rates, encoding alone. {where(story.measured)}</p>',
         "The rates of the race before, for a million photos one after another on one such machine. Reading files "

@@ -11,7 +11,7 @@ CURVE = Curve("m", "photos", "test", 1000, (Point(0.75, 0.7, 70.0, 86.0),), Poin
 def test_a_gallerys_fidelity_is_its_models_at_its_budget() -> None:
     found = fidelity(SUMMARY, CURVE)
     assert found.shared == 8.6
-    assert "1\u202f000 photos of photos" in found.source
+    assert "1\u202f000 photos of the data set photos (test)" in found.source
 
 
 def test_the_demo_gallerys_and_an_unmeasured_models_is_what_shipped() -> None:

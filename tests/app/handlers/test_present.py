@@ -86,6 +86,7 @@ def test_a_gallery_with_too_little_in_it_leaves_the_stage_to_the_demos(present: 
     first, second, *_ = shown.split("<section")[1:]
     assert "among 3 photos of the demo gallery" in first
     assert "photos of the demo gallery" in second
+    assert "Indexing “Demo gallery” took" in shown
 
 
 def test_what_cannot_be_presented_is_said_where_the_button_is(present: Present) -> None:

@@ -320,7 +320,7 @@ class TestDepths:
         said = text(ALL["budget preview"])
         assert "Balanced60 % of the compute" in said
         assert "66.0 % of searches find their photo in the first ten" in said
-        assert "photos of flickr8k, test." in said
+        assert "photos of the data set flickr8k (test)." in said
         assert "This raises its cost: 3 photos run deeper, +1.2 to 1.5 full encodings" in said
         assert re.findall(r'aria-pressed="true"><b>(\w+)', ALL["budget preview"]) == ["Balanced"]
         assert "Add photos" in budget.budget_preview(replace(SUMMARY, photos=0), 0.6, CURVE, None)
