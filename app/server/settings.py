@@ -2,6 +2,7 @@
 
 import os
 import re
+from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -52,8 +53,9 @@ def prepare() -> Path:
         raise BadSetting(f"{TEMPORARY} is {chosen!r}, but there is no such user; name a folder of yours.") from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for private in (home(), folder):
-            private.chmod(0o700)  # what earlier editions have left in it, too
+        folder.chmod(0o700)  # or refuse another user's, whom uploads are none of
+        with suppress(OSError):  # it may be a volume that is lent to a group
+            home().chmod(0o700)  # what earlier editions have left in it is nobody else's, too
     except OSError as error:
         raise BadSetting(
             f"{folder} cannot be used ({error.strerror}); set {TEMPORARY} to a folder of yours."

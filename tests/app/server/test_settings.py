@@ -1,6 +1,8 @@
 """What is set before Gradio reads it."""
 
 import os
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from gradio.blocks import Blocks
@@ -60,3 +62,22 @@ def test_a_path_and_proxies_are_taken_and_an_empty_list_of_proxies_is_none(monke
         prepare()
         assert os.environ.get(PROXIES, "") == proxies
     assert PROXIES not in os.environ
+
+
+def test_a_folder_that_is_lent_to_a_group_is_used_and_another_users_place_for_files_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chmod(folder: Path, mode: int) -> None:
+        if folder in others:
+            raise PermissionError(1, "Operation not permitted")
+
+    others = {tmp_path / "lent", tmp_path / "tgem-arriving"}
+    monkeypatch.setattr("os.umask", lambda mode: 0)
+    monkeypatch.setattr(Path, "chmod", chmod)
+    monkeypatch.setenv("TGEM_HOME", str(tmp_path / "lent"))
+    monkeypatch.setenv(FIGURES, "")
+    monkeypatch.setenv(TEMPORARY, "")
+    assert prepare() == tmp_path / "lent" / "arriving"
+    monkeypatch.setenv(TEMPORARY, str(tmp_path))
+    with pytest.raises(BadSetting, match=r"tgem-arriving cannot be used \(Operation not permitted\); set GRADIO_TEMP"):
+        prepare()
