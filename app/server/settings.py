@@ -6,7 +6,7 @@ from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
 
-from engine.gallery import EngineError, home
+from engine.gallery import EngineError, home, lend_temporary_folder
 
 TEMPORARY = "GRADIO_TEMP_DIR"
 # After how many events Gradio reckons figures of the last ten thousand anew: 20 to 50 ms each time, which nobody sees.
@@ -60,6 +60,7 @@ def prepare() -> Path:
         raise BadSetting(
             f"{folder} cannot be used ({error.strerror}); set {TEMPORARY} to a folder of yours."
         ) from error
+    lend_temporary_folder()
     os.environ[TEMPORARY] = str(folder)
     os.environ[FIGURES] = NEVER
     return folder

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from engine.cli.output import printable, say
+from engine.utils.data_dir import lend_temporary_folder
 from engine.utils.errors import EngineError
 
 COMMANDS = (  # a module and a function of that name each, in the order of the help
@@ -63,6 +64,7 @@ class Commands(TyperGroup):
             sys.stdout.reconfigure(errors="backslashreplace")  # a name that its charset lacks is escaped, as on stderr
         options = " ".join(ctx.args)
         try:
+            lend_temporary_folder()
             return super().invoke(ctx)
         except EngineError as error:
             sentence = str(error)

@@ -1,6 +1,7 @@
 """The data folder, which holds the database and the pictures."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import platformdirs
@@ -34,6 +35,20 @@ def home() -> Path:
     if str(found) != utf8_name(str(found)):  # a database's URL is text
         raise HomeUnwritable(_sentence(utf8_name(str(found)), "its name is not UTF-8"))
     return found
+
+
+def lend_temporary_folder() -> None:
+    """Have a folder in the data folder serve for temporary files where the system has no place for them.
+
+    In a container all else may be read-only. PyTorch cannot be imported without such a place, and SQLite sorts in it.
+    Raises: HomeUnwritable.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        folder = home() / "tmp"
+        folder.mkdir(0o700, exist_ok=True)
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
 
 
 def _sentence(folder: Path | str, reason: str | None) -> str:

@@ -1,12 +1,15 @@
 """The data folder is where the environment says, or a sentence says why not."""
 
 import os
+import tempfile
 from pathlib import Path
 from unittest.mock import Mock
 
 import platformdirs
 import pytest
+from typer.testing import CliRunner
 
+from engine.cli import cli
 from engine.utils.data_dir import HomeUnwritable, home
 
 
@@ -66,3 +69,14 @@ def test_a_name_that_is_not_utf8_is_said_to_be_none(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("TGEM_HOME", str(tmp_path / os.fsdecode(b"M\xfcller")))
     with pytest.raises(HomeUnwritable, match=r"M.ller cannot be used \(its name is not UTF-8\); set TGEM_HOME"):
         home()
+
+
+def test_the_data_folder_serves_for_temporary_files_where_all_else_is_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TGEM_HOME", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", "")
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_get_default_tempdir", Mock(side_effect=FileNotFoundError))
+    assert CliRunner().invoke(cli, ["galleries"]).exit_code == 0
+    assert os.environ["TMPDIR"] == tempfile.gettempdir() == str(tmp_path / "tmp")

@@ -81,3 +81,13 @@ def test_a_folder_that_is_lent_to_a_group_is_used_and_another_users_place_for_fi
     monkeypatch.setenv(TEMPORARY, str(tmp_path))
     with pytest.raises(BadSetting, match=r"tgem-arriving cannot be used \(Operation not permitted\); set GRADIO_TEMP"):
         prepare()
+
+
+def test_a_place_for_temporary_files_is_lent_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.umask", lambda mode: 0)
+    for name in (FIGURES, TEMPORARY):
+        monkeypatch.setenv(name, "")
+    lend = Mock()
+    monkeypatch.setattr("app.server.settings.lend_temporary_folder", lend)
+    prepare()
+    lend.assert_called_once_with()
