@@ -13,7 +13,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, partial
+from pathlib import Path
 from typing import IO
 
 from cachetools import TTLCache
@@ -87,7 +89,12 @@ _lock = threading.Lock()
 
 def _borrow() -> "_Decoder":
     with _lock:
-        return _idle.pop() if _idle else _Decoder()
+        while _idle:
+            decoder = _idle.pop()
+            if decoder.alive:
+                return decoder
+            decoder.close()  # the system has ended it since, and the next picture is not to blame
+    return _Decoder()
 
 
 def _give_back(decoder: "_Decoder") -> None:
@@ -163,6 +170,8 @@ class _Decoder:
         code = self._process.wait()
         if self._late or code == -getattr(signal, "SIGXCPU", 0):
             return _TOO_LONG
+        if code == -getattr(signal, "SIGKILL", 0):  # by the system, which had no memory left; it may have some later
+            return _TOO_MUCH
         return "damaged: its decoder broke down"
 
 
@@ -196,6 +205,8 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # each takes address space, which is limited
     if hasattr(os, "nice"):  # not on Windows
         os.nice(NICE)
+    with suppress(OSError):  # Linux's: where a machine or container runs out of memory, this process goes, not the page
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     said: set[bytes] = set()
     while True:
         try:

@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -137,13 +139,38 @@ def test_a_limit_that_cannot_be_set_is_logged_once(
     sandbox._idle.pop().close()
 
 
-def test_a_decoder_that_crashes_takes_nobody_with_it() -> None:
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [("SIGSEGV", "damaged: its decoder broke down"), ("SIGKILL", "takes too much memory to decode")],  # by the system
+)
+def test_a_decoder_that_is_ended_costs_the_picture_that_it_had_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, end: str, said: str
+) -> None:
+    def ended() -> None:
+        child._process.send_signal(getattr(signal, end))
+        child._process.wait()
+
+    def asked(pipe: IO[bytes], data: bytes) -> None:
+        ended()
+        write(pipe, data)
+
+    write = sandbox._write
     decode(encoded(noise(), "PNG"), "a")
     (child,) = sandbox._idle
-    child._process.send_signal(signal.SIGSEGV)
-    child._process.wait()
-    assert reason(encoded(noise(), "PNG")) == "damaged: its decoder broke down"
-    assert decode(encoded(noise(), "PNG"), "a").width == 64
+    with monkeypatch.context() as patch:
+        patch.setattr(sandbox, "_write", asked)
+        assert reason(encoded(noise(), "PNG")) == said
+    decode(encoded(noise(), "PNG"), "a")
+    (child,) = sandbox._idle
+    ended()
+    assert decode(encoded(noise(), "PNG"), "a").width == 64, "it had none"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such list")
+def test_where_memory_runs_out_a_decoder_goes_before_the_page() -> None:
+    decode(encoded(noise(), "PNG"), "a")
+    (child,) = sandbox._idle
+    assert Path(f"/proc/{child._process.pid}/oom_score_adj").read_text("ascii") == "1000\n"
 
 
 ODD: dict[str, Callable[[], bytes]] = {
